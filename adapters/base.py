@@ -1,0 +1,95 @@
+"""The contract of an adapter: settings that turn a raw thing into one grid."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.errors import DataError, Problem
+from gridcnn.grid import Grids, GridShape
+from gridcnn.spec.settings import Settings
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What became of many things.
+
+    Attributes:
+        grids: the grids of the things that could be read, in their order.
+        kept: which things those are: int64 `(items,)`, indices into what was given.
+        problems: one for each thing that could not be read.
+    """
+
+    grids: Grids
+    kept: NDArray[np.int64]
+    problems: tuple[Problem, ...]
+
+
+class Adapter(Settings, abc.ABC):
+    """Settings by which a raw thing becomes a grid; what is learned from data is a setting too."""
+
+    suffixes: ClassVar[frozenset[str]] = frozenset()
+    """Endings of the files that it reads, lower case, with the dot."""
+
+    def fitted(self, things: Sequence[Any]) -> Self:  # noqa: ARG002 - for those that learn
+        """Return an adapter with everything learned from the training things filled in."""
+        return self
+
+    @abc.abstractmethod
+    def shape(self) -> GridShape:
+        """Return the shape of every grid that it makes; raise `DataError` before it is fitted."""
+
+    @abc.abstractmethod
+    def adapt(self, thing: Any) -> NDArray[np.float32]:
+        """Return one thing as float32 `(channels, rows, columns)`.
+
+        Raises:
+            DataError: it cannot be read; the message says why, not which thing it was.
+        """
+
+    def adapt_all(
+        self,
+        things: Sequence[Any],
+        *,
+        names: Sequence[str] | None = None,
+        advance: Callable[[int], None] | None = None,
+    ) -> Adapted:
+        """Return all things as grids, and a problem for each that cannot be read.
+
+        `names` are what problems call the things; `advance` is told how many more are done.
+        """
+        shape = self.shape()
+        values = np.empty((len(things), *shape.sizes), np.float32)
+        kept: list[int] = []
+        problems: list[Problem] = []
+        for index, thing in enumerate(things):
+            try:
+                values[len(kept)] = self.adapt(thing)
+                kept.append(index)
+            except DataError as error:
+                name = names[index] if names is not None else described(thing, index)
+                problems.extend(Problem(found.message, source=name) for found in error.problems)
+            if advance is not None:
+                advance(1)
+        return Adapted(
+            Grids(values[: len(kept)], shape), np.array(kept, np.int64), tuple(problems)
+        )
+
+    def grids(self, things: Sequence[Any], *, names: Sequence[str] | None = None) -> Grids:
+        """Return all things as grids; raise `DataError` that names every thing that is bad."""
+        adapted = self.adapt_all(things, names=names)
+        if adapted.problems:
+            raise DataError(*adapted.problems)
+        return adapted.grids
+
+
+def described(thing: Any, index: int) -> str:
+    """Return what an error calls a thing that has no name of its own."""
+    import os
+
+    return os.fspath(thing) if isinstance(thing, str | os.PathLike) else f"item {index}"

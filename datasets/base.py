@@ -1,0 +1,92 @@
+"""The contract of a data source: settings that open as labelled things."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.errors import DataError, listed
+from gridcnn.spec.settings import Settings
+
+Label = str | int
+"""What a class is called."""
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+PARTS = (TRAIN, VALIDATION, TEST)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled things, not yet grids.
+
+    Attributes:
+        things: one for each item, as an adapter takes it: a path, an array `(rows, columns)` or
+            `(rows, columns, channels)`, ...
+        labels: the class of each item, in the same order.
+        names: what an item is called in results: a path relative to the data, or `item 17`.
+        parts: "train", "validation" or "test" for each item where the data divides itself, or None.
+        origin: where the data is from, for messages.
+    """
+
+    things: Sequence[Any]
+    labels: Sequence[Label]
+    names: Sequence[str]
+    parts: Sequence[str] | None = None
+    origin: str = ""
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.things), len(self.labels), len(self.names)}
+        if len(lengths) != 1 or (self.parts is not None and len(self.parts) not in lengths):
+            raise DataError(
+                f"{self.origin or 'the data'}: {len(self.things)} items, {len(self.labels)} labels "
+                f"and {len(self.names)} names do not go together"
+            )
+
+    def __len__(self) -> int:
+        return len(self.things)
+
+    @cached_property
+    def classes(self) -> tuple[Label, ...]:
+        """All classes, sorted (numbers before texts)."""
+        return tuple(sorted(set(self.labels), key=lambda label: (isinstance(label, str), label)))
+
+    def targets(self, classes: Sequence[Label]) -> NDArray[np.int64]:
+        """Return each label as its index in `classes`, int64 `(items,)`.
+
+        Raises:
+            DataError: a label is not among the classes.
+        """
+        index = {label: number for number, label in enumerate(classes)}
+        strangers = sorted({str(label) for label in self.labels if label not in index})
+        if strangers:
+            raise DataError(
+                f"{self.origin or 'the data'}: {listed(strangers)} not among the classes "
+                f"{listed([str(label) for label in classes])}"
+            )
+        return np.array([index[label] for label in self.labels], np.int64)
+
+
+class Source(Settings, abc.ABC):
+    """Settings of a data set that can be opened."""
+
+    def resolved(self, base: Path) -> Self:  # noqa: ARG002 - for those that hold a path
+        """Return the source with relative paths made absolute, starting at the folder `base`."""
+        return self
+
+    @abc.abstractmethod
+    def open(self, *, seed: int, suffixes: frozenset[str]) -> Dataset:
+        """Return the data.
+
+        Args:
+            seed: fixes what is random in made data.
+            suffixes: endings of the files that the adapter reads, lower case, with the dot.
+
+        Raises:
+            DataError: the data cannot be read; every problem is listed.
+        """

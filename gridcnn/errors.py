@@ -1,0 +1,132 @@
+"""Every exception that gridcnn raises on purpose.
+
+::
+
+    GridcnnError
+    ├── UserError                   what the user gave cannot be used (exit code 2)
+    │   ├── SpecError               (ValueError)   the pipeline spec is wrong
+    │   │   └── ShapeError                         a stage cannot work on the grid it is given
+    │   ├── DataError               (ValueError)   the data cannot be read or used
+    │   ├── UnknownNameError        (LookupError)  no stage, adapter, data set, ... has that name
+    │   ├── ModelFileError          (ValueError)   a model or checkpoint file cannot be used
+    │   ├── RunFolderError          (ValueError)   results cannot be written to, or read from, there
+    │   ├── TrainingError           (RuntimeError) training cannot start, or cannot go on
+    │   └── MissingExtraError       (ImportError)  an optional package is not installed
+    ├── ColumnPermutableError       (ValueError)   the order of the data means nothing (exit code 3)
+    └── TrainingInterrupted                        the user stopped a run; it can be resumed
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, in one sentence, and the place where it is wrong.
+
+    `path` leads through the spec, for example `stages[1].convolution.filters`; `line` and
+    `column` count from 1; `source` is a file name or an option such as `--set`.
+    """
+
+    message: str
+    path: str = ""
+    source: str = ""
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        place = self.source
+        if self.line is not None:
+            place = f"{place or 'line'}:{self.line}"
+            if self.column is not None:
+                place += f":{self.column}"
+        elif self.path:
+            place = f"{place}: {self.path}" if place else self.path
+        return f"{place}: {self.message}" if place else self.message
+
+
+class GridcnnError(Exception):
+    """Any error that gridcnn raises on purpose."""
+
+
+class UserError(GridcnnError):
+    """What the user gave cannot be used; `problems` has one entry for each thing that is wrong."""
+
+    def __init__(self, *problems: Problem | str) -> None:
+        self.problems: tuple[Problem, ...] = tuple(
+            problem if isinstance(problem, Problem) else Problem(problem) for problem in problems
+        )
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    def __reduce__(self) -> tuple[type[UserError], tuple[Problem, ...]]:
+        # Exceptions are pickled by their message otherwise, and lose their problems on the way
+        # back from a worker process.
+        return type(self), self.problems
+
+
+class SpecError(UserError, ValueError):
+    """The pipeline spec is wrong."""
+
+
+class ShapeError(SpecError):
+    """A stage cannot work on the grid that it is given."""
+
+
+class DataError(UserError, ValueError):
+    """The data cannot be read or used."""
+
+
+class UnknownNameError(UserError, LookupError):
+    """Nothing is registered under that name."""
+
+
+class ModelFileError(UserError, ValueError):
+    """A model or checkpoint file is damaged, foreign or from a newer version."""
+
+
+class RunFolderError(UserError, ValueError):
+    """Results cannot be written to, or a run cannot be resumed from, that folder."""
+
+
+class TrainingError(UserError, RuntimeError):
+    """Training cannot start, or cannot go on."""
+
+
+class MissingExtraError(UserError, ImportError):
+    """An optional package is not installed; the message is the command that installs it."""
+
+
+class ColumnPermutableError(GridcnnError, ValueError):
+    """The data is just as useful with its columns in another order: it is no grid."""
+
+
+class TrainingInterrupted(GridcnnError):
+    """The user stopped a run; `folder` holds what `resume` needs, or is None before that exists."""
+
+    def __init__(self, message: str, *, folder: Path | None = None) -> None:
+        self.folder = folder
+        super().__init__(message)
+
+
+def shown(value: object, *, limit: int = 60) -> str:
+    """Return `value` as an error message quotes it: its `repr`, cut to `limit` characters."""
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 128:
+        return f"a whole number of {value.bit_length()} bits"
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def suggestion(given: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the known name nearest to `given`, or an empty string."""
+    near = difflib.get_close_matches(given.lower(), list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def listed(names: Sequence[str], *, limit: int = 20) -> str:
+    """Return names as `a, b, c`, the tail counted instead of shown when there are many."""
+    shown_names = ", ".join(names[:limit])
+    return shown_names if len(names) <= limit else f"{shown_names} and {len(names) - limit} more"

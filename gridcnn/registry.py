@@ -1,0 +1,75 @@
+"""Registries: names that a spec may use, each loaded when it is first asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from gridcnn.errors import SpecError, UnknownNameError, listed, suggestion
+
+
+class Registry(Mapping[str, Any]):
+    """A mapping from names to objects given as `module:object`, open to entry points.
+
+    `kind` is what the names stand for, in the singular ("stage"). Other packages add names in the
+    entry-point group `gridcnn.<kind>s`, spaces as underscores. A built-in name cannot be replaced.
+    """
+
+    def __init__(
+        self, kind: str, built_in: Mapping[str, str], *, foreign: Mapping[str, str] | None = None
+    ) -> None:
+        self.kind = kind
+        self._places = dict(built_in)
+        self._foreign = dict(foreign or {})
+        self._loaded: dict[str, Any] = {}
+        self._others: dict[str, EntryPoint] | None = None
+
+    @property
+    def group(self) -> str:
+        """The entry-point group that adds names."""
+        return f"gridcnn.{self.kind.replace(' ', '_')}s"
+
+    def _entry_points(self) -> dict[str, EntryPoint]:
+        if self._others is None:
+            found = {point.name: point for point in entry_points(group=self.group)}
+            self._others = {k: v for k, v in found.items() if k not in self._places}
+        return self._others
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            if name in self._places:
+                module, _, attribute = self._places[name].partition(":")
+                self._loaded[name] = getattr(importlib.import_module(module), attribute)
+            elif name in self._entry_points():
+                self._loaded[name] = self._load(self._entry_points()[name])
+            else:
+                raise UnknownNameError(self.unknown(name))
+        return self._loaded[name]
+
+    def _load(self, point: EntryPoint) -> Any:
+        try:
+            return point.load()
+        except Exception as error:
+            owner = point.dist.name if point.dist else point.value
+            raise SpecError(
+                f"the {self.kind} '{point.name}' of the package {owner} cannot be loaded: {error}"
+            ) from error
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places or name in self._entry_points()
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._places
+        yield from self._entry_points()
+
+    def __len__(self) -> int:
+        return len(self._places) + len(self._entry_points())
+
+    def unknown(self, name: str) -> str:
+        """Return the sentence that answers an unknown name."""
+        ours = self._foreign.get(name.lower().replace("-", "_"))
+        hint = f"; here it is written '{ours}'" if ours else suggestion(name, self)
+        article = "an" if self.kind[0] in "aeiou" else "a"
+        return f"'{name}' is not {article} {self.kind}{hint}. Known: {listed(list(self))}."

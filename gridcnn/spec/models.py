@@ -1,0 +1,155 @@
+"""The pipeline spec as typed models: data, adapter, stages, head, training."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, PrivateAttr, field_validator, model_validator
+
+from gridcnn.registry import Registry
+from gridcnn.spec.choice import Choice
+from gridcnn.spec.document import Document
+from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES, Adam, Constant
+from gridcnn.spec.settings import (
+    Count,
+    Fraction,
+    Many,
+    NotNegative,
+    Positive,
+    Settings,
+    Whole,
+)
+
+STAGES = Registry(
+    "stage",
+    {
+        "convolution": "gridcnn.stages.convolution:Convolution",
+        "rectification": "gridcnn.stages.rectification:Rectification",
+        "pooling": "gridcnn.stages.pooling:Pooling",
+    },
+    foreign={
+        "conv": "convolution",
+        "conv1d": "convolution",
+        "conv2d": "convolution",
+        "relu": "rectification",
+        "activation": "rectification",
+        "rectifier": "rectification",
+        "maxpool": "pooling",
+        "max_pool": "pooling",
+        "maxpooling2d": "pooling",
+        "maxpool2d": "pooling",
+        "avgpool2d": "pooling",
+        "pool": "pooling",
+    },
+)
+HEADS = Registry(
+    "head",
+    {"voting": "gridcnn.stages.voting:Voting"},
+    foreign={"dense": "voting", "linear": "voting", "fully_connected": "voting", "fc": "voting"},
+)
+ADAPTERS = Registry(
+    "adapter",
+    {
+        "image": "gridcnn.adapters.image:ImageAdapter",
+        "array": "gridcnn.adapters.array:ArrayAdapter",
+    },
+    foreign={"picture": "image", "images": "image", "numpy": "array"},
+)
+SOURCES = Registry(
+    "data source",
+    {
+        "xo": "gridcnn.datasets.xo:XO",
+        "digits": "gridcnn.datasets.digits:Digits",
+        "memory": "gridcnn.datasets.memory:Memory",
+        "files": "gridcnn.datasets.paths:Files",
+    },
+)
+
+
+class Data(Settings):
+    """Where the labelled items come from, and how they are divided."""
+
+    title: ClassVar[str] = "data"
+
+    source: Annotated[Settings, Choice(SOURCES, free="files")]
+    """A known data set (`gridcnn datasets list`), or the path of a folder of class folders, a CSV
+    manifest, an `.npz` file or IDX files. A relative path starts at the folder of the spec."""
+    test: Fraction = 0.2
+    """The part of all items that is kept for the final figure, unless the data names its own."""
+    validation: Fraction = 0.1
+    """The part of the training items by which the best epoch is chosen."""
+    bad_items: Literal["stop", "skip"] = "stop"
+    """What an unreadable item does: stop the run before it starts, or be left out and listed."""
+
+
+class Training(Settings):
+    """How features and weights are found from labelled examples."""
+
+    title: ClassVar[str] = "training"
+
+    method: Literal["backpropagation", "nudge"] = "backpropagation"
+    """`nudge` tries every value a little higher and a little lower: for tiny networks only."""
+    epochs: Many = 10
+    """How often every training item is seen."""
+    batch_size: Many = 64
+    """Items for each update."""
+    optimizer: Annotated[Settings, Choice(OPTIMIZERS)] = Adam()
+    """`sgd`, `adam` or `adamw`, with their settings."""
+    learning_rate: Positive = 0.001
+    """The length of a step, at its highest."""
+    schedule: Annotated[Settings, Choice(SCHEDULES)] = Constant()
+    """How the learning rate falls: `constant`, `cosine` or `step`, with their settings."""
+    warm_up: NotNegative = 0.0
+    """Epochs over which the learning rate first rises from zero; may be a fraction."""
+    weight_decay: NotNegative | None = None
+    """How strongly weights are pulled towards zero; 0.01 for `adamw` and 0 otherwise, if null."""
+    gradient_clip: Positive | None = None
+    """The largest length that a batch's gradient may have; longer ones are shortened to it."""
+    patience: Count | None = None
+    """Stop after so many epochs without a better validation result; null: never."""
+    start: Literal["he", "glorot"] = "he"
+    """How starting weights are drawn."""
+    seed: Whole = 0
+    """Fixes the division of the data, the starting weights, the order of items and the dropout."""
+
+    @model_validator(mode="after")
+    def _fill_weight_decay(self) -> Self:
+        if self.weight_decay is None:
+            decay = 0.01 if getattr(self.optimizer, "decoupled", False) else 0.0
+            object.__setattr__(self, "weight_decay", decay)
+        return self
+
+
+class Spec(Settings):
+    """A whole pipeline: thing, adapter, grid, stages, head, answer."""
+
+    title: ClassVar[str] = "the spec"
+
+    name: str = Field(default="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    """The name of the run folder: letters, digits, `.`, `_` and `-`."""
+    description: str = Field(default="", max_length=2_000)
+    """A sentence for the reader."""
+    data: Data | None = None
+    """The data; may be left out where data is given from Python or with `--data`."""
+    adapter: Annotated[Settings, Choice(ADAPTERS)] | None = None
+    """How a raw thing becomes a grid."""
+    check: Literal["reject", "warn", "off"] = "reject"
+    """What happens when the order of the data is found to mean nothing."""
+    stages: tuple[Annotated[Settings, Choice(STAGES)], ...] = Field(default=(), max_length=256)
+    """The stages, in order."""
+    head: Annotated[Settings, Choice(HEADS)] | None = None
+    """The voting head; without one the network is a feature extractor."""
+    training: Training = Training()
+    """How the network is trained."""
+
+    _document: Document | None = PrivateAttr(default=None)
+
+    @field_validator("stages", mode="before")
+    @classmethod
+    def _nothing_is_no_stages(cls, value: Any) -> Any:
+        return () if value is None else value
+
+    @property
+    def document(self) -> Document:
+        """The YAML or dict that the spec was read from; it knows the place of every setting."""
+        return self._document or Document(None)

@@ -1,0 +1,85 @@
+"""The settings of optimizers and schedules; their arithmetic is in `gridcnn.training`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from gridcnn.registry import Registry
+from gridcnn.spec.settings import Flag, Fraction, Many, NotNegative, Positive, Settings
+
+
+class Sgd(Settings):
+    """Stochastic gradient descent with momentum."""
+
+    title: ClassVar[str] = "sgd"
+
+    momentum: Fraction = 0.9
+    """How much of the last step is taken again."""
+    nesterov: Flag = False
+    """Whether the gradient is taken after the momentum's part of the step."""
+
+
+class Adam(Settings):
+    """Steps scaled by running means of the gradient and its square (Kingma and Ba, 2015)."""
+
+    title: ClassVar[str] = "adam"
+
+    beta1: Fraction = 0.9
+    """How slowly the mean of the gradient changes."""
+    beta2: Fraction = 0.999
+    """How slowly the mean of its square changes."""
+    epsilon: Positive = 1e-8
+    """Keeps the division finite."""
+
+
+class AdamW(Adam):
+    """Adam with weight decay beside the gradient, not inside it (Loshchilov and Hutter, 2019)."""
+
+    title: ClassVar[str] = "adamw"
+    decoupled: ClassVar[bool] = True
+
+
+class Constant(Settings):
+    """The learning rate stays as it is."""
+
+    title: ClassVar[str] = "constant"
+
+
+class Cosine(Settings):
+    """The learning rate falls along half a cosine, to `final` times its height."""
+
+    title: ClassVar[str] = "cosine"
+
+    final: NotNegative = 0.0
+    """The part of the learning rate that is left at the end."""
+
+
+class Step(Settings):
+    """The learning rate is multiplied by `factor` after every `every` epochs."""
+
+    title: ClassVar[str] = "step"
+
+    every: Many = 10
+    """Epochs between two falls."""
+    factor: Positive = 0.1
+    """What is left of the learning rate after a fall."""
+
+
+OPTIMIZERS = Registry(
+    "optimizer",
+    {
+        "sgd": "gridcnn.spec.optimizers:Sgd",
+        "adam": "gridcnn.spec.optimizers:Adam",
+        "adamw": "gridcnn.spec.optimizers:AdamW",
+    },
+    foreign={"momentum": "sgd", "gd": "sgd"},
+)
+SCHEDULES = Registry(
+    "schedule",
+    {
+        "constant": "gridcnn.spec.optimizers:Constant",
+        "cosine": "gridcnn.spec.optimizers:Cosine",
+        "step": "gridcnn.spec.optimizers:Step",
+    },
+    foreign={"steplr": "step", "cosineannealinglr": "cosine"},
+)
