@@ -2,3 +2,94 @@
 
 Names load when they are first used, so that `import gridcnn` costs next to nothing.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gridcnn.errors import (
+        ColumnPermutableError,
+        DataError,
+        GridcnnError,
+        MissingExtraError,
+        ModelFileError,
+        RunFolderError,
+        ShapeError,
+        SpecError,
+        TrainingError,
+        TrainingInterrupted,
+        UnknownNameError,
+        UserError,
+    )
+    from gridcnn.estimator import GridClassifier
+    from gridcnn.evaluation import Evaluation, evaluate
+    from gridcnn.grid import Axis, Grids, GridShape
+    from gridcnn.model import Model, load
+    from gridcnn.network import Network
+    from gridcnn.pipeline import Pipeline
+    from gridcnn.runs.run import Run, run
+    from gridcnn.spec.models import Spec
+    from gridcnn.version import VERSION as __version__
+
+__all__ = [
+    "Axis",
+    "ColumnPermutableError",
+    "DataError",
+    "Evaluation",
+    "GridClassifier",
+    "GridShape",
+    "GridcnnError",
+    "Grids",
+    "MissingExtraError",
+    "Model",
+    "ModelFileError",
+    "Network",
+    "Pipeline",
+    "Run",
+    "RunFolderError",
+    "ShapeError",
+    "Spec",
+    "SpecError",
+    "TrainingError",
+    "TrainingInterrupted",
+    "UnknownNameError",
+    "UserError",
+    "__version__",
+    "evaluate",
+    "load",
+    "run",
+]
+
+_ERRORS = [name for name in __all__ if name.endswith("Error")] + ["TrainingInterrupted"]
+_HOMES = {
+    **dict.fromkeys(_ERRORS, "gridcnn.errors"),
+    "Axis": "gridcnn.grid",
+    "Evaluation": "gridcnn.evaluation",
+    "GridClassifier": "gridcnn.estimator",
+    "GridShape": "gridcnn.grid",
+    "Grids": "gridcnn.grid",
+    "Model": "gridcnn.model",
+    "Network": "gridcnn.network",
+    "Pipeline": "gridcnn.pipeline",
+    "Run": "gridcnn.runs.run",
+    "Spec": "gridcnn.spec.models",
+    "evaluate": "gridcnn.evaluation",
+    "load": "gridcnn.model",
+    "run": "gridcnn.runs.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module("gridcnn.version").VERSION
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gridcnn' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

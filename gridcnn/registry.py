@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from gridcnn.errors import SpecError, UnknownNameError, listed, suggestion
+from gridcnn.errors import SpecError, UnknownNameError, listed, shown, suggestion
 
 
 class Registry(Mapping[str, Any]):
@@ -15,12 +15,19 @@ class Registry(Mapping[str, Any]):
 
     `kind` is what the names stand for, in the singular ("stage"). Other packages add names in the
     entry-point group `gridcnn.<kind>s`, spaces as underscores. A built-in name cannot be replaced.
+    `foreign` are other systems' names for ours; `unlisted` names work, but are not shown to users.
     """
 
     def __init__(
-        self, kind: str, built_in: Mapping[str, str], *, foreign: Mapping[str, str] | None = None
+        self,
+        kind: str,
+        built_in: Mapping[str, str],
+        *,
+        foreign: Mapping[str, str] | None = None,
+        unlisted: frozenset[str] = frozenset(),
     ) -> None:
         self.kind = kind
+        self._unlisted = unlisted
         self._places = dict(built_in)
         self._foreign = dict(foreign or {})
         self._loaded: dict[str, Any] = {}
@@ -67,9 +74,14 @@ class Registry(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._places) + len(self._entry_points())
 
+    def names(self) -> list[str]:
+        """Return the names that users are shown."""
+        return [name for name in self if name not in self._unlisted]
+
     def unknown(self, name: str) -> str:
         """Return the sentence that answers an unknown name."""
         ours = self._foreign.get(name.lower().replace("-", "_"))
-        hint = f"; here it is written '{ours}'" if ours else suggestion(name, self)
+        hint = f"; here it is written '{ours}'." if ours else suggestion(name, self.names())
         article = "an" if self.kind[0] in "aeiou" else "a"
-        return f"'{name}' is not {article} {self.kind}{hint}. Known: {listed(list(self))}."
+        known = listed(self.names())
+        return f"'{shown(name)[1:-1]}' is not {article} {self.kind}{hint or '.'} Known: {known}"

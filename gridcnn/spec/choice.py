@@ -38,7 +38,7 @@ class Choice:
         self, _: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Return a JSON Schema that lists every registered name with its settings."""
-        names = list(self.registry)
+        names = self.registry.names()
         forms: list[JsonSchemaValue] = [
             {"type": "string"} if self.free else {"enum": names, "type": "string"}
         ]
@@ -70,12 +70,14 @@ class Choice:
         if isinstance(value, Mapping) and len(value) == 1:
             name, settings = next(iter(value.items()))
             return self._named(str(name), settings)
-        form = f"a {kind} is written 'name' or 'name: {{settings}}'"
+        form = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} is written 'name' or 'name: {{settings}}'"
+        if self.free:
+            form += ", or is a path"
         if isinstance(value, Mapping) and value:
             names = listed([str(name) for name in value])
             raise explained_error("choice", f"{form}; got {len(value)} names at once: {names}")
         raise explained_error(
-            "choice", f"{form}; got {shown(value)}. Known: {listed(list(self.registry))}."
+            "choice", f"{form}; got {shown(value)}. Known: {listed(self.registry.names())}"
         )
 
     def _named(self, name: str, settings: Any) -> Settings:

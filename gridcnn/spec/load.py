@@ -59,16 +59,12 @@ def validate(document: Document) -> Spec:
     except ValidationError as error:
         raise SpecError(
             *(
-                document.problem(tuple(line["loc"]), _sentence_end(line["msg"]))
+                document.problem(tuple(line["loc"]), line["msg"])
                 for line in error.errors(include_url=False)
             )
         ) from None
     spec._document = document
     return spec
-
-
-def _sentence_end(text: str) -> str:
-    return text.rstrip(".")
 
 
 def _document(source: SpecLike, ready: Mapping[str, bytes]) -> Document:
@@ -97,8 +93,8 @@ def _raise_missing(text: str, looks_like_path: bool, ready: Mapping[str, bytes])
     if looks_like_path:
         raise SpecError(f"there is no file {text}; `gridcnn init` writes a starter spec")
     raise UnknownNameError(
-        f"'{text}' is neither a file nor a ready spec{suggestion(text, ready)} "
-        f"Ready specs: {listed(list(ready))}.".replace("spec ", "spec. ", 1)
+        f"'{text}' is neither a file nor a ready spec{suggestion(text, ready) or '.'} "
+        f"Ready specs: {listed(list(ready))}"
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, PrivateAttr, field_validator, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
 
 from gridcnn.registry import Registry
 from gridcnn.spec.choice import Choice
@@ -18,6 +19,7 @@ from gridcnn.spec.settings import (
     Positive,
     Settings,
     Whole,
+    wanted_error,
 )
 
 STAGES = Registry(
@@ -63,6 +65,7 @@ SOURCES = Registry(
         "memory": "gridcnn.datasets.memory:Memory",
         "files": "gridcnn.datasets.paths:Files",
     },
+    unlisted=frozenset({"memory", "files"}),
 )
 
 
@@ -120,12 +123,18 @@ class Training(Settings):
         return self
 
 
+def _file_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise wanted_error("up to 64 letters, digits, '.', '_' and '-', a letter or digit first")
+    return text
+
+
 class Spec(Settings):
     """A whole pipeline: thing, adapter, grid, stages, head, answer."""
 
     title: ClassVar[str] = "the spec"
 
-    name: str = Field(default="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    name: Annotated[str, AfterValidator(_file_name)] = "run"
     """The name of the run folder: letters, digits, `.`, `_` and `-`."""
     description: str = Field(default="", max_length=2_000)
     """A sentence for the reader."""
@@ -148,6 +157,13 @@ class Spec(Settings):
     @classmethod
     def _nothing_is_no_stages(cls, value: Any) -> Any:
         return () if value is None else value
+
+    def __eq__(self, other: object) -> bool:
+        # Where a spec was read from is no part of what it says.
+        return isinstance(other, Spec) and self.model_dump() == other.model_dump()
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
 
     @property
     def document(self) -> Document:

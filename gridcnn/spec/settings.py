@@ -146,6 +146,11 @@ def explained_error(kind: str, message: str) -> PydanticCustomError:
     return PydanticCustomError(kind, "{message}", {"message": message})
 
 
+def wanted_error(wanted: str) -> PydanticCustomError:
+    """Return an error that says what a setting must be; its name and value are added to it."""
+    return PydanticCustomError("wanted", "must be {wanted}", {"wanted": wanted})
+
+
 def _explained(cls: type[Settings], line: ErrorDetails) -> InitErrorDetails:
     context = line.get("ctx") or {}
     message = context.get("message")
@@ -205,6 +210,8 @@ def _wanted(kind: str, context: Mapping[str, Any], message: str) -> str:
         "dict_type": "settings, as 'name: value'",
         "none_required": "null",
     }
+    if kind == "wanted":
+        return str(context["wanted"])
     if kind in limits:
         return limits[kind].format(**context)
     return words.get(kind, f"right ({message[:1].lower()}{message[1:]})")
@@ -220,8 +227,6 @@ def _dotted(place: tuple[int | str, ...]) -> str:
 def _unknown_setting(cls: type[Settings], given: str) -> str:
     known = cls.setting_names()
     ours = [name for name in _FOREIGN.get(given.lower(), ()) if name in known]
-    hint = f"; here it is written '{ours[0]}'" if ours else suggestion(given, known)
-    takes = f"It takes: {listed(known)}." if known else "It takes no settings."
-    return f"{cls._title()} has no setting '{shown(given)[1:-1]}'{hint or ';'} {takes}".replace(
-        "'; It", "'. It"
-    )
+    hint = f"; here it is written '{ours[0]}'." if ours else suggestion(given, known)
+    takes = f"It takes: {listed(known)}" if known else "It takes no settings"
+    return f"{cls._title()} has no setting '{shown(given)[1:-1]}'{hint or '.'} {takes}"

@@ -31,7 +31,10 @@ def _represent_str(dumper: _Dumper, data: str) -> yaml.Node:
 
 
 def _represent_float(dumper: _Dumper, data: float) -> yaml.Node:
-    return dumper.represent_scalar("tag:yaml.org,2002:float", repr(data))
+    # With a point, so that readers of YAML 1.1 take 1e-08 for a number as well.
+    mantissa, e, exponent = repr(data).partition("e")
+    text = mantissa if "." in mantissa or not e else f"{mantissa}.0"
+    return dumper.represent_scalar("tag:yaml.org,2002:float", f"{text}{e}{exponent}")
 
 
 _Dumper.add_representer(list, _represent_list)

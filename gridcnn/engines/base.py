@@ -1,0 +1,83 @@
+"""The contract of an engine, and the registry of engines."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.errors import TrainingError
+from gridcnn.grid import Array
+from gridcnn.network import Network
+from gridcnn.registry import Registry
+
+ENGINES = Registry("engine", {"reference": "gridcnn.engines.reference:ReferenceEngine"})
+DEFAULT_ENGINE = "reference"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one batch tells.
+
+    Attributes:
+        loss: the mean cross-entropy over the batch.
+        hits: how many items the network answered rightly.
+        gradient: the gradient of the mean loss by the flat vector, 0 where nothing is trained.
+    """
+
+    loss: float
+    hits: int
+    gradient: Array
+
+
+class Engine(abc.ABC):
+    """Carries out one network's arithmetic.
+
+    Every method takes the flat parameter vector, so that an engine holds no state that training
+    could leave behind. `grids` are `(items, channels, rows, columns)`; no items is fine.
+    """
+
+    name = ""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+
+    @abc.abstractmethod
+    def maps(self, parameters: Array, grids: Array, *, after: int | None = None) -> Array:
+        """Return the grids that come out after the block with index `after`; None: the last."""
+
+    @abc.abstractmethod
+    def step(
+        self,
+        parameters: Array,
+        grids: Array,
+        targets: NDArray[np.int64],
+        *,
+        random: np.random.Generator | None = None,
+    ) -> Step:
+        """Return loss and gradient for one batch.
+
+        Args:
+            parameters: the flat vector.
+            grids: the batch.
+            targets: the index of the right class of each item, `(items,)`.
+            random: what decides about dropout; None leaves nothing out.
+        """
+
+    def logits(self, parameters: Array, grids: Array) -> Array:
+        """Return the votes before softmax, `(items, classes)`.
+
+        Raises:
+            TrainingError: the network has no head.
+        """
+        if self.network.classes is None:
+            raise TrainingError("this network has no head: it makes maps, and gives no votes")
+        return self.maps(parameters, grids).reshape(len(grids), self.network.classes)
+
+
+def make_engine(network: Network, name: str | None = None) -> Engine:
+    """Return the engine of that name for a network; raise `UnknownNameError` for other names."""
+    engine: Engine = ENGINES[name or DEFAULT_ENGINE](network)
+    return engine

@@ -1,0 +1,113 @@
+"""Evaluation: how well a model answers labelled data, in scikit-learn's measures."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.datasets.base import PARTS, TEST, Dataset
+from gridcnn.errors import DataError
+from gridcnn.model import Model, load
+from gridcnn.runs.prepare import picked, with_data
+from gridcnn.spec.models import Spec
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Precision, recall and their harmonic mean F1 of one class, in 0..1; `items` have it."""
+
+    precision: float
+    recall: float
+    f1: float
+    items: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a model answered.
+
+    Attributes:
+        accuracy: the part that was answered rightly, in 0..1.
+        items: how many items there were.
+        part: the part of the data that was used: "test", "train", "validation" or "all".
+        classes: the scores of each class, by its name.
+        confusion: int64 `(classes, classes)`; rows are the truth, columns the answers.
+    """
+
+    accuracy: float
+    items: int
+    part: str
+    classes: dict[str, Scores]
+    confusion: NDArray[np.int64]
+
+
+def evaluate(
+    model: Model | str | os.PathLike[str], data: Any, *, part: str | None = None
+) -> Evaluation:
+    """Answer labelled data, and compare with its labels.
+
+    Args:
+        model: a model, or where one is saved.
+        data: a known name, a path, `(X, y)`, or a DataFrame, as for `run`.
+        part: "test", "train", "validation" or "all"; by default the test part where the data
+            names one, else all of it.
+
+    Raises:
+        DataError: the data cannot be read, has labels that the model does not know, or has no such
+            part.
+        ModelFileError: the model cannot be read.
+    """
+    made = model if isinstance(model, Model) else load(model)
+    spec, dataset = with_data(Spec(adapter=made.adapter), data, Path.cwd())
+    if dataset is None:
+        assert spec.data is not None
+        seed = made.spec.training.seed
+        dataset = spec.data.source.open(seed=seed, suffixes=made.adapter.suffixes)  # type: ignore[attr-defined]
+    chosen, name = _chosen(dataset, part)
+    targets = _known(dataset, made).targets(made.classes)[chosen]
+    names = [dataset.names[index] for index in chosen]
+    votes = made.votes(picked(dataset.things, chosen), names=names)
+    return compare(targets, votes.argmax(axis=1), made.classes, part=name)
+
+
+def compare(
+    targets: NDArray[np.int64], answers: NDArray[np.int64], classes: Any, *, part: str = "all"
+) -> Evaluation:
+    """Return the measures for right classes and answers `(items,)`, as indices into `classes`."""
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    numbers = np.arange(len(classes))
+    # A class that is never answered has a precision of 0, as in scikit-learn, without its warning.
+    precision, recall, f1, items = precision_recall_fscore_support(
+        targets, answers, labels=numbers, zero_division=0.0
+    )
+    scores = {
+        str(label): Scores(float(precision[n]), float(recall[n]), float(f1[n]), int(items[n]))
+        for n, label in enumerate(classes)
+    }
+    confusion = confusion_matrix(targets, answers, labels=numbers).astype(np.int64)
+    accuracy = float((targets == answers).mean(dtype=np.float64))
+    return Evaluation(accuracy, len(targets), part, scores, confusion)
+
+
+def _chosen(dataset: Dataset, part: str | None) -> tuple[NDArray[np.int64], str]:
+    name = part or (TEST if dataset.parts is not None and TEST in dataset.parts else "all")
+    if name == "all":
+        return np.arange(len(dataset)), name
+    if name not in PARTS:
+        raise DataError(f"'{name}' is no part of data; take {', '.join(PARTS)} or all")
+    if dataset.parts is None or name not in dataset.parts:
+        raise DataError(f"{dataset.origin or 'the data'} names no part '{name}'; take all")
+    return np.flatnonzero(np.array(dataset.parts) == name), name
+
+
+def _known(dataset: Dataset, model: Model) -> Dataset:
+    """Return the data with its labels as the model spells them: 3 and "3" are the same class."""
+    spelled = {str(label): label for label in model.classes}
+    labels = [spelled.get(str(label), label) for label in dataset.labels]
+    return Dataset(dataset.things, labels, dataset.names, dataset.parts, dataset.origin)

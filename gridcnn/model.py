@@ -1,0 +1,184 @@
+"""A trained pipeline: things in, votes and answers out, saved as a file that holds data only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.adapters.base import Adapter, described
+from gridcnn.engines.base import make_engine
+from gridcnn.errors import DataError, ModelFileError, SpecError, UserError
+from gridcnn.grid import Array, GridShape
+from gridcnn.network import Network
+from gridcnn.spec.load import load as load_spec
+from gridcnn.spec.models import Spec
+from gridcnn.stages.voting import softmax
+from gridcnn.tensors import read_tensors, write_tensors
+from gridcnn.version import VERSION
+
+KIND = "model"
+FORMAT = 1
+"""The version of the file's layout; raised when an older gridcnn could not read it rightly."""
+FILE_NAME = "model.safetensors"
+_BATCH = 256
+
+
+class Model:
+    """An adapter, a network and its parameters: all that an answer depends on.
+
+    `spec.adapter` is fitted. `parameters` is the flat float32 vector. `classes` are in the order
+    of the votes.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        classes: Sequence[str | int],
+        parameters: Array,
+        *,
+        engine: str | None = None,
+    ) -> None:
+        if not isinstance(spec.adapter, Adapter):
+            raise SpecError("a model needs a spec with an adapter")
+        self.spec = spec
+        self.adapter: Adapter = spec.adapter
+        self.classes: tuple[str | int, ...] = tuple(classes)
+        self.network = Network(spec, self.adapter.shape(), classes=len(self.classes))
+        self.parameters = parameters
+        self._engine = make_engine(self.network, engine)
+
+    @property
+    def shape(self) -> GridShape:
+        """The shape of the grids that it takes."""
+        return self.network.shape
+
+    def votes(self, things: Any, *, names: Sequence[str] | None = None) -> NDArray[np.float32]:
+        """Return the votes for each class, float32 `(items, classes)`: 0..1, and 1 for each item.
+
+        Args:
+            things: whatever the adapter takes, many or one: for images paths, PIL images, arrays
+                `(rows, columns)` or `(rows, columns, channels)`, or encoded bytes.
+            names: what errors call the things.
+
+        Raises:
+            DataError: things that cannot be read; each is named.
+        """
+        many = as_things(things, self.adapter)
+        found = np.empty((len(many), len(self.classes)), np.float32)
+        problems = []
+        # In batches, so that memory does not grow with the number of things.
+        for start in range(0, len(many), _BATCH):
+            part = slice(start, start + _BATCH)
+            part_names = names[part] if names is not None else _names(many, part)
+            adapted = self.adapter.adapt_all(many[part], names=part_names)
+            problems.extend(adapted.problems)
+            if not problems:
+                found[part] = self.votes_of_grids(adapted.grids.values)
+        if problems:
+            raise DataError(*problems)
+        return found
+
+    def votes_of_grids(self, grids: Array) -> NDArray[np.float32]:
+        """Return the votes `(items, classes)` for grids `(items, channels, rows, columns)`."""
+        votes: NDArray[np.float32] = softmax(self._engine.logits(self.parameters, grids))
+        return votes
+
+    def predict(self, things: Any, *, names: Sequence[str] | None = None) -> NDArray[Any]:
+        """Return the answer for each thing `(items,)`: the class that has most votes."""
+        return self.answers(self.votes(things, names=names))
+
+    def answers(self, votes: Array) -> NDArray[Any]:
+        """Return the class with the most votes in each row `(items, classes)`."""
+        return labels_array(self.classes)[votes.argmax(axis=1)]
+
+    def maps(self, things: Any, *, after: int | None = None) -> Array:
+        """Return the maps after stage number `after` (from 1; 0: the grids; None: the last)."""
+        grids = self.adapter.grids(as_things(things, self.adapter)).values
+        return maps_after(self.network, self._engine.maps, self.parameters, grids, after)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the model to a file, whole or not at all, and return its path."""
+        target = Path(path)
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "spec": self.spec.model_dump(mode="json"),
+            "classes": list(self.classes),
+        }
+        write_tensors(target, KIND, self.network.named(self.parameters), content)
+        return target
+
+
+def load(path: str | os.PathLike[str], *, engine: str | None = None) -> Model:
+    """Return the model in a file, or in a run folder.
+
+    Raises:
+        ModelFileError: the file is missing, damaged, foreign, or from a newer gridcnn.
+    """
+    file = Path(path)
+    if file.is_dir():
+        if not (file / FILE_NAME).is_file():
+            raise ModelFileError(f"the folder {file} holds no {FILE_NAME}; name a model file")
+        file = file / FILE_NAME
+    tensors, content = read_tensors(file, KIND)
+    if content["format"] != FORMAT:
+        raise ModelFileError(
+            f"{file} was written by gridcnn {content['version']} in layout {content['format']}; "
+            f"this gridcnn {VERSION} reads layout {FORMAT}; install a newer one"
+        )
+    try:
+        spec = load_spec(content["spec"])
+        model = Model(spec, content["classes"], np.zeros(0, np.float32), engine=engine)
+        model.parameters = model.network.vector(tensors)
+    except (UserError, ValueError) as error:
+        raise ModelFileError(f"{file} cannot be used here: {error}") from None
+    return model
+
+
+def as_things(things: Any, adapter: Adapter) -> Sequence[Any]:
+    """Return one thing or many as a sequence of things, as the adapter tells them apart."""
+    lone = isinstance(things, str | bytes | bytearray | os.PathLike)
+    if lone or hasattr(things, "getpixel") or hasattr(things, "read"):  # a PIL image, a file
+        return [things]
+    if isinstance(things, np.ndarray):
+        number = things.dtype.kind in "biufc"
+        return [things] if number and things.ndim in adapter.lone_dimensions else things
+    if isinstance(things, Sequence):
+        return things
+    if hasattr(things, "to_numpy"):  # a pandas Series or DataFrame
+        return as_things(things.to_numpy(), adapter)
+    if not isinstance(things, Iterable):
+        raise DataError(f"things to classify are a list of them; got a {type(things).__name__}")
+    return list(things)
+
+
+def _names(things: Sequence[Any], part: slice) -> list[str]:
+    start, stop, _ = part.indices(len(things))
+    return [described(things[index], index) for index in range(start, stop)]
+
+
+def labels_array(classes: Sequence[str | int]) -> NDArray[Any]:
+    """Return classes as an array of numbers or texts, or of objects where they are mixed."""
+    kinds = {type(label) for label in classes}
+    return np.array(classes, dtype=None if len(kinds) == 1 else object)
+
+
+def maps_after(
+    network: Network, compute: Any, parameters: Array, grids: Array, after: int | None
+) -> Array:
+    """Return the maps after a stage, counted from 1, as `compute` (an engine's) makes them."""
+    blocks = len(network.blocks)
+    if after == 0:
+        return grids
+    if after is not None and not 1 <= after <= blocks:
+        names = ", ".join(block.label for block in network.blocks)
+        raise UserError(f"there is no stage {after}; 0 is the grid itself, then: {names}")
+    maps: Array = compute(parameters, grids, after=None if after is None else after - 1)
+    return maps
+
+

@@ -1,0 +1,210 @@
+"""A spec bound to a grid shape: every shape, parameter and cost is known, and can be printed.
+
+All parameters lie in one flat vector. A network knows which part of it belongs to which stage, in
+the order of the stages, each parameter in C order: a convolution's `weights` are
+`(filters, channels, rows, columns)` and then its `bias`; the voting head's layers follow each
+other, `weights` `(outputs, inputs)` and then `bias`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from gridcnn.errors import ShapeError
+from gridcnn.grid import Array, GridShape
+from gridcnn.spec.choice import name_of
+from gridcnn.spec.document import Path
+from gridcnn.spec.models import STAGES, Spec
+from gridcnn.stages.base import Head, Parameter, Stage
+
+MAX_PARAMETERS = 500_000_000
+MAX_CELLS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A parameter and its place in the flat vector."""
+
+    parameter: Parameter
+    start: int
+
+    @property
+    def part(self) -> slice:
+        """The part of the flat vector that holds it."""
+        return slice(self.start, self.start + self.parameter.size)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One stage in its place: what goes in, what comes out, and its parameters.
+
+    `label` is unique within the network: the number of the stage and its name, `2 pooling`.
+    """
+
+    label: str
+    stage: Stage
+    input: GridShape
+    output: GridShape
+    slots: tuple[Slot, ...]
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the stage has."""
+        return sum(slot.parameter.size for slot in self.slots)
+
+    @cached_property
+    def multiply_adds(self) -> int:
+        """Multiply-adds for one item."""
+        return self.stage.multiply_adds(self.input)
+
+    def views(self, vector: Array) -> dict[str, Array]:
+        """Return the stage's parameters as views into the flat vector, by name."""
+        return {
+            slot.parameter.name: vector[slot.part].reshape(slot.parameter.shape)
+            for slot in self.slots
+        }
+
+
+class Network:
+    """A chain of blocks for grids of one shape.
+
+    Raises:
+        ShapeError: a stage cannot work on the grids that reach it, or the network is larger than
+            any memory. The problem has the place of the stage in the spec.
+    """
+
+    def __init__(self, spec: Spec, shape: GridShape, *, classes: int | None = None) -> None:
+        self.spec = spec
+        self.shape = shape
+        self.classes = classes
+        self.blocks: tuple[Block, ...] = tuple(self._bind(spec, shape, classes))
+
+    def _bind(self, spec: Spec, shape: GridShape, classes: int | None) -> list[Block]:
+        blocks: list[Block] = []
+        taken = 0
+        for label, stage, path in _stages(spec, classes):
+            incoming = blocks[-1].output if blocks else shape
+            try:
+                output = stage.output(incoming)
+            except ValueError as error:
+                chain = _chain(shape, blocks)
+                problem = spec.document.problem(path, f"{label}: {error}. The grids: {chain}")
+                raise ShapeError(problem) from None
+            slots: list[Slot] = []
+            for parameter in stage.parameters(incoming):
+                slots.append(Slot(parameter, taken))
+                taken += parameter.size
+            if taken > MAX_PARAMETERS or output.cells > MAX_CELLS:
+                raise ShapeError(
+                    spec.document.problem(
+                        path,
+                        f"{label}: {taken:,} parameters so far and {output.cells:,} cells for each "
+                        f"item are more than the {MAX_PARAMETERS:,} and {MAX_CELLS:,} allowed; use "
+                        "fewer filters, smaller layers, or pooling before them",
+                    )
+                )
+            blocks.append(Block(label, stage, incoming, output, tuple(slots)))
+        return blocks
+
+    @property
+    def output(self) -> GridShape:
+        """The shape of what comes out last."""
+        return self.blocks[-1].output if self.blocks else self.shape
+
+    @cached_property
+    def parameters(self) -> int:
+        """The length of the flat vector."""
+        return sum(block.parameters for block in self.blocks)
+
+    @cached_property
+    def multiply_adds(self) -> int:
+        """Multiply-adds for one item, forward."""
+        return sum(block.multiply_adds for block in self.blocks)
+
+    @property
+    def item_bytes(self) -> int:
+        """Bytes that one item takes on its way forward, every grid kept as training keeps it."""
+        grids = self.shape.cells + sum(block.output.cells for block in self.blocks)
+        return 4 * grids + sum(block.stage.working_bytes(block.input) for block in self.blocks)
+
+    def mask(self, quality: str) -> NDArray[np.bool_]:
+        """Return for each number of the flat vector whether it is `trainable`, or `decays`."""
+        mask = np.zeros(self.parameters, bool)
+        for block in self.blocks:
+            for slot in block.slots:
+                mask[slot.part] = getattr(slot.parameter, quality)
+        return mask
+
+    def starting_parameters(self, dtype: DTypeLike = np.float32) -> Array:
+        """Return a flat vector to start training from, drawn by the spec's seed.
+
+        Weights have mean 0 and variance `2 / fan_in` (He et al., 2015) or
+        `2 / (fan_in + fan_out)` (Glorot and Bengio, 2010), biases are 0, and written-out features
+        are as they were written.
+        """
+        random = np.random.default_rng([self.spec.training.seed, 1])
+        vector = np.zeros(self.parameters, np.float64)
+        for block in self.blocks:
+            for slot in block.slots:
+                parameter = slot.parameter
+                if parameter.written is not None:
+                    vector[slot.part] = np.ravel(parameter.written)
+                elif parameter.fan_in:
+                    he = self.spec.training.start == "he"
+                    fans = parameter.fan_in + (0 if he else parameter.fan_out)
+                    spread = parameter.gain * math.sqrt(2 / fans)
+                    vector[slot.part] = random.normal(0, spread, parameter.size)
+        return vector.astype(dtype)
+
+    def named(self, vector: Array) -> dict[str, Array]:
+        """Return every parameter as a view, under `<number>.<stage>.<name>`."""
+        return {
+            f"{block.label.replace(' ', '.')}.{name}": view
+            for block in self.blocks
+            for name, view in block.views(vector).items()
+        }
+
+    def vector(self, named: Mapping[str, Array]) -> Array:
+        """Return the flat float32 vector made of named parameters.
+
+        Raises:
+            ValueError: a parameter is missing, one too many, or has another shape.
+        """
+        vector = np.empty(self.parameters, np.float32)
+        views = self.named(vector)
+        if set(named) != set(views):
+            odd = ", ".join(sorted(set(named) ^ set(views)))
+            raise ValueError(f"the parameters do not fit the network: {odd}")
+        for name, view in views.items():
+            if named[name].shape != view.shape or named[name].dtype != np.float32:
+                raise ValueError(
+                    f"{name} must be float32 {view.shape}; got {named[name].dtype} "
+                    f"{named[name].shape}"
+                )
+            view[...] = named[name]
+        return vector
+
+
+def _stages(spec: Spec, classes: int | None) -> list[tuple[str, Stage, Path]]:
+    """Return each stage with its label and its place in the spec."""
+    found: list[tuple[str, Stage, Path]] = []
+    for number, stage in enumerate(spec.stages):
+        assert isinstance(stage, Stage)
+        found.append((f"{number + 1} {name_of(stage, STAGES)}", stage, ("stages", number)))
+    if spec.head is not None and classes is not None:
+        assert isinstance(spec.head, Head)
+        stage = spec.head.stage(classes)
+        found.append((f"{len(found) + 1} {stage.title or 'head'}", stage, ("head",)))
+    return found
+
+
+def _chain(shape: GridShape, blocks: Sequence[Block]) -> str:
+    steps = [f"{shape} (channels x rows x columns)"]
+    steps += [f"{block.output} after {block.label}" for block in blocks]
+    return ", ".join(steps)

@@ -1,0 +1,68 @@
+"""A pipeline without training: things in, the stack of maps after any stage out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from gridcnn.adapters.array import ArrayAdapter
+from gridcnn.adapters.base import Adapter
+from gridcnn.engines.base import make_engine
+from gridcnn.grid import Array
+from gridcnn.model import as_things, maps_after
+from gridcnn.network import Network
+from gridcnn.pipelines import ready
+from gridcnn.spec.load import SpecLike, load
+from gridcnn.spec.models import Spec
+
+
+class Pipeline:
+    """The stages of a spec as a feature extractor; a head is left out.
+
+    Features that are written out work at once; others have the values from which training would
+    start. Without an adapter in the spec, numeric arrays are taken as grids, cells as they are.
+
+    Raises:
+        SpecError, UnknownNameError: the spec is wrong, or not known.
+    """
+
+    def __init__(self, spec: SpecLike, *, engine: str | None = None) -> None:
+        self.spec: Spec = load(spec, ready=ready())
+        self.engine = engine
+
+    def fit(self, things: Any, y: object = None) -> Self:  # noqa: ARG002 - scikit-learn's form
+        """Let the adapter learn from things, and return the pipeline."""
+        adapter = self._adapter()
+        fitted = adapter.fitted(as_things(things, adapter))
+        self.spec = self.spec.model_copy(update={"adapter": fitted})
+        return self
+
+    def transform(self, things: Any, *, after: int | None = None) -> Array:
+        """Return the maps, float32 `(items, channels, rows, columns)`.
+
+        Args:
+            things: what the adapter takes; without one, an array `(items, rows, columns)`,
+                `(items, channels, rows, columns)` or `(items, columns)`.
+            after: the number of a stage, from 1; 0 gives the grids that go in, None the last maps.
+
+        Raises:
+            DataError: a thing cannot be read.
+            ShapeError: a stage cannot work on these grids.
+        """
+        adapter = self._adapter()
+        many: Sequence[Any] = as_things(things, adapter)
+        grids = adapter.fitted(many).grids(many)
+        network = Network(self.spec, grids.shape)
+        parameters = network.starting_parameters()
+        maps = make_engine(network, self.engine).maps
+        return maps_after(network, maps, parameters, grids.values, after)
+
+    def fit_transform(self, things: Any, y: object = None) -> Array:
+        """Let the adapter learn from things, and return their maps after the last stage."""
+        return self.fit(things, y).transform(things)
+
+    def _adapter(self) -> Adapter:
+        if self.spec.adapter is None:
+            return ArrayAdapter(scaling="none")
+        assert isinstance(self.spec.adapter, Adapter)
+        return self.spec.adapter

@@ -1,0 +1,1 @@
+"""Stages: one file each, with settings, output shape, parameters, cost and arithmetic."""

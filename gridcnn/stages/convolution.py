@@ -1,0 +1,264 @@
+"""Convolution: the match of every feature at every position, one map for each feature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import numpy as np
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema, model_validator
+
+from gridcnn.grid import Array, GridShape
+from gridcnn.spec.pairs import ALL, Extents, Padding, Sizes, cells
+from gridcnn.spec.settings import Count, Flag, wanted_error
+from gridcnn.stages.base import Backward, Gradients, Parameter, Stage, sliding_error
+
+Features = tuple[tuple[tuple[tuple[float, ...], ...], ...], ...]
+"""Written-out features, `(filters, channels, rows, columns)`."""
+
+
+def _read_features(value: Any) -> Features:
+    wanted = (
+        "a list of mini-images of one size, each a list of rows of numbers (or, on "
+        "grids of several channels, a list of such mini-images, one for each channel)"
+    )
+    try:
+        array = np.array(value)
+    except ValueError:  # the rows differ in length
+        raise wanted_error(f"{wanted}; the sizes here differ") from None
+    numeric = array.dtype.kind in "iuf" and np.isfinite(array).all()
+    if array.ndim not in (3, 4) or not array.size or not numeric or array.size > 1_000_000:
+        raise wanted_error(wanted)
+    whole = array.astype(np.float64).reshape(len(array), -1, *array.shape[-2:])
+    return tuple(tuple(tuple(map(tuple, image)) for image in each) for each in whole.tolist())
+
+
+def _write_features(value: Features | None) -> Any:
+    if value is None:
+        return None
+    plain = np.array(value)
+    return plain[:, 0].tolist() if plain.shape[1] == 1 else plain.tolist()
+
+
+_ROWS = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+_FEATURES_SCHEMA = {
+    "type": "array",
+    "items": {"anyOf": [_ROWS, {"type": "array", "items": _ROWS}]},
+    "minItems": 1,
+}
+
+
+class Convolution(Stage):
+    """Matches every feature with every patch: multiply cell by cell and add up."""
+
+    title: ClassVar[str] = "convolution"
+
+    filters: Count | None = None
+    """How many features there are, and so how many maps come out. Required, unless `features` are
+    written out."""
+    kernel_size: Extents = (3, 3)
+    """The size of a feature, in cells, or `all` cells along an axis."""
+    stride: Sizes = (1, 1)
+    """Cells from one position to the next."""
+    padding: Padding = "same"
+    """Cells of 0 around the grid: `same` (the map has the size of the grid, divided by the stride),
+    `valid` (none), or how many on each side. None is added along an axis that the kernel fills
+    with `all`."""
+    dilation: Sizes = (1, 1)
+    """Cells from one cell of a feature to its next."""
+    bias: Flag = True
+    """Whether a number is learned for each feature and added to its map."""
+    scale: Literal["sum", "match"] = "sum"
+    """`match` divides by the number of cells of a feature, so that for cells in -1..1 a perfect
+    match is 1 and a perfect negative is -1."""
+    features: Annotated[
+        Features,
+        PlainValidator(_read_features),
+        PlainSerializer(_write_features),
+        WithJsonSchema(_FEATURES_SCHEMA),
+    ] | None = None
+    """Features written out by hand, as mini-images: where training starts, or what stays."""
+    trainable: Flag = True
+    """Whether training changes the features and biases."""
+
+    @model_validator(mode="after")
+    def _fit_features(self) -> Self:
+        if self.features is None:
+            if self.filters is None:
+                raise ValueError("needs the setting 'filters', a number of features")
+            return self
+        count, _, rows, columns = np.array(self.features).shape
+        if self.filters not in (None, count):
+            raise ValueError(
+                f"'filters' (={self.filters}) must be the number of features written out "
+                f"(={count}), or be left out"
+            )
+        if "kernel_size" in self.model_fields_set and self.kernel_size != (rows, columns):
+            raise ValueError(
+                f"'kernel_size' (={_by(self.kernel_size)}) must be the size of the features "
+                f"written out (={rows} x {columns}), or be left out"
+            )
+        object.__setattr__(self, "filters", count)
+        object.__setattr__(self, "kernel_size", (rows, columns))
+        return self
+
+    def kernel(self, shape: GridShape) -> tuple[int, int]:
+        """Return the size of a feature on grids of `shape`, `(rows, columns)`."""
+        return cells(self.kernel_size, shape.rows, shape.columns)
+
+    def borders(self, shape: GridShape) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return the cells of 0 `((above, below), (left, right))` for grids of `shape`."""
+        sides = []
+        for axis, size in enumerate((shape.rows, shape.columns)):
+            reach = (self.kernel(shape)[axis] - 1) * self.dilation[axis] + 1
+            if self.kernel_size[axis] == ALL or self.padding == "valid":
+                sides.append((0, 0))
+            elif self.padding == "same":
+                step = self.stride[axis]
+                missing = max((-(-size // step) - 1) * step + reach - size, 0)
+                sides.append((missing // 2, missing - missing // 2))
+            else:
+                sides.append((int(self.padding[axis]),) * 2)
+        return sides[0], sides[1]
+
+    def output(self, shape: GridShape) -> GridShape:
+        """Return one map for each feature."""
+        kernel = self.kernel(shape)
+        for axis, size, length, direction, form in (
+            (shape.row_axis, shape.rows, kernel[0], "rows", f"[{ALL}, {kernel[1]}]"),
+            (shape.column_axis, shape.columns, kernel[1], "columns", f"[{kernel[0]}, {ALL}]"),
+        ):
+            if not axis.ordered and size > 1 and length not in (1, size):
+                raise ValueError(sliding_error(axis, direction, "kernel_size", form))
+        if self.features is not None and len(self.features[0]) != shape.channels:
+            raise ValueError(
+                f"the features written out have {len(self.features[0])} channels; the grids that "
+                f"come in have {shape.channels}"
+            )
+        sizes = []
+        for axis, size in enumerate((shape.rows, shape.columns)):
+            reach = (kernel[axis] - 1) * self.dilation[axis] + 1
+            room = size + sum(self.borders(shape)[axis])
+            if reach > room:
+                raise ValueError(self._too_large(shape, kernel))
+            sizes.append((room - reach) // self.stride[axis] + 1)
+        return shape.resized(self._count, *sizes)
+
+    def _too_large(self, shape: GridShape, kernel: tuple[int, int]) -> str:
+        spread = "" if self.dilation == (1, 1) else f" with dilation {_by(self.dilation)}"
+        largest = [
+            (size + sum(border) - 1) // step + 1
+            for size, border, step in zip(
+                (shape.rows, shape.columns), self.borders(shape), self.dilation, strict=True
+            )
+        ]
+        padded = "" if self.padding == "valid" else f" padded by {_by(self.padding)}"
+        return (
+            f"a kernel of {_by(kernel)}{spread} does not fit into {shape.rows} x {shape.columns} "
+            f"cells{padded}; a kernel of at most {_by(tuple(largest))} fits, or padding: same"
+        )
+
+    @property
+    def _count(self) -> int:
+        assert self.filters is not None  # filled in by the validator
+        return self.filters
+
+    def parameters(self, shape: GridShape) -> tuple[Parameter, ...]:
+        """Return `weights` `(filters, channels, rows, columns)` and `bias` `(filters,)`."""
+        rows, columns = self.kernel(shape)
+        cells_of_one = shape.channels * rows * columns
+        weights = Parameter(
+            "weights",
+            (self._count, shape.channels, rows, columns),
+            fan_in=cells_of_one,
+            fan_out=self._count * rows * columns,
+            # Divided again by the match, so that maps start with the usual spread.
+            gain=cells_of_one if self.scale == "match" else 1.0,
+            written=None if self.features is None else np.array(self.features),
+            trainable=self.trainable,
+        )
+        if not self.bias:
+            return (weights,)
+        bias = Parameter("bias", (self._count,), trainable=self.trainable, decays=False)
+        return weights, bias
+
+    def multiply_adds(self, shape: GridShape) -> int:
+        """Return the cells of a feature, times the cells of all maps."""
+        rows, columns = self.kernel(shape)
+        return self.output(shape).cells * shape.channels * rows * columns
+
+    def working_bytes(self, shape: GridShape) -> int:
+        """Return the size of all patches side by side, as the reference arithmetic lays them."""
+        out = self.output(shape)
+        rows, columns = self.kernel(shape)
+        return 4 * shape.channels * rows * columns * out.rows * out.columns
+
+    def forward(
+        self,
+        grids: Array,
+        weights: Mapping[str, Array],
+        *,
+        random: np.random.Generator | None = None,  # noqa: ARG002
+    ) -> tuple[Array, Backward]:
+        """Return the maps: all patches laid side by side, times all features at once."""
+        items, channels, rows, columns = grids.shape
+        shape = GridShape(channels, rows, columns)
+        out, borders = self.output(shape), self.borders(shape)
+        features = weights["weights"].reshape(self._count, -1)
+        divisor = features.shape[1] if self.scale == "match" else 1
+        patches = self._patches(np.pad(grids, ((0, 0), (0, 0), *borders)), shape)
+        laid = patches.reshape(items, features.shape[1], out.rows * out.columns)
+        # One product for each item, so that an item's maps do not depend on its batch.
+        maps = np.matmul(features, laid)
+        if divisor != 1:
+            maps /= divisor
+        if self.bias:
+            maps += weights["bias"][:, None]
+
+        def backward(gradient: Array, *, need_input: bool = True) -> tuple[Array, Gradients]:
+            flat = gradient.reshape(items, self._count, out.rows * out.columns)
+            gradients: Gradients = {}
+            if self.bias:
+                gradients["bias"] = flat.sum(axis=(0, 2))
+            if divisor != 1:
+                flat = flat / divisor
+            by_weights = np.matmul(flat, laid.transpose(0, 2, 1)).sum(axis=0)
+            gradients["weights"] = by_weights.reshape(weights["weights"].shape)
+            if not need_input:
+                return gradient, gradients
+            by_patches = np.matmul(features.T, flat)
+            padded = np.zeros((items, channels, *_padded(shape, borders)), grids.dtype)
+            spread = self._patches(padded, shape)
+            shares = by_patches.reshape(spread.shape)
+            # Patches overlap, but those of one place in the kernel do not.
+            for row, column in np.ndindex(spread.shape[2:4]):
+                spread[:, :, row, column] += shares[:, :, row, column]
+            (above, _), (left, _) = borders
+            return padded[:, :, above : above + rows, left : left + columns], gradients
+
+        return maps.reshape(items, *out.sizes), backward
+
+    def _patches(self, padded: Array, shape: GridShape) -> Array:
+        """Return the view `(items, channels, kernel rows, kernel columns, rows, columns)`."""
+        out, kernel = self.output(shape), self.kernel(shape)
+        item, channel, row, column = padded.strides
+        return np.lib.stride_tricks.as_strided(
+            padded,
+            (*padded.shape[:2], *kernel, out.rows, out.columns),
+            (
+                item,
+                channel,
+                row * self.dilation[0],
+                column * self.dilation[1],
+                row * self.stride[0],
+                column * self.stride[1],
+            ),
+        )
+
+
+def _padded(shape: GridShape, borders: tuple[tuple[int, int], ...]) -> tuple[int, int]:
+    return shape.rows + sum(borders[0]), shape.columns + sum(borders[1])
+
+
+def _by(pair: tuple[Any, ...] | str) -> str:
+    return pair if isinstance(pair, str) else " x ".join(map(str, pair))

@@ -1,0 +1,131 @@
+"""Pooling: each window keeps its best match, or its mean, and exact position stops mattering."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from gridcnn.grid import Array, GridShape
+from gridcnn.spec.pairs import ALL, Extents, Sizes, cells
+from gridcnn.stages.base import Backward, Gradients, Stage, sliding_error
+
+Slot = tuple[slice, slice, slice, slice]
+
+
+class Pooling(Stage):
+    """Keeps one number for each window."""
+
+    title: ClassVar[str] = "pooling"
+
+    window: Extents = (2, 2)
+    """The size of a window, in cells, or `all`."""
+    stride: Sizes | None = None
+    """Cells from one window to the next; the size of the window, if null."""
+    mode: Literal["max", "mean"] = "max"
+    """What is kept of a window."""
+    edges: Literal["keep", "drop"] = "keep"
+    """Windows that the edge of the grid cuts are kept, with the cells they have, or dropped."""
+
+    def sizes(self, shape: GridShape) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return window and stride on grids of `shape`, in cells, each `(rows, columns)`."""
+        window = cells(self.window, shape.rows, shape.columns)
+        return window, window if self.stride is None else self.stride
+
+    def output(self, shape: GridShape) -> GridShape:
+        """Return one cell for each window."""
+        window, stride = self.sizes(shape)
+        for axis, size, length, direction, form in (
+            (shape.row_axis, shape.rows, window[0], "rows", f"[{ALL}, {window[1]}]"),
+            (shape.column_axis, shape.columns, window[1], "columns", f"[{window[0]}, {ALL}]"),
+        ):
+            if not axis.ordered and size > 1 and length not in (1, size):
+                raise ValueError(sliding_error(axis, direction, "window", form))
+        rows, columns = (
+            self._windows(size, length, step)
+            for size, length, step in zip((shape.rows, shape.columns), window, stride, strict=True)
+        )
+        if rows < 1 or columns < 1:
+            raise ValueError(
+                f"no window of {window[0]} x {window[1]} lies whole in {shape.rows} x "
+                f"{shape.columns} cells; take at most that size, 'all', or edges: keep"
+            )
+        return shape.resized(shape.channels, rows, columns)
+
+    def _windows(self, size: int, window: int, stride: int) -> int:
+        if self.edges == "drop":
+            return (size - window) // stride + 1
+        # A cut window is kept only where it begins inside the grid.
+        return min(-(-max(size - window, 0) // stride), (size - 1) // stride) + 1
+
+    def multiply_adds(self, shape: GridShape) -> int:
+        """Return one comparison or addition for each cell of each window."""
+        window, _ = self.sizes(shape)
+        inside = min(window[0], shape.rows) * min(window[1], shape.columns)
+        return self.output(shape).cells * inside
+
+    def forward(
+        self,
+        grids: Array,
+        weights: Mapping[str, Array],  # noqa: ARG002
+        *,
+        random: np.random.Generator | None = None,  # noqa: ARG002
+    ) -> tuple[Array, Backward]:
+        """Return the pooled grids; a maximum's gradient goes to the first cell that reached it."""
+        items, channels, rows, columns = grids.shape
+        shape = GridShape(channels, rows, columns)
+        out = self.output(shape)
+        slots = list(self._slots(shape, out))
+        if self.mode == "max":
+            pooled = np.full((items, *out.sizes), -np.inf, grids.dtype)
+            for source, target in slots:
+                np.maximum(pooled[target], grids[source], out=pooled[target])
+            return pooled, _max_backward(grids, pooled, slots)
+        counts = np.zeros((1, 1, out.rows, out.columns), grids.dtype)
+        pooled = np.zeros((items, *out.sizes), grids.dtype)
+        for source, target in slots:
+            counts[target] += 1
+            pooled[target] += grids[source]
+        pooled /= counts
+
+        def backward(gradient: Array, *, need_input: bool = True) -> tuple[Array, Gradients]:
+            share = gradient / counts
+            spread = np.zeros_like(grids)
+            for source, target in slots if need_input else ():
+                spread[source] += share[target]
+            return spread, {}
+
+        return pooled, backward
+
+    def _slots(self, shape: GridShape, out: GridShape) -> Iterator[tuple[Slot, Slot]]:
+        """Yield, for each place in a window, the cells of the grid there and their windows."""
+        window, stride = self.sizes(shape)
+        everything = slice(None)
+        for row in range(min(window[0], shape.rows)):
+            for column in range(min(window[1], shape.columns)):
+                # Windows at the edge have no cell in their last places.
+                down = min(out.rows, -(-(shape.rows - row) // stride[0]))
+                across = min(out.columns, -(-(shape.columns - column) // stride[1]))
+                yield (
+                    (
+                        everything,
+                        everything,
+                        slice(row, row + (down - 1) * stride[0] + 1, stride[0]),
+                        slice(column, column + (across - 1) * stride[1] + 1, stride[1]),
+                    ),
+                    (everything, everything, slice(0, down), slice(0, across)),
+                )
+
+
+def _max_backward(grids: Array, pooled: Array, slots: list[tuple[Slot, Slot]]) -> Backward:
+    def backward(gradient: Array, *, need_input: bool = True) -> tuple[Array, Gradients]:
+        spread = np.zeros_like(grids)
+        waiting = np.ones(pooled.shape, bool)
+        for source, target in slots if need_input else ():
+            won = waiting[target] & (grids[source] == pooled[target])
+            waiting[target] &= ~won
+            spread[source] += gradient[target] * won
+        return spread, {}
+
+    return backward

@@ -1,0 +1,140 @@
+"""Voting: fully connected layers turn the last grids into votes, and the most votes win."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from gridcnn.grid import Array, Axis, GridShape
+from gridcnn.spec.settings import Count, Fraction
+from gridcnn.stages.base import Backward, Gradients, Head, Parameter, Stage
+
+
+class Voting(Head):
+    """Every cell of the last grid votes for every class; some votes weigh more than others."""
+
+    title: ClassVar[str] = "voting"
+
+    hidden: Annotated[tuple[Count, ...], Field(max_length=64)] = ()
+    """The sizes of hidden layers, which vote on phantom categories in between."""
+    dropout: Fraction = 0.0
+    """The part of each hidden layer's values (without hidden layers: of the last grid's) that
+    training leaves out at random."""
+
+    def stage(self, classes: int) -> Stage:
+        """Return the stage that votes for `classes` classes."""
+        return Votes(hidden=self.hidden, dropout=self.dropout, classes=classes)
+
+
+class Votes(Stage):
+    """The voting head bound to a number of classes: grids in, one logit for each class out."""
+
+    title: ClassVar[str] = "voting"
+
+    hidden: tuple[Count, ...]
+    """The sizes of hidden layers."""
+    dropout: Fraction
+    """The part of values that training leaves out."""
+    classes: Count
+    """How many classes there are."""
+
+    def output(self, shape: GridShape) -> GridShape:  # noqa: ARG002 - any grid can vote
+        """Return one channel of one cell for each class."""
+        return GridShape(self.classes, 1, 1, Axis("vote", ordered=False), Axis("vote"))
+
+    def _layers(self, cells: int) -> list[tuple[str, int, int]]:
+        """Return `(name, inputs, outputs)` of each layer."""
+        sizes = (cells, *self.hidden, self.classes)
+        names = [f"hidden{number}" for number in range(1, len(self.hidden) + 1)] + ["votes"]
+        return list(zip(names, sizes, sizes[1:], strict=False))
+
+    def parameters(self, shape: GridShape) -> tuple[Parameter, ...]:
+        """Return for each layer `weights` `(outputs, inputs)` and `bias` `(outputs,)`.
+
+        The inputs of the first layer are the cells in the order (channels, rows, columns).
+        """
+        found: list[Parameter] = []
+        for name, inputs, outputs in self._layers(shape.cells):
+            weights = Parameter(f"{name}.weights", (outputs, inputs), inputs, outputs)
+            found += [weights, Parameter(f"{name}.bias", (outputs,), decays=False)]
+        return tuple(found)
+
+    def multiply_adds(self, shape: GridShape) -> int:
+        """Return the number of weights."""
+        return sum(inputs * outputs for _, inputs, outputs in self._layers(shape.cells))
+
+    def forward(
+        self,
+        grids: Array,
+        weights: Mapping[str, Array],
+        *,
+        random: np.random.Generator | None = None,
+    ) -> tuple[Array, Backward]:
+        """Return the logits `(items, classes, 1, 1)`; hidden layers are rectified."""
+        values = grids.reshape(len(grids), -1)
+        trail: list[tuple[Array, Array | None]] = []  # what entered a layer, and its dropout
+        layers = self._layers(values.shape[1])
+        for number, (name, _, _) in enumerate(layers):
+            if number:
+                values = np.maximum(values, 0)
+            kept = None
+            if random is not None and self.dropout and (number or len(layers) == 1):
+                kept = self._kept(values, random)
+                values = values * kept
+            trail.append((values, kept))
+            # One product for each item, so that an item's votes do not depend on its batch.
+            products = np.matmul(weights[f"{name}.weights"], values[:, :, None])
+            values = products[:, :, 0] + weights[f"{name}.bias"]
+
+        def backward(gradient: Array, *, need_input: bool = True) -> tuple[Array, Gradients]:
+            gradients: Gradients = {}
+            flow = gradient.reshape(len(grids), -1)
+            for number in range(len(layers) - 1, -1, -1):
+                name, (entered, kept) = layers[number][0], trail[number]
+                gradients[f"{name}.bias"] = flow.sum(axis=0)
+                gradients[f"{name}.weights"] = flow.T @ entered
+                if not (number or need_input):
+                    return gradient, gradients
+                flow = flow @ weights[f"{name}.weights"]
+                if kept is not None:
+                    flow = flow * kept
+                if number:
+                    # What was dropped is 0 as well, and its gradient is 0 already.
+                    flow = flow * (entered > 0)
+            return flow.reshape(grids.shape), gradients
+
+        return values.reshape(len(grids), self.classes, 1, 1), backward
+
+    def _kept(self, values: Array, random: np.random.Generator) -> Array:
+        """Return 0 for what is left out, and for the rest what keeps the expected sum the same."""
+        keep = random.random(values.shape, np.float32) >= self.dropout
+        return keep.astype(values.dtype) / values.dtype.type(1 - self.dropout)
+
+
+def softmax(logits: Array) -> Array:
+    """Return logits `(items, classes)` as votes of the same shape: 0..1, and 1 in all."""
+    lifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    votes: Array = lifted / lifted.sum(axis=1, keepdims=True)
+    return votes
+
+
+def cross_entropy(logits: Array, targets: Array) -> tuple[Array, Array]:
+    """Return the loss of each item `(items,)`, and its gradient by its logits.
+
+    The loss is the negative logarithm of the vote, after softmax, for the right class.
+
+    Args:
+        logits: `(items, classes)`.
+        targets: the right class of each item, int64 `(items,)`.
+    """
+    lifted = logits - logits.max(axis=1, keepdims=True)
+    exponentials = np.exp(lifted)
+    total = exponentials.sum(axis=1, keepdims=True)
+    rows = np.arange(len(logits))
+    losses = np.log(total[:, 0]) - lifted[rows, targets]
+    gradient = exponentials / total
+    gradient[rows, targets] -= 1
+    return losses, gradient

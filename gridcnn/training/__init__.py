@@ -1,0 +1,1 @@
+"""Training: the one loop, its methods, optimizers, schedules and checkpoints."""

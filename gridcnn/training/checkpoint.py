@@ -1,0 +1,46 @@
+"""Checkpoints: where training stood after an epoch, as a file."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from gridcnn.errors import ModelFileError
+from gridcnn.tensors import read_tensors, write_tensors
+from gridcnn.training.loop import Epoch, Progress
+
+KIND = "checkpoint"
+
+
+def save_checkpoint(path: Path, progress: Progress, fingerprint: str) -> None:
+    """Write `progress` to `path`; `fingerprint` stands for the spec and the data."""
+    tensors = {"parameters": progress.parameters, "best": progress.best}
+    tensors |= {f"memory.{name}": kept for name, kept in progress.memory.items()}
+    content = {
+        "fingerprint": fingerprint,
+        "best_epoch": progress.best_epoch,
+        "steps": progress.steps,
+        "history": [dataclasses.asdict(epoch) for epoch in progress.history],
+    }
+    write_tensors(path, KIND, tensors, content)
+
+
+def load_checkpoint(path: Path, fingerprint: str) -> Progress:
+    """Return the progress that was saved.
+
+    Raises:
+        ModelFileError: the file is missing or damaged, or belongs to another spec or other data.
+    """
+    tensors, content = read_tensors(path, KIND)
+    if content["fingerprint"] != fingerprint:
+        raise ModelFileError(
+            f"{path} was written with another spec or other data; a run resumes only with its own"
+        )
+    return Progress(
+        parameters=tensors.pop("parameters"),
+        best=tensors.pop("best"),
+        best_epoch=content["best_epoch"],
+        steps=content["steps"],
+        memory={name.removeprefix("memory."): kept for name, kept in tensors.items()},
+        history=[Epoch(**epoch) for epoch in content["history"]],
+    )

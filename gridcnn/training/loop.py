@@ -1,0 +1,222 @@
+"""The one training loop: epochs over shuffled batches, the best epoch kept, early stopping."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from gridcnn.engines.base import Engine
+from gridcnn.errors import TrainingError
+from gridcnn.grid import Array
+from gridcnn.spec.models import Training
+from gridcnn.stages.voting import cross_entropy
+from gridcnn.training.methods import Backpropagation, Method, Nudge, Targets
+from gridcnn.training.schedules import learning_rate
+
+EXPLODED = 1e6
+"""A mean cross-entropy above this says nothing any more."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Grids `(items, channels, rows, columns)` and the index of each one's class `(items,)`."""
+
+    grids: Array
+    targets: Targets
+
+    def __len__(self) -> int:
+        return len(self.grids)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch came to. Losses are mean cross-entropies, accuracies are in 0..1.
+
+    `loss` and `accuracy` are taken while training, from the batches as they come. The validation's
+    are None where there is no validation data.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    learning_rate: float
+    seconds: float
+
+
+@dataclass
+class Progress:
+    """All that training needs to go on from the end of an epoch.
+
+    Attributes:
+        parameters: the flat vector.
+        best: the flat vector after the best epoch.
+        best_epoch: its number, from 1; 0 before the first.
+        steps: how often the optimizer has moved.
+        memory: what the optimizer remembers.
+        history: every epoch so far.
+    """
+
+    parameters: Array
+    best: Array
+    best_epoch: int = 0
+    steps: int = 0
+    memory: dict[str, Array] = field(default_factory=dict)
+    history: list[Epoch] = field(default_factory=list)
+
+
+class Watcher(Protocol):
+    """Is told how training goes."""
+
+    def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
+        """One more batch of epoch `epoch` (from 1) is done."""
+
+    def on_epoch(self, progress: Progress) -> None:
+        """An epoch has ended; `progress` is complete, and may be saved."""
+
+
+def train(
+    engine: Engine,
+    training: Labelled,
+    validation: Labelled | None,
+    settings: Training,
+    *,
+    progress: Progress | None = None,
+    watcher: Watcher | None = None,
+) -> Progress:
+    """Train, from the start or from where `progress` left off, and return how it ended.
+
+    With validation data the best epoch is the one of the highest validation accuracy and, among
+    those, the lowest validation loss; without, it is the last. The order of items and the dropout
+    of an epoch depend on the seed and the epoch's number alone, so that a resumed run goes the same
+    way as one that was never interrupted.
+
+    Raises:
+        TrainingError: there are no items, a cell is not finite, the loss explodes, or the method
+            would take too long.
+    """
+    method = _method(engine, settings)
+    progress = progress or _start(engine)
+    _refuse_unusable(engine, training, validation)
+    if isinstance(method, Nudge):
+        method.refuse_if_too_long(progress.parameters, training.grids, training.targets)
+    if isinstance(method, Backpropagation) and progress.steps:
+        method.optimizer.restore(progress.steps, progress.memory)
+    while len(progress.history) < settings.epochs and not _out_of_patience(progress, settings):
+        _one_epoch(method, training, validation, progress, watcher)
+        if watcher is not None:
+            watcher.on_epoch(progress)
+    return progress
+
+
+def _method(engine: Engine, settings: Training) -> Method:
+    return (Nudge if settings.method == "nudge" else Backpropagation)(engine, settings)
+
+
+def _start(engine: Engine) -> Progress:
+    parameters = engine.network.starting_parameters()
+    return Progress(parameters, parameters.copy())
+
+
+def _refuse_unusable(engine: Engine, training: Labelled, validation: Labelled | None) -> None:
+    if not len(training):
+        raise TrainingError("there are no items to train on")
+    if not engine.network.mask("trainable").any():
+        raise TrainingError(
+            "the network has nothing to learn: it has no head, and no stage with trainable numbers"
+        )
+    for part, name in ((training, "training"), (validation, "validation")):
+        if part is not None and not np.isfinite(part.grids).all():
+            bad = int((~np.isfinite(part.grids)).any(axis=(1, 2, 3)).sum())
+            raise TrainingError(
+                f"{bad} of {len(part)} {name} items have cells that are NaN or infinite; remove "
+                "them, or fill them in"
+            )
+
+
+def _out_of_patience(progress: Progress, settings: Training) -> bool:
+    waited = len(progress.history) - progress.best_epoch
+    return settings.patience is not None and waited >= settings.patience
+
+
+def _one_epoch(
+    method: Method,
+    training: Labelled,
+    validation: Labelled | None,
+    progress: Progress,
+    watcher: Watcher | None,
+) -> None:
+    start = time.perf_counter()
+    settings, number = method.settings, len(progress.history) + 1
+    random = np.random.default_rng([settings.seed, 2, number])
+    order = random.permutation(len(training))
+    batches = -(-len(order) // settings.batch_size)
+    total, hits, rate = 0.0, 0, 0.0
+    # On a copy, so that an interruption in the middle leaves the last finished epoch whole.
+    parameters = progress.parameters.copy()
+    for batch in range(batches):
+        chosen = order[batch * settings.batch_size : (batch + 1) * settings.batch_size]
+        # The rate at the end of the batch's step: a warm-up does not begin with a step of 0.
+        rate = learning_rate(settings, number - 1 + (batch + 1) / batches)
+        loss, right = method.learn(
+            parameters, training.grids[chosen], training.targets[chosen], rate=rate, random=random
+        )
+        if not loss < EXPLODED:
+            raise TrainingError(_exploded(loss, number, batch + 1, rate))
+        total += loss * len(chosen)
+        hits += right
+        if watcher is not None:
+            watcher.on_batch(number, batch + 1, batches, loss)
+    validated = _measure(method.engine, parameters, validation) if validation else (None, None)
+    progress.parameters = parameters
+    if isinstance(method, Backpropagation):
+        progress.steps = method.optimizer.steps
+        progress.memory = {name: kept.copy() for name, kept in method.optimizer.state.items()}
+    progress.history.append(
+        Epoch(
+            epoch=number,
+            loss=total / len(order),
+            accuracy=hits / len(order),
+            validation_loss=validated[0],
+            validation_accuracy=validated[1],
+            learning_rate=rate,
+            seconds=time.perf_counter() - start,
+        )
+    )
+    if _is_best(progress):
+        progress.best, progress.best_epoch = parameters.copy(), number
+
+
+def _exploded(loss: float, epoch: int, batch: int, rate: float) -> str:
+    what = "is no number any more" if not np.isfinite(loss) else f"has exploded to {loss:.3g}"
+    return (
+        f"the loss {what} in epoch {epoch}, batch {batch}, at a learning rate of {rate:g}; try "
+        f"training.learning_rate: {rate / 10:g}, training.gradient_clip: 1, or cells within -1..1"
+    )
+
+
+def _measure(engine: Engine, parameters: Array, data: Labelled) -> tuple[float, float]:
+    """Return the mean loss, and the part that is answered rightly."""
+    logits = engine.logits(parameters, data.grids)
+    losses, _ = cross_entropy(logits, data.targets)
+    right = (logits.argmax(axis=1) == data.targets).mean(dtype=np.float64)
+    return float(losses.mean(dtype=np.float64)), float(right)
+
+
+def _is_best(progress: Progress) -> bool:
+    last = progress.history[-1]
+    if last.validation_loss is None or not progress.best_epoch:
+        return True
+    return _score(last) > _score(progress.history[progress.best_epoch - 1])
+
+
+def _score(epoch: Epoch) -> tuple[float, float]:
+    assert epoch.validation_accuracy is not None
+    assert epoch.validation_loss is not None
+    return epoch.validation_accuracy, -epoch.validation_loss
+
+

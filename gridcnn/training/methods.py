@@ -1,0 +1,150 @@
+"""Methods of learning from one batch: backpropagation, and the article's literal recipe."""
+
+from __future__ import annotations
+
+import abc
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.engines.base import Engine
+from gridcnn.errors import TrainingError
+from gridcnn.grid import Array
+from gridcnn.spec.models import Training
+from gridcnn.stages.voting import cross_entropy
+from gridcnn.training.optimizers import Optimizer, make_optimizer
+
+Targets = NDArray[np.int64]
+PATIENCE_SECONDS = 600.0
+"""The longest training by `nudge` that is begun."""
+
+
+class Method(abc.ABC):
+    """Makes the loss on one batch smaller."""
+
+    def __init__(self, engine: Engine, settings: Training) -> None:
+        self.engine = engine
+        self.settings = settings
+
+    @abc.abstractmethod
+    def learn(
+        self,
+        parameters: Array,
+        grids: Array,
+        targets: Targets,
+        *,
+        rate: float,
+        random: np.random.Generator,
+    ) -> tuple[float, int]:
+        """Change `parameters` in place; return the loss before, and how many answers were right."""
+
+
+class Backpropagation(Method):
+    """Moves all values at once, along the gradient."""
+
+    def __init__(self, engine: Engine, settings: Training) -> None:
+        super().__init__(engine, settings)
+        self.optimizer: Optimizer = make_optimizer(settings, engine.network)
+
+    def learn(
+        self,
+        parameters: Array,
+        grids: Array,
+        targets: Targets,
+        *,
+        rate: float,
+        random: np.random.Generator,
+    ) -> tuple[float, int]:
+        """Take one step of the optimizer."""
+        step = self.engine.step(parameters, grids, targets, random=random)
+        gradient = step.gradient
+        longest = self.settings.gradient_clip
+        if longest is not None:
+            length = float(np.linalg.norm(gradient))
+            if length > longest:
+                gradient = gradient * np.float32(longest / length)
+        self.optimizer.update(parameters, gradient, rate)
+        return step.loss, step.hits
+
+
+class Nudge(Method):
+    """Tries each value a little higher and a little lower, and keeps the best of the three.
+
+    The learning rate is the length of a nudge. Nothing is left out by dropout.
+    """
+
+    def learn(
+        self,
+        parameters: Array,
+        grids: Array,
+        targets: Targets,
+        *,
+        rate: float,
+        random: np.random.Generator,  # noqa: ARG002
+    ) -> tuple[float, int]:
+        """Nudge every trainable value once, each on top of those before it."""
+        logits = self.engine.logits(parameters, grids)
+        hits = int((logits.argmax(axis=1) == targets).sum())
+        first = best = mean_loss(self.engine, parameters, grids, targets)
+        for index in np.flatnonzero(self.engine.network.mask("trainable")):
+            here = kept = parameters[index]
+            for tried in (here + np.float32(rate), here - np.float32(rate)):
+                parameters[index] = tried
+                loss = mean_loss(self.engine, parameters, grids, targets)
+                if loss < best:
+                    best, kept = loss, tried
+            parameters[index] = kept
+        return first, hits
+
+    def refuse_if_too_long(self, parameters: Array, grids: Array, targets: Targets) -> None:
+        """Raise `TrainingError` with the estimated time, where that is over ten minutes."""
+        size = min(self.settings.batch_size, len(grids))
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            mean_loss(self.engine, parameters, grids[:size], targets[:size])
+            times.append(time.perf_counter() - start)
+        values = int(self.engine.network.mask("trainable").sum())
+        batches = -(-len(grids) // self.settings.batch_size) * self.settings.epochs
+        seconds = sorted(times)[1] * 2 * values * batches
+        if seconds > PATIENCE_SECONDS:
+            raise TrainingError(
+                f"method nudge tries each of {values:,} values twice for each of {batches:,} "
+                f"batches: about {_duration(seconds)} here. It is begun up to "
+                f"{_duration(PATIENCE_SECONDS)}; use method: backpropagation, or a smaller network"
+            )
+
+
+def mean_loss(engine: Engine, parameters: Array, grids: Array, targets: Targets) -> float:
+    """Return the mean cross-entropy of the network on labelled grids."""
+    losses, _ = cross_entropy(engine.logits(parameters, grids), targets)
+    return float(losses.mean(dtype=np.float64))
+
+
+def slopes(
+    engine: Engine, parameters: Array, grids: Array, targets: Targets, *, width: float
+) -> Array:
+    """Return the loss's slope by each value, from a nudge up and a nudge down (float64).
+
+    These central differences are what the gradient of backpropagation is checked against.
+    """
+    values = parameters.astype(np.float64)
+    grids = grids.astype(np.float64)
+    found = np.zeros_like(values)
+    for index in np.flatnonzero(engine.network.mask("trainable")):
+        here = values[index]
+        values[index] = here + width
+        above = mean_loss(engine, values, grids, targets)
+        values[index] = here - width
+        below = mean_loss(engine, values, grids, targets)
+        values[index] = here
+        found[index] = (above - below) / (2 * width)
+    return found
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.0f} {unit}"
+    return f"{seconds:.0f} seconds"

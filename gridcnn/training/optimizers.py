@@ -1,0 +1,110 @@
+"""Optimizers: how a gradient moves the flat vector."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.grid import Array
+from gridcnn.network import Network
+from gridcnn.spec.models import Training
+from gridcnn.spec.optimizers import Adam, Sgd
+
+
+class Optimizer(abc.ABC):
+    """Moves a flat vector against its gradient; `state` is all that it remembers between steps."""
+
+    memory: ClassVar[tuple[str, ...]]
+    """The names of the vectors that it remembers."""
+
+    def __init__(self, size: int, decay: float, decays: NDArray[np.bool_]) -> None:
+        self.steps = 0
+        self.decay = decay
+        self.decays = decays
+        self.state: dict[str, Array] = {name: np.zeros(size, np.float32) for name in self.memory}
+
+    def restore(self, steps: int, state: Mapping[str, Array]) -> None:
+        """Go on from a state that was saved."""
+        self.steps = steps
+        for name in self.memory:
+            self.state[name][:] = state[name]
+
+    def update(self, parameters: Array, gradient: Array, rate: float) -> None:
+        """Move `parameters`, in place, by one step at learning rate `rate`."""
+        self.steps += 1
+        if self.decay:
+            gradient = self._decayed(parameters, gradient, rate)
+        self._move(parameters, gradient, rate)
+
+    def _decayed(self, parameters: Array, gradient: Array, rate: float) -> Array:  # noqa: ARG002
+        """Return the gradient with that of `decay / 2 * parameters**2` added to it."""
+        return gradient + np.float32(self.decay) * parameters * self.decays
+
+    @abc.abstractmethod
+    def _move(self, parameters: Array, gradient: Array, rate: float) -> None: ...
+
+
+class SgdOptimizer(Optimizer):
+    """Gradient descent; with Nesterov's form as given by Sutskever et al., 2013."""
+
+    memory = ("momentum",)
+
+    def __init__(
+        self, size: int, decay: float, decays: NDArray[np.bool_], *, settings: Sgd
+    ) -> None:
+        super().__init__(size, decay, decays)
+        self.settings = settings
+
+    def _move(self, parameters: Array, gradient: Array, rate: float) -> None:
+        velocity = self.state["momentum"]
+        momentum = np.float32(self.settings.momentum)
+        velocity *= momentum
+        velocity += gradient
+        ahead = gradient + momentum * velocity if self.settings.nesterov else velocity
+        parameters -= np.float32(rate) * ahead
+
+
+class AdamOptimizer(Optimizer):
+    """Adam (Kingma and Ba, 2015, algorithm 1)."""
+
+    memory = ("mean", "square")
+
+    def __init__(
+        self, size: int, decay: float, decays: NDArray[np.bool_], *, settings: Adam
+    ) -> None:
+        super().__init__(size, decay, decays)
+        self.settings = settings
+
+    def _move(self, parameters: Array, gradient: Array, rate: float) -> None:
+        mean, square = self.state["mean"], self.state["square"]
+        beta1, beta2 = self.settings.beta1, self.settings.beta2
+        mean += np.float32(1 - beta1) * (gradient - mean)
+        square += np.float32(1 - beta2) * (gradient * gradient - square)
+        # Both means began at 0; this takes that out of them again.
+        unbiased = np.sqrt(square / np.float32(1 - beta2**self.steps))
+        length = np.float32(rate / (1 - beta1**self.steps))
+        parameters -= length * mean / (unbiased + np.float32(self.settings.epsilon))
+
+
+class AdamWOptimizer(AdamOptimizer):
+    """AdamW (Loshchilov and Hutter, 2019, algorithm 2): decay beside the gradient."""
+
+    def _decayed(self, parameters: Array, gradient: Array, rate: float) -> Array:
+        parameters -= np.float32(rate * self.decay) * parameters * self.decays
+        return gradient
+
+
+def make_optimizer(settings: Training, network: Network) -> Optimizer:
+    """Return the optimizer that the spec names, for the network's flat vector."""
+    size, decay = network.parameters, settings.weight_decay or 0.0
+    decays = network.mask("decays") & network.mask("trainable")
+    chosen = settings.optimizer
+    if isinstance(chosen, Sgd):
+        return SgdOptimizer(size, decay, decays, settings=chosen)
+    assert isinstance(chosen, Adam)
+    made = AdamWOptimizer if getattr(chosen, "decoupled", False) else AdamOptimizer
+    return made(size, decay, decays, settings=chosen)
