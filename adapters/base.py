@@ -35,6 +35,10 @@ class Adapter(Settings, abc.ABC):
 
     suffixes: ClassVar[frozenset[str]] = frozenset()
     """Endings of the files that it reads, lower case, with the dot."""
+    lone_dimensions: ClassVar[frozenset[int]] = frozenset({2})
+    """How many dimensions an array has that is one thing, and not a stack of things."""
+    makes_order: ClassVar[bool] = True
+    """Whether neighbouring cells are related whatever the data, as the pixels of a picture are."""
 
     def fitted(self, things: Sequence[Any]) -> Self:  # noqa: ARG002 - for those that learn
         """Return an adapter with everything learned from the training things filled in."""
@@ -76,9 +80,7 @@ class Adapter(Settings, abc.ABC):
                 problems.extend(Problem(found.message, source=name) for found in error.problems)
             if advance is not None:
                 advance(1)
-        return Adapted(
-            Grids(values[: len(kept)], shape), np.array(kept, np.int64), tuple(problems)
-        )
+        return Adapted(Grids(values[: len(kept)], shape), np.array(kept, np.int64), tuple(problems))
 
     def grids(self, things: Sequence[Any], *, names: Sequence[str] | None = None) -> Grids:
         """Return all things as grids; raise `DataError` that names every thing that is bad."""

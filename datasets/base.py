@@ -32,6 +32,7 @@ class Dataset:
         names: what an item is called in results: a path relative to the data, or `item 17`.
         parts: "train", "validation" or "test" for each item where the data divides itself, or None.
         origin: where the data is from, for messages.
+        notes: what whoever uses the data should be told, for example how many files were left out.
     """
 
     things: Sequence[Any]
@@ -39,6 +40,7 @@ class Dataset:
     names: Sequence[str]
     parts: Sequence[str] | None = None
     origin: str = ""
+    notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         lengths = {len(self.things), len(self.labels), len(self.names)}
@@ -72,8 +74,27 @@ class Dataset:
         return np.array([index[label] for label in self.labels], np.int64)
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What is known about a data set before it is opened.
+
+    Attributes:
+        items: how many items it has.
+        classes: its classes, sorted.
+        shape: the shape of one item, `(rows, columns)` or `(rows, columns, channels)`.
+    """
+
+    items: int
+    classes: tuple[Label, ...]
+    shape: tuple[int, ...]
+
+
 class Source(Settings, abc.ABC):
     """Settings of a data set that can be opened."""
+
+    def facts(self) -> Facts | None:
+        """Return what is known before the data is opened; None where that is nothing."""
+        return None
 
     def resolved(self, base: Path) -> Self:  # noqa: ARG002 - for those that hold a path
         """Return the source with relative paths made absolute, starting at the folder `base`."""

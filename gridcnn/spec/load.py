@@ -10,10 +10,14 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
 
 from gridcnn.errors import Problem, SpecError, UnknownNameError, listed, shown, suggestion
+from gridcnn.registry import Registry
+from gridcnn.spec.choice import Choice
 from gridcnn.spec.document import MAX_BYTES, Document, Path, parse, written
 from gridcnn.spec.models import Spec
+from gridcnn.spec.settings import Settings
 
 SpecLike = Spec | Mapping[str, Any] | str | os.PathLike[str]
 """What can be read as a spec: a file's path, the name of a ready spec, a mapping, or a `Spec`."""
@@ -38,13 +42,39 @@ def load(
         UnknownNameError: no file and no ready spec has that name.
     """
     document = _document(source, ready or {})
+    _apply_all(document, changes)
+    return validate(document)
+
+
+def load_choice(registry: Registry, name: str, *, changes: Iterable[str] = ()) -> Settings:
+    """Return the registry's entry `name` with settings as texts such as `noise=0.2`.
+
+    Raises:
+        SpecError: the name is not registered, or a setting is wrong.
+    """
+    document = Document({})
+    _apply_all(document, changes)
+    try:
+        return Choice(registry).read({name: document.data})
+    except PydanticCustomError as error:
+        raise SpecError(error.message()) from None
+    except ValidationError as error:
+        # The name leads every place, and is none of the user's keys.
+        raise SpecError(
+            *(
+                document.problem(tuple(line["loc"][1:]), line["msg"])
+                for line in error.errors(include_url=False)
+            )
+        ) from None
+
+
+def _apply_all(document: Document, changes: Iterable[str] | Mapping[str, Any]) -> None:
     if isinstance(changes, Mapping):
         pairs = [(key, value, f"change of {key}") for key, value in changes.items()]
     else:
         pairs = [_parsed_change(change) for change in changes]
     for key, value, origin in pairs:
         _apply(document, key, value, origin)
-    return validate(document)
 
 
 def validate(document: Document) -> Spec:

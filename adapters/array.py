@@ -1,0 +1,257 @@
+"""The array adapter: numbers that are grids already, brought to the range of -1..1."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+
+from gridcnn.adapters.base import Adapted, Adapter, described
+from gridcnn.errors import DataError, Problem
+from gridcnn.grid import Array, Grids, GridShape
+from gridcnn.spec.settings import Count, Length, Number
+
+_LAYOUTS = (
+    "an item is (columns), (rows, columns), (channels, rows, columns) or (rows, columns, channels)"
+)
+_MAYBE_CHANNELS = (1, 3, 4)  # grey; red, green and blue; these and opacity
+_CHUNK = 4_000_000  # cells that are scaled at a time, which bounds the memory of the float64 step
+
+
+class ArrayAdapter(Adapter):
+    """Arrays of numbers that are grids already; the range of their values becomes -1..1.
+
+    What is null is learned from the training items.
+    """
+
+    title: ClassVar[str] = "array"
+    lone_dimensions: ClassVar[frozenset[int]] = frozenset({0, 1})
+    makes_order: ClassVar[bool] = False
+
+    size: tuple[Length, Length] | None = None
+    """Rows and columns of every item, in cells; null: those of the training items. An item of one
+    dimension is a grid of one row."""
+    channels: Count | None = None
+    """Channels of every item; null: those of the training items."""
+    channel_order: Literal["auto", "first", "last"] = "auto"
+    """Where the channels of an item of three dimensions stand. `first`: (channels, rows, columns);
+    `last`: (rows, columns, channels); `auto`: last where the last dimension is 1, 3 or 4 and the
+    first is not, else first."""
+    scaling: Literal["range", "none"] = "range"
+    """`range`: `low` becomes -1 and `high` becomes 1, evenly, and values beyond them leave -1..1;
+    where both are the same, that value becomes 0. `none`: values stay as they are."""
+    low: Number | None = None
+    """The value that becomes -1; null: the smallest of the training items, in any cell."""
+    high: Number | None = None
+    """The value that becomes 1; null: the largest of the training items, in any cell."""
+
+    @model_validator(mode="after")
+    def _range_ascends(self) -> Self:
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"'low' must not be above 'high'; got {self.low:g} and {self.high:g}")
+        return self
+
+    @property
+    def _learns_range(self) -> bool:
+        return self.scaling == "range" and (self.low is None or self.high is None)
+
+    def fitted(self, things: Sequence[Any]) -> Self:
+        """Return an adapter with the shape and the range of the training items filled in.
+
+        Where items differ in shape, the most frequent one counts. Items that cannot be used are
+        passed over here; `adapt_all` tells of them.
+
+        Raises:
+            DataError: there is no item to learn from.
+        """
+        if self.size is not None and self.channels is not None and not self._learns_range:
+            return self
+        stack = self._stacked(things)
+        usable = self._usable([stack] if stack is not None else self._laid_out_each(things))
+        channels, rows, columns = usable[0].shape[1:]
+        learned: dict[str, Any] = {"size": (rows, columns), "channels": channels}
+        if self._learns_range:
+            low = min(float(grids.min()) for grids in usable)
+            high = max(float(grids.max()) for grids in usable)
+            learned["low"] = low if self.low is None else self.low
+            learned["high"] = high if self.high is None else self.high
+        return type(self).model_validate({**self.model_dump(), **learned})
+
+    def shape(self) -> GridShape:
+        """Return the shape of every grid; raise `DataError` while it is neither set nor learned."""
+        if self.size is None or self.channels is None:
+            raise DataError(
+                "the array adapter has not learned the shape of its items yet; train it, or set "
+                "'size' and 'channels'"
+            )
+        return GridShape(self.channels, *self.size)
+
+    def adapt(self, thing: Any) -> NDArray[np.float32]:
+        """Return one item as float32 `(channels, rows, columns)`.
+
+        Args:
+            thing: numbers of any real type, `(columns)`, `(rows, columns)`, or three dimensions in
+                the order of `channel_order`.
+
+        Raises:
+            DataError: it has another shape, or holds something other than finite real numbers.
+        """
+        grids = self._laid_out(_numbers(thing)[None])
+        self._check_shape(grids)
+        grid: NDArray[np.float32] = self._scaled(grids)[0]
+        if not np.isfinite(grid).all():
+            raise DataError(_not_finite(grids))
+        return grid
+
+    def adapt_all(
+        self,
+        things: Sequence[Any],
+        *,
+        names: Sequence[str] | None = None,
+        advance: Callable[[int], None] | None = None,
+    ) -> Adapted:
+        """Return all items as grids, and a problem for each that cannot be used.
+
+        One array of all items, `(items, ...)`, is adapted as a whole.
+        """
+        stack = self._stacked(things)
+        if stack is None:
+            return super().adapt_all(things, names=names, advance=advance)
+        shape = self.shape()
+        self._check_shape(stack)
+        values = np.empty((len(stack), *shape.sizes), np.float32)
+        finite = np.ones(len(stack), np.bool_)
+        step = max(1, _CHUNK // shape.cells)
+        for start in range(0, len(stack), step):
+            part = slice(start, start + step)
+            values[part] = self._scaled(stack[part])
+            finite[part] = np.isfinite(values[part]).all(axis=(1, 2, 3))
+            if advance is not None:
+                advance(len(values[part]))
+        problems: list[Problem] = []
+        for index in np.flatnonzero(~finite).tolist():
+            name = names[index] if names is not None else described(None, index)
+            problems.append(Problem(_not_finite(stack[index]), source=name))
+        kept = np.flatnonzero(finite)
+        return Adapted(
+            Grids(values if len(kept) == len(values) else values[kept], shape),
+            kept.astype(np.int64),
+            tuple(problems),
+        )
+
+    def _stacked(self, things: Any) -> Array | None:
+        """Return all items as `(items, channels, rows, columns)` where they are one array."""
+        if isinstance(things, np.ndarray) or hasattr(things, "__array__"):
+            values = _numbers(things) if _is_numeric(things) else None
+            if values is not None and values.ndim in (2, 3, 4):
+                return self._laid_out(values)
+        return None
+
+    def _laid_out_each(self, things: Sequence[Any]) -> Iterable[Array]:
+        for thing in things:
+            try:
+                yield self._laid_out(_numbers(thing)[None])
+            except DataError:
+                continue
+
+    def _usable(self, stacks: Iterable[Array]) -> list[Array]:
+        """Return the finite grids of the most frequent shape among those that the settings allow.
+
+        Every entry is `(items, channels, rows, columns)`.
+        """
+        by_shape: dict[tuple[int, ...], list[Array]] = {}
+        counts: Counter[tuple[int, ...]] = Counter()
+        for grids in stacks:
+            fits = self.size in (None, grids.shape[2:]) and self.channels in (None, grids.shape[1])
+            # A sum is finite only where all is; it costs less than looking at every value twice.
+            finite = grids
+            if not np.isfinite(grids.sum(dtype=np.float64)):
+                finite = grids[np.isfinite(grids).all(axis=(1, 2, 3))]
+            if fits and finite.size:
+                by_shape.setdefault(finite.shape[1:], []).append(finite)
+                counts[finite.shape[1:]] += len(finite)
+        if not counts:
+            raise DataError(
+                "there is no usable item from which to learn the shape and the range of arrays: "
+                f"{_LAYOUTS}, of finite numbers"
+            )
+        return by_shape[counts.most_common(1)[0][0]]
+
+    def _laid_out(self, stack: Array) -> Array:
+        """Return `(items, ...)` as `(items, channels, rows, columns)`, without copying."""
+        sizes = stack.shape[1:]
+        if 0 in sizes or len(sizes) not in (1, 2, 3):
+            raise DataError(f"an item of shape {sizes} is no grid; {_LAYOUTS}")
+        if len(sizes) == 1:
+            return stack[:, None, None, :]
+        if len(sizes) == 2:
+            return stack[:, None]
+        last = sizes[2] in _MAYBE_CHANNELS and sizes[0] not in _MAYBE_CHANNELS
+        if self.channel_order == "last" or (self.channel_order == "auto" and last):
+            return stack.transpose(0, 3, 1, 2)
+        return stack
+
+    def _check_shape(self, grids: Array) -> None:
+        expected = self.shape()
+        if grids.shape[1:] != expected.sizes:
+            found = " x ".join(map(str, grids.shape[1:]))
+            raise DataError(
+                f"the item is {found} (channels x rows x columns); all items must be {expected}, "
+                "as in training or in the settings 'channels' and 'size' of array"
+            )
+
+    def _scaled(self, grids: Array) -> NDArray[np.float32]:
+        """Return grids on the scale of -1..1; what float32 cannot hold becomes infinite."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.scaling == "none":
+                return grids.astype(np.float32)
+            if self.low is None or self.high is None:
+                raise DataError(
+                    "the array adapter has not learned the range of its values yet; train it, or "
+                    "set 'low' and 'high', or 'scaling: none'"
+                )
+            # Halved first: the difference of two huge numbers may be too large for a float.
+            middle, half = self.high / 2 + self.low / 2, self.high / 2 - self.low / 2
+            scaled = grids.astype(np.float64)
+            scaled -= middle
+            scaled /= half or 1.0
+            return scaled.astype(np.float32)
+
+
+def _is_numeric(things: Any) -> bool:
+    kind = getattr(getattr(things, "dtype", None), "kind", "f")
+    return kind in "biuf"
+
+
+def _numbers(thing: Any) -> Array:
+    """Return one item, or a stack of items, as an array of real numbers."""
+    if isinstance(thing, str | bytes):
+        raise DataError(f"it is text; {_LAYOUTS}, of numbers")
+    if isinstance(thing, np.ma.MaskedArray) and np.ma.is_masked(thing):
+        raise DataError("it has masked values; fill them in, or leave the item out")
+    try:
+        values = np.asarray(thing)
+    except Exception as error:  # a foreign object's __array__ may raise anything
+        reason = "its rows have different lengths" if "inhomogeneous" in str(error) else error
+        raise DataError(f"it cannot be read as an array: {reason}; {_LAYOUTS}") from None
+    if values.dtype.kind in "biuf":
+        return values
+    if values.dtype.kind == "c":
+        raise DataError(
+            "it holds complex numbers; give their magnitudes, or real and imaginary parts as two "
+            "channels"
+        )
+    raise DataError(
+        f"it holds values of type {values.dtype}, which are no numbers; {_LAYOUTS}, of numbers"
+    )
+
+
+def _not_finite(grids: Array) -> str:
+    """Return why grids are not finite, or not once they are scaled."""
+    if np.isfinite(grids).all():
+        return "it holds values too far from the learned range for a 32-bit float"
+    return "it holds NaN or infinite values; all must be finite numbers"

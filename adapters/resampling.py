@@ -1,0 +1,119 @@
+"""Resampling: a window of a picture, brought to a number of rows and columns."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.adapters.pixels import Pixels
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle over a picture, in pixels from its upper left corner; it may reach beyond it."""
+
+    top: float
+    left: float
+    bottom: float
+    right: float
+
+    @property
+    def height(self) -> float:
+        """Rows that the window spans."""
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> float:
+        """Columns that the window spans."""
+        return self.right - self.left
+
+    def grown(self, aspect: float) -> Window:
+        """Return the smallest window of `aspect` (width / height) around this one's centre."""
+        height = max(self.height, self.width / aspect)
+        return self.centred(height, height * aspect)
+
+    def shrunk(self, aspect: float) -> Window:
+        """Return the largest window of `aspect` inside this one, centred, but no less than a pixel.
+
+        Pillow takes positions as float32, in which the edges of anything thinner can coincide.
+        """
+        height = min(self.height, self.width / aspect)
+        return self.centred(max(height, 1), max(height * aspect, 1))
+
+    def centred(self, height: float, width: float) -> Window:
+        """Return a window of another size around the same centre."""
+        top = self.top + (self.height - height) / 2
+        left = self.left + (self.width - width) / 2
+        return Window(top, left, top + height, left + width)
+
+
+def whole(pixels: Pixels) -> Window:
+    """Return the window that shows all of a picture."""
+    return Window(0, 0, pixels.shape[0], pixels.shape[1])
+
+
+def resampled(
+    pixels: Pixels,
+    window: Window,
+    *,
+    size: tuple[int, int],
+    fill: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Return what a window shows, float32 `(channels, rows, columns)`, still from 0 to 255.
+
+    Where pixels become fewer, each cell is their average under a triangle that overlaps the
+    neighbouring cells (Pillow's bilinear filter, which widens as pictures shrink); where they
+    become more, cells are interpolated. Neither overshoots: no cell leaves the range of the pixels.
+
+    Args:
+        pixels: `(rows, columns, channels)`.
+        window: what to show.
+        size: rows and columns of the result.
+        fill: what is shown where the window reaches beyond the picture, `(channels, rows, columns)`
+            or a size of 1 in place of any of them; not needed where it does not.
+    """
+    from PIL import Image
+
+    height, width, channels = pixels.shape
+    rows = _overlap(window.top, window.bottom, height, size[0])
+    columns = _overlap(window.left, window.right, width, size[1])
+    if rows.covers(height, size[0]) and columns.covers(width, size[1]):
+        return np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
+    shown = np.empty((channels, *size), np.float32)
+    if rows.cells != (0, size[0]) or columns.cells != (0, size[1]):
+        shown[:] = 0 if fill is None else fill
+    # Only what lies under the window is turned into floats: pictures can be large.
+    top, left = math.floor(rows.start), math.floor(columns.start)
+    part = pixels[top : math.ceil(rows.stop), left : math.ceil(columns.stop)]
+    box = (columns.start - left, rows.start - top, columns.stop - left, rows.stop - top)
+    cells = (columns.cells[1] - columns.cells[0], rows.cells[1] - rows.cells[0])
+    for channel in range(channels):
+        plane = Image.fromarray(np.ascontiguousarray(part[:, :, channel], dtype=np.float32))
+        shown[channel, slice(*rows.cells), slice(*columns.cells)] = np.asarray(
+            plane.resize(cells, Image.Resampling.BILINEAR, box=box)
+        )
+    return shown
+
+
+@dataclass(frozen=True)
+class _Overlap:
+    """Where a window and a picture meet, along one direction."""
+
+    start: float
+    stop: float
+    cells: tuple[int, int]
+
+    def covers(self, length: int, cells: int) -> bool:
+        return (self.start, self.stop, self.cells) == (0, length, (0, cells)) and length == cells
+
+
+def _overlap(low: float, high: float, length: int, cells: int) -> _Overlap:
+    start, stop = max(low, 0.0), min(high, float(length))
+    scale = cells / (high - low)
+    first, last = round((start - low) * scale), round((stop - low) * scale)
+    # What is too thin for a whole cell still gets one.
+    first = min(first, cells - 1)
+    return _Overlap(start, stop, (first, max(last, first + 1)))

@@ -1,0 +1,138 @@
+"""Labels as people give them (lists, NumPy, pandas), made into `str` and `int`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gridcnn.datasets.base import Label
+from gridcnn.datasets.problems import Problems
+from gridcnn.errors import shown
+
+
+def labels_of(values: Any, *, name: str = "y", source: str = "") -> list[Label]:
+    """Return one label for each item, as Python's own `str` or `int`.
+
+    Whole numbers of any type, booleans and floats without a fraction become `int`; texts stay as
+    they are, and bytes are read as UTF-8. A column `(items, 1)` is taken as `(items,)`.
+
+    Args:
+        values: any sequence, a NumPy array, or a pandas Series, Index or Categorical.
+        name: what the labels are called in messages.
+        source: the file that they are from, if any.
+
+    Raises:
+        DataError: these are no class labels, or some are missing; every bad row is named.
+    """
+    found = Problems(source)
+    rows = _rows(values, name, found)
+    # One check for each distinct value, since there are few classes and many items.
+    known: dict[tuple[type, Any], Label | None] = {}
+    labels: list[Label] = []
+    for row, value in enumerate(rows):
+        key = (type(value), value)
+        try:
+            label = known[key] if key in known else known.setdefault(key, _label(value))
+        except _NotALabelError as error:
+            found.add(f"the label {name}[{row}] {error}")
+            if error.hopeless:
+                break
+            continue
+        except TypeError:
+            found.add(f"the label {name}[{row}] is {shown(value)}; a label is a text or a number")
+            continue
+        if label is None:
+            found.add(
+                f"the label {name}[{row}] is missing; give every item a label, or leave it out"
+            )
+        else:
+            labels.append(label)
+    _refuse_twins(set(labels), name, found)
+    found.stop()
+    return labels
+
+
+class _NotALabelError(Exception):
+    """The value cannot be a label; `hopeless` where all the others cannot be either."""
+
+    def __init__(self, message: str, *, hopeless: bool = False) -> None:
+        self.hopeless = hopeless
+        super().__init__(message)
+
+
+def _rows(values: Any, name: str, found: Problems) -> Sequence[Any]:
+    if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+        found.add(f"{name} must be a list of labels, one for each item; got {shown(values)}")
+        found.stop()
+    if not hasattr(values, "__array__"):
+        return list(values)
+    array = np.asarray(values)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        one_hot = f"; if its columns are the classes, give {name}.argmax(axis=1)"
+        found.add(
+            f"{name} must have one label for each item, shape (items,); got shape {array.shape}"
+            f"{one_hot if array.ndim == 2 else ''}"
+        )
+        found.stop()
+    rows: list[Any] = array.tolist()
+    return rows
+
+
+def _label(value: Any) -> Label | None:
+    """Return the label that `value` stands for, or None where it says that there is none."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str | bytes):
+        return _text(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return _whole(value)
+    # pandas has two more ways to say that a value is missing: NA and NaT.
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    raise _NotALabelError(f"is {shown(value)}; a label is a text or a whole number")
+
+
+def _text(value: str | bytes) -> str | None:
+    try:
+        text = value.decode("utf-8") if isinstance(value, bytes) else str(value)
+    except UnicodeDecodeError:
+        raise _NotALabelError(f"is {shown(value)}, which is no UTF-8 text") from None
+    return text if text.strip() else None
+
+
+def _whole(value: float) -> int | None:
+    if math.isnan(value):
+        return None
+    if not value.is_integer():
+        raise _NotALabelError(
+            f"is {value:g}. Labels name classes, but numbers with fractions look like amounts to "
+            "be predicted (regression), which gridcnn does not do; for classes, give texts or "
+            "whole numbers",
+            hopeless=True,
+        )
+    return int(value)
+
+
+def _refuse_twins(labels: set[Label], name: str, found: Problems) -> None:
+    numbers = {str(label) for label in labels if isinstance(label, int)}
+    twins = sorted(numbers.intersection(label for label in labels if isinstance(label, str)))
+    if twins:
+        found.add(
+            f"{name} has the label {twins[0]} both as a number and as a text; give one kind only, "
+            "for example [str(label) for label in labels]"
+        )
+
+
+def one_each(things: int, labels: int, *, source: str = "") -> None:
+    """Raise `DataError` unless there are as many labels as things."""
+    if things != labels:
+        found = Problems(source)
+        found.add(f"there are {things} items, but {labels} labels; give one label for each item")
+        found.stop()

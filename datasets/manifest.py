@@ -1,0 +1,266 @@
+"""Manifests: a table, in a CSV file or in pandas, that names the path and label of every item."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gridcnn.datasets import places
+from gridcnn.datasets.base import TEST, TRAIN, VALIDATION, Dataset, Label
+from gridcnn.datasets.labels import labels_of
+from gridcnn.datasets.problems import Problems
+from gridcnn.datasets.soundness import sound
+from gridcnn.errors import DataError, Problem, listed, shown, suggestion
+
+PART_NAMES = {
+    "train": TRAIN,
+    "training": TRAIN,
+    "validation": VALIDATION,
+    "val": VALIDATION,
+    "valid": VALIDATION,
+    "dev": VALIDATION,
+    "test": TEST,
+    "testing": TEST,
+}
+"""How data may spell its parts."""
+
+_FOREIGN = {
+    "path": ("file", "filename", "file_name", "filepath", "file_path", "image", "image_path"),
+    "label": ("labels", "class", "class_name", "target", "category", "y"),
+    "split": ("part", "set", "subset", "partition", "fold"),
+}
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_MAX_BYTES = 2**30
+
+
+@dataclass(frozen=True)
+class Row:
+    """One item of a table; `place` is its line in a file, or says which row it is."""
+
+    place: int | str
+    path: str
+    label: Label
+    split: str
+
+
+def read(file: str | os.PathLike[str]) -> Dataset:
+    """Return the data that a CSV file lists.
+
+    The first line names the columns: `path` and `label`, and perhaps `split`, which says train,
+    validation or test in every row. Others are left alone. Columns are separated by commas,
+    semicolons or tabs. A relative path starts at the folder of the file. Labels are texts.
+
+    Raises:
+        DataError: the file cannot be read, or something is wrong with its columns or rows; every
+            bad line is named.
+    """
+    place = os.fspath(file)
+    found = Problems(place)
+    rows = _rows(_text(place), place, found)
+    return _collected(rows, base=Path(place).parent, found=found)
+
+
+def from_table(table: Any, *, base: Path) -> Dataset:
+    """Return the data that a pandas DataFrame lists, by the rules of `read`.
+
+    Labels may be whole numbers too. Relative paths start at the folder `base`.
+
+    Raises:
+        DataError: columns are missing, or something is wrong with rows; every bad row is named.
+    """
+    found = Problems("the DataFrame")
+    where = _columns([str(name) for name in table.columns], found)
+    found.stop()
+    labels = labels_of(table.iloc[:, where["label"]], name="label", source=found.source)
+    paths = table.iloc[:, where["path"]].tolist()
+    splits = table.iloc[:, where["split"]].tolist() if "split" in where else [""] * len(paths)
+    rows = [
+        Row(f"row {index}", _cell(path), label, _cell(split))
+        for index, (path, label, split) in enumerate(zip(paths, labels, splits, strict=True))
+    ]
+    return _collected(rows, base=base, found=found)
+
+
+def _cell(value: Any) -> str:
+    """Return a cell of a DataFrame as text; a missing one, and what is no text, is empty."""
+    return os.fsdecode(value).strip() if isinstance(value, str | os.PathLike) else ""
+
+
+def _text(place: str) -> str:
+    """Return the content of a UTF-8 file."""
+    try:
+        if Path(place).stat().st_size > _MAX_BYTES:
+            raise DataError(Problem("larger than 1 GiB, too large for a manifest", source=place))
+        content = Path(place).read_bytes()
+    except OSError as error:
+        raise DataError(
+            Problem(f"cannot be read: {error.strerror or error}", source=place)
+        ) from error
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise DataError(
+            Problem("is saved as UTF-16; save it as UTF-8 ('CSV UTF-8' in Excel)", source=place)
+        )
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            Problem(
+                f"is no UTF-8 text (byte 0x{content[error.start]:02X}); save it as UTF-8 "
+                "('CSV UTF-8' in Excel)",
+                source=place,
+                line=line,
+            )
+        ) from None
+
+
+def _rows(text: str, place: str, found: Problems) -> list[Row]:
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=_delimiter(text, place), strict=True
+    )
+    rows: list[Row] = []
+    try:
+        header = next(reader, [])
+        where = _columns(header, found)
+        found.stop()
+        start = reader.line_num + 1
+        for cells in reader:
+            # A quoted cell may span lines; a row is named by the line it starts on.
+            line, start = start, reader.line_num + 1
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(header):
+                found.add(
+                    f"has {len(cells)} {'cell' if len(cells) == 1 else 'cells'}, but the first "
+                    f"line names {len(header)}; put quotes around a cell with a separator in it",
+                    line=line,
+                )
+                continue
+            split = cells[where["split"]].strip() if "split" in where else ""
+            path, label = cells[where["path"]].strip(), cells[where["label"]].strip()
+            if not label:
+                found.add("the label is empty; give every item a label", line=line)
+            rows.append(Row(line, path, label, split))
+    except csv.Error as error:
+        found.add(f"is no valid CSV: {error}; is a quote left open?", line=reader.line_num)
+        found.stop()
+    return rows
+
+
+def _delimiter(text: str, place: str) -> str:
+    """Return the separator by which the first line has the columns, or else the most columns."""
+    first = text.split("\n", 1)[0].rstrip("\r")
+    if place.lower().endswith((".tsv", ".tab")):
+        return "\t"
+
+    def worth(delimiter: str) -> tuple[int, int]:
+        names = [cell.strip().strip('"').casefold() for cell in first.split(delimiter)]
+        return len({"path", "label"}.intersection(names)), len(names)
+
+    return max(_DELIMITERS, key=worth)
+
+
+def _columns(header: Sequence[str], found: Problems) -> dict[str, int]:
+    """Return where the columns path, label and split are."""
+    names = [name.strip().casefold() for name in header]
+    where: dict[str, int] = {}
+    if not any(names):
+        found.add("is empty; its first line must name the columns path and label", line=1)
+        return where
+    for wanted, foreign in _FOREIGN.items():
+        places = [index for index, name in enumerate(names) if name == wanted]
+        if len(places) > 1:
+            found.add(f"{len(places)} columns are named '{wanted}'; keep one", line=1)
+        elif places:
+            where[wanted] = places[0]
+        elif wanted != "split":
+            near = next((name for name in foreign if name in names), "")
+            hint = (
+                f"; rename the column '{near}' to '{wanted}'"
+                if near
+                else suggestion(wanted, names).replace("?", "")
+            )
+            found.add(
+                f"has no column '{wanted}'{hint}. The first line names the columns, and has: "
+                f"{listed([shown(name)[1:-1] for name in header])}",
+                line=1,
+            )
+    return where
+
+
+def _collected(rows: Iterable[Row], *, base: Path, found: Problems) -> Dataset:
+    """Return rows as a data set, after a look at every file."""
+    start = places.absolute(base)
+    real = places.RealPaths()
+    first: dict[str, Row] = {}
+    rows = list(rows)
+    divided = any(row.split for row in rows)
+    kept: list[tuple[str, Row]] = []
+    for row in rows:
+        problem = ""
+        path = places.joined(start, row.path)
+        if not row.path:
+            problem = "the path is empty"
+        elif not places.is_file(path):
+            problem = _missing(row.path, path, start)
+        else:
+            earlier = first.setdefault(real.of(path), row)
+            if earlier is not row:
+                problem = _twice(row, earlier)
+        if problem:
+            _add(found, row, problem)
+        if divided and row.split.casefold() not in PART_NAMES:
+            _add(found, row, _no_part(row.split))
+        kept.append((path, row))
+    if not rows and not found.count:
+        found.add("lists not one item")
+    found.stop()
+    return sound(
+        Dataset(
+            [path for path, _ in kept],
+            [row.label for _, row in kept],
+            [places.printable(row.path).replace(os.sep, "/") for _, row in kept],
+            [PART_NAMES[row.split.casefold()] for _, row in kept] if divided else None,
+            origin=found.source,
+        )
+    )
+
+
+def _add(found: Problems, row: Row, message: str) -> None:
+    if isinstance(row.place, int):
+        found.add(message, line=row.place)
+    else:
+        found.add(f"{row.place}: {message}")
+
+
+def _missing(given: str, path: str, start: str) -> str:
+    if "://" in given:
+        return f"{shown(given)} is a web address; download it, and give the path of the file"
+    if places.is_folder(path):
+        return f"{shown(given)} is a folder; list the files in it"
+    hint = ""
+    if "\\" in given and os.sep == "/":
+        hint = "; write / between folders"
+    elif not Path(given).is_absolute():
+        hint = f"; a relative path starts at {start}"
+    return f"there is no file {shown(given)}{hint}"
+
+
+def _twice(row: Row, earlier: Row) -> str:
+    place = f"line {earlier.place}" if isinstance(earlier.place, int) else earlier.place
+    message = f"{shown(row.path)} is the same file as in {place}"
+    if row.label != earlier.label:
+        message += f", where its label is {shown(earlier.label)} and not {shown(row.label)}"
+    return f"{message}; list every file once"
+
+
+def _no_part(given: str) -> str:
+    if not given:
+        return "the split is empty; give train, validation or test in every row, or in none"
+    near = suggestion(given, PART_NAMES)
+    return f"the split {shown(given)} must be train, validation or test{near}"

@@ -1,0 +1,124 @@
+"""The data source that is a path: what is there decides how it is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Self
+
+from pydantic import Field
+
+from gridcnn.datasets import arrays, folder, idx, manifest, places
+from gridcnn.datasets.base import Dataset, Source
+from gridcnn.errors import DataError, Problem, listed, shown, suggestion
+
+_FORMS = (
+    "data is a folder with a folder for each class; a CSV file with the columns path and label; "
+    "an .npz file with the arrays X and y; or IDX files"
+)
+_ADVICE = {
+    (".npy",): "one array has no labels; save both: numpy.savez(file, X=..., y=...)",
+    (".zip", ".tar", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".gz"): (
+        "this is packed; unpack it, and give the folder"
+    ),
+    (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".json", ".jsonl"): (
+        "tables are read from CSV; save it as 'CSV UTF-8'"
+    ),
+    (".pkl", ".pickle", ".joblib", ".pt", ".pth"): (
+        "opening such a file can run any program, so it is not read; save the arrays: "
+        "numpy.savez(file, X=..., y=...)"
+    ),
+    (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"): (
+        "one picture is no data set; give the folder that has a folder for each class"
+    ),
+    (".wav", ".flac", ".mp3", ".ogg"): (
+        "one sound is no data set; give the folder that has a folder for each class"
+    ),
+    (".yaml", ".yml"): "this looks like a spec, not like data",
+}
+
+
+class Files(Source):
+    """Files: a folder of class folders, a CSV manifest, an .npz file or IDX files."""
+
+    title: ClassVar[str] = "files"
+
+    path: str = Field(min_length=1)
+    """The folder or file. A relative path starts at the folder of the spec."""
+
+    @classmethod
+    def from_text(cls, text: str) -> Files:
+        """Return the source that a plain text in a spec stands for."""
+        return cls(path=text)
+
+    def to_text(self) -> str:
+        """Return the text that stands for the source in a spec."""
+        return self.path
+
+    def resolved(self, base: Path) -> Self:
+        """Return the source with its path made absolute, starting at the folder `base`."""
+        if "://" in self.path or "\0" in self.path:
+            return self
+        path = places.absolute(base / places.at_home(self.path))
+        return self.model_copy(update={"path": path})
+
+    def open(self, *, seed: int, suffixes: frozenset[str]) -> Dataset:  # noqa: ARG002 - as it is
+        """Return the labelled files or arrays that are there.
+
+        Raises:
+            DataError: there is nothing, it is none of the forms that are read, or what it holds
+                is wrong; every problem is listed.
+        """
+        if "\0" in self.path:
+            raise DataError(f"{shown(self.path)} cannot be a path")
+        path = places.at_home(self.path)
+        try:
+            return _opened(path, suffixes)
+        except OSError as error:
+            message = f"cannot be read: {error.strerror or error}"
+            raise DataError(Problem(message, source=self.path)) from error
+
+
+def _opened(path: str, suffixes: frozenset[str]) -> Dataset:
+    place = Path(path)
+    if place.is_dir():
+        return idx.read_folder(place) if idx.in_folder(place) else folder.read(place, suffixes)
+    if not place.exists():
+        raise DataError(_nothing(path))
+    name = place.name.lower()
+    if name.endswith((".csv", ".tsv", ".tab", ".txt")):
+        return manifest.read(place)
+    if name.endswith(".npz"):
+        return arrays.read(place)
+    if idx.is_idx(place):
+        return idx.read(place)
+    advice = next((text for ends, text in _ADVICE.items() if name.endswith(ends)), _FORMS)
+    raise DataError(Problem(advice, source=path))
+
+
+def _nothing(path: str) -> Problem:
+    if "://" in path:
+        return Problem("a web address is not read; download it, and give its path", source=path)
+    from gridcnn.spec.models import SOURCES
+
+    place = Path(path)
+    known = [name for name in SOURCES if name not in ("files", "memory")]
+    hint = suggestion(path, known)
+    if not hint and place.parent.is_dir():
+        siblings = [child.name for child in place.parent.iterdir()]
+        near = suggestion(place.name, [name.lower() for name in siblings])
+        hint = next(
+            (
+                f"; did you mean {shown(str(place.parent / name))}?"
+                for name in siblings
+                if f"'{name.lower()}'" in near
+            ),
+            "",
+        )
+    elif not hint:
+        hint = f"; the folder {shown(str(place.parent))} does not exist either"
+    return Problem(
+        f"there is no such file or folder{hint or ';'} Known data sets: {listed(known)}.".replace(
+            "; Known", ". Known"
+        ),
+        source=path,
+    )

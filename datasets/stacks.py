@@ -1,0 +1,43 @@
+"""Stacks: many items of one shape in one array."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from gridcnn.errors import DataError, Problem
+
+
+def unstacked(stack: NDArray[Any], *, name: str = "X", source: str = "") -> list[NDArray[Any]]:
+    """Return the items of a stack, as views into it.
+
+    Args:
+        stack: numbers, `(items, rows, columns)` or `(items, rows, columns, channels)`.
+        name: what the stack is called in messages.
+        source: the file that it is from, if any.
+
+    Raises:
+        DataError: the array has another number of axes, no cells, or no numbers in it.
+    """
+    wanted = "(items, rows, columns) or (items, rows, columns, channels)"
+    if stack.dtype.kind not in "biuf":
+        message = f"{name} must hold numbers; it holds {stack.dtype}"
+    elif stack.ndim not in (3, 4):
+        message = f"{name} must have the shape {wanted}; it has {stack.shape}"
+        if stack.ndim == 2:
+            message += (
+                f". Rows of a table are no grids yet: if each row is a picture that was laid out "
+                f"flat, give {name}.reshape(-1, rows, columns)"
+            )
+    elif stack.size == 0:
+        message = f"{name} has the shape {stack.shape}, and so not one cell"
+    else:
+        return list(stack)
+    raise DataError(Problem(message, source=source))
+
+
+def numbered(count: int, *, part: str = "") -> list[str]:
+    """Return names for items that have none of their own: `item 0`, `item 1`, ..."""
+    before = f"{part} item" if part else "item"
+    return [f"{before} {index}" for index in range(count)]

@@ -1,0 +1,86 @@
+"""`gridcnn evaluate`: how well a model answers labelled data."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gridcnn.cli import screen
+
+if TYPE_CHECKING:
+    from gridcnn.evaluation import Evaluation
+
+_EXAMPLES = """Compare a model's answers with the labels of data.
+
+MODEL is a run folder or a model file; DATA is a folder of class folders, a CSV manifest, an .npz
+file, IDX files, or a known data set. Where the data names a test part, that part is used.
+
+Examples:
+
+  gridcnn evaluate runs/xo/1 photos
+
+  gridcnn evaluate runs/digits/1 digits --json
+"""
+
+
+def add(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("evaluate", help=_EXAMPLES)(evaluate)
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or a model file.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled data.")],
+    part: Annotated[
+        str | None, typer.Option(help="The part to use: test, train, validation or all.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    from gridcnn.evaluation import evaluate as compare
+
+    found = compare(model, data, part=part)
+    if as_json:
+        screen.say_json(
+            {
+                "accuracy": found.accuracy,
+                "items": found.items,
+                "part": found.part,
+                "classes": {k: dataclasses.asdict(v) for k, v in found.classes.items()},
+                "confusion": found.confusion.tolist(),
+            }
+        )
+        return
+    _say(found)
+
+
+def _say(found: Evaluation) -> None:
+    from rich import box
+    from rich.table import Table
+
+    part = "all items" if found.part == "all" else f"the {found.part} part"
+    screen.say(f"accuracy {screen.percent(found.accuracy)} on {part}, {found.items:,} items\n")
+    scores = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="by class", title_justify="left")
+    scores.add_column("class")
+    for title in ("precision", "recall", "F1", "items"):
+        scores.add_column(title, justify="right")
+    for label, score in found.classes.items():
+        values = (score.precision, score.recall, score.f1)
+        scores.add_row(label, *(f"{value:.3f}" for value in values), f"{score.items:,}")
+    confusion = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, title="truth by row, answer by column",
+        title_justify="left",
+    )
+    confusion.add_column("")
+    for label in found.classes:
+        confusion.add_column(label, justify="right")
+    for label, row in zip(found.classes, found.confusion, strict=True):
+        confusion.add_row(label, *(f"{count:,}" for count in row))
+    # Never narrower than the confusion of many classes needs, where no one looks at the edge.
+    console = screen.output()
+    wide = max(console.width, 20 + 9 * len(found.classes))
+    console = console if console.is_terminal else screen.output(width=wide)
+    console.print(scores)
+    console.print(confusion)

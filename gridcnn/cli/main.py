@@ -1,0 +1,114 @@
+"""The command `gridcnn`: its verbs, its exit codes, and what becomes of errors.
+
+Exit codes: 0 done; 1 a fault of gridcnn; 2 the user's input; 3 the order of the data means
+nothing; 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from gridcnn.cli import datasets, evaluate, init, predict, run, schema, screen, show
+from gridcnn.errors import ColumnPermutableError, GridcnnError, TrainingInterrupted
+from gridcnn.version import VERSION
+
+FAULT, USER, NO_GRID, STOPPED = 1, 2, 3, 130
+
+
+class Verbs(TyperGroup):
+    """Turns errors into messages and exit codes."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Carry out a verb."""
+        try:
+            return super().invoke(ctx)
+        except GridcnnError as error:
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            if isinstance(error, TrainingInterrupted):
+                screen.messages().print(str(error))
+                raise typer.Exit(STOPPED) from None
+            screen.say_error(error)
+            raise typer.Exit(
+                NO_GRID if isinstance(error, ColumnPermutableError) else USER
+            ) from None
+        except KeyboardInterrupt:
+            screen.messages().print("stopped")
+            raise typer.Exit(STOPPED) from None
+        except BrokenPipeError:
+            # Whoever reads our output has had enough; nothing is wrong.
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+            raise typer.Exit(0) from None
+        except (typer.Exit, SystemExit):
+            raise
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] in ("click", "typer"):
+                raise  # a wrong option or argument; typer answers it
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            screen.messages().print(
+                f"gridcnn failed, and should not have: {type(error).__name__}: {error}\n"
+                "Run it again as `gridcnn --debug ...` and report what it prints."
+            )
+            raise typer.Exit(FAULT) from None
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        screen.say(f"gridcnn {VERSION}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    name="gridcnn",
+    cls=Verbs,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def gridcnn(
+    version: Annotated[  # noqa: ARG001 - its callback answers
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+    debug: Annotated[  # noqa: ARG001 - read by Verbs
+        bool, typer.Option("--debug", help="Show where an error comes from.")
+    ] = False,
+) -> None:
+    """Classify anything that can be made to look like an image.
+
+    Example: [bold]gridcnn run xo[/bold]
+    """
+
+
+run.add(app)
+predict.add(app)
+evaluate.add(app)
+show.add(app)
+init.add(app)
+schema.add(app)
+datasets.add(app)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line, and exit."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    ours = given[: given.index("--")] if "--" in given else given
+    if "--debug" in ours:  # it may stand anywhere
+        given.remove("--debug")
+        given.insert(0, "--debug")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A console that lacks a character shows another one, instead of failing.
+            stream.reconfigure(errors="replace")
+    app(given)

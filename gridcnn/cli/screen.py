@@ -1,0 +1,70 @@
+"""What the user sees: answers on standard output, all else on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from gridcnn.errors import GridcnnError, UserError
+
+
+def output(*, width: int | None = None) -> Console:
+    """Return the console of answers."""
+    return Console(width=width, highlight=False, markup=False, soft_wrap=width is None)
+
+
+def messages() -> Console:
+    """Return the console of progress, warnings and errors."""
+    return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+
+def say(text: str = "") -> None:
+    """Print one line of an answer, as it is."""
+    sys.stdout.write(text + "\n")
+
+
+def say_json(content: Any) -> None:
+    """Print an answer as JSON."""
+    say(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def say_error(error: GridcnnError) -> None:
+    """Print an error, one line for each problem."""
+    lines = error.problems if isinstance(error, UserError) else str(error).splitlines()
+    console = messages()
+    for line in lines:
+        console.print(Text.assemble(("error: ", "bold red"), str(line)))
+
+
+def number(value: float) -> str:
+    """Return a count as people read it: `1,234`."""
+    return f"{value:,.0f}"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes as people read it: `1.4 MB`."""
+    for unit, length in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= length:
+            return f"{count / length:.1f} {unit}"
+    return f"{count:.0f} bytes"
+
+
+def seconds(count: float) -> str:
+    """Return a duration as people read it: `1 min 5 s`."""
+    if count < 10:
+        return f"{count:.1f} s"
+    if count < 60:
+        return f"{count:.0f} s"
+    minutes, rest = divmod(round(count), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def percent(part: float) -> str:
+    """Return a part of 1 as `99.9 %`, never rounded up to a whole that it is not."""
+    text = f"{part * 100:.1f}"
+    return "99.9 %" if text == "100.0" and part < 1 else f"{text} %"

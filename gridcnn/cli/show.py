@@ -1,0 +1,100 @@
+"""`gridcnn show`: the plan of a spec, or the grid that the network would see of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gridcnn.cli import screen
+from gridcnn.errors import SpecError
+
+_EXAMPLES = """Show the plan of a spec, or what its network would see of a file.
+
+Examples:
+
+  gridcnn show xo
+
+  gridcnn show drawing.png --spec xo --png seen.png
+
+  gridcnn show drawing.png --spec runs/xo/1
+"""
+
+
+def add(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("show", help=_EXAMPLES)(show)
+
+
+def show(
+    what: Annotated[
+        str, typer.Argument(metavar="SPEC|FILE", help="A spec; with --spec, a file to look at.")
+    ],
+    spec: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="A spec, or a run folder, for the file.")
+    ] = None,
+    png: Annotated[
+        Path | None, typer.Option(metavar="OUT", help="Write the grid as a PNG file as well.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting. Repeatable."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+) -> None:
+    if spec is not None:
+        _show_file(what, spec, png, changes or [])
+        return
+    if png is not None:
+        raise SpecError("--png draws the grid of a file; give its spec as well, with --spec")
+    _show_plan(what, changes or [], as_json=as_json)
+
+
+def _show_plan(text: str, changes: list[str], *, as_json: bool) -> None:
+    from gridcnn.cli.plan import plan_json, plan_memory, plan_table
+    from gridcnn.pipelines import ready
+    from gridcnn.runs.plan import plan
+    from gridcnn.runs.run import spec_folder
+    from gridcnn.spec.load import load
+
+    if Path(text).suffix.lower() not in ("", ".yaml", ".yml") and Path(text).is_file():
+        raise SpecError(f"{text} is no spec; to see its grid, add --spec SPEC")
+    loaded = load(text, changes=changes, ready=ready())
+    planned = plan(loaded, spec_folder(text))
+    if as_json:
+        screen.say_json({"name": loaded.name, **plan_json(planned.network)})
+        return
+    if loaded.description:
+        screen.say(loaded.description)
+    console = screen.output()
+    (console if console.is_terminal else screen.output(width=100)).print(
+        plan_table(planned.network)
+    )
+    screen.say(plan_memory(planned.network))
+    if planned.note:
+        screen.say(planned.note)
+
+
+def _show_file(text: str, spec: str, png: Path | None, changes: list[str]) -> None:
+    from gridcnn.adapters.base import Adapter
+    from gridcnn.adapters.image import ImageAdapter
+    from gridcnn.cli.drawing import draw, write_png
+    from gridcnn.cli.files import named_things
+    from gridcnn.pipelines import ready
+    from gridcnn.spec.load import load
+
+    adapter = load(spec, changes=changes, ready=ready()).adapter or ImageAdapter()
+    assert isinstance(adapter, Adapter)
+    names, things = named_things([text], adapter.suffixes)
+    grids = adapter.grids(things[:1], names=names[:1])
+    console = screen.output()
+    factor = draw(grids.values[0], console)
+    values = grids.values[0]
+    screen.say(
+        f"{names[0]}: {grids.shape} (channels x rows x columns), cells from {values.min():.2f} to "
+        f"{values.max():.2f}" + (f", drawn at 1/{factor}" if factor > 1 else "")
+    )
+    if png is not None:
+        side = write_png(values, png)
+        screen.say(f"{png} written, {side} x {side} pixels for each cell")

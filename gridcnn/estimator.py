@@ -1,0 +1,264 @@
+"""`GridClassifier`: a scikit-learn estimator over the same spec."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from gridcnn.adapters.array import ArrayAdapter
+from gridcnn.adapters.base import Adapter
+from gridcnn.adapters.image import ImageAdapter
+from gridcnn.datasets.base import Dataset
+from gridcnn.datasets.splits import divide
+from gridcnn.engines.base import make_engine
+from gridcnn.errors import DataError, SpecError
+from gridcnn.grid import GridShape
+from gridcnn.model import Model
+from gridcnn.network import Network
+from gridcnn.order.guard import CHECKS, Check, guard
+from gridcnn.pipelines import ready
+from gridcnn.spec.load import SpecLike, load
+from gridcnn.spec.models import Spec
+from gridcnn.training.loop import Labelled, train
+
+
+class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A convolutional network as a scikit-learn classifier.
+
+    `X` is either an array of numbers, whose items are grids already: `(items, columns)` (grids of
+    one row), `(items, rows, columns)`, `(items, channels, rows, columns)` or
+    `(items, rows, columns, channels)`; their values are brought to -1..1 by the range of the
+    training data, and the spec's adapter is not used. Or it is a sequence of raw things (paths,
+    PIL images, encoded bytes), which the spec's adapter turns into grids.
+
+    Args:
+        spec: a ready spec's name, a file, a mapping or a `Spec`; its data section is not used.
+            None builds a small network for the shape of `X`.
+        check: what happens where the order of the columns is found to mean nothing: "reject"
+            raises `ColumnPermutableError`, "warn" warns, "off" does not look.
+        epochs, learning_rate, batch_size, optimizer, weight_decay, patience: replace the spec's
+            training settings of that name, where they are not None.
+        validation_fraction: the part of the training items by which the best epoch is chosen, and
+            which is not trained on; 0 for none.
+        random_state: replaces `training.seed`; an int, a `RandomState`, or None for the spec's.
+        changes: replaces any other settings, as `{"stages[0].convolution.filters": 4}`.
+        channel_order: where the channels of an `X` of four dimensions stand: "first", "last", or
+            "auto" (last where the last dimension is 1, 3 or 4 and the first is not).
+        scaling: "range", or "none" where an `X` of numbers lies within -1..1 already.
+        engine: the name of an engine.
+
+    Attributes:
+        classes_: the classes, sorted; the order of the votes.
+        model_: the trained `Model`, which can be saved.
+        history_: an `Epoch` for each epoch.
+        n_iter_: how many epochs there were.
+        n_features_in_: the length of the second dimension of `X`, where it is an array.
+    """
+
+    def __init__(
+        self,
+        spec: SpecLike | None = None,
+        *,
+        check: Check = "reject",
+        epochs: int | None = None,
+        learning_rate: float | None = None,
+        batch_size: int | None = None,
+        optimizer: str | Mapping[str, Any] | None = None,
+        weight_decay: float | None = None,
+        patience: int | None = None,
+        validation_fraction: float = 0.0,
+        random_state: int | np.random.RandomState | None = None,
+        changes: Mapping[str, Any] | None = None,
+        channel_order: Literal["auto", "first", "last"] = "auto",
+        scaling: Literal["range", "none"] = "range",
+        engine: str | None = None,
+    ) -> None:
+        self.spec = spec
+        self.check = check
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.weight_decay = weight_decay
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+        self.changes = changes
+        self.channel_order = channel_order
+        self.scaling = scaling
+        self.engine = engine
+
+    def fit(self, X: Any, y: ArrayLike) -> Self:  # noqa: N803 - scikit-learn's names
+        """Train on labelled items, and return the classifier.
+
+        Raises:
+            SpecError: the spec or a setting is wrong, or does not fit the shape of `X`.
+            DataError: an item cannot be read, or there are fewer than two classes.
+            ColumnPermutableError: the order of the data means nothing, and `check` is "reject".
+        """
+        if self.check not in CHECKS:
+            raise SpecError(f"check must be one of {', '.join(CHECKS)}; got {self.check!r}")
+        things, labels = self._checked(X, y, reset=True)
+        self.classes_, targets = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise DataError(
+                f"a classifier needs at least two classes; got one class ({self.classes_[0]!r}) "
+                f"in {len(labels)} items"
+            )
+        spec = self._spec()
+        adapter = self._adapter(things, spec).fitted(things)
+        grids = adapter.grids(things).values
+        spec = self._changed(spec or default_spec(adapter.shape(), len(grids)))
+        spec = spec.model_copy(update={"adapter": adapter})
+        network = Network(spec, adapter.shape(), classes=len(self.classes_))
+        if not adapter.makes_order:
+            guard(grids, targets, self.check)
+        training, validation = self._divided(grids, targets, spec)
+        made = make_engine(network, self.engine)
+        progress = train(made, training, validation, spec.training)
+        names = [label.item() if hasattr(label, "item") else label for label in self.classes_]
+        plain = [name if isinstance(name, int | str) else str(name) for name in names]
+        self.model_ = Model(spec, plain, progress.best, engine=self.engine)
+        self.history_ = tuple(progress.history)
+        self.n_iter_ = len(self.history_)
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
+        """Return the votes for each class, float32 `(items, classes)`: 0..1, and 1 in all."""
+        check_is_fitted(self)
+        return self.model_.votes(self._checked(X, None, reset=False)[0])
+
+    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
+        """Return the class with the most votes for each item `(items,)`."""
+        votes = self.predict_proba(X)
+        answers: NDArray[Any] = self.classes_[votes.argmax(axis=1)]
+        return answers
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.target_tags.required = True
+        return tags
+
+    def _checked(self, things: Any, labels: Any, *, reset: bool) -> tuple[Any, Any]:
+        """Return things, and for training (`reset`) labels, as scikit-learn would check them."""
+        if _is_raw(things):
+            many = list(things)
+            if not reset:
+                return many, None
+            if labels is None:
+                raise DataError("training requires y to be passed, but the target y is None")
+            checked = np.asarray(labels)
+            check_classification_targets(checked)
+            if checked.shape != (len(many),):
+                raise DataError(f"{len(many)} items and labels of shape {checked.shape} differ")
+            return many, checked
+        options = {"dtype": "numeric", "allow_nd": True, "reset": reset}
+        if not reset:
+            return validate_data(self, things, **options), None
+        checked_things, checked = validate_data(self, things, labels, **options)
+        check_classification_targets(checked)
+        return checked_things, checked
+
+    def _spec(self) -> Spec | None:
+        return None if self.spec is None else load(self.spec, ready=ready())
+
+    def _changed(self, spec: Spec) -> Spec:
+        """Return the spec with what the constructor was given instead."""
+        changes: dict[str, Any] = {}
+        for name in ("epochs", "learning_rate", "batch_size", "optimizer", "weight_decay"):
+            if getattr(self, name) is not None:
+                changes[f"training.{name}"] = _plain(getattr(self, name))
+        if self.patience is not None:
+            changes["training.patience"] = _plain(self.patience)
+        if self.random_state is not None:
+            seed = self.random_state
+            if not isinstance(seed, int | np.integer):
+                seed = check_random_state(seed).randint(2**31 - 1)
+            changes["training.seed"] = int(seed)
+        changes.update(self.changes or {})
+        changed = load(spec, changes=changes)
+        if changed.head is None:
+            raise SpecError("a classifier needs a head; add head: voting to the spec")
+        return changed
+
+    def _adapter(self, things: Any, spec: Spec | None) -> Adapter:
+        if isinstance(things, np.ndarray):
+            return ArrayAdapter(channel_order=self.channel_order, scaling=self.scaling)
+        adapter = spec.adapter if spec is not None else None
+        assert adapter is None or isinstance(adapter, Adapter)
+        return adapter or ImageAdapter()
+
+    def _divided(
+        self, grids: Any, targets: NDArray[np.int64], spec: Spec
+    ) -> tuple[Labelled, Labelled | None]:
+        part = self.validation_fraction
+        if not 0 <= part < 1:
+            raise SpecError(f"validation_fraction must be from 0 to below 1; got {part!r}")
+        if part == 0:
+            if spec.training.patience is not None:
+                raise SpecError(
+                    "patience waits for a better validation result; set validation_fraction too"
+                )
+            return Labelled(grids, targets), None
+        names = [f"item {index}" for index in range(len(grids))]
+        dataset = Dataset(grids, targets.tolist(), names)
+        division = divide(dataset, test=0.0, validation=part, seed=spec.training.seed)
+        first, second = division.train, division.validation
+        return Labelled(grids[first], targets[first]), Labelled(grids[second], targets[second])
+
+
+def default_spec(shape: GridShape, items: int) -> Spec:
+    """Return a small network for grids of `shape`: two bricks of stages, then 64 hidden votes.
+
+    Windows never reach across an axis of one cell. With few items there are more epochs, so that
+    the network moves at least some 300 times.
+    """
+    kernel = [min(3, shape.rows), min(3, shape.columns)]
+    window = [min(2, shape.rows), min(2, shape.columns)]
+    batch = 32
+    stages: list[Any] = []
+    for filters in (16, 32):
+        stages += [
+            {"convolution": {"filters": filters, "kernel_size": kernel}},
+            "rectification",
+            {"pooling": {"window": window}},
+        ]
+    batches = -(-items // batch)
+    return load(
+        {
+            "name": "default",
+            "stages": stages,
+            "head": {"voting": {"hidden": [64]}},
+            "training": {
+                "epochs": min(max(10, -(-300 // batches)), 100),
+                "batch_size": batch,
+                "learning_rate": 0.003,
+                "schedule": "cosine",
+            },
+        }
+    )
+
+
+def _is_raw(things: Any) -> bool:
+    """Return whether these are things for an adapter, and not an array of numbers."""
+    if isinstance(things, np.ndarray) and (things.ndim != 1 or things.dtype.kind in "biufc"):
+        return False
+    if hasattr(things, "columns") or not hasattr(things, "__len__") or not len(things):
+        return False
+    if not isinstance(things, Sequence | np.ndarray) and not hasattr(things, "to_numpy"):
+        return False
+    first = next(iter(things))
+    return isinstance(first, str | bytes | os.PathLike) or hasattr(first, "getpixel")
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,92 @@
+import decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gridcnn.datasets.labels import labels_of
+from gridcnn.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("given", "labels"),
+    [
+        (["a", "b"], ["a", "b"]),
+        (("a", 1), ["a", 1]),
+        (np.array([1, 2], np.int8), [1, 2]),
+        ([np.int64(1), np.uint8(2)], [1, 2]),
+        (np.array([True, False]), [1, 0]),
+        ([True, False], [1, 0]),
+        (np.array([1.0, 2.0], np.float32), [1, 2]),
+        (np.array([[1], [2]]), [1, 2]),
+        (np.array(["a", "b"]), ["a", "b"]),
+        (np.array(["a", "b"], object), ["a", "b"]),
+        ([b"a", b"\xc3\xa9"], ["a", "é"]),
+        (pd.Series(["a", "b"], index=[7, 3]), ["a", "b"]),
+        (pd.Series([1, 2], dtype="Int64"), [1, 2]),
+        (pd.Categorical(["b", "a"]), ["b", "a"]),
+        (pd.Series(["b", "a"], dtype="category"), ["b", "a"]),
+        (pd.Series(["b", "a"], dtype="string"), ["b", "a"]),
+        (pd.Index(["b", "a"]), ["b", "a"]),
+        (range(2), [0, 1]),
+    ],
+)
+def test_labels_of_every_kind_become_texts_or_whole_numbers(given, labels):
+    found = labels_of(given)
+
+    assert found == labels
+    assert {type(label) for label in found} <= {str, int}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["a", None, "b"],
+        ["a", float("nan"), "b"],
+        [1, np.nan, 2],
+        pd.Series(["a", None, "b"]),
+        pd.Series([1, None, 2], dtype="Int64"),
+        pd.Categorical(["a", None, "b"]),
+        ["a", "", "b"],
+        ["a", " ", "b"],
+        ["a", pd.NaT, "b"],
+    ],
+)
+def test_a_missing_label_is_named_with_its_row(given):
+    with pytest.raises(DataError, match=r"label y\[1\] is missing; give every item a label"):
+        labels_of(given)
+
+
+def test_every_missing_label_is_told_but_no_more_than_twenty():
+    with pytest.raises(DataError) as caught:
+        labels_of([None] * 50)
+
+    assert len(caught.value.problems) == 21
+    assert "and 30 more problems" in str(caught.value.problems[-1])
+
+
+@pytest.mark.parametrize("given", [[0.5, 1.25], np.array([1.5, 2.5]), [float("inf"), 1.0]])
+def test_amounts_are_no_classes(given):
+    with pytest.raises(DataError, match="regression") as caught:
+        labels_of(given)
+
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("abc", "must be a list of labels"),
+        (None, "must be a list of labels"),
+        (3, "must be a list of labels"),
+        (np.eye(3), r"got shape \(3, 3\); if its columns are the classes, give y.argmax"),
+        (np.zeros((2, 2, 2)), r"got shape \(2, 2, 2\)$"),
+        ([["a"], ["b"]], r"y\[0\] is \['a'\]; a label is a text"),
+        ([decimal.Decimal(1)], "a label is a text or a whole number"),
+        ([b"\xff"], "no UTF-8 text"),
+        ([1, "1"], "both as a number and as a text"),
+    ],
+)
+def test_what_is_no_label_is_explained(given, message):
+    with pytest.raises(DataError, match=message):
+        labels_of(given)

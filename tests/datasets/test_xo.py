@@ -1,0 +1,156 @@
+import time
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from gridcnn.datasets.xo import XO
+
+CLEAN = dict.fromkeys(("shift", "shrink", "rotation", "slant", "aspect", "unevenness", "curvature", "deformation", "opening", "gaps", "stroke_spread", "pressure", "softness", "contrast", "noise"), 0.0)  # fmt: skip
+
+
+def drawn(seed=0, **settings):
+    return XO(**settings).pictures(seed)
+
+
+def test_every_difficulty_is_a_setting_that_may_be_zero():
+    others = {"count", "size", "seed", "stroke_width", "inverted"}
+
+    assert set(XO.setting_names()) == set(CLEAN) | others
+
+
+def test_without_difficulties_all_pictures_of_a_class_are_one_clean_centred_sign():
+    pictures = drawn(count=6, **CLEAN)
+
+    for sign in (pictures[0::2], pictures[1::2]):
+        assert set(np.unique(sign)) == {0, 255}
+        assert (sign == sign[0]).all()
+        assert (sign[0] == sign[0][::-1]).all()
+        assert (sign[0] == sign[0][:, ::-1]).all()
+
+
+def test_a_clean_x_crosses_in_the_middle_and_a_clean_o_is_empty_there():
+    x, o = drawn(count=2, **CLEAN)
+
+    assert x[15:17, 15:17].min() == 255
+    assert o[10:22, 10:22].max() == 0
+    assert o[15].max() == 255
+
+
+def test_classes_take_turns_so_that_any_count_is_balanced():
+    dataset = XO(count=7).open(seed=0, suffixes=frozenset())
+
+    assert list(dataset.labels) == ["X", "O", "X", "O", "X", "O", "X"]
+    assert dataset.classes == ("O", "X")
+    assert dataset.names[6] == "item 6"
+    assert dataset.things[0].dtype == np.uint8
+    assert dataset.things[0].shape == (32, 32)
+
+
+def test_the_seed_fixes_the_pictures():
+    assert (drawn(count=50, seed=1) == drawn(count=50, seed=1)).all()
+    assert (drawn(count=50, seed=1) != drawn(count=50, seed=2)).any()
+
+
+def test_the_own_seed_goes_before_the_seed_of_the_run():
+    own = XO(count=4, seed=3)
+
+    assert (own.open(seed=9, suffixes=frozenset()).things[0] == drawn(3, count=4)[0]).all()
+    assert (XO(count=4).open(seed=9, suffixes=frozenset()).things[0] == drawn(9, count=4)[0]).all()
+
+
+@pytest.mark.parametrize("size", [(32, 32), (9, 40), (200, 150)])
+def test_a_smaller_set_is_the_beginning_of_a_larger_one(size):
+    assert (drawn(count=33, size=size) == drawn(count=150, size=size)[:33]).all()
+
+
+def test_no_two_pictures_are_the_same():
+    pictures = drawn(count=2_000)
+
+    assert len({picture.tobytes() for picture in pictures}) == 2_000
+
+
+@pytest.mark.parametrize("name", sorted(CLEAN))
+def test_each_difficulty_changes_the_pictures(name):
+    default = XO.model_fields[name].default
+
+    assert (drawn(count=40, **CLEAN | {name: default}) != drawn(count=40, **CLEAN)).any()
+
+
+@pytest.mark.parametrize("name", sorted(CLEAN))
+def test_at_its_highest_a_difficulty_still_draws_something(name):
+    field = XO.model_fields[name]
+    highest = next(limit.le for limit in field.metadata if hasattr(limit, "le"))
+
+    pictures = drawn(count=40, **{name: float(highest)})
+
+    assert (np.ptp(pictures, axis=(1, 2)) > 0).all()
+
+
+@pytest.mark.parametrize("size", [(5, 5), (5, 64), (64, 5), (11, 13), (128, 96)])
+def test_pictures_of_any_size_are_drawn(size):
+    pictures = drawn(count=20, size=size)
+
+    assert pictures.shape == (20, *size)
+    assert (pictures.max(axis=(1, 2)) > 100).all()
+
+
+def test_a_sign_stays_inside_its_picture():
+    settings = CLEAN | {"shift": 1.0, "shrink": 0.5, "rotation": 30.0, "aspect": 0.5}
+
+    pictures = drawn(count=200, size=(48, 48), **settings)
+    border = np.ones((48, 48), bool)
+    border[1:-1, 1:-1] = False
+
+    assert (pictures[:, border] == 255).mean() < 0.02
+
+
+def test_an_x_is_darkest_where_an_o_is_brightest_on_average():
+    """Seen from the middle of its ink, an X is full and an O is hollow."""
+    pictures = drawn(count=400, gaps=0.0, noise=0.0, contrast=0.0, shift=0.0).astype(float) / 255
+    rows, columns = np.mgrid[0:32, 0:32]
+
+    def middle(picture):
+        weight = picture / picture.sum()
+        y, x = round((weight * rows).sum()), round((weight * columns).sum())
+        return picture[y - 1 : y + 2, x - 1 : x + 2].mean()
+
+    fullness = np.array([middle(picture) for picture in pictures])
+
+    assert np.median(fullness[0::2]) > 0.6
+    assert np.median(fullness[1::2]) < 0.05
+
+
+def test_ten_thousand_pictures_take_a_few_seconds_at_most():
+    start = time.process_time()
+    drawn(count=10_000)
+
+    assert time.process_time() - start < 5
+
+
+def test_more_cells_than_fit_are_refused():
+    with pytest.raises(ValidationError, match="lower 'count' or 'size'"):
+        XO(count=1_000_000_000)
+
+
+def test_a_png_file_holds_the_same_picture():
+    import io
+
+    from PIL import Image
+
+    source = XO(count=2)
+    picture = source.pictures(0)[1]
+
+    opened = np.asarray(Image.open(io.BytesIO(source.encoded(picture))))
+
+    assert (opened == picture).all()
+    assert opened.dtype == np.uint8
+
+
+def test_the_facts_are_those_of_the_opened_data():
+    source = XO(count=10, size=(20, 24))
+    dataset = source.open(seed=0, suffixes=frozenset())
+
+    facts = source.facts()
+
+    assert (facts.items, facts.classes, facts.shape) == (10, dataset.classes, (20, 24))
