@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from gridcnn.adapters.base import Adapted, Adapter, described
+from gridcnn.adapters.base import Adapted, Adapter, Things, described
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import Array, Grids, GridShape
 from gridcnn.spec.settings import Count, Length, Number
@@ -59,7 +59,7 @@ class ArrayAdapter(Adapter):
     def _learns_range(self) -> bool:
         return self.scaling == "range" and (self.low is None or self.high is None)
 
-    def fitted(self, things: Sequence[Any]) -> Self:
+    def fitted(self, things: Things) -> Self:
         """Return an adapter with the shape and the range of the training items filled in.
 
         Where items differ in shape, the most frequent one counts. Items that cannot be used are
@@ -109,7 +109,7 @@ class ArrayAdapter(Adapter):
 
     def adapt_all(
         self,
-        things: Sequence[Any],
+        things: Things,
         *,
         names: Sequence[str] | None = None,
         advance: Callable[[int], None] | None = None,
@@ -151,7 +151,7 @@ class ArrayAdapter(Adapter):
                 return self._laid_out(values)
         return None
 
-    def _laid_out_each(self, things: Sequence[Any]) -> Iterable[Array]:
+    def _laid_out_each(self, things: Things) -> Iterable[Array]:
         for thing in things:
             try:
                 yield self._laid_out(_numbers(thing)[None])

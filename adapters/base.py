@@ -14,6 +14,10 @@ from gridcnn.errors import DataError, Problem
 from gridcnn.grid import Grids, GridShape
 from gridcnn.spec.settings import Settings
 
+Things = Sequence[Any] | NDArray[Any]
+"""Raw things: a list of anything that an adapter takes, or one array with an item in each place of
+its first dimension."""
+
 
 @dataclass(frozen=True)
 class Adapted:
@@ -40,8 +44,15 @@ class Adapter(Settings, abc.ABC):
     makes_order: ClassVar[bool] = True
     """Whether neighbouring cells are related whatever the data, as the pixels of a picture are."""
 
-    def fitted(self, things: Sequence[Any]) -> Self:  # noqa: ARG002 - for those that learn
+    def fitted(self, things: Things) -> Self:  # noqa: ARG002 - for those that learn
         """Return an adapter with everything learned from the training things filled in."""
+        return self
+
+    def literal(self) -> Self:
+        """Return the adapter that only brings things to the size, and looks for nothing in them.
+
+        Its grids are what is compared cell by cell, to show what the rest of a pipeline is for.
+        """
         return self
 
     @abc.abstractmethod
@@ -58,7 +69,7 @@ class Adapter(Settings, abc.ABC):
 
     def adapt_all(
         self,
-        things: Sequence[Any],
+        things: Things,
         *,
         names: Sequence[str] | None = None,
         advance: Callable[[int], None] | None = None,
@@ -82,7 +93,7 @@ class Adapter(Settings, abc.ABC):
                 advance(1)
         return Adapted(Grids(values[: len(kept)], shape), np.array(kept, np.int64), tuple(problems))
 
-    def grids(self, things: Sequence[Any], *, names: Sequence[str] | None = None) -> Grids:
+    def grids(self, things: Things, *, names: Sequence[str] | None = None) -> Grids:
         """Return all things as grids; raise `DataError` that names every thing that is bad."""
         adapted = self.adapt_all(things, names=names)
         if adapted.problems:

@@ -79,6 +79,11 @@ class ImageAdapter(Adapter):
             )
         return self
 
+    def literal(self) -> Self:
+        """Return the adapter that shows all of each picture, as bright as it is."""
+        fit = "pad" if self.fit == "ink" else self.fit
+        return self.model_copy(update={"fit": fit, "polarity": "keep"})
+
     def shape(self) -> GridShape:
         """Return `channels`, rows and columns; both axes count pixels, and their order means it."""
         rows, columns = self.size

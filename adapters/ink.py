@@ -19,6 +19,7 @@ _LOOK = 128  # pixels along the longer side of the reduced picture in which ink 
 _GLANCE = 24  # the same, for the picture in which the fall of light is looked for
 _EVEN = 2.0  # light that changes by less along the border is even
 _NEAR = (64.0, 32.0, 16.0)  # distances within which pixels are paper, as its surface gets better
+_RIDGE = 1e-6  # next to sums over hundreds of pixels
 _ENOUGH = 64  # reduced pixels of paper from which a surface can be told
 
 
@@ -97,13 +98,18 @@ def background_of(pixels: Pixels) -> Background:
 def _is_uneven(
     border: NDArray[np.float32], colour: NDArray[np.float32], noise: float, shape: tuple[int, ...]
 ) -> bool:
-    """Return whether light falls unevenly: some stretch of the border is off by more than noise."""
+    """Return whether light falls unevenly: stretches of the border are off by more than chance."""
     # Where most of the border is of one colour, what differs there is ink.
     if noise < 1 or shape[0] < 5 or shape[1] < 5:
         return False
     starts, counts = _stretches(shape[0], shape[1])
     means = np.add.reduceat(border, starts, axis=0) / counts
-    return float(np.abs(means - colour).max()) > max(_EVEN, noise)
+    # A normal distribution's typical deviation is 2/3 of its standard deviation, and one mean in
+    # thousands is off by 3.5 standard errors.
+    chance = 3.5 * 1.5 * noise / math.sqrt(float(counts.min()))
+    # Light makes a whole side differ, or several corners; ink makes one or two stretches.
+    off = np.sort(np.abs(means - colour).max(axis=1))
+    return float(off[-3]) > max(_EVEN, chance)
 
 
 @functools.lru_cache(maxsize=64)
@@ -147,9 +153,9 @@ def _slopes(pixels: Pixels, colour: NDArray[np.float32]) -> NDArray[np.float64]:
         if np.count_nonzero(chosen) < _ENOUGH:
             break
         paper = terms[chosen]
-        # Least squares of the six normal equations: paper that shows along a single line only
-        # leaves some factors open.
-        slopes = np.linalg.lstsq(paper.T @ paper, paper.T @ values[chosen], rcond=None)[0]
+        # Paper that shows along a single line leaves some factors open; the ridge makes them small.
+        normal = paper.T @ paper + _RIDGE * np.eye(6)
+        slopes = np.linalg.solve(normal, paper.T @ values[chosen])
     return slopes
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,14 +48,19 @@ def read(file: str | os.PathLike[str]) -> Dataset:
     place = os.fspath(file)
     found = Problems(place)
     try:
-        with zipfile.ZipFile(place) as archive:
+        content = Path(place).open("rb")  # noqa: SIM115 - closed below, by the block that reads
+    except OSError as error:
+        message = f"cannot be read: {error.strerror or error}"
+        raise DataError(Problem(message, source=place)) from error
+    try:
+        with content, zipfile.ZipFile(content) as archive:
             pairs = _pairs(archive, found)
             found.stop()
             opened = {
                 part: tuple(_array(archive, names[kind], place) for kind in ("X", "y"))
                 for part, names in pairs.items()
             }
-    except (DataError, OSError):
+    except DataError:
         raise
     except MemoryError:
         raise DataError(Problem("its arrays do not fit into memory", source=place)) from None

@@ -12,7 +12,7 @@ from gridcnn.datasets.base import Dataset
 from gridcnn.datasets.manifest import PART_NAMES
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.soundness import sound
-from gridcnn.errors import DataError, Problem, listed, shown
+from gridcnn.errors import DataError, Problem, listed
 
 _SYSTEM = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"})
 """What systems leave in folders, lower case; names that start with a dot are passed over anyway."""
@@ -115,7 +115,8 @@ class _Walk:
         real = self.real.of_folder(folder)
         if real in [self.real.of_folder(one) for one in above]:
             self.found.add(
-                f"this link leads back to {shown(real)}, which it is in; remove it", source=folder
+                f"this link leads back to '{places.printable(real)}', which it is in; remove it",
+                source=folder,
             )
             return
         files, folders = self.listing(folder)
@@ -135,7 +136,7 @@ class _Walk:
     def _empty(self, name: str, others: Counter[str]) -> None:
         what = f"it has only {_counted(others)}" if others else "it is empty"
         self.found.add(
-            f"the class folder {shown(name)} has no file that the adapter reads "
+            f"the class folder '{places.printable(name)}' has no file that the adapter reads "
             f"({listed(sorted(self.suffixes))}): {what}; add files, or remove the folder",
         )
 

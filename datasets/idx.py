@@ -27,6 +27,7 @@ from gridcnn.errors import DataError, Problem, listed
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MOST_PACKED = 1040
 """What a byte of a gzip file may unpack to: deflate reaches 1032 at most."""
+_MOST_AXES = 8
 _PIECE = 2**22
 _IMAGES = re.compile(
     r"(?P<set>.*?)images?(?P<rest>[-._]?idx[34][-._]ubyte(\.gz)?|\.idx(\.gz)?)", re.I
@@ -126,7 +127,12 @@ class _DamagedError(Exception):
 def _array(content: Any, *, most: int, exact: bool) -> NDArray[Any]:
     """Return the array in an open file, whose content has `most` bytes, or at most as many."""
     start = content.read(4)
-    if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _TYPES or not start[3]:
+    if (
+        len(start) < 4
+        or start[:2] != b"\0\0"
+        or start[2] not in _TYPES
+        or not 1 <= start[3] <= _MOST_AXES
+    ):
         raise _DamagedError(
             f"is no IDX file: it starts with the bytes '{start.hex(' ')}', and not with "
             "'00 00', a type and the number of axes"
@@ -138,6 +144,8 @@ def _array(content: Any, *, most: int, exact: bool) -> NDArray[Any]:
     shape = tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
     count = math.prod(shape) * dtype.itemsize
     header = 4 + len(sizes)
+    if not count:
+        raise _DamagedError(f"has no values: it says that its shape is {shape}")
     if count > MAX_BYTES:
         raise _DamagedError(f"says it has {count} bytes of values; at most {MAX_BYTES} are read")
     if count + header > most:

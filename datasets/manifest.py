@@ -240,20 +240,20 @@ def _add(found: Problems, row: Row, message: str) -> None:
 
 def _missing(given: str, path: str, start: str) -> str:
     if "://" in given:
-        return f"{shown(given)} is a web address; download it, and give the path of the file"
+        return f"{shown(given, limit=300)} is a web address; download it, and give its path"
     if places.is_folder(path):
-        return f"{shown(given)} is a folder; list the files in it"
+        return f"{shown(given, limit=300)} is a folder; list the files in it"
     hint = ""
     if "\\" in given and os.sep == "/":
         hint = "; write / between folders"
     elif not Path(given).is_absolute():
         hint = f"; a relative path starts at {start}"
-    return f"there is no file {shown(given)}{hint}"
+    return f"there is no file {shown(given, limit=300)}{hint}"
 
 
 def _twice(row: Row, earlier: Row) -> str:
     place = f"line {earlier.place}" if isinstance(earlier.place, int) else earlier.place
-    message = f"{shown(row.path)} is the same file as in {place}"
+    message = f"{shown(row.path, limit=300)} is the same file as in {place}"
     if row.label != earlier.label:
         message += f", where its label is {shown(earlier.label)} and not {shown(row.label)}"
     return f"{message}; list every file once"
@@ -263,4 +263,4 @@ def _no_part(given: str) -> str:
     if not given:
         return "the split is empty; give train, validation or test in every row, or in none"
     near = suggestion(given, PART_NAMES)
-    return f"the split {shown(given)} must be train, validation or test{near}"
+    return f"the split {shown(given, limit=300)} must be train, validation or test{near}"

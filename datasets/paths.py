@@ -100,25 +100,27 @@ def _nothing(path: str) -> Problem:
         return Problem("a web address is not read; download it, and give its path", source=path)
     from gridcnn.spec.models import SOURCES
 
-    place = Path(path)
     known = [name for name in SOURCES if name not in ("files", "memory")]
+    parent = Path(path).parent
     hint = suggestion(path, known)
-    if not hint and place.parent.is_dir():
-        siblings = [child.name for child in place.parent.iterdir()]
-        near = suggestion(place.name, [name.lower() for name in siblings])
-        hint = next(
-            (
-                f"; did you mean {shown(str(place.parent / name))}?"
-                for name in siblings
-                if f"'{name.lower()}'" in near
-            ),
-            "",
-        )
+    if not hint and parent.is_dir():
+        hint = _sibling(Path(path))
     elif not hint:
-        hint = f"; the folder {shown(str(place.parent))} does not exist either"
-    return Problem(
-        f"there is no such file or folder{hint or ';'} Known data sets: {listed(known)}.".replace(
-            "; Known", ". Known"
+        hint = f"; the folder '{parent}' does not exist either"
+    end = "" if hint.endswith("?") else "."
+    message = f"there is no such file or folder{hint}{end} Known data sets: {listed(known)}"
+    return Problem(message, source=path)
+
+
+def _sibling(place: Path) -> str:
+    """Return a hint at the file or folder beside `place` whose name is nearest to its name."""
+    names = {child.name.lower(): child.name for child in place.parent.iterdir()}
+    near = suggestion(place.name, names)
+    return next(
+        (
+            f"; did you mean '{place.parent / name}'?"
+            for lower, name in names.items()
+            if f"'{lower}'" in near
         ),
-        source=path,
+        "",
     )

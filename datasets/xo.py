@@ -56,8 +56,8 @@ class XO(Made):
     """Fixes the pictures; null: the seed of the run."""
     shift: Part = 0.2
     """How far the sign may lie from the middle, as a part of the picture's side."""
-    shrink: Part = 0.55
-    """How much smaller than the picture the sign may be: 0.55 draws it at 45 % to 100 %."""
+    shrink: Part = 0.6
+    """How much smaller than the picture the sign may be: 0.6 draws it at 40 % to 100 %."""
     rotation: Degrees = 18.0
     """How far the sign may be turned, in degrees to either side."""
     slant: Ratio = 0.25

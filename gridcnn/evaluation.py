@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.datasets.base import PARTS, TEST, Dataset
+from gridcnn.datasets.base import PARTS, TEST, Dataset, Source
 from gridcnn.errors import DataError
 from gridcnn.model import Model, load
 from gridcnn.runs.prepare import picked, with_data
@@ -67,7 +67,8 @@ def evaluate(
     if dataset is None:
         assert spec.data is not None
         seed = made.spec.training.seed
-        dataset = spec.data.source.open(seed=seed, suffixes=made.adapter.suffixes)  # type: ignore[attr-defined]
+        assert isinstance(spec.data.source, Source)
+        dataset = spec.data.source.open(seed=seed, suffixes=made.adapter.suffixes)
     chosen, name = _chosen(dataset, part)
     targets = _known(dataset, made).targets(made.classes)[chosen]
     names = [dataset.names[index] for index in chosen]

@@ -25,11 +25,11 @@ Example: gridcnn datasets make xo pictures --count 2000 --seed 1 --set noise=0.3
 
 def add(app: typer.Typer) -> None:
     """Add the verb."""
-    group = typer.Typer(help=_EXAMPLES, no_args_is_help=True)
+    group = typer.Typer(help=screen.paragraphs(_EXAMPLES), no_args_is_help=True)
     group.command("list", help="List the known data sets.\n\nExample: gridcnn datasets list")(
         list_sets
     )
-    group.command("make", help=_MAKE_EXAMPLES)(make)
+    group.command("make", help=screen.paragraphs(_MAKE_EXAMPLES))(make)
     app.add_typer(group, name="datasets")
 
 

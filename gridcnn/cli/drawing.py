@@ -22,7 +22,8 @@ def pixels(grid: NDArray[np.float32]) -> NDArray[np.uint8]:
     """
     planes = grid if len(grid) == 3 else grid.mean(axis=0, keepdims=True).repeat(3, axis=0)
     levels = np.clip(np.nan_to_num(planes), -1, 1) * 127.5 + 127.5
-    return np.rint(levels).astype(np.uint8).transpose(1, 2, 0)
+    colours: NDArray[np.uint8] = np.rint(levels).astype(np.uint8).transpose(1, 2, 0)
+    return colours
 
 
 def shrunk(picture: NDArray[np.uint8], width: int) -> tuple[NDArray[np.uint8], int]:
@@ -71,7 +72,7 @@ def write_png(grid: NDArray[np.float32], path: Path) -> int:
     from gridcnn.files import write_bytes
 
     picture = pixels(grid)
-    side = max(1, -(-_SMALLEST_PNG // max(picture.shape[:2])))
+    side = max(1, -(-_SMALLEST_PNG // int(max(picture.shape[:2]))))
     large = picture.repeat(side, axis=0).repeat(side, axis=1)
     content = io.BytesIO()
     Image.fromarray(large).save(content, "PNG")

@@ -28,7 +28,7 @@ Examples:
 
 def add(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("evaluate", help=_EXAMPLES)(evaluate)
+    app.command("evaluate", help=screen.paragraphs(_EXAMPLES))(evaluate)
 
 
 def evaluate(
@@ -62,18 +62,15 @@ def _say(found: Evaluation) -> None:
 
     part = "all items" if found.part == "all" else f"the {found.part} part"
     screen.say(f"accuracy {screen.percent(found.accuracy)} on {part}, {found.items:,} items\n")
-    scores = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="by class", title_justify="left")
+    scores = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     scores.add_column("class")
     for title in ("precision", "recall", "F1", "items"):
         scores.add_column(title, justify="right")
     for label, score in found.classes.items():
         values = (score.precision, score.recall, score.f1)
         scores.add_row(label, *(f"{value:.3f}" for value in values), f"{score.items:,}")
-    confusion = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, title="truth by row, answer by column",
-        title_justify="left",
-    )
-    confusion.add_column("")
+    confusion = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    confusion.add_column("truth")
     for label in found.classes:
         confusion.add_column(label, justify="right")
     for label, row in zip(found.classes, found.confusion, strict=True):
@@ -83,4 +80,5 @@ def _say(found: Evaluation) -> None:
     wide = max(console.width, 20 + 9 * len(found.classes))
     console = console if console.is_terminal else screen.output(width=wide)
     console.print(scores)
+    screen.say("confusion: the truth by row, the answer by column")
     console.print(confusion)

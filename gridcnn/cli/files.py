@@ -7,19 +7,20 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gridcnn.errors import DataError, Problem, listed
+from gridcnn.errors import Problem, listed
 
 STDIN = "-"
 
 
-def named_things(given: Sequence[str], suffixes: frozenset[str]) -> tuple[list[str], list[Any]]:
-    """Return what each thing is called, and the things: paths, or the bytes of standard input.
+def named_things(
+    given: Sequence[str], suffixes: frozenset[str]
+) -> tuple[list[str], list[Any], list[Problem]]:
+    """Return what each thing is called, the things, and a problem for each that is not there.
+
+    Things are paths, or the bytes of standard input.
 
     Folders are searched, with all inside them, for files of the adapter's kinds, sorted; what is
     hidden is left out.
-
-    Raises:
-        DataError: a path does not exist, or a folder holds nothing of these kinds.
     """
     names: list[str] = []
     things: list[Any] = []
@@ -28,10 +29,11 @@ def named_things(given: Sequence[str], suffixes: frozenset[str]) -> tuple[list[s
         path = Path(text)
         if text == STDIN:
             content = sys.stdin.buffer.read()
-            if not content:
-                problems.append(Problem("standard input is empty", source=STDIN))
-            names.append(STDIN)
-            things.append(content)
+            if content:
+                names.append("standard input")
+                things.append(content)
+            else:
+                problems.append(Problem("standard input is empty"))
         elif path.is_dir():
             found = sorted(_inside(path, suffixes))
             if not found:
@@ -44,9 +46,7 @@ def named_things(given: Sequence[str], suffixes: frozenset[str]) -> tuple[list[s
             things.append(path)
         else:
             problems.append(Problem("there is no such file or folder", source=text))
-    if problems:
-        raise DataError(*problems)
-    return names, things
+    return names, things, problems
 
 
 def _inside(folder: Path, suffixes: frozenset[str]) -> Iterable[Path]:

@@ -58,7 +58,7 @@ training:
 
 def add(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("init", help=_EXAMPLES)(init)
+    app.command("init", help=screen.paragraphs(_EXAMPLES))(init)
 
 
 def init(

@@ -77,11 +77,11 @@ app = typer.Typer(
 
 @app.callback()
 def gridcnn(
-    version: Annotated[  # noqa: ARG001 - its callback answers
+    version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
-    debug: Annotated[  # noqa: ARG001 - read by Verbs
+    debug: Annotated[
         bool, typer.Option("--debug", help="Show where an error comes from.")
     ] = False,
 ) -> None:

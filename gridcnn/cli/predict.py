@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gridcnn.cli import screen
-from gridcnn.errors import DataError, Problem, SpecError
+from gridcnn.errors import DataError, SpecError
 
 if TYPE_CHECKING:
     from gridcnn.grid import Array
@@ -35,13 +35,14 @@ _BATCH = 256
 
 def add(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("predict", help=_EXAMPLES)(predict)
+    app.command("predict", help=screen.paragraphs(_EXAMPLES))(predict)
 
 
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or a model file.")],
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Files, folders, or - for standard input.")
+        list[str],
+        typer.Argument(metavar="FILE...", help="Files, folders, or - for standard input."),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
@@ -56,10 +57,9 @@ def predict(
     if as_json and as_csv:
         raise SpecError("--json and --csv exclude each other; give one of them")
     loaded = load(model, engine=engine)
-    names, things = named_things(files, loaded.adapter.suffixes)
+    names, things, problems = named_things(files, loaded.adapter.suffixes)
     printer = _JsonPrinter if as_json else _CsvPrinter if as_csv else _TextPrinter
     shown = printer(loaded, names, top)
-    problems: list[Problem] = []
     for start in range(0, len(things), _BATCH):
         part = slice(start, start + _BATCH)
         adapted = loaded.adapter.adapt_all(things[part], names=names[part])

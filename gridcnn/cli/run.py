@@ -36,7 +36,7 @@ Examples:
 
 def add(app: typer.Typer) -> None:
     """Add the verb and its aliases."""
-    app.command("run", help=_EXAMPLES)(run)
+    app.command("run", help=screen.paragraphs(_EXAMPLES))(run)
     for alias in ("train", "fit"):
         app.command(alias, help=f"The same as run.\n\nExample: gridcnn {alias} xo")(run)
 
@@ -183,6 +183,10 @@ def _say_result(result: Run) -> None:
         screen.say(
             f"literal comparison {screen.percent(literal['accuracy'])}   "
             f"this network {screen.percent(test['accuracy'])}"
+        )
+        screen.say(
+            f"(the first keeps {literal['exemplars']} training items as they are, and answers each "
+            "test item with the one that differs least, cell by cell)"
         )
     else:
         screen.say(f"trained {metrics['epochs']} epochs in {spent}; no items are kept for a test")

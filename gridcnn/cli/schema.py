@@ -14,7 +14,7 @@ Example: gridcnn schema > gridcnn.schema.json
 
 def add(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("schema", help=_EXAMPLES)(schema)
+    app.command("schema", help=screen.paragraphs(_EXAMPLES))(schema)
 
 
 def schema() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import Any
 
@@ -38,6 +39,12 @@ def say_error(error: GridcnnError) -> None:
     console = messages()
     for line in lines:
         console.print(Text.assemble(("error: ", "bold red"), str(line)))
+
+
+def paragraphs(text: str) -> str:
+    """Return a help text with the lines of each paragraph joined; indented lines stay."""
+    joined = re.sub(r"(?<=\S)\n(?=\S)", " ", text)
+    return joined.strip() + "\n"
 
 
 def number(value: float) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gridcnn.cli import screen
-from gridcnn.errors import SpecError
+from gridcnn.errors import DataError, SpecError
 
 _EXAMPLES = """Show the plan of a spec, or what its network would see of a file.
 
@@ -24,7 +24,7 @@ Examples:
 
 def add(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("show", help=_EXAMPLES)(show)
+    app.command("show", help=screen.paragraphs(_EXAMPLES))(show)
 
 
 def show(
@@ -86,7 +86,9 @@ def _show_file(text: str, spec: str, png: Path | None, changes: list[str]) -> No
 
     adapter = load(spec, changes=changes, ready=ready()).adapter or ImageAdapter()
     assert isinstance(adapter, Adapter)
-    names, things = named_things([text], adapter.suffixes)
+    names, things, problems = named_things([text], adapter.suffixes)
+    if problems:
+        raise DataError(*problems)
     grids = adapter.grids(things[:1], names=names[:1])
     console = screen.output()
     factor = draw(grids.values[0], console)

@@ -7,6 +7,7 @@ A stage of another package subclasses `Stage`, and is registered in the entry-po
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -60,7 +61,7 @@ class Parameter:
     @property
     def size(self) -> int:
         """How many numbers it has."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
 
 class Stage(Settings, abc.ABC):
@@ -98,15 +99,18 @@ class Stage(Settings, abc.ABC):
         """Return the output for `grids` `(items, channels, rows, columns)`, and the way back.
 
         `weights` holds the parameters by name. `random` is given in training alone, to stages that
-        leave something to chance. The arithmetic is in the precision of `grids`.
+        leave something to chance. The arithmetic is in the precision of `grids`, which are of the
+        machine's byte order, in C order, and must not be changed. What comes out for an item
+        depends on that item alone, to the last bit. Cells that are NaN or infinite are no error:
+        they go the way of all numbers.
         """
 
 
-def sliding_error(axis: Axis, direction: str, setting: str, all_form: str) -> str:
-    """Return why no window slides along an axis without order."""
+def sliding_error(axis: Axis, direction: str, remedy: str) -> str:
+    """Return why no window slides along an axis without order, and the remedy."""
     return (
         f"the {direction} are the axis '{axis.name}', whose order means nothing, so no window may "
-        f"slide along it; write {setting}: {all_form}"
+        f"slide along it; {remedy}"
     )
 
 

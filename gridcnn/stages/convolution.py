@@ -15,6 +15,7 @@ from gridcnn.stages.base import Backward, Gradients, Parameter, Stage, sliding_e
 
 Features = tuple[tuple[tuple[tuple[float, ...], ...], ...], ...]
 """Written-out features, `(filters, channels, rows, columns)`."""
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def _read_features(value: Any) -> Features:
@@ -26,7 +27,8 @@ def _read_features(value: Any) -> Features:
         array = np.array(value)
     except ValueError:  # the rows differ in length
         raise wanted_error(f"{wanted}; the sizes here differ") from None
-    numeric = array.dtype.kind in "iuf" and np.isfinite(array).all()
+    # The comparison is False for NaN as well.
+    numeric = array.dtype.kind in "iuf" and (np.abs(array.astype(np.float64)) <= _LARGEST).all()
     if array.ndim not in (3, 4) or not array.size or not numeric or array.size > 1_000_000:
         raise wanted_error(wanted)
     whole = array.astype(np.float64).reshape(len(array), -1, *array.shape[-2:])
@@ -123,13 +125,7 @@ class Convolution(Stage):
 
     def output(self, shape: GridShape) -> GridShape:
         """Return one map for each feature."""
-        kernel = self.kernel(shape)
-        for axis, size, length, direction, form in (
-            (shape.row_axis, shape.rows, kernel[0], "rows", f"[{ALL}, {kernel[1]}]"),
-            (shape.column_axis, shape.columns, kernel[1], "columns", f"[{kernel[0]}, {ALL}]"),
-        ):
-            if not axis.ordered and size > 1 and length not in (1, size):
-                raise ValueError(sliding_error(axis, direction, "kernel_size", form))
+        kernel, borders = self.kernel(shape), self.borders(shape)
         if self.features is not None and len(self.features[0]) != shape.channels:
             raise ValueError(
                 f"the features written out have {len(self.features[0])} channels; the grids that "
@@ -138,13 +134,41 @@ class Convolution(Stage):
         sizes = []
         for axis, size in enumerate((shape.rows, shape.columns)):
             reach = (kernel[axis] - 1) * self.dilation[axis] + 1
-            room = size + sum(self.borders(shape)[axis])
+            room = size + sum(borders[axis])
             if reach > room:
                 raise ValueError(self._too_large(shape, kernel))
             sizes.append((room - reach) // self.stride[axis] + 1)
+        self._refuse_sliding(shape, sizes)
         return shape.resized(self._count, *sizes)
 
+    def _refuse_sliding(self, shape: GridShape, positions: list[int]) -> None:
+        """Raise `ValueError` where features would lie at several places of an unordered axis."""
+        kernel = self.kernel(shape)
+        for place, (axis, size, direction) in enumerate(
+            ((shape.row_axis, shape.rows, "rows"), (shape.column_axis, shape.columns, "columns"))
+        ):
+            one_cell_at_a_time = kernel[place] == 1 and self.stride[place] == 1
+            if axis.ordered or size == 1 or one_cell_at_a_time:
+                continue
+            whole = kernel[place] == size and not any(self.borders(shape)[place])
+            if whole and positions[place] == 1:
+                continue
+            form = ", ".join(ALL if each == place else str(kernel[each]) for each in (0, 1))
+            remedy = f"write kernel_size: [{form}]"
+            if self.features is not None:
+                remedy = f"write out features of all {size} {direction}, with padding: valid"
+            raise ValueError(sliding_error(axis, direction, remedy))
+
     def _too_large(self, shape: GridShape, kernel: tuple[int, int]) -> str:
+        if any(
+            extent == ALL and step > 1
+            for extent, step in zip(self.kernel_size, self.dilation, strict=True)
+        ):
+            return (
+                f"a kernel of {_by(self.kernel_size)} with dilation {_by(self.dilation)} does not "
+                f"fit into {shape.rows} x {shape.columns} cells; write dilation: 1 along an axis "
+                f"that the kernel fills with '{ALL}'"
+            )
         spread = "" if self.dilation == (1, 1) else f" with dilation {_by(self.dilation)}"
         largest = [
             (size + sum(border) - 1) // step + 1
@@ -204,10 +228,17 @@ class Convolution(Stage):
         items, channels, rows, columns = grids.shape
         shape = GridShape(channels, rows, columns)
         out, borders = self.output(shape), self.borders(shape)
+        (above, below), (left, right) = borders
+        inside = np.s_[:, :, above : above + rows, left : left + columns]
+        padded_shape = (items, channels, above + rows + below, left + columns + right)
+        padded = grids
+        if padded_shape != grids.shape:
+            padded = np.zeros(padded_shape, grids.dtype)
+            padded[inside] = grids
         features = weights["weights"].reshape(self._count, -1)
         divisor = features.shape[1] if self.scale == "match" else 1
-        patches = self._patches(np.pad(grids, ((0, 0), (0, 0), *borders)), shape)
-        laid = patches.reshape(items, features.shape[1], out.rows * out.columns)
+        laid = self._patches(padded, shape, out)
+        laid = laid.reshape(items, features.shape[1], out.rows * out.columns)
         # One product for each item, so that an item's maps do not depend on its batch.
         maps = np.matmul(features, laid)
         if divisor != 1:
@@ -219,28 +250,26 @@ class Convolution(Stage):
             flat = gradient.reshape(items, self._count, out.rows * out.columns)
             gradients: Gradients = {}
             if self.bias:
-                gradients["bias"] = flat.sum(axis=(0, 2))
+                gradients["bias"] = flat.sum(axis=2).sum(axis=0)
             if divisor != 1:
                 flat = flat / divisor
             by_weights = np.matmul(flat, laid.transpose(0, 2, 1)).sum(axis=0)
             gradients["weights"] = by_weights.reshape(weights["weights"].shape)
             if not need_input:
                 return gradient, gradients
-            by_patches = np.matmul(features.T, flat)
-            padded = np.zeros((items, channels, *_padded(shape, borders)), grids.dtype)
-            spread = self._patches(padded, shape)
-            shares = by_patches.reshape(spread.shape)
+            by_padded = np.zeros(padded_shape, flat.dtype)
+            spread = self._patches(by_padded, shape, out)
+            shares = np.matmul(features.T, flat).reshape(spread.shape)
             # Patches overlap, but those of one place in the kernel do not.
             for row, column in np.ndindex(spread.shape[2:4]):
                 spread[:, :, row, column] += shares[:, :, row, column]
-            (above, _), (left, _) = borders
-            return padded[:, :, above : above + rows, left : left + columns], gradients
+            return by_padded[inside], gradients
 
         return maps.reshape(items, *out.sizes), backward
 
-    def _patches(self, padded: Array, shape: GridShape) -> Array:
+    def _patches(self, padded: Array, shape: GridShape, out: GridShape) -> Array:
         """Return the view `(items, channels, kernel rows, kernel columns, rows, columns)`."""
-        out, kernel = self.output(shape), self.kernel(shape)
+        kernel = self.kernel(shape)
         item, channel, row, column = padded.strides
         return np.lib.stride_tricks.as_strided(
             padded,
@@ -254,10 +283,6 @@ class Convolution(Stage):
                 column * self.stride[1],
             ),
         )
-
-
-def _padded(shape: GridShape, borders: tuple[tuple[int, int], ...]) -> tuple[int, int]:
-    return shape.rows + sum(borders[0]), shape.columns + sum(borders[1])
 
 
 def _by(pair: tuple[Any, ...] | str) -> str:

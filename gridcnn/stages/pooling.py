@@ -36,12 +36,20 @@ class Pooling(Stage):
     def output(self, shape: GridShape) -> GridShape:
         """Return one cell for each window."""
         window, stride = self.sizes(shape)
-        for axis, size, length, direction, form in (
-            (shape.row_axis, shape.rows, window[0], "rows", f"[{ALL}, {window[1]}]"),
-            (shape.column_axis, shape.columns, window[1], "columns", f"[{window[0]}, {ALL}]"),
+        for axis, size, length, step, direction, form in (
+            (shape.row_axis, shape.rows, window[0], stride[0], "rows", f"[{ALL}, {window[1]}]"),
+            (
+                shape.column_axis,
+                shape.columns,
+                window[1],
+                stride[1],
+                "columns",
+                f"[{window[0]}, {ALL}]",
+            ),
         ):
-            if not axis.ordered and size > 1 and length not in (1, size):
-                raise ValueError(sliding_error(axis, direction, "window", form))
+            one_cell_at_a_time = length == step == 1
+            if not axis.ordered and size > 1 and length < size and not one_cell_at_a_time:
+                raise ValueError(sliding_error(axis, direction, f"write window: {form}"))
         rows, columns = (
             self._windows(size, length, step)
             for size, length, step in zip((shape.rows, shape.columns), window, stride, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,6 @@ from pydantic import ValidationError
 
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.errors import DataError
-
-RANDOM = np.random.default_rng(0)
 
 
 def _items(*shape: int, seed: int = 0) -> np.ndarray[Any, Any]:
@@ -139,7 +138,8 @@ def test_one_item_a_list_and_a_stack_give_the_same(stack: np.ndarray[Any, Any]) 
 def test_long_stacks_are_scaled_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stack that is scaled part by part loses nothing, and tells its progress."""
     monkeypatch.setattr("gridcnn.adapters.array._CHUNK", 100)
-    stack, steps = _items(23, 6, 6), []
+    stack = _items(23, 6, 6)
+    steps: list[int] = []
 
     adapted = ArrayAdapter(low=0.0, high=16.0).fitted(stack).adapt_all(stack, advance=steps.append)
 
@@ -266,5 +266,5 @@ def test_other_packages_arrays_are_read() -> None:
     """Lists, memory views and whatever NumPy takes for an array are items too."""
     adapter = ArrayAdapter(scaling="none").fitted([[1, 2, 3]])
 
-    assert adapter.adapt(memoryview(np.arange(3.0))).tolist() == [[[0.0, 1.0, 2.0]]]
+    assert adapter.adapt(memoryview(array("d", [0, 1, 2]))).tolist() == [[[0.0, 1.0, 2.0]]]
     assert adapter.adapt((True, False, True)).tolist() == [[[1.0, 0.0, 1.0]]]

@@ -3,7 +3,7 @@ import numpy as np
 from gridcnn.datasets.digits import Digits
 
 
-def test_the_digits_are_all_there_as_bytes():
+def test_the_digits_are_all_there_as_bytes() -> None:
     source = Digits()
 
     dataset = source.open(seed=0, suffixes=frozenset())

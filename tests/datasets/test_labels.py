@@ -1,4 +1,5 @@
 import decimal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,7 @@ from gridcnn.errors import DataError
         (range(2), [0, 1]),
     ],
 )
-def test_labels_of_every_kind_become_texts_or_whole_numbers(given, labels):
+def test_labels_of_every_kind_become_texts_or_whole_numbers(given: Any, labels: Any) -> None:
     found = labels_of(given)
 
     assert found == labels
@@ -52,12 +53,12 @@ def test_labels_of_every_kind_become_texts_or_whole_numbers(given, labels):
         ["a", pd.NaT, "b"],
     ],
 )
-def test_a_missing_label_is_named_with_its_row(given):
+def test_a_missing_label_is_named_with_its_row(given: Any) -> None:
     with pytest.raises(DataError, match=r"label y\[1\] is missing; give every item a label"):
         labels_of(given)
 
 
-def test_every_missing_label_is_told_but_no_more_than_twenty():
+def test_every_missing_label_is_told_but_no_more_than_twenty() -> None:
     with pytest.raises(DataError) as caught:
         labels_of([None] * 50)
 
@@ -66,7 +67,7 @@ def test_every_missing_label_is_told_but_no_more_than_twenty():
 
 
 @pytest.mark.parametrize("given", [[0.5, 1.25], np.array([1.5, 2.5]), [float("inf"), 1.0]])
-def test_amounts_are_no_classes(given):
+def test_amounts_are_no_classes(given: Any) -> None:
     with pytest.raises(DataError, match="regression") as caught:
         labels_of(given)
 
@@ -87,6 +88,6 @@ def test_amounts_are_no_classes(given):
         ([1, "1"], "both as a number and as a text"),
     ],
 )
-def test_what_is_no_label_is_explained(given, message):
+def test_what_is_no_label_is_explained(given: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         labels_of(given)

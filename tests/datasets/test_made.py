@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,7 +12,7 @@ from gridcnn.errors import RunFolderError
 PNG = frozenset({".png"})
 
 
-def test_files_hold_the_same_pictures_as_the_source(tmp_path):
+def test_files_hold_the_same_pictures_as_the_source(tmp_path: Path) -> None:
     source = XO(count=5, seed=4)
 
     count = write_files(source, tmp_path / "made" / "xo")
@@ -27,13 +29,13 @@ def test_files_hold_the_same_pictures_as_the_source(tmp_path):
     )
 
 
-def test_an_empty_folder_is_filled(tmp_path):
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     write_files(XO(count=4), tmp_path)
 
     assert sorted(child.name for child in tmp_path.iterdir()) == ["O", "X"]
 
 
-def test_a_folder_that_is_in_use_is_refused_and_left_as_it_was(tmp_path):
+def test_a_folder_that_is_in_use_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
 
     with pytest.raises(RunFolderError, match="holds files already"):
@@ -41,7 +43,7 @@ def test_a_folder_that_is_in_use_is_refused_and_left_as_it_was(tmp_path):
     assert [child.name for child in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_a_file_is_refused(tmp_path):
+def test_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
 
     with pytest.raises(RunFolderError, match="this is a file"):
@@ -51,12 +53,12 @@ def test_a_file_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("exists", [False, True])
-def test_an_interrupted_run_leaves_nothing(tmp_path, exists):
+def test_an_interrupted_run_leaves_nothing(tmp_path: Path, exists: bool) -> None:
     target = tmp_path / "xo"
     if exists:
         target.mkdir()
 
-    def stop(_):
+    def stop(_: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -64,27 +66,27 @@ def test_an_interrupted_run_leaves_nothing(tmp_path, exists):
     assert list(tmp_path.rglob("*")) == ([target] if exists else [])
 
 
-def test_progress_is_told_file_by_file(tmp_path):
-    told = []
+def test_progress_is_told_file_by_file(tmp_path: Path) -> None:
+    told: list[int] = []
 
     write_files(XO(count=6), tmp_path / "xo", advance=told.append)
 
     assert told == [1] * 6
 
 
-def test_the_seed_is_used_unless_the_source_has_its_own(tmp_path):
+def test_the_seed_is_used_unless_the_source_has_its_own(tmp_path: Path) -> None:
     write_files(XO(count=2), tmp_path / "a", seed=1)
     write_files(XO(count=2, seed=1), tmp_path / "b", seed=2)
 
     assert (tmp_path / "a/X/00001.png").read_bytes() == (tmp_path / "b/X/00001.png").read_bytes()
 
 
-def test_others_may_read_the_folder(tmp_path):
+def test_others_may_read_the_folder(tmp_path: Path) -> None:
     write_files(XO(count=2), tmp_path / "xo")
     (tmp_path / "plain").mkdir()
 
     assert (tmp_path / "xo").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-def test_every_maker_makes():
+def test_every_maker_makes() -> None:
     assert all(issubclass(MAKERS[name], Made) for name in MAKERS)

@@ -1,18 +1,20 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridcnn.datasets.base import Dataset
-from gridcnn.datasets.splits import divide
+from gridcnn.datasets.base import Dataset, Label
+from gridcnn.datasets.splits import Division, divide
 from gridcnn.errors import DataError
 
 
-def dataset(labels, parts=None):
+def dataset(labels: Sequence[Label], parts: list[str] | None = None) -> Dataset:
     return Dataset(list(range(len(labels))), labels, [f"item {i}" for i in labels], parts)
 
 
-def counts(division, data):
+def counts(division: Division, data: Dataset) -> list[dict[str, int]]:
     labels = np.array(data.labels)
     return [
         {str(label): int((labels[items] == label).sum()) for label in data.classes}
@@ -20,7 +22,7 @@ def counts(division, data):
     ]
 
 
-def test_every_part_has_its_share_of_every_class():
+def test_every_part_has_its_share_of_every_class() -> None:
     data = dataset(["a"] * 100 + ["b"] * 50)
 
     division = divide(data, test=0.2, validation=0.1, seed=0)
@@ -35,7 +37,9 @@ def test_every_part_has_its_share_of_every_class():
     st.floats(0, 0.99),
     st.integers(0, 10**9),
 )
-def test_every_item_is_in_one_part_and_every_class_in_each(sizes, test, validation, seed):
+def test_every_item_is_in_one_part_and_every_class_in_each(
+    sizes: list[int], test: float, validation: float, seed: int
+) -> None:
     labels = [label for label, size in enumerate(sizes) for _ in range(size)]
     data = dataset(labels)
 
@@ -49,7 +53,7 @@ def test_every_item_is_in_one_part_and_every_class_in_each(sizes, test, validati
         assert {labels[item] for item in part} == (set(labels) if share else set())
 
 
-def test_a_half_rounds_up():
+def test_a_half_rounds_up() -> None:
     data = dataset(["a"] * 10 + ["b"] * 5)
 
     division = divide(data, test=0.25, validation=0, seed=0)
@@ -57,7 +61,7 @@ def test_a_half_rounds_up():
     assert counts(division, data)[2] == {"a": 3, "b": 1}
 
 
-def test_the_seed_fixes_the_division():
+def test_the_seed_fixes_the_division() -> None:
     data = dataset(["a", "b"] * 50)
 
     first = divide(data, test=0.2, validation=0.1, seed=5)
@@ -68,7 +72,7 @@ def test_the_seed_fixes_the_division():
     assert (first.test != other.test).any()
 
 
-def test_another_validation_part_leaves_the_test_part_as_it_was():
+def test_another_validation_part_leaves_the_test_part_as_it_was() -> None:
     data = dataset(["a", "b"] * 50)
 
     few = divide(data, test=0.2, validation=0.1, seed=5)
@@ -78,7 +82,7 @@ def test_another_validation_part_leaves_the_test_part_as_it_was():
     assert len(none.validation) == 0
 
 
-def test_parts_that_the_data_names_are_used_as_they_are():
+def test_parts_that_the_data_names_are_used_as_they_are() -> None:
     data = dataset(["a", "b"] * 20, ["train"] * 20 + ["validation"] * 10 + ["test"] * 10)
 
     division = divide(data, test=0.5, validation=0.5, seed=0)
@@ -88,7 +92,7 @@ def test_parts_that_the_data_names_are_used_as_they_are():
     assert division.test.tolist() == list(range(30, 40))
 
 
-def test_parts_that_the_data_names_are_used_even_where_their_fraction_is_zero():
+def test_parts_that_the_data_names_are_used_even_where_their_fraction_is_zero() -> None:
     data = dataset(["a", "b"] * 20, ["train"] * 30 + ["test"] * 10)
 
     division = divide(data, test=0, validation=0, seed=0)
@@ -96,7 +100,7 @@ def test_parts_that_the_data_names_are_used_even_where_their_fraction_is_zero():
     assert (len(division.train), len(division.validation), len(division.test)) == (30, 0, 10)
 
 
-def test_a_validation_part_that_the_data_does_not_name_is_taken_from_the_training_items():
+def test_a_validation_part_that_the_data_does_not_name_is_taken_from_the_training_items() -> None:
     data = dataset(["a", "b"] * 20, ["train"] * 20 + ["test"] * 20)
 
     division = divide(data, test=0.2, validation=0.1, seed=0)
@@ -106,7 +110,7 @@ def test_a_validation_part_that_the_data_does_not_name_is_taken_from_the_trainin
     assert division.test.tolist() == list(range(20, 40))
 
 
-def test_a_test_part_that_the_data_does_not_name_is_taken_from_the_training_items():
+def test_a_test_part_that_the_data_does_not_name_is_taken_from_the_training_items() -> None:
     data = dataset(["a", "b"] * 20, ["train"] * 20 + ["validation"] * 20)
 
     division = divide(data, test=0.2, validation=0.1, seed=0)
@@ -115,7 +119,7 @@ def test_a_test_part_that_the_data_does_not_name_is_taken_from_the_training_item
     assert division.validation.tolist() == list(range(20, 40))
 
 
-def test_every_class_that_is_too_small_is_named():
+def test_every_class_that_is_too_small_is_named() -> None:
     data = dataset(["a"] * 10 + ["b"] * 2 + ["c"])
 
     with pytest.raises(DataError) as caught:
@@ -127,18 +131,18 @@ def test_every_class_that_is_too_small_is_named():
     assert "the class 'c' has 1 item to divide" in second
 
 
-def test_a_single_class_is_refused():
+def test_a_single_class_is_refused() -> None:
     with pytest.raises(DataError, match="every item has the class 'a'"):
         divide(dataset(["a"] * 10), test=0.2, validation=0.1, seed=0)
 
 
-def test_test_classes_that_cannot_be_learned_are_refused():
+def test_test_classes_that_cannot_be_learned_are_refused() -> None:
     data = dataset(["a", "b", "c"], ["train", "train", "test"])
 
     with pytest.raises(DataError, match="part 'test' has classes that the part 'train' does not"):
         divide(data, test=0.2, validation=0.1, seed=0)
 
 
-def test_parts_without_training_items_are_refused():
+def test_parts_without_training_items_are_refused() -> None:
     with pytest.raises(DataError, match="no item is in the part 'train'; the parts are: test"):
         divide(dataset(["a", "b"], ["test", "test"]), test=0.2, validation=0.1, seed=0)

@@ -1,0 +1,53 @@
+# Chores. None of them is needed to use or test gridcnn: see README.md for that.
+PYTHON ?= python3
+BIN := .venv/bin
+ifneq ($(wildcard ../shared/data),)
+export GRIDCNN_DATA ?= $(abspath ../shared/data)
+endif
+
+.PHONY: setup test test-slow test-all test-lowest check format docs bench clean
+
+setup: ## an environment with everything that work on gridcnn needs
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable ".[test,check]" build
+
+test: ## the default suite
+	$(BIN)/python -m pytest
+
+test-slow: ## what takes longer than ten seconds
+	$(BIN)/python -m pytest -m slow
+
+test-all: ## the default suite on every Python from 3.11 on that this machine has
+	@set -e; for version in 3.11 3.12 3.13 3.14; do \
+		if python$$version --version >/dev/null 2>&1; then \
+			echo "== Python $$version"; \
+			python$$version -m venv .venv-$$version; \
+			.venv-$$version/bin/python -m pip install --quiet --editable ".[test]"; \
+			.venv-$$version/bin/python -m pytest -q; \
+		fi; \
+	done
+
+test-lowest: ## the default suite with the lowest versions that pyproject.toml allows
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --editable ".[test]" --constraint tests/lowest.txt
+	.venv-lowest/bin/python -m pytest -q
+
+check: ## lint, format, types, import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format:
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: ## write the generated pages anew
+	$(BIN)/python -m docs.reference
+
+bench: ## timings of start-up and of a whole run
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.drawings_found
+
+clean:
+	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,29 @@
+import pytest
+
+from gridcnn.datasets.problems import LIMIT, Problems
+from gridcnn.errors import DataError
+
+
+def test_no_problem_is_no_error() -> None:
+    Problems("data").stop()
+
+
+def test_problems_come_together_with_their_places() -> None:
+    found = Problems("list.csv")
+    found.add("is wrong", line=3)
+    found.add("is wrong too", source="other")
+    found.extend(DataError("and this"))
+
+    with pytest.raises(DataError) as caught:
+        found.stop()
+    assert str(caught.value) == "list.csv:3: is wrong\nother: is wrong too\nand this"
+
+
+def test_the_tail_is_counted() -> None:
+    found = Problems()
+    for number in range(LIMIT + 1):
+        found.add(str(number))
+
+    with pytest.raises(DataError) as caught:
+        found.stop()
+    assert str(caught.value.problems[-1]) == "and 1 more problems like these"
