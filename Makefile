@@ -19,12 +19,15 @@ test-slow: ## what takes longer than ten seconds
 
 test-all: ## the default suite on every Python from 3.11 on that this machine has
 	@set -e; for version in 3.11 3.12 3.13 3.14; do \
-		if python$$version --version >/dev/null 2>&1; then \
-			echo "== Python $$version"; \
-			python$$version -m venv .venv-$$version; \
-			.venv-$$version/bin/python -m pip install --quiet --editable ".[test]"; \
-			.venv-$$version/bin/python -m pytest -q; \
-		fi; \
+		for python in python$$version $(HOME)/.pyenv/versions/$$version*/bin/python; do \
+			if $$python --version >/dev/null 2>&1; then \
+				echo "== $$($$python --version)"; \
+				$$python -m venv .venv-$$version; \
+				.venv-$$version/bin/python -m pip install --quiet --editable ".[test]"; \
+				.venv-$$version/bin/python -m pytest -q; \
+				break; \
+			fi; \
+		done; \
 	done
 
 test-lowest: ## the default suite with the lowest versions that pyproject.toml allows

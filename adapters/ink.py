@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.adapters.pixels import FULL, Pixels
-from gridcnn.adapters.resampling import Window, whole
+from gridcnn.adapters.resampling import Window, reduced, whole
 
 # All levels are distances of colours, from 0 (the same) to 255 (black and white).
 _FAINTEST = 8.0  # anything fainter is paper, not ink
@@ -78,14 +78,14 @@ def background_of(pixels: Pixels) -> Background:
         pixels: `(rows, columns, channels)`, 0 to 255.
     """
     extent = (pixels.shape[0], pixels.shape[1])
-    small = _reduced(pixels, math.ceil(max(extent) / _LOOK))
+    small = reduced(pixels, math.ceil(max(extent) / _LOOK))
     border = _border(small)
     middle = len(border) // 2
     colour = np.partition(border, middle, axis=0)[middle]
     noise = _noise(border - colour)
     if not _is_uneven(border, colour, noise, small.shape):
         return Background(colour, None, extent, noise)
-    slopes = _slopes(_reduced(pixels, math.ceil(max(extent) / _GLANCE)), colour)
+    slopes = _slopes(reduced(pixels, math.ceil(max(extent) / _GLANCE)), colour)
     lit = Background(colour, slopes, extent, noise)
     paper = lit.seen_through(whole(pixels), (small.shape[0], small.shape[1]))
     left_over = _noise(border - _border(paper.transpose(1, 2, 0)))
@@ -227,7 +227,7 @@ def window_of_ink(pixels: Pixels, background: Background, *, margin: float) -> W
     for _ in range(3):
         top, left, bottom, right = window
         step = math.ceil(max(bottom - top, right - left) / _LOOK)
-        small = _reduced(pixels[top:bottom, left:right], step)
+        small = reduced(pixels[top:bottom, left:right], step)
         rows, columns = small.shape[:2]
         seen = Window(top, left, top + rows * step, left + columns * step)
         paper = background.seen_through(seen, (rows, columns))
@@ -298,18 +298,3 @@ def _smoothed(values: NDArray[np.float32]) -> NDArray[np.float32]:
     mean[:, -1] += down[:, -1]
     mean *= np.float32(1 / 9)
     return mean
-
-
-def _reduced(pixels: Pixels, step: int) -> Pixels:
-    """Return averages of blocks of `step` by `step` pixels."""
-    if step == 1:
-        return pixels
-    from PIL import Image
-
-    if pixels.dtype == np.uint8 and pixels.shape[2] == 3:
-        return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).reduce(step))
-    planes = [
-        np.asarray(Image.fromarray(np.ascontiguousarray(pixels[:, :, channel])).reduce(step))
-        for channel in range(pixels.shape[2])
-    ]
-    return np.stack(planes, axis=-1)

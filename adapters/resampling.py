@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from gridcnn.adapters.pixels import Pixels
 
+_BLOCKS = 8  # blocks along a side of a cell, at least, where pixels are averaged in two steps
+
 
 @dataclass(frozen=True)
 class Window:
@@ -75,8 +77,6 @@ def resampled(
         fill: what is shown where the window reaches beyond the picture, `(channels, rows, columns)`
             or a size of 1 in place of any of them; not needed where it does not.
     """
-    from PIL import Image
-
     height, width, channels = pixels.shape
     rows = _overlap(window.top, window.bottom, height, size[0])
     columns = _overlap(window.left, window.right, width, size[1])
@@ -90,12 +90,46 @@ def resampled(
     part = pixels[top : math.ceil(rows.stop), left : math.ceil(columns.stop)]
     box = (columns.start - left, rows.start - top, columns.stop - left, rows.stop - top)
     cells = (columns.cells[1] - columns.cells[0], rows.cells[1] - rows.cells[0])
-    for channel in range(channels):
-        plane = Image.fromarray(np.ascontiguousarray(part[:, :, channel], dtype=np.float32))
-        shown[channel, slice(*rows.cells), slice(*columns.cells)] = np.asarray(
-            plane.resize(cells, Image.Resampling.BILINEAR, box=box)
-        )
+    shown[:, slice(*rows.cells), slice(*columns.cells)] = _shrunk_or_grown(part, box, cells)
     return shown
+
+
+def _shrunk_or_grown(
+    pixels: Pixels, box: tuple[float, float, float, float], cells: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Return what lies in a box (left, top, right, bottom) in columns and rows of cells."""
+    from PIL import Image
+
+    if pixels.dtype == np.uint8:
+        # Whole bytes are averaged ten times as fast as floats. Every cell still sees 64 blocks or
+        # more, so that neither their edges nor their rounding matter.
+        step = int(min((box[2] - box[0]) / cells[0], (box[3] - box[1]) / cells[1]) / _BLOCKS)
+        if step > 1:
+            pixels = reduced(pixels, step)
+            box = (box[0] / step, box[1] / step, box[2] / step, box[3] / step)
+    planes = np.empty((pixels.shape[2], cells[1], cells[0]), np.float32)
+    for channel, plane in enumerate(planes):
+        values = Image.fromarray(np.ascontiguousarray(pixels[:, :, channel], dtype=np.float32))
+        plane[:] = np.asarray(values.resize(cells, Image.Resampling.BILINEAR, box=box))
+    return planes
+
+
+def reduced(pixels: Pixels, step: int) -> Pixels:
+    """Return averages of blocks of `step` by `step` pixels, `(rows, columns, channels)`.
+
+    uint8 stays uint8, rounded; blocks at the right and at the bottom may be narrower.
+    """
+    if step == 1:
+        return pixels
+    from PIL import Image
+
+    if pixels.dtype == np.uint8 and pixels.shape[2] == 3:
+        return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).reduce(step))
+    planes = [
+        np.asarray(Image.fromarray(np.ascontiguousarray(pixels[:, :, channel])).reduce(step))
+        for channel in range(pixels.shape[2])
+    ]
+    return np.stack(planes, axis=-1)
 
 
 @dataclass(frozen=True)

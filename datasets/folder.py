@@ -173,8 +173,8 @@ class _Walk:
 def _part_folders(walk: _Walk, folders: list[os.DirEntry[str]]) -> list[str]:
     """Return the names of the folders that are parts, or none if the folders are classes.
 
-    A class may be called "train" too: parts have class folders in them, and `train` is never the
-    only part.
+    A class may be called "train" too: parts have class folders in them, and beside `train` there is
+    another part, or nothing at all.
     """
     parts = [entry for entry in folders if entry.name.casefold() in PART_NAMES]
     kinds = {PART_NAMES[entry.name.casefold()] for entry in parts}

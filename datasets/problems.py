@@ -26,13 +26,6 @@ class Problems:
             place = self.source if source is None else source
             self._told.append(Problem(message, source=place, line=line))
 
-    def extend(self, error: DataError) -> None:
-        """Add every problem of an error that was raised elsewhere."""
-        for problem in error.problems:
-            self.count += 1
-            if self.count <= LIMIT:
-                self._told.append(problem)
-
     def stop(self) -> None:
         """Raise `DataError` if there is any problem; the 21st and later ones are only counted."""
         if not self.count:

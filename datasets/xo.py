@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Self
 import numpy as np
 from annotated_types import Ge, Le
 from numpy.typing import NDArray
-from pydantic import AllowInfNan, Strict, model_validator
+from pydantic import AllowInfNan, Field, Strict, model_validator
 
 from gridcnn.datasets.base import Dataset, Facts
 from gridcnn.datasets.made import Made
@@ -75,16 +75,16 @@ class XO(Made):
     """The angle by which the ends of an O may miss or pass each other, in degrees."""
     gaps: Part = 0.25
     """The part of the pictures in which a stroke is broken."""
-    stroke_width: Part = 0.085
+    stroke_width: Part = 0.09
     """The width of the pen, as a part of the picture's side; at least a cell is drawn."""
-    stroke_spread: Ratio = 1.4
-    """How much the pen may differ: 1.4 for widths from 1/2.4 to 2.4 times `stroke_width`."""
+    stroke_spread: Ratio = 2.0
+    """How much the pen may differ: 2 for widths from a third to three times `stroke_width`."""
     pressure: Part = 0.35
     """How much wider or narrower a stroke may become along its way."""
     softness: Ratio = 1.5
     """Over how many cells an edge may fade from white to black; 0 leaves only white and black."""
-    contrast: Part = 0.35
-    """How much of the difference between white and black may be missing."""
+    contrast: Part = Field(default=0.35, le=0.9)
+    """How much of the difference between white and black may be missing; at most 0.9."""
     noise: Ratio = 0.12
     """The standard deviation of noise that may be added to every cell; white is 1 and black -1."""
     inverted: Part = 0.0
@@ -189,7 +189,7 @@ class XO(Made):
         area = xu * yv - xv * yu
         thin = np.sqrt((squares - np.sqrt(np.maximum(squares**2 - 4 * area**2, 0))) / 2)
         # The hole must stay open: that is what makes it an O.
-        width = np.maximum(np.minimum(width, np.float32(0.75) * thin * size), 1)
+        width = np.maximum(np.minimum(width, np.float32(0.95) * thin * size), 1)
         centre_x, centre_y = self._centre(draws, extent_x * size, extent_y * size, width)
         frame = Frame(xu * size, xv * size, yu * size, yv * size, centre_x, centre_y)
         distance, turn = ring.distance(frame, x, y)
@@ -223,7 +223,7 @@ class XO(Made):
         extent_x, extent_y = (right - left) / 2, (bottom - top) / 2
         size, width = self._fitted(draws, extent_x, extent_y, width)
         width = np.maximum(
-            np.minimum(width, np.float32(0.5) * size * np.minimum(extent_x, extent_y)), 1
+            np.minimum(width, np.float32(0.6) * size * np.minimum(extent_x, extent_y)), 1
         )
         centre_x, centre_y = self._centre(draws, extent_x * size, extent_y * size, width)
         places_x = [centre_x + size * (tip - (left + right) / 2) for tip in tips_x]

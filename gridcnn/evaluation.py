@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ class Evaluation:
         part: the part of the data that was used: "test", "train", "validation" or "all".
         classes: the scores of each class, by its name.
         confusion: int64 `(classes, classes)`; rows are the truth, columns the answers.
+        notes: what was left out of the data, in sentences.
     """
 
     accuracy: float
@@ -44,6 +46,7 @@ class Evaluation:
     part: str
     classes: dict[str, Scores]
     confusion: NDArray[np.int64]
+    notes: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -73,7 +76,8 @@ def evaluate(
     targets = _known(dataset, made).targets(made.classes)[chosen]
     names = [dataset.names[index] for index in chosen]
     votes = made.votes(picked(dataset.things, chosen), names=names)
-    return compare(targets, votes.argmax(axis=1), made.classes, part=name)
+    found = compare(targets, votes.argmax(axis=1), made.classes, part=name)
+    return dataclasses.replace(found, notes=tuple(dataset.notes))
 
 
 def compare(

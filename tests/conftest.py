@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from PIL.Image import Image
+
+HERE = Path(__file__).parent
+Draw = Callable[[int, int], list[tuple[Image, str]]]
 
 
-def _beside(name: str) -> ModuleType:
-    """Load a module of this folder: under importlib's import mode tests have no package of it."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+def _loaded(path: Path) -> ModuleType:
+    """Load a module by its place: under importlib's import mode tests import nothing by name."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -23,5 +28,12 @@ def _beside(name: str) -> ModuleType:
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of three class folders with 24 pictures each; for reading only."""
     folder = tmp_path_factory.mktemp("photographs")
-    _beside("photographs").make(folder)
+    _loaded(HERE / "photographs.py").make(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def draw() -> Draw:
+    """Return the maker of foreign drawings of X and O: `draw(count, seed)`."""
+    maker: Draw = _loaded(HERE.parent / "benchmarks" / "drawings.py").draw
+    return maker

@@ -50,6 +50,7 @@ def evaluate(
                 "part": found.part,
                 "classes": {k: dataclasses.asdict(v) for k, v in found.classes.items()},
                 "confusion": found.confusion.tolist(),
+                "notes": list(found.notes),
             }
         )
         return
@@ -60,6 +61,8 @@ def _say(found: Evaluation) -> None:
     from rich import box
     from rich.table import Table
 
+    for note in found.notes:
+        screen.say(f"note: {note}")
     part = "all items" if found.part == "all" else f"the {found.part} part"
     screen.say(f"accuracy {screen.percent(found.accuracy)} on {part}, {found.items:,} items\n")
     scores = Table(box=box.SIMPLE_HEAD, pad_edge=False)

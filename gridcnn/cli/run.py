@@ -143,6 +143,8 @@ class Display:
         classes = ", ".join(str(label) for label in prepared.classes[:12])
         more = ", ..." if len(prepared.classes) > 12 else ""
         screen.say(f"items: {', '.join(counts)}; {len(prepared.classes)} classes: {classes}{more}")
+        for note in prepared.notes:
+            screen.say(f"note: {note}")
         if prepared.skipped:
             screen.say(f"left out, since they cannot be read: {len(prepared.skipped)} items")
         screen.say(f"folder: {folder}\n")

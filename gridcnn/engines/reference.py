@@ -2,36 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.engines.base import Engine, Step
 from gridcnn.grid import Array
+from gridcnn.network import Network
 from gridcnn.stages.base import Backward
 from gridcnn.stages.voting import cross_entropy
 
-CHUNK_BYTES = 64_000_000
+CHUNK_BYTES = 4_000_000
+"""About how much is worked on at a time; what fits into the processor's caches is quicker."""
+
+_LARGE_BLOCK = 32_000_000  # glibc does not learn from blocks of more than 32 MiB
+
+# Numbers that are too large end as inf or NaN, which whoever asked finds in the answer.
+_quietly = np.errstate(over="ignore", invalid="ignore")
 
 
 class ReferenceEngine(Engine):
-    """Calls each stage's own arithmetic, one after the other, in the precision of the grids."""
+    """Calls each stage's own arithmetic, one after the other, for a few items at a time."""
 
     name = "reference"
 
-    def maps(self, parameters: Array, grids: Array, *, after: int | None = None) -> Array:
-        """Return the grids after a block, computed in chunks that fit into memory."""
-        blocks = self.network.blocks[: None if after is None else after + 1]
-        chunk = max(1, CHUNK_BYTES // max(self.network.item_bytes, 1))
-        views = [block.views(parameters) for block in blocks]
-        done: list[Array] = []
-        # At least once, so that no items come out in the right shape as well.
-        for start in range(0, max(len(grids), 1), chunk):
-            values = grids[start : start + chunk]
-            for block, weights in zip(blocks, views, strict=True):
-                values, _ = block.stage.forward(values, weights)
-            done.append(values)
-        return done[0] if len(done) == 1 else np.concatenate(done)
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        # The C library hands freed memory back to the system, and asks for it anew at every step,
+        # until it has seen that large blocks come and go. Nothing is written to this one.
+        np.empty(_LARGE_BLOCK, np.uint8)
 
+    @_quietly
+    def maps(self, parameters: Array, grids: Array, *, after: int | None = None) -> Array:
+        """Return the grids after a block."""
+        blocks = self.network.blocks[: None if after is None else after + 1]
+        views = [block.views(parameters) for block in blocks]
+        last = blocks[-1].output if blocks else self.network.shape
+        maps = np.empty((len(grids), *last.sizes), parameters.dtype)
+        for part in self._parts(len(grids)):
+            values = _plain(grids[part], parameters)
+            for block, weights in zip(blocks, views, strict=True):
+                values = _plain(block.stage.forward(values, weights)[0], parameters)
+            maps[part] = values
+        return maps
+
+    @_quietly
     def step(
         self,
         parameters: Array,
@@ -41,22 +57,49 @@ class ReferenceEngine(Engine):
         random: np.random.Generator | None = None,
     ) -> Step:
         """Return loss and gradient, by running forward and then back along the same stages."""
-        values = grids
+        gradient = np.zeros_like(parameters)
+        total, hits = 0.0, 0
+        for part in self._parts(len(grids)):
+            losses, right = self._add(gradient, parameters, grids[part], targets[part], random)
+            total += float(losses.sum(dtype=np.float64))
+            hits += right
+        items = max(len(grids), 1)
+        gradient /= items
+        return Step(total / items, hits, gradient)
+
+    def _add(
+        self,
+        gradient: Array,
+        parameters: Array,
+        grids: Array,
+        targets: NDArray[np.int64],
+        random: np.random.Generator | None,
+    ) -> tuple[Array, int]:
+        """Add the gradient of the items' losses to `gradient`; return the losses and the hits."""
+        values = _plain(grids, parameters)
         trail: list[Backward] = []
         for block in self.network.blocks:
-            values, backward = block.stage.forward(
-                values, block.views(parameters), random=random
-            )
+            values, backward = block.stage.forward(values, block.views(parameters), random=random)
+            values = _plain(values, parameters)
             trail.append(backward)
         logits = values.reshape(len(grids), -1)
         losses, flow = cross_entropy(logits, targets)
-        flow = (flow / len(grids)).reshape(values.shape)
-        gradient = np.zeros_like(parameters)
+        flow = flow.reshape(values.shape)
         for number in range(len(trail) - 1, -1, -1):
             block = self.network.blocks[number]
             flow, gradients = trail[number](flow, need_input=number > 0)
             for slot in block.slots:
                 if slot.parameter.trainable:
-                    gradient[slot.part] = gradients[slot.parameter.name].ravel()
-        hits = int((logits.argmax(axis=1) == targets).sum())
-        return Step(float(losses.mean(dtype=np.float64)), hits, gradient)
+                    gradient[slot.part] += gradients[slot.parameter.name].ravel()
+        return losses, int((logits.argmax(axis=1) == targets).sum())
+
+    def _parts(self, items: int) -> Iterator[slice]:
+        """Yield the parts of a batch that are worked on at a time."""
+        size = max(1, CHUNK_BYTES // max(self.network.item_bytes, 1))
+        for start in range(0, items, size):
+            yield slice(start, start + size)
+
+
+def _plain(grids: Array, parameters: Array) -> Array:
+    """Return grids in the precision of the parameters, in C order and the machine's byte order."""
+    return np.ascontiguousarray(grids, parameters.dtype.newbyteorder("="))

@@ -26,7 +26,8 @@ class Pooling(Stage):
     mode: Literal["max", "mean"] = "max"
     """What is kept of a window."""
     edges: Literal["keep", "drop"] = "keep"
-    """Windows that the edge of the grid cuts are kept, with the cells they have, or dropped."""
+    """Windows that the edge of the grid cuts are kept, with the cells they have, or dropped. None is
+    added where every cell lies in a window already."""
 
     def sizes(self, shape: GridShape) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return window and stride on grids of `shape`, in cells, each `(rows, columns)`."""
@@ -36,20 +37,7 @@ class Pooling(Stage):
     def output(self, shape: GridShape) -> GridShape:
         """Return one cell for each window."""
         window, stride = self.sizes(shape)
-        for axis, size, length, step, direction, form in (
-            (shape.row_axis, shape.rows, window[0], stride[0], "rows", f"[{ALL}, {window[1]}]"),
-            (
-                shape.column_axis,
-                shape.columns,
-                window[1],
-                stride[1],
-                "columns",
-                f"[{window[0]}, {ALL}]",
-            ),
-        ):
-            one_cell_at_a_time = length == step == 1
-            if not axis.ordered and size > 1 and length < size and not one_cell_at_a_time:
-                raise ValueError(sliding_error(axis, direction, f"write window: {form}"))
+        self._refuse_sliding(shape)
         rows, columns = (
             self._windows(size, length, step)
             for size, length, step in zip((shape.rows, shape.columns), window, stride, strict=True)
@@ -61,10 +49,22 @@ class Pooling(Stage):
             )
         return shape.resized(shape.channels, rows, columns)
 
+    def _refuse_sliding(self, shape: GridShape) -> None:
+        """Raise `ValueError` where there would be several windows along an unordered axis."""
+        window, stride = self.sizes(shape)
+        for place, (axis, size, direction) in enumerate(
+            ((shape.row_axis, shape.rows, "rows"), (shape.column_axis, shape.columns, "columns"))
+        ):
+            one_cell_at_a_time = window[place] == stride[place] == 1
+            if axis.ordered or one_cell_at_a_time or window[place] >= size:
+                continue
+            form = ", ".join(ALL if each == place else str(window[each]) for each in (0, 1))
+            raise ValueError(sliding_error(axis, direction, f"write window: [{form}]"))
+
     def _windows(self, size: int, window: int, stride: int) -> int:
         if self.edges == "drop":
             return (size - window) // stride + 1
-        # A cut window is kept only where it begins inside the grid.
+        # Windows follow each other until the last cell is reached; each begins inside the grid.
         return min(-(-max(size - window, 0) // stride), (size - 1) // stride) + 1
 
     def multiply_adds(self, shape: GridShape) -> int:
@@ -98,9 +98,11 @@ class Pooling(Stage):
         pooled /= counts
 
         def backward(gradient: Array, *, need_input: bool = True) -> tuple[Array, Gradients]:
+            if not need_input:
+                return gradient, {}
             share = gradient / counts
             spread = np.zeros_like(grids)
-            for source, target in slots if need_input else ():
+            for source, target in slots:
                 spread[source] += share[target]
             return spread, {}
 
@@ -128,11 +130,14 @@ class Pooling(Stage):
 
 def _max_backward(grids: Array, pooled: Array, slots: list[tuple[Slot, Slot]]) -> Backward:
     def backward(gradient: Array, *, need_input: bool = True) -> tuple[Array, Gradients]:
+        if not need_input:
+            return gradient, {}
         spread = np.zeros_like(grids)
         waiting = np.ones(pooled.shape, bool)
-        for source, target in slots if need_input else ():
-            won = waiting[target] & (grids[source] == pooled[target])
-            waiting[target] &= ~won
+        for source, target in slots:
+            won = grids[source] == pooled[target]
+            won &= waiting[target]
+            waiting[target] ^= won
             spread[source] += gradient[target] * won
         return spread, {}
 

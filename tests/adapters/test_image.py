@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 import zlib
+from collections.abc import Callable
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from pydantic import ValidationError
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.errors import DataError
 
+Draw = Callable[[int, int], list[tuple[Image.Image, str]]]
 INK = ImageAdapter(fit="ink", polarity="ink")
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 
@@ -553,6 +555,28 @@ def test_speckles_do_not_widen_the_box() -> None:
     assert np.mean(np.abs(speckled - clean) > 0.5) < 0.03
 
 
+def test_foreign_drawings_fill_the_grid_as_bright_ink(draw: Draw) -> None:
+    """However people draw in other programs, the ink is found, bright, and fills the grid."""
+    for image, letter in draw(60, 3):
+        cells = INK.adapt(image)[0]
+
+        rows, columns = np.nonzero(cells > 0)
+        assert max(np.ptp(rows), np.ptp(columns)) >= 22, letter
+        assert min(np.ptp(rows), np.ptp(columns)) >= 10, letter
+        assert 0.03 < np.mean(cells > 0) < 0.5, letter
+        assert np.mean(cells[[0, 1, -1]] > -0.7) < 0.1, letter
+
+
+def test_foreign_drawings_are_the_same_for_a_seed(draw: Draw) -> None:
+    """A seed fixes every drawing; half show an X and half an O, on 200 to 1200 pixels."""
+    first, again = draw(8, 5), draw(8, 5)
+
+    assert [letter for _, letter in first] == list("XOXOXOXO")
+    for (image, _), (same, _) in zip(first, again, strict=True):
+        assert image.tobytes() == same.tobytes()
+        assert 200 <= min(image.size) <= max(image.size) <= 1200
+
+
 # Polarity
 
 
@@ -910,3 +934,13 @@ def test_small_arrays_are_adapted_fast() -> None:
     INK.grids(stack)
 
     assert time.process_time() - start < 0.25
+
+
+def test_large_bytes_are_averaged_as_floats_are() -> None:
+    """Pictures of bytes are averaged in two steps, which is faster, to nearly the same cells."""
+    pixels = np.asarray(Image.fromarray(_colours(40, 50)).resize((1500, 1201)))
+    adapter = ImageAdapter(channels=3)
+
+    apart = np.abs(adapter.adapt(pixels) - adapter.adapt(pixels / 255))
+    assert apart.mean() < 0.003
+    assert apart.max() < 0.05

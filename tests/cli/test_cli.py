@@ -1,0 +1,443 @@
+"""The command line, as a person uses it: real processes, real files."""
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import gridcnn
+from gridcnn.datasets.made import write_files
+from gridcnn.datasets.xo import XO
+
+SPEC = """
+name: tiny
+data: {source: {xo: {count: 160, size: [12, 12]}}, test: 0.25}
+adapter: {image: {size: [12, 12]}}
+stages:
+  - convolution: {filters: 4}
+  - rectification
+  - pooling
+head: {voting: {hidden: [8]}}
+training: {epochs: 4, batch_size: 16, learning_rate: 0.01}
+"""
+Completed = subprocess.CompletedProcess[str]
+
+
+def gridcnn_(*arguments: Any, folder: Path, stdin: bytes = b"") -> Completed:
+    """Run the command in `folder`, as `python -m gridcnn`."""
+    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "PYTHONUTF8": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "gridcnn", *map(str, arguments)],
+        cwd=folder,
+        input=stdin,
+        capture_output=True,
+        env=environment,
+        check=False,
+    )
+    output, errors = done.stdout.decode(), done.stderr.decode()
+    assert "Traceback" not in errors, errors
+    return subprocess.CompletedProcess(done.args, done.returncode, output, errors)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a spec, pictures, and a finished run under `run`; read it only."""
+    folder = tmp_path_factory.mktemp("work")
+    (folder / "tiny.yaml").write_text(SPEC)
+    write_files(XO(count=20, size=(12, 12)), folder / "pictures", seed=5)
+    done = gridcnn_("run", "tiny.yaml", "--out", "run", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("verb", ["run", "train", "fit"])
+def test_run_prints_plan_epochs_and_result(verb: str, work: Path, tmp_path: Path) -> None:
+    """run, train and fit are one: the plan, a line for each epoch, the test result."""
+    done = gridcnn_(
+        verb, "--set", "training.epochs=2", work / "tiny.yaml", "--seed", 3, folder=tmp_path
+    )
+
+    assert done.returncode == 0
+    assert re.search(r"1 convolution\s+4 x 12 x 12\s+40\s+5,184", done.stdout)
+    assert re.search(r"epoch 2/2 .*accuracy \d+\.\d %", done.stdout)
+    assert re.search(r"test accuracy \d+\.\d % on 40 items", done.stdout)
+    assert re.search(r"literal comparison \d+\.\d %   this network \d+\.\d %", done.stdout)
+    assert (tmp_path / "runs/tiny/1/model.safetensors").is_file()
+    assert "seed: 3" in (tmp_path / "runs/tiny/1/spec.yaml").read_text()
+
+
+def test_run_as_json_is_one_document(work: Path, tmp_path: Path) -> None:
+    """--json prints what metrics.json holds, and the folder."""
+    done = gridcnn_("run", work / "tiny.yaml", "--json", "--out", "out", folder=tmp_path)
+
+    printed = json.loads(done.stdout)
+    assert printed.pop("folder") == "out"
+    assert printed == json.loads((tmp_path / "out/metrics.json").read_text())
+
+
+def test_run_quietly_says_nothing(work: Path, tmp_path: Path) -> None:
+    """--quiet prints errors alone."""
+    done = gridcnn_("run", work / "tiny.yaml", "--quiet", folder=tmp_path)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_run_takes_other_data(work: Path, tmp_path: Path) -> None:
+    """--data reads a folder of class folders instead of the spec's data."""
+    done = gridcnn_(
+        "run", work / "tiny.yaml", "--data", work / "pictures", "--json", folder=tmp_path
+    )
+
+    assert json.loads(done.stdout)["test"]["items"] == 6  # 2.5 of each class, rounded up
+
+
+def test_every_problem_of_a_spec_has_its_line(tmp_path: Path) -> None:
+    """A wrong spec exits with 2 and one line for each problem, with file, line and column."""
+    (tmp_path / "bad.yaml").write_text(
+        "stages:\n  - convolution: {filter: 8}\n  - relu\ntraining: {epochs: 0}\n"
+    )
+
+    done = gridcnn_("run", "bad.yaml", folder=tmp_path)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("error: bad.yaml:2:19: convolution has no setting 'filter'; did you")
+    assert any("bad.yaml:3:5: 'relu' is not a stage; here it is written" in line for line in lines)
+    assert any("bad.yaml:4:12: 'epochs' of training must be at least 1" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "nope"], "'nope' is neither a file nor a ready spec"),
+        (["run", "xoo"], "did you mean 'xo'?"),
+        (["run"], "needs a spec"),
+        (["run", "none.yaml"], "there is no file none.yaml"),
+        (["run", "xo", "--set", "training.epochs"], "write it as key=value"),
+        (["run", "xo", "--set", "training.epoch=3"], "did you mean 'epochs'?"),
+        (["run", "xo", "--engine", "warp", "--data", "nowhere"], "nowhere"),
+        (["run", "--resume", "nowhere"], "holds no run"),
+        (["predict", "nowhere", "a.png"], "nowhere does not exist"),
+        (["evaluate", "nowhere", "xo"], "nowhere does not exist"),
+        (["show", "xo", "--png", "a.png"], "--spec"),
+        (["show", "a.png", "--spec", "xo"], "there is no such file"),
+        (["datasets", "make", "xoo", "folder"], "did you mean 'xo'?"),
+        (["datasets", "make", "xo", "folder", "--count", "0"], "'count' of xo must be at least 1"),
+        (["init", "a/b/c"], "cannot be written"),
+        (["init", "what a name"], "'name' of the spec must be"),
+    ],
+)
+def test_what_the_user_gets_wrong_is_one_clear_line(
+    arguments: list[str], message: str, tmp_path: Path
+) -> None:
+    """A wrong argument exits with 2 and says what is wrong, without a traceback."""
+    done = gridcnn_(*arguments, folder=tmp_path)
+
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stdout == ""
+
+
+def test_predict_answers_files_and_folders(work: Path) -> None:
+    """Each line has the file, the answer and the votes of each class; options stand anywhere."""
+    model = gridcnn.load(work / "run")
+
+    done = gridcnn_("predict", "run", "pictures", folder=work)
+
+    lines = done.stdout.splitlines()
+    assert len(lines) == 20
+    file, answer, *votes = lines[0].split()
+    assert file == str(Path("pictures/O/00001.png"))
+    assert answer == model.predict(work / file)[0]
+    assert votes[::2] == ["O", "X"]
+    assert sum(map(float, votes[1::2])) == pytest.approx(1, abs=2e-3)
+
+
+def test_predict_as_json_and_as_csv_give_the_same_votes(work: Path) -> None:
+    """Both give every class's votes, as Python gives them."""
+    file = Path("pictures/X/00001.png")
+    expected = gridcnn.load(work / "run").votes(work / file)[0]
+
+    as_json = json.loads(gridcnn_("predict", "--json", "run", file, folder=work).stdout)
+    as_csv = list(
+        csv.DictReader(io.StringIO(gridcnn_("predict", "run", file, "--csv", folder=work).stdout))
+    )
+
+    assert as_json[0]["file"] == as_csv[0]["file"] == str(file)
+    assert [as_json[0]["votes"][label] for label in "OX"] == pytest.approx(expected, abs=1e-6)
+    assert [float(as_csv[0][f"votes.{label}"]) for label in "OX"] == pytest.approx(
+        expected, abs=1e-6
+    )
+
+
+def test_predict_top_shows_the_most_votes_first(work: Path) -> None:
+    """--top K lists K classes, most votes first."""
+    done = gridcnn_("predict", "run", "pictures/X/00001.png", "--top", 1, "--json", folder=work)
+
+    item = json.loads(done.stdout)[0]
+    assert list(item["votes"]) == [item["answer"]]
+
+
+def test_predict_reads_standard_input(work: Path) -> None:
+    """- stands for one picture on standard input."""
+    picture = (work / "pictures/X/00001.png").read_bytes()
+
+    done = gridcnn_("predict", "run", "-", "--json", folder=work, stdin=picture)
+
+    direct = gridcnn_("predict", "run", "pictures/X/00001.png", "--json", folder=work)
+    assert json.loads(done.stdout)[0]["votes"] == json.loads(direct.stdout)[0]["votes"]
+
+
+def test_predict_answers_what_it_can_and_reports_the_rest(work: Path, tmp_path: Path) -> None:
+    """A damaged and a missing file are reported by name, and the others are answered."""
+    good = tmp_path / "good.png"
+    good.write_bytes((work / "pictures/O/00002.png").read_bytes())
+    (tmp_path / "bad.png").write_text("this is no picture")
+
+    done = gridcnn_("predict", work / "run", good, "bad.png", "gone.png", folder=tmp_path)
+
+    assert done.returncode == 2
+    assert done.stdout.split()[0] == str(good)
+    assert len(done.stdout.splitlines()) == 1
+    assert re.search(r"^error: bad.png: ", done.stderr, re.MULTILINE)
+    assert re.search(r"^error: gone.png: there is no such file", done.stderr, re.MULTILINE)
+
+
+def test_evaluate_prints_measures_and_confusion(work: Path) -> None:
+    """The table and the JSON agree with scikit-learn's measures."""
+    from sklearn.metrics import classification_report, confusion_matrix
+
+    files = sorted((work / "pictures").rglob("*.png"))
+    truth = [file.parent.name for file in files]
+    answers = gridcnn.load(work / "run").predict(files)
+
+    done = gridcnn_("evaluate", "run", "pictures", folder=work)
+    printed = json.loads(gridcnn_("evaluate", "run", "pictures", "--json", folder=work).stdout)
+
+    report = classification_report(truth, answers, output_dict=True, zero_division=0)
+    assert printed["accuracy"] == pytest.approx(report["accuracy"])
+    for label in "OX":
+        for ours, theirs in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
+            assert printed["classes"][label][ours] == pytest.approx(report[label][theirs])
+    assert printed["confusion"] == confusion_matrix(truth, answers).tolist()
+    assert f"accuracy {report['accuracy'] * 100:.1f} %" in done.stdout
+
+
+def test_show_prints_the_plan(work: Path) -> None:
+    """Every stage has its shape, parameters, cost and share; memory is given."""
+    done = gridcnn_("show", "tiny.yaml", folder=work)
+
+    assert re.search(r"3 pooling\s+4 x 6 x 6\s+0\s+576", done.stdout)
+    assert re.search(r"in all\s+1,218\s", done.stdout)
+    assert "memory:" in done.stdout
+    plan = json.loads(gridcnn_("show", "tiny.yaml", "--json", folder=work).stdout)
+    assert plan["stages"][0] == {
+        "stage": "1 convolution",
+        "output": [4, 12, 12],
+        "parameters": 40,
+        "multiply_adds": 5184,
+        "share": pytest.approx(5184 / plan["multiply_adds"], abs=1e-6),
+    }
+
+
+def test_show_draws_the_grid_of_a_file(work: Path, tmp_path: Path) -> None:
+    """The very grid is drawn with half blocks, and written as a PNG of square cells."""
+    picture = work / "pictures/X/00003.png"
+    grid = gridcnn.load(work / "run").maps(picture, after=0)[0, 0]
+
+    done = gridcnn_("show", picture, "--spec", work / "run", "--png", "seen.png", folder=tmp_path)
+
+    assert done.returncode == 0
+    drawn = done.stdout.splitlines()[:6]
+    upper = np.array([[c in "▀█" for c in line.ljust(12)] for line in drawn])
+    lower = np.array([[c in "▄█" for c in line.ljust(12)] for line in drawn])
+    assert (upper == (grid[::2] > 0)).all()
+    assert (lower == (grid[1::2] > 0)).all()
+    with Image.open(tmp_path / "seen.png") as image:
+        side = image.width // 12
+        cells = np.asarray(image.convert("L"))[side // 2 :: side, side // 2 :: side]
+    assert np.abs(cells / 127.5 - 1 - grid).max() <= 1 / 255 + 1e-6
+
+
+def test_init_writes_a_spec_that_runs(tmp_path: Path) -> None:
+    """The starter spec is commented, is read without a problem, and is never overwritten."""
+    done = gridcnn_("init", "pets", folder=tmp_path)
+
+    text = (tmp_path / "pets.yaml").read_text()
+    assert done.returncode == 0
+    assert "name: pets" in text
+    assert text.count("#") > 8
+    assert gridcnn_("show", "pets.yaml", folder=tmp_path).returncode == 0
+    (tmp_path / "pets.yaml").write_text("mine")
+    assert gridcnn_("init", "pets", folder=tmp_path).returncode == 2
+    assert (tmp_path / "pets.yaml").read_text() == "mine"
+
+
+def test_made_files_read_back_the_same(tmp_path: Path) -> None:
+    """A run on the written PNG files gets the same pictures as a run on the made data."""
+    done = gridcnn_(
+        "datasets", "make", "xo", "pictures", "--count", 30, "--seed", 4, folder=tmp_path
+    )
+
+    made = XO(count=30).open(seed=4, suffixes=frozenset())
+    read = sorted((tmp_path / "pictures").rglob("*.png"))
+    assert done.returncode == 0
+    assert len(read) == 30
+    for label in "OX":
+        ours = [
+            thing for thing, each in zip(made.things, made.labels, strict=True) if each == label
+        ]
+        files = [file for file in read if file.parent.name == label]
+        for array, file in zip(ours, files, strict=True):
+            assert (np.asarray(Image.open(file)) == array).all()
+
+
+def test_datasets_are_listed(tmp_path: Path) -> None:
+    """The list has every known data set, as a table and as JSON."""
+    names = [
+        each["name"]
+        for each in json.loads(gridcnn_("datasets", "list", "--json", folder=tmp_path).stdout)
+    ]
+
+    table = gridcnn_("datasets", "list", folder=tmp_path).stdout
+    assert {"xo", "digits"} <= set(names)
+    assert all(name in table for name in names)
+
+
+@pytest.mark.parametrize(
+    "verb",
+    ["run", "train", "fit", "predict", "evaluate", "show", "init", "schema"]
+    + ["datasets", "datasets list", "datasets make"],
+)
+def test_every_verb_has_help_with_an_example(verb: str, tmp_path: Path) -> None:
+    """--help works everywhere, and shows an example."""
+    done = gridcnn_(*verb.split(), "--help", folder=tmp_path)
+
+    assert done.returncode == 0
+    assert "Example" in done.stdout
+    assert f"gridcnn {verb}" in done.stdout
+
+
+def test_a_fault_of_ours_is_no_traceback(work: Path, tmp_path: Path) -> None:
+    """An unexpected error exits with 1 and asks for --debug, which shows where it comes from."""
+    code = (
+        "import sys; from gridcnn.cli import main, show\n"
+        "import gridcnn.spec.load\n"
+        "gridcnn.spec.load.load = lambda *a, **k: 1 / 0\n"
+        "main.main(sys.argv[1:])"
+    )
+
+    plain = subprocess.run(
+        [sys.executable, "-c", code, "show", "xo"], capture_output=True, text=True, check=False
+    )
+    debug = subprocess.run(
+        [sys.executable, "-c", code, "show", "xo", "--debug"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert plain.returncode == debug.returncode == 1
+    assert "Traceback" not in plain.stderr
+    assert "gridcnn failed, and should not have: ZeroDivisionError" in plain.stderr
+    assert "Traceback" in debug.stderr
+
+
+def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(tmp_path: Path) -> None:
+    """An interrupt ends the run within two seconds; the run resumes to the same end."""
+    (tmp_path / "long.yaml").write_text(SPEC.replace("epochs: 4", "epochs: 100000"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gridcnn", "run", "long.yaml", "--out", "run"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    history = tmp_path / "run/history.csv"
+    deadline = time.monotonic() + 60
+    while not history.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert history.exists()
+
+    stopped = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+
+    assert time.monotonic() - stopped < 5  # two seconds, on a machine that does much else
+    assert process.returncode == 130
+    assert "stopped; go on with: gridcnn run --resume run" in errors
+    assert "Traceback" not in errors
+    epochs = len(history.read_text().splitlines()) - 1
+    spec = tmp_path / "run/spec.yaml"
+    spec.write_text(spec.read_text().replace("100000", str(epochs)))
+    # The spec was changed by hand, which the checkpoint notices.
+    refused = gridcnn_("run", "--resume", "run", folder=tmp_path)
+    assert refused.returncode == 2
+    assert "another spec or other data" in refused.stderr
+
+
+def test_start_up_loads_nothing_heavy(tmp_path: Path) -> None:
+    """Neither `import gridcnn` nor `gridcnn --help` loads what they do not need."""
+    heavy = {"sklearn", "pandas", "librosa", "matplotlib", "scipy", "numpy", "PIL"}
+    code = "import sys, gridcnn; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    helped = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "gridcnn", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert not heavy & set(loaded.stdout.split())
+    modules = {
+        line.rpartition("|")[2].strip().partition(".")[0] for line in helped.stderr.split("\n")
+    }
+    assert not heavy & modules
+
+
+def test_predicting_loads_nothing_heavy(work: Path) -> None:
+    """Answering for a picture does without scikit-learn, pandas, SciPy and Matplotlib."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "gridcnn", "predict", "run", "pictures"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=work,
+    )
+
+    modules = {
+        line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.split("\n")
+    }
+    assert "numpy" in modules
+    assert not {"sklearn", "pandas", "librosa", "matplotlib", "scipy"} & modules
+
+
+def test_a_reader_that_stops_reading_is_no_error(work: Path) -> None:
+    """`gridcnn predict ... | head -1` ends without a word."""
+    code = (
+        "import subprocess, sys\n"
+        "p = subprocess.Popen([sys.executable, '-m', 'gridcnn', 'schema'],"
+        " stdout=subprocess.PIPE, stderr=subprocess.PIPE)\n"
+        "p.stdout.read(10); p.stdout.close()\n"
+        "print(p.stderr.read().decode()); sys.exit(p.wait())"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert "Traceback" not in done.stdout
+    assert "Error" not in done.stdout
