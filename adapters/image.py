@@ -130,8 +130,8 @@ class ImageAdapter(Adapter):
         if hasattr(thing, "__array__") or isinstance(thing, list | tuple):
             return thing
         raise DataError(
-            f"{shown(thing)} is no picture; a path, the bytes of a file, an open binary file, a "
-            "Pillow image or an array was expected"
+            f"an object of type {type(thing).__name__} is no picture; a path, the bytes of a file, "
+            "an open binary file, a Pillow image or an array was expected"
         )
 
     def _grid(self, pixels: Pixels) -> NDArray[np.float32]:

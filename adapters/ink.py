@@ -82,25 +82,24 @@ def background_of(pixels: Pixels) -> Background:
     border = _border(small)
     middle = len(border) // 2
     colour = np.partition(border, middle, axis=0)[middle]
-    noise = _noise(border - colour)
-    if not _is_uneven(border, colour, noise, small.shape):
-        return Background(colour, None, extent, noise)
+    noise, stray = _deviation(border - colour)
+    plain = Background(colour, None, extent, noise)
+    # Where most of the border is of one colour, what differs there is ink.
+    if stray < 1 or not _is_uneven(border, colour, noise, small.shape):
+        return plain
     slopes = _slopes(reduced(pixels, math.ceil(max(extent) / _GLANCE)), colour)
     lit = Background(colour, slopes, extent, noise)
     paper = lit.seen_through(whole(pixels), (small.shape[0], small.shape[1]))
-    left_over = _noise(border - _border(paper.transpose(1, 2, 0)))
-    if left_over > noise:
-        # A drawing that runs along the border has misled the surface.
-        return Background(colour, None, extent, noise)
-    return Background(colour, slopes, extent, left_over)
+    noise, stray_when_lit = _deviation(border - _border(paper.transpose(1, 2, 0)))
+    # A drawing that runs along the border misleads the surface.
+    return plain if stray_when_lit > stray else Background(colour, slopes, extent, noise)
 
 
 def _is_uneven(
     border: NDArray[np.float32], colour: NDArray[np.float32], noise: float, shape: tuple[int, ...]
 ) -> bool:
     """Return whether light falls unevenly: stretches of the border are off by more than chance."""
-    # Where most of the border is of one colour, what differs there is ink.
-    if noise < 1 or shape[0] < 5 or shape[1] < 5:
+    if shape[0] < 5 or shape[1] < 5:
         return False
     starts, counts = _stretches(shape[0], shape[1])
     means = np.add.reduceat(border, starts, axis=0) / counts
@@ -128,10 +127,12 @@ def _stretches(height: int, width: int) -> tuple[NDArray[np.int64], NDArray[np.i
     return places, np.diff(places, append=sum(sides))[:, None]
 
 
-def _noise(differences: NDArray[np.float32]) -> float:
+def _deviation(differences: NDArray[np.float32]) -> tuple[float, float]:
+    """Return the median and the upper quartile of distances."""
     distance = np.abs(differences).max(axis=1)
-    middle = len(distance) // 2
-    return float(np.partition(distance, middle)[middle])
+    places = len(distance) // 2, len(distance) * 3 // 4
+    ordered = np.partition(distance, places)
+    return float(ordered[places[0]]), float(ordered[places[1]])
 
 
 def _border(pixels: Pixels) -> NDArray[np.float32]:

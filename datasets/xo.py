@@ -15,7 +15,7 @@ from gridcnn.datasets.base import Dataset, Facts
 from gridcnn.datasets.made import Made
 from gridcnn.datasets.pens import Bent, Frame, Ring, Values, inked, rubbed_out
 from gridcnn.datasets.stacks import numbered
-from gridcnn.spec.settings import Many, Whole
+from gridcnn.spec.settings import Many, Seed
 
 Side = Annotated[int, Strict(), Ge(5), Le(1024)]
 """A side of a picture, in cells."""
@@ -52,7 +52,7 @@ class XO(Made):
     """Pictures: as many of X as of O, in turn."""
     size: tuple[Side, Side] = (32, 32)
     """Rows and columns of a picture, in cells."""
-    seed: Whole | None = None
+    seed: Seed | None = None
     """Fixes the pictures; null: the seed of the run."""
     shift: Part = 0.2
     """How far the sign may lie from the middle, as a part of the picture's side."""

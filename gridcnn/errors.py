@@ -29,7 +29,9 @@ class Problem:
     """One thing that is wrong, in one sentence, and the place where it is wrong.
 
     `path` leads through the spec, for example `stages[1].convolution.filters`; `line` and
-    `column` count from 1; `source` is a file name or an option such as `--set`.
+    `column` count from 1; `source` is a file name or an option such as `--set`. As text a problem
+    is one line, without characters that steer a terminal; the path is shown where nothing else
+    tells the place.
     """
 
     message: str
@@ -39,14 +41,11 @@ class Problem:
     column: int | None = None
 
     def __str__(self) -> str:
-        place = self.source
+        place = self.source or self.path
         if self.line is not None:
-            place = f"{place or 'line'}:{self.line}"
-            if self.column is not None:
-                place += f":{self.column}"
-        elif self.path:
-            place = f"{place}: {self.path}" if place else self.path
-        return f"{place}: {self.message}" if place else self.message
+            numbers = [self.line] if self.column is None else [self.line, self.column]
+            place = ":".join(map(str, [self.source or "line", *numbers]))
+        return printable(f"{place}: {self.message}" if place else self.message)
 
 
 class GridcnnError(Exception):
@@ -112,12 +111,31 @@ class TrainingInterrupted(GridcnnError):
         super().__init__(message)
 
 
+def printable(text: str) -> str:
+    """Return `text` as one line; other invisible or steering characters become their escapes."""
+    if text.isprintable():
+        return text
+    lines = " ".join(line.strip() for line in text.replace("\t", " ").splitlines())
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in lines)
+
+
 def shown(value: object, *, limit: int = 60) -> str:
     """Return `value` as an error message quotes it: its `repr`, cut to `limit` characters."""
-    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 128:
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()  # as a spec writes them
+    if isinstance(value, int) and value.bit_length() > 128:
         return f"a whole number of {value.bit_length()} bits"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # a foreign object may raise anything, and so may a list that is too deep
+        return f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def quoted(name: str, *, limit: int = 60) -> str:
+    """Return a name between quotes, its invisible characters as escapes, cut to `limit`."""
+    text = printable(name[: limit + 1])
+    return f"'{text if len(text) <= limit else text[: limit - 3] + '...'}'"
 
 
 def suggestion(given: str, known: Iterable[str]) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.adapters.base import Adapter, described
 from gridcnn.engines.base import make_engine
-from gridcnn.errors import DataError, ModelFileError, SpecError, UserError
+from gridcnn.errors import DataError, ModelFileError, Problem, SpecError, UserError, shown
 from gridcnn.grid import Array, GridShape
 from gridcnn.network import Network
 from gridcnn.spec.load import load as load_spec
@@ -33,6 +33,10 @@ class Model:
 
     `spec.adapter` is fitted. `parameters` is the flat float32 vector. `classes` are in the order
     of the votes.
+
+    Raises:
+        SpecError: the spec has no adapter or no head, or its stages do not fit the grids.
+        ValueError: `parameters` has not the network's length.
     """
 
     def __init__(
@@ -45,10 +49,17 @@ class Model:
     ) -> None:
         if not isinstance(spec.adapter, Adapter):
             raise SpecError("a model needs a spec with an adapter")
+        if spec.head is None:
+            raise SpecError("a model needs a spec with a head; a Pipeline makes maps without one")
         self.spec = spec
         self.adapter: Adapter = spec.adapter
         self.classes: tuple[str | int, ...] = tuple(classes)
         self.network = Network(spec, self.adapter.shape(), classes=len(self.classes))
+        if parameters.shape != (self.network.parameters,):
+            raise ValueError(
+                f"the network has {self.network.parameters:,} parameters; got an array of shape "
+                f"{parameters.shape}"
+            )
         self.parameters = parameters
         self._engine = make_engine(self.network, engine)
 
@@ -70,12 +81,17 @@ class Model:
         """
         many = as_things(things, self.adapter)
         found = np.empty((len(many), len(self.classes)), np.float32)
-        problems = []
+        problems: list[Problem] = []
         # In batches, so that memory does not grow with the number of things.
         for start in range(0, len(many), _BATCH):
             part = slice(start, start + _BATCH)
-            part_names = names[part] if names is not None else _names(many, part)
-            adapted = self.adapter.adapt_all(many[part], names=part_names)
+            batch = _taken(many, part)
+            batch_names = (
+                [described(thing, start + index) for index, thing in enumerate(batch)]
+                if names is None
+                else names[part]
+            )
+            adapted = self.adapter.adapt_all(batch, names=batch_names)
             problems.extend(adapted.problems)
             if not problems:
                 found[part] = self.votes_of_grids(adapted.grids.values)
@@ -94,7 +110,8 @@ class Model:
 
     def answers(self, votes: Array) -> NDArray[Any]:
         """Return the class with the most votes in each row `(items, classes)`."""
-        return labels_array(self.classes)[votes.argmax(axis=1)]
+        answers: NDArray[Any] = labels_array(self.classes)[votes.argmax(axis=1)]
+        return answers
 
     def maps(self, things: Any, *, after: int | None = None) -> Array:
         """Return the maps after stage number `after` (from 1; 0: the grids; None: the last)."""
@@ -126,18 +143,34 @@ def load(path: str | os.PathLike[str], *, engine: str | None = None) -> Model:
             raise ModelFileError(f"the folder {file} holds no {FILE_NAME}; name a model file")
         file = file / FILE_NAME
     tensors, content = read_tensors(file, KIND)
-    if content["format"] != FORMAT:
+    if content.get("format") != FORMAT:
         raise ModelFileError(
-            f"{file} was written by gridcnn {content['version']} in layout {content['format']}; "
-            f"this gridcnn {VERSION} reads layout {FORMAT}; install a newer one"
+            f"{file} was written by gridcnn {content.get('version')} in layout "
+            f"{content.get('format')}; this gridcnn {VERSION} reads layout {FORMAT}; install a "
+            "newer one"
         )
     try:
-        spec = load_spec(content["spec"])
-        model = Model(spec, content["classes"], np.zeros(0, np.float32), engine=engine)
-        model.parameters = model.network.vector(tensors)
+        spec, classes = load_spec(content["spec"]), _checked_classes(content["classes"])
+        if not isinstance(spec.adapter, Adapter):
+            raise SpecError("it has no adapter")
+        network = Network(spec, spec.adapter.shape(), classes=len(classes))
+        return Model(spec, classes, network.vector(tensors), engine=engine)
+    except KeyError as error:
+        raise ModelFileError(f"{file} cannot be used here: it has no {error}") from None
     except (UserError, ValueError) as error:
         raise ModelFileError(f"{file} cannot be used here: {error}") from None
-    return model
+
+
+def _checked_classes(classes: Any) -> list[str | int]:
+    """Return the classes of a file; raise `ValueError` where they can be no classes."""
+    if not isinstance(classes, list) or not classes:
+        raise ValueError(f"its classes are no list of texts or whole numbers: {shown(classes)}")
+    odd = [label for label in classes if type(label) not in (str, int)]
+    if odd or len(set(classes)) < len(classes):
+        raise ValueError(
+            f"its classes must be different texts or whole numbers; they are {shown(classes)}"
+        )
+    return classes
 
 
 def as_things(things: Any, adapter: Adapter) -> Sequence[Any]:
@@ -147,19 +180,25 @@ def as_things(things: Any, adapter: Adapter) -> Sequence[Any]:
         return [things]
     if isinstance(things, np.ndarray):
         number = things.dtype.kind in "biufc"
-        return [things] if number and things.ndim in adapter.lone_dimensions else things
+        if things.ndim == 0 or (number and things.ndim in adapter.lone_dimensions):
+            return [things if number else things.item()]
+        return cast("Sequence[Any]", things)
     if isinstance(things, Sequence):
         return things
     if hasattr(things, "to_numpy"):  # a pandas Series or DataFrame
         return as_things(things.to_numpy(), adapter)
-    if not isinstance(things, Iterable):
+    # The order of a set's things is not the user's, and a mapping's are its keys.
+    if not isinstance(things, Iterable) or isinstance(things, Set | Mapping):
         raise DataError(f"things to classify are a list of them; got a {type(things).__name__}")
     return list(things)
 
 
-def _names(things: Sequence[Any], part: slice) -> list[str]:
-    start, stop, _ = part.indices(len(things))
-    return [described(things[index], index) for index in range(start, stop)]
+def _taken(things: Any, part: slice) -> Sequence[Any]:
+    """Return a part of many things; of an array, an array."""
+    if isinstance(things, np.ndarray):
+        return cast("Sequence[Any]", things[part])
+    # One by one: not every sequence can be sliced.
+    return [things[index] for index in range(*part.indices(len(things)))]
 
 
 def labels_array(classes: Sequence[str | int]) -> NDArray[Any]:
@@ -180,5 +219,3 @@ def maps_after(
         raise UserError(f"there is no stage {after}; 0 is the grid itself, then: {names}")
     maps: Array = compute(parameters, grids, after=None if after is None else after - 1)
     return maps
-
-

@@ -1,38 +1,43 @@
 """Sealed tensor files: safetensors with JSON metadata and a checksum, written whole or not at all.
 
-Reading one runs no code from it. The checksum covers every number, so that a damaged file is
-noticed even where its form is still right.
+Reading one runs no code from it. The checksum covers every number and all of the content, so that
+a damaged file is noticed even where its form is still right. The same arrays and content give the
+same bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gridcnn.errors import ModelFileError
+from gridcnn.errors import ModelFileError, shown
 from gridcnn.files import write_bytes
 from gridcnn.grid import Array
 
-_SEAL = "gridcnn.sha256"
-_KIND = "gridcnn.kind"
-_CONTENT = "gridcnn.content"
+# All of the metadata is under one key: safetensors writes several keys in an order that changes
+# from one file to the next.
+_KEY = "gridcnn"
 
 
 def write_tensors(
     path: Path, kind: str, tensors: Mapping[str, Array], content: Mapping[str, Any]
 ) -> None:
-    """Write named arrays and JSON `content` to `path`, marked as a file of that `kind`."""
+    """Write named arrays and JSON `content` to `path`, marked as a file of that `kind`.
+
+    Raises:
+        OSError: `path` cannot be written to.
+    """
     from safetensors.numpy import save
 
-    plain = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False)
-    metadata = {_KIND: kind, _CONTENT: text, _SEAL: _seal(plain, text)}
-    write_bytes(path, save(plain, metadata))
+    plain = {name: _plain(array) for name, array in tensors.items()}
+    about = {"kind": kind, "sha256": _seal(plain, _text(content)), "content": content}
+    write_bytes(path, save(plain, {_KEY: _text(about)}))
 
 
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -43,28 +48,57 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
     """
     from safetensors import SafetensorError, safe_open
 
-    if path.is_dir() or not path.exists():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise ModelFileError(f"{path} {what}; a gridcnn {kind} file was expected")
+    _refuse_no_file(path, kind)
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
+            about = _about((file.metadata() or {}).get(_KEY, ""))
+            if about.get("kind") != kind:
+                found = about.get("kind")
+                whose = f"a gridcnn file of the kind {shown(found)}" if found else "no gridcnn file"
+                raise ModelFileError(f"{path} is {whose}; a gridcnn {kind} file was expected")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (SafetensorError, TypeError) as error:  # TypeError: numbers that NumPy does not have
         raise ModelFileError(
             f"{path} is damaged, or no gridcnn {kind} file ({error}); take another copy"
         ) from None
-    except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from None
-    found = metadata.get(_KIND)
-    if found != kind:
-        is_what = f"a gridcnn {found} file" if found else "of another program"
-        raise ModelFileError(f"{path} is {is_what}; a gridcnn {kind} file was expected")
-    text = metadata.get(_CONTENT, "")
-    if metadata.get(_SEAL) != _seal(tensors, text):
+    content = about.get("content")
+    if not isinstance(content, dict) or about.get("sha256") != _seal(tensors, _text(content)):
         raise ModelFileError(f"{path} is damaged: its checksum is wrong; take another copy")
-    content: dict[str, Any] = json.loads(text)
     return tensors, content
+
+
+def _refuse_no_file(path: Path, kind: str) -> None:
+    """Raise unless `path` is an ordinary file: opening a pipe could wait for ever."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+        reason = getattr(error, "strerror", None) or error
+        what = "does not exist" if gone else f"cannot be read: {reason}"
+        raise ModelFileError(f"{path} {what}; a gridcnn {kind} file was expected") from None
+    if not stat.S_ISREG(mode):
+        what = "is a folder" if stat.S_ISDIR(mode) else "is no ordinary file"
+        raise ModelFileError(f"{path} {what}; a gridcnn {kind} file was expected")
+
+
+def _about(text: str) -> dict[str, Any]:
+    """Return what the metadata of a gridcnn file says; nothing, where it is not as we write it."""
+    try:
+        about = json.loads(text)
+        return about if isinstance(about, dict) and _text(about) == text else {}
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _text(content: Any) -> str:
+    return json.dumps(content, allow_nan=False)
+
+
+def _plain(array: Array) -> Array:
+    """Return an array as it lies in the file: in C order, the lowest byte first."""
+    return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
 
 
 def _seal(tensors: Mapping[str, Array], text: str) -> str:

@@ -36,7 +36,10 @@ class Engine(abc.ABC):
     """Carries out one network's arithmetic.
 
     Every method takes the flat parameter vector, so that an engine holds no state that training
-    could leave behind. `grids` are `(items, channels, rows, columns)`; no items is fine.
+    could leave behind. `grids` are `(items, channels, rows, columns)`, of any type of number and in
+    any layout in memory; no items is fine. The arithmetic is in the precision of the parameters.
+    What comes out for an item depends on that item alone, to the last bit, and not on the batch
+    that it stands in. Cells that are NaN or infinite are no error: they go the way of all numbers.
     """
 
     name = ""
@@ -57,7 +60,7 @@ class Engine(abc.ABC):
         *,
         random: np.random.Generator | None = None,
     ) -> Step:
-        """Return loss and gradient for one batch.
+        """Return loss and gradient for one batch; both are 0 for no items.
 
         Args:
             parameters: the flat vector.
@@ -72,7 +75,7 @@ class Engine(abc.ABC):
         Raises:
             TrainingError: the network has no head.
         """
-        if self.network.classes is None:
+        if self.network.spec.head is None or self.network.classes is None:
             raise TrainingError("this network has no head: it makes maps, and gives no votes")
         return self.maps(parameters, grids).reshape(len(grids), self.network.classes)
 

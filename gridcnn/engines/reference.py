@@ -1,4 +1,4 @@
-"""The reference engine: NumPy, stage by stage, as the article tells it. The oracle of the others."""
+"""The reference engine: NumPy, stage by stage, as the article tells it; it is others' oracle."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from gridcnn.spec.settings import (
     Many,
     NotNegative,
     Positive,
+    Seed,
     Settings,
-    Whole,
     wanted_error,
 )
 
@@ -112,7 +112,7 @@ class Training(Settings):
     """Stop after so many epochs without a better validation result; null: never."""
     start: Literal["he", "glorot"] = "he"
     """How starting weights are drawn."""
-    seed: Whole = 0
+    seed: Seed = 0
     """Fixes the division of the data, the starting weights, the order of items and the dropout."""
 
     @model_validator(mode="after")

@@ -18,6 +18,8 @@ Length = Annotated[int, Strict(), Ge(1), Le(16_384)]
 """A length along an axis, in cells."""
 Whole = Annotated[int, Strict(), Ge(0), Le(1_000_000_000)]
 """A whole number that may be zero."""
+Seed = Annotated[int, Strict(), Ge(0), Le(2**32 - 1)]
+"""What fixes random numbers: any number of 32 bits, as NumPy and scikit-learn have it."""
 Many = Annotated[int, Strict(), Ge(1), Le(1_000_000_000)]
 """A number of items, epochs or steps, at least one."""
 Number = Annotated[float, Strict(), AllowInfNan(False)]

@@ -73,12 +73,15 @@ class Convolution(Stage):
     scale: Literal["sum", "match"] = "sum"
     """`match` divides by the number of cells of a feature, so that for cells in -1..1 a perfect
     match is 1 and a perfect negative is -1."""
-    features: Annotated[
-        Features,
-        PlainValidator(_read_features),
-        PlainSerializer(_write_features),
-        WithJsonSchema(_FEATURES_SCHEMA),
-    ] | None = None
+    features: (
+        Annotated[
+            Features,
+            PlainValidator(_read_features),
+            PlainSerializer(_write_features),
+            WithJsonSchema(_FEATURES_SCHEMA),
+        ]
+        | None
+    ) = None
     """Features written out by hand, as mini-images: where training starts, or what stays."""
     trainable: Flag = True
     """Whether training changes the features and biases."""

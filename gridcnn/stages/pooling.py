@@ -26,8 +26,8 @@ class Pooling(Stage):
     mode: Literal["max", "mean"] = "max"
     """What is kept of a window."""
     edges: Literal["keep", "drop"] = "keep"
-    """Windows that the edge of the grid cuts are kept, with the cells they have, or dropped. None is
-    added where every cell lies in a window already."""
+    """Windows that the edge of the grid cuts are kept, with the cells they have, or dropped. There
+    is none where the windows before it have every cell already."""
 
     def sizes(self, shape: GridShape) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return window and stride on grids of `shape`, in cells, each `(rows, columns)`."""

@@ -111,9 +111,11 @@ class Votes(Stage):
     def _kept(self, values: Array, random: np.random.Generator) -> Array:
         """Return 0 for what is left out, and for the rest what keeps the expected sum the same."""
         keep = random.random(values.shape, np.float32) >= self.dropout
-        return keep.astype(values.dtype) / values.dtype.type(1 - self.dropout)
+        kept: Array = keep.astype(values.dtype) / values.dtype.type(1 - self.dropout)
+        return kept
 
 
+@np.errstate(invalid="ignore")  # infinite logits make votes that are NaN
 def softmax(logits: Array) -> Array:
     """Return logits `(items, classes)` as votes of the same shape: 0..1, and 1 in all."""
     lifted = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -121,6 +123,7 @@ def softmax(logits: Array) -> Array:
     return votes
 
 
+@np.errstate(invalid="ignore")  # infinite logits make a loss that is NaN
 def cross_entropy(logits: Array, targets: Array) -> tuple[Array, Array]:
     """Return the loss of each item `(items,)`, and its gradient by its logits.
 

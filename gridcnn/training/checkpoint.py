@@ -8,8 +8,11 @@ from pathlib import Path
 from gridcnn.errors import ModelFileError
 from gridcnn.tensors import read_tensors, write_tensors
 from gridcnn.training.loop import Epoch, Progress
+from gridcnn.version import VERSION
 
 KIND = "checkpoint"
+FORMAT = 1
+"""The version of the file's layout; raised when an older gridcnn could not read it rightly."""
 
 
 def save_checkpoint(path: Path, progress: Progress, fingerprint: str) -> None:
@@ -17,6 +20,7 @@ def save_checkpoint(path: Path, progress: Progress, fingerprint: str) -> None:
     tensors = {"parameters": progress.parameters, "best": progress.best}
     tensors |= {f"memory.{name}": kept for name, kept in progress.memory.items()}
     content = {
+        "format": FORMAT,
         "fingerprint": fingerprint,
         "best_epoch": progress.best_epoch,
         "steps": progress.steps,
@@ -29,9 +33,15 @@ def load_checkpoint(path: Path, fingerprint: str) -> Progress:
     """Return the progress that was saved.
 
     Raises:
-        ModelFileError: the file is missing or damaged, or belongs to another spec or other data.
+        ModelFileError: the file is missing or damaged, comes from another gridcnn, or belongs to
+            another spec or other data.
     """
     tensors, content = read_tensors(path, KIND)
+    if content.get("format") != FORMAT:
+        raise ModelFileError(
+            f"{path} has the layout {content.get('format')}; this gridcnn {VERSION} resumes from "
+            f"layout {FORMAT}; resume with the gridcnn that wrote it"
+        )
     if content["fingerprint"] != fingerprint:
         raise ModelFileError(
             f"{path} was written with another spec or other data; a run resumes only with its own"
@@ -42,5 +52,5 @@ def load_checkpoint(path: Path, fingerprint: str) -> Progress:
         best_epoch=content["best_epoch"],
         steps=content["steps"],
         memory={name.removeprefix("memory."): kept for name, kept in tensors.items()},
-        history=[Epoch(**epoch) for epoch in content["history"]],
+        history=tuple(Epoch(**epoch) for epoch in content["history"]),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -48,13 +49,15 @@ class Epoch:
     seconds: float
 
 
-@dataclass
+@dataclass(frozen=True)
 class Progress:
     """All that training needs to go on from the end of an epoch.
 
+    Every epoch makes a new one, so that what is saved or resumed is always one epoch's, whole.
+
     Attributes:
         parameters: the flat vector.
-        best: the flat vector after the best epoch.
+        best: the flat vector after the best epoch, never the same array as `parameters`.
         best_epoch: its number, from 1; 0 before the first.
         steps: how often the optimizer has moved.
         memory: what the optimizer remembers.
@@ -65,18 +68,18 @@ class Progress:
     best: Array
     best_epoch: int = 0
     steps: int = 0
-    memory: dict[str, Array] = field(default_factory=dict)
-    history: list[Epoch] = field(default_factory=list)
+    memory: Mapping[str, Array] = field(default_factory=dict)
+    history: tuple[Epoch, ...] = ()
 
 
 class Watcher(Protocol):
     """Is told how training goes."""
 
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
-        """One more batch of epoch `epoch` (from 1) is done."""
+        """Take note that one more batch of epoch `epoch` (from 1) is done."""
 
     def on_epoch(self, progress: Progress) -> None:
-        """An epoch has ended; `progress` is complete, and may be saved."""
+        """Take note that an epoch has ended; `progress` is complete, and may be saved."""
 
 
 def train(
@@ -90,24 +93,31 @@ def train(
 ) -> Progress:
     """Train, from the start or from where `progress` left off, and return how it ended.
 
+    `progress` itself is left as it is.
+
     With validation data the best epoch is the one of the highest validation accuracy and, among
     those, the lowest validation loss; without, it is the last. The order of items and the dropout
     of an epoch depend on the seed and the epoch's number alone, so that a resumed run goes the same
     way as one that was never interrupted.
 
     Raises:
-        TrainingError: there are no items, a cell is not finite, the loss explodes, or the method
-            would take too long.
+        TrainingError: there are no items, a cell is not finite, there is nothing to learn, the loss
+            explodes, or the method would take too long.
     """
+    _refuse_unusable(engine, training, validation)
     method = _method(engine, settings)
     progress = progress or _start(engine)
-    _refuse_unusable(engine, training, validation)
     if isinstance(method, Nudge):
-        method.refuse_if_too_long(progress.parameters, training.grids, training.targets)
+        left = settings.epochs - len(progress.history)
+        method.refuse_if_too_long(
+            progress.parameters, training.grids, training.targets, epochs=left
+        )
     if isinstance(method, Backpropagation) and progress.steps:
         method.optimizer.restore(progress.steps, progress.memory)
     while len(progress.history) < settings.epochs and not _out_of_patience(progress, settings):
-        _one_epoch(method, training, validation, progress, watcher)
+        # Numbers that grow too large are told of as an error, and need no warnings besides.
+        with np.errstate(over="ignore", invalid="ignore"):
+            progress = _one_epoch(method, training, validation, progress, watcher)
         if watcher is not None:
             watcher.on_epoch(progress)
     return progress
@@ -125,10 +135,11 @@ def _start(engine: Engine) -> Progress:
 def _refuse_unusable(engine: Engine, training: Labelled, validation: Labelled | None) -> None:
     if not len(training):
         raise TrainingError("there are no items to train on")
-    if not engine.network.mask("trainable").any():
-        raise TrainingError(
-            "the network has nothing to learn: it has no head, and no stage with trainable numbers"
-        )
+    network = engine.network
+    if network.spec.head is None or network.classes is None:
+        raise TrainingError("the network has no head, whose votes could be learned; add a head")
+    if not network.mask("trainable").any():
+        raise TrainingError("the network has nothing to learn: none of its numbers is trainable")
     for part, name in ((training, "training"), (validation, "validation")):
         if part is not None and not np.isfinite(part.grids).all():
             bad = int((~np.isfinite(part.grids)).any(axis=(1, 2, 3)).sum())
@@ -149,52 +160,62 @@ def _one_epoch(
     validation: Labelled | None,
     progress: Progress,
     watcher: Watcher | None,
-) -> None:
+) -> Progress:
+    """Return the progress after one more epoch."""
     start = time.perf_counter()
     settings, number = method.settings, len(progress.history) + 1
     random = np.random.default_rng([settings.seed, 2, number])
     order = random.permutation(len(training))
     batches = -(-len(order) // settings.batch_size)
     total, hits, rate = 0.0, 0, 0.0
-    # On a copy, so that an interruption in the middle leaves the last finished epoch whole.
     parameters = progress.parameters.copy()
     for batch in range(batches):
         chosen = order[batch * settings.batch_size : (batch + 1) * settings.batch_size]
-        # The rate at the end of the batch's step: a warm-up does not begin with a step of 0.
-        rate = learning_rate(settings, number - 1 + (batch + 1) / batches)
+        # The rate in the middle of the batch: neither the first step of a warm-up nor the last one
+        # of a cosine is 0, and every batch of an epoch lies between the same two falls of a step.
+        rate = learning_rate(settings, number - 1 + (batch + 0.5) / batches)
         loss, right = method.learn(
             parameters, training.grids[chosen], training.targets[chosen], rate=rate, random=random
         )
         if not loss < EXPLODED:
-            raise TrainingError(_exploded(loss, number, batch + 1, rate))
+            raise TrainingError(_exploded(loss, f"epoch {number}, batch {batch + 1}", rate))
         total += loss * len(chosen)
         hits += right
         if watcher is not None:
             watcher.on_batch(number, batch + 1, batches, loss)
+    if not np.isfinite(parameters).all():
+        raise TrainingError(_exploded(np.nan, f"the last batch of epoch {number}", rate))
     validated = _measure(method.engine, parameters, validation) if validation else (None, None)
-    progress.parameters = parameters
-    if isinstance(method, Backpropagation):
-        progress.steps = method.optimizer.steps
-        progress.memory = {name: kept.copy() for name, kept in method.optimizer.state.items()}
-    progress.history.append(
-        Epoch(
-            epoch=number,
-            loss=total / len(order),
-            accuracy=hits / len(order),
-            validation_loss=validated[0],
-            validation_accuracy=validated[1],
-            learning_rate=rate,
-            seconds=time.perf_counter() - start,
-        )
+    if validated[0] is not None and not np.isfinite(validated[0]):
+        raise TrainingError(_exploded(np.nan, f"the validation after epoch {number}", rate))
+    epoch = Epoch(
+        epoch=number,
+        loss=total / len(order),
+        accuracy=hits / len(order),
+        validation_loss=validated[0],
+        validation_accuracy=validated[1],
+        learning_rate=rate,
+        seconds=time.perf_counter() - start,
     )
-    if _is_best(progress):
-        progress.best, progress.best_epoch = parameters.copy(), number
+    better = _is_better(epoch, progress)
+    steps, memory = 0, {}
+    if isinstance(method, Backpropagation):
+        steps = method.optimizer.steps
+        memory = {name: kept.copy() for name, kept in method.optimizer.state.items()}
+    return Progress(
+        parameters=parameters,
+        best=parameters.copy() if better else progress.best,
+        best_epoch=number if better else progress.best_epoch,
+        steps=steps,
+        memory=memory,
+        history=(*progress.history, epoch),
+    )
 
 
-def _exploded(loss: float, epoch: int, batch: int, rate: float) -> str:
+def _exploded(loss: float, where: str, rate: float) -> str:
     what = "is no number any more" if not np.isfinite(loss) else f"has exploded to {loss:.3g}"
     return (
-        f"the loss {what} in epoch {epoch}, batch {batch}, at a learning rate of {rate:g}; try "
+        f"the loss {what} in {where}, at a learning rate of {rate:g}; try "
         f"training.learning_rate: {rate / 10:g}, training.gradient_clip: 1, or cells within -1..1"
     )
 
@@ -207,16 +228,14 @@ def _measure(engine: Engine, parameters: Array, data: Labelled) -> tuple[float, 
     return float(losses.mean(dtype=np.float64)), float(right)
 
 
-def _is_best(progress: Progress) -> bool:
-    last = progress.history[-1]
-    if last.validation_loss is None or not progress.best_epoch:
+def _is_better(epoch: Epoch, before: Progress) -> bool:
+    """Return whether an epoch is better than the best one before it; without validation it is."""
+    if epoch.validation_loss is None or not before.best_epoch:
         return True
-    return _score(last) > _score(progress.history[progress.best_epoch - 1])
+    return _score(epoch) > _score(before.history[before.best_epoch - 1])
 
 
 def _score(epoch: Epoch) -> tuple[float, float]:
     assert epoch.validation_accuracy is not None
     assert epoch.validation_loss is not None
     return epoch.validation_accuracy, -epoch.validation_loss
-
-

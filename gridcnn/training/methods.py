@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 import time
 
 import numpy as np
@@ -61,7 +62,8 @@ class Backpropagation(Method):
         gradient = step.gradient
         longest = self.settings.gradient_clip
         if longest is not None:
-            length = float(np.linalg.norm(gradient))
+            # In float64, where the squares of large numbers still have room.
+            length = math.sqrt(np.square(gradient, dtype=np.float64).sum())
             if length > longest:
                 gradient = gradient * np.float32(longest / length)
         self.optimizer.update(parameters, gradient, rate)
@@ -97,7 +99,9 @@ class Nudge(Method):
             parameters[index] = kept
         return first, hits
 
-    def refuse_if_too_long(self, parameters: Array, grids: Array, targets: Targets) -> None:
+    def refuse_if_too_long(
+        self, parameters: Array, grids: Array, targets: Targets, *, epochs: int
+    ) -> None:
         """Raise `TrainingError` with the estimated time, where that is over ten minutes."""
         size = min(self.settings.batch_size, len(grids))
         times = []
@@ -106,7 +110,7 @@ class Nudge(Method):
             mean_loss(self.engine, parameters, grids[:size], targets[:size])
             times.append(time.perf_counter() - start)
         values = int(self.engine.network.mask("trainable").sum())
-        batches = -(-len(grids) // self.settings.batch_size) * self.settings.epochs
+        batches = -(-len(grids) // self.settings.batch_size) * epochs
         seconds = sorted(times)[1] * 2 * values * batches
         if seconds > PATIENCE_SECONDS:
             raise TrainingError(
@@ -129,8 +133,7 @@ def slopes(
 
     These central differences are what the gradient of backpropagation is checked against.
     """
-    values = parameters.astype(np.float64)
-    grids = grids.astype(np.float64)
+    values = parameters.astype(np.float64)  # engines compute in the precision of the parameters
     found = np.zeros_like(values)
     for index in np.flatnonzero(engine.network.mask("trainable")):
         here = values[index]

@@ -14,6 +14,8 @@ from gridcnn.network import Network
 from gridcnn.spec.models import Training
 from gridcnn.spec.optimizers import Adam, Sgd
 
+_SMALLEST = float(np.finfo(np.float32).tiny)
+
 
 class Optimizer(abc.ABC):
     """Moves a flat vector against its gradient; `state` is all that it remembers between steps."""
@@ -87,7 +89,9 @@ class AdamOptimizer(Optimizer):
         # Both means began at 0; this takes that out of them again.
         unbiased = np.sqrt(square / np.float32(1 - beta2**self.steps))
         length = np.float32(rate / (1 - beta1**self.steps))
-        parameters -= length * mean / (unbiased + np.float32(self.settings.epsilon))
+        # Not 0 even where float32 has nothing as small as the epsilon that was asked for.
+        epsilon = np.float32(max(self.settings.epsilon, _SMALLEST))
+        parameters -= length * mean / (unbiased + epsilon)
 
 
 class AdamWOptimizer(AdamOptimizer):

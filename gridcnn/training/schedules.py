@@ -20,7 +20,7 @@ def learning_rate(settings: Training, epoch: float) -> float:
     schedule = settings.schedule
     if isinstance(schedule, Cosine):
         left = settings.epochs - settings.warm_up
-        done = min((epoch - settings.warm_up) / left, 1.0) if left > 0 else 1.0
+        done = min((epoch - settings.warm_up) / left, 1.0) if left > 0 else 0.0
         height = (1 + math.cos(math.pi * done)) / 2
         return rate * (schedule.final + (1 - schedule.final) * height)
     if isinstance(schedule, Step):

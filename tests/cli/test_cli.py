@@ -319,8 +319,19 @@ def test_datasets_are_listed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "verb",
-    ["run", "train", "fit", "predict", "evaluate", "show", "init", "schema"]
-    + ["datasets", "datasets list", "datasets make"],
+    [
+        "run",
+        "train",
+        "fit",
+        "predict",
+        "evaluate",
+        "show",
+        "init",
+        "schema",
+        "datasets",
+        "datasets list",
+        "datasets make",
+    ],
 )
 def test_every_verb_has_help_with_an_example(verb: str, tmp_path: Path) -> None:
     """--help works everywhere, and shows an example."""
@@ -372,11 +383,10 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(tmp_path: Path) -> No
         time.sleep(0.01)
     assert history.exists()
 
-    stopped = time.monotonic()
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    # Two seconds at the most are meant; ten leave room for a machine that does much else.
+    _, errors = process.communicate(timeout=10)
 
-    assert time.monotonic() - stopped < 5  # two seconds, on a machine that does much else
     assert process.returncode == 130
     assert "stopped; go on with: gridcnn run --resume run" in errors
     assert "Traceback" not in errors
@@ -387,6 +397,11 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(tmp_path: Path) -> No
     refused = gridcnn_("run", "--resume", "run", folder=tmp_path)
     assert refused.returncode == 2
     assert "another spec or other data" in refused.stderr
+
+
+def _imported(times: str) -> set[str]:
+    """Return the packages that `-X importtime` tells of."""
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in times.splitlines()}
 
 
 def test_start_up_loads_nothing_heavy(tmp_path: Path) -> None:

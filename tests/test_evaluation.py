@@ -1,0 +1,88 @@
+"""Evaluation against scikit-learn's measures."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+
+import gridcnn
+from gridcnn.errors import DataError
+from gridcnn.evaluation import compare
+
+SPEC: dict[str, Any] = {
+    "data": {"source": {"xo": {"count": 80, "size": [12, 12]}}},
+    "adapter": {"image": {"size": [12, 12]}},
+    "stages": ["pooling"],
+    "head": "voting",
+    "training": {"epochs": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> gridcnn.Model:
+    """Return a small model for X and O."""
+    return gridcnn.run(SPEC, out=tmp_path_factory.mktemp("run")).model
+
+
+def test_measures_are_scikit_learns() -> None:
+    """Accuracy, precision, recall, F1 and confusion, also for a class that never occurs."""
+    random = np.random.default_rng(0)
+    truth, answers = random.integers(0, 3, 200), random.integers(0, 4, 200)
+
+    found = compare(truth, answers, ["a", "b", "c", "d"])
+
+    expected = precision_recall_fscore_support(truth, answers, labels=range(4), zero_division=0)
+    ours = [[s.precision, s.recall, s.f1, s.items] for s in found.classes.values()]
+    np.testing.assert_allclose(np.transpose(ours), expected)
+    assert found.accuracy == accuracy_score(truth, answers)
+    assert (found.confusion == confusion_matrix(truth, answers, labels=range(4))).all()
+
+
+def test_the_test_part_is_used_where_the_data_names_one(
+    model: gridcnn.Model, tmp_path: Path
+) -> None:
+    """A train and a test part in the file: the test part, unless another is asked for."""
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 256, (30, 12, 12), np.uint8)
+    labels = np.array(["X", "O"] * 15)
+    file = tmp_path / "data.npz"
+    np.savez(
+        file, X_train=pictures[:20], y_train=labels[:20], X_test=pictures[20:], y_test=labels[20:]
+    )
+
+    by_default = gridcnn.evaluate(model, file)
+
+    assert (by_default.part, by_default.items) == ("test", 10)
+    assert by_default.accuracy == (model.predict(pictures[20:]) == labels[20:]).mean()
+    assert gridcnn.evaluate(model, file, part="train").items == 20
+    assert gridcnn.evaluate(model, file, part="all").items == 30
+    with pytest.raises(DataError, match="names no part 'validation'"):
+        gridcnn.evaluate(model, file, part="validation")
+    with pytest.raises(DataError, match="'half' is no part"):
+        gridcnn.evaluate(model, file, part="half")
+
+
+def test_data_in_memory_is_taken(model: gridcnn.Model) -> None:
+    """Arrays and labels are evaluated as they are."""
+    pictures = np.zeros((4, 12, 12), np.uint8)
+
+    found = gridcnn.evaluate(model, (pictures, ["X", "O", "X", "O"]))
+
+    assert found.items == 4
+    assert found.accuracy == 0.5
+
+
+def test_labels_that_the_model_does_not_know_are_named(model: gridcnn.Model) -> None:
+    """A class that was not trained cannot be right or wrong."""
+    with pytest.raises(DataError, match="Y not among the classes O, X"):
+        gridcnn.evaluate(model, (np.zeros((4, 12, 12), np.uint8), ["X", "O", "Y", "O"]))
+
+
+def test_numbers_and_their_texts_are_the_same_label(tmp_path: Path) -> None:
+    """A model trained on folders named 0 and 1 is evaluated on arrays labelled 0 and 1."""
+    pictures = np.random.default_rng(0).integers(0, 256, (40, 12, 12), np.uint8)
+    trained = gridcnn.run(SPEC, data=(pictures, ["0", "1"] * 20), out=tmp_path / "run").model
+
+    assert gridcnn.evaluate(trained, (pictures, [0, 1] * 20)).items == 40

@@ -1,0 +1,98 @@
+"""The ready specs, as a newcomer runs them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gridcnn
+from gridcnn.datasets.made import write_files
+from gridcnn.datasets.xo import XO
+from gridcnn.pipelines import ready
+from gridcnn.spec.load import load
+from gridcnn.spec.write import to_yaml
+
+
+@pytest.mark.parametrize("name", sorted(ready()))
+def test_a_ready_spec_says_what_it_teaches(name: str) -> None:
+    """It is named like its file, described, commented, and reads back from its resolved form."""
+    text = ready()[name].decode()
+
+    spec = load(name, ready=ready())
+
+    assert spec.name == name
+    assert spec.description
+    assert "It teaches" in text
+    assert load(spec) == spec
+    assert "seed: 0" in to_yaml(spec)
+
+
+@pytest.fixture(scope="module")
+def xo(tmp_path_factory: pytest.TempPathFactory) -> gridcnn.Run:
+    """Return the result of `gridcnn run xo`."""
+    return gridcnn.run("xo", out=tmp_path_factory.mktemp("xo") / "run")
+
+
+def test_xo_answers_nearly_all_of_its_test_pictures(xo: gridcnn.Run) -> None:
+    """At least 99.5 % of at least 2,000 pictures, where comparing literally does far worse."""
+    assert xo.metrics["test"]["items"] >= 2000
+    assert xo.metrics["test"]["accuracy"] >= 0.995
+    assert xo.metrics["literal_comparison"]["accuracy"] < 0.9
+
+
+def test_xo_reads_what_others_draw(
+    xo: gridcnn.Run, draw: Callable[[int, int], list[tuple[Any, str]]]
+) -> None:
+    """Pens, brushes and types of other programs, in any colour, place and size."""
+    drawings = draw(200, 2)
+
+    answers = xo.model.predict([image for image, _ in drawings])
+
+    assert np.mean([a == label for a, (_, label) in zip(answers, drawings, strict=True)]) >= 0.98
+
+
+def test_xo_reaches_the_same_from_files(xo: gridcnn.Run, tmp_path: Path) -> None:
+    """Pictures written as PNG files and read back with --data train as well as made ones."""
+    write_files(XO(count=6000), tmp_path / "pictures", seed=8)
+
+    result = gridcnn.run("xo", data=tmp_path / "pictures", out=tmp_path / "run")
+
+    assert result.metrics["test"]["items"] == 1200
+    assert result.metrics["test"]["accuracy"] >= 0.995
+
+
+def test_digits_reach_their_mark(tmp_path: Path) -> None:
+    """At least 98.5 % of a quarter of the 1,797 digits."""
+    result = gridcnn.run("digits", out=tmp_path / "run")
+
+    assert 445 <= result.metrics["test"]["items"] <= 455
+    assert result.metrics["test"]["accuracy"] >= 0.985
+
+
+def test_photographs_go_all_the_way(photographs: Path, tmp_path: Path) -> None:
+    """A folder of mixed formats, sizes and colour modes: run, predict and evaluate."""
+    spec = {
+        "adapter": {"image": {"size": [24, 24], "channels": 3}},
+        "stages": [
+            {"convolution": {"filters": 8}},
+            "rectification",
+            "pooling",
+            {"convolution": {"filters": 16}},
+            "rectification",
+            "pooling",
+        ],
+        "head": {"voting": {"hidden": [16]}},
+        "training": {"epochs": 30, "batch_size": 8, "learning_rate": 0.003},
+    }
+
+    result = gridcnn.run(spec, data=photographs, out=tmp_path / "run")
+
+    files = sorted(file for file in photographs.rglob("*") if file.is_file())
+    truth = [file.relative_to(photographs).parts[0] for file in files]
+    answers = result.model.predict(files)
+    found = gridcnn.evaluate(result.folder, photographs)
+    assert result.metrics["test"]["accuracy"] >= 0.7
+    assert np.mean([a == t for a, t in zip(answers, truth, strict=True)]) == found.accuracy
+    assert found.accuracy >= 0.9
