@@ -13,7 +13,8 @@ from pydantic import model_validator
 from gridcnn.adapters.base import Adapted, Adapter, Things, described
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import Array, Grids, GridShape
-from gridcnn.spec.settings import Count, Length, Number
+from gridcnn.spec.pairs import Sizes
+from gridcnn.spec.settings import Count, Number
 
 _LAYOUTS = (
     "an item is (columns), (rows, columns), (channels, rows, columns) or (rows, columns, channels)"
@@ -32,7 +33,7 @@ class ArrayAdapter(Adapter):
     lone_dimensions: ClassVar[frozenset[int]] = frozenset({0, 1})
     makes_order: ClassVar[bool] = False
 
-    size: tuple[Length, Length] | None = None
+    size: Sizes | None = None
     """Rows and columns of every item, in cells; null: those of the training items. An item of one
     dimension is a grid of one row."""
     channels: Count | None = None

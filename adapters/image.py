@@ -23,7 +23,8 @@ from gridcnn.adapters.pixels import FULL, Pixels, grey_of, pixels_of_array
 from gridcnn.adapters.resampling import Window, resampled, whole
 from gridcnn.errors import DataError, shown
 from gridcnn.grid import Axis, GridShape
-from gridcnn.spec.settings import Length, Many, Number
+from gridcnn.spec.pairs import Sizes
+from gridcnn.spec.settings import Many, Number
 
 _MOST_PIXELS = 178_956_970  # where Pillow raises DecompressionBombError, unless told otherwise
 _HALF = np.float32(FULL / 2)
@@ -38,7 +39,7 @@ class ImageAdapter(Adapter):
     title: ClassVar[str] = "image"
     suffixes: ClassVar[frozenset[str]] = SUFFIXES
 
-    size: tuple[Length, Length] = (32, 32)
+    size: Sizes = (32, 32)
     """Rows and columns of the grid, in cells."""
     channels: Literal[1, 3] = 1
     """1: grey; 3: red, green and blue."""

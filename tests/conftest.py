@@ -37,3 +37,9 @@ def draw() -> Draw:
     """Return the maker of foreign drawings of X and O: `draw(count, seed)`."""
     maker: Draw = _loaded(HERE.parent / "benchmarks" / "drawings.py").draw
     return maker
+
+
+@pytest.fixture(scope="session")
+def networks() -> ModuleType:
+    """Return makers of random stages and networks, and the check of a stage's gradients."""
+    return _loaded(HERE / "networks.py")

@@ -107,7 +107,7 @@ def test_channels_last_and_first_are_the_same_grids() -> None:
 def test_it_works_within_scikit_learn(digits: tuple[Any, Any]) -> None:
     """clone, get_params, set_params, GridSearchCV, cross_val_score, Pipeline and pickle."""
     X, y = digits[0][:200], digits[1][:200]
-    classifier = GridClassifier(SMALL, epochs=8, random_state=1)
+    classifier = GridClassifier(SMALL, epochs=25, random_state=1)
 
     search = GridSearchCV(classifier, {"learning_rate": [1e-6, 1e-2]}, cv=2).fit(X, y)
     scores = cross_val_score(classifier, X, y, cv=2)
