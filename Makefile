@@ -50,7 +50,7 @@ docs: ## write the generated pages anew
 
 bench: ## timings of start-up and of a whole run
 	$(BIN)/python -m benchmarks.startup
-	$(BIN)/python -m benchmarks.drawings_found
+	$(BIN)/python -m benchmarks.xo
 
 clean:
 	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

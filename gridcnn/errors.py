@@ -103,7 +103,7 @@ class ColumnPermutableError(GridcnnError, ValueError):
     """The data is just as useful with its columns in another order: it is no grid."""
 
 
-class TrainingInterrupted(GridcnnError):
+class TrainingInterrupted(GridcnnError):  # noqa: N818 - nothing went wrong
     """The user stopped a run; `folder` holds what `resume` needs, or is None before that exists."""
 
     def __init__(self, message: str, *, folder: Path | None = None) -> None:
@@ -121,8 +121,6 @@ def printable(text: str) -> str:
 
 def shown(value: object, *, limit: int = 60) -> str:
     """Return `value` as an error message quotes it: its `repr`, cut to `limit` characters."""
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else str(value).lower()  # as a spec writes them
     if isinstance(value, int) and value.bit_length() > 128:
         return f"a whole number of {value.bit_length()} bits"
     try:

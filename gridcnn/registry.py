@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from gridcnn.errors import SpecError, UnknownNameError, listed, shown, suggestion
+from gridcnn.errors import SpecError, UnknownNameError, listed, quoted, suggestion
 
 
 class Registry(Mapping[str, Any]):
@@ -15,7 +15,8 @@ class Registry(Mapping[str, Any]):
 
     `kind` is what the names stand for, in the singular ("stage"). Other packages add names in the
     entry-point group `gridcnn.<kind>s`, spaces as underscores. A built-in name cannot be replaced.
-    `foreign` are other systems' names for ours; `unlisted` names work, but are not shown to users.
+    `foreign` are other systems' names for ours, in lower case and without '_'; `unlisted` names
+    work, but are not shown to users.
     """
 
     def __init__(
@@ -61,7 +62,8 @@ class Registry(Mapping[str, Any]):
         except Exception as error:
             owner = point.dist.name if point.dist else point.value
             raise SpecError(
-                f"the {self.kind} '{point.name}' of the package {owner} cannot be loaded: {error}"
+                f"the {self.kind} {quoted(point.name)} of the package {owner} cannot be loaded: "
+                f"{type(error).__name__}: {error}"
             ) from error
 
     def __contains__(self, name: object) -> bool:
@@ -80,8 +82,12 @@ class Registry(Mapping[str, Any]):
 
     def unknown(self, name: str) -> str:
         """Return the sentence that answers an unknown name."""
-        ours = self._foreign.get(name.lower().replace("-", "_"))
+        ours = self._foreign.get(_plain(name))
         hint = f"; here it is written '{ours}'." if ours else suggestion(name, self.names())
         article = "an" if self.kind[0] in "aeiou" else "a"
         known = listed(self.names())
-        return f"'{shown(name)[1:-1]}' is not {article} {self.kind}{hint or '.'} Known: {known}"
+        return f"{quoted(name)} is not {article} {self.kind}{hint or '.'} Known: {known}"
+
+
+def _plain(name: str) -> str:
+    return name[:100].lower().translate({ord(sign): None for sign in "_- "})

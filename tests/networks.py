@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
@@ -18,8 +17,7 @@ from gridcnn.stages.convolution import Convolution
 from gridcnn.stages.pooling import Pooling
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """A network with random parameters (biases too), and a labelled batch for it, in float64."""
 
     network: Network
@@ -142,7 +140,9 @@ def check_gradients(stage: Stage, shape: GridShape, *, seed: int, items: int = 2
     for name, values in weights.items():
         assert by_weights[name].shape == values.shape
         np.testing.assert_allclose(by_weights[name], central_differences(total, values), atol=1e-6)
-    np.testing.assert_equal(stage.forward(grids, weights)[1](shares, need_input=False)[1], by_weights)
+    np.testing.assert_equal(
+        stage.forward(grids, weights)[1](shares, need_input=False)[1], by_weights
+    )
 
 
 def central_differences(compute: Any, values: Array, *, width: float = 1e-6) -> Array:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, create_model
+from pydantic import (
+    BaseModel,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    SerializationInfo,
+    create_model,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from gridcnn.errors import UnknownNameError, listed, shown
+from gridcnn.errors import SpecError, UnknownNameError, listed, quoted
 from gridcnn.registry import Registry
-from gridcnn.spec.settings import Settings, explained_error
+from gridcnn.spec.settings import Settings, explained_error, given
 
 
 class Choice:
@@ -31,7 +39,9 @@ class Choice:
         """Return a schema that reads a choice, and writes one in its shortest form."""
         return core_schema.no_info_plain_validator_function(
             self.read,
-            serialization=core_schema.plain_serializer_function_ser_schema(self.write),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                self._serialized, info_arg=True
+            ),
         )
 
     def __get_pydantic_json_schema__(
@@ -42,15 +52,16 @@ class Choice:
         forms: list[JsonSchemaValue] = [
             {"type": "string"} if self.free else {"enum": names, "type": "string"}
         ]
-        for name in names:
-            cls = self.registry[name]
-            settings = handler(cls.__pydantic_core_schema__)
+        for name in self.registry:
+            cls = self._settings(name)
             lines = (cls.__doc__ or "").strip().splitlines()
             forms.append(
                 {
                     "type": "object",
                     "description": lines[0] if lines else name,
-                    "properties": {name: {"anyOf": [settings, {"type": "null"}]}},
+                    "properties": {
+                        name: {"anyOf": [handler(cls.__pydantic_core_schema__), {"type": "null"}]}
+                    },
                     "required": [name],
                     "additionalProperties": False,
                 }
@@ -58,45 +69,83 @@ class Choice:
         return {"anyOf": forms}
 
     def read(self, value: Any) -> Settings:
-        """Return the settings object that `value` stands for."""
-        kind = self.registry.kind
+        """Return the settings object that `value` stands for.
+
+        Raises:
+            PydanticCustomError, ValidationError: it stands for none.
+        """
         if isinstance(value, Settings):
+            try:
+                name_of(value, self.registry)
+            except UnknownNameError as error:
+                raise explained_error("unknown_name", str(error)) from None
             return value
+        if self.free and isinstance(value, os.PathLike):
+            value = os.fspath(value)
         if isinstance(value, str):
             if self.free and value not in self.registry:
-                free: Settings = self.registry[self.free].from_text(value)
-                return free
+                return self._free(value)
             return self._named(value, None)
         if isinstance(value, Mapping) and len(value) == 1:
             name, settings = next(iter(value.items()))
             return self._named(str(name), settings)
-        form = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} is written 'name' or 'name: {{settings}}'"
+        raise explained_error("choice", self._wrong_form(value))
+
+    def _wrong_form(self, value: Any) -> str:
+        kind, known = self.registry.kind, listed(self.registry.names())
+        article = "an" if kind[0] in "aeiou" else "a"
+        form = f"{article} {kind} is written 'name' or 'name: {{settings}}'"
         if self.free:
             form += ", or is a path"
-        if isinstance(value, Mapping) and value:
-            names = listed([str(name) for name in value])
-            raise explained_error("choice", f"{form}; got {len(value)} names at once: {names}")
-        raise explained_error(
-            "choice", f"{form}; got {shown(value)}. Known: {listed(self.registry.names())}"
-        )
+        if not (isinstance(value, Mapping) and value):
+            return f"{form}; got {given(value)}. Known: {known}"
+        names = [str(name) for name in value]
+        several = f"{form}; got {len(names)} names at once: {listed([quoted(n) for n in names])}"
+        if names[0] in self.registry and not any(name in self.registry for name in names[1:]):
+            return f"{several}; indent the settings of {quoted(names[0])} further than its name"
+        return several
+
+    def _free(self, text: str) -> Settings:
+        try:
+            made: Settings = self.registry[self.free].from_text(text)
+        except SpecError as error:
+            sentences = "; ".join(problem.message for problem in error.problems)
+            raise explained_error("free_text", sentences) from None
+        return made
+
+    def _settings(self, name: str) -> type[Settings]:
+        """Return the class registered as `name`; raise `SpecError` where it is no such class."""
+        cls = self.registry[name]
+        if not (isinstance(cls, type) and issubclass(cls, Settings)):
+            raise SpecError(
+                f"the {self.registry.kind} {quoted(name)} is broken: what its package registers is "
+                "no class of settings"
+            )
+        return cls
 
     def _named(self, name: str, settings: Any) -> Settings:
         try:
-            cls = self.registry[name]
-        except UnknownNameError as error:
+            cls = self._settings(name)
+        except (UnknownNameError, SpecError) as error:
             raise explained_error("unknown_name", str(error)) from None
         # Through a model of one field, so that the name stands in the place of every error.
         holder = _holder(name, cls).model_validate({name: {} if settings is None else settings})
         read: Settings = getattr(holder, _FIELD)
         return read
 
-    def write(self, value: Settings) -> Any:
-        """Return `name` where all settings have their defaults, else `{name: {settings}}`."""
+    def write(self, value: Settings, *, unset: bool = True) -> Any:
+        """Return `name` where there are no settings to write, else `{name: {settings}}`.
+
+        Without `unset`, settings that nobody gave are left out.
+        """
         name = name_of(value, self.registry)
         if self.free and name == self.free:
             return value.to_text()  # type: ignore[attr-defined]
-        settings = value.model_dump(mode="json")
+        settings = value.model_dump(mode="json", exclude_unset=not unset)
         return {name: settings} if settings else name
+
+    def _serialized(self, value: Settings, info: SerializationInfo) -> Any:
+        return self.write(value, unset=not info.exclude_unset)
 
 
 _FIELD = "chosen"
@@ -110,8 +159,14 @@ def _holder(name: str, cls: type[Settings]) -> type[BaseModel]:
 
 
 def name_of(value: Settings, registry: Registry) -> str:
-    """Return the name under which the class of `value` is registered."""
+    """Return the name under which the class of `value` is registered.
+
+    Raises:
+        UnknownNameError: it is not registered.
+    """
     for name in registry:
-        if registry[name] is type(value):
-            return name
+        # A package that cannot be loaded does not hide the names of others.
+        with contextlib.suppress(SpecError):
+            if registry[name] is type(value):
+                return name
     raise UnknownNameError(f"{type(value).__name__} is not registered as a {registry.kind}")

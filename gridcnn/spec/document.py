@@ -6,13 +6,14 @@ Scalars follow YAML 1.2's core schema: only `true` and `false` are truth values,
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import yaml
 
-from gridcnn.errors import Problem, SpecError, shown
+from gridcnn.errors import Problem, SpecError, quoted
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 20_000
@@ -22,8 +23,15 @@ MAX_NUMBER = 40
 Path = tuple[str | int, ...]
 Place = tuple[int, int]
 
+_NOWHERE = -1  # in a path, for what is read and forgotten
+
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)")
+# Characters that YAML does not allow as they are, and line breaks that hardly an editor shows.
+_FORBIDDEN = re.compile(
+    "[^\\t\\n\\r\\x20-\\x7e\\xa0-\\u2027\\u202a-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff]"
+)
+_BREAK = re.compile("\\r\\n|\\r|\\n")
 _WORDS: dict[str, bool | float | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -34,22 +42,39 @@ _WORDS: dict[str, bool | float | None] = {
 
 @dataclass
 class Document:
-    """Plain data, and for every path through it the `(line, column)` where it stands, from 1."""
+    """Plain data, and for every path through it the `(line, column)` where it stands, from 1.
+
+    `overridden` tells of the settings that were changed since, and by which option; `problems` is
+    what was found wrong while reading, though the data could be read to its end.
+    """
 
     data: Any
     source: str = ""
     places: dict[Path, Place] = field(default_factory=dict)
     overridden: dict[Path, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
 
     def problem(self, path: Path, message: str) -> Problem:
         """Return a problem at the nearest known place of `path`."""
+        text = written(path)
         for length in range(len(path), -1, -1):
             part = path[:length]
             if part in self.overridden:
-                return Problem(message, written(path), self.overridden[part])
-            if part in self.places and (part or not path):
-                return Problem(message, written(path), self.source, *self.places[part])
-        return Problem(message, written(path), self.source)
+                return Problem(message, text, self.overridden[part])
+            if part in self.places:
+                # A stage as a whole is wrong: more likely by what was changed in it.
+                changed = [key for key in self.overridden if key[:length] == path and length > 1]
+                if changed:
+                    return Problem(message, text, self.overridden[changed[-1]])
+                return Problem(message, text, self.source, *self.places[part])
+        return Problem(message, text, self.source)
+
+    def override(self, path: Path, origin: str) -> None:
+        """Note that what stands at `path`, and all inside it, is from the option `origin`."""
+        for known in (self.places, self.overridden):
+            for key in [key for key in known if key[: len(path)] == path]:
+                del known[key]
+        self.overridden[path] = origin
 
 
 def written(path: Path) -> str:
@@ -63,91 +88,114 @@ def written(path: Path) -> str:
 def parse(text: bytes | str, source: str) -> Document:
     """Return the one YAML document in `text`.
 
+    A key given twice, a tag and a merge key are noted in the document's `problems`.
+
     Raises:
-        SpecError: it is not UTF-8, not YAML, not a single document, larger than any spec
-            (1 MB, 20,000 values, 40 levels), repeats a key, or uses a tag.
+        SpecError: it is not UTF-8, not YAML, not a single document, or larger than any spec
+            (1 MB, 20,000 values, 40 levels).
     """
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     if len(raw) > MAX_BYTES:
         raise SpecError(
             Problem(
-                f"a spec may have {MAX_BYTES:,} bytes; this file has {len(raw):,}", source=source
+                f"a spec may have {MAX_BYTES:,} bytes; this one has {len(raw):,}", source=source
             )
         )
     try:
         decoded = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        column = error.start - raw.rfind(b"\n", 0, error.start)
-        raise SpecError(
-            Problem(
-                f"a spec is UTF-8 text; the byte {raw[error.start]:#04x} is not",
-                source=source,
-                line=line,
-                column=column,
-            )
-        ) from None
+        place = _place(raw[: error.start].decode("utf-8-sig"))
+        message = f"a spec is UTF-8 text; the byte {error.object[error.start]:#04x} is not"
+        raise SpecError(Problem(message, "", source, *place)) from None
     return _Reader(decoded, source).read()
+
+
+def _place(before: str) -> Place:
+    """Return the line and column of what follows the text `before`."""
+    lines = _BREAK.split(before)
+    return len(lines), len(lines[-1]) + 1
 
 
 class _Reader:
     """Builds data from YAML's event stream, so that size and depth are bounded while reading."""
 
     def __init__(self, text: str, source: str) -> None:
-        self.source = source
         self.text = text
         self.document = Document(None, source)
-        self.anchors: dict[str, tuple[Any, int]] = {}
+        self.anchors: dict[str, tuple[Any, int, int]] = {}
         self.nodes = 0
+        self.deepest = 0
 
-    def fail(self, mark: Any, message: str) -> NoReturn:
-        line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
-        raise SpecError(Problem(message, source=self.source, line=line, column=column))
+    def problem(self, place: Place, message: str) -> Problem:
+        return Problem(message, "", self.document.source, *place)
+
+    def fail(self, place: Place, message: str) -> NoReturn:
+        raise SpecError(*self.document.problems, self.problem(place, message))
+
+    def note(self, mark: Any, message: str) -> None:
+        self.document.problems.append(self.problem(_at(mark), message))
 
     def read(self) -> Document:
+        forbidden = _FORBIDDEN.search(self.text)
+        if forbidden:
+            self.fail(
+                _place(self.text[: forbidden.start()]),
+                f"the character U+{ord(forbidden[0]):04X} is not allowed in a spec as it is; write "
+                f'it as an escape in a text between double quotes: "{_escape(forbidden[0])}"',
+            )
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
             self.events = yaml.parse(self.text, Loader=loader)
             for event in self.events:
                 if isinstance(event, yaml.NodeEvent):
                     if self.nodes:
-                        self.fail(event.start_mark, "a spec is a single YAML document")
+                        self.fail(_at(event.start_mark), "a spec is a single YAML document")
                     self.document.data = self.node(event, (), 0)
         except yaml.MarkedYAMLError as error:
-            what = " ".join(str(part) for part in (error.context, error.problem) if part)
-            self.fail(error.problem_mark or error.context_mark, f"this is not YAML: {what}")
-        except yaml.YAMLError as error:  # a character that YAML does not allow
-            self.fail(None, f"this is not YAML: {str(error).splitlines()[0]}")
+            mark = error.problem_mark or error.context_mark
+            self.fail(_at(mark), f"this is not YAML: {self.reason(error)}")
+        except yaml.YAMLError as error:
+            self.fail((1, 1), f"this is not YAML: {error}")
         if not self.nodes:
-            raise SpecError(Problem("the spec is empty", source=self.source))
+            self.fail((1, 1), "the spec is empty")
         return self.document
 
+    def reason(self, error: yaml.MarkedYAMLError) -> str:
+        line, column = _at(error.problem_mark or error.context_mark)
+        text = [*_BREAK.split(self.text), ""][line - 1]
+        if "\t" in text[: len(text) - len(text.lstrip())] or text[column - 1 : column] == "\t":
+            return "a tab cannot indent a line; indent with spaces"
+        return " ".join(str(part) for part in (error.context, error.problem) if part)
+
     def node(self, event: Any, path: Path, depth: int) -> Any:
-        mark = event.start_mark
-        self.document.places.setdefault(path, (mark.line + 1, mark.column + 1))
-        if depth > MAX_DEPTH:
-            self.fail(mark, f"a spec may be nested {MAX_DEPTH} levels deep; this is deeper")
-        before, anchor = self.nodes, event.anchor
-        self.count(mark, 1)
+        mark, anchor = event.start_mark, event.anchor
+        self.document.places.setdefault(path, _at(mark))
+        self.count(mark, 1, depth)
         if isinstance(event, yaml.AliasEvent):
             if anchor not in self.anchors:
-                self.fail(mark, f"nothing before this line is anchored as &{anchor}")
-            value, size = self.anchors[anchor]
+                self.fail(_at(mark), f"nothing before this line is anchored as {quoted(anchor)}")
+            value, size, height = self.anchors[anchor]
             # Counted in full: a few lines of aliases of aliases can stand for billions of values.
-            self.count(mark, size)
-            return value
+            self.count(mark, size, depth + height)
+            return copy.deepcopy(value)
         if event.tag is not None and event.tag != "!":
-            self.fail(mark, f"a spec holds plain data; the tag {event.tag} is not allowed")
+            self.note(mark, f"a spec holds plain data; the tag {quoted(event.tag)} is not allowed")
+        before, self.deepest = (self.nodes, self.deepest), depth
         if isinstance(event, yaml.ScalarEvent):
             value = self.scalar(event)
         elif isinstance(event, yaml.SequenceStartEvent):
-            value = []
-            while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
-                value.append(self.node(event, (*path, len(value)), depth + 1))
+            value = self.sequence(path, depth)
         else:
             value = self.mapping(path, depth)
         if anchor:
-            self.anchors[anchor] = (value, self.nodes - before)
+            self.anchors[anchor] = (value, self.nodes - before[0], self.deepest - depth)
+        self.deepest = max(self.deepest, before[1])
+        return value
+
+    def sequence(self, path: Path, depth: int) -> list[Any]:
+        value: list[Any] = []
+        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+            value.append(self.node(event, (*path, len(value)), depth + 1))
         return value
 
     def mapping(self, path: Path, depth: int) -> dict[str, Any]:
@@ -155,30 +203,55 @@ class _Reader:
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             mark = event.start_mark
             if not isinstance(event, yaml.ScalarEvent):
-                self.fail(mark, "a key must be a plain word")
-            self.count(mark, 1)
+                self.fail(_at(mark), "a key must be a plain word")
+            self.count(mark, 1, depth)
             key = event.value
             if key in value:
                 first = self.document.places[(*path, key)][0]
-                self.fail(mark, f"'{shown(key)[1:-1]}' is given twice; first on line {first}")
-            self.document.places[(*path, key)] = (mark.line + 1, mark.column + 1)
+                self.note(mark, f"{quoted(key)} is given twice; first on line {first}")
+                self.node(next(self.events), (*path, _NOWHERE), depth + 1)
+                continue
+            if key == "<<" and event.implicit[0]:
+                self.note(mark, "merge keys (<<) are not read; write the settings out")
+                self.node(next(self.events), (*path, _NOWHERE), depth + 1)
+                continue
+            self.document.places[(*path, key)] = _at(mark)
             value[key] = self.node(next(self.events), (*path, key), depth + 1)
         return value
 
-    def count(self, mark: Any, size: int) -> None:
+    def count(self, mark: Any, size: int, depth: int) -> None:
         self.nodes += size
+        self.deepest = max(self.deepest, depth)
         if self.nodes > MAX_NODES:
-            self.fail(mark, f"a spec may hold {MAX_NODES:,} values; this one holds more")
+            self.fail(_at(mark), f"a spec may hold {MAX_NODES:,} values; this one holds more")
+        if depth > MAX_DEPTH:
+            self.fail(_at(mark), f"a spec may be nested {MAX_DEPTH} levels deep; this is deeper")
 
     def scalar(self, event: Any) -> Any:
         text: str = event.value
-        if event.style in ("'", '"', "|", ">") or event.tag == "!":
+        if event.style in ("'", '"', "|", ">") or event.tag in ("!", "tag:yaml.org,2002:str"):
             return text
-        if text in _WORDS:
-            return _WORDS[text]
-        number = _INT.fullmatch(text) or _FLOAT.fullmatch(text)
-        if number and len(text) > MAX_NUMBER:
-            self.fail(event.start_mark, f"a number may have {MAX_NUMBER} digits; got {len(text)}")
-        if _INT.fullmatch(text):
-            return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
-        return float(text.lower().replace(".inf", "inf")) if number else text
+        if len(text) > MAX_NUMBER and (_INT.fullmatch(text) or _FLOAT.fullmatch(text)):
+            self.fail(
+                _at(event.start_mark),
+                f"a number may have {MAX_NUMBER} digits; got {len(text):,}",
+            )
+        return plain_value(text)
+
+
+def _at(mark: Any) -> Place:
+    return mark.line + 1, mark.column + 1
+
+
+def _escape(sign: str) -> str:
+    code = ord(sign)
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+def plain_value(text: str) -> bool | float | str | None:
+    """Return what a text without quotes stands for: null, a truth value, a number or itself."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.fullmatch(text):
+        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    return float(text.lower().replace(".inf", "inf")) if _FLOAT.fullmatch(text) else text

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import os
-import re
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 from typing import Any
@@ -12,21 +11,32 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from gridcnn.errors import Problem, SpecError, UnknownNameError, listed, shown, suggestion
+from gridcnn.errors import (
+    Problem,
+    SpecError,
+    UnknownNameError,
+    listed,
+    quoted,
+    suggestion,
+)
 from gridcnn.registry import Registry
+from gridcnn.spec.changes import Changes, apply
 from gridcnn.spec.choice import Choice
-from gridcnn.spec.document import MAX_BYTES, Document, Path, parse, written
+from gridcnn.spec.document import MAX_BYTES, MAX_DEPTH, Document, Path, parse, written
 from gridcnn.spec.models import Spec
-from gridcnn.spec.settings import Settings
+from gridcnn.spec.settings import Settings, explained, given
 
 SpecLike = Spec | Mapping[str, Any] | str | os.PathLike[str]
 """What can be read as a spec: a file's path, the name of a ready spec, a mapping, or a `Spec`."""
+
+MAX_PROBLEMS = 100
+"""Problems that are listed; the rest is counted."""
 
 
 def load(
     source: SpecLike,
     *,
-    changes: Iterable[str] | Mapping[str, Any] = (),
+    changes: Changes = (),
     ready: Mapping[str, bytes] | None = None,
 ) -> Spec:
     """Return the spec that `source` stands for, every default filled in.
@@ -42,7 +52,7 @@ def load(
         UnknownNameError: no file and no ready spec has that name.
     """
     document = _document(source, ready or {})
-    _apply_all(document, changes)
+    apply(document, changes, Spec)
     return validate(document)
 
 
@@ -53,79 +63,130 @@ def load_choice(registry: Registry, name: str, *, changes: Iterable[str] = ()) -
         SpecError: the name is not registered, or a setting is wrong.
     """
     document = Document({})
-    _apply_all(document, changes)
+    apply(document, changes, registry.get(name, Settings))
     try:
-        return Choice(registry).read({name: document.data})
+        made = Choice(registry).read({name: document.data})
     except PydanticCustomError as error:
         raise SpecError(error.message()) from None
     except ValidationError as error:
         # The name leads every place, and is none of the user's keys.
-        raise SpecError(
-            *(
-                document.problem(tuple(line["loc"][1:]), line["msg"])
-                for line in error.errors(include_url=False)
-            )
-        ) from None
-
-
-def _apply_all(document: Document, changes: Iterable[str] | Mapping[str, Any]) -> None:
-    if isinstance(changes, Mapping):
-        pairs = [(key, value, f"change of {key}") for key, value in changes.items()]
-    else:
-        pairs = [_parsed_change(change) for change in changes]
-    for key, value, origin in pairs:
-        _apply(document, key, value, origin)
+        found = [document.problem(place[1:], text) for place, text in explained(error)]
+        raise SpecError(*_in_order([*document.problems, *found])) from None
+    if document.problems:
+        raise SpecError(*_in_order(document.problems))
+    return made
 
 
 def validate(document: Document) -> Spec:
     """Return the spec in `document`; raise `SpecError` with every problem and its place."""
+    problems = list(document.problems)
     if not isinstance(document.data, Mapping):
-        given = shown(document.data)
-        raise SpecError(
-            Problem(f"a spec is a mapping of 'name: value'; got {given}", source=document.source)
-        )
+        got = given(document.data)
+        problem = document.problem((), f"a spec is a mapping of 'name: value'; got {got}")
+        raise SpecError(*_in_order([*problems, problem]))
     try:
         spec = Spec.model_validate(document.data)
     except ValidationError as error:
-        raise SpecError(
-            *(
-                document.problem(tuple(line["loc"]), line["msg"])
-                for line in error.errors(include_url=False)
-            )
-        ) from None
+        problems += [document.problem(place, text) for place, text in explained(error)]
+    if problems:
+        raise SpecError(*_in_order(problems))
     spec._document = document
     return spec
 
 
-def _document(source: SpecLike, ready: Mapping[str, bytes]) -> Document:
+def _in_order(problems: list[Problem]) -> list[Problem]:
+    """Return problems in the order of the file, what has no line in it last, and not too many."""
+    last = float("inf")
+    ordered = sorted(problems, key=lambda each: (each.line or last, each.column or last))
+    if len(ordered) > MAX_PROBLEMS:
+        rest = len(ordered) - MAX_PROBLEMS
+        ordered[MAX_PROBLEMS:] = [Problem(f"and {rest:,} more problems", source=ordered[0].source)]
+    return ordered
+
+
+def _document(source: object, ready: Mapping[str, bytes]) -> Document:
     if isinstance(source, Spec):
-        document = Document(source.model_dump(mode="json"), source.document.source)
-        document.places = dict(source.document.places)
-        return document
+        # Settings that nobody gave stay open, since some follow others: they are filled in again.
+        known = source.document
+        return Document(
+            source.model_dump(mode="json", exclude_unset=True),
+            known.source,
+            dict(known.places),
+            dict(known.overridden),
+        )
     if isinstance(source, Mapping):
-        return Document(copy.deepcopy(dict(source)))
+        return Document(_copied(source, ()))
+    if not isinstance(source, str | os.PathLike) or isinstance(os.fspath(source), bytes):
+        raise SpecError(
+            f"a spec is a file, the name of a ready spec, a mapping or a Spec; got {given(source)}"
+        )
     text = os.fspath(source)
     path = FilePath(text)
     looks_like_path = path.suffix in (".yaml", ".yml") or path.parent != FilePath()
     if isinstance(source, str) and not looks_like_path and text in ready:
         return parse(ready[text], f"{text}.yaml")
-    if path.is_dir():
-        if (path / "spec.yaml").is_file():
-            path = path / "spec.yaml"
-        else:
+    mode = _mode(path) if text else None
+    if mode is not None and stat.S_ISDIR(mode):
+        path /= "spec.yaml"
+        mode = _mode(path)
+        if mode is None:
             raise SpecError(f"{text} is a folder without a spec.yaml; name a spec file")
-    if not path.exists():
-        _raise_missing(text, looks_like_path, ready)
+    if mode is None:
+        raise _missing(text, looks_like_path, ready)
+    if not stat.S_ISREG(mode):  # opening a pipe could wait for ever, and some devices never end
+        raise SpecError(f"{path} is no ordinary file; name a spec file")
     return parse(_read(path), str(path))
 
 
-def _raise_missing(text: str, looks_like_path: bool, ready: Mapping[str, bytes]) -> None:
+def _mode(path: FilePath) -> int | None:
+    """Return what kind of file is at `path`; None where there is none."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError:  # a NUL, which no file's name has
+        return None
+    except OSError as error:
+        reason = error.strerror or error
+        raise SpecError(f"{_short(str(path))} cannot be read: {reason}") from None
+
+
+def _copied(value: Any, path: Path) -> Any:
+    """Return given data as plain data, which later changes may write to."""
+    if len(path) > MAX_DEPTH:
+        raise SpecError(
+            Problem(
+                f"a spec may be nested {MAX_DEPTH} levels deep; this is deeper", written(path[:2])
+            )
+        )
+    if isinstance(value, Mapping):
+        return {key: _copied(inside, (*path, str(key))) for key, inside in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copied(inside, (*path, number)) for number, inside in enumerate(value)]
+    # NumPy's numbers become Python's, without importing NumPy.
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return value.item()
+    return value
+
+
+def _missing(
+    text: str, looks_like_path: bool, ready: Mapping[str, bytes]
+) -> SpecError | UnknownNameError:
     if looks_like_path:
-        raise SpecError(f"there is no file {text}; `gridcnn init` writes a starter spec")
-    raise UnknownNameError(
-        f"'{text}' is neither a file nor a ready spec{suggestion(text, ready) or '.'} "
-        f"Ready specs: {listed(list(ready))}"
+        stem = FilePath(text).stem
+        known = f"the ready spec is called '{stem}'" if stem in ready else ""
+        return SpecError(
+            f"there is no file {_short(text)}; {known or '`gridcnn init` writes a starter spec'}"
+        )
+    near = suggestion(text[:100], ready) or "."
+    return UnknownNameError(
+        f"{quoted(text)} is neither a file nor a ready spec{near} "
+        f"Ready specs: {listed(list(ready)) or 'none'}"
     )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 300 else f"{text[:297]}..."
 
 
 def _read(path: FilePath) -> bytes:
@@ -138,64 +199,6 @@ def _read(path: FilePath) -> bytes:
         raise SpecError(f"{path} cannot be read: {error.strerror or error}") from None
     if len(content) > MAX_BYTES:
         raise SpecError(
-            Problem(f"a spec may have {MAX_BYTES:,} bytes; this file has {size:,}", source=str(path))
+            Problem(f"a spec may have {MAX_BYTES:,} bytes; this one has {size:,}", source=str(path))
         )
     return content
-
-
-def _parsed_change(change: str) -> tuple[str, Any, str]:
-    key, equals, text = change.partition("=")
-    if not equals or not key.strip():
-        raise SpecError(
-            Problem("write it as key=value, for example training.epochs=3", source=f"--set {change}")
-        )
-    origin = f"--set {change}"
-    return key.strip(), parse(text or "null", origin).data, origin
-
-
-def _apply(document: Document, key: str, value: Any, origin: str) -> None:
-    """Put `value` at the dotted `key`, making the mappings that lead there."""
-    path = _key_path(key, origin)
-    target = document.data
-    if not isinstance(target, dict):
-        raise SpecError(Problem("the spec is not a mapping", source=document.source))
-    for depth, part in enumerate(path):
-        last = depth == len(path) - 1
-        if isinstance(target, list):
-            if not isinstance(part, int) or part >= len(target):
-                place = written(path[:depth])
-                raise SpecError(
-                    Problem(
-                        f"{place} has entries 0 to {len(target) - 1}; got '{part}'"
-                        if target
-                        else f"{place} is empty",
-                        source=origin,
-                    )
-                )
-        elif last:
-            part = str(part)
-        if last:
-            target[part] = copy.deepcopy(value)
-            break
-        inside = target[part] if isinstance(target, list) else target.get(part)
-        if inside is None or isinstance(inside, str):
-            # `optimizer: adam` becomes `optimizer: {adam: {...}}` when its settings are named.
-            following = path[depth + 1]
-            inside = {inside: {}} if inside == following and depth + 2 < len(path) else {}
-        elif not isinstance(inside, dict | list):
-            raise SpecError(
-                Problem(f"{written(path[: depth + 1])} has no settings inside", source=origin)
-            )
-        target[part] = inside
-        target = inside
-    # A part of the path is a number only where it leads into a list.
-    document.overridden[path] = origin
-
-
-def _key_path(key: str, origin: str) -> Path:
-    parts: list[str | int] = []
-    for part in re.sub(r"\[(\d{1,6})\]", r".\1", key).split("."):
-        if not part:
-            raise SpecError(Problem(f"'{key}' has an empty part between dots", source=origin))
-        parts.append(int(part) if re.fullmatch(r"\d{1,6}", part) else part)
-    return tuple(parts)

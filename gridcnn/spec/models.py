@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from gridcnn.registry import Registry
 from gridcnn.spec.choice import Choice
@@ -30,24 +37,27 @@ STAGES = Registry(
         "pooling": "gridcnn.stages.pooling:Pooling",
     },
     foreign={
-        "conv": "convolution",
-        "conv1d": "convolution",
-        "conv2d": "convolution",
-        "relu": "rectification",
-        "activation": "rectification",
-        "rectifier": "rectification",
-        "maxpool": "pooling",
-        "max_pool": "pooling",
-        "maxpooling2d": "pooling",
-        "maxpool2d": "pooling",
-        "avgpool2d": "pooling",
-        "pool": "pooling",
+        **dict.fromkeys(("conv", "conv1d", "conv2d", "convolution2d"), "convolution"),
+        **dict.fromkeys(("relu", "activation", "rectifier", "rectify"), "rectification"),
+        **dict.fromkeys(
+            ("pool", "pool2d", "maxpool", "maxpool2d", "maxpooling", "maxpooling2d"), "pooling"
+        ),
+        **dict.fromkeys(
+            ("avgpool", "avgpool2d", "averagepooling", "averagepooling2d", "meanpool"),
+            "pooling: {mode: mean}",
+        ),
+        **dict.fromkeys(
+            ("globalavgpool", "globalaveragepooling2d", "globalaveragepool"),
+            "pooling: {window: all, mode: mean}",
+        ),
+        **dict.fromkeys(("globalmaxpool", "globalmaxpooling2d"), "pooling: {window: all}"),
+        **dict.fromkeys(("dense", "linear", "fullyconnected", "fc", "voting"), "head: voting"),
     },
 )
 HEADS = Registry(
     "head",
     {"voting": "gridcnn.stages.voting:Voting"},
-    foreign={"dense": "voting", "linear": "voting", "fully_connected": "voting", "fc": "voting"},
+    foreign=dict.fromkeys(("dense", "linear", "fullyconnected", "fc", "mlp"), "voting"),
 )
 ADAPTERS = Registry(
     "adapter",
@@ -120,13 +130,25 @@ class Training(Settings):
         if self.weight_decay is None:
             decay = 0.01 if getattr(self.optimizer, "decoupled", False) else 0.0
             object.__setattr__(self, "weight_decay", decay)
+            # It follows the optimizer, also where that is changed later.
+            self.model_fields_set.discard("weight_decay")
         return self
 
 
+_FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
 def _file_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+    if not re.fullmatch(_FILE_NAME, text):
         raise wanted_error("up to 64 letters, digits, '.', '_' and '-', a letter or digit first")
     return text
+
+
+def _or_null(schema: dict[str, Any]) -> None:
+    """Let a JSON Schema allow null as well, as a section has it that is left empty."""
+    about = ("title", "description", "default")
+    form = {key: schema.pop(key) for key in list(schema) if key not in about}
+    schema["anyOf"] = [form, {"type": "null"}]
 
 
 class Spec(Settings):
@@ -134,7 +156,9 @@ class Spec(Settings):
 
     title: ClassVar[str] = "the spec"
 
-    name: Annotated[str, AfterValidator(_file_name)] = "run"
+    name: Annotated[str, AfterValidator(_file_name)] = Field(
+        default="run", json_schema_extra={"pattern": _FILE_NAME}
+    )
     """The name of the run folder: letters, digits, `.`, `_` and `-`."""
     description: str = Field(default="", max_length=2_000)
     """A sentence for the reader."""
@@ -144,19 +168,23 @@ class Spec(Settings):
     """How a raw thing becomes a grid."""
     check: Literal["reject", "warn", "off"] = "reject"
     """What happens when the order of the data is found to mean nothing."""
-    stages: tuple[Annotated[Settings, Choice(STAGES)], ...] = Field(default=(), max_length=256)
+    stages: tuple[Annotated[Settings, Choice(STAGES)], ...] = Field(
+        default=(), max_length=256, json_schema_extra=_or_null
+    )
     """The stages, in order."""
     head: Annotated[Settings, Choice(HEADS)] | None = None
     """The voting head; without one the network is a feature extractor."""
-    training: Training = Training()
+    training: Training = Field(default=Training(), json_schema_extra=_or_null)
     """How the network is trained."""
 
     _document: Document | None = PrivateAttr(default=None)
 
-    @field_validator("stages", mode="before")
+    @field_validator("stages", "training", mode="before")
     @classmethod
-    def _nothing_is_no_stages(cls, value: Any) -> Any:
-        return () if value is None else value
+    def _an_empty_section_has_its_defaults(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None:
+            return value
+        return () if info.field_name == "stages" else Training()
 
     def __eq__(self, other: object) -> bool:
         # Where a spec was read from is no part of what it says.

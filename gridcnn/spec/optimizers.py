@@ -72,7 +72,7 @@ OPTIMIZERS = Registry(
         "adam": "gridcnn.spec.optimizers:Adam",
         "adamw": "gridcnn.spec.optimizers:AdamW",
     },
-    foreign={"momentum": "sgd", "gd": "sgd"},
+    foreign={"gd": "sgd", "gradientdescent": "sgd"},
 )
 SCHEDULES = Registry(
     "schedule",
@@ -81,5 +81,9 @@ SCHEDULES = Registry(
         "cosine": "gridcnn.spec.optimizers:Cosine",
         "step": "gridcnn.spec.optimizers:Step",
     },
-    foreign={"steplr": "step", "cosineannealinglr": "cosine"},
+    foreign={
+        **dict.fromkeys(("steplr", "stepdecay"), "step"),
+        **dict.fromkeys(("cosineannealing", "cosineannealinglr", "cosinedecay"), "cosine"),
+        **dict.fromkeys(("none", "fixed"), "constant"),
+    },
 )

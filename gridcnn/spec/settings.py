@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import AllowInfNan, BaseModel, ConfigDict, Strict, ValidationError, model_validator
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic import (
+    AllowInfNan,
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    Strict,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
 
-from gridcnn.errors import listed, shown, suggestion
+from gridcnn.errors import Problem, SpecError, UserError, listed, quoted, shown, suggestion
 
 # Strict: a spec that says "8" or 8.0 where it means 8 is told so, instead of being guessed at.
 Count = Annotated[int, Strict(), Ge(1), Le(65_536)]
@@ -33,74 +40,57 @@ Fraction = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Lt(1)]
 Flag = Annotated[bool, Strict()]
 """true or false."""
 
-# How other systems spell our settings. A spelling is only answered where our name is taken.
-_FOREIGN = {
-    "num_filters": ("filters",),
-    "n_filters": ("filters",),
-    "nb_filter": ("filters",),
-    "out_channels": ("filters",),
-    "in_channels": (),
-    "filter_size": ("kernel_size",),
-    "filter_width": ("kernel_size",),
-    "kernel": ("kernel_size",),
-    "kernel_shape": ("kernel_size",),
-    "strides": ("stride",),
-    "dilation_rate": ("dilation",),
-    "dilations": ("dilation",),
-    "use_bias": ("bias",),
-    "pads": ("padding",),
-    "pool_size": ("window",),
-    "pool_strides": ("stride",),
-    "pooling": ("mode",),
-    "ceil_mode": ("edges",),
-    "units": ("hidden",),
-    "num_units": ("hidden",),
-    "neurons": ("hidden",),
-    "hidden_layer_sizes": ("hidden",),
-    "output_size": ("hidden",),
-    "rate": ("dropout", "learning_rate"),
-    "p": ("dropout",),
-    "lr": ("learning_rate",),
-    "alpha": ("weight_decay", "learning_rate"),
-    "l2": ("weight_decay",),
-    "num_epochs": ("epochs",),
-    "max_iter": ("epochs",),
-    "nb_epoch": ("epochs",),
-    "batchsize": ("batch_size",),
-    "bs": ("batch_size",),
-    "random_state": ("seed",),
-    "random_seed": ("seed",),
-    "clip_norm": ("gradient_clip",),
-    "clipnorm": ("gradient_clip",),
-    "gradient_clipping": ("gradient_clip",),
-    "early_stopping": ("patience",),
-    "early_stop": ("patience",),
-    "scheduler": ("schedule",),
-    "learning_rate_scheduler": ("schedule",),
-    "warmup": ("warm_up",),
-    "warmup_epochs": ("warm_up",),
-    "initializer": ("start",),
-    "kernel_initializer": ("start",),
-    "init": ("start",),
-    "betas": ("beta1",),
-    "eps": ("epsilon",),
-    "gamma": ("factor",),
-    "step_size": ("every",),
-    "test_size": ("test",),
-    "test_split": ("test",),
-    "validation_split": ("validation",),
-    "val_split": ("validation",),
-    "path": ("source",),
-    "dataset": ("source", "data"),
-    "input_size": ("size",),
-    "image_size": ("size",),
-    "resize": ("size", "fit"),
-    "layers": ("stages", "hidden"),
-    "trainer": ("training",),
-    "train": ("training",),
-    "preprocessing": ("adapter",),
-    "input": ("adapter",),
-    "classifier": ("head",),
+# How other systems spell our settings, in lower case and without '_'. A spelling is only answered
+# with a name that its owner takes: `size` is `window` to pooling, and is right for an image.
+_FOREIGN: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        ("numfilters", "nfilters", "nbfilter", "outchannels", "numoutput", "numkernels"),
+        ("filters",),
+    ),
+    **dict.fromkeys(
+        ("kernel", "kernelshape", "kernelsize", "filtersize", "ksize", "size"),
+        ("kernel_size", "window"),
+    ),
+    **dict.fromkeys(("poolsize", "poolingsize", "windowsize"), ("window",)),
+    **dict.fromkeys(("strides", "subsample"), ("stride",)),
+    **dict.fromkeys(("dilationrate", "dilations"), ("dilation",)),
+    **dict.fromkeys(("pads", "pad"), ("padding",)),
+    **dict.fromkeys(("poolmode", "pooltype"), ("mode",)),
+    **dict.fromkeys(("ceilmode",), ("edges",)),
+    **dict.fromkeys(("usebias",), ("bias",)),
+    **dict.fromkeys(
+        ("units", "numunits", "neurons", "hiddenunits", "hiddensize", "hiddenlayersizes"),
+        ("hidden",),
+    ),
+    **dict.fromkeys(("rate",), ("dropout", "learning_rate")),
+    **dict.fromkeys(("dropoutrate",), ("dropout",)),
+    **dict.fromkeys(("lr", "eta", "learningrateinit"), ("learning_rate",)),
+    **dict.fromkeys(("l2", "weightdecayrate"), ("weight_decay",)),
+    **dict.fromkeys(("numepochs", "nepochs", "nbepoch", "maxepochs", "maxiter"), ("epochs",)),
+    **dict.fromkeys(("batch", "bs", "minibatchsize"), ("batch_size",)),
+    **dict.fromkeys(("randomstate", "randomseed", "rngseed"), ("seed",)),
+    **dict.fromkeys(
+        ("clipnorm", "globalclipnorm", "gradclip", "gradientclipping", "maxgradnorm"),
+        ("gradient_clip",),
+    ),
+    **dict.fromkeys(("earlystopping", "earlystop", "niternochange"), ("patience",)),
+    **dict.fromkeys(("scheduler", "lrscheduler", "learningratescheduler"), ("schedule",)),
+    **dict.fromkeys(("warmup", "warmupepochs"), ("warm_up",)),
+    **dict.fromkeys(("init", "initializer", "initialization"), ("start",)),
+    **dict.fromkeys(("solver",), ("optimizer",)),
+    **dict.fromkeys(("eps",), ("epsilon",)),
+    **dict.fromkeys(("gamma",), ("factor",)),
+    **dict.fromkeys(("stepsize",), ("every",)),
+    **dict.fromkeys(("testsize", "testsplit", "testfraction"), ("test",)),
+    **dict.fromkeys(
+        ("val", "valsize", "valsplit", "validationsplit", "validationfraction"), ("validation",)
+    ),
+    **dict.fromkeys(("path", "dataset"), ("source", "data")),
+    **dict.fromkeys(("inputsize", "imagesize", "targetsize", "resize"), ("size",)),
+    **dict.fromkeys(("nsamples", "numsamples"), ("count",)),
+    **dict.fromkeys(("layers",), ("stages",)),
+    **dict.fromkeys(("trainer", "train"), ("training",)),
+    **dict.fromkeys(("classifier",), ("head",)),
 }
 
 
@@ -109,38 +99,77 @@ class Settings(BaseModel):
 
     `title` is what an error calls their owner; a class that is chosen by name in a spec is called
     by that name.
+
+    Raises:
+        SpecError: a setting is wrong; all problems are listed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     title: ClassVar[str] = ""
 
-    @model_validator(mode="wrap")
+    def __init__(self, /, **settings: Any) -> None:
+        try:
+            super().__init__(**settings)
+        except ValidationError as error:
+            raise SpecError(
+                *(Problem(text, dotted(place)) for place, text in explained(error))
+            ) from None
+
+    # pydantic would otherwise build nested settings with `__init__` too, and lose their places.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
     @classmethod
-    def _explain(cls, data: Any, handler: Any) -> Self:
+    def __get_pydantic_core_schema__(
+        cls, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Return pydantic's schema with the explanations around all of its validators."""
+        return core_schema.no_info_wrap_validator_function(cls._explain, handler(source))
+
+    @classmethod
+    def _explain(cls, data: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> Any:
         if not isinstance(data, Mapping | cls):
-            raise PydanticCustomError(
+            raise explained_error(
                 "settings_type",
-                "{message}",
-                {"message": f"{cls._title()} takes settings, as 'name: value'; got {shown(data)}"},
+                f"{_title_of(cls)} takes settings, as 'name: value'; got {given(data)}",
             )
         try:
-            result: Self = handler(data)
+            return handler(data)
         except ValidationError as error:
             lines = error.errors(include_url=False)
             raise ValidationError.from_exception_data(
-                cls.__name__, [_explained(cls, line) for line in lines]
+                cls.__name__, [_explained(cls, line) for line in _without_repeats(lines)]
             ) from None
-        return result
-
-    @classmethod
-    def _title(cls) -> str:
-        return cls.title or cls.__name__.lower()
 
     @classmethod
     def setting_names(cls) -> list[str]:
         """Return the names of the settings, in their order."""
         return list(cls.model_fields)
+
+
+def given(value: object) -> str:
+    """Return a value as an error quotes it: as a spec writes it, where that is another way."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return f"settings of {_title_of(value)}" if isinstance(value, Settings) else shown(value)
+
+
+def _title_of(settings: Settings | type[Settings]) -> str:
+    cls = settings if isinstance(settings, type) else type(settings)
+    return cls.title or cls.__name__.lower()
+
+
+def explained(error: ValidationError) -> list[tuple[tuple[str | int, ...], str]]:
+    """Return the place and the sentence of everything that is wrong."""
+    return [(line["loc"], line["msg"]) for line in error.errors(include_url=False)]
+
+
+def dotted(place: tuple[str | int, ...]) -> str:
+    """Return a place as it is written: `stages[1].convolution.filters`."""
+    text = ""
+    for part in place:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
 
 
 def explained_error(kind: str, message: str) -> PydanticCustomError:
@@ -153,9 +182,18 @@ def wanted_error(wanted: str) -> PydanticCustomError:
     return PydanticCustomError("wanted", "must be {wanted}", {"wanted": wanted})
 
 
+def _without_repeats(lines: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the errors, of all missing entries of one list only the last."""
+    last = {
+        line["loc"][:-1]: line["loc"]
+        for line in lines
+        if line["type"] == "missing" and isinstance(line["loc"][-1], int)
+    }
+    return [line for line in lines if last.get(line["loc"][:-1], line["loc"]) == line["loc"]]
+
+
 def _explained(cls: type[Settings], line: ErrorDetails) -> InitErrorDetails:
-    context = line.get("ctx") or {}
-    message = context.get("message")
+    message = (line.get("ctx") or {}).get("message")
     if not (isinstance(message, str) and line["msg"] == message):
         message = _sentence(cls, line)
     return InitErrorDetails(
@@ -164,71 +202,86 @@ def _explained(cls: type[Settings], line: ErrorDetails) -> InitErrorDetails:
 
 
 def _sentence(cls: type[Settings], line: ErrorDetails) -> str:
-    owner, kind, place = cls._title(), line["type"], line["loc"]
+    owner, kind, place = _title_of(cls), line["type"], line["loc"]
     context = line.get("ctx") or {}
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "invalid_key"):
         return _unknown_setting(cls, str(place[-1]))
+    if kind == "missing" and isinstance(place[-1], str):
+        return f"{owner} needs the setting {quoted(place[-1])}"
+    name = f"{quoted(dotted(place))} of {owner}" if place else owner
+    if kind in ("value_error", "assertion_error"):
+        reason = _reason(context.get("error", line["msg"]))
+        return f"{name}{' ' if reason.startswith('needs ') else ': '}{reason}"
+    got = f"; got {given(line['input'])}"
     if kind == "missing":
-        return f"{owner} needs the setting '{place[-1]}'"
-    if kind in ("value_error", "assertion_error") and not place:
-        return f"{owner}: {context.get('error', line['msg'])}"
-    name = _dotted(place)
-    given = f"; got {shown(line['input'])}"
-    if kind == "value_error":
-        return f"'{name}' of {owner}: {context.get('error', line['msg'])}"
+        count = int(place[-1]) + 1
+        return f"{quoted(dotted(place[:-1]))} of {owner} must have {_many(count, 'entry')}{got}"
     if kind == "literal_error":
         allowed = str(context["expected"])
         known = [word.strip("'") for word in allowed.replace(" or ", ", ").split(", ")]
         near = suggestion(line["input"], known) if isinstance(line["input"], str) else ""
-        return f"'{name}' of {owner} must be {allowed}{given}{near}"
-    return f"'{name}' of {owner} must be {_wanted(kind, context, line['msg'])}{given}"
+        return f"{name} must be {allowed}{got}{near}"
+    return f"{name} must be {_wanted(kind, context, line['msg'])}{got}"
+
+
+def _reason(error: object) -> str:
+    if isinstance(error, UserError):
+        return "; ".join(problem.message for problem in error.problems)
+    return str(error)
+
+
+_LIMITS = {
+    "greater_than_equal": "at least {ge}",
+    "greater_than": "above {gt}",
+    "less_than_equal": "at most {le}",
+    "less_than": "below {lt}",
+}
+_WORDS = {
+    **dict.fromkeys(("int_type", "int_from_float", "int_parsing"), "a whole number"),
+    "int_parsing_size": "a whole number of ordinary size",
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    "finite_number": "a finite number",
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    "string_type": "a text",
+    "string_unicode": "a text that UTF-8 can hold",
+    **dict.fromkeys(("list_type", "tuple_type", "set_type", "iterable_type"), "a list"),
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type"), "settings, as 'name: value'"),
+    "none_required": "null",
+}
 
 
 def _wanted(kind: str, context: Mapping[str, Any], message: str) -> str:
     """Return what would be right, for pydantic's kinds of error."""
-    limits = {
-        "greater_than_equal": "at least {ge}",
-        "greater_than": "above {gt}",
-        "less_than_equal": "at most {le}",
-        "less_than": "below {lt}",
-        "too_short": "a list of at least {min_length}",
-        "too_long": "a list of at most {max_length}",
-        "string_too_long": "a text of at most {max_length} characters",
-        "string_too_short": "a text of at least {min_length} characters",
-    }
-    words = {
-        "int_type": "a whole number",
-        "int_parsing_size": "a whole number of ordinary size",
-        "int_from_float": "a whole number",
-        "int_parsing": "a whole number",
-        "float_type": "a number",
-        "float_parsing": "a number",
-        "finite_number": "a finite number",
-        "bool_type": "true or false",
-        "bool_parsing": "true or false",
-        "string_type": "a text",
-        "list_type": "a list",
-        "tuple_type": "a list",
-        "dict_type": "settings, as 'name: value'",
-        "none_required": "null",
-    }
     if kind == "wanted":
         return str(context["wanted"])
-    if kind in limits:
-        return limits[kind].format(**context)
-    return words.get(kind, f"right ({message[:1].lower()}{message[1:]})")
+    if kind in _LIMITS:
+        return _LIMITS[kind].format(**context)
+    if kind in ("too_short", "string_too_short"):
+        return f"{_of_length(kind)} of at least {_measure(kind, context['min_length'])}"
+    if kind in ("too_long", "string_too_long"):
+        return f"{_of_length(kind)} of at most {_measure(kind, context['max_length'])}"
+    return _WORDS.get(kind, message.removeprefix("Input should be "))
 
 
-def _dotted(place: tuple[int | str, ...]) -> str:
-    text = ""
-    for part in place:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
+def _of_length(kind: str) -> str:
+    return "a text" if kind.startswith("string") else "a list"
 
 
-def _unknown_setting(cls: type[Settings], given: str) -> str:
+def _measure(kind: str, count: int) -> str:
+    return _many(count, "character" if kind.startswith("string") else "entry")
+
+
+def _many(count: int, what: str) -> str:
+    several = {"entry": "entries"}.get(what, f"{what}s")
+    return f"{count} {what if count == 1 else several}"
+
+
+def _unknown_setting(cls: type[Settings], name: str) -> str:
     known = cls.setting_names()
-    ours = [name for name in _FOREIGN.get(given.lower(), ()) if name in known]
-    hint = f"; here it is written '{ours[0]}'." if ours else suggestion(given, known)
+    plain = name[:100].lower().replace("_", "").replace("-", "")
+    # Our own name in another spelling (`batchSize`) comes first.
+    own = [ours for ours in known if ours.replace("_", "") == plain]
+    ours = own or [ours for ours in _FOREIGN.get(plain, ()) if ours in known]
+    hint = f"; here it is written '{ours[0]}'." if ours else suggestion(name, known)
     takes = f"It takes: {listed(known)}" if known else "It takes no settings"
-    return f"{cls._title()} has no setting '{shown(given)[1:-1]}'{hint or '.'} {takes}"
+    return f"{_title_of(cls)} has no setting {quoted(name)}{hint or '.'} {takes}"

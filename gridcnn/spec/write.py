@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import yaml
 
+from gridcnn.spec.document import plain_value
 from gridcnn.spec.models import Spec
-
-SCHEMA_ID = "gridcnn-spec"
 
 
 class _Dumper(yaml.SafeDumper):
     """Writes short lists and mappings on one line, as people write specs."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - for any data
         """Write every value where it stands."""
         return True
 
 
 def _represent_list(dumper: _Dumper, data: list[Any]) -> yaml.Node:
-    flat = all(not isinstance(item, dict | list) for item in data)
-    matrix = bool(data) and all(isinstance(row, list) and row and not isinstance(row[0], dict | list) for row in data)
-    return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flat and not matrix)
+    nested = any(isinstance(item, dict | list) for item in data)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=not nested)
 
 
 def _represent_str(dumper: _Dumper, data: str) -> yaml.Node:
-    # A word that YAML 1.1 takes for a truth value or a number is quoted, for other readers.
-    return dumper.represent_scalar("tag:yaml.org,2002:str", data)
+    # PyYAML quotes what YAML 1.1 takes for something else than a text. What only this package's
+    # reader takes for a number, and line breaks that it refuses, are quoted here.
+    style = '"' if not isinstance(plain_value(data), str) or set(data) & _BREAKS else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
 
 def _represent_float(dumper: _Dumper, data: float) -> yaml.Node:
+    if not math.isfinite(data):
+        return yaml.SafeDumper.represent_float(dumper, data)
     # With a point, so that readers of YAML 1.1 take 1e-08 for a number as well.
     mantissa, e, exponent = repr(data).partition("e")
-    text = mantissa if "." in mantissa or not e else f"{mantissa}.0"
+    text = mantissa if "." in mantissa else f"{mantissa}.0"
     return dumper.represent_scalar("tag:yaml.org,2002:float", f"{text}{e}{exponent}")
 
 
+_BREAKS = frozenset("\x85\u2028\u2029\ufeff")
 _Dumper.add_representer(list, _represent_list)
 _Dumper.add_representer(str, _represent_str)
 _Dumper.add_representer(float, _represent_float)

@@ -115,7 +115,7 @@ class Votes(Stage):
         return kept
 
 
-@np.errstate(invalid="ignore")  # infinite logits make votes that are NaN
+@np.errstate(over="ignore", invalid="ignore")  # infinite logits make votes of NaN
 def softmax(logits: Array) -> Array:
     """Return logits `(items, classes)` as votes of the same shape: 0..1, and 1 in all."""
     lifted = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -123,7 +123,7 @@ def softmax(logits: Array) -> Array:
     return votes
 
 
-@np.errstate(invalid="ignore")  # infinite logits make a loss that is NaN
+@np.errstate(over="ignore", invalid="ignore")  # infinite logits make losses of NaN
 def cross_entropy(logits: Array, targets: Array) -> tuple[Array, Array]:
     """Return the loss of each item `(items,)`, and its gradient by its logits.
 

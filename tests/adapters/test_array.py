@@ -250,7 +250,7 @@ def test_an_adapter_that_has_learned_nothing_says_so() -> None:
     ("given", "message"),
     [
         ({"low": 2.0, "high": 1.0}, "'low' must not be above 'high'"),
-        ({"size": [0, 4]}, "must be at least 1"),
+        ({"size": [0, 4]}, "from 1 to 16384"),
         ({"scaling": "rang"}, "did you mean 'range'"),
         ({"low": float("nan")}, "a finite number"),
         ({"chanels": 3}, "did you mean 'channels'"),

@@ -803,7 +803,7 @@ def test_a_closed_picture_is_refused(tmp_path: Path) -> None:
         ({"background": "whitee"}, "a colour is a name such as 'white', '#rrggbb', or 'auto'"),
         ({"background": "#ffffff80"}, "a background is opaque"),
         ({"float_range": [1.0, 1.0]}, "low below high"),
-        ({"size": [0, 32]}, "at least 1"),
+        ({"size": [0, 32]}, "from 1 to 16384"),
         ({"channels": 2}, "must be 1 or 3"),
         ({"fit": "streach"}, "did you mean 'stretch'"),
         ({"polarity": "inverted"}, "did you mean 'invert'"),

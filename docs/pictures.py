@@ -1,0 +1,104 @@
+"""Makes the picture of the README: what the network for X and O sees, stage by stage.
+
+    python -m docs.pictures
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+import gridcnn
+from benchmarks.drawings import draw
+
+HERE = Path(__file__).parent / "pictures"
+_MARGIN, _CAPTION, _CELL = 18, 26, 96
+_INK, _PAPER, _BAR = (30, 30, 36), (250, 250, 247), (52, 110, 190)
+_CHOSEN = (0, 21)
+"""Which drawings are shown: a brush on white and a pen in colour."""
+
+
+def _tile(grid: NDArray[np.float32], side: int, *, low: float, high: float) -> Image.Image:
+    """Return one map as a grey square picture of `side` pixels, `low` black and `high` white."""
+    levels = np.clip((grid - low) / max(high - low, 1e-6), 0, 1) * 255
+    return Image.fromarray(levels.astype(np.uint8)).resize((side, side), Image.Resampling.NEAREST)
+
+
+def _sheet(maps: NDArray[np.float32], *, rows: int) -> Image.Image:
+    """Return the maps of one item beside each other, in so many rows, all on one scale."""
+    gap, columns = 4, -(-len(maps) // rows)
+    side = (2 * _CELL + gap - (rows - 1) * gap) // rows
+    size = (columns * (side + gap) - gap, rows * (side + gap) - gap)
+    sheet = Image.new("RGB", size, _PAPER)
+    low, high = float(min(maps.min(), 0)), float(maps.max())
+    for index, grid in enumerate(maps):
+        place = (index % columns * (side + gap), index // columns * (side + gap))
+        sheet.paste(_tile(grid, side, low=low, high=high).convert("RGB"), place)
+    return sheet
+
+
+def _votes(votes: NDArray[np.float32], classes: tuple[str | int, ...]) -> Image.Image:
+    """Return the votes as bars."""
+    side = 2 * _CELL + 4
+    picture = Image.new("RGB", (150, side), _PAPER)
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(size=18)
+    for place, (label, vote) in enumerate(zip(classes, votes, strict=True)):
+        top = 50 + place * 56
+        pen.text((0, top + 4), str(label), _INK, font)
+        pen.rectangle((24, top, 24 + max(1, round(72 * float(vote))), top + 28), _BAR)
+        pen.text((102, top + 4), f"{vote:.2f}", _INK, font)
+    return picture
+
+
+def _strip(drawing: Image.Image, model: gridcnn.Model) -> list[Image.Image]:
+    grids = [model.maps([drawing], after=stage)[0] for stage in (0, 2, 3, 6)]
+    shown = drawing.convert("RGBA")
+    plain = Image.alpha_composite(Image.new("RGBA", shown.size, (255, 255, 255, 255)), shown)
+    plain.thumbnail((2 * _CELL + 4, 2 * _CELL + 4))
+    return [
+        plain.convert("RGB"),
+        _sheet(grids[0], rows=1),
+        _sheet(grids[1], rows=2),
+        _sheet(grids[2], rows=2),
+        _sheet(grids[3], rows=4),
+        _votes(model.votes([drawing])[0], model.classes),
+    ]
+
+
+def main() -> None:
+    """Train the ready spec `xo`, and draw what it sees of two drawings."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = gridcnn.run("xo", out=Path(folder) / "run").model
+    drawings = draw(max(_CHOSEN) + 1, 31)
+    strips = [_strip(drawings[index][0], model) for index in _CHOSEN]
+    captions = (
+        "a drawing",
+        "its grid",
+        "8 features, rectified",
+        "pooled",
+        "16 of these, pooled",
+        "votes",
+    )
+    widths = [max(strip[n].width for strip in strips) for n in range(len(captions))]
+    height = _CAPTION + (2 * _CELL + 4 + _MARGIN) * len(strips)
+    width = sum(widths) + _MARGIN * (len(widths) + 1)
+    picture = Image.new("RGB", (width, height + _MARGIN), _PAPER)
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(size=17)
+    left = _MARGIN
+    for number, caption in enumerate(captions):
+        pen.text((left, _MARGIN // 2), caption, _INK, font)
+        for row, strip in enumerate(strips):
+            part = strip[number]
+            top = _CAPTION + _MARGIN // 2 + row * (2 * _CELL + 4 + _MARGIN)
+            picture.paste(part, (left, top + (2 * _CELL + 4 - part.height) // 2))
+        left += widths[number] + _MARGIN
+    HERE.mkdir(exist_ok=True)
+    picture.save(HERE / "xo.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,321 @@
+"""The conformance suite of engines: every engine gives the votes and gradients of the arithmetic.
+
+It runs over every registered engine; the reference is checked against small differences, and the
+others against the reference too.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from gridcnn.engines.base import ENGINES, Engine, make_engine
+from gridcnn.errors import TrainingError, UnknownNameError
+from gridcnn.grid import Array, GridShape
+from gridcnn.network import Network
+from gridcnn.spec.load import load
+from gridcnn.training.methods import slopes
+
+every_engine = pytest.mark.parametrize("name", list(ENGINES))
+CASES = settings(max_examples=40, deadline=None, derandomize=True)
+
+STAGES: list[Any] = [
+    {"convolution": {"filters": 3}},
+    "rectification",
+    "pooling",
+    {"convolution": {"filters": 2, "kernel_size": 1}},
+]
+
+
+def network(*, classes: int = 3, stages: list[Any] = STAGES, **voting: Any) -> Network:
+    spec = load({"stages": stages, "head": {"voting": {"hidden": [6], **voting}}})
+    return Network(spec, GridShape(2, 9, 10), classes=classes)
+
+
+def batch(items: int, *, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(0, 1, (items, 2, 9, 10)).astype(np.float32)
+
+
+def made(name: str, **voting: Any) -> tuple[Engine, Array]:
+    whole = network(**voting)
+    return make_engine(whole, name), whole.starting_parameters()
+
+
+@CASES
+@given(data=st.data())
+def test_the_gradients_of_random_networks_are_their_slopes(
+    networks: ModuleType, data: st.DataObject
+) -> None:
+    """Backpropagation through any stages agrees with nudging every parameter, in float64."""
+    case = data.draw(networks.cases())
+    engine = make_engine(case.network, "reference")
+
+    step = engine.step(case.parameters, case.grids, case.targets)
+    expected = slopes(engine, case.parameters, case.grids, case.targets, width=1e-6)
+    np.testing.assert_allclose(step.gradient, expected, atol=1e-6)
+
+
+@every_engine
+@CASES
+@given(data=st.data())
+def test_random_networks_vote_alike_in_every_engine(
+    networks: ModuleType, name: str, data: st.DataObject
+) -> None:
+    """In float32, maps after every stage, loss and gradient are those of float64, rounded."""
+    case = data.draw(networks.cases())
+    parameters = case.parameters.astype(np.float32)
+    grids = case.grids.astype(np.float32)
+    exact, engine = make_engine(case.network, "reference"), make_engine(case.network, name)
+    wide = (parameters.astype(np.float64), grids.astype(np.float64))
+
+    for after in (*range(len(case.network.blocks)), None):
+        maps = engine.maps(parameters, grids, after=after)
+        assert maps.dtype == np.float32
+        np.testing.assert_allclose(maps, exact.maps(*wide, after=after), rtol=1e-4, atol=1e-5)
+    step = engine.step(parameters, grids, case.targets)
+    expected = exact.step(*wide, case.targets)
+    assert step.loss == pytest.approx(expected.loss, rel=1e-4, abs=1e-5)
+    # A cell that float32 rounds to the other side of 0 changes a gradient for good reason, but
+    # these cases have none.
+    np.testing.assert_allclose(step.gradient, expected.gradient, rtol=1e-3, atol=1e-5)
+
+
+@every_engine
+@CASES
+@given(data=st.data())
+def test_votes_do_not_depend_on_the_batch(
+    networks: ModuleType, name: str, data: st.DataObject
+) -> None:
+    """An item's logits are the same bits alone, in a batch, and at another place in it."""
+    case = data.draw(networks.cases(items=7))
+    engine = make_engine(case.network, name)
+    parameters, grids = case.parameters.astype(np.float32), case.grids.astype(np.float32)
+
+    together = engine.logits(parameters, grids)
+    alone = [engine.logits(parameters, grids[item : item + 1]) for item in range(7)]
+    np.testing.assert_array_equal(np.concatenate(alone), together)
+    np.testing.assert_array_equal(engine.logits(parameters, grids[::-1])[::-1], together)
+
+
+@every_engine
+def test_votes_do_not_depend_on_the_batch_however_large(name: str) -> None:
+    """Batches that are worked on in parts give the same bits as well."""
+    engine, parameters = made(name)
+    grids = batch(1500)
+
+    together = engine.logits(parameters, grids)
+    parts = [engine.logits(parameters, grids[start : start + 37]) for start in range(0, 1500, 37)]
+    np.testing.assert_array_equal(np.concatenate(parts), together)
+
+
+@every_engine
+def test_gradients_of_large_batches_are_means_over_items(name: str) -> None:
+    """A batch that is worked on in parts has the mean of its parts' gradients."""
+    engine, parameters = made(name)
+    grids, targets = batch(1500), np.random.default_rng(0).integers(0, 3, 1500)
+
+    step = engine.step(parameters, grids, targets)
+    halves = [engine.step(parameters, grids[i::2], targets[i::2]) for i in (0, 1)]
+    assert step.loss == pytest.approx((halves[0].loss + halves[1].loss) / 2, rel=1e-5)
+    assert step.hits == halves[0].hits + halves[1].hits
+    mean = (halves[0].gradient + halves[1].gradient) / 2
+    np.testing.assert_allclose(step.gradient, mean, rtol=1e-3, atol=1e-6)
+
+
+@every_engine
+def test_no_items_are_fine(name: str) -> None:
+    """No items give no votes, no loss and no gradient."""
+    engine, parameters = made(name)
+
+    assert engine.logits(parameters, batch(0)).shape == (0, 3)
+    assert engine.maps(parameters, batch(0), after=2).shape == (0, 3, 5, 5)
+    step = engine.step(parameters, batch(0), np.zeros(0, np.int64))
+    assert (step.loss, step.hits, step.gradient.any()) == (0, 0, False)
+
+
+@every_engine
+@pytest.mark.parametrize(
+    "form", ["F order", "reversed", "every other", "byte-swapped", "read-only"]
+)
+def test_grids_may_lie_in_memory_in_any_form(name: str, form: str) -> None:
+    """The form in which the grids are stored changes no bit of an answer."""
+    engine, parameters = made(name)
+    plain = batch(6)
+    if form == "F order":
+        odd: Array = np.asfortranarray(plain)
+    elif form == "reversed":
+        odd = plain[..., ::-1].copy()[..., ::-1]
+    elif form == "every other":
+        odd = np.repeat(plain, 2, axis=0)[::2]
+    elif form == "byte-swapped":
+        odd = plain.astype(">f4")
+    else:
+        odd = plain.copy()
+        odd.setflags(write=False)
+    targets = np.array([0, 1, 2, 0, 1, 2])
+
+    np.testing.assert_array_equal(engine.logits(parameters, odd), engine.logits(parameters, plain))
+    steps = [engine.step(parameters, grids, targets) for grids in (odd, plain)]
+    np.testing.assert_array_equal(steps[0].gradient, steps[1].gradient)
+
+
+@every_engine
+@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.uint8, np.bool_])
+def test_the_arithmetic_is_in_the_precision_of_the_parameters(name: str, dtype: type) -> None:
+    """Grids of other types of number are converted first."""
+    engine, parameters = made(name)
+    grids = np.random.default_rng(0).integers(0, 2, (3, 2, 9, 10)).astype(dtype)
+
+    logits = engine.logits(parameters, grids)
+    assert logits.dtype == np.float32
+    np.testing.assert_array_equal(logits, engine.logits(parameters, grids.astype(np.float32)))
+    assert engine.step(parameters, grids, np.array([0, 1, 2])).gradient.dtype == np.float32
+
+
+@every_engine
+def test_nothing_that_is_given_is_changed(name: str) -> None:
+    """Neither grids nor parameters are written to, nor is the answer a view of them."""
+    engine, parameters = made(name)
+    grids = batch(4)
+    before = parameters.copy(), grids.copy()
+
+    engine.step(parameters, grids, np.array([0, 1, 2, 0]), random=np.random.default_rng(0))
+    for after in (0, 1, 2, 3, None):
+        maps = engine.maps(parameters, grids, after=after)
+        assert not np.shares_memory(maps, grids)
+        assert not np.shares_memory(maps, parameters)
+    np.testing.assert_array_equal(parameters, before[0])
+    np.testing.assert_array_equal(grids, before[1])
+
+
+@every_engine
+def test_frozen_features_get_no_gradient(name: str) -> None:
+    """What is not trainable has a gradient of exactly 0, and what lies before it has its own."""
+    frozen = {"features": np.ones((2, 3, 1, 1)).tolist(), "trainable": False}
+    engine, parameters = made(name, stages=[*STAGES[:3], {"convolution": frozen}])
+    targets = np.array([0, 1, 2, 0, 1])
+
+    gradients = engine.network.named(engine.step(parameters, batch(5), targets).gradient)
+    assert not gradients["4.convolution.weights"].any()
+    assert not gradients["4.convolution.bias"].any()
+    assert gradients["1.convolution.weights"].all()
+
+
+@every_engine
+def test_hits_are_the_items_answered_rightly(name: str) -> None:
+    engine, parameters = made(name)
+    answers = engine.logits(parameters, batch(9)).argmax(axis=1)
+
+    targets = answers.copy()
+    targets[:4] = (targets[:4] + 1) % 3
+    assert engine.step(parameters, batch(9), targets).hits == 5
+
+
+@every_engine
+def test_among_equal_votes_the_first_class_wins(name: str) -> None:
+    engine, parameters = made(name)
+    nothing = np.zeros_like(parameters)
+
+    assert engine.step(nothing, batch(4), np.array([0, 0, 1, 2])).hits == 2
+    assert engine.step(nothing, batch(4), np.array([0, 0, 1, 2])).loss == pytest.approx(np.log(3))
+
+
+@every_engine
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_cell_that_is_not_finite_spoils_its_own_item_alone(name: str, bad: float) -> None:
+    """It goes the way of all numbers, without a warning; the other items are untouched."""
+    engine, parameters = made(name)
+    grids = batch(3)
+    spoiled = grids.copy()
+    spoiled[1, 0, 4, 4] = bad
+
+    logits = engine.logits(parameters, spoiled)
+    np.testing.assert_array_equal(logits[[0, 2]], engine.logits(parameters, grids)[[0, 2]])
+    assert not np.isfinite(logits[1]).any()
+    assert not np.isfinite(engine.step(parameters, spoiled, np.array([0, 1, 2])).loss)
+
+
+@every_engine
+def test_numbers_too_large_for_float32_are_told_by_the_loss(name: str) -> None:
+    engine, parameters = made(name)
+
+    step = engine.step(parameters * np.float32(1e30), batch(3), np.array([0, 1, 2]))
+    assert not step.loss < 1e6
+
+
+@every_engine
+def test_dropout_happens_in_steps_with_chance_alone(name: str) -> None:
+    """Votes leave nothing out; a step leaves out what its generator says, the same again."""
+    plain, parameters = made(name)
+    engine, _ = made(name, dropout=0.5)
+    targets = np.array([0, 1, 2])
+
+    np.testing.assert_array_equal(
+        engine.logits(parameters, batch(3)), plain.logits(parameters, batch(3))
+    )
+    without = engine.step(parameters, batch(3), targets)
+    assert without.loss == plain.step(parameters, batch(3), targets).loss
+    first, again, other = (
+        engine.step(parameters, batch(3), targets, random=np.random.default_rng(seed)).gradient
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+@every_engine
+def test_a_step_is_the_same_bits_again(name: str) -> None:
+    engine, parameters = made(name)
+    targets = np.random.default_rng(1).integers(0, 3, 300)
+
+    first, again = (engine.step(parameters, batch(300), targets) for _ in range(2))
+    assert first.loss == again.loss
+    np.testing.assert_array_equal(first.gradient, again.gradient)
+
+
+@every_engine
+def test_a_network_without_a_head_makes_maps_and_no_votes(name: str) -> None:
+    for classes in (None, 3):
+        headless = Network(load({"stages": STAGES[:1]}), GridShape(2, 9, 10), classes=classes)
+        engine = make_engine(headless, name)
+        parameters = headless.starting_parameters()
+
+        assert engine.maps(parameters, batch(2)).shape == (2, 3, 9, 10)
+        with pytest.raises(TrainingError, match="has no head: it makes maps, and gives no votes"):
+            engine.logits(parameters, batch(2))
+
+
+@every_engine
+def test_a_network_without_stages_gives_its_grids(name: str) -> None:
+    bare = Network(load({}), GridShape(2, 9, 10))
+
+    maps = make_engine(bare, name).maps(bare.starting_parameters(), batch(2))
+    np.testing.assert_array_equal(maps, batch(2))
+
+
+@every_engine
+def test_a_head_alone_is_a_network(name: str) -> None:
+    """Its gradient is that of the votes: nobody asks for the grid's."""
+    engine, parameters = made(name, stages=[], hidden=[], dropout=0.2)
+    targets = np.array([0, 1])
+
+    step = engine.step(parameters.astype(float), batch(2).astype(float), targets)
+    expected = slopes(
+        make_engine(engine.network, "reference"), parameters, batch(2), targets, width=1e-6
+    )
+    np.testing.assert_allclose(step.gradient, expected, atol=1e-6)
+
+
+def test_an_unknown_engine_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(UnknownNameError, match="'refrence' is not an engine; did you mean 'ref"):
+        make_engine(network(), "refrence")
+
+
+def test_without_a_name_there_is_a_default_engine() -> None:
+    assert make_engine(network()).name in list(ENGINES)

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gridcnn.errors import ShapeError
+from gridcnn.grid import Axis, GridShape
+from gridcnn.network import MAX_PARAMETERS, Network
+from gridcnn.spec.document import parse
+from gridcnn.spec.load import load, validate
+
+STAGES: list[Any] = [
+    {"convolution": {"filters": 4}},
+    "rectification",
+    "pooling",
+    {"convolution": {"features": [[[1, 0]], [[0, 1]]], "trainable": False, "bias": False}},
+]
+
+
+def network(
+    stages: list[Any], shape: GridShape, *, hidden: tuple[int, ...] = (), **training: Any
+) -> Network:
+    spec = load({"stages": stages, "head": {"voting": {"hidden": hidden}}, "training": training})
+    return Network(spec, shape, classes=3)
+
+
+@pytest.fixture
+def small() -> Network:
+    """Return a network of two convolutions, the second one written out, and a hidden layer."""
+    written = {"features": np.ones((2, 4, 1, 2)).tolist(), "trainable": False, "bias": False}
+    return network([*STAGES[:3], {"convolution": written}], GridShape(1, 6, 7), hidden=(5,))
+
+
+def test_every_shape_is_known(small: Network) -> None:
+    assert [str(block.output) for block in small.blocks] == [
+        "4 x 6 x 7",
+        "4 x 6 x 7",
+        "4 x 3 x 4",
+        "2 x 3 x 4",
+        "3 x 1 x 1",
+    ]
+    assert [block.label for block in small.blocks] == [
+        "1 convolution",
+        "2 rectification",
+        "3 pooling",
+        "4 convolution",
+        "5 voting",
+    ]
+    assert small.output.sizes == (3, 1, 1)
+
+
+def test_parameters_lie_in_the_order_of_the_stages(small: Network) -> None:
+    """The flat vector is the documented layout: filters, channels, rows, columns, then biases."""
+    vector = np.arange(small.parameters, dtype=np.float32)
+
+    named = small.named(vector)
+    assert {name: (view.shape, view.flat[0]) for name, view in named.items()} == {
+        "1.convolution.weights": ((4, 1, 3, 3), 0),
+        "1.convolution.bias": ((4,), 36),
+        "4.convolution.weights": ((2, 4, 1, 2), 40),
+        "5.voting.hidden1.weights": ((5, 24), 56),
+        "5.voting.hidden1.bias": ((5,), 176),
+        "5.voting.votes.weights": ((3, 5), 181),
+        "5.voting.votes.bias": ((3,), 196),
+    }
+    assert small.parameters == 199
+    np.testing.assert_array_equal(np.concatenate([view.ravel() for view in named.values()]), vector)
+
+
+def test_named_parameters_are_views(small: Network) -> None:
+    vector = np.zeros(small.parameters, np.float32)
+
+    small.named(vector)["5.voting.votes.bias"][:] = 1
+    assert vector[-3:].tolist() == [1, 1, 1]
+    assert vector.sum() == 3
+
+
+def test_a_vector_is_made_of_named_parameters(small: Network) -> None:
+    vector = np.arange(small.parameters, dtype=np.float32)
+
+    np.testing.assert_array_equal(small.vector(small.named(vector)), vector)
+
+
+def test_named_parameters_that_do_not_fit_are_told(small: Network) -> None:
+    named = small.named(np.zeros(small.parameters, np.float32))
+    bias = named.pop("1.convolution.bias")
+
+    with pytest.raises(ValueError, match=r"do not fit the network: 1\.convolution\.bias"):
+        small.vector(named)
+    with pytest.raises(ValueError, match=r"do not fit the network: other"):
+        small.vector({**named, "1.convolution.bias": bias, "other": bias})
+    with pytest.raises(ValueError, match=r"bias must be float32 \(4,\); got float32 \(1,\)"):
+        small.vector({**named, "1.convolution.bias": bias[:1]})
+    with pytest.raises(ValueError, match=r"bias must be float32 \(4,\); got float64 \(4,\)"):
+        small.vector({**named, "1.convolution.bias": bias.astype(float)})
+
+
+def test_masks_tell_what_is_trained_and_what_decays(small: Network) -> None:
+    """Written-out features may stay as they are; biases never decay."""
+    trainable = small.named(small.mask("trainable"))
+    decays = small.named(small.mask("decays"))
+
+    assert [name for name, mask in trainable.items() if not mask.all()] == ["4.convolution.weights"]
+    assert not trainable["4.convolution.weights"].any()
+    assert [name for name, mask in decays.items() if not mask.any()] == [
+        "1.convolution.bias",
+        "5.voting.hidden1.bias",
+        "5.voting.votes.bias",
+    ]
+
+
+def test_costs_are_added_up(small: Network) -> None:
+    convolutions = 4 * 6 * 7 * 9 + 2 * 3 * 4 * 4 * 2
+    assert small.multiply_adds == convolutions + 168 + 4 * 12 * 4 + (24 * 5 + 5 * 3)
+
+
+@pytest.mark.parametrize(
+    ("start", "convolution", "hidden"),
+    [("he", np.sqrt(2 / 36), np.sqrt(2 / 400)), ("glorot", np.sqrt(2 / 936), np.sqrt(2 / 600))],
+)
+def test_starting_weights_have_the_spread_that_was_asked_for(
+    start: str, convolution: float, hidden: float
+) -> None:
+    """Weights have mean 0 and He's or Glorot's spread; biases are 0."""
+    made = network(
+        [{"convolution": {"filters": 100}}], GridShape(4, 2, 2), hidden=(200,), start=start
+    )
+    named = made.named(made.starting_parameters())
+
+    weights = named["1.convolution.weights"]
+    assert weights.std() == pytest.approx(convolution, rel=0.05)
+    assert abs(weights.mean()) < 4 * convolution / np.sqrt(weights.size)
+    assert named["2.voting.hidden1.weights"].std() == pytest.approx(hidden, rel=0.02)
+    assert not named["1.convolution.bias"].any()
+    assert not named["2.voting.votes.bias"].any()
+
+
+def test_matches_start_with_the_usual_spread_of_maps() -> None:
+    """Under `scale: match` starting features are larger by what the maps are divided by."""
+    shape = GridShape(4, 2, 2)
+    plain = network([{"convolution": {"filters": 9}}], shape).starting_parameters()
+    match = network(
+        [{"convolution": {"filters": 9, "scale": "match"}}], shape
+    ).starting_parameters()
+
+    np.testing.assert_allclose(match[: 9 * 36], 36 * plain[: 9 * 36], rtol=1e-6)
+
+
+def test_written_features_start_as_they_are_written() -> None:
+    for scale in ("sum", "match"):
+        written = {"features": [[[1, -0.5]]], "scale": scale}
+        made = network([{"convolution": written}], GridShape(1, 3, 3))
+
+        assert made.starting_parameters()[:2].tolist() == [1, -0.5]
+
+
+def test_the_seed_fixes_the_starting_weights() -> None:
+    first, again, other = (
+        network(STAGES[:1], GridShape(1, 4, 4), seed=seed).starting_parameters()
+        for seed in (3, 3, 4)
+    )
+
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_without_a_head_or_classes_it_ends_with_maps() -> None:
+    spec = load({"stages": STAGES[:3]})
+
+    assert Network(spec, GridShape(1, 8, 8)).output.sizes == (4, 4, 4)
+    assert Network(spec, GridShape(1, 8, 8), classes=2).output.sizes == (4, 4, 4)
+    assert Network(load({}), GridShape(1, 8, 8)).output.sizes == (1, 8, 8)
+    assert Network(load({}), GridShape(1, 8, 8)).parameters == 0
+
+
+def test_an_impossible_shape_names_the_stage_the_chain_and_what_would_fit() -> None:
+    text = b"""stages:
+  - convolution: {filters: 2, padding: valid}
+  - pooling
+  - convolution: {filters: 2, kernel_size: 5, padding: valid}
+"""
+    spec = validate(parse(text, "deep.yaml"))
+
+    with pytest.raises(ShapeError) as caught:
+        Network(spec, GridShape(1, 10, 8))
+    assert str(caught.value) == (
+        "deep.yaml:4:5: 3 convolution: a kernel of 5 x 5 does not fit into 4 x 3 cells; a kernel "
+        "of at most 4 x 3 fits, or padding: same. The grids: 1 x 10 x 8 (channels x rows x "
+        "columns), 2 x 8 x 6 after 1 convolution, 2 x 4 x 3 after 2 pooling"
+    )
+
+
+def test_axis_meaning_reaches_the_stages() -> None:
+    """An axis without order stays one from stage to stage."""
+    shape = GridShape(1, 26, 9, row_axis=Axis("character", ordered=False))
+    across = {"convolution": {"filters": 2, "kernel_size": [1, 3]}}
+
+    with pytest.raises(ShapeError, match=r"2 pooling: the rows are the axis 'character'.*\[all, 2"):
+        Network(load({"stages": [across, "pooling"]}), shape)
+    whole = {"convolution": {"filters": 2, "kernel_size": ["all", 3]}}
+    assert Network(load({"stages": [whole, "pooling"]}), shape).output.sizes == (2, 1, 5)
+
+
+def test_a_network_larger_than_any_memory_is_refused_before_it_is_made() -> None:
+    with pytest.raises(ShapeError, match="parameters so far .* use fewer filters, smaller layers"):
+        network([], GridShape(1, 2000, 2000), hidden=(65_536,))
+    with pytest.raises(ShapeError, match="3,276,800,000 cells for each item"):
+        network([{"convolution": {"filters": 50_000}}], GridShape(1, 256, 256))
+    assert network([], GridShape(1, 1, 1)).parameters < MAX_PARAMETERS
