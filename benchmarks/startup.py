@@ -1,6 +1,6 @@
 """What starting costs: our commands against `import numpy`, in turn, medians of many runs.
 
-    python -m benchmarks.startup [RUNS]
+`python -m benchmarks.startup [RUNS]`
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Makes the picture of the README: what the network for X and O sees, stage by stage.
 
-    python -m docs.pictures
+`python -m docs.pictures` writes it.
 """
 
 from __future__ import annotations

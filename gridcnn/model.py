@@ -216,6 +216,7 @@ def maps_after(
         return grids
     if after is not None and not 1 <= after <= blocks:
         names = ", ".join(block.label for block in network.blocks)
-        raise UserError(f"there is no stage {after}; 0 is the grid itself, then: {names}")
+        others = f"then: {names}" if names else "and there are no stages"
+        raise UserError(f"there is no stage {after}; 0 is the grid itself, {others}")
     maps: Array = compute(parameters, grids, after=None if after is None else after - 1)
     return maps

@@ -66,6 +66,10 @@ class Registry(Mapping[str, Any]):
                 f"{type(error).__name__}: {error}"
             ) from error
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return what `name` stands for, or `default` where that is nothing."""
+        return self[name] if name in self else default
+
     def __contains__(self, name: object) -> bool:
         return name in self._places or name in self._entry_points()
 

@@ -79,7 +79,8 @@ def cases(draw: st.DrawFn, *, items: int | None = None) -> Case:
     shape = draw(shapes())
     classes = draw(st.integers(2, 4))
     chosen: list[Any] = []
-    for stage in draw(st.lists(stages(), max_size=4)):
+    count = draw(st.integers(0, 4))
+    for stage in draw(st.lists(stages(), min_size=count, max_size=count)):
         try:
             Network(load({"stages": [*chosen, stage]}), shape)
         except ShapeError:
@@ -89,12 +90,12 @@ def cases(draw: st.DrawFn, *, items: int | None = None) -> Case:
     spec = load({"stages": chosen, "head": {"voting": {"hidden": hidden}}})
     network = Network(spec, shape, classes=classes)
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    count = draw(st.integers(1, 5)) if items is None else items
+    items = draw(st.integers(1, 5)) if items is None else items
     return Case(
         network,
         network.starting_parameters(np.float64) + random.normal(0, 0.1, network.parameters),
-        random.uniform(-1, 1, (count, *shape.sizes)),
-        random.integers(0, classes, count),
+        random.uniform(-1, 1, (items, *shape.sizes)),
+        random.integers(0, classes, items),
     )
 
 
@@ -110,7 +111,7 @@ def fitting(stage: Stage, shape: GridShape) -> bool:
 @st.composite
 def fitted(draw: st.DrawFn, sort: type[Stage]) -> tuple[Stage, GridShape]:
     """Return a stage, `Convolution` or `Pooling`, with a shape that it works on."""
-    settings = {Convolution: convolutions, Pooling: poolings}[sort]()  # type: ignore[type-abstract]
+    settings = {Convolution: convolutions, Pooling: poolings}[sort]()
     stage = draw(settings.map(sort.model_validate))
     return stage, draw(shapes().filter(lambda shape: fitting(stage, shape)))
 

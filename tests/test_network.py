@@ -204,7 +204,7 @@ def test_axis_meaning_reaches_the_stages() -> None:
 
 
 def test_a_network_larger_than_any_memory_is_refused_before_it_is_made() -> None:
-    with pytest.raises(ShapeError, match="parameters so far .* use fewer filters, smaller layers"):
+    with pytest.raises(ShapeError, match=r"parameters so far .* use fewer filters, smaller layers"):
         network([], GridShape(1, 2000, 2000), hidden=(65_536,))
     with pytest.raises(ShapeError, match="3,276,800,000 cells for each item"):
         network([{"convolution": {"filters": 50_000}}], GridShape(1, 256, 256))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -106,8 +105,7 @@ class Display:
         )
         self.task: TaskID | None = None
         self.told = ""
-        self.epochs = 0
-        self.started = 0.0
+        self.validated = ""
 
     def __enter__(self) -> Display:
         self.bars.start()
@@ -133,8 +131,6 @@ class Display:
         """Show the plan, and what the data is."""
         from gridcnn.cli.plan import plan_memory, plan_table
 
-        self.epochs = prepared.spec.training.epochs
-        self.started = time.perf_counter()
         table_width = None if self.console.is_terminal else 100
         screen.output(width=table_width).print(plan_table(network))
         screen.say(plan_memory(network))
@@ -152,15 +148,15 @@ class Display:
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         """Move the bar."""
         bar = self._bar(f"epoch {epoch}", batches)
-        spent = time.perf_counter() - self.started
-        self.bars.update(bar, completed=done, note=f"loss {loss:.4f}  {screen.seconds(spent)}")
+        self.bars.update(bar, completed=done, note=f"loss {loss:.4f}{self.validated}")
 
     def on_epoch(self, epoch: Epoch, epochs: int) -> None:
         """Print the epoch's line, with the time that is left."""
         parts = [f"epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}", f"loss {epoch.loss:.4f}"]
         if epoch.validation_accuracy is not None and epoch.validation_loss is not None:
-            parts.append(f"validation loss {epoch.validation_loss:.4f}")
-            parts.append(f"accuracy {screen.percent(epoch.validation_accuracy)}")
+            accuracy = screen.percent(epoch.validation_accuracy)
+            parts.append(f"validation loss {epoch.validation_loss:.4f}, accuracy {accuracy}")
+            self.validated = f"  validation accuracy {accuracy}"
         else:
             parts.append(f"training accuracy {screen.percent(epoch.accuracy)}")
         left = (epochs - epoch.epoch) * epoch.seconds

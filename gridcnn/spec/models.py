@@ -121,7 +121,8 @@ class Training(Settings):
     patience: Count | None = None
     """Stop after so many epochs without a better validation result; null: never."""
     start: Literal["he", "glorot"] = "he"
-    """How starting weights are drawn."""
+    """How starting weights are drawn: with the variance 2 / inputs (He et al., 2015), or with
+    2 / (inputs + outputs) (Glorot and Bengio, 2010)."""
     seed: Seed = 0
     """Fixes the division of the data, the starting weights, the order of items and the dropout."""
 
@@ -167,7 +168,8 @@ class Spec(Settings):
     adapter: Annotated[Settings, Choice(ADAPTERS)] | None = None
     """How a raw thing becomes a grid."""
     check: Literal["reject", "warn", "off"] = "reject"
-    """What happens when the order of the data is found to mean nothing."""
+    """What happens when the order of the data is found to mean nothing: `reject` stops, `warn` says
+    so and goes on, `off` does not look. gridcnn has no checker of its own yet."""
     stages: tuple[Annotated[Settings, Choice(STAGES)], ...] = Field(
         default=(), max_length=256, json_schema_extra=_or_null
     )

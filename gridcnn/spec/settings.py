@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import (
@@ -13,6 +14,8 @@ from pydantic import (
     GetCoreSchemaHandler,
     Strict,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
 
@@ -141,6 +144,17 @@ class Settings(BaseModel):
                 cls.__name__, [_explained(cls, line) for line in _without_repeats(lines)]
             ) from None
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_look_alikes(cls, value: Any, info: ValidationInfo) -> Any:
+        # To Python 1, 1.0 and True are equal, and so they are to pydantic's Literal.
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool | float) and typing.get_origin(annotation) is Literal:
+            allowed = typing.get_args(annotation)
+            if not any(type(value) is type(each) for each in allowed):
+                raise wanted_error(" or ".join(repr(each) for each in allowed))
+        return value
+
     @classmethod
     def setting_names(cls) -> list[str]:
         """Return the names of the settings, in their order."""
@@ -210,8 +224,7 @@ def _sentence(cls: type[Settings], line: ErrorDetails) -> str:
         return f"{owner} needs the setting {quoted(place[-1])}"
     name = f"{quoted(dotted(place))} of {owner}" if place else owner
     if kind in ("value_error", "assertion_error"):
-        reason = _reason(context.get("error", line["msg"]))
-        return f"{name}{' ' if reason.startswith('needs ') else ': '}{reason}"
+        return f"{name}: {_reason(context.get('error', line['msg']))}"
     got = f"; got {given(line['input'])}"
     if kind == "missing":
         count = int(place[-1]) + 1

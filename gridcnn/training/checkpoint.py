@@ -42,15 +42,19 @@ def load_checkpoint(path: Path, fingerprint: str) -> Progress:
             f"{path} has the layout {content.get('format')}; this gridcnn {VERSION} resumes from "
             f"layout {FORMAT}; resume with the gridcnn that wrote it"
         )
-    if content["fingerprint"] != fingerprint:
-        raise ModelFileError(
-            f"{path} was written with another spec or other data; a run resumes only with its own"
+    try:
+        if content["fingerprint"] != fingerprint:
+            raise ModelFileError(
+                f"{path} was written with another spec or other data; a run resumes only with its "
+                "own"
+            )
+        return Progress(
+            parameters=tensors.pop("parameters"),
+            best=tensors.pop("best"),
+            best_epoch=content["best_epoch"],
+            steps=content["steps"],
+            memory={name.removeprefix("memory."): kept for name, kept in tensors.items()},
+            history=tuple(Epoch(**epoch) for epoch in content["history"]),
         )
-    return Progress(
-        parameters=tensors.pop("parameters"),
-        best=tensors.pop("best"),
-        best_epoch=content["best_epoch"],
-        steps=content["steps"],
-        memory={name.removeprefix("memory."): kept for name, kept in tensors.items()},
-        history=tuple(Epoch(**epoch) for epoch in content["history"]),
-    )
+    except (KeyError, TypeError) as error:
+        raise ModelFileError(f"{path} is no whole checkpoint: {error}; start anew") from None

@@ -141,7 +141,7 @@ def test_an_item_depends_on_itself_alone() -> None:
 def test_softmax_makes_votes_of_logits() -> None:
     votes = softmax(np.array([[0, 0], [np.log(3), 0], [1000, -1000]]))
 
-    np.testing.assert_allclose(votes, [[0.5, 0.5], [0.75, 0.25], [1, 0]], atol=1e-15)
+    np.testing.assert_allclose(votes, np.array([[0.5, 0.5], [0.75, 0.25], [1, 0]]), atol=1e-15)
 
 
 def test_cross_entropy_is_the_negative_logarithm_of_the_right_vote() -> None:
@@ -165,7 +165,7 @@ def test_the_gradient_of_cross_entropy_is_its_slope(networks: ModuleType) -> Non
 
 def test_logits_may_be_far_apart_or_infinite() -> None:
     """Large logits do not overflow; infinite and missing ones give NaN, without a warning."""
-    logits = np.array([[3e38, -3e38], [np.inf, 0], [np.nan, 0]], np.float32)
+    logits: Array = np.array([[3e38, -3e38], [np.inf, 0], [np.nan, 0]], np.float32)
 
     assert softmax(logits)[0].tolist() == [1, 0]
     assert np.isnan(softmax(logits)[1:]).any(axis=1).all()

@@ -1,0 +1,123 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gridcnn.files import write_bytes, write_text, written_whole
+
+
+@pytest.fixture
+def mask() -> Iterator[None]:
+    """Let the group write, and others do nothing, while a test runs."""
+    before = os.umask(0o007)
+    yield
+    os.umask(before)
+
+
+def test_a_file_has_what_was_written(tmp_path: Path) -> None:
+    """Content replaces content, and nothing else is left in the folder."""
+    path = tmp_path / "result.json"
+
+    write_text(path, "Größe\n")
+    write_bytes(path, b"new")
+
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_text_is_written_as_utf_8_as_it_is(tmp_path: Path) -> None:
+    """Line ends stay; half a surrogate pair, which UTF-8 cannot hold, becomes an escape."""
+    write_text(tmp_path / "text", "a\r\nß\udcff")
+
+    assert (tmp_path / "text").read_bytes() == "a\r\nß\\udcff".encode()
+
+
+def test_a_failure_leaves_the_old_content_and_no_rubbish(tmp_path: Path) -> None:
+    """An error half-way changes nothing."""
+    path = tmp_path / "result"
+    path.write_bytes(b"old")
+
+    def interrupted() -> None:
+        with written_whole(path) as file:
+            file.write(b"half of the new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_a_killed_process_leaves_the_old_content(tmp_path: Path) -> None:
+    """Nobody ever sees half a file under the right name."""
+    path = tmp_path / "result"
+    path.write_bytes(b"old")
+    program = (
+        "import pathlib, sys, time\n"
+        "from gridcnn.files import written_whole\n"
+        "with written_whole(pathlib.Path(sys.argv[1])) as file:\n"
+        "    file.write(b'new' * 100_000)\n"
+        "    file.flush()\n"
+        "    print('half', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+
+    assert path.read_bytes() == b"old"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+@pytest.mark.usefixtures("mask")
+def test_files_have_the_permissions_that_the_user_wants(tmp_path: Path) -> None:
+    """The process's mask applies, as it does to any new file."""
+    write_text(tmp_path / "result", "content")
+
+    assert stat.S_IMODE((tmp_path / "result").stat().st_mode) == 0o660
+
+
+def test_a_long_name_can_be_written(tmp_path: Path) -> None:
+    """The temporary name is no longer than a file system allows."""
+    path = tmp_path / ("n" * 250)
+
+    write_text(path, "content")
+
+    assert path.read_text() == "content"
+
+
+def test_a_folder_that_cannot_be_written_to_is_an_os_error(tmp_path: Path) -> None:
+    """A missing folder, a file in its place and a folder in the file's place are told as such."""
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "folder").mkdir()
+
+    for path in (tmp_path / "none" / "x", tmp_path / "file" / "x", tmp_path / "folder"):
+        with pytest.raises(OSError, match=r"No such|Not a directory|[Ii]s a directory"):
+            write_text(path, "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root writes everywhere")
+def test_a_read_only_folder_is_an_os_error(tmp_path: Path) -> None:
+    """Nothing is written, and the old content stays."""
+    path = tmp_path / "result"
+    path.write_text("old")
+    tmp_path.chmod(0o500)
+
+    with pytest.raises(PermissionError):
+        write_text(path, "new")
+    tmp_path.chmod(0o700)
+
+    assert path.read_text() == "old"

@@ -1,0 +1,406 @@
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from safetensors.numpy import save_file
+
+from gridcnn.adapters.base import Adapter
+from gridcnn.errors import DataError, ModelFileError, SpecError, UserError
+from gridcnn.model import FILE_NAME, KIND, Model, labels_array, load
+from gridcnn.network import Network
+from gridcnn.spec.load import load as load_spec
+from gridcnn.tensors import read_tensors, write_tensors
+
+CLASSES = ["x", "o", "neither"]
+SIZES = {"size": [6, 7], "channels": 1, "low": -1.0, "high": 1.0}
+
+
+def made(adapter: Any, classes: Sequence[str | int] = CLASSES) -> Model:
+    spec = load_spec(
+        {
+            "adapter": adapter,
+            "stages": [{"convolution": {"filters": 3}}, "rectification", "pooling"],
+            "head": {"voting": {"hidden": [5], "dropout": 0.5}},
+        }
+    )
+    assert isinstance(spec.adapter, Adapter)
+    network = Network(spec, spec.adapter.shape(), classes=len(classes))
+    return Model(spec, classes, network.starting_parameters())
+
+
+@pytest.fixture
+def pictures() -> Model:
+    """Return a model of pictures of 8 x 8 cells."""
+    return made({"image": {"size": [8, 8]}})
+
+
+@pytest.fixture
+def arrays() -> Model:
+    """Return a model of arrays of 6 x 7 cells."""
+    return made({"array": SIZES})
+
+
+@pytest.fixture
+def stack() -> Any:
+    """Return 300 arrays for that model: more than one batch."""
+    return np.random.default_rng(0).uniform(-1, 1, (300, 6, 7)).astype(np.float32)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """Return five files of pictures."""
+    random = np.random.default_rng(0)
+    paths = [tmp_path / f"{number}.png" for number in range(5)]
+    for path in paths:
+        Image.fromarray(random.integers(0, 256, (9, 11), np.uint8)).save(path)
+    return paths
+
+
+class Lazy(Sequence[Any]):
+    """A sequence that gives its items one by one and cannot be sliced."""
+
+    def __init__(self, things: Sequence[Any]) -> None:
+        self.things = things
+        self.given = 0
+
+    def __len__(self) -> int:
+        return len(self.things)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        assert not isinstance(index, slice)
+        self.given += 1
+        return self.things[index]
+
+
+def test_votes_are_parts_of_one(arrays: Model, stack: Any) -> None:
+    votes = arrays.votes(stack)
+
+    assert votes.shape == (300, 3)
+    assert votes.dtype == np.float32
+    assert (votes >= 0).all()
+    np.testing.assert_allclose(votes.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_an_items_votes_do_not_depend_on_the_others(arrays: Model, stack: Any) -> None:
+    """Alone, in a batch of any size, and in any order, the votes are the same bits."""
+    votes = arrays.votes(stack)
+
+    np.testing.assert_array_equal(np.concatenate([arrays.votes([one]) for one in stack]), votes)
+    np.testing.assert_array_equal(arrays.votes(stack[::-1])[::-1], votes)
+    np.testing.assert_array_equal(arrays.votes(stack[17:290]), votes[17:290])
+
+
+@pytest.mark.parametrize(
+    "form", [list, tuple, iter, deque, Lazy, lambda stack: (one for one in stack)]
+)
+def test_things_come_in_any_collection(arrays: Model, stack: Any, form: Any) -> None:
+    """A list, a generator, a queue, or a sequence that reads its items when asked for them."""
+    np.testing.assert_array_equal(arrays.votes(form(stack)), arrays.votes(stack))
+
+
+def test_a_lazy_sequence_is_asked_once_for_each_thing(arrays: Model, stack: Any) -> None:
+    lazy = Lazy(stack)
+
+    arrays.votes(lazy)
+    assert lazy.given == 300
+
+
+def test_stacked_arrays_may_lie_in_memory_in_any_form(arrays: Model, stack: Any) -> None:
+    votes = arrays.votes(stack)
+    read_only = stack.copy()
+    read_only.setflags(write=False)
+
+    for odd in (np.asfortranarray(stack), stack.astype(">f4"), stack[:, None], read_only):
+        np.testing.assert_array_equal(arrays.votes(odd), votes)
+
+
+def test_paths_pictures_bytes_and_arrays_of_one_picture_vote_alike(
+    pictures: Model, files: list[Path]
+) -> None:
+    """One thing or many, in every form, get the same votes."""
+    votes = pictures.votes(files)
+
+    assert votes.shape == (5, 3)
+    for many in (
+        [str(path) for path in files],
+        [path.read_bytes() for path in files],
+        [Image.open(path) for path in files],
+        [np.asarray(Image.open(path)) for path in files],
+        np.stack([np.asarray(Image.open(path)) for path in files]),
+        pd.Series(files, index=range(10, 15)),
+        np.array(files, object),
+    ):
+        np.testing.assert_array_equal(pictures.votes(many), votes)
+    first = files[0]
+    for one in (
+        first,
+        str(first),
+        first.read_bytes(),
+        io.BytesIO(first.read_bytes()),
+        Image.open(first),
+        np.asarray(Image.open(first)),
+        np.array(str(first)),
+    ):
+        np.testing.assert_array_equal(pictures.votes(one), votes[:1])
+
+
+def test_no_things_get_no_votes(pictures: Model, arrays: Model) -> None:
+    for model in (pictures, arrays):
+        assert model.votes([]).shape == (0, 3)
+        assert model.predict([]).shape == (0,)
+        assert model.maps([]).shape[0] == 0
+    assert arrays.votes(np.zeros((0, 6, 7))).shape == (0, 3)
+
+
+@pytest.mark.parametrize("things", [3, None, {"a.png"}, {"a.png": 1}])
+def test_what_holds_no_things_in_order_is_refused(pictures: Model, things: Any) -> None:
+    kind = type(things).__name__
+
+    with pytest.raises(DataError, match=f"things to classify are a list of them; got a {kind}"):
+        pictures.votes(things)
+
+
+def test_every_bad_thing_is_named(pictures: Model, files: list[Path], tmp_path: Path) -> None:
+    """All of them come together, by path or by their place among all, over several batches."""
+    text = tmp_path / "text.png"
+    text.write_text("no picture")
+    things = [files[0], tmp_path / "gone.png", text, *[files[0]] * 297, b"no picture", 7]
+
+    with pytest.raises(DataError) as caught:
+        pictures.votes(things)
+    places = [problem.source for problem in caught.value.problems]
+    assert places == [str(tmp_path / "gone.png"), str(text), "item 300", "item 301"]
+
+
+def test_bad_things_are_called_what_the_caller_calls_them(arrays: Model, stack: Any) -> None:
+    spoiled = stack.copy()
+    spoiled[299] = np.nan
+    names = [f"row {number}" for number in range(1, 301)]
+
+    with pytest.raises(DataError) as caught:
+        arrays.votes(spoiled, names=names)
+    assert [problem.source for problem in caught.value.problems] == ["row 300"]
+
+
+def test_the_answer_is_the_class_with_the_most_votes(arrays: Model, stack: Any) -> None:
+    answers = arrays.predict(stack)
+
+    assert answers.tolist() == [CLASSES[best] for best in arrays.votes(stack).argmax(axis=1)]
+    assert len(set(answers.tolist())) > 1
+
+
+def test_among_equal_votes_the_first_class_wins(arrays: Model) -> None:
+    votes = np.array([[0.4, 0.4, 0.2], [0.2, 0.4, 0.4]])
+
+    assert arrays.answers(votes).tolist() == ["x", "o"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "kind"), [(["a", "b"], "U"), ([1, 2], "i"), (["a", 2], "O"), ([True, False], "b")]
+)
+def test_classes_keep_their_kind(classes: list[Any], kind: str) -> None:
+    labels = labels_array(classes)
+
+    assert labels.dtype.kind == kind
+    assert labels.tolist() == classes
+
+
+def test_maps_come_out_after_any_stage(arrays: Model, stack: Any) -> None:
+    """0 is the grid itself, stages count from 1, and the last is the head."""
+    sizes = [arrays.maps(stack[:2], after=after).shape for after in (0, 1, 2, 3, 4, None)]
+
+    assert sizes == [
+        (2, 1, 6, 7),
+        (2, 3, 6, 7),
+        (2, 3, 6, 7),
+        (2, 3, 3, 4),
+        (2, 3, 1, 1),
+        (2, 3, 1, 1),
+    ]
+    np.testing.assert_array_equal(arrays.maps(stack, after=0)[:, 0], stack)
+    rectified = arrays.maps(stack, after=1).clip(min=0)
+    np.testing.assert_array_equal(arrays.maps(stack, after=2), rectified)
+
+
+def test_a_stage_that_is_not_there_is_answered_with_those_that_are(
+    arrays: Model, stack: Any
+) -> None:
+    with pytest.raises(
+        UserError, match="no stage 5; 0 is the grid itself, then: 1 convolution, 2 r"
+    ):
+        arrays.maps(stack, after=5)
+
+
+def test_a_model_needs_an_adapter_a_head_and_parameters_that_fit(arrays: Model) -> None:
+    parameters = arrays.parameters
+
+    with pytest.raises(SpecError, match="a model needs a spec with an adapter"):
+        Model(arrays.spec.model_copy(update={"adapter": None}), CLASSES, parameters)
+    with pytest.raises(SpecError, match="a model needs a spec with a head"):
+        Model(arrays.spec.model_copy(update={"head": None}), CLASSES, parameters)
+    with pytest.raises(ValueError, match=r"has 233 parameters; got an array of shape \(232,\)"):
+        Model(arrays.spec, CLASSES, parameters[1:])
+
+
+@pytest.mark.parametrize("classes", [CLASSES, [3, 1, 2], ["1", 1, "ä\n€"]])
+def test_a_saved_model_votes_the_same_bits(
+    classes: list[str | int], stack: Any, tmp_path: Path
+) -> None:
+    model = made({"array": SIZES}, classes)
+    path = model.save(tmp_path / "model")
+
+    loaded = load(path)
+    assert loaded.classes == tuple(classes)
+    assert loaded.spec == model.spec
+    np.testing.assert_array_equal(loaded.parameters, model.parameters)
+    np.testing.assert_array_equal(loaded.votes(stack), model.votes(stack))
+    assert loaded.predict(stack).tolist() == model.predict(stack).tolist()
+
+
+def test_a_model_is_loaded_by_its_file_or_its_folder(arrays: Model, tmp_path: Path) -> None:
+    arrays.save(tmp_path / FILE_NAME)
+
+    for place in (tmp_path, str(tmp_path), tmp_path / FILE_NAME):
+        np.testing.assert_array_equal(load(place).parameters, arrays.parameters)
+
+
+def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="holds no model.safetensors; name a model file"):
+        load(tmp_path)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="none does not exist; a gridcnn model file was expec"):
+        load(tmp_path / "none")
+
+
+def test_damage_anywhere_is_noticed(arrays: Model, tmp_path: Path) -> None:
+    """Any byte that is changed and any end that is cut off is told as damage."""
+    path = arrays.save(tmp_path / "model")
+    content = path.read_bytes()
+
+    for place in [*range(0, len(content), 41), len(content) - 1]:
+        damaged = bytearray(content)
+        damaged[place] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(ModelFileError):
+            load(path)
+    for length in (0, 1, 8, 100, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:length])
+        with pytest.raises(ModelFileError, match="damaged"):
+            load(path)
+
+
+def test_foreign_files_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    for content in (b"\x80\x04K\x01.", b"PK\x03\x04" + bytes(60), b"text\n"):
+        path.write_bytes(content)
+        with pytest.raises(ModelFileError, match="is damaged, or no gridcnn model file"):
+            load(path)
+    save_file({"weight": np.zeros(3, np.float32)}, path)
+    with pytest.raises(ModelFileError, match="is of another program; a gridcnn model file was"):
+        load(path)
+    write_tensors(path, "checkpoint", {}, {})
+    with pytest.raises(ModelFileError, match=r"gridcnn .*checkpoint.*; a gridcnn model file was"):
+        load(path)
+
+
+def changed(path: Path, **changes: Any) -> None:
+    """Write a model file again, sealed, with other content; None takes a part away."""
+    tensors, content = read_tensors(path, KIND)
+    content = {name: value for name, value in {**content, **changes}.items() if value is not None}
+    write_tensors(path, KIND, tensors, content)
+
+
+@pytest.mark.parametrize("layout", [2, 99, "new"])
+def test_a_file_of_a_newer_gridcnn_is_told(arrays: Model, tmp_path: Path, layout: Any) -> None:
+    path = arrays.save(tmp_path / "model")
+    changed(path, format=layout, version="9.1")
+
+    with pytest.raises(
+        ModelFileError, match=rf"written by gridcnn 9\.1 in layout {layout}; .* install a newer one"
+    ):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"classes": ["x", "o"]},
+            r"4\.voting\.votes\.weights must be float32 \(2, 5\); got float32",
+        ),
+        ({"classes": ["x", "o", "x"]}, "its classes must be different texts or whole numbers"),
+        ({"classes": ["x", "o", 1.5]}, "its classes must be different texts or whole numbers"),
+        ({"classes": ["x", "o", ["y"]]}, "its classes must be different texts or whole numbers"),
+        ({"classes": "xoy"}, "its classes are no list"),
+        ({"classes": []}, "its classes are no list"),
+        ({"classes": None}, "it has no 'classes'"),
+        ({"spec": None}, "it has no 'spec'"),
+        ({"spec": {"stages": "unknown"}}, "stages"),
+        ({"spec": {"head": "voting"}}, "it has no adapter"),
+        ({"spec": {"adapter": {"array": SIZES}}}, "do not fit the network|with a head"),
+        ({"spec": {"adapter": "array", "head": "voting"}}, "has not learned the shape"),
+        ({"spec": 7}, "cannot be used here"),
+    ],
+)
+def test_content_that_does_not_fit_is_told(
+    arrays: Model, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    path = arrays.save(tmp_path / "model")
+    changed(path, **changes)
+
+    with pytest.raises(ModelFileError, match=message):
+        load(path)
+
+
+def test_missing_and_foreign_tensors_are_told(arrays: Model, tmp_path: Path) -> None:
+    path = arrays.save(tmp_path / "model")
+    tensors, content = read_tensors(path, KIND)
+
+    lacking = {name: each for name, each in tensors.items() if name != "1.convolution.bias"}
+    write_tensors(path, KIND, lacking, content)
+    with pytest.raises(ModelFileError, match=r"do not fit the network: 1\.convolution\.bias"):
+        load(path)
+    write_tensors(path, KIND, {**tensors, "more": tensors["1.convolution.bias"]}, content)
+    with pytest.raises(ModelFileError, match="do not fit the network: more"):
+        load(path)
+
+
+def test_a_model_file_holds_data_only(arrays: Model, tmp_path: Path) -> None:
+    """It is a safetensors file: a JSON header, and then numbers, and nothing else."""
+    content = arrays.save(tmp_path / "model").read_bytes()
+
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    described = json.loads(header.pop("__metadata__")["gridcnn.content"])
+    assert set(described) == {"format", "version", "spec", "classes"}
+    assert len(content) == 8 + length + arrays.parameters.nbytes
+    assert {tensor["dtype"] for tensor in header.values()} == {"F32"}
+
+
+def test_a_spec_in_a_file_cannot_name_code(arrays: Model, tmp_path: Path) -> None:
+    """What is no registered name is refused, whatever it looks like."""
+    path = arrays.save(tmp_path / "model")
+    witness = tmp_path / "witness"
+    call = f"!!python/object/apply:pathlib.Path.touch [{witness}]"
+    for stage in (call, "os:system", {"pathlib:Path.touch": {"self": str(witness)}}):
+        changed(path, spec={**arrays.spec.model_dump(mode="json"), "stages": [stage]})
+
+        with pytest.raises(ModelFileError, match=re.escape(str(path))):
+            load(path)
+    assert not witness.exists()

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gridcnn.engines.reference import ReferenceEngine
+from gridcnn.errors import ModelFileError
+from gridcnn.grid import GridShape
+from gridcnn.network import Network
+from gridcnn.spec.load import load
+from gridcnn.tensors import read_tensors, write_tensors
+from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
+from gridcnn.training.loop import Labelled, Progress, train
+
+
+class Saver:
+    """Saves every epoch under its number."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
+        pass
+
+    def on_epoch(self, progress: Progress) -> None:
+        save_checkpoint(self.folder / f"{len(progress.history)}", progress, "mark")
+
+
+def trained(
+    watcher: Saver | None = None, progress: Progress | None = None, **settings: Any
+) -> Progress:
+    spec = load(
+        {
+            "stages": [{"convolution": {"filters": 2}}, "rectification", "pooling"],
+            "head": {"voting": {"hidden": [3], "dropout": 0.3}},
+            "training": {"epochs": 4, "batch_size": 8, **settings},
+        }
+    )
+    engine = ReferenceEngine(Network(spec, GridShape(1, 5, 5), classes=2))
+    random = np.random.default_rng(0)
+    grids = random.normal(0, 1, (40, 1, 5, 5)).astype(np.float32)
+    targets = random.integers(0, 2, 40)
+    training, validation = Labelled(grids[:30], targets[:30]), Labelled(grids[30:], targets[30:])
+    return train(engine, training, validation, spec.training, progress=progress, watcher=watcher)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    trained(Saver(tmp_path), epochs=1)
+    return tmp_path / "1"
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", {"sgd": {"nesterov": True}}, "adam", "adamw"])
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_a_training_resumed_from_a_file_ends_with_the_same_bits(
+    optimizer: Any, epoch: int, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {"optimizer": optimizer, "schedule": "cosine", "weight_decay": 0.02}
+    whole = trained(Saver(tmp_path), **settings)
+
+    resumed = trained(progress=load_checkpoint(tmp_path / f"{epoch}", "mark"), **settings)
+    np.testing.assert_array_equal(resumed.parameters, whole.parameters)
+    np.testing.assert_array_equal(resumed.best, whole.best)
+    assert resumed.best_epoch == whole.best_epoch
+    assert [each.loss for each in resumed.history] == [each.loss for each in whole.history]
+
+
+def test_what_is_saved_is_what_is_loaded(checkpoint: Path) -> None:
+    progress = trained(epochs=1)
+
+    loaded = load_checkpoint(checkpoint, "mark")
+    np.testing.assert_array_equal(loaded.parameters, progress.parameters)
+    np.testing.assert_array_equal(loaded.best, progress.best)
+    assert set(loaded.memory) == set(progress.memory)
+    assert (loaded.best_epoch, loaded.steps) == (1, 4)
+    assert loaded.history[0].loss == progress.history[0].loss
+
+
+def test_a_nudged_training_has_no_memory_to_save(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"method": "nudge", "epochs": 2, "batch_size": 30, "learning_rate": 0.1}
+    whole = trained(Saver(tmp_path), **settings)
+
+    resumed = trained(progress=load_checkpoint(tmp_path / "1", "mark"), **settings)
+    np.testing.assert_array_equal(resumed.parameters, whole.parameters)
+
+
+def test_a_checkpoint_of_another_run_is_refused(checkpoint: Path) -> None:
+    with pytest.raises(ModelFileError, match="with another spec or other data; a run resumes only"):
+        load_checkpoint(checkpoint, "another mark")
+
+
+def test_a_damaged_checkpoint_is_refused(checkpoint: Path) -> None:
+    content = bytearray(checkpoint.read_bytes())
+    content[-3] ^= 1
+    checkpoint.write_bytes(content)
+
+    with pytest.raises(ModelFileError, match="is damaged: its checksum is wrong"):
+        load_checkpoint(checkpoint, "mark")
+
+
+def test_a_missing_checkpoint_is_told(tmp_path: Path) -> None:
+    with pytest.raises(
+        ModelFileError, match="does not exist; a gridcnn checkpoint file was expect"
+    ):
+        load_checkpoint(tmp_path / "none", "mark")
+
+
+def test_a_model_is_no_checkpoint(tmp_path: Path) -> None:
+    write_tensors(tmp_path / "model", "model", {}, {})
+
+    with pytest.raises(ModelFileError, match="a gridcnn checkpoint file was expected"):
+        load_checkpoint(tmp_path / "model", "mark")
+
+
+def test_a_checkpoint_of_another_layout_is_refused(checkpoint: Path) -> None:
+    for layout in (2, None):
+        tensors, content = read_tensors(checkpoint, "checkpoint")
+        write_tensors(checkpoint, "checkpoint", tensors, {**content, "format": layout})
+
+        with pytest.raises(
+            ModelFileError, match=f"has the layout {layout}; this gridcnn .* layout 1"
+        ):
+            load_checkpoint(checkpoint, "mark")
+
+
+@pytest.mark.parametrize("lost", ["parameters", "best", "fingerprint", "history", "steps"])
+def test_a_checkpoint_that_lacks_something_is_refused(checkpoint: Path, lost: str) -> None:
+    tensors, content = read_tensors(checkpoint, "checkpoint")
+    tensors.pop(lost, None)
+    content.pop(lost, None)
+    write_tensors(checkpoint, "checkpoint", tensors, content)
+
+    with pytest.raises(ModelFileError, match=f"is no whole checkpoint.*{lost}"):
+        load_checkpoint(checkpoint, "mark")

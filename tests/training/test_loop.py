@@ -1,0 +1,404 @@
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gridcnn.engines.base import Engine, Step
+from gridcnn.engines.reference import ReferenceEngine
+from gridcnn.errors import TrainingError
+from gridcnn.grid import Array, GridShape
+from gridcnn.network import Network
+from gridcnn.spec.load import load
+from gridcnn.training import methods
+from gridcnn.training.loop import Epoch, Labelled, Progress, train
+
+OPTIMIZERS = ["sgd", {"sgd": {"nesterov": True}}, "adam", "adamw"]
+
+
+class Recorder(ReferenceEngine):
+    """Keeps the first cell of every item that it is trained on, batch by batch."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        self.batches: list[list[float]] = []
+
+    def step(
+        self,
+        parameters: Array,
+        grids: Array,
+        targets: NDArray[np.int64],
+        *,
+        random: np.random.Generator | None = None,
+    ) -> Step:
+        self.batches.append(grids[:, 0, 0, 0].tolist())
+        return super().step(parameters, grids, targets, random=random)
+
+
+class Watcher:
+    """Remembers what it is told, and may stop the training by an exception."""
+
+    def __init__(self, stop: Callable[[int, int], bool] = lambda _epoch, _done: False) -> None:
+        self.epochs: list[Progress] = []
+        self.batches: list[tuple[int, int, int]] = []
+        self.stop = stop
+
+    def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
+        assert np.isfinite(loss)
+        self.batches.append((epoch, done, batches))
+        if self.stop(epoch, done):
+            raise KeyboardInterrupt
+
+    def on_epoch(self, progress: Progress) -> None:
+        self.epochs.append(progress)
+
+
+def engine(cls: type[Engine] = ReferenceEngine, *, dropout: float = 0.2, **training: Any) -> Engine:
+    frozen = {"features": [[[1, -1]], [[1, 1]]], "trainable": False}
+    spec = load(
+        {
+            "stages": [{"convolution": frozen}, {"convolution": {"filters": 3}}, "rectification"],
+            "head": {"voting": {"hidden": [4], "dropout": dropout}},
+            "training": {"batch_size": 8, "epochs": 4, **training},
+        }
+    )
+    return cls(Network(spec, GridShape(1, 4, 4), classes=2))
+
+
+def data(items: int = 30, *, seed: int = 0) -> Labelled:
+    """Return noise whose class is the sign of its sum; the first cells are all different."""
+    grids = np.random.default_rng(seed).normal(0, 1, (items, 1, 4, 4)).astype(np.float32)
+    return Labelled(grids, (grids.sum(axis=(1, 2, 3)) > 0).astype(np.int64))
+
+
+def trained(made: Engine, **options: Any) -> Progress:
+    validation = options.pop("validation", data(20, seed=1))
+    return train(made, data(), validation, made.network.spec.training, **options)
+
+
+def told(progress: Progress) -> list[tuple[Any, ...]]:
+    """Return a history without its times."""
+    return [dataclasses.astuple(epoch)[:-1] for epoch in progress.history]
+
+
+def test_it_learns() -> None:
+    made = engine(epochs=40, learning_rate=0.02, dropout=0.0)
+
+    history = trained(made).history
+    assert [epoch.epoch for epoch in history] == list(range(1, 41))
+    assert history[-1].accuracy > 0.95
+    assert history[-1].loss < history[0].loss / 2
+    assert history[-1].validation_accuracy is not None
+    assert history[-1].validation_accuracy > 0.8
+
+
+def test_every_epoch_sees_each_item_once_in_another_order() -> None:
+    made = engine(Recorder)
+    assert isinstance(made, Recorder)
+
+    trained(made)
+    assert [len(batch) for batch in made.batches] == [8, 8, 8, 6] * 4
+    seen = list(itertools.chain(*made.batches))
+    epochs = [seen[start : start + 30] for start in range(0, 120, 30)]
+    assert all(sorted(epoch) == sorted(data().grids[:, 0, 0, 0].tolist()) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+
+
+def test_the_same_seed_gives_the_same_bits() -> None:
+    """The seed fixes weights, order and dropout; another seed gives something else."""
+    first, again, other = (trained(engine(seed=seed)) for seed in (5, 5, 6))
+
+    np.testing.assert_array_equal(first.parameters, again.parameters)
+    np.testing.assert_array_equal(first.best, again.best)
+    assert told(first) == told(again)
+    assert (first.parameters != other.parameters).any()
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("done", [1, 3, 4])
+def test_a_resumed_training_ends_with_the_same_bits(optimizer: Any, done: int) -> None:
+    """Stopped after any epoch, it goes on as if it had never stopped."""
+    settings = {"optimizer": optimizer, "schedule": "cosine", "warm_up": 1.5, "weight_decay": 0.01}
+    made, watcher = engine(**settings), Watcher()
+    whole = trained(made, watcher=watcher)
+
+    resumed = trained(engine(**settings), progress=watcher.epochs[done - 1])
+    np.testing.assert_array_equal(resumed.parameters, whole.parameters)
+    np.testing.assert_array_equal(resumed.best, whole.best)
+    assert told(resumed) == told(whole)
+    assert (resumed.best_epoch, resumed.steps) == (whole.best_epoch, whole.steps)
+    for name, kept in whole.memory.items():
+        np.testing.assert_array_equal(resumed.memory[name], kept)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_frozen_features_never_change(optimizer: Any) -> None:
+    made = engine(optimizer=optimizer, weight_decay=0.5, learning_rate=0.1)
+
+    progress = trained(made)
+    start = made.network.starting_parameters()
+    frozen = ~made.network.mask("trainable")
+    np.testing.assert_array_equal(progress.parameters[frozen], start[frozen])
+    assert (progress.parameters != start)[~frozen].all()
+
+
+def test_the_watcher_is_told_of_every_batch_and_epoch() -> None:
+    watcher = Watcher()
+
+    trained(engine(epochs=2), watcher=watcher)
+    assert watcher.batches == [(epoch, done, 4) for epoch in (1, 2) for done in (1, 2, 3, 4)]
+    assert [len(progress.history) for progress in watcher.epochs] == [1, 2]
+
+
+def test_an_epochs_progress_stays_as_it_was() -> None:
+    """What a watcher was handed is not changed by later epochs."""
+    watcher = Watcher()
+    trained(engine(epochs=1), watcher=watcher)
+    later = Watcher()
+    trained(engine(epochs=4), watcher=later)
+
+    np.testing.assert_array_equal(later.epochs[0].parameters, watcher.epochs[0].parameters)
+    for name, kept in watcher.epochs[0].memory.items():
+        np.testing.assert_array_equal(later.epochs[0].memory[name], kept)
+    progress = later.epochs[-1]
+    assert progress.parameters is not progress.best
+    assert not np.shares_memory(progress.parameters, progress.best)
+
+
+def test_an_interruption_leaves_the_last_epoch_whole() -> None:
+    """Stopped inside an epoch, the progress handed in is untouched, and resumes to the same end."""
+    watcher = Watcher(lambda epoch, done: (epoch, done) == (3, 2))
+    with pytest.raises(KeyboardInterrupt):
+        trained(engine(), watcher=watcher)
+    start = watcher.epochs[-1]
+    before = start.parameters.copy()
+    with pytest.raises(KeyboardInterrupt):
+        trained(engine(), progress=start, watcher=Watcher(lambda _, done: done == 3))
+
+    np.testing.assert_array_equal(start.parameters, before)
+    assert len(start.history) == 2
+    resumed = trained(engine(), progress=start)
+    np.testing.assert_array_equal(resumed.parameters, trained(engine()).parameters)
+
+
+class Scripted(ReferenceEngine):
+    """Gives each epoch the validation result that is written down for it."""
+
+    script: tuple[tuple[int, float], ...] = ()
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        self.epoch = 0
+
+    def logits(self, parameters: Array, grids: Array) -> Array:
+        """Answer so many of the ten items rightly, all with one margin."""
+        right, margin = self.script[self.epoch]
+        self.epoch += 1
+        logits = np.zeros((len(grids), 2), np.float32)
+        logits[:right, 0] = margin
+        logits[right:, 1] = margin
+        return logits
+
+
+def scripted(script: tuple[tuple[int, float], ...], **training: Any) -> Progress:
+    made = engine(Scripted, epochs=len(script), **training)
+    made.script = script  # type: ignore[attr-defined]
+    ten = Labelled(data(10).grids, np.zeros(10, np.int64))
+    return trained(made, validation=ten)
+
+
+@pytest.mark.parametrize(
+    ("script", "best"),
+    [
+        (((5, 1), (7, 1), (6, 1)), 2),  # the highest accuracy
+        (((7, 3), (7, 1), (7, 2), (6, 0.1)), 2),  # among those, the lowest loss
+        (((7, 1), (7, 1)), 1),  # among equals, the first
+        (((1, 1),), 1),
+    ],
+)
+def test_the_best_epoch_has_the_highest_accuracy_and_then_the_lowest_loss(
+    script: tuple[tuple[int, float], ...], best: int
+) -> None:
+    progress = scripted(script)
+
+    assert progress.best_epoch == best
+    assert len(progress.history) == len(script)
+
+
+def test_the_weights_of_the_best_epoch_are_kept() -> None:
+    progress, watcher = scripted(((5, 1), (9, 1), (6, 1))), Watcher()
+
+    trained(engine(epochs=2), watcher=watcher)
+    np.testing.assert_array_equal(progress.best, watcher.epochs[1].parameters)
+    assert (progress.best != progress.parameters).any()
+
+
+def test_patience_stops_after_so_many_epochs_without_a_better_one() -> None:
+    script = ((5, 1), (6, 1), (6, 1), (6, 1), (9, 1))
+
+    assert len(scripted(script, patience=2).history) == 4
+    assert scripted(script, patience=2).best_epoch == 2
+    assert scripted(script, patience=3).best_epoch == 5
+    assert len(scripted(script).history) == 5
+
+
+def test_patience_that_has_run_out_stays_so_when_resumed() -> None:
+    progress = scripted(((5, 1), (4, 1), (4, 1)), patience=2)
+
+    assert trained(engine(epochs=9, patience=2), progress=progress) is progress
+
+
+def test_without_validation_the_last_epoch_is_the_best() -> None:
+    for nothing in (None, data(0)):
+        progress = trained(engine(patience=1), validation=nothing)
+
+        assert progress.best_epoch == 4
+        assert progress.history[-1].validation_loss is None
+        assert progress.history[-1].validation_accuracy is None
+        np.testing.assert_array_equal(progress.best, progress.parameters)
+
+
+def test_validation_is_measured_without_dropout() -> None:
+    made = engine(epochs=1, dropout=0.5)
+    validation = data(20, seed=1)
+
+    progress = trained(made, validation=validation)
+    step = made.step(progress.parameters, validation.grids, validation.targets)
+    assert progress.history[0].validation_loss == pytest.approx(step.loss, rel=1e-6)
+    assert progress.history[0].validation_accuracy == step.hits / 20
+
+
+def test_losses_are_means_over_items() -> None:
+    """A smaller last batch counts less: with rates near 0, the mean is that of all items."""
+    made = engine(epochs=1, learning_rate=1e-12, dropout=0.0)
+
+    (epoch,) = trained(made).history
+    step = made.step(made.network.starting_parameters(), data().grids, data().targets)
+    assert epoch.loss == pytest.approx(step.loss, rel=1e-5)
+    assert epoch.accuracy == step.hits / 30
+
+
+def rates(batches_per_epoch: int, **training: Any) -> list[list[float]]:
+    """Return the rate of every step, epoch by epoch."""
+    found: list[float] = []
+    made = engine(learning_rate=0.1, **training)
+
+    original = methods.Backpropagation.learn
+
+    def learn(self: Any, *args: Any, rate: float, **options: Any) -> Any:
+        found.append(rate)
+        return original(self, *args, rate=rate, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(methods.Backpropagation, "learn", learn)
+        trained(made)
+    return [
+        found[start : start + batches_per_epoch]
+        for start in range(0, len(found), batches_per_epoch)
+    ]
+
+
+def test_no_step_of_a_warm_up_or_of_a_cosine_is_nothing() -> None:
+    """Each batch is taken at the rate in its middle."""
+    first, *_, last = rates(4, schedule="cosine", warm_up=1.0)
+
+    assert first == pytest.approx([0.0125, 0.0375, 0.0625, 0.0875])
+    assert last[-1] > 0
+    assert last == sorted(last, reverse=True)
+
+
+def test_a_step_falls_between_epochs_and_not_before_the_last_batch() -> None:
+    found = rates(4, schedule={"step": {"every": 1, "factor": 0.5}})
+
+    assert [set(epoch) for epoch in found] == [{0.1}, {0.05}, {0.025}, {0.0125}]
+
+
+def test_an_exploding_loss_stops_with_an_explanation() -> None:
+    made = engine(learning_rate=1e30, optimizer="sgd")
+
+    with pytest.raises(
+        TrainingError, match=r"in epoch 1, batch \d, at a learning rate of 1e\+30; "
+    ):
+        trained(made)
+    with pytest.raises(TrainingError, match=r"try training\.learning_rate: 1e\+29, training\.grad"):
+        trained(made)
+
+
+def test_an_explosion_leaves_the_callers_progress_untouched() -> None:
+    watcher = Watcher()
+    trained(engine(epochs=1), watcher=watcher)
+    (progress,) = watcher.epochs
+    before = (
+        progress.parameters.copy(),
+        {name: kept.copy() for name, kept in progress.memory.items()},
+    )
+
+    with pytest.raises(TrainingError):
+        trained(engine(learning_rate=1e30), progress=progress)
+    assert len(progress.history) == 1
+    np.testing.assert_array_equal(progress.parameters, before[0])
+    for name, kept in before[1].items():
+        np.testing.assert_array_equal(progress.memory[name], kept)
+
+
+class Bursting(ReferenceEngine):
+    """Has a gradient that is no number, beside a loss that still is one."""
+
+    def step(self, *args: Any, **options: Any) -> Step:
+        step = super().step(*args, **options)
+        return Step(step.loss, step.hits, step.gradient * np.float32(np.nan))
+
+
+def test_parameters_that_are_no_numbers_after_the_last_batch_are_noticed() -> None:
+    with pytest.raises(TrainingError, match="no number any more in the last batch of epoch 1"):
+        trained(engine(Bursting, batch_size=30), validation=None)
+
+
+def test_a_validation_loss_that_is_no_number_is_noticed() -> None:
+    with pytest.raises(TrainingError, match="no number any more in the validation after epoch 1"):
+        scripted(((5, np.nan),))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_cells_that_are_not_finite_are_refused_before_training(bad: float) -> None:
+    spoiled = data()
+    spoiled.grids[[3, 7], 0, 1, 1] = bad
+    made = engine()
+
+    with pytest.raises(
+        TrainingError, match="2 of 30 training items have cells that are NaN or inf"
+    ):
+        train(made, spoiled, None, made.network.spec.training)
+    with pytest.raises(TrainingError, match="2 of 30 validation items have cells that are NaN or"):
+        train(made, data(), spoiled, made.network.spec.training)
+
+
+def test_nothing_to_train_on_is_refused() -> None:
+    made = engine()
+
+    with pytest.raises(TrainingError, match="there are no items to train on"):
+        train(made, data(0), None, made.network.spec.training)
+
+
+def test_a_network_without_a_head_is_refused() -> None:
+    spec = load({"stages": [{"convolution": {"filters": 2}}]})
+    headless = ReferenceEngine(Network(spec, GridShape(1, 4, 4), classes=2))
+
+    with pytest.raises(
+        TrainingError, match="has no head, whose votes could be learned; add a head"
+    ):
+        train(headless, data(), None, spec.training)
+
+
+def test_a_history_has_plain_numbers() -> None:
+    """What is written to files is Python's own numbers."""
+    (epoch,) = trained(engine(epochs=1)).history
+
+    kinds = {name: type(value) for name, value in dataclasses.asdict(epoch).items()}
+    assert kinds == dict.fromkeys(kinds, float) | {"epoch": int}
+    assert isinstance(epoch, Epoch)
