@@ -136,6 +136,7 @@ def load(path: str | os.PathLike[str], *, engine: str | None = None) -> Model:
 
     Raises:
         ModelFileError: the file is missing, damaged, foreign, or from a newer gridcnn.
+        UnknownNameError: there is no such engine.
     """
     file = Path(path)
     if file.is_dir():
@@ -151,14 +152,15 @@ def load(path: str | os.PathLike[str], *, engine: str | None = None) -> Model:
         )
     try:
         spec, classes = load_spec(content["spec"]), _checked_classes(content["classes"])
-        if not isinstance(spec.adapter, Adapter):
-            raise SpecError("it has no adapter")
+        if not isinstance(spec.adapter, Adapter) or spec.head is None:
+            raise SpecError("its spec has no adapter, or no head")
         network = Network(spec, spec.adapter.shape(), classes=len(classes))
-        return Model(spec, classes, network.vector(tensors), engine=engine)
+        parameters = network.vector(tensors)
     except KeyError as error:
         raise ModelFileError(f"{file} cannot be used here: it has no {error}") from None
     except (UserError, ValueError) as error:
         raise ModelFileError(f"{file} cannot be used here: {error}") from None
+    return Model(spec, classes, parameters, engine=engine)
 
 
 def _checked_classes(classes: Any) -> list[str | int]:

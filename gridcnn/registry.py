@@ -68,7 +68,9 @@ class Registry(Mapping[str, Any]):
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return what `name` stands for, or `default` where that is nothing."""
-        return self[name] if name in self else default
+        if name not in self:
+            return default
+        return self[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self._places or name in self._entry_points()

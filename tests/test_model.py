@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from gridcnn.adapters.base import Adapter
-from gridcnn.errors import DataError, ModelFileError, SpecError, UserError
+from gridcnn.errors import DataError, ModelFileError, SpecError, UnknownNameError, UserError
 from gridcnn.model import FILE_NAME, KIND, Model, labels_array, load
 from gridcnn.network import Network
 from gridcnn.spec.load import load as load_spec
@@ -278,8 +278,16 @@ def test_a_model_is_loaded_by_its_file_or_its_folder(arrays: Model, tmp_path: Pa
         np.testing.assert_array_equal(load(place).parameters, arrays.parameters)
 
 
+def test_an_unknown_engine_is_no_fault_of_the_file(arrays: Model, tmp_path: Path) -> None:
+    path = arrays.save(tmp_path / "model")
+
+    assert load(path, engine="reference").votes([]).shape == (0, 3)
+    with pytest.raises(UnknownNameError, match="'refrence' is not an engine; did you mean"):
+        load(path, engine="refrence")
+
+
 def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="holds no model.safetensors; name a model file"):
+    with pytest.raises(ModelFileError, match=r"holds no model\.safetensors; name a model file"):
         load(tmp_path)
 
 
@@ -309,13 +317,13 @@ def test_foreign_files_are_told(tmp_path: Path) -> None:
     path = tmp_path / "model"
     for content in (b"\x80\x04K\x01.", b"PK\x03\x04" + bytes(60), b"text\n"):
         path.write_bytes(content)
-        with pytest.raises(ModelFileError, match="is damaged, or no gridcnn model file"):
+        with pytest.raises(ModelFileError, match="no gridcnn model file"):
             load(path)
     save_file({"weight": np.zeros(3, np.float32)}, path)
-    with pytest.raises(ModelFileError, match="is of another program; a gridcnn model file was"):
+    with pytest.raises(ModelFileError, match="a gridcnn model file was expected"):
         load(path)
     write_tensors(path, "checkpoint", {}, {})
-    with pytest.raises(ModelFileError, match=r"gridcnn .*checkpoint.*; a gridcnn model file was"):
+    with pytest.raises(ModelFileError, match=r"checkpoint.*; a gridcnn model file was expected"):
         load(path)
 
 
@@ -352,8 +360,8 @@ def test_a_file_of_a_newer_gridcnn_is_told(arrays: Model, tmp_path: Path, layout
         ({"classes": None}, "it has no 'classes'"),
         ({"spec": None}, "it has no 'spec'"),
         ({"spec": {"stages": "unknown"}}, "stages"),
-        ({"spec": {"head": "voting"}}, "it has no adapter"),
-        ({"spec": {"adapter": {"array": SIZES}}}, "do not fit the network|with a head"),
+        ({"spec": {"head": "voting"}}, "its spec has no adapter, or no head"),
+        ({"spec": {"adapter": {"array": SIZES}}}, "its spec has no adapter, or no head"),
         ({"spec": {"adapter": "array", "head": "voting"}}, "has not learned the shape"),
         ({"spec": 7}, "cannot be used here"),
     ],
@@ -383,14 +391,15 @@ def test_missing_and_foreign_tensors_are_told(arrays: Model, tmp_path: Path) -> 
 
 def test_a_model_file_holds_data_only(arrays: Model, tmp_path: Path) -> None:
     """It is a safetensors file: a JSON header, and then numbers, and nothing else."""
-    content = arrays.save(tmp_path / "model").read_bytes()
+    path = arrays.save(tmp_path / "model")
+    written = path.read_bytes()
 
-    length = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + length])
-    described = json.loads(header.pop("__metadata__")["gridcnn.content"])
-    assert set(described) == {"format", "version", "spec", "classes"}
-    assert len(content) == 8 + length + arrays.parameters.nbytes
+    length = int.from_bytes(written[:8], "little")
+    header = json.loads(written[8 : 8 + length])
+    assert all(isinstance(text, str) for text in header.pop("__metadata__").values())
     assert {tensor["dtype"] for tensor in header.values()} == {"F32"}
+    assert len(written) == 8 + length + arrays.parameters.nbytes
+    assert set(read_tensors(path, KIND)[1]) == {"format", "version", "spec", "classes"}
 
 
 def test_a_spec_in_a_file_cannot_name_code(arrays: Model, tmp_path: Path) -> None:

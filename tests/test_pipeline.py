@@ -118,7 +118,7 @@ def test_pictures_are_read_by_the_adapter(tmp_path: Path) -> None:
 def test_a_thing_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     pipeline = Pipeline({"adapter": "image"})
 
-    with pytest.raises(DataError, match="gone.png"):
+    with pytest.raises(DataError, match=r"gone\.png"):
         pipeline.transform([tmp_path / "gone.png"])
 
 

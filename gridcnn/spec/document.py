@@ -104,7 +104,7 @@ def parse(text: bytes | str, source: str) -> Document:
     try:
         decoded = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        place = _place(raw[: error.start].decode("utf-8-sig"))
+        place = _place(error.object[: error.start].decode("utf-8"))
         message = f"a spec is UTF-8 text; the byte {error.object[error.start]:#04x} is not"
         raise SpecError(Problem(message, "", source, *place)) from None
     return _Reader(decoded, source).read()
@@ -161,9 +161,9 @@ class _Reader:
         return self.document
 
     def reason(self, error: yaml.MarkedYAMLError) -> str:
-        line, column = _at(error.problem_mark or error.context_mark)
+        line, _ = _at(error.problem_mark or error.context_mark)
         text = [*_BREAK.split(self.text), ""][line - 1]
-        if "\t" in text[: len(text) - len(text.lstrip())] or text[column - 1 : column] == "\t":
+        if "\t" in text[: len(text) - len(text.lstrip())]:
             return "a tab cannot indent a line; indent with spaces"
         return " ".join(str(part) for part in (error.context, error.problem) if part)
 

@@ -244,10 +244,10 @@ def _reason(error: object) -> str:
 
 
 _LIMITS = {
-    "greater_than_equal": "at least {ge}",
-    "greater_than": "above {gt}",
-    "less_than_equal": "at most {le}",
-    "less_than": "below {lt}",
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("above", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("below", "lt"),
 }
 _WORDS = {
     **dict.fromkeys(("int_type", "int_from_float", "int_parsing"), "a whole number"),
@@ -268,7 +268,8 @@ def _wanted(kind: str, context: Mapping[str, Any], message: str) -> str:
     if kind == "wanted":
         return str(context["wanted"])
     if kind in _LIMITS:
-        return _LIMITS[kind].format(**context)
+        words, bound = _LIMITS[kind][0], context[_LIMITS[kind][1]]
+        return f"{words} {bound:g}" if isinstance(bound, float) else f"{words} {bound}"
     if kind in ("too_short", "string_too_short"):
         return f"{_of_length(kind)} of at least {_measure(kind, context['min_length'])}"
     if kind in ("too_long", "string_too_long"):

@@ -28,7 +28,7 @@ class Fake:
 
 
 def register(patch: pytest.MonkeyPatch, **fakes: Fake) -> None:
-    patch.setattr(CHECKERS, "_places", {name: "" for name in fakes})
+    patch.setattr(CHECKERS, "_places", dict.fromkeys(fakes, ""))
     patch.setattr(CHECKERS, "_loaded", dict(fakes))
 
 

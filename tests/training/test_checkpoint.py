@@ -80,7 +80,12 @@ def test_what_is_saved_is_what_is_loaded(checkpoint: Path) -> None:
 
 
 def test_a_nudged_training_has_no_memory_to_save(tmp_path: Path) -> None:
-    settings: dict[str, Any] = {"method": "nudge", "epochs": 2, "batch_size": 30, "learning_rate": 0.1}
+    settings: dict[str, Any] = {
+        "method": "nudge",
+        "epochs": 2,
+        "batch_size": 30,
+        "learning_rate": 0.1,
+    }
     whole = trained(Saver(tmp_path), **settings)
 
     resumed = trained(progress=load_checkpoint(tmp_path / "1", "mark"), **settings)

@@ -1,0 +1,370 @@
+"""The documentation: what it shows runs, what it links exists, and nothing is missing from it.
+
+A comment before a block of code says what is done with it: `<!-- file: NAME -->` writes it to a file
+of the page's folder, `<!-- run -->` runs the commands of a console, `<!-- output -->` compares it
+with what the block before it printed (`<!-- output, other numbers -->` all but the numbers), and
+`<!-- not run -->` leaves it alone. Blocks of Python always run. A spec is `<!-- wrong on purpose -->`
+or has no problem.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import gridcnn
+from gridcnn.cli.main import app
+from gridcnn.datasets.known import known
+from gridcnn.datasets.made import write_files
+from gridcnn.datasets.xo import XO
+from gridcnn.errors import SpecError
+from gridcnn.pipelines import ready
+from gridcnn.registry import Registry
+from gridcnn.spec.document import parse
+from gridcnn.spec.load import validate
+from gridcnn.spec.models import ADAPTERS, HEADS, STAGES
+from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]
+_MARK = re.compile(r"<!-- (.+?) -->")
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_NUMBER = re.compile(r"\d[\d,.]*(e[-+]?\d+)?")
+
+by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of code on a page; `line` is that of its first line, from 1."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+    marks: tuple[str, ...]
+
+    def named(self, kind: str) -> str:
+        """Return what the mark `kind: ...` says, or nothing."""
+        begins = f"{kind}: "
+        return next((m.removeprefix(begins) for m in self.marks if m.startswith(begins)), "")
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def blocks_of(page: Path) -> list[Block]:
+    found: list[Block] = []
+    marks: list[str] = []
+    fence, language, start = "", "", 0
+    kept: list[str] = []
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
+        if fence:
+            if line.strip() == fence:
+                text = "".join(f"{each}\n" for each in kept)
+                found.append(Block(page.name, start, language, text, tuple(marks)))
+                fence, marks, kept = "", [], []
+            else:
+                kept.append(line)
+        elif line.startswith("```"):
+            fence, language, start = "```", line.removeprefix("```").strip(), number + 1
+        elif mark := _MARK.fullmatch(line.strip()):
+            marks.append(mark[1])
+        else:
+            marks = []
+    assert not fence, f"{page.name}: a block of code is not closed"
+    return found
+
+
+def all_blocks(*languages: str) -> list[Block]:
+    return [block for page in PAGES for block in blocks_of(page) if block.language in languages]
+
+
+@pytest.fixture(scope="module")
+def reference() -> ModuleType:
+    """Return `docs/reference.py`: under importlib's import mode tests import nothing by name."""
+    spec = importlib.util.spec_from_file_location("docs_reference", DOCS / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with what a reader has after the README: pictures, and a run of xo."""
+    folder = tmp_path_factory.mktemp("furnished")
+    write_files(XO(count=40), folder / "pictures", seed=1)
+    shutil.copy(folder / "pictures" / "X" / "00001.png", folder / "drawing.png")
+    changes = {"data.source.xo.count": 800, "training.epochs": 3}
+    gridcnn.run("xo", changes=changes, out=folder / "runs" / "xo" / "1")
+    return folder
+
+
+# Links and completeness -------------------------------------------------------------------------
+
+
+def test_every_page_is_linked_from_the_index() -> None:
+    """docs/index.md is the map of all pages."""
+    linked = set(_LINK.findall((DOCS / "index.md").read_text(encoding="utf-8")))
+
+    assert {page.name for page in DOCS.glob("*.md")} - {"index.md"} <= linked
+
+
+@by_page
+def test_relative_links_resolve(page: Path) -> None:
+    """Every link leads to a file that is there, and to a heading that it has."""
+    for link in _LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" in link:
+            continue
+        name, _, heading = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), f"{page.name} links to {link}"
+        if heading:
+            assert heading in _anchors(target), f"{page.name} links to {link}"
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return the anchors that the headings of a page have, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", text.lower()).strip().replace(" ", "-") for text in headings}
+
+
+@by_page
+def test_pages_hold_nothing_of_the_machine_they_were_written_on(page: Path) -> None:
+    """No absolute path stands on a page."""
+    found = re.findall(r"(?<![\w.])/(?:work|tmp|home|root|Users)/\S*", page.read_text("utf-8"))
+
+    assert not found
+
+
+def test_generated_pages_are_up_to_date(reference: ModuleType) -> None:
+    """`python -m docs.reference` would change nothing."""
+    for page in DOCS.glob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        assert reference.written(text) == text, f"run python -m docs.reference: {page.name}"
+
+
+def test_every_part_that_can_be_generated_stands_on_a_page(reference: ModuleType) -> None:
+    """No section of the spec and no verb is forgotten."""
+    text = "".join(page.read_text(encoding="utf-8") for page in DOCS.glob("*.md"))
+
+    missing = [name for name in reference.parts() if f"<!-- generated: {name} -->" not in text]
+    assert missing == []
+
+
+def test_every_verb_and_option_stands_in_the_page_of_commands(reference: ModuleType) -> None:
+    """The page of the command line leaves nothing out that the commands take."""
+    page = (DOCS / "cli.md").read_text(encoding="utf-8")
+
+    for verb, function in reference.verbs().items():
+        assert f"gridcnn {verb}" in page
+        for form, _, _, _ in reference.parameters(function):
+            assert form.replace("|", "\\|") in page, f"{verb} {form}"
+
+
+@pytest.mark.parametrize(
+    "registry", [STAGES, HEADS, ADAPTERS, OPTIMIZERS, SCHEDULES], ids=lambda each: str(each.kind)
+)
+def test_everything_that_a_spec_may_name_has_a_heading(registry: Registry) -> None:
+    """Every stage, head, adapter, optimizer and schedule is told of in spec.md."""
+    anchors = _anchors(DOCS / "spec.md")
+
+    assert set(_own(registry)) <= anchors
+
+
+def _own(registry: Registry) -> list[str]:
+    return [n for n in registry.names() if registry[n].__module__.startswith("gridcnn.")]
+
+
+def test_every_data_set_and_ready_spec_is_mentioned() -> None:
+    """Known data sets stand in data.md and spec.md, ready specs in index.md and spec.md."""
+    spec = (DOCS / "spec.md").read_text(encoding="utf-8")
+    data = (DOCS / "data.md").read_text(encoding="utf-8")
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+
+    for each in known():
+        assert f"### {each.name}" in spec
+        assert f"`{each.name}`" in data
+    for name in ready():
+        assert f"`{name}`" in spec
+        assert f"gridcnn run {name}" in index
+
+
+def test_every_error_stands_in_the_page_of_python() -> None:
+    """The tree of exceptions in python.md has every public one."""
+    page = (DOCS / "python.md").read_text(encoding="utf-8")
+
+    for name in gridcnn.__all__:
+        if name.endswith(("Error", "Interrupted")):
+            assert name in page
+
+
+# Code -------------------------------------------------------------------------------------------
+
+
+@by_page
+def test_code_on_the_page_runs(
+    page: Path, furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python and marked commands run in the order of the page, and print what it says."""
+    shutil.copytree(furnished, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
+    names: dict[str, Any] = {"__name__": "page"}
+    printed = ""
+    for block in blocks_of(page):
+        if "not run" in block.marks:
+            continue
+        if file := block.named("file"):
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / file).write_text(block.text, encoding="utf-8")
+        elif block.language == "python":
+            printed = _executed(block, names)
+        elif "output" in block.marks:
+            assert _trimmed(printed) == _trimmed(block.text), block
+        elif "output, other numbers" in block.marks:
+            assert _masked(printed) == _masked(block.text), block
+        elif "run" in block.marks:
+            assert block.language == "console", block
+            _check_console(block)
+
+
+def _executed(block: Block, names: dict[str, Any]) -> str:
+    printed = io.StringIO()
+    # Empty lines before it, so that a traceback shows the line of the page.
+    code = compile("\n" * (block.line - 1) + block.text, block.page, "exec")
+    with contextlib.redirect_stdout(printed):
+        exec(code, names)
+    return printed.getvalue()
+
+
+def _check_console(block: Block) -> None:
+    """Run the commands after `$ `, and compare what follows them, but for its numbers."""
+    for command, expected in _commands(block):
+        words = shlex.split(command)
+        assert words[0] == "gridcnn", block
+        result = CliRunner().invoke(app, words[1:])
+        assert result.exit_code in (0, 2, 3), f"{block}: {command}: {result.output}"
+        assert _masked(result.output) == _masked(expected), f"{block}: {command}"
+
+
+def _commands(block: Block) -> list[tuple[str, str]]:
+    """Return each command of a console, and what it shows below it."""
+    parts = re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]
+    joined = [part.replace("\\\n", " ") for part in parts]
+    return [(first, rest) for first, _, rest in (part.partition("\n") for part in joined)]
+
+
+def _trimmed(text: str) -> list[str]:
+    return [line.rstrip() for line in text.splitlines() if line.strip()]
+
+
+def _masked(text: str) -> list[str]:
+    """Return lines without their numbers, and with single spaces and strokes."""
+    squeezed = (_NUMBER.sub("#", re.sub(r"─+", "─", line)) for line in text.splitlines())
+    return [" ".join(line.split()) for line in squeezed if line.strip()]
+
+
+def _specs() -> list[Block]:
+    return [block for block in all_blocks("yaml") if "needs the package above" not in block.marks]
+
+
+@pytest.mark.parametrize("block", _specs(), ids=str)
+def test_specs_on_the_pages_load(block: Block) -> None:
+    """Every block of YAML is a spec, or a part of one, without a problem but those on purpose."""
+    on_purpose = "wrong on purpose" in block.marks
+
+    with pytest.raises(SpecError) if on_purpose else contextlib.nullcontext():
+        validate(parse(block.text, str(block)))
+
+
+def _gridcnn_lines() -> list[Any]:
+    found = []
+    for block in all_blocks("console", "sh"):
+        for line in block.text.replace("\\\n", " ").splitlines():
+            command = line.removeprefix("$ ")
+            if (block.language == "sh" or command != line) and "gridcnn" in command:
+                found.append(pytest.param(command, id=f"{block} {command}"))
+    return found
+
+
+@pytest.mark.parametrize("line", _gridcnn_lines())
+def test_commands_on_the_pages_exist(line: str) -> None:
+    """Every `gridcnn ...` that a page shows has a verb and options that there are."""
+    words = shlex.split(line, comments=True)
+    ends = ("|", ">", "&&", ";", "<")
+    for place, word in enumerate(words):
+        if word.rpartition("/")[2] != "gridcnn" or words[place - 1 : place] == ["import"]:
+            continue
+        rest = words[place + 1 :]
+        stop = next((number for number, each in enumerate(rest) if each in ends), len(rest))
+        _parse([each for each in rest[:stop] if each != "--debug"])
+
+
+def _parse(arguments: list[str]) -> None:
+    """Parse arguments as the command line would, without running anything."""
+    command: Any = typer.main.get_command(app)
+    shown = {"--help", "-h", "--version"}
+    while hasattr(command, "commands"):
+        if not arguments or arguments[0] in shown:
+            return
+        assert arguments[0] in command.commands, f"there is no verb {arguments[0]}"
+        command, arguments = command.commands[arguments[0]], arguments[1:]
+    if not shown & set(arguments):
+        command.make_context("gridcnn", list(arguments))
+
+
+# Extending --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """Return a folder with the files of docs/extending.md, as if they were installed there."""
+    for block in blocks_of(DOCS / "extending.md"):
+        if file := block.named("file"):
+            (tmp_path / file).write_text(block.text, encoding="utf-8")
+    project = tomllib.loads((tmp_path / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    folder = tmp_path / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    folder.mkdir()
+    about = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    (folder / "METADATA").write_text(about, encoding="utf-8")
+    groups = [
+        f"[{group}]\n" + "".join(f"{name} = {place}\n" for name, place in points.items())
+        for group, points in project["entry-points"].items()
+    ]
+    (folder / "entry_points.txt").write_text("\n".join(groups), encoding="utf-8")
+    return tmp_path
+
+
+def extended(package: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with the package importable, in its folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "gridcnn", *arguments],
+        cwd=package,
+        env={**os.environ, "PYTHONPATH": str(package), "NO_COLOR": "1", "PYTHONUTF8": "1"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
