@@ -26,7 +26,7 @@ SMALL: dict[str, Any] = {
 }
 
 
-@parametrize_with_checks(
+@parametrize_with_checks(  # type: ignore[untyped-decorator]
     [
         GridClassifier(check="off"),
         GridClassifier("xo", check="off"),
