@@ -101,18 +101,19 @@ class Display:
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
-            disable=not self.console.is_terminal,
         )
         self.task: TaskID | None = None
         self.told = ""
         self.validated = ""
 
     def __enter__(self) -> Display:
-        self.bars.start()
+        if self.console.is_terminal:
+            self.bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.bars.stop()
+        if self.console.is_terminal:
+            self.bars.stop()
 
     def _bar(self, what: str, total: int) -> TaskID:
         if self.told != what:

@@ -3,9 +3,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
 from gridcnn.datasets.xo import XO
+from gridcnn.errors import SpecError
 
 DIFFICULTIES = (
     "shift",
@@ -147,7 +147,7 @@ def test_ten_thousand_pictures_take_a_few_seconds_at_most() -> None:
 
 
 def test_more_cells_than_fit_are_refused() -> None:
-    with pytest.raises(ValidationError, match="lower 'count' or 'size'"):
+    with pytest.raises(SpecError, match="lower 'count' or 'size'"):
         XO(count=1_000_000_000)
 
 
