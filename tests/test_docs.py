@@ -24,6 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -347,6 +348,7 @@ def package(tmp_path: Path) -> Path:
     """Return a folder with the files of docs/extending.md, as if they were installed there."""
     for block in blocks_of(DOCS / "extending.md"):
         if file := block.named("file"):
+            (tmp_path / file).parent.mkdir(exist_ok=True)
             (tmp_path / file).write_text(block.text, encoding="utf-8")
     project = tomllib.loads((tmp_path / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     folder = tmp_path / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
@@ -372,3 +374,104 @@ def extended(package: Path, *arguments: str) -> subprocess.CompletedProcess[str]
         encoding="utf-8",
         check=False,
     )
+
+
+def test_the_package_of_extending_runs(package: Path) -> None:
+    """A stage and a data source of another package train, are listed, and are in the schema."""
+    done = extended(package, "run", "stripes.yaml", "--out", "run", "--json")
+    listed = extended(package, "datasets", "list")
+    again = extended(package, "evaluate", "run", "stripes")
+
+    assert done.returncode == 0, done.stderr
+    assert "slope: 0.2" in (package / "run" / "spec.yaml").read_text(encoding="utf-8")
+    assert "A stripe that lies or stands, in noise." in listed.stdout
+    assert again.returncode == 0, again.stderr
+    assert re.search(r"accuracy (9\d|100)\.\d %", again.stdout)
+
+
+def test_the_gradient_of_extending_is_right(package: Path) -> None:
+    """The page's own check of its stage passes."""
+    done = subprocess.run(
+        [sys.executable, "check_gradient.py"],
+        cwd=package,
+        env={**os.environ, "PYTHONPATH": str(package)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout == "the gradient is right\n", done.stderr
+
+
+def test_the_adapter_of_extending_reads_its_files(package: Path) -> None:
+    """An adapter of another package trains on class folders and answers for files."""
+    for number in range(20):
+        for name, foot in (("I", "....."), ("L", ".###.")):
+            column = "." * (number % 5) + "#" + "." * (4 - number % 5)
+            file = package / "letters" / name / f"{number}.txt"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("\n".join([column] * 4 + [foot if name == "L" else column]))
+    (package / "letters" / "I" / "short.txt").write_text("#")
+
+    refused = extended(package, "run", "letters.yaml", "--quiet")
+    done = extended(
+        package, "run", "letters.yaml", "--quiet", "--out", "run", "--set", "data.bad_items=skip"
+    )
+    answered = extended(package, "predict", "run", "letters/I/0.txt")
+
+    assert refused.returncode == 2
+    assert "I/short.txt: 5 lines of 5 characters were expected" in refused.stderr
+    assert done.returncode == 0, done.stderr
+    assert answered.returncode == 0, answered.stderr
+    assert answered.stdout.startswith("letters/I/0.txt  I")
+
+
+def test_the_checker_of_extending_refuses_a_table(package: Path) -> None:
+    """A checker of another package ends a run on noise with exit code 3 and its evidence."""
+    X = np.random.default_rng(0).normal(size=(80, 6, 12))
+    np.savez(package / "noise.npz", X=X, y=np.array(["a", "b"] * 40))
+
+    done = extended(package, "run", "stripes.yaml", "--data", "noise.npz")
+
+    assert done.returncode == 3
+    assert "any two columns by" in done.stderr
+    assert not (package / "runs").exists()
+
+
+# README and changelog ---------------------------------------------------------------------------
+
+
+def _marked(mark: str) -> str:
+    """Return the one block of the README that follows a comment."""
+    found = [block for block in blocks_of(ROOT / "README.md") if mark in block.marks]
+    assert len(found) == 1
+    assert found[0].language == "sh"
+    return found[0].text.strip()
+
+
+def test_the_test_command_of_the_readme_is_what_ci_runs() -> None:
+    """The README's command stands literally in .ci/run."""
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+    assert _marked("test command") in script
+
+
+def test_the_readme_has_a_run_command() -> None:
+    """It sets up an environment and runs a ready spec."""
+    command = _marked("run command")
+
+    assert "-m venv" in command
+    assert re.search(rf"gridcnn run ({'|'.join(ready())})$", command)
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    """CHANGELOG.md has the form of Keep a Changelog; its top version is the package's."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## \[(.+?)\](?: - (\S+))?$", text, re.MULTILINE)
+    kinds = set(re.findall(r"^### (.+)$", text, re.MULTILINE))
+    versions = [version for version, _ in headings if version != "Unreleased"]
+
+    assert text.startswith("# Changelog\n")
+    assert versions[0] == gridcnn.__version__
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", date) for name, date in headings if date)
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
