@@ -1,0 +1,79 @@
+"""The plan of a spec: its network, before any training, with as little reading as that takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gridcnn.adapters.base import Adapter
+from gridcnn.datasets.base import Dataset, Facts, Source
+from gridcnn.errors import DataError
+from gridcnn.network import Network
+from gridcnn.runs.prepare import fit_adapter, with_data
+from gridcnn.spec.models import Spec
+
+ASSUMED_CLASSES = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A bound network; `note` says what was assumed about it, or is empty."""
+
+    network: Network
+    note: str
+
+
+def plan(spec: Spec, base: Path) -> Plan:
+    """Return the network of a spec; its data is opened only where the spec does not tell enough.
+
+    Raises:
+        DataError: the spec does not tell the shape of the grids, and its data does not either.
+        ShapeError: a stage cannot work on its grids.
+    """
+    facts, dataset, missing = _data(spec, base)
+    note = ""
+    if facts is not None:
+        classes = len(facts.classes)
+    elif dataset is not None:
+        classes = len(dataset.classes)
+    else:
+        classes = ASSUMED_CLASSES
+        note = f"for {classes} classes, since {missing}"
+    shape = _fitted(spec, base, dataset, missing).shape()
+    return Plan(Network(spec, shape, classes=classes), note if spec.head is not None else "")
+
+
+def _data(spec: Spec, base: Path) -> tuple[Facts | None, Dataset | None, str]:
+    if spec.data is None:
+        return None, None, "the spec names no data"
+    try:
+        source = with_data(spec, None, base)[0].data.source  # type: ignore[union-attr]
+        assert isinstance(source, Source)
+        facts = source.facts()
+        return facts, None if facts else _opened(spec, source), ""
+    except DataError as error:
+        return None, None, f"the data cannot be read ({error.problems[0]})"
+
+
+def _opened(spec: Spec, source: Source) -> Dataset:
+    suffixes: frozenset[str] = getattr(spec.adapter, "suffixes", frozenset())
+    return source.open(seed=spec.training.seed, suffixes=suffixes)
+
+
+def _fitted(spec: Spec, base: Path, dataset: Dataset | None, missing: str) -> Adapter:
+    if spec.adapter is not None:
+        assert isinstance(spec.adapter, Adapter)
+        try:
+            spec.adapter.shape()
+        except DataError:
+            pass  # it learns the shape from data
+        else:
+            return spec.adapter
+    if missing:
+        raise DataError(f"the shape of the grids is not known: the spec has no size, and {missing}")
+    if dataset is None:
+        source = with_data(spec, None, base)[0].data.source  # type: ignore[union-attr]
+        dataset = _opened(spec, source)  # type: ignore[arg-type]
+    return fit_adapter(spec, dataset, np.arange(len(dataset)))

@@ -1,0 +1,235 @@
+"""From a spec to labelled grids: the data is read, divided and adapted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.adapters.array import ArrayAdapter
+from gridcnn.adapters.base import Adapter
+from gridcnn.adapters.image import ImageAdapter
+from gridcnn.datasets.base import TEST, TRAIN, VALIDATION, Dataset, Source
+from gridcnn.datasets.memory import Memory, from_memory
+from gridcnn.datasets.paths import Files
+from gridcnn.datasets.splits import Division, divide
+from gridcnn.errors import DataError, Problem
+from gridcnn.grid import GridShape
+from gridcnn.runs.literal import exemplars
+from gridcnn.spec.models import SOURCES, Data, Spec
+from gridcnn.training.loop import Labelled
+
+Advance = Callable[[str, int, int], None]
+"""Is told what is being done, how many items of it are done, and how many there are."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the data as labelled grids, and what its items are called."""
+
+    data: Labelled
+    names: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that training needs.
+
+    Attributes:
+        spec: with the source and the fitted adapter filled in.
+        classes: the classes, in the order of the votes.
+        shape: the shape of every grid.
+        train, validation, test: the parts; validation and test may be empty.
+        literal: exemplars, and the test items to compare them with, for the literal comparison;
+            None where there are no test items.
+        skipped: the items that were left out because they cannot be read.
+        notes: what else was left out of the data, in sentences.
+        fingerprint: changes with the spec, the labels and the grids.
+    """
+
+    spec: Spec
+    classes: tuple[str | int, ...]
+    shape: GridShape
+    train: Part
+    validation: Part
+    test: Part
+    literal: tuple[Labelled, Labelled] | None
+    skipped: tuple[Problem, ...]
+    notes: tuple[str, ...]
+    fingerprint: str
+
+
+def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
+    """Return the spec with its source resolved, and the data set where it is given in memory.
+
+    Args:
+        spec: a spec; its `data` may be missing where `data` is given.
+        data: replaces the spec's source: None for the spec's own, a known name or a path, or data
+            in memory (see `gridcnn.datasets.memory.from_memory`).
+        base: where relative paths in the spec start.
+
+    Raises:
+        DataError: there is no data.
+    """
+    if data is None and spec.data is None:
+        raise DataError(
+            "the spec names no data; add data: {source: ...} to it, or give data (--data PATH)"
+        )
+    settings = spec.data
+    source: Source
+    dataset = None
+    if data is None:
+        assert settings is not None
+        assert isinstance(settings.source, Source)
+        source = settings.source.resolved(base)
+    elif isinstance(data, str | Path):
+        text = str(data)
+        known = isinstance(data, str) and text in SOURCES.names()
+        source = SOURCES[text]() if known else Files(path=text).resolved(Path.cwd())
+    else:
+        source, dataset = Memory(), from_memory(data)
+    if isinstance(source, Memory) and dataset is None:
+        source.open(seed=0, suffixes=frozenset())  # says that the data must be given again
+    changed = (
+        Data(source=source) if settings is None else settings.model_copy(update={"source": source})
+    )
+    return _updated(spec, data=changed), dataset
+
+
+def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = None) -> Prepared:
+    """Read, divide and adapt the data of a spec.
+
+    Raises:
+        DataError: the data cannot be read or divided, or holds bad items that may not be skipped.
+    """
+    assert spec.data is not None
+    assert isinstance(spec.data.source, Source)
+    seed = spec.training.seed
+    if dataset is None:
+        suffixes = getattr(spec.adapter, "suffixes", frozenset()) or ImageAdapter.suffixes
+        dataset = spec.data.source.open(seed=seed, suffixes=suffixes)
+    division = divide(dataset, test=spec.data.test, validation=spec.data.validation, seed=seed)
+    adapter = fit_adapter(spec, dataset, division.train)
+    parts, skipped = _adapted(dataset, division, adapter, advance)
+    if skipped and spec.data.bad_items == "stop":
+        raise DataError(
+            *skipped,
+            Problem(
+                f"{len(skipped)} of {len(dataset)} items cannot be read; mend or remove them, or "
+                "set data.bad_items: skip"
+            ),
+        )
+    spec = _updated(spec, adapter=adapter)
+    classes = dataset.classes
+    if skipped:
+        _refuse_emptied(parts, classes)
+    return Prepared(
+        spec=spec,
+        classes=classes,
+        shape=adapter.shape(),
+        train=parts[TRAIN],
+        validation=parts[VALIDATION],
+        test=parts[TEST],
+        literal=_literal(dataset, division, adapter, parts, seed) if len(parts[TEST]) else None,
+        skipped=skipped,
+        notes=tuple(dataset.notes),
+        fingerprint=_fingerprint(spec, parts),
+    )
+
+
+def fit_adapter(spec: Spec, dataset: Dataset, training: NDArray[np.int64]) -> Adapter:
+    """Return the spec's adapter, or the one that fits the things, fitted on the training items."""
+    adapter = spec.adapter
+    if adapter is None:
+        first = dataset.things[0] if len(dataset) else None
+        adapter = ArrayAdapter() if isinstance(first, np.ndarray) else ImageAdapter()
+    assert isinstance(adapter, Adapter)
+    return adapter.fitted(picked(dataset.things, training))
+
+
+def picked(things: Sequence[Any], chosen: NDArray[np.int64]) -> Sequence[Any]:
+    """Return the chosen things; of an array, as an array."""
+    if hasattr(things, "__array__"):
+        stack: Any = things  # which no type checker takes for a Sequence
+        part: Sequence[Any] = stack[chosen]
+        return part
+    return [things[index] for index in chosen]
+
+
+def _adapted(
+    dataset: Dataset, division: Division, adapter: Adapter, advance: Advance | None
+) -> tuple[dict[str, Part], tuple[Problem, ...]]:
+    targets = dataset.targets(dataset.classes)
+    parts: dict[str, Part] = {}
+    skipped: list[Problem] = []
+    done = 0
+
+    def more(count: int) -> None:
+        nonlocal done
+        done += count
+        if advance is not None:
+            advance("reading items", done, len(dataset))
+
+    for name, chosen in (
+        (TRAIN, division.train),
+        (VALIDATION, division.validation),
+        (TEST, division.test),
+    ):
+        names = [dataset.names[index] for index in chosen]
+        things = picked(dataset.things, chosen)
+        adapted = adapter.adapt_all(things, names=names, advance=more)
+        labelled = Labelled(adapted.grids.values, targets[chosen][adapted.kept])
+        parts[name] = Part(labelled, [names[index] for index in adapted.kept])
+        skipped.extend(adapted.problems)
+    return parts, tuple(skipped)
+
+
+def _literal(
+    dataset: Dataset, division: Division, adapter: Adapter, parts: Mapping[str, Part], seed: int
+) -> tuple[Labelled, Labelled]:
+    plain = adapter.literal()
+    if plain == adapter:
+        training = parts[TRAIN].data
+        kept = exemplars(training.targets, seed=seed)
+        return Labelled(training.grids[kept], training.targets[kept]), parts[TEST].data
+    targets = dataset.targets(dataset.classes)
+    kept = division.train[exemplars(targets[division.train], seed=seed)]
+    read = [
+        (chosen, plain.adapt_all(picked(dataset.things, chosen)))
+        for chosen in (kept, division.test)
+    ]
+    first, second = (Labelled(a.grids.values, targets[chosen][a.kept]) for chosen, a in read)
+    return first, second
+
+
+def _refuse_emptied(parts: Mapping[str, Part], classes: Sequence[str | int]) -> None:
+    """Raise `DataError` where skipping has left a class without a training item."""
+    left = set(parts[TRAIN].data.targets.tolist())
+    lost = [str(label) for number, label in enumerate(classes) if number not in left]
+    if lost:
+        raise DataError(
+            f"no training item that can be read is left of the classes {', '.join(lost)}"
+        )
+
+
+def _fingerprint(spec: Spec, parts: Mapping[str, Part]) -> str:
+    digest = hashlib.sha256(spec.model_dump_json().encode())
+    for name in (TRAIN, VALIDATION):
+        data = parts[name].data
+        digest.update(np.ascontiguousarray(data.grids).data)
+        digest.update(np.ascontiguousarray(data.targets).data)
+    return digest.hexdigest()
+
+
+def _updated(spec: Spec, **changes: Any) -> Spec:
+    updated = spec.model_copy(update=changes)
+    updated._document = spec.document
+    return updated

@@ -1,0 +1,332 @@
+"""A whole run: data in, training, results out, resumable after every epoch."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shlex
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from gridcnn.engines.base import DEFAULT_ENGINE, ENGINES, Engine, make_engine
+from gridcnn.errors import RunFolderError, SpecError, TrainingInterrupted, UserError
+from gridcnn.files import write_text
+from gridcnn.model import FILE_NAME, Model, labels_array
+from gridcnn.network import Network
+from gridcnn.order.guard import guard
+from gridcnn.pipelines import ready
+from gridcnn.runs import folder as folders
+from gridcnn.runs.literal import literal_comparison
+from gridcnn.runs.prepare import Part, Prepared, prepare, with_data
+from gridcnn.spec.load import SpecLike, load
+from gridcnn.spec.models import Spec
+from gridcnn.spec.write import to_yaml
+from gridcnn.stages.voting import cross_entropy, softmax
+from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
+from gridcnn.training.loop import Epoch, Progress, train
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run came to.
+
+    Attributes:
+        model: the trained pipeline.
+        metrics: what `metrics.json` holds; accuracies are in 0..1, losses mean cross-entropies.
+        history: one entry for each epoch.
+        folder: where the results are.
+    """
+
+    model: Model
+    metrics: dict[str, Any]
+    history: tuple[Epoch, ...]
+    folder: Path
+
+
+class RunWatcher(Protocol):
+    """Is told how a run goes, for example to show it."""
+
+    def on_reading(self, what: str, done: int, total: int) -> None:
+        """Be told that so many of the items have been read."""
+
+    def on_plan(self, network: Network, prepared: Prepared, folder: Path) -> None:
+        """Training begins, and the network is known."""
+
+    def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
+        """One more batch of an epoch is done."""
+
+    def on_epoch(self, epoch: Epoch, epochs: int) -> None:
+        """One more epoch has ended, and is saved."""
+
+
+class Silent:
+    """Watches a run and says nothing."""
+
+    def on_reading(self, what: str, done: int, total: int) -> None:
+        """Say nothing."""
+
+    def on_plan(self, network: Network, prepared: Prepared, folder: Path) -> None:
+        """Say nothing."""
+
+    def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
+        """Say nothing."""
+
+    def on_epoch(self, epoch: Epoch, epochs: int) -> None:
+        """Say nothing."""
+
+
+def run(
+    spec: SpecLike | None = None,
+    *,
+    data: Any = None,
+    out: str | os.PathLike[str] | None = None,
+    changes: Iterable[str] | Mapping[str, Any] = (),
+    seed: int | None = None,
+    engine: str | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    watcher: RunWatcher | None = None,
+) -> Run:
+    """Carry out a spec from its data to its results, which are written to a run folder.
+
+    Args:
+        spec: the name of a ready spec, a file, a mapping or a `Spec`. With `resume` it may be left
+            out, and otherwise has to be the spec of that run.
+        data: replaces the spec's data: a known name, a path, `(X, y)`, or a DataFrame with the
+            columns path, label and perhaps split.
+        out: the run folder; by default the next `runs/<name>/<number>`.
+        changes: settings that replace those of the spec, as `{"training.epochs": 3}` or
+            `["training.epochs=3"]`.
+        seed: replaces `training.seed`.
+        engine: the name of the engine; by default the fastest there is.
+        resume: the folder of an interrupted run, which goes on after its last finished epoch and
+            ends with the very numbers that it would have ended with.
+        watcher: is told how it goes.
+
+    Raises:
+        UserError: the spec, the data or a folder cannot be used; see `gridcnn.errors`.
+        ColumnPermutableError: the order of the data means nothing.
+        TrainingInterrupted: the user stopped it (Ctrl-C); its `folder` can be resumed.
+    """
+    watcher = watcher or Silent()
+    started = time.perf_counter()
+    ENGINES[engine or DEFAULT_ENGINE]  # an unknown name is told of before anything is read
+    if seed is not None:
+        changes = _with_seed(changes, seed)
+    if resume is not None:
+        loaded, folder = _resumed_spec(spec, Path(resume), changes, out), Path(resume)
+    elif spec is None:
+        raise SpecError("a run needs a spec; `gridcnn init` writes a starter spec")
+    else:
+        loaded, folder = load(spec, changes=changes, ready=ready()), None
+        if out is not None:
+            folders.refuse_used(Path(out))
+    located, dataset = with_data(loaded, data, spec_folder(spec))
+    _refuse_impossible(located)
+    with _stoppable("stopped before training; nothing was written", folder):
+        prepared = prepare(located, dataset, advance=watcher.on_reading)
+    _refuse_useless(prepared)
+    read = time.perf_counter()
+    network = Network(prepared.spec, prepared.shape, classes=len(prepared.classes))
+    made = make_engine(network, engine)
+    fresh = folder is None
+    if folder is None:
+        folder = folders.claim_folder(prepared.spec.name, out)
+        write_text(folder / folders.SPEC, to_yaml(prepared.spec))
+    hint = f"stopped; go on with: gridcnn run --resume {shlex.quote(str(folder))}"
+    with _stoppable(hint, folder), _swept(folder, fresh):
+        watcher.on_plan(network, prepared, folder)
+        progress = _train(made, prepared, folder, watcher)
+        return _finish(made, prepared, progress, folder, engine, (started, read))
+
+
+def _with_seed(changes: Iterable[str] | Mapping[str, Any], seed: int) -> Any:
+    if isinstance(changes, Mapping):
+        return {**changes, "training.seed": seed}
+    return [*changes, f"training.seed={seed}"]
+
+
+def spec_folder(spec: SpecLike | None) -> Path:
+    """Return the folder where the relative paths of a spec start."""
+    if isinstance(spec, str | os.PathLike) and Path(spec).is_file():
+        return Path(spec).absolute().parent
+    if isinstance(spec, Spec) and Path(spec.document.source).is_file():
+        return Path(spec.document.source).absolute().parent
+    return Path.cwd()
+
+
+def _resumed_spec(
+    given: SpecLike | None, folder: Path, changes: Any, out: str | os.PathLike[str] | None
+) -> Spec:
+    """Return the spec of the run in `folder`; raise where something else is asked for."""
+    if out is not None and Path(out).absolute() != folder.absolute():
+        raise RunFolderError(f"a run resumes in its own folder {folder}; leave the other one out")
+    if (folder / folders.METRICS).is_file():
+        raise RunFolderError(f"the run in {folder} has ended; there is nothing to resume")
+    if not (folder / folders.SPEC).is_file():
+        raise RunFolderError(f"{folder} holds no run ({folders.SPEC} is missing)")
+    own = load(folder / folders.SPEC)
+    if given is not None:
+        asked = load(given, changes=changes, ready=ready())
+        for part in ("stages", "head", "training"):
+            if getattr(asked, part) != getattr(own, part):
+                raise RunFolderError(
+                    f"the run in {folder} has other settings under '{part}' than this spec; a run "
+                    "resumes with its own spec, which may be left out"
+                )
+    elif changes:
+        raise RunFolderError("a run resumes with its own settings; leave changes out")
+    return own
+
+
+def _refuse_impossible(spec: Spec) -> None:
+    """Raise `SpecError` before any data is read, where the spec alone tells that it is wrong."""
+    if spec.head is None:
+        raise SpecError(
+            spec.document.problem(
+                (), "a network without a head has nothing to train on; add head: voting"
+            )
+        )
+    shape = None
+    with contextlib.suppress(UserError):
+        shape = spec.adapter.shape() if spec.adapter is not None else None  # type: ignore[attr-defined]
+    if shape is not None:
+        Network(spec, shape, classes=2)
+
+
+def _refuse_useless(prepared: Prepared) -> None:
+    """Raise where the data is no grid, or does not go with the settings of training."""
+    spec, training = prepared.spec, prepared.train.data
+    if spec.training.patience is not None and not len(prepared.validation):
+        raise SpecError(
+            spec.document.problem(
+                ("training", "patience"),
+                "training.patience waits for a better validation result, and there are no "
+                "validation items; set data.validation above 0",
+            )
+        )
+    if not spec.adapter.makes_order:  # type: ignore[union-attr]
+        guard(training.grids, training.targets, spec.check)
+
+
+@contextlib.contextmanager
+def _stoppable(message: str, folder: Path | None) -> Iterator[None]:
+    """Turn Ctrl-C into `TrainingInterrupted` with a message."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise TrainingInterrupted(message, folder=folder) from None
+
+
+@contextlib.contextmanager
+def _swept(folder: Path, fresh: bool) -> Iterator[None]:
+    """Remove a new run folder where the run fails before there is anything worth keeping."""
+    try:
+        yield
+    except UserError:
+        held = {each.name for each in folder.iterdir()}
+        if fresh and held <= {folders.SPEC}:
+            (folder / folders.SPEC).unlink(missing_ok=True)
+            folder.rmdir()
+        raise
+
+
+def _train(engine: Engine, prepared: Prepared, folder: Path, watcher: RunWatcher) -> Progress:
+    checkpoint = folder / folders.CHECKPOINT
+    progress = None
+    if checkpoint.exists():
+        progress = load_checkpoint(checkpoint, prepared.fingerprint)
+    settings = prepared.spec.training
+
+    class Keeper:
+        """Saves every epoch before it is told of."""
+
+        def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
+            watcher.on_batch(epoch, done, batches, loss)
+
+        def on_epoch(self, progress: Progress) -> None:
+            save_checkpoint(checkpoint, progress, prepared.fingerprint)
+            folders.write_history(folder, progress.history)
+            watcher.on_epoch(progress.history[-1], settings.epochs)
+
+    validation = prepared.validation.data if len(prepared.validation) else None
+    return train(
+        engine, prepared.train.data, validation, settings, progress=progress, watcher=Keeper()
+    )
+
+
+def _finish(
+    engine: Engine,
+    prepared: Prepared,
+    progress: Progress,
+    folder: Path,
+    engine_name: str | None,
+    times: tuple[float, float],
+) -> Run:
+    """Measure the best epoch on every part, and write all results."""
+    model = Model(prepared.spec, prepared.classes, progress.best, engine=engine_name)
+    metrics: dict[str, Any] = {}
+    votes = None
+    for name in ("test", "validation", "train"):
+        part: Part = getattr(prepared, name)
+        if len(part):
+            logits = engine.logits(progress.best, part.data.grids)
+            metrics[name] = _measured(logits, part)
+            if name == "test":
+                votes = softmax(logits)
+    if prepared.literal is not None:
+        metrics["literal_comparison"] = dataclasses.asdict(literal_comparison(*prepared.literal))
+    metrics |= {
+        "classes": list(prepared.classes),
+        "epochs": len(progress.history),
+        "best_epoch": progress.best_epoch,
+        "parameters": engine.network.parameters,
+        "multiply_adds": engine.network.multiply_adds,
+        "engine": engine.name,
+        "skipped_items": len(prepared.skipped),
+        "seconds": {
+            "reading": round(times[1] - times[0], 3),
+            "training": round(sum(epoch.seconds for epoch in progress.history), 3),
+            "total": round(time.perf_counter() - times[0], 3),
+        },
+    }
+    model.save(folder / FILE_NAME)
+    folders.write_history(folder, progress.history)
+    if votes is not None:
+        _write_predictions(folder, prepared, votes)
+    if prepared.skipped:
+        rows = ((problem.source, problem.message) for problem in prepared.skipped)
+        folders.write_table(folder / folders.SKIPPED, ("item", "problem"), rows)
+    # Last, since it marks the run as ended.
+    folders.write_json(folder / folders.METRICS, metrics)
+    (folder / folders.CHECKPOINT).unlink(missing_ok=True)
+    return Run(model, metrics, tuple(progress.history), folder)
+
+
+def _measured(logits: Any, part: Part) -> dict[str, Any]:
+    losses, _ = cross_entropy(logits, part.data.targets)
+    right = logits.argmax(axis=1) == part.data.targets
+    return {
+        "accuracy": float(right.mean(dtype=np.float64)),
+        "loss": float(losses.mean(dtype=np.float64)),
+        "items": len(part),
+    }
+
+
+def _write_predictions(folder: Path, prepared: Prepared, votes: Any) -> None:
+    labels = labels_array(prepared.classes)
+    truths = labels[prepared.test.data.targets]
+    answers = labels[votes.argmax(axis=1)]
+    header = ("item", "truth", "answer", *(f"votes.{label}" for label in prepared.classes))
+    rows = (
+        (name, truth, answer, *(f"{vote:.6f}" for vote in row))
+        for name, truth, answer, row in zip(
+            prepared.test.names, truths, answers, votes, strict=True
+        )
+    )
+    folders.write_table(folder / folders.PREDICTIONS, header, rows)

@@ -1,0 +1,116 @@
+"""From a spec to labelled grids."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gridcnn.adapters.array import ArrayAdapter
+from gridcnn.adapters.image import ImageAdapter
+from gridcnn.errors import DataError
+from gridcnn.runs.prepare import Prepared, prepare, with_data
+from gridcnn.spec.load import load
+
+
+def _prepared(spec: dict[str, Any], data: Any = None, base: Path = Path()) -> Prepared:
+    return prepare(*with_data(load(spec), data, base))
+
+
+XO: dict[str, Any] = {
+    "data": {"source": {"xo": {"count": 100}}, "test": 0.2, "validation": 0.25},
+    "adapter": {"image": {"size": [10, 12]}},
+}
+
+
+def test_every_item_is_in_one_part() -> None:
+    """The parts have their shares, and no item stands in two of them."""
+    prepared = _prepared(XO)
+
+    names = [
+        name for part in (prepared.train, prepared.validation, prepared.test) for name in part.names
+    ]
+    assert (len(prepared.train), len(prepared.validation), len(prepared.test)) == (60, 20, 20)
+    assert len(set(names)) == 100
+    assert prepared.train.data.grids.shape == (60, 1, 10, 12)
+    assert prepared.shape.sizes == (1, 10, 12)
+
+
+def test_grids_and_labels_stay_together() -> None:
+    """Each name's grid and class are those of the item, whatever part it is in."""
+    pictures = np.random.default_rng(0).integers(0, 256, (40, 6, 6), np.uint8)
+    labels = [int(picture[0, 0]) % 2 for picture in pictures]
+
+    prepared = _prepared({"adapter": {"image": {"size": [6, 6]}}}, data=(pictures, labels))
+
+    for part in (prepared.train, prepared.validation, prepared.test):
+        for name, grid, target in zip(part.names, part.data.grids, part.data.targets, strict=True):
+            index = int(name.split()[-1])
+            np.testing.assert_allclose(grid[0], pictures[index] / 127.5 - 1, atol=1e-6)
+            assert prepared.classes[target] == labels[index]
+
+
+def test_the_adapter_learns_from_training_items_alone() -> None:
+    """The range of an array adapter is that of the training part."""
+    values = np.random.default_rng(0).normal(size=(50, 3, 4))
+
+    prepared = _prepared({"adapter": "array"}, data=(values, [0, 1] * 25))
+
+    adapter = prepared.spec.adapter
+    assert isinstance(adapter, ArrayAdapter)
+    chosen = [int(name.split()[-1]) for name in prepared.train.names]
+    assert adapter.low == pytest.approx(values[chosen].min())
+    assert adapter.high == pytest.approx(values[chosen].max())
+    assert prepared.train.data.grids.min() == pytest.approx(-1)
+
+
+def test_without_an_adapter_the_things_decide(photographs: Path) -> None:
+    """Files are taken for images, arrays for grids."""
+    arrays = np.random.default_rng(0).normal(size=(20, 3, 4))
+
+    of_files = _prepared({}, data=str(photographs))
+    of_arrays = _prepared({}, data=(arrays, [0, 1] * 10))
+
+    assert isinstance(of_files.spec.adapter, ImageAdapter)
+    assert isinstance(of_arrays.spec.adapter, ArrayAdapter)
+
+
+def test_skipping_must_leave_every_class_something(tmp_path: Path) -> None:
+    """A class that loses all its training items to damage is named."""
+    for label, good in (("cat", True), ("dog", False)):
+        (tmp_path / label).mkdir()
+        for number in range(10):
+            file = tmp_path / label / f"{number}.png"
+            if good:
+                Image.new("L", (8, 8), number).save(file)
+            else:
+                file.write_bytes(b"nothing")
+    spec = {"adapter": "image", "data": {"source": str(tmp_path), "bad_items": "skip"}}
+
+    with pytest.raises(DataError, match="left of the classes dog"):
+        _prepared(spec)
+
+
+def test_the_fingerprint_follows_spec_and_data() -> None:
+    """It is the same for the same run, and changes with a setting or a picture."""
+    same = _prepared(XO).fingerprint
+
+    assert _prepared(XO).fingerprint == same
+    assert _prepared({**XO, "training": {"epochs": 3}}).fingerprint != same
+    other = {**XO["data"], "source": {"xo": {"count": 100, "seed": 5}}}
+    assert _prepared({**XO, "data": other}).fingerprint != same
+
+
+def test_the_literal_comparison_sees_pictures_as_they_are() -> None:
+    """Where the adapter looks for ink, those of the comparison do without."""
+    spec = {**XO, "adapter": {"image": {"size": [32, 32], "fit": "ink", "polarity": "ink"}}}
+
+    prepared = _prepared(spec)
+    plain = _prepared({**XO, "adapter": {"image": {"size": [32, 32]}}})
+
+    assert prepared.literal is not None
+    assert plain.literal is not None
+    assert (prepared.literal[1].grids == plain.test.data.grids).all()
+    assert (prepared.literal[0].grids == plain.literal[0].grids).all()
+    assert not (prepared.test.data.grids == plain.test.data.grids).all()
