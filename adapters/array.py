@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Literal, Self
@@ -30,7 +31,6 @@ class ArrayAdapter(Adapter):
     """
 
     title: ClassVar[str] = "array"
-    lone_dimensions: ClassVar[frozenset[int]] = frozenset({0, 1})
     makes_order: ClassVar[bool] = False
 
     size: Sizes | None = None
@@ -59,6 +59,10 @@ class ArrayAdapter(Adapter):
     @property
     def _learns_range(self) -> bool:
         return self.scaling == "range" and (self.low is None or self.high is None)
+
+    def is_lone(self, array: Array) -> bool:
+        """Return whether an array is one item; of two dimensions, where it has the known size."""
+        return array.ndim < 2 or (array.shape == self.size and self.size[0] > 1)
 
     def fitted(self, things: Things) -> Self:
         """Return an adapter with the shape and the range of the training items filled in.
@@ -230,6 +234,8 @@ def _is_numeric(things: Any) -> bool:
 
 def _numbers(thing: Any) -> Array:
     """Return one item, or a stack of items, as an array of real numbers."""
+    if isinstance(thing, os.PathLike):
+        raise DataError(f"files are not read as arrays; load it first: {_LAYOUTS}, of numbers")
     if isinstance(thing, str | bytes):
         raise DataError(f"it is text; {_LAYOUTS}, of numbers")
     if isinstance(thing, np.ma.MaskedArray) and np.ma.is_masked(thing):

@@ -39,14 +39,16 @@ class Adapter(Settings, abc.ABC):
 
     suffixes: ClassVar[frozenset[str]] = frozenset()
     """Endings of the files that it reads, lower case, with the dot."""
-    lone_dimensions: ClassVar[frozenset[int]] = frozenset({2})
-    """How many dimensions an array has that is one thing, and not a stack of things."""
     makes_order: ClassVar[bool] = True
     """Whether neighbouring cells are related whatever the data, as the pixels of a picture are."""
 
     def fitted(self, things: Things) -> Self:  # noqa: ARG002 - for those that learn
         """Return an adapter with everything learned from the training things filled in."""
         return self
+
+    def is_lone(self, array: NDArray[Any]) -> bool:
+        """Return whether an array of numbers is one thing, and not a stack of things."""
+        return array.ndim <= 2
 
     def literal(self) -> Self:
         """Return the adapter that only brings things to the size, and looks for nothing in them.

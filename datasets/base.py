@@ -32,6 +32,8 @@ class Dataset:
         names: what an item is called in results: a path relative to the data, or `item 17`.
         parts: "train", "validation" or "test" for each item where the data divides itself, or None.
         origin: where the data is from, for messages.
+        places: where each item stands, as errors tell it: a whole path, or a file and a line; None
+            where the name says it all.
         notes: what whoever uses the data should be told, for example how many files were left out.
     """
 
@@ -41,6 +43,7 @@ class Dataset:
     parts: Sequence[str] | None = None
     origin: str = ""
     notes: Sequence[str] = ()
+    places: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.things), len(self.labels), len(self.names)}

@@ -57,6 +57,7 @@ def read(root: Path, suffixes: frozenset[str]) -> Dataset:
             [item.part for item in walk.items] if parts else None,
             origin=str(root),
             notes=notes,
+            places=[places.printable(item.path) for item in walk.items],
         )
     )
 

@@ -227,8 +227,15 @@ def _collected(rows: Iterable[Row], *, base: Path, found: Problems) -> Dataset:
             [places.printable(row.path).replace(os.sep, "/") for _, row in kept],
             [PART_NAMES[row.split.casefold()] for _, row in kept] if divided else None,
             origin=found.source,
+            places=[_place(row, found.source) for _, row in kept],
         )
     )
+
+
+def _place(row: Row, source: str) -> str:
+    """Return where a row's item stands: the file and its line, or the row, and the path."""
+    where = f"{source}:{row.place}" if isinstance(row.place, int) else f"{source}, {row.place}"
+    return f"{where}: {places.printable(row.path)}"
 
 
 def _add(found: Problems, row: Row, message: str) -> None:

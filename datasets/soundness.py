@@ -8,20 +8,15 @@ from gridcnn.errors import listed
 
 
 def sound(dataset: Dataset) -> Dataset:
-    """Return `dataset` if it can be learned from.
+    """Return `dataset` if it can be used, to learn from it or to be answered.
 
     Raises:
-        DataError: there are no items; all items have one class; the data divides itself, and has
-            no training items or a class that is not among them.
+        DataError: there are no items; the data divides itself, and has no training items or a class
+            that is not among them.
     """
     found = Problems(dataset.origin)
     if not len(dataset):
         found.add("there is not one item in the data")
-    elif len(dataset.classes) == 1:
-        found.add(
-            f"every item has the class '{dataset.classes[0]}'; a classifier needs at least two "
-            "classes to tell apart"
-        )
     elif dataset.parts is not None:
         _parts(dataset, found)
     found.stop()

@@ -15,10 +15,13 @@ from gridcnn.datasets.base import Dataset, Facts
 from gridcnn.datasets.made import Made
 from gridcnn.datasets.pens import Bent, Frame, Ring, Values, inked, rubbed_out
 from gridcnn.datasets.stacks import numbered
+from gridcnn.spec.pairs import pair
 from gridcnn.spec.settings import Many, Seed
 
-Side = Annotated[int, Strict(), Ge(5), Le(1024)]
-"""A side of a picture, in cells."""
+Sides = Annotated[tuple[int, int], *pair(5, 1024)]
+"""Rows and columns of a picture."""
+Contrast = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Le(0.9)]
+"""A part that is never the whole."""
 Part = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Le(1)]
 """A part of a whole: from 0 to 1."""
 Ratio = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Le(10)]
@@ -26,6 +29,8 @@ Ratio = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Le(10)]
 Degrees = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Le(180)]
 """An angle, in degrees."""
 
+_STREAM = 0x0B5E55ED
+"""Sets the pictures' random numbers apart from others that are drawn from the same seed."""
 _MAX_CELLS = 2**32
 """Cells of all pictures together; each takes a byte."""
 _FILL = 0.88
@@ -50,7 +55,7 @@ class XO(Made):
 
     count: Many = 12_000
     """Pictures: as many of X as of O, in turn."""
-    size: tuple[Side, Side] = (32, 32)
+    size: Sides = (32, 32)
     """Rows and columns of a picture, in cells."""
     seed: Seed | None = None
     """Fixes the pictures; null: the seed of the run."""
@@ -83,7 +88,7 @@ class XO(Made):
     """How much wider or narrower a stroke may become along its way."""
     softness: Ratio = 1.5
     """Over how many cells an edge may fade from white to black; 0 leaves only white and black."""
-    contrast: Part = Field(default=0.35, le=0.9)
+    contrast: Contrast = 0.35
     """How much of the difference between white and black may be missing; at most 0.9."""
     noise: Ratio = 0.12
     """The standard deviation of noise that may be added to every cell; white is 1 and black -1."""
@@ -118,7 +123,7 @@ class XO(Made):
         for number, start in enumerate(range(0, self.count, 2 * pairs)):
             # Each lot has random numbers of its own, and is drawn whole: so smaller sets begin
             # larger ones.
-            draws = _Draws(np.random.default_rng([seed, number]), pairs)
+            draws = _Draws(np.random.default_rng([seed, _STREAM, number]), pairs)
             lot = pictures[start : start + 2 * pairs]
             lot[0::2] = self._drawn(draws, ring=False)[: len(lot[0::2])]
             lot[1::2] = self._drawn(draws, ring=True)[: len(lot[1::2])]

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from gridcnn.model import Model, load
     from gridcnn.network import Network
     from gridcnn.pipeline import Pipeline
-    from gridcnn.runs.run import Run, run
+    from gridcnn.runs.run import Run, RunWatcher, run
     from gridcnn.spec.models import Spec
-    from gridcnn.version import VERSION as __version__
+    from gridcnn.version import VERSION as __version__  # noqa: N811 - the name that all look for
 
 __all__ = [
     "Axis",
@@ -49,6 +49,7 @@ __all__ = [
     "Pipeline",
     "Run",
     "RunFolderError",
+    "RunWatcher",
     "ShapeError",
     "Spec",
     "SpecError",
@@ -74,6 +75,7 @@ _HOMES = {
     "Network": "gridcnn.network",
     "Pipeline": "gridcnn.pipeline",
     "Run": "gridcnn.runs.run",
+    "RunWatcher": "gridcnn.runs.run",
     "Spec": "gridcnn.spec.models",
     "evaluate": "gridcnn.evaluation",
     "load": "gridcnn.model",

@@ -6,7 +6,7 @@ import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gridcnn.datasets.base import PARTS, TEST, Dataset, Source
 from gridcnn.errors import DataError
 from gridcnn.model import Model, load
-from gridcnn.runs.prepare import picked, with_data
+from gridcnn.runs.prepare import bad_items_error, picked, places_of, with_data
 from gridcnn.spec.models import Spec
 
 
@@ -50,7 +50,11 @@ class Evaluation:
 
 
 def evaluate(
-    model: Model | str | os.PathLike[str], data: Any, *, part: str | None = None
+    model: Model | str | os.PathLike[str],
+    data: Any,
+    *,
+    part: str | None = None,
+    bad_items: Literal["stop", "skip"] = "stop",
 ) -> Evaluation:
     """Answer labelled data, and compare with its labels.
 
@@ -59,6 +63,7 @@ def evaluate(
         data: a known name, a path, `(X, y)`, or a DataFrame, as for `run`.
         part: "test", "train", "validation" or "all"; by default the test part where the data
             names one, else all of it.
+        bad_items: what an unreadable item does: raise an error, or be left out and told in `notes`.
 
     Raises:
         DataError: the data cannot be read, has labels that the model does not know, or has no such
@@ -74,10 +79,20 @@ def evaluate(
         dataset = spec.data.source.open(seed=seed, suffixes=made.adapter.suffixes)
     chosen, name = _chosen(dataset, part)
     targets = _known(dataset, made).targets(made.classes)[chosen]
-    names = [dataset.names[index] for index in chosen]
-    votes = made.votes(picked(dataset.things, chosen), names=names)
-    found = compare(targets, votes.argmax(axis=1), made.classes, part=name)
-    return dataclasses.replace(found, notes=tuple(dataset.notes))
+    adapted = made.adapter.adapt_all(
+        picked(dataset.things, chosen), names=places_of(dataset, chosen)
+    )
+    notes = [*dataset.notes]
+    if adapted.problems:
+        left = len(adapted.kept)
+        if bad_items == "stop" or not left:
+            raise bad_items_error(adapted.problems, len(chosen), "skip them (--bad-items skip)")
+        notes.append(
+            f"{len(chosen) - left} of {len(chosen)} items cannot be read, and are left out"
+        )
+    votes = made.votes_of_grids(adapted.grids.values)
+    found = compare(targets[adapted.kept], votes.argmax(axis=1), made.classes, part=name)
+    return dataclasses.replace(found, notes=tuple(notes))
 
 
 def compare(
@@ -107,7 +122,8 @@ def _chosen(dataset: Dataset, part: str | None) -> tuple[NDArray[np.int64], str]
     if name not in PARTS:
         raise DataError(f"'{name}' is no part of data; take {', '.join(PARTS)} or all")
     if dataset.parts is None or name not in dataset.parts:
-        raise DataError(f"{dataset.origin or 'the data'} names no part '{name}'; take all")
+        named = ", ".join([*(each for each in PARTS if each in (dataset.parts or ())), "all"])
+        raise DataError(f"{dataset.origin or 'the data'} names no part '{name}'; take {named}")
     return np.flatnonzero(np.array(dataset.parts) == name), name
 
 

@@ -1,4 +1,4 @@
-"""Grids: stacks of mini-images with named axes, the one form in which data moves through gridcnn."""
+"""Grids: stacks of mini-images with named axes, the one form in which data moves here."""
 
 from __future__ import annotations
 

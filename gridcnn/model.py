@@ -182,7 +182,7 @@ def as_things(things: Any, adapter: Adapter) -> Sequence[Any]:
         return [things]
     if isinstance(things, np.ndarray):
         number = things.dtype.kind in "biufc"
-        if things.ndim == 0 or (number and things.ndim in adapter.lone_dimensions):
+        if things.ndim == 0 or (number and adapter.is_lone(things)):
             return [things if number else things.item()]
         return cast("Sequence[Any]", things)
     if isinstance(things, Sequence):

@@ -16,7 +16,8 @@ class Registry(Mapping[str, Any]):
     `kind` is what the names stand for, in the singular ("stage"). Other packages add names in the
     entry-point group `gridcnn.<kind>s`, spaces as underscores. A built-in name cannot be replaced.
     `foreign` are other systems' names for ours, in lower case and without '_'; `unlisted` names
-    work, but are not shown to users.
+    work, but are not shown to users. A `closed`
+    registry takes no names from other packages.
     """
 
     def __init__(
@@ -26,9 +27,11 @@ class Registry(Mapping[str, Any]):
         *,
         foreign: Mapping[str, str] | None = None,
         unlisted: frozenset[str] = frozenset(),
+        closed: bool = False,
     ) -> None:
         self.kind = kind
         self._unlisted = unlisted
+        self._closed = closed
         self._places = dict(built_in)
         self._foreign = dict(foreign or {})
         self._loaded: dict[str, Any] = {}
@@ -40,6 +43,8 @@ class Registry(Mapping[str, Any]):
         return f"gridcnn.{self.kind.replace(' ', '_')}s"
 
     def _entry_points(self) -> dict[str, EntryPoint]:
+        if self._others is None and self._closed:
+            self._others = {}
         if self._others is None:
             found = {point.name: point for point in entry_points(group=self.group)}
             self._others = {k: v for k, v in found.items() if k not in self._places}

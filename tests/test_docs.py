@@ -1,10 +1,15 @@
 """The documentation: what it shows runs, what it links exists, and nothing is missing from it.
 
-A comment before a block of code says what is done with it: `<!-- file: NAME -->` writes it to a file
-of the page's folder, `<!-- run -->` runs the commands of a console, `<!-- output -->` compares it
-with what the block before it printed (`<!-- output, other numbers -->` all but the numbers), and
-`<!-- not run -->` leaves it alone. Blocks of Python always run. A spec is `<!-- wrong on purpose -->`
-or has no problem.
+A comment before a block of code says what is done with it:
+
+- `<!-- file: NAME -->` writes it to a file of the page's folder;
+- `<!-- run -->` runs the commands of a console, and compares all they print but the numbers;
+- `<!-- output -->` compares it with what the block before it printed, and
+  `<!-- output, other numbers -->` all but the numbers;
+- `<!-- wrong on purpose -->` marks a spec with problems;
+- `<!-- not run -->` leaves it alone.
+
+Blocks of Python always run, in the order of the page.
 """
 
 from __future__ import annotations
@@ -282,9 +287,9 @@ def _trimmed(text: str) -> list[str]:
 
 
 def _masked(text: str) -> list[str]:
-    """Return lines without their numbers, and with single spaces and strokes; drawings are left out,
+    """Return lines without their numbers, and with single spaces and strokes.
 
-    since a cell may turn from one version of Pillow to the next.
+    Drawings are left out, since a cell may turn from one version of Pillow to the next.
     """
     kept = (line for line in text.splitlines() if line.strip(" ▀▄█"))
     squeezed = (_NUMBER.sub("#", re.sub(r"─+", "─", line)) for line in kept)

@@ -64,6 +64,25 @@ def test_the_test_part_is_used_where_the_data_names_one(
         gridcnn.evaluate(model, file, part="half")
 
 
+def test_one_class_alone_can_be_evaluated(model: gridcnn.Model) -> None:
+    """Only training needs two classes to tell apart."""
+    found = gridcnn.evaluate(model, (np.zeros((3, 12, 12), np.uint8), ["X", "X", "X"]))
+
+    assert found.classes["X"].items == 3
+    assert found.classes["O"].items == 0
+
+
+def test_bad_items_stop_an_evaluation_or_are_told(model: gridcnn.Model) -> None:
+    """An item that cannot be read is named, and may be left out."""
+    pictures = [np.zeros((12, 12), np.uint8), b"no picture", np.zeros((12, 12), np.uint8)]
+
+    with pytest.raises(DataError, match=r"item 1: .*\n1 of 3 items cannot be read"):
+        gridcnn.evaluate(model, (pictures, ["X", "O", "X"]))
+    found = gridcnn.evaluate(model, (pictures, ["X", "O", "X"]), bad_items="skip")
+    assert found.items == 2
+    assert found.notes == ("1 of 3 items cannot be read, and are left out",)
+
+
 def test_data_in_memory_is_taken(model: gridcnn.Model) -> None:
     """Arrays and labels are evaluated as they are."""
     pictures = np.zeros((4, 12, 12), np.uint8)

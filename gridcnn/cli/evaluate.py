@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from gridcnn.cli import screen
+from gridcnn.errors import SpecError
 
 if TYPE_CHECKING:
     from gridcnn.evaluation import Evaluation
@@ -37,11 +38,17 @@ def evaluate(
     part: Annotated[
         str | None, typer.Option(help="The part to use: test, train, validation or all.")
     ] = None,
+    bad_items: Annotated[
+        str, typer.Option(metavar="stop|skip", help="What an unreadable item does.")
+    ] = "stop",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     from gridcnn.evaluation import evaluate as compare
 
-    found = compare(model, data, part=part)
+    if bad_items not in ("stop", "skip"):
+        raise SpecError(f"--bad-items is stop or skip; got {bad_items}")
+    skip: Literal["stop", "skip"] = "skip" if bad_items == "skip" else "stop"
+    found = compare(model, data, part=part, bad_items=skip)
     if as_json:
         screen.say_json(
             {

@@ -36,7 +36,10 @@ def named_things(
                 problems.append(Problem("standard input is empty"))
         elif path.is_dir():
             found = sorted(_inside(path, suffixes))
-            if not found:
+            if not suffixes:
+                message = "this model takes no files: its adapter is for arrays; answer from Python"
+                problems.append(Problem(message, source=text))
+            elif not found:
                 kinds = listed(sorted(suffixes))
                 problems.append(Problem(f"the folder holds no file of {kinds}", source=text))
             names += [str(file) for file in found]

@@ -63,7 +63,7 @@ def add(app: typer.Typer) -> None:
 
 def init(
     name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="The name of the spec.", show_default=True)
+        str, typer.Argument(metavar="NAME", help="The name of the spec.", show_default=True)
     ] = "pipeline",
 ) -> None:
     from gridcnn.spec.document import parse

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from typing import Annotated, Any
 
 import typer
@@ -26,6 +27,7 @@ class Verbs(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Carry out a verb."""
+        warnings.showwarning = screen.say_warning
         try:
             return super().invoke(ctx)
         except GridcnnError as error:

@@ -41,6 +41,11 @@ def say_error(error: GridcnnError) -> None:
         console.print(Text.assemble(("error: ", "bold red"), str(line)))
 
 
+def say_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning as one line, in the place of `warnings.showwarning`."""
+    messages().print(Text.assemble(("warning: ", "bold yellow"), str(message)))
+
+
 def paragraphs(text: str) -> str:
     """Return a help text with the lines of each paragraph joined; indented lines stay."""
     joined = re.sub(r"(?<=\S)\n(?=\S)", " ", text)

@@ -41,10 +41,12 @@ def show(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting. Repeatable."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the plan, or the grid, as JSON.")
+    ] = False,
 ) -> None:
     if spec is not None:
-        _show_file(what, spec, png, changes or [])
+        _show_file(what, spec, png, changes or [], as_json=as_json)
         return
     if png is not None:
         raise SpecError("--png draws the grid of a file; give its spec as well, with --spec")
@@ -76,7 +78,9 @@ def _show_plan(text: str, changes: list[str], *, as_json: bool) -> None:
         screen.say(planned.note)
 
 
-def _show_file(text: str, spec: str, png: Path | None, changes: list[str]) -> None:
+def _show_file(
+    text: str, spec: str, png: Path | None, changes: list[str], *, as_json: bool
+) -> None:
     from gridcnn.adapters.base import Adapter
     from gridcnn.adapters.image import ImageAdapter
     from gridcnn.cli.drawing import draw, write_png
@@ -89,14 +93,20 @@ def _show_file(text: str, spec: str, png: Path | None, changes: list[str]) -> No
     names, things, problems = named_things([text], adapter.suffixes)
     if problems:
         raise DataError(*problems)
-    grids = adapter.grids(things[:1], names=names[:1])
-    console = screen.output()
-    factor = draw(grids.values[0], console)
+    if len(things) > 1:
+        raise DataError(f"{text} holds {len(things)} files; name one of them, such as {names[0]}")
+    grids = adapter.grids(things, names=names)
     values = grids.values[0]
-    screen.say(
-        f"{names[0]}: {grids.shape} (channels x rows x columns), cells from {values.min():.2f} to "
-        f"{values.max():.2f}" + (f", drawn at 1/{factor}" if factor > 1 else "")
-    )
+    if as_json:
+        shape = list(grids.shape.sizes)
+        screen.say_json({"file": names[0], "shape": shape, "cells": values.tolist()})
+    else:
+        factor = draw(values, screen.output())
+        screen.say(
+            f"{names[0]}: {grids.shape} (channels x rows x columns), cells from "
+            f"{values.min():.2f} to {values.max():.2f}"
+            + (f", drawn at 1/{factor}" if factor > 1 else "")
+        )
     if png is not None:
         side = write_png(values, png)
-        screen.say(f"{png} written, {side} x {side} pixels for each cell")
+        screen.messages().print(f"{png} written, {side} x {side} pixels for each cell")

@@ -72,7 +72,10 @@ def _fitted(spec: Spec, base: Path, dataset: Dataset | None, missing: str) -> Ad
         else:
             return spec.adapter
     if missing:
-        raise DataError(f"the shape of the grids is not known: the spec has no size, and {missing}")
+        raise DataError(
+            f"the shape of the grids is not known: the adapter has no size, and {missing}; write "
+            "for example adapter: {array: {size: [9, 9], channels: 1}}"
+        )
     if dataset is None:
         source = with_data(spec, None, base)[0].data.source  # type: ignore[union-attr]
         dataset = _opened(spec, source)  # type: ignore[arg-type]

@@ -24,6 +24,8 @@ from gridcnn.runs.literal import exemplars
 from gridcnn.spec.models import SOURCES, Data, Spec
 from gridcnn.training.loop import Labelled
 
+_TOLD = 20
+"""How many bad items are told of one by one."""
 Advance = Callable[[str, int, int], None]
 """Is told what is being done, how many items of it are done, and how many there are."""
 
@@ -120,13 +122,7 @@ def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = No
     adapter = fit_adapter(spec, dataset, division.train)
     parts, skipped = _adapted(dataset, division, adapter, advance)
     if skipped and spec.data.bad_items == "stop":
-        raise DataError(
-            *skipped,
-            Problem(
-                f"{len(skipped)} of {len(dataset)} items cannot be read; mend or remove them, or "
-                "set data.bad_items: skip"
-            ),
-        )
+        raise bad_items_error(skipped, len(dataset), "set data.bad_items: skip")
     spec = _updated(spec, adapter=adapter)
     classes = dataset.classes
     if skipped:
@@ -143,6 +139,26 @@ def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = No
         notes=tuple(dataset.notes),
         fingerprint=_fingerprint(spec, parts),
     )
+
+
+def bad_items_error(problems: Sequence[Problem], items: int, remedy: str) -> DataError:
+    """Return the error that lists bad items, the first twenty of them, and says what to do.
+
+    `items` is how many there are in all, and `remedy` how to do without the bad ones.
+    """
+    bad = len({problem.source for problem in problems})
+    more = len(problems) - _TOLD
+    told = [*problems[:_TOLD], *([Problem(f"and {more} more problems like these")] * (more > 0))]
+    if bad >= items:
+        return DataError(*told, Problem(f"none of the {items} items can be read"))
+    advice = f"{bad} of {items} items cannot be read; mend or remove them, or {remedy}"
+    return DataError(*told, Problem(advice))
+
+
+def places_of(dataset: Dataset, chosen: NDArray[np.int64]) -> list[str]:
+    """Return what errors call the chosen items."""
+    known = dataset.names if dataset.places is None else dataset.places
+    return [known[index] for index in chosen]
 
 
 def fit_adapter(spec: Spec, dataset: Dataset, training: NDArray[np.int64]) -> Adapter:
@@ -170,6 +186,7 @@ def _adapted(
     targets = dataset.targets(dataset.classes)
     parts: dict[str, Part] = {}
     skipped: list[Problem] = []
+    place = {each: index for index, each in enumerate(places_of(dataset, np.arange(len(dataset))))}
     done = 0
 
     def more(count: int) -> None:
@@ -183,13 +200,15 @@ def _adapted(
         (VALIDATION, division.validation),
         (TEST, division.test),
     ):
-        names = [dataset.names[index] for index in chosen]
         things = picked(dataset.things, chosen)
-        adapted = adapter.adapt_all(things, names=names, advance=more)
-        labelled = Labelled(adapted.grids.values, targets[chosen][adapted.kept])
-        parts[name] = Part(labelled, [names[index] for index in adapted.kept])
+        adapted = adapter.adapt_all(things, names=places_of(dataset, chosen), advance=more)
+        kept = chosen[adapted.kept]
+        parts[name] = Part(
+            Labelled(adapted.grids.values, targets[kept]), [dataset.names[index] for index in kept]
+        )
         skipped.extend(adapted.problems)
-    return parts, tuple(skipped)
+    # In the order of the data, whatever part an item is in.
+    return parts, tuple(sorted(skipped, key=lambda problem: place.get(problem.source, 0)))
 
 
 def _literal(

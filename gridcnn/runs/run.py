@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -49,36 +49,20 @@ class Run:
     folder: Path
 
 
-class RunWatcher(Protocol):
-    """Is told how a run goes, for example to show it."""
+class RunWatcher:
+    """Is told how a run goes, for example to show it; this one says nothing."""
 
     def on_reading(self, what: str, done: int, total: int) -> None:
         """Be told that so many of the items have been read."""
 
     def on_plan(self, network: Network, prepared: Prepared, folder: Path) -> None:
-        """Training begins, and the network is known."""
+        """Be told that training begins, and with which network."""
 
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
-        """One more batch of an epoch is done."""
+        """Be told that one more batch of an epoch is done."""
 
     def on_epoch(self, epoch: Epoch, epochs: int) -> None:
-        """One more epoch has ended, and is saved."""
-
-
-class Silent:
-    """Watches a run and says nothing."""
-
-    def on_reading(self, what: str, done: int, total: int) -> None:
-        """Say nothing."""
-
-    def on_plan(self, network: Network, prepared: Prepared, folder: Path) -> None:
-        """Say nothing."""
-
-    def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
-        """Say nothing."""
-
-    def on_epoch(self, epoch: Epoch, epochs: int) -> None:
-        """Say nothing."""
+        """Be told that one more epoch has ended, and is saved."""
 
 
 def run(
@@ -113,7 +97,7 @@ def run(
         ColumnPermutableError: the order of the data means nothing.
         TrainingInterrupted: the user stopped it (Ctrl-C); its `folder` can be resumed.
     """
-    watcher = watcher or Silent()
+    watcher = watcher or RunWatcher()
     started = time.perf_counter()
     ENGINES[engine or DEFAULT_ENGINE]  # an unknown name is told of before anything is read
     if seed is not None:
@@ -138,8 +122,7 @@ def run(
     if folder is None:
         folder = folders.claim_folder(prepared.spec.name, out)
         write_text(folder / folders.SPEC, to_yaml(prepared.spec))
-    hint = f"stopped; go on with: gridcnn run --resume {shlex.quote(str(folder))}"
-    with _stoppable(hint, folder), _swept(folder, fresh):
+    with _stoppable(_hint(folder, in_memory=dataset is not None), folder), _swept(folder, fresh):
         watcher.on_plan(network, prepared, folder)
         progress = _train(made, prepared, folder, watcher)
         return _finish(made, prepared, progress, folder, engine, (started, read))
@@ -212,6 +195,12 @@ def _refuse_useless(prepared: Prepared) -> None:
         )
     if not spec.adapter.makes_order:  # type: ignore[union-attr]
         guard(training.grids, training.targets, spec.check)
+
+
+def _hint(folder: Path, *, in_memory: bool) -> str:
+    if in_memory:
+        return f"stopped; go on with: gridcnn.run(resume={str(folder)!r}, data=...)"
+    return f"stopped; go on with: gridcnn run --resume {shlex.quote(str(folder))}"
 
 
 @contextlib.contextmanager

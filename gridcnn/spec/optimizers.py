@@ -73,6 +73,7 @@ OPTIMIZERS = Registry(
         "adamw": "gridcnn.spec.optimizers:AdamW",
     },
     foreign={"gd": "sgd", "gradientdescent": "sgd"},
+    closed=True,
 )
 SCHEDULES = Registry(
     "schedule",
@@ -86,4 +87,5 @@ SCHEDULES = Registry(
         **dict.fromkeys(("cosineannealing", "cosineannealinglr", "cosinedecay"), "cosine"),
         **dict.fromkeys(("none", "fixed"), "constant"),
     },
+    closed=True,
 )

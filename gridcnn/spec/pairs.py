@@ -14,41 +14,45 @@ Extent = int | str
 """A number of cells, or `all` cells along the axis."""
 
 
-def _one(value: Any, low: int, words: tuple[str, ...]) -> bool:
-    if isinstance(value, str):
-        return value in words
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= LONGEST
+def pair(
+    low: int, high: int = LONGEST, *, each: tuple[str, ...] = (), both: tuple[str, ...] = ()
+) -> Any:
+    """Return what makes a field a pair of whole numbers from `low` to `high`.
 
-
-def _pair(low: int, pair_words: tuple[str, ...] = (), words: tuple[str, ...] = ()) -> Any:
-    """Return a field type; `words` may stand for both axes, `pair_words` for each of them."""
-    sorts = [f"a whole number from {low} to {LONGEST}", *(f"'{w}'" for w in (*words, *pair_words))]
+    The words `each` may stand for either number, the words `both` for the two of them.
+    """
+    sorts = [f"a whole number from {low} to {high}", *(f"'{word}'" for word in (*both, *each))]
     wanted = f"{', '.join(sorts)}, or a pair [rows, columns]"
 
     def read(value: Any) -> Any:
-        if isinstance(value, str) and value in words:
+        if isinstance(value, str) and value in both:
             return value
-        pair = value if isinstance(value, list | tuple) else (value, value)
-        if len(pair) != 2 or not all(_one(part, low, pair_words) for part in pair):
+        parts = value if isinstance(value, list | tuple) else (value, value)
+        if len(parts) != 2 or not all(fits(part) for part in parts):
             raise wanted_error(wanted)
-        return tuple(pair)
+        return tuple(parts)
+
+    def fits(part: Any) -> bool:
+        if isinstance(part, str):
+            return part in each
+        return isinstance(part, int) and not isinstance(part, bool) and low <= part <= high
 
     def write(value: Any) -> Any:
         return value if isinstance(value, str) else list(value)
 
-    number = {"type": "integer", "minimum": low, "maximum": LONGEST}
-    part = {"anyOf": [number, {"enum": list(pair_words)}]} if pair_words else number
+    number = {"type": "integer", "minimum": low, "maximum": high}
+    part = {"anyOf": [number, {"enum": list(each)}]} if each else number
     forms = [number, {"type": "array", "items": part, "minItems": 2, "maxItems": 2}]
-    if words or pair_words:
-        forms.insert(1, {"enum": [*words, *pair_words]})
+    if both or each:
+        forms.insert(1, {"enum": [*both, *each]})
     return (PlainValidator(read), PlainSerializer(write), WithJsonSchema({"anyOf": forms}))
 
 
-Sizes = Annotated[tuple[int, int], *_pair(1)]
+Sizes = Annotated[tuple[int, int], *pair(1)]
 """`[rows, columns]`, each at least 1."""
-Extents = Annotated[tuple[Extent, Extent], *_pair(1, (ALL,))]
+Extents = Annotated[tuple[Extent, Extent], *pair(1, each=(ALL,))]
 """`[rows, columns]`, each at least 1 or `all`."""
-Padding = Annotated[tuple[int, int] | str, *_pair(0, (), ("same", "valid"))]
+Padding = Annotated[tuple[int, int] | str, *pair(0, both=("same", "valid"))]
 """`same`, `valid`, or cells added on each side: `[rows, columns]`."""
 
 

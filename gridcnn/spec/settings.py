@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
 
 from gridcnn.errors import Problem, SpecError, UserError, listed, quoted, shown, suggestion
+from gridcnn.spec.document import written
 
 # Strict: a spec that says "8" or 8.0 where it means 8 is told so, instead of being guessed at.
 Count = Annotated[int, Strict(), Ge(1), Le(65_536)]
@@ -116,10 +117,10 @@ class Settings(BaseModel):
             super().__init__(**settings)
         except ValidationError as error:
             raise SpecError(
-                *(Problem(text, dotted(place)) for place, text in explained(error))
+                *(Problem(text, written(place)) for place, text in explained(error))
             ) from None
 
-    # pydantic would otherwise build nested settings with `__init__` too, and lose their places.
+    # Otherwise pydantic makes nested settings by `__init__` too, and loses the places of errors.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     @classmethod
@@ -178,14 +179,6 @@ def explained(error: ValidationError) -> list[tuple[tuple[str | int, ...], str]]
     return [(line["loc"], line["msg"]) for line in error.errors(include_url=False)]
 
 
-def dotted(place: tuple[str | int, ...]) -> str:
-    """Return a place as it is written: `stages[1].convolution.filters`."""
-    text = ""
-    for part in place:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
-
-
 def explained_error(kind: str, message: str) -> PydanticCustomError:
     """Return an error whose message is already fit for the user."""
     return PydanticCustomError(kind, "{message}", {"message": message})
@@ -222,13 +215,13 @@ def _sentence(cls: type[Settings], line: ErrorDetails) -> str:
         return _unknown_setting(cls, str(place[-1]))
     if kind == "missing" and isinstance(place[-1], str):
         return f"{owner} needs the setting {quoted(place[-1])}"
-    name = f"{quoted(dotted(place))} of {owner}" if place else owner
+    name = f"{quoted(written(place))} of {owner}" if place else owner
     if kind in ("value_error", "assertion_error"):
         return f"{name}: {_reason(context.get('error', line['msg']))}"
     got = f"; got {given(line['input'])}"
     if kind == "missing":
         count = int(place[-1]) + 1
-        return f"{quoted(dotted(place[:-1]))} of {owner} must have {_many(count, 'entry')}{got}"
+        return f"{quoted(written(place[:-1]))} of {owner} must have {_many(count, 'entry')}{got}"
     if kind == "literal_error":
         allowed = str(context["expected"])
         known = [word.strip("'") for word in allowed.replace(" or ", ", ").split(", ")]

@@ -92,6 +92,32 @@ def test_skipping_must_leave_every_class_something(tmp_path: Path) -> None:
         _prepared(spec)
 
 
+def test_bad_items_are_told_in_order_and_not_endlessly(tmp_path: Path) -> None:
+    """The first twenty are named, in the order of the data, with the line of the manifest."""
+    for number in range(40):
+        good = tmp_path / f"{number:02}.png"
+        Image.new("L", (8, 8), number).save(good)
+        if number % 2:
+            good.write_bytes(b"nothing")
+    lines = [f"{number:02}.png,{'a' if number < 20 else 'b'}" for number in range(40)]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label", *lines]))
+
+    with pytest.raises(DataError) as caught:
+        _prepared({"adapter": "image"}, data=tmp_path / "list.csv")
+    for number in range(0, 40, 2):
+        (tmp_path / f"{number:02}.png").write_bytes(b"nothing")
+    with pytest.raises(DataError) as all_bad:
+        _prepared({"adapter": "image"}, data=tmp_path / "list.csv")
+
+    told = [str(problem) for problem in caught.value.problems]
+    assert told[0].startswith(f"{tmp_path / 'list.csv'}:3: 01.png: ")
+    assert told[1].startswith(f"{tmp_path / 'list.csv'}:5: 03.png: ")
+    assert told[-1].startswith("20 of 40 items cannot be read; mend or remove them")
+    assert len(told) == 21
+    assert str(all_bad.value.problems[-1]) == "none of the 40 items can be read"
+    assert "and 20 more problems like these" in str(all_bad.value)
+
+
 def test_the_fingerprint_follows_spec_and_data() -> None:
     """It is the same for the same run, and changes with a setting or a picture."""
     same = _prepared(XO).fingerprint

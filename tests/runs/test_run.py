@@ -24,7 +24,7 @@ from gridcnn.errors import (
     TrainingInterrupted,
 )
 from gridcnn.order import guard as guard_module
-from gridcnn.runs.run import Silent
+from gridcnn.runs.run import RunWatcher
 from gridcnn.training.loop import Epoch
 
 TINY: dict[str, Any] = {
@@ -42,7 +42,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-class _StopAfter(Silent):
+class _StopAfter(RunWatcher):
     """Presses Ctrl-C in the first batch after an epoch."""
 
     def __init__(self, epoch: int) -> None:
@@ -280,7 +280,7 @@ def test_early_stopping_ends_a_run() -> None:
 
 def test_patience_needs_validation_items() -> None:
     """There is nothing to wait for without them, and the setting is not ignored."""
-    with pytest.raises(SpecError, match="set data.validation above 0"):
+    with pytest.raises(SpecError, match=r"set data\.validation above 0"):
         gridcnn.run(TINY, changes={"training.patience": 2, "data.validation": 0})
 
 
@@ -344,7 +344,7 @@ def test_watchers_are_told_everything() -> None:
     """Reading, the plan, every batch and every epoch are reported, in that order."""
     told: list[str] = []
 
-    class Listener(Silent):
+    class Listener(RunWatcher):
         def on_reading(self, what: str, done: int, total: int) -> None:
             assert done <= total
             told.append("reading")

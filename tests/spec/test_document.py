@@ -286,11 +286,11 @@ DEEP_ALIASES = (
     ids=lambda value: None if isinstance(value, str) and len(value) < 80 else "-",
 )
 def test_hostile_documents_are_refused_fast(text: str | bytes, message: str) -> None:
-    """Bombs, depth and length take less than a second, and are told in a line."""
-    start = time.perf_counter()
+    """Bombs, depth and length take less than a second (without libyaml, a few)."""
+    start = time.process_time()
     found = problems_of(text)
 
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < (1 if hasattr(yaml, "CSafeLoader") else 8)
     assert len(found) == 1
     assert message in found[0]
     assert len(found[0]) < 300

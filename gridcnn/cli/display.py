@@ -1,0 +1,89 @@
+"""How a run looks in the terminal: the plan, a line for each epoch, and bars that move."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from gridcnn.cli import screen
+from gridcnn.cli.plan import plan_memory, plan_table
+from gridcnn.network import Network
+from gridcnn.runs.prepare import Prepared
+from gridcnn.runs.run import RunWatcher
+from gridcnn.training.loop import Epoch
+
+
+class Display(RunWatcher):
+    """Shows a run: the plan, a line for each epoch and, on a terminal, bars that move."""
+
+    def __init__(self) -> None:
+        self.console = screen.messages()
+        self.bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+        )
+        self.task: TaskID | None = None
+        self.told = ""
+        self.validated = ""
+
+    def __enter__(self) -> Display:
+        if self.console.is_terminal:
+            self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.console.is_terminal:
+            self.bars.stop()
+
+    def _bar(self, what: str, total: int) -> TaskID:
+        if self.told != what:
+            if self.task is not None:
+                self.bars.remove_task(self.task)
+            self.task = self.bars.add_task(what, total=total, note="")
+            self.told = what
+        assert self.task is not None
+        return self.task
+
+    def on_reading(self, what: str, done: int, total: int) -> None:
+        """Move the bar."""
+        self.bars.update(self._bar(what, total), completed=done)
+
+    def on_plan(self, network: Network, prepared: Prepared, folder: Path) -> None:
+        """Show the plan, and what the data is."""
+        table_width = None if self.console.is_terminal else 100
+        screen.output(width=table_width).print(plan_table(network))
+        screen.say(plan_memory(network))
+        parts = (("training", prepared.train), ("validation", prepared.validation))
+        counts = [f"{len(part):,} {name}" for name, part in (*parts, ("test", prepared.test))]
+        classes = ", ".join(str(label) for label in prepared.classes[:12])
+        more = ", ..." if len(prepared.classes) > 12 else ""
+        screen.say(f"items: {', '.join(counts)}; {len(prepared.classes)} classes: {classes}{more}")
+        for note in prepared.notes:
+            screen.say(f"note: {note}")
+        if prepared.skipped:
+            screen.say(f"items that cannot be read, and are left out: {len(prepared.skipped)}")
+        screen.say(f"folder: {folder}\n")
+
+    def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
+        """Move the bar."""
+        bar = self._bar(f"epoch {epoch}", batches)
+        self.bars.update(bar, completed=done, note=f"loss {loss:.4f}{self.validated}")
+
+    def on_epoch(self, epoch: Epoch, epochs: int) -> None:
+        """Print the epoch's line, with the time that is left."""
+        parts = [f"epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}", f"loss {epoch.loss:.4f}"]
+        if epoch.validation_accuracy is not None and epoch.validation_loss is not None:
+            accuracy = screen.percent(epoch.validation_accuracy)
+            parts.append(f"validation loss {epoch.validation_loss:.4f}, accuracy {accuracy}")
+            self.validated = f"  validation accuracy {accuracy}"
+        else:
+            parts.append(f"training accuracy {screen.percent(epoch.accuracy)}")
+        left = (epochs - epoch.epoch) * epoch.seconds
+        parts.append(f"{epoch.seconds:.1f} s" + (f", {screen.seconds(left)} left" if left else ""))
+        screen.say("  ".join(parts))
