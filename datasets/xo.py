@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Self
 import numpy as np
 from annotated_types import Ge, Le
 from numpy.typing import NDArray
-from pydantic import AllowInfNan, Field, Strict, model_validator
+from pydantic import AllowInfNan, Strict, model_validator
 
 from gridcnn.datasets.base import Dataset, Facts
 from gridcnn.datasets.made import Made

@@ -16,8 +16,7 @@ class Registry(Mapping[str, Any]):
     `kind` is what the names stand for, in the singular ("stage"). Other packages add names in the
     entry-point group `gridcnn.<kind>s`, spaces as underscores. A built-in name cannot be replaced.
     `foreign` are other systems' names for ours, in lower case and without '_'; `unlisted` names
-    work, but are not shown to users. A `closed`
-    registry takes no names from other packages.
+    work, but are not shown to users. A `closed` registry takes no names from other packages.
     """
 
     def __init__(
@@ -43,10 +42,9 @@ class Registry(Mapping[str, Any]):
         return f"gridcnn.{self.kind.replace(' ', '_')}s"
 
     def _entry_points(self) -> dict[str, EntryPoint]:
-        if self._others is None and self._closed:
-            self._others = {}
         if self._others is None:
-            found = {point.name: point for point in entry_points(group=self.group)}
+            points = () if self._closed else entry_points(group=self.group)
+            found = {point.name: point for point in points}
             self._others = {k: v for k, v in found.items() if k not in self._places}
         return self._others
 

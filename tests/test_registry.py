@@ -82,6 +82,17 @@ def test_other_packages_add_names(install: Install) -> None:
     assert registry.names() == ["path", "counter", "deque"]
 
 
+def test_a_closed_registry_takes_no_other_names(install: Install) -> None:
+    """Where a name needs arithmetic that only gridcnn has, packages cannot add one."""
+    install({"deque": "collections:deque"})
+
+    registry = Registry(made().kind, BUILT_IN, closed=True)
+
+    assert "deque" in made()
+    assert "deque" not in registry
+    assert list(registry) == list(BUILT_IN)
+
+
 def test_a_built_in_name_cannot_be_replaced(install: Install) -> None:
     """Another package's entry of the same name is passed over."""
     install({"counter": "collections:deque"})

@@ -109,4 +109,5 @@ def _show_file(
         )
     if png is not None:
         side = write_png(values, png)
-        screen.messages().print(f"{png} written, {side} x {side} pixels for each cell")
+        if not as_json:
+            screen.say(f"{png} written, {side} x {side} pixels for each cell")

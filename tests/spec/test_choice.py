@@ -141,7 +141,7 @@ def test_objects_know_their_name() -> None:
 
 @pytest.fixture
 def with_broken_package(monkeypatch: pytest.MonkeyPatch) -> Registry:
-    """Return the optimizers, beside broken ones of other packages."""
+    """Return the optimizers, as if they were open, beside broken ones of other packages."""
     points = [
         EntryPoint("gone", "no_such_module:Thing", "gridcnn.optimizers"),
         EntryPoint("function", "json:loads", "gridcnn.optimizers"),
@@ -152,6 +152,7 @@ def with_broken_package(monkeypatch: pytest.MonkeyPatch) -> Registry:
         "entry_points",
         lambda group: points if group == "gridcnn.optimizers" else [],
     )
+    monkeypatch.setattr(OPTIMIZERS, "_closed", False)
     monkeypatch.setattr(OPTIMIZERS, "_others", None)
     monkeypatch.setattr(OPTIMIZERS, "_loaded", {})
     return OPTIMIZERS
