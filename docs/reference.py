@@ -144,14 +144,19 @@ def _number(kind: str, schema: Mapping[str, Any]) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     if above is not None:
-        return f"{kind} above {above:,}"
+        return f"{kind} above {_plain(above)}"
     if low is None:
         return kind
     if below is not None:
-        return f"{kind} from {low:,} to below {below:,}"
+        return f"{kind} from {_plain(low)} to below {_plain(below)}"
     if high is None:
-        return f"{kind}, at least {low:,}"
-    return f"{kind} from {low:,} to {int(high) if high == int(high) else high:,}"
+        return f"{kind}, at least {_plain(low)}"
+    return f"{kind} from {_plain(low)} to {_plain(high)}"
+
+
+def _plain(limit: float) -> str:
+    """Return a limit without a fraction of zero, which one version of pydantic writes."""
+    return f"{int(limit) if limit == int(limit) else limit:,}"
 
 
 def _list(schema: Mapping[str, Any]) -> str:
