@@ -85,6 +85,13 @@ class ImageAdapter(Adapter):
         fit = "pad" if self.fit == "ink" else self.fit
         return self.model_copy(update={"fit": fit, "polarity": "keep"})
 
+    def is_lone(self, array: NDArray[Any]) -> bool:
+        """Return whether an array is one picture: `(rows, columns)`, or `(rows, columns, 3 | 4)`.
+
+        The last could be a stack as well, but only of pictures that are 3 or 4 pixels wide.
+        """
+        return array.ndim <= 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
+
     def shape(self) -> GridShape:
         """Return `channels`, rows and columns; both axes count pixels, and their order means it."""
         rows, columns = self.size

@@ -71,13 +71,13 @@ def read_folder(folder: Path) -> Dataset:
     things: list[NDArray[Any]] = []
     labels: list[str] = []
     names_: list[str] = []
+    of_parts: list[str] = []
     for part in (TRAIN, TEST):
         images, given = _pair(parts[part][0])
         things += images
         labels += given
         names_ += numbered(len(images), part=part)
-    counts = {part: sum(name.startswith(part) for name in names_) for part in (TRAIN, TEST)}
-    of_parts = [part for part, count in counts.items() for _ in range(count)]
+        of_parts += [part] * len(images)
     if len({thing.shape for thing in things}) > 1:
         raise DataError(
             Problem("the pictures for training and test have different sizes", source=str(folder))

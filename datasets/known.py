@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from gridcnn.datasets.base import Facts
 from gridcnn.spec.models import SOURCES
 
-_NOT_SETS = ("files", "memory")
-
 
 @dataclass(frozen=True)
 class Known:
@@ -26,11 +24,9 @@ class Known:
 
 
 def known() -> list[Known]:
-    """Return every registered data set with its usual settings, in the order of registration."""
+    """Return every data set that users are shown, with its usual settings, as registered."""
     sets = []
-    for name in SOURCES:
-        if name in _NOT_SETS:
-            continue
+    for name in SOURCES.names():
         cls = SOURCES[name]
         lines = (cls.__doc__ or name).strip().splitlines()
         # A source of another package may have settings without a default; then it stays unknown.

@@ -56,7 +56,7 @@ def write_files(
         RunFolderError: the folder holds something already, is a file, or cannot be written to.
         DataError: the data cannot be made.
     """
-    target = Path(places.absolute(Path(folder).expanduser()))
+    target = Path(places.absolute(places.at_home(os.fspath(folder))))
     try:
         _refuse_used(target)
         dataset = source.open(seed=seed, suffixes=frozenset())

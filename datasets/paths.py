@@ -100,7 +100,7 @@ def _nothing(path: str) -> Problem:
         return Problem("a web address is not read; download it, and give its path", source=path)
     from gridcnn.spec.models import SOURCES
 
-    known = [name for name in SOURCES if name not in ("files", "memory")]
+    known = SOURCES.names()
     parent = Path(path).parent
     hint = suggestion(path, known)
     if not hint and parent.is_dir():

@@ -29,6 +29,9 @@ from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Spec
 from gridcnn.training.loop import Labelled, train
 
+_TRAINING = ("epochs", "learning_rate", "batch_size", "optimizer", "weight_decay", "patience")
+"""The parameters that replace the spec's training settings of the same name."""
+
 
 class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A convolutional network as a scikit-learn classifier.
@@ -113,10 +116,13 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"a classifier needs at least two classes; got one class ({self.classes_[0]!r}) "
                 f"in {len(labels)} items"
             )
-        spec = self._spec()
+        given, changes = self._spec(), self._changes()
+        # The network of the default spec follows the grids, but its adapter comes before them.
+        spec = self._changed(given or default_spec(GridShape(1, 1, 1), len(labels)), changes)
         adapter = self._adapter(things, spec).fitted(things)
         grids = adapter.grids(things).values
-        spec = self._changed(spec or default_spec(adapter.shape(), len(grids)))
+        if given is None:
+            spec = self._changed(default_spec(adapter.shape(), len(grids)), changes)
         spec = spec.model_copy(update={"adapter": adapter})
         network = Network(spec, adapter.shape(), classes=len(self.classes_))
         if not adapter.makes_order:
@@ -125,7 +131,8 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         made = make_engine(network, self.engine)
         progress = train(made, training, validation, spec.training)
         names = [label.item() if hasattr(label, "item") else label for label in self.classes_]
-        plain = [name if isinstance(name, int | str) else str(name) for name in names]
+        # A model file knows texts and whole numbers; True is 1, as for labels anywhere else.
+        plain = [int(name) if isinstance(name, int) else str(name) for name in names]
         self.model_ = Model(spec, plain, progress.best, engine=self.engine)
         self.history_ = tuple(progress.history)
         self.n_iter_ = len(self.history_)
@@ -171,29 +178,30 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _spec(self) -> Spec | None:
         return None if self.spec is None else load(self.spec, ready=ready())
 
-    def _changed(self, spec: Spec) -> Spec:
-        """Return the spec with what the constructor was given instead."""
+    def _changes(self) -> dict[str, Any]:
+        """Return the settings that the constructor was given, by their places in the spec."""
         changes: dict[str, Any] = {}
-        for name in ("epochs", "learning_rate", "batch_size", "optimizer", "weight_decay"):
+        for name in _TRAINING:
             if getattr(self, name) is not None:
-                changes[f"training.{name}"] = _plain(getattr(self, name))
-        if self.patience is not None:
-            changes["training.patience"] = _plain(self.patience)
+                changes[f"training.{name}"] = getattr(self, name)
         if self.random_state is not None:
             seed = self.random_state
             if not isinstance(seed, int | np.integer):
                 seed = check_random_state(seed).randint(2**31 - 1)
             changes["training.seed"] = int(seed)
-        changes.update(self.changes or {})
+        return {**changes, **(self.changes or {})}
+
+    @staticmethod
+    def _changed(spec: Spec, changes: Mapping[str, Any]) -> Spec:
         changed = load(spec, changes=changes)
         if changed.head is None:
             raise SpecError("a classifier needs a head; add head: voting to the spec")
         return changed
 
-    def _adapter(self, things: Any, spec: Spec | None) -> Adapter:
+    def _adapter(self, things: Any, spec: Spec) -> Adapter:
         if isinstance(things, np.ndarray):
             return ArrayAdapter(channel_order=self.channel_order, scaling=self.scaling)
-        adapter = spec.adapter if spec is not None else None
+        adapter = spec.adapter
         assert adapter is None or isinstance(adapter, Adapter)
         return adapter or ImageAdapter()
 
@@ -258,7 +266,3 @@ def _is_raw(things: Any) -> bool:
         return False
     first = next(iter(things))
     return isinstance(first, str | bytes | os.PathLike) or hasattr(first, "getpixel")
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.adapters.base import Adapter, described
-from gridcnn.engines.base import make_engine
+from gridcnn.engines.base import Engine, make_engine
 from gridcnn.errors import DataError, ModelFileError, Problem, SpecError, UserError, shown
 from gridcnn.grid import Array, GridShape
 from gridcnn.network import Network
@@ -116,7 +116,7 @@ class Model:
     def maps(self, things: Any, *, after: int | None = None) -> Array:
         """Return the maps after stage number `after` (from 1; 0: the grids; None: the last)."""
         grids = self.adapter.grids(as_things(things, self.adapter)).values
-        return maps_after(self.network, self._engine.maps, self.parameters, grids, after)
+        return maps_after(self._engine, self.parameters, grids, after)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the model to a file, whole or not at all, and return its path."""
@@ -209,16 +209,13 @@ def labels_array(classes: Sequence[str | int]) -> NDArray[Any]:
     return np.array(classes, dtype=None if len(kinds) == 1 else object)
 
 
-def maps_after(
-    network: Network, compute: Any, parameters: Array, grids: Array, after: int | None
-) -> Array:
-    """Return the maps after a stage, counted from 1, as `compute` (an engine's) makes them."""
-    blocks = len(network.blocks)
+def maps_after(engine: Engine, parameters: Array, grids: Array, after: int | None) -> Array:
+    """Return the maps after a stage, counted from 1; 0: the grids; None: the last maps."""
+    blocks = engine.network.blocks
     if after == 0:
         return grids
-    if after is not None and not 1 <= after <= blocks:
-        names = ", ".join(block.label for block in network.blocks)
+    if after is not None and not 1 <= after <= len(blocks):
+        names = ", ".join(block.label for block in blocks)
         others = f"then: {names}" if names else "and there are no stages"
         raise UserError(f"there is no stage {after}; 0 is the grid itself, {others}")
-    maps: Array = compute(parameters, grids, after=None if after is None else after - 1)
-    return maps
+    return engine.maps(parameters, grids, after=None if after is None else after - 1)

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -133,7 +134,7 @@ class Network:
         grids = self.shape.cells + sum(block.output.cells for block in self.blocks)
         return 4 * grids + sum(block.stage.working_bytes(block.input) for block in self.blocks)
 
-    def mask(self, quality: str) -> NDArray[np.bool_]:
+    def mask(self, quality: Literal["trainable", "decays"]) -> NDArray[np.bool_]:
         """Return for each number of the flat vector whether it is `trainable`, or `decays`."""
         mask = np.zeros(self.parameters, bool)
         for block in self.blocks:

@@ -54,8 +54,7 @@ class Pipeline:
         grids = adapter.fitted(many).grids(many)
         network = Network(self.spec, grids.shape)
         parameters = network.starting_parameters()
-        maps = make_engine(network, self.engine).maps
-        return maps_after(network, maps, parameters, grids.values, after)
+        return maps_after(make_engine(network, self.engine), parameters, grids.values, after)
 
     def fit_transform(self, things: Any, y: object = None) -> Array:
         """Let the adapter learn from things, and return their maps after the last stage."""

@@ -106,5 +106,6 @@ def _seal(tensors: Mapping[str, Array], text: str) -> str:
     for name in sorted(tensors):
         array = tensors[name]
         digest.update(f"{name}:{array.dtype}:{array.shape}".encode())
-        digest.update(array.tobytes())
+        # As bytes, but without a copy of them: what is sealed may be large.
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()

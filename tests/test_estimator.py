@@ -245,6 +245,27 @@ def test_a_fitted_classifiers_model_can_be_saved(digits: tuple[Any, Any], tmp_pa
     assert loaded.classes == tuple(range(10))
 
 
+def test_a_model_of_truth_values_can_be_loaded(digits: tuple[Any, Any], tmp_path: Path) -> None:
+    """In a model file, False and True are the classes 0 and 1."""
+    classifier = GridClassifier(SMALL, epochs=1).fit(digits[0][:40], digits[1][:40] > 4)
+
+    loaded = gridcnn.load(classifier.model_.save(tmp_path / "model.safetensors"))
+
+    assert loaded.classes == (0, 1)
+
+
+@pytest.mark.parametrize("spec", ["xo", None])
+def test_the_adapter_can_be_changed(spec: str | None, photographs: Path) -> None:
+    """`changes` reach the adapter, with a spec and without."""
+    files = sorted(file for file in photographs.rglob("*") if file.is_file())
+    labels = [file.relative_to(photographs).parts[0] for file in files]
+    changes = {"adapter.image.size": [12, 16]}
+
+    classifier = GridClassifier(spec, epochs=1, changes=changes).fit(files, labels)
+
+    assert classifier.model_.shape.sizes == (1, 12, 16)
+
+
 def test_the_checker_guards_fit(monkeypatch: pytest.MonkeyPatch, digits: tuple[Any, Any]) -> None:
     """By default data that a checker calls permutable is rejected."""
     verdict = guard_module.Verdict("permutable", ("columns say nothing",))

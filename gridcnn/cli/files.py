@@ -27,6 +27,12 @@ def named_things(
     problems: list[Problem] = []
     for text in given:
         path = Path(text)
+        try:
+            there, is_folder = path.exists(), path.is_dir()
+        except OSError as error:  # for example a name that is too long
+            reason = error.strerror or error
+            problems.append(Problem(f"cannot be read: {reason}", source=text))
+            continue
         if text == STDIN:
             content = sys.stdin.buffer.read()
             if content:
@@ -34,7 +40,7 @@ def named_things(
                 things.append(content)
             else:
                 problems.append(Problem("standard input is empty"))
-        elif path.is_dir():
+        elif is_folder:
             found = sorted(_inside(path, suffixes))
             if not suffixes:
                 message = "this model takes no files: its adapter is for arrays; answer from Python"
@@ -44,7 +50,7 @@ def named_things(
                 problems.append(Problem(f"the folder holds no file of {kinds}", source=text))
             names += [str(file) for file in found]
             things += found
-        elif path.exists():
+        elif there:
             names.append(text)
             things.append(path)
         else:

@@ -29,8 +29,10 @@ def say(text: str = "") -> None:
 
 
 def say_json(content: Any) -> None:
-    """Print an answer as JSON."""
-    say(json.dumps(content, indent=2, ensure_ascii=False))
+    """Print an answer as JSON, with escapes where standard output is not UTF-8 (on Windows)."""
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    plain = encoding.lower().replace("-", "") != "utf8"
+    say(json.dumps(content, indent=2, ensure_ascii=plain))
 
 
 def say_error(error: GridcnnError) -> None:

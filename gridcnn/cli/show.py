@@ -63,7 +63,7 @@ def _show_plan(text: str, changes: list[str], *, as_json: bool) -> None:
     if Path(text).suffix.lower() not in ("", ".yaml", ".yml") and Path(text).is_file():
         raise SpecError(f"{text} is no spec; to see its grid, add --spec SPEC")
     loaded = load(text, changes=changes, ready=ready())
-    planned = plan(loaded, spec_folder(text))
+    planned = plan(loaded, spec_folder(loaded))
     if as_json:
         screen.say_json({"name": loaded.name, **plan_json(planned.network)})
         return

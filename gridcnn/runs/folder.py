@@ -52,10 +52,15 @@ def _claim(folder: Path) -> Path:
 
 
 def refuse_used(folder: Path) -> None:
-    """Raise `RunFolderError` where `folder` is a file, or holds something."""
-    if folder.exists() and not folder.is_dir():
-        raise RunFolderError(f"{folder} is a file; give a folder that is new or empty")
-    held = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
+    """Raise `RunFolderError` where `folder` is a file, holds something or cannot be read."""
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise RunFolderError(f"{folder} is a file; give a folder that is new or empty")
+        held = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise RunFolderError(
+            f"{folder}: no run folder can be made there: {error.strerror or error}"
+        ) from None
     if held:
         more = f" and {len(held) - 1} more" if held[1:] else ""
         hint = f", or go on with its run: gridcnn run --resume {folder}"

@@ -11,7 +11,7 @@ from gridcnn.adapters.base import Adapter
 from gridcnn.datasets.base import Dataset, Facts, Source
 from gridcnn.errors import DataError
 from gridcnn.network import Network
-from gridcnn.runs.prepare import fit_adapter, with_data
+from gridcnn.runs.prepare import fit_adapter, opened, with_data
 from gridcnn.spec.models import Spec
 
 ASSUMED_CLASSES = 2
@@ -49,17 +49,13 @@ def _data(spec: Spec, base: Path) -> tuple[Facts | None, Dataset | None, str]:
     if spec.data is None:
         return None, None, "the spec names no data"
     try:
-        source = with_data(spec, None, base)[0].data.source  # type: ignore[union-attr]
-        assert isinstance(source, Source)
-        facts = source.facts()
-        return facts, None if facts else _opened(spec, source), ""
+        located, _ = with_data(spec, None, base)
+        assert located.data is not None
+        assert isinstance(located.data.source, Source)
+        facts = located.data.source.facts()
+        return facts, None if facts else opened(located), ""
     except DataError as error:
         return None, None, f"the data cannot be read ({error.problems[0]})"
-
-
-def _opened(spec: Spec, source: Source) -> Dataset:
-    suffixes: frozenset[str] = getattr(spec.adapter, "suffixes", frozenset())
-    return source.open(seed=spec.training.seed, suffixes=suffixes)
 
 
 def _fitted(spec: Spec, base: Path, dataset: Dataset | None, missing: str) -> Adapter:
@@ -77,6 +73,5 @@ def _fitted(spec: Spec, base: Path, dataset: Dataset | None, missing: str) -> Ad
             "for example adapter: {array: {size: [9, 9], channels: 1}}"
         )
     if dataset is None:
-        source = with_data(spec, None, base)[0].data.source  # type: ignore[union-attr]
-        dataset = _opened(spec, source)  # type: ignore[arg-type]
+        dataset = opened(with_data(spec, None, base)[0])
     return fit_adapter(spec, dataset, np.arange(len(dataset)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,8 +93,8 @@ def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
         assert settings is not None
         assert isinstance(settings.source, Source)
         source = settings.source.resolved(base)
-    elif isinstance(data, str | Path):
-        text = str(data)
+    elif isinstance(data, str | os.PathLike):
+        text = os.fspath(data)
         known = isinstance(data, str) and text in SOURCES.names()
         source = SOURCES[text]() if known else Files(path=text).resolved(Path.cwd())
     else:
@@ -103,7 +104,7 @@ def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
     changed = (
         Data(source=source) if settings is None else settings.model_copy(update={"source": source})
     )
-    return _updated(spec, data=changed), dataset
+    return spec.model_copy(update={"data": changed}), dataset
 
 
 def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = None) -> Prepared:
@@ -113,17 +114,15 @@ def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = No
         DataError: the data cannot be read or divided, or holds bad items that may not be skipped.
     """
     assert spec.data is not None
-    assert isinstance(spec.data.source, Source)
     seed = spec.training.seed
     if dataset is None:
-        suffixes = getattr(spec.adapter, "suffixes", frozenset()) or ImageAdapter.suffixes
-        dataset = spec.data.source.open(seed=seed, suffixes=suffixes)
+        dataset = opened(spec)
     division = divide(dataset, test=spec.data.test, validation=spec.data.validation, seed=seed)
     adapter = fit_adapter(spec, dataset, division.train)
     parts, skipped = _adapted(dataset, division, adapter, advance)
     if skipped and spec.data.bad_items == "stop":
         raise bad_items_error(skipped, len(dataset), "set data.bad_items: skip")
-    spec = _updated(spec, adapter=adapter)
+    spec = spec.model_copy(update={"adapter": adapter})
     classes = dataset.classes
     if skipped:
         _refuse_emptied(parts, classes)
@@ -139,6 +138,20 @@ def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = No
         notes=tuple(dataset.notes),
         fingerprint=_fingerprint(spec, parts),
     )
+
+
+def opened(spec: Spec) -> Dataset:
+    """Return the data that a spec names, whose source is resolved; without an adapter, of pictures.
+
+    Raises:
+        DataError: the data cannot be read.
+    """
+    assert spec.data is not None
+    assert isinstance(spec.data.source, Source)
+    adapter = spec.adapter
+    assert adapter is None or isinstance(adapter, Adapter)
+    suffixes = ImageAdapter.suffixes if adapter is None else adapter.suffixes
+    return spec.data.source.open(seed=spec.training.seed, suffixes=suffixes)
 
 
 def bad_items_error(problems: Sequence[Problem], items: int, remedy: str) -> DataError:
@@ -246,9 +259,3 @@ def _fingerprint(spec: Spec, parts: Mapping[str, Part]) -> str:
         digest.update(np.ascontiguousarray(data.grids).data)
         digest.update(np.ascontiguousarray(data.targets).data)
     return digest.hexdigest()
-
-
-def _updated(spec: Spec, **changes: Any) -> Spec:
-    updated = spec.model_copy(update=changes)
-    updated._document = spec.document
-    return updated

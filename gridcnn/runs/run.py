@@ -7,7 +7,7 @@ import dataclasses
 import os
 import shlex
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from gridcnn.pipelines import ready
 from gridcnn.runs import folder as folders
 from gridcnn.runs.literal import literal_comparison
 from gridcnn.runs.prepare import Part, Prepared, prepare, with_data
+from gridcnn.spec.changes import Changes
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Spec
 from gridcnn.spec.write import to_yaml
@@ -70,7 +71,7 @@ def run(
     *,
     data: Any = None,
     out: str | os.PathLike[str] | None = None,
-    changes: Iterable[str] | Mapping[str, Any] = (),
+    changes: Changes = (),
     seed: int | None = None,
     engine: str | None = None,
     resume: str | os.PathLike[str] | None = None,
@@ -110,7 +111,7 @@ def run(
         loaded, folder = load(spec, changes=changes, ready=ready()), None
         if out is not None:
             folders.refuse_used(Path(out))
-    located, dataset = with_data(loaded, data, spec_folder(spec))
+    located, dataset = with_data(loaded, data, spec_folder(loaded))
     _refuse_impossible(located)
     with _stoppable("stopped before training; nothing was written", folder):
         prepared = prepare(located, dataset, advance=watcher.on_reading)
@@ -121,30 +122,30 @@ def run(
     fresh = folder is None
     if folder is None:
         folder = folders.claim_folder(prepared.spec.name, out)
-        write_text(folder / folders.SPEC, to_yaml(prepared.spec))
     with _stoppable(_hint(folder, in_memory=dataset is not None), folder), _swept(folder, fresh):
+        if fresh:
+            with _writing(folder):
+                write_text(folder / folders.SPEC, to_yaml(prepared.spec))
         watcher.on_plan(network, prepared, folder)
         progress = _train(made, prepared, folder, watcher)
         return _finish(made, prepared, progress, folder, engine, (started, read))
 
 
-def _with_seed(changes: Iterable[str] | Mapping[str, Any], seed: int) -> Any:
+def _with_seed(changes: Changes, seed: int) -> Changes:
     if isinstance(changes, Mapping):
         return {**changes, "training.seed": seed}
-    return [*changes, f"training.seed={seed}"]
+    each = [changes] if isinstance(changes, str) else changes
+    return [*each, f"training.seed={seed}"]
 
 
-def spec_folder(spec: SpecLike | None) -> Path:
-    """Return the folder where the relative paths of a spec start."""
-    if isinstance(spec, str | os.PathLike) and Path(spec).is_file():
-        return Path(spec).absolute().parent
-    if isinstance(spec, Spec) and Path(spec.document.source).is_file():
-        return Path(spec.document.source).absolute().parent
-    return Path.cwd()
+def spec_folder(spec: Spec) -> Path:
+    """Return the folder where the relative paths of a spec start: that of its file, if any."""
+    file = Path(spec.document.source)
+    return file.absolute().parent if file.is_file() else Path.cwd()
 
 
 def _resumed_spec(
-    given: SpecLike | None, folder: Path, changes: Any, out: str | os.PathLike[str] | None
+    given: SpecLike | None, folder: Path, changes: Changes, out: str | os.PathLike[str] | None
 ) -> Spec:
     """Return the spec of the run in `folder`; raise where something else is asked for."""
     if out is not None and Path(out).absolute() != folder.absolute():
@@ -200,7 +201,11 @@ def _refuse_useless(prepared: Prepared) -> None:
 def _hint(folder: Path, *, in_memory: bool) -> str:
     if in_memory:
         return f"stopped; go on with: gridcnn.run(resume={str(folder)!r}, data=...)"
-    return f"stopped; go on with: gridcnn run --resume {shlex.quote(str(folder))}"
+    return f"stopped; {_resuming(folder)}"
+
+
+def _resuming(folder: Path) -> str:
+    return f"go on with: gridcnn run --resume {shlex.quote(str(folder))}"
 
 
 @contextlib.contextmanager
@@ -210,6 +215,19 @@ def _stoppable(message: str, folder: Path | None) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise TrainingInterrupted(message, folder=folder) from None
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Turn what keeps results from being written (a full disk) into `RunFolderError`."""
+    try:
+        yield
+    except OSError as error:
+        kept = (folder / folders.CHECKPOINT).is_file()
+        hint = f"; once that is mended, {_resuming(folder)}" if kept else ""
+        raise RunFolderError(
+            f"{folder}: results cannot be written there: {error.strerror or error}{hint}"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -239,8 +257,9 @@ def _train(engine: Engine, prepared: Prepared, folder: Path, watcher: RunWatcher
             watcher.on_batch(epoch, done, batches, loss)
 
         def on_epoch(self, progress: Progress) -> None:
-            save_checkpoint(checkpoint, progress, prepared.fingerprint)
-            folders.write_history(folder, progress.history)
+            with _writing(folder):
+                save_checkpoint(checkpoint, progress, prepared.fingerprint)
+                folders.write_history(folder, progress.history)
             watcher.on_epoch(progress.history[-1], settings.epochs)
 
     validation = prepared.validation.data if len(prepared.validation) else None
@@ -284,16 +303,17 @@ def _finish(
             "total": round(time.perf_counter() - times[0], 3),
         },
     }
-    model.save(folder / FILE_NAME)
-    folders.write_history(folder, progress.history)
-    if votes is not None:
-        _write_predictions(folder, prepared, votes)
-    if prepared.skipped:
-        rows = ((problem.source, problem.message) for problem in prepared.skipped)
-        folders.write_table(folder / folders.SKIPPED, ("item", "problem"), rows)
-    # Last, since it marks the run as ended.
-    folders.write_json(folder / folders.METRICS, metrics)
-    (folder / folders.CHECKPOINT).unlink(missing_ok=True)
+    with _writing(folder):
+        model.save(folder / FILE_NAME)
+        folders.write_history(folder, progress.history)
+        if votes is not None:
+            _write_predictions(folder, prepared, votes)
+        if prepared.skipped:
+            rows = ((problem.source, problem.message) for problem in prepared.skipped)
+            folders.write_table(folder / folders.SKIPPED, ("item", "problem"), rows)
+        # Last, since it marks the run as ended.
+        folders.write_json(folder / folders.METRICS, metrics)
+        (folder / folders.CHECKPOINT).unlink(missing_ok=True)
     return Run(model, metrics, tuple(progress.history), folder)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeGuard
 
 from gridcnn.errors import Problem, SpecError, UserError, quoted
 from gridcnn.spec.choice import Choice
-from gridcnn.spec.document import Document, Path, parse, written
+from gridcnn.spec.document import Document, Path, parse, plain_data, written
 from gridcnn.spec.settings import Settings, given
 
 Changes = Iterable[str] | Mapping[str, Any]
@@ -44,19 +45,20 @@ class _Change:
     origin: str
 
 
-def _each(changes: Changes) -> Iterator[Any]:
+def _each(changes: Changes) -> Iterator[Callable[[], _Change]]:
     """Yield for each change a function that reads it, or raises `SpecError`."""
     if isinstance(changes, Mapping):
         for key, value in changes.items():
-            yield lambda key=key, value=value: _given(key, value)
+            yield functools.partial(_given, key, value)
     else:
         for text in [changes] if isinstance(changes, str) else changes:
-            yield lambda text=text: _parsed(text)
+            yield functools.partial(_parsed, text)
 
 
 def _given(key: Any, value: Any) -> _Change:
     origin = f"change of {_short(str(key))}"
-    return _Change(_key_path(str(key), origin), value, origin)
+    path = _key_path(str(key), origin)
+    return _Change(path, plain_data(value, path), origin)
 
 
 def _parsed(text: Any) -> _Change:

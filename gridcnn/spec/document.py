@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -246,6 +247,30 @@ def _at(mark: Any) -> Place:
 def _escape(sign: str) -> str:
     code = ord(sign)
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+def plain_data(value: Any, path: Path = ()) -> Any:
+    """Return data from Python as plain data of our own, which later changes may write to.
+
+    `path` is the place of `value` in the spec.
+
+    Raises:
+        SpecError: it is nested deeper than any spec.
+    """
+    if len(path) > MAX_DEPTH:
+        raise SpecError(
+            Problem(
+                f"a spec may be nested {MAX_DEPTH} levels deep; this is deeper", written(path[:2])
+            )
+        )
+    if isinstance(value, Mapping):
+        return {key: plain_data(inside, (*path, str(key))) for key, inside in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_data(inside, (*path, number)) for number, inside in enumerate(value)]
+    # NumPy's numbers become Python's, without importing NumPy.
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return value.item()
+    return value
 
 
 def plain_value(text: str) -> bool | float | str | None:

@@ -22,7 +22,7 @@ from gridcnn.errors import (
 from gridcnn.registry import Registry
 from gridcnn.spec.changes import Changes, apply
 from gridcnn.spec.choice import Choice
-from gridcnn.spec.document import MAX_BYTES, MAX_DEPTH, Document, Path, parse, written
+from gridcnn.spec.document import MAX_BYTES, Document, parse, plain_data
 from gridcnn.spec.models import Spec
 from gridcnn.spec.settings import Settings, explained, given
 
@@ -115,7 +115,7 @@ def _document(source: object, ready: Mapping[str, bytes]) -> Document:
             dict(known.overridden),
         )
     if isinstance(source, Mapping):
-        return Document(_copied(source, ()))
+        return Document(plain_data(source))
     if not isinstance(source, str | os.PathLike) or isinstance(os.fspath(source), bytes):
         raise SpecError(
             f"a spec is a file, the name of a ready spec, a mapping or a Spec; got {given(source)}"
@@ -149,24 +149,6 @@ def _mode(path: FilePath) -> int | None:
     except OSError as error:
         reason = error.strerror or error
         raise SpecError(f"{_short(str(path))} cannot be read: {reason}") from None
-
-
-def _copied(value: Any, path: Path) -> Any:
-    """Return given data as plain data, which later changes may write to."""
-    if len(path) > MAX_DEPTH:
-        raise SpecError(
-            Problem(
-                f"a spec may be nested {MAX_DEPTH} levels deep; this is deeper", written(path[:2])
-            )
-        )
-    if isinstance(value, Mapping):
-        return {key: _copied(inside, (*path, str(key))) for key, inside in value.items()}
-    if isinstance(value, list | tuple):
-        return [_copied(inside, (*path, number)) for number, inside in enumerate(value)]
-    # NumPy's numbers become Python's, without importing NumPy.
-    if getattr(value, "shape", None) == () and hasattr(value, "item"):
-        return value.item()
-    return value
 
 
 def _missing(

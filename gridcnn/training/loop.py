@@ -19,6 +19,7 @@ from gridcnn.training.schedules import learning_rate
 
 EXPLODED = 1e6
 """A mean cross-entropy above this says nothing any more."""
+_LOOK = 1024  # items that are looked at together, so that large data needs no second array
 
 
 @dataclass(frozen=True)
@@ -141,12 +142,18 @@ def _refuse_unusable(engine: Engine, training: Labelled, validation: Labelled | 
     if not network.mask("trainable").any():
         raise TrainingError("the network has nothing to learn: none of its numbers is trainable")
     for part, name in ((training, "training"), (validation, "validation")):
-        if part is not None and not np.isfinite(part.grids).all():
-            bad = int((~np.isfinite(part.grids)).any(axis=(1, 2, 3)).sum())
+        bad = 0 if part is None else _not_finite(part.grids)
+        if part is not None and bad:
             raise TrainingError(
                 f"{bad} of {len(part)} {name} items have cells that are NaN or infinite; remove "
                 "them, or fill them in"
             )
+
+
+def _not_finite(grids: Array) -> int:
+    """Return how many items have cells that are NaN or infinite, looking at a few at a time."""
+    parts = (slice(start, start + _LOOK) for start in range(0, len(grids), _LOOK))
+    return sum(int((~np.isfinite(grids[part])).any(axis=(1, 2, 3)).sum()) for part in parts)
 
 
 def _out_of_patience(progress: Progress, settings: Training) -> bool:

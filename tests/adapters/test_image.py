@@ -944,3 +944,12 @@ def test_large_bytes_are_averaged_as_floats_are() -> None:
     apart = np.abs(adapter.adapt(pixels) - adapter.adapt(pixels / 255))
     assert apart.mean() < 0.003
     assert apart.max() < 0.05
+
+
+def test_one_coloured_array_is_one_picture() -> None:
+    """`(rows, columns, 3 | 4)` is a picture; other arrays of three axes are stacks of pictures."""
+    adapter = ImageAdapter()
+
+    assert all(adapter.is_lone(np.zeros(shape)) for shape in ((5, 6), (5, 6, 3), (5, 6, 4)))
+    assert not adapter.is_lone(np.zeros((5, 6, 7)))
+    assert not adapter.is_lone(np.zeros((2, 5, 6, 3)))

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 import gridcnn
+from gridcnn.cli import screen
 from gridcnn.datasets.made import write_files
 from gridcnn.datasets.xo import XO
 
@@ -134,6 +135,8 @@ def test_every_problem_of_a_spec_has_its_line(tmp_path: Path) -> None:
         (["evaluate", "nowhere", "xo"], "nowhere does not exist"),
         (["show", "xo", "--png", "a.png"], "--spec"),
         (["show", "a.png", "--spec", "xo"], "there is no such file"),
+        (["show", "a" * 300, "--spec", "xo"], "aaaa"),
+        (["run", "xo", "--out", "a" * 300], "aaaa"),
         (["datasets", "make", "xoo", "folder"], "did you mean 'xo'?"),
         (["datasets", "make", "xo", "folder", "--count", "0"], "'count' of xo must be at least 1"),
         (["init", "a/b/c"], "cannot be written"),
@@ -457,3 +460,16 @@ def test_a_reader_that_stops_reading_is_no_error(work: Path) -> None:
 
     assert "Traceback" not in done.stdout
     assert "Error" not in done.stdout
+
+
+def test_json_has_escapes_where_the_output_is_not_utf_8(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A Windows console's encoding lacks characters; JSON loses none of them."""
+    written = io.TextIOWrapper(io.BytesIO(), encoding="cp1252", errors="replace")
+    monkeypatch.setattr(sys, "stdout", written)
+
+    screen.say_json({"file": "\u732b.png"})
+
+    written.flush()
+    assert json.loads(written.buffer.getvalue()) == {"file": "\u732b.png"}

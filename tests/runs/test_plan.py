@@ -51,3 +51,11 @@ def test_the_shape_may_come_from_the_data(tmp_path: Path) -> None:
     assert found.network.classes == 3
     with pytest.raises(DataError, match="shape of the grids is not known"):
         plan(load({**_REST, "adapter": "array"}), tmp_path)
+
+
+def test_files_are_pictures_where_the_spec_has_no_adapter(photographs: Path) -> None:
+    """The plan opens the data as the run will."""
+    found = plan(load({**_REST, "data": {"source": str(photographs)}}), Path())
+
+    assert found.network.classes == 3
+    assert found.network.shape.sizes == (1, 32, 32)

@@ -140,3 +140,11 @@ def test_the_literal_comparison_sees_pictures_as_they_are() -> None:
     assert (prepared.literal[1].grids == plain.test.data.grids).all()
     assert (prepared.literal[0].grids == plain.literal[0].grids).all()
     assert not (prepared.test.data.grids == plain.test.data.grids).all()
+
+
+def test_an_adapter_without_files_refuses_a_folder(photographs: Path) -> None:
+    """A folder of pictures for the array adapter is one clear error, not one for each item."""
+    spec = load({"adapter": "array", "data": {"source": str(photographs)}, "head": "voting"})
+
+    with pytest.raises(DataError, match="the adapter reads no files; give arrays"):
+        prepare(spec, None)

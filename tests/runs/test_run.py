@@ -1,6 +1,7 @@
 """Runs: from a spec to a run folder, reproducible and resumable."""
 
 import csv
+import errno
 import json
 import shutil
 import signal
@@ -14,6 +15,10 @@ import numpy as np
 import pytest
 
 import gridcnn
+import gridcnn.files
+import gridcnn.runs.folder
+from gridcnn.datasets.made import write_files
+from gridcnn.datasets.xo import XO
 from gridcnn.errors import (
     ColumnPermutableError,
     DataError,
@@ -365,3 +370,39 @@ def test_watchers_are_told_everything() -> None:
     assert events[1:6] == [f"batch 1.{n}/5" for n in range(1, 6)]
     assert events[6] == "epoch 1/2"
     assert events[-1] == "epoch 2/2"
+
+
+def test_a_lone_text_of_changes_goes_with_a_seed() -> None:
+    """`seed` is added to one change as to many."""
+    result = gridcnn.run(TINY, changes="training.epochs=1", seed=7)
+
+    assert result.metrics["epochs"] == 1
+    assert result.model.spec.training.seed == 7
+
+
+def test_relative_paths_start_at_the_folder_of_a_spec_given_by_its_folder() -> None:
+    """`run("pets")` reads pets/spec.yaml, whose data is in pets."""
+    write_files(XO(count=20, size=(12, 12)), "pets/pictures")
+    spec = {**TINY, "data": {"source": "pictures"}, "training": {"epochs": 1}}
+    Path("pets/spec.yaml").write_text(json.dumps(spec))
+
+    assert gridcnn.run("pets").metrics["epochs"] == 1
+
+
+def test_a_full_disk_is_told_and_what_is_saved_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the folder and how to go on; with nothing saved the folder goes away."""
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gridcnn.files, "write_bytes", full)
+        with pytest.raises(RunFolderError, match=r"written there: No space left on device$"):
+            gridcnn.run(TINY, out="first")
+    assert not Path("first").exists()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gridcnn.runs.folder, "write_text", full)
+        with pytest.raises(RunFolderError, match="device; once that is mended, go on with: gridc"):
+            gridcnn.run(TINY, out="second")
+    assert gridcnn.run(resume="second").metrics["epochs"] == 3

@@ -512,6 +512,21 @@ class TestChanges:
         with pytest.raises(SpecError, match=r"^--set 3: write it as key=value"):
             load({}, changes=[3])  # type: ignore[list-item]
 
+    def test_values_from_python_are_copied_as_plain_data(self) -> None:
+        """NumPy's numbers are numbers, and what the user gave is not written to."""
+        mine = {"adam": {"beta1": 0.5}}
+        changes = {
+            "training.epochs": np.int64(3),
+            "training.optimizer": mine,
+            "training.optimizer.adam.beta2": 0.7,
+        }
+
+        training = load({}, changes=changes).training
+
+        assert training.epochs == 3
+        assert training.optimizer == Adam(beta1=0.5, beta2=0.7)
+        assert mine == {"adam": {"beta1": 0.5}}
+
     def test_typed_settings_can_be_changed(self) -> None:
         """A `Spec`, and objects inside a mapping."""
         mapping = {

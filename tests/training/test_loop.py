@@ -15,7 +15,7 @@ from gridcnn.errors import TrainingError
 from gridcnn.grid import Array, GridShape
 from gridcnn.network import Network
 from gridcnn.spec.load import load
-from gridcnn.training import methods
+from gridcnn.training import loop, methods
 from gridcnn.training.loop import Epoch, Labelled, Progress, train
 
 OPTIMIZERS = ["sgd", {"sgd": {"nesterov": True}}, "adam", "adamw"]
@@ -402,3 +402,12 @@ def test_a_history_has_plain_numbers() -> None:
     kinds = {name: type(value) for name, value in dataclasses.asdict(epoch).items()}
     assert kinds == dict.fromkeys(kinds, float) | {"epoch": int}
     assert isinstance(epoch, Epoch)
+
+
+def test_bad_cells_are_counted_in_every_lot_of_items() -> None:
+    """Items are looked at a few at a time; none is missed."""
+    grids = np.zeros((2500, 1, 2, 2), np.float32)
+    grids[[0, 1024, 2499], 0, 1, 1] = np.nan
+
+    assert loop._not_finite(grids) == 3
+    assert loop._not_finite(grids[1:1024]) == 0
