@@ -5,7 +5,7 @@ ifneq ($(wildcard ../shared/data),)
 export GRIDCNN_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: setup test test-slow test-all test-lowest check format docs bench clean
+.PHONY: setup test test-all test-lowest check format docs bench clean
 
 setup: ## an environment with everything that work on gridcnn needs
 	$(PYTHON) -m venv .venv
@@ -13,9 +13,6 @@ setup: ## an environment with everything that work on gridcnn needs
 
 test: ## the default suite
 	$(BIN)/python -m pytest
-
-test-slow: ## what takes longer than ten seconds
-	$(BIN)/python -m pytest -m slow
 
 test-all: ## the default suite on every Python from 3.11 on that this machine has
 	@set -e; for version in 3.11 3.12 3.13 3.14; do \

@@ -88,9 +88,12 @@ class ImageAdapter(Adapter):
     def is_lone(self, array: NDArray[Any]) -> bool:
         """Return whether an array is one picture: `(rows, columns)`, or `(rows, columns, 3 | 4)`.
 
-        The last could be a stack as well, but only of pictures that are 3 or 4 pixels wide.
+        The last could be a stack as well, of pictures that are 3 or 4 pixels wide; it is taken for
+        one where these would be as low, since then they are likely to be meant.
         """
-        return array.ndim <= 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
+        if array.ndim == 3:
+            return array.shape[2] in (3, 4) and array.shape[1] > 4
+        return array.ndim < 3
 
     def shape(self) -> GridShape:
         """Return `channels`, rows and columns; both axes count pixels, and their order means it."""

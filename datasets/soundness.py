@@ -1,22 +1,32 @@
-"""What every data set must be, wherever it is from, before anything is trained on it."""
+"""What every data set must be, wherever it is from, to be used and to be learned from."""
 
 from __future__ import annotations
 
 from gridcnn.datasets.base import TRAIN, Dataset
 from gridcnn.datasets.problems import Problems
-from gridcnn.errors import listed
+from gridcnn.errors import DataError, Problem, listed
 
 
 def sound(dataset: Dataset) -> Dataset:
-    """Return `dataset` if it can be used, to learn from it or to be answered.
+    """Return `dataset` if there is anything in it; raise `DataError` otherwise."""
+    if not len(dataset):
+        raise DataError(Problem("there is not one item in the data", source=dataset.origin))
+    return dataset
+
+
+def learnable(dataset: Dataset) -> Dataset:
+    """Return `dataset` if a classifier can learn from it.
 
     Raises:
-        DataError: there are no items; the data divides itself, and has no training items or a class
-            that is not among them.
+        DataError: there are no items; all have one class; the data divides itself, and has no
+            training items or a class that is not among them.
     """
-    found = Problems(dataset.origin)
-    if not len(dataset):
-        found.add("there is not one item in the data")
+    found = Problems(sound(dataset).origin)
+    if len(dataset.classes) == 1:
+        found.add(
+            f"every item has the class '{dataset.classes[0]}'; a classifier needs at least two "
+            "classes to tell apart"
+        )
     elif dataset.parts is not None:
         _parts(dataset, found)
     found.stop()

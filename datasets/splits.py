@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from gridcnn.datasets.base import PARTS, TEST, TRAIN, VALIDATION, Dataset
 from gridcnn.datasets.problems import Problems
-from gridcnn.datasets.soundness import sound
-from gridcnn.errors import DataError, Problem
+from gridcnn.datasets.soundness import learnable
 
 _STREAM = 0x5EED_5B11
 """Sets the division's random numbers apart from others that are drawn from the same seed."""
@@ -45,15 +44,7 @@ def divide(dataset: Dataset, *, test: float, validation: float, seed: int) -> Di
     Raises:
         DataError: a class has too few items for one in every part; every such class is named.
     """
-    sound(dataset)
-    if len(dataset.classes) == 1:
-        raise DataError(
-            Problem(
-                f"every item has the class '{dataset.classes[0]}'; a classifier needs at least two "
-                "classes to tell apart",
-                source=dataset.origin,
-            )
-        )
+    learnable(dataset)
     given = _given(dataset)
     taken = [
         part

@@ -10,8 +10,7 @@
     │   ├── UnknownNameError        (LookupError)  no stage, adapter, data set, ... has that name
     │   ├── ModelFileError          (ValueError)   a model or checkpoint file cannot be used
     │   ├── RunFolderError          (ValueError)   results cannot be written to, or read from, there
-    │   ├── TrainingError           (RuntimeError) training cannot start, or cannot go on
-    │   └── MissingExtraError       (ImportError)  an optional package is not installed
+    │   └── TrainingError           (RuntimeError) training cannot start, or cannot go on
     ├── ColumnPermutableError       (ValueError)   the order of the data means nothing (exit code 3)
     └── TrainingInterrupted                        the user stopped a run; it can be resumed
 """
@@ -93,10 +92,6 @@ class RunFolderError(UserError, ValueError):
 
 class TrainingError(UserError, RuntimeError):
     """Training cannot start, or cannot go on."""
-
-
-class MissingExtraError(UserError, ImportError):
-    """An optional package is not installed; the message is the command that installs it."""
 
 
 class ColumnPermutableError(GridcnnError, ValueError):

@@ -19,7 +19,7 @@ from gridcnn.adapters.image import ImageAdapter
 from gridcnn.datasets.base import Dataset
 from gridcnn.datasets.splits import divide
 from gridcnn.engines.base import make_engine
-from gridcnn.errors import DataError, SpecError
+from gridcnn.errors import DataError, SpecError, shown
 from gridcnn.grid import GridShape
 from gridcnn.model import Model
 from gridcnn.network import Network
@@ -112,9 +112,10 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         things, labels = self._checked(X, y, reset=True)
         self.classes_, targets = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
+            only = shown(_plain(self.classes_[0]))
             raise DataError(
-                f"a classifier needs at least two classes; got one class ({self.classes_[0]!r}) "
-                f"in {len(labels)} items"
+                f"a classifier needs at least two classes; got one class ({only}) in "
+                f"{len(labels)} items"
             )
         given, changes = self._spec(), self._changes()
         # The network of the default spec follows the grids, but its adapter comes before them.
@@ -130,7 +131,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         training, validation = self._divided(grids, targets, spec)
         made = make_engine(network, self.engine)
         progress = train(made, training, validation, spec.training)
-        names = [label.item() if hasattr(label, "item") else label for label in self.classes_]
+        names = [_plain(label) for label in self.classes_]
         # A model file knows texts and whole numbers; True is 1, as for labels anywhere else.
         plain = [int(name) if isinstance(name, int) else str(name) for name in names]
         self.model_ = Model(spec, plain, progress.best, engine=self.engine)
@@ -158,7 +159,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _checked(self, things: Any, labels: Any, *, reset: bool) -> tuple[Any, Any]:
         """Return things, and for training (`reset`) labels, as scikit-learn would check them."""
         if _is_raw(things):
-            many = list(things)
+            many = [things] if _is_one(things) else list(things)
             if not reset:
                 return many, None
             if labels is None:
@@ -189,6 +190,8 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if not isinstance(seed, int | np.integer):
                 seed = check_random_state(seed).randint(2**31 - 1)
             changes["training.seed"] = int(seed)
+        if not isinstance(self.changes, Mapping | None):
+            raise SpecError(f"changes are a mapping of settings to values; got {self.changes!r}")
         return {**changes, **(self.changes or {})}
 
     @staticmethod
@@ -209,7 +212,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self, grids: Any, targets: NDArray[np.int64], spec: Spec
     ) -> tuple[Labelled, Labelled | None]:
         part = self.validation_fraction
-        if not 0 <= part < 1:
+        if not isinstance(part, int | float) or not 0 <= part < 1:
             raise SpecError(f"validation_fraction must be from 0 to below 1; got {part!r}")
         if part == 0:
             if spec.training.patience is not None:
@@ -258,6 +261,8 @@ def default_spec(shape: GridShape, items: int) -> Spec:
 
 def _is_raw(things: Any) -> bool:
     """Return whether these are things for an adapter, and not an array of numbers."""
+    if _is_one(things):
+        return True
     if isinstance(things, np.ndarray) and (things.ndim != 1 or things.dtype.kind in "biufc"):
         return False
     if hasattr(things, "columns") or not hasattr(things, "__len__") or not len(things):
@@ -265,4 +270,14 @@ def _is_raw(things: Any) -> bool:
     if not isinstance(things, Sequence | np.ndarray) and not hasattr(things, "to_numpy"):
         return False
     first = next(iter(things))
-    return isinstance(first, str | bytes | os.PathLike) or hasattr(first, "getpixel")
+    return _is_one(first)
+
+
+def _is_one(thing: Any) -> bool:
+    """Return whether this is a raw thing: a path, encoded bytes or a PIL image."""
+    return isinstance(thing, str | bytes | os.PathLike) or hasattr(thing, "getpixel")
+
+
+def _plain(label: Any) -> Any:
+    """Return a label as Python has it, instead of NumPy."""
+    return label.item() if isinstance(label, np.generic) else label

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -20,6 +22,9 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         OSError: the folder cannot be written to.
     """
+    path = Path(os.path.realpath(path))  # a link stays, and leads to the new content
+    if path.exists() and not path.is_file():
+        raise FileExistsError(errno.EEXIST, "this is no ordinary file, and is kept", str(path))
     # Opened by name, and not by `tempfile`, so that the file gets the usual permissions.
     temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.part")
     try:
@@ -27,11 +32,23 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        _replaced(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _replaced(temporary: Path, path: Path) -> None:
+    for pause in (0.02, 0.1, 0.5):
+        try:
+            temporary.replace(path)
+        except PermissionError:
+            # On Windows whoever has the old file open, such as a virus scanner, holds its name.
+            time.sleep(pause)
+        else:
+            return
+    temporary.replace(path)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

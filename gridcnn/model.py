@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from gridcnn.adapters.base import Adapter, described
 from gridcnn.engines.base import Engine, make_engine
-from gridcnn.errors import DataError, ModelFileError, Problem, SpecError, UserError, shown
+from gridcnn.errors import (
+    DataError,
+    ModelFileError,
+    Problem,
+    RunFolderError,
+    SpecError,
+    UserError,
+    shown,
+)
 from gridcnn.grid import Array, GridShape
 from gridcnn.network import Network
 from gridcnn.spec.load import load as load_spec
@@ -119,7 +127,11 @@ class Model:
         return maps_after(self._engine, self.parameters, grids, after)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the model to a file, whole or not at all, and return its path."""
+        """Write the model to a file, whole or not at all, and return its path.
+
+        Raises:
+            RunFolderError: the file cannot be written there.
+        """
         target = Path(path)
         content = {
             "format": FORMAT,
@@ -127,7 +139,11 @@ class Model:
             "spec": self.spec.model_dump(mode="json"),
             "classes": list(self.classes),
         }
-        write_tensors(target, KIND, self.network.named(self.parameters), content)
+        try:
+            write_tensors(target, KIND, self.network.named(self.parameters), content)
+        except OSError as error:
+            reason = error.strerror or error
+            raise RunFolderError(f"{target} cannot be written: {reason}") from None
         return target
 
 
@@ -214,7 +230,7 @@ def maps_after(engine: Engine, parameters: Array, grids: Array, after: int | Non
     blocks = engine.network.blocks
     if after == 0:
         return grids
-    if after is not None and not 1 <= after <= len(blocks):
+    if after is not None and not (isinstance(after, int) and 1 <= after <= len(blocks)):
         names = ", ".join(block.label for block in blocks)
         others = f"then: {names}" if names else "and there are no stages"
         raise UserError(f"there is no stage {after}; 0 is the grid itself, {others}")

@@ -61,11 +61,11 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
         raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from None
     except (SafetensorError, TypeError) as error:  # TypeError: numbers that NumPy does not have
         raise ModelFileError(
-            f"{path} is damaged, or no gridcnn {kind} file ({error}); take another copy"
+            f"{path} is damaged, or no gridcnn {kind} file ({error}); {_remedy(kind)}"
         ) from None
     content = about.get("content")
     if not isinstance(content, dict) or about.get("sha256") != _seal(tensors, _text(content)):
-        raise ModelFileError(f"{path} is damaged: its checksum is wrong; take another copy")
+        raise ModelFileError(f"{path} is damaged: its checksum is wrong; {_remedy(kind)}")
     return tensors, content
 
 
@@ -109,3 +109,7 @@ def _seal(tensors: Mapping[str, Array], text: str) -> str:
         # As bytes, but without a copy of them: what is sealed may be large.
         digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
+
+
+def _remedy(kind: str) -> str:
+    return "delete it to start anew" if kind == "checkpoint" else "take another copy"

@@ -101,7 +101,6 @@ def test_an_interruption_keeps_its_folder() -> None:
         ("ModelFileError", ValueError),
         ("RunFolderError", ValueError),
         ("TrainingError", RuntimeError),
-        ("MissingExtraError", ImportError),
         ("ColumnPermutableError", ValueError),
     ],
 )

@@ -104,7 +104,9 @@ def test_a_folder_that_cannot_be_written_to_is_an_os_error(tmp_path: Path) -> No
     (tmp_path / "folder").mkdir()
 
     for path in (tmp_path / "none" / "x", tmp_path / "file" / "x", tmp_path / "folder"):
-        with pytest.raises(OSError, match=r"No such|Not a directory|[Ii]s a directory"):
+        with pytest.raises(
+            OSError, match=r"No such|Not a directory|[Ii]s a directory|no ordinary file"
+        ):
             write_text(path, "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
@@ -121,3 +123,23 @@ def test_a_read_only_folder_is_an_os_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
 
     assert path.read_text() == "old"
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    """What it leads to gets the new content."""
+    (tmp_path / "target.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("target.txt")
+
+    write_text(tmp_path / "link.txt", "new")
+
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "target.txt").read_text() == "new"
+
+
+def test_what_is_no_ordinary_file_is_kept(tmp_path: Path) -> None:
+    """A folder, a pipe or a device is never replaced by a file."""
+    (tmp_path / "folder").mkdir()
+
+    with pytest.raises(FileExistsError, match="no ordinary file"):
+        write_text(tmp_path / "folder", "new")
+    assert (tmp_path / "folder").is_dir()

@@ -76,7 +76,7 @@ def make(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to make, such as xo.")],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     count: Annotated[int | None, typer.Option(help="How many items.")] = None,
-    seed: Annotated[int, typer.Option(help="Fixes what is random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Fixes what is random.")] = 0,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting of the data. Repeatable."),
@@ -98,4 +98,4 @@ def make(
             source, folder, seed=seed, advance=lambda more: bar.advance(task, more)
         )
     if not quiet:
-        screen.say(f"{written:,} files written to {folder}")
+        screen.say(f"{written:,} {'file' if written == 1 else 'files'} written to {folder}")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
@@ -12,6 +16,22 @@ from gridcnn.network import Network
 from gridcnn.runs.prepare import Prepared
 from gridcnn.runs.run import RunWatcher
 from gridcnn.training.loop import Epoch
+
+Told = TypeVar("Told", bound=Callable[..., None])
+
+
+def _heard_or_not(method: Told) -> Told:
+    """Let a run go on where nobody reads any more what it says: its results are in its folder."""
+
+    @functools.wraps(method)
+    def told(*arguments: Any) -> None:
+        try:
+            method(*arguments)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            screen.mute()
+
+    return cast("Told", told)
 
 
 class Display(RunWatcher):
@@ -54,6 +74,7 @@ class Display(RunWatcher):
         """Move the bar."""
         self.bars.update(self._bar(what, total), completed=done)
 
+    @_heard_or_not
     def on_plan(self, network: Network, prepared: Prepared, folder: Path) -> None:
         """Show the plan, and what the data is."""
         table_width = None if self.console.is_terminal else 100
@@ -75,6 +96,7 @@ class Display(RunWatcher):
         bar = self._bar(f"epoch {epoch}", batches)
         self.bars.update(bar, completed=done, note=f"loss {loss:.4f}{self.validated}")
 
+    @_heard_or_not
     def on_epoch(self, epoch: Epoch, epochs: int) -> None:
         """Print the epoch's line, with the time that is left."""
         parts = [f"epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}", f"loss {epoch.loss:.4f}"]

@@ -26,6 +26,9 @@ def named_things(
     things: list[Any] = []
     problems: list[Problem] = []
     for text in given:
+        if not text:
+            problems.append(Problem("a file name is empty; is a variable of the shell unset?"))
+            continue
         path = Path(text)
         try:
             there, is_folder = path.exists(), path.is_dir()

@@ -18,7 +18,7 @@ Example: gridcnn init pets
 _STARTER = """\
 # What to run: gridcnn run {file}
 # Every setting, with its default: gridcnn schema, or docs/spec.md of the project.
-name: {name}
+name: "{name}"
 
 data:
   # A folder with one folder of pictures for each class, such as photos/cat and photos/dog;
@@ -71,7 +71,7 @@ def init(
 
     path = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
     text = _STARTER.format(name=path.stem, file=path)
-    validate(parse(text, str(path)))  # the name may be none that a spec can have
+    validate(parse(text, f"init {name}"))  # the name may be none that a spec can have
     try:
         # "x": a file that is there already is never replaced.
         with path.open("x", encoding="utf-8") as file:

@@ -6,7 +6,7 @@ nothing; 130 stopped by Ctrl-C.
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
 import traceback
 import warnings
@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from gridcnn.cli import datasets, evaluate, init, predict, run, schema, screen, show
-from gridcnn.errors import ColumnPermutableError, GridcnnError, TrainingInterrupted
+from gridcnn.errors import ColumnPermutableError, GridcnnError, TrainingInterrupted, UserError
 from gridcnn.version import VERSION
 
 FAULT, USER, NO_GRID, STOPPED = 1, 2, 3, 130
@@ -30,23 +30,27 @@ class Verbs(TyperGroup):
         warnings.showwarning = screen.say_warning
         try:
             return super().invoke(ctx)
-        except GridcnnError as error:
+        except (GridcnnError, KeyboardInterrupt) as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            if isinstance(error, TrainingInterrupted):
-                screen.messages().print(str(error))
+            if isinstance(error, KeyboardInterrupt | TrainingInterrupted):
+                # One Ctrl-C is enough: another must not break into what is said now.
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                screen.messages().print(str(error) or "stopped")
                 raise typer.Exit(STOPPED) from None
             screen.say_error(error)
             raise typer.Exit(
                 NO_GRID if isinstance(error, ColumnPermutableError) else USER
             ) from None
-        except KeyboardInterrupt:
-            screen.messages().print("stopped")
-            raise typer.Exit(STOPPED) from None
         except BrokenPipeError:
             # Whoever reads our output has had enough; nothing is wrong.
-            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+            screen.mute()
             raise typer.Exit(0) from None
+        except OSError as error:
+            # A full disk, a console that is gone: nothing that gridcnn could mend.
+            screen.mute()
+            screen.say_error(UserError(_reason(error)))
+            raise typer.Exit(USER) from None
         except (typer.Exit, SystemExit):
             raise
         except Exception as error:
@@ -59,6 +63,11 @@ class Verbs(TyperGroup):
                 "Run it again as `gridcnn --debug ...` and report what it prints."
             )
             raise typer.Exit(FAULT) from None
+
+
+def _reason(error: OSError) -> str:
+    place = "" if error.filename is None else f"{error.filename}: "
+    return f"{place}{error.strerror or error}"
 
 
 def _version(wanted: bool) -> None:
@@ -107,8 +116,15 @@ def main(arguments: list[str] | None = None) -> None:
     if "--debug" in ours:  # it may stand anywhere
         given.remove("--debug")
         given.insert(0, "--debug")
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            # A console that lacks a character shows another one, instead of failing.
-            stream.reconfigure(errors="replace")
-    app(given)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, screen.nowhere())
+        elif hasattr(getattr(sys, name), "reconfigure"):
+            # A console that lacks a character shows its escape, instead of failing.
+            getattr(sys, name).reconfigure(errors="backslashreplace")
+    try:
+        app(given)
+    except OSError as error:  # while help was printed, before any verb
+        screen.mute()
+        screen.say_error(UserError(_reason(error)))
+        sys.exit(USER)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gridcnn.cli import screen
-from gridcnn.errors import DataError, SpecError
+from gridcnn.errors import DataError, SpecError, printable
 
 if TYPE_CHECKING:
     from gridcnn.grid import Array
@@ -102,7 +102,7 @@ class _Printer:
 class _TextPrinter(_Printer):
     def item(self, name: str, answer: Any, votes: Array) -> None:
         shown = "  ".join(f"{self.classes[n]} {votes[n]:.3f}" for n in self.order(votes))
-        screen.say(f"{name:<{self.width}}  {answer}  {shown}")
+        screen.say(printable(f"{name:<{self.width}}  {answer}  {shown}"))
 
 
 class _CsvPrinter(_Printer):

@@ -50,7 +50,9 @@ def run(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The run folder; new or empty.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Replace training.seed.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Replace training.seed.")
+    ] = None,
     engine: Annotated[str | None, typer.Option(help="The engine: reference.")] = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Go on with an interrupted run.")

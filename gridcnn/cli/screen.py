@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -13,9 +15,25 @@ from rich.text import Text
 from gridcnn.errors import GridcnnError, UserError
 
 
+class _Answers(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the verb what a reader that has gone means."""
+        raise BrokenPipeError
+
+
+def nowhere() -> TextIO:
+    """Return a stream that everything vanishes in."""
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
+def mute() -> None:
+    """Let everything that is still printed vanish, since nobody reads it."""
+    sys.stdout = nowhere()
+
+
 def output(*, width: int | None = None) -> Console:
     """Return the console of answers."""
-    return Console(width=width, highlight=False, markup=False, soft_wrap=width is None)
+    return _Answers(width=width, highlight=False, markup=False, soft_wrap=width is None)
 
 
 def messages() -> Console:

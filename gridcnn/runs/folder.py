@@ -70,6 +70,12 @@ def refuse_used(folder: Path) -> None:
         )
 
 
+def sweep(folder: Path) -> None:
+    """Remove what a killed run has left half-written."""
+    for left in folder.glob(".*.part"):
+        left.unlink(missing_ok=True)
+
+
 def write_history(folder: Path, history: Iterable[Epoch]) -> None:
     """Write `history.csv`, a line for each epoch."""
     names = [field.name for field in dataclasses.fields(Epoch)]

@@ -75,35 +75,33 @@ def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
 
     Args:
         spec: a spec; its `data` may be missing where `data` is given.
-        data: replaces the spec's source: None for the spec's own, a known name or a path, or data
-            in memory (see `gridcnn.datasets.memory.from_memory`).
+        data: replaces the spec's source: None for the spec's own, a path or else a known name, or
+            data in memory (see `gridcnn.datasets.memory.from_memory`).
         base: where relative paths in the spec start.
 
     Raises:
         DataError: there is no data.
     """
-    if data is None and spec.data is None:
+    settings = spec.data or Data()
+    if data is None and settings.source is None:
         raise DataError(
             "the spec names no data; add data: {source: ...} to it, or give data (--data PATH)"
         )
-    settings = spec.data
     source: Source
     dataset = None
     if data is None:
-        assert settings is not None
         assert isinstance(settings.source, Source)
         source = settings.source.resolved(base)
     elif isinstance(data, str | os.PathLike):
         text = os.fspath(data)
-        known = isinstance(data, str) and text in SOURCES.names()
+        # What is there is meant, even where it is called like a known data set.
+        known = text in SOURCES.names() and not Path(text).exists()
         source = SOURCES[text]() if known else Files(path=text).resolved(Path.cwd())
     else:
         source, dataset = Memory(), from_memory(data)
     if isinstance(source, Memory) and dataset is None:
         source.open(seed=0, suffixes=frozenset())  # says that the data must be given again
-    changed = (
-        Data(source=source) if settings is None else settings.model_copy(update={"source": source})
-    )
+    changed = settings.model_copy(update={"source": source})
     return spec.model_copy(update={"data": changed}), dataset
 
 
@@ -119,7 +117,7 @@ def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = No
         dataset = opened(spec)
     division = divide(dataset, test=spec.data.test, validation=spec.data.validation, seed=seed)
     adapter = fit_adapter(spec, dataset, division.train)
-    parts, skipped = _adapted(dataset, division, adapter, advance)
+    parts, division, skipped = _adapted(dataset, division, adapter, advance)
     if skipped and spec.data.bad_items == "stop":
         raise bad_items_error(skipped, len(dataset), "set data.bad_items: skip")
     spec = spec.model_copy(update={"adapter": adapter})
@@ -195,9 +193,11 @@ def picked(things: Sequence[Any], chosen: NDArray[np.int64]) -> Sequence[Any]:
 
 def _adapted(
     dataset: Dataset, division: Division, adapter: Adapter, advance: Advance | None
-) -> tuple[dict[str, Part], tuple[Problem, ...]]:
+) -> tuple[dict[str, Part], Division, tuple[Problem, ...]]:
+    """Return the parts as grids, which items they hold, and a problem for each that is bad."""
     targets = dataset.targets(dataset.classes)
     parts: dict[str, Part] = {}
+    readable: dict[str, NDArray[np.int64]] = {}
     skipped: list[Problem] = []
     place = {each: index for index, each in enumerate(places_of(dataset, np.arange(len(dataset))))}
     done = 0
@@ -215,13 +215,14 @@ def _adapted(
     ):
         things = picked(dataset.things, chosen)
         adapted = adapter.adapt_all(things, names=places_of(dataset, chosen), advance=more)
-        kept = chosen[adapted.kept]
+        kept = readable[name] = chosen[adapted.kept]
         parts[name] = Part(
             Labelled(adapted.grids.values, targets[kept]), [dataset.names[index] for index in kept]
         )
         skipped.extend(adapted.problems)
     # In the order of the data, whatever part an item is in.
-    return parts, tuple(sorted(skipped, key=lambda problem: place.get(problem.source, 0)))
+    skipped.sort(key=lambda problem: place.get(problem.source, 0))
+    return parts, Division(readable[TRAIN], readable[VALIDATION], readable[TEST]), tuple(skipped)
 
 
 def _literal(
@@ -253,7 +254,8 @@ def _refuse_emptied(parts: Mapping[str, Part], classes: Sequence[str | int]) -> 
 
 
 def _fingerprint(spec: Spec, parts: Mapping[str, Part]) -> str:
-    digest = hashlib.sha256(spec.model_dump_json().encode())
+    # Not where the data is from: what it holds is told by the grids, and a folder may move.
+    digest = hashlib.sha256(spec.model_dump_json(exclude={"name", "description", "data"}).encode())
     for name in (TRAIN, VALIDATION):
         data = parts[name].data
         digest.update(np.ascontiguousarray(data.grids).data)

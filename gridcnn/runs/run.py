@@ -247,7 +247,7 @@ def _train(engine: Engine, prepared: Prepared, folder: Path, watcher: RunWatcher
     checkpoint = folder / folders.CHECKPOINT
     progress = None
     if checkpoint.exists():
-        progress = load_checkpoint(checkpoint, prepared.fingerprint)
+        progress = load_checkpoint(checkpoint, prepared.fingerprint, engine=engine.name)
     settings = prepared.spec.training
 
     class Keeper:
@@ -258,7 +258,7 @@ def _train(engine: Engine, prepared: Prepared, folder: Path, watcher: RunWatcher
 
         def on_epoch(self, progress: Progress) -> None:
             with _writing(folder):
-                save_checkpoint(checkpoint, progress, prepared.fingerprint)
+                save_checkpoint(checkpoint, progress, prepared.fingerprint, engine=engine.name)
                 folders.write_history(folder, progress.history)
             watcher.on_epoch(progress.history[-1], settings.epochs)
 
@@ -314,6 +314,7 @@ def _finish(
         # Last, since it marks the run as ended.
         folders.write_json(folder / folders.METRICS, metrics)
         (folder / folders.CHECKPOINT).unlink(missing_ok=True)
+    folders.sweep(folder)
     return Run(model, metrics, tuple(progress.history), folder)
 
 

@@ -79,12 +79,18 @@ SOURCES = Registry(
 )
 
 
+_SOURCE = Choice(SOURCES, base="gridcnn.datasets.base:Source", free="files")
+_ADAPTER = Choice(ADAPTERS, base="gridcnn.adapters.base:Adapter")
+_STAGE = Choice(STAGES, base="gridcnn.stages.base:Stage")
+_HEAD = Choice(HEADS, base="gridcnn.stages.base:Head")
+
+
 class Data(Settings):
     """Where the labelled items come from, and how they are divided."""
 
     title: ClassVar[str] = "data"
 
-    source: Annotated[Settings, Choice(SOURCES, free="files")]
+    source: Annotated[Settings, _SOURCE] | None = None
     """A known data set (`gridcnn datasets list`), or the path of a folder of class folders, a CSV
     manifest, an `.npz` file or IDX files. A relative path starts at the folder of the spec."""
     test: Fraction = 0.2
@@ -165,16 +171,16 @@ class Spec(Settings):
     """A sentence for the reader."""
     data: Data | None = None
     """The data; may be left out where data is given from Python or with `--data`."""
-    adapter: Annotated[Settings, Choice(ADAPTERS)] | None = None
+    adapter: Annotated[Settings, _ADAPTER] | None = None
     """How a raw thing becomes a grid."""
     check: Literal["reject", "warn", "off"] = "reject"
     """What happens when the order of the data is found to mean nothing: `reject` stops, `warn` says
     so and goes on, `off` does not look. gridcnn has no checker of its own yet."""
-    stages: tuple[Annotated[Settings, Choice(STAGES)], ...] = Field(
+    stages: tuple[Annotated[Settings, _STAGE], ...] = Field(
         default=(), max_length=256, json_schema_extra=_or_null
     )
     """The stages, in order."""
-    head: Annotated[Settings, Choice(HEADS)] | None = None
+    head: Annotated[Settings, _HEAD] | None = None
     """The voting head; without one the network is a feature extractor."""
     training: Training = Field(default=Training(), json_schema_extra=_or_null)
     """How the network is trained."""

@@ -25,8 +25,6 @@ from gridcnn.spec.document import written
 # Strict: a spec that says "8" or 8.0 where it means 8 is told so, instead of being guessed at.
 Count = Annotated[int, Strict(), Ge(1), Le(65_536)]
 """A number of things, at least one."""
-Length = Annotated[int, Strict(), Ge(1), Le(16_384)]
-"""A length along an axis, in cells."""
 Whole = Annotated[int, Strict(), Ge(0), Le(1_000_000_000)]
 """A whole number that may be zero."""
 Seed = Annotated[int, Strict(), Ge(0), Le(2**32 - 1)]

@@ -15,13 +15,14 @@ FORMAT = 1
 """The version of the file's layout; raised when an older gridcnn could not read it rightly."""
 
 
-def save_checkpoint(path: Path, progress: Progress, fingerprint: str) -> None:
+def save_checkpoint(path: Path, progress: Progress, fingerprint: str, *, engine: str) -> None:
     """Write `progress` to `path`; `fingerprint` stands for the spec and the data."""
     tensors = {"parameters": progress.parameters, "best": progress.best}
     tensors |= {f"memory.{name}": kept for name, kept in progress.memory.items()}
     content = {
         "format": FORMAT,
         "fingerprint": fingerprint,
+        "engine": engine,
         "best_epoch": progress.best_epoch,
         "steps": progress.steps,
         "history": [dataclasses.asdict(epoch) for epoch in progress.history],
@@ -29,12 +30,12 @@ def save_checkpoint(path: Path, progress: Progress, fingerprint: str) -> None:
     write_tensors(path, KIND, tensors, content)
 
 
-def load_checkpoint(path: Path, fingerprint: str) -> Progress:
+def load_checkpoint(path: Path, fingerprint: str, *, engine: str) -> Progress:
     """Return the progress that was saved.
 
     Raises:
         ModelFileError: the file is missing or damaged, comes from another gridcnn, or belongs to
-            another spec or other data.
+            another spec, other data or another engine.
     """
     tensors, content = read_tensors(path, KIND)
     if content.get("format") != FORMAT:
@@ -47,6 +48,12 @@ def load_checkpoint(path: Path, fingerprint: str) -> Progress:
             raise ModelFileError(
                 f"{path} was written with another spec or other data; a run resumes only with its "
                 "own"
+            )
+        if content["engine"] != engine:
+            # Engines agree to a few bits, and a resumed run has to agree in all of them.
+            raise ModelFileError(
+                f"{path} was written by the engine {content['engine']}, and not by {engine}; go on "
+                f"with --engine {content['engine']}"
             )
         return Progress(
             parameters=tensors.pop("parameters"),

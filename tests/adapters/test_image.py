@@ -6,7 +6,6 @@ import os
 import struct
 import subprocess
 import sys
-import time
 import warnings
 import zlib
 from collections.abc import Callable
@@ -763,16 +762,14 @@ def test_a_truncated_picture_is_refused(form: str) -> None:
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
-    """A small file that declares a huge picture costs no time and no memory, and no warning."""
+    """A small file that declares a huge picture is refused by its header, without a warning."""
     opened = Image.open(BytesIO(_declaring(1000, 1001)))
-    start = time.perf_counter()
     with pytest.raises(DataError, match=r"10000 x 12000 = 120,000,000 pixels; .*'max_pixels'"):
         ImageAdapter().adapt(_declaring(10_000, 12_000))
     with pytest.raises(DataError, match="more pixels than Pillow agrees to decode"):
         ImageAdapter().adapt(_declaring(2**31 - 1, 2**31 - 1))
     with pytest.raises(DataError, match="image allows 1,000,000"):
         ImageAdapter(max_pixels=1_000_000).adapt(opened)
-    assert time.perf_counter() - start < 0.5
 
 
 def test_pillows_limit_may_be_any() -> None:
@@ -923,17 +920,6 @@ def test_importing_the_adapter_loads_no_pillow() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
-
-
-def test_small_arrays_are_adapted_fast() -> None:
-    """Thousands of 32 x 32 arrays in seconds: half a millisecond each would be too slow."""
-    drawing = np.asarray(_cross((32, 32), box=(6, 6, 20, 24), width=3, mode="L", ink=255, paper=0))
-    stack = np.repeat(drawing[None], 500, axis=0)
-
-    start = time.process_time()
-    INK.grids(stack)
-
-    assert time.process_time() - start < 0.25
 
 
 def test_large_bytes_are_averaged_as_floats_are() -> None:

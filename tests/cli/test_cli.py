@@ -282,7 +282,7 @@ def test_init_writes_a_spec_that_runs(tmp_path: Path) -> None:
 
     text = (tmp_path / "pets.yaml").read_text()
     assert done.returncode == 0
-    assert "name: pets" in text
+    assert 'name: "pets"' in text
     assert text.count("#") > 8
     assert gridcnn_("show", "pets.yaml", folder=tmp_path).returncode == 0
     (tmp_path / "pets.yaml").write_text("mine")
@@ -444,6 +444,51 @@ def test_predicting_loads_nothing_heavy(work: Path) -> None:
     }
     assert "numpy" in modules
     assert not {"sklearn", "pandas", "librosa", "matplotlib", "scipy"} & modules
+
+
+def test_a_run_goes_on_when_nobody_reads_what_it_says(work: Path, tmp_path: Path) -> None:
+    """`gridcnn run ... | head -1` trains to the end: the results are in the folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gridcnn", "run", str(work / "tiny.yaml"), "--out", "run"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+
+    _, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 0
+    assert b"Traceback" not in errors
+    assert (tmp_path / "run/metrics.json").is_file()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("arguments", [["--help"], ["show", "xo"], ["schema"]])
+def test_output_that_cannot_be_written_is_told(arguments: list[str]) -> None:
+    """A full disk behind standard output is one line, and exit code 2."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "gridcnn", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert "Traceback" not in done.stderr
+    assert "No space left" in done.stderr
+    assert done.returncode != 0
+
+
+def test_an_empty_name_is_no_folder(work: Path) -> None:
+    """An unset variable of the shell does not stand for the current folder."""
+    done = gridcnn_("predict", "run", "", folder=work)
+
+    assert done.returncode == 2
+    assert "a file name is empty" in done.stderr
+    assert done.stdout == ""
 
 
 def test_a_reader_that_stops_reading_is_no_error(work: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from gridcnn.datasets import folder
 from gridcnn.datasets.paths import Files
+from gridcnn.datasets.splits import divide
 from gridcnn.errors import DataError
 
 PNG = frozenset({".png", ".jpg"})
@@ -117,7 +118,8 @@ def test_two_folders_for_one_part_are_explained(tmp_path: Path) -> None:
 def test_test_classes_that_are_not_in_train_are_explained(tmp_path: Path) -> None:
     made(tmp_path, "train/X/a.png", "train/O/b.png", "test/X/c.png", "test/Y/d.png")
 
-    assert "the part 'test' has classes that the part 'train' does not have" in told(tmp_path)[0]
+    with pytest.raises(DataError, match="has classes that the part 'train' does not have"):
+        divide(folder.read(tmp_path, PNG), test=0.2, validation=0.0, seed=0)
 
 
 def test_a_class_without_readable_files_is_explained(tmp_path: Path) -> None:

@@ -118,6 +118,48 @@ def test_bad_items_are_told_in_order_and_not_endlessly(tmp_path: Path) -> None:
     assert "and 20 more problems like these" in str(all_bad.value)
 
 
+def test_what_is_there_goes_before_a_known_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder called xo is read, and not the known data set; without it, the data set is made."""
+    monkeypatch.chdir(tmp_path)
+    known, _ = with_data(load({}), "xo", tmp_path)
+    (tmp_path / "xo").mkdir()
+    there, _ = with_data(load({}), "xo", tmp_path)
+
+    assert known.data is not None
+    assert there.data is not None
+    assert list(known.data.model_dump(mode="json")["source"]) == ["xo"]
+    assert there.data.model_dump(mode="json")["source"] == str(tmp_path / "xo")
+
+
+def test_settings_of_data_need_no_source_where_data_is_given() -> None:
+    """The parts can be set in a spec that is for any data."""
+    pictures = np.zeros((40, 8, 8), np.uint8)
+
+    prepared = _prepared(
+        {"adapter": "image", "data": {"test": 0, "validation": 0}}, data=(pictures, [0, 1] * 20)
+    )
+
+    assert (len(prepared.train), len(prepared.test)) == (40, 0)
+    with pytest.raises(DataError, match="names no data"):
+        _prepared({"adapter": "image", "data": {"test": 0}})
+
+
+def test_exemplars_are_items_that_can_be_read() -> None:
+    """Unreadable items that are skipped are not drawn as exemplars either."""
+    pictures: list[Any] = [np.full((8, 8), n, np.uint8) for n in range(200)]
+    for bad in range(0, 190, 2):
+        pictures[bad] = b"nothing"
+    spec = {"adapter": {"image": {"fit": "ink"}}, "data": {"bad_items": "skip"}}
+
+    prepared = _prepared(spec, data=(pictures, [n // 2 % 2 for n in range(200)]))
+
+    assert prepared.literal is not None
+    assert len(prepared.literal[0]) == 20
+    assert len(prepared.literal[1]) == len(prepared.test)
+
+
 def test_the_fingerprint_follows_spec_and_data() -> None:
     """It is the same for the same run, and changes with a setting or a picture."""
     same = _prepared(XO).fingerprint

@@ -182,6 +182,49 @@ def test_a_run_does_not_resume_with_other_data() -> None:
         gridcnn.run(resume="stopped")
 
 
+def test_a_run_resumes_where_its_data_has_moved() -> None:
+    """The same pictures at another path are the same data."""
+    pictures = np.random.default_rng(0).integers(0, 256, (40, 12, 12), np.uint8)
+    np.savez("data.npz", X=pictures, y=np.arange(40) % 2)
+    whole = gridcnn.run(TINY, data="data.npz", out="whole")
+    with pytest.raises(TrainingInterrupted):
+        gridcnn.run(TINY, data="data.npz", out="stopped", watcher=_StopAfter(1))
+    Path("data.npz").rename("moved.npz")
+
+    resumed = gridcnn.run(resume="stopped", data="moved.npz")
+
+    assert resumed.model.parameters.tobytes() == whole.model.parameters.tobytes()
+
+
+def test_what_a_killed_run_left_half_written_is_swept() -> None:
+    """A finished run holds its results and nothing else."""
+    with pytest.raises(TrainingInterrupted):
+        gridcnn.run(TINY, out="stopped", watcher=_StopAfter(1))
+    Path("stopped/.history.csv.0123.part").write_text("half")
+
+    resumed = gridcnn.run(resume="stopped")
+
+    assert not [each.name for each in resumed.folder.iterdir() if each.name.startswith(".")]
+
+
+def test_a_run_resumes_with_its_own_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another engine agrees to a few bits, which is not enough for the same end."""
+    from gridcnn.engines.base import ENGINES
+    from gridcnn.engines.reference import ReferenceEngine
+
+    class Other(ReferenceEngine):
+        name = "other"
+
+    monkeypatch.setitem(ENGINES._places, "other", "nowhere:nothing")
+    monkeypatch.setitem(ENGINES._loaded, "other", Other)
+    with pytest.raises(TrainingInterrupted):
+        gridcnn.run(TINY, out="stopped", engine="other", watcher=_StopAfter(1))
+
+    with pytest.raises(gridcnn.ModelFileError, match="go on with --engine other"):
+        gridcnn.run(resume="stopped")
+    assert gridcnn.run(resume="stopped", engine="other").metrics["engine"] == "other"
+
+
 def test_a_folder_that_holds_something_is_refused() -> None:
     """Nothing is ever written into a folder that is in use."""
     Path("used").mkdir()

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 from gridcnn import registry as registry_room
+from gridcnn.datasets.xo import XO
 from gridcnn.errors import SpecError, UnknownNameError
 from gridcnn.registry import Registry
 from gridcnn.spec.choice import Choice, name_of
@@ -108,7 +109,7 @@ def test_settings_that_do_not_fit_are_told_by_their_own_name() -> None:
 
 def test_a_free_choice_takes_a_path() -> None:
     """A known name is that name; anything else is a path."""
-    assert Data(source="xo").source.title == "xo"
+    assert Data(source="xo").source == XO()
     for path in ("photos/cats", Path("photos") / "cats"):
         data = Data(source=path)
         assert data.model_dump(mode="json")["source"] == str(Path("photos/cats"))
@@ -162,7 +163,10 @@ def with_broken_package(monkeypatch: pytest.MonkeyPatch) -> Registry:
     ("name", "expected"),
     [
         ("gone", "the optimizer 'gone' of the package .* cannot be loaded: ModuleNotFoundError: "),
-        ("function", "the optimizer 'function' is broken: what its package registers is no class"),
+        (
+            "function",
+            "the optimizer 'function' is broken: what its package registers is no subclass",
+        ),
     ],
 )
 @pytest.mark.usefixtures("with_broken_package")

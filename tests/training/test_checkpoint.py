@@ -26,7 +26,9 @@ class Saver:
         pass
 
     def on_epoch(self, progress: Progress) -> None:
-        save_checkpoint(self.folder / f"{len(progress.history)}", progress, "mark")
+        save_checkpoint(
+            self.folder / f"{len(progress.history)}", progress, "mark", engine="reference"
+        )
 
 
 def trained(
@@ -61,7 +63,9 @@ def test_a_training_resumed_from_a_file_ends_with_the_same_bits(
     settings: dict[str, Any] = {"optimizer": optimizer, "schedule": "cosine", "weight_decay": 0.02}
     whole = trained(Saver(tmp_path), **settings)
 
-    resumed = trained(progress=load_checkpoint(tmp_path / f"{epoch}", "mark"), **settings)
+    resumed = trained(
+        progress=load_checkpoint(tmp_path / f"{epoch}", "mark", engine="reference"), **settings
+    )
     np.testing.assert_array_equal(resumed.parameters, whole.parameters)
     np.testing.assert_array_equal(resumed.best, whole.best)
     assert resumed.best_epoch == whole.best_epoch
@@ -71,7 +75,7 @@ def test_a_training_resumed_from_a_file_ends_with_the_same_bits(
 def test_what_is_saved_is_what_is_loaded(checkpoint: Path) -> None:
     progress = trained(epochs=1)
 
-    loaded = load_checkpoint(checkpoint, "mark")
+    loaded = load_checkpoint(checkpoint, "mark", engine="reference")
     np.testing.assert_array_equal(loaded.parameters, progress.parameters)
     np.testing.assert_array_equal(loaded.best, progress.best)
     assert set(loaded.memory) == set(progress.memory)
@@ -88,13 +92,15 @@ def test_a_nudged_training_has_no_memory_to_save(tmp_path: Path) -> None:
     }
     whole = trained(Saver(tmp_path), **settings)
 
-    resumed = trained(progress=load_checkpoint(tmp_path / "1", "mark"), **settings)
+    resumed = trained(
+        progress=load_checkpoint(tmp_path / "1", "mark", engine="reference"), **settings
+    )
     np.testing.assert_array_equal(resumed.parameters, whole.parameters)
 
 
 def test_a_checkpoint_of_another_run_is_refused(checkpoint: Path) -> None:
     with pytest.raises(ModelFileError, match="with another spec or other data; a run resumes only"):
-        load_checkpoint(checkpoint, "another mark")
+        load_checkpoint(checkpoint, "another mark", engine="reference")
 
 
 def test_a_damaged_checkpoint_is_refused(checkpoint: Path) -> None:
@@ -103,21 +109,21 @@ def test_a_damaged_checkpoint_is_refused(checkpoint: Path) -> None:
     checkpoint.write_bytes(content)
 
     with pytest.raises(ModelFileError, match="is damaged: its checksum is wrong"):
-        load_checkpoint(checkpoint, "mark")
+        load_checkpoint(checkpoint, "mark", engine="reference")
 
 
 def test_a_missing_checkpoint_is_told(tmp_path: Path) -> None:
     with pytest.raises(
         ModelFileError, match="does not exist; a gridcnn checkpoint file was expect"
     ):
-        load_checkpoint(tmp_path / "none", "mark")
+        load_checkpoint(tmp_path / "none", "mark", engine="reference")
 
 
 def test_a_model_is_no_checkpoint(tmp_path: Path) -> None:
     write_tensors(tmp_path / "model", "model", {}, {})
 
     with pytest.raises(ModelFileError, match="a gridcnn checkpoint file was expected"):
-        load_checkpoint(tmp_path / "model", "mark")
+        load_checkpoint(tmp_path / "model", "mark", engine="reference")
 
 
 def test_a_checkpoint_of_another_layout_is_refused(checkpoint: Path) -> None:
@@ -128,7 +134,7 @@ def test_a_checkpoint_of_another_layout_is_refused(checkpoint: Path) -> None:
         with pytest.raises(
             ModelFileError, match=f"has the layout {layout}; this gridcnn .* layout 1"
         ):
-            load_checkpoint(checkpoint, "mark")
+            load_checkpoint(checkpoint, "mark", engine="reference")
 
 
 @pytest.mark.parametrize("lost", ["parameters", "best", "fingerprint", "history", "steps"])
@@ -139,4 +145,4 @@ def test_a_checkpoint_that_lacks_something_is_refused(checkpoint: Path, lost: st
     write_tensors(checkpoint, "checkpoint", tensors, content)
 
     with pytest.raises(ModelFileError, match=f"is no whole checkpoint.*{lost}"):
-        load_checkpoint(checkpoint, "mark")
+        load_checkpoint(checkpoint, "mark", engine="reference")
