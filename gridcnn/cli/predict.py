@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import csv
 import sys
 from collections.abc import Sequence
@@ -73,7 +74,7 @@ def predict(
         raise DataError(*problems)
 
 
-class _Printer:
+class _Printer(abc.ABC):
     """Prints answers, a batch at a time."""
 
     def __init__(self, model: Model, names: Sequence[str], top: int | None) -> None:
@@ -92,8 +93,9 @@ class _Printer:
         for name, row in zip(names, votes, strict=True):
             self.item(name, self.classes[int(row.argmax())], row)
 
+    @abc.abstractmethod
     def item(self, name: str, answer: Any, votes: Array) -> None:
-        raise NotImplementedError
+        """Print the answer for one thing."""
 
     def end(self) -> None:
         """Print what comes last."""
