@@ -97,7 +97,7 @@ class _Printer(abc.ABC):
     def item(self, name: str, answer: Any, votes: Array) -> None:
         """Print the answer for one thing."""
 
-    def end(self) -> None:
+    def end(self) -> None:  # noqa: B027 - most have nothing to add
         """Print what comes last."""
 
 
