@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import shlex
+import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -205,7 +206,10 @@ def _hint(folder: Path, *, in_memory: bool) -> str:
 
 
 def _resuming(folder: Path) -> str:
-    return f"go on with: gridcnn run --resume {shlex.quote(str(folder))}"
+    words = ["gridcnn", "run", "--resume", str(folder)]
+    # Each in the quotes of the shell at hand.
+    line = subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+    return f"go on with: {line}"
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from gridcnn.stages.base import Backward, Gradients, Parameter, Stage, sliding_e
 Features = tuple[tuple[tuple[tuple[float, ...], ...], ...], ...]
 """Written-out features, `(filters, channels, rows, columns)`."""
 _LARGEST = float(np.finfo(np.float32).max)
+_MOST_CELLS = 1_000_000
 
 
 def _read_features(value: Any) -> Features:
@@ -27,10 +28,12 @@ def _read_features(value: Any) -> Features:
         array = np.array(value)
     except ValueError:  # the rows differ in length
         raise wanted_error(f"{wanted}; the sizes here differ") from None
+    numeric = array.dtype.kind in "iuf"
+    if array.ndim not in (3, 4) or not array.size or not numeric or array.size > _MOST_CELLS:
+        raise wanted_error(f"{wanted}, at most {_MOST_CELLS:,} cells in all")
     # The comparison is False for NaN as well.
-    numeric = array.dtype.kind in "iuf" and (np.abs(array.astype(np.float64)) <= _LARGEST).all()
-    if array.ndim not in (3, 4) or not array.size or not numeric or array.size > 1_000_000:
-        raise wanted_error(wanted)
+    if not (np.abs(array.astype(np.float64)) <= _LARGEST).all():
+        raise wanted_error(f"{wanted}, every cell a finite number that 32 bits can hold")
     whole = array.astype(np.float64).reshape(len(array), -1, *array.shape[-2:])
     return tuple(tuple(tuple(map(tuple, image)) for image in each) for each in whole.tolist())
 

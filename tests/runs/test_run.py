@@ -153,6 +153,12 @@ def test_a_resumed_run_ends_as_if_it_had_not_been_stopped(stopped_after: int) ->
     assert not Path("stopped/checkpoint.safetensors").exists()
 
 
+def test_the_way_to_go_on_is_quoted_for_the_shell() -> None:
+    """The last line can be copied, whatever the folder is called."""
+    with pytest.raises(TrainingInterrupted, match="--resume 'my runs/a'"):
+        gridcnn.run(TINY, out="my runs/a", watcher=_StopAfter(0))
+
+
 def test_a_run_resumes_only_as_itself() -> None:
     """Other settings, an ended run and a folder without a run are refused."""
     with pytest.raises(TrainingInterrupted):
