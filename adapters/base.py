@@ -103,6 +103,15 @@ class Adapter(Settings, abc.ABC):
         return adapted.grids
 
 
+def picked(things: Things, chosen: NDArray[np.int64]) -> Things:
+    """Return the chosen things: of an array an array, else a list."""
+    if isinstance(things, np.ndarray):
+        part: NDArray[Any] = things[chosen]
+        return part
+    # One by one: not every sequence can be sliced.
+    return [things[index] for index in chosen]
+
+
 def described(thing: Any, index: int) -> str:
     """Return what an error calls a thing that has no name of its own."""
     import os

@@ -11,10 +11,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.datasets.base import PARTS, TEST, Dataset, Source
+from gridcnn.adapters.base import picked
+from gridcnn.datasets.base import PARTS, TEST, Dataset
 from gridcnn.errors import DataError
 from gridcnn.model import Model, load
-from gridcnn.runs.prepare import bad_items_error, picked, places_of, with_data
+from gridcnn.runs.prepare import bad_items_error, opened, places_of, with_data
 from gridcnn.spec.models import Spec
 
 
@@ -71,12 +72,10 @@ def evaluate(
         ModelFileError: the model cannot be read.
     """
     made = model if isinstance(model, Model) else load(model)
-    spec, dataset = with_data(Spec(adapter=made.adapter), data, Path.cwd())
+    asked = Spec(adapter=made.adapter, training=made.spec.training)
+    spec, dataset = with_data(asked, data, Path.cwd())
     if dataset is None:
-        assert spec.data is not None
-        seed = made.spec.training.seed
-        assert isinstance(spec.data.source, Source)
-        dataset = spec.data.source.open(seed=seed, suffixes=made.adapter.suffixes)
+        dataset = opened(spec)
     chosen, name = _chosen(dataset, part)
     targets = _known(dataset, made).targets(made.classes)[chosen]
     adapted = made.adapter.adapt_all(

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.adapters.base import Adapter, described
+from gridcnn.adapters.base import Adapter, described, picked
 from gridcnn.engines.base import Engine, make_engine
 from gridcnn.errors import (
     DataError,
@@ -93,7 +93,7 @@ class Model:
         # In batches, so that memory does not grow with the number of things.
         for start in range(0, len(many), _BATCH):
             part = slice(start, start + _BATCH)
-            batch = _taken(many, part)
+            batch = picked(many, np.arange(start, min(part.stop, len(many))))
             batch_names = (
                 [described(thing, start + index) for index, thing in enumerate(batch)]
                 if names is None
@@ -209,14 +209,6 @@ def as_things(things: Any, adapter: Adapter) -> Sequence[Any]:
     if not isinstance(things, Iterable) or isinstance(things, Set | Mapping):
         raise DataError(f"things to classify are a list of them; got a {type(things).__name__}")
     return list(things)
-
-
-def _taken(things: Any, part: slice) -> Sequence[Any]:
-    """Return a part of many things; of an array, an array."""
-    if isinstance(things, np.ndarray):
-        return cast("Sequence[Any]", things[part])
-    # One by one: not every sequence can be sliced.
-    return [things[index] for index in range(*part.indices(len(things)))]
 
 
 def labels_array(classes: Sequence[str | int]) -> NDArray[Any]:

@@ -72,7 +72,8 @@ class Display(RunWatcher):
 
     def on_reading(self, what: str, done: int, total: int) -> None:
         """Move the bar."""
-        self.bars.update(self._bar(what, total), completed=done)
+        if self.console.is_terminal:
+            self.bars.update(self._bar(what, total), completed=done)
 
     @_heard_or_not
     def on_plan(self, network: Network, prepared: Prepared, folder: Path) -> None:
@@ -93,8 +94,9 @@ class Display(RunWatcher):
 
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         """Move the bar."""
-        bar = self._bar(f"epoch {epoch}", batches)
-        self.bars.update(bar, completed=done, note=f"loss {loss:.4f}{self.validated}")
+        if self.console.is_terminal:
+            bar = self._bar(f"epoch {epoch}", batches)
+            self.bars.update(bar, completed=done, note=f"loss {loss:.4f}{self.validated}")
 
     @_heard_or_not
     def on_epoch(self, epoch: Epoch, epochs: int) -> None:

@@ -46,12 +46,7 @@ class Verbs(TyperGroup):
             # Whoever reads our output has had enough; nothing is wrong.
             screen.mute()
             raise typer.Exit(0) from None
-        except OSError as error:
-            # A full disk, a console that is gone: nothing that gridcnn could mend.
-            screen.mute()
-            screen.say_error(UserError(_reason(error)))
-            raise typer.Exit(USER) from None
-        except (typer.Exit, SystemExit):
+        except (typer.Exit, SystemExit, OSError):
             raise
         except Exception as error:
             if type(error).__module__.partition(".")[0] in ("click", "typer"):
@@ -63,11 +58,6 @@ class Verbs(TyperGroup):
                 "Run it again as `gridcnn --debug ...` and report what it prints."
             )
             raise typer.Exit(FAULT) from None
-
-
-def _reason(error: OSError) -> str:
-    place = "" if error.filename is None else f"{error.filename}: "
-    return f"{place}{error.strerror or error}"
 
 
 def _version(wanted: bool) -> None:
@@ -124,7 +114,9 @@ def main(arguments: list[str] | None = None) -> None:
             getattr(sys, name).reconfigure(errors="backslashreplace")
     try:
         app(given)
-    except OSError as error:  # while help was printed, before any verb
+    except OSError as error:
+        # A full disk, a console that is gone: nothing that gridcnn could mend.
         screen.mute()
-        screen.say_error(UserError(_reason(error)))
+        place = "" if error.filename is None else f"{error.filename}: "
+        screen.say_error(UserError(f"{place}{error.strerror or error}"))
         sys.exit(USER)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.adapters.array import ArrayAdapter
-from gridcnn.adapters.base import Adapter
+from gridcnn.adapters.base import Adapter, picked
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.datasets.base import TEST, TRAIN, VALIDATION, Dataset, Source
 from gridcnn.datasets.memory import Memory, from_memory
@@ -180,15 +180,6 @@ def fit_adapter(spec: Spec, dataset: Dataset, training: NDArray[np.int64]) -> Ad
         adapter = ArrayAdapter() if isinstance(first, np.ndarray) else ImageAdapter()
     assert isinstance(adapter, Adapter)
     return adapter.fitted(picked(dataset.things, training))
-
-
-def picked(things: Sequence[Any], chosen: NDArray[np.int64]) -> Sequence[Any]:
-    """Return the chosen things; of an array, as an array."""
-    if hasattr(things, "__array__"):
-        stack: Any = things  # which no type checker takes for a Sequence
-        part: Sequence[Any] = stack[chosen]
-        return part
-    return [things[index] for index in chosen]
 
 
 def _adapted(

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gridcnn.engines.base import DEFAULT_ENGINE, ENGINES, Engine, make_engine
 from gridcnn.errors import RunFolderError, SpecError, TrainingInterrupted, UserError
 from gridcnn.files import write_text
@@ -29,9 +27,9 @@ from gridcnn.spec.changes import Changes
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Spec
 from gridcnn.spec.write import to_yaml
-from gridcnn.stages.voting import cross_entropy, softmax
+from gridcnn.stages.voting import softmax
 from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
-from gridcnn.training.loop import Epoch, Progress, train
+from gridcnn.training.loop import Epoch, Progress, measured, train
 
 
 @dataclass(frozen=True)
@@ -226,11 +224,12 @@ def _writing(folder: Path) -> Iterator[None]:
     """Turn what keeps results from being written (a full disk) into `RunFolderError`."""
     try:
         yield
-    except OSError as error:
+    except (OSError, RunFolderError) as error:  # the second is what `Model.save` makes of it
         kept = (folder / folders.CHECKPOINT).is_file()
         hint = f"; once that is mended, {_resuming(folder)}" if kept else ""
+        reason = getattr(error, "strerror", None) or error
         raise RunFolderError(
-            f"{folder}: results cannot be written there: {error.strerror or error}{hint}"
+            f"{folder}: results cannot be written there: {reason}{hint}"
         ) from error
 
 
@@ -288,7 +287,8 @@ def _finish(
         part: Part = getattr(prepared, name)
         if len(part):
             logits = engine.logits(progress.best, part.data.grids)
-            metrics[name] = _measured(logits, part)
+            loss, accuracy = measured(logits, part.data.targets)
+            metrics[name] = {"accuracy": accuracy, "loss": loss, "items": len(part)}
             if name == "test":
                 votes = softmax(logits)
     if prepared.literal is not None:
@@ -320,16 +320,6 @@ def _finish(
         (folder / folders.CHECKPOINT).unlink(missing_ok=True)
     folders.sweep(folder)
     return Run(model, metrics, tuple(progress.history), folder)
-
-
-def _measured(logits: Any, part: Part) -> dict[str, Any]:
-    losses, _ = cross_entropy(logits, part.data.targets)
-    right = logits.argmax(axis=1) == part.data.targets
-    return {
-        "accuracy": float(right.mean(dtype=np.float64)),
-        "loss": float(losses.mean(dtype=np.float64)),
-        "items": len(part),
-    }
 
 
 def _write_predictions(folder: Path, prepared: Prepared, votes: Any) -> None:

@@ -192,7 +192,10 @@ def _one_epoch(
             watcher.on_batch(number, batch + 1, batches, loss)
     if not np.isfinite(parameters).all():
         raise TrainingError(_exploded(np.nan, f"the last batch of epoch {number}", rate))
-    validated = _measure(method.engine, parameters, validation) if validation else (None, None)
+    validated: tuple[float, float] | tuple[None, None] = (None, None)
+    if validation:
+        logits = method.engine.logits(parameters, validation.grids)
+        validated = measured(logits, validation.targets)
     if validated[0] is not None and not np.isfinite(validated[0]):
         raise TrainingError(_exploded(np.nan, f"the validation after epoch {number}", rate))
     epoch = Epoch(
@@ -227,11 +230,10 @@ def _exploded(loss: float, where: str, rate: float) -> str:
     )
 
 
-def _measure(engine: Engine, parameters: Array, data: Labelled) -> tuple[float, float]:
-    """Return the mean loss, and the part that is answered rightly."""
-    logits = engine.logits(parameters, data.grids)
-    losses, _ = cross_entropy(logits, data.targets)
-    right = (logits.argmax(axis=1) == data.targets).mean(dtype=np.float64)
+def measured(logits: Array, targets: Targets) -> tuple[float, float]:
+    """Return the mean loss of logits `(items, classes)`, and the part that is answered rightly."""
+    losses, _ = cross_entropy(logits, targets)
+    right = (logits.argmax(axis=1) == targets).mean(dtype=np.float64)
     return float(losses.mean(dtype=np.float64)), float(right)
 
 
