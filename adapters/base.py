@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.errors import DataError, Problem
-from gridcnn.grid import Grids, GridShape
+from gridcnn.grid import Grids, GridShape, OneHot
 from gridcnn.spec.settings import Settings
 
 Things = Sequence[Any] | NDArray[Any]
@@ -24,7 +24,7 @@ class Adapted:
     """What became of many things.
 
     Attributes:
-        grids: the grids of the things that could be read, in their order.
+        grids: the grids of the things that could be read, in their order; an array, or one-hot.
         kept: which things those are: int64 `(items,)`, indices into what was given.
         problems: one for each thing that could not be read.
     """
@@ -82,18 +82,8 @@ class Adapter(Settings, abc.ABC):
         """
         shape = self.shape()
         values = np.empty((len(things), *shape.sizes), np.float32)
-        kept: list[int] = []
-        problems: list[Problem] = []
-        for index, thing in enumerate(things):
-            try:
-                values[len(kept)] = self.adapt(thing)
-                kept.append(index)
-            except DataError as error:
-                name = names[index] if names is not None else described(thing, index)
-                problems.extend(Problem(found.message, source=name) for found in error.problems)
-            if advance is not None:
-                advance(1)
-        return Adapted(Grids(values[: len(kept)], shape), np.array(kept, np.int64), tuple(problems))
+        kept, problems = _filled(values, self.adapt, things, names, advance)
+        return Adapted(Grids(values[: len(kept)], shape), kept, problems)
 
     def grids(self, things: Things, *, names: Sequence[str] | None = None) -> Grids:
         """Return all things as grids; raise `DataError` that names every thing that is bad."""
@@ -101,6 +91,63 @@ class Adapter(Settings, abc.ABC):
         if adapted.problems:
             raise DataError(*adapted.problems)
         return adapted.grids
+
+
+class OneHotAdapter(Adapter):
+    """An adapter whose grids have one channel and at most a single 1 in each column.
+
+    Its grids are kept as the row of each 1, which takes a small part of the memory.
+    """
+
+    @abc.abstractmethod
+    def indices(self, thing: Any) -> NDArray[np.int32]:
+        """Return for one thing the row of each column's 1, int32 `(columns,)`; -1 for no 1.
+
+        Raises:
+            DataError: it cannot be read; the message says why, not which thing it was.
+        """
+
+    def adapt(self, thing: Any) -> NDArray[np.float32]:
+        """Return one thing as float32 `(1, rows, columns)`; raise `DataError` as `indices` does."""
+        return OneHot(self.indices(thing)[None], self.shape().rows)[0]
+
+    def adapt_all(
+        self,
+        things: Things,
+        *,
+        names: Sequence[str] | None = None,
+        advance: Callable[[int], None] | None = None,
+    ) -> Adapted:
+        """Return all things as one-hot grids, and a problem for each that cannot be read."""
+        shape = self.shape()
+        values = np.empty((len(things), shape.columns), np.int32)
+        kept, problems = _filled(values, self.indices, things, names, advance)
+        return Adapted(Grids(OneHot(values[: len(kept)], shape.rows), shape), kept, problems)
+
+
+def _filled(
+    values: NDArray[Any],
+    read: Callable[[Any], NDArray[Any]],
+    things: Things,
+    names: Sequence[str] | None,
+    advance: Callable[[int], None] | None,
+) -> tuple[NDArray[np.int64], tuple[Problem, ...]]:
+    """Write what each thing is read as to `values`, one after the other.
+
+    Return which things those are, and a problem for each that cannot be read.
+    """
+    kept: list[int] = []
+    problems: list[Problem] = []
+    for index, thing in enumerate(things):
+        try:
+            values[len(kept)] = read(thing)
+            kept.append(index)
+        except DataError as error:
+            name = names[index] if names is not None else described(thing, index)
+            problems.extend(Problem(found.message, source=name) for found in error.problems)
+        if advance is not None:
+            advance(1)
+    return np.array(kept, np.int64), tuple(problems)
 
 
 def picked(things: Things, chosen: NDArray[np.int64]) -> Things:

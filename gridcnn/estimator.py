@@ -20,7 +20,7 @@ from gridcnn.datasets.base import Dataset
 from gridcnn.datasets.splits import divide
 from gridcnn.engines.base import make_engine
 from gridcnn.errors import DataError, SpecError, shown
-from gridcnn.grid import GridShape
+from gridcnn.grid import Cells, GridShape
 from gridcnn.model import Model
 from gridcnn.network import Network
 from gridcnn.order.guard import CHECKS, Check, guard
@@ -209,7 +209,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return adapter or ImageAdapter()
 
     def _divided(
-        self, grids: Any, targets: NDArray[np.int64], spec: Spec
+        self, grids: Cells, targets: NDArray[np.int64], spec: Spec
     ) -> tuple[Labelled, Labelled | None]:
         part = self.validation_fraction
         if not isinstance(part, int | float) or not 0 <= part < 1:
@@ -221,7 +221,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 )
             return Labelled(grids, targets), None
         names = [f"item {index}" for index in range(len(grids))]
-        dataset = Dataset(grids, targets.tolist(), names)
+        dataset = Dataset(range(len(grids)), targets.tolist(), names)
         division = divide(dataset, test=0.0, validation=part, seed=spec.training.seed)
         first, second = division.train, division.validation
         return Labelled(grids[first], targets[first]), Labelled(grids[second], targets[second])

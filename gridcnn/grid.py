@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from gridcnn.errors import DataError
 
@@ -70,15 +70,135 @@ def _kept(axis: Axis, same: bool) -> Axis:
     return axis if same else Axis(axis.name, axis.unit, None, axis.ordered)
 
 
+@dataclass(frozen=True, eq=False)
+class OneHot:
+    """Grids of one channel whose cells are 0 but for at most a single 1 in each column.
+
+    They are kept as the row where each 1 stands, in a small part of the memory of all cells. They
+    have the shape, and pass for the float32 array, `(items, 1, rows, columns)`, which
+    `numpy.asarray` makes of them; arithmetic needs that array.
+
+    Attributes:
+        indices: int32 `(items, columns)`, the row of each column's 1; -1 where it has none.
+        rows: how many rows the grids have.
+
+    Raises:
+        DataError: `indices` are no whole numbers from -1 up to the last row, `(items, columns)`.
+    """
+
+    indices: NDArray[np.int32]
+    rows: int
+
+    # NumPy's functions would make the whole array without a word, and once for each of them.
+    __array_ufunc__ = None
+
+    def __post_init__(self) -> None:
+        given = np.asarray(self.indices)
+        if given.ndim != 2 or given.dtype.kind not in "iu" or self.rows < 1:
+            raise DataError(
+                "one-hot grids are whole numbers (items, columns), and at least one row; got "
+                f"{given.dtype} of shape {given.shape}, and {self.rows} rows"
+            )
+        for index in (int(given.min()), int(given.max())) if given.size else ():
+            if not -1 <= index < self.rows:
+                raise DataError(
+                    f"the 1 of a column stands in row 0 to {self.rows - 1}, or nowhere (-1); got "
+                    f"{index}"
+                )
+        object.__setattr__(self, "indices", np.ascontiguousarray(given, np.int32))
+
+    @classmethod
+    def from_dense(cls, grids: Array) -> Self | None:
+        """Return `(items, 1, rows, columns)` as one-hot grids; None where they are none."""
+        if grids.ndim != 4 or grids.shape[1] != 1 or not grids.shape[2]:
+            return None
+        ones = grids[:, 0] == 1
+        found = ones.any(axis=1)
+        if not ((grids[:, 0] == 0) | ones).all() or (ones.sum(axis=1) > found).any():
+            return None
+        return cls(np.where(found, ones.argmax(axis=1), -1).astype(np.int32), grids.shape[2])
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """`(items, 1, rows, columns)`."""
+        items, columns = self.indices.shape
+        return items, 1, self.rows, columns
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions of `shape`."""
+        return 4
+
+    @property
+    def dtype(self) -> np.dtype[np.float32]:
+        """The type of the cells."""
+        return np.dtype(np.float32)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that the indices take."""
+        return self.indices.nbytes
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @overload
+    def __getitem__(self, chosen: int | np.integer[Any]) -> NDArray[np.float32]: ...
+    @overload
+    def __getitem__(
+        self, chosen: slice | list[int] | NDArray[np.integer[Any]] | NDArray[np.bool_]
+    ) -> Self: ...
+    def __getitem__(self, chosen: Any) -> Self | NDArray[np.float32]:
+        """Return one item as an array `(1, rows, columns)`, or the chosen items as one-hot grids.
+
+        Raises:
+            IndexError: there is no such item.
+            TypeError: something other than items is chosen.
+        """
+        if isinstance(chosen, int | np.integer) and not isinstance(chosen, bool):
+            item: NDArray[np.float32] = np.asarray(self[[int(chosen)]])[0]
+            return item
+        if isinstance(chosen, slice) or _is_items(chosen):
+            return type(self)(self.indices[chosen], self.rows)
+        raise TypeError(
+            "of one-hot grids items can be chosen, by a number, a slice, an array of whole numbers "
+            "or a mask (items,); for their cells take numpy.asarray of them"
+        )
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
+        """Return all cells, `(items, 1, rows, columns)`, float32 unless `dtype` says otherwise."""
+        if copy is False:
+            raise ValueError("the array of one-hot grids is made anew, and never without a copy")
+        cells: Array = np.zeros(self.shape, np.float32 if dtype is None else dtype)
+        items, columns = np.nonzero(self.indices >= 0)
+        cells[items, 0, self.indices[items, columns], columns] = 1
+        return cells
+
+
+def _is_items(chosen: Any) -> bool:
+    """Return whether `chosen` is a list or an array that NumPy takes items by."""
+    if not isinstance(chosen, list | np.ndarray):
+        return False
+    array = np.asarray(chosen)
+    return array.ndim == 1 and (array.dtype.kind in "iub" or not array.size)
+
+
+Cells = Array | OneHot
+"""The cells of many grids, `(items, channels, rows, columns)`; `numpy.asarray` makes an array of
+either."""
+
+
 @dataclass(frozen=True)
 class Grids:
     """Items as grids: `values` is float32 `(items, channels, rows, columns)`, cells mostly -1..1.
+
+    One-hot grids may be kept as indices.
 
     Raises:
         DataError: `values` has another number of dimensions, or not the sizes of `shape`.
     """
 
-    values: NDArray[np.float32]
+    values: NDArray[np.float32] | OneHot
     shape: GridShape
 
     def __post_init__(self) -> None:

@@ -21,7 +21,7 @@ from gridcnn.errors import (
     UserError,
     shown,
 )
-from gridcnn.grid import Array, GridShape
+from gridcnn.grid import Array, Cells, GridShape
 from gridcnn.network import Network
 from gridcnn.spec.load import load as load_spec
 from gridcnn.spec.models import Spec
@@ -107,7 +107,7 @@ class Model:
             raise DataError(*problems)
         return found
 
-    def votes_of_grids(self, grids: Array) -> NDArray[np.float32]:
+    def votes_of_grids(self, grids: Cells) -> NDArray[np.float32]:
         """Return the votes `(items, classes)` for grids `(items, channels, rows, columns)`."""
         votes: NDArray[np.float32] = softmax(self._engine.logits(self.parameters, grids))
         return votes
@@ -217,11 +217,11 @@ def labels_array(classes: Sequence[str | int]) -> NDArray[Any]:
     return np.array(classes, dtype=None if len(kinds) == 1 else object)
 
 
-def maps_after(engine: Engine, parameters: Array, grids: Array, after: int | None) -> Array:
+def maps_after(engine: Engine, parameters: Array, grids: Cells, after: int | None) -> Array:
     """Return the maps after a stage, counted from 1; 0: the grids; None: the last maps."""
     blocks = engine.network.blocks
     if after == 0:
-        return grids
+        return np.asarray(grids)
     if after is not None and not (isinstance(after, int) and 1 <= after <= len(blocks)):
         names = ", ".join(block.label for block in blocks)
         others = f"then: {names}" if names else "and there are no stages"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gridcnn.errors import ShapeError
-from gridcnn.grid import Array, GridShape
+from gridcnn.grid import Array, Axis, GridShape, OneHot
 from gridcnn.network import Network
 from gridcnn.spec.load import load
 from gridcnn.stages.base import Stage
@@ -76,26 +77,75 @@ def stages() -> st.SearchStrategy[Any]:
 @st.composite
 def cases(draw: st.DrawFn, *, items: int | None = None) -> Case:
     """Return random networks of up to four stages and a head, with a batch."""
-    shape = draw(shapes())
+    network, random = _network(draw, draw(shapes()), [], draw(st.integers(0, 4)))
+    items = draw(st.integers(1, 5)) if items is None else items
+    return _case(network, random.uniform(-1, 1, (items, *network.shape.sizes)), random)
+
+
+FIRST = ("all rows", "some rows", "pooling", "rectification", "head")
+"""What a network for one-hot grids may begin with; the first two are convolutions."""
+
+
+@st.composite
+def one_hot_cases(draw: st.DrawFn, first: str, *, items: int | None = None) -> Case:
+    """Return random networks that begin with one of `FIRST`, with a batch of one-hot grids.
+
+    The array in a case is that of the grids. The order of the rows may mean nothing.
+    """
+    assert first in FIRST
+    rows, columns = draw(st.integers(1, 8)), draw(st.integers(1, 12))
+    row_axis = Axis("letter", ordered=draw(st.booleans()))
+    shape = GridShape(1, rows, columns, row_axis, Axis("position"))
+    begun: list[Any] = []
+    if first in ("all rows", "some rows"):
+        settings = draw(convolutions())
+        if first == "all rows":
+            extent = draw(st.sampled_from(["all", rows]))
+            settings["kernel_size"] = [extent, draw(st.integers(1, 4))]
+            settings["dilation"] = [1, draw(st.integers(1, 3))]
+        begun = [{"convolution": settings}]
+    elif first == "pooling":
+        begun = [{"pooling": draw(poolings())}]
+    elif first == "rectification":
+        begun = ["rectification"]
+    assume(_fits(begun, shape))
+    more = 0 if first == "head" else draw(st.integers(0, 3))
+    network, random = _network(draw, shape, begun, more)
+    items = draw(st.integers(1, 5)) if items is None else items
+    indices = random.integers(-1, rows, (items, columns), np.int32)
+    return _case(network, np.asarray(OneHot(indices, rows), np.float64), random)
+
+
+def _network(
+    draw: st.DrawFn, shape: GridShape, begun: list[Any], more: int
+) -> tuple[Network, np.random.Generator]:
+    """Return a network of the stages that are there and up to so many more, and a generator."""
     classes = draw(st.integers(2, 4))
-    chosen: list[Any] = []
-    count = draw(st.integers(0, 4))
-    for stage in draw(st.lists(stages(), min_size=count, max_size=count)):
-        try:
-            Network(load({"stages": [*chosen, stage]}), shape)
-        except ShapeError:
-            continue
-        chosen.append(stage)
+    chosen = [*begun]
+    for stage in draw(st.lists(stages(), min_size=more, max_size=more)):
+        if _fits([*chosen, stage], shape):
+            chosen.append(stage)
     hidden = draw(st.lists(st.integers(1, 6), max_size=2))
     spec = load({"stages": chosen, "head": {"voting": {"hidden": hidden}}})
-    network = Network(spec, shape, classes=classes)
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    items = draw(st.integers(1, 5)) if items is None else items
+    return Network(spec, shape, classes=classes), random
+
+
+def _fits(chosen: list[Any], shape: GridShape) -> bool:
+    try:
+        Network(load({"stages": chosen}), shape)
+    except ShapeError:
+        return False
+    return True
+
+
+def _case(network: Network, grids: Array, random: np.random.Generator) -> Case:
+    assert network.classes is not None
     return Case(
         network,
         network.starting_parameters(np.float64) + random.normal(0, 0.1, network.parameters),
-        random.uniform(-1, 1, (items, *shape.sizes)),
-        random.integers(0, classes, items),
+        grids,
+        random.integers(0, network.classes, len(grids)),
     )
 
 

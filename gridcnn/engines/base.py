@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.errors import TrainingError
-from gridcnn.grid import Array
+from gridcnn.grid import Array, Cells
 from gridcnn.network import Network
 from gridcnn.registry import Registry
 
@@ -37,9 +37,10 @@ class Engine(abc.ABC):
 
     Every method takes the flat parameter vector, so that an engine holds no state that training
     could leave behind. `grids` are `(items, channels, rows, columns)`, of any type of number and in
-    any layout in memory; no items is fine. The arithmetic is in the precision of the parameters.
-    What comes out for an item depends on that item alone, to the last bit, and not on the batch
-    that it stands in. Cells that are NaN or infinite are no error: they go the way of all numbers.
+    any layout in memory, or a `OneHot`, of which `numpy.asarray` makes such an array; no items is
+    fine. The arithmetic is in the precision of the parameters. What comes out for an item depends
+    on that item alone, to the last bit, and not on the batch that it stands in. Cells that are NaN
+    or infinite are no error: they go the way of all numbers.
     """
 
     name = ""
@@ -48,14 +49,14 @@ class Engine(abc.ABC):
         self.network = network
 
     @abc.abstractmethod
-    def maps(self, parameters: Array, grids: Array, *, after: int | None = None) -> Array:
+    def maps(self, parameters: Array, grids: Cells, *, after: int | None = None) -> Array:
         """Return the grids that come out after the block with index `after`; None: the last."""
 
     @abc.abstractmethod
     def step(
         self,
         parameters: Array,
-        grids: Array,
+        grids: Cells,
         targets: NDArray[np.int64],
         *,
         random: np.random.Generator | None = None,
@@ -69,7 +70,7 @@ class Engine(abc.ABC):
             random: what decides about dropout; None leaves nothing out.
         """
 
-    def logits(self, parameters: Array, grids: Array) -> Array:
+    def logits(self, parameters: Array, grids: Cells) -> Array:
         """Return the votes before softmax, `(items, classes)`.
 
         Raises:

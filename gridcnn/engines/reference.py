@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.engines.base import Engine, Step
-from gridcnn.grid import Array
+from gridcnn.grid import Array, Cells
 from gridcnn.network import Network
 from gridcnn.stages.base import Backward
 from gridcnn.stages.voting import cross_entropy
@@ -34,7 +34,7 @@ class ReferenceEngine(Engine):
         np.empty(_LARGE_BLOCK, np.uint8)
 
     @_quietly
-    def maps(self, parameters: Array, grids: Array, *, after: int | None = None) -> Array:
+    def maps(self, parameters: Array, grids: Cells, *, after: int | None = None) -> Array:
         """Return the grids after a block."""
         blocks = self.network.blocks[: None if after is None else after + 1]
         views = [block.views(parameters) for block in blocks]
@@ -51,7 +51,7 @@ class ReferenceEngine(Engine):
     def step(
         self,
         parameters: Array,
-        grids: Array,
+        grids: Cells,
         targets: NDArray[np.int64],
         *,
         random: np.random.Generator | None = None,
@@ -71,7 +71,7 @@ class ReferenceEngine(Engine):
         self,
         gradient: Array,
         parameters: Array,
-        grids: Array,
+        grids: Cells,
         targets: NDArray[np.int64],
         random: np.random.Generator | None,
     ) -> tuple[Array, int]:
@@ -100,6 +100,6 @@ class ReferenceEngine(Engine):
             yield slice(start, start + size)
 
 
-def _plain(grids: Array, parameters: Array) -> Array:
+def _plain(grids: Cells, parameters: Array) -> Array:
     """Return grids in the precision of the parameters, in C order and the machine's byte order."""
     return np.ascontiguousarray(grids, parameters.dtype.newbyteorder("="))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.errors import ColumnPermutableError
-from gridcnn.grid import Array
+from gridcnn.grid import Array, Cells
 from gridcnn.registry import Registry
 
 CHECKERS = Registry("checker", {})
@@ -51,15 +51,17 @@ Checker = Callable[[Array, NDArray[np.int64] | None], Verdict]
 """Takes grids `(items, channels, rows, columns)` and, where there are labels, class indices."""
 
 
-def guard(grids: Array, targets: NDArray[np.int64] | None, check: Check) -> list[Verdict]:
+def guard(grids: Cells, targets: NDArray[np.int64] | None, check: Check) -> list[Verdict]:
     """Ask every checker about training data, unless `check` is "off"; return their verdicts.
 
     Raises:
         ColumnPermutableError: a checker says "permutable", and `check` is "reject".
     """
-    if check == "off":
+    # The array of one-hot grids is large, and made where a checker will read it alone.
+    if check == "off" or not CHECKERS:
         return []
-    verdicts: list[Verdict] = [CHECKERS[name](grids, targets) for name in CHECKERS]
+    cells = np.asarray(grids)
+    verdicts: list[Verdict] = [CHECKERS[name](cells, targets) for name in CHECKERS]
     for verdict in verdicts:
         if verdict.decision == "permutable":
             if check == "reject":

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.grid import Array
+from gridcnn.grid import Array, Cells
 from gridcnn.training.loop import Labelled
 
 EXEMPLARS = 10
@@ -56,5 +56,5 @@ def literal_comparison(kept: Labelled, test: Labelled) -> Literal:
     return Literal(right / len(test), len(flat))
 
 
-def _flat(grids: Array) -> Array:
-    return grids.reshape(len(grids), -1)
+def _flat(grids: Cells) -> Array:
+    return np.asarray(grids).reshape(len(grids), -1)

@@ -20,7 +20,7 @@ from gridcnn.datasets.memory import Memory, from_memory
 from gridcnn.datasets.paths import Files
 from gridcnn.datasets.splits import Division, divide
 from gridcnn.errors import DataError, Problem
-from gridcnn.grid import GridShape
+from gridcnn.grid import GridShape, OneHot
 from gridcnn.runs.literal import exemplars
 from gridcnn.spec.models import SOURCES, Data, Spec
 from gridcnn.training.loop import Labelled
@@ -248,7 +248,8 @@ def _fingerprint(spec: Spec, parts: Mapping[str, Part]) -> str:
     # Not where the data is from: what it holds is told by the grids, and a folder may move.
     digest = hashlib.sha256(spec.model_dump_json(exclude={"name", "description", "data"}).encode())
     for name in (TRAIN, VALIDATION):
-        data = parts[name].data
-        digest.update(np.ascontiguousarray(data.grids).data)
-        digest.update(np.ascontiguousarray(data.targets).data)
+        grids, targets = parts[name].data.grids, parts[name].data.targets
+        kept = grids.indices if isinstance(grids, OneHot) else np.ascontiguousarray(grids)
+        digest.update(kept.data)
+        digest.update(np.ascontiguousarray(targets).data)
     return digest.hexdigest()

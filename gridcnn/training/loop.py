@@ -11,7 +11,7 @@ import numpy as np
 
 from gridcnn.engines.base import Engine
 from gridcnn.errors import TrainingError
-from gridcnn.grid import Array
+from gridcnn.grid import Array, Cells, OneHot
 from gridcnn.spec.models import Training
 from gridcnn.stages.voting import cross_entropy
 from gridcnn.training.methods import Backpropagation, Method, Nudge, Targets
@@ -26,7 +26,7 @@ _LOOK = 1024  # items that are looked at together, so that large data needs no s
 class Labelled:
     """Grids `(items, channels, rows, columns)` and the index of each one's class `(items,)`."""
 
-    grids: Array
+    grids: Cells
     targets: Targets
 
     def __len__(self) -> int:
@@ -150,8 +150,10 @@ def _refuse_unusable(engine: Engine, training: Labelled, validation: Labelled | 
             )
 
 
-def _not_finite(grids: Array) -> int:
+def _not_finite(grids: Cells) -> int:
     """Return how many items have cells that are NaN or infinite, looking at a few at a time."""
+    if isinstance(grids, OneHot):  # 0 and 1 are finite
+        return 0
     parts = (slice(start, start + _LOOK) for start in range(0, len(grids), _LOOK))
     return sum(int((~np.isfinite(grids[part])).any(axis=(1, 2, 3)).sum()) for part in parts)
 

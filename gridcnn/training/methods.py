@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gridcnn.engines.base import Engine
 from gridcnn.errors import TrainingError
-from gridcnn.grid import Array
+from gridcnn.grid import Array, Cells
 from gridcnn.spec.models import Training
 from gridcnn.stages.voting import cross_entropy
 from gridcnn.training.optimizers import Optimizer, make_optimizer
@@ -32,7 +32,7 @@ class Method(abc.ABC):
     def learn(
         self,
         parameters: Array,
-        grids: Array,
+        grids: Cells,
         targets: Targets,
         *,
         rate: float,
@@ -51,7 +51,7 @@ class Backpropagation(Method):
     def learn(
         self,
         parameters: Array,
-        grids: Array,
+        grids: Cells,
         targets: Targets,
         *,
         rate: float,
@@ -79,7 +79,7 @@ class Nudge(Method):
     def learn(
         self,
         parameters: Array,
-        grids: Array,
+        grids: Cells,
         targets: Targets,
         *,
         rate: float,
@@ -100,7 +100,7 @@ class Nudge(Method):
         return first, hits
 
     def refuse_if_too_long(
-        self, parameters: Array, grids: Array, targets: Targets, *, epochs: int
+        self, parameters: Array, grids: Cells, targets: Targets, *, epochs: int
     ) -> None:
         """Raise `TrainingError` with the estimated time, where that is over ten minutes."""
         size = min(self.settings.batch_size, len(grids))
@@ -120,14 +120,14 @@ class Nudge(Method):
             )
 
 
-def mean_loss(engine: Engine, parameters: Array, grids: Array, targets: Targets) -> float:
+def mean_loss(engine: Engine, parameters: Array, grids: Cells, targets: Targets) -> float:
     """Return the mean cross-entropy of the network on labelled grids."""
     losses, _ = cross_entropy(engine.logits(parameters, grids), targets)
     return float(losses.mean(dtype=np.float64))
 
 
 def slopes(
-    engine: Engine, parameters: Array, grids: Array, targets: Targets, *, width: float
+    engine: Engine, parameters: Array, grids: Cells, targets: Targets, *, width: float
 ) -> Array:
     """Return the loss's slope by each value, from a nudge up and a nudge down (float64).
 

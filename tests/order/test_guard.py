@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gridcnn.errors import ColumnPermutableError
-from gridcnn.grid import Array
+from gridcnn.grid import Array, OneHot
 from gridcnn.order.guard import CHECKERS, PermutableWarning, Verdict, guard
 
 GRIDS = np.zeros((4, 1, 2, 3), np.float32)
@@ -85,3 +85,14 @@ def test_without_a_checker_all_data_passes(monkeypatch: pytest.MonkeyPatch) -> N
     register(monkeypatch)
 
     assert guard(GRIDS, TARGETS, "reject") == []
+
+
+def test_checkers_get_the_array_of_one_hot_grids(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made once for all of them."""
+    first, second = Fake("grid"), Fake("grid")
+    register(monkeypatch, first=first, second=second)
+    grids = OneHot(np.array([[0, 2], [-1, 1]], np.int32), 3)
+
+    guard(grids, None, "reject")
+    np.testing.assert_array_equal(first.asked[0][0], np.asarray(grids))
+    assert first.asked[0][0] is second.asked[0][0]

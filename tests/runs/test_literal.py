@@ -1,7 +1,9 @@
 """The literal comparison against a plain loop."""
 
 import numpy as np
+import pytest
 
+from gridcnn.grid import OneHot
 from gridcnn.runs.literal import EXEMPLARS, exemplars, literal_comparison
 from gridcnn.training.loop import Labelled
 
@@ -9,17 +11,34 @@ from gridcnn.training.loop import Labelled
 def test_the_nearest_exemplar_answers() -> None:
     """The accuracy is that of a loop over all pairs."""
     random = np.random.default_rng(0)
-    kept = Labelled(random.normal(size=(30, 2, 4, 5)).astype(np.float32), np.arange(30) % 3)
-    test = Labelled(random.normal(size=(301, 2, 4, 5)).astype(np.float32), np.arange(301) % 3)
+    first = random.normal(size=(30, 2, 4, 5)).astype(np.float32)
+    second = random.normal(size=(301, 2, 4, 5)).astype(np.float32)
+    kept, test = Labelled(first, np.arange(30) % 3), Labelled(second, np.arange(301) % 3)
 
     found = literal_comparison(kept, test)
 
     right = 0
-    for grid, target in zip(test.grids, test.targets, strict=True):
-        distances = [float(((grid - each) ** 2).sum()) for each in kept.grids]
+    for grid, target in zip(second, test.targets, strict=True):
+        distances = [float(((grid - each) ** 2).sum()) for each in first]
         right += int(kept.targets[int(np.argmin(distances))] == target)
     assert found.exemplars == 30
     assert found.accuracy == right / 301
+
+
+@pytest.mark.parametrize("rows", [2, 6])
+def test_one_hot_grids_are_compared_cell_by_cell_too(rows: int) -> None:
+    """The answer is that of their array."""
+    random = np.random.default_rng(0)
+    first, second = (
+        OneHot(random.integers(-1, rows, (items, 9), np.int32), rows) for items in (30, 301)
+    )
+
+    found, expected = (
+        literal_comparison(Labelled(kept, np.arange(30) % 3), Labelled(test, np.arange(301) % 3))
+        for kept, test in ((first, second), (np.asarray(first), np.asarray(second)))
+    )
+
+    assert found == expected
 
 
 def test_a_few_exemplars_of_each_class_are_kept() -> None:

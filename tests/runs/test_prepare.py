@@ -45,7 +45,8 @@ def test_grids_and_labels_stay_together() -> None:
     prepared = _prepared({"adapter": {"image": {"size": [6, 6]}}}, data=(pictures, labels))
 
     for part in (prepared.train, prepared.validation, prepared.test):
-        for name, grid, target in zip(part.names, part.data.grids, part.data.targets, strict=True):
+        grids = np.asarray(part.data.grids)
+        for name, grid, target in zip(part.names, grids, part.data.targets, strict=True):
             index = int(name.split()[-1])
             np.testing.assert_allclose(grid[0], pictures[index] / 127.5 - 1, atol=1e-6)
             assert prepared.classes[target] == labels[index]
@@ -62,7 +63,7 @@ def test_the_adapter_learns_from_training_items_alone() -> None:
     chosen = [int(name.split()[-1]) for name in prepared.train.names]
     assert adapter.low == pytest.approx(values[chosen].min())
     assert adapter.high == pytest.approx(values[chosen].max())
-    assert prepared.train.data.grids.min() == pytest.approx(-1)
+    assert np.asarray(prepared.train.data.grids).min() == pytest.approx(-1)
 
 
 def test_without_an_adapter_the_things_decide(photographs: Path) -> None:
@@ -179,9 +180,9 @@ def test_the_literal_comparison_sees_pictures_as_they_are() -> None:
 
     assert prepared.literal is not None
     assert plain.literal is not None
-    assert (prepared.literal[1].grids == plain.test.data.grids).all()
-    assert (prepared.literal[0].grids == plain.literal[0].grids).all()
-    assert not (prepared.test.data.grids == plain.test.data.grids).all()
+    np.testing.assert_array_equal(prepared.literal[1].grids, plain.test.data.grids)
+    np.testing.assert_array_equal(prepared.literal[0].grids, plain.literal[0].grids)
+    assert not np.array_equal(prepared.test.data.grids, plain.test.data.grids)
 
 
 def test_an_adapter_without_files_refuses_a_folder(photographs: Path) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gridcnn.engines.base import Engine, Step
 from gridcnn.engines.reference import ReferenceEngine
 from gridcnn.errors import TrainingError
-from gridcnn.grid import Array, GridShape
+from gridcnn.grid import Array, Axis, Cells, GridShape, OneHot
 from gridcnn.network import Network
 from gridcnn.spec.load import load
 from gridcnn.training import loop, methods
@@ -31,12 +31,12 @@ class Recorder(ReferenceEngine):
     def step(
         self,
         parameters: Array,
-        grids: Array,
+        grids: Cells,
         targets: NDArray[np.int64],
         *,
         random: np.random.Generator | None = None,
     ) -> Step:
-        self.batches.append(grids[:, 0, 0, 0].tolist())
+        self.batches.append(np.asarray(grids)[:, 0, 0, 0].tolist())
         return super().step(parameters, grids, targets, random=random)
 
 
@@ -105,7 +105,8 @@ def test_every_epoch_sees_each_item_once_in_another_order() -> None:
     assert [len(batch) for batch in made.batches] == [8, 8, 8, 6] * 4
     seen = list(itertools.chain(*made.batches))
     epochs = [seen[start : start + 30] for start in range(0, 120, 30)]
-    assert all(sorted(epoch) == sorted(data().grids[:, 0, 0, 0].tolist()) for epoch in epochs)
+    cells = sorted(np.asarray(data().grids)[:, 0, 0, 0].tolist())
+    assert all(sorted(epoch) == cells for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 4
 
 
@@ -195,7 +196,7 @@ class Scripted(ReferenceEngine):
         super().__init__(network)
         self.epoch = 0
 
-    def logits(self, parameters: Array, grids: Array) -> Array:
+    def logits(self, parameters: Array, grids: Cells) -> Array:
         """Answer so many of the ten items rightly, all with one margin."""
         right, margin = self.script[self.epoch]
         self.epoch += 1
@@ -367,7 +368,7 @@ def test_a_validation_loss_that_is_no_number_is_noticed() -> None:
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_cells_that_are_not_finite_are_refused_before_training(bad: float) -> None:
     spoiled = data()
-    spoiled.grids[[3, 7], 0, 1, 1] = bad
+    np.asarray(spoiled.grids)[[3, 7], 0, 1, 1] = bad
     made = engine()
 
     with pytest.raises(
@@ -411,3 +412,37 @@ def test_bad_cells_are_counted_in_every_lot_of_items() -> None:
 
     assert loop._not_finite(grids) == 3
     assert loop._not_finite(grids[1:1024]) == 0
+
+
+@pytest.mark.parametrize("method", ["backpropagation", "nudge"])
+def test_training_on_one_hot_grids_is_training_on_their_array(method: str) -> None:
+    """Every number of every epoch is the same, to the last bit."""
+    spec = load(
+        {
+            "stages": [{"convolution": {"filters": 2, "kernel_size": ["all", 2]}}],
+            "head": {"voting": {"dropout": 0.2}},
+            "training": {"batch_size": 8, "epochs": 2, "method": method},
+        }
+    )
+    shape = GridShape(1, 3, 4, Axis("letter", ordered=False))
+    made = ReferenceEngine(Network(spec, shape, classes=2))
+    random = np.random.default_rng(0)
+    grids = OneHot(random.integers(-1, 3, (30, 4), np.int32), 3)
+    targets = random.integers(0, 2, 30)
+    first, second = np.arange(20), np.arange(30) >= 20
+
+    ends = [
+        train(
+            made,
+            Labelled(whole[first], targets[first]),
+            Labelled(whole[second], targets[second]),
+            spec.training,
+        )
+        for whole in (grids, np.asarray(grids))
+    ]
+    np.testing.assert_array_equal(ends[0].parameters, ends[1].parameters)
+    figures = [
+        [(epoch.loss, epoch.accuracy, epoch.validation_loss) for epoch in end.history]
+        for end in ends
+    ]
+    assert figures[0] == figures[1]

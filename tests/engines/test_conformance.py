@@ -17,12 +17,16 @@ from numpy.typing import NDArray
 
 from gridcnn.engines.base import ENGINES, Engine, make_engine
 from gridcnn.errors import TrainingError, UnknownNameError
-from gridcnn.grid import Array, GridShape
+from gridcnn.grid import Array, Axis, GridShape, OneHot
 from gridcnn.network import Network
 from gridcnn.spec.load import load
 from gridcnn.training.methods import slopes
 
 every_engine = pytest.mark.parametrize("name", list(ENGINES))
+# What stands in `FIRST` of tests/networks.py, which tests get as a fixture.
+every_beginning = pytest.mark.parametrize(
+    "first", ["all rows", "some rows", "pooling", "rectification", "head"]
+)
 CASES = settings(max_examples=100, deadline=None, derandomize=True)
 
 STAGES: list[Any] = [
@@ -311,6 +315,174 @@ def test_a_head_alone_is_a_network(name: str) -> None:
         make_engine(engine.network, "reference"), parameters, batch(2), targets, width=1e-6
     )
     np.testing.assert_allclose(step.gradient, expected, atol=1e-6)
+
+
+# Grids that are kept as indices
+
+
+LETTERS = GridShape(1, 5, 24, Axis("letter", ordered=False), Axis("position"))
+MOTIFS: list[Any] = [
+    {"convolution": {"filters": 3, "kernel_size": ["all", 4]}},
+    "rectification",
+    {"pooling": {"window": [1, 3]}},
+    {"convolution": {"filters": 2, "kernel_size": [1, 3]}},
+]
+FEW = settings(CASES, max_examples=40)
+
+
+def reader(name: str, **voting: Any) -> tuple[Engine, Array]:
+    """Return an engine for a network that reads letters, with parameters."""
+    spec = load({"stages": MOTIFS, "head": {"voting": {"hidden": [6], **voting}}})
+    whole = Network(spec, LETTERS, classes=3)
+    return make_engine(whole, name), whole.starting_parameters()
+
+
+def letters(items: int) -> OneHot:
+    random = np.random.default_rng(0)
+    return OneHot(random.integers(-1, 5, (items, 24), np.int32), 5)
+
+
+def one_hot(grids: Array) -> OneHot:
+    found = OneHot.from_dense(grids)
+    assert found is not None
+    return found
+
+
+@every_engine
+@every_beginning
+@FEW
+@given(data=st.data())
+def test_one_hot_grids_are_answered_as_their_array(
+    networks: ModuleType, name: str, first: str, data: st.DataObject
+) -> None:
+    """Maps after every stage, loss and gradient are those of the array in float64, rounded."""
+    case = data.draw(networks.one_hot_cases(first))
+    grids, parameters = one_hot(case.grids), case.parameters.astype(np.float32)
+    exact, engine = make_engine(case.network, "reference"), make_engine(case.network, name)
+    wide = (parameters.astype(np.float64), case.grids)
+
+    for after in (*range(len(case.network.blocks)), None):
+        maps = engine.maps(parameters, grids, after=after)
+        assert maps.dtype == np.float32
+        np.testing.assert_allclose(maps, exact.maps(*wide, after=after), rtol=1e-4, atol=1e-5)
+    step, expected = engine.step(parameters, grids, case.targets), exact.step(*wide, case.targets)
+    assert step.loss == pytest.approx(expected.loss, rel=1e-4, abs=1e-5)
+    assert step.gradient.dtype == np.float32
+    np.testing.assert_allclose(step.gradient, expected.gradient, rtol=1e-3, atol=1e-5)
+
+
+@every_beginning
+@FEW
+@given(data=st.data())
+def test_one_hot_grids_give_the_reference_the_bits_of_their_array(
+    networks: ModuleType, first: str, data: st.DataObject
+) -> None:
+    """In float32 and in float64, for votes and gradients alike."""
+    case = data.draw(networks.one_hot_cases(first))
+    engine = make_engine(case.network, "reference")
+
+    for dtype in (np.float32, np.float64):
+        parameters = case.parameters.astype(dtype)
+        many = [case.grids.astype(dtype), one_hot(case.grids)]
+        first_votes, votes = (engine.logits(parameters, grids) for grids in many)
+        assert votes.dtype == dtype
+        np.testing.assert_array_equal(votes, first_votes)
+        expected, step = (engine.step(parameters, grids, case.targets) for grids in many)
+        assert (step.loss, step.hits) == (expected.loss, expected.hits)
+        np.testing.assert_array_equal(step.gradient, expected.gradient)
+
+
+@every_engine
+@every_beginning
+@FEW
+@given(data=st.data())
+def test_votes_on_one_hot_grids_do_not_depend_on_the_batch(
+    networks: ModuleType, name: str, first: str, data: st.DataObject
+) -> None:
+    """An item's logits are the same bits alone, in a batch, and at another place in it."""
+    case = data.draw(networks.one_hot_cases(first, items=7))
+    engine = make_engine(case.network, name)
+    parameters, grids = case.parameters.astype(np.float32), one_hot(case.grids)
+
+    together = engine.logits(parameters, grids)
+    alone = [engine.logits(parameters, grids[item : item + 1]) for item in range(7)]
+    np.testing.assert_array_equal(np.concatenate(alone), together)
+    np.testing.assert_array_equal(engine.logits(parameters, grids[::-1])[::-1], together)
+
+
+@every_engine
+def test_many_one_hot_grids_are_answered_as_few(name: str) -> None:
+    """A batch that is worked on in parts gives the same bits, and the mean of the gradients."""
+    engine, parameters = reader(name)
+    grids, targets = letters(3000), np.random.default_rng(0).integers(0, 3, 3000)
+
+    together = engine.logits(parameters, grids)
+    parts = [engine.logits(parameters, grids[start : start + 37]) for start in range(0, 3000, 37)]
+    np.testing.assert_array_equal(np.concatenate(parts), together)
+    step = engine.step(parameters, grids, targets)
+    expected = make_engine(engine.network, "reference").step(
+        parameters.astype(np.float64), np.asarray(grids), targets
+    )
+    assert step.loss == pytest.approx(expected.loss, rel=1e-5)
+    np.testing.assert_allclose(step.gradient, expected.gradient, rtol=1e-3, atol=1e-6)
+
+
+@every_engine
+def test_no_one_hot_grids_are_fine(name: str) -> None:
+    engine, parameters = reader(name)
+
+    assert engine.logits(parameters, letters(0)).shape == (0, 3)
+    assert engine.maps(parameters, letters(0), after=2).shape == (0, 3, 1, 8)
+    step = engine.step(parameters, letters(0), np.zeros(0, np.int64))
+    assert (step.loss, step.hits) == (0, 0)
+    assert not step.gradient.any()
+
+
+@every_engine
+def test_columns_without_a_1_say_nothing(name: str) -> None:
+    """Grids of zeros alone get the maps of the biases."""
+    engine, parameters = reader(name)
+    engine.network.named(parameters)["1.convolution.bias"][:] = [1, -2, 3]
+    nothing = OneHot(np.full((2, 24), -1, np.int32), 5)
+
+    maps = engine.maps(parameters, nothing, after=0)
+    np.testing.assert_array_equal(maps, np.broadcast_to([[[1]], [[-2]], [[3]]], (2, 3, 1, 24)))
+
+
+@every_engine
+def test_one_hot_grids_are_not_changed_and_may_be_read_only(name: str) -> None:
+    engine, parameters = reader(name)
+    kept = letters(4).indices
+    kept.setflags(write=False)
+    before = kept.copy()
+
+    engine.step(parameters, OneHot(kept, 5), np.array([0, 1, 2, 0]))
+    engine.logits(parameters, OneHot(kept, 5))
+    np.testing.assert_array_equal(kept, before)
+
+
+@every_engine
+def test_dropout_on_one_hot_grids_follows_its_generator(name: str) -> None:
+    """A step on the grids leaves out what it leaves out on their array, and the same again."""
+    engine, parameters = reader(name, dropout=0.5)
+    grids, targets = letters(6), np.array([0, 1, 2, 0, 1, 2])
+
+    first, again, dense = (
+        engine.step(parameters, each, targets, random=np.random.default_rng(1))
+        for each in (grids, grids, np.asarray(grids))
+    )
+    assert first.loss == again.loss
+    np.testing.assert_array_equal(first.gradient, again.gradient)
+    np.testing.assert_allclose(first.gradient, dense.gradient, rtol=1e-3, atol=1e-6)
+
+
+@every_engine
+def test_one_hot_grids_come_out_of_a_network_without_stages_as_an_array(name: str) -> None:
+    bare = Network(load({}), LETTERS)
+
+    maps = make_engine(bare, name).maps(bare.starting_parameters(), letters(2))
+    assert isinstance(maps, np.ndarray)
+    np.testing.assert_array_equal(maps, np.asarray(letters(2)))
 
 
 def test_an_unknown_engine_is_answered_with_the_known_ones() -> None:
