@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gridcnn.errors import (
         ColumnPermutableError,
         DataError,
+        EngineError,
         GridcnnError,
         ModelFileError,
         RunFolderError,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     )
     from gridcnn.estimator import GridClassifier
     from gridcnn.evaluation import Evaluation, evaluate
-    from gridcnn.grid import Axis, Grids, GridShape
+    from gridcnn.grid import Axis, Grids, GridShape, OneHot
     from gridcnn.model import Model, load
     from gridcnn.network import Network
     from gridcnn.pipeline import Pipeline
@@ -36,6 +37,7 @@ __all__ = [
     "Axis",
     "ColumnPermutableError",
     "DataError",
+    "EngineError",
     "Evaluation",
     "GridClassifier",
     "GridShape",
@@ -44,6 +46,7 @@ __all__ = [
     "Model",
     "ModelFileError",
     "Network",
+    "OneHot",
     "Pipeline",
     "Run",
     "RunFolderError",
@@ -71,6 +74,7 @@ _HOMES = {
     "Grids": "gridcnn.grid",
     "Model": "gridcnn.model",
     "Network": "gridcnn.network",
+    "OneHot": "gridcnn.grid",
     "Pipeline": "gridcnn.pipeline",
     "Run": "gridcnn.runs.run",
     "RunWatcher": "gridcnn.runs.run",

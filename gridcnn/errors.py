@@ -10,7 +10,8 @@
     │   ├── UnknownNameError        (LookupError)  no stage, adapter, data set, ... has that name
     │   ├── ModelFileError          (ValueError)   a model or checkpoint file cannot be used
     │   ├── RunFolderError          (ValueError)   results cannot be written to, or read from, there
-    │   └── TrainingError           (RuntimeError) training cannot start, or cannot go on
+    │   ├── TrainingError           (RuntimeError) training cannot start, or cannot go on
+    │   └── EngineError             (RuntimeError) an engine cannot work as it is asked to
     ├── ColumnPermutableError       (ValueError)   the order of the data means nothing (exit code 3)
     └── TrainingInterrupted                        the user stopped a run; it can be resumed
 """
@@ -92,6 +93,10 @@ class RunFolderError(UserError, ValueError):
 
 class TrainingError(UserError, RuntimeError):
     """Training cannot start, or cannot go on."""
+
+
+class EngineError(UserError, RuntimeError):
+    """An engine cannot work as it is asked to, or not on this machine."""
 
 
 class ColumnPermutableError(GridcnnError, ValueError):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -22,6 +23,15 @@ def _loaded(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session", autouse=True)
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let machine code that tests make go where it is thrown away, and not to the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "GRIDCNN_CACHE" not in os.environ:
+            patch.setenv("GRIDCNN_CACHE", str(tmp_path_factory.mktemp("objects")))
+        yield
 
 
 @pytest.fixture(scope="session")

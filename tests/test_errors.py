@@ -101,6 +101,7 @@ def test_an_interruption_keeps_its_folder() -> None:
         ("ModelFileError", ValueError),
         ("RunFolderError", ValueError),
         ("TrainingError", RuntimeError),
+        ("EngineError", RuntimeError),
         ("ColumnPermutableError", ValueError),
     ],
 )

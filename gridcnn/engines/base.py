@@ -13,7 +13,13 @@ from gridcnn.grid import Array, Cells
 from gridcnn.network import Network
 from gridcnn.registry import Registry
 
-ENGINES = Registry("engine", {"reference": "gridcnn.engines.reference:ReferenceEngine"})
+ENGINES = Registry(
+    "engine",
+    {
+        "native": "gridcnn.engines.native.engine:NativeEngine",
+        "reference": "gridcnn.engines.reference:ReferenceEngine",
+    },
+)
 DEFAULT_ENGINE = "reference"
 
 
@@ -41,12 +47,18 @@ class Engine(abc.ABC):
     fine. The arithmetic is in the precision of the parameters. What comes out for an item depends
     on that item alone, to the last bit, and not on the batch that it stands in. Cells that are NaN
     or infinite are no error: they go the way of all numbers.
+
+    Args:
+        network: whose arithmetic it is.
+        threads: the most threads to work with; None: as many as this process may use. What comes
+            out does not depend on it, to the last bit.
     """
 
     name = ""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, threads: int | None = None) -> None:
         self.network = network
+        self.threads = threads
 
     @abc.abstractmethod
     def maps(self, parameters: Array, grids: Cells, *, after: int | None = None) -> Array:
@@ -81,7 +93,7 @@ class Engine(abc.ABC):
         return self.maps(parameters, grids).reshape(len(grids), self.network.classes)
 
 
-def make_engine(network: Network, name: str | None = None) -> Engine:
+def make_engine(network: Network, name: str | None = None, *, threads: int | None = None) -> Engine:
     """Return the engine of that name for a network; raise `UnknownNameError` for other names."""
-    engine: Engine = ENGINES[name or DEFAULT_ENGINE](network)
+    engine: Engine = ENGINES[name or DEFAULT_ENGINE](network, threads=threads)
     return engine

@@ -16,7 +16,7 @@ from gridcnn.stages.voting import cross_entropy
 CHUNK_BYTES = 4_000_000
 """About how much is worked on at a time; what fits into the processor's caches is quicker."""
 
-_LARGE_BLOCK = 32_000_000  # glibc does not learn from blocks of more than 32 MiB
+_LARGE_BLOCK = 32_000_000  # bytes; glibc does not learn from blocks of more than 32 MiB
 
 # Numbers that are too large end as inf or NaN, which whoever asked finds in the answer.
 _quietly = np.errstate(over="ignore", invalid="ignore")
@@ -27,11 +27,9 @@ class ReferenceEngine(Engine):
 
     name = "reference"
 
-    def __init__(self, network: Network) -> None:
-        super().__init__(network)
-        # The C library hands freed memory back to the system, and asks for it anew at every step,
-        # until it has seen that large blocks come and go. Nothing is written to this one.
-        np.empty(_LARGE_BLOCK, np.uint8)
+    def __init__(self, network: Network, *, threads: int | None = None) -> None:
+        super().__init__(network, threads=threads)
+        keep_memory()
 
     @_quietly
     def maps(self, parameters: Array, grids: Cells, *, after: int | None = None) -> Array:
@@ -40,10 +38,10 @@ class ReferenceEngine(Engine):
         views = [block.views(parameters) for block in blocks]
         last = blocks[-1].output if blocks else self.network.shape
         maps = np.empty((len(grids), *last.sizes), parameters.dtype)
-        for part in self._parts(len(grids)):
-            values = _plain(grids[part], parameters)
+        for part in parts_of(self.network, len(grids)):
+            values = plain(grids[part], parameters)
             for block, weights in zip(blocks, views, strict=True):
-                values = _plain(block.stage.forward(values, weights)[0], parameters)
+                values = plain(block.stage.forward(values, weights)[0], parameters)
             maps[part] = values
         return maps
 
@@ -59,7 +57,7 @@ class ReferenceEngine(Engine):
         """Return loss and gradient, by running forward and then back along the same stages."""
         gradient = np.zeros_like(parameters)
         total, hits = 0.0, 0
-        for part in self._parts(len(grids)):
+        for part in parts_of(self.network, len(grids)):
             losses, right = self._add(gradient, parameters, grids[part], targets[part], random)
             total += float(losses.sum(dtype=np.float64))
             hits += right
@@ -76,11 +74,11 @@ class ReferenceEngine(Engine):
         random: np.random.Generator | None,
     ) -> tuple[Array, int]:
         """Add the gradient of the items' losses to `gradient`; return the losses and the hits."""
-        values = _plain(grids, parameters)
+        values = plain(grids, parameters)
         trail: list[Backward] = []
         for block in self.network.blocks:
             values, backward = block.stage.forward(values, block.views(parameters), random=random)
-            values = _plain(values, parameters)
+            values = plain(values, parameters)
             trail.append(backward)
         logits = values.reshape(len(grids), -1)
         losses, flow = cross_entropy(logits, targets)
@@ -93,13 +91,23 @@ class ReferenceEngine(Engine):
                     gradient[slot.part] += gradients[slot.parameter.name].ravel()
         return losses, int((logits.argmax(axis=1) == targets).sum())
 
-    def _parts(self, items: int) -> Iterator[slice]:
-        """Yield the parts of a batch that are worked on at a time."""
-        size = max(1, CHUNK_BYTES // max(self.network.item_bytes, 1))
-        for start in range(0, items, size):
-            yield slice(start, start + size)
+
+def keep_memory() -> None:
+    """Let the C library keep memory that is freed.
+
+    It hands freed memory back to the system, and asks for it anew at every step, until it has seen
+    that large blocks come and go. Nothing is written to this one.
+    """
+    np.empty(_LARGE_BLOCK, np.uint8)
 
 
-def _plain(grids: Cells, parameters: Array) -> Array:
+def parts_of(network: Network, items: int) -> Iterator[slice]:
+    """Yield the parts of a batch that are worked on at a time."""
+    size = max(1, CHUNK_BYTES // max(network.item_bytes, 1))
+    for start in range(0, items, size):
+        yield slice(start, start + size)
+
+
+def plain(grids: Cells, parameters: Array) -> Array:
     """Return grids in the precision of the parameters, in C order and the machine's byte order."""
     return np.ascontiguousarray(grids, parameters.dtype.newbyteorder("="))

@@ -45,8 +45,8 @@ class Votes(Stage):
         """Return one channel of one cell for each class."""
         return GridShape(self.classes, 1, 1, Axis("vote", ordered=False), Axis("vote"))
 
-    def _layers(self, cells: int) -> list[tuple[str, int, int]]:
-        """Return `(name, inputs, outputs)` of each layer."""
+    def layers(self, cells: int) -> list[tuple[str, int, int]]:
+        """Return `(name, inputs, outputs)` of each layer, on grids of so many cells."""
         sizes = (cells, *self.hidden, self.classes)
         names = [f"hidden{number}" for number in range(1, len(self.hidden) + 1)] + ["votes"]
         return list(zip(names, sizes, sizes[1:], strict=False))
@@ -57,14 +57,14 @@ class Votes(Stage):
         The inputs of the first layer are the cells in the order (channels, rows, columns).
         """
         found: list[Parameter] = []
-        for name, inputs, outputs in self._layers(shape.cells):
+        for name, inputs, outputs in self.layers(shape.cells):
             weights = Parameter(f"{name}.weights", (outputs, inputs), inputs, outputs)
             found += [weights, Parameter(f"{name}.bias", (outputs,), decays=False)]
         return tuple(found)
 
     def multiply_adds(self, shape: GridShape) -> int:
         """Return the number of weights."""
-        return sum(inputs * outputs for _, inputs, outputs in self._layers(shape.cells))
+        return sum(inputs * outputs for _, inputs, outputs in self.layers(shape.cells))
 
     def forward(
         self,
@@ -76,13 +76,13 @@ class Votes(Stage):
         """Return the logits `(items, classes, 1, 1)`; hidden layers are rectified."""
         values = grids.reshape(len(grids), -1)
         trail: list[tuple[Array, Array | None]] = []  # what entered a layer, and its dropout
-        layers = self._layers(values.shape[1])
+        layers = self.layers(values.shape[1])
         for number, (name, _, _) in enumerate(layers):
             if number:
                 values = np.maximum(values, 0)
             kept = None
             if random is not None and self.dropout and (number or len(layers) == 1):
-                kept = self._kept(values, random)
+                kept = self.kept(values.shape, self.dropout, random).astype(values.dtype)
                 values = values * kept
             trail.append((values, kept))
             # One product for each item, so that an item's votes do not depend on its batch.
@@ -108,11 +108,11 @@ class Votes(Stage):
 
         return values.reshape(len(grids), self.classes, 1, 1), backward
 
-    def _kept(self, values: Array, random: np.random.Generator) -> Array:
-        """Return 0 for what is left out, and for the rest what keeps the expected sum the same."""
-        keep = random.random(values.shape, np.float32) >= self.dropout
-        kept: Array = keep.astype(values.dtype) / values.dtype.type(1 - self.dropout)
-        return kept
+    @staticmethod
+    def kept(shape: tuple[int, ...], dropout: float, random: np.random.Generator) -> Array:
+        """Return float32 factors: 0 for what is left out, and for the rest what keeps the sum."""
+        kept = random.random(shape, np.float32) >= dropout
+        return kept.astype(np.float32) / np.float32(1 - dropout)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # infinite logits make votes of NaN

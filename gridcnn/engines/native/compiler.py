@@ -1,0 +1,83 @@
+"""From LLVM's text to functions that can be called, by way of the cache."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+
+from gridcnn.engines.native.cache import key_of, object_cache
+from gridcnn.engines.native.processor import Processor
+from gridcnn.errors import EngineError
+
+_LOCK = threading.Lock()  # LLVM's own state is shared by all threads
+
+
+class Compiled:
+    """A module of machine code, and its one function; the code lives as long as this object."""
+
+    def __init__(self, code: bytes, name: str, processor: Processor, arguments: int) -> None:
+        with _LOCK:
+            empty = llvm.parse_assembly("")
+            self._engine = llvm.create_mcjit_compiler(empty, _machine(processor))
+            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+            self._engine.finalize_object()
+            address = self._engine.get_function_address(name)
+        if not address:
+            raise EngineError(f"the compiled code has no function {name}; delete the cache")
+        kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * arguments)
+        self.call: Callable[..., Any] = kind(address)
+
+
+def compiled(text: str, name: str, processor: Processor, *, arguments: int) -> Compiled:
+    """Return the machine code for LLVM's text, made now or taken from the cache.
+
+    `name` is the function that is to be called, with so many addresses as arguments.
+    """
+    cache = object_cache()
+    versions = (llvmlite.__version__, ".".join(map(str, llvm.llvm_version_info)))
+    key = key_of(text, processor.name, processor.features, processor.triple, *versions)
+    code = cache.get(key)
+    if code is None:
+        code = translated(text, processor)
+        cache.put(key, code)
+    return Compiled(code, name, processor, arguments)
+
+
+def translated(text: str, processor: Processor) -> bytes:
+    """Return the object code for LLVM's text."""
+    with _LOCK:
+        module = llvm.parse_assembly(text)
+        machine = _machine(processor)
+        options = llvm.create_pipeline_tuning_options()
+        # The text already says what is a vector, and which loops are worth unrolling.
+        options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
+        builder = llvm.create_pass_builder(machine, options)
+        passes = llvm.create_new_function_pass_manager()
+        passes.add_sroa_pass()
+        passes.add_instruction_combine_pass()
+        passes.add_simplify_cfg_pass()
+        for function in module.functions:
+            if not function.is_declaration:
+                passes.run(function, builder)
+        code: bytes = machine.emit_object(module)
+        return code
+
+
+@functools.cache
+def _initialized() -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+
+def _machine(processor: Processor) -> Any:
+    _initialized()
+    target = llvm.Target.from_triple(processor.triple)
+    return target.create_target_machine(
+        cpu=processor.name, features=processor.features, opt=1, reloc="pic", codemodel="default"
+    )

@@ -1,0 +1,264 @@
+"""The native engine: a network compiled for this processor, and run by several threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.cores import usable_cores
+from gridcnn.engines.base import Engine, Step
+from gridcnn.engines.native.chain import Chain, Floats
+from gridcnn.engines.native.plan import can_look_up, has_kernel
+from gridcnn.engines.native.processor import processor
+from gridcnn.engines.reference import ReferenceEngine, parts_of, plain
+from gridcnn.grid import Array, Cells, GridShape, OneHot
+from gridcnn.network import Block, Network
+from gridcnn.stages.base import Backward
+from gridcnn.stages.voting import Votes, cross_entropy
+
+ROUND = 512
+"""Most items of one native call: more are done in rounds, so that Ctrl-C is heard in between."""
+
+
+class NativeEngine(Engine):
+    """Compiles what it is asked for, when it is first asked for it.
+
+    Stages that have no kernel are done by their own arithmetic, between two chains that have. With
+    parameters that are not float32, everything is: the machine code knows float32 alone.
+    """
+
+    name = "native"
+
+    def __init__(self, network: Network, *, threads: int | None = None) -> None:
+        super().__init__(network, threads=threads)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._processor = processor()
+        self._count = self.threads or usable_cores()
+        # What a chain works in belongs to one call at a time.
+        self._lock = threading.RLock()
+        self._chains: dict[tuple[int, int, bool], Chain] = {}
+        self._reference = ReferenceEngine(self.network)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what makes the same engine again: machine code stays where it was made."""
+        return {"network": self.network, "threads": self.threads}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._begin()
+
+    def maps(self, parameters: Array, grids: Cells, *, after: int | None = None) -> Array:
+        """Return the grids after a block."""
+        stop = len(self.network.blocks) if after is None else after + 1
+        if parameters.dtype != np.float32 or not stop:
+            return self._reference.maps(parameters, grids, after=after)
+        vector = np.ascontiguousarray(parameters)
+        found = np.empty((len(grids), *self._shape(stop).sizes), np.float32)
+        with self._lock:
+            for part in _rounds(len(grids)):
+                values: Cells = grids[part]
+                for piece in self.pieces(stop):
+                    values = self._forward(piece, vector, values)
+                found[part] = np.asarray(values)
+        return found
+
+    def step(
+        self,
+        parameters: Array,
+        grids: Cells,
+        targets: NDArray[np.int64],
+        *,
+        random: np.random.Generator | None = None,
+    ) -> Step:
+        """Return loss and gradient of a batch, done in rounds."""
+        if parameters.dtype != np.float32 or not len(grids):
+            return self._reference.step(parameters, grids, targets, random=random)
+        vector = np.ascontiguousarray(parameters)
+        classes = self.network.output.cells
+        targets = np.ascontiguousarray(targets, np.int64)
+        if targets.shape != (len(grids),) or targets.min() < 0 or targets.max() >= classes:
+            raise IndexError(f"targets must be {len(grids)} numbers from 0 to {classes - 1}")
+        gradient = np.zeros_like(vector)
+        total, hits = 0.0, 0
+        with self._lock:
+            for number, part in enumerate(_rounds(len(grids))):
+                found = gradient if not number else np.zeros_like(vector)
+                losses, right = self._round(
+                    vector, grids[part], targets[part], found, random, items=len(grids)
+                )
+                if number:
+                    gradient += found
+                total += float(losses.sum(dtype=np.float64))
+                hits += right
+        return Step(total / len(grids), hits, gradient)
+
+    # Pieces
+
+    def pieces(self, stop: int | None = None) -> list[Piece]:
+        """Return the network's blocks in pieces that either all have kernels, or have none."""
+        found: list[Piece] = []
+        for number, block in enumerate(self.network.blocks[:stop]):
+            native = has_kernel(block)
+            if found and found[-1].native and native:
+                found[-1] = Piece(found[-1].start, number + 1, native=True)
+            else:
+                found.append(Piece(number, number + 1, native=native))
+        return found
+
+    def _shape(self, number: int) -> GridShape:
+        """Return the shape of the grids that enter a block."""
+        return self.network.blocks[number - 1].output if number else self.network.shape
+
+    def chain(self, piece: Piece, *, one_hot: bool = False) -> Chain:
+        """Return the chain for a piece that has kernels."""
+        key = (piece.start, piece.stop, one_hot)
+        if key not in self._chains:
+            blocks = self.network.blocks
+            earlier = (slot for block in blocks[: piece.start] for slot in block.slots)
+            self._chains[key] = Chain(
+                blocks[piece.start : piece.stop],
+                self._shape(piece.start),
+                self._processor,
+                one_hot=one_hot,
+                wanted=any(slot.parameter.trainable for slot in earlier),
+                threads=self._count,
+            )
+        return self._chains[key]
+
+    def _entering(self, piece: Piece, values: Cells) -> tuple[Chain, Array]:
+        """Return the chain for a piece, and what enters it in the form that it takes."""
+        if isinstance(values, OneHot) and can_look_up(self.network.blocks[piece.start]):
+            indices = np.ascontiguousarray(values.indices, np.int32)
+            # A wrong index would be read from outside of all memory.
+            if indices.size and (indices.min() < -1 or indices.max() >= values.rows):
+                raise IndexError(f"indices must be numbers from -1 to {values.rows - 1}")
+            return self.chain(piece, one_hot=True), indices
+        return self.chain(piece), np.ascontiguousarray(values, np.float32)
+
+    def _forward(self, piece: Piece, vector: Floats, values: Cells) -> Array:
+        if piece.native:
+            chain, cells = self._entering(piece, values)
+            return chain.forward(vector, cells)
+        block = self.network.blocks[piece.start]
+        found = np.empty((len(values), *block.output.sizes), np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for part in parts_of(self.network, len(values)):
+                entering = plain(values[part], vector)
+                found[part] = block.stage.forward(entering, block.views(vector))[0]
+        return found
+
+    # Training
+
+    def _round(
+        self,
+        vector: Floats,
+        grids: Cells,
+        targets: NDArray[np.int64],
+        gradient: Floats,
+        random: np.random.Generator | None,
+        *,
+        items: int,
+    ) -> tuple[Array, int]:
+        """Write the gradient of a round; return the losses, and how many answers were right."""
+        pieces = self.pieces()
+        entered: list[Cells] = [grids]
+        trail: dict[int, Backward] = {}
+        whole = bool(pieces) and pieces[-1].native and type(self.network.blocks[-1].stage) is Votes
+        for piece in pieces[:-1] if whole else pieces:
+            if piece.native:
+                entered.append(self._forward(piece, vector, entered[-1]))
+            else:
+                block = self.network.blocks[piece.start]
+                with np.errstate(over="ignore", invalid="ignore"):
+                    out, trail[piece.start] = block.stage.forward(
+                        plain(entered[-1], vector), block.views(vector), random=random
+                    )
+                entered.append(plain(out, vector))
+        if whole:
+            chain, cells = self._entering(pieces[-1], entered[-1])
+            factors = _factors(chain, len(cells), random)
+            back = np.empty((len(cells), *chain.plan.shape.sizes), np.float32)
+            results = chain.step(
+                vector,
+                cells,
+                gradient,
+                items=items,
+                targets=targets,
+                factors=factors,
+                by_grids=back if chain.plan.wanted else None,
+            )
+            pieces = pieces[:-1]
+            with np.errstate(invalid="ignore"):
+                losses = np.log(results[:, 0]) - results[:, 1]
+            right = int(results[:, 2].sum())
+        else:
+            logits = np.asarray(entered.pop()).reshape(len(grids), -1)
+            losses, back = cross_entropy(logits, targets)
+            back = (back / items).astype(np.float32)
+            right = int((logits.argmax(axis=1) == targets).sum())
+        for piece in reversed(pieces):
+            values = entered[pieces.index(piece)]
+            back = self._back(piece, vector, values, back, gradient, trail.get(piece.start))
+        return losses, right
+
+    def _back(
+        self,
+        piece: Piece,
+        vector: Floats,
+        values: Cells,
+        flow: Array,
+        gradient: Floats,
+        backward: Backward | None,
+    ) -> Array:
+        """Write the gradient of a piece's parameters; return that of what entered it."""
+        if backward is None:
+            chain, cells = self._entering(piece, values)
+            by_grids = np.zeros((len(cells), *chain.plan.shape.sizes), np.float32)
+            chain.step(
+                vector,
+                cells,
+                gradient,
+                items=len(cells),
+                flow=np.ascontiguousarray(flow.reshape(len(cells), -1)),
+                by_grids=by_grids if chain.plan.wanted else None,
+            )
+            return by_grids
+        block = self.network.blocks[piece.start]
+        with np.errstate(over="ignore", invalid="ignore"):
+            shaped = flow.reshape(len(values), *block.output.sizes)
+            back, found = backward(shaped, need_input=piece.start > 0)
+        for slot in block.slots:
+            if slot.parameter.trainable:
+                gradient[slot.part] = found[slot.parameter.name].ravel()
+        return plain(back, vector)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Blocks of a network that are done together: from `start` up to, and without, `stop`."""
+
+    start: int
+    stop: int
+    native: bool
+
+
+def _rounds(items: int) -> Iterator[slice]:
+    for start in range(0, items, ROUND):
+        yield slice(start, min(start + ROUND, items))
+
+
+def _factors(chain: Chain, items: int, random: np.random.Generator | None) -> Floats | None:
+    """Return what dropout multiplies values with, layer after layer, or None where it does not."""
+    drawn = [
+        Votes.kept((items, each.layer.inputs), each.dropout, random).ravel()
+        for each in chain.plan.voting
+        if random is not None and each.dropout
+    ]
+    return np.concatenate(drawn) if drawn else None

@@ -1,0 +1,313 @@
+"""Convolution, with the rectification and the pooling that follow it, in one pass.
+
+Vectors lie along the filters. A tile is a few positions of the map times a few vectors of filters;
+its sums stay in registers while the cells of the grid are spread from memory, one after the other.
+Where pooling follows, a tile is whole windows: only the best of each is written.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from gridcnn.engines.native.emitter import (
+    BYTE,
+    INT,
+    PTR,
+    WORD,
+    Code,
+    Module,
+    Number,
+    Value,
+    Variable,
+    vector,
+)
+from gridcnn.engines.native.layout import Maps
+
+DEAD = 255
+"""The winner of a window whose best match was no match: nothing is to be learned there."""
+_INLINE = 4  # channels up to which no loop over channels is worth its while
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """What one convolution does, with all sizes known.
+
+    `rows` and `columns` are those of the map before pooling; `target` is what comes out.
+    """
+
+    source: Maps
+    target: Maps
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    rows: int
+    columns: int
+    bias: bool
+    rectified: bool
+    divisor: float = 1.0
+    window: tuple[int, int] = (1, 1)
+    step: tuple[int, int] = (1, 1)
+
+    @property
+    def pooled(self) -> bool:
+        return self.window != (1, 1) or self.step != (1, 1)
+
+    @property
+    def filters(self) -> int:
+        return self.target.channels
+
+    @property
+    def lanes(self) -> int:
+        return self.target.lanes
+
+    @property
+    def vectors(self) -> int:
+        """Vectors of filters in all."""
+        return self.target.padded // self.lanes
+
+    @cached_property
+    def taps(self) -> list[tuple[int, int]]:
+        return [(row, column) for row in range(self.kernel[0]) for column in range(self.kernel[1])]
+
+    def whole_windows(self, axis: int) -> int:
+        """Return how many windows along an axis the edge does not cut."""
+        size, count = ((self.rows, self.target.rows), (self.columns, self.target.columns))[axis]
+        fitting = (size - self.window[axis]) // self.step[axis] + 1
+        return min(count, max(fitting, 0))
+
+    def reach(self, row: int, column: int) -> int:
+        """Return how far a tap lies from a position's first cell, in floats."""
+        down, across = row * self.dilation[0], column * self.dilation[1]
+        return down * self.source.step + across * self.source.padded
+
+    def origin(self, row: Number, column: Number) -> Number:
+        """Return where the first cell of a position's patch stands in the grid, in floats."""
+        return row * (self.stride[0] * self.source.step) + column * (
+            self.stride[1] * self.source.padded
+        )
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Vectors of filters that are worked on together, `width` of them, `count` times."""
+
+    first: int
+    width: int
+    count: int
+
+
+def chunks(vectors: int, width: int) -> list[Chunk]:
+    """Return how vectors of filters are taken: as many as fit together, then what is left."""
+    found = []
+    if vectors >= width:
+        found.append(Chunk(0, width, vectors // width))
+    if vectors % width:
+        found.append(Chunk(vectors - vectors % width, vectors % width, 1))
+    return found
+
+
+def forward(module: Module, name: str, conv: Convolution, *, winners: bool) -> None:
+    """Emit `name(grid, weights, bias, map, winners, first row, end row)`; rows of the target."""
+    with module.function(name, *[PTR] * 5, INT, INT) as (code, arguments):
+        emit_forward(code, conv, arguments, _Tile(module, code, conv, winners=winners))
+
+
+def filter_chunks(conv: Convolution, registers: int) -> list[Chunk]:
+    """Return the chunks of a convolution's filters; the packed weights lie in their order."""
+    widest = 2
+    if registers >= 32 and conv.vectors % 3 == 0 and conv.window[0] * conv.window[1] <= 4:
+        widest = 3
+    if registers < 32 and conv.window[0] * conv.window[1] > 6:
+        widest = 1
+    return chunks(conv.vectors, min(widest, conv.vectors))
+
+
+def emit_forward(code: Code, conv: Convolution, arguments: list[Value], tile: Tile) -> None:
+    """Emit all chunks of filters, one after the other, for the rows that are asked for."""
+    grid, weights, bias, out, won, start, stop = arguments
+    whole = conv.whole_windows(0)
+    for chunk, features, number in tile.chunks(weights):
+        first = (number * chunk.width + chunk.first) * conv.lanes
+        pointers = Pointers(
+            grid,
+            features,
+            code.at(bias, first),
+            code.at(out, first),
+            code.at(won, first, BYTE),
+        )
+        with code.loop(code.least(stop, whole), start=start) as row:
+            _row(tile, chunk.width, pointers, row, conv.window[0])
+        if whole < conv.target.rows:
+            with code.when(code.test("eq", stop, conv.target.rows)):
+                height = conv.rows - whole * conv.step[0]
+                _row(tile, chunk.width, pointers, code.value(whole), height)
+
+
+@dataclass(frozen=True)
+class Pointers:
+    """What a tile reads and writes, from its first filter on."""
+
+    grid: Value
+    weights: Value
+    bias: Value
+    out: Value
+    won: Value
+
+
+def _row(tile: Tile, width: int, pointers: Pointers, row: Value, height: int) -> None:
+    """Emit one row of the target: tiles of two sizes that differ by one, then a cut window."""
+    conv, code = tile.conv, tile.code
+    whole = conv.whole_windows(1)
+    if whole:
+        most = max(1, tile.room // (width * height * conv.window[1]))
+        narrow, more = divmod(whole, -(-whole // most))
+        if more:
+            with code.loop(more * (narrow + 1), step=narrow + 1) as column:
+                tile.emit(width, pointers, row, column, (height, conv.window[1]), narrow + 1)
+        with code.loop(whole, start=more * (narrow + 1), step=narrow) as column:
+            tile.emit(width, pointers, row, column, (height, conv.window[1]), narrow)
+    if whole < conv.target.columns:
+        rest = conv.columns - whole * conv.step[1]
+        tile.emit(width, pointers, row, code.value(whole), (height, rest), 1)
+
+
+class Tile(abc.ABC):
+    """Emits the sums of a few windows next to each other, for a few vectors of filters."""
+
+    def __init__(self, module: Module, code: Code, conv: Convolution, *, winners: bool) -> None:
+        self.module = module
+        self.code = code
+        self.conv = conv
+        self.winners = winners
+        self.room = 24 if module.processor.registers >= 32 else 12
+
+    @abc.abstractmethod
+    def chunks(self, weights: Value) -> Iterator[tuple[Chunk, Value, Value]]:
+        """Go over all chunks of filters: what each is, its weights, and its number in its kind."""
+
+    @abc.abstractmethod
+    def add(
+        self,
+        pointers: Pointers,
+        origin: Number,
+        positions: list[tuple[int, int]],
+        sums: list[list[Variable]],
+    ) -> None:
+        """Emit the sums for positions of the map, counted from the one at `origin` of the grid."""
+
+    def emit(
+        self,
+        width: int,
+        pointers: Pointers,
+        row: Value,
+        column: Value,
+        window: tuple[int, int],
+        windows: int,
+    ) -> None:
+        """Emit `windows` windows of a size from a place of the target on."""
+        code, conv = self.code, self.conv
+        positions = [
+            (down, number * conv.step[1] + right)
+            for number in range(windows)
+            for down in range(window[0])
+            for right in range(window[1])
+        ]
+        sums = self._start(width, pointers.bias, len(positions))
+        origin = conv.origin(row * conv.step[0], column * conv.step[1])
+        self.add(pointers, origin, positions, sums)
+        cells = window[0] * window[1]
+        for number in range(windows):
+            part = sums[number * cells : (number + 1) * cells]
+            place = conv.target.place(row, column + number)
+            mark = (row * conv.target.columns + (column + number)) * conv.target.padded
+            for each in range(width):
+                best, winner = self._best([total[each].get() for total in part])
+                code.store(best, code.at(pointers.out, place), each * conv.lanes)
+                if winner is not None:
+                    code.store(winner, code.at(pointers.won, mark, BYTE), each * conv.lanes)
+
+    def _start(self, width: int, bias: Value, positions: int) -> list[list[Variable]]:
+        code, lanes = self.code, self.conv.lanes
+        first = [code.constant(0, lanes)] * width
+        if self.conv.bias:
+            first = [code.load(bias, each * lanes, kind=vector(lanes)) for each in range(width)]
+        return [[code.variable(each) for each in first] for _ in range(positions)]
+
+    def _best(self, values: list[Value]) -> tuple[Value, Value | None]:
+        """Return the best of a window, and the number of its place, first come first served."""
+        code, conv = self.code, self.conv
+        best = values[0]
+        numbers = code.constants([0] * conv.lanes, WORD)
+        for place, value in enumerate(values[1:], 1):
+            if self.winners:
+                is_better = code.compare("ogt", value, best)
+                here = code.constants([place] * conv.lanes, WORD)
+                numbers = code.select(is_better, here, numbers)
+            best = code.larger(best, value)
+        if conv.rectified:
+            if self.winners and conv.pooled:
+                alive = code.compare("ogt", best, code.constant(0, conv.lanes))
+                numbers = code.select(alive, numbers, code.constants([DEAD] * conv.lanes, WORD))
+            best = code.rectified(best)
+        if not (self.winners and conv.pooled):
+            return best, None
+        return best, code.cast("trunc", numbers, BYTE)
+
+
+class _Tile(Tile):
+    def __init__(self, module: Module, code: Code, conv: Convolution, *, winners: bool) -> None:
+        super().__init__(module, code, conv, winners=winners)
+        self.taps = module.table([conv.reach(*tap) for tap in conv.taps])
+
+    def chunks(self, weights: Value) -> Iterator[tuple[Chunk, Value, Value]]:
+        """Go over the chunks; the weights of each lie together."""
+        code, conv = self.code, self.conv
+        place = 0
+        for chunk in filter_chunks(conv, self.module.processor.registers):
+            size = len(conv.taps) * conv.source.channels * chunk.width * conv.lanes
+            with code.loop(chunk.count) as number:
+                yield chunk, code.at(weights, number * size + place), number
+            place += size * chunk.count
+
+    def add(
+        self,
+        pointers: Pointers,
+        origin: Number,
+        positions: list[tuple[int, int]],
+        sums: list[list[Variable]],
+    ) -> None:
+        """Emit the sums: tap after tap, and in each channel after channel."""
+        code, conv = self.code, self.conv
+        channels = conv.source.channels
+        unroll = next(each for each in (4, 3, 2, 1) if channels % each == 0)
+        of_one = len(sums[0]) * conv.lanes
+        base = code.at(pointers.grid, origin)
+        with code.loop(len(conv.taps)) as tap:
+            cells = code.at(base, code.load(Value(code, PTR, self.taps), tap, kind=INT))
+            features = code.at(pointers.weights, tap * (channels * of_one))
+            with code.loop(channels, step=unroll) as channel:
+                here = code.at(cells, channel)
+                feature = code.at(features, channel * of_one)
+                for step in range(unroll):
+                    self._one_channel(
+                        code.at(here, step), code.at(feature, step * of_one), positions, sums
+                    )
+
+    def _one_channel(
+        self,
+        cells: Value,
+        feature: Value,
+        positions: list[tuple[int, int]],
+        sums: list[list[Variable]],
+    ) -> None:
+        code, lanes = self.code, self.conv.lanes
+        weights = [
+            code.load(feature, each * lanes, kind=vector(lanes)) for each in range(len(sums[0]))
+        ]
+        for position, totals in zip(positions, sums, strict=True):
+            cell = code.everywhere(cells, self.conv.origin(*position), lanes)
+            for total, weight in zip(totals, weights, strict=True):
+                total.set(code.multiply_add(cell, weight, total.get()))

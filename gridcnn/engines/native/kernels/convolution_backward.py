@@ -1,0 +1,407 @@
+"""The gradients of a convolution, and of the rectification and pooling that follow it.
+
+Most cells of the map's gradient are 0: pooling keeps one cell of a window, and rectification kills
+about half of the rest. So the gradient is first sifted, cell by cell, into lists of those filters
+that have something to say there; nothing is ever multiplied by 0.
+
+For the gradient of the grid, a cell's list is added up into the patch under the cell. For that of
+the features, each filter gathers a list of its cells, and adds up the patches under them. In both,
+vectors lie along the channels, and the sums stay in registers while a list is walked.
+
+Grids of few channels would leave such vectors mostly empty. Their features' gradient is made the
+other way: vectors along the filters, and every position visited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from gridcnn.engines.native.emitter import (
+    BYTE,
+    INT,
+    PTR,
+    WORD,
+    Code,
+    Module,
+    Number,
+    Value,
+    vector,
+)
+from gridcnn.engines.native.kernels.convolution import Convolution
+from gridcnn.engines.native.layout import FEWEST_LANES
+
+_UNROLLED = 96
+"""Most vectors of a patch that are written out one by one."""
+_NEAR = 6_000
+"""Floats of the grid that are worked on at a time, so that they stay in the first cache."""
+_LISTED = 16_000
+"""Most entries in the lists of all filters together."""
+
+
+def is_narrow(conv: Convolution) -> bool:
+    """Return whether the grid has too few channels for vectors along them."""
+    return conv.source.channels < FEWEST_LANES
+
+
+Range = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Where the lists lie in the scratch memory; places are in floats, counts are 32 bits wide."""
+
+    conv: Convolution
+
+    @property
+    def cells(self) -> int:
+        return self.conv.window[0] * self.conv.window[1]
+
+    @property
+    def rows(self) -> int:
+        """Rows of the target that are gathered before the features' gradients are added to."""
+        conv = self.conv
+        row = conv.step[0] * conv.stride[0] * conv.source.step
+        near = max(1, _NEAR // row)
+        short = max(1, _LISTED // (conv.target.padded * conv.target.columns))
+        return min(near, short, conv.target.rows)
+
+    @property
+    def capacity(self) -> int:
+        """Entries of one filter's list: there is one winner in a window."""
+        return self.rows * self.conv.target.columns
+
+    @property
+    def of_cell(self) -> int:
+        return self.conv.target.padded + self.conv.lanes
+
+    @property
+    def filters(self) -> int:
+        """The filters that speak at a cell."""
+        return 0
+
+    @property
+    def shares(self) -> int:
+        """And their gradients."""
+        return self.of_cell
+
+    @property
+    def counts(self) -> int:
+        """The length of each filter's list."""
+        return 2 * self.of_cell
+
+    @property
+    def places(self) -> int:
+        """Where the patches of each filter's cells begin."""
+        return self.counts + self.conv.target.padded
+
+    @property
+    def gradients(self) -> int:
+        """And the gradients of these cells."""
+        return self.places + self.conv.target.padded * self.capacity
+
+    @property
+    def size(self) -> int:
+        """Floats of scratch memory in all."""
+        return self.gradients + self.conv.target.padded * self.capacity
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """One vector of a patch: how far it lies into the grid, and into the filter."""
+
+    grid: int
+    feature: int
+
+
+def _spans(conv: Convolution) -> tuple[list[tuple[int, int]], list[_Unit]]:
+    """Return the places from which on one and the same list of vectors is to be visited."""
+    source = conv.source
+
+    def units(taps: Sequence[tuple[int, int]]) -> list[_Unit]:
+        return [
+            _Unit(conv.reach(*tap) + channel, number * source.padded + channel)
+            for number, tap in enumerate(taps)
+            for channel in range(0, source.padded, source.lanes)
+        ]
+
+    vectors = source.padded // source.lanes
+    if len(conv.taps) * vectors <= _UNROLLED:
+        return [(0, 0)], units(conv.taps)
+    if conv.kernel[1] * vectors <= _UNROLLED:
+        row = [(0, column) for column in range(conv.kernel[1])]
+        return [
+            (conv.reach(down, 0), down * conv.kernel[1] * source.padded)
+            for down in range(conv.kernel[0])
+        ], units(row)
+    return [
+        (conv.reach(*tap), number * source.padded) for number, tap in enumerate(conv.taps)
+    ], units([(0, 0)])
+
+
+def backward(
+    module: Module, name: str, conv: Convolution, *, by_weights: bool, by_grid: bool
+) -> None:
+    """Emit the pass back through one item.
+
+    `name(grid, map, winners, map's gradient, weights, grid's gradient, weights' gradient, bias's
+    gradient, scratch)`. The grid's gradient must be 0 before; those of weights and bias are added
+    to. Weights lie as (filters, taps, channels); so does their gradient, except for narrow grids,
+    where it lies as (taps, channels, filters).
+    """
+    with module.function(name, *[PTR] * 9) as (code, values):
+        emitter = _Backward(module, code, conv, values)
+        if by_weights and is_narrow(conv):
+            emitter.dense()
+        listed = by_weights and not is_narrow(conv)
+        if listed or by_grid:
+            emitter.sparse(listed=listed, by_grid=by_grid)
+        if by_weights and conv.bias:
+            emitter.shares.add_up(values[7])
+
+
+class Shares:
+    """The gradient of a convolution's maps, before pooling and rectification were applied."""
+
+    def __init__(self, code: Code, conv: Convolution, out: Value, won: Value, flow: Value) -> None:
+        self.code = code
+        self.conv = conv
+        self.out = out
+        self.won = won
+        self.flow = flow
+
+    def at(self, row: Number, column: Number, first: Number, cell: int | None) -> Value:
+        """Return the gradient of a few filters at a cell of their maps.
+
+        The cell is number `cell` of the window that ends up at `row`, `column`; None is whichever
+        won.
+        """
+        code, conv = self.code, self.conv
+        kind = vector(conv.lanes)
+        place = conv.target.place(row, column, first)
+        share = code.load(self.flow, place, kind=kind)
+        zero = code.constant(0, conv.lanes)
+        if conv.pooled:
+            mark = (row * conv.target.columns + column) * conv.target.padded + first
+            won = code.load(self.won, mark, kind=vector(conv.lanes, BYTE))
+            wanted = code.constants([255 if cell is None else cell] * conv.lanes, BYTE)
+            chosen = code.compare("ne" if cell is None else "eq", won, wanted)
+            return code.select(chosen, share, zero)
+        if conv.rectified:
+            alive = code.compare("ogt", code.load(self.out, place, kind=kind), zero)
+            return code.select(alive, share, zero)
+        return share
+
+    def add_up(self, by_bias: Value) -> None:
+        """Add what all cells say of each filter's bias."""
+        code, conv = self.code, self.conv
+        with code.loop(conv.target.padded, step=conv.lanes) as first:
+            total = code.variable(code.load(by_bias, first, kind=vector(conv.lanes)))
+            with code.loop(conv.target.rows) as row, code.loop(conv.target.columns) as column:
+                share = self.at(row, column, first, None)
+                total.set(code.arithmetic("fadd", total.get(), share))
+            code.store(total.get(), by_bias, first)
+
+
+class _Backward:
+    def __init__(self, module: Module, code: Code, conv: Convolution, values: list[Value]) -> None:
+        self.module = module
+        self.code = code
+        self.conv = conv
+        self.lists = Lists(conv)
+        grid, out, won, flow, weights, by_grid, by_weights, _, scratch = values
+        self.shares = Shares(code, conv, out, won, flow)
+        self.grid, self.by_grid = grid, by_grid
+        self.weights, self.by_weights = weights, by_weights
+        self.scratch = scratch
+        self.room = 24 if module.processor.registers >= 32 else 12
+
+    # Narrow grids
+
+    def dense(self) -> None:
+        """Add the features' gradient, with vectors along the filters."""
+        code, conv = self.code, self.conv
+        channels, padded = conv.source.channels, conv.target.padded
+        units = [
+            (conv.reach(*tap) + channel, (number * channels + channel) * padded)
+            for number, tap in enumerate(conv.taps)
+            for channel in range(channels)
+        ]
+        groups = [units[at : at + self.room] for at in range(0, len(units), self.room)]
+        with code.loop(padded, step=conv.lanes) as first:
+            target = code.at(self.by_weights, first)
+            if len(units) <= _UNROLLED:
+                for group in groups:
+                    self._dense_group(target, first, group)
+            else:
+                table = Value(code, PTR, self.module.table([grid for grid, _ in units]))
+                with code.loop(len(units)) as unit:
+                    grid = code.at(self.grid, code.load(table, unit, kind=INT))
+                    self._dense_group(code.at(target, unit * padded), first, [(0, 0)], grid)
+
+    def _dense_group(
+        self, target: Value, first: Value, group: list[tuple[int, int]], grid: Value | None = None
+    ) -> None:
+        code, conv = self.code, self.conv
+        kind = vector(conv.lanes)
+        sums = [code.variable(code.load(target, place, kind=kind)) for _, place in group]
+        for rows, columns, window in windows_of(conv):
+            with code.loop(rows[1], start=rows[0]) as row:
+                with code.loop(columns[1], start=columns[0]) as column:
+                    for down, right, cell in places_of(window):
+                        share = self.shares.at(row, column, first, cell)
+                        patch = code.at(
+                            grid or self.grid,
+                            conv.origin(row * conv.step[0] + down, column * conv.step[1] + right),
+                        )
+                        for (place, _), total in zip(group, sums, strict=True):
+                            value = code.everywhere(patch, place, conv.lanes)
+                            total.set(code.multiply_add(value, share, total.get()))
+        for (_, place), total in zip(group, sums, strict=True):
+            code.store(total.get(), target, place)
+
+    # All others
+
+    def sparse(self, *, listed: bool, by_grid: bool) -> None:
+        """Sift the map's gradient into lists, and add these up."""
+        code, conv, lists = self.code, self.conv, self.lists
+        with code.loop(conv.target.rows, step=lists.rows) as start:
+            stop = code.least(start + lists.rows, conv.target.rows)
+            if listed:
+                code.zero(code.at(self.scratch, lists.counts), conv.target.padded)
+            for rows, columns, window in windows_of(conv):
+                first = code.most(start, rows[0]) if rows[0] else start
+                end = code.least(stop, rows[1])
+                with code.loop(end, start=first) as row:
+                    with code.loop(columns[1], start=columns[0]) as column:
+                        self._window(row, column, window, listed=listed, by_grid=by_grid)
+            if listed:
+                self._add_to_features()
+
+    def _window(
+        self, row: Value, column: Value, window: Range, *, listed: bool, by_grid: bool
+    ) -> None:
+        code, conv, lists = self.code, self.conv, self.lists
+        for down, right, cell in places_of(window):
+            count = self._sift(row, column, cell)
+            patch = conv.origin(row * conv.step[0] + down, column * conv.step[1] + right)
+            if listed:
+                self._distribute(count, code.value(patch))
+            if by_grid:
+                with code.when(code.test("ne", count, 0)):
+                    self._add_to_grid(count, code.at(self.by_grid, patch))
+
+    def _sift(self, row: Value, column: Value, cell: int) -> Value:
+        """List the filters that have a gradient at a cell; return how many there are."""
+        code, conv, lists = self.code, self.conv, self.lists
+        count = code.variable(code.value(0))
+        lanes = code.constants(list(range(conv.lanes)), WORD)
+        with code.loop(conv.target.padded, step=conv.lanes) as first:
+            share = self.shares.at(row, column, first, cell)
+            speaks = code.compare("une", share, code.constant(0, conv.lanes))
+            here = count.get()
+            number = code.spread(code.cast("trunc", first, WORD), conv.lanes)
+            numbers = code.op(number.kind, f"add {number}, {lanes.name}")
+            for value, place in ((numbers, lists.filters), (share, lists.shares)):
+                code.store(code.squeezed(value, speaks), code.at(self.scratch, place), here)
+            count.set(here + code.count(speaks))
+        return count.get()
+
+    def _distribute(self, count: Value, patch: Value) -> None:
+        """Add a cell to the list of each filter that has a gradient there."""
+        code, lists = self.code, self.lists
+        place = code.cast("trunc", patch, WORD)
+        with code.loop(count) as entry:
+            number = self._number(code.at(self.scratch, lists.filters), entry)
+            counter = code.at(code.at(self.scratch, lists.counts), number)
+            length = code.load(counter, kind=WORD)
+            code.store(code.whole("add", length, Value(code, WORD, "1")), counter)
+            at = number * lists.capacity + code.cast("zext", length, INT)
+            code.store(place, code.at(self.scratch, lists.places), at)
+            share = code.load(code.at(self.scratch, lists.shares), entry)
+            code.store(share, code.at(self.scratch, lists.gradients), at)
+
+    def _number(self, address: Value, entry: Number) -> Value:
+        return self.code.cast("zext", self.code.load(address, entry, kind=WORD), INT)
+
+    def _groups(self) -> Iterator[tuple[Number, Number, list[_Unit]]]:
+        """Yield where a group of vectors begins, in the grid and in the feature, and the group."""
+        spans, units = _spans(self.conv)
+        groups = [units[at : at + self.room] for at in range(0, len(units), self.room)]
+        if len(spans) == 1:
+            for group in groups:
+                yield 0, 0, group
+            return
+        grids, features = (
+            Value(self.code, PTR, self.module.table(list(each)))
+            for each in zip(*spans, strict=True)
+        )
+        with self.code.loop(len(spans)) as span:
+            grid = self.code.load(grids, span, kind=INT)
+            feature = self.code.load(features, span, kind=INT)
+            for group in groups:
+                yield grid, feature, group
+
+    def _add_to_grid(self, count: Value, patch: Value) -> None:
+        """Add what a cell's list says to the gradient of the patch under the cell."""
+        code, conv, lists = self.code, self.conv, self.lists
+        lanes, kind = conv.source.lanes, vector(conv.source.lanes)
+        of_one = len(conv.taps) * conv.source.padded
+        for grid, feature, group in self._groups():
+            sums = [
+                code.variable(code.load(code.at(patch, grid), unit.grid, kind=kind))
+                for unit in group
+            ]
+            with code.loop(count) as entry:
+                number = self._number(code.at(self.scratch, lists.filters), entry)
+                share = code.everywhere(code.at(self.scratch, lists.shares), entry, lanes)
+                weights = code.at(code.at(self.weights, number * of_one), feature)
+                for unit, total in zip(group, sums, strict=True):
+                    weight = code.load(weights, unit.feature, kind=kind)
+                    total.set(code.multiply_add(share, weight, total.get()))
+            for unit, total in zip(group, sums, strict=True):
+                code.store(total.get(), code.at(patch, grid), unit.grid)
+
+    def _add_to_features(self) -> None:
+        """Add the patches under each filter's cells to the gradient of the filter."""
+        code, conv, lists = self.code, self.conv, self.lists
+        lanes, kind = conv.source.lanes, vector(conv.source.lanes)
+        of_one = len(conv.taps) * conv.source.padded
+        with code.loop(conv.filters) as number:
+            count = self._number(code.at(self.scratch, lists.counts), number)
+            places = code.at(code.at(self.scratch, lists.places), number * lists.capacity)
+            shares = code.at(code.at(self.scratch, lists.gradients), number * lists.capacity)
+            for grid, feature, group in self._groups():
+                target = code.at(code.at(self.by_weights, number * of_one), feature)
+                sums = [code.variable(code.load(target, unit.feature, kind=kind)) for unit in group]
+                with code.loop(count) as entry:
+                    share = code.everywhere(shares, entry, lanes)
+                    patch = code.at(code.at(self.grid, self._number(places, entry)), grid)
+                    for unit, total in zip(group, sums, strict=True):
+                        value = code.load(patch, unit.grid, kind=kind)
+                        total.set(code.multiply_add(share, value, total.get()))
+                for unit, total in zip(group, sums, strict=True):
+                    code.store(total.get(), target, unit.feature)
+
+
+def places_of(window: Range) -> Iterator[tuple[int, int, int]]:
+    """Yield each place of a window, `(row, column)`, and its number."""
+    for down in range(window[0]):
+        for right in range(window[1]):
+            yield down, right, down * window[1] + right
+
+
+def windows_of(conv: Convolution) -> Iterator[tuple[Range, Range, tuple[int, int]]]:
+    """Yield rows and columns of the target whose windows have one size, and that size."""
+    parts: list[list[tuple[Range, int]]] = []
+    for axis, (size, count) in enumerate(
+        ((conv.rows, conv.target.rows), (conv.columns, conv.target.columns))
+    ):
+        whole = conv.whole_windows(axis)
+        found = [((0, whole), conv.window[axis])] if whole else []
+        if whole < count:
+            found.append(((whole, count), size - whole * conv.step[axis]))
+        parts.append(found)
+    for rows, height in parts[0]:
+        for columns, across in parts[1]:
+            yield rows, columns, (height, across)

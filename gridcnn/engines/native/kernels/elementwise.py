@@ -1,0 +1,85 @@
+"""Rectification where nothing else is fused with it, and moving grids in and out."""
+
+from __future__ import annotations
+
+from gridcnn.engines.native.emitter import INT, PTR, Module, Value, vector
+from gridcnn.engines.native.layout import Maps
+
+
+def rectify(module: Module, name: str, source: Maps, target: Maps) -> None:
+    """Emit `name(grid, map)`."""
+    with module.function(name, PTR, PTR) as (code, (grid, out)):
+        with code.loop(target.rows) as row, code.loop(target.columns) as column:
+            with code.loop(target.padded, step=target.lanes) as channel:
+                here = source.place(row, column, channel)
+                value = code.load(grid, here, kind=vector(target.lanes))
+                code.store(code.rectified(value), out, target.place(row, column, channel))
+
+
+def rectify_backward(module: Module, name: str, source: Maps, target: Maps) -> None:
+    """Emit `name(map, map's gradient, grid's gradient)`; it passes where a cell was above 0."""
+    kind = vector(target.lanes)
+    with module.function(name, PTR, PTR, PTR) as (code, (out, flow, by_grid)):
+        zero = code.constant(0, target.lanes)
+        with code.loop(target.rows) as row, code.loop(target.columns) as column:
+            with code.loop(target.padded, step=target.lanes) as channel:
+                place = target.place(row, column, channel)
+                alive = code.compare("ogt", code.load(out, place, kind=kind), zero)
+                share = code.select(alive, code.load(flow, place, kind=kind), zero)
+                code.store(share, by_grid, source.place(row, column, channel))
+
+
+def bring_in(module: Module, name: str, target: Maps) -> None:
+    """Emit `name(cells, grid)`: cells (channels, rows, columns) take their places."""
+    with module.function(name, PTR, PTR) as (code, (cells, grid)):
+        if target.padded == 1:
+            with code.loop(target.rows) as row:
+                source = code.at(cells, row * target.columns)
+                code.copy(code.at(grid, target.place(row, 0)), source, target.columns)
+            return
+        with code.loop(target.channels) as channel, code.loop(target.rows) as row:
+            source = code.at(cells, channel * (target.rows * target.columns) + row * target.columns)
+            there = code.at(grid, target.place(row, 0, channel))
+            with code.loop(target.columns) as column:
+                code.store(code.load(source, column), there, column * target.padded)
+
+
+def bring_in_indices(
+    module: Module, name: str, border: tuple[int, int], size: int, none: int
+) -> None:
+    """Emit `name(indices, row)`: 32-bit indices between borders; `none` stands for no index."""
+    with module.function(name, PTR, PTR) as (code, (indices, row)):
+        nothing = Value(code, "i32", str(none))
+        left, right = border
+        for start, stop in ((0, left), (left + size, left + size + right)):
+            with code.loop(stop, start=start) as column:
+                code.store(nothing, row, column)
+        with code.loop(size) as column:
+            index = code.load(indices, column, kind="i32")
+            is_none = code.op("i1", f"icmp slt {index}, 0")
+            code.store(code.select(is_none, nothing, index), row, column + left)
+
+
+def take_out(module: Module, name: str, source: Maps, *, scaled: bool) -> None:
+    """Emit `name(grid, cells, factors)`: the cells as (channels, rows, columns).
+
+    Where `scaled`, and the address of the factors is not 0, each cell is multiplied by its own.
+    """
+    with module.function(name, PTR, PTR, PTR) as (code, (grid, cells, factors)):
+        if source.rows == source.columns == 1:
+            code.copy(cells, code.at(grid, source.place(0, 0)), source.channels)
+        else:
+            with code.loop(source.channels) as channel, code.loop(source.rows) as row:
+                there = channel * (source.rows * source.columns) + row * source.columns
+                target = code.at(cells, there)
+                start = code.at(grid, source.place(row, 0, channel))
+                with code.loop(source.columns) as column:
+                    code.store(code.load(start, column * source.padded), target, column)
+        if scaled:
+            given = code.cast("ptrtoint", factors, INT)
+            with code.when(code.test("ne", given, 0)):
+                with code.loop(source.channels * source.rows * source.columns) as cell:
+                    product = code.arithmetic(
+                        "fmul", code.load(cells, cell), code.load(factors, cell)
+                    )
+                    code.store(product, cells, cell)

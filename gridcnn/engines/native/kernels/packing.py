@@ -1,0 +1,156 @@
+"""Features on their way from the flat vector into the order of the kernels, and gradients back."""
+
+from __future__ import annotations
+
+from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value, vector
+from gridcnn.engines.native.kernels.convolution import Convolution, filter_chunks
+from gridcnn.engines.native.kernels.convolution_backward import is_narrow
+from gridcnn.engines.native.kernels.lookup import Lookup
+
+
+def forward_size(conv: Convolution) -> int:
+    """Return the floats of the features as the forward pass takes them."""
+    if isinstance(conv, Lookup):
+        return len(conv.taps) * conv.table
+    return len(conv.taps) * conv.source.channels * conv.target.padded
+
+
+def backward_size(conv: Convolution) -> int:
+    """Return the floats of the features as the way back takes them."""
+    return conv.filters * len(conv.taps) * conv.source.padded
+
+
+def gradient_size(conv: Convolution) -> int:
+    """Return the floats of the features' gradient as it is added up."""
+    if isinstance(conv, Lookup) or is_narrow(conv):
+        return forward_size(conv)
+    return backward_size(conv)
+
+
+def pack_forward(module: Module, name: str, conv: Convolution) -> None:
+    """Emit `name(features, packed)`, with the features as the flat vector has them."""
+    with module.function(name, PTR, PTR) as (code, (features, packed)):
+        if isinstance(conv, Lookup):
+            _pack_lookup(code, conv, features, packed)
+            return
+        place = 0
+        for chunk in filter_chunks(conv, module.processor.registers):
+            of_one = chunk.width * conv.lanes
+            size = len(conv.taps) * conv.source.channels * of_one
+            with code.loop(chunk.count) as number:
+                first = number * of_one + chunk.first * conv.lanes
+                target = code.at(packed, number * size + place)
+                used = code.least(of_one, code.value(conv.filters) - first)
+                source = code.at(features, first * _feature(conv))
+                with (
+                    code.loop(len(conv.taps)) as tap,
+                    code.loop(conv.source.channels) as channel,
+                    code.loop(used) as each,
+                ):
+                    there = (tap * conv.source.channels + channel) * of_one + each
+                    here = each * _feature(conv) + (channel * len(conv.taps) + tap)
+                    _move(code, conv, source, here, target, there)
+            place += size * chunk.count
+
+
+def _pack_lookup(code: Code, conv: Lookup, features: Value, packed: Value) -> None:
+    with (
+        code.loop(len(conv.taps)) as tap,
+        code.loop(conv.symbols) as symbol,
+        code.loop(conv.filters) as each,
+    ):
+        here = each * _feature(conv) + (symbol * len(conv.taps) + tap)
+        there = tap * conv.table + symbol * conv.target.padded + each
+        _move(code, conv, features, here, packed, there)
+
+
+def pack_backward(module: Module, name: str, conv: Convolution) -> None:
+    """Emit `name(features, packed)`: (filters, taps, channels) from the flat vector's order."""
+    with module.function(name, PTR, PTR) as (code, (features, packed)):
+        with (
+            code.loop(conv.filters) as each,
+            code.loop(len(conv.taps)) as tap,
+            code.loop(conv.source.channels) as channel,
+        ):
+            here = each * _feature(conv) + (channel * len(conv.taps) + tap)
+            there = (each * len(conv.taps) + tap) * conv.source.padded + channel
+            _move(code, conv, features, here, packed, there)
+
+
+def _feature(conv: Convolution) -> int:
+    """Return the floats of one feature in the flat vector."""
+    rows = conv.symbols if isinstance(conv, Lookup) else conv.source.channels
+    return rows * len(conv.taps)
+
+
+def _move(
+    code: Code, conv: Convolution, source: Value, here: Number, target: Value, there: Number
+) -> None:
+    value = code.load(source, here)
+    if conv.divisor != 1:
+        value = code.arithmetic("fmul", value, code.constant(1 / conv.divisor))
+    code.store(value, target, there)
+
+
+def unpack_gradient(module: Module, name: str, conv: Convolution, *, distance: int) -> None:
+    """Emit `name(packed, gradient, shards, row, scratch, first, end)`.
+
+    The packed gradients of all shards, `distance` floats from one to the next, are added up in the
+    order of the shards, and stored in the flat vector's order. `first` and `end` count filters, or
+    (for those gradients where filters lie beside each other) taps.
+    """
+    along = isinstance(conv, Lookup) or is_narrow(conv)
+    taps = len(conv.taps)
+    channels = conv.symbols if isinstance(conv, Lookup) else conv.source.channels
+    rows = conv.symbols + 1 if isinstance(conv, Lookup) else channels
+    with module.function(name, *[PTR] * 2, INT, PTR, INT, INT) as (code, arguments):
+        packed, gradient, shards, scratch, first, end = arguments
+        if along:
+            with code.loop(end, start=first) as tap, code.loop(channels) as channel:
+                row = code.at(packed, (tap * rows + channel) * conv.target.padded)
+                _add_up(code, conv, row, scratch, shards, distance, conv.target.padded)
+                with code.loop(conv.filters) as each:
+                    there = each * (channels * taps) + (channel * taps + tap)
+                    code.store(code.load(scratch, each), gradient, there)
+            return
+        with code.loop(end, start=first) as each, code.loop(taps) as tap:
+            row = code.at(packed, (each * taps + tap) * conv.source.padded)
+            _add_up(code, conv, row, scratch, shards, distance, conv.source.padded)
+            with code.loop(channels) as channel:
+                there = each * (channels * taps) + (channel * taps + tap)
+                code.store(code.load(scratch, channel), gradient, there)
+
+
+def unpack_bias(module: Module, name: str, conv: Convolution, *, distance: int) -> None:
+    """Emit `name(packed, gradient, shards)`: the bias's gradients of all shards, added up."""
+    with module.function(name, PTR, PTR, INT) as (code, (packed, gradient, shards)):
+        with code.loop(conv.filters) as each:
+            total = code.variable(code.constant(0))
+            with code.loop(shards) as shard:
+                value = code.load(packed, shard * distance + each)
+                total.set(code.arithmetic("fadd", total.get(), value))
+            code.store(total.get(), gradient, each)
+
+
+def _add_up(
+    code: Code,
+    conv: Convolution,
+    row: Value,
+    target: Value,
+    shards: Value,
+    distance: int,
+    floats: int,
+) -> None:
+    """Emit the sums of one row of packed gradients over all shards."""
+    lanes = next(each for each in (16, 8, 4, 2, 1) if floats % each == 0)
+    lanes = min(lanes, code.module.processor.lanes)
+    kind = vector(lanes)
+    with code.loop(floats, step=lanes) as place:
+        total = code.variable(code.constant(0, lanes))
+        with code.loop(shards) as shard:
+            value = code.load(row, shard * distance + place, kind=kind)
+            total.set(code.arithmetic("fadd", total.get(), value))
+        value = total.get()
+        if conv.divisor != 1:
+            value = code.arithmetic("fmul", value, code.constant(1 / conv.divisor, lanes))
+        code.store(value, target, place)

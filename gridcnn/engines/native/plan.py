@@ -1,0 +1,244 @@
+"""The plan: which stages are done together, by which kernel, and how their grids lie in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from gridcnn.engines.native.kernels.convolution import Convolution
+from gridcnn.engines.native.kernels.lookup import Lookup
+from gridcnn.engines.native.kernels.pooling import Pooling
+from gridcnn.engines.native.kernels.voting import Layer
+from gridcnn.engines.native.layout import FEWEST_LANES, Maps, lanes_for
+from gridcnn.engines.native.processor import Processor
+from gridcnn.grid import GridShape
+from gridcnn.network import Block, Slot
+from gridcnn.stages.convolution import Convolution as ConvolutionStage
+from gridcnn.stages.pooling import Pooling as PoolingStage
+from gridcnn.stages.rectification import Rectification as RectificationStage
+from gridcnn.stages.voting import Votes
+
+_MOST_FUSED = 12
+"""Most cells of a window that is pooled while its sums are in registers."""
+_FEWEST, _MOST = 8, 16
+_MANY_VOTES = 250_000
+KERNELS = (ConvolutionStage, PoolingStage, RectificationStage, Votes)
+"""The stages that there are kernels for."""
+
+
+def has_kernel(block: Block) -> bool:
+    """Return whether a block is done natively; a subclass may compute whatever it likes."""
+    return type(block.stage) in KERNELS
+
+
+@dataclass(frozen=True)
+class Step:
+    """Stages that are done in one pass over the maps of an item."""
+
+    blocks: tuple[Block, ...]
+    work: Convolution | Pooling | None
+    source: Maps
+    target: Maps
+    weights: Slot | None = None
+    bias: Slot | None = None
+    learns: bool = False
+    passes_on: bool = False
+
+    @property
+    def convolution(self) -> Convolution:
+        assert isinstance(self.work, Convolution)
+        return self.work
+
+    @property
+    def has_winners(self) -> bool:
+        return isinstance(self.work, Convolution) and self.work.pooled
+
+
+@dataclass(frozen=True)
+class VotingLayer:
+    """A voting layer, and where its numbers are in the flat vector."""
+
+    layer: Layer
+    weights: int
+    bias: int
+    dropout: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is done with an item, in order.
+
+    `start` is where the first step finds the grid. `one_hot` says that it finds indices there.
+    """
+
+    shape: GridShape
+    output: GridShape
+    start: Maps
+    steps: tuple[Step, ...]
+    voting: tuple[VotingLayer, ...]
+    one_hot: bool
+    wanted: bool
+
+    @property
+    def end(self) -> Maps:
+        """How the last maps lie."""
+        return self.steps[-1].target if self.steps else self.start
+
+    @cached_property
+    def shard(self) -> int:
+        """How many items a shard of a training step has.
+
+        It depends on the network alone, since sums are added shard by shard.
+        """
+        votes = sum(each.layer.inputs * each.layer.outputs for each in self.voting)
+        return _MOST if votes > _MANY_VOTES else _FEWEST
+
+
+def make_plan(
+    blocks: Sequence[Block], shape: GridShape, processor: Processor, *, one_hot: bool, wanted: bool
+) -> Plan:
+    """Return the plan for blocks that all have kernels; `shape` is that of the grids.
+
+    `wanted` says that the gradient of the grids themselves is wanted.
+    """
+    voting: tuple[VotingLayer, ...] = ()
+    output = blocks[-1].output if blocks else shape
+    if blocks and type(blocks[-1].stage) is Votes:
+        voting = _voting(blocks[-1], processor)
+        blocks = blocks[:-1]
+    groups = _groups(blocks, processor)
+    one_hot = one_hot and bool(groups) and can_look_up(groups[0][0])
+    steps: list[Step] = []
+    start = source = _grid(shape, groups[0] if groups else None, processor, raw=True)
+    if one_hot:
+        start = source = _indices(groups[0][0])
+    learning = wanted
+    for number, group in enumerate(groups):
+        following = groups[number + 1] if number + 1 < len(groups) else None
+        # Stages that change no channels go on with grids that are narrower than a vector.
+        raw = source.lanes == 1 and type(group[0].stage) is not ConvolutionStage
+        target = _grid(group[-1].output, following, processor, raw=raw)
+        step = _step(group, source, target, lookup=one_hot and number == 0, passes_on=learning)
+        steps.append(step)
+        learning = learning or step.learns
+        source = target
+    return Plan(shape, output, start, tuple(steps), voting, one_hot, wanted)
+
+
+def can_look_up(block: Block) -> bool:
+    """Return whether a block is a convolution whose features are as high as its grids."""
+    stage = block.stage
+    if type(stage) is not ConvolutionStage:
+        return False
+    (above, below), _ = stage.borders(block.input)
+    height = stage.kernel(block.input)[0]
+    return not above + below and height == block.input.rows and stage.dilation[0] == 1
+
+
+def _groups(blocks: Sequence[Block], processor: Processor) -> list[list[Block]]:
+    """Return the blocks in groups that are done together."""
+    groups: list[list[Block]] = []
+    for block in blocks:
+        if groups and _joins(groups[-1], block, processor):
+            groups[-1].append(block)
+        else:
+            groups.append([block])
+    return groups
+
+
+def _joins(group: list[Block], block: Block, processor: Processor) -> bool:
+    """Return whether a block is done together with the convolution before it."""
+    if type(group[0].stage) is not ConvolutionStage:
+        return False
+    kinds = [type(each.stage) for each in group]
+    if type(block.stage) is RectificationStage:
+        return RectificationStage not in kinds
+    if type(block.stage) is not PoolingStage or PoolingStage in kinds:
+        return False
+    window, stride = block.stage.sizes(block.input)
+    most = _MOST_FUSED if processor.registers < 32 else 2 * _MOST_FUSED
+    apart = window[0] <= stride[0] and window[1] <= stride[1]
+    return block.stage.mode == "max" and apart and window[0] * window[1] <= most
+
+
+def _grid(shape: GridShape, reader: list[Block] | None, processor: Processor, *, raw: bool) -> Maps:
+    """Return how maps lie that a group of blocks reads; raw ones may be narrower than a vector."""
+    narrow = raw and shape.channels < FEWEST_LANES
+    lanes = 1 if narrow else lanes_for(shape.channels, processor)
+    maps = Maps(shape.channels, shape.rows, shape.columns, lanes)
+    if reader is None or type(reader[0].stage) is not ConvolutionStage:
+        return maps
+    (above, below), (left, right) = reader[0].stage.borders(shape)
+    return Maps(shape.channels, shape.rows, shape.columns, lanes, above, below, left, right)
+
+
+def _indices(block: Block) -> Maps:
+    assert isinstance(block.stage, ConvolutionStage)
+    _, (left, right) = block.stage.borders(block.input)
+    return Maps(1, 1, block.input.columns, 1, 0, 0, left, right)
+
+
+def _step(group: list[Block], source: Maps, target: Maps, *, lookup: bool, passes_on: bool) -> Step:
+    first = group[0]
+    blocks = tuple(group)
+    if isinstance(first.stage, PoolingStage):
+        window, stride = first.stage.sizes(first.input)
+        work = Pooling(source, target, window, stride, first.stage.mode == "mean")
+        return Step(blocks, work, source, target, passes_on=passes_on)
+    if not isinstance(first.stage, ConvolutionStage):
+        return Step(blocks, None, source, target, passes_on=passes_on)
+    stage = first.stage
+    kernel = stage.kernel(first.input)
+    window, stride = (1, 1), (1, 1)
+    for block in group:
+        if isinstance(block.stage, PoolingStage):
+            window, stride = block.stage.sizes(block.input)
+    slots = {slot.parameter.name: slot for slot in first.slots}
+    divisor = float(first.input.channels * kernel[0] * kernel[1]) if stage.scale == "match" else 1.0
+    conv = Convolution(
+        source=source,
+        target=target,
+        kernel=kernel,
+        stride=stage.stride,
+        dilation=stage.dilation,
+        rows=first.output.rows,
+        columns=first.output.columns,
+        bias=stage.bias,
+        rectified=any(type(block.stage) is RectificationStage for block in group),
+        divisor=divisor,
+        window=window,
+        step=stride,
+    )
+    if lookup:
+        conv = Lookup(**{**vars(conv), "kernel": (1, kernel[1])}, symbols=first.input.rows)
+    return Step(
+        blocks,
+        conv,
+        source,
+        target,
+        slots["weights"],
+        slots.get("bias"),
+        learns=stage.trainable,
+        passes_on=passes_on,
+    )
+
+
+def _voting(block: Block, processor: Processor) -> tuple[VotingLayer, ...]:
+    stage = block.stage
+    assert isinstance(stage, Votes)
+    starts = {slot.parameter.name: slot.start for slot in block.slots}
+    layers = stage.layers(block.input.cells)
+    found = []
+    for number, (name, inputs, outputs) in enumerate(layers):
+        hidden = number < len(layers) - 1
+        found.append(
+            VotingLayer(
+                Layer(inputs, outputs, processor.lanes, rectified=hidden),
+                starts[f"{name}.weights"],
+                starts[f"{name}.bias"],
+                # Dropout of what enters the first layer, where it is the only one.
+                stage.dropout if number or len(layers) == 1 else 0.0,
+            )
+        )
+    return tuple(found)
