@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.errors import TrainingError
+from gridcnn.errors import EngineError, TrainingError, UnknownNameError, shown
 from gridcnn.grid import Array, Cells
 from gridcnn.network import Network
 from gridcnn.registry import Registry
@@ -20,7 +23,9 @@ ENGINES = Registry(
         "reference": "gridcnn.engines.reference:ReferenceEngine",
     },
 )
-DEFAULT_ENGINE = "reference"
+DEFAULT_ENGINE = "native"
+ANSWERED = 256
+"""Most items that a model brings into form and answers at a time."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,55 @@ class Step:
     loss: float
     hits: int
     gradient: Array
+
+
+@dataclass(frozen=True)
+class Work:
+    """Stages that an engine does in one go, and how.
+
+    Attributes:
+        stages: their labels in the network, in order.
+        kernel: what does them, in a few words.
+        notes: how it is done, each in a line, for people.
+        facts: the same for programs, as JSON can hold it.
+    """
+
+    stages: tuple[str, ...]
+    kernel: str
+    notes: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How an engine means to carry a network out.
+
+    Attributes:
+        engine: its name.
+        threads: the most threads it works with; None where it does not decide that.
+        works: all stages of the network, in order.
+        notes: what holds for all of them, each in a line, for people.
+        facts: the same for programs, as JSON can hold it.
+    """
+
+    engine: str
+    threads: int | None
+    works: tuple[Work, ...]
+    notes: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What an engine takes at most beside the parameters and the grids that it is given, in bytes.
+
+    Attributes:
+        training: to take training steps, with the gradient, and to answer in between.
+        prediction: to answer.
+    """
+
+    training: int
+    prediction: int
 
 
 class Engine(abc.ABC):
@@ -59,6 +113,11 @@ class Engine(abc.ABC):
     def __init__(self, network: Network, *, threads: int | None = None) -> None:
         self.network = network
         self.threads = threads
+
+    @property
+    def workers(self) -> int | None:
+        """The most threads that work at a time; None where the engine does not decide that."""
+        return self.threads
 
     @abc.abstractmethod
     def maps(self, parameters: Array, grids: Cells, *, after: int | None = None) -> Array:
@@ -92,8 +151,58 @@ class Engine(abc.ABC):
             raise TrainingError("this network has no head: it makes maps, and gives no votes")
         return self.maps(parameters, grids).reshape(len(grids), self.network.classes)
 
+    def move(
+        self,
+        name: str,  # noqa: ARG002
+        vectors: Sequence[Array],  # noqa: ARG002
+        numbers: Sequence[float],  # noqa: ARG002
+    ) -> bool:
+        """Make an optimizer's move over flat vectors, in place, in one pass.
+
+        Returns:
+            False where the engine knows no such move: NumPy has to make it.
+        """
+        return False
+
+    def plan(self) -> Plan:
+        """Return how the engine means to do the network; here stage by stage."""
+        works = tuple(
+            Work((block.label,), f"{self.name} arithmetic") for block in self.network.blocks
+        )
+        return Plan(self.name, self.workers, works)
+
+    def memory(self, batch_size: int) -> Memory:
+        """Return what batches of so many items take; here of all their grids, forward and back."""
+        forward = self.network.item_bytes * batch_size
+        return Memory(2 * forward + 4 * self.network.parameters, forward)
+
+    def settle(self) -> None:  # noqa: B027 - most have nothing to give back
+        """Give back what is only needed in training, which is over for now."""
+
+
+def check_choice(name: str | None, threads: int | None) -> None:
+    """Raise where `make_engine` would, without loading anything.
+
+    Raises:
+        UnknownNameError: there is no engine of that name.
+        EngineError: `threads` is no number of threads.
+    """
+    if (name or DEFAULT_ENGINE) not in ENGINES:
+        raise UnknownNameError(ENGINES.unknown(str(name)))
+    if threads is not None and (
+        isinstance(threads, bool) or not hasattr(threads, "__index__") or threads < 1
+    ):
+        raise EngineError(f"threads must be a whole number of at least 1; got {shown(threads)}")
+
 
 def make_engine(network: Network, name: str | None = None, *, threads: int | None = None) -> Engine:
-    """Return the engine of that name for a network; raise `UnknownNameError` for other names."""
-    engine: Engine = ENGINES[name or DEFAULT_ENGINE](network, threads=threads)
+    """Return the engine of that name for a network.
+
+    Raises:
+        UnknownNameError: there is no engine of that name.
+        EngineError: `threads` is no number of threads, or the engine cannot work here.
+    """
+    check_choice(name, threads)
+    count = None if threads is None else operator.index(threads)
+    engine: Engine = ENGINES[name or DEFAULT_ENGINE](network, threads=count)
     return engine

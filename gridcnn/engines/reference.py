@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.engines.base import Engine, Step
+from gridcnn.engines.base import Engine, Memory, Step
 from gridcnn.grid import Array, Cells
 from gridcnn.network import Network
 from gridcnn.stages.base import Backward
@@ -30,6 +30,17 @@ class ReferenceEngine(Engine):
     def __init__(self, network: Network, *, threads: int | None = None) -> None:
         super().__init__(network, threads=threads)
         keep_memory()
+
+    @property
+    def workers(self) -> None:
+        """NumPy has threads of its own."""
+
+    def memory(self, batch_size: int) -> Memory:
+        """Return what batches of so many items take: a few items at a time, and the gradient."""
+        together = min(batch_size, size_of_parts(self.network))
+        forward = self.network.item_bytes * together
+        answers = 4 * self.network.output.cells * batch_size
+        return Memory(2 * forward + 4 * self.network.parameters, forward + answers)
 
     @_quietly
     def maps(self, parameters: Array, grids: Cells, *, after: int | None = None) -> Array:
@@ -101,9 +112,14 @@ def keep_memory() -> None:
     np.empty(_LARGE_BLOCK, np.uint8)
 
 
+def size_of_parts(network: Network) -> int:
+    """Return how many items are worked on at a time."""
+    return max(1, CHUNK_BYTES // max(network.item_bytes, 1))
+
+
 def parts_of(network: Network, items: int) -> Iterator[slice]:
     """Yield the parts of a batch that are worked on at a time."""
-    size = max(1, CHUNK_BYTES // max(network.item_bytes, 1))
+    size = size_of_parts(network)
     for start in range(0, items, size):
         yield slice(start, start + size)
 

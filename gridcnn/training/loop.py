@@ -14,6 +14,7 @@ from gridcnn.errors import TrainingError
 from gridcnn.grid import Array, Cells, OneHot
 from gridcnn.spec.models import Training
 from gridcnn.stages.voting import cross_entropy
+from gridcnn.training.memory import refuse_too_large
 from gridcnn.training.methods import Backpropagation, Method, Nudge, Targets
 from gridcnn.training.schedules import learning_rate
 
@@ -102,10 +103,11 @@ def train(
     way as one that was never interrupted.
 
     Raises:
-        TrainingError: there are no items, a cell is not finite, there is nothing to learn, the loss
-            explodes, or the method would take too long.
+        TrainingError: there are no items, a cell is not finite, there is nothing to learn, it takes
+            more memory than there is, the loss explodes, or the method would take too long.
     """
     _refuse_unusable(engine, training, validation)
+    refuse_too_large(engine, settings, saved=False)
     method = _method(engine, settings)
     progress = progress or _start(engine)
     if isinstance(method, Nudge):

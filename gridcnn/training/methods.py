@@ -46,7 +46,7 @@ class Backpropagation(Method):
 
     def __init__(self, engine: Engine, settings: Training) -> None:
         super().__init__(engine, settings)
-        self.optimizer: Optimizer = make_optimizer(settings, engine.network)
+        self.optimizer: Optimizer = make_optimizer(settings, engine.network, engine=engine)
 
     def learn(
         self,

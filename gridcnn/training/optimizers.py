@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.engines.base import Engine
 from gridcnn.grid import Array
 from gridcnn.network import Network
 from gridcnn.spec.models import Training
@@ -18,15 +19,20 @@ _SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 class Optimizer(abc.ABC):
-    """Moves a flat vector against its gradient; `state` is all that it remembers between steps."""
+    """Moves a flat vector against its gradient; `state` is all that it remembers between steps.
+
+    An engine may know the move and make it in one pass; what stands here is the same in NumPy.
+    """
 
     memory: ClassVar[tuple[str, ...]]
     """The names of the vectors that it remembers."""
+    engine: Engine | None = None
+    """Who is asked to make the moves."""
 
     def __init__(self, size: int, decay: float, decays: NDArray[np.bool_]) -> None:
         self.steps = 0
         self.decay = decay
-        self.decays = decays
+        self.decays: Array = decays.astype(np.float32)
         self.state: dict[str, Array] = {name: np.zeros(size, np.float32) for name in self.memory}
 
     def restore(self, steps: int, state: Mapping[str, Array]) -> None:
@@ -38,13 +44,23 @@ class Optimizer(abc.ABC):
     def update(self, parameters: Array, gradient: Array, rate: float) -> None:
         """Move `parameters`, in place, by one step at learning rate `rate`."""
         self.steps += 1
+        if self.engine is not None:
+            name, numbers = self.terms(rate)
+            vectors = [parameters, gradient, *self.state.values(), self.decays]
+            if self.engine.move(name, vectors, numbers):
+                return
         if self.decay:
             gradient = self._decayed(parameters, gradient, rate)
         self._move(parameters, gradient, rate)
 
     def _decayed(self, parameters: Array, gradient: Array, rate: float) -> Array:  # noqa: ARG002
         """Return the gradient with that of `decay / 2 * parameters**2` added to it."""
-        return gradient + np.float32(self.decay) * parameters * self.decays
+        decayed: Array = gradient + np.float32(self.decay) * parameters * self.decays
+        return decayed
+
+    @abc.abstractmethod
+    def terms(self, rate: float) -> tuple[str, list[float]]:
+        """Return the move's name, and the numbers in it, as engines know them; for this step."""
 
     @abc.abstractmethod
     def _move(self, parameters: Array, gradient: Array, rate: float) -> None: ...
@@ -61,6 +77,12 @@ class SgdOptimizer(Optimizer):
         super().__init__(size, decay, decays)
         self.settings = settings
 
+    def terms(self, rate: float) -> tuple[str, list[float]]:
+        """Return momentum, rate, decay, and how much gradient and velocity count."""
+        momentum = self.settings.momentum
+        counts = [1.0, momentum] if self.settings.nesterov else [0.0, 1.0]
+        return "sgd", [momentum, rate, self.decay, *counts]
+
     def _move(self, parameters: Array, gradient: Array, rate: float) -> None:
         velocity = self.state["momentum"]
         momentum = np.float32(self.settings.momentum)
@@ -74,12 +96,23 @@ class AdamOptimizer(Optimizer):
     """Adam (Kingma and Ba, 2015, algorithm 1)."""
 
     memory = ("mean", "square")
+    decoupled: ClassVar[bool] = False
+    """Whether decay is beside the gradient."""
 
     def __init__(
         self, size: int, decay: float, decays: NDArray[np.bool_], *, settings: Adam
     ) -> None:
         super().__init__(size, decay, decays)
         self.settings = settings
+
+    def terms(self, rate: float) -> tuple[str, list[float]]:
+        """Return the numbers of the formula, and the decay of the gradient and of parameters."""
+        beta1, beta2 = self.settings.beta1, self.settings.beta2
+        length = rate / (1 - beta1**self.steps)
+        epsilon = max(self.settings.epsilon, _SMALLEST)
+        biased = 1 / (1 - beta2**self.steps)
+        decays = [0.0, rate * self.decay] if self.decoupled else [self.decay, 0.0]
+        return "adam", [1 - beta1, 1 - beta2, biased, length, epsilon, *decays]
 
     def _move(self, parameters: Array, gradient: Array, rate: float) -> None:
         mean, square = self.state["mean"], self.state["square"]
@@ -97,13 +130,26 @@ class AdamOptimizer(Optimizer):
 class AdamWOptimizer(AdamOptimizer):
     """AdamW (Loshchilov and Hutter, 2019, algorithm 2): decay beside the gradient."""
 
+    decoupled = True
+
     def _decayed(self, parameters: Array, gradient: Array, rate: float) -> Array:
         parameters -= np.float32(rate * self.decay) * parameters * self.decays
         return gradient
 
 
-def make_optimizer(settings: Training, network: Network) -> Optimizer:
-    """Return the optimizer that the spec names, for the network's flat vector."""
+def make_optimizer(
+    settings: Training, network: Network, *, engine: Engine | None = None
+) -> Optimizer:
+    """Return the optimizer that the spec names, for the network's flat vector.
+
+    `engine` is asked to make the moves; without one NumPy makes them.
+    """
+    made = _made(settings, network)
+    made.engine = engine
+    return made
+
+
+def _made(settings: Training, network: Network) -> Optimizer:
     size, decay = network.parameters, settings.weight_decay or 0.0
     decays = network.mask("decays") & network.mask("trainable")
     chosen = settings.optimizer

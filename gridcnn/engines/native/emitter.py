@@ -127,6 +127,7 @@ class Code:
         self._count = 0
 
     def line(self, text: str) -> None:
+        """Write an instruction that has no result."""
         self.lines.append(text)
 
     def _name(self, prefix: str = "%v") -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.cores import usable_cores
-from gridcnn.engines.base import Engine, Step
-from gridcnn.engines.native.chain import Chain, Floats
+from gridcnn.engines.base import Engine, Memory, Plan, Step
+from gridcnn.engines.native.call import Floats
+from gridcnn.engines.native.chain import Chain
+from gridcnn.engines.native.moves import move
 from gridcnn.engines.native.plan import can_look_up, has_kernel
 from gridcnn.engines.native.processor import processor
 from gridcnn.engines.reference import ReferenceEngine, parts_of, plain
 from gridcnn.grid import Array, Cells, GridShape, OneHot
-from gridcnn.network import Block, Network
+from gridcnn.network import Network
 from gridcnn.stages.base import Backward
 from gridcnn.stages.voting import Votes, cross_entropy
 
@@ -39,11 +41,12 @@ class NativeEngine(Engine):
         self._begin()
 
     def _begin(self) -> None:
-        self._processor = processor()
+        self.processor = processor()
         self._count = self.threads or usable_cores()
         # What a chain works in belongs to one call at a time.
         self._lock = threading.RLock()
         self._chains: dict[tuple[int, int, bool], Chain] = {}
+        self._pieces: dict[int, list[Piece]] = {}
         self._reference = ReferenceEngine(self.network)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -54,20 +57,48 @@ class NativeEngine(Engine):
         self.__dict__.update(state)
         self._begin()
 
+    @property
+    def workers(self) -> int:
+        """The most threads that work at a time."""
+        return self._count
+
+    def plan(self) -> Plan:
+        """Return which stages are done together, and by which kernels; see `describe`."""
+        from gridcnn.engines.native import describe
+
+        return describe.plan(self)
+
+    def memory(self, batch_size: int) -> Memory:
+        """Return what batches of so many items take; see `describe`."""
+        from gridcnn.engines.native import describe
+
+        return describe.memory(self, batch_size)
+
+    def settle(self) -> None:
+        """Give back what training works in."""
+        with self._lock:
+            for chain in self._chains.values():
+                chain.settle()
+
     def maps(self, parameters: Array, grids: Cells, *, after: int | None = None) -> Array:
         """Return the grids after a block."""
         stop = len(self.network.blocks) if after is None else after + 1
         if parameters.dtype != np.float32 or not stop:
             return self._reference.maps(parameters, grids, after=after)
         vector = np.ascontiguousarray(parameters)
-        found = np.empty((len(grids), *self._shape(stop).sizes), np.float32)
         with self._lock:
+            if len(grids) <= ROUND:
+                return self._through(vector, grids, stop)
+            found = np.empty((len(grids), *self._shape(stop).sizes), np.float32)
             for part in _rounds(len(grids)):
-                values: Cells = grids[part]
-                for piece in self.pieces(stop):
-                    values = self._forward(piece, vector, values)
-                found[part] = np.asarray(values)
+                found[part] = self._through(vector, grids[part], stop)
         return found
+
+    def _through(self, vector: Floats, grids: Cells, stop: int) -> Array:
+        values: Cells = grids
+        for piece in self.pieces(stop):
+            values = self._forward(piece, vector, values)
+        return np.asarray(values)
 
     def step(
         self,
@@ -99,10 +130,20 @@ class NativeEngine(Engine):
                 hits += right
         return Step(total / len(grids), hits, gradient)
 
+    def move(self, name: str, vectors: Sequence[Array], numbers: Sequence[float]) -> bool:
+        """Make the move in one pass over the vectors."""
+        return move(name, vectors, numbers, self.processor, self._count)
+
     # Pieces
 
     def pieces(self, stop: int | None = None) -> list[Piece]:
         """Return the network's blocks in pieces that either all have kernels, or have none."""
+        stop = len(self.network.blocks) if stop is None else stop
+        if stop not in self._pieces:
+            self._pieces[stop] = self._divided(stop)
+        return self._pieces[stop]
+
+    def _divided(self, stop: int) -> list[Piece]:
         found: list[Piece] = []
         for number, block in enumerate(self.network.blocks[:stop]):
             native = has_kernel(block)
@@ -125,7 +166,7 @@ class NativeEngine(Engine):
             self._chains[key] = Chain(
                 blocks[piece.start : piece.stop],
                 self._shape(piece.start),
-                self._processor,
+                self.processor,
                 one_hot=one_hot,
                 wanted=any(slot.parameter.trainable for slot in earlier),
                 threads=self._count,

@@ -30,6 +30,7 @@ class Maps:
 
     @property
     def padded(self) -> int:
+        """Floats of one cell: its channels, and what fills the last vector."""
         return -(-self.channels // self.lanes) * self.lanes
 
     @property

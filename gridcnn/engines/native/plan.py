@@ -47,11 +47,13 @@ class Step:
 
     @property
     def convolution(self) -> Convolution:
+        """What is done, where it is a convolution."""
         assert isinstance(self.work, Convolution)
         return self.work
 
     @property
     def has_winners(self) -> bool:
+        """Whether training remembers which cell of a window won."""
         return isinstance(self.work, Convolution) and self.work.pooled
 
 

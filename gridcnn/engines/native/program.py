@@ -1,16 +1,8 @@
-"""Programs: a plan as one function of machine code, which several threads enter side by side.
-
-A program is a few phases of tasks. Whoever enters takes the next task of a phase that nobody has
-taken yet, and goes on to the next phase when all tasks of the one before are done. So one thread
-alone gets everything done, and a thread that comes late finds nothing left to do. A task always
-does the same items or numbers, whoever does it: that is why results do not depend on the threads.
-"""
+"""Programs: a plan as one function of machine code, for answers or for a training step."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value
@@ -26,21 +18,22 @@ from gridcnn.engines.native.kernels import (
 from gridcnn.engines.native.kernels.convolution import Convolution
 from gridcnn.engines.native.kernels.lookup import Lookup
 from gridcnn.engines.native.kernels.pooling import Pooling
+from gridcnn.engines.native.phases import STEP_BACK, Arguments, Phases, Task
 from gridcnn.engines.native.plan import Plan, Step
 from gridcnn.engines.native.processor import Processor
 
-ENTRY = "enter"
-COUNTERS = 16  # whole numbers from one phase's counters to the next: two lines of the cache
 _ALIGNED = 16  # floats
 MOST_TOGETHER = 32
 """Most items whose votes are counted together when many are answered."""
+_FEW_ROWS = 8  # too few to share them among threads
 _PARTS = 32  # into which the adding up of one stage's gradients is divided
 
 
 class Slot(enum.IntEnum):
     """What a program is told, in the order of the numbers in its table of arguments."""
 
-    PARAMETERS = 0
+    STEP_BACK = STEP_BACK
+    PARAMETERS = enum.auto()
     PACKED = enum.auto()
     TO_PACK = enum.auto()  # 1 where the features are to be packed, 0 where they are already
     GRIDS = enum.auto()
@@ -57,7 +50,6 @@ class Slot(enum.IntEnum):
     FACTORS = enum.auto()  # dropout, or 0
     RESULTS = enum.auto()
     FACTOR = enum.auto()  # one over the number of items, as the bits of a float
-    STEP_BACK = enum.auto()  # the system's function that lets other threads go first, or 0
 
 
 @dataclass
@@ -104,6 +96,7 @@ class Program:
         rows: floats for each item of the batch, for the voting layers' values and gradients.
         sums: floats for each shard's gradients.
         shard: items in a shard; 0 where any number will do.
+        shared: whether all threads work in one workspace.
     """
 
     text: str
@@ -113,38 +106,7 @@ class Program:
     rows: int
     sums: Arena
     shard: int
-
-
-class Arguments:
-    """The table of arguments, as code reads it."""
-
-    def __init__(self, code: Code, table: Value) -> None:
-        self.code = code
-        self.table = table
-
-    def number(self, slot: Slot) -> Value:
-        """Return a whole number."""
-        return self.code.load(self.table, int(slot), kind=INT)
-
-    def address(self, slot: Slot, place: Number = 0) -> Value:
-        """Return an address, `place` floats after that in the table."""
-        return self.code.at(self.code.load(self.table, int(slot), kind=PTR), place)
-
-    def given(self, slot: Slot, place: Number) -> Value:
-        """Return an address like that, or 0 where the table has 0."""
-        base = self.code.load(self.table, int(slot), kind=PTR)
-        is_none = self.code.test("eq", self.code.cast("ptrtoint", base, INT), 0)
-        return self.code.select(is_none, base, self.code.at(base, place))
-
-
-Task = Callable[[Arguments, Value, Value], None]
-"""Emits one task: its arguments, the thread's workspace, and the task's number."""
-
-
-@dataclass(frozen=True)
-class _Phase:
-    name: str
-    count: Callable[[Arguments], Number]
+    shared: bool
 
 
 @dataclass(frozen=True)
@@ -169,30 +131,13 @@ class Builder:
         self.plan = plan
         self.module = Module(processor)
         self.workspace, self.item, self.packed, self.sums = (Arena(gap) for _ in range(4))
-        self.phases: list[_Phase] = []
+        self.phases = Phases(self.module)
         self.places: list[_Places] = []
 
     # What all programs have
 
-    def _phase(self, name: str, count: Callable[[Arguments], Number], task: Task) -> None:
-        with self.module.function(name, PTR, PTR, INT) as (code, (table, workspace, number)):
-            task(Arguments(code, table), workspace, number)
-        self.phases.append(_Phase(name, count))
-
-    def _finished(self, *, rows: int = 0, shard: int = 0) -> Program:
-        with self.module.function(ENTRY, PTR, PTR, PTR, internal=False) as (code, arguments):
-            counters, table, workspace = arguments
-            with _without_denormals(code):
-                for number, phase in enumerate(self.phases):
-                    count = phase.count(Arguments(code, table))
-                    started = code.at(counters, number * COUNTERS, INT)
-                    done = code.at(counters, number * COUNTERS + COUNTERS // 2, INT)
-                    with code.forever() as end:
-                        task = code.fetch_add(started, 1)
-                        code.leave(end, code.test("sge", task, count))
-                        code.run(phase.name, table, workspace, task)
-                        code.fetch_add(done, 1)
-                    _wait(code, done, count, Arguments(code, table))
+    def _finished(self, *, rows: int = 0, shard: int = 0, shared: bool = False) -> Program:
+        self.phases.finish()
         for arena in (self.workspace, self.packed, self.sums):
             arena.close()
         return Program(
@@ -203,6 +148,7 @@ class Builder:
             rows=rows,
             sums=self.sums,
             shard=shard,
+            shared=shared,
         )
 
     def _lay_out(self, *, training: bool, whole: bool = False) -> None:
@@ -288,7 +234,7 @@ class Builder:
         if not tasks:
             return
         count = len(tasks)
-        self._phase(
+        self.phases.add(
             "pack",
             lambda arguments: arguments.number(Slot.TO_PACK) * count,
             lambda arguments, workspace, task: _choose(
@@ -335,24 +281,37 @@ class Builder:
         arguments.code.run("bring_in", cells, arguments.code.at(memory, self.start))
 
     def _run_step(
-        self, arguments: Arguments, number: int, memory: Value, rows: tuple[Number, Number]
+        self,
+        arguments: Arguments,
+        number: int,
+        memory: Value,
+        rows: tuple[Number, Number] | None = None,
+        chunks: tuple[Number, Number] | None = None,
     ) -> None:
+        """Emit a step of one item: all of it, or some rows, or some chunks of filters."""
         code, step, places = arguments.code, self.plan.steps[number], self.places[number]
         source = code.at(memory, self.places[number - 1].maps if number else self.start)
         target = code.at(memory, places.maps)
-        if isinstance(step.work, Convolution):
-            packed = arguments.address(Slot.PACKED, places.forward)
-            bias = arguments.address(Slot.PACKED, places.bias)
-            won = code.at(memory, places.winners)
-            code.run(f"forward{number}", source, packed, bias, target, won, *rows)
-        else:
+        if not isinstance(step.work, Convolution):
             code.run(f"forward{number}", source, target)
+            return
+        packed = arguments.address(Slot.PACKED, places.forward)
+        bias = arguments.address(Slot.PACKED, places.bias)
+        won = code.at(memory, places.winners)
+        rows = rows or (0, step.target.rows)
+        chunks = chunks or (0, self._chunks(step))
+        code.run(f"forward{number}", source, packed, bias, target, won, *rows, *chunks)
+
+    def _chunks(self, step: Step) -> int:
+        """Return how many chunks a convolution's filters are taken in."""
+        found = convolution.filter_chunks(step.convolution, self.module.processor.registers)
+        return sum(chunk.count for chunk in found)
 
     def _forward_item(self, arguments: Arguments, item: Value, memory: Value) -> Value:
         """Emit all steps for one item; return where the last maps are."""
         self._bring_in(arguments, item, memory)
-        for number, step in enumerate(self.plan.steps):
-            self._run_step(arguments, number, memory, (0, step.target.rows))
+        for number in range(len(self.plan.steps)):
+            self._run_step(arguments, number, memory)
         return arguments.code.at(memory, self.places[-1].maps if self.places else self.start)
 
     def _vote(
@@ -404,7 +363,7 @@ class Builder:
                     target = arguments.address(Slot.OUTPUT, (first + number) * classes)
                     code.copy(target, source, classes)
 
-        self._phase("shard", lambda arguments: arguments.number(Slot.SHARDS), shard)
+        self.phases.add("shard", lambda arguments: arguments.number(Slot.SHARDS), shard)
         return self._finished()
 
     def single(self) -> Program:
@@ -424,7 +383,7 @@ class Builder:
         def first(arguments: Arguments, workspace: Value, task: Value) -> None:
             self._bring_in(arguments, task, workspace)
 
-        self._phase("first", lambda _: 1, first)
+        self.phases.add("first", lambda _: 1, first)
         for number, step in enumerate(plan.steps):
             self._single_step(number, step)
 
@@ -434,20 +393,25 @@ class Builder:
             target = code.at(workspace, rows[0]) if rows else arguments.address(Slot.OUTPUT)
             code.run("take_out", source, target, self._none(code))
 
-        self._phase("last", lambda _: 1, last)
+        self.phases.add("last", lambda _: 1, last)
         for number, each in enumerate(plan.voting):
             is_last = number == len(plan.voting) - 1
             self._single_vote(number, each.layer, rows, is_last=is_last)
-        return self._finished()
+        return self._finished(shared=True)
 
     def _single_step(self, number: int, step: Step) -> None:
-        height = step.target.rows if isinstance(step.work, Convolution) else 1
+        height, of_chunks = 1, False
+        if isinstance(step.work, Convolution):
+            height, chunks = step.target.rows, self._chunks(step)
+            of_chunks = height < _FEW_ROWS and chunks > height
+            height = chunks if of_chunks else height
 
         def task(arguments: Arguments, workspace: Value, task: Value) -> None:
-            ends = _part(arguments, task, height)
-            self._run_step(arguments, number, workspace, ends)
+            part = _part(arguments, task, height)
+            rows, chunks = (None, part) if of_chunks else (part, None)
+            self._run_step(arguments, number, workspace, rows, chunks)
 
-        self._phase(f"step{number}", lambda arguments: _parts(arguments, height), task)
+        self.phases.add(f"step{number}", lambda arguments: _parts(arguments, height), task)
 
     def _single_vote(
         self, number: int, layer: voting.Layer, rows: list[int], *, is_last: bool
@@ -461,7 +425,7 @@ class Builder:
             values = code.at(workspace, rows[number])
             self._vote(arguments, number, (values, target), 1, self._none(code), ends)
 
-        self._phase(f"votes{number}", lambda arguments: _parts(arguments, layer.outputs), task)
+        self.phases.add(f"votes{number}", lambda arguments: _parts(arguments, layer.outputs), task)
 
     @staticmethod
     def _none(code: Code) -> Value:
@@ -489,7 +453,7 @@ class Builder:
         def shard(arguments: Arguments, workspace: Value, task: Value) -> None:
             self._shard(arguments, workspace, task, wanted=wanted)
 
-        self._phase("shard", lambda arguments: arguments.number(Slot.SHARDS), shard)
+        self.phases.add("shard", lambda arguments: arguments.number(Slot.SHARDS), shard)
         self._reduce()
         return self._finished(rows=row, shard=plan.shard)
 
@@ -517,6 +481,11 @@ class Builder:
                     pooling.backward(self.module, name, step.work)
                 case None:
                     elementwise.rectify_backward(self.module, name, step.source, step.target)
+        self._voting_kernels()
+
+    def _voting_kernels(self) -> None:
+        """Emit the way back through the voting layers."""
+        plan = self.plan
         for number, each in enumerate(plan.voting):
             if number or self._votes_pass_on:
                 voting.backward(self.module, f"unvote{number}", each.layer)
@@ -672,7 +641,7 @@ class Builder:
         for number in range(len(self.plan.voting)):
             jobs.append(self._reduce_votes(number))
         total = sum(count for count, _ in jobs)
-        self._phase(
+        self.phases.add(
             "reduce",
             lambda _: total,
             lambda arguments, workspace, task: _choose(arguments, workspace, task, jobs),
@@ -812,44 +781,3 @@ def _items(arguments: Arguments, task: Value) -> tuple[Value, Value]:
     return first, arguments.code.value(
         arguments.code.least(shard, arguments.number(Slot.ITEMS) - first)
     )
-
-
-@contextmanager
-def _without_denormals(code: Code) -> Iterator[None]:
-    """Let numbers too small for a full mantissa be 0 while this code runs: they cost much time."""
-    if not code.module.processor.triple.startswith(("x86_64", "amd64", "i686")):
-        yield
-        return
-    before, during = (code.variable(Value(code, "i32", "0")) for _ in range(2))
-    for name in ("stmxcsr", "ldmxcsr"):
-        code.module.declare(f"llvm.x86.sse.{name}", "void", PTR)
-    code.line(f"call void @llvm.x86.sse.stmxcsr(ptr {before.name})")
-    flags = 0x8040  # flush to zero, and denormals are zeros
-    during.set(code.op("i32", f"or {before.get()}, {flags}"))
-    code.line(f"call void @llvm.x86.sse.ldmxcsr(ptr {during.name})")
-    yield
-    code.line(f"call void @llvm.x86.sse.ldmxcsr(ptr {before.name})")
-
-
-_SPINS = 2000
-
-
-def _wait(code: Code, done: Value, count: Number, arguments: Arguments) -> None:
-    """Emit the wait for tasks that other threads have taken; none of them waits for another."""
-    architecture = code.module.processor.triple.partition("-")[0]
-    spins = code.variable(code.value(0))
-    with code.forever() as end:
-        code.leave(end, code.test("sge", code.load_shared(done), count))
-        if architecture in ("x86_64", "amd64"):
-            code.module.declare("llvm.x86.sse2.pause", "void")
-            code.line("call void @llvm.x86.sse2.pause()")
-        elif architecture in ("aarch64", "arm64"):
-            code.module.declare("llvm.aarch64.hint", "void", "i32")
-            code.line("call void @llvm.aarch64.hint(i32 1)")
-        spins.set(spins.get() + 1)
-        with code.when(code.test("sgt", spins.get(), _SPINS)):
-            spins.set(code.value(0))
-            step_back = arguments.number(Slot.STEP_BACK)
-            with code.when(code.test("ne", step_back, 0)):
-                address = code.op(PTR, f"inttoptr {step_back} to ptr")
-                code.line(f"call i32 {address.name}()")

@@ -1,4 +1,4 @@
-"""The threads that help with native calls: one team for the process, asleep while there is no work."""
+"""The threads that help with native calls: one team for the process, asleep without work."""
 
 from __future__ import annotations
 

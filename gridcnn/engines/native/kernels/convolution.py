@@ -8,7 +8,7 @@ Where pooling follows, a tile is whole windows: only the best of each is written
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -53,14 +53,17 @@ class Convolution:
 
     @property
     def pooled(self) -> bool:
+        """Whether only the best of each window is kept."""
         return self.window != (1, 1) or self.step != (1, 1)
 
     @property
     def filters(self) -> int:
+        """How many features there are."""
         return self.target.channels
 
     @property
     def lanes(self) -> int:
+        """How wide the vectors along the filters are."""
         return self.target.lanes
 
     @property
@@ -70,7 +73,15 @@ class Convolution:
 
     @cached_property
     def taps(self) -> list[tuple[int, int]]:
+        """The cells of a feature, `(row, column)`."""
         return [(row, column) for row in range(self.kernel[0]) for column in range(self.kernel[1])]
+
+    def widest(self, registers: int) -> int:
+        """Return how many vectors of filters are worked on together, at most."""
+        cells = self.window[0] * self.window[1]
+        if registers < 32:
+            return 2 if cells <= 6 else 1
+        return 3 if self.vectors % 3 == 0 and cells <= 4 else 2
 
     def whole_windows(self, axis: int) -> int:
         """Return how many windows along an axis the edge does not cut."""
@@ -110,26 +121,24 @@ def chunks(vectors: int, width: int) -> list[Chunk]:
 
 
 def forward(module: Module, name: str, conv: Convolution, *, winners: bool) -> None:
-    """Emit `name(grid, weights, bias, map, winners, first row, end row)`; rows of the target."""
-    with module.function(name, *[PTR] * 5, INT, INT) as (code, arguments):
+    """Emit `name(grid, weights, bias, map, winners, first row, end row, first chunk, end chunk)`.
+
+    Rows are those of the target, and chunks those of `filter_chunks`.
+    """
+    with module.function(name, *[PTR] * 5, *[INT] * 4) as (code, arguments):
         emit_forward(code, conv, arguments, _Tile(module, code, conv, winners=winners))
 
 
 def filter_chunks(conv: Convolution, registers: int) -> list[Chunk]:
     """Return the chunks of a convolution's filters; the packed weights lie in their order."""
-    widest = 2
-    if registers >= 32 and conv.vectors % 3 == 0 and conv.window[0] * conv.window[1] <= 4:
-        widest = 3
-    if registers < 32 and conv.window[0] * conv.window[1] > 6:
-        widest = 1
-    return chunks(conv.vectors, min(widest, conv.vectors))
+    return chunks(conv.vectors, min(conv.widest(registers), conv.vectors))
 
 
 def emit_forward(code: Code, conv: Convolution, arguments: list[Value], tile: Tile) -> None:
     """Emit all chunks of filters, one after the other, for the rows that are asked for."""
-    grid, weights, bias, out, won, start, stop = arguments
+    grid, weights, bias, out, won, start, stop, *chunks = arguments
     whole = conv.whole_windows(0)
-    for chunk, features, number in tile.chunks(weights):
+    for chunk, features, number in tile.chunks(weights, *chunks):
         first = (number * chunk.width + chunk.first) * conv.lanes
         pointers = Pointers(
             grid,
@@ -144,6 +153,22 @@ def emit_forward(code: Code, conv: Convolution, arguments: list[Value], tile: Ti
             with code.when(code.test("eq", stop, conv.target.rows)):
                 height = conv.rows - whole * conv.step[0]
                 _row(tile, chunk.width, pointers, code.value(whole), height)
+
+
+def room_for(registers: int) -> int:
+    """Return how many sums a tile keeps in registers; the others hold what is added to them."""
+    return 24 if registers >= 32 else 12
+
+
+def windows_of_tile(conv: Convolution, room: int, width: int, height: int) -> tuple[int, int]:
+    """Return how many whole windows a tile has, and how many tiles of a row have one more.
+
+    There are whole windows in a row; `width` vectors of filters are worked on together, and
+    windows are `height` high.
+    """
+    whole = conv.whole_windows(1)
+    most = max(1, room // (width * height * conv.window[1]))
+    return divmod(whole, -(-whole // most))
 
 
 @dataclass(frozen=True)
@@ -162,8 +187,7 @@ def _row(tile: Tile, width: int, pointers: Pointers, row: Value, height: int) ->
     conv, code = tile.conv, tile.code
     whole = conv.whole_windows(1)
     if whole:
-        most = max(1, tile.room // (width * height * conv.window[1]))
-        narrow, more = divmod(whole, -(-whole // most))
+        narrow, more = windows_of_tile(conv, tile.room, width, height)
         if more:
             with code.loop(more * (narrow + 1), step=narrow + 1) as column:
                 tile.emit(width, pointers, row, column, (height, conv.window[1]), narrow + 1)
@@ -182,11 +206,25 @@ class Tile(abc.ABC):
         self.code = code
         self.conv = conv
         self.winners = winners
-        self.room = 24 if module.processor.registers >= 32 else 12
+        self.room = room_for(module.processor.registers)
 
     @abc.abstractmethod
-    def chunks(self, weights: Value) -> Iterator[tuple[Chunk, Value, Value]]:
-        """Go over all chunks of filters: what each is, its weights, and its number in its kind."""
+    def chunks(
+        self, weights: Value, start: Value, stop: Value
+    ) -> Iterator[tuple[Chunk, Value, Value]]:
+        """Go over some chunks of filters: what each is, its weights, and its number in its kind."""
+
+    def numbers(
+        self, chunks: Sequence[Chunk], start: Value, stop: Value
+    ) -> Iterator[tuple[Chunk, Value]]:
+        """Go over those chunks whose numbers, counted through all kinds, are in a range."""
+        code, before = self.code, 0
+        for chunk in chunks:
+            first = code.most(start - before, 0)
+            end = code.least(stop - before, chunk.count)
+            with code.loop(end, start=first) as number:
+                yield chunk, number
+            before += chunk.count
 
     @abc.abstractmethod
     def add(
@@ -262,15 +300,17 @@ class _Tile(Tile):
         super().__init__(module, code, conv, winners=winners)
         self.taps = module.table([conv.reach(*tap) for tap in conv.taps])
 
-    def chunks(self, weights: Value) -> Iterator[tuple[Chunk, Value, Value]]:
+    def chunks(
+        self, weights: Value, start: Value, stop: Value
+    ) -> Iterator[tuple[Chunk, Value, Value]]:
         """Go over the chunks; the weights of each lie together."""
         code, conv = self.code, self.conv
-        place = 0
-        for chunk in filter_chunks(conv, self.module.processor.registers):
-            size = len(conv.taps) * conv.source.channels * chunk.width * conv.lanes
-            with code.loop(chunk.count) as number:
-                yield chunk, code.at(weights, number * size + place), number
-            place += size * chunk.count
+        kinds = filter_chunks(conv, self.module.processor.registers)
+        for chunk, number in self.numbers(kinds, start, stop):
+            of_one_filter = len(conv.taps) * conv.source.channels
+            place = chunk.first * conv.lanes * of_one_filter
+            size = chunk.width * conv.lanes * of_one_filter
+            yield chunk, code.at(weights, number * size + place), number
 
     def add(
         self,

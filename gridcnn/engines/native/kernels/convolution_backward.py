@@ -55,6 +55,7 @@ class Lists:
 
     @property
     def cells(self) -> int:
+        """Cells of a window."""
         return self.conv.window[0] * self.conv.window[1]
 
     @property
@@ -73,6 +74,7 @@ class Lists:
 
     @property
     def of_cell(self) -> int:
+        """Entries of a cell's list, with room for the last vector that is written."""
         return self.conv.target.padded + self.conv.lanes
 
     @property
@@ -281,7 +283,7 @@ class _Backward:
     def _window(
         self, row: Value, column: Value, window: Range, *, listed: bool, by_grid: bool
     ) -> None:
-        code, conv, lists = self.code, self.conv, self.lists
+        code, conv, _lists = self.code, self.conv, self.lists
         for down, right, cell in places_of(window):
             count = self._sift(row, column, cell)
             patch = conv.origin(row * conv.step[0] + down, column * conv.step[1] + right)

@@ -16,8 +16,8 @@ from gridcnn.engines.native.kernels.convolution import (
     Convolution,
     Pointers,
     Tile,
-    chunks,
     emit_forward,
+    filter_chunks,
 )
 from gridcnn.engines.native.kernels.convolution_backward import Shares, places_of, windows_of
 
@@ -31,6 +31,10 @@ class Lookup(Convolution):
 
     symbols: int = 0
 
+    def widest(self, registers: int) -> int:
+        """Return as many as fit, so that an index is read once for all of them."""
+        return max(1, (24 if registers >= 32 else 12) // (self.window[0] * self.window[1]))
+
     @property
     def table(self) -> int:
         """Floats of one tap's numbers, for all indices and filters."""
@@ -38,25 +42,25 @@ class Lookup(Convolution):
 
 
 def forward(module: Module, name: str, conv: Lookup, *, winners: bool) -> None:
-    """Emit `name(indices, weights, bias, map, winners, first row, end row)`.
+    """Emit a function of indices, and else as that of `convolution.forward`.
 
     Weights lie as (taps, indices, filters).
     """
-    with module.function(name, *[PTR] * 5, INT, INT) as (code, arguments):
+    with module.function(name, *[PTR] * 5, *[INT] * 4) as (code, arguments):
         emit_forward(code, conv, arguments, _Tile(module, code, conv, winners=winners))
 
 
 class _Tile(Tile):
     conv: Lookup
 
-    def chunks(self, weights: Value) -> Iterator[tuple[Chunk, Value, Value]]:
-        """Go over the chunks: as many filters as fit, so that an index is read once for them."""
-        code, conv = self.code, self.conv
-        widest = max(1, self.room // (conv.window[0] * conv.window[1]))
-        for chunk in chunks(conv.vectors, min(widest, conv.vectors)):
-            with code.loop(chunk.count) as number:
-                first = (number * chunk.width + chunk.first) * conv.lanes
-                yield chunk, code.at(weights, first), number
+    def chunks(
+        self, weights: Value, start: Value, stop: Value
+    ) -> Iterator[tuple[Chunk, Value, Value]]:
+        """Go over the chunks; filters lie beside each other."""
+        kinds = filter_chunks(self.conv, self.module.processor.registers)
+        for chunk, number in self.numbers(kinds, start, stop):
+            first = (number * chunk.width + chunk.first) * self.conv.lanes
+            yield chunk, self.code.at(weights, first), number
 
     def add(
         self,

@@ -20,7 +20,6 @@ from gridcnn.engines.native.emitter import (
     Number,
     Value,
     Variable,
-    vector,
 )
 
 _LINE = 16  # floats in a line of the cache
@@ -253,9 +252,9 @@ def _weighted(
             for value, each in zip(taken, total, strict=True):
                 each.set(code.multiply_add(factor, value, each.get()))
     for target, total in zip(targets, totals, strict=True):
-        for number, each in enumerate(total):
-            used = count if number == vectors - 1 and not whole_store else lanes
-            code.store_part(each.get(), target, number * lanes, used)
+        for place, each in enumerate(total):
+            used = count if place == vectors - 1 and not whole_store else lanes
+            code.store_part(each.get(), target, place * lanes, used)
 
 
 def mask_back(module: Module, name: str, layer: Layer) -> None:

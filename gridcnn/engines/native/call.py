@@ -1,0 +1,170 @@
+"""Calls of machine code: its memory, its table of arguments, and the threads that enter it."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.engines.native.compiler import Compiled, compiled
+from gridcnn.engines.native.phases import COUNTERS, ENTRY, STEP_BACK
+from gridcnn.engines.native.processor import Processor
+from gridcnn.engines.native.program import Arena, Program, Slot
+from gridcnn.engines.native.team import together
+from gridcnn.grid import Array
+
+Floats = NDArray[np.float32]
+_ALIGNED = 64  # bytes: a line of the cache, and the widest vector
+
+
+class Call:
+    """A program in machine code, with the memory that it works in."""
+
+    def __init__(self, program: Program, processor: Processor) -> None:
+        self.program = program
+        self._entry = Entry(
+            compiled(program.text, ENTRY, processor, arguments=3), program.phases, len(Slot)
+        )
+        self._packed = Buffer(program.packed.size)
+        self._packed_from: Array | None = None
+        self._workspaces: list[Buffer] = []
+        self._scratch: dict[str, Buffer] = {}
+
+    def scratch(self, name: str, floats: int) -> Floats:
+        """Return memory that holds anything, and is kept for the next call."""
+        if name not in self._scratch or len(self._scratch[name].floats) < floats:
+            self._scratch[name] = Buffer(floats)
+        return self._scratch[name].floats
+
+    def _workspace(self, number: int) -> Buffer:
+        """Return the memory of one thread."""
+        while len(self._workspaces) <= number:
+            self._workspaces.append(Buffer(self.program.workspace.size))
+        return self._workspaces[number]
+
+    @property
+    def memory(self) -> list[tuple[Arena, Floats]]:
+        """How the memory is laid out, and the memory, for each thread and the packed features."""
+        of_threads = [(self.program.workspace, each.floats) for each in self._workspaces]
+        return [*of_threads, (self.program.packed, self._packed.floats)]
+
+    def __call__(
+        self,
+        parameters: Floats,
+        given: Sequence[tuple[int, int]],
+        *,
+        threads: int,
+        keep: tuple[object, ...],
+    ) -> None:
+        """Run the program, on several threads; `keep` is what must live until all have left."""
+        shared = self.program.shared
+        spaces = [self._workspace(0 if shared else number).address for number in range(threads)]
+        numbers = (
+            *given,
+            (_PARAMETERS, address_of(parameters)),
+            (_PACKED, self._packed.address),
+            (_TO_PACK, not self._is_packed(parameters)),
+        )
+        self._entry(numbers, spaces, keep=(keep, parameters, self))
+
+    def _is_packed(self, parameters: Floats) -> bool:
+        """Return whether these features were packed before, and cannot have changed since.
+
+        So a model that only answers, whose vector is read-only, packs its features once.
+        """
+        if self._packed_from is parameters:
+            return not parameters.flags.writeable
+        fixed = not parameters.flags.writeable and parameters.base is None
+        self._packed_from = parameters if fixed else None
+        return False
+
+
+class Entry:
+    """A compiled function of phases, ready to be entered by several threads."""
+
+    def __init__(self, code: Compiled, phases: int, arguments: int) -> None:
+        self._code = code
+        self._sizes = phases * COUNTERS, arguments
+        self._control = _Control(*self._sizes)
+
+    def __call__(
+        self, given: Sequence[tuple[int, int]], spaces: Sequence[int], *, keep: object
+    ) -> None:
+        """Enter with one thread for each workspace; return when all is done.
+
+        Args:
+            given: the places in the table of arguments, and what stands there; else 0.
+            spaces: the address of each thread's workspace.
+            keep: what must live until all have left.
+        """
+        alone = len(spaces) == 1
+        # A helper that comes late still reads the table, so that it cannot be used again.
+        control = self._control if alone else _Control(*self._sizes)
+        if alone:
+            control.clear()
+        table = control.table
+        table[STEP_BACK] = _step_back()
+        for place, number in given:
+            table[place] = number
+        function, (counters, arguments) = self._code.call, control.addresses
+        if alone:
+            function(counters, arguments, spaces[0])
+            return
+        kept = (keep, control, self)
+
+        def job(number: int, kept: object = kept) -> None:  # noqa: ARG001
+            function(counters, arguments, spaces[number])
+
+        together(job, len(spaces))
+
+
+class Buffer:
+    """Memory full of zeros that begins with a line of the cache."""
+
+    def __init__(self, floats: int) -> None:
+        room = np.zeros(floats * 4 + _ALIGNED, np.uint8)
+        start = -address_of(room) % _ALIGNED
+        self.floats: Floats = room[start : start + floats * 4].view(np.float32)
+        self.address = address_of(self.floats)
+
+
+class _Control:
+    """The counters and the table of arguments of one call."""
+
+    def __init__(self, counters: int, arguments: int) -> None:
+        self._counters = (ctypes.c_int64 * counters)()
+        self.table = (ctypes.c_int64 * arguments)()
+        self.addresses = ctypes.addressof(self._counters), ctypes.addressof(self.table)
+
+    def clear(self) -> None:
+        """Let no task be taken, and no argument be given."""
+        for block in (self._counters, self.table):
+            ctypes.memset(block, 0, ctypes.sizeof(block))
+
+
+def address_of(array: Array) -> int:
+    """Return where an array begins."""
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+# Plain numbers: an enumeration's members take time to look up.
+_PARAMETERS, _PACKED = int(Slot.PARAMETERS), int(Slot.PACKED)
+_TO_PACK = int(Slot.TO_PACK)
+
+
+@functools.cache
+def _step_back() -> int:
+    """Return the address of the system's function that lets other threads go first, or 0."""
+    try:
+        if sys.platform == "win32":
+            function = ctypes.WinDLL("kernel32").SwitchToThread
+        else:
+            function = ctypes.CDLL(None).sched_yield
+    except (OSError, AttributeError):
+        return 0
+    return ctypes.cast(function, ctypes.c_void_p).value or 0

@@ -1,0 +1,298 @@
+"""What the planner has decided, in words and in numbers; nothing is compiled to tell it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gridcnn.adapters.base import OneHotAdapter
+from gridcnn.engines.base import Memory, Plan, Work
+from gridcnn.engines.native.cache import object_cache
+from gridcnn.engines.native.chain import Chain
+from gridcnn.engines.native.engine import ROUND, NativeEngine, Piece
+from gridcnn.engines.native.kernels import convolution
+from gridcnn.engines.native.kernels.convolution import Convolution
+from gridcnn.engines.native.kernels.convolution_backward import is_narrow
+from gridcnn.engines.native.kernels.lookup import Lookup
+from gridcnn.engines.native.kernels.pooling import Pooling
+from gridcnn.engines.native.layout import Maps
+from gridcnn.engines.native.plan import Step, VotingLayer, can_look_up
+from gridcnn.engines.native.processor import Processor
+from gridcnn.engines.native.program import Program
+from gridcnn.errors import sized
+from gridcnn.network import Block
+
+_FLOAT, _RESULT = 4, 12  # bytes of a number, and of what an item's loss is made from
+# Bytes that LLVM takes, as measured: to compile anything, for each character of a program's text,
+# and to have a program loaded.
+_COMPILER, _CHARACTER, _LOADED = 4_000_000, 4, 1_600_000
+
+# What the gradient of a convolution is made by, in the words of facts and of notes.
+_SIFTED, _DENSE, _INDEXED, _NONE = "sifted", "dense", "indexed", "none"
+_OF_FEATURES = {
+    _SIFTED: "sifted: each filter has a list of the cells that have a gradient",
+    _DENSE: "dense: every cell is visited, since the grid has too few channels for a vector",
+    _INDEXED: "indexed: what a cell says is added to the numbers of the indices below it",
+    _NONE: "none: they do not learn",
+}
+_OF_GRID = {
+    _SIFTED: "sifted: each cell has a list of the filters that have a gradient there",
+    _NONE: "none: nothing before it learns",
+}
+
+
+# Plans ------------------------------------------------------------------------------------------
+
+
+def plan(engine: NativeEngine) -> Plan:
+    """Return the plan of an engine: which stages are done together, and by which kernels."""
+    works: list[Work] = []
+    chains: list[Chain] = []
+    for piece in engine.pieces():
+        if piece.native:
+            chains.append(_chain(engine, piece))
+            works += _works(chains[-1])
+        else:
+            label = engine.network.blocks[piece.start].label
+            without = ("there is no kernel for this stage",)
+            works.append(Work((label,), "reference arithmetic", without))
+    notes, facts = _of_machine(engine.processor)
+    parts = [_of_chain(chain, alone=len(chains) == 1) for chain in chains]
+    for more, _ in parts:
+        notes += more
+    facts = {**facts, "round": ROUND, "chains": [each for _, each in parts]}
+    return Plan(engine.name, engine.workers, tuple(works), tuple(notes), facts)
+
+
+def _chain(engine: NativeEngine, piece: Piece) -> Chain:
+    """Return the chain of a piece, for grids as the network's own adapter makes them."""
+    network = engine.network
+    looked_up = (
+        not piece.start
+        and isinstance(network.spec.adapter, OneHotAdapter)
+        and can_look_up(network.blocks[0])
+    )
+    return engine.chain(piece, one_hot=looked_up)
+
+
+def _of_machine(processor: Processor) -> tuple[list[str], dict[str, Any]]:
+    cache = object_cache()
+    held = cache.size()
+    kept = f"{_homely(cache.folder)}, {sized(held)} of at most {sized(cache.limit)}"
+    fused = "multiply-add in one instruction" if processor.fma else "no multiply-add"
+    notes = [
+        f"processor: {processor.name}, vectors of {processor.lanes} numbers, "
+        f"{processor.registers} registers, {fused}",
+        f"cache: {kept}" if cache.folder else "cache: none; each process compiles anew",
+    ]
+    facts = {
+        "processor": {
+            "name": processor.name,
+            "lanes": processor.lanes,
+            "registers": processor.registers,
+            "multiply_add": processor.fma,
+        },
+        "cache": {
+            "folder": str(cache.folder) if cache.folder else None,
+            "bytes": held,
+            "limit": cache.limit,
+        },
+    }
+    return notes, facts
+
+
+def _of_chain(chain: Chain, *, alone: bool) -> tuple[list[str], dict[str, Any]]:
+    """Return how a chain's work is divided, and what it works in."""
+    which = "" if alone else f" of {chain.blocks[0].label} to {chain.blocks[-1].label}"
+    training, answers = chain.training_program, chain.many_program
+    spaces = [_FLOAT * program.workspace.size for program in (training, answers)]
+    packed = _FLOAT * (training.packed.size + answers.packed.size)
+    notes = [
+        f"training{which}: shards of {training.shard} items, rounds of at most {ROUND}",
+        f"memory{which}: {sized(spaces[0])} for each thread that trains, {sized(spaces[1])} for "
+        f"each that answers, {sized(packed)} for features in the order of the kernels",
+    ]
+    facts = {
+        "stages": [block.label for block in chain.blocks],
+        "shard": training.shard,
+        "workspace": {"training": spaces[0], "prediction": spaces[1]},
+        "packed": packed,
+        "row": _FLOAT * training.rows,
+        "sums": _FLOAT * training.sums.size,
+    }
+    return notes, facts
+
+
+def _homely(folder: Path | None) -> str:
+    """Return a folder as shells write it, with ~ for the user's own."""
+    try:
+        return str(Path("~") / folder.relative_to(Path.home())) if folder else ""
+    except (RuntimeError, ValueError):  # a user without a folder, or one that is elsewhere
+        return str(folder)
+
+
+def _works(chain: Chain) -> list[Work]:
+    found = [_work(step, chain.processor) for step in chain.plan.steps]
+    if chain.plan.voting:
+        block = chain.blocks[-1]
+        passes_on = chain.plan.wanted or any(step.learns for step in chain.plan.steps)
+        found.append(_voting(block, chain.plan.voting, passes_on=passes_on))
+    return found
+
+
+def _work(step: Step, processor: Processor) -> Work:
+    labels = tuple(block.label for block in step.blocks)
+    maps = _maps(step.target)
+    match step.work:
+        case Convolution() as conv:
+            return _convolution(labels, step, conv, processor)
+        case Pooling() as pooling:
+            way = "in equal parts" if pooling.mean else "to the first of the largest cells"
+            kernel, gradient = "pooling", way if step.passes_on else _OF_GRID[_NONE]
+        case None:
+            way = "where the map is above 0"
+            kernel, gradient = "rectification", way if step.passes_on else _OF_GRID[_NONE]
+    notes = (maps, f"gradient of the grid, {gradient}")
+    return Work(labels, kernel, notes, _maps_facts(step.target))
+
+
+def _convolution(
+    labels: tuple[str, ...], step: Step, conv: Convolution, processor: Processor
+) -> Work:
+    looks_up = isinstance(conv, Lookup)
+    width, windows, positions = _tile(conv, processor)
+    by_features = _SIFTED
+    if not step.learns:
+        by_features = _NONE
+    elif looks_up:
+        by_features = _INDEXED
+    elif is_narrow(conv):
+        by_features = _DENSE
+    by_grid = _SIFTED if step.passes_on else _NONE
+    vectors = "1 vector" if width == 1 else f"{width} vectors"
+    size = " x ".join(map(str, conv.window))
+    notes = (
+        _maps(conv.target),
+        f"tiles of {positions} positions x {vectors} of filters"
+        + (f", whole windows of {size}" if conv.pooled else ""),
+        f"gradient of the features, {_OF_FEATURES[by_features]}",
+        f"gradient of the grid, {_OF_GRID[by_grid]}",
+    )
+    facts = {
+        **_maps_facts(conv.target),
+        "window": list(conv.window) if conv.pooled else None,
+        "tile": {"vectors": width, "windows": windows, "positions": positions},
+        "gradient": {"features": by_features, "grid": by_grid},
+    }
+    kernel = "lookup" if looks_up else "convolution"
+    return Work(labels, f"fused {kernel}" if labels[1:] else kernel, notes, facts)
+
+
+def _tile(conv: Convolution, processor: Processor) -> tuple[int, int, int]:
+    """Return the vectors of filters, the windows and the positions of the usual tile."""
+    room = convolution.room_for(processor.registers)
+    width = convolution.filter_chunks(conv, processor.registers)[0].width
+    # A map that is smaller than a window is one window, which its edge cuts.
+    height, across = min(conv.window[0], conv.rows), min(conv.window[1], conv.columns)
+    windows = 1
+    if conv.whole_windows(1):
+        fewest, more = convolution.windows_of_tile(conv, room, width, height)
+        windows = fewest + bool(more)
+    return width, windows, windows * height * across
+
+
+def _voting(block: Block, layers: tuple[VotingLayer, ...], *, passes_on: bool) -> Work:
+    notes = [
+        f"{each.layer.inputs:,} values to {each.layer.outputs:,} votes, in vectors of "
+        f"{each.layer.lanes} values" + (f", dropout {each.dropout:g}" if each.dropout else "")
+        for each in layers
+    ]
+    notes.append("gradient of the weights, over the whole batch after the last shard")
+    if not passes_on:
+        notes.append(f"gradient of the grid, {_OF_GRID[_NONE]}")
+    facts = {
+        "layers": [
+            {"inputs": each.layer.inputs, "outputs": each.layer.outputs, "lanes": each.layer.lanes}
+            for each in layers
+        ]
+    }
+    return Work((block.label,), "matrix product", tuple(notes), facts)
+
+
+def _maps(maps: Maps) -> str:
+    if maps.lanes == 1:
+        return f"maps of {maps.channels} channels, one number at a time"
+    spare = maps.padded - maps.channels
+    padded = f", padded to {maps.padded}" if spare else ""
+    return f"maps of {maps.channels} channels in vectors of {maps.lanes}{padded}"
+
+
+def _maps_facts(maps: Maps) -> dict[str, Any]:
+    return {"channels": maps.channels, "lanes": maps.lanes, "padded": maps.padded}
+
+
+# Memory -----------------------------------------------------------------------------------------
+
+
+def memory(engine: NativeEngine, items: int) -> Memory:
+    """Return what batches of so many items take: workspaces, packed features, rows, sums."""
+    network = engine.network
+    together = min(items, ROUND)
+    pieces = engine.pieces()
+    chains = [_chain(engine, piece) for piece in pieces if piece.native]
+    # Between two training steps validation data is answered, in rounds that are as large as can be.
+    training = _answering(engine, ROUND) + _compiling([each.training_program for each in chains])
+    # The second and all later rounds have a gradient of their own, which is added to the first.
+    training += _FLOAT * network.parameters * (2 if items > ROUND else 1)
+    for piece in pieces:
+        block = network.blocks[piece.start]
+        if piece.native:
+            training += _step_bytes(_chain(engine, piece), together)
+        else:
+            training += 2 * together * _reference_bytes(block)
+        if pieces[1:]:
+            training += 2 * together * _FLOAT * block.input.cells
+    prediction = _answering(engine, together) + _compiling([each.many_program for each in chains])
+    return Memory(training, prediction)
+
+
+def _compiling(programs: list[Program]) -> int:
+    """Return the bytes that it takes to compile programs, one after the other."""
+    longest = max((len(program.text) for program in programs), default=0)
+    return _COMPILER + _CHARACTER * longest if programs else 0
+
+
+def _answering(engine: NativeEngine, items: int) -> int:
+    """Return the bytes that it takes to answer items; what is only for a moment included."""
+    total = 2 * _FLOAT * items * engine.network.output.cells
+    for piece in engine.pieces():
+        block = engine.network.blocks[piece.start]
+        if not piece.native:
+            total += items * _reference_bytes(block)
+            continue
+        chain = _chain(engine, piece)
+        program, (_, shards) = chain.many_program, chain.shards(items)
+        total += _kept(program, min(chain.workers(items), shards))
+        if piece.stop < len(engine.network.blocks):
+            total += _FLOAT * items * chain.plan.output.cells
+    return total
+
+
+def _step_bytes(chain: Chain, items: int) -> int:
+    """Return the bytes that a chain takes for a training step with so many items."""
+    program = chain.training_program
+    shards = -(-items // program.shard)
+    floats = items * program.rows + shards * program.sums.size
+    floats += items * sum(each.layer.inputs for each in chain.plan.voting if each.dropout)
+    kept = _kept(program, chain.workers(items, training=True))
+    return kept + _FLOAT * floats + _RESULT * items
+
+
+def _kept(program: Program, threads: int) -> int:
+    return _LOADED + _FLOAT * (threads * program.workspace.size + program.packed.size)
+
+
+def _reference_bytes(block: Block) -> int:
+    """Return the bytes of one item in the hands of a stage's own arithmetic."""
+    grids = block.input.cells + block.output.cells
+    return _FLOAT * grids + block.stage.working_bytes(block.input)

@@ -1,0 +1,51 @@
+"""Moves of an optimizer in machine code, shared by all engines of the process."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+
+from gridcnn.engines.native.call import Entry, Floats, address_of
+from gridcnn.engines.native.compiler import compiled
+from gridcnn.engines.native.kernels.moving import MOVES, PART, Slot, program
+from gridcnn.engines.native.phases import ENTRY
+from gridcnn.engines.native.processor import Processor
+
+_WORTH = 50_000  # floats that are worth waking another thread for
+
+
+def move(
+    name: str,
+    vectors: Sequence[Floats],
+    numbers: Sequence[float],
+    processor: Processor,
+    threads: int,
+) -> bool:
+    """Make a move in place; return whether there is one of that name, for such vectors."""
+    usable = all(
+        each.dtype == np.float32 and each.flags.c_contiguous and each.size == vectors[0].size
+        for each in vectors
+    )
+    if name not in MOVES or not usable:
+        return False
+    size = vectors[0].size
+    terms = np.array(numbers, np.float32)
+    given = [
+        (int(Slot.SIZE), size),
+        (int(Slot.TASKS), -(-size // PART)),
+        (int(Slot.NUMBERS), address_of(terms)),
+        *((Slot.VECTORS + place, address_of(each)) for place, each in enumerate(vectors)),
+    ]
+    threads = max(1, min(threads, size // _WORTH))
+    # No thread needs a workspace.
+    _entry(name, processor)(given, [0] * threads, keep=(vectors, terms))
+    return True
+
+
+@functools.cache
+def _entry(name: str, processor: Processor) -> Entry:
+    chosen = MOVES[name]
+    code = compiled(program(chosen, processor), ENTRY, processor, arguments=3)
+    return Entry(code, 1, Slot.VECTORS + len(chosen.changed))

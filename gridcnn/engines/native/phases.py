@@ -1,0 +1,120 @@
+"""Phases of tasks, which several threads carry out side by side.
+
+Whoever enters takes the next task of a phase that nobody has taken yet, and goes on to the next
+phase when all tasks of the one before are done. So one thread alone gets everything done, and a
+thread that comes late finds nothing left to do. A task always does the same items or numbers,
+whoever does it: that is why results do not depend on the threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value
+
+ENTRY = "enter"
+COUNTERS = 16  # whole numbers from one phase's counters to the next: two lines of the cache
+STEP_BACK = 0
+"""The place in every table of arguments of the system's function that lets other threads go first;
+0 stands there where there is none."""
+_SPINS = 2000
+
+
+class Arguments:
+    """The table of arguments, as code reads it."""
+
+    def __init__(self, code: Code, table: Value) -> None:
+        self.code = code
+        self.table = table
+
+    def number(self, slot: int) -> Value:
+        """Return a whole number."""
+        return self.code.load(self.table, slot, kind=INT)
+
+    def address(self, slot: int, place: Number = 0) -> Value:
+        """Return an address, `place` floats after that in the table."""
+        return self.code.at(self.code.load(self.table, slot, kind=PTR), place)
+
+    def given(self, slot: int, place: Number) -> Value:
+        """Return an address like that, or 0 where the table has 0."""
+        base = self.code.load(self.table, slot, kind=PTR)
+        is_none = self.code.test("eq", self.code.cast("ptrtoint", base, INT), 0)
+        return self.code.select(is_none, base, self.code.at(base, place))
+
+
+Task = Callable[[Arguments, Value, Value], None]
+"""Emits one task: its arguments, the thread's workspace, and the task's number."""
+Count = Callable[[Arguments], Number]
+"""Emits how many tasks there are."""
+
+
+class Phases:
+    """Emits phases, and the function that carries them out."""
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self._found: list[tuple[str, Count]] = []
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, name: str, count: Count, task: Task) -> None:
+        """Emit the next phase."""
+        with self.module.function(name, PTR, PTR, INT) as (code, (table, workspace, number)):
+            task(Arguments(code, table), workspace, number)
+        self._found.append((name, count))
+
+    def finish(self) -> None:
+        """Emit `enter(counters, table of arguments, workspace)`; the counters are 0 at first."""
+        with self.module.function(ENTRY, PTR, PTR, PTR, internal=False) as (code, arguments):
+            counters, table, workspace = arguments
+            with _without_denormals(code):
+                for number, (name, count) in enumerate(self._found):
+                    tasks = count(Arguments(code, table))
+                    started = code.at(counters, number * COUNTERS, INT)
+                    done = code.at(counters, number * COUNTERS + COUNTERS // 2, INT)
+                    with code.forever() as end:
+                        task = code.fetch_add(started, 1)
+                        code.leave(end, code.test("sge", task, tasks))
+                        code.run(name, table, workspace, task)
+                        code.fetch_add(done, 1)
+                    _wait(code, done, tasks, Arguments(code, table))
+
+
+@contextmanager
+def _without_denormals(code: Code) -> Iterator[None]:
+    """Let numbers too small for a full mantissa be 0 while this code runs: they cost much time."""
+    if not code.module.processor.triple.startswith(("x86_64", "amd64", "i686")):
+        yield
+        return
+    before, during = (code.variable(Value(code, "i32", "0")) for _ in range(2))
+    for name in ("stmxcsr", "ldmxcsr"):
+        code.module.declare(f"llvm.x86.sse.{name}", "void", PTR)
+    code.line(f"call void @llvm.x86.sse.stmxcsr(ptr {before.name})")
+    flags = 0x8040  # flush to zero, and denormals are zeros
+    during.set(code.op("i32", f"or {before.get()}, {flags}"))
+    code.line(f"call void @llvm.x86.sse.ldmxcsr(ptr {during.name})")
+    yield
+    code.line(f"call void @llvm.x86.sse.ldmxcsr(ptr {before.name})")
+
+
+def _wait(code: Code, done: Value, count: Number, arguments: Arguments) -> None:
+    """Emit the wait for tasks that other threads have taken; none of them waits for another."""
+    architecture = code.module.processor.triple.partition("-")[0]
+    spins = code.variable(code.value(0))
+    with code.forever() as end:
+        code.leave(end, code.test("sge", code.load_shared(done), count))
+        if architecture in ("x86_64", "amd64"):
+            code.module.declare("llvm.x86.sse2.pause", "void")
+            code.line("call void @llvm.x86.sse2.pause()")
+        elif architecture in ("aarch64", "arm64"):
+            code.module.declare("llvm.aarch64.hint", "void", "i32")
+            code.line("call void @llvm.aarch64.hint(i32 1)")
+        spins.set(spins.get() + 1)
+        with code.when(code.test("sgt", spins.get(), _SPINS)):
+            spins.set(code.value(0))
+            step_back = arguments.number(STEP_BACK)
+            with code.when(code.test("ne", step_back, 0)):
+                address = code.op(PTR, f"inttoptr {step_back} to ptr")
+                code.line(f"call i32 {address.name}()")

@@ -1,0 +1,62 @@
+"""The memory that training and answers take, known before they begin."""
+
+from __future__ import annotations
+
+from gridcnn.cores import usable_memory
+from gridcnn.engines.base import ANSWERED, Engine, Memory
+from gridcnn.errors import TrainingError, sized
+from gridcnn.spec.models import Training
+from gridcnn.spec.optimizers import Sgd
+from gridcnn.training.optimizers import AdamOptimizer, SgdOptimizer
+
+_FLOAT = 4  # bytes
+_LOADED = 3  # vectors: as the file has them, put together, and as the model keeps them
+
+
+def planned(engine: Engine, settings: Training, *, saved: bool = True) -> Memory:
+    """Return what training takes at most, and what answering takes, in bytes.
+
+    Training is with batches of the settings' size, and each epoch is `saved` to a checkpoint or
+    not. Answering is with batches of `ANSWERED` items. The grids of one batch are counted, those of
+    all the data are not, and neither are Python and its libraries.
+    """
+    network = engine.network
+    vector, grids = _FLOAT * network.parameters, _FLOAT * network.shape.cells
+    size = settings.batch_size
+    vectors = _vectors(settings, saved=saved)
+    return Memory(
+        engine.memory(size).training + vectors * vector + size * grids,
+        engine.memory(ANSWERED).prediction + _LOADED * vector + ANSWERED * grids,
+    )
+
+
+def _vectors(settings: Training, *, saved: bool) -> int:
+    """Return how many vectors as long as the parameters there are at a time, at most."""
+    remembered = 0
+    if settings.method != "nudge":
+        chosen = SgdOptimizer if isinstance(settings.optimizer, Sgd) else AdamOptimizer
+        remembered = len(chosen.memory)
+    # While an epoch lasts: the parameters and the best ones of the epoch before, those at work, and
+    # what the optimizer remembers, once as it was at the end of that epoch, once at work, and once
+    # more when this epoch ends. Two are for what the optimizer computes.
+    lasting = 3 + 3 * remembered + 2
+    # While it is saved: parameters and best ones, what is remembered twice, and all of the file's
+    # content three times on its way there.
+    saving = 2 + 2 * remembered + 3 * (2 + remembered)
+    return max(lasting, saving) if saved else lasting
+
+
+def refuse_too_large(engine: Engine, settings: Training, *, saved: bool = True) -> None:
+    """Raise `TrainingError` where training takes more memory than this process may use."""
+    usable = usable_memory()
+    if usable is None:
+        return
+    needed = planned(engine, settings, saved=saved).training
+    if needed <= usable:
+        return
+    fewer = "" if engine.workers in (None, 1) else f", or fewer threads (now {engine.workers})"
+    raise TrainingError(
+        f"training needs {sized(needed)} of memory beside the data, and {sized(usable)} are usable "
+        f"here; take a smaller training.batch_size (now {settings.batch_size}), fewer filters, "
+        f"pooling earlier{fewer}"
+    )
