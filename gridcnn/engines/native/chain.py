@@ -15,6 +15,7 @@ from gridcnn.engines.native.program import MOST_TOGETHER, Builder, Program, Slot
 from gridcnn.grid import Array, GridShape
 from gridcnn.network import Block
 
+_NONE = np.zeros(0, np.intp)
 _WORTH = 400_000  # multiply-adds that are worth waking another thread for
 _SHARED = 1_500_000  # multiply-adds of one item that are worth being shared among threads
 
@@ -99,15 +100,19 @@ class Chain:
 
     # What is called
 
-    def forward(self, parameters: Floats, cells: Array) -> Floats:
-        """Return what comes out for items, `(items, channels, rows, columns)`.
+    def forward(self, parameters: Floats, cells: Array) -> tuple[Floats, NDArray[np.intp]]:
+        """Return what comes out for items, `(items, channels, rows, columns)`, and the odd ones.
+
+        Odd are the numbers of items whose cells are not all finite, where the kernels cannot do
+        these rightly.
 
         `cells` are the grids, float32 in C order, or where the plan is for indices these, int32.
         """
         items = len(cells)
         out = np.empty((items, *self.plan.output.sizes), np.float32)
         if not items:
-            return out
+            return out, _NONE
+        odd = np.empty(items if self.plan.wants_finite else 0, np.float32)
         threads = self.workers(items)
         if items == 1 and threads > 1 and self.cost >= _SHARED:
             call, shard, shards = self.one, 1, 2 * threads
@@ -122,11 +127,12 @@ class Chain:
                 (_SHARD, shard),
                 (_SHARDS, shards),
                 (_OUTPUT, address_of(out)),
+                (_ODD, address_of(odd)),
             ),
             threads=min(threads, shards),
-            keep=(cells, out),
+            keep=(cells, out, odd),
         )
-        return out
+        return out, np.flatnonzero(np.isnan(odd)) if len(odd) else _NONE
 
     def step(
         self,
@@ -184,5 +190,6 @@ class Chain:
 
 
 # Plain numbers: an enumeration's members take time to look up.
-_GRIDS, _ITEMS, _OUTPUT = int(Slot.GRIDS), int(Slot.ITEMS), int(Slot.OUTPUT)
+_GRIDS, _ITEMS = int(Slot.GRIDS), int(Slot.ITEMS)
+_OUTPUT, _ODD = int(Slot.OUTPUT), int(Slot.ODD)
 _SHARD, _SHARDS = int(Slot.SHARD), int(Slot.SHARDS)

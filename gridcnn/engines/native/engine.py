@@ -184,15 +184,24 @@ class NativeEngine(Engine):
         return self.chain(piece), np.ascontiguousarray(values, np.float32)
 
     def _forward(self, piece: Piece, vector: Floats, values: Cells) -> Array:
-        if piece.native:
-            chain, cells = self._entering(piece, values)
-            return chain.forward(vector, cells)
-        block = self.network.blocks[piece.start]
-        found = np.empty((len(values), *block.output.sizes), np.float32)
+        if not piece.native:
+            return self._plainly(piece, vector, values)
+        chain, cells = self._entering(piece, values)
+        found, odd = chain.forward(vector, cells)
+        if len(odd):
+            found[odd] = self._plainly(piece, vector, values[odd])
+        return found
+
+    def _plainly(self, piece: Piece, vector: Floats, values: Cells) -> Array:
+        """Return what comes out of a piece, by the stages' own arithmetic."""
+        blocks = self.network.blocks[piece.start : piece.stop]
+        found = np.empty((len(values), *blocks[-1].output.sizes), np.float32)
         with np.errstate(over="ignore", invalid="ignore"):
             for part in parts_of(self.network, len(values)):
-                entering = plain(values[part], vector)
-                found[part] = block.stage.forward(entering, block.views(vector))[0]
+                grids = plain(values[part], vector)
+                for block in blocks:
+                    grids = plain(block.stage.forward(grids, block.views(vector))[0], vector)
+                found[part] = grids
         return found
 
     # Training

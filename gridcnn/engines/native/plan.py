@@ -10,6 +10,7 @@ from gridcnn.engines.native.kernels.convolution import Convolution
 from gridcnn.engines.native.kernels.lookup import Lookup
 from gridcnn.engines.native.kernels.pooling import Pooling
 from gridcnn.engines.native.kernels.voting import Layer
+from gridcnn.engines.native.kernels.winograd import Winograd, turned
 from gridcnn.engines.native.layout import FEWEST_LANES, Maps, lanes_for
 from gridcnn.engines.native.processor import Processor
 from gridcnn.grid import GridShape
@@ -81,6 +82,11 @@ class Plan:
     voting: tuple[VotingLayer, ...]
     one_hot: bool
     wanted: bool
+
+    @property
+    def wants_finite(self) -> bool:
+        """Whether grids with cells that are not finite must go another way."""
+        return any(isinstance(step.work, Winograd) for step in self.steps)
 
     @property
     def end(self) -> Maps:
@@ -212,6 +218,7 @@ def _step(group: list[Block], source: Maps, target: Maps, *, lookup: bool, passe
         window=window,
         step=stride,
     )
+    conv = turned(conv)
     if lookup:
         conv = Lookup(**{**vars(conv), "kernel": (1, kernel[1])}, symbols=first.input.rows)
     return Step(

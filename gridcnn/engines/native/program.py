@@ -14,10 +14,12 @@ from gridcnn.engines.native.kernels import (
     packing,
     pooling,
     voting,
+    winograd,
 )
 from gridcnn.engines.native.kernels.convolution import Convolution
 from gridcnn.engines.native.kernels.lookup import Lookup
 from gridcnn.engines.native.kernels.pooling import Pooling
+from gridcnn.engines.native.kernels.winograd import Winograd
 from gridcnn.engines.native.phases import STEP_BACK, Arguments, Phases, Task
 from gridcnn.engines.native.plan import Plan, Step
 from gridcnn.engines.native.processor import Processor
@@ -26,6 +28,7 @@ _ALIGNED = 16  # floats
 MOST_TOGETHER = 32
 """Most items whose votes are counted together when many are answered."""
 _FEW_ROWS = 8  # too few to share them among threads
+_MOST_PARTS = 16  # of one step that are done at the same time, for a single item
 _PARTS = 32  # into which the adding up of one stage's gradients is divided
 
 
@@ -41,6 +44,7 @@ class Slot(enum.IntEnum):
     SHARD = enum.auto()  # items of a shard
     SHARDS = enum.auto()  # how many there are
     OUTPUT = enum.auto()
+    ODD = enum.auto()  # for each item a float that is 0 where all its cells are finite, else NaN
     TARGETS = enum.auto()
     FLOW = enum.auto()  # the gradient of the output, where there is no loss
     ROWS = enum.auto()  # the voting layers' values and gradients of the whole batch
@@ -117,6 +121,7 @@ class _Places:
     winners: int = 0
     gradient: int = 0
     scratch: int = 0
+    turning: int = 0
     forward: int = 0
     bias: int = 0
     backward: int = 0
@@ -133,6 +138,7 @@ class Builder:
         self.workspace, self.item, self.packed, self.sums = (Arena(gap) for _ in range(4))
         self.phases = Phases(self.module)
         self.places: list[_Places] = []
+        self.training_now = False
 
     # What all programs have
 
@@ -151,8 +157,11 @@ class Builder:
             shared=shared,
         )
 
-    def _lay_out(self, *, training: bool, whole: bool = False) -> None:
-        """Find a place for everything; `whole` takes one item's maps as the thread's own."""
+    def _lay_out(self, *, training: bool, whole: bool = False, parts: int = 1) -> None:
+        """Find a place for everything; `whole` takes one item's maps as the thread's own.
+
+        `parts` of a step may be done at the same time in one workspace.
+        """
         item = self.workspace if whole else self.item
         self.start = item.take("grid", self.plan.start.size)
         if training:
@@ -167,6 +176,10 @@ class Builder:
                     taken["winners"] = item.take(f"{label}: winners", -(-cells // 4))
             if isinstance(step.work, Convolution):
                 self._lay_out_convolution(step, label, taken, training=training)
+            if isinstance(step.work, Winograd):
+                # Where threads share a workspace, each part of a step has memory of its own.
+                size = winograd.scratch_size(step.work, self.module.processor.registers)
+                taken["turning"] = self.workspace.take(f"{label}: turned", size * parts)
             self.places.append(_Places(**taken))
         self.item.close()
 
@@ -255,11 +268,15 @@ class Builder:
             )
         else:
             elementwise.bring_in(self.module, "bring_in", start)
+        if self.plan.wants_finite and not training:
+            elementwise.check(self.module, "check", self._cells_in)
         for number, step in enumerate(self.plan.steps):
             name = f"forward{number}"
             match step.work:
                 case Lookup():
                     lookup.forward(self.module, name, step.work, winners=training)
+                case Winograd():
+                    winograd.forward(self.module, name, step.work, winners=training)
                 case Convolution():
                     convolution.forward(self.module, name, step.work, winners=training)
                 case Pooling():
@@ -276,8 +293,12 @@ class Builder:
         """Floats of one item as it is given."""
         return self.plan.start.columns if self.plan.one_hot else self.plan.shape.cells
 
-    def _bring_in(self, arguments: Arguments, item: Value, memory: Value) -> None:
+    def _bring_in(
+        self, arguments: Arguments, item: Value, memory: Value, *, checked: bool = False
+    ) -> None:
         cells = arguments.address(Slot.GRIDS, item * self._cells_in)
+        if checked and self.plan.wants_finite:
+            arguments.code.run("check", cells, arguments.address(Slot.ODD, item))
         arguments.code.run("bring_in", cells, arguments.code.at(memory, self.start))
 
     def _run_step(
@@ -287,6 +308,8 @@ class Builder:
         memory: Value,
         rows: tuple[Number, Number] | None = None,
         chunks: tuple[Number, Number] | None = None,
+        part: Number = 0,
+        scratch: Value | None = None,
     ) -> None:
         """Emit a step of one item: all of it, or some rows, or some chunks of filters."""
         code, step, places = arguments.code, self.plan.steps[number], self.places[number]
@@ -298,20 +321,27 @@ class Builder:
         packed = arguments.address(Slot.PACKED, places.forward)
         bias = arguments.address(Slot.PACKED, places.bias)
         won = code.at(memory, places.winners)
-        rows = rows or (0, step.target.rows)
+        rows = rows or (0, _height(step.work))
         chunks = chunks or (0, self._chunks(step))
-        code.run(f"forward{number}", source, packed, bias, target, won, *rows, *chunks)
+        more: list[Value] = []
+        if isinstance(step.work, Winograd):
+            size = winograd.scratch_size(step.work, self.module.processor.registers)
+            workspace = memory if scratch is None else scratch
+            more = [code.at(workspace, part * size + places.turning)]
+        code.run(f"forward{number}", source, packed, bias, target, won, *rows, *chunks, *more)
 
     def _chunks(self, step: Step) -> int:
         """Return how many chunks a convolution's filters are taken in."""
         found = convolution.filter_chunks(step.convolution, self.module.processor.registers)
         return sum(chunk.count for chunk in found)
 
-    def _forward_item(self, arguments: Arguments, item: Value, memory: Value) -> Value:
+    def _forward_item(
+        self, arguments: Arguments, item: Value, memory: Value, workspace: Value
+    ) -> Value:
         """Emit all steps for one item; return where the last maps are."""
-        self._bring_in(arguments, item, memory)
+        self._bring_in(arguments, item, memory, checked=not self.training_now)
         for number in range(len(self.plan.steps)):
-            self._run_step(arguments, number, memory)
+            self._run_step(arguments, number, memory, scratch=workspace)
         return arguments.code.at(memory, self.places[-1].maps if self.places else self.start)
 
     def _vote(
@@ -346,7 +376,7 @@ class Builder:
             first, count = _items(arguments, task)
             with code.loop(count) as number:
                 item = first + number
-                last = self._forward_item(arguments, item, workspace)
+                last = self._forward_item(arguments, item, workspace, workspace)
                 if plan.voting:
                     target = code.at(workspace, number * plan.voting[0].layer.entering + rows[0])
                 else:
@@ -372,7 +402,7 @@ class Builder:
         All threads have the same workspace.
         """
         plan = self.plan
-        self._lay_out(training=False, whole=True)
+        self._lay_out(training=False, whole=True, parts=_MOST_PARTS)
         rows = [
             self.workspace.take(f"voting layer {number}", size)
             for number, size in enumerate(_row_sizes(plan))
@@ -381,7 +411,7 @@ class Builder:
         self._forward_kernels(training=False)
 
         def first(arguments: Arguments, workspace: Value, task: Value) -> None:
-            self._bring_in(arguments, task, workspace)
+            self._bring_in(arguments, task, workspace, checked=True)
 
         self.phases.add("first", lambda _: 1, first)
         for number, step in enumerate(plan.steps):
@@ -402,14 +432,14 @@ class Builder:
     def _single_step(self, number: int, step: Step) -> None:
         height, of_chunks = 1, False
         if isinstance(step.work, Convolution):
-            height, chunks = step.target.rows, self._chunks(step)
+            height, chunks = _height(step.work), self._chunks(step)
             of_chunks = height < _FEW_ROWS and chunks > height
             height = chunks if of_chunks else height
 
         def task(arguments: Arguments, workspace: Value, task: Value) -> None:
             part = _part(arguments, task, height)
             rows, chunks = (None, part) if of_chunks else (part, None)
-            self._run_step(arguments, number, workspace, rows, chunks)
+            self._run_step(arguments, number, workspace, rows, chunks, part=task)
 
         self.phases.add(f"step{number}", lambda arguments: _parts(arguments, height), task)
 
@@ -439,6 +469,7 @@ class Builder:
         Without a head, the gradient of the output is given.
         """
         plan, wanted = self.plan, self.plan.wanted
+        self.training_now = True
         self._lay_out(training=True)
         self.items = self.workspace.take_many(self.item, plan.shard)
         self.by_values = 0
@@ -523,7 +554,7 @@ class Builder:
         with code.loop(count) as number:
             item = first + number
             memory = code.at(workspace, number * self.item.size + self.items)
-            last = self._forward_item(arguments, item, memory)
+            last = self._forward_item(arguments, item, memory, workspace)
             if plan.voting:
                 row = plan.voting[0].layer.entering
                 values = self._rows(arguments, self.value_rows[0], row, item)
@@ -714,6 +745,11 @@ class Builder:
         return parts, votes
 
 
+def _height(conv: Convolution) -> int:
+    """Return the rows that a convolution is done in: of its target, or of tiles."""
+    return conv.tiles[0] if isinstance(conv, Winograd) else conv.target.rows
+
+
 def _row_of(conv: Convolution) -> int:
     """Return the floats that a row of packed gradients takes while it is added up."""
     return max(conv.target.padded, conv.source.padded)
@@ -764,7 +800,7 @@ def _range(code: Code, task: Value, height: int, parts: int) -> tuple[Value, Val
 
 def _parts(arguments: Arguments, height: int) -> Number:
     """Return into how many parts something of so many rows is divided."""
-    return arguments.code.least(arguments.number(Slot.SHARDS), height)
+    return arguments.code.least(arguments.number(Slot.SHARDS), min(height, _MOST_PARTS))
 
 
 def _part(arguments: Arguments, task: Value, height: int) -> tuple[Value, Value]:

@@ -134,6 +134,43 @@ def filter_chunks(conv: Convolution, registers: int) -> list[Chunk]:
     return chunks(conv.vectors, min(conv.widest(registers), conv.vectors))
 
 
+def numbers(
+    code: Code, kinds: Sequence[Chunk], start: Value, stop: Value
+) -> Iterator[tuple[Chunk, Value]]:
+    """Go over those chunks whose numbers, counted through all kinds, are in a range.
+
+    Yields what each is, and its number in its kind.
+    """
+    before = 0
+    for chunk in kinds:
+        first = code.most(start - before, 0)
+        end = code.least(stop - before, chunk.count)
+        with code.loop(end, start=first) as number:
+            yield chunk, number
+        before += chunk.count
+
+
+def best_of(
+    code: Code, conv: Convolution, values: Sequence[Value], *, winners: bool
+) -> tuple[Value, Value | None]:
+    """Return the best of a window, and the number of its place, first come first served."""
+    best = values[0]
+    places = code.constants([0] * conv.lanes, WORD)
+    for place, value in enumerate(values[1:], 1):
+        if winners:
+            is_better = code.compare("ogt", value, best)
+            places = code.select(is_better, code.constants([place] * conv.lanes, WORD), places)
+        best = code.larger(best, value)
+    if conv.rectified:
+        if winners and conv.pooled:
+            alive = code.compare("ogt", best, code.constant(0, conv.lanes))
+            places = code.select(alive, places, code.constants([DEAD] * conv.lanes, WORD))
+        best = code.rectified(best)
+    if not (winners and conv.pooled):
+        return best, None
+    return best, code.cast("trunc", places, BYTE)
+
+
 def emit_forward(code: Code, conv: Convolution, arguments: list[Value], tile: Tile) -> None:
     """Emit all chunks of filters, one after the other, for the rows that are asked for."""
     grid, weights, bias, out, won, start, stop, *chunks = arguments
@@ -214,18 +251,6 @@ class Tile(abc.ABC):
     ) -> Iterator[tuple[Chunk, Value, Value]]:
         """Go over some chunks of filters: what each is, its weights, and its number in its kind."""
 
-    def numbers(
-        self, chunks: Sequence[Chunk], start: Value, stop: Value
-    ) -> Iterator[tuple[Chunk, Value]]:
-        """Go over those chunks whose numbers, counted through all kinds, are in a range."""
-        code, before = self.code, 0
-        for chunk in chunks:
-            first = code.most(start - before, 0)
-            end = code.least(stop - before, chunk.count)
-            with code.loop(end, start=first) as number:
-                yield chunk, number
-            before += chunk.count
-
     @abc.abstractmethod
     def add(
         self,
@@ -262,7 +287,9 @@ class Tile(abc.ABC):
             place = conv.target.place(row, column + number)
             mark = (row * conv.target.columns + (column + number)) * conv.target.padded
             for each in range(width):
-                best, winner = self._best([total[each].get() for total in part])
+                best, winner = best_of(
+                    code, conv, [total[each].get() for total in part], winners=self.winners
+                )
                 code.store(best, code.at(pointers.out, place), each * conv.lanes)
                 if winner is not None:
                     code.store(winner, code.at(pointers.won, mark, BYTE), each * conv.lanes)
@@ -273,26 +300,6 @@ class Tile(abc.ABC):
         if self.conv.bias:
             first = [code.load(bias, each * lanes, kind=vector(lanes)) for each in range(width)]
         return [[code.variable(each) for each in first] for _ in range(positions)]
-
-    def _best(self, values: list[Value]) -> tuple[Value, Value | None]:
-        """Return the best of a window, and the number of its place, first come first served."""
-        code, conv = self.code, self.conv
-        best = values[0]
-        numbers = code.constants([0] * conv.lanes, WORD)
-        for place, value in enumerate(values[1:], 1):
-            if self.winners:
-                is_better = code.compare("ogt", value, best)
-                here = code.constants([place] * conv.lanes, WORD)
-                numbers = code.select(is_better, here, numbers)
-            best = code.larger(best, value)
-        if conv.rectified:
-            if self.winners and conv.pooled:
-                alive = code.compare("ogt", best, code.constant(0, conv.lanes))
-                numbers = code.select(alive, numbers, code.constants([DEAD] * conv.lanes, WORD))
-            best = code.rectified(best)
-        if not (self.winners and conv.pooled):
-            return best, None
-        return best, code.cast("trunc", numbers, BYTE)
 
 
 class _Tile(Tile):
@@ -306,7 +313,7 @@ class _Tile(Tile):
         """Go over the chunks; the weights of each lie together."""
         code, conv = self.code, self.conv
         kinds = filter_chunks(conv, self.module.processor.registers)
-        for chunk, number in self.numbers(kinds, start, stop):
+        for chunk, number in numbers(code, kinds, start, stop):
             of_one_filter = len(conv.taps) * conv.source.channels
             place = chunk.first * conv.lanes * of_one_filter
             size = chunk.width * conv.lanes * of_one_filter

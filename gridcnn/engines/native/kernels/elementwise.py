@@ -44,6 +44,22 @@ def bring_in(module: Module, name: str, target: Maps) -> None:
                 code.store(code.load(source, column), there, column * target.padded)
 
 
+def check(module: Module, name: str, cells: int) -> None:
+    """Emit `name(cells, answer)`: 0 where all cells are finite, else NaN."""
+    lanes = module.processor.lanes
+    whole = cells - cells % lanes
+    with module.function(name, PTR, PTR) as (code, (grid, answer)):
+        zero = code.constant(0, lanes)
+        total = code.variable(zero)
+        with code.loop(whole, step=lanes) as place:
+            value = code.load(grid, place, kind=vector(lanes))
+            total.set(code.multiply_add(value, zero, total.get()))
+        if cells > whole:
+            value = code.load_part(grid, whole, lanes, cells - whole)
+            total.set(code.multiply_add(value, zero, total.get()))
+        code.store(code.total(total.get()), answer)
+
+
 def bring_in_indices(
     module: Module, name: str, border: tuple[int, int], size: int, none: int
 ) -> None:

@@ -18,6 +18,7 @@ from gridcnn.engines.native.kernels.convolution import (
     Tile,
     emit_forward,
     filter_chunks,
+    numbers,
 )
 from gridcnn.engines.native.kernels.convolution_backward import Shares, places_of, windows_of
 
@@ -58,7 +59,7 @@ class _Tile(Tile):
     ) -> Iterator[tuple[Chunk, Value, Value]]:
         """Go over the chunks; filters lie beside each other."""
         kinds = filter_chunks(self.conv, self.module.processor.registers)
-        for chunk, number in self.numbers(kinds, start, stop):
+        for chunk, number in numbers(self.code, kinds, start, stop):
             first = (number * chunk.width + chunk.first) * self.conv.lanes
             yield chunk, self.code.at(weights, first), number
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value, vector
+from gridcnn.engines.native.kernels import winograd
 from gridcnn.engines.native.kernels.convolution import Convolution, filter_chunks
 from gridcnn.engines.native.kernels.convolution_backward import is_narrow
 from gridcnn.engines.native.kernels.lookup import Lookup
+from gridcnn.engines.native.kernels.winograd import Winograd
 
 
 def forward_size(conv: Convolution) -> int:
     """Return the floats of the features as the forward pass takes them."""
+    if isinstance(conv, Winograd):
+        return winograd.packed_size(conv)
+    return _beside_size(conv)
+
+
+def _beside_size(conv: Convolution) -> int:
+    """Return the floats of features whose filters lie beside each other."""
     if isinstance(conv, Lookup):
         return len(conv.taps) * conv.table
     return len(conv.taps) * conv.source.channels * conv.target.padded
@@ -23,12 +32,15 @@ def backward_size(conv: Convolution) -> int:
 def gradient_size(conv: Convolution) -> int:
     """Return the floats of the features' gradient as it is added up."""
     if isinstance(conv, Lookup) or is_narrow(conv):
-        return forward_size(conv)
+        return _beside_size(conv)
     return backward_size(conv)
 
 
 def pack_forward(module: Module, name: str, conv: Convolution) -> None:
     """Emit `name(features, packed)`, with the features as the flat vector has them."""
+    if isinstance(conv, Winograd):
+        winograd.pack(module, name, conv)
+        return
     with module.function(name, PTR, PTR) as (code, (features, packed)):
         if isinstance(conv, Lookup):
             _pack_lookup(code, conv, features, packed)
