@@ -10,11 +10,12 @@ from gridcnn.engines.base import Memory, Plan, Work
 from gridcnn.engines.native.cache import object_cache
 from gridcnn.engines.native.chain import Chain
 from gridcnn.engines.native.engine import ROUND, NativeEngine, Piece
-from gridcnn.engines.native.kernels import convolution
+from gridcnn.engines.native.kernels import convolution, winograd
 from gridcnn.engines.native.kernels.convolution import Convolution
 from gridcnn.engines.native.kernels.convolution_backward import is_narrow
 from gridcnn.engines.native.kernels.lookup import Lookup
 from gridcnn.engines.native.kernels.pooling import Pooling
+from gridcnn.engines.native.kernels.winograd import Winograd
 from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.plan import Step, VotingLayer, can_look_up
 from gridcnn.engines.native.processor import Processor
@@ -159,22 +160,28 @@ def _work(step: Step, processor: Processor) -> Work:
 def _convolution(
     labels: tuple[str, ...], step: Step, conv: Convolution, processor: Processor
 ) -> Work:
-    looks_up = isinstance(conv, Lookup)
     width, windows, positions = _tile(conv, processor)
     by_features = _SIFTED
     if not step.learns:
         by_features = _NONE
-    elif looks_up:
+    elif isinstance(conv, Lookup):
         by_features = _INDEXED
     elif is_narrow(conv):
         by_features = _DENSE
     by_grid = _SIFTED if step.passes_on else _NONE
     vectors = "1 vector" if width == 1 else f"{width} vectors"
-    size = " x ".join(map(str, conv.window))
+    tile = f"tiles of {positions} positions x {vectors} of filters"
+    kernel = "convolution"
+    if isinstance(conv, Lookup):
+        kernel = "lookup"
+    elif isinstance(conv, Winograd):
+        kernel = "Winograd convolution"
+        tile += ", 16 multiplications for 4 positions instead of 36"
+    if conv.pooled and not isinstance(conv, Winograd):
+        tile += f", whole windows of {' x '.join(map(str, conv.window))}"
     notes = (
         _maps(conv.target),
-        f"tiles of {positions} positions x {vectors} of filters"
-        + (f", whole windows of {size}" if conv.pooled else ""),
+        tile,
         f"gradient of the features, {_OF_FEATURES[by_features]}",
         f"gradient of the grid, {_OF_GRID[by_grid]}",
     )
@@ -184,7 +191,6 @@ def _convolution(
         "tile": {"vectors": width, "windows": windows, "positions": positions},
         "gradient": {"features": by_features, "grid": by_grid},
     }
-    kernel = "lookup" if looks_up else "convolution"
     return Work(labels, f"fused {kernel}" if labels[1:] else kernel, notes, facts)
 
 
@@ -192,6 +198,9 @@ def _tile(conv: Convolution, processor: Processor) -> tuple[int, int, int]:
     """Return the vectors of filters, the windows and the positions of the usual tile."""
     room = convolution.room_for(processor.registers)
     width = convolution.filter_chunks(conv, processor.registers)[0].width
+    if isinstance(conv, Winograd):
+        windows = min(conv.tiles[1], winograd.most_tiles(conv, processor.registers))
+        return width, windows, 4 * windows
     # A map that is smaller than a window is one window, which its edge cuts.
     height, across = min(conv.window[0], conv.rows), min(conv.window[1], conv.columns)
     windows = 1

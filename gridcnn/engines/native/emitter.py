@@ -7,38 +7,43 @@ variables live in memory slots, which LLVM's first pass turns into registers.
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from gridcnn.engines.native.processor import Processor
 
 FLOAT, INT, BYTE, WORD, PTR, BOOL = "float", "i64", "i8", "i32", "ptr", "i1"
 
 
+@functools.cache
 def vector(lanes: int, element: str = FLOAT) -> str:
     """Return the type of a vector; of one lane, that of its element."""
     return f"<{lanes} x {element}>" if lanes > 1 else element
 
 
+@functools.cache
 def lanes_of(kind: str) -> int:
     """Return how many lanes a type has."""
     return int(kind[1:].split(" ", 1)[0]) if kind.startswith("<") else 1
 
 
+@functools.cache
 def element_of(kind: str) -> str:
     """Return the type of a lane."""
     return kind[1:-1].split(" ")[2] if kind.startswith("<") else kind
 
 
-@dataclass(frozen=True)
 class Value:
-    """A number, address or vector that is known when the code runs."""
+    """A number, address or vector that is known when the code runs: its type, and its name."""
 
-    code: Code
-    kind: str
-    name: str
+    __slots__ = ("code", "kind", "name")
+
+    def __init__(self, code: Code, kind: str, name: str) -> None:
+        self.code = code
+        self.kind = kind
+        self.name = name
 
     def __add__(self, other: Number) -> Value:
         return self.code.whole("add", self, other)
@@ -60,13 +65,15 @@ Number = Value | int
 """A whole number, known now or when the code runs."""
 
 
-@dataclass(frozen=True)
 class Variable:
     """A place for a value that changes, such as a sum within a loop."""
 
-    code: Code
-    kind: str
-    name: str
+    __slots__ = ("code", "kind", "name")
+
+    def __init__(self, code: Code, kind: str, name: str) -> None:
+        self.code = code
+        self.kind = kind
+        self.name = name
 
     def get(self) -> Value:
         """Return what it holds now."""
@@ -136,7 +143,8 @@ class Code:
 
     def op(self, kind: str, text: str) -> Value:
         """Write an instruction that has a result."""
-        name = self._name()
+        self._count += 1
+        name = f"%v{self._count}"
         self.lines.append(f"{name} = {text}")
         return Value(self, kind, name)
 
@@ -318,10 +326,7 @@ class Code:
 
     def constant(self, number: float, lanes: int = 1) -> Value:
         """Return a float32 number, in every lane."""
-        written = f"0x{struct.unpack('<Q', struct.pack('<d', _single(number)))[0]:016X}"
-        if lanes == 1:
-            return Value(self, FLOAT, written)
-        return Value(self, vector(lanes), f"<{', '.join([f'float {written}'] * lanes)}>")
+        return Value(self, vector(lanes), _written(number, lanes))
 
     def constants(self, numbers: Sequence[int], element: str) -> Value:
         """Return a vector of whole numbers that are known now."""
@@ -423,14 +428,22 @@ class Code:
         return self.op(kind, f"{how} {value} to {kind}")
 
 
-def _single(number: float) -> float:
-    return float(struct.unpack("<f", struct.pack("<f", number))[0])
+@functools.cache
+def _written(number: float, lanes: int) -> str:
+    """Return a float32 number as LLVM wants it: the bits of the float64 of the same value."""
+    (single,) = struct.unpack("<f", struct.pack("<f", number))
+    (bits,) = struct.unpack("<Q", struct.pack("<d", single))
+    if lanes == 1:
+        return f"0x{bits:016X}"
+    return f"<{', '.join([f'float 0x{bits:016X}'] * lanes)}>"
 
 
+@functools.cache
 def _align(kind: str) -> int:
     return {BYTE: 1, INT: 8, PTR: 8}.get(element_of(kind), 4)
 
 
+@functools.cache
 def _mask(lanes: int, count: int) -> str:
     bits = ", ".join(f"i1 {int(lane < count)}" for lane in range(lanes))
     return f"<{lanes} x i1> <{bits}>"

@@ -72,11 +72,12 @@ def packed_size(conv: Winograd) -> int:
 def scratch_size(conv: Winograd, registers: int) -> int:
     """Return the floats of the memory that one row of tiles takes."""
     width = min(conv.widest(registers), conv.vectors)
-    tiles = _most_tiles(conv, registers)
+    tiles = most_tiles(conv, registers)
     return POINTS * tiles * (conv.source.padded + width * conv.lanes)
 
 
-def _most_tiles(conv: Winograd, registers: int) -> int:
+def most_tiles(conv: Winograd, registers: int) -> int:
+    """Return how many tiles of a row are worked on together, at most."""
     width = min(conv.widest(registers), conv.vectors)
     return max(1, (24 if registers >= 32 else 12) // width)
 
@@ -89,7 +90,7 @@ def forward(module: Module, name: str, conv: Winograd, *, winners: bool) -> None
     with module.function(name, *[PTR] * 5, *[INT] * 4, PTR) as (code, arguments):
         grid, weights, bias, out, won, start, stop, first, end, scratch = arguments
         registers = module.processor.registers
-        most = _most_tiles(conv, registers)
+        most = most_tiles(conv, registers)
         across = conv.tiles[1]
         narrow, more = divmod(across, -(-across // most))
         emitter = _Emitter(code, conv, winners=winners)
