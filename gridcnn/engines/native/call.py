@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,18 @@ _ALIGNED = 64  # bytes: a line of the cache, and the widest vector
 class Call:
     """A program in machine code, with the memory that it works in."""
 
-    def __init__(self, program: Program, processor: Processor) -> None:
+    def __init__(
+        self, program: Program, processor: Processor, text: Callable[[], str] | None = None
+    ) -> None:
+        """Take the program's machine code from the cache, or make it of its text.
+
+        `text` is asked for the text where the program does not have it.
+        """
         self.program = program
         self._entry = Entry(
-            compiled(program.text, ENTRY, processor, arguments=3), program.phases, len(Slot)
+            compiled(program.key, text or (lambda: program.text), ENTRY, processor, arguments=3),
+            program.phases,
+            len(Slot),
         )
         self._packed = Buffer(program.packed.size)
         self._packed_from: Array | None = None

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.engines.native import recipes
 from gridcnn.engines.native.call import Call, Floats, address_of
 from gridcnn.engines.native.plan import Plan, make_plan
 from gridcnn.engines.native.processor import Processor
-from gridcnn.engines.native.program import MOST_TOGETHER, Builder, Program, Slot
+from gridcnn.engines.native.program import MOST_TOGETHER, Program, Slot
 from gridcnn.grid import Array, GridShape
 from gridcnn.network import Block
+
+Kind = Literal["forward", "single", "training"]
 
 _NONE = np.zeros(0, np.intp)
 _WORTH = 400_000  # multiply-adds that are worth waking another thread for
@@ -56,35 +60,47 @@ class Chain:
     @functools.cached_property
     def many(self) -> Call:
         """Answer many items."""
-        return Call(self.many_program, self.processor)
+        return self._call("forward", self.many_program)
 
     @functools.cached_property
     def many_program(self) -> Program:
         """The program that answers many items."""
-        return self._builder().forward()
+        return self._program("forward")
 
     @functools.cached_property
     def one(self) -> Call:
         """Answer one item, all threads together."""
-        return Call(self._builder().single(), self.processor)
+        return self._call("single", self._program("single"))
 
     @functools.cached_property
     def training(self) -> Call:
         """Take one training step."""
-        return Call(self.training_program, self.processor)
+        return self._call("training", self.training_program)
 
     @functools.cached_property
     def training_program(self) -> Program:
         """The program of a training step."""
-        return self._builder().training()
+        return self._program("training")
 
     def settle(self) -> None:
         """Give back what training works in; what is needed of it again is made again."""
         for name in ("training", "training_program"):
             self.__dict__.pop(name, None)
 
-    def _builder(self) -> Builder:
-        return Builder(self.plan, self.processor, gap=self.gap)
+    def _built(self, kind: Kind) -> Program:
+        # Not at the top: what was made before needs no builder.
+        from gridcnn.engines.native.builder import Builder
+
+        builder = Builder(self.plan, self.processor, gap=self.gap)
+        program: Program = getattr(builder, kind)()
+        return program
+
+    def _program(self, kind: Kind) -> Program:
+        recipe = recipes.recipe(kind, self.plan, self.processor, self.gap)
+        return recipes.found(recipe) or recipes.kept(recipe, self._built(kind))
+
+    def _call(self, kind: Kind, program: Program) -> Call:
+        return Call(program, self.processor, lambda: program.text or self._built(kind).text)
 
     # How work is divided
 

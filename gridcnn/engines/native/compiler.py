@@ -34,17 +34,32 @@ class Compiled:
         self.call: Callable[..., Any] = kind(address)
 
 
-def compiled(text: str, name: str, processor: Processor, *, arguments: int) -> Compiled:
+def key_for(text: str, processor: Processor) -> str:
+    """Return the key of the object code for LLVM's text: text, processor and versions."""
+    return key_of(text, *described(processor))
+
+
+def described(processor: Processor) -> tuple[str, ...]:
+    """Return all else that object code depends on."""
+    versions = (llvmlite.__version__, ".".join(map(str, llvm.llvm_version_info)))
+    return processor.name, processor.features, processor.triple, *versions
+
+
+def compiled(
+    key: str, text: Callable[[], str], name: str, processor: Processor, *, arguments: int
+) -> Compiled:
     """Return the machine code for LLVM's text, made now or taken from the cache.
 
-    `name` is the function that is to be called, with so many addresses as arguments.
+    Args:
+        key: that of `key_for`.
+        text: is asked for the text where it has to be translated.
+        name: the function that is to be called, with so many addresses as `arguments`.
+        processor: what the code is made for.
     """
     cache = object_cache()
-    versions = (llvmlite.__version__, ".".join(map(str, llvm.llvm_version_info)))
-    key = key_of(text, processor.name, processor.features, processor.triple, *versions)
     code = cache.get(key)
     if code is None:
-        code = translated(text, processor)
+        code = translated(text(), processor)
         cache.put(key, code)
     return Compiled(code, name, processor, arguments)
 

@@ -267,7 +267,7 @@ def memory(engine: NativeEngine, items: int) -> Memory:
 
 def _compiling(programs: list[Program]) -> int:
     """Return the bytes that it takes to compile programs, one after the other."""
-    longest = max((len(program.text) for program in programs), default=0)
+    longest = max((program.length for program in programs), default=0)
     return _COMPILER + _CHARACTER * longest if programs else 0
 
 

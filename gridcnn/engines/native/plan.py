@@ -83,6 +83,20 @@ class Plan:
     one_hot: bool
     wanted: bool
 
+    def ingredients(self) -> list[str]:
+        """Return all that programs for this plan depend on, as texts."""
+        found = [f"{self.shape.sizes} {self.output.sizes} {self.one_hot} {self.wanted}"]
+        found += [str(self.start), str(self.shard), str(self.voting)]
+        for step in self.steps:
+            slots = [
+                None if slot is None else (slot.start, slot.parameter.size)
+                for slot in (step.weights, step.bias)
+            ]
+            found.append(
+                f"{step.work} {step.source} {step.target} {slots} {step.learns} {step.passes_on}"
+            )
+        return found
+
     @property
     def wants_finite(self) -> bool:
         """Whether grids with cells that are not finite must go another way."""

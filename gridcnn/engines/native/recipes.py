@@ -1,0 +1,63 @@
+"""Programs that were made before are found again by what they were made from.
+
+To emit a program takes longer than to load its machine code. So the cache keeps under a recipe, all
+that a program's text follows from, how its memory is laid out, and the key of its object code.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from gridcnn.engines.native.cache import key_of, object_cache
+from gridcnn.engines.native.compiler import described
+from gridcnn.engines.native.plan import Plan
+from gridcnn.engines.native.processor import Processor
+from gridcnn.engines.native.program import Arena, Program
+
+
+def recipe(kind: str, plan: Plan, processor: Processor, gap: int) -> str | None:
+    """Return the key of a kind of program for a plan; None where recipes cannot be told apart."""
+    source = _source()
+    if source is None:
+        return None
+    parts = [kind, str(gap), str(processor.lanes), str(processor.registers), str(processor.fma)]
+    return key_of("recipe", source, *described(processor), *parts, *plan.ingredients())
+
+
+def found(recipe: str | None) -> Program | None:
+    """Return the program that was kept under a recipe, without its text; None where none was."""
+    content = object_cache().get(recipe) if recipe else None
+    if content is None:
+        return None
+    kept = json.loads(content)
+    for name in ("workspace", "packed", "sums"):
+        arena = kept[name]
+        arena["parts"] = [tuple(part) for part in arena["parts"]]
+        kept[name] = Arena(**arena)
+    return Program(text="", **kept)
+
+
+def kept(recipe: str | None, program: Program) -> Program:
+    """Keep a program under its recipe, and return it."""
+    if recipe:
+        content = asdict(program)
+        del content["text"]
+        object_cache().put(recipe, json.dumps(content).encode())
+    return program
+
+
+@functools.cache
+def _source() -> str | None:
+    """Return a digest of the code that emits programs; None where its files cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        files = sorted(Path(__file__).parent.rglob("*.py"))
+        for file in files:
+            digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    except OSError:
+        return None
+    return digest.hexdigest() if files else None
