@@ -55,7 +55,7 @@ class Builder:
         self.workspace, self.item, self.packed, self.sums = (Arena(gap) for _ in range(4))
         self.phases = Phases(self.module)
         self.places: list[_Places] = []
-        self.training_now = False
+        self.is_training = False
 
     # What all programs have
 
@@ -82,6 +82,7 @@ class Builder:
 
         `parts` of a step may be done at the same time in one workspace.
         """
+        self.is_training = training
         item = self.workspace if whole else self.item
         self.start = item.take("grid", self.plan.start.size)
         if training:
@@ -95,7 +96,7 @@ class Builder:
                     cells = step.target.rows * step.target.columns * step.target.padded
                     taken["winners"] = item.take(f"{label}: winners", -(-cells // 4))
             if isinstance(step.work, Convolution):
-                self._lay_out_convolution(step, label, taken, training=training)
+                self._lay_out_convolution(step, label, taken)
             if isinstance(step.work, Winograd):
                 # Where threads share a workspace, each part of a step has memory of its own.
                 size = winograd.scratch_size(step.work, self.module.processor.registers)
@@ -103,13 +104,11 @@ class Builder:
             self.places.append(_Places(**taken))
         self.item.close()
 
-    def _lay_out_convolution(
-        self, step: Step, label: str, taken: dict[str, int], *, training: bool
-    ) -> None:
+    def _lay_out_convolution(self, step: Step, label: str, taken: dict[str, int]) -> None:
         conv = step.convolution
         taken["forward"] = self.packed.take(f"{label}: features", packing.forward_size(conv))
         taken["bias"] = self.packed.take(f"{label}: bias", conv.target.padded)
-        if not training:
+        if not self.is_training:
             return
         if step.passes_on:
             size = packing.backward_size(conv)
@@ -120,7 +119,7 @@ class Builder:
         size = convolution_backward.Lists(conv).size
         taken["scratch"] = self.workspace.take(f"{label}: lists", max(size, _row_of(conv)))
 
-    def _pack(self, *, training: bool) -> None:
+    def _pack(self) -> None:
         """Emit the phase that brings the features into the order of the kernels."""
         tasks: list[Task] = []
         for number, (step, places) in enumerate(zip(self.plan.steps, self.places, strict=True)):
@@ -146,7 +145,7 @@ class Builder:
                     code.copy(target, bias, step.bias.parameter.size)
 
             tasks.append(forward)
-            if not (training and step.passes_on):
+            if not (self.is_training and step.passes_on):
                 continue
             packing.pack_backward(self.module, f"turn{number}", step.work)
 
@@ -177,7 +176,7 @@ class Builder:
 
     # Forward
 
-    def _forward_kernels(self, *, training: bool) -> None:
+    def _forward_kernels(self) -> None:
         start = self.plan.start
         if self.plan.one_hot:
             conv = self.plan.steps[0].convolution
@@ -188,17 +187,17 @@ class Builder:
             )
         else:
             elementwise.bring_in(self.module, "bring_in", start)
-        if self.plan.wants_finite and not training:
+        if self.plan.wants_finite and not self.is_training:
             elementwise.check(self.module, "check", self._cells_in)
         for number, step in enumerate(self.plan.steps):
             name = f"forward{number}"
             match step.work:
                 case Lookup():
-                    lookup.forward(self.module, name, step.work, winners=training)
+                    lookup.forward(self.module, name, step.work, winners=self.is_training)
                 case Winograd():
-                    winograd.forward(self.module, name, step.work, winners=training)
+                    winograd.forward(self.module, name, step.work, winners=self.is_training)
                 case Convolution():
-                    convolution.forward(self.module, name, step.work, winners=training)
+                    convolution.forward(self.module, name, step.work, winners=self.is_training)
                 case Pooling():
                     pooling.forward(self.module, name, step.work)
                 case None:
@@ -259,7 +258,7 @@ class Builder:
         self, arguments: Arguments, item: Value, memory: Value, workspace: Value
     ) -> Value:
         """Emit all steps for one item; return where the last maps are."""
-        self._bring_in(arguments, item, memory, checked=not self.training_now)
+        self._bring_in(arguments, item, memory, checked=not self.is_training)
         for number in range(len(self.plan.steps)):
             self._run_step(arguments, number, memory, scratch=workspace)
         return arguments.code.at(memory, self.places[-1].maps if self.places else self.start)
@@ -288,8 +287,8 @@ class Builder:
             self.workspace.take(f"voting layer {number}", size * MOST_TOGETHER)
             for number, size in enumerate(_row_sizes(plan))
         ]
-        self._pack(training=False)
-        self._forward_kernels(training=False)
+        self._pack()
+        self._forward_kernels()
 
         def shard(arguments: Arguments, workspace: Value, task: Value) -> None:
             code = arguments.code
@@ -327,8 +326,8 @@ class Builder:
             self.workspace.take(f"voting layer {number}", size)
             for number, size in enumerate(_row_sizes(plan))
         ]
-        self._pack(training=False)
-        self._forward_kernels(training=False)
+        self._pack()
+        self._forward_kernels()
 
         def first(arguments: Arguments, workspace: Value, task: Value) -> None:
             self._bring_in(arguments, task, workspace, checked=True)
@@ -389,7 +388,6 @@ class Builder:
         Without a head, the gradient of the output is given.
         """
         plan, wanted = self.plan, self.plan.wanted
-        self.training_now = True
         self._lay_out(training=True)
         self.items = self.workspace.take_many(self.item, plan.shard)
         self.by_values = 0
@@ -397,8 +395,8 @@ class Builder:
             size = plan.shard * plan.voting[0].layer.entering
             self.by_values = self.workspace.take("gradient of what votes", size)
         self.value_rows, self.flow_rows, row = _rows_of_batch(plan)
-        self._pack(training=True)
-        self._forward_kernels(training=True)
+        self._pack()
+        self._forward_kernels()
         self._backward_kernels(wanted=wanted)
 
         def shard(arguments: Arguments, workspace: Value, task: Value) -> None:
