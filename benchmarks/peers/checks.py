@@ -1,0 +1,72 @@
+"""Whether contestants do the same arithmetic: each is compared with the reference in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.peers.base import Answer
+from benchmarks.peers.case import BETA1, BETA2, EPSILON, RATE, Array, Case
+from gridcnn.engines.reference import ReferenceEngine
+from gridcnn.network import Network
+from gridcnn.stages.voting import softmax
+
+LIMITS = {"votes": 1e-4, "loss": 1e-5, "gradient": 1e-3, "steps": 0.02}
+"""The most by which an answer may differ. `votes`: any vote, from 0 to 1. `loss`, `gradient`: as a
+part of the right one, the gradient as a vector. `steps`: 1 less the cosine between what a few steps
+of Adam did to the weights and what they ought to have done; gradients near 0, of which Adam takes
+little but the sign, make most of it."""
+
+
+def expected(case: Case, network: Network) -> Answer:
+    """Return the logits of the first batch, its loss and gradient, and what training comes to."""
+    engine = ReferenceEngine(network)
+    parameters = case.parameters.astype(np.float64)
+
+    def grids(batch: int) -> Array:
+        return case.grids(batch).reshape(-1, *network.shape.sizes)
+
+    first = engine.step(parameters, grids(0), case.targets[0])
+    found = {
+        "logits": engine.logits(parameters, grids(0)),
+        "loss": np.array(first.loss),
+        "gradient": first.gradient,
+    }
+    mean, square = np.zeros_like(parameters), np.zeros_like(parameters)
+    for batch in range(case.batches):
+        # By Kingma and Ba, 2015, algorithm 1, once more and independently.
+        gradient = engine.step(parameters, grids(batch), case.targets[batch]).gradient
+        mean = BETA1 * mean + (1 - BETA1) * gradient
+        square = BETA2 * square + (1 - BETA2) * gradient**2
+        unbiased = mean / (1 - BETA1 ** (batch + 1))
+        spread = np.sqrt(square / (1 - BETA2 ** (batch + 1)))
+        parameters = parameters - RATE * unbiased / (spread + EPSILON)
+    return {**found, "parameters": parameters}
+
+
+def differences(case: Case, answer: Answer, right: Answer) -> dict[str, float]:
+    """Return by how much an answer differs, under the names of `LIMITS`."""
+    found: dict[str, float] = {}
+    if "logits" in answer:
+        votes = softmax(answer["logits"].astype(np.float64))
+        found["votes"] = float(np.abs(votes - softmax(right["logits"])).max())
+    if "gradient" in answer:
+        length = float(np.linalg.norm(right["gradient"]))
+        found["loss"] = abs(float(answer["loss"]) / float(right["loss"]) - 1)
+        found["gradient"] = float(np.linalg.norm(answer["gradient"] - right["gradient"])) / length
+        moved = [
+            each["parameters"] - case.parameters.astype(np.float64) for each in (answer, right)
+        ]
+        lengths = float(np.linalg.norm(moved[0]) * np.linalg.norm(moved[1]))
+        found["steps"] = 1 - float(moved[0] @ moved[1]) / lengths if lengths else 1.0
+    return found
+
+
+def wrong(found: dict[str, float]) -> str:
+    """Return what differs by too much, or nothing."""
+    # The comparison is True for NaN as well.
+    parts = [
+        f"{name} differ by {value:.2g}, more than {LIMITS[name]:g}"
+        for name, value in found.items()
+        if not value <= LIMITS[name]
+    ]
+    return "; ".join(parts)

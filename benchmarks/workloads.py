@@ -1,0 +1,256 @@
+"""The networks that are measured: six specs, from tiny to as large as an ordinary CPU trains.
+
+Convolutions are padded to the size of the grid and rectified, pooling keeps the largest. Cells are
+random numbers, the same ones for everybody: with drawings, of which most cells are alike, an
+arithmetic that skips zeros would look better than it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.peers import case as cases
+from gridcnn.grid import Axis, GridShape
+from gridcnn.network import Block, Network, Slot
+from gridcnn.spec.load import load
+from gridcnn.stages.convolution import Convolution
+from gridcnn.stages.pooling import Pooling
+from gridcnn.stages.voting import Votes
+
+BATCHES = 4
+"""Different batches that take turns, so that no contestant finds its data in the cache."""
+
+
+@dataclass(frozen=True)
+class Bars:
+    """What gridcnn is held to.
+
+    Attributes:
+        train: how many times as fast as the best mode of PyTorch a training step has to be.
+        predict: the same for a batch's votes, against the better of ONNX Runtime and OpenVINO.
+        one: the most of ONNX Runtime's time that the votes of one item may take.
+    """
+
+    train: float
+    predict: float
+    one: float = 1.0
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A network, and the size of its batches.
+
+    Attributes:
+        name: what `--only` takes.
+        shape: the grid.
+        stages: as a spec writes them.
+        hidden: the hidden layers of the voting head.
+        classes: how many classes there are.
+        batch: the items of a batch.
+        bars: what gridcnn is held to.
+        one_hot: whether each column of a grid has a single 1, or none.
+    """
+
+    name: str
+    shape: GridShape
+    stages: tuple[Any, ...]
+    hidden: tuple[int, ...]
+    classes: int
+    batch: int
+    bars: Bars
+    one_hot: bool = False
+
+    def network(self) -> Network:
+        """Return the network, with Adam as its optimizer."""
+        spec = load(
+            {
+                "name": self.name,
+                "stages": list(self.stages),
+                "head": {"voting": {"hidden": list(self.hidden)}},
+                "training": {
+                    "batch_size": self.batch,
+                    "learning_rate": cases.RATE,
+                    "optimizer": {"adam": {"epsilon": cases.EPSILON}},
+                },
+            }
+        )
+        return Network(spec, self.shape, classes=self.classes)
+
+    def symbols(self, items: int, random: np.random.Generator) -> NDArray[np.int64]:
+        """Return the row that is 1 at each column, `(items, columns)`; every fourth ends early."""
+        found = random.integers(0, self.shape.rows, (items, self.shape.columns))
+        found[::4, -self.shape.columns // 8 :] = -1
+        return found
+
+    def case(self, *, items: int | None = None) -> cases.Case:
+        """Return what contestants are given, with batches of `items` instead of the usual size."""
+        network = self.network()
+        random = np.random.default_rng(0)
+        size = (BATCHES, self.batch if items is None else items)
+        targets = random.integers(0, self.classes, size)
+        sizes = self.shape.sizes
+        if self.one_hot:
+            flat = self.symbols(size[0] * size[1], random)
+            inputs: NDArray[Any] = flat.reshape(*size, -1)
+            sizes = (sizes[1], 1, sizes[2])
+        else:
+            inputs = random.uniform(-1, 1, (*size, *sizes)).astype(np.float32)
+        layers = [layer for block in network.blocks for layer in _layers(block)]
+        parameters = network.starting_parameters()
+        return cases.Case(self.name, sizes, tuple(layers), parameters, inputs, targets)
+
+
+def _layers(block: Block) -> list[cases.Layer]:
+    """Return what a contestant is told of a block."""
+    stage = block.stage
+    if isinstance(stage, Convolution):
+        rows, columns = stage.kernel(block.input)
+        channels = block.input.channels
+        if rows > 1 and rows == block.input.rows and channels == 1:
+            channels, rows = rows, 1
+        weights = (block.output.channels, channels, rows, columns)
+        borders = stage.borders(block.input)
+        return [cases.Convolution(weights, block.slots[0].start, stage.stride, borders)]
+    if isinstance(stage, Pooling):
+        window, stride = stage.sizes(block.input)
+        beyond = [
+            (count - 1) * step + length - size
+            for count, step, length, size in zip(
+                block.output.sizes[1:], stride, window, block.input.sizes[1:], strict=True
+            )
+        ]
+        return [cases.Pooling(window, stride, (beyond[0], beyond[1]))]
+    if isinstance(stage, Votes):
+        slots = [slot for slot in block.slots if len(slot.parameter.shape) == 2]
+        return [_dense(slot, rectified=slot is not slots[-1]) for slot in slots]
+    return []  # rectification is part of the convolution before it
+
+
+def _dense(slot: Slot, *, rectified: bool) -> cases.Dense:
+    outputs, inputs = slot.parameter.shape
+    return cases.Dense((outputs, inputs), slot.start, rectified)
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """Multiply-adds for one item.
+
+    Attributes:
+        forward: of all convolutions, with every cell multiplied, be it 0 or not.
+        training: of a training step: the same again for the gradient of the weights, and again for
+            that of the grids, which the first convolution's are spared.
+        dense_forward: those of `forward` that are left where one-hot grids are looked up instead.
+        dense_training: the same of `training`.
+    """
+
+    forward: int
+    training: int
+    dense_forward: int
+    dense_training: int
+
+
+def arithmetic(workload: Workload) -> Arithmetic:
+    """Return what a network's convolutions cost."""
+    first, *others = [block.multiply_adds for block in convolutions(workload)]
+    looked_up = first if workload.one_hot else 0
+    forward, training = first + sum(others), 2 * first + 3 * sum(others)
+    return Arithmetic(forward, training, forward - looked_up, training - 2 * looked_up)
+
+
+def convolutions(workload: Workload) -> list[Block]:
+    """Return the convolutions of a network."""
+    return [block for block in workload.network().blocks if isinstance(block.stage, Convolution)]
+
+
+def _convolution(filters: int, kernel_size: Any = 3, **settings: Any) -> tuple[Any, str]:
+    return (
+        {"convolution": {"filters": filters, "kernel_size": kernel_size, **settings}},
+        "rectification",
+    )
+
+
+_BY_TWO = {"pooling": {"window": 2}}
+_PIXELS = Axis("symbol", ordered=False), Axis("position")
+
+WORKLOADS = {
+    workload.name: workload
+    for workload in (
+        Workload(
+            "xo",
+            GridShape(1, 32, 32),
+            (*_convolution(8), _BY_TWO, *_convolution(16), _BY_TWO),
+            hidden=(32,),
+            classes=2,
+            batch=64,
+            bars=Bars(4, 1.5, 0.5),
+        ),
+        Workload(
+            "audio",
+            GridShape(1, 64, 64),
+            (*_convolution(16), _BY_TWO, *_convolution(32), _BY_TWO, *_convolution(64), _BY_TWO),
+            hidden=(64,),
+            classes=10,
+            batch=64,
+            bars=Bars(4, 1.4),
+        ),
+        Workload(
+            "fashion",
+            GridShape(1, 28, 28),
+            (*_convolution(32), *_convolution(64), _BY_TWO),
+            hidden=(128,),
+            classes=10,
+            batch=128,
+            bars=Bars(2.5, 1.15),
+        ),
+        Workload(
+            "colour",
+            GridShape(3, 32, 32),
+            (
+                *_convolution(32),
+                *_convolution(32),
+                _BY_TWO,
+                *_convolution(64),
+                *_convolution(64),
+                _BY_TWO,
+            ),
+            hidden=(128,),
+            classes=10,
+            batch=128,
+            bars=Bars(1.8, 1.15),
+        ),
+        Workload(
+            "text",
+            GridShape(1, 70, 256, *_PIXELS),
+            (
+                *_convolution(128, ["all", 7]),
+                {"pooling": {"window": [1, 3]}},
+                *_convolution(128, [1, 5]),
+                {"pooling": {"window": "all"}},
+            ),
+            hidden=(),
+            classes=4,
+            batch=64,
+            bars=Bars(3.5, 3, 0.5),
+            one_hot=True,
+        ),
+        Workload(
+            "wide",
+            GridShape(1, 128, 128),
+            (
+                *_convolution(16, 5, stride=2),
+                *_convolution(32),
+                _BY_TWO,
+                *_convolution(64),
+                _BY_TWO,
+            ),
+            hidden=(),
+            classes=20,
+            batch=32,
+            bars=Bars(2.5, 1.4),
+        ),
+    )
+}
