@@ -136,6 +136,14 @@ def quoted(name: str, *, limit: int = 60) -> str:
     return f"'{text if len(text) <= limit else text[: limit - 3] + '...'}'"
 
 
+def sized(count: float) -> str:
+    """Return a number of bytes as people read it: `1.4 MB`."""
+    for unit, length in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= length:
+            return f"{count / length:.1f} {unit}"
+    return f"{count:.0f} bytes"
+
+
 def suggestion(given: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the known name nearest to `given`, or an empty string."""
     near = difflib.get_close_matches(given.lower(), list(known), n=1, cutoff=0.6)

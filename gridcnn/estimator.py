@@ -18,7 +18,7 @@ from gridcnn.adapters.base import Adapter
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.datasets.base import Dataset
 from gridcnn.datasets.splits import divide
-from gridcnn.engines.base import make_engine
+from gridcnn.engines.base import check_choice, make_engine
 from gridcnn.errors import DataError, SpecError, shown
 from gridcnn.grid import Cells, GridShape
 from gridcnn.model import Model
@@ -56,7 +56,9 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         channel_order: where the channels of an `X` of four dimensions stand: "first", "last", or
             "auto" (last where the last dimension is 1, 3 or 4 and the first is not).
         scaling: "range", or "none" where an `X` of numbers lies within -1..1 already.
-        engine: the name of an engine.
+        engine: the name of the engine; None: the fastest there is.
+        threads: the most threads that it works with; None: as many as this process may use. What
+            is learned does not depend on it.
 
     Attributes:
         classes_: the classes, sorted; the order of the votes.
@@ -83,6 +85,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         channel_order: Literal["auto", "first", "last"] = "auto",
         scaling: Literal["range", "none"] = "range",
         engine: str | None = None,
+        threads: int | None = None,
     ) -> None:
         self.spec = spec
         self.check = check
@@ -98,6 +101,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.channel_order = channel_order
         self.scaling = scaling
         self.engine = engine
+        self.threads = threads
 
     def fit(self, X: Any, y: ArrayLike) -> Self:  # noqa: N803 - scikit-learn's names
         """Train on labelled items, and return the classifier.
@@ -106,7 +110,10 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             SpecError: the spec or a setting is wrong, or does not fit the shape of `X`.
             DataError: an item cannot be read, or there are fewer than two classes.
             ColumnPermutableError: the order of the data means nothing, and `check` is "reject".
+            UnknownNameError, EngineError: there is no such engine, or it cannot work like this.
+            TrainingError: training cannot start or go on, for example for lack of memory.
         """
+        check_choice(self.engine, self.threads)
         if self.check not in CHECKS:
             raise SpecError(f"check must be one of {', '.join(CHECKS)}; got {self.check!r}")
         things, labels = self._checked(X, y, reset=True)
@@ -129,12 +136,13 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not adapter.makes_order:
             guard(grids, targets, self.check)
         training, validation = self._divided(grids, targets, spec)
-        made = make_engine(network, self.engine)
+        made = make_engine(network, self.engine, threads=self.threads)
         progress = train(made, training, validation, spec.training)
+        made.settle()
         names = [_plain(label) for label in self.classes_]
         # A model file knows texts and whole numbers; True is 1, as for labels anywhere else.
         plain = [int(name) if isinstance(name, int) else str(name) for name in names]
-        self.model_ = Model(spec, plain, progress.best, engine=self.engine)
+        self.model_ = Model(spec, plain, progress.best, engine=made)
         self.history_ = tuple(progress.history)
         self.n_iter_ = len(self.history_)
         return self

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gridcnn.adapters.base import picked
 from gridcnn.datasets.base import PARTS, TEST, Dataset
-from gridcnn.errors import DataError
+from gridcnn.errors import DataError, EngineError
 from gridcnn.model import Model, load
 from gridcnn.runs.prepare import bad_items_error, opened, places_of, with_data
 from gridcnn.spec.models import Spec
@@ -56,6 +56,8 @@ def evaluate(
     *,
     part: str | None = None,
     bad_items: Literal["stop", "skip"] = "stop",
+    engine: str | None = None,
+    threads: int | None = None,
 ) -> Evaluation:
     """Answer labelled data, and compare with its labels.
 
@@ -65,13 +67,23 @@ def evaluate(
         part: "test", "train", "validation" or "all"; by default the test part where the data
             names one, else all of it.
         bad_items: what an unreadable item does: raise an error, or be left out and told in `notes`.
+        engine, threads: as for `gridcnn.load`, where `model` says where one is saved. A model that
+            is loaded has its engine.
 
     Raises:
         DataError: the data cannot be read, has labels that the model does not know, or has no such
             part.
         ModelFileError: the model cannot be read.
+        UnknownNameError, EngineError: there is no such engine, or it cannot work like this.
     """
-    made = model if isinstance(model, Model) else load(model)
+    if not isinstance(model, Model):
+        made = load(model, engine=engine, threads=threads)
+    elif engine is None and threads is None:
+        made = model
+    else:
+        raise EngineError(
+            "a model that is loaded has its engine; give engine and threads to gridcnn.load"
+        )
     asked = Spec(adapter=made.adapter, training=made.spec.training)
     spec, dataset = with_data(asked, data, Path.cwd())
     if dataset is None:

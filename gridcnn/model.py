@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.adapters.base import Adapter, described, picked
-from gridcnn.engines.base import Engine, make_engine
+from gridcnn.engines.base import ANSWERED, Engine, make_engine
 from gridcnn.errors import (
     DataError,
     ModelFileError,
@@ -33,18 +33,23 @@ KIND = "model"
 FORMAT = 1
 """The version of the file's layout; raised when an older gridcnn could not read it rightly."""
 FILE_NAME = "model.safetensors"
-_BATCH = 256
 
 
 class Model:
     """An adapter, a network and its parameters: all that an answer depends on.
 
-    `spec.adapter` is fitted. `parameters` is the flat float32 vector. `classes` are in the order
-    of the votes.
+    `spec.adapter` is fitted. `parameters` is the flat float32 vector, of which the model keeps a
+    copy that cannot be changed. `classes` are in the order of the votes.
+
+    Args:
+        engine: the name of the engine, or an engine for the very same network.
+        threads: the most threads that an engine chosen by its name works with; None: as many as
+            this process may use. Votes do not depend on it.
 
     Raises:
         SpecError: the spec has no adapter or no head, or its stages do not fit the grids.
         ValueError: `parameters` has not the network's length.
+        UnknownNameError, EngineError: there is no such engine, or it cannot work like this.
     """
 
     def __init__(
@@ -53,7 +58,8 @@ class Model:
         classes: Sequence[str | int],
         parameters: Array,
         *,
-        engine: str | None = None,
+        engine: Engine | str | None = None,
+        threads: int | None = None,
     ) -> None:
         if not isinstance(spec.adapter, Adapter):
             raise SpecError("a model needs a spec with an adapter")
@@ -62,14 +68,25 @@ class Model:
         self.spec = spec
         self.adapter: Adapter = spec.adapter
         self.classes: tuple[str | int, ...] = tuple(classes)
-        self.network = Network(spec, self.adapter.shape(), classes=len(self.classes))
+        if isinstance(engine, Engine):
+            self.network = engine.network
+        else:
+            self.network = Network(spec, self.adapter.shape(), classes=len(self.classes))
         if parameters.shape != (self.network.parameters,):
             raise ValueError(
                 f"the network has {self.network.parameters:,} parameters; got an array of shape "
                 f"{parameters.shape}"
             )
-        self.parameters = parameters
-        self._engine = make_engine(self.network, engine)
+        self.parameters = fixed(np.array(parameters))
+        if isinstance(engine, Engine):
+            self._engine = engine
+        else:
+            self._engine = make_engine(self.network, engine, threads=threads)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over what was pickled; a pickle forgets that an array cannot be changed."""
+        self.__dict__.update(state)
+        self.parameters = fixed(np.array(self.parameters))
 
     @property
     def shape(self) -> GridShape:
@@ -91,8 +108,8 @@ class Model:
         found = np.empty((len(many), len(self.classes)), np.float32)
         problems: list[Problem] = []
         # In batches, so that memory does not grow with the number of things.
-        for start in range(0, len(many), _BATCH):
-            part = slice(start, start + _BATCH)
+        for start in range(0, len(many), ANSWERED):
+            part = slice(start, start + ANSWERED)
             batch = picked(many, np.arange(start, min(part.stop, len(many))))
             batch_names = (
                 [described(thing, start + index) for index, thing in enumerate(batch)]
@@ -147,12 +164,20 @@ class Model:
         return target
 
 
-def load(path: str | os.PathLike[str], *, engine: str | None = None) -> Model:
+def load(
+    path: str | os.PathLike[str], *, engine: str | None = None, threads: int | None = None
+) -> Model:
     """Return the model in a file, or in a run folder.
+
+    Args:
+        path: where it is.
+        engine: the name of the engine that answers; by default the fastest there is.
+        threads: the most threads that it works with; None: as many as this process may use.
 
     Raises:
         ModelFileError: the file is missing, damaged, foreign, or from a newer gridcnn.
         UnknownNameError: there is no such engine.
+        EngineError: it cannot work like this, or not on this machine.
     """
     file = Path(path)
     if file.is_dir():
@@ -176,7 +201,17 @@ def load(path: str | os.PathLike[str], *, engine: str | None = None) -> Model:
         raise ModelFileError(f"{file} cannot be used here: it has no {error}") from None
     except (UserError, ValueError) as error:
         raise ModelFileError(f"{file} cannot be used here: {error}") from None
-    return Model(spec, classes, parameters, engine=engine)
+    return Model(spec, classes, parameters, engine=engine, threads=threads)
+
+
+def fixed(parameters: Array) -> Array:
+    """Return the array itself, read-only from now on.
+
+    An engine that sees such a vector again knows that it is still the same, and need not prepare
+    it again.
+    """
+    parameters.flags.writeable = False
+    return parameters
 
 
 def _checked_classes(classes: Any) -> list[str | int]:

@@ -7,13 +7,16 @@ from typing import Any, Self
 
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.base import Adapter
-from gridcnn.engines.base import make_engine
-from gridcnn.grid import Array
-from gridcnn.model import as_things, maps_after
+from gridcnn.engines.base import Engine, check_choice, make_engine
+from gridcnn.grid import Array, GridShape
+from gridcnn.model import as_things, fixed, maps_after
 from gridcnn.network import Network
 from gridcnn.pipelines import ready
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Spec
+
+_KEPT = 8
+"""Most shapes of grids whose engines are kept."""
 
 
 class Pipeline:
@@ -22,13 +25,28 @@ class Pipeline:
     Features that are written out work at once; others have the values from which training would
     start. Without an adapter in the spec, numeric arrays are taken as grids, cells as they are.
 
+    Args:
+        spec: the name of a ready spec, a file, a mapping or a `Spec`.
+        engine: the name of the engine; by default the fastest there is.
+        threads: the most threads that it works with; None: as many as this process may use.
+
     Raises:
         SpecError, UnknownNameError: the spec is wrong, or not known.
+        EngineError: the engine cannot work like this.
     """
 
-    def __init__(self, spec: SpecLike, *, engine: str | None = None) -> None:
+    def __init__(
+        self, spec: SpecLike, *, engine: str | None = None, threads: int | None = None
+    ) -> None:
+        check_choice(engine, threads)
         self.spec: Spec = load(spec, ready=ready())
         self.engine = engine
+        self.threads = threads
+        self._engines: dict[GridShape, tuple[Engine, Array]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what makes the same pipeline again: engines are made where they work."""
+        return {**self.__dict__, "_engines": {}}
 
     def fit(self, things: Any, y: object = None) -> Self:  # noqa: ARG002 - scikit-learn's form
         """Let the adapter learn from things, and return the pipeline."""
@@ -52,13 +70,23 @@ class Pipeline:
         adapter = self._adapter()
         many: Sequence[Any] = as_things(things, adapter)
         grids = adapter.fitted(many).grids(many)
-        network = Network(self.spec, grids.shape)
-        parameters = network.starting_parameters()
-        return maps_after(make_engine(network, self.engine), parameters, grids.values, after)
+        engine, parameters = self._engine(grids.shape)
+        return maps_after(engine, parameters, grids.values, after)
 
     def fit_transform(self, things: Any, y: object = None) -> Array:
         """Let the adapter learn from things, and return their maps after the last stage."""
         return self.fit(things, y).transform(things)
+
+    def _engine(self, shape: GridShape) -> tuple[Engine, Array]:
+        """Return the engine for grids of a shape, and the parameters; both are made once."""
+        found = self._engines.get(shape)
+        if found is None:
+            network = Network(self.spec, shape)
+            engine = make_engine(network, self.engine, threads=self.threads)
+            found = self._engines[shape] = engine, fixed(network.starting_parameters())
+            if len(self._engines) > _KEPT:
+                self._engines.pop(next(iter(self._engines)), None)
+        return found
 
     def _adapter(self) -> Adapter:
         if self.spec.adapter is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,22 +10,65 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from gridcnn.engines.base import Engine, make_engine
+from gridcnn.engines.reference import CHUNK_BYTES
 from gridcnn.errors import ShapeError
-from gridcnn.grid import Array, Axis, GridShape, OneHot
-from gridcnn.network import Network
+from gridcnn.grid import Array, Axis, Cells, GridShape, OneHot
+from gridcnn.network import Block, Network
 from gridcnn.spec.load import load
 from gridcnn.stages.base import Stage
 from gridcnn.stages.convolution import Convolution
 from gridcnn.stages.pooling import Pooling
+from gridcnn.stages.rectification import Rectification
+from gridcnn.stages.voting import Votes
 
 
 class Case(NamedTuple):
-    """A network with random parameters (biases too), and a labelled batch for it, in float64."""
+    """A network with random parameters (biases too), and a labelled batch for it, in float64.
+
+    In an `exact` case all sums on the way to the answers are exact in float32 as well. `seed` is
+    for dropout.
+    """
 
     network: Network
     parameters: Array
     grids: Array
     targets: NDArray[np.int64]
+    exact: bool = False
+    seed: int = 0
+
+    def __repr__(self) -> str:
+        spec = self.network.spec.model_dump(mode="json", exclude_unset=True)
+        form = "exact " if self.exact else ""
+        items, classes = len(self.grids), self.network.classes
+        return f"<{form}{spec} on {items} of {self.network.shape}, {classes} classes>"
+
+    @property
+    def single(self) -> Case:
+        """The case with parameters and grids in float32."""
+        return self._replace(
+            parameters=self.parameters.astype(np.float32), grids=self.grids.astype(np.float32)
+        )
+
+    @property
+    def one_hot(self) -> OneHot:
+        """The grids as indices."""
+        found = OneHot.from_dense(self.grids)
+        assert found is not None
+        return found
+
+    def chance(self) -> np.random.Generator | None:
+        """Return what decides about dropout; None where engines may draw in another order."""
+        layers = [
+            block.stage.hidden
+            for block in self.network.blocks[-1:]
+            if isinstance(block.stage, Votes)
+        ]
+        several = len(self.grids) > CHUNK_BYTES // max(self.network.item_bytes, 1)
+        # Whether the second hidden layer of a case of any numbers is decided, nobody has looked.
+        if several or (layers and len(layers[0]) > 1 and not self.exact):
+            return None
+        return np.random.default_rng(self.seed)
 
 
 def shapes(largest: int = 9) -> st.SearchStrategy[GridShape]:
@@ -82,6 +126,348 @@ def cases(draw: st.DrawFn, *, items: int | None = None) -> Case:
     return _case(network, random.uniform(-1, 1, (items, *network.shape.sizes)), random)
 
 
+# Networks as wide as they come
+
+CHANNELS = (1, 2, 3, 4, 5, 7, 8, 12, 16, 17, 20)
+FILTERS = (1, 3, 5, 10, 17, 33, 100, 2, 4, 8, 16, 32)
+"""Less than a vector, whole vectors and some lanes more, for vectors of 4, 8 and 16 lanes."""
+ITEMS = (1, 2, 3, 4, 5, 9, 18)
+"""Part of a shard of training, a whole one, more than two."""
+_MOST_CELLS = 60_000
+_MOST_MULTIPLY_ADDS = 1_500_000
+_DECIDED = 1e-5
+"""How far a cell must be from where a decision tips, relative to the largest cell."""
+
+
+class _Dice:
+    """Chooses among what there is, from a seed.
+
+    Left to itself, hypothesis would rather choose what comes first, and the same again.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.random = np.random.default_rng(seed)
+
+    def one(self, *choices: Any) -> Any:
+        return choices[self.random.integers(len(choices))]
+
+    def sizes(self, *sizes: Any) -> Any:
+        """Return a size for rows and columns alike, or one for each."""
+        return self.one(self.one(*sizes), [self.one(*sizes), self.one(*sizes)])
+
+    def convolution(self) -> dict[str, Any]:
+        """Return settings with many filters, large kernels, and all that there is."""
+        return {
+            "filters": self.one(*FILTERS),
+            "kernel_size": self.one(
+                3, self.sizes(1, 2, 3, 4, "all"), self.sizes(1, 3, 5, 7, 9), self.sizes(2, "all")
+            ),
+            "stride": self.one(1, self.sizes(1, 2, 3)),
+            "padding": self.one("same", "valid", self.sizes(0, 1, 2, 4)),
+            "dilation": self.one(1, 1, self.sizes(1, 2, 3)),
+            "bias": self.one(True, True, False),
+            "scale": self.one("sum", "sum", "sum", "match"),
+            "trainable": self.one(True, True, True, False),
+        }
+
+    def pooling(self) -> dict[str, Any]:
+        """Return settings of windows next to each other, overlapping, apart, or one for all."""
+        return {
+            "window": self.one(2, self.sizes(1, 2, 3), self.sizes(1, 2, 4, 5, 7, "all")),
+            "stride": self.one(None, None, self.sizes(1, 2, 3, 5)),
+            "mode": self.one("max", "max", "max", "mean"),
+            "edges": self.one("keep", "drop"),
+        }
+
+    def bricks(self) -> list[Any]:
+        """Return a few stages in an order in which they stand in networks, or in any other."""
+        convolution = {"convolution": self.convolution()}
+        pooling = {"pooling": self.pooling()}
+        plain = {"convolution": {"filters": self.one(16, 17, 33)}}
+        written = {
+            "convolution": {
+                "features": int(self.random.integers(99)),
+                "trainable": self.one(True, False),
+            }
+        }
+        return list(
+            self.one(
+                [convolution, "rectification", pooling],
+                [convolution, "rectification", pooling],
+                [convolution, pooling, "rectification"],
+                [convolution, "rectification"],
+                [convolution, pooling],
+                [convolution],
+                [plain, "rectification", "pooling"],
+                [plain, plain, "rectification", "pooling"],
+                [plain, plain, "rectification"],
+                [written, "rectification"],
+                [pooling],
+                ["rectification"],
+            )
+        )
+
+
+SEEDS = st.binary(min_size=8, max_size=8).map(lambda drawn: int.from_bytes(drawn, "little"))
+"""Seeds, all equally likely; of whole numbers hypothesis would draw 0 more often than others."""
+
+
+@st.composite
+def wide_cases(draw: st.DrawFn, *, items: int | None = None, head: bool = False) -> Case:
+    """Return networks of all sizes that kernels tell apart, with a batch.
+
+    Not all have a head, unless one is asked for; in training, each cell that comes out is a class
+    then.
+    """
+    dice = _Dice(draw(SEEDS))
+    if dice.one(False, False, True):
+        sizes, count = dice.one((10, 12, 16, 24, 32), (11, 15, 20, 33, 40)), dice.one(1, 1, 2)
+    else:
+        sizes, count = dice.one((2, 4, 6, 8), (1, 2, 3, 4, 5, 6, 7, 8, 9)), dice.one(0, 1, 1, 2, 3)
+    shape = GridShape(dice.one(*CHANNELS), dice.one(*sizes), dice.one(*sizes))
+    stages = _stages(draw(st.lists(SEEDS, min_size=count, max_size=count)))
+    items = dice.one(*ITEMS) if items is None else items
+    grids = dice.random.integers(-3, 4, (items, *shape.sizes)).astype(np.float64)
+    return _wide_case(dice, _grown([], stages, shape), shape, grids=grids, head=head)
+
+
+def _stages(seeds: list[int]) -> list[Any]:
+    return [stage for seed in seeds for stage in _Dice(seed).bricks()]
+
+
+def _grown(begun: list[Any], stages: list[Any], shape: GridShape) -> list[Any]:
+    """Return the stages that are there, and those of the others that fit, one after the other."""
+    chosen = [*begun]
+    for stage in stages:
+        written = _written(stage, chosen, shape)
+        if _fits([*chosen, written], shape):
+            chosen.append(written)
+    return chosen
+
+
+def _written(stage: Any, before: list[Any], shape: GridShape) -> Any:
+    """Return a stage, its features written out in full where only their seed was given."""
+    settings = stage.get("convolution", {}) if isinstance(stage, dict) else {}
+    if "features" not in settings:
+        return stage
+    random = np.random.default_rng(settings["features"])
+    channels = Network(load({"stages": before}), shape).output.channels
+    sizes = (random.integers(1, 4), channels, random.integers(1, 4), random.integers(1, 4))
+    return {"convolution": {**settings, "features": random.integers(-1, 2, sizes).tolist()}}
+
+
+def _wide_case(
+    dice: _Dice, stages: list[Any], shape: GridShape, *, grids: Array, head: bool = True
+) -> Case:
+    """Return a case for stages and a batch of whole numbers."""
+    settings = {
+        "hidden": dice.one([], [], [], [], [1], [5], [16], [40], [17, 3]),
+        "dropout": dice.one(0.0, 0.0, 0.5, 0.75, 0.25),
+    }
+    spec: dict[str, Any] = {"stages": stages}
+    classes = dice.one(2, 3, 4, 10, 17)
+    if head or not stages or dice.one(True, True, True, True, False):
+        spec["head"] = {"voting": settings}
+    network = Network(load(spec), shape, classes=classes if "head" in spec else None)
+    found = _numbered(network, grids, dice.random, exactly=dice.one(True, True, True, False))
+    assume(found is not None)
+    assert found is not None
+    return found
+
+
+def case_of(network: Network, *, items: int, seed: int = 0) -> Case:
+    """Return a case for a network, with a batch of so many random grids."""
+    random = np.random.default_rng(seed)
+    for _ in range(20):
+        grids = random.integers(-3, 4, (items, *network.shape.sizes)).astype(np.float64)
+        found = _numbered(network, grids, random, exactly=True)
+        if found is not None:
+            return found
+    raise AssertionError("a decision is close in all cases")
+
+
+def _numbered(
+    network: Network, grids: Array, random: np.random.Generator, *, exactly: bool
+) -> Case | None:
+    """Return a case that is exact, if it can be, or one of any numbers, unless that is too close.
+
+    `grids` are whole numbers, and all of them in 0..1 where they stay as they are.
+    """
+    targets = random.integers(0, network.output.cells, len(grids))
+    seed = int(random.integers(1000))
+    for part in (1.0, 0.3, 0.1, 0.03, 0.01) if exactly else ():
+        # Some say twice as much as others, so that not all are so alike.
+        parameters = random.choice([-2, -1, -1, 1, 1, 2], network.parameters).astype(np.float64)
+        parameters *= random.random(network.parameters) < part
+        if _is_exact(network, parameters, grids):
+            _calm(network, parameters, grids, seed)
+            return Case(network, parameters, grids, targets, True, seed)
+    parameters = network.starting_parameters(np.float64)
+    parameters += random.normal(0, 0.1, network.parameters)
+    if grids.min(initial=0) < 0:
+        grids = random.uniform(-1, 1, grids.shape)
+    _calm(network, parameters, grids, seed)
+    case = Case(network, parameters, grids, targets, seed=seed)
+    return case if _decided(case) else None
+
+
+def _is_exact(network: Network, parameters: Array, grids: Array) -> bool:
+    """Return whether whole numbers are summed up without rounding in float32, in any order.
+
+    There is room for what is a quarter of a whole number, and a few times as large as any sum.
+    """
+    for block in network.blocks:
+        stage = block.stage
+        if isinstance(stage, Convolution) and stage.scale == "match":
+            return False
+        if isinstance(stage, Pooling) and stage.mode == "mean":
+            return False
+        if isinstance(stage, Votes) and stage.dropout == 0.25:
+            return False  # what is kept counts 4/3
+    values = np.abs(grids)
+    for block in network.blocks:
+        values = block.stage.forward(values, block.views(np.abs(parameters)))[0]
+        if values.max(initial=0) >= 2**17:
+            return False
+    return True
+
+
+def _calm(network: Network, parameters: Array, grids: Array, seed: int) -> None:
+    """Make the last numbers small, by a power of two: large votes leave nothing to be learned."""
+    blocks = [block for block in network.blocks if block.slots]
+    if not blocks or blocks[-1] is not network.blocks[-1]:
+        return
+    values = grids
+    for block in network.blocks[:-1]:
+        values = block.stage.forward(values, block.views(parameters))[0]
+    weights = blocks[-1].views(parameters)
+    # What dropout leaves may be larger than the whole.
+    largest = max(
+        np.abs(blocks[-1].stage.forward(values, weights, random=random)[0]).max(initial=0)
+        for random in (None, np.random.default_rng(seed))
+    )
+    factor = 2.0 ** -np.ceil(np.log2(max(largest / 2, 1)))
+    for slot in blocks[-1].slots[-2:]:
+        parameters[slot.part] *= factor
+
+
+def _decided(case: Case) -> bool:
+    """Return whether no decision is so close that rounding to float32 could tip it.
+
+    What is exactly 0, or exactly as large, is so in float32 as well: there was nothing to add up.
+    """
+    values = case.grids
+    for block in case.network.blocks:
+        for distances, largest in _distances(block, values, block.views(case.parameters)):
+            closest = distances[distances > 0].min(initial=np.inf)
+            if closest < _DECIDED * largest:
+                return False
+        values = block.stage.forward(values, block.views(case.parameters))[0]
+    return True
+
+
+def _distances(
+    block: Block, values: Array, weights: dict[str, Array]
+) -> Iterator[tuple[Array, float]]:
+    """Yield how far cells are from where the stage would do something else, and the largest."""
+    stage = block.stage
+    if isinstance(stage, Rectification):
+        yield np.abs(values), np.abs(values).max(initial=0)
+    if isinstance(stage, Pooling) and stage.mode == "max":
+        pooled = stage.forward(values, {})[0]
+        for source, target in stage._slots(block.input, block.output):
+            yield pooled[target] - values[source], np.abs(values).max(initial=0)
+    if isinstance(stage, Votes):
+        values = values.reshape(len(values), -1)
+        for name, _, _ in stage.layers(values.shape[1])[:-1]:
+            values = values @ weights[f"{name}.weights"].T + weights[f"{name}.bias"]
+            yield np.abs(values), np.abs(values).max(initial=0)
+            values = np.maximum(values, 0)
+
+
+# Engines
+
+
+def check_answers(engine: Engine, case: Case, grids: Cells | None = None) -> None:
+    """Assert that an engine's maps, loss and gradient in float32 are those of float64, rounded.
+
+    Maps of an exact case are the same numbers. `grids` are those of the case in another form.
+    """
+    exact, single = make_engine(case.network, "reference"), case.single
+    grids = single.grids if grids is None else grids
+    maps = engine.maps(single.parameters, grids)
+    check_maps(maps, exact.maps(case.parameters, case.grids), exactly=case.exact)
+    step = engine.step(single.parameters, grids, case.targets, random=case.chance())
+    right = exact.step(case.parameters, case.grids, case.targets, random=case.chance())
+    assert abs(step.loss - right.loss) <= 1e-5 * (1 + right.loss)
+    assert step.hits == right.hits or not case.exact
+    assert step.gradient.dtype == np.float32
+    largest = np.abs(right.gradient).max(initial=0)
+    for name, expected in case.network.named(right.gradient).items():
+        found = case.network.named(step.gradient)[name]
+        close = 5e-5 * np.abs(expected).max(initial=0) + 1e-6 * largest + 1e-9
+        np.testing.assert_allclose(found, expected, rtol=0, atol=close, err_msg=name)
+
+
+def check_maps(maps: Array, expected: Array, *, exactly: bool) -> None:
+    """Assert that float32 maps are the float64 ones, rounded; the same cells may be not finite."""
+    assert maps.dtype == np.float32
+    if exactly:
+        np.testing.assert_array_equal(maps, expected)
+        return
+    largest = np.abs(expected[np.isfinite(expected)]).max(initial=0)
+    np.testing.assert_allclose(maps, expected, rtol=0, atol=1e-5 * largest)
+
+
+def check_pieces(engine: Engine, case: Case, grids: Cells | None = None) -> None:
+    """Assert that an item's maps are the same bits alone, in a batch, and at another place."""
+    parameters = case.single.parameters
+    grids = case.single.grids if grids is None else grids
+    together = engine.maps(parameters, grids)
+    for item in range(len(grids)):
+        alone = engine.maps(parameters, grids[item : item + 1])
+        np.testing.assert_array_equal(alone, together[item : item + 1])
+    np.testing.assert_array_equal(engine.maps(parameters, grids[::-1])[::-1], together)
+    assert engine.maps(parameters, grids[:0]).shape == (0, *together.shape[1:])
+
+
+def check_places(engine: Engine, case: Case) -> None:
+    """Assert that nothing depends on where parameters and grids begin in memory."""
+    single = case.single
+    maps = engine.maps(single.parameters, single.grids)
+    gradient = engine.step(single.parameters, single.grids, case.targets).gradient
+    for floats in (1, 2, 7):
+        parameters, grids = (moved(each, floats) for each in (single.parameters, single.grids))
+        np.testing.assert_array_equal(engine.maps(parameters, grids), maps)
+        again = engine.step(parameters, grids, moved(case.targets, floats))
+        np.testing.assert_array_equal(again.gradient, gradient)
+
+
+def moved(array: Array, cells: int) -> Array:
+    """Return the same array so many cells behind where a line of the cache begins."""
+    room = np.zeros((array.size + cells) * array.itemsize + 64, np.uint8)
+    start = -room.ctypes.data % 64 + cells * array.itemsize
+    found = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    found[...] = array
+    return found
+
+
+def check_odd_cells(engine: Engine, case: Case) -> None:
+    """Assert that cells that are NaN or infinite go the way that they go in float64."""
+    random = np.random.default_rng(case.seed)
+    grids = case.grids.copy()
+    spoiled = random.integers(len(grids))
+    cells = grids[spoiled].reshape(-1)
+    for bad in random.choice([np.nan, np.inf, -np.inf], random.integers(1, 4)):
+        cells[random.integers(len(cells))] = bad
+    maps = engine.maps(case.single.parameters, grids.astype(np.float32))
+    expected = make_engine(case.network, "reference").maps(case.parameters, grids)
+    check_maps(maps, expected, exactly=case.exact)
+    others = np.arange(len(grids)) != spoiled
+    clean = engine.maps(case.single.parameters, case.single.grids)
+    np.testing.assert_array_equal(maps[others], clean[others])
+
+
 FIRST = ("all rows", "some rows", "pooling", "rectification", "head")
 """What a network for one-hot grids may begin with; the first two are convolutions."""
 
@@ -93,27 +479,29 @@ def one_hot_cases(draw: st.DrawFn, first: str, *, items: int | None = None) -> C
     The array in a case is that of the grids. The order of the rows may mean nothing.
     """
     assert first in FIRST
-    rows, columns = draw(st.integers(1, 8)), draw(st.integers(1, 12))
-    row_axis = Axis("letter", ordered=draw(st.booleans()))
+    dice = _Dice(draw(SEEDS))
+    rows, columns = dice.one(1, 2, 4, 5, 20, 30), dice.one(1, 2, 3, 5, 8, 12, 30, 50)
+    row_axis = Axis("letter", ordered=dice.one(True, False))
     shape = GridShape(1, rows, columns, row_axis, Axis("position"))
     begun: list[Any] = []
     if first in ("all rows", "some rows"):
-        settings = draw(convolutions())
+        settings = dice.convolution()
         if first == "all rows":
-            extent = draw(st.sampled_from(["all", rows]))
-            settings["kernel_size"] = [extent, draw(st.integers(1, 4))]
-            settings["dilation"] = [1, draw(st.integers(1, 3))]
+            settings["kernel_size"] = [dice.one("all", rows), dice.one(1, 2, 3, 4, 7)]
+            settings["dilation"] = [1, dice.one(1, 2, 3)]
         begun = [{"convolution": settings}]
     elif first == "pooling":
-        begun = [{"pooling": draw(poolings())}]
+        begun = [{"pooling": dice.pooling()}]
     elif first == "rectification":
         begun = ["rectification"]
     assume(_fits(begun, shape))
-    more = 0 if first == "head" else draw(st.integers(0, 3))
-    network, random = _network(draw, shape, begun, more)
-    items = draw(st.integers(1, 5)) if items is None else items
-    indices = random.integers(-1, rows, (items, columns), np.int32)
-    return _case(network, np.asarray(OneHot(indices, rows), np.float64), random)
+    if first != "head":
+        more = dice.one([], ["rectification"], [{"pooling": {"window": [1, 3]}}])
+        begun = _grown(begun, [*more, *_stages(draw(st.lists(SEEDS, max_size=2)))], shape)
+    items = dice.one(*ITEMS) if items is None else items
+    indices = dice.random.integers(-1, rows, (items, columns), np.int32)
+    grids = np.asarray(OneHot(indices, rows), np.float64)
+    return _wide_case(dice, begun, shape, grids=grids)
 
 
 def _network(
@@ -133,10 +521,12 @@ def _network(
 
 def _fits(chosen: list[Any], shape: GridShape) -> bool:
     try:
-        Network(load({"stages": chosen}), shape)
+        network = Network(load({"stages": chosen}), shape)
     except ShapeError:
         return False
-    return True
+    # More takes the reference too long.
+    few = max([0, *(block.output.cells for block in network.blocks)]) <= _MOST_CELLS
+    return few and network.multiply_adds <= _MOST_MULTIPLY_ADDS
 
 
 def _case(network: Network, grids: Array, random: np.random.Generator) -> Case:

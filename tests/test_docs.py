@@ -52,7 +52,7 @@ DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]
 _MARK = re.compile(r"<!-- (.+?) -->")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-_NUMBER = re.compile(r"\d[\d,.]*(e[-+]?\d+)?")
+_NUMBER = re.compile(r"\d[\d,.]*(e[-+]?\d+)?( ([kMG]B|bytes)\b)?")
 
 by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 

@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import gridcnn
 from gridcnn import GridClassifier
-from gridcnn.errors import ColumnPermutableError, DataError, SpecError
+from gridcnn.errors import ColumnPermutableError, DataError, SpecError, TrainingError
 from gridcnn.order import guard as guard_module
 
 SMALL: dict[str, Any] = {
@@ -277,3 +277,28 @@ def test_the_checker_guards_fit(monkeypatch: pytest.MonkeyPatch, digits: tuple[A
     with pytest.warns(guard_module.PermutableWarning):
         GridClassifier(SMALL, epochs=1, check="warn").fit(*digits)
     GridClassifier(SMALL, epochs=1, check="off").fit(*digits)
+
+
+def test_what_is_learned_does_not_depend_on_the_threads(digits: tuple[Any, Any]) -> None:
+    """One thread or several give the same bits."""
+    X, y = digits[0][:100], digits[1][:100]
+
+    found = [GridClassifier(SMALL, epochs=2, threads=count).fit(X, y) for count in (1, 3)]
+
+    first, second = (classifier.model_.parameters.tobytes() for classifier in found)
+    assert first == second
+
+
+@pytest.mark.parametrize("choice", [{"threads": 0}, {"engine": "warp"}])
+def test_a_wrong_engine_is_told(digits: tuple[Any, Any], choice: dict[str, Any]) -> None:
+    with pytest.raises(gridcnn.UserError, match=r"threads must be|'warp' is not an engine"):
+        GridClassifier(SMALL, **choice).fit(*digits)
+
+
+def test_a_network_that_cannot_fit_is_refused(
+    digits: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gridcnn.training.memory.usable_memory", lambda: 1_000_000)
+
+    with pytest.raises(TrainingError, match=r"and 1\.0 MB are usable here"):
+        GridClassifier(SMALL, epochs=1).fit(*digits)

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 import gridcnn
-from gridcnn.errors import DataError
+from gridcnn.errors import DataError, EngineError
 from gridcnn.evaluation import compare
 
 SPEC: dict[str, Any] = {
@@ -105,3 +105,17 @@ def test_numbers_and_their_texts_are_the_same_label(tmp_path: Path) -> None:
     trained = gridcnn.run(SPEC, data=(pictures, ["0", "1"] * 20), out=tmp_path / "run").model
 
     assert gridcnn.evaluate(trained, (pictures, [0, 1] * 20)).items == 40
+
+
+@pytest.mark.parametrize("choice", [{"engine": "reference"}, {"threads": 1}, {}])
+def test_engine_and_threads_are_those_of_loading(
+    model: gridcnn.Model, tmp_path: Path, choice: dict[str, Any]
+) -> None:
+    """They are for a model that is named by its place; one that is loaded has its engine."""
+    data = (np.zeros((4, 12, 12), np.uint8), ["X", "O", "X", "O"])
+    place = model.save(tmp_path / "model")
+
+    assert gridcnn.evaluate(place, data, **choice).items == 4
+    if choice:
+        with pytest.raises(EngineError, match=r"give engine and threads to gridcnn\.load"):
+            gridcnn.evaluate(model, data, **choice)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import copy
 import io
 import json
+import pickle
 import re
 from collections import deque
 from collections.abc import Sequence
@@ -15,7 +17,15 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from gridcnn.adapters.base import Adapter
-from gridcnn.errors import DataError, ModelFileError, SpecError, UnknownNameError, UserError
+from gridcnn.engines.base import ENGINES, make_engine
+from gridcnn.errors import (
+    DataError,
+    EngineError,
+    ModelFileError,
+    SpecError,
+    UnknownNameError,
+    UserError,
+)
 from gridcnn.model import FILE_NAME, KIND, Model, labels_array, load
 from gridcnn.network import Network
 from gridcnn.spec.load import load as load_spec
@@ -413,3 +423,66 @@ def test_a_spec_in_a_file_cannot_name_code(arrays: Model, tmp_path: Path) -> Non
         with pytest.raises(ModelFileError, match=re.escape(str(path))):
             load(path)
     assert not witness.exists()
+
+
+# Engines and threads ----------------------------------------------------------------------------
+
+
+def test_a_model_keeps_its_own_vector_which_nobody_changes(arrays: Model, stack: Any) -> None:
+    """What it was made from may go on changing; its own numbers cannot be written to."""
+    given = arrays.parameters.copy()
+    model = Model(arrays.spec, CLASSES, given)
+    votes = model.votes(stack)
+
+    given[:] = 0
+    np.testing.assert_array_equal(model.votes(stack), votes)
+    with pytest.raises(ValueError, match="read-only"):
+        model.parameters[0] = 1
+    assert model.parameters.base is None
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_a_copied_model_votes_the_same_and_is_as_fixed(
+    arrays: Model, stack: Any, copied: Any
+) -> None:
+    """Also after a pickle, which knows nothing of arrays that cannot be changed."""
+    other = copied(arrays)
+
+    np.testing.assert_array_equal(other.votes(stack), arrays.votes(stack))
+    assert not other.parameters.flags.writeable
+    assert other.parameters.base is None
+
+
+@pytest.mark.parametrize("engine", list(ENGINES))
+def test_votes_do_not_depend_on_the_threads(
+    arrays: Model, stack: Any, tmp_path: Path, engine: str
+) -> None:
+    path = arrays.save(tmp_path / "model")
+
+    votes = [load(path, engine=engine, threads=count).votes(stack) for count in (1, 2, 5)]
+    np.testing.assert_array_equal(votes[0], votes[1])
+    np.testing.assert_array_equal(votes[0], votes[2])
+
+
+def test_engines_agree_within_float32(arrays: Model, stack: Any, tmp_path: Path) -> None:
+    path = arrays.save(tmp_path / "model")
+
+    votes = [load(path, engine=engine).votes(stack) for engine in ENGINES]
+    np.testing.assert_allclose(votes[0], votes[1], atol=1e-6)
+
+
+def test_threads_that_make_no_sense_are_told(arrays: Model, tmp_path: Path) -> None:
+    path = arrays.save(tmp_path / "model")
+
+    with pytest.raises(EngineError, match="threads must be a whole number of at least 1; got 0"):
+        load(path, threads=0)
+
+
+def test_an_engine_that_is_there_is_used(arrays: Model, stack: Any) -> None:
+    """A finished training hands its engine on, and nothing is made twice."""
+    engine = make_engine(arrays.network, "reference")
+    model = Model(arrays.spec, CLASSES, arrays.parameters, engine=engine)
+
+    assert model._engine is engine
+    assert model.network is engine.network
+    np.testing.assert_allclose(model.votes(stack), arrays.votes(stack), atol=1e-6)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gridcnn.engines.base import Engine, make_engine
 from gridcnn.errors import DataError, ShapeError, SpecError, UnknownNameError, UserError
+from gridcnn.network import Network
 from gridcnn.pipeline import Pipeline
 
 STAGES: list[Any] = [
@@ -149,3 +152,47 @@ def test_a_wrong_spec_is_told_when_the_pipeline_is_made() -> None:
         Pipeline({"stages": [{"convolution": {"filter": 3}}]})
     with pytest.raises(UnknownNameError, match="'nothing' is neither a file nor a ready spec"):
         Pipeline("nothing")
+
+
+def test_an_engine_is_made_once_for_each_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many calls compile nothing twice; of many shapes those that came last are kept."""
+    made: list[tuple[int, ...]] = []
+
+    def counted(network: Network, *arguments: Any, **options: Any) -> Engine:
+        made.append(network.shape.sizes)
+        return make_engine(network, *arguments, **options)
+
+    monkeypatch.setattr("gridcnn.pipeline.make_engine", counted)
+    pipeline = Pipeline({"stages": STAGES}, engine="reference")
+
+    first = pipeline.transform(STACK)
+    for width in range(4, 15):
+        pipeline.transform(np.zeros((1, 4, width)))
+        pipeline.transform(np.zeros((1, 4, width)), after=1)
+    np.testing.assert_array_equal(pipeline.transform(STACK), first)
+
+    assert made == [(1, 4, 6), *((1, 4, width) for width in range(4, 15) if width != 6), (1, 4, 6)]
+
+
+def test_maps_do_not_depend_on_the_threads() -> None:
+    maps = [Pipeline({"stages": STAGES}, threads=count).transform(STACK) for count in (1, 3)]
+
+    np.testing.assert_array_equal(maps[0], maps[1])
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [({"threads": 0}, "threads must be"), ({"engine": "warp"}, "'warp' is not an engine")],
+)
+def test_a_wrong_engine_is_told_when_the_pipeline_is_made(
+    choice: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        Pipeline({"stages": STAGES}, **choice)
+
+
+def test_a_pipeline_can_be_pickled_after_it_has_worked() -> None:
+    pipeline = Pipeline({"stages": STAGES})
+    maps = pipeline.transform(STACK)
+
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(pipeline)).transform(STACK), maps)

@@ -1,5 +1,6 @@
 """The ready specs, as a newcomer runs them."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,11 @@ import numpy as np
 import pytest
 
 import gridcnn
+from gridcnn.adapters.image import ImageAdapter
+from gridcnn.datasets.fashion import FOLDER, Fashion
 from gridcnn.datasets.made import write_files
 from gridcnn.datasets.xo import XO
+from gridcnn.network import Network
 from gridcnn.pipelines import ready
 from gridcnn.spec.load import load
 from gridcnn.spec.write import to_yaml
@@ -69,6 +73,33 @@ def test_digits_reach_their_mark(tmp_path: Path) -> None:
 
     assert 445 <= result.metrics["test"]["items"] <= 455
     assert result.metrics["test"]["accuracy"] >= 0.985
+
+
+def test_fashion_is_small() -> None:
+    """At most 100,000 parameters, for pictures of the size that its data has."""
+    facts = Fashion().facts()
+    spec = load("fashion", ready=ready())
+    assert isinstance(spec.adapter, ImageAdapter)
+
+    network = Network(spec, spec.adapter.shape(), classes=len(facts.classes))
+
+    assert network.shape.sizes == (1, *facts.shape)
+    assert network.parameters <= 100_000
+
+
+@pytest.mark.long
+@pytest.mark.skipif(
+    not Path(os.environ.get("GRIDCNN_DATA", ""), FOLDER, "train-images-idx3-ubyte.gz").is_file(),
+    reason=f"GRIDCNN_DATA names no folder that holds {FOLDER}",
+)
+def test_fashion_reaches_its_mark(tmp_path: Path) -> None:
+    """At least 92.5 % of the official test pictures, chosen by validation pictures alone."""
+    result = gridcnn.run("fashion", out=tmp_path / "run")
+
+    items = {part: result.metrics[part]["items"] for part in ("train", "validation", "test")}
+    assert items == {"train": 54_000, "validation": 6_000, "test": 10_000}
+    assert result.metrics["parameters"] <= 100_000
+    assert result.metrics["test"]["accuracy"] >= 0.925
 
 
 def test_photographs_go_all_the_way(photographs: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from gridcnn.cli import screen
 from gridcnn.cli.plan import plan_memory, plan_table
+from gridcnn.engines.base import Engine, Memory
 from gridcnn.network import Network
 from gridcnn.runs.prepare import Prepared
 from gridcnn.runs.run import RunWatcher
@@ -51,6 +52,7 @@ class Display(RunWatcher):
         self.task: TaskID | None = None
         self.told = ""
         self.validated = ""
+        self.memory = ""
 
     def __enter__(self) -> Display:
         if self.console.is_terminal:
@@ -75,12 +77,16 @@ class Display(RunWatcher):
         if self.console.is_terminal:
             self.bars.update(self._bar(what, total), completed=done)
 
+    def on_engine(self, engine: Engine, memory: Memory) -> None:
+        """Keep what to say of it below the plan."""
+        self.memory = plan_memory(engine, memory)
+
     @_heard_or_not
     def on_plan(self, network: Network, prepared: Prepared, folder: Path) -> None:
         """Show the plan, and what the data is."""
         table_width = None if self.console.is_terminal else 100
         screen.output(width=table_width).print(plan_table(network))
-        screen.say(plan_memory(network))
+        screen.say(self.memory)
         parts = (("training", prepared.train), ("validation", prepared.validation))
         counts = [f"{len(part):,} {name}" for name, part in (*parts, ("test", prepared.test))]
         classes = ", ".join(str(label) for label in prepared.classes[:12])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from gridcnn.cli import screen
+from gridcnn.cli import options, screen
 from gridcnn.errors import SpecError
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def evaluate(
     bad_items: Annotated[
         str, typer.Option(metavar="stop|skip", help="What an unreadable item does.")
     ] = "stop",
+    engine: options.Engine = None,
+    threads: options.Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     from gridcnn.evaluation import evaluate as compare
@@ -48,7 +50,7 @@ def evaluate(
     if bad_items not in ("stop", "skip"):
         raise SpecError(f"--bad-items is stop or skip; got {bad_items}")
     skip: Literal["stop", "skip"] = "skip" if bad_items == "skip" else "stop"
-    found = compare(model, data, part=part, bad_items=skip)
+    found = compare(model, data, part=part, bad_items=skip, engine=engine, threads=threads)
     if as_json:
         screen.say_json(
             {

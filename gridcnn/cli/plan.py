@@ -7,7 +7,9 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from gridcnn.cli.screen import number, size
+from gridcnn.cli.screen import number
+from gridcnn.engines.base import ANSWERED, Engine, Memory, Plan
+from gridcnn.errors import sized
 from gridcnn.network import Network
 
 
@@ -35,16 +37,38 @@ def plan_table(network: Network) -> Table:
     return table
 
 
-def plan_memory(network: Network) -> str:
-    """Return a line about memory."""
-    return (
-        f"memory: {size(network.item_bytes)} for each item of a batch, "
-        f"{size(4 * network.parameters)} of parameters"
-    )
+def plan_memory(engine: Engine, memory: Memory) -> str:
+    """Return a line about memory and about who does the arithmetic."""
+    training = f"{sized(memory.training)} to train, " if _trains(engine) else ""
+    threads = "" if engine.workers is None else f", threads: {engine.workers}"
+    return f"memory: {training}{sized(memory.prediction)} to answer; engine: {engine.name}{threads}"
 
 
-def plan_json(network: Network) -> dict[str, Any]:
+def _trains(engine: Engine) -> bool:
+    return engine.network.spec.head is not None
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """Return the lines about what an engine does together, and how."""
+    lines = [*plan.notes]
+    for work in plan.works:
+        lines += ["", f"{', '.join(work.stages)}: {work.kernel}"]
+        lines += [f"  {note}" for note in work.notes]
+    return lines
+
+
+def works_json(plan: Plan) -> dict[str, Any]:
+    """Return the same for scripts."""
+    works = [
+        {"stages": list(work.stages), "kernel": work.kernel, "facts": dict(work.facts)}
+        for work in plan.works
+    ]
+    return {"facts": dict(plan.facts), "works": works}
+
+
+def plan_json(engine: Engine, memory: Memory) -> dict[str, Any]:
     """Return the plan for scripts; costs are multiply-adds for one item, memory is in bytes."""
+    network = engine.network
     return {
         "grid": list(network.shape.sizes),
         "classes": network.classes,
@@ -60,5 +84,12 @@ def plan_json(network: Network) -> dict[str, Any]:
         ],
         "parameters": network.parameters,
         "multiply_adds": network.multiply_adds,
-        "bytes_per_item": network.item_bytes,
+        "engine": engine.name,
+        "threads": engine.workers,
+        "memory": {
+            "training": memory.training if _trains(engine) else None,
+            "training_batch": network.spec.training.batch_size,
+            "prediction": memory.prediction,
+            "prediction_batch": ANSWERED,
+        },
     }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridcnn.cli import screen
+from gridcnn.cli import options, screen
 from gridcnn.errors import DataError, SpecError, printable
 
 if TYPE_CHECKING:
@@ -50,14 +50,15 @@ def predict(
     top: Annotated[
         int | None, typer.Option(metavar="K", min=1, help="Show the K classes of most votes.")
     ] = None,
-    engine: Annotated[str | None, typer.Option(help="The engine: reference.")] = None,
+    engine: options.Engine = None,
+    threads: options.Threads = None,
 ) -> None:
     from gridcnn.cli.files import named_things
     from gridcnn.model import load
 
     if as_json and as_csv:
         raise SpecError("--json and --csv exclude each other; give one of them")
-    loaded = load(model, engine=engine)
+    loaded = load(model, engine=engine, threads=threads)
     names, things, problems = named_things(files, loaded.adapter.suffixes)
     printer = _JsonPrinter if as_json else _CsvPrinter if as_csv else _TextPrinter
     shown = printer(loaded, names, top)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridcnn.cli import screen
+from gridcnn.cli import options, screen
 
 if TYPE_CHECKING:
     from gridcnn.runs.run import Run
@@ -53,7 +53,8 @@ def run(
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**32 - 1, help="Replace training.seed.")
     ] = None,
-    engine: Annotated[str | None, typer.Option(help="The engine: reference.")] = None,
+    engine: options.Engine = None,
+    threads: options.Threads = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Go on with an interrupted run.")
     ] = None,
@@ -72,6 +73,7 @@ def run(
             changes=changes or (),
             seed=seed,
             engine=engine,
+            threads=threads,
             resume=resume,
             watcher=watcher,
         )

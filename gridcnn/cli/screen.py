@@ -77,14 +77,6 @@ def number(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def size(count: float) -> str:
-    """Return a number of bytes as people read it: `1.4 MB`."""
-    for unit, length in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= length:
-            return f"{count / length:.1f} {unit}"
-    return f"{count:.0f} bytes"
-
-
 def seconds(count: float) -> str:
     """Return a duration as people read it: `1 min 5 s`."""
     if count < 10:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gridcnn.cli import screen
+from gridcnn.cli import options, screen
 from gridcnn.errors import DataError, SpecError
 
 _EXAMPLES = """Show the plan of a spec, or what its network would see of a file.
@@ -15,6 +15,8 @@ _EXAMPLES = """Show the plan of a spec, or what its network would see of a file.
 Examples:
 
   gridcnn show xo
+
+  gridcnn show xo --plan
 
   gridcnn show drawing.png --spec xo --png seen.png
 
@@ -37,35 +39,58 @@ def show(
     png: Annotated[
         Path | None, typer.Option(metavar="OUT", help="Write the grid as a PNG file as well.")
     ] = None,
+    as_plan: Annotated[
+        bool,
+        typer.Option("--plan", help="Show what the engine does together, and by which kernels."),
+    ] = False,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting. Repeatable."),
     ] = None,
+    engine: options.Engine = None,
+    threads: options.Threads = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the plan, or the grid, as JSON.")
     ] = False,
 ) -> None:
     if spec is not None:
+        if as_plan:
+            raise SpecError("--plan shows a spec; leave --spec and the file out: show SPEC --plan")
         _show_file(what, spec, png, changes or [], as_json=as_json)
         return
     if png is not None:
         raise SpecError("--png draws the grid of a file; give its spec as well, with --spec")
-    _show_plan(what, changes or [], as_json=as_json)
+    _show_plan(what, changes or [], (engine, threads), as_plan=as_plan, as_json=as_json)
 
 
-def _show_plan(text: str, changes: list[str], *, as_json: bool) -> None:
-    from gridcnn.cli.plan import plan_json, plan_memory, plan_table
+def _show_plan(
+    text: str,
+    changes: list[str],
+    choice: tuple[str | None, int | None],
+    *,
+    as_plan: bool,
+    as_json: bool,
+) -> None:
+    from gridcnn.cli.plan import plan_json, plan_lines, plan_memory, plan_table, works_json
+    from gridcnn.cores import usable_memory
+    from gridcnn.engines.base import check_choice, make_engine
+    from gridcnn.errors import sized
     from gridcnn.pipelines import ready
     from gridcnn.runs.plan import plan
     from gridcnn.runs.run import spec_folder
     from gridcnn.spec.load import load
+    from gridcnn.training.memory import planned as planned_memory
 
+    check_choice(*choice)
     if Path(text).suffix.lower() not in ("", ".yaml", ".yml") and Path(text).is_file():
         raise SpecError(f"{text} is no spec; to see its grid, add --spec SPEC")
     loaded = load(text, changes=changes, ready=ready())
     planned = plan(loaded, spec_folder(loaded))
+    made = make_engine(planned.network, choice[0], threads=choice[1])
+    memory = planned_memory(made, loaded.training)
     if as_json:
-        screen.say_json({"name": loaded.name, **plan_json(planned.network)})
+        more = {"plan": works_json(made.plan())} if as_plan else {}
+        screen.say_json({"name": loaded.name, **plan_json(made, memory), **more})
         return
     if loaded.description:
         screen.say(loaded.description)
@@ -73,9 +98,14 @@ def _show_plan(text: str, changes: list[str], *, as_json: bool) -> None:
     (console if console.is_terminal else screen.output(width=100)).print(
         plan_table(planned.network)
     )
-    screen.say(plan_memory(planned.network))
+    screen.say(plan_memory(made, memory))
+    usable = usable_memory()
+    if loaded.head is not None and usable is not None and memory.training > usable:
+        screen.say(f"training does not fit here: {sized(usable)} are usable")
     if planned.note:
         screen.say(planned.note)
+    if as_plan:
+        screen.say("\n" + "\n".join(plan_lines(made.plan())))
 
 
 def _show_file(

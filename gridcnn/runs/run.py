@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gridcnn.engines.base import DEFAULT_ENGINE, ENGINES, Engine, make_engine
+from gridcnn.engines.base import DEFAULT_ENGINE, Engine, Memory, check_choice, make_engine
 from gridcnn.errors import RunFolderError, SpecError, TrainingInterrupted, UserError
 from gridcnn.files import write_text
 from gridcnn.model import FILE_NAME, Model, labels_array
@@ -30,6 +30,7 @@ from gridcnn.spec.write import to_yaml
 from gridcnn.stages.voting import softmax
 from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
 from gridcnn.training.loop import Epoch, Progress, measured, train
+from gridcnn.training.memory import planned, refuse_too_large
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,9 @@ class RunWatcher:
     def on_reading(self, what: str, done: int, total: int) -> None:
         """Be told that so many of the items have been read."""
 
+    def on_engine(self, engine: Engine, memory: Memory) -> None:
+        """Be told who will do the arithmetic, and what training and answers will take."""
+
     def on_plan(self, network: Network, prepared: Prepared, folder: Path) -> None:
         """Be told that training begins, and with which network."""
 
@@ -73,6 +77,7 @@ def run(
     changes: Changes = (),
     seed: int | None = None,
     engine: str | None = None,
+    threads: int | None = None,
     resume: str | os.PathLike[str] | None = None,
     watcher: RunWatcher | None = None,
 ) -> Run:
@@ -88,6 +93,8 @@ def run(
             `["training.epochs=3"]`.
         seed: replaces `training.seed`.
         engine: the name of the engine; by default the fastest there is.
+        threads: the most threads that it works with; None: as many as this process may use. The
+            results do not depend on it.
         resume: the folder of an interrupted run, which goes on after its last finished epoch and
             ends with the very numbers that it would have ended with.
         watcher: is told how it goes.
@@ -99,7 +106,7 @@ def run(
     """
     watcher = watcher or RunWatcher()
     started = time.perf_counter()
-    ENGINES[engine or DEFAULT_ENGINE]  # an unknown name is told of before anything is read
+    check_choice(engine, threads)  # an unknown name is told of before anything is read
     if seed is not None:
         changes = _with_seed(changes, seed)
     if resume is not None:
@@ -111,23 +118,28 @@ def run(
         if out is not None:
             folders.refuse_used(Path(out))
     located, dataset = with_data(loaded, data, spec_folder(loaded))
-    _refuse_impossible(located)
+    _refuse_impossible(located, engine, threads)
     with _stoppable("stopped before training; nothing was written", folder):
         prepared = prepare(located, dataset, advance=watcher.on_reading)
     _refuse_useless(prepared)
     read = time.perf_counter()
     network = Network(prepared.spec, prepared.shape, classes=len(prepared.classes))
-    made = make_engine(network, engine)
+    made = make_engine(network, engine, threads=threads)
+    refuse_too_large(made, prepared.spec.training)
     fresh = folder is None
     if folder is None:
         folder = folders.claim_folder(prepared.spec.name, out)
-    with _stoppable(_hint(folder, in_memory=dataset is not None), folder), _swept(folder, fresh):
+    with (
+        _stoppable(_hint(folder, made, in_memory=dataset is not None), folder),
+        _swept(folder, fresh),
+    ):
         if fresh:
-            with _writing(folder):
+            with _writing(folder, made):
                 write_text(folder / folders.SPEC, to_yaml(prepared.spec))
+        watcher.on_engine(made, planned(made, prepared.spec.training))
         watcher.on_plan(network, prepared, folder)
         progress = _train(made, prepared, folder, watcher)
-        return _finish(made, prepared, progress, folder, engine, (started, read))
+        return _finish(made, prepared, progress, folder, (started, read))
 
 
 def _with_seed(changes: Changes, seed: int) -> Changes:
@@ -167,8 +179,8 @@ def _resumed_spec(
     return own
 
 
-def _refuse_impossible(spec: Spec) -> None:
-    """Raise `SpecError` before any data is read, where the spec alone tells that it is wrong."""
+def _refuse_impossible(spec: Spec, engine: str | None, threads: int | None) -> None:
+    """Raise before any data is read, where the spec alone tells that it is wrong or too large."""
     if spec.head is None:
         raise SpecError(
             spec.document.problem(
@@ -179,7 +191,8 @@ def _refuse_impossible(spec: Spec) -> None:
     with contextlib.suppress(UserError):
         shape = spec.adapter.shape() if spec.adapter is not None else None  # type: ignore[attr-defined]
     if shape is not None:
-        Network(spec, shape, classes=2)
+        smallest = make_engine(Network(spec, shape, classes=2), engine, threads=threads)
+        refuse_too_large(smallest, spec.training)
 
 
 def _refuse_useless(prepared: Prepared) -> None:
@@ -197,14 +210,17 @@ def _refuse_useless(prepared: Prepared) -> None:
         guard(training.grids, training.targets, spec.check)
 
 
-def _hint(folder: Path, *, in_memory: bool) -> str:
+def _hint(folder: Path, engine: Engine, *, in_memory: bool) -> str:
     if in_memory:
-        return f"stopped; go on with: gridcnn.run(resume={str(folder)!r}, data=...)"
-    return f"stopped; {_resuming(folder)}"
+        other = "" if engine.name == DEFAULT_ENGINE else f", engine={engine.name!r}"
+        return f"stopped; go on with: gridcnn.run(resume={str(folder)!r}, data=...{other})"
+    return f"stopped; {_resuming(folder, engine)}"
 
 
-def _resuming(folder: Path) -> str:
+def _resuming(folder: Path, engine: Engine) -> str:
     words = ["gridcnn", "run", "--resume", str(folder)]
+    if engine.name != DEFAULT_ENGINE:
+        words += ["--engine", engine.name]
     # Each in the quotes of the shell at hand.
     line = subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
     return f"go on with: {line}"
@@ -220,13 +236,13 @@ def _stoppable(message: str, folder: Path | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def _writing(folder: Path, engine: Engine) -> Iterator[None]:
     """Turn what keeps results from being written (a full disk) into `RunFolderError`."""
     try:
         yield
     except (OSError, RunFolderError) as error:  # the second is what `Model.save` makes of it
         kept = (folder / folders.CHECKPOINT).is_file()
-        hint = f"; once that is mended, {_resuming(folder)}" if kept else ""
+        hint = f"; once that is mended, {_resuming(folder, engine)}" if kept else ""
         reason = getattr(error, "strerror", None) or error
         raise RunFolderError(
             f"{folder}: results cannot be written there: {reason}{hint}"
@@ -260,7 +276,7 @@ def _train(engine: Engine, prepared: Prepared, folder: Path, watcher: RunWatcher
             watcher.on_batch(epoch, done, batches, loss)
 
         def on_epoch(self, progress: Progress) -> None:
-            with _writing(folder):
+            with _writing(folder, engine):
                 save_checkpoint(checkpoint, progress, prepared.fingerprint, engine=engine.name)
                 folders.write_history(folder, progress.history)
             watcher.on_epoch(progress.history[-1], settings.epochs)
@@ -276,17 +292,17 @@ def _finish(
     prepared: Prepared,
     progress: Progress,
     folder: Path,
-    engine_name: str | None,
     times: tuple[float, float],
 ) -> Run:
     """Measure the best epoch on every part, and write all results."""
-    model = Model(prepared.spec, prepared.classes, progress.best, engine=engine_name)
+    engine.settle()
+    model = Model(prepared.spec, prepared.classes, progress.best, engine=engine)
     metrics: dict[str, Any] = {}
     votes = None
     for name in ("test", "validation", "train"):
         part: Part = getattr(prepared, name)
         if len(part):
-            logits = engine.logits(progress.best, part.data.grids)
+            logits = engine.logits(model.parameters, part.data.grids)
             loss, accuracy = measured(logits, part.data.targets)
             metrics[name] = {"accuracy": accuracy, "loss": loss, "items": len(part)}
             if name == "test":
@@ -300,6 +316,7 @@ def _finish(
         "parameters": engine.network.parameters,
         "multiply_adds": engine.network.multiply_adds,
         "engine": engine.name,
+        "threads": engine.workers,
         "skipped_items": len(prepared.skipped),
         "seconds": {
             "reading": round(times[1] - times[0], 3),
@@ -307,7 +324,7 @@ def _finish(
             "total": round(time.perf_counter() - times[0], 3),
         },
     }
-    with _writing(folder):
+    with _writing(folder, engine):
         model.save(folder / FILE_NAME)
         folders.write_history(folder, progress.history)
         if votes is not None:

@@ -72,6 +72,7 @@ SOURCES = Registry(
     {
         "xo": "gridcnn.datasets.xo:XO",
         "digits": "gridcnn.datasets.digits:Digits",
+        "fashion": "gridcnn.datasets.fashion:Fashion",
         "memory": "gridcnn.datasets.memory:Memory",
         "files": "gridcnn.datasets.paths:Files",
     },

@@ -38,11 +38,11 @@ def _vectors(settings: Training, *, saved: bool) -> int:
         remembered = len(chosen.memory)
     # While an epoch lasts: the parameters and the best ones of the epoch before, those at work, and
     # what the optimizer remembers, once as it was at the end of that epoch, once at work, and once
-    # more when this epoch ends. Two are for what the optimizer computes.
-    lasting = 3 + 3 * remembered + 2
-    # While it is saved: parameters and best ones, what is remembered twice, and all of the file's
-    # content three times on its way there.
-    saving = 2 + 2 * remembered + 3 * (2 + remembered)
+    # more when this epoch ends. One says what decays; two are for what the optimizer computes.
+    lasting = 3 + 3 * remembered + 1 + 2
+    # While it is saved: parameters and best ones, what is remembered twice, what decays, and all of
+    # the file's content three times on its way there.
+    saving = 2 + 2 * remembered + 1 + 3 * (2 + remembered)
     return max(lasting, saving) if saved else lasting
 
 
@@ -54,9 +54,12 @@ def refuse_too_large(engine: Engine, settings: Training, *, saved: bool = True) 
     needed = planned(engine, settings, saved=saved).training
     if needed <= usable:
         return
-    fewer = "" if engine.workers in (None, 1) else f", or fewer threads (now {engine.workers})"
+    ways = ["fewer filters", "earlier pooling"]
+    if settings.batch_size > 1:
+        ways.insert(0, f"a smaller training.batch_size (now {settings.batch_size})")
+    if engine.workers not in (None, 1):
+        ways.append(f"fewer threads (now {engine.workers})")
     raise TrainingError(
         f"training needs {sized(needed)} of memory beside the data, and {sized(usable)} are usable "
-        f"here; take a smaller training.batch_size (now {settings.batch_size}), fewer filters, "
-        f"pooling earlier{fewer}"
+        f"here; take {', '.join(ways[:-1])} or {ways[-1]}"
     )

@@ -1,5 +1,6 @@
 """The command line, as a person uses it: real processes, real files."""
 
+import contextlib
 import csv
 import io
 import json
@@ -15,11 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import gridcnn
 from gridcnn.cli import screen
+from gridcnn.cli.main import app
 from gridcnn.datasets.made import write_files
 from gridcnn.datasets.xo import XO
+from gridcnn.engines.base import DEFAULT_ENGINE, ENGINES
 
 SPEC = """
 name: tiny
@@ -49,6 +53,13 @@ def gridcnn_(*arguments: Any, folder: Path, stdin: bytes = b"") -> Completed:
     output, errors = done.stdout.decode(), done.stderr.decode()
     assert "Traceback" not in errors, errors
     return subprocess.CompletedProcess(done.args, done.returncode, output, errors)
+
+
+def within(*arguments: Any, folder: Path) -> Any:
+    """Run the command in `folder` and in this process, which is quicker."""
+    environment = {"COLUMNS": "200", "NO_COLOR": "1"}
+    with contextlib.chdir(folder):
+        return CliRunner().invoke(app, [*map(str, arguments)], env=environment)
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +141,9 @@ def test_every_problem_of_a_spec_has_its_line(tmp_path: Path) -> None:
         (["run", "xo", "--set", "training.epoch=3"], "did you mean 'epochs'?"),
         (["run", "xo", "--data", "nowhere"], "nowhere"),
         (["run", "xo", "--engine", "warp"], "'warp' is not an engine"),
+        (["predict", "nowhere", "a.png", "--engine", "warp"], "nowhere does not exist"),
+        (["show", "xo", "--engine", "nativ"], "did you mean 'native'?"),
+        (["show", "a.png", "--spec", "xo", "--plan"], "--plan shows a spec"),
         (["run", "--resume", "nowhere"], "holds no run"),
         (["predict", "nowhere", "a.png"], "nowhere does not exist"),
         (["evaluate", "nowhere", "xo"], "nowhere does not exist"),
@@ -255,6 +269,94 @@ def test_show_prints_the_plan(work: Path) -> None:
         "multiply_adds": 5184,
         "share": pytest.approx(5184 / plan["multiply_adds"], abs=1e-6),
     }
+
+
+def test_show_tells_the_memory_and_the_engine(work: Path) -> None:
+    """In one line, and as data; training comes with the batches of the spec."""
+    told = within("show", "tiny.yaml", "--threads", 3, folder=work).stdout
+    plan = json.loads(within("show", "tiny.yaml", "--threads", 3, "--json", folder=work).stdout)
+
+    line = next(line for line in told.splitlines() if line.startswith("memory:"))
+    assert re.fullmatch(
+        r"memory: [\d.]+ MB to train, [\d.]+ MB to answer; engine: native, threads: 3", line
+    )
+    assert (plan["engine"], plan["threads"]) == ("native", 3)
+    assert plan["memory"]["training"] > plan["memory"]["prediction"] > 0
+    assert (plan["memory"]["training_batch"], plan["memory"]["prediction_batch"]) == (16, 256)
+
+
+def test_show_says_where_a_network_does_not_fit(tmp_path: Path) -> None:
+    """The plan is shown all the same; the run is refused, and leaves nothing behind."""
+    (tmp_path / "large.yaml").write_text(
+        "data: {source: xo}\nadapter: {image: {size: [1024, 1024]}}\n"
+        "head: {voting: {hidden: [450]}}\n"
+    )
+
+    shown = within("show", "large.yaml", folder=tmp_path)
+    refused = within("run", "large.yaml", folder=tmp_path)
+
+    if "does not fit" not in shown.stdout:
+        pytest.skip("this machine has room for it")
+    assert shown.exit_code == 0
+    assert re.search(r"^training does not fit here: .* usable$", shown.stdout, re.MULTILINE)
+    assert refused.exit_code == 2
+    assert re.match(r"error: training needs [\d.]+ GB of memory beside the data", refused.stderr)
+    assert [each.name for each in tmp_path.iterdir()] == ["large.yaml"]
+
+
+def test_show_prints_what_is_done_together(work: Path) -> None:
+    """--plan names the kernels, the processor and the cache, and gives the same as data."""
+    told = within("show", "tiny.yaml", "--plan", folder=work).stdout.splitlines()
+    plan = json.loads(within("show", "tiny.yaml", "--plan", "--json", folder=work).stdout)["plan"]
+
+    assert "1 convolution, 2 rectification, 3 pooling: fused convolution" in told
+    assert "4 voting: matrix product" in told
+    for name in ("processor", "cache", "training"):
+        assert any(line.startswith(f"{name}: ") for line in told)
+    assert [work["kernel"] for work in plan["works"]] == ["fused convolution", "matrix product"]
+    assert plan["facts"]["processor"]["lanes"] in (4, 8, 16)
+    reference = within("show", "tiny.yaml", "--plan", "--engine", "reference", folder=work)
+    assert "2 rectification: reference arithmetic" in reference.stdout.splitlines()
+
+
+@pytest.mark.parametrize("verb", ["run", "predict", "evaluate", "show"])
+def test_verbs_that_compute_take_engine_and_threads(verb: str, tmp_path: Path) -> None:
+    """Their help names every engine that gridcnn brings; threads are 1 or more."""
+    words = " ".join(within(verb, "--help", folder=tmp_path).stdout.replace("│", " ").split())
+
+    assert "--engine NAME" in words
+    assert "--threads N" in words
+    for name in ENGINES:
+        if ENGINES[name].__module__.startswith("gridcnn."):
+            assert f" {name} (" in words
+    assert f"Without it: {DEFAULT_ENGINE}." in words
+    more = {"predict": ["a"], "evaluate": ["xo"]}.get(verb, [])
+    refused = within(verb, "xo", *more, "--threads", 0, folder=tmp_path)
+    assert refused.exit_code == 2
+    assert "Invalid value for '--threads'" in refused.stderr
+
+
+def test_answers_do_not_depend_on_the_threads(work: Path) -> None:
+    """Nor do measures; the engines agree in what is shown."""
+    for verb, what in (("predict", "pictures"), ("evaluate", "pictures")):
+        printed = {
+            within(verb, "run", what, *more, folder=work).stdout
+            for more in (["--threads", 1], ["--threads", 4], ["--engine", "reference"])
+        }
+        assert len(printed) == 1
+
+
+def test_a_processor_that_is_not_there_is_told(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is read or written."""
+    monkeypatch.setenv("GRIDCNN_CPU", "z80")
+
+    for arguments in (["run", work / "tiny.yaml"], ["predict", work / "run", work / "pictures"]):
+        done = gridcnn_(*arguments, folder=tmp_path)
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: GRIDCNN_CPU='z80': there is no such processor.")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_show_draws_the_grid_of_a_file(work: Path, tmp_path: Path) -> None:
@@ -410,7 +512,7 @@ def _imported(times: str) -> set[str]:
 
 def test_start_up_loads_nothing_heavy(tmp_path: Path) -> None:
     """Neither `import gridcnn` nor `gridcnn --help` loads what they do not need."""
-    heavy = {"sklearn", "pandas", "librosa", "matplotlib", "scipy", "numpy", "PIL"}
+    heavy = {"sklearn", "pandas", "librosa", "llvmlite", "matplotlib", "scipy", "numpy", "PIL"}
     code = "import sys, gridcnn; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -427,6 +529,34 @@ def test_start_up_loads_nothing_heavy(tmp_path: Path) -> None:
         line.rpartition("|")[2].strip().partition(".")[0] for line in helped.stderr.split("\n")
     }
     assert not heavy & modules
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "bad.yaml"],
+        ["run", "none.yaml"],
+        ["predict", "run", "none", "--engine", "reference"],
+    ],
+)
+def test_llvm_is_loaded_only_for_its_engine(
+    arguments: list[str], work: Path, tmp_path: Path
+) -> None:
+    """Neither a spec's problems nor another engine's answers wait for it."""
+    (tmp_path / "bad.yaml").write_text("stages: [relu]\n")
+    (tmp_path / "run").symlink_to(work / "run", target_is_directory=True)
+
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "gridcnn", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+
+    assert done.returncode == 2
+    assert "error: " in done.stderr
+    assert "llvmlite" not in _imported(done.stderr)
 
 
 def test_predicting_loads_nothing_heavy(work: Path) -> None:

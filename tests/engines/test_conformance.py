@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -28,6 +28,9 @@ every_beginning = pytest.mark.parametrize(
     "first", ["all rows", "some rows", "pooling", "rectification", "head"]
 )
 CASES = settings(max_examples=100, deadline=None, derandomize=True)
+WIDE = settings(CASES, max_examples=150)
+FEW = settings(CASES, max_examples=12)
+MANY = settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
 
 STAGES: list[Any] = [
     {"convolution": {"filters": 3}},
@@ -66,45 +69,104 @@ def test_the_gradients_of_random_networks_are_their_slopes(
 
 
 @every_engine
-@CASES
+@WIDE
 @given(data=st.data())
-def test_random_networks_vote_alike_in_every_engine(
+def test_random_networks_are_answered_alike_by_every_engine(
     networks: ModuleType, name: str, data: st.DataObject
 ) -> None:
-    """In float32, maps after every stage, loss and gradient are those of float64, rounded."""
-    case = data.draw(networks.cases())
-    parameters = case.parameters.astype(np.float32)
-    grids = case.grids.astype(np.float32)
-    exact, engine = make_engine(case.network, "reference"), make_engine(case.network, name)
-    wide = (parameters.astype(np.float64), grids.astype(np.float64))
+    """Maps, loss and gradient in float32 are those of float64, rounded, for any batch.
 
-    for after in (*range(len(case.network.blocks)), None):
-        maps = engine.maps(parameters, grids, after=after)
-        assert maps.dtype == np.float32
-        np.testing.assert_allclose(maps, exact.maps(*wide, after=after), rtol=1e-4, atol=1e-5)
-    step = engine.step(parameters, grids, case.targets)
-    expected = exact.step(*wide, case.targets)
-    assert step.loss == pytest.approx(expected.loss, rel=1e-4, abs=1e-5)
-    # A cell that float32 rounds to the other side of 0 changes a gradient for good reason, but
-    # these cases have none.
-    np.testing.assert_allclose(step.gradient, expected.gradient, rtol=1e-3, atol=1e-5)
+    So they are wherever things lie in memory. What is not finite goes the same way, and an item's
+    maps are the same bits alone, in a batch, and at another place in it.
+    """
+    case = data.draw(networks.wide_cases())
+    engine = make_engine(case.network, name)
+
+    networks.check_answers(engine, case)
+    networks.check_pieces(engine, case)
+    networks.check_places(engine, case)
+    networks.check_odd_cells(engine, case)
+
+
+@pytest.mark.long
+@every_engine
+@MANY
+@given(data=st.data())
+def test_very_many_random_networks_are_answered_alike_by_every_engine(
+    networks: ModuleType, name: str, data: st.DataObject
+) -> None:
+    """The same, for others each time."""
+    case = data.draw(networks.wide_cases())
+    engine = make_engine(case.network, name)
+
+    networks.check_answers(engine, case)
+    networks.check_pieces(engine, case)
+    networks.check_places(engine, case)
+    networks.check_odd_cells(engine, case)
 
 
 @every_engine
-@CASES
+@FEW
 @given(data=st.data())
-def test_votes_do_not_depend_on_the_batch(
+def test_the_maps_after_every_stage_are_alike_in_every_engine(
     networks: ModuleType, name: str, data: st.DataObject
 ) -> None:
-    """An item's logits are the same bits alone, in a batch, and at another place in it."""
-    case = data.draw(networks.cases(items=7))
-    engine = make_engine(case.network, name)
-    parameters, grids = case.parameters.astype(np.float32), case.grids.astype(np.float32)
+    """What comes out in between does not depend on what an engine does in one go."""
+    case = data.draw(networks.wide_cases())
+    exact, engine = make_engine(case.network, "reference"), make_engine(case.network, name)
+    single = case.single
 
-    together = engine.logits(parameters, grids)
-    alone = [engine.logits(parameters, grids[item : item + 1]) for item in range(7)]
-    np.testing.assert_array_equal(np.concatenate(alone), together)
-    np.testing.assert_array_equal(engine.logits(parameters, grids[::-1])[::-1], together)
+    for after in range(len(case.network.blocks)):
+        expected = exact.maps(case.parameters, case.grids, after=after)
+        maps = engine.maps(single.parameters, single.grids, after=after)
+        networks.check_maps(maps, expected, exactly=case.exact)
+
+
+def corner(shape: GridShape, *stages: Any, items: int = 3, **voting: Any) -> Any:
+    return pytest.param(shape, list(stages), voting, items, id=str(shape))
+
+
+@every_engine
+@pytest.mark.parametrize(
+    ("shape", "stages", "voting", "items"),
+    [
+        # One tap of many channels fills all registers.
+        corner(GridShape(100, 1, 18), {"convolution": {"kernel_size": ["all", 16], "filters": 3}}),
+        # Few channels under a large kernel.
+        corner(GridShape(3, 14, 13), {"convolution": {"kernel_size": [9, 11], "filters": 20}}),
+        # The cells of many filters are listed a few rows at a time.
+        corner(
+            GridShape(2, 40, 37),
+            {"convolution": {"filters": 40}},
+            "rectification",
+            {"convolution": {"filters": 50, "kernel_size": [2, 5]}},
+            {"pooling": {"window": [1, 2], "stride": [2, 3]}},
+        ),
+        # The largest window that is pooled in registers, and cut windows on both sides.
+        corner(
+            GridShape(4, 13, 23), {"convolution": {"filters": 34}}, {"pooling": {"window": [4, 6]}}
+        ),
+        # So many votes that more items stand together.
+        corner(GridShape(16, 30, 30), "rectification", hidden=[20], items=35),
+        # All columns, and nothing but the bias.
+        corner(GridShape(5, 1, 1), {"convolution": {"filters": 1, "padding": 4, "stride": 9}}),
+    ],
+)
+def test_corners_are_answered_alike_by_every_engine(
+    networks: ModuleType,
+    name: str,
+    shape: GridShape,
+    stages: list[Any],
+    voting: dict[str, Any],
+    items: int,
+) -> None:
+    """Where kernels go another way, they come to the same end."""
+    spec = load({"stages": stages, "head": {"voting": voting}})
+    case = networks.case_of(Network(spec, shape, classes=3), items=items)
+    engine = make_engine(case.network, name)
+
+    networks.check_answers(engine, case)
+    networks.check_pieces(engine, case)
 
 
 @every_engine
@@ -327,7 +389,6 @@ MOTIFS: list[Any] = [
     {"pooling": {"window": [1, 3]}},
     {"convolution": {"filters": 2, "kernel_size": [1, 3]}},
 ]
-FEW = settings(CASES, max_examples=40)
 
 
 def reader(name: str, **voting: Any) -> tuple[Engine, Array]:
@@ -355,24 +416,32 @@ def one_hot(grids: Array) -> OneHot:
 def test_one_hot_grids_are_answered_as_their_array(
     networks: ModuleType, name: str, first: str, data: st.DataObject
 ) -> None:
-    """Maps after every stage, loss and gradient are those of the array in float64, rounded."""
+    """Maps, loss and gradient are those of the array in float64, rounded, for any batch."""
     case = data.draw(networks.one_hot_cases(first))
-    grids, parameters = one_hot(case.grids), case.parameters.astype(np.float32)
-    exact, engine = make_engine(case.network, "reference"), make_engine(case.network, name)
-    wide = (parameters.astype(np.float64), case.grids)
+    engine = make_engine(case.network, name)
 
-    for after in (*range(len(case.network.blocks)), None):
-        maps = engine.maps(parameters, grids, after=after)
-        assert maps.dtype == np.float32
-        np.testing.assert_allclose(maps, exact.maps(*wide, after=after), rtol=1e-4, atol=1e-5)
-    step, expected = engine.step(parameters, grids, case.targets), exact.step(*wide, case.targets)
-    assert step.loss == pytest.approx(expected.loss, rel=1e-4, abs=1e-5)
-    assert step.gradient.dtype == np.float32
-    np.testing.assert_allclose(step.gradient, expected.gradient, rtol=1e-3, atol=1e-5)
+    networks.check_answers(engine, case, case.one_hot)
+    networks.check_pieces(engine, case, case.one_hot)
+
+
+@pytest.mark.long
+@every_engine
+@every_beginning
+@settings(MANY, max_examples=1000)
+@given(data=st.data())
+def test_very_many_one_hot_grids_are_answered_as_their_array(
+    networks: ModuleType, name: str, first: str, data: st.DataObject
+) -> None:
+    """The same, for others each time."""
+    case = data.draw(networks.one_hot_cases(first))
+    engine = make_engine(case.network, name)
+
+    networks.check_answers(engine, case, case.one_hot)
+    networks.check_pieces(engine, case, case.one_hot)
 
 
 @every_beginning
-@FEW
+@settings(CASES, max_examples=40)
 @given(data=st.data())
 def test_one_hot_grids_give_the_reference_the_bits_of_their_array(
     networks: ModuleType, first: str, data: st.DataObject
@@ -390,24 +459,6 @@ def test_one_hot_grids_give_the_reference_the_bits_of_their_array(
         expected, step = (engine.step(parameters, grids, case.targets) for grids in many)
         assert (step.loss, step.hits) == (expected.loss, expected.hits)
         np.testing.assert_array_equal(step.gradient, expected.gradient)
-
-
-@every_engine
-@every_beginning
-@FEW
-@given(data=st.data())
-def test_votes_on_one_hot_grids_do_not_depend_on_the_batch(
-    networks: ModuleType, name: str, first: str, data: st.DataObject
-) -> None:
-    """An item's logits are the same bits alone, in a batch, and at another place in it."""
-    case = data.draw(networks.one_hot_cases(first, items=7))
-    engine = make_engine(case.network, name)
-    parameters, grids = case.parameters.astype(np.float32), one_hot(case.grids)
-
-    together = engine.logits(parameters, grids)
-    alone = [engine.logits(parameters, grids[item : item + 1]) for item in range(7)]
-    np.testing.assert_array_equal(np.concatenate(alone), together)
-    np.testing.assert_array_equal(engine.logits(parameters, grids[::-1])[::-1], together)
 
 
 @every_engine

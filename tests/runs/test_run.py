@@ -19,6 +19,7 @@ import gridcnn.files
 import gridcnn.runs.folder
 from gridcnn.datasets.made import write_files
 from gridcnn.datasets.xo import XO
+from gridcnn.engines.base import Engine, Memory
 from gridcnn.errors import (
     ColumnPermutableError,
     DataError,
@@ -223,7 +224,7 @@ def test_a_run_resumes_with_its_own_engine(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setitem(ENGINES._places, "other", "nowhere:nothing")
     monkeypatch.setitem(ENGINES._loaded, "other", Other)
-    with pytest.raises(TrainingInterrupted):
+    with pytest.raises(TrainingInterrupted, match=r"--resume stopped --engine other$"):
         gridcnn.run(TINY, out="stopped", engine="other", watcher=_StopAfter(1))
 
     with pytest.raises(gridcnn.ModelFileError, match="go on with --engine other"):
@@ -461,3 +462,56 @@ def test_a_full_disk_is_told_and_what_is_saved_is_kept(monkeypatch: pytest.Monke
         with pytest.raises(RunFolderError, match="device; once that is mended, go on with: gridc"):
             gridcnn.run(TINY, out="third")
     assert gridcnn.run(resume="third").metrics["epochs"] == 3
+
+
+def test_results_do_not_depend_on_the_threads() -> None:
+    """Any number gives the same files, bit for bit; a resumed run may have another one."""
+    first = gridcnn.run(TINY, out="one", threads=1)
+    second = gridcnn.run(TINY, out="three", threads=3)
+    with pytest.raises(TrainingInterrupted):
+        gridcnn.run(TINY, out="stopped", threads=3, watcher=_StopAfter(1))
+    gridcnn.run(resume="stopped", threads=2)
+
+    assert (first.metrics["engine"], first.metrics["threads"]) == ("native", 1)
+    assert second.metrics["threads"] == 3
+    for name in ("model.safetensors", "predictions.csv"):
+        contents = {Path(folder, name).read_bytes() for folder in ("one", "three", "stopped")}
+        assert len(contents) == 1
+
+
+@pytest.mark.parametrize("choice", [{"threads": 0}, {"engine": "warp"}])
+def test_a_wrong_engine_is_told_before_data_is_read(choice: dict[str, Any]) -> None:
+    with pytest.raises(gridcnn.UserError, match=r"threads must be|'warp' is not an engine"):
+        gridcnn.run({**TINY, "data": {"source": "/nowhere"}}, **choice)
+
+
+def test_a_network_that_cannot_fit_is_refused_before_data_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where the shape is known beforehand; else before the run has a folder."""
+    monkeypatch.setattr("gridcnn.training.memory.usable_memory", lambda: 1_000_000)
+
+    with pytest.raises(TrainingError, match=r"training needs .* and 1\.0 MB are usable here"):
+        gridcnn.run({**TINY, "data": {"source": "/nowhere"}})
+    with pytest.raises(TrainingError, match=r"and 1\.0 MB are usable here"):
+        gridcnn.run({**TINY, "adapter": "array"}, data=(np.zeros((40, 6, 6)), [0, 1] * 20))
+    assert not Path("runs").exists()
+
+
+def test_a_run_and_its_model_share_one_engine() -> None:
+    """What was compiled is not compiled again; what only training needs is given back."""
+    engines: list[Engine] = []
+
+    class Listener(RunWatcher):
+        def on_engine(self, engine: Engine, memory: Memory) -> None:
+            assert memory.training > memory.prediction > 0
+            engines.append(engine)
+
+        def on_plan(self, *_: Any) -> None:
+            assert len(engines) == 1
+
+    result = gridcnn.run(TINY, watcher=Listener())
+
+    assert result.model._engine is engines[0]
+    (chain,) = engines[0]._chains.values()  # type: ignore[attr-defined]
+    assert "training" not in vars(chain)

@@ -120,7 +120,10 @@ def test_a_free_choice_takes_a_path() -> None:
     [
         ("", "data.source: 'path' of files must be a text of at least 1 character; got ''"),
         (3, "a data source is written 'name' or 'name: {settings}', or is a path; got 3. Known: "),
-        ({"digit": {}}, "'digit' is not a data source; did you mean 'digits'? Known: xo, digits"),
+        (
+            {"digit": {}},
+            "'digit' is not a data source; did you mean 'digits'? Known: xo, digits, fashion",
+        ),
         ({"files": {}}, "data.source.files.path: files needs the setting 'path'"),
     ],
 )

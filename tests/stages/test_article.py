@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gridcnn.engines.base import ENGINES
 from gridcnn.pipeline import Pipeline
 
 DIAGONAL = [[1, -1, -1], [-1, 1, -1], [-1, -1, 1]]
@@ -127,3 +128,27 @@ stages:
     path.write_text(text)
 
     np.testing.assert_array_equal(Pipeline(path).transform([x]), pipeline.transform([x]))
+
+
+@pytest.mark.parametrize("engine", list(ENGINES))
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(
+    ("channels", "size"),
+    [(1, (1, 3)), (1, (5, 5)), (3, (7, 7)), (2, (6, 7)), (5, (4, 5)), (16, (3, 3)), (19, (3, 3))],
+)
+def test_a_perfect_match_is_exactly_1(
+    channels: int, size: tuple[int, int], bias: bool, engine: str
+) -> None:
+    """Of any size and any number of channels, wherever it stands, with every engine."""
+    features = np.where(np.random.default_rng(0).random((20, channels, *size)) < 0.5, -1.0, 1.0)
+    settings = {"features": features.tolist(), "scale": "match", "padding": "same", "bias": bias}
+    pipeline = Pipeline({"stages": [{"convolution": settings}]}, engine=engine)
+    rows, columns = (length + 3 + (length + 1) % 2 for length in size)  # even numbers
+    grids = np.zeros((20, channels, rows, columns), np.float32)
+    grids[:, :, 1 : 1 + size[0], 2 : 2 + size[1]] = features
+
+    maps = pipeline.transform(grids)
+
+    middle = maps[:, :, 1 + (size[0] - 1) // 2, 2 + (size[1] - 1) // 2]
+    assert (middle.diagonal() == 1).all()
+    assert (middle <= 1).all()

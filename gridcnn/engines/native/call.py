@@ -48,7 +48,7 @@ class Call:
             self._scratch[name] = Buffer(floats)
         return self._scratch[name].floats
 
-    def _workspace(self, number: int) -> Buffer:
+    def workspace(self, number: int) -> Buffer:
         """Return the memory of one thread."""
         while len(self._workspaces) <= number:
             self._workspaces.append(Buffer(self.program.workspace.size))
@@ -70,7 +70,7 @@ class Call:
     ) -> None:
         """Run the program, on several threads; `keep` is what must live until all have left."""
         shared = self.program.shared
-        spaces = [self._workspace(0 if shared else number).address for number in range(threads)]
+        spaces = [self.workspace(0 if shared else number).address for number in range(threads)]
         numbers = (
             *given,
             (_PARAMETERS, address_of(parameters)),

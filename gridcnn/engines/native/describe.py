@@ -110,8 +110,8 @@ def _of_chain(chain: Chain, *, alone: bool) -> tuple[list[str], dict[str, Any]]:
     packed = _FLOAT * (training.packed.size + answers.packed.size)
     notes = [
         f"training{which}: shards of {training.shard} items, rounds of at most {ROUND}",
-        f"memory{which}: {sized(spaces[0])} for each thread that trains, {sized(spaces[1])} for "
-        f"each that answers, {sized(packed)} for features in the order of the kernels",
+        f"workspaces{which}: {sized(spaces[0])} for each thread that trains, {sized(spaces[1])} "
+        f"for each that answers, {sized(packed)} for features in the order of the kernels",
     ]
     facts = {
         "stages": [block.label for block in chain.blocks],

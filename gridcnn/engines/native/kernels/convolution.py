@@ -287,9 +287,11 @@ class Tile(abc.ABC):
             place = conv.target.place(row, column + number)
             mark = (row * conv.target.columns + (column + number)) * conv.target.padded
             for each in range(width):
-                best, winner = best_of(
-                    code, conv, [total[each].get() for total in part], winners=self.winners
-                )
+                values = [total[each].get() for total in part]
+                if conv.divisor != 1:
+                    shift = code.at(pointers.bias, each * conv.lanes)
+                    values = [divided(code, conv, value, shift) for value in values]
+                best, winner = best_of(code, conv, values, winners=self.winners)
                 code.store(best, code.at(pointers.out, place), each * conv.lanes)
                 if winner is not None:
                     code.store(winner, code.at(pointers.won, mark, BYTE), each * conv.lanes)
@@ -297,9 +299,20 @@ class Tile(abc.ABC):
     def _start(self, width: int, bias: Value, positions: int) -> list[list[Variable]]:
         code, lanes = self.code, self.conv.lanes
         first = [code.constant(0, lanes)] * width
-        if self.conv.bias:
+        if self.conv.bias and self.conv.divisor == 1:
             first = [code.load(bias, each * lanes, kind=vector(lanes)) for each in range(width)]
         return [[code.variable(each) for each in first] for _ in range(positions)]
+
+
+def divided(code: Code, conv: Convolution, total: Value, bias: Value) -> Value:
+    """Return sums as matches, with their bias.
+
+    Only what is divided after it is summed up is exactly 1 where every cell matches.
+    """
+    match = code.arithmetic("fdiv", total, code.constant(conv.divisor, conv.lanes))
+    if not conv.bias:
+        return match
+    return code.arithmetic("fadd", match, code.load(bias, kind=vector(conv.lanes)))
 
 
 class _Tile(Tile):

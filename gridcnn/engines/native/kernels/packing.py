@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value, vector
+from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Value, vector
 from gridcnn.engines.native.kernels import winograd
 from gridcnn.engines.native.kernels.convolution import Convolution, filter_chunks
 from gridcnn.engines.native.kernels.convolution_backward import is_narrow
@@ -61,7 +61,7 @@ def pack_forward(module: Module, name: str, conv: Convolution) -> None:
                 ):
                     there = (tap * conv.source.channels + channel) * of_one + each
                     here = each * _feature(conv) + (channel * len(conv.taps) + tap)
-                    _move(code, conv, source, here, target, there)
+                    code.store(code.load(source, here), target, there)
             place += size * chunk.count
 
 
@@ -73,7 +73,7 @@ def _pack_lookup(code: Code, conv: Lookup, features: Value, packed: Value) -> No
     ):
         here = each * _feature(conv) + (symbol * len(conv.taps) + tap)
         there = tap * conv.table + symbol * conv.target.padded + each
-        _move(code, conv, features, here, packed, there)
+        code.store(code.load(features, here), packed, there)
 
 
 def pack_backward(module: Module, name: str, conv: Convolution) -> None:
@@ -86,22 +86,16 @@ def pack_backward(module: Module, name: str, conv: Convolution) -> None:
         ):
             here = each * _feature(conv) + (channel * len(conv.taps) + tap)
             there = (each * len(conv.taps) + tap) * conv.source.padded + channel
-            _move(code, conv, features, here, packed, there)
+            value = code.load(features, here)
+            if conv.divisor != 1:
+                value = code.arithmetic("fmul", value, code.constant(1 / conv.divisor))
+            code.store(value, packed, there)
 
 
 def _feature(conv: Convolution) -> int:
     """Return the floats of one feature in the flat vector."""
     rows = conv.symbols if isinstance(conv, Lookup) else conv.source.channels
     return rows * len(conv.taps)
-
-
-def _move(
-    code: Code, conv: Convolution, source: Value, here: Number, target: Value, there: Number
-) -> None:
-    value = code.load(source, here)
-    if conv.divisor != 1:
-        value = code.arithmetic("fmul", value, code.constant(1 / conv.divisor))
-    code.store(value, target, there)
 
 
 def unpack_gradient(module: Module, name: str, conv: Convolution, *, distance: int) -> None:

@@ -30,6 +30,7 @@ from gridcnn.engines.native.kernels.convolution import (
     Chunk,
     Convolution,
     best_of,
+    divided,
     filter_chunks,
     numbers,
 )
@@ -243,7 +244,10 @@ class _Emitter:
                 for down in range(2)
                 for position in self._points_to_positions([each[down] for each in columns])
             ]
-            if conv.bias:
+            if conv.divisor != 1:
+                shift = code.at(bias, first)
+                positions = [divided(code, conv, each, shift) for each in positions]
+            elif conv.bias:
                 shift = code.load(bias, first, kind=vector(lanes))
                 positions = [self._sum(each, shift) for each in positions]
             row, column = place[0], place[1] + tile
@@ -287,13 +291,8 @@ def pack(module: Module, name: str, conv: Winograd) -> None:
                     for down in range(SIDE):
                         turned = _cells_to_numbers(code, [row[down] for row in rows])
                         for right, value in enumerate(turned):
-                            scaled = value
-                            if conv.divisor != 1:
-                                scaled = code.arithmetic(
-                                    "fmul", value, code.constant(1 / conv.divisor)
-                                )
                             point = (down * SIDE + right) * channels * of_one
-                            code.store(scaled, target, channel * of_one + each + point)
+                            code.store(value, target, channel * of_one + each + point)
 
 
 def _cells_to_numbers(code: Code, cells: Sequence[Value]) -> list[Value]:
