@@ -48,7 +48,7 @@ format:
 docs: ## write the generated pages anew
 	$(BIN)/python -m docs.reference
 
-bench: ## timings of start-up and of a whole run
+bench: ## timings of start-up, and of a whole run; against peers: python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.xo
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 from hypothesis import assume
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gridcnn.engines.base import Engine, make_engine
+from gridcnn.engines.base import Engine, Step, make_engine
 from gridcnn.engines.reference import CHUNK_BYTES
 from gridcnn.errors import ShapeError
 from gridcnn.grid import Array, Axis, Cells, GridShape, OneHot
@@ -261,7 +263,7 @@ def _wide_case(
 ) -> Case:
     """Return a case for stages and a batch of whole numbers."""
     settings = {
-        "hidden": dice.one([], [], [], [], [1], [5], [16], [40], [17, 3]),
+        "hidden": dice.one([], [], [], [], [], [], [], [1], [5], [16], [40], [17, 3]),
         "dropout": dice.one(0.0, 0.0, 0.5, 0.75, 0.25),
     }
     spec: dict[str, Any] = {"stages": stages}
@@ -388,16 +390,30 @@ def _distances(
 # Engines
 
 
+@contextmanager
+def uncached() -> Iterator[None]:
+    """Keep nothing on disk of networks that nobody will ever see again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRIDCNN_CACHE", "off")
+        yield
+
+
 def check_answers(engine: Engine, case: Case, grids: Cells | None = None) -> None:
     """Assert that an engine's maps, loss and gradient in float32 are those of float64, rounded.
 
     Maps of an exact case are the same numbers. `grids` are those of the case in another form.
     """
-    exact, single = make_engine(case.network, "reference"), case.single
+    single = case.single
     grids = single.grids if grids is None else grids
     maps = engine.maps(single.parameters, grids)
-    check_maps(maps, exact.maps(case.parameters, case.grids), exactly=case.exact)
     step = engine.step(single.parameters, grids, case.targets, random=case.chance())
+    check_against(case, maps, step)
+
+
+def check_against(case: Case, maps: Array, step: Step) -> None:
+    """Assert that answers to a case in float32 are those of float64, rounded."""
+    exact = make_engine(case.network, "reference")
+    check_maps(maps, exact.maps(case.parameters, case.grids), exactly=case.exact)
     right = exact.step(case.parameters, case.grids, case.targets, random=case.chance())
     assert abs(step.loss - right.loss) <= 1e-5 * (1 + right.loss)
     assert step.hits == right.hits or not case.exact

@@ -81,6 +81,8 @@ class Convolution:
         cells = self.window[0] * self.window[1]
         if registers < 32:
             return 2 if cells <= 6 else 1
+        if cells > 12:
+            return 1
         return 3 if self.vectors % 3 == 0 and cells <= 4 else 2
 
     def whole_windows(self, axis: int) -> int:
