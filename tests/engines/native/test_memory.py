@@ -32,7 +32,7 @@ from gridcnn.engines.native.chain import Chain
 from gridcnn.engines.native.moves import move
 from gridcnn.engines.native.processor import processor
 from gridcnn.engines.native.program import Arena
-from gridcnn.grid import Array, GridShape, OneHot
+from gridcnn.grid import Array, GridShape
 from gridcnn.network import Network
 from gridcnn.spec.load import load
 
@@ -40,7 +40,7 @@ GAP = 64
 NAN = np.uint32(0x7FE5A5A5)
 """A NaN that no arithmetic makes."""
 CASES = settings(
-    max_examples=30,
+    max_examples=26,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -207,6 +207,13 @@ def check(networks: ModuleType, case: Any, *, one_hot: bool, at_end: bool) -> No
             alone = engine.maps(inside.parameters, grids[item : item + 1])
             np.testing.assert_array_equal(alone, maps[item : item + 1])
         step = engine.step(inside.parameters, grids, inside.targets, random=case.chance())
+        # Where training explodes, all that is computed is as wild as this.
+        random = np.random.default_rng(0)
+        wild = random.choice([np.nan, np.inf, -np.inf, 1e38], single.grids.shape)
+        if not one_hot:
+            engine.step(inside.parameters, walls.holding(wild.astype(np.float32)), inside.targets)
+        infinite = walls.holding(np.full_like(single.parameters, np.inf))
+        engine.step(infinite, grids, inside.targets)
     assert Watched.made
     for call in Watched.made:
         call.check()
@@ -232,6 +239,32 @@ def test_random_networks_on_one_hot_grids_touch_nothing_else(
     """The same for grids that come as indices."""
     case = data.draw(networks.one_hot_cases("all rows"))
     check(networks, case, one_hot=True, at_end=data.draw(st.booleans()))
+
+
+@pytest.mark.usefixtures("watched")
+@pytest.mark.parametrize("at_end", [True, False])
+@pytest.mark.parametrize(
+    ("shape", "stages"),
+    [
+        # Filters and channels that only fill a vector, with features that are long.
+        (
+            GridShape(5, 6, 7),
+            [
+                {"convolution": {"filters": 17}},
+                {"convolution": {"filters": 17, "kernel_size": 9}},
+                {"convolution": {"filters": 3}},
+            ],
+        ),
+        # Features turned for Winograd's way, on grids that fill no vector.
+        (GridShape(17, 2, 6), [{"convolution": {"filters": 33}}, "rectification", "pooling"]),
+    ],
+)
+def test_corners_touch_nothing_else(
+    networks: ModuleType, shape: GridShape, stages: list[Any], at_end: bool
+) -> None:
+    """What only fills a vector is there as well."""
+    network = Network(load({"stages": stages, "head": {"voting": {}}}), shape, classes=3)
+    check(networks, networks.case_of(network, items=3), one_hot=False, at_end=at_end)
 
 
 @pytest.mark.long

@@ -25,15 +25,19 @@ def _beside_size(conv: Convolution) -> int:
 
 
 def backward_size(conv: Convolution) -> int:
-    """Return the floats of the features as the way back takes them."""
-    return conv.filters * len(conv.taps) * conv.source.padded
+    """Return the floats of the features as the way back takes them.
+
+    Those that only fill a vector are 0, and yet read: where a gradient is NaN or infinite, so is
+    theirs.
+    """
+    return conv.target.padded * len(conv.taps) * conv.source.padded
 
 
 def gradient_size(conv: Convolution) -> int:
     """Return the floats of the features' gradient as it is added up."""
     if isinstance(conv, Lookup) or is_narrow(conv):
         return _beside_size(conv)
-    return backward_size(conv)
+    return conv.filters * len(conv.taps) * conv.source.padded
 
 
 def pack_forward(module: Module, name: str, conv: Convolution) -> None:
