@@ -1,172 +1,368 @@
-"""Results do not depend on how many threads work, nor on who else uses an engine."""
+"""Several threads: the same bits for any number of them, from any number of callers."""
 
 from __future__ import annotations
 
-import copy
 import multiprocessing
-import pickle
-import platform
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from gridcnn.engines.base import Engine, make_engine
-from gridcnn.grid import GridShape
+pytest.importorskip("llvmlite")
+
+from gridcnn.engines.base import Step
+from gridcnn.engines.native import chain as of_chains
+from gridcnn.engines.native import team as of_teams
+from gridcnn.engines.native.engine import NativeEngine
+from gridcnn.engines.native.team import together
+from gridcnn.grid import Array, Axis, Cells, GridShape, OneHot
 from gridcnn.network import Network
 from gridcnn.spec.load import load
-from gridcnn.training.loop import Labelled, train
+from gridcnn.spec.models import Training
+from gridcnn.training.loop import Labelled, Progress, train
 
-SHAPE = GridShape(2, 32, 28)
-STAGES: list[Any] = [
-    {"convolution": {"filters": 20}},
-    "rectification",
-    "pooling",
-    {"convolution": {"filters": 33}},
-    "rectification",
-    {"pooling": {"window": 3, "stride": 2}},
-    {"convolution": {"filters": 16, "kernel_size": [5, 3], "stride": 2}},
-]
+COUNTS = (1, 2, 64)
+WAIT = 120  # seconds that nothing here takes, on any machine
+
+SMALL: list[Any] = [{"convolution": {"filters": 5}}, "rectification", "pooling"]
+NETWORKS: dict[str, tuple[GridShape, list[Any], Any]] = {
+    "in tiles": (GridShape(2, 9, 10), SMALL, {"hidden": [20], "dropout": 0.5}),
+    "turned": (
+        GridShape(16, 12, 12),
+        [{"convolution": {"filters": 33}}, "rectification", "pooling"],
+        {},
+    ),
+    "on its own": (
+        GridShape(3, 11, 9),
+        [
+            {"pooling": {"window": 3, "stride": 2}},
+            "rectification",
+            {"convolution": {"filters": 7, "kernel_size": 2, "trainable": False}},
+            {"convolution": {"filters": 20, "kernel_size": 2, "scale": "match"}},
+            {"pooling": {"mode": "mean"}},
+        ],
+        {"hidden": [3, 17]},
+    ),
+    "few rows": (
+        GridShape(20, 1, 8),
+        [{"convolution": {"filters": 100, "kernel_size": [1, 3]}}, "rectification"],
+        {"hidden": [5]},
+    ),
+    "one-hot": (
+        GridShape(1, 5, 24, Axis("letter", ordered=False), Axis("position")),
+        [{"convolution": {"filters": 40, "kernel_size": ["all", 4]}}, "rectification"],
+        {},
+    ),
+}
+every_network = pytest.mark.parametrize("which", NETWORKS)
 
 
-def network(**training: Any) -> Network:
-    """Return a network of more than a million multiply-adds, so that threads share an item."""
-    head = {"voting": {"hidden": [24], "dropout": 0.25}}
-    spec = load({"stages": STAGES, "head": head, "training": training})
-    made = Network(spec, SHAPE, classes=5)
-    assert made.multiply_adds > 1_500_000
-    return made
+def network_of(which: str) -> Network:
+    shape, stages, voting = NETWORKS[which]
+    return Network(load({"stages": stages, "head": {"voting": voting}}), shape, classes=3)
 
 
-def batch(items: int, *, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def batch(network: Network, items: int, *, seed: int = 0) -> Cells:
     random = np.random.default_rng(seed)
-    grids = random.normal(0, 1, (items, *SHAPE.sizes)).astype(np.float32)
-    return grids, random.integers(0, 5, items)
+    if not network.shape.row_axis.ordered:
+        shape = items, network.shape.columns
+        return OneHot(random.integers(-1, network.shape.rows, shape, np.int32), network.shape.rows)
+    return random.normal(0, 1, (items, *network.shape.sizes)).astype(np.float32)
 
 
-def answers(engine: Engine) -> list[Any]:
-    """Return all that an engine says about some batches: of many items, of one, and a step."""
-    parameters = engine.network.starting_parameters()
-    grids, targets = batch(77)
-    step = engine.step(parameters, grids, targets, random=np.random.default_rng(3))
-    single = [engine.logits(parameters, grids[item : item + 1]) for item in range(3)]
-    return [engine.logits(parameters, grids), *single, step.gradient, step.loss, step.hits]
+def targets(items: int) -> Any:
+    return np.arange(items) % 3
 
 
-def same(found: list[Any], expected: list[Any]) -> None:
-    for one, other in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(one, other)
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the smallest work be worth another thread."""
+    monkeypatch.setattr(of_chains, "_WORTH", 1)
+    monkeypatch.setattr(of_chains, "_SHARED", 1)
 
 
-@pytest.mark.parametrize("threads", [2, 3, 64])
-def test_answers_are_the_same_bits_for_any_number_of_threads(threads: int) -> None:
-    """Votes, loss and gradient, many times, since threads never meet in the same way twice."""
-    expected = answers(make_engine(network(), "native", threads=1))
-    engine = make_engine(network(), "native", threads=threads)
-
-    for _ in range(5):
-        same(answers(engine), expected)
+def assert_same(found: Step, expected: Step) -> None:
+    assert (found.loss, found.hits) == (expected.loss, expected.hits)
+    np.testing.assert_array_equal(found.gradient, expected.gradient)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_training_is_the_same_bits_for_any_number_of_threads(optimizer: str) -> None:
-    """Two epochs end with the same parameters, and with the same history but for the time."""
-    ends = []
-    for threads in (1, 2, 64):
-        made = network(epochs=2, batch_size=32, optimizer=optimizer)
-        engine = make_engine(made, "native", threads=threads)
-        parts = Labelled(*batch(100)), Labelled(*batch(40, seed=1))
-        progress = train(engine, *parts, made.spec.training)
-        history = [(each.loss, each.validation_loss) for each in progress.history]
-        ends.append((progress.parameters, history))
-    for parameters, history in ends[1:]:
-        np.testing.assert_array_equal(parameters, ends[0][0])
-        assert history == ends[0][1]
+# The same bits
 
 
-def test_an_engine_may_be_used_from_several_threads_at_a_time() -> None:
-    engine = make_engine(network(), "native", threads=2)
-    expected = answers(engine)
+@every_network
+@pytest.mark.usefixtures("eager")
+def test_any_number_of_threads_gives_the_same_bits(which: str) -> None:
+    """Votes of many items and of one, loss and gradient, again and again."""
+    network = network_of(which)
+    parameters, grids = network.starting_parameters(), batch(network, 37)
+    alone = NativeEngine(network, threads=1)
+    votes = alone.logits(parameters, grids)
+    step = alone.step(parameters, grids, targets(37), random=np.random.default_rng(1))
+
+    for threads in COUNTS:
+        engine = NativeEngine(network, threads=threads)
+        assert engine.chain(engine.pieces()[0]).workers(37) == threads
+        for _ in range(3):
+            np.testing.assert_array_equal(engine.logits(parameters, grids), votes)
+            found = engine.step(parameters, grids, targets(37), random=np.random.default_rng(1))
+            assert_same(found, step)
+        for item in (0, 5, 36):
+            single = engine.logits(parameters, grids[item : item + 1])
+            np.testing.assert_array_equal(single, votes[item : item + 1])
+
+
+def test_one_large_item_is_shared_among_threads() -> None:
+    """It takes another program, which gives the bits of the one for many."""
+    stages = [{"convolution": {"filters": 24}}, "rectification", *SMALL, "rectification"]
+    spec = load({"stages": stages, "head": {"voting": {"hidden": [33]}}})
+    network = Network(spec, GridShape(8, 32, 30), classes=3)
+    assert network.multiply_adds > of_chains._SHARED
+    parameters, grids = network.starting_parameters(), batch(network, 3)
+    expected = NativeEngine(network, threads=1).logits(parameters, grids)
+
+    for threads in COUNTS:
+        engine = NativeEngine(network, threads=threads)
+        chain = engine.chain(engine.pieces()[0])
+        found = [engine.logits(parameters, grids[item : item + 1])[0] for item in range(3)]
+        np.testing.assert_array_equal(found, expected)
+        assert ("one" in vars(chain)) == (threads > 1)
+
+
+@every_network
+@pytest.mark.usefixtures("eager")
+def test_a_whole_training_is_the_same_bits(which: str) -> None:
+    """With dropout and shuffled batches of several shards, validated after every epoch."""
+    network = network_of(which)
+    grids, wanted = batch(network, 90), targets(90)
+    settings = Training(epochs=3, batch_size=40, learning_rate=0.01)
+
+    def trained(threads: int) -> Progress:
+        data = Labelled(grids[:60], wanted[:60]), Labelled(grids[60:], wanted[60:])
+        return train(NativeEngine(network, threads=threads), *data, settings)
+
+    alone, *others = (trained(threads) for threads in COUNTS)
+    for other in others:
+        np.testing.assert_array_equal(other.parameters, alone.parameters)
+        np.testing.assert_array_equal(other.best, alone.best)
+        history = [
+            tuple(replace(epoch, seconds=0) for epoch in each.history) for each in (other, alone)
+        ]
+        assert history[0] == history[1]
+
+
+@pytest.mark.usefixtures("eager")
+def test_threads_that_come_late_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Helpers that begin when all is done, or after the next call, find nothing left to do."""
+    late: list[Any] = []
+
+    def delayed(job: Any, threads: int) -> None:
+        job(0)
+        late.extend((job, number) for number in range(1, threads))
+
+    monkeypatch.setattr("gridcnn.engines.native.call.together", delayed)
+    network = network_of("in tiles")
+    parameters, grids = network.starting_parameters(), batch(network, 20)
+    engine = NativeEngine(network, threads=4)
+    votes = engine.logits(parameters, grids)
+    step = engine.step(parameters, grids, targets(20))
+    single = engine.logits(parameters, grids[:1])
+    assert len(late) == 9
+
+    before = votes.copy(), step.gradient.copy(), single.copy()
+    parameters[:] = 0
+    del engine
+    for job, number in late:
+        job(number)
+    np.testing.assert_array_equal(votes, before[0])
+    np.testing.assert_array_equal(step.gradient, before[1])
+    np.testing.assert_array_equal(single, before[2])
+
+
+# Many callers
+
+
+@every_network
+@pytest.mark.usefixtures("eager")
+def test_one_engine_may_be_asked_by_several_threads_at_once(which: str) -> None:
+    """Each gets the answers to its own question, of any kind."""
+    network = network_of(which)
+    engine = NativeEngine(network, threads=2)
+    starts = [network.starting_parameters() * np.float32(1 + number) for number in range(4)]
+    batches = [batch(network, 11 + number, seed=number) for number in range(4)]
+    alone = NativeEngine(network, threads=1)
+    votes = [alone.logits(*each) for each in zip(starts, batches, strict=True)]
+    steps = [
+        alone.step(start, grids, targets(len(grids)))
+        for start, grids in zip(starts, batches, strict=True)
+    ]
+    ready = threading.Barrier(4)
+
+    def ask(number: int) -> None:
+        ready.wait(WAIT)
+        for _ in range(5):
+            found = engine.logits(starts[number], batches[number])
+            np.testing.assert_array_equal(found, votes[number])
+            again = engine.step(starts[number], batches[number], targets(11 + number))
+            assert_same(again, steps[number])
 
     with ThreadPoolExecutor(4) as pool:
-        for found in pool.map(lambda _: answers(engine), range(8)):
-            same(found, expected)
+        for asked in [pool.submit(ask, number) for number in range(4)]:
+            asked.result(WAIT)
 
 
-@pytest.mark.parametrize("how", ["pickle", "deepcopy"])
-def test_a_copy_of_an_engine_gives_the_same_answers(how: str) -> None:
-    """Before the engine was used, and after."""
-    engine = make_engine(network(), "native", threads=2)
-    for _ in range(2):
-        made = pickle.loads(pickle.dumps(engine)) if how == "pickle" else copy.deepcopy(engine)
-        assert made.threads == 2
-        same(answers(made), answers(engine))
+@pytest.mark.usefixtures("eager")
+def test_several_engines_may_work_at_once() -> None:
+    """They share the helpers, and nothing else."""
+    networks = [network_of(which) for which in NETWORKS]
+    engines = [NativeEngine(network, threads=3) for network in networks]
+    starts = [network.starting_parameters() for network in networks]
+    batches = [batch(network, 20) for network in networks]
+    expected = [
+        NativeEngine(network, threads=1).logits(start, grids)
+        for network, start, grids in zip(networks, starts, batches, strict=True)
+    ]
+
+    def ask(number: int) -> None:
+        for _ in range(10):
+            found = engines[number].logits(starts[number], batches[number])
+            np.testing.assert_array_equal(found, expected[number])
+
+    with ThreadPoolExecutor(len(networks)) as pool:
+        for asked in [pool.submit(ask, number) for number in range(len(networks))]:
+            asked.result(WAIT)
 
 
+def answered(engine: NativeEngine, parameters: Array, grids: Array) -> tuple[Array, Array]:
+    """Answer, in another process."""
+    votes = engine.logits(parameters, grids)
+    return votes, engine.step(parameters, grids, targets(len(grids))).gradient
+
+
+@pytest.mark.skipif(not hasattr(multiprocessing, "get_context"), reason="no processes here")
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_a_forked_child_has_threads_of_its_own() -> None:
-    """The parent's helpers are not there after a fork, and nobody waits for them."""
-    engine = make_engine(network(), "native", threads=2)
-    expected = answers(engine)
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.usefixtures("eager")
+def test_an_engine_works_in_a_forked_process() -> None:
+    """As made and used before, though none of its helpers is there; and in the parent after."""
+    network = network_of("in tiles")
+    engine = NativeEngine(network, threads=3)
+    parameters, grids = network.starting_parameters(), batch(network, 20)
+    assert isinstance(grids, np.ndarray)
+    expected = answered(engine, parameters, grids)
     context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
+    results = context.SimpleQueue()
 
     def child() -> None:
-        sender.send(answers(engine))
+        results.put(answered(engine, parameters, grids))
 
     process = context.Process(target=child)
     process.start()
-    assert receiver.poll(60)
-    same(receiver.recv(), expected)
-    process.join(60)
+    process.join(WAIT)
     assert process.exitcode == 0
+    found = results.get()
+    for each, same in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(each, same)
+    for each, same in zip(answered(engine, parameters, grids), expected, strict=True):
+        np.testing.assert_array_equal(each, same)
 
 
-def test_features_are_packed_anew_where_they_may_have_changed() -> None:
-    """A vector that is written to between two calls gives other answers; a fixed one never does."""
-    engine, grids = make_engine(network(), "native"), batch(4)[0]
-    parameters = engine.network.starting_parameters()
-    first = engine.logits(parameters, grids)
-    parameters *= np.float32(0.5)
-    second = engine.logits(parameters, grids)
-    assert (first != second).any()
-
-    fixed, other = parameters.copy(), engine.network.starting_parameters()
-    for each in (fixed, other):
-        each.flags.writeable = False
-    for _ in range(2):
-        np.testing.assert_array_equal(engine.logits(fixed, grids), second)
-        np.testing.assert_array_equal(engine.logits(other, grids), first)
-    view = parameters[:]
-    view.flags.writeable = False
-    np.testing.assert_array_equal(engine.logits(view, grids), second)
-    parameters *= np.float32(2)
-    np.testing.assert_array_equal(engine.logits(view, grids), first)
+# The team
 
 
-@pytest.mark.parametrize("targets", [[0, 1], [0, 1, 5], [0, -1, 1]])
-def test_targets_that_are_no_classes_are_refused(targets: list[int]) -> None:
-    """Nothing is read outside of the logits."""
-    engine = make_engine(network(), "native")
-
-    with pytest.raises(IndexError, match="targets must be 3 numbers from 0 to 4"):
-        engine.step(engine.network.starting_parameters(), batch(3)[0], np.array(targets))
+@pytest.fixture
+def team(monkeypatch: pytest.MonkeyPatch) -> of_teams._Team:
+    made = of_teams._Team()
+    monkeypatch.setattr(of_teams, "_team", made)
+    return made
 
 
-@pytest.mark.skipif(
-    platform.machine().lower() not in ("x86_64", "amd64"),
-    reason="other processors are as quick with denormals",
-)
-def test_denormals_count_as_zero_and_only_within_a_call() -> None:
-    """They would cost a hundred times the time; afterwards NumPy has them as before."""
-    engine = make_engine(network(), "native")
-    parameters = engine.network.starting_parameters()
-    tiny = np.full((2, *SHAPE.sizes), 1e-40, np.float32)
+def test_a_job_is_begun_once_for_each_number(team: of_teams._Team) -> None:
+    """The first by the caller, the others by helpers."""
+    begun: list[tuple[int, int]] = []
+    done = threading.Barrier(5)
 
-    nothing = engine.logits(parameters, np.zeros_like(tiny))
-    np.testing.assert_array_equal(engine.logits(parameters, tiny), nothing)
-    assert (tiny * np.float32(0.5) > 0).all()
+    def job(number: int) -> None:
+        begun.append((number, threading.get_ident()))
+        if number:
+            done.wait(WAIT)
+
+    together(job, 5)
+    done.wait(WAIT)
+
+    assert sorted(number for number, _ in begun) == [0, 1, 2, 3, 4]
+    assert [who for number, who in begun if number == 0] == [threading.get_ident()]
+    # Four waited for each other, so that they were four.
+    assert len({who for _, who in begun}) == 5
+    assert team._members == 4
+
+
+def test_a_job_for_one_needs_nobody(team: of_teams._Team) -> None:
+    begun: list[int] = []
+    together(begun.append, 1)
+    assert begun == [0]
+    assert team._members == 0
+
+
+def test_the_caller_waits_for_its_own_part_alone(team: of_teams._Team) -> None:
+    """A helper that is asleep delays nobody."""
+    wake, over = threading.Event(), threading.Event()
+
+    def job(number: int) -> None:
+        if number:
+            wake.wait(WAIT)
+            over.set()
+
+    together(job, 2)
+    assert not over.is_set()
+    wake.set()
+    assert over.wait(WAIT)
+
+
+def test_the_team_grows_to_the_most_that_were_asked_for(team: of_teams._Team) -> None:
+    """Its members stay for what comes next."""
+    for threads, members in ((3, 2), (2, 2), (6, 5), (4, 5)):
+        together(lambda number: None, threads)
+        assert team._members == members
+    mine = [each for each in threading.enumerate() if each.name == "gridcnn"]
+    assert len(mine) >= 5
+    assert all(each.daemon for each in mine)
+
+
+def test_what_a_job_holds_is_free_when_it_is_done(team: of_teams._Team) -> None:
+    """A helper that waits for the next job keeps nothing of the last one."""
+    import gc
+    import weakref
+
+    class Held:
+        pass
+
+    held = Held()
+    known, done = weakref.ref(held), threading.Event()
+
+    def begin(held: Held) -> None:
+        def job(number: int, kept: Held = held) -> None:
+            if number:
+                done.set()
+
+        together(job, 2)
+
+    begin(held)
+    del held
+    assert done.wait(WAIT)
+    for _ in range(1000):
+        gc.collect()
+        if known() is None:
+            break
+        threading.Event().wait(0.01)
+    assert known() is None
+
+
+def test_a_forked_process_has_a_team_of_its_own(team: of_teams._Team) -> None:
+    together(lambda number: None, 3)
+    of_teams._begin_anew()
+    assert of_teams._team is not team
+    assert of_teams._team._members == 0
