@@ -85,7 +85,7 @@ class NativeEngine(Engine):
         stop = len(self.network.blocks) if after is None else after + 1
         if parameters.dtype != np.float32 or not stop:
             return self._reference.maps(parameters, grids, after=after)
-        vector = np.ascontiguousarray(parameters)
+        vector = self._vector(parameters)
         with self._lock:
             if len(grids) <= ROUND:
                 return self._through(vector, grids, stop)
@@ -93,6 +93,13 @@ class NativeEngine(Engine):
             for part in _rounds(len(grids)):
                 found[part] = self._through(vector, grids[part], stop)
         return found
+
+    def _vector(self, parameters: Array) -> Floats:
+        if parameters.shape != (self.network.parameters,):
+            raise ValueError(
+                f"{self.network.parameters} parameters were expected; got {parameters.shape}"
+            )
+        return np.ascontiguousarray(parameters)
 
     def _through(self, vector: Floats, grids: Cells, stop: int) -> Array:
         values: Cells = grids
@@ -111,7 +118,7 @@ class NativeEngine(Engine):
         """Return loss and gradient of a batch, done in rounds."""
         if parameters.dtype != np.float32 or not len(grids):
             return self._reference.step(parameters, grids, targets, random=random)
-        vector = np.ascontiguousarray(parameters)
+        vector = self._vector(parameters)
         classes = self.network.output.cells
         targets = np.ascontiguousarray(targets, np.int64)
         if targets.shape != (len(grids),) or targets.min() < 0 or targets.max() >= classes:
@@ -174,14 +181,20 @@ class NativeEngine(Engine):
         return self._chains[key]
 
     def _entering(self, piece: Piece, values: Cells) -> tuple[Chain, Array]:
-        """Return the chain for a piece, and what enters it in the form that it takes."""
+        """Return the chain for a piece, and what enters it in the form that it takes.
+
+        Nobody may read outside of memory, so that sizes and indices must be right.
+        """
+        shape = self._shape(piece.start)
+        if values.shape[1:] != shape.sizes:
+            raise ValueError(f"grids of {shape} were expected; got an array {values.shape}")
         if isinstance(values, OneHot) and can_look_up(self.network.blocks[piece.start]):
             indices = np.ascontiguousarray(values.indices, np.int32)
-            # A wrong index would be read from outside of all memory.
             if indices.size and (indices.min() < -1 or indices.max() >= values.rows):
                 raise IndexError(f"indices must be numbers from -1 to {values.rows - 1}")
             return self.chain(piece, one_hot=True), indices
-        return self.chain(piece), np.ascontiguousarray(values, np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite
+            return self.chain(piece), np.ascontiguousarray(values, np.float32)
 
     def _forward(self, piece: Piece, vector: Floats, values: Cells) -> Array:
         if not piece.native:
@@ -276,7 +289,7 @@ class NativeEngine(Engine):
                 cells,
                 gradient,
                 items=len(cells),
-                flow=np.ascontiguousarray(flow.reshape(len(cells), -1)),
+                flow=np.ascontiguousarray(flow.reshape(len(cells), chain.plan.output.cells)),
                 by_grids=by_grids if chain.plan.wanted else None,
             )
             return by_grids
