@@ -326,7 +326,7 @@ class Code:
 
     def constant(self, number: float, lanes: int = 1) -> Value:
         """Return a float32 number, in every lane."""
-        return Value(self, vector(lanes), _written(number, lanes))
+        return Value(self, vector(lanes), _written(struct.pack("<f", number), lanes))
 
     def constants(self, numbers: Sequence[int], element: str) -> Value:
         """Return a vector of whole numbers that are known now."""
@@ -429,10 +429,12 @@ class Code:
 
 
 @functools.cache
-def _written(number: float, lanes: int) -> str:
-    """Return a float32 number as LLVM wants it: the bits of the float64 of the same value."""
-    (single,) = struct.unpack("<f", struct.pack("<f", number))
-    (bits,) = struct.unpack("<Q", struct.pack("<d", single))
+def _written(single: bytes, lanes: int) -> str:
+    """Return a float32 number as LLVM wants it: the bits of the float64 of the same value.
+
+    It is given by its bits, since 0 and -0 are equal.
+    """
+    (bits,) = struct.unpack("<Q", struct.pack("<d", *struct.unpack("<f", single)))
     if lanes == 1:
         return f"0x{bits:016X}"
     return f"<{', '.join([f'float 0x{bits:016X}'] * lanes)}>"

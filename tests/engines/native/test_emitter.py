@@ -26,6 +26,7 @@ from gridcnn.engines.native.emitter import (
     WORD,
     Code,
     Module,
+    Number,
     Value,
     element_of,
     lanes_of,
@@ -134,22 +135,22 @@ def test_whole_numbers(here: Processor) -> None:
 
         def emit(code: Code, given: Value, target: Value, right: int = right) -> None:
             a, b = (code.load(given, place, kind=INT) for place in (0, 1))
-            results = [
+            results: list[Number] = [
                 a + b,
                 a - b,
                 a * b,
                 a + right,
                 right + a,
                 right * a,
-                code.value(code.least(a, b)),
-                code.value(code.most(a, right)),
-                code.value(code.divided(b * b, right)),
-                code.value(code.rest(b + 2, right)),
+                code.least(a, b),
+                code.most(a, right),
+                code.divided(b * b, right),
+                code.rest(b + 2, right),
                 code.truth(code.test("slt", a, b)),
                 code.truth(code.test("ne", right, b)),
             ]
             for place, result in enumerate(results):
-                code.store(result, target, place)
+                code.store(code.value(result), target, place)
 
         run(here, emit, ints(left, right), found)
         assert found.tolist() == [
@@ -179,8 +180,9 @@ def test_a_loop_is_a_range(here: Processor, start: int, stop: int, step: int) ->
     found = np.full((2, 2, 40), -9, np.int64)
 
     def emit(code: Code, given: Value, target: Value) -> None:
-        ends = [code.load(given, place, kind=INT) for place in range(3)]
-        for kind, (first, last, by) in enumerate(((start, stop, step), ends)):
+        known: list[Number] = [start, stop, step]
+        found: list[Number] = [code.load(given, place, kind=INT) for place in range(3)]
+        for kind, (first, last, by) in enumerate((known, found)):
             count = code.variable(code.value(0))
             with code.loop(2) as outer, code.loop(last, start=first, step=by) as here:
                 place = outer * 40 + count.get()
@@ -199,9 +201,8 @@ def test_what_stands_under_a_condition_happens_only_then(here: Processor) -> Non
     found = ints(0, 0, 0, 0)
 
     def emit(code: Code, target: Value) -> None:
-        with code.loop(4) as number:
-            with code.when(code.test("sgt", number, 1)):
-                code.store(number, target, number)
+        with code.loop(4) as number, code.when(code.test("sgt", number, 1)):
+            code.store(number, target, number)
 
     run(here, emit, found)
     assert found.tolist() == [0, 0, 2, 3]

@@ -80,7 +80,7 @@ def test_a_change_of_the_vector_in_place_is_seen() -> None:
     for name, part in network.named(parameters).items():
         votes = engine.logits(parameters, batch(2))
         loss = engine.step(parameters, batch(2), targets).loss
-        part += np.linspace(0.1, 0.2, part.size, dtype=np.float32).reshape(part.shape)
+        part[...] += np.linspace(0.1, 0.2, part.size, dtype=np.float32).reshape(part.shape)
         fresh = NativeEngine(network)
         found = engine.logits(parameters, batch(2))
         assert (found != votes).any(), name

@@ -16,6 +16,7 @@ pytest.importorskip("llvmlite")
 
 from gridcnn.engines.base import Step
 from gridcnn.engines.native import chain as of_chains
+from gridcnn.engines.native import moves as of_moves
 from gridcnn.engines.native import team as of_teams
 from gridcnn.engines.native.engine import NativeEngine
 from gridcnn.engines.native.team import together
@@ -23,6 +24,7 @@ from gridcnn.grid import Array, Axis, Cells, GridShape, OneHot
 from gridcnn.network import Network
 from gridcnn.spec.load import load
 from gridcnn.spec.models import Training
+from gridcnn.spec.optimizers import Adam, AdamW, Sgd
 from gridcnn.training.loop import Labelled, Progress, train
 
 COUNTS = (1, 2, 64)
@@ -83,6 +85,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the smallest work be worth another thread."""
     monkeypatch.setattr(of_chains, "_WORTH", 1)
     monkeypatch.setattr(of_chains, "_SHARED", 1)
+    monkeypatch.setattr(of_moves, "_WORTH", 1)
 
 
 def assert_same(found: Step, expected: Step) -> None:
@@ -136,9 +139,19 @@ def test_one_large_item_is_shared_among_threads() -> None:
 @pytest.mark.usefixtures("eager")
 def test_a_whole_training_is_the_same_bits(which: str) -> None:
     """With dropout and shuffled batches of several shards, validated after every epoch."""
-    network = network_of(which)
+    check_training(network_of(which), Adam())
+
+
+@pytest.mark.parametrize("optimizer", [Sgd(momentum=0.9), AdamW()])
+@pytest.mark.usefixtures("eager")
+def test_training_by_any_optimizer_is_the_same_bits(optimizer: Any) -> None:
+    """A long vector is moved by several threads too."""
+    check_training(network_of("turned"), optimizer)
+
+
+def check_training(network: Network, optimizer: Any) -> None:
     grids, wanted = batch(network, 90), targets(90)
-    settings = Training(epochs=3, batch_size=40, learning_rate=0.01)
+    settings = Training(epochs=3, batch_size=40, optimizer=optimizer, learning_rate=0.01)
 
     def trained(threads: int) -> Progress:
         data = Labelled(grids[:60], wanted[:60]), Labelled(grids[60:], wanted[60:])
