@@ -28,8 +28,8 @@ every_beginning = pytest.mark.parametrize(
     "first", ["all rows", "some rows", "pooling", "rectification", "head"]
 )
 CASES = settings(max_examples=100, deadline=None, derandomize=True)
-WIDE = settings(CASES, max_examples=130)
-FEW = settings(CASES, max_examples=12)
+WIDE = settings(CASES, max_examples=160)
+FEW = settings(CASES, max_examples=10)
 MANY = settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
 
 STAGES: list[Any] = [
