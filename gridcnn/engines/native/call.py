@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.engines.native.compiler import Compiled, compiled
-from gridcnn.engines.native.phases import COUNTERS, ENTRY, STEP_BACK
+from gridcnn.engines.native.phases import ALONE, COUNTERS, ENTRY, STEP_BACK
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import Arena, Program, Slot
-from gridcnn.engines.native.team import together
+from gridcnn.engines.native.team import Letter, together
 from gridcnn.grid import Array
 
 Floats = NDArray[np.float32]
@@ -36,6 +36,7 @@ class Call:
             compiled(program.key, text or (lambda: program.text), ENTRY, processor, arguments=3),
             program.phases,
             len(Slot),
+            processor,
         )
         self._packed = Buffer(program.packed.size)
         self._packed_from: Array | None = None
@@ -69,33 +70,58 @@ class Call:
         keep: tuple[object, ...],
     ) -> None:
         """Run the program, on several threads; `keep` is what must live until all have left."""
+        numbers = self._numbers(parameters, given, to_pack=not self.is_packed(parameters))
+        self._packed_from = parameters if self._is_fixed(parameters) else None
+        self._entry(numbers, self._spaces(threads), keep=(keep, parameters, self))
+
+    def run(
+        self,
+        parameters: Array,
+        given: Sequence[tuple[int, int]],
+        *,
+        threads: int,
+        keep: tuple[object, ...],
+    ) -> Run:
+        """Return the same call, to be made as often as `is_packed` says that it may."""
+        numbers = self._numbers(parameters, given, to_pack=False)
+        return Run(self._entry, numbers, self._spaces(threads), keep=(keep, parameters))
+
+    def _spaces(self, threads: int) -> list[int]:
         shared = self.program.shared
-        spaces = [self.workspace(0 if shared else number).address for number in range(threads)]
-        numbers = (
+        return [self.workspace(0 if shared else number).address for number in range(threads)]
+
+    def _numbers(
+        self, parameters: Array, given: Sequence[tuple[int, int]], *, to_pack: bool
+    ) -> list[tuple[int, int]]:
+        return [
             *given,
             (_PARAMETERS, address_of(parameters)),
             (_PACKED, self._packed.address),
-            (_TO_PACK, not self._is_packed(parameters)),
-        )
-        self._entry(numbers, spaces, keep=(keep, parameters, self))
+            (_TO_PACK, to_pack),
+        ]
 
-    def _is_packed(self, parameters: Floats) -> bool:
+    def is_packed(self, parameters: Array) -> bool:
         """Return whether these features were packed before, and cannot have changed since.
 
         So a model that only answers, whose vector is read-only, packs its features once.
         """
-        if self._packed_from is parameters:
-            return not parameters.flags.writeable
-        fixed = not parameters.flags.writeable and parameters.base is None
-        self._packed_from = parameters if fixed else None
-        return False
+        return self._packed_from is parameters and not parameters.flags.writeable
+
+    @staticmethod
+    def _is_fixed(parameters: Floats) -> bool:
+        return not parameters.flags.writeable and parameters.base is None
 
 
 class Entry:
     """A compiled function of phases, ready to be entered by several threads."""
 
-    def __init__(self, code: Compiled, phases: int, arguments: int) -> None:
-        self._code = code
+    def __init__(
+        self, code: Compiled, phases: int, arguments: int, processor: Processor | None = None
+    ) -> None:
+        """Take the code; without a `processor` helpers are always woken."""
+        self.code = code
+        self.processor = processor
+        self.alone = code.function(ALONE, 2)
         self._sizes = phases * COUNTERS, arguments
         self._control = _Control(*self._sizes)
 
@@ -109,25 +135,57 @@ class Entry:
             spaces: the address of each thread's workspace.
             keep: what must live until all have left.
         """
-        alone = len(spaces) == 1
-        # A helper that comes late still reads the table, so that it cannot be used again.
-        control = self._control if alone else _Control(*self._sizes)
-        if alone:
-            control.clear()
-        table = control.table
-        table[STEP_BACK] = _step_back()
-        for place, number in given:
-            table[place] = number
-        function, (counters, arguments) = self._code.call, control.addresses
-        if alone:
-            function(counters, arguments, spaces[0])
+        if len(spaces) == 1:
+            self._control.fill(given)
+            self.alone(self._control.addresses[1], spaces[0])
             return
-        kept = (keep, control, self)
+        # A helper that comes late still reads the table, so that it cannot be used again.
+        Run(self, given, spaces, keep=keep)()
+
+    def control(self, given: Sequence[tuple[int, int]]) -> _Control:
+        """Return new counters, and a new table of arguments."""
+        control = _Control(*self._sizes)
+        control.fill(given)
+        return control
+
+
+class Run:
+    """A call with all its arguments, which can be made again and again."""
+
+    def __init__(
+        self, entry: Entry, given: Sequence[tuple[int, int]], spaces: Sequence[int], *, keep: object
+    ) -> None:
+        self._entry = entry
+        self._given = given
+        self._spaces = spaces
+        self._keep = keep
+        self._prepare()
+
+    def _prepare(self) -> None:
+        entry, spaces = self._entry, self._spaces
+        control = self._control = entry.control(self._given)
+        function, (counters, arguments) = entry.code.call, control.addresses
+        kept = (self._keep, control, entry)
+        self._is_ours = True
 
         def job(number: int, kept: object = kept) -> None:  # noqa: ARG001
             function(counters, arguments, spaces[number])
 
-        together(job, len(spaces))
+        self._job = job
+        self._letter = entry.processor and Letter(
+            entry.processor, entry.code.address, control.addresses, spaces, kept
+        )
+
+    def __call__(self) -> None:
+        """Make the call."""
+        if len(self._spaces) == 1:
+            self._entry.alone(self._control.addresses[1], self._spaces[0])
+            return
+        if not self._is_ours:
+            self._prepare()
+        self._control.clear()
+        # Who has not left yet still reads what is there.
+        self._is_ours = together(self._job, len(self._spaces), self._letter)
 
 
 class Buffer:
@@ -145,13 +203,21 @@ class _Control:
 
     def __init__(self, counters: int, arguments: int) -> None:
         self._counters = (ctypes.c_int64 * counters)()
-        self.table = (ctypes.c_int64 * arguments)()
-        self.addresses = ctypes.addressof(self._counters), ctypes.addressof(self.table)
+        self._table = (ctypes.c_int64 * arguments)()
+        self._size = ctypes.sizeof(self._counters)
+        self.addresses = ctypes.addressof(self._counters), ctypes.addressof(self._table)
 
     def clear(self) -> None:
-        """Let no task be taken, and no argument be given."""
-        for block in (self._counters, self.table):
-            ctypes.memset(block, 0, ctypes.sizeof(block))
+        """Let no task be taken."""
+        ctypes.memset(self.addresses[0], 0, self._size)
+
+    def fill(self, given: Sequence[tuple[int, int]]) -> None:
+        """Write the arguments; those that are not given are 0."""
+        table = self._table
+        ctypes.memset(table, 0, ctypes.sizeof(table))
+        table[STEP_BACK] = _step_back()
+        for place, number in given:
+            table[place] = number
 
 
 def address_of(array: Array) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.engines.native import recipes
-from gridcnn.engines.native.call import Call, Floats, address_of
+from gridcnn.engines.native.call import Call, Floats, Run, address_of
 from gridcnn.engines.native.plan import Plan, make_plan
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import MOST_TOGETHER, Program, Slot
@@ -129,26 +129,46 @@ class Chain:
         if not items:
             return out, _NONE
         odd = np.empty(items if self.plan.wants_finite else 0, np.float32)
+        call, given, threads = self._forward(cells, out, odd)
+        call(parameters, given, threads=threads, keep=(cells, out, odd))
+        return out, np.flatnonzero(np.isnan(odd)) if len(odd) else _NONE
+
+    def lone(self, parameters: Array) -> Lone | None:
+        """Return the short way of one item, or None where features are packed each time anew."""
+        cells = np.zeros((1, *self.entering), np.int32 if self.plan.one_hot else np.float32)
+        out = np.empty((1, *self.plan.output.sizes), np.float32)
+        odd = np.zeros(1, np.float32)
+        call, given, threads = self._forward(cells, out, odd)
+        if not call.is_packed(parameters):
+            return None
+        run = call.run(parameters, given, threads=threads, keep=(cells, out, odd))
+        return Lone(parameters, call, run, cells, out, odd, one_hot=self.plan.one_hot)
+
+    @property
+    def entering(self) -> tuple[int, ...]:
+        """The sizes of what comes in for one item: cells, or indices."""
+        return (self.plan.shape.columns,) if self.plan.one_hot else self.plan.shape.sizes
+
+    def _forward(
+        self, cells: Array, out: Floats, odd: Floats
+    ) -> tuple[Call, tuple[tuple[int, int], ...], int]:
+        """Return what answers items, what it is given, and with how many threads."""
+        items = len(cells)
         threads = self.workers(items)
         if items == 1 and threads > 1 and self.cost >= _SHARED:
             call, shard, shards = self.one, 1, 2 * threads
         else:
             call = self.many
             shard, shards = self.shards(items)
-        call(
-            parameters,
-            (
-                (_GRIDS, address_of(cells)),
-                (_ITEMS, items),
-                (_SHARD, shard),
-                (_SHARDS, shards),
-                (_OUTPUT, address_of(out)),
-                (_ODD, address_of(odd)),
-            ),
-            threads=min(threads, shards),
-            keep=(cells, out, odd),
+        given = (
+            (_GRIDS, address_of(cells)),
+            (_ITEMS, items),
+            (_SHARD, shard),
+            (_SHARDS, shards),
+            (_OUTPUT, address_of(out)),
+            (_ODD, address_of(odd)),
         )
-        return out, np.flatnonzero(np.isnan(odd)) if len(odd) else _NONE
+        return call, given, min(threads, shards)
 
     def step(
         self,
@@ -203,6 +223,49 @@ class Chain:
         threads = self.workers(count, training=True)
         call(parameters, given, threads=threads, keep=tuple(arrays.values()))
         return results
+
+
+class Lone:
+    """The short way of one item: what can be prepared for all items of a kind was prepared.
+
+    `fits` has to be asked before each call. Items enter by way of the same memory, so that not even
+    their address changes. `cells` are indices where `one_hot`.
+    """
+
+    def __init__(
+        self,
+        parameters: Array,
+        call: Call,
+        run: Run,
+        cells: Array,
+        out: Floats,
+        odd: Floats,
+        *,
+        one_hot: bool,
+    ) -> None:
+        self.one_hot = one_hot
+        self._parameters = parameters
+        self._call = call
+        self._run = run
+        self._cells = cells
+        self._shape, self._dtype = cells.shape, cells.dtype
+        self._out = out
+        self._odd = odd
+
+    def fits(self, parameters: Array, cells: Array) -> bool:
+        """Return whether these are the features, and such an item, that all was prepared for."""
+        return (
+            parameters is self._parameters
+            and cells.shape == self._shape
+            and cells.dtype == self._dtype
+            and self._call.is_packed(self._parameters)
+        )
+
+    def __call__(self, cells: Array) -> Floats | None:
+        """Return what comes out for an item that fits; None where it is odd, see `forward`."""
+        self._cells[...] = cells
+        self._run()
+        return self._out.copy() if self._odd[0] == 0 else None
 
 
 # Plain numbers: an enumeration's members take time to look up.

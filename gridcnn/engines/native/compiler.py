@@ -19,7 +19,10 @@ _LOCK = threading.Lock()  # LLVM's own state is shared by all threads
 
 
 class Compiled:
-    """A module of machine code, and its one function; the code lives as long as this object."""
+    """A module of machine code; the code lives as long as this object.
+
+    `call` is the function that was asked for, and `address` where it is.
+    """
 
     def __init__(self, code: bytes, name: str, processor: Processor, arguments: int) -> None:
         with _LOCK:
@@ -27,11 +30,22 @@ class Compiled:
             self._engine = llvm.create_mcjit_compiler(empty, _machine(processor))
             self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
             self._engine.finalize_object()
-            address = self._engine.get_function_address(name)
+        self.call = self.function(name, arguments)
+        self.address = self._address(name)
+
+    def function(self, name: str, arguments: int, *, brief: bool = False) -> Callable[..., Any]:
+        """Return a function that takes so many addresses.
+
+        Other threads of Python may run while it does, except where it is `brief`.
+        """
+        kind = ctypes.PYFUNCTYPE if brief else ctypes.CFUNCTYPE
+        return kind(None, *[ctypes.c_void_p] * arguments)(self._address(name))
+
+    def _address(self, name: str) -> int:
+        address: int = self._engine.get_function_address(name)
         if not address:
             raise EngineError(f"the compiled code has no function {name}; delete the cache")
-        kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * arguments)
-        self.call: Callable[..., Any] = kind(address)
+        return address
 
 
 def key_for(text: str, processor: Processor) -> str:

@@ -275,6 +275,28 @@ class Code:
         """Return a counter that several threads share; what they wrote before can be seen."""
         return self.op(INT, f"load atomic i64, {address} acquire, align 8")
 
+    def store_shared(self, address: Value, number: int) -> None:
+        """Write a number that other threads read; they then see all that was written before."""
+        self.line(f"store atomic i64 {number}, {address} release, align 8")
+
+    def exchange(self, address: Value, expected: int, number: int) -> Value:
+        """Write a number that several threads share if it is as expected; return whether it was."""
+        pair = "{ i64, i1 }"
+        found = self.op(
+            pair, f"cmpxchg {address}, i64 {expected}, i64 {number} acq_rel acquire, align 8"
+        )
+        return self.op(BOOL, f"extractvalue {found}, 1")
+
+    def pause(self) -> None:
+        """Rest for a moment, while waiting for another thread."""
+        architecture = self.module.processor.triple.partition("-")[0]
+        if architecture in ("x86_64", "amd64"):
+            self.module.declare("llvm.x86.sse2.pause", "void")
+            self.line("call void @llvm.x86.sse2.pause()")
+        elif architecture in ("aarch64", "arm64"):
+            self.module.declare("llvm.aarch64.hint", "void", "i32")
+            self.line("call void @llvm.aarch64.hint(i32 1)")
+
     def load_part(self, address: Value, place: Number, lanes: int, count: int) -> Value:
         """Return a vector of which only the first `count` lanes are read; the others are 0."""
         if count >= lanes:

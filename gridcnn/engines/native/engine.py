@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gridcnn.cores import usable_cores
 from gridcnn.engines.base import Engine, Memory, Plan, Step
 from gridcnn.engines.native.call import Floats
-from gridcnn.engines.native.chain import Chain
+from gridcnn.engines.native.chain import Chain, Lone
 from gridcnn.engines.native.moves import move
 from gridcnn.engines.native.plan import can_look_up, has_kernel
 from gridcnn.engines.native.processor import processor
@@ -48,6 +48,7 @@ class NativeEngine(Engine):
         self._chains: dict[tuple[int, int, bool], Chain] = {}
         self._pieces: dict[int, list[Piece]] = {}
         self._reference = ReferenceEngine(self.network)
+        self._lone: Lone | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what makes the same engine again: machine code stays where it was made."""
@@ -82,17 +83,44 @@ class NativeEngine(Engine):
 
     def maps(self, parameters: Array, grids: Cells, *, after: int | None = None) -> Array:
         """Return the grids after a block."""
+        if self._lone is not None and after is None:
+            found = self._at_once(self._lone, parameters, grids)
+            if found is not None:
+                return found
         stop = len(self.network.blocks) if after is None else after + 1
         if parameters.dtype != np.float32 or not stop:
             return self._reference.maps(parameters, grids, after=after)
         vector = self._vector(parameters)
         with self._lock:
             if len(grids) <= ROUND:
-                return self._through(vector, grids, stop)
+                answer = self._through(vector, grids, stop)
+                if len(grids) == 1 and after is None:
+                    self._lone = self._prepared(parameters, grids)
+                return answer
             found = np.empty((len(grids), *self._shape(stop).sizes), np.float32)
             for part in _rounds(len(grids)):
                 found[part] = self._through(vector, grids[part], stop)
         return found
+
+    def _at_once(self, lone: Lone, parameters: Array, grids: Cells) -> Array | None:
+        """Return the maps of one more item like the last one; None where it is not like that."""
+        values = grids
+        if isinstance(grids, OneHot):
+            values = grids.indices
+            rows = self.network.shape.rows
+            if grids.rows != rows or not len(values) or values.min() < -1 or values.max() >= rows:
+                return None
+        if lone.one_hot != isinstance(grids, OneHot):
+            return None
+        with self._lock:
+            return lone(values) if lone.fits(parameters, values) else None
+
+    def _prepared(self, parameters: Array, grids: Cells) -> Lone | None:
+        """Return the short way for more items like this one, where there is one."""
+        piece, *others = self.pieces()
+        if others or not piece.native:
+            return None
+        return self._entering(piece, grids)[0].lone(parameters)
 
     def _vector(self, parameters: Array) -> Floats:
         if parameters.shape != (self.network.parameters,):

@@ -50,4 +50,4 @@ def _entry(name: str, processor: Processor) -> Entry:
     text = program(chosen, processor)
     key = key_for(text, processor)
     code = compiled(key, lambda: text, ENTRY, processor, arguments=3)
-    return Entry(code, 1, Slot.VECTORS + len(chosen.changed))
+    return Entry(code, 1, Slot.VECTORS + len(chosen.changed), processor)

@@ -3,7 +3,8 @@
 Whoever enters takes the next task of a phase that nobody has taken yet, and goes on to the next
 phase when all tasks of the one before are done. So one thread alone gets everything done, and a
 thread that comes late finds nothing left to do. A task always does the same items or numbers,
-whoever does it: that is why results do not depend on the threads.
+whoever does it: that is why results do not depend on the threads. A thread that nobody helps has a
+way in of its own, which counts nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 
 from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value
 
-ENTRY = "enter"
+ENTRY, ALONE = "enter", "alone"
 COUNTERS = 16  # whole numbers from one phase's counters to the next: two lines of the cache
 STEP_BACK = 0
 """The place in every table of arguments of the system's function that lets other threads go first;
@@ -66,7 +67,17 @@ class Phases:
         self._found.append((name, count))
 
     def finish(self) -> None:
-        """Emit `enter(counters, table of arguments, workspace)`; the counters are 0 at first."""
+        """Emit both ways in.
+
+        `enter(counters, table of arguments, workspace)` is for several threads; the counters are 0
+        at first. `alone(table of arguments, workspace)` is for one.
+        """
+        with self.module.function(ALONE, PTR, PTR, internal=False) as (code, arguments):
+            table, workspace = arguments
+            with _without_denormals(code):
+                for name, count in self._found:
+                    with code.loop(count(Arguments(code, table))) as task:
+                        code.run(name, table, workspace, task)
         with self.module.function(ENTRY, PTR, PTR, PTR, internal=False) as (code, arguments):
             counters, table, workspace = arguments
             with _without_denormals(code):
@@ -101,16 +112,10 @@ def _without_denormals(code: Code) -> Iterator[None]:
 
 def _wait(code: Code, done: Value, count: Number, arguments: Arguments) -> None:
     """Emit the wait for tasks that other threads have taken; none of them waits for another."""
-    architecture = code.module.processor.triple.partition("-")[0]
     spins = code.variable(code.value(0))
     with code.forever() as end:
         code.leave(end, code.test("sge", code.load_shared(done), count))
-        if architecture in ("x86_64", "amd64"):
-            code.module.declare("llvm.x86.sse2.pause", "void")
-            code.line("call void @llvm.x86.sse2.pause()")
-        elif architecture in ("aarch64", "arm64"):
-            code.module.declare("llvm.aarch64.hint", "void", "i32")
-            code.line("call void @llvm.aarch64.hint(i32 1)")
+        code.pause()
         spins.set(spins.get() + 1)
         with code.when(code.test("sgt", spins.get(), _SPINS)):
             spins.set(code.value(0))

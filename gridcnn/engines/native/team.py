@@ -4,15 +4,39 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from queue import SimpleQueue
 
+from gridcnn.engines.native.mailbox import Mailbox
+from gridcnn.engines.native.processor import Processor
+
 Job = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What a job does, for helpers that still look into their mailboxes.
+
+    Attributes:
+        processor: what the mailboxes' code is made for, where there are none yet.
+        function: the address of a function of three addresses.
+        shared: the first two of these.
+        own: the last one, for each number.
+        keep: what must live until all have left the function.
+    """
+
+    processor: Processor
+    function: int
+    shared: tuple[int, int]
+    own: Sequence[int]
+    keep: object
 
 
 class _Team:
     def __init__(self) -> None:
         self._jobs: SimpleQueue[Job] = SimpleQueue()
+        self._mailboxes: dict[int, Mailbox] = {}
         self._members = 0
         self._lock = threading.Lock()
 
@@ -21,16 +45,29 @@ class _Team:
         if self._members < members:
             with self._lock:
                 while self._members < members:
-                    # Daemons, so that a sleeping helper keeps no program from ending.
-                    threading.Thread(target=self._work, name="gridcnn", daemon=True).start()
                     self._members += 1
+                    # Daemons, so that a sleeping helper keeps no program from ending.
+                    work = threading.Thread(
+                        target=self._work, args=(self._members,), name="gridcnn", daemon=True
+                    )
+                    work.start()
         self._jobs.put(job)
 
-    def _work(self) -> None:
+    def mailbox(self, number: int, processor: Processor) -> Mailbox:
+        """Return the mailbox of a member, counted from 1."""
+        if number not in self._mailboxes:
+            with self._lock:
+                self._mailboxes.setdefault(number, Mailbox(processor))
+        return self._mailboxes[number]
+
+    def _work(self, number: int) -> None:
         while True:
             job = self._jobs.get()
             job()
             del job  # what it holds is free now, and not only when the next job comes
+            mailbox = self._mailboxes.get(number)
+            if mailbox is not None:
+                mailbox.attend()
 
 
 _team = _Team()
@@ -46,11 +83,29 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_anew)
 
 
-def together(job: Callable[[int], object], threads: int) -> None:
+def together(job: Callable[[int], object], threads: int, letter: Letter | None = None) -> bool:
     """Run `job(0)` here, and `job(1)`, `job(2)`, ... on helpers; return when `job(0)` is done.
 
     Helpers may begin late, even after that: a job must see by itself that there is nothing left.
+
+    Args:
+        job: what to do, for each number.
+        threads: how many numbers there are.
+        letter: the same for helpers that need not be woken.
+
+    Returns:
+        Whether all are known to have left.
     """
+    handed: list[Mailbox] = []
     for number in range(1, threads):
+        if letter is not None:
+            mailbox = _team.mailbox(number, letter.processor)
+            if mailbox.offer(letter.function, (*letter.shared, letter.own[number]), letter.keep):
+                handed.append(mailbox)
+                continue
         _team.ask(lambda number=number: job(number), threads - 1)  # type: ignore[misc]
     job(0)
+    if letter is None:
+        return threads == 1
+    left = [mailbox.is_left(letter.keep) for mailbox in handed]
+    return len(handed) == threads - 1 and all(left)

@@ -1,0 +1,105 @@
+"""Mailboxes: a helper that has done its work waits a moment for more before it falls asleep.
+
+To wake a sleeping thread takes longer than a small network takes for an answer. So a helper that is
+done stays in machine code, and looks into its mailbox for a tenth of a millisecond or so. Whoever
+has work puts it there as long as the helper looks; later the helper has to be woken.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import threading
+
+from gridcnn.engines.native.compiler import Compiled, compiled, key_for
+from gridcnn.engines.native.emitter import INT, PTR, Module
+from gridcnn.engines.native.processor import Processor
+
+_ASLEEP, _LOOKING, _CLAIMED, _FULL, _AT_WORK = range(5)
+"""What a mailbox's first number says. A helper alone leaves the last two."""
+_LETTER = 16  # where the letter begins, in whole numbers: far from what is looked at all the time
+_PARTS = 4  # of a letter: a function, and the three addresses that it takes
+_LOOKS = 4_000
+_ATTEND, _OFFER = "attend", "offer"
+
+
+class Mailbox:
+    """The mailbox of one helper."""
+
+    def __init__(self, processor: Processor) -> None:
+        code = _code(processor)
+        self._attend = code.function(_ATTEND, 1)
+        self._offer = code.function(_OFFER, 2, brief=True)
+        self._kept: object = None
+        self._lock = threading.Lock()
+        self._room = (ctypes.c_int64 * (3 * _LETTER))()
+        start = -ctypes.addressof(self._room) % (8 * _LETTER)
+        self._address = ctypes.addressof(self._room) + start
+        self._state = ctypes.c_int64.from_buffer(self._room, start)
+        self._letter = (ctypes.c_int64 * (_PARTS + 1))()
+        self._letter_address = ctypes.addressof(self._letter)
+
+    def offer(self, function: int, arguments: tuple[int, int, int], keep: object) -> bool:
+        """Let the helper call a function, if it still looks; return whether it will.
+
+        Args:
+            function: the address of a function of three addresses.
+            arguments: these.
+            keep: what must live until the helper has left the function.
+        """
+        if self._state.value != _LOOKING:
+            return False
+        with self._lock:
+            letter = self._letter
+            letter[0], letter[1], letter[2], letter[3], letter[_PARTS] = function, *arguments, 0
+            self._offer(self._address, self._letter_address)
+            if not letter[_PARTS]:
+                return False
+            self._kept = keep
+            return True
+
+    def is_left(self, keep: object) -> bool:
+        """Return whether the helper has left what it was offered, and forget what that needed."""
+        with self._lock:
+            if self._kept is keep and self._state.value > _LOOKING:
+                return False
+            if self._kept is keep:
+                self._kept = None
+            return True
+
+    def attend(self) -> None:
+        """Do what is offered, until nothing has come for a while. This is what helpers call."""
+        self._attend(self._address)
+
+
+@functools.cache
+def _code(processor: Processor) -> Compiled:
+    text = _program(processor)
+    return compiled(key_for(text, processor), lambda: text, _ATTEND, processor, arguments=1)
+
+
+def _program(processor: Processor) -> str:
+    module = Module(processor)
+    with module.function(_ATTEND, PTR, internal=False) as (code, (mailbox,)):
+        letter = code.at(mailbox, _LETTER, INT)
+        looks = code.variable(code.value(0))
+        code.store_shared(mailbox, _LOOKING)
+        with code.forever() as end:
+            with code.when(code.test("eq", code.load_shared(mailbox), _FULL)):
+                code.store_shared(mailbox, _AT_WORK)
+                function, *arguments = (code.load(letter, n, kind=PTR) for n in range(_PARTS))
+                code.line(f"call void {function.name}({', '.join(map(str, arguments))})")
+                code.store_shared(mailbox, _LOOKING)
+                looks.set(code.value(0))
+            code.pause()
+            looks.set(looks.get() + 1)
+            with code.when(code.test("sgt", looks.get(), _LOOKS)):
+                code.leave(end, code.exchange(mailbox, _LOOKING, _ASLEEP))
+    with module.function(_OFFER, PTR, PTR, internal=False) as (code, (mailbox, given)):
+        letter = code.at(mailbox, _LETTER, INT)
+        with code.when(code.exchange(mailbox, _LOOKING, _CLAIMED)):
+            for part in range(_PARTS):
+                code.store(code.load(given, part, kind=INT), letter, part)
+            code.store_shared(mailbox, _FULL)
+            code.store(code.value(1), given, _PARTS)
+    return str(module)
