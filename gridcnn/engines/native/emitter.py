@@ -444,6 +444,28 @@ class Code:
             vector(half), f"shufflevector {value}, {value.kind} poison, <{half} x i32> <{chosen}>"
         )
 
+    def transposed(self, rows: Sequence[Value]) -> list[Value]:
+        """Return as many vectors as each has lanes: the first lanes of all, the second lanes, ...
+
+        Rows are interleaved with those half of them further on, as often as halves can be halved.
+        """
+        rows = list(rows)
+        count = len(rows)
+        if count == 1:
+            return rows
+        kind, half = rows[0].kind, count // 2
+        orders = [
+            ", ".join(f"i32 {lane + side * count}" for lane in lanes for side in (0, 1))
+            for lanes in (range(half), range(half, count))
+        ]
+        for _ in range(count.bit_length() - 1):
+            rows = [
+                self.op(kind, f"shufflevector {one}, {two}, <{count} x i32> <{order}>")
+                for one, two in zip(rows[:half], rows[half:], strict=True)
+                for order in orders
+            ]
+        return rows
+
     def cast(self, how: str, value: Value, element: str) -> Value:
         """Return a conversion, `trunc`, `zext`, `sitofp`, `bitcast`, ..., lane by lane."""
         kind = vector(lanes_of(value.kind), element)

@@ -1,12 +1,12 @@
 """The gradients of a convolution, and of the rectification and pooling that follow it.
 
 Most cells of the map's gradient are 0: pooling keeps one cell of a window, and rectification kills
-about half of the rest. So the gradient is first sifted, cell by cell, into lists of those filters
-that have something to say there; nothing is ever multiplied by 0.
+about half of the rest. So the gradient is first sifted into lists; nothing is ever multiplied by 0.
 
-For the gradient of the grid, a cell's list is added up into the patch under the cell. For that of
-the features, each filter gathers a list of its cells, and adds up the patches under them. In both,
-vectors lie along the channels, and the sums stay in registers while a list is walked.
+For the gradient of the grid, each cell has a list of the filters that have something to say there,
+and adds them up into the patch under it. For that of the features, each filter has a list of its
+cells, and adds up the patches under them. In both, vectors lie along the channels, and the sums
+stay in registers while a list is walked.
 
 Grids of few channels would leave such vectors mostly empty. Their features' gradient is made the
 other way: vectors along the filters, and every position visited.
@@ -73,6 +73,11 @@ class Lists:
         return self.rows * self.conv.target.columns
 
     @property
+    def of_filter(self) -> int:
+        """The same, with room for the last vector that is written."""
+        return self.capacity + self.conv.lanes
+
+    @property
     def of_cell(self) -> int:
         """Entries of a cell's list, with room for the last vector that is written."""
         return self.conv.target.padded + self.conv.lanes
@@ -100,12 +105,12 @@ class Lists:
     @property
     def gradients(self) -> int:
         """And the gradients of these cells."""
-        return self.places + self.conv.target.padded * self.capacity
+        return self.places + self.conv.target.padded * self.of_filter
 
     @property
     def size(self) -> int:
         """Floats of scratch memory in all."""
-        return self.gradients + self.conv.target.padded * self.capacity
+        return self.gradients + self.conv.target.padded * self.of_filter
 
 
 @dataclass(frozen=True)
@@ -275,23 +280,78 @@ class _Backward:
                 first = code.most(start, rows[0]) if rows[0] else start
                 end = code.least(stop, rows[1])
                 with code.loop(end, start=first) as row:
-                    with code.loop(columns[1], start=columns[0]) as column:
-                        self._window(row, column, window, listed=listed, by_grid=by_grid)
+                    if listed:
+                        self._list_row(row, columns, window)
+                    if by_grid:
+                        with code.loop(columns[1], start=columns[0]) as column:
+                            self._window_to_grid(row, column, window)
             if listed:
                 self._add_to_features()
 
-    def _window(
-        self, row: Value, column: Value, window: Range, *, listed: bool, by_grid: bool
-    ) -> None:
-        code, conv, _lists = self.code, self.conv, self.lists
+    def _window_to_grid(self, row: Value, column: Value, window: Range) -> None:
+        code, conv = self.code, self.conv
         for down, right, cell in places_of(window):
             count = self._sift(row, column, cell)
             patch = conv.origin(row * conv.step[0] + down, column * conv.step[1] + right)
-            if listed:
-                self._distribute(count, code.value(patch))
-            if by_grid:
-                with code.when(code.test("ne", count, 0)):
-                    self._add_to_grid(count, code.at(self.by_grid, patch))
+            with code.when(code.test("ne", count, 0)):
+                self._add_to_grid(count, code.at(self.by_grid, patch))
+
+    # The filters' lists
+
+    def _list_row(self, row: Value, columns: Range, window: Range) -> None:
+        """Add the windows of one row of the target to the lists of all filters."""
+        code, conv = self.code, self.conv
+        whole = columns[0] + (columns[1] - columns[0]) // conv.lanes * conv.lanes
+        with code.loop(conv.target.padded, step=conv.lanes) as first:
+            with code.loop(whole, start=columns[0], step=conv.lanes) as column:
+                self._list_columns(row, column, first, window, conv.lanes)
+            if whole < columns[1]:
+                rest = columns[1] - whole
+                self._list_columns(row, code.value(whole), first, window, rest)
+
+    def _list_columns(
+        self, row: Value, column: Value, first: Value, window: Range, count: int
+    ) -> None:
+        """Add `count` windows, at most as many as a vector has lanes, to a few filters' lists."""
+        code, conv, lists = self.code, self.conv, self.lists
+        lanes = conv.lanes
+        shares = [self.shares.at(row, column + each, first, None) for each in range(count)]
+        shares += [code.constant(0, lanes)] * (lanes - count)
+        origin = conv.origin(row * conv.step[0], column * conv.step[1])
+        across = int(conv.origin(0, conv.step[1]))
+        start = code.spread(code.cast("trunc", code.value(origin), WORD), lanes)
+        steps = code.constants([across * each for each in range(lanes)], WORD)
+        places = [code.whole("add", start, steps)] * lanes
+        if conv.pooled and window != (1, 1):
+            nothing = code.constants([0] * lanes, WORD)
+            within = [self._winner(row, column + each, first, window) for each in range(count)]
+            within = code.transposed(within + [nothing] * (lanes - count))
+            places = [code.whole("add", place, each) for place, each in zip(places, within, strict=True)]
+        for lane, (share, place) in enumerate(zip(code.transposed(shares), places, strict=True)):
+            number = first + lane
+            counter = code.at(code.at(self.scratch, lists.counts), number)
+            length = code.cast("zext", code.load(counter, kind=WORD), INT)
+            speaks = code.compare("une", share, code.constant(0, lanes))
+            at = number * lists.of_filter + length
+            for value, part in ((place, lists.places), (share, lists.gradients)):
+                code.store(code.squeezed(value, speaks), code.at(self.scratch, part), at)
+            code.store(code.cast("trunc", length + code.count(speaks), WORD), counter)
+
+    def _winner(self, row: Value, column: Value, first: Value, window: Range) -> Value:
+        """Return how far the patch under the winner lies from the patch under a window's start."""
+        code, conv = self.code, self.conv
+        mark = (row * conv.target.columns + column) * conv.target.padded + first
+        won = code.load(self.shares.won, mark, kind=vector(conv.lanes, BYTE))
+        cell = code.cast("zext", won, WORD)
+        distance = code.constants([0] * conv.lanes, WORD)
+        for down, right, number in places_of(window):
+            if number:
+                is_it = code.compare("eq", cell, code.constants([number] * conv.lanes, WORD))
+                reach = code.constants([int(conv.origin(down, right))] * conv.lanes, WORD)
+                distance = code.select(is_it, reach, distance)
+        return distance
+
+    # The cells' lists
 
     def _sift(self, row: Value, column: Value, cell: int) -> Value:
         """List the filters that have a gradient at a cell; return how many there are."""
@@ -308,20 +368,6 @@ class _Backward:
                 code.store(code.squeezed(value, speaks), code.at(self.scratch, place), here)
             count.set(here + code.count(speaks))
         return count.get()
-
-    def _distribute(self, count: Value, patch: Value) -> None:
-        """Add a cell to the list of each filter that has a gradient there."""
-        code, lists = self.code, self.lists
-        place = code.cast("trunc", patch, WORD)
-        with code.loop(count) as entry:
-            number = self._number(code.at(self.scratch, lists.filters), entry)
-            counter = code.at(code.at(self.scratch, lists.counts), number)
-            length = code.load(counter, kind=WORD)
-            code.store(code.whole("add", length, Value(code, WORD, "1")), counter)
-            at = number * lists.capacity + code.cast("zext", length, INT)
-            code.store(place, code.at(self.scratch, lists.places), at)
-            share = code.load(code.at(self.scratch, lists.shares), entry)
-            code.store(share, code.at(self.scratch, lists.gradients), at)
 
     def _number(self, address: Value, entry: Number) -> Value:
         return self.code.cast("zext", self.code.load(address, entry, kind=WORD), INT)
@@ -371,8 +417,8 @@ class _Backward:
         of_one = len(conv.taps) * conv.source.padded
         with code.loop(conv.filters) as number:
             count = self._number(code.at(self.scratch, lists.counts), number)
-            places = code.at(code.at(self.scratch, lists.places), number * lists.capacity)
-            shares = code.at(code.at(self.scratch, lists.gradients), number * lists.capacity)
+            places = code.at(code.at(self.scratch, lists.places), number * lists.of_filter)
+            shares = code.at(code.at(self.scratch, lists.gradients), number * lists.of_filter)
             for grid, feature, group in self._groups():
                 target = code.at(code.at(self.by_weights, number * of_one), feature)
                 sums = [code.variable(code.load(target, unit.feature, kind=kind)) for unit in group]
