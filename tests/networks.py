@@ -322,6 +322,8 @@ def _is_exact(network: Network, parameters: Array, grids: Array) -> bool:
         stage = block.stage
         if isinstance(stage, Convolution) and stage.scale == "match":
             return False
+        if isinstance(stage, Convolution) and _may_be_turned(block):
+            return False  # an engine may go by way of fractions to save multiplications
         if isinstance(stage, Pooling) and stage.mode == "mean":
             return False
         if isinstance(stage, Votes) and stage.dropout == 0.25:
@@ -332,6 +334,14 @@ def _is_exact(network: Network, parameters: Array, grids: Array) -> bool:
         if values.max(initial=0) >= 2**17:
             return False
     return True
+
+
+def _may_be_turned(block: Block) -> bool:
+    stage = block.stage
+    assert isinstance(stage, Convolution)
+    odd = all(size % 2 for size in stage.kernel(block.input))
+    plain = tuple(stage.stride) == tuple(stage.dilation) == (1, 1)
+    return odd and plain and min(block.input.channels, block.output.channels) >= 16
 
 
 def _calm(network: Network, parameters: Array, grids: Array, seed: int) -> None:

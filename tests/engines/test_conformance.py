@@ -148,6 +148,22 @@ def corner(shape: GridShape, *stages: Any, items: int = 3, **voting: Any) -> Any
         ),
         # So many votes that more items stand together.
         corner(GridShape(16, 30, 30), "rectification", hidden=[20], items=35),
+        # Tiles of every length, which reach beyond the map and in which windows are found.
+        corner(GridShape(17, 7, 5), {"convolution": {"filters": 16}}, "rectification"),
+        corner(GridShape(16, 6, 10), {"convolution": {"filters": 33}}, "rectification", "pooling"),
+        corner(
+            GridShape(18, 1, 26),
+            {"convolution": {"filters": 40, "kernel_size": [1, 5], "bias": False}},
+            "rectification",
+            {"pooling": {"window": [1, 2]}},
+        ),
+        corner(GridShape(20, 23, 1), {"convolution": {"filters": 17, "kernel_size": [7, 1]}}),
+        corner(
+            GridShape(16, 8, 7),
+            {"convolution": {"filters": 16, "kernel_size": [3, 5], "padding": "valid"}},
+            "rectification",
+        ),
+        corner(GridShape(16, 3, 6), {"convolution": {"filters": 20, "kernel_size": 5}}),
         # All columns, and nothing but the bias.
         corner(GridShape(5, 1, 1), {"convolution": {"filters": 1, "padding": 4, "stride": 9}}),
     ],

@@ -172,9 +172,11 @@ class Run:
             function(counters, arguments, spaces[number])
 
         self._job = job
-        self._letter = entry.processor and Letter(
-            entry.processor, entry.code.address, control.addresses, spaces, kept
-        )
+        self._letter: Letter | None = None
+        if entry.processor is not None:
+            self._letter = Letter(
+                entry.processor, entry.code.address, control.addresses, spaces, kept
+            )
 
     def __call__(self) -> None:
         """Make the call."""

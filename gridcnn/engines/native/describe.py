@@ -10,7 +10,7 @@ from gridcnn.engines.base import Memory, Plan, Work
 from gridcnn.engines.native.cache import object_cache
 from gridcnn.engines.native.chain import Chain
 from gridcnn.engines.native.engine import ROUND, NativeEngine, Piece
-from gridcnn.engines.native.kernels import convolution, winograd
+from gridcnn.engines.native.kernels import convolution
 from gridcnn.engines.native.kernels.convolution import Convolution
 from gridcnn.engines.native.kernels.convolution_backward import is_narrow
 from gridcnn.engines.native.kernels.lookup import Lookup
@@ -176,7 +176,11 @@ def _convolution(
         kernel = "lookup"
     elif isinstance(conv, Winograd):
         kernel = "Winograd convolution"
-        tile += ", 16 multiplications for 4 positions instead of 36"
+        plain = conv.tile[0] * conv.tile[1] * len(conv.taps)
+        tile += (
+            f", {conv.points} multiplications for {conv.tile[0]} x {conv.tile[1]} positions "
+            f"instead of {plain}"
+        )
     if conv.pooled and not isinstance(conv, Winograd):
         tile += f", whole windows of {' x '.join(map(str, conv.window))}"
     notes = (
@@ -199,8 +203,8 @@ def _tile(conv: Convolution, processor: Processor) -> tuple[int, int, int]:
     room = convolution.room_for(processor.registers)
     width = convolution.filter_chunks(conv, processor.registers)[0].width
     if isinstance(conv, Winograd):
-        windows = min(conv.tiles[1], winograd.most_tiles(conv, processor.registers))
-        return width, windows, 4 * windows
+        down, across = conv.group(processor.registers)
+        return width, down * across, down * across * conv.tile[0] * conv.tile[1]
     # A map that is smaller than a window is one window, which its edge cuts.
     height, across = min(conv.window[0], conv.rows), min(conv.window[1], conv.columns)
     windows = 1

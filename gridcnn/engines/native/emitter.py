@@ -221,10 +221,12 @@ class Code:
         self.lines += [f"br label %{check}", f"{end}:"]
 
     @contextmanager
-    def when(self, condition: Value) -> Iterator[None]:
-        """Do something only where a condition holds."""
-        body, end = self._name("then"), self._name("end")
-        self.lines += [f"br i1 {condition.name}, label %{body}, label %{end}", f"{body}:"]
+    def when(self, *conditions: Value) -> Iterator[None]:
+        """Do something only where all conditions hold."""
+        end = self._name("end")
+        for condition in conditions:
+            body = self._name("then")
+            self.lines += [f"br i1 {condition.name}, label %{body}, label %{end}", f"{body}:"]
         yield
         self.lines += [f"br label %{end}", f"{end}:"]
 

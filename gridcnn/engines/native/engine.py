@@ -104,14 +104,14 @@ class NativeEngine(Engine):
 
     def _at_once(self, lone: Lone, parameters: Array, grids: Cells) -> Array | None:
         """Return the maps of one more item like the last one; None where it is not like that."""
-        values = grids
-        if isinstance(grids, OneHot):
-            values = grids.indices
-            rows = self.network.shape.rows
-            if grids.rows != rows or not len(values) or values.min() < -1 or values.max() >= rows:
-                return None
         if lone.one_hot != isinstance(grids, OneHot):
             return None
+        if isinstance(grids, OneHot):
+            values, rows = grids.indices, self.network.shape.rows
+            if grids.rows != rows or not values.size or values.min() < -1 or values.max() >= rows:
+                return None
+        else:
+            values = grids
         with self._lock:
             return lone(values) if lone.fits(parameters, values) else None
 

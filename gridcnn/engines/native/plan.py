@@ -10,7 +10,7 @@ from gridcnn.engines.native.kernels.convolution import Convolution
 from gridcnn.engines.native.kernels.lookup import Lookup
 from gridcnn.engines.native.kernels.pooling import Pooling
 from gridcnn.engines.native.kernels.voting import Layer
-from gridcnn.engines.native.kernels.winograd import Winograd, turned
+from gridcnn.engines.native.kernels.winograd import Winograd, cells_under, turned
 from gridcnn.engines.native.layout import FEWEST_LANES, Maps, lanes_for
 from gridcnn.engines.native.processor import Processor
 from gridcnn.grid import GridShape
@@ -99,8 +99,8 @@ class Plan:
 
     @property
     def wants_finite(self) -> bool:
-        """Whether grids with cells that are not finite must go another way."""
-        return any(isinstance(step.work, Winograd) for step in self.steps)
+        """Whether grids with cells that are not finite must go another way; indices are finite."""
+        return not self.one_hot and any(isinstance(step.work, Winograd) for step in self.steps)
 
     @property
     def end(self) -> Maps:
@@ -192,6 +192,14 @@ def _grid(shape: GridShape, reader: list[Block] | None, processor: Processor, *,
     if reader is None or type(reader[0].stage) is not ConvolutionStage:
         return maps
     (above, below), (left, right) = reader[0].stage.borders(shape)
+    maps = Maps(shape.channels, shape.rows, shape.columns, lanes, above, below, left, right)
+    # Tiles may reach beyond the map, and what they read has to be there.
+    target = Maps(*reader[-1].output.sizes, lanes_for(reader[0].output.channels, processor))
+    conv = turned(_convolution(reader, reader[0].stage, maps, target))
+    if isinstance(conv, Winograd):
+        down, across = cells_under(conv)
+        below = max(below, down - above - shape.rows)
+        right = max(right, across - left - shape.columns)
     return Maps(shape.channels, shape.rows, shape.columns, lanes, above, below, left, right)
 
 
@@ -210,15 +218,35 @@ def _step(group: list[Block], source: Maps, target: Maps, *, lookup: bool, passe
         return Step(blocks, work, source, target, passes_on=passes_on)
     if not isinstance(first.stage, ConvolutionStage):
         return Step(blocks, None, source, target, passes_on=passes_on)
-    stage = first.stage
+    conv = _convolution(group, first.stage, source, target)
+    if lookup:
+        kernel = (1, conv.kernel[1])
+        conv = Lookup(**{**vars(conv), "kernel": kernel}, symbols=first.input.rows)
+    slots = {slot.parameter.name: slot for slot in first.slots}
+    return Step(
+        blocks,
+        turned(conv),
+        source,
+        target,
+        slots["weights"],
+        slots.get("bias"),
+        learns=first.stage.trainable,
+        passes_on=passes_on,
+    )
+
+
+def _convolution(
+    group: list[Block], stage: ConvolutionStage, source: Maps, target: Maps
+) -> Convolution:
+    """Return a convolution with what is done together with it."""
+    first = group[0]
     kernel = stage.kernel(first.input)
     window, stride = (1, 1), (1, 1)
     for block in group:
         if isinstance(block.stage, PoolingStage):
             window, stride = block.stage.sizes(block.input)
-    slots = {slot.parameter.name: slot for slot in first.slots}
     divisor = float(first.input.channels * kernel[0] * kernel[1]) if stage.scale == "match" else 1.0
-    conv = Convolution(
+    return Convolution(
         source=source,
         target=target,
         kernel=kernel,
@@ -231,19 +259,6 @@ def _step(group: list[Block], source: Maps, target: Maps, *, lookup: bool, passe
         divisor=divisor,
         window=window,
         step=stride,
-    )
-    conv = turned(conv)
-    if lookup:
-        conv = Lookup(**{**vars(conv), "kernel": (1, kernel[1])}, symbols=first.input.rows)
-    return Step(
-        blocks,
-        conv,
-        source,
-        target,
-        slots["weights"],
-        slots.get("bias"),
-        learns=stage.trainable,
-        passes_on=passes_on,
     )
 
 

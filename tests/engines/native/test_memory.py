@@ -257,6 +257,12 @@ def test_random_networks_on_one_hot_grids_touch_nothing_else(
         ),
         # Features turned for Winograd's way, on grids that fill no vector.
         (GridShape(17, 2, 6), [{"convolution": {"filters": 33}}, "rectification", "pooling"]),
+        # The same, in tiles that reach beyond the map.
+        (GridShape(17, 7, 5), [{"convolution": {"filters": 33}}, "rectification"]),
+        (
+            GridShape(18, 1, 7),
+            [{"convolution": {"filters": 20, "kernel_size": [1, 5]}}, "rectification"],
+        ),
     ],
 )
 def test_corners_touch_nothing_else(

@@ -135,38 +135,69 @@ def test_stages_on_their_own_have_their_own_work() -> None:
 
 
 @pytest.mark.parametrize(
-    ("channels", "stages", "turned"),
+    ("channels", "stages", "tile"),
     [
-        (16, [conv(16)], True),
-        (17, [conv(33), "rectification"], True),
-        (16, [conv(16), "rectification", pool()], True),
-        (16, [conv(16, bias=False, scale="match", trainable=False)], True),
-        (16, [conv(16, padding="valid")], True),
-        (15, [conv(16)], False),
-        (16, [conv(15)], False),
-        (16, [conv(16, kernel_size=5)], False),
-        (16, [conv(16, kernel_size=[3, 1])], False),
-        (16, [conv(16, stride=2)], False),
-        (16, [conv(16, dilation=2)], False),
-        (16, [conv(16), pool(3)], False),
-        (16, [conv(16), pool(2, stride=3)], False),
-        (16, [conv(16), pool(1, stride=2)], False),
-        (16, [conv(16, padding=[0, 1], kernel_size=[2, 3])], False),
+        (16, [conv(16)], (4, 4)),
+        (17, [conv(33), "rectification"], (4, 4)),
+        (16, [conv(16), "rectification", pool()], (4, 4)),
+        (16, [conv(16), pool([1, 2])], (4, 4)),
+        (16, [conv(16), pool(4)], (4, 4)),
+        (16, [conv(16, padding="valid")], (4, 4)),
+        (16, [conv(16, kernel_size=[3, 1])], (4, 1)),
+        (16, [conv(16, kernel_size=[1, 5])], (1, 4)),
+        (16, [conv(16, kernel_size=[1, 7])], (1, 2)),
+        (16, [conv(16, kernel_size=5)], (2, 2)),
+        # Perfect matches are exactly 1.
+        (16, [conv(16, bias=False, scale="match", trainable=False)], (2, 2)),
+        (16, [conv(16, kernel_size=5, scale="match")], None),
+        (15, [conv(16)], None),
+        (16, [conv(15)], None),
+        (16, [conv(16, kernel_size=9)], None),
+        (16, [conv(16, stride=2)], None),
+        (16, [conv(16, dilation=2)], None),
+        (16, [conv(16, kernel_size=[3, 1]), pool()], None),
+        (16, [conv(16), pool(3)], None),
+        (16, [conv(16), pool(2, stride=3)], None),
+        (16, [conv(16), pool(1, stride=2)], None),
+        (16, [conv(16, padding=[0, 1], kernel_size=[2, 3])], None),
     ],
 )
-def test_features_of_3_x_3_are_turned_where_that_pays(
-    channels: int, stages: list[Any], turned: bool
+def test_features_are_turned_where_that_pays(
+    channels: int, stages: list[Any], tile: tuple[int, int] | None
 ) -> None:
-    """Many channels and filters, maps of even size, windows of 2 x 2 or none."""
+    """With many channels and filters, and windows that fill a tile: in as large tiles as gain."""
     plan = plan_of(*stages, shape=GridShape(channels, 12, 12))
-    assert isinstance(plan.steps[0].work, Winograd) == turned
-    assert plan.wants_finite == turned
+    work = plan.steps[0].work
+    assert (work.tile if isinstance(work, Winograd) else None) == tile
+    assert plan.wants_finite == (tile is not None)
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(11, 12), (12, 11), (11, 11)])
-def test_features_are_not_turned_for_maps_of_odd_size(rows: int, columns: int) -> None:
-    plan = plan_of(conv(16), shape=GridShape(16, rows, columns))
-    assert type(plan.steps[0].work) is Convolution
+@pytest.mark.parametrize(
+    ("sizes", "tile", "under"),
+    [
+        ((12, 12), (4, 4), (14, 14)),
+        ((11, 13), (4, 4), (14, 18)),
+        ((6, 6), (2, 2), (8, 8)),
+        ((2, 5), (2, 2), (4, 8)),
+    ],
+)
+def test_what_tiles_read_beyond_the_map_is_there(
+    sizes: tuple[int, int], tile: tuple[int, int], under: tuple[int, int]
+) -> None:
+    """A border is wider where the last tiles are not full; tiles are shorter for small maps."""
+    maps = plan_of(conv(16), shape=GridShape(16, *sizes)).steps[0]
+    assert isinstance(maps.work, Winograd)
+    assert maps.work.tile == tile
+    source = maps.source
+    assert (source.above, source.left) == (1, 1)
+    assert (
+        source.above + source.rows + source.below,
+        source.left + source.columns + source.right,
+    ) == under
+
+
+def test_maps_of_one_cell_are_not_turned() -> None:
+    assert type(plan_of(conv(16), shape=GridShape(16, 1, 1)).steps[0].work) is Convolution
 
 
 @pytest.mark.parametrize(

@@ -172,9 +172,10 @@ def test_threads_that_come_late_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> N
     """Helpers that begin when all is done, or after the next call, find nothing left to do."""
     late: list[Any] = []
 
-    def delayed(job: Any, threads: int) -> None:
+    def delayed(job: Any, threads: int, letter: Any) -> bool:
         job(0)
         late.extend((job, number) for number in range(1, threads))
+        return False
 
     monkeypatch.setattr("gridcnn.engines.native.call.together", delayed)
     network = network_of("in tiles")

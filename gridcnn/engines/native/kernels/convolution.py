@@ -96,6 +96,11 @@ class Convolution:
         down, across = row * self.dilation[0], column * self.dilation[1]
         return down * self.source.step + across * self.source.padded
 
+    def distance(self, rows: int, columns: int) -> int:
+        """Return how far apart the patches of two positions are, in floats."""
+        down = rows * self.stride[0] * self.source.step
+        return down + columns * self.stride[1] * self.source.padded
+
     def origin(self, row: Number, column: Number) -> Number:
         """Return where the first cell of a position's patch stands in the grid, in floats."""
         return row * (self.stride[0] * self.source.step) + column * (

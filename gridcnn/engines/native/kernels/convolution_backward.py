@@ -318,7 +318,7 @@ class _Backward:
         shares = [self.shares.at(row, column + each, first, None) for each in range(count)]
         shares += [code.constant(0, lanes)] * (lanes - count)
         origin = conv.origin(row * conv.step[0], column * conv.step[1])
-        across = int(conv.origin(0, conv.step[1]))
+        across = conv.distance(0, conv.step[1])
         start = code.spread(code.cast("trunc", code.value(origin), WORD), lanes)
         steps = code.constants([across * each for each in range(lanes)], WORD)
         places = [code.whole("add", start, steps)] * lanes
@@ -326,7 +326,9 @@ class _Backward:
             nothing = code.constants([0] * lanes, WORD)
             within = [self._winner(row, column + each, first, window) for each in range(count)]
             within = code.transposed(within + [nothing] * (lanes - count))
-            places = [code.whole("add", place, each) for place, each in zip(places, within, strict=True)]
+            places = [
+                code.whole("add", place, each) for place, each in zip(places, within, strict=True)
+            ]
         for lane, (share, place) in enumerate(zip(code.transposed(shares), places, strict=True)):
             number = first + lane
             counter = code.at(code.at(self.scratch, lists.counts), number)
@@ -347,7 +349,7 @@ class _Backward:
         for down, right, number in places_of(window):
             if number:
                 is_it = code.compare("eq", cell, code.constants([number] * conv.lanes, WORD))
-                reach = code.constants([int(conv.origin(down, right))] * conv.lanes, WORD)
+                reach = code.constants([conv.distance(down, right)] * conv.lanes, WORD)
                 distance = code.select(is_it, reach, distance)
         return distance
 

@@ -1,10 +1,15 @@
-"""Convolution with features of 3 x 3 in fewer multiplications: Winograd's F(2 x 2, 3 x 3).
+"""Convolution in fewer multiplications: Winograd's minimal filtering, along one axis or both.
 
-Two by two neighbouring positions of a map are made from the 4 x 4 cells of the grid under them.
-Cells and features are turned into 16 numbers each; their products, added up over the channels, turn
-into the four positions. That is 16 multiplications for each channel instead of 36, for some
-additions before and after (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks",
-2016, section 4.1). Two by two is also the usual window of pooling, which follows in registers.
+Neighbouring positions of a map are made together, as a tile, from the cells of the grid under them.
+Along one axis, m positions under features of r taps need m + r - 1 cells. Cells and taps are the
+coefficients of polynomials; these are turned into their values at m + r - 1 points, the last of
+which is infinite. Values are multiplied, added up over the channels, and turned back into
+positions. F(4 x 4, 3 x 3) takes 36 multiplications for 16 positions of a channel instead of 144
+(Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016; the matrices are those
+of Toom and Cook, see Blahut, "Fast Algorithms for Signal Processing", 2010, chapter 5).
+
+Which points are taken decides how much is rounded. Those below, 0 and pairs of a number and its
+negative, keep errors to about twice those of plain sums; pairs also share half of their additions.
 
 Infinite cells may end as NaN here, since sums are taken apart and put together again: grids that
 hold such cells go to the other kernel.
@@ -12,18 +17,19 @@ hold such cells go to the other kernel.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from fractions import Fraction
 
 from gridcnn.engines.native.emitter import (
-    BYTE,
     INT,
     PTR,
     Code,
     Module,
-    Number,
     Value,
     Variable,
+    lanes_of,
     vector,
 )
 from gridcnn.engines.native.kernels.convolution import (
@@ -33,54 +39,240 @@ from gridcnn.engines.native.kernels.convolution import (
     divided,
     filter_chunks,
     numbers,
+    room_for,
 )
 
-SIDE = 4
-POINTS = SIDE * SIDE
 _FEWEST = 16  # channels and filters; with fewer, the turning costs more than it saves
+_GAIN = 0.7  # of the multiplications that are left, at most; else the turning is not worth it
+_PAIRS = {
+    1: (Fraction(1),),
+    2: (Fraction(3, 4), Fraction(3, 2)),
+    3: (Fraction(1, 2), Fraction(1), Fraction(2)),
+}
+"""The positive points of so many pairs; chosen for the smallest errors with random numbers."""
+_LENGTHS = (2, 4)
+_MOST_POINTS, _MOST_OF_AXIS = 36, 8
+_WIDEST = 4  # vectors of filters that are multiplied together
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One axis of a tile: so many positions, under features of so many taps.
+
+    An axis of one position and one tap is left as it is.
+    """
+
+    positions: int
+    taps: int
+
+    @property
+    def points(self) -> int:
+        """How many cells there are, and as many points."""
+        return self.positions + self.taps - 1
+
+    @property
+    def pairs(self) -> tuple[Fraction, ...]:
+        """The positive points; 0 comes first, then each and its negative, then infinity."""
+        return _PAIRS[(self.points - 2) // 2] if self.points > 1 else ()
+
+    def cells_to_points(self, code: Code, cells: Sequence[Value]) -> list[Value]:
+        """Return the values at the points, for cells that are taken as they come."""
+        if self.points == 1:
+            return list(cells)
+        # Each value is that of a polynomial which is 0 at all other points.
+        found = [combined(code, _product(*self.pairs), cells[::2])]
+        for point in self.pairs:
+            rest = _product(*(each for each in self.pairs if each != point))
+            even = combined(code, rest, cells[2::2])
+            odd = combined(code, rest, cells[1:-1:2])
+            found += _both(code, even, odd, point)
+        return [*found, combined(code, _product(*self.pairs), cells[1::2])]
+
+    def points_to_positions(self, code: Code, values: Sequence[Value]) -> list[Value]:
+        """Return the positions, of values at the points."""
+        if self.points == 1:
+            return list(values)
+        first, *middle, last = values
+        pairs = list(zip(middle[::2], middle[1::2], strict=True))
+        halves = [[code.arithmetic(name, *each) for each in pairs] for name in ("fadd", "fsub")]
+        found = []
+        for power in range(self.positions):
+            terms = [
+                (point**power, each)
+                for point, each in zip(self.pairs, halves[power % 2], strict=True)
+            ]
+            if power == 0:
+                terms.insert(0, (Fraction(1), first))
+            if power == self.positions - 1:
+                terms.append((Fraction(1), last))
+            found.append(combined(code, *zip(*terms, strict=True)))
+        return found
+
+    def taps_to_points(self, code: Code, taps: Sequence[Value]) -> list[Value]:
+        """Return the values at the points, for the taps of a feature."""
+        if self.points == 1:
+            return list(taps)
+        squares = [point * point for point in self.pairs]
+        size = Fraction(1)
+        for square in squares:
+            size *= -square
+        found = [combined(code, [1 / size], taps[:1])]
+        for point, square in zip(self.pairs, squares, strict=True):
+            size = 2 * square
+            for other in squares:
+                size *= (square - other) if other != square else 1
+            factors = [point**power / size for power in range(self.taps)]
+            even = combined(code, factors[::2], taps[::2])
+            odd = combined(code, factors[1::2], taps[1::2])
+            found += _both(code, even, odd, Fraction(1))
+        return [*found, taps[-1]]
+
+
+def _both(code: Code, even: Value, odd: Value, factor: Fraction) -> list[Value]:
+    """Return `even + factor * odd` and `even - factor * odd`."""
+    if factor == 1:
+        return [code.arithmetic(name, even, odd) for name in ("fadd", "fsub")]
+    return [
+        code.multiply_add(code.constant(float(each), lanes_of(odd.kind)), odd, even)
+        for each in (factor, -factor)
+    ]
+
+
+def _product(*points: Fraction) -> list[Fraction]:
+    """Return the coefficients of the product of all x - point**2, the lowest first."""
+    found = [Fraction(1)]
+    for point in points:
+        longer = [Fraction(0), *found]
+        found = [
+            high - low * point**2 for high, low in zip(longer, [*found, Fraction(0)], strict=True)
+        ]
+    return found
+
+
+def combined(code: Code, factors: Sequence[Fraction], values: Sequence[Value]) -> Value:
+    """Return the sum of values times factors; what counts once is taken first."""
+    terms = sorted(zip(factors, values, strict=True), key=lambda term: term[0] != 1)
+    total: Value | None = None
+    for factor, value in terms:
+        number = code.constant(float(factor), lanes_of(value.kind))
+        if total is None:
+            total = value if factor == 1 else code.arithmetic("fmul", value, number)
+        elif factor == 1:
+            total = code.arithmetic("fadd", total, value)
+        elif factor == -1:
+            total = code.arithmetic("fsub", total, value)
+        else:
+            total = code.multiply_add(value, number, total)
+    assert total is not None
+    return total
+
+
+# Which convolutions are made this way ---------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Winograd(Convolution):
-    """A convolution that is made this way, in rows of tiles of 2 x 2 positions."""
+    """A convolution that is made this way, in tiles of `tile` positions, `(down, across)`."""
+
+    tile: tuple[int, int] = (2, 2)
+
+    @property
+    def turns(self) -> tuple[Turn, Turn]:
+        """Both axes of a tile."""
+        return Turn(self.tile[0], self.kernel[0]), Turn(self.tile[1], self.kernel[1])
+
+    @property
+    def points(self) -> int:
+        """The multiplications of a tile, for each channel."""
+        return self.turns[0].points * self.turns[1].points
 
     @property
     def tiles(self) -> tuple[int, int]:
-        """How many tiles a map has, `(down, across)`."""
-        return self.rows // 2, self.columns // 2
+        """How many tiles a map has, `(down, across)`; the last may reach within it."""
+        return tiles_of(self.tile, (self.rows, self.columns))
+
+    def widest(self, registers: int) -> int:
+        """Return how many vectors of filters are multiplied together, at most."""
+        most = _WIDEST if registers >= 32 else _WIDEST // 2
+        return next(each for each in range(most, 0, -1) if self.vectors % each == 0)
+
+    def group(self, registers: int) -> tuple[int, int]:
+        """Return how many rows of tiles are worked on together, and how many tiles of a row."""
+        width = min(self.widest(registers), self.vectors)
+        most = max(1, room_for(registers) // width)
+        down, across = self.tiles
+        if across > most:
+            return 1, -(-across // -(-across // most))
+        return min(down, max(1, most // across)), across
+
+
+def tiles_of(tile: tuple[int, int], sizes: tuple[int, int]) -> tuple[int, int]:
+    """Return how many tiles it takes, `(down, across)`."""
+    return -(-sizes[0] // tile[0]), -(-sizes[1] // tile[1])
+
+
+def best_tile(conv: Convolution) -> tuple[int, int] | None:
+    """Return the tile with which a convolution takes fewest multiplications.
+
+    None where it cannot be made this way, or where that gains little.
+    """
+    plain = type(conv) is Convolution and conv.stride == conv.dilation == (1, 1)
+    if not plain or min(conv.source.channels, conv.filters) < _FEWEST:
+        return None
+    sizes = conv.rows, conv.columns
+    best, fewest = None, _GAIN * conv.rows * conv.columns * len(conv.taps)
+    for tile in itertools.product(*(_lengths(conv, axis) for axis in (0, 1))):
+        turns = [Turn(*each) for each in zip(tile, conv.kernel, strict=True)]
+        points = turns[0].points * turns[1].points
+        down, across = tiles_of((tile[0], tile[1]), sizes)
+        # Matches are to be exactly 1 where all cells agree: the points 0, 1, -1 round nothing.
+        rounds = any(len(each.pairs) > 1 for each in turns)
+        if points > _MOST_POINTS or (rounds and conv.divisor != 1):
+            continue
+        if points * down * across < fewest:
+            best, fewest = (tile[0], tile[1]), points * down * across
+    return best
+
+
+def _lengths(conv: Convolution, axis: int) -> list[int]:
+    """Return how long a tile may be along an axis."""
+    taps, window, size = conv.kernel[axis], conv.window[axis], (conv.rows, conv.columns)[axis]
+    if conv.step[axis] != window or size % window:
+        return []
+    if taps == 1:
+        return [1] if window == 1 else []
+    if taps % 2 == 0:
+        return []
+    return [each for each in _LENGTHS if each % window == 0 and each + taps - 1 <= _MOST_OF_AXIS]
 
 
 def turned(conv: Convolution) -> Convolution:
     """Return the convolution made this way, or as it is where that cannot be, or gains nothing."""
-    if not _fits(conv):
+    tile = best_tile(conv)
+    if tile is None:
         return conv
-    return Winograd(**{each.name: getattr(conv, each.name) for each in fields(conv)})
+    return Winograd(**{each.name: getattr(conv, each.name) for each in fields(conv)}, tile=tile)
 
 
-def _fits(conv: Convolution) -> bool:
-    plain = conv.kernel == (3, 3) and conv.stride == conv.dilation == (1, 1)
-    whole = (conv.window, conv.step) in (((1, 1), (1, 1)), ((2, 2), (2, 2)))
-    even = not (conv.rows % 2 or conv.columns % 2)
-    many = min(conv.source.channels, conv.filters) >= _FEWEST
-    return type(conv) is Convolution and plain and whole and even and many
+def cells_under(conv: Winograd) -> tuple[int, int]:
+    """Return how many rows and columns of the grid all tiles have under them."""
+    down, across = (count * length for count, length in zip(conv.tiles, conv.tile, strict=True))
+    return down + conv.kernel[0] - 1, across + conv.kernel[1] - 1
 
 
 def packed_size(conv: Winograd) -> int:
     """Return the floats of the turned features."""
-    return POINTS * conv.source.channels * conv.target.padded
+    return conv.points * conv.source.channels * conv.target.padded
 
 
 def scratch_size(conv: Winograd, registers: int) -> int:
-    """Return the floats of the memory that one row of tiles takes."""
+    """Return the floats of the memory that one group of tiles takes."""
     width = min(conv.widest(registers), conv.vectors)
-    tiles = most_tiles(conv, registers)
-    return POINTS * tiles * (conv.source.padded + width * conv.lanes)
+    down, across = conv.group(registers)
+    return conv.points * down * across * (conv.source.padded + width * conv.lanes)
 
 
-def most_tiles(conv: Winograd, registers: int) -> int:
-    """Return how many tiles of a row are worked on together, at most."""
-    width = min(conv.widest(registers), conv.vectors)
-    return max(1, (24 if registers >= 32 else 12) // width)
+# The pass -------------------------------------------------------------------------------------
 
 
 def forward(module: Module, name: str, conv: Winograd, *, winners: bool) -> None:
@@ -89,108 +281,89 @@ def forward(module: Module, name: str, conv: Winograd, *, winners: bool) -> None
     Rows are rows of tiles. The weights are those of `pack`.
     """
     with module.function(name, *[PTR] * 5, *[INT] * 4, PTR) as (code, arguments):
-        grid, weights, bias, out, won, start, stop, first, end, scratch = arguments
-        registers = module.processor.registers
-        most = most_tiles(conv, registers)
+        start, stop = arguments[5:7]
+        together, most = conv.group(module.processor.registers)
         across = conv.tiles[1]
-        narrow, more = divmod(across, -(-across // most))
-        emitter = _Emitter(code, conv, winners=winners)
-        for count, begin, finish in (
-            (narrow + 1, 0, more * (narrow + 1)),
-            (narrow, more * (narrow + 1), across),
-        ):
-            if begin == finish:
-                continue
-            products = code.at(scratch, POINTS * most * conv.source.padded)
-            with (
-                code.loop(stop, start=start) as row,
-                code.loop(finish, start=begin, step=count) as column,
-            ):
-                emitter.turn_cells(grid, scratch, row, column, count)
-                kinds = filter_chunks(conv, registers)
-                for chunk, number in numbers(code, kinds, first, end):
-                    size = POINTS * conv.source.channels * chunk.width * conv.lanes
-                    place = chunk.first * conv.lanes * POINTS * conv.source.channels
-                    features = code.at(weights, number * size + place)
-                    emitter.multiply(scratch, features, products, chunk, count)
-                    filters = (number * chunk.width + chunk.first) * conv.lanes
-                    emitter.turn_back(
-                        products,
-                        (
-                            code.at(bias, filters),
-                            code.at(out, filters),
-                            code.at(won, filters, BYTE),
-                        ),
-                        (row, column),
-                        chunk,
-                        count,
-                    )
+        emitter = _Emitter(code, conv, arguments, winners=winners)
+        if together > 1:
+            height = code.value(stop) - start
+            whole = start + code.value(code.divided(height, together)) * together
+            with code.loop(whole, start=start, step=together) as row:
+                emitter.group(row, code.value(0), together, across)
+            start = whole
+        parts = -(-across // most)
+        narrow, more = divmod(across, parts)
+        with code.loop(stop, start=start) as row:
+            if more:
+                with code.loop(more * (narrow + 1), step=narrow + 1) as column:
+                    emitter.group(row, column, 1, narrow + 1)
+            with code.loop(across, start=more * (narrow + 1), step=narrow) as column:
+                emitter.group(row, column, 1, narrow)
 
 
 class _Emitter:
-    def __init__(self, code: Code, conv: Winograd, *, winners: bool) -> None:
+    def __init__(
+        self, code: Code, conv: Winograd, arguments: Sequence[Value], *, winners: bool
+    ) -> None:
         self.code = code
         self.conv = conv
         self.winners = winners
+        self.grid, self.weights, self.bias, self.out, self.won, _, _, *more = arguments
+        self.first, self.end, self.scratch = more
+        self.kinds = filter_chunks(conv, code.module.processor.registers)
 
-    def _difference(self, left: Value, right: Value) -> Value:
-        return self.code.arithmetic("fsub", left, right)
+    def group(self, row: Value, column: Value, down: int, across: int) -> None:
+        """Emit the tiles of some rows and columns, for all chunks of filters asked for."""
+        code, conv = self.code, self.conv
+        tiles, channels = down * across, conv.source.channels
+        products = code.at(self.scratch, conv.points * tiles * conv.source.padded)
+        self._turn_cells(row, column, down, across)
+        for chunk, number in numbers(code, self.kinds, self.first, self.end):
+            size = conv.points * channels * chunk.width * conv.lanes
+            place = chunk.first * conv.lanes * conv.points * channels
+            features = code.at(self.weights, number * size + place)
+            self._multiply(features, products, chunk, tiles)
+            filters = (number * chunk.width + chunk.first) * conv.lanes
+            self._turn_back(products, filters, (row, column), (down, across), chunk)
 
-    def _sum(self, left: Value, right: Value) -> Value:
-        return self.code.arithmetic("fadd", left, right)
-
-    def _cells_to_points(self, cells: Sequence[Value]) -> list[Value]:
-        first, second, third, fourth = cells
-        return [
-            self._difference(first, third),
-            self._sum(second, third),
-            self._difference(third, second),
-            self._difference(second, fourth),
-        ]
-
-    def _points_to_positions(self, points: Sequence[Value]) -> list[Value]:
-        first, second, third, fourth = points
-        return [
-            self._sum(self._sum(first, second), third),
-            self._difference(self._difference(second, third), fourth),
-        ]
-
-    def turn_cells(self, grid: Value, turned: Value, row: Value, column: Value, tiles: int) -> None:
+    def _turn_cells(self, row: Value, column: Value, down: int, across: int) -> None:
         """Emit the turning of the cells under some tiles: (points, tiles, channels)."""
-        code, source = self.code, self.conv.source
+        code, conv, source = self.code, self.conv, self.conv.source
         kind = vector(source.lanes)
+        rows, columns = conv.turns
         with (
-            code.loop(tiles) as tile,
+            code.loop(down) as below,
+            code.loop(across) as right,
             code.loop(source.padded, step=source.lanes) as channel,
         ):
+            top = (row + below) * (conv.tile[0] * source.step)
             corner = code.at(
-                grid, row * (2 * source.step) + (column + tile) * (2 * source.padded) + channel
+                self.grid, top + (column + right) * (conv.tile[1] * source.padded) + channel
             )
-            columns = [
-                self._cells_to_points(
+            lines = [
+                rows.cells_to_points(
+                    code,
                     [
-                        code.load(corner, down * source.step + right * source.padded, kind=kind)
-                        for down in range(SIDE)
-                    ]
+                        code.load(corner, y * source.step + x * source.padded, kind=kind)
+                        for y in range(rows.points)
+                    ],
                 )
-                for right in range(SIDE)
+                for x in range(columns.points)
             ]
-            target = code.at(turned, tile * source.padded + channel)
-            for down in range(SIDE):
-                points = self._cells_to_points([each[down] for each in columns])
-                for right, point in enumerate(points):
-                    place = (down * SIDE + right) * tiles * source.padded
-                    code.store(point, target, place)
+            target = code.at(self.scratch, (below * across + right) * source.padded + channel)
+            distance = down * across * source.padded
+            for y in range(rows.points):
+                values = columns.cells_to_points(code, [line[y] for line in lines])
+                for x, value in enumerate(values):
+                    code.store(value, target, (y * columns.points + x) * distance)
 
-    def multiply(
-        self, turned: Value, features: Value, products: Value, chunk: Chunk, tiles: int
-    ) -> None:
+    def _multiply(self, features: Value, products: Value, chunk: Chunk, tiles: int) -> None:
         """Emit the products with a chunk of features, summed over the channels."""
         code, conv, lanes = self.code, self.conv, self.conv.lanes
         channels, of_one = conv.source.channels, chunk.width * lanes
         unroll = next(each for each in (4, 3, 2, 1) if channels % each == 0)
-        with code.loop(POINTS) as point:
-            cells = code.at(turned, point * (tiles * conv.source.padded))
+        with code.loop(conv.points) as point:
+            cells = code.at(self.scratch, point * (tiles * conv.source.padded))
             weights = code.at(features, point * (channels * of_one))
             zero = code.constant(0, lanes)
             sums = [[code.variable(zero) for _ in range(chunk.width)] for _ in range(tiles)]
@@ -214,95 +387,121 @@ class _Emitter:
             for total, weight in zip(totals, weights, strict=True):
                 total.set(code.multiply_add(cell, weight, total.get()))
 
-    def turn_back(
+    def _turn_back(
         self,
         products: Value,
-        pointers: tuple[Value, Value, Value],
+        filters: Value,
         place: tuple[Value, Value],
+        group: tuple[int, int],
         chunk: Chunk,
-        tiles: int,
     ) -> None:
         """Emit the turning of products into positions, and what follows them."""
         code, conv, lanes = self.code, self.conv, self.conv.lanes
-        bias, out, won = pointers
+        rows, columns = conv.turns
         of_one = chunk.width * lanes
-        with code.loop(tiles) as tile, code.loop(of_one, step=lanes) as first:
-            source = code.at(products, tile * of_one + first)
-            columns = [
-                self._points_to_positions(
+        distance = group[0] * group[1] * of_one
+        with (
+            code.loop(group[0]) as below,
+            code.loop(group[1]) as right,
+            code.loop(of_one, step=lanes) as first,
+        ):
+            source = code.at(products, (below * group[1] + right) * of_one + first)
+            lines = [
+                rows.points_to_positions(
+                    code,
                     [
-                        code.load(
-                            source, (down * SIDE + right) * tiles * of_one, kind=vector(lanes)
-                        )
-                        for down in range(SIDE)
-                    ]
+                        code.load(source, (y * columns.points + x) * distance, kind=vector(lanes))
+                        for y in range(rows.points)
+                    ],
                 )
-                for right in range(SIDE)
+                for x in range(columns.points)
             ]
+            shift = code.at(self.bias, filters + first)
             positions = [
-                position
-                for down in range(2)
-                for position in self._points_to_positions([each[down] for each in columns])
+                [
+                    self._finished(each, shift)
+                    for each in columns.points_to_positions(code, [line[y] for line in lines])
+                ]
+                for y in range(rows.positions)
             ]
-            if conv.divisor != 1:
-                shift = code.at(bias, first)
-                positions = [divided(code, conv, each, shift) for each in positions]
-            elif conv.bias:
-                shift = code.load(bias, first, kind=vector(lanes))
-                positions = [self._sum(each, shift) for each in positions]
-            row, column = place[0], place[1] + tile
-            if conv.pooled:
-                best, winner = best_of(code, conv, positions, winners=self.winners)
-                code.store(best, out, conv.target.place(row, column, first))
-                if winner is not None:
-                    mark = (row * conv.target.columns + column) * conv.target.padded + first
-                    code.store(winner, won, mark)
-                return
-            for number, position in enumerate(positions):
-                down, right = divmod(number, 2)
-                value = code.rectified(position) if conv.rectified else position
-                there: Number = conv.target.place(row * 2 + down, column * 2 + right, first)
-                code.store(value, out, there)
+            self._store(positions, filters + first, (place[0] + below, place[1] + right))
+
+    def _finished(self, value: Value, bias: Value) -> Value:
+        code, conv = self.code, self.conv
+        if conv.divisor != 1:
+            return divided(code, conv, value, bias)
+        if not conv.bias:
+            return value
+        return code.arithmetic("fadd", value, code.load(bias, kind=vector(conv.lanes)))
+
+    def _store(
+        self, positions: list[list[Value]], filters: Value, tile: tuple[Value, Value]
+    ) -> None:
+        """Emit the best of each window of a tile, where it is on the map."""
+        code, conv = self.code, self.conv
+        height, width = conv.window
+        down, across = conv.tile[0] // height, conv.tile[1] // width
+        for y in range(down):
+            row = tile[0] * down + y
+            for x in range(across):
+                column = tile[1] * across + x
+                window = [
+                    positions[y * height + below][x * width + right]
+                    for below in range(height)
+                    for right in range(width)
+                ]
+                best, winner = best_of(code, conv, window, winners=self.winners)
+                within = []
+                if conv.rows % conv.tile[0]:
+                    within.append(code.test("slt", row, conv.target.rows))
+                if conv.columns % conv.tile[1]:
+                    within.append(code.test("slt", column, conv.target.columns))
+                with code.when(*within):
+                    code.store(best, self.out, conv.target.place(row, column, filters))
+                    if winner is not None:
+                        mark = (row * conv.target.columns + column) * conv.target.padded + filters
+                        code.store(winner, self.won, mark)
 
 
 def pack(module: Module, name: str, conv: Winograd) -> None:
-    """Emit `name(features, packed)`: each feature of a channel turned into its 16 numbers.
+    """Emit `name(features, packed)`: for each filter and channel, the values at the points.
 
     They lie as (chunks of filters, points, channels, filters).
     """
+    rows, columns = conv.turns
     with module.function(name, PTR, PTR) as (code, (features, packed)):
         channels, taps = conv.source.channels, len(conv.taps)
         for chunk in filter_chunks(conv, module.processor.registers):
             of_one = chunk.width * conv.lanes
-            size = POINTS * channels * of_one
-            place = chunk.first * conv.lanes * POINTS * channels
-            with code.loop(chunk.count) as number:
+            size = conv.points * channels * of_one
+            place = chunk.first * conv.lanes * conv.points * channels
+            with code.loop(chunk.count) as number, code.loop(channels) as channel:
                 first = number * of_one + chunk.first * conv.lanes
                 used = code.least(of_one, code.value(conv.filters) - first)
-                target = code.at(packed, number * size + place)
-                with code.loop(used) as each, code.loop(channels) as channel:
+                target = code.at(packed, number * size + place + channel * of_one)
+                # There are more points than taps, so that taps find room where points will be.
+                with code.loop(used) as each:
                     feature = code.at(features, ((first + each) * channels + channel) * taps)
-                    rows = [
-                        _cells_to_numbers(
-                            code, [code.load(feature, 3 * down + right) for down in range(3)]
+                    for tap in range(taps):
+                        there = tap * (channels * of_one)
+                        code.store(code.load(feature, tap), target, each + there)
+                with code.loop(of_one, step=conv.lanes) as each:
+                    lines = [
+                        rows.taps_to_points(
+                            code,
+                            [
+                                code.load(
+                                    target,
+                                    each + (y * conv.kernel[1] + x) * (channels * of_one),
+                                    kind=vector(conv.lanes),
+                                )
+                                for y in range(conv.kernel[0])
+                            ],
                         )
-                        for right in range(3)
+                        for x in range(conv.kernel[1])
                     ]
-                    for down in range(SIDE):
-                        turned = _cells_to_numbers(code, [row[down] for row in rows])
-                        for right, value in enumerate(turned):
-                            point = (down * SIDE + right) * channels * of_one
-                            code.store(value, target, channel * of_one + each + point)
-
-
-def _cells_to_numbers(code: Code, cells: Sequence[Value]) -> list[Value]:
-    """Return the four numbers of three cells: the first, half of the sums, and the last."""
-    first, second, third = cells
-    half = code.constant(0.5)
-    ends = code.arithmetic("fadd", first, third)
-    return [
-        first,
-        code.arithmetic("fmul", half, code.arithmetic("fadd", ends, second)),
-        code.arithmetic("fmul", half, code.arithmetic("fsub", ends, second)),
-        third,
-    ]
+                    for y in range(rows.points):
+                        values = columns.taps_to_points(code, [line[y] for line in lines])
+                        for x, value in enumerate(values):
+                            there = (y * columns.points + x) * (channels * of_one)
+                            code.store(value, target, each + there)
