@@ -24,8 +24,9 @@ from gridcnn.engines.native.phases import Arguments, Phases, Task
 from gridcnn.engines.native.plan import Plan, Step
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import MOST_TOGETHER, Arena, Program, Slot
+from gridcnn.network import Slot as ParameterSlot
 
-_FEW_ROWS = 8  # too few to share them among threads
+_FEW_ROWS = 8  # too few to share them among threads, in one item; enough parts of what is packed
 _MOST_PARTS = 16  # of one step that are done at the same time, for a single item
 _PARTS = 32  # into which the adding up of one stage's gradients is divided
 
@@ -121,58 +122,49 @@ class Builder:
 
     def _pack(self) -> None:
         """Emit the phase that brings the features into the order of the kernels."""
-        tasks: list[Task] = []
+        jobs: list[tuple[int, Task]] = []
         for number, (step, places) in enumerate(zip(self.plan.steps, self.places, strict=True)):
             if not isinstance(step.work, Convolution):
                 continue
             packing.pack_forward(self.module, f"pack{number}", step.work)
-
-            def forward(
-                arguments: Arguments,
-                workspace: Value,  # noqa: ARG001
-                task: Value,  # noqa: ARG001
-                number: int = number,
-                step: Step = step,
-                places: _Places = places,
-            ) -> None:
-                code = arguments.code
-                assert step.weights is not None
-                features = arguments.address(Slot.PARAMETERS, step.weights.start)
-                code.run(f"pack{number}", features, arguments.address(Slot.PACKED, places.forward))
-                if step.bias is not None:
-                    bias = arguments.address(Slot.PARAMETERS, step.bias.start)
-                    target = arguments.address(Slot.PACKED, places.bias)
-                    code.copy(target, bias, step.bias.parameter.size)
-
-            tasks.append(forward)
-            if not (self.is_training and step.passes_on):
-                continue
-            packing.pack_backward(self.module, f"turn{number}", step.work)
-
-            def turn(
-                arguments: Arguments,
-                workspace: Value,  # noqa: ARG001
-                task: Value,  # noqa: ARG001
-                number: int = number,
-                step: Step = step,
-                places: _Places = places,
-            ) -> None:
-                assert step.weights is not None
-                features = arguments.address(Slot.PARAMETERS, step.weights.start)
-                target = arguments.address(Slot.PACKED, places.backward)
-                arguments.code.run(f"turn{number}", features, target)
-
-            tasks.append(turn)
-        if not tasks:
+            height = packing.height(step.work)
+            jobs.append(self._packing(f"pack{number}", step, places.forward, height))
+            if step.bias is not None:
+                jobs.append((1, self._bias(step.bias, places)))
+            if self.is_training and step.passes_on:
+                packing.pack_backward(self.module, f"turn{number}", step.work)
+                filters = step.work.filters
+                jobs.append(self._packing(f"turn{number}", step, places.backward, filters))
+        if not jobs:
             return
-        count = len(tasks)
+        total = sum(count for count, _ in jobs)
         self.phases.add(
             "pack",
-            lambda arguments: arguments.number(Slot.TO_PACK) * count,
-            lambda arguments, workspace, task: _choose(
-                arguments, workspace, task, [(1, each) for each in tasks]
-            ),
+            lambda arguments: arguments.number(Slot.TO_PACK) * total,
+            lambda arguments, workspace, task: _choose(arguments, workspace, task, jobs),
         )
+
+    @staticmethod
+    def _packing(name: str, step: Step, place: int, height: int) -> tuple[int, Task]:
+        """Return the parts in which features of so many rows are packed by a function."""
+        parts = min(height, _FEW_ROWS)
+
+        def pack(arguments: Arguments, workspace: Value, task: Value) -> None:  # noqa: ARG001
+            assert step.weights is not None
+            features = arguments.address(Slot.PARAMETERS, step.weights.start)
+            rows = _range(arguments.code, task, height, parts)
+            arguments.code.run(name, features, arguments.address(Slot.PACKED, place), *rows)
+
+        return parts, pack
+
+    @staticmethod
+    def _bias(slot: ParameterSlot, places: _Places) -> Task:
+        def copy(arguments: Arguments, workspace: Value, task: Value) -> None:  # noqa: ARG001
+            target = arguments.address(Slot.PACKED, places.bias)
+            bias = arguments.address(Slot.PARAMETERS, slot.start)
+            arguments.code.copy(target, bias, slot.parameter.size)
+
+        return copy
 
     # Forward
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,11 +43,12 @@ class Call:
         self._workspaces: list[Buffer] = []
         self._scratch: dict[str, Buffer] = {}
 
-    def scratch(self, name: str, floats: int) -> Floats:
+    def scratch(self, name: str, floats: int) -> Buffer:
         """Return memory that holds anything, and is kept for the next call."""
-        if name not in self._scratch or len(self._scratch[name].floats) < floats:
-            self._scratch[name] = Buffer(floats)
-        return self._scratch[name].floats
+        found = self._scratch.get(name)
+        if found is None or len(found.floats) < floats:
+            found = self._scratch[name] = Buffer(floats)
+        return found
 
     def workspace(self, number: int) -> Buffer:
         """Return the memory of one thread."""
@@ -119,14 +120,14 @@ class Entry:
         self, code: Compiled, phases: int, arguments: int, processor: Processor | None = None
     ) -> None:
         """Take the code; without a `processor` helpers are always woken."""
-        self.code = code
-        self.processor = processor
-        self.alone = code.function(ALONE, 2)
+        self._code = code
+        self._alone = code.function(ALONE, 2)
+        self._processor = processor
         self._sizes = phases * COUNTERS, arguments
-        self._control = _Control(*self._sizes)
+        self._spare: list[_Control] = []
 
     def __call__(
-        self, given: Sequence[tuple[int, int]], spaces: Sequence[int], *, keep: object
+        self, given: Iterable[tuple[int, int]], spaces: Sequence[int], *, keep: object
     ) -> None:
         """Enter with one thread for each workspace; return when all is done.
 
@@ -135,18 +136,36 @@ class Entry:
             spaces: the address of each thread's workspace.
             keep: what must live until all have left.
         """
-        if len(spaces) == 1:
-            self._control.fill(given)
-            self.alone(self._control.addresses[1], spaces[0])
-            return
-        # A helper that comes late still reads the table, so that it cannot be used again.
-        Run(self, given, spaces, keep=keep)()
+        control = self.control(given)
+        if self.enter(control, spaces, keep=keep):
+            self._spare.append(control)
 
-    def control(self, given: Sequence[tuple[int, int]]) -> _Control:
-        """Return new counters, and a new table of arguments."""
-        control = _Control(*self._sizes)
+    def control(self, given: Iterable[tuple[int, int]]) -> _Control:
+        """Return counters and a table of arguments that nobody else uses."""
+        try:
+            control = self._spare.pop()
+        except IndexError:
+            control = _Control(*self._sizes)
         control.fill(given)
         return control
+
+    def enter(self, control: _Control, spaces: Sequence[int], *, keep: object) -> bool:
+        """Enter like that; return whether all are known to have left, and read nothing more."""
+        counters, table = control.addresses
+        if len(spaces) == 1:
+            self._alone(table, spaces[0])
+            return True
+        control.clear()
+        function = self._code.call
+        kept = (keep, control, self)
+
+        def job(number: int, kept: object = kept) -> None:  # noqa: ARG001
+            function(counters, table, spaces[number])
+
+        letter = None
+        if self._processor is not None:
+            letter = Letter(self._processor, self._code.address, control.addresses, spaces, kept)
+        return together(job, len(spaces), letter)
 
 
 class Run:
@@ -159,35 +178,13 @@ class Run:
         self._given = given
         self._spaces = spaces
         self._keep = keep
-        self._prepare()
-
-    def _prepare(self) -> None:
-        entry, spaces = self._entry, self._spaces
-        control = self._control = entry.control(self._given)
-        function, (counters, arguments) = entry.code.call, control.addresses
-        kept = (self._keep, control, entry)
-        self._is_ours = True
-
-        def job(number: int, kept: object = kept) -> None:  # noqa: ARG001
-            function(counters, arguments, spaces[number])
-
-        self._job = job
-        self._letter: Letter | None = None
-        if entry.processor is not None:
-            self._letter = Letter(
-                entry.processor, entry.code.address, control.addresses, spaces, kept
-            )
+        self._control = entry.control(given)
 
     def __call__(self) -> None:
         """Make the call."""
-        if len(self._spaces) == 1:
-            self._entry.alone(self._control.addresses[1], self._spaces[0])
-            return
-        if not self._is_ours:
-            self._prepare()
-        self._control.clear()
-        # Who has not left yet still reads what is there.
-        self._is_ours = together(self._job, len(self._spaces), self._letter)
+        if not self._entry.enter(self._control, self._spaces, keep=self._keep):
+            # Who has not left yet still reads what is there.
+            self._control = self._entry.control(self._given)
 
 
 class Buffer:
@@ -206,26 +203,48 @@ class _Control:
     def __init__(self, counters: int, arguments: int) -> None:
         self._counters = (ctypes.c_int64 * counters)()
         self._table = (ctypes.c_int64 * arguments)()
-        self._size = ctypes.sizeof(self._counters)
+        self._size, self._table_size = ctypes.sizeof(self._counters), ctypes.sizeof(self._table)
         self.addresses = ctypes.addressof(self._counters), ctypes.addressof(self._table)
 
     def clear(self) -> None:
         """Let no task be taken."""
         ctypes.memset(self.addresses[0], 0, self._size)
 
-    def fill(self, given: Sequence[tuple[int, int]]) -> None:
+    def fill(self, given: Iterable[tuple[int, int]]) -> None:
         """Write the arguments; those that are not given are 0."""
         table = self._table
-        ctypes.memset(table, 0, ctypes.sizeof(table))
+        ctypes.memset(self.addresses[1], 0, self._table_size)
         table[STEP_BACK] = _step_back()
         for place, number in given:
             table[place] = number
 
 
-def address_of(array: Array) -> int:
-    """Return where an array begins."""
+def _address_told(array: Array) -> int:
     address: int = array.__array_interface__["data"][0]
     return address
+
+
+def _address_read(array: Array) -> int:
+    """Return the same much sooner: an array's first field, behind what all objects begin with."""
+    return _read(id(array) + _HEAD).value or 0
+
+
+_HEAD = object.__basicsize__
+_read = ctypes.c_void_p.from_address
+
+
+def _chosen() -> Callable[[Array], int]:
+    """Return how addresses are found out: NumPy's layout is fixed, but not every Python's is."""
+    probes = [np.empty(3, np.float32)[start:] for start in range(3)]
+    if sys.implementation.name == "cpython" and all(
+        _address_read(probe) == _address_told(probe) for probe in probes
+    ):
+        return _address_read
+    return _address_told
+
+
+address_of = _chosen()
+"""Returns where an array begins."""
 
 
 # Plain numbers: an enumeration's members take time to look up.

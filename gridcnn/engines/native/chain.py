@@ -196,33 +196,36 @@ class Chain:
         """
         count, call = len(cells), self.training
         shards = -(-count // call.program.shard)
-        results = np.empty((count, 3), np.float32)
+        results = call.scratch("results", 3 * count)
         rows = call.scratch("rows", count * call.program.rows)
         sums = call.scratch("sums", shards * call.program.sums.size)
-        arrays = {
-            Slot.GRIDS: cells,
-            Slot.TARGETS: targets,
-            Slot.FLOW: flow,
-            Slot.ROWS: rows,
-            Slot.SUMS: sums,
-            Slot.GRADIENT: gradient,
-            Slot.BY_GRIDS: by_grids,
-            Slot.FACTORS: factors,
-            Slot.RESULTS: results,
-        }
-        given = [
-            (int(slot), 0 if array is None else address_of(array)) for slot, array in arrays.items()
-        ]
-        factor = int(np.array(1 / items, np.float32).view(np.uint32))
+        arrays = (
+            (_GRIDS, cells),
+            (_TARGETS, targets),
+            (_FLOW, flow),
+            (_GRADIENT, gradient),
+            (_BY_GRIDS, by_grids),
+            (_FACTORS, factors),
+        )
+        given = [(slot, address_of(array)) for slot, array in arrays if array is not None]
         given += [
+            (_ROWS, rows.address),
+            (_SUMS, sums.address),
+            (_RESULTS, results.address),
             (_ITEMS, count),
             (_SHARD, call.program.shard),
             (_SHARDS, shards),
-            (int(Slot.FACTOR), factor),
+            (_FACTOR, _bits(1 / items)),
         ]
         threads = self.workers(count, training=True)
-        call(parameters, given, threads=threads, keep=tuple(arrays.values()))
-        return results
+        call(parameters, given, threads=threads, keep=(arrays, rows, sums, results))
+        return results.floats[: 3 * count].reshape(count, 3)
+
+
+@functools.cache
+def _bits(number: float) -> int:
+    """Return a float32 number as its bits."""
+    return int(np.array(number, np.float32).view(np.uint32))
 
 
 class Lone:
@@ -272,3 +275,6 @@ class Lone:
 _GRIDS, _ITEMS = int(Slot.GRIDS), int(Slot.ITEMS)
 _OUTPUT, _ODD = int(Slot.OUTPUT), int(Slot.ODD)
 _SHARD, _SHARDS = int(Slot.SHARD), int(Slot.SHARDS)
+_TARGETS, _FLOW, _FACTORS = int(Slot.TARGETS), int(Slot.FLOW), int(Slot.FACTORS)
+_GRADIENT, _BY_GRIDS, _FACTOR = int(Slot.GRADIENT), int(Slot.BY_GRIDS), int(Slot.FACTOR)
+_ROWS, _SUMS, _RESULTS = int(Slot.ROWS), int(Slot.SUMS), int(Slot.RESULTS)

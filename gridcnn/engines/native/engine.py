@@ -49,6 +49,9 @@ class NativeEngine(Engine):
         self._pieces: dict[int, list[Piece]] = {}
         self._reference = ReferenceEngine(self.network)
         self._lone: Lone | None = None
+        self._all_learn = all(
+            slot.parameter.trainable for block in self.network.blocks for slot in block.slots
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what makes the same engine again: machine code stays where it was made."""
@@ -151,11 +154,11 @@ class NativeEngine(Engine):
         targets = np.ascontiguousarray(targets, np.int64)
         if targets.shape != (len(grids),) or targets.min() < 0 or targets.max() >= classes:
             raise IndexError(f"targets must be {len(grids)} numbers from 0 to {classes - 1}")
-        gradient = np.zeros_like(vector)
+        gradient = self._empty_gradient()
         total, hits = 0.0, 0
         with self._lock:
             for number, part in enumerate(_rounds(len(grids))):
-                found = gradient if not number else np.zeros_like(vector)
+                found = gradient if not number else self._empty_gradient()
                 losses, right = self._round(
                     vector, grids[part], targets[part], found, random, items=len(grids)
                 )
@@ -164,6 +167,11 @@ class NativeEngine(Engine):
                 total += float(losses.sum(dtype=np.float64))
                 hits += right
         return Step(total / len(grids), hits, gradient)
+
+    def _empty_gradient(self) -> Floats:
+        """Return a gradient that is 0 wherever nothing will be written."""
+        make = np.empty if self._all_learn else np.zeros
+        return make(self.network.parameters, np.float32)
 
     def move(self, name: str, vectors: Sequence[Array], numbers: Sequence[float]) -> bool:
         """Make the move in one pass over the vectors."""

@@ -13,7 +13,7 @@ from gridcnn.engines.native.kernels.moving import MOVES, PART, Slot, program
 from gridcnn.engines.native.phases import ENTRY
 from gridcnn.engines.native.processor import Processor
 
-_WORTH = 50_000  # floats that are worth waking another thread for
+_WORTH = 16_000  # floats that are worth asking another thread for help
 
 
 def move(

@@ -27,7 +27,7 @@ from gridcnn.engines.base import make_engine
 from gridcnn.engines.native import call as of_calls
 from gridcnn.engines.native import chain as of_chains
 from gridcnn.engines.native import engine as of_engines
-from gridcnn.engines.native.call import Call
+from gridcnn.engines.native.call import Buffer, Call
 from gridcnn.engines.native.chain import Chain
 from gridcnn.engines.native.moves import move
 from gridcnn.engines.native.processor import processor
@@ -132,13 +132,13 @@ class Watched(Call):
             spoil(self.program.workspace, each.floats)
         return found
 
-    def scratch(self, name: str, floats: int) -> Array:
+    def scratch(self, name: str, floats: int) -> Buffer:
         # It may hold anything. A new one for each call ends where it is meant to end.
         self._scratch.pop(name, None)
         found = super().scratch(name, floats)
-        found.view(np.uint32)[:] = NAN
+        found.floats.view(np.uint32)[:] = NAN
         if name == "sums" and floats:
-            self._sums.append(found)
+            self._sums.append(found.floats)
         return found
 
     def check(self) -> None:

@@ -40,14 +40,22 @@ def gradient_size(conv: Convolution) -> int:
     return conv.filters * len(conv.taps) * conv.source.padded
 
 
+def height(conv: Convolution) -> int:
+    """Return the rows that `pack_forward` goes over: channels, or symbols."""
+    return conv.symbols if isinstance(conv, Lookup) else conv.source.channels
+
+
 def pack_forward(module: Module, name: str, conv: Convolution) -> None:
-    """Emit `name(features, packed)`, with the features as the flat vector has them."""
+    """Emit `name(features, packed, first row, end row)`, of features as the flat vector has them.
+
+    There are so many rows as `height` says.
+    """
     if isinstance(conv, Winograd):
         winograd.pack(module, name, conv)
         return
-    with module.function(name, PTR, PTR) as (code, (features, packed)):
+    with module.function(name, *[PTR] * 2, *[INT] * 2) as (code, (features, packed, start, stop)):
         if isinstance(conv, Lookup):
-            _pack_lookup(code, conv, features, packed)
+            _pack_lookup(code, conv, (features, packed), (start, stop))
             return
         place = 0
         for chunk in filter_chunks(conv, module.processor.registers):
@@ -60,7 +68,7 @@ def pack_forward(module: Module, name: str, conv: Convolution) -> None:
                 source = code.at(features, first * _feature(conv))
                 with (
                     code.loop(len(conv.taps)) as tap,
-                    code.loop(conv.source.channels) as channel,
+                    code.loop(stop, start=start) as channel,
                     code.loop(used) as each,
                 ):
                     there = (tap * conv.source.channels + channel) * of_one + each
@@ -69,10 +77,13 @@ def pack_forward(module: Module, name: str, conv: Convolution) -> None:
             place += size * chunk.count
 
 
-def _pack_lookup(code: Code, conv: Lookup, features: Value, packed: Value) -> None:
+def _pack_lookup(
+    code: Code, conv: Lookup, ends: tuple[Value, Value], symbols: tuple[Value, Value]
+) -> None:
+    features, packed = ends
     with (
+        code.loop(symbols[1], start=symbols[0]) as symbol,
         code.loop(len(conv.taps)) as tap,
-        code.loop(conv.symbols) as symbol,
         code.loop(conv.filters) as each,
     ):
         here = each * _feature(conv) + (symbol * len(conv.taps) + tap)
@@ -81,10 +92,13 @@ def _pack_lookup(code: Code, conv: Lookup, features: Value, packed: Value) -> No
 
 
 def pack_backward(module: Module, name: str, conv: Convolution) -> None:
-    """Emit `name(features, packed)`: (filters, taps, channels) from the flat vector's order."""
-    with module.function(name, PTR, PTR) as (code, (features, packed)):
+    """Emit `name(features, packed, first filter, end filter)`.
+
+    What comes out lies as (filters, taps, channels).
+    """
+    with module.function(name, *[PTR] * 2, *[INT] * 2) as (code, (features, packed, start, stop)):
         with (
-            code.loop(conv.filters) as each,
+            code.loop(stop, start=start) as each,
             code.loop(len(conv.taps)) as tap,
             code.loop(conv.source.channels) as channel,
         ):

@@ -464,18 +464,19 @@ class _Emitter:
 
 
 def pack(module: Module, name: str, conv: Winograd) -> None:
-    """Emit `name(features, packed)`: for each filter and channel, the values at the points.
+    """Emit `name(features, packed, first channel, end channel)`: the values at the points.
 
     They lie as (chunks of filters, points, channels, filters).
     """
     rows, columns = conv.turns
-    with module.function(name, PTR, PTR) as (code, (features, packed)):
+    with module.function(name, *[PTR] * 2, *[INT] * 2) as (code, arguments):
+        features, packed, start, stop = arguments
         channels, taps = conv.source.channels, len(conv.taps)
         for chunk in filter_chunks(conv, module.processor.registers):
             of_one = chunk.width * conv.lanes
             size = conv.points * channels * of_one
             place = chunk.first * conv.lanes * conv.points * channels
-            with code.loop(chunk.count) as number, code.loop(channels) as channel:
+            with code.loop(chunk.count) as number, code.loop(stop, start=start) as channel:
                 first = number * of_one + chunk.first * conv.lanes
                 used = code.least(of_one, code.value(conv.filters) - first)
                 target = code.at(packed, number * size + place + channel * of_one)
