@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.engines.native.compiler import Compiled, compiled
-from gridcnn.engines.native.phases import ALONE, COUNTERS, ENTRY, STEP_BACK
+from gridcnn.engines.native.phases import ALONE, COUNTERS, ENTRY, HELP, STEP_BACK
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import Arena, Program, Slot
 from gridcnn.engines.native.team import Letter, together
@@ -122,6 +122,8 @@ class Entry:
         """Take the code; without a `processor` helpers are always woken."""
         self._code = code
         self._alone = code.function(ALONE, 2)
+        self._help = code.function(HELP, 3)
+        self._address = code.address(HELP)
         self._processor = processor
         self._sizes = phases * COUNTERS, arguments
         self._spare: list[_Control] = []
@@ -156,15 +158,15 @@ class Entry:
             self._alone(table, spaces[0])
             return True
         control.clear()
-        function = self._code.call
+        enter, helped = self._code.call, self._help
         kept = (keep, control, self)
 
         def job(number: int, kept: object = kept) -> None:  # noqa: ARG001
-            function(counters, table, spaces[number])
+            (helped if number else enter)(counters, table, spaces[number])
 
         letter = None
         if self._processor is not None:
-            letter = Letter(self._processor, self._code.address, control.addresses, spaces, kept)
+            letter = Letter(self._processor, self._address, control.addresses, spaces, kept)
         return together(job, len(spaces), letter)
 
 

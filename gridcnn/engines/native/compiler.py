@@ -21,7 +21,7 @@ _LOCK = threading.Lock()  # LLVM's own state is shared by all threads
 class Compiled:
     """A module of machine code; the code lives as long as this object.
 
-    `call` is the function that was asked for, and `address` where it is.
+    `call` is the function that was asked for.
     """
 
     def __init__(self, code: bytes, name: str, processor: Processor, arguments: int) -> None:
@@ -31,7 +31,6 @@ class Compiled:
             self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
             self._engine.finalize_object()
         self.call = self.function(name, arguments)
-        self.address = self._address(name)
 
     def function(self, name: str, arguments: int, *, brief: bool = False) -> Callable[..., Any]:
         """Return a function that takes so many addresses.
@@ -39,9 +38,10 @@ class Compiled:
         Other threads of Python may run while it does, except where it is `brief`.
         """
         kind = ctypes.PYFUNCTYPE if brief else ctypes.CFUNCTYPE
-        return kind(None, *[ctypes.c_void_p] * arguments)(self._address(name))
+        return kind(None, *[ctypes.c_void_p] * arguments)(self.address(name))
 
-    def _address(self, name: str) -> int:
+    def address(self, name: str) -> int:
+        """Return where a function is."""
         address: int = self._engine.get_function_address(name)
         if not address:
             raise EngineError(f"the compiled code has no function {name}; delete the cache")

@@ -5,6 +5,9 @@ phase when all tasks of the one before are done. So one thread alone gets everyt
 thread that comes late finds nothing left to do. A task always does the same items or numbers,
 whoever does it: that is why results do not depend on the threads. A thread that nobody helps has a
 way in of its own, which counts nothing.
+
+The caller takes tasks from the first on, helpers from the last on. So each core mostly gets the
+same rows of an item in all phases, and the same shards in all steps, and finds them in its cache.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from contextlib import contextmanager
 
 from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value
 
-ENTRY, ALONE = "enter", "alone"
+ENTRY, HELP, ALONE = "enter", "help", "alone"
 COUNTERS = 16  # whole numbers from one phase's counters to the next: two lines of the cache
 STEP_BACK = 0
 """The place in every table of arguments of the system's function that lets other threads go first;
@@ -67,10 +70,11 @@ class Phases:
         self._found.append((name, count))
 
     def finish(self) -> None:
-        """Emit both ways in.
+        """Emit all ways in.
 
-        `enter(counters, table of arguments, workspace)` is for several threads; the counters are 0
-        at first. `alone(table of arguments, workspace)` is for one.
+        `enter(counters, table of arguments, workspace)` is for the caller, and `help(...)` for
+        those that help; the counters are 0 at first. `alone(table of arguments, workspace)` is for
+        one that has no helpers.
         """
         with self.module.function(ALONE, PTR, PTR, internal=False) as (code, arguments):
             table, workspace = arguments
@@ -78,19 +82,27 @@ class Phases:
                 for name, count in self._found:
                     with code.loop(count(Arguments(code, table))) as task:
                         code.run(name, table, workspace, task)
-        with self.module.function(ENTRY, PTR, PTR, PTR, internal=False) as (code, arguments):
-            counters, table, workspace = arguments
-            with _without_denormals(code):
-                for number, (name, count) in enumerate(self._found):
-                    tasks = count(Arguments(code, table))
-                    started = code.at(counters, number * COUNTERS, INT)
-                    done = code.at(counters, number * COUNTERS + COUNTERS // 2, INT)
-                    with code.forever() as end:
-                        task = code.fetch_add(started, 1)
-                        code.leave(end, code.test("sge", task, tasks))
-                        code.run(name, table, workspace, task)
-                        code.fetch_add(done, 1)
-                    _wait(code, done, tasks, Arguments(code, table))
+        for name, helps in ((ENTRY, False), (HELP, True)):
+            with self.module.function(name, *[PTR] * 3, internal=False) as (code, arguments):
+                with _without_denormals(code):
+                    self._shared(code, arguments, helps=helps)
+
+    def _shared(self, code: Code, arguments: list[Value], *, helps: bool) -> None:
+        """Emit all phases, for one of several threads."""
+        counters, table, workspace = arguments
+        for number, (name, count) in enumerate(self._found):
+            tasks = code.value(count(Arguments(code, table)))
+            # One number counts both what was taken from the front, and above that from the back.
+            started = code.at(counters, number * COUNTERS, INT)
+            done = code.at(counters, number * COUNTERS + COUNTERS // 2, INT)
+            with code.forever() as end:
+                taken = code.fetch_add(started, 1 << 32 if helps else 1)
+                front = code.op(INT, f"and {taken}, {(1 << 32) - 1}")
+                back = code.op(INT, f"lshr {taken}, 32")
+                code.leave(end, code.test("sge", front + back, tasks))
+                code.run(name, table, workspace, tasks - 1 - back if helps else front)
+                code.fetch_add(done, 1)
+            _wait(code, done, tasks, Arguments(code, table))
 
 
 @contextmanager

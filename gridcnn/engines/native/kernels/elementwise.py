@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from gridcnn.engines.native.emitter import INT, PTR, Module, Value, vector
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value, vector
 from gridcnn.engines.native.layout import Maps
 
 
@@ -37,11 +40,78 @@ def bring_in(module: Module, name: str, target: Maps) -> None:
                 source = code.at(cells, row * target.columns)
                 code.copy(code.at(grid, target.place(row, 0)), source, target.columns)
             return
+        if target.lanes > 1:
+            for block in _blocks(code, target):
+                block.bring_in(code, cells, grid)
+            return
         with code.loop(target.channels) as channel, code.loop(target.rows) as row:
             source = code.at(cells, channel * (target.rows * target.columns) + row * target.columns)
             there = code.at(grid, target.place(row, 0, channel))
             with code.loop(target.columns) as column:
                 code.store(code.load(source, column), there, column * target.padded)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A few cells next to each other, and a vector of their channels.
+
+    `here` is where the first one stands in the maps, and `there` among cells (channels, rows,
+    columns).
+    """
+
+    maps: Maps
+    here: Number
+    there: Number
+    cells: int
+    channels: int
+
+    def _rows(self, cells: Value, code: Code) -> list[Value]:
+        size = self.maps.rows * self.maps.columns
+        start = code.at(cells, self.there)
+        return [code.at(start, channel * size) for channel in range(self.channels)]
+
+    def bring_in(self, code: Code, cells: Value, grid: Value) -> None:
+        """Emit the way of the cells into the maps; channels that only fill a vector are 0."""
+        lanes = self.maps.lanes
+        rows = [code.load_part(row, 0, lanes, self.cells) for row in self._rows(cells, code)]
+        rows += [code.constant(0, lanes)] * (lanes - self.channels)
+        target = code.at(grid, self.here)
+        for number, cell in enumerate(code.transposed(rows)[: self.cells]):
+            code.store(cell, target, number * self.maps.padded)
+
+    def take_out(self, code: Code, grid: Value, cells: Value) -> None:
+        """Emit the way of the cells out of the maps."""
+        lanes, source = self.maps.lanes, code.at(grid, self.here)
+        given = [
+            code.load(source, number * self.maps.padded, kind=vector(lanes))
+            for number in range(self.cells)
+        ]
+        given += [code.constant(0, lanes)] * (lanes - self.cells)
+        for row, values in zip(self._rows(cells, code), code.transposed(given), strict=False):
+            code.store_part(values, row, 0, self.cells)
+
+
+def _blocks(code: Code, maps: Maps) -> Iterator[_Block]:
+    """Go over all cells and channels, as many of each at a time as a vector has lanes."""
+    lanes, size = maps.lanes, maps.rows * maps.columns
+    # Without borders, a row goes on where the one before it ends.
+    whole = not (maps.left or maps.right)
+    rows, columns = (1, size) if whole else (maps.rows, maps.columns)
+
+    def along(count: int) -> Iterator[tuple[Number, int]]:
+        full = count - count % lanes
+        if full:
+            with code.loop(full, step=lanes) as first:
+                yield first, lanes
+        if count > full:
+            yield full, count - full
+
+    with code.loop(rows) as row:
+        for channel, channels in along(maps.channels):
+            for column, cells in along(columns):
+                here = row * maps.step + column * maps.padded + maps.place(0, 0, channel)
+                there = code.value(channel) * size + (row * columns + column)
+                yield _Block(maps, here, there, cells, channels)
 
 
 def check(module: Module, name: str, cells: int) -> None:
@@ -84,6 +154,9 @@ def take_out(module: Module, name: str, source: Maps, *, scaled: bool) -> None:
     with module.function(name, PTR, PTR, PTR) as (code, (grid, cells, factors)):
         if source.rows == source.columns == 1:
             code.copy(cells, code.at(grid, source.place(0, 0)), source.channels)
+        elif source.lanes > 1:
+            for block in _blocks(code, source):
+                block.take_out(code, grid, cells)
         else:
             with code.loop(source.channels) as channel, code.loop(source.rows) as row:
                 there = channel * (source.rows * source.columns) + row * source.columns
