@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import warnings
 from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.adapters.opening import content_of, first_line, opened
 from gridcnn.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,23 +28,7 @@ _ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held
 
 def decoded_file(place: str | os.PathLike[str], *, max_pixels: int) -> NDArray[Any]:
     """Return the first picture of the file at `place` as an array, as `decoded_image` does."""
-    try:
-        found = os.stat(place)  # noqa: PTH116 - the place may be any path-like object
-        if stat.S_ISDIR(found.st_mode):
-            raise DataError("it is a folder; a picture file was expected")
-        if not stat.S_ISREG(found.st_mode):
-            raise DataError("it is a device or a pipe; a picture file was expected")
-        if found.st_size == 0:
-            raise DataError("the file is empty")
-        file = Path(place).open("rb")  # noqa: SIM115 - closed below; its errors are told here
-    except FileNotFoundError:
-        raise DataError("there is no such file") from None
-    except PermissionError:
-        raise DataError("the file may not be read: permission denied") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"the file cannot be opened: {reason}") from None
-    with file:
+    with opened(place, wanted="a picture file") as file:
         return _decoded_stream(file, max_pixels=max_pixels)
 
 
@@ -58,15 +41,7 @@ def decoded_bytes(content: bytes, *, max_pixels: int) -> NDArray[Any]:
 
 def decoded_stream(file: IO[bytes], *, max_pixels: int) -> NDArray[Any]:
     """Return the first picture of an open binary file, read from its start where it can seek."""
-    try:
-        if file.seekable():
-            file.seek(0)
-        content = file.read()
-    except Exception as error:  # a foreign object may raise anything
-        raise DataError(f"the file object cannot be read: {error}") from None
-    if not isinstance(content, bytes | bytearray | memoryview):
-        raise DataError("the file object gives text; open it in binary mode ('rb')")
-    return decoded_bytes(bytes(content), max_pixels=max_pixels)
+    return decoded_bytes(content_of(file), max_pixels=max_pixels)
 
 
 def _decoded_stream(file: IO[bytes], *, max_pixels: int) -> NDArray[Any]:
@@ -112,12 +87,7 @@ def _told_in_one_sentence() -> Iterator[None]:
     except MemoryError:
         raise DataError("there is not enough memory to decode it") from None
     except Exception as error:  # damaged files make decoders raise almost anything
-        raise DataError(f"the picture is damaged or not supported: {_reason(error)}") from None
-
-
-def _reason(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+        raise DataError(f"the picture is damaged or not supported: {first_line(error)}") from None
 
 
 def _array(image: Image, *, max_pixels: int) -> NDArray[Any]:

@@ -64,8 +64,14 @@ ADAPTERS = Registry(
     {
         "image": "gridcnn.adapters.image:ImageAdapter",
         "array": "gridcnn.adapters.array:ArrayAdapter",
+        "audio": "gridcnn.adapters.audio:AudioAdapter",
     },
-    foreign={"picture": "image", "images": "image", "numpy": "array"},
+    foreign={
+        **dict.fromkeys(("picture", "images"), "image"),
+        "numpy": "array",
+        **dict.fromkeys(("sound", "sounds", "wav", "spectrogram", "melspectrogram"), "audio"),
+        **dict.fromkeys(("mel", "mfcc"), "audio"),
+    },
 )
 SOURCES = Registry(
     "data source",

@@ -1,0 +1,424 @@
+"""The audio adapter: sound clips of any format, rate and length as spectrograms of one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import numpy as np
+from annotated_types import Ge, Gt, Le
+from numpy.typing import NDArray
+from pydantic import AllowInfNan, PlainValidator, Strict, WithJsonSchema, model_validator
+
+from gridcnn.adapters.base import Adapter, Things
+from gridcnn.adapters.samples import MOST_CHANNELS, SUFFIXES, Samples, samples_of
+from gridcnn.adapters.spectrogram import (
+    band_weights,
+    cosines,
+    decibels,
+    frames_of,
+    frequencies,
+    mel_edges,
+    mel_weights,
+    power_in_bands,
+    sounding,
+)
+from gridcnn.errors import DataError
+from gridcnn.grid import Axis, GridShape
+from gridcnn.spec.settings import Count, Number, Positive, wanted_error
+
+Rate = Annotated[int, Strict(), Ge(100), Le(384_000)]
+"""Samples in a second."""
+Window = Annotated[int, Strict(), Ge(16), Le(65_536)]
+"""Samples under a window."""
+Exponent = Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(4)]
+"""What an absolute value is raised to."""
+Decibels = Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(150)]
+"""A difference of loudness."""
+Seconds = Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(86_400)]
+"""A time of at most a day."""
+Percentile = Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(100)]
+"""A part of all, in percent."""
+Frequency = Annotated[float, Strict(), AllowInfNan(False), Ge(0)]
+"""A frequency, in Hz."""
+
+_LONGEST = 16_384
+"""Chunks of time in a grid, at most; as for the sizes of pictures."""
+
+
+def _reference(value: Any) -> float | str:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value == "max" or (number and 0 < value < float("inf")):
+        return value if isinstance(value, str) else float(value)
+    raise wanted_error("a number above 0, or 'max'")
+
+
+Reference = Annotated[
+    float | str,
+    PlainValidator(_reference),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"enum": ["max"]}]}),
+]
+"""What 0 decibels are."""
+
+
+class AudioAdapter(Adapter):
+    """Sound clips: files, encoded bytes, open binary files and arrays, as spectrograms.
+
+    A grid has a row for each band of frequency, the lowest at the bottom, and a column for each
+    chunk of time. What is null is learned from the training clips.
+    """
+
+    title: ClassVar[str] = "audio"
+    suffixes: ClassVar[frozenset[str]] = SUFFIXES
+
+    sample_rate: Rate = 16_000
+    """Samples in a second, in Hz, to which every file is brought; arrays must have it. Nothing above
+    half of it can be heard."""
+    kind: Literal["mel", "linear", "bands", "mfcc"] = "mel"
+    """What the rows are. `mel`: bands spaced as the ear hears pitch; `linear`: every frequency of the
+    transform; `bands`: those between the edges that `bands` names; `mfcc`: mel-frequency cepstral
+    coefficients, the first at the bottom: the shape of the mel bands, from coarse to fine."""
+    n_fft: Window = 512
+    """Samples under the window of one chunk of time: more of them tell frequencies apart better,
+    and moments worse."""
+    hop_length: Count = 256
+    """Samples from one chunk of time to the next."""
+    n_mels: Count = 64
+    """Mel bands, for `mel` and `mfcc`."""
+    n_mfcc: Count = 20
+    """Coefficients, for `mfcc`."""
+    bands: tuple[Frequency, ...] | None = None
+    """For `bands`: where they begin and end, in Hz, such as `[20, 250, 4000, 8000]` for three."""
+    fmin: Frequency = 0.0
+    """The lowest frequency, in Hz, for all kinds but `bands`."""
+    fmax: Positive | None = None
+    """The highest frequency, in Hz, for all kinds but `bands`; null: half of `sample_rate`."""
+    power: Exponent = 2.0
+    """1: magnitudes are summed in a band; 2: power is."""
+    reference: Reference = "max"
+    """What 0 dB are: a value of a band, such as 1.0, or `max`: the largest value in the clip, so that
+    loud and quiet clips look alike."""
+    floor_db: Decibels = 80.0
+    """How many decibels under the reference silence is; nothing is less."""
+    duration: Seconds | None = None
+    """How long every clip is made, in seconds; null: learned, see `duration_percentile`."""
+    duration_percentile: Percentile = 95.0
+    """Where `duration` is learned: the percentage of the training clips that are not longer."""
+    longer: Literal["centre", "start"] = "centre"
+    """What is kept of longer clips: their `centre`, or their `start`."""
+    shorter: Literal["pad", "centre", "repeat"] = "pad"
+    """What becomes of shorter clips. `pad`: silence follows; `centre`: silence comes before and after;
+    `repeat`: they are played again and again."""
+    trim_db: Decibels | None = None
+    """Cuts silence off both ends, before anything else: all before the first and after the last
+    chunk whose mean square is less than so many decibels under that of the loudest; null: nothing
+    is cut off."""
+    scaling: Literal["range", "clip", "band"] = "range"
+    """`range`: the floor becomes -1 and the reference 1 (with `mfcc`, before the cosine transform,
+    which is then divided by the root of `n_mels`); `clip`: the cells of every clip get the mean 0
+    and the standard deviation 1; `band`: those of every row do, by `means` and `deviations`."""
+    means: tuple[Number, ...] | None = None
+    """With `scaling: band`, what becomes 0 in each row, from the top; null: the mean of the row in the
+    training clips."""
+    deviations: tuple[Positive, ...] | None = None
+    """With `scaling: band`, what becomes 1 more in each row, from the top; null: the standard
+    deviation of the row in the training clips, or 1 where that is 0."""
+    max_duration: Seconds = 600.0
+    """Files that last longer, in seconds, are refused."""
+
+    @model_validator(mode="after")
+    def _frequencies_fit(self) -> Self:
+        if self.kind == "bands":
+            self._check_bands()
+        elif self.bands is not None:
+            raise ValueError(f"'bands' are for kind: bands; got kind: {self.kind}")
+        elif not self.fmin < self._fmax <= self.sample_rate / 2:
+            raise ValueError(
+                "'fmin' must be below 'fmax', and that at most half of 'sample_rate', "
+                f"{self.sample_rate / 2:g} Hz; got {self.fmin:g} and {self._fmax:g}"
+            )
+        elif self.kind == "linear":
+            self._check_linear()
+        else:
+            self._check_mels()
+        return self
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        if self.duration is not None and self._frames > _LONGEST:
+            raise ValueError(
+                f"{self.duration:g} s with a 'hop_length' of {self.hop_length} are {self._frames:,} "
+                f"chunks of time; at most {_LONGEST:,} make a grid, so raise 'hop_length' or lower "
+                "'duration'"
+            )
+        for name in ("means", "deviations"):
+            given = getattr(self, name)
+            if given is None:
+                continue
+            if self.scaling != "band":
+                raise ValueError(f"{name!r} are for scaling: band; got scaling: {self.scaling}")
+            if len(given) != self._rows:
+                raise ValueError(
+                    f"{name!r} must have one number for each of the {self._rows} rows; got "
+                    f"{len(given)}"
+                )
+        return self
+
+    def _check_bands(self) -> None:
+        edges = self.bands
+        if edges is None:
+            raise ValueError("kind: bands needs 'bands', edges in Hz, such as [20, 250, 4000]")
+        if len(edges) < 2 or any(low >= high for low, high in zip(edges, edges[1:], strict=False)):
+            raise ValueError(
+                f"'bands' must be two or more edges in Hz, each above the last; got {list(edges)}"
+            )
+        if edges[-1] > self.sample_rate / 2:
+            raise ValueError(
+                f"'bands' must end at half of 'sample_rate', {self.sample_rate / 2:g} Hz, or below; "
+                f"got {edges[-1]:g}"
+            )
+        self._refuse_deaf(self._weights, list(zip(edges, edges[1:], strict=False)))
+
+    def _check_linear(self) -> None:
+        if not self._lines.stop > self._lines.start:
+            raise ValueError(
+                f"there is no frequency of the transform from {self.fmin:g} to {self._fmax:g} Hz; "
+                "raise 'n_fft', or widen 'fmin' and 'fmax'"
+            )
+
+    def _check_mels(self) -> None:
+        if self.kind == "mfcc" and self.n_mfcc > self.n_mels:
+            raise ValueError(
+                f"'n_mfcc' must be at most 'n_mels', {self.n_mels}; got {self.n_mfcc}"
+            )
+        edges = mel_edges(self.n_mels, self.fmin, self._fmax)
+        self._refuse_deaf(self._weights, list(zip(edges, edges[2:], strict=False)))
+
+    def _refuse_deaf(self, weights: NDArray[np.float32], ranges: list[tuple[Any, Any]]) -> None:
+        """Raise `ValueError` where no frequency of the transform lies in a band."""
+        deaf = np.flatnonzero(weights.max(axis=1) <= 0)
+        if len(deaf):
+            low, high = ranges[deaf[0]]
+            step = self.sample_rate / self.n_fft
+            raise ValueError(
+                f"the band from {low:.1f} to {high:.1f} Hz has no frequency of the transform, which "
+                f"has one every {step:.1f} Hz; raise 'n_fft', or make bands fewer or wider"
+            )
+
+    @property
+    def _fmax(self) -> float:
+        return self.sample_rate / 2 if self.fmax is None else self.fmax
+
+    @property
+    def _lines(self) -> slice:
+        """Which frequencies of the transform are rows, with `linear`."""
+        kept = np.flatnonzero(
+            (self._frequencies >= self.fmin) & (self._frequencies <= self._fmax)
+        )
+        return slice(int(kept[0]), int(kept[-1]) + 1) if len(kept) else slice(0, 0)
+
+    @property
+    def _frequencies(self) -> NDArray[np.float64]:
+        return frequencies(self.sample_rate, self.n_fft)
+
+    @property
+    def _weights(self) -> NDArray[np.float32]:
+        """The weights of each frequency in each band, lowest first, for all kinds but `linear`."""
+        if self.kind == "bands":
+            assert self.bands is not None
+            return band_weights(self.sample_rate, self.n_fft, self.bands)
+        return mel_weights(self.sample_rate, self.n_fft, self.n_mels, self.fmin, self._fmax)
+
+    @property
+    def _rows(self) -> int:
+        if self.kind == "linear":
+            return self._lines.stop - self._lines.start
+        if self.kind == "bands":
+            assert self.bands is not None
+            return len(self.bands) - 1
+        return self.n_mfcc if self.kind == "mfcc" else self.n_mels
+
+    @property
+    def _samples(self) -> int:
+        """How many samples every clip is made."""
+        if self.duration is None:
+            raise DataError(
+                "the audio adapter has not learned how long its clips are yet; train it, or set "
+                "'duration'"
+            )
+        return max(1, round(self.duration * self.sample_rate))
+
+    @property
+    def _frames(self) -> int:
+        return frames_of(self._samples, n_fft=self.n_fft, hop_length=self.hop_length)
+
+    @property
+    def _learns_bands(self) -> bool:
+        return self.scaling == "band" and (self.means is None or self.deviations is None)
+
+    def is_lone(self, array: NDArray[Any]) -> bool:
+        """Return whether an array is one clip: `(samples)`, or `(samples, channels)`.
+
+        The last could be a stack as well, `(clips, samples)`; it is taken for one clip where the
+        second dimension is the smaller one, and small enough for channels.
+        """
+        if array.ndim == 2:
+            return array.shape[1] <= min(MOST_CHANNELS, array.shape[0])
+        return array.ndim < 2
+
+    def literal(self) -> Self:
+        """Return the adapter that shows all of each clip, with its silence."""
+        return self.model_copy(update={"trim_db": None})
+
+    def fitted(self, things: Things) -> Self:
+        """Return an adapter with the duration and the scaling of the training clips filled in.
+
+        Clips that cannot be used are passed over here; `adapt_all` tells of them.
+
+        Raises:
+            DataError: there is no clip to learn from, or clips are too long for a grid.
+        """
+        adapter = self
+        if adapter.duration is None:
+            lengths = [len(clip) for clip in adapter._readable(things)]
+            if not lengths:
+                raise DataError("there is no usable clip from which to learn 'duration' of audio")
+            samples = int(np.ceil(np.percentile(lengths, adapter.duration_percentile)))
+            adapter = adapter._with(duration=samples / adapter.sample_rate)
+        if adapter._learns_bands:
+            adapter = adapter._with(**adapter._learned_bands(things))
+        return adapter
+
+    def _with(self, **changes: Any) -> Self:
+        try:
+            return type(self).model_validate({**self.model_dump(), **changes})
+        except ValueError as error:
+            lines = getattr(error, "errors", list)()
+            raise DataError(*[line["msg"] for line in lines] or [str(error)]) from None
+
+    def _learned_bands(self, things: Things) -> dict[str, tuple[float, ...]]:
+        """Return mean and standard deviation of every row, in all cells of the training clips."""
+        count, sums, squares = 0, np.zeros(self._rows), np.zeros(self._rows)
+        for clip in self._readable(things):
+            levels = self._levels(self._of_one_length(clip)).astype(np.float64)
+            count += levels.shape[1]
+            sums += levels.sum(axis=1)
+            squares += (levels**2).sum(axis=1)
+        if not count:
+            raise DataError("there is no usable clip from which to learn the scaling of audio")
+        means = sums / count
+        deviations = np.sqrt(np.maximum(squares / count - means**2, 0))
+        # What rounding leaves of a constant row is no deviation.
+        deviations[deviations < 1e-4] = 1.0
+        learned: dict[str, tuple[float, ...]] = {}
+        if self.means is None:
+            learned["means"] = tuple(means.tolist())
+        if self.deviations is None:
+            learned["deviations"] = tuple(deviations.tolist())
+        return learned
+
+    def _readable(self, things: Things) -> Iterator[Samples]:
+        for thing in things:
+            try:
+                yield self._clip(thing)
+            except DataError:
+                continue
+
+    def shape(self) -> GridShape:
+        """Return the shape of every grid; raise `DataError` while `duration` is not known.
+
+        The labels of rows are the centres of their bands, in Hz, or the numbers of coefficients; those
+        of columns are the seconds at which their windows have their middle.
+        """
+        labels = tuple(f"{at:g}" for at in np.round(self._centres()[::-1], 1).tolist())
+        times = np.arange(self._frames) * self.hop_length / self.sample_rate
+        rows = (
+            Axis("coefficient", labels=labels)
+            if self.kind == "mfcc"
+            else Axis("frequency", "Hz", labels)
+        )
+        columns = Axis("time", "s", tuple(f"{at:g}" for at in np.round(times, 4).tolist()))
+        return GridShape(1, self._rows, self._frames, rows, columns)
+
+    def _centres(self) -> NDArray[np.float64]:
+        """Return the middle of each band in Hz, lowest first; of `mfcc`, its number from 0."""
+        if self.kind == "mfcc":
+            return np.arange(float(self.n_mfcc))
+        if self.kind == "linear":
+            return self._frequencies[self._lines]
+        if self.kind == "bands":
+            edges = np.array(self.bands)
+            return (edges[1:] + edges[:-1]) / 2
+        return mel_edges(self.n_mels, self.fmin, self._fmax)[1:-1]
+
+    def adapt(self, thing: Any) -> NDArray[np.float32]:
+        """Return one clip as float32 `(1, rows, columns)`: bands, the highest first, and time.
+
+        Args:
+            thing: a path (text is always a path), the bytes of a sound file, a file open in binary
+                mode, or an array `(samples)` or `(samples, channels)` that has the setting's
+                `sample_rate`: floats from -1 to 1, or whole numbers of 8, 16 or 32 bits, whose full
+                range becomes that.
+
+        Raises:
+            DataError: it is no sound, cannot be read, or lasts longer than `max_duration`.
+        """
+        samples = self._of_one_length(self._clip(thing))
+        return self._scaled(self._levels(samples))[None]
+
+    def _clip(self, thing: Any) -> Samples:
+        """Return a thing's samples, at the sample rate, without the silence that is cut off."""
+        samples = samples_of(
+            thing, sample_rate=self.sample_rate, max_duration=self.max_duration
+        )
+        if self.trim_db is None:
+            return samples
+        window = {"n_fft": self.n_fft, "hop_length": self.hop_length}
+        return samples[sounding(samples, **window, trim_db=self.trim_db)]
+
+    def _of_one_length(self, samples: Samples) -> Samples:
+        missing = self._samples - len(samples)
+        if missing < 0:
+            start = -missing // 2 if self.longer == "centre" else 0
+            return samples[start : start + self._samples]
+        if missing == 0:
+            return samples
+        if self.shorter == "repeat":
+            return np.resize(samples, self._samples)
+        before = missing // 2 if self.shorter == "centre" else 0
+        return np.pad(samples, (before, missing - before))
+
+    def _levels(self, samples: Samples) -> NDArray[np.float32]:
+        """Return decibels, or of these the coefficients, `(rows, columns)`, highest row first."""
+        window = {"n_fft": self.n_fft, "hop_length": self.hop_length}
+        weights = self._lines if self.kind == "linear" else self._weights
+        levels = decibels(
+            power_in_bands(samples, weights, **window, power=self.power),
+            power=self.power,
+            reference=None if isinstance(self.reference, str) else self.reference,
+            floor_db=self.floor_db,
+        )
+        if self.kind == "mfcc":
+            if self.scaling == "range":
+                levels = self._in_range(levels) / np.float32(np.sqrt(self.n_mels))
+            levels = cosines(self.n_mfcc, self.n_mels) @ levels
+        return levels[::-1]
+
+    def _in_range(self, levels: NDArray[np.float32]) -> NDArray[np.float32]:
+        return levels * np.float32(2 / self.floor_db) + np.float32(1)
+
+    def _scaled(self, levels: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.scaling == "range":
+            return levels if self.kind == "mfcc" else self._in_range(levels)
+        if self.scaling == "clip":
+            spread = float(levels.std(dtype=np.float64))
+            centred = levels - np.float32(levels.mean(dtype=np.float64))
+            # A silent clip is the same everywhere, but for rounding.
+            return centred / np.float32(spread if spread > 1e-4 else 1)
+        if self.means is None or self.deviations is None:
+            raise DataError(
+                "the audio adapter has not learned the scaling of its rows yet; train it, or set "
+                "'means' and 'deviations', or another 'scaling'"
+            )
+        means = np.array(self.means, np.float32)[:, None]
+        return (levels - means) / np.array(self.deviations, np.float32)[:, None]

@@ -1,0 +1,60 @@
+"""Opening: files, and what is like one, for adapters that decode them; only `DataError` comes out."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import IO, Any
+
+from gridcnn.errors import DataError
+
+
+def opened(place: str | os.PathLike[str], *, wanted: str) -> IO[bytes]:
+    """Return the file at `place`, open for reading; `wanted` is what it should be ("a sound file").
+
+    Raises:
+        DataError: there is no file, it is empty, or may not be read.
+    """
+    try:
+        found = os.stat(place)  # noqa: PTH116 - the place may be any path-like object
+        if stat.S_ISDIR(found.st_mode):
+            raise DataError(f"it is a folder; {wanted} was expected")
+        if not stat.S_ISREG(found.st_mode):
+            raise DataError(f"it is a device or a pipe; {wanted} was expected")
+        if found.st_size == 0:
+            raise DataError("the file is empty")
+        return Path(place).open("rb")
+    except DataError:
+        raise
+    except FileNotFoundError:
+        raise DataError("there is no such file") from None
+    except PermissionError:
+        raise DataError("the file may not be read: permission denied") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"the file cannot be opened: {reason}") from None
+
+
+def content_of(file: IO[bytes]) -> bytes:
+    """Return what an open binary file holds, from its start where it can seek.
+
+    Raises:
+        DataError: it cannot be read, or gives text.
+    """
+    content: Any
+    try:
+        if file.seekable():
+            file.seek(0)
+        content = file.read()
+    except Exception as error:  # a foreign object may raise anything
+        raise DataError(f"the file object cannot be read: {error}") from None
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise DataError("the file object gives text; open it in binary mode ('rb')")
+    return bytes(content)
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error, cut to a readable length, or else what kind it is."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

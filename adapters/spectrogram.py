@@ -1,0 +1,162 @@
+"""Spectrograms: samples as power in bands of frequency over time, in decibels.
+
+Every function agrees with the one of librosa that its docstring names. They are written anew since
+importing librosa takes seconds, and an answer takes milliseconds.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float32]
+
+_AT_ONCE = 1_000_000  # samples under windows that are transformed together, which bounds the memory
+_LINEAR = 200 / 3  # Slaney's scale has a mel for every 66.7 Hz up to 1000 Hz ...
+_KNEE = 1000.0
+_STEP = np.log(6.4) / 27  # ... and 27 for a factor of 6.4 above
+
+
+def frames_of(samples: int, *, n_fft: int, hop_length: int) -> int:
+    """Return how many frames `power_in_bands` makes of so many samples."""
+    return 1 + (samples + 2 * (n_fft // 2) - n_fft) // hop_length
+
+
+def power_in_bands(
+    samples: Values, weights: Values | slice, *, n_fft: int, hop_length: int, power: float
+) -> Values:
+    """Return what is in each band at each time, float32 `(bands, frames)`.
+
+    Frame `t` is what a Hann window of `n_fft` samples shows around the sample `t * hop_length`; before
+    the first and after the last sample there are zeros (`librosa.stft`, with its usual settings). The
+    absolute values of its Fourier transform, raised to `power`, are summed with the weights of each
+    band (`librosa.feature.melspectrogram` for mel weights).
+
+    Args:
+        samples: `(samples)`, at least one.
+        weights: of each frequency of the transform in each band, `(bands, n_fft // 2 + 1)`; or a
+            slice of the frequencies, each a band of its own.
+        n_fft: samples under the window.
+        hop_length: samples from one frame to the next.
+        power: 1 for magnitudes, 2 for power.
+    """
+    padded = np.pad(samples, n_fft // 2)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
+    parts = []
+    hann = _hann(n_fft)
+    step = max(1, _AT_ONCE // n_fft)
+    for start in range(0, len(windows), step):
+        spectrum = np.fft.rfft(windows[start : start + step] * hann)
+        squares = (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
+        if power != 2:
+            squares = squares ** np.float32(power / 2)
+        parts.append(squares.T[weights] if isinstance(weights, slice) else weights @ squares.T)
+    return np.concatenate(parts, axis=1)
+
+
+def decibels(
+    bands: Values, *, power: float, reference: float | None, floor_db: float
+) -> Values:
+    """Return `20 / power * log10(bands / reference)`, and `-floor_db` where that is less.
+
+    With `power` 2 this is `librosa.power_to_db`, with 1 `librosa.amplitude_to_db`. Where `reference`
+    is None, the largest value in `bands` is taken; where nothing sounds at all, all is `-floor_db`.
+    """
+    top = float(bands.max()) if reference is None else reference
+    if top <= 0:
+        return np.full(bands.shape, -floor_db, np.float32)
+    lowest = 10.0 ** (-floor_db * power / 20)
+    levels = np.maximum(bands / np.float32(top), np.float32(lowest))
+    np.log10(levels, out=levels)
+    levels *= np.float32(20 / power)
+    return levels
+
+
+def sounding(samples: Values, *, n_fft: int, hop_length: int, trim_db: float) -> slice:
+    """Return the part of the samples without the silence at both ends (`librosa.effects.trim`).
+
+    Around every sample `t * hop_length` the mean square of `n_fft` samples is taken, at least 1e-10.
+    What lies before the first and after the last frame that is less than `trim_db` under the loudest
+    one is silence.
+    """
+    half = n_fft // 2
+    squares = np.pad(samples.astype(np.float64) ** 2, half)
+    sums = np.concatenate([[0.0], np.cumsum(squares)])
+    starts = np.arange(frames_of(len(samples), n_fft=n_fft, hop_length=hop_length)) * hop_length
+    # A sum of squares cannot be negative; a difference of two long sums can, by rounding.
+    loudness = np.maximum((sums[starts + n_fft] - sums[starts]) / n_fft, 1e-10)
+    loud = np.flatnonzero(loudness > loudness.max() * 10.0 ** (-trim_db / 10))
+    first = min(int(loud[0]) * hop_length, len(samples) - 1)
+    return slice(first, min((int(loud[-1]) + 1) * hop_length, len(samples)))
+
+
+@functools.cache
+def _hann(n_fft: int) -> Values:
+    """Return the periodic Hann window, float32 `(n_fft)`."""
+    turn = 2 * np.pi * np.arange(n_fft) / n_fft
+    return (0.5 - 0.5 * np.cos(turn)).astype(np.float32)
+
+
+def frequencies(sample_rate: int, n_fft: int) -> NDArray[np.float64]:
+    """Return the frequencies of the transform, in Hz, `(n_fft // 2 + 1)`."""
+    return np.arange(n_fft // 2 + 1) * (sample_rate / n_fft)
+
+
+def mel_edges(n_mels: int, fmin: float, fmax: float) -> NDArray[np.float64]:
+    """Return where mel bands begin, peak and end, in Hz, `(n_mels + 2)`.
+
+    Band `b` begins at entry `b`, peaks at `b + 1` and ends at `b + 2`. They are spaced evenly on the
+    scale of M. Slaney's Auditory Toolbox, 1998 (`librosa.mel_frequencies`).
+    """
+    low, high = (_mels(frequency) for frequency in (fmin, fmax))
+    mels = np.linspace(low, high, n_mels + 2)
+    knee = _KNEE / _LINEAR
+    above = _KNEE * np.exp(_STEP * (np.maximum(mels, knee) - knee))
+    return np.where(mels < knee, mels * _LINEAR, above)
+
+
+def _mels(frequency: float) -> float:
+    if frequency < _KNEE:
+        return frequency / _LINEAR
+    return float(_KNEE / _LINEAR + np.log(frequency / _KNEE) / _STEP)
+
+
+@functools.lru_cache(maxsize=16)
+def mel_weights(sample_rate: int, n_fft: int, n_mels: int, fmin: float, fmax: float) -> Values:
+    """Return the weights of triangular mel bands, lowest first, `(n_mels, n_fft // 2 + 1)`.
+
+    Each triangle has the area 1 over Hz (`librosa.filters.mel`, with its usual settings).
+    """
+    edges = mel_edges(n_mels, fmin, fmax)[:, None]
+    begin, peak, end = edges[:-2], edges[1:-1], edges[2:]
+    at = frequencies(sample_rate, n_fft)
+    triangles = np.minimum((at - begin) / (peak - begin), (end - at) / (end - peak))
+    return (np.maximum(triangles, 0) * (2 / (end - begin))).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=16)
+def band_weights(sample_rate: int, n_fft: int, edges: tuple[float, ...]) -> Values:
+    """Return weights that take the mean between edges in Hz, `(len(edges) - 1, n_fft // 2 + 1)`.
+
+    A band has the frequencies of the transform from its lower edge up to, but without, its upper
+    edge; the last band has its upper edge too. A band without any has no weight at all.
+    """
+    at = frequencies(sample_rate, n_fft)
+    lower, upper = np.array(edges[:-1])[:, None], np.array(edges[1:])[:, None]
+    inside = (at >= lower) & ((at < upper) | ((at == edges[-1]) & (upper == edges[-1])))
+    return (inside / np.maximum(inside.sum(axis=1, keepdims=True), 1)).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=16)
+def cosines(n_mfcc: int, n_mels: int) -> Values:
+    """Return the first rows of the orthonormal cosine transform, type II, `(n_mfcc, n_mels)`.
+
+    Its product with mel bands in decibels are mel-frequency cepstral coefficients
+    (`librosa.feature.mfcc`).
+    """
+    order, band = np.arange(n_mfcc)[:, None], np.arange(n_mels)
+    rows = np.sqrt(2 / n_mels) * np.cos(np.pi * order * (2 * band + 1) / (2 * n_mels))
+    rows[0] = np.sqrt(1 / n_mels)
+    return rows.astype(np.float32)
