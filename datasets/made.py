@@ -16,7 +16,9 @@ from gridcnn.datasets.base import Source
 from gridcnn.errors import Problem, RunFolderError
 from gridcnn.registry import Registry
 
-MAKERS = Registry("maker", {"xo": "gridcnn.datasets.xo:XO"})
+MAKERS = Registry(
+    "maker", {"xo": "gridcnn.datasets.xo:XO", "sounds": "gridcnn.datasets.sounds:Sounds"}
+)
 """What `gridcnn datasets make` makes: subclasses of `Made`."""
 
 

@@ -77,6 +77,7 @@ SOURCES = Registry(
     "data source",
     {
         "xo": "gridcnn.datasets.xo:XO",
+        "sounds": "gridcnn.datasets.sounds:Sounds",
         "digits": "gridcnn.datasets.digits:Digits",
         "fashion": "gridcnn.datasets.fashion:Fashion",
         "memory": "gridcnn.datasets.memory:Memory",
