@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
 from numpy.typing import NDArray
-from pydantic import AllowInfNan, PlainValidator, Strict, WithJsonSchema, model_validator
+from pydantic import (
+    AllowInfNan,
+    PlainValidator,
+    Strict,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from gridcnn.adapters.base import Adapter, Things
 from gridcnn.adapters.samples import MOST_CHANNELS, SUFFIXES, Samples, samples_of
@@ -25,7 +33,7 @@ from gridcnn.adapters.spectrogram import (
 )
 from gridcnn.errors import DataError
 from gridcnn.grid import Axis, GridShape
-from gridcnn.spec.settings import Count, Number, Positive, wanted_error
+from gridcnn.spec.settings import Count, Number, Positive, explained, wanted_error
 
 Rate = Annotated[int, Strict(), Ge(100), Le(384_000)]
 """Samples in a second."""
@@ -72,12 +80,13 @@ class AudioAdapter(Adapter):
     suffixes: ClassVar[frozenset[str]] = SUFFIXES
 
     sample_rate: Rate = 16_000
-    """Samples in a second, in Hz, to which every file is brought; arrays must have it. Nothing above
-    half of it can be heard."""
+    """Samples in a second, in Hz, to which every file is brought; arrays must have it. Nothing
+    above half of it can be heard."""
     kind: Literal["mel", "linear", "bands", "mfcc"] = "mel"
-    """What the rows are. `mel`: bands spaced as the ear hears pitch; `linear`: every frequency of the
-    transform; `bands`: those between the edges that `bands` names; `mfcc`: mel-frequency cepstral
-    coefficients, the first at the bottom: the shape of the mel bands, from coarse to fine."""
+    """What the rows are. `mel`: bands spaced as the ear hears pitch; `linear`: every frequency of
+    the transform; `bands`: those between the edges that `bands` names; `mfcc`: mel-frequency
+    cepstral coefficients, the first at the bottom: the shape of the mel bands, from coarse to
+    fine."""
     n_fft: Window = 512
     """Samples under the window of one chunk of time: more of them tell frequencies apart better,
     and moments worse."""
@@ -96,8 +105,8 @@ class AudioAdapter(Adapter):
     power: Exponent = 2.0
     """1: magnitudes are summed in a band; 2: power is."""
     reference: Reference = "max"
-    """What 0 dB are: a value of a band, such as 1.0, or `max`: the largest value in the clip, so that
-    loud and quiet clips look alike."""
+    """What 0 dB are: a value of a band, such as 1.0, or `max`: the largest value in the clip, so
+    that loud and quiet clips look alike."""
     floor_db: Decibels = 80.0
     """How many decibels under the reference silence is; nothing is less."""
     duration: Seconds | None = None
@@ -107,8 +116,8 @@ class AudioAdapter(Adapter):
     longer: Literal["centre", "start"] = "centre"
     """What is kept of longer clips: their `centre`, or their `start`."""
     shorter: Literal["pad", "centre", "repeat"] = "pad"
-    """What becomes of shorter clips. `pad`: silence follows; `centre`: silence comes before and after;
-    `repeat`: they are played again and again."""
+    """What becomes of shorter clips. `pad`: silence follows; `centre`: silence comes before and
+    after; `repeat`: they are played again and again."""
     trim_db: Decibels | None = None
     """Cuts silence off both ends, before anything else: all before the first and after the last
     chunk whose mean square is less than so many decibels under that of the loudest; null: nothing
@@ -118,8 +127,8 @@ class AudioAdapter(Adapter):
     which is then divided by the root of `n_mels`); `clip`: the cells of every clip get the mean 0
     and the standard deviation 1; `band`: those of every row do, by `means` and `deviations`."""
     means: tuple[Number, ...] | None = None
-    """With `scaling: band`, what becomes 0 in each row, from the top; null: the mean of the row in the
-    training clips."""
+    """With `scaling: band`, what becomes 0 in each row, from the top; null: the mean of the row in
+    the training clips."""
     deviations: tuple[Positive, ...] | None = None
     """With `scaling: band`, what becomes 1 more in each row, from the top; null: the standard
     deviation of the row in the training clips, or 1 where that is 0."""
@@ -147,9 +156,9 @@ class AudioAdapter(Adapter):
     def _sizes_fit(self) -> Self:
         if self.duration is not None and self._frames > _LONGEST:
             raise ValueError(
-                f"{self.duration:g} s with a 'hop_length' of {self.hop_length} are {self._frames:,} "
-                f"chunks of time; at most {_LONGEST:,} make a grid, so raise 'hop_length' or lower "
-                "'duration'"
+                f"{self.duration:g} s with a 'hop_length' of {self.hop_length} are {self._frames:,}"
+                f" chunks of time; at most {_LONGEST:,} make a grid, so raise 'hop_length' or "
+                "lower 'duration'"
             )
         for name in ("means", "deviations"):
             given = getattr(self, name)
@@ -168,16 +177,16 @@ class AudioAdapter(Adapter):
         edges = self.bands
         if edges is None:
             raise ValueError("kind: bands needs 'bands', edges in Hz, such as [20, 250, 4000]")
-        if len(edges) < 2 or any(low >= high for low, high in zip(edges, edges[1:], strict=False)):
+        if len(edges) < 2 or any(low >= high for low, high in pairwise(edges)):
             raise ValueError(
                 f"'bands' must be two or more edges in Hz, each above the last; got {list(edges)}"
             )
         if edges[-1] > self.sample_rate / 2:
             raise ValueError(
-                f"'bands' must end at half of 'sample_rate', {self.sample_rate / 2:g} Hz, or below; "
-                f"got {edges[-1]:g}"
+                f"'bands' must end at half of 'sample_rate', {self.sample_rate / 2:g} Hz, or "
+                f"below; got {edges[-1]:g}"
             )
-        self._refuse_deaf(self._weights, list(zip(edges, edges[1:], strict=False)))
+        self._refuse_deaf(self._weights, list(pairwise(edges)))
 
     def _check_linear(self) -> None:
         if not self._lines.stop > self._lines.start:
@@ -188,9 +197,7 @@ class AudioAdapter(Adapter):
 
     def _check_mels(self) -> None:
         if self.kind == "mfcc" and self.n_mfcc > self.n_mels:
-            raise ValueError(
-                f"'n_mfcc' must be at most 'n_mels', {self.n_mels}; got {self.n_mfcc}"
-            )
+            raise ValueError(f"'n_mfcc' must be at most 'n_mels', {self.n_mels}; got {self.n_mfcc}")
         edges = mel_edges(self.n_mels, self.fmin, self._fmax)
         self._refuse_deaf(self._weights, list(zip(edges, edges[2:], strict=False)))
 
@@ -201,8 +208,8 @@ class AudioAdapter(Adapter):
             low, high = ranges[deaf[0]]
             step = self.sample_rate / self.n_fft
             raise ValueError(
-                f"the band from {low:.1f} to {high:.1f} Hz has no frequency of the transform, which "
-                f"has one every {step:.1f} Hz; raise 'n_fft', or make bands fewer or wider"
+                f"the band from {low:.1f} to {high:.1f} Hz has no frequency of the transform, "
+                f"which has one every {step:.1f} Hz; raise 'n_fft', or make bands fewer or wider"
             )
 
     @property
@@ -212,9 +219,7 @@ class AudioAdapter(Adapter):
     @property
     def _lines(self) -> slice:
         """Which frequencies of the transform are rows, with `linear`."""
-        kept = np.flatnonzero(
-            (self._frequencies >= self.fmin) & (self._frequencies <= self._fmax)
-        )
+        kept = np.flatnonzero((self._frequencies >= self.fmin) & (self._frequencies <= self._fmax))
         return slice(int(kept[0]), int(kept[-1]) + 1) if len(kept) else slice(0, 0)
 
     @property
@@ -232,7 +237,8 @@ class AudioAdapter(Adapter):
     @property
     def _rows(self) -> int:
         if self.kind == "linear":
-            return self._lines.stop - self._lines.start
+            lines = self._lines
+            return int(lines.stop) - int(lines.start)
         if self.kind == "bands":
             assert self.bands is not None
             return len(self.bands) - 1
@@ -263,7 +269,8 @@ class AudioAdapter(Adapter):
         second dimension is the smaller one, and small enough for channels.
         """
         if array.ndim == 2:
-            return array.shape[1] <= min(MOST_CHANNELS, array.shape[0])
+            samples, channels = array.shape
+            return bool(channels <= min(MOST_CHANNELS, samples))
         return array.ndim < 2
 
     def literal(self) -> Self:
@@ -292,9 +299,8 @@ class AudioAdapter(Adapter):
     def _with(self, **changes: Any) -> Self:
         try:
             return type(self).model_validate({**self.model_dump(), **changes})
-        except ValueError as error:
-            lines = getattr(error, "errors", list)()
-            raise DataError(*[line["msg"] for line in lines] or [str(error)]) from None
+        except ValidationError as error:
+            raise DataError(*(text for _, text in explained(error))) from None
 
     def _learned_bands(self, things: Things) -> dict[str, tuple[float, ...]]:
         """Return mean and standard deviation of every row, in all cells of the training clips."""
@@ -327,8 +333,8 @@ class AudioAdapter(Adapter):
     def shape(self) -> GridShape:
         """Return the shape of every grid; raise `DataError` while `duration` is not known.
 
-        The labels of rows are the centres of their bands, in Hz, or the numbers of coefficients; those
-        of columns are the seconds at which their windows have their middle.
+        The labels of rows are the centres of their bands, in Hz, or the numbers of coefficients;
+        those of columns are the seconds at which their windows have their middle.
         """
         labels = tuple(f"{at:g}" for at in np.round(self._centres()[::-1], 1).tolist())
         times = np.arange(self._frames) * self.hop_length / self.sample_rate
@@ -348,7 +354,8 @@ class AudioAdapter(Adapter):
             return self._frequencies[self._lines]
         if self.kind == "bands":
             edges = np.array(self.bands)
-            return (edges[1:] + edges[:-1]) / 2
+            middles: NDArray[np.float64] = (edges[1:] + edges[:-1]) / 2
+            return middles
         return mel_edges(self.n_mels, self.fmin, self._fmax)[1:-1]
 
     def adapt(self, thing: Any) -> NDArray[np.float32]:
@@ -368,9 +375,7 @@ class AudioAdapter(Adapter):
 
     def _clip(self, thing: Any) -> Samples:
         """Return a thing's samples, at the sample rate, without the silence that is cut off."""
-        samples = samples_of(
-            thing, sample_rate=self.sample_rate, max_duration=self.max_duration
-        )
+        samples = samples_of(thing, sample_rate=self.sample_rate, max_duration=self.max_duration)
         if self.trim_db is None:
             return samples
         window = {"n_fft": self.n_fft, "hop_length": self.hop_length}

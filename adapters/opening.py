@@ -1,4 +1,4 @@
-"""Opening: files, and what is like one, for adapters that decode them; only `DataError` comes out."""
+"""Opening: files and open files, for adapters that decode them; only `DataError` comes out."""
 
 from __future__ import annotations
 

@@ -60,8 +60,8 @@ def samples_of(thing: Any, *, sample_rate: int, max_duration: float) -> Samples:
         decoded, rate = _of_array(thing), sample_rate
     else:
         raise DataError(
-            f"an object of type {type(thing).__name__} is no sound; a path, the bytes of a file, an "
-            "open binary file or an array was expected"
+            f"an object of type {type(thing).__name__} is no sound; a path, the bytes of a file, "
+            "an open binary file or an array was expected"
         )
     _refuse_odd(decoded)
     return decoded if rate == sample_rate else _resampled(decoded, rate, sample_rate)
@@ -190,8 +190,8 @@ def _of_array(thing: Any) -> Samples:
         raise DataError(f"an array of shape {given.shape} has no samples")
     if given.ndim == 2 and given.shape[1] > min(MOST_CHANNELS, given.shape[0]):
         raise DataError(
-            f"an array of shape {given.shape} would be {given.shape[1]} channels; {_SHAPES}, so turn "
-            "it with .T"
+            f"an array of shape {given.shape} would be {given.shape[1]} channels; {_SHAPES}, so "
+            "turn it with .T"
         )
     values = _full_scale(given)
     return values if values.ndim == 1 else values.mean(axis=1, dtype=np.float32)
@@ -205,8 +205,8 @@ def _full_scale(given: NDArray[Any]) -> NDArray[np.float32]:
             return given.astype(np.float32)
     if kind not in "iu" or size > 4:
         raise DataError(
-            f"samples of type {given.dtype} have no known range; give floats from -1 to 1, or whole "
-            "numbers of 8, 16 or 32 bits"
+            f"samples of type {given.dtype} have no known range; give floats from -1 to 1, or "
+            "whole numbers of 8, 16 or 32 bits"
         )
     half = 2.0 ** (8 * size - 1)
     return ((given.astype(np.float64) - (half if kind == "u" else 0)) / half).astype(np.float32)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Values = NDArray[np.float32]
 
 _AT_ONCE = 1_000_000  # samples under windows that are transformed together, which bounds the memory
+_ALONE = 2**18  # multiplications up to which BLAS starts no threads: waiting for them takes longer
 _LINEAR = 200 / 3  # Slaney's scale has a mel for every 66.7 Hz up to 1000 Hz ...
 _KNEE = 1000.0
 _STEP = np.log(6.4) / 27  # ... and 27 for a factor of 6.4 above
@@ -29,10 +30,10 @@ def power_in_bands(
 ) -> Values:
     """Return what is in each band at each time, float32 `(bands, frames)`.
 
-    Frame `t` is what a Hann window of `n_fft` samples shows around the sample `t * hop_length`; before
-    the first and after the last sample there are zeros (`librosa.stft`, with its usual settings). The
-    absolute values of its Fourier transform, raised to `power`, are summed with the weights of each
-    band (`librosa.feature.melspectrogram` for mel weights).
+    Frame `t` is what a Hann window of `n_fft` samples shows around the sample `t * hop_length`;
+    before the first and after the last sample there are zeros (`librosa.stft`, with its usual
+    settings). The absolute values of its Fourier transform, raised to `power`, are summed with the
+    weights of each band (`librosa.feature.melspectrogram` for mel weights).
 
     Args:
         samples: `(samples)`, at least one.
@@ -46,29 +47,31 @@ def power_in_bands(
     windows = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
     parts = []
     hann = _hann(n_fft)
-    step = max(1, _AT_ONCE // n_fft)
+    step = _AT_ONCE // n_fft
+    if not isinstance(weights, slice):
+        step = max(1, min(step, _ALONE // weights.size))
     for start in range(0, len(windows), step):
         spectrum = np.fft.rfft(windows[start : start + step] * hann)
         squares = (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
         if power != 2:
             squares = squares ** np.float32(power / 2)
         parts.append(squares.T[weights] if isinstance(weights, slice) else weights @ squares.T)
-    return np.concatenate(parts, axis=1)
+    bands: Values = np.concatenate(parts, axis=1)
+    return bands
 
 
-def decibels(
-    bands: Values, *, power: float, reference: float | None, floor_db: float
-) -> Values:
+def decibels(bands: Values, *, power: float, reference: float | None, floor_db: float) -> Values:
     """Return `20 / power * log10(bands / reference)`, and `-floor_db` where that is less.
 
-    With `power` 2 this is `librosa.power_to_db`, with 1 `librosa.amplitude_to_db`. Where `reference`
-    is None, the largest value in `bands` is taken; where nothing sounds at all, all is `-floor_db`.
+    With `power` 2 this is `librosa.power_to_db`, with 1 `librosa.amplitude_to_db`. Where
+    `reference` is None, the largest value in `bands` is taken; where nothing sounds at all, all is
+    `-floor_db`.
     """
     top = float(bands.max()) if reference is None else reference
     if top <= 0:
         return np.full(bands.shape, -floor_db, np.float32)
     lowest = 10.0 ** (-floor_db * power / 20)
-    levels = np.maximum(bands / np.float32(top), np.float32(lowest))
+    levels: Values = np.maximum(bands / np.float32(top), np.float32(lowest))
     np.log10(levels, out=levels)
     levels *= np.float32(20 / power)
     return levels
@@ -77,9 +80,9 @@ def decibels(
 def sounding(samples: Values, *, n_fft: int, hop_length: int, trim_db: float) -> slice:
     """Return the part of the samples without the silence at both ends (`librosa.effects.trim`).
 
-    Around every sample `t * hop_length` the mean square of `n_fft` samples is taken, at least 1e-10.
-    What lies before the first and after the last frame that is less than `trim_db` under the loudest
-    one is silence.
+    Around every sample `t * hop_length` the mean square of `n_fft` samples is taken, at least
+    1e-10. What lies before the first and after the last frame that is less than `trim_db` under the
+    loudest one is silence.
     """
     half = n_fft // 2
     squares = np.pad(samples.astype(np.float64) ** 2, half)
@@ -96,19 +99,21 @@ def sounding(samples: Values, *, n_fft: int, hop_length: int, trim_db: float) ->
 def _hann(n_fft: int) -> Values:
     """Return the periodic Hann window, float32 `(n_fft)`."""
     turn = 2 * np.pi * np.arange(n_fft) / n_fft
-    return (0.5 - 0.5 * np.cos(turn)).astype(np.float32)
+    values: Values = (0.5 - 0.5 * np.cos(turn)).astype(np.float32)
+    return values
 
 
 def frequencies(sample_rate: int, n_fft: int) -> NDArray[np.float64]:
     """Return the frequencies of the transform, in Hz, `(n_fft // 2 + 1)`."""
-    return np.arange(n_fft // 2 + 1) * (sample_rate / n_fft)
+    steps: NDArray[np.float64] = np.arange(n_fft // 2 + 1) * np.float64(sample_rate / n_fft)
+    return steps
 
 
 def mel_edges(n_mels: int, fmin: float, fmax: float) -> NDArray[np.float64]:
     """Return where mel bands begin, peak and end, in Hz, `(n_mels + 2)`.
 
-    Band `b` begins at entry `b`, peaks at `b + 1` and ends at `b + 2`. They are spaced evenly on the
-    scale of M. Slaney's Auditory Toolbox, 1998 (`librosa.mel_frequencies`).
+    Band `b` begins at entry `b`, peaks at `b + 1` and ends at `b + 2`. They are spaced evenly on
+    the scale of M. Slaney's Auditory Toolbox, 1998 (`librosa.mel_frequencies`).
     """
     low, high = (_mels(frequency) for frequency in (fmin, fmax))
     mels = np.linspace(low, high, n_mels + 2)
@@ -133,7 +138,8 @@ def mel_weights(sample_rate: int, n_fft: int, n_mels: int, fmin: float, fmax: fl
     begin, peak, end = edges[:-2], edges[1:-1], edges[2:]
     at = frequencies(sample_rate, n_fft)
     triangles = np.minimum((at - begin) / (peak - begin), (end - at) / (end - peak))
-    return (np.maximum(triangles, 0) * (2 / (end - begin))).astype(np.float32)
+    values: Values = (np.maximum(triangles, 0) * (2 / (end - begin))).astype(np.float32)
+    return values
 
 
 @functools.lru_cache(maxsize=16)
@@ -146,7 +152,8 @@ def band_weights(sample_rate: int, n_fft: int, edges: tuple[float, ...]) -> Valu
     at = frequencies(sample_rate, n_fft)
     lower, upper = np.array(edges[:-1])[:, None], np.array(edges[1:])[:, None]
     inside = (at >= lower) & ((at < upper) | ((at == edges[-1]) & (upper == edges[-1])))
-    return (inside / np.maximum(inside.sum(axis=1, keepdims=True), 1)).astype(np.float32)
+    values: Values = (inside / np.maximum(inside.sum(axis=1, keepdims=True), 1)).astype(np.float32)
+    return values
 
 
 @functools.lru_cache(maxsize=16)
@@ -159,4 +166,5 @@ def cosines(n_mfcc: int, n_mels: int) -> Values:
     order, band = np.arange(n_mfcc)[:, None], np.arange(n_mels)
     rows = np.sqrt(2 / n_mels) * np.cos(np.pi * order * (2 * band + 1) / (2 * n_mels))
     rows[0] = np.sqrt(1 / n_mels)
-    return rows.astype(np.float32)
+    transform: Values = rows.astype(np.float32)
+    return transform

@@ -1,4 +1,4 @@
-"""Short sounds that differ in their shape over time and pitch: data to try the audio adapter with."""
+"""Short sounds that differ in their shape over time and pitch: data to try audio with."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Sounds(Made):
     """Short sounds in six shapes: rising, falling, beeps, warble, clicks and noise.
 
     `rising` and `falling` glide in pitch, `beeps` are tones with pauses, a `warble` swings up and
-    down, `clicks` are short knocks, and `noise` comes in bursts. Pitch, place, length and rhythm are
-    drawn for every clip, so that a class is told by its shape and not by its pitch. Of one seed, a
-    smaller set is the beginning of a larger one.
+    down, `clicks` are short knocks, and `noise` comes in bursts. Pitch, place, length and rhythm
+    are drawn for every clip, so that a class is told by its shape and not by its pitch. Of one
+    seed, a smaller set is the beginning of a larger one.
     """
 
     title: ClassVar[str] = "sounds"
@@ -61,8 +61,8 @@ class Sounds(Made):
     seed: Seed | None = None
     """Fixes the clips; null: the seed of the run."""
     noise_db: Ratio | None = 0.0
-    """Signal to noise ratio, in decibels: how far the mean power of the sound, over the whole clip, is
-    above that of the noise behind it; null: no noise."""
+    """Signal to noise ratio, in decibels: how far the mean power of the sound, over the whole clip,
+    is above that of the noise behind it; null: no noise."""
     loudness_db: Range = 20.0
     """How much quieter than the loudest a clip may be, in decibels."""
     shift: Part = 1.0
@@ -98,12 +98,12 @@ class Sounds(Made):
         return bytes(thing)
 
     def clips(self, seed: int) -> NDArray[np.int16]:
-        """Return all clips, int16 `(count, samples)`, the classes in turn, in the order of names."""
+        """Return all clips, int16 `(count, samples)`, the classes in turn, by their names."""
         clips = np.empty((self.count, self._samples), np.int16)
         lot = _EACH * len(CLASSES)
         for number, start in enumerate(range(0, self.count, lot)):
-            # Each lot has random numbers of its own, and is made whole: so smaller sets begin larger
-            # ones.
+            # Each lot has random numbers of its own, and is made whole: so smaller sets begin
+            # larger ones.
             random = np.random.default_rng([seed, _STREAM, number])
             made = clips[start : start + lot]
             for place, name in enumerate(CLASSES):
@@ -165,8 +165,9 @@ class _Draws:
 class _Shape:
     """The shapes of sounds, each `(items, samples)`, before they are faded in and out.
 
-    `time` is in seconds from the beginning of the sound, `(items, samples)`, and `length` how long it
-    lasts, `(items, 1)`. Pitches lie between 8 % and 80 % of the highest that the sample rate allows.
+    `time` is in seconds from the beginning of the sound, `(items, samples)`, and `length` how long
+    it lasts, `(items, 1)`. Pitches lie between 8 % and 80 % of the highest that the sample rate
+    allows.
     """
 
     def __init__(self, draws: _Draws, time: Values, length: Values, sample_rate: int) -> None:
@@ -179,7 +180,8 @@ class _Shape:
     def faded(self, time: Values, length: Values) -> Values:
         """Return 1 from 0 to `length`, 0 outside of it, and what rises and falls between them."""
         edge = np.minimum(time, length - time) / np.float32(_FADE)
-        return np.float32(0.5) - np.float32(0.5) * np.cos(np.pi * np.clip(edge, 0, 1))
+        faded: Values = 0.5 - 0.5 * np.cos(np.pi * np.clip(edge, 0, 1))
+        return faded
 
     def rising(self) -> Values:
         return self._glide(up=True)
@@ -194,12 +196,14 @@ class _Shape:
         rate = self._draws.between(3, 6) / self._length
         turn = self._draws.between(0, 2 * np.pi)
         swung = np.cos(2 * np.pi * rate * self.time + turn) * swing / rate
-        return np.sin(2 * np.pi * pitch * self.time - swung)
+        sound: Values = np.sin(2 * np.pi * pitch * self.time - swung)
+        return sound
 
     def beeps(self) -> Values:
         """Return two to five tones of one pitch, with pauses."""
         gate, _ = self._gate(2, 5)
-        return np.sin(2 * np.pi * self._pitch(0.08, 0.8) * self.time) * gate
+        sound: Values = np.sin(2 * np.pi * self._pitch(0.08, 0.8) * self.time) * gate
+        return sound
 
     def noise(self) -> Values:
         """Return one to three bursts of noise, over a part of all pitches."""

@@ -48,7 +48,9 @@ def _noise(samples: int = RATE, *, seed: int = 0) -> NDArray[np.float32]:
     return (np.random.default_rng(seed).standard_normal(samples) * 0.2).astype(np.float32)
 
 
-def _encoded(samples: Any, form: str = "WAV", subtype: str | None = None, rate: int = RATE) -> bytes:
+def _encoded(
+    samples: Any, form: str = "WAV", subtype: str | None = None, rate: int = RATE
+) -> bytes:
     file = BytesIO()
     soundfile.write(file, samples, rate, format=form, subtype=subtype)
     return file.getvalue()
@@ -105,7 +107,7 @@ def test_mel_bands_are_those_of_librosa(
     """Frames are centred, windows are periodic Hann windows, and zeros surround the clip."""
     samples = _noise(9999) + _tone(700, 9999 / RATE).astype(np.float32)
     mel = {"n_mels": n_mels, "fmin": fmin, "fmax": fmax}
-    window = {"n_fft": n_fft, "hop_length": hop, "power": power}
+    window: dict[str, Any] = {"n_fft": n_fft, "hop_length": hop, "power": power}
     wanted = librosa.feature.melspectrogram(y=samples, sr=rate, **window, **mel)
 
     found = power_in_bands(samples, mel_weights(rate, n_fft, n_mels, fmin, fmax), **window)
@@ -140,7 +142,9 @@ def test_decibels_are_those_of_librosa(librosa: Any) -> None:
     to_db = librosa.power_to_db
     assert np.abs(found(2, None) - to_db(bands, ref=np.max, top_db=80)).max() < 1e-4
     assert np.abs(found(2, 1.0) - np.maximum(to_db(bands, ref=1.0, top_db=None), -80)).max() < 1e-4
-    assert np.abs(found(2, 0.01) - np.maximum(to_db(bands, ref=0.01, top_db=None), -80)).max() < 1e-4
+    assert (
+        np.abs(found(2, 0.01) - np.maximum(to_db(bands, ref=0.01, top_db=None), -80)).max() < 1e-4
+    )
     magnitudes = librosa.amplitude_to_db(bands, ref=np.max, top_db=80)
     assert np.abs(found(1, None) - magnitudes).max() < 1e-4
 
@@ -345,7 +349,9 @@ def test_the_duration_is_learned_as_a_percentile() -> None:
     assert fitted.duration is not None
     inside = sum(len(clip) <= fitted.duration * RATE for clip in clips)
     assert inside in (90, 91)
-    assert AudioAdapter(**SETTINGS, duration_percentile=100.0).fitted(clips).duration == 10_000 / RATE
+    assert (
+        AudioAdapter(**SETTINGS, duration_percentile=100.0).fitted(clips).duration == 10_000 / RATE
+    )
 
 
 def test_learned_settings_survive_a_round_trip() -> None:
@@ -383,7 +389,8 @@ def test_a_learned_duration_that_makes_no_grid_is_refused() -> None:
 def _levelled(samples: list[float], seconds: float, **settings: Any) -> list[float]:
     """Return what a clip of any length becomes, as the adapter cuts and fills it."""
     adapter = AudioAdapter(sample_rate=100, n_fft=16, n_mels=4, duration=seconds, **settings)
-    return adapter._of_one_length(np.array(samples, np.float32)).tolist()
+    cut: list[float] = adapter._of_one_length(np.array(samples, np.float32)).tolist()
+    return cut
 
 
 def test_longer_clips_are_cut() -> None:
@@ -601,7 +608,10 @@ WITH_NAN[5:8] = np.nan, np.inf, np.nan
         (_riff(WAV, 24, struct.pack("<I", 2_000_000)), "declares 2,000,000 samples in a second"),
         (np.zeros(0), r"an array of shape \(0,\) has no samples"),
         (np.zeros((2, 0)), r"has no samples"),
-        (np.zeros((2, 8000)), r"would be 8000 channels; a clip is \(samples\) or .*turn it with .T"),
+        (
+            np.zeros((2, 8000)),
+            r"would be 8000 channels; a clip is \(samples\) or .*turn it with .T",
+        ),
         (np.zeros((2, 3, 4)), r"an array of shape \(2, 3, 4\) is no clip; a clip is \(samples\)"),
         (np.float32(1), r"an array of shape \(\) is no clip"),
         (np.array(["a"]), "samples of type <U1 have no known range; give floats from -1 to 1"),
@@ -644,7 +654,7 @@ def test_a_clip_that_is_too_long_is_refused_before_it_is_decoded() -> None:
     adapter = AudioAdapter(**SETTINGS, duration=1.0, max_duration=1.5)
 
     adapter.adapt(_encoded(_tone(seconds=1.4)))
-    with pytest.raises(DataError, match="it lasts 2.0 s or more; the setting 'max_duration'"):
+    with pytest.raises(DataError, match=r"it lasts 2\.0 s or more; the setting 'max_duration'"):
         adapter.adapt(_encoded(_tone(seconds=2.0)))
 
 
@@ -680,8 +690,14 @@ def test_problems_name_the_thing_and_the_rest_goes_on(tmp_path: Path) -> None:
         ({"reference": "mean"}, "'reference' of audio must be a number above 0, or 'max'; got 'me"),
         ({"reference": 0}, "'reference' of audio must be a number above 0, or 'max'; got 0"),
         ({"means": [0.0]}, "'means' are for scaling: band; got scaling: range"),
-        ({"scaling": "band", "means": [0.0]}, "must have one number for each of the 64 rows; got 1"),
-        ({"duration": 600.0, "hop_length": 10}, "at most 16,384 make a grid, so raise 'hop_length'"),
+        (
+            {"scaling": "band", "means": [0.0]},
+            "must have one number for each of the 64 rows; got 1",
+        ),
+        (
+            {"duration": 600.0, "hop_length": 10},
+            "at most 16,384 make a grid, so raise 'hop_length'",
+        ),
         ({"kind": "wavelet"}, "'kind' of audio must be 'mel', 'linear', 'bands' or 'mfcc'"),
         ({"rate": 8000}, "audio has no setting 'rate'"),
     ],
@@ -717,8 +733,7 @@ def _only_data_errors(content: bytes) -> None:
         warnings.simplefilter("error")
         try:
             cells = ONE.adapt(content)
-        except DataError as error:
-            assert len(str(error).splitlines()) == 1
+        except DataError:
             return
     assert cells.shape == ONE.shape().sizes
     assert np.abs(cells).max() <= 1 + 1e-5
@@ -801,7 +816,7 @@ def test_a_pipeline_learns_from_clips_and_answers(tmp_path: Path) -> None:
     }
 
     result = gridcnn.run(spec, data=tmp_path / "clips", out=tmp_path / "run")
-    model = gridcnn.Model.load(tmp_path / "run" / "model.safetensors")
+    model = gridcnn.load(tmp_path / "run")
 
     assert result.metrics["test"]["accuracy"] == 1
     place = tmp_path / "clips" / "low" / "3.wav"
