@@ -62,7 +62,9 @@ class Sounds(Made):
     """Fixes the clips; null: the seed of the run."""
     noise_db: Ratio | None = 0.0
     """Signal to noise ratio, in decibels: how far the mean power of the sound, over the whole clip,
-    is above that of the noise behind it; null: no noise."""
+    is above that of the noise behind it, at least; null: no noise."""
+    noise_spread_db: Range = 40.0
+    """How much less noise than that a clip may have, in decibels: every clip draws its own."""
     loudness_db: Range = 20.0
     """How much quieter than the loudest a clip may be, in decibels."""
     shift: Part = 1.0
@@ -121,8 +123,9 @@ class Sounds(Made):
         sound = getattr(shape, name)() * shape.faded(shape.time, length)
         sound /= np.sqrt(np.mean(sound**2, axis=1, keepdims=True))
         noise = self._noise(draws)
+        less = self.noise_spread_db * draws.between(0, 1)
         if self.noise_db is not None:
-            sound = sound + noise * np.float32(10 ** (-self.noise_db / 20))
+            sound += noise * 10 ** (-(np.float32(self.noise_db) + less) / 20)
         loudness = _LOUDEST * 10 ** (-draws.between(0, 1) * self.loudness_db / 20)
         sound *= loudness / np.abs(sound).max(axis=1, keepdims=True)
         clips: NDArray[np.int16] = np.rint(sound * np.float32(32767)).astype(np.int16)

@@ -12,6 +12,7 @@ import gridcnn
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.datasets.fashion import FOLDER, Fashion
 from gridcnn.datasets.made import write_files
+from gridcnn.datasets.sounds import Sounds
 from gridcnn.datasets.xo import XO
 from gridcnn.network import Network
 from gridcnn.pipelines import ready
@@ -73,6 +74,19 @@ def test_digits_reach_their_mark(tmp_path: Path) -> None:
 
     assert 445 <= result.metrics["test"]["items"] <= 455
     assert result.metrics["test"]["accuracy"] >= 0.985
+
+
+def test_sounds_are_told_apart_in_noise(tmp_path: Path) -> None:
+    """At least 99 % of other clips, with as much noise as sound, and without any."""
+    result = gridcnn.run("sounds", out=tmp_path / "run")
+
+    assert result.metrics["test"]["accuracy"] >= 0.99
+    assert result.metrics["literal_comparison"]["accuracy"] < 0.7
+    for noise_db in (0.0, None):
+        source = Sounds(count=600, seed=20, noise_db=noise_db, noise_spread_db=0.0)
+        clips = source.open(seed=0, suffixes=frozenset())
+        answers = result.model.predict(clips.things)
+        assert np.mean(answers == np.array(clips.labels)) >= 0.99
 
 
 def test_fashion_is_small() -> None:
