@@ -29,6 +29,8 @@ _HIGHEST_RATE = 1_000_000  # in Hz; a header that declares more is damaged
 _BLOCK = 2**20  # numbers that are decoded at a time
 _UNKNOWN_FRAMES = 2**62  # libsndfile's count for a stream whose header does not tell
 _UNKNOWN_BYTES = 0x7FFFF000  # from here on, programs that write to a pipe mean "until it ends"
+_NO_SOUND = ("Format not recognised", "unknown format", "not a regular file")
+"""How libsndfile tells that content is nothing that it knows, or too short to tell."""
 _LOUDEST = 16.0  # decoders and mixers overshoot 1 a little, and never by 24 dB
 _SHAPES = "a clip is (samples) or (samples, channels)"
 
@@ -67,10 +69,23 @@ def samples_of(thing: Any, *, sample_rate: int, max_duration: float) -> Samples:
     return decoded if rate == sample_rate else _resampled(decoded, rate, sample_rate)
 
 
+class _Content(BytesIO):
+    """Bytes as a file that stays where it is when a decoder looks for a place before its start.
+
+    Damaged files make decoders do so, and an exception in there is printed instead of raised.
+    """
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except ValueError:
+            return self.tell()
+
+
 def _decoded_bytes(content: bytes, max_duration: float) -> tuple[Samples, int]:
     if not content:
         raise DataError("the sound is empty (0 bytes)")
-    file = BytesIO(content)
+    file = _Content(content)
     return _decoded(file, file, max_duration)
 
 
@@ -112,7 +127,7 @@ def _mixed(sound: Any, max_duration: float) -> Samples:
         count += len(block)
         if count > most:
             raise _too_long(count / rate, max_duration)
-        blocks.append(block[:, 0] if channels == 1 else block.mean(axis=1, dtype=np.float32))
+        blocks.append(_mean(block))
     if known and count < declared and sound.format == "FLAC":
         raise DataError(
             f"the file breaks off after {count / rate:.2f} of {declared / rate:.2f} s; get a whole "
@@ -121,6 +136,13 @@ def _mixed(sound: Any, max_duration: float) -> Samples:
     if not count:
         raise DataError("the file has no samples: its sound lasts 0 s")
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+
+def _mean(block: NDArray[np.float32]) -> Samples:
+    """Return the mean of all channels; what is not finite is told of later."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        mean: Samples = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+    return mean
 
 
 def _too_long(seconds: float, most: float) -> DataError:
@@ -171,7 +193,7 @@ def _told_in_one_sentence() -> Iterator[None]:
     except Exception as error:  # damaged files make decoders raise almost anything
         # Not soundfile's class, which is not there when importing it is what failed.
         told = getattr(error, "error_string", "") or first_line(error)
-        if "not recognised" in told or "unknown format" in told.lower():
+        if any(words in told for words in _NO_SOUND):
             raise DataError(f"its content is no sound of a known format; {_READ}") from None
         raise DataError(f"the sound is damaged or not supported: {told}") from None
 
@@ -194,7 +216,7 @@ def _of_array(thing: Any) -> Samples:
             "turn it with .T"
         )
     values = _full_scale(given)
-    return values if values.ndim == 1 else values.mean(axis=1, dtype=np.float32)
+    return values if values.ndim == 1 else _mean(values)
 
 
 def _full_scale(given: NDArray[Any]) -> NDArray[np.float32]:

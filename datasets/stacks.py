@@ -28,7 +28,8 @@ def unstacked(stack: NDArray[Any], *, name: str = "X", source: str = "") -> list
         if stack.ndim == 2:
             message += (
                 f". Rows of a table are no grids yet: if each row is a picture that was laid out "
-                f"flat, give {name}.reshape(-1, rows, columns)"
+                f"flat, give {name}.reshape(-1, rows, columns); if "
+                f"each is a sound clip, give list({name})"
             )
     elif stack.size == 0:
         message = f"{name} has the shape {stack.shape}, and so not one cell"

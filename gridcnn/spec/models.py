@@ -77,9 +77,9 @@ SOURCES = Registry(
     "data source",
     {
         "xo": "gridcnn.datasets.xo:XO",
-        "sounds": "gridcnn.datasets.sounds:Sounds",
         "digits": "gridcnn.datasets.digits:Digits",
         "fashion": "gridcnn.datasets.fashion:Fashion",
+        "sounds": "gridcnn.datasets.sounds:Sounds",
         "memory": "gridcnn.datasets.memory:Memory",
         "files": "gridcnn.datasets.paths:Files",
     },

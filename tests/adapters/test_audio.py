@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import subprocess
@@ -606,6 +607,7 @@ WITH_NAN[5:8] = np.nan, np.inf, np.nan
         (_encoded(WITH_NAN, "WAV", "FLOAT"), "3 of 8,000 samples are NaN or infinite; all must"),
         (WITH_NAN, "3 of 8,000 samples are NaN or infinite"),
         (_riff(WAV, 24, struct.pack("<I", 2_000_000)), "declares 2,000,000 samples in a second"),
+        (WAV[:10], "its content is no sound of a known format"),
         (np.zeros(0), r"an array of shape \(0,\) has no samples"),
         (np.zeros((2, 0)), r"has no samples"),
         (
@@ -632,6 +634,30 @@ def test_what_is_no_clip_is_explained_in_one_line(thing: Any, message: str) -> N
         ONE.adapt(thing)
 
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_mixing_what_is_not_finite_is_told_without_a_warning() -> None:
+    """Infinite samples of both signs have no mean."""
+    channels = np.array([[np.inf, -np.inf]] * 9, np.float32)
+
+    for thing in (channels, _encoded(channels, "WAV", "FLOAT")):
+        with pytest.raises(DataError, match="9 of 9 samples are NaN or infinite"):
+            ONE.adapt(thing)
+
+
+def test_nothing_is_printed_where_a_decoder_looks_before_the_start(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """An exception in a decoder's question would be printed as a traceback."""
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        content = bytearray(_encoded(_noise(300), "AIFF"))
+        for place in random.integers(12, 60, 4):
+            content[place] = 255
+        with contextlib.suppress(DataError):
+            ONE.adapt(bytes(content))
+
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_files_that_cannot_be_read_are_explained(tmp_path: Path) -> None:
@@ -824,6 +850,34 @@ def test_a_pipeline_learns_from_clips_and_answers(tmp_path: Path) -> None:
     assert list(model.predict(place.read_bytes())) == ["low"]
     assert list(model.predict(_tone(2100, 0.4))) == ["high"]
     assert list(model.predict([_tone(2100, 0.4), place])) == ["high", "low"]
+
+
+SPOKEN = Path(os.environ.get("GRIDCNN_DATA", ""), "audio_fsdd")
+
+
+@pytest.mark.skipif(
+    not (SPOKEN / "train").is_dir(), reason="GRIDCNN_DATA names no folder that holds audio_fsdd"
+)
+def test_spoken_digits_are_understood(tmp_path: Path) -> None:
+    """At least 97 % of the 300 test clips of the Free Spoken Digit Dataset, duration learned."""
+    audio = SETTINGS | {"n_mels": 40, "shorter": "centre", "trim_db": 40.0, "scaling": "clip"}
+    stages: list[Any] = []
+    for filters in (16, 32, 64):
+        stages += [{"convolution": {"filters": filters}}, "rectification", "pooling"]
+    spec = {
+        "data": {"source": str(SPOKEN)},
+        "adapter": {"audio": audio},
+        "stages": stages,
+        "head": {"voting": {"hidden": [64], "dropout": 0.1}},
+        "training": {
+            "epochs": 25, "batch_size": 32, "learning_rate": 0.002, "schedule": "cosine",
+        },
+    }  # fmt: skip
+
+    result = gridcnn.run(spec, out=tmp_path / "run")
+
+    assert result.metrics["test"]["items"] == 300
+    assert result.metrics["test"]["accuracy"] >= 0.97
 
 
 def test_adapting_loads_neither_librosa_nor_scipy(tmp_path: Path) -> None:
