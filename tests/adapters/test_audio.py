@@ -70,7 +70,9 @@ def librosa() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import librosa
+        import librosa.effects
         import librosa.feature
+        import librosa.filters
 
     return librosa
 
@@ -652,8 +654,8 @@ def test_nothing_is_printed_where_a_decoder_looks_before_the_start(
     random = np.random.default_rng(0)
     for _ in range(300):
         content = bytearray(_encoded(_noise(300), "AIFF"))
-        for place in random.integers(12, 60, 4):
-            content[place] = 255
+        for place in random.integers(0, 80, 4):
+            content[place] = random.choice([0, 128, 255])
         with contextlib.suppress(DataError):
             ONE.adapt(bytes(content))
 
