@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, MaxLen
 from numpy.typing import NDArray
 from pydantic import (
     AllowInfNan,
@@ -39,6 +39,8 @@ Rate = Annotated[int, Strict(), Ge(100), Le(384_000)]
 """Samples in a second."""
 Window = Annotated[int, Strict(), Ge(16), Le(65_536)]
 """Samples under a window."""
+Rows = Annotated[int, Strict(), Ge(1), Le(1024)]
+"""A number of bands."""
 Exponent = Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(4)]
 """What an absolute value is raised to."""
 Decibels = Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(150)]
@@ -92,11 +94,11 @@ class AudioAdapter(Adapter):
     and moments worse."""
     hop_length: Count = 256
     """Samples from one chunk of time to the next."""
-    n_mels: Count = 64
+    n_mels: Rows = 64
     """Mel bands, for `mel` and `mfcc`."""
-    n_mfcc: Count = 20
+    n_mfcc: Rows = 20
     """Coefficients, for `mfcc`."""
-    bands: tuple[Frequency, ...] | None = None
+    bands: Annotated[tuple[Frequency, ...], MaxLen(1025)] | None = None
     """For `bands`: where they begin and end, in Hz, such as `[20, 250, 4000, 8000]` for three."""
     fmin: Frequency = 0.0
     """The lowest frequency, in Hz, for all kinds but `bands`."""

@@ -27,6 +27,7 @@ _READ = "WAV, FLAC, OGG Vorbis, Opus, MP3 and AIFF are read"
 _FILE = "a sound file"
 _HIGHEST_RATE = 1_000_000  # in Hz; a header that declares more is damaged
 _BLOCK = 2**20  # numbers that are decoded at a time
+_CHUNKED = ((b"RIFF", b"WAVE"), (b"RF64", b"WAVE"), (b"FORM", b"AIFF"), (b"FORM", b"AIFC"))
 _UNKNOWN_FRAMES = 2**62  # libsndfile's count for a stream whose header does not tell
 _UNKNOWN_BYTES = 0x7FFFF000  # from here on, programs that write to a pipe mean "until it ends"
 _NO_SOUND = ("Format not recognised", "unknown format", "not a regular file")
@@ -160,10 +161,11 @@ def _refuse_cut(file: IO[bytes]) -> None:
     file.seek(0)
     head = file.read(12)
     kind = (head[:4], head[8:])
-    if kind not in ((b"RIFF", b"WAVE"), (b"FORM", b"AIFF"), (b"FORM", b"AIFC")):
+    if kind not in _CHUNKED:
         return
-    order = "<" if kind[0] == b"RIFF" else ">"
+    order = ">" if kind[0] == b"FORM" else "<"
     place = 12
+    long = 0
     for _ in range(1000):  # chunks; a file has a dozen of them
         file.seek(place)
         chunk = file.read(8)
@@ -171,8 +173,12 @@ def _refuse_cut(file: IO[bytes]) -> None:
             return
         name, length = struct.unpack(f"{order}4sI", chunk)
         place += 8
+        if name == b"ds64":  # where RF64 keeps what 32 bits cannot hold
+            long = int.from_bytes(file.read(16)[8:], "little")
+        if length == 0xFFFFFFFF and 0 < long < 2**62:
+            length = long
         if name in (b"data", b"SSND"):
-            if length < _UNKNOWN_BYTES and place + length > size:
+            if (length < _UNKNOWN_BYTES or length == long) and place + length > size:
                 raise DataError(
                     f"the file breaks off: it declares {length:,} bytes of sound and has "
                     f"{size - place:,}; get a whole copy of it"

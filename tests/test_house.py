@@ -22,6 +22,8 @@ HEAVY = (
     "sklearn",
     "pandas",
     "librosa",
+    "soundfile",
+    "soxr",
     "llvmlite",
     "matplotlib",
     "PIL",

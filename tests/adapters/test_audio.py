@@ -604,6 +604,7 @@ WITH_NAN[5:8] = np.nan, np.inf, np.nan
         (WAV[:5000], "breaks off: it declares 16,000 bytes of sound and has 4,956; get a whole"),
         (WAV[:44], "breaks off: it declares 16,000 bytes of sound and has 0"),
         (WAV[:30], "damaged or not supported"),
+        (_encoded(_tone(), "RF64")[:5000], "breaks off: it declares 16,000 bytes of sound"),
         (_encoded(_tone(), "AIFF")[:5000], "breaks off: it declares 16,008 bytes of sound"),
         (_encoded(_noise(), "FLAC")[:5000], "breaks off|damaged"),
         (_encoded(WITH_NAN, "WAV", "FLOAT"), "3 of 8,000 samples are NaN or infinite; all must"),
