@@ -59,18 +59,18 @@ def _data(spec: Spec, base: Path) -> tuple[Facts | None, Dataset | None, str]:
 
 
 def _fitted(spec: Spec, base: Path, dataset: Dataset | None, missing: str) -> Adapter:
+    advice = "write for example adapter: {array: {size: [9, 9], channels: 1}}"
     if spec.adapter is not None:
         assert isinstance(spec.adapter, Adapter)
         try:
             spec.adapter.shape()
-        except DataError:
-            pass  # it learns the shape from data
+        except DataError as error:  # it learns the shape from data
+            advice = error.problems[0].message
         else:
             return spec.adapter
     if missing:
         raise DataError(
-            f"the shape of the grids is not known: the adapter has no size, and {missing}; write "
-            "for example adapter: {array: {size: [9, 9], channels: 1}}"
+            f"the shape of the grids is not known: the adapter has no size, and {missing}; {advice}"
         )
     if dataset is None:
         dataset = opened(with_data(spec, None, base)[0])
