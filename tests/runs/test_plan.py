@@ -51,7 +51,7 @@ def test_the_shape_may_come_from_the_data(tmp_path: Path) -> None:
     assert found.network.classes == 3
     with pytest.raises(DataError, match="shape of the grids is not known"):
         plan(load({**_REST, "adapter": "array"}), tmp_path)
-    with pytest.raises(DataError, match="the spec names no data; the audio .* or set 'duration'"):
+    with pytest.raises(DataError, match=r"the spec names no data; the audio .* or set 'duration'"):
         plan(load({**_REST, "adapter": "audio"}), tmp_path)
 
 
