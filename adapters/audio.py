@@ -31,7 +31,7 @@ from gridcnn.adapters.spectrogram import (
     power_in_bands,
     sounding,
 )
-from gridcnn.errors import DataError
+from gridcnn.errors import DataError, shown
 from gridcnn.grid import Axis, GridShape
 from gridcnn.spec.settings import Count, Number, Positive, explained, wanted_error
 
@@ -181,7 +181,8 @@ class AudioAdapter(Adapter):
             raise ValueError("kind: bands needs 'bands', edges in Hz, such as [20, 250, 4000]")
         if len(edges) < 2 or any(low >= high for low, high in pairwise(edges)):
             raise ValueError(
-                f"'bands' must be two or more edges in Hz, each above the last; got {list(edges)}"
+                f"'bands' must be two or more edges in Hz, each above the last; got "
+                f"{shown(list(edges))}"
             )
         if edges[-1] > self.sample_rate / 2:
             raise ValueError(

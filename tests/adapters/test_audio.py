@@ -34,6 +34,8 @@ from gridcnn.adapters.spectrogram import (
 )
 from gridcnn.datasets.paths import Files
 from gridcnn.errors import DataError
+from gridcnn.spec.document import parse
+from gridcnn.spec.load import validate
 
 RATE = 8000
 INTEGERS = ["PCM_U8", "PCM_16", "PCM_24", "PCM_32"]
@@ -735,6 +737,20 @@ def test_wrong_settings_are_explained(given: dict[str, Any], message: str) -> No
     """Together with what would be right."""
     with pytest.raises(ValidationError, match=message):
         AudioAdapter.model_validate(given)
+
+
+def test_a_spec_may_write_whole_numbers() -> None:
+    """For frequencies, decibels and seconds alike."""
+    text = (
+        "adapter: {audio: {kind: bands, bands: [20, 250, 4000], duration: 1, floor_db: 60, "
+        "trim_db: 40, reference: 1, power: 1}}"
+    )
+
+    adapter = validate(parse(text, "x.yaml")).adapter
+
+    assert isinstance(adapter, AudioAdapter)
+    assert adapter.bands == (20.0, 250.0, 4000.0)
+    assert adapter.reference == 1.0
 
 
 # Nothing else comes out ---------------------------------------------------------------------------
