@@ -84,7 +84,8 @@ class Facts:
     Attributes:
         items: how many items it has.
         classes: its classes, sorted.
-        shape: the shape of one item, `(rows, columns)` or `(rows, columns, channels)`.
+        shape: the shape of one item, `(rows, columns)` or `(rows, columns, channels)`; `()` for
+            texts, which differ in length.
     """
 
     items: int

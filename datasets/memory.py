@@ -35,7 +35,7 @@ class Memory(Source):
         raise DataError("this run's data was given in memory; pass it again: data=...")
 
 
-def from_memory(data: Any) -> Dataset:
+def from_memory(data: Any, *, files: bool = True) -> Dataset:
     """Return data that was given from Python as a data set.
 
     Args:
@@ -44,6 +44,8 @@ def from_memory(data: Any) -> Dataset:
             `X` is an array `(items, rows, columns)` or `(items, rows, columns, channels)`, or any
             sequence of things that the adapter takes: paths, arrays, PIL images, bytes. `y` is any
             sequence of texts or whole numbers.
+        files: whether texts in `X` are paths of files, each of which may be there once; otherwise
+            they are things like any other.
 
     Raises:
         DataError: it is something else, `X` and `y` do not go together, labels are missing or no
@@ -58,6 +60,8 @@ def from_memory(data: Any) -> Dataset:
     things = _things(data[0])
     labels = labels_of(data[1])
     one_each(len(things), len(labels))
+    if not files:
+        return sound(Dataset(things, labels, numbered(len(things)), origin=_ORIGIN))
     _refuse_twice(things)
     return sound(Dataset(things, labels, _names(things), origin=_ORIGIN))
 

@@ -98,7 +98,9 @@ def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
         known = text in SOURCES.names() and not Path(text).exists()
         source = SOURCES[text]() if known else Files(path=text).resolved(Path.cwd())
     else:
-        source, dataset = Memory(), from_memory(data)
+        # An adapter without files takes texts as they are.
+        files = not isinstance(spec.adapter, Adapter) or bool(spec.adapter.suffixes)
+        source, dataset = Memory(), from_memory(data, files=files)
     if isinstance(source, Memory) and dataset is None:
         source.open(seed=0, suffixes=frozenset())  # says that the data must be given again
     changed = settings.model_copy(update={"source": source})

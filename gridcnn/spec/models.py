@@ -64,8 +64,13 @@ ADAPTERS = Registry(
     {
         "image": "gridcnn.adapters.image:ImageAdapter",
         "array": "gridcnn.adapters.array:ArrayAdapter",
+        "text": "gridcnn.adapters.text:TextAdapter",
     },
-    foreign={"picture": "image", "images": "image", "numpy": "array"},
+    foreign={
+        **dict.fromkeys(("picture", "images"), "image"),
+        "numpy": "array",
+        **dict.fromkeys(("texts", "string", "strings", "characters"), "text"),
+    },
 )
 SOURCES = Registry(
     "data source",
@@ -73,6 +78,7 @@ SOURCES = Registry(
         "xo": "gridcnn.datasets.xo:XO",
         "digits": "gridcnn.datasets.digits:Digits",
         "fashion": "gridcnn.datasets.fashion:Fashion",
+        "phrases": "gridcnn.datasets.phrases:Phrases",
         "memory": "gridcnn.datasets.memory:Memory",
         "files": "gridcnn.datasets.paths:Files",
     },
