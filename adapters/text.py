@@ -320,9 +320,9 @@ class TextAdapter(OneHotAdapter):
                 "there is no usable text from which to learn the length; give texts, or set "
                 "'length' of text"
             )
-        # A length that there is, so that it does not depend on how numbers are rounded.
-        length = np.percentile(lengths, self.length_percentile, method="higher")
-        return min(max(int(length), 1), _MOST)
+        # The smallest length that so many texts do not exceed; always a length that there is.
+        place = math.ceil(len(lengths) * self.length_percentile / 100) - 1
+        return min(max(sorted(lengths)[max(place, 0)], 1), _MOST)
 
 
 @dataclass(frozen=True, eq=False)
