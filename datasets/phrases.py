@@ -43,9 +43,9 @@ _STREAM = 0x7EC57
 
 
 class Phrases(Source):
-    """Made texts with an amount, a greeting, a person and a place, one of them in the right order.
+    """Made texts in which the order of two words tells the class.
 
-    A text holds "12 kg", "good morning", "mr brown" and "at school", or other words of these kinds,
+    Each has an amount, a greeting, a person and a place. A text holds "12 kg", "good morning", "mr brown" and "at school", or other words of these kinds,
     at random places among made-up words. One of the four has its words in this order, and that is
     the class; the other three have them the other way round ("kg 12"). So all classes have the
     same characters and the same words equally often. Of one seed, a smaller set is the beginning of
