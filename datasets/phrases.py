@@ -45,11 +45,11 @@ _STREAM = 0x7EC57
 class Phrases(Source):
     """Made texts in which the order of two words tells the class.
 
-    Each has an amount, a greeting, a person and a place. A text holds "12 kg", "good morning", "mr brown" and "at school", or other words of these kinds,
-    at random places among made-up words. One of the four has its words in this order, and that is
-    the class; the other three have them the other way round ("kg 12"). So all classes have the
-    same characters and the same words equally often. Of one seed, a smaller set is the beginning of
-    a larger one.
+    A text holds an amount, a greeting, a person and a place, such as "12 kg", "good morning",
+    "mr brown" and "at school", among made-up words. One of the four has its words in this order,
+    and that is the class; the other three have them the other way round ("kg 12"). So all classes
+    have the same characters and the same words equally often. Of one seed, a smaller set is the
+    beginning of a larger one.
     """
 
     title: ClassVar[str] = "phrases"
