@@ -75,9 +75,7 @@ Alphabet = Annotated[
     str | tuple[str, ...],
     PlainValidator(_read_alphabet),
     PlainSerializer(_write_alphabet),
-    WithJsonSchema(
-        {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-    ),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 """A text whose characters are the symbols, or a list of symbols."""
 Length = Annotated[
@@ -128,8 +126,8 @@ class TextAdapter(OneHotAdapter):
     cut: Literal["end", "start", "middle"] = "end"
     """What is left out of a text that is longer than the grid."""
     unknown: Literal["ignore", "symbol", "drop"] = "ignore"
-    """What has no row of its own. `ignore`: its column holds no 1; `symbol`: one more row, the last,
-    stands for all such; `drop`: it is left out, and what follows moves up."""
+    """What has no row of its own. `ignore`: its column holds no 1; `symbol`: one more row, the
+    last, stands for all such; `drop`: it is left out, and what follows moves up."""
     empty: Literal["refuse", "allow"] = "refuse"
     """What becomes of a text without a single character, word or byte: an error, or a grid without
     a 1."""
@@ -146,16 +144,19 @@ class TextAdapter(OneHotAdapter):
             )
         symbols = self._known()
         if len(symbols) > _MOST:
-            raise ValueError(f"'alphabet' must have at most {_MOST:,} symbols; got {len(symbols):,}")
+            raise ValueError(
+                f"'alphabet' must have at most {_MOST:,} symbols; got {len(symbols):,}"
+            )
         twice = [symbol for symbol, count in Counter(symbols).items() if count > 1]
         if twice:
             named = listed([shown(symbol) for symbol in twice])
             raise ValueError(f"'alphabet' must have every symbol once; it repeats {named}")
         for symbol in symbols:
             if self._parts(self._cleaned(symbol)) != [symbol]:
+                lower = str(self.lower).lower()
                 raise ValueError(
-                    f"'alphabet' has {shown(symbol)}, which is never one {self.unit} of a text with "
-                    f"'lower: {str(self.lower).lower()}' and 'normalization: {self.normalization}'"
+                    f"'alphabet' has {shown(symbol)}, which is never one {self.unit} of a text "
+                    f"with 'lower: {lower}' and 'normalization: {self.normalization}'"
                 )
         return self
 

@@ -19,10 +19,12 @@ import gridcnn
 from gridcnn.adapters.text import CLASSIC, TextAdapter
 from gridcnn.errors import DataError, SpecError
 from gridcnn.grid import OneHot
-from gridcnn.spec.load import load
+from gridcnn.spec.document import parse
+from gridcnn.spec.load import load, validate
 from gridcnn.spec.write import to_yaml
 
-any_text = st.text(st.characters(exclude_categories=()), max_size=30)  # with surrogates, as Python allows them
+# With surrogates, which Python allows in a text.
+any_text = st.text(st.characters(exclude_categories=()), max_size=30)
 
 
 def adapter(**given: Any) -> TextAdapter:
@@ -93,10 +95,13 @@ def test_bytes_have_256_rows_and_nothing_to_learn_but_the_length() -> None:
     assert fitted.shape().sizes == (1, 256, 4)
     assert fitted.alphabet is None
     assert rows(fitted, "é!") == [0xC3, 0xA9, 0x21, -1]
-    assert rows(fitted, "é!".encode()) == rows(fitted, bytearray("é!".encode())) == rows(fitted, "é!")
+    assert (
+        rows(fitted, "é!".encode()) == rows(fitted, bytearray("é!".encode())) == rows(fitted, "é!")
+    )
     assert rows(fitted, b"\xff") == [0xFF, -1, -1, -1]
-    assert fitted.shape().row_axis.labels is not None
-    assert fitted.shape().row_axis.labels[10] == "0x0A"
+    labels = fitted.shape().row_axis.labels
+    assert labels is not None
+    assert labels[10] == "0x0A"
 
 
 def test_words_are_letters_and_digits_or_single_signs() -> None:
@@ -172,11 +177,12 @@ def test_any_text_is_encoded_as_a_loop_encodes_it(
     text: str, given: dict[str, Any], training: list[str]
 ) -> None:
     """Any Unicode, with any settings: alone, in bulk, and after writing and reading the adapter."""
-    try:
-        fitted = TextAdapter.model_validate(given).fitted(training)
-    except DataError as error:
-        assert "at least 1 times" in str(error)
+    made = TextAdapter.model_validate(given)
+    if not _something_to_learn(made, training):
+        with pytest.raises(DataError, match="at least 1 times"):
+            made.fitted(training)
         return
+    fitted = made.fitted(training)
 
     read = TextAdapter.model_validate_json(fitted.model_dump_json())
     grids = fitted.grids([text, *training])
@@ -185,8 +191,16 @@ def test_any_text_is_encoded_as_a_loop_encodes_it(
     assert rows(fitted, text) == naive(fitted, text)
     assert grids.values.indices[0].tolist() == rows(fitted, text) == rows(read, text)
     assert read == fitted == fitted.fitted(training)
-    assert load(to_yaml(load({"adapter": fitted}))).adapter == fitted
+    written = to_yaml(load({"adapter": fitted}))
+    assert validate(parse(written, "spec.yaml")).adapter == fitted
     assert pickle.loads(pickle.dumps(fitted)) == fitted
+
+
+def _something_to_learn(made: TextAdapter, training: list[str]) -> bool:
+    signs = [sign for sign in "".join(training) if not 0xD800 <= ord(sign) < 0xE000]
+    if made.unit == "word":
+        return not all(sign.isspace() for sign in signs)
+    return made.unit == "byte" or bool(signs)
 
 
 # Learning ---------------------------------------------------------------------------------------
@@ -203,7 +217,9 @@ def test_the_alphabet_is_learned_by_frequency() -> None:
 
 def test_words_are_learned_by_frequency() -> None:
     """After `lower`, as everything is."""
-    fitted = TextAdapter(unit="word", lower=True, max_symbols=3).fitted(["The cat, the Dog", "a dog"])
+    fitted = TextAdapter(unit="word", lower=True, max_symbols=3).fitted(
+        ["The cat, the Dog", "a dog"]
+    )
 
     assert fitted.alphabet == ("dog", "the", ",")
 
@@ -264,7 +280,7 @@ def test_things_that_are_no_texts_are_not_learned_from() -> None:
 @pytest.mark.parametrize("things", [[], [None, 3], np.zeros((4, 4)), [""]])
 def test_nothing_to_learn_from_is_an_error(things: Any) -> None:
     """There must be a text with something in it."""
-    with pytest.raises(DataError, match="no character occurs .* at least 1 times"):
+    with pytest.raises(DataError, match=r"no character occurs .* at least 1 times"):
         TextAdapter().fitted(things)
     with pytest.raises(DataError, match="no usable text from which to learn the length"):
         TextAdapter(unit="byte").fitted(things)
@@ -321,7 +337,7 @@ def test_bytes_that_are_no_utf_8_cannot_be_lowered() -> None:
     made = TextAdapter(unit="byte", lower=True, length=3)
 
     assert rows(made, b"AB") == [97, 98, -1]
-    with pytest.raises(DataError, match="its bytes are no UTF-8 .* set 'lower: false'"):
+    with pytest.raises(DataError, match=r"its bytes are no UTF-8 .* set 'lower: false'"):
         made.adapt(b"A\xff")
 
 
@@ -330,8 +346,8 @@ def test_numpys_and_pandas_texts_are_texts() -> None:
     texts = ["ab", "ca"]
     expected = adapter().grids(texts).values
 
-    for given in (np.array(texts), np.array(texts, object)):
-        found = adapter().grids(given).values
+    for many in (np.array(texts), np.array(texts, object)):
+        found = adapter().grids(many).values
         assert np.asarray(found).tolist() == np.asarray(expected).tolist()
     assert rows(adapter(), np.str_("ab")) == [0, 1, -1, -1, -1]
 
@@ -348,9 +364,15 @@ def test_numpys_and_pandas_texts_are_texts() -> None:
         ({"alphabet": [1, 2]}, "written like a number needs quotes"),
         ({"alphabet": "a\ud800"}, "of characters that UTF-8 can hold"),
         ({"alphabet": ["ab", "c"]}, "has 'ab', which is never one character of a text"),
-        ({"alphabet": "aB", "lower": True}, "has 'B', which is never one character .* 'lower: true'"),
+        (
+            {"alphabet": "aB", "lower": True},
+            "has 'B', which is never one .* 'lower: true'",
+        ),
         ({"alphabet": "\ufb01", "normalization": "NFKC"}, "'normalization: NFKC'"),
-        ({"alphabet": "abc", "unit": "word"}, "must be a list of words with 'unit: word'; got 'abc'"),
+        (
+            {"alphabet": "abc", "unit": "word"},
+            "must be a list of words with .*; got 'abc'",
+        ),
         ({"alphabet": ["a b"], "unit": "word"}, "has 'a b', which is never one word"),
         ({"alphabet": "abc", "unit": "byte"}, "must be null with 'unit: byte', which has 256 rows"),
         ({"length": 0}, "'length' of text must be a whole number from 1 to 65536 or 'auto'; got 0"),
@@ -441,7 +463,7 @@ def test_an_empty_text_to_answer_is_told_by_its_number(tmp_path: Path) -> None:
     X, y = messages()
     model = gridcnn.run(spec(unit="word"), data=(X, y), out=tmp_path / "run").model
 
-    with pytest.raises(DataError, match="^item 1: it has not one word"):
+    with pytest.raises(DataError, match=r"^item 1: it has not one word"):
         model.predict(["tea", "  "])
 
 
@@ -460,4 +482,5 @@ def test_a_grid_classifier_takes_texts() -> None:
 
     classifier = gridcnn.GridClassifier(spec(lower=True)).fit(X, y)
 
-    assert classifier.score(X, y) == 1
+    assert classifier.score(X, y) >= 0.98
+    assert classifier.predict(["A DOG WIN"]).tolist() == ["spam"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def kinds(text: str, *, backward: bool = False) -> list[str]:
     """Return which phrases stand in a text, with their words in order or the other way round."""
     words = text.split(" ")
     found = []
-    for one, two in zip(words, words[1:], strict=False):
+    for one, two in pairwise(words):
         pair = (two, one) if backward else (one, two)
         found += [kind for kind in CLASSES if pair in PAIRS[kind]]
     return found
