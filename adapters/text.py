@@ -38,7 +38,10 @@ sign that is no space ("!")."""
 
 _CLASSIC = "classic"
 _AUTO = "auto"
-_MOST = 65_536  # symbols and columns, as many as Count allows
+_LONGEST = 65_536  # columns, as many as Count allows
+# A spec may hold 20,000 values and a megabyte, and what is learned must fit into one.
+_MOST = 16_384  # symbols
+_LONGEST_WORD = 50  # characters of a word that is learned
 _CODE_POINTS = 0x110000
 _SURROGATES = slice(0xD800, 0xE000)  # no characters, and nothing that a file of UTF-8 can hold
 _AT_ONCE = 2**20  # characters that are counted together
@@ -65,8 +68,8 @@ def _write_alphabet(value: str | tuple[str, ...] | None) -> Any:
 
 def _read_length(value: Any) -> int | str:
     whole = isinstance(value, int) and not isinstance(value, bool)
-    if value != _AUTO and not (whole and 1 <= value <= _MOST):
-        raise wanted_error(f"a whole number from 1 to {_MOST} or 'auto'")
+    if value != _AUTO and not (whole and 1 <= value <= _LONGEST):
+        raise wanted_error(f"a whole number from 1 to {_LONGEST} or 'auto'")
     length: int | str = value
     return length
 
@@ -82,10 +85,12 @@ Length = Annotated[
     int | str,
     PlainValidator(_read_length),
     WithJsonSchema(
-        {"anyOf": [{"type": "integer", "minimum": 1, "maximum": _MOST}, {"enum": [_AUTO]}]}
+        {"anyOf": [{"type": "integer", "minimum": 1, "maximum": _LONGEST}, {"enum": [_AUTO]}]}
     ),
 ]
 """A number of columns, or `auto`."""
+Symbols = Annotated[int, Strict(), Ge(1), Le(_MOST)]
+"""A number of characters or words, at least one."""
 Percentile = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Le(100)]
 """The part of all things that is at most so large, in percent."""
 
@@ -107,9 +112,9 @@ class TextAdapter(OneHotAdapter):
     a list. `classic`: the 69 different characters of Zhang, Zhao and LeCun (2015), which are
     lower-case letters, digits, signs and the line break, but not the space. null: learned. Bytes
     have their 256 rows, and take none."""
-    max_symbols: Count = 1_000
+    max_symbols: Symbols = 1_000
     """The most characters or words that are learned: the most frequent ones, and of those that are
-    equally frequent the first by code point."""
+    equally frequent the first by code point. Words of more than 50 characters are not learned."""
     min_count: Count = 1
     """How often a character or word must occur in the training texts to be learned."""
     lower: Flag = False
@@ -323,7 +328,7 @@ class TextAdapter(OneHotAdapter):
             )
         # The smallest length that so many texts do not exceed; always a length that there is.
         place = math.ceil(len(lengths) * self.length_percentile / 100) - 1
-        return min(max(sorted(lengths)[max(place, 0)], 1), _MOST)
+        return min(max(sorted(lengths)[max(place, 0)], 1), _LONGEST)
 
 
 @dataclass(frozen=True, eq=False)
@@ -398,11 +403,18 @@ def _counted_characters(texts: Iterable[str]) -> dict[str, int]:
 
 
 def _counted_words(texts: Iterable[str]) -> dict[str, int]:
-    """Return how often each word occurs, but for surrogates, which are words of one sign."""
+    """Return how often each word occurs, but for surrogates, which are words of one sign.
+
+    Very long words are left out: they are no words, and a spec could not hold many of them.
+    """
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(WORDS.findall(text))
-    return {word: count for word, count in counts.items() if not "\ud800" <= word < "\ue000"}
+    return {
+        word: count
+        for word, count in counts.items()
+        if len(word) <= _LONGEST_WORD and not "\ud800" <= word < "\ue000"
+    }
 
 
 def _text(thing: Any) -> str:

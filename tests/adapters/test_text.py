@@ -224,6 +224,17 @@ def test_words_are_learned_by_frequency() -> None:
     assert fitted.alphabet == ("dog", "the", ",")
 
 
+def test_what_is_learned_fits_into_a_spec() -> None:
+    """As many symbols as may be learned are written and read again; huge words are not learned."""
+    words = [f"{'x' * 30}{number}" for number in range(20_000)]
+
+    fitted = TextAdapter(unit="word", max_symbols=16_384).fitted([" ".join(words), "y" * 2_000_000])
+
+    written = to_yaml(load({"adapter": fitted}))
+    assert validate(parse(written, "spec.yaml")).adapter == fitted
+    assert fitted.shape().rows == 16_384
+
+
 def test_characters_are_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A corpus that is counted part by part has the same alphabet."""
     texts = ["".join(chr(97 + (i * j) % 20) for j in range(i % 13)) for i in range(100)]
@@ -375,6 +386,7 @@ def test_numpys_and_pandas_texts_are_texts() -> None:
         ),
         ({"alphabet": ["a b"], "unit": "word"}, "has 'a b', which is never one word"),
         ({"alphabet": "abc", "unit": "byte"}, "must be null with 'unit: byte', which has 256 rows"),
+        ({"max_symbols": 20_000}, "at most 16384"),
         ({"length": 0}, "'length' of text must be a whole number from 1 to 65536 or 'auto'; got 0"),
         ({"length": "all"}, "or 'auto'; got 'all'"),
         ({"length": True}, "or 'auto'; got true"),
