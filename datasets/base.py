@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +94,9 @@ class Facts:
 
 class Source(Settings, abc.ABC):
     """Settings of a data set that can be opened."""
+
+    named: ClassVar[bool] = True
+    """Whether its name alone is a data set, as `--data` takes it; else it reads what is there."""
 
     def facts(self) -> Facts | None:
         """Return what is known before the data is opened; None where that is nothing."""

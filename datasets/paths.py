@@ -20,8 +20,12 @@ _ADVICE = {
     (".zip", ".tar", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".gz"): (
         "this is packed; unpack it, and give the folder"
     ),
-    (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".json", ".jsonl"): (
+    (".xlsx", ".xls", ".ods", ".feather", ".json"): (
         "tables are read from CSV; save it as 'CSV UTF-8'"
+    ),
+    (".parquet", ".pq", ".jsonl", ".ndjson"): (
+        "name a table whose rows are the items in the spec: "
+        "data: {source: {table: {path: ..., input: ..., label: ...}}}"
     ),
     (".pkl", ".pickle", ".joblib", ".pt", ".pth"): (
         "opening such a file can run any program, so it is not read; save the arrays: "
@@ -98,9 +102,9 @@ def _opened(path: str, suffixes: frozenset[str]) -> Dataset:
 def _nothing(path: str) -> Problem:
     if "://" in path:
         return Problem("a web address is not read; download it, and give its path", source=path)
-    from gridcnn.spec.models import SOURCES
+    from gridcnn.datasets.known import known as known_sets
 
-    known = SOURCES.names()
+    known = [each.name for each in known_sets()]
     parent = Path(path).parent
     hint = suggestion(path, known)
     if not hint and parent.is_dir():

@@ -95,7 +95,7 @@ def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
     elif isinstance(data, str | os.PathLike):
         text = os.fspath(data)
         # What is there is meant, even where it is called like a known data set.
-        known = text in SOURCES.names() and not Path(text).exists()
+        known = text in SOURCES.names() and SOURCES[text].named and not Path(text).exists()
         source = SOURCES[text]() if known else Files(path=text).resolved(Path.cwd())
     else:
         source, dataset = Memory(), from_memory(data)

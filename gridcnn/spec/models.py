@@ -73,6 +73,7 @@ SOURCES = Registry(
         "xo": "gridcnn.datasets.xo:XO",
         "digits": "gridcnn.datasets.digits:Digits",
         "fashion": "gridcnn.datasets.fashion:Fashion",
+        "table": "gridcnn.datasets.table:Table",
         "memory": "gridcnn.datasets.memory:Memory",
         "files": "gridcnn.datasets.paths:Files",
     },
@@ -92,8 +93,9 @@ class Data(Settings):
     title: ClassVar[str] = "data"
 
     source: Annotated[Settings, _SOURCE] | None = None
-    """A known data set (`gridcnn datasets list`), or the path of a folder of class folders, a CSV
-    manifest, an `.npz` file or IDX files. A relative path starts at the folder of the spec."""
+    """A known data set (`gridcnn datasets list`), a `table`, or the path of a folder of class
+    folders, a CSV manifest, an `.npz` file or IDX files. A relative path starts at the folder of
+    the spec."""
     test: Fraction = 0.2
     """The part of all items that is kept for the final figure, unless the data names its own."""
     validation: Fraction = 0.1
