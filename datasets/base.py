@@ -35,6 +35,8 @@ class Dataset:
         places: where each item stands, as errors tell it: a whole path, or a file and a line; None
             where the name says it all.
         notes: what whoever uses the data should be told, for example how many files were left out.
+        groups: what each item belongs to, for example its speaker: items of one group are never
+            divided. None where each is on its own.
     """
 
     things: Sequence[Any]
@@ -44,10 +46,13 @@ class Dataset:
     origin: str = ""
     notes: Sequence[str] = ()
     places: Sequence[str] | None = None
+    groups: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.things), len(self.labels), len(self.names)}
-        if len(lengths) != 1 or (self.parts is not None and len(self.parts) not in lengths):
+        if len(lengths) != 1 or any(
+            each is not None and len(each) not in lengths for each in (self.parts, self.groups)
+        ):
             raise DataError(
                 f"{self.origin or 'the data'}: {len(self.things)} items, {len(self.labels)} labels "
                 f"and {len(self.names)} names do not go together"
@@ -117,3 +122,19 @@ class Source(Settings, abc.ABC):
         Raises:
             DataError: the data cannot be read; every problem is listed.
         """
+
+    def open_grouped(
+        self,
+        column: str,  # noqa: ARG002 - for those that have columns
+        *,
+        seed: int,  # noqa: ARG002 - the same
+        suffixes: frozenset[str],  # noqa: ARG002 - the same
+    ) -> Dataset:
+        """Return the data with the groups that a column of it names.
+
+        Raises:
+            DataError: the data cannot be read, or has no such column.
+        """
+        raise DataError(
+            f"the data {self.title} has no columns that could name groups; set data.group to null"
+        )

@@ -13,7 +13,7 @@ from gridcnn.datasets.base import TEST, TRAIN, VALIDATION, Dataset, Label
 from gridcnn.datasets.labels import labels_of
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.soundness import sound
-from gridcnn.errors import listed, shown, suggestion
+from gridcnn.errors import listed, quoted, shown, suggestion
 
 PART_NAMES = {
     "train": TRAIN,
@@ -46,14 +46,16 @@ class Row:
     path: str
     label: Label
     split: str
+    group: str = ""
 
 
-def read(file: str | os.PathLike[str]) -> Dataset:
+def read(file: str | os.PathLike[str], *, group: str | None = None) -> Dataset:
     """Return the data that a CSV file lists.
 
     The first line names the columns: `path` and `label`, and perhaps `split`, which says train,
     validation or test in every row. Others are left alone. Columns are separated by commas,
     semicolons or tabs. A relative path starts at the folder of the file. Labels are texts.
+    `group` is a column that says what belongs together.
 
     Raises:
         DataError: the file cannot be read, or something is wrong with its columns or rows; every
@@ -61,11 +63,11 @@ def read(file: str | os.PathLike[str]) -> Dataset:
     """
     place = os.fspath(file)
     found = Problems(place)
-    rows = _rows(delimited.content(place, what="a manifest"), place, found)
-    return _collected(rows, base=Path(place).parent, found=found)
+    rows = _rows(delimited.content(place, what="a manifest"), place, found, group)
+    return _collected(rows, base=Path(place).parent, found=found, group=group)
 
 
-def from_table(table: Any, *, base: Path) -> Dataset:
+def from_table(table: Any, *, base: Path, group: str | None = None) -> Dataset:
     """Return the data that a pandas DataFrame lists, by the rules of `read`.
 
     Labels may be whole numbers too. Relative paths start at the folder `base`.
@@ -74,16 +76,19 @@ def from_table(table: Any, *, base: Path) -> Dataset:
         DataError: columns are missing, or something is wrong with rows; every bad row is named.
     """
     found = Problems("the DataFrame")
-    where = _columns([str(name) for name in table.columns], found)
+    where = _columns([str(name) for name in table.columns], found, group)
     found.stop()
     labels = labels_of(table.iloc[:, where["label"]], name="label", source=found.source)
     paths = table.iloc[:, where["path"]].tolist()
     splits = table.iloc[:, where["split"]].tolist() if "split" in where else [""] * len(paths)
+    groups = table.iloc[:, where["group"]].tolist() if "group" in where else [""] * len(paths)
     rows = [
-        Row(f"row {index}", _cell(path), label, _cell(split))
-        for index, (path, label, split) in enumerate(zip(paths, labels, splits, strict=True))
+        Row(f"row {index}", _cell(path), label, _cell(split), _group_cell(name))
+        for index, (path, label, split, name) in enumerate(
+            zip(paths, labels, splits, groups, strict=True)
+        )
     ]
-    return _collected(rows, base=base, found=found)
+    return _collected(rows, base=base, found=found, group=group)
 
 
 def _cell(value: Any) -> str:
@@ -91,11 +96,18 @@ def _cell(value: Any) -> str:
     return os.fsdecode(value).strip() if isinstance(value, str | os.PathLike) else ""
 
 
-def _rows(text: str, place: str, found: Problems) -> list[Row]:
+def _group_cell(value: Any) -> str:
+    """Return the name of a group, which may be a number; a missing one is empty."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip() if isinstance(value, str | int) else _cell(value)
+
+
+def _rows(text: str, place: str, found: Problems, group: str | None) -> list[Row]:
     sign = delimited.delimiter(text, place, wanted=("path", "label"))
     lines = delimited.rows(text, delimiter=sign, found=found)
     _, header = next(lines, (1, []))
-    where = _columns(header, found)
+    where = _columns(header, found, group)
     found.stop()
     rows: list[Row] = []
     for line, cells in lines:
@@ -112,12 +124,13 @@ def _rows(text: str, place: str, found: Problems) -> list[Row]:
         path, label = cells[where["path"]].strip(), cells[where["label"]].strip()
         if not label:
             found.add("the label is empty; give every item a label", line=line)
-        rows.append(Row(line, path, label, split))
+        name = cells[where["group"]].strip() if "group" in where else ""
+        rows.append(Row(line, path, label, split, name))
     return rows
 
 
-def _columns(header: Sequence[str], found: Problems) -> dict[str, int]:
-    """Return where the columns path, label and split are."""
+def _columns(header: Sequence[str], found: Problems, group: str | None) -> dict[str, int]:
+    """Return where the columns path, label, split and group are; `group` is its name."""
     names = [name.strip().casefold() for name in header]
     where: dict[str, int] = {}
     if not any(names):
@@ -142,10 +155,32 @@ def _columns(header: Sequence[str], found: Problems) -> dict[str, int]:
                 f"{listed([shown(name)[1:-1] for name in header])}{own}",
                 line=1,
             )
+    if group is not None:
+        _group_column(group, header, where, found)
     return where
 
 
-def _collected(rows: Iterable[Row], *, base: Path, found: Problems) -> Dataset:
+def _group_column(
+    group: str, header: Sequence[str], where: dict[str, int], found: Problems
+) -> None:
+    """Add where the column `group` is, or a problem."""
+    names = [name.strip().casefold() for name in header]
+    places = [index for index, name in enumerate(names) if name == group.strip().casefold()]
+    if len(places) == 1:
+        where["group"] = places[0]
+        return
+    problem = f"{len(places)} columns are" if places else "no column is"
+    hint = "" if places else suggestion(group, names)
+    found.add(
+        f"{problem} named {quoted(group)}, as data.group says{hint or '.'} It has: "
+        f"{listed([shown(name)[1:-1] for name in header])}",
+        line=1,
+    )
+
+
+def _collected(
+    rows: Iterable[Row], *, base: Path, found: Problems, group: str | None
+) -> Dataset:
     """Return rows as a data set, after a look at every file."""
     start = places.absolute(base)
     real = places.RealPaths()
@@ -168,6 +203,12 @@ def _collected(rows: Iterable[Row], *, base: Path, found: Problems) -> Dataset:
             _add(found, row, problem)
         if divided and row.split.casefold() not in PART_NAMES:
             _add(found, row, no_part(row.split))
+        if group is not None and not row.group:
+            _add(
+                found,
+                row,
+                f"the group in {quoted(group)} is empty; say in every row what it belongs to",
+            )
         kept.append((path, row))
     if not rows and not found.count:
         found.add("lists not one item")
@@ -180,6 +221,7 @@ def _collected(rows: Iterable[Row], *, base: Path, found: Problems) -> Dataset:
             [PART_NAMES[row.split.casefold()] for _, row in kept] if divided else None,
             origin=found.source,
             places=[_place(row, found.source) for _, row in kept],
+            groups=None if group is None else [row.group for _, row in kept],
         )
     )
 

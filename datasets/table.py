@@ -139,6 +139,10 @@ class Table(Source):
         """
         return _read(self, None)
 
+    def open_grouped(self, column: str, *, seed: int, suffixes: frozenset[str]) -> Dataset:  # noqa: ARG002 - as it is
+        """Return the rows, with the groups that a column names; raise as `open` does."""
+        return _read(self, column)
+
 
 def _read(table: Table, group: str | None) -> Dataset:
     """Return the rows of a table; `group` names the column that says what belongs together."""
@@ -376,6 +380,7 @@ class _Reading:
                 [PART_NAMES[part.casefold()] for part in self.splits] if divided else None,
                 origin=source,
                 places=[f"{before}{position}" for position in self.positions],
+                groups=self.groups if self.group is not None else None,
             )
         )
 

@@ -16,13 +16,14 @@ from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.base import Adapter, picked
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.datasets.base import TEST, TRAIN, VALIDATION, Dataset, Source
+from gridcnn.datasets.groups import by_pattern
 from gridcnn.datasets.memory import Memory, from_memory
 from gridcnn.datasets.paths import Files
 from gridcnn.datasets.splits import Division, divide
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import GridShape, OneHot
 from gridcnn.runs.literal import exemplars
-from gridcnn.spec.models import SOURCES, Data, Spec
+from gridcnn.spec.models import SOURCES, Data, GroupPattern, Spec
 from gridcnn.training.loop import Labelled
 
 _TOLD = 20
@@ -98,7 +99,8 @@ def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
         known = text in SOURCES.names() and SOURCES[text].named and not Path(text).exists()
         source = SOURCES[text]() if known else Files(path=text).resolved(Path.cwd())
     else:
-        source, dataset = Memory(), from_memory(data)
+        group = settings.group if isinstance(settings.group, str) else None
+        source, dataset = Memory(), from_memory(data, group=group)
     if isinstance(source, Memory) and dataset is None:
         source.open(seed=0, suffixes=frozenset())  # says that the data must be given again
     changed = settings.model_copy(update={"source": source})
@@ -115,6 +117,8 @@ def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = No
     seed = spec.training.seed
     if dataset is None:
         dataset = opened(spec)
+    if isinstance(spec.data.group, GroupPattern):
+        dataset = by_pattern(dataset, spec.data.group.pattern)
     division = divide(dataset, test=spec.data.test, validation=spec.data.validation, seed=seed)
     adapter = fit_adapter(spec, dataset, division.train)
     parts, division, skipped = _adapted(dataset, division, adapter, advance)
@@ -149,7 +153,10 @@ def opened(spec: Spec) -> Dataset:
     adapter = spec.adapter
     assert adapter is None or isinstance(adapter, Adapter)
     suffixes = ImageAdapter.suffixes if adapter is None else adapter.suffixes
-    return spec.data.source.open(seed=spec.training.seed, suffixes=suffixes)
+    source, group, seed = spec.data.source, spec.data.group, spec.training.seed
+    if isinstance(group, str):
+        return source.open_grouped(group, seed=seed, suffixes=suffixes)
+    return source.open(seed=seed, suffixes=suffixes)
 
 
 def bad_items_error(problems: Sequence[Problem], items: int, remedy: str) -> DataError:
