@@ -24,7 +24,7 @@ class Known:
 
 
 def known() -> list[Known]:
-    """Return every data set that a name alone stands for, with its usual settings, as registered."""
+    """Return every data set that a name alone stands for, as registered, in its usual form."""
     sets = []
     for name in SOURCES.names():
         cls = SOURCES[name]

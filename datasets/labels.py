@@ -121,6 +121,7 @@ def _whole(value: float) -> int | None:
 
 
 def refuse_twins(labels: set[Label], name: str, found: Problems) -> None:
+    """Add a problem where a label is there both as a number and as a text."""
     numbers = {str(label) for label in labels if isinstance(label, int)}
     twins = sorted(numbers.intersection(label for label in labels if isinstance(label, str)))
     if twins:

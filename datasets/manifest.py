@@ -178,9 +178,7 @@ def _group_column(
     )
 
 
-def _collected(
-    rows: Iterable[Row], *, base: Path, found: Problems, group: str | None
-) -> Dataset:
+def _collected(rows: Iterable[Row], *, base: Path, found: Problems, group: str | None) -> Dataset:
     """Return rows as a data set, after a look at every file."""
     start = places.absolute(base)
     real = places.RealPaths()

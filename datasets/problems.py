@@ -27,7 +27,7 @@ class Problems:
         column: int | None = None,
         source: str | None = None,
     ) -> None:
-        """Add one problem; `line` and `column` count from 1; `source` stands in for the usual one."""
+        """Add a problem; `line` and `column` count from 1, `source` stands in for the usual one."""
         self.count += 1
         if self.count <= LIMIT:
             place = self.source if source is None else source

@@ -240,8 +240,7 @@ class _Part:
         return by_class + np.square(off.sum(axis=-1) / self.totals.sum())
 
     def _leaves_enough(self, chosen: NDArray[np.bool_]) -> bool:
-        left = self.has[~chosen]
-        return _covers(left, self.has.any(axis=0), self.after)
+        return _covers(self.has[~chosen], self.totals > 0, self.after)
 
 
 def _covers(has: NDArray[np.bool_], wanted: NDArray[np.bool_], parts: int) -> bool:
@@ -300,7 +299,7 @@ def _refuse_few(
         scarce = np.flatnonzero(has.sum(axis=0) <= len(taken)).tolist()
         told = [
             f"'{dataset.classes[number]}' is in "
-            f"{listed([quoted(names[group]) for group in np.flatnonzero(has[:, number])])}"
+            f"{listed([quoted(names[group]) for group in np.flatnonzero(has[:, number]).tolist()])}"
             for number in scarce
         ]
         found.add(

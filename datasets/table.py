@@ -78,8 +78,9 @@ Columns = Annotated[
 class Table(Source):
     """A table whose rows are the items: CSV, TSV, JSON Lines or Parquet.
 
-    The ending of the file's name tells what it is: .csv, .txt, .tsv or .tab; .jsonl or .ndjson, with
-    an object in each line; .parquet or .pq, for which pyarrow has to be installed. Text is UTF-8.
+    The ending of the file's name tells what it is: .csv, .txt, .tsv or .tab; .jsonl or .ndjson,
+    with an object in each line; .parquet or .pq, for which pyarrow has to be installed. Text is
+    UTF-8.
     """
 
     title: ClassVar[str] = "table"
@@ -155,8 +156,10 @@ def _read(table: Table, group: str | None) -> Dataset:
         message = "a web address is not read; download it, and give its path"
         raise DataError(Problem(message, source=place))
     if places.is_folder(place) or not places.is_file(place):
-        message = "is a folder; give the table's file" if places.is_folder(place) else (
-            "there is no such file"
+        message = (
+            "is a folder; give the table's file"
+            if places.is_folder(place)
+            else ("there is no such file")
         )
         raise DataError(Problem(message, source=place))
     if ending in _PARQUET:
@@ -438,7 +441,7 @@ _FILL = "fill it in, or leave the row out"
 
 
 def _is_whole(text: str) -> bool:
-    """Return whether UTF-8 can hold a text; JSON can spell halves of characters, which it cannot."""
+    """Return whether UTF-8 can hold a text; JSON can spell halves of characters too."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -537,8 +540,9 @@ def _read_parquet(reading: _Reading, place: str) -> None:
         with parquet.ParquetFile(place) as file:
             reading.name(file.schema_arrow.names)
             where = reading.where
-            used = {*where.inputs, where.label, where.split, where.group} - {None}
-            table = file.read(columns=[reading.names[index] for index in sorted(used)])
+            every = [*where.inputs, where.label, where.split, where.group]
+            used = sorted({index for index in every if index is not None})
+            table = file.read(columns=[reading.names[index] for index in used])
             columns = {index: table.column(reading.names[index]) for index in used}
     except DataError:
         raise

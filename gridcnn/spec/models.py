@@ -68,8 +68,14 @@ ADAPTERS = Registry(
     {
         "image": "gridcnn.adapters.image:ImageAdapter",
         "array": "gridcnn.adapters.array:ArrayAdapter",
+        "table": "gridcnn.adapters.table:TableAdapter",
     },
-    foreign={"picture": "image", "images": "image", "numpy": "array"},
+    foreign={
+        "picture": "image",
+        "images": "image",
+        "numpy": "array",
+        **dict.fromkeys(("tabular", "columns", "dataframe", "csv"), "table"),
+    },
 )
 SOURCES = Registry(
     "data source",
