@@ -20,6 +20,7 @@ from gridcnn.datasets.groups import by_pattern
 from gridcnn.datasets.memory import Memory, from_memory
 from gridcnn.datasets.paths import Files
 from gridcnn.datasets.splits import Division, divide
+from gridcnn.datasets.table import Table
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import GridShape, OneHot
 from gridcnn.runs.literal import exemplars
@@ -183,6 +184,13 @@ def fit_adapter(spec: Spec, dataset: Dataset, training: NDArray[np.int64]) -> Ad
     """Return the spec's adapter, or the one that fits the things, fitted on the training items."""
     adapter = spec.adapter
     if adapter is None:
+        source = None if spec.data is None else spec.data.source
+        if isinstance(source, Table) and isinstance(source.input, str):
+            # They are no paths, whatever they look like.
+            raise DataError(
+                f"the items are texts, of the column '{source.input}'; say with 'adapter' how a "
+                "text becomes a grid"
+            )
         first = dataset.things[0] if len(dataset) else None
         adapter = ArrayAdapter() if isinstance(first, np.ndarray) else ImageAdapter()
     assert isinstance(adapter, Adapter)

@@ -366,6 +366,15 @@ def test_a_table_is_trained_from_a_spec(tmp_path: Path) -> None:
     assert result.model.classes == ("0", "1")
 
 
+def test_texts_are_not_taken_for_paths(tmp_path: Path) -> None:
+    """Without an adapter nothing says how a text becomes a grid."""
+    (tmp_path / "t.csv").write_text("text,kind\na.png,x\nb.png,y\n", encoding="utf-8")
+    source = {"table": {"path": str(tmp_path / "t.csv"), **TEXTS}}
+
+    with pytest.raises(DataError, match="the items are texts, of the column 'text'; say with 'ada"):
+        gridcnn.run({"data": {"source": source, "test": 0, "validation": 0}, "head": "voting"})
+
+
 def test_the_name_alone_is_no_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--data table` is a path; a spec that says no more than the name is told what it lacks."""
     monkeypatch.chdir(tmp_path)
