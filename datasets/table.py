@@ -122,6 +122,14 @@ class Table(Source):
             raise ValueError(f"{quoted(wrong[0])} is for CSV and TSV files alone")
         return self
 
+    def of(self, path: str) -> Self:
+        """Return the source with another file of the same columns.
+
+        Raises:
+            SpecError: the settings are not for files of that ending.
+        """
+        return type(self)(**{**self.model_dump(exclude_unset=True), "path": path})
+
     def resolved(self, base: Path) -> Self:
         """Return the source with its path made absolute, starting at the folder `base`."""
         if "://" in self.path or "\0" in self.path:

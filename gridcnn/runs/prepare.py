@@ -77,8 +77,9 @@ def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
 
     Args:
         spec: a spec; its `data` may be missing where `data` is given.
-        data: replaces the spec's source: None for the spec's own, a path or else a known name, or
-            data in memory (see `gridcnn.datasets.memory.from_memory`).
+        data: replaces the spec's source: None for the spec's own, a path or else a known name, a
+            `Source`, or data in memory (see `gridcnn.datasets.memory.from_memory`). Where the
+            spec's source is a table, a path is that of another table with the same columns.
         base: where relative paths in the spec start.
 
     Raises:
@@ -98,7 +99,15 @@ def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
         text = os.fspath(data)
         # What is there is meant, even where it is called like a known data set.
         known = text in SOURCES.names() and SOURCES[text].named and not Path(text).exists()
-        source = SOURCES[text]() if known else Files(path=text).resolved(Path.cwd())
+        if known:
+            source = SOURCES[text]()
+        elif isinstance(settings.source, Table):
+            # Another file of the same form: a model of texts or numbers cannot want a manifest.
+            source = settings.source.of(text).resolved(Path.cwd())
+        else:
+            source = Files(path=text).resolved(Path.cwd())
+    elif isinstance(data, Source):
+        source = data.resolved(Path.cwd())
     else:
         group = settings.group if isinstance(settings.group, str) else None
         source, dataset = Memory(), from_memory(data, group=group)

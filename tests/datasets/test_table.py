@@ -366,6 +366,29 @@ def test_a_table_is_trained_from_a_spec(tmp_path: Path) -> None:
     assert result.model.classes == ("0", "1")
 
 
+def test_another_table_of_the_same_columns(tmp_path: Path) -> None:
+    """Where the spec's own source is a table, data given as a path is one, and no manifest."""
+    rows = [f"{number % 2},{number % 3},{number % 2}" for number in range(40)]
+    for name in ("first.csv", "second.csv"):
+        (tmp_path / name).write_text("\n".join(["a,b,kind", *rows]), encoding="utf-8")
+    (tmp_path / "third.tsv").write_text("a\tb\tkind\n0\t1\t0\n1\t1\t1", encoding="utf-8")
+    table = {"path": str(tmp_path / "first.csv"), "label": "kind", "input": ["b", "a"]}
+    spec = {"data": {"source": {"table": table}}, "head": "voting", "training": {"epochs": 1}}
+
+    result = gridcnn.run(spec, data=tmp_path / "second.csv", out=tmp_path / "run")
+    other = gridcnn.evaluate(result.model, str(tmp_path / "third.tsv"))
+    same = gridcnn.evaluate(result.model, Table(**{**table, "path": str(tmp_path / "third.tsv")}))
+
+    assert "second.csv" in (tmp_path / "run" / "spec.yaml").read_text(encoding="utf-8")
+    assert (other.items, same.items) == (2, 2)
+    assert other.accuracy == same.accuracy
+    with pytest.raises(DataError, match="there is no such file"):
+        gridcnn.evaluate(result.model, tmp_path / "gone.csv")
+    (tmp_path / "third.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(DataError, match=r"third\.json: a table is"):
+        gridcnn.evaluate(result.model, tmp_path / "third.json")
+
+
 def test_texts_are_not_taken_for_paths(tmp_path: Path) -> None:
     """Without an adapter nothing says how a text becomes a grid."""
     (tmp_path / "t.csv").write_text("text,kind\na.png,x\nb.png,y\n", encoding="utf-8")
