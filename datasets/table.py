@@ -321,10 +321,30 @@ class _Reading:
         if values is not None:
             self.numbers.extend(values)
             return
+        if self.table.input is None and len(self.positions) == 1:
+            self._refuse_texts(position, cells)
         for index, cell in zip(self.where.inputs, cells, strict=True):
             problem = _parsing_problem(cell) if parse else _problem(cell)
             if problem:
                 self.no_number(position, index, problem)
+
+    def _refuse_texts(self, position: int, cells: Sequence[Any]) -> None:
+        """Raise `DataError` where columns that nobody asked for begin with texts: it tells once."""
+        texts = {
+            self.names[index]: cell
+            for index, cell in zip(self.where.inputs, cells, strict=True)
+            if isinstance(cell, str) and _is_text(cell.strip())
+        }
+        if texts:
+            first = next(iter(texts.values()))
+            several = "columns" if len(texts) > 1 else "column"
+            self.told(
+                position,
+                f"no {'numbers' if len(texts) > 1 else 'number'} in the {several} "
+                f"{listed([quoted(name) for name in texts])}, but {shown(first)}; list the columns "
+                "of numbers in 'input', or give one column of texts",
+            )
+            self.found.stop()
 
     def no_number(self, position: int, index: int, problem: str) -> None:
         """Add the problem of a column that has no number in some row."""
@@ -434,6 +454,16 @@ def _parsing_problem(cell: str) -> str:
     return f"has {shown(text)}, which is {'not finite' if beyond else 'no number'}; {_FILL}"
 
 
+def _is_text(cell: str) -> bool:
+    """Return whether a cell is a text, and not a number or what stands for one."""
+    return (
+        cell.casefold() not in _MISSING
+        and not _DECIMAL_COMMA.fullmatch(cell)
+        and not any(sign.isdigit() for sign in cell)
+        and _floats([cell], parse=True) is None
+    )
+
+
 def _problem(value: Any) -> str:
     """Return why a value is no number, or nothing where it is one."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
@@ -511,7 +541,7 @@ def _read_lines(reading: _Reading, text: str) -> None:
             hint = suggestion(name, [each for each in given if each not in reading.names])
             reading.told(line, f"has no {quoted(name)}{hint or '; every line must have it'}")
         if reading.table.input is None:
-            for name in given.keys() - set(reading.names):
+            for name in [each for each in given if each not in reading.names]:
                 reading.told(line, f"has {quoted(name)}, which the first line does not have")
                 lacking.append(name)
         if not lacking:
@@ -546,12 +576,7 @@ def _read_parquet(reading: _Reading, place: str) -> None:
     delimited.refuse_large(place, what="a table")
     try:
         with parquet.ParquetFile(place) as file:
-            reading.name(file.schema_arrow.names)
-            where = reading.where
-            every = [*where.inputs, where.label, where.split, where.group]
-            used = sorted({index for index in every if index is not None})
-            table = file.read(columns=[reading.names[index] for index in used])
-            columns = {index: table.column(reading.names[index]) for index in used}
+            _take_parquet(reading, file)
     except DataError:
         raise
     except MemoryError:
@@ -561,6 +586,16 @@ def _read_parquet(reading: _Reading, place: str) -> None:
         reason = shown(str(error) or type(error).__name__, limit=100).strip("'\"")
         message = f"is no Parquet file, or a damaged one ({reason})"
         raise DataError(Problem(message, source=place)) from error
+
+
+def _take_parquet(reading: _Reading, file: Any) -> None:
+    """Take the columns of pyarrow's file, each as a whole."""
+    reading.name(file.schema_arrow.names)
+    where = reading.where
+    every = [*where.inputs, where.label, where.split, where.group]
+    used = sorted({index for index in every if index is not None})
+    table = file.read(columns=[reading.names[index] for index in used])
+    columns = {index: table.column(reading.names[index]) for index in used}
     reading.positions.extend(range(table.num_rows))
     if where.text:
         for row, value in enumerate(columns[where.inputs[0]].to_pylist()):

@@ -175,6 +175,22 @@ def test_every_bad_line_is_told(tmp_path: Path) -> None:
     ]
 
 
+def test_columns_of_texts_that_nobody_asked_for_are_told_once(tmp_path: Path) -> None:
+    """With the first of them, and not again in every row."""
+    text = "a,town,b,job,kind\n1,Ulm,2,cook,x\n" + "1,Bonn,2,,y\n" * 50
+    record = '{"a": 1, "town": "Ulm", "kind": "x"}\n'
+
+    assert told(tmp_path, text) == [
+        "2: no numbers in the columns 'town', 'job', but 'Ulm'; list the columns of numbers in "
+        "'input', or give one column of texts"
+    ]
+    assert told(tmp_path, record * 50, name="t.jsonl") == [
+        "1: no number in the column 'town', but 'Ulm'; list the columns of numbers in 'input', or "
+        "give one column of texts"
+    ]
+    assert len(told(tmp_path, text, input=["a", "town"])) == 21
+
+
 @pytest.mark.parametrize("cell", ["", " ", "NA", "n/a", "nan", "NaN", "null", "None", "-", "?"])
 def test_a_missing_number_is_refused(tmp_path: Path, cell: str) -> None:
     lines = told(tmp_path, f"a,b,kind\n1,2,x\n1,{cell},y\n", input=["a", "b"])
@@ -486,6 +502,20 @@ def test_parquet_that_is_damaged_is_told(tmp_path: Path) -> None:
         assert (
             "is no Parquet file, or a damaged one" in (told(tmp_path, wrong, name="t.parquet")[0])
         )
+
+
+def test_texts_of_parquet_that_are_no_utf_8_are_told(tmp_path: Path) -> None:
+    """The error comes when texts are made of its bytes, after the file itself was read."""
+    pytest.importorskip("pyarrow")
+    import pandas as pd
+
+    frame = pd.DataFrame({"text": ["grün", "b"], "kind": ["x", "y"]})
+    frame.to_parquet(tmp_path / "made.parquet", compression=None)
+    content = (tmp_path / "made.parquet").read_bytes().replace("ü".encode(), b"\xff\xff")
+
+    lines = told(tmp_path, content, name="t.parquet", **TEXTS)
+
+    assert lines[0].startswith("is no Parquet file, or a damaged one (")
 
 
 def test_without_pyarrow_the_command_that_installs_it_is_told(
