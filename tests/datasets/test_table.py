@@ -189,6 +189,8 @@ def test_columns_of_texts_that_nobody_asked_for_are_told_once(tmp_path: Path) ->
         "give one column of texts"
     ]
     assert len(told(tmp_path, text, input=["a", "town"])) == 21
+    for cell in ("inf", "NA", "1,5", "12a"):
+        assert "the column 'b'" in told(tmp_path, f'a,b,kind\n1,"{cell}",x\n')[0]
 
 
 @pytest.mark.parametrize("cell", ["", " ", "NA", "n/a", "nan", "NaN", "null", "None", "-", "?"])
