@@ -163,4 +163,7 @@ def described(thing: Any, index: int) -> str:
     """Return what an error calls a thing that has no name of its own."""
     import os
 
+    # A text without a visible sign is no name.
+    if isinstance(thing, str) and not thing.strip():
+        return f"item {index}"
     return os.fspath(thing) if isinstance(thing, str | os.PathLike) else f"item {index}"

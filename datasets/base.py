@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ class Dataset:
         places: where each item stands, as errors tell it: a whole path, or a file and a line; None
             where the name says it all.
         notes: what whoever uses the data should be told, for example how many files were left out.
+        groups: what each item belongs to, for example its speaker: items of one group are never
+            divided. None where each is on its own.
     """
 
     things: Sequence[Any]
@@ -44,10 +46,13 @@ class Dataset:
     origin: str = ""
     notes: Sequence[str] = ()
     places: Sequence[str] | None = None
+    groups: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.things), len(self.labels), len(self.names)}
-        if len(lengths) != 1 or (self.parts is not None and len(self.parts) not in lengths):
+        if len(lengths) != 1 or any(
+            each is not None and len(each) not in lengths for each in (self.parts, self.groups)
+        ):
             raise DataError(
                 f"{self.origin or 'the data'}: {len(self.things)} items, {len(self.labels)} labels "
                 f"and {len(self.names)} names do not go together"
@@ -84,7 +89,8 @@ class Facts:
     Attributes:
         items: how many items it has.
         classes: its classes, sorted.
-        shape: the shape of one item, `(rows, columns)` or `(rows, columns, channels)`.
+        shape: the shape of one item, `(rows, columns)` or `(rows, columns, channels)`; `()` for
+            texts, which differ in length.
     """
 
     items: int
@@ -94,6 +100,9 @@ class Facts:
 
 class Source(Settings, abc.ABC):
     """Settings of a data set that can be opened."""
+
+    named: ClassVar[bool] = True
+    """Whether its name alone is a data set, as `--data` takes it; else it reads what is there."""
 
     def facts(self) -> Facts | None:
         """Return what is known before the data is opened; None where that is nothing."""
@@ -114,3 +123,19 @@ class Source(Settings, abc.ABC):
         Raises:
             DataError: the data cannot be read; every problem is listed.
         """
+
+    def open_grouped(
+        self,
+        column: str,  # noqa: ARG002 - for those that have columns
+        *,
+        seed: int,  # noqa: ARG002 - the same
+        suffixes: frozenset[str],  # noqa: ARG002 - the same
+    ) -> Dataset:
+        """Return the data with the groups that a column of it names.
+
+        Raises:
+            DataError: the data cannot be read, or has no such column.
+        """
+        raise DataError(
+            f"the data {self.title} has no columns that could name groups; set data.group to null"
+        )

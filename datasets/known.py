@@ -24,10 +24,12 @@ class Known:
 
 
 def known() -> list[Known]:
-    """Return every data set that users are shown, with its usual settings, as registered."""
+    """Return every data set that a name alone stands for, as registered, in its usual form."""
     sets = []
     for name in SOURCES.names():
         cls = SOURCES[name]
+        if not cls.named:
+            continue
         lines = (cls.__doc__ or name).strip().splitlines()
         # A source of another package may have settings without a default; then it stays unknown.
         needed = any(field.is_required() for field in cls.model_fields.values())

@@ -35,8 +35,8 @@ def labels_of(values: Any, *, name: str = "y", source: str = "") -> list[Label]:
     for row, value in enumerate(rows):
         key = (type(value), value)
         try:
-            label = known[key] if key in known else known.setdefault(key, _label(value))
-        except _NotALabelError as error:
+            label = known[key] if key in known else known.setdefault(key, label_of(value))
+        except NotALabelError as error:
             found.add(f"the label {name}[{row}] {error}")
             if error.hopeless:
                 break
@@ -50,12 +50,12 @@ def labels_of(values: Any, *, name: str = "y", source: str = "") -> list[Label]:
             )
         else:
             labels.append(label)
-    _refuse_twins(set(labels), name, found)
+    refuse_twins(set(labels), name, found)
     found.stop()
     return labels
 
 
-class _NotALabelError(Exception):
+class NotALabelError(Exception):
     """The value cannot be a label; `hopeless` where all the others cannot be either."""
 
     def __init__(self, message: str, *, hopeless: bool = False) -> None:
@@ -83,7 +83,7 @@ def _rows(values: Any, name: str, found: Problems) -> Sequence[Any]:
     return rows
 
 
-def _label(value: Any) -> Label | None:
+def label_of(value: Any) -> Label | None:
     """Return the label that `value` stands for, or None where it says that there is none."""
     if isinstance(value, np.generic):
         value = value.item()
@@ -96,14 +96,14 @@ def _label(value: Any) -> Label | None:
     # pandas has two more ways to say that a value is missing: NA and NaT.
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return None
-    raise _NotALabelError(f"is {shown(value)}; a label is a text or a whole number")
+    raise NotALabelError(f"is {shown(value)}; a label is a text or a whole number")
 
 
 def _text(value: str | bytes) -> str | None:
     try:
         text = value.decode("utf-8") if isinstance(value, bytes) else str(value)
     except UnicodeDecodeError:
-        raise _NotALabelError(f"is {shown(value)}, which is no UTF-8 text") from None
+        raise NotALabelError(f"is {shown(value)}, which is no UTF-8 text") from None
     return text if text.strip() else None
 
 
@@ -111,7 +111,7 @@ def _whole(value: float) -> int | None:
     if math.isnan(value):
         return None
     if not value.is_integer():
-        raise _NotALabelError(
+        raise NotALabelError(
             f"is {value:g}. Labels name classes, but numbers with fractions look like amounts to "
             "be predicted (regression), which gridcnn does not do; for classes, give texts or "
             "whole numbers",
@@ -120,7 +120,8 @@ def _whole(value: float) -> int | None:
     return int(value)
 
 
-def _refuse_twins(labels: set[Label], name: str, found: Problems) -> None:
+def refuse_twins(labels: set[Label], name: str, found: Problems) -> None:
+    """Add a problem where a label is there both as a number and as a text."""
     numbers = {str(label) for label in labels if isinstance(label, int)}
     twins = sorted(numbers.intersection(label for label in labels if isinstance(label, str)))
     if twins:

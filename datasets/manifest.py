@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gridcnn.datasets import places
+from gridcnn.datasets import delimited, places
 from gridcnn.datasets.base import TEST, TRAIN, VALIDATION, Dataset, Label
 from gridcnn.datasets.labels import labels_of
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.soundness import sound
-from gridcnn.errors import DataError, Problem, listed, shown, suggestion
+from gridcnn.errors import listed, quoted, shown, suggestion
 
 PART_NAMES = {
     "train": TRAIN,
@@ -34,8 +32,10 @@ _FOREIGN = {
     "label": ("labels", "class", "class_name", "target", "category", "y"),
     "split": ("part", "set", "subset", "partition", "fold"),
 }
-_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-_MAX_BYTES = 2**30
+_OWN = (
+    ". Where the items stand in the table itself, write "
+    "data: {source: {table: {path: ..., input: ..., label: ...}}} in the spec"
+)
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,16 @@ class Row:
     path: str
     label: Label
     split: str
+    group: str = ""
 
 
-def read(file: str | os.PathLike[str]) -> Dataset:
+def read(file: str | os.PathLike[str], *, group: str | None = None) -> Dataset:
     """Return the data that a CSV file lists.
 
     The first line names the columns: `path` and `label`, and perhaps `split`, which says train,
     validation or test in every row. Others are left alone. Columns are separated by commas,
     semicolons or tabs. A relative path starts at the folder of the file. Labels are texts.
+    `group` is a column that says what belongs together.
 
     Raises:
         DataError: the file cannot be read, or something is wrong with its columns or rows; every
@@ -61,11 +63,11 @@ def read(file: str | os.PathLike[str]) -> Dataset:
     """
     place = os.fspath(file)
     found = Problems(place)
-    rows = _rows(_text(place), place, found)
-    return _collected(rows, base=Path(place).parent, found=found)
+    rows = _rows(delimited.content(place, what="a manifest"), place, found, group)
+    return _collected(rows, base=Path(place).parent, found=found, group=group)
 
 
-def from_table(table: Any, *, base: Path) -> Dataset:
+def from_table(table: Any, *, base: Path, group: str | None = None) -> Dataset:
     """Return the data that a pandas DataFrame lists, by the rules of `read`.
 
     Labels may be whole numbers too. Relative paths start at the folder `base`.
@@ -74,16 +76,19 @@ def from_table(table: Any, *, base: Path) -> Dataset:
         DataError: columns are missing, or something is wrong with rows; every bad row is named.
     """
     found = Problems("the DataFrame")
-    where = _columns([str(name) for name in table.columns], found)
+    where = _columns([str(name) for name in table.columns], found, group)
     found.stop()
     labels = labels_of(table.iloc[:, where["label"]], name="label", source=found.source)
     paths = table.iloc[:, where["path"]].tolist()
     splits = table.iloc[:, where["split"]].tolist() if "split" in where else [""] * len(paths)
+    groups = table.iloc[:, where["group"]].tolist() if "group" in where else [""] * len(paths)
     rows = [
-        Row(f"row {index}", _cell(path), label, _cell(split))
-        for index, (path, label, split) in enumerate(zip(paths, labels, splits, strict=True))
+        Row(f"row {index}", _cell(path), label, _cell(split), _group_cell(name))
+        for index, (path, label, split, name) in enumerate(
+            zip(paths, labels, splits, groups, strict=True)
+        )
     ]
-    return _collected(rows, base=base, found=found)
+    return _collected(rows, base=base, found=found, group=group)
 
 
 def _cell(value: Any) -> str:
@@ -91,82 +96,41 @@ def _cell(value: Any) -> str:
     return os.fsdecode(value).strip() if isinstance(value, str | os.PathLike) else ""
 
 
-def _text(place: str) -> str:
-    """Return the content of a UTF-8 file."""
-    try:
-        if Path(place).stat().st_size > _MAX_BYTES:
-            raise DataError(Problem("larger than 1 GiB, too large for a manifest", source=place))
-        content = Path(place).read_bytes()
-    except OSError as error:
-        raise DataError(
-            Problem(f"cannot be read: {error.strerror or error}", source=place)
-        ) from error
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DataError(
-            Problem("is saved as UTF-16; save it as UTF-8 ('CSV UTF-8' in Excel)", source=place)
-        )
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            Problem(
-                f"is no UTF-8 text (byte 0x{content[error.start]:02X}); save it as UTF-8 "
-                "('CSV UTF-8' in Excel)",
-                source=place,
+def _group_cell(value: Any) -> str:
+    """Return the name of a group, which may be a number; a missing one is empty."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip() if isinstance(value, str | int) else _cell(value)
+
+
+def _rows(text: str, place: str, found: Problems, group: str | None) -> list[Row]:
+    sign = delimited.delimiter(text, place, wanted=("path", "label"))
+    lines = delimited.rows(text, delimiter=sign, found=found)
+    _, header = next(lines, (1, []))
+    where = _columns(header, found, group)
+    found.stop()
+    rows: list[Row] = []
+    for line, cells in lines:
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(header):
+            found.add(
+                f"has {len(cells)} {'cell' if len(cells) == 1 else 'cells'}, but the first "
+                f"line names {len(header)}; put quotes around a cell with a separator in it",
                 line=line,
             )
-        ) from None
-
-
-def _rows(text: str, place: str, found: Problems) -> list[Row]:
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=_delimiter(text, place), strict=True
-    )
-    rows: list[Row] = []
-    try:
-        header = next(reader, [])
-        where = _columns(header, found)
-        found.stop()
-        start = reader.line_num + 1
-        for cells in reader:
-            # A quoted cell may span lines; a row is named by the line it starts on.
-            line, start = start, reader.line_num + 1
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(header):
-                found.add(
-                    f"has {len(cells)} {'cell' if len(cells) == 1 else 'cells'}, but the first "
-                    f"line names {len(header)}; put quotes around a cell with a separator in it",
-                    line=line,
-                )
-                continue
-            split = cells[where["split"]].strip() if "split" in where else ""
-            path, label = cells[where["path"]].strip(), cells[where["label"]].strip()
-            if not label:
-                found.add("the label is empty; give every item a label", line=line)
-            rows.append(Row(line, path, label, split))
-    except csv.Error as error:
-        found.add(f"is no valid CSV: {error}; is a quote left open?", line=reader.line_num)
-        found.stop()
+            continue
+        split = cells[where["split"]].strip() if "split" in where else ""
+        path, label = cells[where["path"]].strip(), cells[where["label"]].strip()
+        if not label:
+            found.add("the label is empty; give every item a label", line=line)
+        name = cells[where["group"]].strip() if "group" in where else ""
+        rows.append(Row(line, path, label, split, name))
     return rows
 
 
-def _delimiter(text: str, place: str) -> str:
-    """Return the separator by which the first line has the columns, or else the most columns."""
-    first = text.split("\n", 1)[0].rstrip("\r")
-    if place.lower().endswith((".tsv", ".tab")):
-        return "\t"
-
-    def worth(delimiter: str) -> tuple[int, int]:
-        names = [cell.strip().strip('"').casefold() for cell in first.split(delimiter)]
-        return len({"path", "label"}.intersection(names)), len(names)
-
-    return max(_DELIMITERS, key=worth)
-
-
-def _columns(header: Sequence[str], found: Problems) -> dict[str, int]:
-    """Return where the columns path, label and split are."""
+def _columns(header: Sequence[str], found: Problems, group: str | None) -> dict[str, int]:
+    """Return where the columns path, label, split and group are; `group` is its name."""
     names = [name.strip().casefold() for name in header]
     where: dict[str, int] = {}
     if not any(names):
@@ -180,6 +144,7 @@ def _columns(header: Sequence[str], found: Problems) -> dict[str, int]:
             where[wanted] = places[0]
         elif wanted != "split":
             near = next((name for name in foreign if name in names), "")
+            own = "" if near or wanted != "path" else _OWN
             hint = (
                 f"; rename the column '{near}' to '{wanted}'"
                 if near
@@ -187,13 +152,33 @@ def _columns(header: Sequence[str], found: Problems) -> dict[str, int]:
             )
             found.add(
                 f"has no column '{wanted}'{hint}. The first line names the columns, and has: "
-                f"{listed([shown(name)[1:-1] for name in header])}",
+                f"{listed([shown(name)[1:-1] for name in header])}{own}",
                 line=1,
             )
+    if group is not None:
+        _group_column(group, header, where, found)
     return where
 
 
-def _collected(rows: Iterable[Row], *, base: Path, found: Problems) -> Dataset:
+def _group_column(
+    group: str, header: Sequence[str], where: dict[str, int], found: Problems
+) -> None:
+    """Add where the column `group` is, or a problem."""
+    names = [name.strip().casefold() for name in header]
+    places = [index for index, name in enumerate(names) if name == group.strip().casefold()]
+    if len(places) == 1:
+        where["group"] = places[0]
+        return
+    problem = f"{len(places)} columns are" if places else "no column is"
+    hint = "" if places else suggestion(group, names)
+    found.add(
+        f"{problem} named {quoted(group)}, as data.group says{hint or '.'} It has: "
+        f"{listed([shown(name)[1:-1] for name in header])}",
+        line=1,
+    )
+
+
+def _collected(rows: Iterable[Row], *, base: Path, found: Problems, group: str | None) -> Dataset:
     """Return rows as a data set, after a look at every file."""
     start = places.absolute(base)
     real = places.RealPaths()
@@ -215,7 +200,13 @@ def _collected(rows: Iterable[Row], *, base: Path, found: Problems) -> Dataset:
         if problem:
             _add(found, row, problem)
         if divided and row.split.casefold() not in PART_NAMES:
-            _add(found, row, _no_part(row.split))
+            _add(found, row, no_part(row.split))
+        if group is not None and not row.group:
+            _add(
+                found,
+                row,
+                f"the group in {quoted(group)} is empty; say in every row what it belongs to",
+            )
         kept.append((path, row))
     if not rows and not found.count:
         found.add("lists not one item")
@@ -228,6 +219,7 @@ def _collected(rows: Iterable[Row], *, base: Path, found: Problems) -> Dataset:
             [PART_NAMES[row.split.casefold()] for _, row in kept] if divided else None,
             origin=found.source,
             places=[_place(row, found.source) for _, row in kept],
+            groups=None if group is None else [row.group for _, row in kept],
         )
     )
 
@@ -266,7 +258,8 @@ def _twice(row: Row, earlier: Row) -> str:
     return f"{message}; list every file once"
 
 
-def _no_part(given: str) -> str:
+def no_part(given: str) -> str:
+    """Return what is wrong with the name of a part."""
     if not given:
         return "the split is empty; give train, validation or test in every row, or in none"
     near = suggestion(given, PART_NAMES)

@@ -16,7 +16,7 @@ from gridcnn.datasets.manifest import from_table
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.soundness import sound
 from gridcnn.datasets.stacks import numbered, unstacked
-from gridcnn.errors import DataError, shown
+from gridcnn.errors import DataError, quoted, shown
 
 _ORIGIN = "the data given in memory"
 _FORMS = (
@@ -35,7 +35,7 @@ class Memory(Source):
         raise DataError("this run's data was given in memory; pass it again: data=...")
 
 
-def from_memory(data: Any) -> Dataset:
+def from_memory(data: Any, *, files: bool = True, group: str | None = None) -> Dataset:
     """Return data that was given from Python as a data set.
 
     Args:
@@ -44,20 +44,30 @@ def from_memory(data: Any) -> Dataset:
             `X` is an array `(items, rows, columns)` or `(items, rows, columns, channels)`, or any
             sequence of things that the adapter takes: paths, arrays, PIL images, bytes. `y` is any
             sequence of texts or whole numbers.
+        files: whether texts in `X` are paths of files, each of which may be there once; otherwise
+            they are things like any other.
+        group: the column of a DataFrame that says what belongs together; a `Dataset` has its own.
 
     Raises:
         DataError: it is something else, `X` and `y` do not go together, labels are missing or no
             class labels, a path is there twice, or there is only one class.
     """
-    if isinstance(data, Dataset):
+    if isinstance(data, Dataset) and (group is None or data.groups is not None):
         return sound(data)
     if _is_table(data):
-        return from_table(data, base=Path.cwd())
+        return from_table(data, base=Path.cwd(), group=group)
+    if group is not None:
+        raise DataError(
+            f"data.group names the column {quoted(group)}, but {_described(data)} has no columns; "
+            "give a DataFrame, or a Dataset with groups"
+        )
     if not isinstance(data, tuple | list) or len(data) != 2:
         raise DataError(f"{_FORMS}; got {_described(data)}")
     things = _things(data[0])
     labels = labels_of(data[1])
     one_each(len(things), len(labels))
+    if not files:
+        return sound(Dataset(things, labels, numbered(len(things)), origin=_ORIGIN))
     _refuse_twice(things)
     return sound(Dataset(things, labels, _names(things), origin=_ORIGIN))
 

@@ -15,13 +15,19 @@ _FORMS = (
     "data is a folder with a folder for each class; a CSV file with the columns path and label; "
     "an .npz file with the arrays X and y; or IDX files"
 )
+_TABLES = (".csv", ".tsv", ".tab", ".txt")
+"""Endings of manifests."""
 _ADVICE = {
     (".npy",): "one array has no labels; save both: numpy.savez(file, X=..., y=...)",
     (".zip", ".tar", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".gz"): (
         "this is packed; unpack it, and give the folder"
     ),
-    (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".json", ".jsonl"): (
+    (".xlsx", ".xls", ".ods", ".feather", ".json"): (
         "tables are read from CSV; save it as 'CSV UTF-8'"
+    ),
+    (".parquet", ".pq", ".jsonl", ".ndjson"): (
+        "name a table whose rows are the items in the spec: "
+        "data: {source: {table: {path: ..., input: ..., label: ...}}}"
     ),
     (".pkl", ".pickle", ".joblib", ".pt", ".pth"): (
         "opening such a file can run any program, so it is not read; save the arrays: "
@@ -68,25 +74,42 @@ class Files(Source):
             DataError: there is nothing, it is none of the forms that are read, or what it holds
                 is wrong; every problem is listed.
         """
+        return self._opened(suffixes, None)
+
+    def open_grouped(self, column: str, *, seed: int, suffixes: frozenset[str]) -> Dataset:  # noqa: ARG002 - as it is
+        """Return what a manifest lists, with the groups that a column names.
+
+        Raises:
+            DataError: it is no manifest, or something is wrong with it.
+        """
+        return self._opened(suffixes, column)
+
+    def _opened(self, suffixes: frozenset[str], group: str | None) -> Dataset:
         if "\0" in self.path:
             raise DataError(f"{shown(self.path)} cannot be a path")
         path = places.at_home(self.path)
         try:
-            return _opened(path, suffixes)
+            return _opened(path, suffixes, group)
         except OSError as error:
             message = f"cannot be read: {error.strerror or error}"
             raise DataError(Problem(message, source=self.path)) from error
 
 
-def _opened(path: str, suffixes: frozenset[str]) -> Dataset:
+def _opened(path: str, suffixes: frozenset[str], group: str | None) -> Dataset:
     place = Path(path)
+    name = place.name.lower()
+    if group is not None and place.exists() and not (place.is_file() and name.endswith(_TABLES)):
+        message = (
+            "has no columns that could name groups; find them in the names of files with "
+            "data.group: {pattern: ...}"
+        )
+        raise DataError(Problem(message, source=path))
     if place.is_dir():
         return idx.read_folder(place) if idx.in_folder(place) else folder.read(place, suffixes)
     if not place.exists():
         raise DataError(_nothing(path))
-    name = place.name.lower()
-    if name.endswith((".csv", ".tsv", ".tab", ".txt")):
-        return manifest.read(place)
+    if name.endswith(_TABLES):
+        return manifest.read(place, group=group)
     if name.endswith(".npz"):
         return arrays.read(place)
     if idx.is_idx(place):
@@ -98,9 +121,9 @@ def _opened(path: str, suffixes: frozenset[str]) -> Dataset:
 def _nothing(path: str) -> Problem:
     if "://" in path:
         return Problem("a web address is not read; download it, and give its path", source=path)
-    from gridcnn.spec.models import SOURCES
+    from gridcnn.datasets.known import known as known_sets
 
-    known = SOURCES.names()
+    known = [each.name for each in known_sets()]
     parent = Path(path).parent
     hint = suggestion(path, known)
     if not hint and parent.is_dir():

@@ -19,12 +19,19 @@ class Problems:
         self.count = 0
         self._told: list[Problem] = []
 
-    def add(self, message: str, *, line: int | None = None, source: str | None = None) -> None:
-        """Add one problem; `line` counts from 1, and `source` stands in for the usual one."""
+    def add(
+        self,
+        message: str,
+        *,
+        line: int | None = None,
+        column: int | None = None,
+        source: str | None = None,
+    ) -> None:
+        """Add a problem; `line` and `column` count from 1, `source` stands in for the usual one."""
         self.count += 1
         if self.count <= LIMIT:
             place = self.source if source is None else source
-            self._told.append(Problem(message, source=place, line=line))
+            self._told.append(Problem(message, source=place, line=line, column=column))
 
     def stop(self) -> None:
         """Raise `DataError` if there is any problem; the 21st and later ones are only counted."""

@@ -120,6 +120,8 @@ def type_words(schema: Mapping[str, Any]) -> str:
         return _number("whole number" if kind == "integer" else "number", schema)
     if kind == "array":
         return _list(schema)
+    if kind == "object":
+        return f"`{{{', '.join(f'{name}: ...' for name in schema['properties'])}}}`"
     most = schema.get("maxLength")
     return f"text of at most {most:,} characters" if most else "text"
 

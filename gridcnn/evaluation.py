@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from gridcnn.adapters.base import picked
 from gridcnn.datasets.base import PARTS, TEST, Dataset
+from gridcnn.datasets.table import Table
 from gridcnn.errors import DataError, EngineError
 from gridcnn.model import Model, load
 from gridcnn.runs.prepare import bad_items_error, opened, places_of, with_data
-from gridcnn.spec.models import Spec
+from gridcnn.spec.models import Data, Spec
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def evaluate(
 
     Args:
         model: a model, or where one is saved.
-        data: a known name, a path, `(X, y)`, or a DataFrame, as for `run`.
+        data: a known name, a path, `(X, y)`, or a DataFrame, as for `run`. For a model that was
+            trained on a table, a path is that of a table with the same columns.
         part: "test", "train", "validation" or "all"; by default the test part where the data
             names one, else all of it.
         bad_items: what an unreadable item does: raise an error, or be left out and told in `notes`.
@@ -84,7 +86,7 @@ def evaluate(
         raise EngineError(
             "a model that is loaded has its engine; give engine and threads to gridcnn.load"
         )
-    asked = Spec(adapter=made.adapter, training=made.spec.training)
+    asked = Spec(adapter=made.adapter, training=made.spec.training, data=_form(made, data))
     spec, dataset = with_data(asked, data, Path.cwd())
     if dataset is None:
         dataset = opened(spec)
@@ -104,6 +106,14 @@ def evaluate(
     votes = made.votes_of_grids(adapted.grids.values)
     found = compare(targets[adapted.kept], votes.argmax(axis=1), made.classes, part=name)
     return dataclasses.replace(found, notes=tuple(notes))
+
+
+def _form(model: Model, data: Any) -> Data | None:
+    """Return the form of the data that a model was trained on, where a path needs it: a table's."""
+    trained = model.spec.data
+    if trained is None or not isinstance(trained.source, Table):
+        return None
+    return Data(source=trained.source) if isinstance(data, str | os.PathLike) else None
 
 
 def compare(

@@ -141,3 +141,13 @@ def test_photographs_go_all_the_way(photographs: Path, tmp_path: Path) -> None:
     assert result.metrics["test"]["accuracy"] >= 0.7
     assert np.mean([a == t for a, t in zip(answers, truth, strict=True)]) == found.accuracy
     assert found.accuracy >= 0.9
+
+
+def test_phrases_reach_their_mark(tmp_path: Path) -> None:
+    """At least 99 % of 1,200 made texts, whose words alone tell nothing."""
+    result = gridcnn.run("phrases", out=tmp_path / "run")
+
+    assert result.metrics["test"]["items"] == 1200
+    assert result.metrics["test"]["accuracy"] >= 0.99
+    assert result.metrics["literal_comparison"]["accuracy"] < 0.5
+    assert result.model.predict("we met mr brown school near 3 times").tolist() == ["person"]

@@ -164,6 +164,7 @@ def test_everything_built_in_loads(registry: Registry) -> None:
         (HEADS, "fully_connected", "voting"),
         (ADAPTERS, "picture", "image"),
         (ADAPTERS, "numpy", "array"),
+        (ADAPTERS, "strings", "text"),
         (SCHEDULES, "CosineAnnealingLR", "cosine"),
         (SCHEDULES, "step_lr", "step"),
         (OPTIMIZERS, "gradient_descent", "sgd"),

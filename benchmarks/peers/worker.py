@@ -62,7 +62,9 @@ class Settings:
 def environment(threads: int) -> dict[str, str]:
     """Return the environment in which every library takes that many threads."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
-    return {**os.environ, **dict.fromkeys(names, str(threads))}
+    # Whoever has installed a package has its bytecode.
+    kept = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, **dict.fromkeys(names, str(threads))}
 
 
 def confine(threads: int) -> None:

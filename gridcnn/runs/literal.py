@@ -17,6 +17,7 @@ from gridcnn.training.loop import Labelled
 EXEMPLARS = 10
 """Exemplars of each class."""
 _CHUNK = 256
+_CELLS = 2**24  # cells of test items that are compared together: one-hot grids are large as arrays
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,9 @@ def literal_comparison(kept: Labelled, test: Labelled) -> Literal:
     # |a - b|^2 = |a|^2 - 2ab + |b|^2, where |a|^2 is the same for all exemplars.
     lengths = np.einsum("ij,ij->i", flat, flat)
     right = 0
-    for start in range(0, len(test), _CHUNK):
-        part = slice(start, start + _CHUNK)
+    step = max(1, min(_CHUNK, _CELLS // max(1, flat.shape[1])))
+    for start in range(0, len(test), step):
+        part = slice(start, start + step)
         distances = lengths - 2 * (_flat(test.grids[part]) @ flat.T)
         right += int((kept.targets[distances.argmin(axis=1)] == test.targets[part]).sum())
     return Literal(right / len(test), len(flat))

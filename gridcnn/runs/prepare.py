@@ -15,14 +15,17 @@ from numpy.typing import NDArray
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.base import Adapter, picked
 from gridcnn.adapters.image import ImageAdapter
+from gridcnn.adapters.text import TextAdapter
 from gridcnn.datasets.base import TEST, TRAIN, VALIDATION, Dataset, Source
+from gridcnn.datasets.groups import by_pattern
 from gridcnn.datasets.memory import Memory, from_memory
 from gridcnn.datasets.paths import Files
 from gridcnn.datasets.splits import Division, divide
+from gridcnn.datasets.table import Table
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import GridShape, OneHot
 from gridcnn.runs.literal import exemplars
-from gridcnn.spec.models import SOURCES, Data, Spec
+from gridcnn.spec.models import SOURCES, Data, GroupPattern, Spec
 from gridcnn.training.loop import Labelled
 
 _TOLD = 20
@@ -75,8 +78,9 @@ def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
 
     Args:
         spec: a spec; its `data` may be missing where `data` is given.
-        data: replaces the spec's source: None for the spec's own, a path or else a known name, or
-            data in memory (see `gridcnn.datasets.memory.from_memory`).
+        data: replaces the spec's source: None for the spec's own, a path or else a known name, a
+            `Source`, or data in memory (see `gridcnn.datasets.memory.from_memory`). Where the
+            spec's source is a table, a path is that of another table with the same columns.
         base: where relative paths in the spec start.
 
     Raises:
@@ -95,10 +99,21 @@ def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
     elif isinstance(data, str | os.PathLike):
         text = os.fspath(data)
         # What is there is meant, even where it is called like a known data set.
-        known = text in SOURCES.names() and not Path(text).exists()
-        source = SOURCES[text]() if known else Files(path=text).resolved(Path.cwd())
+        known = text in SOURCES.names() and SOURCES[text].named and not Path(text).exists()
+        if known:
+            source = SOURCES[text]()
+        elif isinstance(settings.source, Table):
+            # Another file of the same form: a model of texts or numbers cannot want a manifest.
+            source = settings.source.of(text).resolved(Path.cwd())
+        else:
+            source = Files(path=text).resolved(Path.cwd())
+    elif isinstance(data, Source):
+        source = data.resolved(Path.cwd())
     else:
-        source, dataset = Memory(), from_memory(data)
+        # An adapter without files takes texts as they are.
+        files = not isinstance(spec.adapter, Adapter) or bool(spec.adapter.suffixes)
+        group = settings.group if isinstance(settings.group, str) else None
+        source, dataset = Memory(), from_memory(data, files=files, group=group)
     if isinstance(source, Memory) and dataset is None:
         source.open(seed=0, suffixes=frozenset())  # says that the data must be given again
     changed = settings.model_copy(update={"source": source})
@@ -115,6 +130,8 @@ def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = No
     seed = spec.training.seed
     if dataset is None:
         dataset = opened(spec)
+    if isinstance(spec.data.group, GroupPattern):
+        dataset = by_pattern(dataset, spec.data.group.pattern)
     division = divide(dataset, test=spec.data.test, validation=spec.data.validation, seed=seed)
     adapter = fit_adapter(spec, dataset, division.train)
     parts, division, skipped = _adapted(dataset, division, adapter, advance)
@@ -149,7 +166,10 @@ def opened(spec: Spec) -> Dataset:
     adapter = spec.adapter
     assert adapter is None or isinstance(adapter, Adapter)
     suffixes = ImageAdapter.suffixes if adapter is None else adapter.suffixes
-    return spec.data.source.open(seed=spec.training.seed, suffixes=suffixes)
+    source, group, seed = spec.data.source, spec.data.group, spec.training.seed
+    if isinstance(group, str):
+        return source.open_grouped(group, seed=seed, suffixes=suffixes)
+    return source.open(seed=seed, suffixes=suffixes)
 
 
 def bad_items_error(problems: Sequence[Problem], items: int, remedy: str) -> DataError:
@@ -176,10 +196,18 @@ def fit_adapter(spec: Spec, dataset: Dataset, training: NDArray[np.int64]) -> Ad
     """Return the spec's adapter, or the one that fits the things, fitted on the training items."""
     adapter = spec.adapter
     if adapter is None:
-        first = dataset.things[0] if len(dataset) else None
-        adapter = ArrayAdapter() if isinstance(first, np.ndarray) else ImageAdapter()
+        adapter = _fitting(spec, dataset)
     assert isinstance(adapter, Adapter)
     return adapter.fitted(picked(dataset.things, training))
+
+
+def _fitting(spec: Spec, dataset: Dataset) -> Adapter:
+    """Return the adapter for things that the spec has none for."""
+    source = None if spec.data is None else spec.data.source
+    if isinstance(source, Table) and isinstance(source.input, str):
+        return TextAdapter()  # they are no paths, whatever they look like
+    first = dataset.things[0] if len(dataset) else None
+    return ArrayAdapter() if isinstance(first, np.ndarray) else ImageAdapter()
 
 
 def _adapted(

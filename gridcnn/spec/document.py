@@ -20,6 +20,7 @@ MAX_BYTES = 1_000_000
 MAX_NODES = 20_000
 MAX_DEPTH = 40
 MAX_NUMBER = 40
+_TOO_DEEP = f"a spec may be nested {MAX_DEPTH} levels deep; this is deeper"
 
 Path = tuple[str | int, ...]
 Place = tuple[int, int]
@@ -154,6 +155,8 @@ class _Reader:
                     self.document.data = self.node(event, (), 0)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
+            if "nesting depth" in str(error.problem):  # libyaml's own limit comes before ours
+                self.fail(_at(mark), _TOO_DEEP)
             self.fail(_at(mark), f"this is not YAML: {self.reason(error)}")
         except yaml.YAMLError as error:
             self.fail((1, 1), f"this is not YAML: {error}")
@@ -226,7 +229,7 @@ class _Reader:
         if self.nodes > MAX_NODES:
             self.fail(_at(mark), f"a spec may hold {MAX_NODES:,} values; this one holds more")
         if depth > MAX_DEPTH:
-            self.fail(_at(mark), f"a spec may be nested {MAX_DEPTH} levels deep; this is deeper")
+            self.fail(_at(mark), _TOO_DEEP)
 
     def scalar(self, event: Any) -> Any:
         text: str = event.value
@@ -258,11 +261,7 @@ def plain_data(value: Any, path: Path = ()) -> Any:
         SpecError: it is nested deeper than any spec.
     """
     if len(path) > MAX_DEPTH:
-        raise SpecError(
-            Problem(
-                f"a spec may be nested {MAX_DEPTH} levels deep; this is deeper", written(path[:2])
-            )
-        )
+        raise SpecError(Problem(_TOO_DEEP, written(path[:2])))
     if isinstance(value, Mapping):
         return {key: plain_data(inside, (*path, str(key))) for key, inside in value.items()}
     if isinstance(value, list | tuple):

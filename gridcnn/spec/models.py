@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
     Field,
+    PlainSerializer,
+    PlainValidator,
     PrivateAttr,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -65,12 +69,16 @@ ADAPTERS = Registry(
         "image": "gridcnn.adapters.image:ImageAdapter",
         "array": "gridcnn.adapters.array:ArrayAdapter",
         "audio": "gridcnn.adapters.audio:AudioAdapter",
+        "text": "gridcnn.adapters.text:TextAdapter",
+        "table": "gridcnn.adapters.table:TableAdapter",
     },
     foreign={
         **dict.fromkeys(("picture", "images"), "image"),
         "numpy": "array",
         **dict.fromkeys(("sound", "sounds", "wav", "spectrogram", "melspectrogram"), "audio"),
         **dict.fromkeys(("mel", "mfcc"), "audio"),
+        **dict.fromkeys(("texts", "string", "strings", "characters"), "text"),
+        **dict.fromkeys(("tabular", "columns", "dataframe", "csv"), "table"),
     },
 )
 SOURCES = Registry(
@@ -80,6 +88,8 @@ SOURCES = Registry(
         "digits": "gridcnn.datasets.digits:Digits",
         "fashion": "gridcnn.datasets.fashion:Fashion",
         "sounds": "gridcnn.datasets.sounds:Sounds",
+        "phrases": "gridcnn.datasets.phrases:Phrases",
+        "table": "gridcnn.datasets.table:Table",
         "memory": "gridcnn.datasets.memory:Memory",
         "files": "gridcnn.datasets.paths:Files",
     },
@@ -93,20 +103,77 @@ _STAGE = Choice(STAGES, base="gridcnn.stages.base:Stage")
 _HEAD = Choice(HEADS, base="gridcnn.stages.base:Head")
 
 
+class GroupPattern(Settings):
+    """A regular expression that finds groups in the names of files."""
+
+    title: ClassVar[str] = "group"
+
+    pattern: str = Field(min_length=1, max_length=1_000)
+    """The text in its first pair of parentheses is the group."""
+
+    @field_validator("pattern")
+    @classmethod
+    def _finds_a_group(cls, value: str) -> str:
+        try:
+            groups = re.compile(value).groups
+        except re.error as error:
+            raise wanted_error(f"a regular expression ({error})") from None
+        if not groups:
+            raise wanted_error("a regular expression with parentheses around the group")
+        return value
+
+
+def _grouping(value: Any) -> str | GroupPattern:
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return str(value)
+    if isinstance(value, str) and value.strip():
+        return value
+    if isinstance(value, GroupPattern | Mapping):
+        return GroupPattern.model_validate(value)
+    raise wanted_error("the name of a column, or {pattern: ...}")
+
+
+Grouping = Annotated[
+    str | GroupPattern,
+    PlainValidator(_grouping),
+    PlainSerializer(lambda value: value if isinstance(value, str) else value.model_dump()),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": ["string", "integer"]},
+                {
+                    "type": "object",
+                    "properties": {"pattern": {"type": "string"}},
+                    "required": ["pattern"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
+"""The name of a column, or a pattern."""
+
+
 class Data(Settings):
     """Where the labelled items come from, and how they are divided."""
 
     title: ClassVar[str] = "data"
 
     source: Annotated[Settings, _SOURCE] | None = None
-    """A known data set (`gridcnn datasets list`), or the path of a folder of class folders, a CSV
-    manifest, an `.npz` file or IDX files. A relative path starts at the folder of the spec."""
+    """A known data set (`gridcnn datasets list`), a `table`, or the path of a folder of class
+    folders, a CSV manifest, an `.npz` file or IDX files. A relative path starts at the folder of
+    the spec."""
     test: Fraction = 0.2
     """The part of all items that is kept for the final figure, unless the data names its own."""
     validation: Fraction = 0.1
     """The part of the training items by which the best epoch is chosen."""
     bad_items: Literal["stop", "skip"] = "stop"
     """What an unreadable item does: stop the run before it starts, or be left out and listed."""
+    group: Grouping | None = None
+    """What keeps items together, so that no part has items of a group that another part has: the
+    column of a manifest or a table, or `{pattern: ...}`, a regular expression whose first pair of
+    parentheses finds the group in the path of each file from the folder of the data. null: every
+    item is on its own, unless the data knows groups itself."""
 
 
 class Training(Settings):

@@ -91,6 +91,7 @@ def test_things_are_called_by_their_path_or_their_number() -> None:
     assert described("a/b.png", 4) == "a/b.png"
     assert described(Path("a") / "b.png", 4) == str(Path("a") / "b.png")
     assert described(np.zeros(3), 4) == "item 4"
+    assert described(" \n", 4) == described("", 4) == "item 4"
 
 
 def test_one_hot_things_are_kept_as_indices() -> None:

@@ -56,6 +56,13 @@ def test_paths_are_the_names_of_their_items() -> None:
     assert list(dataset.names) == ["a/1.png", str(Path("b/2.png")), "item 2"]
 
 
+def test_texts_that_are_no_paths_are_things_like_any_other() -> None:
+    dataset = from_memory((["tea", "", "tea"], ["x", "o", "o"]), files=False)
+
+    assert list(dataset.things) == ["tea", "", "tea"]
+    assert list(dataset.names) == ["item 0", "item 1", "item 2"]
+
+
 def test_a_dataset_is_returned_as_it_is() -> None:
     dataset = Dataset([1, 2], ["x", "o"], ["one", "two"])
 

@@ -45,7 +45,7 @@ def test_a_csv_file_is_a_manifest(tmp_path: Path) -> None:
         ("data.zip", "unpack it"),
         ("data.tar.gz", "unpack it"),
         ("data.xlsx", "tables are read from CSV"),
-        ("data.parquet", "tables are read from CSV"),
+        ("data.parquet", "name a table whose rows are the items in the spec"),
         ("data.pkl", "can run any program, so it is not read"),
         ("one.PNG", "one picture is no data set"),
         ("one.wav", "one sound is no data set"),

@@ -122,6 +122,41 @@ def test_the_maps_after_every_stage_are_alike_in_every_engine(
             networks.check_maps(maps, expected, exactly=case.exact)
 
 
+@every_engine
+@pytest.mark.parametrize(
+    ("shape", "kernel", "blank"),
+    [
+        (GridShape(16, 20, 19), 3, np.s_[:, :, 4:12, 5:16]),
+        (GridShape(20, 1, 40), [1, 5], np.s_[:, :, :, 13:]),
+        (GridShape(17, 12, 10), 5, np.s_[:, :, :9]),
+        (GridShape(16, 30, 2), [7, 1], np.s_[:, :, 11:20]),
+    ],
+)
+def test_blank_parts_of_a_grid_pass_no_gradient_on(
+    name: str, shape: GridShape, kernel: Any, blank: Any
+) -> None:
+    """A sum of zeros is 0, however it is made, and nobody learns from what is 0.
+
+    Biases are 0, as they are when training starts.
+    """
+    stages = [
+        {"convolution": {"filters": 16, "kernel_size": 1}},
+        {"convolution": {"filters": 18, "kernel_size": kernel}},
+        "rectification",
+    ]
+    network = Network(load({"stages": stages, "head": {"voting": {}}}), shape, classes=3)
+    grids = np.random.default_rng(0).normal(0, 1, (6, *shape.sizes))
+    grids[blank] = 0
+    parameters, targets = network.starting_parameters(np.float64), np.arange(6) % 3
+    right = make_engine(network, "reference").step(parameters, grids, targets).gradient
+    engine = make_engine(network, name)
+
+    found = engine.step(parameters.astype(np.float32), grids.astype(np.float32), targets).gradient
+    for label, expected in network.named(right).items():
+        close = 2e-5 * np.abs(expected).max()
+        np.testing.assert_allclose(network.named(found)[label], expected, rtol=0, atol=close)
+
+
 def corner(shape: GridShape, *stages: Any, items: int = 3, **voting: Any) -> Any:
     return pytest.param(shape, list(stages), voting, items, id=str(shape))
 

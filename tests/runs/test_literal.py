@@ -41,6 +41,19 @@ def test_one_hot_grids_are_compared_cell_by_cell_too(rows: int) -> None:
     assert found == expected
 
 
+def test_large_grids_are_compared_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One-hot grids of a large alphabet never become one huge array; the answer stays the same."""
+    random = np.random.default_rng(0)
+    first, second = (random.integers(-1, 5, (items, 9), np.int32) for items in (30, 40))
+    kept = Labelled(OneHot(first, 5), np.arange(30) % 3)
+    test = Labelled(OneHot(second, 5), np.arange(40) % 3)
+    whole = literal_comparison(kept, test)
+
+    monkeypatch.setattr("gridcnn.runs.literal._CELLS", 100)
+
+    assert literal_comparison(kept, test) == whole
+
+
 def test_a_few_exemplars_of_each_class_are_kept() -> None:
     """Ten of each class, or all where a class has fewer; always the same ones for a seed."""
     targets = np.array([0] * 50 + [1] * 4 + [2] * 30)

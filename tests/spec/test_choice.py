@@ -122,7 +122,8 @@ def test_a_free_choice_takes_a_path() -> None:
         (3, "a data source is written 'name' or 'name: {settings}', or is a path; got 3. Known: "),
         (
             {"digit": {}},
-            "'digit' is not a data source; did you mean 'digits'? Known: xo, digits, fashion",
+            "'digit' is not a data source; did you mean 'digits'? Known: xo, digits, fashion, "
+            "sounds, phrases, table",
         ),
         ({"files": {}}, "data.source.files.path: files needs the setting 'path'"),
     ],

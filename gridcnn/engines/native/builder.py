@@ -100,7 +100,9 @@ class Builder:
                 self._lay_out_convolution(step, label, taken)
             if isinstance(step.work, Winograd):
                 # Where threads share a workspace, each part of a step has memory of its own.
-                size = winograd.scratch_size(step.work, self.module.processor.registers)
+                size = winograd.scratch_size(
+                    step.work, self.module.processor.registers, training=self.is_training
+                )
                 taken["turning"] = self.workspace.take(f"{label}: turned", size * parts)
             self.places.append(_Places(**taken))
         self.item.close()
@@ -236,7 +238,9 @@ class Builder:
         chunks = chunks or (0, self._chunks(step))
         more: list[Value] = []
         if isinstance(step.work, Winograd):
-            size = winograd.scratch_size(step.work, self.module.processor.registers)
+            size = winograd.scratch_size(
+                step.work, self.module.processor.registers, training=self.is_training
+            )
             workspace = memory if scratch is None else scratch
             more = [code.at(workspace, part * size + places.turning)]
         code.run(f"forward{number}", source, packed, bias, target, won, *rows, *chunks, *more)

@@ -27,7 +27,7 @@ class Mailbox:
     """The mailbox of one helper."""
 
     def __init__(self, processor: Processor) -> None:
-        code = _code(processor)
+        code = self._code = _code(processor)
         self._attend = code.function(_ATTEND, 1)
         self._offer = code.function(_OFFER, 2, brief=True)
         self._kept: object = None

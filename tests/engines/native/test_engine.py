@@ -421,3 +421,93 @@ def test_odd_items_of_any_round_go_the_other_way(monkeypatch: pytest.MonkeyPatch
     np.testing.assert_allclose(votes[odd], expected[odd], rtol=1e-5)
     others = np.setdiff1d(np.arange(11), odd)
     np.testing.assert_array_equal(votes[others], clean[others])
+
+
+# One item after the other
+
+
+def answering(network: Network, items: int) -> tuple[NativeEngine, Array, Array]:
+    """Return an engine with features that cannot change, and items."""
+    parameters = network.starting_parameters()
+    parameters.flags.writeable = False
+    return NativeEngine(network, threads=1), parameters, batch(items)
+
+
+def test_one_item_after_the_other_gives_the_bits_of_a_batch() -> None:
+    """The first goes the usual way and prepares the short one, which all others go."""
+    engine, parameters, grids = answering(network_of()[0], 6)
+    expected = NativeEngine(engine.network).logits(parameters, grids)
+
+    found = [engine.logits(parameters, grids[item : item + 1]) for item in range(6)]
+    assert engine._lone is not None
+    np.testing.assert_array_equal(np.concatenate(found), expected)
+    # What was given before is not overwritten by what comes later.
+    assert len({each.ctypes.data for each in found}) == 6
+
+
+def test_the_short_way_takes_any_layout_and_leaves_other_items_alone() -> None:
+    """Items of another type, other sizes or other features go the usual way."""
+    engine, parameters, grids = answering(network_of()[0], 3)
+    expected = engine.logits(parameters, grids)
+    item = grids[1:2]
+    engine.logits(parameters, item)
+
+    turned = np.asfortranarray(item)
+    np.testing.assert_array_equal(engine.logits(parameters, turned), expected[1:2])
+    wide = engine.logits(parameters, item.astype(np.float64))
+    np.testing.assert_array_equal(wide, expected[1:2])
+    with pytest.raises(ValueError, match="were expected"):
+        engine.logits(parameters, item[..., :-1])
+    others = parameters * np.float32(2)
+    others.flags.writeable = False
+    direct = NativeEngine(engine.network).logits(others, item)
+    np.testing.assert_array_equal(engine.logits(others, item), direct)
+    np.testing.assert_array_equal(engine.logits(parameters, item), expected[1:2])
+
+
+def test_features_that_may_change_are_never_taken_from_before() -> None:
+    """A vector that can be written to, or could be in between, is packed each time."""
+    engine, parameters, grids = answering(network_of()[0], 1)
+    engine.logits(parameters, grids)
+    before = engine.logits(parameters, grids)
+    parameters.flags.writeable = True
+    parameters *= 2
+
+    changed = engine.logits(parameters, grids)
+    np.testing.assert_array_equal(
+        changed, NativeEngine(engine.network).logits(parameters.copy(), grids)
+    )
+    assert (changed != before).any()
+
+
+def test_a_single_item_that_is_odd_goes_the_usual_way() -> None:
+    """Where a kernel needs finite cells, one that is not is answered by plain arithmetic."""
+    shape = GridShape(16, 6, 6)
+    network, parameters = network_of(TURNED, shape)
+    parameters.flags.writeable = False
+    engine, grids = NativeEngine(network, threads=1), batch(2, shape)
+    expected = engine.logits(parameters, grids)
+    for item in (0, 1):
+        engine.logits(parameters, grids[item : item + 1])
+    spoiled = grids[:1].copy()
+    spoiled[0, 3, 2, 2] = np.inf
+
+    with np.errstate(invalid="ignore"):
+        right = ReferenceEngine(network).logits(parameters, spoiled)
+    np.testing.assert_array_equal(
+        np.isfinite(engine.logits(parameters, spoiled)), np.isfinite(right)
+    )
+    np.testing.assert_array_equal(engine.logits(parameters, grids[1:]), expected[1:])
+
+
+def test_a_wrong_index_is_refused_on_the_short_way_too() -> None:
+    """Nothing is looked up where there is nothing."""
+    network, parameters = network_of(MOTIFS, LETTERS)
+    parameters.flags.writeable = False
+    engine, item = NativeEngine(network, threads=1), letters(1)
+    expected = engine.logits(parameters, item)
+    np.testing.assert_array_equal(engine.logits(parameters, item), expected)
+
+    item.indices[0, 7] = 5
+    with pytest.raises(IndexError, match="indices must be"):
+        engine.logits(parameters, item)

@@ -52,6 +52,7 @@ _PAIRS = {
 """The positive points of so many pairs; chosen for the smallest errors with random numbers."""
 _LENGTHS = (2, 4)
 _MOST_POINTS, _MOST_OF_AXIS = 36, 8
+_SLACK = 16  # floats that the last vector of a row may reach beyond it
 _WIDEST = 4  # vectors of filters that are multiplied together
 
 
@@ -182,6 +183,17 @@ class Winograd(Convolution):
         return Turn(self.tile[0], self.kernel[0]), Turn(self.tile[1], self.kernel[1])
 
     @property
+    def rounds(self) -> bool:
+        """Whether cells that are 0 may leave something else than 0, for want of exact points."""
+        return any(len(turn.pairs) > 1 for turn in self.turns)
+
+    @property
+    def blank_row(self) -> int:
+        """Floats from one row to the next of what tells where a grid is blank."""
+        width = self.source.step // self.source.padded
+        return -(-width // _SLACK) * _SLACK + _SLACK
+
+    @property
     def points(self) -> int:
         """The multiplications of a tile, for each channel."""
         return self.turns[0].points * self.turns[1].points
@@ -265,8 +277,14 @@ def packed_size(conv: Winograd) -> int:
     return conv.points * conv.source.channels * conv.target.padded
 
 
-def scratch_size(conv: Winograd, registers: int) -> int:
-    """Return the floats of the memory that one group of tiles takes."""
+def scratch_size(conv: Winograd, registers: int, *, training: bool) -> int:
+    """Return the floats of the memory that a pass works in."""
+    blanks = conv.blank_row * (conv.source.size // conv.source.step) + _SLACK
+    return turned_size(conv, registers) + (blanks if training and conv.rounds else 0)
+
+
+def turned_size(conv: Winograd, registers: int) -> int:
+    """Return the floats of one group of tiles, as values at the points."""
     width = min(conv.widest(registers), conv.vectors)
     down, across = conv.group(registers)
     return conv.points * down * across * (conv.source.padded + width * conv.lanes)
@@ -285,6 +303,8 @@ def forward(module: Module, name: str, conv: Winograd, *, winners: bool) -> None
         together, most = conv.group(module.processor.registers)
         across = conv.tiles[1]
         emitter = _Emitter(code, conv, arguments, winners=winners)
+        if winners and conv.rounds:
+            emitter.mark_blanks()
         if together > 1:
             height = code.value(stop) - start
             whole = start + code.value(code.divided(height, together)) * together
@@ -310,7 +330,10 @@ class _Emitter:
         self.winners = winners
         self.grid, self.weights, self.bias, self.out, self.won, _, _, *more = arguments
         self.first, self.end, self.scratch = more
-        self.kinds = filter_chunks(conv, code.module.processor.registers)
+        registers = code.module.processor.registers
+        self.kinds = filter_chunks(conv, registers)
+        self._turned_size = turned_size(conv, registers)
+        self.blanks: Value | None = None
 
     def group(self, row: Value, column: Value, down: int, across: int) -> None:
         """Emit the tiles of some rows and columns, for all chunks of filters asked for."""
@@ -406,25 +429,79 @@ class _Emitter:
             code.loop(of_one, step=lanes) as first,
         ):
             source = code.at(products, (below * group[1] + right) * of_one + first)
-            lines = [
-                rows.points_to_positions(
-                    code,
-                    [
-                        code.load(source, (y * columns.points + x) * distance, kind=vector(lanes))
-                        for y in range(rows.points)
-                    ],
-                )
+            values = [
+                [
+                    code.load(source, (y * columns.points + x) * distance, kind=vector(lanes))
+                    for y in range(rows.points)
+                ]
                 for x in range(columns.points)
             ]
-            shift = code.at(self.bias, filters + first)
+            lines = [rows.points_to_positions(code, each) for each in values]
             positions = [
-                [
-                    self._finished(each, shift)
-                    for each in columns.points_to_positions(code, [line[y] for line in lines])
-                ]
+                columns.points_to_positions(code, [line[y] for line in lines])
                 for y in range(rows.positions)
             ]
+            if self.blanks is not None:
+                top, left = (
+                    (at + more) * size
+                    for at, more, size in zip(place, (below, right), conv.tile, strict=True)
+                )
+                positions = self._blanked(positions, code.value(top), code.value(left))
+            shift = code.at(self.bias, filters + first)
+            positions = [[self._finished(each, shift) for each in line] for line in positions]
             self._store(positions, filters + first, (place[0] + below, place[1] + right))
+
+    def mark_blanks(self) -> None:
+        """Emit 1 for each position with a cell under it that is not 0, else 0.
+
+        Under a blank part of a grid a sum is 0, and what is 0 passes no gradient on. Here such a
+        sum would be what rounding leaves of numbers that cancel out.
+        """
+        code, conv, source = self.code, self.conv, self.conv.source
+        blanks, row_size = code.at(self.scratch, self._turned_size), conv.blank_row
+        height, width = source.size // source.step, source.step // source.padded
+        zero, one = code.constant(0), code.constant(1)
+        with code.loop(height) as row, code.loop(width) as column:
+            cell = code.at(self.grid, row * source.step + column * source.padded)
+            speaks = [
+                code.compare("une", code.load(cell, channel, kind=kind), nothing)
+                for kind, nothing in [(vector(source.lanes), code.constant(0, source.lanes))]
+                for channel in range(0, source.padded, source.lanes)
+            ]
+            anything = speaks[0]
+            for each in speaks[1:]:
+                anything = code.op(anything.kind, f"or {anything}, {each.name}")
+            found = code.select(code.test("ne", code.count(anything), 0), one, zero)
+            code.store(found, blanks, row * row_size + column)
+        # First over the rows under a feature, then over its columns.
+        lanes = self.code.module.processor.lanes
+        for taps, distance in ((conv.kernel[0], row_size), (conv.kernel[1], 1)):
+            with (
+                code.loop(height - conv.kernel[0] + 1) as row,
+                code.loop(row_size - lanes, step=lanes) as column,
+            ):
+                here = code.at(blanks, row * row_size + column)
+                best = code.load(here, kind=vector(lanes))
+                for tap in range(1, taps):
+                    other = code.load(here, tap * distance, kind=vector(lanes))
+                    best = code.select(code.compare("ogt", best, other), best, other)
+                code.store(best, here)
+        self.blanks = blanks
+
+    def _blanked(self, positions: list[list[Value]], top: Value, left: Value) -> list[list[Value]]:
+        """Return positions, or 0 where there is nothing under them."""
+        code, lanes = self.code, self.conv.lanes
+        assert self.blanks is not None
+        here = code.at(self.blanks, top * self.conv.blank_row + left)
+        return [
+            [
+                code.arithmetic(
+                    "fmul", each, code.everywhere(here, y * self.conv.blank_row + x, lanes)
+                )
+                for x, each in enumerate(line)
+            ]
+            for y, line in enumerate(positions)
+        ]
 
     def _finished(self, value: Value, bias: Value) -> Value:
         code, conv = self.code, self.conv

@@ -1,0 +1,105 @@
+"""Files of rows and columns, separated by commas, semicolons or tabs: their content, their rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from gridcnn.datasets.problems import Problems
+from gridcnn.errors import DataError, Problem
+
+MAX_BYTES = 2**30
+"""The largest file that is read."""
+_DELIMITERS = (",", ";", "\t")
+
+
+def refuse_large(place: str, *, what: str) -> None:
+    """Raise `DataError` for a file of more than 1 GiB; `what` is what it would be, "a table"."""
+    if Path(place).stat().st_size > MAX_BYTES:
+        raise DataError(Problem(f"larger than 1 GiB, too large for {what}", source=place))
+
+
+def content(place: str, *, what: str) -> str:
+    """Return the text of a UTF-8 file.
+
+    `what` is what it is read as, for messages: "a manifest".
+
+    Raises:
+        DataError: it cannot be read, is larger than 1 GiB, or is no UTF-8.
+    """
+    try:
+        refuse_large(place, what=what)
+        read = Path(place).read_bytes()
+    except OSError as error:
+        raise DataError(
+            Problem(f"cannot be read: {error.strerror or error}", source=place)
+        ) from error
+    if read[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise DataError(
+            Problem("is saved as UTF-16; save it as UTF-8 ('CSV UTF-8' in Excel)", source=place)
+        )
+    try:
+        return read.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = read.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            Problem(
+                f"is no UTF-8 text (byte 0x{read[error.start]:02X}); save it as UTF-8 "
+                "('CSV UTF-8' in Excel)",
+                source=place,
+                line=line,
+            )
+        ) from None
+
+
+def rows(
+    text: str,
+    *,
+    delimiter: str,
+    found: Problems,
+    quoting: bool = True,
+    hint: str = "; is a quote left open?",
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield every row of a text, with the line that it starts on, from 1.
+
+    With `quoting`, a cell between double quotes may hold separators, line ends and doubled quotes;
+    without, quotes are signs like others. `hint` is added to the error of a file that is no CSV.
+
+    Raises:
+        DataError: a quote is left open, or stands in the wrong place, or a cell has more than
+            131,072 characters; what was found before is told too.
+    """
+    reader = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=delimiter,
+        strict=True,
+        quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE,
+    )
+    start = 1
+    try:
+        for cells in reader:
+            # A quoted cell may span lines; a row is named by the line it starts on.
+            line, start = start, reader.line_num + 1
+            yield line, cells
+    except csv.Error as error:
+        found.add(f"is no valid CSV: {error}{hint}", line=reader.line_num)
+        found.stop()
+
+
+def delimiter(text: str, place: str, *, wanted: Collection[str]) -> str:
+    """Return the separator by which the first line has the columns, or else the most columns.
+
+    A file whose name says that it is TSV is separated by tabs. `wanted` are the columns, in small
+    letters.
+    """
+    if place.lower().endswith((".tsv", ".tab")):
+        return "\t"
+    first = text.split("\n", 1)[0].rstrip("\r")
+
+    def worth(sign: str) -> tuple[int, int]:
+        names = [cell.strip().strip('"').casefold() for cell in first.split(sign)]
+        return len(set(wanted).intersection(names)), len(names)
+
+    return max(_DELIMITERS, key=worth)
