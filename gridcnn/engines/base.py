@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -147,9 +148,15 @@ class Engine(abc.ABC):
         Raises:
             TrainingError: the network has no head.
         """
-        if self.network.spec.head is None or self.network.classes is None:
+        classes = self._classes
+        if classes is None:
             raise TrainingError("this network has no head: it makes maps, and gives no votes")
-        return self.maps(parameters, grids).reshape(len(grids), self.network.classes)
+        return self.maps(parameters, grids).reshape(-1, classes)
+
+    @functools.cached_property
+    def _classes(self) -> int | None:
+        """How many classes there are votes for; None without a head."""
+        return None if self.network.spec.head is None else self.network.classes
 
     def move(
         self,

@@ -38,11 +38,13 @@ def _vectors(settings: Training, *, saved: bool) -> int:
         remembered = len(chosen.memory)
     # While an epoch lasts: the parameters and the best ones of the epoch before, those at work, and
     # what the optimizer remembers, once as it was at the end of that epoch, once at work, and once
-    # more when this epoch ends. One says what decays; two are for what the optimizer computes.
-    lasting = 3 + 3 * remembered + 1 + 2
+    # more when this epoch ends. One says what decays, if anything does; two are for what the
+    # optimizer computes.
+    decaying = int(bool(settings.weight_decay))
+    lasting = 3 + 3 * remembered + decaying + 2
     # While it is saved: parameters and best ones, what is remembered twice, what decays, and all of
     # the file's content three times on its way there.
-    saving = 2 + 2 * remembered + 1 + 3 * (2 + remembered)
+    saving = 2 + 2 * remembered + decaying + 3 * (2 + remembered)
     return max(lasting, saving) if saved else lasting
 
 

@@ -32,7 +32,8 @@ class Optimizer(abc.ABC):
     def __init__(self, size: int, decay: float, decays: NDArray[np.bool_]) -> None:
         self.steps = 0
         self.decay = decay
-        self.decays: Array = decays.astype(np.float32)
+        # As long as the parameters, and so only made where it counts.
+        self.decays: Array | None = decays.astype(np.float32) if decay else None
         self.state: dict[str, Array] = {name: np.zeros(size, np.float32) for name in self.memory}
 
     def restore(self, steps: int, state: Mapping[str, Array]) -> None:
@@ -46,7 +47,9 @@ class Optimizer(abc.ABC):
         self.steps += 1
         if self.engine is not None:
             name, numbers = self.terms(rate)
-            vectors = [parameters, gradient, *self.state.values(), self.decays]
+            # Without decay they are multiplied by 0, and any numbers will do.
+            decays = parameters if self.decays is None else self.decays
+            vectors = [parameters, gradient, *self.state.values(), decays]
             if self.engine.move(name, vectors, numbers):
                 return
         if self.decay:
@@ -55,6 +58,7 @@ class Optimizer(abc.ABC):
 
     def _decayed(self, parameters: Array, gradient: Array, rate: float) -> Array:  # noqa: ARG002
         """Return the gradient with that of `decay / 2 * parameters**2` added to it."""
+        assert self.decays is not None
         decayed: Array = gradient + np.float32(self.decay) * parameters * self.decays
         return decayed
 
@@ -133,6 +137,7 @@ class AdamWOptimizer(AdamOptimizer):
     decoupled = True
 
     def _decayed(self, parameters: Array, gradient: Array, rate: float) -> Array:
+        assert self.decays is not None
         parameters -= np.float32(rate * self.decay) * parameters * self.decays
         return gradient
 

@@ -151,6 +151,10 @@ class Entry:
         control.fill(given)
         return control
 
+    def direct(self, control: _Control, space: int) -> Callable[[], object]:
+        """Return the call for one thread alone, which works in one workspace."""
+        return functools.partial(self._alone, control.addresses[1], space)
+
     def enter(self, control: _Control, spaces: Sequence[int], *, keep: object) -> bool:
         """Enter like that; return whether all are known to have left, and read nothing more."""
         counters, table = control.addresses
@@ -181,10 +185,13 @@ class Run:
         self._spaces = spaces
         self._keep = keep
         self._control = entry.control(given)
+        self._direct = entry.direct(self._control, spaces[0]) if len(spaces) == 1 else None
 
     def __call__(self) -> None:
         """Make the call."""
-        if not self._entry.enter(self._control, self._spaces, keep=self._keep):
+        if self._direct is not None:
+            self._direct()
+        elif not self._entry.enter(self._control, self._spaces, keep=self._keep):
             # Who has not left yet still reads what is there.
             self._control = self._entry.control(self._given)
 
