@@ -62,10 +62,7 @@ class Files(Source):
 
     def resolved(self, base: Path) -> Self:
         """Return the source with its path made absolute, starting at the folder `base`."""
-        if "://" in self.path or "\0" in self.path:
-            return self
-        path = places.absolute(base / places.at_home(self.path))
-        return self.model_copy(update={"path": path})
+        return self.model_copy(update={"path": places.resolved(self.path, base)})
 
     def open(self, *, seed: int, suffixes: frozenset[str]) -> Dataset:  # noqa: ARG002 - as it is
         """Return the labelled files or arrays that are there.

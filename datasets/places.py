@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 
 def absolute(path: str | os.PathLike[str]) -> str:
@@ -59,3 +60,13 @@ class RealPaths:
 def printable(name: str) -> str:
     """Return a file's name as text that can be written as UTF-8, whatever bytes it is made of."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def resolved(path: str, base: Path) -> str:
+    """Return a path of a spec made absolute, starting at the folder `base`.
+
+    What can be no path is left as it is, for whoever opens it to tell of.
+    """
+    if "://" in path or "\0" in path:
+        return path
+    return absolute(base / at_home(path))

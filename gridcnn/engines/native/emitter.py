@@ -327,18 +327,17 @@ class Code:
     def zero(self, address: Value, floats: int) -> None:
         """Fill with zeros."""
         nothing = self.constant(0, self.module.processor.lanes)
-        for place, count in self._pieces(floats):
+        for place, count in self.pieces(floats, self.module.processor.lanes):
             self.store_part(nothing, address, place, count)
 
     def copy(self, target: Value, source: Value, floats: int) -> None:
         """Copy memory that does not overlap."""
         lanes = self.module.processor.lanes
-        for place, count in self._pieces(floats):
+        for place, count in self.pieces(floats, self.module.processor.lanes):
             self.store_part(self.load_part(source, place, lanes, count), target, place, count)
 
-    def _pieces(self, floats: int) -> Iterator[tuple[Number, int]]:
+    def pieces(self, floats: int, lanes: int) -> Iterator[tuple[Number, int]]:
         """Go over whole vectors, and then over what is left; LLVM's own would call a library."""
-        lanes = self.module.processor.lanes
         whole = floats - floats % lanes
         if whole:
             with self.loop(whole, step=lanes) as place:

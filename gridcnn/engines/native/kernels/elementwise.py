@@ -98,17 +98,9 @@ def _blocks(code: Code, maps: Maps) -> Iterator[_Block]:
     whole = not (maps.left or maps.right)
     rows, columns = (1, size) if whole else (maps.rows, maps.columns)
 
-    def along(count: int) -> Iterator[tuple[Number, int]]:
-        full = count - count % lanes
-        if full:
-            with code.loop(full, step=lanes) as first:
-                yield first, lanes
-        if count > full:
-            yield full, count - full
-
     with code.loop(rows) as row:
-        for channel, channels in along(maps.channels):
-            for column, cells in along(columns):
+        for channel, channels in code.pieces(maps.channels, lanes):
+            for column, cells in code.pieces(columns, lanes):
                 here = row * maps.step + column * maps.padded + maps.place(0, 0, channel)
                 there = code.value(channel) * size + (row * columns + column)
                 yield _Block(maps, here, there, cells, channels)

@@ -76,6 +76,11 @@ class Turn:
         """The positive points; 0 comes first, then each and its negative, then infinity."""
         return _PAIRS[(self.points - 2) // 2] if self.points > 1 else ()
 
+    @property
+    def rounds(self) -> bool:
+        """Whether some points are other numbers than 0, 1 and -1, which round nothing."""
+        return len(self.pairs) > 1
+
     def cells_to_points(self, code: Code, cells: Sequence[Value]) -> list[Value]:
         """Return the values at the points, for cells that are taken as they come."""
         if self.points == 1:
@@ -185,7 +190,7 @@ class Winograd(Convolution):
     @property
     def rounds(self) -> bool:
         """Whether cells that are 0 may leave something else than 0, for want of exact points."""
-        return any(len(turn.pairs) > 1 for turn in self.turns)
+        return any(turn.rounds for turn in self.turns)
 
     @property
     def blank_row(self) -> int:
@@ -200,7 +205,7 @@ class Winograd(Convolution):
 
     @property
     def tiles(self) -> tuple[int, int]:
-        """How many tiles a map has, `(down, across)`; the last may reach within it."""
+        """How many tiles a map has, `(down, across)`; the last may reach beyond it."""
         return tiles_of(self.tile, (self.rows, self.columns))
 
     def widest(self, registers: int) -> int:
@@ -237,9 +242,9 @@ def best_tile(conv: Convolution) -> tuple[int, int] | None:
         turns = [Turn(*each) for each in zip(tile, conv.kernel, strict=True)]
         points = turns[0].points * turns[1].points
         down, across = tiles_of((tile[0], tile[1]), sizes)
-        # Matches are to be exactly 1 where all cells agree: the points 0, 1, -1 round nothing.
-        rounds = any(len(each.pairs) > 1 for each in turns)
-        if points > _MOST_POINTS or (rounds and conv.divisor != 1):
+        # Matches are to be exactly 1 where all cells agree.
+        inexact = conv.divisor != 1 and any(each.rounds for each in turns)
+        if points > _MOST_POINTS or inexact:
             continue
         if points * down * across < fewest:
             best, fewest = (tile[0], tile[1]), points * down * across
@@ -429,14 +434,16 @@ class _Emitter:
             code.loop(of_one, step=lanes) as first,
         ):
             source = code.at(products, (below * group[1] + right) * of_one + first)
-            values = [
-                [
-                    code.load(source, (y * columns.points + x) * distance, kind=vector(lanes))
-                    for y in range(rows.points)
-                ]
+            lines = [
+                rows.points_to_positions(
+                    code,
+                    [
+                        code.load(source, (y * columns.points + x) * distance, kind=vector(lanes))
+                        for y in range(rows.points)
+                    ],
+                )
                 for x in range(columns.points)
             ]
-            lines = [rows.points_to_positions(code, each) for each in values]
             positions = [
                 columns.points_to_positions(code, [line[y] for line in lines])
                 for y in range(rows.positions)
@@ -461,11 +468,11 @@ class _Emitter:
         blanks, row_size = code.at(self.scratch, self._turned_size), conv.blank_row
         height, width = source.size // source.step, source.step // source.padded
         zero, one = code.constant(0), code.constant(1)
+        nothing = code.constant(0, source.lanes)
         with code.loop(height) as row, code.loop(width) as column:
             cell = code.at(self.grid, row * source.step + column * source.padded)
             speaks = [
-                code.compare("une", code.load(cell, channel, kind=kind), nothing)
-                for kind, nothing in [(vector(source.lanes), code.constant(0, source.lanes))]
+                code.compare("une", code.load(cell, channel, kind=nothing.kind), nothing)
                 for channel in range(0, source.padded, source.lanes)
             ]
             anything = speaks[0]
