@@ -25,6 +25,7 @@ from gridcnn.cli.main import app, gridcnn
 from gridcnn.datasets.paths import Files
 from gridcnn.pipelines import ready
 from gridcnn.registry import Registry
+from gridcnn.spec.augmentations import AUGMENTATIONS
 from gridcnn.spec.choice import Choice, name_of
 from gridcnn.spec.load import load
 from gridcnn.spec.models import ADAPTERS, HEADS, SOURCES, STAGES, Data, Spec, Training
@@ -40,6 +41,7 @@ _PLACES = {
     "head": "head",
     "optimizer": "optimizers",
     "schedule": "schedules",
+    "augmentation": "augmentations",
 }
 """Where spec.md tells of each kind of thing that is chosen by name."""
 
@@ -313,6 +315,7 @@ def parts() -> dict[str, Callable[[], str]]:
         "training": _of_section(Training),
         "optimizers": _of_registry(OPTIMIZERS),
         "schedules": _of_registry(SCHEDULES),
+        "augmentations": _of_registry(AUGMENTATIONS),
         "ready": _ready,
         "options": _everywhere,
         **{f"gridcnn {name}": _verb(name) for name in verbs()},

@@ -7,6 +7,7 @@ from gridcnn.engines.base import ANSWERED, Engine, Memory
 from gridcnn.errors import TrainingError, sized
 from gridcnn.spec.models import Training
 from gridcnn.spec.optimizers import Sgd
+from gridcnn.training.augmentation import Augmentation
 from gridcnn.training.optimizers import AdamOptimizer, SgdOptimizer
 
 _FLOAT = 4  # bytes
@@ -24,10 +25,17 @@ def planned(engine: Engine, settings: Training, *, saved: bool = True) -> Memory
     vector, grids = _FLOAT * network.parameters, _FLOAT * network.shape.cells
     size = settings.batch_size
     vectors = _vectors(settings, saved=saved)
+    batches = 1 + _augmented(settings)
     return Memory(
-        engine.memory(size).training + vectors * vector + size * grids,
+        engine.memory(size).training + vectors * vector + batches * size * grids,
         engine.memory(ANSWERED).prediction + _LOADED * vector + ANSWERED * grids,
     )
+
+
+def _augmented(settings: Training) -> int:
+    """Return how often augmentation has the grids of a batch in memory, beside the batch itself."""
+    copies = [each.copies for each in settings.augmentation if isinstance(each, Augmentation)]
+    return max(copies, default=0)
 
 
 def _vectors(settings: Training, *, saved: bool) -> int:
