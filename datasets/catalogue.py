@@ -124,7 +124,7 @@ MNIST = PublicSet(
     title="MNIST",
     folder="images_mnist",
     home="http://yann.lecun.com/exdb/mnist/",
-    licence="CC BY-SA 3.0 (as Keras states it)",
+    licence="CC BY-SA 3.0 (as Keras states)",
     citation="Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Proc. IEEE 86 (1998)",
     parts=_idx(
         _at(
@@ -186,7 +186,7 @@ SMS = PublicSet(
     title="the SMS Spam Collection",
     folder="text_sms_spam",
     home="https://archive.ics.uci.edu/dataset/228/sms+spam+collection",
-    licence="CC BY 4.0 (as the UCI repository states it)",
+    licence="CC BY 4.0 (as UCI states)",
     citation="T. A. Almeida, J. M. Gómez Hidalgo and A. Yamakami, ACM DocEng (2011)",
     parts=(
         File(
@@ -211,7 +211,7 @@ NEWS = PublicSet(
     title="AG News",
     folder="text_ag_news",
     home="http://www.di.unipi.it/~gulli/AG_corpus_of_news_articles.html",
-    licence="for research and other non-commercial use (its readme)",
+    licence="non-commercial use (its readme)",
     citation="X. Zhang, J. Zhao and Y. LeCun, NIPS (2015), from A. Gulli's corpus",
     parts=(
         File(
@@ -241,7 +241,7 @@ BBBP = PublicSet(
     title="BBBP",
     folder="molecules_bbbp",
     home="https://moleculenet.org/datasets-1",
-    licence="not stated (MIT: the collection that the file is from)",
+    licence="not stated (MIT: the collection)",
     citation=f"I. F. Martins and others, J. Chem. Inf. Model. 52 (2012); {_MOLECULENET}",
     parts=(
         File(
@@ -257,7 +257,7 @@ TOX21 = PublicSet(
     title="Tox21",
     folder="molecules_tox21",
     home="https://moleculenet.org/datasets-1",
-    licence="not stated (MIT: the collection that the file is from)",
+    licence="not stated (MIT: the collection)",
     citation=f"the Tox21 Data Challenge (2014); {_MOLECULENET}",
     parts=(
         File(

@@ -97,12 +97,14 @@ def fetch(wanted: Sequence[File] | Archive, folder: Path) -> None:
     """
     if os.environ.get(OFFLINE, "").strip().lower() not in _NO:
         raise FetchError(f"{OFFLINE} forbids to fetch them")
+    new = not folder.is_dir()
     folder.mkdir(parents=True, exist_ok=True)
     try:
         _fetch_alone(wanted, folder)
     except BaseException:
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # where nothing came at all
+        if new:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # where nothing came at all
         raise
 
 
@@ -154,7 +156,7 @@ def _first_of(
             reasons.append(str(error))
         else:
             return
-    raise FetchError("; ".join(reasons))
+    raise FetchError("; ".join(dict.fromkeys(reasons)))
 
 
 def _retrieve(address: str, download: _Download, sha256: str | None) -> None:

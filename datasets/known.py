@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gridcnn.datasets.base import Facts
 from gridcnn.datasets.public import Public
-from gridcnn.errors import DataError, listed, quoted
+from gridcnn.errors import DataError, listed, quoted, suggestion
 from gridcnn.spec.models import SOURCES
 
 
@@ -53,7 +53,8 @@ def public(name: str) -> Public:
     sets = {each.name: each.public for each in known()}
     found = sets.get(name)
     if found is None:
-        why = "comes with gridcnn" if name in sets else "is no known data set"
-        fetched = listed([each for each, source in sets.items() if source is not None])
-        raise DataError(f"{quoted(name)} {why}; what can be fetched is: {fetched}")
+        fetched = [each for each, source in sets.items() if source is not None]
+        hint = suggestion(name, fetched) or "."
+        why = "needs no fetching." if name in sets else f"is no public data set{hint}"
+        raise DataError(f"{quoted(name)} {why} Known: {listed(fetched)}")
     return found

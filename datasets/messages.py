@@ -21,7 +21,7 @@ TOPICS = ("World", "Sports", "Business", "Sci/Tech")
 
 
 class Sms(Public):
-    """The SMS Spam Collection: short messages, spam or not ("ham").
+    """The SMS Spam Collection: short messages, "spam" or not ("ham").
 
     Nobody has divided it.
     """
