@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import platformdirs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -400,14 +401,11 @@ def test_where_fetched_files_are_kept(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("GRIDCNN_CACHE", "off")
     assert fetching.kept_in() is None
     monkeypatch.delenv("GRIDCNN_CACHE")
-    for folder, kept in (
-        (tmp_path / "no" / "a" / "b", None),
-        (tmp_path / "b", tmp_path / "b" / "data"),
-    ):
-        monkeypatch.setattr(
-            fetching.platformdirs, "user_cache_path", lambda *_, _folder=folder, **__: _folder
-        )
-        assert fetching.kept_in() == kept
+    usual = tmp_path / "home" / ".cache" / "gridcnn"
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda *_, **__: usual)
+    assert fetching.kept_in() is None, "a home that does not exist is not to be made"
+    (tmp_path / "home").mkdir()
+    assert fetching.kept_in() == usual / "data"
 
 
 # Archives
