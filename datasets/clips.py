@@ -31,9 +31,10 @@ _TEST = 5
 
 
 class SpokenDigits(Public):
-    """The Free Spoken Digit Dataset: the digits 0 to 9, spoken 50 times by each of six people.
+    """The Free Spoken Digit Dataset: the digits 0 to 9, spoken by six people.
 
-    A clip is 0.14 to 2.3 seconds long, with 8,000 samples a second.
+    Each has spoken each digit 50 times. A clip is 0.14 to 2.3 seconds long, with 8,000 samples a
+    second.
     """
 
     title: ClassVar[str] = "spoken-digits"

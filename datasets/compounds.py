@@ -32,9 +32,9 @@ _LABELS = {"0": "0", "0.0": "0", "1": "1", "1.0": "1"}
 
 
 class Bbbp(Public):
-    """BBBP: molecules that pass from the blood into the brain ("1"), or do not ("0").
+    """BBBP: molecules that pass from the blood into the brain, or do not.
 
-    Nobody has divided it.
+    The classes are "1" and "0". Nobody has divided it.
     """
 
     title: ClassVar[str] = "bbbp"
@@ -55,9 +55,9 @@ class Bbbp(Public):
 
 
 class Tox21(Public):
-    """Tox21: molecules that set off one of twelve warning signals in a cell ("1"), or do not.
+    """Tox21: molecules that set off a warning signal in a cell, or do not.
 
-    Nobody has divided it.
+    The classes are "1" and "0". Twelve signals were measured. Nobody has divided it.
     """
 
     title: ClassVar[str] = "tox21"

@@ -21,7 +21,7 @@ TOPICS = ("World", "Sports", "Business", "Sci/Tech")
 
 
 class Sms(Public):
-    """The SMS Spam Collection: short messages, "spam" or not ("ham").
+    """The SMS Spam Collection: short messages, "spam" or "ham".
 
     Nobody has divided it.
     """
@@ -56,9 +56,10 @@ class Sms(Public):
 
 
 class News(Public):
-    """AG News: short news on the world, sports, business, and science and technology.
+    """AG News: short news in four topics.
 
-    A text is the title, a space and the description.
+    The topics are World, Sports, Business and Sci/Tech. A text is the title, a space and the
+    description.
     """
 
     title: ClassVar[str] = "news"

@@ -120,8 +120,8 @@ class Public(Source):
                 return True, folder
         folder = folders[-1]
         if folder is None:
-            raise self._cannot(_NOWHERE)
-        self._fetch(folder, self.about.parts)
+            raise self._cannot(_NOWHERE, self.about.parts)
+        self._fetch(folder, self.about.parts, advised=None if out is None else folder)
         return False, folder
 
     def open(self, *, seed: int, suffixes: frozenset[str]) -> Dataset:  # noqa: ARG002 - as it is
@@ -164,40 +164,40 @@ class Public(Source):
             return folder, []
         folder = self._kept()
         if folder is None:
-            raise self._cannot(_NOWHERE)
+            raise self._cannot(_NOWHERE, self.wanted())
         self._fetch(folder, self.wanted())
         what = f"{self.about.title} was fetched ({sized(self.size())})"
         return folder, [f"{what}, and is kept in {folder}"]
 
-    def _fetch(self, folder: Path, wanted: tuple[File, ...] | Archive) -> None:
+    def _fetch(
+        self, folder: Path, wanted: tuple[File, ...] | Archive, *, advised: Path | None = None
+    ) -> None:
         try:
             fetching.fetch(wanted, folder)
         except fetching.FetchError as error:
-            raise self._cannot(str(error)) from None
+            raise self._cannot(str(error), wanted, advised) from None
         except OSError as error:
             message = f"files of {self.about.title} cannot be written: {error.strerror or error}"
             raise DataError(Problem(message, source=error.filename or str(folder))) from error
 
-    def _cannot(self, reason: str) -> DataError:
-        """Return the error for files that are not here and cannot be fetched."""
-        folder = self._own() or self._kept()
+    def _cannot(
+        self, reason: str, wanted: tuple[File, ...] | Archive, advised: Path | None = None
+    ) -> DataError:
+        """Return the error for files that are not here and cannot be fetched.
+
+        `advised` is the folder to put them into, where it is not the usual one.
+        """
+        folder = advised or self._own() or self._kept()
         into = f"into {folder}" if folder else f"into a folder '{self.about.folder}'"
         setting = f"--set data.source.{self.title}.path=FOLDER"
-        how = "" if self._own() else f", or name their folder with {setting} or {VARIABLE}"
+        how = (
+            "" if advised or self._own() else f", or name their folder with {setting} or {VARIABLE}"
+        )
         message = (
             f"the files of {self.about.title} are not here and cannot be fetched: {reason}; "
-            f"put {self._where_from()} {into}{how}"
+            f"put {_where_from(wanted)} {into}{how}"
         )
         return DataError(Problem(message, source=self.title))
-
-    def _where_from(self) -> str:
-        wanted = self.wanted()
-        if isinstance(wanted, Archive):
-            return f"the folder '{wanted.folder}' of {wanted.addresses[0]}"
-        bases = {file.addresses[0].removesuffix(f"/{file.name}") for file in wanted}
-        if len(bases) == 1 and wanted[0].addresses[0].endswith(f"/{wanted[0].name}"):
-            return f"{listed([file.name for file in wanted])}, from {bases.pop()}/,"
-        return listed([f"{file.addresses[0]} as {file.name}" for file in wanted])
 
     def _named(self, path: str) -> Path:
         """Return the folder that the user names, where it has the files."""
@@ -213,6 +213,17 @@ class Public(Source):
             )
             raise DataError(Problem(message, source=path))
         return folder
+
+
+def _where_from(wanted: tuple[File, ...] | Archive) -> str:
+    """Return what to get and from where, as a message says it."""
+    if isinstance(wanted, Archive):
+        return f"the folder '{wanted.folder}' of {wanted.addresses[0]}"
+    names = [file.name for file in wanted]
+    bases = {file.addresses[0].removesuffix(f"/{file.name}") for file in wanted}
+    if len(bases) == 1 and not bases & {file.addresses[0] for file in wanted}:
+        return f"{listed(names)}, from {bases.pop()}/,"
+    return listed([f"{file.addresses[0]} as {file.name}" for file in wanted])
 
 
 def find(folder: Path, pattern: str) -> list[Path]:

@@ -73,7 +73,7 @@ def list_sets(
         )
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("name", "items", "classes", "shape", "description", "files", "licence"):
+    for title in ("name", "items", "classes", "shape", "to fetch", "licence", "description"):
         table.add_column(title, justify="right" if title in ("items", "classes") else "left")
     for each in found:
         facts = each.facts
@@ -82,19 +82,19 @@ def list_sets(
             f"{facts.items:,}" if facts else "",
             str(len(facts.classes)) if facts else "",
             " x ".join(map(str, facts.shape)) if facts else "",
+            _size(each),
+            each.public.about.licence.partition(" (")[0] if each.public else "",
             each.description,
-            _files(each),
-            each.public.about.licence if each.public else "",
         )
     console = screen.output()
-    (console if console.is_terminal else screen.output(width=150)).print(table)
+    (console if console.is_terminal else screen.output(width=160)).print(table)
 
 
-def _files(known: Known) -> str:
-    """Return whether a public set's files are here, or what fetching them takes."""
+def _size(known: Known) -> str:
+    """Return how much a public set has to fetch, or that its files are here."""
     if known.public is None:
         return ""
-    return "here" if known.public.here() else f"{sized(known.public.size())} to fetch"
+    return "here" if known.public.here() else sized(known.public.size())
 
 
 def _public(known: Known) -> dict[str, Any] | None:

@@ -49,7 +49,7 @@ def test_the_list_tells_licences_and_what_is_here(tmp_path: Path, network: None)
     """As a table, and as JSON with the address and digest of every file."""
     table = within("datasets", "list", folder=tmp_path).output
     (line,) = [line for line in table.splitlines() if line.lstrip().startswith("sms ")]
-    assert "477.9 kB to fetch" in line
+    assert "477.9 kB" in line
     assert "CC BY 4.0" in line
 
     within("datasets", "get", "sms", folder=tmp_path)
