@@ -150,7 +150,7 @@ SPOKEN_DIGITS = PublicSet(
             "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/"
             "26eb9aaf76e81b692f806f9140c2d2777410d7a1.zip",
         ),
-        size=16_000_000,
+        size=16_600_000,
         folder="recordings",
         pattern=r"[0-9]_[a-z]+_[0-9]+\.wav",
         count=3_000,

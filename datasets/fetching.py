@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -336,14 +336,28 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Wait until no other process is inside with the same path."""
-    with path.open("ab") as file:
+    file = _locked(path)
+    try:
+        yield
+    finally:
+        if sys.platform == "win32":  # where no file that is open can be removed
+            file.close()
+        with contextlib.suppress(OSError):
+            path.unlink()
+        file.close()
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """Return a file of that path that nobody else has locked; it is made, with its folder."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab")
         _lock(file.fileno())
-        try:
-            yield
-        finally:
-            # Whoever waited finds all there, and fetches nothing: so the name may go.
-            with contextlib.suppress(OSError):
-                path.unlink()
+        # Whoever had it before has removed it, and the next one may have made another.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()
 
 
 if sys.platform == "win32":

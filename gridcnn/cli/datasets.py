@@ -29,6 +29,7 @@ _MAKE_EXAMPLES = """Make labelled files in class folders.
 Example: gridcnn datasets make xo pictures --count 2000 --seed 1 --set noise=0.3
 """
 
+_STOPPED = "stopped; what has come is kept, and the same command goes on there"
 _GET_EXAMPLES = """Fetch the files of public data sets, to have them when there is no network.
 
 A broken download goes on where it stopped.
@@ -159,7 +160,10 @@ def get(
 
         with fetching.reporting(advance):
             for source in sources:
-                before, folder = source.get(out)
+                try:
+                    before, folder = source.get(out)
+                except KeyboardInterrupt:
+                    raise KeyboardInterrupt(_STOPPED) from None
                 told.append({"name": source.title, "folder": str(folder), "fetched": not before})
                 if shown:
                     what = "here" if before else "fetched, and is"

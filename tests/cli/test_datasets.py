@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,23 @@ def test_what_cannot_be_got_is_an_error_of_the_user(tmp_path: Path) -> None:
     assert wrong.output.startswith("error: 'xo' needs no fetching. Known: fashion, mnist")
     assert offline.output.startswith("error: sms: the files of the SMS Spam Collection are not h")
     assert offline.output.count("\n") == 1
+
+
+def test_stopping_says_that_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(_: Any, __: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fetching, "fetch", stop)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        done = within("datasets", "get", "sms", folder=tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert done.exit_code == 130
+    assert done.output == "stopped; what has come is kept, and the same command goes on there\n"
 
 
 def test_a_run_fetches_what_it_needs(tmp_path: Path, network: None) -> None:

@@ -384,6 +384,28 @@ def test_two_at_once_fetch_once(server: Server, tmp_path: Path) -> None:
     assert names(tmp_path) == ["data.bin"]
 
 
+def test_those_who_wait_go_on_alone_where_the_first_fails(server: Server, tmp_path: Path) -> None:
+    """Each tries in its turn, and the one that gets all leaves nothing for the others to do."""
+    file = file_at(server.add("a", Place(statuses=[404, 404])))
+    failed: list[FetchError] = []
+
+    def work() -> None:
+        try:
+            fetch((file,), tmp_path / "new")
+        except FetchError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(failed) == 2
+    assert len(server.asked) == 3
+    assert names(tmp_path / "new") == ["data.bin"]
+
+
 def test_a_folder_that_cannot_be_made_is_an_error_of_the_system(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
