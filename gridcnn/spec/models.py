@@ -22,6 +22,7 @@ from gridcnn.registry import Registry
 from gridcnn.spec.choice import Choice
 from gridcnn.spec.document import Document
 from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES, Adam, Constant
+from gridcnn.spec.parts import TestPart
 from gridcnn.spec.settings import (
     Count,
     Fraction,
@@ -163,10 +164,15 @@ class Data(Settings):
     """A known data set (`gridcnn datasets list`), a `table`, or the path of a folder of class
     folders, a CSV manifest, an `.npz` file or IDX files. A relative path starts at the folder of
     the spec."""
-    test: Fraction = 0.2
-    """The part of all items that is kept for the final figure, unless the data names its own."""
+    test: TestPart = 0.2
+    """The part of all items that is kept for the final figure, unless the data names its own. Or
+    one fold of several, `{fold: 2, of: 5}`, or all items of one group, `{group: anna}`: these are
+    taken from the training items, and a test part that the data names is left out."""
     validation: Fraction = 0.1
     """The part of the training items by which the best epoch is chosen."""
+    parts: Literal["use", "ignore"] = "use"
+    """What becomes of parts that the data names itself: they are used, or all items are divided
+    as if it named none."""
     bad_items: Literal["stop", "skip"] = "stop"
     """What an unreadable item does: stop the run before it starts, or be left out and listed."""
     group: Grouping | None = None
