@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -80,7 +81,7 @@ def fold_numbers(dataset: Dataset, folds: int, *, seed: int) -> NDArray[np.int64
 
 
 def group_names(dataset: Dataset) -> list[str]:
-    """Return the groups of the items that folds are made of, sorted.
+    """Return the groups of the items that folds are made of, sorted (numbers first).
 
     Raises:
         DataError: the data has no groups.
@@ -94,7 +95,8 @@ def group_names(dataset: Dataset) -> list[str]:
         )
     dataset = _without_test(dataset)
     assert dataset.groups is not None
-    return sorted({dataset.groups[item] for item in _trained(dataset).tolist()})
+    names = {dataset.groups[item] for item in _trained(dataset).tolist()}
+    return sorted(names, key=lambda name: (int(name) if name.isdecimal() else math.inf, name))
 
 
 def _trained(dataset: Dataset) -> NDArray[np.int64]:

@@ -27,6 +27,7 @@ from gridcnn.errors import (
     RunFolderError,
     SpecError,
     UserError,
+    quoted,
     shown,
 )
 from gridcnn.evaluation import Evaluation, compare
@@ -190,11 +191,13 @@ def _asked(folds: Any, *, resumed: bool) -> Folds:
         raise RunFolderError("a cross-validation resumes with its own folds; leave folds out")
     if folds is None:
         return _FOLDS
+    if isinstance(folds, str) and folds == "groups":
+        return "groups"
     whole = isinstance(folds, int | np.integer) and not isinstance(folds, bool)
-    if folds != "groups" and not (whole and 2 <= folds <= 65_536):
-        got = folds if isinstance(folds, str) and folds.isprintable() else shown(folds)
-        raise SpecError(f"folds must be a whole number from 2 on, or 'groups'; got {got[:60]}")
-    return "groups" if folds == "groups" else int(folds)
+    if not (whole and 2 <= folds <= 65_536):
+        got = quoted(folds) if isinstance(folds, str) else shown(folds)
+        raise SpecError(f"folds must be a whole number from 2 on, or 'groups'; got {got}")
+    return int(folds)
 
 
 def _refuse_test(changes: Changes) -> None:

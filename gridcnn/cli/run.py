@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -86,22 +87,22 @@ def run(
         "resume": resume,
     }
     result: Run | CrossValidation
-    say: Callable[[Any], None]
+    say: Callable[[], None]
     with Display() if shown else contextlib.nullcontext() as watcher:
         if folds is not None or (resume is not None and (resume / FOLDS).is_file()):
             from gridcnn.cross_validation import cross_validate
 
-            result = cross_validate(spec, folds=_number(folds), watcher=watcher, **given)
-            say = _say_folds
+            found = cross_validate(spec, folds=_number(folds), watcher=watcher, **given)
+            result, say = found, functools.partial(_say_folds, found)
         else:
             from gridcnn.runs.run import run as run_spec
 
-            result = run_spec(spec, watcher=watcher, **given)
-            say = _say_result
+            single = run_spec(spec, watcher=watcher, **given)
+            result, say = single, functools.partial(_say_result, single)
     if as_json:
         screen.say_json({"folder": str(result.folder), **result.metrics})
     elif shown:
-        say(result)
+        say()
 
 
 def _number(folds: str | None) -> Any:
