@@ -14,6 +14,7 @@ import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import typer
@@ -99,9 +100,9 @@ def _marks(field: FieldInfo) -> Iterator[Any]:
 
 def _section(annotation: Any) -> type[Settings] | None:
     """Return the settings that a field holds whole, as `training` of the spec."""
-    for part in (annotation, *typing.get_args(annotation)):
-        if isinstance(part, type) and issubclass(part, Settings):
-            return part
+    parts = [part for part in typing.get_args(annotation) or (annotation,) if part is not NoneType]
+    if len(parts) == 1 and isinstance(parts[0], type) and issubclass(parts[0], Settings):
+        return parts[0]
     return None
 
 
