@@ -8,7 +8,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +128,6 @@ def cross_validate(
         TrainingInterrupted: the user stopped it (Ctrl-C); its `folder` can be resumed.
     """
     watcher = watcher or RunWatcher()
-    started = time.perf_counter()
     check_choice(engine, threads)
     asked = _asked(folds, resumed=resume is not None)
     _refuse_test(changes)
@@ -183,7 +181,7 @@ def cross_validate(
             runs.append(FoldRun(test, _read_json(own / folders.METRICS), own))
             watcher.on_fold_end(number, len(tests), test, runs[-1].metrics)
         with writing(folder, hint):
-            return _finish(runs, folder, started)
+            return _finish(runs, folder)
 
 
 def _asked(folds: Any, *, resumed: bool) -> Folds:
@@ -339,7 +337,7 @@ def _told(test: Fold | GroupOut, number: int) -> Iterator[None]:
 # Results ------------------------------------------------------------------------------------------
 
 
-def _finish(runs: Sequence[FoldRun], folder: Path, started: float) -> CrossValidation:
+def _finish(runs: Sequence[FoldRun], folder: Path) -> CrossValidation:
     """Put the results of all folds together, and write them."""
     header, rows = _answers(runs)
     evaluation = _compared(rows, runs[0].metrics["classes"])
@@ -367,9 +365,8 @@ def _finish(runs: Sequence[FoldRun], folder: Path, started: float) -> CrossValid
         # Each of them is left out of every fold.
         "skipped_items": max(run.metrics["skipped_items"] for run in runs),
         "seconds": {
-            "reading": round(sum(run.metrics["seconds"]["reading"] for run in runs), 3),
-            "training": round(sum(run.metrics["seconds"]["training"] for run in runs), 3),
-            "total": round(time.perf_counter() - started, 3),
+            key: round(sum(run.metrics["seconds"][key] for run in runs), 3)
+            for key in ("reading", "training", "total")
         },
     }
     folders.write_table(folder / folders.PREDICTIONS, header, rows)

@@ -130,6 +130,15 @@ def test_figures_are_those_of_numpy_and_scikit_learn() -> None:
     assert [each["test"] for each in metrics["folds"]] == [f.metrics["test"] for f in result.folds]
 
 
+def test_a_model_is_loaded_from_a_fold() -> None:
+    """The whole has none, and says where they are."""
+    result = gridcnn.cross_validate(TINY, folds=2)
+
+    with pytest.raises(gridcnn.ModelFileError, match=r"name one of its folds, as \S+fold-1$"):
+        gridcnn.load(result.folder)
+    assert gridcnn.load(result.folds[1].folder).classes == ("O", "X")
+
+
 def test_a_folds_spec_gives_that_folds_model_again() -> None:
     """Bit for bit, by an ordinary run."""
     result = gridcnn.cross_validate(TINY, folds=2, seed=4)
