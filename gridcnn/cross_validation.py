@@ -159,8 +159,9 @@ def cross_validate(
     with stoppable(f"stopped; {hint}", folder), _swept(folder, fresh):
         if fresh:
             with writing(folder, hint):
-                write_text(folder / folders.SPEC, to_yaml(located))
+                # First, so that the folder is never taken for that of a single run.
                 _Begun(tests, name, digest).write(folder)
+                write_text(folder / folders.SPEC, to_yaml(located))
         runs = []
         for number, test in enumerate(tests, 1):
             own = folder / f"fold-{number}"
@@ -211,8 +212,8 @@ def _tests(dataset: Dataset, folds: Folds) -> list[Fold | GroupOut]:
     names = group_names(dataset)
     if len(names) < 2 or len(names) > MOST_GROUPS:
         advice = (
-            f"which is a training for each; folds: 10 makes 10 folds of whole groups (at most "
-            f"{MOST_GROUPS} groups are left out one by one)"
+            f"and at most {MOST_GROUPS} are left out one by one, since each takes a training; take "
+            "a number of folds, 10 for example, which keep groups whole"
             if len(names) > 1
             else "and nothing is left to train on without it; name other groups with data.group"
         )
