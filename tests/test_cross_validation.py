@@ -334,9 +334,7 @@ def test_too_many_and_too_few_groups_are_refused() -> None:
         groups = [f"g{number // 2 % count}" for number in range(104)]
         return Dataset(things, labels, names, groups=groups)
 
-    with pytest.raises(
-        DataError, match=r"has 52 groups, and at most 50 .*; take a number"
-    ):
+    with pytest.raises(DataError, match=r"has 52 groups, and at most 50 .*; take a number"):
         gridcnn.cross_validate(SOUNDS, folds="groups", data=grouped(52))
     with pytest.raises(DataError, match=r"has 1 group, and nothing is left to train on"):
         gridcnn.cross_validate(SOUNDS, folds="groups", data=grouped(1))
