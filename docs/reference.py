@@ -148,7 +148,9 @@ def _number(kind: str, schema: Mapping[str, Any]) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     if above is not None:
-        return f"{kind} above {_plain(above)}"
+        most = f", at most {_plain(high)}" if high is not None else ""
+        most = f" and below {_plain(below)}" if below is not None else most
+        return f"{kind} above {_plain(above)}{most}"
     if low is None:
         return kind
     if below is not None:

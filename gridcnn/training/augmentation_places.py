@@ -22,6 +22,7 @@ from gridcnn.training.augmentation import (
 )
 
 EDGE = "edge"
+_LARGEST = 1e6  # as the value of a cell; most are within -1..1
 
 
 def _fill(value: Any) -> float | str | None:
@@ -29,10 +30,9 @@ def _fill(value: Any) -> float | str | None:
         return None if value is None else EDGE
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST:
         return float(value)
-    raise wanted_error("'edge', the value of a cell, or null")
+    raise wanted_error(f"'edge', a number from {-_LARGEST:,.0f} to {_LARGEST:,.0f}, or null")
 
 
-_LARGEST = 1e30  # float32 has room for it
 Fill = Annotated[
     float | str | None,
     PlainValidator(_fill),

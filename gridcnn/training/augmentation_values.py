@@ -14,7 +14,7 @@ from gridcnn.spec.settings import Count, Fraction, NotNegative, Positive, Whole
 from gridcnn.training.augmentation import AlongAxes, Augmentation, numbers, whole_numbers
 
 Bands = NDArray[np.bool_]
-Value = Annotated[float, Strict(), AllowInfNan(False), Field(ge=-1e30, le=1e30)]
+Value = Annotated[float, Strict(), AllowInfNan(False), Field(ge=-1e6, le=1e6)]
 
 
 class Mask(AlongAxes):
