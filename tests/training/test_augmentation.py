@@ -621,7 +621,7 @@ def test_a_bare_value_stands_for_the_first_settings(written: Any, full: Any) -> 
         (
             "[{shift: {rows: 1, fill: white}}]",
             "4:36",
-            "'fill' of shift must be 'edge', a number from -1,000,000 to 1,000,000, or null; got 'w",
+            "'fill' of shift must be 'edge', a number from -1,000,000 to 1,000,000, or null; got",
         ),
         ("[{mask: {rows: 1, form: box}}]", "4:19", "mask: a box has rows and columns"),
         ("{flip: rows}", "4:3", "'augmentation' of training must be a list; got {'flip': 'rows'}"),
