@@ -26,6 +26,7 @@ from gridcnn.cli.main import app, gridcnn
 from gridcnn.datasets.paths import Files
 from gridcnn.pipelines import ready
 from gridcnn.registry import Registry
+from gridcnn.spec.augmentations import AUGMENTATIONS
 from gridcnn.spec.choice import Choice, name_of
 from gridcnn.spec.load import load
 from gridcnn.spec.models import ADAPTERS, HEADS, SOURCES, STAGES, Data, Spec, Training
@@ -41,6 +42,7 @@ _PLACES = {
     "head": "head",
     "optimizer": "optimizers",
     "schedule": "schedules",
+    "augmentation": "augmentations",
 }
 """Where spec.md tells of each kind of thing that is chosen by name."""
 
@@ -147,7 +149,9 @@ def _number(kind: str, schema: Mapping[str, Any]) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     if above is not None:
-        return f"{kind} above {_plain(above)}"
+        most = f", at most {_plain(high)}" if high is not None else ""
+        most = f" and below {_plain(below)}" if below is not None else most
+        return f"{kind} above {_plain(above)}{most}"
     if low is None:
         return kind
     if below is not None:
@@ -314,6 +318,7 @@ def parts() -> dict[str, Callable[[], str]]:
         "training": _of_section(Training),
         "optimizers": _of_registry(OPTIMIZERS),
         "schedules": _of_registry(SCHEDULES),
+        "augmentations": _of_registry(AUGMENTATIONS),
         "ready": _ready,
         "options": _everywhere,
         **{f"gridcnn {name}": _verb(name) for name in verbs()},

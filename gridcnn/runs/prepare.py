@@ -309,7 +309,10 @@ def _refuse_emptied(parts: Mapping[str, Part], classes: Sequence[str | int]) -> 
 
 def _fingerprint(spec: Spec, parts: Mapping[str, Part]) -> str:
     # Not where the data is from: what it holds is told by the grids, and a folder may move.
-    digest = hashlib.sha256(spec.model_dump_json(exclude={"name", "description", "data"}).encode())
+    left_out: dict[str, Any] = dict.fromkeys(("name", "description", "data"), True)
+    if not spec.training.augmentation:  # so it is with checkpoints from before there was any
+        left_out["training"] = {"augmentation"}
+    digest = hashlib.sha256(spec.model_dump_json(exclude=left_out).encode())
     for name in (TRAIN, VALIDATION):
         grids, targets = parts[name].data.grids, parts[name].data.targets
         kept = grids.indices if isinstance(grids, OneHot) else np.ascontiguousarray(grids)

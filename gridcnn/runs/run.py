@@ -30,6 +30,7 @@ from gridcnn.spec.models import Spec
 from gridcnn.spec.parts import Fold, GroupOut
 from gridcnn.spec.write import to_yaml
 from gridcnn.stages.voting import softmax
+from gridcnn.training.augmentation import refuse_unfit
 from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
 from gridcnn.training.loop import Epoch, Progress, measured, train
 from gridcnn.training.memory import planned, refuse_too_large
@@ -237,6 +238,7 @@ def refuse_impossible(spec: Spec, engine: str | None, threads: int | None) -> No
     with contextlib.suppress(UserError):
         shape = spec.adapter.shape() if spec.adapter is not None else None  # type: ignore[attr-defined]
     if shape is not None:
+        refuse_unfit(spec.training, shape, spec.document)
         smallest = make_engine(Network(spec, shape, classes=2), engine, threads=threads)
         refuse_too_large(smallest, spec.training)
 
