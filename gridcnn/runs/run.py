@@ -16,6 +16,7 @@ from typing import Any
 from gridcnn.engines.base import DEFAULT_ENGINE, Engine, Memory, check_choice, make_engine
 from gridcnn.errors import RunFolderError, SpecError, TrainingInterrupted, UserError
 from gridcnn.files import write_text
+from gridcnn.measures import measures
 from gridcnn.model import FILE_NAME, Model, labels_array
 from gridcnn.network import Network
 from gridcnn.order.guard import guard
@@ -307,6 +308,7 @@ def _finish(
             metrics[name] = {"accuracy": accuracy, "loss": loss, "items": len(part)}
             if name == "test":
                 votes = softmax(logits)
+                metrics[name] |= measures(part.data.targets, votes).plain(prepared.classes)
     if prepared.literal is not None:
         metrics["literal_comparison"] = dataclasses.asdict(literal_comparison(*prepared.literal))
     metrics |= {
