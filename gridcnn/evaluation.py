@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -99,18 +101,10 @@ def evaluate(
             f"{len(chosen) - left} of {len(chosen)} items cannot be read, and are left out"
         )
     votes = made.votes_of_grids(adapted.grids.values)
-    found = measures(targets[adapted.kept], votes)
-    scores = zip(made.classes, found.scores, strict=True)
-    return Evaluation(
-        accuracy=found.accuracy,
-        items=found.items,
-        part=name,
-        classes={str(label): each for label, each in scores},
-        confusion=found.confusion,
-        interval=found.interval,
-        auc=found.auc,
-        notes=tuple(notes),
+    found = compare(
+        targets[adapted.kept], votes.argmax(axis=1), made.classes, votes=votes, part=name
     )
+    return dataclasses.replace(found, notes=tuple(notes))
 
 
 def _form(model: Model, data: Any) -> Data | None:
@@ -119,6 +113,30 @@ def _form(model: Model, data: Any) -> Data | None:
     if trained is None or not isinstance(trained.source, Table):
         return None
     return Data(source=trained.source) if isinstance(data, str | os.PathLike) else None
+
+
+def compare(
+    targets: NDArray[np.int64],
+    answers: NDArray[np.int64],
+    classes: Sequence[str | int],
+    *,
+    votes: NDArray[np.floating[Any]] | None = None,
+    part: str = "all",
+) -> Evaluation:
+    """Return the measures for right classes and answers `(items,)`, as indices into `classes`.
+
+    Without the votes `(items, classes)` there is no area under the ROC curve.
+    """
+    found = measures(targets, answers, len(classes), votes=votes)
+    return Evaluation(
+        accuracy=found.accuracy,
+        items=found.items,
+        part=part,
+        classes={str(each): scores for each, scores in zip(classes, found.scores, strict=True)},
+        confusion=found.confusion,
+        interval=found.interval,
+        auc=found.auc,
+    )
 
 
 def _chosen(dataset: Dataset, part: str | None) -> tuple[NDArray[np.int64], str]:

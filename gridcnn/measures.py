@@ -32,7 +32,7 @@ class Scores:
         items: how many items are of this class.
         auc: the area under the ROC curve: how often an item of this class has more votes for it
             than an item of another class has, where equal ones count half; None where there are no
-            items of this class, or no others.
+            items of this class, or no others, or where the votes are not known.
     """
 
     precision: float
@@ -76,16 +76,26 @@ class Measures:
         }
 
 
-def measures(targets: Indices, votes: NDArray[np.floating[Any]]) -> Measures:
-    """Return the measures of votes `(items, classes)` for items of the classes `targets`.
+def measures(
+    targets: Indices,
+    answers: Indices,
+    classes: int,
+    *,
+    votes: NDArray[np.floating[Any]] | None = None,
+) -> Measures:
+    """Return the measures of answers to items of the classes `targets`, each `(items,)`.
 
-    An item's answer is the class with the most votes, or the first of those. The votes of an item
-    are from 0 to 1, and 1 in all.
+    Args:
+        targets: the right classes.
+        answers: those that were answered.
+        classes: how many classes there are.
+        votes: the votes `(items, classes)`, from 0 to 1 and 1 in all for each item; without them no
+            area under the ROC curve is known.
     """
-    items, classes = votes.shape
-    confusion = confusion_matrix(targets, votes.argmax(axis=1), classes)
+    items = len(targets)
+    confusion = confusion_matrix(targets, answers, classes)
     right = int(np.trace(confusion))
-    areas = class_aucs(targets, votes)
+    areas = [None] * classes if votes is None else class_aucs(targets, votes)
     known = [area for area in areas if area is not None]
     return Measures(
         accuracy=right / items if items else 0.0,

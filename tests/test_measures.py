@@ -40,9 +40,9 @@ def test_all_measures_are_scikit_learns(classes: int, seed: int) -> None:
     """Accuracy, confusion, precision, recall, F1 and the areas, of one class and in the mean."""
     targets, votes = voted(150, classes, seed)
 
-    found = measures(targets, votes)
-
     answers, numbers = votes.argmax(axis=1), range(classes)
+    found = measures(targets, answers, classes, votes=votes)
+
     expected = theirs.precision_recall_fscore_support(
         targets, answers, labels=numbers, zero_division=0
     )
@@ -63,7 +63,7 @@ def test_a_class_that_never_occurs_or_is_never_answered_scores_nothing() -> None
     targets = np.array([0, 0, 1, 1])
     votes = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.5, 0.4, 0.1], [0.1, 0.8, 0.1]])
 
-    found = measures(targets, votes)
+    found = measures(targets, votes.argmax(axis=1), 3, votes=votes)
 
     last = found.scores[2]
     assert (last.precision, last.recall, last.f1, last.items, last.auc) == (0, 0, 0, 0, None)
@@ -76,15 +76,29 @@ def test_a_class_that_never_occurs_or_is_never_answered_scores_nothing() -> None
 
 def test_one_class_alone_has_no_area() -> None:
     """There is nothing to tell it from."""
-    found = measures(np.zeros(3, np.int64), np.array([[0.9, 0.1]] * 3))
+    targets = np.zeros(3, np.int64)
+
+    found = measures(targets, targets, 2, votes=np.array([[0.9, 0.1]] * 3))
 
     assert found.auc is None
     assert found.accuracy == 1
 
 
+def test_answers_alone_have_no_area() -> None:
+    """All else is known without the votes."""
+    found = measures(np.array([0, 1, 1]), np.array([0, 1, 0]), 2)
+
+    assert found.auc is None
+    assert [each.auc for each in found.scores] == [None, None]
+    assert found.accuracy == pytest.approx(2 / 3)
+    assert found.confusion.tolist() == [[1, 0], [1, 1]]
+
+
 def test_no_items_at_all_say_nothing() -> None:
     """The interval is everything there is."""
-    found = measures(np.zeros(0, np.int64), np.zeros((0, 2), np.float32))
+    nothing = np.zeros(0, np.int64)
+
+    found = measures(nothing, nothing, 2, votes=np.zeros((0, 2), np.float32))
 
     assert (found.items, found.interval, found.auc) == (0, (0.0, 1.0), None)
     assert found.confusion.tolist() == [[0, 0], [0, 0]]
@@ -154,7 +168,8 @@ def test_plain_measures_go_through_json() -> None:
     """Nothing of NumPy is left in them, and classes have their names."""
     targets, votes = voted(20, 2, 0)
 
-    plain: dict[str, Any] = json.loads(json.dumps(measures(targets, votes).plain(["a", 7])))
+    found = measures(targets, votes.argmax(axis=1), 2, votes=votes)
+    plain: dict[str, Any] = json.loads(json.dumps(found.plain(["a", 7])))
 
     assert list(plain) == ["accuracy", "interval", "items", "auc", "classes", "confusion"]
     assert list(plain["classes"]) == ["a", "7"]

@@ -308,7 +308,10 @@ def _finish(
             metrics[name] = {"accuracy": accuracy, "loss": loss, "items": len(part)}
             if name == "test":
                 votes = softmax(logits)
-                metrics[name] |= measures(part.data.targets, votes).plain(prepared.classes)
+                found = measures(
+                    part.data.targets, votes.argmax(axis=1), len(prepared.classes), votes=votes
+                )
+                metrics[name] |= found.plain(prepared.classes)
     if prepared.literal is not None:
         metrics["literal_comparison"] = dataclasses.asdict(literal_comparison(*prepared.literal))
     metrics |= {
