@@ -156,7 +156,7 @@ _ALL = (
         ),
         notes=(
             "The adapter cuts out what is drawn and brings it to one size. After that, comparing "
-            "with training pictures does nearly as well as the network: a good grid is half of the "
+            "with all training pictures does as well as the network: a good grid is half of the "
             "answer.",
         ),
     ),
@@ -231,7 +231,7 @@ _ALL = (
         goals=(Goal(ACCURACY, 0.99),),
         notes=(
             "n-grams of characters reach across the space between two words, and so see their "
-            "order as well as the network's features do.",
+            "order, too. Cells by themselves hardly tell anything.",
         ),
     ),
     Case(

@@ -34,6 +34,8 @@ from gridcnn.spec.load import load
 
 OURS, TEST = "gridcnn", "the test items"
 """The network among the contestants, and the items that every case asks about."""
+BUSY = "threads that wanted to run when it began"
+"""What the facts of the machine call how busy it was."""
 _PACKAGES = ("gridcnn", "numpy", "scikit-learn", "librosa")
 _PARTS = ("train", "validation", "test")
 
@@ -128,7 +130,7 @@ def measure(case: Case) -> Outcome:
     metrics = [turn.metrics for turn in turns]
     return Outcome(
         date=time.strftime("%Y-%m-%d"),
-        machine=machine.describe() | {"threads that wanted to run when it began": busy},
+        machine=machine.describe() | {BUSY: busy},
         versions=machine.versions(*_PACKAGES),
         settings=digest(case),
         threads=metrics[0]["threads"],

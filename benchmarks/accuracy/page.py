@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import statistics
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +20,9 @@ from benchmarks.accuracy.catalogue import (
     Trial,
     cases,
 )
-from benchmarks.accuracy.measuring import OURS, TEST, Answers, Outcome, slug
+from benchmarks.accuracy.measuring import BUSY, OURS, TEST, Answers, Outcome, slug
 from benchmarks.report import table
+from gridcnn.errors import listed
 from gridcnn.pipelines import ready
 
 _INTRODUCTION = """\
@@ -37,7 +39,8 @@ same items and beside figures that others have published.
   data does not tell who is better.
 - Seconds are those of the [machine](#the-machine) below, while others were using it as well. Those
   of an epoch are the median. Those in all are the whole command: starting Python, reading and
-  adapting the data, compiling with an empty cache, training, and the test.
+  adapting the data, compiling with an empty cache, training, and the test. The processor time, that
+  of all cores together, stands in the sections; it hardly grows when others want the cores, too.
 
 `python -m benchmarks.accuracy NAME` measures one of them anew and writes this page; without a name
 it measures all. It needs `pip install -e ".[test]"`, and under `GRIDCNN_DATA` the files of the sets
@@ -85,13 +88,24 @@ def percent(part: float) -> str:
     return "99.99 %" if text == "100.00" and part < 1 else f"{text} %"
 
 
+def _filled(text: str) -> str:
+    """Return a sentence or an entry of a list in lines of the usual length."""
+    indent = "  " if text.startswith("- ") else ""
+    return textwrap.fill(
+        text, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
 def _interval(measures: Mapping[str, Any]) -> str:
     low, high = (percent(end).removesuffix(" %") for end in measures["interval"])
     return f"{low} to {high}"
 
 
-def _area(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+def _part(value: float | None) -> str:
+    """Return a part of 1 with four digits, never rounded up to a whole that it is not."""
+    if value is None:
+        return "-"
+    return "0.9999" if value < 1 and f"{value:.4f}" == "1.0000" else f"{value:.4f}"
 
 
 def _ours(outcome: Outcome, about: str) -> Answers:
@@ -131,7 +145,7 @@ def _overview(shown: Sequence[tuple[Case, Outcome]]) -> str:
                     f"{ours.measures['items']:,}",
                     percent(ours.measures["accuracy"]),
                     _interval(ours.measures),
-                    _area(ours.measures["auc"]),
+                    _part(ours.measures["auc"]),
                     f"{outcome.parameters:,}" if first else "",
                     f"{outcome.seconds_per_epoch:.2g}" if first else "",
                     f"{outcome.seconds_in_all:.3g}" if first else "",
@@ -154,7 +168,20 @@ def _overview(shown: Sequence[tuple[Case, Outcome]]) -> str:
         "is the area under the ROC curve, of more than two classes their mean. Not every published "
         "figure was measured on the same division; the sections below tell."
     )
-    return f"{table(heads, rows, left=3)}\n\n{text}"
+    crowded = [case.name for case, outcome in shown if _was_crowded(outcome)]
+    if crowded:
+        text += (
+            f" When {listed(crowded)} began, more threads wanted to run than the machine has "
+            "cores: there, seconds are longer than they need be."
+        )
+    return f"{table(heads, rows, left=3)}\n\n{_filled(text)}"
+
+
+def _was_crowded(outcome: Outcome) -> bool:
+    """Return whether more threads wanted to run than there are cores, as far as that is known."""
+    busy = re.match(r"[\d.]+", outcome.machine[BUSY])
+    cores = re.match(r"\d+", outcome.machine["cores"])
+    return busy is not None and cores is not None and float(busy[0]) > int(cores[0])
 
 
 def reached(case: Case, outcome: Outcome) -> list[Reached]:
@@ -232,7 +259,7 @@ def _told(goal: Goal, value: float) -> str:
     if goal.measure.startswith(LEAD):
         return f"{value:+.2f}"
     whole = goal.measure in (ACCURACY, OVER_FOLDS)
-    return percent(value) if whole else f"{value:.4f}"
+    return percent(value) if whole else _part(value)
 
 
 def _section(case: Case, outcome: Outcome) -> str:
@@ -246,14 +273,14 @@ def _section(case: Case, outcome: Outcome) -> str:
         f"- Data: {case.data}",
         f"- Split: {case.split} That makes {sizes}.",
         f"- Network: {outcome.parameters:,} parameters, {outcome.epochs:.3g} epochs{of_folds}; "
-        f"{outcome.seconds_per_epoch:.2g} s for each, {outcome.seconds_in_all:.3g} s in all, of "
-        f"which the cores together spent {outcome.processor_seconds:.3g} s.",
+        f"{outcome.seconds_per_epoch:.2g} s for each, {outcome.seconds_in_all:.3g} s in all, "
+        f"{outcome.processor_seconds:.3g} s of processor time.",
         *(f"- {note}" for note in case.notes),
     ]
     parts = [
         f"## {case.name}",
         _teaches(case.spec),
-        "\n".join(lines),
+        "\n".join(map(_filled, lines)),
         f"```console\n$ {case.command}\n```",
         _contestants(outcome, TEST),
         _folds(outcome),
@@ -282,7 +309,7 @@ def _contestants(outcome: Outcome, about: str) -> str:
             each.chosen or "-",
             percent(each.measures["accuracy"]),
             _interval(each.measures),
-            _area(each.measures["auc"]),
+            _part(each.measures["auc"]),
             percent(each.validation),
         )
         for each in outcome.answers[about]
@@ -309,8 +336,7 @@ def _classes(answers: Answers) -> str:
     rows = [
         (
             label,
-            *(f"{scores[name]:.4f}" for name in ("precision", "recall", "f1")),
-            _area(scores["auc"]),
+            *(_part(scores[name]) for name in ("precision", "recall", "f1", "auc")),
             f"{scores['items']:,}",
         )
         for label, scores in answers.measures["classes"].items()
@@ -335,7 +361,7 @@ def _published(case: Case) -> str:
     for each in case.published:
         split = "the same split" if each.same_split else "not the same split"
         sure = "" if each.checked else "; quoted from memory, not checked"
-        lines.append(f"- {each.figure}: {each.what} ({each.source}; {split}{sure}).")
+        lines.append(_filled(f"- {each.figure}: {each.what} ({each.source}; {split}{sure})."))
     return "\n".join(lines)
 
 
@@ -343,7 +369,7 @@ def _trial(case: Case, outcome: Outcome, trial: Trial) -> str:
     ours = _ours(outcome, trial.name)
     parts = [
         f"### {case.name}: {trial.name}",
-        f"{trial.what} Network and plain methods are those above.",
+        _filled(f"{trial.what} Network and plain methods are those above."),
         _contestants(outcome, trial.name),
         _classes(ours),
         _confusion(outcome.classes, ours),
@@ -357,7 +383,7 @@ def _machines(shown: Sequence[tuple[Case, Outcome]]) -> str:
     for case, outcome in shown:
         facts = {
             "date": outcome.date,
-            **{name: text for name, text in outcome.machine.items() if "began" not in name},
+            **{name: text for name, text in outcome.machine.items() if name != BUSY},
             "threads": str(outcome.threads),
             "versions": ", ".join(f"{name} {no}" for name, no in outcome.versions.items()),
         }
@@ -365,14 +391,14 @@ def _machines(shown: Sequence[tuple[Case, Outcome]]) -> str:
     parts = ["## The machine"]
     for facts_of, names in kinds.items():
         busy = [
-            f"{outcome.machine['threads that wanted to run when it began']} ({case.name})"
+            f"{outcome.machine[BUSY]} ({case.name})"
             for case, outcome in shown
             if case.name in names
         ]
         rows = [
             ("specs", "; ".join(names)),
             *facts_of,
-            ("threads that wanted to run when it began", ", ".join(busy)),
+            (BUSY, ", ".join(busy)),
         ]
         parts.append(table(("", ""), rows, left=2))
     return "\n\n".join(parts)

@@ -37,7 +37,7 @@ from benchmarks.accuracy.catalogue import (
     Trial,
     cases,
 )
-from benchmarks.accuracy.measuring import OURS, TEST, Answers, Outcome
+from benchmarks.accuracy.measuring import BUSY, OURS, TEST, Answers, Outcome
 from benchmarks.accuracy.page import page, percent, reached
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.audio import AudioAdapter
@@ -226,7 +226,7 @@ def answers(who: str, right: int, *, folds: dict[str, float] | None = None) -> A
 def outcome(*contestants: Answers) -> Outcome:
     return Outcome(
         date="2026-01-01",
-        machine={"processor": "a processor", "threads that wanted to run when it began": "0.1"},
+        machine={"processor": "a processor", "cores": "2 of 4", BUSY: "0.1"},
         versions={"numpy": "2.0"},
         settings="0",
         threads=2,
@@ -286,27 +286,31 @@ def test_the_page_tells_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.accuracy.page.cases", lambda: {"letters": case})
     folds = {"a": 0.95, "b": 0.85}
 
-    text = page(
-        {"letters": outcome(answers(OURS, 90, folds=folds), answers("plain", 80, folds=folds))}
-    )
+    both = [answers(OURS, 90, folds=folds), answers("plain", 80, folds=folds)]
+    text = page({"letters": outcome(*both)})
 
     flat = " ".join(text.split())
     assert "| [letters](#letters) | 80.00 %, plain | 93 %; 94 % | 100 | 90.00 % |" in flat
     assert "82.56 to 94.48" in flat  # Wilson's, for 90 of 100
-    assert "- letters: accuracy 90.00 %, where at least 95.00 % was the goal" in text
-    assert "It teaches the four bricks." in text
-    assert "300 items for training, 50 for validation and 100 for the test on average" in text
-    assert "1,234 parameters, 5 epochs on average; 0.25 s for each, 4.12 s in all" in text
-    assert "- It is hard." in text
-    assert "$ gridcnn run xo --seed 1" in text
+    assert "- letters: accuracy 90.00 %, where at least 95.00 % was the goal" in flat
+    assert "It teaches the four bricks." in flat
+    assert "300 items for training, 50 for validation and 100 for the test on average" in flat
+    assert "1,234 parameters, 5 epochs on average; 0.25 s for each, 4.12 s in all" in flat
+    assert "- It is hard." in flat
+    assert "$ gridcnn run xo --seed 1" in flat
     assert "| ham | 45 | 5 |" in flat
     assert "| mean | 90.00 % | 90.00 % |" in flat
     assert (
         "- 93 %: some network (a paper; not the same split; quoted from memory, not checked)."
-        in text
+        in flat
     )
-    assert "- 94 %: another network (a book; the same split)." in text
+    assert "- 94 %: another network (a book; the same split)." in flat
     assert "a processor" in text
+    assert "longer than they need be" not in text
+
+    crowded = outcome(*both)
+    crowded.machine[BUSY] = "2.1"
+    assert "When letters began, more threads wanted to run" in page({"letters": crowded})
 
 
 def test_a_share_is_never_rounded_up_to_everything() -> None:
