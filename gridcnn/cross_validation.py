@@ -346,7 +346,9 @@ def _finish(runs: Sequence[FoldRun], folder: Path) -> CrossValidation:
         **_summaries(runs),
         "out_of_fold": {
             "accuracy": evaluation.accuracy,
+            "interval": list(evaluation.interval),
             "items": evaluation.items,
+            "auc": evaluation.auc,
             "classes": {name: dataclasses.asdict(s) for name, s in evaluation.classes.items()},
             "confusion": evaluation.confusion.tolist(),
         },
@@ -424,4 +426,5 @@ def _compared(rows: Sequence[Sequence[str]], classes: Sequence[str | int]) -> Ev
     def indices(column: int) -> NDArray[np.int64]:
         return np.array([number[row[column]] for row in rows], np.int64)
 
-    return compare(indices(2), indices(3), classes, part="test")
+    votes = np.array([row[4:] for row in rows], np.float64)
+    return compare(indices(2), indices(3), classes, votes=votes, part="test")

@@ -17,6 +17,7 @@ from gridcnn.datasets.base import Dataset
 from gridcnn.engines.base import DEFAULT_ENGINE, Engine, Memory, check_choice, make_engine
 from gridcnn.errors import RunFolderError, SpecError, TrainingInterrupted, UserError
 from gridcnn.files import write_text
+from gridcnn.measures import measures
 from gridcnn.model import FILE_NAME, Model, labels_array
 from gridcnn.network import Network
 from gridcnn.order.guard import guard
@@ -372,6 +373,10 @@ def _finish(
             metrics[name] = {"accuracy": accuracy, "loss": loss, "items": len(part)}
             if name == "test":
                 votes = softmax(logits)
+                found = measures(
+                    part.data.targets, votes.argmax(axis=1), len(prepared.classes), votes=votes
+                )
+                metrics[name] |= found.plain(prepared.classes)
     if prepared.literal is not None:
         metrics["literal_comparison"] = dataclasses.asdict(literal_comparison(*prepared.literal))
     metrics |= {
