@@ -60,12 +60,14 @@ def rows(
     delimiter: str,
     found: Problems,
     quoting: bool = True,
+    strict: bool = True,
     hint: str = "; is a quote left open?",
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield every row of a text, with the line that it starts on, from 1.
 
     With `quoting`, a cell between double quotes may hold separators, line ends and doubled quotes;
-    without, quotes are signs like others. `hint` is added to the error of a file that is no CSV.
+    without, quotes are signs like others. What follows a closing quote in its cell is an error if
+    `strict`, else a part of the text. `hint` is added to the error of a file that is no CSV.
 
     Raises:
         DataError: a quote is left open, or stands in the wrong place, or a cell has more than
@@ -74,7 +76,7 @@ def rows(
     reader = csv.reader(
         io.StringIO(text, newline=""),
         delimiter=delimiter,
-        strict=True,
+        strict=strict,
         quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE,
     )
     start = 1

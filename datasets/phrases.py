@@ -53,6 +53,7 @@ class Phrases(Source):
     """
 
     title: ClassVar[str] = "phrases"
+    holds_texts: ClassVar[bool] = True
 
     count: Texts = 6_000
     """Texts: as many of each class, in turn."""

@@ -10,6 +10,7 @@ from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, mod
 
 from gridcnn.datasets import delimited, forms, places
 from gridcnn.datasets.base import Dataset, Source
+from gridcnn.datasets.duplicates import Duplicates, without_duplicates
 from gridcnn.datasets.reading import NUMBERED, Reading
 from gridcnn.errors import DataError, Problem, listed, quoted, shown
 from gridcnn.spec.settings import Flag, wanted_error
@@ -90,6 +91,10 @@ class Table(Source):
     """Whether double quotes around a cell of a CSV or TSV file may hide separators and line ends in
     it; `false`: quotes are signs like others."""
 
+    duplicates: Duplicates = "keep"
+    """What becomes of rows whose input is the same as in an earlier row: `keep` or `drop`. Kept,
+    one may be in the training part and another in the test part, which then promises too much."""
+
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         inputs = (self.input,) if isinstance(self.input, str) else self.input or ()
@@ -160,4 +165,5 @@ def _read(table: Table, group: str | None) -> Dataset:
         advice = next((text for ends, text in _ADVICE.items() if name.endswith(ends)), "")
         known = listed([*NUMBERED, *_LINES, *_PARQUET])
         raise DataError(Problem(f"a table is {known}{advice and '; ' + advice}", source=place))
-    return reading.dataset()
+    dataset = reading.dataset()
+    return without_duplicates(dataset) if table.duplicates == "drop" else dataset

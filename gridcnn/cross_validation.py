@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.datasets.base import PARTS, Dataset
+from gridcnn.datasets.fetching import reporting
 from gridcnn.datasets.folds import group_names
 from gridcnn.engines.base import DEFAULT_ENGINE, check_choice
 from gridcnn.errors import (
@@ -146,7 +147,9 @@ def cross_validate(
     refuse_impossible(located, engine, threads)
     name, in_memory = engine or DEFAULT_ENGINE, dataset is not None
     with stoppable("stopped before training; nothing was written", folder):
-        dataset = opened(located) if dataset is None else dataset
+        if dataset is None:
+            with reporting(watcher.on_reading):
+                dataset = opened(located)
         tests = begun.tests if begun else _tests(grouped(located, dataset), asked)
         digest = _digest(located, dataset, tests)
     if begun is not None:

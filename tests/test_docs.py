@@ -240,6 +240,7 @@ def test_code_on_the_page_runs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("GRIDCNN_DATA", raising=False)  # what is here differs
     names: dict[str, Any] = {"__name__": "page"}
     printed = ""
     for block in blocks_of(page):

@@ -18,6 +18,7 @@ from gridcnn.adapters.base import Adapter, picked
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
 from gridcnn.datasets.base import TEST, TRAIN, VALIDATION, Dataset, Source
+from gridcnn.datasets.fetching import reporting
 from gridcnn.datasets.folds import with_fold
 from gridcnn.datasets.groups import by_pattern
 from gridcnn.datasets.memory import Memory, from_memory
@@ -131,7 +132,8 @@ def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = No
     assert spec.data is not None
     seed = spec.training.seed
     if dataset is None:
-        dataset = opened(spec)
+        with reporting(advance):
+            dataset = opened(spec)
     dataset, division = divided(spec, dataset)
     adapter = fit_adapter(spec, dataset, division.train)
     parts, division, skipped = _adapted(dataset, division, adapter, advance)
@@ -231,7 +233,9 @@ def fit_adapter(spec: Spec, dataset: Dataset, training: NDArray[np.int64]) -> Ad
 def _fitting(spec: Spec, dataset: Dataset) -> Adapter:
     """Return the adapter for things that the spec has none for."""
     source = None if spec.data is None else spec.data.source
-    if isinstance(source, Table) and isinstance(source.input, str):
+    if (isinstance(source, Table) and isinstance(source.input, str)) or (
+        isinstance(source, Source) and source.holds_texts
+    ):
         return TextAdapter()  # they are no paths, whatever they look like
     first = dataset.things[0] if len(dataset) else None
     return ArrayAdapter() if isinstance(first, np.ndarray) else ImageAdapter()

@@ -473,6 +473,7 @@ def test_datasets_are_listed(tmp_path: Path) -> None:
         "schema",
         "datasets",
         "datasets list",
+        "datasets get",
         "datasets make",
     ],
 )
