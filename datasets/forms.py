@@ -112,7 +112,8 @@ def read_parquet(reading: Reading, place: str) -> None:
         DataError: pyarrow is not installed, or the file is too large, damaged, or no such file.
     """
     delimited.refuse_large(place, what="a table")
-    with _parquet(reading, place) as file:
+    with parquet_file(place) as file:
+        reading.name(file.schema_arrow.names)
         _take_parquet(reading, file)
 
 
@@ -123,9 +124,10 @@ def read_parquet_rows(reading: Reading, place: str) -> Iterator[None]:
         DataError: pyarrow is not installed, or the file is damaged, or no such file.
     """
     found = reading.found
-    with _parquet(reading, place) as file:
+    with parquet_file(place) as file:
         import pyarrow
 
+        reading.name(file.schema_arrow.names)
         names = [reading.names[index] for index in reading.where.inputs]
         row = 0
         for batch in file.iter_batches(batch_size=_AT_ONCE, columns=names):
@@ -148,8 +150,8 @@ def read_parquet_rows(reading: Reading, place: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _parquet(reading: Reading, place: str) -> Iterator[Any]:
-    """Open a Parquet file whose columns are looked up."""
+def parquet_file(place: str) -> Iterator[Any]:
+    """Open a Parquet file, and turn whatever goes wrong with it into `DataError`."""
     try:
         from pyarrow import parquet
     except ImportError:
@@ -160,7 +162,6 @@ def _parquet(reading: Reading, place: str) -> Iterator[Any]:
         raise DataError(Problem(message, source=place)) from None
     try:
         with parquet.ParquetFile(place) as file:
-            reading.name(file.schema_arrow.names)
             yield file
     except DataError:
         raise
