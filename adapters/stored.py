@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections.abc import Collection
 from io import BytesIO
 from typing import IO, Any
 
@@ -21,8 +22,12 @@ _PICKLES = (b"\x80", b"(", b"]", b"}", b"c")
 """How pickles begin; from protocol 2 on with the first of them."""
 
 
-def stored_array(thing: str | os.PathLike[str] | bytes) -> NDArray[Any]:
+def stored_array(
+    thing: str | os.PathLike[str] | bytes, *, among: Collection[str] = ()
+) -> NDArray[Any]:
     """Return the one array in a file, or in the bytes of a file. Nothing pickled is ever opened.
+
+    Where there are several arrays, the one whose name is `among` some names is meant.
 
     Raises:
         DataError: it cannot be read, is no such file, is damaged, holds Python objects or more
@@ -31,12 +36,12 @@ def stored_array(thing: str | os.PathLike[str] | bytes) -> NDArray[Any]:
     if isinstance(thing, bytes):
         if not thing:
             raise DataError("the array is empty (0 bytes)")
-        return _stored(BytesIO(thing))
+        return _stored(BytesIO(thing), among)
     with opened(thing, wanted="a file of an array") as file:
-        return _stored(file)
+        return _stored(file, among)
 
 
-def _stored(file: IO[bytes]) -> NDArray[Any]:
+def _stored(file: IO[bytes], among: Collection[str]) -> NDArray[Any]:
     """Return the one array of an open file that can seek."""
     begin = file.read(len(npy.MAGIC_PREFIX))
     size = file.seek(0, os.SEEK_END)
@@ -45,7 +50,7 @@ def _stored(file: IO[bytes]) -> NDArray[Any]:
         if begin.startswith(npy.MAGIC_PREFIX):
             return member_array(file, size)
         if begin.startswith(b"PK"):
-            return _packed(file)
+            return _packed(file, among)
     except DataError:
         raise
     except MemoryError:
@@ -59,10 +64,13 @@ def _stored(file: IO[bytes]) -> NDArray[Any]:
     raise DataError(f"its content is no array of NumPy; {_READ}")
 
 
-def _packed(file: IO[bytes]) -> NDArray[Any]:
+def _packed(file: IO[bytes], among: Collection[str]) -> NDArray[Any]:
     """Return the one array of an open `.npz` file."""
     with zipfile.ZipFile(file) as archive:
         members = [each for each in archive.infolist() if each.filename.endswith(".npy")]
+        if len(members) > 1:
+            named = [each for each in members if each.filename.removesuffix(".npy") in among]
+            members = named if len(named) == 1 else members
         if len(members) != 1:
             names = [quoted(each.filename.removesuffix(".npy")) for each in members]
             has = f"{len(members)} arrays ({listed(names, limit=5)})" if members else "no array"

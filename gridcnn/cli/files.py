@@ -23,6 +23,7 @@ _TABLES = frozenset({".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet", ".
 """Endings of files that are tables for every model of texts or numbers."""
 _TEXT = frozenset({".txt"})
 _LONGEST_TEXT = 2**24
+_ARRAYS = frozenset({".npy", ".npz"})
 _STORED = (b"\x93NUMPY", b"PK")
 """How stored arrays begin."""
 
@@ -140,8 +141,35 @@ class Questions:
             ending in _TABLES or trained or ending not in self._adapter.suffixes
         ):
             yield from self._rows(name, None)
+        elif self._of_numbers and ending in _ARRAYS:
+            yield from self._stored(name, path)
         else:
             yield name, path
+
+    def _stored(self, name: str, thing: Path | bytes) -> Iterator[tuple[str, Any]]:
+        """Yield a stored array, or each item of a stack of them."""
+        from gridcnn.adapters.stored import stored_array
+
+        try:
+            array = stored_array(thing, among=("X", "x"))
+            lone = self._fits(array.shape)
+            if not lone and not (array.ndim > 1 and self._fits(array.shape[1:])):
+                self._adapter.adapt(array)  # says what is wrong with it
+        except DataError as error:
+            raise DataError(Problem(error.problems[0].message, source=name)) from None
+        if lone:
+            yield name, array
+            return
+        for number, item in enumerate(array):
+            yield f"{name}, item {number}", item
+
+    def _fits(self, shape: tuple[int, ...]) -> bool:
+        """Return whether numbers of a shape are one thing."""
+        try:
+            self._adapter.adapt(np.zeros(shape))
+        except DataError:
+            return False
+        return True
 
     def _standard_input(self) -> Iterator[tuple[str, Any]]:
         if self._of_texts:
@@ -154,9 +182,11 @@ class Questions:
                 content = io.BufferedReader(_Continued(begin, sys.stdin.buffer))
                 yield from self._rows(_STDIN_NAME, content)
                 return
-            content_bytes = begin + sys.stdin.buffer.read()
-        else:
-            content_bytes = sys.stdin.buffer.read()
+            array = begin + sys.stdin.buffer.read()
+            if array:
+                yield from self._stored(_STDIN_NAME, array)
+                return
+        content_bytes = sys.stdin.buffer.read()
         if not content_bytes:
             raise DataError(f"{_STDIN_NAME} is empty")
         yield _STDIN_NAME, content_bytes

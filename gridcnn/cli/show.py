@@ -129,7 +129,7 @@ def _show_file(
         names.append(each[0])
         things.append(each[1])
     if len(things) > 1:
-        raise DataError(f"{text} holds several things; name a file of one, such as {names[0]}")
+        raise DataError(f"{text} holds several things, such as {names[0]}; show takes one")
     grids = adapter.grids(things, names=names)
     values = grids.values[0]
     if as_json:
