@@ -37,7 +37,6 @@ class Look:
         header: whether the first line names the columns.
         quoting: whether double quotes may hide separators.
         items: how many rows were looked at.
-        longest: the length of the longest text that was met.
     """
 
     input: str | tuple[str, ...]
@@ -47,7 +46,6 @@ class Look:
     header: bool
     quoting: bool
     items: int
-    longest: int
 
 
 def is_manifest(place: str) -> bool:
@@ -90,9 +88,8 @@ def looked_at(place: str, *, label: str | None = None, inputs: Sequence[str] = (
     rest = {k: v for k, v in columns.items() if k not in (label, split)}
     chosen = _input(rest, inputs, found)
     used = {chosen} if isinstance(chosen, str) else set(chosen)
-    longest = max(len(str(cell)) for cell in columns[chosen]) if isinstance(chosen, str) else 0
     others = tuple(name for name in rest if name not in used)
-    return Look(chosen, label, split, others, header, quoting, len(rows), longest)
+    return Look(chosen, label, split, others, header, quoting, len(rows))
 
 
 def _sampled(place: str) -> tuple[list[str], list[list[Any]], bool, bool]:
