@@ -17,11 +17,11 @@ from gridcnn.adapters.text import TextAdapter
 from gridcnn.errors import DataError, Problem, listed
 
 _KINDS = {
-    "image": ("pictures", decoding.SUFFIXES),
-    "audio": ("sounds", samples.SUFFIXES),
-    "array": ("arrays", stored.SUFFIXES),
+    "image": ("picture", decoding.SUFFIXES),
+    "audio": ("sound", samples.SUFFIXES),
+    "array": ("array", stored.SUFFIXES),
 }
-"""By the name of each adapter for files: what it reads, and how the names of such files end."""
+"""By the name of each adapter for files: what its files are, and how their names end."""
 _KNOWN = frozenset[str]().union(*(suffixes for _, suffixes in _KINDS.values()))
 
 
@@ -38,7 +38,9 @@ def fitting_files(endings: Mapping[str, int], origin: str) -> type[Adapter]:
         counts[name] = sum(endings.get(suffix, 0) for suffix in suffixes)
     found = [name for name, count in counts.items() if count]
     if len(found) > 1:
-        held = listed([f"{counts[name]} {_KINDS[name][0]}" for name in found])
+        held = listed(
+            [f"{counts[each]} {_KINDS[each][0]}{'s' * (counts[each] > 1)}" for each in found]
+        )
         choices = " or ".join(f"adapter: {name}" for name in found)
         message = (
             f"holds files of several kinds: {held}; say in the spec which are meant: {choices}"

@@ -33,7 +33,11 @@ def read(root: Path, suffixes: frozenset[str]) -> Dataset:
     found = Problems(str(root))
     if not suffixes:
         raise DataError(
-            Problem("the adapter reads no files; give arrays, in an .npz file", source=str(root))
+            Problem(
+                "the adapter reads no files; texts and numbers are read from a table: "
+                "data: {source: {table: {path: ..., input: ..., label: ...}}}",
+                source=str(root),
+            )
         )
     walk = _Walk(root=places.absolute(root), suffixes=suffixes, found=found)
     files, folders = walk.listing(walk.root)

@@ -108,9 +108,8 @@ def _written(what: str, path: Path, label: str | None, inputs: list[str]) -> tup
     if not _is_name(what):
         if not Path(what).exists():
             raise DataError(Problem("there is no such file or folder", source=what))
-        given = f"./{what}" if what in SOURCES.names() else what
-        if path.parent != Path():  # relative paths start at the folder of the spec
-            given = str(Path(what).absolute())
+        # Relative paths start at the folder of the spec.
+        given = what if path.parent == Path() else str(Path(what).absolute())
         return starter_for(path.stem, str(path), given, label=label, inputs=inputs)
     if label is not None or inputs:
         raise SpecError(f"--label and --input are for a table, and there is no file {what}")

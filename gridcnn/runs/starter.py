@@ -18,6 +18,7 @@ from gridcnn.datasets.paths import Files
 from gridcnn.datasets.table import ENDINGS
 from gridcnn.errors import DataError, listed, printable
 from gridcnn.grid import GridShape
+from gridcnn.spec.models import SOURCES
 
 _LOOKED_AT = 40
 """Files that are opened to see what they are like."""
@@ -145,7 +146,8 @@ def starter_for(
     source = Files(path=data)
     made = fitting_files(source.endings(), data)
     dataset = source.open(seed=0, suffixes=made.suffixes)
-    given = json.dumps(data, ensure_ascii=False)
+    # In a spec a known name goes before a folder that is called so.
+    given = json.dumps(f"./{data}" if data in SOURCES.names() else data, ensure_ascii=False)
     section = f"  source: {given}   # a relative path starts at the folder of this file\n"
     section += _parts(dataset)
     return _for_dataset(name, file, section, dataset)

@@ -37,7 +37,7 @@ def make(kind: str) -> str:
     if kind == "pictures":
         write_files(XO(count=300, size=(20, 20), noise=0.0), "pictures", seed=1)
     elif kind == "sounds":
-        write_files(Sounds(count=150, duration=0.5, noise_db=30.0), "sounds", seed=1)
+        write_files(Sounds(count=180, duration=0.4, noise_db=30.0), "sounds", seed=1)
     elif kind == "arrays":
         for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
             file = Path("arrays") / label / f"{number}.npy"
@@ -59,7 +59,7 @@ def make(kind: str) -> str:
     ("kind", "adapter", "epochs", "found", "wanted"),
     [
         ("pictures", "image", 12, "300 pictures, 2 classes", 0.85),
-        ("sounds", "audio", 15, "150 sounds, 6 classes", 0.75),
+        ("sounds", "audio", 14, "180 sounds, 6 classes", 0.75),
         ("arrays", "array", 8, "160 arrays, 2 classes", 0.9),
         ("stack.npz", "array", 15, "160 arrays, 2 classes", 0.9),
         ("phrases.csv", "text", 15, "a table of texts: the classes stand in label", 0.8),
