@@ -39,6 +39,10 @@ class Adapter(Settings, abc.ABC):
 
     suffixes: ClassVar[frozenset[str]] = frozenset()
     """Endings of the files that it reads, lower case, with the dot."""
+    texts: ClassVar[bool] = False
+    """Whether a thing is a text itself, a str, and not the path of a file."""
+    numbers: ClassVar[bool] = False
+    """Whether a row of numbers, as a table has it, may be a thing."""
     makes_order: ClassVar[bool] = True
     """Whether neighbouring cells are related whatever the data, as the pixels of a picture are."""
 
@@ -49,6 +53,10 @@ class Adapter(Settings, abc.ABC):
     def is_lone(self, array: NDArray[Any]) -> bool:
         """Return whether an array of numbers is one thing, and not a stack of things."""
         return array.ndim <= 2
+
+    def unlearned(self, what: str, remedy: str) -> DataError:
+        """Return the error that says what has neither been learned nor set."""
+        return DataError(f"the {self.title} adapter has not learned {what} yet; train it, {remedy}")
 
     def literal(self) -> Self:
         """Return the adapter that only brings things to the size, and looks for nothing in them.

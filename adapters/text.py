@@ -103,6 +103,7 @@ class TextAdapter(OneHotAdapter):
     """
 
     title: ClassVar[str] = "text"
+    texts: ClassVar[bool] = True
 
     unit: Literal["character", "word", "byte"] = "character"
     """What a column stands for. `character`: a Unicode code point; `word`: letters, digits and `_`,
@@ -265,16 +266,12 @@ class TextAdapter(OneHotAdapter):
     def _known(self) -> tuple[str, ...]:
         """Return the characters or words that have a row of their own, in order."""
         if self.alphabet is None:
-            raise DataError(
-                "the text adapter has not learned its alphabet yet; train it, or set 'alphabet'"
-            )
+            raise self.unlearned("its alphabet", "or set 'alphabet'")
         return tuple(CLASSIC if self.alphabet == _CLASSIC else self.alphabet)
 
     def _columns(self) -> int:
         if isinstance(self.length, str):
-            raise DataError(
-                "the text adapter has not learned its length yet; train it, or set 'length'"
-            )
+            raise self.unlearned("its length", "or set 'length'")
         return self.length
 
     # Settings never change, and so what follows from them is made once. It is no setting: equal

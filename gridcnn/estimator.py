@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.base import Adapter
-from gridcnn.adapters.image import ImageAdapter
+from gridcnn.adapters.fitting import fitting
 from gridcnn.datasets.base import Dataset
 from gridcnn.datasets.splits import divide
 from gridcnn.engines.base import check_choice, make_engine
@@ -40,7 +40,8 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     one row), `(items, rows, columns)`, `(items, channels, rows, columns)` or
     `(items, rows, columns, channels)`; their values are brought to -1..1 by the range of the
     training data, and the spec's adapter is not used. Or it is a sequence of raw things (paths,
-    PIL images, encoded bytes), which the spec's adapter turns into grids.
+    PIL images, encoded bytes, texts), which the spec's adapter turns into grids; without one, what
+    fits them: for texts that are no paths of files, the text adapter.
 
     Args:
         spec: a ready spec's name, a file, a mapping or a `Spec`; its data section is not used.
@@ -214,7 +215,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return ArrayAdapter(channel_order=self.channel_order, scaling=self.scaling)
         adapter = spec.adapter
         assert adapter is None or isinstance(adapter, Adapter)
-        return adapter or ImageAdapter()
+        return adapter or fitting(things)
 
     def _divided(
         self, grids: Cells, targets: NDArray[np.int64], spec: Spec
@@ -238,18 +239,22 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 def default_spec(shape: GridShape, items: int) -> Spec:
     """Return a small network for grids of `shape`: two bricks of stages, then 64 hidden votes.
 
-    Windows never reach across an axis of one cell. With few items there are more epochs, so that
+    Windows never reach across an axis of one cell. Where rows have no order, as in texts, there is
+    one brick, whose features cover all rows. With few items there are more epochs, so that
     the network moves at least some 300 times.
     """
     kernel = [min(3, shape.rows), min(3, shape.columns)]
     window = [min(2, shape.rows), min(2, shape.columns)]
     batch = 32
+    bricks: list[tuple[int, Any, Any]] = [(16, kernel, window), (32, kernel, window)]
+    if not shape.row_axis.ordered:
+        bricks = [(64, ["all", min(7, shape.columns)], "all")]
     stages: list[Any] = []
-    for filters in (16, 32):
+    for filters, kernel_size, pooled in bricks:
         stages += [
-            {"convolution": {"filters": filters, "kernel_size": kernel}},
+            {"convolution": {"filters": filters, "kernel_size": kernel_size}},
             "rectification",
-            {"pooling": {"window": window}},
+            {"pooling": {"window": pooled}},
         ]
     batches = -(-items // batch)
     return load(

@@ -16,10 +16,9 @@ import typer
 from typer.core import TyperGroup
 
 from gridcnn.cli import datasets, evaluate, init, predict, run, schema, screen, show
+from gridcnn.cli.screen import FAULT, NO_GRID, STOPPED, USER
 from gridcnn.errors import ColumnPermutableError, GridcnnError, TrainingInterrupted, UserError
 from gridcnn.version import VERSION
-
-FAULT, USER, NO_GRID, STOPPED = 1, 2, 3, 130
 
 
 class Verbs(TyperGroup):

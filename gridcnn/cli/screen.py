@@ -15,6 +15,9 @@ from rich.text import Text
 from gridcnn.errors import GridcnnError, UserError
 from gridcnn.files import json_text
 
+FAULT, USER, NO_GRID, STOPPED = 1, 2, 3, 130
+"""Exit codes; `gridcnn.cli.main` tells what they mean."""
+
 
 class _Answers(Console):
     def on_broken_pipe(self) -> None:
@@ -47,11 +50,16 @@ def say(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
-def say_json(content: Any) -> None:
-    """Print an answer as JSON, with escapes where standard output is not UTF-8 (on Windows)."""
+def as_json(content: Any) -> str:
+    """Return an answer as JSON, with escapes where standard output is not UTF-8 (on Windows)."""
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     plain = encoding.lower().replace("-", "") != "utf8"
-    say(json_text(content, ensure_ascii=plain))
+    return json_text(content, ensure_ascii=plain)
+
+
+def say_json(content: Any) -> None:
+    """Print an answer as JSON."""
+    say(as_json(content))
 
 
 def say_error(error: GridcnnError) -> None:

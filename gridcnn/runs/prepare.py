@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.base import Adapter, picked
+from gridcnn.adapters.fitting import files_meant, fitting, fitting_files
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
 from gridcnn.datasets.base import TEST, TRAIN, VALIDATION, Dataset, Source
@@ -113,8 +113,12 @@ def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
     elif isinstance(data, Source):
         source = data.resolved(Path.cwd())
     else:
-        # An adapter without files takes texts as they are.
-        files = not isinstance(spec.adapter, Adapter) or bool(spec.adapter.suffixes)
+        # An adapter without files takes texts as they are; without an adapter they tell by
+        # themselves what they are.
+        if isinstance(spec.adapter, Adapter):
+            files = bool(spec.adapter.suffixes)
+        else:
+            files = not isinstance(data, tuple | list) or not data or files_meant(data[0])
         group = settings.group if isinstance(settings.group, str) else None
         source, dataset = Memory(), from_memory(data, files=files, group=group)
     if isinstance(source, Memory) and dataset is None:
@@ -135,7 +139,7 @@ def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = No
         with reporting(advance):
             dataset = opened(spec)
     dataset, division = divided(spec, dataset)
-    adapter = fit_adapter(spec, dataset, division.train)
+    adapter, named = fit_adapter(spec, dataset, division.train), spec.adapter is not None
     parts, division, skipped = _adapted(dataset, division, adapter, advance)
     if skipped and spec.data.bad_items == "stop":
         raise bad_items_error(skipped, len(dataset), "set data.bad_items: skip")
@@ -153,7 +157,7 @@ def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = No
         test=parts[TEST],
         literal=_literal(dataset, division, adapter, parts, seed) if len(parts[TEST]) else None,
         skipped=skipped,
-        notes=tuple(dataset.notes),
+        notes=(*dataset.notes, *_taken(named, adapter)),
         fingerprint=_fingerprint(spec, parts),
     )
 
@@ -185,7 +189,9 @@ def divided(spec: Spec, dataset: Dataset) -> tuple[Dataset, Division]:
 
 
 def opened(spec: Spec) -> Dataset:
-    """Return the data that a spec names, whose source is resolved; without an adapter, of pictures.
+    """Return the data that a spec names, whose source is resolved.
+
+    Without an adapter in the spec, what lies in a folder decides which files are read.
 
     Raises:
         DataError: the data cannot be read.
@@ -194,8 +200,8 @@ def opened(spec: Spec) -> Dataset:
     assert isinstance(spec.data.source, Source)
     adapter = spec.adapter
     assert adapter is None or isinstance(adapter, Adapter)
-    suffixes = ImageAdapter.suffixes if adapter is None else adapter.suffixes
     source, group, seed = spec.data.source, spec.data.group, spec.training.seed
+    suffixes = (adapter or _reading(source)).suffixes
     if isinstance(group, str):
         return source.open_grouped(group, seed=seed, suffixes=suffixes)
     return source.open(seed=seed, suffixes=suffixes)
@@ -237,8 +243,21 @@ def _fitting(spec: Spec, dataset: Dataset) -> Adapter:
         isinstance(source, Source) and source.holds_texts
     ):
         return TextAdapter()  # they are no paths, whatever they look like
-    first = dataset.things[0] if len(dataset) else None
-    return ArrayAdapter() if isinstance(first, np.ndarray) else ImageAdapter()
+    return fitting(dataset.things, dataset.origin)
+
+
+def _reading(source: Source) -> type[Adapter]:
+    """Return the adapter for the files of a source that the spec has none for."""
+    if not isinstance(source, Files):
+        return ImageAdapter
+    return fitting_files(source.endings(), source.path)
+
+
+def _taken(named: bool, adapter: Adapter) -> list[str]:
+    """Return what whoever named no adapter should be told; of pictures, nothing."""
+    if named or isinstance(adapter, ImageAdapter):
+        return []
+    return [f"the spec names no adapter, and items are taken by adapter: {adapter.title}"]
 
 
 def _adapted(

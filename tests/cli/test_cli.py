@@ -156,7 +156,8 @@ def test_every_problem_of_a_spec_has_its_line(tmp_path: Path) -> None:
         (["run", "xo", "--out", "a" * 300], "aaaa"),
         (["datasets", "make", "xoo", "folder"], "did you mean 'xo'?"),
         (["datasets", "make", "xo", "folder", "--count", "0"], "'count' of xo must be at least 1"),
-        (["init", "a/b/c"], "cannot be written"),
+        (["init", "--name", "a/b/c"], "cannot be written"),
+        (["init", "a/b/c"], "a/b/c: there is no such file or folder"),
         (["init", "what a name"], "'name' of the spec must be"),
     ],
 )
