@@ -25,7 +25,9 @@ from gridcnn.datasets.table import Table
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import GridShape, OneHot
 from gridcnn.runs.literal import exemplars
-from gridcnn.spec.models import SOURCES, Data, GroupPattern, Spec
+from gridcnn.runs.other_forms import with_other_forms
+from gridcnn.runs.scaffolds import by_scaffold
+from gridcnn.spec.models import SOURCES, Data, GroupPattern, GroupScaffold, Spec
 from gridcnn.training.loop import Labelled
 
 _TOLD = 20
@@ -130,13 +132,22 @@ def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = No
     seed = spec.training.seed
     if dataset is None:
         dataset = opened(spec)
-    if isinstance(spec.data.group, GroupPattern):
-        dataset = by_pattern(dataset, spec.data.group.pattern)
-    division = divide(dataset, test=spec.data.test, validation=spec.data.validation, seed=seed)
+    items = len(dataset)
+    dataset, ungrouped = _grouped(spec.data, dataset, advance)
+    group = spec.data.group
+    division = divide(
+        dataset,
+        test=spec.data.test,
+        validation=spec.data.validation,
+        seed=seed,
+        largest_first=isinstance(group, GroupScaffold) and group.order == "largest_first",
+    )
+    dataset, division = with_other_forms(dataset, division, spec.adapter, seed=seed)
     adapter = fit_adapter(spec, dataset, division.train)
     parts, division, skipped = _adapted(dataset, division, adapter, advance)
+    skipped = (*ungrouped, *skipped)
     if skipped and spec.data.bad_items == "stop":
-        raise bad_items_error(skipped, len(dataset), "set data.bad_items: skip")
+        raise bad_items_error(skipped, items, "set data.bad_items: skip")
     spec = spec.model_copy(update={"adapter": adapter})
     classes = dataset.classes
     if skipped:
@@ -153,6 +164,31 @@ def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = No
         notes=tuple(dataset.notes),
         fingerprint=_fingerprint(spec, parts),
     )
+
+
+def _grouped(
+    settings: Data, dataset: Dataset, advance: Advance | None
+) -> tuple[Dataset, tuple[Problem, ...]]:
+    """Return the data with its groups, and the problems of items that have none.
+
+    Those items are left out; where bad items may not be skipped, the problems are raised.
+    """
+    if isinstance(settings.group, GroupPattern):
+        return by_pattern(dataset, settings.group.pattern), ()
+    if not isinstance(settings.group, GroupScaffold):
+        return dataset, ()
+    done = 0
+
+    def more(count: int) -> None:
+        nonlocal done
+        done += count
+        if advance is not None:
+            advance("finding scaffolds", done, len(dataset))
+
+    grouped, problems = by_scaffold(dataset, advance=more)
+    if problems and (settings.bad_items == "stop" or not len(grouped)):
+        raise bad_items_error(problems, len(dataset), "set data.bad_items: skip")
+    return grouped, problems
 
 
 def opened(spec: Spec) -> Dataset:
