@@ -286,6 +286,7 @@ class _Structure:
         if self.atom is None or self.fresh:
             self.found.add(token.column, token.text, "is a ring number that follows no atom")
             self.lost.add(number)
+            self.fresh = False
             return
         if number not in self.rings:
             self.rings[number] = self.atom, bond, token
@@ -305,6 +306,7 @@ class _Structure:
     def _drop_bond(self) -> None:
         if self.bond is not None:
             self.found.add(self.bond.column, self.bond.text, "is a bond that leads to no atom")
+            self.fresh = False  # and a branch without an atom is no further problem
         self.bond = None
 
     def _drop_dot(self) -> None:

@@ -58,7 +58,7 @@ class Prepared:
         train, validation, test: the parts; validation and test may be empty.
         literal: exemplars, and the test items to compare them with, for the literal comparison;
             None where there are no test items.
-        skipped: the items that were left out because they cannot be read.
+        skipped: what is wrong with the items that were left out because they cannot be read.
         notes: what else was left out of the data, in sentences.
         fingerprint: changes with the spec, the labels and the grids.
     """
@@ -73,6 +73,11 @@ class Prepared:
     skipped: tuple[Problem, ...]
     notes: tuple[str, ...]
     fingerprint: str
+
+    @property
+    def skipped_items(self) -> int:
+        """How many items were left out; one may have several problems."""
+        return len({problem.source for problem in self.skipped})
 
 
 def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
