@@ -142,8 +142,10 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         network = Network(spec, adapter.shape(), classes=len(self.classes_))
         if not adapter.makes_order:
             guard(grids, targets, self.check)
-        training = Labelled(grids[first], targets[first])
-        validation = Labelled(grids[second], targets[second]) if len(second) else None
+        training, validation = Labelled(grids, targets), None
+        if len(second):
+            training = Labelled(grids[first], targets[first])
+            validation = Labelled(grids[second], targets[second])
         made = make_engine(network, self.engine, threads=self.threads)
         progress = train(made, training, validation, spec.training)
         made.settle()
