@@ -7,7 +7,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -323,9 +323,13 @@ class TextAdapter(OneHotAdapter):
                 "there is no usable text from which to learn the length; give texts, or set "
                 "'length' of text"
             )
-        # The smallest length that so many texts do not exceed; always a length that there is.
-        place = math.ceil(len(lengths) * self.length_percentile / 100) - 1
-        return min(max(sorted(lengths)[max(place, 0)], 1), _LONGEST)
+        return length_of_most(lengths, self.length_percentile)
+
+
+def length_of_most(lengths: Sequence[int], percentile: float) -> int:
+    """Return the smallest length that so many percent do not exceed; always one that there is."""
+    place = math.ceil(len(lengths) * percentile / 100) - 1
+    return min(max(sorted(lengths)[max(place, 0)], 1), _LONGEST)
 
 
 @dataclass(frozen=True, eq=False)

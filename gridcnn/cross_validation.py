@@ -150,7 +150,7 @@ def cross_validate(
         if dataset is None:
             with reporting(watcher.on_reading):
                 dataset = opened(located)
-        tests = begun.tests if begun else _tests(grouped(located, dataset), asked)
+        tests = begun.tests if begun else _tests(grouped(located, dataset)[0], asked)
         digest = _digest(located, dataset, tests)
     if begun is not None:
         assert folder is not None
@@ -241,7 +241,7 @@ def _digest(spec: Spec, dataset: Dataset, tests: Sequence[Fold | GroupOut]) -> s
     """
     digest = hashlib.sha256(json.dumps([str(label) for label in dataset.labels]).encode())
     for test in tests:
-        _, division = divided(_with_test(spec, test), dataset)
+        _, division, _ = divided(_with_test(spec, test), dataset)
         for part in (division.train, division.validation, division.test):
             digest.update(part.astype("<i8").tobytes())
     return digest.hexdigest()

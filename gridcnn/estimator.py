@@ -14,13 +14,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gridcnn.adapters.array import ArrayAdapter
-from gridcnn.adapters.base import Adapter
+from gridcnn.adapters.base import Adapter, other_forms
 from gridcnn.adapters.fitting import fitting
 from gridcnn.datasets.base import Dataset
 from gridcnn.datasets.splits import divide
 from gridcnn.engines.base import check_choice, make_engine
 from gridcnn.errors import DataError, SpecError, shown
-from gridcnn.grid import Cells, GridShape
+from gridcnn.grid import GridShape
 from gridcnn.model import Model
 from gridcnn.network import Network
 from gridcnn.order.guard import CHECKS, Check, guard
@@ -128,7 +128,14 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         given, changes = self._spec(), self._changes()
         # The network of the default spec follows the grids, but its adapter comes before them.
         spec = self._changed(given or default_spec(GridShape(1, 1, 1), len(labels)), changes)
-        adapter = self._adapter(things, spec).fitted(things)
+        adapter = self._adapter(things, spec)
+        first, second = self._divided(targets, spec)
+        forms, origins = other_forms(adapter, things, first, seed=spec.training.seed)
+        if forms:
+            things = [*things, *forms]
+            first = np.concatenate([first, np.arange(len(targets), len(things))])
+            targets = np.concatenate([targets, targets[origins]])
+        adapter = adapter.fitted(things)
         grids = adapter.grids(things).values
         if given is None:
             spec = self._changed(default_spec(adapter.shape(), len(grids)), changes)
@@ -136,7 +143,10 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         network = Network(spec, adapter.shape(), classes=len(self.classes_))
         if not adapter.makes_order:
             guard(grids, targets, self.check)
-        training, validation = self._divided(grids, targets, spec)
+        training, validation = Labelled(grids, targets), None
+        if len(second):
+            training = Labelled(grids[first], targets[first])
+            validation = Labelled(grids[second], targets[second])
         made = make_engine(network, self.engine, threads=self.threads)
         progress = train(made, training, validation, spec.training)
         made.settle()
@@ -218,8 +228,9 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return adapter or fitting(things)
 
     def _divided(
-        self, grids: Cells, targets: NDArray[np.int64], spec: Spec
-    ) -> tuple[Labelled, Labelled | None]:
+        self, targets: NDArray[np.int64], spec: Spec
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the items for training, and those by which the best epoch is chosen."""
         part = self.validation_fraction
         if not isinstance(part, int | float) or not 0 <= part < 1:
             raise SpecError(f"validation_fraction must be from 0 to below 1; got {part!r}")
@@ -228,12 +239,11 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise SpecError(
                     "patience waits for a better validation result; set validation_fraction too"
                 )
-            return Labelled(grids, targets), None
-        names = [f"item {index}" for index in range(len(grids))]
-        dataset = Dataset(range(len(grids)), targets.tolist(), names)
+            return np.arange(len(targets)), np.zeros(0, np.int64)
+        names = [f"item {index}" for index in range(len(targets))]
+        dataset = Dataset(range(len(targets)), targets.tolist(), names)
         division = divide(dataset, test=0.0, validation=part, seed=spec.training.seed)
-        first, second = division.train, division.validation
-        return Labelled(grids[first], targets[first]), Labelled(grids[second], targets[second])
+        return division.train, division.validation
 
 
 def default_spec(shape: GridShape, items: int) -> Spec:

@@ -6,6 +6,7 @@ A comment before a block of code says what is done with it:
 - `<!-- run -->` runs the commands of a console, and compares all they print but the numbers;
 - `<!-- output -->` compares it with what the block before it printed, and
   `<!-- output, other numbers -->` all but the numbers;
+- `<!-- needs: NAME -->` leaves it alone where that package is not installed;
 - `<!-- wrong on purpose -->` marks a spec with problems;
 - `<!-- not run -->` leaves it alone.
 
@@ -244,6 +245,8 @@ def test_code_on_the_page_runs(
     printed = ""
     for block in blocks_of(page):
         if "not run" in block.marks:
+            continue
+        if (needed := block.named("needs")) and importlib.util.find_spec(needed) is None:
             continue
         if file := block.named("file"):
             (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)

@@ -124,7 +124,7 @@ class Display(RunWatcher):
         for note in prepared.notes:
             screen.say(f"note: {note}")
         if prepared.skipped:
-            screen.say(f"items that cannot be read, and are left out: {len(prepared.skipped)}")
+            screen.say(f"items that cannot be read, and are left out: {prepared.skipped_items}")
         screen.say(f"folder: {folder}\n")
 
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:

@@ -28,7 +28,9 @@ from gridcnn.datasets.table import Table
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import GridShape, OneHot
 from gridcnn.runs.literal import exemplars
-from gridcnn.spec.models import SOURCES, Data, GroupPattern, Spec
+from gridcnn.runs.other_forms import with_other_forms
+from gridcnn.runs.scaffolds import by_scaffold
+from gridcnn.spec.models import SOURCES, Data, GroupPattern, GroupScaffold, Spec
 from gridcnn.training.loop import Labelled
 
 _TOLD = 20
@@ -59,7 +61,7 @@ class Prepared:
         train, validation, test: the parts; validation and test may be empty.
         literal: exemplars, and the test items to compare them with, for the literal comparison;
             None where there are no test items.
-        skipped: the items that were left out because they cannot be read.
+        skipped: what is wrong with the items that were left out because they cannot be read.
         notes: what else was left out of the data, in sentences.
         fingerprint: changes with the spec, the labels and the grids.
     """
@@ -74,6 +76,11 @@ class Prepared:
     skipped: tuple[Problem, ...]
     notes: tuple[str, ...]
     fingerprint: str
+
+    @property
+    def skipped_items(self) -> int:
+        """How many items were left out; one may have several problems."""
+        return len({problem.source for problem in self.skipped})
 
 
 def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
@@ -138,11 +145,14 @@ def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = No
     if dataset is None:
         with reporting(advance):
             dataset = opened(spec)
-    dataset, division = divided(spec, dataset)
+    items = len(dataset)
+    dataset, division, ungrouped = divided(spec, dataset, advance)
+    dataset, division = with_other_forms(dataset, division, spec.adapter, seed=seed)
     adapter, named = fit_adapter(spec, dataset, division.train), spec.adapter is not None
     parts, division, skipped = _adapted(dataset, division, adapter, advance)
+    skipped = (*ungrouped, *skipped)
     if skipped and spec.data.bad_items == "stop":
-        raise bad_items_error(skipped, len(dataset), "set data.bad_items: skip")
+        raise bad_items_error(skipped, items, "set data.bad_items: skip")
     spec = spec.model_copy(update={"adapter": adapter})
     classes = dataset.classes
     if skipped:
@@ -162,30 +172,60 @@ def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = No
     )
 
 
-def grouped(spec: Spec, dataset: Dataset) -> Dataset:
+def grouped(
+    spec: Spec, dataset: Dataset, advance: Advance | None = None
+) -> tuple[Dataset, tuple[Problem, ...]]:
     """Return the data with the groups that its spec finds, and without the parts that it ignores.
 
+    Items of which no group can be told are left out, with a problem for each; where bad items may
+    not be skipped, those are raised.
+
     Raises:
-        DataError: an item's name tells no group.
+        DataError: an item's name, or an item, tells no group.
     """
     assert spec.data is not None
-    if isinstance(spec.data.group, GroupPattern):
-        dataset = by_pattern(dataset, spec.data.group.pattern)
-    return dataset if spec.data.parts == "use" else dataclasses.replace(dataset, parts=None)
+    settings = spec.data
+    problems: tuple[Problem, ...] = ()
+    if isinstance(settings.group, GroupPattern):
+        dataset = by_pattern(dataset, settings.group.pattern)
+    elif isinstance(settings.group, GroupScaffold):
+        items, done = len(dataset), 0
+
+        def more(count: int) -> None:
+            nonlocal done
+            done += count
+            if advance is not None:
+                advance("finding scaffolds", done, items)
+
+        dataset, problems = by_scaffold(dataset, advance=more)
+        if problems and (settings.bad_items == "stop" or not len(dataset)):
+            raise bad_items_error(problems, items, "set data.bad_items: skip")
+    if settings.parts == "ignore":
+        dataset = dataclasses.replace(dataset, parts=None)
+    return dataset, problems
 
 
-def divided(spec: Spec, dataset: Dataset) -> tuple[Dataset, Division]:
-    """Return the data as its spec divides it, and which item is in which part.
+def divided(
+    spec: Spec, dataset: Dataset, advance: Advance | None = None
+) -> tuple[Dataset, Division, tuple[Problem, ...]]:
+    """Return the data as its spec divides it, which item is in which part, and what `grouped` does.
 
     Raises:
         DataError: the data cannot be divided like this.
     """
     assert spec.data is not None
-    dataset = grouped(spec, dataset)
-    test, seed = spec.data.test, spec.training.seed
+    dataset, problems = grouped(spec, dataset, advance)
+    test, seed, group = spec.data.test, spec.training.seed, spec.data.group
     if not isinstance(test, float):
         dataset, test = with_fold(dataset, test, seed=seed), 0.0
-    return dataset, divide(dataset, test=test, validation=spec.data.validation, seed=seed)
+    division = divide(
+        dataset,
+        test=test,
+        validation=spec.data.validation,
+        seed=seed,
+        largest_first=isinstance(group, GroupScaffold) and group.order == "largest_first",
+    )
+    return dataset, division, problems
 
 
 def opened(spec: Spec) -> Dataset:

@@ -387,7 +387,7 @@ def _finish(
         "multiply_adds": engine.network.multiply_adds,
         "engine": engine.name,
         "threads": engine.workers,
-        "skipped_items": len(prepared.skipped),
+        "skipped_items": prepared.skipped_items,
         "seconds": {
             "reading": round(times[1] - times[0], 3),
             "training": round(sum(epoch.seconds for epoch in progress.history), 3),
