@@ -123,6 +123,10 @@ class Shelf:
         file.close()
         return None
 
+    def make_room(self, size: int) -> None:
+        """Remove the entries that were not used for longest, so that `size` more bytes fit in."""
+        self._shrink(room=min(size, self.limit))
+
     def touch(self, key: str) -> None:
         """Note that an entry was used."""
         path = self._place(key)

@@ -120,7 +120,7 @@ def run(
     located, dataset = with_data(loaded, data, spec_folder(loaded))
     _refuse_impossible(located, engine, threads)
     with _stoppable("stopped before training; nothing was written", folder):
-        prepared = prepare(located, dataset, advance=watcher.on_reading)
+        prepared = prepare(located, dataset, advance=watcher.on_reading, threads=threads)
     _refuse_useless(prepared)
     read = time.perf_counter()
     network = Network(prepared.spec, prepared.shape, classes=len(prepared.classes))
