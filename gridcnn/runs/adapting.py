@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -42,7 +43,7 @@ _PART_OF_MEMORY = 4  # ... that would take more than this part of what is usable
 _TRIED = 16  # things, by which it is known how long others take
 _SLOW = 0.001  # seconds for a thing: from here on, two threads are faster than one
 _TURN = 0.05  # seconds that a chunk takes, about, so that the bar moves and Ctrl-C is heard
-_CHUNK_BYTES = 8_000_000
+_CHUNK_BYTES = 2_000_000  # several chunks are in memory at a time
 _MOST = 4096  # things in a chunk
 
 
@@ -189,7 +190,7 @@ class Adapting:
     # Grids in memory -----------------------------------------------------------------------------
 
     def _in_memory(self, adapter: Adapter, part: NDArray[np.int64], cost: _Cost, bar: _Bar) -> Made:
-        if self._spreads(adapter, cost):
+        if len(part) and self._spreads(adapter, cost):
             adapted = _collected(self._chunks(adapter, part, cost, bar), len(part))
             if adapted is not None:
                 return adapted
@@ -211,7 +212,7 @@ class Adapting:
 
     def _chunks(
         self, adapter: Adapter, part: NDArray[np.int64], cost: _Cost, bar: _Bar
-    ) -> Iterator[Chunk]:
+    ) -> Generator[Chunk, None, None]:
         """Yield what becomes of the things in a part, some at a time, in their order."""
         step = min(_TURN / max(cost.seconds, 1e-9), _CHUNK_BYTES / max(cost.size, 1.0), _MOST)
         step = max(1, int(step))
@@ -272,6 +273,8 @@ class Adapting:
         The problems of things that are bad are never kept: these things are asked each time, since
         what was wrong with them may be over.
         """
+        if not len(part):
+            return self._in_memory(adapter, part, cost, bar)
         key = self._key("grids", adapter, part)
         if key is None:
             return None
@@ -282,13 +285,11 @@ class Adapting:
             bar.more(len(part))
             self._tell(f"from the cache, {sized(_length(found))}")
             return found
+        size = int(cost.size * len(part))
         try:
-            cache.put(
-                key,
-                self._chunks(adapter, part, cost, bar),
-                things=len(part),
-                size=int(cost.size * len(part)),
-            )
+            # Closed at once where it is stopped half-way, and with it the threads.
+            with contextlib.closing(self._chunks(adapter, part, cost, bar)) as chunks:
+                cache.put(key, chunks, things=len(part), size=size)
         except MixedError:
             return None
         except OSError as error:
@@ -303,11 +304,14 @@ class Adapting:
     def _with_problems(self, adapter: Adapter, part: NDArray[np.int64], kept: Kept) -> Made | None:
         """Return grids with the problems of all other things; None where one of them is none."""
         bad = part[~kept.made]
-        problems = adapter.adapt_all(picked(self.things, bad), names=self._names(bad))
-        if len(problems.kept):
-            return None
+        problems: tuple[Problem, ...] = ()
+        if len(bad):
+            again = adapter.adapt_all(picked(self.things, bad), names=self._names(bad))
+            if len(again.kept):
+                return None
+            problems = again.problems
         grids = Grids(kept.grids, adapter.shape())
-        return Made(grids, np.flatnonzero(kept.made), problems.problems, kept.digest)
+        return Made(grids, np.flatnonzero(kept.made), problems, kept.digest)
 
     def _key(self, kind: str, adapter: Adapter, part: NDArray[np.int64]) -> str | None:
         """Return the key of what an adapter makes of some things; None where nobody can tell."""
@@ -377,7 +381,7 @@ def _spread(
         for group in groups:
             waiting.append(pool.submit(work, group))
             # A few ahead of what is taken, so that nobody waits and memory is bounded.
-            if len(waiting) > 2 * threads:
+            if len(waiting) > threads + 1:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
