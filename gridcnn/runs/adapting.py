@@ -40,7 +40,7 @@ WORTH = 1.0
 """Seconds: what takes less is done anew each time, which costs less than to look for it."""
 _IN_MEMORY = 2**30  # bytes: grids that are larger stay on disk, and so do those ...
 _PART_OF_MEMORY = 4  # ... that would take more than this part of what is usable
-_TRIED = 16  # things, by which it is known how long others take
+_TRIED = 17  # things, by which it is known how long others take
 _SLOW = 0.001  # seconds for a thing: from here on, two threads are faster than one
 _TURN = 0.05  # seconds that a chunk takes, about, so that the bar moves and Ctrl-C is heard
 _CHUNK_BYTES = 2_000_000  # several chunks are in memory at a time
@@ -176,14 +176,17 @@ class Adapting:
         """Return what things take, by some that are tried; they lie all over the data."""
         tried = every[np.linspace(0, len(every) - 1, min(_TRIED, len(every))).astype(np.int64)]
         seconds, size = 0.0, 4.0 * adapter.shape().cells
-        # The first one loads libraries. One alone takes longer than each of several together.
-        begin = time.perf_counter()
-        for group in (tried[:1], tried[1:4], tried[4:]):
-            if not len(group) or time.perf_counter() - begin > _TURN:
+        # The first one loads libraries, and its time counts only where there is no other. One alone
+        # takes longer than each of several together.
+        spent = 0.0
+        for group in (tried[:1], tried[1:2], tried[2:5], tried[5:]):
+            if not len(group) or spent > _TURN:
                 break
             start = time.perf_counter()
             grids = adapter.adapt_all(picked(self.things, group)).grids.values
-            seconds = (time.perf_counter() - start) / len(group)
+            took = time.perf_counter() - start
+            spent += took if group[0] != tried[0] else 0.0
+            seconds = took / len(group)
             size = grids.nbytes / len(grids) if len(grids) else size
         return _Cost(seconds, size)
 

@@ -142,12 +142,15 @@ def test_pictures_are_the_same_by_every_way(
     assert is_writable(warm) == bool(in_memory)
 
 
-def test_texts_are_the_same_by_every_way(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+@pytest.mark.parametrize("in_memory", [2**30, 0])
+def test_texts_are_the_same_by_every_way(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, in_memory: int
+) -> None:
     """One-hot grids stay so, and the alphabet that was learned is found again."""
     random = np.random.default_rng(0)
     texts = ["".join(random.choice(list("abcde "), 12)) + "x" for _ in range(60)]
     data, spec = (texts, [0, 1] * 30), {**SPEC, "adapter": "text"}
-    monkeypatch.setattr(module, "_IN_MEMORY", 0)
+    monkeypatch.setattr(module, "_IN_MEMORY", in_memory)
 
     plain = without_cache(data, spec)
     cold, warm = prepared(data, spec), prepared(data, spec)
@@ -305,6 +308,31 @@ def test_what_is_quick_is_not_kept(
     monkeypatch.setattr(module, "WORTH", 1000.0)
 
     assert prepared(str(pictures)).grids == ""
+    assert not folder.exists()
+
+
+class Loading(Counting):
+    """An adapter that takes long at first."""
+
+    repeatable: ClassVar[bool] = True
+    started: ClassVar[bool] = False
+
+    def adapt(self, thing: Any) -> NDArray[np.float32]:
+        if not self.started:
+            time.sleep(0.2)
+            type(self).started = True
+        return super().adapt(thing)
+
+
+def test_what_libraries_take_to_load_does_not_count(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the first run would keep what is quick in all others."""
+    monkeypatch.setattr(module, "WORTH", 20.0)  # 100 s, if all took as long as the first
+
+    things = [str(index) for index in range(500)]
+    Adapting(things, things).parts(Loading(), {"all": np.arange(500)})
+
     assert not folder.exists()
 
 
