@@ -75,6 +75,14 @@ def user_folder(name: str, *, inside: bool = True) -> Path | None:
     return folder if usable else None
 
 
+def homely(folder: Path | None) -> str:
+    """Return a folder as shells write it, with ~ for the user's own."""
+    try:
+        return str(Path("~") / folder.relative_to(Path.home())) if folder else ""
+    except (RuntimeError, ValueError):  # a user without a folder, or one that is elsewhere
+        return str(folder)
+
+
 class Shelf:
     """A folder of entries, which are files; any number of processes may use it at the same time.
 

@@ -30,8 +30,9 @@ def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Remove all of it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
 ) -> None:
+    from gridcnn.caches import homely
     from gridcnn.engines.native.cache import object_cache
-    from gridcnn.errors import sized
+    from gridcnn.errors import printable, sized
     from gridcnn.runs.grids_cache import fitted_cache, grids_cache
 
     shelves = {
@@ -59,6 +60,5 @@ def cache(
         if shelf.folder is None:
             screen.say(f"{kind}: nothing is kept")
         else:
-            screen.say(
-                f"{kind}: {sized(shelf.size())} of at most {sized(shelf.limit)} in {shelf.folder}"
-            )
+            size, limit = sized(shelf.size()), sized(shelf.limit)
+            screen.say(f"{kind}: {size} of at most {limit} in {printable(homely(shelf.folder))}")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from gridcnn.adapters.base import Adapted, Adapter, Things, picked
-from gridcnn.caches import key_of
+from gridcnn.caches import homely, key_of
 from gridcnn.cores import usable_cores, usable_memory
 from gridcnn.errors import DataError, Problem, UserError, printable, sized
 from gridcnn.grid import Array, Grids, OneHot
@@ -301,7 +301,7 @@ class Adapting:
         kept = cache.get(key, things=len(part), shape=shape)
         found = None if kept is None else self._with_problems(adapter, part, kept)
         if found is not None:
-            self._tell(f"kept for the next time, {sized(_length(found))} in {cache.folder}")
+            self._tell(f"kept for the next time, {sized(_length(found))} in {homely(cache.folder)}")
         return found
 
     def _with_problems(self, adapter: Adapter, part: NDArray[np.int64], kept: Kept) -> Made | None:
