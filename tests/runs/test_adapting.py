@@ -475,7 +475,7 @@ import llvmlite.binding, PIL.Image
 folder, out, factor = sys.argv[1], sys.argv[2], float(sys.argv[3])
 with open("/proc/self/status") as file:
     taken = 1024 * int(re.search(r"VmData:\\s+(\\d+)", file.read())[1])
-limit = taken + 80_000_000
+limit = taken + 100_000_000
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 side = 256
 count = int(factor * limit / (4 * side * side))
