@@ -80,6 +80,8 @@ class AudioAdapter(Adapter):
 
     title: ClassVar[str] = "audio"
     suffixes: ClassVar[frozenset[str]] = SUFFIXES
+    threads: ClassVar[bool] = True
+    libraries: ClassVar[tuple[str, ...]] = ("soundfile", "soxr")
 
     sample_rate: Rate = 16_000
     """Samples in a second, in Hz, to which every file is brought; arrays must have it. Nothing

@@ -47,6 +47,14 @@ class Adapter(Settings, abc.ABC):
     """Whether a row of numbers, as a table has it, may be a thing."""
     makes_order: ClassVar[bool] = True
     """Whether neighbouring cells are related whatever the data, as the pixels of a picture are."""
+    repeatable: ClassVar[bool] = True
+    """Whether a grid depends on nothing but the settings and the thing: of a file, on its content
+    and its ending. Such grids are kept on disk, and are not made again."""
+    threads: ClassVar[bool] = False
+    """Whether several threads may make grids with it at the same time."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """The packages, as they are called when they are installed, whose versions grids depend on,
+    beside gridcnn and NumPy."""
 
     def fitted(self, things: Things) -> Self:  # noqa: ARG002 - for those that learn
         """Return an adapter with everything learned from the training things filled in."""

@@ -38,6 +38,8 @@ class ImageAdapter(Adapter):
 
     title: ClassVar[str] = "image"
     suffixes: ClassVar[frozenset[str]] = SUFFIXES
+    threads: ClassVar[bool] = True
+    libraries: ClassVar[tuple[str, ...]] = ("pillow",)
 
     size: Sizes = (32, 32)
     """Rows and columns of the grid, in cells."""

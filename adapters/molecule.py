@@ -64,6 +64,7 @@ class MoleculeAdapter(OneHotAdapter):
 
     title: ClassVar[str] = "molecule"
     texts: ClassVar[bool] = True
+    libraries: ClassVar[tuple[str, ...]] = ("rdkit",)
 
     brackets: Literal["parts", "whole"] = "parts"
     """What an atom in brackets is. `parts`: `[C@@H]` is `[`, `C`, `@@`, `H`, `]`, so that an atom

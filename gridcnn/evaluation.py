@@ -12,12 +12,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.adapters.base import picked
 from gridcnn.datasets.base import PARTS, TEST, Dataset
 from gridcnn.datasets.table import Table
 from gridcnn.errors import DataError, EngineError
 from gridcnn.measures import Scores, measures
 from gridcnn.model import Model, load
+from gridcnn.runs.adapting import Adapting
 from gridcnn.runs.prepare import bad_items_error, opened, places_of, with_data
 from gridcnn.spec.models import Data, Spec
 
@@ -89,14 +89,14 @@ def evaluate(
         dataset = opened(spec)
     chosen, name = _chosen(dataset, part)
     targets = _known(dataset, made).targets(made.classes)[chosen]
-    adapted = made.adapter.adapt_all(
-        picked(dataset.things, chosen), names=places_of(dataset, chosen)
-    )
+    places = places_of(dataset, np.arange(len(dataset)))
+    parts = Adapting(dataset.things, places, threads=threads).parts(made.adapter, {name: chosen})
+    adapted = parts.made[name]
     notes = [*dataset.notes]
-    if adapted.problems:
+    if parts.problems:
         left = len(adapted.kept)
         if bad_items == "stop" or not left:
-            raise bad_items_error(adapted.problems, len(chosen), "skip them (--bad-items skip)")
+            raise bad_items_error(parts.problems, len(chosen), "skip them (--bad-items skip)")
         notes.append(
             f"{len(chosen) - left} of {len(chosen)} items cannot be read, and are left out"
         )

@@ -121,6 +121,8 @@ class Display(RunWatcher):
         classes = ", ".join(str(label) for label in prepared.classes[:12])
         more = ", ..." if len(prepared.classes) > 12 else ""
         screen.say(f"items: {', '.join(counts)}; {len(prepared.classes)} classes: {classes}{more}")
+        if prepared.grids:
+            screen.say(f"grids: {prepared.grids}")
         for note in prepared.notes:
             screen.say(f"note: {note}")
         if prepared.skipped:

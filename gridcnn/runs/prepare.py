@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.adapters.base import Adapter, picked
+from gridcnn.adapters.base import Adapter
 from gridcnn.adapters.fitting import files_meant, fitting, fitting_files
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
@@ -26,7 +26,8 @@ from gridcnn.datasets.paths import Files
 from gridcnn.datasets.splits import Division, divide
 from gridcnn.datasets.table import Table
 from gridcnn.errors import DataError, Problem
-from gridcnn.grid import GridShape, OneHot
+from gridcnn.grid import GridShape
+from gridcnn.runs.adapting import Adapting, Advance, Made
 from gridcnn.runs.literal import exemplars
 from gridcnn.runs.other_forms import with_other_forms
 from gridcnn.runs.scaffolds import by_scaffold
@@ -35,8 +36,6 @@ from gridcnn.training.loop import Labelled
 
 _TOLD = 20
 """How many bad items are told of one by one."""
-Advance = Callable[[str, int, int], None]
-"""Is told what is being done, how many items of it are done, and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,8 @@ class Prepared:
         skipped: what is wrong with the items that were left out because they cannot be read.
         notes: what else was left out of the data, in sentences.
         fingerprint: changes with the spec, the labels and the grids.
+        grids: where the grids were taken from, or left, in a few words; empty where they were made
+            anew, and are in memory alone.
     """
 
     spec: Spec
@@ -76,6 +77,7 @@ class Prepared:
     skipped: tuple[Problem, ...]
     notes: tuple[str, ...]
     fingerprint: str
+    grids: str = ""
 
     @property
     def skipped_items(self) -> int:
@@ -134,30 +136,46 @@ def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
     return spec.model_copy(update={"data": changed}), dataset
 
 
-def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = None) -> Prepared:
+def prepare(
+    spec: Spec,
+    dataset: Dataset | None,
+    *,
+    advance: Advance | None = None,
+    threads: int | None = None,
+) -> Prepared:
     """Read, divide and adapt the data of a spec.
 
+    `threads` is the most threads to work with; None: as many as this process may use.
+
     Raises:
-        DataError: the data cannot be read or divided, or holds bad items that may not be skipped.
+        DataError: the data cannot be read or divided, holds bad items that may not be skipped, or
+            is too large.
     """
     assert spec.data is not None
     seed = spec.training.seed
     if dataset is None:
         with reporting(advance):
             dataset = opened(spec)
-    items = len(dataset)
+    items, named = len(dataset), spec.adapter is not None
     dataset, division, ungrouped = divided(spec, dataset, advance)
     dataset, division = with_other_forms(dataset, division, spec.adapter, seed=seed)
-    adapter, named = fit_adapter(spec, dataset, division.train), spec.adapter is not None
-    parts, division, skipped = _adapted(dataset, division, adapter, advance)
-    skipped = (*ungrouped, *skipped)
+    adapting = Adapting(
+        dataset.things,
+        places_of(dataset, np.arange(len(dataset))),
+        threads=threads,
+        advance=advance,
+    )
+    adapter = fit_adapter(spec, dataset, division.train, adapting)
+    read = _adapted(dataset, division, adapter, adapting)
+    skipped = (*ungrouped, *read.skipped)
     if skipped and spec.data.bad_items == "stop":
         raise bad_items_error(skipped, items, "set data.bad_items: skip")
     spec = spec.model_copy(update={"adapter": adapter})
-    classes = dataset.classes
+    classes, parts = dataset.classes, read.parts
     if skipped:
         _refuse_emptied(parts, classes)
         _refuse_untested(spec, parts)
+    literal = _literal(dataset, read, adapter, adapting, seed) if len(parts[TEST]) else None
     return Prepared(
         spec=spec,
         classes=classes,
@@ -165,10 +183,11 @@ def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = No
         train=parts[TRAIN],
         validation=parts[VALIDATION],
         test=parts[TEST],
-        literal=_literal(dataset, division, adapter, parts, seed) if len(parts[TEST]) else None,
+        literal=literal,
         skipped=skipped,
         notes=(*dataset.notes, *_taken(named, adapter)),
-        fingerprint=_fingerprint(spec, parts),
+        fingerprint=_fingerprint(spec, read),
+        grids=adapting.told,
     )
 
 
@@ -267,13 +286,18 @@ def places_of(dataset: Dataset, chosen: NDArray[np.int64]) -> list[str]:
     return [known[index] for index in chosen]
 
 
-def fit_adapter(spec: Spec, dataset: Dataset, training: NDArray[np.int64]) -> Adapter:
+def fit_adapter(
+    spec: Spec,
+    dataset: Dataset,
+    training: NDArray[np.int64],
+    adapting: Adapting | None = None,
+) -> Adapter:
     """Return the spec's adapter, or the one that fits the things, fitted on the training items."""
     adapter = spec.adapter
     if adapter is None:
         adapter = _fitting(spec, dataset)
     assert isinstance(adapter, Adapter)
-    return adapter.fitted(picked(dataset.things, training))
+    return (adapting or Adapting(dataset.things, dataset.names)).fitted(adapter, training)
 
 
 def _fitting(spec: Spec, dataset: Dataset) -> Adapter:
@@ -300,55 +324,55 @@ def _taken(named: bool, adapter: Adapter) -> list[str]:
     return [f"the spec names no adapter, and items are taken by adapter: {adapter.title}"]
 
 
-def _adapted(
-    dataset: Dataset, division: Division, adapter: Adapter, advance: Advance | None
-) -> tuple[dict[str, Part], Division, tuple[Problem, ...]]:
-    """Return the parts as grids, which items they hold, and a problem for each that is bad."""
+@dataclass(frozen=True)
+class _Read:
+    """The parts, what they were made from, which items they hold, and what is bad of the others."""
+
+    parts: Mapping[str, Part]
+    made: Mapping[str, Made]
+    division: Division
+    skipped: tuple[Problem, ...]
+
+
+def _adapted(dataset: Dataset, division: Division, adapter: Adapter, adapting: Adapting) -> _Read:
     targets = dataset.targets(dataset.classes)
-    parts: dict[str, Part] = {}
-    readable: dict[str, NDArray[np.int64]] = {}
-    skipped: list[Problem] = []
-    place = {each: index for index, each in enumerate(places_of(dataset, np.arange(len(dataset))))}
-    done = 0
-
-    def more(count: int) -> None:
-        nonlocal done
-        done += count
-        if advance is not None:
-            advance("reading items", done, len(dataset))
-
-    for name, chosen in (
-        (TRAIN, division.train),
-        (VALIDATION, division.validation),
-        (TEST, division.test),
-    ):
-        things = picked(dataset.things, chosen)
-        adapted = adapter.adapt_all(things, names=places_of(dataset, chosen), advance=more)
-        kept = readable[name] = chosen[adapted.kept]
-        parts[name] = Part(
-            Labelled(adapted.grids.values, targets[kept]), [dataset.names[index] for index in kept]
+    chosen = {TRAIN: division.train, VALIDATION: division.validation, TEST: division.test}
+    found = adapting.parts(adapter, chosen)
+    readable = {name: chosen[name][made.kept] for name, made in found.made.items()}
+    parts = {
+        name: Part(
+            Labelled(found.made[name].grids.values, targets[kept]),
+            [dataset.names[index] for index in kept],
         )
-        skipped.extend(adapted.problems)
+        for name, kept in readable.items()
+    }
     # In the order of the data, whatever part an item is in.
-    skipped.sort(key=lambda problem: place.get(problem.source, 0))
-    return parts, Division(readable[TRAIN], readable[VALIDATION], readable[TEST]), tuple(skipped)
+    place = {name: index for index, name in enumerate(adapting.names)}
+    skipped = sorted(found.problems, key=lambda problem: place.get(problem.source, 0))
+    return _Read(
+        parts,
+        found.made,
+        Division(readable[TRAIN], readable[VALIDATION], readable[TEST]),
+        tuple(skipped),
+    )
 
 
 def _literal(
-    dataset: Dataset, division: Division, adapter: Adapter, parts: Mapping[str, Part], seed: int
+    dataset: Dataset, read: _Read, adapter: Adapter, adapting: Adapting, seed: int
 ) -> tuple[Labelled, Labelled]:
     plain = adapter.literal()
     if plain == adapter:
-        training = parts[TRAIN].data
+        training = read.parts[TRAIN].data
         kept = exemplars(training.targets, seed=seed)
-        return Labelled(training.grids[kept], training.targets[kept]), parts[TEST].data
-    targets = dataset.targets(dataset.classes)
+        return Labelled(training.grids[kept], training.targets[kept]), read.parts[TEST].data
+    targets, division = dataset.targets(dataset.classes), read.division
     kept = division.train[exemplars(targets[division.train], seed=seed)]
-    read = [
-        (chosen, plain.adapt_all(picked(dataset.things, chosen)))
-        for chosen in (kept, division.test)
-    ]
-    first, second = (Labelled(a.grids.values, targets[chosen][a.kept]) for chosen, a in read)
+    chosen = {TRAIN: kept, TEST: division.test}
+    made = adapting.parts(plain, chosen, what="reading items to compare").made
+    first, second = (
+        Labelled(made[name].grids.values, targets[chosen[name]][made[name].kept])
+        for name in (TRAIN, TEST)
+    )
     return first, second
 
 
@@ -370,15 +394,13 @@ def _refuse_emptied(parts: Mapping[str, Part], classes: Sequence[str | int]) -> 
         )
 
 
-def _fingerprint(spec: Spec, parts: Mapping[str, Part]) -> str:
+def _fingerprint(spec: Spec, read: _Read) -> str:
     # Not where the data is from: what it holds is told by the grids, and a folder may move.
     left_out: dict[str, Any] = dict.fromkeys(("name", "description", "data"), True)
     if not spec.training.augmentation:  # so it is with checkpoints from before there was any
         left_out["training"] = {"augmentation"}
     digest = hashlib.sha256(spec.model_dump_json(exclude=left_out).encode())
     for name in (TRAIN, VALIDATION):
-        grids, targets = parts[name].data.grids, parts[name].data.targets
-        kept = grids.indices if isinstance(grids, OneHot) else np.ascontiguousarray(grids)
-        digest.update(kept.data)
-        digest.update(np.ascontiguousarray(targets).data)
+        digest.update(bytes.fromhex(read.made[name].digest))
+        digest.update(np.ascontiguousarray(read.parts[name].data.targets).data)
     return digest.hexdigest()

@@ -160,7 +160,7 @@ def carry_out(
     started = time.perf_counter()
     refuse_impossible(spec, engine, threads)
     with stoppable("stopped before training; nothing was written", folder):
-        prepared = prepare(spec, dataset, advance=watcher.on_reading)
+        prepared = prepare(spec, dataset, advance=watcher.on_reading, threads=threads)
     _refuse_useless(prepared)
     read = time.perf_counter()
     network = Network(prepared.spec, prepared.shape, classes=len(prepared.classes))

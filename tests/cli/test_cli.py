@@ -476,6 +476,7 @@ def test_datasets_are_listed(tmp_path: Path) -> None:
         "datasets list",
         "datasets get",
         "datasets make",
+        "cache",
     ],
 )
 def test_every_verb_has_help_with_an_example(verb: str, tmp_path: Path) -> None:
@@ -485,6 +486,26 @@ def test_every_verb_has_help_with_an_example(verb: str, tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "Example" in done.stdout
     assert f"gridcnn {verb}" in done.stdout
+
+
+def test_the_cache_is_shown_and_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All kinds of what is kept, with their places and sizes."""
+    monkeypatch.setenv("GRIDCNN_CACHE", str(tmp_path / "kept"))
+    gridcnn_("run", "xo", "--set", "data.source.xo.count=60", "--set", "training.epochs=1",
+             folder=tmp_path)  # fmt: skip
+    code, grids, learned = json.loads(gridcnn_("cache", "--json", folder=tmp_path).stdout)
+
+    assert code["bytes"] > 0
+    assert (grids["bytes"], learned["bytes"]) == (0, 0)
+    assert Path(grids["folder"]) == Path(code["folder"]) / "grids"
+    cleared = gridcnn_("cache", "--clear", folder=tmp_path)
+    assert "machine code: 0 bytes of at most 256.0 MB in" in cleared.stdout
+    monkeypatch.setenv("GRIDCNN_CACHE", "off")
+    assert "grids: nothing is kept" in gridcnn_("cache", folder=tmp_path).stdout
+    monkeypatch.setenv("GRIDCNN_CACHE_SIZE", "much")
+    wrong = gridcnn_("cache", folder=tmp_path)
+    assert wrong.returncode == 2
+    assert "error: GRIDCNN_CACHE_SIZE must be a size" in wrong.stderr
 
 
 def test_a_fault_of_ours_is_no_traceback(work: Path, tmp_path: Path) -> None:
