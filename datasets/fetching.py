@@ -39,7 +39,9 @@ CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 """Seconds that may pass without a byte."""
 ATTEMPTS = 4
-"""How often a download that broke off is continued before it is given up."""
+"""How often in a row a download may break off before it is given up."""
+WORTH = 2**20
+"""Bytes that an attempt must bring so that those before it are forgotten."""
 PAUSE = 1.0
 """Seconds before the first new attempt; each further one waits twice as long."""
 _PIECE = 2**16
@@ -201,16 +203,23 @@ class _Download:
             FetchError: it cannot be fetched, or is another file.
         """
         host = urlsplit(url).netloc
-        for attempt in range(ATTEMPTS):
+        failures = 0
+        while True:
+            before = self._have()
             try:
                 self._download(url)
                 break
             except _BrokenError as error:
-                if attempt == ATTEMPTS - 1:
+                # On a bad line a long file may break off often, and still get there.
+                failures = 1 if self._have() - before >= WORTH else failures + 1
+                if failures == ATTEMPTS:
                     raise FetchError(f"{host} {error}, {ATTEMPTS} times") from None
-                time.sleep(PAUSE * 2**attempt)
+                time.sleep(PAUSE * 2 ** (failures - 1))
         self._check(url)
         self.part.replace(output_file)
+
+    def _have(self) -> int:
+        return self.part.stat().st_size if self.part.is_file() else 0
 
     def _check(self, url: str) -> None:
         if self.sha256 is None:
@@ -228,7 +237,7 @@ class _Download:
     def _download(self, url: str) -> None:
         import requests
 
-        have = self.part.stat().st_size if self.part.is_file() else 0
+        have = self._have()
         if have > self.most:
             self.part.unlink()
             have = 0

@@ -104,7 +104,7 @@ def _group_cell(value: Any) -> str:
 
 
 def _rows(text: str, place: str, found: Problems, group: str | None) -> list[Row]:
-    sign = delimited.delimiter(text, place, wanted=("path", "label"))
+    sign = delimited.delimiter(text.split("\n", 1)[0], place, wanted=("path", "label"))
     lines = delimited.rows(text, delimiter=sign, found=found)
     _, header = next(lines, (1, []))
     where = _columns(header, found, group)

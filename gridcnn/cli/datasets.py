@@ -24,9 +24,13 @@ Examples:
 
   gridcnn datasets make xo pictures --count 2000 --seed 1
 """
-_MAKE_EXAMPLES = """Make labelled files in class folders.
+_MAKE_EXAMPLES = """Make labelled files in class folders, or texts in a table.
 
-Example: gridcnn datasets make xo pictures --count 2000 --seed 1 --set noise=0.3
+Examples:
+
+  gridcnn datasets make xo pictures --count 2000 --seed 1 --set noise=0.3
+
+  gridcnn datasets make phrases phrases.csv --count 2000
 """
 
 _STOPPED = "stopped; what has come is kept, and the same command goes on there"
@@ -175,7 +179,10 @@ def get(
 
 def make(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to make, such as xo.")],
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    place: Annotated[
+        Path,
+        typer.Argument(metavar="DIR|FILE", help="A new or empty folder; for texts, a new table."),
+    ],
     count: Annotated[int | None, typer.Option(help="How many items.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Fixes what is random.")] = 0,
     changes: Annotated[
@@ -186,17 +193,22 @@ def make(
 ) -> None:
     from rich.progress import Progress
 
-    from gridcnn.datasets.made import MAKERS, Made, write_files
+    from gridcnn.datasets.made import MAKERS, Made, MadeTexts, write_files, write_table
     from gridcnn.spec.load import load_choice
 
     options = [*(changes or ()), *([] if count is None else [f"count={count}"])]
     source = load_choice(MAKERS, name, changes=options)
+    if isinstance(source, MadeTexts):
+        written = write_table(source, place, seed=seed)
+        if not quiet:
+            screen.say(f"{written:,} {'text' if written == 1 else 'texts'} written to {place}")
+        return
     assert isinstance(source, Made)
     console = screen.messages()
     with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         task = bar.add_task("writing", total=getattr(source, "count", None))
         written = write_files(
-            source, folder, seed=seed, advance=lambda more: bar.advance(task, more)
+            source, place, seed=seed, advance=lambda more: bar.advance(task, more)
         )
     if not quiet:
-        screen.say(f"{written:,} {'file' if written == 1 else 'files'} written to {folder}")
+        screen.say(f"{written:,} {'file' if written == 1 else 'files'} written to {place}")

@@ -5,18 +5,19 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gridcnn.errors import RunFolderError
-from gridcnn.files import write_text
+from gridcnn.files import json_text, write_text
 from gridcnn.training.loop import Epoch
 
 SPEC, HISTORY, METRICS = "spec.yaml", "history.csv", "metrics.json"
 PREDICTIONS, SKIPPED, CHECKPOINT = "predictions.csv", "skipped.csv", "checkpoint.safetensors"
+FOLDS = "folds.json"
+"""What a cross-validation needs to know to go on."""
 
 
 def claim_folder(name: str, out: str | os.PathLike[str] | None) -> Path:
@@ -63,10 +64,11 @@ def refuse_used(folder: Path) -> None:
         ) from None
     if held:
         more = f" and {len(held) - 1} more" if held[1:] else ""
+        unfinished = CHECKPOINT in held or (FOLDS in held and METRICS not in held)
         hint = f", or go on with its run: gridcnn run --resume {folder}"
         raise RunFolderError(
             f"{folder} is not empty (it holds {held[0]}{more}); give a folder that is new or empty"
-            f"{hint if CHECKPOINT in held else ''}"
+            f"{hint if unfinished else ''}"
         )
 
 
@@ -93,4 +95,4 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file, whole or not at all."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json_text(content) + "\n")

@@ -132,8 +132,7 @@ class Settings(BaseModel):
 
     @classmethod
     def _explain(cls, data: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> Any:
-        if cls.short and isinstance(data, str | int | float):
-            data = dict.fromkeys(cls.short, data)
+        data = cls.in_full(data)
         if not isinstance(data, Mapping | cls):
             raise explained_error(
                 "settings_type",
@@ -157,6 +156,13 @@ class Settings(BaseModel):
             if not any(type(value) is type(each) for each in allowed):
                 raise wanted_error(" or ".join(repr(each) for each in allowed))
         return value
+
+    @classmethod
+    def in_full(cls, data: Any) -> Any:
+        """Return a bare value as the settings that it stands for, and anything else as it is."""
+        if cls.short and isinstance(data, str | int | float):
+            return dict.fromkeys(cls.short, data)
+        return data
 
     @classmethod
     def setting_names(cls) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,6 @@ class Augmentation(Settings, abc.ABC):
     same for every size of batch.
     """
 
-    copies: ClassVar[int] = 3
-    """How often it has the cells of a batch in memory at most, beside those that come in."""
-
     def check(self, shape: GridShape) -> None:
         """Raise `ValueError` where it cannot work on grids of `shape`, or would harm them.
 
@@ -52,6 +49,10 @@ class Augmentation(Settings, abc.ABC):
             shape: the shape of each, and the meaning of its axes.
             random: where all that is left to chance comes from.
         """
+
+    def working_bytes(self, shape: GridShape) -> int:
+        """Return the memory for one item at most, in bytes, beside what goes in and out."""
+        return 12 * shape.cells
 
     def change_one_hot(
         self,

@@ -22,6 +22,7 @@ from gridcnn.training.augmentation import (
 )
 
 EDGE = "edge"
+_LARGEST = 1e6  # as the value of a cell; most are within -1..1
 
 
 def _fill(value: Any) -> float | str | None:
@@ -29,10 +30,9 @@ def _fill(value: Any) -> float | str | None:
         return None if value is None else EDGE
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST:
         return float(value)
-    raise wanted_error("'edge', the value of a cell, or null")
+    raise wanted_error(f"'edge', a number from {-_LARGEST:,.0f} to {_LARGEST:,.0f}, or null")
 
 
-_LARGEST = 1e30  # float32 has room for it
 Fill = Annotated[
     float | str | None,
     PlainValidator(_fill),
@@ -57,6 +57,11 @@ def filling(fill: float | str | None, shape: GridShape) -> float | str:
     if fill is not None:
         return fill
     return EDGE if all(axis.ordered for _, axis, _ in directions(shape)) else 0.0
+
+
+def padded_cells(shape: GridShape, rows: int, columns: int) -> int:
+    """Return how many cells `padded` makes of an item."""
+    return shape.channels * (shape.rows + 2 * rows) * (shape.columns + 2 * columns)
 
 
 def padded(grids: Array, rows: int, columns: int, fill: float | str) -> Array:
@@ -104,11 +109,16 @@ def resampled(grids: Array, down: Array, across: Array, fill: float | str) -> Ar
     return found
 
 
+def resampling_bytes(shape: GridShape) -> int:
+    """Return the memory that `resampled` and the places that it is given take for one item."""
+    return 96 * shape.rows * shape.columns + 4 * padded_cells(shape, 1, 1)
+
+
 def _between(at: Array, size: int, dtype: np.dtype[Any]) -> tuple[NDArray[np.intp], Array]:
     """Return the cell before each place, in a grid with one cell more at each end, and the rest."""
     at = np.clip(at + 1, 0, size + 1)
     before = np.minimum(at.astype(np.intp), size)
-    return before, (at - before).astype(dtype)
+    return before, (at - before.astype(at.dtype)).astype(dtype, copy=False)
 
 
 def _mixed(first: Array, second: Array, part: Array) -> Array:
@@ -151,6 +161,10 @@ class Shift(AlongAxes):
         items = np.arange(len(grids))
         moved: Array = windows[items, :, self.rows - down, self.columns - across]
         return moved
+
+    def working_bytes(self, shape: GridShape) -> int:
+        """Return the memory of one padded item; NumPy keeps a part twice while it is padded."""
+        return 6 * padded_cells(shape, self.rows, self.columns)
 
     def change_one_hot(
         self, grids: OneHot, shape: GridShape, random: np.random.Generator
@@ -239,7 +253,6 @@ class Zoom(AlongAxes):
 
     title: ClassVar[str] = "zoom"
     short: ClassVar[tuple[str, ...]] = ("rows", "columns")
-    copies: ClassVar[int] = 12
 
     rows: Fraction = 0.0
     """The most by which it becomes higher or lower: 0.1 makes a thing 0.9 to 1.1 times as high."""
@@ -256,6 +269,10 @@ class Zoom(AlongAxes):
             if size == 1:
                 raise ValueError(f"the grids have a single cell along {direction}; leave it out")
 
+    def working_bytes(self, shape: GridShape) -> int:
+        """Return the memory of one item that is resampled."""
+        return resampling_bytes(shape)
+
     def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:
         """Return the grids, with one number drawn for both axes of each."""
         (uniform,) = numbers(random, len(grids), 1)
@@ -270,7 +287,6 @@ class Rotate(Augmentation):
 
     title: ClassVar[str] = "rotate"
     short: ClassVar[tuple[str, ...]] = ("degrees",)
-    copies: ClassVar[int] = 16
 
     degrees: Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(180)]
     """The most by which it is turned, to either side."""
@@ -292,6 +308,10 @@ class Rotate(Augmentation):
                 f"rows are {kinds[0]} and columns {kinds[1]}, and turning would make one of the "
                 "other; leave rotate out"
             )
+
+    def working_bytes(self, shape: GridShape) -> int:
+        """Return the memory of one item that is resampled."""
+        return resampling_bytes(shape)
 
     def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:
         """Return the turned grids."""

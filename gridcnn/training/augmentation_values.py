@@ -14,7 +14,7 @@ from gridcnn.spec.settings import Count, Fraction, NotNegative, Positive, Whole
 from gridcnn.training.augmentation import AlongAxes, Augmentation, numbers, whole_numbers
 
 Bands = NDArray[np.bool_]
-Value = Annotated[float, Strict(), AllowInfNan(False), Field(ge=-1e30, le=1e30)]
+Value = Annotated[float, Strict(), AllowInfNan(False), Field(ge=-1e6, le=1e6)]
 
 
 class Mask(AlongAxes):
@@ -56,6 +56,11 @@ class Mask(AlongAxes):
                 )
             if own > size:
                 raise ValueError(f"a box of {own} of {size} {direction} is larger than the grid")
+
+    def working_bytes(self, shape: GridShape) -> int:
+        """Return the memory of all bands of one item, and of its boxes."""
+        boxes = (self.count + 1) * shape.rows * shape.columns if self.form == "box" else 0
+        return self.count * (128 + 4 * (shape.rows + shape.columns)) + boxes
 
     def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:
         """Hide cells in place."""

@@ -153,6 +153,21 @@ def test_a_broken_download_goes_on_where_it_stopped(server: Server, tmp_path: Pa
     assert 100_000 < starts[0] <= 200_000 < starts[1] <= 300_000
 
 
+def test_attempts_that_bring_much_are_not_counted(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here six of them break off; where each brings little, the fourth is the last."""
+    file = file_at(server.add("a", Place(cuts=[66_000] * 6)))
+    with pytest.raises(FetchError, match="4 times"):
+        fetch((file,), tmp_path / "few")
+
+    server.add("a", Place(cuts=[66_000] * 6))
+    monkeypatch.setattr(fetching, "WORTH", 60_000)
+    fetch((file,), tmp_path / "many")
+
+    assert (tmp_path / "many" / "data.bin").read_bytes() == CONTENT
+
+
 def test_what_has_come_stays_for_the_next_time(server: Server, tmp_path: Path) -> None:
     """Where the server breaks off every time; the file has no name until it is whole."""
     place = Place(cuts=[150_000, 1, 1, 1])
