@@ -1,0 +1,461 @@
+"""The rule by which three kinds of evidence become one verdict.
+
+1. **Structure.** Columns of different kinds (numbers beside categories, categories with alphabets of
+   their own) have no common neighbourhood: `permutable`.
+2. **Neighbours.** In some layout the neighbours of a column predict it nearly as well as the best
+   columns do, and hardly any other order does as well: `grid`.
+3. **Usefulness.** A network does better with the columns as given than with any shuffle: `grid`.
+4. Else, if the evidence at hand would have shown an order: `permutable`. Neighbours show one in eight
+   columns or more that depend on each other; usefulness shows one where the network learns.
+5. Else `undecided`, with what is needed.
+
+A meaningless order is called a grid where luck makes 2. or 3. positive: each in at most one of 100
+tables, so that two of 100 is the rate for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.errors import DataError, listed, quoted
+from gridcnn.order.columns import Column, column_of, comparable
+from gridcnn.order.lags import association, by_distance
+from gridcnn.order.layouts import FEWEST_POSITIONS, Layout, layouts
+from gridcnn.order.neighbours import SCORE, Neighbours, look, look_along
+from gridcnn.order.prediction import Predictor
+from gridcnn.order.structure import Structure, structure
+from gridcnn.order.usefulness import TRAININGS, Usefulness, usefulness
+from gridcnn.order.verdict import AxisVerdict, Decision, Verdict
+
+ROWS = 4_000
+"""Rows that are looked at; of more, so many are drawn at random."""
+_COLUMNS = 2_048  # numbers of a row that are compared; of wider tables those in the middle
+_FEWEST_COLUMNS = 3
+_FEWEST_ROWS = 20  # for two halves, on which predictions are fitted and judged
+_ENOUGH_COLUMNS = 8
+"""Of so many columns on, neighbours can show an order beyond doubt: of eight there are 20,160."""
+Advance = Callable[[str, int, int], None]
+"""Is told what is being done, how much of it is done, and how much there is."""
+
+
+@dataclass(frozen=True)
+class Judging:
+    """What a judgement is made with: the seed, the most threads, and who is told of progress."""
+
+    seed: int = 0
+    threads: int | None = None
+    advance: Advance | None = None
+
+    def told(self, what: str, total: int) -> Callable[[int], None]:
+        """Return what counts the steps of one kind of evidence."""
+        done = 0
+
+        def more(count: int) -> None:
+            nonlocal done
+            done += count
+            if self.advance is not None:
+                self.advance(what, done, total)
+
+        return more
+
+
+def sampled(rows: int, seed: int) -> NDArray[np.int64]:
+    """Return which rows are looked at, rising: all, or `ROWS` of them at random."""
+    if rows <= ROWS:
+        return np.arange(rows)
+    random = np.random.default_rng([seed, 0x0_DE_8])
+    return np.sort(random.choice(rows, ROWS, replace=False))
+
+
+def judge_columns(
+    columns: Sequence[Column],
+    targets: NDArray[np.int64] | None,
+    *,
+    rows: int,
+    judging: Judging,
+    shape: tuple[int, int] | None = None,
+) -> Verdict:
+    """Return the verdict on the columns of a table.
+
+    Args:
+        columns: the columns, with the values of the rows that are looked at.
+        targets: the class of each of these rows, int64 `(rows,)`, -1 for none; None: no labels.
+        rows: how many rows the table has in all.
+        judging: seed, threads and progress.
+        shape: the rows and columns of the grid that these columns are said to be; None: it is
+            looked for.
+
+    Raises:
+        DataError: there are too few columns or rows, or the shape does not go with the columns.
+    """
+    _refuse_too_few(len(columns), len(columns[0].values) if columns else 0)
+    found = structure(columns)
+    notes = _notes(columns, found)
+    if found.mixed:
+        return Verdict(
+            "permutable",
+            (_told_mixed(found, len(columns)), *notes),
+            (USE_TREES,),
+            structure=found,
+            rows=rows,
+            columns=len(columns),
+        )
+    judged = [columns[index] for index in found.judged]
+    if shape is not None and shape[0] * shape[1] != len(judged):
+        raise DataError(
+            f"a grid of {shape[0]} x {shape[1]} has {shape[0] * shape[1]} cells, but there are "
+            f"{len(judged)} columns to fill it with"
+        )
+    values, usable = comparable(judged)
+    tried = list(layouts(len(judged))) if shape is None else [Layout(*shape)]
+    case = _Case(values, usable, targets, rows, judging)
+    return case.verdict(tried, (), found, notes, given=shape is not None)
+
+
+def judge_grids(
+    cells: NDArray[Any],
+    targets: NDArray[np.int64] | None,
+    *,
+    names: tuple[str, str] = ("rows", "columns"),
+    rows: int,
+    judging: Judging,
+) -> Verdict:
+    """Return the verdict on items that are grids: on each of their axes, and on the whole.
+
+    Args:
+        cells: `(items, channels, rows, columns)`, the items that are looked at.
+        targets: as for `judge_columns`.
+        names: what the axes are called.
+        rows: how many items there are in all.
+        judging: seed, threads and progress.
+
+    Raises:
+        DataError: there are too few cells or items.
+    """
+    items, channels, height, width = cells.shape
+    _refuse_too_few(channels * height * width, items)
+    flat = cells.reshape(items, -1)
+    columns = [column_of("", values) for values in flat.T]
+    found = structure(columns)
+    values, usable = comparable(columns)
+    case = _Case(values, usable, targets, rows, judging)
+    axes = []
+    for axis, name in enumerate(names):
+        size = cells.shape[2 + axis]
+        if size > 1:
+            axes.append(case.axis(cells.shape[1:], axis, name))
+    whole = Layout(height, width, channels, interleaved=False)
+    return case.verdict([whole], tuple(axes), found, _notes(columns, found), given=True)
+
+
+class _Case:
+    """Columns that can be compared, and what they are judged by."""
+
+    def __init__(
+        self,
+        values: NDArray[np.float32],
+        usable: NDArray[np.bool_],
+        targets: NDArray[np.int64] | None,
+        rows: int,
+        judging: Judging,
+    ) -> None:
+        self.columns = values.shape[1]
+        self.rows = rows
+        self.judging = judging
+        # The middle: at their edges pictures are blank.
+        count = min(self.columns, max(1, _COLUMNS // values.shape[2]))
+        self.first = (self.columns - count) // 2
+        self.part = slice(self.first, self.first + count)
+        self.values, self.usable = values[:, self.part], usable[self.part]
+        self.targets = targets
+        self.predictor = Predictor(self.values)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all columns are compared."""
+        return self.values.shape[1] == self.columns
+
+    def axis(self, sizes: tuple[int, ...], axis: int, name: str) -> AxisVerdict:
+        """Return the verdict on one axis of grids of `(channels, rows, columns)`."""
+        size = sizes[1 + axis]
+        if size < FEWEST_POSITIONS or not self.is_whole:
+            return AxisVerdict(name, size, "undecided")
+        # What lies along the axis first, everything else behind it.
+        place = np.moveaxis(np.arange(self.columns).reshape(sizes), 1 + axis, 0).reshape(-1)
+        predictor = Predictor(self.values[:, place])
+        layout = Layout(1, size, self.columns // size)
+        along = look_along(predictor, self.usable[place], layout, seed=self.judging.seed)
+        decision: Decision = "undecided"
+        if along is not None and along.is_ordered:
+            decision = "grid"
+        elif along is not None and along.is_telling and size >= _ENOUGH_COLUMNS:
+            decision = "permutable"
+        return AxisVerdict(name, size, decision, along)
+
+    def verdict(
+        self,
+        tried: Sequence[Layout],
+        axes: tuple[AxisVerdict, ...],
+        found: Structure,
+        notes: Sequence[str],
+        *,
+        given: bool,
+    ) -> Verdict:
+        """Return the verdict, from neighbours in the layouts and from usefulness.
+
+        `given`: the layout is known, and not looked for.
+        """
+        judging = self.judging
+        # Parts of blocked channels would be channels that miss most of their cells.
+        fit = [each for each in tried if self.is_whole or each.interleaved or each.channels == 1]
+        fit = [each for each in fit if each.positions >= FEWEST_POSITIONS]
+        near = look(
+            self.predictor,
+            self.usable,
+            fit,
+            seed=judging.seed,
+            first=self.first,
+            advance=judging.told("comparing neighbours", len(fit)),
+        )
+        ordered = near[0] if near and near[0].is_ordered else None
+        lags = by_distance(association(self.values, self.usable), seed=judging.seed)
+        use = self._usefulness(ordered.layout if ordered else tried[0] if given else None)
+        decision = self._decision(ordered is not None, near, axes, use)
+        layout = ordered.layout if ordered else (near[0].layout if near else None)
+        verdict = Verdict(
+            decision,
+            (*self._evidence(near, axes, use, found), *notes),
+            (),
+            layout=layout if decision == "grid" else None,
+            axes=axes,
+            structure=found,
+            neighbours=tuple(near),
+            lags=lags,
+            usefulness=use,
+            rows=self.rows,
+            columns=self.columns,
+        )
+        return replace(verdict, advice=advice(verdict, labelled=self.targets is not None))
+
+    def _usefulness(self, layout: Layout | None) -> Usefulness | None:
+        if self.targets is None:
+            return None
+        known = np.flatnonzero(self.targets >= 0)
+        if layout is None or not self.is_whole:
+            layout = Layout(1, self.values.shape[1])
+        return usefulness(
+            self.values[known],
+            self.targets[known],
+            layout,
+            seed=self.judging.seed,
+            threads=self.judging.threads,
+            advance=self.judging.told("training on shuffles", TRAININGS),
+        )
+
+    def _decision(
+        self,
+        ordered: bool,
+        near: Sequence[Neighbours],
+        axes: Sequence[AxisVerdict],
+        use: Usefulness | None,
+    ) -> Decision:
+        if ordered or any(axis.decision == "grid" for axis in axes):
+            return "grid"
+        if use is not None and use.is_useful:
+            return "grid"
+        telling = any(each.is_telling for each in near) and len(near[0:1]) > 0
+        shown_by_neighbours = telling and int(self.usable.sum()) >= _ENOUGH_COLUMNS
+        shown_by_use = use is not None and use.is_telling
+        return "permutable" if shown_by_neighbours or shown_by_use else "undecided"
+
+    def _evidence(
+        self,
+        near: Sequence[Neighbours],
+        axes: Sequence[AxisVerdict],
+        use: Usefulness | None,
+        found: Structure,
+    ) -> list[str]:
+        sentences = []
+        if found.alphabet:
+            some = ", ".join(found.alphabet[:8]) + (", ..." if len(found.alphabet) > 8 else "")
+            sentences.append(
+                f"structure: all columns share one alphabet of {len(found.alphabet)} symbols "
+                f"({some}), as the places of a sequence do"
+            )
+        if near:
+            sentences.append(f"neighbours: {told_neighbours(near[0])}")
+        elif not axes:
+            sentences.append(
+                f"neighbours: {self.columns} columns have too few orders to tell one from another "
+                f"(at least {FEWEST_POSITIONS} columns are needed)"
+            )
+        sentences += [
+            f"axis '{axis.name}' ({axis.size}): {axis.decision}; "
+            + (
+                told_neighbours(axis.neighbours)
+                if axis.neighbours is not None
+                else "too short to tell"
+            )
+            for axis in axes
+        ]
+        if use is not None:
+            sentences.append(f"usefulness: {told_usefulness(use)}")
+        elif self.targets is not None:
+            sentences.append("usefulness: too few rows with the same label to train on")
+        looked = len(self.values)
+        if looked < self.rows:
+            sentences.append(f"looked at {looked:,} of {self.rows:,} rows, drawn at random")
+        if not self.is_whole:
+            sentences.append(
+                f"looked at columns {self.first + 1:,} to {self.first + self.values.shape[1]:,} "
+                f"of {self.columns:,}"
+            )
+        return sentences
+
+
+# Sentences ----------------------------------------------------------------------------------------
+
+USE_TREES = (
+    "a network that slides over the columns is the wrong tool here; use boosted trees, for example: "
+    "from sklearn.ensemble import HistGradientBoostingClassifier; "
+    "HistGradientBoostingClassifier().fit(X, y)"
+)
+
+
+def told_neighbours(near: Neighbours) -> str:
+    """Return a sentence on what neighbours tell in one layout."""
+    if not near.is_telling:
+        return (
+            f"hardly any column depends on another (the best {_predictors(near.layout)} explain "
+            f"{near.best:.0%} of a column), so neighbours cannot show an order"
+        )
+    sentence = (
+        f"as {near.layout}, neighbours explain {near.explained:.0%} of a column, as many columns at "
+        f"random {near.by_chance:.0%}, the best ones {near.best:.0%} (score {near.score:.2f} of 1)"
+    )
+    if near.p_value is None:
+        return f"{sentence}; below {SCORE:.2f}, that is no order"
+    every = "all" if near.exact else "random"
+    return f"{sentence}; p = {near.p_value:.2g} by {near.orders:,} {every} orders"
+
+
+def told_usefulness(use: Usefulness) -> str:
+    """Return a sentence on how useful the order is to a network."""
+    others = float(np.mean(use.shuffled))
+    sentence = (
+        f"a small network answers {use.given:.1%} rightly with the columns as given, and "
+        f"{others:.1%} with the same shuffle for every row (mean of {len(use.shuffled)} shuffles, "
+        f"{min(use.shuffled):.1%} to {max(use.shuffled):.1%}; p = {use.p_value:.2g}; always the "
+        f"most frequent class: {use.majority:.1%})"
+    )
+    return sentence if use.is_telling else f"{sentence}; it has learned nothing in any order"
+
+
+def _predictors(layout: Layout) -> str:
+    return "two" if layout.is_line else "four"
+
+
+def _told_mixed(found: Structure, columns: int) -> str:
+    names = {
+        "number": "numbers",
+        "category": "categories",
+        "text": "texts",
+        "date": "dates",
+        "identifier": "identifiers",
+        "constant": "one value only",
+    }
+    kinds = ", ".join(f"{count} {names[kind]}" for kind, count in sorted(found.kinds.items()))
+    if found.overlap is not None:
+        return (
+            f"structure: the {columns} columns are categories with alphabets of their own (a column "
+            f"shares {found.overlap:.0%} of its symbols with another, on average); neighbours have "
+            "nothing in common that a feature could find"
+        )
+    return (
+        f"structure: the {columns} columns are of different kinds ({kinds}); neighbours have "
+        "nothing in common that a feature could find"
+    )
+
+
+def _notes(columns: Sequence[Column], found: Structure) -> list[str]:
+    """Return sentences on what was left out of the comparison."""
+    notes = []
+    if found.aside and not found.mixed:
+        kinds = {columns[index].kind for index in found.aside}
+        named = listed([quoted(columns[index].name) for index in found.aside])
+        notes.append(f"set aside, as they are of another kind ({listed(sorted(kinds))}): {named}")
+    constant = sum(column.kind == "constant" for column in columns)
+    if constant:
+        notes.append(f"{constant} of {len(columns)} columns have one value only, and tell nothing")
+    missing = sum(column.missing for column in columns)
+    if missing:
+        cells = len(columns) * len(columns[0].values)
+        notes.append(
+            f"{missing:,} of {cells:,} values are missing or infinite; they count as average"
+        )
+    return notes
+
+
+def advice(verdict: Verdict, *, labelled: bool) -> tuple[str, ...]:
+    """Return what to do after a verdict, in sentences."""
+    if verdict.decision == "permutable":
+        return (USE_TREES,)
+    if verdict.decision == "undecided":
+        wanted = []
+        if verdict.columns < _ENOUGH_COLUMNS:
+            wanted.append(
+                f"{verdict.columns} columns are too few for neighbours to show an order (at least "
+                f"{_ENOUGH_COLUMNS})"
+            )
+        if not labelled:
+            wanted.append("with labels, it can be tried whether the order is useful")
+        elif verdict.usefulness is None or not verdict.usefulness.is_telling:
+            wanted.append("more rows with labels are needed before a network learns anything")
+        return (f"there is too little to tell by: {'; '.join(wanted) or 'more rows are needed'}",)
+    sentences = []
+    if verdict.layout is not None:
+        sentences.append(_layout_advice(verdict.layout))
+    flat = [axis for axis in verdict.axes if axis.decision == "permutable"]
+    for axis in flat:
+        place = "[all, 3]" if axis is verdict.axes[0] else "[3, all]"
+        sentences.append(
+            f"the order along '{axis.name}' means nothing; let no feature slide along it: "
+            f"kernel_size: {place}"
+        )
+    use = verdict.usefulness
+    if use is not None and use.is_telling and not use.is_useful:
+        sentences.append(
+            "the order carries information, but this small network did without it; compare with "
+            "boosted trees or logistic regression before you settle on a network"
+        )
+    return tuple(sentences)
+
+
+def _layout_advice(layout: Layout) -> str:
+    settings = f"size: [{layout.rows}, {layout.columns}]"
+    if layout.channels > 1:
+        settings += f", channels: {layout.channels}"
+        settings += ", order: interleaved" if layout.interleaved else ""
+    lead = f"{layout.positions * layout.channels} columns behave like {layout}"
+    return f"{lead}; in the spec: adapter: {{table: {{{settings}}}}}"
+
+
+def _refuse_too_few(columns: int, rows: int) -> None:
+    found = []
+    if columns < _FEWEST_COLUMNS:
+        found.append(
+            f"{columns} {'column has' if columns == 1 else 'columns have'} no order to speak of; at "
+            f"least {_FEWEST_COLUMNS} are needed"
+        )
+    if rows < _FEWEST_ROWS:
+        found.append(
+            f"{rows} {'row is' if rows == 1 else 'rows are'} too few to compare columns by; at "
+            f"least {_FEWEST_ROWS} are needed"
+        )
+    if found:
+        raise DataError(*found)

@@ -1,0 +1,277 @@
+"""Evidence of neighbours: are columns better predicted by those beside them than by others?
+
+For every layout that the number of columns allows, each column is predicted from its neighbours of
+the same channel (`gridcnn.order.prediction`). Three numbers are compared, all mean R2 on rows that
+the prediction has not seen: from the neighbours, from as many columns taken at random (what any
+order gives), and from as many of the best columns (what the best order could give). The *score* of a
+layout is where the neighbours stand between the two: 0, the order says nothing; 1, nobody could
+choose better predictors than the neighbours are.
+
+A permutation test tells whether it could be luck: the positions are put into random orders, or into
+every order where there are few, and the part of them that does as well as the one given is the
+p-value (Good, 2005, "Permutation, parametric and bootstrap tests of hypotheses"). It is multiplied by
+the number of layouts that were tried (Bonferroni).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.order.layouts import Indices, Layout
+from gridcnn.order.prediction import Floats, Predictor
+
+SCORE = 2 / 3
+"""The score from which on neighbours count as neighbours; docs/rule-of-thumb.md tells how it was
+chosen."""
+ERROR_RATE = 0.01
+"""How often columns in a meaningless order may be taken for ordered by this evidence."""
+_TARGETS, _TESTED_TARGETS = 120, 60  # columns that are predicted: more change the means little
+_FIRST_LOOK = 40  # orders that tell what chance gives, before a layout is worth a test
+_FINALISTS = 4  # layouts that are tested
+_LEAVES = 0.95
+"""Where the best columns leave more of the variance unexplained than this part of what any columns
+leave, it makes no difference which columns are neighbours."""
+_LEAVES_CLEARLY_LESS = 0.9
+"""A grid is taken rather than a line where it leaves at most this part of what the line leaves."""
+_ROUNDING = 0.01  # of variance: differences below it are no reason to prefer a layout
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """What neighbours tell in one layout; every R2 is a mean over columns, from 0 to 1.
+
+    Attributes:
+        layout: which columns are neighbours.
+        explained: R2 of columns predicted from their neighbours.
+        by_chance: R2 from as many columns at random.
+        best: R2 from as many of the best columns.
+        score: (explained - by_chance) / (best - by_chance), up to 1; 0 where nothing can be told.
+        p_value: the part of all orders that explain as much, times the layouts that were tried;
+            None where the score is so low that it was not tested.
+        orders: how many orders that p-value rests on.
+        exact: whether these are all the orders that there are.
+    """
+
+    layout: Layout
+    explained: float
+    by_chance: float
+    best: float
+    score: float
+    p_value: float | None = None
+    orders: int = 0
+    exact: bool = False
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether neighbours are neighbours: a high score that is no luck."""
+        return self.score >= SCORE and self.p_value is not None and self.p_value <= ERROR_RATE
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether it makes any difference which columns are neighbours."""
+        return (1 - self.best) <= _LEAVES * (1 - self.by_chance)
+
+
+def look(
+    predictor: Predictor,
+    usable: NDArray[np.bool_],
+    layouts: Iterable[Layout],
+    *,
+    seed: int,
+    first: int = 0,
+    advance: Callable[[int], None] | None = None,
+) -> list[Neighbours]:
+    """Return what neighbours tell in each layout, first the one that the data has, if any.
+
+    Args:
+        predictor: predicts the columns.
+        usable: which columns vary enough to be predicted, `(columns,)`.
+        layouts: which to try; every p-value is multiplied by their number.
+        seed: fixes the random orders.
+        first: which column of the layouts the first one of the predictor is, where it knows only a
+            part of them.
+        advance: is told how many more layouts are done.
+    """
+    random = np.random.default_rng([seed, _STREAM])
+    channels: dict[tuple[int, bool], _Channels] = {}
+    found: list[Neighbours] = []
+    for layout in layouts:
+        key = (layout.channels, layout.interleaved)
+        if key not in channels:
+            channels[key] = _Channels(predictor, usable, layout, first, random)
+        if len(channels[key].targets):
+            found.append(_first_look(channels[key], layout, random))
+        if advance is not None:
+            advance(1)
+    found.sort(key=lambda each: (each.layout.channels, -each.score))
+    finalists = [each for each in found if each.is_telling and each.score >= SCORE][:_FINALISTS]
+    for place, each in enumerate(found):
+        plain = each.layout.is_line and each.layout.channels == 1
+        if each in finalists or (plain and each.is_telling):
+            key = (each.layout.channels, each.layout.interleaved)
+            found[place] = _tested(channels[key], each, len(found), random)
+    found.sort(key=lambda each: (not each.is_ordered, -each.score))
+    ordered = [each for each in found if each.is_ordered]
+    if ordered:
+        first = _choice(ordered, channels)
+        found.sort(key=lambda each: each is not first)
+    return found
+
+
+def look_along(
+    predictor: Predictor,
+    usable: NDArray[np.bool_],
+    layout: Layout,
+    *,
+    seed: int,
+) -> Neighbours | None:
+    """Return what neighbours tell along one axis, whose places are the positions of `layout`.
+
+    None where no column varies. The arguments are those of `look`.
+    """
+    random = np.random.default_rng([seed, _STREAM])
+    channels = _Channels(predictor, usable, layout, 0, random)
+    if not len(channels.targets):
+        return None
+    first = _first_look(channels, layout, random)
+    if not first.is_telling or first.score < SCORE:
+        return first
+    return _tested(channels, first, 1, random)
+
+
+_STREAM = 0x0_DE_5
+"""Sets these random numbers apart from others that are drawn from the same seed."""
+
+
+class _Channels:
+    """The columns divided into channels, and those of them that are predicted."""
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        usable: NDArray[np.bool_],
+        layout: Layout,
+        first: int,
+        random: np.random.Generator,
+    ) -> None:
+        self.predictor = predictor
+        known = np.arange(first, first + len(usable))
+        position, channel = (each[known] for each in layout.places())
+        self.column_at = np.full((layout.positions, layout.channels), -1, np.int64)
+        self.column_at[position, channel] = np.arange(len(known))
+        self.movable = np.unique(position)
+        targets = np.flatnonzero(usable)
+        # In random order, so that the first ones are a fair choice as well.
+        self.targets = random.permutation(targets)[:_TARGETS]
+        self.position, self.channel = position[self.targets], channel[self.targets]
+        self.candidates = usable & (channel == self.channel[:, None])
+        self.candidates[np.arange(len(self.targets)), self.targets] = False
+        self._best: dict[int, Floats] = {}
+
+    def explained(self, beside: Indices, orders: Indices, *, targets: int = _TARGETS) -> Floats:
+        """Return the mean R2 for each order of the positions `(orders, positions)`.
+
+        `beside` are the neighbours of each position `(positions, count)`.
+        """
+        places = np.empty_like(orders)
+        np.put_along_axis(places, orders, np.arange(orders.shape[1])[None], axis=1)
+        near = beside[places[:, self.position[:targets]]]  # (orders, targets, count)
+        flat = np.maximum(near, 0).reshape(len(orders), -1)
+        there = np.take_along_axis(orders, flat, axis=1).reshape(near.shape)
+        columns = self.column_at[there, self.channel[:targets, None]]
+        columns[near < 0] = -1
+        predicted = np.broadcast_to(self.targets[:targets], columns.shape[:2])
+        means: Floats = self.predictor.r2(predicted, columns).mean(axis=1)
+        return means
+
+    def best(self, beside: Indices) -> float:
+        """Return the mean R2 from as many of the best columns as each column has neighbours."""
+        degrees = (beside[self.position] >= 0).sum(axis=1)
+        found = np.empty(len(self.targets))
+        for degree in np.unique(degrees).tolist():
+            if degree not in self._best:
+                self._best[degree] = self.predictor.best_r2(self.targets, self.candidates, degree)
+            found[degrees == degree] = self._best[degree][degrees == degree]
+        return float(found.mean())
+
+
+def _orders(channels: _Channels, count: int, random: np.random.Generator) -> tuple[Indices, bool]:
+    """Return so many random orders of the positions, or all of them where they are not many more.
+
+    Positions of which no column is known stay where they are.
+    """
+    movable = channels.movable
+    if len(movable) <= 8 and math.factorial(len(movable)) <= 2 * count:
+        moved = np.array(list(itertools.permutations(movable.tolist())), np.int64)
+        exact = True
+    else:
+        moved = random.permuted(np.tile(movable, (count, 1)), axis=1)
+        exact = False
+    orders = np.tile(np.arange(len(channels.column_at)), (len(moved), 1))
+    orders[:, movable] = moved
+    return orders, exact
+
+
+def _first_look(channels: _Channels, layout: Layout, random: np.random.Generator) -> Neighbours:
+    beside = layout.neighbours()
+    given = np.arange(layout.positions)[None]
+    explained = float(channels.explained(beside, given)[0])
+    orders, _ = _orders(channels, _FIRST_LOOK, random)
+    by_chance = float(channels.explained(beside, orders).mean())
+    # The neighbours can be better than what was chosen on half of the rows.
+    best = max(channels.best(beside), explained)
+    found = Neighbours(layout, explained, by_chance, best, 0.0)
+    if not found.is_telling:
+        return found
+    return replace(found, score=(explained - by_chance) / (best - by_chance))
+
+
+def _tested(
+    channels: _Channels, first: Neighbours, layouts: int, random: np.random.Generator
+) -> Neighbours:
+    """Return a layout with its p-value, from orders enough for the layouts that were tried."""
+    beside, positions = first.layout.neighbours(), first.layout.positions
+    count = max(999, round(1.5 * layouts / ERROR_RATE))
+    orders, exact = _orders(channels, count, random)
+    given = np.arange(positions)[None]
+    bar = channels.explained(beside, given, targets=_TESTED_TARGETS)[0] - 1e-9
+    too_many = 2 * ERROR_RATE * len(orders) / layouts + 10
+    as_good = total = 0
+    for start in range(0, len(orders), _FIRST_LOOK):
+        part = orders[start : start + _FIRST_LOOK]
+        explained = channels.explained(beside, part, targets=_TESTED_TARGETS)
+        as_good += int((explained >= bar).sum())
+        total += len(part)
+        if as_good > too_many:  # more orders could not make it small again
+            break
+    exact = exact and total == len(orders)
+    # The order given counts as one of the random ones (Phipson and Smyth, 2010).
+    p_value = as_good / total if exact else (as_good + 1) / (total + 1)
+    return replace(first, p_value=min(1.0, p_value * layouts), orders=total, exact=exact)
+
+
+def _choice(ordered: list[Neighbours], channels: dict[tuple[int, bool], _Channels]) -> Neighbours:
+    """Return the simplest of the layouts that fit.
+
+    That is one of few channels; and of those a line, unless the four neighbours in a grid explain
+    clearly more than four on the line.
+    """
+    few = min(each.layout.channels for each in ordered)
+    fit = [each for each in ordered if each.layout.channels == few]
+    line = next((each for each in fit if each.layout.is_line), None)
+    grids = [each for each in fit if not each.layout.is_line]
+    if line is None or not grids:
+        return line or max(grids, key=lambda each: each.explained)
+    grid = max(grids, key=lambda each: each.explained)
+    key = (few, grid.layout.interleaved)
+    longer = Layout(1, grid.layout.positions, few, grid.layout.interleaved).neighbours(2)
+    given = np.arange(grid.layout.positions)[None]
+    along = float(channels[key].explained(longer, given)[0])
+    left, left_by_line = 1 - grid.explained, 1 - along
+    return grid if left + _ROUNDING < _LEAVES_CLEARLY_LESS * left_by_line else line
