@@ -26,7 +26,7 @@ from gridcnn.errors import DataError, listed, quoted
 from gridcnn.order.columns import Column, column_of, comparable
 from gridcnn.order.lags import association, by_distance
 from gridcnn.order.layouts import FEWEST_POSITIONS, Layout, layouts
-from gridcnn.order.neighbours import SCORE, Neighbours, look, look_along
+from gridcnn.order.neighbours import GRADATION, SCORE, Neighbours, look, look_along
 from gridcnn.order.prediction import Predictor
 from gridcnn.order.structure import Structure, structure
 from gridcnn.order.usefulness import TRAININGS, Usefulness, usefulness
@@ -39,6 +39,7 @@ _FEWEST_COLUMNS = 3
 _FEWEST_ROWS = 20  # for two halves, on which predictions are fitted and judged
 _ENOUGH_COLUMNS = 8
 """Of so many columns on, neighbours can show an order beyond doubt: of eight there are 20,160."""
+_DOUBTFUL = 0.05  # from this p-value on, a network that does without the order is worth a word
 Advance = Callable[[str, int, int], None]
 """Is told what is being done, how much of it is done, and how much there is."""
 
@@ -174,6 +175,7 @@ class _Case:
         self.values, self.usable = values[:, self.part], usable[self.part]
         self.targets = targets
         self.predictor = Predictor(self.values)
+        self.associations = association(self.values, self.usable)
 
     @property
     def is_whole(self) -> bool:
@@ -189,7 +191,8 @@ class _Case:
         place = np.moveaxis(np.arange(self.columns).reshape(sizes), 1 + axis, 0).reshape(-1)
         predictor = Predictor(self.values[:, place])
         layout = Layout(1, size, self.columns // size)
-        along = look_along(predictor, self.usable[place], layout, seed=self.judging.seed)
+        close = self.associations[np.ix_(place, place)]
+        along = look_along(predictor, self.usable[place], close, layout, seed=self.judging.seed)
         decision: Decision = "undecided"
         if along is not None and along.is_ordered:
             decision = "grid"
@@ -217,13 +220,14 @@ class _Case:
         near = look(
             self.predictor,
             self.usable,
+            self.associations,
             fit,
             seed=judging.seed,
             first=self.first,
             advance=judging.told("comparing neighbours", len(fit)),
         )
         ordered = near[0] if near and near[0].is_ordered else None
-        lags = by_distance(association(self.values, self.usable), seed=judging.seed)
+        lags = by_distance(self.associations, seed=judging.seed)
         use = self._usefulness(ordered.layout if ordered else tried[0] if given else None)
         decision = self._decision(ordered is not None, near, axes, use)
         layout = ordered.layout if ordered else (near[0].layout if near else None)
@@ -336,10 +340,11 @@ def told_neighbours(near: Neighbours) -> str:
         )
     sentence = (
         f"as {near.layout}, neighbours explain {near.explained:.0%} of a column, as many columns at "
-        f"random {near.by_chance:.0%}, the best ones {near.best:.0%} (score {near.score:.2f} of 1)"
+        f"random {near.by_chance:.0%}, the best ones {near.best:.0%} (score {near.score:.2f} of 1); {near.gradation:.0%} of the columns "
+        "are more like both neighbours than like the next but one"
     )
     if near.p_value is None:
-        return f"{sentence}; below {SCORE:.2f}, that is no order"
+        return f"{sentence}; an order has a score of {SCORE:.2f} and {GRADATION:.0%}, or more"
     every = "all" if near.exact else "random"
     return f"{sentence}; p = {near.p_value:.2g} by {near.orders:,} {every} orders"
 
@@ -428,7 +433,7 @@ def advice(verdict: Verdict, *, labelled: bool) -> tuple[str, ...]:
             f"kernel_size: {place}"
         )
     use = verdict.usefulness
-    if use is not None and use.is_telling and not use.is_useful:
+    if use is not None and use.is_telling and use.p_value > _DOUBTFUL:
         sentences.append(
             "the order carries information, but this small network did without it; compare with "
             "boosted trees or logistic regression before you settle on a network"

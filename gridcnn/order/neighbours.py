@@ -1,4 +1,4 @@
-"""Evidence of neighbours: are columns better predicted by those beside them than by others?
+"""Evidence of neighbours: whether columns are better predicted by those beside them than by others.
 
 For every layout that the number of columns allows, each column is predicted from its neighbours of
 the same channel (`gridcnn.order.prediction`). Three numbers are compared, all mean R2 on rows that
@@ -6,6 +6,12 @@ the prediction has not seen: from the neighbours, from as many columns taken at 
 order gives), and from as many of the best columns (what the best order could give). The *score* of a
 layout is where the neighbours stand between the two: 0, the order says nothing; 1, nobody could
 choose better predictors than the neighbours are.
+
+Where related columns merely stand together in groups, neighbours are good predictors as well, but
+then the column after the next is as good, as long as it is of the group, and a neighbour of another
+group is none. *Gradation* tells the two apart: of how many columns is even the weaker neighbour more
+closely associated than the columns one step further are on average? Along an axis that means
+something nearly all; in groups, and by chance, up to half of them.
 
 A permutation test tells whether it could be luck: the positions are put into random orders, or into
 every order where there are few, and the part of them that does as well as the one given is the
@@ -29,6 +35,8 @@ from gridcnn.order.prediction import Floats, Predictor
 SCORE = 2 / 3
 """The score from which on neighbours count as neighbours; docs/rule-of-thumb.md tells how it was
 chosen."""
+GRADATION = 0.6
+"""The gradation from which on nearness counts, and not merely standing in one group."""
 ERROR_RATE = 0.01
 """How often columns in a meaningless order may be taken for ordered by this evidence."""
 _TARGETS, _TESTED_TARGETS = 120, 60  # columns that are predicted: more change the means little
@@ -52,6 +60,8 @@ class Neighbours:
         by_chance: R2 from as many columns at random.
         best: R2 from as many of the best columns.
         score: (explained - by_chance) / (best - by_chance), up to 1; 0 where nothing can be told.
+        gradation: the part of the columns that are more like both their neighbours than like the
+            columns one step further.
         p_value: the part of all orders that explain as much, times the layouts that were tried;
             None where the score is so low that it was not tested.
         orders: how many orders that p-value rests on.
@@ -63,14 +73,20 @@ class Neighbours:
     by_chance: float
     best: float
     score: float
+    gradation: float
     p_value: float | None = None
     orders: int = 0
     exact: bool = False
 
     @property
     def is_ordered(self) -> bool:
-        """Whether neighbours are neighbours: a high score that is no luck."""
-        return self.score >= SCORE and self.p_value is not None and self.p_value <= ERROR_RATE
+        """Whether neighbours are neighbours: a high score that is no luck, and no matter of groups."""
+        return (
+            self.score >= SCORE
+            and self.gradation >= GRADATION
+            and self.p_value is not None
+            and self.p_value <= ERROR_RATE
+        )
 
     @property
     def is_telling(self) -> bool:
@@ -81,6 +97,7 @@ class Neighbours:
 def look(
     predictor: Predictor,
     usable: NDArray[np.bool_],
+    associations: NDArray[np.float32],
     layouts: Iterable[Layout],
     *,
     seed: int,
@@ -92,6 +109,7 @@ def look(
     Args:
         predictor: predicts the columns.
         usable: which columns vary enough to be predicted, `(columns,)`.
+        associations: of every two of them, as of `gridcnn.order.lags.association`.
         layouts: which to try; every p-value is multiplied by their number.
         seed: fixes the random orders.
         first: which column of the layouts the first one of the predictor is, where it knows only a
@@ -104,13 +122,14 @@ def look(
     for layout in layouts:
         key = (layout.channels, layout.interleaved)
         if key not in channels:
-            channels[key] = _Channels(predictor, usable, layout, first, random)
+            channels[key] = _Channels(predictor, usable, associations, layout, first, random)
         if len(channels[key].targets):
             found.append(_first_look(channels[key], layout, random))
         if advance is not None:
             advance(1)
     found.sort(key=lambda each: (each.layout.channels, -each.score))
-    finalists = [each for each in found if each.is_telling and each.score >= SCORE][:_FINALISTS]
+    worth = [each for each in found if each.is_telling and each.score >= SCORE]
+    finalists = [each for each in worth if each.gradation >= GRADATION][:_FINALISTS]
     for place, each in enumerate(found):
         plain = each.layout.is_line and each.layout.channels == 1
         if each in finalists or (plain and each.is_telling):
@@ -119,14 +138,15 @@ def look(
     found.sort(key=lambda each: (not each.is_ordered, -each.score))
     ordered = [each for each in found if each.is_ordered]
     if ordered:
-        first = _choice(ordered, channels)
-        found.sort(key=lambda each: each is not first)
+        chosen = _choice(ordered, channels)
+        found.sort(key=lambda each: each is not chosen)
     return found
 
 
 def look_along(
     predictor: Predictor,
     usable: NDArray[np.bool_],
+    associations: NDArray[np.float32],
     layout: Layout,
     *,
     seed: int,
@@ -136,11 +156,11 @@ def look_along(
     None where no column varies. The arguments are those of `look`.
     """
     random = np.random.default_rng([seed, _STREAM])
-    channels = _Channels(predictor, usable, layout, 0, random)
+    channels = _Channels(predictor, usable, associations, layout, 0, random)
     if not len(channels.targets):
         return None
     first = _first_look(channels, layout, random)
-    if not first.is_telling or first.score < SCORE:
+    if not first.is_telling or first.score < SCORE or first.gradation < GRADATION:
         return first
     return _tested(channels, first, 1, random)
 
@@ -156,11 +176,12 @@ class _Channels:
         self,
         predictor: Predictor,
         usable: NDArray[np.bool_],
+        associations: NDArray[np.float32],
         layout: Layout,
         first: int,
         random: np.random.Generator,
     ) -> None:
-        self.predictor = predictor
+        self.predictor, self.associations = predictor, associations
         known = np.arange(first, first + len(usable))
         position, channel = (each[known] for each in layout.places())
         self.column_at = np.full((layout.positions, layout.channels), -1, np.int64)
@@ -201,6 +222,40 @@ class _Channels:
         return float(found.mean())
 
 
+    def gradation(self, layout: Layout) -> float:
+        """Return the part of the columns that are more like both neighbours than like the next.
+
+        Of axes with fewer than five places, where columns lack one of those, the part of the steps
+        of one that are closer than the step of two in the same direction.
+        """
+        cells = self.column_at.reshape(layout.rows, layout.columns, layout.channels)
+        found: list[NDArray[np.bool_]] = []
+        for axis, size in enumerate((layout.rows, layout.columns)):
+            along = np.moveaxis(cells, axis, 0)
+            if size >= _BOTH_WAYS:
+                middle = along[2:-2]
+                beside = [self._associated(middle, along[s : size - 4 + s]) for s in (1, 3)]
+                beyond = [self._associated(middle, along[s : size - 4 + s]) for s in (0, 4)]
+                nearer, farther = np.minimum(*beside), (beyond[0] + beyond[1]) / 2
+                found.append((nearer > farther)[~np.isnan(nearer + farther)])
+            elif size >= _SHORTEST:
+                for way in (along, along[::-1]):
+                    near = self._associated(way[:-2], way[1:-1])
+                    far = self._associated(way[:-2], way[2:])
+                    found.append((near > far)[~np.isnan(near + far)])
+        every = np.concatenate(found) if found else np.zeros(0, np.bool_)
+        return float(every.mean()) if len(every) else 0.0
+
+    def _associated(self, first: Indices, second: Indices) -> Floats:
+        values = self.associations[first, second].astype(np.float64)
+        values[(first < 0) | (second < 0)] = np.nan
+        return values.ravel()
+
+
+_BOTH_WAYS, _SHORTEST = 5, 3
+"""Places of an axis: of so many, a middle one has two others on either side, or on one side."""
+
+
 def _orders(channels: _Channels, count: int, random: np.random.Generator) -> tuple[Indices, bool]:
     """Return so many random orders of the positions, or all of them where they are not many more.
 
@@ -226,7 +281,7 @@ def _first_look(channels: _Channels, layout: Layout, random: np.random.Generator
     by_chance = float(channels.explained(beside, orders).mean())
     # The neighbours can be better than what was chosen on half of the rows.
     best = max(channels.best(beside), explained)
-    found = Neighbours(layout, explained, by_chance, best, 0.0)
+    found = Neighbours(layout, explained, by_chance, best, 0.0, channels.gradation(layout))
     if not found.is_telling:
         return found
     return replace(found, score=(explained - by_chance) / (best - by_chance))
