@@ -35,7 +35,7 @@ from gridcnn.order.prediction import Floats, Predictor
 SCORE = 2 / 3
 """The score from which on neighbours count as neighbours; docs/rule-of-thumb.md tells how it was
 chosen."""
-GRADATION = 0.6
+GRADATION = 0.65
 """The gradation from which on nearness counts, and not merely standing in one group."""
 ERROR_RATE = 0.01
 """How often columns in a meaningless order may be taken for ordered by this evidence."""
@@ -45,8 +45,8 @@ _FINALISTS = 4  # layouts that are tested
 _LEAVES = 0.95
 """Where the best columns leave more of the variance unexplained than this part of what any columns
 leave, it makes no difference which columns are neighbours."""
-_LEAVES_CLEARLY_LESS = 0.9
-"""A grid is taken rather than a line where it leaves at most this part of what the line leaves."""
+_CLEARLY_MORE = 1.1
+"""A grid is taken rather than a line where it explains so much more than the line, beyond chance."""
 _ROUNDING = 0.01  # of variance: differences below it are no reason to prefer a layout
 
 
@@ -221,30 +221,28 @@ class _Channels:
             found[degrees == degree] = self._best[degree][degrees == degree]
         return float(found.mean())
 
-
     def gradation(self, layout: Layout) -> float:
         """Return the part of the columns that are more like both neighbours than like the next.
 
-        Of axes with fewer than five places, where columns lack one of those, the part of the steps
-        of one that are closer than the step of two in the same direction.
+        In a grid that of the axis where it is less. Of an axis with fewer than five places, where
+        every column lacks one of those, it is the part of the steps of one that are closer than the
+        step of two the same way; since half of them are by chance, only what is beyond half counts.
         """
         cells = self.column_at.reshape(layout.rows, layout.columns, layout.channels)
-        found: list[NDArray[np.bool_]] = []
+        parts = []
         for axis, size in enumerate((layout.rows, layout.columns)):
             along = np.moveaxis(cells, axis, 0)
             if size >= _BOTH_WAYS:
                 middle = along[2:-2]
                 beside = [self._associated(middle, along[s : size - 4 + s]) for s in (1, 3)]
                 beyond = [self._associated(middle, along[s : size - 4 + s]) for s in (0, 4)]
-                nearer, farther = np.minimum(*beside), (beyond[0] + beyond[1]) / 2
-                found.append((nearer > farther)[~np.isnan(nearer + farther)])
-            elif size >= _SHORTEST:
-                for way in (along, along[::-1]):
-                    near = self._associated(way[:-2], way[1:-1])
-                    far = self._associated(way[:-2], way[2:])
-                    found.append((near > far)[~np.isnan(near + far)])
-        every = np.concatenate(found) if found else np.zeros(0, np.bool_)
-        return float(every.mean()) if len(every) else 0.0
+                parts.append(_part_above(np.minimum(*beside), (beyond[0] + beyond[1]) / 2))
+            elif size >= _ONE_WAY:
+                ways = (along, along[::-1])
+                near = np.concatenate([self._associated(way[:-2], way[1:-1]) for way in ways])
+                far = np.concatenate([self._associated(way[:-2], way[2:]) for way in ways])
+                parts.append(max(0.0, 2 * _part_above(near, far) - 1))
+        return min(parts, default=0.0)
 
     def _associated(self, first: Indices, second: Indices) -> Floats:
         values = self.associations[first, second].astype(np.float64)
@@ -252,7 +250,13 @@ class _Channels:
         return values.ravel()
 
 
-_BOTH_WAYS, _SHORTEST = 5, 3
+def _part_above(near: Floats, far: Floats) -> float:
+    """Return the part of the places, among those where both are known, where `near` is larger."""
+    known = ~np.isnan(near + far)
+    return float((near > far)[known].mean()) if known.any() else 0.0
+
+
+_BOTH_WAYS, _ONE_WAY = 5, 3
 """Places of an axis: of so many, a middle one has two others on either side, or on one side."""
 
 
@@ -328,5 +332,5 @@ def _choice(ordered: list[Neighbours], channels: dict[tuple[int, bool], _Channel
     longer = Layout(1, grid.layout.positions, few, grid.layout.interleaved).neighbours(2)
     given = np.arange(grid.layout.positions)[None]
     along = float(channels[key].explained(longer, given)[0])
-    left, left_by_line = 1 - grid.explained, 1 - along
-    return grid if left + _ROUNDING < _LEAVES_CLEARLY_LESS * left_by_line else line
+    gain, gain_by_line = grid.explained - grid.by_chance, along - grid.by_chance
+    return grid if gain > _CLEARLY_MORE * gain_by_line + _ROUNDING else line

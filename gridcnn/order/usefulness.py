@@ -34,7 +34,7 @@ _STEPS = 250  # updates of a training, which is enough for a network as small as
 _FEWEST_EPOCHS, _MOST_EPOCHS = 4, 60
 _ARITHMETIC = 6e10  # multiplications of all answers in all trainings together, at most
 _FEWEST_OF_A_CLASS = 6  # rows, so that each fold has some of every class
-_FEWER_ERRORS = 0.95
+_FEWER_ERRORS = 0.85
 """The part of the shuffles' errors that the given order may still have, to count as useful: a
 smaller difference is no reason to choose a network, however certain it is."""
 _STREAM = 0x0_DE_6
