@@ -275,7 +275,7 @@ def _refuse_divided(dataset: Dataset) -> None:
             names = " and ".join(part for part in PARTS if part in where)
             found.add(
                 f"the group {quoted(group)} stands in the parts {names}, which the data names "
-                "itself; put all of its items into one part"
+                "itself; put all of its items into one part, or set data.parts: ignore"
             )
     found.stop()
 

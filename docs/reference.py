@@ -14,6 +14,7 @@ import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import typer
@@ -25,6 +26,7 @@ from gridcnn.cli.main import app, gridcnn
 from gridcnn.datasets.paths import Files
 from gridcnn.pipelines import ready
 from gridcnn.registry import Registry
+from gridcnn.spec.augmentations import AUGMENTATIONS
 from gridcnn.spec.choice import Choice, name_of
 from gridcnn.spec.load import load
 from gridcnn.spec.models import ADAPTERS, HEADS, SOURCES, STAGES, Data, Spec, Training
@@ -40,6 +42,7 @@ _PLACES = {
     "head": "head",
     "optimizer": "optimizers",
     "schedule": "schedules",
+    "augmentation": "augmentations",
 }
 """Where spec.md tells of each kind of thing that is chosen by name."""
 
@@ -99,9 +102,9 @@ def _marks(field: FieldInfo) -> Iterator[Any]:
 
 def _section(annotation: Any) -> type[Settings] | None:
     """Return the settings that a field holds whole, as `training` of the spec."""
-    for part in (annotation, *typing.get_args(annotation)):
-        if isinstance(part, type) and issubclass(part, Settings):
-            return part
+    parts = [part for part in typing.get_args(annotation) or (annotation,) if part is not NoneType]
+    if len(parts) == 1 and isinstance(parts[0], type) and issubclass(parts[0], Settings):
+        return parts[0]
     return None
 
 
@@ -146,7 +149,9 @@ def _number(kind: str, schema: Mapping[str, Any]) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     if above is not None:
-        return f"{kind} above {_plain(above)}"
+        most = f", at most {_plain(high)}" if high is not None else ""
+        most = f" and below {_plain(below)}" if below is not None else most
+        return f"{kind} above {_plain(above)}{most}"
     if low is None:
         return kind
     if below is not None:
@@ -313,6 +318,7 @@ def parts() -> dict[str, Callable[[], str]]:
         "training": _of_section(Training),
         "optimizers": _of_registry(OPTIMIZERS),
         "schedules": _of_registry(SCHEDULES),
+        "augmentations": _of_registry(AUGMENTATIONS),
         "ready": _ready,
         "options": _everywhere,
         **{f"gridcnn {name}": _verb(name) for name in verbs()},

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gridcnn.cross_validation import CrossValidation, cross_validate
     from gridcnn.errors import (
         ColumnPermutableError,
         DataError,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Axis",
     "ColumnPermutableError",
+    "CrossValidation",
     "DataError",
     "EngineError",
     "Evaluation",
@@ -59,6 +61,7 @@ __all__ = [
     "UnknownNameError",
     "UserError",
     "__version__",
+    "cross_validate",
     "evaluate",
     "load",
     "run",
@@ -68,6 +71,7 @@ _ERRORS = [name for name in __all__ if name.endswith("Error")] + ["TrainingInter
 _HOMES = {
     **dict.fromkeys(_ERRORS, "gridcnn.errors"),
     "Axis": "gridcnn.grid",
+    "CrossValidation": "gridcnn.cross_validation",
     "Evaluation": "gridcnn.evaluation",
     "GridClassifier": "gridcnn.estimator",
     "GridShape": "gridcnn.grid",
@@ -79,6 +83,7 @@ _HOMES = {
     "Run": "gridcnn.runs.run",
     "RunWatcher": "gridcnn.runs.run",
     "Spec": "gridcnn.spec.models",
+    "cross_validate": "gridcnn.cross_validation",
     "evaluate": "gridcnn.evaluation",
     "load": "gridcnn.model",
     "run": "gridcnn.runs.run",

@@ -182,7 +182,9 @@ def load(
     file = Path(path)
     if file.is_dir():
         if not (file / FILE_NAME).is_file():
-            raise ModelFileError(f"the folder {file} holds no {FILE_NAME}; name a model file")
+            folds = sorted(file.glob(f"fold-*/{FILE_NAME}"))
+            other = f"one of its folds, as {folds[0].parent}" if folds else "a model file"
+            raise ModelFileError(f"the folder {file} holds no {FILE_NAME}; name {other}")
         file = file / FILE_NAME
     tensors, content = read_tensors(file, KIND)
     if content.get("format") != FORMAT:

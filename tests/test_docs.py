@@ -42,6 +42,7 @@ from gridcnn.datasets.xo import XO
 from gridcnn.errors import SpecError
 from gridcnn.pipelines import ready
 from gridcnn.registry import Registry
+from gridcnn.spec.augmentations import AUGMENTATIONS
 from gridcnn.spec.document import parse
 from gridcnn.spec.load import validate
 from gridcnn.spec.models import ADAPTERS, HEADS, STAGES
@@ -189,10 +190,12 @@ def test_every_verb_and_option_stands_in_the_page_of_commands(reference: ModuleT
 
 
 @pytest.mark.parametrize(
-    "registry", [STAGES, HEADS, ADAPTERS, OPTIMIZERS, SCHEDULES], ids=lambda each: str(each.kind)
+    "registry",
+    [STAGES, HEADS, ADAPTERS, OPTIMIZERS, SCHEDULES, AUGMENTATIONS],
+    ids=lambda each: str(each.kind),
 )
 def test_everything_that_a_spec_may_name_has_a_heading(registry: Registry) -> None:
-    """Every stage, head, adapter, optimizer and schedule is told of in spec.md."""
+    """Every stage, head, adapter, optimizer, schedule and augmentation is told of in spec.md."""
     anchors = _anchors(DOCS / "spec.md")
 
     assert set(_own(registry)) <= anchors

@@ -13,6 +13,7 @@ import pytest
 from gridcnn import registry as room
 from gridcnn.errors import SpecError, UnknownNameError
 from gridcnn.registry import Registry
+from gridcnn.spec.augmentations import AUGMENTATIONS
 from gridcnn.spec.models import ADAPTERS, HEADS, SOURCES, STAGES
 from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES
 from gridcnn.spec.settings import Settings
@@ -132,7 +133,9 @@ def test_a_package_that_cannot_be_loaded_is_named(
 
 
 @pytest.mark.parametrize(
-    "registry", [STAGES, HEADS, ADAPTERS, SOURCES, OPTIMIZERS, SCHEDULES], ids=lambda r: r.kind
+    "registry",
+    [STAGES, HEADS, ADAPTERS, SOURCES, OPTIMIZERS, SCHEDULES, AUGMENTATIONS],
+    ids=lambda r: r.kind,
 )
 def test_everything_built_in_loads(registry: Registry) -> None:
     """Every name of a spec stands for documented settings, titled as they are named."""
@@ -168,6 +171,9 @@ def test_everything_built_in_loads(registry: Registry) -> None:
         (SCHEDULES, "CosineAnnealingLR", "cosine"),
         (SCHEDULES, "step_lr", "step"),
         (OPTIMIZERS, "gradient_descent", "sgd"),
+        (AUGMENTATIONS, "RandomHorizontalFlip", "flip: columns"),
+        (AUGMENTATIONS, "cutout", "mask: {form: box}"),
+        (AUGMENTATIONS, "random_rotation", "rotate"),
     ],
 )
 def test_other_systems_names_are_answered_with_ours(

@@ -16,6 +16,7 @@ from gridcnn.engines.base import Engine, Memory
 from gridcnn.network import Network
 from gridcnn.runs.prepare import Prepared
 from gridcnn.runs.run import RunWatcher
+from gridcnn.spec.parts import Fold, GroupOut
 from gridcnn.training.loop import Epoch
 
 Told = TypeVar("Told", bound=Callable[..., None])
@@ -53,6 +54,8 @@ class Display(RunWatcher):
         self.told = ""
         self.validated = ""
         self.memory = ""
+        self.planned = ("", 0)
+        self.fold = ""
 
     def __enter__(self) -> Display:
         if self.console.is_terminal:
@@ -72,6 +75,29 @@ class Display(RunWatcher):
         assert self.task is not None
         return self.task
 
+    @_heard_or_not
+    def on_fold(self, number: int, folds: int, test: Fold | GroupOut) -> None:
+        """Tell which fold begins."""
+        self.fold = self._fold_name(number, folds, test)
+        self.validated = ""
+        screen.say(f"\n{self.fold}")
+
+    @_heard_or_not
+    def on_fold_end(
+        self, number: int, folds: int, test: Fold | GroupOut, metrics: dict[str, Any]
+    ) -> None:
+        """Tell what came out."""
+        found = metrics["test"]
+        screen.say(
+            f"{self._fold_name(number, folds, test)}: test accuracy "
+            f"{screen.percent(found['accuracy'])} on {found['items']:,} items"
+        )
+
+    @staticmethod
+    def _fold_name(number: int, folds: int, test: Fold | GroupOut) -> str:
+        name = f"fold {number} of {folds}"
+        return name if str(test) == name else f"{name}, {test}"
+
     def on_reading(self, what: str, done: int, total: int) -> None:
         """Move the bar."""
         if self.console.is_terminal:
@@ -84,9 +110,12 @@ class Display(RunWatcher):
     @_heard_or_not
     def on_plan(self, network: Network, prepared: Prepared, folder: Path) -> None:
         """Show the plan, and what the data is."""
-        table_width = None if self.console.is_terminal else 100
-        screen.output(width=table_width).print(plan_table(network))
-        screen.say(self.memory)
+        plan = (str(prepared.shape), network.parameters)
+        if self.planned != plan:  # it is the same for most folds
+            table_width = None if self.console.is_terminal else 100
+            screen.output(width=table_width).print(plan_table(network))
+            screen.say(self.memory)
+            self.planned = plan
         parts = (("training", prepared.train), ("validation", prepared.validation))
         counts = [f"{len(part):,} {name}" for name, part in (*parts, ("test", prepared.test))]
         classes = ", ".join(str(label) for label in prepared.classes[:12])
@@ -101,7 +130,8 @@ class Display(RunWatcher):
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         """Move the bar."""
         if self.console.is_terminal:
-            bar = self._bar(f"epoch {epoch}", batches)
+            name = f"{self.fold}, epoch {epoch}" if self.fold else f"epoch {epoch}"
+            bar = self._bar(name, batches)
             self.bars.update(bar, completed=done, note=f"loss {loss:.4f}{self.validated}")
 
     @_heard_or_not

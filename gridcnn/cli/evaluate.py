@@ -67,13 +67,18 @@ def evaluate(
 
 
 def _say(found: Evaluation) -> None:
-    from rich import box
-    from rich.table import Table
-
     for note in found.notes:
         screen.say(f"note: {note}")
     part = "all items" if found.part == "all" else f"the {found.part} part"
     screen.say(f"accuracy {screen.percent(found.accuracy)} on {part}, {found.items:,} items\n")
+    say_scores(found)
+
+
+def say_scores(found: Evaluation) -> None:
+    """Print the scores of each class, and the confusion."""
+    from rich import box
+    from rich.table import Table
+
     scores = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     scores.add_column("class")
     for title in ("precision", "recall", "F1", "items"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +13,7 @@ import typer
 from gridcnn.cli import options, screen
 
 if TYPE_CHECKING:
+    from gridcnn.cross_validation import CrossValidation
     from gridcnn.runs.run import Run
 
 _EXAMPLES = """Train what a spec describes, and write the results to a run folder.
@@ -24,6 +27,8 @@ Examples:
   gridcnn run pets.yaml --data photos --set training.epochs=20 --out runs/pets-20
 
   gridcnn run --resume runs/xo/3
+
+  gridcnn run xo --folds 5
 """
 
 
@@ -53,6 +58,13 @@ def run(
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**32 - 1, help="Replace training.seed.")
     ] = None,
+    folds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|groups",
+            help="Cross-validate: a run for each of N folds, or for each group of the data.",
+        ),
+    ] = None,
     engine: options.Engine = None,
     threads: options.Threads = None,
     resume: Annotated[
@@ -62,25 +74,40 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
 ) -> None:
     from gridcnn.cli.display import Display
-    from gridcnn.runs.run import run as run_spec
+    from gridcnn.runs.folder import FOLDS
 
     shown = not (as_json or quiet)
+    given: dict[str, Any] = {
+        "data": data,
+        "out": out,
+        "changes": changes or (),
+        "seed": seed,
+        "engine": engine,
+        "threads": threads,
+        "resume": resume,
+    }
+    result: Run | CrossValidation
+    say: Callable[[], None]
     with Display() if shown else contextlib.nullcontext() as watcher:
-        result = run_spec(
-            spec,
-            data=data,
-            out=out,
-            changes=changes or (),
-            seed=seed,
-            engine=engine,
-            threads=threads,
-            resume=resume,
-            watcher=watcher,
-        )
+        if folds is not None or (resume is not None and (resume / FOLDS).is_file()):
+            from gridcnn.cross_validation import cross_validate
+
+            found = cross_validate(spec, folds=_number(folds), watcher=watcher, **given)
+            result, say = found, functools.partial(_say_folds, found)
+        else:
+            from gridcnn.runs.run import run as run_spec
+
+            single = run_spec(spec, watcher=watcher, **given)
+            result, say = single, functools.partial(_say_result, single)
     if as_json:
         screen.say_json({"folder": str(result.folder), **result.metrics})
     elif shown:
-        _say_result(result)
+        say()
+
+
+def _number(folds: str | None) -> Any:
+    """Return a number as such, and leave it to the cross-validation to refuse what is none."""
+    return int(folds) if folds is not None and folds.isdecimal() and len(folds) < 10 else folds
 
 
 def _say_result(result: Run) -> None:
@@ -107,4 +134,45 @@ def _say_result(result: Run) -> None:
         )
     else:
         screen.say(f"trained {metrics['epochs']} epochs in {spent}; no items are kept for a test")
+    screen.say(f"results: {result.folder}")
+
+
+def _say_folds(result: CrossValidation) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from gridcnn.cli.evaluate import say_scores
+
+    metrics: dict[str, Any] = result.metrics
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("test part")
+    for title in ("accuracy", "loss", "items", "best epoch"):
+        table.add_column(title, justify="right")
+    for fold in result.folds:
+        test = fold.metrics["test"]
+        table.add_row(
+            str(fold.test),
+            screen.percent(test["accuracy"]),
+            f"{test['loss']:.4f}",
+            f"{test['items']:,}",
+            f"{fold.metrics['best_epoch']}",
+        )
+    screen.say()
+    screen.output(width=None if screen.output().is_terminal else 100).print(table)
+    found, literal = (metrics[part]["accuracy"] for part in ("test", "literal_comparison"))
+    screen.say(
+        f"test accuracy {screen.percent(found['mean'])} on average, standard deviation "
+        f"{screen.percent(found['std'])}, from {screen.percent(found['min'])} to "
+        f"{screen.percent(found['max'])}; {len(result.folds)} folds, "
+        f"{screen.seconds(metrics['seconds']['total'])} in all"
+    )
+    screen.say(
+        f"literal comparison {screen.percent(literal['mean'])} on average\n\n"
+        f"all {result.evaluation.items:,} answers together:\n"
+    )
+    say_scores(result.evaluation)
+    screen.say(
+        "this tells how good such models are, and leaves none for use; for that, run the spec "
+        "without --folds"
+    )
     screen.say(f"results: {result.folder}")

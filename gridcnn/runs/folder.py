@@ -17,6 +17,8 @@ from gridcnn.training.loop import Epoch
 
 SPEC, HISTORY, METRICS = "spec.yaml", "history.csv", "metrics.json"
 PREDICTIONS, SKIPPED, CHECKPOINT = "predictions.csv", "skipped.csv", "checkpoint.safetensors"
+FOLDS = "folds.json"
+"""What a cross-validation needs to know to go on."""
 
 
 def claim_folder(name: str, out: str | os.PathLike[str] | None) -> Path:
@@ -63,10 +65,11 @@ def refuse_used(folder: Path) -> None:
         ) from None
     if held:
         more = f" and {len(held) - 1} more" if held[1:] else ""
+        unfinished = CHECKPOINT in held or (FOLDS in held and METRICS not in held)
         hint = f", or go on with its run: gridcnn run --resume {folder}"
         raise RunFolderError(
             f"{folder} is not empty (it holds {held[0]}{more}); give a folder that is new or empty"
-            f"{hint if CHECKPOINT in held else ''}"
+            f"{hint if unfinished else ''}"
         )
 
 

@@ -13,6 +13,7 @@ from gridcnn.errors import DataError
 from gridcnn.network import Network
 from gridcnn.runs.prepare import fit_adapter, opened, with_data
 from gridcnn.spec.models import Spec
+from gridcnn.training.augmentation import refuse_unfit
 
 ASSUMED_CLASSES = 2
 
@@ -30,7 +31,7 @@ def plan(spec: Spec, base: Path) -> Plan:
 
     Raises:
         DataError: the spec does not tell the shape of the grids, and its data does not either.
-        ShapeError: a stage cannot work on its grids.
+        ShapeError: a stage or an augmentation cannot work on its grids.
     """
     facts, dataset, missing = _data(spec, base)
     note = ""
@@ -42,6 +43,7 @@ def plan(spec: Spec, base: Path) -> Plan:
         classes = ASSUMED_CLASSES
         note = f"for {classes} classes, since {missing}"
     shape = _fitted(spec, base, dataset, missing).shape()
+    refuse_unfit(spec.training, shape, spec.document)
     return Plan(Network(spec, shape, classes=classes), note if spec.head is not None else "")
 
 

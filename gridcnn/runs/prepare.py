@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,7 @@ from gridcnn.adapters.base import Adapter, picked
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
 from gridcnn.datasets.base import TEST, TRAIN, VALIDATION, Dataset, Source
+from gridcnn.datasets.folds import with_fold
 from gridcnn.datasets.groups import by_pattern
 from gridcnn.datasets.memory import Memory, from_memory
 from gridcnn.datasets.paths import Files
@@ -130,9 +132,7 @@ def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = No
     seed = spec.training.seed
     if dataset is None:
         dataset = opened(spec)
-    if isinstance(spec.data.group, GroupPattern):
-        dataset = by_pattern(dataset, spec.data.group.pattern)
-    division = divide(dataset, test=spec.data.test, validation=spec.data.validation, seed=seed)
+    dataset, division = divided(spec, dataset)
     adapter = fit_adapter(spec, dataset, division.train)
     parts, division, skipped = _adapted(dataset, division, adapter, advance)
     if skipped and spec.data.bad_items == "stop":
@@ -141,6 +141,7 @@ def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = No
     classes = dataset.classes
     if skipped:
         _refuse_emptied(parts, classes)
+        _refuse_untested(spec, parts)
     return Prepared(
         spec=spec,
         classes=classes,
@@ -153,6 +154,32 @@ def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = No
         notes=tuple(dataset.notes),
         fingerprint=_fingerprint(spec, parts),
     )
+
+
+def grouped(spec: Spec, dataset: Dataset) -> Dataset:
+    """Return the data with the groups that its spec finds, and without the parts that it ignores.
+
+    Raises:
+        DataError: an item's name tells no group.
+    """
+    assert spec.data is not None
+    if isinstance(spec.data.group, GroupPattern):
+        dataset = by_pattern(dataset, spec.data.group.pattern)
+    return dataset if spec.data.parts == "use" else dataclasses.replace(dataset, parts=None)
+
+
+def divided(spec: Spec, dataset: Dataset) -> tuple[Dataset, Division]:
+    """Return the data as its spec divides it, and which item is in which part.
+
+    Raises:
+        DataError: the data cannot be divided like this.
+    """
+    assert spec.data is not None
+    dataset = grouped(spec, dataset)
+    test, seed = spec.data.test, spec.training.seed
+    if not isinstance(test, float):
+        dataset, test = with_fold(dataset, test, seed=seed), 0.0
+    return dataset, divide(dataset, test=test, validation=spec.data.validation, seed=seed)
 
 
 def opened(spec: Spec) -> Dataset:
@@ -262,6 +289,14 @@ def _literal(
     return first, second
 
 
+def _refuse_untested(spec: Spec, parts: Mapping[str, Part]) -> None:
+    """Raise `DataError` where skipping has left nothing of the fold or group that is the test."""
+    assert spec.data is not None
+    test = spec.data.test
+    if not isinstance(test, float) and not len(parts[TEST]):
+        raise DataError(f"no item that can be read is left of {test}, which data.test names")
+
+
 def _refuse_emptied(parts: Mapping[str, Part], classes: Sequence[str | int]) -> None:
     """Raise `DataError` where skipping has left a class without a training item."""
     left = set(parts[TRAIN].data.targets.tolist())
@@ -274,7 +309,10 @@ def _refuse_emptied(parts: Mapping[str, Part], classes: Sequence[str | int]) -> 
 
 def _fingerprint(spec: Spec, parts: Mapping[str, Part]) -> str:
     # Not where the data is from: what it holds is told by the grids, and a folder may move.
-    digest = hashlib.sha256(spec.model_dump_json(exclude={"name", "description", "data"}).encode())
+    left_out: dict[str, Any] = dict.fromkeys(("name", "description", "data"), True)
+    if not spec.training.augmentation:  # so it is with checkpoints from before there was any
+        left_out["training"] = {"augmentation"}
+    digest = hashlib.sha256(spec.model_dump_json(exclude=left_out).encode())
     for name in (TRAIN, VALIDATION):
         grids, targets = parts[name].data.grids, parts[name].data.targets
         kept = grids.indices if isinstance(grids, OneHot) else np.ascontiguousarray(grids)

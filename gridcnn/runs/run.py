@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gridcnn.datasets.base import Dataset
 from gridcnn.engines.base import DEFAULT_ENGINE, Engine, Memory, check_choice, make_engine
 from gridcnn.errors import RunFolderError, SpecError, TrainingInterrupted, UserError
 from gridcnn.files import write_text
@@ -26,8 +27,10 @@ from gridcnn.runs.prepare import Part, Prepared, prepare, with_data
 from gridcnn.spec.changes import Changes
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Spec
+from gridcnn.spec.parts import Fold, GroupOut
 from gridcnn.spec.write import to_yaml
 from gridcnn.stages.voting import softmax
+from gridcnn.training.augmentation import refuse_unfit
 from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
 from gridcnn.training.loop import Epoch, Progress, measured, train
 from gridcnn.training.memory import planned, refuse_too_large
@@ -52,6 +55,14 @@ class Run:
 
 class RunWatcher:
     """Is told how a run goes, for example to show it; this one says nothing."""
+
+    def on_fold(self, number: int, folds: int, test: Fold | GroupOut) -> None:
+        """Be told that the run of a fold begins; `number` counts from 1."""
+
+    def on_fold_end(
+        self, number: int, folds: int, test: Fold | GroupOut, metrics: dict[str, Any]
+    ) -> None:
+        """Be told what the run of a fold came to, also where it had ended before."""
 
     def on_reading(self, what: str, done: int, total: int) -> None:
         """Be told that so many of the items have been read."""
@@ -105,12 +116,12 @@ def run(
         TrainingInterrupted: the user stopped it (Ctrl-C); its `folder` can be resumed.
     """
     watcher = watcher or RunWatcher()
-    started = time.perf_counter()
     check_choice(engine, threads)  # an unknown name is told of before anything is read
     if seed is not None:
-        changes = _with_seed(changes, seed)
+        changes = with_seed(changes, seed)
     if resume is not None:
-        loaded, folder = _resumed_spec(spec, Path(resume), changes, out), Path(resume)
+        _refuse_folds(Path(resume))
+        loaded, folder = resumed_spec(spec, Path(resume), changes, out), Path(resume)
     elif spec is None:
         raise SpecError("a run needs a spec; `gridcnn init` writes a starter spec")
     else:
@@ -118,9 +129,37 @@ def run(
         if out is not None:
             folders.refuse_used(Path(out))
     located, dataset = with_data(loaded, data, spec_folder(loaded))
-    _refuse_impossible(located, engine, threads)
-    with _stoppable("stopped before training; nothing was written", folder):
-        prepared = prepare(located, dataset, advance=watcher.on_reading)
+    way = Way("run", folder, in_memory=dataset is not None)
+    return carry_out(
+        located, dataset, folder, out, way=way, engine=engine, threads=threads, watcher=watcher
+    )
+
+
+def carry_out(
+    spec: Spec,
+    dataset: Dataset | None,
+    folder: Path | None,
+    out: str | os.PathLike[str] | None,
+    *,
+    way: Way,
+    engine: str | None,
+    threads: int | None,
+    watcher: RunWatcher,
+) -> Run:
+    """Carry out a spec whose source is resolved; everything else is as `run` has it.
+
+    Args:
+        spec: the spec, as `with_data` returns it.
+        dataset: its data, where that is open already.
+        folder: that of an interrupted run, which goes on; None for a new run.
+        out: the folder of a new run, or None for the next number.
+        way: how it goes on where it is stopped.
+        engine, threads, watcher: as for `run`.
+    """
+    started = time.perf_counter()
+    refuse_impossible(spec, engine, threads)
+    with stoppable("stopped before training; nothing was written", folder):
+        prepared = prepare(spec, dataset, advance=watcher.on_reading)
     _refuse_useless(prepared)
     read = time.perf_counter()
     network = Network(prepared.spec, prepared.shape, classes=len(prepared.classes))
@@ -129,20 +168,20 @@ def run(
     fresh = folder is None
     if folder is None:
         folder = folders.claim_folder(prepared.spec.name, out)
-    with (
-        _stoppable(_hint(folder, made, in_memory=dataset is not None), folder),
-        _swept(folder, fresh),
-    ):
+    way = way.of(folder)
+    hint = way.told(made.name)
+    with stoppable(f"stopped; {hint}", way.folder), _swept(folder, fresh):
         if fresh:
-            with _writing(folder, made):
+            with writing(folder, hint):
                 write_text(folder / folders.SPEC, to_yaml(prepared.spec))
         watcher.on_engine(made, planned(made, prepared.spec.training))
         watcher.on_plan(network, prepared, folder)
-        progress = _train(made, prepared, folder, watcher)
-        return _finish(made, prepared, progress, folder, (started, read))
+        progress = _train(made, prepared, folder, hint, watcher)
+        return _finish(made, prepared, progress, folder, hint, (started, read))
 
 
-def _with_seed(changes: Changes, seed: int) -> Changes:
+def with_seed(changes: Changes, seed: int) -> Changes:
+    """Return the changes with `training.seed` among them."""
     if isinstance(changes, Mapping):
         return {**changes, "training.seed": seed}
     each = [changes] if isinstance(changes, str) else changes
@@ -155,7 +194,15 @@ def spec_folder(spec: Spec) -> Path:
     return file.absolute().parent if file.is_file() else Path.cwd()
 
 
-def _resumed_spec(
+def _refuse_folds(folder: Path) -> None:
+    if (folder / folders.FOLDS).is_file():
+        raise RunFolderError(
+            f"{folder} holds a cross-validation, and no single run; go on with "
+            f"gridcnn.cross_validate(resume={str(folder)!r})"
+        )
+
+
+def resumed_spec(
     given: SpecLike | None, folder: Path, changes: Changes, out: str | os.PathLike[str] | None
 ) -> Spec:
     """Return the spec of the run in `folder`; raise where something else is asked for."""
@@ -179,7 +226,7 @@ def _resumed_spec(
     return own
 
 
-def _refuse_impossible(spec: Spec, engine: str | None, threads: int | None) -> None:
+def refuse_impossible(spec: Spec, engine: str | None, threads: int | None) -> None:
     """Raise before any data is read, where the spec alone tells that it is wrong or too large."""
     if spec.head is None:
         raise SpecError(
@@ -191,6 +238,7 @@ def _refuse_impossible(spec: Spec, engine: str | None, threads: int | None) -> N
     with contextlib.suppress(UserError):
         shape = spec.adapter.shape() if spec.adapter is not None else None  # type: ignore[attr-defined]
     if shape is not None:
+        refuse_unfit(spec.training, shape, spec.document)
         smallest = make_engine(Network(spec, shape, classes=2), engine, threads=threads)
         refuse_too_large(smallest, spec.training)
 
@@ -210,24 +258,35 @@ def _refuse_useless(prepared: Prepared) -> None:
         guard(training.grids, training.targets, spec.check)
 
 
-def _hint(folder: Path, engine: Engine, *, in_memory: bool) -> str:
-    if in_memory:
-        other = "" if engine.name == DEFAULT_ENGINE else f", engine={engine.name!r}"
-        return f"stopped; go on with: gridcnn.run(resume={str(folder)!r}, data=...{other})"
-    return f"stopped; {_resuming(folder, engine)}"
+@dataclass(frozen=True)
+class Way:
+    """How a run goes on once it is stopped: by which function of gridcnn, and in which folder."""
 
+    function: str
+    folder: Path | None
+    in_memory: bool
 
-def _resuming(folder: Path, engine: Engine) -> str:
-    words = ["gridcnn", "run", "--resume", str(folder)]
-    if engine.name != DEFAULT_ENGINE:
-        words += ["--engine", engine.name]
-    # Each in the quotes of the shell at hand.
-    line = subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
-    return f"go on with: {line}"
+    def of(self, folder: Path) -> Way:
+        """Return the way with `folder`, where it has none yet."""
+        return self if self.folder is not None else dataclasses.replace(self, folder=folder)
+
+    def told(self, engine: str) -> str:
+        """Return what to do, for a run that was begun with the engine of that name."""
+        other = engine != DEFAULT_ENGINE
+        if self.in_memory:
+            named = f", engine={engine!r}" if other else ""
+            where = f"resume={str(self.folder)!r}, data=...{named}"
+            return f"go on with: gridcnn.{self.function}({where})"
+        words = ["gridcnn", "run", "--resume", str(self.folder)]
+        if other:
+            words += ["--engine", engine]
+        # Each in the quotes of the shell at hand.
+        line = subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+        return f"go on with: {line}"
 
 
 @contextlib.contextmanager
-def _stoppable(message: str, folder: Path | None) -> Iterator[None]:
+def stoppable(message: str, folder: Path | None) -> Iterator[None]:
     """Turn Ctrl-C into `TrainingInterrupted` with a message."""
     try:
         yield
@@ -236,16 +295,19 @@ def _stoppable(message: str, folder: Path | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _writing(folder: Path, engine: Engine) -> Iterator[None]:
-    """Turn what keeps results from being written (a full disk) into `RunFolderError`."""
+def writing(folder: Path, hint: str) -> Iterator[None]:
+    """Turn what keeps results from being written (a full disk) into `RunFolderError`.
+
+    `hint` says how to go on, for runs that can.
+    """
     try:
         yield
     except (OSError, RunFolderError) as error:  # the second is what `Model.save` makes of it
-        kept = (folder / folders.CHECKPOINT).is_file()
-        hint = f"; once that is mended, {_resuming(folder, engine)}" if kept else ""
+        kept = (folder / folders.CHECKPOINT).is_file() or (folder / folders.FOLDS).is_file()
         reason = getattr(error, "strerror", None) or error
         raise RunFolderError(
-            f"{folder}: results cannot be written there: {reason}{hint}"
+            f"{folder}: results cannot be written there: {reason}"
+            f"{f'; once that is mended, {hint}' if kept else ''}"
         ) from error
 
 
@@ -262,7 +324,9 @@ def _swept(folder: Path, fresh: bool) -> Iterator[None]:
         raise
 
 
-def _train(engine: Engine, prepared: Prepared, folder: Path, watcher: RunWatcher) -> Progress:
+def _train(
+    engine: Engine, prepared: Prepared, folder: Path, hint: str, watcher: RunWatcher
+) -> Progress:
     checkpoint = folder / folders.CHECKPOINT
     progress = None
     if checkpoint.exists():
@@ -276,7 +340,7 @@ def _train(engine: Engine, prepared: Prepared, folder: Path, watcher: RunWatcher
             watcher.on_batch(epoch, done, batches, loss)
 
         def on_epoch(self, progress: Progress) -> None:
-            with _writing(folder, engine):
+            with writing(folder, hint):
                 save_checkpoint(checkpoint, progress, prepared.fingerprint, engine=engine.name)
                 folders.write_history(folder, progress.history)
             watcher.on_epoch(progress.history[-1], settings.epochs)
@@ -292,6 +356,7 @@ def _finish(
     prepared: Prepared,
     progress: Progress,
     folder: Path,
+    hint: str,
     times: tuple[float, float],
 ) -> Run:
     """Measure the best epoch on every part, and write all results."""
@@ -324,7 +389,7 @@ def _finish(
             "total": round(time.perf_counter() - times[0], 3),
         },
     }
-    with _writing(folder, engine):
+    with writing(folder, hint):
         model.save(folder / FILE_NAME)
         folders.write_history(folder, progress.history)
         if votes is not None:

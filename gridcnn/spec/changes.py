@@ -154,6 +154,10 @@ class _Writer:
             )
         if choice is not None and isinstance(inside, str | dict | None):
             return self.chosen(choice, inside, place, following)
+        named = _choice_at(self.root, place[:-1])
+        settings = named.registry.get(str(place[-1])) if named is not None else None
+        if _is_settings(settings):
+            inside = settings.in_full(inside)
         if inside is None:
             if isinstance(following, int):
                 where = written(place)

@@ -63,7 +63,13 @@ class Choice:
                     "type": "object",
                     "description": lines[0] if lines else name,
                     "properties": {
-                        name: {"anyOf": [handler(cls.__pydantic_core_schema__), {"type": "null"}]}
+                        name: {
+                            "anyOf": [
+                                handler(cls.__pydantic_core_schema__),
+                                *_short_forms(cls),
+                                {"type": "null"},
+                            ]
+                        }
                     },
                     "required": [name],
                     "additionalProperties": False,
@@ -157,6 +163,14 @@ class Choice:
 
     def _serialized(self, value: Settings, info: SerializationInfo) -> Any:
         return self.write(value, unset=not info.exclude_unset)
+
+
+def _short_forms(cls: type[Settings]) -> list[JsonSchemaValue]:
+    """Return the form of a bare value that stands for settings, where there is one."""
+    if not cls.short:
+        return []
+    form = cls.model_json_schema()["properties"][cls.short[0]]
+    return [{key: value for key, value in form.items() if key not in ("title", "default")}]
 
 
 _FIELD = "chosen"

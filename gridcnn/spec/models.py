@@ -19,9 +19,11 @@ from pydantic import (
 )
 
 from gridcnn.registry import Registry
+from gridcnn.spec.augmentations import AUGMENTATIONS
 from gridcnn.spec.choice import Choice
 from gridcnn.spec.document import Document
 from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES, Adam, Constant
+from gridcnn.spec.parts import TestPart
 from gridcnn.spec.settings import (
     Count,
     Fraction,
@@ -101,6 +103,7 @@ _SOURCE = Choice(SOURCES, base="gridcnn.datasets.base:Source", free="files")
 _ADAPTER = Choice(ADAPTERS, base="gridcnn.adapters.base:Adapter")
 _STAGE = Choice(STAGES, base="gridcnn.stages.base:Stage")
 _HEAD = Choice(HEADS, base="gridcnn.stages.base:Head")
+_AUGMENTATION = Choice(AUGMENTATIONS, base="gridcnn.training.augmentation:Augmentation")
 
 
 class GroupPattern(Settings):
@@ -163,10 +166,15 @@ class Data(Settings):
     """A known data set (`gridcnn datasets list`), a `table`, or the path of a folder of class
     folders, a CSV manifest, an `.npz` file or IDX files. A relative path starts at the folder of
     the spec."""
-    test: Fraction = 0.2
-    """The part of all items that is kept for the final figure, unless the data names its own."""
+    test: TestPart = 0.2
+    """The part of all items that is kept for the final figure, unless the data names its own. Or
+    one fold of several, `{fold: 2, of: 5}`, or all items of one group, `{group: anna}`: these are
+    taken from the training items, and a test part that the data names is left out."""
     validation: Fraction = 0.1
     """The part of the training items by which the best epoch is chosen."""
+    parts: Literal["use", "ignore"] = "use"
+    """What becomes of parts that the data names itself: they are used, or all items are divided
+    as if it named none."""
     bad_items: Literal["stop", "skip"] = "stop"
     """What an unreadable item does: stop the run before it starts, or be left out and listed."""
     group: Grouping | None = None
@@ -174,6 +182,13 @@ class Data(Settings):
     column of a manifest or a table, or `{pattern: ...}`, a regular expression whose first pair of
     parentheses finds the group in the path of each file from the folder of the data. null: every
     item is on its own, unless the data knows groups itself."""
+
+
+def _or_null(schema: dict[str, Any]) -> None:
+    """Let a JSON Schema allow null as well, as a section has it that is left empty."""
+    about = ("title", "description", "default")
+    form = {key: schema.pop(key) for key in list(schema) if key not in about}
+    schema["anyOf"] = [form, {"type": "null"}]
 
 
 class Training(Settings):
@@ -201,11 +216,21 @@ class Training(Settings):
     """The largest length that a batch's gradient may have; longer ones are shortened to it."""
     patience: Count | None = None
     """Stop after so many epochs without a better validation result; null: never."""
+    augmentation: tuple[Annotated[Settings, _AUGMENTATION], ...] = Field(
+        default=(), max_length=64, json_schema_extra=_or_null
+    )
+    """Small changes of the training grids, in order, drawn anew for every item and epoch."""
     start: Literal["he", "glorot"] = "he"
     """How starting weights are drawn: with the variance 2 / inputs (He et al., 2015), or with
     2 / (inputs + outputs) (Glorot and Bengio, 2010)."""
     seed: Seed = 0
-    """Fixes the division of the data, the starting weights, the order of items and the dropout."""
+    """Fixes the division of the data, the starting weights, the order of items, the dropout and the
+    augmentation."""
+
+    @field_validator("augmentation", mode="before")
+    @classmethod
+    def _an_empty_list_changes_nothing(cls, value: Any) -> Any:
+        return () if value is None else value
 
     @model_validator(mode="after")
     def _fill_weight_decay(self) -> Self:
@@ -224,13 +249,6 @@ def _file_name(text: str) -> str:
     if not re.fullmatch(_FILE_NAME, text):
         raise wanted_error("up to 64 letters, digits, '.', '_' and '-', a letter or digit first")
     return text
-
-
-def _or_null(schema: dict[str, Any]) -> None:
-    """Let a JSON Schema allow null as well, as a section has it that is left empty."""
-    about = ("title", "description", "default")
-    form = {key: schema.pop(key) for key in list(schema) if key not in about}
-    schema["anyOf"] = [form, {"type": "null"}]
 
 
 class Spec(Settings):

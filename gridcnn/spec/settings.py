@@ -100,7 +100,8 @@ class Settings(BaseModel):
     """Frozen settings that refuse unknown keys and explain every error in one sentence.
 
     `title` is what an error calls their owner; a class that is chosen by name in a spec is called
-    by that name.
+    by that name. `short` are the settings that a bare number or word stands for, all of them alike:
+    `noise: 0.1` for `noise: {deviation: 0.1}`.
 
     Raises:
         SpecError: a setting is wrong; all problems are listed.
@@ -109,6 +110,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     title: ClassVar[str] = ""
+    short: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, /, **settings: Any) -> None:
         try:
@@ -130,6 +132,7 @@ class Settings(BaseModel):
 
     @classmethod
     def _explain(cls, data: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> Any:
+        data = cls.in_full(data)
         if not isinstance(data, Mapping | cls):
             raise explained_error(
                 "settings_type",
@@ -153,6 +156,13 @@ class Settings(BaseModel):
             if not any(type(value) is type(each) for each in allowed):
                 raise wanted_error(" or ".join(repr(each) for each in allowed))
         return value
+
+    @classmethod
+    def in_full(cls, data: Any) -> Any:
+        """Return a bare value as the settings that it stands for, and anything else as it is."""
+        if cls.short and isinstance(data, str | int | float):
+            return dict.fromkeys(cls.short, data)
+        return data
 
     @classmethod
     def setting_names(cls) -> list[str]:

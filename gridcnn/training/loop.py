@@ -14,6 +14,7 @@ from gridcnn.errors import TrainingError
 from gridcnn.grid import Array, Cells, OneHot
 from gridcnn.spec.models import Training
 from gridcnn.stages.voting import cross_entropy
+from gridcnn.training.augmentation import Augmenter, refuse_unfit
 from gridcnn.training.memory import refuse_too_large
 from gridcnn.training.methods import Backpropagation, Method, Nudge, Targets
 from gridcnn.training.schedules import learning_rate
@@ -98,15 +99,17 @@ def train(
     `progress` itself is left as it is.
 
     With validation data the best epoch is the one of the highest validation accuracy and, among
-    those, the lowest validation loss; without, it is the last. The order of items and the dropout
-    of an epoch depend on the seed and the epoch's number alone, so that a resumed run goes the same
-    way as one that was never interrupted.
+    those, the lowest validation loss; without, it is the last. The order of items, the dropout and
+    the augmentation of an epoch depend on the seed and the epoch's number alone, so that a resumed
+    run goes the same way as one that was never interrupted.
 
     Raises:
+        ShapeError: an augmentation does not go with the grids.
         TrainingError: there are no items, a cell is not finite, there is nothing to learn, it takes
             more memory than there is, the loss explodes, or the method would take too long.
     """
     _refuse_unusable(engine, training, validation)
+    refuse_unfit(settings, engine.network.shape, engine.network.spec.document)
     refuse_too_large(engine, settings, saved=False)
     method = _method(engine, settings)
     progress = progress or _start(engine)
@@ -177,6 +180,9 @@ def _one_epoch(
     settings, number = method.settings, len(progress.history) + 1
     random = np.random.default_rng([settings.seed, 2, number])
     order = random.permutation(len(training))
+    augmented = Augmenter(
+        settings.augmentation, method.engine.network.shape, seed=settings.seed, epoch=number
+    )
     batches = -(-len(order) // settings.batch_size)
     total, hits, rate = 0.0, 0, 0.0
     parameters = progress.parameters.copy()
@@ -185,8 +191,9 @@ def _one_epoch(
         # The rate in the middle of the batch: neither the first step of a warm-up nor the last one
         # of a cosine is 0, and every batch of an epoch lies between the same two falls of a step.
         rate = learning_rate(settings, number - 1 + (batch + 0.5) / batches)
+        grids = augmented(training.grids[chosen])
         loss, right = method.learn(
-            parameters, training.grids[chosen], training.targets[chosen], rate=rate, random=random
+            parameters, grids, training.targets[chosen], rate=rate, random=random
         )
         if not loss < EXPLODED:
             raise TrainingError(_exploded(loss, f"epoch {number}, batch {batch + 1}", rate))

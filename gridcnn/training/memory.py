@@ -5,8 +5,10 @@ from __future__ import annotations
 from gridcnn.cores import usable_memory
 from gridcnn.engines.base import ANSWERED, Engine, Memory
 from gridcnn.errors import TrainingError, sized
+from gridcnn.grid import GridShape
 from gridcnn.spec.models import Training
 from gridcnn.spec.optimizers import Sgd
+from gridcnn.training.augmentation import Augmentation
 from gridcnn.training.optimizers import AdamOptimizer, SgdOptimizer
 
 _FLOAT = 4  # bytes
@@ -24,10 +26,21 @@ def planned(engine: Engine, settings: Training, *, saved: bool = True) -> Memory
     vector, grids = _FLOAT * network.parameters, _FLOAT * network.shape.cells
     size = settings.batch_size
     vectors = _vectors(settings, saved=saved)
+    batch = size * (grids + _augmented(settings, network.shape))
     return Memory(
-        engine.memory(size).training + vectors * vector + size * grids,
+        engine.memory(size).training + vectors * vector + batch,
         engine.memory(ANSWERED).prediction + _LOADED * vector + ANSWERED * grids,
     )
+
+
+def _augmented(settings: Training, shape: GridShape) -> int:
+    """Return the memory that the augmentation of one item takes beside the item, in bytes."""
+    works = [
+        each.working_bytes(shape)
+        for each in settings.augmentation
+        if isinstance(each, Augmentation)
+    ]
+    return _FLOAT * shape.cells + max(works) if works else 0
 
 
 def _vectors(settings: Training, *, saved: bool) -> int:

@@ -146,6 +146,7 @@ def test_the_official_files_are_divided_officially() -> None:
     """The ready spec tests on the official test part, and validates on a tenth of the other."""
     settings = load("fashion", ready=ready()).data
     assert settings is not None
+    assert isinstance(settings.test, float)
 
     dataset = opened(HERE)
     division = divide(dataset, test=settings.test, validation=settings.validation, seed=0)

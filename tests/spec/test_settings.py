@@ -303,10 +303,11 @@ def test_names_cannot_spoil_a_message() -> None:
 
 
 def _owners() -> dict[str, type[Settings]]:
+    from gridcnn.spec.augmentations import AUGMENTATIONS
     from gridcnn.spec.models import ADAPTERS, HEADS, SOURCES, STAGES, Data, Spec, Training
     from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES
 
-    registries = (STAGES, HEADS, ADAPTERS, SOURCES, OPTIMIZERS, SCHEDULES)
+    registries = (STAGES, HEADS, ADAPTERS, SOURCES, OPTIMIZERS, SCHEDULES, AUGMENTATIONS)
     chosen = [registry[name] for registry in registries for name in registry]
     return {cls.title: cls for cls in (Spec, Data, Training, *chosen)}
 

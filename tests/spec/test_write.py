@@ -137,6 +137,41 @@ sources = (
     | st.just({"memory": None})
 )
 adam = some(beta1=parts, beta2=parts, epsilon=above)
+fill = st.none() | st.just("edge") | st.floats(-9, 9) | st.integers(-9, 9)
+probability = st.floats(0, 1, exclude_min=True, exclude_max=True)
+
+
+def along(of: st.SearchStrategy[Any], **more: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Return settings for rows and columns, or one number for both."""
+    return of | st.fixed_dictionaries({"columns": of}, optional={"rows": of, **more})
+
+
+augmentation = st.lists(
+    along(lengths, fill=fill).map(lambda value: {"shift": value})
+    | along(
+        lengths,
+        count=st.integers(1, 64),
+        form=st.just("bands"),
+        fill=st.floats(-9, 9),
+    ).map(lambda value: {"mask": value})
+    | along(probability, fill=fill).map(lambda value: {"zoom": value})
+    | (
+        st.sampled_from(["rows", "columns"])
+        | st.fixed_dictionaries(
+            {"axis": st.sampled_from(["rows", "columns"])}, optional={"probability": probability}
+        )
+    ).map(lambda value: {"flip": value})
+    | (
+        st.floats(1, 180)
+        | st.fixed_dictionaries({"degrees": st.integers(1, 180)}, optional={"fill": fill})
+    ).map(lambda value: {"rotate": value})
+    | (probability | probability.map(lambda value: {"probability": value})).map(
+        lambda value: {"drop": value}
+    )
+    | (above | above.map(lambda value: {"deviation": value})).map(lambda value: {"noise": value})
+    | (probability | above.map(lambda value: {"offset": value})).map(lambda value: {"gain": value}),
+    max_size=4,
+)
 training = some(
     method=st.sampled_from(["backpropagation", "nudge"]),
     epochs=many,
@@ -152,6 +187,7 @@ training = some(
     weight_decay=st.none() | not_below,
     gradient_clip=st.none() | above,
     patience=st.none() | counts,
+    augmentation=st.none() | augmentation,
     start=st.sampled_from(["he", "glorot"]),
     seed=st.integers(0, 10**9),
 )
@@ -308,6 +344,10 @@ def test_the_schema_takes_every_ready_spec(text: bytes) -> None:
         ("- rectification", "- relu"),
         ("name: xo", "name: x/o"),
         ("epochs: 10", "epochs: null"),
+        ("epochs: 10", "augmentation: [{noise: true}]"),
+        ("epochs: 10", "augmentation: [{flip: diagonal}]"),
+        ("epochs: 10", "augmentation: [{shift: {rows: 1, fill: white}}]"),
+        ("epochs: 10", "augmentation: {flip: rows}"),
     ],
 )
 def test_the_schema_refuses_what_the_loader_refuses(old: str, new: str) -> None:

@@ -1,0 +1,427 @@
+"""Cross-validation: every item is tested once, by a run that has not trained on it."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.datasets.base import PARTS, Dataset
+from gridcnn.datasets.folds import group_names
+from gridcnn.engines.base import DEFAULT_ENGINE, check_choice
+from gridcnn.errors import (
+    ColumnPermutableError,
+    DataError,
+    Problem,
+    RunFolderError,
+    SpecError,
+    UserError,
+    quoted,
+    shown,
+)
+from gridcnn.evaluation import Evaluation, compare
+from gridcnn.files import write_text
+from gridcnn.pipelines import ready
+from gridcnn.runs import folder as folders
+from gridcnn.runs.prepare import divided, grouped, opened, with_data
+from gridcnn.runs.run import (
+    RunWatcher,
+    Way,
+    carry_out,
+    refuse_impossible,
+    resumed_spec,
+    spec_folder,
+    stoppable,
+    with_seed,
+    writing,
+)
+from gridcnn.spec.changes import Changes
+from gridcnn.spec.load import SpecLike, load
+from gridcnn.spec.models import Spec
+from gridcnn.spec.parts import Fold, GroupOut
+from gridcnn.spec.write import to_yaml
+
+Folds = int | Literal["groups"]
+"""How many folds; or one for each group."""
+MOST_GROUPS = 50
+"""Each group is a whole training: nobody leaves out more than so many, one by one, on purpose."""
+_FOLDS = 5
+_OF_EACH = ("epochs", "best_epoch", "parameters")
+"""Figures of a run that are told of each fold."""
+
+
+@dataclass(frozen=True)
+class FoldRun:
+    """One fold's run.
+
+    Attributes:
+        test: which items were the test part, as `data.test` of its spec says it.
+        metrics: what its `metrics.json` holds.
+        folder: its run folder, from which its model is loaded.
+    """
+
+    test: Fold | GroupOut
+    metrics: dict[str, Any]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What a cross-validation came to.
+
+    Attributes:
+        folds: the run of each fold.
+        metrics: what `metrics.json` holds; means and standard deviations over the folds.
+        evaluation: all answers of all folds, each item's by the run that has not trained on it.
+        folder: where the results are.
+    """
+
+    folds: tuple[FoldRun, ...]
+    metrics: dict[str, Any]
+    evaluation: Evaluation
+    folder: Path
+
+
+def cross_validate(
+    spec: SpecLike | None = None,
+    *,
+    folds: Folds | None = None,
+    data: Any = None,
+    out: str | os.PathLike[str] | None = None,
+    changes: Changes = (),
+    seed: int | None = None,
+    engine: str | None = None,
+    threads: int | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    watcher: RunWatcher | None = None,
+) -> CrossValidation:
+    """Carry out a spec once for each fold of its data, and tell mean and spread of the results.
+
+    Each fold is a run of its own, in a run folder of its own: the fold is its test part, the
+    validation part is taken from the rest as always, and the adapter learns from its training part
+    alone. The folds take the place of `data.test`. No model for use comes out of it: train one
+    with `run`.
+
+    Args:
+        spec: as for `run`.
+        folds: how many, by default 5: every class is spread evenly over them, and groups stay
+            whole where the data has any. Or "groups": each group in turn is left out.
+        data, out, changes, seed, engine, threads: as for `run`.
+        resume: the folder of an interrupted cross-validation, which goes on with the unfinished
+            fold, and ends with the very numbers that it would have ended with.
+        watcher: is told how it goes.
+
+    Raises:
+        UserError: the spec, the data or a folder cannot be used, or the data cannot be divided
+            into such folds; see `gridcnn.errors`.
+        ColumnPermutableError: the order of the data means nothing.
+        TrainingInterrupted: the user stopped it (Ctrl-C); its `folder` can be resumed.
+    """
+    watcher = watcher or RunWatcher()
+    check_choice(engine, threads)
+    asked = _asked(folds, resumed=resume is not None)
+    _refuse_test(changes)
+    if seed is not None:
+        changes = with_seed(changes, seed)
+    if resume is not None:
+        loaded, folder = resumed_spec(spec, Path(resume), changes, out), Path(resume)
+        begun = _begun(folder)
+    elif spec is None:
+        raise SpecError("a cross-validation needs a spec; `gridcnn init` writes a starter spec")
+    else:
+        loaded, folder, begun = load(spec, changes=changes, ready=ready()), None, None
+        if out is not None:
+            folders.refuse_used(Path(out))
+    located, dataset = with_data(loaded, data, spec_folder(loaded))
+    refuse_impossible(located, engine, threads)
+    name, in_memory = engine or DEFAULT_ENGINE, dataset is not None
+    with stoppable("stopped before training; nothing was written", folder):
+        dataset = opened(located) if dataset is None else dataset
+        tests = begun.tests if begun else _tests(grouped(located, dataset), asked)
+        digest = _digest(located, dataset, tests)
+    if begun is not None:
+        assert folder is not None
+        begun.refuse_other(folder, name, digest)
+    fresh = folder is None
+    folder = folders.claim_folder(located.name, out) if folder is None else folder
+    way = Way("cross_validate", folder, in_memory=in_memory)
+    hint = way.told(name)
+    with stoppable(f"stopped; {hint}", folder), _swept(folder, fresh):
+        if fresh:
+            with writing(folder, hint):
+                # First, so that the folder is never taken for that of a single run.
+                _Begun(tests, name, digest).write(folder)
+                write_text(folder / folders.SPEC, to_yaml(located))
+        runs = []
+        for number, test in enumerate(tests, 1):
+            own = folder / f"fold-{number}"
+            if not (own / folders.METRICS).is_file():
+                watcher.on_fold(number, len(tests), test)
+                with _told(test, number):
+                    fold_spec, going = _fold_spec(located, test, own)
+                    carry_out(
+                        fold_spec,
+                        dataset,
+                        going,
+                        own,
+                        way=way,
+                        engine=engine,
+                        threads=threads,
+                        watcher=watcher,
+                    )
+            runs.append(FoldRun(test, _read_json(own / folders.METRICS), own))
+            watcher.on_fold_end(number, len(tests), test, runs[-1].metrics)
+        with writing(folder, hint):
+            return _finish(runs, folder)
+
+
+def _asked(folds: Any, *, resumed: bool) -> Folds:
+    if folds is not None and resumed:
+        raise RunFolderError("a cross-validation resumes with its own folds; leave folds out")
+    if folds is None:
+        return _FOLDS
+    if isinstance(folds, str) and folds == "groups":
+        return "groups"
+    whole = isinstance(folds, int | np.integer) and not isinstance(folds, bool)
+    if not (whole and 2 <= folds <= 65_536):
+        got = quoted(folds) if isinstance(folds, str) else shown(folds)
+        raise SpecError(f"folds must be a whole number from 2 on, or 'groups'; got {got}")
+    return int(folds)
+
+
+def _refuse_test(changes: Changes) -> None:
+    each = [changes] if isinstance(changes, str) else changes
+    if any(str(change).split("=")[0].strip().startswith("data.test") for change in each):
+        raise SpecError("folds take the place of data.test; leave the change of data.test out")
+
+
+def _tests(dataset: Dataset, folds: Folds) -> list[Fold | GroupOut]:
+    """Return the test part of each fold."""
+    if folds != "groups":
+        return [Fold(fold=number, of=folds) for number in range(1, folds + 1)]
+    names = group_names(dataset)
+    if len(names) < 2 or len(names) > MOST_GROUPS:
+        advice = (
+            f"and at most {MOST_GROUPS} are left out one by one, since each takes a training; take "
+            "a number of folds, 10 for example, which keep groups whole"
+            if len(names) > 1
+            else "and nothing is left to train on without it; name other groups with data.group"
+        )
+        raise DataError(
+            Problem(
+                f"the data has {len(names):,} {'group' if len(names) == 1 else 'groups'}, {advice}",
+                source=dataset.origin,
+            )
+        )
+    return [GroupOut(group=name) for name in names]
+
+
+def _with_test(spec: Spec, test: Fold | GroupOut) -> Spec:
+    assert spec.data is not None
+    return spec.model_copy(update={"data": spec.data.model_copy(update={"test": test})})
+
+
+def _digest(spec: Spec, dataset: Dataset, tests: Sequence[Fold | GroupOut]) -> str:
+    """Return what changes with the labels and the folds; raise where a fold cannot be divided.
+
+    So no fold is trained in vain before another is found to be impossible.
+    """
+    digest = hashlib.sha256(json.dumps([str(label) for label in dataset.labels]).encode())
+    for test in tests:
+        _, division = divided(_with_test(spec, test), dataset)
+        for part in (division.train, division.validation, division.test):
+            digest.update(part.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _fold_spec(spec: Spec, test: Fold | GroupOut, folder: Path) -> tuple[Spec, Path | None]:
+    """Return the spec of a fold's run, and its folder where it has begun already."""
+    fresh = _with_test(spec, test)
+    folders.sweep(folder)
+    if not (folder / folders.SPEC).is_file():
+        return fresh, None
+    # Its adapter has been fitted, but its data may have moved since.
+    return load(folder / folders.SPEC).model_copy(update={"data": fresh.data}), folder
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """What a cross-validation needs to know to go on: its folds, its engine, and its data."""
+
+    tests: list[Fold | GroupOut]
+    engine: str
+    data: str
+
+    def write(self, folder: Path) -> None:
+        """Write it to a folder."""
+        tests = [test.model_dump() for test in self.tests]
+        content = {"folds": tests, "engine": self.engine, "data": self.data}
+        folders.write_json(folder / folders.FOLDS, content)
+
+    def refuse_other(self, folder: Path, engine: str, data: str) -> None:
+        """Raise `RunFolderError` where another engine or other data would go on."""
+        if engine != self.engine:
+            raise RunFolderError(
+                f"the cross-validation in {folder} was begun with the engine {self.engine}, and "
+                f"another one has other results; go on with --engine {self.engine}"
+            )
+        if data != self.data:
+            raise RunFolderError(
+                f"the cross-validation in {folder} was begun with other data: other items are in "
+                "its folds; give the data of then, or begin anew"
+            )
+
+
+def _begun(folder: Path) -> _Begun:
+    if not (folder / folders.FOLDS).is_file():
+        raise RunFolderError(
+            f"{folder} holds a single run and no cross-validation; resume it with gridcnn.run"
+        )
+    content = _read_json(folder / folders.FOLDS)
+    try:
+        tests: list[Fold | GroupOut] = [
+            GroupOut.model_validate(test) if "group" in test else Fold.model_validate(test)
+            for test in content["folds"]
+        ]
+        return _Begun(tests, str(content["engine"]), str(content["data"]))
+    except (KeyError, TypeError, ValueError):
+        raise RunFolderError(f"{folder / folders.FOLDS} is damaged; begin anew") from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{path} cannot be read: {error}") from None
+    if not isinstance(content, dict):
+        raise RunFolderError(f"{path} is damaged; it holds no figures")
+    return content
+
+
+@contextlib.contextmanager
+def _swept(folder: Path, fresh: bool) -> Iterator[None]:
+    """Remove a new folder where the first fold fails before there is anything worth keeping."""
+    try:
+        yield
+    except (UserError, ColumnPermutableError):
+        if fresh and {each.name for each in folder.iterdir()} <= {folders.SPEC, folders.FOLDS}:
+            for name in (folders.SPEC, folders.FOLDS):
+                (folder / name).unlink(missing_ok=True)
+            folder.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def _told(test: Fold | GroupOut, number: int) -> Iterator[None]:
+    """Say with an error in which fold it is; the first one's errors are about the whole."""
+    try:
+        yield
+    except UserError as error:
+        if number == 1:
+            raise
+        problems = (
+            dataclasses.replace(each, message=f"{test}: {each.message}") for each in error.problems
+        )
+        raise type(error)(*problems) from error
+
+
+# Results ------------------------------------------------------------------------------------------
+
+
+def _finish(runs: Sequence[FoldRun], folder: Path) -> CrossValidation:
+    """Put the results of all folds together, and write them."""
+    header, rows = _answers(runs)
+    evaluation = _compared(rows, runs[0].metrics["classes"])
+    metrics: dict[str, Any] = {
+        **_summaries(runs),
+        "out_of_fold": {
+            "accuracy": evaluation.accuracy,
+            "items": evaluation.items,
+            "classes": {name: dataclasses.asdict(s) for name, s in evaluation.classes.items()},
+            "confusion": evaluation.confusion.tolist(),
+        },
+        "folds": [
+            {
+                **run.test.model_dump(),
+                "folder": run.folder.name,
+                **{
+                    key: run.metrics[key]
+                    for key in (*reversed(PARTS), *_OF_EACH)
+                    if key in run.metrics
+                },
+            }
+            for run in runs
+        ],
+        **{key: runs[-1].metrics[key] for key in ("classes", "engine", "threads")},
+        # Each of them is left out of every fold.
+        "skipped_items": max(run.metrics["skipped_items"] for run in runs),
+        "seconds": {
+            key: round(sum(run.metrics["seconds"][key] for run in runs), 3)
+            for key in ("reading", "training", "total")
+        },
+    }
+    folders.write_table(folder / folders.PREDICTIONS, header, rows)
+    # Last, since it marks the cross-validation as ended.
+    folders.write_json(folder / folders.METRICS, metrics)
+    folders.sweep(folder)
+    return CrossValidation(tuple(runs), metrics, evaluation, folder)
+
+
+def _summaries(runs: Sequence[FoldRun]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for part in reversed(PARTS):
+        each = [run.metrics[part] for run in runs if part in run.metrics]
+        if each:
+            figures = {
+                key: summary([figure[key] for figure in each]) for key in ("accuracy", "loss")
+            }
+            found[part] = {**figures, "items": sum(figure["items"] for figure in each)}
+    literal = [run.metrics["literal_comparison"]["accuracy"] for run in runs]
+    return {**found, "literal_comparison": {"accuracy": summary(literal)}}
+
+
+def summary(values: Sequence[float]) -> dict[str, float]:
+    """Return mean, standard deviation (of a sample: its divisor is one less), lowest, highest."""
+    array = np.array(values, np.float64)
+    spread = array.std(ddof=1) if len(array) > 1 else 0.0
+    return {
+        "mean": float(array.mean()),
+        "std": float(spread),
+        "min": float(array.min()),
+        "max": float(array.max()),
+    }
+
+
+def _answers(runs: Sequence[FoldRun]) -> tuple[list[str], list[list[str]]]:
+    """Return the predictions of all folds as one table, with the number of the fold first."""
+    header: list[str] = []
+    rows: list[list[str]] = []
+    for number, run in enumerate(runs, 1):
+        path = run.folder / folders.PREDICTIONS
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                names, *lines = list(csv.reader(file))
+        except (OSError, ValueError, csv.Error) as error:
+            raise RunFolderError(f"{path} cannot be read: {error}") from None
+        header = ["fold", *names]
+        rows += [[str(number), *line] for line in lines]
+    return header, rows
+
+
+def _compared(rows: Sequence[Sequence[str]], classes: Sequence[str | int]) -> Evaluation:
+    number = {str(label): index for index, label in enumerate(classes)}
+
+    def indices(column: int) -> NDArray[np.int64]:
+        return np.array([number[row[column]] for row in rows], np.int64)
+
+    return compare(indices(2), indices(3), classes, part="test")

@@ -1,0 +1,179 @@
+"""Augmentation: small changes of training grids, drawn anew for every item and epoch.
+
+An augmentation of another package subclasses `Augmentation`, and is registered in the entry-point
+group `gridcnn.augmentations`. What is written here is all that it has to provide.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+
+from gridcnn.errors import ShapeError
+from gridcnn.grid import Array, Axis, Cells, GridShape, OneHot
+from gridcnn.spec.augmentations import AUGMENTATIONS
+from gridcnn.spec.choice import name_of
+from gridcnn.spec.document import Document
+from gridcnn.spec.models import Training
+from gridcnn.spec.settings import Settings
+
+_STREAM = 4  # of random numbers, beside those of starting weights, order and exemplars
+
+
+class Augmentation(Settings, abc.ABC):
+    """Settings of one change, with its arithmetic: grids go in, grids of the same shape come out.
+
+    What comes out for an item depends on that item and its own random numbers alone. They are drawn
+    item by item, as `random.random((items, numbers))` does it, always as many: so an epoch is the
+    same for every size of batch.
+    """
+
+    def check(self, shape: GridShape) -> None:
+        """Raise `ValueError` where it cannot work on grids of `shape`, or would harm them.
+
+        The message says why, and what to write instead.
+        """
+
+    @abc.abstractmethod
+    def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:
+        """Return the changed grids, in the precision of `grids`.
+
+        Args:
+            grids: `(items, channels, rows, columns)`, of a kind of float, in C order; they may be
+                changed in place.
+            shape: the shape of each, and the meaning of its axes.
+            random: where all that is left to chance comes from.
+        """
+
+    def working_bytes(self, shape: GridShape) -> int:
+        """Return the memory for one item at most, in bytes, beside what goes in and out."""
+        return 12 * shape.cells
+
+    def change_one_hot(
+        self,
+        grids: OneHot,  # noqa: ARG002
+        shape: GridShape,  # noqa: ARG002
+        random: np.random.Generator,  # noqa: ARG002
+    ) -> OneHot | None:
+        """Return the changed one-hot grids, equal to what `change` would make of their cells.
+
+        None, with nothing drawn, where they would be one-hot no more: then `change` gets all cells.
+        """
+        return None
+
+
+class AlongAxes(Augmentation):
+    """What is set for rows and for columns; 0 leaves an axis alone."""
+
+    rows: Any
+    columns: Any
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if not (self.rows or self.columns):
+            raise ValueError("it changes nothing; set rows or columns above 0")
+        return self
+
+    def along(self, shape: GridShape) -> Iterator[tuple[str, Axis, int, Any]]:
+        """Yield "rows" and "columns", with axis, size and setting, where that is above 0."""
+        for (direction, axis, size), own in zip(
+            directions(shape), (self.rows, self.columns), strict=True
+        ):
+            if own:
+                yield direction, axis, size, own
+
+    def refuse_unordered(self, shape: GridShape, harm: str) -> None:
+        """Raise `ValueError` for the first axis that is set, and whose order means nothing."""
+        for direction, axis, _, _ in self.along(shape):
+            if not axis.ordered:
+                other = {"rows": "columns", "columns": "rows"}[direction]
+                kept = getattr(self, other) or "..."
+                raise ValueError(
+                    unordered_error(
+                        axis, direction, harm, f"write {self.title}: {{{other}: {kept}}}"
+                    )
+                )
+
+
+class Augmenter:
+    """The augmentations of one epoch, each with random numbers of its own.
+
+    Batches have to come in their order.
+
+    Args:
+        augmentations: what is done to each batch, in this order.
+        shape: the shape of every grid.
+        seed: what fixes the random numbers, together with the number of the epoch.
+        epoch: from 1.
+    """
+
+    def __init__(
+        self, augmentations: Sequence[Settings], shape: GridShape, *, seed: int, epoch: int
+    ) -> None:
+        self.shape = shape
+        self._each: list[tuple[Augmentation, np.random.Generator]] = []
+        for place, augmentation in enumerate(augmentations):
+            assert isinstance(augmentation, Augmentation)
+            random = np.random.default_rng([seed, _STREAM, epoch, place])
+            self._each.append((augmentation, random))
+
+    def __call__(self, grids: Cells) -> Cells:
+        """Return the changed grids of one more batch; `grids` may be changed in place."""
+        for augmentation, random in self._each:
+            if isinstance(grids, OneHot):
+                changed = augmentation.change_one_hot(grids, self.shape, random)
+                if changed is not None:
+                    grids = changed
+                    continue
+                grids = np.asarray(grids)
+            elif grids.dtype not in (np.float32, np.float64):
+                grids = grids.astype(np.float32)
+            grids = augmentation.change(np.ascontiguousarray(grids), self.shape, random)
+        return grids
+
+
+def refuse_unfit(settings: Training, shape: GridShape, document: Document) -> None:
+    """Raise `ShapeError` for all augmentations that do not go with grids of `shape`.
+
+    The problems have the places of the augmentations in `document`, from which the spec was read.
+    """
+    problems = []
+    for number, augmentation in enumerate(settings.augmentation):
+        assert isinstance(augmentation, Augmentation)
+        try:
+            augmentation.check(shape)
+        except ValueError as error:
+            name = name_of(augmentation, AUGMENTATIONS)
+            path = ("training", "augmentation", number)
+            text = f"{name}: {error}. The grids: {shape} (channels x rows x columns)"
+            problems.append(document.problem(path, text))
+    if problems:
+        raise ShapeError(*problems)
+
+
+def directions(shape: GridShape) -> Iterator[tuple[str, Axis, int]]:
+    """Yield "rows" and "columns", each with its axis and with how many there are."""
+    yield "rows", shape.row_axis, shape.rows
+    yield "columns", shape.column_axis, shape.columns
+
+
+def unordered_error(axis: Axis, direction: str, harm: str, remedy: str) -> str:
+    """Return why nothing is done along an axis without order, and the remedy."""
+    meaning = f"the {direction} are the axis '{axis.name}', whose order means nothing"
+    return f"{meaning}, so {harm}; {remedy}"
+
+
+def numbers(random: np.random.Generator, items: int, count: int) -> Array:
+    """Return `count` numbers from 0 to below 1 for each item, float64 `(count, items)`."""
+    return random.random((items, count)).T
+
+
+def whole_numbers(uniform: Array, low: int, high: int | NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return numbers from 0 to below 1 as whole ones from `low` to `high`, as often each."""
+    found: NDArray[np.intp] = low + (uniform * (high - low + 1)).astype(np.intp)
+    return found

@@ -1,0 +1,340 @@
+"""Augmentations that move cells: shift, flip, zoom and rotate."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from annotated_types import Gt, Le
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from pydantic import AllowInfNan, PlainValidator, Strict, WithJsonSchema
+
+from gridcnn.grid import Array, GridShape, OneHot
+from gridcnn.spec.settings import Fraction, Whole, wanted_error
+from gridcnn.training.augmentation import (
+    AlongAxes,
+    Augmentation,
+    directions,
+    numbers,
+    unordered_error,
+    whole_numbers,
+)
+
+EDGE = "edge"
+_LARGEST = 1e6  # as the value of a cell; most are within -1..1
+
+
+def _fill(value: Any) -> float | str | None:
+    if value is None or value == EDGE:
+        return None if value is None else EDGE
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST:
+        return float(value)
+    raise wanted_error(f"'edge', a number from {-_LARGEST:,.0f} to {_LARGEST:,.0f}, or null")
+
+
+Fill = Annotated[
+    float | str | None,
+    PlainValidator(_fill),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": [EDGE]},
+                {"type": "number", "minimum": -_LARGEST, "maximum": _LARGEST},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+"""`edge`, the value of a cell, or null."""
+
+
+def filling(fill: float | str | None, shape: GridShape) -> float | str:
+    """Return what comes in from outside of a grid: the value of its cells, or `edge`.
+
+    Symbols are not repeated: where an axis has no order, 0 comes in, which is no symbol.
+    """
+    if fill is not None:
+        return fill
+    return EDGE if all(axis.ordered for _, axis, _ in directions(shape)) else 0.0
+
+
+def padded_cells(shape: GridShape, rows: int, columns: int) -> int:
+    """Return how many cells `padded` makes of an item."""
+    return shape.channels * (shape.rows + 2 * rows) * (shape.columns + 2 * columns)
+
+
+def padded(grids: Array, rows: int, columns: int, fill: float | str) -> Array:
+    """Return grids with so many rows above and below, and columns left and right."""
+    items, channels, high, wide = grids.shape
+    sizes = (items, channels, high + 2 * rows, wide + 2 * columns)
+    if not isinstance(fill, str):
+        larger = np.full(sizes, fill, grids.dtype)
+        larger[:, :, rows : rows + high, columns : columns + wide] = grids
+        return larger
+    larger = np.empty(sizes, grids.dtype)
+    middle = larger[:, :, rows : rows + high]
+    middle[..., columns : columns + wide] = grids
+    middle[..., :columns] = grids[..., :1]
+    middle[..., columns + wide :] = grids[..., -1:]
+    larger[:, :, :rows] = middle[:, :, :1]
+    larger[:, :, rows + high :] = middle[:, :, -1:]
+    return larger
+
+
+def resampled(grids: Array, down: Array, across: Array, fill: float | str) -> Array:
+    """Return the cells at fractional places, each the bilinear mean of the four around it.
+
+    Args:
+        grids: `(items, channels, rows, columns)`.
+        down, across: for each cell of the result the row and the column, counted from 0, that it is
+            taken from; together they broadcast to `(items, rows, columns)`.
+        fill: the value of cells outside of the grid, or `edge`.
+    """
+    items, channels, rows, columns = grids.shape
+    larger = padded(grids, 1, 1, fill)
+    plane, width = (rows + 2) * (columns + 2), columns + 2
+    above, lower = _between(down, rows, grids.dtype)
+    left, further = _between(across, columns, grids.dtype)
+    first = np.arange(items)[:, None, None] * (channels * plane) + above * width + left
+    cells = larger.reshape(-1)
+    found = np.empty((items, channels, *first.shape[1:]), grids.dtype)
+    for channel in range(channels):
+        start = channel * plane
+        upper, under = (
+            _mixed(cells[at:].take(first), cells[at + 1 :].take(first), further)
+            for at in (start, start + width)
+        )
+        found[:, channel] = _mixed(upper, under, lower)
+    return found
+
+
+def resampling_bytes(shape: GridShape) -> int:
+    """Return the memory that `resampled` and the places that it is given take for one item."""
+    return 96 * shape.rows * shape.columns + 4 * padded_cells(shape, 1, 1)
+
+
+def _between(at: Array, size: int, dtype: np.dtype[Any]) -> tuple[NDArray[np.intp], Array]:
+    """Return the cell before each place, in a grid with one cell more at each end, and the rest."""
+    at = np.clip(at + 1, 0, size + 1)
+    before = np.minimum(at.astype(np.intp), size)
+    return before, (at - before.astype(at.dtype)).astype(dtype, copy=False)
+
+
+def _mixed(first: Array, second: Array, part: Array) -> Array:
+    """Return numbers from `first` to `second`, as far as `part` says; may write to `second`."""
+    second -= first
+    second *= part
+    second += first
+    return second
+
+
+class Shift(AlongAxes):
+    """Moves each grid by whole cells, up or down and to the left or right."""
+
+    title: ClassVar[str] = "shift"
+    short: ClassVar[tuple[str, ...]] = ("rows", "columns")
+
+    rows: Whole = 0
+    """The most rows up or down; every number up to it comes as often."""
+    columns: Whole = 0
+    """The most columns to the left or right."""
+    fill: Fill = None
+    """What comes in at the other side: `edge` repeats the last cells, a number is the value of
+    cells, -1 for example black. null: `edge`, or 0 where an axis has no order, as in texts."""
+
+    def check(self, shape: GridShape) -> None:
+        """Raise `ValueError` where nothing would be left, or an axis has no order."""
+        self.refuse_unordered(shape, "moving along it makes something else of every cell")
+        for direction, _, size, own in self.along(shape):
+            if own >= size:
+                raise ValueError(
+                    f"{own} of {size} {direction} would leave nothing; take {direction} below "
+                    f"{size}"
+                )
+
+    def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:
+        """Return windows of the padded grids."""
+        down, across = self._steps(len(grids), random)
+        larger = padded(grids, self.rows, self.columns, filling(self.fill, shape))
+        windows = sliding_window_view(larger, grids.shape[2:], axis=(2, 3))
+        items = np.arange(len(grids))
+        moved: Array = windows[items, :, self.rows - down, self.columns - across]
+        return moved
+
+    def working_bytes(self, shape: GridShape) -> int:
+        """Return the memory of one padded item; NumPy keeps a part twice while it is padded."""
+        return 6 * padded_cells(shape, self.rows, self.columns)
+
+    def change_one_hot(
+        self, grids: OneHot, shape: GridShape, random: np.random.Generator
+    ) -> OneHot | None:
+        """Return moved indices; None where a 1 could be repeated, or other cells than 0 come in."""
+        fill = filling(self.fill, shape)
+        if fill == EDGE:
+            if self.rows:
+                return None
+        elif fill:
+            return None
+        down, across = self._steps(len(grids), random)
+        mode: Any = {"mode": "edge"} if fill == EDGE else {"constant_values": -1}
+        larger = np.pad(grids.indices, ((0, 0), (self.columns, self.columns)), **mode)
+        windows = sliding_window_view(larger, grids.indices.shape[1], axis=1)
+        moved = windows[np.arange(len(grids)), self.columns - across]
+        if self.rows:
+            there = moved + down[:, None].astype(np.int32)
+            inside = (moved >= 0) & (there >= 0) & (there < grids.rows)
+            moved = np.where(inside, there, np.int32(-1))
+        return OneHot(moved, grids.rows)
+
+    def _steps(
+        self, items: int, random: np.random.Generator
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        down, across = numbers(random, items, 2)
+        return (
+            whole_numbers(down, -self.rows, self.rows),
+            whole_numbers(across, -self.columns, self.columns),
+        )
+
+
+class Flip(Augmentation):
+    """Turns the order of rows or of columns around, as a mirror does."""
+
+    title: ClassVar[str] = "flip"
+    short: ClassVar[tuple[str, ...]] = ("axis",)
+
+    axis: Literal["rows", "columns"]
+    """`columns` changes left and right, `rows` above and below."""
+    probability: Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(1)] = 0.5
+    """How likely it is for each item."""
+
+    def check(self, shape: GridShape) -> None:
+        """Raise `ValueError` where the axis has no order, or a single cell."""
+        for direction, axis, size in directions(shape):
+            if direction != self.axis:
+                continue
+            if not axis.ordered:
+                harm = "turning it around makes something else of every cell"
+                raise ValueError(unordered_error(axis, direction, harm, "leave flip out"))
+            if size == 1:
+                raise ValueError(f"the grids have a single cell along {direction}; leave flip out")
+
+    def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:  # noqa: ARG002
+        """Turn some of the grids around, in place."""
+        chosen = self._chosen(len(grids), random)
+        turned = (slice(None), slice(None), slice(None, None, -1))
+        ways = (..., *turned[2:]) if self.axis == "columns" else (*turned, slice(None))
+        grids[chosen] = grids[chosen][ways]
+        return grids
+
+    def change_one_hot(
+        self,
+        grids: OneHot,
+        shape: GridShape,  # noqa: ARG002
+        random: np.random.Generator,
+    ) -> OneHot:
+        """Return the grids with the indices of some turned around."""
+        chosen = self._chosen(len(grids), random)
+        indices = grids.indices.copy()
+        if self.axis == "columns":
+            indices[chosen] = indices[chosen, ::-1]
+        else:
+            turned = indices[chosen]
+            indices[chosen] = np.where(turned < 0, turned, grids.rows - 1 - turned)
+        return OneHot(indices, grids.rows)
+
+    def _chosen(self, items: int, random: np.random.Generator) -> NDArray[np.intp]:
+        (uniform,) = numbers(random, items, 1)
+        return np.flatnonzero(uniform < self.probability)
+
+
+class Zoom(AlongAxes):
+    """Makes each grid larger or smaller about its middle; cells in between are bilinear means."""
+
+    title: ClassVar[str] = "zoom"
+    short: ClassVar[tuple[str, ...]] = ("rows", "columns")
+
+    rows: Fraction = 0.0
+    """The most by which it becomes higher or lower: 0.1 makes a thing 0.9 to 1.1 times as high."""
+    columns: Fraction = 0.0
+    """The most by which it becomes wider or narrower. Both go together: what grows in one
+    direction also grows in the other."""
+    fill: Fill = None
+    """What comes in when it becomes smaller: see shift."""
+
+    def check(self, shape: GridShape) -> None:
+        """Raise `ValueError` where an axis has no order, or a single cell."""
+        self.refuse_unordered(shape, "nothing lies between two of its cells")
+        for direction, _, size, _ in self.along(shape):
+            if size == 1:
+                raise ValueError(f"the grids have a single cell along {direction}; leave it out")
+
+    def working_bytes(self, shape: GridShape) -> int:
+        """Return the memory of one item that is resampled."""
+        return resampling_bytes(shape)
+
+    def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:
+        """Return the grids, with one number drawn for both axes of each."""
+        (uniform,) = numbers(random, len(grids), 1)
+        by = 2 * uniform[:, None, None] - 1
+        down, across = _from_middle(grids)
+        down, across = down / (1 + by * self.rows), across / (1 + by * self.columns)
+        return _about_middle(grids, down, across, filling(self.fill, shape))
+
+
+class Rotate(Augmentation):
+    """Turns each grid about its middle; cells in between are bilinear means."""
+
+    title: ClassVar[str] = "rotate"
+    short: ClassVar[tuple[str, ...]] = ("degrees",)
+
+    degrees: Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(180)]
+    """The most by which it is turned, to either side."""
+    fill: Fill = None
+    """What comes in at the corners: see shift."""
+
+    def check(self, shape: GridShape) -> None:
+        """Raise `ValueError` where rows and columns are not of one kind."""
+        row_axis, column_axis = shape.row_axis, shape.column_axis
+        for direction, axis, size in directions(shape):
+            if not axis.ordered:
+                harm = "nothing lies between two of its cells"
+                raise ValueError(unordered_error(axis, direction, harm, "leave rotate out"))
+            if size == 1:
+                raise ValueError(f"the grids have a single cell along {direction}; leave it out")
+        if row_axis.unit != column_axis.unit:
+            kinds = [f"{axis.name} in {axis.unit or 'cells'}" for axis in (row_axis, column_axis)]
+            raise ValueError(
+                f"rows are {kinds[0]} and columns {kinds[1]}, and turning would make one of the "
+                "other; leave rotate out"
+            )
+
+    def working_bytes(self, shape: GridShape) -> int:
+        """Return the memory of one item that is resampled."""
+        return resampling_bytes(shape)
+
+    def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:
+        """Return the turned grids."""
+        (uniform,) = numbers(random, len(grids), 1)
+        angle = np.radians(self.degrees * (2 * uniform[:, None, None] - 1))
+        sine, cosine = np.sin(angle).astype(np.float32), np.cos(angle).astype(np.float32)
+        down, across = _from_middle(grids)
+        return _about_middle(
+            grids,
+            cosine * down - sine * across,
+            sine * down + cosine * across,
+            filling(self.fill, shape),
+        )
+
+
+def _from_middle(grids: Array) -> tuple[Array, Array]:
+    """Return how far each row `(rows, 1)` and column `(1, columns)` is from the middle."""
+    rows, columns = grids.shape[2:]
+    down = np.arange(rows, dtype=np.float32) - np.float32((rows - 1) / 2)
+    across = np.arange(columns, dtype=np.float32) - np.float32((columns - 1) / 2)
+    return down[:, None], across
+
+
+def _about_middle(grids: Array, down: Array, across: Array, fill: float | str) -> Array:
+    rows, columns = grids.shape[2:]
+    return resampled(grids, down + (rows - 1) / 2, across + (columns - 1) / 2, fill)
