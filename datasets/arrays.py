@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import os
 import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from gridcnn.datasets.base import Dataset, Label
@@ -19,9 +16,7 @@ from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.soundness import sound
 from gridcnn.datasets.stacks import numbered, unstacked
 from gridcnn.errors import DataError, Problem, listed, shown
-
-MAX_BYTES = 2**33
-"""The largest array that is read: 8 GiB."""
+from gridcnn.stored import member_array
 
 _KINDS = {
     "x": "X", "images": "X", "image": "X", "data": "X",
@@ -103,30 +98,11 @@ def _pairs(archive: zipfile.ZipFile, found: Problems) -> dict[str, dict[str, str
 def _array(archive: zipfile.ZipFile, member: str, place: str) -> NDArray[Any]:
     """Return one array, after a check that it is as large as it says."""
     info = archive.getinfo(member)
-    name = member.removesuffix(".npy")
     with archive.open(info) as file:
-        version = npy.read_magic(file)
-        header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, dtype = header(file)
-        if dtype.hasobject:
-            raise DataError(
-                Problem(
-                    f"the array {name} holds Python objects, and opening those can run any "
-                    f"program; give it numbers or texts as its type: numpy.array(..., dtype=...)",
-                    source=place,
-                )
-            )
-        size = math.prod(shape) * dtype.itemsize
-        if size > MAX_BYTES:
-            raise DataError(
-                Problem(f"the array {name} has {size} bytes; at most {MAX_BYTES} are read",
-                        source=place)
-            )  # fmt: skip
-        if info.file_size - file.tell() != size:
-            raise ValueError(f"{name} says it has {size} bytes, and has another number")
-        content = file.read(size)
-    array = np.frombuffer(content, dtype)
-    return array.reshape(shape, order="F" if fortran else "C")
+        try:
+            return member_array(file, info.file_size, member.removesuffix(".npy"))
+        except DataError as error:
+            raise DataError(Problem(error.problems[0].message, source=place)) from None
 
 
 def _joined(

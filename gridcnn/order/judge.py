@@ -1,12 +1,12 @@
 """The rule by which three kinds of evidence become one verdict.
 
-1. **Structure.** Columns of different kinds (numbers beside categories, categories with alphabets of
-   their own) have no common neighbourhood: `permutable`.
+1. **Structure.** Columns of different kinds (numbers beside categories, categories with alphabets
+   of their own) have no common neighbourhood: `permutable`.
 2. **Neighbours.** In some layout the neighbours of a column predict it nearly as well as the best
    columns do, and hardly any other order does as well: `grid`.
 3. **Usefulness.** A network does better with the columns as given than with any shuffle: `grid`.
-4. Else, if the evidence at hand would have shown an order: `permutable`. Neighbours show one in eight
-   columns or more that depend on each other; usefulness shows one where the network learns.
+4. Else, if the evidence at hand would have shown an order: `permutable`. Neighbours show one in
+   eight columns or more that depend on each other; usefulness shows one where the network learns.
 5. Else `undecided`, with what is needed.
 
 A meaningless order is called a grid where luck makes 2. or 3. positive: each in at most one of 100
@@ -218,7 +218,7 @@ class _Case:
     @property
     def is_whole(self) -> bool:
         """Whether all columns are compared."""
-        return self.values.shape[1] == self.columns
+        return bool(len(self.usable) == self.columns)
 
     def axis(self, sizes: tuple[int, ...], axis: int, name: str) -> AxisVerdict:
         """Return the verdict on one axis of grids of `(channels, rows, columns)`."""
@@ -369,8 +369,8 @@ class _Case:
 # Sentences ----------------------------------------------------------------------------------------
 
 USE_TREES = (
-    "a network that slides over the columns is the wrong tool here; use boosted trees, for example: "
-    "from sklearn.ensemble import HistGradientBoostingClassifier; "
+    "a network that slides over the columns is the wrong tool here; use boosted trees, for "
+    "example: from sklearn.ensemble import HistGradientBoostingClassifier; "
     "HistGradientBoostingClassifier().fit(X, y)"
 )
 
@@ -383,9 +383,10 @@ def told_neighbours(near: Neighbours) -> str:
             f"{near.best:.0%} of a column), so neighbours cannot show an order"
         )
     sentence = (
-        f"as {near.layout}, neighbours explain {near.explained:.0%} of a column, as many columns at "
-        f"random {near.by_chance:.0%}, the best ones {near.best:.0%} (score {near.score:.2f} of 1); {near.gradation:.0%} of the columns "
-        "are more like both neighbours than like the next but one"
+        f"as {near.layout}, neighbours explain {near.explained:.0%} of a column, as many columns "
+        f"at random {near.by_chance:.0%}, the best ones {near.best:.0%} (score {near.score:.2f} of "
+        f"1); {near.gradation:.0%} of the columns are more like both neighbours than like the next "
+        "but one"
     )
     if near.p_value is None:
         return f"{sentence}; an order has a score of {SCORE:.2f} and {GRADATION:.0%}, or more"
@@ -421,9 +422,9 @@ def _told_mixed(found: Structure, columns: int) -> str:
     kinds = ", ".join(f"{count} {names[kind]}" for kind, count in sorted(found.kinds.items()))
     if found.overlap is not None:
         return (
-            f"structure: the {columns} columns are categories with alphabets of their own (a column "
-            f"shares {found.overlap:.0%} of its symbols with another, on average); neighbours have "
-            "nothing in common that a feature could find"
+            f"structure: the {columns} columns are categories with alphabets of their own (a "
+            f"column shares {found.overlap:.0%} of its symbols with another, on average); "
+            "neighbours have nothing in common that a feature could find"
         )
     return (
         f"structure: the {columns} columns are of different kinds ({kinds}); neighbours have "
@@ -498,8 +499,8 @@ def _refuse_too_few(columns: int, rows: int) -> None:
     found = []
     if columns < _FEWEST_COLUMNS:
         found.append(
-            f"{columns} {'column has' if columns == 1 else 'columns have'} no order to speak of; at "
-            f"least {_FEWEST_COLUMNS} are needed"
+            f"{columns} {'column has' if columns == 1 else 'columns have'} no order to speak of; "
+            f"at least {_FEWEST_COLUMNS} are needed"
         )
     if rows < _FEWEST_ROWS:
         found.append(

@@ -3,20 +3,20 @@
 For every layout that the number of columns allows, each column is predicted from its neighbours of
 the same channel (`gridcnn.order.prediction`). Three numbers are compared, all mean R2 on rows that
 the prediction has not seen: from the neighbours, from as many columns taken at random (what any
-order gives), and from as many of the best columns (what the best order could give). The *score* of a
-layout is where the neighbours stand between the two: 0, the order says nothing; 1, nobody could
+order gives), and from as many of the best columns (what the best order could give). The *score* of
+a layout is where the neighbours stand between the two: 0, the order says nothing; 1, nobody could
 choose better predictors than the neighbours are.
 
 Where related columns merely stand together in groups, neighbours are good predictors as well, but
 then the column after the next is as good, as long as it is of the group, and a neighbour of another
-group is none. *Gradation* tells the two apart: of how many columns is even the weaker neighbour more
-closely associated than the columns one step further are on average? Along an axis that means
+group is none. *Gradation* tells the two apart: of how many columns is even the weaker neighbour
+more closely associated than the columns one step further are on average? Along an axis that means
 something nearly all; in groups, and by chance, up to half of them.
 
 A permutation test tells whether it could be luck: the positions are put into random orders, or into
 every order where there are few, and the part of them that does as well as the one given is the
-p-value (Good, 2005, "Permutation, parametric and bootstrap tests of hypotheses"). It is multiplied by
-the number of layouts that were tried (Bonferroni).
+p-value (Good, 2005, "Permutation, parametric and bootstrap tests of hypotheses"). It is multiplied
+by the number of layouts that were tried (Bonferroni).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _LEAVES = 0.95
 """Where the best columns leave more of the variance unexplained than this part of what any columns
 leave, it makes no difference which columns are neighbours."""
 _CLEARLY_MORE = 1.1
-"""A grid is taken rather than a line where it explains so much more than the line, beyond chance."""
+"""A grid is taken rather than a line where it explains so much more than that, beyond chance."""
 _ROUNDING = 0.01  # of variance: differences below it are no reason to prefer a layout
 
 
@@ -80,7 +80,7 @@ class Neighbours:
 
     @property
     def is_ordered(self) -> bool:
-        """Whether neighbours are neighbours: a high score that is no luck, and no matter of groups."""
+        """Whether neighbours are neighbours: a high score, no luck, and no matter of groups."""
         return (
             self.score >= SCORE
             and self.gradation >= GRADATION

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gridcnn.errors import RunFolderError
-from gridcnn.files import write_text
+from gridcnn.files import json_text, write_text
 from gridcnn.order.guard import Checked
 from gridcnn.training.loop import Epoch
 
@@ -107,4 +107,4 @@ def read_check(folder: Path) -> Checked | None:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file, whole or not at all."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json_text(content) + "\n")
