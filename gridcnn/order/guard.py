@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gridcnn.errors import ColumnPermutableError
 from gridcnn.grid import Array, Cells, GridShape
-from gridcnn.order.judge import sampled
+from gridcnn.order.judge import ROWS, sampled
 from gridcnn.order.verdict import Decision, Verdict
 from gridcnn.registry import Registry
 
@@ -187,11 +187,8 @@ def guard(
 
 def _looked_at(grids: Cells, seed: int) -> NDArray[np.int64]:
     """Return which items the checkers get, rising."""
-    chosen = sampled(len(grids), seed)
-    most = max(_FEWEST_ITEMS, _CELLS // math.prod(grids.shape[1:]))
-    if len(chosen) <= most:
-        return chosen
-    return chosen[np.linspace(0, len(chosen) - 1, most).round().astype(np.int64)]
+    affordable = _CELLS // math.prod(grids.shape[1:])
+    return sampled(len(grids), seed, most=min(ROWS, max(_FEWEST_ITEMS, affordable)))
 
 
 def _takes_context(checker: Callable[..., Verdict]) -> bool:

@@ -75,12 +75,12 @@ class Judging:
         return more
 
 
-def sampled(rows: int, seed: int) -> NDArray[np.int64]:
-    """Return which rows are looked at, rising: all, or `ROWS` of them at random."""
-    if rows <= ROWS:
+def sampled(rows: int, seed: int, *, most: int = ROWS) -> NDArray[np.int64]:
+    """Return which rows are looked at, rising: all, or `most` of them at random."""
+    if rows <= most:
         return np.arange(rows)
     random = np.random.default_rng([seed, 0x0_DE_8])
-    return np.sort(random.choice(rows, ROWS, replace=False))
+    return np.sort(random.choice(rows, most, replace=False))
 
 
 def judge_columns(
