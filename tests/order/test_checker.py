@@ -32,7 +32,8 @@ def smooth(
 ) -> Floats:
     """Return grids whose neighbouring cells are alike: noise that has been blurred."""
     noise = np.random.default_rng(seed).normal(size=(items, channels, rows, columns))
-    return gaussian_filter(noise, (0, 0, blur, blur)).astype(np.float32)
+    found: Floats = gaussian_filter(noise, (0, 0, blur, blur)).astype(np.float32)
+    return found
 
 
 def test_it_is_the_checker_that_gridcnn_brings() -> None:
