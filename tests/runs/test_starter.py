@@ -28,7 +28,7 @@ def bumps(count: int, columns: int) -> tuple[np.ndarray[Any, Any], list[str]]:
     for row, label in zip(rows, labels, strict=True):
         # Now here, now there, so that neighbours have something to do with each other.
         place = random.uniform(0, columns / 2 - 1) + (0 if label == "early" else columns / 2)
-        row += 2 * np.exp(-np.square(np.arange(columns) - place) / 4)
+        row[:] = row + 2 * np.exp(-np.square(np.arange(columns) - place) / 4)
     return rows, labels
 
 
