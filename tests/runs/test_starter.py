@@ -26,8 +26,9 @@ def bumps(count: int, columns: int) -> tuple[np.ndarray[Any, Any], list[str]]:
     rows = random.normal(0, 0.3, (count, columns))
     labels = ["early", "late"] * (count // 2)
     for row, label in zip(rows, labels, strict=True):
-        place = columns // 5 if label == "early" else 4 * columns // 5
-        row[place : place + 2] += 2
+        # Now here, now there, so that neighbours have something to do with each other.
+        place = random.uniform(0, columns / 2 - 1) + (0 if label == "early" else columns / 2)
+        row[:] = row + 2 * np.exp(-np.square(np.arange(columns) - place) / 4)
     return rows, labels
 
 
