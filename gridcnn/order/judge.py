@@ -234,7 +234,12 @@ class _Case:
         decision: Decision = "undecided"
         if along is not None and along.is_ordered:
             decision = "grid"
-        elif along is not None and along.is_telling and size >= _ENOUGH_COLUMNS:
+        elif (
+            along is not None
+            and along.is_telling
+            and not along.is_close
+            and size >= _ENOUGH_COLUMNS
+        ):
             decision = "permutable"
         return AxisVerdict(name, size, decision, along)
 
@@ -314,7 +319,9 @@ class _Case:
             return "grid"
         if use is not None and use.is_useful:
             return "grid"
-        telling = any(each.is_telling for each in near) and len(near[0:1]) > 0
+        if any(each.is_doubtful for each in near):
+            return "undecided"
+        telling = any(each.is_telling for each in near)
         shown_by_neighbours = telling and int(self.usable.sum()) >= _ENOUGH_COLUMNS
         shown_by_use = use is not None and use.is_telling
         return "permutable" if shown_by_neighbours or shown_by_use else "undecided"
@@ -461,6 +468,11 @@ def advice(verdict: Verdict, *, labelled: bool) -> tuple[str, ...]:
             wanted.append(
                 f"{verdict.columns} columns are too few for neighbours to show an order (at least "
                 f"{_ENOUGH_COLUMNS})"
+            )
+        if any(each.is_doubtful for each in verdict.neighbours):
+            wanted.append(
+                "neighbours are alike, but hardly more so than columns one step further: it may be "
+                "an order, or groups of related columns that stand together"
             )
         if not labelled:
             wanted.append("with labels, it can be tried whether the order is useful")
