@@ -91,6 +91,17 @@ def test_a_starter_spec_runs_and_learns(
     assert load("mine.yaml").training.epochs >= epochs
 
 
+def test_a_column_of_smiles_holds_molecules(tmp_path: Path) -> None:
+    file = tmp_path / "drugs.csv"
+    rows = [f"{'C' * (1 + n % 7)}O,yes\n{'c1ccccc1' + 'C' * (n % 5)},no" for n in range(20)]
+    file.write_text("SMILES,label\n" + "\n".join(rows), encoding="utf-8")
+
+    text, found = starter_for("drugs", "drugs.yaml", str(file))
+
+    assert found == "a table of molecules: the classes stand in label, the molecules in SMILES"
+    assert validate(parse(text, "drugs.yaml")).adapter.title == "molecule"  # type: ignore[union-attr]
+
+
 def test_the_starter_spec_without_data_is_one_of_pictures() -> None:
     text = starter("pets", "pets.yaml")
 
