@@ -363,6 +363,6 @@ def _choice(ordered: list[Neighbours], channels: dict[tuple[int, bool], _Channel
     return max([each for each in ordered if fits(each)] or ordered, key=merit)
 
 
-_PRICE = 0.1
+_PRICE = 0.15
 """What twice as many channels have to bring in score and gradation, to be worth it. Channels one
 after the other cost half of that besides: interleaved ones are more usual."""
