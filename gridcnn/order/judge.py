@@ -94,7 +94,7 @@ def judge_columns(
     Raises:
         DataError: there are too few columns or rows, or the shape does not go with the columns.
     """
-    _refuse_too_few(len(columns), len(columns[0].values) if columns else 0)
+    refuse_too_few(len(columns), len(columns[0].values) if columns else 0)
     found = structure(columns)
     notes = _notes(columns, found)
     if found.mixed:
@@ -139,7 +139,7 @@ def judge_grids(
         DataError: there are too few cells or items.
     """
     items, channels, height, width = cells.shape
-    _refuse_too_few(channels * height * width, items)
+    refuse_too_few(channels * height * width, items)
     flat = cells.reshape(items, -1)
     columns = [column_of("", values) for values in flat.T]
     found = structure(columns)
@@ -450,7 +450,8 @@ def _layout_advice(layout: Layout) -> str:
     return f"{lead}; in the spec: adapter: {{table: {{{settings}}}}}"
 
 
-def _refuse_too_few(columns: int, rows: int) -> None:
+def refuse_too_few(columns: int, rows: int) -> None:
+    """Raise `DataError` where there are too few columns, or rows, to compare columns by."""
     found = []
     if columns < _FEWEST_COLUMNS:
         found.append(
