@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from gridcnn.errors import DataError, listed, quoted
@@ -101,7 +102,7 @@ def judge_columns(
         return Verdict(
             "permutable",
             (_told_mixed(found, len(columns)), *notes),
-            (USE_TREES,),
+            (_use_trees(found),),
             structure=found,
             rows=rows,
             columns=len(columns),
@@ -325,10 +326,22 @@ class _Case:
 # Sentences ----------------------------------------------------------------------------------------
 
 USE_TREES = (
-    "a network that slides over the columns is the wrong tool here; use boosted trees, for example: "
-    "from sklearn.ensemble import HistGradientBoostingClassifier; "
+    "a network that slides over the columns is the wrong tool here; use boosted trees, for example:\n"
+    "from sklearn.ensemble import HistGradientBoostingClassifier\n"
     "HistGradientBoostingClassifier().fit(X, y)"
 )
+_USE_TREES_OF_TEXTS = (
+    "a network that slides over the columns is the wrong tool here; use boosted trees, for example:\n"
+    "from sklearn import ensemble, pipeline, preprocessing\n"
+    "pipeline.make_pipeline(preprocessing.OrdinalEncoder(), "
+    "ensemble.HistGradientBoostingClassifier()).fit(X, y)"
+)
+
+
+def _use_trees(found: Structure | None) -> str:
+    """Return what to use instead of a network; trees in scikit-learn take numbers alone."""
+    kinds = set() if found is None else {kind for kind, count in found.kinds.items() if count}
+    return USE_TREES if kinds <= {"number", "constant"} else _USE_TREES_OF_TEXTS
 
 
 def told_neighbours(near: Neighbours) -> str:
@@ -409,7 +422,7 @@ def _notes(columns: Sequence[Column], found: Structure) -> list[str]:
 def advice(verdict: Verdict, *, labelled: bool) -> tuple[str, ...]:
     """Return what to do after a verdict, in sentences."""
     if verdict.decision == "permutable":
-        return (USE_TREES,)
+        return (_use_trees(verdict.structure),)
     if verdict.decision == "undecided":
         wanted = []
         if verdict.columns < _ENOUGH_COLUMNS:
@@ -423,7 +436,7 @@ def advice(verdict: Verdict, *, labelled: bool) -> tuple[str, ...]:
             wanted.append("more rows with labels are needed before a network learns anything")
         return (f"there is too little to tell by: {'; '.join(wanted) or 'more rows are needed'}",)
     sentences = []
-    if verdict.layout is not None:
+    if verdict.layout is not None and not verdict.axes:  # else they are grids already
         sentences.append(_layout_advice(verdict.layout))
     flat = [axis for axis in verdict.axes if axis.decision == "permutable"]
     for axis in flat:
@@ -442,12 +455,9 @@ def advice(verdict: Verdict, *, labelled: bool) -> tuple[str, ...]:
 
 
 def _layout_advice(layout: Layout) -> str:
-    settings = f"size: [{layout.rows}, {layout.columns}]"
-    if layout.channels > 1:
-        settings += f", channels: {layout.channels}"
-        settings += ", order: interleaved" if layout.interleaved else ""
     lead = f"{layout.positions * layout.channels} columns behave like {layout}"
-    return f"{lead}; in the spec: adapter: {{table: {{{settings}}}}}"
+    settings = yaml.safe_dump({"adapter": layout.adapter}, default_flow_style=True, width=200)
+    return f"{lead}; in the spec: {settings.strip()[1:-1]}"
 
 
 def refuse_too_few(columns: int, rows: int) -> None:
