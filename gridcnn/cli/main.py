@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gridcnn.cli import datasets, evaluate, init, predict, run, schema, screen, show
+from gridcnn.cli import check, datasets, evaluate, init, predict, run, schema, screen, show
 from gridcnn.errors import ColumnPermutableError, GridcnnError, TrainingInterrupted, UserError
 from gridcnn.version import VERSION
 
@@ -94,6 +94,7 @@ run.add(app)
 predict.add(app)
 evaluate.add(app)
 show.add(app)
+check.add(app)
 init.add(app)
 schema.add(app)
 datasets.add(app)

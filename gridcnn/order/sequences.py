@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gridcnn.errors import DataError
 from gridcnn.order.alphabet import BEYOND_NOISE, Floats, beside, judge_alphabet
-from gridcnn.order.judge import USE_TREES, Judging, refuse_too_few, told_usefulness
+from gridcnn.order.judge import Judging, refuse_too_few, told_usefulness
 from gridcnn.order.layouts import FEWEST_POSITIONS, Layout
 from gridcnn.order.lags import by_distance
 from gridcnn.order.neighbours import Neighbours
@@ -177,6 +177,14 @@ def _usefulness(
     )
 
 
+_COUNT = (
+    "a network that slides over the positions is the wrong tool here; count the symbols, for example:\n"
+    "from sklearn import feature_extraction as features, linear_model, pipeline\n"
+    "pipeline.make_pipeline(features.text.CountVectorizer(analyzer='char'), "
+    "linear_model.LogisticRegression()).fit(X, y)"
+)
+
+
 def _told(near: Neighbours | None, what: str) -> str:
     if near is None:
         return "too short to tell"
@@ -195,7 +203,7 @@ def _advice(
     whole: Decision, position: AxisVerdict, alphabet: AxisVerdict, *, labelled: bool
 ) -> tuple[str, ...]:
     if whole == "permutable":
-        return (USE_TREES,)
+        return (_COUNT,)
     if whole == "undecided":
         more = "" if labelled else "; with labels, it can be tried whether the order is useful"
         return (f"there is too little to tell by: more items, or longer ones, are needed{more}",)
