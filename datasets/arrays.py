@@ -84,6 +84,8 @@ def load(file: str | os.PathLike[str]) -> tuple[NDArray[Any], NDArray[Any] | Non
     place = os.fspath(file)
     try:
         if place.lower().endswith(".npy"):
+            with Path(place).open("rb") as content:
+                npy.read_magic(content)
             return np.load(place, mmap_mode="r", allow_pickle=False), None
         with zipfile.ZipFile(place) as archive:
             return _loaded(archive, place)
@@ -100,9 +102,7 @@ def load(file: str | os.PathLike[str]) -> tuple[NDArray[Any], NDArray[Any] | Non
         ) from error
 
 
-def _loaded(
-    archive: zipfile.ZipFile, place: str
-) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def _loaded(archive: zipfile.ZipFile, place: str) -> tuple[NDArray[Any], NDArray[Any] | None]:
     members = [info.filename for info in archive.infolist() if info.filename.endswith(".npy")]
     if len(members) == 1:
         return _array(archive, members[0], place), None
@@ -114,7 +114,9 @@ def _loaded(
     stacks = [_array(archive, member, place) for member in kinds["X"]]
     if not stacks or len({stack.shape[1:] for stack in stacks}) > 1:
         has = listed([shown(name[:-4])[1:-1] for name in members], limit=8) or "none"
-        message = f"needs an array X, and y for labels: numpy.savez(file, X=..., y=...). It has: {has}"
+        message = (
+            f"needs an array X, and y for labels: numpy.savez(file, X=..., y=...). It has: {has}"
+        )
         raise DataError(Problem(message, source=place))
     labels = [_array(archive, member, place) for member in kinds["y"]]
     return np.concatenate(stacks), np.concatenate(labels) if len(labels) == len(stacks) else None

@@ -202,9 +202,7 @@ def _delimited(
     return Sheet(names, columns, len(starts), kept, tuple(notes))
 
 
-def _cells(
-    line: str, more: Iterator[str], sign: str, text: _Text, found: Problems
-) -> list[str]:
+def _cells(line: str, more: Iterator[str], sign: str, text: _Text, found: Problems) -> list[str]:
     """Return the cells of a row that begins with `line`; a quoted cell takes more lines."""
     reader = csv.reader(itertools.chain([line], more), delimiter=sign, strict=True)
     try:
@@ -294,7 +292,9 @@ def _check_object(line: str, number: int, names: list[str], found: Problems) -> 
         found.add(f"is no JSON that can be read: {str(error).split(';')[0]}", line=number)
         return
     if not isinstance(given, dict):
-        found.add(f"is no object, {{...}}, with a value for each column: {shown(given)}", line=number)
+        found.add(
+            f"is no object, {{...}}, with a value for each column: {shown(given)}", line=number
+        )
         return
     if not names:
         names.extend(given)

@@ -22,7 +22,14 @@ from gridcnn.datasets.labels import labels_of
 from gridcnn.errors import DataError, Problem, listed, quoted, shown, suggestion
 from gridcnn.grid import Cells, GridShape, OneHot
 from gridcnn.order.columns import Column, column_of
-from gridcnn.order.judge import Advance, Judging, judge_columns, judge_grids, sampled
+from gridcnn.order.judge import (
+    Advance,
+    Judging,
+    judge_columns,
+    judge_grids,
+    refuse_too_few,
+    sampled,
+)
 from gridcnn.order.sequences import judge_one_hot
 from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
@@ -134,8 +141,10 @@ class _Given:
             label=label,
             told=told,
         )
-        if self.y is None and {n.casefold() for n in sheet.names} <= _MANIFEST and (
-            "path" in {n.casefold() for n in sheet.names}
+        if (
+            self.y is None
+            and {n.casefold() for n in sheet.names} <= _MANIFEST
+            and ("path" in {n.casefold() for n in sheet.names})
         ):
             return self._of_spec(Spec(data=Data()), text, _endings_listed(text))
         return self._columns(
@@ -286,14 +295,12 @@ class _Given:
         if is_named:
             more += _about_names(columns, asked=self.y is None)
         more += _about_twins(columns)
-        if columns and all(column.kind == "constant" for column in columns):
-            raise DataError(
-                Problem(
-                    f"all {len(columns)} columns have one value only; there is nothing to compare",
-                    source=source,
-                )
-            )
         try:
+            refuse_too_few(len(columns), len(kept))
+            if all(column.kind == "constant" for column in columns):
+                raise DataError(
+                    f"all {len(columns)} columns have one value only; there is nothing to compare"
+                )
             verdict = judge_columns(
                 columns, targets, rows=rows, judging=self.judging, shape=self.shape
             )
@@ -322,7 +329,9 @@ class _Given:
             return replace(verdict, evidence=(*verdict.evidence, *notes))
         cells = np.asarray(values)
         if shape.channels == 1 and shape.rows == 1:
-            columns = [column_of(f"column {n + 1}", cell) for n, cell in enumerate(cells[:, 0, 0].T)]
+            columns = [
+                column_of(f"column {n + 1}", cell) for n, cell in enumerate(cells[:, 0, 0].T)
+            ]
             verdict = judge_columns(columns, targets, rows=items, judging=self.judging)
             return replace(verdict, evidence=(*verdict.evidence, *notes))
         rows, columns_ = _middle(cells.shape)

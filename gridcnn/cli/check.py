@@ -118,7 +118,6 @@ class _Bars:
         self.bars = Progress(
             TextColumn("{task.description}"), BarColumn(), console=console, transient=True
         )
-        self.task: object = None
         self.what = ""
 
     def __enter__(self) -> _Bars:
@@ -143,7 +142,7 @@ class _Bars:
 
 
 def _say(verdict: Verdict) -> None:
-    from gridcnn.cli.drawing import accuracy_line, lag_lines
+    from gridcnn.cli.drawing import accuracy_lines, lag_lines
 
     encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
     plain = encoding != "utf8"
@@ -161,7 +160,7 @@ def _say(verdict: Verdict) -> None:
             screen.say(line)
     if verdict.usefulness is not None:
         screen.say("\naccuracy of a small network")
-        for line in accuracy_line(verdict.usefulness, plain=plain):
+        for line in accuracy_lines(verdict.usefulness, plain=plain):
             screen.say(line)
 
 

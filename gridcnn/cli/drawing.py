@@ -107,7 +107,9 @@ def lag_lines(lags: Lags, *, plain: bool) -> list[str]:
     spread = max(top - bottom, 1e-9)
 
     def level(values: NDArray[np.float64]) -> NDArray[np.int64]:
-        found: NDArray[np.int64] = np.rint((values - bottom) / spread * (_HIGH - 1)).astype(np.int64)
+        found: NDArray[np.int64] = np.rint((values - bottom) / spread * (_HIGH - 1)).astype(
+            np.int64
+        )
         return found
 
     points, lows, highs = level(given), level(low), level(high)
@@ -129,23 +131,27 @@ def lag_lines(lags: Lags, *, plain: bool) -> list[str]:
     return lines
 
 
-def accuracy_line(use: Usefulness, *, plain: bool) -> list[str]:
-    """Return accuracies as given and shuffled on one line each, beside each other."""
-    mark, other, line = ("*", "o", "-") if plain else ("●", "○", "─")
-    values = [use.given, *use.shuffled, use.majority]
+def accuracy_lines(use: Usefulness, *, plain: bool) -> list[str]:
+    """Return the accuracies as given and shuffled as signs on a line, and what the signs mean."""
+    mark, other, line, bar = ("*", "o", "-", "|") if plain else ("●", "○", "─", "┼")
+    values = [use.given, *use.shuffled]
     low, high = min(values), max(values)
+    # The usual guess would press all others together where it is far off.
+    near = low - use.majority <= 2 * (high - low)
+    low = min(low, use.majority) if near else low
     spread = max(high - low, 1e-9)
 
     def place(value: float) -> int:
         return round((value - low) / spread * (_WIDE - 1))
 
     signs = [line] * _WIDE
-    signs[place(use.majority)] = "|" if plain else "┼"
+    if near and use.majority <= high:
+        signs[place(use.majority)] = bar
     for value in use.shuffled:
         signs[place(value)] = other
     signs[place(use.given)] = mark
-    bar = "|" if plain else "┼"
     return [
         f"{low:>6.1%} {''.join(signs)} {high:.1%}",
-        f"       {mark} as given   {other} each shuffle   {bar} always the most frequent class",
+        f"       {mark} as given   {other} each shuffle"
+        f"   {f'{bar} ' if near else ''}most frequent class: {use.majority:.1%}",
     ]

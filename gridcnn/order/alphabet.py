@@ -133,9 +133,7 @@ def beside(
     parts = [each[np.ix_(usable, usable)] for each in halves] or [among, among]
     best = max((_best(parts[0], parts[1]) + _best(parts[1], parts[0])) / 2, given)
     score = 0.0 if best <= by_chance else (given - by_chance) / (best - by_chance)
-    found = Neighbours(
-        Layout(1, size), given, by_chance, best, score, _gradation(close, usable)
-    )
+    found = Neighbours(Layout(1, size), given, by_chance, best, score, _gradation(close, usable))
     if score < SCORE or found.gradation < GRADATION:
         return found
     orders = random.permuted(np.tile(usable, (_ORDERS, 1)), axis=1)
@@ -178,5 +176,3 @@ def _gradation(close: Floats, usable: NDArray[np.int64]) -> float:
     near = np.minimum(padded[middle, middle - 1], padded[middle, middle + 1])
     far = (padded[middle, middle - 2] + padded[middle, middle + 2]) / 2
     return float((near > far).mean())
-
-

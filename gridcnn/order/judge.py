@@ -302,7 +302,7 @@ class _Case:
         sentences += [
             f"axis '{axis.name}' ({axis.size}): {axis.decision}; "
             + (
-                told_neighbours(axis.neighbours)
+                told_neighbours(axis.neighbours, along=True)
                 if axis.neighbours is not None
                 else "too short to tell"
             )
@@ -344,17 +344,18 @@ def _use_trees(found: Structure | None) -> str:
     return USE_TREES if kinds <= {"number", "constant"} else _USE_TREES_OF_TEXTS
 
 
-def told_neighbours(near: Neighbours) -> str:
-    """Return a sentence on what neighbours tell in one layout."""
+def told_neighbours(near: Neighbours, *, along: bool = False) -> str:
+    """Return a sentence on what neighbours tell in one layout, or `along` one axis of grids."""
     if not near.is_telling:
         return (
             f"hardly any column depends on another (the best {_predictors(near.layout)} explain "
             f"{near.best:.0%} of a column), so neighbours cannot show an order"
         )
     sentence = (
-        f"as {near.layout}, neighbours explain {near.explained:.0%} of a column, as many columns at "
-        f"random {near.by_chance:.0%}, the best ones {near.best:.0%} (score {near.score:.2f} of 1); {near.gradation:.0%} of the columns "
-        "are more like both neighbours than like the next but one"
+        f"{'' if along else f'as {near.layout}, '}neighbours explain {near.explained:.0%} of a "
+        f"column, as many columns at random {near.by_chance:.0%}, the best ones {near.best:.0%} "
+        f"(score {near.score:.2f} of 1); {near.gradation:.0%} of the columns are more like both "
+        "neighbours than like the next but one"
     )
     if near.p_value is None:
         return f"{sentence}; an order has a score of {SCORE:.2f} and {GRADATION:.0%}, or more"
@@ -456,8 +457,10 @@ def advice(verdict: Verdict, *, labelled: bool) -> tuple[str, ...]:
 
 def _layout_advice(layout: Layout) -> str:
     lead = f"{layout.positions * layout.channels} columns behave like {layout}"
-    settings = yaml.safe_dump({"adapter": layout.adapter}, default_flow_style=True, width=200)
-    return f"{lead}; in the spec: {settings.strip()[1:-1]}"
+    settings = yaml.safe_dump(
+        {"adapter": layout.adapter}, default_flow_style=True, sort_keys=False, width=200
+    )
+    return f"{lead}; in the spec:\n{settings.strip()[1:-1]}"
 
 
 def refuse_too_few(columns: int, rows: int) -> None:

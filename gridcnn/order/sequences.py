@@ -151,9 +151,7 @@ def _positions(
     others = np.stack([random.permutation(column) for column in codes.T], axis=1)
     noise = [association_of_symbols(others[start::2]) for start in (0, 1)]
     found = beside(close, usable, random, halves=halves)
-    nothing = beside(
-        association_of_symbols(others), usable, random, halves=noise
-    )
+    nothing = beside(association_of_symbols(others), usable, random, halves=noise)
     telling = found.best - found.by_chance > BEYOND_NOISE * (nothing.best - nothing.by_chance)
     return found, telling, close.astype(np.float32)
 

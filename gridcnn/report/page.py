@@ -11,6 +11,7 @@ from gridcnn.report.pictures import (
     lags_picture,
     matrix_picture,
     scale_picture,
+    shows_guess,
 )
 from gridcnn.version import VERSION
 
@@ -35,7 +36,8 @@ svg { max-width: 100%; height: auto; display: block; }
 svg text { fill: currentColor; font: 12px system-ui, sans-serif; }
 figure { margin: 1rem 0; } figcaption { font-size: 0.9rem; }
 .pair { display: flex; flex-wrap: wrap; gap: 1.2rem; }
-.pair figure { margin: 0.4rem 0; } .matrix { image-rendering: pixelated; max-width: 100%; height: auto; }
+.pair figure { margin: 0.4rem 0; } .matrix { width: 18rem;
+  max-width: 100%; height: auto; image-rendering: pixelated; }
 table { border-collapse: collapse; font-size: 0.9rem; display: block; overflow-x: auto; }
 th, td { text-align: right; padding: 0.25rem 0.7rem; border-bottom: 1px solid var(--band); }
 th:first-child, td:first-child { text-align: left; }
@@ -76,12 +78,7 @@ def page(verdict: Verdict, *, data: str, seed: int = 0) -> str:
 def _advice(verdict: Verdict) -> list[str]:
     if not verdict.advice:
         return []
-    block = ""
-    if verdict.layout is not None and not verdict.axes:
-        settings = verdict.layout.adapter["table"]
-        lines = [f"    {key}: {value}" for key, value in settings.items()]
-        block = "<pre>adapter:\n  table:\n" + escape("\n".join(lines)) + "</pre>"
-    return ["<h2>Advice</h2>", _items(verdict.advice), block]
+    return ["<h2>Advice</h2>", _items(verdict.advice)]
 
 
 def _items(sentences: tuple[str, ...]) -> str:
@@ -103,8 +100,8 @@ def _lags(verdict: Verdict, what: str) -> list[str]:
         f"<figure>{lags_picture(lags)}<figcaption>"
         '<span class="key" style="background: var(--given)"></span> as given &ensp; '
         '<span class="key" style="background: var(--band)"></span> where 90 of 100 random orders '
-        "lie. Above the band, columns at that distance are more alike than chance makes them; a "
-        "second rise far from the left is the next row of a grid, or the next of several interleaved "
+        "lie. Above the band, columns at that distance are more alike than chance makes them; "
+        "where it rises again, the next row of a grid begins, or the next of several interleaved "
         "channels.</figcaption></figure>",
         f"<h2>Association of every two {what}</h2>",
         f'<div class="pair"><figure>{matrix_picture(lags.matrix, "As given: " + shown)}'
@@ -121,12 +118,13 @@ def _accuracy(verdict: Verdict) -> list[str]:
     use = verdict.usefulness
     if use is None:
         return []
+    dashed = "dashed line: " if shows_guess(use) else ""
     return [
         "<h2>Accuracy as given and shuffled</h2>",
         f"<figure>{accuracy_picture(use)}<figcaption>"
-        f"\u25c6 as given &ensp; \u25cb each shuffle &ensp; dashed: always the most frequent "
-        f"class. {use.rows:,} rows of {use.classes} classes, answered by cross-validation.</figcaption>"
-        "</figure>",
+        f"\u25c6 as given &ensp; \u25cb each shuffle &ensp; {dashed}always the most frequent "
+        f"class: {use.majority:.1%}. {use.rows:,} rows of {use.classes} classes, answered by "
+        "cross-validation.</figcaption></figure>",
     ]
 
 

@@ -24,7 +24,6 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 14, 44
 _SCALE = ((255, 255, 255), (158, 202, 225), (66, 146, 198), (8, 81, 156), (8, 29, 88))
 """Colours of association from 0 to 1; darker is more, in grey as well."""
 _NONE = (206, 200, 190)
-_SMALLEST = 288  # pixels of a matrix on the page
 
 
 def lags_picture(lags: Lags) -> str:
@@ -58,8 +57,10 @@ def lags_picture(lags: Lags) -> str:
 
 def accuracy_picture(use: Usefulness) -> str:
     """Return the accuracy as given beside those of the shuffles."""
-    values = [use.given, *use.shuffled, use.majority]
+    values = [use.given, *use.shuffled]
     low, high = min(values), max(values)
+    near = shows_guess(use)
+    low = min(low, use.majority) if near else low
     margin = max(0.02, (high - low) * 0.15)
     x = _Scale(max(0.0, low - margin), min(1.0, high + margin), _LEFT, _WIDTH - _RIGHT)
     height, middle = 130, 52
@@ -74,6 +75,10 @@ def accuracy_picture(use: Usefulness) -> str:
         for v in use.shuffled
     )
     at, base = x.at(use.given), x.at(use.majority)
+    guess = (
+        f'<line x1="{base:.1f}" x2="{base:.1f}" y1="20" y2="92" stroke="var(--faint)" '
+        'stroke-width="2" stroke-dasharray="4 3"/>'
+    )
     diamond = _points([(at, middle - 9), (at + 9, middle), (at, middle + 9), (at - 9, middle)])
     told = (
         f"Accuracy {use.given:.1%} with the columns as given; {min(use.shuffled):.1%} to "
@@ -83,11 +88,16 @@ def accuracy_picture(use: Usefulness) -> str:
         "Accuracy as given and shuffled",
         told,
         f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="92" y2="92" stroke="currentColor"/>{ticks}'
-        f'<line x1="{base:.1f}" x2="{base:.1f}" y1="20" y2="92" stroke="var(--faint)" '
-        f'stroke-width="2" stroke-dasharray="4 3"/>{shuffles}'
+        f"{guess if near else ''}{shuffles}"
         f'<polygon points="{diamond}" fill="var(--given)"/>',
         height=height,
     )
+
+
+def shows_guess(use: Usefulness) -> bool:
+    """Return whether the picture has the most frequent class; far off it would press all else."""
+    low, high = min(use.given, *use.shuffled), max(use.given, *use.shuffled)
+    return low - 2 * max(high - low, 0.02) <= use.majority <= high
 
 
 def matrix_picture(matrix: NDArray[np.float32], told: str) -> str:
@@ -95,10 +105,7 @@ def matrix_picture(matrix: NDArray[np.float32], told: str) -> str:
     content = io.BytesIO()
     _matrix_image(matrix).save(content, "PNG", optimize=True)
     text = base64.b64encode(content.getvalue()).decode("ascii")
-    return (
-        f'<img class="matrix" width="{_SMALLEST}" height="{_SMALLEST}" alt="{escape(told)}" '
-        f'src="data:image/png;base64,{text}">'
-    )
+    return f'<img class="matrix" alt="{escape(told)}" src="data:image/png;base64,{text}">'
 
 
 def scale_picture() -> str:
@@ -146,7 +153,8 @@ def _axes(x: _Scale, y: _Scale, below: str, beside: str) -> str:
     foot = y.start
     parts = [
         f'<line x1="{x.start}" x2="{x.end}" y1="{foot}" y2="{foot}" stroke="currentColor"/>',
-        f'<text x="{(x.start + x.end) / 2:.0f}" y="{_HEIGHT - 6}" text-anchor="middle">{below}</text>',
+        f'<text x="{(x.start + x.end) / 2:.0f}" y="{_HEIGHT - 6}" text-anchor="middle">'
+        f"{below}</text>",
         f'<text x="14" y="{(y.start + y.end) / 2:.0f}" text-anchor="middle" '
         f'transform="rotate(-90 14 {(y.start + y.end) / 2:.0f})">{beside}</text>',
     ]
@@ -190,9 +198,7 @@ def _points(places: Sequence[tuple[float, float]]) -> str:
     return " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
 
 
-def _svg(
-    title: str, told: str, content: str, *, width: int = _WIDTH, height: int = _HEIGHT
-) -> str:
+def _svg(title: str, told: str, content: str, *, width: int = _WIDTH, height: int = _HEIGHT) -> str:
     return (
         f'<svg role="img" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'aria-label="{escape(title)}. {escape(told)}"><title>{escape(title)}</title>'
