@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from gridcnn.adapters.base import Adapted, Adapter, Things, described
+from gridcnn.adapters.stored import SUFFIXES, stored_array
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import Array, Grids, GridShape
 from gridcnn.spec.pairs import Sizes
@@ -27,10 +29,13 @@ _CHUNK = 4_000_000  # cells that are scaled at a time, which bounds the memory o
 class ArrayAdapter(Adapter):
     """Arrays of numbers that are grids already; the range of their values becomes -1..1.
 
-    What is null is learned from the training items.
+    An item is an array or a file of one: `.npy`, or `.npz` with a single array in it. What is null
+    is learned from the training items.
     """
 
     title: ClassVar[str] = "array"
+    suffixes: ClassVar[frozenset[str]] = SUFFIXES
+    numbers: ClassVar[bool] = True
     makes_order: ClassVar[bool] = False
 
     size: Sizes | None = None
@@ -76,12 +81,9 @@ class ArrayAdapter(Adapter):
         if self.size is not None and self.channels is not None and not self._learns_range:
             return self
         stack = self._stacked(things)
-        usable = self._usable([stack] if stack is not None else self._laid_out_each(things))
-        channels, rows, columns = usable[0].shape[1:]
-        learned: dict[str, Any] = {"size": (rows, columns), "channels": channels}
+        shape, low, high = self._usual([stack] if stack is not None else self._each(things))
+        learned: dict[str, Any] = {"size": shape[1:], "channels": shape[0]}
         if self._learns_range:
-            low = min(float(grids.min()) for grids in usable)
-            high = max(float(grids.max()) for grids in usable)
             learned["low"] = low if self.low is None else self.low
             learned["high"] = high if self.high is None else self.high
         return type(self).model_validate({**self.model_dump(), **learned})
@@ -89,10 +91,7 @@ class ArrayAdapter(Adapter):
     def shape(self) -> GridShape:
         """Return the shape of every grid; raise `DataError` while it is neither set nor learned."""
         if self.size is None or self.channels is None:
-            raise DataError(
-                "the array adapter has not learned the shape of its items yet; train it, or set "
-                "'size' and 'channels'"
-            )
+            raise self.unlearned("the shape of its items", "or set 'size' and 'channels'")
         return GridShape(self.channels, *self.size)
 
     def adapt(self, thing: Any) -> NDArray[np.float32]:
@@ -100,10 +99,11 @@ class ArrayAdapter(Adapter):
 
         Args:
             thing: numbers of any real type, `(columns)`, `(rows, columns)`, or three dimensions in
-                the order of `channel_order`.
+                the order of `channel_order`; or the path, or the bytes, of a file that holds them.
 
         Raises:
-            DataError: it has another shape, or holds something other than finite real numbers.
+            DataError: it has another shape, holds something other than finite real numbers, or is
+                a file that cannot be read.
         """
         grids = self._laid_out(_numbers(thing)[None])
         self._check_shape(grids)
@@ -156,19 +156,20 @@ class ArrayAdapter(Adapter):
                 return self._laid_out(values)
         return None
 
-    def _laid_out_each(self, things: Things) -> Iterable[Array]:
+    def _each(self, things: Things) -> Iterable[Array]:
         for thing in things:
             try:
                 yield self._laid_out(_numbers(thing)[None])
             except DataError:
                 continue
 
-    def _usable(self, stacks: Iterable[Array]) -> list[Array]:
-        """Return the finite grids of the most frequent shape among those that the settings allow.
+    def _usual(self, stacks: Iterable[Array]) -> tuple[tuple[int, ...], float, float]:
+        """Return the most frequent shape among those that the settings allow, and its range.
 
-        Every entry is `(items, channels, rows, columns)`.
+        Every stack is `(items, channels, rows, columns)`; items that are not finite are passed
+        over. The shape is `(channels, rows, columns)`, the range the lowest and the highest value.
         """
-        by_shape: dict[tuple[int, ...], list[Array]] = {}
+        ranges: dict[tuple[int, ...], tuple[float, float]] = {}
         counts: Counter[tuple[int, ...]] = Counter()
         for grids in stacks:
             fits = self.size in (None, grids.shape[2:]) and self.channels in (None, grids.shape[1])
@@ -177,14 +178,17 @@ class ArrayAdapter(Adapter):
             if not np.isfinite(grids.sum(dtype=np.float64)):
                 finite = grids[np.isfinite(grids).all(axis=(1, 2, 3))]
             if fits and finite.size:
-                by_shape.setdefault(finite.shape[1:], []).append(finite)
-                counts[finite.shape[1:]] += len(finite)
+                shape = finite.shape[1:]
+                low, high = ranges.get(shape, (math.inf, -math.inf))
+                ranges[shape] = min(low, float(finite.min())), max(high, float(finite.max()))
+                counts[shape] += len(finite)
         if not counts:
             raise DataError(
                 "there is no usable item from which to learn the shape and the range of arrays: "
                 f"{_LAYOUTS}, of finite numbers"
             )
-        return by_shape[counts.most_common(1)[0][0]]
+        usual = counts.most_common(1)[0][0]
+        return usual, *ranges[usual]
 
     def _laid_out(self, stack: Array) -> Array:
         """Return `(items, ...)` as `(items, channels, rows, columns)`, without copying."""
@@ -215,9 +219,8 @@ class ArrayAdapter(Adapter):
             if self.scaling == "none":
                 return grids.astype(np.float32)
             if self.low is None or self.high is None:
-                raise DataError(
-                    "the array adapter has not learned the range of its values yet; train it, or "
-                    "set 'low' and 'high', or 'scaling: none'"
+                raise self.unlearned(
+                    "the range of its values", "or set 'low' and 'high', or 'scaling: none'"
                 )
             # Halved first: the difference of two huge numbers may be too large for a float.
             middle, half = self.high / 2 + self.low / 2, self.high / 2 - self.low / 2
@@ -234,10 +237,8 @@ def _is_numeric(things: Any) -> bool:
 
 def _numbers(thing: Any) -> Array:
     """Return one item, or a stack of items, as an array of real numbers."""
-    if isinstance(thing, os.PathLike):
-        raise DataError(f"files are not read as arrays; load it first: {_LAYOUTS}, of numbers")
-    if isinstance(thing, str | bytes):
-        raise DataError(f"it is text; {_LAYOUTS}, of numbers")
+    if isinstance(thing, str | bytes | os.PathLike):
+        thing = stored_array(thing)
     if isinstance(thing, np.ma.MaskedArray) and np.ma.is_masked(thing):
         raise DataError("it has masked values; fill them in, or leave the item out")
     try:

@@ -80,6 +80,8 @@ class AudioAdapter(Adapter):
 
     title: ClassVar[str] = "audio"
     suffixes: ClassVar[frozenset[str]] = SUFFIXES
+    threads: ClassVar[bool] = True
+    libraries: ClassVar[tuple[str, ...]] = ("soundfile", "soxr")
 
     sample_rate: Rate = 16_000
     """Samples in a second, in Hz, to which every file is brought; arrays must have it. Nothing
@@ -251,10 +253,7 @@ class AudioAdapter(Adapter):
     def _samples(self) -> int:
         """How many samples every clip is made."""
         if self.duration is None:
-            raise DataError(
-                "the audio adapter has not learned how long its clips are yet; train it, or set "
-                "'duration'"
-            )
+            raise self.unlearned("how long its clips are", "or set 'duration'")
         return max(1, round(self.duration * self.sample_rate))
 
     @property
@@ -424,9 +423,8 @@ class AudioAdapter(Adapter):
             # A silent clip is the same everywhere, but for rounding.
             return centred / np.float32(spread if spread > 1e-4 else 1)
         if self.means is None or self.deviations is None:
-            raise DataError(
-                "the audio adapter has not learned the scaling of its rows yet; train it, or set "
-                "'means' and 'deviations', or another 'scaling'"
+            raise self.unlearned(
+                "the scaling of its rows", "or set 'means' and 'deviations', or another 'scaling'"
             )
         means = np.array(self.means, np.float32)[:, None]
         return (levels - means) / np.array(self.deviations, np.float32)[:, None]

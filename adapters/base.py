@@ -17,6 +17,8 @@ from gridcnn.spec.settings import Settings
 Things = Sequence[Any] | NDArray[Any]
 """Raw things: a list of anything that an adapter takes, or one array with an item in each place of
 its first dimension."""
+_STREAM = 0x5EED_F093
+"""Sets the random numbers of other forms apart from others that are drawn from the same seed."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,43 @@ class Adapter(Settings, abc.ABC):
 
     suffixes: ClassVar[frozenset[str]] = frozenset()
     """Endings of the files that it reads, lower case, with the dot."""
+    texts: ClassVar[bool] = False
+    """Whether a thing is a text itself, a str, and not the path of a file."""
+    numbers: ClassVar[bool] = False
+    """Whether a row of numbers, as a table has it, may be a thing."""
     makes_order: ClassVar[bool] = True
     """Whether neighbouring cells are related whatever the data, as the pixels of a picture are."""
+    repeatable: ClassVar[bool] = True
+    """Whether a grid depends on nothing but the settings and the thing: of a file, on its content
+    and its ending. Such grids are kept on disk, and are not made again."""
+    threads: ClassVar[bool] = False
+    """Whether several threads may make grids with it at the same time."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """The packages, as they are called when they are installed, whose versions grids depend on,
+    beside gridcnn and NumPy."""
 
     def fitted(self, things: Things) -> Self:  # noqa: ARG002 - for those that learn
         """Return an adapter with everything learned from the training things filled in."""
         return self
 
+    def other_forms(
+        self,
+        thing: Any,  # noqa: ARG002 - for those that know of any
+        random: np.random.Generator,  # noqa: ARG002 - the same
+    ) -> Sequence[Any]:
+        """Return other things that mean the same as a training thing, and are trained on as well.
+
+        A thing that cannot be read has none. What is drawn at random is drawn from `random`.
+        """
+        return ()
+
     def is_lone(self, array: NDArray[Any]) -> bool:
         """Return whether an array of numbers is one thing, and not a stack of things."""
         return array.ndim <= 2
+
+    def unlearned(self, what: str, remedy: str) -> DataError:
+        """Return the error that says what has neither been learned nor set."""
+        return DataError(f"the {self.title} adapter has not learned {what} yet; train it, {remedy}")
 
     def literal(self) -> Self:
         """Return the adapter that only brings things to the size, and looks for nothing in them.
@@ -148,6 +177,25 @@ def _filled(
         if advance is not None:
             advance(1)
     return np.array(kept, np.int64), tuple(problems)
+
+
+def other_forms(
+    adapter: Adapter, things: Things, chosen: NDArray[np.int64], *, seed: int
+) -> tuple[list[Any], NDArray[np.int64]]:
+    """Return the other forms of the chosen things, and which thing each is a form of.
+
+    The second is int64 `(forms,)`, indices into `things`. A thing's forms depend on its index and
+    the seed alone, and not on what else is chosen.
+    """
+    forms: list[Any] = []
+    origins: list[int] = []
+    if type(adapter).other_forms is not Adapter.other_forms:
+        for index in chosen.tolist():
+            random = np.random.default_rng([seed, _STREAM, index])
+            found = adapter.other_forms(things[index], random)
+            forms.extend(found)
+            origins.extend([index] * len(found))
+    return forms, np.array(origins, np.int64)
 
 
 def picked(things: Things, chosen: NDArray[np.int64]) -> Things:

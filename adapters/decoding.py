@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import warnings
 from collections.abc import Iterator
 from io import BytesIO
@@ -66,14 +67,42 @@ def decoded_image(image: Image, *, max_pixels: int) -> NDArray[Any]:
         return _array(image, max_pixels=max_pixels)
 
 
+class _Silence:
+    """Silences warnings while at least one thread is inside.
+
+    The filters of warnings belong to the whole process: if each thread set them back to what it
+    found, the last one could leave behind what another one had set.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = contextlib.ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._before.close()
+
+
+_SILENCE = _Silence()
+
+
 @contextlib.contextmanager
 def _told_in_one_sentence() -> Iterator[None]:
     """Turn whatever Pillow raises on foreign bytes into `DataError`, and silence its warnings."""
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _SILENCE:
             yield
     except DataError:
         raise

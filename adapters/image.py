@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
-from gridcnn.adapters.base import Adapter
+from gridcnn.adapters.base import Adapter, Things
 from gridcnn.adapters.decoding import (
     SUFFIXES,
     decoded_bytes,
@@ -38,6 +38,8 @@ class ImageAdapter(Adapter):
 
     title: ClassVar[str] = "image"
     suffixes: ClassVar[frozenset[str]] = SUFFIXES
+    threads: ClassVar[bool] = True
+    libraries: ClassVar[tuple[str, ...]] = ("pillow",)
 
     size: Sizes = (32, 32)
     """Rows and columns of the grid, in cells."""
@@ -77,6 +79,20 @@ class ImageAdapter(Adapter):
         if not low < high:
             raise ValueError(
                 f"'float_range' must be [low, high] with low below high; got [{low:g}, {high:g}]"
+            )
+        return self
+
+    def fitted(self, things: Things) -> Self:
+        """Return the adapter itself, which learns nothing.
+
+        Raises:
+            DataError: the things are rows of numbers, and so no pictures.
+        """
+        if len(things) and all(isinstance(each, np.ndarray) and each.ndim == 1 for each in things):
+            raise DataError(
+                f"an item has the shape {np.shape(things[0])}, and is no picture: if each is one "
+                "that was laid out flat, give X.reshape(-1, rows, columns); if it is a row of a "
+                "table, set adapter: table, and if it is a sound clip, adapter: audio"
             )
         return self
 

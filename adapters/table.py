@@ -31,6 +31,7 @@ class TableAdapter(Adapter):
     """
 
     title: ClassVar[str] = "table"
+    numbers: ClassVar[bool] = True
     makes_order: ClassVar[bool] = False
 
     size: Sizes | None = None
@@ -123,10 +124,7 @@ class TableAdapter(Adapter):
     def shape(self) -> GridShape:
         """Return the shape of every grid; raise `DataError` while it is neither set nor learned."""
         if self.size is None:
-            raise DataError(
-                "the table adapter has not learned how many columns there are yet; train it, or "
-                "set 'size'"
-            )
+            raise self.unlearned("how many columns there are", "or set 'size'")
         return GridShape(self.channels, *self.size)
 
     def adapt(self, thing: Any) -> NDArray[np.float32]:
@@ -228,7 +226,7 @@ class TableAdapter(Adapter):
         """Return rows as grids; what float32 cannot hold becomes infinite, what lacks stays NaN."""
         channels, height, width = self.shape().sizes
         if self.missing == "mean" and self.fills is None:
-            raise DataError(_unlearned("fills", "missing: zero"))
+            raise self.unlearned("'fills'", "or set them, or 'missing: zero'")
         with np.errstate(over="ignore", invalid="ignore"):
             cells = self._scaled(_filled(rows, self.missing, self.fills)).astype(np.float32)
         if self.order == "interleaved":
@@ -242,7 +240,7 @@ class TableAdapter(Adapter):
             means = rows.mean(axis=1, keepdims=True)
             deviations = _deviations(rows, 1)[:, None]
         elif self.means is None or self.deviations is None:
-            raise DataError(_unlearned("means' and 'deviations", "scaling: none"))
+            raise self.unlearned("'means' and 'deviations'", "or set them, or 'scaling: none'")
         else:
             means, deviations = np.array(self.means), np.array(self.deviations)
         varies = deviations > 0
@@ -277,10 +275,6 @@ def _counted(columns: NDArray[np.int64]) -> str:
     """Return the first of some columns, counted from 1, and how many others there are."""
     others = f" (and {len(columns) - 1} more)" if len(columns) > 1 else ""
     return f"column {columns[0] + 1}{others} has"
-
-
-def _unlearned(names: str, remedy: str) -> str:
-    return f"the table adapter has not learned '{names}' yet; train it, or set them, or '{remedy}'"
 
 
 def _stacked(things: Things, width: int | None) -> NDArray[Any] | None:

@@ -7,7 +7,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -103,6 +103,7 @@ class TextAdapter(OneHotAdapter):
     """
 
     title: ClassVar[str] = "text"
+    texts: ClassVar[bool] = True
 
     unit: Literal["character", "word", "byte"] = "character"
     """What a column stands for. `character`: a Unicode code point; `word`: letters, digits and `_`,
@@ -265,16 +266,12 @@ class TextAdapter(OneHotAdapter):
     def _known(self) -> tuple[str, ...]:
         """Return the characters or words that have a row of their own, in order."""
         if self.alphabet is None:
-            raise DataError(
-                "the text adapter has not learned its alphabet yet; train it, or set 'alphabet'"
-            )
+            raise self.unlearned("its alphabet", "or set 'alphabet'")
         return tuple(CLASSIC if self.alphabet == _CLASSIC else self.alphabet)
 
     def _columns(self) -> int:
         if isinstance(self.length, str):
-            raise DataError(
-                "the text adapter has not learned its length yet; train it, or set 'length'"
-            )
+            raise self.unlearned("its length", "or set 'length'")
         return self.length
 
     # Settings never change, and so what follows from them is made once. It is no setting: equal
@@ -326,9 +323,13 @@ class TextAdapter(OneHotAdapter):
                 "there is no usable text from which to learn the length; give texts, or set "
                 "'length' of text"
             )
-        # The smallest length that so many texts do not exceed; always a length that there is.
-        place = math.ceil(len(lengths) * self.length_percentile / 100) - 1
-        return min(max(sorted(lengths)[max(place, 0)], 1), _LONGEST)
+        return length_of_most(lengths, self.length_percentile)
+
+
+def length_of_most(lengths: Sequence[int], percentile: float) -> int:
+    """Return the smallest length that so many percent do not exceed; always one that there is."""
+    place = math.ceil(len(lengths) * percentile / 100) - 1
+    return min(max(sorted(lengths)[max(place, 0)], 1), _LONGEST)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import zipfile
 from pathlib import Path
@@ -19,9 +18,7 @@ from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.soundness import sound
 from gridcnn.datasets.stacks import numbered, unstacked
 from gridcnn.errors import DataError, Problem, listed, shown
-
-MAX_BYTES = 2**33
-"""The largest array that is read: 8 GiB."""
+from gridcnn.stored import member_array
 
 _KINDS = {
     "x": "X", "images": "X", "image": "X", "data": "X",
@@ -73,7 +70,7 @@ def read(file: str | os.PathLike[str]) -> Dataset:
 
 
 def load(file: str | os.PathLike[str]) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Return the items in an `.npy` or `.npz` file, of any shape, and their labels, where it has any.
+    """Return the items in an `.npy` or `.npz` file, of any shape, and their labels, if it has any.
 
     Parts are joined. An `.npz` file with a single array has that for items. Nothing pickled is ever
     opened, and an `.npy` file is not read but mapped.
@@ -153,30 +150,11 @@ def _pairs(archive: zipfile.ZipFile, found: Problems) -> dict[str, dict[str, str
 def _array(archive: zipfile.ZipFile, member: str, place: str) -> NDArray[Any]:
     """Return one array, after a check that it is as large as it says."""
     info = archive.getinfo(member)
-    name = member.removesuffix(".npy")
     with archive.open(info) as file:
-        version = npy.read_magic(file)
-        header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, dtype = header(file)
-        if dtype.hasobject:
-            raise DataError(
-                Problem(
-                    f"the array {name} holds Python objects, and opening those can run any "
-                    f"program; give it numbers or texts as its type: numpy.array(..., dtype=...)",
-                    source=place,
-                )
-            )
-        size = math.prod(shape) * dtype.itemsize
-        if size > MAX_BYTES:
-            raise DataError(
-                Problem(f"the array {name} has {size} bytes; at most {MAX_BYTES} are read",
-                        source=place)
-            )  # fmt: skip
-        if info.file_size - file.tell() != size:
-            raise ValueError(f"{name} says it has {size} bytes, and has another number")
-        content = file.read(size)
-    array = np.frombuffer(content, dtype)
-    return array.reshape(shape, order="F" if fortran else "C")
+        try:
+            return member_array(file, info.file_size, member.removesuffix(".npy"))
+        except DataError as error:
+            raise DataError(Problem(error.problems[0].message, source=place)) from None
 
 
 def _joined(

@@ -90,7 +90,7 @@ class Facts:
         items: how many items it has.
         classes: its classes, sorted.
         shape: the shape of one item, `(rows, columns)` or `(rows, columns, channels)`; `()` for
-            texts, which differ in length.
+            what differs in length, as texts do.
     """
 
     items: int
@@ -103,6 +103,8 @@ class Source(Settings, abc.ABC):
 
     named: ClassVar[bool] = True
     """Whether its name alone is a data set, as `--data` takes it; else it reads what is there."""
+    holds_texts: ClassVar[bool] = False
+    """Whether its things are texts, which are no paths, whatever they look like."""
 
     def facts(self) -> Facts | None:
         """Return what is known before the data is opened; None where that is nothing."""

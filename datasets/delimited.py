@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 from gridcnn.datasets.problems import Problems
 from gridcnn.errors import DataError, Problem
 
 MAX_BYTES = 2**30
 """The largest file that is read."""
+_LONGEST_LINE = 2**24
 _DELIMITERS = (",", ";", "\t")
 
 
@@ -56,27 +57,56 @@ def no_utf8(byte: int, place: str, *, line: int) -> Problem:
     return Problem(message, source=place, line=line)
 
 
+def lines(file: IO[bytes], found: Problems) -> Iterator[str]:
+    """Yield the lines of an open UTF-8 file, with their ends, without holding more than one.
+
+    Raises:
+        DataError: a line is no UTF-8, or longer than 16 MiB; what was found before is told too.
+    """
+    number = 0
+    while content := file.readline(_LONGEST_LINE):
+        number += 1
+        if number == 1 and content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            found.add("is saved as UTF-16; save it as UTF-8 ('CSV UTF-8' in Excel)")
+            found.stop()
+        if len(content) == _LONGEST_LINE:
+            found.add("has more than 16 MiB, too much for a line", line=number)
+            found.stop()
+        try:
+            text = content.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            found.add(
+                f"is no UTF-8 text (byte 0x{content[error.start]:02X}), and is not read from here "
+                "on; save it as UTF-8 ('CSV UTF-8' in Excel)",
+                line=number,
+            )
+            found.stop()
+        yield text
+
+
 def rows(
-    text: str,
+    text: Iterable[str],
     *,
     delimiter: str,
     found: Problems,
     quoting: bool = True,
+    strict: bool = True,
     hint: str = "; is a quote left open?",
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield every row of a text, with the line that it starts on, from 1.
+    """Yield every row of a text, given by its lines, with the line it starts on, from 1.
 
     With `quoting`, a cell between double quotes may hold separators, line ends and doubled quotes;
-    without, quotes are signs like others. `hint` is added to the error of a file that is no CSV.
+    without, quotes are signs like others. What follows a closing quote in its cell is an error if
+    `strict`, else a part of the text. `hint` is added to the error of a file that is no CSV.
 
     Raises:
         DataError: a quote is left open, or stands in the wrong place, or a cell has more than
             131,072 characters; what was found before is told too.
     """
     reader = csv.reader(
-        io.StringIO(text, newline=""),
+        text,
         delimiter=delimiter,
-        strict=True,
+        strict=strict,
         quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE,
     )
     start = 1
@@ -90,7 +120,7 @@ def rows(
         found.stop()
 
 
-def delimiter(text: str, place: str, *, wanted: Collection[str]) -> str:
+def delimiter(first: str, place: str, *, wanted: Collection[str]) -> str:
     """Return the separator by which the first line has the columns, or else the most columns.
 
     A file whose name says that it is TSV is separated by tabs. `wanted` are the columns, in small
@@ -98,7 +128,7 @@ def delimiter(text: str, place: str, *, wanted: Collection[str]) -> str:
     """
     if place.lower().endswith((".tsv", ".tab")):
         return "\t"
-    first = text.split("\n", 1)[0].rstrip("\r")
+    first = first.rstrip("\r\n")
 
     def worth(sign: str) -> tuple[int, int]:
         names = [cell.strip().strip('"').casefold() for cell in first.split(sign)]

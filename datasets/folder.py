@@ -33,7 +33,11 @@ def read(root: Path, suffixes: frozenset[str]) -> Dataset:
     found = Problems(str(root))
     if not suffixes:
         raise DataError(
-            Problem("the adapter reads no files; give arrays, in an .npz file", source=str(root))
+            Problem(
+                "the adapter reads no files; texts and numbers are read from a table: "
+                "data: {source: {table: {path: ..., input: ..., label: ...}}}",
+                source=str(root),
+            )
         )
     walk = _Walk(root=places.absolute(root), suffixes=suffixes, found=found)
     files, folders = walk.listing(walk.root)
@@ -60,6 +64,27 @@ def read(root: Path, suffixes: frozenset[str]) -> Dataset:
             places=[places.printable(item.path) for item in walk.items],
         )
     )
+
+
+def endings(root: str) -> Counter[str]:
+    """Return how often each ending occurs among the files in the folders of `root`.
+
+    Endings are lower case, with the dot. What lies in `root` itself, what is hidden and what
+    cannot be read is not counted, and links that lead in a circle are followed once.
+    """
+    walk = _Walk(root=root, suffixes=frozenset(), found=Problems(root))
+    counts: Counter[str] = Counter()
+    waiting = [entry.path for entry in walk.listing(root)[1]]
+    seen: set[str] = set()
+    while waiting:
+        folder = waiting.pop()
+        real = walk.real.of_folder(folder)
+        if real not in seen:
+            seen.add(real)
+            files, folders = walk.listing(folder)
+            counts.update(places.ending(entry.name) for entry in files)
+            waiting += [entry.path for entry in folders]
+    return counts
 
 
 @dataclass(frozen=True)

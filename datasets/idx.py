@@ -17,12 +17,12 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.datasets.arrays import MAX_BYTES
 from gridcnn.datasets.base import TEST, TRAIN, Dataset
 from gridcnn.datasets.labels import one_each
 from gridcnn.datasets.soundness import sound
 from gridcnn.datasets.stacks import numbered, unstacked
 from gridcnn.errors import DataError, Problem, listed
+from gridcnn.stored import MAX_BYTES
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MOST_PACKED = 1040

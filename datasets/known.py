@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gridcnn.datasets.base import Facts
+from gridcnn.datasets.public import Public
+from gridcnn.errors import DataError, listed, quoted, suggestion
 from gridcnn.spec.models import SOURCES
 
 
@@ -16,11 +18,13 @@ class Known:
         name: the name, as `data: {source: name}` takes it.
         description: one line about it.
         facts: how many items, which classes and shape; None where that is not known beforehand.
+        public: the source, where it is a public set, whose files are fetched.
     """
 
     name: str
     description: str
     facts: Facts | None
+    public: Public | None = None
 
 
 def known() -> list[Known]:
@@ -33,5 +37,24 @@ def known() -> list[Known]:
         lines = (cls.__doc__ or name).strip().splitlines()
         # A source of another package may have settings without a default; then it stays unknown.
         needed = any(field.is_required() for field in cls.model_fields.values())
-        sets.append(Known(name, lines[0], None if needed else cls().facts()))
+        source = None if needed else cls()
+        facts = None if source is None else source.facts()
+        public = source if isinstance(source, Public) else None
+        sets.append(Known(name, lines[0], facts, public))
     return sets
+
+
+def public(name: str) -> Public:
+    """Return the public set of a name.
+
+    Raises:
+        DataError: there is none.
+    """
+    sets = {each.name: each.public for each in known()}
+    found = sets.get(name)
+    if found is None:
+        fetched = [each for each, source in sets.items() if source is not None]
+        hint = suggestion(name, fetched) or "."
+        why = "needs no fetching." if name in sets else f"is no public data set{hint}"
+        raise DataError(f"{quoted(name)} {why} Known: {listed(fetched)}")
+    return found

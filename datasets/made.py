@@ -1,8 +1,10 @@
-"""Data that is computed: the contract of its sources, and writing it as files in class folders."""
+"""Data that is computed: the contract of its sources, and writing it as files."""
 
 from __future__ import annotations
 
 import abc
+import csv
+import io
 import os
 import shutil
 import tempfile
@@ -14,12 +16,21 @@ from typing import Any, ClassVar
 from gridcnn.datasets import places
 from gridcnn.datasets.base import Source
 from gridcnn.errors import Problem, RunFolderError
+from gridcnn.files import write_text
 from gridcnn.registry import Registry
 
 MAKERS = Registry(
-    "maker", {"xo": "gridcnn.datasets.xo:XO", "sounds": "gridcnn.datasets.sounds:Sounds"}
+    "maker",
+    {
+        "xo": "gridcnn.datasets.xo:XO",
+        "sounds": "gridcnn.datasets.sounds:Sounds",
+        "phrases": "gridcnn.datasets.phrases:Phrases",
+    },
 )
-"""What `gridcnn datasets make` makes: subclasses of `Made`."""
+"""What `gridcnn datasets make` makes: subclasses of `Made` or of `MadeTexts`."""
+
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
 class Made(Source, abc.ABC):
@@ -31,6 +42,48 @@ class Made(Source, abc.ABC):
     @abc.abstractmethod
     def encoded(self, thing: Any) -> bytes:
         """Return one thing as the content of a file that opens as the same thing."""
+
+
+class MadeTexts(Source, abc.ABC):
+    """Settings of data that is computed, and can be written as one table: its things are texts."""
+
+
+def write_table(source: MadeTexts, file: str | os.PathLike[str], *, seed: int = 0) -> int:
+    """Make the data of `source` and write it to a table, with the columns text and label.
+
+    Args:
+        source: what to make.
+        file: a file that does not exist yet; its ending says how columns are separated: .csv, by
+            commas; .tsv, by tabs.
+        seed: fixes what is random, unless `source` has a seed of its own.
+
+    Returns:
+        The number of texts.
+
+    Raises:
+        RunFolderError: the file is there already, has another ending, or cannot be written.
+        DataError: the data cannot be made.
+    """
+    target = Path(places.absolute(places.at_home(os.fspath(file))))
+    ending = places.ending(target.name)
+    if ending not in _SEPARATORS:
+        message = "texts are written to a table; give a file that ends in .csv or .tsv"
+        raise RunFolderError(Problem(message, source=str(target)))
+    try:
+        if target.exists() or target.is_symlink():
+            message = "this is there already; give a file that does not exist yet"
+            raise RunFolderError(Problem(message, source=str(target)))
+        dataset = source.open(seed=seed, suffixes=frozenset())
+        written = io.StringIO()
+        rows = csv.writer(written, delimiter=_SEPARATORS[ending], lineterminator="\n")
+        rows.writerow(("text", "label"))
+        rows.writerows(zip(dataset.things, dataset.labels, strict=True))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_text(target, written.getvalue())
+    except OSError as error:
+        message = f"cannot be written: {error.strerror or error}"
+        raise RunFolderError(Problem(message, source=str(target))) from error
+    return len(dataset)
 
 
 def write_files(

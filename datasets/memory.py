@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridcnn.datasets import places
 from gridcnn.datasets.base import Dataset, Source
@@ -16,7 +17,7 @@ from gridcnn.datasets.manifest import from_table
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.soundness import sound
 from gridcnn.datasets.stacks import numbered, unstacked
-from gridcnn.errors import DataError, quoted, shown
+from gridcnn.errors import DataError, listed, quoted, shown
 
 _ORIGIN = "the data given in memory"
 _FORMS = (
@@ -41,9 +42,10 @@ def from_memory(data: Any, *, files: bool = True, group: str | None = None) -> D
     Args:
         data: `(X, y)`; a pandas DataFrame with the columns path and label and perhaps split, by the
             rules of a manifest, whose relative paths start at the current folder; or a `Dataset`.
-            `X` is an array `(items, rows, columns)` or `(items, rows, columns, channels)`, or any
-            sequence of things that the adapter takes: paths, arrays, PIL images, bytes. `y` is any
-            sequence of texts or whole numbers.
+            `X` is an array `(items, columns)`, `(items, rows, columns)` or
+            `(items, rows, columns, channels)`; a DataFrame of numbers, each row of which is an
+            item; or any sequence of things that the adapter takes: paths, arrays, PIL images,
+            bytes, texts. `y` is any sequence of texts or whole numbers.
         files: whether texts in `X` are paths of files, each of which may be there once; otherwise
             they are things like any other.
         group: the column of a DataFrame that says what belongs together; a `Dataset` has its own.
@@ -84,11 +86,31 @@ def _things(given: Any) -> Sequence[Any]:
     # be of different sizes.
     if not hasattr(given, "__array__"):
         return list(given)
+    if _is_table(given) and hasattr(given, "iloc"):
+        return unstacked(_numbers(given))
     stack = np.asarray(given)
     if stack.ndim == 1 and stack.dtype.kind in "OUST":
         things: list[Any] = stack.tolist()
         return things
     return unstacked(stack)
+
+
+def _numbers(table: Any) -> NDArray[np.float64]:
+    """Return the numbers of a DataFrame `(rows, columns)`, NaN where one is missing."""
+    # By the kinds of their types, which are those of NumPy for pandas' own types as well.
+    others = [
+        quoted(str(name))
+        for name, kind in zip(table.columns, table.dtypes, strict=True)
+        if getattr(kind, "kind", "O") not in "biuf"
+    ]
+    if others:
+        several = "columns hold" if len(others) > 1 else "column holds"
+        hint = "; a column of texts is given alone: X[name]" if table.shape[1] == 1 else ""
+        raise DataError(
+            f"X: the {several} no numbers: {listed(others)}; leave what is no number out{hint}"
+        )
+    values: NDArray[np.float64] = table.to_numpy(dtype=np.float64, na_value=np.nan)
+    return values
 
 
 def _names(things: Sequence[Any]) -> list[str]:

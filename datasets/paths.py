@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -63,6 +64,15 @@ class Files(Source):
     def resolved(self, base: Path) -> Self:
         """Return the source with its path made absolute, starting at the folder `base`."""
         return self.model_copy(update={"path": places.resolved(self.path, base)})
+
+    def endings(self) -> Counter[str]:
+        """Return how often each ending occurs among the files in the folders of a folder.
+
+        Endings are lower case, with the dot; hidden files are not counted. There are none where
+        the path is no folder.
+        """
+        path = places.at_home(self.path)
+        return folder.endings(path) if places.is_folder(path) else Counter()
 
     def open(self, *, seed: int, suffixes: frozenset[str]) -> Dataset:  # noqa: ARG002 - as it is
         """Return the labelled files or arrays that are there.

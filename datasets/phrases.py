@@ -9,7 +9,8 @@ import numpy as np
 from annotated_types import Ge, Le
 from pydantic import AllowInfNan, Strict
 
-from gridcnn.datasets.base import Dataset, Facts, Source
+from gridcnn.datasets.base import Dataset, Facts
+from gridcnn.datasets.made import MadeTexts
 from gridcnn.datasets.stacks import numbered
 from gridcnn.spec.settings import Seed
 
@@ -42,7 +43,7 @@ _STREAM = 0x7EC57
 """Sets the texts' random numbers apart from others that are drawn from the same seed."""
 
 
-class Phrases(Source):
+class Phrases(MadeTexts):
     """Made texts in which the order of two words tells the class.
 
     A text holds an amount, a greeting, a person and a place, such as "12 kg", "good morning",
@@ -53,6 +54,7 @@ class Phrases(Source):
     """
 
     title: ClassVar[str] = "phrases"
+    holds_texts: ClassVar[bool] = True
 
     count: Texts = 6_000
     """Texts: as many of each class, in turn."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ class Where:
     """Which column of a row is what; `text` where the only input is a text."""
 
     inputs: tuple[int, ...]
-    label: int
+    label: int | None
     split: int | None
     group: int | None
     text: bool
@@ -44,10 +44,19 @@ class Reading:
     """The rows of a table, as they are read, and what is wrong with them.
 
     A position is the line of a text file, or the number of a row. Cells are texts in files that
-    know nothing else, and are read as numbers; others are values.
+    know nothing else, and are read as numbers; others are values. With `labelled` false, things
+    alone are read: columns that say more about them need not be there.
     """
 
-    def __init__(self, table: Table, source: str, group: str | None, *, rows: bool) -> None:
+    def __init__(
+        self,
+        table: Table,
+        source: str,
+        group: str | None,
+        *,
+        rows: bool,
+        labelled: bool = True,
+    ) -> None:
         self.table = table
         self.group = group
         self.found = Problems(source)
@@ -60,6 +69,8 @@ class Reading:
         self.splits: list[str] = []
         self.groups: list[str] = []
         self._rows = rows
+        self._labelled = labelled
+        self._count = 0
 
     def told(self, position: int, message: str) -> None:
         """Add a problem of one row."""
@@ -75,9 +86,9 @@ class Reading:
         table = self.table
         self.names = list(names)
         before = self.found.count
-        label = self._place(table.label, line)
-        split = None if table.split is None else self._place(table.split, line)
-        group = None if self.group is None else self._place(self.group, line)
+        label = self._about(table.label, line)
+        split = self._about(table.split, line)
+        group = self._about(self.group, line)
         if table.input is None:
             inputs = self._others((label, split, group), line)
         else:
@@ -85,7 +96,17 @@ class Reading:
             inputs = tuple(self._place(name, line) for name in asked)
         if self.found.count > before:
             self.found.stop()
-        self.where = Where(inputs, label, split, group, text=isinstance(table.input, str))
+        text = isinstance(table.input, str)
+        if self._labelled:
+            self.where = Where(inputs, label, split, group, text)
+        else:
+            self.where = Where(inputs, None, None, None, text)
+
+    def _about(self, name: str | None, line: int | None) -> int | None:
+        """Return where a column is that tells more about items, if it is wanted."""
+        if name is None or not (self._labelled or name in self.names):
+            return None
+        return self._place(name, line)
 
     def _place(self, name: str, line: int | None) -> int:
         count = self.names.count(name)
@@ -132,12 +153,14 @@ class Reading:
         """Take one row; with `parse`, its cells are texts that stand for numbers."""
         where = self.where
         self.positions.append(position)
+        self._count += 1
         if where.text:
             self.text(position, cells[where.inputs[0]])
         else:
             self._numbers(position, [cells[index] for index in where.inputs], parse)
-        label = cells[where.label]
-        self.label(position, label.strip() if parse else label)
+        if where.label is not None:
+            label = cells[where.label]
+            self.label(position, label.strip() if parse else label)
         if where.split is not None:
             self.split(cells[where.split])
         if where.group is not None:
@@ -163,7 +186,7 @@ class Reading:
         if values is not None:
             self.numbers.extend(values)
             return
-        if self.table.input is None and len(self.positions) == 1:
+        if self.table.input is None and self._count == 1:
             self._refuse_texts(position, cells)
         for index, cell in zip(self.where.inputs, cells, strict=True):
             problem = parsing_problem(cell) if parse else problem_of(cell)
@@ -228,6 +251,21 @@ class Reading:
 
     # All
 
+    def place(self, position: int) -> str:
+        """Return what messages call a row: the file and its line, or its row."""
+        return f"{self.found.source}{', row ' if self._rows else ':'}{position}"
+
+    def taken(self) -> Iterator[tuple[str, Any]]:
+        """Yield the row that was read last, where it can be used, and forget it."""
+        width = len(self.where.inputs)
+        if self.positions and self.where.text and self.texts:
+            yield self.place(self.positions[-1]), self.texts[-1]
+        elif self.positions and len(self.numbers) == width:
+            yield self.place(self.positions[-1]), np.array(self.numbers, np.float64)
+        self.positions.clear()
+        self.texts.clear()
+        del self.numbers[:]
+
     def dataset(self) -> Dataset:
         """Return what was read.
 
@@ -244,7 +282,7 @@ class Reading:
         refuse_twins(set(self.labels), f"the column {quoted(self.table.label)}", self.found)
         self.found.stop()
         source = self.found.source
-        word, before = ("row", f"{source}, row ") if self._rows else ("line", f"{source}:")
+        word = "row" if self._rows else "line"
         return sound(
             Dataset(
                 self.texts if self.where.text else list(self._stack()),
@@ -252,7 +290,7 @@ class Reading:
                 [f"{word} {position}" for position in self.positions],
                 [PART_NAMES[part.casefold()] for part in self.splits] if divided else None,
                 origin=source,
-                places=[f"{before}{position}" for position in self.positions],
+                places=[self.place(position) for position in self.positions],
                 groups=self.groups if self.group is not None else None,
             )
         )

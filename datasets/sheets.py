@@ -1,8 +1,8 @@
 """Sheets: tables as columns of cells of any kind, of which a sample of the rows is read.
 
-A `Table` wants numbers or texts, and every row. A sheet takes what is there: numbers, texts, dates, and
-empty cells. All rows are looked at once, so that every line that is wrong is told; those that are asked
-for are kept. Memory does not grow with the number of rows.
+A `Table` wants numbers or texts, and every row. A sheet takes what is there: numbers, texts, dates,
+and empty cells. All rows are looked at once, so that every line that is wrong is told; those that
+are asked for are kept. Memory does not grow with the number of rows.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def read(
     raise DataError(Problem(f"a table is {listed(ENDINGS)}", source=place))
 
 
-# CSV, TSV ------------------------------------------------------------------------------------------
+# CSV, TSV -----------------------------------------------------------------------------------------
 
 
 class _Text:
@@ -252,7 +252,7 @@ def _numbers(cells: list[str]) -> NDArray[np.float64] | None:
         return None
 
 
-# JSON Lines ----------------------------------------------------------------------------------------
+# JSON Lines ---------------------------------------------------------------------------------------
 
 
 def _lines(place: str, choose: Choose, told: Told | None) -> Sheet:
@@ -320,7 +320,7 @@ def _values(cells: list[Any]) -> Sequence[Any] | NDArray[Any]:
     return cells
 
 
-# Parquet -------------------------------------------------------------------------------------------
+# Parquet ------------------------------------------------------------------------------------------
 
 
 def _parquet(place: str, choose: Choose, told: Told | None) -> Sheet:

@@ -32,7 +32,9 @@ class Division:
     test: NDArray[np.int64]
 
 
-def divide(dataset: Dataset, *, test: float, validation: float, seed: int) -> Division:
+def divide(
+    dataset: Dataset, *, test: float, validation: float, seed: int, largest_first: bool = False
+) -> Division:
     """Divide `dataset` so that every part has its share of every class.
 
     A part that the data itself names is used as it is. A part that it does not name is taken from
@@ -50,6 +52,10 @@ def divide(dataset: Dataset, *, test: float, validation: float, seed: int) -> Di
         test: the test part, from 0 (none) up to but not including 1.
         validation: the part of the remaining training items by which the best epoch is chosen.
         seed: fixes which items go where.
+        largest_first: groups are not drawn. In the order of their size, the largest first, and of
+            equally large ones the last in the data first, they go to training as long as they fit
+            into its share of all items, else to validation as long as that fits, else to the test:
+            the scaffold split of MoleculeNet (Wu et al., 2018), as DeepChem has it.
 
     Raises:
         DataError: a class has too few items for one in every part; every such class is named. Or
@@ -63,6 +69,8 @@ def divide(dataset: Dataset, *, test: float, validation: float, seed: int) -> Di
         for part, share in ((TEST, test), (VALIDATION, validation))
         if share > 0 and not len(given[part])
     ]
+    if largest_first:
+        return _divide_by_size(dataset, given, taken, {TEST: test, VALIDATION: validation})
     if dataset.groups is not None:
         return _divide_groups(dataset, given, taken, {TEST: test, VALIDATION: validation}, seed)
     targets = dataset.targets(dataset.classes)
@@ -147,6 +155,57 @@ def _divide_groups(
         parts[part] = rest[np.isin(group_of, chosen)]
     parts[TRAIN] = rest[free[group_of]]
     return Division(parts[TRAIN], parts[VALIDATION], parts[TEST])
+
+
+def _divide_by_size(
+    dataset: Dataset,
+    given: dict[str, NDArray[np.int64]],
+    taken: Sequence[str],
+    shares: Mapping[str, float],
+) -> Division:
+    """Divide whole groups in the order of their size; `taken` is as for `_divide_groups`."""
+    assert dataset.groups is not None
+    _refuse_divided(dataset)
+    groups: dict[str, list[int]] = {}
+    for item in given[TRAIN].tolist():
+        groups.setdefault(dataset.groups[item], []).append(item)
+    # The most items that training, and training with validation, may have.
+    all_but_test = len(given[TRAIN]) * (1 - shares[TEST] if TEST in taken else 1)
+    training = all_but_test * (1 - shares[VALIDATION] if VALIDATION in taken else 1)
+    parts: dict[str, list[int]] = {part: [] for part in PARTS}
+    for items in sorted(groups.values(), key=lambda items: (len(items), items[0]), reverse=True):
+        if len(parts[TRAIN]) + len(items) <= training:
+            part = TRAIN
+        elif len(parts[TRAIN]) + len(parts[VALIDATION]) + len(items) <= all_but_test:
+            part = VALIDATION
+        else:
+            part = TEST
+        parts[part] += items
+    _refuse_lost(dataset, parts, taken)
+    train, valid, tested = (
+        np.array(sorted(parts[part]), np.int64) if part in (TRAIN, *taken) else given[part]
+        for part in PARTS
+    )
+    return Division(train, valid, tested)
+
+
+def _refuse_lost(
+    dataset: Dataset, parts: Mapping[str, Sequence[int]], taken: Sequence[str]
+) -> None:
+    """Raise `DataError` for parts without an item, and classes without a training item."""
+    found = Problems(dataset.origin)
+    remedy = "give the parts other sizes, or set order: random in data.group"
+    for part in taken:
+        if not parts[part]:
+            found.add(f"no group is left for {part} when the largest come first; {remedy}")
+    trained = {dataset.labels[item] for item in parts[TRAIN]}
+    for label in dataset.classes:
+        if label not in trained:
+            found.add(
+                f"the class '{label}' has no training item when the largest groups come first; "
+                f"{remedy}"
+            )
+    found.stop()
 
 
 class _Part:

@@ -13,24 +13,19 @@ def unstacked(stack: NDArray[Any], *, name: str = "X", source: str = "") -> list
     """Return the items of a stack, as views into it.
 
     Args:
-        stack: numbers, `(items, rows, columns)` or `(items, rows, columns, channels)`.
+        stack: numbers, `(items, columns)`, `(items, rows, columns)` or
+            `(items, rows, columns, channels)`.
         name: what the stack is called in messages.
         source: the file that it is from, if any.
 
     Raises:
         DataError: the array has another number of axes, no cells, or no numbers in it.
     """
-    wanted = "(items, rows, columns) or (items, rows, columns, channels)"
+    wanted = "(items, columns), (items, rows, columns) or (items, rows, columns, channels)"
     if stack.dtype.kind not in "biuf":
         message = f"{name} must hold numbers; it holds {stack.dtype}"
-    elif stack.ndim not in (3, 4):
+    elif stack.ndim not in (2, 3, 4):
         message = f"{name} must have the shape {wanted}; it has {stack.shape}"
-        if stack.ndim == 2:
-            message += (
-                f". Rows of a table are no grids yet: if each row is a picture that was laid out "
-                f"flat, give {name}.reshape(-1, rows, columns); if "
-                f"each is a sound clip, give list({name})"
-            )
     elif stack.size == 0:
         message = f"{name} has the shape {stack.shape}, and so not one cell"
     else:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import IO, Annotated, Any, ClassVar, Self
 
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
 from gridcnn.datasets import delimited, forms, places
 from gridcnn.datasets.base import Dataset, Source
+from gridcnn.datasets.duplicates import Duplicates, without_duplicates
 from gridcnn.datasets.reading import NUMBERED, Reading
 from gridcnn.errors import DataError, Problem, listed, quoted, shown
 from gridcnn.spec.settings import Flag, wanted_error
 
 _LINES = (".jsonl", ".ndjson")
 _PARQUET = (".parquet", ".pq")
+ENDINGS = (*NUMBERED, *_LINES, *_PARQUET)
+"""Endings of tables."""
 _ADVICE = {
     (".zip", ".tar", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".gz"): "this is packed; unpack it",
     (".xlsx", ".xls", ".ods"): "save the sheet as 'CSV UTF-8'",
@@ -90,6 +96,10 @@ class Table(Source):
     """Whether double quotes around a cell of a CSV or TSV file may hide separators and line ends in
     it; `false`: quotes are signs like others."""
 
+    duplicates: Duplicates = "keep"
+    """What becomes of rows whose input is the same as in an earlier row: `keep` or `drop`. Kept,
+    one may be in the training part and another in the test part, which then promises too much."""
+
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         inputs = (self.input,) if isinstance(self.input, str) else self.input or ()
@@ -132,13 +142,76 @@ class Table(Source):
         return _read(self, column)
 
 
+def asked(
+    table: Table, *, group: str | None = None, file: IO[bytes] | None = None
+) -> Iterator[tuple[str, Any]]:
+    """Yield what each row of a table is called, and its thing, whatever its label may be.
+
+    The columns of labels, parts and groups need not be there, and say nothing where they are. A
+    part of the file is in memory at a time, so it may be of any size. Rows that cannot be used are
+    left out, and told at the end.
+
+    Args:
+        table: what to read, and how.
+        group: a column that is no input either.
+        file: read instead of the file at the table's path, which then only tells its form and what
+            messages call it.
+
+    Raises:
+        DataError: the file cannot be read, or not to its end, lacks columns, or had rows that
+            are wrong.
+    """
+    place = table.path if file is not None else _place(table)
+    ending = places.ending(place)
+    reading = Reading(table, place, group, rows=ending in _PARQUET, labelled=False)
+    try:
+        with (
+            contextlib.nullcontext(file) if file is not None else Path(place).open("rb") as content
+        ):
+            if ending in _PARQUET:
+                steps = forms.read_parquet_rows(reading, place)
+            else:
+                read = forms.read_lines if ending in _LINES else forms.read_delimited
+                steps = read(reading, delimited.lines(content, reading.found))
+            rows = 0
+            for _ in steps:
+                rows += 1
+                yield from reading.taken()
+    except OSError as error:
+        raise DataError(
+            Problem(f"cannot be read: {error.strerror or error}", source=place)
+        ) from error
+    if not rows and not reading.found.count:
+        reading.found.add("has not one row")
+    reading.found.stop()
+
+
 def _read(table: Table, group: str | None) -> Dataset:
     """Return the rows of a table; `group` names the column that says what belongs together."""
+    place = _place(table)
+    ending = places.ending(place)
+    reading = Reading(table, place, group, rows=ending in _PARQUET)
+    if ending in _PARQUET:
+        forms.read_parquet(reading, place)
+    else:
+        text = delimited.content(place, what="a table")
+        if ending in _LINES:
+            # Not splitlines: a text in JSON may hold other line ends.
+            steps = forms.read_lines(reading, text.split("\n"))
+        else:
+            steps = forms.read_delimited(reading, io.StringIO(text, newline=""))
+        for _ in steps:
+            pass
+    dataset = reading.dataset()
+    return without_duplicates(dataset) if table.duplicates == "drop" else dataset
+
+
+def _place(table: Table) -> str:
+    """Return where a table is; raise `DataError` where there is none that can be read."""
     if "\0" in table.path:
         raise DataError(f"{shown(table.path)} cannot be a path")
     place = places.at_home(table.path)
     ending = places.ending(place)
-    reading = Reading(table, place, group, rows=ending in _PARQUET)
     if "://" in place:
         message = "a web address is not read; download it, and give its path"
         raise DataError(Problem(message, source=place))
@@ -149,15 +222,9 @@ def _read(table: Table, group: str | None) -> Dataset:
             else ("there is no such file")
         )
         raise DataError(Problem(message, source=place))
-    if ending in _PARQUET:
-        forms.read_parquet(reading, place)
-    elif ending in _LINES:
-        forms.read_lines(reading, delimited.content(place, what="a table"))
-    elif ending in NUMBERED or table.delimiter is not None:
-        forms.read_delimited(reading, delimited.content(place, what="a table"))
-    else:
+    if ending not in ENDINGS and table.delimiter is None:
         name = place.lower()
         advice = next((text for ends, text in _ADVICE.items() if name.endswith(ends)), "")
-        known = listed([*NUMBERED, *_LINES, *_PARQUET])
+        known = listed(ENDINGS)
         raise DataError(Problem(f"a table is {known}{advice and '; ' + advice}", source=place))
-    return reading.dataset()
+    return place

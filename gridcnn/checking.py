@@ -1,10 +1,10 @@
-"""Checking whether the order of data carries information: from whatever the data is to a verdict."""
+"""Checking whether the order of data carries information, whatever form the data has."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.adapters.array import ArrayAdapter
-from gridcnn.adapters.audio import AudioAdapter
-from gridcnn.adapters.base import Adapter, picked
-from gridcnn.adapters.image import ImageAdapter
-from gridcnn.datasets import arrays, manifest, sheets
-from gridcnn.datasets.base import Dataset
+from gridcnn.adapters.base import OneHotAdapter, picked
+from gridcnn.adapters.text import TextAdapter
+from gridcnn.datasets import arrays, sheets
 from gridcnn.datasets.labels import labels_of
 from gridcnn.errors import DataError, Problem, listed, quoted, shown, suggestion
 from gridcnn.grid import Cells, GridShape, OneHot
@@ -33,7 +31,7 @@ from gridcnn.order.judge import (
 from gridcnn.order.sequences import judge_one_hot
 from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
-from gridcnn.runs.prepare import bad_items_error, opened, places_of, with_data
+from gridcnn.runs.prepare import bad_items_error, fit_adapter, opened, places_of, with_data
 from gridcnn.runs.run import spec_folder
 from gridcnn.spec.load import load
 from gridcnn.spec.models import SOURCES, Data, Spec
@@ -97,7 +95,7 @@ class _Given:
     header: bool | None
     judging: Judging
 
-    # By name ---------------------------------------------------------------------------------------
+    # By name --------------------------------------------------------------------------------------
 
     def named(self, text: str) -> Verdict:
         path = Path(text).expanduser() if "\0" not in text else Path()
@@ -111,19 +109,18 @@ class _Given:
         if not path.exists() and text in ready():
             return self.spec(load(text, ready=ready()))
         known = text in SOURCES.names() and SOURCES[text].named
-        if not path.exists() and not known and os.path.basename(text) == text and "." not in text:
+        plain = Path(text).name == text and "." not in text
+        if not path.exists() and not known and plain:
             names = sorted({*ready(), *(n for n in SOURCES.names() if SOURCES[n].named)})
             raise DataError(
                 f"{quoted(text)} is neither a file, nor a folder, nor a known data set"
                 f"{suggestion(text, names) or '.'} Known: {listed(names)}"
             )
         if path.is_file() and not name.endswith((".gz", "ubyte")):
-            message = (
-                f"is no table and no data set; tables are {listed(sheets.ENDINGS)}, arrays .npy and "
-                ".npz"
-            )
+            endings = listed(sheets.ENDINGS)
+            message = f"is no table and no data set; tables are {endings}, arrays .npy and .npz"
             raise DataError(Problem(message, source=text))
-        return self._of_spec(Spec(data=Data()), text, _endings(path))
+        return self._of_spec(Spec(data=Data()), text)
 
     def file(self, text: str) -> Verdict:
         """Judge the columns of a table's file."""
@@ -141,12 +138,9 @@ class _Given:
             label=label,
             told=told,
         )
-        if (
-            self.y is None
-            and {n.casefold() for n in sheet.names} <= _MANIFEST
-            and ("path" in {n.casefold() for n in sheet.names})
-        ):
-            return self._of_spec(Spec(data=Data()), text, _endings_listed(text))
+        names = {name.casefold() for name in sheet.names}
+        if self.y is None and "path" in names and names <= _MANIFEST:
+            return self._of_spec(Spec(data=Data()), text)
         return self._columns(
             sheet.names, sheet.columns, sheet.rows, sheet.kept, sheet.notes, source=text
         )
@@ -162,26 +156,18 @@ class _Given:
 
     def spec(self, spec: Spec) -> Verdict:
         """Judge the data of a spec."""
-        return self._of_spec(spec, None, None)
+        return self._of_spec(spec, None)
 
-    def _of_spec(self, spec: Spec, data: str | None, adapter: Adapter | None) -> Verdict:
-        self._refuse_label("data sets have labels of their own")
-        if adapter is not None:
-            spec = spec.model_copy(update={"adapter": adapter})
+    def _of_spec(self, spec: Spec, data: str | None) -> Verdict:
+        if self.y is not None:
+            raise DataError("data sets and folders have labels of their own; leave the labels out")
+        judging = self.judging
         spec, _ = with_data(spec, data, spec_folder(spec))
         dataset = opened(spec)
-        return self._dataset(spec, dataset)
-
-    def _dataset(self, spec: Spec, dataset: Dataset) -> Verdict:
-        judging = self.judging
         chosen = sampled(len(dataset), judging.seed)
-        adapter = spec.adapter
-        if adapter is None:
-            adapter = _fitting_adapter(dataset)
-        assert isinstance(adapter, Adapter)
-        adapter = adapter.fitted(picked(dataset.things, chosen))
+        adapter = fit_adapter(spec, dataset, chosen)
         most = max(_FEWEST_ITEMS, _HELD // adapter.shape().cells)
-        if len(chosen) > most and not _is_one_hot(adapter):
+        if len(chosen) > most and not isinstance(adapter, OneHotAdapter):
             random = np.random.default_rng([judging.seed, _STREAM])
             chosen = np.sort(random.choice(chosen, most, replace=False))
         count = judging.told("reading items", len(chosen))
@@ -201,7 +187,7 @@ class _Given:
         shape = adapted.grids.shape
         return self._grids(adapted.grids.values, shape, targets, len(dataset), notes)
 
-    # In memory -------------------------------------------------------------------------------------
+    # In memory ------------------------------------------------------------------------------------
 
     def memory(self, X: Any) -> Verdict:  # noqa: N803 - scikit-learn's name
         """Judge what was given from Python."""
@@ -265,7 +251,7 @@ class _Given:
             values = np.where(there > 0, values, np.nan)
         return self._grids(values, grids.shape, targets, items, notes)
 
-    # Judging ---------------------------------------------------------------------------------------
+    # Judging --------------------------------------------------------------------------------------
 
     def _columns(
         self,
@@ -290,6 +276,8 @@ class _Given:
         what = f"the column {quoted(names[label])}" if label is not None else "y"
         rows_of_labels = np.arange(len(kept)) if label is not None else kept
         targets, told = self._targets(values, rows_of_labels, what=what, rows=kept, source=source)
+        if len(others) == 1 and all(isinstance(cell, str) for cell in cells[others[0]]):
+            return self._texts(cells[others[0]], targets, rows, [*notes, *told])
         columns = [_column(names[number], cells[number], kept) for number in others]
         more = [*notes, *told]
         if is_named:
@@ -307,6 +295,18 @@ class _Given:
         except DataError as error:
             raise _at(error, source) from None
         return replace(verdict, evidence=(*verdict.evidence, *more))
+
+    def _texts(
+        self,
+        texts: Sequence[Any] | NDArray[Any],
+        targets: NDArray[np.int64] | None,
+        rows: int,
+        notes: Sequence[str],
+    ) -> Verdict:
+        """Judge the one column of a table: texts, character by character."""
+        adapter = TextAdapter().fitted(texts)
+        grids = adapter.grids(texts)
+        return self._grids(grids.values, grids.shape, targets, rows, notes)
 
     def _grids(
         self,
@@ -347,7 +347,7 @@ class _Given:
             )
         return replace(verdict, evidence=(*verdict.evidence, *more, *notes))
 
-    # Labels ----------------------------------------------------------------------------------------
+    # Labels ---------------------------------------------------------------------------------------
 
     def _refuse_label(self, why: str) -> None:
         if isinstance(self.y, str):
@@ -521,38 +521,3 @@ def _middle(sizes: tuple[int, ...]) -> tuple[slice, slice]:
     width = min(columns, most // height)
     top, left = (rows - height) // 2, (columns - width) // 2
     return slice(top, top + height), slice(left, left + width)
-
-
-def _is_one_hot(adapter: Adapter) -> bool:
-    from gridcnn.adapters.base import OneHotAdapter
-
-    return isinstance(adapter, OneHotAdapter)
-
-
-def _fitting_adapter(dataset: Dataset) -> Adapter:
-    first = dataset.things[0] if len(dataset) else None
-    return ArrayAdapter() if isinstance(first, np.ndarray) else ImageAdapter()
-
-
-def _endings(path: Path) -> Adapter | None:
-    """Return the adapter for the files in a folder: of sounds where there are more of them."""
-    counts: Counter[str] = Counter()
-    for folder, _, files in os.walk(path):
-        counts.update(os.path.splitext(file)[1].lower() for file in files)
-        if sum(counts.values()) > _LOOKED or folder.count(os.sep) > 64:
-            break
-    return _most(counts)
-
-
-def _endings_listed(text: str) -> Adapter | None:
-    things = manifest.read(Path(text)).things
-    return _most(Counter(os.path.splitext(str(thing))[1].lower() for thing in things))
-
-
-_LOOKED = 2_000  # files of a folder that tell what it holds
-
-
-def _most(counts: Counter[str]) -> Adapter | None:
-    sounds = sum(counts[each] for each in AudioAdapter.suffixes)
-    pictures = sum(counts[each] for each in ImageAdapter.suffixes)
-    return AudioAdapter() if sounds > pictures else None

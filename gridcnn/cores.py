@@ -40,10 +40,12 @@ def usable_cores() -> int:
 def usable_memory() -> int | None:
     """Return how many bytes this process may still take without harm; None: nobody can tell.
 
-    That is what the system has available, or what a container's limit leaves where that is less.
+    That is the least of what the system has available, what a container's limit leaves, and what
+    the limits of the process itself (`ulimit`) leave. Files that are mapped for reading take none
+    of it: what is read of them goes as soon as there is need.
     """
-    known = [room for room in (_system_memory(_ROOT), _group_memory(_ROOT)) if room is not None]
-    return min(known, default=None)
+    rooms = (_system_memory(_ROOT), _group_memory(_ROOT), _own_memory(_ROOT))
+    return min((room for room in rooms if room is not None), default=None)
 
 
 def _allowed_cores() -> int:
@@ -86,17 +88,34 @@ def _group_memory(root: Path) -> int | None:
     rooms = []
     for folder in _groups("memory", root):
         # Beyond `memory.high` a process is not stopped, but slowed down until it is of no use.
-        for limit, used, cache in (
-            ("memory.max", "memory.current", "inactive_file"),
-            ("memory.high", "memory.current", "inactive_file"),
-            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        for limit, used, total in (
+            ("memory.max", "memory.current", ""),
+            ("memory.high", "memory.current", ""),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
         ):
             bytes_allowed = _number(_read(folder / limit))
             if bytes_allowed is not None:
-                # Files that were read count as used, and go as soon as there is need.
-                freed = _entry(_read(folder / "memory.stat"), cache) or 0
+                # Files that were read, once or over and over, count as used, and go as soon as
+                # there is need.
+                about = _read(folder / "memory.stat")
+                kinds = ("inactive_file", "active_file")
+                freed = sum(_entry(about, f"{total}{kind}") or 0 for kind in kinds)
                 taken = max(0, (_number(_read(folder / used)) or 0) - freed)
                 rooms.append(max(0, bytes_allowed - taken))
+    return min(rooms, default=None)
+
+
+def _own_memory(root: Path) -> int | None:
+    """Return what the process's own limits leave, not below 0: of data, and of all addresses.
+
+    Linux alone tells in files; a limit of data (RLIMIT_DATA) does not count mapped files there.
+    """
+    limits, status = _read(root / "proc/self/limits"), _read(root / "proc/self/status")
+    rooms = []
+    for limit, used in (("Max data size", "VmData:"), ("Max address space", "VmSize:")):
+        allowed, taken = _entry(limits, limit), _entry(status, used)
+        if allowed is not None and taken is not None:
+            rooms.append(max(0, allowed - 1024 * taken))
     return min(rooms, default=None)
 
 

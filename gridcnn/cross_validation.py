@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.datasets.base import PARTS, Dataset
+from gridcnn.datasets.fetching import reporting
 from gridcnn.datasets.folds import group_names
 from gridcnn.engines.base import DEFAULT_ENGINE, check_choice
 from gridcnn.errors import (
@@ -146,8 +147,10 @@ def cross_validate(
     refuse_impossible(located, engine, threads)
     name, in_memory = engine or DEFAULT_ENGINE, dataset is not None
     with stoppable("stopped before training; nothing was written", folder):
-        dataset = opened(located) if dataset is None else dataset
-        tests = begun.tests if begun else _tests(grouped(located, dataset), asked)
+        if dataset is None:
+            with reporting(watcher.on_reading):
+                dataset = opened(located)
+        tests = begun.tests if begun else _tests(grouped(located, dataset)[0], asked)
         digest = _digest(located, dataset, tests)
     if begun is not None:
         assert folder is not None
@@ -238,7 +241,7 @@ def _digest(spec: Spec, dataset: Dataset, tests: Sequence[Fold | GroupOut]) -> s
     """
     digest = hashlib.sha256(json.dumps([str(label) for label in dataset.labels]).encode())
     for test in tests:
-        _, division = divided(_with_test(spec, test), dataset)
+        _, division, _ = divided(_with_test(spec, test), dataset)
         for part in (division.train, division.validation, division.test):
             digest.update(part.astype("<i8").tobytes())
     return digest.hexdigest()
@@ -346,7 +349,9 @@ def _finish(runs: Sequence[FoldRun], folder: Path) -> CrossValidation:
         **_summaries(runs),
         "out_of_fold": {
             "accuracy": evaluation.accuracy,
+            "interval": list(evaluation.interval),
             "items": evaluation.items,
+            "auc": evaluation.auc,
             "classes": {name: dataclasses.asdict(s) for name, s in evaluation.classes.items()},
             "confusion": evaluation.confusion.tolist(),
         },
@@ -424,4 +429,5 @@ def _compared(rows: Sequence[Sequence[str]], classes: Sequence[str | int]) -> Ev
     def indices(column: int) -> NDArray[np.int64]:
         return np.array([number[row[column]] for row in rows], np.int64)
 
-    return compare(indices(2), indices(3), classes, part="test")
+    votes = np.array([row[4:] for row in rows], np.float64)
+    return compare(indices(2), indices(3), classes, votes=votes, part="test")

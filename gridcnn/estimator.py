@@ -14,13 +14,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gridcnn.adapters.array import ArrayAdapter
-from gridcnn.adapters.base import Adapter
-from gridcnn.adapters.image import ImageAdapter
+from gridcnn.adapters.base import Adapter, other_forms
+from gridcnn.adapters.fitting import fitting
 from gridcnn.datasets.base import Dataset
 from gridcnn.datasets.splits import divide
 from gridcnn.engines.base import check_choice, make_engine
 from gridcnn.errors import DataError, SpecError, shown
-from gridcnn.grid import Cells, GridShape
+from gridcnn.grid import GridShape
 from gridcnn.model import Model
 from gridcnn.network import Network
 from gridcnn.order.guard import CHECKS, Check, guard
@@ -40,7 +40,8 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     one row), `(items, rows, columns)`, `(items, channels, rows, columns)` or
     `(items, rows, columns, channels)`; their values are brought to -1..1 by the range of the
     training data, and the spec's adapter is not used. Or it is a sequence of raw things (paths,
-    PIL images, encoded bytes), which the spec's adapter turns into grids.
+    PIL images, encoded bytes, texts), which the spec's adapter turns into grids; without one, what
+    fits them: for texts that are no paths of files, the text adapter.
 
     Args:
         spec: a ready spec's name, a file, a mapping or a `Spec`; its data section is not used.
@@ -127,7 +128,14 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         given, changes = self._spec(), self._changes()
         # The network of the default spec follows the grids, but its adapter comes before them.
         spec = self._changed(given or default_spec(GridShape(1, 1, 1), len(labels)), changes)
-        adapter = self._adapter(things, spec).fitted(things)
+        adapter = self._adapter(things, spec)
+        first, second = self._divided(targets, spec)
+        forms, origins = other_forms(adapter, things, first, seed=spec.training.seed)
+        if forms:
+            things = [*things, *forms]
+            first = np.concatenate([first, np.arange(len(targets), len(things))])
+            targets = np.concatenate([targets, targets[origins]])
+        adapter = adapter.fitted(things)
         grids = adapter.grids(things).values
         if given is None:
             spec = self._changed(default_spec(adapter.shape(), len(grids)), changes)
@@ -135,7 +143,10 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         network = Network(spec, adapter.shape(), classes=len(self.classes_))
         if not adapter.makes_order:
             guard(grids, targets, self.check)
-        training, validation = self._divided(grids, targets, spec)
+        training, validation = Labelled(grids, targets), None
+        if len(second):
+            training = Labelled(grids[first], targets[first])
+            validation = Labelled(grids[second], targets[second])
         made = make_engine(network, self.engine, threads=self.threads)
         progress = train(made, training, validation, spec.training)
         made.settle()
@@ -214,11 +225,12 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return ArrayAdapter(channel_order=self.channel_order, scaling=self.scaling)
         adapter = spec.adapter
         assert adapter is None or isinstance(adapter, Adapter)
-        return adapter or ImageAdapter()
+        return adapter or fitting(things)
 
     def _divided(
-        self, grids: Cells, targets: NDArray[np.int64], spec: Spec
-    ) -> tuple[Labelled, Labelled | None]:
+        self, targets: NDArray[np.int64], spec: Spec
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the items for training, and those by which the best epoch is chosen."""
         part = self.validation_fraction
         if not isinstance(part, int | float) or not 0 <= part < 1:
             raise SpecError(f"validation_fraction must be from 0 to below 1; got {part!r}")
@@ -227,29 +239,32 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise SpecError(
                     "patience waits for a better validation result; set validation_fraction too"
                 )
-            return Labelled(grids, targets), None
-        names = [f"item {index}" for index in range(len(grids))]
-        dataset = Dataset(range(len(grids)), targets.tolist(), names)
+            return np.arange(len(targets)), np.zeros(0, np.int64)
+        names = [f"item {index}" for index in range(len(targets))]
+        dataset = Dataset(range(len(targets)), targets.tolist(), names)
         division = divide(dataset, test=0.0, validation=part, seed=spec.training.seed)
-        first, second = division.train, division.validation
-        return Labelled(grids[first], targets[first]), Labelled(grids[second], targets[second])
+        return division.train, division.validation
 
 
 def default_spec(shape: GridShape, items: int) -> Spec:
     """Return a small network for grids of `shape`: two bricks of stages, then 64 hidden votes.
 
-    Windows never reach across an axis of one cell. With few items there are more epochs, so that
+    Windows never reach across an axis of one cell. Where rows have no order, as in texts, there is
+    one brick, whose features cover all rows. With few items there are more epochs, so that
     the network moves at least some 300 times.
     """
     kernel = [min(3, shape.rows), min(3, shape.columns)]
     window = [min(2, shape.rows), min(2, shape.columns)]
     batch = 32
+    bricks: list[tuple[int, Any, Any]] = [(16, kernel, window), (32, kernel, window)]
+    if not shape.row_axis.ordered:
+        bricks = [(64, ["all", min(7, shape.columns)], "all")]
     stages: list[Any] = []
-    for filters in (16, 32):
+    for filters, kernel_size, pooled in bricks:
         stages += [
-            {"convolution": {"filters": filters, "kernel_size": kernel}},
+            {"convolution": {"filters": filters, "kernel_size": kernel_size}},
             "rectification",
-            {"pooling": {"window": window}},
+            {"pooling": {"window": pooled}},
         ]
     batches = -(-items // batch)
     return load(

@@ -1,9 +1,10 @@
-"""Evaluation: how well a model answers labelled data, in scikit-learn's measures."""
+"""Evaluation: how well a model answers labelled data."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,23 +12,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.adapters.base import picked
 from gridcnn.datasets.base import PARTS, TEST, Dataset
 from gridcnn.datasets.table import Table
 from gridcnn.errors import DataError, EngineError
+from gridcnn.measures import Scores, measures
 from gridcnn.model import Model, load
+from gridcnn.runs.adapting import Adapting
 from gridcnn.runs.prepare import bad_items_error, opened, places_of, with_data
 from gridcnn.spec.models import Data, Spec
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Precision, recall and their harmonic mean F1 of one class, in 0..1; `items` have it."""
-
-    precision: float
-    recall: float
-    f1: float
-    items: int
 
 
 @dataclass(frozen=True)
@@ -40,6 +32,9 @@ class Evaluation:
         part: the part of the data that was used: "test", "train", "validation" or "all".
         classes: the scores of each class, by its name.
         confusion: int64 `(classes, classes)`; rows are the truth, columns the answers.
+        interval: the 95 % interval of the accuracy (Wilson's), for items drawn one by one.
+        auc: the area under the ROC curve, of more than two classes the mean over those that have
+            one, each against the others; None where only one class occurs.
         notes: what was left out of the data, in sentences.
     """
 
@@ -48,6 +43,8 @@ class Evaluation:
     part: str
     classes: dict[str, Scores]
     confusion: NDArray[np.int64]
+    interval: tuple[float, float]
+    auc: float | None
     notes: tuple[str, ...] = ()
 
 
@@ -92,19 +89,21 @@ def evaluate(
         dataset = opened(spec)
     chosen, name = _chosen(dataset, part)
     targets = _known(dataset, made).targets(made.classes)[chosen]
-    adapted = made.adapter.adapt_all(
-        picked(dataset.things, chosen), names=places_of(dataset, chosen)
-    )
+    places = places_of(dataset, np.arange(len(dataset)))
+    parts = Adapting(dataset.things, places, threads=threads).parts(made.adapter, {name: chosen})
+    adapted = parts.made[name]
     notes = [*dataset.notes]
-    if adapted.problems:
+    if parts.problems:
         left = len(adapted.kept)
         if bad_items == "stop" or not left:
-            raise bad_items_error(adapted.problems, len(chosen), "skip them (--bad-items skip)")
+            raise bad_items_error(parts.problems, len(chosen), "skip them (--bad-items skip)")
         notes.append(
             f"{len(chosen) - left} of {len(chosen)} items cannot be read, and are left out"
         )
     votes = made.votes_of_grids(adapted.grids.values)
-    found = compare(targets[adapted.kept], votes.argmax(axis=1), made.classes, part=name)
+    found = compare(
+        targets[adapted.kept], votes.argmax(axis=1), made.classes, votes=votes, part=name
+    )
     return dataclasses.replace(found, notes=tuple(notes))
 
 
@@ -117,23 +116,27 @@ def _form(model: Model, data: Any) -> Data | None:
 
 
 def compare(
-    targets: NDArray[np.int64], answers: NDArray[np.int64], classes: Any, *, part: str = "all"
+    targets: NDArray[np.int64],
+    answers: NDArray[np.int64],
+    classes: Sequence[str | int],
+    *,
+    votes: NDArray[np.floating[Any]] | None = None,
+    part: str = "all",
 ) -> Evaluation:
-    """Return the measures for right classes and answers `(items,)`, as indices into `classes`."""
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+    """Return the measures for right classes and answers `(items,)`, as indices into `classes`.
 
-    numbers = np.arange(len(classes))
-    # A class that is never answered has a precision of 0, as in scikit-learn, without its warning.
-    precision, recall, f1, items = precision_recall_fscore_support(
-        targets, answers, labels=numbers, zero_division=0.0
+    Without the votes `(items, classes)` there is no area under the ROC curve.
+    """
+    found = measures(targets, answers, len(classes), votes=votes)
+    return Evaluation(
+        accuracy=found.accuracy,
+        items=found.items,
+        part=part,
+        classes={str(each): scores for each, scores in zip(classes, found.scores, strict=True)},
+        confusion=found.confusion,
+        interval=found.interval,
+        auc=found.auc,
     )
-    scores = {
-        str(label): Scores(float(precision[n]), float(recall[n]), float(f1[n]), int(items[n]))
-        for n, label in enumerate(classes)
-    }
-    confusion = confusion_matrix(targets, answers, labels=numbers).astype(np.int64)
-    accuracy = float((targets == answers).mean(dtype=np.float64))
-    return Evaluation(accuracy, len(targets), part, scores, confusion)
 
 
 def _chosen(dataset: Dataset, part: str | None) -> tuple[NDArray[np.int64], str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 
 @contextlib.contextmanager
@@ -64,3 +66,13 @@ def write_text(path: Path, content: str) -> None:
     escape: better that than no results at the end of a run.
     """
     write_bytes(path, content.encode("utf-8", "backslashreplace"))
+
+
+_NUMBERS = re.compile(r"\[\n\s+([-+\d.eE,\s]+?)\n\s*\]")
+"""A list of nothing but numbers in indented JSON. No text matches: it holds no ends of lines."""
+
+
+def json_text(content: Any, *, ensure_ascii: bool = False) -> str:
+    """Return `content` as indented JSON, in which a list of numbers takes one line."""
+    text = json.dumps(content, indent=2, ensure_ascii=ensure_ascii)
+    return _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)

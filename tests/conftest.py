@@ -27,10 +27,11 @@ def _loaded(path: Path) -> ModuleType:
 
 @pytest.fixture(scope="session", autouse=True)
 def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let machine code that tests make go where it is thrown away, and not to the user's cache."""
+    """Let what tests keep go where it is thrown away, not to the user's cache; fetch nothing."""
     with pytest.MonkeyPatch.context() as patch:
         if "GRIDCNN_CACHE" not in os.environ:
             patch.setenv("GRIDCNN_CACHE", str(tmp_path_factory.mktemp("objects")))
+        patch.setenv("GRIDCNN_OFFLINE", "1")
         yield
 
 

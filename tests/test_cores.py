@@ -292,7 +292,10 @@ def test_the_lesser_of_system_and_group_counts(monkeypatch: pytest.MonkeyPatch) 
     ):
         monkeypatch.setattr(cores, "_system_memory", lambda root, system=system: system)
         monkeypatch.setattr(cores, "_group_memory", lambda root, group=group: group)
+        monkeypatch.setattr(cores, "_own_memory", lambda root: None)
         assert usable_memory() == usable
+        monkeypatch.setattr(cores, "_own_memory", lambda root: 1)
+        assert usable_memory() == (0 if usable == 0 else 1)
 
 
 @NOT_LINUX
@@ -327,7 +330,7 @@ def test_the_system_tells_what_is_available(tmp_path: Path, text: str, room: int
                 "memory.current": "300",
                 "memory.stat": "anon 50\nfile 250\ninactive_file 200\nactive_file 50",
             },
-            900,
+            950,
         ),
         (
             {
@@ -344,6 +347,31 @@ def test_what_version_2_leaves(tmp_path: Path, files: Mapping[str, str], room: i
     root = version_2(tmp_path, {f"a/b/{name}": text for name, text in files.items()})
 
     assert cores._group_memory(root) == room
+
+
+@pytest.mark.parametrize(
+    ("limits", "status", "room"),
+    [
+        ("Max data size  5000  unlimited  bytes", "VmData:  2 kB", 5000 - 2048),
+        ("Max address space  9000  9000  bytes", "VmSize:  2 kB", 9000 - 2048),
+        (
+            "Max data size  5000  5000  bytes\nMax address space  4000  4000  bytes",
+            "VmSize:  3 kB\nVmData:  2 kB",
+            4000 - 3072,
+        ),
+        ("Max data size  1000  1000  bytes", "VmData:  2 kB", 0),
+        ("Max data size  unlimited  unlimited  bytes", "VmData:  2 kB", None),
+        ("Max data size  5000  5000  bytes", "", None),
+        ("", "VmData:  2 kB", None),
+    ],
+)
+def test_what_the_limits_of_the_process_leave(
+    tmp_path: Path, limits: str, status: str, room: int | None
+) -> None:
+    """The soft limit of data, and of addresses, less what is taken of each."""
+    root = lay(tmp_path, {"proc/self/limits": limits, "proc/self/status": status})
+
+    assert cores._own_memory(root) == room
 
 
 @pytest.mark.parametrize(

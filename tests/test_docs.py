@@ -6,6 +6,7 @@ A comment before a block of code says what is done with it:
 - `<!-- run -->` runs the commands of a console, and compares all they print but the numbers;
 - `<!-- output -->` compares it with what the block before it printed, and
   `<!-- output, other numbers -->` all but the numbers;
+- `<!-- needs: NAME -->` leaves it alone where that package is not installed;
 - `<!-- wrong on purpose -->` marks a spec with problems;
 - `<!-- not run -->` leaves it alone.
 
@@ -23,7 +24,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -240,10 +240,13 @@ def test_code_on_the_page_runs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("GRIDCNN_DATA", raising=False)  # what is here differs
     names: dict[str, Any] = {"__name__": "page"}
     printed = ""
     for block in blocks_of(page):
         if "not run" in block.marks:
+            continue
+        if (needed := block.named("needs")) and importlib.util.find_spec(needed) is None:
             continue
         if file := block.named("file"):
             (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
@@ -351,24 +354,38 @@ def _parse(arguments: list[str]) -> None:
 # Extending --------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder where pip has installed the package of docs/extending.md."""
+    if not all(importlib.util.find_spec(name) for name in ("pip", "setuptools")):
+        pytest.skip("needs pip and setuptools")
+    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("installed")
+    _write_files_of_extending(source)
+    offline = ("--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", *offline, "--target", target, source],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return target
+
+
 @pytest.fixture
-def package(tmp_path: Path) -> Path:
-    """Return a folder with the files of docs/extending.md, as if they were installed there."""
+def package(installed: Path, tmp_path: Path) -> Path:
+    """Return a folder with all files of docs/extending.md, where its package is installed too."""
+    _write_files_of_extending(tmp_path)
+    shutil.rmtree(tmp_path / "gridcnn_extras")
+    shutil.copytree(installed, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def _write_files_of_extending(folder: Path) -> None:
     for block in blocks_of(DOCS / "extending.md"):
         if file := block.named("file"):
-            (tmp_path / file).parent.mkdir(exist_ok=True)
-            (tmp_path / file).write_text(block.text, encoding="utf-8")
-    project = tomllib.loads((tmp_path / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    folder = tmp_path / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    folder.mkdir()
-    about = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    (folder / "METADATA").write_text(about, encoding="utf-8")
-    groups = [
-        f"[{group}]\n" + "".join(f"{name} = {place}\n" for name, place in points.items())
-        for group, points in project["entry-points"].items()
-    ]
-    (folder / "entry_points.txt").write_text("\n".join(groups), encoding="utf-8")
-    return tmp_path
+            (folder / file).parent.mkdir(exist_ok=True)
+            (folder / file).write_text(block.text, encoding="utf-8")
 
 
 def extended(package: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -432,6 +449,15 @@ def test_the_adapter_of_extending_reads_its_files(package: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert answered.returncode == 0, answered.stderr
     assert answered.stdout.startswith("letters/I/0.txt  I")
+
+
+def test_the_adapter_of_extending_is_short() -> None:
+    """The page promises an adapter in 30 lines."""
+    [adapter] = [
+        b for b in blocks_of(DOCS / "extending.md") if b.named("file").endswith("letters.py")
+    ]
+
+    assert len(adapter.text.splitlines()) <= 30
 
 
 def test_the_checker_of_extending_refuses_a_table(package: Path) -> None:

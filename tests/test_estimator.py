@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import gridcnn
 from gridcnn import GridClassifier
+from gridcnn.datasets.phrases import Phrases
 from gridcnn.errors import ColumnPermutableError, DataError, SpecError, TrainingError
 from gridcnn.order import guard as guard_module
 
@@ -232,6 +233,18 @@ def test_paths_of_pictures_go_through_the_adapter(photographs: Path) -> None:
     assert classifier.model_.network.shape.sizes == (3, 16, 16)
     assert classifier.score(files, labels) > 0.9
     assert classifier.predict([str(files[0])]).tolist() == [labels[0]]
+
+
+@pytest.mark.parametrize("kind", [list, np.array, pd.Series])
+def test_texts_need_no_spec(kind: Any) -> None:
+    """Texts that are no paths go through the text adapter, and stages that suit them."""
+    data = Phrases(count=400, words=2).open(seed=0, suffixes=frozenset())
+    X, y = kind(data.things), np.array(data.labels)
+
+    classifier = GridClassifier(random_state=0).fit(X[:300], y[:300])
+
+    assert classifier.score(X[300:], y[300:]) > 0.8
+    assert classifier.model_.adapter.title == "text"
 
 
 def test_a_fitted_classifiers_model_can_be_saved(digits: tuple[Any, Any], tmp_path: Path) -> None:

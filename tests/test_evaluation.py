@@ -1,15 +1,19 @@
-"""Evaluation against scikit-learn's measures."""
+"""Evaluation of a model on labelled data."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
 
 import gridcnn
 from gridcnn.errors import DataError, EngineError
-from gridcnn.evaluation import compare
 
 SPEC: dict[str, Any] = {
     "data": {"source": {"xo": {"count": 80, "size": [12, 12]}}},
@@ -26,18 +30,24 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> gridcnn.Model:
     return gridcnn.run(SPEC, out=tmp_path_factory.mktemp("run")).model
 
 
-def test_measures_are_scikit_learns() -> None:
-    """Accuracy, precision, recall, F1 and confusion, also for a class that never occurs."""
+def test_an_evaluation_is_what_scikit_learn_finds(model: gridcnn.Model) -> None:
+    """Its scores, confusion and area are those of the model's own answers and votes."""
     random = np.random.default_rng(0)
-    truth, answers = random.integers(0, 3, 200), random.integers(0, 4, 200)
+    pictures = random.integers(0, 256, (60, 12, 12), np.uint8)
+    truth = random.choice(["O", "X"], 60)
 
-    found = compare(truth, answers, ["a", "b", "c", "d"])
+    found = gridcnn.evaluate(model, (pictures, truth))
 
-    expected = precision_recall_fscore_support(truth, answers, labels=range(4), zero_division=0)
+    answers, votes = model.predict(pictures), model.votes(pictures)
+    expected = precision_recall_fscore_support(truth, answers, labels=["O", "X"], zero_division=0)
     ours = [[s.precision, s.recall, s.f1, s.items] for s in found.classes.values()]
     np.testing.assert_allclose(np.transpose(ours), expected)
+    assert list(found.classes) == ["O", "X"]
     assert found.accuracy == accuracy_score(truth, answers)
-    assert (found.confusion == confusion_matrix(truth, answers, labels=range(4))).all()
+    assert (found.confusion == confusion_matrix(truth, answers)).all()
+    assert found.interval[0] < found.accuracy < found.interval[1]
+    assert found.auc == pytest.approx(roc_auc_score(truth == "X", votes[:, 1]))
+    assert {scores.auc for scores in found.classes.values()} == {found.auc}
 
 
 def test_the_test_part_is_used_where_the_data_names_one(
@@ -70,6 +80,7 @@ def test_one_class_alone_can_be_evaluated(model: gridcnn.Model) -> None:
 
     assert found.classes["X"].items == 3
     assert found.classes["O"].items == 0
+    assert found.auc is None
 
 
 def test_bad_items_stop_an_evaluation_or_are_told(model: gridcnn.Model) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
@@ -9,10 +10,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gridcnn.files import write_bytes, write_text, written_whole
+from gridcnn.files import json_text, write_bytes, write_text, written_whole
 
 
 @pytest.fixture
@@ -143,3 +147,25 @@ def test_what_is_no_ordinary_file_is_kept(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="no ordinary file"):
         write_text(tmp_path / "folder", "new")
     assert (tmp_path / "folder").is_dir()
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+        lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=5),
+    ),
+    st.booleans(),
+)
+def test_json_reads_back_as_what_was_written(content: Any, plain: bool) -> None:
+    """However deep it is, and whatever stands in its texts."""
+    assert json.loads(json_text(content, ensure_ascii=plain)) == content
+
+
+def test_a_list_of_numbers_takes_one_line() -> None:
+    """So a matrix looks like one; texts that look like a list stay as they are."""
+    content = {"a": [[1, -2], [3.5, 1e-09]], "b": ["[\n 1,\n 2\n]", "[ 1, 2 ]"], "c": []}
+
+    text = json_text(content)
+
+    assert '"a": [\n    [1, -2],\n    [3.5, 1e-09]\n  ]' in text
+    assert json.loads(text) == content

@@ -27,6 +27,8 @@ HEAVY = (
     "llvmlite",
     "matplotlib",
     "PIL",
+    "pooch",
+    "requests",
     "pydantic",
     "yaml",
 )

@@ -168,6 +168,7 @@ def test_everything_built_in_loads(registry: Registry) -> None:
         (ADAPTERS, "picture", "image"),
         (ADAPTERS, "numpy", "array"),
         (ADAPTERS, "strings", "text"),
+        (ADAPTERS, "SMILES", "molecule"),
         (SCHEDULES, "CosineAnnealingLR", "cosine"),
         (SCHEDULES, "step_lr", "step"),
         (OPTIMIZERS, "gradient_descent", "sgd"),

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """Tell whether the order of columns, or of the cells of grids, carries information.
 
-DATA is a table (CSV, TSV, JSON Lines, Parquet), a NumPy file, a folder of pictures or sounds, a known
-data set, or a spec. Names of columns have no say. Exit code 3: the order means nothing.
+DATA is a table (CSV, TSV, JSON Lines, Parquet), a NumPy file, a folder of pictures or sounds, a
+known data set, or a spec. Names of columns have no say. Exit code 3: the order means nothing.
 
 Examples:
 
@@ -29,7 +29,6 @@ Examples:
 
   gridcnn check digits
 """
-_NO_GRID = 3
 _MEANINGS = {
     "grid": "the order carries information",
     "permutable": "the order carries no information",
@@ -96,7 +95,7 @@ def check(
         if report is not None:
             screen.say(f"\n{report} written")
     if verdict.decision == "permutable":
-        raise typer.Exit(_NO_GRID)
+        raise typer.Exit(screen.NO_GRID)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gridcnn.cli import screen
+from gridcnn.datasets.catalogue import Archive, File
+from gridcnn.errors import sized
 
-_EXAMPLES = """List the known data sets, or make one as files.
+if TYPE_CHECKING:
+    from gridcnn.datasets.known import Known
+
+_EXAMPLES = """List the known data sets, fetch public ones, or make one as files.
 
 Examples:
 
   gridcnn datasets list
 
+  gridcnn datasets get sms
+
   gridcnn datasets make xo pictures --count 2000 --seed 1
 """
-_MAKE_EXAMPLES = """Make labelled files in class folders.
+_MAKE_EXAMPLES = """Make labelled files in class folders, or texts in a table.
 
-Example: gridcnn datasets make xo pictures --count 2000 --seed 1 --set noise=0.3
+Examples:
+
+  gridcnn datasets make xo pictures --count 2000 --seed 1 --set noise=0.3
+
+  gridcnn datasets make phrases phrases.csv --count 2000
+"""
+
+_STOPPED = "stopped; what has come is kept, and the same command goes on there"
+_GET_EXAMPLES = """Fetch the files of public data sets, to have them when there is no network.
+
+A broken download goes on where it stopped.
+
+Example: gridcnn datasets get sms news
 """
 
 
@@ -29,6 +48,7 @@ def add(app: typer.Typer) -> None:
     group.command("list", help="List the known data sets.\n\nExample: gridcnn datasets list")(
         list_sets
     )
+    group.command("get", help=screen.paragraphs(_GET_EXAMPLES))(get)
     group.command("make", help=screen.paragraphs(_MAKE_EXAMPLES))(make)
     app.add_typer(group, name="datasets")
 
@@ -51,13 +71,14 @@ def list_sets(
                     "items": each.facts.items if each.facts else None,
                     "classes": [str(label) for label in each.facts.classes] if each.facts else None,
                     "shape": list(each.facts.shape) if each.facts else None,
+                    "public": _public(each),
                 }
                 for each in found
             ]
         )
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("name", "items", "classes", "shape", "description"):
+    for title in ("name", "items", "classes", "shape", "to fetch", "licence", "description"):
         table.add_column(title, justify="right" if title in ("items", "classes") else "left")
     for each in found:
         facts = each.facts
@@ -66,15 +87,102 @@ def list_sets(
             f"{facts.items:,}" if facts else "",
             str(len(facts.classes)) if facts else "",
             " x ".join(map(str, facts.shape)) if facts else "",
+            _size(each),
+            each.public.about.licence.partition(" (")[0] if each.public else "",
             each.description,
         )
     console = screen.output()
-    (console if console.is_terminal else screen.output(width=120)).print(table)
+    (console if console.is_terminal else screen.output(width=160)).print(table)
+
+
+def _size(known: Known) -> str:
+    """Return how much a public set has to fetch, or that its files are here."""
+    if known.public is None:
+        return ""
+    return "here" if known.public.here() else sized(known.public.size())
+
+
+def _public(known: Known) -> dict[str, Any] | None:
+    """Return the facts about a public set, as JSON has them."""
+    if known.public is None:
+        return None
+    about, here = known.public.about, known.public.here()
+    parts = [about.parts] if isinstance(about.parts, Archive) else about.parts
+    return {
+        "title": about.title,
+        "home": about.home,
+        "licence": about.licence,
+        "citation": about.citation,
+        "bytes": about.size,
+        "here": str(here) if here else None,
+        "folder": about.folder,
+        "files": [
+            {
+                "name": part.name,
+                "addresses": list(part.addresses),
+                "bytes": part.size,
+                "sha256": part.sha256 if isinstance(part, File) else None,
+            }
+            for part in parts
+        ],
+    }
+
+
+def get(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="What to fetch: sms.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Put each set's folder into DIR, for GRIDCNN_DATA to name."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
+) -> None:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from gridcnn.datasets import fetching
+    from gridcnn.datasets.known import public
+
+    sources = [public(name) for name in dict.fromkeys(names)]
+    console = screen.messages()
+    shown = not (quiet or as_json)
+    told = []
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not shown or not console.is_terminal,
+    ) as bars:
+        bar = bars.add_task("", total=1, visible=False)
+
+        def advance(what: str, done: int, total: int) -> None:
+            bars.update(bar, description=what, completed=done, total=total, visible=True)
+
+        with fetching.reporting(advance):
+            for source in sources:
+                try:
+                    before, folder = source.get(out)
+                except KeyboardInterrupt:
+                    raise KeyboardInterrupt(_STOPPED) from None
+                told.append({"name": source.title, "folder": str(folder), "fetched": not before})
+                if shown:
+                    what = "here" if before else "fetched, and is"
+                    screen.say(f"{source.title}: {what} in {folder}")
+                    screen.say(f"  {source.about.citation}; licence: {source.about.licence}")
+    if as_json:
+        screen.say_json(told)
 
 
 def make(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to make, such as xo.")],
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    place: Annotated[
+        Path,
+        typer.Argument(metavar="DIR|FILE", help="A new or empty folder; for texts, a new table."),
+    ],
     count: Annotated[int | None, typer.Option(help="How many items.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Fixes what is random.")] = 0,
     changes: Annotated[
@@ -85,17 +193,22 @@ def make(
 ) -> None:
     from rich.progress import Progress
 
-    from gridcnn.datasets.made import MAKERS, Made, write_files
+    from gridcnn.datasets.made import MAKERS, Made, MadeTexts, write_files, write_table
     from gridcnn.spec.load import load_choice
 
     options = [*(changes or ()), *([] if count is None else [f"count={count}"])]
     source = load_choice(MAKERS, name, changes=options)
+    if isinstance(source, MadeTexts):
+        written = write_table(source, place, seed=seed)
+        if not quiet:
+            screen.say(f"{written:,} {'text' if written == 1 else 'texts'} written to {place}")
+        return
     assert isinstance(source, Made)
     console = screen.messages()
     with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         task = bar.add_task("writing", total=getattr(source, "count", None))
         written = write_files(
-            source, folder, seed=seed, advance=lambda more: bar.advance(task, more)
+            source, place, seed=seed, advance=lambda more: bar.advance(task, more)
         )
     if not quiet:
-        screen.say(f"{written:,} {'file' if written == 1 else 'files'} written to {folder}")
+        screen.say(f"{written:,} {'file' if written == 1 else 'files'} written to {place}")

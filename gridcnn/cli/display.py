@@ -121,10 +121,12 @@ class Display(RunWatcher):
         classes = ", ".join(str(label) for label in prepared.classes[:12])
         more = ", ..." if len(prepared.classes) > 12 else ""
         screen.say(f"items: {', '.join(counts)}; {len(prepared.classes)} classes: {classes}{more}")
+        if prepared.grids:
+            screen.say(f"grids: {prepared.grids}")
         for note in prepared.notes:
             screen.say(f"note: {note}")
         if prepared.skipped:
-            screen.say(f"items that cannot be read, and are left out: {len(prepared.skipped)}")
+            screen.say(f"items that cannot be read, and are left out: {prepared.skipped_items}")
         screen.say(f"folder: {folder}\n")
 
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:

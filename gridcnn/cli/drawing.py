@@ -1,4 +1,4 @@
-"""Grids as pictures, in the terminal and as PNG files; and what a verdict rests on, in characters."""
+"""Grids as pictures, in the terminal and as PNG files; and verdicts drawn in characters."""
 
 from __future__ import annotations
 

@@ -55,8 +55,10 @@ def evaluate(
         screen.say_json(
             {
                 "accuracy": found.accuracy,
+                "interval": list(found.interval),
                 "items": found.items,
                 "part": found.part,
+                "auc": found.auc,
                 "classes": {k: dataclasses.asdict(v) for k, v in found.classes.items()},
                 "confusion": found.confusion.tolist(),
                 "notes": list(found.notes),
@@ -70,7 +72,13 @@ def _say(found: Evaluation) -> None:
     for note in found.notes:
         screen.say(f"note: {note}")
     part = "all items" if found.part == "all" else f"the {found.part} part"
-    screen.say(f"accuracy {screen.percent(found.accuracy)} on {part}, {found.items:,} items\n")
+    screen.say(
+        f"accuracy {screen.percent(found.accuracy)} on {part}, {found.items:,} items "
+        f"({screen.interval(found.interval)})"
+    )
+    if found.auc is not None:
+        mean = ", the mean over the classes" if len(found.classes) > 2 else ""
+        screen.say(f"area under the ROC curve {_part(found.auc)}{mean}")
     say_scores(found)
 
 
@@ -81,11 +89,11 @@ def say_scores(found: Evaluation) -> None:
 
     scores = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     scores.add_column("class")
-    for title in ("precision", "recall", "F1", "items"):
+    for title in ("precision", "recall", "F1", "AUC", "items"):
         scores.add_column(title, justify="right")
     for label, score in found.classes.items():
-        values = (score.precision, score.recall, score.f1)
-        scores.add_row(label, *(f"{value:.3f}" for value in values), f"{score.items:,}")
+        values = (score.precision, score.recall, score.f1, score.auc)
+        scores.add_row(label, *map(_part, values), f"{score.items:,}")
     confusion = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     confusion.add_column("truth")
     for label in found.classes:
@@ -99,3 +107,10 @@ def say_scores(found: Evaluation) -> None:
     console.print(scores)
     screen.say("confusion: the truth by row, the answer by column")
     console.print(confusion)
+
+
+def _part(value: float | None) -> str:
+    """Return a part of 1 with three digits, never rounded up to a whole that it is not."""
+    if value is None:
+        return "-"
+    return "0.999" if value < 1 and f"{value:.3f}" == "1.000" else f"{value:.3f}"

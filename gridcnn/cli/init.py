@@ -2,58 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gridcnn.cli import screen
-from gridcnn.errors import RunFolderError
+from gridcnn.errors import DataError, Problem, RunFolderError, SpecError
 
 _EXAMPLES = """Write a commented starter spec to NAME.yaml, in the current folder.
 
-Example: gridcnn init pets
+DATA is a folder of class folders, a manifest, an .npz file, a table of texts or numbers, or a known
+data set: the spec then fits what is there. Without data it is a spec for pictures.
+
+Examples:
+
+  gridcnn init photos
+
+  gridcnn init messages.csv --label kind --input text
+
+  gridcnn init pets
 """
-
-_STARTER = """\
-# What to run: gridcnn run {file}
-# Every setting, with its default: gridcnn schema, or docs/spec.md of the project.
-name: "{name}"
-
-data:
-  # A folder with one folder of pictures for each class, such as photos/cat and photos/dog;
-  # a CSV file with the columns path and label; an .npz file; or a known data set:
-  # gridcnn datasets list. Relative paths start at the folder of this file.
-  source: xo
-  test: 0.2            # kept for the final figure
-  validation: 0.1      # of the rest, to choose the best epoch by
-
-adapter:
-  # How a picture becomes a grid of cells between -1 and 1.
-  image: {{size: [32, 32], channels: 1}}       # channels: 3 for colour
-
-stages:
-  # Each filter is a mini-image; its map shows how well it matches everywhere.
-  - convolution: {{filters: 8, kernel_size: 3}}
-  # Negative matches become 0.
-  - rectification
-  # The best match in each window of 2 x 2 is kept.
-  - pooling: {{window: 2}}
-  - convolution: {{filters: 16, kernel_size: 3}}
-  - rectification
-  - pooling: {{window: 2}}
-
-head:
-  # What is left votes for the classes, by way of 32 phantom categories.
-  voting: {{hidden: [32]}}
-
-training:
-  epochs: 10
-  batch_size: 64
-  optimizer: adam
-  learning_rate: 0.003
-  seed: 0              # the same seed gives the same model, bit for bit
-"""
+_SPECS = (".yaml", ".yml")
+_DATA = frozenset(
+    {".csv", ".tsv", ".tab", ".txt", ".jsonl", ".ndjson", ".parquet", ".pq", ".npz", ".npy"}
+)
+"""What the names of files end in that hold data."""
 
 
 def add(app: typer.Typer) -> None:
@@ -62,16 +37,35 @@ def add(app: typer.Typer) -> None:
 
 
 def init(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="The name of the spec.", show_default=True)
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA|NAME", help="Data to look at, or a name alone.", show_default=True
+        ),
     ] = "pipeline",
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The name of the spec for DATA.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column of the classes in a table.")
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="COLUMN",
+            help="The column of the texts in a table, or one of the numbers. Repeatable.",
+        ),
+    ] = None,
 ) -> None:
     from gridcnn.spec.document import parse
     from gridcnn.spec.load import validate
 
-    path = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
-    text = _STARTER.format(name=path.stem, file=path)
-    validate(parse(text, f"init {name}"))  # the name may be none that a spec can have
+    path = _file(what, name)
+    if path.exists() or path.is_symlink():
+        raise RunFolderError(f"{path} is there already; give another name")
+    text, found = _written(what, path, label, inputs or [])
+    validate(parse(text, f"init {what}"))  # the name may be none that a spec can have
     try:
         # "x": a file that is there already is never replaced.
         with path.open("x", encoding="utf-8") as file:
@@ -80,4 +74,49 @@ def init(
         raise RunFolderError(f"{path} is there already; give another name") from None
     except OSError as error:
         raise RunFolderError(f"{path} cannot be written: {error.strerror or error}") from None
+    if found:
+        screen.say(f"found {found}")
     screen.say(f"{path} written; run it with: gridcnn run {path}")
+
+
+def _is_name(what: str) -> bool:
+    """Return whether this names a spec, and no data: nothing is there, nor could it be a path."""
+    path = Path(what)
+    if what.endswith(_SPECS):
+        return True
+    return not path.exists() and path.name == what and path.suffix.lower() not in _DATA
+
+
+def _file(what: str, name: str | None) -> Path:
+    """Return the file of the spec."""
+    if name is None:
+        if _is_name(what):
+            name = what
+        else:
+            # A folder given as . or .. has a name too.
+            stem = Path(what).resolve().stem
+            name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:60] or "pipeline"
+    return Path(name if name.endswith(_SPECS) else f"{name}.yaml")
+
+
+def _written(what: str, path: Path, label: str | None, inputs: list[str]) -> tuple[str, str]:
+    """Return the text of the spec, and what was found in the data, if there is any."""
+    from gridcnn.pipelines import ready
+    from gridcnn.runs.starter import starter, starter_for, starter_of
+    from gridcnn.spec.models import SOURCES
+
+    if not _is_name(what):
+        if not Path(what).exists():
+            raise DataError(Problem("there is no such file or folder", source=what))
+        # Relative paths start at the folder of the spec.
+        given = what if path.parent == Path() else str(Path(what).absolute())
+        return starter_for(path.stem, str(path), given, label=label, inputs=inputs)
+    if label is not None or inputs:
+        raise SpecError(f"--label and --input are for a table, and there is no file {what}")
+    if what in ready():
+        text = ready()[what].decode()
+        named = text.replace(f"name: {what}\n", f'name: "{path.stem}"\n', 1)
+        return named, f"the ready spec {what}"
+    if what in SOURCES.names() and SOURCES[what].named:
+        return starter_of(path.stem, str(path), what, SOURCES[what]())
+    return starter(path.stem, str(path)), ""

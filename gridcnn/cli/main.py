@@ -15,11 +15,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gridcnn.cli import check, datasets, evaluate, init, predict, run, schema, screen, show
+from gridcnn.cli import (
+    cache,
+    check,
+    datasets,
+    evaluate,
+    init,
+    predict,
+    run,
+    schema,
+    screen,
+    show,
+)
+from gridcnn.cli.screen import FAULT, NO_GRID, STOPPED, USER
 from gridcnn.errors import ColumnPermutableError, GridcnnError, TrainingInterrupted, UserError
 from gridcnn.version import VERSION
-
-FAULT, USER, NO_GRID, STOPPED = 1, 2, 3, 130
 
 
 class Verbs(TyperGroup):
@@ -98,6 +108,7 @@ check.add(app)
 init.add(app)
 schema.add(app)
 datasets.add(app)
+cache.add(app)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -5,23 +5,24 @@ from __future__ import annotations
 import abc
 import csv
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gridcnn.cli import options, screen
-from gridcnn.errors import DataError, SpecError, printable
+from gridcnn.errors import DataError, Problem, SpecError, printable
 
 if TYPE_CHECKING:
     from gridcnn.grid import Array
     from gridcnn.model import Model
 
-_EXAMPLES = """Answer what each file shows.
+_EXAMPLES = """Answer what each thing is: files, texts, or the rows of a table.
 
-MODEL is a run folder or a model file. Folders are searched, with all inside them; - reads one
-thing from standard input. Files that cannot be read are reported, and the others are answered.
+MODEL is a run folder or a model file. Folders are searched, with all inside them; - reads standard
+input. What cannot be read is reported, and the others are answered.
 
 Examples:
 
@@ -30,8 +31,13 @@ Examples:
   gridcnn predict runs/xo/1 scans --csv > answers.csv
 
   curl -s https://example.org/x.png | gridcnn predict runs/xo/1 -
+
+  gridcnn predict runs/sms/1 --text "You have won" --text "See you at eight"
+
+  gridcnn predict runs/sensors/1 new.csv
 """
 _BATCH = 256
+_WIDEST = 60
 
 
 def add(app: typer.Typer) -> None:
@@ -42,9 +48,25 @@ def add(app: typer.Typer) -> None:
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or a model file.")],
     files: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(metavar="FILE...", help="Files, folders, or - for standard input."),
-    ],
+    ] = None,
+    texts: Annotated[
+        list[str] | None,
+        typer.Option("--text", metavar="TEXT", help="A text, for a model of texts. Repeatable."),
+    ] = None,
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Take each line of a text as a text of its own.")
+    ] = False,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="COLUMN",
+            help="Read this column of a table instead of those of the training. Repeatable for a "
+            "model of numbers.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     top: Annotated[
@@ -53,36 +75,62 @@ def predict(
     engine: options.Engine = None,
     threads: options.Threads = None,
 ) -> None:
-    from gridcnn.cli.files import named_things
+    from gridcnn.cli.files import Questions
     from gridcnn.model import load
 
     if as_json and as_csv:
         raise SpecError("--json and --csv exclude each other; give one of them")
+    if not files and not texts:
+        raise SpecError("there is nothing to answer; name files or folders, - or --text TEXT")
     loaded = load(model, engine=engine, threads=threads)
-    names, things, problems = named_things(files, loaded.adapter.suffixes)
+    asked = Questions(
+        loaded.adapter, loaded.spec.data, texts=texts or (), lines=lines, columns=columns or ()
+    )
     printer = _JsonPrinter if as_json else _CsvPrinter if as_csv else _TextPrinter
-    shown = printer(loaded, names, top)
-    for start in range(0, len(things), _BATCH):
-        part = slice(start, start + _BATCH)
-        adapted = loaded.adapter.adapt_all(things[part], names=names[part])
-        problems += adapted.problems
+    shown, failed = printer(loaded, top), False
+    for names, things, unread in _batches(asked.things(files or ())):
+        adapted = loaded.adapter.adapt_all(things, names=names)
         if len(adapted.kept):
             votes = loaded.votes_of_grids(adapted.grids.values)
-            shown.batch([names[part][index] for index in adapted.kept], votes)
+            shown.batch([names[index] for index in adapted.kept], votes)
+        problems = [*unread, *adapted.problems]
+        if problems:
+            # At once: there may be more of them than should be kept.
+            sys.stdout.flush()
+            screen.say_error(DataError(*problems))
+            failed = True
     shown.end()
-    if problems:
-        sys.stdout.flush()
-        raise DataError(*problems)
+    if failed:
+        raise typer.Exit(screen.USER)
+
+
+def _batches(
+    things: Iterable[tuple[str, Any] | DataError],
+) -> Iterator[tuple[list[str], list[Any], list[Problem]]]:
+    """Yield names, things and problems, some hundreds at a time."""
+    names: list[str] = []
+    kept: list[Any] = []
+    problems: list[Problem] = []
+    for each in things:
+        if isinstance(each, DataError):
+            problems += each.problems
+        else:
+            names.append(each[0])
+            kept.append(each[1])
+        if len(kept) == _BATCH or len(problems) >= _BATCH:
+            yield names, kept, problems
+            names, kept, problems = [], [], []
+    if kept or problems:
+        yield names, kept, problems
 
 
 class _Printer(abc.ABC):
     """Prints answers, a batch at a time."""
 
-    def __init__(self, model: Model, names: Sequence[str], top: int | None) -> None:
-        self.model = model
+    def __init__(self, model: Model, top: int | None) -> None:
         self.classes = model.classes
         self.top = top
-        self.width = min(max((len(name) for name in names), default=0), 60)
+        self.width = 0
 
     def order(self, votes: Array) -> list[int]:
         """Return which classes to show: all in their order, or the `top` of most votes."""
@@ -91,6 +139,7 @@ class _Printer(abc.ABC):
         return [int(index) for index in (-votes).argsort(kind="stable")[: self.top]]
 
     def batch(self, names: Sequence[str], votes: Array) -> None:
+        self.width = max(self.width, min(max(map(len, names)), _WIDEST))
         for name, row in zip(names, votes, strict=True):
             self.item(name, self.classes[int(row.argmax())], row)
 
@@ -109,8 +158,8 @@ class _TextPrinter(_Printer):
 
 
 class _CsvPrinter(_Printer):
-    def __init__(self, model: Model, names: Sequence[str], top: int | None) -> None:
-        super().__init__(model, names, top)
+    def __init__(self, model: Model, top: int | None) -> None:
+        super().__init__(model, top)
         self.writer = csv.writer(sys.stdout, lineterminator="\n")
         columns: list[str] = []
         if top is None:
@@ -129,13 +178,15 @@ class _CsvPrinter(_Printer):
 
 
 class _JsonPrinter(_Printer):
-    def __init__(self, model: Model, names: Sequence[str], top: int | None) -> None:
-        super().__init__(model, names, top)
-        self.items: list[dict[str, Any]] = []
+    begun = False
 
     def item(self, name: str, answer: Any, votes: Array) -> None:
         shown = {str(self.classes[n]): round(float(votes[n]), 6) for n in self.order(votes)}
-        self.items.append({"file": name, "answer": answer, "votes": shown})
+        # Item by item, since there may be more of them than should be kept.
+        content = screen.as_json({"file": name, "answer": answer, "votes": shown})
+        sys.stdout.write(",\n" if self.begun else "[\n")
+        sys.stdout.write(textwrap.indent(content, "  "))
+        self.begun = True
 
     def end(self) -> None:
-        screen.say_json(self.items)
+        screen.say("\n]" if self.begun else "[]")

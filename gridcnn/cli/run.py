@@ -120,7 +120,8 @@ def _say_result(result: Run) -> None:
     if "test" in metrics:
         test = metrics["test"]
         screen.say(
-            f"test accuracy {screen.percent(test['accuracy'])} on {test['items']:,} items, "
+            f"test accuracy {screen.percent(test['accuracy'])} on {test['items']:,} items "
+            f"({screen.interval(test['interval'])}), "
             f"with the weights of epoch {metrics['best_epoch']}, after {spent} in all"
         )
         literal = metrics["literal_comparison"]

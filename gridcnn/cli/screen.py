@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -13,6 +13,10 @@ from rich.console import Console
 from rich.text import Text
 
 from gridcnn.errors import GridcnnError, UserError
+from gridcnn.files import json_text
+
+FAULT, USER, NO_GRID, STOPPED = 1, 2, 3, 130
+"""Exit codes; `gridcnn.cli.main` tells what they mean."""
 
 
 class _Answers(Console):
@@ -46,11 +50,16 @@ def say(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
-def say_json(content: Any) -> None:
-    """Print an answer as JSON, with escapes where standard output is not UTF-8 (on Windows)."""
+def as_json(content: Any) -> str:
+    """Return an answer as JSON, with escapes where standard output is not UTF-8 (on Windows)."""
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     plain = encoding.lower().replace("-", "") != "utf8"
-    say(json.dumps(content, indent=2, ensure_ascii=plain))
+    return json_text(content, ensure_ascii=plain)
+
+
+def say_json(content: Any) -> None:
+    """Print an answer as JSON."""
+    say(as_json(content))
 
 
 def say_error(error: GridcnnError) -> None:
@@ -92,3 +101,9 @@ def percent(part: float) -> str:
     """Return a part of 1 as `99.9 %`, never rounded up to a whole that it is not."""
     text = f"{part * 100:.1f}"
     return "99.9 %" if text == "100.0" and part < 1 else f"{text} %"
+
+
+def interval(ends: Sequence[float]) -> str:
+    """Return the 95 % interval of a part of 1 as `95 % interval 97.3 to 99.9 %`."""
+    low, high = (percent(end) for end in ends)
+    return f"95 % interval {low.removesuffix(' %')} to {high}"

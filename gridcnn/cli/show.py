@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Annotated
 
@@ -114,17 +115,21 @@ def _show_file(
     from gridcnn.adapters.base import Adapter
     from gridcnn.adapters.image import ImageAdapter
     from gridcnn.cli.drawing import draw, write_png
-    from gridcnn.cli.files import named_things
+    from gridcnn.cli.files import Questions
     from gridcnn.pipelines import ready
     from gridcnn.spec.load import load
 
-    adapter = load(spec, changes=changes, ready=ready()).adapter or ImageAdapter()
+    loaded = load(spec, changes=changes, ready=ready())
+    adapter = loaded.adapter or ImageAdapter()
     assert isinstance(adapter, Adapter)
-    names, things, problems = named_things([text], adapter.suffixes)
-    if problems:
-        raise DataError(*problems)
+    names, things = [], []
+    for each in itertools.islice(Questions(adapter, loaded.data).things([text]), 2):
+        if isinstance(each, DataError):
+            raise each
+        names.append(each[0])
+        things.append(each[1])
     if len(things) > 1:
-        raise DataError(f"{text} holds {len(things)} files; name one of them, such as {names[0]}")
+        raise DataError(f"{text} holds several things, such as {names[0]}; show takes one")
     grids = adapter.grids(things, names=names)
     values = grids.values[0]
     if as_json:

@@ -1,14 +1,16 @@
 """The order of an alphabet: whether symbols beside each other in it are related.
 
-The rows of one-hot grids are symbols, and exactly one of them is there in each position. So a symbol
-rules out every other in its own position, which says nothing about their order. What does is which
-symbol follows: in a measured signal whose levels are the symbols, a level is followed by itself or by
-the next one; a text has no such preference for letters that stand beside each other in an alphabet.
+The rows of one-hot grids are symbols, and exactly one of them is there in each position. So a
+symbol rules out every other in its own position, which says nothing about their order. What does is
+which symbol follows: in a measured signal whose levels are the symbols, a level is followed by
+itself or by the next one; a text has no such preference for letters that stand beside each other in
+an alphabet.
 
 The association of two symbols is how often one follows the other, beyond what their frequencies in
-each position give, as a correlation, averaged over both orders. It has a sign: symbols that avoid each
-other are not close. The rest is as for columns (`gridcnn.order.neighbours`): neighbours are compared
-with random rows and with the best rows, by a score, by gradation, and by a permutation test on rows.
+each position give, as a correlation, averaged over both orders. It has a sign: symbols that avoid
+each other are not close. The rest is as for columns (`gridcnn.order.neighbours`): neighbours are
+compared with random rows and with the best rows, by a score, by gradation, and by a permutation
+test on rows.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ _ENOUGH = 8
 """Of so many symbols on, the test could show an order beyond doubt."""
 _ORDERS = 999
 BEYOND_NOISE = 3.0
-"""The closest have to be so many times as close as they are where there is no association at all."""
+"""The closest have to be so many times as close as where there is no association at all."""
 _STREAM = 0x0_DE_9
 
 Floats = NDArray[np.float64]
@@ -80,7 +82,7 @@ def _window(counts: NDArray[np.int64]) -> int:
 
 
 def _associations(codes: NDArray[np.int64], symbols: int) -> Floats:
-    """Return how much symbols follow each other, `(symbols, symbols)`, symmetric; NaN on the diagonal.
+    """Return how much symbols follow each other, `(symbols, symbols)`; NaN on the diagonal.
 
     The covariance of "a is here" and "b is next", summed over positions, divided by the geometric
     mean of the variances: a correlation, -1 to 1.

@@ -134,8 +134,8 @@ def comparable(columns: Sequence[Column]) -> tuple[NDArray[np.float32], NDArray[
     frequent symbols apart. Missing values become the mean.
 
     Returns:
-        float32 `(rows, columns, width)`, in which the numbers of a column have mean 0 and variance 1
-        and do not correlate; and bool `(columns,)`, False where nearly all rows have one value.
+        float32 `(rows, columns, width)`, in which the numbers of a column have mean 0 and variance
+        1 and do not correlate; and bool `(columns,)`, False where nearly all rows have one value.
     """
     width = WIDTH if any(column.symbols for column in columns) else 1
     rows = len(columns[0].values)

@@ -1,12 +1,12 @@
 """The rule by which three kinds of evidence become one verdict.
 
-1. **Structure.** Columns of different kinds (numbers beside categories, categories with alphabets of
-   their own) have no common neighbourhood: `permutable`.
+1. **Structure.** Columns of different kinds (numbers beside categories, categories with alphabets
+   of their own) have no common neighbourhood: `permutable`.
 2. **Neighbours.** In some layout the neighbours of a column predict it nearly as well as the best
    columns do, and hardly any other order does as well: `grid`.
 3. **Usefulness.** A network does better with the columns as given than with any shuffle: `grid`.
-4. Else, if the evidence at hand would have shown an order: `permutable`. Neighbours show one in eight
-   columns or more that depend on each other; usefulness shows one where the network learns.
+4. Else, if the evidence at hand would have shown an order: `permutable`. Neighbours show one in
+   eight columns or more that depend on each other; usefulness shows one where the network learns.
 5. Else `undecided`, with what is needed.
 
 A meaningless order is called a grid where luck makes 2. or 3. positive: each in at most one of 100
@@ -181,7 +181,7 @@ class _Case:
     @property
     def is_whole(self) -> bool:
         """Whether all columns are compared."""
-        return self.values.shape[1] == self.columns
+        return bool(len(self.usable) == self.columns)
 
     def axis(self, sizes: tuple[int, ...], axis: int, name: str) -> AxisVerdict:
         """Return the verdict on one axis of grids of `(channels, rows, columns)`."""
@@ -326,12 +326,14 @@ class _Case:
 # Sentences ----------------------------------------------------------------------------------------
 
 USE_TREES = (
-    "a network that slides over the columns is the wrong tool here; use boosted trees, for example:\n"
+    "a network that slides over the columns is the wrong tool here; use boosted trees, for "
+    "example:\n"
     "from sklearn.ensemble import HistGradientBoostingClassifier\n"
     "HistGradientBoostingClassifier().fit(X, y)"
 )
 _USE_TREES_OF_TEXTS = (
-    "a network that slides over the columns is the wrong tool here; use boosted trees, for example:\n"
+    "a network that slides over the columns is the wrong tool here; use boosted trees, for "
+    "example:\n"
     "from sklearn import ensemble, pipeline, preprocessing\n"
     "pipeline.make_pipeline(preprocessing.OrdinalEncoder(), "
     "ensemble.HistGradientBoostingClassifier()).fit(X, y)"
@@ -391,9 +393,9 @@ def _told_mixed(found: Structure, columns: int) -> str:
     kinds = ", ".join(f"{count} {names[kind]}" for kind, count in sorted(found.kinds.items()))
     if found.overlap is not None:
         return (
-            f"structure: the {columns} columns are categories with alphabets of their own (a column "
-            f"shares {found.overlap:.0%} of its symbols with another, on average); neighbours have "
-            "nothing in common that a feature could find"
+            f"structure: the {columns} columns are categories with alphabets of their own (a "
+            f"column shares {found.overlap:.0%} of its symbols with another, on average); "
+            "neighbours have nothing in common that a feature could find"
         )
     return (
         f"structure: the {columns} columns are of different kinds ({kinds}); neighbours have "
@@ -468,8 +470,8 @@ def refuse_too_few(columns: int, rows: int) -> None:
     found = []
     if columns < _FEWEST_COLUMNS:
         found.append(
-            f"{columns} {'column has' if columns == 1 else 'columns have'} no order to speak of; at "
-            f"least {_FEWEST_COLUMNS} are needed"
+            f"{columns} {'column has' if columns == 1 else 'columns have'} no order to speak of; "
+            f"at least {_FEWEST_COLUMNS} are needed"
         )
     if rows < _FEWEST_ROWS:
         found.append(

@@ -1,4 +1,4 @@
-"""Layouts: ways in which columns may stand for the cells of a grid, and which of them are neighbours."""
+"""Layouts: ways in which columns may be the cells of a grid, and which of them are neighbours."""
 
 from __future__ import annotations
 

@@ -3,20 +3,20 @@
 For every layout that the number of columns allows, each column is predicted from its neighbours of
 the same channel (`gridcnn.order.prediction`). Three numbers are compared, all mean R2 on rows that
 the prediction has not seen: from the neighbours, from as many columns taken at random (what any
-order gives), and from as many of the best columns (what the best order could give). The *score* of a
-layout is where the neighbours stand between the two: 0, the order says nothing; 1, nobody could
+order gives), and from as many of the best columns (what the best order could give). The *score* of
+a layout is where the neighbours stand between the two: 0, the order says nothing; 1, nobody could
 choose better predictors than the neighbours are.
 
 Where related columns merely stand together in groups, neighbours are good predictors as well, but
 then the column after the next is as good, as long as it is of the group, and a neighbour of another
-group is none. *Gradation* tells the two apart: of how many columns is even the weaker neighbour more
-closely associated than the columns one step further are on average? Along an axis that means
+group is none. *Gradation* tells the two apart: of how many columns is even the weaker neighbour
+more closely associated than the columns one step further are on average? Along an axis that means
 something nearly all; in groups, and by chance, up to half of them.
 
 A permutation test tells whether it could be luck: the positions are put into random orders, or into
 every order where there are few, and the part of them that does as well as the one given is the
-p-value (Good, 2005, "Permutation, parametric and bootstrap tests of hypotheses"). It is multiplied by
-the number of layouts that were tried (Bonferroni).
+p-value (Good, 2005, "Permutation, parametric and bootstrap tests of hypotheses"). It is multiplied
+by the number of layouts that were tried (Bonferroni).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _LEAVES = 0.95
 """Where the best columns leave more of the variance unexplained than this part of what any columns
 leave, it makes no difference which columns are neighbours."""
 _CLEARLY_MORE = 1.1
-"""A grid is taken rather than a line where it explains so much more than the line, beyond chance."""
+"""A grid is taken rather than a line where it explains so much more than that, beyond chance."""
 _ROUNDING = 0.01  # of variance: differences below it are no reason to prefer a layout
 
 
@@ -80,7 +80,7 @@ class Neighbours:
 
     @property
     def is_ordered(self) -> bool:
-        """Whether neighbours are neighbours: a high score that is no luck, and no matter of groups."""
+        """Whether neighbours are neighbours: a high score, no luck, and no matter of groups."""
         return (
             self.score >= SCORE
             and self.gradation >= GRADATION
@@ -138,7 +138,7 @@ def look(
     found.sort(key=lambda each: (not each.is_ordered, -each.score))
     ordered = [each for each in found if each.is_ordered]
     if ordered:
-        chosen = _choice(ordered, channels)
+        chosen = _choice(ordered, channels, random)
         found.sort(key=lambda each: each is not chosen)
     return found
 
@@ -224,9 +224,9 @@ class _Channels:
     def gradation(self, layout: Layout) -> float:
         """Return the part of the columns that are more like both neighbours than like the next.
 
-        In a grid that of the axis where it is less. Of an axis with fewer than five places, where
-        every column lacks one of those, it is the part of the steps of one that are closer than the
-        step of two the same way; since half of them are by chance, only what is beyond half counts.
+        In a grid the mean of both axes. Of an axis with fewer than five places, where every column
+        lacks one of those, it is the part of the steps of one that are closer than the step of two
+        the same way; since half of them are by chance, only what is beyond half counts.
         """
         cells = self.column_at.reshape(layout.rows, layout.columns, layout.channels)
         parts = []
@@ -242,7 +242,7 @@ class _Channels:
                 near = np.concatenate([self._associated(way[:-2], way[1:-1]) for way in ways])
                 far = np.concatenate([self._associated(way[:-2], way[2:]) for way in ways])
                 parts.append(max(0.0, 2 * _part_above(near, far) - 1))
-        return min(parts, default=0.0)
+        return float(np.mean(parts)) if parts else 0.0
 
     def _associated(self, first: Indices, second: Indices) -> Floats:
         values = self.associations[first, second].astype(np.float64)
@@ -279,16 +279,25 @@ def _orders(channels: _Channels, count: int, random: np.random.Generator) -> tup
 
 def _first_look(channels: _Channels, layout: Layout, random: np.random.Generator) -> Neighbours:
     beside = layout.neighbours()
-    given = np.arange(layout.positions)[None]
-    explained = float(channels.explained(beside, given)[0])
-    orders, _ = _orders(channels, _FIRST_LOOK, random)
-    by_chance = float(channels.explained(beside, orders).mean())
+    explained, by_chance = _compared(channels, layout, beside, random)
     # The neighbours can be better than what was chosen on half of the rows.
     best = max(channels.best(beside), explained)
     found = Neighbours(layout, explained, by_chance, best, 0.0, channels.gradation(layout))
     if not found.is_telling:
         return found
     return replace(found, score=(explained - by_chance) / (best - by_chance))
+
+
+def _compared(
+    channels: _Channels, layout: Layout, beside: Indices, random: np.random.Generator
+) -> tuple[float, float]:
+    """Return what neighbours explain in the order given, and what they explain in random ones."""
+    given = np.arange(layout.positions)[None]
+    orders, _ = _orders(channels, _FIRST_LOOK, random)
+    return (
+        float(channels.explained(beside, given)[0]),
+        float(channels.explained(beside, orders).mean()),
+    )
 
 
 def _tested(
@@ -315,22 +324,34 @@ def _tested(
     return replace(first, p_value=min(1.0, p_value * layouts), orders=total, exact=exact)
 
 
-def _choice(ordered: list[Neighbours], channels: dict[tuple[int, bool], _Channels]) -> Neighbours:
+def _choice(
+    ordered: list[Neighbours],
+    channels: dict[tuple[int, bool], _Channels],
+    random: np.random.Generator,
+) -> Neighbours:
     """Return the simplest of the layouts that fit.
 
-    That is one of few channels; and of those a line, unless the four neighbours in a grid explain
-    clearly more than four on the line.
+    That is a line of few channels, unless the four neighbours in a grid explain clearly more than
+    four on any line.
     """
-    few = min(each.layout.channels for each in ordered)
-    fit = [each for each in ordered if each.layout.channels == few]
-    line = next((each for each in fit if each.layout.is_line), None)
-    grids = [each for each in fit if not each.layout.is_line]
-    if line is None or not grids:
-        return line or max(grids, key=lambda each: each.explained)
-    grid = max(grids, key=lambda each: each.explained)
-    key = (few, grid.layout.interleaved)
-    longer = Layout(1, grid.layout.positions, few, grid.layout.interleaved).neighbours(2)
-    given = np.arange(grid.layout.positions)[None]
-    along = float(channels[key].explained(longer, given)[0])
-    gain, gain_by_line = grid.explained - grid.by_chance, along - grid.by_chance
-    return grid if gain > _CLEARLY_MORE * gain_by_line + _ROUNDING else line
+    lines = [each for each in ordered if each.layout.is_line]
+    lines.sort(key=lambda each: (each.layout.channels, -each.score))
+    grids = [each for each in ordered if not each.layout.is_line]
+    if not grids:
+        return lines[0]
+
+    def merit(each: Neighbours) -> float:
+        return each.score + each.gradation - _PRICE * math.log2(each.layout.channels)
+
+    grid = max(grids, key=merit)
+    gain = grid.explained - grid.by_chance
+    for line in lines:
+        known = channels[line.layout.channels, line.layout.interleaved]
+        along, by_chance = _compared(known, line.layout, line.layout.neighbours(2), random)
+        if gain <= _CLEARLY_MORE * (along - by_chance) + _ROUNDING:
+            return line
+    return grid
+
+
+_PRICE = 0.1
+"""What twice as many channels have to bring in score and gradation, to be worth it."""

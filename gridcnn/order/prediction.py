@@ -1,14 +1,15 @@
 """How well columns are predicted from other columns, on rows that the prediction has not seen.
 
-Every column is one or several numbers of a row (see `gridcnn.order.columns`). A linear prediction of
-a column from a few others is fitted on one half of the rows and judged on the other half, and the
-other way round; its R2 is the part of the column's variance that it explains there. All of this
+Every column is one or several numbers of a row (see `gridcnn.order.columns`). A linear prediction
+of a column from a few others is fitted on one half of the rows and judged on the other half, and
+the other way round; its R2 is the part of the column's variance that it explains there. All of this
 follows from the two halves' matrices of covariances, so that thousands of predictions cost little.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 _RIDGE = 1e-3
-"""Added to the diagonal of covariances, whose variances are 1: keeps copies of a column solvable."""
+"""Added to the diagonal of covariances, whose variances are 1, so that copies can be solved for."""
 _AT_ONCE = 4_000_000
 """Most numbers in a gathered array, which bounds memory."""
 
@@ -26,9 +27,9 @@ class Predictor:
     """Predicts columns from columns.
 
     Args:
-        values: float `(rows, columns, width)`: each column as `width` numbers of mean 0 and variance
-            1 that do not correlate among each other, or 0 where a column needs fewer. The rows are
-            taken as they come: even ones are one half, odd ones the other.
+        values: float `(rows, columns, width)`: each column as `width` numbers of mean 0 and
+            variance 1 that do not correlate among each other, or 0 where a column needs fewer. The
+            rows are taken as they come: even ones are one half, odd ones the other.
     """
 
     def __init__(self, values: NDArray[np.floating]) -> None:
@@ -56,9 +57,7 @@ class Predictor:
         step = max(1, _AT_ONCE // (flat.shape[1] * self.width) ** 2)
         for start in range(0, len(flat), step):
             part = slice(start, start + step)
-            found[part] = self._both_ways(
-                lambda fitted, judged, part=part: self._r2(fitted, judged, own[part], flat[part])
-            )
+            found[part] = self._both_ways(partial(self._r2, own[part], flat[part]))
         return found.reshape(targets.shape)
 
     def best_r2(self, targets: Indices, candidates: NDArray[np.bool_], count: int) -> Floats:
@@ -80,7 +79,7 @@ class Predictor:
 
             def way(fitted: Floats, judged: Floats, part: slice = part) -> Floats:
                 chosen = self._chosen(fitted, targets[part], candidates[part], count)
-                return self._r2(fitted, judged, targets[part], chosen)
+                return self._r2(targets[part], chosen, fitted, judged)
 
             found[part] = self._both_ways(way)
         return found
@@ -89,7 +88,7 @@ class Predictor:
         first, second = self._halves
         return (way(first, second) + way(second, first)) / 2
 
-    def _r2(self, fitted: Floats, judged: Floats, targets: Indices, predictors: Indices) -> Floats:
+    def _r2(self, targets: Indices, predictors: Indices, fitted: Floats, judged: Floats) -> Floats:
         own, others = self._numbers(targets[:, None]), self._numbers(predictors)
         weights = self._weights(fitted, own, others)
         cross = judged[others[:, :, None], own[:, None, :]]
@@ -98,7 +97,8 @@ class Predictor:
         explained = 2 * (weights * cross).sum(axis=(1, 2))
         explained -= (weights * (among @ weights)).sum(axis=(1, 2))
         r2 = np.divide(explained, variance, out=np.zeros_like(explained), where=variance > 0)
-        return np.clip(r2, 0.0, 1.0)
+        clipped: Floats = np.clip(r2, 0.0, 1.0)
+        return clipped
 
     def _weights(self, covariances: Floats, own: Indices, others: Indices) -> Floats:
         """Return the weights `(items, others, own)` of the prediction that fits best."""
@@ -111,7 +111,8 @@ class Predictor:
     def _numbers(self, columns: Indices) -> Indices:
         """Return which numbers columns `(items, count)` are: `(items, count * width)`."""
         numbers = columns[:, :, None] * self.width + np.arange(self.width)
-        return numbers.reshape(len(columns), -1)
+        flat: Indices = numbers.reshape(len(columns), -1)
+        return flat
 
     def _chosen(
         self, covariances: Floats, targets: Indices, candidates: NDArray[np.bool_], count: int

@@ -5,8 +5,8 @@ symbols at once: a space says little about the space that follows, but a q says 
 Association of two positions is Cramer's V, corrected for what chance alone gives (Bergsma, 2013, "A
 bias-correction for Cramer's V and Tschuprow's T"). For symbols see `gridcnn.order.alphabet`.
 
-The rule is that of `gridcnn.order.judge`: a score, gradation and a permutation test for neighbours, and
-usefulness where there are labels.
+The rule is that of `gridcnn.order.judge`: a score, gradation and a permutation test for neighbours,
+and usefulness where there are labels.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from gridcnn.errors import DataError
 from gridcnn.order.alphabet import BEYOND_NOISE, Floats, beside, judge_alphabet
 from gridcnn.order.judge import Judging, refuse_too_few, told_usefulness
-from gridcnn.order.layouts import FEWEST_POSITIONS, Layout
 from gridcnn.order.lags import by_distance
+from gridcnn.order.layouts import FEWEST_POSITIONS, Layout
 from gridcnn.order.neighbours import Neighbours
 from gridcnn.order.structure import Structure
 from gridcnn.order.usefulness import TRAININGS, Usefulness, usefulness
@@ -176,7 +176,8 @@ def _usefulness(
 
 
 _COUNT = (
-    "a network that slides over the positions is the wrong tool here; count the symbols, for example:\n"
+    "a network that slides over the positions is the wrong tool here; count the symbols, for "
+    "example:\n"
     "from sklearn import feature_extraction as features, linear_model, pipeline\n"
     "pipeline.make_pipeline(features.text.CountVectorizer(analyzer='char'), "
     "linear_model.LogisticRegression()).fit(X, y)"

@@ -4,9 +4,9 @@ The same small convolutional network is trained on the columns as they stand, an
 shuffles of them, the same shuffle for every row. What it answers wrongly is counted by
 cross-validation. If the order as given does no better than shuffles do, it was of no use.
 
-Were the order meaningless, the given one would be one more shuffle. So its accuracy is compared with
-theirs by Student's t for one more observation from the same normal distribution, with as many degrees
-of freedom as there are shuffles but one.
+Were the order meaningless, the given one would be one more shuffle. So its accuracy is compared
+with theirs by Student's t for one more observation from the same normal distribution, with as many
+degrees of freedom as there are shuffles but one.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def usefulness(
     threads: int | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> Usefulness | None:
-    """Return how useful the order of columns is to a small network; None where there are too few rows.
+    """Return how useful the order of columns is to a small network; None if rows are too few.
 
     Args:
         values: `(rows, columns, width)` as of `gridcnn.order.columns.comparable`.

@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gridcnn.errors import RunFolderError
-from gridcnn.files import write_text
+from gridcnn.files import json_text, write_text
 from gridcnn.training.loop import Epoch
 
 SPEC, HISTORY, METRICS = "spec.yaml", "history.csv", "metrics.json"
@@ -96,4 +95,4 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file, whole or not at all."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json_text(content) + "\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.adapters.array import ArrayAdapter
-from gridcnn.adapters.base import Adapter, picked
+from gridcnn.adapters.base import Adapter
+from gridcnn.adapters.fitting import files_meant, fitting, fitting_files
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
 from gridcnn.datasets.base import TEST, TRAIN, VALIDATION, Dataset, Source
+from gridcnn.datasets.fetching import reporting
 from gridcnn.datasets.folds import with_fold
 from gridcnn.datasets.groups import by_pattern
 from gridcnn.datasets.memory import Memory, from_memory
@@ -25,15 +26,16 @@ from gridcnn.datasets.paths import Files
 from gridcnn.datasets.splits import Division, divide
 from gridcnn.datasets.table import Table
 from gridcnn.errors import DataError, Problem
-from gridcnn.grid import GridShape, OneHot
+from gridcnn.grid import GridShape
+from gridcnn.runs.adapting import Adapting, Advance, Made
 from gridcnn.runs.literal import exemplars
-from gridcnn.spec.models import SOURCES, Data, GroupPattern, Spec
+from gridcnn.runs.other_forms import with_other_forms
+from gridcnn.runs.scaffolds import by_scaffold
+from gridcnn.spec.models import SOURCES, Data, GroupPattern, GroupScaffold, Spec
 from gridcnn.training.loop import Labelled
 
 _TOLD = 20
 """How many bad items are told of one by one."""
-Advance = Callable[[str, int, int], None]
-"""Is told what is being done, how many items of it are done, and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,11 @@ class Prepared:
         train, validation, test: the parts; validation and test may be empty.
         literal: exemplars, and the test items to compare them with, for the literal comparison;
             None where there are no test items.
-        skipped: the items that were left out because they cannot be read.
+        skipped: what is wrong with the items that were left out because they cannot be read.
         notes: what else was left out of the data, in sentences.
         fingerprint: changes with the spec, the labels and the grids.
+        grids: where the grids were taken from, or left, in a few words; empty where they were made
+            anew, and are in memory alone.
     """
 
     spec: Spec
@@ -73,6 +77,12 @@ class Prepared:
     skipped: tuple[Problem, ...]
     notes: tuple[str, ...]
     fingerprint: str
+    grids: str = ""
+
+    @property
+    def skipped_items(self) -> int:
+        """How many items were left out; one may have several problems."""
+        return len({problem.source for problem in self.skipped})
 
 
 def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
@@ -112,8 +122,12 @@ def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
     elif isinstance(data, Source):
         source = data.resolved(Path.cwd())
     else:
-        # An adapter without files takes texts as they are.
-        files = not isinstance(spec.adapter, Adapter) or bool(spec.adapter.suffixes)
+        # An adapter without files takes texts as they are; without an adapter they tell by
+        # themselves what they are.
+        if isinstance(spec.adapter, Adapter):
+            files = bool(spec.adapter.suffixes)
+        else:
+            files = not isinstance(data, tuple | list) or not data or files_meant(data[0])
         group = settings.group if isinstance(settings.group, str) else None
         source, dataset = Memory(), from_memory(data, files=files, group=group)
     if isinstance(source, Memory) and dataset is None:
@@ -122,26 +136,46 @@ def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
     return spec.model_copy(update={"data": changed}), dataset
 
 
-def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = None) -> Prepared:
+def prepare(
+    spec: Spec,
+    dataset: Dataset | None,
+    *,
+    advance: Advance | None = None,
+    threads: int | None = None,
+) -> Prepared:
     """Read, divide and adapt the data of a spec.
 
+    `threads` is the most threads to work with; None: as many as this process may use.
+
     Raises:
-        DataError: the data cannot be read or divided, or holds bad items that may not be skipped.
+        DataError: the data cannot be read or divided, holds bad items that may not be skipped, or
+            is too large.
     """
     assert spec.data is not None
     seed = spec.training.seed
     if dataset is None:
-        dataset = opened(spec)
-    dataset, division = divided(spec, dataset)
-    adapter = fit_adapter(spec, dataset, division.train)
-    parts, division, skipped = _adapted(dataset, division, adapter, advance)
+        with reporting(advance):
+            dataset = opened(spec)
+    items, named = len(dataset), spec.adapter is not None
+    dataset, division, ungrouped = divided(spec, dataset, advance)
+    dataset, division = with_other_forms(dataset, division, spec.adapter, seed=seed)
+    adapting = Adapting(
+        dataset.things,
+        places_of(dataset, np.arange(len(dataset))),
+        threads=threads,
+        advance=advance,
+    )
+    adapter = fit_adapter(spec, dataset, division.train, adapting)
+    read = _adapted(dataset, division, adapter, adapting)
+    skipped = (*ungrouped, *read.skipped)
     if skipped and spec.data.bad_items == "stop":
-        raise bad_items_error(skipped, len(dataset), "set data.bad_items: skip")
+        raise bad_items_error(skipped, items, "set data.bad_items: skip")
     spec = spec.model_copy(update={"adapter": adapter})
-    classes = dataset.classes
+    classes, parts = dataset.classes, read.parts
     if skipped:
         _refuse_emptied(parts, classes)
         _refuse_untested(spec, parts)
+    literal = _literal(dataset, read, adapter, adapting, seed) if len(parts[TEST]) else None
     return Prepared(
         spec=spec,
         classes=classes,
@@ -149,41 +183,74 @@ def prepare(spec: Spec, dataset: Dataset | None, *, advance: Advance | None = No
         train=parts[TRAIN],
         validation=parts[VALIDATION],
         test=parts[TEST],
-        literal=_literal(dataset, division, adapter, parts, seed) if len(parts[TEST]) else None,
+        literal=literal,
         skipped=skipped,
-        notes=tuple(dataset.notes),
-        fingerprint=_fingerprint(spec, parts),
+        notes=(*dataset.notes, *_taken(named, adapter)),
+        fingerprint=_fingerprint(spec, read),
+        grids=adapting.told,
     )
 
 
-def grouped(spec: Spec, dataset: Dataset) -> Dataset:
+def grouped(
+    spec: Spec, dataset: Dataset, advance: Advance | None = None
+) -> tuple[Dataset, tuple[Problem, ...]]:
     """Return the data with the groups that its spec finds, and without the parts that it ignores.
 
+    Items of which no group can be told are left out, with a problem for each; where bad items may
+    not be skipped, those are raised.
+
     Raises:
-        DataError: an item's name tells no group.
+        DataError: an item's name, or an item, tells no group.
     """
     assert spec.data is not None
-    if isinstance(spec.data.group, GroupPattern):
-        dataset = by_pattern(dataset, spec.data.group.pattern)
-    return dataset if spec.data.parts == "use" else dataclasses.replace(dataset, parts=None)
+    settings = spec.data
+    problems: tuple[Problem, ...] = ()
+    if isinstance(settings.group, GroupPattern):
+        dataset = by_pattern(dataset, settings.group.pattern)
+    elif isinstance(settings.group, GroupScaffold):
+        items, done = len(dataset), 0
+
+        def more(count: int) -> None:
+            nonlocal done
+            done += count
+            if advance is not None:
+                advance("finding scaffolds", done, items)
+
+        dataset, problems = by_scaffold(dataset, advance=more)
+        if problems and (settings.bad_items == "stop" or not len(dataset)):
+            raise bad_items_error(problems, items, "set data.bad_items: skip")
+    if settings.parts == "ignore":
+        dataset = dataclasses.replace(dataset, parts=None)
+    return dataset, problems
 
 
-def divided(spec: Spec, dataset: Dataset) -> tuple[Dataset, Division]:
-    """Return the data as its spec divides it, and which item is in which part.
+def divided(
+    spec: Spec, dataset: Dataset, advance: Advance | None = None
+) -> tuple[Dataset, Division, tuple[Problem, ...]]:
+    """Return the data as its spec divides it, which item is in which part, and what `grouped` does.
 
     Raises:
         DataError: the data cannot be divided like this.
     """
     assert spec.data is not None
-    dataset = grouped(spec, dataset)
-    test, seed = spec.data.test, spec.training.seed
+    dataset, problems = grouped(spec, dataset, advance)
+    test, seed, group = spec.data.test, spec.training.seed, spec.data.group
     if not isinstance(test, float):
         dataset, test = with_fold(dataset, test, seed=seed), 0.0
-    return dataset, divide(dataset, test=test, validation=spec.data.validation, seed=seed)
+    division = divide(
+        dataset,
+        test=test,
+        validation=spec.data.validation,
+        seed=seed,
+        largest_first=isinstance(group, GroupScaffold) and group.order == "largest_first",
+    )
+    return dataset, division, problems
 
 
 def opened(spec: Spec) -> Dataset:
-    """Return the data that a spec names, whose source is resolved; without an adapter, of pictures.
+    """Return the data that a spec names, whose source is resolved.
+
+    Without an adapter in the spec, what lies in a folder decides which files are read.
 
     Raises:
         DataError: the data cannot be read.
@@ -192,8 +259,8 @@ def opened(spec: Spec) -> Dataset:
     assert isinstance(spec.data.source, Source)
     adapter = spec.adapter
     assert adapter is None or isinstance(adapter, Adapter)
-    suffixes = ImageAdapter.suffixes if adapter is None else adapter.suffixes
     source, group, seed = spec.data.source, spec.data.group, spec.training.seed
+    suffixes = (adapter or _reading(source)).suffixes
     if isinstance(group, str):
         return source.open_grouped(group, seed=seed, suffixes=suffixes)
     return source.open(seed=seed, suffixes=suffixes)
@@ -219,73 +286,93 @@ def places_of(dataset: Dataset, chosen: NDArray[np.int64]) -> list[str]:
     return [known[index] for index in chosen]
 
 
-def fit_adapter(spec: Spec, dataset: Dataset, training: NDArray[np.int64]) -> Adapter:
+def fit_adapter(
+    spec: Spec,
+    dataset: Dataset,
+    training: NDArray[np.int64],
+    adapting: Adapting | None = None,
+) -> Adapter:
     """Return the spec's adapter, or the one that fits the things, fitted on the training items."""
     adapter = spec.adapter
     if adapter is None:
         adapter = _fitting(spec, dataset)
     assert isinstance(adapter, Adapter)
-    return adapter.fitted(picked(dataset.things, training))
+    return (adapting or Adapting(dataset.things, dataset.names)).fitted(adapter, training)
 
 
 def _fitting(spec: Spec, dataset: Dataset) -> Adapter:
     """Return the adapter for things that the spec has none for."""
     source = None if spec.data is None else spec.data.source
-    if isinstance(source, Table) and isinstance(source.input, str):
-        return TextAdapter()  # they are no paths, whatever they look like
-    first = dataset.things[0] if len(dataset) else None
-    return ArrayAdapter() if isinstance(first, np.ndarray) else ImageAdapter()
-
-
-def _adapted(
-    dataset: Dataset, division: Division, adapter: Adapter, advance: Advance | None
-) -> tuple[dict[str, Part], Division, tuple[Problem, ...]]:
-    """Return the parts as grids, which items they hold, and a problem for each that is bad."""
-    targets = dataset.targets(dataset.classes)
-    parts: dict[str, Part] = {}
-    readable: dict[str, NDArray[np.int64]] = {}
-    skipped: list[Problem] = []
-    place = {each: index for index, each in enumerate(places_of(dataset, np.arange(len(dataset))))}
-    done = 0
-
-    def more(count: int) -> None:
-        nonlocal done
-        done += count
-        if advance is not None:
-            advance("reading items", done, len(dataset))
-
-    for name, chosen in (
-        (TRAIN, division.train),
-        (VALIDATION, division.validation),
-        (TEST, division.test),
+    if (isinstance(source, Table) and isinstance(source.input, str)) or (
+        isinstance(source, Source) and source.holds_texts
     ):
-        things = picked(dataset.things, chosen)
-        adapted = adapter.adapt_all(things, names=places_of(dataset, chosen), advance=more)
-        kept = readable[name] = chosen[adapted.kept]
-        parts[name] = Part(
-            Labelled(adapted.grids.values, targets[kept]), [dataset.names[index] for index in kept]
+        return TextAdapter()  # they are no paths, whatever they look like
+    return fitting(dataset.things, dataset.origin)
+
+
+def _reading(source: Source) -> type[Adapter]:
+    """Return the adapter for the files of a source that the spec has none for."""
+    if not isinstance(source, Files):
+        return ImageAdapter
+    return fitting_files(source.endings(), source.path)
+
+
+def _taken(named: bool, adapter: Adapter) -> list[str]:
+    """Return what whoever named no adapter should be told; of pictures, nothing."""
+    if named or isinstance(adapter, ImageAdapter):
+        return []
+    return [f"the spec names no adapter, and items are taken by adapter: {adapter.title}"]
+
+
+@dataclass(frozen=True)
+class _Read:
+    """The parts, what they were made from, which items they hold, and what is bad of the others."""
+
+    parts: Mapping[str, Part]
+    made: Mapping[str, Made]
+    division: Division
+    skipped: tuple[Problem, ...]
+
+
+def _adapted(dataset: Dataset, division: Division, adapter: Adapter, adapting: Adapting) -> _Read:
+    targets = dataset.targets(dataset.classes)
+    chosen = {TRAIN: division.train, VALIDATION: division.validation, TEST: division.test}
+    found = adapting.parts(adapter, chosen)
+    readable = {name: chosen[name][made.kept] for name, made in found.made.items()}
+    parts = {
+        name: Part(
+            Labelled(found.made[name].grids.values, targets[kept]),
+            [dataset.names[index] for index in kept],
         )
-        skipped.extend(adapted.problems)
+        for name, kept in readable.items()
+    }
     # In the order of the data, whatever part an item is in.
-    skipped.sort(key=lambda problem: place.get(problem.source, 0))
-    return parts, Division(readable[TRAIN], readable[VALIDATION], readable[TEST]), tuple(skipped)
+    place = {name: index for index, name in enumerate(adapting.names)}
+    skipped = sorted(found.problems, key=lambda problem: place.get(problem.source, 0))
+    return _Read(
+        parts,
+        found.made,
+        Division(readable[TRAIN], readable[VALIDATION], readable[TEST]),
+        tuple(skipped),
+    )
 
 
 def _literal(
-    dataset: Dataset, division: Division, adapter: Adapter, parts: Mapping[str, Part], seed: int
+    dataset: Dataset, read: _Read, adapter: Adapter, adapting: Adapting, seed: int
 ) -> tuple[Labelled, Labelled]:
     plain = adapter.literal()
     if plain == adapter:
-        training = parts[TRAIN].data
+        training = read.parts[TRAIN].data
         kept = exemplars(training.targets, seed=seed)
-        return Labelled(training.grids[kept], training.targets[kept]), parts[TEST].data
-    targets = dataset.targets(dataset.classes)
+        return Labelled(training.grids[kept], training.targets[kept]), read.parts[TEST].data
+    targets, division = dataset.targets(dataset.classes), read.division
     kept = division.train[exemplars(targets[division.train], seed=seed)]
-    read = [
-        (chosen, plain.adapt_all(picked(dataset.things, chosen)))
-        for chosen in (kept, division.test)
-    ]
-    first, second = (Labelled(a.grids.values, targets[chosen][a.kept]) for chosen, a in read)
+    chosen = {TRAIN: kept, TEST: division.test}
+    made = adapting.parts(plain, chosen, what="reading items to compare").made
+    first, second = (
+        Labelled(made[name].grids.values, targets[chosen[name]][made[name].kept])
+        for name in (TRAIN, TEST)
+    )
     return first, second
 
 
@@ -307,15 +394,13 @@ def _refuse_emptied(parts: Mapping[str, Part], classes: Sequence[str | int]) -> 
         )
 
 
-def _fingerprint(spec: Spec, parts: Mapping[str, Part]) -> str:
+def _fingerprint(spec: Spec, read: _Read) -> str:
     # Not where the data is from: what it holds is told by the grids, and a folder may move.
     left_out: dict[str, Any] = dict.fromkeys(("name", "description", "data"), True)
     if not spec.training.augmentation:  # so it is with checkpoints from before there was any
         left_out["training"] = {"augmentation"}
     digest = hashlib.sha256(spec.model_dump_json(exclude=left_out).encode())
     for name in (TRAIN, VALIDATION):
-        grids, targets = parts[name].data.grids, parts[name].data.targets
-        kept = grids.indices if isinstance(grids, OneHot) else np.ascontiguousarray(grids)
-        digest.update(kept.data)
-        digest.update(np.ascontiguousarray(targets).data)
+        digest.update(bytes.fromhex(read.made[name].digest))
+        digest.update(np.ascontiguousarray(read.parts[name].data.targets).data)
     return digest.hexdigest()

@@ -17,6 +17,7 @@ from gridcnn.datasets.base import Dataset
 from gridcnn.engines.base import DEFAULT_ENGINE, Engine, Memory, check_choice, make_engine
 from gridcnn.errors import RunFolderError, SpecError, TrainingInterrupted, UserError
 from gridcnn.files import write_text
+from gridcnn.measures import measures
 from gridcnn.model import FILE_NAME, Model, labels_array
 from gridcnn.network import Network
 from gridcnn.order.guard import guard
@@ -159,7 +160,7 @@ def carry_out(
     started = time.perf_counter()
     refuse_impossible(spec, engine, threads)
     with stoppable("stopped before training; nothing was written", folder):
-        prepared = prepare(spec, dataset, advance=watcher.on_reading)
+        prepared = prepare(spec, dataset, advance=watcher.on_reading, threads=threads)
     _refuse_useless(prepared)
     read = time.perf_counter()
     network = Network(prepared.spec, prepared.shape, classes=len(prepared.classes))
@@ -372,6 +373,10 @@ def _finish(
             metrics[name] = {"accuracy": accuracy, "loss": loss, "items": len(part)}
             if name == "test":
                 votes = softmax(logits)
+                found = measures(
+                    part.data.targets, votes.argmax(axis=1), len(prepared.classes), votes=votes
+                )
+                metrics[name] |= found.plain(prepared.classes)
     if prepared.literal is not None:
         metrics["literal_comparison"] = dataclasses.asdict(literal_comparison(*prepared.literal))
     metrics |= {
@@ -382,7 +387,7 @@ def _finish(
         "multiply_adds": engine.network.multiply_adds,
         "engine": engine.name,
         "threads": engine.workers,
-        "skipped_items": len(prepared.skipped),
+        "skipped_items": prepared.skipped_items,
         "seconds": {
             "reading": round(times[1] - times[0], 3),
             "training": round(sum(epoch.seconds for epoch in progress.history), 3),

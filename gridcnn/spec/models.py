@@ -72,6 +72,7 @@ ADAPTERS = Registry(
         "array": "gridcnn.adapters.array:ArrayAdapter",
         "audio": "gridcnn.adapters.audio:AudioAdapter",
         "text": "gridcnn.adapters.text:TextAdapter",
+        "molecule": "gridcnn.adapters.molecule:MoleculeAdapter",
         "table": "gridcnn.adapters.table:TableAdapter",
     },
     foreign={
@@ -80,6 +81,7 @@ ADAPTERS = Registry(
         **dict.fromkeys(("sound", "sounds", "wav", "spectrogram", "melspectrogram"), "audio"),
         **dict.fromkeys(("mel", "mfcc"), "audio"),
         **dict.fromkeys(("texts", "string", "strings", "characters"), "text"),
+        **dict.fromkeys(("molecules", "smiles", "chem", "chemistry", "compound"), "molecule"),
         **dict.fromkeys(("tabular", "columns", "dataframe", "csv"), "table"),
     },
 )
@@ -91,6 +93,13 @@ SOURCES = Registry(
         "fashion": "gridcnn.datasets.fashion:Fashion",
         "sounds": "gridcnn.datasets.sounds:Sounds",
         "phrases": "gridcnn.datasets.phrases:Phrases",
+        "mnist": "gridcnn.datasets.mnist:Mnist",
+        "spoken-digits": "gridcnn.datasets.clips:SpokenDigits",
+        "esc50": "gridcnn.datasets.clips:Esc50",
+        "sms": "gridcnn.datasets.messages:Sms",
+        "news": "gridcnn.datasets.messages:News",
+        "bbbp": "gridcnn.datasets.compounds:Bbbp",
+        "tox21": "gridcnn.datasets.compounds:Tox21",
         "table": "gridcnn.datasets.table:Table",
         "memory": "gridcnn.datasets.memory:Memory",
         "files": "gridcnn.datasets.paths:Files",
@@ -126,18 +135,34 @@ class GroupPattern(Settings):
         return value
 
 
-def _grouping(value: Any) -> str | GroupPattern:
+class GroupScaffold(Settings):
+    """Molecules with the same scaffold."""
+
+    title: ClassVar[str] = "group"
+
+    scaffold: Literal["murcko"] = "murcko"
+    """The rings of a molecule and what joins them (Bemis and Murcko, 1996), without stereo marks.
+    All molecules without rings have the same."""
+    order: Literal["random", "largest_first"] = "random"
+    """How groups come into parts. `random`: drawn, so that parts have their shares of the classes;
+    `largest_first`: the largest groups for training, the next for validation, the smallest for the
+    test, as MoleculeNet does it."""
+
+
+def _grouping(value: Any) -> str | GroupPattern | GroupScaffold:
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return str(value)
     if isinstance(value, str) and value.strip():
         return value
+    if isinstance(value, GroupScaffold) or (isinstance(value, Mapping) and "scaffold" in value):
+        return GroupScaffold.model_validate(value)
     if isinstance(value, GroupPattern | Mapping):
         return GroupPattern.model_validate(value)
-    raise wanted_error("the name of a column, or {pattern: ...}")
+    raise wanted_error("the name of a column, {pattern: ...} or {scaffold: murcko}")
 
 
 Grouping = Annotated[
-    str | GroupPattern,
+    str | GroupPattern | GroupScaffold,
     PlainValidator(_grouping),
     PlainSerializer(lambda value: value if isinstance(value, str) else value.model_dump()),
     WithJsonSchema(
@@ -150,11 +175,20 @@ Grouping = Annotated[
                     "required": ["pattern"],
                     "additionalProperties": False,
                 },
+                {
+                    "type": "object",
+                    "properties": {
+                        "scaffold": {"const": "murcko"},
+                        "order": {"enum": ["random", "largest_first"]},
+                    },
+                    "required": ["scaffold"],
+                    "additionalProperties": False,
+                },
             ]
         }
     ),
 ]
-"""The name of a column, or a pattern."""
+"""The name of a column, a pattern, or scaffolds."""
 
 
 class Data(Settings):
@@ -180,8 +214,9 @@ class Data(Settings):
     group: Grouping | None = None
     """What keeps items together, so that no part has items of a group that another part has: the
     column of a manifest or a table, or `{pattern: ...}`, a regular expression whose first pair of
-    parentheses finds the group in the path of each file from the folder of the data. null: every
-    item is on its own, unless the data knows groups itself."""
+    parentheses finds the group in the path of each file from the folder of the data; for molecules
+    also `{scaffold: murcko}`, with RDKit, and `order: largest_first` beside it for the division of
+    MoleculeNet. null: every item is on its own, unless the data knows groups itself."""
 
 
 def _or_null(schema: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from gridcnn.training.schedules import learning_rate
 
 EXPLODED = 1e6
 """A mean cross-entropy above this says nothing any more."""
-_LOOK = 1024  # items that are looked at together, so that large data needs no second array
+_LOOK = 2**22  # cells that are looked at together, so that large data needs no second array
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,8 @@ def _not_finite(grids: Cells) -> int:
     """Return how many items have cells that are NaN or infinite, looking at a few at a time."""
     if isinstance(grids, OneHot):  # 0 and 1 are finite
         return 0
-    parts = (slice(start, start + _LOOK) for start in range(0, len(grids), _LOOK))
+    step = max(1, _LOOK // max(1, math.prod(grids.shape[1:])))
+    parts = (slice(start, start + step) for start in range(0, len(grids), step))
     return sum(int((~np.isfinite(grids[part])).any(axis=(1, 2, 3)).sum()) for part in parts)
 
 

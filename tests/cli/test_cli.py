@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,7 +84,9 @@ def test_run_prints_plan_epochs_and_result(verb: str, work: Path, tmp_path: Path
     assert done.returncode == 0
     assert re.search(r"1 convolution\s+4 x 12 x 12\s+40\s+5,184", done.stdout)
     assert re.search(r"epoch 2/2 .*accuracy \d+\.\d %", done.stdout)
-    assert re.search(r"test accuracy \d+\.\d % on 40 items", done.stdout)
+    assert re.search(
+        r"test accuracy \d+\.\d % on 40 items \(95 % interval \d+\.\d to \d+\.\d %\)", done.stdout
+    )
     assert re.search(r"literal comparison \d+\.\d %   this network \d+\.\d %", done.stdout)
     assert (tmp_path / "runs/tiny/1/model.safetensors").is_file()
     assert "seed: 3" in (tmp_path / "runs/tiny/1/spec.yaml").read_text()
@@ -153,7 +156,8 @@ def test_every_problem_of_a_spec_has_its_line(tmp_path: Path) -> None:
         (["run", "xo", "--out", "a" * 300], "aaaa"),
         (["datasets", "make", "xoo", "folder"], "did you mean 'xo'?"),
         (["datasets", "make", "xo", "folder", "--count", "0"], "'count' of xo must be at least 1"),
-        (["init", "a/b/c"], "cannot be written"),
+        (["init", "--name", "a/b/c"], "cannot be written"),
+        (["init", "a/b/c"], "a/b/c: there is no such file or folder"),
         (["init", "what a name"], "'name' of the spec must be"),
     ],
 )
@@ -236,11 +240,12 @@ def test_predict_answers_what_it_can_and_reports_the_rest(work: Path, tmp_path: 
 
 def test_evaluate_prints_measures_and_confusion(work: Path) -> None:
     """The table and the JSON agree with scikit-learn's measures."""
-    from sklearn.metrics import classification_report, confusion_matrix
+    from sklearn.metrics import classification_report, confusion_matrix, roc_auc_score
 
     files = sorted((work / "pictures").rglob("*.png"))
     truth = [file.parent.name for file in files]
-    answers = gridcnn.load(work / "run").predict(files)
+    model = gridcnn.load(work / "run")
+    answers, votes = model.predict(files), model.votes(files)
 
     done = gridcnn_("evaluate", "run", "pictures", folder=work)
     printed = json.loads(gridcnn_("evaluate", "run", "pictures", "--json", folder=work).stdout)
@@ -251,7 +256,40 @@ def test_evaluate_prints_measures_and_confusion(work: Path) -> None:
         for ours, theirs in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
             assert printed["classes"][label][ours] == pytest.approx(report[label][theirs])
     assert printed["confusion"] == confusion_matrix(truth, answers).tolist()
-    assert f"accuracy {report['accuracy'] * 100:.1f} %" in done.stdout
+    area = roc_auc_score([label == "X" for label in truth], votes[:, 1])
+    assert printed["auc"] == pytest.approx(area, abs=1e-6)
+    low, high = printed["interval"]
+    assert low <= printed["accuracy"] <= high
+    assert (
+        f"accuracy {screen.percent(report['accuracy'])} on all items, 20 items "
+        f"({screen.interval([low, high])})\narea under the ROC curve {printed['auc']:.3f}\n"
+    ) in done.stdout
+    assert re.search(r"class +precision +recall +F1 +AUC +items", done.stdout)
+
+
+def test_evaluate_shows_no_area_where_there_is_none(work: Path, tmp_path: Path) -> None:
+    """Of pictures of one class alone there is no ROC curve."""
+    (tmp_path / "X").mkdir()
+    shutil.copy(work / "pictures" / "X" / "00001.png", tmp_path / "X")
+
+    done = gridcnn_("evaluate", "run", tmp_path, folder=work)
+
+    assert done.returncode == 0
+    assert "ROC" not in done.stdout
+    assert re.search(r"X .* -  +1 *$", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("ends", "text"),
+    [
+        ((0.9732, 0.99946), "95 % interval 97.3 to 99.9 %"),
+        ((0.5, 0.99999), "95 % interval 50.0 to 99.9 %"),
+        ((0.0, 1.0), "95 % interval 0.0 to 100.0 %"),
+    ],
+)
+def test_an_interval_is_never_rounded_to_certainty(ends: tuple[float, float], text: str) -> None:
+    """Its upper end is 100.0 % only where it is exactly that."""
+    assert screen.interval(ends) == text
 
 
 def test_show_prints_the_plan(work: Path) -> None:
@@ -436,7 +474,9 @@ def test_datasets_are_listed(tmp_path: Path) -> None:
         "schema",
         "datasets",
         "datasets list",
+        "datasets get",
         "datasets make",
+        "cache",
     ],
 )
 def test_every_verb_has_help_with_an_example(verb: str, tmp_path: Path) -> None:
@@ -446,6 +486,26 @@ def test_every_verb_has_help_with_an_example(verb: str, tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "Example" in done.stdout
     assert f"gridcnn {verb}" in done.stdout
+
+
+def test_the_cache_is_shown_and_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All kinds of what is kept, with their places and sizes."""
+    monkeypatch.setenv("GRIDCNN_CACHE", str(tmp_path / "kept"))
+    gridcnn_("run", "xo", "--set", "data.source.xo.count=60", "--set", "training.epochs=1",
+             folder=tmp_path)  # fmt: skip
+    code, grids, learned = json.loads(gridcnn_("cache", "--json", folder=tmp_path).stdout)
+
+    assert code["bytes"] > 0
+    assert (grids["bytes"], learned["bytes"]) == (0, 0)
+    assert Path(grids["folder"]) == Path(code["folder"]) / "grids"
+    cleared = gridcnn_("cache", "--clear", folder=tmp_path)
+    assert "machine code: 0 bytes of at most 256.0 MB in" in cleared.stdout
+    monkeypatch.setenv("GRIDCNN_CACHE", "off")
+    assert "grids: nothing is kept" in gridcnn_("cache", folder=tmp_path).stdout
+    monkeypatch.setenv("GRIDCNN_CACHE_SIZE", "much")
+    wrong = gridcnn_("cache", folder=tmp_path)
+    assert wrong.returncode == 2
+    assert "error: GRIDCNN_CACHE_SIZE must be a size" in wrong.stderr
 
 
 def test_a_fault_of_ours_is_no_traceback(work: Path, tmp_path: Path) -> None:

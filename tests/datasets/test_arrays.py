@@ -76,7 +76,7 @@ def test_text_labels_colours_and_fortran_order_are_read(tmp_path: Path) -> None:
         ({"X": PICTURES, "images": PICTURES, "y": LABELS}, "would be the same"),
         ({"X": PICTURES, "y": LABELS, "X_test": PICTURES, "y_test": LABELS}, "for no part"),
         ({"X": PICTURES, "y": LABELS[:3]}, "there are 4 items, but 3 labels"),
-        ({"X": PICTURES[0], "y": LABELS}, r"X must have the shape .*; it has \(5, 6\)"),
+        ({"X": PICTURES[0, 0], "y": LABELS}, r"X must have the shape .*; it has \(6,\)"),
         ({"X": PICTURES[:0], "y": LABELS[:0]}, "not one cell"),
         ({"X": PICTURES.astype(str), "y": LABELS}, "X must hold numbers"),
         ({"X": PICTURES, "y": LABELS + 0.5}, "regression"),

@@ -78,9 +78,10 @@ def test_a_path_starts_at_the_folder_of_the_spec(
 
 @pytest.mark.parametrize("value", [None, "", " "])
 def test_without_a_folder_it_is_said_what_is_wanted(
-    monkeypatch: pytest.MonkeyPatch, value: str | None
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str | None
 ) -> None:
-    """Which files, where they are from, and the two ways to name their folder."""
+    """Which files, where they are from, where to put them, and two ways to name their folder."""
+    monkeypatch.setenv("GRIDCNN_CACHE", str(tmp_path))
     if value is not None:
         monkeypatch.setenv("GRIDCNN_DATA", value)
 
@@ -88,11 +89,11 @@ def test_without_a_folder_it_is_said_what_is_wanted(
     with pytest.raises(DataError) as caught:
         opened(None)
     for words in (
-        "fashion: the folder of its files is not known",
-        "--set data.source.fashion.path=FOLDER",
-        "set GRIDCNN_DATA to the folder that has them in 'images_fashion_mnist'",
+        "fashion: the files of Fashion-MNIST are not here and cannot be fetched",
         "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz",
-        "github.com/zalandoresearch/fashion-mnist",
+        "from https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/",
+        f"into {tmp_path / 'data' / 'images_fashion_mnist'}",
+        "--set data.source.fashion.path=FOLDER or GRIDCNN_DATA",
     ):
         assert words in str(caught.value)
 

@@ -167,8 +167,8 @@ def test_groups_of_data_in_memory_are_kept() -> None:
 @pytest.mark.parametrize(
     ("group", "message"),
     [
-        ("", r"must be the name of a column, or {pattern: ...}; got ''"),
-        (2.5, r"must be the name of a column, or {pattern: ...}; got 2.5"),
+        ("", r"must be the name of a column, {pattern: ...} or {scaffold: murcko}; got ''"),
+        (2.5, r"must be the name of a column, {pattern: ...} or {scaffold: murcko}; got 2.5"),
         ({"pattern": "("}, r"'pattern' of group must be a regular expression \("),
         ({"pattern": "abc"}, "must be a regular expression with parentheses around the group"),
         ({"patern": "(a)"}, "group has no setting 'patern'; did you mean 'pattern'"),

@@ -133,7 +133,7 @@ def test_pictures_of_two_sizes_are_refused(tmp_path: Path) -> None:
         (packed(PICTURES) + b"x", LABELS, "goes on after its end"),
         (b"\0\0\x08\x03" + b"\xff" * 12, LABELS, "at most 8589934592 are read"),
         (b"\0\0\x08\x03" + b"\0\0\x04\0" * 3, LABELS, "1073741824 bytes of values"),
-        (PICTURES[0], LABELS, "must have the shape"),
+        (PICTURES[0, 0], LABELS, "must have the shape"),
         (PICTURES[:3], LABELS, "there are 3 items, but 4 labels"),
         (PICTURES, LABELS.astype("f4"), "labels must be whole numbers"),
         (PICTURES, PICTURES, "labels must be whole numbers"),

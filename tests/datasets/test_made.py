@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gridcnn.datasets.made import MAKERS, Made, write_files
+from gridcnn.datasets.made import MAKERS, Made, MadeTexts, write_files
 from gridcnn.datasets.paths import Files
 from gridcnn.datasets.xo import XO
 from gridcnn.errors import RunFolderError
@@ -89,4 +89,4 @@ def test_others_may_read_the_folder(tmp_path: Path) -> None:
 
 
 def test_every_maker_makes() -> None:
-    assert all(issubclass(MAKERS[name], Made) for name in MAKERS)
+    assert all(issubclass(MAKERS[name], Made | MadeTexts) for name in MAKERS)

@@ -329,3 +329,50 @@ def test_many_groups_take_little_time() -> None:
     assert abs(len(division.test) - 8_000) < 20
     assert abs(len(division.validation) - 3_200) < 20
     assert not shared(groups_of(division, data))
+
+
+# Whole groups, the largest first ----------------------------------------------------------------
+
+
+def of_sizes(sizes: Sequence[int], parts: list[str] | None = None) -> Dataset:
+    """Return items of groups of these sizes, one after the other; classes take turns."""
+    groups = [str(group) for group, size in enumerate(sizes) for _ in range(size)]
+    labels = ["ab"[number % 2] for number in range(len(groups))]
+    names = [f"item {number}" for number in range(len(groups))]
+    return Dataset(list(range(len(groups))), labels, names, parts, groups=groups)
+
+
+def by_size(data: Dataset, test: float, validation: float) -> list[list[str]]:
+    """Return the groups of each part."""
+    division = divide(data, test=test, validation=validation, seed=0, largest_first=True)
+    assert data.groups is not None
+    groups = np.array(data.groups)
+    found = [division.train, division.validation, division.test]
+    assert sorted(np.concatenate(found).tolist()) == list(range(len(data)))
+    assert all((np.diff(part) > 0).all() for part in found)
+    return [list(dict.fromkeys(groups[part].tolist())) for part in found]
+
+
+def test_the_largest_groups_are_for_training() -> None:
+    """Then for validation as long as they fit, and the smallest for the test."""
+    assert by_size(of_sizes([1, 6, 2, 8, 1, 2]), 0.1, 0.1) == [["1", "3", "5"], ["2"], ["0", "4"]]
+    assert by_size(of_sizes([1, 6, 2, 8, 1, 2]), 0.0, 0.1)[1:] == [["0", "4"], []]
+    assert by_size(of_sizes([1, 6, 2, 8, 1, 2]), 0.2, 0.0)[1:] == [[], ["0", "2", "4"]]
+    assert by_size(of_sizes([2, 2, 2]), 0.0, 0.0) == [["0", "1", "2"], [], []]
+
+
+def test_parts_that_the_data_names_stay_when_the_largest_come_first() -> None:
+    parts = ["test"] * 4 + ["train"] * 10
+    assert by_size(of_sizes([4, 6, 2, 2], parts), 0.2, 0.2) == [["1", "3"], ["2"], ["0"]]
+    with pytest.raises(DataError, match="the group '0' stands in the parts train and test"):
+        by_size(of_sizes([4, 10], ["test"] * 3 + ["train"] * 11), 0.2, 0.0)
+
+
+def test_parts_and_classes_that_are_left_with_nothing_are_told() -> None:
+    """Whole groups in a fixed order may leave nothing to choose."""
+    with pytest.raises(DataError, match=r"no group is left for validation when the largest come"):
+        by_size(of_sizes([8, 4]), 0.34, 0.1)
+    data = of_sizes([6, 2, 2])
+    labels = ["a"] * 6 + ["b"] * 4
+    with pytest.raises(DataError, match=r"the class 'b' has no training item when the largest"):
+        by_size(Dataset(data.things, labels, data.names, groups=data.groups), 0.4, 0.0)

@@ -129,6 +129,41 @@ def test_labels_of_csv_are_texts(tmp_path: Path) -> None:
     assert read(tmp_path, "a,kind\n1,1\n2,0\n").classes == ("0", "1")
 
 
+def test_rows_that_are_there_before_may_be_left_out(tmp_path: Path) -> None:
+    """Texts sign by sign, numbers by their values; the first label counts, and that is told."""
+    texts = "text,kind\nyes,a\nYes,a\nyes,a\nno,b\nno,a\nno,b\n"
+    numbers = "x,y,kind\n1,2,a\n1.0,2e0,a\n2,1,b\n"
+
+    every = read(tmp_path, texts, input="text")
+    some = read(tmp_path, texts, input="text", duplicates="drop")
+    few = read(tmp_path, numbers, duplicates="drop")
+
+    assert every.things == ["yes", "Yes", "yes", "no", "no", "no"]
+    assert every.notes == ()
+    assert (some.things, some.labels) == (["yes", "Yes", "no"], ["a", "a", "b"])
+    assert some.names == ["line 2", "line 3", "line 5"]
+    assert some.places == [f"{tmp_path / 't.csv'}:{line}" for line in (2, 3, 5)]
+    assert some.notes == [
+        "3 items left out that are the same as an earlier one; one of them has another label "
+        "there, and the first counts"
+    ]
+    assert stack(few) == [[1, 2], [2, 1]]
+    assert few.notes == ["1 item left out that is the same as an earlier one"]
+
+
+def test_the_parts_and_groups_of_rows_go_with_them(tmp_path: Path) -> None:
+    rows = "text,kind,split,who\nyes,a,train,ann\nno,b,test,bob\nyes,a,test,bob\nup,a,train,cy\n"
+    (tmp_path / "t.csv").write_text(rows)
+    table = Table(
+        path=str(tmp_path / "t.csv"), input="text", label="kind", split="split", duplicates="drop"
+    )
+
+    dataset = table.open_grouped("who", seed=0, suffixes=frozenset())
+
+    assert dataset.parts == ["train", "test", "train"]
+    assert dataset.groups == ["ann", "bob", "cy"]
+
+
 def test_the_split_is_used_as_it_is(tmp_path: Path) -> None:
     text = "text,kind,part\na,x,train\nb,y,Val\nc,x,test\n"
 

@@ -4,11 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from gridcnn.adapters.array import ArrayAdapter
+from gridcnn.adapters.audio import AudioAdapter
 from gridcnn.adapters.image import ImageAdapter
+from gridcnn.adapters.text import TextAdapter
+from gridcnn.datasets.made import write_files
+from gridcnn.datasets.sounds import Sounds
 from gridcnn.errors import DataError
 from gridcnn.runs.prepare import Prepared, prepare, with_data
 from gridcnn.spec.load import load
@@ -186,8 +191,110 @@ def test_the_literal_comparison_sees_pictures_as_they_are() -> None:
 
 
 def test_an_adapter_without_files_refuses_a_folder(photographs: Path) -> None:
-    """A folder of pictures for the array adapter is one clear error, not one for each item."""
-    spec = load({"adapter": "array", "data": {"source": str(photographs)}, "head": "voting"})
+    """A folder of pictures for the text adapter is one clear error, not one for each item."""
+    spec = load({"adapter": "text", "data": {"source": str(photographs)}, "head": "voting"})
 
-    with pytest.raises(DataError, match="the adapter reads no files; give arrays"):
+    with pytest.raises(DataError, match="the adapter reads no files; texts and numbers"):
         prepare(spec, None)
+
+
+def test_without_an_adapter_what_lies_in_a_folder_decides(tmp_path: Path) -> None:
+    """Sounds and arrays get their adapter, and the run says so; two kinds are refused."""
+    write_files(Sounds(count=24, duration=0.25), tmp_path / "clips", seed=0)
+    for label in ("a", "b"):
+        for number in range(6):
+            file = tmp_path / "arrays" / label / f"{number}.npy"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            np.save(file, np.full((2, 3), number))
+
+    sounds = _prepared({}, data=tmp_path / "clips")
+    arrays = _prepared({}, data=tmp_path / "arrays")
+    (tmp_path / "arrays" / "labels.wav").touch()  # beside the class folders: none of the items
+    (tmp_path / "clips" / "noise" / "x.png").touch()
+
+    assert isinstance(sounds.spec.adapter, AudioAdapter)
+    assert sounds.notes == ("the spec names no adapter, and items are taken by adapter: audio",)
+    assert isinstance(arrays.spec.adapter, ArrayAdapter)
+    assert arrays.shape.sizes == (1, 2, 3)
+    assert _prepared({}, data=tmp_path / "arrays").shape == arrays.shape
+    with pytest.raises(DataError, match="1 picture, 24 sounds; say in the spec which are meant"):
+        _prepared({}, data=tmp_path / "clips")
+    # A named adapter reads its own files, as ever.
+    assert _prepared({"adapter": "audio"}, data=tmp_path / "clips").notes[0].startswith("1 file")
+
+
+def test_a_manifest_of_arrays_is_read(tmp_path: Path) -> None:
+    lines = ["path,label"]
+    for number in range(12):
+        np.save(tmp_path / f"{number}.npy", np.full(4, number))
+        lines.append(f"{number}.npy,{'ab'[number % 2]}")
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+
+    prepared = _prepared({}, data=tmp_path / "list.csv")
+
+    assert isinstance(prepared.spec.adapter, ArrayAdapter)
+    assert prepared.shape.sizes == (1, 1, 4)
+
+
+def test_texts_in_memory_are_texts_or_paths(tmp_path: Path) -> None:
+    """Texts without an adapter are texts, unless most of them are files."""
+    labels = ["x", "y"] * 10
+    texts = [f"{word} {number}" for number in range(10) for word in ("tea", "sun")]
+    files = []
+    for number in range(20):
+        file = tmp_path / f"{number}"
+        Image.new("L", (9, 9), number).save(file, "PNG")
+        files.append(str(file))
+
+    taken = _prepared({}, data=(texts, labels))
+    pictures = _prepared({}, data=(files, labels))
+
+    assert isinstance(taken.spec.adapter, TextAdapter)
+    assert taken.notes == ("the spec names no adapter, and items are taken by adapter: text",)
+    assert isinstance(pictures.spec.adapter, ImageAdapter)
+    assert pictures.notes == ()
+    with pytest.raises(DataError, match="there is no such file"):
+        _prepared({}, data=([f"cat-{text}.png" for text in texts], labels))
+
+
+@pytest.mark.parametrize("adapter", [None, "array", "table"])
+def test_rows_of_numbers_in_memory_are_items(adapter: str | None) -> None:
+    """An array of two dimensions and a DataFrame of numbers give the same grids of one row."""
+    rows = np.random.default_rng(0).normal(size=(30, 5))
+    labels = ["x", "y", "z"] * 10
+    spec = {} if adapter is None else {"adapter": adapter}
+
+    array = _prepared(spec, data=(rows, labels))
+    frame = _prepared(spec, data=(pd.DataFrame(rows), labels))
+    listed = _prepared(spec, data=(list(rows), labels))
+
+    assert array.shape.sizes == (1, 1, 5)
+    for other in (frame, listed):
+        np.testing.assert_array_equal(other.train.data.grids, array.train.data.grids)
+        assert other.classes == array.classes
+
+
+def test_rows_of_numbers_are_no_pictures_but_may_be_sounds(tmp_path: Path) -> None:
+    """The image adapter says so once; with the audio adapter each row is a clip."""
+    rows = np.random.default_rng(0).uniform(-1, 1, (24, 800))
+    labels = ["x", "y"] * 12
+    np.savez(tmp_path / "rows.npz", X=rows, y=labels)
+    audio = {"adapter": {"audio": {"sample_rate": 8000, "n_fft": 128, "n_mels": 8}}}
+
+    for data in ((rows, labels), tmp_path / "rows.npz"):
+        with pytest.raises(DataError, match=r"reshape\(-1, rows, columns\)") as caught:
+            _prepared({"adapter": "image"}, data=data)
+        assert len(caught.value.problems) == 1
+        assert _prepared(audio, data=data).shape.rows == 8
+
+
+def test_a_table_with_missing_numbers_in_memory_is_filled() -> None:
+    """A DataFrame's missing values, of NumPy or of pandas, are what the table adapter fills."""
+    frame = pd.DataFrame({"a": [1.0, np.nan] * 10, "b": pd.array([1, None] * 10, "Int64")})
+    spec = {"adapter": {"table": {"missing": "zero", "scaling": "none"}}}
+
+    prepared = _prepared(spec, data=(frame, ["x", "y"] * 10))
+
+    grids, targets = prepared.train.data.grids, prepared.train.data.targets
+    expected = np.where(targets == 0, 1, 0)[:, None] * [1, 1]
+    np.testing.assert_array_equal(np.asarray(grids)[:, 0, 0], expected)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
 import gridcnn
 import gridcnn.files
@@ -57,6 +58,29 @@ class _StopAfter(RunWatcher):
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         if epoch > self.epoch:
             raise KeyboardInterrupt
+
+
+def test_the_test_part_is_measured_as_scikit_learn_would() -> None:
+    """metrics.json has the interval, the scores of each class, the confusion and the area."""
+    result = gridcnn.run(TINY)
+
+    test = result.metrics["test"]
+    with (result.folder / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    truth, answers = [row["truth"] for row in rows], [row["answer"] for row in rows]
+    assert test["confusion"] == confusion_matrix(truth, answers, labels=["O", "X"]).tolist()
+    precision, recall, f1, items = precision_recall_fscore_support(
+        truth, answers, labels=["O", "X"], zero_division=0
+    )
+    for place, name in enumerate(["O", "X"]):
+        scores = test["classes"][name]
+        expected = [precision[place], recall[place], f1[place], items[place], test["auc"]]
+        assert list(scores.values()) == pytest.approx(expected)
+    low, high = test["interval"]
+    assert 0 <= low <= test["accuracy"] <= high <= 1
+    votes = [float(row["votes.X"]) for row in rows]
+    assert test["auc"] == pytest.approx(roc_auc_score(np.array(truth) == "X", votes), abs=0.01)
+    assert '"interval": [0.' in (result.folder / "metrics.json").read_text()
 
 
 def _parameters(folder: Path) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from gridcnn.adapters.base import OneHotAdapter
+from gridcnn.caches import homely
 from gridcnn.engines.base import Memory, Plan, Work
 from gridcnn.engines.native.cache import object_cache
 from gridcnn.engines.native.chain import Chain
@@ -79,7 +79,7 @@ def _chain(engine: NativeEngine, piece: Piece) -> Chain:
 def _of_machine(processor: Processor) -> tuple[list[str], dict[str, Any]]:
     cache = object_cache()
     held = cache.size()
-    kept = f"{_homely(cache.folder)}, {sized(held)} of at most {sized(cache.limit)}"
+    kept = f"{homely(cache.folder)}, {sized(held)} of at most {sized(cache.limit)}"
     fused = "multiply-add in one instruction" if processor.fma else "no multiply-add"
     notes = [
         f"processor: {processor.name}, vectors of {processor.lanes} numbers, "
@@ -122,14 +122,6 @@ def _of_chain(chain: Chain, *, alone: bool) -> tuple[list[str], dict[str, Any]]:
         "sums": _FLOAT * training.sums.size,
     }
     return notes, facts
-
-
-def _homely(folder: Path | None) -> str:
-    """Return a folder as shells write it, with ~ for the user's own."""
-    try:
-        return str(Path("~") / folder.relative_to(Path.home())) if folder else ""
-    except (RuntimeError, ValueError):  # a user without a folder, or one that is elsewhere
-        return str(folder)
 
 
 def _works(chain: Chain) -> list[Work]:

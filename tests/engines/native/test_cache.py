@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridcnn.engines.native import cache as module
+from gridcnn import caches as module
 from gridcnn.engines.native.cache import ObjectCache, key_of, object_cache
 
 KEY, OTHER = key_of("one"), key_of("two")

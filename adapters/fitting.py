@@ -1,0 +1,102 @@
+"""The adapter that fits things where a spec names none."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gridcnn.adapters import decoding, samples, stored
+from gridcnn.adapters.array import ArrayAdapter
+from gridcnn.adapters.base import Adapter, Things
+from gridcnn.adapters.image import ImageAdapter
+from gridcnn.adapters.text import TextAdapter
+from gridcnn.errors import DataError, Problem, listed
+
+_KINDS = {
+    "image": ("picture", decoding.SUFFIXES),
+    "audio": ("sound", samples.SUFFIXES),
+    "array": ("array", stored.SUFFIXES),
+}
+"""By the name of each adapter for files: what its files are, and how their names end."""
+_KNOWN = frozenset[str]().union(*(suffixes for _, suffixes in _KINDS.values()))
+
+
+def fitting_files(endings: Mapping[str, int], origin: str) -> type[Adapter]:
+    """Return the adapter for files whose endings were counted; for none that is known, of pictures.
+
+    `origin` is what messages call the place of the files.
+
+    Raises:
+        DataError: there are files of two kinds, or texts alone.
+    """
+    counts: Counter[str] = Counter()
+    for name, (_, suffixes) in _KINDS.items():
+        counts[name] = sum(endings.get(suffix, 0) for suffix in suffixes)
+    found = [name for name, count in counts.items() if count]
+    if len(found) > 1:
+        held = listed(
+            [f"{counts[each]} {_KINDS[each][0]}{'s' * (counts[each] > 1)}" for each in found]
+        )
+        choices = " or ".join(f"adapter: {name}" for name in found)
+        message = (
+            f"holds files of several kinds: {held}; say in the spec which are meant: {choices}"
+        )
+        raise DataError(Problem(message, source=origin))
+    if not found and endings.get(".txt"):
+        message = (
+            f"holds no pictures, sounds or arrays, but {endings['.txt']} .txt; texts are read from "
+            "a table with one in each row: "
+            "data: {source: {table: {path: ..., input: ..., label: ...}}}"
+        )
+        raise DataError(Problem(message, source=origin))
+    if "audio" in found:
+        from gridcnn.adapters.audio import AudioAdapter
+
+        return AudioAdapter
+    return ArrayAdapter if "array" in found else ImageAdapter
+
+
+def fitting(things: Things, origin: str = "") -> Adapter:
+    """Return the adapter for things: paths, texts that are none, arrays, or pictures.
+
+    Raises:
+        DataError: they are paths of files of two kinds.
+    """
+    first = things[0] if len(things) else None
+    if isinstance(first, np.ndarray):
+        return ArrayAdapter()
+    if not files_meant(things):
+        return TextAdapter()
+    paths = [os.fsdecode(each) for each in things if isinstance(each, str | os.PathLike)]
+    return fitting_files(Counter(map(_ending, paths)), origin or "the data")()
+
+
+def files_meant(things: Any) -> bool:
+    """Return whether texts among things are paths of files; True where that is no question.
+
+    They are, where half of them or more name a file that is there, or end as the names of
+    pictures, sounds or stored arrays do.
+    """
+    plain = isinstance(things, Sequence | np.ndarray) or hasattr(things, "to_numpy")
+    if not plain or isinstance(things, str | bytes) or hasattr(things, "columns"):
+        return True
+    if isinstance(things, np.ndarray) and things.dtype.kind not in "OUST":
+        return True
+    texts = [each for each in things if isinstance(each, str)]
+    if not texts or not all(isinstance(each, str) or _is_missing(each) for each in things):
+        return True
+    files = sum(_ending(each) in _KNOWN or os.path.isfile(each) for each in texts)  # noqa: PTH113
+    return 2 * files >= len(texts)
+
+
+def _ending(path: str) -> str:
+    return os.path.splitext(path)[1].lower()  # noqa: PTH122 - there may be very many
+
+
+def _is_missing(thing: Any) -> bool:
+    # By their names, so that pandas is not imported for those who do not use it.
+    return thing is None or type(thing).__name__ in ("float", "NAType", "NaTType")

@@ -1,0 +1,336 @@
+"""What is measured: the ready specs, on which items, beside which plain methods and figures."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.accuracy.baselines import (
+    CEPSTRAL,
+    CHARACTERS,
+    LOGISTIC,
+    LOGISTIC_ONE_HOT,
+    NEAREST,
+    SMILES,
+    Baseline,
+)
+from benchmarks.drawings import draw
+from gridcnn.datasets.sounds import Sounds
+from gridcnn.pipelines import ready
+
+ACCURACY, AREA, OVER_FOLDS = "accuracy", "area under the ROC curve", "mean accuracy over the folds"
+F1, LEAD = "F1 of ", "points above "
+"""Measures that go on with the name of a class, and of a baseline."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Something to reach on unseen items.
+
+    Attributes:
+        measure: `ACCURACY`, `AREA`, `OVER_FOLDS`, `F1` and a class, or `LEAD` and a baseline: by
+            how much the accuracy is above that one's.
+        at_least: how much.
+    """
+
+    measure: str
+    at_least: float
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure that others have published.
+
+    Attributes:
+        figure: in short.
+        what: what reached it.
+        source: where it stands.
+        same_split: whether it was measured on the same division of the data.
+        checked: whether it was read there; else it is quoted from memory.
+    """
+
+    figure: str
+    what: str
+    source: str
+    same_split: bool
+    checked: bool = True
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Other items that a trained network is asked about, and learns nothing from.
+
+    Attributes:
+        name: what tables call them.
+        what: what they are.
+        items: makes things and labels.
+        goals: what is to be reached.
+    """
+
+    name: str
+    what: str
+    items: Callable[[], tuple[Sequence[Any], Sequence[str]]]
+    goals: tuple[Goal, ...] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A ready spec, run as it is shipped or with a few changes that make another division.
+
+    Attributes:
+        name: what it is asked for by.
+        spec: the ready spec.
+        data: what the items are, in a sentence or two.
+        split: how they are divided.
+        options: what `gridcnn run SPEC` gets besides.
+        baselines: plain methods for the same items.
+        goals: what is to be reached on the test items.
+        published: figures of others.
+        trials: other items.
+        notes: what a reader should know.
+    """
+
+    name: str
+    spec: str
+    data: str
+    split: str
+    options: tuple[str, ...] = ()
+    baselines: tuple[Baseline, ...] = ()
+    goals: tuple[Goal, ...] = ()
+    published: tuple[Published, ...] = ()
+    trials: tuple[Trial, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """The command that repeats it."""
+        return shlex.join(["gridcnn", "run", self.spec, *self.options])
+
+
+def _drawings() -> tuple[Sequence[Any], Sequence[str]]:
+    pictures, labels = zip(*draw(2000, 100), strict=True)
+    return pictures, labels
+
+
+def _in_noise() -> tuple[Sequence[Any], Sequence[str]]:
+    source = Sounds(count=3000, seed=1000, noise_db=0.0, noise_spread_db=0.0)
+    made = source.open(seed=0, suffixes=frozenset())
+    return made.things, [str(label) for label in made.labels]
+
+
+_FIFTH = "a fifth of the items for the test, and a tenth of the others for validation, at random"
+_SPOKEN = (
+    "Recordings of the digits 0 to 9 in English by six speakers, 50 of each digit by each: Free "
+    "Spoken Digit Dataset."
+)
+_BLOOD_BRAIN = (
+    "Molecules, written as SMILES, that pass from the blood into the brain or do not: BBBP of "
+    "MoleculeNet."
+)
+_GRAPHS = Published(
+    "AUC 0.63 to 0.72",
+    "fourteen graph networks on a scaffold split, four of them trained beforehand on other "
+    "molecules",
+    "examples/property_prediction/moleculenet/README.md of awslabs/dgl-lifesci",
+    same_split=False,
+)
+_ALL = (
+    Case(
+        name="xo",
+        spec="xo",
+        data="12,000 pictures that gridcnn draws itself.",
+        split=f"{_FIFTH}, by the spec's seed, each class in the same proportion.",
+        baselines=(LOGISTIC, NEAREST),
+        goals=(Goal(ACCURACY, 0.995),),
+        trials=(
+            Trial(
+                "drawings of other programs",
+                "2,000 drawings of `benchmarks.drawings` (seed 100, by which nothing was chosen), "
+                "which share nothing with the training pictures: pens, brushes and types, thin "
+                "and thick, in many colours and sizes, some photographed.",
+                _drawings,
+                (Goal(ACCURACY, 0.98),),
+            ),
+        ),
+        notes=(
+            "The adapter cuts out what is drawn and brings it to one size. After that, comparing "
+            "with all training pictures does as well as the network: a good grid is half of the "
+            "answer.",
+        ),
+    ),
+    Case(
+        name="digits",
+        spec="digits",
+        data="1,797 handwritten digits, of 8 x 8 cells, that scikit-learn brings along.",
+        split="a quarter of the items for the test, and a tenth of the others for validation, at "
+        "random, by the spec's seed, each class in the same proportion.",
+        baselines=(LOGISTIC, NEAREST),
+        goals=(Goal(ACCURACY, 0.99),),
+        notes=(
+            "The test is small: each wrong answer costs 0.2 points, and the interval is wide. "
+            "Writers are not told in this data, so some wrote training items and test items both.",
+        ),
+    ),
+    Case(
+        name="fashion",
+        spec="fashion",
+        data="70,000 pictures of clothes in ten kinds, of 28 x 28 cells: Fashion-MNIST.",
+        split="the official one: 60,000 pictures for training, of which a tenth is kept for "
+        "validation, and 10,000 for the test.",
+        baselines=(LOGISTIC, NEAREST),
+        goals=(Goal(ACCURACY, 0.93),),
+        published=(
+            Published(
+                "87.6 to 93.4 %",
+                "networks of two convolutions with pooling, as users submitted them; the source "
+                "has not tested them",
+                "README of zalandoresearch/fashion-mnist",
+                same_split=True,
+            ),
+            Published(
+                "90.3 %",
+                "three convolutions with pooling and batch normalisation, submitted likewise",
+                "README of zalandoresearch/fashion-mnist",
+                same_split=True,
+            ),
+            Published(
+                "94.9 %",
+                "ResNet18, submitted likewise",
+                "README of zalandoresearch/fashion-mnist",
+                same_split=True,
+            ),
+        ),
+    ),
+    Case(
+        name="sounds",
+        spec="sounds",
+        data="6,000 clips of a second that gridcnn makes itself: six shapes of sound, at any pitch "
+        "and moment, with noise behind them that has up to as much power as the sound.",
+        split=f"{_FIFTH}, by the spec's seed, each class in the same proportion.",
+        baselines=(LOGISTIC, NEAREST, CEPSTRAL),
+        goals=(Goal(ACCURACY, 0.99),),
+        trials=(
+            Trial(
+                "as much noise as sound",
+                "3,000 other clips, all of them with noise at 0 dB: as much power as the sound "
+                "(seed 1000, by which nothing was chosen).",
+                _in_noise,
+                (Goal(ACCURACY, 0.99),),
+            ),
+        ),
+    ),
+    Case(
+        name="phrases",
+        spec="phrases",
+        data="6,000 texts that gridcnn makes itself, all of the same words in every class; their "
+        "order differs.",
+        split=f"{_FIFTH}, by the spec's seed, each class in the same proportion.",
+        baselines=(LOGISTIC_ONE_HOT, NEAREST, CHARACTERS),
+        goals=(Goal(ACCURACY, 0.99),),
+        notes=(
+            "n-grams of characters reach across the space between two words, and so see their "
+            "order, too. Cells by themselves hardly tell anything.",
+        ),
+    ),
+    Case(
+        name="spoken-digits",
+        spec="spoken-digits",
+        data=_SPOKEN,
+        split="the official one: of every digit and speaker the recordings 0 to 4 for the test, "
+        "and the others for training; a tenth of those is kept for validation.",
+        baselines=(LOGISTIC, CEPSTRAL),
+        goals=(Goal(ACCURACY, 0.99),),
+        published=(
+            Published(
+                "97 %",
+                "a convolutional network on MFCC; 150 clips at random of an earlier edition, which "
+                "had 1,500 of three speakers",
+                "adhishthite/sound-mnist",
+                same_split=False,
+            ),
+        ),
+        notes=("All speakers are among the training clips. What counts is the next division.",),
+    ),
+    Case(
+        name="spoken-digits, a new speaker",
+        spec="spoken-digits",
+        data=_SPOKEN,
+        split="each speaker is the test once, for a network that was trained without them; of the "
+        "other speakers' clips some are kept for validation.",
+        options=("--folds", "groups"),
+        baselines=(LOGISTIC, CEPSTRAL),
+        goals=(Goal(OVER_FOLDS, 0.85),),
+        notes=(
+            "The clips of one speaker are much alike, so the interval over clips is too narrow; "
+            "the spread over the speakers says more.",
+        ),
+    ),
+    Case(
+        name="sms",
+        spec="sms",
+        data="Short messages, wanted (ham) and unwanted (spam): SMS Spam Collection, each message "
+        "once.",
+        split=f"{_FIFTH}, by the spec's seed, each class in the same proportion.",
+        baselines=(LOGISTIC_ONE_HOT, CHARACTERS),
+        goals=(Goal(ACCURACY, 0.985), Goal(f"{F1}spam", 0.94)),
+    ),
+    Case(
+        name="news",
+        spec="news",
+        data="7,600 news items of four kinds, title and text: the test part of AG News, the only "
+        "part at hand.",
+        split=f"{_FIFTH}, by the spec's seed, each class in the same proportion.",
+        baselines=(LOGISTIC_ONE_HOT, CHARACTERS),
+        goals=(Goal(ACCURACY, 0.86), Goal(f"{LEAD}{CHARACTERS.title}", 0.0)),
+        published=(
+            Published(
+                "90.5 %",
+                "a character network of Zhang, Zhao and LeCun, trained on 120,000 items and tested "
+                "on the 7,600",
+                "arXiv 1509.01626, as Papers with Code tells it",
+                same_split=False,
+            ),
+        ),
+    ),
+    Case(
+        name="bbbp",
+        spec="bbbp",
+        data=_BLOOD_BRAIN,
+        split=f"{_FIFTH}, by the spec's seed, each class in the same proportion.",
+        baselines=(LOGISTIC_ONE_HOT, SMILES),
+        goals=(Goal(AREA, 0.90),),
+        notes=(
+            "A random split is kind: molecules of one series, and the ways in which one source "
+            "writes SMILES, are on both of its sides.",
+        ),
+    ),
+    Case(
+        name="bbbp, new scaffolds",
+        spec="bbbp",
+        data=_BLOOD_BRAIN,
+        split="by scaffold, as MoleculeNet divides it: 80, 10 and 10 %, and no scaffold in two of "
+        "these parts; the largest groups are for training, so that the test has the rare ones.",
+        options=(
+            "--set",
+            "data.group={scaffold: murcko, order: largest_first}",
+            "--set",
+            "data.test=0.1",
+            "--set",
+            "data.validation=0.1111",
+        ),
+        baselines=(LOGISTIC_ONE_HOT, SMILES),
+        published=(_GRAPHS,),
+        notes=(
+            "The validation part has other kinds of molecules than the test part, so what it "
+            "chooses need not suit the test.",
+        ),
+    ),
+)
+
+
+def cases() -> dict[str, Case]:
+    """Return what can be measured, by name: the cases whose spec is shipped."""
+    shipped = ready()
+    return {case.name: case for case in _ALL if case.spec in shipped}

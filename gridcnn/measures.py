@@ -1,0 +1,184 @@
+"""Measures of answers: accuracy with its interval, the scores of each class, confusion, AUC.
+
+They are scikit-learn's, computed without it: a run need not wait for its import.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+"""Classes as their indices, `(items,)`."""
+
+_Z95 = 1.959963984540054
+"""95 % of a normal distribution lie within so many standard deviations."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How well one class was told from all others; parts are in 0..1.
+
+    Attributes:
+        precision: the part of the answers with this class that are right; 0 where there are none.
+        recall: the part of the items of this class that were answered with it; 0 where there are
+            none.
+        f1: the harmonic mean of the two.
+        items: how many items are of this class.
+        auc: the area under the ROC curve: how often an item of this class has more votes for it
+            than an item of another class has, where equal ones count half; None where there are no
+            items of this class, or no others, or where the votes are not known.
+    """
+
+    precision: float
+    recall: float
+    f1: float
+    items: int
+    auc: float | None = None
+
+
+@dataclass(frozen=True)
+class Measures:
+    """How well items were answered; parts are in 0..1.
+
+    Attributes:
+        accuracy: the part that was answered rightly.
+        interval: the 95 % interval of the accuracy: see `wilson`.
+        items: how many items there were.
+        auc: the mean of the classes' areas under the ROC curve, as far as they have one; of two
+            classes both have the same. None where no class has one.
+        scores: those of each class.
+        confusion: int64 `(classes, classes)`; rows are the truth, columns the answers.
+    """
+
+    accuracy: float
+    interval: tuple[float, float]
+    items: int
+    auc: float | None
+    scores: tuple[Scores, ...]
+    confusion: NDArray[np.int64]
+
+    def plain(self, classes: Sequence[str | int]) -> dict[str, Any]:
+        """Return all of it as JSON knows it, the scores by the names of the classes."""
+        named = zip(classes, self.scores, strict=True)
+        return {
+            "accuracy": self.accuracy,
+            "interval": list(self.interval),
+            "items": self.items,
+            "auc": self.auc,
+            "classes": {str(label): dict(vars(scores)) for label, scores in named},
+            "confusion": self.confusion.tolist(),
+        }
+
+
+def measures(
+    targets: Indices,
+    answers: Indices,
+    classes: int,
+    *,
+    votes: NDArray[np.floating[Any]] | None = None,
+) -> Measures:
+    """Return the measures of answers to items of the classes `targets`, each `(items,)`.
+
+    Args:
+        targets: the right classes.
+        answers: those that were answered.
+        classes: how many classes there are.
+        votes: the votes `(items, classes)`, from 0 to 1 and 1 in all for each item; without them no
+            area under the ROC curve is known.
+    """
+    items = len(targets)
+    confusion = confusion_matrix(targets, answers, classes)
+    right = int(np.trace(confusion))
+    areas = [None] * classes if votes is None else class_aucs(targets, votes)
+    known = [area for area in areas if area is not None]
+    return Measures(
+        accuracy=right / items if items else 0.0,
+        interval=wilson(right, items),
+        items=items,
+        auc=math.fsum(known) / len(known) if known else None,
+        scores=tuple(_scores(confusion, number, area) for number, area in enumerate(areas)),
+        confusion=confusion,
+    )
+
+
+def confusion_matrix(targets: Indices, answers: Indices, classes: int) -> NDArray[np.int64]:
+    """Return how often each class (by row) was answered with each class (by column)."""
+    counts = np.bincount(targets * classes + answers, minlength=classes * classes)
+    matrix: NDArray[np.int64] = counts.reshape(classes, classes).astype(np.int64)
+    return matrix
+
+
+def _scores(confusion: NDArray[np.int64], number: int, area: float | None) -> Scores:
+    hits = int(confusion[number, number])
+    items, answers = int(confusion[number].sum()), int(confusion[:, number].sum())
+    return Scores(
+        precision=hits / answers if answers else 0.0,
+        recall=hits / items if items else 0.0,
+        f1=2 * hits / (items + answers) if items + answers else 0.0,
+        items=items,
+        auc=area,
+    )
+
+
+def wilson(right: int, items: int) -> tuple[float, float]:
+    """Return the 95 % interval of the part `right` of `items`, by Wilson's score.
+
+    It is meant for items that are drawn one by one: where many are from one speaker or one writer,
+    the true interval is wider. Without items it is everything from 0 to 1. The formula is that of
+    E. B. Wilson, Probable inference, the law of succession, and statistical inference (1927).
+    """
+    if not items:
+        return 0.0, 1.0
+    part, weight = right / items, _Z95**2 / items
+    middle = (part + weight / 2) / (1 + weight)
+    half = _Z95 * math.sqrt(part * (1 - part) / items + weight / (4 * items)) / (1 + weight)
+    # All wrong and all right are ends of the interval, and rounding may miss them by a little.
+    low = 0.0 if right == 0 else max(0.0, middle - half)
+    high = 1.0 if right == items else min(1.0, middle + half)
+    return low, high
+
+
+def class_aucs(targets: Indices, votes: NDArray[np.floating[Any]]) -> list[float | None]:
+    """Return for each class the area under the ROC curve, against all others; see `Scores.auc`.
+
+    Items are put in order by the votes for the class against those for all others, so that votes
+    close to 1, which float32 cannot tell apart, keep their order; and so that two classes have the
+    very same area.
+    """
+    exact = votes.astype(np.float64)
+    # Those of the classes before and of those after: 1 less its own would lose what is small.
+    none = np.zeros((len(exact), 1))
+    before = np.cumsum(np.hstack([none, exact[:, :-1]]), axis=1)
+    after = np.cumsum(np.hstack([none, exact[:, :0:-1]]), axis=1)[:, ::-1]
+    with np.errstate(divide="ignore"):  # no votes at all are minus infinity, and come last
+        order = np.log(exact) - np.log(before + after)
+    return [roc_auc(targets == number, order[:, number]) for number in range(votes.shape[1])]
+
+
+def roc_auc(inside: NDArray[np.bool_], order: NDArray[np.float64]) -> float | None:
+    """Return how often an item inside has a larger number than one outside; equal ones count half.
+
+    That is the area under the ROC curve, by the statistic of Mann and Whitney.
+
+    Args:
+        inside: whether an item is of the class, `(items,)`.
+        order: a number for each item, `(items,)`, larger where it rather is.
+
+    Returns:
+        The area, from 0 to 1; None where no item is inside, or none outside.
+    """
+    within = int(inside.sum())
+    outside = len(inside) - within
+    if not within or not outside:
+        return None
+    _, places, counts = np.unique(order, return_inverse=True, return_counts=True)
+    # Equal numbers share the mean of the ranks that they take, which are counted from 1.
+    ranks = np.cumsum(counts) - (counts - 1) / 2
+    total = float(ranks[places.reshape(-1)][inside].sum())
+    return (total - within * (within + 1) / 2) / (within * outside)

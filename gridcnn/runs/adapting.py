@@ -1,0 +1,442 @@
+"""Many things become grids: by several threads, and once for all runs where it takes long."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from gridcnn.adapters.base import Adapted, Adapter, Things, picked
+from gridcnn.caches import homely, key_of
+from gridcnn.cores import usable_cores, usable_memory
+from gridcnn.errors import DataError, Problem, UserError, printable, sized
+from gridcnn.grid import Array, Grids, OneHot
+from gridcnn.runs.contents import Digests, digests_of, identity_of, joined
+from gridcnn.runs.grids_cache import (
+    SIZE,
+    Chunk,
+    GridsCache,
+    Kept,
+    MixedError,
+    digest_of,
+    fitted_cache,
+    grids_cache,
+    rows_of,
+    stored_of,
+)
+
+Advance = Callable[[str, int, int], None]
+"""Is told what is being done, how many items of it are done, and how many there are."""
+
+WORTH = 1.0
+"""Seconds: what takes less is done anew each time, which costs less than to look for it."""
+_IN_MEMORY = 2**30  # bytes: grids that are larger stay on disk, and so do those ...
+_PART_OF_MEMORY = 4  # ... that would take more than this part of what is usable
+_TRIED = 17  # things, by which it is known how long others take
+_SLOW = 0.001  # seconds for a thing: from here on, two threads are faster than one
+_TURN = 0.05  # seconds that a chunk takes, about, so that the bar moves and Ctrl-C is heard
+_CHUNK_BYTES = 2_000_000  # several chunks are in memory at a time
+_MOST = 4096  # things in a chunk
+
+
+@dataclass(frozen=True)
+class Made(Adapted):
+    """What became of many things, and the digest of their grids where that is known."""
+
+    known: str = ""
+
+    @property
+    def digest(self) -> str:
+        """The digest of the grids' content, in hexadecimal."""
+        return self.known or digest_of(self.grids.values)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What became of the things in each part, and the problems of all of them together.
+
+    The indices that a part has kept are those into the part.
+    """
+
+    made: Mapping[str, Made]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What one thing takes on average: seconds, and bytes of its grid."""
+
+    seconds: float
+    size: float
+
+
+class Adapting:
+    """The things of a data set, on their way to grids.
+
+    Args:
+        things: all things of the data set.
+        names: what problems call each of them.
+        threads: the most threads to work with; None: as many as this process may use.
+        advance: is told how far it is.
+
+    Attributes:
+        told: where grids were taken from, or left, in a few words; empty where they were made anew.
+    """
+
+    def __init__(
+        self,
+        things: Things,
+        names: Sequence[str],
+        *,
+        threads: int | None = None,
+        advance: Advance | None = None,
+    ) -> None:
+        self.things = things
+        self.names = names
+        self.told = ""
+        self._workers = threads or usable_cores()
+        self._advance = advance
+        self._digests: dict[bool, Digests | None] = {}
+
+    def fitted(self, adapter: Adapter, training: NDArray[np.int64]) -> Adapter:
+        """Return the adapter fitted on the training things, or as it was fitted on them before.
+
+        Raises:
+            DataError: there is nothing to learn from.
+        """
+        things = picked(self.things, training)
+        cache = fitted_cache()
+        # What learns nothing, and what learns from arrays, is quicker than any look on disk.
+        quick = type(adapter).fitted is Adapter.fitted or not len(things)
+        if quick or cache.folder is None or not isinstance(things[0], str | os.PathLike | bytes):
+            return adapter.fitted(things)
+        key = self._key("fitted", adapter, training)
+        kept = None if key is None else cache.get(key)
+        found = None if kept is None else _validated(adapter, kept)
+        if found is not None:
+            return found
+        start = time.perf_counter()
+        fitted = adapter.fitted(things)
+        if key is not None and time.perf_counter() - start >= WORTH / 4:
+            content = fitted.model_dump_json().encode("utf-8", "surrogatepass")
+            if _validated(fitted, content) == fitted:
+                cache.put(key, content)
+        return fitted
+
+    def parts(
+        self,
+        adapter: Adapter,
+        chosen: Mapping[str, NDArray[np.int64]],
+        *,
+        what: str = "reading items",
+    ) -> Parts:
+        """Return what becomes of the things in each part, which are told by their indices.
+
+        Where adapting takes long, grids are kept on disk and found there the next time; where they
+        are large, they stay there, and are read through a memory map.
+
+        Raises:
+            DataError: the grids fit neither into memory nor on disk, or the adapter refuses all
+                things at once.
+        """
+        every = np.unique(np.concatenate([np.zeros(0, np.int64), *chosen.values()]))
+        count = len(every)
+        cost = self._cost(adapter, every)
+        bar = _Bar(self._advance, what, sum(map(len, chosen.values())))
+        size, usable = int(cost.size * count), usable_memory()
+        fits = usable is None or size <= usable
+        if cost.seconds * count >= WORTH or not fits:
+            limits = (_IN_MEMORY, *([] if usable is None else [usable // _PART_OF_MEMORY]))
+            light = size <= min(limits)
+            found = self._through_cache(adapter, every, chosen, cost, bar, light=light)
+            if found is not None:
+                return found
+        if not fits:
+            assert usable is not None
+            raise DataError(
+                f"the grids of {count:,} items take {sized(size)}, and {sized(usable)} of memory "
+                f"are usable here; {self._why_not_kept(size)}"
+            )
+        bar.begin()
+        return _together(
+            {name: self._in_memory(adapter, part, cost, bar) for name, part in chosen.items()}
+        )
+
+    # What a thing takes --------------------------------------------------------------------------
+
+    def _cost(self, adapter: Adapter, every: NDArray[np.int64]) -> _Cost:
+        """Return what things take, by some that are tried; they lie all over the data."""
+        tried = every[np.linspace(0, len(every) - 1, min(_TRIED, len(every))).astype(np.int64)]
+        seconds, size = 0.0, 4.0 * adapter.shape().cells
+        # The first one loads libraries, and its time counts only where there is no other. One alone
+        # takes longer than each of several together.
+        spent = 0.0
+        for group in (tried[:1], tried[1:2], tried[2:5], tried[5:]):
+            if not len(group) or spent > _TURN:
+                break
+            start = time.perf_counter()
+            grids = adapter.adapt_all(picked(self.things, group)).grids.values
+            took = time.perf_counter() - start
+            spent += took if group[0] != tried[0] else 0.0
+            seconds = took / len(group)
+            size = grids.nbytes / len(grids) if len(grids) else size
+        return _Cost(seconds, size)
+
+    # Grids in memory -----------------------------------------------------------------------------
+
+    def _in_memory(self, adapter: Adapter, part: NDArray[np.int64], cost: _Cost, bar: _Bar) -> Made:
+        if len(part) and self._spreads(adapter, cost):
+            adapted = _collected(self._chunks(adapter, part, cost, bar), len(part))
+            if adapted is not None:
+                return adapted
+        found = adapter.adapt_all(
+            picked(self.things, part), names=self._names(part), advance=bar.more
+        )
+        return Made(found.grids, found.kept, found.problems)
+
+    def _spreads(self, adapter: Adapter, cost: _Cost) -> bool:
+        """Return whether several threads do it faster.
+
+        Python lets one thread at a time prepare what libraries then do side by side. Of things that
+        are quick, that is too large a part.
+        """
+        return adapter.threads and self._workers > 1 and cost.seconds >= _SLOW
+
+    def _names(self, part: NDArray[np.int64]) -> list[str]:
+        return [self.names[index] for index in part]
+
+    def _chunks(
+        self, adapter: Adapter, part: NDArray[np.int64], cost: _Cost, bar: _Bar
+    ) -> Generator[Chunk, None, None]:
+        """Yield what becomes of the things in a part, some at a time, in their order."""
+        step = min(_TURN / max(cost.seconds, 1e-9), _CHUNK_BYTES / max(cost.size, 1.0), _MOST)
+        step = max(1, int(step))
+        groups = (part[start : start + step] for start in range(0, len(part), step))
+
+        def adapted(group: NDArray[np.int64]) -> Chunk:
+            things = picked(self.things, group)
+            return len(group), adapter.adapt_all(things, names=self._names(group))
+
+        for chunk in _spread(adapted, groups, self._workers if self._spreads(adapter, cost) else 1):
+            bar.more(chunk[0])
+            yield chunk
+
+    # Grids on disk -------------------------------------------------------------------------------
+
+    def _through_cache(
+        self,
+        adapter: Adapter,
+        every: NDArray[np.int64],
+        chosen: Mapping[str, NDArray[np.int64]],
+        cost: _Cost,
+        bar: _Bar,
+        *,
+        light: bool,
+    ) -> Parts | None:
+        """Return what becomes of the things, by way of the cache; None where there is no way.
+
+        What is `light` is kept once for all parts, so that they may be divided anew, and is taken
+        into memory. All else is kept part by part, and stays on disk.
+        """
+        cache = grids_cache()
+        if not adapter.repeatable or not cache.has_room(int(cost.size * len(every))):
+            return None
+        if not light:
+            found = {}
+            for name, part in chosen.items():
+                made = self._kept(cache, adapter, part, cost, bar)
+                if made is None:
+                    return None
+                found[name] = made
+            return _together(found)
+        whole = self._kept(cache, adapter, every, cost, bar)
+        if whole is None:
+            return None
+        taken = {name: _taken(whole, every, part) for name, part in chosen.items()}
+        return Parts(taken, whole.problems)
+
+    def _kept(
+        self,
+        cache: GridsCache,
+        adapter: Adapter,
+        part: NDArray[np.int64],
+        cost: _Cost,
+        bar: _Bar,
+    ) -> Made | None:
+        """Return what becomes of the things in a part, through the cache; None: it cannot be kept.
+
+        The problems of things that are bad are never kept: these things are asked each time, since
+        what was wrong with them may be over.
+        """
+        if not len(part):
+            return self._in_memory(adapter, part, cost, bar)
+        key = self._key("grids", adapter, part)
+        if key is None:
+            return None
+        shape = adapter.shape()
+        kept = cache.get(key, things=len(part), shape=shape)
+        found = None if kept is None else self._with_problems(adapter, part, kept)
+        if found is not None:
+            bar.more(len(part))
+            self._tell(f"from the cache, {sized(_length(found))}")
+            return found
+        size = int(cost.size * len(part))
+        try:
+            # Closed at once where it is stopped half-way, and with it the threads.
+            with contextlib.closing(self._chunks(adapter, part, cost, bar)) as chunks:
+                cache.put(key, chunks, things=len(part), size=size)
+        except MixedError:
+            return None
+        except OSError as error:
+            self._tell(f"not kept for the next time: {error.strerror or error}")
+            return None
+        kept = cache.get(key, things=len(part), shape=shape)
+        found = None if kept is None else self._with_problems(adapter, part, kept)
+        if found is not None:
+            self._tell(f"kept for the next time, {sized(_length(found))} in {homely(cache.folder)}")
+        return found
+
+    def _with_problems(self, adapter: Adapter, part: NDArray[np.int64], kept: Kept) -> Made | None:
+        """Return grids with the problems of all other things; None where one of them is none."""
+        bad = part[~kept.made]
+        problems: tuple[Problem, ...] = ()
+        if len(bad):
+            again = adapter.adapt_all(picked(self.things, bad), names=self._names(bad))
+            if len(again.kept):
+                return None
+            problems = again.problems
+        grids = Grids(kept.grids, adapter.shape())
+        return Made(grids, np.flatnonzero(kept.made), problems, kept.digest)
+
+    def _key(self, kind: str, adapter: Adapter, part: NDArray[np.int64]) -> str | None:
+        """Return the key of what an adapter makes of some things; None where nobody can tell."""
+        identity = identity_of(adapter)
+        if identity is None:
+            return None
+        files = bool(adapter.suffixes)
+        if files not in self._digests:
+            bar = _Bar(self._advance, "looking for changes", len(self.things))
+            self._digests[files] = digests_of(
+                self.things, files=files, threads=self._workers, advance=bar.more
+            )
+        digests = self._digests[files]
+        return None if digests is None else key_of(kind, identity, joined(digests[part]))
+
+    def _tell(self, text: str) -> None:
+        self.told = self.told or printable(text)
+
+    def _why_not_kept(self, size: int) -> str:
+        """Return what to do where grids are too large for memory, and cannot be kept on disk."""
+        cache = grids_cache()
+        if cache.folder is None:
+            return "let them be kept on disk: unset GRIDCNN_CACHE, or name a folder in it"
+        if not cache.has_room(size):
+            return (
+                f"on disk, {sized(cache.limit)} are allowed; set {SIZE} to more, or GRIDCNN_CACHE "
+                "to a folder with more room"
+            )
+        why = self.told or "not kept on disk: nothing tells if they are the same the next time"
+        return f"they are {why}; take less data at a time, or smaller grids"
+
+
+def _together(made: Mapping[str, Made]) -> Parts:
+    return Parts(made, tuple(problem for each in made.values() for problem in each.problems))
+
+
+class _Bar:
+    """Counts what is done."""
+
+    def __init__(self, advance: Advance | None, what: str, total: int) -> None:
+        self._advance, self._what, self._total = advance, what, total
+        self._done = 0
+
+    def begin(self) -> None:
+        """Start anew, where what was done so far has to be done again."""
+        self._done = 0
+
+    def more(self, count: int) -> None:
+        """Add to what is done, and tell it."""
+        self._done += count
+        if self._advance is not None:
+            self._advance(self._what, self._done, self._total)
+
+
+def _spread(
+    work: Callable[[NDArray[np.int64]], Chunk],
+    groups: Iterator[NDArray[np.int64]],
+    threads: int,
+) -> Iterator[Chunk]:
+    """Yield what comes of each group, in their order, with so many threads at work."""
+    if threads == 1:
+        yield from map(work, groups)
+        return
+    pool = ThreadPoolExecutor(threads)
+    try:
+        waiting: deque[Future[Chunk]] = deque()
+        for group in groups:
+            waiting.append(pool.submit(work, group))
+            # A few ahead of what is taken, so that nobody waits and memory is bounded.
+            if len(waiting) > threads + 1:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _collected(chunks: Iterator[Chunk], count: int) -> Made | None:
+    """Return chunks of at least one thing as one; None where some are one-hot, and some are not."""
+    values: Array | None = None
+    shape, rows = None, 0
+    kept: list[NDArray[np.int64]] = []
+    problems: list[Problem] = []
+    done = length = 0
+    for things, adapted in chunks:
+        grids = adapted.grids.values
+        stored = stored_of(grids)
+        if values is None:
+            shape, rows = adapted.grids.shape, rows_of(grids)
+            values = np.empty((count, *stored.shape[1:]), stored.dtype)
+        elif rows != rows_of(grids):
+            return None
+        values[length : length + len(stored)] = stored
+        length += len(stored)
+        kept.append(done + adapted.kept)
+        problems.extend(adapted.problems)
+        done += things
+    assert values is not None
+    assert shape is not None
+    found = OneHot(values[:length], rows) if rows else values[:length]
+    return Made(Grids(found, shape), np.concatenate(kept), tuple(problems))
+
+
+def _taken(whole: Made, every: NDArray[np.int64], part: NDArray[np.int64]) -> Made:
+    """Return what became of a part of all things, without problems, in memory.
+
+    `every` are the indices of all things, ascending.
+    """
+    place = np.full(len(every), -1)
+    place[whole.kept] = np.arange(len(whole.kept))
+    wanted = place[np.searchsorted(every, part)]
+    grids = Grids(whole.grids.values[wanted[wanted >= 0]], whole.grids.shape)
+    return Made(grids, np.flatnonzero(wanted >= 0), ())
+
+
+def _validated(adapter: Adapter, content: bytes) -> Adapter | None:
+    """Return an adapter of the same class with the settings in a text; None where they are none."""
+    try:
+        return type(adapter).model_validate_json(content)
+    except (ValidationError, UserError, ValueError):
+        return None
+
+
+def _length(made: Made) -> int:
+    return made.grids.values.nbytes

@@ -1,0 +1,134 @@
+"""What things and adapters are known by: digests of their content, never of where they are."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.adapters.base import Adapter, Things
+from gridcnn.version import VERSION
+
+Digests = NDArray[np.uint8]
+"""A digest of each thing: uint8 `(things, 32)`."""
+_TOGETHER = 256  # things that a thread looks at in one go
+
+
+def digests_of(
+    things: Things, *, files: bool, threads: int, advance: Callable[[int], None] | None = None
+) -> Digests | None:
+    """Return a digest of each thing; None where there is a thing whose content nobody can tell.
+
+    Known are files, texts, bytes and arrays of numbers. A file is its content and its ending, so
+    that it may move. `files` says whether a text is the path of a file. `advance` is told how many
+    more are done.
+    """
+    found = np.empty((len(things), 32), np.uint8)
+
+    def look(start: int) -> bool:
+        for place in range(start, min(start + _TOGETHER, len(things))):
+            digest = _digest(things[place], files=files)
+            if digest is None:
+                return False
+            found[place] = np.frombuffer(digest, np.uint8)
+        return True
+
+    starts = iter(range(0, len(things), _TOGETHER))
+    # Reading and hashing are done outside of Python, so that threads go side by side.
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        while some := list(islice(starts, max(1, threads))):
+            if not all(pool.map(look, some)):
+                return None
+            if advance is not None:
+                advance(sum(min(_TOGETHER, len(things) - start) for start in some))
+    return found
+
+
+def _digest(thing: Any, *, files: bool) -> bytes | None:
+    if isinstance(thing, os.PathLike) or (files and isinstance(thing, str)):
+        return _of_file(thing)
+    digest = hashlib.sha256()
+    if isinstance(thing, str):
+        digest.update(b"text\0" + thing.encode("utf-8", "surrogatepass"))
+    elif isinstance(thing, bytes | bytearray):
+        digest.update(b"bytes\0")
+        digest.update(thing)
+    elif type(thing) in (np.ndarray, np.memmap) and thing.dtype.kind in "biufc":
+        digest.update(f"array {thing.dtype.str} {thing.shape}\0".encode())
+        digest.update(np.ascontiguousarray(thing).data)
+    else:
+        return None
+    return digest.digest()
+
+
+def _of_file(place: str | os.PathLike[str]) -> bytes:
+    ending = os.path.splitext(os.fsencode(place))[1].lower()  # noqa: PTH122 - any path-like object
+    try:
+        with open(place, "rb") as file:  # noqa: PTH123 - the same
+            content = hashlib.file_digest(file, "sha256").digest()
+    except (OSError, ValueError) as error:
+        # It will be told of as a bad item. Once it can be read, this is another digest.
+        content = f"unreadable: {error}".encode("utf-8", "replace")
+    return hashlib.sha256(b"file\0" + ending + b"\0" + content).digest()
+
+
+def joined(digests: Digests) -> str:
+    """Return one digest for many things, in their order."""
+    return hashlib.sha256(np.ascontiguousarray(digests).data).hexdigest()
+
+
+def identity_of(adapter: Adapter) -> str | None:
+    """Return what tells an adapter from all that could make other grids; None: nobody can tell.
+
+    That are its settings, the code of its class and of the modules that lie beside it, and the
+    versions of what it is built on.
+    """
+    code = _code_of(type(adapter))
+    if code is None or not adapter.repeatable:
+        return None
+    versions = {name: _version(name) for name in ("numpy", *adapter.libraries)}
+    kind = f"{type(adapter).__module__}.{type(adapter).__qualname__}"
+    return json.dumps([VERSION, kind, adapter.model_dump_json(), versions, code])
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _code_of(kind: type) -> str | None:
+    """Return a digest of the code of a class and of those that it is made from.
+
+    Whoever works on an adapter changes its code long before its version.
+    """
+    digest = hashlib.sha256()
+    for place in sorted({_module_file(each) for each in kind.__mro__ if issubclass(each, Adapter)}):
+        if not place:  # as in a notebook
+            return None
+        beside = sorted(Path(place).parent.glob("*.py")) if _is_in_package(place) else [Path(place)]
+        try:
+            for file in beside:
+                digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+        except OSError:
+            return None
+    return digest.hexdigest()
+
+
+def _module_file(kind: type) -> str:
+    return getattr(sys.modules.get(kind.__module__), "__file__", None) or ""
+
+
+def _is_in_package(place: str) -> bool:
+    return (Path(place).parent / "__init__.py").is_file()

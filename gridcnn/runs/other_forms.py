@@ -1,0 +1,49 @@
+"""Training items in other forms that mean the same, as random SMILES of a molecule."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from gridcnn.adapters.base import Adapter, other_forms
+from gridcnn.datasets.base import Dataset
+from gridcnn.datasets.splits import Division
+
+_Each = TypeVar("_Each")
+
+
+def with_other_forms(
+    dataset: Dataset, division: Division, adapter: object, *, seed: int
+) -> tuple[Dataset, Division]:
+    """Return the data with the other forms of its training items, as training items at its end.
+
+    They have the labels and names of what they are forms of. `adapter` may be None.
+    """
+    if not isinstance(adapter, Adapter):
+        return dataset, division
+    forms, origins = other_forms(adapter, dataset.things, division.train, seed=seed)
+    if not forms:
+        return dataset, division
+
+    def also(values: Sequence[_Each]) -> list[_Each]:
+        return [*values, *(values[index] for index in origins.tolist())]
+
+    note = f"{len(division.train)} training items are trained on in {len(forms)} other forms, too"
+    optional: dict[str, Any] = {
+        name: also(values)
+        for name in ("parts", "places", "groups")
+        if (values := getattr(dataset, name)) is not None
+    }
+    more = dataclasses.replace(
+        dataset,
+        things=[*dataset.things, *forms],
+        labels=also(dataset.labels),
+        names=also(dataset.names),
+        notes=[*dataset.notes, note],
+        **optional,
+    )
+    train = np.concatenate([division.train, np.arange(len(dataset), len(more))])
+    return more, dataclasses.replace(division, train=train)

@@ -1,0 +1,319 @@
+"""Starter specs: a first spec for data that nobody has described yet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from gridcnn.adapters.array import ArrayAdapter
+from gridcnn.adapters.fitting import fitting, fitting_files
+from gridcnn.adapters.image import ImageAdapter
+from gridcnn.adapters.text import TextAdapter
+from gridcnn.datasets import looking, places
+from gridcnn.datasets.base import Dataset, Source
+from gridcnn.datasets.looking import Look
+from gridcnn.datasets.paths import Files
+from gridcnn.datasets.table import ENDINGS
+from gridcnn.errors import DataError, listed, printable
+from gridcnn.grid import GridShape
+from gridcnn.spec.models import SOURCES
+
+_LOOKED_AT = 40
+"""Files that are opened to see what they are like."""
+_COLUMNS = 40
+"""The most columns of numbers that are listed in a spec."""
+_HEAD = """\
+# What to run: gridcnn run {file}
+# Every setting, with its default: gridcnn schema, or docs/spec.md of the project.
+name: "{name}"
+
+data:
+"""
+_PARTS = """\
+  test: 0.2            # kept for the final figure
+  validation: 0.1      # of the rest, to choose the best epoch by
+"""
+_NO_DATA = """\
+  # A folder with one folder for each class, of pictures such as photos/cat and photos/dog, of
+  # sounds or of arrays; a CSV file with the columns path and label; an .npz file; a table of texts
+  # or numbers; or a known data set: gridcnn datasets list. For data that is there already,
+  # gridcnn init DATA writes a spec that fits. Relative paths start at the folder of this file.
+  source: xo
+"""
+_IMAGE = """\
+adapter:
+  # How a picture becomes a grid of cells between -1 and 1.
+  image: {{size: [{rows}, {columns}], channels: {channels}}}   # 1: grey, 3: colour
+"""
+_AUDIO = """\
+adapter:
+  # How a sound becomes a grid: a row for each band of pitch, a column for each moment.
+  audio:
+    sample_rate: {rate}  # in Hz; nothing above half of it is heard
+    duration: null       # in seconds; null: learned from the training clips
+    n_fft: {window}           # samples under a window, {length:.0f} ms
+    hop_length: {hop}      # samples from one window to the next
+    n_mels: {bands}           # bands of pitch, the rows
+"""
+_TEXT = """\
+adapter:
+  # How a text becomes a grid: a column for each character, with a 1 in the row that stands for it.
+  text:
+    unit: character      # or word, or byte
+    alphabet: null       # null: learned from the training texts
+    lower: false         # true: capitals become small letters
+    length: auto         # columns: as many as nearly all training texts need
+"""
+_TABLE = """\
+adapter:
+  # The columns of numbers as a grid of one row, in this order: neighbours must have something to do
+  # with each other. Each column becomes a mean of 0 and a standard deviation of 1.
+  table: {scaling: column}
+"""
+_ARRAY = """\
+adapter:
+  # Arrays are grids already; the range of the training items becomes -1..1.
+  array: {scaling: range}
+"""
+_TEXT_STAGES = """\
+stages:
+  # Each feature covers all rows, since characters have no order, and slides along the text.
+  - convolution: {filters: 64, kernel_size: [all, 7]}
+  # Negative matches become 0.
+  - rectification
+  # The best match is kept, wherever it is in the text.
+  - pooling: {window: all}
+"""
+_END = """\
+head:
+  # What is left votes for the classes, by way of {hidden} phantom categories.
+  voting: {{hidden: [{hidden}]}}
+
+training:
+  epochs: {epochs}
+  batch_size: {batch}
+  optimizer: adam
+  learning_rate: {rate}
+  schedule: cosine
+  seed: 0              # the same seed gives the same model, bit for bit
+"""
+
+
+def starter(name: str, file: str) -> str:
+    """Return a starter spec for pictures, on made data; `file` is what it will be called."""
+    grid = GridShape(1, 32, 32)
+    return _spec(
+        name,
+        file,
+        _NO_DATA + _PARTS,
+        _IMAGE.format(rows=32, columns=32, channels=1),
+        _grid_stages(grid),
+        items=10_000,
+    )
+
+
+def starter_for(
+    name: str,
+    file: str,
+    data: str,
+    *,
+    label: str | None = None,
+    inputs: Sequence[str] = (),
+) -> tuple[str, str]:
+    """Return a starter spec for data that is there, and a sentence that says what the data is.
+
+    Args:
+        name: of the spec.
+        file: what the spec will be called.
+        data: a folder or file, as its path is to stand in the spec.
+        label, inputs: columns of a table, where they are known.
+
+    Raises:
+        DataError: the data cannot be read, or does not tell what it is.
+    """
+    place = places.at_home(data)
+    ending = places.ending(place)
+    table = places.is_file(place) and ending in ENDINGS
+    if table and not looking.is_manifest(place):
+        look = looking.looked_at(place, label=label, inputs=inputs)
+        return _for_table(name, file, data, look)
+    if label is not None or inputs:
+        raise DataError(
+            f"{data} is no table of texts or numbers; --label and --input are for such alone"
+        )
+    source = Files(path=data)
+    made = fitting_files(source.endings(), data)
+    dataset = source.open(seed=0, suffixes=made.suffixes)
+    # In a spec a known name goes before a folder that is called so.
+    given = json.dumps(f"./{data}" if data in SOURCES.names() else data, ensure_ascii=False)
+    section = f"  source: {given}   # a relative path starts at the folder of this file\n"
+    section += _parts(dataset)
+    return _for_dataset(name, file, section, dataset)
+
+
+def starter_of(name: str, file: str, known: str, source: Source) -> tuple[str, str]:
+    """Return a starter spec for a known data set, and a sentence that says what it is.
+
+    Raises:
+        DataError: the data cannot be opened.
+    """
+    dataset = source.open(seed=0, suffixes=ImageAdapter.suffixes)
+    return _for_dataset(name, file, f"  source: {known}\n" + _parts(dataset), dataset)
+
+
+def _parts(dataset: Dataset) -> str:
+    if dataset.parts is None:
+        return _PARTS
+    named = sorted(set(dataset.parts))
+    return f"  # The data names its own parts: {', '.join(named)}.\n" + _PARTS
+
+
+def _for_dataset(name: str, file: str, section: str, dataset: Dataset) -> tuple[str, str]:
+    """Return a spec by what the first things are, and what they are in words."""
+    items, count = len(dataset), len(dataset.classes)
+    chosen = np.unique(np.linspace(0, items - 1, _LOOKED_AT).astype(int)).tolist()
+    some = [dataset.things[index] for index in chosen]
+    made = fitting(some, dataset.origin)
+    if isinstance(made, TextAdapter):
+        what, adapter, stages = "texts", _TEXT, _TEXT_STAGES
+    elif isinstance(made, ImageAdapter):
+        what, (rows, columns, channels) = "pictures", _picture_sizes(some)
+        adapter = _IMAGE.format(rows=rows, columns=columns, channels=channels)
+        stages = _grid_stages(GridShape(channels, rows, columns))
+    elif isinstance(made, ArrayAdapter):
+        what, adapter, stages = "arrays", _ARRAY, _grid_stages(made.fitted(some).shape())
+    else:
+        what, rate = "sounds", _sample_rate(some)
+        window = 2 ** round(np.log2(rate * 0.032))
+        bands = 32 if rate <= 8_000 else 40
+        adapter = _AUDIO.format(
+            rate=rate, window=window, length=1000 * window / rate, hop=window // 2, bands=bands
+        )
+        stages = _grid_stages(GridShape(1, bands, 64), bricks=3)
+    text = _spec(name, file, section, adapter, stages, items=items)
+    return text, f"{items:,} {what}, {count} classes"
+
+
+def _for_table(name: str, file: str, data: str, look: Look) -> tuple[str, str]:
+    lines = [f"      path: {json.dumps(data, ensure_ascii=False)}"]
+    lines[0] += "   # a relative path starts at the folder of this file"
+    if isinstance(look.input, str):
+        lines.append(f"      input: {_quoted(look.input)}   # the column of the texts")
+        what, adapter, stages = "texts", _TEXT, _TEXT_STAGES
+    else:
+        count = len(look.input)
+        what, adapter = f"rows of {count} numbers", _TABLE
+        stages = _grid_stages(GridShape(1, 1, count))
+        if count <= _COLUMNS:
+            listing = ", ".join(map(_quoted, look.input))
+            lines.append(f"      input: [{listing}]   # the columns of the numbers, in this order")
+        elif look.others:
+            raise DataError(
+                f"{data}: {count} columns of numbers, and others: {listed(list(look.others))}; "
+                "leave those out of the table, or name what is wanted, each with --input"
+            )
+        else:
+            lines.append("      input: null      # all columns that have no other use")
+    lines.append(f"      label: {_quoted(look.label)}   # the column of the classes")
+    if look.split is not None:
+        lines.append(f"      split: {_quoted(look.split)}   # says which part a row belongs to")
+    if not look.header:
+        lines.append("      header: false    # columns are called by their numbers, from 1")
+    if not look.quoting:
+        lines.append("      quoting: false   # quotes are signs like others")
+    unnamed = [name or "a column without a name" for name in look.others]
+    left = printable(listed(unnamed, limit=8))
+    if left:
+        lines.append(f"      # not used: {left}")
+    section = "  source:\n    table:\n" + "\n".join(lines) + "\n" + _PARTS
+    parts = f"the classes stand in {_quoted(look.label)}"
+    if isinstance(look.input, str):
+        parts += f", the texts in {_quoted(look.input)}"
+    elif left:
+        parts += f"; not used: {left}"
+    rows = look.items
+    return _spec(name, file, section, adapter, stages, items=rows), f"a table of {what}: {parts}"
+
+
+def _quoted(column: str) -> str:
+    """Return the name of a column as YAML, in quotes wherever it could be anything else."""
+    plain = column.isascii() and column.replace("_", "a").isalnum() and column[0].isalpha()
+    words = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+    return (
+        column if plain and column.lower() not in words else json.dumps(column, ensure_ascii=False)
+    )
+
+
+def _picture_sizes(paths: Sequence[str]) -> tuple[int, int, int]:
+    """Return rows, columns and channels that suit pictures; what cannot be read is passed over."""
+    from gridcnn.adapters.decoding import decoded_file
+
+    sizes: list[tuple[int, int]] = []
+    coloured = 0
+    for path in paths:
+        try:
+            pixels = decoded_file(path, max_pixels=64_000_000)
+        except DataError:
+            continue
+        sizes.append((pixels.shape[0], pixels.shape[1]))
+        if pixels.ndim == 3 and pixels.shape[2] >= 3:
+            colours = pixels[::7, ::7, :3].astype(np.float64)
+            coloured += float(np.ptp(colours, axis=2).mean()) > 0.02 * np.iinfo(np.uint8).max
+    channels = 3 if sizes and coloured * 10 > len(sizes) else 1
+    if len(set(sizes)) == 1 and max(sizes[0]) <= 64:
+        return *sizes[0], channels
+    shorter = float(np.median([min(size) for size in sizes])) if sizes else 32
+    side = 32 if shorter < 64 else 64
+    return side, side, channels
+
+
+def _sample_rate(paths: Sequence[str]) -> int:
+    """Return the usual rate of sound files, at most 16,000 Hz."""
+    import soundfile
+
+    rates: list[int] = []
+    for path in paths:
+        try:
+            rates.append(int(soundfile.info(path).samplerate))
+        except (OSError, RuntimeError):  # what cannot be read is told of by the run
+            continue
+    usual = max(set(rates), key=lambda rate: (rates.count(rate), rate)) if rates else 16_000
+    return min(max(usual, 1_000), 16_000)
+
+
+def _grid_stages(shape: GridShape, *, bricks: int = 2) -> str:
+    """Return bricks of stages, whose windows never reach across an axis that is short."""
+    rows, columns = shape.rows, shape.columns
+    wide = 5 if rows == 1 else 3
+    lines = ["stages:"]
+    for brick in range(bricks):
+        kernel = (min(3, rows), min(wide, columns))
+        window = (2 if rows >= 4 else 1, 2 if columns >= 4 else 1)
+        if brick == 0:
+            lines.append("  # Each filter is a mini-image; its map shows how well it matches.")
+        filters = 16 if brick == 0 else 32
+        lines.append(f"  - convolution: {{filters: {filters}, kernel_size: {_pair(kernel)}}}")
+        if brick == 0:
+            lines.append("  # Negative matches become 0.")
+        lines.append("  - rectification")
+        if window != (1, 1):
+            if brick == 0:
+                lines.append("  # The best match in each window is kept.")
+            lines.append(f"  - pooling: {{window: {_pair(window)}}}")
+        rows, columns = -(-rows // window[0]), -(-columns // window[1])
+    return "\n".join(lines) + "\n"
+
+
+def _pair(sizes: tuple[int, int]) -> str:
+    return str(sizes[0]) if sizes[0] == sizes[1] else f"[{sizes[0]}, {sizes[1]}]"
+
+
+def _spec(name: str, file: str, section: str, adapter: str, stages: str, *, items: int) -> str:
+    batch = 32 if items < 4_000 else 64
+    # Few items need more epochs, so that the network moves some 600 times at least.
+    epochs = min(max(10, round(600 * batch / max(items, 1))), 60)
+    head = _HEAD.format(file=file, name=name)
+    end = _END.format(hidden=32, epochs=epochs, batch=batch, rate=0.003)
+    return "\n".join([head + section, adapter, stages, end])

@@ -1,0 +1,152 @@
+"""Starter specs: they fit the data that they were written for, run, and learn."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from gridcnn.datasets.made import write_files, write_table
+from gridcnn.datasets.phrases import Phrases
+from gridcnn.datasets.sounds import Sounds
+from gridcnn.datasets.xo import XO
+from gridcnn.runs.run import run
+from gridcnn.runs.starter import starter, starter_for, starter_of
+from gridcnn.spec.document import parse
+from gridcnn.spec.load import load, validate
+from gridcnn.spec.models import SOURCES
+
+
+def bumps(count: int, columns: int) -> tuple[np.ndarray[Any, Any], list[str]]:
+    """Return noise with a bump that comes early or late, and which of the two."""
+    random = np.random.default_rng(0)
+    rows = random.normal(0, 0.3, (count, columns))
+    labels = ["early", "late"] * (count // 2)
+    for row, label in zip(rows, labels, strict=True):
+        place = columns // 5 if label == "early" else 4 * columns // 5
+        row[place : place + 2] += 2
+    return rows, labels
+
+
+def make(kind: str) -> str:
+    """Make data in the current folder, and return its path."""
+    rows, labels = bumps(160, 12)
+    if kind == "pictures":
+        write_files(XO(count=300, size=(20, 20), noise=0.0), "pictures", seed=1)
+    elif kind == "sounds":
+        write_files(Sounds(count=180, duration=0.4, noise_db=30.0), "sounds", seed=1)
+    elif kind == "arrays":
+        for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
+            file = Path("arrays") / label / f"{number}.npy"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            np.save(file, np.tile(row, (6, 1)))
+    elif kind == "phrases.csv":
+        write_table(Phrases(count=600, words=2), "phrases.csv", seed=1)
+    elif kind == "stack.npz":
+        np.savez("stack.npz", X=rows, y=np.array(labels))
+    else:
+        table = pd.DataFrame(rows.round(3), columns=[f"t {time}" for time in range(12)])
+        table.insert(0, "id", range(len(table)))
+        table = table.assign(label=labels)
+        table.to_parquet(kind) if kind.endswith(".parquet") else table.to_csv(kind, index=False)
+    return kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "adapter", "epochs", "found", "wanted"),
+    [
+        ("pictures", "image", 12, "300 pictures, 2 classes", 0.85),
+        ("sounds", "audio", 14, "180 sounds, 6 classes", 0.75),
+        ("arrays", "array", 8, "160 arrays, 2 classes", 0.9),
+        ("stack.npz", "array", 15, "160 arrays, 2 classes", 0.9),
+        ("phrases.csv", "text", 15, "a table of texts: the classes stand in label", 0.8),
+        ("numbers.csv", "table", 15, "a table of rows of 12 numbers", 0.9),
+        ("numbers.parquet", "table", 15, "not used: id", 0.9),
+    ],
+)
+def test_a_starter_spec_runs_and_learns(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    adapter: str,
+    epochs: int,
+    found: str,
+    wanted: float,
+) -> None:
+    """It has the adapter for what is there, and its own stages learn it in a few epochs."""
+    monkeypatch.chdir(tmp_path)
+    text, what = starter_for("mine", "mine.yaml", make(kind))
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+
+    result = run("mine.yaml", changes={"training.epochs": epochs}, out="result")
+
+    assert found in what
+    assert result.model.adapter.title == adapter
+    assert result.metrics["test"]["accuracy"] >= wanted
+    assert text.count("#") > 8
+    assert load("mine.yaml").training.epochs >= epochs
+
+
+def test_the_starter_spec_without_data_is_one_of_pictures() -> None:
+    text = starter("pets", "pets.yaml")
+
+    spec = validate(parse(text, "pets.yaml"))
+    assert spec.name == "pets"
+    assert spec.adapter is not None
+    assert spec.adapter.title == "image"
+
+
+def test_a_known_data_set_has_a_starter_spec_too() -> None:
+    text, found = starter_of("mine", "mine.yaml", "phrases", SOURCES["phrases"](count=40))
+
+    assert found == "40 texts, 4 classes"
+    assert validate(parse(text, "mine.yaml")).adapter.title == "text"  # type: ignore[union-attr]
+
+
+def test_pictures_tell_their_size_and_colours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All small and alike: their own size; else 32 or 64. Colours only where there are any."""
+    monkeypatch.chdir(tmp_path)
+    for name, mode, size, colour in (
+        ("tiny", "L", (20, 10), 9),
+        ("grey", "RGB", (50, 90), (9, 9, 9)),
+        ("large", "RGB", (500, 400), (200, 9, 9)),
+    ):
+        for label in ("a", "b"):
+            folder = tmp_path / name / label
+            folder.mkdir(parents=True)
+            for number in range(3):
+                Image.new(mode, size, colour).save(folder / f"{number}.png")
+
+    adapters = [
+        validate(parse(starter_for("x", "x.yaml", name)[0], "x.yaml")).adapter
+        for name in ("tiny", "grey", "large")
+    ]
+
+    assert [(a.size, a.channels) for a in adapters] == [  # type: ignore[union-attr]
+        ((10, 20), 1),
+        ((32, 32), 1),
+        ((64, 64), 3),
+    ]
+
+
+@pytest.mark.parametrize("name", ["true", "1", "a b", "ü", 'say "no"', "on", "x: y", "#"])
+def test_odd_names_of_columns_are_read_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Whatever a column is called, the spec names it."""
+    monkeypatch.chdir(tmp_path)
+    with Path("t.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["words", name.strip()])
+        rows.writerows([[f"text number {number}", "xy"[number % 2]] for number in range(20)])
+
+    text, _ = starter_for("t", "t.yaml", "t.csv", label=name.strip() if name != "1" else None)
+
+    source = validate(parse(text, "t.yaml")).data.source  # type: ignore[union-attr]
+    assert source.label == ("2" if name == "1" else name.strip())  # type: ignore[union-attr]
+    assert len(source.open(seed=0, suffixes=frozenset())) >= 20  # type: ignore[union-attr]
