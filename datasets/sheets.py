@@ -284,7 +284,7 @@ def _lines(place: str, choose: Choose, told: Told | None) -> Sheet:
 def _check_object(line: str, number: int, names: list[str], found: Problems) -> None:
     """Add what is wrong with one line; the first one names the columns."""
     try:
-        given = json.loads(line)
+        given = json.loads(line.rstrip("\r\n"))
     except json.JSONDecodeError as error:
         found.add(f"is no valid JSON: {error.msg}", line=number, column=error.colno)
         return
