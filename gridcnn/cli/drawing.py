@@ -137,7 +137,7 @@ def accuracy_lines(use: Usefulness, *, plain: bool) -> list[str]:
     values = [use.given, *use.shuffled]
     low, high = min(values), max(values)
     # The usual guess would press all others together where it is far off.
-    near = low - use.majority <= 2 * (high - low)
+    near = low - use.majority <= high - low
     low = min(low, use.majority) if near else low
     spread = max(high - low, 1e-9)
 

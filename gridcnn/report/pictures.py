@@ -97,7 +97,7 @@ def accuracy_picture(use: Usefulness) -> str:
 def shows_guess(use: Usefulness) -> bool:
     """Return whether the picture has the most frequent class; far off it would press all else."""
     low, high = min(use.given, *use.shuffled), max(use.given, *use.shuffled)
-    return low - 2 * max(high - low, 0.02) <= use.majority <= high
+    return low - max(high - low, 0.02) <= use.majority <= high
 
 
 def matrix_picture(matrix: NDArray[np.float32], told: str) -> str:

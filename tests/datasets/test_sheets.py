@@ -176,10 +176,9 @@ def test_any_bytes_are_read_or_refused(folder: Path, ending: str, content: bytes
 
     try:
         sheet = sheets.read(place, every)
-    except DataError as error:
-        assert error.problems
-    else:
-        assert all(len(column) == sheet.rows for column in sheet.columns)
+    except DataError:
+        return
+    assert all(len(column) == sheet.rows for column in sheet.columns)
 
 
 def test_json_lines_are_read(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from gridcnn.order.sequences import judge_one_hot
 from gridcnn.order.verdict import Verdict
 
 SENTENCE = (
-    "the quick brown fox jumps over the lazy dog while all the other animals of the wood look on and "
-    "wonder what is so remarkable about a fox that can jump and a dog that will not get up for it "
+    "the quick brown fox jumps over the lazy dog while all the other animals of the wood look on "
+    "and wonder what is so remarkable about a fox that can jump and a dog that will not get up"
 )
 
 
