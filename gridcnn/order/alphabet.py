@@ -30,7 +30,7 @@ _FEWEST = 30  # times that a symbol must be there to be compared
 _ENOUGH = 8
 """Of so many symbols on, the test could show an order beyond doubt."""
 _ORDERS = 999
-BEYOND_NOISE = 3.0
+_BEYOND_NOISE = 3.0
 """The closest have to be so many times as close as where there is no association at all."""
 _STREAM = 0x0_DE_9
 
@@ -64,13 +64,24 @@ def judge_alphabet(
     noise = _associations(others, len(shown))
     found = beside(close, usable, random)
     nothing = beside(noise, usable, random)
-    ahead = found.best - found.by_chance
     decision: Decision = "undecided"
     if found.is_ordered:
         decision = "grid"
-    elif ahead > BEYOND_NOISE * (nothing.best - nothing.by_chance) and len(usable) >= _ENOUGH:
+    elif shows_no_order(found, nothing) and len(usable) >= _ENOUGH:
         decision = "permutable"
     return AxisVerdict(name, symbols, decision, found)
+
+
+def shows_no_order(found: Neighbours, nothing: Neighbours) -> bool:
+    """Return whether an order would have been seen, and none was.
+
+    Args:
+        found: what neighbours tell.
+        nothing: what they tell once nothing is associated with anything. Of few items they may look
+            close to each other and yet not graded, which tells neither way.
+    """
+    telling = found.best - found.by_chance > _BEYOND_NOISE * (nothing.best - nothing.by_chance)
+    return telling and found.score < SCORE
 
 
 def _window(counts: NDArray[np.int64]) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.errors import DataError
-from gridcnn.order.alphabet import BEYOND_NOISE, Floats, beside, judge_alphabet
+from gridcnn.order.alphabet import Floats, beside, judge_alphabet, shows_no_order
 from gridcnn.order.judge import Judging, refuse_too_few, told_usefulness
 from gridcnn.order.lags import by_distance
 from gridcnn.order.layouts import FEWEST_POSITIONS, Layout
@@ -60,7 +60,7 @@ def judge_one_hot(
         raise DataError("most items have fewer than 2 symbols, so that there is no order to find")
     codes = _frequent(indices[:, filled], symbols)
     advance = judging.told("comparing positions and symbols", 2)
-    along, telling, close = _positions(codes, judging.seed)
+    along, unordered, close = _positions(codes, judging.seed)
     advance(1)
     alphabet = judge_alphabet(indices, symbols, name=names[0], seed=judging.seed)
     advance(1)
@@ -68,7 +68,7 @@ def judge_one_hot(
     decision: Decision = "undecided"
     if (along is not None and along.is_ordered) or (use is not None and use.is_useful):
         decision = "grid"
-    elif (telling and len(filled) >= _ENOUGH) or (use is not None and use.is_telling):
+    elif (unordered and len(filled) >= _ENOUGH) or (use is not None and use.is_telling):
         decision = "permutable"
     position = AxisVerdict(names[1], positions, decision, along)
     whole: Decision = "grid" if alphabet.decision == "grid" else decision
@@ -140,7 +140,7 @@ def association_of_symbols(codes: NDArray[np.int64]) -> Floats:
 def _positions(
     codes: NDArray[np.int64], seed: int
 ) -> tuple[Neighbours | None, bool, NDArray[np.float32]]:
-    """Return what neighbouring positions tell, whether any do, and the associations."""
+    """Return what neighbouring positions tell, whether they show no order, and the associations."""
     random = np.random.default_rng([seed, _STREAM])
     close = association_of_symbols(codes)
     usable = np.flatnonzero(~np.isnan(close).all(axis=1))
@@ -152,8 +152,7 @@ def _positions(
     noise = [association_of_symbols(others[start::2]) for start in (0, 1)]
     found = beside(close, usable, random, halves=halves)
     nothing = beside(association_of_symbols(others), usable, random, halves=noise)
-    telling = found.best - found.by_chance > BEYOND_NOISE * (nothing.best - nothing.by_chance)
-    return found, telling, close.astype(np.float32)
+    return found, shows_no_order(found, nothing), close.astype(np.float32)
 
 
 _STREAM = 0x0_DE_A
