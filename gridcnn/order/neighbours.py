@@ -341,7 +341,8 @@ def _choice(
         return lines[0]
 
     def merit(each: Neighbours) -> float:
-        return each.score + each.gradation - _PRICE * math.log2(each.layout.channels)
+        price = math.log2(each.layout.channels) + (0.0 if each.layout.interleaved else 0.5)
+        return each.score + each.gradation - _PRICE * price
 
     grid = max(grids, key=merit)
     gain = grid.explained - grid.by_chance
@@ -354,4 +355,5 @@ def _choice(
 
 
 _PRICE = 0.1
-"""What twice as many channels have to bring in score and gradation, to be worth it."""
+"""What twice as many channels have to bring in score and gradation, to be worth it. Channels one
+after the other cost half of that besides: interleaved ones are more usual."""
