@@ -197,8 +197,9 @@ class _Case:
         decision: Decision = "undecided"
         if along is not None and along.is_ordered:
             decision = "grid"
-        elif along is not None and along.is_telling and size >= _ENOUGH_COLUMNS:
-            decision = "permutable"
+        elif along is not None and along.is_telling and along.score < SCORE:
+            # One whose neighbours are good predictors, but not graded, tells neither way.
+            decision = "permutable" if size >= _ENOUGH_COLUMNS else "undecided"
         return AxisVerdict(name, size, decision, along)
 
     def verdict(
