@@ -103,7 +103,7 @@ def shows_guess(use: Usefulness) -> bool:
 def matrix_picture(matrix: NDArray[np.float32], told: str) -> str:
     """Return a matrix of associations, 0 to 1, as a picture; `told` says what it shows."""
     content = io.BytesIO()
-    _matrix_image(matrix).save(content, "PNG", optimize=True)
+    matrix_image(matrix).save(content, "PNG", optimize=True)
     text = base64.b64encode(content.getvalue()).decode("ascii")
     return f'<img class="matrix" alt="{escape(told)}" src="data:image/png;base64,{text}">'
 
@@ -126,7 +126,8 @@ def scale_picture() -> str:
     )
 
 
-def _matrix_image(matrix: NDArray[np.float32]) -> Image.Image:
+def matrix_image(matrix: NDArray[np.float32]) -> Image.Image:
+    """Return a matrix of associations as a picture of one pixel for each."""
     known = ~np.isnan(matrix)
     place = np.where(known, matrix, 0).clip(0, 1) * (len(_SCALE) - 1)
     low = np.minimum(place.astype(np.int64), len(_SCALE) - 2)
