@@ -1,7 +1,7 @@
 """Makes the pictures of the pages.
 
-`python -m docs.pictures` writes them: what the network for X and O sees, stage by stage, and what the
-order of columns looks like.
+`python -m docs.pictures` writes them: what the network for X and O sees, stage by stage, and what
+the order of columns looks like.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def _strip(drawing: Image.Image, model: gridcnn.Model) -> list[Image.Image]:
     ]
 
 
-_STYLE = """<style>svg { color: #1b1d21; --given: #0b61a4; --band: #c9cdd3; --faint: #9aa0a8;
-background: #ffffff } text { fill: currentColor; font: 12px sans-serif }</style>"""
+_STYLE = """<style>svg { --ink: #1b1d21; --given: #0b61a4; --band: #c9cdd3; --faint: #9aa0a8;
+background: #ffffff } text { fill: var(--ink); font: 12px sans-serif }</style>"""
 
 
 def _lone(picture: str) -> str:

@@ -33,7 +33,7 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 .verdict strong { font-size: 1.4rem; } .verdict p { margin: 0.2rem 0; }
 .sign { font-size: 1.6rem; margin-right: 0.4rem; }
 svg { max-width: 100%; height: auto; display: block; }
-svg text { fill: currentColor; font: 12px system-ui, sans-serif; }
+svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
 figure { margin: 1rem 0; } figcaption { font-size: 0.9rem; }
 .pair { display: flex; flex-wrap: wrap; gap: 1.2rem; }
 .pair figure { margin: 0.4rem 0; } .matrix { width: 18rem;
@@ -94,7 +94,8 @@ def _lags(verdict: Verdict, what: str) -> list[str]:
     lags = verdict.lags
     if lags is None or not len(lags.lags):
         return []
-    shown = f"{len(lags.matrix)} of {verdict.columns:,} {what}, evenly spaced"
+    some = len(lags.matrix) < verdict.columns
+    shown = f"{len(lags.matrix)} of {verdict.columns:,} {what}" if some else f"all {what}"
     return [
         "<h2>Association against distance</h2>",
         f"<figure>{lags_picture(lags)}<figcaption>"
@@ -109,8 +110,8 @@ def _lags(verdict: Verdict, what: str) -> list[str]:
         f"<figure>{matrix_picture(lags.shuffled, 'In a random order: ' + shown)}"
         "<figcaption>in a random order</figcaption></figure></div>",
         scale_picture(),
-        f"<p>{shown}. Bands along the diagonal are an order; blocks are groups that merely stand "
-        "together. What does not vary is brown.</p>",
+        f"<p>Shown: {shown}. Stripes along the diagonal are an order; blocks are groups that "
+        "merely stand together. The diagonal, and what does not vary, is brown.</p>",
     ]
 
 

@@ -1,7 +1,7 @@
 """Pictures of a verdict, as SVG that a page holds itself.
 
-Colours are those of the page: `currentColor`, and the custom properties `--given`, `--band` and
-`--faint` of its style sheet, so that the pictures follow a light or dark page.
+Colours are the custom properties `--ink`, `--given`, `--band` and `--faint` of the page's style
+sheet, so that the pictures follow a light or dark page.
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ def accuracy_picture(use: Usefulness) -> str:
     x = _Scale(max(0.0, low - margin), min(1.0, high + margin), _LEFT, _WIDTH - _RIGHT)
     height, middle = 130, 52
     ticks = "".join(
-        f'<line x1="{x.at(v):.1f}" x2="{x.at(v):.1f}" y1="92" y2="97" stroke="currentColor"/>'
+        f'<line x1="{x.at(v):.1f}" x2="{x.at(v):.1f}" y1="92" y2="97" stroke="var(--ink)"/>'
         f'<text x="{x.at(v):.1f}" y="112" text-anchor="middle">{v:.0%}</text>'
         for v in _ticks(x.low, x.high, least=0.01)
     )
     shuffles = "".join(
-        f'<circle cx="{x.at(v):.1f}" cy="{middle}" r="6" fill="none" stroke="currentColor" '
+        f'<circle cx="{x.at(v):.1f}" cy="{middle}" r="6" fill="none" stroke="var(--ink)" '
         'stroke-width="1.6"/>'
         for v in use.shuffled
     )
@@ -87,7 +87,7 @@ def accuracy_picture(use: Usefulness) -> str:
     return _svg(
         "Accuracy as given and shuffled",
         told,
-        f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="92" y2="92" stroke="currentColor"/>{ticks}'
+        f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="92" y2="92" stroke="var(--ink)"/>{ticks}'
         f"{guess if near else ''}{shuffles}"
         f'<polygon points="{diamond}" fill="var(--given)"/>',
         height=height,
@@ -118,7 +118,7 @@ def scale_picture() -> str:
         "Colours of association",
         "White is no association, dark blue is 1.",
         f'<defs><linearGradient id="scale">{stops}</linearGradient></defs>'
-        '<rect x="30" y="6" width="180" height="12" fill="url(#scale)" stroke="currentColor" '
+        '<rect x="30" y="6" width="180" height="12" fill="url(#scale)" stroke="var(--ink)" '
         'stroke-width="0.5"/><text x="22" y="17" text-anchor="end">0</text>'
         '<text x="218" y="17">1</text>',
         width=250,
@@ -153,7 +153,7 @@ class _Scale:
 def _axes(x: _Scale, y: _Scale, below: str, beside: str) -> str:
     foot = y.start
     parts = [
-        f'<line x1="{x.start}" x2="{x.end}" y1="{foot}" y2="{foot}" stroke="currentColor"/>',
+        f'<line x1="{x.start}" x2="{x.end}" y1="{foot}" y2="{foot}" stroke="var(--ink)"/>',
         f'<text x="{(x.start + x.end) / 2:.0f}" y="{_HEIGHT - 6}" text-anchor="middle">'
         f"{below}</text>",
         f'<text x="14" y="{(y.start + y.end) / 2:.0f}" text-anchor="middle" '
@@ -171,7 +171,7 @@ def _axes(x: _Scale, y: _Scale, below: str, beside: str) -> str:
         place = x.at(value)
         parts.append(
             f'<line x1="{place:.1f}" x2="{place:.1f}" y1="{foot}" y2="{foot + 4}" '
-            f'stroke="currentColor"/><text x="{place:.1f}" y="{foot + 18}" '
+            f'stroke="var(--ink)"/><text x="{place:.1f}" y="{foot + 18}" '
             f'text-anchor="middle">{value:.0f}</text>'
         )
     return "".join(parts)
