@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -260,21 +260,32 @@ _BOTH_WAYS, _ONE_WAY = 5, 3
 """Places of an axis: of so many, a middle one has two others on either side, or on one side."""
 
 
-def _orders(channels: _Channels, count: int, random: np.random.Generator) -> tuple[Indices, bool]:
-    """Return so many random orders of the positions, or all of them where they are not many more.
+def _orders(
+    channels: _Channels, count: int, random: np.random.Generator
+) -> tuple[Iterator[Indices], int, bool]:
+    """Return random orders of the positions, some at a time, how many, and whether they are all.
 
-    Positions of which no column is known stay where they are.
+    Where there are not many more than `count` orders, every one comes once. Positions of which no
+    column is known stay where they are.
     """
     movable = channels.movable
-    if len(movable) <= 8 and math.factorial(len(movable)) <= 2 * count:
-        moved = np.array(list(itertools.permutations(movable.tolist())), np.int64)
-        exact = True
-    else:
-        moved = random.permuted(np.tile(movable, (count, 1)), axis=1)
-        exact = False
-    orders = np.tile(np.arange(len(channels.column_at)), (len(moved), 1))
-    orders[:, movable] = moved
-    return orders, exact
+    exact = len(movable) <= 8 and math.factorial(len(movable)) <= 2 * count
+    if exact:
+        count = math.factorial(len(movable))
+    every = itertools.permutations(movable.tolist())
+
+    def some() -> Iterator[Indices]:
+        for start in range(0, count, _FIRST_LOOK):
+            size = min(_FIRST_LOOK, count - start)
+            if exact:
+                moved = np.array(list(itertools.islice(every, size)), np.int64)
+            else:
+                moved = random.permuted(np.tile(movable, (size, 1)), axis=1)
+            orders = np.tile(np.arange(len(channels.column_at)), (size, 1))
+            orders[:, movable] = moved
+            yield orders
+
+    return some(), count, exact
 
 
 def _first_look(channels: _Channels, layout: Layout, random: np.random.Generator) -> Neighbours:
@@ -293,11 +304,9 @@ def _compared(
 ) -> tuple[float, float]:
     """Return what neighbours explain in the order given, and what they explain in random ones."""
     given = np.arange(layout.positions)[None]
-    orders, _ = _orders(channels, _FIRST_LOOK, random)
-    return (
-        float(channels.explained(beside, given)[0]),
-        float(channels.explained(beside, orders).mean()),
-    )
+    orders, _, _ = _orders(channels, _FIRST_LOOK, random)
+    by_chance = np.concatenate([channels.explained(beside, part) for part in orders])
+    return float(channels.explained(beside, given)[0]), float(by_chance.mean())
 
 
 def _tested(
@@ -305,20 +314,18 @@ def _tested(
 ) -> Neighbours:
     """Return a layout with its p-value, from orders enough for the layouts that were tried."""
     beside, positions = first.layout.neighbours(), first.layout.positions
-    count = max(999, round(1.5 * layouts / ERROR_RATE))
-    orders, exact = _orders(channels, count, random)
+    orders, count, exact = _orders(channels, max(999, round(1.5 * layouts / ERROR_RATE)), random)
     given = np.arange(positions)[None]
     bar = channels.explained(beside, given, targets=_TESTED_TARGETS)[0] - 1e-9
-    too_many = 2 * ERROR_RATE * len(orders) / layouts + 10
+    too_many = 2 * ERROR_RATE * count / layouts + 10
     as_good = total = 0
-    for start in range(0, len(orders), _FIRST_LOOK):
-        part = orders[start : start + _FIRST_LOOK]
+    for part in orders:
         explained = channels.explained(beside, part, targets=_TESTED_TARGETS)
         as_good += int((explained >= bar).sum())
         total += len(part)
         if as_good > too_many:  # more orders could not make it small again
             break
-    exact = exact and total == len(orders)
+    exact = exact and total == count
     # The order given counts as one of the random ones (Phipson and Smyth, 2010).
     p_value = as_good / total if exact else (as_good + 1) / (total + 1)
     return replace(first, p_value=min(1.0, p_value * layouts), orders=total, exact=exact)
