@@ -507,3 +507,29 @@ def test_the_middle_of_grids_is_within_bounds() -> None:
                 assert 0 <= right.start < right.stop <= columns
                 assert channels * height * width <= 2_048
                 assert channels * height * width >= min(1_024, channels * rows * columns) - channels
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "y", "wanted"),
+    [
+        (100, 4, False, ["4 more columns (4 have too few", "labels, so that"]),
+        (
+            100,
+            12,
+            False,
+            ["100 show correlations from about 0.20 on, and 400 would show", "0.10 on"],
+        ),
+        (100, 7, True, ["1 more column (7", "more rows with labels: from 100 the network learns"]),
+    ],
+)
+def test_undecided_data_is_told_what_it_lacks(
+    rows: int, columns: int, y: bool, wanted: list[str]
+) -> None:
+    """How many columns or rows more."""
+    random = np.random.default_rng(5)
+    X = random.normal(size=(rows, columns))
+
+    found = gridcnn.check(X, random.integers(0, 2, rows) if y else None, threads=1)
+
+    assert found.decision == "undecided"
+    assert all(text in found.advice[0] for text in wanted), found.advice

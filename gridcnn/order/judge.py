@@ -15,6 +15,7 @@ tables, so that two of 100 is the rate for both.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,7 +31,7 @@ from gridcnn.order.layouts import FEWEST_POSITIONS, Layout, layouts
 from gridcnn.order.neighbours import GRADATION, SCORE, Neighbours, look, look_along
 from gridcnn.order.prediction import Predictor
 from gridcnn.order.structure import Structure, structure
-from gridcnn.order.usefulness import TRAININGS, Usefulness, usefulness
+from gridcnn.order.usefulness import MOST_ROWS, TRAININGS, Usefulness, usefulness
 from gridcnn.order.verdict import AxisVerdict, Decision, Verdict
 
 ROWS = 4_000
@@ -428,17 +429,7 @@ def advice(verdict: Verdict, *, labelled: bool) -> tuple[str, ...]:
     if verdict.decision == "permutable":
         return (_use_trees(verdict.structure),)
     if verdict.decision == "undecided":
-        wanted = []
-        if verdict.columns < _ENOUGH_COLUMNS:
-            wanted.append(
-                f"{verdict.columns} columns are too few for neighbours to show an order (at least "
-                f"{_ENOUGH_COLUMNS})"
-            )
-        if not labelled:
-            wanted.append("with labels, it can be tried whether the order is useful")
-        elif verdict.usefulness is None or not verdict.usefulness.is_telling:
-            wanted.append("more rows with labels are needed before a network learns anything")
-        return (f"there is too little to tell by: {'; '.join(wanted) or 'more rows are needed'}",)
+        return (f"there is too little to tell by; needed: {'; '.join(_wanted(verdict, labelled))}",)
     sentences = []
     if verdict.layout is not None and not verdict.axes:  # else they are grids already
         sentences.append(_layout_advice(verdict.layout))
@@ -456,6 +447,35 @@ def advice(verdict: Verdict, *, labelled: bool) -> tuple[str, ...]:
             "boosted trees or logistic regression before you settle on a network"
         )
     return tuple(sentences)
+
+
+def _wanted(verdict: Verdict, labelled: bool) -> list[str]:
+    """Return what an undecided verdict lacks: columns, rows, labels."""
+    wanted = []
+    more = _ENOUGH_COLUMNS - verdict.columns
+    if more > 0:
+        wanted.append(
+            f"{more} more {'column' if more == 1 else 'columns'} ({verdict.columns} have too few "
+            f"orders; of {_ENOUGH_COLUMNS} on, neighbours can show one)"
+        )
+    elif verdict.rows < ROWS:
+        # Two standard errors of a correlation of columns that do not depend on each other.
+        wanted.append(
+            f"more rows: {verdict.rows:,} show correlations from about "
+            f"{2 / math.sqrt(verdict.rows):.2f} on, and {min(4 * verdict.rows, ROWS):,} would show "
+            f"those from {2 / math.sqrt(min(4 * verdict.rows, ROWS)):.2f} on"
+        )
+    use = verdict.usefulness
+    if not labelled:
+        wanted.append("labels, so that it can be tried whether the order is useful")
+    elif use is None:
+        wanted.append("at least 6 rows of each of two classes, for a network to learn from")
+    elif not use.is_telling and use.rows < MOST_ROWS:
+        wanted.append(
+            f"more rows with labels: from {use.rows:,} the network learns nothing, and it takes up "
+            f"to {MOST_ROWS:,}"
+        )
+    return wanted or ["columns, or labels, that depend on each other: these hardly do"]
 
 
 def _layout_advice(layout: Layout) -> str:
