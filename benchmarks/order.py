@@ -27,7 +27,13 @@ from numpy.typing import NDArray
 from gridcnn.order import neighbours
 from gridcnn.order.columns import Column, column_of
 from gridcnn.order.judge import Judging, judge_columns, sampled
-from gridcnn.order.neighbours import ERROR_RATE, GRADATION, SCORE, Neighbours
+from gridcnn.order.neighbours import (
+    DOUBTFUL_GRADATION,
+    ERROR_RATE,
+    GRADATION,
+    SCORE,
+    Neighbours,
+)
 from gridcnn.order.verdict import Verdict
 
 WANTED = {"tabular": "permutable", "ordered": "grid"}
@@ -113,14 +119,17 @@ class Case:
 
     def decision(self, score: float, gradation: float) -> str:
         """Return the decision with other thresholds."""
-        ordered = any(
-            each.score >= score
-            and each.gradation >= gradation
-            and each.p_value is not None
-            and each.p_value <= ERROR_RATE
+        close = [
+            each.gradation
             for each in self.layouts
-        )
-        return "grid" if not self.mixed and (ordered or self.useful) else "permutable"
+            if each.score >= score and each.p_value is not None and each.p_value <= ERROR_RATE
+        ]
+        if self.mixed:
+            return "permutable"
+        if self.useful or any(each >= gradation for each in close):
+            return "grid"
+        doubtful = min(gradation, DOUBTFUL_GRADATION)
+        return "undecided" if any(each >= doubtful for each in close) else "permutable"
 
 
 def left_out(every: Sequence[Set]) -> None:
@@ -131,7 +140,9 @@ def left_out(every: Sequence[Set]) -> None:
     """
     cases = []
     # Low bars, so that every layout that any threshold could take has a p-value.
-    with mock.patch.multiple(neighbours, SCORE=0.3, GRADATION=0.1, _FINALISTS=12):
+    with mock.patch.multiple(
+        neighbours, SCORE=0.3, GRADATION=0.1, DOUBTFUL_GRADATION=0.1, _FINALISTS=12
+    ):
         for each in every:
             verdict = each.judged()
             use, structure = verdict.usefulness, verdict.structure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -85,7 +86,7 @@ def lines(file: IO[bytes], found: Problems) -> Iterator[str]:
 
 
 def rows(
-    text: Iterable[str],
+    text: str | Iterable[str],
     *,
     delimiter: str,
     found: Problems,
@@ -93,7 +94,7 @@ def rows(
     strict: bool = True,
     hint: str = "; is a quote left open?",
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield every row of a text, given by its lines, with the line it starts on, from 1.
+    """Yield every row of a text, given whole or by its lines, with the line it starts on, from 1.
 
     With `quoting`, a cell between double quotes may hold separators, line ends and doubled quotes;
     without, quotes are signs like others. What follows a closing quote in its cell is an error if
@@ -104,7 +105,7 @@ def rows(
             131,072 characters; what was found before is told too.
     """
     reader = csv.reader(
-        text,
+        io.StringIO(text, newline="") if isinstance(text, str) else text,
         delimiter=delimiter,
         strict=strict,
         quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -106,7 +105,7 @@ def _group_cell(value: Any) -> str:
 
 def _rows(text: str, place: str, found: Problems, group: str | None) -> list[Row]:
     sign = delimited.delimiter(text.split("\n", 1)[0], place, wanted=("path", "label"))
-    lines = delimited.rows(io.StringIO(text, newline=""), delimiter=sign, found=found)
+    lines = delimited.rows(text, delimiter=sign, found=found)
     _, header = next(lines, (1, []))
     where = _columns(header, found, group)
     found.stop()

@@ -36,7 +36,6 @@ from gridcnn.runs.run import spec_folder
 from gridcnn.spec.load import load
 from gridcnn.spec.models import SOURCES, Data, Spec
 
-_CELLS = 2_048  # of a grid that are compared; of larger grids those in the middle
 _HELD = 16_000_000  # cells of all items together, which bounds the memory of large grids
 _FEWEST_ITEMS = 400  # that are taken however large the grids are
 _LABELS = ("label", "class", "target", "y", "labels", "classes")
@@ -334,18 +333,10 @@ class _Given:
             ]
             verdict = judge_columns(columns, targets, rows=items, judging=self.judging)
             return replace(verdict, evidence=(*verdict.evidence, *notes))
-        rows, columns_ = _middle(cells.shape)
-        part = cells[:, :, rows, columns_]
-        if np.nanmin(part) == np.nanmax(part):
+        if np.nanmin(cells) == np.nanmax(cells):
             raise DataError("all cells of all items have one value; there is nothing to compare")
-        verdict = judge_grids(part, targets, names=names, rows=items, judging=self.judging)
-        more = []
-        if part.shape != cells.shape:
-            more.append(
-                f"looked at the {part.shape[2]} x {part.shape[3]} cells in the middle of "
-                f"{shape.rows} x {shape.columns}"
-            )
-        return replace(verdict, evidence=(*verdict.evidence, *more, *notes))
+        verdict = judge_grids(cells, targets, names=names, rows=items, judging=self.judging)
+        return replace(verdict, evidence=(*verdict.evidence, *notes))
 
     # Labels ---------------------------------------------------------------------------------------
 
@@ -510,14 +501,3 @@ def _about_twins(columns: Sequence[Column]) -> list[str]:
 
 def _at(error: DataError, source: str) -> DataError:
     return DataError(*(Problem(problem.message, source=source) for problem in error.problems))
-
-
-def _middle(sizes: tuple[int, ...]) -> tuple[slice, slice]:
-    """Return which rows and columns of grids are compared: all, or a part in the middle."""
-    _, channels, rows, columns = sizes
-    most = max(1, _CELLS // channels)
-    side = int(most**0.5)
-    height = min(rows, max(side, most // columns))
-    width = min(columns, most // height)
-    top, left = (rows - height) // 2, (columns - width) // 2
-    return slice(top, top + height), slice(left, left + width)

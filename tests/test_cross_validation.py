@@ -10,7 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
 
 import gridcnn
 from gridcnn.cross_validation import summary
@@ -33,7 +38,7 @@ TINY: dict[str, Any] = {
     "head": {"voting": {"hidden": [8], "dropout": 0.1}},
     "training": {"epochs": 2, "batch_size": 16, "learning_rate": 0.01},
 }
-SOUNDS = {**TINY, "data": {"validation": 0.2}, "adapter": "array"}
+SOUNDS = {**TINY, "data": {"validation": 0.2}, "adapter": "array", "check": "off"}
 
 
 @pytest.fixture(autouse=True)
@@ -124,8 +129,14 @@ def test_figures_are_those_of_numpy_and_scikit_learn() -> None:
     assert whole["accuracy"] == pytest.approx(accuracy_score(truths, given))
     assert whole["confusion"] == confusion_matrix(truths, given).tolist()
     theirs = np.array(precision_recall_fscore_support(truths, given)).T
-    ours = [list(scores.values()) for scores in whole["classes"].values()]
+    measures = ("precision", "recall", "f1", "items")
+    ours = [[scores[each] for each in measures] for scores in whole["classes"].values()]
     np.testing.assert_allclose(ours, theirs)
+    first, second = whole["classes"]
+    votes = [float(row[f"votes.{second}"]) for row in rows]
+    wanted = roc_auc_score(np.array(truths) == second, votes)
+    assert whole["auc"] == pytest.approx(wanted)
+    assert whole["classes"][first]["auc"] == pytest.approx(wanted)
     assert result.evaluation.confusion.tolist() == whole["confusion"]
     assert [each["test"] for each in metrics["folds"]] == [f.metrics["test"] for f in result.folds]
 

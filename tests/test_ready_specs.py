@@ -107,13 +107,13 @@ def test_fashion_is_small() -> None:
     reason=f"GRIDCNN_DATA names no folder that holds {FOLDER}",
 )
 def test_fashion_reaches_its_mark(tmp_path: Path) -> None:
-    """At least 92.5 % of the official test pictures, chosen by validation pictures alone."""
+    """At least 93 % of the official test pictures, chosen by validation pictures alone."""
     result = gridcnn.run("fashion", out=tmp_path / "run")
 
     items = {part: result.metrics[part]["items"] for part in ("train", "validation", "test")}
     assert items == {"train": 54_000, "validation": 6_000, "test": 10_000}
     assert result.metrics["parameters"] <= 100_000
-    assert result.metrics["test"]["accuracy"] >= 0.925
+    assert result.metrics["test"]["accuracy"] >= 0.93
 
 
 def test_photographs_go_all_the_way(photographs: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.adapters.audio import AudioAdapter
-from gridcnn.adapters.base import Adapter, Things
+from gridcnn.adapters.base import Adapter, Things, picked
 from gridcnn.adapters.samples import samples_of
 from gridcnn.grid import Cells, OneHot
 
@@ -76,7 +77,20 @@ class Fitted:
 
 
 def fit(baseline: Baseline, train: Items, validation: Items, adapter: Adapter) -> Fitted:
-    """Return the baseline, fitted on training items with the settings that validation chooses."""
+    """Return the baseline, fitted on training items with the settings that validation chooses.
+
+    Where there are no validation items, a tenth of the training items chooses, and the baseline is
+    then fitted on all of them.
+    """
+    if not len(validation.targets):
+        kept, held = _held_back(train)
+        chooser = fit(baseline, kept, held, adapter)
+        only = dataclasses.replace(
+            baseline, choices={chooser.chosen: baseline.choices[chooser.chosen]}
+        )
+        return dataclasses.replace(
+            fit(only, train, held, adapter), baseline=baseline, validation=chooser.validation
+        )
     from sklearn.exceptions import ConvergenceWarning
 
     limits: Any = import_module("threadpoolctl").threadpool_limits
@@ -94,6 +108,17 @@ def fit(baseline: Baseline, train: Items, validation: Items, adapter: Adapter) -
             best = Fitted(baseline, estimator, chosen, right, seconds)
     assert best is not None
     return best
+
+
+def _held_back(train: Items) -> tuple[Items, Items]:
+    """Return training items without a tenth of them, drawn at random, and that tenth."""
+    order = np.random.default_rng(0).permutation(len(train.targets))
+    held = max(1, len(order) // 10)
+    kept, back = (
+        Items(picked(train.things, each), train.grids[each], train.targets[each])
+        for each in (np.sort(order[held:]), np.sort(order[:held]))
+    )
+    return kept, back
 
 
 def _cells(items: Items, _: Adapter) -> Any:

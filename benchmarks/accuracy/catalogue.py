@@ -164,13 +164,14 @@ _ALL = (
         name="digits",
         spec="digits",
         data="1,797 handwritten digits, of 8 x 8 cells, that scikit-learn brings along.",
-        split="a quarter of the items for the test, and a tenth of the others for validation, at "
-        "random, by the spec's seed, each class in the same proportion.",
+        split="a quarter of the items for the test, at random, by the spec's seed, each class in "
+        "the same proportion; none for validation, since the last epoch is taken.",
         baselines=(LOGISTIC, NEAREST),
         goals=(Goal(ACCURACY, 0.99),),
         notes=(
             "The test is small: each wrong answer costs 0.2 points, and the interval is wide. "
             "Writers are not told in this data, so some wrote training items and test items both.",
+            "The settings were chosen by cross-validation inside the training part.",
         ),
     ),
     Case(
@@ -239,7 +240,7 @@ _ALL = (
         spec="spoken-digits",
         data=_SPOKEN,
         split="the official one: of every digit and speaker the recordings 0 to 4 for the test, "
-        "and the others for training; a tenth of those is kept for validation.",
+        "and the others for training; none for validation, since the last epoch is taken.",
         baselines=(LOGISTIC, CEPSTRAL),
         goals=(Goal(ACCURACY, 0.99),),
         published=(
@@ -251,20 +252,27 @@ _ALL = (
                 same_split=False,
             ),
         ),
-        notes=("All speakers are among the training clips. What counts is the next division.",),
+        notes=(
+            "All speakers are among the training clips. What counts is the next division.",
+            "These test clips were looked at twice: a first spec, of half the epochs, had 97.7 %; "
+            "the number of epochs and the learning rate were then chosen on a part held back from "
+            "training, by which they gained a point.",
+        ),
     ),
     Case(
         name="spoken-digits, a new speaker",
         spec="spoken-digits",
         data=_SPOKEN,
-        split="each speaker is the test once, for a network that was trained without them; of the "
-        "other speakers' clips some are kept for validation.",
-        options=("--folds", "groups"),
+        split="each speaker is the test once, for a network that was trained on the others' clips; "
+        "none of these are kept for validation.",
+        options=("--set", "data.source.spoken-digits.split=speaker", "--folds", "groups"),
         baselines=(LOGISTIC, CEPSTRAL),
         goals=(Goal(OVER_FOLDS, 0.85),),
         notes=(
             "The clips of one speaker are much alike, so the interval over clips is too narrow; "
             "the spread over the speakers says more.",
+            "The settings were chosen by leaving out george, jackson and lucas, on training clips; "
+            "nicolas, theo and yweweler had no say.",
         ),
     ),
     Case(
@@ -275,6 +283,11 @@ _ALL = (
         split=f"{_FIFTH}, by the spec's seed, each class in the same proportion.",
         baselines=(LOGISTIC_ONE_HOT, CHARACTERS),
         goals=(Goal(ACCURACY, 0.985), Goal(f"{F1}spam", 0.94)),
+        notes=(
+            "An eighth of the messages are spam, some 130 of the test: one division differs from "
+            "the next by a few tenths of a point. Of five others (seeds 11 to 15) accuracies were "
+            "98.5 to 98.8 %, and F1 of spam 0.936 to 0.954.",
+        ),
     ),
     Case(
         name="news",
@@ -319,12 +332,15 @@ _ALL = (
             "data.test=0.1",
             "--set",
             "data.validation=0.1111",
+            "--set",
+            "data.bad_items=skip",
         ),
         baselines=(LOGISTIC_ONE_HOT, SMILES),
         published=(_GRAPHS,),
         notes=(
             "The validation part has other kinds of molecules than the test part, so what it "
-            "chooses need not suit the test.",
+            "chooses need not suit the test. 11 molecules that RDKit refuses have no scaffold, and "
+            "are left out.",
         ),
     ),
 )

@@ -48,7 +48,8 @@ class Answers:
         who: `OURS`, or a baseline's title.
         sees: what it learned from, in words; nothing for `OURS`.
         chosen: the settings that the validation items chose; nothing for `OURS`.
-        validation: the accuracy on the validation items; over several folds the mean.
+        validation: the accuracy on the validation items, None where there are none; over several
+            folds the mean.
         seconds: what fitting took with those settings, and `OURS` training alone.
         measures: `Measures.plain` of all items.
         folds: the accuracy of each fold by its name, where there are several.
@@ -57,7 +58,7 @@ class Answers:
     who: str
     sees: str
     chosen: str
-    validation: float
+    validation: float | None
     seconds: float
     measures: dict[str, Any]
     folds: dict[str, float] = field(default_factory=dict)
@@ -212,6 +213,11 @@ class _Turn:
             _say(self.case, baseline.title)
             self.fitted.append(fit(baseline, train, validation, self.model.adapter))
 
+    @property
+    def validated(self) -> bool:
+        """Whether items were kept for validation."""
+        return "validation" in self.metrics
+
     def test(self) -> Items:
         return self.parts["test"]
 
@@ -254,17 +260,21 @@ def _answers(turns: Sequence[_Turn], who: int, asked: Sequence[Items]) -> Answer
         for turn, right, answer in zip(turns, targets, answers, strict=True)
     }
     plain = [turn.fitted[who - 1] for turn in turns] if who else []
-    validated = [turn.metrics["validation"]["accuracy"] for turn in turns]
+    validated = [turn.metrics["validation"]["accuracy"] for turn in turns if turn.validated]
     spent = [turn.metrics["seconds"]["training"] for turn in turns]
     return Answers(
         who=plain[0].baseline.title if plain else OURS,
         sees=plain[0].baseline.sees if plain else "",
         chosen=" or ".join(dict.fromkeys(each.chosen for each in plain)),
-        validation=statistics.mean([each.validation for each in plain] or validated),
+        validation=_mean([each.validation for each in plain] if who else validated),
         seconds=round(statistics.mean([each.seconds for each in plain] or spent), 2),
         measures=found.plain(classes),
         folds=folds if len(turns) > 1 else {},
     )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return statistics.mean(values) if values else None
 
 
 def read(path: Path) -> dict[str, Outcome]:

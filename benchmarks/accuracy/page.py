@@ -115,7 +115,7 @@ def _ours(outcome: Outcome, about: str) -> Answers:
 def _best_plain(outcome: Outcome, about: str) -> Answers | None:
     """Return the baseline that the validation items would choose."""
     plain = [each for each in outcome.answers[about] if each.who != OURS]
-    return max(plain, key=lambda each: each.validation) if plain else None
+    return max(plain, key=lambda each: each.validation or 0.0) if plain else None
 
 
 def _trials(case: Case, outcome: Outcome) -> list[Trial]:
@@ -310,7 +310,7 @@ def _contestants(outcome: Outcome, about: str) -> str:
             percent(each.measures["accuracy"]),
             _interval(each.measures),
             _part(each.measures["auc"]),
-            percent(each.validation),
+            "-" if each.validation is None else percent(each.validation),
         )
         for each in outcome.answers[about]
     ]

@@ -48,11 +48,20 @@ Advance = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Judging:
-    """What a judgement is made with: the seed, the most threads, and who is told of progress."""
+    """What a judgement is made with.
+
+    Attributes:
+        seed: fixes all that is left to chance.
+        threads: the most threads; None: as many as this process may use.
+        advance: is told of progress.
+        thorough: whether usefulness is looked at even where neighbours have settled the decision;
+            without it the decision is the same, and the evidence shorter.
+    """
 
     seed: int = 0
     threads: int | None = None
     advance: Advance | None = None
+    thorough: bool = True
 
     def told(self, what: str, total: int) -> Callable[[int], None]:
         """Return what counts the steps of one kind of evidence."""
@@ -67,12 +76,12 @@ class Judging:
         return more
 
 
-def sampled(rows: int, seed: int) -> NDArray[np.int64]:
-    """Return which rows are looked at, rising: all, or `ROWS` of them at random."""
-    if rows <= ROWS:
+def sampled(rows: int, seed: int, *, most: int = ROWS) -> NDArray[np.int64]:
+    """Return which rows are looked at, rising: all, or `most` of them at random."""
+    if rows <= most:
         return np.arange(rows)
     random = np.random.default_rng([seed, 0x0_DE_8])
-    return np.sort(random.choice(rows, ROWS, replace=False))
+    return np.sort(random.choice(rows, most, replace=False))
 
 
 def judge_columns(
@@ -140,8 +149,10 @@ def judge_grids(
     Raises:
         DataError: there are too few cells or items.
     """
-    items, channels, height, width = cells.shape
+    items, channels, height, width = whole_sizes = cells.shape
     refuse_too_few(channels * height * width, items)
+    cells = _middle(cells)
+    channels, height, width = cells.shape[1:]
     flat = cells.reshape(items, -1)
     columns = [column_of("", values) for values in flat.T]
     found = structure(columns)
@@ -151,9 +162,35 @@ def judge_grids(
     for axis, name in enumerate(names):
         size = cells.shape[2 + axis]
         if size > 1:
-            axes.append(case.axis(cells.shape[1:], axis, name))
+            judged = case.axis(cells.shape[1:], axis, name)
+            axes.append(replace(judged, size=whole_sizes[2 + axis]))
     whole = Layout(height, width, channels, interleaved=False)
-    return case.verdict([whole], tuple(axes), found, _notes(columns, found), given=True)
+    notes = _notes(columns, found)
+    if cells.shape != whole_sizes:
+        notes.append(
+            f"looked at the {height} x {width} cells in the middle of "
+            f"{whole_sizes[2]:,} x {whole_sizes[3]:,}, in {channels} of {whole_sizes[1]:,} channels"
+        )
+    return case.verdict([whole], tuple(axes), found, notes, given=True)
+
+
+_CHANNELS = 8  # of large grids with more of them, so that enough cells of each can be compared
+
+
+def _middle(cells: NDArray[Any]) -> NDArray[Any]:
+    """Return the middle of large grids, so large that all of its cells can be compared."""
+    _, channels, height, width = cells.shape
+    if channels * height * width <= _COLUMNS:
+        return cells
+    if channels > _CHANNELS:
+        cells = cells[:, np.linspace(0, channels - 1, _CHANNELS).round().astype(int)]
+        channels = _CHANNELS
+    each = _COLUMNS // channels
+    # A square, unless one side is too short for it.
+    rows = min(height, max(math.isqrt(each), each // width))
+    columns = min(width, each // rows)
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return cells[:, :, top : top + rows, left : left + columns]
 
 
 class _Case:
@@ -198,9 +235,13 @@ class _Case:
         decision: Decision = "undecided"
         if along is not None and along.is_ordered:
             decision = "grid"
-        elif along is not None and along.is_telling and along.score < SCORE:
-            # One whose neighbours are good predictors, but not graded, tells neither way.
-            decision = "permutable" if size >= _ENOUGH_COLUMNS else "undecided"
+        elif (
+            along is not None
+            and along.is_telling
+            and not along.is_close
+            and size >= _ENOUGH_COLUMNS
+        ):
+            decision = "permutable"
         return AxisVerdict(name, size, decision, along)
 
     def verdict(
@@ -231,12 +272,16 @@ class _Case:
         )
         ordered = near[0] if near and near[0].is_ordered else None
         lags = by_distance(self.associations, seed=judging.seed)
-        use = self._usefulness(ordered.layout if ordered else tried[0] if given else None)
+        settled = ordered is not None or any(axis.decision == "grid" for axis in axes)
+        asked = judging.thorough or not settled
+        use = None
+        if asked:
+            use = self._usefulness(ordered.layout if ordered else tried[0] if given else None)
         decision = self._decision(ordered is not None, near, axes, use)
         layout = ordered.layout if ordered else (near[0].layout if near else None)
         verdict = Verdict(
             decision,
-            (*self._evidence(near, axes, use, found), *notes),
+            (*self._evidence(near, axes, use, found, asked=asked), *notes),
             (),
             layout=layout if decision == "grid" else None,
             axes=axes,
@@ -275,7 +320,9 @@ class _Case:
             return "grid"
         if use is not None and use.is_useful:
             return "grid"
-        telling = any(each.is_telling for each in near) and len(near[0:1]) > 0
+        if any(each.is_doubtful for each in near):
+            return "undecided"
+        telling = any(each.is_telling for each in near)
         shown_by_neighbours = telling and int(self.usable.sum()) >= _ENOUGH_COLUMNS
         shown_by_use = use is not None and use.is_telling
         return "permutable" if shown_by_neighbours or shown_by_use else "undecided"
@@ -286,6 +333,8 @@ class _Case:
         axes: Sequence[AxisVerdict],
         use: Usefulness | None,
         found: Structure,
+        *,
+        asked: bool,
     ) -> list[str]:
         sentences = []
         if found.alphabet:
@@ -312,7 +361,7 @@ class _Case:
         ]
         if use is not None:
             sentences.append(f"usefulness: {told_usefulness(use)}")
-        elif self.targets is not None:
+        elif self.targets is not None and asked:
             sentences.append("usefulness: too few rows with the same label to train on")
         looked = len(self.values)
         if looked < self.rows:
@@ -464,6 +513,11 @@ def _wanted(verdict: Verdict, labelled: bool) -> list[str]:
             f"more rows: {verdict.rows:,} show correlations from about "
             f"{2 / math.sqrt(verdict.rows):.2f} on, and {min(4 * verdict.rows, ROWS):,} would show "
             f"those from {2 / math.sqrt(min(4 * verdict.rows, ROWS)):.2f} on"
+        )
+    if any(each.is_doubtful for each in verdict.neighbours):
+        wanted.append(
+            "a way to tell an order from groups of related columns that stand together: neighbours "
+            "are alike, but hardly more so than columns one step further"
         )
     use = verdict.usefulness
     if not labelled:

@@ -35,8 +35,9 @@ from gridcnn.order.prediction import Floats, Predictor
 SCORE = 2 / 3
 """The score from which on neighbours count as neighbours; docs/rule-of-thumb.md tells how it was
 chosen."""
-GRADATION = 0.65
-"""The gradation from which on nearness counts, and not merely standing in one group."""
+GRADATION, DOUBTFUL_GRADATION = 0.65, 0.5
+"""The gradation from which on nearness counts, and not merely standing in one group; and the one
+from which on that is open: by chance, and in groups, it is up to a half."""
 ERROR_RATE = 0.01
 """How often columns in a meaningless order may be taken for ordered by this evidence."""
 _TARGETS, _TESTED_TARGETS = 120, 60  # columns that are predicted: more change the means little
@@ -45,9 +46,7 @@ _FINALISTS = 4  # layouts that are tested
 _LEAVES = 0.95
 """Where the best columns leave more of the variance unexplained than this part of what any columns
 leave, it makes no difference which columns are neighbours."""
-_CLEARLY_MORE = 1.1
-"""A grid is taken rather than a line where it explains so much more than that, beyond chance."""
-_ROUNDING = 0.01  # of variance: differences below it are no reason to prefer a layout
+_ROUNDING = 0.01  # of association: less is no difference
 
 
 @dataclass(frozen=True)
@@ -81,12 +80,17 @@ class Neighbours:
     @property
     def is_ordered(self) -> bool:
         """Whether neighbours are neighbours: a high score, no luck, and no matter of groups."""
-        return (
-            self.score >= SCORE
-            and self.gradation >= GRADATION
-            and self.p_value is not None
-            and self.p_value <= ERROR_RATE
-        )
+        return self.is_close and self.gradation >= GRADATION
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether they are so close, and grade so well, that it may be an order for all that."""
+        return self.is_close and DOUBTFUL_GRADATION <= self.gradation < GRADATION
+
+    @property
+    def is_close(self) -> bool:
+        """Whether neighbours have a high score, and not by luck."""
+        return self.score >= SCORE and self.p_value is not None and self.p_value <= ERROR_RATE
 
     @property
     def is_telling(self) -> bool:
@@ -129,16 +133,17 @@ def look(
             advance(1)
     found.sort(key=lambda each: (each.layout.channels, -each.score))
     worth = [each for each in found if each.is_telling and each.score >= SCORE]
-    finalists = [each for each in worth if each.gradation >= GRADATION][:_FINALISTS]
+    worth.sort(key=lambda each: each.gradation < GRADATION)
+    finalists = [each for each in worth if each.gradation >= DOUBTFUL_GRADATION][:_FINALISTS]
     for place, each in enumerate(found):
         plain = each.layout.is_line and each.layout.channels == 1
         if each in finalists or (plain and each.is_telling):
             key = (each.layout.channels, each.layout.interleaved)
             found[place] = _tested(channels[key], each, len(found), random)
-    found.sort(key=lambda each: (not each.is_ordered, -each.score))
+    found.sort(key=lambda each: (not each.is_ordered, not each.is_doubtful, -each.score))
     ordered = [each for each in found if each.is_ordered]
     if ordered:
-        chosen = _choice(ordered, channels, random)
+        chosen = _choice(ordered, channels)
         found.sort(key=lambda each: each is not chosen)
     return found
 
@@ -160,7 +165,7 @@ def look_along(
     if not len(channels.targets):
         return None
     first = _first_look(channels, layout, random)
-    if not first.is_telling or first.score < SCORE or first.gradation < GRADATION:
+    if not first.is_telling or first.score < SCORE:
         return first
     return _tested(channels, first, 1, random)
 
@@ -243,6 +248,15 @@ class _Channels:
                 far = np.concatenate([self._associated(way[:-2], way[2:]) for way in ways])
                 parts.append(max(0.0, 2 * _part_above(near, far) - 1))
         return float(np.mean(parts)) if parts else 0.0
+
+    def comes_back(self, layout: Layout) -> bool:
+        """Return whether cells one row apart are more alike than some between them in a row."""
+        means = []
+        for step in range(2, layout.columns + 1):
+            values = self._associated(self.column_at[:-step], self.column_at[step:])
+            known = values[~np.isnan(values)]
+            means.append(float(known.mean()) if len(known) else 0.0)
+        return len(means) > 1 and means[-1] > min(means[:-1]) + _ROUNDING
 
     def _associated(self, first: Indices, second: Indices) -> Floats:
         values = self.associations[first, second].astype(np.float64)
@@ -331,34 +345,22 @@ def _tested(
     return replace(first, p_value=min(1.0, p_value * layouts), orders=total, exact=exact)
 
 
-def _choice(
-    ordered: list[Neighbours],
-    channels: dict[tuple[int, bool], _Channels],
-    random: np.random.Generator,
-) -> Neighbours:
-    """Return the simplest of the layouts that fit.
+def _choice(ordered: list[Neighbours], channels: dict[tuple[int, bool], _Channels]) -> Neighbours:
+    """Return the best and simplest of the layouts that fit.
 
-    That is a line of few channels, unless the four neighbours in a grid explain clearly more than
-    four on any line.
+    Of a line cells of a grid can be made, and a smooth line makes a grid whose rows grade, too. But
+    along a line association only falls; in a grid it falls and comes back one row further.
     """
-    lines = [each for each in ordered if each.layout.is_line]
-    lines.sort(key=lambda each: (each.layout.channels, -each.score))
-    grids = [each for each in ordered if not each.layout.is_line]
-    if not grids:
-        return lines[0]
 
     def merit(each: Neighbours) -> float:
         price = math.log2(each.layout.channels) + (0.0 if each.layout.interleaved else 0.5)
         return each.score + each.gradation - _PRICE * price
 
-    grid = max(grids, key=merit)
-    gain = grid.explained - grid.by_chance
-    for line in lines:
-        known = channels[line.layout.channels, line.layout.interleaved]
-        along, by_chance = _compared(known, line.layout, line.layout.neighbours(2), random)
-        if gain <= _CLEARLY_MORE * (along - by_chance) + _ROUNDING:
-            return line
-    return grid
+    def fits(each: Neighbours) -> bool:
+        key = (each.layout.channels, each.layout.interleaved)
+        return each.layout.is_line or channels[key].comes_back(each.layout)
+
+    return max([each for each in ordered if fits(each)] or ordered, key=merit)
 
 
 _PRICE = 0.1

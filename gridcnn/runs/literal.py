@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.grid import Array, Cells
+from gridcnn.grid import Array, Cells, OneHot
 from gridcnn.training.loop import Labelled
 
 EXEMPLARS = 10
@@ -46,17 +46,29 @@ def literal_comparison(kept: Labelled, test: Labelled) -> Literal:
 
     The nearest has the smallest sum of squared differences over all cells.
     """
-    flat = _flat(kept.grids)
+    pictures, tested = kept.grids, test.grids
+    one_hot = isinstance(pictures, OneHot) and isinstance(tested, OneHot)
+    flat = pictures.indices if isinstance(pictures, OneHot) and one_hot else _flat(pictures)
     # |a - b|^2 = |a|^2 - 2ab + |b|^2, where |a|^2 is the same for all exemplars.
-    lengths = np.einsum("ij,ij->i", flat, flat)
+    lengths = (flat >= 0).sum(axis=1) if one_hot else np.einsum("ij,ij->i", flat, flat)
     right = 0
-    step = max(1, min(_CHUNK, _CELLS // max(1, flat.shape[1])))
+    size = flat.shape[1] * (len(flat) if one_hot else 1)
+    step = max(1, min(_CHUNK, _CELLS // max(1, size)))
     for start in range(0, len(test), step):
-        part = slice(start, start + step)
-        distances = lengths - 2 * (_flat(test.grids[part]) @ flat.T)
-        right += int((kept.targets[distances.argmin(axis=1)] == test.targets[part]).sum())
+        part = tested[start : start + step]
+        alike = _agreeing(part.indices, flat) if isinstance(part, OneHot) else _flat(part) @ flat.T
+        distances = lengths - 2 * alike
+        wanted = test.targets[start : start + step]
+        right += int((kept.targets[distances.argmin(axis=1)] == wanted).sum())
     return Literal(right / len(test), len(flat))
 
 
 def _flat(grids: Cells) -> Array:
     return np.asarray(grids).reshape(len(grids), -1)
+
+
+def _agreeing(first: NDArray[np.int32], second: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return how many 1s every two one-hot items share: what the sum of products of cells is."""
+    same = (first[:, None] == second[None]) & (second >= 0)[None]
+    shared: NDArray[np.int64] = same.sum(axis=2)
+    return shared
