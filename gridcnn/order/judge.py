@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from gridcnn.errors import DataError, listed, quoted
@@ -30,7 +31,7 @@ from gridcnn.order.layouts import FEWEST_POSITIONS, Layout, layouts
 from gridcnn.order.neighbours import GRADATION, SCORE, Neighbours, look, look_along
 from gridcnn.order.prediction import Predictor
 from gridcnn.order.structure import Structure, structure
-from gridcnn.order.usefulness import TRAININGS, Usefulness, usefulness
+from gridcnn.order.usefulness import MOST_ROWS, TRAININGS, Usefulness, usefulness
 from gridcnn.order.verdict import AxisVerdict, Decision, Verdict
 
 ROWS = 4_000
@@ -104,14 +105,14 @@ def judge_columns(
     Raises:
         DataError: there are too few columns or rows, or the shape does not go with the columns.
     """
-    _refuse_too_few(len(columns), len(columns[0].values) if columns else 0)
+    refuse_too_few(len(columns), len(columns[0].values) if columns else 0)
     found = structure(columns)
     notes = _notes(columns, found)
     if found.mixed:
         return Verdict(
             "permutable",
             (_told_mixed(found, len(columns)), *notes),
-            (USE_TREES,),
+            (_use_trees(found),),
             structure=found,
             rows=rows,
             columns=len(columns),
@@ -149,7 +150,7 @@ def judge_grids(
         DataError: there are too few cells or items.
     """
     items, channels, height, width = whole_sizes = cells.shape
-    _refuse_too_few(channels * height * width, items)
+    refuse_too_few(channels * height * width, items)
     cells = _middle(cells)
     channels, height, width = cells.shape[1:]
     flat = cells.reshape(items, -1)
@@ -352,7 +353,7 @@ class _Case:
         sentences += [
             f"axis '{axis.name}' ({axis.size}): {axis.decision}; "
             + (
-                told_neighbours(axis.neighbours)
+                told_neighbours(axis.neighbours, along=True)
                 if axis.neighbours is not None
                 else "too short to tell"
             )
@@ -377,23 +378,37 @@ class _Case:
 
 USE_TREES = (
     "a network that slides over the columns is the wrong tool here; use boosted trees, for "
-    "example: from sklearn.ensemble import HistGradientBoostingClassifier; "
+    "example:\n"
+    "from sklearn.ensemble import HistGradientBoostingClassifier\n"
     "HistGradientBoostingClassifier().fit(X, y)"
+)
+_USE_TREES_OF_TEXTS = (
+    "a network that slides over the columns is the wrong tool here; use boosted trees, for "
+    "example:\n"
+    "from sklearn import ensemble, pipeline, preprocessing\n"
+    "pipeline.make_pipeline(preprocessing.OrdinalEncoder(), "
+    "ensemble.HistGradientBoostingClassifier()).fit(X, y)"
 )
 
 
-def told_neighbours(near: Neighbours) -> str:
-    """Return a sentence on what neighbours tell in one layout."""
+def _use_trees(found: Structure | None) -> str:
+    """Return what to use instead of a network; trees in scikit-learn take numbers alone."""
+    kinds = set() if found is None else {kind for kind, count in found.kinds.items() if count}
+    return USE_TREES if kinds <= {"number", "constant"} else _USE_TREES_OF_TEXTS
+
+
+def told_neighbours(near: Neighbours, *, along: bool = False) -> str:
+    """Return a sentence on what neighbours tell in one layout, or `along` one axis of grids."""
     if not near.is_telling:
         return (
             f"hardly any column depends on another (the best {_predictors(near.layout)} explain "
             f"{near.best:.0%} of a column), so neighbours cannot show an order"
         )
     sentence = (
-        f"as {near.layout}, neighbours explain {near.explained:.0%} of a column, as many columns "
-        f"at random {near.by_chance:.0%}, the best ones {near.best:.0%} (score {near.score:.2f} of "
-        f"1); {near.gradation:.0%} of the columns are more like both neighbours than like the next "
-        "but one"
+        f"{'' if along else f'as {near.layout}, '}neighbours explain {near.explained:.0%} of a "
+        f"column, as many columns at random {near.by_chance:.0%}, the best ones {near.best:.0%} "
+        f"(score {near.score:.2f} of 1); {near.gradation:.0%} of the columns are more like both "
+        "neighbours than like the next but one"
     )
     if near.p_value is None:
         return f"{sentence}; an order has a score of {SCORE:.2f} and {GRADATION:.0%}, or more"
@@ -461,26 +476,11 @@ def _notes(columns: Sequence[Column], found: Structure) -> list[str]:
 def advice(verdict: Verdict, *, labelled: bool) -> tuple[str, ...]:
     """Return what to do after a verdict, in sentences."""
     if verdict.decision == "permutable":
-        return (USE_TREES,)
+        return (_use_trees(verdict.structure),)
     if verdict.decision == "undecided":
-        wanted = []
-        if verdict.columns < _ENOUGH_COLUMNS:
-            wanted.append(
-                f"{verdict.columns} columns are too few for neighbours to show an order (at least "
-                f"{_ENOUGH_COLUMNS})"
-            )
-        if any(each.is_doubtful for each in verdict.neighbours):
-            wanted.append(
-                "neighbours are alike, but hardly more so than columns one step further: it may be "
-                "an order, or groups of related columns that stand together"
-            )
-        if not labelled:
-            wanted.append("with labels, it can be tried whether the order is useful")
-        elif verdict.usefulness is None or not verdict.usefulness.is_telling:
-            wanted.append("more rows with labels are needed before a network learns anything")
-        return (f"there is too little to tell by: {'; '.join(wanted) or 'more rows are needed'}",)
+        return (f"there is too little to tell by; needed: {'; '.join(_wanted(verdict, labelled))}",)
     sentences = []
-    if verdict.layout is not None:
+    if verdict.layout is not None and not verdict.axes:  # else they are grids already
         sentences.append(_layout_advice(verdict.layout))
     flat = [axis for axis in verdict.axes if axis.decision == "permutable"]
     for axis in flat:
@@ -498,16 +498,50 @@ def advice(verdict: Verdict, *, labelled: bool) -> tuple[str, ...]:
     return tuple(sentences)
 
 
+def _wanted(verdict: Verdict, labelled: bool) -> list[str]:
+    """Return what an undecided verdict lacks: columns, rows, labels."""
+    wanted = []
+    more = _ENOUGH_COLUMNS - verdict.columns
+    if more > 0:
+        wanted.append(
+            f"{more} more {'column' if more == 1 else 'columns'} ({verdict.columns} have too few "
+            f"orders; of {_ENOUGH_COLUMNS} on, neighbours can show one)"
+        )
+    elif verdict.rows < ROWS:
+        # Two standard errors of a correlation of columns that do not depend on each other.
+        wanted.append(
+            f"more rows: {verdict.rows:,} show correlations from about "
+            f"{2 / math.sqrt(verdict.rows):.2f} on, and {min(4 * verdict.rows, ROWS):,} would show "
+            f"those from {2 / math.sqrt(min(4 * verdict.rows, ROWS)):.2f} on"
+        )
+    if any(each.is_doubtful for each in verdict.neighbours):
+        wanted.append(
+            "a way to tell an order from groups of related columns that stand together: neighbours "
+            "are alike, but hardly more so than columns one step further"
+        )
+    use = verdict.usefulness
+    if not labelled:
+        wanted.append("labels, so that it can be tried whether the order is useful")
+    elif use is None:
+        wanted.append("at least 6 rows of each of two classes, for a network to learn from")
+    elif not use.is_telling and use.rows < MOST_ROWS:
+        wanted.append(
+            f"more rows with labels: from {use.rows:,} the network learns nothing, and it takes up "
+            f"to {MOST_ROWS:,}"
+        )
+    return wanted or ["columns, or labels, that depend on each other: these hardly do"]
+
+
 def _layout_advice(layout: Layout) -> str:
-    settings = f"size: [{layout.rows}, {layout.columns}]"
-    if layout.channels > 1:
-        settings += f", channels: {layout.channels}"
-        settings += ", order: interleaved" if layout.interleaved else ""
     lead = f"{layout.positions * layout.channels} columns behave like {layout}"
-    return f"{lead}; in the spec: adapter: {{table: {{{settings}}}}}"
+    settings = yaml.safe_dump(
+        {"adapter": layout.adapter}, default_flow_style=True, sort_keys=False, width=200
+    )
+    return f"{lead}; in the spec:\n{settings.strip()[1:-1]}"
 
 
-def _refuse_too_few(columns: int, rows: int) -> None:
+def refuse_too_few(columns: int, rows: int) -> None:
+    """Raise `DataError` where there are too few columns, or rows, to compare columns by."""
     found = []
     if columns < _FEWEST_COLUMNS:
         found.append(

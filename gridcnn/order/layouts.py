@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,15 @@ class Layout:
     def is_line(self) -> bool:
         """Whether the positions stand one behind the other."""
         return self.rows == 1 or self.columns == 1
+
+    @property
+    def adapter(self) -> dict[str, Any]:
+        """The adapter of a spec that lays the columns of a table out like this."""
+        settings: dict[str, Any] = {"size": [self.rows, self.columns]}
+        if self.channels > 1:
+            settings["channels"] = self.channels
+            settings["order"] = "interleaved" if self.interleaved else "rows"
+        return {"table": settings}
 
     def places(self) -> tuple[Indices, Indices]:
         """Return for each column its position and its channel, `(columns,)` each."""

@@ -55,7 +55,8 @@ def structure(columns: Sequence[Column]) -> Structure:
     judged = sorted([*main, *constant]) if not mixed else [*numbers, *symbols, *constant]
     if mixed:
         judged = sorted(judged)
-    aside = tuple(n for n in range(len(columns)) if n not in set(judged))
+    compared = set(judged)
+    aside = tuple(n for n in range(len(columns)) if n not in compared)
     alphabet: tuple[str, ...] = ()
     overlap = None
     if main is symbols and symbols:

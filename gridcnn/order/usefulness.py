@@ -26,10 +26,11 @@ from gridcnn.spec.load import load
 from gridcnn.spec.models import Spec, Training
 from gridcnn.training.loop import Labelled, train
 
+MOST_ROWS = 1_500
+"""Rows that are trained on at most: more would take longer, not tell more."""
 ERROR_RATE = 0.01
 """How often a meaningless order may be taken for useful by this evidence."""
 _SHUFFLES, _FOLDS = 6, 3
-_ROWS = 1_500  # rows that are trained on at most: more would take longer, not tell more
 _STEPS = 250  # updates of a training, which is enough for a network as small as this
 _FEWEST_EPOCHS, _MOST_EPOCHS = 4, 60
 _ARITHMETIC = 6e10  # multiplications of all answers in all trainings together, at most
@@ -136,8 +137,8 @@ _BATCH = 64
 def _chosen(targets: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64] | None:
     """Return the rows to use, of classes that have enough; None where fewer than two have."""
     rows = np.arange(len(targets))
-    if len(rows) > _ROWS:
-        rows = np.sort(random.choice(rows, _ROWS, replace=False))
+    if len(rows) > MOST_ROWS:
+        rows = np.sort(random.choice(rows, MOST_ROWS, replace=False))
     counts = np.bincount(targets[rows])
     enough = np.flatnonzero(counts >= _FEWEST_OF_A_CLASS)
     if len(enough) < 2:
