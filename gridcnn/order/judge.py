@@ -442,7 +442,7 @@ def _told_mixed(found: Structure, columns: int) -> str:
         "constant": "one value only",
     }
     kinds = ", ".join(f"{count} {names[kind]}" for kind, count in sorted(found.kinds.items()))
-    if found.overlap is not None:
+    if found.overlap is not None and "number" not in found.kinds:
         return (
             f"structure: the {columns} columns are categories with alphabets of their own (a "
             f"column shares {found.overlap:.0%} of its symbols with another, on average); "

@@ -140,7 +140,14 @@ def look(
         if each in finalists or (plain and each.is_telling):
             key = (each.layout.channels, each.layout.interleaved)
             found[place] = _tested(channels[key], each, len(found), random)
-    found.sort(key=lambda each: (not each.is_ordered, not each.is_doubtful, -each.score))
+    found.sort(
+        key=lambda each: (
+            not each.is_ordered,
+            not each.is_doubtful,
+            each.layout != Layout(1, each.layout.positions),  # the plain line says it best
+            -each.score,
+        )
+    )
     ordered = [each for each in found if each.is_ordered]
     if ordered:
         chosen = _choice(ordered, channels)
