@@ -7,6 +7,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from gridcnn.datasets.base import Dataset, Label
@@ -65,6 +67,56 @@ def read(file: str | os.PathLike[str]) -> Dataset:
             Problem(f"is no .npz file, or a damaged one ({_reason(error)})", source=place)
         ) from error
     return _joined(opened, pairs, found)
+
+
+def load(file: str | os.PathLike[str]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Return the items in an `.npy` or `.npz` file, of any shape, and their labels, if it has any.
+
+    Parts are joined. An `.npz` file with a single array has that for items. Nothing pickled is ever
+    opened, and an `.npy` file is not read but mapped.
+
+    Raises:
+        DataError: the file is damaged or holds something else.
+    """
+    place = os.fspath(file)
+    try:
+        if place.lower().endswith(".npy"):
+            with Path(place).open("rb") as content:
+                npy.read_magic(content)
+            return np.load(place, mmap_mode="r", allow_pickle=False), None
+        with zipfile.ZipFile(place) as archive:
+            return _loaded(archive, place)
+    except OSError as error:
+        message = f"cannot be read: {error.strerror or error}"
+        raise DataError(Problem(message, source=place)) from error
+    except DataError:
+        raise
+    except MemoryError:
+        raise DataError(Problem("its arrays do not fit into memory", source=place)) from None
+    except Exception as error:
+        raise DataError(
+            Problem(f"is no NumPy file, or a damaged one ({_reason(error)})", source=place)
+        ) from error
+
+
+def _loaded(archive: zipfile.ZipFile, place: str) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    members = [info.filename for info in archive.infolist() if info.filename.endswith(".npy")]
+    if len(members) == 1:
+        return _array(archive, members[0], place), None
+    kinds: dict[str, list[str]] = {"X": [], "y": []}
+    for member in sorted(members):
+        for word in member.removesuffix(".npy").lower().split("_"):
+            if word in _KINDS:
+                kinds[_KINDS[word]].append(member)
+    stacks = [_array(archive, member, place) for member in kinds["X"]]
+    if not stacks or len({stack.shape[1:] for stack in stacks}) > 1:
+        has = listed([shown(name[:-4])[1:-1] for name in members], limit=8) or "none"
+        message = (
+            f"needs an array X, and y for labels: numpy.savez(file, X=..., y=...). It has: {has}"
+        )
+        raise DataError(Problem(message, source=place))
+    labels = [_array(archive, member, place) for member in kinds["y"]]
+    return np.concatenate(stacks), np.concatenate(labels) if len(labels) == len(stacks) else None
 
 
 def _pairs(archive: zipfile.ZipFile, found: Problems) -> dict[str, dict[str, str]]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from gridcnn.errors import shown
 
-_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?"})
-"""How tables say that there is no number, in small letters."""
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?"})
+"""How tables say that there is no value, in small letters."""
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE)
 _FILL = "fill it in, or leave the row out"
 
@@ -34,7 +34,7 @@ def floats(cells: Sequence[Any], parse: bool) -> list[float] | None:
 def parsing_problem(cell: str) -> str:
     """Return why a text is no number, or nothing where it is one."""
     text = cell.strip()
-    if text.casefold() in _MISSING:
+    if text.casefold() in MISSING:
         return f"has no number{f' ({shown(text)})' if text else ''}; {_FILL}"
     if _DECIMAL_COMMA.fullmatch(text):
         return f"has {shown(text)}; write a point before decimals, and no comma"
@@ -47,9 +47,14 @@ def parsing_problem(cell: str) -> str:
     return f"has {shown(text)}, which is {'not finite' if beyond else 'no number'}; {_FILL}"
 
 
+def decimal_comma(cell: str) -> str:
+    """Return a number that is written with a comma before decimals as with a point, else `cell`."""
+    return cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell.strip()) else cell
+
+
 def is_text(cell: str) -> bool:
     """Return whether a cell is a text, and not a number or what stands for one."""
-    if cell.casefold() in _MISSING or any(sign.isdigit() for sign in cell):
+    if cell.casefold() in MISSING or any(sign.isdigit() for sign in cell):
         return False
     try:
         float(cell)  # inf is no text either

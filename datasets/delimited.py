@@ -39,21 +39,23 @@ def content(place: str, *, what: str) -> str:
             Problem(f"cannot be read: {error.strerror or error}", source=place)
         ) from error
     if read[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DataError(
-            Problem("is saved as UTF-16; save it as UTF-8 ('CSV UTF-8' in Excel)", source=place)
-        )
+        raise DataError(utf16(place))
     try:
         return read.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = read.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            Problem(
-                f"is no UTF-8 text (byte 0x{read[error.start]:02X}); save it as UTF-8 "
-                "('CSV UTF-8' in Excel)",
-                source=place,
-                line=line,
-            )
-        ) from None
+        raise DataError(no_utf8(read[error.start], place, line=line)) from None
+
+
+def utf16(place: str) -> Problem:
+    """Return the problem of a file that begins as UTF-16 does."""
+    return Problem("is saved as UTF-16; save it as UTF-8 ('CSV UTF-8' in Excel)", source=place)
+
+
+def no_utf8(byte: int, place: str, *, line: int) -> Problem:
+    """Return the problem of a file with a byte that UTF-8 does not have there."""
+    message = f"is no UTF-8 text (byte 0x{byte:02X}); save it as UTF-8 ('CSV UTF-8' in Excel)"
+    return Problem(message, source=place, line=line)
 
 
 def lines(file: IO[bytes], found: Problems) -> Iterator[str]:

@@ -1,6 +1,7 @@
-"""Makes the picture of the README: what the network for X and O sees, stage by stage.
+"""Makes the pictures of the pages.
 
-`python -m docs.pictures` writes it.
+`python -m docs.pictures` writes them: what the network for X and O sees, stage by stage, and what
+the order of columns looks like.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from sklearn.datasets import load_digits, load_wine
 
 import gridcnn
 from benchmarks.drawings import draw
+from gridcnn.files import write_text
+from gridcnn.order.lags import Lags
+from gridcnn.report.pictures import accuracy_picture, lags_picture, matrix_image
 
 HERE = Path(__file__).parent / "pictures"
 _MARGIN, _CAPTION, _CELL = 18, 26, 96
@@ -69,7 +74,51 @@ def _strip(drawing: Image.Image, model: gridcnn.Model) -> list[Image.Image]:
     ]
 
 
+_STYLE = """<style>svg { --ink: #1b1d21; --given: #0b61a4; --band: #c9cdd3; --faint: #9aa0a8;
+background: #ffffff } text { fill: var(--ink); font: 12px sans-serif }</style>"""
+
+
+def _lone(picture: str) -> str:
+    """Return a picture of a page as a file of its own, with the colours of a light page."""
+    begin, rest = picture.split(">", 1)
+    return f'{begin} xmlns="http://www.w3.org/2000/svg">{_STYLE}{rest}\n'
+
+
+def _matrices(lags: Lags) -> Image.Image:
+    """Return the matrix as given and that in a random order, beside each other."""
+    side = 4 * len(lags.matrix)
+    picture = Image.new("RGB", (2 * side + 3 * _MARGIN, side + 2 * _MARGIN + _CAPTION), _PAPER)
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(size=17)
+    for place, (matrix, caption) in enumerate(
+        [(lags.matrix, "as given"), (lags.shuffled, "in a random order")]
+    ):
+        left = _MARGIN + place * (side + _MARGIN)
+        pen.text((left, _MARGIN // 2), caption, _INK, font)
+        large = matrix_image(matrix).resize((side, side), Image.Resampling.NEAREST)
+        picture.paste(large, (left, _MARGIN + _CAPTION))
+    return picture
+
+
+def order() -> None:
+    """Check the digits, whose order means something, and wines, whose order does not."""
+    digits, wines = load_digits(), load_wine()
+    for name, data in (("digits", digits), ("wines", wines)):
+        verdict = gridcnn.check(data.data, data.target)
+        assert verdict.lags is not None
+        assert verdict.usefulness is not None
+        write_text(HERE / f"order-{name}.svg", _lone(lags_picture(verdict.lags)))
+        write_text(HERE / f"order-{name}-accuracy.svg", _lone(accuracy_picture(verdict.usefulness)))
+        if name == "digits":
+            _matrices(verdict.lags).save(HERE / "order-digits-matrix.png", optimize=True)
+
+
 def main() -> None:
+    """Draw all pictures."""
+    stages()
+    order()
+
+
+def stages() -> None:
     """Train the ready spec `xo`, and draw what it sees of two drawings."""
     with tempfile.TemporaryDirectory() as folder:
         model = gridcnn.run("xo", out=Path(folder) / "run").model

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gridcnn.checking import check
     from gridcnn.cross_validation import CrossValidation, cross_validate
     from gridcnn.errors import (
         ColumnPermutableError,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from gridcnn.grid import Axis, Grids, GridShape, OneHot
     from gridcnn.model import Model, load
     from gridcnn.network import Network
+    from gridcnn.order.verdict import Verdict
     from gridcnn.pipeline import Pipeline
     from gridcnn.runs.run import Run, RunWatcher, run
     from gridcnn.spec.models import Spec
@@ -60,7 +62,9 @@ __all__ = [
     "TrainingInterrupted",
     "UnknownNameError",
     "UserError",
+    "Verdict",
     "__version__",
+    "check",
     "cross_validate",
     "evaluate",
     "load",
@@ -83,6 +87,8 @@ _HOMES = {
     "Run": "gridcnn.runs.run",
     "RunWatcher": "gridcnn.runs.run",
     "Spec": "gridcnn.spec.models",
+    "Verdict": "gridcnn.order.verdict",
+    "check": "gridcnn.checking",
     "cross_validate": "gridcnn.cross_validation",
     "evaluate": "gridcnn.evaluation",
     "load": "gridcnn.model",

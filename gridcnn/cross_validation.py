@@ -32,6 +32,7 @@ from gridcnn.errors import (
 )
 from gridcnn.evaluation import Evaluation, compare
 from gridcnn.files import write_text
+from gridcnn.order.guard import Checked
 from gridcnn.pipelines import ready
 from gridcnn.runs import folder as folders
 from gridcnn.runs.prepare import divided, grouped, opened, with_data
@@ -165,7 +166,7 @@ def cross_validate(
                 # First, so that the folder is never taken for that of a single run.
                 _Begun(tests, name, digest).write(folder)
                 write_text(folder / folders.SPEC, to_yaml(located))
-        runs = []
+        runs: list[FoldRun] = []
         for number, test in enumerate(tests, 1):
             own = folder / f"fold-{number}"
             if not (own / folders.METRICS).is_file():
@@ -181,11 +182,18 @@ def cross_validate(
                         engine=engine,
                         threads=threads,
                         watcher=watcher,
+                        checked=_checked(runs),
                     )
             runs.append(FoldRun(test, _read_json(own / folders.METRICS), own))
             watcher.on_fold_end(number, len(tests), test, runs[-1].metrics)
         with writing(folder, hint):
             return _finish(runs, folder)
+
+
+def _checked(runs: Sequence[FoldRun]) -> Checked | None:
+    """Return what the checkers have found in the first fold, which holds for all of them."""
+    found = runs[0].metrics.get("check") if runs else None
+    return Checked.from_json(found) if found else None
 
 
 def _asked(folds: Any, *, resumed: bool) -> Folds:
@@ -368,11 +376,12 @@ def _finish(runs: Sequence[FoldRun], folder: Path) -> CrossValidation:
             for run in runs
         ],
         **{key: runs[-1].metrics[key] for key in ("classes", "engine", "threads")},
+        **{key: runs[0].metrics[key] for key in ("check",) if key in runs[0].metrics},
         # Each of them is left out of every fold.
         "skipped_items": max(run.metrics["skipped_items"] for run in runs),
         "seconds": {
-            key: round(sum(run.metrics["seconds"][key] for run in runs), 3)
-            for key in ("reading", "training", "total")
+            key: round(sum(run.metrics["seconds"].get(key, 0) for run in runs), 3)
+            for key in ("reading", "checking", "training", "total")
         },
     }
     folders.write_table(folder / folders.PREDICTIONS, header, rows)

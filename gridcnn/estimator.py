@@ -24,6 +24,7 @@ from gridcnn.grid import GridShape
 from gridcnn.model import Model
 from gridcnn.network import Network
 from gridcnn.order.guard import CHECKS, Check, guard
+from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Spec
@@ -46,8 +47,11 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Args:
         spec: a ready spec's name, a file, a mapping or a `Spec`; its data section is not used.
             None builds a small network for the shape of `X`.
-        check: what happens where the order of the columns is found to mean nothing: "reject"
-            raises `ColumnPermutableError`, "warn" warns, "off" does not look.
+        check: what happens where the order of the columns is found to mean nothing, so that a
+            network is the wrong tool: "reject" raises `ColumnPermutableError`, which says what was
+            found and what to use instead; "warn" warns, and goes on; "off" does not look. An `X` of
+            numbers is looked at in every `fit`, which takes seconds; a search over data that is
+            known to be a grid is quicker with "off". Too little data to tell is trained on.
         epochs, learning_rate, batch_size, optimizer, weight_decay, patience: replace the spec's
             training settings of that name, where they are not None.
         validation_fraction: the part of the training items by which the best epoch is chosen, and
@@ -64,6 +68,8 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Attributes:
         classes_: the classes, sorted; the order of the votes.
         model_: the trained `Model`, which can be saved.
+        verdicts_: what each checker has found, a `gridcnn.order.verdict.Verdict` by its name; empty
+            where none was asked.
         history_: an `Epoch` for each epoch.
         n_iter_: how many epochs there were.
         n_features_in_: the length of the second dimension of `X`, where it is an array.
@@ -141,13 +147,23 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             spec = self._changed(default_spec(adapter.shape(), len(grids)), changes)
         spec = spec.model_copy(update={"adapter": adapter})
         network = Network(spec, adapter.shape(), classes=len(self.classes_))
-        if not adapter.makes_order:
-            guard(grids, targets, self.check)
         training, validation = Labelled(grids, targets), None
         if len(second):
             training = Labelled(grids[first], targets[first])
             validation = Labelled(grids[second], targets[second])
         made = make_engine(network, self.engine, threads=self.threads)
+        self.verdicts_: dict[str, Verdict] = {}
+        if not adapter.makes_order:
+            checked = guard(
+                grids,
+                targets,
+                self.check,
+                shape=adapter.shape(),
+                seed=spec.training.seed,
+                threads=self.threads,
+                remedy='give check="warn"',
+            )
+            self.verdicts_ = dict(checked.verdicts)
         progress = train(made, training, validation, spec.training)
         made.settle()
         names = [_plain(label) for label in self.classes_]

@@ -38,7 +38,7 @@ TINY: dict[str, Any] = {
     "head": {"voting": {"hidden": [8], "dropout": 0.1}},
     "training": {"epochs": 2, "batch_size": 16, "learning_rate": 0.01},
 }
-SOUNDS = {**TINY, "data": {"validation": 0.2}, "adapter": "array"}
+SOUNDS = {**TINY, "data": {"validation": 0.2}, "adapter": "array", "check": "off"}
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_wine
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -290,6 +290,36 @@ def test_the_checker_guards_fit(monkeypatch: pytest.MonkeyPatch, digits: tuple[A
     with pytest.warns(guard_module.PermutableWarning):
         GridClassifier(SMALL, epochs=1, check="warn").fit(*digits)
     GridClassifier(SMALL, epochs=1, check="off").fit(*digits)
+
+
+def test_a_table_is_refused_unless_told_otherwise() -> None:
+    """The wines' columns may stand in any order: "reject" is the default."""
+    X, y = load_wine(return_X_y=True)
+
+    with pytest.raises(ColumnPermutableError, match='give check="warn"'):
+        GridClassifier(epochs=1).fit(X, y)
+    with pytest.warns(guard_module.PermutableWarning, match="no grid"):
+        warned = GridClassifier(epochs=1, check="warn").fit(X, y)
+    off = GridClassifier(epochs=1, check="off").fit(X, y)
+
+    assert {name: each.decision for name, each in warned.verdicts_.items()} == {
+        "order": "permutable"
+    }
+    assert off.verdicts_ == {}
+    assert (warned.predict_proba(X) == off.predict_proba(X)).all()
+
+
+def test_what_the_checkers_found_is_kept(digits: tuple[Any, Any]) -> None:
+    """It is pickled with the classifier, and the same for the same seed."""
+    X, y = digits[0][:200], digits[1][:200]
+
+    first = GridClassifier(SMALL, epochs=1, random_state=1).fit(X, y)
+    again = GridClassifier(SMALL, epochs=1, random_state=1).fit(X, y)
+    copy = pickle.loads(pickle.dumps(first))
+
+    assert first.verdicts_["order"].decision == "grid"
+    assert first.verdicts_["order"].evidence == again.verdicts_["order"].evidence
+    assert copy.verdicts_["order"].evidence == first.verdicts_["order"].evidence
 
 
 def test_what_is_learned_does_not_depend_on_the_threads(digits: tuple[Any, Any]) -> None:

@@ -14,6 +14,7 @@ from gridcnn.cli import screen
 from gridcnn.cli.plan import plan_memory, plan_table
 from gridcnn.engines.base import Engine, Memory
 from gridcnn.network import Network
+from gridcnn.order.guard import Checked
 from gridcnn.runs.prepare import Prepared
 from gridcnn.runs.run import RunWatcher
 from gridcnn.spec.parts import Fold, GroupOut
@@ -54,6 +55,7 @@ class Display(RunWatcher):
         self.told = ""
         self.validated = ""
         self.memory = ""
+        self.checked: list[str] = []
         self.planned = ("", 0)
         self.fold = ""
 
@@ -103,6 +105,14 @@ class Display(RunWatcher):
         if self.console.is_terminal:
             self.bars.update(self._bar(what, total), completed=done)
 
+    def on_checking(self, what: str, done: int, total: int) -> None:
+        """Move the bar."""
+        self.on_reading(what, done, total)
+
+    def on_check(self, checked: Checked) -> None:
+        """Keep what to say of it below the plan."""
+        self.checked = told_check(checked)
+
     def on_engine(self, engine: Engine, memory: Memory) -> None:
         """Keep what to say of it below the plan."""
         self.memory = plan_memory(engine, memory)
@@ -125,6 +135,9 @@ class Display(RunWatcher):
             screen.say(f"grids: {prepared.grids}")
         for note in prepared.notes:
             screen.say(f"note: {note}")
+        for line in self.checked:
+            screen.say(line)
+        self.checked = []  # it holds for all folds
         if prepared.skipped:
             screen.say(f"items that cannot be read, and are left out: {prepared.skipped_items}")
         screen.say(f"folder: {folder}\n")
@@ -149,3 +162,24 @@ class Display(RunWatcher):
         left = (epochs - epoch.epoch) * epoch.seconds
         parts.append(f"{epoch.seconds:.1f} s" + (f", {screen.seconds(left)} left" if left else ""))
         screen.say("  ".join(parts))
+
+
+def told_check(checked: Checked) -> list[str]:
+    """Return what to say of a check after which training goes on, in lines."""
+    if checked.setting == "off":
+        return ["check: off, so nobody has looked whether the order of this data means anything"]
+    lines = []
+    for name, verdict in checked.verdicts.items():
+        head = "check" if len(checked.verdicts) == 1 else f"check ({name})"
+        if verdict.decision == "grid":
+            lines.append(f"{head}: grid, the order of this data carries information")
+            lines += [f"{head}: {sentence}" for sentence in verdict.advice]
+        elif verdict.decision == "undecided":
+            reasons = "; ".join(verdict.advice or verdict.evidence)
+            lines.append(f"{head}: undecided; {reasons}" if reasons else f"{head}: undecided")
+        else:
+            lines.append(
+                f"{head}: permutable, the order of this data means nothing; training goes on "
+                f"all the same, since the spec has check: {checked.setting}"
+            )
+    return lines

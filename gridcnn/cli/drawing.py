@@ -1,4 +1,4 @@
-"""Grids as pictures: in the terminal with half-block characters, and as PNG files."""
+"""Grids as pictures, in the terminal and as PNG files; and verdicts drawn in characters."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from gridcnn.errors import RunFolderError
+from gridcnn.order.lags import Lags
+from gridcnn.order.usefulness import Usefulness
 
 _SMALLEST_PNG = 256
 
@@ -81,3 +83,75 @@ def write_png(grid: NDArray[np.float32], path: Path) -> int:
     except OSError as error:
         raise RunFolderError(f"{path} cannot be written: {error.strerror or error}") from None
     return side
+
+
+# Verdicts ---------------------------------------------------------------------------------------
+
+_WIDE, _HIGH = 60, 9  # characters of a drawing
+
+
+def lag_lines(lags: Lags, *, plain: bool) -> list[str]:
+    """Return association against distance as lines of up to 72 characters.
+
+    `plain`: in ASCII alone, for consoles that have no more.
+    """
+    mark, band = ("*", ":") if plain else ("●", "░")
+    edge, corner, line = ("|", "+", "-") if plain else ("│", "└", "─")
+    parts = np.array_split(np.arange(len(lags.lags)), min(len(lags.lags), _WIDE))
+    each = max(1, min(6, _WIDE // len(parts)))
+    given, low, high = (
+        np.array([values[part].mean() for part in parts])
+        for values in (lags.given, lags.low, lags.high)
+    )
+    bottom, top = float(min(given.min(), low.min())), float(max(given.max(), high.max()))
+    spread = max(top - bottom, 1e-9)
+
+    def level(values: NDArray[np.float64]) -> NDArray[np.int64]:
+        found: NDArray[np.int64] = np.rint((values - bottom) / spread * (_HIGH - 1)).astype(
+            np.int64
+        )
+        return found
+
+    points, lows, highs = level(given), level(low), level(high)
+    lines = []
+    for height in range(_HIGH - 1, -1, -1):
+        text = "".join(
+            (mark if points[n] == height else band if lows[n] <= height <= highs[n] else " ").ljust(
+                each, band if lows[n] <= height <= highs[n] else " "
+            )
+            for n in range(len(parts))
+        )
+        label = {_HIGH - 1: f"{top:.2f}", 0: f"{bottom:.2f}"}.get(height, "")
+        lines.append(f"{label:>5} {edge}{text.rstrip()}")
+    width = each * len(parts)
+    lines.append(f"      {corner}{line * width}")
+    last = f"{lags.lags[-1]:,}"
+    lines.append(f"       1{'distance, in columns'.center(max(0, width - 1 - len(last)))}{last}")
+    lines.append(f"       {mark} as given   {band} where 90 of 100 random orders lie")
+    return lines
+
+
+def accuracy_lines(use: Usefulness, *, plain: bool) -> list[str]:
+    """Return the accuracies as given and shuffled as signs on a line, and what the signs mean."""
+    mark, other, line, bar = ("*", "o", "-", "|") if plain else ("●", "○", "─", "┼")
+    values = [use.given, *use.shuffled]
+    low, high = min(values), max(values)
+    # The usual guess would press all others together where it is far off.
+    near = low - use.majority <= high - low
+    low = min(low, use.majority) if near else low
+    spread = max(high - low, 1e-9)
+
+    def place(value: float) -> int:
+        return round((value - low) / spread * (_WIDE - 1))
+
+    signs = [line] * _WIDE
+    if near and use.majority <= high:
+        signs[place(use.majority)] = bar
+    for value in use.shuffled:
+        signs[place(value)] = other
+    signs[place(use.given)] = mark
+    return [
+        f"{low:>6.1%} {''.join(signs)} {high:.1%}",
+        f"       {mark} as given   {other} each shuffle"
+        f"   {f'{bar} ' if near else ''}most frequent class: {use.majority:.1%}",
+    ]

@@ -15,7 +15,18 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gridcnn.cli import cache, datasets, evaluate, init, predict, run, schema, screen, show
+from gridcnn.cli import (
+    cache,
+    check,
+    datasets,
+    evaluate,
+    init,
+    predict,
+    run,
+    schema,
+    screen,
+    show,
+)
 from gridcnn.cli.screen import FAULT, NO_GRID, STOPPED, USER
 from gridcnn.errors import ColumnPermutableError, GridcnnError, TrainingInterrupted, UserError
 from gridcnn.version import VERSION
@@ -93,6 +104,7 @@ run.add(app)
 predict.add(app)
 evaluate.add(app)
 show.add(app)
+check.add(app)
 init.add(app)
 schema.add(app)
 datasets.add(app)

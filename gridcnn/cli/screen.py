@@ -63,16 +63,20 @@ def say_json(content: Any) -> None:
 
 
 def say_error(error: GridcnnError) -> None:
-    """Print an error, one line for each problem."""
-    lines = error.problems if isinstance(error, UserError) else str(error).splitlines()
+    """Print an error, one line for each problem; what belongs to a problem is indented below it."""
+    lines = error.problems if isinstance(error, UserError) else (_indented(error),)
     console = messages()
     for line in lines:
         console.print(Text.assemble(("error: ", "bold red"), str(line)))
 
 
 def say_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    """Print a warning as one line, in the place of `warnings.showwarning`."""
-    messages().print(Text.assemble(("warning: ", "bold yellow"), str(message)))
+    """Print a warning, in the place of `warnings.showwarning`; its further lines are indented."""
+    messages().print(Text.assemble(("warning: ", "bold yellow"), _indented(message)))
+
+
+def _indented(message: object) -> str:
+    return "\n  ".join(str(message).splitlines())
 
 
 def paragraphs(text: str) -> str:

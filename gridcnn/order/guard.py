@@ -1,70 +1,199 @@
 """The guard before training: what is done about data whose order means nothing.
 
-Whether it means something is for a `Checker` to say. Checkers are registered in the entry-point
-group `gridcnn.checkers`, and every one of them is asked. gridcnn has none of its own yet: without
-one, `reject` and `warn` let all data pass.
+Whether it means something is for a `Checker` to say. gridcnn's own is called `order`; others are
+registered in the entry-point group `gridcnn.checkers`, and every one of them is asked.
 """
 
 from __future__ import annotations
 
+import inspect
+import math
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.errors import ColumnPermutableError
-from gridcnn.grid import Array, Cells
+from gridcnn.grid import Array, Cells, GridShape
+from gridcnn.order.judge import ROWS, sampled
+from gridcnn.order.verdict import Decision, Verdict
 from gridcnn.registry import Registry
 
-CHECKERS = Registry("checker", {})
+__all__ = [
+    "CHECKERS",
+    "CHECKS",
+    "Check",
+    "Checked",
+    "Checker",
+    "Context",
+    "PermutableWarning",
+    "Verdict",
+    "guard",
+]
+
+CHECKERS = Registry("checker", {"order": "gridcnn.order.checker:order"})
 Check = Literal["reject", "warn", "off"]
 CHECKS: tuple[Check, ...] = ("reject", "warn", "off")
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a checker found.
-
-    Attributes:
-        decision: "grid" (the order carries information), "permutable" (it does not), or
-            "undecided" (there is too little data to tell).
-        evidence: what was found, in sentences.
-        advice: what to do, in sentences.
-    """
-
-    decision: Literal["grid", "permutable", "undecided"]
-    evidence: tuple[str, ...] = ()
-    advice: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return "\n".join((f"verdict: {self.decision}", *self.evidence, *self.advice))
+_NO_GRID = "the data is no grid, since its order carries no information (verdict: permutable)"
+_CELLS = 2**26  # of all items together that are looked at: a quarter of a gigabyte
+_FEWEST_ITEMS = 500  # that are looked at all the same, of items with more cells than anyone expects
 
 
 class PermutableWarning(UserWarning):
     """The order of the data means nothing, and `check: warn` lets it pass."""
 
 
-Checker = Callable[[Array, NDArray[np.int64] | None], Verdict]
-"""Takes grids `(items, channels, rows, columns)` and, where there are labels, class indices."""
+@dataclass(frozen=True)
+class Context:
+    """What a checker may want to know beside grids and classes.
+
+    Attributes:
+        shape: the shape of every grid, with its two axes.
+        items: how many training items there are, of which the checker is given some.
+        seed: the seed of the run, which should fix the verdict.
+        threads: the most threads; None: as many as this process may use.
+        advance: is told what is being done, how much of it is done, and how much there is; None
+            where nobody listens.
+    """
+
+    shape: GridShape
+    items: int
+    seed: int = 0
+    threads: int | None = None
+    advance: Callable[[str, int, int], None] | None = None
 
 
-def guard(grids: Cells, targets: NDArray[np.int64] | None, check: Check) -> list[Verdict]:
-    """Ask every checker about training data, unless `check` is "off"; return their verdicts.
+Checker = (
+    Callable[[Array, NDArray[np.int64] | None], Verdict]
+    | Callable[[Array, NDArray[np.int64] | None, Context], Verdict]
+)
+"""Takes grids `(items, channels, rows, columns)`, where there are labels class indices `(items,)`
+(else None), and, where it has a place for a third argument, a `Context`."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What came of checking training data.
+
+    Attributes:
+        setting: what the spec has for `check`.
+        verdicts: what each checker found, by its name; empty where none was asked.
+    """
+
+    setting: Check
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+
+    @property
+    def decision(self) -> Decision | None:
+        """What all checkers come to; None where none was asked.
+
+        "permutable" where one of them says so, else "grid" where one of them says so.
+        """
+        found = {verdict.decision for verdict in self.verdicts.values()}
+        ranked: tuple[Decision, ...] = ("permutable", "grid", "undecided")
+        return next((each for each in ranked if each in found), None)
+
+    @property
+    def overridden(self) -> bool:
+        """Whether data is trained on that may be, or is, no grid, since the spec says so."""
+        return self.setting == "off" or self.decision == "permutable"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what stands in `metrics.json`."""
+        return {
+            "setting": self.setting,
+            "decision": self.decision,
+            "overridden": self.overridden,
+            "verdicts": [
+                {
+                    "checker": name,
+                    "decision": verdict.decision,
+                    "evidence": list(verdict.evidence),
+                    "advice": list(verdict.advice),
+                }
+                for name, verdict in self.verdicts.items()
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Return what `as_json` was made of, as far as it tells.
+
+        Raises:
+            KeyError, TypeError: it is none of that.
+        """
+        verdicts = {
+            each["checker"]: Verdict(
+                each["decision"], tuple(each["evidence"]), tuple(each["advice"])
+            )
+            for each in content["verdicts"]
+        }
+        return cls(content["setting"], verdicts)
+
+
+def guard(
+    grids: Cells,
+    targets: NDArray[np.int64] | None,
+    check: Check,
+    *,
+    shape: GridShape | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    advance: Callable[[str, int, int], None] | None = None,
+    remedy: str = "set check: warn",
+) -> Checked:
+    """Ask every checker about training data, unless `check` is "off"; return what they found.
+
+    Of many items the checkers get 4,000 at random (of large grids fewer, but at least 500), so that
+    it takes seconds and little memory.
+
+    Args:
+        grids: `(items, channels, rows, columns)`.
+        targets: the class indices of the items `(items,)`, or None.
+        check: what to do where a checker says "permutable".
+        shape: the shape of the grids; None: that of `grids`, over axes called row and column.
+        seed, threads, advance: those of the `Context`.
+        remedy: what to do in order to train all the same, for the error.
 
     Raises:
         ColumnPermutableError: a checker says "permutable", and `check` is "reject".
     """
-    # The array of one-hot grids is large, and made where a checker will read it alone.
     if check == "off" or not CHECKERS:
-        return []
+        return Checked(check)
+    items = len(grids)
+    chosen = _looked_at(grids, seed)
+    if len(chosen) < items:
+        grids, targets = grids[chosen], None if targets is None else targets[chosen]
+    # The array of one-hot grids is large, and made once for all checkers.
     cells = np.asarray(grids)
-    verdicts: list[Verdict] = [CHECKERS[name](cells, targets) for name in CHECKERS]
-    for verdict in verdicts:
+    context = Context(
+        shape if shape is not None else GridShape(*cells.shape[1:]), items, seed, threads, advance
+    )
+    verdicts: dict[str, Verdict] = {}
+    for name in CHECKERS:
+        checker = CHECKERS[name]
+        given = (cells, targets, context) if _takes_context(checker) else (cells, targets)
+        verdict = verdicts[name] = checker(*given)
         if verdict.decision == "permutable":
+            told = "\n".join((_NO_GRID, *verdict.evidence, *verdict.advice))
             if check == "reject":
-                raise ColumnPermutableError(str(verdict))
-            warnings.warn(str(verdict), PermutableWarning, stacklevel=2)
-    return verdicts
+                raise ColumnPermutableError(f"{told}\nto train on it all the same, {remedy}")
+            warnings.warn(told, PermutableWarning, stacklevel=2)
+    return Checked(check, verdicts)
+
+
+def _looked_at(grids: Cells, seed: int) -> NDArray[np.int64]:
+    """Return which items the checkers get, rising."""
+    affordable = _CELLS // math.prod(grids.shape[1:])
+    return sampled(len(grids), seed, most=min(ROWS, max(_FEWEST_ITEMS, affordable)))
+
+
+def _takes_context(checker: Callable[..., Verdict]) -> bool:
+    try:
+        inspect.signature(checker).bind(None, None, None)
+    except (TypeError, ValueError):  # the second: compiled functions may not tell what they take
+        return False
+    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,10 +13,13 @@ from typing import Any
 
 from gridcnn.errors import RunFolderError
 from gridcnn.files import json_text, write_text
+from gridcnn.order.guard import Checked
 from gridcnn.training.loop import Epoch
 
 SPEC, HISTORY, METRICS = "spec.yaml", "history.csv", "metrics.json"
 PREDICTIONS, SKIPPED, CHECKPOINT = "predictions.csv", "skipped.csv", "checkpoint.safetensors"
+CHECK = "check.json"
+"""What the checkers have found, which a resumed run need not ask them again."""
 FOLDS = "folds.json"
 """What a cross-validation needs to know to go on."""
 
@@ -91,6 +95,14 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]
     writer.writerow(header)
     writer.writerows(rows)
     write_text(path, text.getvalue())
+
+
+def read_check(folder: Path) -> Checked | None:
+    """Return what the checkers have found; None where that is not known, or damaged."""
+    try:
+        return Checked.from_json(json.loads((folder / CHECK).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ from gridcnn.files import write_text
 from gridcnn.measures import measures
 from gridcnn.model import FILE_NAME, Model, labels_array
 from gridcnn.network import Network
-from gridcnn.order.guard import guard
+from gridcnn.order.guard import Checked, guard
 from gridcnn.pipelines import ready
 from gridcnn.runs import folder as folders
 from gridcnn.runs.literal import literal_comparison
@@ -67,6 +67,12 @@ class RunWatcher:
 
     def on_reading(self, what: str, done: int, total: int) -> None:
         """Be told that so many of the items have been read."""
+
+    def on_checking(self, what: str, done: int, total: int) -> None:
+        """Be told how far the check goes whether the order of the data means anything."""
+
+    def on_check(self, checked: Checked) -> None:
+        """Be told what that check has found, where training goes on."""
 
     def on_engine(self, engine: Engine, memory: Memory) -> None:
         """Be told who will do the arithmetic, and what training and answers will take."""
@@ -146,6 +152,7 @@ def carry_out(
     engine: str | None,
     threads: int | None,
     watcher: RunWatcher,
+    checked: Checked | None = None,
 ) -> Run:
     """Carry out a spec whose source is resolved; everything else is as `run` has it.
 
@@ -156,16 +163,21 @@ def carry_out(
         out: the folder of a new run, or None for the next number.
         way: how it goes on where it is stopped.
         engine, threads, watcher: as for `run`.
+        checked: what the checkers have found, where they have been asked before.
     """
     started = time.perf_counter()
     refuse_impossible(spec, engine, threads)
     with stoppable("stopped before training; nothing was written", folder):
         prepared = prepare(spec, dataset, advance=watcher.on_reading, threads=threads)
-    _refuse_useless(prepared)
+    _refuse_impatient(prepared)
     read = time.perf_counter()
     network = Network(prepared.spec, prepared.shape, classes=len(prepared.classes))
     made = make_engine(network, engine, threads=threads)
     refuse_too_large(made, prepared.spec.training)
+    begun = time.perf_counter()
+    with stoppable("stopped before training; nothing was written", folder):
+        checked = _checked(prepared, folder, checked, threads, watcher)
+    spent = (read - started, time.perf_counter() - begun)
     fresh = folder is None
     if folder is None:
         folder = folders.claim_folder(prepared.spec.name, out)
@@ -175,10 +187,12 @@ def carry_out(
         if fresh:
             with writing(folder, hint):
                 write_text(folder / folders.SPEC, to_yaml(prepared.spec))
+                if checked is not None:
+                    folders.write_json(folder / folders.CHECK, checked.as_json())
         watcher.on_engine(made, planned(made, prepared.spec.training))
         watcher.on_plan(network, prepared, folder)
         progress = _train(made, prepared, folder, hint, watcher)
-        return _finish(made, prepared, progress, folder, hint, (started, read))
+        return _finish(made, prepared, checked, progress, folder, hint, started, spent)
 
 
 def with_seed(changes: Changes, seed: int) -> Changes:
@@ -244,9 +258,9 @@ def refuse_impossible(spec: Spec, engine: str | None, threads: int | None) -> No
         refuse_too_large(smallest, spec.training)
 
 
-def _refuse_useless(prepared: Prepared) -> None:
-    """Raise where the data is no grid, or does not go with the settings of training."""
-    spec, training = prepared.spec, prepared.train.data
+def _refuse_impatient(prepared: Prepared) -> None:
+    """Raise where training is to wait for a better validation result, and there can be none."""
+    spec = prepared.spec
     if spec.training.patience is not None and not len(prepared.validation):
         raise SpecError(
             spec.document.problem(
@@ -255,8 +269,39 @@ def _refuse_useless(prepared: Prepared) -> None:
                 "validation items; set data.validation above 0",
             )
         )
-    if not spec.adapter.makes_order:  # type: ignore[union-attr]
-        guard(training.grids, training.targets, spec.check)
+
+
+def _checked(
+    prepared: Prepared,
+    folder: Path | None,
+    checked: Checked | None,
+    threads: int | None,
+    watcher: RunWatcher,
+) -> Checked | None:
+    """Return what the checkers find in the training items; None where the adapter makes order.
+
+    They are not asked again where that is known: from before (`checked`), or from the `folder` of
+    the run that goes on.
+    """
+    spec, training = prepared.spec, prepared.train.data
+    if spec.adapter.makes_order:  # type: ignore[union-attr]
+        return None
+    if checked is not None:
+        return checked
+    checked = None if folder is None else folders.read_check(folder)
+    if checked is None:
+        checked = guard(
+            training.grids,
+            training.targets,
+            spec.check,
+            shape=prepared.shape,
+            seed=spec.training.seed,
+            threads=threads,
+            advance=watcher.on_checking,
+            remedy="set check: warn in the spec (--set check=warn)",
+        )
+    watcher.on_check(checked)
+    return checked
 
 
 @dataclass(frozen=True)
@@ -319,8 +364,9 @@ def _swept(folder: Path, fresh: bool) -> Iterator[None]:
         yield
     except UserError:
         held = {each.name for each in folder.iterdir()}
-        if fresh and held <= {folders.SPEC}:
-            (folder / folders.SPEC).unlink(missing_ok=True)
+        if fresh and held <= {folders.SPEC, folders.CHECK}:
+            for name in held:
+                (folder / name).unlink(missing_ok=True)
             folder.rmdir()
         raise
 
@@ -355,12 +401,17 @@ def _train(
 def _finish(
     engine: Engine,
     prepared: Prepared,
+    checked: Checked | None,
     progress: Progress,
     folder: Path,
     hint: str,
-    times: tuple[float, float],
+    started: float,
+    spent: tuple[float, float],
 ) -> Run:
-    """Measure the best epoch on every part, and write all results."""
+    """Measure the best epoch on every part, and write all results.
+
+    `spent` are the seconds for reading and for checking.
+    """
     engine.settle()
     model = Model(prepared.spec, prepared.classes, progress.best, engine=engine)
     metrics: dict[str, Any] = {}
@@ -379,6 +430,8 @@ def _finish(
                 metrics[name] |= found.plain(prepared.classes)
     if prepared.literal is not None:
         metrics["literal_comparison"] = dataclasses.asdict(literal_comparison(*prepared.literal))
+    if checked is not None:
+        metrics["check"] = checked.as_json()
     metrics |= {
         "classes": list(prepared.classes),
         "epochs": len(progress.history),
@@ -389,9 +442,10 @@ def _finish(
         "threads": engine.workers,
         "skipped_items": prepared.skipped_items,
         "seconds": {
-            "reading": round(times[1] - times[0], 3),
+            "reading": round(spent[0], 3),
+            "checking": round(spent[1], 3),
             "training": round(sum(epoch.seconds for epoch in progress.history), 3),
-            "total": round(time.perf_counter() - times[0], 3),
+            "total": round(time.perf_counter() - started, 3),
         },
     }
     with writing(folder, hint):

@@ -66,6 +66,15 @@ adapter:
     lower: false         # true: capitals become small letters
     length: auto         # columns: as many as nearly all training texts need
 """
+_MOLECULE = """\
+adapter:
+  # How a molecule becomes a grid: a column for each token of its SMILES (an atom, a bond, a branch,
+  # a ring), with a 1 in the row that stands for it.
+  molecule:
+    alphabet: null       # null: learned from the training molecules
+    length: auto         # columns: as many as nearly all training molecules need
+    canonical: false     # true: one way of writing for each molecule, which needs RDKit
+"""
 _TABLE = """\
 adapter:
   # The columns of numbers as a grid of one row, in this order: neighbours must have something to do
@@ -79,7 +88,7 @@ adapter:
 """
 _TEXT_STAGES = """\
 stages:
-  # Each feature covers all rows, since characters have no order, and slides along the text.
+  # Each feature covers all rows, since symbols have no order, and slides along the text.
   - convolution: {filters: 64, kernel_size: [all, 7]}
   # Negative matches become 0.
   - rectification
@@ -163,6 +172,10 @@ def starter_of(name: str, file: str, known: str, source: Source) -> tuple[str, s
     return _for_dataset(name, file, f"  source: {known}\n" + _parts(dataset), dataset)
 
 
+_SMILES = frozenset({"smiles", "canonical_smiles", "isomeric_smiles"})
+"""What columns of molecules are called, in small letters."""
+
+
 def _parts(dataset: Dataset) -> str:
     if dataset.parts is None:
         return _PARTS
@@ -200,8 +213,10 @@ def _for_table(name: str, file: str, data: str, look: Look) -> tuple[str, str]:
     lines = [f"      path: {json.dumps(data, ensure_ascii=False)}"]
     lines[0] += "   # a relative path starts at the folder of this file"
     if isinstance(look.input, str):
-        lines.append(f"      input: {_quoted(look.input)}   # the column of the texts")
         what, adapter, stages = "texts", _TEXT, _TEXT_STAGES
+        if look.input.casefold() in _SMILES:
+            what, adapter = "molecules", _MOLECULE
+        lines.append(f"      input: {_quoted(look.input)}   # the column of the {what}")
     else:
         count = len(look.input)
         what, adapter = f"rows of {count} numbers", _TABLE
@@ -230,7 +245,7 @@ def _for_table(name: str, file: str, data: str, look: Look) -> tuple[str, str]:
     section = "  source:\n    table:\n" + "\n".join(lines) + "\n" + _PARTS
     parts = f"the classes stand in {_quoted(look.label)}"
     if isinstance(look.input, str):
-        parts += f", the texts in {_quoted(look.input)}"
+        parts += f", the {what} in {_quoted(look.input)}"
     elif left:
         parts += f"; not used: {left}"
     rows = look.items

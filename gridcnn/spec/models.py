@@ -303,7 +303,8 @@ class Spec(Settings):
     """How a raw thing becomes a grid."""
     check: Literal["reject", "warn", "off"] = "reject"
     """What happens when the order of the data is found to mean nothing: `reject` stops, `warn` says
-    so and goes on, `off` does not look. gridcnn has no checker of its own yet."""
+    so and goes on, `off` does not look. Data of the adapters `table` and `array` is looked at; the
+    others make grids whose cells are neighbours whatever the data."""
     stages: tuple[Annotated[Settings, _STAGE], ...] = Field(
         default=(), max_length=256, json_schema_extra=_or_null
     )

@@ -324,6 +324,7 @@ def test_a_model_of_a_table_is_saved_with_what_it_learned(tmp_path: Path) -> Non
         "adapter": {"table": {"size": [1, 8], "channels": 2, "order": "interleaved"}},
         "stages": [{"convolution": {"filters": 4, "kernel_size": [1, 3]}}, "rectification"],
         "head": "voting",
+        "check": "off",
         "training": {"epochs": 20, "learning_rate": 0.01},
     }
     frame = pd.DataFrame(X, columns=[f"c{n}" for n in range(16)])

@@ -17,14 +17,17 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_wine
 from typer.testing import CliRunner
 
 import gridcnn
 from gridcnn.cli import screen
+from gridcnn.cli.display import told_check
 from gridcnn.cli.main import app
 from gridcnn.datasets.made import write_files
 from gridcnn.datasets.xo import XO
 from gridcnn.engines.base import DEFAULT_ENGINE, ENGINES
+from gridcnn.order.guard import Checked, Verdict
 
 SPEC = """
 name: tiny
@@ -171,6 +174,62 @@ def test_what_the_user_gets_wrong_is_one_clear_line(
     assert message in done.stderr
     assert done.stderr.startswith("error: ")
     assert done.stdout == ""
+
+
+@pytest.fixture
+def wines(tmp_path: Path) -> Path:
+    """Return a folder with a table whose columns may stand in any order, and a spec for it."""
+    frame = load_wine(as_frame=True).frame
+    frame.to_csv(tmp_path / "wine.csv", index=False)
+    (tmp_path / "wine.yaml").write_text(
+        "name: wine\ndata: {source: {table: {path: wine.csv, label: target}}}\nadapter: table\n"
+        "stages: [rectification]\nhead: voting\ntraining: {epochs: 1}\n"
+    )
+    return tmp_path
+
+
+def test_data_that_is_no_grid_ends_with_3(wines: Path) -> None:
+    """One error, whose evidence and advice stand indented below it; nothing is written."""
+    done = gridcnn_("run", "wine.yaml", folder=wines)
+
+    assert done.returncode == 3
+    assert done.stdout == ""
+    first, *others = done.stderr.splitlines()
+    assert first.startswith("error: the data is no grid")
+    assert others
+    assert all(line.startswith("  ") for line in others)
+    assert not (wines / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("check", "told"),
+    [
+        ("warn", "check: permutable, the order of this data means nothing; training goes on"),
+        ("off", "check: off, so nobody has looked"),
+    ],
+)
+def test_a_run_says_that_the_check_was_overridden(wines: Path, check: str, told: str) -> None:
+    done = gridcnn_("run", "wine.yaml", "--set", f"check={check}", folder=wines)
+
+    assert done.returncode == 0, done.stderr
+    assert told in done.stdout
+    assert ("warning: the data is no grid" in done.stderr) == (check == "warn")
+
+
+def test_a_check_is_told_in_a_line_or_two() -> None:
+    """With one checker its name is left out."""
+    grid = Verdict("grid", ("much evidence",), ("lay it out as 28 x 28",))
+    few = Verdict("undecided", ("few rows",), ("more rows are needed",))
+
+    assert told_check(Checked("reject", {"order": grid})) == [
+        "check: grid, the order of this data carries information",
+        "check: lay it out as 28 x 28",
+    ]
+    assert told_check(Checked("warn", {"order": few, "other": Verdict("undecided")})) == [
+        "check (order): undecided; more rows are needed",
+        "check (other): undecided",
+    ]
+    assert told_check(Checked("reject")) == []
 
 
 def test_predict_answers_files_and_folders(work: Path) -> None:

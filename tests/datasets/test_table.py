@@ -409,7 +409,8 @@ def test_a_table_is_trained_from_a_spec(tmp_path: Path) -> None:
     header = ",".join([*"abcdef", "kind"])
     (tmp_path / "t.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
     (tmp_path / "t.yaml").write_text(
-        "data: {source: {table: {path: t.csv, label: kind}}}\nhead: voting\ntraining: {epochs: 1}",
+        "data: {source: {table: {path: t.csv, label: kind}}}\ncheck: off\nhead: voting\n"
+        "training: {epochs: 1}",
         encoding="utf-8",
     )
 

@@ -1,15 +1,26 @@
 from __future__ import annotations
 
+import json
 import warnings
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from gridcnn.errors import ColumnPermutableError
-from gridcnn.grid import Array, OneHot
-from gridcnn.order.guard import CHECKERS, PermutableWarning, Verdict, guard
+from gridcnn.grid import Array, Axis, GridShape, OneHot
+from gridcnn.order import guard as guard_module
+from gridcnn.order import verdict as verdict_module
+from gridcnn.order.guard import (
+    CHECKERS,
+    CHECKS,
+    Checked,
+    Context,
+    PermutableWarning,
+    Verdict,
+    guard,
+)
 
 GRIDS = np.zeros((4, 1, 2, 3), np.float32)
 TARGETS = np.array([0, 1, 0, 1])
@@ -27,7 +38,7 @@ class Fake:
         return self.verdict
 
 
-def register(patch: pytest.MonkeyPatch, **fakes: Fake) -> None:
+def register(patch: pytest.MonkeyPatch, **fakes: Any) -> None:
     patch.setattr(CHECKERS, "_places", dict.fromkeys(fakes, ""))
     patch.setattr(CHECKERS, "_loaded", dict(fakes))
 
@@ -37,7 +48,12 @@ def test_reject_raises_with_the_evidence(monkeypatch: pytest.MonkeyPatch) -> Non
 
     with pytest.raises(ColumnPermutableError) as caught:
         guard(GRIDS, TARGETS, "reject")
-    assert str(caught.value) == "verdict: permutable\nswapping cost nothing\nuse a decision tree"
+    assert str(caught.value).splitlines() == [
+        "the data is no grid, since its order carries no information (verdict: permutable)",
+        "swapping cost nothing",
+        "use a decision tree",
+        "to train on it all the same, set check: warn",
+    ]
 
 
 def test_warn_warns_and_lets_pass(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,15 +61,17 @@ def test_warn_warns_and_lets_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     register(monkeypatch, fake=fake)
 
     with pytest.warns(PermutableWarning, match="swapping cost nothing"):
-        verdicts = guard(GRIDS, TARGETS, "warn")
-    assert verdicts == [fake.verdict]
+        checked = guard(GRIDS, TARGETS, "warn")
+    assert checked.verdicts == {"fake": fake.verdict}
+    assert (checked.decision, checked.overridden) == ("permutable", True)
 
 
 def test_off_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Fake("permutable")
     register(monkeypatch, fake=fake)
 
-    assert guard(GRIDS, TARGETS, "off") == []
+    checked = guard(GRIDS, TARGETS, "off")
+    assert (checked.decision, checked.overridden, checked.verdicts) == (None, True, {})
     assert not fake.asked
 
 
@@ -68,7 +86,8 @@ def test_other_verdicts_pass_in_silence(
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert [verdict.decision for verdict in guard(GRIDS, TARGETS, check)] == [decision]
+        checked = guard(GRIDS, TARGETS, check)
+    assert (checked.decision, checked.overridden) == (decision, False)
 
 
 def test_every_checker_is_asked_about_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +103,8 @@ def test_every_checker_is_asked_about_the_data(monkeypatch: pytest.MonkeyPatch) 
 def test_without_a_checker_all_data_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     register(monkeypatch)
 
-    assert guard(GRIDS, TARGETS, "reject") == []
+    checked = guard(GRIDS, TARGETS, "reject")
+    assert (checked.decision, checked.overridden, checked.verdicts) == (None, False, {})
 
 
 def test_checkers_get_the_array_of_one_hot_grids(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,3 +116,81 @@ def test_checkers_get_the_array_of_one_hot_grids(monkeypatch: pytest.MonkeyPatch
     guard(grids, None, "reject")
     np.testing.assert_array_equal(first.asked[0][0], np.asarray(grids))
     assert first.asked[0][0] is second.asked[0][0]
+
+
+def test_a_checker_may_take_a_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shape and axes, seed, threads and progress reach one with a place for a third argument."""
+    asked: list[Context] = []
+
+    def knowing(grids: Array, targets: NDArray[np.int64] | None, about: Context) -> Verdict:
+        asked.append(about)
+        return Verdict("grid")
+
+    told: list[tuple[str, int, int]] = []
+    shape = GridShape(1, 2, 3, Axis("symbol", ordered=False), Axis("place"))
+    register(monkeypatch, knowing=knowing, fake=Fake("grid"))
+
+    guard(
+        GRIDS,
+        TARGETS,
+        "reject",
+        shape=shape,
+        seed=7,
+        threads=2,
+        advance=lambda *step: told.append(step),
+    )
+    guard(GRIDS, TARGETS, "reject")
+
+    first, second = asked
+    assert (first.items, first.seed, first.threads) == (4, 7, 2)
+    assert first.shape.row_axis == Axis("symbol", ordered=False)
+    assert first.advance is not None
+    first.advance("looking", 1, 2)
+    assert told == [("looking", 1, 2)]
+    assert second == Context(GridShape(1, 2, 3), 4)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "items", "looked_at"),
+    [((1, 1, 3), 4_001, 4_000), ((1, 1, 3), 4_000, 4_000), ((2, 20, 30), 60, 50)],
+)
+def test_of_many_items_some_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, int, int], items: int, looked_at: int
+) -> None:
+    """The same ones for the same seed, in their order and with their labels."""
+    fake = Fake("grid")
+    register(monkeypatch, fake=fake)
+    monkeypatch.setattr(guard_module, "_CELLS", 50_000)
+    monkeypatch.setattr(guard_module, "_FEWEST_ITEMS", 50)
+    grids = np.broadcast_to(np.arange(items)[:, None, None, None], (items, *sizes))
+
+    for seed in (0, 0, 1):
+        guard(grids, np.arange(items), "reject", seed=seed)
+
+    (first, targets), (again, _), (other, _) = fake.asked
+    assert targets is not None
+    chosen = first[:, 0, 0, 0]
+    assert first.shape == (looked_at, *sizes)
+    np.testing.assert_array_equal(chosen, targets)
+    np.testing.assert_array_equal(chosen, np.unique(chosen))
+    np.testing.assert_array_equal(again[:, 0, 0, 0], chosen)
+    assert (other[:, 0, 0, 0].tolist() == chosen.tolist()) == (looked_at == items)
+
+
+def test_what_was_found_survives_as_json() -> None:
+    verdicts = {
+        "order": Verdict("undecided", ("few rows",), ("more rows",)),
+        "other": Verdict("grid"),
+    }
+    for setting in CHECKS:
+        checked = Checked(setting, verdicts)
+        again = Checked.from_json(json.loads(json.dumps(checked.as_json())))
+        assert again == checked
+    assert checked.decision == "grid"
+    with pytest.raises((KeyError, TypeError)):
+        Checked.from_json({"setting": "warn", "verdicts": [{}]})
+
+
+def test_there_is_one_class_of_verdicts() -> None:
+    """What checkers of other packages import is what the instrument makes."""
+    assert Verdict is verdict_module.Verdict

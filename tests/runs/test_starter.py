@@ -26,8 +26,9 @@ def bumps(count: int, columns: int) -> tuple[np.ndarray[Any, Any], list[str]]:
     rows = random.normal(0, 0.3, (count, columns))
     labels = ["early", "late"] * (count // 2)
     for row, label in zip(rows, labels, strict=True):
-        place = columns // 5 if label == "early" else 4 * columns // 5
-        row[place : place + 2] += 2
+        # Now here, now there, so that neighbours have something to do with each other.
+        place = random.uniform(0, columns / 2 - 1) + (0 if label == "early" else columns / 2)
+        row[:] = row + 2 * np.exp(-np.square(np.arange(columns) - place) / 4)
     return rows, labels
 
 
@@ -88,6 +89,17 @@ def test_a_starter_spec_runs_and_learns(
     assert result.metrics["test"]["accuracy"] >= wanted
     assert text.count("#") > 8
     assert load("mine.yaml").training.epochs >= epochs
+
+
+def test_a_column_of_smiles_holds_molecules(tmp_path: Path) -> None:
+    file = tmp_path / "drugs.csv"
+    rows = [f"{'C' * (1 + n % 7)}O,yes\n{'c1ccccc1' + 'C' * (n % 5)},no" for n in range(20)]
+    file.write_text("SMILES,label\n" + "\n".join(rows), encoding="utf-8")
+
+    text, found = starter_for("drugs", "drugs.yaml", str(file))
+
+    assert found == "a table of molecules: the classes stand in label, the molecules in SMILES"
+    assert validate(parse(text, "drugs.yaml")).adapter.title == "molecule"  # type: ignore[union-attr]
 
 
 def test_the_starter_spec_without_data_is_one_of_pictures() -> None:

@@ -1,0 +1,231 @@
+"""How well the checker of the rule of thumb does, on sets whose order is known to matter or not.
+
+    python -m benchmarks.order            # a verdict on every set
+    python -m benchmarks.order --all      # and thresholds chosen without each, shuffles, changes
+
+`GRIDCNN_DATA` names the folder of all data.
+
+The sets are CSV files in `checker/tabular` (columns can be permuted) and `checker/ordered` (they
+cannot), with the label in the last column. Column names are never looked at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.order import neighbours
+from gridcnn.order.columns import Column, column_of
+from gridcnn.order.judge import Judging, judge_columns, sampled
+from gridcnn.order.neighbours import (
+    DOUBTFUL_GRADATION,
+    ERROR_RATE,
+    GRADATION,
+    SCORE,
+    Neighbours,
+)
+from gridcnn.order.verdict import Verdict
+
+WANTED = {"tabular": "permutable", "ordered": "grid"}
+SHUFFLES = 200
+"""Shuffled versions of the ordered sets."""
+
+
+@dataclass(frozen=True)
+class Set:
+    """One set: its columns as texts, and the labels."""
+
+    name: str
+    wanted: str
+    columns: tuple[NDArray[Any], ...]
+    targets: NDArray[np.int64]
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return len(self.targets)
+
+    def judged(
+        self,
+        *,
+        order: Sequence[int] | None = None,
+        chosen: Sequence[Column] | None = None,
+        labels: bool = True,
+        seed: int = 0,
+    ) -> Verdict:
+        """Return the verdict on the set, or on its columns in another order, or changed."""
+        looked = sampled(self.rows, 0)
+        columns = chosen or [column_of("", values[looked]) for values in self.columns]
+        if order is not None:
+            columns = [columns[index] for index in order]
+        targets = self.targets[looked] if labels else None
+        return judge_columns(columns, targets, rows=self.rows, judging=Judging(seed=seed))
+
+
+def sets(folder: Path) -> Iterator[Set]:
+    """Yield every set in a folder."""
+    for kind, wanted in WANTED.items():
+        for file in sorted((folder / kind).glob("*.csv")):
+            with file.open(encoding="utf-8", newline="") as text:
+                rows = list(csv.reader(text))[1:]
+            cells = np.array(rows, dtype=object)
+            _, targets = np.unique(cells[:, -1].astype(str), return_inverse=True)
+            yield Set(file.stem, wanted, tuple(cells[:, :-1].T), targets.astype(np.int64))
+
+
+def verdicts(every: Sequence[Set]) -> None:
+    """Print the verdict on every set, what it rests on, and how long it took."""
+    print("| set | rows x columns | verdict | score | gradation | p | given / shuffled | seconds |")
+    print("|---|---|---|---|---|---|---|---|")
+    right = 0
+    for each in every:
+        start = time.perf_counter()
+        verdict = each.judged()
+        seconds = time.perf_counter() - start
+        right += verdict.decision == each.wanted
+        near = verdict.neighbours[0] if verdict.neighbours else None
+        use = verdict.usefulness
+        figures = ["-", "-", "-"]
+        if near is not None:
+            p_value = "-" if near.p_value is None else f"{near.p_value:.2g}"
+            figures = [f"{near.score:.2f}", f"{near.gradation:.0%}", p_value]
+        accuracy = f"{use.given:.1%} / {np.mean(use.shuffled):.1%}" if use else "-"
+        mark = "" if verdict.decision == each.wanted else " (wrong)"
+        what = f"{verdict.decision}{mark}{f', {verdict.layout}' if verdict.layout else ''}"
+        size = f"{each.rows:,} x {len(each.columns):,}"
+        print("|", " | ".join([each.name, size, what, *figures, accuracy, f"{seconds:.1f}"]), "|")
+    print(f"\n{right} of {len(every)} as they should be")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What decides on one set, whatever the thresholds are."""
+
+    name: str
+    wanted: str
+    mixed: bool
+    useful: bool
+    layouts: tuple[Neighbours, ...]
+
+    def decision(self, score: float, gradation: float) -> str:
+        """Return the decision with other thresholds."""
+        close = [
+            each.gradation
+            for each in self.layouts
+            if each.score >= score and each.p_value is not None and each.p_value <= ERROR_RATE
+        ]
+        if self.mixed:
+            return "permutable"
+        if self.useful or any(each >= gradation for each in close):
+            return "grid"
+        doubtful = min(gradation, DOUBTFUL_GRADATION)
+        return "undecided" if any(each >= doubtful for each in close) else "permutable"
+
+
+def left_out(every: Sequence[Set]) -> None:
+    """Print how many sets are judged rightly by thresholds chosen without them.
+
+    The thresholds are the middle of all those, in steps of 0.05, that judge most of the other sets
+    rightly.
+    """
+    cases = []
+    # Low bars, so that every layout that any threshold could take has a p-value.
+    with mock.patch.multiple(
+        neighbours, SCORE=0.3, GRADATION=0.1, DOUBTFUL_GRADATION=0.1, _FINALISTS=12
+    ):
+        for each in every:
+            verdict = each.judged()
+            use, structure = verdict.usefulness, verdict.structure
+            mixed = structure is not None and structure.mixed
+            useful = use is not None and use.is_useful
+            cases.append(Case(each.name, each.wanted, mixed, useful, verdict.neighbours))
+    right, chosen = 0, []
+    for case in cases:
+        others = [each for each in cases if each is not case]
+        score, gradation = _best_thresholds(others)
+        chosen.append((score, gradation))
+        fits = case.decision(score, gradation) == case.wanted
+        right += fits
+        if not fits:
+            print(
+                f"wrong without itself: {case.name} (score {score:.2f}, gradation {gradation:.2f})"
+            )
+    scores, gradations = zip(*chosen, strict=True)
+    print(
+        f"thresholds chosen without the set that they judge: {right} of {len(cases)}; scores "
+        f"{min(scores):.2f} to {max(scores):.2f}, gradations {min(gradations):.2f} to "
+        f"{max(gradations):.2f}; by all sets {_best_thresholds(cases)}; in use {SCORE:.2f} and "
+        f"{GRADATION:.2f}"
+    )
+
+
+def _best_thresholds(cases: Sequence[Case]) -> tuple[float, float]:
+    grid = [(s, g) for s in np.arange(0.3, 1.0, 0.05) for g in np.arange(0.1, 1.0, 0.05)]
+    hits = [sum(case.decision(s, g) == case.wanted for case in cases) for s, g in grid]
+    best = np.array([pair for pair, count in zip(grid, hits, strict=True) if count == max(hits)])
+    score, gradation = best.mean(axis=0)
+    return float(score), float(gradation)
+
+
+def shuffled(every: Sequence[Set]) -> None:
+    """Print how often ordered sets in a random order pass for grids."""
+    ordered = [each for each in every if each.wanted == "grid"]
+    found: dict[str, int] = {}
+    wrong = []
+    for number in range(SHUFFLES):
+        each = ordered[number % len(ordered)]
+        order = np.random.default_rng(number).permutation(len(each.columns))
+        decision = each.judged(order=order.tolist(), seed=number).decision
+        found[decision] = found.get(decision, 0) + 1
+        if decision == "grid":
+            wrong.append(each.name)
+    print(f"{SHUFFLES} shuffled versions of {len(ordered)} ordered sets: {found}; grids: {wrong}")
+
+
+def changed(every: Sequence[Set]) -> None:
+    """Print whether ordered sets stay grids with other signs, scales and no labels."""
+    random = np.random.default_rng(0)
+    for each in every:
+        if each.wanted != "grid":
+            continue
+        looked = sampled(each.rows, 0)
+        columns = []
+        for values in each.columns:
+            column = column_of("", values[looked])
+            factor = random.choice([-1, 1]) * 10.0 ** random.uniform(-4, 4)
+            columns.append(column_of("", column.values * factor + random.normal() * 1e3))
+        for what, labels in (("other signs and scales", True), ("and without labels", False)):
+            decision = each.judged(chosen=columns, labels=labels).decision
+            if decision != "grid":
+                print(f"{each.name}: {decision} with {what}")
+    print("signs, scales and labels of the ordered sets changed: told above where it mattered")
+
+
+def main() -> None:
+    """Print what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--all", action="store_true", help="the long checks as well")
+    arguments = parser.parse_args()
+    folder = Path(os.environ.get("GRIDCNN_DATA", "")) / "checker"
+    if not folder.is_dir():
+        parser.exit(2, f"{folder} is no folder; GRIDCNN_DATA names the folder of all data\n")
+    every = list(sets(folder))
+    verdicts(every)
+    if arguments.all:
+        left_out(every)
+        changed(every)
+        shuffled(every)
+
+
+if __name__ == "__main__":
+    main()

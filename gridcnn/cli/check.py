@@ -1,0 +1,192 @@
+"""`gridcnn check`: whether the order of data carries information."""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gridcnn.cli import options, screen
+from gridcnn.errors import RunFolderError, SpecError
+
+if TYPE_CHECKING:
+    from gridcnn.order.verdict import Verdict
+
+_EXAMPLES = """Tell whether the order of columns, or of the cells of grids, carries information.
+
+DATA is a table (CSV, TSV, JSON Lines, Parquet), a NumPy file, a folder of pictures or sounds, a
+known data set, or a spec. Names of columns have no say. Exit code 3: the order means nothing.
+
+Examples:
+
+  gridcnn check measurements.csv --label class
+
+  gridcnn check pixels.npy --shape 28,28 --report order.html
+
+  gridcnn check digits
+"""
+_MEANINGS = {
+    "grid": "the order carries information",
+    "permutable": "the order carries no information",
+    "undecided": "there is too little data to tell",
+}
+
+
+def add(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("check", help=screen.paragraphs(_EXAMPLES))(check)
+
+
+def check(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="What to check.")],
+    label: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="The column of the classes. Without it, every column counts as data.",
+        ),
+    ] = None,
+    shape: Annotated[
+        str | None,
+        typer.Option(
+            metavar="R,C", help="Rows and columns of the grid that the columns are said to be."
+        ),
+    ] = None,
+    header: Annotated[
+        bool | None,
+        typer.Option(
+            "--header/--no-header",
+            help="Whether the first line names the columns. Without it: unless it holds numbers.",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="OUT.html", help="Write a page with pictures as well.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(metavar="NUMBER", min=0, help="Fixes what is drawn at random.")
+    ] = 0,
+    threads: options.Threads = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print errors alone; the exit code tells.")
+    ] = False,
+) -> None:
+    from gridcnn.checking import check as checked
+
+    size = None if shape is None else _size(shape)
+    if report is not None and report.suffix.lower() not in (".html", ".htm"):
+        raise SpecError(f"--report writes a page; give a name such as {report.stem}.html")
+    with _Bars(quiet=quiet) as bars:
+        verdict = checked(
+            data, label, shape=size, header=header, seed=seed, threads=threads, advance=bars.tell
+        )
+    if report is not None:
+        _write(verdict, report, data, seed)
+    if as_json:
+        from gridcnn.report.plain import verdict_data
+
+        screen.say_json(verdict_data(verdict))
+    elif not quiet:
+        _say(verdict)
+        if report is not None:
+            screen.say(f"\n{report} written")
+    if verdict.decision == "permutable":
+        raise typer.Exit(screen.NO_GRID)
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"\s*(\d{1,9})\s*[,xX]\s*(\d{1,9})\s*", text)
+    sizes = tuple(int(each) for each in found.groups()) if found else ()
+    if len(sizes) != 2 or 0 in sizes:
+        raise SpecError(f"--shape is rows and columns, such as 28,28; got {text}")
+    return sizes[0], sizes[1]
+
+
+class _Bars:
+    """Bars that move, where standard error is a terminal."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        console = screen.messages()
+        self.shown = console.is_terminal and not quiet
+        self.bars = Progress(
+            TextColumn("{task.description}"), BarColumn(), console=console, transient=True
+        )
+        self.what = ""
+
+    def __enter__(self) -> _Bars:
+        if self.shown:
+            self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.shown:
+            self.bars.stop()
+
+    def tell(self, what: str, done: int, total: int) -> None:
+        """Move the bar of what is being done."""
+        if not self.shown:
+            return
+        if what != self.what:
+            for task in list(self.bars.task_ids):
+                self.bars.remove_task(task)
+            self.bars.add_task(what, total=total)
+            self.what = what
+        self.bars.update(self.bars.task_ids[-1], completed=done, total=total)
+
+
+def _say(verdict: Verdict) -> None:
+    from gridcnn.cli.drawing import accuracy_lines, lag_lines
+
+    encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
+    plain = encoding != "utf8"
+    screen.say(f"verdict: {verdict.decision} ({_MEANINGS[verdict.decision]})")
+    screen.say("\nevidence")
+    for sentence in verdict.evidence:
+        _wrapped(sentence)
+    if verdict.advice:
+        screen.say("\nadvice")
+        for sentence in verdict.advice:
+            _wrapped(sentence)
+    if verdict.lags is not None and len(verdict.lags.lags) > 1:
+        screen.say("\nassociation of columns against their distance")
+        for line in lag_lines(verdict.lags, plain=plain):
+            screen.say(line)
+    if verdict.usefulness is not None:
+        screen.say("\naccuracy of a small network")
+        for line in accuracy_lines(verdict.usefulness, plain=plain):
+            screen.say(line)
+
+
+def _wrapped(sentence: str) -> None:
+    """Print a sentence within 80 columns; lines of code after it stay as they are."""
+    from gridcnn.errors import printable
+
+    first, *code = sentence.split("\n")
+    screen.say(
+        textwrap.fill(
+            printable(first),
+            width=80,
+            initial_indent="- ",
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
+    for line in code:
+        screen.say(f"    {line}")
+
+
+def _write(verdict: Verdict, report: Path, data: str, seed: int) -> None:
+    from gridcnn.files import write_text
+    from gridcnn.report.page import page
+
+    try:
+        write_text(report, page(verdict, data=data, seed=seed))
+    except OSError as error:
+        raise RunFolderError(f"{report} cannot be written: {error.strerror or error}") from None

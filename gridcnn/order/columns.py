@@ -1,0 +1,178 @@
+"""Columns of any kind: what each one holds, and as which numbers columns are compared."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Kind = Literal["number", "category", "text", "date", "identifier", "constant"]
+
+WIDTH = 3
+"""Numbers that a column of symbols becomes at most."""
+_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?"})
+_DATE = re.compile(
+    r"\d{4}-\d{1,2}(-\d{1,2}([T ]\d{1,2}:\d{2}(:\d{2})?.*)?)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}"
+    r"|\d{1,2}:\d{2}(:\d{2})?"
+)
+_MOSTLY = 0.95  # of the values of a column, by which its kind is told: real tables have slips
+_MANY = 50  # different texts, from which on a column may be free text rather than a category
+_FEWEST = 10  # rows that differ from the most frequent value, in a column that can be predicted
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        name: what it is called, for messages alone.
+        kind: what it holds.
+        values: float64 `(rows,)`, NaN where a value is missing: numbers as they are; of all other
+            kinds the index into `symbols`.
+        symbols: the different texts, the most frequent first; empty for numbers.
+    """
+
+    name: str
+    kind: Kind
+    values: NDArray[np.float64]
+    symbols: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> int:
+        """How many values are missing."""
+        return int(np.isnan(self.values).sum())
+
+
+def column_of(name: str, values: Sequence[Any] | NDArray[Any]) -> Column:
+    """Return a column as what it holds, told by its values and never by its name.
+
+    Infinities count as missing; so do the texts by which tables say that there is no value.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind == "M":
+        array = array.astype("datetime64[s]").astype(str).astype(object)
+    if array.dtype.kind in "biuf":
+        return _number_column(name, array.astype(np.float64))
+    cells = [_cell(value) for value in array.tolist()]
+    present = [cell for cell in cells if cell is not None]
+    numbers = [_number(cell) for cell in present]
+    if present and sum(not math.isnan(value) for value in numbers) >= _MOSTLY * len(present):
+        found = iter(numbers)
+        return _number_column(
+            name, np.array([math.nan if cell is None else next(found) for cell in cells])
+        )
+    texts = [None if cell is None else str(cell) for cell in cells]
+    counts = Counter(text for text in texts if text is not None)
+    # Of those that are equally frequent the first by code point, on every machine.
+    symbols = tuple(sorted(counts, key=lambda text: (-counts[text], text)))
+    place = {text: index for index, text in enumerate(symbols)}
+    codes = np.array([math.nan if text is None else place[text] for text in texts], np.float64)
+    return Column(name, _kind_of_texts(symbols, len(present)), codes, symbols)
+
+
+def _number_column(name: str, values: NDArray[np.float64]) -> Column:
+    values = np.where(np.isfinite(values), values, np.nan)
+    present = values[~np.isnan(values)]
+    kind: Kind = "number"
+    if not len(present) or (present == present[0]).all():
+        kind = "constant"
+    elif len(present) > _FEWEST and len(present) == len(values):
+        steps = np.diff(present)
+        if (steps == steps[0]).all() and steps[0] != 0:
+            kind = "identifier"  # 1, 2, 3, ...: it counts the rows
+    return Column(name, kind, values)
+
+
+def _kind_of_texts(symbols: Sequence[str], present: int) -> Kind:
+    if len(symbols) < 2:
+        return "constant"
+    if sum(bool(_DATE.fullmatch(symbol)) for symbol in symbols) >= _MOSTLY * len(symbols):
+        return "date"
+    if len(symbols) > _MANY:
+        if len(symbols) == present and not any(" " in symbol for symbol in symbols):
+            return "identifier"
+        if len(symbols) > present / 2:
+            return "text"
+    return "category"
+
+
+def _cell(value: Any) -> Any:
+    """Return a value, or None where it is missing."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, str) and value.strip().casefold() in _MISSING:
+        return None
+    return value.strip() if isinstance(value, str) else value
+
+
+def _number(cell: Any) -> float:
+    if isinstance(cell, bool | int | float):
+        return float(cell)
+    if isinstance(cell, str) and cell.isascii() and "_" not in cell:
+        try:
+            return float(cell)
+        except ValueError:
+            return math.nan
+    return math.nan
+
+
+# As numbers that can be compared ------------------------------------------------------------------
+
+
+def comparable(columns: Sequence[Column]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return columns as numbers that do not depend on their units, and which of them can be used.
+
+    A column of numbers becomes its normal scores: each value is replaced by the quantile of the
+    normal distribution that belongs to its rank, and so neither scale nor skew nor outliers matter
+    (van der Waerden, 1952). A column of symbols becomes up to three numbers that tell its most
+    frequent symbols apart. Missing values become the mean.
+
+    Returns:
+        float32 `(rows, columns, width)`, in which the numbers of a column have mean 0 and variance
+        1 and do not correlate; and bool `(columns,)`, False where nearly all rows have one value.
+    """
+    width = WIDTH if any(column.symbols for column in columns) else 1
+    rows = len(columns[0].values)
+    numbers = np.zeros((rows, len(columns), width), np.float32)
+    usable = np.zeros(len(columns), np.bool_)
+    for index, column in enumerate(columns):
+        present = ~np.isnan(column.values)
+        values = column.values[present]
+        _, counts = np.unique(values, return_counts=True)
+        usable[index] = len(values) - (counts.max() if len(counts) else 0) >= _FEWEST
+        if not usable[index]:
+            continue
+        if column.symbols:
+            numbers[:, index] = _indicators(column.values, width)
+        else:
+            numbers[present, index, 0] = _normal_scores(values)
+    return numbers, usable
+
+
+def _normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.special import ndtri
+    from scipy.stats import rankdata
+
+    scores = ndtri((rankdata(values) - 0.5) / len(values))
+    scores -= scores.mean()
+    spread = scores.std()
+    found: NDArray[np.float64] = scores / spread if spread > 0 else scores
+    return found
+
+
+def _indicators(codes: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """Return `(rows, width)`: the most frequent symbols' indicators, made independent."""
+    last = int(np.nanmax(codes))
+    told = (codes[:, None] == np.arange(min(width, last))).astype(np.float64)
+    told -= told.mean(axis=0)
+    found = np.zeros((len(codes), width))
+    left, spreads, _ = np.linalg.svd(told, full_matrices=False)
+    kept = spreads > 1e-6 * math.sqrt(len(codes))
+    found[:, : kept.sum()] = left[:, kept] * math.sqrt(len(codes))
+    return found

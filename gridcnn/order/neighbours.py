@@ -1,0 +1,375 @@
+"""Evidence of neighbours: whether columns are better predicted by those beside them than by others.
+
+For every layout that the number of columns allows, each column is predicted from its neighbours of
+the same channel (`gridcnn.order.prediction`). Three numbers are compared, all mean R2 on rows that
+the prediction has not seen: from the neighbours, from as many columns taken at random (what any
+order gives), and from as many of the best columns (what the best order could give). The *score* of
+a layout is where the neighbours stand between the two: 0, the order says nothing; 1, nobody could
+choose better predictors than the neighbours are.
+
+Where related columns merely stand together in groups, neighbours are good predictors as well, but
+then the column after the next is as good, as long as it is of the group, and a neighbour of another
+group is none. *Gradation* tells the two apart: of how many columns is even the weaker neighbour
+more closely associated than the columns one step further are on average? Along an axis that means
+something nearly all; in groups, and by chance, up to half of them.
+
+A permutation test tells whether it could be luck: the positions are put into random orders, or into
+every order where there are few, and the part of them that does as well as the one given is the
+p-value (Good, 2005, "Permutation, parametric and bootstrap tests of hypotheses"). It is multiplied
+by the number of layouts that were tried (Bonferroni).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.order.layouts import Indices, Layout
+from gridcnn.order.prediction import Floats, Predictor
+
+SCORE = 2 / 3
+"""The score from which on neighbours count as neighbours; docs/rule-of-thumb.md tells how it was
+chosen."""
+GRADATION, DOUBTFUL_GRADATION = 0.65, 0.5
+"""The gradation from which on nearness counts, and not merely standing in one group; and the one
+from which on that is open: by chance, and in groups, it is up to a half."""
+ERROR_RATE = 0.01
+"""How often columns in a meaningless order may be taken for ordered by this evidence."""
+_TARGETS, _TESTED_TARGETS = 120, 60  # columns that are predicted: more change the means little
+_FIRST_LOOK = 40  # orders that tell what chance gives, before a layout is worth a test
+_FINALISTS = 4  # layouts that are tested
+_LEAVES = 0.95
+"""Where the best columns leave more of the variance unexplained than this part of what any columns
+leave, it makes no difference which columns are neighbours."""
+_ROUNDING = 0.01  # of association: less is no difference
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """What neighbours tell in one layout; every R2 is a mean over columns, from 0 to 1.
+
+    Attributes:
+        layout: which columns are neighbours.
+        explained: R2 of columns predicted from their neighbours.
+        by_chance: R2 from as many columns at random.
+        best: R2 from as many of the best columns.
+        score: (explained - by_chance) / (best - by_chance), up to 1; 0 where nothing can be told.
+        gradation: the part of the columns that are more like both their neighbours than like the
+            columns one step further.
+        p_value: the part of all orders that explain as much, times the layouts that were tried;
+            None where the score is so low that it was not tested.
+        orders: how many orders that p-value rests on.
+        exact: whether these are all the orders that there are.
+    """
+
+    layout: Layout
+    explained: float
+    by_chance: float
+    best: float
+    score: float
+    gradation: float
+    p_value: float | None = None
+    orders: int = 0
+    exact: bool = False
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether neighbours are neighbours: a high score, no luck, and no matter of groups."""
+        return self.is_close and self.gradation >= GRADATION
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether they are so close, and grade so well, that it may be an order for all that."""
+        return self.is_close and DOUBTFUL_GRADATION <= self.gradation < GRADATION
+
+    @property
+    def is_close(self) -> bool:
+        """Whether neighbours have a high score, and not by luck."""
+        return self.score >= SCORE and self.p_value is not None and self.p_value <= ERROR_RATE
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether it makes any difference which columns are neighbours."""
+        return (1 - self.best) <= _LEAVES * (1 - self.by_chance)
+
+
+def look(
+    predictor: Predictor,
+    usable: NDArray[np.bool_],
+    associations: NDArray[np.float32],
+    layouts: Iterable[Layout],
+    *,
+    seed: int,
+    first: int = 0,
+    advance: Callable[[int], None] | None = None,
+) -> list[Neighbours]:
+    """Return what neighbours tell in each layout, first the one that the data has, if any.
+
+    Args:
+        predictor: predicts the columns.
+        usable: which columns vary enough to be predicted, `(columns,)`.
+        associations: of every two of them, as of `gridcnn.order.lags.association`.
+        layouts: which to try; every p-value is multiplied by their number.
+        seed: fixes the random orders.
+        first: which column of the layouts the first one of the predictor is, where it knows only a
+            part of them.
+        advance: is told how many more layouts are done.
+    """
+    random = np.random.default_rng([seed, _STREAM])
+    channels: dict[tuple[int, bool], _Channels] = {}
+    found: list[Neighbours] = []
+    for layout in layouts:
+        key = (layout.channels, layout.interleaved)
+        if key not in channels:
+            channels[key] = _Channels(predictor, usable, associations, layout, first, random)
+        if len(channels[key].targets):
+            found.append(_first_look(channels[key], layout, random))
+        if advance is not None:
+            advance(1)
+    found.sort(key=lambda each: (each.layout.channels, -each.score))
+    worth = [each for each in found if each.is_telling and each.score >= SCORE]
+    worth.sort(key=lambda each: each.gradation < GRADATION)
+    finalists = [each for each in worth if each.gradation >= DOUBTFUL_GRADATION][:_FINALISTS]
+    for place, each in enumerate(found):
+        plain = each.layout.is_line and each.layout.channels == 1
+        if each in finalists or (plain and each.is_telling):
+            key = (each.layout.channels, each.layout.interleaved)
+            found[place] = _tested(channels[key], each, len(found), random)
+    found.sort(
+        key=lambda each: (
+            not each.is_ordered,
+            not each.is_doubtful,
+            each.layout != Layout(1, each.layout.positions),  # the plain line says it best
+            -each.score,
+        )
+    )
+    ordered = [each for each in found if each.is_ordered]
+    if ordered:
+        chosen = _choice(ordered, channels)
+        found.sort(key=lambda each: each is not chosen)
+    return found
+
+
+def look_along(
+    predictor: Predictor,
+    usable: NDArray[np.bool_],
+    associations: NDArray[np.float32],
+    layout: Layout,
+    *,
+    seed: int,
+) -> Neighbours | None:
+    """Return what neighbours tell along one axis, whose places are the positions of `layout`.
+
+    None where no column varies. The arguments are those of `look`.
+    """
+    random = np.random.default_rng([seed, _STREAM])
+    channels = _Channels(predictor, usable, associations, layout, 0, random)
+    if not len(channels.targets):
+        return None
+    first = _first_look(channels, layout, random)
+    if not first.is_telling or first.score < SCORE:
+        return first
+    return _tested(channels, first, 1, random)
+
+
+_STREAM = 0x0_DE_5
+"""Sets these random numbers apart from others that are drawn from the same seed."""
+
+
+class _Channels:
+    """The columns divided into channels, and those of them that are predicted."""
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        usable: NDArray[np.bool_],
+        associations: NDArray[np.float32],
+        layout: Layout,
+        first: int,
+        random: np.random.Generator,
+    ) -> None:
+        self.predictor, self.associations = predictor, associations
+        known = np.arange(first, first + len(usable))
+        position, channel = (each[known] for each in layout.places())
+        self.column_at = np.full((layout.positions, layout.channels), -1, np.int64)
+        self.column_at[position, channel] = np.arange(len(known))
+        self.movable = np.unique(position)
+        targets = np.flatnonzero(usable)
+        # In random order, so that the first ones are a fair choice as well.
+        self.targets = random.permutation(targets)[:_TARGETS]
+        self.position, self.channel = position[self.targets], channel[self.targets]
+        self.candidates = usable & (channel == self.channel[:, None])
+        self.candidates[np.arange(len(self.targets)), self.targets] = False
+        self._best: dict[int, Floats] = {}
+
+    def explained(self, beside: Indices, orders: Indices, *, targets: int = _TARGETS) -> Floats:
+        """Return the mean R2 for each order of the positions `(orders, positions)`.
+
+        `beside` are the neighbours of each position `(positions, count)`.
+        """
+        places = np.empty_like(orders)
+        np.put_along_axis(places, orders, np.arange(orders.shape[1])[None], axis=1)
+        near = beside[places[:, self.position[:targets]]]  # (orders, targets, count)
+        flat = np.maximum(near, 0).reshape(len(orders), -1)
+        there = np.take_along_axis(orders, flat, axis=1).reshape(near.shape)
+        columns = self.column_at[there, self.channel[:targets, None]]
+        columns[near < 0] = -1
+        predicted = np.broadcast_to(self.targets[:targets], columns.shape[:2])
+        means: Floats = self.predictor.r2(predicted, columns).mean(axis=1)
+        return means
+
+    def best(self, beside: Indices) -> float:
+        """Return the mean R2 from as many of the best columns as each column has neighbours."""
+        degrees = (beside[self.position] >= 0).sum(axis=1)
+        found = np.empty(len(self.targets))
+        for degree in np.unique(degrees).tolist():
+            if degree not in self._best:
+                self._best[degree] = self.predictor.best_r2(self.targets, self.candidates, degree)
+            found[degrees == degree] = self._best[degree][degrees == degree]
+        return float(found.mean())
+
+    def gradation(self, layout: Layout) -> float:
+        """Return the part of the columns that are more like both neighbours than like the next.
+
+        In a grid the mean of both axes. Of an axis with fewer than five places, where every column
+        lacks one of those, it is the part of the steps of one that are closer than the step of two
+        the same way; since half of them are by chance, only what is beyond half counts.
+        """
+        cells = self.column_at.reshape(layout.rows, layout.columns, layout.channels)
+        parts = []
+        for axis, size in enumerate((layout.rows, layout.columns)):
+            along = np.moveaxis(cells, axis, 0)
+            if size >= _BOTH_WAYS:
+                middle = along[2:-2]
+                beside = [self._associated(middle, along[s : size - 4 + s]) for s in (1, 3)]
+                beyond = [self._associated(middle, along[s : size - 4 + s]) for s in (0, 4)]
+                parts.append(_part_above(np.minimum(*beside), (beyond[0] + beyond[1]) / 2))
+            elif size >= _ONE_WAY:
+                ways = (along, along[::-1])
+                near = np.concatenate([self._associated(way[:-2], way[1:-1]) for way in ways])
+                far = np.concatenate([self._associated(way[:-2], way[2:]) for way in ways])
+                parts.append(max(0.0, 2 * _part_above(near, far) - 1))
+        return float(np.mean(parts)) if parts else 0.0
+
+    def comes_back(self, layout: Layout) -> bool:
+        """Return whether cells one row apart are more alike than some between them in a row."""
+        means = []
+        for step in range(2, layout.columns + 1):
+            values = self._associated(self.column_at[:-step], self.column_at[step:])
+            known = values[~np.isnan(values)]
+            means.append(float(known.mean()) if len(known) else 0.0)
+        return len(means) > 1 and means[-1] > min(means[:-1]) + _ROUNDING
+
+    def _associated(self, first: Indices, second: Indices) -> Floats:
+        values = self.associations[first, second].astype(np.float64)
+        values[(first < 0) | (second < 0)] = np.nan
+        return values.ravel()
+
+
+def _part_above(near: Floats, far: Floats) -> float:
+    """Return the part of the places, among those where both are known, where `near` is larger."""
+    known = ~np.isnan(near + far)
+    return float((near > far)[known].mean()) if known.any() else 0.0
+
+
+_BOTH_WAYS, _ONE_WAY = 5, 3
+"""Places of an axis: of so many, a middle one has two others on either side, or on one side."""
+
+
+def _orders(
+    channels: _Channels, count: int, random: np.random.Generator
+) -> tuple[Iterator[Indices], int, bool]:
+    """Return random orders of the positions, some at a time, how many, and whether they are all.
+
+    Where there are not many more than `count` orders, every one comes once. Positions of which no
+    column is known stay where they are.
+    """
+    movable = channels.movable
+    exact = len(movable) <= 8 and math.factorial(len(movable)) <= 2 * count
+    if exact:
+        count = math.factorial(len(movable))
+    every = itertools.permutations(movable.tolist())
+
+    def some() -> Iterator[Indices]:
+        for start in range(0, count, _FIRST_LOOK):
+            size = min(_FIRST_LOOK, count - start)
+            if exact:
+                moved = np.array(list(itertools.islice(every, size)), np.int64)
+            else:
+                moved = random.permuted(np.tile(movable, (size, 1)), axis=1)
+            orders = np.tile(np.arange(len(channels.column_at)), (size, 1))
+            orders[:, movable] = moved
+            yield orders
+
+    return some(), count, exact
+
+
+def _first_look(channels: _Channels, layout: Layout, random: np.random.Generator) -> Neighbours:
+    beside = layout.neighbours()
+    explained, by_chance = _compared(channels, layout, beside, random)
+    # The neighbours can be better than what was chosen on half of the rows.
+    best = max(channels.best(beside), explained)
+    found = Neighbours(layout, explained, by_chance, best, 0.0, channels.gradation(layout))
+    if not found.is_telling:
+        return found
+    return replace(found, score=(explained - by_chance) / (best - by_chance))
+
+
+def _compared(
+    channels: _Channels, layout: Layout, beside: Indices, random: np.random.Generator
+) -> tuple[float, float]:
+    """Return what neighbours explain in the order given, and what they explain in random ones."""
+    given = np.arange(layout.positions)[None]
+    orders, _, _ = _orders(channels, _FIRST_LOOK, random)
+    by_chance = np.concatenate([channels.explained(beside, part) for part in orders])
+    return float(channels.explained(beside, given)[0]), float(by_chance.mean())
+
+
+def _tested(
+    channels: _Channels, first: Neighbours, layouts: int, random: np.random.Generator
+) -> Neighbours:
+    """Return a layout with its p-value, from orders enough for the layouts that were tried."""
+    beside, positions = first.layout.neighbours(), first.layout.positions
+    orders, count, exact = _orders(channels, max(999, round(1.5 * layouts / ERROR_RATE)), random)
+    given = np.arange(positions)[None]
+    bar = channels.explained(beside, given, targets=_TESTED_TARGETS)[0] - 1e-9
+    too_many = 2 * ERROR_RATE * count / layouts + 10
+    as_good = total = 0
+    for part in orders:
+        explained = channels.explained(beside, part, targets=_TESTED_TARGETS)
+        as_good += int((explained >= bar).sum())
+        total += len(part)
+        if as_good > too_many:  # more orders could not make it small again
+            break
+    exact = exact and total == count
+    # The order given counts as one of the random ones (Phipson and Smyth, 2010).
+    p_value = as_good / total if exact else (as_good + 1) / (total + 1)
+    return replace(first, p_value=min(1.0, p_value * layouts), orders=total, exact=exact)
+
+
+def _choice(ordered: list[Neighbours], channels: dict[tuple[int, bool], _Channels]) -> Neighbours:
+    """Return the best and simplest of the layouts that fit.
+
+    Of a line cells of a grid can be made, and a smooth line makes a grid whose rows grade, too. But
+    along a line association only falls; in a grid it falls and comes back one row further.
+    """
+
+    def merit(each: Neighbours) -> float:
+        price = math.log2(each.layout.channels) + (0.0 if each.layout.interleaved else 0.5)
+        return each.score + each.gradation - _PRICE * price
+
+    def fits(each: Neighbours) -> bool:
+        key = (each.layout.channels, each.layout.interleaved)
+        return each.layout.is_line or channels[key].comes_back(each.layout)
+
+    return max([each for each in ordered if fits(each)] or ordered, key=merit)
+
+
+_PRICE = 0.15
+"""What twice as many channels have to bring in score and gradation, to be worth it. Channels one
+after the other cost half of that besides: interleaved ones are more usual."""

@@ -1,0 +1,219 @@
+"""The verdict on one-hot grids: sequences of symbols, such as texts, whose rows are an alphabet.
+
+The two axes are judged by measures of their own. Positions are compared by all of their frequent
+symbols at once: a space says little about the space that follows, but a q says much about the u.
+Association of two positions is Cramer's V, corrected for what chance alone gives (Bergsma, 2013, "A
+bias-correction for Cramer's V and Tschuprow's T"). For symbols see `gridcnn.order.alphabet`.
+
+The rule is that of `gridcnn.order.judge`: a score, gradation and a permutation test for neighbours,
+and usefulness where there are labels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.errors import DataError
+from gridcnn.order.alphabet import Floats, beside, judge_alphabet, shows_no_order
+from gridcnn.order.judge import Judging, refuse_too_few, told_usefulness
+from gridcnn.order.lags import by_distance
+from gridcnn.order.layouts import FEWEST_POSITIONS, Layout
+from gridcnn.order.neighbours import Neighbours
+from gridcnn.order.structure import Structure
+from gridcnn.order.usefulness import TRAININGS, Usefulness, usefulness
+from gridcnn.order.verdict import AxisVerdict, Decision, Verdict
+
+_POSITIONS = 128  # that are compared: of more, the first that are filled
+_SYMBOLS = 24  # most frequent ones, which are told apart; the others count as one
+_FILLED = 0.5  # the part of the items that have a symbol in a position that is compared
+_CHANNELS = 16  # symbols that the network of usefulness sees
+_ENOUGH = 8  # positions, from which on the test shows an order beyond doubt
+
+
+def judge_one_hot(
+    indices: NDArray[np.int32],
+    symbols: int,
+    targets: NDArray[np.int64] | None,
+    *,
+    names: tuple[str, str] = ("symbol", "position"),
+    rows: int,
+    judging: Judging,
+) -> Verdict:
+    """Return the verdict on one-hot grids: on positions, on the alphabet, and on the whole.
+
+    Args:
+        indices: `(items, positions)`, the symbol in each position, from 0; -1 for none.
+        symbols: how many symbols there are.
+        targets: the class of each item, int64 `(items,)`, -1 for none; None: no labels.
+        names: what the two axes are called.
+        rows: how many items there are in all.
+        judging: seed, threads and progress.
+
+    Raises:
+        DataError: there are too few items, or hardly any symbols in them.
+    """
+    items, positions = indices.shape
+    refuse_too_few(positions, items)
+    filled = np.flatnonzero((indices >= 0).mean(axis=0) >= _FILLED)[:_POSITIONS]
+    if len(filled) < 2:
+        raise DataError("most items have fewer than 2 symbols, so that there is no order to find")
+    codes = _frequent(indices[:, filled], symbols)
+    advance = judging.told("comparing positions and symbols", 2)
+    along, unordered, close = _positions(codes, judging.seed)
+    advance(1)
+    alphabet = judge_alphabet(indices, symbols, name=names[0], seed=judging.seed)
+    advance(1)
+    use = None if targets is None else _usefulness(codes, targets, judging)
+    decision: Decision = "undecided"
+    if (along is not None and along.is_ordered) or (use is not None and use.is_useful):
+        decision = "grid"
+    elif (unordered and len(filled) >= _ENOUGH) or (use is not None and use.is_telling):
+        decision = "permutable"
+    position = AxisVerdict(names[1], positions, decision, along)
+    whole: Decision = "grid" if alphabet.decision == "grid" else decision
+    evidence = [
+        f"structure: each of {positions} positions holds one of {symbols} symbols",
+        f"axis '{position.name}' ({positions}): {decision}; {_told(along, 'position')}",
+        f"axis '{alphabet.name}' ({symbols}): {alphabet.decision}; "
+        f"{_told(alphabet.neighbours, 'symbol')}",
+    ]
+    if use is not None:
+        evidence.append(f"usefulness: {told_usefulness(use)}")
+    if len(filled) < positions:
+        evidence.append(f"looked at {len(filled)} of {positions} positions, which most items fill")
+    if items < rows:
+        evidence.append(f"looked at {items:,} of {rows:,} items, drawn at random")
+    return Verdict(
+        whole,
+        tuple(evidence),
+        _advice(whole, position, alphabet, labelled=targets is not None),
+        layout=Layout(1, positions) if whole == "grid" else None,
+        axes=(alphabet, position),
+        structure=Structure({"category": positions}, tuple(range(positions)), (), mixed=False),
+        neighbours=() if along is None else (along,),
+        lags=by_distance(close, seed=judging.seed),
+        usefulness=use,
+        rows=rows,
+        columns=positions,
+    )
+
+
+def _frequent(indices: NDArray[np.int32], symbols: int) -> NDArray[np.int64]:
+    """Return symbols as ranks by frequency, the rare ones as one; -1 for none."""
+    counts = np.bincount(indices[indices >= 0].ravel(), minlength=symbols)
+    ranks = np.empty(symbols, np.int64)
+    ranks[np.argsort(-counts, kind="stable")] = np.arange(symbols)
+    return np.where(indices >= 0, np.minimum(ranks[indices], _SYMBOLS - 1), -1)
+
+
+def association_of_symbols(codes: NDArray[np.int64]) -> Floats:
+    """Return the association of every two positions, `(positions, positions)`; NaN on the diagonal.
+
+    `codes` `(items, positions)` are symbols from 0; items without one (-1) count as a symbol.
+    """
+    items, positions = codes.shape
+    width = int(codes.max()) + 2
+    told = np.zeros((items, positions, width), np.float32)
+    np.put_along_axis(told, (codes + 1)[:, :, None], 1.0, axis=2)
+    shares = told.mean(axis=0)  # (positions, width)
+    flat = told.reshape(items, -1)
+    together = (flat.T @ flat / np.float32(items)).reshape(positions, width, positions, width)
+    expected = np.multiply.outer(shares, shares)
+    parts = np.divide(
+        np.square(together), expected, out=np.zeros_like(expected), where=expected > 0
+    )
+    squares = parts.sum(axis=(1, 3), dtype=np.float64) - 1
+    kinds = (shares > 0).sum(axis=1).astype(np.float64)
+    # What independent symbols would give is taken off.
+    free = kinds - 1
+    squares = np.maximum(squares - np.outer(free, free) / (items - 1), 0)
+    fewer = free - free**2 / (items - 1)
+    least = np.maximum(np.minimum.outer(fewer, fewer), 1e-9)
+    found: Floats = np.sqrt((squares / least).clip(0, 1))
+    found[kinds < 2] = np.nan
+    found[:, kinds < 2] = np.nan
+    np.fill_diagonal(found, np.nan)
+    return found
+
+
+def _positions(
+    codes: NDArray[np.int64], seed: int
+) -> tuple[Neighbours | None, bool, NDArray[np.float32]]:
+    """Return what neighbouring positions tell, whether they show no order, and the associations."""
+    random = np.random.default_rng([seed, _STREAM])
+    close = association_of_symbols(codes)
+    usable = np.flatnonzero(~np.isnan(close).all(axis=1))
+    if len(usable) < FEWEST_POSITIONS:
+        return None, False, close.astype(np.float32)
+    # The best are chosen by one half of the items, and judged by the other.
+    halves = [association_of_symbols(codes[start::2]) for start in (0, 1)]
+    others = np.stack([random.permutation(column) for column in codes.T], axis=1)
+    noise = [association_of_symbols(others[start::2]) for start in (0, 1)]
+    found = beside(close, usable, random, halves=halves)
+    nothing = beside(association_of_symbols(others), usable, random, halves=noise)
+    return found, shows_no_order(found, nothing), close.astype(np.float32)
+
+
+_STREAM = 0x0_DE_A
+
+
+def _usefulness(
+    codes: NDArray[np.int64], targets: NDArray[np.int64], judging: Judging
+) -> Usefulness | None:
+    known = np.flatnonzero(targets >= 0)
+    # One-hot, and 1 once the network's inputs are halved.
+    values = 2.0 * (codes[known][:, :, None] == np.arange(_CHANNELS))
+    return usefulness(
+        values.astype(np.float32),
+        targets[known],
+        Layout(1, codes.shape[1]),
+        seed=judging.seed,
+        threads=judging.threads,
+        advance=judging.told("training on shuffles", TRAININGS),
+    )
+
+
+_COUNT = (
+    "a network that slides over the positions is the wrong tool here; count the symbols, for "
+    "example:\n"
+    "from sklearn import feature_extraction as features, linear_model, pipeline\n"
+    "pipeline.make_pipeline(features.text.CountVectorizer(analyzer='char'), "
+    "linear_model.LogisticRegression()).fit(X, y)"
+)
+
+
+def _told(near: Neighbours | None, what: str) -> str:
+    if near is None:
+        return "too short to tell"
+    measure = "are associated by" if what == "position" else "follow each other by"
+    sentence = (
+        f"{what}s beside each other {measure} {near.explained:.3f}, any two by "
+        f"{near.by_chance:.3f}, the closest ones by {near.best:.3f} (score {near.score:.2f} of 1); "
+        f"{near.gradation:.0%} are closer to both neighbours than to the next but one"
+    )
+    if near.p_value is None:
+        return sentence
+    return f"{sentence}; p = {near.p_value:.2g} by {near.orders:,} random orders"
+
+
+def _advice(
+    whole: Decision, position: AxisVerdict, alphabet: AxisVerdict, *, labelled: bool
+) -> tuple[str, ...]:
+    if whole == "permutable":
+        return (_COUNT,)
+    if whole == "undecided":
+        more = "" if labelled else "; with labels, it can be tried whether the order is useful"
+        return (f"there is too little to tell by: more items, or longer ones, are needed{more}",)
+    sentences = []
+    if alphabet.decision == "permutable":
+        sentences.append(
+            f"the order along '{alphabet.name}' means nothing; let features take it whole: "
+            "kernel_size: [all, 3]"
+        )
+    if position.decision == "permutable":
+        sentences.append(
+            f"the order along '{position.name}' means nothing; let features take it whole: "
+            "kernel_size: [3, all]"
+        )
+    return tuple(sentences)

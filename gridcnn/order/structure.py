@@ -1,0 +1,94 @@
+"""Evidence of structure: what kinds of columns there are, whatever their order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gridcnn.order.columns import Column, Kind
+
+_SET_ASIDE: tuple[Kind, ...] = ("identifier", "date", "text")
+_FEW = 0.2
+"""The part of the columns that may be of another kind than the rest, and is set aside: a number of
+the row, a date, a comment beside a hundred measurements do not make these a mixed table."""
+_SHARED = 0.8
+"""The part of a column's symbols, by frequency, that any other column has too where all share one
+alphabet."""
+_COMPARED = 40  # columns whose alphabets are compared, each with each
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What the kinds of columns tell.
+
+    Attributes:
+        kinds: how many columns there are of each kind.
+        judged: which columns are compared: all of one kind, and the constant ones among them.
+        aside: which columns are set aside.
+        mixed: whether the columns are of different kinds, as in a table of attributes.
+        alphabet: the symbols that all columns share, where they are a sequence of symbols.
+        overlap: the part of one column's symbols that another has too, on average; None where the
+            columns hold numbers.
+    """
+
+    kinds: dict[Kind, int]
+    judged: tuple[int, ...]
+    aside: tuple[int, ...]
+    mixed: bool
+    alphabet: tuple[str, ...] = ()
+    overlap: float | None = None
+
+
+def structure(columns: Sequence[Column]) -> Structure:
+    """Return what the kinds of columns tell."""
+    kinds = Counter(column.kind for column in columns)
+    numbers = [n for n, column in enumerate(columns) if column.kind == "number"]
+    symbols = [n for n, column in enumerate(columns) if column.kind in ("category", "text")]
+    constant = [n for n, column in enumerate(columns) if column.kind == "constant"]
+    varying = len(columns) - len(constant)
+    main = numbers if len(numbers) >= len(symbols) else symbols
+    others = varying - len(main)
+    mixed = others > _FEW * varying
+    judged = sorted([*main, *constant]) if not mixed else [*numbers, *symbols, *constant]
+    if mixed:
+        judged = sorted(judged)
+    compared = set(judged)
+    aside = tuple(n for n in range(len(columns)) if n not in compared)
+    alphabet: tuple[str, ...] = ()
+    overlap = None
+    if main is symbols and symbols:
+        chosen = [columns[n] for n in symbols]
+        # Evenly spaced ones, where every pair would take long.
+        some = np.unique(np.linspace(0, len(chosen) - 1, _COMPARED).round().astype(int))
+        overlap = _overlap([chosen[n] for n in some.tolist()])
+        if overlap >= _SHARED:
+            every: Counter[str] = Counter()
+            for column in chosen:
+                every.update(column.symbols)
+            alphabet = tuple(sorted(every, key=lambda symbol: (-every[symbol], symbol)))
+        else:
+            mixed = True
+    return Structure(dict(kinds), tuple(judged), aside, mixed, alphabet, overlap)
+
+
+def _overlap(columns: Sequence[Column]) -> float:
+    """Return which part of a column's symbols, by frequency, another column has too, on average."""
+    known = [set(column.symbols) for column in columns]
+    parts = []
+    for index, column in enumerate(columns):
+        counts = np.bincount(
+            column.values[~np.isnan(column.values)].astype(np.int64), minlength=len(column.symbols)
+        )
+        total = max(1, int(counts.sum()))
+        for other in range(len(columns)):
+            if other != index:
+                shared = sum(
+                    int(count)
+                    for symbol, count in zip(column.symbols, counts, strict=True)
+                    if symbol in known[other]
+                )
+                parts.append(shared / total)
+    return float(np.mean(parts)) if parts else 1.0

@@ -1,0 +1,1 @@
+"""Reports for people: self-contained pages, and the pictures in them."""
