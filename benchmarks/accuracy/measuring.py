@@ -213,11 +213,6 @@ class _Turn:
             _say(self.case, baseline.title)
             self.fitted.append(fit(baseline, train, validation, self.model.adapter))
 
-    @property
-    def validated(self) -> bool:
-        """Whether items were kept for validation."""
-        return "validation" in self.metrics
-
     def test(self) -> Items:
         return self.parts["test"]
 
@@ -260,7 +255,8 @@ def _answers(turns: Sequence[_Turn], who: int, asked: Sequence[Items]) -> Answer
         for turn, right, answer in zip(turns, targets, answers, strict=True)
     }
     plain = [turn.fitted[who - 1] for turn in turns] if who else []
-    validated = [turn.metrics["validation"]["accuracy"] for turn in turns if turn.validated]
+    of_all = [turn.metrics["validation"] for turn in turns if "validation" in turn.metrics]
+    validated = [each["accuracy"] for each in of_all]
     spent = [turn.metrics["seconds"]["training"] for turn in turns]
     return Answers(
         who=plain[0].baseline.title if plain else OURS,

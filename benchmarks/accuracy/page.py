@@ -33,8 +33,10 @@ same items and beside figures that others have published.
 
 - Every spec is run once, as it is shipped, with the seed that it names. The epoch whose weights
   count is chosen by the validation items; so are the settings of the plain methods, which learn
-  from the same training items. The settings of the specs were chosen on validation items as well.
-  The test items choose nothing.
+  from the same training items. Where a spec keeps no items for validation, its last epoch counts,
+  and a part held back from training chooses for the plain methods. The settings of the specs were
+  chosen on validation items as well. The test items choose nothing; where they were looked at more
+  than once, the section says so.
 - Accuracies have a 95 % [interval](runs.md#metricsjson). Where two intervals overlap by much, the
   data does not tell who is better.
 - Seconds are those of the [machine](#the-machine) below, while others were using it as well. Those
