@@ -76,7 +76,9 @@ def largest(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
     monkeypatch.setattr(OneHot, "__array__", watched)
     yield made
-    assert made
+    made.clear()
+    np.asarray(OneHot(np.zeros((3, 2), np.int32), 4))
+    assert made == [3]  # the watch works
 
 
 def spec(adapter: str = "bases", **training: Any) -> dict[str, Any]:
@@ -185,15 +187,13 @@ def test_a_run_never_makes_one_array_of_all_grids(
 ) -> None:
     """Training, validation, metrics and the literal comparison look at a few items at a time.
 
-    Where features are looked up, only the literal comparison needs arrays.
+    Where features are looked up, nothing needs arrays at all.
     """
     monkeypatch.setattr("gridcnn.engines.reference.CHUNK_BYTES", 20_000)
-    monkeypatch.setattr("gridcnn.runs.literal._CHUNK", 16)
 
-    run = gridcnn.run(spec(epochs=1), data=texts(400), engine=engine)
-    compared = run.metrics["literal_comparison"]["exemplars"] + run.metrics["test"]["items"]
-    assert max(largest) <= 20
-    assert sum(largest) > 400 if engine == "reference" else sum(largest) == compared
+    gridcnn.run(spec(epochs=1), data=texts(400), engine=engine)
+    assert max(largest, default=0) <= 20
+    assert sum(largest) > 400 if engine == "reference" else not largest
 
 
 @every_engine
