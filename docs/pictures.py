@@ -74,8 +74,7 @@ def _strip(drawing: Image.Image, model: gridcnn.Model) -> list[Image.Image]:
     ]
 
 
-_STYLE = """<style>svg { --ink: #1b1d21; --given: #0b61a4; --band: #c9cdd3; --faint: #9aa0a8;
-background: #ffffff } text { fill: var(--ink); font: 12px sans-serif }</style>"""
+_STYLE = "<style>svg { background: #ffffff } text { fill: #1b1d21; font: 12px sans-serif }</style>"
 
 
 def _lone(picture: str) -> str:

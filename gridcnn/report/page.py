@@ -34,6 +34,9 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 .sign { font-size: 1.6rem; margin-right: 0.4rem; }
 svg { max-width: 100%; height: auto; display: block; }
 svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
+.fill-given { fill: var(--given); } .stroke-given { stroke: var(--given); }
+.fill-band { fill: var(--band); } .stroke-faint { stroke: var(--faint); }
+.stroke-ink { stroke: var(--ink); }
 figure { margin: 1rem 0; } figcaption { font-size: 0.9rem; }
 .pair { display: flex; flex-wrap: wrap; gap: 1.2rem; }
 .pair figure { margin: 0.4rem 0; } .matrix { width: 18rem;

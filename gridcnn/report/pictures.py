@@ -1,7 +1,7 @@
 """Pictures of a verdict, as SVG that a page holds itself.
 
-Colours are the custom properties `--ink`, `--given`, `--band` and `--faint` of the page's style
-sheet, so that the pictures follow a light or dark page.
+Whatever has a colour has the one for a light page, and a class such as `fill-given`, by which the
+page's style sheet makes it follow a dark one. Programs that know no style sheets draw it as well.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 14, 44
 _SCALE = ((255, 255, 255), (158, 202, 225), (66, 146, 198), (8, 81, 156), (8, 29, 88))
 """Colours of association from 0 to 1; darker is more, in grey as well."""
 _NONE = (206, 200, 190)
+_GIVEN = 'fill="#0b61a4" class="fill-given"'
+_BAND = 'fill="#c9cdd3" class="fill-band"'
+_LINE = 'stroke="#0b61a4" class="stroke-given"'
+_FAINT = 'stroke="#9aa0a8" class="stroke-faint"'
+_INK = 'stroke="#1b1d21" class="stroke-ink"'
 
 
 def lags_picture(lags: Lags) -> str:
@@ -37,9 +42,7 @@ def lags_picture(lags: Lags) -> str:
     lower = [(x.at(lag), y.at(value)) for lag, value in zip(lags.lags, lags.low, strict=True)]
     dots = ""
     if len(places) <= 80:
-        dots = "".join(
-            f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.6" fill="var(--given)"/>' for a, b in places
-        )
+        dots = "".join(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.6" {_GIVEN}/>' for a, b in places)
     first, second = float(lags.given[0]), float(np.median(lags.high))
     told = (
         f"Columns side by side have a mean association of {first:.2f} as given; in random orders "
@@ -49,8 +52,8 @@ def lags_picture(lags: Lags) -> str:
         "Association against distance",
         told,
         _axes(x, y, "distance, in columns", "mean association")
-        + f'<polygon points="{_points([*upper, *reversed(lower)])}" fill="var(--band)"/>'
-        + f'<polyline points="{_points(places)}" fill="none" stroke="var(--given)" '
+        + f'<polygon points="{_points([*upper, *reversed(lower)])}" {_BAND}/>'
+        + f'<polyline points="{_points(places)}" fill="none" {_LINE} '
         + f'stroke-width="2"/>{dots}',
     )
 
@@ -65,18 +68,17 @@ def accuracy_picture(use: Usefulness) -> str:
     x = _Scale(max(0.0, low - margin), min(1.0, high + margin), _LEFT, _WIDTH - _RIGHT)
     height, middle = 130, 52
     ticks = "".join(
-        f'<line x1="{x.at(v):.1f}" x2="{x.at(v):.1f}" y1="92" y2="97" stroke="var(--ink)"/>'
+        f'<line x1="{x.at(v):.1f}" x2="{x.at(v):.1f}" y1="92" y2="97" {_INK}/>'
         f'<text x="{x.at(v):.1f}" y="112" text-anchor="middle">{v:.0%}</text>'
         for v in _ticks(x.low, x.high, least=0.01)
     )
     shuffles = "".join(
-        f'<circle cx="{x.at(v):.1f}" cy="{middle}" r="6" fill="none" stroke="var(--ink)" '
-        'stroke-width="1.6"/>'
+        f'<circle cx="{x.at(v):.1f}" cy="{middle}" r="6" fill="none" {_INK} stroke-width="1.6"/>'
         for v in use.shuffled
     )
     at, base = x.at(use.given), x.at(use.majority)
     guess = (
-        f'<line x1="{base:.1f}" x2="{base:.1f}" y1="20" y2="92" stroke="var(--faint)" '
+        f'<line x1="{base:.1f}" x2="{base:.1f}" y1="20" y2="92" {_FAINT} '
         'stroke-width="2" stroke-dasharray="4 3"/>'
     )
     diamond = _points([(at, middle - 9), (at + 9, middle), (at, middle + 9), (at - 9, middle)])
@@ -87,9 +89,9 @@ def accuracy_picture(use: Usefulness) -> str:
     return _svg(
         "Accuracy as given and shuffled",
         told,
-        f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="92" y2="92" stroke="var(--ink)"/>{ticks}'
+        f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="92" y2="92" {_INK}/>{ticks}'
         f"{guess if near else ''}{shuffles}"
-        f'<polygon points="{diamond}" fill="var(--given)"/>',
+        f'<polygon points="{diamond}" {_GIVEN}/>',
         height=height,
     )
 
@@ -118,7 +120,7 @@ def scale_picture() -> str:
         "Colours of association",
         "White is no association, dark blue is 1.",
         f'<defs><linearGradient id="scale">{stops}</linearGradient></defs>'
-        '<rect x="30" y="6" width="180" height="12" fill="url(#scale)" stroke="var(--ink)" '
+        f'<rect x="30" y="6" width="180" height="12" fill="url(#scale)" {_INK} '
         'stroke-width="0.5"/><text x="22" y="17" text-anchor="end">0</text>'
         '<text x="218" y="17">1</text>',
         width=250,
@@ -153,7 +155,7 @@ class _Scale:
 def _axes(x: _Scale, y: _Scale, below: str, beside: str) -> str:
     foot = y.start
     parts = [
-        f'<line x1="{x.start}" x2="{x.end}" y1="{foot}" y2="{foot}" stroke="var(--ink)"/>',
+        f'<line x1="{x.start}" x2="{x.end}" y1="{foot}" y2="{foot}" {_INK}/>',
         f'<text x="{(x.start + x.end) / 2:.0f}" y="{_HEIGHT - 6}" text-anchor="middle">'
         f"{below}</text>",
         f'<text x="14" y="{(y.start + y.end) / 2:.0f}" text-anchor="middle" '
@@ -163,7 +165,7 @@ def _axes(x: _Scale, y: _Scale, below: str, beside: str) -> str:
         place = y.at(value)
         parts.append(
             f'<line x1="{x.start}" x2="{x.end}" y1="{place:.1f}" y2="{place:.1f}" '
-            f'stroke="var(--faint)" stroke-width="0.5"/>'
+            f'{_FAINT} stroke-width="0.5"/>'
             f'<text x="{x.start - 6}" y="{place + 4:.1f}" text-anchor="end">{value:.3g}</text>'
         )
     whole = [1.0, *(v for v in _ticks(x.low, x.high, least=1.0) if v > 1)]
@@ -171,7 +173,7 @@ def _axes(x: _Scale, y: _Scale, below: str, beside: str) -> str:
         place = x.at(value)
         parts.append(
             f'<line x1="{place:.1f}" x2="{place:.1f}" y1="{foot}" y2="{foot + 4}" '
-            f'stroke="var(--ink)"/><text x="{place:.1f}" y="{foot + 18}" '
+            f'{_INK}/><text x="{place:.1f}" y="{foot + 18}" '
             f'text-anchor="middle">{value:.0f}</text>'
         )
     return "".join(parts)
