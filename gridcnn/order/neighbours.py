@@ -165,13 +165,16 @@ def look_along(
 ) -> Neighbours | None:
     """Return what neighbours tell along one axis, whose places are the positions of `layout`.
 
+    Since the axis is given, and not looked for, its gradation is that of its places, whose
+    association is the mean over all that lies across: more certain than that of single columns.
+
     None where no column varies. The arguments are those of `look`.
     """
     random = np.random.default_rng([seed, _STREAM])
     channels = _Channels(predictor, usable, associations, layout, 0, random)
     if not len(channels.targets):
         return None
-    first = _first_look(channels, layout, random)
+    first = replace(_first_look(channels, layout, random), gradation=channels.gradation_of_places())
     if not first.is_telling or first.score < SCORE:
         return first
     return _tested(channels, first, 1, random)
@@ -255,6 +258,19 @@ class _Channels:
                 far = np.concatenate([self._associated(way[:-2], way[2:]) for way in ways])
                 parts.append(max(0.0, 2 * _part_above(near, far) - 1))
         return float(np.mean(parts)) if parts else 0.0
+
+    def gradation_of_places(self) -> float:
+        """Return the part of the positions that are more like both neighbours than like the next.
+
+        The association of two positions is the mean over the channels.
+        """
+        every = self._associated(self.column_at[:, None], self.column_at[None, :])
+        every = every.reshape(len(self.column_at), len(self.column_at), -1)
+        known = (~np.isnan(every)).sum(axis=2)
+        mean = np.nansum(every, axis=2) / np.where(known > 0, known, np.nan)
+        beside, beyond = np.diagonal(mean, 1), np.diagonal(mean, 2)
+        nearer = np.minimum(beside[1:-2], beside[2:-1])
+        return _part_above(nearer, (beyond[:-2] + beyond[2:]) / 2)
 
     def comes_back(self, layout: Layout) -> bool:
         """Return whether cells one row apart are more alike than some between them in a row."""

@@ -8,6 +8,7 @@ import itertools
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.datasets import load_digits
 
 from gridcnn.order.columns import column_of, comparable
 from gridcnn.order.lags import association
@@ -133,6 +134,30 @@ def test_one_axis_may_mean_something_and_the_other_not() -> None:
     assert time.is_ordered
     assert track is not None
     assert not track.is_ordered
+
+
+def test_places_of_an_axis_grade_by_their_mean_over_what_lies_across() -> None:
+    pictures = spots(300, 9)[:, :, :6].reshape(300, 54)
+    values, usable = comparable([column_of("", column) for column in pictures.T])
+    close = association(values, usable).reshape(9, 6, 9, 6)
+    found = look_along(Predictor(values), usable, close.reshape(54, 54), Layout(1, 9, 6), seed=0)
+    assert found is not None
+    rows = np.mean([close[:, column, :, column] for column in range(6)], axis=0)
+    count = sum(
+        min(rows[n, n - 1], rows[n, n + 1]) > (rows[n, n - 2] + rows[n, n + 2]) / 2
+        for n in range(2, 7)
+    )
+    assert found.gradation == pytest.approx(count / 5)
+
+
+def test_both_axes_of_handwritten_digits_are_ordered() -> None:
+    cells = load_digits().data
+    values, usable = comparable([column_of("", column) for column in cells.T])
+    predictor, close = Predictor(values), association(values, usable)
+    for layout in (Layout(1, 8, 8), Layout(1, 8, 8, interleaved=False)):
+        found = look_along(predictor, usable, close, layout, seed=0)
+        assert found is not None
+        assert found.is_ordered
 
 
 def test_only_a_part_of_the_columns_need_be_known() -> None:
