@@ -32,6 +32,7 @@ from gridcnn.order.neighbours import (
     ERROR_RATE,
     GRADATION,
     SCORE,
+    TOGETHER,
     Neighbours,
 )
 from gridcnn.order.verdict import Verdict
@@ -120,16 +121,21 @@ class Case:
     def decision(self, score: float, gradation: float) -> str:
         """Return the decision with other thresholds."""
         close = [
-            each.gradation
+            each
             for each in self.layouts
             if each.score >= score and each.p_value is not None and each.p_value <= ERROR_RATE
         ]
+        ordered = [
+            each
+            for each in close
+            if each.gradation >= gradation and each.score + each.gradation >= 2 * TOGETHER
+        ]
         if self.mixed:
             return "permutable"
-        if self.useful or any(each >= gradation for each in close):
+        if self.useful or ordered:
             return "grid"
         doubtful = min(gradation, DOUBTFUL_GRADATION)
-        return "undecided" if any(each >= doubtful for each in close) else "permutable"
+        return "undecided" if any(each.gradation >= doubtful for each in close) else "permutable"
 
 
 def left_out(every: Sequence[Set]) -> None:

@@ -7,7 +7,8 @@
 3. **Usefulness.** A network does better with the columns as given than with any shuffle: `grid`.
 4. Else, if the evidence at hand would have shown an order: `permutable`. Neighbours show one in
    eight columns or more that depend on each other; usefulness shows one where the network learns.
-5. Else `undecided`, with what is needed.
+5. Else `undecided`, with what is needed. So are columns that all share one alphabet of symbols, if
+   neighbours are mute: they look like a sequence or a board, whether or not they stand in order.
 
 A meaningless order is called a grid where luck makes 2. or 3. positive: each in at most one of 100
 tables, so that two of 100 is the rate for both.
@@ -39,6 +40,7 @@ ROWS = 4_000
 _COLUMNS = 2_048  # numbers of a row that are compared; of wider tables those in the middle
 _FEWEST_COLUMNS = 3
 _FEWEST_ROWS = 20  # for two halves, on which predictions are fitted and judged
+_SYMBOLS = 3  # of an alphabet that all columns share; two are shared by all answers of yes and no
 _ENOUGH_COLUMNS = 8
 """Of so many columns on, neighbours can show an order beyond doubt: of eight there are 20,160."""
 _DOUBTFUL = 0.05  # from this p-value on, a network that does without the order is worth a word
@@ -277,7 +279,7 @@ class _Case:
         use = None
         if asked:
             use = self._usefulness(ordered.layout if ordered else tried[0] if given else None)
-        decision = self._decision(ordered is not None, near, axes, use)
+        decision = self._decision(ordered is not None, near, axes, use, found)
         layout = ordered.layout if ordered else (near[0].layout if near else None)
         verdict = Verdict(
             decision,
@@ -315,6 +317,7 @@ class _Case:
         near: Sequence[Neighbours],
         axes: Sequence[AxisVerdict],
         use: Usefulness | None,
+        found: Structure,
     ) -> Decision:
         if ordered or any(axis.decision == "grid" for axis in axes):
             return "grid"
@@ -324,6 +327,10 @@ class _Case:
             return "undecided"
         telling = any(each.is_telling for each in near)
         shown_by_neighbours = telling and int(self.usable.sum()) >= _ENOUGH_COLUMNS
+        if len(found.alphabet) >= _SYMBOLS and not shown_by_neighbours:
+            # The places of a sequence or of a board, as it seems: that a small network does without
+            # their order says little.
+            return "undecided"
         shown_by_use = use is not None and use.is_telling
         return "permutable" if shown_by_neighbours or shown_by_use else "undecided"
 
@@ -528,6 +535,11 @@ def _wanted(verdict: Verdict, labelled: bool) -> list[str]:
         wanted.append(
             f"more rows with labels: from {use.rows:,} the network learns nothing, and it takes up "
             f"to {MOST_ROWS:,}"
+        )
+    if verdict.structure is not None and len(verdict.structure.alphabet) >= _SYMBOLS:
+        wanted.append(
+            "your knowledge of the columns: they share one alphabet, as the places of a sequence "
+            "or of a board do, and nothing in these rows tells whether they are in order"
         )
     return wanted or ["columns, or labels, that depend on each other: these hardly do"]
 

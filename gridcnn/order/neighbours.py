@@ -38,6 +38,9 @@ chosen."""
 GRADATION, DOUBTFUL_GRADATION = 0.65, 0.5
 """The gradation from which on nearness counts, and not merely standing in one group; and the one
 from which on that is open: by chance, and in groups, it is up to a half."""
+TOGETHER = 0.75
+"""What score and gradation come to on average, at least: who is just above both bars is not above
+them for sure."""
 ERROR_RATE = 0.01
 """How often columns in a meaningless order may be taken for ordered by this evidence."""
 _TARGETS, _TESTED_TARGETS = 120, 60  # columns that are predicted: more change the means little
@@ -80,12 +83,13 @@ class Neighbours:
     @property
     def is_ordered(self) -> bool:
         """Whether neighbours are neighbours: a high score, no luck, and no matter of groups."""
-        return self.is_close and self.gradation >= GRADATION
+        together = (self.score + self.gradation) / 2
+        return self.is_close and self.gradation >= GRADATION and together >= TOGETHER
 
     @property
     def is_doubtful(self) -> bool:
         """Whether they are so close, and grade so well, that it may be an order for all that."""
-        return self.is_close and DOUBTFUL_GRADATION <= self.gradation < GRADATION
+        return self.is_close and self.gradation >= DOUBTFUL_GRADATION and not self.is_ordered
 
     @property
     def is_close(self) -> bool:

@@ -35,9 +35,10 @@ _STEPS = 250  # updates of a training, which is enough for a network as small as
 _FEWEST_EPOCHS, _MOST_EPOCHS = 4, 60
 _ARITHMETIC = 6e10  # multiplications of all answers in all trainings together, at most
 _FEWEST_OF_A_CLASS = 6  # rows, so that each fold has some of every class
-_FEWER_ERRORS = 0.85
-"""The part of the shuffles' errors that the given order may still have, to count as useful: a
-smaller difference is no reason to choose a network, however certain it is."""
+_FEWER_ERRORS, _LEAST_GAIN = 0.85, 0.02
+"""The part of the shuffles' errors that the given order may still have to count as useful, and the
+accuracy that it has to bring: a smaller difference is no reason to choose a network, however
+certain it is."""
 _STREAM = 0x0_DE_6
 
 
@@ -65,7 +66,8 @@ class Usefulness:
     def is_useful(self) -> bool:
         """Whether the order as given was of use to the network."""
         errors, others = 1 - self.given, 1 - float(np.mean(self.shuffled))
-        return self.p_value <= ERROR_RATE and errors <= _FEWER_ERRORS * others
+        fewer = errors <= min(_FEWER_ERRORS * others, others - _LEAST_GAIN)
+        return self.p_value <= ERROR_RATE and fewer
 
     @property
     def is_telling(self) -> bool:

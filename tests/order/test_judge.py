@@ -98,6 +98,20 @@ def test_usefulness_alone_can_show_an_order() -> None:
     assert verdict.usefulness.is_useful
 
 
+def test_columns_of_one_alphabet_are_not_called_permutable_for_want_of_evidence() -> None:
+    random = np.random.default_rng(3)
+    board = random.choice(list("xob"), (400, 9)).astype(object)
+    classes = ((board == "x").sum(axis=1) > 3).astype(np.int64)
+    verdict = judged(board, classes)
+    assert verdict.decision == "undecided"
+    assert any("share one alphabet" in sentence for sentence in verdict.advice)
+    # Of yes and no the same holds for all answers, and these may be swapped.
+    answers = random.choice(["yes", "no"], (400, 9)).astype(object)
+    assert judged(answers, ((answers == "yes").sum(axis=1) > 4).astype(np.int64)).decision == (
+        "permutable"
+    )
+
+
 def test_each_axis_of_grids_is_judged() -> None:
     pictures = spots(400, 9)[:, None]
     verdict = judge_grids(pictures, None, rows=400, judging=Judging())

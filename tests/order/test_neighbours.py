@@ -13,7 +13,16 @@ from sklearn.datasets import load_digits
 from gridcnn.order.columns import column_of, comparable
 from gridcnn.order.lags import association
 from gridcnn.order.layouts import Layout, layouts
-from gridcnn.order.neighbours import ERROR_RATE, GRADATION, SCORE, Neighbours, look, look_along
+from gridcnn.order.neighbours import (
+    DOUBTFUL_GRADATION,
+    ERROR_RATE,
+    GRADATION,
+    SCORE,
+    TOGETHER,
+    Neighbours,
+    look,
+    look_along,
+)
 from gridcnn.order.prediction import Predictor
 from tests.order.made import factors, groups, series, spots
 
@@ -176,13 +185,21 @@ def test_only_a_part_of_the_columns_need_be_known() -> None:
 
 
 def test_the_bars_are_those_that_are_told() -> None:
-    just = Neighbours(Layout(1, 9), 0.5, 0.1, 0.6, SCORE, GRADATION, ERROR_RATE)
-    assert just.is_ordered
     replace = dataclasses.replace
-    assert not replace(just, score=SCORE - 0.01).is_ordered
-    assert not replace(just, gradation=GRADATION - 0.01).is_ordered
-    assert not replace(just, p_value=2 * ERROR_RATE).is_ordered
-    assert not replace(just, p_value=None).is_ordered
+    low = Neighbours(Layout(1, 9), 0.5, 0.1, 0.6, SCORE, 2 * TOGETHER - SCORE, ERROR_RATE)
+    coarse = replace(low, score=2 * TOGETHER - GRADATION, gradation=GRADATION)
+    assert low.is_ordered
+    assert coarse.is_ordered
+    for each in (low, coarse):
+        assert not replace(each, score=each.score - 0.01).is_ordered
+        assert not replace(each, gradation=each.gradation - 0.01).is_ordered
+        assert not replace(each, p_value=2 * ERROR_RATE).is_ordered
+        assert not replace(each, p_value=None).is_ordered
+    assert not replace(low, score=SCORE - 0.01, gradation=1.0).is_ordered
+    assert not replace(coarse, score=1.0, gradation=GRADATION - 0.01).is_ordered
+    doubtful = replace(low, gradation=DOUBTFUL_GRADATION)
+    assert doubtful.is_doubtful
+    assert not replace(doubtful, gradation=DOUBTFUL_GRADATION - 0.01).is_doubtful
 
 
 def test_the_same_seed_gives_the_same_answer() -> None:
