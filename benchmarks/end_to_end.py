@@ -31,7 +31,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks import machine
 from gridcnn.datasets.xo import XO
@@ -155,13 +154,13 @@ def write_data(folder: Path, sizes: dict[str, int]) -> None:
     pictures = XO(count=sum(sizes.values())).pictures(0)
     labels = np.arange(len(pictures)) % 2
     order = np.random.default_rng(0).permutation(len(pictures))
-    arrays: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, Any] = {}
     start = 0
     for part, size in sizes.items():
         chosen = order[start : start + size]
         arrays[f"X_{part}"], arrays[f"y_{part}"] = pictures[chosen], labels[chosen]
         start += size
-    np.savez(folder / "data.npz", allow_pickle=False, **arrays)
+    np.savez(folder / "data.npz", **arrays)
 
 
 def _one(kind: str, folder: Path, engine: str) -> tuple[float, float]:

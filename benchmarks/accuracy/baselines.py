@@ -140,7 +140,9 @@ def _texts(items: Items, _: Adapter) -> list[str]:
 
 def _cepstral_statistics(items: Items, adapter: Adapter) -> NDArray[np.float32]:
     """Return the mean and the standard deviation over time of each clip's MFCC, by librosa."""
-    import librosa
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of its own imports
+        import librosa
 
     assert isinstance(adapter, AudioAdapter)
     rate = adapter.sample_rate

@@ -141,8 +141,12 @@ class Case:
         """Write the case to a file."""
         layers = [{"sort": type(layer).__name__, **asdict(layer)} for layer in self.layers]
         told = json.dumps({"name": self.name, "shape": self.shape, "layers": layers})
-        arrays = {"parameters": self.parameters, "inputs": self.inputs, "targets": self.targets}
-        np.savez(path, told=np.array(told), allow_pickle=False, **arrays)
+        arrays: dict[str, Any] = {
+            "parameters": self.parameters,
+            "inputs": self.inputs,
+            "targets": self.targets,
+        }
+        np.savez(path, told=np.array(told), **arrays)
 
 
 def split(vector: Array, layer: Convolution | Dense) -> tuple[Array, Array]:

@@ -125,7 +125,7 @@ class Worker:
         chosen = min(taken, key=taken.__getitem__)
         self.ready[task], answer = ready[chosen]
         file = Path(self.settings.case).with_name(f"{os.getpid()}-{len(self.ready)}.npz")
-        import_module("numpy").savez(file, allow_pickle=False, **answer)
+        import_module("numpy").savez(file, **answer)
         return {"way": chosen, "tried": taken, "failed": failed, "answer": str(file)}
 
     def _tried(self, ways: dict[str, Any]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -148,15 +149,15 @@ def get(
     console = screen.messages()
     shown = not (quiet or as_json)
     told = []
-    with Progress(
+    bars = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not shown or not console.is_terminal,
-    ) as bars:
+    )
+    with bars if shown and console.is_terminal else contextlib.nullcontext():
         bar = bars.add_task("", total=1, visible=False)
 
         def advance(what: str, done: int, total: int) -> None:
@@ -205,7 +206,8 @@ def make(
         return
     assert isinstance(source, Made)
     console = screen.messages()
-    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+    bar = Progress(console=console, transient=True)
+    with bar if console.is_terminal and not quiet else contextlib.nullcontext():
         task = bar.add_task("writing", total=getattr(source, "count", None))
         written = write_files(
             source, place, seed=seed, advance=lambda more: bar.advance(task, more)
