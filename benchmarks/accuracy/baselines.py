@@ -141,15 +141,16 @@ def _texts(items: Items, _: Adapter) -> list[str]:
 def _cepstral_statistics(items: Items, adapter: Adapter) -> NDArray[np.float32]:
     """Return the mean and the standard deviation over time of each clip's MFCC, by librosa."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # those of its own imports
+        warnings.simplefilter("ignore")  # those of its own imports, which it puts off
         import librosa
 
+        mfcc = librosa.feature.mfcc
     assert isinstance(adapter, AudioAdapter)
     rate = adapter.sample_rate
     rows = []
     for thing in items.things:
         samples = samples_of(thing, sample_rate=rate, max_duration=adapter.max_duration)
-        found = librosa.feature.mfcc(
+        found = mfcc(
             y=samples,
             sr=rate,
             n_mfcc=_COEFFICIENTS,
