@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from gridcnn.datasets import delimited, places
 from gridcnn.datasets.cells import MISSING, decimal_comma, floats
+from gridcnn.datasets.forms import parquet_file
 from gridcnn.datasets.problems import Problems
 from gridcnn.errors import DataError, Problem, listed, quoted, shown
 
@@ -324,24 +325,8 @@ def _values(cells: list[Any]) -> Sequence[Any] | NDArray[Any]:
 
 
 def _parquet(place: str, choose: Choose, told: Told | None) -> Sheet:
-    try:
-        from pyarrow import parquet
-    except ImportError:
-        message = (
-            "Parquet is read by pyarrow, which is not installed: "
-            "python -m pip install 'gridcnn[parquet]'"
-        )
-        raise DataError(Problem(message, source=place)) from None
-    try:
-        with parquet.ParquetFile(place) as file:
-            return _taken(file, place, choose, told)
-    except (DataError, OSError):
-        raise
-    except Exception as error:
-        # pyarrow raises a dozen kinds of errors for files that are damaged.
-        reason = shown(str(error) or type(error).__name__, limit=100).strip("'\"")
-        message = f"is no Parquet file, or a damaged one ({reason})"
-        raise DataError(Problem(message, source=place)) from error
+    with parquet_file(place) as file:
+        return _taken(file, place, choose, told)
 
 
 def _taken(file: Any, place: str, choose: Choose, told: Told | None) -> Sheet:
