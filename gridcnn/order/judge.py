@@ -41,6 +41,9 @@ _COLUMNS = 2_048  # numbers of a row that are compared; of wider tables those in
 _FEWEST_COLUMNS = 3
 _FEWEST_ROWS = 20  # for two halves, on which predictions are fitted and judged
 _SYMBOLS = 3  # of an alphabet that all columns share; two are shared by all answers of yes and no
+_TELLING_OF_SEQUENCES = 0.2
+"""What the best columns have to explain beyond chance, before neighbours that do not are held
+against columns of one alphabet."""
 _ENOUGH_COLUMNS = 8
 """Of so many columns on, neighbours can show an order beyond doubt: of eight there are 20,160."""
 _DOUBTFUL = 0.05  # from this p-value on, a network that does without the order is worth a word
@@ -325,11 +328,13 @@ class _Case:
             return "grid"
         if any(each.is_doubtful for each in near):
             return "undecided"
-        telling = any(each.is_telling for each in near)
+        sequence = len(found.alphabet) >= _SYMBOLS
+        least = _TELLING_OF_SEQUENCES if sequence else 0.0
+        telling = any(each.is_telling and each.best - each.by_chance >= least for each in near)
         shown_by_neighbours = telling and int(self.usable.sum()) >= _ENOUGH_COLUMNS
-        if len(found.alphabet) >= _SYMBOLS and not shown_by_neighbours:
+        if sequence and not shown_by_neighbours:
             # The places of a sequence or of a board, as it seems: that a small network does without
-            # their order says little.
+            # their order says little, and so do faint dependences.
             return "undecided"
         shown_by_use = use is not None and use.is_telling
         return "permutable" if shown_by_neighbours or shown_by_use else "undecided"
