@@ -29,7 +29,14 @@ from gridcnn.errors import DataError, listed, quoted
 from gridcnn.order.columns import Column, column_of, comparable
 from gridcnn.order.lags import association, by_distance
 from gridcnn.order.layouts import FEWEST_POSITIONS, Layout, layouts
-from gridcnn.order.neighbours import GRADATION, SCORE, Neighbours, look, look_along
+from gridcnn.order.neighbours import (
+    GRADATION,
+    SCORE,
+    TOGETHER,
+    Neighbours,
+    look,
+    look_along,
+)
 from gridcnn.order.prediction import Predictor
 from gridcnn.order.structure import Structure, structure
 from gridcnn.order.usefulness import MOST_ROWS, TRAININGS, Usefulness, usefulness
@@ -423,7 +430,10 @@ def told_neighbours(near: Neighbours, *, along: bool = False) -> str:
         "neighbours than like the next but one"
     )
     if near.p_value is None:
-        return f"{sentence}; an order has a score of {SCORE:.2f} and {GRADATION:.0%}, or more"
+        return (
+            f"{sentence}; an order has a score of {SCORE:.2f} and {GRADATION:.0%} at least, and "
+            f"{TOGETHER:.0%} on average"
+        )
     every = "all" if near.exact else "random"
     return f"{sentence}; p = {near.p_value:.2g} by {near.orders:,} {every} orders"
 
