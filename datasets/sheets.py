@@ -186,15 +186,11 @@ def _delimited(
                 starts.append(start)
                 ends.append(text.end)
             start = text.end
-        if not starts:
-            found.add("has not one row")
-        found.stop()
-        kept = choose(len(starts))
+        kept, chosen = _chosen(file, starts, ends, choose, found)
         rows = []
-        for row in kept.tolist():
-            file.seek(starts[row])
-            raw = file.read(ends[row] - starts[row]).decode("utf-8")
-            rows.append(next(csv.reader(io.StringIO(raw, newline=""), delimiter=sign)))
+        for raw in chosen:
+            text_of_row = io.StringIO(raw.decode("utf-8"), newline="")
+            rows.append(next(csv.reader(text_of_row, delimiter=sign)))
     found_columns = [_column(list(cells)) for cells in zip(*rows, strict=True)]
     commas = sum(had_comma for _, had_comma in found_columns)
     if commas:
@@ -253,6 +249,29 @@ def _numbers(cells: list[str]) -> NDArray[np.float64] | None:
         return None
 
 
+def _chosen(
+    file: IO[bytes], starts: array[int], ends: array[int], choose: Choose, found: Problems
+) -> tuple[NDArray[np.int64], Iterator[bytes]]:
+    """Return which rows are wanted, and their bytes one after the other.
+
+    `starts` and `ends` are where each row stands in the file, which has to stay open.
+
+    Raises:
+        DataError: there is no row, or rows were found to be wrong.
+    """
+    if not starts:
+        found.add("has not one row")
+    found.stop()
+    kept = choose(len(starts))
+
+    def rows() -> Iterator[bytes]:
+        for row in kept.tolist():
+            file.seek(starts[row])
+            yield file.read(ends[row] - starts[row])
+
+    return kept, rows()
+
+
 # JSON Lines ---------------------------------------------------------------------------------------
 
 
@@ -269,14 +288,10 @@ def _lines(place: str, choose: Choose, told: Told | None) -> Sheet:
                 starts.append(start)
                 ends.append(text.end)
             start = text.end
-        if not starts:
-            found.add("has not one row")
-        found.stop()
-        kept = choose(len(starts))
+        kept, chosen = _chosen(file, starts, ends, choose, found)
         rows = []
-        for row in kept.tolist():
-            file.seek(starts[row])
-            given = json.loads(file.read(ends[row] - starts[row]))
+        for raw in chosen:
+            given = json.loads(raw)
             rows.append([given[name] for name in names])
     columns = [_values(list(cells)) for cells in zip(*rows, strict=True)]
     return Sheet(names, columns, len(starts), kept)

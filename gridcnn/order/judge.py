@@ -222,8 +222,8 @@ class _Case:
         # The middle: at their edges pictures are blank.
         count = min(self.columns, max(1, _COLUMNS // values.shape[2]))
         self.first = (self.columns - count) // 2
-        self.part = slice(self.first, self.first + count)
-        self.values, self.usable = values[:, self.part], usable[self.part]
+        part = slice(self.first, self.first + count)
+        self.values, self.usable = values[:, part], usable[part]
         self.targets = targets
         self.predictor = Predictor(self.values)
         self.associations = association(self.values, self.usable)

@@ -38,6 +38,11 @@ class Layout:
         return self.rows * self.columns
 
     @property
+    def dealing(self) -> tuple[int, bool]:
+        """How columns are dealt to channels: to how many, and whether interleaved."""
+        return self.channels, self.interleaved
+
+    @property
     def is_line(self) -> bool:
         """Whether the positions stand one behind the other."""
         return self.rows == 1 or self.columns == 1

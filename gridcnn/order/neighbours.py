@@ -128,7 +128,7 @@ def look(
     channels: dict[tuple[int, bool], _Channels] = {}
     found: list[Neighbours] = []
     for layout in layouts:
-        key = (layout.channels, layout.interleaved)
+        key = layout.dealing
         if key not in channels:
             channels[key] = _Channels(predictor, usable, associations, layout, first, random)
         if len(channels[key].targets):
@@ -142,8 +142,7 @@ def look(
     for place, each in enumerate(found):
         plain = each.layout.is_line and each.layout.channels == 1
         if each in finalists or (plain and each.is_telling):
-            key = (each.layout.channels, each.layout.interleaved)
-            found[place] = _tested(channels[key], each, len(found), random)
+            found[place] = _tested(channels[each.layout.dealing], each, len(found), random)
     found.sort(
         key=lambda each: (
             not each.is_ordered,
@@ -384,8 +383,7 @@ def _choice(ordered: list[Neighbours], channels: dict[tuple[int, bool], _Channel
         return each.score + each.gradation - _PRICE * price
 
     def fits(each: Neighbours) -> bool:
-        key = (each.layout.channels, each.layout.interleaved)
-        return each.layout.is_line or channels[key].comes_back(each.layout)
+        return each.layout.is_line or channels[each.layout.dealing].comes_back(each.layout)
 
     return max([each for each in ordered if fits(each)] or ordered, key=merit)
 
