@@ -23,7 +23,7 @@ from pydantic.fields import FieldInfo
 from typer.models import ArgumentInfo, OptionInfo
 
 from gridcnn.cli.main import app, gridcnn
-from gridcnn.datasets.paths import Files
+from gridcnn.datasets.readers.paths import Files
 from gridcnn.pipelines import ready
 from gridcnn.registry import Registry
 from gridcnn.spec.augmentations import AUGMENTATIONS

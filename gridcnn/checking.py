@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.base import OneHotAdapter, picked
 from gridcnn.adapters.text import TextAdapter
-from gridcnn.datasets import arrays, sheets
 from gridcnn.datasets.labels import labels_of
+from gridcnn.datasets.readers import arrays
+from gridcnn.datasets.tables import sheets
 from gridcnn.errors import DataError, Problem, listed, quoted, shown, suggestion
 from gridcnn.grid import Cells, GridShape, OneHot
 from gridcnn.order.columns import Column, column_of

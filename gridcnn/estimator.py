@@ -17,7 +17,7 @@ from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.base import Adapter, other_forms
 from gridcnn.adapters.fitting import fitting
 from gridcnn.datasets.base import Dataset
-from gridcnn.datasets.splits import divide
+from gridcnn.datasets.division.splits import divide
 from gridcnn.engines.base import check_choice, make_engine
 from gridcnn.errors import DataError, SpecError, shown
 from gridcnn.grid import GridShape

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.datasets.base import PARTS, TEST, Dataset
-from gridcnn.datasets.table import Table
+from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, EngineError
 from gridcnn.measures import Scores, measures
 from gridcnn.model import Model, load

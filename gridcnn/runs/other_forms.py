@@ -10,7 +10,7 @@ import numpy as np
 
 from gridcnn.adapters.base import Adapter, other_forms
 from gridcnn.datasets.base import Dataset
-from gridcnn.datasets.splits import Division
+from gridcnn.datasets.division.splits import Division
 
 _Each = TypeVar("_Each")
 

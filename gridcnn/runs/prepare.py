@@ -18,13 +18,13 @@ from gridcnn.adapters.fitting import files_meant, fitting, fitting_files
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
 from gridcnn.datasets.base import TEST, TRAIN, VALIDATION, Dataset, Source
-from gridcnn.datasets.fetching import reporting
-from gridcnn.datasets.folds import with_fold
-from gridcnn.datasets.groups import by_pattern
-from gridcnn.datasets.memory import Memory, from_memory
-from gridcnn.datasets.paths import Files
-from gridcnn.datasets.splits import Division, divide
-from gridcnn.datasets.table import Table
+from gridcnn.datasets.division.folds import with_fold
+from gridcnn.datasets.division.groups import by_pattern
+from gridcnn.datasets.division.splits import Division, divide
+from gridcnn.datasets.public.fetching import reporting
+from gridcnn.datasets.readers.memory import Memory, from_memory
+from gridcnn.datasets.readers.paths import Files
+from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import GridShape
 from gridcnn.runs.adapting import Adapting, Advance, Made
@@ -91,7 +91,7 @@ def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
     Args:
         spec: a spec; its `data` may be missing where `data` is given.
         data: replaces the spec's source: None for the spec's own, a path or else a known name, a
-            `Source`, or data in memory (see `gridcnn.datasets.memory.from_memory`). Where the
+            `Source`, or data in memory (see `from_memory`). Where the
             spec's source is a table, a path is that of another table with the same columns.
         base: where relative paths in the spec start.
 

@@ -32,7 +32,7 @@ from gridcnn.adapters.spectrogram import (
     power_in_bands,
     sounding,
 )
-from gridcnn.datasets.paths import Files
+from gridcnn.datasets.readers.paths import Files
 from gridcnn.errors import DataError
 from gridcnn.spec.document import parse
 from gridcnn.spec.load import validate

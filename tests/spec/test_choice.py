@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from gridcnn import registry as registry_room
-from gridcnn.datasets.xo import XO
+from gridcnn.datasets.makers.xo import XO
 from gridcnn.errors import SpecError, UnknownNameError
 from gridcnn.registry import Registry
 from gridcnn.spec.choice import Choice, name_of
