@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.datasets.base import PARTS, TEST, Dataset
+from gridcnn.contracts.source import PARTS, TEST, Dataset
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, EngineError
 from gridcnn.measures import Scores, measures

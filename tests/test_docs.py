@@ -42,8 +42,8 @@ from gridcnn.datasets.makers.xo import XO
 from gridcnn.errors import SpecError
 from gridcnn.pipelines import ready
 from gridcnn.registry import Registry
+from gridcnn.settings.document import parse
 from gridcnn.spec.augmentations import AUGMENTATIONS
-from gridcnn.spec.document import parse
 from gridcnn.spec.load import validate
 from gridcnn.spec.models import ADAPTERS, HEADS, STAGES
 from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES

@@ -10,15 +10,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.datasets.base import TEST, TRAIN, Dataset
+from gridcnn.contracts.source import TEST, TRAIN, Dataset
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.soundness import learnable
 from gridcnn.errors import DataError, Problem, listed, quoted, suggestion
 from gridcnn.spec.parts import Fold, GroupOut
+from gridcnn.streams import Stream
 
 _T = TypeVar("_T")
-_STREAM = 0x5EED_F01D
-"""Sets the random numbers of folds apart from others that are drawn from the same seed."""
 
 
 def with_fold(dataset: Dataset, test: Fold | GroupOut, *, seed: int) -> Dataset:
@@ -53,7 +52,7 @@ def fold_numbers(dataset: Dataset, folds: int, *, seed: int) -> NDArray[np.int64
 
     Only training items are in one. Raises `DataError` as `with_fold` does.
     """
-    random = np.random.default_rng([seed, _STREAM])
+    random = Stream.FOLDS.random(seed)
     numbers = np.zeros(len(dataset), np.int64)
     items = _trained(dataset)
     targets = dataset.targets(dataset.classes)[items]

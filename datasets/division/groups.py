@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from gridcnn.datasets.base import Dataset
+from gridcnn.contracts.source import Dataset
 from gridcnn.datasets.problems import Problems
 from gridcnn.errors import quoted
 

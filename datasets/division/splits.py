@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.datasets.base import PARTS, TEST, TRAIN, VALIDATION, Dataset
+from gridcnn.contracts.source import PARTS, TEST, TRAIN, VALIDATION, Dataset
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.soundness import learnable
 from gridcnn.errors import listed, quoted
+from gridcnn.streams import Stream
 
-_STREAM = 0x5EED_5B11
-"""Sets the division's random numbers apart from others that are drawn from the same seed."""
 _CHANGES = 100
 """Most changes by which a choice of groups is made better."""
 _PAIRS = 500_000
@@ -79,7 +78,7 @@ def divide(
     ]
     _refuse_small(dataset, members, taken)
 
-    random = np.random.default_rng([seed, _STREAM])
+    random = Stream.DIVISION.random(seed)
     pieces: dict[str, list[NDArray[np.int64]]] = {part: [] for part in PARTS}
     for items in members:
         rest = random.permutation(items)
@@ -144,7 +143,7 @@ def _divide_groups(
     np.add.at(counts, (group_of, dataset.targets(dataset.classes)[rest]), 1)
     if taken:
         _refuse_few(dataset, names.tolist(), counts, taken)
-    random = np.random.default_rng([seed, _STREAM])
+    random = Stream.DIVISION.random(seed)
     parts = dict(given)
     free = np.ones(len(names), np.bool_)
     for place, part in enumerate(taken):

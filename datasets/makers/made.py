@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
+from gridcnn.contracts.source import Source
 from gridcnn.datasets import places
-from gridcnn.datasets.base import Source
 from gridcnn.errors import Problem, RunFolderError
 from gridcnn.files import write_text
 from gridcnn.registry import Registry

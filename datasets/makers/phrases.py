@@ -9,10 +9,11 @@ import numpy as np
 from annotated_types import Ge, Le
 from pydantic import AllowInfNan, Strict
 
-from gridcnn.datasets.base import Dataset, Facts
+from gridcnn.contracts.source import Dataset, Facts
 from gridcnn.datasets.makers.made import MadeTexts
 from gridcnn.datasets.readers.stacks import numbered
-from gridcnn.spec.settings import Seed
+from gridcnn.settings.base import Seed
+from gridcnn.streams import Stream
 
 Texts = Annotated[int, Strict(), Ge(1), Le(10_000_000)]
 """A number of texts, at least one."""
@@ -39,8 +40,6 @@ _LETTERS = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz", np.uint8)
 _LINE = ord("\n")
 _LOT = 1_000
 """Texts whose random numbers are drawn together."""
-_STREAM = 0x7EC57
-"""Sets the texts' random numbers apart from others that are drawn from the same seed."""
 
 
 class Phrases(MadeTexts):
@@ -81,7 +80,7 @@ class Phrases(MadeTexts):
         for number in range(-(-self.count // _LOT)):
             # Each lot has random numbers of its own, and is made whole: so smaller sets begin
             # larger ones.
-            texts += self._lot(np.random.default_rng([seed, _STREAM, number]))
+            texts += self._lot(Stream.PHRASES.random(seed, number))
         return texts[: self.count]
 
     def _lot(self, random: np.random.Generator) -> list[str]:

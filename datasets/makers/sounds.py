@@ -10,10 +10,11 @@ from annotated_types import Ge, Le
 from numpy.typing import NDArray
 from pydantic import AllowInfNan, Strict, model_validator
 
-from gridcnn.datasets.base import Dataset, Facts
+from gridcnn.contracts.source import Dataset, Facts
 from gridcnn.datasets.makers.made import Made
 from gridcnn.datasets.readers.stacks import numbered
-from gridcnn.spec.settings import Many, Seed
+from gridcnn.settings.base import Many, Seed
+from gridcnn.streams import Stream
 
 Rate = Annotated[int, Strict(), Ge(4000), Le(96_000)]
 """Samples in a second."""
@@ -28,8 +29,6 @@ Part = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Le(1)]
 Values = NDArray[np.float32]
 
 CLASSES = ("beeps", "clicks", "falling", "noise", "rising", "warble")
-_STREAM = 0x50A2D5
-"""Sets the sounds' random numbers apart from others that are drawn from the same seed."""
 _EACH = 16
 """Sounds of each class that are made together."""
 _MAX_SAMPLES = 2**31
@@ -106,7 +105,7 @@ class Sounds(Made):
         for number, start in enumerate(range(0, self.count, lot)):
             # Each lot has random numbers of its own, and is made whole: so smaller sets begin
             # larger ones.
-            random = np.random.default_rng([seed, _STREAM, number])
+            random = Stream.SOUNDS.random(seed, number)
             made = clips[start : start + lot]
             for place, name in enumerate(CLASSES):
                 rows = made[place :: len(CLASSES)]

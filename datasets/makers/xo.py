@@ -11,12 +11,13 @@ from annotated_types import Ge, Le
 from numpy.typing import NDArray
 from pydantic import AllowInfNan, Strict, model_validator
 
-from gridcnn.datasets.base import Dataset, Facts
+from gridcnn.contracts.source import Dataset, Facts
 from gridcnn.datasets.makers.made import Made
 from gridcnn.datasets.makers.pens import Bent, Frame, Ring, Values, inked, rubbed_out
 from gridcnn.datasets.readers.stacks import numbered
-from gridcnn.spec.pairs import pair
-from gridcnn.spec.settings import Many, Seed
+from gridcnn.settings.base import Many, Seed
+from gridcnn.settings.pairs import pair
+from gridcnn.streams import Stream
 
 Sides = Annotated[tuple[int, int], *pair(5, 1024)]
 """Rows and columns of a picture."""
@@ -29,8 +30,6 @@ Ratio = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Le(10)]
 Degrees = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Le(180)]
 """An angle, in degrees."""
 
-_STREAM = 0x0B5E55ED
-"""Sets the pictures' random numbers apart from others that are drawn from the same seed."""
 _MAX_CELLS = 2**32
 """Cells of all pictures together; each takes a byte."""
 _FILL = 0.88
@@ -123,7 +122,7 @@ class XO(Made):
         for number, start in enumerate(range(0, self.count, 2 * pairs)):
             # Each lot has random numbers of its own, and is drawn whole: so smaller sets begin
             # larger ones.
-            draws = _Draws(np.random.default_rng([seed, _STREAM, number]), pairs)
+            draws = _Draws(Stream.XO.random(seed, number), pairs)
             lot = pictures[start : start + 2 * pairs]
             lot[0::2] = self._drawn(draws, ring=False)[: len(lot[0::2])]
             lot[1::2] = self._drawn(draws, ring=True)[: len(lot[1::2])]

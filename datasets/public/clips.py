@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from gridcnn.contracts.source import TEST, TRAIN, Dataset, Facts
 from gridcnn.datasets import places
-from gridcnn.datasets.base import TEST, TRAIN, Dataset, Facts
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.public.catalogue import ESC50, SPOKEN_DIGITS, Archive, PublicSet
 from gridcnn.datasets.public.source import Public, find

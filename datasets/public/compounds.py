@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from gridcnn.datasets.base import Dataset, Facts
+from gridcnn.contracts.source import Dataset, Facts
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.public.catalogue import BBBP, TOX21, PublicSet
 from gridcnn.datasets.public.source import Public

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gridcnn.datasets.base import Dataset, Facts, Source
+from gridcnn.contracts.source import Dataset, Facts, Source
 from gridcnn.datasets.readers.stacks import numbered, unstacked
 
 

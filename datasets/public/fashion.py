@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from gridcnn.datasets.base import Dataset, Facts
+from gridcnn.contracts.source import Dataset, Facts
 from gridcnn.datasets.public.catalogue import FASHION, PublicSet
 from gridcnn.datasets.public.source import Public
 from gridcnn.datasets.readers import idx

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from gridcnn.datasets.base import TEST, TRAIN, Dataset, Facts
+from gridcnn.contracts.source import TEST, TRAIN, Dataset, Facts
 from gridcnn.datasets.duplicates import Duplicates, without_duplicates
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.public.catalogue import NEWS, SMS, File, PublicSet

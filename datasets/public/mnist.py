@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from gridcnn.datasets.base import Dataset, Facts
+from gridcnn.contracts.source import Dataset, Facts
 from gridcnn.datasets.public.catalogue import MNIST, PublicSet
 from gridcnn.datasets.public.fashion import named
 from gridcnn.datasets.public.source import Public

@@ -11,8 +11,8 @@ from typing import ClassVar, Self
 
 from pydantic import Field
 
+from gridcnn.contracts.source import Dataset, Source
 from gridcnn.datasets import places
-from gridcnn.datasets.base import Dataset, Source
 from gridcnn.datasets.public import fetching
 from gridcnn.datasets.public.catalogue import Archive, File, PublicSet
 from gridcnn.errors import DataError, Problem, listed, shown, sized

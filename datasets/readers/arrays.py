@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from gridcnn.datasets.base import Dataset, Label
+from gridcnn.contracts.source import Dataset, Label
 from gridcnn.datasets.labels import labels_of, one_each
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.readers.manifest import PART_NAMES

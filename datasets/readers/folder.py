@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gridcnn.contracts.source import Dataset
 from gridcnn.datasets import places
-from gridcnn.datasets.base import Dataset
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.readers.manifest import PART_NAMES
 from gridcnn.datasets.soundness import sound

@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.datasets.base import TEST, TRAIN, Dataset
+from gridcnn.contracts.source import TEST, TRAIN, Dataset
 from gridcnn.datasets.labels import one_each
 from gridcnn.datasets.readers.stacks import numbered, unstacked
 from gridcnn.datasets.soundness import sound

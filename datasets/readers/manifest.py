@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Dataset, Label
 from gridcnn.datasets import places
-from gridcnn.datasets.base import TEST, TRAIN, VALIDATION, Dataset, Label
 from gridcnn.datasets.labels import labels_of
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.soundness import sound

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.contracts.source import Dataset, Source
 from gridcnn.datasets import places
-from gridcnn.datasets.base import Dataset, Source
 from gridcnn.datasets.labels import labels_of, one_each
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.readers.manifest import from_table

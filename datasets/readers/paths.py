@@ -8,8 +8,8 @@ from typing import ClassVar, Self
 
 from pydantic import Field
 
+from gridcnn.contracts.source import Dataset, Source
 from gridcnn.datasets import places
-from gridcnn.datasets.base import Dataset, Source
 from gridcnn.datasets.readers import arrays, folder, idx, manifest
 from gridcnn.errors import DataError, Problem, listed, shown, suggestion
 

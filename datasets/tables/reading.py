@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.datasets.base import Dataset, Label
+from gridcnn.contracts.source import Dataset, Label
 from gridcnn.datasets.labels import NotALabelError, label_of, refuse_twins
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.readers.manifest import PART_NAMES, no_part

@@ -11,13 +11,13 @@ from typing import IO, Annotated, Any, ClassVar, Self
 
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
+from gridcnn.contracts.source import Dataset, Source
 from gridcnn.datasets import places
-from gridcnn.datasets.base import Dataset, Source
 from gridcnn.datasets.duplicates import Duplicates, without_duplicates
 from gridcnn.datasets.tables import delimited, forms
 from gridcnn.datasets.tables.reading import NUMBERED, Reading
 from gridcnn.errors import DataError, Problem, listed, quoted, shown
-from gridcnn.spec.settings import Flag, wanted_error
+from gridcnn.settings.base import Flag, wanted_error
 
 _LINES = (".jsonl", ".ndjson")
 _PARQUET = (".parquet", ".pq")

@@ -13,7 +13,7 @@ import numpy as np
 from gridcnn.errors import DataError, Problem, SpecError, listed
 
 if TYPE_CHECKING:
-    from gridcnn.adapters.base import Adapter
+    from gridcnn.contracts.adapter import Adapter
     from gridcnn.datasets.tables.table import Table
     from gridcnn.spec.models import Data
 

@@ -11,8 +11,8 @@ from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.fitting import fitting, fitting_files
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
+from gridcnn.contracts.source import Dataset, Source
 from gridcnn.datasets import places
-from gridcnn.datasets.base import Dataset, Source
 from gridcnn.datasets.readers.paths import Files
 from gridcnn.datasets.tables import looking
 from gridcnn.datasets.tables.looking import Look

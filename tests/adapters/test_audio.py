@@ -34,7 +34,7 @@ from gridcnn.adapters.spectrogram import (
 )
 from gridcnn.datasets.readers.paths import Files
 from gridcnn.errors import DataError
-from gridcnn.spec.document import parse
+from gridcnn.settings.document import parse
 from gridcnn.spec.load import validate
 
 RATE = 8000

@@ -15,7 +15,7 @@ from gridcnn.datasets.makers.sounds import Sounds
 from gridcnn.datasets.makers.xo import XO
 from gridcnn.runs.run import run
 from gridcnn.runs.starter import starter, starter_for, starter_of
-from gridcnn.spec.document import parse
+from gridcnn.settings.document import parse
 from gridcnn.spec.load import load, validate
 from gridcnn.spec.models import SOURCES
 

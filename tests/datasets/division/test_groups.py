@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import gridcnn
-from gridcnn.datasets.base import Dataset
+from gridcnn.contracts.source import Dataset
 from gridcnn.datasets.division.groups import by_pattern
 from gridcnn.datasets.public.digits import Digits
 from gridcnn.datasets.readers.memory import from_memory

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridcnn.datasets.base import Dataset, Label
+from gridcnn.contracts.source import Dataset, Label
 from gridcnn.datasets.division.splits import Division, divide
 from gridcnn.errors import DataError
 

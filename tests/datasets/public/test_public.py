@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gridcnn
-from gridcnn.datasets.base import Dataset
+from gridcnn.contracts.source import Dataset
 from gridcnn.datasets.division.splits import divide
 from gridcnn.datasets.known import known, public
 from gridcnn.datasets.public import fetching

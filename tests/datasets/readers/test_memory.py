@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from gridcnn.datasets.base import Dataset
+from gridcnn.contracts.source import Dataset
 from gridcnn.datasets.readers.memory import Memory, from_memory
 from gridcnn.errors import DataError
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gridcnn.datasets.base import Dataset
+from gridcnn.contracts.source import Dataset
 from gridcnn.datasets.readers.paths import Files
 from gridcnn.errors import DataError
 

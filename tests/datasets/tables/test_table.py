@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gridcnn
-from gridcnn.datasets.base import Dataset
+from gridcnn.contracts.source import Dataset
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, SpecError
 from gridcnn.spec.load import load

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from gridcnn.grid import Array, Axis, GridShape
-from gridcnn.spec.settings import Settings
+from gridcnn.settings.base import Settings
 
 Gradients = dict[str, Array]
 """The gradient of each of a stage's parameters, by name, in the parameter's shape."""

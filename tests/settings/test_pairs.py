@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridcnn.errors import SpecError
-from gridcnn.spec.pairs import LONGEST, Extents, Padding, Sizes, cells
-from gridcnn.spec.settings import Settings
+from gridcnn.settings.base import Settings
+from gridcnn.settings.pairs import LONGEST, Extents, Padding, Sizes, cells
 
 WHOLE = f"must be a whole number from 1 to {LONGEST}"
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridcnn.errors import Problem, SpecError
-from gridcnn.spec.document import MAX_DEPTH, MAX_NODES, Document, parse, plain_value, written
+from gridcnn.settings.document import MAX_DEPTH, MAX_NODES, Document, parse, plain_value, written
 
 TEXT = """\
 name: xo

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import Grids, GridShape, OneHot
-from gridcnn.spec.settings import Settings
+from gridcnn.settings.base import Settings
+from gridcnn.streams import Stream
 
 Things = Sequence[Any] | NDArray[Any]
 """Raw things: a list of anything that an adapter takes, or one array with an item in each place of
 its first dimension."""
-_STREAM = 0x5EED_F093
-"""Sets the random numbers of other forms apart from others that are drawn from the same seed."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +190,7 @@ def other_forms(
     origins: list[int] = []
     if type(adapter).other_forms is not Adapter.other_forms:
         for index in chosen.tolist():
-            random = np.random.default_rng([seed, _STREAM, index])
+            random = Stream.OTHER_FORMS.random(seed, index)
             found = adapter.other_forms(things[index], random)
             forms.extend(found)
             origins.extend([index] * len(found))

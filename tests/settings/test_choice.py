@@ -13,7 +13,7 @@ from gridcnn import registry as registry_room
 from gridcnn.datasets.makers.xo import XO
 from gridcnn.errors import SpecError, UnknownNameError
 from gridcnn.registry import Registry
-from gridcnn.spec.choice import Choice, name_of
+from gridcnn.settings.choice import Choice, name_of
 from gridcnn.spec.models import STAGES, Data, Spec, Training
 from gridcnn.spec.optimizers import OPTIMIZERS, Adam, AdamW, Sgd
 from gridcnn.stages.convolution import Convolution

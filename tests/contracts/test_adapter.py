@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gridcnn.adapters.base import Adapter, OneHotAdapter, described
+from gridcnn.contracts.adapter import Adapter, OneHotAdapter, described
 from gridcnn.errors import DataError
 from gridcnn.grid import Axis, GridShape, OneHot
 

@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
 
 from gridcnn.errors import Problem, SpecError, UserError, listed, quoted, shown, suggestion
-from gridcnn.spec.document import written
+from gridcnn.settings.document import written
 
 # Strict: a spec that says "8" or 8.0 where it means 8 is told so, instead of being guessed at.
 Count = Annotated[int, Strict(), Ge(1), Le(65_536)]

@@ -10,8 +10,7 @@ import pytest
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from gridcnn.errors import DataError, SpecError
-from gridcnn.spec.optimizers import Adam, Sgd, Step
-from gridcnn.spec.settings import (
+from gridcnn.settings.base import (
     _FOREIGN,
     Count,
     Flag,
@@ -23,6 +22,7 @@ from gridcnn.spec.settings import (
     Settings,
     Whole,
 )
+from gridcnn.spec.optimizers import Adam, Sgd, Step
 
 
 class Inner(Settings):

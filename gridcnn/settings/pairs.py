@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
-from gridcnn.spec.settings import wanted_error
+from gridcnn.settings.base import wanted_error
 
 LONGEST = 16_384
 ALL = "all"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.errors import DataError, listed
-from gridcnn.spec.settings import Settings
+from gridcnn.settings.base import Settings
 
 Label = str | int
 """What a class is called."""

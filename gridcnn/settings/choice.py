@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -21,19 +20,20 @@ from pydantic_core import CoreSchema, core_schema
 
 from gridcnn.errors import SpecError, UnknownNameError, listed, quoted
 from gridcnn.registry import Registry
-from gridcnn.spec.settings import Settings, explained_error, given
+from gridcnn.settings.base import Settings, explained_error, given
 
 
 class Choice:
     """Marks a field that takes one entry of a registry: `Annotated[Stage, Choice(STAGES)]`.
 
     Accepted are a name, a mapping of one name to its settings, and a settings object. Every entry
-    of the registry is a subclass of `Settings` and of the class `base`, written `module:class`
-    since it stands in a room behind this one. Where `free` names an entry, text that is no
+    of the registry is a subclass of the class `base`. If `free` names an entry, text that is not a
     registered name becomes that entry: a data source is a known name, or else a path.
     """
 
-    def __init__(self, registry: Registry, *, base: str = "", free: str = "") -> None:
+    def __init__(
+        self, registry: Registry, *, base: type[Settings] = Settings, free: str = ""
+    ) -> None:
         self.registry = registry
         self.base = base
         self.free = free
@@ -125,20 +125,13 @@ class Choice:
     def _settings(self, name: str) -> type[Settings]:
         """Return the class registered as `name`; raise `SpecError` where it is no such class."""
         cls = self.registry[name]
-        wanted = self._base()
+        wanted = self.base
         if not (isinstance(cls, type) and issubclass(cls, wanted)):
             raise SpecError(
                 f"the {self.registry.kind} {quoted(name)} is broken: what its package registers is "
                 f"no subclass of {wanted.__module__}.{wanted.__name__}"
             )
         return cls
-
-    def _base(self) -> type[Settings]:
-        if not self.base:
-            return Settings
-        module, _, name = self.base.partition(":")
-        base: type[Settings] = getattr(importlib.import_module(module), name)
-        return base
 
     def _named(self, name: str, settings: Any) -> Settings:
         try:
