@@ -32,8 +32,8 @@ from gridcnn.order.judge import (
 from gridcnn.order.sequences import judge_one_hot
 from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
-from gridcnn.runs.prepare import bad_items_error, fit_adapter, opened, places_of, with_data
-from gridcnn.runs.run import spec_folder
+from gridcnn.runs.located import locate, spec_folder
+from gridcnn.runs.prepare import bad_items_error, fit_adapter, places_of
 from gridcnn.spec.load import load
 from gridcnn.spec.models import SOURCES, Data, Spec
 from gridcnn.streams import Stream
@@ -163,11 +163,11 @@ class _Given:
         if self.y is not None:
             raise DataError("data sets and folders have labels of their own; leave the labels out")
         judging = self.judging
-        spec, _ = with_data(spec, data, spec_folder(spec))
-        dataset = opened(spec)
+        located = locate(spec, data, spec_folder(spec))
+        dataset = located.open()
         chosen = sampled(len(dataset), judging.seed)
-        adapter = fit_adapter(spec, dataset, chosen)
-        most = max(_FEWEST_ITEMS, _HELD // adapter.shape().cells)
+        fitted = fit_adapter(located, dataset, chosen)
+        adapter, most = fitted.adapter, max(_FEWEST_ITEMS, _HELD // fitted.shape.cells)
         if len(chosen) > most and not isinstance(adapter, OneHotAdapter):
             random = Stream.CHECK_GRIDS.random(judging.seed)
             chosen = np.sort(random.choice(chosen, most, replace=False))

@@ -18,7 +18,8 @@ from gridcnn.errors import DataError, EngineError
 from gridcnn.measures import Scores, measures
 from gridcnn.model import Model, load
 from gridcnn.runs.adapting import Adapting
-from gridcnn.runs.prepare import bad_items_error, opened, places_of, with_data
+from gridcnn.runs.located import locate
+from gridcnn.runs.prepare import bad_items_error, places_of
 from gridcnn.spec.models import Data, Spec
 
 
@@ -84,9 +85,7 @@ def evaluate(
             "a model that is loaded has its engine; give engine and threads to gridcnn.load"
         )
     asked = Spec(adapter=made.adapter, training=made.spec.training, data=_form(made, data))
-    spec, dataset = with_data(asked, data, Path.cwd())
-    if dataset is None:
-        dataset = opened(spec)
+    dataset = locate(asked, data, Path.cwd()).open()
     chosen, name = _chosen(dataset, part)
     targets = _known(dataset, made).targets(made.classes)[chosen]
     places = places_of(dataset, np.arange(len(dataset)))

@@ -77,8 +77,8 @@ def _show_plan(
     from gridcnn.engines.base import check_choice, make_engine
     from gridcnn.errors import sized
     from gridcnn.pipelines import ready
+    from gridcnn.runs.located import spec_folder
     from gridcnn.runs.plan import plan
-    from gridcnn.runs.run import spec_folder
     from gridcnn.spec.load import load
     from gridcnn.training.memory import planned as planned_memory
 

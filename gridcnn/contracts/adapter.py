@@ -121,6 +121,19 @@ class Adapter(Settings, abc.ABC):
         return adapted.grids
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """An adapter that has learned all that it needs, and the shape of every grid that it makes."""
+
+    adapter: Adapter
+    shape: GridShape
+
+    @classmethod
+    def of(cls, adapter: Adapter) -> Self:
+        """Return an adapter with its shape; raise `DataError` if it is not fitted."""
+        return cls(adapter, adapter.shape())
+
+
 class OneHotAdapter(Adapter):
     """An adapter whose grids have one channel and at most a single 1 in each column.
 

@@ -27,7 +27,8 @@ from gridcnn.grid import GridShape, OneHot
 from gridcnn.runs import adapting as module
 from gridcnn.runs.adapting import Adapting, Parts
 from gridcnn.runs.grids_cache import GridsCache
-from gridcnn.runs.prepare import Prepared, prepare, with_data
+from gridcnn.runs.located import locate
+from gridcnn.runs.prepare import Prepared, prepare
 from gridcnn.runs.run import run
 from gridcnn.spec.load import load
 
@@ -82,7 +83,7 @@ SPEC: dict[str, Any] = {
 
 
 def prepared(data: Any, spec: dict[str, Any] | None = None, **options: Any) -> Prepared:
-    return prepare(*with_data(load(spec or SPEC), data, Path()), **options)
+    return prepare(locate(load(spec or SPEC), data, Path()), **options)
 
 
 def assert_same(one: Prepared, other: Prepared) -> None:

@@ -14,6 +14,7 @@ import pytest
 import gridcnn
 from gridcnn.contracts.source import Dataset
 from gridcnn.errors import DataError, SpecError
+from gridcnn.runs.located import locate
 from gridcnn.runs.prepare import Prepared, prepare
 from gridcnn.runs.scaffolds import by_scaffold
 from gridcnn.spec.load import load
@@ -123,7 +124,7 @@ def prepared(things: list[Any], group: dict[str, Any], **settings: Any) -> Prepa
         "stages": [{"pooling": {"window": "all"}}],
         "head": "voting",
     }
-    return prepare(load(spec), data(things))
+    return prepare(locate(load(spec), data(things), Path()))
 
 
 def many(count: int = 120) -> list[str]:
@@ -251,7 +252,7 @@ def test_bbbp_is_divided_as_moleculenet_divides_it() -> None:
         "head": "voting",
     }
 
-    found = prepare(load(spec), None)
+    found = prepare(locate(load(spec), None, Path()))
 
     assert [len(found.train), len(found.validation), len(found.test)] == [1631, 204, 204]
     assert [len(part) for part in expected] == [1631, 204, 204]

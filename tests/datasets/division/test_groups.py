@@ -15,7 +15,8 @@ from gridcnn.datasets.readers.memory import from_memory
 from gridcnn.datasets.readers.paths import Files
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, SpecError
-from gridcnn.runs.prepare import prepare, with_data
+from gridcnn.runs.located import locate
+from gridcnn.runs.prepare import prepare
 from gridcnn.spec.load import load
 
 
@@ -132,9 +133,8 @@ def test_a_spec_keeps_groups_together(manifest: Path, group: Any) -> None:
     """By a column or by a pattern: each part has another writer."""
     data = {"source": str(manifest), "test": 0.3, "validation": 0.3, "group": group}
     spec = load({"data": data, "adapter": {"image": {"size": 4}}, "head": "voting"})
-    spec, dataset = with_data(spec, None, Path.cwd())
 
-    prepared = prepare(spec, dataset)
+    prepared = prepare(locate(spec, None, Path.cwd()))
 
     writers = [
         {name.split("_")[1] for name in part.names}
@@ -154,9 +154,7 @@ def test_groups_of_data_in_memory_are_kept() -> None:
     names = [f"{group} {number}" for number, group in enumerate(groups)]
     data = Dataset(things, [0, 1] * 20, names, groups=groups)
     for settings in ({}, {"data": {"group": "who"}}):
-        spec, dataset = with_data(load({**settings, "head": "voting"}), data, Path.cwd())
-
-        prepared = prepare(spec, dataset)
+        prepared = prepare(locate(load({**settings, "head": "voting"}), data, Path.cwd()))
 
         parts = [
             {name.split()[0] for name in part.names} for part in (prepared.train, prepared.test)
