@@ -12,9 +12,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from gridcnn.contracts.source import Dataset, Label
-from gridcnn.datasets.labels import labels_of, one_each
+from gridcnn.datasets.labels import PART_NAMES, labels_of, one_each
 from gridcnn.datasets.problems import Problems
-from gridcnn.datasets.readers.manifest import PART_NAMES
 from gridcnn.datasets.readers.stacks import numbered, unstacked
 from gridcnn.datasets.soundness import sound
 from gridcnn.errors import DataError, Problem, listed, shown

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from gridcnn.errors import GridcnnError, UserError
+from gridcnn.errors import GridcnnError, UserError, printable
 from gridcnn.files import json_text
 
 FAULT, USER, NO_GRID, STOPPED = 1, 2, 3, 130
@@ -68,6 +68,11 @@ def say_error(error: GridcnnError) -> None:
     console = messages()
     for line in lines:
         console.print(Text.assemble(("error: ", "bold red"), str(line)))
+
+
+def say_note(note: str) -> None:
+    """Print something that the user should know, beside the answers."""
+    messages().print(Text.assemble(("note: ", "bold"), printable(note)))
 
 
 def say_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -24,6 +24,7 @@ import gridcnn
 from gridcnn.cli import screen
 from gridcnn.cli.display import told_check
 from gridcnn.cli.main import app
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.makers.made import write_files
 from gridcnn.datasets.makers.xo import XO
 from gridcnn.engines.base import DEFAULT_ENGINE, ENGINES
@@ -495,7 +496,7 @@ def test_made_files_read_back_the_same(tmp_path: Path) -> None:
         "datasets", "make", "xo", "pictures", "--count", 30, "--seed", 4, folder=tmp_path
     )
 
-    made = XO(count=30).open(seed=4, suffixes=frozenset())
+    made = XO(count=30).open(Request(seed=4))
     read = sorted((tmp_path / "pictures").rglob("*.png"))
     assert done.returncode == 0
     assert len(read) == 30
