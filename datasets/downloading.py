@@ -26,6 +26,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies, select_proxy
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from gridcnn.datasets.fetching import BrokenError, FetchError
 from gridcnn.errors import printable, quoted
@@ -35,7 +36,7 @@ CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 """Seconds that may pass without a byte, and in which `SLOWEST` bytes must come."""
 SLOWEST = 3_000
-"""Bytes that must come within `READ_TIMEOUT` seconds of waiting: the pace of a bad telephone line."""
+"""Bytes that must come within `READ_TIMEOUT` seconds of waiting: a slow telephone line's pace."""
 REDIRECTS = 20
 """How often in a row a server may name another address; browsers follow as many."""
 
@@ -244,24 +245,30 @@ class _Response(http.client.HTTPResponse):
         self.fp = _Lines(_Wire(self.fp.detach(), _allowed.get()))
 
 
+class _Connection(HTTPConnection):
+    response_class = _Response
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _Response
+
+
 class _Pool(HTTPConnectionPool):
-    class ConnectionCls(HTTPConnectionPool.ConnectionCls):
-        response_class = _Response
+    ConnectionCls = _Connection
 
 
-class _SafePool(HTTPSConnectionPool):
-    class ConnectionCls(HTTPSConnectionPool.ConnectionCls):
-        response_class = _Response
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
 
 
 class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SafePool}
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _SafePool}
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
         return manager
 
 
@@ -297,7 +304,9 @@ def _through(url: str) -> str:
         proxy = select_proxy(url, get_environ_proxies(url))
     except Exception:  # see `_get`
         return " through the proxy of the environment"
-    return f" through the proxy {quoted(proxy.rpartition('@')[2])} of the environment" if proxy else ""
+    return (
+        f" through the proxy {quoted(proxy.rpartition('@')[2])} of the environment" if proxy else ""
+    )
 
 
 def _reason(error: Exception) -> str:
@@ -318,8 +327,10 @@ def _reason(error: Exception) -> str:
     closed = (http.client.RemoteDisconnected, http.client.IncompleteRead)
     if any(isinstance(each, closed) for each in causes):
         return "the connection was closed"
-    if any(isinstance(each, requests.exceptions.InvalidSchema) and "SOCKS" in str(each)
-           for each in causes):
+    if any(
+        isinstance(each, requests.exceptions.InvalidSchema) and "SOCKS" in str(each)
+        for each in causes
+    ):
         return "a proxy of SOCKS needs a package: pip install 'requests[socks]'"
     unusable = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError)
     if any(isinstance(each, unusable) for each in causes):

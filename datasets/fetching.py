@@ -110,8 +110,8 @@ def fetch(wanted: Sequence[File] | Archive, folder: Path) -> None:
 def _lock_of(folder: Path) -> Path:
     """Return the path of the file whose lock is held while a folder is filled.
 
-    It is beside the folder: inside it, another process that waits for it could have made the folder,
-    and not yet the file, when the folder is removed.
+    It is beside the folder, which is removed if a fetch fails: with the lock inside, another
+    process could lose the folder between making it and opening the lock.
     """
     if folder.is_dir() and not os.access(folder.parent, os.W_OK):
         return folder / ".lock"  # nobody who fetches can remove this folder
@@ -135,9 +135,7 @@ def _fetch_lacking(wanted: Sequence[File] | Archive, folder: Path) -> None:
 def _fetch_archive(archive: Archive, folder: Path) -> None:
     _refuse_full(folder, archive.size + archive.unpacked)
     packed = folder / archive.name
-    _first_of(
-        archive.addresses, _Download(packed, size=None, most=2 * archive.size, sha256=None)
-    )
+    _first_of(archive.addresses, _Download(packed, size=None, most=2 * archive.size, sha256=None))
     try:
         unpacking.unpack(packed, archive, folder)
     except unpacking.UnpackError as error:

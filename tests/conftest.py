@@ -8,8 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
+import hypothesis
 import pytest
 from PIL.Image import Image
+
+# A machine that does much else may take any time for an example: that is not a fault.
+hypothesis.settings.register_profile("gridcnn", deadline=None)
+hypothesis.settings.load_profile("gridcnn")
 
 HERE = Path(__file__).parent
 Draw = Callable[[int, int], list[tuple[Image, str]]]

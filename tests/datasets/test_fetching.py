@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import http.server
 import io
@@ -14,13 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import platformdirs
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from gridcnn.datasets import downloading, fetching, unpacking
+from gridcnn.datasets import downloading, fetching
 from gridcnn.datasets.catalogue import Archive, File
 from gridcnn.datasets.fetching import FetchError, fetch
-from gridcnn.datasets.unpacking import UnpackError
 
 CONTENT = np.random.default_rng(0).bytes(400_000)
 
@@ -93,7 +91,8 @@ def server(direct: None) -> Iterator[Server]:
                 known.release.wait(20)
                 return
             end = start + place.cuts.pop(0) if place.cuts else len(place.content)
-            self.wfile.write(place.content[start:end])
+            with contextlib.suppress(ConnectionError):  # who asked may have left
+                self.wfile.write(place.content[start:end])
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -466,14 +465,14 @@ def test_the_lock_lies_in_a_folder_that_cannot_be_removed(
     (tmp_path / "made").mkdir()
     access = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path and access(path, mode))
-    opened: list[Path] = []
-    lock = fetching._locked
-    monkeypatch.setattr(fetching, "_locked", lambda path: (opened.append(path), lock(path))[1])
+    present: list[list[str]] = []
 
-    fetch((file_at(server.add("a", Place())),), tmp_path / "made")
+    with fetching.reporting(lambda *_: present.append(names(tmp_path / "made"))):
+        fetch((file_at(server.add("a", Place())),), tmp_path / "made")
 
-    assert opened == [tmp_path / "made" / ".lock"]
+    assert present[0] == [".lock", "data.bin.part"]
     assert names(tmp_path / "made") == ["data.bin"]
+    assert names(tmp_path) == ["made"]
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_of_the_system(
@@ -606,31 +605,7 @@ def test_an_archive_with_other_files_is_refused(
 def test_a_damaged_archive_is_refused(server: Server, tmp_path: Path, made: Zip) -> None:
     for cut in (b"no archive at all", made.content[:-100], b""):
         archive = served(made, server, Place(content=cut))
-        with pytest.raises(FetchError, match="is no whole zip file"):
+        with pytest.raises(FetchError, match="is not a whole zip file"):
             fetch(archive, tmp_path / "to")
     with pytest.raises(FetchError, match=r"is longer than \d+ bytes, twice what the file has"):
         fetch(served(made, server, Place(content=made.content * 3)), tmp_path / "to")
-
-
-@given(place=st.integers(0, 505_000), value=st.integers(0, 255), cut=st.integers(0, 2000))
-def test_whatever_is_wrong_in_an_archive_is_told(
-    tmp_path_factory: pytest.TempPathFactory, place: int, value: int, cut: int
-) -> None:
-    files = {f"top/sounds/{name}": each[:100] for name, each in FILES.items()}
-    content = bytearray(zipped(files, stored=False))
-    content[place % len(content)] = value
-    folder = tmp_path_factory.mktemp("zip")
-    packed = folder / "a.zip"
-    packed.write_bytes(content[: len(content) - cut % len(content)])
-    lines = "".join(f"{hashlib.md5(FILES[n][:100]).hexdigest()}  {n}\n" for n in sorted(FILES))
-    archive = Archive(
-        name="a.zip", addresses=(), size=1, folder="sounds", pattern=r"\d_[a-z]+_\d\.wav",
-        count=10, unpacked=1000, algorithm="md5", digest=hashlib.sha256(lines.encode()).hexdigest(),
-    )  # fmt: skip
-
-    try:
-        unpacking.unpack(packed, archive, folder)
-    except UnpackError:
-        assert names(folder) == ["a.zip"]
-    else:
-        assert len(names(folder / "sounds")) == 10

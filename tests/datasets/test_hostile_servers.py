@@ -3,7 +3,6 @@
 import contextlib
 import gzip
 import hashlib
-import io
 import socket
 import ssl
 import threading
@@ -18,8 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gridcnn.datasets import downloading, fetching
-from gridcnn.datasets.catalogue import Archive, File
-from gridcnn.datasets.clips import SpokenDigits
+from gridcnn.datasets.catalogue import File
 from gridcnn.datasets.messages import Sms
 from gridcnn.errors import DataError
 
@@ -57,7 +55,11 @@ def serving(context: ssl.SSLContext | None = None) -> Iterator[Raw]:
                 wrapped = context.wrap_socket(connection, server_side=True)
             with wrapped:
                 head = b""
-                while b"\r\n\r\n" not in head and head[:1] != b"\x16" and (piece := wrapped.recv(4096)):
+                while (
+                    b"\r\n\r\n" not in head
+                    and head[:1] != b"\x16"
+                    and (piece := wrapped.recv(4096))
+                ):
                     head += piece
                 path = head.split(b" ", 2)[1].decode("latin-1") if b" " in head else ""
                 raw.asked.append(path)
@@ -213,7 +215,7 @@ def test_a_part_that_was_not_asked_for_is_refused(raw: Raw) -> None:
 
 
 def test_parts_that_come_and_go_end(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server may bring much and then say that it was for nothing: that does not go on for ever."""
+    """A server that brings much, and then says that it was for nothing, is given up as well."""
     monkeypatch.setattr(fetching, "WORTH", 1000)
     replies = [
         whole(b"Content-Length: %d" % len(CONTENT), content=CONTENT[:5000]),
@@ -365,7 +367,8 @@ def test_redirects_from_https_to_http_are_not_followed(raw: Raw, secure: Raw) ->
         b"HTTP/1.1 -200 OK\r\n\r\n", b"HTTP/1.1 200" + b"0" * 5000 + b" OK\r\n\r\n",
         b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 304 Not Modified\r\n\r\n",
         b"HTTP/1.1 300 Multiple Choices\r\n\r\n", b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
-        b"HTTP/1.1 404 \x1b[31mred\x07 \xff\r\n\r\n", b"HTTP/1.1 500 " + b"x" * 60_000 + b"\r\n\r\n",
+        b"HTTP/1.1 404 \x1b[31mred\x07 \xff\r\n\r\n",
+        b"HTTP/1.1 500 " + b"x" * 60_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", b"HTTP/1.1 200 OK\r\n: empty\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n continued\r\n\r\n", b"HTTP/1.1 200 OK\r\n\x00\xff: \x00\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: nonsense\r\n\r\n",
@@ -576,12 +579,15 @@ PARTS = st.sampled_from(
 )  # fmt: skip
 GOOD = whole(b"Content-Length: %d" % len(CONTENT))
 MOVED = leading(b"/b")
+CHUNKED = chunks(b"%x\r\n" % len(CONTENT), CONTENT, b"\r\n0\r\n\r\n")
 
 
 @given(
-    base=st.sampled_from([GOOD, MOVED, chunks(b"%x\r\n" % len(CONTENT), CONTENT, b"\r\n0\r\n\r\n"), b""]),
-    changes=st.lists(st.tuples(st.integers(0, 120), st.integers(0, 9), PARTS | st.binary(max_size=4)), max_size=4),
-)  # fmt: skip
+    base=st.sampled_from([GOOD, MOVED, CHUNKED, b""]),
+    changes=st.lists(
+        st.tuples(st.integers(0, 120), st.integers(0, 9), PARTS | st.binary(max_size=4)), max_size=4
+    ),
+)
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
