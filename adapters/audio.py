@@ -18,7 +18,6 @@ from pydantic import (
     model_validator,
 )
 
-from gridcnn.adapters.base import Adapter, Things
 from gridcnn.adapters.samples import MOST_CHANNELS, SUFFIXES, Samples, samples_of
 from gridcnn.adapters.spectrogram import (
     band_weights,
@@ -31,9 +30,10 @@ from gridcnn.adapters.spectrogram import (
     power_in_bands,
     sounding,
 )
+from gridcnn.contracts.adapter import Adapter, Things
 from gridcnn.errors import DataError, shown
 from gridcnn.grid import Axis, GridShape
-from gridcnn.spec.settings import Count, Number, Positive, explained, wanted_error
+from gridcnn.settings.base import Count, Number, Positive, explained, wanted_error
 
 Rate = Annotated[int, Strict(), Ge(100), Le(384_000)]
 """Samples in a second."""

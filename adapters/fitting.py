@@ -11,9 +11,9 @@ import numpy as np
 
 from gridcnn.adapters import decoding, samples, stored
 from gridcnn.adapters.array import ArrayAdapter
-from gridcnn.adapters.base import Adapter, Things
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
+from gridcnn.contracts.adapter import Adapter, Things
 from gridcnn.errors import DataError, Problem, listed
 
 _KINDS = {

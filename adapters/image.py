@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
-from gridcnn.adapters.base import Adapter, Things
 from gridcnn.adapters.decoding import (
     SUFFIXES,
     decoded_bytes,
@@ -21,10 +20,11 @@ from gridcnn.adapters.decoding import (
 from gridcnn.adapters.ink import background_of, inked, window_of_ink
 from gridcnn.adapters.pixels import FULL, Pixels, grey_of, pixels_of_array
 from gridcnn.adapters.resampling import Window, resampled, whole
+from gridcnn.contracts.adapter import Adapter, Things
 from gridcnn.errors import DataError, shown
 from gridcnn.grid import Axis, GridShape
-from gridcnn.spec.pairs import Sizes
-from gridcnn.spec.settings import Many, Number
+from gridcnn.settings.base import Many, Number
+from gridcnn.settings.pairs import Sizes
 
 _MOST_PIXELS = 178_956_970  # where Pillow raises DecompressionBombError, unless told otherwise
 _HALF = np.float32(FULL / 2)

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from pydantic import PlainSerializer, PlainValidator, Strict, WithJsonSchema, model_validator
 
 from gridcnn.adapters import chemistry
-from gridcnn.adapters.base import Adapted, OneHotAdapter, Things
 from gridcnn.adapters.smiles import is_token, tokens
 from gridcnn.adapters.text import Length, Percentile, length_of_most
+from gridcnn.contracts.adapter import Adapted, OneHotAdapter, Things
 from gridcnn.errors import DataError, listed, quoted, shown
 from gridcnn.grid import Axis, GridShape
-from gridcnn.spec.settings import Count, Flag, wanted_error
+from gridcnn.settings.base import Count, Flag, wanted_error
 
 _AUTO = "auto"
 _MOST = 1_000  # tokens of an alphabet

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from gridcnn.adapters.base import Adapted, Adapter, Things, described
+from gridcnn.contracts.adapter import Adapted, Adapter, Things, described
 from gridcnn.errors import DataError, Problem, shown
 from gridcnn.grid import Grids, GridShape
-from gridcnn.spec.pairs import Sizes
-from gridcnn.spec.settings import Count, NotNegative, Number
+from gridcnn.settings.base import Count, NotNegative, Number
+from gridcnn.settings.pairs import Sizes
 
 Rows = NDArray[np.float64]
 """Items as they stand in a table, `(items, columns)`."""

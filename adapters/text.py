@@ -24,10 +24,10 @@ from pydantic import (
     model_validator,
 )
 
-from gridcnn.adapters.base import OneHotAdapter, Things
+from gridcnn.contracts.adapter import OneHotAdapter, Things
 from gridcnn.errors import DataError, listed, shown
 from gridcnn.grid import Axis, GridShape
-from gridcnn.spec.settings import Count, Flag, wanted_error
+from gridcnn.settings.base import Count, Flag, wanted_error
 
 CLASSIC = "abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+=<>()[]{}\n"
 """The characters of Zhang, Zhao and LeCun (2015), "Character-level convolutional networks for text

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import machine
-from gridcnn.datasets.xo import XO
+from gridcnn.datasets.makers.xo import XO
 from gridcnn.engines.base import DEFAULT_ENGINE
 
 EPOCHS, BATCH, RATE = 6, 64, 0.003

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 import gridcnn
-from gridcnn.datasets.made import write_files
-from gridcnn.datasets.xo import XO
+from gridcnn.datasets.makers.made import write_files
+from gridcnn.datasets.makers.xo import XO
 
 _PEER = "import numpy"
 

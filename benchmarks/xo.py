@@ -17,7 +17,7 @@ import numpy as np
 
 import gridcnn
 from benchmarks.drawings import draw
-from gridcnn.datasets.xo import XO
+from gridcnn.datasets.makers.xo import XO
 from gridcnn.pipelines import ready
 from gridcnn.runs.literal import literal_comparison
 from gridcnn.runs.prepare import prepare, with_data

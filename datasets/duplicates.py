@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gridcnn.datasets.base import Dataset
+from gridcnn.contracts.source import Dataset
 
 Duplicates = Literal["keep", "drop"]
 """What becomes of items that are the same as an earlier one."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gridcnn.datasets.base import Facts
-from gridcnn.datasets.public import Public
+from gridcnn.contracts.source import Facts
+from gridcnn.datasets.public.source import Public
 from gridcnn.errors import DataError, listed, quoted, suggestion
 from gridcnn.spec.models import SOURCES
 

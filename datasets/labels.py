@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gridcnn.datasets.base import Label
+from gridcnn.contracts.source import Label
 from gridcnn.datasets.problems import Problems
 from gridcnn.errors import shown
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridcnn.datasets.base import TRAIN, Dataset
+from gridcnn.contracts.source import TRAIN, Dataset
 from gridcnn.datasets.problems import Problems
 from gridcnn.errors import DataError, Problem, listed
 

@@ -23,15 +23,15 @@ from pydantic.fields import FieldInfo
 from typer.models import ArgumentInfo, OptionInfo
 
 from gridcnn.cli.main import app, gridcnn
-from gridcnn.datasets.paths import Files
+from gridcnn.datasets.readers.paths import Files
 from gridcnn.pipelines import ready
 from gridcnn.registry import Registry
+from gridcnn.settings.base import Settings
+from gridcnn.settings.choice import Choice, name_of
 from gridcnn.spec.augmentations import AUGMENTATIONS
-from gridcnn.spec.choice import Choice, name_of
 from gridcnn.spec.load import load
 from gridcnn.spec.models import ADAPTERS, HEADS, SOURCES, STAGES, Data, Spec, Training
 from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES
-from gridcnn.spec.settings import Settings
 
 PAGES = Path(__file__).parent
 _PART = re.compile(r"(<!-- generated: (.+?) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)

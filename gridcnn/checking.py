@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.adapters.array import ArrayAdapter
-from gridcnn.adapters.base import OneHotAdapter, picked
 from gridcnn.adapters.text import TextAdapter
-from gridcnn.datasets import arrays, sheets
+from gridcnn.contracts.adapter import OneHotAdapter, picked
 from gridcnn.datasets.labels import labels_of
+from gridcnn.datasets.readers import arrays
+from gridcnn.datasets.tables import sheets
 from gridcnn.errors import DataError, Problem, listed, quoted, shown, suggestion
 from gridcnn.grid import Cells, GridShape, OneHot
 from gridcnn.order.columns import Column, column_of
@@ -35,6 +36,7 @@ from gridcnn.runs.prepare import bad_items_error, fit_adapter, opened, places_of
 from gridcnn.runs.run import spec_folder
 from gridcnn.spec.load import load
 from gridcnn.spec.models import SOURCES, Data, Spec
+from gridcnn.streams import Stream
 
 _HELD = 16_000_000  # cells of all items together, which bounds the memory of large grids
 _FEWEST_ITEMS = 400  # that are taken however large the grids are
@@ -167,7 +169,7 @@ class _Given:
         adapter = fit_adapter(spec, dataset, chosen)
         most = max(_FEWEST_ITEMS, _HELD // adapter.shape().cells)
         if len(chosen) > most and not isinstance(adapter, OneHotAdapter):
-            random = np.random.default_rng([judging.seed, _STREAM])
+            random = Stream.CHECK_GRIDS.random(judging.seed)
             chosen = np.sort(random.choice(chosen, most, replace=False))
         count = judging.told("reading items", len(chosen))
         adapted = adapter.adapt_all(
@@ -236,7 +238,7 @@ class _Given:
         targets, notes = self._targets(None if self.y is None else self._labels(items), kept)
         most = max(_FEWEST_ITEMS, _HELD // cells)
         if len(kept) > most:
-            random = np.random.default_rng([self.judging.seed, _STREAM])
+            random = Stream.CHECK_GRIDS.random(self.judging.seed)
             some = np.sort(random.choice(len(kept), most, replace=False))
             kept, targets = kept[some], None if targets is None else targets[some]
         part = stack[kept]
@@ -392,7 +394,6 @@ class _Given:
         return np.array([places[label] for label in labels], np.int64), []
 
 
-_STREAM = 0x0_DE_B
 _FORMS = (
     "data is an array or a list of rows (rows, columns), a DataFrame, an array of grids (items, "
     "rows, columns), with channels or without, or a path"

@@ -16,9 +16,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.datasets.base import PARTS, Dataset
-from gridcnn.datasets.fetching import reporting
-from gridcnn.datasets.folds import group_names
+from gridcnn.contracts.source import PARTS, Dataset
+from gridcnn.datasets.division.folds import group_names
+from gridcnn.datasets.public.fetching import reporting
 from gridcnn.engines.base import DEFAULT_ENGINE, check_choice
 from gridcnn.errors import (
     ColumnPermutableError,

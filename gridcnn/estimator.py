@@ -14,10 +14,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gridcnn.adapters.array import ArrayAdapter
-from gridcnn.adapters.base import Adapter, other_forms
 from gridcnn.adapters.fitting import fitting
-from gridcnn.datasets.base import Dataset
-from gridcnn.datasets.splits import divide
+from gridcnn.contracts.adapter import Adapter, other_forms
+from gridcnn.contracts.source import Dataset
+from gridcnn.datasets.division.splits import divide
 from gridcnn.engines.base import check_choice, make_engine
 from gridcnn.errors import DataError, SpecError, shown
 from gridcnn.grid import GridShape
@@ -239,9 +239,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _adapter(self, things: Any, spec: Spec) -> Adapter:
         if isinstance(things, np.ndarray):
             return ArrayAdapter(channel_order=self.channel_order, scaling=self.scaling)
-        adapter = spec.adapter
-        assert adapter is None or isinstance(adapter, Adapter)
-        return adapter or fitting(things)
+        return spec.adapter or fitting(things)
 
     def _divided(
         self, targets: NDArray[np.int64], spec: Spec

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.datasets.base import PARTS, TEST, Dataset
-from gridcnn.datasets.table import Table
+from gridcnn.contracts.source import PARTS, TEST, Dataset
+from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, EngineError
 from gridcnn.measures import Scores, measures
 from gridcnn.model import Model, load

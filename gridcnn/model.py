@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.adapters.base import Adapter, described, picked
+from gridcnn.contracts.adapter import Adapter, described, picked
 from gridcnn.engines.base import ANSWERED, Engine, make_engine
 from gridcnn.errors import (
     DataError,
@@ -61,7 +61,7 @@ class Model:
         engine: Engine | str | None = None,
         threads: int | None = None,
     ) -> None:
-        if not isinstance(spec.adapter, Adapter):
+        if spec.adapter is None:
             raise SpecError("a model needs a spec with an adapter")
         if spec.head is None:
             raise SpecError("a model needs a spec with a head; a Pipeline makes maps without one")
@@ -195,7 +195,7 @@ def load(
         )
     try:
         spec, classes = load_spec(content["spec"]), _checked_classes(content["classes"])
-        if not isinstance(spec.adapter, Adapter) or spec.head is None:
+        if spec.adapter is None or spec.head is None:
             raise SpecError("its spec has no adapter, or no head")
         network = Network(spec, spec.adapter.shape(), classes=len(classes))
         parameters = network.vector(tensors)

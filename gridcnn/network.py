@@ -17,12 +17,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from gridcnn.contracts.stage import Parameter, Stage
 from gridcnn.errors import ShapeError
 from gridcnn.grid import Array, GridShape
-from gridcnn.spec.choice import name_of
-from gridcnn.spec.document import Path
+from gridcnn.settings.choice import name_of
+from gridcnn.settings.document import Path
 from gridcnn.spec.models import STAGES, Spec
-from gridcnn.stages.base import Head, Parameter, Stage
+from gridcnn.streams import Stream
 
 MAX_PARAMETERS = 500_000_000
 MAX_CELLS = 1_000_000_000
@@ -149,7 +150,7 @@ class Network:
         `2 / (fan_in + fan_out)` (Glorot and Bengio, 2010), biases are 0, and written-out features
         are as they were written.
         """
-        random = np.random.default_rng([self.spec.training.seed, 1])
+        random = Stream.STARTING_WEIGHTS.random(self.spec.training.seed)
         vector = np.zeros(self.parameters, np.float64)
         for block in self.blocks:
             for slot in block.slots:
@@ -196,10 +197,8 @@ def _stages(spec: Spec, classes: int | None) -> list[tuple[str, Stage, Path]]:
     """Return each stage with its label and its place in the spec."""
     found: list[tuple[str, Stage, Path]] = []
     for number, stage in enumerate(spec.stages):
-        assert isinstance(stage, Stage)
         found.append((f"{number + 1} {name_of(stage, STAGES)}", stage, ("stages", number)))
     if spec.head is not None and classes is not None:
-        assert isinstance(spec.head, Head)
         stage = spec.head.stage(classes)
         found.append((f"{len(found) + 1} {stage.title or 'head'}", stage, ("head",)))
     return found

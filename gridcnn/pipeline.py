@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from gridcnn.adapters.array import ArrayAdapter
-from gridcnn.adapters.base import Adapter
+from gridcnn.contracts.adapter import Adapter
 from gridcnn.engines.base import Engine, check_choice, make_engine
 from gridcnn.grid import Array, GridShape
 from gridcnn.model import as_things, fixed, maps_after
@@ -91,5 +91,4 @@ class Pipeline:
     def _adapter(self) -> Adapter:
         if self.spec.adapter is None:
             return ArrayAdapter(scaling="none")
-        assert isinstance(self.spec.adapter, Adapter)
         return self.spec.adapter

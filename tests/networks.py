@@ -12,13 +12,13 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from gridcnn.contracts.stage import Stage
 from gridcnn.engines.base import Engine, Step, make_engine
 from gridcnn.engines.reference import CHUNK_BYTES
 from gridcnn.errors import ShapeError
 from gridcnn.grid import Array, Axis, Cells, GridShape, OneHot
 from gridcnn.network import Block, Network
 from gridcnn.spec.load import load
-from gridcnn.stages.base import Stage
 from gridcnn.stages.convolution import Convolution
 from gridcnn.stages.pooling import Pooling
 from gridcnn.stages.rectification import Rectification

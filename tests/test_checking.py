@@ -16,7 +16,7 @@ from PIL import Image
 
 import gridcnn
 from gridcnn import Verdict, checking
-from gridcnn.adapters.base import Adapter
+from gridcnn.contracts.adapter import Adapter
 from gridcnn.errors import DataError, UnknownNameError
 from gridcnn.order.judge import Judging, judge_columns, sampled
 from gridcnn.order.layouts import Layout

@@ -18,8 +18,8 @@ from sklearn.metrics import (
 )
 
 import gridcnn
+from gridcnn.contracts.source import Dataset
 from gridcnn.cross_validation import summary
-from gridcnn.datasets.base import Dataset
 from gridcnn.errors import (
     DataError,
     RunFolderError,

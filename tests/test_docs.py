@@ -37,13 +37,13 @@ from typer.testing import CliRunner
 import gridcnn
 from gridcnn.cli.main import app
 from gridcnn.datasets.known import known
-from gridcnn.datasets.made import write_files
-from gridcnn.datasets.xo import XO
+from gridcnn.datasets.makers.made import write_files
+from gridcnn.datasets.makers.xo import XO
 from gridcnn.errors import SpecError
 from gridcnn.pipelines import ready
 from gridcnn.registry import Registry
+from gridcnn.settings.document import parse
 from gridcnn.spec.augmentations import AUGMENTATIONS
-from gridcnn.spec.document import parse
 from gridcnn.spec.load import validate
 from gridcnn.spec.models import ADAPTERS, HEADS, STAGES
 from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES

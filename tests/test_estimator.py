@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import gridcnn
 from gridcnn import GridClassifier
-from gridcnn.datasets.phrases import Phrases
+from gridcnn.datasets.makers.phrases import Phrases
 from gridcnn.errors import ColumnPermutableError, DataError, SpecError, TrainingError
 from gridcnn.order import guard as guard_module
 

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from gridcnn.adapters.base import Adapter
+from gridcnn.contracts.adapter import Adapter
 from gridcnn.engines.base import ENGINES, make_engine
 from gridcnn.errors import (
     DataError,

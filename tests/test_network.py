@@ -8,7 +8,7 @@ import pytest
 from gridcnn.errors import ShapeError
 from gridcnn.grid import Axis, GridShape
 from gridcnn.network import MAX_PARAMETERS, Network
-from gridcnn.spec.document import parse
+from gridcnn.settings.document import parse
 from gridcnn.spec.load import load, validate
 
 STAGES: list[Any] = [

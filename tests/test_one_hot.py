@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 import gridcnn
-from gridcnn.adapters.base import Adapted, OneHotAdapter, Things
 from gridcnn.cli.main import app
+from gridcnn.contracts.adapter import Adapted, OneHotAdapter, Things
 from gridcnn.errors import DataError
 from gridcnn.grid import Array, Axis, Grids, GridShape, OneHot
 from gridcnn.runs.prepare import Prepared, prepare, with_data

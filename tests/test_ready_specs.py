@@ -10,10 +10,10 @@ import pytest
 
 import gridcnn
 from gridcnn.adapters.image import ImageAdapter
-from gridcnn.datasets.fashion import FOLDER, Fashion
-from gridcnn.datasets.made import write_files
-from gridcnn.datasets.sounds import Sounds
-from gridcnn.datasets.xo import XO
+from gridcnn.datasets.makers.made import write_files
+from gridcnn.datasets.makers.sounds import Sounds
+from gridcnn.datasets.makers.xo import XO
+from gridcnn.datasets.public.fashion import FOLDER, Fashion
 from gridcnn.network import Network
 from gridcnn.pipelines import ready
 from gridcnn.spec.load import load

@@ -13,10 +13,10 @@ import pytest
 from gridcnn import registry as room
 from gridcnn.errors import SpecError, UnknownNameError
 from gridcnn.registry import Registry
+from gridcnn.settings.base import Settings
 from gridcnn.spec.augmentations import AUGMENTATIONS
 from gridcnn.spec.models import ADAPTERS, HEADS, SOURCES, STAGES
 from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES
-from gridcnn.spec.settings import Settings
 
 BUILT_IN = {"path": "pathlib:Path", "counter": "collections:Counter", "hidden": "json:loads"}
 Install = Callable[[dict[str, str]], None]

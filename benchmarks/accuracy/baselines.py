@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.adapters.audio import AudioAdapter
-from gridcnn.adapters.base import Adapter, Things, picked
 from gridcnn.adapters.samples import samples_of
+from gridcnn.contracts.adapter import Adapter, Things, picked
 from gridcnn.grid import Cells, OneHot
 
 _STEPS = 500

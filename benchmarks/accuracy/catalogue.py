@@ -17,7 +17,7 @@ from benchmarks.accuracy.baselines import (
     Baseline,
 )
 from benchmarks.drawings import draw
-from gridcnn.datasets.sounds import Sounds
+from gridcnn.datasets.makers.sounds import Sounds
 from gridcnn.pipelines import ready
 
 ACCURACY, AREA, OVER_FOLDS = "accuracy", "area under the ROC curve", "mean accuracy over the folds"

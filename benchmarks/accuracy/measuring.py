@@ -25,8 +25,8 @@ import gridcnn
 from benchmarks import machine
 from benchmarks.accuracy.baselines import Fitted, Items, fit
 from benchmarks.accuracy.catalogue import Case
-from gridcnn.adapters.base import Adapter, picked
-from gridcnn.datasets.base import Dataset
+from gridcnn.contracts.adapter import Adapter, picked
+from gridcnn.contracts.source import Dataset
 from gridcnn.measures import measures
 from gridcnn.pipelines import ready
 from gridcnn.runs.prepare import Part, opened, prepare, with_data

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gridcnn.cli import screen
-from gridcnn.datasets.catalogue import Archive, File
+from gridcnn.datasets.public.catalogue import Archive, File
 from gridcnn.errors import sized
 
 if TYPE_CHECKING:
@@ -142,8 +142,8 @@ def get(
 ) -> None:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from gridcnn.datasets import fetching
     from gridcnn.datasets.known import public
+    from gridcnn.datasets.public import fetching
 
     sources = [public(name) for name in dict.fromkeys(names)]
     console = screen.messages()
@@ -194,7 +194,7 @@ def make(
 ) -> None:
     from rich.progress import Progress
 
-    from gridcnn.datasets.made import MAKERS, Made, MadeTexts, write_files, write_table
+    from gridcnn.datasets.makers.made import MAKERS, Made, MadeTexts, write_files, write_table
     from gridcnn.spec.load import load_choice
 
     options = [*(changes or ()), *([] if count is None else [f"count={count}"])]

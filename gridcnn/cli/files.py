@@ -13,8 +13,8 @@ import numpy as np
 from gridcnn.errors import DataError, Problem, SpecError, listed
 
 if TYPE_CHECKING:
-    from gridcnn.adapters.base import Adapter
-    from gridcnn.datasets.table import Table
+    from gridcnn.contracts.adapter import Adapter
+    from gridcnn.datasets.tables.table import Table
     from gridcnn.spec.models import Data
 
 STDIN = "-"
@@ -55,7 +55,7 @@ class Questions:
         lines: bool = False,
         columns: Sequence[str] = (),
     ) -> None:
-        from gridcnn.datasets.table import Table
+        from gridcnn.datasets.tables.table import Table
 
         source = None if data is None else data.source
         self._table: Table | None = source if isinstance(source, Table) else None
@@ -193,8 +193,8 @@ class Questions:
 
     def _written(self, name: str, file: IO[bytes]) -> Iterator[tuple[str, str]]:
         """Yield the text that a file holds, or each of its lines that is not empty."""
-        from gridcnn.datasets import delimited
         from gridcnn.datasets.problems import Problems
+        from gridcnn.datasets.tables import delimited
 
         found = Problems(name)
         if self._lines:
@@ -220,7 +220,7 @@ class Questions:
 
     def _rows(self, name: str, content: IO[bytes] | None) -> Iterator[tuple[str, Any]]:
         """Yield the rows of a table."""
-        from gridcnn.datasets.table import asked
+        from gridcnn.datasets.tables.table import asked
 
         first = True
         for place, thing in asked(self._form(name), group=self._group, file=content):
@@ -240,7 +240,7 @@ class Questions:
 
     def _form(self, path: str) -> Table:
         """Return how a table at a path is read: as that of the training, as far as there is one."""
-        from gridcnn.datasets.table import Table
+        from gridcnn.datasets.tables.table import Table
 
         if not self._columns and self._table is None and self._of_texts:
             message = (

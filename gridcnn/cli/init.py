@@ -58,7 +58,7 @@ def init(
         ),
     ] = None,
 ) -> None:
-    from gridcnn.spec.document import parse
+    from gridcnn.settings.document import parse
     from gridcnn.spec.load import validate
 
     path = _file(what, name)

@@ -112,7 +112,6 @@ def _show_plan(
 def _show_file(
     text: str, spec: str, png: Path | None, changes: list[str], *, as_json: bool
 ) -> None:
-    from gridcnn.adapters.base import Adapter
     from gridcnn.adapters.image import ImageAdapter
     from gridcnn.cli.drawing import draw, write_png
     from gridcnn.cli.files import Questions
@@ -121,7 +120,6 @@ def _show_file(
 
     loaded = load(spec, changes=changes, ready=ready())
     adapter = loaded.adapter or ImageAdapter()
-    assert isinstance(adapter, Adapter)
     names, things = [], []
     for each in itertools.islice(Questions(adapter, loaded.data).things([text]), 2):
         if isinstance(each, DataError):

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.contracts.stage import Backward
 from gridcnn.engines.base import Engine, Memory, Step
 from gridcnn.grid import Array, Cells
 from gridcnn.network import Network
-from gridcnn.stages.base import Backward
 from gridcnn.stages.voting import cross_entropy
 
 CHUNK_BYTES = 4_000_000

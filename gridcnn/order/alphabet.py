@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from gridcnn.order.layouts import FEWEST_POSITIONS, Layout
 from gridcnn.order.neighbours import GRADATION, SCORE, Neighbours
 from gridcnn.order.verdict import AxisVerdict, Decision
+from gridcnn.streams import Stream
 
 _MOST_SYMBOLS = 512  # rows that are compared; of more, those that are most frequent together
 _FEWEST = 30  # times that a symbol must be there to be compared
@@ -32,7 +33,6 @@ _ENOUGH = 8
 _ORDERS = 999
 _BEYOND_NOISE = 3.0
 """The closest have to be so many times as close as where there is no association at all."""
-_STREAM = 0x0_DE_9
 
 Floats = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ def judge_alphabet(
         name: what the axis is called.
         seed: fixes the random orders.
     """
-    random = np.random.default_rng([seed, _STREAM])
+    random = Stream.CHECK_ALPHABET.random(seed)
     counts = np.bincount(indices[indices >= 0].ravel(), minlength=symbols)
     first = _window(counts)
     shown = counts[first : first + _MOST_SYMBOLS]

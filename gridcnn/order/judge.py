@@ -41,6 +41,7 @@ from gridcnn.order.prediction import Predictor
 from gridcnn.order.structure import Structure, structure
 from gridcnn.order.usefulness import MOST_ROWS, TRAININGS, Usefulness, usefulness
 from gridcnn.order.verdict import AxisVerdict, Decision, Verdict
+from gridcnn.streams import Stream
 
 ROWS = 4_000
 """Rows that are looked at; of more, so many are drawn at random."""
@@ -92,7 +93,7 @@ def sampled(rows: int, seed: int, *, most: int = ROWS) -> NDArray[np.int64]:
     """Return which rows are looked at, rising: all, or `most` of them at random."""
     if rows <= most:
         return np.arange(rows)
-    random = np.random.default_rng([seed, 0x0_DE_8])
+    random = Stream.CHECK_ROWS.random(seed)
     return np.sort(random.choice(rows, most, replace=False))
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.streams import Stream
+
 _MOST_LAGS = 120
 _ORDERS = 99
 _SHOWN = 96  # columns of the matrices
-_STREAM = 0x0_DE_7
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def by_distance(associations: NDArray[np.float32], *, seed: int) -> Lags | None:
     columns = len(associations)
     if columns < 3 or np.isnan(associations).all():
         return None
-    random = np.random.default_rng([seed, _STREAM])
+    random = Stream.CHECK_LAGS.random(seed)
     lags = np.arange(1, min(columns - 1, _MOST_LAGS + 1))
     given = _means(associations, np.arange(columns), lags)
     orders = [random.permutation(columns) for _ in range(_ORDERS)]

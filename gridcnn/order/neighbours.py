@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from gridcnn.order.layouts import Indices, Layout
 from gridcnn.order.prediction import Floats, Predictor
+from gridcnn.streams import Stream
 
 SCORE = 2 / 3
 """The score from which on neighbours count as neighbours; docs/rule-of-thumb.md tells how it was
@@ -124,7 +125,7 @@ def look(
             part of them.
         advance: is told how many more layouts are done.
     """
-    random = np.random.default_rng([seed, _STREAM])
+    random = Stream.CHECK_NEIGHBOURS.random(seed)
     channels: dict[tuple[int, bool], _Channels] = {}
     found: list[Neighbours] = []
     for layout in layouts:
@@ -173,7 +174,7 @@ def look_along(
 
     None where no column varies. The arguments are those of `look`.
     """
-    random = np.random.default_rng([seed, _STREAM])
+    random = Stream.CHECK_NEIGHBOURS.random(seed)
     channels = _Channels(predictor, usable, associations, layout, 0, random)
     if not len(channels.targets):
         return None
@@ -181,10 +182,6 @@ def look_along(
     if not first.is_telling or first.score < SCORE:
         return first
     return _tested(channels, first, 1, random)
-
-
-_STREAM = 0x0_DE_5
-"""Sets these random numbers apart from others that are drawn from the same seed."""
 
 
 class _Channels:

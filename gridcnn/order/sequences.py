@@ -23,6 +23,7 @@ from gridcnn.order.neighbours import Neighbours
 from gridcnn.order.structure import Structure
 from gridcnn.order.usefulness import TRAININGS, Usefulness, usefulness
 from gridcnn.order.verdict import AxisVerdict, Decision, Verdict
+from gridcnn.streams import Stream
 
 _POSITIONS = 128  # that are compared: of more, the first that are filled
 _SYMBOLS = 24  # most frequent ones, which are told apart; the others count as one
@@ -141,7 +142,7 @@ def _positions(
     codes: NDArray[np.int64], seed: int
 ) -> tuple[Neighbours | None, bool, NDArray[np.float32]]:
     """Return what neighbouring positions tell, whether they show no order, and the associations."""
-    random = np.random.default_rng([seed, _STREAM])
+    random = Stream.CHECK_SEQUENCES.random(seed)
     close = association_of_symbols(codes)
     usable = np.flatnonzero(~np.isnan(close).all(axis=1))
     if len(usable) < FEWEST_POSITIONS:
@@ -153,9 +154,6 @@ def _positions(
     found = beside(close, usable, random, halves=halves)
     nothing = beside(association_of_symbols(others), usable, random, halves=noise)
     return found, shows_no_order(found, nothing), close.astype(np.float32)
-
-
-_STREAM = 0x0_DE_A
 
 
 def _usefulness(

@@ -24,6 +24,7 @@ from gridcnn.network import Network
 from gridcnn.order.layouts import Layout
 from gridcnn.spec.load import load
 from gridcnn.spec.models import Spec, Training
+from gridcnn.streams import Stream
 from gridcnn.training.loop import Labelled, train
 
 MOST_ROWS = 1_500
@@ -39,7 +40,6 @@ _FEWER_ERRORS, _LEAST_GAIN = 0.85, 0.02
 """The part of the shuffles' errors that the given order may still have to count as useful, and the
 accuracy that it has to bring: a smaller difference is no reason to choose a network, however
 certain it is."""
-_STREAM = 0x0_DE_6
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def usefulness(
         threads: the most threads.
         advance: is told how many more of `TRAININGS` are done.
     """
-    random = np.random.default_rng([seed, _STREAM])
+    random = Stream.CHECK_USEFULNESS.random(seed)
     chosen = _chosen(targets, random)
     if chosen is None:
         return None

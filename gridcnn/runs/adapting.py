@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from gridcnn.adapters.base import Adapted, Adapter, Things, picked
 from gridcnn.caches import homely, key_of
+from gridcnn.contracts.adapter import Adapted, Adapter, Things, picked
 from gridcnn.cores import usable_cores, usable_memory
 from gridcnn.errors import DataError, Problem, UserError, printable, sized
 from gridcnn.grid import Array, Grids, OneHot

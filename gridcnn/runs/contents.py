@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.adapters.base import Adapter, Things
+from gridcnn.contracts.adapter import Adapter, Things
 from gridcnn.version import VERSION
 
 Digests = NDArray[np.uint8]

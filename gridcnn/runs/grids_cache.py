@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.adapters.base import Adapted
 from gridcnn.caches import Entries, Shelf, user_folder
+from gridcnn.contracts.adapter import Adapted
 from gridcnn.errors import DataError, quoted
 from gridcnn.grid import Array, GridShape, OneHot
 

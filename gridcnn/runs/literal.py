@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.grid import Array, Cells, OneHot
+from gridcnn.streams import Stream
 from gridcnn.training.loop import Labelled
 
 EXEMPLARS = 10
@@ -33,7 +34,7 @@ def exemplars(targets: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
 
     `targets` are class indices `(items,)`.
     """
-    random = np.random.default_rng([seed, 3])
+    random = Stream.EXEMPLARS.random(seed)
     kept = [
         random.permutation(np.flatnonzero(targets == label))[:EXEMPLARS]
         for label in np.unique(targets)

@@ -8,21 +8,21 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from gridcnn.adapters.base import Adapter, other_forms
-from gridcnn.datasets.base import Dataset
-from gridcnn.datasets.splits import Division
+from gridcnn.contracts.adapter import Adapter, other_forms
+from gridcnn.contracts.source import Dataset
+from gridcnn.datasets.division.splits import Division
 
 _Each = TypeVar("_Each")
 
 
 def with_other_forms(
-    dataset: Dataset, division: Division, adapter: object, *, seed: int
+    dataset: Dataset, division: Division, adapter: Adapter | None, *, seed: int
 ) -> tuple[Dataset, Division]:
     """Return the data with the other forms of its training items, as training items at its end.
 
     They have the labels and names of what they are forms of. `adapter` may be None.
     """
-    if not isinstance(adapter, Adapter):
+    if adapter is None:
         return dataset, division
     forms, origins = other_forms(adapter, dataset.things, division.train, seed=seed)
     if not forms:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gridcnn.adapters.base import Adapter
-from gridcnn.datasets.base import Dataset, Facts, Source
+from gridcnn.contracts.adapter import Adapter
+from gridcnn.contracts.source import Dataset, Facts
 from gridcnn.errors import DataError
 from gridcnn.network import Network
 from gridcnn.runs.prepare import fit_adapter, opened, with_data
@@ -53,7 +53,7 @@ def _data(spec: Spec, base: Path) -> tuple[Facts | None, Dataset | None, str]:
     try:
         located, _ = with_data(spec, None, base)
         assert located.data is not None
-        assert isinstance(located.data.source, Source)
+        assert located.data.source is not None
         facts = located.data.source.facts()
         return facts, None if facts else opened(located), ""
     except DataError as error:
@@ -63,7 +63,6 @@ def _data(spec: Spec, base: Path) -> tuple[Facts | None, Dataset | None, str]:
 def _fitted(spec: Spec, base: Path, dataset: Dataset | None, missing: str) -> Adapter:
     advice = "write for example adapter: {array: {size: [9, 9], channels: 1}}"
     if spec.adapter is not None:
-        assert isinstance(spec.adapter, Adapter)
         try:
             spec.adapter.shape()
         except DataError as error:  # it learns the shape from data

@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.adapters.base import Adapter
 from gridcnn.adapters.fitting import files_meant, fitting, fitting_files
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
-from gridcnn.datasets.base import TEST, TRAIN, VALIDATION, Dataset, Source
-from gridcnn.datasets.fetching import reporting
-from gridcnn.datasets.folds import with_fold
-from gridcnn.datasets.groups import by_pattern
-from gridcnn.datasets.memory import Memory, from_memory
-from gridcnn.datasets.paths import Files
-from gridcnn.datasets.splits import Division, divide
-from gridcnn.datasets.table import Table
+from gridcnn.contracts.adapter import Adapter
+from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Dataset, Source
+from gridcnn.datasets.division.folds import with_fold
+from gridcnn.datasets.division.groups import by_pattern
+from gridcnn.datasets.division.splits import Division, divide
+from gridcnn.datasets.public.fetching import reporting
+from gridcnn.datasets.readers.memory import Memory, from_memory
+from gridcnn.datasets.readers.paths import Files
+from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import GridShape
 from gridcnn.runs.adapting import Adapting, Advance, Made
@@ -91,7 +91,7 @@ def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
     Args:
         spec: a spec; its `data` may be missing where `data` is given.
         data: replaces the spec's source: None for the spec's own, a path or else a known name, a
-            `Source`, or data in memory (see `gridcnn.datasets.memory.from_memory`). Where the
+            `Source`, or data in memory (see `from_memory`). Where the
             spec's source is a table, a path is that of another table with the same columns.
         base: where relative paths in the spec start.
 
@@ -106,7 +106,7 @@ def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
     source: Source
     dataset = None
     if data is None:
-        assert isinstance(settings.source, Source)
+        assert settings.source is not None
         source = settings.source.resolved(base)
     elif isinstance(data, str | os.PathLike):
         text = os.fspath(data)
@@ -124,7 +124,7 @@ def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
     else:
         # An adapter without files takes texts as they are; without an adapter they tell by
         # themselves what they are.
-        if isinstance(spec.adapter, Adapter):
+        if spec.adapter is not None:
             files = bool(spec.adapter.suffixes)
         else:
             files = not isinstance(data, tuple | list) or not data or files_meant(data[0])
@@ -256,11 +256,9 @@ def opened(spec: Spec) -> Dataset:
         DataError: the data cannot be read.
     """
     assert spec.data is not None
-    assert isinstance(spec.data.source, Source)
-    adapter = spec.adapter
-    assert adapter is None or isinstance(adapter, Adapter)
+    assert spec.data.source is not None
     source, group, seed = spec.data.source, spec.data.group, spec.training.seed
-    suffixes = (adapter or _reading(source)).suffixes
+    suffixes = (spec.adapter or _reading(source)).suffixes
     if isinstance(group, str):
         return source.open_grouped(group, seed=seed, suffixes=suffixes)
     return source.open(seed=seed, suffixes=suffixes)
@@ -296,7 +294,6 @@ def fit_adapter(
     adapter = spec.adapter
     if adapter is None:
         adapter = _fitting(spec, dataset)
-    assert isinstance(adapter, Adapter)
     return (adapting or Adapting(dataset.things, dataset.names)).fitted(adapter, training)
 
 
@@ -304,7 +301,7 @@ def _fitting(spec: Spec, dataset: Dataset) -> Adapter:
     """Return the adapter for things that the spec has none for."""
     source = None if spec.data is None else spec.data.source
     if (isinstance(source, Table) and isinstance(source.input, str)) or (
-        isinstance(source, Source) and source.holds_texts
+        source is not None and source.holds_texts
     ):
         return TextAdapter()  # they are no paths, whatever they look like
     return fitting(dataset.things, dataset.origin)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gridcnn.datasets.base import Dataset
+from gridcnn.contracts.source import Dataset
 from gridcnn.engines.base import DEFAULT_ENGINE, Engine, Memory, check_choice, make_engine
 from gridcnn.errors import RunFolderError, SpecError, TrainingInterrupted, UserError
 from gridcnn.files import write_text
@@ -251,7 +251,7 @@ def refuse_impossible(spec: Spec, engine: str | None, threads: int | None) -> No
         )
     shape = None
     with contextlib.suppress(UserError):
-        shape = spec.adapter.shape() if spec.adapter is not None else None  # type: ignore[attr-defined]
+        shape = spec.adapter.shape() if spec.adapter is not None else None
     if shape is not None:
         refuse_unfit(spec.training, shape, spec.document)
         smallest = make_engine(Network(spec, shape, classes=2), engine, threads=threads)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from gridcnn.adapters import chemistry
-from gridcnn.adapters.base import picked
-from gridcnn.datasets.base import Dataset
+from gridcnn.contracts.adapter import picked
+from gridcnn.contracts.source import Dataset
 from gridcnn.errors import DataError, Problem, shown
 
 

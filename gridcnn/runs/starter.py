@@ -11,11 +11,12 @@ from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.fitting import fitting, fitting_files
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
-from gridcnn.datasets import looking, places
-from gridcnn.datasets.base import Dataset, Source
-from gridcnn.datasets.looking import Look
-from gridcnn.datasets.paths import Files
-from gridcnn.datasets.table import ENDINGS
+from gridcnn.contracts.source import Dataset, Source
+from gridcnn.datasets import places
+from gridcnn.datasets.readers.paths import Files
+from gridcnn.datasets.tables import looking
+from gridcnn.datasets.tables.looking import Look
+from gridcnn.datasets.tables.table import ENDINGS
 from gridcnn.errors import DataError, listed, printable
 from gridcnn.grid import GridShape
 from gridcnn.spec.models import SOURCES

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeGuard
 
 from gridcnn.errors import Problem, SpecError, UserError, quoted
-from gridcnn.spec.choice import Choice
-from gridcnn.spec.document import Document, Path, parse, plain_data, written
-from gridcnn.spec.settings import Settings, given
+from gridcnn.settings.base import Settings, given
+from gridcnn.settings.choice import Choice
+from gridcnn.settings.document import Document, Path, parse, plain_data, written
 
 Changes = Iterable[str] | Mapping[str, Any]
 """Texts such as `training.epochs=3`, or a mapping such as `{"training.epochs": 3}`."""
@@ -194,15 +194,14 @@ def _choice_at(cls: type[Settings], path: Path) -> Choice | None:
         if not (rest and isinstance(rest[0], int)):
             return None
         rest = rest[1:]
-    for part in parts:
-        if isinstance(part, Choice):
-            if not rest:
-                return part
-            chosen = part.registry.get(str(rest[0]))
-            return _choice_at(chosen, rest[1:]) if _is_settings(chosen) else None
-        if _is_settings(part) and part is not Settings:
-            return _choice_at(part, rest)
-    return None
+    choice = next((part for part in parts if isinstance(part, Choice)), None)
+    if choice is not None:
+        if not rest:
+            return choice
+        chosen = choice.registry.get(str(rest[0]))
+        return _choice_at(chosen, rest[1:]) if _is_settings(chosen) else None
+    settings = next((part for part in parts if _is_settings(part)), None)
+    return None if settings is None else _choice_at(settings, rest)
 
 
 def _parts(annotation: Any) -> Iterator[Any]:

@@ -20,11 +20,11 @@ from gridcnn.errors import (
     suggestion,
 )
 from gridcnn.registry import Registry
+from gridcnn.settings.base import Settings, explained, given
+from gridcnn.settings.choice import Choice
+from gridcnn.settings.document import MAX_BYTES, Document, parse, plain_data
 from gridcnn.spec.changes import Changes, apply
-from gridcnn.spec.choice import Choice
-from gridcnn.spec.document import MAX_BYTES, Document, parse, plain_data
 from gridcnn.spec.models import Spec
-from gridcnn.spec.settings import Settings, explained, given
 
 SpecLike = Spec | Mapping[str, Any] | str | os.PathLike[str]
 """What can be read as a spec: a file's path, the name of a ready spec, a mapping, or a `Spec`."""

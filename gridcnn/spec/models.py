@@ -18,13 +18,12 @@ from pydantic import (
     model_validator,
 )
 
+from gridcnn.contracts.adapter import Adapter
+from gridcnn.contracts.augmentation import Augmentation
+from gridcnn.contracts.source import Source
+from gridcnn.contracts.stage import Head, Stage
 from gridcnn.registry import Registry
-from gridcnn.spec.augmentations import AUGMENTATIONS
-from gridcnn.spec.choice import Choice
-from gridcnn.spec.document import Document
-from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES, Adam, Constant
-from gridcnn.spec.parts import TestPart
-from gridcnn.spec.settings import (
+from gridcnn.settings.base import (
     Count,
     Fraction,
     Many,
@@ -34,6 +33,11 @@ from gridcnn.spec.settings import (
     Settings,
     wanted_error,
 )
+from gridcnn.settings.choice import Choice
+from gridcnn.settings.document import Document
+from gridcnn.spec.augmentations import AUGMENTATIONS
+from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES, Adam, Constant
+from gridcnn.spec.parts import TestPart
 
 STAGES = Registry(
     "stage",
@@ -88,31 +92,31 @@ ADAPTERS = Registry(
 SOURCES = Registry(
     "data source",
     {
-        "xo": "gridcnn.datasets.xo:XO",
-        "digits": "gridcnn.datasets.digits:Digits",
-        "fashion": "gridcnn.datasets.fashion:Fashion",
-        "sounds": "gridcnn.datasets.sounds:Sounds",
-        "phrases": "gridcnn.datasets.phrases:Phrases",
-        "mnist": "gridcnn.datasets.mnist:Mnist",
-        "spoken-digits": "gridcnn.datasets.clips:SpokenDigits",
-        "esc50": "gridcnn.datasets.clips:Esc50",
-        "sms": "gridcnn.datasets.messages:Sms",
-        "news": "gridcnn.datasets.messages:News",
-        "bbbp": "gridcnn.datasets.compounds:Bbbp",
-        "tox21": "gridcnn.datasets.compounds:Tox21",
-        "table": "gridcnn.datasets.table:Table",
-        "memory": "gridcnn.datasets.memory:Memory",
-        "files": "gridcnn.datasets.paths:Files",
+        "xo": "gridcnn.datasets.makers.xo:XO",
+        "digits": "gridcnn.datasets.public.digits:Digits",
+        "fashion": "gridcnn.datasets.public.fashion:Fashion",
+        "sounds": "gridcnn.datasets.makers.sounds:Sounds",
+        "phrases": "gridcnn.datasets.makers.phrases:Phrases",
+        "mnist": "gridcnn.datasets.public.mnist:Mnist",
+        "spoken-digits": "gridcnn.datasets.public.clips:SpokenDigits",
+        "esc50": "gridcnn.datasets.public.clips:Esc50",
+        "sms": "gridcnn.datasets.public.messages:Sms",
+        "news": "gridcnn.datasets.public.messages:News",
+        "bbbp": "gridcnn.datasets.public.compounds:Bbbp",
+        "tox21": "gridcnn.datasets.public.compounds:Tox21",
+        "table": "gridcnn.datasets.tables.table:Table",
+        "memory": "gridcnn.datasets.readers.memory:Memory",
+        "files": "gridcnn.datasets.readers.paths:Files",
     },
     unlisted=frozenset({"memory", "files"}),
 )
 
 
-_SOURCE = Choice(SOURCES, base="gridcnn.datasets.base:Source", free="files")
-_ADAPTER = Choice(ADAPTERS, base="gridcnn.adapters.base:Adapter")
-_STAGE = Choice(STAGES, base="gridcnn.stages.base:Stage")
-_HEAD = Choice(HEADS, base="gridcnn.stages.base:Head")
-_AUGMENTATION = Choice(AUGMENTATIONS, base="gridcnn.training.augmentation:Augmentation")
+_SOURCE = Choice(SOURCES, base=Source, free="files")
+_ADAPTER = Choice(ADAPTERS, base=Adapter)
+_STAGE = Choice(STAGES, base=Stage)
+_HEAD = Choice(HEADS, base=Head)
+_AUGMENTATION = Choice(AUGMENTATIONS, base=Augmentation)
 
 
 class GroupPattern(Settings):
@@ -196,7 +200,7 @@ class Data(Settings):
 
     title: ClassVar[str] = "data"
 
-    source: Annotated[Settings, _SOURCE] | None = None
+    source: Annotated[Source, _SOURCE] | None = None
     """A known data set (`gridcnn datasets list`), a `table`, or the path of a folder of class
     folders, a CSV manifest, an `.npz` file or IDX files. A relative path starts at the folder of
     the spec."""
@@ -251,7 +255,7 @@ class Training(Settings):
     """The largest length that a batch's gradient may have; longer ones are shortened to it."""
     patience: Count | None = None
     """Stop after so many epochs without a better validation result; null: never."""
-    augmentation: tuple[Annotated[Settings, _AUGMENTATION], ...] = Field(
+    augmentation: tuple[Annotated[Augmentation, _AUGMENTATION], ...] = Field(
         default=(), max_length=64, json_schema_extra=_or_null
     )
     """Small changes of the training grids, in order, drawn anew for every item and epoch."""
@@ -299,17 +303,17 @@ class Spec(Settings):
     """A sentence for the reader."""
     data: Data | None = None
     """The data; may be left out where data is given from Python or with `--data`."""
-    adapter: Annotated[Settings, _ADAPTER] | None = None
+    adapter: Annotated[Adapter, _ADAPTER] | None = None
     """How a raw thing becomes a grid."""
     check: Literal["reject", "warn", "off"] = "reject"
     """What happens when the order of the data is found to mean nothing: `reject` stops, `warn` says
     so and goes on, `off` does not look. Data of the adapters `table` and `array` is looked at; the
     others make grids whose cells are neighbours whatever the data."""
-    stages: tuple[Annotated[Settings, _STAGE], ...] = Field(
+    stages: tuple[Annotated[Stage, _STAGE], ...] = Field(
         default=(), max_length=256, json_schema_extra=_or_null
     )
     """The stages, in order."""
-    head: Annotated[Settings, _HEAD] | None = None
+    head: Annotated[Head, _HEAD] | None = None
     """The voting head; without one the network is a feature extractor."""
     training: Training = Field(default=Training(), json_schema_extra=_or_null)
     """How the network is trained."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from gridcnn.registry import Registry
-from gridcnn.spec.settings import Flag, Fraction, Many, NotNegative, Positive, Settings
+from gridcnn.settings.base import Flag, Fraction, Many, NotNegative, Positive, Settings
 
 
 class Sgd(Settings):

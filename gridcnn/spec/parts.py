@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from gridcnn.errors import quoted
-from gridcnn.spec.settings import Count, Fraction, Settings, wanted_error
+from gridcnn.settings.base import Count, Fraction, Settings, wanted_error
 
 
 class Fold(Settings):

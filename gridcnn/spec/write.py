@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from gridcnn.spec.document import plain_value
+from gridcnn.settings.document import plain_value
 from gridcnn.spec.models import Spec
 
 

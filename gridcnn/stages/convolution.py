@@ -8,10 +8,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
+from gridcnn.contracts.stage import Backward, Gradients, Parameter, Stage, sliding_error
 from gridcnn.grid import Array, GridShape
-from gridcnn.spec.pairs import ALL, Extents, Padding, Sizes, cells
-from gridcnn.spec.settings import Count, Flag, wanted_error
-from gridcnn.stages.base import Backward, Gradients, Parameter, Stage, sliding_error
+from gridcnn.settings.base import Count, Flag, wanted_error
+from gridcnn.settings.pairs import ALL, Extents, Padding, Sizes, cells
 
 Features = tuple[tuple[tuple[tuple[float, ...], ...], ...], ...]
 """Written-out features, `(filters, channels, rows, columns)`."""

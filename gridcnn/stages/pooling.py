@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from gridcnn.contracts.stage import Backward, Gradients, Stage, sliding_error
 from gridcnn.grid import Array, GridShape
-from gridcnn.spec.pairs import ALL, Extents, Sizes, cells
-from gridcnn.stages.base import Backward, Gradients, Stage, sliding_error
+from gridcnn.settings.pairs import ALL, Extents, Sizes, cells
 
 Slot = tuple[slice, slice, slice, slice]
 

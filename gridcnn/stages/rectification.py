@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from gridcnn.contracts.stage import Backward, Gradients, Stage
 from gridcnn.grid import Array, GridShape
-from gridcnn.stages.base import Backward, Gradients, Stage
 
 
 class Rectification(Stage):

@@ -8,9 +8,9 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
+from gridcnn.contracts.stage import Backward, Gradients, Head, Parameter, Stage
 from gridcnn.grid import Array, Axis, GridShape
-from gridcnn.spec.settings import Count, Fraction
-from gridcnn.stages.base import Backward, Gradients, Head, Parameter, Stage
+from gridcnn.settings.base import Count, Fraction
 
 
 class Voting(Head):

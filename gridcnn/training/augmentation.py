@@ -1,12 +1,7 @@
-"""Augmentation: small changes of training grids, drawn anew for every item and epoch.
-
-An augmentation of another package subclasses `Augmentation`, and is registered in the entry-point
-group `gridcnn.augmentations`. What is written here is all that it has to provide.
-"""
+"""Augmentation: small changes of training grids, drawn again for every item and epoch."""
 
 from __future__ import annotations
 
-import abc
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
@@ -14,57 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
+from gridcnn.contracts.augmentation import Augmentation
 from gridcnn.errors import ShapeError
 from gridcnn.grid import Array, Axis, Cells, GridShape, OneHot
+from gridcnn.settings.choice import name_of
+from gridcnn.settings.document import Document
 from gridcnn.spec.augmentations import AUGMENTATIONS
-from gridcnn.spec.choice import name_of
-from gridcnn.spec.document import Document
 from gridcnn.spec.models import Training
-from gridcnn.spec.settings import Settings
-
-_STREAM = 4  # of random numbers, beside those of starting weights, order and exemplars
-
-
-class Augmentation(Settings, abc.ABC):
-    """Settings of one change, with its arithmetic: grids go in, grids of the same shape come out.
-
-    What comes out for an item depends on that item and its own random numbers alone. They are drawn
-    item by item, as `random.random((items, numbers))` does it, always as many: so an epoch is the
-    same for every size of batch.
-    """
-
-    def check(self, shape: GridShape) -> None:
-        """Raise `ValueError` where it cannot work on grids of `shape`, or would harm them.
-
-        The message says why, and what to write instead.
-        """
-
-    @abc.abstractmethod
-    def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:
-        """Return the changed grids, in the precision of `grids`.
-
-        Args:
-            grids: `(items, channels, rows, columns)`, of a kind of float, in C order; they may be
-                changed in place.
-            shape: the shape of each, and the meaning of its axes.
-            random: where all that is left to chance comes from.
-        """
-
-    def working_bytes(self, shape: GridShape) -> int:
-        """Return the memory for one item at most, in bytes, beside what goes in and out."""
-        return 12 * shape.cells
-
-    def change_one_hot(
-        self,
-        grids: OneHot,  # noqa: ARG002
-        shape: GridShape,  # noqa: ARG002
-        random: np.random.Generator,  # noqa: ARG002
-    ) -> OneHot | None:
-        """Return the changed one-hot grids, equal to what `change` would make of their cells.
-
-        None, with nothing drawn, where they would be one-hot no more: then `change` gets all cells.
-        """
-        return None
+from gridcnn.streams import Stream
 
 
 class AlongAxes(Augmentation):
@@ -113,13 +65,12 @@ class Augmenter:
     """
 
     def __init__(
-        self, augmentations: Sequence[Settings], shape: GridShape, *, seed: int, epoch: int
+        self, augmentations: Sequence[Augmentation], shape: GridShape, *, seed: int, epoch: int
     ) -> None:
         self.shape = shape
         self._each: list[tuple[Augmentation, np.random.Generator]] = []
         for place, augmentation in enumerate(augmentations):
-            assert isinstance(augmentation, Augmentation)
-            random = np.random.default_rng([seed, _STREAM, epoch, place])
+            random = Stream.AUGMENTATION.random(seed, epoch, place)
             self._each.append((augmentation, random))
 
     def __call__(self, grids: Cells) -> Cells:
@@ -144,7 +95,6 @@ def refuse_unfit(settings: Training, shape: GridShape, document: Document) -> No
     """
     problems = []
     for number, augmentation in enumerate(settings.augmentation):
-        assert isinstance(augmentation, Augmentation)
         try:
             augmentation.check(shape)
         except ValueError as error:

@@ -10,11 +10,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from pydantic import AllowInfNan, PlainValidator, Strict, WithJsonSchema
 
+from gridcnn.contracts.augmentation import Augmentation
 from gridcnn.grid import Array, GridShape, OneHot
-from gridcnn.spec.settings import Fraction, Whole, wanted_error
+from gridcnn.settings.base import Fraction, Whole, wanted_error
 from gridcnn.training.augmentation import (
     AlongAxes,
-    Augmentation,
     directions,
     numbers,
     unordered_error,

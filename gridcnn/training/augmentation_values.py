@@ -9,9 +9,10 @@ from annotated_types import Gt, Lt
 from numpy.typing import NDArray
 from pydantic import AllowInfNan, Field, Strict, model_validator
 
+from gridcnn.contracts.augmentation import Augmentation
 from gridcnn.grid import Array, GridShape, OneHot
-from gridcnn.spec.settings import Count, Fraction, NotNegative, Positive, Whole
-from gridcnn.training.augmentation import AlongAxes, Augmentation, numbers, whole_numbers
+from gridcnn.settings.base import Count, Fraction, NotNegative, Positive, Whole
+from gridcnn.training.augmentation import AlongAxes, numbers, whole_numbers
 
 Bands = NDArray[np.bool_]
 Value = Annotated[float, Strict(), AllowInfNan(False), Field(ge=-1e6, le=1e6)]

@@ -15,6 +15,7 @@ from gridcnn.errors import TrainingError
 from gridcnn.grid import Array, Cells, OneHot
 from gridcnn.spec.models import Training
 from gridcnn.stages.voting import cross_entropy
+from gridcnn.streams import Stream
 from gridcnn.training.augmentation import Augmenter, refuse_unfit
 from gridcnn.training.memory import refuse_too_large
 from gridcnn.training.methods import Backpropagation, Method, Nudge, Targets
@@ -180,7 +181,7 @@ def _one_epoch(
     """Return the progress after one more epoch."""
     start = time.perf_counter()
     settings, number = method.settings, len(progress.history) + 1
-    random = np.random.default_rng([settings.seed, 2, number])
+    random = Stream.BATCHES.random(settings.seed, number)
     order = random.permutation(len(training))
     augmented = Augmenter(
         settings.augmentation, method.engine.network.shape, seed=settings.seed, epoch=number

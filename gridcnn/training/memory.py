@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from gridcnn.contracts.augmentation import Augmentation
 from gridcnn.cores import usable_memory
 from gridcnn.engines.base import ANSWERED, Engine, Memory
 from gridcnn.errors import TrainingError, sized
 from gridcnn.grid import GridShape
 from gridcnn.spec.models import Training
 from gridcnn.spec.optimizers import Sgd
-from gridcnn.training.augmentation import Augmentation
 from gridcnn.training.optimizers import AdamOptimizer, SgdOptimizer
 
 _FLOAT = 4  # bytes

@@ -32,9 +32,9 @@ from gridcnn.adapters.spectrogram import (
     power_in_bands,
     sounding,
 )
-from gridcnn.datasets.paths import Files
+from gridcnn.datasets.readers.paths import Files
 from gridcnn.errors import DataError
-from gridcnn.spec.document import parse
+from gridcnn.settings.document import parse
 from gridcnn.spec.load import validate
 
 RATE = 8000

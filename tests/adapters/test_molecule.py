@@ -20,7 +20,7 @@ from gridcnn.adapters import chemistry
 from gridcnn.adapters.molecule import MoleculeAdapter, Written
 from gridcnn.errors import DataError, SpecError
 from gridcnn.grid import OneHot
-from gridcnn.spec.document import parse
+from gridcnn.settings.document import parse
 from gridcnn.spec.load import load, validate
 from gridcnn.spec.write import to_yaml
 

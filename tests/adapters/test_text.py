@@ -19,7 +19,7 @@ import gridcnn
 from gridcnn.adapters.text import CLASSIC, TextAdapter
 from gridcnn.errors import DataError, SpecError
 from gridcnn.grid import OneHot
-from gridcnn.spec.document import parse
+from gridcnn.settings.document import parse
 from gridcnn.spec.load import load, validate
 from gridcnn.spec.write import to_yaml
 

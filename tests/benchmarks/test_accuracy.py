@@ -41,7 +41,7 @@ from benchmarks.accuracy.measuring import BUSY, OURS, TEST, Answers, Outcome
 from benchmarks.accuracy.page import page, percent, reached
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.audio import AudioAdapter
-from gridcnn.datasets.phrases import Phrases
+from gridcnn.datasets.makers.phrases import Phrases
 from gridcnn.grid import OneHot
 from gridcnn.measures import measures
 from gridcnn.pipelines import ready

@@ -24,8 +24,8 @@ import gridcnn
 from gridcnn.cli import screen
 from gridcnn.cli.display import told_check
 from gridcnn.cli.main import app
-from gridcnn.datasets.made import write_files
-from gridcnn.datasets.xo import XO
+from gridcnn.datasets.makers.made import write_files
+from gridcnn.datasets.makers.xo import XO
 from gridcnn.engines.base import DEFAULT_ENGINE, ENGINES
 from gridcnn.order.guard import Checked, Verdict
 

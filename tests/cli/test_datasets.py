@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gridcnn.cli.main import app
-from gridcnn.datasets import fetching
+from gridcnn.datasets.public import fetching
 
 MESSAGES = "".join(f"ham\tyes {number}\nspam\tno {number}\n" for number in range(20))
 SPEC = """

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 import gridcnn
 from gridcnn.cli.main import app
-from gridcnn.datasets.made import write_files, write_table
-from gridcnn.datasets.phrases import Phrases
-from gridcnn.datasets.xo import XO
+from gridcnn.datasets.makers.made import write_files, write_table
+from gridcnn.datasets.makers.phrases import Phrases
+from gridcnn.datasets.makers.xo import XO
 
 TEXTS = ["tea for two", "tea time", "sun and sea", "sun at noon"] * 8
 TEXT_STAGES = [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gridcnn.adapters.text import TextAdapter
-from gridcnn.datasets.phrases import Phrases
+from gridcnn.datasets.makers.phrases import Phrases
 from gridcnn.errors import DataError
 from gridcnn.order.judge import Judging
 from gridcnn.order.sequences import judge_one_hot

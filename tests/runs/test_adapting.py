@@ -18,9 +18,9 @@ from PIL import Image
 
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.audio import AudioAdapter
-from gridcnn.adapters.base import Adapter
 from gridcnn.adapters.decoding import decoded_file
 from gridcnn.adapters.image import ImageAdapter
+from gridcnn.contracts.adapter import Adapter
 from gridcnn.errors import DataError
 from gridcnn.evaluation import evaluate
 from gridcnn.grid import GridShape, OneHot
@@ -469,7 +469,7 @@ def test_decoding_threads_leave_warnings_as_they_were(
 PROGRAM = """
 import re, resource, sys
 import gridcnn
-import gridcnn.datasets.base, gridcnn.engines.native.engine, gridcnn.runs.run
+import gridcnn.contracts.source, gridcnn.engines.native.engine, gridcnn.runs.run
 import llvmlite.binding, PIL.Image
 
 folder, out, factor = sys.argv[1], sys.argv[2], float(sys.argv[3])
@@ -481,7 +481,7 @@ side = 256
 count = int(factor * limit / (4 * side * side))
 files = [f"{folder}/{index % 8}.png" for index in range(count)]
 labels = [index % 2 for index in range(count)]
-data = gridcnn.datasets.base.Dataset(files, labels, [str(index) for index in range(count)])
+data = gridcnn.contracts.source.Dataset(files, labels, [str(index) for index in range(count)])
 spec = {
     "data": {"test": 0.2, "validation": 0.1},
     "adapter": {"image": {"size": [side, side], "fit": "stretch"}},

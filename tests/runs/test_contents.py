@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from gridcnn.adapters.audio import AudioAdapter
-from gridcnn.adapters.base import Adapter
 from gridcnn.adapters.image import ImageAdapter
+from gridcnn.contracts.adapter import Adapter
 from gridcnn.grid import GridShape
 from gridcnn.runs import contents as module
 from gridcnn.runs.contents import digests_of, identity_of, joined

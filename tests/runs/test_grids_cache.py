@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridcnn.adapters.base import Adapted
 from gridcnn.caches import key_of
+from gridcnn.contracts.adapter import Adapted
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import Grids, GridShape, OneHot
 from gridcnn.runs import grids_cache as module

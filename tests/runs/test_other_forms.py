@@ -9,8 +9,8 @@ import pytest
 
 from gridcnn.adapters.molecule import MoleculeAdapter, Written
 from gridcnn.adapters.text import TextAdapter
-from gridcnn.datasets.base import Dataset
-from gridcnn.datasets.splits import Division, divide
+from gridcnn.contracts.source import Dataset
+from gridcnn.datasets.division.splits import Division, divide
 from gridcnn.runs.other_forms import with_other_forms
 from gridcnn.runs.prepare import Prepared, prepare
 from gridcnn.spec.load import load

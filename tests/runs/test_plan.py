@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gridcnn.datasets.xo import XO
+from gridcnn.datasets.makers.xo import XO
 from gridcnn.errors import DataError
 from gridcnn.runs.plan import plan
 from gridcnn.spec.load import load

@@ -12,8 +12,8 @@ from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.audio import AudioAdapter
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
-from gridcnn.datasets.made import write_files
-from gridcnn.datasets.sounds import Sounds
+from gridcnn.datasets.makers.made import write_files
+from gridcnn.datasets.makers.sounds import Sounds
 from gridcnn.errors import DataError
 from gridcnn.runs.prepare import Prepared, prepare, with_data
 from gridcnn.spec.load import load

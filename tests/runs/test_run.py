@@ -18,8 +18,8 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, r
 import gridcnn
 import gridcnn.files
 import gridcnn.runs.folder
-from gridcnn.datasets.made import write_files
-from gridcnn.datasets.xo import XO
+from gridcnn.datasets.makers.made import write_files
+from gridcnn.datasets.makers.xo import XO
 from gridcnn.engines.base import Engine, Memory
 from gridcnn.errors import (
     ColumnPermutableError,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import gridcnn
-from gridcnn.datasets.base import Dataset
+from gridcnn.contracts.source import Dataset
 from gridcnn.errors import DataError, SpecError
 from gridcnn.runs.prepare import Prepared, prepare
 from gridcnn.runs.scaffolds import by_scaffold

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from gridcnn.datasets.made import write_files, write_table
-from gridcnn.datasets.phrases import Phrases
-from gridcnn.datasets.sounds import Sounds
-from gridcnn.datasets.xo import XO
+from gridcnn.datasets.makers.made import write_files, write_table
+from gridcnn.datasets.makers.phrases import Phrases
+from gridcnn.datasets.makers.sounds import Sounds
+from gridcnn.datasets.makers.xo import XO
 from gridcnn.runs.run import run
 from gridcnn.runs.starter import starter, starter_for, starter_of
-from gridcnn.spec.document import parse
+from gridcnn.settings.document import parse
 from gridcnn.spec.load import load, validate
 from gridcnn.spec.models import SOURCES
 

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridcnn.datasets.made import MAKERS
-from gridcnn.datasets.xo import XO
+from gridcnn.datasets.makers.made import MAKERS
+from gridcnn.datasets.makers.xo import XO
 from gridcnn.errors import SpecError, UnknownNameError, UserError
 from gridcnn.pipelines import ready
-from gridcnn.spec.document import parse
+from gridcnn.settings.document import parse
 from gridcnn.spec.load import load, load_choice, validate
 from gridcnn.spec.models import Spec
 from gridcnn.spec.optimizers import Adam, Sgd

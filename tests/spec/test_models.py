@@ -12,7 +12,7 @@ from gridcnn.adapters.image import ImageAdapter
 from gridcnn.errors import ShapeError, SpecError
 from gridcnn.grid import GridShape
 from gridcnn.network import Network
-from gridcnn.spec.document import parse
+from gridcnn.settings.document import parse
 from gridcnn.spec.load import load, validate
 from gridcnn.spec.models import Data, Spec, Training
 from gridcnn.spec.optimizers import Adam, AdamW, Sgd

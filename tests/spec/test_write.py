@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gridcnn.errors import SpecError
 from gridcnn.pipelines import ready
-from gridcnn.spec.document import parse
+from gridcnn.settings.document import parse
 from gridcnn.spec.load import load, validate
 from gridcnn.spec.models import Spec
 from gridcnn.spec.write import json_schema, to_yaml

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gridcnn.contracts.stage import Stage
 from gridcnn.grid import Array, GridShape
-from gridcnn.stages.base import Stage
 from gridcnn.stages.voting import Voting, cross_entropy, softmax
 
 SHAPE = GridShape(2, 3, 2)

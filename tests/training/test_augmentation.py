@@ -18,6 +18,7 @@ from scipy import ndimage
 
 import gridcnn
 import gridcnn.registry as registry_room
+from gridcnn.contracts.augmentation import Augmentation
 from gridcnn.engines.base import Step, make_engine
 from gridcnn.engines.reference import ReferenceEngine
 from gridcnn.errors import ShapeError, SpecError, TrainingInterrupted
@@ -30,7 +31,7 @@ from gridcnn.runs.run import RunWatcher
 from gridcnn.spec.augmentations import AUGMENTATIONS
 from gridcnn.spec.load import load
 from gridcnn.spec.models import Spec
-from gridcnn.training.augmentation import Augmentation, Augmenter, refuse_unfit
+from gridcnn.training.augmentation import Augmenter, refuse_unfit
 from gridcnn.training.loop import Labelled, Progress, train
 from gridcnn.training.memory import planned
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gridcnn.adapters.base import OneHotAdapter
 from gridcnn.caches import homely
+from gridcnn.contracts.adapter import OneHotAdapter
 from gridcnn.engines.base import Memory, Plan, Work
 from gridcnn.engines.native.cache import object_cache
 from gridcnn.engines.native.chain import Chain

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.contracts.stage import Backward
 from gridcnn.cores import usable_cores
 from gridcnn.engines.base import Engine, Memory, Plan, Step
 from gridcnn.engines.native.call import Floats
@@ -20,7 +21,6 @@ from gridcnn.engines.native.processor import processor
 from gridcnn.engines.reference import ReferenceEngine, parts_of, plain
 from gridcnn.grid import Array, Cells, GridShape, OneHot
 from gridcnn.network import Network
-from gridcnn.stages.base import Backward
 from gridcnn.stages.voting import Votes, cross_entropy
 
 ROUND = 512

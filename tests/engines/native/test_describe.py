@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gridcnn.adapters.base import OneHotAdapter
+from gridcnn.contracts.adapter import OneHotAdapter
 from gridcnn.engines.base import Plan, make_engine
 from gridcnn.engines.native.chain import Chain
 from gridcnn.engines.native.engine import NativeEngine

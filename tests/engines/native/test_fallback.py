@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
+from gridcnn.contracts.stage import Backward, Gradients, Head, Parameter, Stage
 from gridcnn.engines.base import make_engine
 from gridcnn.engines.native.chain import Chain
 from gridcnn.engines.native.engine import NativeEngine, Piece
@@ -18,7 +19,6 @@ from gridcnn.grid import Array, Axis, GridShape, OneHot
 from gridcnn.network import Network
 from gridcnn.spec.load import load
 from gridcnn.spec.models import HEADS, STAGES
-from gridcnn.stages.base import Backward, Gradients, Head, Parameter, Stage
 from gridcnn.stages.convolution import Convolution
 from gridcnn.stages.pooling import Pooling
 from gridcnn.stages.rectification import Rectification

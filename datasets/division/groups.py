@@ -1,0 +1,37 @@
+"""Groups: items that belong together, such as the recordings of one speaker."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from gridcnn.contracts.source import Dataset
+from gridcnn.datasets.problems import Problems
+from gridcnn.errors import quoted
+
+
+def by_pattern(dataset: Dataset, pattern: str) -> Dataset:
+    """Return the data with the groups that its items' names tell.
+
+    Args:
+        dataset: the labelled items; the names of files are paths relative to the data.
+        pattern: a regular expression that is searched for in each name; the text in its first pair
+            of parentheses is the group.
+
+    Raises:
+        DataError: there are names in which it is not found, or finds an empty text.
+    """
+    wanted = re.compile(pattern)
+    found = Problems(dataset.origin)
+    groups: list[str] = []
+    for name in dataset.names:
+        match = wanted.search(name)
+        group = match[1] if match else ""
+        if not group:
+            found.add(
+                f"{quoted(name)} tells no group: the pattern {quoted(pattern)} "
+                f"{'finds nothing' if match is None else 'finds an empty text'} in it"
+            )
+        groups.append(group)
+    found.stop()
+    return dataclasses.replace(dataset, groups=groups)

@@ -1,0 +1,367 @@
+"""Dividing labelled items into parts for training, for validation and for the test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.contracts.source import PARTS, TEST, TRAIN, VALIDATION, Dataset
+from gridcnn.datasets.problems import Problems
+from gridcnn.datasets.soundness import learnable
+from gridcnn.errors import listed, quoted
+from gridcnn.streams import Stream
+
+_CHANGES = 100
+"""Most changes by which a choice of groups is made better."""
+_PAIRS = 500_000
+"""Most numbers for which every exchange of two groups is looked at."""
+
+
+@dataclass(frozen=True)
+class Division:
+    """Which items belong to which part: int64 indices, rising, each item in one part only."""
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+def divide(
+    dataset: Dataset, *, test: float, validation: float, seed: int, largest_first: bool = False
+) -> Division:
+    """Divide `dataset` so that every part has its share of every class.
+
+    A part that the data itself names is used as it is. A part that it does not name is taken from
+    the training items, class by class, at random but fixed by `seed`. Of a class with `n` items to
+    take from, the test part gets `round(test * n)` (a half rounds up), and the validation part
+    `round(validation * m)` of the `m` then left; each at least 1, and never so many that the
+    parts after it get none of that class. Other validation items leave the test items the same.
+
+    Where the data has groups, parts are made of whole groups, and have as nearly their share of
+    every class as whole groups allow. A class may then lack in the validation or the test part,
+    but never in the training part.
+
+    Args:
+        dataset: the labelled items.
+        test: the test part, from 0 (none) up to but not including 1.
+        validation: the part of the remaining training items by which the best epoch is chosen.
+        seed: fixes which items go where.
+        largest_first: groups are not drawn. In the order of their size, the largest first, and of
+            equally large ones the last in the data first, they go to training as long as they fit
+            into its share of all items, else to validation as long as that fits, else to the test:
+            the scaffold split of MoleculeNet (Wu et al., 2018), as DeepChem has it.
+
+    Raises:
+        DataError: a class has too few items for one in every part; every such class is named. Or
+            there are too few groups, a class is in too few of them, or the data names parts that
+            divide a group.
+    """
+    learnable(dataset)
+    given = _given(dataset)
+    taken = [
+        part
+        for part, share in ((TEST, test), (VALIDATION, validation))
+        if share > 0 and not len(given[part])
+    ]
+    if largest_first:
+        return _divide_by_size(dataset, given, taken, {TEST: test, VALIDATION: validation})
+    if dataset.groups is not None:
+        return _divide_groups(dataset, given, taken, {TEST: test, VALIDATION: validation}, seed)
+    targets = dataset.targets(dataset.classes)
+    members = [
+        given[TRAIN][targets[given[TRAIN]] == number] for number in range(len(dataset.classes))
+    ]
+    _refuse_small(dataset, members, taken)
+
+    random = Stream.DIVISION.random(seed)
+    pieces: dict[str, list[NDArray[np.int64]]] = {part: [] for part in PARTS}
+    for items in members:
+        rest = random.permutation(items)
+        for place, part in enumerate(taken):
+            share = test if part == TEST else validation
+            parts_after = len(taken) - place
+            count = min(max(1, math.floor(share * len(rest) + 0.5)), len(rest) - parts_after)
+            pieces[part].append(rest[:count])
+            rest = rest[count:]
+        pieces[TRAIN].append(rest)
+    train, valid, tested = (
+        given[part]
+        if part != TRAIN and part not in taken
+        else np.sort(np.concatenate(pieces[part]))
+        for part in PARTS
+    )
+    return Division(train, valid, tested)
+
+
+def _given(dataset: Dataset) -> dict[str, NDArray[np.int64]]:
+    """Return the items of the parts that the data names; all are for training if it names none."""
+    if dataset.parts is None:
+        nothing = np.zeros(0, np.int64)
+        return {TRAIN: np.arange(len(dataset)), VALIDATION: nothing, TEST: nothing}
+    parts = np.array(dataset.parts, dtype=object)
+    return {part: np.flatnonzero(parts == part) for part in PARTS}
+
+
+def _refuse_small(
+    dataset: Dataset, members: Sequence[NDArray[np.int64]], taken: Sequence[str]
+) -> None:
+    found = Problems(dataset.origin)
+    needed = 1 + len(taken)
+    for label, items in zip(dataset.classes, members, strict=True):
+        if len(items) < needed:
+            parts = " and ".join(["1 for training", *(f"1 for {part}" for part in reversed(taken))])
+            found.add(
+                f"the class '{label}' has {len(items)} "
+                f"{'item' if len(items) == 1 else 'items'} to divide, but needs at least "
+                f"{needed}: {parts}; add items, leave the class out, or set "
+                f"{' or '.join(f'{part}: 0' for part in taken)}"
+            )
+    found.stop()
+
+
+# Groups -------------------------------------------------------------------------------------------
+
+
+def _divide_groups(
+    dataset: Dataset,
+    given: dict[str, NDArray[np.int64]],
+    taken: Sequence[str],
+    shares: Mapping[str, float],
+    seed: int,
+) -> Division:
+    """Divide whole groups; `taken` are the parts that are taken from the training items."""
+    assert dataset.groups is not None
+    _refuse_divided(dataset)
+    rest = given[TRAIN]
+    names, group_of = np.unique(np.array(dataset.groups, dtype=str)[rest], return_inverse=True)
+    counts = np.zeros((len(names), len(dataset.classes)), np.int64)
+    np.add.at(counts, (group_of, dataset.targets(dataset.classes)[rest]), 1)
+    if taken:
+        _refuse_few(dataset, names.tolist(), counts, taken)
+    random = Stream.DIVISION.random(seed)
+    parts = dict(given)
+    free = np.ones(len(names), np.bool_)
+    for place, part in enumerate(taken):
+        others = np.flatnonzero(free)
+        wanted = _Part(counts[others], shares[part], after=len(taken) - place - 1)
+        chosen = others[wanted.best(random)]
+        free[chosen] = False
+        parts[part] = rest[np.isin(group_of, chosen)]
+    parts[TRAIN] = rest[free[group_of]]
+    return Division(parts[TRAIN], parts[VALIDATION], parts[TEST])
+
+
+def _divide_by_size(
+    dataset: Dataset,
+    given: dict[str, NDArray[np.int64]],
+    taken: Sequence[str],
+    shares: Mapping[str, float],
+) -> Division:
+    """Divide whole groups in the order of their size; `taken` is as for `_divide_groups`."""
+    assert dataset.groups is not None
+    _refuse_divided(dataset)
+    groups: dict[str, list[int]] = {}
+    for item in given[TRAIN].tolist():
+        groups.setdefault(dataset.groups[item], []).append(item)
+    # The most items that training, and training with validation, may have.
+    all_but_test = len(given[TRAIN]) * (1 - shares[TEST] if TEST in taken else 1)
+    training = all_but_test * (1 - shares[VALIDATION] if VALIDATION in taken else 1)
+    parts: dict[str, list[int]] = {part: [] for part in PARTS}
+    for items in sorted(groups.values(), key=lambda items: (len(items), items[0]), reverse=True):
+        if len(parts[TRAIN]) + len(items) <= training:
+            part = TRAIN
+        elif len(parts[TRAIN]) + len(parts[VALIDATION]) + len(items) <= all_but_test:
+            part = VALIDATION
+        else:
+            part = TEST
+        parts[part] += items
+    _refuse_lost(dataset, parts, taken)
+    train, valid, tested = (
+        np.array(sorted(parts[part]), np.int64) if part in (TRAIN, *taken) else given[part]
+        for part in PARTS
+    )
+    return Division(train, valid, tested)
+
+
+def _refuse_lost(
+    dataset: Dataset, parts: Mapping[str, Sequence[int]], taken: Sequence[str]
+) -> None:
+    """Raise `DataError` for parts without an item, and classes without a training item."""
+    found = Problems(dataset.origin)
+    remedy = "give the parts other sizes, or set order: random in data.group"
+    for part in taken:
+        if not parts[part]:
+            found.add(f"no group is left for {part} when the largest come first; {remedy}")
+    trained = {dataset.labels[item] for item in parts[TRAIN]}
+    for label in dataset.classes:
+        if label not in trained:
+            found.add(
+                f"the class '{label}' has no training item when the largest groups come first; "
+                f"{remedy}"
+            )
+    found.stop()
+
+
+class _Part:
+    """A part made of whole groups whose items come near to a share of every class.
+
+    `counts` are the items of each class in each group, int64 `(groups, classes)`. The groups that
+    are left have all classes, also when `after` more parts take at least one group each.
+    """
+
+    def __init__(self, counts: NDArray[np.int64], share: float, *, after: int) -> None:
+        self.counts = counts
+        self.has = counts > 0
+        self.totals = counts.sum(axis=0)
+        self.wanted = share * self.totals
+        self.after = after
+
+    def best(self, random: np.random.Generator) -> NDArray[np.bool_]:
+        """Return which groups are chosen, bool `(groups,)`.
+
+        Groups are tried in a random order, and each that brings the sums nearer is taken. Then the
+        one best change, a group more, a group less or one for another, is made as long as there is
+        one that brings them nearer still.
+        """
+        chosen = self._first(random.permutation(len(self.counts)))
+        cost = self._cost(self.counts[chosen].sum(axis=0))
+        for _ in range(_CHANGES):
+            better = self._changed(chosen, cost)
+            if better is None:
+                break
+            chosen = better
+            cost = self._cost(self.counts[chosen].sum(axis=0))
+        return chosen
+
+    def _first(self, order: NDArray[np.int64]) -> NDArray[np.bool_]:
+        chosen = np.zeros(len(self.counts), np.bool_)
+        # Taking none is no choice: the first group is the one that comes nearest by itself.
+        alone = self._cost(self.counts)
+        sums = np.zeros_like(self.totals)
+        having = self.has.sum(axis=0)
+        for group in order.tolist():
+            if self._cost(sums + self.counts[group]) >= self._cost(sums):
+                continue
+            chosen[group] = True
+            # Where every class is in many of the groups that are left, nothing need be searched.
+            left = having - self.has[group]
+            if (left > self.after).all() or self._leaves_enough(chosen):
+                sums, having = sums + self.counts[group], left
+            else:
+                chosen[group] = False
+        if chosen.any():
+            return chosen
+        for group in order[np.argsort(alone[order], kind="stable")].tolist():
+            chosen[group] = True
+            if self._leaves_enough(chosen):
+                return chosen
+            chosen[group] = False
+        raise AssertionError("whether there is such a group was looked at before")
+
+    def _changed(self, chosen: NDArray[np.bool_], cost: float) -> NDArray[np.bool_] | None:
+        """Return the nearest choice that differs by one change; None where none is nearer."""
+        inside, outside = np.flatnonzero(chosen), np.flatnonzero(~chosen)
+        sums = self.counts[chosen].sum(axis=0)
+        # Pairs of a group that goes and one that comes, -1 for none.
+        pairs = [np.stack(np.meshgrid([-1], outside), axis=-1).reshape(-1, 2)]
+        costs = [self._cost(sums + self.counts[outside])]
+        if len(inside) > 1:
+            pairs.append(np.stack(np.meshgrid(inside, [-1]), axis=-1).reshape(-1, 2))
+            costs.append(self._cost(sums - self.counts[inside]))
+        if len(inside) * len(outside) * len(self.totals) <= _PAIRS:
+            both = np.meshgrid(inside, outside, indexing="ij")
+            pairs.append(np.stack(both, axis=-1).reshape(-1, 2))
+            swapped = sums - self.counts[inside][:, None] + self.counts[outside][None]
+            costs.append(self._cost(swapped).ravel())
+        every, changes = np.concatenate(costs), np.concatenate(pairs)
+        nearer = np.flatnonzero(every < cost - 1e-12)
+        for place in nearer[np.argsort(every[nearer], kind="stable")].tolist():
+            goes, comes = changes[place].tolist()
+            other = chosen.copy()
+            if goes >= 0:
+                other[goes] = False
+            if comes >= 0:
+                other[comes] = True
+            if self._leaves_enough(other):
+                return other
+        return None
+
+    def _cost(self, sums: NDArray[np.int64]) -> Any:
+        """Return how far sums `(..., classes)` are from what is wanted, as parts of all items."""
+        off = sums - self.wanted
+        by_class = np.square(off / np.maximum(self.totals, 1)).mean(axis=-1)
+        return by_class + np.square(off.sum(axis=-1) / self.totals.sum())
+
+    def _leaves_enough(self, chosen: NDArray[np.bool_]) -> bool:
+        return _covers(self.has[~chosen], self.totals > 0, self.after)
+
+
+def _covers(has: NDArray[np.bool_], wanted: NDArray[np.bool_], parts: int) -> bool:
+    """Return whether `parts` parts can take a group each, and leave groups with all classes.
+
+    `has` is which group has which class, bool `(groups, classes)`; `wanted` the classes.
+    """
+    having = has[:, wanted].sum(axis=0)
+    if len(has) <= parts or (having < 1).any():
+        return False
+    if (having > parts).all():
+        return True
+    # Which groups can go alone; of two parts, one is tried in each of them.
+    single = np.flatnonzero(~(has[:, wanted] & (having == 1)).any(axis=1))
+    if parts < 2:
+        return not parts or len(single) > 0
+    return any(
+        _covers(np.delete(has, group, axis=0), wanted, parts - 1) for group in single.tolist()
+    )
+
+
+def _refuse_divided(dataset: Dataset) -> None:
+    """Raise `DataError` for groups that stand in several parts that the data names itself."""
+    if dataset.parts is None or dataset.groups is None:
+        return
+    found = Problems(dataset.origin)
+    parts: dict[str, set[str]] = {}
+    for group, part in zip(dataset.groups, dataset.parts, strict=True):
+        parts.setdefault(group, set()).add(part)
+    for group, where in parts.items():
+        if len(where) > 1:
+            names = " and ".join(part for part in PARTS if part in where)
+            found.add(
+                f"the group {quoted(group)} stands in the parts {names}, which the data names "
+                "itself; put all of its items into one part, or set data.parts: ignore"
+            )
+    found.stop()
+
+
+def _refuse_few(
+    dataset: Dataset, names: Sequence[str], counts: NDArray[np.int64], taken: Sequence[str]
+) -> None:
+    """Raise `DataError` where whole groups cannot be divided so that training has all classes."""
+    has = counts > 0
+    wanted = np.ones(len(dataset.classes), np.bool_)
+    found = Problems(dataset.origin)
+    remedy = f"name other groups, or set {' or '.join(f'{part}: 0' for part in taken)}"
+    if len(names) <= len(taken):
+        parts = " and ".join(["1 for training", *(f"1 for {part}" for part in reversed(taken))])
+        found.add(
+            f"all items to divide are in {len(names)} "
+            f"{'group' if len(names) == 1 else 'groups'} ({listed([quoted(n) for n in names])}), "
+            f"but at least {1 + len(taken)} are needed: {parts}; {remedy}"
+        )
+    elif not _covers(has, wanted, len(taken)):
+        scarce = np.flatnonzero(has.sum(axis=0) <= len(taken)).tolist()
+        told = [
+            f"'{dataset.classes[number]}' is in "
+            f"{listed([quoted(names[group]) for group in np.flatnonzero(has[:, number]).tolist()])}"
+            for number in scarce
+        ]
+        found.add(
+            f"groups cannot be divided so that every class keeps a training item: too few have "
+            f"the same class ({listed(told, limit=5)}); {remedy}"
+        )
+    found.stop()

@@ -1,0 +1,1 @@
+"""Makers of synthetic data, and writing it as files."""

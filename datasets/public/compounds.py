@@ -1,0 +1,132 @@
+"""Public sets of molecules, written as SMILES."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from gridcnn.contracts.source import Dataset, Facts
+from gridcnn.datasets.problems import Problems
+from gridcnn.datasets.public.catalogue import BBBP, TOX21, PublicSet
+from gridcnn.datasets.public.source import Public
+from gridcnn.datasets.soundness import sound
+from gridcnn.datasets.tables import delimited
+from gridcnn.errors import listed, printable, quoted, shown
+
+MEASURED = {
+    "NR-AR": 7_265,
+    "NR-AR-LBD": 6_758,
+    "NR-AhR": 6_549,
+    "NR-Aromatase": 5_821,
+    "NR-ER": 6_193,
+    "NR-ER-LBD": 6_955,
+    "NR-PPAR-gamma": 6_450,
+    "SR-ARE": 5_832,
+    "SR-ATAD5": 7_072,
+    "SR-HSE": 6_467,
+    "SR-MMP": 5_810,
+    "SR-p53": 6_774,
+}
+"""For how many of Tox21's molecules each task was measured."""
+_LABELS = {"0": "0", "0.0": "0", "1": "1", "1.0": "1"}
+
+
+class Bbbp(Public):
+    """BBBP: molecules that pass from the blood into the brain, or do not.
+
+    The classes are "1" and "0". Nobody has divided it.
+    """
+
+    title: ClassVar[str] = "bbbp"
+    about: ClassVar[PublicSet] = BBBP
+    holds_texts: ClassVar[bool] = True
+
+    def facts(self) -> Facts:
+        """Return what is known before the data is opened."""
+        return Facts(2_050, ("0", "1"), ())
+
+    def read(self, folder: Path) -> Dataset:
+        """Return the SMILES of the molecules, named by line and compound.
+
+        Raises:
+            DataError: a column lacks, or a row is wrong.
+        """
+        return _molecules(self.file(folder, "bbbp.csv"), label="p_np", name="name", gaps=False)
+
+
+class Tox21(Public):
+    """Tox21: molecules that set off a warning signal in a cell, or do not.
+
+    The classes are "1" and "0". Twelve signals were measured. Nobody has divided it.
+    """
+
+    title: ClassVar[str] = "tox21"
+    about: ClassVar[PublicSet] = TOX21
+    holds_texts: ClassVar[bool] = True
+
+    task: Literal[
+        "NR-AR", "NR-AR-LBD", "NR-AhR", "NR-Aromatase", "NR-ER", "NR-ER-LBD", "NR-PPAR-gamma",
+        "SR-ARE", "SR-ATAD5", "SR-HSE", "SR-MMP", "SR-p53",
+    ] = "NR-AhR"  # fmt: skip
+    """Which of the twelve signals. Molecules for which it was not measured are left out."""
+
+    def facts(self) -> Facts:
+        """Return what is known before the data is opened."""
+        return Facts(MEASURED[self.task], ("0", "1"), ())
+
+    def read(self, folder: Path) -> Dataset:
+        """Return the SMILES of the molecules, named by line and the makers' number.
+
+        Raises:
+            DataError: a column lacks, or a row is wrong.
+        """
+        place = self.file(folder, "tox21.csv")
+        return _molecules(place, label=self.task, name="mol_id", gaps=True)
+
+
+def _molecules(file: Path, *, label: str, name: str, gaps: bool) -> Dataset:
+    """Return the molecules of a CSV file, whose column of SMILES is `smiles`.
+
+    `label` and `name` are the columns of the classes and of what the compounds are called. With
+    `gaps`, a molecule without a label is left out, and counted in the notes.
+    """
+    place = str(file)
+    found = Problems(place)
+    rows = delimited.rows(delimited.content(place, what="a table"), delimiter=",", found=found)
+    _, names = next(rows, (1, []))
+    lacking = [each for each in ("smiles", label, name) if each not in names]
+    if lacking:
+        found.add(f"has no column {listed([quoted(each) for each in lacking])}", line=1)
+        found.stop()
+    smiles_at, label_at, name_at = (names.index(each) for each in ("smiles", label, name))
+    things: list[str] = []
+    labels: list[str] = []
+    called: list[str] = []
+    lines: list[int] = []
+    without = 0
+    for line, cells in rows:
+        if not cells:
+            continue
+        if len(cells) != len(names):
+            found.add(f"has {len(cells)} cells, but the first line {len(names)}", line=line)
+        elif gaps and not cells[label_at]:
+            without += 1
+        elif cells[label_at] not in _LABELS:
+            found.add(f"'{label}' is {shown(cells[label_at])}, and not 0 or 1", line=line)
+        else:
+            things.append(cells[smiles_at])
+            labels.append(_LABELS[cells[label_at]])
+            called.append(printable(f"line {line}: {cells[name_at]}"))
+            lines.append(line)
+    found.stop()
+    molecules = "molecule is" if without == 1 else "molecules are"
+    return sound(
+        Dataset(
+            things,
+            labels,
+            called,
+            origin=place,
+            notes=[f"{without:,} {molecules} left out, not measured for {label}"] * bool(without),
+            places=[f"{place}:{line}" for line in lines],
+        )
+    )

@@ -1,0 +1,1 @@
+"""Readers of what users have: folders, manifests, arrays, IDX files, and data given from Python."""

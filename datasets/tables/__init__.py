@@ -1,0 +1,1 @@
+"""Tables whose rows are the items themselves, as texts or as numbers."""

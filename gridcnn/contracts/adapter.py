@@ -1,0 +1,216 @@
+"""The contract of an adapter: settings that turn a raw thing into one grid."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.errors import DataError, Problem
+from gridcnn.grid import Grids, GridShape, OneHot
+from gridcnn.settings.base import Settings
+from gridcnn.streams import Stream
+
+Things = Sequence[Any] | NDArray[Any]
+"""Raw things: a list of anything that an adapter takes, or one array with an item in each place of
+its first dimension."""
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What became of many things.
+
+    Attributes:
+        grids: the grids of the things that could be read, in their order; an array, or one-hot.
+        kept: which things those are: int64 `(items,)`, indices into what was given.
+        problems: one for each thing that could not be read.
+    """
+
+    grids: Grids
+    kept: NDArray[np.int64]
+    problems: tuple[Problem, ...]
+
+
+class Adapter(Settings, abc.ABC):
+    """Settings by which a raw thing becomes a grid; what is learned from data is a setting too."""
+
+    suffixes: ClassVar[frozenset[str]] = frozenset()
+    """Endings of the files that it reads, lower case, with the dot."""
+    texts: ClassVar[bool] = False
+    """Whether a thing is a text itself, a str, and not the path of a file."""
+    numbers: ClassVar[bool] = False
+    """Whether a row of numbers, as a table has it, may be a thing."""
+    makes_order: ClassVar[bool] = True
+    """Whether neighbouring cells are related whatever the data, as the pixels of a picture are."""
+    repeatable: ClassVar[bool] = True
+    """Whether a grid depends on nothing but the settings and the thing: of a file, on its content
+    and its ending. Such grids are kept on disk, and are not made again."""
+    threads: ClassVar[bool] = False
+    """Whether several threads may make grids with it at the same time."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """The packages, as they are called when they are installed, whose versions grids depend on,
+    beside gridcnn and NumPy."""
+
+    def fitted(self, things: Things) -> Self:  # noqa: ARG002 - for those that learn
+        """Return an adapter with everything learned from the training things filled in."""
+        return self
+
+    def other_forms(
+        self,
+        thing: Any,  # noqa: ARG002 - for those that know of any
+        random: np.random.Generator,  # noqa: ARG002 - the same
+    ) -> Sequence[Any]:
+        """Return other things that mean the same as a training thing, and are trained on as well.
+
+        A thing that cannot be read has none. What is drawn at random is drawn from `random`.
+        """
+        return ()
+
+    def is_lone(self, array: NDArray[Any]) -> bool:
+        """Return whether an array of numbers is one thing, and not a stack of things."""
+        return array.ndim <= 2
+
+    def unlearned(self, what: str, remedy: str) -> DataError:
+        """Return the error that says what has neither been learned nor set."""
+        return DataError(f"the {self.title} adapter has not learned {what} yet; train it, {remedy}")
+
+    def literal(self) -> Self:
+        """Return the adapter that only brings things to the size, and looks for nothing in them.
+
+        Its grids are what is compared cell by cell, to show what the rest of a pipeline is for.
+        """
+        return self
+
+    @abc.abstractmethod
+    def shape(self) -> GridShape:
+        """Return the shape of every grid that it makes; raise `DataError` before it is fitted."""
+
+    @abc.abstractmethod
+    def adapt(self, thing: Any) -> NDArray[np.float32]:
+        """Return one thing as float32 `(channels, rows, columns)`.
+
+        Raises:
+            DataError: it cannot be read; the message says why, not which thing it was.
+        """
+
+    def adapt_all(
+        self,
+        things: Things,
+        *,
+        names: Sequence[str] | None = None,
+        advance: Callable[[int], None] | None = None,
+    ) -> Adapted:
+        """Return all things as grids, and a problem for each that cannot be read.
+
+        `names` are what problems call the things; `advance` is told how many more are done.
+        """
+        shape = self.shape()
+        values = np.empty((len(things), *shape.sizes), np.float32)
+        kept, problems = _filled(values, self.adapt, things, names, advance)
+        return Adapted(Grids(values[: len(kept)], shape), kept, problems)
+
+    def grids(self, things: Things, *, names: Sequence[str] | None = None) -> Grids:
+        """Return all things as grids; raise `DataError` that names every thing that is bad."""
+        adapted = self.adapt_all(things, names=names)
+        if adapted.problems:
+            raise DataError(*adapted.problems)
+        return adapted.grids
+
+
+class OneHotAdapter(Adapter):
+    """An adapter whose grids have one channel and at most a single 1 in each column.
+
+    Its grids are kept as the row of each 1, which takes a small part of the memory.
+    """
+
+    @abc.abstractmethod
+    def indices(self, thing: Any) -> NDArray[np.int32]:
+        """Return for one thing the row of each column's 1, int32 `(columns,)`; -1 for no 1.
+
+        Raises:
+            DataError: it cannot be read; the message says why, not which thing it was.
+        """
+
+    def adapt(self, thing: Any) -> NDArray[np.float32]:
+        """Return one thing as float32 `(1, rows, columns)`; raise `DataError` as `indices` does."""
+        return OneHot(self.indices(thing)[None], self.shape().rows)[0]
+
+    def adapt_all(
+        self,
+        things: Things,
+        *,
+        names: Sequence[str] | None = None,
+        advance: Callable[[int], None] | None = None,
+    ) -> Adapted:
+        """Return all things as one-hot grids, and a problem for each that cannot be read."""
+        shape = self.shape()
+        values = np.empty((len(things), shape.columns), np.int32)
+        kept, problems = _filled(values, self.indices, things, names, advance)
+        return Adapted(Grids(OneHot(values[: len(kept)], shape.rows), shape), kept, problems)
+
+
+def _filled(
+    values: NDArray[Any],
+    read: Callable[[Any], NDArray[Any]],
+    things: Things,
+    names: Sequence[str] | None,
+    advance: Callable[[int], None] | None,
+) -> tuple[NDArray[np.int64], tuple[Problem, ...]]:
+    """Write what each thing is read as to `values`, one after the other.
+
+    Return which things those are, and a problem for each that cannot be read.
+    """
+    kept: list[int] = []
+    problems: list[Problem] = []
+    for index, thing in enumerate(things):
+        try:
+            values[len(kept)] = read(thing)
+            kept.append(index)
+        except DataError as error:
+            name = names[index] if names is not None else described(thing, index)
+            problems.extend(Problem(found.message, source=name) for found in error.problems)
+        if advance is not None:
+            advance(1)
+    return np.array(kept, np.int64), tuple(problems)
+
+
+def other_forms(
+    adapter: Adapter, things: Things, chosen: NDArray[np.int64], *, seed: int
+) -> tuple[list[Any], NDArray[np.int64]]:
+    """Return the other forms of the chosen things, and which thing each is a form of.
+
+    The second is int64 `(forms,)`, indices into `things`. A thing's forms depend on its index and
+    the seed alone, and not on what else is chosen.
+    """
+    forms: list[Any] = []
+    origins: list[int] = []
+    if type(adapter).other_forms is not Adapter.other_forms:
+        for index in chosen.tolist():
+            random = Stream.OTHER_FORMS.random(seed, index)
+            found = adapter.other_forms(things[index], random)
+            forms.extend(found)
+            origins.extend([index] * len(found))
+    return forms, np.array(origins, np.int64)
+
+
+def picked(things: Things, chosen: NDArray[np.int64]) -> Things:
+    """Return the chosen things: of an array an array, else a list."""
+    if isinstance(things, np.ndarray):
+        part: NDArray[Any] = things[chosen]
+        return part
+    # One by one: not every sequence can be sliced.
+    return [things[index] for index in chosen]
+
+
+def described(thing: Any, index: int) -> str:
+    """Return what an error calls a thing that has no name of its own."""
+    import os
+
+    # A text without a visible sign is no name.
+    if isinstance(thing, str) and not thing.strip():
+        return f"item {index}"
+    return os.fspath(thing) if isinstance(thing, str | os.PathLike) else f"item {index}"

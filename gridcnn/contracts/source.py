@@ -1,0 +1,143 @@
+"""The contract of a data source: settings that open as labelled things."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.errors import DataError, listed
+from gridcnn.settings.base import Settings
+
+Label = str | int
+"""What a class is called."""
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+PARTS = (TRAIN, VALIDATION, TEST)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled things, not yet grids.
+
+    Attributes:
+        things: one for each item, as an adapter takes it: a path, an array `(rows, columns)` or
+            `(rows, columns, channels)`, ...
+        labels: the class of each item, in the same order.
+        names: what an item is called in results: a path relative to the data, or `item 17`.
+        parts: "train", "validation" or "test" for each item where the data divides itself, or None.
+        origin: where the data is from, for messages.
+        places: where each item stands, as errors tell it: a whole path, or a file and a line; None
+            where the name says it all.
+        notes: what whoever uses the data should be told, for example how many files were left out.
+        groups: what each item belongs to, for example its speaker: items of one group are never
+            divided. None where each is on its own.
+    """
+
+    things: Sequence[Any]
+    labels: Sequence[Label]
+    names: Sequence[str]
+    parts: Sequence[str] | None = None
+    origin: str = ""
+    notes: Sequence[str] = ()
+    places: Sequence[str] | None = None
+    groups: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.things), len(self.labels), len(self.names)}
+        if len(lengths) != 1 or any(
+            each is not None and len(each) not in lengths for each in (self.parts, self.groups)
+        ):
+            raise DataError(
+                f"{self.origin or 'the data'}: {len(self.things)} items, {len(self.labels)} labels "
+                f"and {len(self.names)} names do not go together"
+            )
+
+    def __len__(self) -> int:
+        return len(self.things)
+
+    @cached_property
+    def classes(self) -> tuple[Label, ...]:
+        """All classes, sorted (numbers before texts)."""
+        return tuple(sorted(set(self.labels), key=lambda label: (isinstance(label, str), label)))
+
+    def targets(self, classes: Sequence[Label]) -> NDArray[np.int64]:
+        """Return each label as its index in `classes`, int64 `(items,)`.
+
+        Raises:
+            DataError: a label is not among the classes.
+        """
+        index = {label: number for number, label in enumerate(classes)}
+        strangers = sorted({str(label) for label in self.labels if label not in index})
+        if strangers:
+            raise DataError(
+                f"{self.origin or 'the data'}: {listed(strangers)} not among the classes "
+                f"{listed([str(label) for label in classes])}"
+            )
+        return np.array([index[label] for label in self.labels], np.int64)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known about a data set before it is opened.
+
+    Attributes:
+        items: how many items it has.
+        classes: its classes, sorted.
+        shape: the shape of one item, `(rows, columns)` or `(rows, columns, channels)`; `()` for
+            what differs in length, as texts do.
+    """
+
+    items: int
+    classes: tuple[Label, ...]
+    shape: tuple[int, ...]
+
+
+class Source(Settings, abc.ABC):
+    """Settings of a data set that can be opened."""
+
+    named: ClassVar[bool] = True
+    """Whether its name alone is a data set, as `--data` takes it; else it reads what is there."""
+    holds_texts: ClassVar[bool] = False
+    """Whether its things are texts, which are no paths, whatever they look like."""
+
+    def facts(self) -> Facts | None:
+        """Return what is known before the data is opened; None where that is nothing."""
+        return None
+
+    def resolved(self, base: Path) -> Self:  # noqa: ARG002 - for those that hold a path
+        """Return the source with relative paths made absolute, starting at the folder `base`."""
+        return self
+
+    @abc.abstractmethod
+    def open(self, *, seed: int, suffixes: frozenset[str]) -> Dataset:
+        """Return the data.
+
+        Args:
+            seed: fixes what is random in made data.
+            suffixes: endings of the files that the adapter reads, lower case, with the dot.
+
+        Raises:
+            DataError: the data cannot be read; every problem is listed.
+        """
+
+    def open_grouped(
+        self,
+        column: str,  # noqa: ARG002 - for those that have columns
+        *,
+        seed: int,  # noqa: ARG002 - the same
+        suffixes: frozenset[str],  # noqa: ARG002 - the same
+    ) -> Dataset:
+        """Return the data with the groups that a column of it names.
+
+        Raises:
+            DataError: the data cannot be read, or has no such column.
+        """
+        raise DataError(
+            f"the data {self.title} has no columns that could name groups; set data.group to null"
+        )

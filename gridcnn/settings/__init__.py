@@ -1,0 +1,1 @@
+"""Settings: typed values that refuse what is wrong in one sentence, and YAML with places."""

@@ -1,0 +1,302 @@
+"""The base of every settings model, the number types they share, and the words of their errors."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import (
+    AllowInfNan,
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    Strict,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
+
+from gridcnn.errors import Problem, SpecError, UserError, listed, quoted, shown, suggestion
+from gridcnn.settings.document import written
+
+# Strict: a spec that says "8" or 8.0 where it means 8 is told so, instead of being guessed at.
+Count = Annotated[int, Strict(), Ge(1), Le(65_536)]
+"""A number of things, at least one."""
+Whole = Annotated[int, Strict(), Ge(0), Le(1_000_000_000)]
+"""A whole number that may be zero."""
+Seed = Annotated[int, Strict(), Ge(0), Le(2**32 - 1)]
+"""What fixes random numbers: any number of 32 bits, as NumPy and scikit-learn have it."""
+Many = Annotated[int, Strict(), Ge(1), Le(1_000_000_000)]
+"""A number of items, epochs or steps, at least one."""
+Number = Annotated[float, Strict(), AllowInfNan(False)]
+"""Any finite number."""
+Positive = Annotated[float, Strict(), AllowInfNan(False), Gt(0)]
+"""A finite number above zero."""
+NotNegative = Annotated[float, Strict(), AllowInfNan(False), Ge(0)]
+"""A finite number of zero or more."""
+Fraction = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Lt(1)]
+"""A part of a whole: from 0 up to, but not including, 1."""
+Flag = Annotated[bool, Strict()]
+"""true or false."""
+
+# How other systems spell our settings, in lower case and without '_'. A spelling is only answered
+# with a name that its owner takes: `size` is `window` to pooling, and is right for an image.
+_FOREIGN: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        ("numfilters", "nfilters", "nbfilter", "outchannels", "numoutput", "numkernels"),
+        ("filters",),
+    ),
+    **dict.fromkeys(
+        ("kernel", "kernelshape", "kernelsize", "filtersize", "ksize", "size"),
+        ("kernel_size", "window"),
+    ),
+    **dict.fromkeys(("poolsize", "poolingsize", "windowsize"), ("window",)),
+    **dict.fromkeys(("strides", "subsample"), ("stride",)),
+    **dict.fromkeys(("dilationrate", "dilations"), ("dilation",)),
+    **dict.fromkeys(("pads", "pad"), ("padding",)),
+    **dict.fromkeys(("poolmode", "pooltype"), ("mode",)),
+    **dict.fromkeys(("ceilmode",), ("edges",)),
+    **dict.fromkeys(("usebias",), ("bias",)),
+    **dict.fromkeys(
+        ("units", "numunits", "neurons", "hiddenunits", "hiddensize", "hiddenlayersizes"),
+        ("hidden",),
+    ),
+    **dict.fromkeys(("rate",), ("dropout", "learning_rate")),
+    **dict.fromkeys(("dropoutrate",), ("dropout",)),
+    **dict.fromkeys(("lr", "eta", "learningrateinit"), ("learning_rate",)),
+    **dict.fromkeys(("l2", "weightdecayrate"), ("weight_decay",)),
+    **dict.fromkeys(("numepochs", "nepochs", "nbepoch", "maxepochs", "maxiter"), ("epochs",)),
+    **dict.fromkeys(("batch", "bs", "minibatchsize"), ("batch_size",)),
+    **dict.fromkeys(("randomstate", "randomseed", "rngseed"), ("seed",)),
+    **dict.fromkeys(
+        ("clipnorm", "globalclipnorm", "gradclip", "gradientclipping", "maxgradnorm"),
+        ("gradient_clip",),
+    ),
+    **dict.fromkeys(("earlystopping", "earlystop", "niternochange"), ("patience",)),
+    **dict.fromkeys(("scheduler", "lrscheduler", "learningratescheduler"), ("schedule",)),
+    **dict.fromkeys(("warmup", "warmupepochs"), ("warm_up",)),
+    **dict.fromkeys(("init", "initializer", "initialization"), ("start",)),
+    **dict.fromkeys(("solver",), ("optimizer",)),
+    **dict.fromkeys(("eps",), ("epsilon",)),
+    **dict.fromkeys(("gamma",), ("factor",)),
+    **dict.fromkeys(("stepsize",), ("every",)),
+    **dict.fromkeys(("testsize", "testsplit", "testfraction"), ("test",)),
+    **dict.fromkeys(
+        ("val", "valsize", "valsplit", "validationsplit", "validationfraction"), ("validation",)
+    ),
+    **dict.fromkeys(("path", "dataset"), ("source", "data")),
+    **dict.fromkeys(("inputsize", "imagesize", "targetsize", "resize"), ("size",)),
+    **dict.fromkeys(("nsamples", "numsamples"), ("count",)),
+    **dict.fromkeys(("layers",), ("stages",)),
+    **dict.fromkeys(("trainer", "train"), ("training",)),
+    **dict.fromkeys(("classifier",), ("head",)),
+}
+
+
+class Settings(BaseModel):
+    """Frozen settings that refuse unknown keys and explain every error in one sentence.
+
+    `title` is what an error calls their owner; a class that is chosen by name in a spec is called
+    by that name. `short` are the settings that a bare number or word stands for, all of them alike:
+    `noise: 0.1` for `noise: {deviation: 0.1}`.
+
+    Raises:
+        SpecError: a setting is wrong; all problems are listed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    title: ClassVar[str] = ""
+    short: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, /, **settings: Any) -> None:
+        try:
+            super().__init__(**settings)
+        except ValidationError as error:
+            raise SpecError(
+                *(Problem(text, written(place)) for place, text in explained(error))
+            ) from None
+
+    # Otherwise pydantic makes nested settings by `__init__` too, and loses the places of errors.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Return pydantic's schema with the explanations around all of its validators."""
+        return core_schema.no_info_wrap_validator_function(cls._explain, handler(source))
+
+    @classmethod
+    def _explain(cls, data: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> Any:
+        data = cls.in_full(data)
+        if not isinstance(data, Mapping | cls):
+            raise explained_error(
+                "settings_type",
+                f"{_title_of(cls)} takes settings, as 'name: value'; got {given(data)}",
+            )
+        try:
+            return handler(data)
+        except ValidationError as error:
+            lines = error.errors(include_url=False)
+            raise ValidationError.from_exception_data(
+                cls.__name__, [_explained(cls, line) for line in _without_repeats(lines)]
+            ) from None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_look_alikes(cls, value: Any, info: ValidationInfo) -> Any:
+        # To Python 1, 1.0 and True are equal, and so they are to pydantic's Literal.
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool | float) and typing.get_origin(annotation) is Literal:
+            allowed = typing.get_args(annotation)
+            if not any(type(value) is type(each) for each in allowed):
+                raise wanted_error(" or ".join(repr(each) for each in allowed))
+        return value
+
+    @classmethod
+    def in_full(cls, data: Any) -> Any:
+        """Return a bare value as the settings that it stands for, and anything else as it is."""
+        if cls.short and isinstance(data, str | int | float):
+            return dict.fromkeys(cls.short, data)
+        return data
+
+    @classmethod
+    def setting_names(cls) -> list[str]:
+        """Return the names of the settings, in their order."""
+        return list(cls.model_fields)
+
+
+def given(value: object) -> str:
+    """Return a value as an error quotes it: as a spec writes it, where that is another way."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return f"settings of {_title_of(value)}" if isinstance(value, Settings) else shown(value)
+
+
+def _title_of(settings: Settings | type[Settings]) -> str:
+    cls = settings if isinstance(settings, type) else type(settings)
+    return cls.title or cls.__name__.lower()
+
+
+def explained(error: ValidationError) -> list[tuple[tuple[str | int, ...], str]]:
+    """Return the place and the sentence of everything that is wrong."""
+    return [(line["loc"], line["msg"]) for line in error.errors(include_url=False)]
+
+
+def explained_error(kind: str, message: str) -> PydanticCustomError:
+    """Return an error whose message is already fit for the user."""
+    return PydanticCustomError(kind, "{message}", {"message": message})
+
+
+def wanted_error(wanted: str) -> PydanticCustomError:
+    """Return an error that says what a setting must be; its name and value are added to it."""
+    return PydanticCustomError("wanted", "must be {wanted}", {"wanted": wanted})
+
+
+def _without_repeats(lines: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the errors, of all missing entries of one list only the last."""
+    last = {
+        line["loc"][:-1]: line["loc"]
+        for line in lines
+        if line["type"] == "missing" and isinstance(line["loc"][-1], int)
+    }
+    return [line for line in lines if last.get(line["loc"][:-1], line["loc"]) == line["loc"]]
+
+
+def _explained(cls: type[Settings], line: ErrorDetails) -> InitErrorDetails:
+    message = (line.get("ctx") or {}).get("message")
+    if not (isinstance(message, str) and line["msg"] == message):
+        message = _sentence(cls, line)
+    return InitErrorDetails(
+        type=explained_error(line["type"], message), loc=line["loc"], input=line["input"]
+    )
+
+
+def _sentence(cls: type[Settings], line: ErrorDetails) -> str:
+    owner, kind, place = _title_of(cls), line["type"], line["loc"]
+    context = line.get("ctx") or {}
+    if kind in ("extra_forbidden", "invalid_key"):
+        return _unknown_setting(cls, str(place[-1]))
+    if kind == "missing" and isinstance(place[-1], str):
+        return f"{owner} needs the setting {quoted(place[-1])}"
+    name = f"{quoted(written(place))} of {owner}" if place else owner
+    if kind in ("value_error", "assertion_error"):
+        return f"{name}: {_reason(context.get('error', line['msg']))}"
+    got = f"; got {given(line['input'])}"
+    if kind == "missing":
+        count = int(place[-1]) + 1
+        return f"{quoted(written(place[:-1]))} of {owner} must have {_many(count, 'entry')}{got}"
+    if kind == "literal_error":
+        allowed = str(context["expected"])
+        known = [word.strip("'") for word in allowed.replace(" or ", ", ").split(", ")]
+        near = suggestion(line["input"], known) if isinstance(line["input"], str) else ""
+        return f"{name} must be {allowed}{got}{near}"
+    return f"{name} must be {_wanted(kind, context, line['msg'])}{got}"
+
+
+def _reason(error: object) -> str:
+    if isinstance(error, UserError):
+        return "; ".join(problem.message for problem in error.problems)
+    return str(error)
+
+
+_LIMITS = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("above", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("below", "lt"),
+}
+_WORDS = {
+    **dict.fromkeys(("int_type", "int_from_float", "int_parsing"), "a whole number"),
+    "int_parsing_size": "a whole number of ordinary size",
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    "finite_number": "a finite number",
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    "string_type": "a text",
+    "string_unicode": "a text that UTF-8 can hold",
+    **dict.fromkeys(("list_type", "tuple_type", "set_type", "iterable_type"), "a list"),
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type"), "settings, as 'name: value'"),
+    "none_required": "null",
+}
+
+
+def _wanted(kind: str, context: Mapping[str, Any], message: str) -> str:
+    """Return what would be right, for pydantic's kinds of error."""
+    if kind == "wanted":
+        return str(context["wanted"])
+    if kind in _LIMITS:
+        words, bound = _LIMITS[kind][0], context[_LIMITS[kind][1]]
+        return f"{words} {bound:g}" if isinstance(bound, float) else f"{words} {bound}"
+    if kind in ("too_short", "string_too_short"):
+        return f"{_of_length(kind)} of at least {_measure(kind, context['min_length'])}"
+    if kind in ("too_long", "string_too_long"):
+        return f"{_of_length(kind)} of at most {_measure(kind, context['max_length'])}"
+    return _WORDS.get(kind, message.removeprefix("Input should be "))
+
+
+def _of_length(kind: str) -> str:
+    return "a text" if kind.startswith("string") else "a list"
+
+
+def _measure(kind: str, count: int) -> str:
+    return _many(count, "character" if kind.startswith("string") else "entry")
+
+
+def _many(count: int, what: str) -> str:
+    several = {"entry": "entries"}.get(what, f"{what}s")
+    return f"{count} {what if count == 1 else several}"
+
+
+def _unknown_setting(cls: type[Settings], name: str) -> str:
+    known = cls.setting_names()
+    plain = name[:100].lower().replace("_", "").replace("-", "")
+    # Our own name in another spelling (`batchSize`) comes first.
+    own = [ours for ours in known if ours.replace("_", "") == plain]
+    ours = own or [ours for ours in _FOREIGN.get(plain, ()) if ours in known]
+    hint = f"; here it is written '{ours[0]}'." if ours else suggestion(name, known)
+    takes = f"It takes: {listed(known)}" if known else "It takes no settings"
+    return f"{_title_of(cls)} has no setting {quoted(name)}{hint or '.'} {takes}"

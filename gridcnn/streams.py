@@ -1,0 +1,49 @@
+"""Random streams: whatever is drawn at random from a spec's seed, and the number of its stream.
+
+Two uses of one seed must not draw the same numbers. The number of a stream never changes and is
+never used again: it fixes results bit for bit.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Stream(IntEnum):
+    """What is drawn; the values set the random numbers of each use apart."""
+
+    STARTING_WEIGHTS = 1
+    BATCHES = 2
+    """The order of the training items in an epoch, and the dropout."""
+    EXEMPLARS = 3
+    """Which training items the literal comparison keeps."""
+    AUGMENTATION = 4
+
+    CHECK_NEIGHBOURS = 0x0_DE_5
+    CHECK_USEFULNESS = 0x0_DE_6
+    CHECK_LAGS = 0x0_DE_7
+    CHECK_ROWS = 0x0_DE_8
+    """Which rows the checker looks at."""
+    CHECK_ALPHABET = 0x0_DE_9
+    CHECK_SEQUENCES = 0x0_DE_A
+    CHECK_GRIDS = 0x0_DE_B
+    """Which items the checker looks at, if their grids are large."""
+
+    PHRASES = 0x7EC57
+    SOUNDS = 0x50A2D5
+    XO = 0x0B5E55ED
+
+    DIVISION = 0x5EED_5B11
+    FOLDS = 0x5EED_F01D
+    OTHER_FORMS = 0x5EED_F093
+    """Training items written in other forms, such as random SMILES of a molecule."""
+
+    def random(self, seed: int, *parts: int) -> np.random.Generator:
+        """Return the stream's generator for a seed; `parts` tell several draws apart."""
+        import numpy as np
+
+        return np.random.default_rng([seed, int(self), *parts])
