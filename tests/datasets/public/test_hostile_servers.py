@@ -589,7 +589,8 @@ CHUNKED = chunks(b"%x\r\n" % len(CONTENT), CONTENT, b"\r\n0\r\n\r\n")
     ),
 )
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 def test_whatever_a_server_sends_ends_in_the_file_or_in_one_line(
     raw: Raw, base: bytes, changes: list[tuple[int, int, bytes]]
