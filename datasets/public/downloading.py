@@ -40,7 +40,7 @@ SLOWEST = 3_000
 REDIRECTS = 20
 """How often in a row a server may name another address; browsers follow as many."""
 
-PIECE = 2**16
+_PIECE = 2**16
 """Bytes that are read, and kept in memory, at a time."""
 _LINE = 2**16
 """Bytes of the longest line of an answer, as in `http.client`."""
@@ -93,7 +93,7 @@ class Answer:
             BrokenError: the connection broke off, or what comes is not HTTP.
         """
         try:
-            yield from self._response.raw.stream(PIECE, decode_content=False)
+            yield from self._response.raw.stream(_PIECE, decode_content=False)
         except MemoryError:
             raise
         except Exception as error:  # see `_get`
@@ -104,9 +104,8 @@ class Answer:
 def ask(url: str, *, have: int, most: int) -> Iterator[Answer]:
     """Ask for what is at an address, from the byte at `have` on, and give its server's answer.
 
-    Other addresses that servers name are followed if they are of the web, but never from https to
-    http: there anybody on the way may read and change what comes. (The answer to that is the user's
-    own: a file of that name where it is looked for.)
+    Redirects are followed to http and https alone, and never from https to http: others on the way
+    could then read and change what comes.
 
     Args:
         url: where the file is.
@@ -164,7 +163,8 @@ def _onward(answer: Answer, location: str) -> str:
     target = quote(raw, safe="!#$%&'()*+,/:;=?@[]~")
     if not target:
         raise FetchError(f"{answer.host} {answer}, but names no address")
-    told = f"{answer.host} {answer} and names {quoted(location, limit=_TEXT)}"
+    named = quoted(raw.decode("utf-8", "backslashreplace"), limit=_TEXT)
+    told = f"{answer.host} {answer} and names {named}"
     try:
         whole = target if urlsplit(target).scheme else urljoin(answer.url, target)
         url = urldefrag(whole).url
@@ -226,7 +226,7 @@ class _Lines(io.BufferedReader):
         return line
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is None or not 0 <= size <= PIECE:  # a chunk of -1 bytes would be all that comes
+        if size is None or not 0 <= size <= _PIECE:  # a chunk of -1 bytes would be all that comes
             raise _FloodError("a length that cannot be")
         return super().read(size)
 
