@@ -14,8 +14,17 @@ import llvmlite.binding as llvm
 from gridcnn.engines.native.cache import key_of, object_cache
 from gridcnn.engines.native.processor import Processor
 from gridcnn.errors import EngineError
+from gridcnn.forks import hold_over_forks
 
-_LOCK = threading.Lock()  # LLVM's own state is shared by all threads
+LOCK = threading.RLock()
+"""Held by the thread that makes or loads code: LLVM's own state is shared by all threads.
+
+No child is forked meanwhile, since nothing could put LLVM's state in order there. Calls of llvmlite
+beside that, such as those that free what is no longer used, hold its own lock alone.
+"""
+hold_over_forks(LOCK)
+if hasattr(llvm.ffi.lib, "_lock"):  # not public, but as old as llvmlite's oldest version here
+    hold_over_forks(llvm.ffi.lib._lock)
 
 
 class Compiled:
@@ -25,7 +34,7 @@ class Compiled:
     """
 
     def __init__(self, code: bytes, name: str, processor: Processor, arguments: int) -> None:
-        with _LOCK:
+        with LOCK:
             empty = llvm.parse_assembly("")
             self._engine = llvm.create_mcjit_compiler(empty, _machine(processor))
             self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
@@ -80,7 +89,7 @@ def compiled(
 
 def translated(text: str, processor: Processor) -> bytes:
     """Return the object code for LLVM's text."""
-    with _LOCK:
+    with LOCK:
         module = llvm.parse_assembly(text)
         machine = _machine(processor)
         options = llvm.create_pipeline_tuning_options()
