@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from gridcnn.errors import ShapeError
+from gridcnn.forks import cached_property
 from gridcnn.grid import Array, GridShape
 from gridcnn.spec.choice import name_of
 from gridcnn.spec.document import Path

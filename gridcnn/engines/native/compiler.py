@@ -36,7 +36,9 @@ class Compiled:
     def __init__(self, code: bytes, name: str, processor: Processor, arguments: int) -> None:
         with LOCK:
             empty = llvm.parse_assembly("")
-            self._engine = llvm.create_mcjit_compiler(empty, _machine(processor))
+            # llvmlite's manager of memory keeps code and constants together. LLVM's own may place
+            # them more than 2 GB apart, where instructions cannot reach, and ends the process then.
+            self._engine = llvm.create_mcjit_compiler(empty, _machine(processor), use_lmm=True)
             self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
             self._engine.finalize_object()
         self.call = self.function(name, arguments)

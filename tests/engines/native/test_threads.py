@@ -364,7 +364,9 @@ def busy(*works: Callable[[], object]) -> Iterator[None]:
 def check_forks(monkeypatch: pytest.MonkeyPatch, forks: int) -> None:
     """Fork while threads vote, train and compile; each child does all of that, and compares."""
     monkeypatch.setenv("GRIDCNN_CACHE", "off")
-    network = network_of("in tiles")
+    # Little to compile: the fork waits until it is done, and the child compiles it, too.
+    spec = load({"stages": ["rectification", "pooling"], "head": "voting"})
+    network = Network(spec, GridShape(1, 4, 4), classes=3)
     engine = NativeEngine(network, threads=2)
     parameters, grids = fixed(network.starting_parameters()), batch(network, 20)
     expected = engine.logits(parameters, grids)
@@ -470,6 +472,26 @@ def test_the_team_grows_to_the_most_that_were_asked_for(team: of_teams._Team) ->
     mine = [each for each in threading.enumerate() if each.name == "gridcnn"]
     assert len(mine) >= 5
     assert all(each.daemon for each in mine)
+
+
+def test_jobs_that_nobody_can_take_do_not_pile_up(team: of_teams._Team) -> None:
+    """Many threads may call all the time, with helpers that come too late for most of it."""
+    at_it, go_on = threading.Event(), threading.Event()
+
+    def hold(number: int) -> None:
+        if number:
+            at_it.set()
+            go_on.wait(WAIT)
+
+    together(hold, 2)
+    assert at_it.wait(WAIT)
+    done: list[int] = []
+    for _ in range(100):
+        together(done.append, 2)
+
+    assert done == [0] * 100
+    assert team._jobs.qsize() == of_teams._LINE
+    go_on.set()
 
 
 def test_what_a_job_holds_is_free_when_it_is_done(team: of_teams._Team) -> None:
