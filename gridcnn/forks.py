@@ -19,9 +19,8 @@ import sys
 import threading
 import weakref
 from collections import defaultdict
-from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Generic, Protocol, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 Value = TypeVar("Value")
 
@@ -83,27 +82,16 @@ if sys.version_info >= (3, 12):
     cached_property = functools.cached_property
 else:
 
-    class cached_property(Generic[Value]):  # noqa: N801 - the name that Python gives it
+    class cached_property(functools.cached_property[Value]):  # noqa: N801 - as Python calls it
         """A property that is computed once, without a lock.
 
         That of Python 3.11 holds a lock while it computes, which nobody can release in a child.
         """
 
-        def __init__(self, compute: Callable[[Any], Value]) -> None:
-            self._compute = compute
-            self.__doc__ = compute.__doc__
+        if not TYPE_CHECKING:  # with the types of Python's own
 
-        def __set_name__(self, owner: type, name: str) -> None:
-            self._name = name
-
-        @overload
-        def __get__(self, instance: None, owner: type) -> Self: ...
-
-        @overload
-        def __get__(self, instance: object, owner: type) -> Value: ...
-
-        def __get__(self, instance: object | None, owner: type) -> Self | Value:
-            if instance is None:
-                return self
-            # The instance's own attribute comes first from now on.
-            return instance.__dict__.setdefault(self._name, self._compute(instance))  # type: ignore[no-any-return]
+            def __get__(self, instance, owner=None):  # noqa: ANN001, ANN204
+                if instance is None:
+                    return self
+                # The instance's own attribute comes first from now on.
+                return instance.__dict__.setdefault(self.attrname, self.func(instance))
