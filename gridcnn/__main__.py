@@ -1,16 +1,17 @@
 """The entry of the command line: `gridcnn`, and `python -m gridcnn`."""
 
-import sys
+try:
+    from gridcnn.cli import stopping
+except KeyboardInterrupt:  # from here on, `stopping` answers for it
+    raise SystemExit(130) from None
 
 
 def main() -> None:
-    """Run the command line, and exit; Ctrl-C while it still loads is no error of ours."""
-    try:
-        from gridcnn.cli.main import main as run
+    """Run the command line, and exit."""
+    stopping.begin()
+    from gridcnn.cli.main import main as run
 
-        run()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run()
 
 
 if __name__ == "__main__":
