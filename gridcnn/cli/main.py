@@ -20,6 +20,7 @@ from gridcnn.cli import (
     datasets,
     evaluate,
     init,
+    limits,
     predict,
     run,
     schema,
@@ -49,6 +50,7 @@ class Verbs(TyperGroup):
 
     def _carry_out(self, ctx: Any) -> Any:
         try:
+            limits.prepare_libraries()
             result = super().invoke(ctx)
             sys.stdout.flush()  # while a reader that has gone can be answered
         except BaseException as error:
@@ -78,6 +80,10 @@ def _answer(error: BaseException) -> None:
         # Whoever reads our output has had enough; nothing is wrong.
         screen.mute()
         raise typer.Exit(0) from None
+    shortage = limits.explain(error)
+    if shortage is not None:
+        screen.say_error(shortage)
+        raise typer.Exit(USER) from None
     if not (_is_left_to_typer(error) or isinstance(error, OSError)):
         screen.messages().print(
             f"gridcnn failed, and should not have: {type(error).__name__}: {error}\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -12,6 +14,7 @@ from gridcnn.engines.native.processor import Processor
 from gridcnn.forks import start_over_in_children
 
 Job = Callable[[], object]
+_PAUSE = 1.0  # seconds until it is tried again to start a thread, if that has failed
 _LINE = 2  # jobs that may wait for each member, so that two calls at a time both get help
 
 
@@ -44,6 +47,7 @@ class _Team:
         self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._mailboxes: dict[int, Mailbox] = {}
         self._members = 0
+        self._patience = 0.0
         self._lock = threading.Lock()
 
     def ask(self, job: Job, members: int) -> None:
@@ -58,14 +62,25 @@ class _Team:
             self._jobs.put(job)
 
     def _grow(self, members: int) -> None:
+        """Start members until there are so many, or as many as the system allows."""
         with self._lock:
-            while self._members < members:
-                self._members += 1
+            while self._members < members and time.monotonic() >= self._patience:
                 # Daemons, so that a sleeping helper keeps no program from ending.
                 work = threading.Thread(
-                    target=self._work, args=(self._members,), name="gridcnn", daemon=True
+                    target=self._work, args=(self._members + 1,), name="gridcnn", daemon=True
                 )
-                work.start()
+                try:
+                    work.start()
+                except (RuntimeError, MemoryError):
+                    # The calling threads do what nobody helps with, and come to the same bits.
+                    self._patience = time.monotonic() + _PAUSE
+                    warnings.warn(
+                        f"{self._members} of {members} helping threads could be started (see "
+                        "ulimit -u); results are the same, and take longer",
+                        stacklevel=2,
+                    )
+                    return
+                self._members += 1
 
     def mailbox(self, number: int, processor: Processor) -> Mailbox:
         """Return the mailbox of a member, counted from 1."""

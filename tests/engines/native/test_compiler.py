@@ -9,6 +9,10 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
+from gridcnn.engines.native import compiler as of_compilers
+from gridcnn.engines.native.processor import processor
+from gridcnn.errors import EngineError
+
 # Leaves holes of one page each, with far more than 2 GB between them and all other free memory. So
 # what of a program fits into a hole lies far from what does not, unless both are placed together.
 _FAR_APART = '''
@@ -51,6 +55,18 @@ compiled = Compiled(code, "read", processor(), 2)
 compiled.call(ctypes.addressof(to), ctypes.addressof(place))
 print(to.value)
 '''
+
+
+def test_llvm_is_not_asked_if_it_may_run_out_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would end the process."""
+    text = "define void @nothing() { ret void }"
+    code = of_compilers.translated(text, processor())
+    monkeypatch.setattr(of_compilers, "has_room", lambda size: False)
+
+    with pytest.raises(EngineError, match=r"not enough memory to compile the network: 8\.0 MB"):
+        of_compilers.translated(text, processor())
+    with pytest.raises(EngineError, match=r"not enough memory to compile the network: 4\.0 MB"):
+        of_compilers.Compiled(code, "nothing", processor(), 0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="lays out memory as Linux does")

@@ -474,6 +474,49 @@ def test_the_team_grows_to_the_most_that_were_asked_for(team: of_teams._Team) ->
     assert all(each.daemon for each in mine)
 
 
+@pytest.mark.usefixtures("eager")
+def test_threads_that_cannot_be_started_are_not_needed(
+    team: of_teams._Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answers are the same bits; it is said once, and tried again after a while."""
+    network = network_of("in tiles")
+    parameters, grids = network.starting_parameters(), batch(network, 20)
+    expected = NativeEngine(network, threads=1).logits(parameters, grids)
+    start, refused = threading.Thread.start, [False, True, True]
+
+    def refuse(thread: threading.Thread) -> None:
+        if refused.pop(0):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    engine = NativeEngine(network, threads=4)
+    with pytest.warns(UserWarning, match="1 of 3 helping threads could be started") as warned:
+        for _ in range(5):
+            np.testing.assert_array_equal(engine.logits(parameters, grids), expected)
+    assert (len(warned), team._members, refused) == (1, 1, [True])
+
+    monkeypatch.setattr(team, "_patience", 0.0)
+    refused[:] = [False, False]
+    np.testing.assert_array_equal(engine.logits(parameters, grids), expected)
+    assert team._members == 3
+
+
+def test_without_any_helper_nothing_waits_for_one(
+    team: of_teams._Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would ever take it, and what it holds would stay."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    done: list[int] = []
+    with pytest.warns(UserWarning, match="0 of 2 helping threads"):
+        together(done.append, 3)
+    assert (done, team._jobs.qsize()) == ([0], 0)
+
+
 def test_jobs_that_nobody_can_take_do_not_pile_up(team: of_teams._Team) -> None:
     """Many threads may call all the time, with helpers that come too late for most of it."""
     at_it, go_on = threading.Event(), threading.Event()
