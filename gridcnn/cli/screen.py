@@ -15,7 +15,7 @@ from rich.text import Text
 from gridcnn.errors import GridcnnError, UserError, printable
 from gridcnn.files import json_text
 
-FAULT, USER, NO_GRID, STOPPED = 1, 2, 3, 130
+FAULT, USER, NO_GRID = 1, 2, 3
 """Exit codes; `gridcnn.cli.main` tells what they mean."""
 
 

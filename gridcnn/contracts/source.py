@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.errors import DataError, Problem, listed
+from gridcnn.forks import cached_property
 from gridcnn.settings.base import Settings
 
 Label = str | int

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.public import downloading, fetching
 from gridcnn.datasets.public.catalogue import File
 from gridcnn.datasets.public.messages import Sms
@@ -123,7 +124,7 @@ def opened(*addresses: str) -> int:
     file = File(NAME, addresses, len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Sms, "about", replace(Sms.about, parts=(file,)))
-        return len(Sms(duplicates="keep").open(seed=0, suffixes=frozenset()))
+        return len(Sms(duplicates="keep").open(Request()))
 
 
 def refused(*addresses: str) -> str:
