@@ -162,7 +162,7 @@ class _TextPrinter(_Printer):
 class _CsvPrinter(_Printer):
     def __init__(self, model: Model, top: int | None) -> None:
         super().__init__(model, top)
-        self.writer = csv.writer(sys.stdout, lineterminator="\n")
+        self.writer = csv.writer(screen.table_output(), lineterminator="\n")
         columns: list[str] = []
         if top is None:
             columns = [f"votes.{label}" for label in self.classes]
