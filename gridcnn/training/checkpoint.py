@@ -9,12 +9,12 @@ from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from annotated_types import Ge, Le
-from pydantic import AllowInfNan, Field, Strict, model_validator
+from pydantic import Field, Strict, model_validator
 
 from gridcnn.engines.base import Engine
 from gridcnn.errors import ModelFileError, listed, quoted, shown
 from gridcnn.grid import Array
-from gridcnn.settings.base import Many, NotNegative, Number
+from gridcnn.settings.base import Many, NotNegative, Number, Share
 from gridcnn.settings.content import Content
 from gridcnn.tensors import read_tensors, write_tensors
 from gridcnn.training.loop import Epoch, Progress
@@ -27,8 +27,6 @@ FORMAT = 1
 
 _MEMORY = "memory."
 
-Share = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Le(1)]
-"""A part of a whole, from 0 to 1."""
 Steps = Annotated[int, Strict(), Ge(0), Le(2**62)]
 """How often an optimizer has moved."""
 
