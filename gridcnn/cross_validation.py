@@ -48,7 +48,7 @@ from gridcnn.runs.run import (
     with_seed,
     writing,
 )
-from gridcnn.settings.content import Content
+from gridcnn.settings.content import Content, Name
 from gridcnn.spec.changes import Changes
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Spec
@@ -188,8 +188,7 @@ def cross_validate(
                     )
             runs.append(FoldRun(test, read_metrics(own), own))
             watcher.on_fold_end(number, len(tests), test, runs[-1].metrics)
-        with writing(folder, hint):
-            return _finish(runs, folder)
+        return _finish(runs, folder, hint)
 
 
 def _checked(runs: Sequence[FoldRun]) -> Checked | None:
@@ -316,8 +315,8 @@ class _FoldsContent(Content):
     title: ClassVar[str] = "the cross-validation"
 
     folds: list[Fold | GroupOut] = Field(min_length=2, max_length=65_536)
-    engine: str
-    data: str
+    engine: Name
+    data: Name
 
     @field_validator("folds")
     @classmethod
@@ -359,8 +358,8 @@ def _told(test: Fold | GroupOut, number: int) -> Iterator[None]:
 # Results ------------------------------------------------------------------------------------------
 
 
-def _finish(runs: Sequence[FoldRun], folder: Path) -> CrossValidation:
-    """Put the results of all folds together, and write them."""
+def _finish(runs: Sequence[FoldRun], folder: Path, hint: str) -> CrossValidation:
+    """Put the results of all folds together, and write them; `hint` says how to go on."""
     _refuse_other_classes(runs)
     header, rows = _answers(runs)
     evaluation = _compared(rows, runs[0].metrics["classes"])
@@ -395,9 +394,10 @@ def _finish(runs: Sequence[FoldRun], folder: Path) -> CrossValidation:
             for key in ("reading", "checking", "training", "total")
         },
     }
-    folders.write_table(folder / folders.PREDICTIONS, header, rows)
-    # Last, since it marks the cross-validation as ended.
-    folders.write_json(folder / folders.METRICS, metrics)
+    with writing(folder, hint):
+        folders.write_table(folder / folders.PREDICTIONS, header, rows)
+        # Last, since it marks the cross-validation as ended.
+        folders.write_json(folder / folders.METRICS, metrics)
     folders.sweep(folder)
     return CrossValidation(tuple(runs), metrics, evaluation, folder)
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from gridcnn.caches import Entries, Shelf, user_folder
 from gridcnn.contracts.adapter import Adapted
 from gridcnn.errors import DataError, quoted
-from gridcnn.grid import Array, GridShape, OneHot
+from gridcnn.grid import Array, GridShape, OneHot, all_finite
 
 SIZE = "GRIDCNN_CACHE_SIZE"
 _USUAL = 10_000_000_000  # bytes
@@ -206,7 +206,7 @@ def _read(descriptor: int, key: str, things: int, shape: GridShape) -> Kept | No
 
 def _is_finite(stored: Array) -> bool:
     """Return whether all cells are finite numbers; the range of indices is known to `OneHot`."""
-    return all(bool(np.isfinite(part).all()) for part in _parts(stored))
+    return all(map(all_finite, _parts(stored)))
 
 
 def digest_of(grids: NDArray[np.float32] | OneHot) -> str:

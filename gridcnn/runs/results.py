@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -15,9 +16,10 @@ from gridcnn.files import as_written, open_ordinary, read_json
 from gridcnn.order.guard import Checked
 from gridcnn.runs.folder import METRICS, PREDICTIONS
 from gridcnn.settings.base import Many, NotNegative, Number, Share, Whole
-from gridcnn.settings.content import Content
+from gridcnn.settings.content import Content, Name
 
 _NAMES = ("item", "truth", "answer")
+_VOTE = re.compile(r"[01]\.[0-9]{6}")
 _ROUNDED = 1e-5
 """How far rounded votes of an item may be from 1 in all, for each class."""
 
@@ -49,7 +51,7 @@ class MetricsContent(Content):
     epochs: Many | None = None
     best_epoch: Many | None = None
     parameters: Whole | None = None
-    engine: str
+    engine: Name
     threads: Many | None
     skipped_items: Whole
     seconds: dict[str, NotNegative]
@@ -125,6 +127,8 @@ def _checked(row: Sequence[str], number: int, classes: Sequence[str]) -> list[st
     for label in row[1:3]:
         if label not in classes:
             raise ValueError(f"row {number} has {quoted(label)}, which is not a class")
+    if not all(map(_VOTE.fullmatch, row[3:])):
+        raise ValueError(f"row {number} has votes that are not numbers")
     votes = [float(text) for text in row[3:]]
     outside = [vote for vote in votes if not 0 <= vote <= 1]
     if outside or abs(math.fsum(votes) - 1) > _ROUNDED * len(classes):

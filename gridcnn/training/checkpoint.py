@@ -13,9 +13,9 @@ from pydantic import Field, Strict, model_validator
 
 from gridcnn.engines.base import Engine
 from gridcnn.errors import ModelFileError, listed, quoted, shown
-from gridcnn.grid import Array
+from gridcnn.grid import Array, all_finite
 from gridcnn.settings.base import Many, NotNegative, Number, Share
-from gridcnn.settings.content import Content
+from gridcnn.settings.content import Content, Name
 from gridcnn.tensors import read_tensors, write_tensors
 from gridcnn.training.loop import Epoch, Progress
 from gridcnn.training.optimizers import memory_names
@@ -50,8 +50,8 @@ class CheckpointContent(Content):
 
     title: ClassVar[str] = "the checkpoint"
 
-    fingerprint: str
-    engine: str
+    fingerprint: Name
+    engine: Name
     best_epoch: Many
     steps: Steps
     history: list[EpochContent] = Field(min_length=1)
@@ -162,5 +162,5 @@ def _refuse_no_numbers(name: str, vector: Any) -> None:
     if name == f"{_MEMORY}square":
         if not (vector >= 0).all():
             raise ValueError(f"{name} holds numbers below 0, or NaN")
-    elif not np.isfinite(vector.sum(dtype=np.float64)):
+    elif not all_finite(vector):
         raise ValueError(f"{name} holds numbers that are NaN or infinite")
