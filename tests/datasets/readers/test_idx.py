@@ -220,3 +220,15 @@ def test_fashion_mnist_is_read_whole() -> None:
     assert dataset.classes == tuple("0123456789")
     assert dataset.things[0].shape == (28, 28)
     assert all(dataset.labels.count(label) == 7_000 for label in dataset.classes)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders")
+@pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "train-images-idx3-ubyte.gz", "x.bin"])
+def test_a_pipe_is_never_waited_for(tmp_path: Path, name: str) -> None:
+    """Whether its name looks like an IDX file or has to be looked into."""
+    os.mkfifo(tmp_path / name)
+
+    with pytest.raises(DataError, match="it is a pipe or a device|its labels are missing"):
+        Files(path=str(tmp_path / name)).open(seed=0, suffixes=frozenset())
+    with pytest.raises(DataError, match="it is a pipe or a device"):
+        idx.array(tmp_path / name)
