@@ -168,9 +168,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         progress = train(made, training, validation, spec.training)
         made.settle()
         # A model file knows texts and whole numbers; True is 1, as for labels anywhere else.
-        self.model_ = Model(
-            spec, labels_of(self.classes_.tolist()), progress.best, engine=made
-        )
+        self.model_ = Model(spec, labels_of(self.classes_.tolist()), progress.best, engine=made)
         self.history_ = tuple(progress.history)
         self.n_iter_ = len(self.history_)
         return self

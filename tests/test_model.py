@@ -351,9 +351,8 @@ def test_a_file_of_a_newer_gridcnn_is_told(arrays: Model, tmp_path: Path, layout
     path = arrays.save(tmp_path / "model")
     changed(path, format=layout, version="9.1")
 
-    with pytest.raises(
-        ModelFileError, match=rf"written by gridcnn 9\.1 in layout '?{layout}'?; .* install a newer one"
-    ):
+    told = rf"written by gridcnn 9\.1 in layout '?{layout}'?; .* install a newer one"
+    with pytest.raises(ModelFileError, match=told):
         load(path)
 
 
@@ -491,7 +490,7 @@ def test_an_engine_that_is_there_is_used(arrays: Model, stack: Any) -> None:
     np.testing.assert_allclose(model.votes(stack), arrays.votes(stack), atol=1e-6)
 
 
-# What a file may say -------------------------------------------------------------------------------
+# What a file may say ------------------------------------------------------------------------------
 
 
 def test_text_in_place_of_a_spec_is_never_taken_for_a_path(arrays: Model, tmp_path: Path) -> None:
@@ -526,7 +525,7 @@ def test_data_that_a_model_was_trained_on_is_never_opened(
 def test_a_file_tells_of_many_mistakes_in_one_line(arrays: Model, tmp_path: Path) -> None:
     """Of a hundred thousand odd settings too, and in no time."""
     path = arrays.save(tmp_path / "model")
-    for count, message in ((30, "and 29 more problems"), (100_000, "a spec may hold 60,000 values")):
+    for count, message in ((30, "29 more problems"), (100_000, "a spec may hold 60,000 values")):
         spec = {**arrays.spec.model_dump(mode="json"), **{f"x{n}": 1 for n in range(count)}}
         changed(path, spec=spec)
 
@@ -554,7 +553,7 @@ def test_weights_that_are_no_numbers_are_refused(
         Model(arrays.spec, CLASSES, parameters)
 
 
-def test_parameters_are_kept_as_the_file_has_them(arrays: Model, tmp_path: Path, stack: Any) -> None:
+def test_parameters_are_kept_as_a_file_has_them(arrays: Model, tmp_path: Path, stack: Any) -> None:
     """A model that was made from float64 reads back as the same; whole numbers are none."""
     model = Model(arrays.spec, CLASSES, arrays.parameters.astype(np.float64))
 

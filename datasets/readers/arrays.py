@@ -148,4 +148,5 @@ def _joined(
         names += numbered(len(items), part=part)
         parts += [part] * len(items)
     found.stop()
-    return sound(Dataset(things, labels, names, None if "" in pairs else parts, origin=found.source))
+    named = None if "" in pairs else parts
+    return sound(Dataset(things, labels, names, named, origin=found.source))

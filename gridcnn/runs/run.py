@@ -467,9 +467,9 @@ def _finish(
 
 
 def _votes(logits: Any, part: Part, hint: str) -> Any:
-    """Return the votes of a part; raise `DataError` where some are not finite: what is trained stays.
+    """Return the votes of a part; raise `DataError` where some are not finite.
 
-    A resumed run needs the same items for training, and not the same test items.
+    What is trained stays: a resumed run needs the same items for training, and no others.
     """
     found = answered(logits, part.names)
     if found.problems:

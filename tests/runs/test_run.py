@@ -546,7 +546,7 @@ def test_a_run_and_its_model_share_one_engine() -> None:
 
 
 def test_test_items_whose_votes_overflow_are_told_and_the_training_is_kept() -> None:
-    """No figure in `metrics.json` is NaN; once the item is corrected, the run goes on to its end."""
+    """No figure in `metrics.json` is NaN; once the item is corrected, the run goes on."""
     random = np.random.default_rng(0)
     grids = random.normal(0, 1, (40, 4, 4))
     labels = np.array(["a", "b"] * 20)

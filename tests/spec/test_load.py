@@ -721,7 +721,8 @@ def test_data_from_a_file_is_a_mapping(tmp_path: Path) -> None:
     path.write_text("name: secret\n")
 
     assert load_data({"name": "a"}).name == "a"
-    for content in (str(path), path, "xo", [], None, 3):
+    contents: list[object] = [str(path), path, "xo", [], None, 3]
+    for content in contents:
         with pytest.raises(SpecError, match="a spec is a mapping of 'name: value'; got"):
             load_data(content)
 

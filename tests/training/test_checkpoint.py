@@ -202,7 +202,7 @@ SIZE = engine().network.parameters
         ({"memory_of_mean": np.full(SIZE, -np.inf, np.float32)}, "memory.mean holds numbers that"),
         ({"memory_of_square": np.full(SIZE, -1, np.float32)}, "memory.square holds numbers below"),
         ({"memory_of_square": np.full(SIZE, np.nan, np.float32)}, "memory.square holds numbers b"),
-        ({"memory_of_other": np.zeros(SIZE, np.float32)}, "it has vectors missing, or too many: memory.other"),
+        ({"memory_of_other": np.zeros(SIZE, np.float32)}, "it has vectors missing, .*memory.other"),
     ],
 )
 def test_a_checkpoint_that_makes_no_sense_is_damaged(
