@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import csv
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ import typer
 
 from gridcnn.cli import options, screen
 from gridcnn.errors import DataError, Problem, SpecError, printable
+from gridcnn.files import RowWriter
 
 if TYPE_CHECKING:
     from gridcnn.grid import Array
@@ -91,10 +91,12 @@ def predict(
     shown, failed = printer(loaded, top), False
     for names, things, unread in _batches(asked.parts(files or ())):
         adapted = loaded.adapter.adapt_all(things, names=names)
-        if len(adapted.kept):
-            votes = loaded.votes_of_grids(adapted.grids.values)
-            shown.batch([names[index] for index in adapted.kept], votes)
         problems = [*unread, *adapted.problems]
+        if len(adapted.kept):
+            read = [names[index] for index in adapted.kept]
+            answered = loaded.answered(adapted.grids.values, names=read)
+            problems += answered.problems
+            shown.batch([read[index] for index in answered.kept], answered.votes)
         if problems:
             # At once: there may be more of them than should be kept.
             sys.stdout.flush()
@@ -143,7 +145,7 @@ class _Printer(abc.ABC):
         return [int(index) for index in (-votes).argsort(kind="stable")[: self.top]]
 
     def batch(self, names: Sequence[str], votes: Array) -> None:
-        self.width = max(self.width, min(max(map(len, names)), _WIDEST))
+        self.width = max(self.width, min(max(map(len, names), default=0), _WIDEST))
         for name, row in zip(names, votes, strict=True):
             self.item(name, self.classes[int(row.argmax())], row)
 
@@ -164,21 +166,21 @@ class _TextPrinter(_Printer):
 class _CsvPrinter(_Printer):
     def __init__(self, model: Model, top: int | None) -> None:
         super().__init__(model, top)
-        self.writer = csv.writer(sys.stdout, lineterminator="\n")
+        self.writer = RowWriter(screen.table_output())
         columns: list[str] = []
         if top is None:
             columns = [f"votes.{label}" for label in self.classes]
         else:
             for place in range(1, min(top, len(self.classes)) + 1):
                 columns += [f"answer.{place}", f"votes.{place}"]
-        self.writer.writerow(["file", "answer", *columns])
+        self.writer.write(["file", "answer", *columns])
 
     def item(self, name: str, answer: Any, votes: Array) -> None:
         shown: list[Any] = []
         for index in self.order(votes):
             shown += [] if self.top is None else [self.classes[index]]
             shown.append(f"{votes[index]:.6f}")
-        self.writer.writerow([name, answer, *shown])
+        self.writer.write([name, answer, *shown])
 
 
 class _JsonPrinter(_Printer):

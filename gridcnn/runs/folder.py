@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gridcnn.errors import RunFolderError
-from gridcnn.files import json_text, write_text
+from gridcnn.files import json_text, read_json, table_text, write_text
 from gridcnn.order.guard import Checked
 from gridcnn.training.loop import Epoch
 
@@ -90,18 +87,14 @@ def write_history(folder: Path, history: Iterable[Epoch]) -> None:
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     """Write a CSV file, whole or not at all."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(path, table_text([header, *rows]))
 
 
 def read_check(folder: Path) -> Checked | None:
     """Return what the checkers have found; None where that is not known, or damaged."""
     try:
-        return Checked.from_json(json.loads((folder / CHECK).read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError):
+        return Checked.from_json(read_json(folder / CHECK))
+    except (OSError, ValueError):
         return None
 
 

@@ -11,7 +11,6 @@ from typing import IO, Any
 
 import numpy as np
 
-from gridcnn.adapters.stored import stored_array
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.datasets import places
 from gridcnn.datasets.problems import Problems
@@ -30,6 +29,7 @@ from gridcnn.datasets.tables.table import Table
 from gridcnn.datasets.walking import Walk
 from gridcnn.errors import DataError, Problem, SpecError, listed
 from gridcnn.spec.models import Data
+from gridcnn.stored import stored_array
 
 STDIN = "-"
 _STDIN_NAME = "standard input"
@@ -201,7 +201,8 @@ class Questions:
     def _fits(self, shape: tuple[int, ...]) -> bool:
         """Return whether numbers of a shape are one thing."""
         try:
-            self._adapter.adapt(np.zeros(shape))
+            # A single zero that is seen everywhere: a mapped stack may be larger than memory.
+            self._adapter.adapt(np.broadcast_to(np.float32(0), shape))
         except DataError:
             return False
         return True

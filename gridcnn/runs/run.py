@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from gridcnn.engines.base import DEFAULT_ENGINE, Engine, Memory, check_choice, make_engine
-from gridcnn.errors import RunFolderError, SpecError, TrainingInterrupted, UserError
+from gridcnn.errors import DataError, RunFolderError, SpecError, TrainingInterrupted, UserError
 from gridcnn.files import write_text
 from gridcnn.measures import measures
-from gridcnn.model import FILE_NAME, Model, labels_array
+from gridcnn.model import FILE_NAME, Model, answered, labels_array
 from gridcnn.network import Network
 from gridcnn.order.guard import Checked, guard
 from gridcnn.pipelines import ready
@@ -30,11 +30,13 @@ from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Spec
 from gridcnn.spec.parts import Fold, GroupOut
 from gridcnn.spec.write import to_yaml
-from gridcnn.stages.voting import softmax
 from gridcnn.training.augmentation import refuse_unfit
 from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
 from gridcnn.training.loop import Epoch, Progress, measured, train
 from gridcnn.training.memory import planned, refuse_too_large
+
+_TOLD = 20
+"""How many items without finite votes are told of one by one."""
 
 
 @dataclass(frozen=True)
@@ -367,7 +369,7 @@ def _train(
     checkpoint = folder / folders.CHECKPOINT
     progress = None
     if checkpoint.exists():
-        progress = load_checkpoint(checkpoint, prepared.fingerprint, engine=engine.name)
+        progress = load_checkpoint(checkpoint, prepared.fingerprint, engine=engine)
     settings = prepared.spec.training
 
     class Keeper:
@@ -410,10 +412,11 @@ def _finish(
         part: Part = getattr(prepared, name)
         if len(part):
             logits = engine.logits(model.parameters, part.data.grids)
+            answers = _votes(logits, part, hint)
             loss, accuracy = measured(logits, part.data.targets)
             metrics[name] = {"accuracy": accuracy, "loss": loss, "items": len(part)}
             if name == "test":
-                votes = softmax(logits)
+                votes = answers
                 found = measures(
                     part.data.targets, votes.argmax(axis=1), len(prepared.classes), votes=votes
                 )
@@ -451,6 +454,19 @@ def _finish(
         (folder / folders.CHECKPOINT).unlink(missing_ok=True)
     folders.sweep(folder)
     return Run(model, metrics, tuple(progress.history), folder)
+
+
+def _votes(logits: Any, part: Part, hint: str) -> Any:
+    """Return the votes of a part; raise `DataError` where some are not finite.
+
+    What is trained stays: a resumed run needs the same items for training, and no others.
+    """
+    found = answered(logits, part.names)
+    if found.problems:
+        count = f"{len(found.problems)} of {len(part)} items have no finite votes"
+        advice = f"{count}; the training is kept: correct these items in their place, then {hint}"
+        raise DataError(*found.problems[:_TOLD], advice)
+    return found.votes
 
 
 def _write_predictions(folder: Path, prepared: Prepared, votes: Any) -> None:

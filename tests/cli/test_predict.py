@@ -13,11 +13,14 @@ import pytest
 from typer.testing import CliRunner
 
 import gridcnn
+from gridcnn.cli.evaluate import say_scores
 from gridcnn.cli.main import app
 from gridcnn.contracts.source import Request
 from gridcnn.datasets.makers.made import write_files, write_table
 from gridcnn.datasets.makers.phrases import Phrases
 from gridcnn.datasets.makers.xo import XO
+from gridcnn.network import Network
+from gridcnn.runs.questions import Questions
 
 TEXTS = ["tea for two", "tea time", "sun and sea", "sun at noon"] * 8
 TEXT_STAGES = [
@@ -333,3 +336,74 @@ def test_made_texts_are_a_table_that_is_read_back(tmp_path: Path) -> None:
     assert again.exit_code == odd.exit_code == 2
     assert "is there already" in again.stderr
     assert "ends in .csv or .tsv" in odd.stderr
+
+
+CLASSES = ["\x1b[31mred", "k\0", "\x9b2J\u202e"]
+
+
+@pytest.fixture(scope="module")
+def odd(work: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a model of large weights and classes that steer a terminal; its data."""
+    folder = tmp_path_factory.mktemp("odd")
+    trained = gridcnn.load(work / "grids")
+    spec = trained.spec
+    grids = np.random.default_rng(0).normal(size=(4, 2, 3))
+    network = Network(spec, trained.shape, classes=3)
+    parameters = network.starting_parameters() * np.float32(1e10)
+    gridcnn.Model(spec, CLASSES, parameters).save(folder / "model")
+    np.save(folder / "near.npy", grids)
+    grids[1] = 3e30
+    np.save(folder / "far.npy", grids)
+    np.savez(folder / "data.npz", X=grids[[0, 2, 3, 0, 2, 3]], y=np.arange(6))
+    return folder
+
+
+@pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
+def test_items_without_finite_votes_are_told_and_the_rest_is_answered(
+    odd: Path, form: list[str]
+) -> None:
+    """No form has a NaN in it, and none answers the first class."""
+    done = within("predict", "model", "far.npy", *form, folder=odd)
+
+    assert done.exit_code == 2
+    assert "far.npy, item 1: its votes are not finite numbers" in done.stderr
+    assert "nan" not in done.stdout.lower()
+    assert "far.npy, item 1" not in done.stdout
+    assert all(f"far.npy, item {number}" in done.stdout for number in (0, 2, 3))
+
+
+def test_labels_never_steer_the_terminal(odd: Path) -> None:
+    """Texts and JSON have escapes, and JSON and CSV read back as what the labels are."""
+    text = within("predict", "model", "near.npy", folder=odd).stdout
+    as_json = within("predict", "model", "near.npy", "--json", folder=odd).stdout
+    as_csv = within("predict", "model", "near.npy", "--csv", folder=odd).stdout
+
+    for printed in (text, as_json):
+        assert printed.replace("\n", "").isprintable()
+    assert "\\x1b[31mred" in text
+    assert list(json.loads(as_json)[0]["votes"]) == CLASSES
+    header = next(csv.reader(io.StringIO(as_csv)))
+    assert header[2:] == [f"votes.{label}" for label in CLASSES]
+
+
+def test_tables_of_labels_never_steer_the_terminal(odd: Path) -> None:
+    """The scores of each class, and the confusion."""
+    with np.load(odd / "data.npz") as data:
+        labels = [CLASSES[number % 3] for number in data["y"]]
+        dataset = data["X"], labels
+    found = gridcnn.evaluate(odd / "model", dataset)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        say_scores(found)
+
+    assert list(found.classes) == CLASSES
+    assert printed.getvalue().replace("\n", "").isprintable()
+    assert "\\x1b[31mred" in printed.getvalue()
+
+
+def test_whether_a_stack_fits_takes_no_memory(work: Path) -> None:
+    """A mapped file may be larger than any memory."""
+    questions = Questions(gridcnn.load(work / "grids").adapter, None)
+
+    assert not questions._fits((2**20, 2**20, 2**20))
+    assert questions._fits((2, 3))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gridcnn.engines.reference import ReferenceEngine
-from gridcnn.errors import ModelFileError
+from gridcnn.errors import ModelFileError, TrainingError
 from gridcnn.grid import GridShape
 from gridcnn.network import Network
 from gridcnn.spec.load import load
@@ -31,9 +31,7 @@ class Saver:
         )
 
 
-def trained(
-    watcher: Saver | None = None, progress: Progress | None = None, **settings: Any
-) -> Progress:
+def engine(**settings: Any) -> ReferenceEngine:
     spec = load(
         {
             "stages": [{"convolution": {"filters": 2}}, "rectification", "pooling"],
@@ -41,12 +39,25 @@ def trained(
             "training": {"epochs": 4, "batch_size": 8, **settings},
         }
     )
-    engine = ReferenceEngine(Network(spec, GridShape(1, 5, 5), classes=2))
+    return ReferenceEngine(Network(spec, GridShape(1, 5, 5), classes=2))
+
+
+def trained(
+    watcher: Saver | None = None, progress: Progress | None = None, **settings: Any
+) -> Progress:
+    made = engine(**settings)
     random = np.random.default_rng(0)
     grids = random.normal(0, 1, (40, 1, 5, 5)).astype(np.float32)
     targets = random.integers(0, 2, 40)
     training, validation = Labelled(grids[:30], targets[:30]), Labelled(grids[30:], targets[30:])
-    return train(engine, training, validation, spec.training, progress=progress, watcher=watcher)
+    return train(
+        made,
+        training,
+        validation,
+        made.network.spec.training,
+        progress=progress,
+        watcher=watcher,
+    )
 
 
 @pytest.fixture
@@ -64,7 +75,8 @@ def test_a_training_resumed_from_a_file_ends_with_the_same_bits(
     whole = trained(Saver(tmp_path), **settings)
 
     resumed = trained(
-        progress=load_checkpoint(tmp_path / f"{epoch}", "mark", engine="reference"), **settings
+        progress=load_checkpoint(tmp_path / f"{epoch}", "mark", engine=engine(**settings)),
+        **settings,
     )
     np.testing.assert_array_equal(resumed.parameters, whole.parameters)
     np.testing.assert_array_equal(resumed.best, whole.best)
@@ -75,7 +87,7 @@ def test_a_training_resumed_from_a_file_ends_with_the_same_bits(
 def test_what_is_saved_is_what_is_loaded(checkpoint: Path) -> None:
     progress = trained(epochs=1)
 
-    loaded = load_checkpoint(checkpoint, "mark", engine="reference")
+    loaded = load_checkpoint(checkpoint, "mark", engine=engine())
     np.testing.assert_array_equal(loaded.parameters, progress.parameters)
     np.testing.assert_array_equal(loaded.best, progress.best)
     assert set(loaded.memory) == set(progress.memory)
@@ -93,14 +105,14 @@ def test_a_nudged_training_has_no_memory_to_save(tmp_path: Path) -> None:
     whole = trained(Saver(tmp_path), **settings)
 
     resumed = trained(
-        progress=load_checkpoint(tmp_path / "1", "mark", engine="reference"), **settings
+        progress=load_checkpoint(tmp_path / "1", "mark", engine=engine(**settings)), **settings
     )
     np.testing.assert_array_equal(resumed.parameters, whole.parameters)
 
 
 def test_a_checkpoint_of_another_run_is_refused(checkpoint: Path) -> None:
     with pytest.raises(ModelFileError, match="with another spec or other data; a run resumes only"):
-        load_checkpoint(checkpoint, "another mark", engine="reference")
+        load_checkpoint(checkpoint, "another mark", engine=engine())
 
 
 def test_a_damaged_checkpoint_is_refused(checkpoint: Path) -> None:
@@ -109,21 +121,21 @@ def test_a_damaged_checkpoint_is_refused(checkpoint: Path) -> None:
     checkpoint.write_bytes(content)
 
     with pytest.raises(ModelFileError, match="is damaged: its checksum is wrong"):
-        load_checkpoint(checkpoint, "mark", engine="reference")
+        load_checkpoint(checkpoint, "mark", engine=engine())
 
 
 def test_a_missing_checkpoint_is_told(tmp_path: Path) -> None:
     with pytest.raises(
         ModelFileError, match="does not exist; a gridcnn checkpoint file was expect"
     ):
-        load_checkpoint(tmp_path / "none", "mark", engine="reference")
+        load_checkpoint(tmp_path / "none", "mark", engine=engine())
 
 
 def test_a_model_is_no_checkpoint(tmp_path: Path) -> None:
     write_tensors(tmp_path / "model", "model", {}, {})
 
     with pytest.raises(ModelFileError, match="a gridcnn checkpoint file was expected"):
-        load_checkpoint(tmp_path / "model", "mark", engine="reference")
+        load_checkpoint(tmp_path / "model", "mark", engine=engine())
 
 
 def test_a_checkpoint_of_another_layout_is_refused(checkpoint: Path) -> None:
@@ -134,7 +146,7 @@ def test_a_checkpoint_of_another_layout_is_refused(checkpoint: Path) -> None:
         with pytest.raises(
             ModelFileError, match=f"has the layout {layout}; this gridcnn .* layout 1"
         ):
-            load_checkpoint(checkpoint, "mark", engine="reference")
+            load_checkpoint(checkpoint, "mark", engine=engine())
 
 
 @pytest.mark.parametrize("lost", ["parameters", "best", "fingerprint", "history", "steps"])
@@ -144,5 +156,81 @@ def test_a_checkpoint_that_lacks_something_is_refused(checkpoint: Path, lost: st
     content.pop(lost, None)
     write_tensors(checkpoint, "checkpoint", tensors, content)
 
-    with pytest.raises(ModelFileError, match=f"is no whole checkpoint.*{lost}"):
-        load_checkpoint(checkpoint, "mark", engine="reference")
+    with pytest.raises(ModelFileError, match=f"is damaged: .*{lost}"):
+        load_checkpoint(checkpoint, "mark", engine=engine())
+
+
+def resealed(checkpoint: Path, **changes: Any) -> None:
+    """Write a checkpoint again with other content and vectors, and with a right checksum."""
+    tensors, content = read_tensors(checkpoint, "checkpoint")
+    for name, change in changes.items():
+        (tensors if isinstance(change, np.ndarray) else content)[name.replace("_of_", ".")] = change
+    write_tensors(checkpoint, "checkpoint", tensors, content)
+
+
+def epoch(number: int = 1, **changes: Any) -> dict[str, Any]:
+    figures = dict.fromkeys(("loss", "accuracy", "validation_loss", "validation_accuracy"), 0.5)
+    return {"epoch": number, **figures, "learning_rate": 0.1, "seconds": 1.0, **changes}
+
+
+SIZE = engine().network.parameters
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": -4}, "'steps' of the checkpoint must be at least 0"),
+        ({"steps": True}, "'steps' of the checkpoint must be a whole number; got true"),
+        ({"steps": 10**300}, "'steps' of the checkpoint must be at most"),
+        ({"steps": 0}, "'steps' are 0, of an optimizer that remembers 2"),
+        ({"best_epoch": 0}, "'best_epoch' of the checkpoint must be at least 1"),
+        ({"best_epoch": 2}, ".*'best_epoch' is 2 of 1 epochs"),
+        ({"best_epoch": 1.0}, "'best_epoch' of the checkpoint must be a whole number"),
+        ({"history": []}, "'history' of the checkpoint must be a list of at least 1 entry"),
+        ({"history": [[1]]}, "an epoch takes entries"),
+        ({"history": [epoch(2)]}, ".*'history' has other epochs than 1, 2, 3"),
+        ({"history": [epoch(accuracy=1.5)]}, "'accuracy' of an epoch must be at most 1"),
+        ({"history": [epoch(loss="0.5")]}, "'loss' of an epoch must be a number"),
+        ({"history": [epoch(seconds=-1.0)]}, "'seconds' of an epoch must be at least 0"),
+        ({"history": [epoch(validation_loss=None)]}, ".*a validation for some epochs alone"),
+        ({"history": [epoch(), epoch(2), epoch(3)]}, ".*'steps' are 4, not the same for each of 3"),
+        ({"engine": ["reference"]}, "'engine' of the checkpoint must be a text"),
+        ({"best": np.zeros(3, np.float32)}, rf"best must be float32 \({SIZE},\); it is float32"),
+        ({"parameters": np.zeros(SIZE)}, rf"parameters must be float32 \({SIZE},\); it is float64"),
+        ({"best": np.full(SIZE, np.nan, np.float32)}, "best holds numbers that are NaN"),
+        ({"parameters": np.full(SIZE, np.inf, np.float32)}, "parameters holds numbers that are"),
+        ({"memory_of_mean": np.full(SIZE, -np.inf, np.float32)}, "memory.mean holds numbers that"),
+        ({"memory_of_square": np.full(SIZE, -1, np.float32)}, "memory.square holds numbers below"),
+        ({"memory_of_square": np.full(SIZE, np.nan, np.float32)}, "memory.square holds numbers b"),
+        ({"memory_of_other": np.zeros(SIZE, np.float32)}, "it has vectors missing, .*memory.other"),
+    ],
+)
+def test_a_checkpoint_that_makes_no_sense_is_damaged(
+    checkpoint: Path, changes: dict[str, Any], message: str
+) -> None:
+    """However well it is sealed; the line says what is wrong, and what to do."""
+    resealed(checkpoint, **changes)
+
+    with pytest.raises(ModelFileError, match=f"is damaged: {message}") as caught:
+        load_checkpoint(checkpoint, "mark", engine=engine())
+    assert str(caught.value).endswith("; delete it to start over")
+
+
+def test_another_method_goes_on_with_nothing_of_this_one(checkpoint: Path) -> None:
+    """What one optimizer remembers is nothing to another."""
+    for settings in ({"optimizer": "sgd"}, {"method": "nudge"}):
+        with pytest.raises(ModelFileError, match=r"missing, or too many: memory\.mean"):
+            load_checkpoint(checkpoint, "mark", engine=engine(**settings))
+
+
+def test_a_mean_of_squares_may_be_infinite(checkpoint: Path) -> None:
+    """So it is after a gradient of 1e20 in the last batch; training tells, stopped or not."""
+    tensors, _ = read_tensors(checkpoint, "checkpoint")
+    squares = tensors["memory.square"].copy()
+    squares[0] = np.inf
+    resealed(checkpoint, memory_of_square=squares)
+
+    progress = load_checkpoint(checkpoint, "mark", engine=engine())
+
+    with pytest.raises(TrainingError, match="the loss is no number any more"):
+        trained(progress=progress, epochs=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import threading
@@ -44,7 +45,11 @@ class Compiled:
             # llvmlite's manager of memory keeps code and constants together. LLVM's own may place
             # them more than 2 GB apart, where instructions cannot reach, and ends the process then.
             self._engine = llvm.create_mcjit_compiler(empty, _machine(processor), use_lmm=True)
-            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+            read = llvm.ObjectFileRef.from_data(code)
+            # llvmlite says nothing where this is not object code, and the process would end below.
+            if not getattr(read, "_ptr", True):
+                raise EngineError("this is not object code; delete the cache")
+            self._engine.add_object_file(read)
             self._engine.finalize_object()
         self.call = self.function(name, arguments)
 
@@ -88,9 +93,12 @@ def compiled(
     """
     cache = object_cache()
     code = cache.get(key)
-    if code is None:
-        code = translated(text(), processor)
-        cache.put(key, code)
+    if code is not None:
+        # What is kept and is no such code is as if it were not there: it is made again, and kept.
+        with contextlib.suppress(EngineError):
+            return Compiled(code, name, processor, arguments)
+    code = translated(text(), processor)
+    cache.put(key, code)
     return Compiled(code, name, processor, arguments)
 
 

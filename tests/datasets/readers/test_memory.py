@@ -142,7 +142,7 @@ def test_a_table_with_missing_labels_is_refused() -> None:
         ((np.zeros((3, 2, 2)), [0, 1]), "there are 3 items, but 2 labels"),
         ((np.zeros(3), [0, 1, 1]), "must have the shape"),
         ((pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), [0, 1]), "no numbers in the column 'b'"),
-        ((np.zeros((2, 0, 4)), [0, 1]), "not one cell"),
+        ((np.zeros((2, 0, 4)), [0, 1]), "no cells"),
         ((np.zeros((2, 3, 3), complex), [0, 1]), "must hold numbers; it holds complex128"),
         (([], []), "not one item"),
         (("folder", ["x"]), "X must hold many items; got str 'folder'"),

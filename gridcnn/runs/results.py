@@ -1,0 +1,142 @@
+"""Results of a run that are read back; what is not as a run leaves it is told in one line."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, Strict, field_validator
+
+from gridcnn.errors import RunFolderError, quoted, shown
+from gridcnn.files import as_written, open_ordinary, read_json
+from gridcnn.order.guard import Checked
+from gridcnn.runs.folder import METRICS, PREDICTIONS
+from gridcnn.settings.base import Many, NotNegative, Number, Share, Whole
+from gridcnn.settings.content import Content, Name
+
+_NAMES = ("item", "truth", "answer")
+_VOTE = re.compile(r"[01]\.[0-9]{6}")
+_ROUNDED = 1e-5
+"""How far rounded votes of an item may be from 1 in all, for each class."""
+
+
+class _PartContent(Content):
+    title: ClassVar[str] = "a part"
+
+    accuracy: Share
+    loss: Number
+    items: Many
+
+
+class _LiteralContent(Content):
+    title: ClassVar[str] = "the literal comparison"
+
+    accuracy: Share
+
+
+class MetricsContent(Content):
+    """What `metrics.json` of a finished run tells, as far as it is read back."""
+
+    title: ClassVar[str] = "the metrics"
+
+    test: _PartContent
+    validation: _PartContent | None = None
+    train: _PartContent | None = None
+    literal_comparison: _LiteralContent
+    classes: list[str | Annotated[int, Strict()]] = Field(min_length=1)
+    epochs: Many | None = None
+    best_epoch: Many | None = None
+    parameters: Whole | None = None
+    engine: Name
+    threads: Many | None
+    skipped_items: Whole
+    seconds: dict[str, NotNegative]
+    check: dict[str, Any] | None = None
+
+    @field_validator("classes")
+    @classmethod
+    def _differ(cls, value: list[str | int]) -> list[str | int]:
+        if len(set(map(str, value))) < len(value):
+            raise ValueError(f"two are the same: {shown(value)}")
+        return value
+
+    @field_validator("check")
+    @classmethod
+    def _is_a_check(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is not None:
+            Checked.from_json(value)
+        return value
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Return what the `metrics.json` of a finished run holds.
+
+    Raises:
+        RunFolderError: it cannot be read, or is not what a run writes.
+    """
+    path = folder / METRICS
+    try:
+        content: dict[str, Any] = read_json(path)
+        MetricsContent.read(content)
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise _damaged(path, str(error)) from None
+    return content
+
+
+def read_predictions(folder: Path, metrics: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Return the names of the columns in the `predictions.csv` of a finished run, and its rows.
+
+    `metrics` are those of the same run: the same classes and the same number of items.
+
+    Raises:
+        RunFolderError: it cannot be read, or is not what a run writes.
+    """
+    path = folder / PREDICTIONS
+    classes = [as_written(str(label)) for label in metrics["classes"]]
+    header = [*_NAMES, *(f"votes.{label}" for label in classes)]
+    try:
+        with open_ordinary(path) as file:
+            lines = csv.reader(_decoded(file))
+            if next(lines, None) != header:
+                raise ValueError("its columns are not those of the classes in metrics.json")
+            rows = [_checked(row, number, classes) for number, row in enumerate(lines, 2)]
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (ValueError, csv.Error) as error:
+        raise _damaged(path, str(error)) from None
+    items = metrics["test"]["items"]
+    if len(rows) != items:
+        raise _damaged(path, f"it has {len(rows):,} items, and metrics.json {items:,}")
+    return header, rows
+
+
+def _decoded(file: Any) -> Iterator[str]:
+    return (line.decode("utf-8") for line in file)
+
+
+def _checked(row: Sequence[str], number: int, classes: Sequence[str]) -> list[str]:
+    """Return a row; raise `ValueError` where it has no two classes, and a vote for each class."""
+    if len(row) != len(_NAMES) + len(classes):
+        raise ValueError(f"row {number} has {len(row)} cells")
+    for label in row[1:3]:
+        if label not in classes:
+            raise ValueError(f"row {number} has {quoted(label)}, which is not a class")
+    if not all(map(_VOTE.fullmatch, row[3:])):
+        raise ValueError(f"row {number} has votes that are not numbers")
+    votes = [float(text) for text in row[3:]]
+    outside = [vote for vote in votes if not 0 <= vote <= 1]
+    if outside or abs(math.fsum(votes) - 1) > _ROUNDED * len(classes):
+        raise ValueError(f"row {number} has votes that are not parts of 1")
+    return list(row)
+
+
+def _damaged(path: Path, reason: str) -> RunFolderError:
+    return RunFolderError(
+        f"{path} is damaged: {reason}; delete the folder {path.parent} to train it once more"
+    )
