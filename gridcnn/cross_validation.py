@@ -143,7 +143,7 @@ def cross_validate(
         if out is not None:
             folders.refuse_used(Path(out))
     located = locate(loaded, data, spec_folder(loaded))
-    refuse_impossible(located.spec, engine, threads)
+    refuse_impossible(located.spec)
     name = engine or DEFAULT_ENGINE
     with stoppable("stopped before training; nothing was written", folder):
         dataset = located.open(watcher.on_reading)

@@ -18,11 +18,10 @@ from gridcnn.adapters.fitting import fitting
 from gridcnn.contracts.adapter import Adapter, other_forms
 from gridcnn.contracts.source import Dataset
 from gridcnn.datasets.division.splits import divide
-from gridcnn.engines.base import check_choice, make_engine
+from gridcnn.engines.base import bind, check_choice
 from gridcnn.errors import DataError, SpecError, shown
 from gridcnn.grid import GridShape
 from gridcnn.model import Model
-from gridcnn.network import Network
 from gridcnn.order.guard import CHECKS, Check, guard
 from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
@@ -146,12 +145,17 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if given is None:
             spec = self._changed(default_spec(adapter.shape(), len(grids)), changes)
         spec = spec.model_copy(update={"adapter": adapter})
-        network = Network(spec, adapter.shape(), classes=len(self.classes_))
         training, validation = Labelled(grids, targets), None
         if len(second):
             training = Labelled(grids[first], targets[first])
             validation = Labelled(grids[second], targets[second])
-        made = make_engine(network, self.engine, threads=self.threads)
+        made = bind(
+            spec,
+            adapter.shape(),
+            classes=len(self.classes_),
+            engine=self.engine,
+            threads=self.threads,
+        )
         self.verdicts_: dict[str, Verdict] = {}
         if not adapter.makes_order:
             checked = guard(

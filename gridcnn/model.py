@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.adapter import Adapter, described, picked
-from gridcnn.engines.base import ANSWERED, Engine, make_engine
+from gridcnn.engines.base import ANSWERED, Engine, bind, check_choice
 from gridcnn.errors import (
     DataError,
+    EngineError,
     ModelFileError,
     Problem,
     RunFolderError,
@@ -22,7 +23,6 @@ from gridcnn.errors import (
     shown,
 )
 from gridcnn.grid import Array, Cells, GridShape
-from gridcnn.network import Network
 from gridcnn.spec.load import load as load_spec
 from gridcnn.spec.models import Spec
 from gridcnn.stages.voting import softmax
@@ -68,20 +68,17 @@ class Model:
         self.spec = spec
         self.adapter: Adapter = spec.adapter
         self.classes: tuple[str | int, ...] = tuple(classes)
-        if isinstance(engine, Engine):
-            self.network = engine.network
-        else:
-            self.network = Network(spec, self.adapter.shape(), classes=len(self.classes))
+        if not isinstance(engine, Engine):
+            shape = self.adapter.shape()
+            engine = bind(spec, shape, classes=len(self.classes), engine=engine, threads=threads)
+        self._engine = engine
+        self.network = engine.network
         if parameters.shape != (self.network.parameters,):
             raise ValueError(
                 f"the network has {self.network.parameters:,} parameters; got an array of shape "
                 f"{parameters.shape}"
             )
         self.parameters = fixed(np.array(parameters))
-        if isinstance(engine, Engine):
-            self._engine = engine
-        else:
-            self._engine = make_engine(self.network, engine, threads=threads)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over what was pickled; a pickle forgets that an array cannot be changed."""
@@ -179,6 +176,7 @@ def load(
         UnknownNameError: there is no such engine.
         EngineError: it cannot work like this, or not on this machine.
     """
+    check_choice(engine, threads)
     file = Path(path)
     if file.is_dir():
         if not (file / FILE_NAME).is_file():
@@ -197,13 +195,17 @@ def load(
         spec, classes = load_spec(content["spec"]), _checked_classes(content["classes"])
         if spec.adapter is None or spec.head is None:
             raise SpecError("its spec has no adapter, or no head")
-        network = Network(spec, spec.adapter.shape(), classes=len(classes))
-        parameters = network.vector(tensors)
+        made = bind(
+            spec, spec.adapter.shape(), classes=len(classes), engine=engine, threads=threads
+        )
+        parameters = made.network.vector(tensors)
+    except EngineError:
+        raise
     except KeyError as error:
         raise ModelFileError(f"{file} cannot be used here: it has no {error}") from None
     except (UserError, ValueError) as error:
         raise ModelFileError(f"{file} cannot be used here: {error}") from None
-    return Model(spec, classes, parameters, engine=engine, threads=threads)
+    return Model(spec, classes, parameters, engine=made)
 
 
 def fixed(parameters: Array) -> Array:

@@ -74,7 +74,7 @@ def _show_plan(
 ) -> None:
     from gridcnn.cli.plan import plan_json, plan_lines, plan_memory, plan_table, works_json
     from gridcnn.cores import usable_memory
-    from gridcnn.engines.base import check_choice, make_engine
+    from gridcnn.engines.base import check_choice
     from gridcnn.errors import sized
     from gridcnn.pipelines import ready
     from gridcnn.runs.located import spec_folder
@@ -86,8 +86,8 @@ def _show_plan(
     if Path(text).suffix.lower() not in ("", ".yaml", ".yml") and Path(text).is_file():
         raise SpecError(f"{text} is no spec; to see its grid, add --spec SPEC")
     loaded = load(text, changes=changes, ready=ready())
-    planned = plan(loaded, spec_folder(loaded))
-    made = make_engine(planned.network, choice[0], threads=choice[1])
+    planned = plan(loaded, spec_folder(loaded), engine=choice[0], threads=choice[1])
+    made = planned.engine
     memory = planned_memory(made, loaded.training)
     if as_json:
         more = {"plan": works_json(made.plan())} if as_plan else {}

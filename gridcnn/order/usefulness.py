@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.engines.base import Engine, make_engine
+from gridcnn.engines.base import Engine, bind
 from gridcnn.grid import GridShape
 from gridcnn.network import Network
 from gridcnn.order.layouts import Layout
@@ -111,7 +111,7 @@ def usefulness(
     wanted = _STEPS * _BATCH / (rows * (_FOLDS - 1) / _FOLDS)
     epochs = round(min(max(min(wanted, affordable), _FEWEST_EPOCHS), _MOST_EPOCHS))
     spec = _spec(shape, epochs, seed)
-    engine = make_engine(Network(spec, shape, classes=classes), None, threads=threads)
+    engine = bind(spec, shape, classes=classes, threads=threads)
     folds = _folds(targets, random)
     position, channel = layout.places()
 

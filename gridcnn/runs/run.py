@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gridcnn.engines.base import DEFAULT_ENGINE, Engine, Memory, check_choice, make_engine
+from gridcnn.engines.base import DEFAULT_ENGINE, Engine, Memory, bind, check_choice
 from gridcnn.errors import RunFolderError, SpecError, TrainingInterrupted, UserError
 from gridcnn.files import write_text
 from gridcnn.measures import measures
@@ -34,7 +34,7 @@ from gridcnn.stages.voting import softmax
 from gridcnn.training.augmentation import refuse_unfit
 from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
 from gridcnn.training.loop import Epoch, Progress, measured, train
-from gridcnn.training.memory import planned, refuse_too_large
+from gridcnn.training.memory import planned, refuse_hopeless, refuse_too_large
 
 
 @dataclass(frozen=True)
@@ -162,13 +162,18 @@ def carry_out(
         checked: what the checkers have found, where they have been asked before.
     """
     started = time.perf_counter()
-    refuse_impossible(located.spec, engine, threads)
+    refuse_impossible(located.spec)
     with stoppable("stopped before training; nothing was written", folder):
         prepared = prepare(located, advance=watcher.on_reading, threads=threads)
     _refuse_impatient(prepared)
     read = time.perf_counter()
-    network = Network(prepared.spec, prepared.shape, classes=len(prepared.classes))
-    made = make_engine(network, engine, threads=threads)
+    made = bind(
+        prepared.spec,
+        prepared.shape,
+        classes=len(prepared.classes),
+        engine=engine,
+        threads=threads,
+    )
     refuse_too_large(made, prepared.spec.training)
     begun = time.perf_counter()
     with stoppable("stopped before training; nothing was written", folder):
@@ -186,7 +191,7 @@ def carry_out(
                 if checked is not None:
                     folders.write_json(folder / folders.CHECK, checked.as_json())
         watcher.on_engine(made, planned(made, prepared.spec.training))
-        watcher.on_plan(network, prepared, folder)
+        watcher.on_plan(made.network, prepared, folder)
         progress = _train(made, prepared, folder, hint, watcher)
         return _finish(made, prepared, checked, progress, folder, hint, started, spent)
 
@@ -231,7 +236,7 @@ def resumed_spec(
     return own
 
 
-def refuse_impossible(spec: Spec, engine: str | None, threads: int | None) -> None:
+def refuse_impossible(spec: Spec) -> None:
     """Raise before any data is read, where the spec alone tells that it is wrong or too large."""
     if spec.head is None:
         raise SpecError(
@@ -244,8 +249,7 @@ def refuse_impossible(spec: Spec, engine: str | None, threads: int | None) -> No
         shape = spec.adapter.shape() if spec.adapter is not None else None
     if shape is not None:
         refuse_unfit(spec.training, shape, spec.document)
-        smallest = make_engine(Network(spec, shape, classes=2), engine, threads=threads)
-        refuse_too_large(smallest, spec.training)
+        refuse_hopeless(Network(spec, shape, classes=2), spec.training)
 
 
 def _refuse_impatient(prepared: Prepared) -> None:

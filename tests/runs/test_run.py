@@ -512,11 +512,14 @@ def test_a_wrong_engine_is_told_before_data_is_read(choice: dict[str, Any]) -> N
 def test_a_network_that_cannot_fit_is_refused_before_data_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Where the shape is known beforehand; else before the run has a folder."""
+    """If the shape is known beforehand, and without an engine; else before the run has a folder."""
     monkeypatch.setattr("gridcnn.training.memory.usable_memory", lambda: 1_000_000)
+    large = {**TINY, "head": {"voting": {"hidden": [200]}}, "data": {"source": "/nowhere"}}
 
-    with pytest.raises(TrainingError, match=r"training needs .* and 1\.0 MB are usable here"):
-        gridcnn.run({**TINY, "data": {"source": "/nowhere"}})
+    with monkeypatch.context() as patch:
+        patch.setattr("gridcnn.engines.base.make_engine", None)
+        with pytest.raises(TrainingError, match=r"training needs .* and 1\.0 MB are usable here"):
+            gridcnn.run(large)
     with pytest.raises(TrainingError, match=r"and 1\.0 MB are usable here"):
         gridcnn.run({**TINY, "adapter": "array"}, data=(np.zeros((40, 6, 6)), [0, 1] * 20))
     assert not Path("runs").exists()
