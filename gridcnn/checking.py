@@ -22,7 +22,6 @@ from gridcnn.errors import DataError, Problem, listed, quoted, shown, suggestion
 from gridcnn.grid import Cells, GridShape, OneHot
 from gridcnn.order.columns import Column, column_of
 from gridcnn.order.judge import (
-    Advance,
     Judging,
     judge_columns,
     judge_grids,
@@ -32,6 +31,7 @@ from gridcnn.order.judge import (
 from gridcnn.order.sequences import judge_one_hot
 from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
+from gridcnn.progress import Advance
 from gridcnn.runs.located import locate, spec_folder
 from gridcnn.runs.prepare import bad_items_error, fit_adapter, places_of
 from gridcnn.spec.load import load
@@ -72,7 +72,7 @@ def check(
             numbers alone.
         seed: fixes everything that is drawn at random.
         threads: the most threads.
-        advance: is told what is being done, how much of it is done, and how much there is.
+        advance: is called with a `gridcnn.progress.Progress` each time some more is done.
 
     Raises:
         DataError: the data cannot be read, or has too few rows or columns for any verdict.
@@ -129,8 +129,7 @@ class _Given:
         label = self.y if isinstance(self.y, str) else None
 
         def told(done: int, total: int) -> None:
-            if judging.advance is not None:
-                judging.advance("reading the table", done, total)
+            judging.counter("reading the table", total).set(done)
 
         sheet = sheets.read(
             text,
@@ -171,7 +170,7 @@ class _Given:
         if len(chosen) > most and not isinstance(adapter, OneHotAdapter):
             random = Stream.CHECK_GRIDS.random(judging.seed)
             chosen = np.sort(random.choice(chosen, most, replace=False))
-        count = judging.told("reading items", len(chosen))
+        count = judging.counter("reading items", len(chosen), unit="items").add
         adapted = adapter.adapt_all(
             picked(dataset.things, chosen), names=places_of(dataset, chosen), advance=count
         )

@@ -168,13 +168,13 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 remedy='give check="warn"',
             )
             self.verdicts_ = dict(checked.verdicts)
-        progress = train(made, training, validation, spec.training)
+        state = train(made, training, validation, spec.training)
         made.settle()
         names = [_plain(label) for label in self.classes_]
         # A model file knows texts and whole numbers; True is 1, as for labels anywhere else.
         plain = [int(name) if isinstance(name, int) else str(name) for name in names]
-        self.model_ = Model(spec, plain, progress.best, engine=made)
-        self.history_ = tuple(progress.history)
+        self.model_ = Model(spec, plain, state.best, engine=made)
+        self.history_ = tuple(state.history)
         self.n_iter_ = len(self.history_)
         return self
 

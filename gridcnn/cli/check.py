@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gridcnn.cli import options, screen
+from gridcnn.cli.bars import Bars
 from gridcnn.errors import RunFolderError, SpecError
 
 if TYPE_CHECKING:
@@ -80,9 +81,9 @@ def check(
     size = None if shape is None else _size(shape)
     if report is not None and report.suffix.lower() not in (".html", ".htm"):
         raise SpecError(f"--report writes a page; give a name such as {report.stem}.html")
-    with _Bars(quiet=quiet) as bars:
+    with Bars(shown=not quiet) as bars:
         verdict = checked(
-            data, label, shape=size, header=header, seed=seed, threads=threads, advance=bars.tell
+            data, label, shape=size, header=header, seed=seed, threads=threads, advance=bars.show
         )
     if report is not None:
         _write(verdict, report, data, seed)
@@ -104,40 +105,6 @@ def _size(text: str) -> tuple[int, int]:
     if len(sizes) != 2 or 0 in sizes:
         raise SpecError(f"--shape is rows and columns, such as 28,28; got {text}")
     return sizes[0], sizes[1]
-
-
-class _Bars:
-    """Bars that move, where standard error is a terminal."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        console = screen.messages()
-        self.shown = console.is_terminal and not quiet
-        self.bars = Progress(
-            TextColumn("{task.description}"), BarColumn(), console=console, transient=True
-        )
-        self.what = ""
-
-    def __enter__(self) -> _Bars:
-        if self.shown:
-            self.bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.shown:
-            self.bars.stop()
-
-    def tell(self, what: str, done: int, total: int) -> None:
-        """Move the bar of what is being done."""
-        if not self.shown:
-            return
-        if what != self.what:
-            for task in list(self.bars.task_ids):
-                self.bars.remove_task(task)
-            self.bars.add_task(what, total=total)
-            self.what = what
-        self.bars.update(self.bars.task_ids[-1], completed=done, total=total)
 
 
 def _say(verdict: Verdict) -> None:

@@ -169,8 +169,8 @@ def _accuracy(
     right = 0
     for fold in range(_FOLDS):
         seen, unseen = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        progress = train(engine, Labelled(grids[seen], targets[seen]), None, training)
-        logits = engine.logits(progress.parameters, grids[unseen])
+        state = train(engine, Labelled(grids[seen], targets[seen]), None, training)
+        logits = engine.logits(state.parameters, grids[unseen])
         right += int((logits.argmax(axis=1) == targets[unseen]).sum())
     return right / len(targets)
 

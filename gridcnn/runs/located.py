@@ -12,11 +12,12 @@ from gridcnn.adapters.fitting import files_meant, fitting_files
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.contracts.source import Dataset, Source
-from gridcnn.datasets.public.fetching import Advance, reporting
+from gridcnn.datasets.public.fetching import reporting
 from gridcnn.datasets.readers.memory import Memory, from_memory
 from gridcnn.datasets.readers.paths import Files
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError
+from gridcnn.progress import Advance
 from gridcnn.spec.models import SOURCES, Data, Spec
 from gridcnn.spec.parts import TestPart
 

@@ -22,7 +22,8 @@ from gridcnn.datasets.division.splits import Division, divide
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import GridShape
-from gridcnn.runs.adapting import Adapting, Advance, Made
+from gridcnn.progress import Advance, Counter
+from gridcnn.runs.adapting import Adapting, Made
 from gridcnn.runs.literal import exemplars
 from gridcnn.runs.located import Located
 from gridcnn.runs.other_forms import with_other_forms
@@ -158,15 +159,9 @@ def group_items(
     if isinstance(settings.group, GroupPattern):
         dataset = by_pattern(dataset, settings.group.pattern)
     elif isinstance(settings.group, GroupScaffold):
-        items, done = len(dataset), 0
-
-        def more(count: int) -> None:
-            nonlocal done
-            done += count
-            if advance is not None:
-                advance("finding scaffolds", done, items)
-
-        dataset, problems = by_scaffold(dataset, advance=more)
+        items = len(dataset)
+        counter = Counter(advance, "finding scaffolds", items)
+        dataset, problems = by_scaffold(dataset, advance=counter.add)
         if problems and (settings.bad_items == "stop" or not len(dataset)):
             raise bad_items_error(problems, items, "set data.bad_items: skip")
     if settings.parts == "ignore":

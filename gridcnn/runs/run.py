@@ -21,6 +21,7 @@ from gridcnn.model import FILE_NAME, Model, labels_array
 from gridcnn.network import Network
 from gridcnn.order.guard import Checked, guard
 from gridcnn.pipelines import ready
+from gridcnn.progress import Progress
 from gridcnn.runs import folder as folders
 from gridcnn.runs.literal import literal_comparison
 from gridcnn.runs.located import Located, locate, spec_folder
@@ -33,7 +34,7 @@ from gridcnn.spec.write import to_yaml
 from gridcnn.stages.voting import softmax
 from gridcnn.training.augmentation import refuse_unfit
 from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
-from gridcnn.training.loop import Epoch, Progress, measured, train
+from gridcnn.training.loop import Epoch, TrainingState, measured, train
 from gridcnn.training.memory import planned, refuse_hopeless, refuse_too_large
 
 
@@ -65,10 +66,10 @@ class RunWatcher:
     ) -> None:
         """Be told what the run of a fold came to, also where it had ended before."""
 
-    def on_reading(self, what: str, done: int, total: int) -> None:
-        """Be told that so many of the items have been read."""
+    def on_reading(self, progress: Progress) -> None:
+        """Be told how far the data is fetched and read."""
 
-    def on_checking(self, what: str, done: int, total: int) -> None:
+    def on_checking(self, progress: Progress) -> None:
         """Be told how far the check goes whether the order of the data means anything."""
 
     def on_check(self, checked: Checked) -> None:
@@ -192,8 +193,8 @@ def carry_out(
                     folders.write_json(folder / folders.CHECK, checked.as_json())
         watcher.on_engine(made, planned(made, prepared.spec.training))
         watcher.on_plan(made.network, prepared, folder)
-        progress = _train(made, prepared, folder, hint, watcher)
-        return _finish(made, prepared, checked, progress, folder, hint, started, spent)
+        state = _train(made, prepared, folder, hint, watcher)
+        return _finish(made, prepared, checked, state, folder, hint, started, spent)
 
 
 def with_seed(changes: Changes, seed: int) -> Changes:
@@ -367,11 +368,11 @@ def _swept(folder: Path, fresh: bool) -> Iterator[None]:
 
 def _train(
     engine: Engine, prepared: Prepared, folder: Path, hint: str, watcher: RunWatcher
-) -> Progress:
+) -> TrainingState:
     checkpoint = folder / folders.CHECKPOINT
-    progress = None
+    state = None
     if checkpoint.exists():
-        progress = load_checkpoint(checkpoint, prepared.fingerprint, engine=engine.name)
+        state = load_checkpoint(checkpoint, prepared.fingerprint, engine=engine.name)
     settings = prepared.spec.training
 
     class Keeper:
@@ -380,23 +381,21 @@ def _train(
         def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
             watcher.on_batch(epoch, done, batches, loss)
 
-        def on_epoch(self, progress: Progress) -> None:
+        def on_epoch(self, state: TrainingState) -> None:
             with writing(folder, hint):
-                save_checkpoint(checkpoint, progress, prepared.fingerprint, engine=engine.name)
-                folders.write_history(folder, progress.history)
-            watcher.on_epoch(progress.history[-1], settings.epochs)
+                save_checkpoint(checkpoint, state, prepared.fingerprint, engine=engine.name)
+                folders.write_history(folder, state.history)
+            watcher.on_epoch(state.history[-1], settings.epochs)
 
     validation = prepared.validation.data if len(prepared.validation) else None
-    return train(
-        engine, prepared.train.data, validation, settings, progress=progress, watcher=Keeper()
-    )
+    return train(engine, prepared.train.data, validation, settings, state=state, watcher=Keeper())
 
 
 def _finish(
     engine: Engine,
     prepared: Prepared,
     checked: Checked | None,
-    progress: Progress,
+    state: TrainingState,
     folder: Path,
     hint: str,
     started: float,
@@ -407,7 +406,7 @@ def _finish(
     `spent` are the seconds for reading and for checking.
     """
     engine.settle()
-    model = Model(prepared.spec, prepared.classes, progress.best, engine=engine)
+    model = Model(prepared.spec, prepared.classes, state.best, engine=engine)
     metrics: dict[str, Any] = {}
     votes = None
     for name in ("test", "validation", "train"):
@@ -428,8 +427,8 @@ def _finish(
         metrics["check"] = checked.as_json()
     metrics |= {
         "classes": list(prepared.classes),
-        "epochs": len(progress.history),
-        "best_epoch": progress.best_epoch,
+        "epochs": len(state.history),
+        "best_epoch": state.best_epoch,
         "parameters": engine.network.parameters,
         "multiply_adds": engine.network.multiply_adds,
         "engine": engine.name,
@@ -438,13 +437,13 @@ def _finish(
         "seconds": {
             "reading": round(spent[0], 3),
             "checking": round(spent[1], 3),
-            "training": round(sum(epoch.seconds for epoch in progress.history), 3),
+            "training": round(sum(epoch.seconds for epoch in state.history), 3),
             "total": round(time.perf_counter() - started, 3),
         },
     }
     with writing(folder, hint):
         model.save(folder / FILE_NAME)
-        folders.write_history(folder, progress.history)
+        folders.write_history(folder, state.history)
         if votes is not None:
             _write_predictions(folder, prepared, votes)
         if prepared.skipped:
@@ -454,7 +453,7 @@ def _finish(
         folders.write_json(folder / folders.METRICS, metrics)
         (folder / folders.CHECKPOINT).unlink(missing_ok=True)
     folders.sweep(folder)
-    return Run(model, metrics, tuple(progress.history), folder)
+    return Run(model, metrics, tuple(state.history), folder)
 
 
 def _write_predictions(folder: Path, prepared: Prepared, votes: Any) -> None:

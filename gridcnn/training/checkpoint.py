@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gridcnn.errors import ModelFileError
 from gridcnn.tensors import read_tensors, write_tensors
-from gridcnn.training.loop import Epoch, Progress
+from gridcnn.training.loop import Epoch, TrainingState
 from gridcnn.version import VERSION
 
 KIND = "checkpoint"
@@ -15,23 +15,23 @@ FORMAT = 1
 """The version of the file's layout; raised when an older gridcnn could not read it rightly."""
 
 
-def save_checkpoint(path: Path, progress: Progress, fingerprint: str, *, engine: str) -> None:
-    """Write `progress` to `path`; `fingerprint` stands for the spec and the data."""
-    tensors = {"parameters": progress.parameters, "best": progress.best}
-    tensors |= {f"memory.{name}": kept for name, kept in progress.memory.items()}
+def save_checkpoint(path: Path, state: TrainingState, fingerprint: str, *, engine: str) -> None:
+    """Write `state` to `path`; `fingerprint` stands for the spec and the data."""
+    tensors = {"parameters": state.parameters, "best": state.best}
+    tensors |= {f"memory.{name}": kept for name, kept in state.memory.items()}
     content = {
         "format": FORMAT,
         "fingerprint": fingerprint,
         "engine": engine,
-        "best_epoch": progress.best_epoch,
-        "steps": progress.steps,
-        "history": [dataclasses.asdict(epoch) for epoch in progress.history],
+        "best_epoch": state.best_epoch,
+        "steps": state.steps,
+        "history": [dataclasses.asdict(epoch) for epoch in state.history],
     }
     write_tensors(path, KIND, tensors, content)
 
 
-def load_checkpoint(path: Path, fingerprint: str, *, engine: str) -> Progress:
-    """Return the progress that was saved.
+def load_checkpoint(path: Path, fingerprint: str, *, engine: str) -> TrainingState:
+    """Return the state that was saved.
 
     Raises:
         ModelFileError: the file is missing or damaged, comes from another gridcnn, or belongs to
@@ -55,7 +55,7 @@ def load_checkpoint(path: Path, fingerprint: str, *, engine: str) -> Progress:
                 f"{path} was written by the engine {content['engine']}, and not by {engine}; go on "
                 f"with --engine {content['engine']}"
             )
-        return Progress(
+        return TrainingState(
             parameters=tensors.pop("parameters"),
             best=tensors.pop("best"),
             best_epoch=content["best_epoch"],

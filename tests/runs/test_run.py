@@ -31,6 +31,7 @@ from gridcnn.errors import (
     TrainingInterrupted,
 )
 from gridcnn.order import guard as guard_module
+from gridcnn.progress import Progress
 from gridcnn.runs.run import RunWatcher
 from gridcnn.training.loop import Epoch
 
@@ -424,8 +425,8 @@ def test_watchers_are_told_everything() -> None:
     told: list[str] = []
 
     class Listener(RunWatcher):
-        def on_reading(self, what: str, done: int, total: int) -> None:
-            assert done <= total
+        def on_reading(self, progress: Progress) -> None:
+            assert progress.done <= progress.total
             told.append("reading")
 
         def on_plan(self, *_: Any) -> None:

@@ -13,7 +13,7 @@ from gridcnn.network import Network
 from gridcnn.spec.load import load
 from gridcnn.tensors import read_tensors, write_tensors
 from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
-from gridcnn.training.loop import Labelled, Progress, train
+from gridcnn.training.loop import Labelled, TrainingState, train
 
 
 class Saver:
@@ -25,15 +25,13 @@ class Saver:
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         pass
 
-    def on_epoch(self, progress: Progress) -> None:
-        save_checkpoint(
-            self.folder / f"{len(progress.history)}", progress, "mark", engine="reference"
-        )
+    def on_epoch(self, state: TrainingState) -> None:
+        save_checkpoint(self.folder / f"{len(state.history)}", state, "mark", engine="reference")
 
 
 def trained(
-    watcher: Saver | None = None, progress: Progress | None = None, **settings: Any
-) -> Progress:
+    watcher: Saver | None = None, state: TrainingState | None = None, **settings: Any
+) -> TrainingState:
     spec = load(
         {
             "stages": [{"convolution": {"filters": 2}}, "rectification", "pooling"],
@@ -46,7 +44,7 @@ def trained(
     grids = random.normal(0, 1, (40, 1, 5, 5)).astype(np.float32)
     targets = random.integers(0, 2, 40)
     training, validation = Labelled(grids[:30], targets[:30]), Labelled(grids[30:], targets[30:])
-    return train(engine, training, validation, spec.training, progress=progress, watcher=watcher)
+    return train(engine, training, validation, spec.training, state=state, watcher=watcher)
 
 
 @pytest.fixture
@@ -64,7 +62,7 @@ def test_a_training_resumed_from_a_file_ends_with_the_same_bits(
     whole = trained(Saver(tmp_path), **settings)
 
     resumed = trained(
-        progress=load_checkpoint(tmp_path / f"{epoch}", "mark", engine="reference"), **settings
+        state=load_checkpoint(tmp_path / f"{epoch}", "mark", engine="reference"), **settings
     )
     np.testing.assert_array_equal(resumed.parameters, whole.parameters)
     np.testing.assert_array_equal(resumed.best, whole.best)
@@ -73,14 +71,14 @@ def test_a_training_resumed_from_a_file_ends_with_the_same_bits(
 
 
 def test_what_is_saved_is_what_is_loaded(checkpoint: Path) -> None:
-    progress = trained(epochs=1)
+    state = trained(epochs=1)
 
     loaded = load_checkpoint(checkpoint, "mark", engine="reference")
-    np.testing.assert_array_equal(loaded.parameters, progress.parameters)
-    np.testing.assert_array_equal(loaded.best, progress.best)
-    assert set(loaded.memory) == set(progress.memory)
+    np.testing.assert_array_equal(loaded.parameters, state.parameters)
+    np.testing.assert_array_equal(loaded.best, state.best)
+    assert set(loaded.memory) == set(state.memory)
     assert (loaded.best_epoch, loaded.steps) == (1, 4)
-    assert loaded.history[0].loss == progress.history[0].loss
+    assert loaded.history[0].loss == state.history[0].loss
 
 
 def test_a_nudged_training_has_no_memory_to_save(tmp_path: Path) -> None:
@@ -92,9 +90,7 @@ def test_a_nudged_training_has_no_memory_to_save(tmp_path: Path) -> None:
     }
     whole = trained(Saver(tmp_path), **settings)
 
-    resumed = trained(
-        progress=load_checkpoint(tmp_path / "1", "mark", engine="reference"), **settings
-    )
+    resumed = trained(state=load_checkpoint(tmp_path / "1", "mark", engine="reference"), **settings)
     np.testing.assert_array_equal(resumed.parameters, whole.parameters)
 
 
