@@ -147,18 +147,23 @@ class Model:
             RunFolderError: the file cannot be written there.
         """
         target = Path(path)
-        content = {
-            "format": FORMAT,
-            "version": VERSION,
-            "spec": self.spec.model_dump(mode="json"),
-            "classes": list(self.classes),
-        }
         try:
-            write_tensors(target, KIND, self.network.named(self.parameters), content)
+            write_model(self, target)
         except OSError as error:
             reason = error.strerror or error
             raise RunFolderError(f"{target} cannot be written: {reason}") from None
         return target
+
+
+def write_model(model: Model, path: Path) -> None:
+    """Write a model to a file, whole or not at all; raise `OSError` if that is not possible."""
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "spec": model.spec.model_dump(mode="json"),
+        "classes": list(model.classes),
+    }
+    write_tensors(path, KIND, model.network.named(model.parameters), content)
 
 
 def load(

@@ -38,11 +38,6 @@ class Located:
     source: Source
     dataset: Dataset | None = None
 
-    @property
-    def in_memory(self) -> bool:
-        """Whether the data was given in memory, and has to be given again to go on with it."""
-        return isinstance(self.source, Memory)
-
     def open(self, advance: Advance | None = None) -> Dataset:
         """Return the data; `advance` is called with the progress of what is fetched.
 
@@ -74,6 +69,11 @@ class Located:
         return dataclasses.replace(self, data=data, spec=_with_data(self.spec, data))
 
 
+def is_in_memory(data: Any) -> bool:
+    """Return whether data that replaces a spec's source is given in memory."""
+    return data is not None and not isinstance(data, str | os.PathLike | Source)
+
+
 def locate(spec: Spec, data: Any, base: Path) -> Located:
     """Return the spec with its data found.
 
@@ -88,15 +88,16 @@ def locate(spec: Spec, data: Any, base: Path) -> Located:
         DataError: there is no data.
     """
     settings = spec.data or Data()
+    source: Source
     dataset = None
-    if data is None:
+    if is_in_memory(data):
+        source, dataset = Memory(), _in_memory(data, spec, settings)
+    elif data is None:
         source = _source_of(settings, base)
-    elif isinstance(data, str | os.PathLike):
-        source = _source_at(os.fspath(data), settings)
     elif isinstance(data, Source):
         source = data.resolved(Path.cwd())
     else:
-        source, dataset = Memory(), _in_memory(data, spec, settings)
+        source = _source_at(os.fspath(data), settings)
     if isinstance(source, Memory) and dataset is None:
         source.open(seed=0, suffixes=frozenset())  # says that the data must be given again
     settings = settings.model_copy(update={"source": source})
