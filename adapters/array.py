@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from gridcnn.adapters.stored import SUFFIXES, stored_array
 from gridcnn.contracts.adapter import Adapted, Adapter, Things, described
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import Array, Grids, GridShape
 from gridcnn.settings.base import Count, Number
 from gridcnn.settings.pairs import Sizes
+from gridcnn.stored import SUFFIXES, stored_array
 
 _LAYOUTS = (
     "an item is (columns), (rows, columns), (channels, rows, columns) or (rows, columns, channels)"

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from gridcnn.adapters import decoding, samples, stored
+from gridcnn import stored
+from gridcnn.adapters import decoding, samples
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter

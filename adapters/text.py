@@ -39,7 +39,7 @@ sign that is no space ("!")."""
 _CLASSIC = "classic"
 _AUTO = "auto"
 _LONGEST = 65_536  # columns, as many as Count allows
-# A spec may hold 20,000 values and a megabyte, and what is learned must fit into one.
+# A spec may hold 60,000 values and 4 MB, and what is learned must fit into one.
 _MOST = 16_384  # symbols
 _LONGEST_WORD = 50  # characters of a word that is learned
 _CODE_POINTS = 0x110000

@@ -15,7 +15,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from gridcnn.errors import sized
+
 _ROOT = Path("/")
+_LITTLE = 2**24  # bytes: looking takes a fraction of a millisecond, which many small files feel
 # The controller of version 2, which has one tree for everything.
 _UNIFIED = ""
 # Where the trees are mounted wherever the list of mounts cannot be read: controllers and place.
@@ -46,6 +49,19 @@ def usable_memory() -> int | None:
     """
     rooms = (_system_memory(_ROOT), _group_memory(_ROOT), _own_memory(_ROOT))
     return min((room for room in rooms if room is not None), default=None)
+
+
+def shortage(size: int) -> str:
+    """Return why `size` bytes do not fit into memory, or nothing where they do.
+
+    Such as "4.9 GB of memory are needed, and 3.2 GB are usable here".
+    """
+    if size < _LITTLE:
+        return ""
+    usable = usable_memory()
+    if usable is None or size <= usable:
+        return ""
+    return f"{sized(size)} of memory are needed, and {sized(usable)} are usable here"
 
 
 def _allowed_cores() -> int:

@@ -119,6 +119,15 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in lines)
 
 
+def visible(text: str) -> str:
+    """Return `text` with its lines; what is invisible or steers a terminal becomes its escape."""
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign.isprintable() or sign in "\n\t" else repr(sign)[1:-1] for sign in text
+    )
+
+
 def shown(value: object, *, limit: int = 60) -> str:
     """Return `value` as an error message quotes it: its `repr`, cut to `limit` characters."""
     if isinstance(value, int) and value.bit_length() > 128:

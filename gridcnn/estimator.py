@@ -18,10 +18,11 @@ from gridcnn.adapters.fitting import fitting
 from gridcnn.contracts.adapter import Adapter, other_forms
 from gridcnn.contracts.source import Dataset
 from gridcnn.datasets.division.splits import divide
+from gridcnn.datasets.labels import labels_of
 from gridcnn.engines.base import bind, check_choice
 from gridcnn.errors import DataError, SpecError, shown
 from gridcnn.grid import GridShape
-from gridcnn.model import Model
+from gridcnn.model import Model, labels_array
 from gridcnn.order.guard import CHECKS, Check, guard
 from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
@@ -123,7 +124,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.check not in CHECKS:
             raise SpecError(f"check must be one of {', '.join(CHECKS)}; got {self.check!r}")
         things, labels = self._checked(X, y, reset=True)
-        self.classes_, targets = np.unique(labels, return_inverse=True)
+        self.classes_, targets = _classes(labels)
         if len(self.classes_) < 2:
             only = shown(_plain(self.classes_[0]))
             raise DataError(
@@ -170,10 +171,8 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.verdicts_ = dict(checked.verdicts)
         state = train(made, training, validation, spec.training)
         made.settle()
-        names = [_plain(label) for label in self.classes_]
         # A model file knows texts and whole numbers; True is 1, as for labels anywhere else.
-        plain = [int(name) if isinstance(name, int) else str(name) for name in names]
-        self.model_ = Model(spec, plain, state.best, engine=made)
+        self.model_ = Model(spec, labels_of(self.classes_.tolist()), state.best, engine=made)
         self.history_ = tuple(state.history)
         self.n_iter_ = len(self.history_)
         return self
@@ -203,16 +202,16 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 return many, None
             if labels is None:
                 raise DataError("training requires y to be passed, but the target y is None")
-            checked = np.asarray(labels)
-            check_classification_targets(checked)
+            checked = np.asarray(_kept(labels))
+            _refuse_amounts(checked)
             if checked.shape != (len(many),):
                 raise DataError(f"{len(many)} items and labels of shape {checked.shape} differ")
             return many, checked
         options = {"dtype": "numeric", "allow_nd": True, "reset": reset}
         if not reset:
             return validate_data(self, things, **options), None
-        checked_things, checked = validate_data(self, things, labels, **options)
-        check_classification_targets(checked)
+        checked_things, checked = validate_data(self, things, _kept(labels), **options)
+        _refuse_amounts(checked)
         return checked_things, checked
 
     def _spec(self) -> Spec | None:
@@ -322,3 +321,42 @@ def _is_one(thing: Any) -> bool:
 def _plain(label: Any) -> Any:
     """Return a label as Python has it, instead of NumPy."""
     return label.item() if isinstance(label, np.generic) else label
+
+
+def _kept(labels: Any) -> Any:
+    """Return labels so that an array holds each as what it is; objects, where NumPy has no type.
+
+    Numbers that NumPy keeps as they are, and what has not one label for each item, are left for
+    scikit-learn to check.
+
+    Raises:
+        DataError: some are missing, or cannot be labels.
+    """
+    if isinstance(labels, np.ndarray) and labels.dtype.kind in "biufc":
+        return labels
+    try:
+        array = np.asarray(labels)
+    except Exception:  # a foreign object may raise anything, and so do rows of different lengths
+        return labels
+    if array.ndim != 1:
+        return labels
+    given = [_plain(label) for label in (labels if hasattr(labels, "__iter__") else array)]
+    same = [type(label) for label in array.tolist()] == [type(label) for label in given]
+    if array.dtype.kind in "biuf" and same and array.tolist() == given:
+        return array
+    return labels_array(labels_of(labels))
+
+
+def _refuse_amounts(labels: NDArray[Any]) -> None:
+    """Raise `ValueError` where labels are no classes; objects have been checked before."""
+    if labels.dtype.kind != "O":
+        check_classification_targets(labels)
+
+
+def _classes(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the different labels, sorted, numbers before texts; and the index of each label."""
+    if labels.dtype.kind != "O":
+        classes, targets = np.unique(labels, return_inverse=True)
+        return classes, targets
+    dataset = Dataset(range(len(labels)), labels.tolist(), range(len(labels)))  # type: ignore[arg-type]
+    return labels_array(dataset.classes), dataset.targets(dataset.classes)

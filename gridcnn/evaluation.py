@@ -99,9 +99,21 @@ def evaluate(
         notes.append(
             f"{len(chosen) - left} of {len(chosen)} items cannot be read, and are left out"
         )
-    votes = made.votes_of_grids(adapted.grids.values)
+    called = [places[index] for index in chosen[adapted.kept]]
+    answers = made.answered(adapted.grids.values, names=called)
+    if answers.problems:
+        if bad_items == "stop" or not len(answers.kept):
+            raise bad_items_error(answers.problems, len(chosen), "skip them (--bad-items skip)")
+        notes.append(
+            f"{len(answers.problems)} of {len(chosen)} items have no finite votes, and are left out"
+        )
+    votes = answers.votes
     found = compare(
-        targets[adapted.kept], votes.argmax(axis=1), made.classes, votes=votes, part=name
+        targets[adapted.kept][answers.kept],
+        votes.argmax(axis=1),
+        made.classes,
+        votes=votes,
+        part=name,
     )
     return dataclasses.replace(found, notes=tuple(notes))
 

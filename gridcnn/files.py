@@ -1,13 +1,16 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and read only if they are ordinary files."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import json
+import math
 import os
 import re
 import secrets
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,11 +71,87 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode("utf-8", "backslashreplace"))
 
 
+_LARGEST_JSON = 2**28  # bytes: the figures of some ten thousand classes
+
+# No pipe is waited for, no terminal is taken over, no line end of Windows is changed. Each system
+# has some of these.
+_AT_ONCE = functools.reduce(
+    int.__or__, (getattr(os, f"O_{name}", 0) for name in ("NONBLOCK", "NOCTTY", "BINARY"))
+)
+
+
+def open_ordinary(path: str | os.PathLike[str]) -> IO[bytes]:
+    """Open a file for reading, or what a link leads to; only if it is an ordinary file.
+
+    Opening a pipe could wait for ever, and a device such as `/dev/zero` has no end.
+
+    Raises:
+        OSError: there is no such file, it may not be read, or is a folder, a pipe or a device.
+        ValueError: no file can have such a name.
+    """
+    # Opened first and looked at afterwards, so that nothing is exchanged in between.
+    descriptor = os.open(path, os.O_RDONLY | _AT_ONCE)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "it is a folder", os.fspath(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is a pipe or a device", os.fspath(path))
+        return open(descriptor, "rb")  # noqa: PTH123 - a descriptor is no path
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_whole(path: str | os.PathLike[str], *, most: int) -> bytes:
+    """Return what an ordinary file holds.
+
+    Raises:
+        OSError: it cannot be read, is no ordinary file, or holds more than `most` bytes.
+        ValueError: no file can have such a name.
+    """
+    with open_ordinary(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it holds more than {most:,} bytes", os.fspath(path))
+    return content
+
+
+def read_json(path: str | os.PathLike[str], *, most: int = _LARGEST_JSON) -> Any:
+    """Return what a JSON file holds, as Python's own data.
+
+    Raises:
+        OSError: see `read_whole`.
+        ValueError: it is not UTF-8, is not JSON, is nested too deeply for any file of ours, or has
+            a number that is NaN or infinite.
+    """
+    try:
+        return json.loads(
+            read_whole(path, most=most).decode("utf-8"),
+            parse_float=_finite,
+            parse_constant=_finite,
+        )
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text[:20]} is not finite")
+    return number
+
+
 _NUMBERS = re.compile(r"\[\n\s+([-+\d.eE,\s]+?)\n\s*\]")
 """A list of nothing but numbers in indented JSON. No text matches: it holds no ends of lines."""
 
 
 def json_text(content: Any, *, ensure_ascii: bool = False) -> str:
-    """Return `content` as indented JSON, in which a list of numbers takes one line."""
-    text = json.dumps(content, indent=2, ensure_ascii=ensure_ascii)
+    """Return `content` as indented JSON, in which a list of numbers takes one line.
+
+    Raises:
+        ValueError: a number in it is NaN or infinite, which JSON does not know: a figure that does
+            not exist is None.
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=ensure_ascii, allow_nan=False)
     return _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)

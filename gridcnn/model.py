@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,10 +21,13 @@ from gridcnn.errors import (
     RunFolderError,
     SpecError,
     UserError,
+    listed,
+    quoted,
     shown,
 )
 from gridcnn.grid import Array, Cells, GridShape
-from gridcnn.spec.load import load as load_spec
+from gridcnn.network import Network
+from gridcnn.spec.load import load_data
 from gridcnn.spec.models import Spec
 from gridcnn.stages.voting import softmax
 from gridcnn.tensors import read_tensors, write_tensors
@@ -33,6 +37,49 @@ KIND = "model"
 FORMAT = 1
 """The version of the file's layout; raised when an older gridcnn could not read it rightly."""
 FILE_NAME = "model.safetensors"
+_OVERFLOW = (
+    "its votes are not finite numbers: its cells are so far from those of the training that sums "
+    "in the network overflow; correct it, or leave it out"
+)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What became of the logits of many items.
+
+    Attributes:
+        votes: float32 `(items, classes)`, of the items that have any: 0..1, and 1 for each item.
+        kept: which items those are: int64 `(items,)`, indices into what was given.
+        problems: one for each item whose votes are not finite numbers.
+    """
+
+    votes: NDArray[np.float32]
+    kept: NDArray[np.int64]
+    problems: tuple[Problem, ...]
+
+
+def answered(logits: Array, names: Sequence[str] | None = None) -> Answered:
+    """Return the votes for logits `(items, classes)`; `names` are what problems call the items.
+
+    Logits may be infinite though all weights and cells are finite: their sums are too large for a
+    32-bit float. Such an item has no answer, and the first class is not one.
+    """
+    votes = softmax(logits)
+    finite = np.isfinite(votes).all(axis=1)
+    kept, odd = np.flatnonzero(finite), np.flatnonzero(~finite).tolist()
+    problems = tuple(
+        Problem(_OVERFLOW, source=f"item {index}" if names is None else names[index])
+        for index in odd
+    )
+    return Answered(votes[kept] if odd else votes, kept, problems)
+
+
+def votes_of(logits: Array, names: Sequence[str] | None = None) -> NDArray[np.float32]:
+    """Return the votes `(items, classes)` for logits; raise `DataError` as `answered` finds it."""
+    found = answered(logits, names)
+    if found.problems:
+        raise DataError(*found.problems)
+    return found.votes
 
 
 class Model:
@@ -48,7 +95,8 @@ class Model:
 
     Raises:
         SpecError: the spec has no adapter or no head, or its stages do not fit the grids.
-        ValueError: `parameters` has not the network's length.
+        ValueError: `parameters` has not the network's length, or holds something other than finite
+            numbers; `classes` are not different texts or whole numbers.
         UnknownNameError, EngineError: there is no such engine, or it cannot work like this.
     """
 
@@ -67,7 +115,7 @@ class Model:
             raise SpecError("a model needs a spec with a head; a Pipeline makes maps without one")
         self.spec = spec
         self.adapter: Adapter = spec.adapter
-        self.classes: tuple[str | int, ...] = tuple(classes)
+        self.classes: tuple[str | int, ...] = tuple(_checked_classes(list(classes)))
         if not isinstance(engine, Engine):
             shape = self.adapter.shape()
             engine = bind(spec, shape, classes=len(self.classes), engine=engine, threads=threads)
@@ -78,7 +126,7 @@ class Model:
                 f"the network has {self.network.parameters:,} parameters; got an array of shape "
                 f"{parameters.shape}"
             )
-        self.parameters = fixed(np.array(parameters))
+        self.parameters = fixed(_checked_parameters(self.network, parameters))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over what was pickled; a pickle forgets that an array cannot be changed."""
@@ -99,7 +147,7 @@ class Model:
             names: what errors call the things.
 
         Raises:
-            DataError: things that cannot be read; each is named.
+            DataError: things that cannot be read, or whose votes are not finite; each is named.
         """
         many = as_things(things, self.adapter)
         found = np.empty((len(many), len(self.classes)), np.float32)
@@ -116,15 +164,27 @@ class Model:
             adapted = self.adapter.adapt_all(batch, names=batch_names)
             problems.extend(adapted.problems)
             if not problems:
-                found[part] = self.votes_of_grids(adapted.grids.values)
+                answers = self.answered(adapted.grids.values, names=batch_names)
+                problems.extend(answers.problems)
+                if not problems:
+                    found[part] = answers.votes
         if problems:
             raise DataError(*problems)
         return found
 
-    def votes_of_grids(self, grids: Cells) -> NDArray[np.float32]:
-        """Return the votes `(items, classes)` for grids `(items, channels, rows, columns)`."""
-        votes: NDArray[np.float32] = softmax(self._engine.logits(self.parameters, grids))
-        return votes
+    def votes_of_grids(
+        self, grids: Cells, *, names: Sequence[str] | None = None
+    ) -> NDArray[np.float32]:
+        """Return the votes `(items, classes)` for grids `(items, channels, rows, columns)`.
+
+        Raises:
+            DataError: items whose votes are not finite; each is called by its name in `names`.
+        """
+        return votes_of(self._engine.logits(self.parameters, grids), names)
+
+    def answered(self, grids: Cells, *, names: Sequence[str] | None = None) -> Answered:
+        """Return the votes of all items that have any, and a problem for each of the others."""
+        return answered(self._engine.logits(self.parameters, grids), names)
 
     def predict(self, things: Any, *, names: Sequence[str] | None = None) -> NDArray[Any]:
         """Return the answer for each thing `(items,)`: the class that has most votes."""
@@ -190,14 +250,15 @@ def load(
             raise ModelFileError(f"the folder {file} holds no {FILE_NAME}; name {other}")
         file = file / FILE_NAME
     tensors, content = read_tensors(file, KIND)
-    if content.get("format") != FORMAT:
+    layout = content.get("format")
+    if type(layout) is not int or layout != FORMAT:
+        version = quoted(str(content.get("version")))[1:-1]
         raise ModelFileError(
-            f"{file} was written by gridcnn {content.get('version')} in layout "
-            f"{content.get('format')}; this gridcnn {VERSION} reads layout {FORMAT}; install a "
-            "newer one"
+            f"{file} was written by gridcnn {version} in layout {shown(layout)}; this gridcnn "
+            f"{VERSION} reads layout {FORMAT}; install a newer one"
         )
     try:
-        spec, classes = load_spec(content["spec"]), _checked_classes(content["classes"])
+        spec, classes = load_data(content["spec"]), _checked_classes(content["classes"])
         if spec.adapter is None or spec.head is None:
             raise SpecError("its spec has no adapter, or no head")
         made = bind(
@@ -208,7 +269,11 @@ def load(
         raise
     except KeyError as error:
         raise ModelFileError(f"{file} cannot be used here: it has no {error}") from None
-    except (UserError, ValueError) as error:
+    except UserError as error:
+        more = f" (and {len(error.problems) - 1:,} more problems)" if error.problems[1:] else ""
+        reason = f"{error.problems[0]}{more}"
+        raise ModelFileError(f"{file} cannot be used here: {reason}") from None
+    except ValueError as error:
         raise ModelFileError(f"{file} cannot be used here: {error}") from None
     return Model(spec, classes, parameters, engine=made)
 
@@ -224,15 +289,34 @@ def fixed(parameters: Array) -> Array:
 
 
 def _checked_classes(classes: Any) -> list[str | int]:
-    """Return the classes of a file; raise `ValueError` where they can be no classes."""
+    """Return classes; raise `ValueError` where they cannot be classes.
+
+    Files know them by their texts, so that 1 and "1" would be one.
+    """
     if not isinstance(classes, list) or not classes:
         raise ValueError(f"its classes are no list of texts or whole numbers: {shown(classes)}")
     odd = [label for label in classes if type(label) not in (str, int)]
-    if odd or len(set(classes)) < len(classes):
+    if odd or len(set(map(str, classes))) < len(classes):
         raise ValueError(
             f"its classes must be different texts or whole numbers; they are {shown(classes)}"
         )
     return classes
+
+
+def _checked_parameters(network: Network, parameters: Array) -> NDArray[np.float32]:
+    """Return a copy of the flat vector; raise `ValueError` where it holds anything but numbers."""
+    if parameters.dtype.kind != "f":
+        raise ValueError(f"the parameters must be float32; they are {parameters.dtype}")
+    with np.errstate(over="ignore"):
+        copied = np.array(parameters, np.float32)
+    # A sum in float64 is finite only where all is, and takes no memory.
+    if not np.isfinite(copied.sum(dtype=np.float64)):
+        odd = [name for name, view in network.named(copied).items() if not np.isfinite(view).all()]
+        raise ValueError(
+            f"its parameters must be finite numbers; there are NaN or infinite ones in "
+            f"{listed([quoted(name)[1:-1] for name in odd], limit=5)}"
+        )
+    return copied
 
 
 def as_things(things: Any, adapter: Adapter) -> Sequence[Any]:
@@ -256,9 +340,17 @@ def as_things(things: Any, adapter: Adapter) -> Sequence[Any]:
 
 
 def labels_array(classes: Sequence[str | int]) -> NDArray[Any]:
-    """Return classes as an array of numbers or texts, or of objects where they are mixed."""
-    kinds = {type(label) for label in classes}
-    return np.array(classes, dtype=None if len(kinds) == 1 else object)
+    """Return classes as an array of numbers or texts that holds each as what it is.
+
+    It is one of objects where NumPy would change them: where they are mixed, where a text ends with
+    a NUL, and where some whole number has no sign and others are too large for one.
+    """
+    labels = np.array(classes, dtype=object)
+    if len({type(label) for label in classes}) == 1:
+        found = np.array(classes)
+        if found.tolist() == list(classes) and found.dtype.kind != "f":
+            return found
+    return labels
 
 
 def maps_after(engine: Engine, parameters: Array, grids: Cells, after: int | None) -> Array:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from gridcnn.contracts.stage import Parameter, Stage
-from gridcnn.errors import ShapeError
+from gridcnn.errors import ShapeError, listed, quoted
 from gridcnn.grid import Array, GridShape
 from gridcnn.settings.choice import name_of
 from gridcnn.settings.document import Path
@@ -181,7 +181,7 @@ class Network:
         vector = np.empty(self.parameters, np.float32)
         views = self.named(vector)
         if set(named) != set(views):
-            odd = ", ".join(sorted(set(named) ^ set(views)))
+            odd = listed([quoted(name)[1:-1] for name in sorted(set(named) ^ set(views))], limit=5)
             raise ValueError(f"the parameters do not fit the network: {odd}")
         for name, view in views.items():
             if named[name].shape != view.shape or named[name].dtype != np.float32:

@@ -16,13 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from gridcnn.errors import ModelFileError, shown
+from gridcnn.cores import shortage
+from gridcnn.errors import ModelFileError, quoted, shown
 from gridcnn.files import write_bytes
 from gridcnn.grid import Array
 
 # All of the metadata is under one key: safetensors writes several keys in an order that changes
 # from one file to the next.
 _KEY = "gridcnn"
+_TAKEN = 2
+"""How often the numbers are in memory: as they are read, and in one flat vector."""
+_PARSED = 30
+"""Bytes that a character of JSON becomes at most, about: empty lists take the most."""
 
 
 def write_tensors(
@@ -48,10 +53,12 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
     """
     from safetensors import SafetensorError, safe_open
 
-    _refuse_no_file(path, kind)
+    lacking = shortage(_TAKEN * _size(path, kind))
+    if lacking:
+        raise ModelFileError(f"{path} cannot be read: {lacking}")
     try:
         with safe_open(path, framework="numpy") as file:
-            about = _about((file.metadata() or {}).get(_KEY, ""))
+            about = _about((file.metadata() or {}).get(_KEY, ""), path)
             if about.get("kind") != kind:
                 found = about.get("kind")
                 whose = f"a gridcnn file of the kind {shown(found)}" if found else "no gridcnn file"
@@ -59,9 +66,13 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (SafetensorError, TypeError) as error:  # TypeError: numbers that NumPy does not have
+    except (SafetensorError, TypeError, ValueError, LookupError, AttributeError) as error:
+        # All but the first are about types of numbers that NumPy does not have.
+        if isinstance(error, ModelFileError):
+            raise
+        reason = quoted(str(error), limit=120)[1:-1]
         raise ModelFileError(
-            f"{path} is damaged, or no gridcnn {kind} file ({error}); {_remedy(kind)}"
+            f"{path} is damaged, or no gridcnn {kind} file ({reason}); {_remedy(kind)}"
         ) from None
     content = about.get("content")
     if not isinstance(content, dict) or about.get("sha256") != _seal(tensors, _text(content)):
@@ -69,22 +80,26 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
     return tensors, content
 
 
-def _refuse_no_file(path: Path, kind: str) -> None:
-    """Raise unless `path` is an ordinary file: opening a pipe could wait for ever."""
+def _size(path: Path, kind: str) -> int:
+    """Return how large an ordinary file is; raise for others: opening a pipe could wait for ever."""
     try:
-        mode = path.stat().st_mode
+        found = path.stat()
     except (OSError, ValueError) as error:
         gone = isinstance(error, FileNotFoundError | NotADirectoryError)
         reason = getattr(error, "strerror", None) or error
         what = "does not exist" if gone else f"cannot be read: {reason}"
         raise ModelFileError(f"{path} {what}; a gridcnn {kind} file was expected") from None
-    if not stat.S_ISREG(mode):
-        what = "is a folder" if stat.S_ISDIR(mode) else "is no ordinary file"
+    if not stat.S_ISREG(found.st_mode):
+        what = "is a folder" if stat.S_ISDIR(found.st_mode) else "is no ordinary file"
         raise ModelFileError(f"{path} {what}; a gridcnn {kind} file was expected")
+    return found.st_size
 
 
-def _about(text: str) -> dict[str, Any]:
+def _about(text: str, path: Path) -> dict[str, Any]:
     """Return what the metadata of a gridcnn file says; nothing, where it is not as we write it."""
+    lacking = shortage(_PARSED * len(text))
+    if lacking:
+        raise ModelFileError(f"{path} cannot be read: {lacking}")
     try:
         about = json.loads(text)
         return about if isinstance(about, dict) and _text(about) == text else {}
@@ -112,4 +127,4 @@ def _seal(tensors: Mapping[str, Array], text: str) -> str:
 
 
 def _remedy(kind: str) -> str:
-    return "delete it to start anew" if kind == "checkpoint" else "take another copy"
+    return "delete it to start over" if kind == "checkpoint" else "take another copy"

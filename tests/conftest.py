@@ -54,3 +54,9 @@ def draw() -> Draw:
 def networks() -> ModuleType:
     """Return makers of random stages and networks, and the check of a stage's gradients."""
     return _loaded(HERE / "networks.py")
+
+
+@pytest.fixture(scope="session")
+def bombs() -> ModuleType:
+    """Return makers of small files that say, or unpack to, far more than memory holds."""
+    return _loaded(HERE / "bombs.py")

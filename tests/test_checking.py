@@ -426,8 +426,8 @@ def test_shapes_have_to_fit() -> None:
     ("name", "content", "message"),
     [
         ("x.bin", b"abc", "is no table and no data set"),
-        ("x.npy", b"abc", "is no NumPy file"),
-        ("x.npz", b"abc", "is no NumPy file"),
+        ("x.npy", b"abc", "is not a NumPy file"),
+        ("x.npz", b"abc", "is not a NumPy file"),
         ("x.csv", b"a,b,c\n1,2,3\n", "1 row is too few"),
         ("x.csv", b"a,b\n", "has not one row"),
     ],
@@ -471,7 +471,7 @@ def test_pickles_are_never_opened(tmp_path: Path) -> None:
     """Since opening one can run any program."""
     np.save(tmp_path / "x.npy", np.array([{"a": 1}], object), allow_pickle=True)
 
-    with pytest.raises(DataError, match="is no NumPy file, or a damaged one"):
+    with pytest.raises(DataError, match="opening those can run any program"):
         gridcnn.check(tmp_path / "x.npy")
 
 

@@ -266,7 +266,7 @@ def test_a_model_needs_an_adapter_a_head_and_parameters_that_fit(arrays: Model) 
         Model(arrays.spec, CLASSES, parameters[1:])
 
 
-@pytest.mark.parametrize("classes", [CLASSES, [3, 1, 2], ["1", 1, "ä\n€"]])
+@pytest.mark.parametrize("classes", [CLASSES, [3, 1, 2], ["1", 2, "ä\n€"]])
 def test_a_saved_model_votes_the_same_bits(
     classes: list[str | int], stack: Any, tmp_path: Path
 ) -> None:
@@ -350,7 +350,7 @@ def test_a_file_of_a_newer_gridcnn_is_told(arrays: Model, tmp_path: Path, layout
     changed(path, format=layout, version="9.1")
 
     with pytest.raises(
-        ModelFileError, match=rf"written by gridcnn 9\.1 in layout {layout}; .* install a newer one"
+        ModelFileError, match=rf"written by gridcnn 9\.1 in layout '?{layout}'?; .* install a newer one"
     ):
         load(path)
 
@@ -364,6 +364,7 @@ def test_a_file_of_a_newer_gridcnn_is_told(arrays: Model, tmp_path: Path, layout
         ),
         ({"classes": ["x", "o", "x"]}, "its classes must be different texts or whole numbers"),
         ({"classes": ["x", "o", 1.5]}, "its classes must be different texts or whole numbers"),
+        ({"classes": ["1", 1, "o"]}, "its classes must be different texts or whole numbers"),
         ({"classes": ["x", "o", ["y"]]}, "its classes must be different texts or whole numbers"),
         ({"classes": "xoy"}, "its classes are no list"),
         ({"classes": []}, "its classes are no list"),
@@ -373,7 +374,7 @@ def test_a_file_of_a_newer_gridcnn_is_told(arrays: Model, tmp_path: Path, layout
         ({"spec": {"head": "voting"}}, "its spec has no adapter, or no head"),
         ({"spec": {"adapter": {"array": SIZES}}}, "its spec has no adapter, or no head"),
         ({"spec": {"adapter": "array", "head": "voting"}}, "has not learned the shape"),
-        ({"spec": 7}, "cannot be used here"),
+        ({"spec": 7}, "a spec is a mapping"),
     ],
 )
 def test_content_that_does_not_fit_is_told(

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
 import re
 import zlib
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.source import TEST, TRAIN, Dataset
+from gridcnn.cores import shortage
 from gridcnn.datasets.labels import one_each
-from gridcnn.datasets.readers.stacks import numbered, unstacked
+from gridcnn.datasets.readers.stacks import ITEM_BYTES, LABEL_BYTES, numbered, unstacked
 from gridcnn.datasets.soundness import sound
 from gridcnn.errors import DataError, Problem, listed
-from gridcnn.stored import MAX_BYTES
+from gridcnn.files import open_ordinary
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MOST_PACKED = 1040
@@ -39,7 +41,7 @@ def is_idx(file: Path) -> bool:
     """Return whether a file is an IDX file, by its name or its first bytes."""
     if _NAME.search(file.name):
         return True
-    with file.open("rb") as content:
+    with open_ordinary(file) as content:
         start = content.read(4)
     return len(start) == 4 and start[:2] == b"\0\0" and start[2] in _TYPES and 1 <= start[3] <= 4
 
@@ -104,20 +106,21 @@ def array(file: Path) -> NDArray[Any]:
         DataError: it is no IDX file, is cut short, or goes on after its end.
     """
     try:
-        if file.name.lower().endswith(".gz"):
-            with gzip.open(file) as content:
-                return _array(content, most=file.stat().st_size * _MOST_PACKED, exact=False)
-        with file.open("rb") as content:
-            return _array(content, most=file.stat().st_size, exact=True)
+        with open_ordinary(file) as content:
+            size = os.fstat(content.fileno()).st_size
+            if not file.name.lower().endswith(".gz"):
+                return _array(content, most=size, exact=True)
+            with gzip.open(content) as unpacked:
+                return _array(unpacked, most=size * _MOST_PACKED, exact=False)
     except _DamagedError as error:
         raise DataError(Problem(str(error), source=str(file))) from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         reason = str(error).rstrip(".") or type(error).__name__
         message = f"is a damaged gzip file ({reason}); get it once more"
         raise DataError(Problem(message, source=str(file))) from None
-    except OSError as error:
-        message = f"cannot be read: {error.strerror or error}"
-        raise DataError(Problem(message, source=str(file))) from error
+    except (OSError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or error or "there is not enough memory"
+        raise DataError(Problem(f"cannot be read: {reason}", source=str(file))) from error
 
 
 class _DamagedError(Exception):
@@ -146,39 +149,32 @@ def _array(content: Any, *, most: int, exact: bool) -> NDArray[Any]:
     header = 4 + len(sizes)
     if not count:
         raise _DamagedError(f"has no values: it says that its shape is {shape}")
-    if count > MAX_BYTES:
-        raise _DamagedError(f"says it has {count} bytes of values; at most {MAX_BYTES} are read")
     if count + header > most:
         raise _DamagedError(
             f"is cut short or damaged: it says it has {count} bytes of values, shape {shape}, "
             f"and can have {'only' if exact else 'at most'} {max(0, most - header)}"
         )
-    values = _exactly(content, count)
-    if len(values) < count:
-        raise _DamagedError(
-            f"is cut short: it says it has {count} bytes of values, and has {len(values)}; "
-            "get it once more"
-        )
+    lacking = shortage(count + shape[0] * (LABEL_BYTES if len(shape) == 1 else ITEM_BYTES))
+    if lacking:
+        raise _DamagedError(f"cannot be read: {lacking}; give a file of fewer items")
+    values = np.empty(count, np.uint8)
+    for done in range(0, count, _PIECE):
+        wanted = min(_PIECE, count - done)
+        piece = content.read(wanted)
+        values[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
+        if len(piece) < wanted:
+            raise _DamagedError(
+                f"is cut short: it says it has {count} bytes of values, and has "
+                f"{done + len(piece)}; get it once more"
+            )
     if content.read(1):
         raise _DamagedError(
             f"goes on after its end: it says it has {count} bytes of values, shape {shape}, and "
             "has more"
         )
-    found = np.frombuffer(values, dtype).reshape(shape)
-    return found.astype(dtype.newbyteorder("="), copy=False)
-
-
-def _exactly(content: IO[bytes], count: int) -> bytearray:
-    """Return the next `count` bytes, or fewer where the file ends; read in pieces, since a reader
-    makes room for all it is asked for before it knows how much there is.
-    """  # noqa: D205 - one sentence
-    values = bytearray()
-    while len(values) < count:
-        piece = content.read(min(_PIECE, count - len(values)))
-        if not piece:
-            break
-        values += piece
-    return values
+    found = values.view(dtype).reshape(shape)
+    # In place, since a copy would take as much memory again.
+    return found if dtype.isnative else found.byteswap(inplace=True).view(dtype.newbyteorder("="))
 
 
 def _pair(file: Path) -> tuple[list[NDArray[Any]], list[str]]:

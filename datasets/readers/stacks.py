@@ -8,6 +8,11 @@ from numpy.typing import NDArray
 
 from gridcnn.errors import DataError, Problem
 
+ITEM_BYTES = 400
+"""About what Python keeps of an item beside its cells: a view, a name, and where it stands."""
+LABEL_BYTES = 150
+"""About what Python keeps of a label beside its characters."""
+
 
 def unstacked(stack: NDArray[Any], *, name: str = "X", source: str = "") -> list[NDArray[Any]]:
     """Return the items of a stack, as views into it.
@@ -27,7 +32,7 @@ def unstacked(stack: NDArray[Any], *, name: str = "X", source: str = "") -> list
     elif stack.ndim not in (2, 3, 4):
         message = f"{name} must have the shape {wanted}; it has {stack.shape}"
     elif stack.size == 0:
-        message = f"{name} has the shape {stack.shape}, and so not one cell"
+        message = f"{name} has the shape {stack.shape}, and so no cells"
     else:
         return list(stack)
     raise DataError(Problem(message, source=source))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from gridcnn.cli import options, screen
-from gridcnn.errors import SpecError
+from gridcnn.errors import SpecError, printable
 
 if TYPE_CHECKING:
     from gridcnn.evaluation import Evaluation
@@ -91,14 +91,15 @@ def say_scores(found: Evaluation) -> None:
     scores.add_column("class")
     for title in ("precision", "recall", "F1", "AUC", "items"):
         scores.add_column(title, justify="right")
+    classes = {label: printable(label) for label in found.classes}
     for label, score in found.classes.items():
         values = (score.precision, score.recall, score.f1, score.auc)
-        scores.add_row(label, *map(_part, values), f"{score.items:,}")
+        scores.add_row(classes[label], *map(_part, values), f"{score.items:,}")
     confusion = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     confusion.add_column("truth")
-    for label in found.classes:
+    for label in classes.values():
         confusion.add_column(label, justify="right")
-    for label, row in zip(found.classes, found.confusion, strict=True):
+    for label, row in zip(classes.values(), found.confusion, strict=True):
         confusion.add_row(label, *(f"{count:,}" for count in row))
     # Never narrower than the confusion of many classes needs, where no one looks at the edge.
     console = screen.output()

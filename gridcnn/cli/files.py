@@ -148,7 +148,7 @@ class Questions:
 
     def _stored(self, name: str, thing: Path | bytes) -> Iterator[tuple[str, Any]]:
         """Yield a stored array, or each item of a stack of them."""
-        from gridcnn.adapters.stored import stored_array
+        from gridcnn.stored import stored_array
 
         try:
             array = stored_array(thing, among=("X", "x"))
@@ -166,7 +166,8 @@ class Questions:
     def _fits(self, shape: tuple[int, ...]) -> bool:
         """Return whether numbers of a shape are one thing."""
         try:
-            self._adapter.adapt(np.zeros(shape))
+            # A single zero that is seen everywhere: a mapped stack may be larger than memory.
+            self._adapter.adapt(np.broadcast_to(np.float32(0), shape))
         except DataError:
             return False
         return True

@@ -90,10 +90,12 @@ def predict(
     shown, failed = printer(loaded, top), False
     for names, things, unread in _batches(asked.things(files or ())):
         adapted = loaded.adapter.adapt_all(things, names=names)
-        if len(adapted.kept):
-            votes = loaded.votes_of_grids(adapted.grids.values)
-            shown.batch([names[index] for index in adapted.kept], votes)
         problems = [*unread, *adapted.problems]
+        if len(adapted.kept):
+            read = [names[index] for index in adapted.kept]
+            answered = loaded.answered(adapted.grids.values, names=read)
+            problems += answered.problems
+            shown.batch([read[index] for index in answered.kept], answered.votes)
         if problems:
             # At once: there may be more of them than should be kept.
             sys.stdout.flush()
@@ -139,7 +141,7 @@ class _Printer(abc.ABC):
         return [int(index) for index in (-votes).argsort(kind="stable")[: self.top]]
 
     def batch(self, names: Sequence[str], votes: Array) -> None:
-        self.width = max(self.width, min(max(map(len, names)), _WIDEST))
+        self.width = max(self.width, min(max(map(len, names), default=0), _WIDEST))
         for name, row in zip(names, votes, strict=True):
             self.item(name, self.classes[int(row.argmax())], row)
 
@@ -160,7 +162,7 @@ class _TextPrinter(_Printer):
 class _CsvPrinter(_Printer):
     def __init__(self, model: Model, top: int | None) -> None:
         super().__init__(model, top)
-        self.writer = csv.writer(sys.stdout, lineterminator="\n")
+        self.writer = csv.writer(screen.table_output(), lineterminator="\n")
         columns: list[str] = []
         if top is None:
             columns = [f"votes.{label}" for label in self.classes]

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from gridcnn.errors import GridcnnError, UserError
+from gridcnn.errors import GridcnnError, UserError, visible
 from gridcnn.files import json_text
 
 FAULT, USER, NO_GRID, STOPPED = 1, 2, 3, 130
@@ -46,15 +46,29 @@ def messages() -> Console:
 
 
 def say(text: str = "") -> None:
-    """Print one line of an answer, as it is."""
-    sys.stdout.write(text + "\n")
+    """Print one line of an answer, or several; nothing in it steers the terminal."""
+    sys.stdout.write(visible(text) + "\n")
 
 
 def as_json(content: Any) -> str:
     """Return an answer as JSON, with escapes where standard output is not UTF-8 (on Windows)."""
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     plain = encoding.lower().replace("-", "") != "utf8"
-    return json_text(content, ensure_ascii=plain)
+    text = json_text(content, ensure_ascii=plain)
+    # JSON leaves some signs as they are that steer a terminal: they lie beyond ASCII.
+    return text if visible(text) == text else json_text(content, ensure_ascii=True)
+
+
+class _Visible:
+    """Writes to standard output, and nothing that steers the terminal."""
+
+    def write(self, text: str) -> None:
+        sys.stdout.write(visible(text))
+
+
+def table_output() -> Any:
+    """Return what the rows of a CSV file are written to: as they are, except to a terminal."""
+    return _Visible() if sys.stdout.isatty() else sys.stdout
 
 
 def say_json(content: Any) -> None:
@@ -76,7 +90,7 @@ def say_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def _indented(message: object) -> str:
-    return "\n  ".join(str(message).splitlines())
+    return visible("\n  ".join(str(message).splitlines()))
 
 
 def paragraphs(text: str) -> str:

@@ -12,15 +12,18 @@ from typing import Any
 
 from gridcnn.contracts.source import PARTS, TEST
 from gridcnn.engines.base import Engine
+from gridcnn.errors import DataError
 from gridcnn.grid import Array
 from gridcnn.measures import measures
-from gridcnn.model import Model, labels_array
+from gridcnn.model import Model, answered, labels_array
 from gridcnn.order.guard import Checked
 from gridcnn.runs.folder import PREDICTIONS, SKIPPED, RunFolder
 from gridcnn.runs.literal import literal_comparison
 from gridcnn.runs.prepare import Part, Prepared
-from gridcnn.stages.voting import softmax
 from gridcnn.training.loop import Epoch, TrainingState, measured
+
+_TOLD = 20
+"""How many items without finite votes are told of one by one."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def finish(trained: Trained, folder: RunFolder, watch: Stopwatch) -> Run:
     trained.engine.settle()
     prepared, state = trained.prepared, trained.state
     model = Model(prepared.spec, prepared.classes, state.best, engine=trained.engine)
-    figures, votes = _measure(model, trained)
+    figures, votes = _measure(model, trained, folder.hint)
     training = sum(epoch.seconds for epoch in state.history)
     metrics = {**figures, "seconds": watch.seconds({"training": training})}
     folder.write_model(model)
@@ -90,7 +93,7 @@ def finish(trained: Trained, folder: RunFolder, watch: Stopwatch) -> Run:
     return Run(model, metrics, tuple(state.history), folder.path)
 
 
-def _measure(model: Model, trained: Trained) -> tuple[dict[str, Any], Array | None]:
+def _measure(model: Model, trained: Trained, hint: str) -> tuple[dict[str, Any], Array | None]:
     """Return all figures, and the votes `(items, classes)` for the test items, if there are any."""
     engine, prepared, state = trained.engine, trained.prepared, trained.state
     metrics: dict[str, Any] = {}
@@ -100,10 +103,11 @@ def _measure(model: Model, trained: Trained) -> tuple[dict[str, Any], Array | No
         if not len(part):
             continue
         logits = engine.logits(model.parameters, part.data.grids)
+        answers = _votes(logits, part, hint)
         loss, accuracy = measured(logits, part.data.targets)
         metrics[name] = {"accuracy": accuracy, "loss": loss, "items": len(part)}
         if name == TEST:
-            votes = softmax(logits)
+            votes = answers
             metrics[name] |= _measure_test(part, votes, prepared)
     if prepared.literal is not None:
         metrics["literal_comparison"] = dataclasses.asdict(literal_comparison(*prepared.literal))
@@ -120,6 +124,19 @@ def _measure(model: Model, trained: Trained) -> tuple[dict[str, Any], Array | No
         "skipped_items": prepared.skipped_items,
     }
     return metrics, votes
+
+
+def _votes(logits: Array, part: Part, hint: str) -> Array:
+    """Return the votes of a part; raise `DataError` if some are not finite: what is trained stays.
+
+    A resumed run needs the same items for training, and not the same test items.
+    """
+    found = answered(logits, part.names)
+    if found.problems:
+        count = f"{len(found.problems)} of {len(part)} items have no finite votes"
+        advice = f"{count}; the training is kept: correct these items in their place, then {hint}"
+        raise DataError(*found.problems[:_TOLD], advice)
+    return found.votes
 
 
 def _measure_test(part: Part, votes: Array, prepared: Prepared) -> dict[str, Any]:

@@ -261,7 +261,7 @@ def _train(
     settings = prepared.spec.training
     state = None
     if folder.checkpoint.exists():
-        state = load_checkpoint(folder.checkpoint, prepared.fingerprint, engine=engine.name)
+        state = load_checkpoint(folder.checkpoint, prepared.fingerprint, engine=engine)
 
     class Keeper:
         """Saves every epoch before the watcher hears of it."""

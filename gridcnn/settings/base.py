@@ -101,7 +101,7 @@ class Settings(BaseModel):
 
     `title` is what an error calls their owner; a class that is chosen by name in a spec is called
     by that name. `short` are the settings that a bare number or word stands for, all of them alike:
-    `noise: 0.1` for `noise: {deviation: 0.1}`.
+    `noise: 0.1` for `noise: {deviation: 0.1}`. `entry` is what an error calls one of the settings.
 
     Raises:
         SpecError: a setting is wrong; all problems are listed.
@@ -111,6 +111,7 @@ class Settings(BaseModel):
 
     title: ClassVar[str] = ""
     short: ClassVar[tuple[str, ...]] = ()
+    entry: ClassVar[str] = "setting"
 
     def __init__(self, /, **settings: Any) -> None:
         try:
@@ -136,7 +137,7 @@ class Settings(BaseModel):
         if not isinstance(data, Mapping | cls):
             raise explained_error(
                 "settings_type",
-                f"{_title_of(cls)} takes settings, as 'name: value'; got {given(data)}",
+                f"{_title_of(cls)} takes {_plural(cls.entry)}, as 'name: value'; got {given(data)}",
             )
         try:
             return handler(data)
@@ -222,7 +223,7 @@ def _sentence(cls: type[Settings], line: ErrorDetails) -> str:
     if kind in ("extra_forbidden", "invalid_key"):
         return _unknown_setting(cls, str(place[-1]))
     if kind == "missing" and isinstance(place[-1], str):
-        return f"{owner} needs the setting {quoted(place[-1])}"
+        return f"{owner} needs the {cls.entry} {quoted(place[-1])}"
     name = f"{quoted(written(place))} of {owner}" if place else owner
     if kind in ("value_error", "assertion_error"):
         return f"{name}: {_reason(context.get('error', line['msg']))}"
@@ -287,8 +288,11 @@ def _measure(kind: str, count: int) -> str:
 
 
 def _many(count: int, what: str) -> str:
-    several = {"entry": "entries"}.get(what, f"{what}s")
-    return f"{count} {what if count == 1 else several}"
+    return f"{count} {what if count == 1 else _plural(what)}"
+
+
+def _plural(what: str) -> str:
+    return {"entry": "entries"}.get(what, f"{what}s")
 
 
 def _unknown_setting(cls: type[Settings], name: str) -> str:

@@ -16,10 +16,13 @@ import yaml
 
 from gridcnn.errors import Problem, SpecError, quoted
 
-MAX_BYTES = 1_000_000
-MAX_NODES = 20_000
+# What is learned becomes a setting, and a resolved spec is read again: a table of 16,384 columns
+# learns three numbers of each.
+MAX_BYTES = 4_000_000
+MAX_NODES = 60_000
 MAX_DEPTH = 40
 MAX_NUMBER = 40
+_TOO_MANY = f"a spec may hold {MAX_NODES:,} values; this one holds more"
 _TOO_DEEP = f"a spec may be nested {MAX_DEPTH} levels deep; this is deeper"
 
 Path = tuple[str | int, ...]
@@ -94,7 +97,7 @@ def parse(text: bytes | str, source: str) -> Document:
 
     Raises:
         SpecError: it is not UTF-8, not YAML, not a single document, or larger than any spec
-            (1 MB, 20,000 values, 40 levels).
+            (4 MB, 60,000 values, 40 levels).
     """
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     if len(raw) > MAX_BYTES:
@@ -227,7 +230,7 @@ class _Reader:
         self.nodes += size
         self.deepest = max(self.deepest, depth)
         if self.nodes > MAX_NODES:
-            self.fail(_at(mark), f"a spec may hold {MAX_NODES:,} values; this one holds more")
+            self.fail(_at(mark), _TOO_MANY)
         if depth > MAX_DEPTH:
             self.fail(_at(mark), _TOO_DEEP)
 
@@ -258,18 +261,32 @@ def plain_data(value: Any, path: Path = ()) -> Any:
     `path` is the place of `value` in the spec.
 
     Raises:
-        SpecError: it is nested deeper than any spec.
+        SpecError: it is nested deeper than any spec, or holds more values.
     """
-    if len(path) > MAX_DEPTH:
-        raise SpecError(Problem(_TOO_DEEP, written(path[:2])))
-    if isinstance(value, Mapping):
-        return {key: plain_data(inside, (*path, str(key))) for key, inside in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain_data(inside, (*path, number)) for number, inside in enumerate(value)]
-    # NumPy's numbers become Python's, without importing NumPy.
-    if getattr(value, "shape", None) == () and hasattr(value, "item"):
-        return value.item()
-    return value
+    return _Copy().of(value, path)
+
+
+class _Copy:
+    """Copies data, and counts how much there is."""
+
+    def __init__(self) -> None:
+        self.nodes = 0
+
+    def of(self, value: Any, path: Path) -> Any:
+        """Return a copy of the value at `path`."""
+        self.nodes += 1
+        if len(path) > MAX_DEPTH:
+            raise SpecError(Problem(_TOO_DEEP, written(path[:2])))
+        if self.nodes > MAX_NODES:
+            raise SpecError(Problem(_TOO_MANY, written(path[:2])))
+        if isinstance(value, Mapping):
+            return {key: self.of(inside, (*path, str(key))) for key, inside in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.of(inside, (*path, number)) for number, inside in enumerate(value)]
+        # NumPy's numbers become Python's, without importing NumPy.
+        if getattr(value, "shape", None) == () and hasattr(value, "item"):
+            return value.item()
+        return value
 
 
 def plain_value(text: str) -> bool | float | str | None:

@@ -56,6 +56,19 @@ def load(
     return validate(document)
 
 
+def load_data(content: object) -> Spec:
+    """Return the spec in plain data that was read from a file.
+
+    Text in it stays text: no file is looked for, and no ready spec.
+
+    Raises:
+        SpecError: it is no mapping, or the spec is wrong; all its problems are listed.
+    """
+    if not isinstance(content, Mapping):
+        raise SpecError(_no_mapping(content))
+    return validate(Document(plain_data(content)))
+
+
 def load_choice(registry: Registry, name: str, *, changes: Iterable[str] = ()) -> Settings:
     """Return the registry's entry `name` with settings as texts such as `noise=0.2`.
 
@@ -81,8 +94,7 @@ def validate(document: Document) -> Spec:
     """Return the spec in `document`; raise `SpecError` with every problem and its place."""
     problems = list(document.problems)
     if not isinstance(document.data, Mapping):
-        got = given(document.data)
-        problem = document.problem((), f"a spec is a mapping of 'name: value'; got {got}")
+        problem = document.problem((), _no_mapping(document.data))
         raise SpecError(*_in_order([*problems, problem]))
     try:
         spec = Spec.model_validate(document.data)
@@ -92,6 +104,10 @@ def validate(document: Document) -> Spec:
         raise SpecError(*_in_order(problems))
     spec._document = document
     return spec
+
+
+def _no_mapping(content: object) -> str:
+    return f"a spec is a mapping of 'name: value'; got {given(content)}"
 
 
 def _in_order(problems: list[Problem]) -> list[Problem]:

@@ -132,7 +132,7 @@ class GroupPattern(Settings):
     def _finds_a_group(cls, value: str) -> str:
         try:
             groups = re.compile(value).groups
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise wanted_error(f"a regular expression ({error})") from None
         if not groups:
             raise wanted_error("a regular expression with parentheses around the group")

@@ -3,22 +3,84 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
 
-from gridcnn.errors import ModelFileError
+import numpy as np
+from annotated_types import Ge, Le
+from pydantic import AllowInfNan, Field, Strict, model_validator
+
+from gridcnn.engines.base import Engine
+from gridcnn.errors import ModelFileError, listed, quoted, shown
+from gridcnn.grid import Array
+from gridcnn.settings.base import Many, NotNegative, Number
+from gridcnn.settings.content import Content
 from gridcnn.tensors import read_tensors, write_tensors
 from gridcnn.training.loop import Epoch, TrainingState
+from gridcnn.training.optimizers import memory_names
 from gridcnn.version import VERSION
 
 KIND = "checkpoint"
 FORMAT = 1
 """The version of the file's layout; raised when an older gridcnn could not read it rightly."""
 
+_MEMORY = "memory."
+
+Share = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Le(1)]
+"""A part of a whole, from 0 to 1."""
+Steps = Annotated[int, Strict(), Ge(0), Le(2**62)]
+"""How often an optimizer has moved."""
+
+
+class EpochContent(Content):
+    """An epoch as a checkpoint has it; see `Epoch`."""
+
+    title: ClassVar[str] = "an epoch"
+
+    epoch: Many
+    loss: Number
+    accuracy: Share
+    validation_loss: Number | None
+    validation_accuracy: Share | None
+    learning_rate: NotNegative
+    seconds: NotNegative
+
+
+class CheckpointContent(Content):
+    """What a checkpoint tells beside the numbers; see `Progress`."""
+
+    title: ClassVar[str] = "the checkpoint"
+
+    fingerprint: str
+    engine: str
+    best_epoch: Many
+    steps: Steps
+    history: list[EpochContent] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        epochs = len(self.history)
+        if [each.epoch for each in self.history] != list(range(1, epochs + 1)):
+            raise ValueError("'history' has other epochs than 1, 2, 3, ...")
+        if self.best_epoch > epochs:
+            raise ValueError(f"'best_epoch' is {self.best_epoch} of {epochs} epochs")
+        if self.steps % epochs:
+            raise ValueError(f"'steps' are {self.steps}, not the same for each of {epochs} epochs")
+        validated = {
+            figure is not None
+            for each in self.history
+            for figure in (each.validation_loss, each.validation_accuracy)
+        }
+        if len(validated) > 1:
+            raise ValueError("'history' has a validation for some epochs alone")
+        return self
+
 
 def save_checkpoint(path: Path, state: TrainingState, fingerprint: str, *, engine: str) -> None:
     """Write `state` to `path`; `fingerprint` stands for the spec and the data."""
     tensors = {"parameters": state.parameters, "best": state.best}
-    tensors |= {f"memory.{name}": kept for name, kept in state.memory.items()}
+    tensors |= {f"{_MEMORY}{name}": kept for name, kept in state.memory.items()}
     content = {
         "format": FORMAT,
         "fingerprint": fingerprint,
@@ -30,38 +92,77 @@ def save_checkpoint(path: Path, state: TrainingState, fingerprint: str, *, engin
     write_tensors(path, KIND, tensors, content)
 
 
-def load_checkpoint(path: Path, fingerprint: str, *, engine: str) -> TrainingState:
-    """Return the state that was saved.
+def load_checkpoint(path: Path, fingerprint: str, *, engine: Engine) -> TrainingState:
+    """Return the state that was saved, for training by `engine` with its network's spec.
 
     Raises:
         ModelFileError: the file is missing or damaged, comes from another gridcnn, or belongs to
             another spec, other data or another engine.
     """
     tensors, content = read_tensors(path, KIND)
-    if content.get("format") != FORMAT:
+    layout = content.get("format")
+    if type(layout) is not int or layout != FORMAT:
         raise ModelFileError(
-            f"{path} has the layout {content.get('format')}; this gridcnn {VERSION} resumes from "
-            f"layout {FORMAT}; resume with the gridcnn that wrote it"
+            f"{path} has the layout {shown(layout)}; this gridcnn {VERSION} resumes from layout "
+            f"{FORMAT}; resume with the gridcnn that wrote it"
         )
     try:
-        if content["fingerprint"] != fingerprint:
-            raise ModelFileError(
-                f"{path} was written with another spec or other data; a run resumes only with its "
-                "own"
-            )
-        if content["engine"] != engine:
-            # Engines agree to a few bits, and a resumed run has to agree in all of them.
-            raise ModelFileError(
-                f"{path} was written by the engine {content['engine']}, and not by {engine}; go on "
-                f"with --engine {content['engine']}"
-            )
-        return TrainingState(
-            parameters=tensors.pop("parameters"),
-            best=tensors.pop("best"),
-            best_epoch=content["best_epoch"],
-            steps=content["steps"],
-            memory={name.removeprefix("memory."): kept for name, kept in tensors.items()},
-            history=tuple(Epoch(**epoch) for epoch in content["history"]),
+        about = CheckpointContent.read(content)
+    except ValueError as error:
+        raise _damaged(path, str(error)) from None
+    if about.fingerprint != fingerprint:
+        raise ModelFileError(
+            f"{path} was written with another spec or other data; a run resumes only with its own"
         )
-    except (KeyError, TypeError) as error:
-        raise ModelFileError(f"{path} is no whole checkpoint: {error}; start anew") from None
+    if about.engine != engine.name:
+        # Engines agree to a few bits, and a resumed run has to agree in all of them.
+        raise ModelFileError(
+            f"{path} was written by the engine {about.engine}, and not by {engine.name}; go on "
+            f"with --engine {about.engine}"
+        )
+    try:
+        _refuse_odd(tensors, about.steps, engine)
+    except ValueError as error:
+        raise _damaged(path, str(error)) from None
+    return TrainingState(
+        parameters=tensors.pop("parameters"),
+        best=tensors.pop("best"),
+        best_epoch=about.best_epoch,
+        steps=about.steps,
+        memory={name.removeprefix(_MEMORY): kept for name, kept in tensors.items()},
+        history=tuple(Epoch(**each.model_dump()) for each in about.history),
+    )
+
+
+def _damaged(path: Path, reason: str) -> ModelFileError:
+    return ModelFileError(f"{path} is damaged: {reason}; delete it to start over")
+
+
+def _refuse_odd(tensors: Mapping[str, Array], steps: int, engine: Engine) -> None:
+    """Raise `ValueError` where vectors are not those that training by `engine` goes on with."""
+    remembered = memory_names(engine.network.spec.training)
+    expected = {"parameters", "best", *(f"{_MEMORY}{name}" for name in remembered)}
+    odd = [quoted(name)[1:-1] for name in sorted(expected ^ set(tensors))]
+    if odd:
+        raise ValueError(f"it has vectors missing, or too many: {listed(odd, limit=5)}")
+    if bool(steps) != bool(remembered):
+        raise ValueError(f"'steps' are {steps}, of an optimizer that remembers {len(remembered)}")
+    shape = (engine.network.parameters,)
+    for name, vector in tensors.items():
+        if vector.dtype != np.float32 or vector.shape != shape:
+            raise ValueError(
+                f"{name} must be float32 {shape}; it is {vector.dtype} {shown(vector.shape)}"
+            )
+        _refuse_no_numbers(name, vector)
+
+
+def _refuse_no_numbers(name: str, vector: Any) -> None:
+    """Raise `ValueError` where a vector holds what training never leaves behind.
+
+    A mean of squares, and nothing else, may be infinite: the value it belongs to stays as it is.
+    """
+    if name == f"{_MEMORY}square":
+        if not (vector >= 0).all():
+            raise ValueError(f"{name} holds numbers below 0, or NaN")
+    elif not np.isfinite(vector.sum(dtype=np.float64)):
+        raise ValueError(f"{name} holds numbers that are NaN or infinite")

@@ -257,6 +257,6 @@ def _is_better(epoch: Epoch, before: TrainingState) -> bool:
 
 
 def _score(epoch: Epoch) -> tuple[float, float]:
-    assert epoch.validation_accuracy is not None
-    assert epoch.validation_loss is not None
+    if epoch.validation_accuracy is None or epoch.validation_loss is None:
+        return -1.0, 0.0  # less than any
     return epoch.validation_accuracy, -epoch.validation_loss

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,12 +154,19 @@ def make_optimizer(
     return made
 
 
+def memory_names(settings: Training) -> tuple[str, ...]:
+    """Return the names of the vectors that training remembers between its steps."""
+    return _kind(settings).memory if settings.method == "backpropagation" else ()
+
+
+def _kind(settings: Training) -> type[SgdOptimizer | AdamOptimizer]:
+    if isinstance(settings.optimizer, Sgd):
+        return SgdOptimizer
+    return AdamWOptimizer if getattr(settings.optimizer, "decoupled", False) else AdamOptimizer
+
+
 def _made(settings: Training, network: Network) -> Optimizer:
     size, decay = network.parameters, settings.weight_decay or 0.0
     decays = network.mask("decays") & network.mask("trainable")
-    chosen = settings.optimizer
-    if isinstance(chosen, Sgd):
-        return SgdOptimizer(size, decay, decays, settings=chosen)
-    assert isinstance(chosen, Adam)
-    made = AdamWOptimizer if getattr(chosen, "decoupled", False) else AdamOptimizer
-    return made(size, decay, decays, settings=chosen)
+    chosen: Any = settings.optimizer
+    return _kind(settings)(size, decay, decays, settings=chosen)

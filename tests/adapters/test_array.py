@@ -181,7 +181,7 @@ def test_values_that_a_float_cannot_hold_are_refused(many: Any) -> None:
     [
         (np.array([1j, 2]), "complex numbers; give their magnitudes"),
         ("1, 2, 3", "there is no such file"),
-        (b"123", "its content is no array of NumPy"),
+        (b"123", "it is not a NumPy file"),
         (["a", "b"], "type <U1, which are no numbers"),
         (np.array([None, 1]), "type object, which are no numbers"),
         ([[1, 2], [3]], "its rows have different lengths"),

@@ -131,7 +131,7 @@ def test_pictures_of_two_sizes_are_refused(tmp_path: Path) -> None:
         (b"\0\0\x08\x03" + b"\0\0\0\0" + b"\xff" * 8, LABELS, "has no values"),
         (packed(PICTURES)[:-1], LABELS, r"is cut short .*24 bytes of values.*only 23"),
         (packed(PICTURES) + b"x", LABELS, "goes on after its end"),
-        (b"\0\0\x08\x03" + b"\xff" * 12, LABELS, "at most 8589934592 are read"),
+        (b"\0\0\x08\x03" + b"\xff" * 12, LABELS, r"it says it has \d+ bytes of values.*can have only"),
         (b"\0\0\x08\x03" + b"\0\0\x04\0" * 3, LABELS, "1073741824 bytes of values"),
         (PICTURES[0, 0], LABELS, "must have the shape"),
         (PICTURES[:3], LABELS, "there are 3 items, but 4 labels"),

@@ -145,7 +145,7 @@ def test_a_table_with_missing_labels_is_refused() -> None:
         ((np.zeros(3), [0, 1, 1]), "must have the shape"),
         ((pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), [0, 1]), "holds no numbers: 'b'; leave"),
         ((pd.DataFrame({"a": ["x", "y"]}), [0, 1]), r"column of texts is given alone: X\[name\]"),
-        ((np.zeros((2, 0, 4)), [0, 1]), "not one cell"),
+        ((np.zeros((2, 0, 4)), [0, 1]), "no cells"),
         ((np.zeros((2, 3, 3), complex), [0, 1]), "must hold numbers; it holds complex128"),
         (([], []), "not one item"),
         (("folder", ["x"]), "X must hold many items; got str 'folder'"),

@@ -1,0 +1,34 @@
+"""What is read back from files of our own: every entry has its type and its range."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from pydantic import ConfigDict, ValidationError
+
+from gridcnn.settings.base import Settings, explained
+
+
+class Content(Settings):
+    """Entries of a file that gridcnn has written; those that nobody asks for are ignored.
+
+    A checksum tells that a file is as it was written, and not that what was written makes sense.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    entry: ClassVar[str] = "entry"
+
+    @classmethod
+    def read(cls, data: Any) -> Self:
+        """Return the entries in plain data.
+
+        Raises:
+            ValueError: an entry is missing, or is not what it must be; the message is one line
+                about the first of them.
+        """
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            _, sentence = explained(error)[0]
+            raise ValueError(sentence) from None
