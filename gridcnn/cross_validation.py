@@ -29,8 +29,9 @@ from gridcnn.errors import (
     shown,
 )
 from gridcnn.evaluation import Evaluation, compare
+from gridcnn.model import METRICS
 from gridcnn.order.guard import Checked
-from gridcnn.runs.folder import FOLDS, METRICS, PREDICTIONS, SPEC, RunFolder, Way
+from gridcnn.runs.folder import FOLDS, PREDICTIONS, SPEC, RunFolder, Way
 from gridcnn.runs.located import Located, is_in_memory
 from gridcnn.runs.prepare import divide_items, group_items
 from gridcnn.runs.run import carry_out, open_run

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence, Set
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +21,7 @@ from gridcnn.errors import (
     Problem,
     RunFolderError,
     SpecError,
+    UnfinishedRunWarning,
     UserError,
     listed,
     quoted,
@@ -31,12 +33,16 @@ from gridcnn.spec.load import load_data
 from gridcnn.spec.models import Spec
 from gridcnn.stages.voting import softmax
 from gridcnn.tensors import read_tensors, write_tensors
+from gridcnn.training.checkpoint import FILE_NAME as CHECKPOINT
+from gridcnn.training.checkpoint import load_best
 from gridcnn.version import VERSION
 
 KIND = "model"
 FORMAT = 1
 """The version of the file's layout; raised when an older gridcnn could not read it rightly."""
 FILE_NAME = "model.safetensors"
+METRICS = "metrics.json"
+"""Where it is, a run has ended."""
 _OVERFLOW = (
     "its votes are not finite numbers: its cells are so far from those of the training that sums "
     "in the network overflow; correct it, or leave it out"
@@ -231,6 +237,9 @@ def load(
 ) -> Model:
     """Return the model in a file, or in a run folder.
 
+    A run folder that is not finished answers with the best weights so far, and warns of it
+    (`UnfinishedRunWarning`).
+
     Args:
         path: where it is.
         engine: the name of the engine that answers; by default the fastest there is.
@@ -244,10 +253,10 @@ def load(
     check_choice(engine, threads)
     file = Path(path)
     if file.is_dir():
+        if (file / CHECKPOINT).is_file() and not (file / METRICS).is_file():
+            return _load_unfinished(file, engine, threads)
         if not (file / FILE_NAME).is_file():
-            folds = sorted(file.glob(f"fold-*/{FILE_NAME}"))
-            other = f"one of its folds, as {folds[0].parent}" if folds else "a model file"
-            raise ModelFileError(f"the folder {file} holds no {FILE_NAME}; name {other}")
+            raise ModelFileError(_no_model(file))
         file = file / FILE_NAME
     tensors, content = read_tensors(file, KIND)
     layout = content.get("format")
@@ -257,25 +266,75 @@ def load(
             f"{file} was written by gridcnn {version} in layout {shown(layout)}; this gridcnn "
             f"{VERSION} reads layout {FORMAT}; install a newer one"
         )
+    for key in ("spec", "classes"):
+        if key not in content:
+            raise ModelFileError(f"{file} cannot be used here: it has no '{key}'")
+    return _made(
+        file,
+        (content["spec"], content["classes"]),
+        lambda network: network.vector(tensors),
+        (engine, threads),
+    )
+
+
+def _load_unfinished(folder: Path, engine: str | None, threads: int | None) -> Model:
+    """Return a model with the best weights so far of a run that has not ended."""
+    best = load_best(folder / CHECKPOINT)
+    model = _made(
+        folder / CHECKPOINT,
+        (best.spec, best.classes),
+        lambda _: best.parameters,
+        (engine, threads),
+    )
+    warnings.warn(
+        f"the run in {folder} has not ended: answers are those of epoch {best.epoch}, the best of "
+        f"{best.epochs} so far (of {model.spec.training.epochs})",
+        UnfinishedRunWarning,
+        stacklevel=3,
+    )
+    return model
+
+
+def _no_model(folder: Path) -> str:
+    """Return why there is no model in a folder, and what to do."""
+    folds = sorted(folder.glob(f"fold-*/{FILE_NAME}"))
+    if folds:
+        return (
+            f"the folder {folder} holds no {FILE_NAME}; name one of its folds, as {folds[0].parent}"
+        )
+    if (folder / "spec.yaml").is_file():
+        return (
+            f"the folder {folder} holds no {FILE_NAME}: no epoch of its run has ended; go on with: "
+            f"gridcnn run --resume {folder}"
+        )
+    return f"the folder {folder} holds no {FILE_NAME}; name a model file"
+
+
+def _made(
+    file: Path,
+    content: tuple[Any, Any],
+    parameters: Callable[[Network], Array],
+    choice: tuple[str | None, int | None],
+) -> Model:
+    """Return the model of a spec and classes that a file holds as plain data.
+
+    `choice` is the name of the engine, and the most threads.
+    """
     try:
-        spec, classes = load_data(content["spec"]), _checked_classes(content["classes"])
+        spec, classes = load_data(content[0]), _checked_classes(content[1])
         if spec.adapter is None or spec.head is None:
             raise SpecError("its spec has no adapter, or no head")
-        made = bind(
-            spec, spec.adapter.shape(), classes=len(classes), engine=engine, threads=threads
-        )
-        parameters = made.network.vector(tensors)
+        shape = spec.adapter.shape()
+        made = bind(spec, shape, classes=len(classes), engine=choice[0], threads=choice[1])
+        return Model(spec, classes, parameters(made.network), engine=made)
     except EngineError:
         raise
-    except KeyError as error:
-        raise ModelFileError(f"{file} cannot be used here: it has no {error}") from None
     except UserError as error:
         more = f" (and {len(error.problems) - 1:,} more problems)" if error.problems[1:] else ""
         reason = f"{error.problems[0]}{more}"
         raise ModelFileError(f"{file} cannot be used here: {reason}") from None
     except ValueError as error:
         raise ModelFileError(f"{file} cannot be used here: {error}") from None
-    return Model(spec, classes, parameters, engine=made)
 
 
 def fixed(parameters: Array) -> Array:

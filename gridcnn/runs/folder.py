@@ -20,21 +20,23 @@ from gridcnn.engines.base import DEFAULT_ENGINE
 from gridcnn.errors import (
     ColumnPermutableError,
     RunFolderError,
+    StopTraining,
     TrainingInterrupted,
     UserError,
 )
 from gridcnn.files import json_text, write_text
-from gridcnn.model import FILE_NAME, Model, write_model
+from gridcnn.model import FILE_NAME, METRICS, Model, write_model
 from gridcnn.order.guard import Checked
 from gridcnn.runs import lock
 from gridcnn.spec.models import Spec
 from gridcnn.spec.write import to_yaml
+from gridcnn.training.checkpoint import FILE_NAME as CHECKPOINT
 from gridcnn.training.loop import Epoch
 
 Made = TypeVar("Made")
 
-SPEC, HISTORY, METRICS = "spec.yaml", "history.csv", "metrics.json"
-PREDICTIONS, SKIPPED, CHECKPOINT = "predictions.csv", "skipped.csv", "checkpoint.safetensors"
+SPEC, HISTORY = "spec.yaml", "history.csv"
+PREDICTIONS, SKIPPED = "predictions.csv", "skipped.csv"
 CHECK = "check.json"
 """What the checkers have found, which a resumed run need not ask them again."""
 FOLDS = "folds.json"
@@ -147,7 +149,7 @@ class RunFolder:
         Raises:
             RunFolderError: there is no run, it is in use, or it cannot be written to.
         """
-        if not (path / SPEC).is_file():
+        if not (is_unfinished(path) or (path / METRICS).is_file()) or not (path / SPEC).is_file():
             raise RunFolderError(_no_run(path))
         try:
             folder = cls(path, way)
@@ -218,6 +220,18 @@ class RunFolder:
                 write_json(self.path / name, content)
             write_text(self.path / SPEC, to_yaml(spec))
 
+    def go_on(self, spec: Spec) -> None:
+        """Write the spec if it is another one, and let a run that has ended be unfinished again.
+
+        The checkpoint has its best weights, so that nothing is lost.
+        """
+        text = to_yaml(spec)
+        with self.writing():
+            if text != (self.path / SPEC).read_text(encoding="utf-8"):
+                write_text(self.path / SPEC, text)
+            for name in (METRICS, PREDICTIONS, SKIPPED, FILE_NAME):
+                (self.path / name).unlink(missing_ok=True)
+
     def write_history(self, history: Iterable[Epoch]) -> None:
         """Write `history.csv`, a line for each epoch."""
         names = [field.name for field in dataclasses.fields(Epoch)]
@@ -234,10 +248,11 @@ class RunFolder:
             write_model(model, self.path / FILE_NAME)
 
     def end(self, metrics: Mapping[str, Any]) -> None:
-        """Write `metrics.json`, which marks the run as ended, and remove what only others need."""
+        """Write `metrics.json`, which marks the run as ended."""
         with self.writing():
             write_json(self.path / METRICS, metrics)
-            self.checkpoint.unlink(missing_ok=True)
+            if self._whole != self.path:  # a fold never goes on by itself
+                self.checkpoint.unlink(missing_ok=True)
         self._sweep()
 
     @contextlib.contextmanager
@@ -260,14 +275,21 @@ class RunFolder:
 
     @contextlib.contextmanager
     def stoppable(self) -> Iterator[None]:
-        """Turn Ctrl-C into `TrainingInterrupted`, which says how to go on."""
+        """Turn Ctrl-C into `TrainingInterrupted`, which says how to go on.
+
+        `StopTraining` is the same as long as no epoch has ended, with which a run could end.
+        """
         try:
             yield
-        except KeyboardInterrupt:
-            if (self._whole / SPEC).is_file():
-                raise TrainingInterrupted(f"stopped; {self.hint}", folder=self._whole) from None
-            message = "stopped before training; nothing was written"
-            raise TrainingInterrupted(message) from None
+        except (KeyboardInterrupt, StopTraining):
+            if not (self._whole / SPEC).is_file():
+                message = "stopped before training; nothing was written"
+                raise TrainingInterrupted(message) from None
+            lines = [f"stopped; {self.hint}"]
+            if self.checkpoint.is_file() and self._whole == self.path:
+                model = _line(["gridcnn", "predict", str(self.path), "FILE"])
+                lines.append(f"or ask the best weights so far: {model}")
+            raise TrainingInterrupted("\n".join(lines), folder=self._whole) from None
 
     # Leaving
 
@@ -334,13 +356,18 @@ def is_unfinished(folder: Path) -> bool:
 
 
 def _no_run(folder: Path) -> str:
-    """Return why no run can go on in a folder without a spec."""
+    """Return why no run can go on in a folder."""
+    if (folder / SPEC).is_file():
+        return (
+            f"{folder} holds a spec, and no run that could go on; run it with: "
+            f"{_line(['gridcnn', 'run', str(folder)])}"
+        )
     if lock.is_ours(folder / lock.NAME):
         return (
             f"{folder} holds no run: it was stopped before anything was written; run its spec "
             f"again, with --out {folder}"
         )
-    return f"{folder} holds no run ({SPEC} is missing)"
+    return f"{folder} holds no run that could go on ({SPEC} is missing)"
 
 
 def _is_partial(name: str) -> bool:

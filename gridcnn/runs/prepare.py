@@ -29,6 +29,7 @@ from gridcnn.runs.located import Located
 from gridcnn.runs.other_forms import with_other_forms
 from gridcnn.runs.scaffolds import by_scaffold
 from gridcnn.spec.models import GroupPattern, GroupScaffold, Spec
+from gridcnn.spec.optimizers import follows_epochs
 from gridcnn.spec.parts import TestPart
 from gridcnn.training.loop import Labelled
 
@@ -309,8 +310,10 @@ def _refuse_emptied(parts: Mapping[str, Part], classes: Sequence[str | int]) -> 
 def _fingerprint(spec: Spec, read: _Read) -> str:
     # Not where the data is from: what it holds is told by the grids, and a folder may move.
     left_out: dict[str, Any] = dict.fromkeys(("name", "description", "data"), True)
-    if not spec.training.augmentation:  # so it is with checkpoints from before there was any
-        left_out["training"] = {"augmentation"}
+    # Nor when training ends: it goes the same way until then, if the learning rate does.
+    left_out["training"] = {"patience"}
+    if not follows_epochs(spec.training.schedule):
+        left_out["training"].add("epochs")
     digest = hashlib.sha256(spec.model_dump_json(exclude=left_out).encode())
     for name in (TRAIN, VALIDATION):
         digest.update(bytes.fromhex(read.made[name].digest))

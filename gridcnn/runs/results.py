@@ -20,7 +20,7 @@ from gridcnn.order.guard import Checked
 from gridcnn.runs.folder import PREDICTIONS, SKIPPED, RunFolder
 from gridcnn.runs.literal import literal_comparison
 from gridcnn.runs.prepare import Part, Prepared
-from gridcnn.training.loop import Epoch, TrainingState, measured
+from gridcnn.training.loop import Epoch, TrainingState, ends_after, measured
 
 _TOLD = 20
 """How many items without finite votes are told of one by one."""
@@ -117,6 +117,7 @@ def _measure(model: Model, trained: Trained, hint: str) -> tuple[dict[str, Any],
         "classes": list(prepared.classes),
         "epochs": len(state.history),
         "best_epoch": state.best_epoch,
+        "stopped": _stopped(trained),
         "parameters": engine.network.parameters,
         "multiply_adds": engine.network.multiply_adds,
         "engine": engine.name,
@@ -124,6 +125,14 @@ def _measure(model: Model, trained: Trained, hint: str) -> tuple[dict[str, Any],
         "skipped_items": prepared.skipped_items,
     }
     return metrics, votes
+
+
+def _stopped(trained: Trained) -> str | None:
+    """Return what has stopped a run before its last epoch: "patience" or "watcher"; else None."""
+    settings, history = trained.prepared.spec.training, trained.state.history
+    if len(history) >= settings.epochs:
+        return None
+    return "watcher" if ends_after(history, settings) is None else "patience"
 
 
 def _votes(logits: Array, part: Part, hint: str) -> Array:

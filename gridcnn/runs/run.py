@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gridcnn.engines.base import DEFAULT_ENGINE, Engine, bind, check_choice
-from gridcnn.errors import RunFolderError, SpecError, UserError
+from gridcnn.errors import RunFolderError, SpecError, StopTraining, UserError
 from gridcnn.network import Network
 from gridcnn.order.guard import Checked, guard
 from gridcnn.pipelines import ready
@@ -17,6 +17,7 @@ from gridcnn.runs.folder import CHECK, FOLDS, SPEC, RunFolder, Way
 from gridcnn.runs.located import Located, is_in_memory, locate, spec_folder
 from gridcnn.runs.prepare import Prepared, prepare
 from gridcnn.runs.results import Run, Stopwatch, Trained, finish
+from gridcnn.runs.resuming import resumed_spec
 from gridcnn.runs.watcher import RunWatcher
 from gridcnn.spec.changes import Changes
 from gridcnn.spec.load import SpecLike, load
@@ -56,7 +57,9 @@ def run(
         threads: the most threads that it works with; None: as many as this process may use. The
             results do not depend on it.
         resume: the folder of an interrupted run, which goes on after its last finished epoch and
-            ends with the very numbers that it would have ended with.
+            ends with the very numbers that it would have ended with. With `training.epochs` (or
+            `training.patience`) among the changes a run goes on to another end, also one that has
+            ended; it then ends with the numbers of a run that had these settings from the start.
         watcher: is told how it goes.
 
     Raises:
@@ -98,7 +101,7 @@ def open_run(
             raise RunFolderError(f"a run resumes in its own folder {path}; leave the other one out")
         _refuse_other_kind(path, way)
         with RunFolder.reopen(path, way) as folder:
-            own = _resumed_spec(spec, folder, changes)
+            own = resumed_spec(spec, folder, changes)
             yield locate(own, data, spec_folder(own)), folder
         return
     if spec is None:
@@ -135,12 +138,15 @@ def carry_out(
         made = _engine_for(prepared, engine, threads)
         with watch.measure("checking"):
             checked = _checked(prepared, folder, checked, threads, watcher)
+        keeper = _Keeper(made, prepared, folder, watcher)
         if folder.is_new:
             more = {} if checked is None else {CHECK: checked.as_json()}
             folder.begin(prepared.spec, more)
+        else:
+            folder.go_on(prepared.spec)
         watcher.on_engine(made, planned(made, prepared.spec.training))
         watcher.on_plan(made.network, prepared, folder.path)
-        state = _train(made, prepared, folder, watcher)
+        state = keeper.train()
         return finish(Trained(made, prepared, checked, state), folder, watch)
 
 
@@ -164,24 +170,6 @@ def _refuse_other_kind(path: Path, way: Way) -> None:
         raise RunFolderError(
             f"{path} holds a single run and no cross-validation; resume it with gridcnn.run"
         )
-
-
-def _resumed_spec(given: SpecLike | None, folder: RunFolder, changes: Changes) -> Spec:
-    """Return the spec of the run in `folder`; raise if something else is asked for."""
-    if folder.has_ended:
-        raise RunFolderError(f"the run in {folder.path} has ended; there is nothing to resume")
-    own = load(folder.path / SPEC)
-    if given is not None:
-        asked = load(given, changes=changes, ready=ready())
-        for part in ("stages", "head", "training"):
-            if getattr(asked, part) != getattr(own, part):
-                raise RunFolderError(
-                    f"the run in {folder.path} has other settings under '{part}' than this spec; a "
-                    "run resumes with its own spec, which may be left out"
-                )
-    elif changes:
-        raise RunFolderError("a run resumes with its own settings; leave changes out")
-    return own
 
 
 def refuse_impossible(spec: Spec) -> None:
@@ -254,26 +242,57 @@ def _checked(
     return checked
 
 
-def _train(
-    engine: Engine, prepared: Prepared, folder: RunFolder, watcher: RunWatcher
-) -> TrainingState:
-    """Train, from the start or from the checkpoint in the folder, and save every epoch there."""
-    settings = prepared.spec.training
-    state = None
-    if folder.checkpoint.exists():
-        state = load_checkpoint(folder.checkpoint, prepared.fingerprint, engine=engine)
+class _Keeper:
+    """Trains, and saves every epoch to the folder before the watcher hears of it.
 
-    class Keeper:
-        """Saves every epoch before the watcher hears of it."""
+    Raises:
+        ModelFileError: the folder has a checkpoint that belongs to something else.
+    """
 
-        def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
-            watcher.on_batch(epoch, done, batches, loss)
+    def __init__(
+        self, engine: Engine, prepared: Prepared, folder: RunFolder, watcher: RunWatcher
+    ) -> None:
+        self._engine = engine
+        self._prepared = prepared
+        self._folder = folder
+        self._watcher = watcher
+        self._state: TrainingState | None = None
+        if folder.checkpoint.exists():
+            self._state = load_checkpoint(folder.checkpoint, prepared.fingerprint, engine=engine)
 
-        def on_epoch(self, state: TrainingState) -> None:
-            with folder.writing():
-                save_checkpoint(folder.checkpoint, state, prepared.fingerprint, engine=engine.name)
-            folder.write_history(state.history)
-            watcher.on_epoch(state.history[-1], settings.epochs)
+    def train(self) -> TrainingState:
+        """Train, from the start or from the checkpoint, until the watcher stops it or the end."""
+        prepared = self._prepared
+        validation = prepared.validation.data if len(prepared.validation) else None
+        try:
+            return train(
+                self._engine,
+                prepared.train.data,
+                validation,
+                prepared.spec.training,
+                state=self._state,
+                watcher=self,
+            )
+        except StopTraining:
+            if self._state is None:
+                raise
+            return self._state
 
-    validation = prepared.validation.data if len(prepared.validation) else None
-    return train(engine, prepared.train.data, validation, settings, state=state, watcher=Keeper())
+    def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
+        """Pass it on."""
+        self._watcher.on_batch(epoch, done, batches, loss)
+
+    def on_epoch(self, state: TrainingState) -> None:
+        """Save the epoch, and pass it on."""
+        prepared, folder = self._prepared, self._folder
+        with folder.writing():
+            save_checkpoint(
+                folder.checkpoint,
+                state,
+                prepared.fingerprint,
+                engine=self._engine,
+                classes=prepared.classes,
+            )
+        folder.write_history(state.history)
+        self._state = state
+        self._watcher.on_epoch(state.history[-1], prepared.spec.training.epochs)

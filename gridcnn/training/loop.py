@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -120,7 +120,7 @@ def train(
         method.refuse_if_too_long(state.parameters, training.grids, training.targets, epochs=left)
     if isinstance(method, Backpropagation) and state.steps:
         method.optimizer.restore(state.steps, state.memory)
-    while len(state.history) < settings.epochs and not _out_of_patience(state, settings):
+    while ends_after(state.history, settings) is None:
         # Numbers that grow too large are told of as an error, and need no warnings besides.
         with np.errstate(over="ignore", invalid="ignore"):
             state = _one_epoch(method, training, validation, state, watcher)
@@ -164,9 +164,16 @@ def _not_finite(grids: Cells) -> int:
     return sum(int((~np.isfinite(grids[part])).any(axis=(1, 2, 3)).sum()) for part in parts)
 
 
-def _out_of_patience(state: TrainingState, settings: Training) -> bool:
-    waited = len(state.history) - state.best_epoch
-    return settings.patience is not None and waited >= settings.patience
+def ends_after(history: Sequence[Epoch], settings: Training) -> int | None:
+    """Return after which epoch of a history these settings end the training; None: after none."""
+    best = 0
+    for number, epoch in enumerate(history, 1):
+        if _is_better(epoch, history[best - 1] if best else None):
+            best = number
+        waited = number - best
+        if number >= settings.epochs or waited >= (settings.patience or math.inf):
+            return number
+    return None
 
 
 def _one_epoch(
@@ -219,7 +226,7 @@ def _one_epoch(
         learning_rate=rate,
         seconds=time.perf_counter() - start,
     )
-    better = _is_better(epoch, state)
+    better = _is_better(epoch, state.history[state.best_epoch - 1] if state.best_epoch else None)
     steps, memory = 0, {}
     if isinstance(method, Backpropagation):
         steps = method.optimizer.steps
@@ -249,11 +256,11 @@ def measured(logits: Array, targets: Targets) -> tuple[float, float]:
     return float(losses.mean(dtype=np.float64)), float(right)
 
 
-def _is_better(epoch: Epoch, before: TrainingState) -> bool:
+def _is_better(epoch: Epoch, best: Epoch | None) -> bool:
     """Return whether an epoch is better than the best one before it; without validation it is."""
-    if epoch.validation_loss is None or not before.best_epoch:
+    if epoch.validation_loss is None or best is None:
         return True
-    return _score(epoch) > _score(before.history[before.best_epoch - 1])
+    return _score(epoch) > _score(best)
 
 
 def _score(epoch: Epoch) -> tuple[float, float]:

@@ -99,6 +99,7 @@ def test_a_run_writes_all_its_results() -> None:
         "history.csv",
         "metrics.json",
         "predictions.csv",
+        "checkpoint.safetensors",
     }
     metrics = json.loads((result.folder / "metrics.json").read_text())
     assert metrics == result.metrics
@@ -174,9 +175,9 @@ def test_a_resumed_run_ends_as_if_it_had_not_been_stopped(stopped_after: int) ->
 
     assert resumed.model.parameters.tobytes() == whole.model.parameters.tobytes()
     assert [epoch.loss for epoch in resumed.history] == [epoch.loss for epoch in whole.history]
-    for name in ("predictions.csv", "spec.yaml"):
+    for name in ("predictions.csv", "spec.yaml", "model.safetensors"):
         assert Path("stopped", name).read_bytes() == Path("whole", name).read_bytes()
-    assert not Path("stopped/checkpoint.safetensors").exists()
+    assert not Path("stopped/run.lock").exists()
 
 
 def test_the_way_to_go_on_is_quoted_for_the_shell() -> None:
@@ -191,14 +192,26 @@ def test_a_run_resumes_only_as_itself() -> None:
         gridcnn.run(TINY, out="stopped", watcher=_StopAfter(1))
     gridcnn.run(TINY, out="ended", changes={"training.epochs": 1})
 
-    with pytest.raises(RunFolderError, match="other settings under 'training'"):
-        gridcnn.run(TINY, resume="stopped", changes={"training.epochs": 9})
-    with pytest.raises(RunFolderError, match="leave changes out"):
-        gridcnn.run(resume="stopped", changes={"training.epochs": 9})
-    with pytest.raises(RunFolderError, match="has ended"):
+    Path("project").mkdir()
+    shutil.copy("ended/spec.yaml", "project")
+
+    for change, part in (
+        ({"training.batch_size": 9}, "training"),
+        ({"training.seed": 9}, "training"),
+        ({"stages": ["pooling"]}, "stages"),
+    ):
+        for given in (TINY, None):
+            with pytest.raises(RunFolderError, match=f"other settings under '{part}' than this"):
+                gridcnn.run(given, resume="stopped", changes=change)
+    for change in ({"data.test": 0.5}, {"adapter.image.size": [9, 9]}, {"check": "off"}):
+        with pytest.raises(RunFolderError, match="other settings under '"):
+            gridcnn.run(resume="stopped", changes=change)
+    with pytest.raises(RunFolderError, match="ended has ended after 1 epochs"):
         gridcnn.run(resume="ended")
-    with pytest.raises(RunFolderError, match="holds no run"):
+    with pytest.raises(RunFolderError, match="nowhere holds no run"):
         gridcnn.run(resume="nowhere")
+    with pytest.raises(RunFolderError, match=r"could go on; run it with: gridcnn run project$"):
+        gridcnn.run(resume="project")
     assert gridcnn.run(TINY, resume="stopped").metrics["epochs"] == 3
 
 
@@ -249,7 +262,7 @@ def test_a_run_resumes_with_its_own_engine(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setitem(ENGINES._places, "other", "nowhere:nothing")
     monkeypatch.setitem(ENGINES._loaded, "other", Other)
-    with pytest.raises(TrainingInterrupted, match=r"--resume stopped --engine other$"):
+    with pytest.raises(TrainingInterrupted, match=r"--resume stopped --engine other\n"):
         gridcnn.run(TINY, out="stopped", engine="other", watcher=_StopAfter(1))
 
     with pytest.raises(gridcnn.ModelFileError, match="go on with --engine other"):

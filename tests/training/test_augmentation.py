@@ -768,8 +768,8 @@ def test_a_misfit_is_told_before_the_data_is_read(
     assert not list(tmp_path.iterdir())
 
 
-def test_checkpoints_know_the_augmentation_and_old_ones_still_fit() -> None:
-    """The fingerprint changes with it, and without it is that of a spec that knew of none."""
+def test_checkpoints_know_the_augmentation() -> None:
+    """The fingerprint changes with it."""
 
     def fingerprint(augmentation: Any) -> str:
         spec = load(TINY, changes={"training.augmentation": augmentation})
@@ -778,17 +778,6 @@ def test_checkpoints_know_the_augmentation_and_old_ones_still_fit() -> None:
     none, one, other = (fingerprint(each) for each in ([], [{"shift": 1}], [{"shift": 2}]))
 
     assert len({none, one, other}) == 3
-    with pytest.MonkeyPatch.context() as patch:
-        dumped = Spec.model_dump_json
-
-        def without(self: Spec, **options: Any) -> str:
-            """Write the spec as if the setting did not exist."""
-            text = dumped(self, **options)
-            assert '"augmentation"' not in text
-            return text
-
-        patch.setattr(Spec, "model_dump_json", without)
-        assert fingerprint([]) == none
 
 
 def test_the_estimator_takes_it_from_the_spec() -> None:

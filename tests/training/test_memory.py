@@ -78,7 +78,7 @@ def test_what_is_planned_is_what_is_taken(name: str, tmp_path: Path) -> None:
             pass
 
         def on_epoch(self, state: TrainingState) -> None:
-            save_checkpoint(tmp_path / "kept", state, "", engine=name)
+            save_checkpoint(tmp_path / "kept", state, "", engine=engine, classes="abc")
 
     told = planned(engine, settings).training
     tracemalloc.start()
