@@ -121,20 +121,14 @@ def cross_validate(
     asked = _asked(folds, resumed=resume is not None)
     _refuse_test(changes)
     way = Way("cross_validate", engine or DEFAULT_ENGINE, is_in_memory(data))
-    with (
-        open_run(spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way) as (
-            found,
-            folder,
-        ),
-        folder.stoppable(),
-    ):
+    held = open_run(spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way)
+    with held as (found, folder), folder.stoppable():
         located, tests = _begin(found, folder, asked, way, watcher)
         runs: list[FoldRun] = []
         for number, test in enumerate(tests, 1):
-            own = folder.path / f"fold-{number}"
-            if not (own / METRICS).is_file():
-                watcher.on_fold(number, len(tests), test)
-                with _named(test, number), folder.part(own.name) as part:
+            with _named(test, number), folder.part(f"fold-{number}") as part:
+                if not part.has_ended:
+                    watcher.on_fold(number, len(tests), test)
                     carry_out(
                         _fold(located.with_test(test), part),
                         part,
@@ -143,7 +137,7 @@ def cross_validate(
                         watcher=watcher,
                         checked=_checked(runs),
                     )
-            runs.append(FoldRun(test, _read_json(own / METRICS), own))
+            runs.append(FoldRun(test, _read_json(part.path / METRICS), part.path))
             watcher.on_fold_end(number, len(tests), test, runs[-1].metrics)
         return _finish(runs, folder)
 

@@ -171,6 +171,8 @@ class RunFolder:
             made = _make(path)
             folder = RunFolder(path, self._way, whole=self._whole, made=made)
             folder._sweep(_BEGUN - {lock.NAME} if folder.is_new else ())
+            if folder.has_ended:  # a kill may have come before this was done
+                folder.checkpoint.unlink(missing_ok=True)
         return folder
 
     def __enter__(self) -> Self:
@@ -182,6 +184,8 @@ class RunFolder:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if not self._lock.is_held:  # in a forked child, which leaves all to its parent
+            return
         if error is not None and self._is_worthless(error):
             self._remove()
         else:
@@ -338,6 +342,8 @@ def refuse_used(folder: Path) -> None:
         raise RunFolderError(
             f"{folder}: no run folder can be made there: {error.strerror or error}"
         ) from None
+    if {SPEC, METRICS} <= set(held):
+        raise RunFolderError(f"{folder} holds a finished run; give a folder that is new or empty")
     if held:
         more = f" and {len(held) - 1} more" if held[1:] else ""
         hint = f", or go on with its run: {_line(['gridcnn', 'run', '--resume', str(folder)])}"

@@ -14,6 +14,7 @@ import os
 import socket
 import stat
 import sys
+import weakref
 from pathlib import Path
 
 from gridcnn.errors import RunFolderError, printable
@@ -30,9 +31,20 @@ class FolderLock:
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
+        self.is_held = True
+        _held.add(self)
+
+    def start_over(self) -> None:
+        """Forget the lock in a forked child: it is the parent's, and must not outlive it."""
+        if self.is_held:
+            self.is_held = False
+            os.close(self._descriptor)
 
     def release(self, *, keep: bool) -> None:
         """Let others have the folder; `keep` leaves the file, as a mark that a run was here."""
+        if not self.is_held:
+            return
+        self.is_held = False
         if keep:
             with contextlib.suppress(OSError):
                 _write(self._descriptor, "")
@@ -44,6 +56,18 @@ class FolderLock:
                 self._path.unlink()
         if sys.platform != "win32":
             os.close(self._descriptor)
+
+
+_held: weakref.WeakSet[FolderLock] = weakref.WeakSet()
+
+
+def _start_over() -> None:
+    for lock in list(_held):
+        lock.start_over()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_start_over)
 
 
 def acquire(folder: Path) -> FolderLock:

@@ -195,17 +195,18 @@ def test_a_run_resumes_only_as_itself() -> None:
     Path("project").mkdir()
     shutil.copy("ended/spec.yaml", "project")
 
-    for change, part in (
+    others: list[tuple[dict[str, Any], str]] = [
         ({"training.batch_size": 9}, "training"),
         ({"training.seed": 9}, "training"),
         ({"stages": ["pooling"]}, "stages"),
-    ):
+    ]
+    for change, part in others:
         for given in (TINY, None):
             with pytest.raises(RunFolderError, match=f"other settings under '{part}' than this"):
                 gridcnn.run(given, resume="stopped", changes=change)
-    for change in ({"data.test": 0.5}, {"adapter.image.size": [9, 9]}, {"check": "off"}):
+    for text in ("data.test=0.5", "adapter.image.size=[9, 9]", "check=off", "name=other"):
         with pytest.raises(RunFolderError, match="other settings under '"):
-            gridcnn.run(resume="stopped", changes=change)
+            gridcnn.run(resume="stopped", changes=text)
     with pytest.raises(RunFolderError, match="ended has ended after 1 epochs"):
         gridcnn.run(resume="ended")
     with pytest.raises(RunFolderError, match="nowhere holds no run"):
