@@ -32,7 +32,7 @@ from gridcnn.network import Network
 from gridcnn.spec.load import load_data
 from gridcnn.spec.models import Spec
 from gridcnn.stages.voting import softmax
-from gridcnn.tensors import read_tensors, write_tensors
+from gridcnn.tensors import kind_of, read_tensors, write_tensors
 from gridcnn.training.checkpoint import FILE_NAME as CHECKPOINT
 from gridcnn.training.checkpoint import load_best
 from gridcnn.version import VERSION
@@ -206,22 +206,30 @@ class Model:
         grids = self.adapter.grids(as_things(things, self.adapter)).values
         return maps_after(self._engine, self.parameters, grids, after)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the model to a file, whole or not at all, and return its path.
 
+        A file that is a gridcnn model is replaced. With `overwrite` any other file is, too.
+
         Raises:
-            RunFolderError: the file cannot be written there.
+            RunFolderError: the file cannot be written there, or is not a gridcnn model.
         """
         target = Path(path)
+        is_free = not os.path.lexists(target)
+        if not (overwrite or is_free or kind_of(target) == KIND):
+            raise RunFolderError(
+                f"{target} is there already, and is not a gridcnn model; give another name, or "
+                "overwrite=True"
+            )
         try:
-            write_model(self, target)
+            write_model(self, target, replace=not is_free)
         except OSError as error:
             reason = error.strerror or error
             raise RunFolderError(f"{target} cannot be written: {reason}") from None
         return target
 
 
-def write_model(model: Model, path: Path) -> None:
+def write_model(model: Model, path: Path, *, replace: bool = True) -> None:
     """Write a model to a file, whole or not at all; raise `OSError` if that is not possible."""
     content = {
         "format": FORMAT,
@@ -229,7 +237,8 @@ def write_model(model: Model, path: Path) -> None:
         "spec": model.spec.model_dump(mode="json"),
         "classes": list(model.classes),
     }
-    write_tensors(path, KIND, model.network.named(model.parameters), content)
+    tensors = model.network.named(model.parameters)
+    write_tensors(path, KIND, tensors, content, replace=replace)
 
 
 def load(

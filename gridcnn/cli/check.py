@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gridcnn.cli import options, screen
+from gridcnn.cli import options, outputs, screen
 from gridcnn.cli.bars import Bars
-from gridcnn.errors import RunFolderError, SpecError
+from gridcnn.errors import SpecError
 
 if TYPE_CHECKING:
     from gridcnn.order.verdict import Verdict
@@ -30,6 +30,8 @@ Examples:
 
   gridcnn check digits
 """
+_PAGE = b'<meta name="generator" content="gridcnn">'
+"""What our pages have near their beginning."""
 _MEANINGS = {
     "grid": "the order carries information",
     "permutable": "the order carries no information",
@@ -75,18 +77,24 @@ def check(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print errors alone; the exit code tells.")
     ] = False,
+    force: outputs.Force = False,
 ) -> None:
     from gridcnn.checking import check as checked
 
     size = None if shape is None else _size(shape)
     if report is not None and report.suffix.lower() not in (".html", ".htm"):
         raise SpecError(f"--report writes a page; give a name such as {report.stem}.html")
+    if report is not None:
+        outputs.refuse_taken(report, _PAGE, force=force)
     with Bars(shown=not quiet) as bars:
         verdict = checked(
             data, label, shape=size, header=header, seed=seed, threads=threads, advance=bars.show
         )
     if report is not None:
-        _write(verdict, report, data, seed)
+        from gridcnn.report.page import page
+
+        content = page(verdict, data=data, seed=seed).encode("utf-8", "backslashreplace")
+        outputs.write_output(report, content, _PAGE, force=force)
     if as_json:
         from gridcnn.report.plain import verdict_data
 
@@ -147,13 +155,3 @@ def _wrapped(sentence: str) -> None:
     )
     for line in code:
         screen.say(f"    {line}")
-
-
-def _write(verdict: Verdict, report: Path, data: str, seed: int) -> None:
-    from gridcnn.files import write_text
-    from gridcnn.report.page import page
-
-    try:
-        write_text(report, page(verdict, data=data, seed=seed))
-    except OSError as error:
-        raise RunFolderError(f"{report} cannot be written: {error.strerror or error}") from None

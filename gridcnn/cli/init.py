@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from gridcnn.cli import screen
-from gridcnn.errors import DataError, Problem, RunFolderError, SpecError
+from gridcnn.cli import outputs, screen
+from gridcnn.errors import DataError, Problem, SpecError
 
 _EXAMPLES = """Write a commented starter spec to NAME.yaml, in the current folder.
 
@@ -57,23 +57,18 @@ def init(
             help="The column of the texts in a table, or one of the numbers. Repeatable.",
         ),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file that is there already.")
+    ] = False,
 ) -> None:
     from gridcnn.settings.document import parse
     from gridcnn.spec.load import validate
 
     path = _file(what, name)
-    if path.exists() or path.is_symlink():
-        raise RunFolderError(f"{path} is there already; give another name")
+    outputs.refuse_taken(path, None, force=force)
     text, found = _written(what, path, label, inputs or [])
     validate(parse(text, f"init {what}"))  # the name may be none that a spec can have
-    try:
-        # "x": a file that is there already is never replaced.
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise RunFolderError(f"{path} is there already; give another name") from None
-    except OSError as error:
-        raise RunFolderError(f"{path} cannot be written: {error.strerror or error}") from None
+    outputs.write_output(path, text.encode("utf-8", "backslashreplace"), None, force=force)
     if found:
         screen.say(f"found {found}")
     screen.say(f"{path} written; run it with: gridcnn run {path}")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gridcnn.cli import options, screen
+from gridcnn.cli import options, outputs, screen
 from gridcnn.errors import DataError, SpecError
 
 _EXAMPLES = """Show the plan of a spec, or what its network would see of a file.
@@ -53,11 +53,12 @@ def show(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the plan, or the grid, as JSON.")
     ] = False,
+    force: outputs.Force = False,
 ) -> None:
     if spec is not None:
         if as_plan:
             raise SpecError("--plan shows a spec; leave --spec and the file out: show SPEC --plan")
-        _show_file(what, spec, png, changes or [], as_json=as_json)
+        _show_file(what, spec, png, changes or [], as_json=as_json, force=force)
         return
     if png is not None:
         raise SpecError("--png draws the grid of a file; give its spec as well, with --spec")
@@ -110,14 +111,16 @@ def _show_plan(
 
 
 def _show_file(
-    text: str, spec: str, png: Path | None, changes: list[str], *, as_json: bool
+    text: str, spec: str, png: Path | None, changes: list[str], *, as_json: bool, force: bool
 ) -> None:
     from gridcnn.adapters.image import ImageAdapter
-    from gridcnn.cli.drawing import draw, write_png
+    from gridcnn.cli.drawing import PNG_MARK, draw, write_png
     from gridcnn.cli.files import Questions
     from gridcnn.pipelines import ready
     from gridcnn.spec.load import load
 
+    if png is not None:
+        outputs.refuse_taken(png, PNG_MARK, force=force)
     loaded = load(spec, changes=changes, ready=ready())
     adapter = loaded.adapter or ImageAdapter()
     names, things = [], []
@@ -141,6 +144,6 @@ def _show_file(
             + (f", drawn at 1/{factor}" if factor > 1 else "")
         )
     if png is not None:
-        side = write_png(values, png)
+        side = write_png(values, png, force=force)
         if not as_json:
             screen.say(f"{png} written, {side} x {side} pixels for each cell")

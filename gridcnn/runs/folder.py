@@ -95,7 +95,11 @@ class RunFolder:
         self._way = way
         self._whole = whole or path
         self._made = made
-        self._lock = lock.acquire(path)
+        try:
+            self._lock = lock.acquire(path)
+        except BaseException:
+            _unmake(made)
+            raise
         self.is_new = not (path / SPEC).is_file()
 
     @classmethod
@@ -109,8 +113,9 @@ class RunFolder:
         try:
             return _retried(lambda: cls._numbered(name, way) if out is None else cls._at(out, way))
         except OSError as error:
+            place = error.filename or out or Path("runs") / name
             raise RunFolderError(
-                f"{error.filename}: no run folder can be made there: {error.strerror}"
+                f"{place}: no run folder can be made there: {error.strerror or error}"
             ) from None
 
     @classmethod
@@ -314,9 +319,7 @@ class RunFolder:
     def _remove(self) -> None:
         self._sweep({SPEC, *_BEGUN} - {lock.NAME})
         self._lock.release(keep=False)
-        with contextlib.suppress(OSError):  # another run may have taken it since
-            for folder in reversed(self._made):
-                folder.rmdir()
+        _unmake(self._made)
 
     def _sweep(self, names: Iterable[str] = ()) -> None:
         """Remove files of these names, and what a killed run has left half-written."""
@@ -386,6 +389,13 @@ def _make(folder: Path) -> list[Path]:
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     return missing[::-1]
+
+
+def _unmake(made: Sequence[Path]) -> None:
+    """Remove folders that were made, unless another run has taken them since."""
+    with contextlib.suppress(OSError):
+        for folder in reversed(made):
+            folder.rmdir()
 
 
 def _retried(make: Callable[[], Made]) -> Made:

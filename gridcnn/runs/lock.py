@@ -84,14 +84,19 @@ def acquire(folder: Path) -> FolderLock:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise RunFolderError(f"{path} is not an ordinary file; remove it")
             _take(descriptor, path, created=created)
-            if not _is_there(descriptor, path):
-                os.close(descriptor)
-                continue  # the process before has removed it
-            _write(descriptor, f": process {os.getpid()} on {printable(socket.gethostname())}")
         except BaseException:
             os.close(descriptor)
             raise
-        return FolderLock(path, descriptor)
+        if not _is_there(descriptor, path):
+            os.close(descriptor)
+            continue  # the process before has removed it
+        lock = FolderLock(path, descriptor)
+        try:
+            _write(descriptor, f": process {os.getpid()} on {printable(socket.gethostname())}")
+        except BaseException:
+            lock.release(keep=not created)
+            raise
+        return lock
 
 
 def is_ours(path: Path) -> bool:
