@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from gridcnn.network import Network
     from gridcnn.order.verdict import Verdict
     from gridcnn.pipeline import Pipeline
-    from gridcnn.runs.results import Run
+    from gridcnn.runs.outcome import Run
     from gridcnn.runs.run import run
     from gridcnn.runs.watcher import RunWatcher
     from gridcnn.spec.models import Spec
@@ -91,7 +91,7 @@ _HOMES = {
     "Network": "gridcnn.network",
     "OneHot": "gridcnn.grid",
     "Pipeline": "gridcnn.pipeline",
-    "Run": "gridcnn.runs.results",
+    "Run": "gridcnn.runs.outcome",
     "RunWatcher": "gridcnn.runs.watcher",
     "Spec": "gridcnn.spec.models",
     "Verdict": "gridcnn.order.verdict",

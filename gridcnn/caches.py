@@ -30,7 +30,9 @@ _OFF = ("off", "no", "none", "false", "0")
 # digest.
 _HEADER = struct.Struct("<16sI32s32s")
 _VERSION = 1
-_KEY = re.compile(r"[0-9a-f]{64}")
+KEY = r"[0-9a-f]{64}"
+"""What a key looks like."""
+_KEY = re.compile(KEY)
 _TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.part")
 _LEFT_BEHIND = 3600.0  # seconds; whoever writes an entry never pauses for that long
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import dataclasses
 import hashlib
 import json
@@ -11,10 +10,11 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, field_validator
 
 from gridcnn.contracts.source import PARTS, Dataset
 from gridcnn.datasets.division.folds import group_names
@@ -29,13 +29,15 @@ from gridcnn.errors import (
     shown,
 )
 from gridcnn.evaluation import Evaluation, compare
-from gridcnn.model import METRICS
+from gridcnn.files import as_written, read_json
 from gridcnn.order.guard import Checked
 from gridcnn.runs.folder import FOLDS, PREDICTIONS, SPEC, RunFolder, Way
 from gridcnn.runs.located import Located, is_in_memory
 from gridcnn.runs.prepare import divide_items, group_items
+from gridcnn.runs.results import read_metrics, read_predictions
 from gridcnn.runs.run import carry_out, open_run
 from gridcnn.runs.watcher import RunWatcher
+from gridcnn.settings.content import Content, Name
 from gridcnn.spec.changes import Changes
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.parts import Fold, GroupOut
@@ -137,7 +139,7 @@ def cross_validate(
                         watcher=watcher,
                         checked=_checked(runs),
                     )
-            runs.append(FoldRun(test, _read_json(part.path / METRICS), part.path))
+            runs.append(FoldRun(test, read_metrics(part.path), part.path))
             watcher.on_fold_end(number, len(tests), test, runs[-1].metrics)
         return _finish(runs, folder)
 
@@ -252,25 +254,33 @@ class _Begun:
 
 
 def _read_begun(folder: Path) -> _Begun:
-    content = _read_json(folder / FOLDS)
+    path = folder / FOLDS
     try:
-        tests: list[Fold | GroupOut] = [
-            GroupOut.model_validate(test) if "group" in test else Fold.model_validate(test)
-            for test in content["folds"]
-        ]
-        return _Begun(tests, str(content["engine"]), str(content["data"]))
-    except (KeyError, TypeError, ValueError):
-        raise RunFolderError(f"{folder / FOLDS} is damaged; begin anew") from None
+        content = _FoldsContent.read(read_json(path))
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise RunFolderError(f"{path} is damaged: {error}; start over in a new folder") from None
+    return _Begun(content.folds, content.engine, content.data)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunFolderError(f"{path} cannot be read: {error}") from None
-    if not isinstance(content, dict):
-        raise RunFolderError(f"{path} is damaged; it holds no figures")
-    return content
+class _FoldsContent(Content):
+    """What `folds.json` holds."""
+
+    title: ClassVar[str] = "the cross-validation"
+
+    folds: list[Fold | GroupOut] = Field(min_length=2, max_length=65_536)
+    engine: Name
+    data: Name
+
+    @field_validator("folds")
+    @classmethod
+    def _are_all_there(cls, value: list[Fold | GroupOut]) -> list[Fold | GroupOut]:
+        count = len(value)
+        groups = {each.group for each in value if isinstance(each, GroupOut)}
+        if len(groups) != count and value != [Fold(fold=n + 1, of=count) for n in range(count)]:
+            raise ValueError(f"they are not all folds of {count}, nor {count} different groups")
+        return value
 
 
 @contextlib.contextmanager
@@ -292,6 +302,7 @@ def _named(test: Fold | GroupOut, number: int) -> Iterator[None]:
 
 def _finish(runs: Sequence[FoldRun], folder: RunFolder) -> CrossValidation:
     """Put the results of all folds together, and write them."""
+    _refuse_other_classes(runs)
     header, rows = _answers(runs)
     evaluation = _compared(rows, runs[0].metrics["classes"])
     metrics: dict[str, Any] = {
@@ -330,6 +341,16 @@ def _finish(runs: Sequence[FoldRun], folder: RunFolder) -> CrossValidation:
     return CrossValidation(tuple(runs), metrics, evaluation, folder.path)
 
 
+def _refuse_other_classes(runs: Sequence[FoldRun]) -> None:
+    """Raise `RunFolderError` where folds answer with different classes."""
+    for run in runs:
+        if run.metrics["classes"] != runs[0].metrics["classes"]:
+            raise RunFolderError(
+                f"{run.folder} has other classes than {runs[0].folder}; delete the one that is "
+                "wrong to train it once more"
+            )
+
+
 def _summaries(runs: Sequence[FoldRun]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for part in reversed(PARTS):
@@ -360,19 +381,14 @@ def _answers(runs: Sequence[FoldRun]) -> tuple[list[str], list[list[str]]]:
     header: list[str] = []
     rows: list[list[str]] = []
     for number, run in enumerate(runs, 1):
-        path = run.folder / PREDICTIONS
-        try:
-            with path.open(encoding="utf-8", newline="") as file:
-                names, *lines = list(csv.reader(file))
-        except (OSError, ValueError, csv.Error) as error:
-            raise RunFolderError(f"{path} cannot be read: {error}") from None
+        names, lines = read_predictions(run.folder, run.metrics)
         header = ["fold", *names]
         rows += [[str(number), *line] for line in lines]
     return header, rows
 
 
 def _compared(rows: Sequence[Sequence[str]], classes: Sequence[str | int]) -> Evaluation:
-    number = {str(label): index for index, label in enumerate(classes)}
+    number = {as_written(str(label)): index for index, label in enumerate(classes)}
 
     def indices(column: int) -> NDArray[np.int64]:
         return np.array([number[row[column]] for row in rows], np.int64)

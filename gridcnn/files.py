@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import functools
+import io
 import json
 import math
 import os
@@ -12,7 +14,7 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -97,6 +99,11 @@ def write_text(path: Path, content: str, *, replace: bool = True) -> None:
     write_bytes(path, content.encode("utf-8", "backslashreplace"), replace=replace)
 
 
+def as_written(text: str) -> str:
+    """Return a text as it reads once `write_text` has written it."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 _LARGEST_JSON = 2**28  # bytes: the figures of some ten thousand classes
 
 # No pipe is waited for, no terminal is taken over, no line end of Windows is changed. Each system
@@ -166,6 +173,32 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"the number {text[:20]} is not finite")
     return number
+
+
+class RowWriter:
+    """Writes rows of CSV, which read back as what they are whatever their cells hold.
+
+    `file` is anything that can be written to.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self._usual = csv.writer(file, lineterminator="\n")
+        self._careful = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+
+    def write(self, row: Iterable[Any]) -> None:
+        """Write one row."""
+        cells = [str(cell) if cell is not None else "" for cell in row]
+        # Pythons before 3.13 leave a carriage return without quotes, and take it for a line's end.
+        (self._careful if any("\r" in cell for cell in cells) else self._usual).writerow(cells)
+
+
+def table_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Return rows as the text of a CSV file."""
+    text = io.StringIO()
+    writer = RowWriter(text)
+    for row in rows:
+        writer.write(row)
+    return text.getvalue()
 
 
 _NUMBERS = re.compile(r"\[\n\s+([-+\d.eE,\s]+?)\n\s*\]")

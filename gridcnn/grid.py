@@ -210,3 +210,10 @@ class Grids:
 
     def __len__(self) -> int:
         return len(self.values)
+
+
+def all_finite(values: Array) -> bool:
+    """Return whether float32 or whole numbers are all finite, in little time and no memory."""
+    # No sum of numbers of 32 bits is too large for one of 64, and NaN and infinity stay.
+    with np.errstate(invalid="ignore"):
+        return bool(np.isfinite(values.sum(dtype=np.float64)))

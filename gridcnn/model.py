@@ -27,7 +27,7 @@ from gridcnn.errors import (
     quoted,
     shown,
 )
-from gridcnn.grid import Array, Cells, GridShape
+from gridcnn.grid import Array, Cells, GridShape, all_finite
 from gridcnn.network import Network
 from gridcnn.spec.load import load_data
 from gridcnn.spec.models import Spec
@@ -377,8 +377,7 @@ def _checked_parameters(network: Network, parameters: Array) -> NDArray[np.float
         raise ValueError(f"the parameters must be float32; they are {parameters.dtype}")
     with np.errstate(over="ignore"):
         copied = np.array(parameters, np.float32)
-    # A sum in float64 is finite only where all is, and takes no memory.
-    if not np.isfinite(copied.sum(dtype=np.float64)):
+    if not all_finite(copied):
         odd = [name for name, view in network.named(copied).items() if not np.isfinite(view).all()]
         raise ValueError(
             f"its parameters must be finite numbers; there are NaN or infinite ones in "

@@ -60,3 +60,9 @@ def networks() -> ModuleType:
 def bombs() -> ModuleType:
     """Return makers of small files that say, or unpack to, far more than memory holds."""
     return _loaded(HERE / "bombs.py")
+
+
+@pytest.fixture(scope="session")
+def mutations() -> ModuleType:
+    """Return strategies that change plain data and arrays inside of files."""
+    return _loaded(HERE / "mutations.py")

@@ -191,9 +191,12 @@ def test_what_is_no_ordinary_file_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "folder").is_dir()
 
 
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+
+
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+        st.none() | st.booleans() | st.integers() | FINITE | st.text(),
         lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=5),
     ),
     st.booleans(),

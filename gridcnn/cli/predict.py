@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import csv
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ import typer
 
 from gridcnn.cli import options, screen
 from gridcnn.errors import DataError, Problem, SpecError, printable
+from gridcnn.files import RowWriter
 
 if TYPE_CHECKING:
     from gridcnn.grid import Array
@@ -162,21 +162,21 @@ class _TextPrinter(_Printer):
 class _CsvPrinter(_Printer):
     def __init__(self, model: Model, top: int | None) -> None:
         super().__init__(model, top)
-        self.writer = csv.writer(screen.table_output(), lineterminator="\n")
+        self.writer = RowWriter(screen.table_output())
         columns: list[str] = []
         if top is None:
             columns = [f"votes.{label}" for label in self.classes]
         else:
             for place in range(1, min(top, len(self.classes)) + 1):
                 columns += [f"answer.{place}", f"votes.{place}"]
-        self.writer.writerow(["file", "answer", *columns])
+        self.writer.write(["file", "answer", *columns])
 
     def item(self, name: str, answer: Any, votes: Array) -> None:
         shown: list[Any] = []
         for index in self.order(votes):
             shown += [] if self.top is None else [self.classes[index]]
             shown.append(f"{votes[index]:.6f}")
-        self.writer.writerow([name, answer, *shown])
+        self.writer.write([name, answer, *shown])
 
 
 class _JsonPrinter(_Printer):

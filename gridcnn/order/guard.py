@@ -11,7 +11,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from gridcnn.order.judge import ROWS, sampled
 from gridcnn.order.verdict import Decision, Verdict
 from gridcnn.progress import Advance
 from gridcnn.registry import Registry
+from gridcnn.settings.content import Content
 
 __all__ = [
     "CHECKERS",
@@ -123,15 +124,30 @@ class Checked:
         """Return what `as_json` was made of, as far as it tells.
 
         Raises:
-            KeyError, TypeError: it is none of that.
+            ValueError: it is none of that.
         """
+        found = _CheckContent.read(content)
         verdicts = {
-            each["checker"]: Verdict(
-                each["decision"], tuple(each["evidence"]), tuple(each["advice"])
-            )
-            for each in content["verdicts"]
+            each.checker: Verdict(each.decision, tuple(each.evidence), tuple(each.advice))
+            for each in found.verdicts
         }
-        return cls(content["setting"], verdicts)
+        return cls(found.setting, verdicts)
+
+
+class _VerdictContent(Content):
+    title: ClassVar[str] = "a verdict"
+
+    checker: str
+    decision: Decision
+    evidence: list[str]
+    advice: list[str]
+
+
+class _CheckContent(Content):
+    title: ClassVar[str] = "the check"
+
+    setting: Check
+    verdicts: list[_VerdictContent]
 
 
 def guard(

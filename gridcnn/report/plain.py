@@ -57,9 +57,9 @@ def verdict_data(verdict: Verdict) -> dict[str, Any]:
         if lags is None
         else {
             "lags": lags.lags.tolist(),
-            "given": lags.given.tolist(),
-            "low": lags.low.tolist(),
-            "high": lags.high.tolist(),
+            "given": [_number(value) for value in lags.given.tolist()],
+            "low": [_number(value) for value in lags.low.tolist()],
+            "high": [_number(value) for value in lags.high.tolist()],
         },
     }
 

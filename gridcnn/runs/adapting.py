@@ -413,11 +413,19 @@ def _taken(whole: Made, every: NDArray[np.int64], part: NDArray[np.int64]) -> Ma
 
 
 def _validated(adapter: Adapter, content: bytes) -> Adapter | None:
-    """Return an adapter of the same class with the settings in a text; None where they are none."""
+    """Return an adapter as `adapter` is once it is fitted, with the settings in a text.
+
+    None: they are no settings, are other ones than the adapter's, or leave something to be learned.
+    """
     try:
-        return type(adapter).model_validate_json(content)
+        found = type(adapter).model_validate_json(content)
+        found.shape()
     except (ValidationError, UserError, ValueError):
         return None
+    settings = ((getattr(adapter, name), getattr(found, name)) for name in adapter.setting_names())
+    # What is to be learned is null or auto before.
+    same = all(given in (None, "auto") or given == kept for given, kept in settings)
+    return found if same else None
 
 
 def _length(made: Made) -> int:

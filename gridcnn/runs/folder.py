@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import dataclasses
-import io
-import json
 import os
 import shlex
 import subprocess
@@ -24,7 +21,7 @@ from gridcnn.errors import (
     TrainingInterrupted,
     UserError,
 )
-from gridcnn.files import json_text, write_text
+from gridcnn.files import json_text, read_json, table_text, write_text
 from gridcnn.model import FILE_NAME, METRICS, Model, write_model
 from gridcnn.order.guard import Checked
 from gridcnn.runs import lock
@@ -215,10 +212,7 @@ class RunFolder:
 
     def read_check(self) -> Checked | None:
         """Return what the checkers have found; None if that is not known, or damaged."""
-        try:
-            return Checked.from_json(json.loads((self.path / CHECK).read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        return read_check(self.path)
 
     # Writing
 
@@ -356,6 +350,14 @@ def refuse_used(folder: Path) -> None:
         )
 
 
+def read_check(folder: Path) -> Checked | None:
+    """Return what the checkers have found in a run; None if that is not known, or damaged."""
+    try:
+        return Checked.from_json(read_json(folder / CHECK))
+    except (OSError, ValueError):
+        return None
+
+
 def is_unfinished(folder: Path) -> bool:
     """Return whether a folder holds a run that was begun and has not ended."""
     if (folder / METRICS).is_file() or not (folder / SPEC).is_file():
@@ -413,11 +415,7 @@ def _line(words: Sequence[str]) -> str:
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     """Write a CSV file, whole or not at all."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(path, table_text([header, *rows]))
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from gridcnn.caches import Entries, Shelf, user_folder
 from gridcnn.contracts.adapter import Adapted
 from gridcnn.errors import DataError, quoted
-from gridcnn.grid import Array, GridShape, OneHot
+from gridcnn.grid import Array, GridShape, OneHot, all_finite
 
 SIZE = "GRIDCNN_CACHE_SIZE"
 _USUAL = 10_000_000_000  # bytes
@@ -126,7 +126,7 @@ class GridsCache(Shelf):
         with file:
             try:
                 found = _read(file.fileno(), key, things, shape)
-            except (OSError, ValueError):  # it cannot be mapped
+            except (OSError, ValueError):
                 return None
         if found is not None:
             self.touch(key)
@@ -174,7 +174,11 @@ def _header(key: str, rows: int, made: NDArray[np.bool_], content: bytes) -> byt
 
 
 def _read(descriptor: int, key: str, things: int, shape: GridShape) -> Kept | None:
-    """Return what an open file holds; None where anything in it is not as it was written."""
+    """Return what an open file holds; None where anything in it is not as it was written.
+
+    Raises:
+        ValueError: the file cannot be mapped, or indices are no rows of one-hot grids.
+    """
     whole = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
     mask_length = -(-things // 8)
     if len(whole) < _START + mask_length or whole[:16] != _MAGIC:
@@ -194,10 +198,15 @@ def _read(descriptor: int, key: str, things: int, shape: GridShape) -> Kept | No
     stored = np.frombuffer(
         whole, "<i4" if rows else "<f4", count=kept * math.prod(sizes), offset=_START
     ).reshape(kept, *sizes)
-    if _digest(stored) != digest:
+    if _digest(stored) != digest or not _is_finite(stored):
         return None
     grids = OneHot(stored, rows) if rows else stored
     return Kept(grids, made, digest.hex())
+
+
+def _is_finite(stored: Array) -> bool:
+    """Return whether all cells are finite numbers; the range of indices is known to `OneHot`."""
+    return all(map(all_finite, _parts(stored)))
 
 
 def digest_of(grids: NDArray[np.float32] | OneHot) -> str:
@@ -207,10 +216,14 @@ def digest_of(grids: NDArray[np.float32] | OneHot) -> str:
 
 def _digest(stored: Array) -> bytes:
     digest = hashlib.sha256()
-    step = max(1, _AT_ONCE // max(1, stored[:1].nbytes))
-    for start in range(0, len(stored), step):
-        digest.update(np.ascontiguousarray(stored[start : start + step]).data)
+    for part in _parts(stored):
+        digest.update(np.ascontiguousarray(part).data)
     return digest.digest()
+
+
+def _parts(stored: Array) -> Iterator[Array]:
+    step = max(1, _AT_ONCE // max(1, stored[:1].nbytes))
+    return (stored[start : start + step] for start in range(0, len(stored), step))
 
 
 def rows_of(grids: NDArray[np.float32] | OneHot) -> int:

@@ -1,168 +1,143 @@
-"""The results of a run: measured once, on every part, and written to its folder."""
+"""Results of a run that are read back; what is not as a run leaves it is told in one line."""
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import csv
+import math
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
-from gridcnn.contracts.source import PARTS, TEST
-from gridcnn.engines.base import Engine
-from gridcnn.errors import DataError
-from gridcnn.grid import Array
-from gridcnn.measures import measures
-from gridcnn.model import Model, answered, labels_array
+from pydantic import Field, Strict, field_validator
+
+from gridcnn.errors import RunFolderError, quoted, shown
+from gridcnn.files import as_written, open_ordinary, read_json
+from gridcnn.model import METRICS
 from gridcnn.order.guard import Checked
-from gridcnn.runs.folder import PREDICTIONS, SKIPPED, RunFolder
-from gridcnn.runs.literal import literal_comparison
-from gridcnn.runs.prepare import Part, Prepared
-from gridcnn.training.loop import Epoch, TrainingState, ends_after, measured
+from gridcnn.runs.folder import PREDICTIONS
+from gridcnn.settings.base import Many, NotNegative, Number, Share, Whole
+from gridcnn.settings.content import Content, Name
 
-_TOLD = 20
-"""How many items without finite votes are told of one by one."""
+_NAMES = ("item", "truth", "answer")
+_VOTE = re.compile(r"[01]\.[0-9]{6}")
+_ROUNDED = 1e-5
+"""How far rounded votes of an item may be from 1 in all, for each class."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """What a run came to.
+class _PartContent(Content):
+    title: ClassVar[str] = "a part"
 
-    Attributes:
-        model: the trained pipeline.
-        metrics: what `metrics.json` holds; accuracies are in 0..1, losses mean cross-entropies.
-        history: one entry for each epoch.
-        folder: where the results are.
+    accuracy: Share
+    loss: Number
+    items: Many
+
+
+class _LiteralContent(Content):
+    title: ClassVar[str] = "the literal comparison"
+
+    accuracy: Share
+
+
+class MetricsContent(Content):
+    """What `metrics.json` of a finished run tells, as far as it is read back."""
+
+    title: ClassVar[str] = "the metrics"
+
+    test: _PartContent
+    validation: _PartContent | None = None
+    train: _PartContent | None = None
+    literal_comparison: _LiteralContent
+    classes: list[str | Annotated[int, Strict()]] = Field(min_length=1)
+    epochs: Many | None = None
+    best_epoch: Many | None = None
+    parameters: Whole | None = None
+    engine: Name
+    threads: Many | None
+    skipped_items: Whole
+    seconds: dict[str, NotNegative]
+    check: dict[str, Any] | None = None
+
+    @field_validator("classes")
+    @classmethod
+    def _differ(cls, value: list[str | int]) -> list[str | int]:
+        if len(set(map(str, value))) < len(value):
+            raise ValueError(f"two are the same: {shown(value)}")
+        return value
+
+    @field_validator("check")
+    @classmethod
+    def _is_a_check(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is not None:
+            Checked.from_json(value)
+        return value
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Return what the `metrics.json` of a finished run holds.
+
+    Raises:
+        RunFolderError: it cannot be read, or is not what a run writes.
     """
-
-    model: Model
-    metrics: dict[str, Any]
-    history: tuple[Epoch, ...]
-    folder: Path
-
-
-class Stopwatch:
-    """Measures how long a run takes, and parts of it."""
-
-    def __init__(self) -> None:
-        self._started = time.perf_counter()
-        self._parts: dict[str, float] = {}
-
-    @contextlib.contextmanager
-    def measure(self, part: str) -> Iterator[None]:
-        """Measure one part."""
-        started = time.perf_counter()
-        yield
-        self._parts[part] = time.perf_counter() - started
-
-    def seconds(self, more: Mapping[str, float]) -> dict[str, float]:
-        """Return the seconds of each part, of `more` parts, and in all."""
-        total = time.perf_counter() - self._started
-        parts = {**self._parts, **more, "total": total}
-        return {name: round(seconds, 3) for name, seconds in parts.items()}
+    path = folder / METRICS
+    try:
+        content: dict[str, Any] = read_json(path)
+        MetricsContent.read(content)
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise _damaged(path, str(error)) from None
+    return content
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What training came to, not yet measured."""
+def read_predictions(folder: Path, metrics: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Return the names of the columns in the `predictions.csv` of a finished run, and its rows.
 
-    engine: Engine
-    prepared: Prepared
-    checked: Checked | None
-    state: TrainingState
+    `metrics` are those of the same run: the same classes and the same number of items.
 
-
-def finish(trained: Trained, folder: RunFolder, watch: Stopwatch) -> Run:
-    """Measure the best epoch on every part, and write all results."""
-    trained.engine.settle()
-    prepared, state = trained.prepared, trained.state
-    model = Model(prepared.spec, prepared.classes, state.best, engine=trained.engine)
-    figures, votes = _measure(model, trained, folder.hint)
-    training = sum(epoch.seconds for epoch in state.history)
-    metrics = {**figures, "seconds": watch.seconds({"training": training})}
-    folder.write_model(model)
-    folder.write_history(state.history)
-    if votes is not None:
-        _write_predictions(folder, prepared, votes)
-    if prepared.skipped:
-        rows = ((problem.source, problem.message) for problem in prepared.skipped)
-        folder.write_table(SKIPPED, ("item", "problem"), rows)
-    folder.end(metrics)
-    return Run(model, metrics, tuple(state.history), folder.path)
-
-
-def _measure(model: Model, trained: Trained, hint: str) -> tuple[dict[str, Any], Array | None]:
-    """Return all figures, and the votes `(items, classes)` for the test items, if there are any."""
-    engine, prepared, state = trained.engine, trained.prepared, trained.state
-    metrics: dict[str, Any] = {}
-    votes = None
-    for name in reversed(PARTS):
-        part: Part = getattr(prepared, name)
-        if not len(part):
-            continue
-        logits = engine.logits(model.parameters, part.data.grids)
-        answers = _votes(logits, part, hint)
-        loss, accuracy = measured(logits, part.data.targets)
-        metrics[name] = {"accuracy": accuracy, "loss": loss, "items": len(part)}
-        if name == TEST:
-            votes = answers
-            metrics[name] |= _measure_test(part, votes, prepared)
-    if prepared.literal is not None:
-        metrics["literal_comparison"] = dataclasses.asdict(literal_comparison(*prepared.literal))
-    if trained.checked is not None:
-        metrics["check"] = trained.checked.as_json()
-    metrics |= {
-        "classes": list(prepared.classes),
-        "epochs": len(state.history),
-        "best_epoch": state.best_epoch,
-        "stopped": _stopped(trained),
-        "parameters": engine.network.parameters,
-        "multiply_adds": engine.network.multiply_adds,
-        "engine": engine.name,
-        "threads": engine.workers,
-        "skipped_items": prepared.skipped_items,
-    }
-    return metrics, votes
-
-
-def _stopped(trained: Trained) -> str | None:
-    """Return what has stopped a run before its last epoch: "patience" or "watcher"; else None."""
-    settings, history = trained.prepared.spec.training, trained.state.history
-    if len(history) >= settings.epochs:
-        return None
-    return "watcher" if ends_after(history, settings) is None else "patience"
-
-
-def _votes(logits: Array, part: Part, hint: str) -> Array:
-    """Return the votes of a part; raise `DataError` if some are not finite: what is trained stays.
-
-    A resumed run needs the same items for training, and not the same test items.
+    Raises:
+        RunFolderError: it cannot be read, or is not what a run writes.
     """
-    found = answered(logits, part.names)
-    if found.problems:
-        count = f"{len(found.problems)} of {len(part)} items have no finite votes"
-        advice = f"{count}; the training is kept: correct these items in their place, then {hint}"
-        raise DataError(*found.problems[:_TOLD], advice)
-    return found.votes
+    path = folder / PREDICTIONS
+    classes = [as_written(str(label)) for label in metrics["classes"]]
+    header = [*_NAMES, *(f"votes.{label}" for label in classes)]
+    try:
+        with open_ordinary(path) as file:
+            lines = csv.reader(_decoded(file))
+            if next(lines, None) != header:
+                raise ValueError("its columns are not those of the classes in metrics.json")
+            rows = [_checked(row, number, classes) for number, row in enumerate(lines, 2)]
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (ValueError, csv.Error) as error:
+        raise _damaged(path, str(error)) from None
+    items = metrics["test"]["items"]
+    if len(rows) != items:
+        raise _damaged(path, f"it has {len(rows):,} items, and metrics.json {items:,}")
+    return header, rows
 
 
-def _measure_test(part: Part, votes: Array, prepared: Prepared) -> dict[str, Any]:
-    answers = votes.argmax(axis=1)
-    found = measures(part.data.targets, answers, len(prepared.classes), votes=votes)
-    return found.plain(prepared.classes)
+def _decoded(file: Any) -> Iterator[str]:
+    return (line.decode("utf-8") for line in file)
 
 
-def _write_predictions(folder: RunFolder, prepared: Prepared, votes: Array) -> None:
-    labels = labels_array(prepared.classes)
-    truths = labels[prepared.test.data.targets]
-    answers = labels[votes.argmax(axis=1)]
-    header = ("item", "truth", "answer", *(f"votes.{label}" for label in prepared.classes))
-    rows = (
-        (name, truth, answer, *(f"{vote:.6f}" for vote in row))
-        for name, truth, answer, row in zip(
-            prepared.test.names, truths, answers, votes, strict=True
-        )
+def _checked(row: Sequence[str], number: int, classes: Sequence[str]) -> list[str]:
+    """Return a row; raise `ValueError` where it has no two classes, and a vote for each class."""
+    if len(row) != len(_NAMES) + len(classes):
+        raise ValueError(f"row {number} has {len(row)} cells")
+    for label in row[1:3]:
+        if label not in classes:
+            raise ValueError(f"row {number} has {quoted(label)}, which is not a class")
+    if not all(map(_VOTE.fullmatch, row[3:])):
+        raise ValueError(f"row {number} has votes that are not numbers")
+    votes = [float(text) for text in row[3:]]
+    outside = [vote for vote in votes if not 0 <= vote <= 1]
+    if outside or abs(math.fsum(votes) - 1) > _ROUNDED * len(classes):
+        raise ValueError(f"row {number} has votes that are not parts of 1")
+    return list(row)
+
+
+def _damaged(path: Path, reason: str) -> RunFolderError:
+    return RunFolderError(
+        f"{path} is damaged: {reason}; delete the folder {path.parent} to train it once more"
     )
-    folder.write_table(PREDICTIONS, header, rows)

@@ -15,8 +15,8 @@ from gridcnn.order.guard import Checked, guard
 from gridcnn.pipelines import ready
 from gridcnn.runs.folder import CHECK, FOLDS, SPEC, RunFolder, Way
 from gridcnn.runs.located import Located, is_in_memory, locate, spec_folder
+from gridcnn.runs.outcome import Run, Stopwatch, Trained, finish
 from gridcnn.runs.prepare import Prepared, prepare
-from gridcnn.runs.results import Run, Stopwatch, Trained, finish
 from gridcnn.runs.resuming import resumed_spec
 from gridcnn.runs.watcher import RunWatcher
 from gridcnn.spec.changes import Changes

@@ -39,6 +39,8 @@ NotNegative = Annotated[float, Strict(), AllowInfNan(False), Ge(0)]
 """A finite number of zero or more."""
 Fraction = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Lt(1)]
 """A part of a whole: from 0 up to, but not including, 1."""
+Share = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Le(1)]
+"""A part of a whole, from 0 to 1."""
 Flag = Annotated[bool, Strict()]
 """true or false."""
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
+from annotated_types import Len
 from pydantic import ConfigDict, ValidationError
 
 from gridcnn.settings.base import Settings, explained
+
+Name = Annotated[str, Len(1, 100)]
+"""What something is called, or a digest."""
 
 
 class Content(Settings):

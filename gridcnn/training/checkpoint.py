@@ -10,13 +10,13 @@ from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from annotated_types import Ge, Le
-from pydantic import AllowInfNan, Field, Strict, model_validator
+from pydantic import Field, Strict, model_validator
 
 from gridcnn.engines.base import Engine
 from gridcnn.errors import ModelFileError, listed, quoted, shown
-from gridcnn.grid import Array
-from gridcnn.settings.base import Many, NotNegative, Number
-from gridcnn.settings.content import Content
+from gridcnn.grid import Array, all_finite
+from gridcnn.settings.base import Many, NotNegative, Number, Share
+from gridcnn.settings.content import Content, Name
 from gridcnn.tensors import read_tensors, write_tensors
 from gridcnn.training.loop import Epoch, TrainingState
 from gridcnn.training.optimizers import memory_names
@@ -29,8 +29,6 @@ FORMAT = 2
 
 _MEMORY = "memory."
 
-Share = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Le(1)]
-"""A part of a whole, from 0 to 1."""
 Steps = Annotated[int, Strict(), Ge(0), Le(2**62)]
 """How often an optimizer has moved."""
 
@@ -54,8 +52,8 @@ class CheckpointContent(Content):
 
     title: ClassVar[str] = "the checkpoint"
 
-    fingerprint: str
-    engine: str
+    fingerprint: Name
+    engine: Name
     spec: dict[str, Any]
     classes: list[Any]
     best_epoch: Many
@@ -228,5 +226,5 @@ def _refuse_no_numbers(name: str, vector: Any) -> None:
     if name == f"{_MEMORY}square":
         if not (vector >= 0).all():
             raise ValueError(f"{name} holds numbers below 0, or NaN")
-    elif not np.isfinite(vector.sum(dtype=np.float64)):
+    elif not all_finite(vector):
         raise ValueError(f"{name} holds numbers that are NaN or infinite")

@@ -16,7 +16,7 @@ from gridcnn.errors import (
     TrainingInterrupted,
     UnfinishedRunWarning,
 )
-from gridcnn.runs.results import Run
+from gridcnn.runs.outcome import Run
 from gridcnn.training.loop import Epoch
 
 TINY: dict[str, Any] = {

@@ -481,7 +481,7 @@ def test_relative_paths_start_at_the_folder_of_a_spec_given_by_its_folder() -> N
 def test_a_full_disk_is_told_and_what_is_saved_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names the folder and how to go on; with nothing saved the folder goes away."""
 
-    def full(*_: Any) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import threading
@@ -28,7 +29,11 @@ class Compiled:
         with _LOCK:
             empty = llvm.parse_assembly("")
             self._engine = llvm.create_mcjit_compiler(empty, _machine(processor))
-            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+            read = llvm.ObjectFileRef.from_data(code)
+            # llvmlite says nothing where this is no object code, and the process would end below.
+            if not getattr(read, "_ptr", True):
+                raise EngineError("this is no object code; delete the cache")
+            self._engine.add_object_file(read)
             self._engine.finalize_object()
         self.call = self.function(name, arguments)
 
@@ -72,9 +77,12 @@ def compiled(
     """
     cache = object_cache()
     code = cache.get(key)
-    if code is None:
-        code = translated(text(), processor)
-        cache.put(key, code)
+    if code is not None:
+        # What is kept and is no such code is as if it were not there: it is made again, and kept.
+        with contextlib.suppress(EngineError):
+            return Compiled(code, name, processor, arguments)
+    code = translated(text(), processor)
+    cache.put(key, code)
     return Compiled(code, name, processor, arguments)
 
 

@@ -11,12 +11,51 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated, ClassVar, Self
 
+from annotated_types import Ge, Le
+from pydantic import Field, Strict, model_validator
+
+from gridcnn.caches import KEY
 from gridcnn.engines.native.cache import key_of, object_cache
 from gridcnn.engines.native.compiler import described
 from gridcnn.engines.native.plan import Plan
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import Arena, Program
+from gridcnn.settings.base import Flag
+from gridcnn.settings.content import Content
+
+
+Floats = Annotated[int, Strict(), Ge(0), Le(2**40)]
+"""A number of floats, or a place among them."""
+
+
+class _ArenaContent(Content):
+    title: ClassVar[str] = "memory"
+
+    gap: Floats
+    size: Floats
+    parts: list[tuple[str, Floats, Floats]]
+
+    @model_validator(mode="after")
+    def _holds_its_parts(self) -> Self:
+        if any(start + floats > self.size for _, start, floats in self.parts):
+            raise ValueError("a part lies outside of it")
+        return self
+
+
+class _ProgramContent(Content):
+    title: ClassVar[str] = "the program"
+
+    length: Floats
+    key: str = Field(pattern=f"^{KEY}$")
+    phases: Floats
+    workspace: _ArenaContent
+    packed: _ArenaContent
+    rows: Floats
+    sums: _ArenaContent
+    shard: Floats
+    shared: Flag
 
 
 def recipe(kind: str, plan: Plan, processor: Processor, gap: int) -> str | None:
@@ -33,11 +72,12 @@ def found(recipe: str | None) -> Program | None:
     content = object_cache().get(recipe) if recipe else None
     if content is None:
         return None
-    kept = json.loads(content)
+    try:
+        kept = _ProgramContent.read(json.loads(content)).model_dump()
+    except (ValueError, RecursionError):  # as if there were none: it is made again, and kept
+        return None
     for name in ("workspace", "packed", "sums"):
-        arena = kept[name]
-        arena["parts"] = [tuple(part) for part in arena["parts"]]
-        kept[name] = Arena(**arena)
+        kept[name] = Arena(**kept[name])
     return Program(text="", **kept)
 
 
