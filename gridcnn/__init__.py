@@ -20,8 +20,10 @@ if TYPE_CHECKING:
         RunFolderError,
         ShapeError,
         SpecError,
+        StopTraining,
         TrainingError,
         TrainingInterrupted,
+        UnfinishedRunWarning,
         UnknownNameError,
         UserError,
     )
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
     from gridcnn.network import Network
     from gridcnn.order.verdict import Verdict
     from gridcnn.pipeline import Pipeline
-    from gridcnn.runs.run import Run, RunWatcher, run
+    from gridcnn.runs.outcome import Run
+    from gridcnn.runs.run import run
+    from gridcnn.runs.watcher import RunWatcher
     from gridcnn.spec.models import Spec
     from gridcnn.version import VERSION as __version__  # noqa: N811 - the name that all look for
 
@@ -58,8 +62,10 @@ __all__ = [
     "ShapeError",
     "Spec",
     "SpecError",
+    "StopTraining",
     "TrainingError",
     "TrainingInterrupted",
+    "UnfinishedRunWarning",
     "UnknownNameError",
     "UserError",
     "Verdict",
@@ -71,7 +77,8 @@ __all__ = [
     "run",
 ]
 
-_ERRORS = [name for name in __all__ if name.endswith("Error")] + ["TrainingInterrupted"]
+_ERRORS = [name for name in __all__ if name.endswith("Error")]
+_ERRORS += ["StopTraining", "TrainingInterrupted", "UnfinishedRunWarning"]
 _HOMES = {
     **dict.fromkeys(_ERRORS, "gridcnn.errors"),
     "Axis": "gridcnn.grid",
@@ -84,8 +91,8 @@ _HOMES = {
     "Network": "gridcnn.network",
     "OneHot": "gridcnn.grid",
     "Pipeline": "gridcnn.pipeline",
-    "Run": "gridcnn.runs.run",
-    "RunWatcher": "gridcnn.runs.run",
+    "Run": "gridcnn.runs.outcome",
+    "RunWatcher": "gridcnn.runs.watcher",
     "Spec": "gridcnn.spec.models",
     "Verdict": "gridcnn.order.verdict",
     "check": "gridcnn.checking",

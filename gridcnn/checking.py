@@ -27,7 +27,6 @@ from gridcnn.errors import DataError, Problem, listed, quoted, shown, suggestion
 from gridcnn.grid import Cells, GridShape, OneHot
 from gridcnn.order.columns import Column, column_of
 from gridcnn.order.judge import (
-    Advance,
     Judging,
     judge_columns,
     judge_grids,
@@ -37,6 +36,7 @@ from gridcnn.order.judge import (
 from gridcnn.order.sequences import judge_one_hot
 from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
+from gridcnn.progress import Advance
 from gridcnn.runs.located import locate, spec_folder
 from gridcnn.runs.prepare import fit_adapter, places_of
 from gridcnn.spec.load import load
@@ -79,7 +79,7 @@ def check(
         encoding: how the characters of a text file are encoded; None: UTF-8 or UTF-16.
         seed: fixes everything that is drawn at random.
         threads: the most threads.
-        advance: is told what is being done, how much of it is done, and how much there is.
+        advance: is called with a `gridcnn.progress.Progress` each time some more is done.
 
     Raises:
         DataError: the data cannot be read, or has too few rows or columns for any verdict.
@@ -136,14 +136,11 @@ class _Given:
         judging = self.judging
         place = place_of(text)
         wanted = [self.y] if isinstance(self.y, str) else []
-
-        def told(done: int, total: int) -> None:
-            if judging.advance is not None:
-                judging.advance("reading the table", done, total)
-
         problems = Problems(place)
         form = Form(header=self.header, encoding=self.encoding)
-        with opened_rows(place, form, problems, wanted=wanted, complete=True, advance=told) as rows:
+        with opened_rows(
+            place, form, problems, wanted=wanted, complete=True, advance=judging.advance
+        ) as rows:
             names, count, form = rows.names, rows.count(), rows.form
             if self.y is None and is_manifest(names) and set(map(str.casefold, names)) <= _MANIFEST:
                 return self._of_spec(Spec(data=Data()), text)
@@ -181,7 +178,7 @@ class _Given:
         if len(chosen) > most and not isinstance(adapter, OneHotAdapter):
             random = Stream.CHECK_GRIDS.random(judging.seed)
             chosen = np.sort(random.choice(chosen, most, replace=False))
-        count = judging.told("reading items", len(chosen))
+        count = judging.counter("reading items", len(chosen), unit="items").add
         adapted = adapter.adapt_all(
             picked(dataset.things, chosen), names=places_of(dataset, chosen), advance=count
         )

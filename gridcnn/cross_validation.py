@@ -20,7 +20,6 @@ from gridcnn.contracts.source import PARTS, Dataset
 from gridcnn.datasets.division.folds import group_names
 from gridcnn.engines.base import DEFAULT_ENGINE, check_choice
 from gridcnn.errors import (
-    ColumnPermutableError,
     DataError,
     Problem,
     RunFolderError,
@@ -30,28 +29,18 @@ from gridcnn.errors import (
     shown,
 )
 from gridcnn.evaluation import Evaluation, compare
-from gridcnn.files import as_written, read_json, write_text
+from gridcnn.files import as_written, read_json
 from gridcnn.order.guard import Checked
-from gridcnn.pipelines import ready
-from gridcnn.runs import folder as folders
-from gridcnn.runs.located import Located, locate, spec_folder
+from gridcnn.runs.folder import FOLDS, PREDICTIONS, SPEC, RunFolder, Way
+from gridcnn.runs.located import Located, is_in_memory
 from gridcnn.runs.prepare import divide_items, group_items
 from gridcnn.runs.results import read_metrics, read_predictions
-from gridcnn.runs.run import (
-    RunWatcher,
-    Way,
-    carry_out,
-    refuse_impossible,
-    resumed_spec,
-    stoppable,
-    with_seed,
-    writing,
-)
+from gridcnn.runs.run import carry_out, open_run
+from gridcnn.runs.watcher import RunWatcher
 from gridcnn.settings.content import Content, Name
 from gridcnn.spec.changes import Changes
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.parts import Fold, GroupOut
-from gridcnn.spec.write import to_yaml
 
 Folds = int | Literal["groups"]
 """How many folds; or one for each group."""
@@ -133,57 +122,41 @@ def cross_validate(
     check_choice(engine, threads)
     asked = _asked(folds, resumed=resume is not None)
     _refuse_test(changes)
-    if seed is not None:
-        changes = with_seed(changes, seed)
-    if resume is not None:
-        loaded, folder = resumed_spec(spec, Path(resume), changes, out), Path(resume)
-        begun = _begun(folder)
-    elif spec is None:
-        raise SpecError("a cross-validation needs a spec; `gridcnn init` writes a starter spec")
-    else:
-        loaded, folder, begun = load(spec, changes=changes, ready=ready()), None, None
-        if out is not None:
-            folders.refuse_used(Path(out))
-    located = locate(loaded, data, spec_folder(loaded))
-    refuse_impossible(located.spec, engine, threads)
-    name = engine or DEFAULT_ENGINE
-    with stoppable("stopped before training; nothing was written", folder):
-        dataset = located.open(watcher.on_reading)
-        tests = begun.tests if begun else _tests(group_items(located, dataset)[0], asked)
-        digest = _digest(located, dataset, tests)
-    if begun is not None:
-        assert folder is not None
-        begun.refuse_other(folder, name, digest)
-    fresh = folder is None
-    folder = folders.claim_folder(located.spec.name, out) if folder is None else folder
-    way = Way("cross_validate", folder, in_memory=located.in_memory)
-    hint = way.told(name)
-    with stoppable(f"stopped; {hint}", folder), _swept(folder, fresh):
-        if fresh:
-            with writing(folder, hint):
-                # First, so that the folder is never taken for that of a single run.
-                _Begun(tests, name, digest).write(folder)
-                write_text(folder / folders.SPEC, to_yaml(located.spec))
+    way = Way("cross_validate", engine or DEFAULT_ENGINE, is_in_memory(data))
+    held = open_run(spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way)
+    with held as (found, folder), folder.stoppable():
+        located, tests = _begin(found, folder, asked, way, watcher)
         runs: list[FoldRun] = []
         for number, test in enumerate(tests, 1):
-            own = folder / f"fold-{number}"
-            if not (own / folders.METRICS).is_file():
-                watcher.on_fold(number, len(tests), test)
-                with _told(test, number):
-                    fold, going = _fold(located.with_dataset(dataset), test, own)
+            with _named(test, number), folder.part(f"fold-{number}") as part:
+                if not part.has_ended:
+                    watcher.on_fold(number, len(tests), test)
                     carry_out(
-                        fold,
-                        going,
-                        own,
-                        way=way,
+                        _fold(located.with_test(test), part),
+                        part,
                         engine=engine,
                         threads=threads,
                         watcher=watcher,
                         checked=_checked(runs),
                     )
-            runs.append(FoldRun(test, read_metrics(own), own))
+            runs.append(FoldRun(test, read_metrics(part.path), part.path))
             watcher.on_fold_end(number, len(tests), test, runs[-1].metrics)
-        return _finish(runs, folder, hint)
+        return _finish(runs, folder)
+
+
+def _begin(
+    located: Located, folder: RunFolder, asked: Folds, way: Way, watcher: RunWatcher
+) -> tuple[Located, list[Fold | GroupOut]]:
+    """Return the data, open, and the folds: new ones, or those with which it was begun."""
+    begun = None if folder.is_new else _read_begun(folder.path)
+    dataset = located.open(watcher.on_reading)
+    tests = begun.tests if begun else _tests(group_items(located, dataset)[0], asked)
+    digest = _digest(located, dataset, tests)
+    if begun is not None:
+        begun.refuse_other(folder.path, way.engine, digest)
+    else:
+        folder.begin(located.spec, {FOLDS: _Begun(tests, way.engine, digest).as_json()})
+    return located.with_dataset(dataset), tests
 
 
 def _checked(runs: Sequence[FoldRun]) -> Checked | None:
@@ -246,14 +219,11 @@ def _digest(located: Located, dataset: Dataset, tests: Sequence[Fold | GroupOut]
     return digest.hexdigest()
 
 
-def _fold(located: Located, test: Fold | GroupOut, folder: Path) -> tuple[Located, Path | None]:
-    """Return what a fold's run is to carry out, and its folder where it has begun already."""
-    fresh = located.with_test(test)
-    folders.sweep(folder)
-    if not (folder / folders.SPEC).is_file():
-        return fresh, None
-    # Its adapter has been fitted, but its data may have moved since.
-    return fresh.with_spec(load(folder / folders.SPEC)), folder
+def _fold(located: Located, folder: RunFolder) -> Located:
+    """Return what a fold's run carries out: with the fitted adapter, if it has begun already."""
+    if folder.is_new:
+        return located
+    return located.with_spec(load(folder.path / SPEC))  # its data may have moved since
 
 
 @dataclass(frozen=True)
@@ -264,11 +234,10 @@ class _Begun:
     engine: str
     data: str
 
-    def write(self, folder: Path) -> None:
-        """Write it to a folder."""
+    def as_json(self) -> dict[str, Any]:
+        """Return what `folds.json` holds."""
         tests = [test.model_dump() for test in self.tests]
-        content = {"folds": tests, "engine": self.engine, "data": self.data}
-        folders.write_json(folder / folders.FOLDS, content)
+        return {"folds": tests, "engine": self.engine, "data": self.data}
 
     def refuse_other(self, folder: Path, engine: str, data: str) -> None:
         """Raise `RunFolderError` where another engine or other data would go on."""
@@ -284,12 +253,8 @@ class _Begun:
             )
 
 
-def _begun(folder: Path) -> _Begun:
-    if not (folder / folders.FOLDS).is_file():
-        raise RunFolderError(
-            f"{folder} holds a single run and no cross-validation; resume it with gridcnn.run"
-        )
-    path = folder / folders.FOLDS
+def _read_begun(folder: Path) -> _Begun:
+    path = folder / FOLDS
     try:
         content = _FoldsContent.read(read_json(path))
     except OSError as error:
@@ -319,20 +284,7 @@ class _FoldsContent(Content):
 
 
 @contextlib.contextmanager
-def _swept(folder: Path, fresh: bool) -> Iterator[None]:
-    """Remove a new folder where the first fold fails before there is anything worth keeping."""
-    try:
-        yield
-    except (UserError, ColumnPermutableError):
-        if fresh and {each.name for each in folder.iterdir()} <= {folders.SPEC, folders.FOLDS}:
-            for name in (folders.SPEC, folders.FOLDS):
-                (folder / name).unlink(missing_ok=True)
-            folder.rmdir()
-        raise
-
-
-@contextlib.contextmanager
-def _told(test: Fold | GroupOut, number: int) -> Iterator[None]:
+def _named(test: Fold | GroupOut, number: int) -> Iterator[None]:
     """Say with an error in which fold it is; the first one's errors are about the whole."""
     try:
         yield
@@ -348,8 +300,8 @@ def _told(test: Fold | GroupOut, number: int) -> Iterator[None]:
 # Results ------------------------------------------------------------------------------------------
 
 
-def _finish(runs: Sequence[FoldRun], folder: Path, hint: str) -> CrossValidation:
-    """Put the results of all folds together, and write them; `hint` says how to go on."""
+def _finish(runs: Sequence[FoldRun], folder: RunFolder) -> CrossValidation:
+    """Put the results of all folds together, and write them."""
     _refuse_other_classes(runs)
     header, rows = _answers(runs)
     evaluation = _compared(rows, runs[0].metrics["classes"])
@@ -384,12 +336,9 @@ def _finish(runs: Sequence[FoldRun], folder: Path, hint: str) -> CrossValidation
             for key in ("reading", "checking", "training", "total")
         },
     }
-    with writing(folder, hint):
-        folders.write_table(folder / folders.PREDICTIONS, header, rows)
-        # Last, since it marks the cross-validation as ended.
-        folders.write_json(folder / folders.METRICS, metrics)
-    folders.sweep(folder)
-    return CrossValidation(tuple(runs), metrics, evaluation, folder)
+    folder.write_table(PREDICTIONS, header, rows)
+    folder.end(metrics)
+    return CrossValidation(tuple(runs), metrics, evaluation, folder.path)
 
 
 def _refuse_other_classes(runs: Sequence[FoldRun]) -> None:

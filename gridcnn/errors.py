@@ -13,7 +13,10 @@
     │   ├── TrainingError           (RuntimeError) training cannot start, or cannot go on
     │   └── EngineError             (RuntimeError) an engine cannot work as it is asked to
     ├── ColumnPermutableError       (ValueError)   the order of the data means nothing (exit code 3)
-    └── TrainingInterrupted                        the user stopped a run; it can be resumed
+    ├── TrainingInterrupted                        the user stopped a run; it can be resumed
+    └── StopTraining                               a watcher wants no more epochs; the run ends
+
+    UnfinishedRunWarning        (UserWarning)      a model answers whose run has not ended
 """
 
 from __future__ import annotations
@@ -109,6 +112,18 @@ class TrainingInterrupted(GridcnnError):  # noqa: N818 - nothing went wrong
     def __init__(self, message: str, *, folder: Path | None = None) -> None:
         self.folder = folder
         super().__init__(message)
+
+
+class StopTraining(GridcnnError):  # noqa: N818 - nothing went wrong
+    """Raised by a watcher that wants no more epochs.
+
+    Training ends after the last epoch that is complete. The run then ends as any other does: the
+    best weights are measured, and all results are written.
+    """
+
+
+class UnfinishedRunWarning(UserWarning):
+    """A model answers with the best weights so far, because its run has not ended."""
 
 
 def printable(text: str) -> str:

@@ -19,11 +19,10 @@ from gridcnn.contracts.adapter import Adapter, other_forms
 from gridcnn.contracts.source import Dataset
 from gridcnn.datasets.division.splits import divide
 from gridcnn.datasets.labels import labels_of
-from gridcnn.engines.base import check_choice, make_engine
+from gridcnn.engines.base import bind, check_choice
 from gridcnn.errors import DataError, SpecError, shown
 from gridcnn.grid import GridShape
 from gridcnn.model import Model, labels_array
-from gridcnn.network import Network
 from gridcnn.order.guard import CHECKS, Check, guard
 from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
@@ -147,12 +146,17 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if given is None:
             spec = self._changed(default_spec(adapter.shape(), len(grids)), changes)
         spec = spec.model_copy(update={"adapter": adapter})
-        network = Network(spec, adapter.shape(), classes=len(self.classes_))
         training, validation = Labelled(grids, targets), None
         if len(second):
             training = Labelled(grids[first], targets[first])
             validation = Labelled(grids[second], targets[second])
-        made = make_engine(network, self.engine, threads=self.threads)
+        made = bind(
+            spec,
+            adapter.shape(),
+            classes=len(self.classes_),
+            engine=self.engine,
+            threads=self.threads,
+        )
         self.verdicts_: dict[str, Verdict] = {}
         if not adapter.makes_order:
             checked = guard(
@@ -165,11 +169,11 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 remedy='give check="warn"',
             )
             self.verdicts_ = dict(checked.verdicts)
-        progress = train(made, training, validation, spec.training)
+        state = train(made, training, validation, spec.training)
         made.settle()
         # A model file knows texts and whole numbers; True is 1, as for labels anywhere else.
-        self.model_ = Model(spec, labels_of(self.classes_.tolist()), progress.best, engine=made)
-        self.history_ = tuple(progress.history)
+        self.model_ = Model(spec, labels_of(self.classes_.tolist()), state.best, engine=made)
+        self.history_ = tuple(state.history)
         self.n_iter_ = len(self.history_)
         return self
 

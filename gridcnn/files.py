@@ -20,18 +20,22 @@ from typing import IO, Any
 
 
 @contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[IO[bytes]]:
+def written_whole(path: Path, *, replace: bool = True) -> Iterator[IO[bytes]]:
     """Open a file beside `path` for writing, and give it that name once all of it is on disk.
 
-    Whoever opens `path` sees what it held before or all of what it holds afterwards, even when
-    the process is killed half-way.
+    A reader of `path` finds what it held before or all of what it holds afterwards, even if the
+    process is killed in between.
 
     Raises:
+        FileExistsError: there is something other than an ordinary file; without `replace`, there is
+            anything, also a link that leads nowhere.
         OSError: the folder cannot be written to.
     """
+    if not replace and os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, "it is there already", str(path))
     path = Path(os.path.realpath(path))  # a link stays, and leads to the new content
     if path.exists() and not path.is_file():
-        raise FileExistsError(errno.EEXIST, "this is no ordinary file, and is kept", str(path))
+        raise FileExistsError(errno.EEXIST, "it is not an ordinary file, and is kept", str(path))
     # Opened by name, and not by `tempfile`, so that the file gets the usual permissions.
     temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.part")
     try:
@@ -39,7 +43,10 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        _replaced(temporary, path)
+        if replace:
+            _replaced(temporary, path)
+        else:
+            _named(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -58,19 +65,38 @@ def _replaced(temporary: Path, path: Path) -> None:
     temporary.replace(path)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, whole or not at all."""
-    with written_whole(path) as file:
+def _named(temporary: Path, path: Path) -> None:
+    """Give a file its name; raise `FileExistsError` if that was given to another in between."""
+    if os.name == "nt":
+        temporary.rename(path)  # which replaces nothing there
+        return
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a drive without links: the name is taken first
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+        temporary.replace(path)
+    else:
+        temporary.unlink()
+
+
+def write_bytes(path: Path, content: bytes, *, replace: bool = True) -> None:
+    """Write `content` to `path`, whole or not at all.
+
+    Without `replace` nothing is replaced that is there already; see `written_whole`.
+    """
+    with written_whole(path, replace=replace) as file:
         file.write(content)
 
 
-def write_text(path: Path, content: str) -> None:
-    """Write `content` to `path` as UTF-8, whole or not at all.
+def write_text(path: Path, content: str, *, replace: bool = True) -> None:
+    """Write `content` to `path` as UTF-8, whole or not at all; see `write_bytes`.
 
     What UTF-8 cannot hold (half a surrogate pair, from a file name that is no text) becomes an
     escape: better that than no results at the end of a run.
     """
-    write_bytes(path, content.encode("utf-8", "backslashreplace"))
+    write_bytes(path, content.encode("utf-8", "backslashreplace"), replace=replace)
 
 
 def as_written(text: str) -> str:

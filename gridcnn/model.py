@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence, Set
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -12,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.adapter import Adapter, described, picked
-from gridcnn.engines.base import ANSWERED, Engine, make_engine
+from gridcnn.engines.base import ANSWERED, Engine, bind, check_choice
 from gridcnn.errors import (
     DataError,
+    EngineError,
     ModelFileError,
     Problem,
     RunFolderError,
     SpecError,
+    UnfinishedRunWarning,
     UserError,
     listed,
     quoted,
@@ -29,13 +32,17 @@ from gridcnn.network import Network
 from gridcnn.spec.load import load_data
 from gridcnn.spec.models import Spec
 from gridcnn.stages.voting import softmax
-from gridcnn.tensors import read_tensors, write_tensors
+from gridcnn.tensors import kind_of, read_tensors, write_tensors
+from gridcnn.training.checkpoint import FILE_NAME as CHECKPOINT
+from gridcnn.training.checkpoint import load_best
 from gridcnn.version import VERSION
 
 KIND = "model"
 FORMAT = 1
 """The version of the file's layout; raised when an older gridcnn could not read it rightly."""
 FILE_NAME = "model.safetensors"
+METRICS = "metrics.json"
+"""Where it is, a run has ended."""
 _OVERFLOW = (
     "its votes are not finite numbers: its cells are so far from those of the training that sums "
     "in the network overflow; correct it, or leave it out"
@@ -115,20 +122,17 @@ class Model:
         self.spec = spec
         self.adapter: Adapter = spec.adapter
         self.classes: tuple[str | int, ...] = tuple(_checked_classes(list(classes)))
-        if isinstance(engine, Engine):
-            self.network = engine.network
-        else:
-            self.network = Network(spec, self.adapter.shape(), classes=len(self.classes))
+        if not isinstance(engine, Engine):
+            shape = self.adapter.shape()
+            engine = bind(spec, shape, classes=len(self.classes), engine=engine, threads=threads)
+        self._engine = engine
+        self.network = engine.network
         if parameters.shape != (self.network.parameters,):
             raise ValueError(
                 f"the network has {self.network.parameters:,} parameters; got an array of shape "
                 f"{parameters.shape}"
             )
         self.parameters = fixed(_checked_parameters(self.network, parameters))
-        if isinstance(engine, Engine):
-            self._engine = engine
-        else:
-            self._engine = make_engine(self.network, engine, threads=threads)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over what was pickled; a pickle forgets that an array cannot be changed."""
@@ -203,31 +207,48 @@ class Model:
         grids = self.adapter.grids(as_things(things, self.adapter)).values
         return maps_after(self._engine, self.parameters, grids, after)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the model to a file, whole or not at all, and return its path.
 
+        A file that is a gridcnn model is replaced. With `overwrite` any other file is, too.
+
         Raises:
-            RunFolderError: the file cannot be written there.
+            RunFolderError: the file cannot be written there, or is not a gridcnn model.
         """
         target = Path(path)
-        content = {
-            "format": FORMAT,
-            "version": VERSION,
-            "spec": self.spec.model_dump(mode="json"),
-            "classes": list(self.classes),
-        }
+        is_free = not os.path.lexists(target)
+        if not (overwrite or is_free or kind_of(target) == KIND):
+            raise RunFolderError(
+                f"{target} is there already, and is not a gridcnn model; give another name, or "
+                "overwrite=True"
+            )
         try:
-            write_tensors(target, KIND, self.network.named(self.parameters), content)
+            write_model(self, target, replace=not is_free)
         except OSError as error:
             reason = error.strerror or error
             raise RunFolderError(f"{target} cannot be written: {reason}") from None
         return target
 
 
+def write_model(model: Model, path: Path, *, replace: bool = True) -> None:
+    """Write a model to a file, whole or not at all; raise `OSError` if that is not possible."""
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "spec": model.spec.model_dump(mode="json"),
+        "classes": list(model.classes),
+    }
+    tensors = model.network.named(model.parameters)
+    write_tensors(path, KIND, tensors, content, replace=replace)
+
+
 def load(
     path: str | os.PathLike[str], *, engine: str | None = None, threads: int | None = None
 ) -> Model:
     """Return the model in a file, or in a run folder.
+
+    A run folder that is not finished answers with the best weights so far, and warns of it
+    (`UnfinishedRunWarning`).
 
     Args:
         path: where it is.
@@ -239,12 +260,13 @@ def load(
         UnknownNameError: there is no such engine.
         EngineError: it cannot work like this, or not on this machine.
     """
+    check_choice(engine, threads)
     file = Path(path)
     if file.is_dir():
+        if (file / CHECKPOINT).is_file() and not (file / METRICS).is_file():
+            return _load_unfinished(file, engine, threads)
         if not (file / FILE_NAME).is_file():
-            folds = sorted(file.glob(f"fold-*/{FILE_NAME}"))
-            other = f"one of its folds, as {folds[0].parent}" if folds else "a model file"
-            raise ModelFileError(f"the folder {file} holds no {FILE_NAME}; name {other}")
+            raise ModelFileError(_no_model(file))
         file = file / FILE_NAME
     tensors, content = read_tensors(file, KIND)
     layout = content.get("format")
@@ -254,21 +276,75 @@ def load(
             f"{file} was written by gridcnn {version} in layout {shown(layout)}; this gridcnn "
             f"{VERSION} reads layout {FORMAT}; install a newer one"
         )
+    for key in ("spec", "classes"):
+        if key not in content:
+            raise ModelFileError(f"{file} cannot be used here: it has no '{key}'")
+    return _made(
+        file,
+        (content["spec"], content["classes"]),
+        lambda network: network.vector(tensors),
+        (engine, threads),
+    )
+
+
+def _load_unfinished(folder: Path, engine: str | None, threads: int | None) -> Model:
+    """Return a model with the best weights so far of a run that has not ended."""
+    best = load_best(folder / CHECKPOINT)
+    model = _made(
+        folder / CHECKPOINT,
+        (best.spec, best.classes),
+        lambda _: best.parameters,
+        (engine, threads),
+    )
+    warnings.warn(
+        f"the run in {folder} has not ended: answers are those of epoch {best.epoch}, the best of "
+        f"{best.epochs} so far (of {model.spec.training.epochs})",
+        UnfinishedRunWarning,
+        stacklevel=3,
+    )
+    return model
+
+
+def _no_model(folder: Path) -> str:
+    """Return why there is no model in a folder, and what to do."""
+    folds = sorted(folder.glob(f"fold-*/{FILE_NAME}"))
+    if folds:
+        return (
+            f"the folder {folder} holds no {FILE_NAME}; name one of its folds, as {folds[0].parent}"
+        )
+    if (folder / "spec.yaml").is_file():
+        return (
+            f"the folder {folder} holds no {FILE_NAME}: no epoch of its run has ended; go on with: "
+            f"gridcnn run --resume {folder}"
+        )
+    return f"the folder {folder} holds no {FILE_NAME}; name a model file"
+
+
+def _made(
+    file: Path,
+    content: tuple[Any, Any],
+    parameters: Callable[[Network], Array],
+    choice: tuple[str | None, int | None],
+) -> Model:
+    """Return the model of a spec and classes that a file holds as plain data.
+
+    `choice` is the name of the engine, and the most threads.
+    """
     try:
-        spec, classes = load_data(content["spec"]), _checked_classes(content["classes"])
+        spec, classes = load_data(content[0]), _checked_classes(content[1])
         if spec.adapter is None or spec.head is None:
             raise SpecError("its spec has no adapter, or no head")
-        network = Network(spec, spec.adapter.shape(), classes=len(classes))
-        parameters = _checked_parameters(network, network.vector(tensors))
-    except KeyError as error:
-        raise ModelFileError(f"{file} cannot be used here: it has no {error}") from None
+        shape = spec.adapter.shape()
+        made = bind(spec, shape, classes=len(classes), engine=choice[0], threads=choice[1])
+        return Model(spec, classes, parameters(made.network), engine=made)
+    except EngineError:
+        raise
     except UserError as error:
         more = f" (and {len(error.problems) - 1:,} more problems)" if error.problems[1:] else ""
         reason = f"{error.problems[0]}{more}"
         raise ModelFileError(f"{file} cannot be used here: {reason}") from None
     except ValueError as error:
         raise ModelFileError(f"{file} cannot be used here: {error}") from None
-    return Model(spec, classes, parameters, engine=engine, threads=threads)
 
 
 def fixed(parameters: Array) -> Array:

@@ -7,10 +7,9 @@ from typing import Any, Self
 
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.contracts.adapter import Adapter
-from gridcnn.engines.base import Engine, check_choice, make_engine
+from gridcnn.engines.base import Engine, bind, check_choice
 from gridcnn.grid import Array, GridShape
 from gridcnn.model import as_things, fixed, maps_after
-from gridcnn.network import Network
 from gridcnn.pipelines import ready
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Spec
@@ -81,9 +80,8 @@ class Pipeline:
         """Return the engine for grids of a shape, and the parameters; both are made once."""
         found = self._engines.get(shape)
         if found is None:
-            network = Network(self.spec, shape)
-            engine = make_engine(network, self.engine, threads=self.threads)
-            found = self._engines[shape] = engine, fixed(network.starting_parameters())
+            engine = bind(self.spec, shape, engine=self.engine, threads=self.threads)
+            found = self._engines[shape] = engine, fixed(engine.network.starting_parameters())
             if len(self._engines) > _KEPT:
                 self._engines.pop(next(iter(self._engines)), None)
         return found

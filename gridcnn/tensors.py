@@ -31,9 +31,16 @@ _PARSED = 30
 
 
 def write_tensors(
-    path: Path, kind: str, tensors: Mapping[str, Array], content: Mapping[str, Any]
+    path: Path,
+    kind: str,
+    tensors: Mapping[str, Array],
+    content: Mapping[str, Any],
+    *,
+    replace: bool = True,
 ) -> None:
     """Write named arrays and JSON `content` to `path`, marked as a file of that `kind`.
+
+    Without `replace` nothing is replaced that is there already.
 
     Raises:
         OSError: `path` cannot be written to.
@@ -42,7 +49,20 @@ def write_tensors(
 
     plain = {name: _plain(array) for name, array in tensors.items()}
     about = {"kind": kind, "sha256": _seal(plain, _text(content)), "content": content}
-    write_bytes(path, save(plain, {_KEY: _text(about)}))
+    write_bytes(path, save(plain, {_KEY: _text(about)}), replace=replace)
+
+
+def kind_of(path: Path) -> str | None:
+    """Return which kind of gridcnn file this says it is; None if it is another file, or damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        _size(path, "")
+        with safe_open(path, framework="numpy") as file:
+            kind = _about((file.metadata() or {}).get(_KEY, ""), path).get("kind")
+    except (OSError, SafetensorError, ModelFileError):
+        return None
+    return kind if isinstance(kind, str) else None
 
 
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:

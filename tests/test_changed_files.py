@@ -158,9 +158,9 @@ def stopped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         }
     )
     engine = make_engine(Network(spec, GridShape(1, 5, 5), classes=2), "reference")
-    progress = train(engine, labelled(), labelled(), spec.training)
+    state = train(engine, labelled(), labelled(), spec.training)
     path = tmp_path_factory.mktemp("stopped") / "checkpoint.safetensors"
-    save_checkpoint(path, progress, "mark", engine="reference")
+    save_checkpoint(path, state, "mark", engine=engine, classes=["a", "b"])
     return path, *read_tensors(path, checkpoint.KIND), engine
 
 
@@ -174,9 +174,9 @@ def look_at_checkpoint(stopped: Any, changes: ModuleType, data: st.DataObject) -
     longer = engine.network.spec.training.model_copy(update={"epochs": 3})
 
     with told(ModelFileError):
-        progress = load_checkpoint(path, "mark", engine=engine)
+        state = load_checkpoint(path, "mark", engine=engine)
         with told(UserError):
-            ended = train(engine, labelled(), labelled(), longer, progress=progress)
+            ended = train(engine, labelled(), labelled(), longer, state=state)
             assert np.isfinite(ended.best).all()
             assert len(ended.history) >= 3
 

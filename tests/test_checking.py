@@ -20,6 +20,7 @@ from gridcnn.contracts.adapter import Adapter
 from gridcnn.errors import DataError, UnknownNameError
 from gridcnn.order.judge import Judging, judge_columns, sampled
 from gridcnn.order.layouts import Layout
+from gridcnn.progress import Progress
 from gridcnn.spec.load import load
 
 Floats = NDArray[np.float64]
@@ -476,14 +477,12 @@ def test_pickles_are_never_opened(tmp_path: Path) -> None:
 
 def test_progress_is_told() -> None:
     """What is being done, how much of it is done, and how much there is."""
-    steps: list[tuple[str, int, int]] = []
+    steps: list[Progress] = []
 
-    gridcnn.check(
-        walks(60, 8), np.arange(60) % 2, threads=1, advance=lambda *step: steps.append(step)
-    )
+    gridcnn.check(walks(60, 8), np.arange(60) % 2, threads=1, advance=steps.append)
 
-    assert {what for what, _, _ in steps} == {"comparing neighbours", "training on shuffles"}
-    assert all(0 < done <= total for _, done, total in steps)
+    assert {each.what for each in steps} == {"comparing neighbours", "training on shuffles"}
+    assert all(0 < each.done <= each.total for each in steps)
 
 
 def test_the_same_seed_gives_the_same_verdict() -> None:

@@ -300,7 +300,7 @@ def test_items_that_cannot_be_read_are_left_out_of_all_folds(photographs: Path) 
 
     with pytest.raises(DataError, match="1 of 73 items cannot be read"):
         gridcnn.cross_validate(spec, folds=2)
-    assert not list(Path("runs/tiny").iterdir())
+    assert not Path("runs").exists()
     result = gridcnn.cross_validate(spec, folds=2, changes={"data.bad_items": "skip"})
 
     assert result.metrics["skipped_items"] == 1
@@ -367,7 +367,7 @@ def test_it_resumes_only_as_itself() -> None:
         gridcnn.cross_validate(resume="single")
     with pytest.raises(RunFolderError, match="leave folds out"):
         gridcnn.cross_validate(resume="stopped", folds=2)
-    with pytest.raises(RunFolderError, match="leave changes out"):
+    with pytest.raises(RunFolderError, match=r"settings under .*; it resumes with its own$"):
         gridcnn.cross_validate(resume="stopped", seed=1)
     with pytest.raises(RunFolderError, match="go on with --engine native"):
         gridcnn.cross_validate(resume="stopped", engine="reference")
@@ -402,7 +402,7 @@ def test_a_failure_tells_its_fold_and_keeps_the_folds_before_it() -> None:
     explodes = {"training.learning_rate": 1e30, "training.optimizer": "sgd"}
     with pytest.raises(TrainingError, match=r"try training.learning_rate"):
         gridcnn.cross_validate(TINY, folds=3, changes=explodes)
-    assert list(Path("runs/tiny").iterdir()) == []
+    assert not Path("runs").exists()
 
 
 def test_a_watcher_is_told_of_every_fold() -> None:

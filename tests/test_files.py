@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -73,6 +74,47 @@ def test_a_failure_leaves_the_old_content_and_no_rubbish(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_nothing_is_replaced_unless_that_is_allowed(tmp_path: Path) -> None:
+    """Neither a file nor a link; what is new is written as ever."""
+    path, link = tmp_path / "result", tmp_path / "link"
+    link.symlink_to(tmp_path / "nowhere")
+
+    write_bytes(path, b"new", replace=False)
+
+    for taken in (path, link):
+        with pytest.raises(FileExistsError, match="it is there already"):
+            write_text(taken, "other", replace=False)
+    assert path.read_bytes() == b"new"
+    assert {each.name for each in tmp_path.iterdir()} == {"result", "link"}
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_what_comes_in_between_is_not_replaced_either(
+    has_links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the drive knows links or not."""
+
+    def refuse(*_: Any) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    def write() -> None:
+        with written_whole(path, replace=False) as file:
+            file.write(b"ours")
+            path.write_bytes(b"theirs")
+
+    path = tmp_path / "result"
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse)
+        write_bytes(tmp_path / "new", b"whole", replace=False)
+        assert (tmp_path / "new").read_bytes() == b"whole"
+        (tmp_path / "new").unlink()
+
+    with pytest.raises(FileExistsError):
+        write()
+    assert path.read_bytes() == b"theirs"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_a_killed_process_leaves_the_old_content(tmp_path: Path) -> None:
     """Nobody ever sees half a file under the right name."""
@@ -120,7 +162,7 @@ def test_a_folder_that_cannot_be_written_to_is_an_os_error(tmp_path: Path) -> No
 
     for path in (tmp_path / "none" / "x", tmp_path / "file" / "x", tmp_path / "folder"):
         with pytest.raises(
-            OSError, match=r"No such|Not a directory|[Ii]s a directory|no ordinary file"
+            OSError, match=r"No such|Not a directory|[Ii]s a directory|not an ordinary file"
         ):
             write_text(path, "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
@@ -155,7 +197,7 @@ def test_what_is_no_ordinary_file_is_kept(tmp_path: Path) -> None:
     """A folder, a pipe or a device is never replaced by a file."""
     (tmp_path / "folder").mkdir()
 
-    with pytest.raises(FileExistsError, match="no ordinary file"):
+    with pytest.raises(FileExistsError, match="not an ordinary file"):
         write_text(tmp_path / "folder", "new")
     assert (tmp_path / "folder").is_dir()
 

@@ -24,6 +24,7 @@ from gridcnn.errors import (
     DataError,
     EngineError,
     ModelFileError,
+    RunFolderError,
     SpecError,
     UnknownNameError,
     UserError,
@@ -287,6 +288,23 @@ def test_a_model_is_loaded_by_its_file_or_its_folder(arrays: Model, tmp_path: Pa
     arrays.save(tmp_path / FILE_NAME)
 
     for place in (tmp_path, str(tmp_path), tmp_path / FILE_NAME):
+        np.testing.assert_array_equal(load(place).parameters, arrays.parameters)
+
+
+def test_saving_replaces_a_model_and_nothing_else(arrays: Model, tmp_path: Path) -> None:
+    """A file of another kind, or of somebody else, is replaced only if that is wanted."""
+    path = arrays.save(tmp_path / "model")
+    before = path.read_bytes()
+    assert arrays.save(path).read_bytes() == before
+    write_tensors(tmp_path / "checkpoint", "checkpoint", {}, {})
+    (tmp_path / "thesis").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+
+    for name in ("checkpoint", "thesis", "link"):
+        place = tmp_path / name
+        with pytest.raises(RunFolderError, match=f"{name} is there already, and is not a gridc"):
+            arrays.save(place)
+        assert arrays.save(place, overwrite=True) == place
         np.testing.assert_array_equal(load(place).parameters, arrays.parameters)
 
 

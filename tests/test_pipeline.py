@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gridcnn.engines.base import Engine, make_engine
+from gridcnn.engines.base import Engine, bind
 from gridcnn.errors import DataError, ShapeError, SpecError, UnknownNameError, UserError
-from gridcnn.network import Network
+from gridcnn.grid import GridShape
 from gridcnn.pipeline import Pipeline
+from gridcnn.spec.models import Spec
 
 STAGES: list[Any] = [
     {"convolution": {"features": [[[1, -1]], [[1, 1]]], "padding": "valid", "scale": "match"}},
@@ -158,11 +159,11 @@ def test_an_engine_is_made_once_for_each_shape(monkeypatch: pytest.MonkeyPatch) 
     """Many calls compile nothing twice; of many shapes those that came last are kept."""
     made: list[tuple[int, ...]] = []
 
-    def counted(network: Network, *arguments: Any, **options: Any) -> Engine:
-        made.append(network.shape.sizes)
-        return make_engine(network, *arguments, **options)
+    def counted(spec: Spec, shape: GridShape, **options: Any) -> Engine:
+        made.append(shape.sizes)
+        return bind(spec, shape, **options)
 
-    monkeypatch.setattr("gridcnn.pipeline.make_engine", counted)
+    monkeypatch.setattr("gridcnn.pipeline.bind", counted)
     pipeline = Pipeline({"stages": STAGES}, engine="reference")
 
     first = pipeline.transform(STACK)

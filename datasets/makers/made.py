@@ -79,7 +79,7 @@ def write_table(source: MadeTexts, file: str | os.PathLike[str], *, seed: int = 
         rows.writerow(("text", "label"))
         rows.writerows(zip(dataset.things, dataset.labels, strict=True))
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_text(target, written.getvalue())
+        write_text(target, written.getvalue(), replace=False)
     except OSError as error:
         message = f"cannot be written: {error.strerror or error}"
         raise RunFolderError(Problem(message, source=str(target))) from error

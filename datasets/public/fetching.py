@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -25,6 +25,7 @@ import platformdirs
 from gridcnn.datasets.public import unpacking
 from gridcnn.datasets.public.catalogue import Archive, File
 from gridcnn.errors import sized
+from gridcnn.progress import Advance, Progress
 
 if TYPE_CHECKING:
     from gridcnn.datasets.public.downloading import Answer
@@ -44,8 +45,6 @@ _LONGEST = 200  # characters of an address in a message: a server may have named
 _SPARE = 2**25
 """Bytes that are left free on the disk."""
 
-Advance = Callable[[str, int, int], None]
-"""Is told what is being fetched, how many kilobytes there are, and how many there will be."""
 _advance: ContextVar[Advance | None] = ContextVar("advance", default=None)
 
 
@@ -59,7 +58,7 @@ class BrokenError(Exception):
 
 @contextlib.contextmanager
 def reporting(advance: Advance | None) -> Iterator[None]:
-    """Let `advance` be told of all that is fetched inside."""
+    """Call `advance` with the progress of all that is fetched inside."""
     token = _advance.set(advance)
     try:
         yield
@@ -295,7 +294,7 @@ class _Download:
         advance = _advance.get()
         if advance is not None:
             total = max(have, self.most // 2 if whole is None else whole)
-            advance(f"fetching {self.target.name} (kB)", have // 1000, total // 1000)
+            advance(Progress(f"fetching {self.target.name}", have, total, "bytes"))
 
 
 @contextlib.contextmanager

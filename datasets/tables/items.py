@@ -18,10 +18,11 @@ from gridcnn.datasets.labels import PART_NAMES, NotALabelError, label_of, no_par
 from gridcnn.datasets.problems import Problems, bad_items_error
 from gridcnn.datasets.tables import frames, lines
 from gridcnn.datasets.tables.cells import Numbers, has_doubtful_points, is_whole
-from gridcnn.datasets.tables.lines import Advance, ending_of
+from gridcnn.datasets.tables.lines import ending_of
 from gridcnn.datasets.tables.rows import TEXT_ENDINGS, Block, Cells, Form, Rows, text_rows
 from gridcnn.datasets.tables.store import NumberStore, ThingStore
 from gridcnn.errors import DataError, Problem, listed, quoted, shown, suggestion
+from gridcnn.progress import Advance, Counter
 
 ENDINGS = (*TEXT_ENDINGS, *frames.FRAME_ENDINGS)
 """Endings of tables; text may be packed besides, as in .csv.gz."""
@@ -95,13 +96,9 @@ def opened_rows(
             yield rows
         return
     with lines.opened(given) if isinstance(given, str) else contextlib.nullcontext(given) as file:
-        text = lines.Lines(
-            file,
-            problems,
-            encoding=form.encoding,
-            advance=advance,
-            size=places.size(given) if isinstance(given, str) else 0,
-        )
+        size = places.size(given) if isinstance(given, str) else 0
+        counter = Counter(advance, "reading the table", size, unit="bytes")
+        text = lines.Lines(file, problems, encoding=form.encoding, counter=counter)
         yield text_rows(text, form, problems, wanted=wanted, complete=complete, trained=trained)
 
 

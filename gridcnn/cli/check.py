@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gridcnn.cli import options, screen
-from gridcnn.errors import RunFolderError, SpecError
+from gridcnn.cli import options, outputs, screen
+from gridcnn.cli.bars import Bars
+from gridcnn.errors import SpecError
 
 if TYPE_CHECKING:
     from gridcnn.order.verdict import Verdict
@@ -29,6 +30,8 @@ Examples:
 
   gridcnn check digits
 """
+_PAGE = b'<meta name="generator" content="gridcnn">'
+"""What our pages have near their beginning."""
 _MEANINGS = {
     "grid": "the order carries information",
     "permutable": "the order carries no information",
@@ -75,13 +78,16 @@ def check(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print errors alone; the exit code tells.")
     ] = False,
+    force: outputs.Force = False,
 ) -> None:
     from gridcnn.checking import check as checked
 
     size = None if shape is None else _size(shape)
     if report is not None and report.suffix.lower() not in (".html", ".htm"):
         raise SpecError(f"--report writes a page; give a name such as {report.stem}.html")
-    with _Bars(quiet=quiet) as bars:
+    if report is not None:
+        outputs.refuse_taken(report, _PAGE, force=force)
+    with Bars(shown=not quiet) as bars:
         verdict = checked(
             data,
             label,
@@ -90,10 +96,13 @@ def check(
             encoding=encoding,
             seed=seed,
             threads=threads,
-            advance=bars.tell,
+            advance=bars.show,
         )
     if report is not None:
-        _write(verdict, report, data, seed)
+        from gridcnn.report.page import page
+
+        content = page(verdict, data=data, seed=seed).encode("utf-8", "backslashreplace")
+        outputs.write_output(report, content, _PAGE, force=force)
     if as_json:
         from gridcnn.report.plain import verdict_data
 
@@ -112,40 +121,6 @@ def _size(text: str) -> tuple[int, int]:
     if len(sizes) != 2 or 0 in sizes:
         raise SpecError(f"--shape is rows and columns, such as 28,28; got {text}")
     return sizes[0], sizes[1]
-
-
-class _Bars:
-    """Bars that move, where standard error is a terminal."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        console = screen.messages()
-        self.shown = console.is_terminal and not quiet
-        self.bars = Progress(
-            TextColumn("{task.description}"), BarColumn(), console=console, transient=True
-        )
-        self.what = ""
-
-    def __enter__(self) -> _Bars:
-        if self.shown:
-            self.bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.shown:
-            self.bars.stop()
-
-    def tell(self, what: str, done: int, total: int) -> None:
-        """Move the bar of what is being done."""
-        if not self.shown:
-            return
-        if what != self.what:
-            for task in list(self.bars.task_ids):
-                self.bars.remove_task(task)
-            self.bars.add_task(what, total=total)
-            self.what = what
-        self.bars.update(self.bars.task_ids[-1], completed=done, total=total)
 
 
 def _say(verdict: Verdict) -> None:
@@ -188,13 +163,3 @@ def _wrapped(sentence: str) -> None:
     )
     for line in code:
         screen.say(f"    {line}")
-
-
-def _write(verdict: Verdict, report: Path, data: str, seed: int) -> None:
-    from gridcnn.files import write_text
-    from gridcnn.report.page import page
-
-    try:
-        write_text(report, page(verdict, data=data, seed=seed))
-    except OSError as error:
-        raise RunFolderError(f"{report} cannot be written: {error.strerror or error}") from None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gridcnn.cli import screen
+from gridcnn.cli.bars import Bars
 from gridcnn.datasets.public.catalogue import Archive, File
 from gridcnn.errors import sized
+from gridcnn.progress import Counter
 
 if TYPE_CHECKING:
     from gridcnn.datasets.known import Known
@@ -140,40 +141,23 @@ def get(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
 ) -> None:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
     from gridcnn.datasets.known import public
     from gridcnn.datasets.public import fetching
 
     sources = [public(name) for name in dict.fromkeys(names)]
-    console = screen.messages()
     shown = not (quiet or as_json)
     told = []
-    bars = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-    with bars if shown and console.is_terminal else contextlib.nullcontext():
-        bar = bars.add_task("", total=1, visible=False)
-
-        def advance(what: str, done: int, total: int) -> None:
-            bars.update(bar, description=what, completed=done, total=total, visible=True)
-
-        with fetching.reporting(advance):
-            for source in sources:
-                try:
-                    before, folder = source.get(out)
-                except KeyboardInterrupt:
-                    raise KeyboardInterrupt(_STOPPED) from None
-                told.append({"name": source.title, "folder": str(folder), "fetched": not before})
-                if shown:
-                    what = "here" if before else "fetched, and is"
-                    screen.say(f"{source.title}: {what} in {folder}")
-                    screen.say(f"  {source.about.citation}; licence: {source.about.licence}")
+    with Bars(shown=shown) as bars, fetching.reporting(bars.show):
+        for source in sources:
+            try:
+                before, folder = source.get(out)
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(_STOPPED) from None
+            told.append({"name": source.title, "folder": str(folder), "fetched": not before})
+            if shown:
+                what = "here" if before else "fetched, and is"
+                screen.say(f"{source.title}: {what} in {folder}")
+                screen.say(f"  {source.about.citation}; licence: {source.about.licence}")
     if as_json:
         screen.say_json(told)
 
@@ -192,8 +176,6 @@ def make(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
 ) -> None:
-    from rich.progress import Progress
-
     from gridcnn.datasets.makers.made import MAKERS, Made, MadeTexts, write_files, write_table
     from gridcnn.spec.load import load_choice
 
@@ -205,12 +187,8 @@ def make(
             screen.say(f"{written:,} {'text' if written == 1 else 'texts'} written to {place}")
         return
     assert isinstance(source, Made)
-    console = screen.messages()
-    bar = Progress(console=console, transient=True)
-    with bar if console.is_terminal and not quiet else contextlib.nullcontext():
-        task = bar.add_task("writing", total=getattr(source, "count", None))
-        written = write_files(
-            source, place, seed=seed, advance=lambda more: bar.advance(task, more)
-        )
+    with Bars(shown=not quiet) as bars:
+        counter = Counter(bars.show, "writing", getattr(source, "count", 0), unit="files")
+        written = write_files(source, place, seed=seed, advance=counter.add)
     if not quiet:
         screen.say(f"{written:,} {'file' if written == 1 else 'files'} written to {place}")

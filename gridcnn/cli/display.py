@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
 from gridcnn.cli import screen
+from gridcnn.cli.bars import Bars
 from gridcnn.cli.plan import plan_memory, plan_table
 from gridcnn.engines.base import Engine, Memory
 from gridcnn.network import Network
 from gridcnn.order.guard import Checked
+from gridcnn.progress import Progress
 from gridcnn.runs.prepare import Prepared
 from gridcnn.runs.run import RunWatcher
 from gridcnn.spec.parts import Fold, GroupOut
@@ -41,18 +41,7 @@ class Display(RunWatcher):
     """Shows a run: the plan, a line for each epoch and, on a terminal, bars that move."""
 
     def __init__(self) -> None:
-        self.console = screen.messages()
-        self.bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-        )
-        self.task: TaskID | None = None
-        self.told = ""
+        self.bars = Bars()
         self.validated = ""
         self.memory = ""
         self.checked: list[str] = []
@@ -60,22 +49,11 @@ class Display(RunWatcher):
         self.fold = ""
 
     def __enter__(self) -> Display:
-        if self.console.is_terminal:
-            self.bars.start()
+        self.bars.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self.console.is_terminal:
-            self.bars.stop()
-
-    def _bar(self, what: str, total: int) -> TaskID:
-        if self.told != what:
-            if self.task is not None:
-                self.bars.remove_task(self.task)
-            self.task = self.bars.add_task(what, total=total, note="")
-            self.told = what
-        assert self.task is not None
-        return self.task
+    def __exit__(self, *error: object) -> None:
+        self.bars.__exit__(*error)
 
     @_heard_or_not
     def on_fold(self, number: int, folds: int, test: Fold | GroupOut) -> None:
@@ -100,14 +78,13 @@ class Display(RunWatcher):
         name = f"fold {number} of {folds}"
         return name if str(test) == name else f"{name}, {test}"
 
-    def on_reading(self, what: str, done: int, total: int) -> None:
+    def on_reading(self, progress: Progress) -> None:
         """Move the bar."""
-        if self.console.is_terminal:
-            self.bars.update(self._bar(what, total), completed=done)
+        self.bars.show(progress)
 
-    def on_checking(self, what: str, done: int, total: int) -> None:
+    def on_checking(self, progress: Progress) -> None:
         """Move the bar."""
-        self.on_reading(what, done, total)
+        self.bars.show(progress)
 
     def on_check(self, checked: Checked) -> None:
         """Keep what to say of it below the plan."""
@@ -122,7 +99,7 @@ class Display(RunWatcher):
         """Show the plan, and what the data is."""
         plan = (str(prepared.shape), network.parameters)
         if self.planned != plan:  # it is the same for most folds
-            table_width = None if self.console.is_terminal else 100
+            table_width = None if screen.messages().is_terminal else 100
             screen.output(width=table_width).print(plan_table(network))
             screen.say(self.memory)
             self.planned = plan
@@ -144,10 +121,9 @@ class Display(RunWatcher):
 
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         """Move the bar."""
-        if self.console.is_terminal:
-            name = f"{self.fold}, epoch {epoch}" if self.fold else f"epoch {epoch}"
-            bar = self._bar(name, batches)
-            self.bars.update(bar, completed=done, note=f"loss {loss:.4f}{self.validated}")
+        name = f"{self.fold}, epoch {epoch}" if self.fold else f"epoch {epoch}"
+        note = f"loss {loss:.4f}{self.validated}"
+        self.bars.show(Progress(name, done, batches, "batches"), note=note)
 
     @_heard_or_not
     def on_epoch(self, epoch: Epoch, epochs: int) -> None:

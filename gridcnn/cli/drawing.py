@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
-from gridcnn.errors import RunFolderError
+from gridcnn.cli.outputs import write_output
 from gridcnn.order.lags import Lags
 from gridcnn.order.usefulness import Usefulness
 
@@ -65,23 +65,29 @@ def _rgb(colour: list[int]) -> str:
     return ",".join(map(str, colour))
 
 
-def write_png(grid: NDArray[np.float32], path: Path) -> int:
-    """Write a grid as PNG, each cell as a square of pixels, and return the square's side."""
+PNG_MARK = b"tEXtSoftware\0gridcnn"
+"""What every PNG file of ours has near its beginning."""
+
+
+def write_png(grid: NDArray[np.float32], path: Path, *, force: bool = False) -> int:
+    """Write a grid as PNG, each cell as a square of pixels, and return the square's side.
+
+    Raises:
+        RunFolderError: it cannot be written, or there is a file that gridcnn has not written; with
+            `force` that is replaced as well.
+    """
     import io
 
     from PIL import Image
-
-    from gridcnn.files import write_bytes
+    from PIL.PngImagePlugin import PngInfo
 
     picture = pixels(grid)
     side = max(1, -(-_SMALLEST_PNG // int(max(picture.shape[:2]))))
     large = picture.repeat(side, axis=0).repeat(side, axis=1)
-    content = io.BytesIO()
-    Image.fromarray(large).save(content, "PNG")
-    try:
-        write_bytes(path, content.getvalue())
-    except OSError as error:
-        raise RunFolderError(f"{path} cannot be written: {error.strerror or error}") from None
+    content, about = io.BytesIO(), PngInfo()
+    about.add_text("Software", "gridcnn")
+    Image.fromarray(large).save(content, "PNG", pnginfo=about)
+    write_output(path, content.getvalue(), PNG_MARK, force=force)
     return side
 
 

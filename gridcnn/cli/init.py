@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gridcnn.cli import options as common
-from gridcnn.cli import screen
-from gridcnn.errors import ColumnPermutableError, DataError, Problem, RunFolderError, SpecError
+from gridcnn.cli import outputs, screen
+from gridcnn.errors import ColumnPermutableError, DataError, Problem, SpecError
 
 if TYPE_CHECKING:
     from gridcnn.order.layouts import Layout
@@ -67,25 +67,20 @@ def init(
             help="Whether to check that the order of a table's columns means anything.",
         ),
     ] = True,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file that is there already.")
+    ] = False,
 ) -> None:
     from gridcnn.settings.document import parse
     from gridcnn.spec.load import validate
 
     path = _file(what, name)
-    if path.exists() or path.is_symlink():
-        raise RunFolderError(f"{path} is there already; give another name")
+    outputs.refuse_taken(path, None, force=force)
     judge = functools.partial(_judge, encoding=encoding) if check else None
     options = {"label": label, "inputs": inputs or [], "encoding": encoding, "judge": judge}
     text, found = _written(what, path, options)
     validate(parse(text, f"init {what}"))  # the name may be none that a spec can have
-    try:
-        # "x": a file that is there already is never replaced.
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise RunFolderError(f"{path} is there already; give another name") from None
-    except OSError as error:
-        raise RunFolderError(f"{path} cannot be written: {error.strerror or error}") from None
+    outputs.write_output(path, text.encode("utf-8", "backslashreplace"), None, force=force)
     if found:
         screen.say(f"found {found}")
     screen.say(f"{path} written; run it with: gridcnn run {path}")

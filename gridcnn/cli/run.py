@@ -68,7 +68,12 @@ def run(
     engine: options.Engine = None,
     threads: options.Threads = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Go on with an interrupted run.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Go on with an interrupted run; with --set training.epochs=N also with one that "
+            "has ended.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
@@ -112,7 +117,7 @@ def _number(folds: str | None) -> Any:
 
 def _say_result(result: Run) -> None:
     metrics: dict[str, Any] = result.metrics
-    if result.history[-1].epoch < result.model.spec.training.epochs:
+    if metrics["stopped"] == "patience":
         patience = result.model.spec.training.patience
         screen.say(f"stopped early: {patience} epochs without a better validation result")
     screen.say()

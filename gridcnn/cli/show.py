@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gridcnn.cli import options, screen
+from gridcnn.cli import options, outputs, screen
 from gridcnn.errors import DataError, SpecError
 
 _EXAMPLES = """Show the plan of a spec, or what its network would see of a file.
@@ -52,11 +52,12 @@ def show(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the plan, or the grid, as JSON.")
     ] = False,
+    force: outputs.Force = False,
 ) -> None:
     if spec is not None:
         if as_plan:
             raise SpecError("--plan shows a spec; leave --spec and the file out: show SPEC --plan")
-        _show_file(what, spec, png, changes or [], as_json=as_json)
+        _show_file(what, spec, png, changes or [], as_json=as_json, force=force)
         return
     if png is not None:
         raise SpecError("--png draws the grid of a file; give its spec as well, with --spec")
@@ -73,7 +74,7 @@ def _show_plan(
 ) -> None:
     from gridcnn.cli.plan import plan_json, plan_lines, plan_memory, plan_table, works_json
     from gridcnn.cores import usable_memory
-    from gridcnn.engines.base import check_choice, make_engine
+    from gridcnn.engines.base import check_choice
     from gridcnn.errors import sized
     from gridcnn.pipelines import ready
     from gridcnn.runs.located import spec_folder
@@ -85,8 +86,8 @@ def _show_plan(
     if Path(text).suffix.lower() not in ("", ".yaml", ".yml") and Path(text).is_file():
         raise SpecError(f"{text} is no spec; to see its grid, add --spec SPEC")
     loaded = load(text, changes=changes, ready=ready())
-    planned = plan(loaded, spec_folder(loaded))
-    made = make_engine(planned.network, choice[0], threads=choice[1])
+    planned = plan(loaded, spec_folder(loaded), engine=choice[0], threads=choice[1])
+    made = planned.engine
     memory = planned_memory(made, loaded.training)
     if as_json:
         more = {"plan": works_json(made.plan())} if as_plan else {}
@@ -109,14 +110,16 @@ def _show_plan(
 
 
 def _show_file(
-    text: str, spec: str, png: Path | None, changes: list[str], *, as_json: bool
+    text: str, spec: str, png: Path | None, changes: list[str], *, as_json: bool, force: bool
 ) -> None:
     from gridcnn.adapters.image import ImageAdapter
-    from gridcnn.cli.drawing import draw, write_png
+    from gridcnn.cli.drawing import PNG_MARK, draw, write_png
     from gridcnn.pipelines import ready
     from gridcnn.runs.questions import Questions
     from gridcnn.spec.load import load
 
+    if png is not None:
+        outputs.refuse_taken(png, PNG_MARK, force=force)
     loaded = load(spec, changes=changes, ready=ready())
     adapter = loaded.adapter or ImageAdapter()
     names: list[str] = []
@@ -143,6 +146,6 @@ def _show_file(
             + (f", drawn at 1/{factor}" if factor > 1 else "")
         )
     if png is not None:
-        side = write_png(values, png)
+        side = write_png(values, png, force=force)
         if not as_json:
             screen.say(f"{png} written, {side} x {side} pixels for each cell")

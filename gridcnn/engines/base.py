@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from gridcnn.errors import EngineError, TrainingError, UnknownNameError, shown
 from gridcnn.forks import cached_property
-from gridcnn.grid import Array, Cells
+from gridcnn.grid import Array, Cells, GridShape
 from gridcnn.network import Network
 from gridcnn.registry import Registry
+from gridcnn.spec.models import Spec
 
 ENGINES = Registry(
     "engine",
@@ -213,3 +214,27 @@ def make_engine(network: Network, name: str | None = None, *, threads: int | Non
     count = None if threads is None else operator.index(threads)
     engine: Engine = ENGINES[name or DEFAULT_ENGINE](network, threads=count)
     return engine
+
+
+def bind(
+    spec: Spec,
+    shape: GridShape,
+    *,
+    classes: int | None = None,
+    engine: str | None = None,
+    threads: int | None = None,
+) -> Engine:
+    """Return the engine that does the arithmetic of a spec; its `network` has every shape.
+
+    Args:
+        spec: whose stages, and whose head if the number of classes is given.
+        shape: the shape of the grids that go in.
+        classes: how many classes the head votes for; None leaves the head out.
+        engine: the name of the engine; None: the fastest there is.
+        threads: the most threads that it works with; None: as many as this process may use.
+
+    Raises:
+        ShapeError: a stage cannot work on the grids that reach it.
+        UnknownNameError, EngineError: as `make_engine`.
+    """
+    return make_engine(Network(spec, shape, classes=classes), engine, threads=threads)

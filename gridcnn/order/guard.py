@@ -20,6 +20,7 @@ from gridcnn.errors import ColumnPermutableError
 from gridcnn.grid import Array, Cells, GridShape
 from gridcnn.order.judge import ROWS, sampled
 from gridcnn.order.verdict import Decision, Verdict
+from gridcnn.progress import Advance
 from gridcnn.registry import Registry
 from gridcnn.settings.content import Content
 
@@ -56,15 +57,14 @@ class Context:
         items: how many training items there are, of which the checker is given some.
         seed: the seed of the run, which should fix the verdict.
         threads: the most threads; None: as many as this process may use.
-        advance: is told what is being done, how much of it is done, and how much there is; None
-            where nobody listens.
+        advance: to be called with a `gridcnn.progress.Progress`; None: no one shows it.
     """
 
     shape: GridShape
     items: int
     seed: int = 0
     threads: int | None = None
-    advance: Callable[[str, int, int], None] | None = None
+    advance: Advance | None = None
 
 
 Checker = (
@@ -158,7 +158,7 @@ def guard(
     shape: GridShape | None = None,
     seed: int = 0,
     threads: int | None = None,
-    advance: Callable[[str, int, int], None] | None = None,
+    advance: Advance | None = None,
     remedy: str = "set check: warn",
 ) -> Checked:
     """Ask every checker about training data, unless `check` is "off"; return what they found.

@@ -17,7 +17,7 @@ tables, so that two of 100 is the rate for both.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,6 +41,7 @@ from gridcnn.order.prediction import Predictor
 from gridcnn.order.structure import Structure, structure
 from gridcnn.order.usefulness import MOST_ROWS, TRAININGS, Usefulness, usefulness
 from gridcnn.order.verdict import AxisVerdict, Decision, Verdict
+from gridcnn.progress import Advance, Counter
 from gridcnn.streams import Stream
 
 ROWS = 4_000
@@ -55,8 +56,6 @@ against columns of one alphabet."""
 _ENOUGH_COLUMNS = 8
 """Of so many columns on, neighbours can show an order beyond doubt: of eight there are 20,160."""
 _DOUBTFUL = 0.05  # from this p-value on, a network that does without the order is worth a word
-Advance = Callable[[str, int, int], None]
-"""Is told what is being done, how much of it is done, and how much there is."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Judging:
     Attributes:
         seed: fixes all that is left to chance.
         threads: the most threads; None: as many as this process may use.
-        advance: is told of progress.
+        advance: is called with the progress.
         thorough: whether usefulness is looked at even where neighbours have settled the decision;
             without it the decision is the same, and the evidence shorter.
     """
@@ -76,17 +75,9 @@ class Judging:
     advance: Advance | None = None
     thorough: bool = True
 
-    def told(self, what: str, total: int) -> Callable[[int], None]:
+    def counter(self, what: str, total: int, *, unit: str = "steps") -> Counter:
         """Return what counts the steps of one kind of evidence."""
-        done = 0
-
-        def more(count: int) -> None:
-            nonlocal done
-            done += count
-            if self.advance is not None:
-                self.advance(what, done, total)
-
-        return more
+        return Counter(self.advance, what, total, unit=unit)
 
 
 def sampled(rows: int, seed: int, *, most: int = ROWS) -> NDArray[np.int64]:
@@ -281,7 +272,7 @@ class _Case:
             fit,
             seed=judging.seed,
             first=self.first,
-            advance=judging.told("comparing neighbours", len(fit)),
+            advance=judging.counter("comparing neighbours", len(fit)).add,
         )
         ordered = near[0] if near and near[0].is_ordered else None
         lags = by_distance(self.associations, seed=judging.seed)
@@ -319,7 +310,7 @@ class _Case:
             layout,
             seed=self.judging.seed,
             threads=self.judging.threads,
-            advance=self.judging.told("training on shuffles", TRAININGS),
+            advance=self.judging.counter("training on shuffles", TRAININGS).add,
         )
 
     def _decision(

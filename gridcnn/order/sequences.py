@@ -60,11 +60,11 @@ def judge_one_hot(
     if len(filled) < 2:
         raise DataError("most items have fewer than 2 symbols, so that there is no order to find")
     codes = _frequent(indices[:, filled], symbols)
-    advance = judging.told("comparing positions and symbols", 2)
+    counter = judging.counter("comparing positions and symbols", 2)
     along, unordered, close = _positions(codes, judging.seed)
-    advance(1)
+    counter.add(1)
     alphabet = judge_alphabet(indices, symbols, name=names[0], seed=judging.seed)
-    advance(1)
+    counter.add(1)
     use = None if targets is None else _usefulness(codes, targets, judging)
     decision: Decision = "undecided"
     if (along is not None and along.is_ordered) or (use is not None and use.is_useful):
@@ -168,7 +168,7 @@ def _usefulness(
         Layout(1, codes.shape[1]),
         seed=judging.seed,
         threads=judging.threads,
-        advance=judging.told("training on shuffles", TRAININGS),
+        advance=judging.counter("training on shuffles", TRAININGS).add,
     )
 
 

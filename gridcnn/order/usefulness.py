@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.engines.base import Engine, make_engine
+from gridcnn.engines.base import Engine, bind
 from gridcnn.grid import GridShape
 from gridcnn.network import Network
 from gridcnn.order.layouts import Layout
@@ -111,7 +111,7 @@ def usefulness(
     wanted = _STEPS * _BATCH / (rows * (_FOLDS - 1) / _FOLDS)
     epochs = round(min(max(min(wanted, affordable), _FEWEST_EPOCHS), _MOST_EPOCHS))
     spec = _spec(shape, epochs, seed)
-    engine = make_engine(Network(spec, shape, classes=classes), None, threads=threads)
+    engine = bind(spec, shape, classes=classes, threads=threads)
     folds = _folds(targets, random)
     position, channel = layout.places()
 
@@ -169,8 +169,8 @@ def _accuracy(
     right = 0
     for fold in range(_FOLDS):
         seen, unseen = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        progress = train(engine, Labelled(grids[seen], targets[seen]), None, training)
-        logits = engine.logits(progress.parameters, grids[unseen])
+        state = train(engine, Labelled(grids[seen], targets[seen]), None, training)
+        logits = engine.logits(state.parameters, grids[unseen])
         right += int((logits.argmax(axis=1) == targets[unseen]).sum())
     return right / len(targets)
 

@@ -71,6 +71,8 @@ def page(verdict: Verdict, *, data: str, seed: int = 0) -> str:
     title = escape(f"{verdict.decision}: {data}")
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        # By this `gridcnn check --report` knows that it may replace the page.
+        '<meta name="generator" content="gridcnn">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(parts)

@@ -19,6 +19,7 @@ from gridcnn.contracts.adapter import Adapted, Adapter, Things, picked
 from gridcnn.cores import usable_cores, usable_memory
 from gridcnn.errors import DataError, Problem, UserError, printable, sized
 from gridcnn.grid import Array, Grids, OneHot
+from gridcnn.progress import Advance, Counter
 from gridcnn.room import startable_threads
 from gridcnn.runs.contents import Digests, digests_of, identity_of, joined
 from gridcnn.runs.grids_cache import (
@@ -33,9 +34,6 @@ from gridcnn.runs.grids_cache import (
     rows_of,
     stored_of,
 )
-
-Advance = Callable[[str, int, int], None]
-"""Is told what is being done, how many items of it are done, and how many there are."""
 
 WORTH = 1.0
 """Seconds: what takes less is done anew each time, which costs less than to look for it."""
@@ -86,7 +84,7 @@ class Adapting:
         things: all things of the data set.
         names: what problems call each of them.
         threads: the most threads to work with; None: as many as this process may use.
-        advance: is told how far it is.
+        advance: is called with the progress.
 
     Attributes:
         told: where grids were taken from, or left, in a few words; empty where they were made anew.
@@ -151,13 +149,13 @@ class Adapting:
         every = np.unique(np.concatenate([np.zeros(0, np.int64), *chosen.values()]))
         count = len(every)
         cost = self._cost(adapter, every)
-        bar = _Bar(self._advance, what, sum(map(len, chosen.values())))
+        counter = Counter(self._advance, what, sum(map(len, chosen.values())))
         size, usable = int(cost.size * count), usable_memory()
         fits = usable is None or size <= usable
         if cost.seconds * count >= WORTH or not fits:
             limits = (_IN_MEMORY, *([] if usable is None else [usable // _PART_OF_MEMORY]))
             light = size <= min(limits)
-            found = self._through_cache(adapter, every, chosen, cost, bar, light=light)
+            found = self._through_cache(adapter, every, chosen, cost, counter, light=light)
             if found is not None:
                 return found
         if not fits:
@@ -166,9 +164,9 @@ class Adapting:
                 f"the grids of {count:,} items take {sized(size)}, and {sized(usable)} of memory "
                 f"are usable here; {self._why_not_kept(size)}"
             )
-        bar.begin()
+        counter.restart()
         return _together(
-            {name: self._in_memory(adapter, part, cost, bar) for name, part in chosen.items()}
+            {name: self._in_memory(adapter, part, cost, counter) for name, part in chosen.items()}
         )
 
     # What a thing takes --------------------------------------------------------------------------
@@ -193,13 +191,15 @@ class Adapting:
 
     # Grids in memory -----------------------------------------------------------------------------
 
-    def _in_memory(self, adapter: Adapter, part: NDArray[np.int64], cost: _Cost, bar: _Bar) -> Made:
+    def _in_memory(
+        self, adapter: Adapter, part: NDArray[np.int64], cost: _Cost, counter: Counter
+    ) -> Made:
         if len(part) and self._spreads(adapter, cost):
-            adapted = _collected(self._chunks(adapter, part, cost, bar), len(part))
+            adapted = _collected(self._chunks(adapter, part, cost, counter), len(part))
             if adapted is not None:
                 return adapted
         found = adapter.adapt_all(
-            picked(self.things, part), names=self._names(part), advance=bar.more
+            picked(self.things, part), names=self._names(part), advance=counter.add
         )
         return Made(found.grids, found.kept, found.problems)
 
@@ -215,7 +215,7 @@ class Adapting:
         return [self.names[index] for index in part]
 
     def _chunks(
-        self, adapter: Adapter, part: NDArray[np.int64], cost: _Cost, bar: _Bar
+        self, adapter: Adapter, part: NDArray[np.int64], cost: _Cost, counter: Counter
     ) -> Generator[Chunk, None, None]:
         """Yield what becomes of the things in a part, some at a time, in their order."""
         step = min(_TURN / max(cost.seconds, 1e-9), _CHUNK_BYTES / max(cost.size, 1.0), _MOST)
@@ -227,7 +227,7 @@ class Adapting:
             return len(group), adapter.adapt_all(things, names=self._names(group))
 
         for chunk in _spread(adapted, groups, self._workers if self._spreads(adapter, cost) else 1):
-            bar.more(chunk[0])
+            counter.add(chunk[0])
             yield chunk
 
     # Grids on disk -------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ class Adapting:
         every: NDArray[np.int64],
         chosen: Mapping[str, NDArray[np.int64]],
         cost: _Cost,
-        bar: _Bar,
+        counter: Counter,
         *,
         light: bool,
     ) -> Parts | None:
@@ -253,12 +253,12 @@ class Adapting:
         if not light:
             found = {}
             for name, part in chosen.items():
-                made = self._kept(cache, adapter, part, cost, bar)
+                made = self._kept(cache, adapter, part, cost, counter)
                 if made is None:
                     return None
                 found[name] = made
             return _together(found)
-        whole = self._kept(cache, adapter, every, cost, bar)
+        whole = self._kept(cache, adapter, every, cost, counter)
         if whole is None:
             return None
         taken = {name: _taken(whole, every, part) for name, part in chosen.items()}
@@ -270,7 +270,7 @@ class Adapting:
         adapter: Adapter,
         part: NDArray[np.int64],
         cost: _Cost,
-        bar: _Bar,
+        counter: Counter,
     ) -> Made | None:
         """Return what becomes of the things in a part, through the cache; None: it cannot be kept.
 
@@ -278,7 +278,7 @@ class Adapting:
         what was wrong with them may be over.
         """
         if not len(part):
-            return self._in_memory(adapter, part, cost, bar)
+            return self._in_memory(adapter, part, cost, counter)
         key = self._key("grids", adapter, part)
         if key is None:
             return None
@@ -286,13 +286,13 @@ class Adapting:
         kept = cache.get(key, things=len(part), shape=shape)
         found = None if kept is None else self._with_problems(adapter, part, kept)
         if found is not None:
-            bar.more(len(part))
+            counter.add(len(part))
             self._tell(f"from the cache, {sized(_length(found))}")
             return found
         size = int(cost.size * len(part))
         try:
             # Closed at once where it is stopped half-way, and with it the threads.
-            with contextlib.closing(self._chunks(adapter, part, cost, bar)) as chunks:
+            with contextlib.closing(self._chunks(adapter, part, cost, counter)) as chunks:
                 cache.put(key, chunks, things=len(part), size=size)
         except MixedError:
             return None
@@ -324,9 +324,9 @@ class Adapting:
             return None
         files = bool(adapter.suffixes)
         if files not in self._digests:
-            bar = _Bar(self._advance, "looking for changes", len(self.things))
+            counter = Counter(self._advance, "looking for changes", len(self.things))
             self._digests[files] = digests_of(
-                self.things, files=files, threads=self._workers, advance=bar.more
+                self.things, files=files, threads=self._workers, advance=counter.add
             )
         digests = self._digests[files]
         return None if digests is None else key_of(kind, identity, joined(digests[part]))
@@ -350,24 +350,6 @@ class Adapting:
 
 def _together(made: Mapping[str, Made]) -> Parts:
     return Parts(made, tuple(problem for each in made.values() for problem in each.problems))
-
-
-class _Bar:
-    """Counts what is done."""
-
-    def __init__(self, advance: Advance | None, what: str, total: int) -> None:
-        self._advance, self._what, self._total = advance, what, total
-        self._done = 0
-
-    def begin(self) -> None:
-        """Start anew, where what was done so far has to be done again."""
-        self._done = 0
-
-    def more(self, count: int) -> None:
-        """Add to what is done, and tell it."""
-        self._done += count
-        if self._advance is not None:
-            self._advance(self._what, self._done, self._total)
 
 
 def _spread(

@@ -1,101 +1,421 @@
-"""The run folder: one number for each run, files written whole, and what a resumed run needs."""
+"""The run folder: held by one process, its files written whole, and what a resumed run needs."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import shlex
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
 
-from gridcnn.errors import RunFolderError
+from gridcnn.engines.base import DEFAULT_ENGINE
+from gridcnn.errors import (
+    ColumnPermutableError,
+    RunFolderError,
+    StopTraining,
+    TrainingInterrupted,
+    UserError,
+)
 from gridcnn.files import json_text, read_json, table_text, write_text
+from gridcnn.model import FILE_NAME, METRICS, Model, write_model
 from gridcnn.order.guard import Checked
+from gridcnn.runs import lock
+from gridcnn.spec.models import Spec
+from gridcnn.spec.write import to_yaml
+from gridcnn.training.checkpoint import FILE_NAME as CHECKPOINT
 from gridcnn.training.loop import Epoch
 
-SPEC, HISTORY, METRICS = "spec.yaml", "history.csv", "metrics.json"
-PREDICTIONS, SKIPPED, CHECKPOINT = "predictions.csv", "skipped.csv", "checkpoint.safetensors"
+Made = TypeVar("Made")
+
+SPEC, HISTORY = "spec.yaml", "history.csv"
+PREDICTIONS, SKIPPED = "predictions.csv", "skipped.csv"
 CHECK = "check.json"
 """What the checkers have found, which a resumed run need not ask them again."""
 FOLDS = "folds.json"
 """What a cross-validation needs to know to go on."""
+_BEGUN = frozenset({lock.NAME, CHECK, FOLDS})
+"""What may be there before the spec is, and is worth nothing without it."""
+_TRIES = 100
+"""How often a folder is made again that another process removes at the same moment."""
 
 
-def claim_folder(name: str, out: str | os.PathLike[str] | None) -> Path:
-    """Make and return the folder of a new run: `out`, or the next `runs/<name>/<number>`.
+@dataclass(frozen=True)
+class Way:
+    """How a run goes on after it was stopped.
 
-    Raises:
-        RunFolderError: `out` holds something already, or the folder cannot be made.
+    Attributes:
+        function: by which function of gridcnn.
+        engine: the engine that it was begun with.
+        in_memory: whether its data was given in memory.
     """
-    try:
-        if out is not None:
-            return _claim(Path(out))
+
+    function: Literal["run", "cross_validate"]
+    engine: str = DEFAULT_ENGINE
+    in_memory: bool = False
+
+    @property
+    def title(self) -> str:
+        """What such a run is called."""
+        return "run" if self.function == "run" else "cross-validation"
+
+    def describe(self, folder: Path) -> str:
+        """Return what to do to go on in `folder`."""
+        other = self.engine != DEFAULT_ENGINE
+        if self.in_memory:
+            named = f", engine={self.engine!r}" if other else ""
+            where = f"resume={str(folder)!r}, data=...{named}"
+            return f"go on with: gridcnn.{self.function}({where})"
+        words = ["gridcnn", "run", "--resume", str(folder)]
+        return f"go on with: {_line(words + ['--engine', self.engine] * other)}"
+
+
+class RunFolder:
+    """The folder of a run, which this process holds.
+
+    Leaving it (`with`) releases it. A new folder is removed then if nothing in it is worth keeping.
+    It is made by `claim`, `reopen` and `part`.
+
+    Attributes:
+        path: where it is.
+        is_new: whether a run begins in it, rather than goes on.
+    """
+
+    def __init__(
+        self, path: Path, way: Way, *, whole: Path | None = None, made: Sequence[Path] = ()
+    ) -> None:
+        self.path = path
+        self._way = way
+        self._whole = whole or path
+        self._made = made
+        try:
+            self._lock = lock.acquire(path)
+        except BaseException:
+            _unmake(made)
+            raise
+        self.is_new = not (path / SPEC).is_file()
+
+    @classmethod
+    def claim(cls, name: str, out: str | os.PathLike[str] | None, way: Way) -> Self:
+        """Make the folder of a new run: `out`, or the next `runs/<name>/<number>`.
+
+        Raises:
+            RunFolderError: `out` holds something already, another run is in it, or no folder can be
+                made there.
+        """
+        try:
+            return _retried(lambda: cls._numbered(name, way) if out is None else cls._at(out, way))
+        except OSError as error:
+            place = error.filename or out or Path("runs") / name
+            raise RunFolderError(
+                f"{place}: no run folder can be made there: {error.strerror or error}"
+            ) from None
+
+    @classmethod
+    def _at(cls, out: str | os.PathLike[str], way: Way) -> Self:
+        path = Path(out)
+        if not lock.is_ours(path / lock.NAME):
+            refuse_used(path)  # before anything is written to a folder that is not ours
+        made = _make(path)
+        folder = cls(path, way, made=made)
+        try:
+            refuse_used(path)
+        except RunFolderError:
+            folder._lock.release(keep=is_unfinished(path))
+            raise
+        folder.is_new = True
+        folder._sweep(_BEGUN - {lock.NAME})
+        return folder
+
+    @classmethod
+    def _numbered(cls, name: str, way: Way) -> Self:
         parent = Path("runs") / name
-        parent.mkdir(parents=True, exist_ok=True)
+        made = _make(parent)
         while True:
             numbers = [int(each.name) for each in parent.iterdir() if each.name.isdecimal()]
-            folder = parent / str(max(numbers, default=0) + 1)
+            path = parent / str(max(numbers, default=0) + 1)
             try:
-                # Two runs that start at once cannot both make the folder.
-                folder.mkdir()
-            except FileExistsError:
+                path.mkdir()  # two runs that start at once cannot both make it
+                return cls(path, way, made=[*made, path])
+            except (FileExistsError, RunFolderError):
                 continue
-            return folder
-    except OSError as error:
-        raise RunFolderError(
-            f"{error.filename}: no run folder can be made there: {error.strerror}"
-        ) from None
 
+    @classmethod
+    def reopen(cls, path: Path, way: Way) -> Self:
+        """Return the folder of a run that goes on.
 
-def _claim(folder: Path) -> Path:
-    refuse_used(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+        Raises:
+            RunFolderError: there is no run, it is in use, or it cannot be written to.
+        """
+        if not (is_unfinished(path) or (path / METRICS).is_file()) or not (path / SPEC).is_file():
+            raise RunFolderError(_no_run(path))
+        try:
+            folder = cls(path, way)
+        except OSError as error:
+            raise RunFolderError(
+                f"{path}: results cannot be written there: {error.strerror or error}"
+            ) from None
+        folder._sweep()
+        return folder
+
+    def part(self, name: str) -> RunFolder:
+        """Return a folder inside for one run of several; new, or as that run has left it.
+
+        Raises:
+            RunFolderError: another process is in it.
+        """
+        path = self.path / name
+        with self.writing():
+            made = _make(path)
+            folder = RunFolder(path, self._way, whole=self._whole, made=made)
+            folder._sweep(_BEGUN - {lock.NAME} if folder.is_new else ())
+            if folder.has_ended:  # a kill may have come before this was done
+                folder.checkpoint.unlink(missing_ok=True)
+        return folder
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not self._lock.is_held:  # in a forked child, which leaves all to its parent
+            return
+        if error is not None and self._is_worthless(error):
+            self._remove()
+        else:
+            self._lock.release(keep=not self.has_ended)
+
+    # What is there
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run has come to its end."""
+        return (self.path / METRICS).is_file()
+
+    @property
+    def holds_folds(self) -> bool:
+        """Whether it is the folder of a cross-validation."""
+        return (self.path / FOLDS).is_file()
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file from which training goes on; it may be missing."""
+        return self.path / CHECKPOINT
+
+    def read_check(self) -> Checked | None:
+        """Return what the checkers have found; None if that is not known, or damaged."""
+        return read_check(self.path)
+
+    # Writing
+
+    def begin(self, spec: Spec, more: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write the resolved spec, and before it `more` JSON files, by their names."""
+        with self.writing():
+            for name, content in more.items():
+                write_json(self.path / name, content)
+            write_text(self.path / SPEC, to_yaml(spec))
+
+    def go_on(self, spec: Spec) -> None:
+        """Write the spec if it is another one, and let a run that has ended be unfinished again.
+
+        The checkpoint has its best weights, so that nothing is lost.
+        """
+        text = to_yaml(spec)
+        with self.writing():
+            if text != (self.path / SPEC).read_text(encoding="utf-8"):
+                write_text(self.path / SPEC, text)
+            for name in (METRICS, PREDICTIONS, SKIPPED, FILE_NAME):
+                (self.path / name).unlink(missing_ok=True)
+
+    def write_history(self, history: Iterable[Epoch]) -> None:
+        """Write `history.csv`, a line for each epoch."""
+        names = [field.name for field in dataclasses.fields(Epoch)]
+        self.write_table(HISTORY, names, (dataclasses.astuple(epoch) for epoch in history))
+
+    def write_table(self, name: str, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
+        """Write a CSV file."""
+        with self.writing():
+            write_table(self.path / name, header, rows)
+
+    def write_model(self, model: Model) -> None:
+        """Write the model file."""
+        with self.writing():
+            write_model(model, self.path / FILE_NAME)
+
+    def end(self, metrics: Mapping[str, Any]) -> None:
+        """Write `metrics.json`, which marks the run as ended."""
+        with self.writing():
+            write_json(self.path / METRICS, metrics)
+            if self._whole != self.path:  # a fold never goes on by itself
+                self.checkpoint.unlink(missing_ok=True)
+        self._sweep()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turn what keeps results from being written (a full disk) into `RunFolderError`."""
+        try:
+            yield
+        except OSError as error:
+            hint = f"; once that is fixed, {self.hint}" if self._is_kept else ""
+            raise RunFolderError(
+                f"{self.path}: results cannot be written there: {error.strerror or error}{hint}"
+            ) from error
+
+    # Stopping
+
+    @property
+    def hint(self) -> str:
+        """What to do to go on."""
+        return self._way.describe(self._whole)
+
+    @contextlib.contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """Turn Ctrl-C into `TrainingInterrupted`, which says how to go on.
+
+        `StopTraining` is the same as long as no epoch has ended, with which a run could end.
+        """
+        try:
+            yield
+        except (KeyboardInterrupt, StopTraining):
+            if not (self._whole / SPEC).is_file():
+                message = "stopped before training; nothing was written"
+                raise TrainingInterrupted(message) from None
+            lines = [f"stopped; {self.hint}"]
+            if self.checkpoint.is_file() and self._whole == self.path:
+                model = _line(["gridcnn", "predict", str(self.path), "FILE"])
+                lines.append(f"or ask the best weights so far: {model}")
+            raise TrainingInterrupted("\n".join(lines), folder=self._whole) from None
+
+    # Leaving
+
+    @property
+    def _is_kept(self) -> bool:
+        return self.checkpoint.is_file() or self.holds_folds
+
+    def _is_worthless(self, error: BaseException) -> bool:
+        """Return whether a new run has left nothing but what any run begins with."""
+        if not self.is_new or not self.path.is_dir():
+            return False
+        held = {each.name for each in self.path.iterdir()}
+        is_refused = isinstance(error, UserError | ColumnPermutableError)
+        return {each for each in held if not _is_partial(each)} <= (
+            _BEGUN | {SPEC} if is_refused else _BEGUN
+        )
+
+    def _remove(self) -> None:
+        self._sweep({SPEC, *_BEGUN} - {lock.NAME})
+        self._lock.release(keep=False)
+        _unmake(self._made)
+
+    def _sweep(self, names: Iterable[str] = ()) -> None:
+        """Remove files of these names, and what a killed run has left half-written."""
+        for name in names:
+            (self.path / name).unlink(missing_ok=True)
+        for left in self.path.iterdir():
+            if _is_partial(left.name):
+                left.unlink(missing_ok=True)
 
 
 def refuse_used(folder: Path) -> None:
-    """Raise `RunFolderError` where `folder` is a file, holds something or cannot be read."""
+    """Raise `RunFolderError` if `folder` is a file, holds something, or cannot be read.
+
+    What a run has left that was killed before its first file is nothing.
+    """
     try:
         if folder.exists() and not folder.is_dir():
             raise RunFolderError(f"{folder} is a file; give a folder that is new or empty")
         held = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
+        if lock.is_ours(folder / lock.NAME):
+            held = [name for name in held if name not in _BEGUN and not _is_partial(name)]
     except OSError as error:
         raise RunFolderError(
             f"{folder}: no run folder can be made there: {error.strerror or error}"
         ) from None
+    if {SPEC, METRICS} <= set(held):
+        raise RunFolderError(f"{folder} holds a finished run; give a folder that is new or empty")
     if held:
         more = f" and {len(held) - 1} more" if held[1:] else ""
-        unfinished = CHECKPOINT in held or (FOLDS in held and METRICS not in held)
-        hint = f", or go on with its run: gridcnn run --resume {folder}"
+        hint = f", or go on with its run: {_line(['gridcnn', 'run', '--resume', str(folder)])}"
         raise RunFolderError(
             f"{folder} is not empty (it holds {held[0]}{more}); give a folder that is new or empty"
-            f"{hint if unfinished else ''}"
+            f"{hint if is_unfinished(folder) else ''}"
         )
 
 
-def sweep(folder: Path) -> None:
-    """Remove what a killed run has left half-written."""
-    for left in folder.glob(".*.part"):
-        left.unlink(missing_ok=True)
+def read_check(folder: Path) -> Checked | None:
+    """Return what the checkers have found in a run; None if that is not known, or damaged."""
+    try:
+        return Checked.from_json(read_json(folder / CHECK))
+    except (OSError, ValueError):
+        return None
 
 
-def write_history(folder: Path, history: Iterable[Epoch]) -> None:
-    """Write `history.csv`, a line for each epoch."""
-    names = [field.name for field in dataclasses.fields(Epoch)]
-    write_table(folder / HISTORY, names, (dataclasses.astuple(epoch) for epoch in history))
+def is_unfinished(folder: Path) -> bool:
+    """Return whether a folder holds a run that was begun and has not ended."""
+    if (folder / METRICS).is_file() or not (folder / SPEC).is_file():
+        return False
+    marks = (CHECKPOINT, FOLDS)
+    return any((folder / name).is_file() for name in marks) or lock.is_ours(folder / lock.NAME)
+
+
+def _no_run(folder: Path) -> str:
+    """Return why no run can go on in a folder."""
+    if (folder / SPEC).is_file():
+        return (
+            f"{folder} holds a spec, and no run that could go on; run it with: "
+            f"{_line(['gridcnn', 'run', str(folder)])}"
+        )
+    if lock.is_ours(folder / lock.NAME):
+        return (
+            f"{folder} holds no run: it was stopped before anything was written; run its spec "
+            f"again, with --out {folder}"
+        )
+    return f"{folder} holds no run that could go on ({SPEC} is missing)"
+
+
+def _is_partial(name: str) -> bool:
+    """Return whether a file is one that was not yet written whole; see `gridcnn.files`."""
+    return name.startswith(".") and name.endswith(".part")
+
+
+def _make(folder: Path) -> list[Path]:
+    """Make a folder and those above it; return those that were missing."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing[::-1]
+
+
+def _unmake(made: Sequence[Path]) -> None:
+    """Remove folders that were made, unless another run has taken them since."""
+    with contextlib.suppress(OSError):
+        for folder in reversed(made):
+            folder.rmdir()
+
+
+def _retried(make: Callable[[], Made]) -> Made:
+    """Return what `make` makes, again where another process removes a folder in between."""
+    for _ in range(_TRIES):
+        with contextlib.suppress(FileNotFoundError):
+            return make()
+    return make()
+
+
+def _line(words: Sequence[str]) -> str:
+    """Return words as a line for the shell at hand."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     """Write a CSV file, whole or not at all."""
     write_text(path, table_text([header, *rows]))
-
-
-def read_check(folder: Path) -> Checked | None:
-    """Return what the checkers have found; None where that is not known, or damaged."""
-    try:
-        return Checked.from_json(read_json(folder / CHECK))
-    except (OSError, ValueError):
-        return None
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

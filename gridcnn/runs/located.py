@@ -12,11 +12,12 @@ from gridcnn.adapters.fitting import files_meant, fitting_files
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.contracts.source import Dataset, Request, Source
-from gridcnn.datasets.public.fetching import Advance, reporting
+from gridcnn.datasets.public.fetching import reporting
 from gridcnn.datasets.readers.memory import Memory, from_memory
 from gridcnn.datasets.readers.paths import Files
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError
+from gridcnn.progress import Advance
 from gridcnn.spec.models import SOURCES, Data, Spec
 from gridcnn.spec.parts import TestPart
 
@@ -38,11 +39,6 @@ class Located:
     source: Source
     dataset: Dataset | None = None
     trained: bool = False
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether the data was given in memory, and has to be given again to go on with it."""
-        return isinstance(self.source, Memory)
 
     def open(self, advance: Advance | None = None) -> Dataset:
         """Return the data; `advance` is called with the progress of what is fetched.
@@ -93,6 +89,11 @@ class Located:
         return dataclasses.replace(self, data=data, spec=_with_data(self.spec, data))
 
 
+def is_in_memory(data: Any) -> bool:
+    """Return whether data that replaces a spec's source is given in memory."""
+    return data is not None and not isinstance(data, str | os.PathLike | Source)
+
+
 def locate(spec: Spec, data: Any, base: Path, *, trained: bool = False) -> Located:
     """Return the spec with its data found.
 
@@ -108,15 +109,16 @@ def locate(spec: Spec, data: Any, base: Path, *, trained: bool = False) -> Locat
         DataError: there is no data.
     """
     settings = spec.data or Data()
+    source: Source
     dataset = None
-    if data is None:
+    if is_in_memory(data):
+        source, dataset = Memory(), _in_memory(data, spec, settings)
+    elif data is None:
         source = _source_of(settings, base)
-    elif isinstance(data, str | os.PathLike):
-        source = _source_at(os.fspath(data), settings)
     elif isinstance(data, Source):
         source = data.resolved(Path.cwd())
     else:
-        source, dataset = Memory(), _in_memory(data, spec, settings)
+        source = _source_at(os.fspath(data), settings)
     if isinstance(source, Memory) and dataset is None:
         source.open(Request())  # says that the data must be given again
     settings = settings.model_copy(update={"source": source})

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gridcnn.contracts.adapter import Fitted
+from gridcnn.engines.base import Engine, bind
 from gridcnn.errors import DataError
 from gridcnn.network import Network
 from gridcnn.runs.located import Located, locate
@@ -20,24 +21,30 @@ ASSUMED_CLASSES = 2
 
 @dataclass(frozen=True)
 class Plan:
-    """A bound network; `note` says what was assumed about it, or is empty."""
+    """What would train a spec; `note` says what was assumed about it, or is empty."""
 
-    network: Network
+    engine: Engine
     note: str
 
+    @property
+    def network(self) -> Network:
+        """The spec with every shape, parameter and cost."""
+        return self.engine.network
 
-def plan(spec: Spec, base: Path) -> Plan:
-    """Return the network of a spec; its data is opened only where the spec does not tell enough.
+
+def plan(spec: Spec, base: Path, *, engine: str | None = None, threads: int | None = None) -> Plan:
+    """Return the engine of a spec; its data is opened only if the spec does not tell enough.
 
     Raises:
         DataError: the spec does not tell the shape of the grids, and its data does not either.
         ShapeError: a stage or an augmentation cannot work on its grids.
+        UnknownNameError, EngineError: as `make_engine`.
     """
     located, classes, missing = _known(spec, base)
     shape = _fitted(spec, located, missing).shape
     refuse_unfit(spec.training, shape, spec.document)
     note = f"for {classes} classes, since {missing}" if missing and spec.head is not None else ""
-    return Plan(Network(spec, shape, classes=classes), note)
+    return Plan(bind(spec, shape, classes=classes, engine=engine, threads=threads), note)
 
 
 def _known(spec: Spec, base: Path) -> tuple[Located | None, int, str]:

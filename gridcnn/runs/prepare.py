@@ -23,12 +23,14 @@ from gridcnn.datasets.problems import bad_items_error
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import GridShape
-from gridcnn.runs.adapting import Adapting, Advance, Made
+from gridcnn.progress import Advance, Counter
+from gridcnn.runs.adapting import Adapting, Made
 from gridcnn.runs.literal import exemplars
 from gridcnn.runs.located import Located
 from gridcnn.runs.other_forms import with_other_forms
 from gridcnn.runs.scaffolds import by_scaffold
 from gridcnn.spec.models import GroupPattern, GroupScaffold, Spec
+from gridcnn.spec.optimizers import follows_epochs
 from gridcnn.spec.parts import TestPart
 from gridcnn.training.loop import Labelled
 
@@ -159,15 +161,9 @@ def group_items(
     if isinstance(settings.group, GroupPattern):
         dataset = by_pattern(dataset, settings.group.pattern)
     elif isinstance(settings.group, GroupScaffold):
-        items, done = len(dataset), 0
-
-        def more(count: int) -> None:
-            nonlocal done
-            done += count
-            if advance is not None:
-                advance("finding scaffolds", done, items)
-
-        dataset, problems = by_scaffold(dataset, advance=more)
+        items = len(dataset)
+        counter = Counter(advance, "finding scaffolds", items)
+        dataset, problems = by_scaffold(dataset, advance=counter.add)
         if problems and (settings.bad_items == "stop" or not len(dataset)):
             raise bad_items_error(problems, items, "set data.bad_items: skip")
     if settings.parts == "ignore":
@@ -301,8 +297,10 @@ def _refuse_emptied(parts: Mapping[str, Part], classes: Sequence[str | int]) -> 
 def _fingerprint(spec: Spec, read: _Read) -> str:
     # Not where the data is from: what it holds is told by the grids, and a folder may move.
     left_out: dict[str, Any] = dict.fromkeys(("name", "description", "data"), True)
-    if not spec.training.augmentation:  # so it is with checkpoints from before there was any
-        left_out["training"] = {"augmentation"}
+    # Nor when training ends: it goes the same way until then, if the learning rate does.
+    left_out["training"] = {"patience"}
+    if not follows_epochs(spec.training.schedule):
+        left_out["training"].add("epochs")
     digest = hashlib.sha256(spec.model_dump_json(exclude=left_out).encode())
     for name in (TRAIN, VALIDATION):
         digest.update(bytes.fromhex(read.made[name].digest))

@@ -13,8 +13,9 @@ from pydantic import Field, Strict, field_validator
 
 from gridcnn.errors import RunFolderError, quoted, shown
 from gridcnn.files import as_written, open_ordinary, read_json
+from gridcnn.model import METRICS
 from gridcnn.order.guard import Checked
-from gridcnn.runs.folder import METRICS, PREDICTIONS
+from gridcnn.runs.folder import PREDICTIONS
 from gridcnn.settings.base import Many, NotNegative, Number, Share, Whole
 from gridcnn.settings.content import Content, Name
 

@@ -3,90 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
-import shlex
-import subprocess
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gridcnn.engines.base import DEFAULT_ENGINE, Engine, Memory, check_choice, make_engine
-from gridcnn.errors import DataError, RunFolderError, SpecError, TrainingInterrupted, UserError
-from gridcnn.files import write_text
-from gridcnn.measures import measures
-from gridcnn.model import FILE_NAME, Model, answered, labels_array
+from gridcnn.engines.base import DEFAULT_ENGINE, Engine, bind, check_choice
+from gridcnn.errors import RunFolderError, SpecError, StopTraining, UserError
 from gridcnn.network import Network
 from gridcnn.order.guard import Checked, guard
 from gridcnn.pipelines import ready
-from gridcnn.runs import folder as folders
-from gridcnn.runs.literal import literal_comparison
-from gridcnn.runs.located import Located, locate, spec_folder
-from gridcnn.runs.prepare import Part, Prepared, prepare
+from gridcnn.runs.folder import CHECK, FOLDS, SPEC, RunFolder, Way
+from gridcnn.runs.located import Located, is_in_memory, locate, spec_folder
+from gridcnn.runs.outcome import Run, Stopwatch, Trained, finish
+from gridcnn.runs.prepare import Prepared, prepare
+from gridcnn.runs.resuming import resumed_spec
+from gridcnn.runs.watcher import RunWatcher
 from gridcnn.spec.changes import Changes
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Spec
-from gridcnn.spec.parts import Fold, GroupOut
-from gridcnn.spec.write import to_yaml
 from gridcnn.training.augmentation import refuse_unfit
 from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
-from gridcnn.training.loop import Epoch, Progress, measured, train
-from gridcnn.training.memory import planned, refuse_too_large
+from gridcnn.training.loop import TrainingState, train
+from gridcnn.training.memory import planned, refuse_hopeless, refuse_too_large
 
-_TOLD = 20
-"""How many items without finite votes are told of one by one."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a run came to.
-
-    Attributes:
-        model: the trained pipeline.
-        metrics: what `metrics.json` holds; accuracies are in 0..1, losses mean cross-entropies.
-        history: one entry for each epoch.
-        folder: where the results are.
-    """
-
-    model: Model
-    metrics: dict[str, Any]
-    history: tuple[Epoch, ...]
-    folder: Path
-
-
-class RunWatcher:
-    """Is told how a run goes, for example to show it; this one says nothing."""
-
-    def on_fold(self, number: int, folds: int, test: Fold | GroupOut) -> None:
-        """Be told that the run of a fold begins; `number` counts from 1."""
-
-    def on_fold_end(
-        self, number: int, folds: int, test: Fold | GroupOut, metrics: dict[str, Any]
-    ) -> None:
-        """Be told what the run of a fold came to, also where it had ended before."""
-
-    def on_reading(self, what: str, done: int, total: int) -> None:
-        """Be told that so many of the items have been read."""
-
-    def on_checking(self, what: str, done: int, total: int) -> None:
-        """Be told how far the check goes whether the order of the data means anything."""
-
-    def on_check(self, checked: Checked) -> None:
-        """Be told what that check has found, where training goes on."""
-
-    def on_engine(self, engine: Engine, memory: Memory) -> None:
-        """Be told who will do the arithmetic, and what training and answers will take."""
-
-    def on_plan(self, network: Network, prepared: Prepared, folder: Path) -> None:
-        """Be told that training begins, and with which network."""
-
-    def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
-        """Be told that one more batch of an epoch is done."""
-
-    def on_epoch(self, epoch: Epoch, epochs: int) -> None:
-        """Be told that one more epoch has ended, and is saved."""
+__all__ = ["Run", "RunWatcher", "carry_out", "open_run", "run"]
 
 
 def run(
@@ -116,7 +57,9 @@ def run(
         threads: the most threads that it works with; None: as many as this process may use. The
             results do not depend on it.
         resume: the folder of an interrupted run, which goes on after its last finished epoch and
-            ends with the very numbers that it would have ended with.
+            ends with the very numbers that it would have ended with. With `training.epochs` (or
+            `training.patience`) among the changes a run goes on to another end, also one that has
+            ended; it then ends with the numbers of a run that had these settings from the start.
         watcher: is told how it goes.
 
     Raises:
@@ -124,76 +67,90 @@ def run(
         ColumnPermutableError: the order of the data means nothing.
         TrainingInterrupted: the user stopped it (Ctrl-C); its `folder` can be resumed.
     """
-    watcher = watcher or RunWatcher()
-    check_choice(engine, threads)  # an unknown name is told of before anything is read
+    check_choice(engine, threads)  # an unknown name is reported before anything is read
+    way = Way("run", engine or DEFAULT_ENGINE, is_in_memory(data))
+    with open_run(spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way) as (
+        located,
+        folder,
+    ):
+        return carry_out(
+            located, folder, engine=engine, threads=threads, watcher=watcher or RunWatcher()
+        )
+
+
+@contextlib.contextmanager
+def open_run(
+    spec: SpecLike | None,
+    *,
+    data: Any,
+    out: str | os.PathLike[str] | None,
+    changes: Changes,
+    seed: int | None,
+    resume: str | os.PathLike[str] | None,
+    way: Way,
+) -> Iterator[tuple[Located, RunFolder]]:
+    """Hold the folder of a run, new or resumed; yield its spec with its data, and the folder.
+
+    The arguments are those of `run`; `way` is how it goes on after it was stopped.
+    """
     if seed is not None:
-        changes = with_seed(changes, seed)
+        changes = _with_seed(changes, seed)
     if resume is not None:
-        _refuse_folds(Path(resume))
-        loaded, folder = resumed_spec(spec, Path(resume), changes, out), Path(resume)
-    elif spec is None:
-        raise SpecError("a run needs a spec; `gridcnn init` writes a starter spec")
-    else:
-        loaded, folder = load(spec, changes=changes, ready=ready()), None
-        if out is not None:
-            folders.refuse_used(Path(out))
+        path = Path(resume)
+        if out is not None and Path(out).absolute() != path.absolute():
+            raise RunFolderError(f"a run resumes in its own folder {path}; leave the other one out")
+        _refuse_other_kind(path, way)
+        with RunFolder.reopen(path, way) as folder:
+            own = resumed_spec(spec, folder, changes)
+            yield locate(own, data, spec_folder(own)), folder
+        return
+    if spec is None:
+        raise SpecError(f"a {way.title} needs a spec; `gridcnn init` writes a starter spec")
+    loaded = load(spec, changes=changes, ready=ready())
     located = locate(loaded, data, spec_folder(loaded))
-    way = Way("run", folder, in_memory=located.in_memory)
-    return carry_out(located, folder, out, way=way, engine=engine, threads=threads, watcher=watcher)
+    refuse_impossible(located.spec)
+    with RunFolder.claim(loaded.name, out, way) as folder:
+        yield located, folder
 
 
 def carry_out(
     located: Located,
-    folder: Path | None,
-    out: str | os.PathLike[str] | None,
+    folder: RunFolder,
     *,
-    way: Way,
     engine: str | None,
     threads: int | None,
     watcher: RunWatcher,
     checked: Checked | None = None,
 ) -> Run:
-    """Carry out a spec whose data is found; everything else is as `run` has it.
+    """Carry out a spec whose data is found, in a folder that is held.
 
     Args:
         located: the spec, and where its data is.
-        folder: that of an interrupted run, which goes on; None for a new run.
-        out: the folder of a new run, or None for the next number.
-        way: how it goes on where it is stopped.
+        folder: where the results are written, and from which training goes on if it was stopped.
         engine, threads, watcher: as for `run`.
-        checked: what the checkers have found, where they have been asked before.
+        checked: what the checkers have found, if they have been asked before.
     """
-    started = time.perf_counter()
-    refuse_impossible(located.spec, engine, threads)
-    with stoppable("stopped before training; nothing was written", folder):
-        prepared = prepare(located, advance=watcher.on_reading, threads=threads)
-    _refuse_impatient(prepared)
-    read = time.perf_counter()
-    network = Network(prepared.spec, prepared.shape, classes=len(prepared.classes))
-    made = make_engine(network, engine, threads=threads)
-    refuse_too_large(made, prepared.spec.training)
-    begun = time.perf_counter()
-    with stoppable("stopped before training; nothing was written", folder):
-        checked = _checked(prepared, folder, checked, threads, watcher)
-    spent = (read - started, time.perf_counter() - begun)
-    fresh = folder is None
-    if folder is None:
-        folder = folders.claim_folder(prepared.spec.name, out)
-    way = way.of(folder)
-    hint = way.told(made.name)
-    with stoppable(f"stopped; {hint}", way.folder), _swept(folder, fresh):
-        if fresh:
-            with writing(folder, hint):
-                write_text(folder / folders.SPEC, to_yaml(prepared.spec))
-                if checked is not None:
-                    folders.write_json(folder / folders.CHECK, checked.as_json())
+    watch = Stopwatch()
+    with folder.stoppable():
+        with watch.measure("reading"):
+            prepared = prepare(located, advance=watcher.on_reading, threads=threads)
+        _refuse_impatient(prepared)
+        made = _engine_for(prepared, engine, threads)
+        with watch.measure("checking"):
+            checked = _checked(prepared, folder, checked, threads, watcher)
+        keeper = _Keeper(made, prepared, folder, watcher)
+        if folder.is_new:
+            more = {} if checked is None else {CHECK: checked.as_json()}
+            folder.begin(prepared.spec, more)
+        else:
+            folder.go_on(prepared.spec)
         watcher.on_engine(made, planned(made, prepared.spec.training))
-        watcher.on_plan(network, prepared, folder)
-        progress = _train(made, prepared, folder, hint, watcher)
-        return _finish(made, prepared, checked, progress, folder, hint, started, spent)
+        watcher.on_plan(made.network, prepared, folder.path)
+        state = keeper.train()
+        return finish(Trained(made, prepared, checked, state), folder, watch)
 
 
-def with_seed(changes: Changes, seed: int) -> Changes:
+def _with_seed(changes: Changes, seed: int) -> Changes:
     """Return the changes with `training.seed` among them."""
     if isinstance(changes, Mapping):
         return {**changes, "training.seed": seed}
@@ -201,40 +158,22 @@ def with_seed(changes: Changes, seed: int) -> Changes:
     return [*each, f"training.seed={seed}"]
 
 
-def _refuse_folds(folder: Path) -> None:
-    if (folder / folders.FOLDS).is_file():
+def _refuse_other_kind(path: Path, way: Way) -> None:
+    """Raise `RunFolderError` if a single run is in the place of a cross-validation, or reversed."""
+    holds_folds = (path / FOLDS).is_file()
+    if way.function == "run" and holds_folds:
         raise RunFolderError(
-            f"{folder} holds a cross-validation, and no single run; go on with "
-            f"gridcnn.cross_validate(resume={str(folder)!r})"
+            f"{path} holds a cross-validation, and no single run; go on with "
+            f"gridcnn.cross_validate(resume={str(path)!r})"
+        )
+    if way.function != "run" and not holds_folds and (path / SPEC).is_file():
+        raise RunFolderError(
+            f"{path} holds a single run and no cross-validation; resume it with gridcnn.run"
         )
 
 
-def resumed_spec(
-    given: SpecLike | None, folder: Path, changes: Changes, out: str | os.PathLike[str] | None
-) -> Spec:
-    """Return the spec of the run in `folder`; raise where something else is asked for."""
-    if out is not None and Path(out).absolute() != folder.absolute():
-        raise RunFolderError(f"a run resumes in its own folder {folder}; leave the other one out")
-    if (folder / folders.METRICS).is_file():
-        raise RunFolderError(f"the run in {folder} has ended; there is nothing to resume")
-    if not (folder / folders.SPEC).is_file():
-        raise RunFolderError(f"{folder} holds no run ({folders.SPEC} is missing)")
-    own = load(folder / folders.SPEC)
-    if given is not None:
-        asked = load(given, changes=changes, ready=ready())
-        for part in ("stages", "head", "training"):
-            if getattr(asked, part) != getattr(own, part):
-                raise RunFolderError(
-                    f"the run in {folder} has other settings under '{part}' than this spec; a run "
-                    "resumes with its own spec, which may be left out"
-                )
-    elif changes:
-        raise RunFolderError("a run resumes with its own settings; leave changes out")
-    return own
-
-
-def refuse_impossible(spec: Spec, engine: str | None, threads: int | None) -> None:
-    """Raise before any data is read, where the spec alone tells that it is wrong or too large."""
+def refuse_impossible(spec: Spec) -> None:
+    """Raise before any data is read, if the spec alone shows that it is wrong or too large."""
     if spec.head is None:
         raise SpecError(
             spec.document.problem(
@@ -246,8 +185,15 @@ def refuse_impossible(spec: Spec, engine: str | None, threads: int | None) -> No
         shape = spec.adapter.shape() if spec.adapter is not None else None
     if shape is not None:
         refuse_unfit(spec.training, shape, spec.document)
-        smallest = make_engine(Network(spec, shape, classes=2), engine, threads=threads)
-        refuse_too_large(smallest, spec.training)
+        refuse_hopeless(Network(spec, shape, classes=2), spec.training)
+
+
+def _engine_for(prepared: Prepared, name: str | None, threads: int | None) -> Engine:
+    """Return what trains; raise `TrainingError` if that takes more memory than there is."""
+    classes = len(prepared.classes)
+    made = bind(prepared.spec, prepared.shape, classes=classes, engine=name, threads=threads)
+    refuse_too_large(made, prepared.spec.training)
+    return made
 
 
 def _refuse_impatient(prepared: Prepared) -> None:
@@ -265,7 +211,7 @@ def _refuse_impatient(prepared: Prepared) -> None:
 
 def _checked(
     prepared: Prepared,
-    folder: Path | None,
+    folder: RunFolder,
     checked: Checked | None,
     threads: int | None,
     watcher: RunWatcher,
@@ -280,7 +226,7 @@ def _checked(
         return None
     if checked is not None:
         return checked
-    checked = None if folder is None else folders.read_check(folder)
+    checked = folder.read_check()
     if checked is None:
         checked = guard(
             training.grids,
@@ -296,188 +242,57 @@ def _checked(
     return checked
 
 
-@dataclass(frozen=True)
-class Way:
-    """How a run goes on once it is stopped: by which function of gridcnn, and in which folder."""
+class _Keeper:
+    """Trains, and saves every epoch to the folder before the watcher hears of it.
 
-    function: str
-    folder: Path | None
-    in_memory: bool
-
-    def of(self, folder: Path) -> Way:
-        """Return the way with `folder`, where it has none yet."""
-        return self if self.folder is not None else dataclasses.replace(self, folder=folder)
-
-    def told(self, engine: str) -> str:
-        """Return what to do, for a run that was begun with the engine of that name."""
-        other = engine != DEFAULT_ENGINE
-        if self.in_memory:
-            named = f", engine={engine!r}" if other else ""
-            where = f"resume={str(self.folder)!r}, data=...{named}"
-            return f"go on with: gridcnn.{self.function}({where})"
-        words = ["gridcnn", "run", "--resume", str(self.folder)]
-        if other:
-            words += ["--engine", engine]
-        # Each in the quotes of the shell at hand.
-        line = subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
-        return f"go on with: {line}"
-
-
-@contextlib.contextmanager
-def stoppable(message: str, folder: Path | None) -> Iterator[None]:
-    """Turn Ctrl-C into `TrainingInterrupted` with a message."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise TrainingInterrupted(message, folder=folder) from None
-
-
-@contextlib.contextmanager
-def writing(folder: Path, hint: str) -> Iterator[None]:
-    """Turn what keeps results from being written (a full disk) into `RunFolderError`.
-
-    `hint` says how to go on, for runs that can.
+    Raises:
+        ModelFileError: the folder has a checkpoint that belongs to something else.
     """
-    try:
-        yield
-    except (OSError, RunFolderError) as error:  # the second is what `Model.save` makes of it
-        kept = (folder / folders.CHECKPOINT).is_file() or (folder / folders.FOLDS).is_file()
-        reason = getattr(error, "strerror", None) or error
-        raise RunFolderError(
-            f"{folder}: results cannot be written there: {reason}"
-            f"{f'; once that is mended, {hint}' if kept else ''}"
-        ) from error
 
+    def __init__(
+        self, engine: Engine, prepared: Prepared, folder: RunFolder, watcher: RunWatcher
+    ) -> None:
+        self._engine = engine
+        self._prepared = prepared
+        self._folder = folder
+        self._watcher = watcher
+        self._state: TrainingState | None = None
+        if folder.checkpoint.exists():
+            self._state = load_checkpoint(folder.checkpoint, prepared.fingerprint, engine=engine)
 
-@contextlib.contextmanager
-def _swept(folder: Path, fresh: bool) -> Iterator[None]:
-    """Remove a new run folder where the run fails before there is anything worth keeping."""
-    try:
-        yield
-    except UserError:
-        held = {each.name for each in folder.iterdir()}
-        if fresh and held <= {folders.SPEC, folders.CHECK}:
-            for name in held:
-                (folder / name).unlink(missing_ok=True)
-            folder.rmdir()
-        raise
+    def train(self) -> TrainingState:
+        """Train, from the start or from the checkpoint, until the watcher stops it or the end."""
+        prepared = self._prepared
+        validation = prepared.validation.data if len(prepared.validation) else None
+        try:
+            return train(
+                self._engine,
+                prepared.train.data,
+                validation,
+                prepared.spec.training,
+                state=self._state,
+                watcher=self,
+            )
+        except StopTraining:
+            if self._state is None:
+                raise
+            return self._state
 
+    def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
+        """Pass it on."""
+        self._watcher.on_batch(epoch, done, batches, loss)
 
-def _train(
-    engine: Engine, prepared: Prepared, folder: Path, hint: str, watcher: RunWatcher
-) -> Progress:
-    checkpoint = folder / folders.CHECKPOINT
-    progress = None
-    if checkpoint.exists():
-        progress = load_checkpoint(checkpoint, prepared.fingerprint, engine=engine)
-    settings = prepared.spec.training
-
-    class Keeper:
-        """Saves every epoch before it is told of."""
-
-        def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
-            watcher.on_batch(epoch, done, batches, loss)
-
-        def on_epoch(self, progress: Progress) -> None:
-            with writing(folder, hint):
-                save_checkpoint(checkpoint, progress, prepared.fingerprint, engine=engine.name)
-                folders.write_history(folder, progress.history)
-            watcher.on_epoch(progress.history[-1], settings.epochs)
-
-    validation = prepared.validation.data if len(prepared.validation) else None
-    return train(
-        engine, prepared.train.data, validation, settings, progress=progress, watcher=Keeper()
-    )
-
-
-def _finish(
-    engine: Engine,
-    prepared: Prepared,
-    checked: Checked | None,
-    progress: Progress,
-    folder: Path,
-    hint: str,
-    started: float,
-    spent: tuple[float, float],
-) -> Run:
-    """Measure the best epoch on every part, and write all results.
-
-    `spent` are the seconds for reading and for checking.
-    """
-    engine.settle()
-    model = Model(prepared.spec, prepared.classes, progress.best, engine=engine)
-    metrics: dict[str, Any] = {}
-    votes = None
-    for name in ("test", "validation", "train"):
-        part: Part = getattr(prepared, name)
-        if len(part):
-            logits = engine.logits(model.parameters, part.data.grids)
-            answers = _votes(logits, part, hint)
-            loss, accuracy = measured(logits, part.data.targets)
-            metrics[name] = {"accuracy": accuracy, "loss": loss, "items": len(part)}
-            if name == "test":
-                votes = answers
-                found = measures(
-                    part.data.targets, votes.argmax(axis=1), len(prepared.classes), votes=votes
-                )
-                metrics[name] |= found.plain(prepared.classes)
-    if prepared.literal is not None:
-        metrics["literal_comparison"] = dataclasses.asdict(literal_comparison(*prepared.literal))
-    if checked is not None:
-        metrics["check"] = checked.as_json()
-    metrics |= {
-        "classes": list(prepared.classes),
-        "epochs": len(progress.history),
-        "best_epoch": progress.best_epoch,
-        "parameters": engine.network.parameters,
-        "multiply_adds": engine.network.multiply_adds,
-        "engine": engine.name,
-        "threads": engine.workers,
-        "skipped_items": prepared.skipped_items,
-        "seconds": {
-            "reading": round(spent[0], 3),
-            "checking": round(spent[1], 3),
-            "training": round(sum(epoch.seconds for epoch in progress.history), 3),
-            "total": round(time.perf_counter() - started, 3),
-        },
-    }
-    with writing(folder, hint):
-        model.save(folder / FILE_NAME)
-        folders.write_history(folder, progress.history)
-        if votes is not None:
-            _write_predictions(folder, prepared, votes)
-        if prepared.skipped:
-            rows = ((problem.source, problem.message) for problem in prepared.skipped)
-            folders.write_table(folder / folders.SKIPPED, ("item", "problem"), rows)
-        # Last, since it marks the run as ended.
-        folders.write_json(folder / folders.METRICS, metrics)
-        (folder / folders.CHECKPOINT).unlink(missing_ok=True)
-    folders.sweep(folder)
-    return Run(model, metrics, tuple(progress.history), folder)
-
-
-def _votes(logits: Any, part: Part, hint: str) -> Any:
-    """Return the votes of a part; raise `DataError` where some are not finite.
-
-    What is trained stays: a resumed run needs the same items for training, and no others.
-    """
-    found = answered(logits, part.names)
-    if found.problems:
-        count = f"{len(found.problems)} of {len(part)} items have no finite votes"
-        advice = f"{count}; the training is kept: correct these items in their place, then {hint}"
-        raise DataError(*found.problems[:_TOLD], advice)
-    return found.votes
-
-
-def _write_predictions(folder: Path, prepared: Prepared, votes: Any) -> None:
-    labels = labels_array(prepared.classes)
-    truths = labels[prepared.test.data.targets]
-    answers = labels[votes.argmax(axis=1)]
-    header = ("item", "truth", "answer", *(f"votes.{label}" for label in prepared.classes))
-    rows = (
-        (name, truth, answer, *(f"{vote:.6f}" for vote in row))
-        for name, truth, answer, row in zip(
-            prepared.test.names, truths, answers, votes, strict=True
-        )
-    )
-    folders.write_table(folder / folders.PREDICTIONS, header, rows)
+    def on_epoch(self, state: TrainingState) -> None:
+        """Save the epoch, and pass it on."""
+        prepared, folder = self._prepared, self._folder
+        with folder.writing():
+            save_checkpoint(
+                folder.checkpoint,
+                state,
+                prepared.fingerprint,
+                engine=self._engine,
+                classes=prepared.classes,
+            )
+        folder.write_history(state.history)
+        self._state = state
+        self._watcher.on_epoch(state.history[-1], prepared.spec.training.epochs)

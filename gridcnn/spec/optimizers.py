@@ -50,6 +50,8 @@ class Cosine(Settings):
 
     title: ClassVar[str] = "cosine"
 
+    follows_epochs: ClassVar[bool] = True
+
     final: NotNegative = 0.0
     """The part of the learning rate that is left at the end."""
 
@@ -89,3 +91,8 @@ SCHEDULES = Registry(
     },
     closed=True,
 )
+
+
+def follows_epochs(schedule: Settings) -> bool:
+    """Return whether the rate in an epoch depends on how many epochs there are."""
+    return bool(getattr(schedule, "follows_epochs", False))

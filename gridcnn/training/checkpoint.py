@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -17,12 +18,13 @@ from gridcnn.grid import Array, all_finite
 from gridcnn.settings.base import Many, NotNegative, Number, Share
 from gridcnn.settings.content import Content, Name
 from gridcnn.tensors import read_tensors, write_tensors
-from gridcnn.training.loop import Epoch, Progress
+from gridcnn.training.loop import Epoch, TrainingState
 from gridcnn.training.optimizers import memory_names
 from gridcnn.version import VERSION
 
 KIND = "checkpoint"
-FORMAT = 1
+FILE_NAME = "checkpoint.safetensors"
+FORMAT = 2
 """The version of the file's layout; raised when an older gridcnn could not read it rightly."""
 
 _MEMORY = "memory."
@@ -52,6 +54,8 @@ class CheckpointContent(Content):
 
     fingerprint: Name
     engine: Name
+    spec: dict[str, Any]
+    classes: list[Any]
     best_epoch: Many
     steps: Steps
     history: list[EpochContent] = Field(min_length=1)
@@ -75,39 +79,60 @@ class CheckpointContent(Content):
         return self
 
 
-def save_checkpoint(path: Path, progress: Progress, fingerprint: str, *, engine: str) -> None:
-    """Write `progress` to `path`; `fingerprint` stands for the spec and the data."""
-    tensors = {"parameters": progress.parameters, "best": progress.best}
-    tensors |= {f"{_MEMORY}{name}": kept for name, kept in progress.memory.items()}
+@dataclass(frozen=True)
+class Best:
+    """The best weights so far, with all that answers need.
+
+    Attributes:
+        spec: the resolved spec, as plain data.
+        classes: the classes, in the order of the votes, as plain data.
+        parameters: the flat vector.
+        epoch: after which epoch they were the best.
+        epochs: how many epochs there were.
+    """
+
+    spec: Mapping[str, Any]
+    classes: Sequence[Any]
+    parameters: Array
+    epoch: int
+    epochs: int
+
+
+def save_checkpoint(
+    path: Path,
+    state: TrainingState,
+    fingerprint: str,
+    *,
+    engine: Engine,
+    classes: Sequence[str | int],
+) -> None:
+    """Write `state` to `path`; `fingerprint` stands for the spec and the data.
+
+    With the spec and the classes in it, the file alone can answer.
+    """
+    tensors = {"parameters": state.parameters, "best": state.best}
+    tensors |= {f"{_MEMORY}{name}": kept for name, kept in state.memory.items()}
     content = {
         "format": FORMAT,
         "fingerprint": fingerprint,
-        "engine": engine,
-        "best_epoch": progress.best_epoch,
-        "steps": progress.steps,
-        "history": [dataclasses.asdict(epoch) for epoch in progress.history],
+        "engine": engine.name,
+        "spec": engine.network.spec.model_dump(mode="json"),
+        "classes": list(classes),
+        "best_epoch": state.best_epoch,
+        "steps": state.steps,
+        "history": [dataclasses.asdict(epoch) for epoch in state.history],
     }
     write_tensors(path, KIND, tensors, content)
 
 
-def load_checkpoint(path: Path, fingerprint: str, *, engine: Engine) -> Progress:
-    """Return the progress that was saved, for training by `engine` with its network's spec.
+def load_checkpoint(path: Path, fingerprint: str, *, engine: Engine) -> TrainingState:
+    """Return the state that was saved, for training by `engine` with its network's spec.
 
     Raises:
         ModelFileError: the file is missing or damaged, comes from another gridcnn, or belongs to
             another spec, other data or another engine.
     """
-    tensors, content = read_tensors(path, KIND)
-    layout = content.get("format")
-    if type(layout) is not int or layout != FORMAT:
-        raise ModelFileError(
-            f"{path} has the layout {shown(layout)}; this gridcnn {VERSION} resumes from layout "
-            f"{FORMAT}; resume with the gridcnn that wrote it"
-        )
-    try:
-        about = CheckpointContent.read(content)
-    except ValueError as error:
-        raise _damaged(path, str(error)) from None
+    tensors, about = _read(path)
     if about.fingerprint != fingerprint:
         raise ModelFileError(
             f"{path} was written with another spec or other data; a run resumes only with its own"
@@ -122,14 +147,53 @@ def load_checkpoint(path: Path, fingerprint: str, *, engine: Engine) -> Progress
         _refuse_odd(tensors, about.steps, engine)
     except ValueError as error:
         raise _damaged(path, str(error)) from None
-    return Progress(
+    return TrainingState(
         parameters=tensors.pop("parameters"),
         best=tensors.pop("best"),
         best_epoch=about.best_epoch,
         steps=about.steps,
         memory={name.removeprefix(_MEMORY): kept for name, kept in tensors.items()},
-        history=tuple(Epoch(**each.model_dump()) for each in about.history),
+        history=_history(about),
     )
+
+
+def load_best(path: Path) -> Best:
+    """Return the best weights in a checkpoint.
+
+    Raises:
+        ModelFileError: the file is missing or damaged, or comes from another gridcnn.
+    """
+    tensors, about = _read(path)
+    if "best" not in tensors:
+        raise _damaged(path, "it has no vector 'best'")
+    return Best(about.spec, about.classes, tensors["best"], about.best_epoch, len(about.history))
+
+
+def load_history(path: Path) -> tuple[Epoch, ...]:
+    """Return every epoch that a checkpoint tells of.
+
+    Raises:
+        ModelFileError: as `load_best`.
+    """
+    return _history(_read(path)[1])
+
+
+def _history(about: CheckpointContent) -> tuple[Epoch, ...]:
+    return tuple(Epoch(**each.model_dump()) for each in about.history)
+
+
+def _read(path: Path) -> tuple[dict[str, Array], CheckpointContent]:
+    tensors, content = read_tensors(path, KIND)
+    layout = content.get("format")
+    if type(layout) is not int or layout != FORMAT:
+        raise ModelFileError(
+            f"{path} has the layout {shown(layout)}; this gridcnn {VERSION} resumes from layout "
+            f"{FORMAT}; resume with the gridcnn that wrote it"
+        )
+    try:
+        return tensors, CheckpointContent.read(content)
+    except ValueError as error:
+        raise _damaged(path, str(error)) from None
 
 
 def _damaged(path: Path, reason: str) -> ModelFileError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -55,7 +55,7 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingState:
     """All that training needs to go on from the end of an epoch.
 
     Every epoch makes a new one, so that what is saved or resumed is always one epoch's, whole.
@@ -83,8 +83,8 @@ class Watcher(Protocol):
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         """Take note that one more batch of epoch `epoch` (from 1) is done."""
 
-    def on_epoch(self, progress: Progress) -> None:
-        """Take note that an epoch has ended; `progress` is complete, and may be saved."""
+    def on_epoch(self, state: TrainingState) -> None:
+        """Take note that an epoch has ended; `state` is complete, and may be saved."""
 
 
 def train(
@@ -93,12 +93,12 @@ def train(
     validation: Labelled | None,
     settings: Training,
     *,
-    progress: Progress | None = None,
+    state: TrainingState | None = None,
     watcher: Watcher | None = None,
-) -> Progress:
-    """Train, from the start or from where `progress` left off, and return how it ended.
+) -> TrainingState:
+    """Train, from the start or from where `state` left off, and return how it ended.
 
-    `progress` itself is left as it is.
+    `state` itself is left as it is.
 
     With validation data the best epoch is the one of the highest validation accuracy and, among
     those, the lowest validation loss; without, it is the last. The order of items, the dropout and
@@ -114,30 +114,28 @@ def train(
     refuse_unfit(settings, engine.network.shape, engine.network.spec.document)
     refuse_too_large(engine, settings, saved=False)
     method = _method(engine, settings)
-    progress = progress or _start(engine)
+    state = state or _start(engine)
     if isinstance(method, Nudge):
-        left = settings.epochs - len(progress.history)
-        method.refuse_if_too_long(
-            progress.parameters, training.grids, training.targets, epochs=left
-        )
-    if isinstance(method, Backpropagation) and progress.steps:
-        method.optimizer.restore(progress.steps, progress.memory)
-    while len(progress.history) < settings.epochs and not _out_of_patience(progress, settings):
+        left = settings.epochs - len(state.history)
+        method.refuse_if_too_long(state.parameters, training.grids, training.targets, epochs=left)
+    if isinstance(method, Backpropagation) and state.steps:
+        method.optimizer.restore(state.steps, state.memory)
+    while ends_after(state.history, settings) is None:
         # Numbers that grow too large are told of as an error, and need no warnings besides.
         with np.errstate(over="ignore", invalid="ignore"):
-            progress = _one_epoch(method, training, validation, progress, watcher)
+            state = _one_epoch(method, training, validation, state, watcher)
         if watcher is not None:
-            watcher.on_epoch(progress)
-    return progress
+            watcher.on_epoch(state)
+    return state
 
 
 def _method(engine: Engine, settings: Training) -> Method:
     return (Nudge if settings.method == "nudge" else Backpropagation)(engine, settings)
 
 
-def _start(engine: Engine) -> Progress:
+def _start(engine: Engine) -> TrainingState:
     parameters = engine.network.starting_parameters()
-    return Progress(parameters, parameters.copy())
+    return TrainingState(parameters, parameters.copy())
 
 
 def _refuse_unusable(engine: Engine, training: Labelled, validation: Labelled | None) -> None:
@@ -166,21 +164,28 @@ def _not_finite(grids: Cells) -> int:
     return sum(int((~np.isfinite(grids[part])).any(axis=(1, 2, 3)).sum()) for part in parts)
 
 
-def _out_of_patience(progress: Progress, settings: Training) -> bool:
-    waited = len(progress.history) - progress.best_epoch
-    return settings.patience is not None and waited >= settings.patience
+def ends_after(history: Sequence[Epoch], settings: Training) -> int | None:
+    """Return after which epoch of a history these settings end the training; None: after none."""
+    best = 0
+    for number, epoch in enumerate(history, 1):
+        if _is_better(epoch, history[best - 1] if best else None):
+            best = number
+        waited = number - best
+        if number >= settings.epochs or waited >= (settings.patience or math.inf):
+            return number
+    return None
 
 
 def _one_epoch(
     method: Method,
     training: Labelled,
     validation: Labelled | None,
-    progress: Progress,
+    state: TrainingState,
     watcher: Watcher | None,
-) -> Progress:
-    """Return the progress after one more epoch."""
+) -> TrainingState:
+    """Return the state after one more epoch."""
     start = time.perf_counter()
-    settings, number = method.settings, len(progress.history) + 1
+    settings, number = method.settings, len(state.history) + 1
     random = Stream.BATCHES.random(settings.seed, number)
     order = random.permutation(len(training))
     augmented = Augmenter(
@@ -188,7 +193,7 @@ def _one_epoch(
     )
     batches = -(-len(order) // settings.batch_size)
     total, hits, rate = 0.0, 0, 0.0
-    parameters = progress.parameters.copy()
+    parameters = state.parameters.copy()
     for batch in range(batches):
         chosen = order[batch * settings.batch_size : (batch + 1) * settings.batch_size]
         # The rate in the middle of the batch: neither the first step of a warm-up nor the last one
@@ -221,18 +226,18 @@ def _one_epoch(
         learning_rate=rate,
         seconds=time.perf_counter() - start,
     )
-    better = _is_better(epoch, progress)
+    better = _is_better(epoch, state.history[state.best_epoch - 1] if state.best_epoch else None)
     steps, memory = 0, {}
     if isinstance(method, Backpropagation):
         steps = method.optimizer.steps
         memory = {name: kept.copy() for name, kept in method.optimizer.state.items()}
-    return Progress(
+    return TrainingState(
         parameters=parameters,
-        best=parameters.copy() if better else progress.best,
-        best_epoch=number if better else progress.best_epoch,
+        best=parameters.copy() if better else state.best,
+        best_epoch=number if better else state.best_epoch,
         steps=steps,
         memory=memory,
-        history=(*progress.history, epoch),
+        history=(*state.history, epoch),
     )
 
 
@@ -251,11 +256,11 @@ def measured(logits: Array, targets: Targets) -> tuple[float, float]:
     return float(losses.mean(dtype=np.float64)), float(right)
 
 
-def _is_better(epoch: Epoch, before: Progress) -> bool:
+def _is_better(epoch: Epoch, best: Epoch | None) -> bool:
     """Return whether an epoch is better than the best one before it; without validation it is."""
-    if epoch.validation_loss is None or not before.best_epoch:
+    if epoch.validation_loss is None or best is None:
         return True
-    return _score(epoch) > _score(before.history[before.best_epoch - 1])
+    return _score(epoch) > _score(best)
 
 
 def _score(epoch: Epoch) -> tuple[float, float]:

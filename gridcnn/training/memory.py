@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gridcnn.contracts.augmentation import Augmentation
 from gridcnn.cores import usable_memory
 from gridcnn.engines.base import ANSWERED, Engine, Memory
 from gridcnn.errors import TrainingError, sized
 from gridcnn.grid import GridShape
+from gridcnn.network import Network
 from gridcnn.spec.models import Training
 from gridcnn.spec.optimizers import Sgd
 from gridcnn.training.optimizers import AdamOptimizer, SgdOptimizer
@@ -24,13 +27,18 @@ def planned(engine: Engine, settings: Training, *, saved: bool = True) -> Memory
     """
     network = engine.network
     vector, grids = _FLOAT * network.parameters, _FLOAT * network.shape.cells
-    size = settings.batch_size
-    vectors = _vectors(settings, saved=saved)
-    batch = size * (grids + _augmented(settings, network.shape))
+    training = engine.memory(settings.batch_size).training
     return Memory(
-        engine.memory(size).training + vectors * vector + batch,
+        training + least_planned(network, settings, saved=saved),
         engine.memory(ANSWERED).prediction + _LOADED * vector + ANSWERED * grids,
     )
+
+
+def least_planned(network: Network, settings: Training, *, saved: bool = True) -> int:
+    """Return what training takes whatever the engine, in bytes: all but the engine's own memory."""
+    vectors = _vectors(settings, saved=saved) * _FLOAT * network.parameters
+    item = _FLOAT * network.shape.cells + _augmented(settings, network.shape)
+    return vectors + settings.batch_size * item
 
 
 def _augmented(settings: Training, shape: GridShape) -> int:
@@ -63,17 +71,26 @@ def _vectors(settings: Training, *, saved: bool) -> int:
 
 def refuse_too_large(engine: Engine, settings: Training, *, saved: bool = True) -> None:
     """Raise `TrainingError` where training takes more memory than this process may use."""
-    usable = usable_memory()
-    if usable is None:
-        return
     needed = planned(engine, settings, saved=saved).training
-    if needed <= usable:
+    fewer = [] if engine.workers in (None, 1) else [f"fewer threads (now {engine.workers})"]
+    _refuse(needed, settings, fewer)
+
+
+def refuse_hopeless(network: Network, settings: Training) -> None:
+    """Raise `TrainingError` if training takes too much memory, whatever the engine.
+
+    It needs no engine, and so tells early what can be told early.
+    """
+    _refuse(least_planned(network, settings), settings, [])
+
+
+def _refuse(needed: int, settings: Training, more_ways: Sequence[str]) -> None:
+    usable = usable_memory()
+    if usable is None or needed <= usable:
         return
-    ways = ["fewer filters", "earlier pooling"]
+    ways = ["fewer filters", "earlier pooling", *more_ways]
     if settings.batch_size > 1:
         ways.insert(0, f"a smaller training.batch_size (now {settings.batch_size})")
-    if engine.workers not in (None, 1):
-        ways.append(f"fewer threads (now {engine.workers})")
     raise TrainingError(
         f"training needs {sized(needed)} of memory beside the data, and {sized(usable)} are usable "
         f"here; take {', '.join(ways[:-1])} or {ways[-1]}"

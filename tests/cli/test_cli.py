@@ -148,7 +148,7 @@ def test_every_problem_of_a_spec_has_its_line(tmp_path: Path) -> None:
         (["run", "xo", "--set", "training.epoch=3"], "did you mean 'epochs'?"),
         (["run", "xo", "--data", "nowhere"], "nowhere"),
         (["run", "xo", "--engine", "warp"], "'warp' is not an engine"),
-        (["predict", "nowhere", "a.png", "--engine", "warp"], "nowhere does not exist"),
+        (["predict", "nowhere", "a.png", "--engine", "warp"], "'warp' is not an engine"),
         (["show", "xo", "--engine", "nativ"], "did you mean 'native'?"),
         (["show", "a.png", "--spec", "xo", "--plan"], "--plan shows a spec"),
         (["run", "--resume", "nowhere"], "holds no run"),

@@ -15,6 +15,7 @@ from gridcnn.order.checker import order
 from gridcnn.order.guard import CHECKERS, Context
 from gridcnn.order.judge import Judging, judge_grids
 from gridcnn.order.verdict import Verdict
+from gridcnn.progress import Progress
 
 Floats = NDArray[np.float32]
 
@@ -134,16 +135,16 @@ def test_it_says_how_many_items_there_are_in_all() -> None:
 
 
 def test_progress_is_told() -> None:
-    steps: list[tuple[str, int, int]] = []
+    steps: list[Progress] = []
     wine = load_wine()
 
-    asked(wine.data, wine.target, advance=lambda *step: steps.append(step))
+    asked(wine.data, wine.target, advance=steps.append)
 
-    whats = dict.fromkeys(what for what, _, _ in steps)
+    whats = dict.fromkeys(step.what for step in steps)
     assert list(whats) == ["comparing neighbours", "training on shuffles"]
     for what in whats:
-        _, done, total = next(step for step in reversed(steps) if step[0] == what)
-        assert done == total
+        last = next(step for step in reversed(steps) if step.what == what)
+        assert last.done == last.total
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from gridcnn.order.guard import (
     Verdict,
     guard,
 )
+from gridcnn.progress import Progress
 
 GRIDS = np.zeros((4, 1, 2, 3), np.float32)
 TARGETS = np.array([0, 1, 0, 1])
@@ -126,7 +127,7 @@ def test_a_checker_may_take_a_context(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(about)
         return Verdict("grid")
 
-    told: list[tuple[str, int, int]] = []
+    told: list[Progress] = []
     shape = GridShape(1, 2, 3, Axis("symbol", ordered=False), Axis("place"))
     register(monkeypatch, knowing=knowing, fake=Fake("grid"))
 
@@ -137,7 +138,7 @@ def test_a_checker_may_take_a_context(monkeypatch: pytest.MonkeyPatch) -> None:
         shape=shape,
         seed=7,
         threads=2,
-        advance=lambda *step: told.append(step),
+        advance=told.append,
     )
     guard(GRIDS, TARGETS, "reject")
 
@@ -145,8 +146,8 @@ def test_a_checker_may_take_a_context(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (first.items, first.seed, first.threads) == (4, 7, 2)
     assert first.shape.row_axis == Axis("symbol", ordered=False)
     assert first.advance is not None
-    first.advance("looking", 1, 2)
-    assert told == [("looking", 1, 2)]
+    first.advance(Progress("looking", 1, 2))
+    assert told == [Progress("looking", 1, 2)]
     assert second == Context(GridShape(1, 2, 3), 4)
 
 

@@ -16,6 +16,7 @@ from gridcnn.order.columns import column_of
 from gridcnn.order.judge import ROWS, Judging, judge_columns, judge_grids, sampled
 from gridcnn.order.layouts import Layout
 from gridcnn.order.verdict import Verdict
+from gridcnn.progress import Progress
 from tests.order.made import Table, factors, groups, series, spots
 
 
@@ -171,19 +172,19 @@ def test_rows_are_sampled_and_wide_tables_looked_at_in_the_middle() -> None:
 
 
 def test_progress_is_told() -> None:
-    told: list[tuple[str, int, int]] = []
+    told: list[Progress] = []
     table: Table = series(100, 12)
     judge_columns(
         [column_of("", column) for column in table.T],
         (table[:, 0] > 0).astype(np.int64),
         rows=100,
-        judging=Judging(advance=lambda *step: told.append(step)),
+        judging=Judging(advance=told.append),
     )
-    kinds = {what for what, _, _ in told}
+    kinds = {each.what for each in told}
     assert kinds == {"comparing neighbours", "training on shuffles"}
     for kind in kinds:
-        steps = [(done, total) for what, done, total in told if what == kind]
-        assert steps[-1][0] == steps[-1][1]
+        last = [each for each in told if each.what == kind][-1]
+        assert last.done == last.total
 
 
 REAL = os.environ.get("GRIDCNN_DATA", "")

@@ -25,6 +25,7 @@ from gridcnn.contracts.adapter import Adapter
 from gridcnn.errors import DataError
 from gridcnn.evaluation import evaluate
 from gridcnn.grid import GridShape, OneHot
+from gridcnn.progress import Advance, Progress
 from gridcnn.runs import adapting as module
 from gridcnn.runs.adapting import Adapting, Parts
 from gridcnn.runs.grids_cache import GridsCache
@@ -405,7 +406,7 @@ class Slow(Adapter):
         return np.full((1, 1, 2), thing, np.float32)
 
 
-def slow(count: int, advance: module.Advance | None = None) -> Parts:
+def slow(count: int, advance: Advance | None = None) -> Parts:
     things = list(range(count))
     adapting = Adapting(things, [f"thing {each}" for each in things], threads=3, advance=advance)
     return adapting.parts(Slow(), {"one": np.arange(0, count, 2), "two": np.arange(1, count, 2)})
@@ -422,9 +423,9 @@ def test_threads_keep_the_order(monkeypatch: pytest.MonkeyPatch, startable: int)
         "ThreadPoolExecutor",
         lambda threads: pools.append(threads) or ThreadPoolExecutor(threads),  # type: ignore[func-returns-value]
     )
-    told: list[tuple[str, int, int]] = []
+    told: list[Progress] = []
 
-    parts = slow(30, lambda *each: told.append(each))
+    parts = slow(30, told.append)
 
     for name, first in (("one", 0), ("two", 1)):
         wanted = [each for each in range(first, 30, 2) if each % 5 != 4]
@@ -436,8 +437,8 @@ def test_threads_keep_the_order(monkeypatch: pytest.MonkeyPatch, startable: int)
         "thing 4: really",
         "thing 14: bad",
     ]
-    assert [each[1] for each in told] == sorted({each[1] for each in told})
-    assert told[-1] == ("reading items", 30, 30)
+    assert [each.done for each in told] == sorted({each.done for each in told})
+    assert told[-1] == Progress("reading items", 30, 30)
     assert pools == [startable] * 2 * (startable > 0)
 
 

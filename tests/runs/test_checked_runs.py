@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits, load_wine
 import gridcnn
 from gridcnn.errors import ColumnPermutableError, ShapeError, TrainingInterrupted
 from gridcnn.order.guard import Checked, PermutableWarning, guard
+from gridcnn.progress import Progress
 from gridcnn.runs import run as run_module
 from gridcnn.runs.run import RunWatcher
 
@@ -69,10 +70,10 @@ class _Hears(RunWatcher):
     def __init__(self, stop: int | str | None = None) -> None:
         self.stop = stop
         self.checked: list[Checked] = []
-        self.steps: list[tuple[str, int, int]] = []
+        self.steps: list[Progress] = []
 
-    def on_checking(self, what: str, done: int, total: int) -> None:
-        self.steps.append((what, done, total))
+    def on_checking(self, progress: Progress) -> None:
+        self.steps.append(progress)
         if self.stop == "checking":
             raise KeyboardInterrupt
 
@@ -150,7 +151,7 @@ def test_pictures_as_arrays_are_a_grid() -> None:
     assert first.metrics["check"]["decision"] == "grid"
     assert first.metrics["check"]["overridden"] is False
     assert [each.decision for each in hears[0].checked] == ["grid"]
-    assert hears[0].steps[-1][1] == hears[0].steps[-1][2]
+    assert hears[0].steps[-1].done == hears[0].steps[-1].total
 
 
 @pytest.mark.parametrize(("items", "columns"), [(24, 9), (60, 2)])

@@ -170,9 +170,19 @@ def test_the_fingerprint_follows_spec_and_data() -> None:
     same = _prepared(XO).fingerprint
 
     assert _prepared(XO).fingerprint == same
-    assert _prepared({**XO, "training": {"epochs": 3}}).fingerprint != same
+    assert _prepared({**XO, "training": {"batch_size": 3}}).fingerprint != same
     other = {**XO["data"], "source": {"xo": {"count": 100, "seed": 5}}}
     assert _prepared({**XO, "data": other}).fingerprint != same
+
+
+def test_the_fingerprint_does_not_follow_when_training_ends() -> None:
+    """A run may go on for more epochs, unless the learning rate of each depends on how many."""
+
+    def fingerprint(**training: Any) -> str:
+        return _prepared({**XO, "training": training}).fingerprint
+
+    assert len({fingerprint(epochs=3), fingerprint(epochs=4, patience=2), fingerprint()}) == 1
+    assert fingerprint(epochs=3, schedule="cosine") != fingerprint(epochs=4, schedule="cosine")
 
 
 def test_the_literal_comparison_sees_pictures_as_they_are() -> None:

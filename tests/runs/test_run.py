@@ -33,6 +33,7 @@ from gridcnn.errors import (
 )
 from gridcnn.files import write_text
 from gridcnn.order import guard as guard_module
+from gridcnn.progress import Progress
 from gridcnn.runs.run import RunWatcher
 from gridcnn.spec.load import load as load_spec
 from gridcnn.spec.write import to_yaml
@@ -102,6 +103,7 @@ def test_a_run_writes_all_its_results() -> None:
         "history.csv",
         "metrics.json",
         "predictions.csv",
+        "checkpoint.safetensors",
     }
     metrics = json.loads((result.folder / "metrics.json").read_text())
     assert metrics == result.metrics
@@ -177,9 +179,9 @@ def test_a_resumed_run_ends_as_if_it_had_not_been_stopped(stopped_after: int) ->
 
     assert resumed.model.parameters.tobytes() == whole.model.parameters.tobytes()
     assert [epoch.loss for epoch in resumed.history] == [epoch.loss for epoch in whole.history]
-    for name in ("predictions.csv", "spec.yaml"):
+    for name in ("predictions.csv", "spec.yaml", "model.safetensors"):
         assert Path("stopped", name).read_bytes() == Path("whole", name).read_bytes()
-    assert not Path("stopped/checkpoint.safetensors").exists()
+    assert not Path("stopped/run.lock").exists()
 
 
 def test_the_way_to_go_on_is_quoted_for_the_shell() -> None:
@@ -194,14 +196,27 @@ def test_a_run_resumes_only_as_itself() -> None:
         gridcnn.run(TINY, out="stopped", watcher=_StopAfter(1))
     gridcnn.run(TINY, out="ended", changes={"training.epochs": 1})
 
-    with pytest.raises(RunFolderError, match="other settings under 'training'"):
-        gridcnn.run(TINY, resume="stopped", changes={"training.epochs": 9})
-    with pytest.raises(RunFolderError, match="leave changes out"):
-        gridcnn.run(resume="stopped", changes={"training.epochs": 9})
-    with pytest.raises(RunFolderError, match="has ended"):
+    Path("project").mkdir()
+    shutil.copy("ended/spec.yaml", "project")
+
+    others: list[tuple[dict[str, Any], str]] = [
+        ({"training.batch_size": 9}, "training"),
+        ({"training.seed": 9}, "training"),
+        ({"stages": ["pooling"]}, "stages"),
+    ]
+    for change, part in others:
+        for given in (TINY, None):
+            with pytest.raises(RunFolderError, match=f"other settings under '{part}' than this"):
+                gridcnn.run(given, resume="stopped", changes=change)
+    for text in ("data.test=0.5", "adapter.image.size=[9, 9]", "check=off", "name=other"):
+        with pytest.raises(RunFolderError, match="other settings under '"):
+            gridcnn.run(resume="stopped", changes=text)
+    with pytest.raises(RunFolderError, match="ended has ended after 1 epochs"):
         gridcnn.run(resume="ended")
-    with pytest.raises(RunFolderError, match="holds no run"):
+    with pytest.raises(RunFolderError, match="nowhere holds no run"):
         gridcnn.run(resume="nowhere")
+    with pytest.raises(RunFolderError, match=r"could go on; run it with: gridcnn run project$"):
+        gridcnn.run(resume="project")
     assert gridcnn.run(TINY, resume="stopped").metrics["epochs"] == 3
 
 
@@ -252,7 +267,7 @@ def test_a_run_resumes_with_its_own_engine(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setitem(ENGINES._places, "other", "nowhere:nothing")
     monkeypatch.setitem(ENGINES._loaded, "other", Other)
-    with pytest.raises(TrainingInterrupted, match=r"--resume stopped --engine other$"):
+    with pytest.raises(TrainingInterrupted, match=r"--resume stopped --engine other\n"):
         gridcnn.run(TINY, out="stopped", engine="other", watcher=_StopAfter(1))
 
     with pytest.raises(gridcnn.ModelFileError, match="go on with --engine other"):
@@ -278,7 +293,7 @@ def test_a_run_that_fails_at_once_leaves_no_folder() -> None:
     with pytest.raises(TrainingError, match=r"try training.learning_rate"):
         gridcnn.run(TINY, changes={"training.learning_rate": 1e30, "training.optimizer": "sgd"})
 
-    assert list(Path("runs/tiny").iterdir()) == []
+    assert not Path("runs").exists()
 
 
 def test_an_impossible_shape_is_refused_before_data_is_read() -> None:
@@ -428,8 +443,8 @@ def test_watchers_are_told_everything() -> None:
     told: list[str] = []
 
     class Listener(RunWatcher):
-        def on_reading(self, what: str, done: int, total: int) -> None:
-            assert done <= total
+        def on_reading(self, progress: Progress) -> None:
+            assert progress.done <= progress.total
             told.append("reading")
 
         def on_plan(self, *_: Any) -> None:
@@ -470,7 +485,7 @@ def test_relative_paths_start_at_the_folder_of_a_spec_given_by_its_folder() -> N
 def test_a_full_disk_is_told_and_what_is_saved_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names the folder and how to go on; with nothing saved the folder goes away."""
 
-    def full(*_: Any) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
@@ -480,14 +495,14 @@ def test_a_full_disk_is_told_and_what_is_saved_is_kept(monkeypatch: pytest.Monke
     assert not Path("first").exists()
 
     with monkeypatch.context() as patch:
-        patch.setattr(gridcnn.runs.folder, "write_text", full)
-        with pytest.raises(RunFolderError, match="device; once that is mended, go on with: gridc"):
+        patch.setattr(gridcnn.runs.folder, "write_table", full)
+        with pytest.raises(RunFolderError, match="device; once that is fixed, go on with: gridc"):
             gridcnn.run(TINY, out="second")
     assert gridcnn.run(resume="second").metrics["epochs"] == 3
 
     with monkeypatch.context() as patch:
         patch.setattr(gridcnn.model, "write_tensors", full)
-        with pytest.raises(RunFolderError, match="device; once that is mended, go on with: gridc"):
+        with pytest.raises(RunFolderError, match="device; once that is fixed, go on with: gridc"):
             gridcnn.run(TINY, out="third")
     assert gridcnn.run(resume="third").metrics["epochs"] == 3
 
@@ -516,11 +531,14 @@ def test_a_wrong_engine_is_told_before_data_is_read(choice: dict[str, Any]) -> N
 def test_a_network_that_cannot_fit_is_refused_before_data_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Where the shape is known beforehand; else before the run has a folder."""
+    """If the shape is known beforehand, and without an engine; else before the run has a folder."""
     monkeypatch.setattr("gridcnn.training.memory.usable_memory", lambda: 1_000_000)
+    large = {**TINY, "head": {"voting": {"hidden": [200]}}, "data": {"source": "/nowhere"}}
 
-    with pytest.raises(TrainingError, match=r"training needs .* and 1\.0 MB are usable here"):
-        gridcnn.run({**TINY, "data": {"source": "/nowhere"}})
+    with monkeypatch.context() as patch:
+        patch.setattr("gridcnn.engines.base.make_engine", None)
+        with pytest.raises(TrainingError, match=r"training needs .* and 1\.0 MB are usable here"):
+            gridcnn.run(large)
     with pytest.raises(TrainingError, match=r"and 1\.0 MB are usable here"):
         gridcnn.run({**TINY, "adapter": "array"}, data=(np.zeros((40, 6, 6)), [0, 1] * 20))
     assert not Path("runs").exists()

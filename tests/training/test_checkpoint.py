@@ -10,25 +10,30 @@ from gridcnn.engines.reference import ReferenceEngine
 from gridcnn.errors import ModelFileError, TrainingError
 from gridcnn.grid import GridShape
 from gridcnn.network import Network
-from gridcnn.spec.load import load
+from gridcnn.spec.load import load, load_data
 from gridcnn.tensors import read_tensors, write_tensors
-from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
-from gridcnn.training.loop import Labelled, Progress, train
+from gridcnn.training.checkpoint import (
+    load_best,
+    load_checkpoint,
+    load_history,
+    save_checkpoint,
+)
+from gridcnn.training.loop import Labelled, TrainingState, train
 
 
 class Saver:
-    """Saves every epoch under its number."""
+    """Saves every epoch under its number, as trained by an engine with these settings."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: Any) -> None:
         self.folder = folder
+        self.engine = engine(**settings)
 
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         pass
 
-    def on_epoch(self, progress: Progress) -> None:
-        save_checkpoint(
-            self.folder / f"{len(progress.history)}", progress, "mark", engine="reference"
-        )
+    def on_epoch(self, state: TrainingState) -> None:
+        path = self.folder / f"{len(state.history)}"
+        save_checkpoint(path, state, "mark", engine=self.engine, classes=["a", "b"])
 
 
 def engine(**settings: Any) -> ReferenceEngine:
@@ -43,8 +48,8 @@ def engine(**settings: Any) -> ReferenceEngine:
 
 
 def trained(
-    watcher: Saver | None = None, progress: Progress | None = None, **settings: Any
-) -> Progress:
+    watcher: Saver | None = None, state: TrainingState | None = None, **settings: Any
+) -> TrainingState:
     made = engine(**settings)
     random = np.random.default_rng(0)
     grids = random.normal(0, 1, (40, 1, 5, 5)).astype(np.float32)
@@ -55,14 +60,14 @@ def trained(
         training,
         validation,
         made.network.spec.training,
-        progress=progress,
+        state=state,
         watcher=watcher,
     )
 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    trained(Saver(tmp_path), epochs=1)
+    trained(Saver(tmp_path, epochs=1), epochs=1)
     return tmp_path / "1"
 
 
@@ -72,10 +77,10 @@ def test_a_training_resumed_from_a_file_ends_with_the_same_bits(
     optimizer: Any, epoch: int, tmp_path: Path
 ) -> None:
     settings: dict[str, Any] = {"optimizer": optimizer, "schedule": "cosine", "weight_decay": 0.02}
-    whole = trained(Saver(tmp_path), **settings)
+    whole = trained(Saver(tmp_path, **settings), **settings)
 
     resumed = trained(
-        progress=load_checkpoint(tmp_path / f"{epoch}", "mark", engine=engine(**settings)),
+        state=load_checkpoint(tmp_path / f"{epoch}", "mark", engine=engine(**settings)),
         **settings,
     )
     np.testing.assert_array_equal(resumed.parameters, whole.parameters)
@@ -85,14 +90,28 @@ def test_a_training_resumed_from_a_file_ends_with_the_same_bits(
 
 
 def test_what_is_saved_is_what_is_loaded(checkpoint: Path) -> None:
-    progress = trained(epochs=1)
+    state = trained(epochs=1)
 
     loaded = load_checkpoint(checkpoint, "mark", engine=engine())
-    np.testing.assert_array_equal(loaded.parameters, progress.parameters)
-    np.testing.assert_array_equal(loaded.best, progress.best)
-    assert set(loaded.memory) == set(progress.memory)
+    np.testing.assert_array_equal(loaded.parameters, state.parameters)
+    np.testing.assert_array_equal(loaded.best, state.best)
+    assert set(loaded.memory) == set(state.memory)
     assert (loaded.best_epoch, loaded.steps) == (1, 4)
-    assert loaded.history[0].loss == progress.history[0].loss
+    assert loaded.history[0].loss == state.history[0].loss
+
+
+def test_the_best_weights_are_loaded_with_all_that_answers_need(tmp_path: Path) -> None:
+    """The spec, the classes, and which epoch they are from."""
+    saver = Saver(tmp_path)
+    whole = trained(saver)
+
+    best = load_best(tmp_path / "4")
+
+    np.testing.assert_array_equal(best.parameters, whole.best)
+    assert (best.epoch, best.epochs) == (whole.best_epoch, 4)
+    assert best.classes == ["a", "b"]
+    assert load_data(best.spec) == saver.engine.network.spec
+    assert load_history(tmp_path / "4") == whole.history
 
 
 def test_a_nudged_training_has_no_memory_to_save(tmp_path: Path) -> None:
@@ -102,10 +121,10 @@ def test_a_nudged_training_has_no_memory_to_save(tmp_path: Path) -> None:
         "batch_size": 30,
         "learning_rate": 0.1,
     }
-    whole = trained(Saver(tmp_path), **settings)
+    whole = trained(Saver(tmp_path, **settings), **settings)
 
     resumed = trained(
-        progress=load_checkpoint(tmp_path / "1", "mark", engine=engine(**settings)), **settings
+        state=load_checkpoint(tmp_path / "1", "mark", engine=engine(**settings)), **settings
     )
     np.testing.assert_array_equal(resumed.parameters, whole.parameters)
 
@@ -139,12 +158,12 @@ def test_a_model_is_no_checkpoint(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_of_another_layout_is_refused(checkpoint: Path) -> None:
-    for layout in (2, None):
+    for layout in (1, None):
         tensors, content = read_tensors(checkpoint, "checkpoint")
         write_tensors(checkpoint, "checkpoint", tensors, {**content, "format": layout})
 
         with pytest.raises(
-            ModelFileError, match=f"has the layout {layout}; this gridcnn .* layout 1"
+            ModelFileError, match=f"has the layout {layout}; this gridcnn .* layout 2"
         ):
             load_checkpoint(checkpoint, "mark", engine=engine())
 

@@ -16,7 +16,7 @@ from gridcnn.grid import Array, Axis, Cells, GridShape, OneHot
 from gridcnn.network import Network
 from gridcnn.spec.load import load
 from gridcnn.training import loop, methods
-from gridcnn.training.loop import Epoch, Labelled, Progress, train
+from gridcnn.training.loop import Epoch, Labelled, TrainingState, train
 
 OPTIMIZERS = ["sgd", {"sgd": {"nesterov": True}}, "adam", "adamw"]
 
@@ -44,7 +44,7 @@ class Watcher:
     """Remembers what it is told, and may stop the training by an exception."""
 
     def __init__(self, stop: Callable[[int, int], bool] = lambda _epoch, _done: False) -> None:
-        self.epochs: list[Progress] = []
+        self.epochs: list[TrainingState] = []
         self.batches: list[tuple[int, int, int]] = []
         self.stop = stop
 
@@ -54,8 +54,8 @@ class Watcher:
         if self.stop(epoch, done):
             raise KeyboardInterrupt
 
-    def on_epoch(self, progress: Progress) -> None:
-        self.epochs.append(progress)
+    def on_epoch(self, state: TrainingState) -> None:
+        self.epochs.append(state)
 
 
 def engine(cls: type[Engine] = ReferenceEngine, *, dropout: float = 0.2, **training: Any) -> Engine:
@@ -76,14 +76,14 @@ def data(items: int = 30, *, seed: int = 0) -> Labelled:
     return Labelled(grids, (grids.sum(axis=(1, 2, 3)) > 0).astype(np.int64))
 
 
-def trained(made: Engine, **options: Any) -> Progress:
+def trained(made: Engine, **options: Any) -> TrainingState:
     validation = options.pop("validation", data(20, seed=1))
     return train(made, data(), validation, made.network.spec.training, **options)
 
 
-def told(progress: Progress) -> list[tuple[Any, ...]]:
+def told(state: TrainingState) -> list[tuple[Any, ...]]:
     """Return a history without its times."""
-    return [dataclasses.astuple(epoch)[:-1] for epoch in progress.history]
+    return [dataclasses.astuple(epoch)[:-1] for epoch in state.history]
 
 
 def test_it_learns() -> None:
@@ -131,7 +131,7 @@ def test_a_resumed_training_ends_with_the_same_bits(optimizer: Any, done: int) -
     made, watcher = engine(**settings), Watcher()
     whole = trained(made, watcher=watcher)
 
-    resumed = trained(engine(**settings), progress=watcher.epochs[done - 1])
+    resumed = trained(engine(**settings), state=watcher.epochs[done - 1])
     np.testing.assert_array_equal(resumed.parameters, whole.parameters)
     np.testing.assert_array_equal(resumed.best, whole.best)
     assert told(resumed) == told(whole)
@@ -144,11 +144,11 @@ def test_a_resumed_training_ends_with_the_same_bits(optimizer: Any, done: int) -
 def test_frozen_features_never_change(optimizer: Any) -> None:
     made = engine(optimizer=optimizer, weight_decay=0.5, learning_rate=0.1)
 
-    progress = trained(made)
+    state = trained(made)
     start = made.network.starting_parameters()
     frozen = ~made.network.mask("trainable")
-    np.testing.assert_array_equal(progress.parameters[frozen], start[frozen])
-    assert (progress.parameters != start)[~frozen].all()
+    np.testing.assert_array_equal(state.parameters[frozen], start[frozen])
+    assert (state.parameters != start)[~frozen].all()
 
 
 def test_the_watcher_is_told_of_every_batch_and_epoch() -> None:
@@ -156,7 +156,7 @@ def test_the_watcher_is_told_of_every_batch_and_epoch() -> None:
 
     trained(engine(epochs=2), watcher=watcher)
     assert watcher.batches == [(epoch, done, 4) for epoch in (1, 2) for done in (1, 2, 3, 4)]
-    assert [len(progress.history) for progress in watcher.epochs] == [1, 2]
+    assert [len(state.history) for state in watcher.epochs] == [1, 2]
 
 
 def test_an_epochs_progress_stays_as_it_was() -> None:
@@ -169,24 +169,24 @@ def test_an_epochs_progress_stays_as_it_was() -> None:
     np.testing.assert_array_equal(later.epochs[0].parameters, watcher.epochs[0].parameters)
     for name, kept in watcher.epochs[0].memory.items():
         np.testing.assert_array_equal(later.epochs[0].memory[name], kept)
-    progress = later.epochs[-1]
-    assert progress.parameters is not progress.best
-    assert not np.shares_memory(progress.parameters, progress.best)
+    state = later.epochs[-1]
+    assert state.parameters is not state.best
+    assert not np.shares_memory(state.parameters, state.best)
 
 
 def test_an_interruption_leaves_the_last_epoch_whole() -> None:
-    """Stopped inside an epoch, the progress handed in is untouched, and resumes to the same end."""
+    """Stopped inside an epoch, the state handed in is untouched, and resumes to the same end."""
     watcher = Watcher(lambda epoch, done: (epoch, done) == (3, 2))
     with pytest.raises(KeyboardInterrupt):
         trained(engine(), watcher=watcher)
     start = watcher.epochs[-1]
     before = start.parameters.copy()
     with pytest.raises(KeyboardInterrupt):
-        trained(engine(), progress=start, watcher=Watcher(lambda _, done: done == 3))
+        trained(engine(), state=start, watcher=Watcher(lambda _, done: done == 3))
 
     np.testing.assert_array_equal(start.parameters, before)
     assert len(start.history) == 2
-    resumed = trained(engine(), progress=start)
+    resumed = trained(engine(), state=start)
     np.testing.assert_array_equal(resumed.parameters, trained(engine()).parameters)
 
 
@@ -209,7 +209,7 @@ class Scripted(ReferenceEngine):
         return logits
 
 
-def scripted(script: tuple[tuple[int, float], ...], **training: Any) -> Progress:
+def scripted(script: tuple[tuple[int, float], ...], **training: Any) -> TrainingState:
     made = engine(Scripted, epochs=len(script), **training)
     made.script = script  # type: ignore[attr-defined]
     ten = Labelled(data(10).grids, np.zeros(10, np.int64))
@@ -228,18 +228,18 @@ def scripted(script: tuple[tuple[int, float], ...], **training: Any) -> Progress
 def test_the_best_epoch_has_the_highest_accuracy_and_then_the_lowest_loss(
     script: tuple[tuple[int, float], ...], best: int
 ) -> None:
-    progress = scripted(script)
+    state = scripted(script)
 
-    assert progress.best_epoch == best
-    assert len(progress.history) == len(script)
+    assert state.best_epoch == best
+    assert len(state.history) == len(script)
 
 
 def test_the_weights_of_the_best_epoch_are_kept() -> None:
-    progress, watcher = scripted(((5, 1), (9, 1), (6, 1))), Watcher()
+    state, watcher = scripted(((5, 1), (9, 1), (6, 1))), Watcher()
 
     trained(engine(epochs=2), watcher=watcher)
-    np.testing.assert_array_equal(progress.best, watcher.epochs[1].parameters)
-    assert (progress.best != progress.parameters).any()
+    np.testing.assert_array_equal(state.best, watcher.epochs[1].parameters)
+    assert (state.best != state.parameters).any()
 
 
 def test_patience_stops_after_so_many_epochs_without_a_better_one() -> None:
@@ -252,29 +252,29 @@ def test_patience_stops_after_so_many_epochs_without_a_better_one() -> None:
 
 
 def test_patience_that_has_run_out_stays_so_when_resumed() -> None:
-    progress = scripted(((5, 1), (4, 1), (4, 1)), patience=2)
+    state = scripted(((5, 1), (4, 1), (4, 1)), patience=2)
 
-    assert trained(engine(epochs=9, patience=2), progress=progress) is progress
+    assert trained(engine(epochs=9, patience=2), state=state) is state
 
 
 def test_without_validation_the_last_epoch_is_the_best() -> None:
     for nothing in (None, data(0)):
-        progress = trained(engine(patience=1), validation=nothing)
+        state = trained(engine(patience=1), validation=nothing)
 
-        assert progress.best_epoch == 4
-        assert progress.history[-1].validation_loss is None
-        assert progress.history[-1].validation_accuracy is None
-        np.testing.assert_array_equal(progress.best, progress.parameters)
+        assert state.best_epoch == 4
+        assert state.history[-1].validation_loss is None
+        assert state.history[-1].validation_accuracy is None
+        np.testing.assert_array_equal(state.best, state.parameters)
 
 
 def test_validation_is_measured_without_dropout() -> None:
     made = engine(epochs=1, dropout=0.5)
     validation = data(20, seed=1)
 
-    progress = trained(made, validation=validation)
-    step = made.step(progress.parameters, validation.grids, validation.targets)
-    assert progress.history[0].validation_loss == pytest.approx(step.loss, rel=1e-6)
-    assert progress.history[0].validation_accuracy == step.hits / 20
+    state = trained(made, validation=validation)
+    step = made.step(state.parameters, validation.grids, validation.targets)
+    assert state.history[0].validation_loss == pytest.approx(step.loss, rel=1e-6)
+    assert state.history[0].validation_accuracy == step.hits / 20
 
 
 def test_losses_are_means_over_items() -> None:
@@ -336,18 +336,18 @@ def test_an_exploding_loss_stops_with_an_explanation() -> None:
 def test_an_explosion_leaves_the_callers_progress_untouched() -> None:
     watcher = Watcher()
     trained(engine(epochs=1), watcher=watcher)
-    (progress,) = watcher.epochs
+    (state,) = watcher.epochs
     before = (
-        progress.parameters.copy(),
-        {name: kept.copy() for name, kept in progress.memory.items()},
+        state.parameters.copy(),
+        {name: kept.copy() for name, kept in state.memory.items()},
     )
 
     with pytest.raises(TrainingError):
-        trained(engine(learning_rate=1e30), progress=progress)
-    assert len(progress.history) == 1
-    np.testing.assert_array_equal(progress.parameters, before[0])
+        trained(engine(learning_rate=1e30), state=state)
+    assert len(state.history) == 1
+    np.testing.assert_array_equal(state.parameters, before[0])
     for name, kept in before[1].items():
-        np.testing.assert_array_equal(progress.memory[name], kept)
+        np.testing.assert_array_equal(state.memory[name], kept)
 
 
 class Bursting(ReferenceEngine):

@@ -16,7 +16,7 @@ from gridcnn.network import Network
 from gridcnn.spec.load import load
 from gridcnn.training import memory
 from gridcnn.training.checkpoint import save_checkpoint
-from gridcnn.training.loop import Labelled, Progress, train
+from gridcnn.training.loop import Labelled, TrainingState, train
 from gridcnn.training.memory import planned, refuse_too_large
 
 
@@ -77,8 +77,8 @@ def test_what_is_planned_is_what_is_taken(name: str, tmp_path: Path) -> None:
         def on_batch(self, *_: Any) -> None:
             pass
 
-        def on_epoch(self, progress: Progress) -> None:
-            save_checkpoint(tmp_path / "kept", progress, "", engine=name)
+        def on_epoch(self, state: TrainingState) -> None:
+            save_checkpoint(tmp_path / "kept", state, "", engine=engine, classes="abc")
 
     told = planned(engine, settings).training
     tracemalloc.start()

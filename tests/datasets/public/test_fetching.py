@@ -19,6 +19,7 @@ import pytest
 from gridcnn.datasets.public import downloading, fetching
 from gridcnn.datasets.public.catalogue import Archive, File
 from gridcnn.datasets.public.fetching import FetchError, fetch
+from gridcnn.progress import Progress
 
 CONTENT = np.random.default_rng(0).bytes(400_000)
 
@@ -118,17 +119,17 @@ def names(folder: Path) -> list[str]:
 def test_a_file_comes_whole_and_is_told_of(server: Server, tmp_path: Path) -> None:
     """Into a folder that is made for it, with nothing beside it; a second time nothing is asked."""
     file = file_at(server.add("a", Place()))
-    told: list[tuple[str, int, int]] = []
+    told: list[Progress] = []
 
-    with fetching.reporting(lambda *what: told.append(what)):
+    with fetching.reporting(told.append):
         fetch((file,), tmp_path / "new" / "folder")
     fetch((file,), tmp_path / "new" / "folder")
 
     assert (tmp_path / "new" / "folder" / "data.bin").read_bytes() == CONTENT
     assert names(tmp_path / "new" / "folder") == ["data.bin"]
     assert server.asked == [("/a", None)]
-    assert told[-1] == ("fetching data.bin (kB)", 400, 400)
-    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+    assert told[-1] == Progress("fetching data.bin", len(CONTENT), len(CONTENT), "bytes")
+    assert [each.done for each in told] == sorted(each.done for each in told)
 
 
 def test_a_file_has_the_usual_permissions(server: Server, tmp_path: Path) -> None:
@@ -187,8 +188,8 @@ def test_what_has_come_stays_for_the_next_time(server: Server, tmp_path: Path) -
 def test_a_user_who_stops_it_loses_nothing(server: Server, tmp_path: Path) -> None:
     file = file_at(server.add("a", Place()))
 
-    def stop(_: str, done: int, __: int) -> None:
-        if done > 200:
+    def stop(progress: Progress) -> None:
+        if progress.done > 200_000:
             raise KeyboardInterrupt
 
     with fetching.reporting(stop), pytest.raises(KeyboardInterrupt):

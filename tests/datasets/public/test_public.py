@@ -28,6 +28,7 @@ from gridcnn.datasets.public.messages import TOPICS, News, Sms
 from gridcnn.datasets.public.mnist import Mnist
 from gridcnn.datasets.public.source import Public
 from gridcnn.errors import DataError
+from gridcnn.progress import Progress
 from gridcnn.spec.load import load
 
 HERE = Path(os.environ.get("GRIDCNN_DATA", "nowhere"))
@@ -463,23 +464,23 @@ def test_what_is_fetched_in_a_run_is_told_to_its_watcher(
 ) -> None:
     from gridcnn.runs.run import RunWatcher
 
-    told: list[tuple[str, int, int]] = []
+    told: list[Progress] = []
 
     class Watcher(RunWatcher):
-        def on_reading(self, what: str, done: int, total: int) -> None:
-            told.append((what, done, total))
+        def on_reading(self, progress: Progress) -> None:
+            told.append(progress)
 
     def fetch(wanted: Any, folder: Path) -> None:
         advance = fetching._advance.get()
         assert advance is not None
-        advance("fetching it (kB)", 1, 2)
+        advance(Progress("fetching it", 1, 2, "bytes"))
         raise FetchError("no network")
 
     monkeypatch.setattr(fetching, "fetch", fetch)
     with pytest.raises(DataError, match="no network"):
         gridcnn.run({"data": {"source": "sms"}, "head": "voting"}, watcher=Watcher())
 
-    assert told == [("fetching it (kB)", 1, 2)]
+    assert told == [Progress("fetching it", 1, 2, "bytes")]
 
 
 # The catalogue

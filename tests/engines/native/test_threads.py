@@ -30,7 +30,7 @@ from gridcnn.network import Network
 from gridcnn.spec.load import load
 from gridcnn.spec.models import Training
 from gridcnn.spec.optimizers import Adam, AdamW, Sgd
-from gridcnn.training.loop import Labelled, Progress, train
+from gridcnn.training.loop import Labelled, TrainingState, train
 
 COUNTS = (1, 2, 64)
 WAIT = 120  # seconds that nothing here takes, on any machine
@@ -158,7 +158,7 @@ def check_training(network: Network, optimizer: Any) -> None:
     grids, wanted = batch(network, 90), targets(90)
     settings = Training(epochs=3, batch_size=40, optimizer=optimizer, learning_rate=0.01)
 
-    def trained(threads: int) -> Progress:
+    def trained(threads: int) -> TrainingState:
         data = Labelled(grids[:60], wanted[:60]), Labelled(grids[60:], wanted[60:])
         return train(NativeEngine(network, threads=threads), *data, settings)
 

@@ -1,0 +1,55 @@
+"""Files that a verb writes where the user says: whole or not at all, and never over another's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gridcnn.errors import RunFolderError
+from gridcnn.files import open_ordinary, write_bytes
+
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace a file that gridcnn has not written.")
+]
+_LOOK = 2**10  # bytes at the beginning of a file, among which the mark of ours is
+
+
+def refuse_taken(path: Path, mark: bytes | None, *, force: bool) -> None:
+    """Raise `RunFolderError` if a file must not be replaced.
+
+    Args:
+        path: where it will be written.
+        mark: what a file of the same kind has near its beginning if gridcnn has written it; None:
+            such files are edited, and are never replaced either.
+        force: replace any.
+    """
+    if force or not os.path.lexists(path) or (mark is not None and _has(path, mark)):
+        return
+    whose = "" if mark is None else ", and gridcnn has not written it"
+    raise RunFolderError(f"{path} is there already{whose}; give another name, or --force")
+
+
+def write_output(path: Path, content: bytes, mark: bytes | None, *, force: bool) -> None:
+    """Write a file; the arguments are those of `refuse_taken`, which is asked before.
+
+    Raises:
+        RunFolderError: it must not be replaced, or cannot be written.
+    """
+    refuse_taken(path, mark, force=force)
+    try:
+        # What comes between the look and the writing is kept.
+        write_bytes(path, content, replace=os.path.lexists(path))
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def _has(path: Path, mark: bytes) -> bool:
+    """Return whether the mark is near the beginning of a file."""
+    try:
+        with open_ordinary(path) as file:
+            return mark in file.read(_LOOK)
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,168 @@
+"""What a run came to: measured once, on every part, and written to its folder."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gridcnn.contracts.source import PARTS, TEST
+from gridcnn.engines.base import Engine
+from gridcnn.errors import DataError
+from gridcnn.grid import Array
+from gridcnn.measures import measures
+from gridcnn.model import Model, answered, labels_array
+from gridcnn.order.guard import Checked
+from gridcnn.runs.folder import PREDICTIONS, SKIPPED, RunFolder
+from gridcnn.runs.literal import literal_comparison
+from gridcnn.runs.prepare import Part, Prepared
+from gridcnn.training.loop import Epoch, TrainingState, ends_after, measured
+
+_TOLD = 20
+"""How many items without finite votes are told of one by one."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run came to.
+
+    Attributes:
+        model: the trained pipeline.
+        metrics: what `metrics.json` holds; accuracies are in 0..1, losses mean cross-entropies.
+        history: one entry for each epoch.
+        folder: where the results are.
+    """
+
+    model: Model
+    metrics: dict[str, Any]
+    history: tuple[Epoch, ...]
+    folder: Path
+
+
+class Stopwatch:
+    """Measures how long a run takes, and parts of it."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._parts: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def measure(self, part: str) -> Iterator[None]:
+        """Measure one part."""
+        started = time.perf_counter()
+        yield
+        self._parts[part] = time.perf_counter() - started
+
+    def seconds(self, more: Mapping[str, float]) -> dict[str, float]:
+        """Return the seconds of each part, of `more` parts, and in all."""
+        total = time.perf_counter() - self._started
+        parts = {**self._parts, **more, "total": total}
+        return {name: round(seconds, 3) for name, seconds in parts.items()}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training came to, not yet measured."""
+
+    engine: Engine
+    prepared: Prepared
+    checked: Checked | None
+    state: TrainingState
+
+
+def finish(trained: Trained, folder: RunFolder, watch: Stopwatch) -> Run:
+    """Measure the best epoch on every part, and write all results."""
+    trained.engine.settle()
+    prepared, state = trained.prepared, trained.state
+    model = Model(prepared.spec, prepared.classes, state.best, engine=trained.engine)
+    figures, votes = _measure(model, trained, folder.hint)
+    training = sum(epoch.seconds for epoch in state.history)
+    metrics = {**figures, "seconds": watch.seconds({"training": training})}
+    folder.write_model(model)
+    folder.write_history(state.history)
+    if votes is not None:
+        _write_predictions(folder, prepared, votes)
+    if prepared.skipped:
+        rows = ((problem.source, problem.message) for problem in prepared.skipped)
+        folder.write_table(SKIPPED, ("item", "problem"), rows)
+    folder.end(metrics)
+    return Run(model, metrics, tuple(state.history), folder.path)
+
+
+def _measure(model: Model, trained: Trained, hint: str) -> tuple[dict[str, Any], Array | None]:
+    """Return all figures, and the votes `(items, classes)` for the test items, if there are any."""
+    engine, prepared, state = trained.engine, trained.prepared, trained.state
+    metrics: dict[str, Any] = {}
+    votes = None
+    for name in reversed(PARTS):
+        part: Part = getattr(prepared, name)
+        if not len(part):
+            continue
+        logits = engine.logits(model.parameters, part.data.grids)
+        answers = _votes(logits, part, hint)
+        loss, accuracy = measured(logits, part.data.targets)
+        metrics[name] = {"accuracy": accuracy, "loss": loss, "items": len(part)}
+        if name == TEST:
+            votes = answers
+            metrics[name] |= _measure_test(part, votes, prepared)
+    if prepared.literal is not None:
+        metrics["literal_comparison"] = dataclasses.asdict(literal_comparison(*prepared.literal))
+    if trained.checked is not None:
+        metrics["check"] = trained.checked.as_json()
+    metrics |= {
+        "classes": list(prepared.classes),
+        "epochs": len(state.history),
+        "best_epoch": state.best_epoch,
+        "stopped": _stopped(trained),
+        "parameters": engine.network.parameters,
+        "multiply_adds": engine.network.multiply_adds,
+        "engine": engine.name,
+        "threads": engine.workers,
+        "skipped_items": prepared.skipped_items,
+    }
+    return metrics, votes
+
+
+def _stopped(trained: Trained) -> str | None:
+    """Return what has stopped a run before its last epoch: "patience" or "watcher"; else None."""
+    settings, history = trained.prepared.spec.training, trained.state.history
+    if len(history) >= settings.epochs:
+        return None
+    return "watcher" if ends_after(history, settings) is None else "patience"
+
+
+def _votes(logits: Array, part: Part, hint: str) -> Array:
+    """Return the votes of a part; raise `DataError` if some are not finite: what is trained stays.
+
+    A resumed run needs the same items for training, and not the same test items.
+    """
+    found = answered(logits, part.names)
+    if found.problems:
+        count = f"{len(found.problems)} of {len(part)} items have no finite votes"
+        advice = f"{count}; the training is kept: correct these items in their place, then {hint}"
+        raise DataError(*found.problems[:_TOLD], advice)
+    return found.votes
+
+
+def _measure_test(part: Part, votes: Array, prepared: Prepared) -> dict[str, Any]:
+    answers = votes.argmax(axis=1)
+    found = measures(part.data.targets, answers, len(prepared.classes), votes=votes)
+    return found.plain(prepared.classes)
+
+
+def _write_predictions(folder: RunFolder, prepared: Prepared, votes: Array) -> None:
+    labels = labels_array(prepared.classes)
+    truths = labels[prepared.test.data.targets]
+    answers = labels[votes.argmax(axis=1)]
+    header = ("item", "truth", "answer", *(f"votes.{label}" for label in prepared.classes))
+    rows = (
+        (name, truth, answer, *(f"{vote:.6f}" for vote in row))
+        for name, truth, answer, row in zip(
+            prepared.test.names, truths, answers, votes, strict=True
+        )
+    )
+    folder.write_table(PREDICTIONS, header, rows)

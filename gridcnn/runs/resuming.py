@@ -1,0 +1,108 @@
+"""Going on with a run: which settings may be others, and when there is nothing left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gridcnn.errors import RunFolderError
+from gridcnn.pipelines import ready
+from gridcnn.runs.folder import FOLDS, SPEC, RunFolder
+from gridcnn.settings.choice import name_of
+from gridcnn.spec.changes import Changes
+from gridcnn.spec.load import SpecLike, load
+from gridcnn.spec.models import Spec, Training
+from gridcnn.spec.optimizers import SCHEDULES, follows_epochs
+from gridcnn.training.checkpoint import FILE_NAME as CHECKPOINT
+from gridcnn.training.checkpoint import load_history
+from gridcnn.training.loop import Epoch, ends_after
+
+_LENGTH = ("epochs", "patience")
+"""The settings that say when training ends, and change nothing before."""
+
+
+def resumed_spec(given: SpecLike | None, folder: RunFolder, changes: Changes) -> Spec:
+    """Return the spec with which the run in `folder` goes on.
+
+    It is the run's own, except for the settings that say when training ends. These may be others
+    if the epochs so far would have been the same with them from the start.
+
+    Raises:
+        RunFolderError: something else is asked for, or there is nothing to go on with.
+    """
+    own = load(folder.path / SPEC)
+    asked = load(given, changes=changes, ready=ready()) if given is not None else own
+    if given is None and changes:
+        asked = load(folder.path / SPEC, changes=changes)
+        _refuse_other(own, asked, folder, ("name", "description", "data", "adapter", "check"))
+    _refuse_other(own, asked, folder, ("stages", "head"))
+    length = {name: getattr(asked.training, name) for name in _LENGTH}
+    training = own.training.model_copy(update=length)
+    if training != asked.training:
+        raise _other(folder, "training")
+    if training == own.training and not folder.has_ended:
+        return own
+    _refuse_pointless(own.training, training, folder)
+    return own.model_copy(update={"training": training})
+
+
+def _refuse_other(own: Spec, asked: Spec, folder: RunFolder, parts: Sequence[str]) -> None:
+    for part in parts:
+        if getattr(asked, part) != getattr(own, part):
+            raise _other(folder, part)
+
+
+def _other(folder: RunFolder, part: str) -> RunFolderError:
+    what = f"in {folder.path} has other settings under '{part}' than this"
+    if folder.holds_folds:
+        return RunFolderError(f"the cross-validation {what}; it resumes with its own")
+    return RunFolderError(
+        f"the run {what}; it resumes with its own, of which training.epochs and training.patience "
+        "alone may be changed"
+    )
+
+
+def _refuse_pointless(own: Training, training: Training, folder: RunFolder) -> None:
+    """Raise `RunFolderError` if a run cannot go on until such an end, or has come to it."""
+    path = folder.path
+    if folder.holds_folds or (path.parent / FOLDS).is_file():
+        raise RunFolderError(
+            f"{path} belongs to a cross-validation, whose folds all have its own settings"
+            if training != own
+            else f"the cross-validation in {path} has ended; there is nothing to resume"
+        )
+    again = f"run its spec again: gridcnn run {path / SPEC} --set training.epochs={training.epochs}"
+    if training.epochs != own.epochs and follows_epochs(own.schedule):
+        schedule = name_of(own.schedule, SCHEDULES)
+        raise RunFolderError(
+            f"the run in {path} cannot go on for another number of epochs: with schedule: "
+            f"{schedule} the learning rate of every epoch depends on it; {again}"
+        )
+    if not folder.checkpoint.is_file():
+        if not folder.has_ended:
+            return
+        raise RunFolderError(
+            f"the run in {path} has ended, and cannot go on without its {CHECKPOINT}; {again}"
+        )
+    _refuse_before(load_history(folder.checkpoint), training, folder)
+
+
+def _refuse_before(history: Sequence[Epoch], training: Training, folder: RunFolder) -> None:
+    """Raise `RunFolderError` if the settings would have ended the training by now."""
+    path, done = folder.path, len(history)
+    end = ends_after(history, training)
+    if end is None or (end == done and not folder.has_ended):
+        return
+    if end < done:
+        raise RunFolderError(
+            f"the run in {path} has done {done} epochs; with these settings it would have ended "
+            f"after epoch {end}"
+        )
+    if done >= training.epochs:
+        raise RunFolderError(
+            f"the run in {path} has ended after {done} epochs; to go on, set more: gridcnn run "
+            f"--resume {path} --set training.epochs={2 * done}"
+        )
+    raise RunFolderError(
+        f"the run in {path} has ended after {done} epochs, since {training.patience} brought no "
+        "better validation result; to go on all the same, add --set training.patience=null"
+    )
