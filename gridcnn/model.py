@@ -259,7 +259,6 @@ def load(
         UnknownNameError: there is no such engine.
         EngineError: it cannot work like this, or not on this machine.
     """
-    check_choice(engine, threads)
     file = Path(path)
     if file.is_dir():
         if (file / CHECKPOINT).is_file() and not (file / METRICS).is_file():
@@ -329,6 +328,7 @@ def _made(
 
     `choice` is the name of the engine, and the most threads.
     """
+    check_choice(*choice)
     try:
         spec, classes = load_data(content[0]), _checked_classes(content[1])
         if spec.adapter is None or spec.head is None:
