@@ -169,8 +169,9 @@ class Model:
             )
             adapted = self.adapter.adapt_all(batch, names=batch_names)
             problems.extend(adapted.problems)
-            if not problems:
-                answers = self.answered(adapted.grids.values, names=batch_names)
+            if len(adapted.kept):
+                read = [batch_names[index] for index in adapted.kept]
+                answers = self.answered(adapted.grids.values, names=read)
                 problems.extend(answers.problems)
                 if not problems:
                     found[part] = answers.votes

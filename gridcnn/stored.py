@@ -88,8 +88,8 @@ class StoredArrays:
             self.names = [""]
             if begin.startswith(b"PK"):
                 self._archive = closing.enter_context(zipfile.ZipFile(self._file))
-                files = self._archive.namelist()
-                self.names = [each.removesuffix(_ENDING) for each in files if each.endswith(_ENDING)]
+                members = [name for name in self._archive.namelist() if name.endswith(_ENDING)]
+                self.names = [name.removesuffix(_ENDING) for name in members]
             elif not begin.startswith(npy.MAGIC_PREFIX):
                 raise DataError(_foreign(begin))
             if len(set(self.names)) < len(self.names):
@@ -241,7 +241,7 @@ def _header(begin: bytes, size: int, name: str) -> Header:
     has = size - header.start
     if has != header.size:
         raise DataError(
-            f"{_called(name)} is damaged: it says its shape is {shown(shape)} of {dtype}, which are "
+            f"{_called(name)} is damaged: it says its shape is {shown(shape)} of {dtype}, "
             f"{header.size} bytes, and it has {has}"
         )
     return header

@@ -101,7 +101,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
 
 
 def _size(path: Path, kind: str) -> int:
-    """Return how large an ordinary file is; raise for others: opening a pipe could wait for ever."""
+    """Return how large a file is; raise for a pipe, which could be waited for without an end."""
     try:
         found = path.stat()
     except (OSError, ValueError) as error:

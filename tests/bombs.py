@@ -83,6 +83,4 @@ def write(folder: Path) -> None:
     # NumPy reads a header of four gigabytes before it looks at it.
     long = b"\x93NUMPY\x02\x00\xff\xff\xff\xff"
     (folder / "header.npz").write_bytes(npz(a=(long, gigabytes)))
-    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(
-        idx_gz(0x08, (3, 32768, 32768), gigabytes)
-    )
+    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(idx_gz(0x08, (3, 32768, 32768), gigabytes))

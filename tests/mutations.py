@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 ODD: list[Any] = [
     None, True, False, 0, 1, -1, 2, 7, 255, 65_536, 2**31, 2**53 + 1, 2**63, 10**30, 10**400,
     0.0, 0.5, -0.5, 1.0, 1e-320, 1e300, "", " ", "x", "1", "\0", "k\0", "/etc/passwd", "../..",
-    "\x1b[2J\r", "\ud800", "auto", "all", "xo", "a" * 2000, [], [0], [None], [[]], ["a", "a"], [1, "1"],
-    {}, {"": 0}, {"path": "/etc/passwd"}, {"a": {"b": {"c": []}}}, [0] * 300,
+    "\x1b[2J\r", "\ud800", "auto", "all", "xo", "a" * 2000, [], [0], [None], [[]], ["a", "a"],
+    [1, "1"], {}, {"": 0}, {"path": "/etc/passwd"}, {"a": {"b": {"c": []}}}, [0] * 300,
 ]  # fmt: skip
 """Values that stand where others should."""
 NOT_NUMBERS = [float("nan"), float("inf"), float("-inf"), 3.4e38, -3.4e38, 1e-45]

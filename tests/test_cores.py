@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gridcnn import cores
-from gridcnn.cores import usable_cores, usable_memory
+from gridcnn.cores import shortage, usable_cores, usable_memory
 
 NOT_LINUX = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="told by no file there")
 UNLIMITED_1 = "9223372036854771712"
@@ -458,3 +458,22 @@ def test_a_mac_tells_by_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     assert elsewhere._system_memory(Path("/")) is None
     del library.host_statistics64
     assert elsewhere._system_memory(Path("/")) is None
+
+
+def test_what_does_not_fit_is_told_with_both_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is small is not worth a look, and where nobody can tell, everything fits."""
+    asked = []
+
+    def usable() -> int | None:
+        asked.append(1)
+        return 3_000_000_000
+
+    monkeypatch.setattr(cores, "usable_memory", usable)
+
+    assert not shortage(1_000_000)
+    assert not asked
+    assert not shortage(3_000_000_000)
+    told = "4.9 GB of memory are needed, and 3.0 GB are usable here"
+    assert shortage(4_900_000_000) == told
+    monkeypatch.setattr(cores, "usable_memory", lambda: None)
+    assert not shortage(10**18)

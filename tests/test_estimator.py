@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import gridcnn
 from gridcnn import GridClassifier
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.makers.phrases import Phrases
 from gridcnn.errors import ColumnPermutableError, DataError, SpecError, TrainingError
 from gridcnn.order import guard as guard_module
@@ -238,7 +239,7 @@ def test_paths_of_pictures_go_through_the_adapter(photographs: Path) -> None:
 @pytest.mark.parametrize("kind", [list, np.array, pd.Series])
 def test_texts_need_no_spec(kind: Any) -> None:
     """Texts that are no paths go through the text adapter, and stages that suit them."""
-    data = Phrases(count=400, words=2).open(seed=0, suffixes=frozenset())
+    data = Phrases(count=400, words=2).open(Request())
     X, y = kind(data.things), np.array(data.labels)
 
     classifier = GridClassifier(random_state=0).fit(X[:300], y[:300])
@@ -345,3 +346,50 @@ def test_a_network_that_cannot_fit_is_refused(
 
     with pytest.raises(TrainingError, match=r"and 1\.0 MB are usable here"):
         GridClassifier(SMALL, epochs=1).fit(*digits)
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["k", "k\0"], ["k", "k\0"]),
+        ([-1, 2**63], [-1, 2**63]),
+        ([1, 2**64], [1, 2**64]),
+        ([2, "a"], [2, "a"]),
+        ([1, 2.0], [1, 2]),
+        ([b"a", "b"], ["a", "b"]),
+        (np.array(["k", "k\0"], object), ["k", "k\0"]),
+        (pd.Series(["k", "k\0"]), ["k", "k\0"]),
+        (pd.Series([-1, 2**63]), [-1, 2**63]),
+        (pd.Series([1, 2], dtype="Int64"), [1, 2]),
+        (np.array([1.0, 2.0]), [1, 2]),
+    ],
+)
+def test_labels_stay_what_they_are(labels: Any, classes: list[Any]) -> None:
+    """NumPy would cut texts at trailing NULs, and make floats of numbers and texts of both."""
+    X = np.random.default_rng(0).normal(size=(12, 4, 4))
+    y: Any = labels * 6 if isinstance(labels, list) else np.concatenate([labels] * 6)
+    if isinstance(labels, pd.Series):
+        y = pd.concat([labels] * 6)
+
+    classifier = GridClassifier(check="off", epochs=1).fit(X, y)
+
+    assert classifier.classes_.tolist() == classes
+    assert list(classifier.model_.classes) == classes
+    assert set(classifier.predict(X).tolist()) <= set(classes)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([1, "1"], "the label 1 both as a number and as a text"),
+        ([np.nan, "a"], r"y\[0\] is missing"),
+        (["a", None], r"y\[1\] is missing"),
+        (["", "a"], r"y\[0\] is missing"),
+    ],
+)
+def test_labels_that_are_none_are_refused(labels: list[Any], message: str) -> None:
+    """NumPy would make texts of them: "nan", "None"."""
+    X = np.random.default_rng(0).normal(size=(12, 4, 4))
+
+    with pytest.raises(DataError, match=message):
+        GridClassifier(check="off", epochs=1).fit(X, labels * 6)

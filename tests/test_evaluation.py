@@ -130,3 +130,24 @@ def test_engine_and_threads_are_those_of_loading(
     if choice:
         with pytest.raises(EngineError, match=r"give engine and threads to gridcnn\.load"):
             gridcnn.evaluate(model, data, **choice)
+
+
+def test_items_whose_votes_overflow_stop_an_evaluation_or_are_told(tmp_path: Path) -> None:
+    """They have no answer, so they count neither as right nor as wrong."""
+    random = np.random.default_rng(0)
+    grids, labels = random.normal(0, 1, (40, 4, 4)), np.array(["a", "b"] * 20)
+    spec = {
+        "adapter": {"array": {"low": -1.0, "high": 1.0}},
+        "stages": [{"convolution": {"filters": 2, "features": [[[4, 4], [4, 4]]] * 2}}],
+        "head": "voting",
+        "training": {"epochs": 1},
+    }
+    model = gridcnn.run(spec, data=(grids, labels), out=tmp_path / "run").model
+    grids[7] = 3e38
+
+    with pytest.raises(DataError, match="item 7: its votes are not finite numbers") as caught:
+        gridcnn.evaluate(model, (grids, labels))
+    assert "1 of 40 items" in str(caught.value)
+    found = gridcnn.evaluate(model, (grids, labels), bad_items="skip")
+    assert found.items == 39
+    assert any("1 of 40 items have no finite votes" in note for note in found.notes)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import json
 import os
 import signal
@@ -17,7 +19,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridcnn.files import json_text, write_bytes, write_text, written_whole
+from gridcnn.files import (
+    json_text,
+    open_ordinary,
+    read_json,
+    read_whole,
+    table_text,
+    write_bytes,
+    write_text,
+    written_whole,
+)
 
 
 @pytest.fixture
@@ -214,3 +225,70 @@ def test_a_list_of_numbers_takes_one_line() -> None:
 
     assert '"a": [\n    [1, -2],\n    [3.5, 1e-09]\n  ]' in text
     assert json.loads(text) == content
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_json_has_no_numbers_that_it_does_not_know(number: float) -> None:
+    """Neither when it is written nor when it is read: a figure that does not exist is null."""
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        json_text({"loss": [1, number]})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"a": NaN}', "NaN is not finite"),
+        (b"[-Infinity]", "-Infinity is not finite"),
+        (b"[1e999]", "1e999 is not finite"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'"\xff"', "utf-8"),
+        (b"{", "Expecting"),
+        (b"", "Expecting"),
+    ],
+)
+def test_what_is_no_json_is_told(tmp_path: Path, content: bytes, message: str) -> None:
+    """As one kind of error, whatever Python raises."""
+    (tmp_path / "file.json").write_bytes(content)
+
+    with pytest.raises(ValueError, match=message):
+        read_json(tmp_path / "file.json")
+
+
+def test_no_more_is_read_than_a_file_may_hold(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+
+    assert read_whole(tmp_path / "file", most=5) == b"12345"
+    with pytest.raises(OSError, match="holds more than 4 bytes"):
+        read_whole(tmp_path / "file", most=4)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders")
+def test_only_ordinary_files_are_opened(tmp_path: Path) -> None:
+    """A pipe would wait for ever, a device has no end; a link leads to what it names."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "link").symlink_to("file")
+
+    for name in ("pipe", "zero"):
+        with pytest.raises(OSError, match="it is a pipe or a device"):
+            open_ordinary(tmp_path / name)
+    with pytest.raises(OSError, match="it is a folder"):
+        open_ordinary(tmp_path)
+    with open_ordinary(tmp_path / "link") as file:
+        assert file.read() == b"text"
+
+
+@given(st.lists(st.lists(st.text(), min_size=2, max_size=2), max_size=5))
+def test_rows_read_back_whatever_their_cells_hold(rows: list[list[str]]) -> None:
+    """Carriage returns, quotes, NULs and ends of lines of every kind."""
+    text = table_text([["a", "b"], *rows])
+
+    assert list(csv.reader(io.StringIO(text, newline=""))) == [["a", "b"], *rows]
+
+
+def test_rows_look_as_they_always_did() -> None:
+    """Only what needs quotes has them."""
+    rows = [["item", 1, None], ["a,b", 0.5, "x\ry"]]
+
+    assert table_text(rows) == 'item,1,\n"a,b","0.5","x\ry"\n'

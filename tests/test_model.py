@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import os
 import pickle
 import re
 from collections import deque
@@ -16,6 +17,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
+import gridcnn
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.engines.base import ENGINES, make_engine
 from gridcnn.errors import (
@@ -367,9 +369,8 @@ def test_a_file_of_a_newer_gridcnn_is_told(arrays: Model, tmp_path: Path, layout
     path = arrays.save(tmp_path / "model")
     changed(path, format=layout, version="9.1")
 
-    with pytest.raises(
-        ModelFileError, match=rf"written by gridcnn 9\.1 in layout '?{layout}'?; .* install a newer one"
-    ):
+    told = rf"written by gridcnn 9\.1 in layout '?{layout}'?; .* install a newer one"
+    with pytest.raises(ModelFileError, match=told):
         load(path)
 
 
@@ -505,3 +506,139 @@ def test_an_engine_that_is_there_is_used(arrays: Model, stack: Any) -> None:
     assert model._engine is engine
     assert model.network is engine.network
     np.testing.assert_allclose(model.votes(stack), arrays.votes(stack), atol=1e-6)
+
+
+# What a file may say ------------------------------------------------------------------------------
+
+
+def test_text_in_place_of_a_spec_is_never_taken_for_a_path(arrays: Model, tmp_path: Path) -> None:
+    """Else loading a model could read any file, and print parts of it."""
+    secret = tmp_path / "secret.yaml"
+    secret.write_text("name: swordfish\nadapter: array\nhead: voting\n")
+    path = arrays.save(tmp_path / "model")
+
+    for text in (str(secret), str(tmp_path), "xo", "name: swordfish"):
+        changed(path, spec=text)
+        with pytest.raises(ModelFileError, match="a spec is a mapping of 'name: value'") as caught:
+            load(path)
+        assert "swordfish" not in str(caught.value) or text.startswith("name")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders")
+def test_data_that_a_model_was_trained_on_is_never_opened(
+    arrays: Model, tmp_path: Path, stack: Any
+) -> None:
+    """Neither its source, which would wait for ever here, nor a pattern that takes years."""
+    os.mkfifo(tmp_path / "pipe.npz")
+    path = arrays.save(tmp_path / "model")
+    data = {"source": str(tmp_path / "pipe.npz"), "group": {"pattern": "(a+)+$"}}
+    changed(path, spec={**arrays.spec.model_dump(mode="json"), "data": data})
+
+    loaded = load(path)
+
+    np.testing.assert_array_equal(loaded.votes(stack), arrays.votes(stack))
+    assert gridcnn.evaluate(loaded, (stack[:9], CLASSES * 3)).items == 9
+
+
+def test_a_file_tells_of_many_mistakes_in_one_line(arrays: Model, tmp_path: Path) -> None:
+    """Of a hundred thousand odd settings too, and in no time."""
+    path = arrays.save(tmp_path / "model")
+    for count, message in ((30, "29 more problems"), (100_000, "a spec may hold 60,000 values")):
+        spec = {**arrays.spec.model_dump(mode="json"), **{f"x{n}": 1 for n in range(count)}}
+        changed(path, spec=spec)
+
+        with pytest.raises(ModelFileError, match=message) as caught:
+            load(path)
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers_are_refused(
+    arrays: Model, tmp_path: Path, value: float
+) -> None:
+    """From a file and from Python, with the name of what has them; else all would be the first."""
+    path = arrays.save(tmp_path / "model")
+    tensors, content = read_tensors(path, KIND)
+    tensors["1.convolution.bias"][1] = value
+    write_tensors(path, KIND, tensors, content)
+
+    with pytest.raises(ModelFileError, match=r"NaN or infinite ones in 1\.convolution\.bias$"):
+        load(path)
+    parameters = arrays.parameters.copy()
+    parameters[-1] = value
+    with pytest.raises(ValueError, match=r"NaN or infinite ones in 4\.voting\.votes\.bias$"):
+        Model(arrays.spec, CLASSES, parameters)
+
+
+def test_parameters_are_kept_as_a_file_has_them(arrays: Model, tmp_path: Path, stack: Any) -> None:
+    """A model that was made from float64 reads back as the same; whole numbers are none."""
+    model = Model(arrays.spec, CLASSES, arrays.parameters.astype(np.float64))
+
+    assert model.parameters.dtype == np.float32
+    np.testing.assert_array_equal(
+        load(model.save(tmp_path / "model")).votes(stack), arrays.votes(stack)
+    )
+    with pytest.raises(ValueError, match="must be float32; they are int64"):
+        Model(arrays.spec, CLASSES, arrays.parameters.astype(np.int64))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        Model(arrays.spec, CLASSES, np.full(arrays.parameters.shape, 1e39))
+
+
+@pytest.mark.parametrize(
+    "classes", [["x", "o", "x"], ["1", 1, "x"], ["x", "o", 1.5], ["x", "o", None], [0, 1, True]]
+)
+def test_classes_that_cannot_be_any_are_refused(arrays: Model, classes: Any) -> None:
+    """From Python as from a file, where a class is known by its text."""
+    with pytest.raises(ValueError, match="its classes must be different texts or whole numbers"):
+        Model(arrays.spec, classes, arrays.parameters)
+
+
+def test_votes_that_overflow_are_an_error_for_their_items(arrays: Model, stack: Any) -> None:
+    """All weights and cells are finite, and a sum of them is not: the first class is no answer."""
+    model = Model(arrays.spec, CLASSES, arrays.parameters * np.float32(1e10))
+    far = stack.copy()
+    far[[3, 299]] = 1e30
+    names = [f"row {number}" for number in range(300)]
+
+    for votes in (model.votes, model.predict):
+        with pytest.raises(DataError, match="its votes are not finite numbers") as caught:
+            votes(far)
+        assert [each.source for each in caught.value.problems] == ["item 3", "item 299"]
+    with pytest.raises(DataError) as caught:
+        model.votes(far, names=names)
+    assert [each.source for each in caught.value.problems] == ["row 3", "row 299"]
+
+    grids = model.adapter.grids(far).values
+    with pytest.raises(DataError, match="row 3: its votes are not finite"):
+        model.votes_of_grids(grids, names=names)
+    answered = model.answered(grids)
+    assert len(answered.problems) == 2
+    assert len(answered.votes) == 298
+    assert not {3, 299} & set(answered.kept.tolist())
+    np.testing.assert_array_equal(answered.votes, model.votes(np.delete(stack, [3, 299], axis=0)))
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        ["k", "k\0"],
+        ["k\0", "k\0\0", "k"],
+        [-1, 2**63],
+        [2**64, 1],
+        [2**63, 2**63 + 1],
+        ["1", 2],
+        ["a", "A", " a", "a ", "e\u0301", "\u00e9", "\x1b[2J", "\ud800"],
+    ],
+)
+def test_classes_stay_what_they_are(
+    classes: list[Any], arrays: Model, tmp_path: Path, stack: Any
+) -> None:
+    """NumPy cuts texts at trailing NULs, and makes floats of whole numbers."""
+    assert labels_array(classes).tolist() == classes
+    loaded = load(made({"array": SIZES}, classes).save(tmp_path / "model"))
+
+    assert list(loaded.classes) == classes
+    answers = loaded.predict(stack).tolist()
+    assert answers == [classes[index] for index in loaded.votes(stack).argmax(axis=1)]
+    assert {type(answer) for answer in answers} <= {type(label) for label in classes}

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.datasets.readers import arrays
-from gridcnn.stored import stored_array
 from gridcnn.errors import DataError
+from gridcnn.stored import stored_array
 
 
 def npy(array: Any, **options: Any) -> bytes:
@@ -144,7 +144,7 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
 
 # Memory -------------------------------------------------------------------------------------------
 
-within_limits = pytest.mark.skipif(sys.platform != "linux", reason="Linux tells what a process takes")
+within_limits = pytest.mark.skipif(sys.platform != "linux", reason="told by no file elsewhere")
 
 _PRELUDE = """
 import resource, sys
@@ -167,9 +167,8 @@ folder = Path(sys.argv[1])
 
 def within(program: str, folder: Path) -> str:
     """Run a program in a process of its own, and return what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", _PRELUDE + program, folder], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-c", _PRELUDE + program, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
@@ -299,9 +298,10 @@ def test_other_packings_than_numpys_are_refused(tmp_path: Path) -> None:
 
 def test_two_arrays_of_one_name_are_refused() -> None:
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
+    with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("a.npy", npy(np.zeros(3)))
-        archive.writestr("a.npy", npy(np.zeros(3)))
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("a.npy", npy(np.zeros(3)))
 
     with pytest.raises(DataError, match="two arrays in it have the same name"):
         stored_array(content.getvalue())

@@ -221,3 +221,28 @@ def test_content_has_to_be_json(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         write_tensors(tmp_path / "file", "model", {}, {"loss": float("nan")})
     assert not (tmp_path / "file").exists()
+
+
+def test_more_than_memory_holds_is_not_read(
+    tmp_path: Path, sound: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither numbers nor content: the size is looked at first."""
+    monkeypatch.setattr("gridcnn.cores.usable_memory", lambda: 30_000_000)
+    write_tensors(tmp_path / "numbers", "model", {"a": np.zeros(5_000_000, np.float32)}, {})
+    write_tensors(tmp_path / "content", "model", {}, {"a": [[]] * 400_000})
+
+    for name in ("numbers", "content"):
+        with pytest.raises(ModelFileError, match=r"of memory are needed, and 30\.0 MB are usable"):
+            read_tensors(tmp_path / name, "model")
+    assert read(tmp_path / "file", sound)
+
+
+@pytest.mark.parametrize("name", ["BF16", "F8_E4M3", "F8_E5M2", "C64", "F4", "X", ""])
+def test_types_of_numbers_that_are_not_known_are_told(tmp_path: Path, name: str) -> None:
+    """Whatever the library raises about them."""
+    about = json.dumps({"__metadata__": {"gridcnn": json.dumps({"kind": "model"})}})[:-1]
+    header = f'{about}, "a":{{"dtype":"{name}","shape":[1],"data_offsets":[0,8]}}}}'.encode()
+
+    with pytest.raises(ModelFileError, match="damaged") as caught:
+        read(tmp_path / "file", len(header).to_bytes(8, "little") + header + bytes(8))
+    assert len(str(caught.value)) < 400

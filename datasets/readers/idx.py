@@ -119,8 +119,9 @@ def array(file: Path) -> NDArray[Any]:
         message = f"is a damaged gzip file ({reason}); get it once more"
         raise DataError(Problem(message, source=str(file))) from None
     except (OSError, MemoryError) as error:
-        reason = getattr(error, "strerror", None) or error or "there is not enough memory"
-        raise DataError(Problem(f"cannot be read: {reason}", source=str(file))) from error
+        reason = getattr(error, "strerror", None) or str(error) or "there is not enough memory"
+        message = f"cannot be read: {reason}"
+        raise DataError(Problem(message, source=str(file))) from error
 
 
 class _DamagedError(Exception):

@@ -66,6 +66,7 @@ def check(
             help="Whether the first line names the columns. Without it: unless it holds numbers.",
         ),
     ] = None,
+    encoding: options.Encoding = None,
     report: Annotated[
         Path | None, typer.Option(metavar="OUT.html", help="Write a page with pictures as well.")
     ] = None,
@@ -88,7 +89,14 @@ def check(
         outputs.refuse_taken(report, _PAGE, force=force)
     with Bars(shown=not quiet) as bars:
         verdict = checked(
-            data, label, shape=size, header=header, seed=seed, threads=threads, advance=bars.show
+            data,
+            label,
+            shape=size,
+            header=header,
+            encoding=encoding,
+            seed=seed,
+            threads=threads,
+            advance=bars.show,
         )
     if report is not None:
         from gridcnn.report.page import page

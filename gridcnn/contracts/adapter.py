@@ -55,6 +55,11 @@ class Adapter(Settings, abc.ABC):
     """The packages, as they are called when they are installed, whose versions grids depend on,
     beside gridcnn and NumPy."""
 
+    @property
+    def takes_missing(self) -> bool:
+        """Whether numbers of a thing may be missing; they are NaN."""
+        return False
+
     def fitted(self, things: Things) -> Self:  # noqa: ARG002 - for those that learn
         """Return an adapter with everything learned from the training things filled in."""
         return self

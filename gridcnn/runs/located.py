@@ -11,7 +11,7 @@ from typing import Any, Self
 from gridcnn.adapters.fitting import files_meant, fitting_files
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.contracts.adapter import Adapter
-from gridcnn.contracts.source import Dataset, Source
+from gridcnn.contracts.source import Dataset, Request, Source
 from gridcnn.datasets.public.fetching import reporting
 from gridcnn.datasets.readers.memory import Memory, from_memory
 from gridcnn.datasets.readers.paths import Files
@@ -31,12 +31,14 @@ class Located:
         data: what the spec says about its data.
         source: where the data is, with absolute paths.
         dataset: the data, if it was given in memory, or is open already; else None.
+        trained: whether the source is that of a trained model, and other data of its form is read.
     """
 
     spec: Spec
     data: Data
     source: Source
     dataset: Dataset | None = None
+    trained: bool = False
 
     def open(self, advance: Advance | None = None) -> Dataset:
         """Return the data; `advance` is called with the progress of what is fetched.
@@ -48,12 +50,30 @@ class Located:
         """
         if self.dataset is not None:
             return self.dataset
-        group, seed = self.data.group, self.spec.training.seed
+        group, adapter = self.data.group, self.spec.adapter
+        request = Request(
+            seed=self.spec.training.seed,
+            suffixes=(adapter or _adapter_for_files(self.source)).suffixes,
+            group=group if isinstance(group, str) else None,
+            missing=adapter is not None and adapter.takes_missing,
+            trained=self.trained,
+        )
         with reporting(advance):
-            suffixes = (self.spec.adapter or _adapter_for_files(self.source)).suffixes
-            if isinstance(group, str):
-                return self.source.open_grouped(group, seed=seed, suffixes=suffixes)
-            return self.source.open(seed=seed, suffixes=suffixes)
+            dataset = self.source.open(request)
+        if request.group is not None and dataset.groups is None:
+            raise DataError(
+                f"the data {self.source.title} has no columns that could name groups; set "
+                "data.group to null"
+            )
+        return dataset
+
+    def resolved(self, dataset: Dataset) -> Self:
+        """Return the same with everything about the source that reading has found out."""
+        if dataset.resolved is None:
+            return self
+        data = self.data.model_copy(update={"source": dataset.resolved})
+        spec = _with_data(self.spec, data)
+        return dataclasses.replace(self, data=data, source=dataset.resolved, spec=spec)
 
     def with_dataset(self, dataset: Dataset) -> Self:
         """Return the same with its data, which is then not opened again."""
@@ -74,7 +94,7 @@ def is_in_memory(data: Any) -> bool:
     return data is not None and not isinstance(data, str | os.PathLike | Source)
 
 
-def locate(spec: Spec, data: Any, base: Path) -> Located:
+def locate(spec: Spec, data: Any, base: Path, *, trained: bool = False) -> Located:
     """Return the spec with its data found.
 
     Args:
@@ -83,6 +103,7 @@ def locate(spec: Spec, data: Any, base: Path) -> Located:
             `Source`, or data in memory (see `from_memory`). If the spec's source is a table, a path
             is that of another table with the same columns.
         base: where relative paths in the spec start.
+        trained: whether the spec is that of a trained model, and `data` is read as its data was.
 
     Raises:
         DataError: there is no data.
@@ -99,9 +120,9 @@ def locate(spec: Spec, data: Any, base: Path) -> Located:
     else:
         source = _source_at(os.fspath(data), settings)
     if isinstance(source, Memory) and dataset is None:
-        source.open(seed=0, suffixes=frozenset())  # says that the data must be given again
+        source.open(Request())  # says that the data must be given again
     settings = settings.model_copy(update={"source": source})
-    return Located(_with_data(spec, settings), settings, source, dataset)
+    return Located(_with_data(spec, settings), settings, source, dataset, trained)
 
 
 def spec_folder(spec: Spec) -> Path:
@@ -143,7 +164,7 @@ def _in_memory(data: Any, spec: Spec, settings: Data) -> Dataset:
     else:
         files = not isinstance(data, tuple | list) or not data or files_meant(data[0])
     group = settings.group if isinstance(settings.group, str) else None
-    return from_memory(data, files=files, group=group)
+    return from_memory(data, files=files, group=group, source=settings.source)
 
 
 def _adapter_for_files(source: Source) -> type[Adapter]:

@@ -19,6 +19,7 @@ from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Dataset, Source
 from gridcnn.datasets.division.folds import with_fold
 from gridcnn.datasets.division.groups import by_pattern
 from gridcnn.datasets.division.splits import Division, divide
+from gridcnn.datasets.problems import bad_items_error
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import GridShape
@@ -32,9 +33,6 @@ from gridcnn.spec.models import GroupPattern, GroupScaffold, Spec
 from gridcnn.spec.optimizers import follows_epochs
 from gridcnn.spec.parts import TestPart
 from gridcnn.training.loop import Labelled
-
-_TOLD = 20
-"""How many bad items are told of one by one."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +102,12 @@ def prepare(
         DataError: the data cannot be read or divided, holds bad items that may not be skipped, or
             is too large.
     """
-    spec, seed = located.spec, located.spec.training.seed
+    seed = located.spec.training.seed
     dataset = located.open(advance)
-    items = len(dataset)
+    located = located.resolved(dataset)
+    spec, items, bad = located.spec, len(dataset) + len(dataset.bad), dataset.bad
+    if bad and located.data.bad_items == "stop":
+        raise bad_items_error(bad, items, "set data.bad_items: skip")
     dataset, division, ungrouped = divide_items(located, dataset, advance)
     dataset, division = with_other_forms(dataset, division, spec.adapter, seed=seed)
     adapting = Adapting(
@@ -117,7 +118,7 @@ def prepare(
     )
     fitted = fit_adapter(located, dataset, division.train, adapting)
     read = _adapted(dataset, division, fitted.adapter, adapting)
-    skipped = (*ungrouped, *read.skipped)
+    skipped = (*bad, *ungrouped, *read.skipped)
     if skipped and located.data.bad_items == "stop":
         raise bad_items_error(skipped, items, "set data.bad_items: skip")
     classes, parts = dataset.classes, read.parts
@@ -190,20 +191,6 @@ def divide_items(
         largest_first=isinstance(group, GroupScaffold) and group.order == "largest_first",
     )
     return dataset, division, problems
-
-
-def bad_items_error(problems: Sequence[Problem], items: int, remedy: str) -> DataError:
-    """Return the error that lists bad items, the first twenty of them, and says what to do.
-
-    `items` is how many there are in all, and `remedy` how to do without the bad ones.
-    """
-    bad = len({problem.source for problem in problems})
-    more = len(problems) - _TOLD
-    told = [*problems[:_TOLD], *([Problem(f"and {more} more problems like these")] * (more > 0))]
-    if bad >= items:
-        return DataError(*told, Problem(f"none of the {items} items can be read"))
-    advice = f"{bad} of {items} items cannot be read; mend or remove them, or {remedy}"
-    return DataError(*told, Problem(advice))
 
 
 def places_of(dataset: Dataset, chosen: NDArray[np.int64]) -> list[str]:

@@ -221,7 +221,8 @@ def _refuse_odd(tensors: Mapping[str, Array], steps: int, engine: Engine) -> Non
 def _refuse_no_numbers(name: str, vector: Any) -> None:
     """Raise `ValueError` where a vector holds what training never leaves behind.
 
-    A mean of squares, and nothing else, may be infinite: the value it belongs to stays as it is.
+    A mean of squares, and nothing else, may be infinite, after a gradient that was too large:
+    training goes on from there to its error.
     """
     if name == f"{_MEMORY}square":
         if not (vector >= 0).all():

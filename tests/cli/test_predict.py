@@ -13,10 +13,14 @@ import pytest
 from typer.testing import CliRunner
 
 import gridcnn
+from gridcnn.cli.evaluate import say_scores
 from gridcnn.cli.main import app
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.makers.made import write_files, write_table
 from gridcnn.datasets.makers.phrases import Phrases
 from gridcnn.datasets.makers.xo import XO
+from gridcnn.network import Network
+from gridcnn.runs.questions import Questions
 
 TEXTS = ["tea for two", "tea time", "sun and sea", "sun at noon"] * 8
 TEXT_STAGES = [
@@ -155,9 +159,10 @@ def test_other_columns_are_named(work: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(
         usual["new.csv:2"], gridcnn.load(work / "words").votes("tea")[0], atol=1e-6
     )
-    assert wide.exit_code == 2
-    assert wide.stderr.count("error:") == 1
-    assert "wide.csv: an item has 7 numbers, but 6 are expected" in wide.stderr
+    assert wide.exit_code == 0
+    assert wide.stderr == (
+        "note: wide.csv: not columns of the training, and ignored: the column 'z'\n"
+    )
     assert list(picked) == ["wide.csv:2"]
 
 
@@ -196,7 +201,11 @@ def test_stored_arrays_are_items_or_stacks(work: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "good", "problem"),
     [
-        (b"text\ntea\nca\xf6\nsun\n", ["new.csv:2"], "new.csv:3: is no UTF-8 text (byte 0xF6)"),
+        (
+            b"text\ntea\nca\xf6\nsun\n",
+            ["new.csv:2"],
+            "new.csv:3: is not UTF-8 text from here on (byte 0xf6)",
+        ),
         (b"text\ntea\na,b\nsun\n", ["new.csv:2", "new.csv:4"], "new.csv:3: has 2 cells"),
         (b"txt\ntea\n", [], "new.csv:1: has no column 'text'; did you mean 'txt'?"),
         (b"", [], "new.csv:1: is empty"),
@@ -231,11 +240,15 @@ def test_wrong_tables_are_told_and_the_rest_is_answered(
         (["words", "-", "--input", "a", "--input", "b"], b"", "--input is given once"),
         (["words", "hello there"], b"", "a text itself is given with --text"),
         (["words", "-"], b"", "standard input is empty"),
-        (["words", "-", "--lines"], b"\n\n", "has not one line of text"),
-        (["words", "-"], b"ca\xf6", "is no UTF-8 text (byte 0xF6)"),
+        (["words", "-", "--lines"], b"\n\n", "has no lines of text"),
+        (["words", "-"], b"ca\xf6", "is not UTF-8 text from here on (byte 0xf6)"),
         (["rows", "-"], b"", "standard input is empty"),
-        (["rows", "-"], b"a,b\n1,2\n", "an item has 2 numbers, but 6 are expected"),
-        (["words", "words/model.safetensors"], b"", "is no UTF-8 text"),
+        (
+            ["rows", "-"],
+            b"a,b\n1,2\n",
+            "has no columns 'c', 'd', 'e', 'f'. The model was trained on",
+        ),
+        (["words", "words/model.safetensors"], b"", "is not UTF-8 text"),
         (["rows", "words/model.safetensors"], b"", "a table is .csv, .tsv"),
         (["words", "--text", ""], b"", "text 1: it has not one character"),
     ],
@@ -293,7 +306,7 @@ def test_init_looks_at_data_or_takes_a_name(tmp_path: Path) -> None:
         (["no/where"], "no/where: there is no such file or folder"),
         (["pets", "--label", "kind"], "--label and --input are for a table"),
         (["texts.csv", "--label", "knd"], "has no column 'knd'; did you mean 'kind'?"),
-        (["stack.npz", "--input", "X"], "--label and --input are for such alone"),
+        (["stack.npz", "--input", "X"], "is no table of texts or numbers"),
         (["words"], "has no class folders"),
     ],
 )
@@ -317,9 +330,80 @@ def test_made_texts_are_a_table_that_is_read_back(tmp_path: Path) -> None:
 
     assert done.stdout == "9 texts written to p.tsv\n"
     read = pd.read_csv(tmp_path / "p.tsv", sep="\t")
-    made = Phrases(count=9).open(seed=0, suffixes=frozenset())
+    made = Phrases(count=9).open(Request())
     assert read["text"].tolist() == list(made.things)
     assert read["label"].tolist() == list(made.labels)
     assert again.exit_code == odd.exit_code == 2
     assert "is there already" in again.stderr
     assert "ends in .csv or .tsv" in odd.stderr
+
+
+CLASSES = ["\x1b[31mred", "k\0", "\x9b2J\u202e"]
+
+
+@pytest.fixture(scope="module")
+def odd(work: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a model of large weights and classes that steer a terminal; its data."""
+    folder = tmp_path_factory.mktemp("odd")
+    trained = gridcnn.load(work / "grids")
+    spec = trained.spec
+    grids = np.random.default_rng(0).normal(size=(4, 2, 3))
+    network = Network(spec, trained.shape, classes=3)
+    parameters = network.starting_parameters() * np.float32(1e10)
+    gridcnn.Model(spec, CLASSES, parameters).save(folder / "model")
+    np.save(folder / "near.npy", grids)
+    grids[1] = 3e30
+    np.save(folder / "far.npy", grids)
+    np.savez(folder / "data.npz", X=grids[[0, 2, 3, 0, 2, 3]], y=np.arange(6))
+    return folder
+
+
+@pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
+def test_items_without_finite_votes_are_told_and_the_rest_is_answered(
+    odd: Path, form: list[str]
+) -> None:
+    """No form has a NaN in it, and none answers the first class."""
+    done = within("predict", "model", "far.npy", *form, folder=odd)
+
+    assert done.exit_code == 2
+    assert "far.npy, item 1: its votes are not finite numbers" in done.stderr
+    assert "nan" not in done.stdout.lower()
+    assert "far.npy, item 1" not in done.stdout
+    assert all(f"far.npy, item {number}" in done.stdout for number in (0, 2, 3))
+
+
+def test_labels_never_steer_the_terminal(odd: Path) -> None:
+    """Texts and JSON have escapes, and JSON and CSV read back as what the labels are."""
+    text = within("predict", "model", "near.npy", folder=odd).stdout
+    as_json = within("predict", "model", "near.npy", "--json", folder=odd).stdout
+    as_csv = within("predict", "model", "near.npy", "--csv", folder=odd).stdout
+
+    for printed in (text, as_json):
+        assert printed.replace("\n", "").isprintable()
+    assert "\\x1b[31mred" in text
+    assert list(json.loads(as_json)[0]["votes"]) == CLASSES
+    header = next(csv.reader(io.StringIO(as_csv)))
+    assert header[2:] == [f"votes.{label}" for label in CLASSES]
+
+
+def test_tables_of_labels_never_steer_the_terminal(odd: Path) -> None:
+    """The scores of each class, and the confusion."""
+    with np.load(odd / "data.npz") as data:
+        labels = [CLASSES[number % 3] for number in data["y"]]
+        dataset = data["X"], labels
+    found = gridcnn.evaluate(odd / "model", dataset)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        say_scores(found)
+
+    assert list(found.classes) == CLASSES
+    assert printed.getvalue().replace("\n", "").isprintable()
+    assert "\\x1b[31mred" in printed.getvalue()
+
+
+def test_whether_a_stack_fits_takes_no_memory(work: Path) -> None:
+    """A mapped file may be larger than any memory."""
+    questions = Questions(gridcnn.load(work / "grids").adapter, None)
+
+    assert not questions._fits((2**20, 2**20, 2**20))
+    assert questions._fits((2, 3))

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -411,9 +412,17 @@ def slow(count: int, advance: Advance | None = None) -> Parts:
     return adapting.parts(Slow(), {"one": np.arange(0, count, 2), "two": np.arange(1, count, 2)})
 
 
-def test_threads_keep_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of grids, of problems and of what is told of progress."""
+@pytest.mark.parametrize("startable", [3, 2, 0])
+def test_threads_keep_the_order(monkeypatch: pytest.MonkeyPatch, startable: int) -> None:
+    """Of grids, of problems and of what is told of progress; however many can be started."""
     monkeypatch.setattr(module, "_TURN", 0.01)
+    monkeypatch.setattr(module, "startable_threads", lambda wanted: startable)
+    pools: list[int] = []
+    monkeypatch.setattr(
+        module,
+        "ThreadPoolExecutor",
+        lambda threads: pools.append(threads) or ThreadPoolExecutor(threads),  # type: ignore[func-returns-value]
+    )
     told: list[Progress] = []
 
     parts = slow(30, told.append)
@@ -430,6 +439,7 @@ def test_threads_keep_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert [each.done for each in told] == sorted({each.done for each in told})
     assert told[-1] == Progress("reading items", 30, 30)
+    assert pools == [startable] * 2 * (startable > 0)
 
 
 def test_ctrl_c_ends_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,7 +119,7 @@ def test_bad_items_are_told_in_order_and_not_endlessly(tmp_path: Path) -> None:
     told = [str(problem) for problem in caught.value.problems]
     assert told[0].startswith(f"{tmp_path / 'list.csv'}:3: 01.png: ")
     assert told[1].startswith(f"{tmp_path / 'list.csv'}:5: 03.png: ")
-    assert told[-1].startswith("20 of 40 items cannot be read; mend or remove them")
+    assert told[-1].startswith("20 of 40 items cannot be read; correct or remove them")
     assert len(told) == 21
     assert str(all_bad.value.problems[-1]) == "none of the 40 items can be read"
     assert "and 20 more problems like these" in str(all_bad.value)

@@ -18,6 +18,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, r
 import gridcnn
 import gridcnn.files
 import gridcnn.runs.folder
+from gridcnn.adapters.table import TableAdapter
 from gridcnn.datasets.makers.made import write_files
 from gridcnn.datasets.makers.xo import XO
 from gridcnn.engines.base import Engine, Memory
@@ -30,9 +31,12 @@ from gridcnn.errors import (
     TrainingError,
     TrainingInterrupted,
 )
+from gridcnn.files import write_text
 from gridcnn.order import guard as guard_module
 from gridcnn.progress import Progress
 from gridcnn.runs.run import RunWatcher
+from gridcnn.spec.load import load as load_spec
+from gridcnn.spec.write import to_yaml
 from gridcnn.training.loop import Epoch
 
 TINY: dict[str, Any] = {
@@ -557,3 +561,41 @@ def test_a_run_and_its_model_share_one_engine() -> None:
     assert result.model._engine is engines[0]
     (chain,) = engines[0]._chains.values()  # type: ignore[attr-defined]
     assert "training" not in vars(chain)
+
+
+def test_test_items_whose_votes_overflow_are_told_and_the_training_is_kept() -> None:
+    """No figure in `metrics.json` is NaN; once the item is corrected, the run goes on."""
+    random = np.random.default_rng(0)
+    grids = random.normal(0, 1, (40, 4, 4))
+    labels = np.array(["a", "b"] * 20)
+    far = grids[30:].copy()
+    far[3] = 3e38
+    np.savez("far.npz", X_train=grids[:30], y_train=labels[:30], X_test=far, y_test=labels[30:])
+    spec = {
+        "data": {"source": "far.npz"},
+        "adapter": {"array": {"low": -1.0, "high": 1.0}},
+        "check": "off",
+        "stages": [{"convolution": {"filters": 2, "features": [[[4, 4], [4, 4]]] * 2}}],
+        "head": "voting",
+        "training": {"epochs": 1},
+    }
+
+    with pytest.raises(DataError, match="test item 3: its votes are not finite") as caught:
+        gridcnn.run(spec, out="far")
+    assert "1 of 10 items have no finite votes; the training is kept" in str(caught.value)
+    assert not Path("far/metrics.json").exists()
+    np.savez(
+        "far.npz", X_train=grids[:30], y_train=labels[:30], X_test=grids[30:], y_test=labels[30:]
+    )
+    assert gridcnn.run(resume="far").metrics["test"]["items"] == 10
+
+
+def test_a_run_reads_back_what_the_widest_table_learns() -> None:
+    """Three numbers for each of 16,384 columns are more than a spec of a person ever holds."""
+    table = TableAdapter(missing="mean").fitted(
+        np.random.default_rng(0).normal(0, 1e-7, (3, 16_384))
+    )
+    spec = load_spec({"adapter": table, "stages": ["pooling"], "head": "voting"})
+    write_text(Path("spec.yaml"), to_yaml(spec))
+
+    assert load_spec("spec.yaml") == spec

@@ -180,7 +180,7 @@ def test_bad_molecules_stop_the_run_or_are_skipped() -> None:
     told = [str(problem) for problem in caught.value.problems]
     assert told[0].startswith("item 120: RDKit refuses the atom at character 2 of its SMILES")
     assert told[1].startswith("item 121: character 2 of its SMILES, '1', opens ring 1")
-    assert told[2].startswith("2 of 122 items cannot be read; mend or remove them, or set")
+    assert told[2].startswith("2 of 122 items cannot be read; correct or remove them, or set")
     assert found.skipped_items == 2
     assert len(found.train) + len(found.validation) + len(found.test) == 120
     with pytest.raises(DataError, match="none of the 2 items can be read"):

@@ -19,7 +19,7 @@ from gridcnn.datasets.makers.xo import XO
 from gridcnn.errors import SpecError, UnknownNameError, UserError
 from gridcnn.pipelines import ready
 from gridcnn.settings.document import parse
-from gridcnn.spec.load import load, load_choice, validate
+from gridcnn.spec.load import load, load_choice, load_data, validate
 from gridcnn.spec.models import Spec
 from gridcnn.spec.optimizers import Adam, Sgd
 from gridcnn.stages.convolution import Convolution
@@ -300,7 +300,7 @@ class TestSources:
         start = time.perf_counter()
 
         with pytest.raises(
-            SpecError, match="a spec may have 1,000,000 bytes; this one has 50,000,"
+            SpecError, match="a spec may have 4,000,000 bytes; this one has 50,000,"
         ):
             load(path)
         assert time.perf_counter() - start < 20
@@ -713,3 +713,30 @@ def test_any_change_is_made_or_told(key: str, equals: str, value: str) -> None:
             assert line.startswith(("--set ", "xo.yaml:"))
             assert line.isprintable()
             assert not LEAKS.search(line)
+
+
+def test_data_from_a_file_is_a_mapping(tmp_path: Path) -> None:
+    """Text is not taken for a path or for a ready spec."""
+    path = tmp_path / "spec.yaml"
+    path.write_text("name: secret\n")
+
+    assert load_data({"name": "a"}).name == "a"
+    contents: list[object] = [str(path), path, "xo", [], None, 3]
+    for content in contents:
+        with pytest.raises(SpecError, match="a spec is a mapping of 'name: value'; got"):
+            load_data(content)
+
+
+@pytest.mark.parametrize("pattern", ["(" * 490 + "a" + ")" * 490, "(a{99999999999})", "(a", "a"])
+def test_patterns_that_are_none_are_told(pattern: str) -> None:
+    """Also those that are nested too deeply, or repeat too often, for Python."""
+    with pytest.raises(SpecError, match="'pattern' of group must be a regular expression"):
+        load({"data": {"group": {"pattern": pattern}}})
+
+
+def test_a_mapping_may_hold_as_much_as_a_file(tmp_path: Path) -> None:
+    """So that no error about a hundred thousand odd settings takes minutes."""
+    start = time.process_time()
+    with pytest.raises(SpecError, match="a spec may hold 60,000 values; this one holds more"):
+        load({f"x{number}": 1 for number in range(100_000)})
+    assert time.process_time() - start < 2

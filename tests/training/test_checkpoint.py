@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gridcnn.engines.reference import ReferenceEngine
-from gridcnn.errors import ModelFileError
+from gridcnn.errors import ModelFileError, TrainingError
 from gridcnn.grid import GridShape
 from gridcnn.network import Network
 from gridcnn.spec.load import load, load_data
@@ -177,3 +177,79 @@ def test_a_checkpoint_that_lacks_something_is_refused(checkpoint: Path, lost: st
 
     with pytest.raises(ModelFileError, match=f"is damaged: .*{lost}"):
         load_checkpoint(checkpoint, "mark", engine=engine())
+
+
+def resealed(checkpoint: Path, **changes: Any) -> None:
+    """Write a checkpoint again with other content and vectors, and with a right checksum."""
+    tensors, content = read_tensors(checkpoint, "checkpoint")
+    for name, change in changes.items():
+        (tensors if isinstance(change, np.ndarray) else content)[name.replace("_of_", ".")] = change
+    write_tensors(checkpoint, "checkpoint", tensors, content)
+
+
+def epoch(number: int = 1, **changes: Any) -> dict[str, Any]:
+    figures = dict.fromkeys(("loss", "accuracy", "validation_loss", "validation_accuracy"), 0.5)
+    return {"epoch": number, **figures, "learning_rate": 0.1, "seconds": 1.0, **changes}
+
+
+SIZE = engine().network.parameters
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": -4}, "'steps' of the checkpoint must be at least 0"),
+        ({"steps": True}, "'steps' of the checkpoint must be a whole number; got true"),
+        ({"steps": 10**300}, "'steps' of the checkpoint must be at most"),
+        ({"steps": 0}, "'steps' are 0, of an optimizer that remembers 2"),
+        ({"best_epoch": 0}, "'best_epoch' of the checkpoint must be at least 1"),
+        ({"best_epoch": 2}, ".*'best_epoch' is 2 of 1 epochs"),
+        ({"best_epoch": 1.0}, "'best_epoch' of the checkpoint must be a whole number"),
+        ({"history": []}, "'history' of the checkpoint must be a list of at least 1 entry"),
+        ({"history": [[1]]}, "an epoch takes entries"),
+        ({"history": [epoch(2)]}, ".*'history' has other epochs than 1, 2, 3"),
+        ({"history": [epoch(accuracy=1.5)]}, "'accuracy' of an epoch must be at most 1"),
+        ({"history": [epoch(loss="0.5")]}, "'loss' of an epoch must be a number"),
+        ({"history": [epoch(seconds=-1.0)]}, "'seconds' of an epoch must be at least 0"),
+        ({"history": [epoch(validation_loss=None)]}, ".*a validation for some epochs alone"),
+        ({"history": [epoch(), epoch(2), epoch(3)]}, ".*'steps' are 4, not the same for each of 3"),
+        ({"engine": ["reference"]}, "'engine' of the checkpoint must be a text"),
+        ({"best": np.zeros(3, np.float32)}, rf"best must be float32 \({SIZE},\); it is float32"),
+        ({"parameters": np.zeros(SIZE)}, rf"parameters must be float32 \({SIZE},\); it is float64"),
+        ({"best": np.full(SIZE, np.nan, np.float32)}, "best holds numbers that are NaN"),
+        ({"parameters": np.full(SIZE, np.inf, np.float32)}, "parameters holds numbers that are"),
+        ({"memory_of_mean": np.full(SIZE, -np.inf, np.float32)}, "memory.mean holds numbers that"),
+        ({"memory_of_square": np.full(SIZE, -1, np.float32)}, "memory.square holds numbers below"),
+        ({"memory_of_square": np.full(SIZE, np.nan, np.float32)}, "memory.square holds numbers b"),
+        ({"memory_of_other": np.zeros(SIZE, np.float32)}, "it has vectors missing, .*memory.other"),
+    ],
+)
+def test_a_checkpoint_that_makes_no_sense_is_damaged(
+    checkpoint: Path, changes: dict[str, Any], message: str
+) -> None:
+    """However well it is sealed; the line says what is wrong, and what to do."""
+    resealed(checkpoint, **changes)
+
+    with pytest.raises(ModelFileError, match=f"is damaged: {message}") as caught:
+        load_checkpoint(checkpoint, "mark", engine=engine())
+    assert str(caught.value).endswith("; delete it to start over")
+
+
+def test_another_method_goes_on_with_nothing_of_this_one(checkpoint: Path) -> None:
+    """What one optimizer remembers is nothing to another."""
+    for settings in ({"optimizer": "sgd"}, {"method": "nudge"}):
+        with pytest.raises(ModelFileError, match=r"missing, or too many: memory\.mean"):
+            load_checkpoint(checkpoint, "mark", engine=engine(**settings))
+
+
+def test_a_mean_of_squares_may_be_infinite(checkpoint: Path) -> None:
+    """So it is after a gradient of 1e20 in the last batch; training tells, stopped or not."""
+    tensors, _ = read_tensors(checkpoint, "checkpoint")
+    squares = tensors["memory.square"].copy()
+    squares[0] = np.inf
+    resealed(checkpoint, memory_of_square=squares)
+
+    progress = load_checkpoint(checkpoint, "mark", engine=engine())
+
+    with pytest.raises(TrainingError, match="the loss is no number any more"):
+        trained(progress=progress, epochs=2)

@@ -25,7 +25,6 @@ from gridcnn.engines.native.program import Arena, Program
 from gridcnn.settings.base import Flag
 from gridcnn.settings.content import Content
 
-
 Floats = Annotated[int, Strict(), Ge(0), Le(2**40)]
 """A number of floats, or a place among them."""
 

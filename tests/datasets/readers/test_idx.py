@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.readers import idx
 from gridcnn.datasets.readers.paths import Files
 from gridcnn.errors import DataError
@@ -67,7 +68,7 @@ def test_the_labels_are_found_beside_the_images(tmp_path: Path, images: Any, lab
         content = packed(array)
         (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
 
-    dataset = Files(path=str(tmp_path / images)).open(seed=0, suffixes=frozenset())
+    dataset = Files(path=str(tmp_path / images)).open(Request())
 
     assert (np.stack(dataset.things) == PICTURES).all()
     assert list(dataset.labels) == ["7", "1", "7", "0"]
@@ -83,7 +84,7 @@ def test_a_folder_of_two_sets_has_two_parts(tmp_path: Path) -> None:
         t10k_labels_idx1_ubyte=LABELS[:2],
     )
 
-    dataset = Files(path=str(tmp_path)).open(seed=0, suffixes=frozenset())
+    dataset = Files(path=str(tmp_path)).open(Request())
 
     assert dataset.parts == ["train"] * 4 + ["test"] * 2
     assert dataset.names[5] == "test item 1"
@@ -131,7 +132,7 @@ def test_pictures_of_two_sizes_are_refused(tmp_path: Path) -> None:
         (b"\0\0\x08\x03" + b"\0\0\0\0" + b"\xff" * 8, LABELS, "has no values"),
         (packed(PICTURES)[:-1], LABELS, r"is cut short .*24 bytes of values.*only 23"),
         (packed(PICTURES) + b"x", LABELS, "goes on after its end"),
-        (b"\0\0\x08\x03" + b"\xff" * 12, LABELS, r"it says it has \d+ bytes of values.*can have only"),
+        (b"\0\0\x08\x03" + b"\xff" * 12, LABELS, r"has \d+ bytes of values.*can have only"),
         (b"\0\0\x08\x03" + b"\0\0\x04\0" * 3, LABELS, "1073741824 bytes of values"),
         (PICTURES[0, 0], LABELS, "must have the shape"),
         (PICTURES[:3], LABELS, "there are 3 items, but 4 labels"),
@@ -214,9 +215,21 @@ def test_whatever_a_file_holds_only_data_errors_are_raised(
 def test_fashion_mnist_is_read_whole() -> None:
     folder = Path(os.environ["GRIDCNN_DATA"]) / "images_fashion_mnist"
 
-    dataset = Files(path=str(folder)).open(seed=0, suffixes=frozenset())
+    dataset = Files(path=str(folder)).open(Request())
 
     assert Counter(dataset.parts) == {"train": 60_000, "test": 10_000}
     assert dataset.classes == tuple("0123456789")
     assert dataset.things[0].shape == (28, 28)
     assert all(dataset.labels.count(label) == 7_000 for label in dataset.classes)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders")
+@pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "train-images-idx3-ubyte.gz", "x.bin"])
+def test_a_pipe_is_never_waited_for(tmp_path: Path, name: str) -> None:
+    """Whether its name looks like an IDX file or has to be looked into."""
+    os.mkfifo(tmp_path / name)
+
+    with pytest.raises(DataError, match=r"is a device, a pipe or a socket"):
+        Files(path=str(tmp_path / name)).open(Request())
+    with pytest.raises(DataError, match="it is a pipe or a device"):
+        idx.array(tmp_path / name)

@@ -17,7 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridcnn import caches as module
+from gridcnn.engines.native import compiler
 from gridcnn.engines.native.cache import ObjectCache, key_of, object_cache
+from gridcnn.engines.native.processor import processor
 
 KEY, OTHER = key_of("one"), key_of("two")
 CONTENT = bytes(range(256)) * 4
@@ -740,3 +742,28 @@ def test_a_current_folder_that_is_gone_is_no_error(
     gone.rmdir()
 
     assert ObjectCache(Path("objects")).get(KEY) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage" * 100, b"\x7fELF", None])
+def test_what_is_no_code_is_made_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
+    """However well it is sealed: LLVM would end the process."""
+    chosen, kept = processor(), ObjectCache(folder)
+    monkeypatch.setattr(compiler, "object_cache", lambda: kept)
+    text = "define void @f(i8* %x) { ret void }"
+    key = compiler.key_for(text, chosen)
+
+    def made() -> bytes:
+        code = compiler.compiled(key, lambda: text, "f", chosen, arguments=1)
+        code.call(0)  # while it lives
+        found = kept.get(key)
+        assert found is not None
+        return found
+
+    whole = made()
+    kept.put(key, whole[: len(whole) // 2] if content is None else content)
+    assert made() == whole
+    # Code of something else, which has no such function.
+    kept.put(key, compiler.translated("define void @g(i8* %x) { ret void }", chosen))
+    assert made() == whole
