@@ -136,13 +136,11 @@ class _Given:
         judging = self.judging
         place = place_of(text)
         wanted = [self.y] if isinstance(self.y, str) else []
-
-        def told(done: int, total: int) -> None:
-            judging.counter("reading the table", total).set(done)
-
         problems = Problems(place)
         form = Form(header=self.header, encoding=self.encoding)
-        with opened_rows(place, form, problems, wanted=wanted, complete=True, advance=told) as rows:
+        with opened_rows(
+            place, form, problems, wanted=wanted, complete=True, advance=judging.advance
+        ) as rows:
             names, count, form = rows.names, rows.count(), rows.form
             if self.y is None and is_manifest(names) and set(map(str.casefold, names)) <= _MANIFEST:
                 return self._of_spec(Spec(data=Data()), text)

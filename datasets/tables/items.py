@@ -18,10 +18,11 @@ from gridcnn.datasets.labels import PART_NAMES, NotALabelError, label_of, no_par
 from gridcnn.datasets.problems import Problems, bad_items_error
 from gridcnn.datasets.tables import frames, lines
 from gridcnn.datasets.tables.cells import Numbers, has_doubtful_points, is_whole
-from gridcnn.datasets.tables.lines import Advance, ending_of
+from gridcnn.datasets.tables.lines import ending_of
 from gridcnn.datasets.tables.rows import TEXT_ENDINGS, Block, Cells, Form, Rows, text_rows
 from gridcnn.datasets.tables.store import NumberStore, ThingStore
 from gridcnn.errors import DataError, Problem, listed, quoted, shown, suggestion
+from gridcnn.progress import Advance
 
 ENDINGS = (*TEXT_ENDINGS, *frames.FRAME_ENDINGS)
 """Endings of tables; text may be packed besides, as in .csv.gz."""
@@ -81,7 +82,7 @@ def opened_rows(
         wanted: columns that are asked for; they tell the separator, and whether there is a header.
         complete: whether all lines of JSON must have the same names.
         trained: whether `form` is that of the training, and the file may be written in another way.
-        advance: is called with how much of a text file is read.
+        advance: is called with the progress, for a text file.
 
     Raises:
         DataError: it cannot be read.

@@ -17,9 +17,7 @@ from typing import IO, Any
 from gridcnn.datasets import places
 from gridcnn.datasets.problems import Problems
 from gridcnn.errors import DataError, Problem, shown
-
-Advance = Callable[[int, int], None]
-"""Is called with how much of a file has been read, and how much there is."""
+from gridcnn.progress import Advance, Counter
 
 LONGEST = 2**24
 """Characters of a line, at most: what has no end of lines must not fill the memory."""
@@ -76,7 +74,7 @@ class Lines:
         file: an open binary file.
         problems: takes what is wrong with the text.
         encoding: how characters are encoded; None: UTF-8, or as the mark at the file's start says.
-        advance: is called with the bytes that are read, and with `size`.
+        advance: is called with the progress, in bytes.
         size: the bytes of the file, as far as they are known.
 
     Attributes:
@@ -95,7 +93,8 @@ class Lines:
     ) -> None:
         self.problems = problems
         self.number = 0
-        self._file, self._advance, self._size = file, advance, size
+        self._file, self._size = file, size
+        self._counter = Counter(advance, "reading the table", size, unit="bytes")
         self._begin = file.read(4)
         self.encoding = encoding or "utf-8"
         for mark, name in _MARKS:
@@ -117,8 +116,7 @@ class Lines:
         while True:
             chunk += self._file.read(_CHUNK)
             done += len(chunk)
-            if self._advance is not None:
-                self._advance(min(done, self._size), self._size)
+            self._counter.set(min(done, self._size))
             try:
                 text, wrong = decoder.decode(chunk, final=not chunk), None
             except UnicodeDecodeError as error:
