@@ -33,16 +33,14 @@ from gridcnn.spec.load import load_data
 from gridcnn.spec.models import Spec
 from gridcnn.stages.voting import softmax
 from gridcnn.tensors import kind_of, read_tensors, write_tensors
-from gridcnn.training.checkpoint import FILE_NAME as CHECKPOINT
-from gridcnn.training.checkpoint import load_best
 from gridcnn.version import VERSION
 
 KIND = "model"
 FORMAT = 1
 """The version of the file's layout; raised when an older gridcnn could not read it rightly."""
 FILE_NAME = "model.safetensors"
-METRICS = "metrics.json"
-"""Where it is, a run has ended."""
+METRICS, CHECKPOINT = "metrics.json", "checkpoint.safetensors"
+"""Other files of a run folder: the first marks a run that has ended, the second goes on with it."""
 _OVERFLOW = (
     "its votes are not finite numbers: its cells are so far from those of the training that sums "
     "in the network overflow; correct it, or leave it out"
@@ -260,7 +258,6 @@ def load(
         UnknownNameError: there is no such engine.
         EngineError: it cannot work like this, or not on this machine.
     """
-    check_choice(engine, threads)
     file = Path(path)
     if file.is_dir():
         if (file / CHECKPOINT).is_file() and not (file / METRICS).is_file():
@@ -289,6 +286,8 @@ def load(
 
 def _load_unfinished(folder: Path, engine: str | None, threads: int | None) -> Model:
     """Return a model with the best weights so far of a run that has not ended."""
+    from gridcnn.training.checkpoint import load_best  # few models are not finished
+
     best = load_best(folder / CHECKPOINT)
     model = _made(
         folder / CHECKPOINT,
@@ -330,6 +329,7 @@ def _made(
 
     `choice` is the name of the engine, and the most threads.
     """
+    check_choice(*choice)
     try:
         spec, classes = load_data(content[0]), _checked_classes(content[1])
         if spec.adapter is None or spec.head is None:

@@ -82,7 +82,7 @@ def opened_rows(
         wanted: columns that are asked for; they tell the separator, and whether there is a header.
         complete: whether all lines of JSON must have the same names.
         trained: whether `form` is that of the training, and the file may be written in another way.
-        advance: is called with how much of a text file is read.
+        advance: is called with the progress, for a text file.
 
     Raises:
         DataError: it cannot be read.

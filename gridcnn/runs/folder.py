@@ -22,12 +22,11 @@ from gridcnn.errors import (
     UserError,
 )
 from gridcnn.files import json_text, read_json, table_text, write_text
-from gridcnn.model import FILE_NAME, METRICS, Model, write_model
+from gridcnn.model import CHECKPOINT, FILE_NAME, METRICS, Model, write_model
 from gridcnn.order.guard import Checked
 from gridcnn.runs import lock
 from gridcnn.spec.models import Spec
 from gridcnn.spec.write import to_yaml
-from gridcnn.training.checkpoint import FILE_NAME as CHECKPOINT
 from gridcnn.training.loop import Epoch
 
 Made = TypeVar("Made")

@@ -14,10 +14,10 @@ import os
 import socket
 import stat
 import sys
-import weakref
 from pathlib import Path
 
 from gridcnn.errors import RunFolderError, printable
+from gridcnn.forks import start_over_in_children
 
 NAME = "run.lock"
 _MARK = "gridcnn"
@@ -32,7 +32,7 @@ class FolderLock:
         self._path = path
         self._descriptor = descriptor
         self.is_held = True
-        _held.add(self)
+        start_over_in_children(self)
 
     def start_over(self) -> None:
         """Forget the lock in a forked child: it is the parent's, and must not outlive it."""
@@ -56,18 +56,6 @@ class FolderLock:
                 self._path.unlink()
         if sys.platform != "win32":
             os.close(self._descriptor)
-
-
-_held: weakref.WeakSet[FolderLock] = weakref.WeakSet()
-
-
-def _start_over() -> None:
-    for lock in list(_held):
-        lock.start_over()
-
-
-if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(after_in_child=_start_over)
 
 
 def acquire(folder: Path) -> FolderLock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gridcnn.errors import RunFolderError
+from gridcnn.model import CHECKPOINT
 from gridcnn.pipelines import ready
 from gridcnn.runs.folder import FOLDS, SPEC, RunFolder
 from gridcnn.settings.choice import name_of
@@ -12,7 +13,6 @@ from gridcnn.spec.changes import Changes
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Spec, Training
 from gridcnn.spec.optimizers import SCHEDULES, follows_epochs
-from gridcnn.training.checkpoint import FILE_NAME as CHECKPOINT
 from gridcnn.training.checkpoint import load_history
 from gridcnn.training.loop import Epoch, ends_after
 

@@ -60,7 +60,8 @@ def run(
             ends with the very numbers that it would have ended with. With `training.epochs` (or
             `training.patience`) among the changes a run goes on to another end, also one that has
             ended; it then ends with the numbers of a run that had these settings from the start.
-        watcher: is told how it goes.
+        watcher: its methods are called as the run goes on. One that raises `StopTraining` ends the
+            training, and the run ends with what it has learned.
 
     Raises:
         UserError: the spec, the data or a folder cannot be used; see `gridcnn.errors`.
@@ -69,13 +70,10 @@ def run(
     """
     check_choice(engine, threads)  # an unknown name is reported before anything is read
     way = Way("run", engine or DEFAULT_ENGINE, is_in_memory(data))
-    with open_run(spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way) as (
-        located,
-        folder,
-    ):
-        return carry_out(
-            located, folder, engine=engine, threads=threads, watcher=watcher or RunWatcher()
-        )
+    watcher = watcher or RunWatcher()
+    held = open_run(spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way)
+    with held as (located, folder):
+        return carry_out(located, folder, engine=engine, threads=threads, watcher=watcher)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on."""
+"""What a run calls as it goes on."""
 
 from __future__ import annotations
 
@@ -15,33 +15,37 @@ from gridcnn.training.loop import Epoch
 
 
 class RunWatcher:
-    """Is told how a run goes, for example to show it; this one says nothing."""
+    """Follows a run, for example to show it: override the methods that you need.
+
+    A method that raises `StopTraining` ends the training after the last epoch that is complete; the
+    run then ends as any other does. `KeyboardInterrupt` stops it like Ctrl-C, to be resumed.
+    """
 
     def on_fold(self, number: int, folds: int, test: Fold | GroupOut) -> None:
-        """Be told that the run of a fold begins; `number` counts from 1."""
+        """React to the start of a fold; `number` counts from 1."""
 
     def on_fold_end(
         self, number: int, folds: int, test: Fold | GroupOut, metrics: dict[str, Any]
     ) -> None:
-        """Be told what the run of a fold came to, also where it had ended before."""
+        """React to the results of a fold, also if it had ended before."""
 
     def on_reading(self, progress: Progress) -> None:
-        """Be told how far the data is fetched and read."""
+        """React to data being fetched and read."""
 
     def on_checking(self, progress: Progress) -> None:
-        """Be told how far the check goes whether the order of the data means anything."""
+        """React to data being checked: whether its order means anything."""
 
     def on_check(self, checked: Checked) -> None:
-        """Be told what that check has found, where training goes on."""
+        """React to the result of that check, if training goes on."""
 
     def on_engine(self, engine: Engine, memory: Memory) -> None:
-        """Be told who will do the arithmetic, and what training and answers will take."""
+        """React to what does the arithmetic, and the memory of training and of answers."""
 
     def on_plan(self, network: Network, prepared: Prepared, folder: Path) -> None:
-        """Be told that training begins, and with which network."""
+        """React to the network and the data, before training begins."""
 
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
-        """Be told that one more batch of an epoch is done."""
+        """React to each batch; `done` of so many `batches` of an epoch are done."""
 
     def on_epoch(self, epoch: Epoch, epochs: int) -> None:
-        """Be told that one more epoch has ended, and is saved."""
+        """React to each epoch, once its checkpoint is written."""

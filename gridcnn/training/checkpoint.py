@@ -23,7 +23,6 @@ from gridcnn.training.optimizers import memory_names
 from gridcnn.version import VERSION
 
 KIND = "checkpoint"
-FILE_NAME = "checkpoint.safetensors"
 FORMAT = 2
 """The version of the file's layout; raised when an older gridcnn could not read it rightly."""
 

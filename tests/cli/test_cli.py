@@ -621,11 +621,18 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(
     assert "Traceback" not in errors
     epochs = len(history.read_text().splitlines()) - 1
     spec = tmp_path / "run/spec.yaml"
-    spec.write_text(spec.read_text().replace("100000", str(epochs)))
+    before = spec.read_text()
+    spec.write_text(before.replace("batch_size: 16", "batch_size: 17"))
     # The spec was changed by hand, which the checkpoint notices.
     refused = gridcnn_("run", "--resume", "run", folder=tmp_path)
     assert refused.returncode == 2
     assert "another spec or other data" in refused.stderr
+    spec.write_text(before)
+    ended = gridcnn_(
+        "run", "--resume", "run", "--set", f"training.epochs={epochs}", folder=tmp_path
+    )
+    assert ended.returncode == 0
+    assert len(history.read_text().splitlines()) - 1 == epochs
 
 
 def _imported(times: str) -> set[str]:

@@ -90,22 +90,31 @@ def content(folder: Path) -> dict[str, Any]:
 
 
 def pairs(count: int, seed: int) -> dict[str, int]:
-    """Start two runs at once into one folder, again and again."""
-    expected = {}
-    for each in (1, 2):
-        run(SPEC, out=f"whole-{each}", seed=each, **ENGINE)
-        expected[each] = content(Path(f"whole-{each}"))
+    """Start two runs at once into one folder, again and again; every third is cross-validated."""
+    works: list[Callable[[str], object]] = [
+        lambda folder: run(SPEC, out=folder, seed=seed, **ENGINE),
+        lambda folder: run(SPEC, out=folder, seed=seed + 1, **ENGINE),
+        _folds,
+    ]
+    expected = []
+    for number, work in enumerate(works):
+        work(f"whole-{number}")
+        expected.append(content(Path(f"whole-{number}")))
     found = {"won": 0, "mixed": 0, "refused": 0, "odd": 0}
     for number in range(count):
         folder = Path(f"pair-{number}")
         gate = os.pipe()
-        told = [Path(f"told-{number}-{each}") for each in (1, 2)]
+        two = (number % 3, (number + 1) % 3)
+        told = [Path(f"told-{number}-{each}") for each in two]
 
         def compete(own: int, folder: Path = folder, gate: tuple[int, int] = gate) -> None:
             os.read(gate[0], 1)
-            run(SPEC, out=folder, seed=own, **ENGINE)
+            works[own](str(folder))
 
-        children = [fork(lambda own=own: compete(own), told[own - 1]) for own in (1, 2)]  # type: ignore[misc]
+        children = [
+            fork(lambda own=own: compete(own), text)  # type: ignore[misc]
+            for own, text in zip(two, told, strict=True)
+        ]
         os.write(gate[1], b"ab")
         codes = [wait(child) for child in children]
         for end in gate:
@@ -115,7 +124,7 @@ def pairs(count: int, seed: int) -> dict[str, int]:
                 found["refused"] += _is_clear(text.read_text(), folder)
         if sorted(codes) == [0, REFUSED]:
             found["won"] += 1
-            winner = codes.index(0) + 1
+            winner = two[codes.index(0)]
             found["mixed"] += content(folder) != expected[winner]
         else:
             found["odd"] += 1
@@ -271,21 +280,21 @@ def kills(count: int, seed: int) -> dict[str, Any]:
     return {**found, **states}
 
 
-def at_random(count: int, seed: int) -> dict[str, Any]:
-    """Kill runs after a random time."""
+def at_random(count: int, seed: int, how: int = signal.SIGKILL) -> dict[str, Any]:
+    """Send a signal to runs after a random time."""
     draw = random.Random(seed)
     start = time.perf_counter()
     run(SPEC, out="new-whole", **ENGINE)
     took = time.perf_counter() - start
     whole = content(Path("new-whole"))
-    found: dict[str, Any] = {"killed": 0, "lost": []}
+    found: dict[str, Any] = {"lost": []}
     states = dict.fromkeys(("claimable", "resumable", "finished"), 0)
     for number in range(count):
         folder = f"new-{number}"
         child = fork(lambda folder=folder: _new(folder), Path(f"{folder}.told"))  # type: ignore[misc]
         time.sleep(draw.uniform(0, 1.2 * took))
-        os.kill(child, signal.SIGKILL)
-        found["killed"] += wait(child) == -signal.SIGKILL
+        os.kill(child, how)
+        wait(child)
         state = _brought_to_its_end("new", folder)
         if state not in states or content(Path(folder)) != whole:
             found["lost"].append([folder, state, sorted(map(str, Path(folder).rglob("*")))])
@@ -338,5 +347,6 @@ if __name__ == "__main__":
         "beside": beside,
         "kills": kills,
         "random": at_random,
+        "interrupts": lambda count, seed: at_random(count, seed, signal.SIGINT),
     }
     print(json.dumps(what[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3]))))

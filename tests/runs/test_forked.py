@@ -60,8 +60,12 @@ def test_a_run_that_is_killed_at_any_moment_comes_to_the_same_end(
 
 
 @pytest.mark.parametrize("count", [4, pytest.param(100, marks=pytest.mark.long)])
-def test_a_run_that_is_killed_at_random_comes_to_the_same_end(count: int, tmp_path: Path) -> None:
-    found = forked("random", count, tmp_path)
+@pytest.mark.parametrize("what", ["random", "interrupts"])
+def test_a_run_that_is_stopped_at_random_comes_to_the_same_end(
+    what: str, count: int, tmp_path: Path
+) -> None:
+    """By a kill, or by Ctrl-C."""
+    found = forked(what, count, tmp_path)
 
     assert found["lost"] == []
     assert sum(found[state] for state in ("claimable", "resumable", "finished")) == count

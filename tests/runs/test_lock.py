@@ -18,15 +18,14 @@ import os, sys, time
 from pathlib import Path
 from gridcnn.runs.lock import acquire
 held = acquire(Path(sys.argv[1]))
-child = os.fork() if sys.argv[2] == "forks" else -1
-if child:
-    print(child, flush=True)
+if sys.argv[2] == "alone" or not os.fork():
+    print(os.getpid(), flush=True)
 time.sleep(60)
 """
 
 
 def held_by_another(folder: Path, how: str = "alone") -> tuple[subprocess.Popen[str], int]:
-    """Return a process that holds a folder, and its child if it "forks"."""
+    """Return a process that holds a folder; and if it "forks", its child, which runs already."""
     process = subprocess.Popen(
         [sys.executable, "-c", _HOLDS, folder, how], stdout=subprocess.PIPE, text=True
     )

@@ -28,6 +28,7 @@ from gridcnn.datasets.tables.columns import table_columns
 from gridcnn.datasets.tables.items import opened_rows
 from gridcnn.datasets.tables.rows import Cells, Form
 from gridcnn.errors import DataError
+from gridcnn.progress import Progress
 
 
 @dataclass
@@ -269,13 +270,13 @@ def test_parquet_of_lists_is_refused(tmp_path: Path) -> None:
 
 def test_progress_is_told(tmp_path: Path) -> None:
     """In bytes, rising, up to all of them."""
-    told: list[tuple[int, int]] = []
+    told: list[Progress] = []
     place = written(tmp_path, "a,b\n" + "1,2\n" * 5_000)
 
-    read(place, every, told=lambda done, total: told.append((done, total)))
+    read(place, every, told=told.append)
 
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
-    assert told[-1][0] <= told[-1][1] == Path(place).stat().st_size
+    assert [each.done for each in told] == sorted(each.done for each in told)
+    assert told[-1].done <= told[-1].total == Path(place).stat().st_size
 
 
 # What is new -------------------------------------------------------------------------------------
