@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gridcnn.adapters.opening import content_of, first_line, opened
 from gridcnn.errors import DataError
+from gridcnn.forks import hold_over_forks, start_over_in_children
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -78,6 +79,13 @@ class _Silence:
         self._lock = threading.Lock()
         self._inside = 0
         self._before = contextlib.ExitStack()
+        hold_over_forks(self._lock)
+        start_over_in_children(self)
+
+    def start_over(self) -> None:
+        """Let warnings be heard: the threads that were inside are not in a forked child."""
+        self._inside = 0
+        self._before.close()
 
     def __enter__(self) -> None:
         with self._lock:

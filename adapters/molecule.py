@@ -7,7 +7,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -20,6 +19,7 @@ from gridcnn.adapters.smiles import is_token, tokens
 from gridcnn.adapters.text import Length, Percentile, length_of_most
 from gridcnn.contracts.adapter import Adapted, OneHotAdapter, Things
 from gridcnn.errors import DataError, listed, quoted, shown
+from gridcnn.forks import cached_property
 from gridcnn.grid import Axis, GridShape
 from gridcnn.settings.base import Count, Flag, wanted_error
 

@@ -79,6 +79,11 @@ class TableAdapter(Adapter):
         """How many columns the table has, where that is known."""
         return None if self.size is None else self.channels * self.size[0] * self.size[1]
 
+    @property
+    def takes_missing(self) -> bool:
+        """Whether numbers of an item may be missing."""
+        return self.missing != "refuse"
+
     def is_lone(self, array: NDArray[Any]) -> bool:
         """Return whether an array is one item: one of `(items, columns)` is a stack."""
         return array.ndim < 2

@@ -9,7 +9,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -26,6 +25,7 @@ from pydantic import (
 
 from gridcnn.contracts.adapter import OneHotAdapter, Things
 from gridcnn.errors import DataError, listed, shown
+from gridcnn.forks import cached_property
 from gridcnn.grid import Axis, GridShape
 from gridcnn.settings.base import Count, Flag, wanted_error
 

@@ -20,7 +20,8 @@ from benchmarks.drawings import draw
 from gridcnn.datasets.makers.xo import XO
 from gridcnn.pipelines import ready
 from gridcnn.runs.literal import literal_comparison
-from gridcnn.runs.prepare import prepare, with_data
+from gridcnn.runs.located import Located, locate
+from gridcnn.runs.prepare import prepare
 from gridcnn.spec.load import load
 from gridcnn.training.loop import Labelled
 
@@ -47,15 +48,15 @@ def main(drawings: int, seed: int) -> None:
     print("\nnearest exemplar, cell by cell     pictures as they are     ink cut out")
     tables = []
     for change in ({"adapter.image.fit": "pad", "adapter.image.polarity": "keep"}, {}):
-        spec, _ = with_data(load("xo", changes=change, ready=ready()), None, Path.cwd())
-        tables.append(_by_exemplars(spec))
+        located = locate(load("xo", changes=change, ready=ready()), None, Path.cwd())
+        tables.append(_by_exemplars(located))
     for count, plain, cut in zip((*_EXEMPLARS, 0), *tables, strict=True):
         label = f"{count} exemplars of each class" if count else "all training pictures"
         print(f"{label:<30}{plain:>24.1%}{cut:>16.1%}")
 
 
-def _by_exemplars(spec: gridcnn.Spec) -> list[float]:
-    prepared = prepare(spec, None)
+def _by_exemplars(located: Located) -> list[float]:
+    prepared = prepare(located)
     training, found = prepared.train.data, []
     random = np.random.default_rng(0)
     members = [random.permutation(np.flatnonzero(training.targets == label)) for label in (0, 1)]

@@ -1,4 +1,4 @@
-"""Labels as people give them (lists, NumPy, pandas), made into `str` and `int`."""
+"""Labels and parts as people give them (lists, NumPy, pandas), made into `str` and `int`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from gridcnn.contracts.source import Label
+from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Label
 from gridcnn.datasets.problems import Problems
-from gridcnn.errors import shown
+from gridcnn.errors import shown, suggestion
+
+PART_NAMES = {
+    "train": TRAIN,
+    "training": TRAIN,
+    "validation": VALIDATION,
+    "val": VALIDATION,
+    "valid": VALIDATION,
+    "dev": VALIDATION,
+    "test": TEST,
+    "testing": TEST,
+}
+"""How data may spell its parts."""
 
 
 def labels_of(values: Any, *, name: str = "y", source: str = "") -> list[Label]:
@@ -96,7 +108,8 @@ def label_of(value: Any) -> Label | None:
     # pandas has two more ways to say that a value is missing: NA and NaT.
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return None
-    raise NotALabelError(f"is {shown(value)}; a label is a text or a whole number")
+    # Its column holds something else than labels, and so one problem says it all.
+    raise NotALabelError(f"is {shown(value)}; a label is a text or a whole number", hopeless=True)
 
 
 def _text(value: str | bytes) -> str | None:
@@ -137,3 +150,11 @@ def one_each(things: int, labels: int, *, source: str = "") -> None:
         found = Problems(source)
         found.add(f"there are {things} items, but {labels} labels; give one label for each item")
         found.stop()
+
+
+def no_part(given: str) -> str:
+    """Return what is wrong with the name of a part."""
+    if not given:
+        return "the split is empty; give train, validation or test in every row, or in none"
+    near = suggestion(given, PART_NAMES)
+    return f"the split {shown(given, limit=300)} must be train, validation or test{near}"

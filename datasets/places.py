@@ -1,10 +1,12 @@
 """Paths as plain texts: with a hundred thousand files, `pathlib` would take most of the time."""
-# ruff: noqa: PTH100, PTH111, PTH112, PTH113, PTH114, PTH118, PTH122
+# ruff: noqa: PTH100, PTH110, PTH111, PTH112, PTH113, PTH114, PTH118, PTH122, PTH202
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import overload
 
 
 def absolute(path: str | os.PathLike[str]) -> str:
@@ -32,6 +34,23 @@ def is_file(path: str) -> bool:
     return "\0" not in path and os.path.isfile(path)
 
 
+def why_not_file(path: str) -> str:
+    """Return what is wrong with a path that is not that of a file, as what follows the path."""
+    if not os.path.lexists(path):
+        return "there is no such file"
+    if not os.path.exists(path):
+        return "is a link to a file that does not exist"
+    return "is a folder" if os.path.isdir(path) else "is a device, a pipe or a socket, not a file"
+
+
+def size(path: str) -> int:
+    """Return how many bytes a file has; 0 if nobody can tell."""
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
+
+
 def is_folder(path: str) -> bool:
     """Return whether there is a folder, or a link to one."""
     return "\0" not in path and os.path.isdir(path)
@@ -55,6 +74,34 @@ class RealPaths:
         if folder not in self._folders:
             self._folders[folder] = os.path.realpath(folder)
         return self._folders[folder]
+
+
+class Numbered(Sequence[str]):  # noqa: PLW1641 - compared with lists, which have no hash either
+    """What items are called that have numbers for names, such as `line 7`; made as they are asked.
+
+    Args:
+        before: what stands before each number.
+        numbers: the number of each item.
+    """
+
+    def __init__(self, before: str, numbers: Sequence[int]) -> None:
+        self.before, self.numbers = before, numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        """Return the name of an item, or those of several."""
+        if isinstance(index, slice):
+            return [f"{self.before}{number}" for number in self.numbers[index]]
+        return f"{self.before}{self.numbers[index]}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
 
 
 def printable(name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gridcnn.errors import DataError, Problem
 
 LIMIT = 20
@@ -18,6 +20,7 @@ class Problems:
         self.source = source
         self.count = 0
         self._told: list[Problem] = []
+        self._of_items: list[tuple[int, Problem]] = []
 
     def add(
         self,
@@ -33,10 +36,45 @@ class Problems:
             place = self.source if source is None else source
             self._told.append(Problem(message, source=place, line=line, column=column))
 
+    def add_item(self, number: int, problem: Problem) -> None:
+        """Add the problem of an item, without which the others can be used.
+
+        `number` puts items in order.
+        """
+        self._of_items.append((number, problem))
+
+    def items(self) -> list[Problem]:
+        """Return the problems of items that were added since, in their order, and forget them."""
+        found, self._of_items = self._of_items, []
+        return [problem for _, problem in sorted(found, key=lambda each: each[0])]
+
+    def stop_items(self) -> None:
+        """Raise `DataError` if there is any problem, and be it that of a single item."""
+        items = self.items()
+        self.count += len(items)
+        self._told = [*self._told, *items][:LIMIT]
+        self.stop()
+
     def stop(self) -> None:
-        """Raise `DataError` if there is any problem; the 21st and later ones are only counted."""
+        """Raise `DataError` if there is any problem of the whole; later ones are only counted."""
         if not self.count:
             return
-        rest = self.count - len(self._told)
+        items = self.items()
+        told = [*items, *self._told][:LIMIT]
+        rest = self.count + len(items) - len(told)
         more = (Problem(f"and {rest} more problems like these", source=self.source),)
-        raise DataError(*self._told, *(more if rest else ()))
+        raise DataError(*told, *(more if rest else ()))
+
+
+def bad_items_error(problems: Sequence[Problem], items: int, remedy: str = "") -> DataError:
+    """Return the error that lists bad items, the first twenty of them, and says what to do.
+
+    `items` is how many there are in all, and `remedy` how to do without the bad ones.
+    """
+    bad = len({(problem.source, problem.line) for problem in problems})
+    more = len(problems) - LIMIT
+    told = [*problems[:LIMIT], *([Problem(f"and {more} more problems like these")] * (more > 0))]
+    if bad >= items:
+        return DataError(*told, Problem(f"none of the {items} items can be read"))
+    advice = f"{bad} of {items} items cannot be read; correct or remove them, or {remedy}"
+    return DataError(*told, Problem(advice))

@@ -5,10 +5,10 @@ Names load when they are first used, so that `import gridcnn` costs next to noth
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # `typing` and `importlib` are loaded when they are needed
 if TYPE_CHECKING:
+    from typing import Any
+
     from gridcnn.checking import check
     from gridcnn.cross_validation import CrossValidation, cross_validate
     from gridcnn.errors import (
@@ -97,6 +97,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    import importlib
+
     if name == "__version__":
         return importlib.import_module("gridcnn.version").VERSION
     if name not in _HOMES:

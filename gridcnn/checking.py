@@ -16,8 +16,13 @@ from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.text import TextAdapter
 from gridcnn.contracts.adapter import OneHotAdapter, picked
 from gridcnn.datasets.labels import labels_of
+from gridcnn.datasets.problems import Problems, bad_items_error
 from gridcnn.datasets.readers import arrays
-from gridcnn.datasets.tables import sheets
+from gridcnn.datasets.readers.manifest import is_manifest
+from gridcnn.datasets.tables.columns import table_columns
+from gridcnn.datasets.tables.items import ENDINGS, opened_rows, place_of
+from gridcnn.datasets.tables.lines import ending_of
+from gridcnn.datasets.tables.rows import Form
 from gridcnn.errors import DataError, Problem, listed, quoted, shown, suggestion
 from gridcnn.grid import Cells, GridShape, OneHot
 from gridcnn.order.columns import Column, column_of
@@ -32,8 +37,8 @@ from gridcnn.order.judge import (
 from gridcnn.order.sequences import judge_one_hot
 from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
-from gridcnn.runs.prepare import bad_items_error, fit_adapter, opened, places_of, with_data
-from gridcnn.runs.run import spec_folder
+from gridcnn.runs.located import locate, spec_folder
+from gridcnn.runs.prepare import fit_adapter, places_of
 from gridcnn.spec.load import load
 from gridcnn.spec.models import SOURCES, Data, Spec
 from gridcnn.streams import Stream
@@ -51,6 +56,7 @@ def check(
     *,
     shape: tuple[int, int] | None = None,
     header: bool | None = None,
+    encoding: str | None = None,
     seed: int = 0,
     threads: int | None = None,
     advance: Advance | None = None,
@@ -70,6 +76,7 @@ def check(
         shape: rows and columns of the grid that the columns of a table are said to be.
         header: whether the first line of a CSV or TSV file names the columns; None: unless it holds
             numbers alone.
+        encoding: how the characters of a text file are encoded; None: UTF-8 or UTF-16.
         seed: fixes everything that is drawn at random.
         threads: the most threads.
         advance: is told what is being done, how much of it is done, and how much there is.
@@ -79,7 +86,7 @@ def check(
         SpecError, UnknownNameError: the spec is wrong, or nothing has that name.
     """
     judging = Judging(seed=seed, threads=threads, advance=advance)
-    given = _Given(y, shape, header, judging)
+    given = _Given(y, shape, header, judging, encoding)
     if isinstance(X, Spec | dict):
         return given.spec(load(X, ready=ready()))
     if isinstance(X, str | os.PathLike):
@@ -95,6 +102,7 @@ class _Given:
     shape: tuple[int, int] | None
     header: bool | None
     judging: Judging
+    encoding: str | None = None
 
     # By name --------------------------------------------------------------------------------------
 
@@ -103,7 +111,7 @@ class _Given:
         name = text.lower()
         if name.endswith((".yaml", ".yml")) or (path / "spec.yaml").is_file():
             return self.spec(load(text, ready=ready()))
-        if path.is_file() and name.endswith(sheets.ENDINGS):
+        if path.is_file() and ending_of(name) in ENDINGS:
             return self.file(text)
         if path.is_file() and name.endswith((".npy", ".npz")):
             return self.arrays(text)
@@ -118,33 +126,35 @@ class _Given:
                 f"{suggestion(text, names) or '.'} Known: {listed(names)}"
             )
         if path.is_file() and not name.endswith((".gz", "ubyte")):
-            endings = listed(sheets.ENDINGS)
+            endings = listed(ENDINGS)
             message = f"is no table and no data set; tables are {endings}, arrays .npy and .npz"
             raise DataError(Problem(message, source=text))
         return self._of_spec(Spec(data=Data()), text)
 
     def file(self, text: str) -> Verdict:
-        """Judge the columns of a table's file."""
+        """Judge the columns of a table's file, of which a part of the rows is kept."""
         judging = self.judging
-        label = self.y if isinstance(self.y, str) else None
+        place = place_of(text)
+        wanted = [self.y] if isinstance(self.y, str) else []
 
         def told(done: int, total: int) -> None:
             if judging.advance is not None:
                 judging.advance("reading the table", done, total)
 
-        sheet = sheets.read(
-            text,
-            lambda rows: sampled(rows, judging.seed),
-            header=self.header,
-            label=label,
-            told=told,
-        )
-        names = {name.casefold() for name in sheet.names}
-        if self.y is None and "path" in names and names <= _MANIFEST:
-            return self._of_spec(Spec(data=Data()), text)
-        return self._columns(
-            sheet.names, sheet.columns, sheet.rows, sheet.kept, sheet.notes, source=text
-        )
+        problems = Problems(place)
+        form = Form(header=self.header, encoding=self.encoding)
+        with opened_rows(place, form, problems, wanted=wanted, complete=True, advance=told) as rows:
+            names, count, form = rows.names, rows.count(), rows.form
+            if self.y is None and is_manifest(names) and set(map(str.casefold, names)) <= _MANIFEST:
+                return self._of_spec(Spec(data=Data()), text)
+        if not count and not problems.count:
+            problems.add("has no rows")
+        problems.stop_items()
+        kept = sampled(count, judging.seed)
+        with opened_rows(place, form, problems, complete=True) as rows:
+            columns, notes = table_columns(rows, kept)
+        problems.stop()
+        return self._columns(names, columns, count, kept, notes, source=text)
 
     def arrays(self, text: str) -> Verdict:
         """Judge the arrays of a NumPy file."""
@@ -163,11 +173,11 @@ class _Given:
         if self.y is not None:
             raise DataError("data sets and folders have labels of their own; leave the labels out")
         judging = self.judging
-        spec, _ = with_data(spec, data, spec_folder(spec))
-        dataset = opened(spec)
+        located = locate(spec, data, spec_folder(spec))
+        dataset = located.open()
         chosen = sampled(len(dataset), judging.seed)
-        adapter = fit_adapter(spec, dataset, chosen)
-        most = max(_FEWEST_ITEMS, _HELD // adapter.shape().cells)
+        fitted = fit_adapter(located, dataset, chosen)
+        adapter, most = fitted.adapter, max(_FEWEST_ITEMS, _HELD // fitted.shape.cells)
         if len(chosen) > most and not isinstance(adapter, OneHotAdapter):
             random = Stream.CHECK_GRIDS.random(judging.seed)
             chosen = np.sort(random.choice(chosen, most, replace=False))

@@ -18,7 +18,6 @@ from pydantic import Field, field_validator
 
 from gridcnn.contracts.source import PARTS, Dataset
 from gridcnn.datasets.division.folds import group_names
-from gridcnn.datasets.public.fetching import reporting
 from gridcnn.engines.base import DEFAULT_ENGINE, check_choice
 from gridcnn.errors import (
     ColumnPermutableError,
@@ -35,7 +34,8 @@ from gridcnn.files import as_written, read_json, write_text
 from gridcnn.order.guard import Checked
 from gridcnn.pipelines import ready
 from gridcnn.runs import folder as folders
-from gridcnn.runs.prepare import divided, grouped, opened, with_data
+from gridcnn.runs.located import Located, locate, spec_folder
+from gridcnn.runs.prepare import divide_items, group_items
 from gridcnn.runs.results import read_metrics, read_predictions
 from gridcnn.runs.run import (
     RunWatcher,
@@ -43,7 +43,6 @@ from gridcnn.runs.run import (
     carry_out,
     refuse_impossible,
     resumed_spec,
-    spec_folder,
     stoppable,
     with_seed,
     writing,
@@ -51,7 +50,6 @@ from gridcnn.runs.run import (
 from gridcnn.settings.content import Content, Name
 from gridcnn.spec.changes import Changes
 from gridcnn.spec.load import SpecLike, load
-from gridcnn.spec.models import Spec
 from gridcnn.spec.parts import Fold, GroupOut
 from gridcnn.spec.write import to_yaml
 
@@ -146,38 +144,35 @@ def cross_validate(
         loaded, folder, begun = load(spec, changes=changes, ready=ready()), None, None
         if out is not None:
             folders.refuse_used(Path(out))
-    located, dataset = with_data(loaded, data, spec_folder(loaded))
-    refuse_impossible(located, engine, threads)
-    name, in_memory = engine or DEFAULT_ENGINE, dataset is not None
+    located = locate(loaded, data, spec_folder(loaded))
+    refuse_impossible(located.spec, engine, threads)
+    name = engine or DEFAULT_ENGINE
     with stoppable("stopped before training; nothing was written", folder):
-        if dataset is None:
-            with reporting(watcher.on_reading):
-                dataset = opened(located)
-        tests = begun.tests if begun else _tests(grouped(located, dataset)[0], asked)
+        dataset = located.open(watcher.on_reading)
+        tests = begun.tests if begun else _tests(group_items(located, dataset)[0], asked)
         digest = _digest(located, dataset, tests)
     if begun is not None:
         assert folder is not None
         begun.refuse_other(folder, name, digest)
     fresh = folder is None
-    folder = folders.claim_folder(located.name, out) if folder is None else folder
-    way = Way("cross_validate", folder, in_memory=in_memory)
+    folder = folders.claim_folder(located.spec.name, out) if folder is None else folder
+    way = Way("cross_validate", folder, in_memory=located.in_memory)
     hint = way.told(name)
     with stoppable(f"stopped; {hint}", folder), _swept(folder, fresh):
         if fresh:
             with writing(folder, hint):
                 # First, so that the folder is never taken for that of a single run.
                 _Begun(tests, name, digest).write(folder)
-                write_text(folder / folders.SPEC, to_yaml(located))
+                write_text(folder / folders.SPEC, to_yaml(located.spec))
         runs: list[FoldRun] = []
         for number, test in enumerate(tests, 1):
             own = folder / f"fold-{number}"
             if not (own / folders.METRICS).is_file():
                 watcher.on_fold(number, len(tests), test)
                 with _told(test, number):
-                    fold_spec, going = _fold_spec(located, test, own)
+                    fold, going = _fold(located.with_dataset(dataset), test, own)
                     carry_out(
-                        fold_spec,
-                        dataset,
+                        fold,
                         going,
                         own,
                         way=way,
@@ -238,32 +233,27 @@ def _tests(dataset: Dataset, folds: Folds) -> list[Fold | GroupOut]:
     return [GroupOut(group=name) for name in names]
 
 
-def _with_test(spec: Spec, test: Fold | GroupOut) -> Spec:
-    assert spec.data is not None
-    return spec.model_copy(update={"data": spec.data.model_copy(update={"test": test})})
-
-
-def _digest(spec: Spec, dataset: Dataset, tests: Sequence[Fold | GroupOut]) -> str:
+def _digest(located: Located, dataset: Dataset, tests: Sequence[Fold | GroupOut]) -> str:
     """Return what changes with the labels and the folds; raise where a fold cannot be divided.
 
     So no fold is trained in vain before another is found to be impossible.
     """
     digest = hashlib.sha256(json.dumps([str(label) for label in dataset.labels]).encode())
     for test in tests:
-        _, division, _ = divided(_with_test(spec, test), dataset)
+        _, division, _ = divide_items(located.with_test(test), dataset)
         for part in (division.train, division.validation, division.test):
             digest.update(part.astype("<i8").tobytes())
     return digest.hexdigest()
 
 
-def _fold_spec(spec: Spec, test: Fold | GroupOut, folder: Path) -> tuple[Spec, Path | None]:
-    """Return the spec of a fold's run, and its folder where it has begun already."""
-    fresh = _with_test(spec, test)
+def _fold(located: Located, test: Fold | GroupOut, folder: Path) -> tuple[Located, Path | None]:
+    """Return what a fold's run is to carry out, and its folder where it has begun already."""
+    fresh = located.with_test(test)
     folders.sweep(folder)
     if not (folder / folders.SPEC).is_file():
         return fresh, None
     # Its adapter has been fitted, but its data may have moved since.
-    return load(folder / folders.SPEC).model_copy(update={"data": fresh.data}), folder
+    return fresh.with_spec(load(folder / folders.SPEC)), folder
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.source import PARTS, TEST, Dataset
-from gridcnn.datasets.tables.table import Table
+from gridcnn.datasets.problems import bad_items_error
+from gridcnn.datasets.readers.memory import asked_columns
 from gridcnn.errors import DataError, EngineError
 from gridcnn.measures import Scores, measures
 from gridcnn.model import Model, load
 from gridcnn.runs.adapting import Adapting
-from gridcnn.runs.prepare import bad_items_error, opened, places_of, with_data
+from gridcnn.runs.located import locate
+from gridcnn.runs.prepare import places_of
 from gridcnn.spec.models import Data, Spec
+
+_SKIP = "skip them (--bad-items skip)"
 
 
 @dataclass(frozen=True)
@@ -83,30 +87,31 @@ def evaluate(
         raise EngineError(
             "a model that is loaded has its engine; give engine and threads to gridcnn.load"
         )
-    asked = Spec(adapter=made.adapter, training=made.spec.training, data=_form(made, data))
-    spec, dataset = with_data(asked, data, Path.cwd())
-    if dataset is None:
-        dataset = opened(spec)
+    trained = made.spec.data
+    form = Data(source=trained.source) if trained and asked_columns(trained.source) else None
+    asked = Spec(adapter=made.adapter, training=made.spec.training, data=form)
+    dataset = locate(asked, data, Path.cwd(), trained=True).open()
+    if dataset.bad and bad_items == "stop":
+        raise bad_items_error(dataset.bad, len(dataset) + len(dataset.bad), _SKIP)
     chosen, name = _chosen(dataset, part)
     targets = _known(dataset, made).targets(made.classes)[chosen]
     places = places_of(dataset, np.arange(len(dataset)))
     parts = Adapting(dataset.things, places, threads=threads).parts(made.adapter, {name: chosen})
     adapted = parts.made[name]
     notes = [*dataset.notes]
-    if parts.problems:
-        left = len(adapted.kept)
-        if bad_items == "stop" or not left:
-            raise bad_items_error(parts.problems, len(chosen), "skip them (--bad-items skip)")
-        notes.append(
-            f"{len(chosen) - left} of {len(chosen)} items cannot be read, and are left out"
-        )
+    left = len(adapted.kept)
+    if parts.problems and (bad_items == "stop" or not left):
+        raise bad_items_error(parts.problems, len(chosen), _SKIP)
+    bad = len(chosen) - left + len(dataset.bad)
+    if bad:
+        notes.append(f"{bad} of {left + bad} items cannot be read, and are left out")
     called = [places[index] for index in chosen[adapted.kept]]
     answers = made.answered(adapted.grids.values, names=called)
     if answers.problems:
         if bad_items == "stop" or not len(answers.kept):
-            raise bad_items_error(answers.problems, len(chosen), "skip them (--bad-items skip)")
+            raise bad_items_error(answers.problems, left, _SKIP)
         notes.append(
-            f"{len(answers.problems)} of {len(chosen)} items have no finite votes, and are left out"
+            f"{len(answers.problems)} of {left} items have no finite votes, and are left out"
         )
     votes = answers.votes
     found = compare(
@@ -117,14 +122,6 @@ def evaluate(
         part=name,
     )
     return dataclasses.replace(found, notes=tuple(notes))
-
-
-def _form(model: Model, data: Any) -> Data | None:
-    """Return the form of the data that a model was trained on, where a path needs it: a table's."""
-    trained = model.spec.data
-    if trained is None or not isinstance(trained.source, Table):
-        return None
-    return Data(source=trained.source) if isinstance(data, str | os.PathLike) else None
 
 
 def compare(

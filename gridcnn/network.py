@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -19,6 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from gridcnn.contracts.stage import Parameter, Stage
 from gridcnn.errors import ShapeError, listed, quoted
+from gridcnn.forks import cached_property
 from gridcnn.grid import Array, GridShape
 from gridcnn.settings.choice import name_of
 from gridcnn.settings.document import Path

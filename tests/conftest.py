@@ -8,8 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
+import hypothesis
 import pytest
 from PIL.Image import Image
+
+# A machine that does much else may take any time for an example, or to draw one: no test may fail
+# by that.
+hypothesis.settings.register_profile(
+    "gridcnn", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("gridcnn")
 
 HERE = Path(__file__).parent
 Draw = Callable[[int, int], list[tuple[Image, str]]]

@@ -428,7 +428,7 @@ def test_shapes_have_to_fit() -> None:
         ("x.npy", b"abc", "is not a NumPy file"),
         ("x.npz", b"abc", "is not a NumPy file"),
         ("x.csv", b"a,b,c\n1,2,3\n", "1 row is too few"),
-        ("x.csv", b"a,b\n", "has not one row"),
+        ("x.csv", b"a,b\n", "has no rows"),
     ],
 )
 def test_bad_files_are_told_with_their_name(

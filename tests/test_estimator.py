@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import gridcnn
 from gridcnn import GridClassifier
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.makers.phrases import Phrases
 from gridcnn.errors import ColumnPermutableError, DataError, SpecError, TrainingError
 from gridcnn.order import guard as guard_module
@@ -238,7 +239,7 @@ def test_paths_of_pictures_go_through_the_adapter(photographs: Path) -> None:
 @pytest.mark.parametrize("kind", [list, np.array, pd.Series])
 def test_texts_need_no_spec(kind: Any) -> None:
     """Texts that are no paths go through the text adapter, and stages that suit them."""
-    data = Phrases(count=400, words=2).open(seed=0, suffixes=frozenset())
+    data = Phrases(count=400, words=2).open(Request())
     X, y = kind(data.things), np.array(data.labels)
 
     classifier = GridClassifier(random_state=0).fit(X[:300], y[:300])

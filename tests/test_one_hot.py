@@ -20,7 +20,8 @@ from gridcnn.cli.main import app
 from gridcnn.contracts.adapter import Adapted, OneHotAdapter, Things
 from gridcnn.errors import DataError
 from gridcnn.grid import Array, Axis, Grids, GridShape, OneHot
-from gridcnn.runs.prepare import Prepared, prepare, with_data
+from gridcnn.runs.located import locate
+from gridcnn.runs.prepare import Prepared, prepare
 from gridcnn.spec.load import load
 from gridcnn.spec.models import ADAPTERS
 
@@ -109,7 +110,7 @@ def texts(count: int) -> tuple[list[str], list[str]]:
 
 
 def prepared(adapter: str, data: Any) -> Prepared:
-    return prepare(*with_data(load(spec(adapter)), data, Path()))
+    return prepare(locate(load(spec(adapter)), data, Path()))
 
 
 def figures(metrics: dict[str, Any]) -> dict[str, Any]:

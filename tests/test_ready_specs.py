@@ -10,6 +10,7 @@ import pytest
 
 import gridcnn
 from gridcnn.adapters.image import ImageAdapter
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.makers.made import write_files
 from gridcnn.datasets.makers.sounds import Sounds
 from gridcnn.datasets.makers.xo import XO
@@ -84,7 +85,7 @@ def test_sounds_are_told_apart_in_noise(tmp_path: Path) -> None:
     assert result.metrics["literal_comparison"]["accuracy"] < 0.7
     for noise_db in (0.0, None):
         source = Sounds(count=600, seed=20, noise_db=noise_db, noise_spread_db=0.0)
-        clips = source.open(seed=0, suffixes=frozenset())
+        clips = source.open(Request())
         answers = result.model.predict(clips.things)
         assert np.mean(answers == np.array(clips.labels)) >= 0.99
 

@@ -17,6 +17,7 @@ from benchmarks.accuracy.baselines import (
     Baseline,
 )
 from benchmarks.drawings import draw
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.makers.sounds import Sounds
 from gridcnn.pipelines import ready
 
@@ -116,7 +117,7 @@ def _drawings() -> tuple[Sequence[Any], Sequence[str]]:
 
 def _in_noise() -> tuple[Sequence[Any], Sequence[str]]:
     source = Sounds(count=3000, seed=1000, noise_db=0.0, noise_spread_db=0.0)
-    made = source.open(seed=0, suffixes=frozenset())
+    made = source.open(Request())
     return made.things, [str(label) for label in made.labels]
 
 

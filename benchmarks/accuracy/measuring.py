@@ -29,7 +29,8 @@ from gridcnn.contracts.adapter import Adapter, picked
 from gridcnn.contracts.source import Dataset
 from gridcnn.measures import measures
 from gridcnn.pipelines import ready
-from gridcnn.runs.prepare import Part, opened, prepare, with_data
+from gridcnn.runs.located import locate
+from gridcnn.runs.prepare import Part, prepare
 from gridcnn.spec.load import load
 
 OURS, TEST = "gridcnn", "the test items"
@@ -190,14 +191,13 @@ class _Turn:
         with (folder / "history.csv").open(encoding="utf-8") as file:
             self.epochs = [float(row["seconds"]) for row in csv.DictReader(file)]
         self.model = gridcnn.load(folder)
-        spec, _ = with_data(load(folder / "spec.yaml"), None, folder)
-        data = opened(spec)
-        prepared = prepare(spec, data)
+        located = locate(load(folder / "spec.yaml"), None, folder)
+        data = located.open()
+        prepared = prepare(located.with_dataset(data))
         self.parts = {name: _items(data, getattr(prepared, name)) for name in _PARTS}
         self.fitted: list[Fitted] = []
         self._refuse_others()
-        assert spec.data is not None
-        self.name = str(getattr(spec.data.test, "group", folder.name))
+        self.name = str(getattr(located.data.test, "group", folder.name))
 
     def _refuse_others(self) -> None:
         """Raise where these are not the very items that the run was tested on."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from gridcnn.contracts.source import Source
+from gridcnn.contracts.source import Request, Source
 from gridcnn.datasets import places
 from gridcnn.errors import Problem, RunFolderError
 from gridcnn.files import write_text
@@ -73,7 +73,7 @@ def write_table(source: MadeTexts, file: str | os.PathLike[str], *, seed: int = 
         if target.exists() or target.is_symlink():
             message = "this is there already; give a file that does not exist yet"
             raise RunFolderError(Problem(message, source=str(target)))
-        dataset = source.open(seed=seed, suffixes=frozenset())
+        dataset = source.open(Request(seed=seed))
         written = io.StringIO()
         rows = csv.writer(written, delimiter=_SEPARATORS[ending], lineterminator="\n")
         rows.writerow(("text", "label"))
@@ -114,7 +114,7 @@ def write_files(
     target = Path(places.absolute(places.at_home(os.fspath(folder))))
     try:
         _refuse_used(target)
-        dataset = source.open(seed=seed, suffixes=frozenset())
+        dataset = source.open(Request(seed=seed))
         target.parent.mkdir(parents=True, exist_ok=True)
         # Beside the folder, or inside it where it exists: it may be the mouth of another disk.
         exists = target.is_dir()

@@ -9,7 +9,7 @@ import numpy as np
 from annotated_types import Ge, Le
 from pydantic import AllowInfNan, Strict
 
-from gridcnn.contracts.source import Dataset, Facts
+from gridcnn.contracts.source import Dataset, Facts, Request
 from gridcnn.datasets.makers.made import MadeTexts
 from gridcnn.datasets.readers.stacks import numbered
 from gridcnn.settings.base import Seed
@@ -68,9 +68,9 @@ class Phrases(MadeTexts):
         """Return what is known before the texts are made."""
         return Facts(self.count, CLASSES, ())
 
-    def open(self, *, seed: int, suffixes: frozenset[str]) -> Dataset:  # noqa: ARG002 - no files
+    def open(self, request: Request) -> Dataset:
         """Return the texts, each a str; the classes are those of `CLASSES`, in turn."""
-        texts = self.texts(seed if self.seed is None else self.seed)
+        texts = self.texts(request.seed if self.seed is None else self.seed)
         labels = [CLASSES[index % len(CLASSES)] for index in range(self.count)]
         return Dataset(texts, labels, numbered(self.count), origin=self.title)
 

@@ -10,7 +10,7 @@ from annotated_types import Ge, Le
 from numpy.typing import NDArray
 from pydantic import AllowInfNan, Strict, model_validator
 
-from gridcnn.contracts.source import Dataset, Facts
+from gridcnn.contracts.source import Dataset, Facts, Request
 from gridcnn.datasets.makers.made import Made
 from gridcnn.datasets.readers.stacks import numbered
 from gridcnn.settings.base import Many, Seed
@@ -87,9 +87,9 @@ class Sounds(Made):
         """Return what is known before the sounds are made; the shape is `(samples)`."""
         return Facts(self.count, CLASSES, (self._samples,))
 
-    def open(self, *, seed: int, suffixes: frozenset[str]) -> Dataset:  # noqa: ARG002 - no files
+    def open(self, request: Request) -> Dataset:
         """Return the clips, each the bytes of a WAV file of one channel and 16 bits."""
-        clips = self.clips(seed if self.seed is None else self.seed)
+        clips = self.clips(request.seed if self.seed is None else self.seed)
         files = [wav_of(clip, sample_rate=self.sample_rate) for clip in clips]
         labels = [CLASSES[index % len(CLASSES)] for index in range(self.count)]
         return Dataset(files, labels, numbered(self.count), origin=self.title)

@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 from numpy.typing import NDArray
 from pydantic import AllowInfNan, Strict, model_validator
 
-from gridcnn.contracts.source import Dataset, Facts
+from gridcnn.contracts.source import Dataset, Facts, Request
 from gridcnn.datasets.makers.made import Made
 from gridcnn.datasets.makers.pens import Bent, Frame, Ring, Values, inked, rubbed_out
 from gridcnn.datasets.readers.stacks import numbered
@@ -108,9 +108,9 @@ class XO(Made):
         """Return what is known before the pictures are drawn."""
         return Facts(self.count, ("O", "X"), self.size)
 
-    def open(self, *, seed: int, suffixes: frozenset[str]) -> Dataset:  # noqa: ARG002 - no files
+    def open(self, request: Request) -> Dataset:
         """Return the pictures: uint8 `(rows, columns)`, 0 is black; the classes are "O" and "X"."""
-        pictures = self.pictures(seed if self.seed is None else self.seed)
+        pictures = self.pictures(request.seed if self.seed is None else self.seed)
         labels = ["XO"[index % 2] for index in range(self.count)]
         return Dataset(list(pictures), labels, numbered(self.count), origin=self.title)
 

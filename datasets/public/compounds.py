@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from gridcnn.contracts.source import Dataset, Facts
+from gridcnn.datasets import places
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.public.catalogue import BBBP, TOX21, PublicSet
 from gridcnn.datasets.public.source import Public
 from gridcnn.datasets.soundness import sound
-from gridcnn.datasets.tables import delimited
-from gridcnn.errors import listed, printable, quoted, shown
+from gridcnn.datasets.tables.items import Columns, find_columns, opened_rows
+from gridcnn.datasets.tables.rows import Form
+from gridcnn.errors import printable, shown
 
 MEASURED = {
     "NR-AR": 7_265,
@@ -90,43 +92,34 @@ def _molecules(file: Path, *, label: str, name: str, gaps: bool) -> Dataset:
     `label` and `name` are the columns of the classes and of what the compounds are called. With
     `gaps`, a molecule without a label is left out, and counted in the notes.
     """
-    place = str(file)
-    found = Problems(place)
-    rows = delimited.rows(delimited.content(place, what="a table"), delimiter=",", found=found)
-    _, names = next(rows, (1, []))
-    lacking = [each for each in ("smiles", label, name) if each not in names]
-    if lacking:
-        found.add(f"has no column {listed([quoted(each) for each in lacking])}", line=1)
-        found.stop()
-    smiles_at, label_at, name_at = (names.index(each) for each in ("smiles", label, name))
+    problems = Problems(str(file))
     things: list[str] = []
     labels: list[str] = []
-    called: list[str] = []
+    names: list[str] = []
     lines: list[int] = []
     without = 0
-    for line, cells in rows:
-        if not cells:
-            continue
-        if len(cells) != len(names):
-            found.add(f"has {len(cells)} cells, but the first line {len(names)}", line=line)
-        elif gaps and not cells[label_at]:
-            without += 1
-        elif cells[label_at] not in _LABELS:
-            found.add(f"'{label}' is {shown(cells[label_at])}, and not 0 or 1", line=line)
-        else:
-            things.append(cells[smiles_at])
-            labels.append(_LABELS[cells[label_at]])
-            called.append(printable(f"line {line}: {cells[name_at]}"))
-            lines.append(line)
-    found.stop()
+    with opened_rows(str(file), Form(header=True, delimiter=","), problems) as rows:
+        columns = find_columns(rows, Columns(("smiles", label, name))).inputs
+        for block in rows.blocks(columns):
+            for line, smiles, kind, compound in zip(block.places, *block.columns, strict=True):
+                if gaps and not kind:
+                    without += 1
+                elif kind not in _LABELS:
+                    rows.refuse(line, f"'{label}' is {shown(kind)}, and not 0 or 1")
+                else:
+                    things.append(smiles)
+                    labels.append(_LABELS[kind])
+                    names.append(printable(f"line {line}: {compound}"))
+                    lines.append(line)
+    problems.stop_items()
     molecules = "molecule is" if without == 1 else "molecules are"
     return sound(
         Dataset(
             things,
             labels,
-            called,
-            origin=place,
+            names,
+            origin=problems.source,
             notes=[f"{without:,} {molecules} left out, not measured for {label}"] * bool(without),
-            places=[f"{place}:{line}" for line in lines],
+            places=places.Numbered(rows.before, lines),
         )
     )

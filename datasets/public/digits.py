@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gridcnn.contracts.source import Dataset, Facts, Source
+from gridcnn.contracts.source import Dataset, Facts, Request, Source
 from gridcnn.datasets.readers.stacks import numbered, unstacked
 
 
@@ -19,7 +19,7 @@ class Digits(Source):
         """Return what is known before the data is opened."""
         return Facts(1797, tuple("0123456789"), (8, 8))
 
-    def open(self, *, seed: int, suffixes: frozenset[str]) -> Dataset:  # noqa: ARG002 - as it is
+    def open(self, request: Request) -> Dataset:  # noqa: ARG002 - as it is
         """Return the digits: uint8 `(8, 8)`, ink 255 on 0, with the classes "0" to "9".
 
         The set counts ink from 0 to 16; that is spread evenly over 0 to 255.

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -27,24 +27,20 @@ from gridcnn.datasets.public.catalogue import Archive, File
 from gridcnn.errors import sized
 
 if TYPE_CHECKING:
-    from requests import Response
+    from gridcnn.datasets.public.downloading import Answer
 
 OFFLINE = "GRIDCNN_OFFLINE"
 """The environment variable that forbids to fetch anything."""
 CACHE = "GRIDCNN_CACHE"
 _NO = ("", "0", "no", "off", "false", "none")
 
-CONNECT_TIMEOUT = 10.0
-"""Seconds that a server may take to answer at all."""
-READ_TIMEOUT = 30.0
-"""Seconds that may pass without a byte."""
 ATTEMPTS = 4
 """How often in a row a download may break off before it is given up."""
 WORTH = 2**20
 """Bytes that an attempt must bring so that those before it are forgotten."""
 PAUSE = 1.0
 """Seconds before the first new attempt; each further one waits twice as long."""
-_PIECE = 2**16
+_LONGEST = 200  # characters of an address in a message: a server may have named it
 _SPARE = 2**25
 """Bytes that are left free on the disk."""
 
@@ -54,10 +50,10 @@ _advance: ContextVar[Advance | None] = ContextVar("advance", default=None)
 
 
 class FetchError(Exception):
-    """Files could not be fetched; the message says why, and is no whole sentence."""
+    """Files could not be fetched; the message says why, and is not a whole sentence."""
 
 
-class _BrokenError(Exception):
+class BrokenError(Exception):
     """A download broke off; it may be tried again."""
 
 
@@ -99,39 +95,47 @@ def fetch(wanted: Sequence[File] | Archive, folder: Path) -> None:
     """
     if os.environ.get(OFFLINE, "").strip().lower() not in _NO:
         raise FetchError(f"{OFFLINE} forbids to fetch them")
-    new = not folder.is_dir()
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        _fetch_alone(wanted, folder)
-    except BaseException:
-        if new:
-            with contextlib.suppress(OSError):
-                folder.rmdir()  # where nothing came at all
-        raise
+    with _alone(_lock_of(folder)):
+        new = not folder.is_dir()
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            _fetch_lacking(wanted, folder)
+        except BaseException:
+            if new:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()  # if nothing came at all
+            raise
 
 
-def _fetch_alone(wanted: Sequence[File] | Archive, folder: Path) -> None:
-    with _alone(folder / ".lock"):
-        if isinstance(wanted, Archive):
-            if not unpacking.has_files(folder / wanted.folder, wanted):
-                _fetch_archive(wanted, folder)
-        else:
-            lacking = [file for file in wanted if not (folder / file.name).is_file()]
-            _refuse_full(folder, sum(file.size for file in lacking))
-            for file in lacking:
-                _first_of(
-                    file.addresses,
-                    folder / file.name,
-                    size=file.size,
-                    most=file.size,
-                    sha256=file.sha256,
-                )
+def _lock_of(folder: Path) -> Path:
+    """Return the path of the file whose lock is held while a folder is filled.
+
+    It is beside the folder, which is removed if a fetch fails: with the lock inside, another
+    process could lose the folder between making it and opening the lock.
+    """
+    if folder.is_dir() and not os.access(folder.parent, os.W_OK):
+        return folder / ".lock"  # nobody who fetches can remove this folder
+    return folder.with_name(f".{folder.name}.lock")
+
+
+def _fetch_lacking(wanted: Sequence[File] | Archive, folder: Path) -> None:
+    if isinstance(wanted, Archive):
+        if not unpacking.has_files(folder / wanted.folder, wanted):
+            _fetch_archive(wanted, folder)
+        return
+    lacking = [file for file in wanted if not (folder / file.name).is_file()]
+    _refuse_full(folder, sum(file.size for file in lacking))
+    for file in lacking:
+        target = folder / file.name
+        _first_of(
+            file.addresses, _Download(target, size=file.size, most=file.size, sha256=file.sha256)
+        )
 
 
 def _fetch_archive(archive: Archive, folder: Path) -> None:
     _refuse_full(folder, archive.size + archive.unpacked)
     packed = folder / archive.name
-    _first_of(archive.addresses, packed, size=None, most=2 * archive.size, sha256=None)
+    _first_of(archive.addresses, _Download(packed, size=None, most=2 * archive.size, sha256=None))
     try:
         unpacking.unpack(packed, archive, folder)
     except unpacking.UnpackError as error:
@@ -146,14 +150,12 @@ def _refuse_full(folder: Path, needed: int) -> None:
         raise FetchError(f"the disk of {folder} has {sized(free)} free, and {sized(needed)} come")
 
 
-def _first_of(
-    addresses: Sequence[str], target: Path, *, size: int | None, most: int, sha256: str | None
-) -> None:
+def _first_of(addresses: Sequence[str], download: _Download) -> None:
     """Fetch a file from the first address that has it."""
     reasons = []
     for address in addresses:
         try:
-            _retrieve(address, _Download(target, size, most, sha256), sha256)
+            download.bring(address)
         except FetchError as error:
             reasons.append(str(error))
         else:
@@ -161,62 +163,66 @@ def _first_of(
     raise FetchError("; ".join(dict.fromkeys(reasons)))
 
 
-def _retrieve(address: str, download: _Download, sha256: str | None) -> None:
-    import pooch
-
-    log = pooch.get_logger()
-    level = log.level
-    log.setLevel(logging.WARNING)  # progress is ours to show
-    try:
-        pooch.retrieve(
-            address,
-            None if sha256 is None else f"sha256:{sha256}",
-            fname=download.target.name,
-            path=download.target.parent,
-            downloader=download,
-        )
-    finally:
-        log.setLevel(level)
-
-
 class _Download:
-    """Downloads one file for pooch, and goes on where an earlier attempt broke off.
+    """Downloads one file, and goes on where an earlier attempt broke off.
 
     Args:
         target: what the file will be called.
-        size: how many bytes it has, where that is known.
+        size: how many bytes it has, if that is known.
         most: how many it may have.
-        sha256: its digest, where that is known.
+        sha256: its digest, if that is known.
     """
 
-    def __init__(self, target: Path, size: int | None, most: int, sha256: str | None) -> None:
+    def __init__(self, target: Path, *, size: int | None, most: int, sha256: str | None) -> None:
         self.target = target
         self.part = target.with_name(f"{target.name}.part")
         self.size = size
         self.most = most
         self.sha256 = sha256
+        self._packing = ""
 
-    def __call__(self, url: str, output_file: str, _: Any) -> None:
-        """Give the file at `url` the name `output_file`, which pooch has chosen.
+    def bring(self, url: str) -> None:
+        """Get the file at `url`, check it, and give it its name.
 
         Raises:
             FetchError: it cannot be fetched, or is another file.
+            OSError: it cannot be written.
         """
-        host = urlsplit(url).netloc
-        failures = 0
+        import pooch
+
+        if not self.target.is_file():  # a process may have been killed before it unpacked it
+            self._get(url)
+            self._check(url)
+        log = pooch.get_logger()
+        level = log.level
+        log.setLevel(logging.WARNING)  # progress is ours to show
+        try:
+            pooch.retrieve(
+                url,
+                None if self.sha256 is None else f"sha256:{self.sha256}",
+                fname=self.target.name,
+                path=self.target.parent,
+                downloader=lambda _, output_file, __: self.part.replace(output_file),
+            )
+        finally:
+            log.setLevel(level)
+
+    def _get(self, url: str) -> None:
+        failures, furthest = 0, self._have()
         while True:
-            before = self._have()
             try:
-                self._download(url)
-                break
-            except _BrokenError as error:
-                # On a bad line a long file may break off often, and still get there.
-                failures = 1 if self._have() - before >= WORTH else failures + 1
+                self._attempt(url)
+                return
+            except BrokenError as error:
+                # On a bad line a long file may break off often, and still get there. What came
+                # before and was thrown away since counts once: so this ends, whatever is sent.
+                have = self._have()
+                failures = 1 if have - furthest >= WORTH else failures + 1
+                furthest = max(have, furthest)
                 if failures == ATTEMPTS:
+                    host = urlsplit(url).netloc
                     raise FetchError(f"{host} {error}, {ATTEMPTS} times") from None
                 time.sleep(PAUSE * 2 ** (failures - 1))
-        self._check(url)
-        self.part.replace(output_file)
 
     def _have(self) -> int:
         return self.part.stat().st_size if self.part.is_file() else 0
@@ -229,13 +235,14 @@ class _Download:
         if found != self.sha256:
             length = self.part.stat().st_size
             self.part.unlink()
+            packed = f", packed as {self._packing} against our request" if self._packing else ""
             raise FetchError(
-                f"what came from {url} is another file: it has {length} bytes of SHA-256 {found}, "
-                f"and should have {self.size} of {self.sha256}; it was deleted"
+                f"what came from {url} is another file: it has {length} bytes of SHA-256 {found}"
+                f"{packed}, and should have {self.size} of {self.sha256}; it was deleted"
             )
 
-    def _download(self, url: str) -> None:
-        import requests
+    def _attempt(self, url: str) -> None:
+        from gridcnn.datasets.public import downloading
 
         have = self._have()
         if have > self.most:
@@ -243,103 +250,52 @@ class _Download:
             have = 0
         if have and have == self.size:
             return
-        headers = {"Accept-Encoding": "identity", "User-Agent": "gridcnn"}
-        if have:
-            headers["Range"] = f"bytes={have}-"
-        host = urlsplit(url).netloc
-        timeout = (CONNECT_TIMEOUT, READ_TIMEOUT)
-        answered = False
-        try:
-            with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
-                answered = True
-                self._refuse_status(response, host)
-                self._write(response, have, host)
-        except requests.TooManyRedirects:
-            raise FetchError(f"{host} sends from one address to the next without end") from None
-        except requests.RequestException as error:
-            if answered or _stood(error):
-                raise _BrokenError(f"broke off ({_reason(error)})") from None
-            raise FetchError(f"{host} cannot be reached ({_reason(error)})") from None
+        with downloading.ask(url, have=have, most=self.most) as answer:
+            self._refuse_status(answer)
+            self._write(answer, have)
 
-    def _refuse_status(self, response: Response, host: str) -> None:
-        status = response.status_code
-        if status in (200, 206):
+    def _refuse_status(self, answer: Answer) -> None:
+        if answer.status in (200, 206):
             return
-        answer = f"answers {status} {response.reason or ''}".rstrip()
-        if status == 416:  # what there is cannot be a beginning of what is there now
+        if answer.status == 416:  # what there is cannot be a beginning of what is there now
             self.part.unlink(missing_ok=True)
-        if status in (416, 429) or status >= 500:
-            raise _BrokenError(answer)
-        raise FetchError(f"{host} {answer} for {response.url}")
+        if answer.status in (416, 429) or answer.status >= 500:
+            raise BrokenError(str(answer))
+        raise FetchError(f"{answer.host} {answer} for {answer.url[:_LONGEST]}")
 
-    def _write(self, response: Response, have: int, host: str) -> None:
-        start = f"bytes {have}-"
-        goes_on = response.status_code == 206
-        if goes_on and not response.headers.get("Content-Range", "").startswith(start):
+    def _write(self, answer: Answer, have: int) -> None:
+        if answer.start is None or answer.start not in (0, have):
             self.part.unlink(missing_ok=True)
-            raise _BrokenError("answers with another part than was asked for")
-        have = have if goes_on else 0
-        length = response.headers.get("Content-Length", "")
-        packed = "Content-Encoding" in response.headers  # the length is then of what is packed
-        whole = have + int(length) if length.isdecimal() and not packed else self.size
-        with self.part.open("ab" if goes_on else "wb") as file:
-            for piece in response.iter_content(_PIECE):
+            raise BrokenError("answers with another part than was asked for")
+        have = answer.start
+        whole = self.size if answer.length is None else have + answer.length
+        if whole is not None and whole > self.most:
+            raise self._too_long(answer)  # without waiting for it
+        self._packing = answer.packing
+        with self.part.open("ab" if have else "wb") as file:
+            for piece in answer.pieces():
                 have += len(piece)
                 if have > self.most:
                     break
                 file.write(piece)
                 self._tell(have, whole)
         if have > self.most:
-            self.part.unlink()
-            limit = "as it should be" if self.size is not None else "by far"
-            raise FetchError(f"what {host} sends is longer than {self.most} bytes, {limit}")
+            raise self._too_long(answer)
         if whole is not None and have < whole:
-            raise _BrokenError(f"broke off (after {have} of {whole} bytes)")
+            raise BrokenError(f"broke off (after {have} of {whole} bytes)")
+
+    def _too_long(self, answer: Answer) -> FetchError:
+        self.part.unlink(missing_ok=True)
+        most = f"the {self.most} bytes that the file has"
+        if self.size is None:
+            most = f"{self.most} bytes, twice what the file has"
+        return FetchError(f"what {answer.host} sends is longer than {most}")
 
     def _tell(self, have: int, whole: int | None) -> None:
         advance = _advance.get()
         if advance is not None:
             total = max(have, self.most // 2 if whole is None else whole)
             advance(f"fetching {self.target.name} (kB)", have // 1000, total // 1000)
-
-
-def _stood(error: Exception) -> bool:
-    """Return whether a connection stood before it failed, without an answer."""
-    from requests import ReadTimeout
-
-    cut = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
-    return isinstance(error, ReadTimeout) or any(isinstance(each, cut) for each in _causes(error))
-
-
-def _reason(error: Exception) -> str:
-    """Return why a connection failed, in a few words."""
-    from requests import ConnectTimeout
-    from requests.exceptions import ProxyError, SSLError
-
-    causes = list(_causes(error))
-    for kind, words in (
-        (ProxyError, "the proxy does not let through"),
-        (SSLError, "its certificate is not accepted"),
-        (ConnectTimeout, f"no answer within {CONNECT_TIMEOUT:g} s"),
-        (TimeoutError, f"nothing came for {READ_TIMEOUT:g} s"),
-    ):
-        if any(isinstance(each, kind) for each in causes):
-            return words
-    told = [each.strerror for each in causes if isinstance(each, OSError) and each.strerror]
-    return told[-1] if told else "the connection was closed"
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and all that it came from: requests and urllib3 hide those in many ways."""
-    waiting: list[Any] = [error]
-    seen: set[int] = set()
-    while waiting:
-        each = waiting.pop(0)
-        if isinstance(each, BaseException) and id(each) not in seen:
-            seen.add(id(each))
-            yield each
-            more = [*each.args, getattr(each, "reason", None), each.__cause__, each.__context__]
-            waiting += more
 
 
 @contextlib.contextmanager

@@ -6,13 +6,15 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from gridcnn.contracts.source import TEST, TRAIN, Dataset, Facts
+from gridcnn.contracts.source import TEST, TRAIN, Dataset, Facts, Request
+from gridcnn.datasets import places
 from gridcnn.datasets.duplicates import Duplicates, without_duplicates
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.public.catalogue import NEWS, SMS, File, PublicSet
 from gridcnn.datasets.public.source import Public
 from gridcnn.datasets.soundness import sound
-from gridcnn.datasets.tables import delimited
+from gridcnn.datasets.tables.items import opened_rows
+from gridcnn.datasets.tables.rows import Form
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import listed, shown
 
@@ -46,7 +48,7 @@ class Sms(Public):
         """
         place = str(self.file(folder, "SMSSpamCollection"))
         table = Table(path=place, label="1", input="2", header=False, delimiter="\t", quoting=False)
-        dataset = table.open(seed=0, suffixes=frozenset())
+        dataset = table.open(Request())
         strangers = sorted(set(map(str, dataset.labels)) - {"ham", "spam"})
         if strangers:
             found = Problems(place)
@@ -107,31 +109,31 @@ class News(Public):
 
 
 def _topics(file: Path) -> Dataset:
-    place = str(file)
-    found = Problems(place)
+    problems = Problems(str(file))
+    # The makers' own quotes are not all written as the format wants it.
+    form = Form(header=False, delimiter=",", strict=False)
     texts: list[str] = []
     labels: list[str] = []
     lines: list[int] = []
-    content = delimited.content(place, what="a table")
-    # The makers' own quotes are not all written as the format wants it.
-    for line, cells in delimited.rows(content, delimiter=",", found=found, strict=False):
-        if not cells:
-            continue
-        if len(cells) != 3:
-            found.add(f"has {len(cells)} cells, and not 3", line=line)
-        elif cells[0] not in ("1", "2", "3", "4"):
-            found.add(f"the topic is {shown(cells[0])}, and not 1, 2, 3 or 4", line=line)
-        else:
-            labels.append(TOPICS[int(cells[0]) - 1])
-            texts.append(f"{cells[1]} {cells[2]}")
-            lines.append(line)
-    found.stop()
+    with opened_rows(str(file), form, problems) as rows:
+        if len(rows.names) != 3:
+            rows.refuse(1, f"has {len(rows.names)} cells, and not 3")
+        problems.stop()
+        for block in rows.blocks(range(3)):
+            for line, topic, title, text in zip(block.places, *block.columns, strict=True):
+                if topic not in ("1", "2", "3", "4"):
+                    rows.refuse(line, f"the topic is {shown(topic)}, and not 1, 2, 3 or 4")
+                    continue
+                labels.append(TOPICS[int(topic) - 1])
+                texts.append(f"{title} {text}")
+                lines.append(line)
+    problems.stop_items()
     return sound(
         Dataset(
             texts,
             labels,
-            [f"line {line}" for line in lines],
-            origin=place,
-            places=[f"{place}:{line}" for line in lines],
+            places.Numbered("line ", lines),
+            origin=problems.source,
+            places=places.Numbered(rows.before, lines),
         )
     )

@@ -11,8 +11,9 @@ from typing import ClassVar, Self
 
 from pydantic import Field
 
-from gridcnn.contracts.source import Dataset, Source
+from gridcnn.contracts.source import Dataset, Request, Source
 from gridcnn.datasets import places
+from gridcnn.datasets.problems import LIMIT
 from gridcnn.datasets.public import fetching
 from gridcnn.datasets.public.catalogue import Archive, File, PublicSet
 from gridcnn.errors import DataError, Problem, listed, shown, sized
@@ -125,7 +126,7 @@ class Public(Source):
         self._fetch(folder, self.about.parts, advised=None if out is None else folder)
         return False, folder
 
-    def open(self, *, seed: int, suffixes: frozenset[str]) -> Dataset:  # noqa: ARG002 - as it is
+    def open(self, request: Request) -> Dataset:  # noqa: ARG002 - as it is
         """Return the data, from the user's own files or fetched ones.
 
         Raises:
@@ -134,6 +135,8 @@ class Public(Source):
         try:
             folder, notes = self._folder()
             dataset = self.read(folder)
+            if dataset.bad:
+                raise DataError(*dataset.bad[:LIMIT])
         except OSError as error:
             message = f"cannot be read: {error.strerror or error}"
             raise DataError(Problem(message, source=error.filename or self.title)) from error
@@ -143,7 +146,7 @@ class Public(Source):
                 f"{folder} has {len(dataset):,} items of {self.about.title}; the whole set has "
                 f"{facts.items:,}"
             )
-        return dataclasses.replace(dataset, notes=[*notes, *dataset.notes])
+        return dataclasses.replace(dataset, notes=[*notes, *dataset.notes], resolved=None)
 
     def _own(self) -> Path | None:
         """Return the set's folder in the folder of all data, where that is named."""

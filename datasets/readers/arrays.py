@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.source import Dataset, Label
-from gridcnn.datasets.labels import labels_of, one_each
+from gridcnn.datasets.labels import PART_NAMES, labels_of, one_each
 from gridcnn.datasets.problems import Problems
-from gridcnn.datasets.readers.manifest import PART_NAMES
 from gridcnn.datasets.readers.stacks import ITEM_BYTES, LABEL_BYTES, numbered, unstacked
 from gridcnn.datasets.soundness import sound
 from gridcnn.errors import DataError, Problem, listed, quoted

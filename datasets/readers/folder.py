@@ -2,246 +2,259 @@
 
 from __future__ import annotations
 
-import os
+import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from gridcnn.contracts.source import Dataset
+from gridcnn.contracts.source import TRAIN, Dataset
 from gridcnn.datasets import places
+from gridcnn.datasets.labels import PART_NAMES
 from gridcnn.datasets.problems import Problems
-from gridcnn.datasets.readers.manifest import PART_NAMES
 from gridcnn.datasets.soundness import sound
+from gridcnn.datasets.walking import Entry, Walk, counted, label_of_folder
 from gridcnn.errors import DataError, Problem, listed
 
-_SYSTEM = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"})
-"""What systems leave in folders, lower case; names that start with a dot are passed over anyway."""
+Folders = Literal["auto", "classes", "parts"]
+"""What the folders in a folder are; `auto`: parts if their names and what they hold say so."""
 
 
-def read(root: Path, suffixes: frozenset[str]) -> Dataset:
+def read(root: Path, suffixes: frozenset[str], *, folders: Folders = "auto") -> Dataset:
     """Return the files in the class folders of `root`, each labelled with its class folder's name.
 
-    A class folder may have folders in it. Where `root` has the folders `train` and `test`, or
-    `train` and `validation` (or `val`, `valid`), with class folders in them, these are the parts.
-    Hidden files are passed over; files whose ending is not among `suffixes` are left out, and
-    counted in the notes. Things are absolute paths, in the order of their names.
+    A class folder may have folders in it. If the folders of `root` have names such as `train` and
+    `test`, and the same class folders in them, they are the parts; one that holds files without
+    classes is left out. Files whose ending is not among `suffixes` are left out; the notes count
+    them. Things are absolute paths, in the order of their names.
 
     Raises:
         DataError: there are no class folders or only one, a class has no file that can be read,
-            files lie beside the class folders, a file is there twice, or links lead in a circle.
+            files lie beside the class folders, a file is there twice, links lead in a circle, or
+            it is not clear whether folders are classes or parts.
     """
-    found = Problems(str(root))
     if not suffixes:
-        raise DataError(
-            Problem(
-                "the adapter reads no files; texts and numbers are read from a table: "
-                "data: {source: {table: {path: ..., input: ..., label: ...}}}",
-                source=str(root),
-            )
+        message = (
+            "the adapter reads no files; texts and numbers are read from a table: "
+            "data: {source: {table: {path: ..., input: ..., label: ...}}}"
         )
-    walk = _Walk(root=places.absolute(root), suffixes=suffixes, found=found)
-    files, folders = walk.listing(walk.root)
-    parts = _part_folders(walk, folders)
-    if parts:
-        _refuse_others(folders, parts, found)
-        walk.refuse_loose(walk.root, files)
-        for name in parts:
-            walk.classes(name, PART_NAMES[name.casefold()])
-    else:
-        walk.classes("", "")
-    found.stop()
-    walk.refuse_twice()
-    found.stop()
-    notes = [walk.note()] if walk.others else []
+        raise DataError(Problem(message, source=str(root)))
+    reader = _Reader(Walk(places.absolute(root), Problems(str(root))), suffixes)
+    parts = {} if folders == "classes" else _Parts(reader.walk).find(strictly=folders == "parts")
+    for folder, part in (parts or {"": ""}).items():
+        reader.classes(folder, part)
+    reader.problems.stop()
+    reader.refuse_twice()
+    reader.problems.stop()
+    items = reader.items
     return sound(
         Dataset(
-            [item.path for item in walk.items],
-            [item.label for item in walk.items],
-            [item.name for item in walk.items],
-            [item.part for item in walk.items] if parts else None,
+            [item.entry.path for item in items],
+            [item.label for item in items],
+            [places.printable(item.entry.name) for item in items],
+            [item.part for item in items] if parts else None,
             origin=str(root),
-            notes=notes,
-            places=[places.printable(item.path) for item in walk.items],
+            notes=reader.notes(parts),
+            places=[places.printable(item.entry.path) for item in items],
         )
     )
-
-
-def endings(root: str) -> Counter[str]:
-    """Return how often each ending occurs among the files in the folders of `root`.
-
-    Endings are lower case, with the dot. What lies in `root` itself, what is hidden and what
-    cannot be read is not counted, and links that lead in a circle are followed once.
-    """
-    walk = _Walk(root=root, suffixes=frozenset(), found=Problems(root))
-    counts: Counter[str] = Counter()
-    waiting = [entry.path for entry in walk.listing(root)[1]]
-    seen: set[str] = set()
-    while waiting:
-        folder = waiting.pop()
-        real = walk.real.of_folder(folder)
-        if real not in seen:
-            seen.add(real)
-            files, folders = walk.listing(folder)
-            counts.update(places.ending(entry.name) for entry in files)
-            waiting += [entry.path for entry in folders]
-    return counts
 
 
 @dataclass(frozen=True)
 class _Item:
-    path: str
-    name: str
+    entry: Entry
     label: str
     part: str
-    real: str
 
 
 @dataclass
-class _Walk:
-    """One walk through a folder, and what it met."""
+class _Reader:
+    """Collects the files of class folders."""
 
-    root: str
+    walk: Walk
     suffixes: frozenset[str]
-    found: Problems
     items: list[_Item] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
-    real: places.RealPaths = field(default_factory=places.RealPaths)
 
-    def listing(self, folder: str) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[str]]]:
-        """Return the files and the folders in a folder, without hidden ones, sorted by name."""
-        files: list[os.DirEntry[str]] = []
-        folders: list[os.DirEntry[str]] = []
-        try:
-            with os.scandir(folder) as entries:
-                for entry in sorted(entries, key=lambda entry: entry.name):
-                    if not entry.name.startswith(".") and entry.name.lower() not in _SYSTEM:
-                        (folders if entry.is_dir() else files).append(entry)
-        except OSError as error:
-            self.found.add(f"cannot be read: {error.strerror or error}", source=folder)
-        return files, folders
+    @property
+    def problems(self) -> Problems:
+        return self.walk.problems
 
     def classes(self, below: str, part: str) -> None:
         """Collect the class folders of the root, or of its folder `below`."""
-        top = places.joined(self.root, below)
-        files, folders = self.listing(top)
-        if not folders and not self.found.count:
-            self.found.add(_no_classes(files, self.suffixes), source=top)
+        inside = self.walk.inside(below)
+        top = places.printable(places.joined(self.walk.root, below))
+        folders = [entry for entry in inside if entry.is_folder]
+        loose = [e for e in inside if not e.is_folder and e.ending in self.suffixes]
+        if not folders and not self.problems.count:
+            self.problems.add(_no_classes(self.walk, inside, loose), source=top)
             return
-        self.refuse_loose(top, files)
-        for folder in folders:
-            before, others = len(self.items), self.others.copy()
-            name = f"{below}/{folder.name}" if below else folder.name
-            self._collect(name, label=places.printable(folder.name), part=part, above=(top,))
-            if len(self.items) == before:
-                self._empty(name, self.others - others)
-
-    def _collect(self, name: str, *, label: str, part: str, above: tuple[str, ...]) -> None:
-        """Collect the files of the folder `name`, a path from the root, and of those in it."""
-        folder = places.joined(self.root, name)
-        real = self.real.of_folder(folder)
-        if real in [self.real.of_folder(one) for one in above]:
-            self.found.add(
-                f"this link leads back to '{places.printable(real)}', which it is in; remove it",
-                source=folder,
-            )
-            return
-        files, folders = self.listing(folder)
-        for entry in files:
-            if places.ending(entry.name) not in self.suffixes:
-                self.others[_ending(entry.name)] += 1
-            elif not entry.is_file():
-                self.found.add("this link leads to no file; remove or repair it", source=entry.path)
-            else:
-                target = self.real.of(entry.path, link=entry.is_symlink())
-                shown_name = places.printable(f"{name}/{entry.name}")
-                self.items.append(_Item(entry.path, shown_name, label, part, target))
-        for inner in folders:
-            below = f"{name}/{inner.name}"
-            self._collect(below, label=label, part=part, above=(*above, folder))
-
-    def _empty(self, name: str, others: Counter[str]) -> None:
-        what = f"it has only {_counted(others)}" if others else "it is empty"
-        self.found.add(
-            f"the class folder '{places.printable(name)}' has no file that the adapter reads "
-            f"({listed(sorted(self.suffixes))}): {what}; add files, or remove the folder",
-        )
-
-    def refuse_loose(self, folder: str, files: list[os.DirEntry[str]]) -> None:
-        """Add a problem for readable files that have no class."""
-        loose = [entry.name for entry in files if places.ending(entry.name) in self.suffixes]
         if loose:
-            self.found.add(
-                f"{len(loose)} {'file lies' if len(loose) == 1 else 'files lie'} beside the class "
-                f"folders, and so without a class: {listed(loose, limit=3)}; move each into a "
-                "class folder, or away",
-                source=folder,
+            lie = "file lies" if len(loose) == 1 else "files lie"
+            names = listed([places.printable(entry.own) for entry in loose], limit=3)
+            self.problems.add(
+                f"{len(loose)} {lie} beside the class folders, and so without a class: {names}; "
+                "move each into a class folder, or away",
+                source=top,
+            )
+        if len(folders) == 1 and not loose:
+            self._refuse_outer(folders[0], top)
+        for folder in folders:
+            self._class(folder, part)
+
+    def _refuse_outer(self, only: Entry, top: str) -> None:
+        """Add a problem if the one folder in a folder is that of the class folders."""
+        inner = [places.printable(e.own) for e in self.walk.inside(only.name) if e.is_folder]
+        if len(inner) > 1:
+            self.problems.add(
+                f"has one folder, and the folders {listed(inner, limit=5)} are in it; if these are "
+                f"the classes, give {places.printable(only.path)}",
+                source=top,
+            )
+
+    def _class(self, folder: Entry, part: str) -> None:
+        others: Counter[str] = Counter()
+        label = label_of_folder(folder.own)
+        before = len(self.items)
+        for entry in self.walk.files(folder.name):
+            if entry.ending not in self.suffixes:
+                others[entry.ending] += 1
+            elif places.is_file(entry.path):
+                self.items.append(_Item(entry, label, part))
+            else:
+                message = f"this {places.why_not_file(entry.path)}; remove it"
+                self.problems.add(message, source=places.printable(entry.path))
+        self.others += others
+        if len(self.items) == before:
+            what = f"it has only {counted(others)}" if others else "it is empty"
+            self.problems.add(
+                f"the class folder '{places.printable(folder.name)}' has no file that the adapter "
+                f"reads ({listed(sorted(self.suffixes))}): {what}; add files, or remove the folder"
             )
 
     def refuse_twice(self) -> None:
         """Add a problem for every file that is there twice, through links."""
-        first: dict[str, _Item] = {}
+        first: dict[str, Entry] = {}
         for item in self.items:
-            earlier = first.setdefault(item.real, item)
-            if earlier is not item:
-                self.found.add(
-                    f"{item.name} and {earlier.name} are the same file, through a link; keep one"
+            earlier = first.setdefault(self.walk.real.of(item.entry.path), item.entry)
+            if earlier is not item.entry:
+                names = [places.printable(each.name) for each in (item.entry, earlier)]
+                self.problems.add(
+                    f"{names[0]} and {names[1]} are the same file, through a link; keep one"
                 )
 
-    def note(self) -> str:
-        """Return how many files were left out."""
+    def notes(self, parts: dict[str, str]) -> list[str]:
+        """Return what was left out, and which folders are which parts if their names are others."""
+        notes = []
+        if any(folder != part for folder, part in parts.items()):
+            told = [f"{places.printable(folder)}: {part}" for folder, part in parts.items()]
+            notes.append(f"folders are taken for parts ({listed(told)})")
+        tops = {folder.partition("/")[0] for folder in parts}
+        rest = [e.own for e in self.walk.inside() if e.is_folder and e.own not in tops]
+        if parts and rest:
+            names = listed([places.printable(name) for name in rest], limit=5)
+            notes.append(f"left out, since there are no class folders in it: {names}")
         count = sum(self.others.values())
-        return (
-            f"{count} {'file' if count == 1 else 'files'} left out, since the adapter reads only "
-            f"{listed(sorted(self.suffixes))}: {_counted(self.others)}"
-        )
+        if count:
+            files = "file" if count == 1 else "files"
+            notes.append(
+                f"{count} {files} left out, since the adapter reads only "
+                f"{listed(sorted(self.suffixes))}: {counted(self.others)}"
+            )
+        return notes
 
 
-def _part_folders(walk: _Walk, folders: list[os.DirEntry[str]]) -> list[str]:
-    """Return the names of the folders that are parts, or none if the folders are classes.
-
-    A class may be called "train" too: parts have class folders in them, and beside `train` there is
-    another part, or nothing at all.
-    """
-    parts = [entry for entry in folders if entry.name.casefold() in PART_NAMES]
-    kinds = {PART_NAMES[entry.name.casefold()] for entry in parts}
-    if "train" not in kinds or (len(folders) > 1 and len(kinds) == 1):
-        return []
-    return [entry.name for entry in parts] if all(walk.listing(e.path)[1] for e in parts) else []
-
-
-def _refuse_others(folders: list[os.DirEntry[str]], parts: list[str], found: Problems) -> None:
-    twice = Counter(PART_NAMES[name.casefold()] for name in parts)
-    for part, count in twice.items():
-        if count > 1:
-            names = [name for name in parts if PART_NAMES[name.casefold()] == part]
-            found.add(f"the folders {listed(names)} would all be the part '{part}'; keep one")
-    others = [entry.name for entry in folders if entry.name not in parts]
-    if others:
-        found.add(
-            f"beside the parts {listed(parts)} there are other folders: {listed(others, limit=5)}; "
-            "move them away"
-        )
-
-
-def _no_classes(files: list[os.DirEntry[str]], suffixes: frozenset[str]) -> str:
-    endings = Counter(_ending(entry.name) for entry in files)
-    tables = [
-        entry.name for entry in files if entry.name.lower().endswith((".csv", ".tsv", ".npz"))
-    ]
+def _no_classes(walk: Walk, inside: Sequence[Entry], loose: Sequence[Entry]) -> str:
     message = "has no class folders; put the files of each class into a folder named after it"
-    if not files:
+    tables = [entry.own for entry in inside if entry.ending in (".csv", ".tsv", ".npz", ".parquet")]
+    if not inside:
         return f"is an empty folder: it {message}"
     if tables:
         return f"{message}. If {listed(tables, limit=3)} lists or holds the data, give its path"
-    readable = sum(endings[ending] for ending in suffixes)
-    return f"{message}: its {readable or len(files)} files lie in it directly"
+    above = Walk(str(Path(walk.root).parent), Problems())
+    beside = [places.printable(entry.own) for entry in above.inside() if entry.is_folder]
+    hint = ""
+    if loose and 1 < len(beside) <= 100:
+        classes = listed(beside, limit=5)
+        hint = f". If it is one of the classes {classes}, give {places.printable(above.root)}"
+    return f"{message}: its {len(loose) or len(inside)} files lie in it directly{hint}"
 
 
-def _ending(name: str) -> str:
-    return places.ending(name) or "without an ending"
+# Parts ------------------------------------------------------------------------------------------
 
 
-def _counted(endings: Counter[str]) -> str:
-    return listed(
-        [f"{count} {places.printable(ending)}" for ending, count in endings.most_common()], limit=5
-    )
+@dataclass
+class _Parts:
+    """Tells parts from classes."""
+
+    walk: Walk
+
+    def find(self, *, strictly: bool) -> dict[str, str]:
+        """Return the part that each folder is, by the folder that has its class folders.
+
+        It is empty if the folders are classes. `strictly`: they must be parts.
+        """
+        folders = [entry for entry in self.walk.inside() if entry.is_folder]
+        inner = {entry.own: self._classes(entry) for entry in folders}
+        having = {name: found for name, found in inner.items() if found[1]}
+        known = {name: part for name in having if (part := _part(name))}
+        named = sum(bool(_part(entry.own)) for entry in folders)
+        # A class may be called train too; then there is no other part beside it.
+        if TRAIN in known.values() and (named > 1 or len(folders) == 1):
+            others = [places.printable(name) for name in having if name not in known]
+            if others:
+                self._refuse(
+                    f"beside the parts {listed(list(known))} there are other folders: "
+                    f"{listed(others, limit=5)}; move them away"
+                )
+            self._refuse_twice(known)
+            return {inner[name][0]: part for name, part in known.items()}
+        if strictly:
+            names = listed([places.printable(entry.own) for entry in folders])
+            self._refuse(f"has no folders named train, validation or test with classes in: {names}")
+        if len(having) == len(folders) > 1:
+            self._refuse_repeated(having)
+        return {}
+
+    def _classes(self, folder: Entry) -> tuple[str, set[str]]:
+        """Return the folder that holds a part's class folders, and what these are called.
+
+        That may be a folder in it that is called alike, as archives are often unpacked.
+        """
+        inside = self.walk.inside(folder.name)
+        names = {label_of_folder(entry.own) for entry in inside if entry.is_folder}
+        if len(inside) == 1 and inside[0].is_folder and inside[0].own == folder.own:
+            return self._classes(inside[0])
+        return folder.name, names
+
+    def _refuse_repeated(self, having: dict[str, tuple[str, set[str]]]) -> None:
+        """Raise `DataError` if the same folders are in all folders: parts, or parts of classes."""
+        sets = [names for _, names in having.values()]
+        common, every = set.intersection(*sets), set.union(*sets)
+        if len(common) < 2 or 2 * len(common) < len(every):
+            return
+        outer = listed([places.printable(name) for name in having], limit=5)
+        setting = "data: {source: {files: {path: ..., folders: classes}}}"
+        self._refuse(
+            f"the folders {listed(sorted(common), limit=5)} are in each of {outer}; if they are "
+            f"the classes, rename the outer folders to train, validation and test; if {outer} are "
+            f"the classes, write {setting}"
+        )
+
+    def _refuse_twice(self, known: dict[str, str]) -> None:
+        for part, count in Counter(known.values()).items():
+            if count > 1:
+                names = [places.printable(name) for name in known if known[name] == part]
+                self._refuse(f"the folders {listed(names)} would all be the part '{part}'")
+
+    def _refuse(self, message: str) -> None:
+        self.walk.problems.add(message)
+        self.walk.problems.stop()
+
+
+def _part(name: str) -> str:
+    """Return the part that a folder's name stands for: of `seg_train`, train; empty for none."""
+    words = [PART_NAMES.get(word) for word in re.split(r"[-_. ]+", name.casefold())]
+    found = {word for word in words if word}
+    return found.pop() if len(found) == 1 else ""

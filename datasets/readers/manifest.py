@@ -1,241 +1,189 @@
-"""Manifests: a table, in a CSV file or in pandas, that names the path and label of every item."""
+"""Manifests: a table, in a file or a data frame, that names the path and label of every item."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Dataset, Label
+from gridcnn.contracts.source import Dataset, Label
 from gridcnn.datasets import places
-from gridcnn.datasets.labels import labels_of
-from gridcnn.datasets.problems import Problems
-from gridcnn.datasets.soundness import sound
-from gridcnn.datasets.tables import delimited
+from gridcnn.datasets.labels import PART_NAMES, labels_of, no_part, refuse_twins
+from gridcnn.datasets.problems import Problems, bad_items_error
+from gridcnn.datasets.tables.items import opened_rows, text_of
+from gridcnn.datasets.tables.rows import Form, Rows
 from gridcnn.errors import listed, quoted, shown, suggestion
 
-PART_NAMES = {
-    "train": TRAIN,
-    "training": TRAIN,
-    "validation": VALIDATION,
-    "val": VALIDATION,
-    "valid": VALIDATION,
-    "dev": VALIDATION,
-    "test": TEST,
-    "testing": TEST,
-}
-"""How data may spell its parts."""
-
+COLUMNS = ("path", "label", "split")
 _FOREIGN = {
     "path": ("file", "filename", "file_name", "filepath", "file_path", "image", "image_path"),
     "label": ("labels", "class", "class_name", "target", "category", "y"),
-    "split": ("part", "set", "subset", "partition", "fold"),
 }
 _OWN = (
-    ". Where the items stand in the table itself, write "
+    ". If the items stand in the table itself, write "
     "data: {source: {table: {path: ..., input: ..., label: ...}}} in the spec"
 )
 
 
 @dataclass(frozen=True)
-class Row:
-    """One item of a table; `place` is its line in a file, or says which row it is."""
+class _Row:
+    """One item; `place` is its line, or the number of its row."""
 
-    place: int | str
+    place: int
     path: str
-    label: Label
+    label: Label | None
     split: str
-    group: str = ""
+    group: str
 
 
-def read(file: str | os.PathLike[str], *, group: str | None = None) -> Dataset:
-    """Return the data that a CSV file lists.
+def read(given: Any, *, base: Path | None = None, group: str | None = None) -> Dataset:
+    """Return the data that a file, or a data frame, lists.
 
-    The first line names the columns: `path` and `label`, and perhaps `split`, which says train,
-    validation or test in every row. Others are left alone. Columns are separated by commas,
-    semicolons or tabs. A relative path starts at the folder of the file. Labels are texts.
-    `group` is a column that says what belongs together.
+    The columns are `path` and `label`, and perhaps `split`, which says train, validation or test in
+    every row. Others are ignored. Labels of a text file are texts.
+
+    Args:
+        given: the path of the file, or a data frame of pandas.
+        base: the folder where relative paths start; None: that of the file.
+        group: a column that says what belongs together.
 
     Raises:
         DataError: the file cannot be read, or something is wrong with its columns or rows; every
-            bad line is named.
+            bad row is named.
     """
-    place = os.fspath(file)
-    found = Problems(place)
-    rows = _rows(delimited.content(place, what="a manifest"), place, found, group)
-    return _collected(rows, base=Path(place).parent, found=found, group=group)
+    is_file = isinstance(given, str | os.PathLike)
+    given = os.fspath(given) if is_file else given
+    problems = Problems(given if is_file else "the DataFrame")
+    with opened_rows(given, Form(), problems, wanted=("path", "label")) as rows:
+        where = _columns(rows, group)
+        found = _rows(rows, where)
+        return _collected(found, rows, base or Path(given).parent, group)
 
 
-def from_table(table: Any, *, base: Path, group: str | None = None) -> Dataset:
-    """Return the data that a pandas DataFrame lists, by the rules of `read`.
-
-    Labels may be whole numbers too. Relative paths start at the folder `base`.
-
-    Raises:
-        DataError: columns are missing, or something is wrong with rows; every bad row is named.
-    """
-    found = Problems("the DataFrame")
-    where = _columns([str(name) for name in table.columns], found, group)
-    found.stop()
-    labels = labels_of(table.iloc[:, where["label"]], name="label", source=found.source)
-    paths = table.iloc[:, where["path"]].tolist()
-    splits = table.iloc[:, where["split"]].tolist() if "split" in where else [""] * len(paths)
-    groups = table.iloc[:, where["group"]].tolist() if "group" in where else [""] * len(paths)
-    rows = [
-        Row(f"row {index}", _cell(path), label, _cell(split), _group_cell(name))
-        for index, (path, label, split, name) in enumerate(
-            zip(paths, labels, splits, groups, strict=True)
-        )
-    ]
-    return _collected(rows, base=base, found=found, group=group)
+def is_manifest(names: Sequence[str]) -> bool:
+    """Return whether a table has the columns of a manifest."""
+    return {"path", "label"} <= {name.strip().casefold() for name in names}
 
 
-def _cell(value: Any) -> str:
-    """Return a cell of a DataFrame as text; a missing one, and what is no text, is empty."""
-    return os.fsdecode(value).strip() if isinstance(value, str | os.PathLike) else ""
-
-
-def _group_cell(value: Any) -> str:
-    """Return the name of a group, which may be a number; a missing one is empty."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value).strip() if isinstance(value, str | int) else _cell(value)
-
-
-def _rows(text: str, place: str, found: Problems, group: str | None) -> list[Row]:
-    sign = delimited.delimiter(text.split("\n", 1)[0], place, wanted=("path", "label"))
-    lines = delimited.rows(text, delimiter=sign, found=found)
-    _, header = next(lines, (1, []))
-    where = _columns(header, found, group)
-    found.stop()
-    rows: list[Row] = []
-    for line, cells in lines:
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(header):
-            found.add(
-                f"has {len(cells)} {'cell' if len(cells) == 1 else 'cells'}, but the first "
-                f"line names {len(header)}; put quotes around a cell with a separator in it",
-                line=line,
-            )
-            continue
-        split = cells[where["split"]].strip() if "split" in where else ""
-        path, label = cells[where["path"]].strip(), cells[where["label"]].strip()
-        if not label:
-            found.add("the label is empty; give every item a label", line=line)
-        name = cells[where["group"]].strip() if "group" in where else ""
-        rows.append(Row(line, path, label, split, name))
-    return rows
-
-
-def _columns(header: Sequence[str], found: Problems, group: str | None) -> dict[str, int]:
-    """Return where the columns path, label, split and group are; `group` is its name."""
-    names = [name.strip().casefold() for name in header]
+def _columns(rows: Rows, group: str | None) -> dict[str, int]:
+    """Return where the columns path, label, split and group are; raise `DataError` otherwise."""
+    names = [name.casefold() for name in rows.names]
+    line = 1 if rows.by_line else None
     where: dict[str, int] = {}
-    if not any(names):
-        found.add("is empty; its first line must name the columns path and label", line=1)
-        return where
-    for wanted, foreign in _FOREIGN.items():
-        places = [index for index, name in enumerate(names) if name == wanted]
-        if len(places) > 1:
-            found.add(f"{len(places)} columns are named '{wanted}'; keep one", line=1)
-        elif places:
-            where[wanted] = places[0]
+    asked = [*COLUMNS, *([] if group is None else [group.strip().casefold()])]
+    has = listed([quoted(name)[1:-1] for name in rows.names])
+    for wanted in asked:
+        count = names.count(wanted)
+        if count == 1:
+            where["group" if wanted not in COLUMNS else wanted] = names.index(wanted)
+        elif count:
+            rows.problems.add(f"{count} columns are named {quoted(wanted)}; keep one", line=line)
         elif wanted != "split":
-            near = next((name for name in foreign if name in names), "")
+            near = next((name for name in _FOREIGN.get(wanted, ()) if name in names), "")
             own = "" if near or wanted != "path" else _OWN
-            hint = (
-                f"; rename the column '{near}' to '{wanted}'"
-                if near
-                else suggestion(wanted, names).replace("?", "")
+            hint = f"; rename the column '{near}' to '{wanted}'" if near else ""
+            hint = hint or suggestion(wanted, names)
+            why = ", as data.group says" if wanted not in COLUMNS else ""
+            end = "" if hint.endswith("?") else "."
+            rows.problems.add(
+                f"has no column {quoted(wanted)}{why}{hint}{end} It has: {has}{own}", line=line
             )
-            found.add(
-                f"has no column '{wanted}'{hint}. The first line names the columns, and has: "
-                f"{listed([shown(name)[1:-1] for name in header])}{own}",
-                line=1,
-            )
-    if group is not None:
-        _group_column(group, header, where, found)
+    if group is not None and group.strip().casefold() in COLUMNS:
+        where["group"] = where.get(group.strip().casefold(), -1)
+    rows.problems.stop()
     return where
 
 
-def _group_column(
-    group: str, header: Sequence[str], where: dict[str, int], found: Problems
-) -> None:
-    """Add where the column `group` is, or a problem."""
-    names = [name.strip().casefold() for name in header]
-    places = [index for index, name in enumerate(names) if name == group.strip().casefold()]
-    if len(places) == 1:
-        where["group"] = places[0]
-        return
-    problem = f"{len(places)} columns are" if places else "no column is"
-    hint = "" if places else suggestion(group, names)
-    found.add(
-        f"{problem} named {quoted(group)}, as data.group says{hint or '.'} It has: "
-        f"{listed([shown(name)[1:-1] for name in header])}",
-        line=1,
-    )
-
-
-def _collected(rows: Iterable[Row], *, base: Path, found: Problems, group: str | None) -> Dataset:
-    """Return rows as a data set, after a look at every file."""
-    start = places.absolute(base)
-    real = places.RealPaths()
-    first: dict[str, Row] = {}
-    rows = list(rows)
-    divided = any(row.split for row in rows)
-    kept: list[tuple[str, Row]] = []
-    for row in rows:
-        problem = ""
-        path = places.joined(start, row.path)
-        if not row.path:
-            problem = "the path is empty"
-        elif not places.is_file(path):
-            problem = _missing(row.path, path, start)
-        else:
-            earlier = first.setdefault(real.of(path), row)
-            if earlier is not row:
-                problem = _twice(row, earlier)
-        if problem:
-            _add(found, row, problem)
-        if divided and row.split.casefold() not in PART_NAMES:
-            _add(found, row, no_part(row.split))
-        if group is not None and not row.group:
-            _add(
-                found,
-                row,
-                f"the group in {quoted(group)} is empty; say in every row what it belongs to",
-            )
-        kept.append((path, row))
-    if not rows and not found.count:
-        found.add("lists not one item")
-    found.stop()
-    return sound(
-        Dataset(
-            [path for path, _ in kept],
-            [row.label for _, row in kept],
-            [places.printable(row.path).replace(os.sep, "/") for _, row in kept],
-            [PART_NAMES[row.split.casefold()] for _, row in kept] if divided else None,
-            origin=found.source,
-            places=[_place(row, found.source) for _, row in kept],
-            groups=None if group is None else [row.group for _, row in kept],
+def _rows(rows: Rows, where: dict[str, int]) -> list[_Row]:
+    """Return all rows of the table."""
+    found: list[_Row] = []
+    kinds = list(where)
+    for block in rows.blocks([where[kind] for kind in kinds]):
+        cells = dict(zip(kinds, block.columns, strict=True))
+        empty = [""] * len(block.places)
+        paths, splits, groups = (
+            [_path(value) if kind == "path" else text_of(value) for value in cells.get(kind, empty)]
+            for kind in ("path", "split", "group")
         )
+        labels: list[Label | None] = [text_of(value) or None for value in cells["label"]]
+        if not rows.written:
+            labels = list(labels_of(cells["label"], name="label", source=rows.problems.source))
+        found += map(_Row, block.places, paths, labels, splits, groups)
+    return found
+
+
+def _path(value: Any) -> str:
+    """Return a path as text; what is missing, or is not a path, is empty."""
+    return os.fsdecode(value).strip() if isinstance(value, str | os.PathLike) else ""
+
+
+def _collected(found: Sequence[_Row], rows: Rows, base: Path, group: str | None) -> Dataset:
+    """Return rows as a data set, after a look at every file; bad rows are left out."""
+    start = places.absolute(base)
+    divided, word = any(row.split for row in found), "line" if rows.by_line else "row"
+    looker = _Looker(start, group, divided, word)
+    kept: list[tuple[str, _Row]] = []
+    for row in found:
+        path = places.joined(start, row.path)
+        told = looker.problems(row, path)
+        for message in told:
+            rows.tell(row.place, message)
+        if not told:
+            kept.append((path, row))
+    if not found:
+        rows.problems.add("lists no items")
+    labels = [row.label for _, row in kept if row.label is not None]
+    refuse_twins(set(labels), "the column 'label'", rows.problems)
+    rows.problems.stop()
+    bad = rows.problems.items()
+    if not kept:
+        raise bad_items_error(bad, len(bad))
+    names = [places.printable(row.path).replace(os.sep, "/") for _, row in kept]
+    places_ = [f"{rows.before}{row.place}: " for _, row in kept]
+    return Dataset(
+        [path for path, _ in kept],
+        labels,
+        names,
+        [PART_NAMES[row.split.casefold()] for _, row in kept] if divided else None,
+        origin=rows.problems.source,
+        places=[place + name for place, name in zip(places_, names, strict=True)],
+        groups=None if group is None else [row.group for _, row in kept],
+        bad=bad,
     )
 
 
-def _place(row: Row, source: str) -> str:
-    """Return where a row's item stands: the file and its line, or the row, and the path."""
-    where = f"{source}:{row.place}" if isinstance(row.place, int) else f"{source}, {row.place}"
-    return f"{where}: {places.printable(row.path)}"
+@dataclass
+class _Looker:
+    """Looks at the rows of a manifest, one after the other."""
 
+    start: str
+    group: str | None
+    divided: bool
+    word: str
+    first: dict[str, _Row] = field(default_factory=dict)
+    real: places.RealPaths = field(default_factory=places.RealPaths)
 
-def _add(found: Problems, row: Row, message: str) -> None:
-    if isinstance(row.place, int):
-        found.add(message, line=row.place)
-    else:
-        found.add(f"{row.place}: {message}")
+    def problems(self, row: _Row, path: str) -> list[str]:
+        """Return everything that is wrong with a row."""
+        told = []
+        if row.label is None:
+            told.append("the label is empty; give every item a label")
+        if not row.path:
+            told.append("the path is empty")
+        elif not places.is_file(path):
+            told.append(_missing(row.path, path, self.start))
+        else:
+            earlier = self.first.setdefault(self.real.of(path), row)
+            if earlier is not row:
+                told.append(_twice(row, earlier, self.word))
+        if self.divided and row.split.casefold() not in PART_NAMES:
+            told.append(no_part(row.split))
+        if self.group is not None and not row.group:
+            name = quoted(self.group)
+            told.append(f"the group in {name} is empty; say in every row what it belongs to")
+        return told
 
 
 def _missing(given: str, path: str, start: str) -> str:
@@ -251,17 +199,8 @@ def _missing(given: str, path: str, start: str) -> str:
     return f"there is no file {shown(given, limit=300)}{hint}"
 
 
-def _twice(row: Row, earlier: Row) -> str:
-    place = f"line {earlier.place}" if isinstance(earlier.place, int) else earlier.place
-    message = f"{shown(row.path, limit=300)} is the same file as in {place}"
+def _twice(row: _Row, earlier: _Row, word: str) -> str:
+    message = f"{shown(row.path, limit=300)} is the same file as in {word} {earlier.place}"
     if row.label != earlier.label:
         message += f", where its label is {shown(earlier.label)} and not {shown(row.label)}"
     return f"{message}; list every file once"
-
-
-def no_part(given: str) -> str:
-    """Return what is wrong with the name of a part."""
-    if not given:
-        return "the split is empty; give train, validation or test in every row, or in none"
-    near = suggestion(given, PART_NAMES)
-    return f"the split {shown(given, limit=300)} must be train, validation or test{near}"

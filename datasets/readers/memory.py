@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gridcnn.contracts.source import Dataset, Source
+from gridcnn.contracts.source import Dataset, Request, Source
 from gridcnn.datasets import places
 from gridcnn.datasets.labels import labels_of, one_each
-from gridcnn.datasets.problems import Problems
-from gridcnn.datasets.readers.manifest import from_table
+from gridcnn.datasets.problems import LIMIT, Problems
+from gridcnn.datasets.readers import manifest
 from gridcnn.datasets.readers.stacks import numbered, unstacked
 from gridcnn.datasets.soundness import sound
-from gridcnn.errors import DataError, listed, quoted, shown
+from gridcnn.datasets.tables.items import Columns, opened_rows, read_questions
+from gridcnn.datasets.tables.rows import Form
+from gridcnn.datasets.tables.table import Table
+from gridcnn.errors import DataError, quoted, shown
 
 _ORIGIN = "the data given in memory"
 _FORMS = (
@@ -31,12 +33,17 @@ class Memory(Source):
 
     title: ClassVar[str] = "memory"
 
-    def open(self, *, seed: int, suffixes: frozenset[str]) -> Dataset:  # noqa: ARG002 - never opens
-        """Raise `DataError`: only whoever gave the data can give it again."""
+    columns: tuple[str, ...] | None = None
+    """The columns of the data frame whose numbers were trained on, in their order."""
+
+    def open(self, request: Request) -> Dataset:  # noqa: ARG002 - never opens
+        """Raise `DataError`: the data has to be given again."""
         raise DataError("this run's data was given in memory; pass it again: data=...")
 
 
-def from_memory(data: Any, *, files: bool = True, group: str | None = None) -> Dataset:
+def from_memory(
+    data: Any, *, files: bool = True, group: str | None = None, source: Source | None = None
+) -> Dataset:
     """Return data that was given from Python as a data set.
 
     Args:
@@ -49,6 +56,8 @@ def from_memory(data: Any, *, files: bool = True, group: str | None = None) -> D
         files: whether texts in `X` are paths of files, each of which may be there once; otherwise
             they are things like any other.
         group: the column of a DataFrame that says what belongs together; a `Dataset` has its own.
+        source: the source of a spec or a trained model. If its columns have names, those of a
+            DataFrame are taken by name.
 
     Raises:
         DataError: it is something else, `X` and `y` do not go together, labels are missing or no
@@ -56,8 +65,10 @@ def from_memory(data: Any, *, files: bool = True, group: str | None = None) -> D
     """
     if isinstance(data, Dataset) and (group is None or data.groups is not None):
         return sound(data)
-    if _is_table(data):
-        return from_table(data, base=Path.cwd(), group=group)
+    if is_frame(data):
+        if isinstance(source, Table):
+            return source.read(data, Request(group=group, missing=True, trained=True))
+        return manifest.read(data, base=Path.cwd(), group=group)
     if group is not None:
         raise DataError(
             f"data.group names the column {quoted(group)}, but {_described(data)} has no columns; "
@@ -65,16 +76,56 @@ def from_memory(data: Any, *, files: bool = True, group: str | None = None) -> D
         )
     if not isinstance(data, tuple | list) or len(data) != 2:
         raise DataError(f"{_FORMS}; got {_described(data)}")
-    things = _things(data[0])
+    named = data[0].columns if is_frame(data[0]) and len(data[0].columns) > 1 else None
+    things = frame_things(data[0], source) if named is not None else _things(data[0])
     labels = labels_of(data[1])
     one_each(len(things), len(labels))
-    if not files:
-        return sound(Dataset(things, labels, numbered(len(things)), origin=_ORIGIN))
-    _refuse_twice(things)
-    return sound(Dataset(things, labels, _names(things), origin=_ORIGIN))
+    resolved = None
+    if named is not None:
+        trained = source.columns if isinstance(source, Memory) else None
+        resolved = Memory(columns=trained or tuple(map(str, named)))
+    if files:
+        _refuse_twice(things)
+    names = _names(things) if files else numbered(len(things))
+    return sound(Dataset(things, labels, names, origin=_ORIGIN, resolved=resolved))
 
 
-def _is_table(value: Any) -> bool:
+def frame_things(frame: Any, source: Source | None) -> Any:
+    """Return the rows of a data frame as things: numbers `(items, columns)`, or texts.
+
+    If `source` has named columns, these are taken, in their order.
+
+    Raises:
+        DataError: columns are missing, or hold something else.
+    """
+    columns = asked_columns(source)
+    if columns is None:
+        columns = Columns(tuple(str(name) for name in frame.columns))
+        if frame.shape[1] == 1 and getattr(frame.dtypes.iloc[0], "kind", "O") not in "biuf":
+            columns = Columns(str(frame.columns[0]))
+    problems = Problems("the DataFrame")
+    with opened_rows(frame, Form(), problems) as rows:
+        parts = list(read_questions(rows, columns, missing=True))
+    bad = [problem for _, _, each in parts for problem in each]
+    if bad:
+        raise DataError(*bad[:LIMIT])
+    things = [part for _, part, _ in parts]
+    if isinstance(columns.input, str):
+        return [thing for part in things for thing in part]
+    return np.concatenate(things)
+
+
+def asked_columns(source: Source | None) -> Columns | None:
+    """Return the columns of what a model was trained on, if they have names."""
+    if isinstance(source, Table):
+        return source.columns()
+    if isinstance(source, Memory) and source.columns is not None:
+        return Columns(source.columns)
+    return None
+
+
+def is_frame(value: Any) -> bool:
+    """Return whether a value is a data frame, of pandas or of another library."""
     # By its looks, so that pandas is not imported for those who do not use it.
     return type(value).__name__ == "DataFrame" and hasattr(value, "columns")
 
@@ -86,31 +137,14 @@ def _things(given: Any) -> Sequence[Any]:
     # be of different sizes.
     if not hasattr(given, "__array__"):
         return list(given)
-    if _is_table(given) and hasattr(given, "iloc"):
-        return unstacked(_numbers(given))
+    if is_frame(given):
+        rows: Sequence[Any] = frame_things(given, None)
+        return rows
     stack = np.asarray(given)
     if stack.ndim == 1 and stack.dtype.kind in "OUST":
         things: list[Any] = stack.tolist()
         return things
     return unstacked(stack)
-
-
-def _numbers(table: Any) -> NDArray[np.float64]:
-    """Return the numbers of a DataFrame `(rows, columns)`, NaN where one is missing."""
-    # By the kinds of their types, which are those of NumPy for pandas' own types as well.
-    others = [
-        quoted(str(name))
-        for name, kind in zip(table.columns, table.dtypes, strict=True)
-        if getattr(kind, "kind", "O") not in "biuf"
-    ]
-    if others:
-        several = "columns hold" if len(others) > 1 else "column holds"
-        hint = "; a column of texts is given alone: X[name]" if table.shape[1] == 1 else ""
-        raise DataError(
-            f"X: the {several} no numbers: {listed(others)}; leave what is no number out{hint}"
-        )
-    values: NDArray[np.float64] = table.to_numpy(dtype=np.float64, na_value=np.nan)
-    return values
 
 
 def _names(things: Sequence[Any]) -> list[str]:

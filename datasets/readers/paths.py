@@ -8,28 +8,27 @@ from typing import ClassVar, Self
 
 from pydantic import Field
 
-from gridcnn.contracts.source import Dataset, Source
+from gridcnn.contracts.source import Dataset, Request, Source
 from gridcnn.datasets import places
+from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.readers import arrays, folder, idx, manifest
+from gridcnn.datasets.readers.folder import Folders
+from gridcnn.datasets.tables.columns import look_at
+from gridcnn.datasets.tables.items import ENDINGS, opened_rows
+from gridcnn.datasets.tables.lines import ending_of
+from gridcnn.datasets.tables.rows import Form
+from gridcnn.datasets.tables.table import Table
+from gridcnn.datasets.walking import Walk
 from gridcnn.errors import DataError, Problem, listed, shown, suggestion
 
 _FORMS = (
     "data is a folder with a folder for each class; a CSV file with the columns path and label; "
     "an .npz file with the arrays X and y; or IDX files"
 )
-_TABLES = (".csv", ".tsv", ".tab", ".txt")
-"""Endings of manifests."""
 _ADVICE = {
     (".npy",): "one array has no labels; save both: numpy.savez(file, X=..., y=...)",
-    (".zip", ".tar", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".gz"): (
+    (".zip", ".tar", ".tgz", ".7z", ".rar", ".gz", ".bz2", ".xz"): (
         "this is packed; unpack it, and give the folder"
-    ),
-    (".xlsx", ".xls", ".ods", ".feather", ".json"): (
-        "tables are read from CSV; save it as 'CSV UTF-8'"
-    ),
-    (".parquet", ".pq", ".jsonl", ".ndjson"): (
-        "name a table whose rows are the items in the spec: "
-        "data: {source: {table: {path: ..., input: ..., label: ...}}}"
     ),
     (".pkl", ".pickle", ".joblib", ".pt", ".pth"): (
         "opening such a file can run any program, so it is not read; save the arrays: "
@@ -46,21 +45,24 @@ _ADVICE = {
 
 
 class Files(Source):
-    """Files: a folder of class folders, a CSV manifest, an .npz file or IDX files."""
+    """A folder of class folders, a manifest, an .npz file, IDX files, or a table of files."""
 
     title: ClassVar[str] = "files"
 
     path: str = Field(min_length=1)
     """The folder or file. A relative path starts at the folder of the spec."""
+    folders: Folders = "auto"
+    """What the folders in a folder are: `classes`; or `parts`, with the class folders in them;
+    `auto`: parts, if their names and what they hold say so."""
 
     @classmethod
     def from_text(cls, text: str) -> Files:
         """Return the source that a plain text in a spec stands for."""
         return cls(path=text)
 
-    def to_text(self) -> str:
-        """Return the text that stands for the source in a spec."""
-        return self.path
+    def to_text(self) -> str | None:
+        """Return the text that stands for the source in a spec; None if it has more settings."""
+        return self.path if self.folders == "auto" else None
 
     def resolved(self, base: Path) -> Self:
         """Return the source with its path made absolute, starting at the folder `base`."""
@@ -69,61 +71,72 @@ class Files(Source):
     def endings(self) -> Counter[str]:
         """Return how often each ending occurs among the files in the folders of a folder.
 
-        Endings are lower case, with the dot; hidden files are not counted. There are none where
-        the path is no folder.
+        Endings are lower case, with the dot; there are none if the path is not a folder.
         """
         path = places.at_home(self.path)
-        return folder.endings(path) if places.is_folder(path) else Counter()
+        return Walk(path, Problems()).endings() if places.is_folder(path) else Counter()
 
-    def open(self, *, seed: int, suffixes: frozenset[str]) -> Dataset:  # noqa: ARG002 - as it is
+    def open(self, request: Request) -> Dataset:
         """Return the labelled files or arrays that are there.
 
         Raises:
             DataError: there is nothing, it is none of the forms that are read, or what it holds
                 is wrong; every problem is listed.
         """
-        return self._opened(suffixes, None)
-
-    def open_grouped(self, column: str, *, seed: int, suffixes: frozenset[str]) -> Dataset:  # noqa: ARG002 - as it is
-        """Return what a manifest lists, with the groups that a column names.
-
-        Raises:
-            DataError: it is no manifest, or something is wrong with it.
-        """
-        return self._opened(suffixes, column)
-
-    def _opened(self, suffixes: frozenset[str], group: str | None) -> Dataset:
         if "\0" in self.path:
             raise DataError(f"{shown(self.path)} cannot be a path")
         path = places.at_home(self.path)
         try:
-            return _opened(path, suffixes, group)
+            dataset = self._opened(path, request)
         except OSError as error:
             message = f"cannot be read: {error.strerror or error}"
             raise DataError(Problem(message, source=self.path)) from error
+        if request.group is not None and dataset.groups is None:
+            message = (
+                "has no columns that could name groups; find them in the names of files with "
+                "data.group: {pattern: ...}"
+            )
+            raise DataError(Problem(message, source=path))
+        return dataset
+
+    def _opened(self, path: str, request: Request) -> Dataset:
+        place = Path(path)
+        name = place.name.lower()
+        if place.is_dir():
+            if idx.in_folder(place):
+                return idx.read_folder(place)
+            return folder.read(place, request.suffixes, folders=self.folders)
+        if not place.exists():
+            raise DataError(_nothing(path))
+        if not places.is_file(path):
+            raise DataError(Problem(places.why_not_file(path), source=path))
+        if name.endswith(".npz"):
+            return arrays.read(place)
+        if ending_of(path) in ENDINGS:
+            return _table(path, request)
+        if idx.is_idx(place):
+            return idx.read(place)
+        advice = next((text for ends, text in _ADVICE.items() if name.endswith(ends)), _FORMS)
+        raise DataError(Problem(advice, source=path))
 
 
-def _opened(path: str, suffixes: frozenset[str], group: str | None) -> Dataset:
-    place = Path(path)
-    name = place.name.lower()
-    if group is not None and place.exists() and not (place.is_file() and name.endswith(_TABLES)):
+def _table(path: str, request: Request) -> Dataset:
+    """Return what a manifest lists, or the pictures or sounds that a table holds."""
+    problems = Problems(path)
+    with opened_rows(path, Form(), problems, wanted=manifest.COLUMNS[:2]) as rows:
+        names = rows.names
+        typed = not rows.written
+    if typed and not manifest.is_manifest(names):
+        look = look_at(path)
+        if look.holds == "files":
+            table = Table(path=path, input=look.input, label=look.label, split=look.split)
+            return table.open(request)
         message = (
-            "has no columns that could name groups; find them in the names of files with "
-            "data.group: {pattern: ...}"
+            "is a table whose items stand in it; name its columns in the spec: "
+            "data: {source: {table: {path: ..., input: ..., label: ...}}}"
         )
         raise DataError(Problem(message, source=path))
-    if place.is_dir():
-        return idx.read_folder(place) if idx.in_folder(place) else folder.read(place, suffixes)
-    if not place.exists():
-        raise DataError(_nothing(path))
-    if name.endswith(_TABLES):
-        return manifest.read(place, group=group)
-    if name.endswith(".npz"):
-        return arrays.read(place)
-    if idx.is_idx(place):
-        return idx.read(place)
-    advice = next((text for ends, text in _ADVICE.items() if name.endswith(ends)), _FORMS)
-    raise DataError(Problem(advice, source=path))
+    return manifest.read(path, group=request.group)
 
 
 def _nothing(path: str) -> Problem:

@@ -1,33 +1,24 @@
-"""Tables: data whose items stand in the table itself, as texts or as numbers."""
+"""The data source `table`: items that stand in the table itself, as texts, numbers or files."""
 
 from __future__ import annotations
 
-import contextlib
-import io
+import codecs
 from collections import Counter
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
-from gridcnn.contracts.source import Dataset, Source
+from gridcnn.contracts.source import Dataset, Request, Source
 from gridcnn.datasets import places
-from gridcnn.datasets.duplicates import Duplicates, without_duplicates
-from gridcnn.datasets.tables import delimited, forms
-from gridcnn.datasets.tables.reading import NUMBERED, Reading
-from gridcnn.errors import DataError, Problem, listed, quoted, shown
+from gridcnn.datasets.problems import Problems
+from gridcnn.datasets.tables.frames import FRAME_ENDINGS
+from gridcnn.datasets.tables.items import Columns, opened_rows, place_of, read_items
+from gridcnn.datasets.tables.lines import ending_of
+from gridcnn.datasets.tables.rows import Form
+from gridcnn.errors import quoted
 from gridcnn.settings.base import Flag, wanted_error
-
-_LINES = (".jsonl", ".ndjson")
-_PARQUET = (".parquet", ".pq")
-ENDINGS = (*NUMBERED, *_LINES, *_PARQUET)
-"""Endings of tables."""
-_ADVICE = {
-    (".zip", ".tar", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".gz"): "this is packed; unpack it",
-    (".xlsx", ".xls", ".ods"): "save the sheet as 'CSV UTF-8'",
-    (".json",): "write one object a line, without a list around them, as .jsonl",
-}
 
 
 def _name(value: Any) -> str:
@@ -52,10 +43,22 @@ def _sign(value: Any) -> str:
     raise wanted_error("a single character, and no quote or line end")
 
 
+def _encoding(value: Any) -> str:
+    try:
+        if isinstance(value, str) and "a".encode(value):
+            return codecs.lookup(value).name
+    except (LookupError, ValueError):
+        pass
+    raise wanted_error("an encoding of texts, such as utf-8, cp1252 or latin-1")
+
+
+_FORM = ("header", "delimiter", "decimal", "thousands", "encoding", "quoting", "sheet")
+"""The settings that say how a file is written."""
+_TEXT = WithJsonSchema({"type": "string"})
 _NAME = {"type": ["string", "integer"]}
 Column = Annotated[str, PlainValidator(_name), WithJsonSchema(_NAME)]
 """The name of a column; a whole number is a name too."""
-Columns = Annotated[
+ColumnNames = Annotated[
     str | tuple[str, ...],
     PlainValidator(_names),
     PlainSerializer(lambda value: value if isinstance(value, str) else list(value)),
@@ -65,11 +68,12 @@ Columns = Annotated[
 
 
 class Table(Source):
-    """A table whose rows are the items: CSV, TSV, JSON Lines or Parquet.
+    """A table whose rows are the items: CSV, TSV, JSON Lines, Parquet, Feather, Excel or Stata.
 
-    The ending of the file's name tells what it is: .csv, .txt, .tsv or .tab; .jsonl or .ndjson,
-    with an object in each line; .parquet or .pq, for which pyarrow has to be installed. Text is
-    UTF-8.
+    The ending of the file's name says what it is: .csv, .txt, .tsv or .tab; .jsonl or .ndjson, with
+    an object in each line; .smi, with a SMILES in each line; .parquet or .pq, and .feather, for
+    which pyarrow has to be installed; .xlsx, for which openpyxl has to be; .xls, .ods, .dta. Text
+    may be packed: .csv.gz, .bz2, .xz or .zip. What is null is found out in training, and kept.
     """
 
     title: ClassVar[str] = "table"
@@ -77,155 +81,98 @@ class Table(Source):
 
     path: str = Field(min_length=1)
     """The file. A relative path starts at the folder of the spec."""
-    input: Columns | None = None
-    """What an item is. The name of one column: its texts, as they are. A list of columns: their
-    numbers, in this order. null: the numbers of all columns that have no other use, in the order of
-    the table."""
+    input: ColumnNames | None = None
+    """What an item is. The name of one column: its texts, as they are, its lists of numbers, or its
+    pictures or sounds in the form {bytes, path}. A list of columns: their numbers, in this order.
+    null: the numbers of all columns that have no other use and do not only count the rows."""
     label: Column
     """The column of the classes."""
     split: Column | None = None
     """The column that says train, validation or test in every row; null: there is none."""
-    header: Flag = True
-    """Whether the first line of a CSV or TSV file names the columns. Without names, columns are
-    called by their numbers, from 1."""
-    delimiter: Annotated[str, PlainValidator(_sign), WithJsonSchema({"type": "string"})] | None = (
-        None
-    )
+    header: Flag | None = None
+    """Whether the first line names the columns. Without names, columns are called by their numbers,
+    from 1. null: unless the columns that are asked for are numbers."""
+    delimiter: Annotated[str, PlainValidator(_sign), _TEXT] | None = None
     """The character between the cells of a CSV or TSV file; null: tabs in a TSV file, else a comma,
-    a semicolon or a tab, whichever fits the first line."""
+    a semicolon, a tab or `|`, whichever fits the first line."""
+    decimal: Literal[".", ","] | None = None
+    """The sign before decimals in a text file."""
+    thousands: Literal["none", ",", ".", " ", "'"] | None = None
+    """The sign between groups of three digits in a text file; a space stands for all kinds of."""
+    encoding: Annotated[str, PlainValidator(_encoding), _TEXT] | None = None
+    """How the characters of a text file are encoded, such as cp1252; null: UTF-8, or UTF-16 if the
+    file begins as such."""
     quoting: Flag = True
     """Whether double quotes around a cell of a CSV or TSV file may hide separators and line ends in
     it; `false`: quotes are signs like others."""
-
-    duplicates: Duplicates = "keep"
-    """What becomes of rows whose input is the same as in an earlier row: `keep` or `drop`. Kept,
-    one may be in the training part and another in the test part, which then promises too much."""
+    sheet: str | None = None
+    """The sheet of an Excel file; null: the first."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        inputs = (self.input,) if isinstance(self.input, str) else self.input or ()
-        uses = Counter([*inputs, self.label, *([] if self.split is None else [self.split])])
+        columns = self.columns()
+        uses = Counter([*columns.inputs, *columns.about])
         twice = [name for name, count in uses.items() if count > 1]
         if twice:
             raise ValueError(f"the column {quoted(twice[0])} is named {uses[twice[0]]} times")
-        ours = {"header": not self.header, "quoting": not self.quoting}
-        ours["delimiter"] = self.delimiter is not None
-        wrong = [name for name, given in ours.items() if given]
-        if wrong and places.ending(self.path) in (*_LINES, *_PARQUET):
-            raise ValueError(f"{quoted(wrong[0])} is for CSV and TSV files alone")
+        for name, given in (
+            ("header", self.header is False),
+            ("delimiter", self.delimiter is not None),
+            ("quoting", not self.quoting),
+        ):
+            text = (".csv", ".tsv", ".tab", ".txt", ".xlsx", ".xls", ".ods")
+            ending = ending_of(self.path)
+            if given and ending not in text and ending in (".jsonl", ".ndjson", *FRAME_ENDINGS):
+                raise ValueError(f"{quoted(name)} is for CSV and TSV files alone")
         return self
 
-    def of(self, path: str) -> Self:
-        """Return the source with another file of the same columns.
+    def columns(self, group: str | None = None) -> Columns:
+        """Return which columns are asked for."""
+        return Columns(self.input, self.label, self.split, group)
 
-        Raises:
-            SpecError: the settings are not for files of that ending.
-        """
-        return type(self)(**{**self.model_dump(exclude_unset=True), "path": path})
+    @property
+    def form(self) -> Form:
+        """How the file is written, as far as that is set."""
+        return Form(**{name: getattr(self, name) for name in _FORM})
+
+    def of(self, path: str) -> Self:
+        """Return the source with another file of the same columns, perhaps of another format."""
+        settings = self.model_dump(exclude_unset=True)
+        if ending_of(path) != ending_of(self.path):
+            settings = {k: v for k, v in settings.items() if k not in _FORM}
+        return type(self)(**{**settings, "path": path})
 
     def resolved(self, base: Path) -> Self:
         """Return the source with its path made absolute, starting at the folder `base`."""
         return self.model_copy(update={"path": places.resolved(self.path, base)})
 
-    def open(self, *, seed: int, suffixes: frozenset[str]) -> Dataset:  # noqa: ARG002 - as it is
-        """Return the rows: texts, or float64 arrays `(columns,)`.
+    def open(self, request: Request) -> Dataset:
+        """Return the rows: float64 `(items, columns)`, or texts, arrays or contents of files.
 
         Labels are texts in CSV and TSV files, and texts or whole numbers in the others.
 
         Raises:
-            DataError: the file cannot be read, lacks columns, or has rows that are wrong; every
-                bad line is named.
+            DataError: the file cannot be read, lacks columns, or has no row that can be used.
         """
-        return _read(self, None)
+        place = place_of(self.path, any_ending=self.delimiter is not None)
+        return self.read(place, request)
 
-    def open_grouped(self, column: str, *, seed: int, suffixes: frozenset[str]) -> Dataset:  # noqa: ARG002 - as it is
-        """Return the rows, with the groups that a column names; raise as `open` does."""
-        return _read(self, column)
-
-
-def asked(
-    table: Table, *, group: str | None = None, file: IO[bytes] | None = None
-) -> Iterator[tuple[str, Any]]:
-    """Yield what each row of a table is called, and its thing, whatever its label may be.
-
-    The columns of labels, parts and groups need not be there, and say nothing where they are. A
-    part of the file is in memory at a time, so it may be of any size. Rows that cannot be used are
-    left out, and told at the end.
-
-    Args:
-        table: what to read, and how.
-        group: a column that is no input either.
-        file: read instead of the file at the table's path, which then only tells its form and what
-            messages call it.
-
-    Raises:
-        DataError: the file cannot be read, or not to its end, lacks columns, or had rows that
-            are wrong.
-    """
-    place = table.path if file is not None else _place(table)
-    ending = places.ending(place)
-    reading = Reading(table, place, group, rows=ending in _PARQUET, labelled=False)
-    try:
-        with (
-            contextlib.nullcontext(file) if file is not None else Path(place).open("rb") as content
-        ):
-            if ending in _PARQUET:
-                steps = forms.read_parquet_rows(reading, place)
-            else:
-                read = forms.read_lines if ending in _LINES else forms.read_delimited
-                steps = read(reading, delimited.lines(content, reading.found))
-            rows = 0
-            for _ in steps:
-                rows += 1
-                yield from reading.taken()
-    except OSError as error:
-        raise DataError(
-            Problem(f"cannot be read: {error.strerror or error}", source=place)
-        ) from error
-    if not rows and not reading.found.count:
-        reading.found.add("has not one row")
-    reading.found.stop()
-
-
-def _read(table: Table, group: str | None) -> Dataset:
-    """Return the rows of a table; `group` names the column that says what belongs together."""
-    place = _place(table)
-    ending = places.ending(place)
-    reading = Reading(table, place, group, rows=ending in _PARQUET)
-    if ending in _PARQUET:
-        forms.read_parquet(reading, place)
-    else:
-        text = delimited.content(place, what="a table")
-        if ending in _LINES:
-            # Not splitlines: a text in JSON may hold other line ends.
-            steps = forms.read_lines(reading, text.split("\n"))
-        else:
-            steps = forms.read_delimited(reading, io.StringIO(text, newline=""))
-        for _ in steps:
-            pass
-    dataset = reading.dataset()
-    return without_duplicates(dataset) if table.duplicates == "drop" else dataset
-
-
-def _place(table: Table) -> str:
-    """Return where a table is; raise `DataError` where there is none that can be read."""
-    if "\0" in table.path:
-        raise DataError(f"{shown(table.path)} cannot be a path")
-    place = places.at_home(table.path)
-    ending = places.ending(place)
-    if "://" in place:
-        message = "a web address is not read; download it, and give its path"
-        raise DataError(Problem(message, source=place))
-    if places.is_folder(place) or not places.is_file(place):
-        message = (
-            "is a folder; give the table's file"
-            if places.is_folder(place)
-            else ("there is no such file")
-        )
-        raise DataError(Problem(message, source=place))
-    if ending not in ENDINGS and table.delimiter is None:
-        name = place.lower()
-        advice = next((text for ends, text in _ADVICE.items() if name.endswith(ends)), "")
-        known = listed(ENDINGS)
-        raise DataError(Problem(f"a table is {known}{advice and '; ' + advice}", source=place))
-    return place
+    def read(self, given: Any, request: Request) -> Dataset:
+        """Return the rows of a file, or of a data frame with the columns of this table."""
+        problems = Problems(given if isinstance(given, str) else "the DataFrame")
+        columns = self.columns(request.group)
+        with opened_rows(
+            given,
+            self.form,
+            problems,
+            wanted=(*columns.inputs, *columns.about),
+            complete=self.input is None,
+            trained=request.trained,
+        ) as rows:
+            dataset, named = read_items(
+                rows, columns, missing=request.missing, trained=request.trained
+            )
+            found = {name: getattr(rows.form, name) for name in _FORM}
+        settled = {k: v for k, v in found.items() if v is not None and isinstance(given, str)}
+        filled = self.model_copy(update={"input": named.input, **settled})
+        return replace(dataset, resolved=filled)

@@ -63,6 +63,7 @@ def check(
             help="Whether the first line names the columns. Without it: unless it holds numbers.",
         ),
     ] = None,
+    encoding: options.Encoding = None,
     report: Annotated[
         Path | None, typer.Option(metavar="OUT.html", help="Write a page with pictures as well.")
     ] = None,
@@ -82,7 +83,14 @@ def check(
         raise SpecError(f"--report writes a page; give a name such as {report.stem}.html")
     with _Bars(quiet=quiet) as bars:
         verdict = checked(
-            data, label, shape=size, header=header, seed=seed, threads=threads, advance=bars.tell
+            data,
+            label,
+            shape=size,
+            header=header,
+            encoding=encoding,
+            seed=seed,
+            threads=threads,
+            advance=bars.tell,
         )
     if report is not None:
         _write(verdict, report, data, seed)

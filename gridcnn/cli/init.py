@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gridcnn.cli import options as common
 from gridcnn.cli import screen
-from gridcnn.errors import DataError, Problem, RunFolderError, SpecError
+from gridcnn.errors import ColumnPermutableError, DataError, Problem, RunFolderError, SpecError
+
+if TYPE_CHECKING:
+    from gridcnn.order.layouts import Layout
 
 _EXAMPLES = """Write a commented starter spec to NAME.yaml, in the current folder.
 
@@ -25,10 +30,7 @@ Examples:
   gridcnn init pets
 """
 _SPECS = (".yaml", ".yml")
-_DATA = frozenset(
-    {".csv", ".tsv", ".tab", ".txt", ".jsonl", ".ndjson", ".parquet", ".pq", ".npz", ".npy"}
-)
-"""What the names of files end in that hold data."""
+_ARRAYS = frozenset({".npz", ".npy"})
 
 
 def add(app: typer.Typer) -> None:
@@ -57,6 +59,14 @@ def init(
             help="The column of the texts in a table, or one of the numbers. Repeatable.",
         ),
     ] = None,
+    encoding: common.Encoding = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check/--no-check",
+            help="Whether to check that the order of a table's columns means anything.",
+        ),
+    ] = True,
 ) -> None:
     from gridcnn.settings.document import parse
     from gridcnn.spec.load import validate
@@ -64,7 +74,9 @@ def init(
     path = _file(what, name)
     if path.exists() or path.is_symlink():
         raise RunFolderError(f"{path} is there already; give another name")
-    text, found = _written(what, path, label, inputs or [])
+    judge = functools.partial(_judge, encoding=encoding) if check else None
+    options = {"label": label, "inputs": inputs or [], "encoding": encoding, "judge": judge}
+    text, found = _written(what, path, options)
     validate(parse(text, f"init {what}"))  # the name may be none that a spec can have
     try:
         # "x": a file that is there already is never replaced.
@@ -84,7 +96,11 @@ def _is_name(what: str) -> bool:
     path = Path(what)
     if what.endswith(_SPECS):
         return True
-    return not path.exists() and path.name == what and path.suffix.lower() not in _DATA
+    from gridcnn.datasets.tables.items import ENDINGS
+    from gridcnn.datasets.tables.lines import ending_of
+
+    data = ending_of(what) in ENDINGS or path.suffix.lower() in _ARRAYS
+    return not path.exists() and path.name == what and not data
 
 
 def _file(what: str, name: str | None) -> Path:
@@ -99,7 +115,28 @@ def _file(what: str, name: str | None) -> Path:
     return Path(name if name.endswith(_SPECS) else f"{name}.yaml")
 
 
-def _written(what: str, path: Path, label: str | None, inputs: list[str]) -> tuple[str, str]:
+def _judge(file: str, label: str | None, encoding: str | None) -> Layout | None:
+    """Return the layout of a table's columns in a grid, if one is found.
+
+    Raises:
+        ColumnPermutableError: the order of its columns means nothing.
+    """
+    from gridcnn.checking import check
+
+    try:
+        verdict = check(file, label, encoding=encoding)
+    except DataError:
+        return None  # too few rows or columns for a verdict
+    if verdict.decision == "permutable":
+        told = "\n".join((*verdict.evidence, *verdict.advice))
+        raise ColumnPermutableError(
+            f"{file}: the order of its columns means nothing, so a convolutional network is the "
+            f"wrong tool\n{told}\nto write a spec all the same, give --no-check"
+        )
+    return verdict.layout
+
+
+def _written(what: str, path: Path, options: dict[str, Any]) -> tuple[str, str]:
     """Return the text of the spec, and what was found in the data, if there is any."""
     from gridcnn.pipelines import ready
     from gridcnn.runs.starter import starter, starter_for, starter_of
@@ -110,8 +147,8 @@ def _written(what: str, path: Path, label: str | None, inputs: list[str]) -> tup
             raise DataError(Problem("there is no such file or folder", source=what))
         # Relative paths start at the folder of the spec.
         given = what if path.parent == Path() else str(Path(what).absolute())
-        return starter_for(path.stem, str(path), given, label=label, inputs=inputs)
-    if label is not None or inputs:
+        return starter_for(path.stem, str(path), given, **options)
+    if options["label"] is not None or options["inputs"]:
         raise SpecError(f"--label and --input are for a table, and there is no file {what}")
     if what in ready():
         text = ready()[what].decode()

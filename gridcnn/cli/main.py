@@ -1,12 +1,11 @@
 """The command `gridcnn`: its verbs, its exit codes, and what becomes of errors.
 
-Exit codes: 0 done; 1 a fault of gridcnn; 2 the user's input; 3 the order of the data means
-nothing; 130 stopped by Ctrl-C.
+Exit codes: 0 done; 1 a fault of gridcnn; 2 the user's input, or too little memory; 3 the order of
+the data means nothing; 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
 from __future__ import annotations
 
-import signal
 import sys
 import traceback
 import warnings
@@ -21,13 +20,15 @@ from gridcnn.cli import (
     datasets,
     evaluate,
     init,
+    limits,
     predict,
     run,
     schema,
     screen,
     show,
+    stopping,
 )
-from gridcnn.cli.screen import FAULT, NO_GRID, STOPPED, USER
+from gridcnn.cli.screen import FAULT, NO_GRID, USER
 from gridcnn.errors import ColumnPermutableError, GridcnnError, TrainingInterrupted, UserError
 from gridcnn.version import VERSION
 
@@ -39,35 +40,62 @@ class Verbs(TyperGroup):
         """Carry out a verb."""
         warnings.showwarning = screen.say_warning
         try:
-            return super().invoke(ctx)
-        except (GridcnnError, KeyboardInterrupt) as error:
-            if ctx.params.get("debug"):
+            try:
+                stopping.listen()
+                return self._carry_out(ctx)
+            finally:
+                stopping.finish()
+        except KeyboardInterrupt:  # it came when all was said
+            raise typer.Exit(stopping.code()) from None
+
+    def _carry_out(self, ctx: Any) -> Any:
+        try:
+            limits.prepare_libraries()
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # while a reader that has gone can be answered
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt | TrainingInterrupted)
+            if ctx.params.get("debug") and (interrupted or not _is_left_to_typer(error)):
                 traceback.print_exc()
-            if isinstance(error, KeyboardInterrupt | TrainingInterrupted):
-                # One Ctrl-C is enough: another must not break into what is said now.
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
+            if interrupted:
                 screen.messages().print(str(error) or "stopped")
-                raise typer.Exit(STOPPED) from None
-            screen.say_error(error)
-            raise typer.Exit(
-                NO_GRID if isinstance(error, ColumnPermutableError) else USER
-            ) from None
-        except BrokenPipeError:
-            # Whoever reads our output has had enough; nothing is wrong.
-            screen.mute()
-            raise typer.Exit(0) from None
-        except (typer.Exit, SystemExit, OSError):
-            raise
-        except Exception as error:
-            if type(error).__module__.partition(".")[0] in ("click", "typer"):
-                raise  # a wrong option or argument; typer answers it
-            if ctx.params.get("debug"):
-                traceback.print_exc()
-            screen.messages().print(
-                f"gridcnn failed, and should not have: {type(error).__name__}: {error}\n"
-                "Run it again as `gridcnn --debug ...` and report what it prints."
-            )
-            raise typer.Exit(FAULT) from None
+                raise typer.Exit(stopping.code()) from None
+            if not stopping.received():
+                _answer(error)
+                raise
+        else:
+            if not stopping.received():
+                return result
+        # A library has taken KeyboardInterrupt for a fault of its own, or for none.
+        screen.messages().print("stopped")
+        raise typer.Exit(stopping.code())
+
+
+def _answer(error: BaseException) -> None:
+    """Say what a verb ended with, and raise its exit code, unless typer or `main` answers it."""
+    if isinstance(error, GridcnnError):
+        screen.say_error(error)
+        raise typer.Exit(NO_GRID if isinstance(error, ColumnPermutableError) else USER) from None
+    if isinstance(error, BrokenPipeError):
+        # Whoever reads our output has had enough; nothing is wrong.
+        screen.mute()
+        raise typer.Exit(0) from None
+    shortage = limits.explain(error)
+    if shortage is not None:
+        screen.say_error(shortage)
+        raise typer.Exit(USER) from None
+    if not (_is_left_to_typer(error) or isinstance(error, OSError)):
+        screen.messages().print(
+            f"gridcnn failed, and should not have: {type(error).__name__}: {error}\n"
+            "Run it again as `gridcnn --debug ...` and report what it prints."
+        )
+        raise typer.Exit(FAULT) from None
+
+
+def _is_left_to_typer(error: BaseException) -> bool:
+    """Return whether an error is an exit, or a wrong option or argument."""
+    own = type(error).__module__.partition(".")[0] in ("click", "typer")
+    return own or not isinstance(error, Exception)
 
 
 def _version(wanted: bool) -> None:

@@ -23,3 +23,11 @@ Threads = Annotated[
         "use. Results do not depend on it.",
     ),
 ]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="How the characters of a text file are encoded, such as cp1252. Without it: UTF-8, or "
+        "UTF-16 if the file begins as such.",
+    ),
+]

@@ -18,6 +18,7 @@ from gridcnn.files import RowWriter
 if TYPE_CHECKING:
     from gridcnn.grid import Array
     from gridcnn.model import Model
+    from gridcnn.runs.questions import Part
 
 _EXAMPLES = """Answer what each thing is: files, texts, or the rows of a table.
 
@@ -75,8 +76,8 @@ def predict(
     engine: options.Engine = None,
     threads: options.Threads = None,
 ) -> None:
-    from gridcnn.cli.files import Questions
     from gridcnn.model import load
+    from gridcnn.runs.questions import Questions
 
     if as_json and as_csv:
         raise SpecError("--json and --csv exclude each other; give one of them")
@@ -88,7 +89,7 @@ def predict(
     )
     printer = _JsonPrinter if as_json else _CsvPrinter if as_csv else _TextPrinter
     shown, failed = printer(loaded, top), False
-    for names, things, unread in _batches(asked.things(files or ())):
+    for names, things, unread in _batches(asked.parts(files or ())):
         adapted = loaded.adapter.adapt_all(things, names=names)
         problems = [*unread, *adapted.problems]
         if len(adapted.kept):
@@ -106,24 +107,27 @@ def predict(
         raise typer.Exit(screen.USER)
 
 
-def _batches(
-    things: Iterable[tuple[str, Any] | DataError],
-) -> Iterator[tuple[list[str], list[Any], list[Problem]]]:
-    """Yield names, things and problems, some hundreds at a time."""
+def _batches(parts: Iterable[Part]) -> Iterator[tuple[list[str], Any, list[Problem]]]:
+    """Yield names, things and problems, some hundreds at a time, and print notes."""
     names: list[str] = []
-    kept: list[Any] = []
+    things: list[Any] = []
     problems: list[Problem] = []
-    for each in things:
-        if isinstance(each, DataError):
-            problems += each.problems
-        else:
-            names.append(each[0])
-            kept.append(each[1])
-        if len(kept) == _BATCH or len(problems) >= _BATCH:
-            yield names, kept, problems
-            names, kept, problems = [], [], []
-    if kept or problems:
-        yield names, kept, problems
+    for part in parts:
+        for note in part.notes:
+            screen.say_note(note)
+        problems += part.problems
+        for start in range(0, len(part.names), _BATCH):
+            chosen = slice(start, start + _BATCH)
+            names += part.names[chosen]
+            things += list(part.things[chosen])
+            if len(names) >= _BATCH:
+                yield names, things, problems
+                names, things, problems = [], [], []
+        if len(problems) >= _BATCH:
+            yield names, things, problems
+            names, things, problems = [], [], []
+    if names or problems:
+        yield names, things, problems
 
 
 class _Printer(abc.ABC):

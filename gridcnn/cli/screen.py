@@ -12,10 +12,10 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from gridcnn.errors import GridcnnError, UserError, visible
+from gridcnn.errors import GridcnnError, UserError, printable, visible
 from gridcnn.files import json_text
 
-FAULT, USER, NO_GRID, STOPPED = 1, 2, 3, 130
+FAULT, USER, NO_GRID = 1, 2, 3
 """Exit codes; `gridcnn.cli.main` tells what they mean."""
 
 
@@ -82,6 +82,11 @@ def say_error(error: GridcnnError) -> None:
     console = messages()
     for line in lines:
         console.print(Text.assemble(("error: ", "bold red"), str(line)))
+
+
+def say_note(note: str) -> None:
+    """Print something that the user should know, beside the answers."""
+    messages().print(Text.assemble(("note: ", "bold"), printable(note)))
 
 
 def say_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -77,8 +76,8 @@ def _show_plan(
     from gridcnn.engines.base import check_choice, make_engine
     from gridcnn.errors import sized
     from gridcnn.pipelines import ready
+    from gridcnn.runs.located import spec_folder
     from gridcnn.runs.plan import plan
-    from gridcnn.runs.run import spec_folder
     from gridcnn.spec.load import load
     from gridcnn.training.memory import planned as planned_memory
 
@@ -114,18 +113,21 @@ def _show_file(
 ) -> None:
     from gridcnn.adapters.image import ImageAdapter
     from gridcnn.cli.drawing import draw, write_png
-    from gridcnn.cli.files import Questions
     from gridcnn.pipelines import ready
+    from gridcnn.runs.questions import Questions
     from gridcnn.spec.load import load
 
     loaded = load(spec, changes=changes, ready=ready())
     adapter = loaded.adapter or ImageAdapter()
-    names, things = [], []
-    for each in itertools.islice(Questions(adapter, loaded.data).things([text]), 2):
-        if isinstance(each, DataError):
-            raise each
-        names.append(each[0])
-        things.append(each[1])
+    names: list[str] = []
+    things: list[Any] = []
+    for part in Questions(adapter, loaded.data).parts([text]):
+        if part.problems:
+            raise DataError(*part.problems)
+        names += part.names[:2]
+        things += list(part.things[:2])
+        if len(things) > 1:
+            break
     if len(things) > 1:
         raise DataError(f"{text} holds several things, such as {names[0]}; show takes one")
     grids = adapter.grids(things, names=names)

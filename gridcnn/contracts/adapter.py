@@ -55,6 +55,11 @@ class Adapter(Settings, abc.ABC):
     """The packages, as they are called when they are installed, whose versions grids depend on,
     beside gridcnn and NumPy."""
 
+    @property
+    def takes_missing(self) -> bool:
+        """Whether numbers of a thing may be missing; they are NaN."""
+        return False
+
     def fitted(self, things: Things) -> Self:  # noqa: ARG002 - for those that learn
         """Return an adapter with everything learned from the training things filled in."""
         return self
@@ -119,6 +124,19 @@ class Adapter(Settings, abc.ABC):
         if adapted.problems:
             raise DataError(*adapted.problems)
         return adapted.grids
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """An adapter that has learned all that it needs, and the shape of every grid that it makes."""
+
+    adapter: Adapter
+    shape: GridShape
+
+    @classmethod
+    def of(cls, adapter: Adapter) -> Self:
+        """Return an adapter with its shape; raise `DataError` if it is not fitted."""
+        return cls(adapter, adapter.shape())
 
 
 class OneHotAdapter(Adapter):

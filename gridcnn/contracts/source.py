@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.errors import DataError, listed
+from gridcnn.errors import DataError, Problem, listed
+from gridcnn.forks import cached_property
 from gridcnn.settings.base import Settings
 
 Label = str | int
@@ -32,11 +32,14 @@ class Dataset:
         names: what an item is called in results: a path relative to the data, or `item 17`.
         parts: "train", "validation" or "test" for each item where the data divides itself, or None.
         origin: where the data is from, for messages.
-        places: where each item stands, as errors tell it: a whole path, or a file and a line; None
-            where the name says it all.
-        notes: what whoever uses the data should be told, for example how many files were left out.
-        groups: what each item belongs to, for example its speaker: items of one group are never
-            divided. None where each is on its own.
+        places: where each item stands, for messages: a whole path, or a file and a line; None if
+            the name says it all.
+        notes: what users of the data should know, such as how many files were left out.
+        groups: what each item belongs to, such as its speaker: items of one group stay in one part.
+            None if each item is on its own.
+        bad: the problems of items that could not be read, and are left out; `source` is the place.
+        resolved: the source with all settings filled in that reading has found out; None if it is
+            as it was.
     """
 
     things: Sequence[Any]
@@ -47,6 +50,8 @@ class Dataset:
     notes: Sequence[str] = ()
     places: Sequence[str] | None = None
     groups: Sequence[str] | None = None
+    bad: Sequence[Problem] = ()
+    resolved: Source | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.things), len(self.labels), len(self.names)}
@@ -60,6 +65,19 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.things)
+
+    def chosen(self, items: NDArray[np.int64], **changes: Any) -> Dataset:
+        """Return the items of the given indices, int64 `(chosen,)`, with other fields changed."""
+
+        def of(values: Sequence[Any]) -> Any:
+            # One by one, if it is not an array: not every sequence takes an array of indices.
+            array: Any = values
+            return array[items] if hasattr(array, "shape") else [values[i] for i in items.tolist()]
+
+        per_item = ("things", "labels", "names", "parts", "places", "groups")
+        fields = {name: getattr(self, name) for name in per_item}
+        kept = {name: of(each) for name, each in fields.items() if each is not None}
+        return replace(self, **{**kept, **changes})
 
     @cached_property
     def classes(self) -> tuple[Label, ...]:
@@ -98,6 +116,26 @@ class Facts:
     shape: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Request:
+    """What a run asks of a source.
+
+    Attributes:
+        seed: fixes what is random in made data.
+        suffixes: endings of the files that the adapter reads, lower case, with the dot.
+        group: the column that says what belongs together; a source without columns ignores it.
+        missing: whether the adapter takes numbers that are missing, which are NaN then.
+        trained: whether the source's settings are those of a trained model: its columns are looked
+            for by name, others are ignored, and the file may be written in another way.
+    """
+
+    seed: int = 0
+    suffixes: frozenset[str] = frozenset()
+    group: str | None = None
+    missing: bool = False
+    trained: bool = False
+
+
 class Source(Settings, abc.ABC):
     """Settings of a data set that can be opened."""
 
@@ -115,29 +153,9 @@ class Source(Settings, abc.ABC):
         return self
 
     @abc.abstractmethod
-    def open(self, *, seed: int, suffixes: frozenset[str]) -> Dataset:
+    def open(self, request: Request) -> Dataset:
         """Return the data.
-
-        Args:
-            seed: fixes what is random in made data.
-            suffixes: endings of the files that the adapter reads, lower case, with the dot.
 
         Raises:
             DataError: the data cannot be read; every problem is listed.
         """
-
-    def open_grouped(
-        self,
-        column: str,  # noqa: ARG002 - for those that have columns
-        *,
-        seed: int,  # noqa: ARG002 - the same
-        suffixes: frozenset[str],  # noqa: ARG002 - the same
-    ) -> Dataset:
-        """Return the data with the groups that a column of it names.
-
-        Raises:
-            DataError: the data cannot be read, or has no such column.
-        """
-        raise DataError(
-            f"the data {self.title} has no columns that could name groups; set data.group to null"
-        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import functools
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.errors import EngineError, TrainingError, UnknownNameError, shown
+from gridcnn.forks import cached_property
 from gridcnn.grid import Array, Cells
 from gridcnn.network import Network
 from gridcnn.registry import Registry
@@ -153,7 +153,7 @@ class Engine(abc.ABC):
             raise TrainingError("this network has no head: it makes maps, and gives no votes")
         return self.maps(parameters, grids).reshape(-1, classes)
 
-    @functools.cached_property
+    @cached_property
     def _classes(self) -> int | None:
         """How many classes there are votes for; None without a head."""
         return None if self.network.spec.head is None else self.network.classes

@@ -19,6 +19,7 @@ from gridcnn.contracts.adapter import Adapted, Adapter, Things, picked
 from gridcnn.cores import usable_cores, usable_memory
 from gridcnn.errors import DataError, Problem, UserError, printable, sized
 from gridcnn.grid import Array, Grids, OneHot
+from gridcnn.room import startable_threads
 from gridcnn.runs.contents import Digests, digests_of, identity_of, joined
 from gridcnn.runs.grids_cache import (
     SIZE,
@@ -374,8 +375,9 @@ def _spread(
     groups: Iterator[NDArray[np.int64]],
     threads: int,
 ) -> Iterator[Chunk]:
-    """Yield what comes of each group, in their order, with so many threads at work."""
-    if threads == 1:
+    """Yield what comes of each group, in their order, with up to so many threads at work."""
+    threads = startable_threads(threads) if threads > 1 else 1
+    if threads <= 1:
         yield from map(work, groups)
         return
     pool = ThreadPoolExecutor(threads)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.adapter import Adapter, Things
+from gridcnn.room import startable_threads
 from gridcnn.version import VERSION
 
 Digests = NDArray[np.uint8]
@@ -45,9 +46,11 @@ def digests_of(
 
     starts = iter(range(0, len(things), _TOGETHER))
     # Reading and hashing are done outside of Python, so that threads go side by side.
-    with ThreadPoolExecutor(max(1, threads)) as pool:
-        while some := list(islice(starts, max(1, threads))):
-            if not all(pool.map(look, some)):
+    threads = max(1, startable_threads(threads))
+    with ThreadPoolExecutor(threads) as pool:
+        spread = pool.map if threads > 1 else map
+        while some := list(islice(starts, threads)):
+            if not all(spread(look, some)):
                 return None
             if advance is not None:
                 advance(sum(min(_TOGETHER, len(things) - start) for start in some))

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gridcnn.contracts.adapter import Adapter
-from gridcnn.contracts.source import Dataset, Facts
+from gridcnn.contracts.adapter import Fitted
 from gridcnn.errors import DataError
 from gridcnn.network import Network
-from gridcnn.runs.prepare import fit_adapter, opened, with_data
+from gridcnn.runs.located import Located, locate
+from gridcnn.runs.prepare import fit_adapter
 from gridcnn.spec.models import Spec
 from gridcnn.training.augmentation import refuse_unfit
 
@@ -33,46 +33,41 @@ def plan(spec: Spec, base: Path) -> Plan:
         DataError: the spec does not tell the shape of the grids, and its data does not either.
         ShapeError: a stage or an augmentation cannot work on its grids.
     """
-    facts, dataset, missing = _data(spec, base)
-    note = ""
-    if facts is not None:
-        classes = len(facts.classes)
-    elif dataset is not None:
-        classes = len(dataset.classes)
-    else:
-        classes = ASSUMED_CLASSES
-        note = f"for {classes} classes, since {missing}"
-    shape = _fitted(spec, base, dataset, missing).shape()
+    located, classes, missing = _known(spec, base)
+    shape = _fitted(spec, located, missing).shape
     refuse_unfit(spec.training, shape, spec.document)
-    return Plan(Network(spec, shape, classes=classes), note if spec.head is not None else "")
+    note = f"for {classes} classes, since {missing}" if missing and spec.head is not None else ""
+    return Plan(Network(spec, shape, classes=classes), note)
 
 
-def _data(spec: Spec, base: Path) -> tuple[Facts | None, Dataset | None, str]:
+def _known(spec: Spec, base: Path) -> tuple[Located | None, int, str]:
+    """Return the data of a spec, and how many classes it has.
+
+    If there is no data that can be read: None, the number that is assumed, and the reason.
+    """
     if spec.data is None:
-        return None, None, "the spec names no data"
+        return None, ASSUMED_CLASSES, "the spec names no data"
     try:
-        located, _ = with_data(spec, None, base)
-        assert located.data is not None
-        assert located.data.source is not None
-        facts = located.data.source.facts()
-        return facts, None if facts else opened(located), ""
+        located = locate(spec, None, base)
+        facts = located.source.facts()
+        if facts is not None:
+            return located, len(facts.classes), ""
+        dataset = located.open()
+        return located.with_dataset(dataset), len(dataset.classes), ""
     except DataError as error:
-        return None, None, f"the data cannot be read ({error.problems[0]})"
+        return None, ASSUMED_CLASSES, f"the data cannot be read ({error.problems[0]})"
 
 
-def _fitted(spec: Spec, base: Path, dataset: Dataset | None, missing: str) -> Adapter:
+def _fitted(spec: Spec, located: Located | None, missing: str) -> Fitted:
     advice = "write for example adapter: {array: {size: [9, 9], channels: 1}}"
     if spec.adapter is not None:
         try:
-            spec.adapter.shape()
+            return Fitted.of(spec.adapter)
         except DataError as error:  # it learns the shape from data
             advice = error.problems[0].message
-        else:
-            return spec.adapter
-    if missing:
+    if located is None:
         raise DataError(
             f"the shape of the grids is not known: the adapter has no size, and {missing}; {advice}"
         )
-    if dataset is None:
-        dataset = opened(with_data(spec, None, base)[0])
-    return fit_adapter(spec, dataset, np.arange(len(dataset)))
+    dataset = located.open()
+    return fit_adapter(located, dataset, np.arange(len(dataset)))

@@ -4,38 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.adapters.fitting import files_meant, fitting, fitting_files
+from gridcnn.adapters.fitting import fitting
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
-from gridcnn.contracts.adapter import Adapter
+from gridcnn.contracts.adapter import Adapter, Fitted
 from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Dataset, Source
 from gridcnn.datasets.division.folds import with_fold
 from gridcnn.datasets.division.groups import by_pattern
 from gridcnn.datasets.division.splits import Division, divide
-from gridcnn.datasets.public.fetching import reporting
-from gridcnn.datasets.readers.memory import Memory, from_memory
-from gridcnn.datasets.readers.paths import Files
+from gridcnn.datasets.problems import bad_items_error
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import GridShape
 from gridcnn.runs.adapting import Adapting, Advance, Made
 from gridcnn.runs.literal import exemplars
+from gridcnn.runs.located import Located
 from gridcnn.runs.other_forms import with_other_forms
 from gridcnn.runs.scaffolds import by_scaffold
-from gridcnn.spec.models import SOURCES, Data, GroupPattern, GroupScaffold, Spec
+from gridcnn.spec.models import GroupPattern, GroupScaffold, Spec
+from gridcnn.spec.parts import TestPart
 from gridcnn.training.loop import Labelled
-
-_TOLD = 20
-"""How many bad items are told of one by one."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +50,8 @@ class Prepared:
 
     Attributes:
         spec: with the source and the fitted adapter filled in.
+        fitted: the adapter, and the shape of every grid.
         classes: the classes, in the order of the votes.
-        shape: the shape of every grid.
         train, validation, test: the parts; validation and test may be empty.
         literal: exemplars, and the test items to compare them with, for the literal comparison;
             None where there are no test items.
@@ -68,8 +63,8 @@ class Prepared:
     """
 
     spec: Spec
+    fitted: Fitted
     classes: tuple[str | int, ...]
-    shape: GridShape
     train: Part
     validation: Part
     test: Part
@@ -80,84 +75,38 @@ class Prepared:
     grids: str = ""
 
     @property
+    def shape(self) -> GridShape:
+        """The shape of every grid."""
+        return self.fitted.shape
+
+    @property
     def skipped_items(self) -> int:
         """How many items were left out; one may have several problems."""
         return len({problem.source for problem in self.skipped})
 
 
-def with_data(spec: Spec, data: Any, base: Path) -> tuple[Spec, Dataset | None]:
-    """Return the spec with its source resolved, and the data set where it is given in memory.
-
-    Args:
-        spec: a spec; its `data` may be missing where `data` is given.
-        data: replaces the spec's source: None for the spec's own, a path or else a known name, a
-            `Source`, or data in memory (see `from_memory`). Where the
-            spec's source is a table, a path is that of another table with the same columns.
-        base: where relative paths in the spec start.
-
-    Raises:
-        DataError: there is no data.
-    """
-    settings = spec.data or Data()
-    if data is None and settings.source is None:
-        raise DataError(
-            "the spec names no data; add data: {source: ...} to it, or give data (--data PATH)"
-        )
-    source: Source
-    dataset = None
-    if data is None:
-        assert settings.source is not None
-        source = settings.source.resolved(base)
-    elif isinstance(data, str | os.PathLike):
-        text = os.fspath(data)
-        # What is there is meant, even where it is called like a known data set.
-        known = text in SOURCES.names() and SOURCES[text].named and not Path(text).exists()
-        if known:
-            source = SOURCES[text]()
-        elif isinstance(settings.source, Table):
-            # Another file of the same form: a model of texts or numbers cannot want a manifest.
-            source = settings.source.of(text).resolved(Path.cwd())
-        else:
-            source = Files(path=text).resolved(Path.cwd())
-    elif isinstance(data, Source):
-        source = data.resolved(Path.cwd())
-    else:
-        # An adapter without files takes texts as they are; without an adapter they tell by
-        # themselves what they are.
-        if spec.adapter is not None:
-            files = bool(spec.adapter.suffixes)
-        else:
-            files = not isinstance(data, tuple | list) or not data or files_meant(data[0])
-        group = settings.group if isinstance(settings.group, str) else None
-        source, dataset = Memory(), from_memory(data, files=files, group=group)
-    if isinstance(source, Memory) and dataset is None:
-        source.open(seed=0, suffixes=frozenset())  # says that the data must be given again
-    changed = settings.model_copy(update={"source": source})
-    return spec.model_copy(update={"data": changed}), dataset
-
-
 def prepare(
-    spec: Spec,
-    dataset: Dataset | None,
+    located: Located,
     *,
     advance: Advance | None = None,
     threads: int | None = None,
 ) -> Prepared:
     """Read, divide and adapt the data of a spec.
 
-    `threads` is the most threads to work with; None: as many as this process may use.
+    `advance` is called with the progress. `threads` is the most threads to work with; None: as many
+    as this process may use.
 
     Raises:
         DataError: the data cannot be read or divided, holds bad items that may not be skipped, or
             is too large.
     """
-    assert spec.data is not None
-    seed = spec.training.seed
-    if dataset is None:
-        with reporting(advance):
-            dataset = opened(spec)
-    items, named = len(dataset), spec.adapter is not None
-    dataset, division, ungrouped = divided(spec, dataset, advance)
+    seed = located.spec.training.seed
+    dataset = located.open(advance)
+    located = located.resolved(dataset)
+    spec, items, bad = located.spec, len(dataset) + len(dataset.bad), dataset.bad
+    if bad and located.data.bad_items == "stop":
+        raise bad_items_error(bad, items, "set data.bad_items: skip")
+    dataset, division, ungrouped = divide_items(located, dataset, advance)
     dataset, division = with_other_forms(dataset, division, spec.adapter, seed=seed)
     adapting = Adapting(
         dataset.things,
@@ -165,34 +114,37 @@ def prepare(
         threads=threads,
         advance=advance,
     )
-    adapter = fit_adapter(spec, dataset, division.train, adapting)
-    read = _adapted(dataset, division, adapter, adapting)
-    skipped = (*ungrouped, *read.skipped)
-    if skipped and spec.data.bad_items == "stop":
+    fitted = fit_adapter(located, dataset, division.train, adapting)
+    read = _adapted(dataset, division, fitted.adapter, adapting)
+    skipped = (*bad, *ungrouped, *read.skipped)
+    if skipped and located.data.bad_items == "stop":
         raise bad_items_error(skipped, items, "set data.bad_items: skip")
-    spec = spec.model_copy(update={"adapter": adapter})
     classes, parts = dataset.classes, read.parts
     if skipped:
         _refuse_emptied(parts, classes)
-        _refuse_untested(spec, parts)
-    literal = _literal(dataset, read, adapter, adapting, seed) if len(parts[TEST]) else None
+        _refuse_untested(located.data.test, parts)
+    literal = None
+    if len(parts[TEST]):
+        literal = _literal(dataset, read, fitted.adapter, adapting, seed)
+    notes = (*dataset.notes, *_note_adapter(spec, fitted.adapter))
+    spec = spec.model_copy(update={"adapter": fitted.adapter})
     return Prepared(
         spec=spec,
+        fitted=fitted,
         classes=classes,
-        shape=adapter.shape(),
         train=parts[TRAIN],
         validation=parts[VALIDATION],
         test=parts[TEST],
         literal=literal,
         skipped=skipped,
-        notes=(*dataset.notes, *_taken(named, adapter)),
+        notes=notes,
         fingerprint=_fingerprint(spec, read),
         grids=adapting.told,
     )
 
 
-def grouped(
-    spec: Spec, dataset: Dataset, advance: Advance | None = None
+def group_items(
+    located: Located, dataset: Dataset, advance: Advance | None = None
 ) -> tuple[Dataset, tuple[Problem, ...]]:
     """Return the data with the groups that its spec finds, and without the parts that it ignores.
 
@@ -202,8 +154,7 @@ def grouped(
     Raises:
         DataError: an item's name, or an item, tells no group.
     """
-    assert spec.data is not None
-    settings = spec.data
+    settings = located.data
     problems: tuple[Problem, ...] = ()
     if isinstance(settings.group, GroupPattern):
         dataset = by_pattern(dataset, settings.group.pattern)
@@ -224,58 +175,26 @@ def grouped(
     return dataset, problems
 
 
-def divided(
-    spec: Spec, dataset: Dataset, advance: Advance | None = None
+def divide_items(
+    located: Located, dataset: Dataset, advance: Advance | None = None
 ) -> tuple[Dataset, Division, tuple[Problem, ...]]:
-    """Return the data as its spec divides it, which item is in which part, and what `grouped` does.
+    """Return the data as its spec divides it, which item is in which part, and what has no group.
 
     Raises:
         DataError: the data cannot be divided like this.
     """
-    assert spec.data is not None
-    dataset, problems = grouped(spec, dataset, advance)
-    test, seed, group = spec.data.test, spec.training.seed, spec.data.group
+    dataset, problems = group_items(located, dataset, advance)
+    test, seed, group = located.data.test, located.spec.training.seed, located.data.group
     if not isinstance(test, float):
         dataset, test = with_fold(dataset, test, seed=seed), 0.0
     division = divide(
         dataset,
         test=test,
-        validation=spec.data.validation,
+        validation=located.data.validation,
         seed=seed,
         largest_first=isinstance(group, GroupScaffold) and group.order == "largest_first",
     )
     return dataset, division, problems
-
-
-def opened(spec: Spec) -> Dataset:
-    """Return the data that a spec names, whose source is resolved.
-
-    Without an adapter in the spec, what lies in a folder decides which files are read.
-
-    Raises:
-        DataError: the data cannot be read.
-    """
-    assert spec.data is not None
-    assert spec.data.source is not None
-    source, group, seed = spec.data.source, spec.data.group, spec.training.seed
-    suffixes = (spec.adapter or _reading(source)).suffixes
-    if isinstance(group, str):
-        return source.open_grouped(group, seed=seed, suffixes=suffixes)
-    return source.open(seed=seed, suffixes=suffixes)
-
-
-def bad_items_error(problems: Sequence[Problem], items: int, remedy: str) -> DataError:
-    """Return the error that lists bad items, the first twenty of them, and says what to do.
-
-    `items` is how many there are in all, and `remedy` how to do without the bad ones.
-    """
-    bad = len({problem.source for problem in problems})
-    more = len(problems) - _TOLD
-    told = [*problems[:_TOLD], *([Problem(f"and {more} more problems like these")] * (more > 0))]
-    if bad >= items:
-        return DataError(*told, Problem(f"none of the {items} items can be read"))
-    advice = f"{bad} of {items} items cannot be read; mend or remove them, or {remedy}"
-    return DataError(*told, Problem(advice))
 
 
 def places_of(dataset: Dataset, chosen: NDArray[np.int64]) -> list[str]:
@@ -285,38 +204,28 @@ def places_of(dataset: Dataset, chosen: NDArray[np.int64]) -> list[str]:
 
 
 def fit_adapter(
-    spec: Spec,
+    located: Located,
     dataset: Dataset,
     training: NDArray[np.int64],
     adapting: Adapting | None = None,
-) -> Adapter:
+) -> Fitted:
     """Return the spec's adapter, or the one that fits the things, fitted on the training items."""
-    adapter = spec.adapter
-    if adapter is None:
-        adapter = _fitting(spec, dataset)
-    return (adapting or Adapting(dataset.things, dataset.names)).fitted(adapter, training)
+    adapter = located.spec.adapter or _adapter_for(located.source, dataset)
+    adapting = adapting or Adapting(dataset.things, dataset.names)
+    return Fitted.of(adapting.fitted(adapter, training))
 
 
-def _fitting(spec: Spec, dataset: Dataset) -> Adapter:
-    """Return the adapter for things that the spec has none for."""
-    source = None if spec.data is None else spec.data.source
-    if (isinstance(source, Table) and isinstance(source.input, str)) or (
-        source is not None and source.holds_texts
-    ):
-        return TextAdapter()  # they are no paths, whatever they look like
+def _adapter_for(source: Source, dataset: Dataset) -> Adapter:
+    """Return the adapter for things that the spec has no adapter for."""
+    texts = isinstance(source, Table) and isinstance(source.input, str)
+    if texts or source.holds_texts:
+        return TextAdapter()  # texts are no paths, even if they look like paths
     return fitting(dataset.things, dataset.origin)
 
 
-def _reading(source: Source) -> type[Adapter]:
-    """Return the adapter for the files of a source that the spec has none for."""
-    if not isinstance(source, Files):
-        return ImageAdapter
-    return fitting_files(source.endings(), source.path)
-
-
-def _taken(named: bool, adapter: Adapter) -> list[str]:
-    """Return what whoever named no adapter should be told; of pictures, nothing."""
-    if named or isinstance(adapter, ImageAdapter):
+def _note_adapter(spec: Spec, adapter: Adapter) -> list[str]:
+    """Return a note that names the inferred adapter; none for pictures."""
+    if spec.adapter is not None or isinstance(adapter, ImageAdapter):
         return []
     return [f"the spec names no adapter, and items are taken by adapter: {adapter.title}"]
 
@@ -373,10 +282,8 @@ def _literal(
     return first, second
 
 
-def _refuse_untested(spec: Spec, parts: Mapping[str, Part]) -> None:
+def _refuse_untested(test: TestPart, parts: Mapping[str, Part]) -> None:
     """Raise `DataError` where skipping has left nothing of the fold or group that is the test."""
-    assert spec.data is not None
-    test = spec.data.test
     if not isinstance(test, float) and not len(parts[TEST]):
         raise DataError(f"no item that can be read is left of {test}, which data.test names")
 

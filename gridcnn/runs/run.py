@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gridcnn.contracts.source import Dataset
 from gridcnn.engines.base import DEFAULT_ENGINE, Engine, Memory, check_choice, make_engine
 from gridcnn.errors import DataError, RunFolderError, SpecError, TrainingInterrupted, UserError
 from gridcnn.files import write_text
@@ -24,7 +23,8 @@ from gridcnn.order.guard import Checked, guard
 from gridcnn.pipelines import ready
 from gridcnn.runs import folder as folders
 from gridcnn.runs.literal import literal_comparison
-from gridcnn.runs.prepare import Part, Prepared, prepare, with_data
+from gridcnn.runs.located import Located, locate, spec_folder
+from gridcnn.runs.prepare import Part, Prepared, prepare
 from gridcnn.spec.changes import Changes
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Spec
@@ -137,16 +137,13 @@ def run(
         loaded, folder = load(spec, changes=changes, ready=ready()), None
         if out is not None:
             folders.refuse_used(Path(out))
-    located, dataset = with_data(loaded, data, spec_folder(loaded))
-    way = Way("run", folder, in_memory=dataset is not None)
-    return carry_out(
-        located, dataset, folder, out, way=way, engine=engine, threads=threads, watcher=watcher
-    )
+    located = locate(loaded, data, spec_folder(loaded))
+    way = Way("run", folder, in_memory=located.in_memory)
+    return carry_out(located, folder, out, way=way, engine=engine, threads=threads, watcher=watcher)
 
 
 def carry_out(
-    spec: Spec,
-    dataset: Dataset | None,
+    located: Located,
     folder: Path | None,
     out: str | os.PathLike[str] | None,
     *,
@@ -156,11 +153,10 @@ def carry_out(
     watcher: RunWatcher,
     checked: Checked | None = None,
 ) -> Run:
-    """Carry out a spec whose source is resolved; everything else is as `run` has it.
+    """Carry out a spec whose data is found; everything else is as `run` has it.
 
     Args:
-        spec: the spec, as `with_data` returns it.
-        dataset: its data, where that is open already.
+        located: the spec, and where its data is.
         folder: that of an interrupted run, which goes on; None for a new run.
         out: the folder of a new run, or None for the next number.
         way: how it goes on where it is stopped.
@@ -168,9 +164,9 @@ def carry_out(
         checked: what the checkers have found, where they have been asked before.
     """
     started = time.perf_counter()
-    refuse_impossible(spec, engine, threads)
+    refuse_impossible(located.spec, engine, threads)
     with stoppable("stopped before training; nothing was written", folder):
-        prepared = prepare(spec, dataset, advance=watcher.on_reading, threads=threads)
+        prepared = prepare(located, advance=watcher.on_reading, threads=threads)
     _refuse_impatient(prepared)
     read = time.perf_counter()
     network = Network(prepared.spec, prepared.shape, classes=len(prepared.classes))
@@ -203,12 +199,6 @@ def with_seed(changes: Changes, seed: int) -> Changes:
         return {**changes, "training.seed": seed}
     each = [changes] if isinstance(changes, str) else changes
     return [*each, f"training.seed={seed}"]
-
-
-def spec_folder(spec: Spec) -> Path:
-    """Return the folder where the relative paths of a spec start: that of its file, if any."""
-    file = Path(spec.document.source)
-    return file.absolute().parent if file.is_file() else Path.cwd()
 
 
 def _refuse_folds(folder: Path) -> None:
@@ -286,7 +276,7 @@ def _checked(
     the run that goes on.
     """
     spec, training = prepared.spec, prepared.train.data
-    if spec.adapter.makes_order:  # type: ignore[union-attr]
+    if prepared.fitted.adapter.makes_order:
         return None
     if checked is not None:
         return checked

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Sequence
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,14 +16,18 @@ from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.fitting import fitting, fitting_files
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
-from gridcnn.contracts.source import Dataset, Source
+from gridcnn.contracts.source import Dataset, Request, Source
 from gridcnn.datasets import places
+from gridcnn.datasets.problems import Problems
+from gridcnn.datasets.readers.manifest import is_manifest
 from gridcnn.datasets.readers.paths import Files
-from gridcnn.datasets.tables import looking
-from gridcnn.datasets.tables.looking import Look
-from gridcnn.datasets.tables.table import ENDINGS
+from gridcnn.datasets.tables.columns import Look, look_at
+from gridcnn.datasets.tables.items import ENDINGS, opened_rows
+from gridcnn.datasets.tables.lines import ending_of
+from gridcnn.datasets.tables.rows import Form
 from gridcnn.errors import DataError, listed, printable
 from gridcnn.grid import GridShape
+from gridcnn.order.layouts import Layout
 from gridcnn.spec.models import SOURCES
 
 _LOOKED_AT = 40
@@ -82,6 +91,12 @@ adapter:
   # with each other. Each column becomes a mean of 0 and a standard deviation of 1.
   table: {scaling: column}
 """
+_LAYOUT = """\
+adapter:
+  # The columns of numbers as {layout}, as a check of their order found them. Each column becomes a
+  # mean of 0 and a standard deviation of 1.
+  table: {{{settings}}}
+"""
 _ARRAY = """\
 adapter:
   # Arrays are grids already; the range of the training items becomes -1..1.
@@ -124,6 +139,10 @@ def starter(name: str, file: str) -> str:
     )
 
 
+Judge = Callable[[str, str | None], Layout | None]
+"""Returns the layout of a table's columns, given its file and label; raises if there is none."""
+
+
 def starter_for(
     name: str,
     file: str,
@@ -131,6 +150,8 @@ def starter_for(
     *,
     label: str | None = None,
     inputs: Sequence[str] = (),
+    encoding: str | None = None,
+    judge: Judge | None = None,
 ) -> tuple[str, str]:
     """Return a starter spec for data that is there, and a sentence that says what the data is.
 
@@ -138,29 +159,54 @@ def starter_for(
         name: of the spec.
         file: what the spec will be called.
         data: a folder or file, as its path is to stand in the spec.
-        label, inputs: columns of a table, where they are known.
+        label, inputs: columns of a table, if they are known.
+        encoding: how the characters of a table are encoded; None: UTF-8 or UTF-16.
+        judge: is asked about a table of numbers, and about one whose columns are not clear, unless
+            `inputs` are given.
 
     Raises:
         DataError: the data cannot be read, or does not tell what it is.
     """
-    place = places.at_home(data)
-    ending = places.ending(place)
-    table = places.is_file(place) and ending in ENDINGS
-    if table and not looking.is_manifest(place):
-        look = looking.looked_at(place, label=label, inputs=inputs)
-        return _for_table(name, file, data, look)
-    if label is not None or inputs:
-        raise DataError(
-            f"{data} is no table of texts or numbers; --label and --input are for such alone"
-        )
+    if not _is_table(data, encoding):
+        if label is not None or inputs:
+            raise DataError(
+                f"--label and --input are for a table, and {data} is no table of texts or numbers"
+            )
+        return _for_files(name, file, data)
+    asked = judge if not inputs else None
+    try:
+        look = look_at(data, label=label, inputs=inputs, form=Form(encoding=encoding))
+    except DataError:
+        if asked is not None:
+            asked(data, label)  # of what is no grid, nothing needs to be asked
+        raise
+    layout = asked(data, look.label) if asked and not isinstance(look.input, str) else None
+    return _for_table(name, file, data, look, layout)
+
+
+def _is_table(data: str, encoding: str | None) -> bool:
+    """Return whether a file is a table whose items stand in it, and not a manifest."""
+    if not places.is_file(data) or ending_of(data) not in ENDINGS:
+        return False
+    try:
+        # The names of columns can be read even if a quote is left open.
+        form = Form(quoting=False, encoding=encoding)
+        with opened_rows(data, form, Problems(data)) as rows:
+            return not is_manifest(rows.names)
+    except DataError:
+        return True
+
+
+def _for_files(name: str, file: str, data: str) -> tuple[str, str]:
+    """Return a spec for a folder, a manifest or arrays, and what was found."""
     source = Files(path=data)
     made = fitting_files(source.endings(), data)
-    dataset = source.open(seed=0, suffixes=made.suffixes)
+    dataset = source.open(Request(suffixes=made.suffixes))
     # In a spec a known name goes before a folder that is called so.
     given = json.dumps(f"./{data}" if data in SOURCES.names() else data, ensure_ascii=False)
     section = f"  source: {given}   # a relative path starts at the folder of this file\n"
-    section += _parts(dataset)
-    return _for_dataset(name, file, section, dataset)
+    text, told = _for_dataset(name, file, section + _parts(dataset), dataset)
+    return text, "; note: ".join([told, *dataset.notes])
 
 
 def starter_of(name: str, file: str, known: str, source: Source) -> tuple[str, str]:
@@ -169,17 +215,21 @@ def starter_of(name: str, file: str, known: str, source: Source) -> tuple[str, s
     Raises:
         DataError: the data cannot be opened.
     """
-    dataset = source.open(seed=0, suffixes=ImageAdapter.suffixes)
+    dataset = source.open(Request(suffixes=ImageAdapter.suffixes))
     return _for_dataset(name, file, f"  source: {known}\n" + _parts(dataset), dataset)
-
-
-_SMILES = frozenset({"smiles", "canonical_smiles", "isomeric_smiles"})
-"""What columns of molecules are called, in small letters."""
 
 
 def _parts(dataset: Dataset) -> str:
     if dataset.parts is None:
-        return _PARTS
+        found = find_groups(dataset)
+        if not found:
+            return _PARTS
+        pattern, names = found
+        shown = listed([printable(each) for each in names], limit=6)
+        return (
+            f"{_PARTS}  # Names of files tell groups: {shown}. Items of a group stay together.\n"
+            f"  group: {{pattern: {json.dumps(pattern)}}}\n"
+        )
     named = sorted(set(dataset.parts))
     return f"  # The data names its own parts: {', '.join(named)}.\n" + _PARTS
 
@@ -199,46 +249,42 @@ def _for_dataset(name: str, file: str, section: str, dataset: Dataset) -> tuple[
     elif isinstance(made, ArrayAdapter):
         what, adapter, stages = "arrays", _ARRAY, _grid_stages(made.fitted(some).shape())
     else:
-        what, rate = "sounds", _sample_rate(some)
-        window = 2 ** round(np.log2(rate * 0.032))
-        bands = 32 if rate <= 8_000 else 40
-        adapter = _AUDIO.format(
-            rate=rate, window=window, length=1000 * window / rate, hop=window // 2, bands=bands
-        )
-        stages = _grid_stages(GridShape(1, bands, 64), bricks=3)
+        what = "sounds"
+        adapter, stages = _audio(some)
     text = _spec(name, file, section, adapter, stages, items=items)
     return text, f"{items:,} {what}, {count} classes"
 
 
-def _for_table(name: str, file: str, data: str, look: Look) -> tuple[str, str]:
+def _for_table(
+    name: str, file: str, data: str, look: Look, layout: Layout | None
+) -> tuple[str, str]:
+    """Return a spec for a table by what its columns seem to be, and what was found."""
     lines = [f"      path: {json.dumps(data, ensure_ascii=False)}"]
     lines[0] += "   # a relative path starts at the folder of this file"
     if isinstance(look.input, str):
-        what, adapter, stages = "texts", _TEXT, _TEXT_STAGES
-        if look.input.casefold() in _SMILES:
-            what, adapter = "molecules", _MOLECULE
+        what = {"texts": "texts", "molecules": "molecules"}.get(look.holds, "files")
+        adapter, stages = (_MOLECULE if what == "molecules" else _TEXT), _TEXT_STAGES
+        if what == "files":
+            what, adapter, stages = _for_contents(look.some)
         lines.append(f"      input: {_quoted(look.input)}   # the column of the {what}")
     else:
         count = len(look.input)
         what, adapter = f"rows of {count} numbers", _TABLE
-        stages = _grid_stages(GridShape(1, 1, count))
-        if count <= _COLUMNS:
+        shape = GridShape(1, 1, count)
+        if layout is not None and layout.positions * layout.channels == count:
+            shape = GridShape(layout.channels, layout.rows, layout.columns)
+            settings = json.dumps(layout.adapter["table"])[1:-1].replace('"', "")
+            adapter = _LAYOUT.format(layout=layout, settings=settings)
+        stages = _grid_stages(shape)
+        if count <= _COLUMNS or look.others:
             listing = ", ".join(map(_quoted, look.input))
             lines.append(f"      input: [{listing}]   # the columns of the numbers, in this order")
-        elif look.others:
-            raise DataError(
-                f"{data}: {count} columns of numbers, and others: {listed(list(look.others))}; "
-                "leave those out of the table, or name what is wanted, each with --input"
-            )
         else:
             lines.append("      input: null      # all columns that have no other use")
     lines.append(f"      label: {_quoted(look.label)}   # the column of the classes")
     if look.split is not None:
         lines.append(f"      split: {_quoted(look.split)}   # says which part a row belongs to")
-    if not look.header:
-        lines.append("      header: false    # columns are called by their numbers, from 1")
-    if not look.quoting:
-        lines.append("      quoting: false   # quotes are signs like others")
+    lines += _form_lines(look.form)
     unnamed = [name or "a column without a name" for name in look.others]
     left = printable(listed(unnamed, limit=8))
     if left:
@@ -247,10 +293,37 @@ def _for_table(name: str, file: str, data: str, look: Look) -> tuple[str, str]:
     parts = f"the classes stand in {_quoted(look.label)}"
     if isinstance(look.input, str):
         parts += f", the {what} in {_quoted(look.input)}"
-    elif left:
+    if left:
         parts += f"; not used: {left}"
-    rows = look.items
-    return _spec(name, file, section, adapter, stages, items=rows), f"a table of {what}: {parts}"
+    text = _spec(name, file, section, adapter, stages, items=look.items)
+    return text, f"a table of {what}: {parts}"
+
+
+def _form_lines(form: Form) -> list[str]:
+    """Return the settings that say how a table is written, if it is not written as usual."""
+    lines = []
+    if form.header is False:
+        lines.append("      header: false    # columns are called by their numbers, from 1")
+    if not form.quoting:
+        lines.append("      quoting: false   # quotes are signs like others")
+    if form.decimal == ",":
+        lines.append("      decimal: ','     # before decimals")
+    if form.thousands not in (None, "none"):
+        lines.append(f"      thousands: {json.dumps(form.thousands)}   # between thousands")
+    if form.encoding not in (None, "utf-8"):
+        lines.append(f"      encoding: {form.encoding}")
+    return lines
+
+
+def _for_contents(some: Sequence[Any]) -> tuple[str, str, str]:
+    """Return what the contents of files are, and an adapter and stages for them."""
+    if not isinstance(some[0], bytes):  # lists of numbers
+        return "rows of numbers", _TABLE, _grid_stages(GridShape(1, 1, len(some[0])))
+    if fitting(list(some)).title == "audio":
+        return "sounds", *_audio([io.BytesIO(each) for each in some])
+    rows, columns, channels = _picture_sizes(some)
+    adapter = _IMAGE.format(rows=rows, columns=columns, channels=channels)
+    return "pictures", adapter, _grid_stages(GridShape(channels, rows, columns))
 
 
 def _quoted(column: str) -> str:
@@ -262,15 +335,16 @@ def _quoted(column: str) -> str:
     )
 
 
-def _picture_sizes(paths: Sequence[str]) -> tuple[int, int, int]:
+def _picture_sizes(files: Sequence[str | bytes]) -> tuple[int, int, int]:
     """Return rows, columns and channels that suit pictures; what cannot be read is passed over."""
-    from gridcnn.adapters.decoding import decoded_file
+    from gridcnn.adapters.decoding import decoded_bytes, decoded_file
 
     sizes: list[tuple[int, int]] = []
     coloured = 0
-    for path in paths:
+    for each in files:
+        read: Callable[..., Any] = decoded_bytes if isinstance(each, bytes) else decoded_file
         try:
-            pixels = decoded_file(path, max_pixels=64_000_000)
+            pixels = read(each, max_pixels=64_000_000)
         except DataError:
             continue
         sizes.append((pixels.shape[0], pixels.shape[1]))
@@ -285,14 +359,27 @@ def _picture_sizes(paths: Sequence[str]) -> tuple[int, int, int]:
     return side, side, channels
 
 
-def _sample_rate(paths: Sequence[str]) -> int:
+def _audio(files: Sequence[Any]) -> tuple[str, str]:
+    """Return an adapter and stages that suit sounds."""
+    rate = _sample_rate(files)
+    window = 2 ** round(np.log2(rate * 0.032))
+    bands = 32 if rate <= 8_000 else 40
+    adapter = _AUDIO.format(
+        rate=rate, window=window, length=1000 * window / rate, hop=window // 2, bands=bands
+    )
+    return adapter, _grid_stages(GridShape(1, bands, 64), bricks=3)
+
+
+def _sample_rate(files: Sequence[Any]) -> int:
     """Return the usual rate of sound files, at most 16,000 Hz."""
     import soundfile
 
     rates: list[int] = []
-    for path in paths:
+    for each in files:
+        # As bytes on Linux and macOS, where a name need not be valid text.
+        place = os.fsencode(each) if isinstance(each, str) and os.name != "nt" else each
         try:
-            rates.append(int(soundfile.info(path).samplerate))
+            rates.append(int(soundfile.info(place).samplerate))
         except (OSError, RuntimeError):  # what cannot be read is told of by the run
             continue
     usual = max(set(rates), key=lambda rate: (rates.count(rate), rate)) if rates else 16_000
@@ -333,3 +420,39 @@ def _spec(name: str, file: str, section: str, adapter: str, stages: str, *, item
     head = _HEAD.format(file=file, name=name)
     end = _END.format(hidden=32, epochs=epochs, batch=batch, rate=0.003)
     return "\n".join([head + section, adapter, stages, end])
+
+
+# Groups -----------------------------------------------------------------------------------------
+
+_MOST_GROUPS = 50
+_MOST_NUMBERED = 12  # groups that are numbers; more are likely to count files
+
+
+def find_groups(dataset: Dataset) -> tuple[str, list[str]] | None:
+    """Return a pattern by which names of files tell groups, and the groups; None if they do not.
+
+    Names consist of words, as in `2-dog-017.ogg`. A word tells groups if it has few values, each of
+    which comes in all classes and in many files, such as the fold, a speaker or a camera; a number
+    that is different in every file only counts them.
+    """
+    names = [name.rpartition("/")[2].rpartition(".")[0] for name in dataset.names]
+    words = [re.split(r"[-_ ]", name) for name in names]
+    width = len(words[0])
+    if width < 2 or any(len(each) != width for each in words):
+        return None
+    likely = []
+    for place in range(width):
+        classes: dict[str, set[Any]] = defaultdict(set)
+        counts: dict[str, int] = defaultdict(int)
+        for each, label in zip(words, dataset.labels, strict=True):
+            classes[each[place]].add(label)
+            counts[each[place]] += 1
+        most = _MOST_NUMBERED if all(each.isdecimal() for each in counts) else _MOST_GROUPS
+        in_all = sum(len(found) == len(dataset.classes) for found in classes.values())
+        if 3 <= len(counts) <= most and in_all == len(counts) and min(counts.values()) >= 3:
+            likely.append((place, sorted(counts)))
+    if len(likely) != 1:
+        return None
+    place, groups = likely[0]
+    before = r"[^-_ /]*[-_ ]" * place
+    return rf"(?:^|/){before}([^-_ /.]+)[^/]*$", groups

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
 
 from gridcnn.errors import Problem, SpecError, UserError, listed, quoted, shown, suggestion
+from gridcnn.forks import cached_property
 from gridcnn.settings.document import written
 
 # Strict: a spec that says "8" or 8.0 where it means 8 is told so, instead of being guessed at.
@@ -109,7 +110,12 @@ class Settings(BaseModel):
         SpecError: a setting is wrong; all problems are listed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        ignored_types=(cached_property,),  # pydantic knows Python's own
+    )
 
     title: ClassVar[str] = ""
     short: ClassVar[tuple[str, ...]] = ()

@@ -150,7 +150,9 @@ class Choice:
         """
         name = name_of(value, self.registry)
         if self.free and name == self.free:
-            return value.to_text()  # type: ignore[attr-defined]
+            text = value.to_text()  # type: ignore[attr-defined]
+            if text is not None:
+                return text
         settings = value.model_dump(mode="json", exclude_unset=not unset)
         return {name: settings} if settings else name
 

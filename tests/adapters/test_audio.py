@@ -32,6 +32,7 @@ from gridcnn.adapters.spectrogram import (
     power_in_bands,
     sounding,
 )
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.readers.paths import Files
 from gridcnn.errors import DataError
 from gridcnn.settings.document import parse
@@ -577,7 +578,7 @@ def test_folders_are_read_by_their_endings(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
 
-    found = Files(path=str(tmp_path)).open(seed=0, suffixes=AudioAdapter.suffixes)
+    found = Files(path=str(tmp_path)).open(Request(suffixes=AudioAdapter.suffixes))
 
     assert len(found) == 6
     assert len(ONE.grids(found.things)) == 6

@@ -41,6 +41,7 @@ from benchmarks.accuracy.measuring import BUSY, OURS, TEST, Answers, Outcome
 from benchmarks.accuracy.page import page, percent, reached
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.audio import AudioAdapter
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.makers.phrases import Phrases
 from gridcnn.grid import OneHot
 from gridcnn.measures import measures
@@ -121,7 +122,7 @@ def test_clips_are_told_by_the_statistics_of_their_cepstrum() -> None:
 
 
 def others() -> tuple[Sequence[Any], Sequence[str]]:
-    made = Phrases(count=40, seed=7).open(seed=0, suffixes=frozenset())
+    made = Phrases(count=40, seed=7).open(Request())
     return made.things, [str(label) for label in made.labels]
 
 

@@ -24,6 +24,7 @@ import gridcnn
 from gridcnn.cli import screen
 from gridcnn.cli.display import told_check
 from gridcnn.cli.main import app
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.makers.made import write_files
 from gridcnn.datasets.makers.xo import XO
 from gridcnn.engines.base import DEFAULT_ENGINE, ENGINES
@@ -495,7 +496,7 @@ def test_made_files_read_back_the_same(tmp_path: Path) -> None:
         "datasets", "make", "xo", "pictures", "--count", 30, "--seed", 4, folder=tmp_path
     )
 
-    made = XO(count=30).open(seed=4, suffixes=frozenset())
+    made = XO(count=30).open(Request(seed=4))
     read = sorted((tmp_path / "pictures").rglob("*.png"))
     assert done.returncode == 0
     assert len(read) == 30
@@ -592,8 +593,11 @@ def test_a_fault_of_ours_is_no_traceback(work: Path, tmp_path: Path) -> None:
     assert "Traceback" in debug.stderr
 
 
-def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(tmp_path: Path) -> None:
-    """An interrupt ends the run within two seconds; the run resumes to the same end."""
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(
+    stop: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    """So does SIGTERM. It ends the run within two seconds; the run resumes to the same end."""
     (tmp_path / "long.yaml").write_text(SPEC.replace("epochs: 4", "epochs: 100000"))
     process = subprocess.Popen(
         [sys.executable, "-m", "gridcnn", "run", "long.yaml", "--out", "run"],
@@ -608,11 +612,11 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(tmp_path: Path) -> No
         time.sleep(0.01)
     assert history.exists()
 
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     # Two seconds at the most are meant; ten leave room for a machine that does much else.
     _, errors = process.communicate(timeout=10)
 
-    assert process.returncode == 130
+    assert process.returncode == code
     assert "stopped; go on with: gridcnn run --resume run" in errors
     assert "Traceback" not in errors
     epochs = len(history.read_text().splitlines()) - 1

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gridcnn.adapters.text import TextAdapter
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.makers.phrases import Phrases
 from gridcnn.errors import DataError
 from gridcnn.order.judge import Judging
@@ -66,7 +67,7 @@ def test_random_symbols_are_undecided() -> None:
 
 def test_labels_are_tried() -> None:
     """The network sees positions as a line; its accuracies are told."""
-    data = Phrases(count=300).open(seed=0, suffixes=frozenset())
+    data = Phrases(count=300).open(Request())
     grids = TextAdapter().fitted(data.things).grids(data.things)
     targets = data.targets(data.classes)
 

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,7 +28,8 @@ from gridcnn.grid import GridShape, OneHot
 from gridcnn.runs import adapting as module
 from gridcnn.runs.adapting import Adapting, Parts
 from gridcnn.runs.grids_cache import GridsCache
-from gridcnn.runs.prepare import Prepared, prepare, with_data
+from gridcnn.runs.located import locate
+from gridcnn.runs.prepare import Prepared, prepare
 from gridcnn.runs.run import run
 from gridcnn.spec.load import load
 
@@ -82,7 +84,7 @@ SPEC: dict[str, Any] = {
 
 
 def prepared(data: Any, spec: dict[str, Any] | None = None, **options: Any) -> Prepared:
-    return prepare(*with_data(load(spec or SPEC), data, Path()), **options)
+    return prepare(locate(load(spec or SPEC), data, Path()), **options)
 
 
 def assert_same(one: Prepared, other: Prepared) -> None:
@@ -409,9 +411,17 @@ def slow(count: int, advance: module.Advance | None = None) -> Parts:
     return adapting.parts(Slow(), {"one": np.arange(0, count, 2), "two": np.arange(1, count, 2)})
 
 
-def test_threads_keep_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of grids, of problems and of what is told of progress."""
+@pytest.mark.parametrize("startable", [3, 2, 0])
+def test_threads_keep_the_order(monkeypatch: pytest.MonkeyPatch, startable: int) -> None:
+    """Of grids, of problems and of what is told of progress; however many can be started."""
     monkeypatch.setattr(module, "_TURN", 0.01)
+    monkeypatch.setattr(module, "startable_threads", lambda wanted: startable)
+    pools: list[int] = []
+    monkeypatch.setattr(
+        module,
+        "ThreadPoolExecutor",
+        lambda threads: pools.append(threads) or ThreadPoolExecutor(threads),  # type: ignore[func-returns-value]
+    )
     told: list[tuple[str, int, int]] = []
 
     parts = slow(30, lambda *each: told.append(each))
@@ -428,6 +438,7 @@ def test_threads_keep_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert [each[1] for each in told] == sorted({each[1] for each in told})
     assert told[-1] == ("reading items", 30, 30)
+    assert pools == [startable] * 2 * (startable > 0)
 
 
 def test_ctrl_c_ends_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:

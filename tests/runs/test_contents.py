@@ -101,9 +101,12 @@ def test_what_cannot_be_read_has_a_digest_too(tmp_path: Path) -> None:
     assert digest(file) != missing
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_threads_do_not_change_anything(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+@pytest.mark.parametrize(("threads", "startable"), [(1, 1), (3, 3), (3, 0)])
+def test_threads_do_not_change_anything(
+    monkeypatch: pytest.MonkeyPatch, threads: int, startable: int
+) -> None:
     """Each digest stands at the place of its thing, and progress adds up."""
+    monkeypatch.setattr(module, "startable_threads", lambda wanted: startable)
     monkeypatch.setattr(module, "_TOGETHER", 7)
     things = [f"text {index}" for index in range(100)]
     told: list[int] = []

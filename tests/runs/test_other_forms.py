@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from gridcnn.adapters.molecule import MoleculeAdapter, Written
 from gridcnn.adapters.text import TextAdapter
 from gridcnn.contracts.source import Dataset
 from gridcnn.datasets.division.splits import Division, divide
+from gridcnn.runs.located import locate
 from gridcnn.runs.other_forms import with_other_forms
 from gridcnn.runs.prepare import Prepared, prepare
 from gridcnn.spec.load import load
@@ -32,7 +34,7 @@ def prepared(dataset: Dataset, seed: int = 0, **given: Any) -> Prepared:
         "head": "voting",
         "training": {"seed": seed},
     }
-    return prepare(load(spec), dataset)
+    return prepare(locate(load(spec), dataset, Path()))
 
 
 def test_training_items_are_there_in_other_forms_at_the_end() -> None:

@@ -15,12 +15,13 @@ from gridcnn.adapters.text import TextAdapter
 from gridcnn.datasets.makers.made import write_files
 from gridcnn.datasets.makers.sounds import Sounds
 from gridcnn.errors import DataError
-from gridcnn.runs.prepare import Prepared, prepare, with_data
+from gridcnn.runs.located import locate
+from gridcnn.runs.prepare import Prepared, prepare
 from gridcnn.spec.load import load
 
 
 def _prepared(spec: dict[str, Any], data: Any = None, base: Path = Path()) -> Prepared:
-    return prepare(*with_data(load(spec), data, base))
+    return prepare(locate(load(spec), data, base))
 
 
 XO: dict[str, Any] = {
@@ -118,7 +119,7 @@ def test_bad_items_are_told_in_order_and_not_endlessly(tmp_path: Path) -> None:
     told = [str(problem) for problem in caught.value.problems]
     assert told[0].startswith(f"{tmp_path / 'list.csv'}:3: 01.png: ")
     assert told[1].startswith(f"{tmp_path / 'list.csv'}:5: 03.png: ")
-    assert told[-1].startswith("20 of 40 items cannot be read; mend or remove them")
+    assert told[-1].startswith("20 of 40 items cannot be read; correct or remove them")
     assert len(told) == 21
     assert str(all_bad.value.problems[-1]) == "none of the 40 items can be read"
     assert "and 20 more problems like these" in str(all_bad.value)
@@ -129,12 +130,10 @@ def test_what_is_there_goes_before_a_known_name(
 ) -> None:
     """A folder called xo is read, and not the known data set; without it, the data set is made."""
     monkeypatch.chdir(tmp_path)
-    known, _ = with_data(load({}), "xo", tmp_path)
+    known = locate(load({}), "xo", tmp_path)
     (tmp_path / "xo").mkdir()
-    there, _ = with_data(load({}), "xo", tmp_path)
+    there = locate(load({}), "xo", tmp_path)
 
-    assert known.data is not None
-    assert there.data is not None
     assert list(known.data.model_dump(mode="json")["source"]) == ["xo"]
     assert there.data.model_dump(mode="json")["source"] == str(tmp_path / "xo")
 
@@ -195,7 +194,7 @@ def test_an_adapter_without_files_refuses_a_folder(photographs: Path) -> None:
     spec = load({"adapter": "text", "data": {"source": str(photographs)}, "head": "voting"})
 
     with pytest.raises(DataError, match="the adapter reads no files; texts and numbers"):
-        prepare(spec, None)
+        prepare(locate(spec, None, photographs))
 
 
 def test_without_an_adapter_what_lies_in_a_folder_decides(tmp_path: Path) -> None:

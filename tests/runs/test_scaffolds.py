@@ -14,6 +14,7 @@ import pytest
 import gridcnn
 from gridcnn.contracts.source import Dataset
 from gridcnn.errors import DataError, SpecError
+from gridcnn.runs.located import locate
 from gridcnn.runs.prepare import Prepared, prepare
 from gridcnn.runs.scaffolds import by_scaffold
 from gridcnn.spec.load import load
@@ -123,7 +124,7 @@ def prepared(things: list[Any], group: dict[str, Any], **settings: Any) -> Prepa
         "stages": [{"pooling": {"window": "all"}}],
         "head": "voting",
     }
-    return prepare(load(spec), data(things))
+    return prepare(locate(load(spec), data(things), Path()))
 
 
 def many(count: int = 120) -> list[str]:
@@ -179,7 +180,7 @@ def test_bad_molecules_stop_the_run_or_are_skipped() -> None:
     told = [str(problem) for problem in caught.value.problems]
     assert told[0].startswith("item 120: RDKit refuses the atom at character 2 of its SMILES")
     assert told[1].startswith("item 121: character 2 of its SMILES, '1', opens ring 1")
-    assert told[2].startswith("2 of 122 items cannot be read; mend or remove them, or set")
+    assert told[2].startswith("2 of 122 items cannot be read; correct or remove them, or set")
     assert found.skipped_items == 2
     assert len(found.train) + len(found.validation) + len(found.test) == 120
     with pytest.raises(DataError, match="none of the 2 items can be read"):
@@ -251,7 +252,7 @@ def test_bbbp_is_divided_as_moleculenet_divides_it() -> None:
         "head": "voting",
     }
 
-    found = prepare(load(spec), None)
+    found = prepare(locate(load(spec), None, Path()))
 
     assert [len(found.train), len(found.validation), len(found.test)] == [1631, 204, 204]
     assert [len(part) for part in expected] == [1631, 204, 204]

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.makers.made import write_files, write_table
 from gridcnn.datasets.makers.phrases import Phrases
 from gridcnn.datasets.makers.sounds import Sounds
@@ -161,4 +162,4 @@ def test_odd_names_of_columns_are_read_back(
 
     source = validate(parse(text, "t.yaml")).data.source  # type: ignore[union-attr]
     assert source.label == ("2" if name == "1" else name.strip())  # type: ignore[union-attr]
-    assert len(source.open(seed=0, suffixes=frozenset())) >= 20  # type: ignore[union-attr]
+    assert len(source.open(Request())) >= 20  # type: ignore[union-attr]

@@ -25,8 +25,9 @@ from gridcnn.errors import ShapeError, SpecError, TrainingInterrupted
 from gridcnn.estimator import GridClassifier
 from gridcnn.grid import Array, Axis, Cells, GridShape, OneHot
 from gridcnn.network import Network
+from gridcnn.runs.located import locate
 from gridcnn.runs.plan import plan
-from gridcnn.runs.prepare import prepare, with_data
+from gridcnn.runs.prepare import prepare
 from gridcnn.runs.run import RunWatcher
 from gridcnn.spec.augmentations import AUGMENTATIONS
 from gridcnn.spec.load import load
@@ -771,10 +772,8 @@ def test_checkpoints_know_the_augmentation_and_old_ones_still_fit() -> None:
     """The fingerprint changes with it, and without it is that of a spec that knew of none."""
 
     def fingerprint(augmentation: Any) -> str:
-        located, dataset = with_data(
-            load(TINY, changes={"training.augmentation": augmentation}), None, Path()
-        )
-        return prepare(located, dataset).fingerprint
+        spec = load(TINY, changes={"training.augmentation": augmentation})
+        return prepare(locate(spec, None, Path())).fingerprint
 
     none, one, other = (fingerprint(each) for each in ([], [{"shift": 1}], [{"shift": 2}]))
 

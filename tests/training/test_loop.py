@@ -87,14 +87,17 @@ def told(progress: Progress) -> list[tuple[Any, ...]]:
 
 
 def test_it_learns() -> None:
+    """The items that it is trained on, and something about others, where guessing gets half."""
     made = engine(epochs=40, learning_rate=0.02, dropout=0.0)
+    settings = made.network.spec.training
 
-    history = trained(made).history
+    history = train(made, data(100), data(200, seed=1), settings).history
+
     assert [epoch.epoch for epoch in history] == list(range(1, 41))
-    assert history[-1].accuracy > 0.95
+    assert history[-1].accuracy > 0.9
     assert history[-1].loss < history[0].loss / 2
     assert history[-1].validation_accuracy is not None
-    assert history[-1].validation_accuracy > 0.8
+    assert history[-1].validation_accuracy > 0.65
 
 
 def test_every_epoch_sees_each_item_once_in_another_order() -> None:

@@ -38,7 +38,11 @@ class Call:
             len(Slot),
             processor,
         )
-        self._packed = Buffer(program.packed.size)
+        self.start_over()
+
+    def start_over(self) -> None:
+        """Take new memory to work in; the code stays."""
+        self._packed = Buffer(self.program.packed.size)
         self._packed_from: Array | None = None
         self._workspaces: list[Buffer] = []
         self._scratch: dict[str, Buffer] = {}

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from gridcnn.engines.native import recipes
 from gridcnn.engines.native.call import Call, Floats, Run, address_of
+from gridcnn.engines.native.compiler import LOCK
 from gridcnn.engines.native.plan import Plan, make_plan
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import MOST_TOGETHER, Program, Slot
+from gridcnn.forks import cached_property
 from gridcnn.grid import Array, GridShape
 from gridcnn.network import Block
 
@@ -57,27 +59,27 @@ class Chain:
 
     # What is compiled, when it is first needed
 
-    @functools.cached_property
+    @cached_property
     def many(self) -> Call:
         """Answer many items."""
         return self._call("forward", self.many_program)
 
-    @functools.cached_property
+    @cached_property
     def many_program(self) -> Program:
         """The program that answers many items."""
         return self._program("forward")
 
-    @functools.cached_property
+    @cached_property
     def one(self) -> Call:
         """Answer one item, all threads together."""
         return self._call("single", self._program("single"))
 
-    @functools.cached_property
+    @cached_property
     def training(self) -> Call:
         """Take one training step."""
         return self._call("training", self.training_program)
 
-    @functools.cached_property
+    @cached_property
     def training_program(self) -> Program:
         """The program of a training step."""
         return self._program("training")
@@ -87,13 +89,20 @@ class Chain:
         for name in ("training", "training_program"):
             self.__dict__.pop(name, None)
 
-    def _built(self, kind: Kind) -> Program:
-        # Not at the top: what was made before needs no builder.
-        from gridcnn.engines.native.builder import Builder
+    def start_over(self) -> None:
+        """Forget what calls have left in memory: in a forked child they may be half done."""
+        for made in self.__dict__.values():
+            if isinstance(made, Call):
+                made.start_over()
 
-        builder = Builder(self.plan, self.processor, gap=self.gap)
-        program: Program = getattr(builder, kind)()
-        return program
+    def _built(self, kind: Kind) -> Program:
+        with LOCK:  # no child is to find the builder half imported
+            # Not at the top: what was made before needs no builder.
+            from gridcnn.engines.native.builder import Builder
+
+            builder = Builder(self.plan, self.processor, gap=self.gap)
+            program: Program = getattr(builder, kind)()
+            return program
 
     def _program(self, kind: Kind) -> Program:
         recipe = recipes.recipe(kind, self.plan, self.processor, self.gap)

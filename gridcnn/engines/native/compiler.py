@@ -14,9 +14,22 @@ import llvmlite.binding as llvm
 
 from gridcnn.engines.native.cache import key_of, object_cache
 from gridcnn.engines.native.processor import Processor
-from gridcnn.errors import EngineError
+from gridcnn.errors import EngineError, sized
+from gridcnn.forks import hold_over_forks
+from gridcnn.room import has_room
 
-_LOCK = threading.Lock()  # LLVM's own state is shared by all threads
+LOCK = threading.RLock()
+"""Held by the thread that makes or loads code: LLVM's own state is shared by all threads.
+
+No child is forked meanwhile, since nothing could put LLVM's state in order there. Calls of llvmlite
+beside that, such as those that free what is no longer used, hold its own lock alone.
+"""
+hold_over_forks(LOCK)
+if hasattr(llvm.ffi.lib, "_lock"):  # not public, but as old as llvmlite's oldest version here
+    hold_over_forks(llvm.ffi.lib._lock)
+
+_LOADING, _TRANSLATING = 4_000_000, 8_000_000
+"""Bytes that LLVM takes at most, beside what the length of code or text adds."""
 
 
 class Compiled:
@@ -26,9 +39,12 @@ class Compiled:
     """
 
     def __init__(self, code: bytes, name: str, processor: Processor, arguments: int) -> None:
-        with _LOCK:
+        _refuse_without_room(_LOADING + 4 * len(code))
+        with LOCK:
             empty = llvm.parse_assembly("")
-            self._engine = llvm.create_mcjit_compiler(empty, _machine(processor))
+            # llvmlite's manager of memory keeps code and constants together. LLVM's own may place
+            # them more than 2 GB apart, where instructions cannot reach, and ends the process then.
+            self._engine = llvm.create_mcjit_compiler(empty, _machine(processor), use_lmm=True)
             read = llvm.ObjectFileRef.from_data(code)
             # llvmlite says nothing where this is no object code, and the process would end below.
             if not getattr(read, "_ptr", True):
@@ -88,7 +104,8 @@ def compiled(
 
 def translated(text: str, processor: Processor) -> bytes:
     """Return the object code for LLVM's text."""
-    with _LOCK:
+    _refuse_without_room(_TRANSLATING + 8 * len(text))
+    with LOCK:
         module = llvm.parse_assembly(text)
         machine = _machine(processor)
         options = llvm.create_pipeline_tuning_options()
@@ -104,6 +121,15 @@ def translated(text: str, processor: Processor) -> bytes:
                 passes.run(function, builder)
         code: bytes = machine.emit_object(module)
         return code
+
+
+def _refuse_without_room(size: int) -> None:
+    """Raise where LLVM may run out of memory, since it ends the process then."""
+    if not has_room(size):
+        raise EngineError(
+            f"there is not enough memory to compile the network: {sized(size)} are needed beside "
+            "what is in use; allow this process more (see ulimit -v), or take the engine reference"
+        )
 
 
 @functools.cache

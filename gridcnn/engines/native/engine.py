@@ -19,6 +19,7 @@ from gridcnn.engines.native.moves import move
 from gridcnn.engines.native.plan import can_look_up, has_kernel
 from gridcnn.engines.native.processor import processor
 from gridcnn.engines.reference import ReferenceEngine, parts_of, plain
+from gridcnn.forks import start_over_in_children
 from gridcnn.grid import Array, Cells, GridShape, OneHot
 from gridcnn.network import Network
 from gridcnn.stages.voting import Votes, cross_entropy
@@ -45,6 +46,7 @@ class NativeEngine(Engine):
         self._count = self.threads or usable_cores()
         # What a chain works in belongs to one call at a time.
         self._lock = threading.RLock()
+        start_over_in_children(self)
         self._chains: dict[tuple[int, int, bool], Chain] = {}
         self._pieces: dict[int, list[Piece]] = {}
         self._reference = ReferenceEngine(self.network)
@@ -52,6 +54,13 @@ class NativeEngine(Engine):
         self._all_learn = all(
             slot.parameter.trainable for block in self.network.blocks for slot in block.slots
         )
+
+    def start_over(self) -> None:
+        """Be as before the first call, with the code that is there; called in forked children."""
+        self._lock = threading.RLock()
+        self._lone = None
+        for chain in self._chains.values():
+            chain.start_over()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what makes the same engine again: machine code stays where it was made."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from gridcnn.engines.native.kernels.convolution import Convolution
 from gridcnn.engines.native.kernels.lookup import Lookup
@@ -13,6 +12,7 @@ from gridcnn.engines.native.kernels.voting import Layer
 from gridcnn.engines.native.kernels.winograd import Winograd, cells_under, turned
 from gridcnn.engines.native.layout import FEWEST_LANES, Maps, lanes_for
 from gridcnn.engines.native.processor import Processor
+from gridcnn.forks import cached_property
 from gridcnn.grid import GridShape
 from gridcnn.network import Block, Slot
 from gridcnn.stages.convolution import Convolution as ConvolutionStage

@@ -51,7 +51,9 @@ def _program(kept: Any) -> Program:
         ValueError, TypeError, KeyError, AttributeError: it tells of none.
     """
     # By hand, since an answer waits for it, and classes of settings take longer to make than this.
-    arenas = {name: _arena(kept.pop(name)) for name in ("workspace", "packed", "sums")}
+    arenas: dict[str, Any] = {
+        name: _arena(kept.pop(name)) for name in ("workspace", "packed", "sums")
+    }
     for name in ("length", "phases", "rows", "shard"):
         _check_number(kept[name])
     if not is_key(kept["key"]) or type(kept["shared"]) is not bool:

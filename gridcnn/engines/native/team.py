@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import threading
+import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 
 from gridcnn.engines.native.mailbox import Mailbox
 from gridcnn.engines.native.processor import Processor
+from gridcnn.forks import start_over_in_children
 
 Job = Callable[[], object]
+_PAUSE = 1.0  # seconds until it is tried again to start a thread, if that has failed
+_LINE = 2  # jobs that may wait for each member, so that two calls at a time both get help
 
 
 @dataclass(frozen=True)
@@ -35,23 +39,48 @@ class Letter:
 
 class _Team:
     def __init__(self) -> None:
+        self.start_over()
+        start_over_in_children(self)
+
+    def start_over(self) -> None:
+        """Be without members, as a forked child is."""
         self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._mailboxes: dict[int, Mailbox] = {}
         self._members = 0
+        self._patience = 0.0
         self._lock = threading.Lock()
 
     def ask(self, job: Job, members: int) -> None:
-        """Put a job in line; there will be at least so many threads to take jobs."""
+        """Put a job in line, for a team of at least so many members.
+
+        If all members have enough to do, the job is left out: nobody could take it in time, and
+        what it holds would pile up in the line as long as many threads call.
+        """
         if self._members < members:
-            with self._lock:
-                while self._members < members:
-                    self._members += 1
-                    # Daemons, so that a sleeping helper keeps no program from ending.
-                    work = threading.Thread(
-                        target=self._work, args=(self._members,), name="gridcnn", daemon=True
-                    )
+            self._grow(members)
+        if self._jobs.qsize() < _LINE * self._members:
+            self._jobs.put(job)
+
+    def _grow(self, members: int) -> None:
+        """Start members until there are so many, or as many as the system allows."""
+        with self._lock:
+            while self._members < members and time.monotonic() >= self._patience:
+                # Daemons, so that a sleeping helper keeps no program from ending.
+                work = threading.Thread(
+                    target=self._work, args=(self._members + 1,), name="gridcnn", daemon=True
+                )
+                try:
                     work.start()
-        self._jobs.put(job)
+                except (RuntimeError, MemoryError):
+                    # The calling threads do what nobody helps with, and come to the same bits.
+                    self._patience = time.monotonic() + _PAUSE
+                    warnings.warn(
+                        f"{self._members} of {members} helping threads could be started (see "
+                        "ulimit -u); results are the same, and take longer",
+                        stacklevel=2,
+                    )
+                    return
+                self._members += 1
 
     def mailbox(self, number: int, processor: Processor) -> Mailbox:
         """Return the mailbox of a member, counted from 1."""
@@ -71,16 +100,6 @@ class _Team:
 
 
 _team = _Team()
-
-
-def _begin_anew() -> None:
-    """Forget the team: a forked child has none of its parent's threads."""
-    global _team  # noqa: PLW0603
-    _team = _Team()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def together(job: Callable[[int], object], threads: int, letter: Letter | None = None) -> bool:

@@ -8,19 +8,19 @@ import pandas as pd
 import pytest
 
 import gridcnn
-from gridcnn.contracts.source import Dataset
+from gridcnn.contracts.source import Dataset, Request
 from gridcnn.datasets.division.groups import by_pattern
-from gridcnn.datasets.public.digits import Digits
 from gridcnn.datasets.readers.memory import from_memory
 from gridcnn.datasets.readers.paths import Files
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, SpecError
-from gridcnn.runs.prepare import prepare, with_data
+from gridcnn.runs.located import locate
+from gridcnn.runs.prepare import prepare
 from gridcnn.spec.load import load
 
 
 def opened(source: Any, column: str) -> Dataset:
-    dataset = source.open_grouped(column, seed=0, suffixes=frozenset({".png"}))
+    dataset = source.open(Request(group=column, suffixes=frozenset({".png"})))
     assert isinstance(dataset, Dataset)
     return dataset
 
@@ -48,13 +48,13 @@ def test_a_column_of_a_manifest_names_groups(manifest: Path) -> None:
 
 def test_wrong_columns_and_empty_groups_of_a_manifest_are_told(manifest: Path) -> None:
     text = manifest.read_text(encoding="utf-8")
-    with pytest.raises(DataError, match=r"no column is named 'writr', as data.group says; did you"):
+    with pytest.raises(DataError, match=r"has no column 'writr', as data.group says; did you mean"):
         opened(Files(path=str(manifest)), "writr")
     manifest.write_text(text.replace("b,w1", "b,"), encoding="utf-8")
-    with pytest.raises(DataError, match=r"list\.csv:7: the group in 'writer' is empty; say in"):
-        opened(Files(path=str(manifest)), "writer")
+    bad = opened(Files(path=str(manifest)), "writer").bad
+    assert "list.csv:7: the group in 'writer' is empty; say in" in str(bad[0])
     manifest.write_text(text.replace("label,", "label,writer,"), encoding="utf-8")
-    with pytest.raises(DataError, match=r"2 columns are named 'writer', as data.group says"):
+    with pytest.raises(DataError, match=r"2 columns are named 'writer'; keep one"):
         opened(Files(path=str(manifest)), "writer")
 
 
@@ -66,8 +66,7 @@ def test_a_column_of_a_data_frame_names_groups(manifest: Path) -> None:
 
     assert from_memory(frame, group="Writer").groups == [f"w{n // 4}" for n in range(12)]
     assert from_memory(frame[:8], group="number").groups == ["1"] * 4 + ["2"] * 4
-    with pytest.raises(DataError, match="row 8: the group in 'number' is empty"):
-        from_memory(frame, group="number")
+    assert "row 8: the group in 'number' is empty" in str(from_memory(frame, group="number").bad[0])
     with pytest.raises(DataError, match="a tuple of 2 has no columns; give a DataFrame"):
         from_memory((["a"], ["b"]), group="Writer")
 
@@ -88,8 +87,8 @@ def test_a_column_of_a_table_names_groups(tmp_path: Path, name: str, text: str) 
     assert dataset.groups == ["u", "v"]
     assert np.stack(dataset.things).tolist() == [[1.0], [2.0]]
     (tmp_path / name).write_text(text.replace("u", ""), encoding="utf-8")
-    with pytest.raises(DataError, match="the group in 'who' is empty"):
-        opened(Table(path=str(tmp_path / name), label="kind"), "who")
+    bad = opened(Table(path=str(tmp_path / name), label="kind"), "who").bad
+    assert "the group in 'who' is empty" in str(bad[0])
 
 
 def test_a_column_of_parquet_names_groups(tmp_path: Path) -> None:
@@ -103,10 +102,12 @@ def test_a_column_of_parquet_names_groups(tmp_path: Path) -> None:
 
 
 def test_data_without_columns_says_so(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes(b"")
 
     with pytest.raises(DataError, match="the data digits has no columns that could name groups"):
-        opened(Digits(), "who")
+        locate(load({"data": {"source": "digits", "group": "who"}}), None, tmp_path).open()
     with pytest.raises(DataError, match=r"find them in the names of files with data.group: {patt"):
         opened(Files(path=str(tmp_path)), "who")
 
@@ -132,9 +133,8 @@ def test_a_spec_keeps_groups_together(manifest: Path, group: Any) -> None:
     """By a column or by a pattern: each part has another writer."""
     data = {"source": str(manifest), "test": 0.3, "validation": 0.3, "group": group}
     spec = load({"data": data, "adapter": {"image": {"size": 4}}, "head": "voting"})
-    spec, dataset = with_data(spec, None, Path.cwd())
 
-    prepared = prepare(spec, dataset)
+    prepared = prepare(locate(spec, None, Path.cwd()))
 
     writers = [
         {name.split("_")[1] for name in part.names}
@@ -154,9 +154,7 @@ def test_groups_of_data_in_memory_are_kept() -> None:
     names = [f"{group} {number}" for number, group in enumerate(groups)]
     data = Dataset(things, [0, 1] * 20, names, groups=groups)
     for settings in ({}, {"data": {"group": "who"}}):
-        spec, dataset = with_data(load({**settings, "head": "voting"}), data, Path.cwd())
-
-        prepared = prepare(spec, dataset)
+        prepared = prepare(locate(load({**settings, "head": "voting"}), data, Path.cwd()))
 
         parts = [
             {name.split()[0] for name in part.names} for part in (prepared.train, prepared.test)

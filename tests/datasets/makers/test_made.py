@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.makers.made import MAKERS, Made, MadeTexts, write_files
 from gridcnn.datasets.makers.xo import XO
 from gridcnn.datasets.readers.paths import Files
@@ -16,7 +17,7 @@ def test_files_hold_the_same_pictures_as_the_source(tmp_path: Path) -> None:
     source = XO(count=5, seed=4)
 
     count = write_files(source, tmp_path / "made" / "xo")
-    files = Files(path=str(tmp_path / "made" / "xo")).open(seed=0, suffixes=PNG)
+    files = Files(path=str(tmp_path / "made" / "xo")).open(Request(suffixes=PNG))
 
     assert count == 5
     assert list(files.names) == [

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.makers.phrases import _FIRST_AND_SECOND, CLASSES, Phrases
 from gridcnn.errors import SpecError
 
@@ -30,7 +31,7 @@ def kinds(text: str, *, backward: bool = False) -> list[str]:
 
 def test_one_phrase_is_in_order_and_the_others_are_not() -> None:
     """That phrase is the class; classes take turns."""
-    dataset = Phrases(count=40, typing_errors=0.0).open(seed=1, suffixes=frozenset())
+    dataset = Phrases(count=40, typing_errors=0.0).open(Request(seed=1))
 
     for text, label in zip(dataset.things, dataset.labels, strict=True):
         assert kinds(text) == [label]
@@ -65,7 +66,7 @@ def test_the_seed_fixes_the_texts() -> None:
     """The source's own seed goes before that of the run."""
     assert Phrases(count=50).texts(1) == Phrases(count=50).texts(1)
     assert Phrases(count=50).texts(1) != Phrases(count=50).texts(2)
-    own = Phrases(count=4, seed=3).open(seed=9, suffixes=frozenset())
+    own = Phrases(count=4, seed=3).open(Request(seed=9))
     assert own.things == Phrases(count=4).texts(3)
 
 
@@ -93,7 +94,7 @@ def test_the_facts_are_those_of_the_opened_data() -> None:
     facts = source.facts()
 
     assert (facts.items, facts.classes, facts.shape) == (10, CLASSES, ())
-    assert len(source.open(seed=0, suffixes=frozenset())) == 10
+    assert len(source.open(Request())) == 10
 
 
 def test_wrong_settings_are_refused() -> None:

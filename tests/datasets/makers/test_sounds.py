@@ -12,6 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from gridcnn.adapters.audio import AudioAdapter
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.makers.made import MAKERS, write_files
 from gridcnn.datasets.makers.sounds import CLASSES, Sounds, wav_of
 from gridcnn.datasets.readers.paths import Files
@@ -38,7 +39,7 @@ def pitches(clip: NDArray[np.int16]) -> NDArray[np.float64]:
 
 def test_classes_take_turns_so_that_any_count_is_balanced() -> None:
     """In the order of their names; every clip is a WAV file."""
-    dataset = Sounds(count=8).open(seed=0, suffixes=frozenset())
+    dataset = Sounds(count=8).open(Request())
 
     assert list(dataset.labels) == [*CLASSES, *CLASSES[:2]]
     assert dataset.classes == CLASSES == tuple(sorted(CLASSES))
@@ -63,7 +64,7 @@ def test_the_seed_fixes_the_clips() -> None:
 
     assert (clips == made(count=30, seed=1)).all()
     assert (clips != made(count=30, seed=2)).any()
-    own = Sounds(count=2, seed=1).open(seed=9, suffixes=frozenset()).things[0]
+    own = Sounds(count=2, seed=1).open(Request(seed=9)).things[0]
     assert own == wav_of(made(1, count=2)[0], sample_rate=8000)
 
 
@@ -166,7 +167,7 @@ def test_files_hold_the_same_clips(tmp_path: Path) -> None:
     source = Sounds(count=12, seed=3)
 
     write_files(source, tmp_path / "clips")
-    files = Files(path=str(tmp_path / "clips")).open(seed=0, suffixes=frozenset({".wav"}))
+    files = Files(path=str(tmp_path / "clips")).open(Request(suffixes=frozenset({".wav"})))
 
     assert list(files.names)[:3] == ["beeps/00001.wav", "beeps/00002.wav", "clicks/00001.wav"]
     assert soundfile.info(files.things[0]).subtype == "PCM_16"

@@ -3,6 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.makers.xo import XO
 from gridcnn.errors import SpecError
 
@@ -55,7 +56,7 @@ def test_a_clean_x_crosses_in_the_middle_and_a_clean_o_is_empty_there() -> None:
 
 
 def test_classes_take_turns_so_that_any_count_is_balanced() -> None:
-    dataset = XO(count=7).open(seed=0, suffixes=frozenset())
+    dataset = XO(count=7).open(Request())
 
     assert list(dataset.labels) == ["X", "O", "X", "O", "X", "O", "X"]
     assert dataset.classes == ("O", "X")
@@ -72,8 +73,8 @@ def test_the_seed_fixes_the_pictures() -> None:
 def test_the_own_seed_goes_before_the_seed_of_the_run() -> None:
     own = XO(count=4, seed=3)
 
-    assert (own.open(seed=9, suffixes=frozenset()).things[0] == drawn(3, count=4)[0]).all()
-    assert (XO(count=4).open(seed=9, suffixes=frozenset()).things[0] == drawn(9, count=4)[0]).all()
+    assert (own.open(Request(seed=9)).things[0] == drawn(3, count=4)[0]).all()
+    assert (XO(count=4).open(Request(seed=9)).things[0] == drawn(9, count=4)[0]).all()
 
 
 @pytest.mark.parametrize("size", [(32, 32), (9, 40), (200, 150)])
@@ -159,7 +160,7 @@ def test_a_png_file_holds_the_same_picture() -> None:
 
 def test_the_facts_are_those_of_the_opened_data() -> None:
     source = XO(count=10, size=(20, 24))
-    dataset = source.open(seed=0, suffixes=frozenset())
+    dataset = source.open(Request())
 
     facts = source.facts()
 

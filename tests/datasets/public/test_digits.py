@@ -1,12 +1,13 @@
 import numpy as np
 
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.public.digits import Digits
 
 
 def test_the_digits_are_all_there_as_bytes() -> None:
     source = Digits()
 
-    dataset = source.open(seed=0, suffixes=frozenset())
+    dataset = source.open(Request())
     facts = source.facts()
 
     assert (len(dataset), dataset.classes) == (facts.items, facts.classes)

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import gridcnn
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.division.splits import divide
 from gridcnn.datasets.public.fashion import CLASSES, FOLDER, Fashion
 from gridcnn.errors import DataError
@@ -40,7 +41,7 @@ def written(folder: Path, *, labels: NDArray[np.uint8] = LABELS, ending: str = "
 
 
 def opened(path: Path | None) -> Any:
-    return Fashion(path=None if path is None else str(path)).open(seed=0, suffixes=frozenset())
+    return Fashion(path=None if path is None else str(path)).open(Request())
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gridcnn
-from gridcnn.contracts.source import Dataset
+from gridcnn.contracts.source import Dataset, Request
 from gridcnn.datasets.division.splits import divide
 from gridcnn.datasets.known import known, public
 from gridcnn.datasets.public import fetching
@@ -47,7 +47,7 @@ def needs(source: Public) -> pytest.MarkDecorator:
 
 
 def opened(source: Public) -> Dataset:
-    return source.open(seed=0, suffixes=frozenset({".wav"}))
+    return source.open(Request(suffixes=frozenset({".wav"})))
 
 
 def written(folder: Path, **files: str) -> str:
@@ -366,8 +366,9 @@ def test_wrong_rows_of_news_are_told(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         opened(News(path=written(tmp_path, test_csv=rows)))
 
-    told = [(problem.line, problem.message) for problem in caught.value.problems]
-    assert told == [(4, "the topic is '5', and not 1, 2, 3 or 4"), (5, "has 2 cells, and not 3")]
+    told = [str(problem).rpartition("test.csv:")[2] for problem in caught.value.problems]
+    assert told[0] == "4: the topic is '5', and not 1, 2, 3 or 4"
+    assert told[1].startswith("5: has 2 cells, but line 1 has 3")
 
 
 def test_molecules_are_read_with_their_names(tmp_path: Path) -> None:
@@ -395,11 +396,11 @@ def test_molecules_without_a_value_are_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", r"bbbp\.csv:1: has no column 'smiles', 'p_np', 'name'"),
+        ("", r"bbbp\.csv:1: is empty"),
         ("num,name,p_np,smiles\n", "there is not one item in the data"),
         (MOLECULES + "3,A,2,CC\n", r"bbbp\.csv:4: 'p_np' is '2', and not 0 or 1"),
         (MOLECULES + "3,A,,CC\n", r"bbbp\.csv:4: 'p_np' is '', and not 0 or 1"),
-        (MOLECULES + "3,A,1\n", r"bbbp\.csv:4: has 3 cells, but the first line 4"),
+        (MOLECULES + "3,A,1\n", r"bbbp\.csv:4: has 3 cells, but the first line names 4"),
     ],
 )
 def test_wrong_molecules_are_told(tmp_path: Path, content: str, message: str) -> None:

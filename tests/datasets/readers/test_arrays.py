@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.readers import arrays
 from gridcnn.datasets.readers.paths import Files
 from gridcnn.errors import DataError
@@ -31,7 +32,7 @@ def test_a_stack_and_its_labels_are_read(
 ) -> None:
     file = saved(tmp_path, compressed=compressed, **{names[0]: PICTURES, names[1]: LABELS})
 
-    dataset = Files(path=str(file)).open(seed=0, suffixes=frozenset())
+    dataset = Files(path=str(file)).open(Request())
 
     assert (np.stack(dataset.things) == PICTURES).all()
     assert list(dataset.labels) == [0, 1, 0, 1]

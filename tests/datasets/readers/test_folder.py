@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gridcnn.contracts.source import Request
 from gridcnn.datasets.division.splits import divide
 from gridcnn.datasets.readers import folder
 from gridcnn.datasets.readers.paths import Files
@@ -101,9 +102,15 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     assert folder.read(tmp_path, PNG).classes == ("bus", "test", "train")
 
 
-def test_parts_with_other_folders_beside_them_are_explained(tmp_path: Path) -> None:
+def test_folders_beside_parts_are_left_out_if_they_hold_no_classes(tmp_path: Path) -> None:
+    """And refused if they do, since they could be anything."""
     made(tmp_path, "train/X/a.png", "train/O/b.png", "test/X/c.png", "test/O/d.png", "extra/e.png")
 
+    dataset = folder.read(tmp_path, PNG)
+
+    assert len(dataset) == 4
+    assert list(dataset.notes) == ["left out, since there are no class folders in it: extra"]
+    made(tmp_path, "extra/X/f.png")
     assert "beside the parts test, train there are other folders: extra" in told(tmp_path)[0]
 
 
@@ -209,7 +216,7 @@ def test_a_link_to_nothing_is_explained(tmp_path: Path) -> None:
     made(tmp_path, "X/a.png", "O/b.png")
     (tmp_path / "X/c.png").symlink_to(tmp_path / "gone.png")
 
-    assert "this link leads to no file" in told(tmp_path)[0]
+    assert "this is a link to a file that does not exist" in told(tmp_path)[0]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
@@ -234,4 +241,4 @@ def test_many_problems_are_counted(tmp_path: Path) -> None:
 def test_a_path_opens_as_a_folder(tmp_path: Path) -> None:
     made(tmp_path, "X/a.png", "O/b.png")
 
-    assert len(Files(path=str(tmp_path)).open(seed=0, suffixes=PNG)) == 2
+    assert len(Files(path=str(tmp_path)).open(Request(suffixes=PNG))) == 2

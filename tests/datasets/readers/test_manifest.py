@@ -1,4 +1,5 @@
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from gridcnn.contracts.source import Dataset
 from gridcnn.datasets.readers import manifest
-from gridcnn.errors import DataError
+from gridcnn.errors import DataError, Problem
 
 
 @pytest.fixture
@@ -25,12 +26,12 @@ def read(root: Path, text: str | bytes, *, name: str = "list.csv") -> Dataset:
 
 
 def told(root: Path, text: str | bytes, **more: Any) -> list[str]:
-    with pytest.raises(DataError) as caught:
-        read(root, text, **more)
-    return [
-        str(problem).removeprefix(str(root / more.get("name", "list.csv")))
-        for problem in caught.value.problems
-    ]
+    try:
+        problems: Sequence[Problem] = read(root, text, **more).bad
+    except DataError as error:
+        problems = error.problems
+    place = str(root / more.get("name", "list.csv"))
+    return [str(problem).removeprefix(place) for problem in problems]
 
 
 def test_each_row_is_an_item(root: Path) -> None:
@@ -99,15 +100,15 @@ def test_every_bad_line_is_told(root: Path) -> None:
     )
 
     assert [line.split(" ", 1)[0] for line in lines] == [
-        ":3:", ":10:", ":4:", ":6:", ":7:", ":8:", ":9:", ":11:", ":12:"
+        ":3:", ":4:", ":6:", ":7:", ":8:", ":9:", ":10:", ":11:", ":12:"
     ]  # fmt: skip
     assert "the label is empty" in lines[0]
-    assert "has 2 cells, but the first line names 3" in lines[1]
-    assert "the path is empty" in lines[2]
-    assert "there is no file 'no.png'; a relative path starts at" in lines[3]
-    assert "is the same file as in line 2, where its label is 'X' and not 'O'" in lines[4]
-    assert "'in' is a folder" in lines[5]
-    assert "the split 'tset' must be train, validation or test; did you mean 'test'?" in lines[6]
+    assert "the path is empty" in lines[1]
+    assert "there is no file 'no.png'; a relative path starts at" in lines[2]
+    assert "is the same file as in line 2, where its label is 'X' and not 'O'" in lines[3]
+    assert "'in' is a folder" in lines[4]
+    assert "the split 'tset' must be train, validation or test; did you mean 'test'?" in lines[5]
+    assert "has 2 cells, but the first line names 3" in lines[6]
     assert "the split is empty; give train, validation or test in every row, or in none" in lines[7]
     assert "is a web address" in lines[8]
 
@@ -133,18 +134,19 @@ def test_the_same_file_through_a_link_is_told(root: Path) -> None:
     [
         ("file,label\na.png,X\n", ":1: has no column 'path'; rename the column 'file' to 'path'"),
         ("path,class\na.png,X\n", ":1: has no column 'label'; rename the column 'class'"),
-        ("paht,label\na.png,X\n", ":1: has no column 'path'; did you mean 'paht'. The first line"),
+        (
+            "paht,label\na.png,X\n",
+            ":1: has no column 'path'; did you mean 'paht'? It has: paht",
+        ),
         ("path,path,label\n", ":1: 2 columns are named 'path'; keep one"),
-        ("", ":1: is empty; its first line must name the columns path and label"),
+        ("", ":1: is empty; its first line must name the columns"),
         ("\n\n", ":1: is empty"),
-        ("path,label\n", ": lists not one item"),
-        ('path,label\n"a.png,X\nb.png,O\n', "is no valid CSV"),
+        ("path,label\n", ": lists no items"),
+        ('path,label\n"a.png,X\nb.png,O\n', "is not valid CSV"),
         (
             b"path,label\na.png,X\nb.png,\xe9\n",
-            ":3: is no UTF-8 text (byte 0xE9); save it as UTF-8",
+            ":3: is not UTF-8 text from here on (byte 0xe9); save it as UTF-8",
         ),
-        ("path,label\n".encode("utf-16"), ": is saved as UTF-16"),
-        ("path,label\n" + "x" * 200_000 + ",X\n", ":2: is no valid CSV: field larger"),
         ("path,label\na\0b.png,X\n", "there is no file 'a\\x00b.png'"),
         ("path,label\nin\\e.png,X\n", "there is no file 'in\\\\e.png'; write / between folders"),
     ],
@@ -163,8 +165,9 @@ def test_a_file_that_cannot_be_opened_is_explained(tmp_path: Path) -> None:
 def test_problems_after_the_twentieth_are_counted(root: Path) -> None:
     lines = told(root, "path,label\n" + "".join(f"no{i}.png,X\n" for i in range(100)))
 
-    assert len(lines) == 21
-    assert "and 80 more problems" in lines[-1]
+    assert len(lines) == 22
+    assert "and 80 more problems" in lines[-2]
+    assert lines[-1] == "none of the 100 items can be read"
 
 
 cells = st.sampled_from(

@@ -43,7 +43,7 @@ CASES = settings(
     max_examples=26,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 MANY = settings(CASES, max_examples=5000, derandomize=False)
 

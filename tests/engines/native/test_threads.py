@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
+import signal
 import sys
 import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -256,9 +261,13 @@ def answered(engine: NativeEngine, parameters: Array, grids: Array) -> tuple[Arr
     return votes, engine.step(parameters, grids, targets(len(grids))).gradient
 
 
-@pytest.mark.skipif(not hasattr(multiprocessing, "get_context"), reason="no processes here")
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+with_forks = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
+# Python 3.12 and later warn of forks while there are other threads.
+knowing = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+
+@with_forks
+@knowing
 @pytest.mark.usefixtures("eager")
 def test_an_engine_works_in_a_forked_process() -> None:
     """As made and used before, though none of its helpers is there; and in the parent after."""
@@ -282,6 +291,125 @@ def test_an_engine_works_in_a_forked_process() -> None:
         np.testing.assert_array_equal(each, same)
     for each, same in zip(answered(engine, parameters, grids), expected, strict=True):
         np.testing.assert_array_equal(each, same)
+
+
+def fork_and_wait(work: Callable[[], bool]) -> None:
+    """Let a child do some work; it has to end, and to come to True."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            code = 0 if work() else 2
+        finally:
+            os._exit(code)
+    end = time.monotonic() + WAIT / 4
+    while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+        if time.monotonic() > end:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            pytest.fail("the child hangs")
+        time.sleep(0.002)
+    assert os.waitstatus_to_exitcode(ended[1]) == 0
+
+
+def fixed(parameters: Array) -> Array:
+    """Return the parameters as a model keeps them: read-only, so that they are packed once."""
+    parameters.flags.writeable = False
+    return parameters
+
+
+@with_forks
+@knowing
+@pytest.mark.usefixtures("eager")
+def test_a_forked_process_uses_no_memory_that_other_threads_were_writing() -> None:
+    """What a call works in, and packed features, may be half written when the fork happens."""
+    network = network_of("in tiles")
+    engine = NativeEngine(network, threads=3)
+    parameters, grids = fixed(network.starting_parameters()), batch(network, 20)
+    assert isinstance(grids, np.ndarray)
+    expected = answered(engine, parameters, grids)
+    single = engine.logits(parameters, grids[:1])
+    chain = engine.chain(engine.pieces()[0])
+    for call in (chain.many, chain.one, chain.training):
+        for _, floats in call.memory:
+            floats[:] = np.nan
+
+    def child() -> bool:
+        found = answered(engine, parameters, grids)
+        same = all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))
+        return same and np.array_equal(engine.logits(parameters, grids[:1]), single)
+
+    fork_and_wait(child)
+
+
+@contextlib.contextmanager
+def busy(*works: Callable[[], object]) -> Iterator[None]:
+    """Let a thread do each work again and again."""
+    over = threading.Event()
+
+    def repeat(work: Callable[[], object]) -> None:
+        while not over.is_set():
+            work()
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        threads = [pool.submit(repeat, work) for work in works]
+        try:
+            yield
+        finally:
+            over.set()
+        for thread in threads:
+            thread.result(WAIT)
+
+
+def check_forks(monkeypatch: pytest.MonkeyPatch, forks: int) -> None:
+    """Fork while threads vote, train and compile; each child does all of that, and compares."""
+    monkeypatch.setenv("GRIDCNN_CACHE", "off")
+    # Little to compile: the fork waits until it is done, and the child compiles it, too.
+    spec = load({"stages": ["rectification", "pooling"], "head": "voting"})
+    network = Network(spec, GridShape(1, 4, 4), classes=3)
+    engine = NativeEngine(network, threads=2)
+    parameters, grids = fixed(network.starting_parameters()), batch(network, 20)
+    expected = engine.logits(parameters, grids)
+    single = engine.logits(parameters, grids[:1])
+    step = engine.step(parameters, grids, targets(20))
+
+    def compile_and_vote() -> bool:
+        made = NativeEngine(network, threads=2)
+        return np.array_equal(made.logits(parameters, grids), expected)
+
+    def child() -> bool:
+        found = engine.step(parameters, grids, targets(20))
+        return (
+            np.array_equal(engine.logits(parameters, grids), expected)
+            and np.array_equal(engine.logits(parameters, grids[:1]), single)
+            and np.array_equal(found.gradient, step.gradient)
+            and compile_and_vote()
+        )
+
+    with busy(
+        compile_and_vote,
+        lambda: engine.logits(parameters, grids),
+        lambda: engine.logits(parameters, grids[:1]),
+        lambda: engine.step(parameters, grids, targets(20)),
+    ):
+        for _ in range(forks):
+            fork_and_wait(child)
+
+
+@with_forks
+@knowing
+@pytest.mark.usefixtures("eager")
+def test_a_process_may_fork_while_threads_vote_and_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No child hangs, and its answers are the same bits."""
+    check_forks(monkeypatch, 10)
+
+
+@pytest.mark.long
+@with_forks
+@knowing
+@pytest.mark.usefixtures("eager")
+def test_a_process_may_fork_a_hundred_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_forks(monkeypatch, 100)
 
 
 # The team
@@ -346,6 +474,70 @@ def test_the_team_grows_to_the_most_that_were_asked_for(team: of_teams._Team) ->
     assert all(each.daemon for each in mine)
 
 
+@pytest.mark.usefixtures("eager")
+def test_threads_that_cannot_be_started_are_not_needed(
+    team: of_teams._Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answers are the same bits; it is said once, and tried again after a while."""
+    network = network_of("in tiles")
+    parameters, grids = network.starting_parameters(), batch(network, 20)
+    expected = NativeEngine(network, threads=1).logits(parameters, grids)
+    start, refused = threading.Thread.start, [False, True, True]
+
+    def refuse(thread: threading.Thread) -> None:
+        if refused.pop(0):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    engine = NativeEngine(network, threads=4)
+    with pytest.warns(UserWarning, match="1 of 3 helping threads could be started") as warned:
+        answers = [engine.logits(parameters, grids) for _ in range(5)]
+    for answer in answers:
+        np.testing.assert_array_equal(answer, expected)
+    assert (len(warned), team._members, refused) == (1, 1, [True])
+
+    monkeypatch.setattr(team, "_patience", 0.0)
+    refused[:] = [False, False]
+    np.testing.assert_array_equal(engine.logits(parameters, grids), expected)
+    assert team._members == 3
+
+
+def test_without_any_helper_nothing_waits_for_one(
+    team: of_teams._Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would ever take it, and what it holds would stay."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    done: list[int] = []
+    with pytest.warns(UserWarning, match="0 of 2 helping threads"):
+        together(done.append, 3)
+    assert (done, team._jobs.qsize()) == ([0], 0)
+
+
+def test_jobs_that_nobody_can_take_do_not_pile_up(team: of_teams._Team) -> None:
+    """Many threads may call all the time, with helpers that come too late for most of it."""
+    at_it, go_on = threading.Event(), threading.Event()
+
+    def hold(number: int) -> None:
+        if number:
+            at_it.set()
+            go_on.wait(WAIT)
+
+    together(hold, 2)
+    assert at_it.wait(WAIT)
+    done: list[int] = []
+    for _ in range(100):
+        together(done.append, 2)
+
+    assert done == [0] * 100
+    assert team._jobs.qsize() == of_teams._LINE
+    go_on.set()
+
+
 def test_what_a_job_holds_is_free_when_it_is_done(team: of_teams._Team) -> None:
     """A helper that waits for the next job keeps nothing of the last one."""
     import gc
@@ -375,8 +567,11 @@ def test_what_a_job_holds_is_free_when_it_is_done(team: of_teams._Team) -> None:
     assert known() is None
 
 
+@with_forks
+@knowing
 def test_a_forked_process_has_a_team_of_its_own(team: of_teams._Team) -> None:
+    """Even if the team was growing at that moment."""
     together(lambda number: None, 3)
-    of_teams._begin_anew()
-    assert of_teams._team is not team
-    assert of_teams._team._members == 0
+    with team._lock:
+        fork_and_wait(lambda: team._members == 0 and not together(print, 3) and team._members == 2)
+    assert team._members == 2

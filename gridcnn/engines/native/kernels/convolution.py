@@ -10,7 +10,6 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from gridcnn.engines.native.emitter import (
     BYTE,
@@ -25,6 +24,7 @@ from gridcnn.engines.native.emitter import (
     vector,
 )
 from gridcnn.engines.native.layout import Maps
+from gridcnn.forks import cached_property
 
 DEAD = 255
 """The winner of a window whose best match was no match: nothing is to be learned there."""

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gridcnn.datasets.tables.looking import Look, is_manifest, looked_at
+from gridcnn.contracts.source import Request
+from gridcnn.datasets.tables.columns import Look, look_at
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError
 
@@ -21,7 +22,7 @@ NUMBERS = pd.DataFrame(
     {
         "id": range(100, 130),
         "left": np.linspace(0, 1, 30),
-        "right": range(30),
+        "right": [n * n % 31 for n in range(30)],
         "kind": ["up", "down"] * 15,
     }
 )
@@ -37,7 +38,7 @@ def looked(folder: Path, frame: pd.DataFrame, ending: str = ".csv", **options: A
     else:
         separator = "\t" if ending == ".tsv" else ","
         frame.to_csv(file, index=False, header=header, sep=separator)
-    return looked_at(str(file), **options)
+    return look_at(str(file), **options)
 
 
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".parquet"])
@@ -45,7 +46,7 @@ def test_texts_and_numbers_are_told_apart(tmp_path: Path, ending: str) -> None:
     """In every form; a column that only counts rows is left out."""
     texts, numbers = looked(tmp_path, TEXTS, ending), looked(tmp_path, NUMBERS, ending)
 
-    assert (texts.input, texts.label, texts.header) == ("message", "kind", True)
+    assert (texts.input, texts.label) == ("message", "kind")
     assert (numbers.input, numbers.label, numbers.others) == (("left", "right"), "kind", ("id",))
 
 
@@ -53,12 +54,12 @@ def test_texts_and_numbers_are_told_apart(tmp_path: Path, ending: str) -> None:
 def test_a_first_line_that_is_a_row_is_no_header(tmp_path: Path, frame: pd.DataFrame) -> None:
     found = looked(tmp_path, frame, header=False)
 
-    assert not found.header
+    assert found.form.header is False
     assert found.label == str(len(frame.columns))
     table = Table(
         path=str(tmp_path / "table.csv"), header=False, label=found.label, input=found.input
     )
-    assert len(table.open(seed=0, suffixes=frozenset())) == 30
+    assert len(table.open(Request())) == 30
 
 
 def test_a_label_without_a_known_name_is_what_comes_again(tmp_path: Path) -> None:
@@ -78,9 +79,10 @@ def test_quotes_that_nobody_closes_are_signs(tmp_path: Path) -> None:
     lines = [f'{kind}\t"{number} said' for number in range(5) for kind in ("ham", "spam")]
     (tmp_path / "t.tsv").write_text("\n".join(lines))
 
-    found = looked_at(str(tmp_path / "t.tsv"))
+    found = look_at(str(tmp_path / "t.tsv"))
 
-    assert (found.quoting, found.header, found.label, found.input) == (False, False, "1", "2")
+    assert (found.form.quoting, found.form.header) == (False, False)
+    assert (found.label, found.input) == ("1", "2")
 
 
 def test_columns_that_are_named_are_taken(tmp_path: Path) -> None:
@@ -95,13 +97,13 @@ def test_columns_that_are_named_are_taken(tmp_path: Path) -> None:
         (NUMBERS, {"label": "kinds"}, "has no column 'kinds'; did you mean 'kind'"),
         (NUMBERS, {"inputs": ["up"]}, "has no column 'up'. It has: id, left, right, kind"),
         (NUMBERS[["left", "right"]], {}, "no column that is clearly the label; name it: --label"),
-        (TEXTS[["kind"]], {}, "no columns that are clearly what is classified.*none but the label"),
+        (TEXTS[["kind"]], {}, "no columns that are clearly what is classified.*It has: kind"),
         (
             NUMBERS.assign(one=TEXTS["message"], two=TEXTS["message"]),
             {},
             "no columns that are clearly what is classified; .* --input COLUMN",
         ),
-        (TEXTS[:0], {}, "has not one row"),
+        (TEXTS[:0], {}, "has no rows"),
     ],
 )
 def test_what_is_not_clear_is_asked_for(
@@ -115,11 +117,10 @@ def test_what_is_not_clear_is_asked_for(
     ("name", "content", "message"),
     [
         ("a.csv", b"", "is empty"),
-        ("a.csv", b"\xff\xfea\0", "UTF-16"),
-        ("a.csv", b"a,b\nx,caf\xe9\n", "is no UTF-8 text"),
-        ("a.jsonl", b"[1]\n", "1: is no object of JSON"),
-        ("a.jsonl", b"{\n", "1: is no object of JSON"),
-        ("a.parquet", b"PAR1", "is no Parquet file"),
+        ("a.csv", b"a,b\nx,caf\xe9\n", "is not UTF-8 text"),
+        ("a.jsonl", b"[1]\n", "1: is not an object"),
+        ("a.jsonl", b"{\n", "1:2: is not valid JSON"),
+        ("a.parquet", b"PAR1", "is damaged, or not a .parquet file"),
     ],
 )
 def test_what_cannot_be_read_is_told(
@@ -128,15 +129,4 @@ def test_what_cannot_be_read_is_told(
     (tmp_path / name).write_bytes(content)
 
     with pytest.raises(DataError, match=message):
-        looked_at(str(tmp_path / name))
-
-
-def test_a_manifest_names_paths_and_labels(tmp_path: Path) -> None:
-    for name, first, expected in (
-        ("a.csv", "Path,label\n", True),
-        ("b.csv", "text,label\n", False),
-        ("c.jsonl", "path,label\n", False),
-        ("d.csv", "", False),
-    ):
-        (tmp_path / name).write_text(first)
-        assert is_manifest(str(tmp_path / name)) is expected
+        look_at(str(tmp_path / name))

@@ -1,0 +1,146 @@
+"""Text files as lines that know their numbers: in any encoding, packed or not, of any length."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import contextlib
+import gzip
+import io
+import lzma
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from gridcnn.datasets import places
+from gridcnn.datasets.problems import Problems
+from gridcnn.errors import DataError, Problem, shown
+
+Advance = Callable[[int, int], None]
+"""Is called with how much of a file has been read, and how much there is."""
+
+LONGEST = 2**24
+"""Characters of a line, at most: what has no end of lines must not fill the memory."""
+PACKED: dict[str, Callable[[Any], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+PACKED_ENDINGS = (*PACKED, ".zip")
+"""Endings of packed files."""
+_CHUNK = 2**18  # bytes that are decoded at a time
+_MARKS = ((codecs.BOM_UTF8, "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+_DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
+
+
+def ending_of(path: str) -> str:
+    """Return the ending of a file's name, lower case, without that of packing: of `a.csv.gz`, .csv.
+
+    It is empty if there is none.
+    """
+    ending = places.ending(path)
+    return places.ending(path[: -len(ending)]) if ending in PACKED_ENDINGS else ending
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[IO[bytes]]:
+    """Open a file for reading; what is packed is unpacked while it is read.
+
+    Raises:
+        DataError: it cannot be read, or is a .zip file that holds more or less than one file.
+    """
+    try:
+        with contextlib.ExitStack() as stack:
+            ending = places.ending(path)
+            file: Any = stack.enter_context(Path(path).open("rb"))
+            if ending in PACKED:
+                file = stack.enter_context(PACKED[ending](file))
+            elif ending == ".zip":
+                archive = stack.enter_context(zipfile.ZipFile(file))
+                members = [each for each in archive.infolist() if not each.is_dir()]
+                if len(members) != 1:
+                    message = f"holds {len(members)} files; a packed table is a single file"
+                    raise DataError(Problem(message, source=path))
+                file = stack.enter_context(archive.open(members[0]))
+            yield file
+    except (OSError, *_DAMAGED, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
+        packed = places.ending(path) in PACKED_ENDINGS
+        what = f"is damaged, or not packed as its name says ({reason})"
+        message = what if packed else f"cannot be read: {reason}"
+        raise DataError(Problem(message, source=path)) from error
+
+
+class Lines:
+    """The lines of an open file, with their ends (LF, CR LF or CR); one chunk in memory at a time.
+
+    Args:
+        file: an open binary file.
+        problems: takes what is wrong with the text.
+        encoding: how characters are encoded; None: UTF-8, or as the mark at the file's start says.
+        advance: is called with the bytes that are read, and with `size`.
+        size: the bytes of the file, as far as they are known.
+
+    Attributes:
+        encoding: how the text is decoded.
+        number: the number of the line that was yielded last, from 1.
+    """
+
+    def __init__(
+        self,
+        file: IO[bytes],
+        problems: Problems,
+        *,
+        encoding: str | None = None,
+        advance: Advance | None = None,
+        size: int = 0,
+    ) -> None:
+        self.problems = problems
+        self.number = 0
+        self._file, self._advance, self._size = file, advance, size
+        self._begin = file.read(4)
+        self.encoding = encoding or "utf-8"
+        for mark, name in _MARKS:
+            if self._begin.startswith(mark) and self.encoding.lower().startswith(("utf", "u8")):
+                self.encoding, self._begin = name, self._begin[len(mark) :]
+        self._lines = self._decoded()
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.number += 1
+        return line
+
+    def _decoded(self) -> Iterator[str]:
+        decoder = codecs.getincrementaldecoder(self.encoding)()
+        rest, done, chunk = "", 0, self._begin
+        while True:
+            chunk += self._file.read(_CHUNK)
+            done += len(chunk)
+            if self._advance is not None:
+                self._advance(min(done, self._size), self._size)
+            try:
+                text, wrong = decoder.decode(chunk, final=not chunk), None
+            except UnicodeDecodeError as error:
+                text, wrong = error.object[: error.start].decode(self.encoding), error
+            lines = list(io.StringIO(rest + text, newline=""))
+            # The last one may go on in the next chunk, and be it with the LF of its CR LF.
+            rest = lines.pop() if lines and (chunk or wrong) else ""
+            yield from lines
+            if wrong is not None:
+                self._refuse(wrong)
+            if len(rest) > LONGEST:
+                self.problems.add("has more than 16 MiB, too much for a line", line=self.number + 1)
+                self.problems.stop()
+            if not chunk:
+                return
+            chunk = b""
+
+    def _refuse(self, error: UnicodeDecodeError) -> None:
+        """Raise `DataError` for bytes that the encoding does not have."""
+        name = self.encoding.upper()
+        advice = "save it as UTF-8 ('CSV UTF-8' in Excel), or set its encoding, such as cp1252"
+        byte = shown(error.object[error.start : error.start + 1])[2:-1].replace("\\x", "0x")
+        message = f"is not {name} text from here on (byte {byte}); {advice}"
+        self.problems.add(message, line=self.number + 1)
+        self.problems.stop()

@@ -1,0 +1,60 @@
+"""Too little memory, and no threads to be had: said in one line, before a library ends the process.
+
+OpenBLAS, which NumPy and SciPy compute with, starts a thread for each core when it is loaded, and
+takes memory for each. If it cannot, it writes to standard error, and ends the process.
+"""
+
+from __future__ import annotations
+
+import os
+
+from gridcnn.errors import UserError
+from gridcnn.room import has_room, is_shortage, is_threadless, startable_threads
+
+_NEEDED = 330_000_000  # bytes of addresses for Python and the libraries that most verbs load
+_FOR_A_THREAD = 90_000_000  # bytes of addresses that NumPy's and SciPy's OpenBLAS take for each
+_MOST_THREADS = 64  # OpenBLAS as NumPy has it starts no more
+_LIBRARIES = 3  # that start threads: NumPy's and SciPy's OpenBLAS, and scikit-learn's OpenMP
+_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def prepare_libraries() -> None:
+    """Let libraries start no threads if these cannot be had. Called before they are loaded.
+
+    Raises:
+        UserError: there is not even the memory to load them.
+    """
+    if not has_room(_NEEDED):
+        raise UserError(
+            f"there is not enough memory to start: {_NEEDED // 10**6} MB are needed, and this "
+            "process may not take that much; allow it more (see ulimit -v)"
+        )
+    helpers = min(_cores(), _MOST_THREADS) - 1
+    wanted = _LIBRARIES * helpers
+    if not has_room(_NEEDED + helpers * _FOR_A_THREAD) or startable_threads(wanted) < wanted:
+        for name in _VARIABLES:
+            os.environ.setdefault(name, "1")
+
+
+def _cores() -> int:
+    """Return how many cores OpenBLAS sees, which knows nothing of containers."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def explain(error: BaseException) -> UserError | None:
+    """Return what to tell the user if an error means that memory or threads are missing."""
+    if is_shortage(error):
+        own = str(error) if isinstance(error, MemoryError) else ""
+        return UserError(
+            f"there is not enough memory{f' ({own})' if own else ''}; take less data at a time, "
+            "smaller grids, fewer threads (--threads 1) or a smaller training.batch_size, or allow "
+            "this process more (see ulimit -v)"
+        )
+    if is_threadless(error):
+        return UserError(
+            "no more threads can be started; allow this user more (see ulimit -u), or do without "
+            "(--threads 1 --quiet)"
+        )
+    return None

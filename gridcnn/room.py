@@ -1,0 +1,93 @@
+"""Whether memory and threads can be had now: found out by trying, whatever limits them.
+
+Limits stand in many places (`ulimit`, containers, the system's own), and some libraries end the
+process where they meet one. So it is better to know before.
+"""
+
+from __future__ import annotations
+
+import _thread
+import errno
+import mmap
+import os
+import sys
+import time
+
+TYPE_CHECKING = False  # this is loaded while a command starts: `typing` would take longer
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NO_MEMORY = ("cannot allocate memory", "failed to map segment", "not enough memory")
+
+
+def has_room(size: int) -> bool:
+    """Return whether so many bytes of memory could be taken; they are not used, and given back."""
+    if sys.platform == "win32":  # it would make room in its page file first, which takes long
+        return True
+    try:
+        mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except (OSError, ValueError, OverflowError, MemoryError):
+        return False
+    return True
+
+
+def startable_threads(wanted: int) -> int:
+    """Return how many threads can be started beside those that there are, up to `wanted`."""
+    wait, before = _thread.allocate_lock(), _living_threads()
+
+    def stay() -> None:
+        with wait:
+            pass
+
+    started = 0
+    with wait:
+        try:
+            while started < wanted:
+                _thread.start_new_thread(stay, ())
+                started += 1
+        except (RuntimeError, MemoryError):
+            pass
+    # They count against the limits until the system has buried them.
+    end = time.monotonic() + 0.05
+    while _living_threads() > before and time.monotonic() < end:
+        time.sleep(0)
+    return started
+
+
+def _living_threads() -> int:
+    """Return how many threads this process has; 0 where no file tells."""
+    try:
+        return len(os.listdir("/proc/self/task"))  # noqa: PTH208 - pathlib would have to be loaded
+    except OSError:
+        return 0
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Return whether an error means that there is not enough memory.
+
+    Libraries that cannot be loaded for that reason say it in errors of their own.
+    """
+    return any(
+        isinstance(each, MemoryError)
+        or (isinstance(each, OSError) and each.errno == errno.ENOMEM)
+        or (isinstance(each, ImportError | OSError) and _says_so(each))
+        for each in _chain(error)
+    )
+
+
+def is_threadless(error: BaseException) -> bool:
+    """Return whether an error means that no thread could be started."""
+    return isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+
+
+def _says_so(error: BaseException) -> bool:
+    text = str(error).lower()
+    return any(words in text for words in _NO_MEMORY)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    known: set[int] = set()
+    while error is not None and id(error) not in known:
+        known.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,172 @@
+"""A spec whose data is found: which source it is, and what it says about the data."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from gridcnn.adapters.fitting import files_meant, fitting_files
+from gridcnn.adapters.image import ImageAdapter
+from gridcnn.contracts.adapter import Adapter
+from gridcnn.contracts.source import Dataset, Request, Source
+from gridcnn.datasets.public.fetching import Advance, reporting
+from gridcnn.datasets.readers.memory import Memory, from_memory
+from gridcnn.datasets.readers.paths import Files
+from gridcnn.datasets.tables.table import Table
+from gridcnn.errors import DataError
+from gridcnn.spec.models import SOURCES, Data, Spec
+from gridcnn.spec.parts import TestPart
+
+
+@dataclass(frozen=True)
+class Located:
+    """A spec whose data is found; made by `locate` alone.
+
+    Attributes:
+        spec: the spec, with this data in it.
+        data: what the spec says about its data.
+        source: where the data is, with absolute paths.
+        dataset: the data, if it was given in memory, or is open already; else None.
+        trained: whether the source is that of a trained model, and other data of its form is read.
+    """
+
+    spec: Spec
+    data: Data
+    source: Source
+    dataset: Dataset | None = None
+    trained: bool = False
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the data was given in memory, and has to be given again to go on with it."""
+        return isinstance(self.source, Memory)
+
+    def open(self, advance: Advance | None = None) -> Dataset:
+        """Return the data; `advance` is called with the progress of what is fetched.
+
+        Without an adapter in the spec, the files in a folder decide which of them are read.
+
+        Raises:
+            DataError: the data cannot be read.
+        """
+        if self.dataset is not None:
+            return self.dataset
+        group, adapter = self.data.group, self.spec.adapter
+        request = Request(
+            seed=self.spec.training.seed,
+            suffixes=(adapter or _adapter_for_files(self.source)).suffixes,
+            group=group if isinstance(group, str) else None,
+            missing=adapter is not None and adapter.takes_missing,
+            trained=self.trained,
+        )
+        with reporting(advance):
+            dataset = self.source.open(request)
+        if request.group is not None and dataset.groups is None:
+            raise DataError(
+                f"the data {self.source.title} has no columns that could name groups; set "
+                "data.group to null"
+            )
+        return dataset
+
+    def resolved(self, dataset: Dataset) -> Self:
+        """Return the same with everything about the source that reading has found out."""
+        if dataset.resolved is None:
+            return self
+        data = self.data.model_copy(update={"source": dataset.resolved})
+        spec = _with_data(self.spec, data)
+        return dataclasses.replace(self, data=data, source=dataset.resolved, spec=spec)
+
+    def with_dataset(self, dataset: Dataset) -> Self:
+        """Return the same with its data, which is then not opened again."""
+        return dataclasses.replace(self, dataset=dataset)
+
+    def with_spec(self, spec: Spec) -> Self:
+        """Return another spec with the same data, and the same settings of it."""
+        return dataclasses.replace(self, spec=_with_data(spec, self.data))
+
+    def with_test(self, test: TestPart) -> Self:
+        """Return the same with another test part."""
+        data = self.data.model_copy(update={"test": test})
+        return dataclasses.replace(self, data=data, spec=_with_data(self.spec, data))
+
+
+def locate(spec: Spec, data: Any, base: Path, *, trained: bool = False) -> Located:
+    """Return the spec with its data found.
+
+    Args:
+        spec: a spec; its `data` may be missing if `data` is given.
+        data: replaces the spec's source: None for the spec's own, a path or else a known name, a
+            `Source`, or data in memory (see `from_memory`). If the spec's source is a table, a path
+            is that of another table with the same columns.
+        base: where relative paths in the spec start.
+        trained: whether the spec is that of a trained model, and `data` is read as its data was.
+
+    Raises:
+        DataError: there is no data.
+    """
+    settings = spec.data or Data()
+    dataset = None
+    if data is None:
+        source = _source_of(settings, base)
+    elif isinstance(data, str | os.PathLike):
+        source = _source_at(os.fspath(data), settings)
+    elif isinstance(data, Source):
+        source = data.resolved(Path.cwd())
+    else:
+        source, dataset = Memory(), _in_memory(data, spec, settings)
+    if isinstance(source, Memory) and dataset is None:
+        source.open(Request())  # says that the data must be given again
+    settings = settings.model_copy(update={"source": source})
+    return Located(_with_data(spec, settings), settings, source, dataset, trained)
+
+
+def spec_folder(spec: Spec) -> Path:
+    """Return the folder where the relative paths of a spec start: that of its file, if any."""
+    file = Path(spec.document.source)
+    return file.absolute().parent if file.is_file() else Path.cwd()
+
+
+def _with_data(spec: Spec, data: Data) -> Spec:
+    return spec.model_copy(update={"data": data})
+
+
+def _source_of(settings: Data, base: Path) -> Source:
+    """Return the source that a spec names."""
+    if settings.source is None:
+        raise DataError(
+            "the spec names no data; add data: {source: ...} to it, or give data (--data PATH)"
+        )
+    return settings.source.resolved(base)
+
+
+def _source_at(text: str, settings: Data) -> Source:
+    """Return the source that a path, or a known name, stands for."""
+    # A path that exists is meant, even if a known data set has the same name.
+    if text in SOURCES.names() and SOURCES[text].named and not Path(text).exists():
+        known: Source = SOURCES[text]()
+        return known
+    if isinstance(settings.source, Table):
+        # Another file of the same form: a model of texts or numbers cannot want a manifest.
+        return settings.source.of(text).resolved(Path.cwd())
+    return Files(path=text).resolved(Path.cwd())
+
+
+def _in_memory(data: Any, spec: Spec, settings: Data) -> Dataset:
+    # An adapter without files takes texts as they are; without an adapter they tell by themselves
+    # what they are.
+    if spec.adapter is not None:
+        files = bool(spec.adapter.suffixes)
+    else:
+        files = not isinstance(data, tuple | list) or not data or files_meant(data[0])
+    group = settings.group if isinstance(settings.group, str) else None
+    return from_memory(data, files=files, group=group, source=settings.source)
+
+
+def _adapter_for_files(source: Source) -> type[Adapter]:
+    """Return the adapter for the files of a source that the spec has no adapter for."""
+    if not isinstance(source, Files):
+        return ImageAdapter
+    return fitting_files(source.endings(), source.path)
