@@ -30,9 +30,7 @@ _OFF = ("off", "no", "none", "false", "0")
 # digest.
 _HEADER = struct.Struct("<16sI32s32s")
 _VERSION = 1
-KEY = r"[0-9a-f]{64}"
-"""What a key looks like."""
-_KEY = re.compile(KEY)
+_KEY = re.compile(r"[0-9a-f]{64}")
 _TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.part")
 _LEFT_BEHIND = 3600.0  # seconds; whoever writes an entry never pauses for that long
 
@@ -53,6 +51,11 @@ def key_of(*parts: str) -> str:
         digest.update(struct.pack("<Q", len(content)))
         digest.update(content)
     return digest.hexdigest()
+
+
+def is_key(value: object) -> bool:
+    """Return whether this is a key."""
+    return isinstance(value, str) and _KEY.fullmatch(value) is not None
 
 
 def user_folder(name: str, *, inside: bool = True) -> Path | None:

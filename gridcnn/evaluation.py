@@ -109,9 +109,9 @@ def evaluate(
     answers = made.answered(adapted.grids.values, names=called)
     if answers.problems:
         if bad_items == "stop" or not len(answers.kept):
-            raise bad_items_error(answers.problems, len(chosen), _SKIP)
+            raise bad_items_error(answers.problems, left, _SKIP)
         notes.append(
-            f"{len(answers.problems)} of {len(chosen)} items have no finite votes, and are left out"
+            f"{len(answers.problems)} of {left} items have no finite votes, and are left out"
         )
     votes = answers.votes
     found = compare(

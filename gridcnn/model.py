@@ -65,11 +65,13 @@ class Answered:
 def answered(logits: Array, names: Sequence[str] | None = None) -> Answered:
     """Return the votes for logits `(items, classes)`; `names` are what problems call the items.
 
-    Logits may be infinite though all weights and cells are finite: their sums are too large for a
-    32-bit float. Such an item has no answer, and the first class is not one.
+    Logits may be infinite, or too far from each other for a 32-bit float, though all weights and
+    cells are finite. Such an item has no answer, and the first class is not one.
     """
     votes = softmax(logits)
-    finite = np.isfinite(votes).all(axis=1)
+    # The loss of an item depends on how far its logits are from each other: it is finite as well.
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = np.isfinite(logits.max(axis=1) - logits.min(axis=1))
     kept, odd = np.flatnonzero(finite), np.flatnonzero(~finite).tolist()
     problems = tuple(
         Problem(_OVERFLOW, source=f"item {index}" if names is None else names[index])

@@ -29,9 +29,10 @@ from gridcnn.errors import (
     UnknownNameError,
     UserError,
 )
-from gridcnn.model import FILE_NAME, KIND, Model, labels_array, load
+from gridcnn.model import FILE_NAME, KIND, Model, answered, labels_array, load
 from gridcnn.network import Network
 from gridcnn.spec.load import load as load_spec
+from gridcnn.stages.voting import cross_entropy
 from gridcnn.tensors import read_tensors, write_tensors
 
 CLASSES = ["x", "o", "neither"]
@@ -617,6 +618,29 @@ def test_votes_that_overflow_are_an_error_for_their_items(arrays: Model, stack: 
     assert len(answered.votes) == 298
     assert not {3, 299} & set(answered.kept.tolist())
     np.testing.assert_array_equal(answered.votes, model.votes(np.delete(stack, [3, 299], axis=0)))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        [np.nan, 0, 0],
+        [np.inf, 0, 0],
+        [-np.inf, 0, 0],
+        [-np.inf, -np.inf, -np.inf],
+        [3e38, -3e38, 0],
+    ],
+)
+def test_logits_without_a_finite_loss_are_no_votes(odd: list[float]) -> None:
+    """Even where softmax makes 0 and 1 of them, so that no figure of them is infinite."""
+    logits = np.array([[1, 2, 3], odd, [5, 5, 5]], np.float32)
+
+    found = answered(logits)
+
+    assert found.kept.tolist() == [0, 2]
+    assert [each.source for each in found.problems] == ["item 1"]
+    losses, _ = cross_entropy(logits, np.array([0, 0, 0]))
+    assert np.isfinite(losses[found.kept]).all()
+    assert answered(logits[:0]).votes.shape == (0, 3)
 
 
 @pytest.mark.parametrize(

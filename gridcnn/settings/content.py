@@ -14,9 +14,9 @@ Name = Annotated[str, Len(1, 100)]
 
 
 class Content(Settings):
-    """Entries of a file that gridcnn has written; those that nobody asks for are ignored.
+    """Entries of a file that gridcnn has written; those that are not known are ignored.
 
-    A checksum tells that a file is as it was written, and not that what was written makes sense.
+    A checksum says that a file is as it was written, and not that what was written makes sense.
     """
 
     model_config = ConfigDict(extra="ignore")

@@ -11,50 +11,17 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Any
 
-from annotated_types import Ge, Le
-from pydantic import Field, Strict, model_validator
-
-from gridcnn.caches import KEY
+from gridcnn.caches import is_key
 from gridcnn.engines.native.cache import key_of, object_cache
 from gridcnn.engines.native.compiler import described
 from gridcnn.engines.native.plan import Plan
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import Arena, Program
-from gridcnn.settings.base import Flag
-from gridcnn.settings.content import Content
 
-Floats = Annotated[int, Strict(), Ge(0), Le(2**40)]
-"""A number of floats, or a place among them."""
-
-
-class _ArenaContent(Content):
-    title: ClassVar[str] = "memory"
-
-    gap: Floats
-    size: Floats
-    parts: list[tuple[str, Floats, Floats]]
-
-    @model_validator(mode="after")
-    def _holds_its_parts(self) -> Self:
-        if any(start + floats > self.size for _, start, floats in self.parts):
-            raise ValueError("a part lies outside of it")
-        return self
-
-
-class _ProgramContent(Content):
-    title: ClassVar[str] = "the program"
-
-    length: Floats
-    key: str = Field(pattern=f"^{KEY}$")
-    phases: Floats
-    workspace: _ArenaContent
-    packed: _ArenaContent
-    rows: Floats
-    sums: _ArenaContent
-    shard: Floats
-    shared: Flag
+_MOST = 2**40
+"""More floats than any program has."""
 
 
 def recipe(kind: str, plan: Plan, processor: Processor, gap: int) -> str | None:
@@ -72,12 +39,41 @@ def found(recipe: str | None) -> Program | None:
     if content is None:
         return None
     try:
-        kept = _ProgramContent.read(json.loads(content)).model_dump()
-    except (ValueError, RecursionError):  # as if there were none: it is made again, and kept
-        return None
-    for name in ("workspace", "packed", "sums"):
-        kept[name] = Arena(**kept[name])
-    return Program(text="", **kept)
+        return _program(json.loads(content))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None  # it makes no sense: as if there were none
+
+
+def _program(kept: Any) -> Program:
+    """Return the program that JSON tells of.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: it tells of none.
+    """
+    # By hand, since an answer waits for it, and classes of settings take longer to make than this.
+    arenas: dict[str, Any] = {
+        name: _arena(kept.pop(name)) for name in ("workspace", "packed", "sums")
+    }
+    for name in ("length", "phases", "rows", "shard"):
+        _check_number(kept[name])
+    if not is_key(kept["key"]) or type(kept["shared"]) is not bool:
+        raise ValueError("a program has a key, and is shared or not")
+    return Program(text="", **arenas, **kept)
+
+
+def _arena(kept: Any) -> Arena:
+    parts = [(str(name), start, floats) for name, start, floats in kept["parts"]]
+    numbers = [number for _, *places in parts for number in places]
+    for number in (kept["gap"], kept["size"], *numbers):
+        _check_number(number)
+    if any(start + floats > kept["size"] for _, start, floats in parts):
+        raise ValueError("a part lies outside of the memory")
+    return Arena(kept["gap"], kept["size"], parts)
+
+
+def _check_number(number: Any) -> None:
+    if type(number) is not int or not 0 <= number < _MOST:
+        raise ValueError("this is no number of floats")
 
 
 def kept(recipe: str | None, program: Program) -> Program:
