@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import platformdirs
-
+from gridcnn.caches import OFF_WORDS, VARIABLE, user_folder
 from gridcnn.datasets import unpacking
 from gridcnn.datasets.catalogue import Archive, File
 from gridcnn.errors import sized
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
 
 OFFLINE = "GRIDCNN_OFFLINE"
 """The environment variable that forbids to fetch anything."""
-CACHE = "GRIDCNN_CACHE"
-_NO = ("", "0", "no", "off", "false", "none")
+CACHE = VARIABLE
+_NO = ("", *OFF_WORDS)
 
 CONNECT_TIMEOUT = 10.0
 """Seconds that a server may take to answer at all."""
@@ -72,20 +71,8 @@ def reporting(advance: Advance | None) -> Iterator[None]:
 
 
 def kept_in() -> Path | None:
-    """Return the folder of all that is fetched; None where nothing is to be kept.
-
-    It is `data` in the system's folder for caches, or in the one that `GRIDCNN_CACHE` names.
-    """
-    given = os.environ.get(CACHE, "").strip()
-    if given:
-        return None if given.lower() in _NO else Path(given).expanduser().absolute() / "data"
-    try:
-        folder = platformdirs.user_cache_path("gridcnn", appauthor=False) / "data"
-        # A user whose home is unknown has ~ in the path, and it would lead into the current folder.
-        usable = folder.is_absolute() and folder.parents[2].is_dir()
-    except (OSError, RuntimeError, ValueError):
-        return None
-    return folder if usable else None
+    """Return the folder of all that is fetched, see `user_folder`; None if nothing is kept."""
+    return user_folder("data")
 
 
 def fetch(wanted: Sequence[File] | Archive, folder: Path) -> None:
