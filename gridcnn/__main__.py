@@ -14,13 +14,15 @@ _LEAST = 50_000_000  # bytes: with less, libraries fail in the strangest ways
 
 def main() -> None:
     """Run the command line, and exit."""
-    stopping.begin()
     try:
+        stopping.begin()
         if not has_room(_LEAST):
             raise MemoryError
         from gridcnn.cli.main import main as run
 
         run()
+    except KeyboardInterrupt:  # not by way of `stopping`, as in a debugger
+        sys.exit(stopping.code())
     except Exception as error:
         if not is_shortage(error):
             raise
