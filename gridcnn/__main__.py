@@ -5,23 +5,29 @@ try:
     import sys
 
     from gridcnn.cli import stopping
-    from gridcnn.room import is_shortage
+    from gridcnn.room import has_room, is_shortage
 except KeyboardInterrupt:  # from here on, `stopping` answers for it
     raise SystemExit(130) from None
+
+_LEAST = 50_000_000  # bytes: with less, libraries fail in the strangest ways
 
 
 def main() -> None:
     """Run the command line, and exit."""
-    stopping.begin()
     try:
+        stopping.begin()
+        if not has_room(_LEAST):
+            raise MemoryError
         from gridcnn.cli.main import main as run
 
         run()
+    except KeyboardInterrupt:  # not by way of `stopping`, as in a debugger
+        sys.exit(stopping.code())
     except Exception as error:
         if not is_shortage(error):
             raise
-        # Too little to load or to use what says it otherwise.
-        os.write(2, b"error: there is not enough memory; allow this process more (see ulimit -v)\n")
+        # There may be too little for what says such things otherwise.
+        os.write(2, b"error: there is not enough memory; allow this process more (see ulimit -a)\n")
         sys.exit(2)
 
 

@@ -24,7 +24,8 @@ from typing import IO
 import platformdirs
 
 VARIABLE = "GRIDCNN_CACHE"
-_OFF = ("off", "no", "none", "false", "0")
+OFF_WORDS = ("off", "no", "none", "false", "0")
+"""What switches off what a variable is for, in capitals or not."""
 
 # What an entry of bytes begins with: what it is, the version of this form, the key, the content's
 # digest.
@@ -58,24 +59,28 @@ def is_key(value: object) -> bool:
     return isinstance(value, str) and _KEY.fullmatch(value) is not None
 
 
-def user_folder(name: str, *, inside: bool = True) -> Path | None:
-    """Return the user's folder for entries of one kind, or None where nothing is to be kept.
+def user_folder(name: str) -> Path | None:
+    """Return the user's folder for what is kept of one kind, or None if nothing is to be kept.
 
     It is in the system's folder for caches, or in the one that the variable `GRIDCNN_CACHE` names,
-    or, not `inside`, that one itself; `off` there means none.
+    where `~` is the user's home, and a relative path starts in the current folder. One of
+    `OFF_WORDS` there means that nothing is kept. This is the one rule for machine code, grids, what
+    adapters learned, and fetched data.
     """
     given = os.environ.get(VARIABLE, "").strip()
-    if given.lower() in _OFF:
+    if given.lower() in OFF_WORDS:
         return None
-    if given:
-        return Path(given) / name if inside else Path(given)
     try:
+        if given:
+            return Path(given).expanduser().absolute() / name
         # Without `appauthor=False` Windows would get the name twice.
         folder = platformdirs.user_cache_path("gridcnn", appauthor=False) / name
         # A user whose home is unknown has ~ in the path, and it would lead into the current folder.
         # A home that does not exist is not to be made: that is the home of nobody.
         usable = folder.is_absolute() and folder.parents[2].is_dir()
-    except (OSError, RuntimeError, ValueError):  # the system names no such folder, or keeps it shut
+    except (OSError, RuntimeError, ValueError):
+        # The system names no such folder, or keeps it shut; nobody knows that home; or the current
+        # folder is gone.
         return None
     return folder if usable else None
 

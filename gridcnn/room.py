@@ -17,18 +17,31 @@ TYPE_CHECKING = False  # this is loaded while a command starts: `typing` would t
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_SCIPY, _SCIPY_DATA = 160_000_000, 90_000_000  # bytes of addresses, and of what is written there
 _NO_MEMORY = ("cannot allocate memory", "failed to map segment", "not enough memory")
 
 
-def has_room(size: int) -> bool:
-    """Return whether so many bytes of memory could be taken; they are not used, and given back."""
+def has_room(size: int, *, written: bool = True) -> bool:
+    """Return whether so many bytes of memory could be taken; they are not used, and given back.
+
+    What is not `written`, such as the code of libraries, counts against a limit of addresses
+    (`ulimit -v`), and not against one of data (`ulimit -d`).
+    """
     if sys.platform == "win32":  # it would make room in its page file first, which takes long
         return True
     try:
-        mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+        access = mmap.PROT_READ | (mmap.PROT_WRITE if written else 0)
+        mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=access).close()
     except (OSError, ValueError, OverflowError, MemoryError):
         return False
     return True
+
+
+def require_room_for_scipy() -> None:
+    """Raise MemoryError where SciPy cannot be loaded: its OpenBLAS would end the process."""
+    fits = has_room(_SCIPY, written=False) and has_room(_SCIPY_DATA)
+    if not fits and "scipy.linalg" not in sys.modules:
+        raise MemoryError(f"loading SciPy takes up to {_SCIPY // 10**6} MB")
 
 
 def startable_threads(wanted: int) -> int:

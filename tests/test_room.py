@@ -22,6 +22,19 @@ def test_room_is_what_the_system_would_give() -> None:
     assert not room.has_room(2**80)
 
 
+def test_scipy_is_not_loaded_where_it_may_run_out_of_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is loaded already may stay."""
+    monkeypatch.setattr(room, "has_room", lambda size, written=True: not written)
+    monkeypatch.setitem(sys.modules, "scipy.linalg", room)
+    room.require_room_for_scipy()
+    monkeypatch.delitem(sys.modules, "scipy.linalg")
+
+    with pytest.raises(MemoryError, match="loading SciPy takes up to 160 MB"):
+        room.require_room_for_scipy()
+
+
 def test_threads_are_counted_by_starting_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are gone again afterwards, also if fewer can be had than are wanted."""
     started: list[Any] = []

@@ -8,6 +8,7 @@ import numpy as np
 
 from gridcnn.contracts.source import Dataset, Facts, Request, Source
 from gridcnn.datasets.readers.stacks import numbered, unstacked
+from gridcnn.room import require_room_for_scipy
 
 
 class Digits(Source):
@@ -24,6 +25,7 @@ class Digits(Source):
 
         The set counts ink from 0 to 16; that is spread evenly over 0 to 255.
         """
+        require_room_for_scipy()
         from sklearn.datasets import load_digits
 
         bunch = load_digits()

@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import platformdirs
-
+from gridcnn.caches import OFF_WORDS, VARIABLE, user_folder
 from gridcnn.datasets.public import unpacking
 from gridcnn.datasets.public.catalogue import Archive, File
 from gridcnn.errors import sized
@@ -32,8 +31,8 @@ if TYPE_CHECKING:
 
 OFFLINE = "GRIDCNN_OFFLINE"
 """The environment variable that forbids to fetch anything."""
-CACHE = "GRIDCNN_CACHE"
-_NO = ("", "0", "no", "off", "false", "none")
+CACHE = VARIABLE
+_NO = ("", *OFF_WORDS)
 
 ATTEMPTS = 4
 """How often in a row a download may break off before it is given up."""
@@ -67,20 +66,8 @@ def reporting(advance: Advance | None) -> Iterator[None]:
 
 
 def kept_in() -> Path | None:
-    """Return the folder of all that is fetched; None where nothing is to be kept.
-
-    It is `data` in the system's folder for caches, or in the one that `GRIDCNN_CACHE` names.
-    """
-    given = os.environ.get(CACHE, "").strip()
-    if given:
-        return None if given.lower() in _NO else Path(given).expanduser().absolute() / "data"
-    try:
-        folder = platformdirs.user_cache_path("gridcnn", appauthor=False) / "data"
-        # A user whose home is unknown has ~ in the path, and it would lead into the current folder.
-        usable = folder.is_absolute() and folder.parents[2].is_dir()
-    except (OSError, RuntimeError, ValueError):
-        return None
-    return folder if usable else None
+    """Return the folder of all that is fetched, see `user_folder`; None if nothing is kept."""
+    return user_folder("data")
 
 
 def fetch(wanted: Sequence[File] | Archive, folder: Path) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gridcnn.cli import screen
 
-_EXAMPLES = """Show what gridcnn keeps on disk between runs: machine code, and adapted grids.
+_EXAMPLES = """Show what gridcnn keeps on disk: machine code, adapted grids, and fetched data.
 
-It is only there to save time, and can be cleared at any time. GRIDCNN_CACHE names another folder,
-GRIDCNN_CACHE=off keeps nothing, and GRIDCNN_CACHE_SIZE=50GB says how much grids may take.
+Code and grids are only there to save time, and can be cleared at any time. Fetched data stays,
+since it may not be had again; delete its folder to be rid of it.
+
+GRIDCNN_CACHE names another folder for all of it (~ is your home), GRIDCNN_CACHE=off keeps nothing,
+and GRIDCNN_CACHE_SIZE=50GB says how much grids may take.
 
 Examples:
 
@@ -27,10 +33,11 @@ def add(app: typer.Typer) -> None:
 
 
 def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="Remove all of it.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove code and grids.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
 ) -> None:
     from gridcnn.caches import homely
+    from gridcnn.datasets.public.fetching import kept_in
     from gridcnn.engines.native.cache import object_cache
     from gridcnn.errors import printable, sized
     from gridcnn.runs.grids_cache import fitted_cache, grids_cache
@@ -43,22 +50,38 @@ def cache(
     if clear:
         for shelf in shelves.values():
             shelf.clear()
+    kept: list[tuple[str, Path | None, int, int | None]] = [
+        (kind, shelf.folder, shelf.size(), shelf.limit if shelf.folder else None)
+        for kind, shelf in shelves.items()
+    ]
+    data = kept_in()
+    kept.append(("fetched data", data, _size(data) if data else 0, None))
     if as_json:
         screen.say_json(
             [
                 {
                     "kind": kind,
-                    "folder": None if shelf.folder is None else str(shelf.folder),
-                    "bytes": shelf.size(),
-                    "limit": None if shelf.folder is None else shelf.limit,
+                    "folder": str(folder) if folder else None,
+                    "bytes": size,
+                    "limit": most,
                 }
-                for kind, shelf in shelves.items()
+                for kind, folder, size, most in kept
             ]
         )
         return
-    for kind, shelf in shelves.items():
-        if shelf.folder is None:
+    for kind, folder, size, most in kept:
+        if folder is None:
             screen.say(f"{kind}: nothing is kept")
         else:
-            size, limit = sized(shelf.size()), sized(shelf.limit)
-            screen.say(f"{kind}: {size} of at most {limit} in {printable(homely(shelf.folder))}")
+            limit = "" if most is None else f" of at most {sized(most)}"
+            screen.say(f"{kind}: {sized(size)}{limit} in {printable(homely(folder))}")
+
+
+def _size(folder: Path) -> int:
+    """Return how many bytes the files in a folder have."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):  # fetched or removed at this moment
+                total += (Path(place) / name).lstat().st_size
+    return total

@@ -11,8 +11,9 @@ import os
 from gridcnn.errors import UserError
 from gridcnn.room import has_room, is_shortage, is_threadless, startable_threads
 
-_NEEDED = 330_000_000  # bytes of addresses for Python and the libraries that most verbs load
-_FOR_A_THREAD = 90_000_000  # bytes of addresses that NumPy's and SciPy's OpenBLAS take for each
+_NEEDED = 330_000_000  # bytes of addresses for the libraries that most verbs load
+_DATA = 100_000_000  # bytes of these that are written
+_FOR_A_THREAD = 90_000_000  # bytes that NumPy's and SciPy's OpenBLAS take for each
 _MOST_THREADS = 64  # OpenBLAS as NumPy has it starts no more
 _LIBRARIES = 3  # that start threads: NumPy's and SciPy's OpenBLAS, and scikit-learn's OpenMP
 _VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -24,14 +25,15 @@ def prepare_libraries() -> None:
     Raises:
         UserError: there is not even the memory to load them.
     """
-    if not has_room(_NEEDED):
-        raise UserError(
-            f"there is not enough memory to start: {_NEEDED // 10**6} MB are needed, and this "
-            "process may not take that much; allow it more (see ulimit -v)"
-        )
+    for size, written in ((_NEEDED, False), (_DATA, True)):
+        if not has_room(size, written=written):
+            raise UserError(
+                f"there is not enough memory to start: {size // 10**6} MB are needed, and this "
+                f"process may not take that much; allow it more (see ulimit -{'vd'[written]})"
+            )
     helpers = min(_cores(), _MOST_THREADS) - 1
     wanted = _LIBRARIES * helpers
-    if not has_room(_NEEDED + helpers * _FOR_A_THREAD) or startable_threads(wanted) < wanted:
+    if not has_room(_DATA + helpers * _FOR_A_THREAD) or startable_threads(wanted) < wanted:
         for name in _VARIABLES:
             os.environ.setdefault(name, "1")
 

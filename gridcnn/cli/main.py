@@ -58,7 +58,7 @@ class Verbs(TyperGroup):
             if ctx.params.get("debug") and (interrupted or not _is_left_to_typer(error)):
                 traceback.print_exc()
             if interrupted:
-                screen.messages().print(str(error) or "stopped")
+                _say_stopped(str(error))
                 raise typer.Exit(stopping.code()) from None
             if not stopping.received():
                 _answer(error)
@@ -67,8 +67,14 @@ class Verbs(TyperGroup):
             if not stopping.received():
                 return result
         # A library has taken KeyboardInterrupt for a fault of its own, or for none.
-        screen.messages().print("stopped")
+        _say_stopped()
         raise typer.Exit(stopping.code())
+
+
+def _say_stopped(message: str = "") -> None:
+    console = screen.messages()
+    console.show_cursor()  # a bar that was stopped while it began has hidden it
+    console.print(message or "stopped")
 
 
 def _answer(error: BaseException) -> None:

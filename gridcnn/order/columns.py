@@ -12,6 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.room import require_room_for_scipy
+
 Kind = Literal["number", "category", "text", "date", "identifier", "constant"]
 
 WIDTH = 3
@@ -156,6 +158,7 @@ def comparable(columns: Sequence[Column]) -> tuple[NDArray[np.float32], NDArray[
 
 
 def _normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    require_room_for_scipy()
     from scipy.special import ndtri
     from scipy.stats import rankdata
 

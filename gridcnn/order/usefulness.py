@@ -22,6 +22,7 @@ from gridcnn.engines.base import Engine, bind
 from gridcnn.grid import GridShape
 from gridcnn.network import Network
 from gridcnn.order.layouts import Layout
+from gridcnn.room import require_room_for_scipy
 from gridcnn.spec.load import load
 from gridcnn.spec.models import Spec, Training
 from gridcnn.streams import Stream
@@ -176,6 +177,7 @@ def _accuracy(
 
 
 def _p_value(given: float, shuffled: list[float]) -> float:
+    require_room_for_scipy()
     from scipy.stats import t
 
     spread = float(np.std(shuffled, ddof=1)) * math.sqrt(1 + 1 / len(shuffled))

@@ -47,9 +47,8 @@ Chunk = tuple[int, Adapted]
 def grids_cache() -> GridsCache:
     """Return the user's cache of grids.
 
-    It is in the system's folder for caches, or in the one that the variable `GRIDCNN_CACHE` names;
-    `off` there means none. `GRIDCNN_CACHE_SIZE` says how much it may hold, such as `50GB`; without,
-    that is 10 GB, or half of what the disk has room for where that is less.
+    `user_folder` says where it is. `GRIDCNN_CACHE_SIZE` says how much it may hold, such as `50GB`;
+    without, that is 10 GB, or half of what the disk has room for where that is less.
 
     Raises:
         DataError: `GRIDCNN_CACHE_SIZE` is no size.

@@ -549,17 +549,25 @@ def test_every_verb_has_help_with_an_example(verb: str, tmp_path: Path) -> None:
 
 
 def test_the_cache_is_shown_and_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All kinds of what is kept, with their places and sizes."""
+    """All kinds of what is kept, with their places and sizes; fetched data is not cleared."""
     monkeypatch.setenv("GRIDCNN_CACHE", str(tmp_path / "kept"))
     gridcnn_("run", "xo", "--set", "data.source.xo.count=60", "--set", "training.epochs=1",
              folder=tmp_path)  # fmt: skip
-    code, grids, learned = json.loads(gridcnn_("cache", "--json", folder=tmp_path).stdout)
+    fetched = tmp_path / "kept" / "data" / "sms" / "part"
+    fetched.parent.mkdir(parents=True)
+    fetched.write_bytes(bytes(1234))
+    kinds = json.loads(gridcnn_("cache", "--json", folder=tmp_path).stdout)
+    code, grids, learned, data = kinds
 
     assert code["bytes"] > 0
-    assert (grids["bytes"], learned["bytes"]) == (0, 0)
-    assert Path(grids["folder"]) == Path(code["folder"]) / "grids"
+    assert (grids["bytes"], learned["bytes"], data["bytes"]) == (0, 0, 1234)
+    folders = [str(tmp_path / "kept" / name) for name in ("objects", "grids", "grids", "data")]
+    assert [kind["folder"] for kind in kinds] == folders
+    assert [kind["limit"] is None for kind in kinds] == [False, False, False, True]
     cleared = gridcnn_("cache", "--clear", folder=tmp_path)
     assert "machine code: 0 bytes of at most 256.0 MB in" in cleared.stdout
+    assert "fetched data: 1.2 kB in" in cleared.stdout
+    assert fetched.is_file()
     monkeypatch.setenv("GRIDCNN_CACHE", "off")
     assert "grids: nothing is kept" in gridcnn_("cache", folder=tmp_path).stdout
     monkeypatch.setenv("GRIDCNN_CACHE_SIZE", "much")

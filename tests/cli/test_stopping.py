@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -188,6 +189,37 @@ def test_a_library_that_swallows_keyboard_interrupt_does_not_matter(
         main.main(["swallow"])
     """
     assert ended(BEGIN, program, folder=tmp_path) == (130, "", "stopped\n")
+
+
+@pytest.mark.parametrize("moment", ["", "stopping.finish()"])
+def test_the_cursor_is_shown_again(moment: str, tmp_path: Path) -> None:
+    """A progress bar hides it, and may be stopped before it could show it again."""
+    program = f"""
+        from gridcnn.cli import main, screen
+
+        @main.app.command()
+        def hide():
+            screen.messages().show_cursor(False)
+            {moment}
+            signal.raise_signal(signal.SIGINT)
+
+        main.main(["hide"])
+    """
+    terminal, end = os.openpty()
+    process = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(BEGIN) + textwrap.dedent(program)],
+        stderr=end,
+        env={**os.environ, "TERM": "xterm"},
+        check=False,
+        timeout=120,
+    )
+    os.close(end)
+    said = os.read(terminal, 4096).decode()
+    os.close(terminal)
+
+    assert process.returncode == 130
+    assert said.startswith("\x1b[?25l")
+    assert "\x1b[?25h" in said
 
 
 # At any moment

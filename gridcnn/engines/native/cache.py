@@ -17,10 +17,9 @@ __all__ = ["ObjectCache", "key_of", "object_cache"]
 def object_cache() -> ObjectCache:
     """Return the user's cache.
 
-    It is in the system's folder for caches, or is the one that the variable `GRIDCNN_CACHE` names;
-    `off` there means none.
+    `user_folder` says where it is.
     """
-    return ObjectCache(user_folder("objects", inside=False))
+    return ObjectCache(user_folder("objects"))
 
 
 class ObjectCache(Entries):

@@ -652,10 +652,10 @@ def test_the_cache_is_where_the_system_wants_it(
     assert object_cache().folder == Path(os.path.realpath(usual / "objects"))
 
     monkeypatch.setenv("GRIDCNN_CACHE", str(tmp_path / "mine"))
-    assert object_cache().folder == Path(os.path.realpath(tmp_path / "mine"))
+    assert object_cache().folder == Path(os.path.realpath(tmp_path / "mine" / "objects"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GRIDCNN_CACHE", "near")
-    assert object_cache().folder == Path(os.path.realpath(tmp_path / "near"))
+    assert object_cache().folder == Path(os.path.realpath(tmp_path / "near" / "objects"))
 
 
 @pytest.mark.parametrize("word", ["off", "OFF", " off ", "no", "none", "false", "0"])

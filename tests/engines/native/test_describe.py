@@ -150,7 +150,8 @@ def test_a_plan_is_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
     facts = json.loads(json.dumps(plan.facts))
     assert facts["processor"]["lanes"] == 4
-    assert facts["cache"] == {"folder": str(tmp_path.resolve()), "bytes": 0, "limit": 256_000_000}
+    folder = str(tmp_path.resolve() / "objects")
+    assert facts["cache"] == {"folder": folder, "bytes": 0, "limit": 256_000_000}
     assert json.loads(json.dumps([work.facts for work in plan.works]))
     monkeypatch.setenv("GRIDCNN_CACHE", "off")
     assert "cache: none; each process compiles anew" in engine_of(BRICK).plan().notes
@@ -164,7 +165,8 @@ def test_the_users_folder_is_not_spelled_out(
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     monkeypatch.setenv("GRIDCNN_CACHE", str(tmp_path / "kept"))
 
-    assert f"cache: {Path('~/kept')}, 0 bytes of" in "\n".join(engine_of(BRICK).plan().notes)
+    notes = "\n".join(engine_of(BRICK).plan().notes)
+    assert f"cache: {Path('~/kept/objects')}, 0 bytes of" in notes
 
 
 # Memory -----------------------------------------------------------------------------------------
