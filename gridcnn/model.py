@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.adapter import Adapter, described, picked
+from gridcnn.contracts.source import Source
 from gridcnn.engines.base import ANSWERED, Engine, bind, check_choice
 from gridcnn.errors import (
     DataError,
@@ -149,13 +150,16 @@ class Model:
 
         Args:
             things: whatever the adapter takes, many or one: for images paths, PIL images, arrays
-                `(rows, columns)` or `(rows, columns, channels)`, or encoded bytes.
+                `(rows, columns)` or `(rows, columns, channels)`, or encoded bytes. Of a DataFrame
+                the columns of the training are taken, by their names and in any order; a warning
+                names others.
             names: what errors call the things.
 
         Raises:
-            DataError: things that cannot be read, or whose votes are not finite; each is named.
+            DataError: things that cannot be read, or whose votes are not finite; each is named;
+                or a DataFrame lacks columns of the training.
         """
-        many = as_things(things, self.adapter)
+        many = self._things(things)
         found = np.empty((len(many), len(self.classes)), np.float32)
         problems: list[Problem] = []
         # In batches, so that memory does not grow with the number of things.
@@ -204,8 +208,13 @@ class Model:
 
     def maps(self, things: Any, *, after: int | None = None) -> Array:
         """Return the maps after stage number `after` (from 1; 0: the grids; None: the last)."""
-        grids = self.adapter.grids(as_things(things, self.adapter)).values
+        grids = self.adapter.grids(self._things(things)).values
         return maps_after(self._engine, self.parameters, grids, after)
+
+    def _things(self, things: Any) -> Sequence[Any]:
+        return as_things(
+            things, self.adapter, None if self.spec.data is None else self.spec.data.source
+        )
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the model to a file, whole or not at all, and return its path.
@@ -389,8 +398,15 @@ def _checked_parameters(network: Network, parameters: Array) -> NDArray[np.float
     return copied
 
 
-def as_things(things: Any, adapter: Adapter) -> Sequence[Any]:
-    """Return one thing or many as a sequence of things, as the adapter tells them apart."""
+def as_things(things: Any, adapter: Adapter, source: Source | None = None) -> Sequence[Any]:
+    """Return one thing or many as a sequence of things, as the adapter tells them apart.
+
+    Of a data frame the columns are taken that `source` names, the data that was trained on.
+
+    Raises:
+        DataError: it is neither a thing nor many of them; or a data frame lacks columns, or holds
+            something else in them.
+    """
     lone = isinstance(things, str | bytes | bytearray | os.PathLike)
     if lone or hasattr(things, "getpixel") or hasattr(things, "read"):  # a PIL image, a file
         return [things]
@@ -401,8 +417,15 @@ def as_things(things: Any, adapter: Adapter) -> Sequence[Any]:
         return cast("Sequence[Any]", things)
     if isinstance(things, Sequence):
         return things
-    if hasattr(things, "to_numpy"):  # a pandas Series or DataFrame
-        return as_things(things.to_numpy(), adapter)
+    if hasattr(things, "to_numpy"):
+        if hasattr(things, "columns"):
+            from gridcnn.datasets.readers.memory import frame_things
+
+            things, notes = frame_things(things, source)
+            for note in notes:
+                warnings.warn(note, stacklevel=4)
+            return cast("Sequence[Any]", things)
+        return as_things(things.to_numpy(), adapter)  # a Series
     # The order of a set's things is not the user's, and a mapping's are its keys.
     if not isinstance(things, Iterable) or isinstance(things, Set | Mapping):
         raise DataError(f"things to classify are a list of them; got a {type(things).__name__}")

@@ -16,7 +16,7 @@ from gridcnn.datasets.problems import LIMIT, Problems
 from gridcnn.datasets.readers import manifest
 from gridcnn.datasets.readers.stacks import numbered, unstacked
 from gridcnn.datasets.soundness import sound
-from gridcnn.datasets.tables.items import Columns, opened_rows, read_questions
+from gridcnn.datasets.tables.items import Columns, opened_rows, others_note, read_questions
 from gridcnn.datasets.tables.rows import Form
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, quoted, shown
@@ -77,7 +77,11 @@ def from_memory(
     if not isinstance(data, tuple | list) or len(data) != 2:
         raise DataError(f"{_FORMS}; got {_described(data)}")
     named = data[0].columns if is_frame(data[0]) and len(data[0].columns) > 1 else None
-    things = frame_things(data[0], source) if named is not None else _things(data[0])
+    notes: Sequence[str] = ()
+    if named is None:
+        things = _things(data[0])
+    else:
+        things, notes = frame_things(data[0], source)
     labels = labels_of(data[1])
     one_each(len(things), len(labels))
     resolved = None
@@ -87,18 +91,22 @@ def from_memory(
     if files:
         _refuse_twice(things)
     names = _names(things) if files else numbered(len(things))
-    return sound(Dataset(things, labels, names, origin=_ORIGIN, resolved=resolved))
+    return sound(
+        Dataset(things, labels, names, origin=_ORIGIN, resolved=resolved, notes=list(notes))
+    )
 
 
-def frame_things(frame: Any, source: Source | None) -> Any:
-    """Return the rows of a data frame as things: numbers `(items, columns)`, or texts.
+def frame_things(frame: Any, source: Source | None) -> tuple[Any, Sequence[str]]:
+    """Return the rows of a data frame as things, and what to say of them.
 
-    If `source` has named columns, these are taken, in their order.
+    Things are numbers `(items, columns)`, or texts. If `source` has named columns, these are taken,
+    in their order.
 
     Raises:
         DataError: columns are missing, or hold something else.
     """
     columns = asked_columns(source)
+    trained = columns is not None
     if columns is None:
         columns = Columns(tuple(str(name) for name in frame.columns))
         if frame.shape[1] == 1 and getattr(frame.dtypes.iloc[0], "kind", "O") not in "biuf":
@@ -106,13 +114,14 @@ def frame_things(frame: Any, source: Source | None) -> Any:
     problems = Problems("the DataFrame")
     with opened_rows(frame, Form(), problems) as rows:
         parts = list(read_questions(rows, columns, missing=True))
+        notes = others_note(rows, [*columns.inputs, *columns.about]) if trained else ()
     bad = [problem for _, _, each in parts for problem in each]
     if bad:
         raise DataError(*bad[:LIMIT])
     things = [part for _, part, _ in parts]
     if isinstance(columns.input, str):
-        return [thing for part in things for thing in part]
-    return np.concatenate(things)
+        return [thing for part in things for thing in part], notes
+    return np.concatenate(things), notes
 
 
 def asked_columns(source: Source | None) -> Columns | None:
