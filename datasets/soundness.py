@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from gridcnn.contracts.source import TRAIN, Dataset
+import math
+
+from gridcnn.contracts.source import TRAIN, Dataset, Label
 from gridcnn.datasets.problems import Problems
-from gridcnn.errors import DataError, Problem, listed
+from gridcnn.errors import DataError, Problem, listed, quoted
+
+_MANY = 8
+"""So many labels for less than twice as many items are hardly those of classes."""
 
 
 def sound(dataset: Dataset) -> Dataset:
@@ -18,8 +23,8 @@ def learnable(dataset: Dataset) -> Dataset:
     """Return `dataset` if a classifier can learn from it.
 
     Raises:
-        DataError: there are no items; all have one class; the data divides itself, and has no
-            training items or a class that is not among them.
+        DataError: there are no items; all have one class; hardly any two have the same; the data
+            divides itself, and has no training items or a class that is not among them.
     """
     found = Problems(sound(dataset).origin)
     if len(dataset.classes) == 1:
@@ -27,10 +32,37 @@ def learnable(dataset: Dataset) -> Dataset:
             f"every item has the class '{dataset.classes[0]}'; a classifier needs at least two "
             "classes to tell apart"
         )
+    elif (reason := _no_classes(dataset)) is not None:
+        found.add(reason)
     elif dataset.parts is not None:
         _parts(dataset, found)
     found.stop()
     return dataset
+
+
+def _no_classes(dataset: Dataset) -> str | None:
+    """Return why these labels are hardly the names of classes; None if they may be."""
+    labels, items = dataset.classes, len(dataset)
+    if 2 * len(labels) <= items or len(labels) < _MANY:
+        return None
+    shown = listed([quoted(str(label)) for label in labels], limit=3)
+    counts = f"{items} items have {len(labels)} different labels ({shown})"
+    if all(map(_is_amount, labels)):
+        return (
+            f"{counts}: they look like amounts to be predicted (regression), which gridcnn does "
+            "not do; for classes, put amounts into ranges, and give each range a name"
+        )
+    return (
+        f"{counts}: they look like names of items, and not like classes to tell apart; give the "
+        "column, or the list, of the classes"
+    )
+
+
+def _is_amount(label: Label) -> bool:
+    try:
+        return math.isfinite(float(label))
+    except ValueError:
+        return False
 
 
 def _parts(dataset: Dataset, found: Problems) -> None:

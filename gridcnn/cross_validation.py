@@ -95,6 +95,7 @@ def cross_validate(
     threads: int | None = None,
     resume: str | os.PathLike[str] | None = None,
     watcher: RunWatcher | None = None,
+    strict: bool = False,
 ) -> CrossValidation:
     """Carry out a spec once for each fold of its data, and tell mean and spread of the results.
 
@@ -107,7 +108,7 @@ def cross_validate(
         spec: as for `run`.
         folds: how many, by default 5: every class is spread evenly over them, and groups stay
             whole where the data has any. Or "groups": each group in turn is left out.
-        data, out, changes, seed, engine, threads: as for `run`.
+        data, out, changes, seed, engine, threads, strict: as for `run`.
         resume: the folder of an interrupted cross-validation, which goes on with the unfinished
             fold, and ends with the very numbers that it would have ended with.
         watcher: is told how it goes.
@@ -137,6 +138,7 @@ def cross_validate(
                         engine=engine,
                         threads=threads,
                         watcher=watcher,
+                        strict=strict,
                         checked=_checked(runs),
                     )
             runs.append(FoldRun(test, read_metrics(part.path), part.path))
@@ -307,14 +309,7 @@ def _finish(runs: Sequence[FoldRun], folder: RunFolder) -> CrossValidation:
     evaluation = _compared(rows, runs[0].metrics["classes"])
     metrics: dict[str, Any] = {
         **_summaries(runs),
-        "out_of_fold": {
-            "accuracy": evaluation.accuracy,
-            "interval": list(evaluation.interval),
-            "items": evaluation.items,
-            "auc": evaluation.auc,
-            "classes": {name: dataclasses.asdict(s) for name, s in evaluation.classes.items()},
-            "confusion": evaluation.confusion.tolist(),
-        },
+        "out_of_fold": evaluation.measures.plain(evaluation.labels),
         "folds": [
             {
                 **run.test.model_dump(),

@@ -7,21 +7,25 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.source import PARTS, TEST, Dataset
+from gridcnn.contracts.source import PARTS, TEST, Dataset, Label
 from gridcnn.datasets.problems import bad_items_error
 from gridcnn.datasets.readers.memory import asked_columns
 from gridcnn.errors import DataError, EngineError
-from gridcnn.measures import Scores, measures
+from gridcnn.measures import Measures, Scores, measures
 from gridcnn.model import Model, load
 from gridcnn.runs.adapting import Adapting
 from gridcnn.runs.located import locate
+from gridcnn.runs.notes import answer_notes, refuse_notes
 from gridcnn.runs.prepare import places_of
 from gridcnn.spec.models import Data, Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SKIP = "skip them (--bad-items skip)"
 
@@ -31,25 +35,89 @@ class Evaluation:
     """How a model answered.
 
     Attributes:
-        accuracy: the part that was answered rightly, in 0..1.
-        items: how many items there were.
+        measures: how well, with classes as their indices.
+        labels: what these classes are called.
         part: the part of the data that was used: "test", "train", "validation" or "all".
-        classes: the scores of each class, by its name.
-        confusion: int64 `(classes, classes)`; rows are the truth, columns the answers.
-        interval: the 95 % interval of the accuracy (Wilson's), for items drawn one by one.
-        auc: the area under the ROC curve, of more than two classes the mean over those that have
-            one, each against the others; None where only one class occurs.
-        notes: what was left out of the data, in sentences.
+        notes: what was left out of the data, and what looks wrong, in sentences.
     """
 
-    accuracy: float
-    items: int
+    measures: Measures
+    labels: tuple[Label, ...]
     part: str
-    classes: dict[str, Scores]
-    confusion: NDArray[np.int64]
-    interval: tuple[float, float]
-    auc: float | None
     notes: tuple[str, ...] = ()
+
+    @property
+    def accuracy(self) -> float:
+        """The part that was answered rightly, in 0..1."""
+        return self.measures.accuracy
+
+    @property
+    def items(self) -> int:
+        """How many items there were."""
+        return self.measures.items
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the accuracy (Wilson's), for items drawn one by one."""
+        return self.measures.interval
+
+    @property
+    def auc(self) -> float | None:
+        """The area under the ROC curve; None if only one class occurs.
+
+        Of more than two classes it is the mean over those that have one, each against the others.
+        """
+        return self.measures.auc
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """The mean recall of the classes that occur, in 0..1."""
+        return self.measures.balanced_accuracy
+
+    @property
+    def majority(self) -> tuple[Label, float]:
+        """The most frequent class, and the accuracy of always answering it."""
+        number, accuracy = self.measures.majority
+        return self.labels[number], accuracy
+
+    @property
+    def worst(self) -> tuple[Label, float] | None:
+        """The class that is found worst, and its recall; None if there are no items."""
+        number = self.measures.worst
+        return (
+            None if number is None else (self.labels[number], self.measures.scores[number].recall)
+        )
+
+    @property
+    def classes(self) -> dict[str, Scores]:
+        """The scores of each class, by its name."""
+        named = zip(self.labels, self.measures.scores, strict=True)
+        return {str(label): scores for label, scores in named}
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """How often each class (by row) was answered with each class (by column)."""
+        return self.measures.confusion
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The scores of each class, a row for each, as a DataFrame."""
+        import pandas as pd
+
+        scores = [vars(each) for each in self.measures.scores]
+        return pd.DataFrame(scores, index=pd.Index(self.labels, name="class"))
+
+    @property
+    def confusion_frame(self) -> pd.DataFrame:
+        """The confusion as a DataFrame: the truth by row, the answer by column."""
+        import pandas as pd
+
+        rows, columns = pd.Index(self.labels, name="truth"), pd.Index(self.labels, name="answer")
+        return pd.DataFrame(self.confusion, index=rows, columns=columns)
+
+    def plain(self) -> dict[str, Any]:
+        """Return all of it as JSON knows it."""
+        return {**self.measures.plain(self.labels), "part": self.part, "notes": list(self.notes)}
 
 
 def evaluate(
@@ -60,6 +128,7 @@ def evaluate(
     bad_items: Literal["stop", "skip"] = "stop",
     engine: str | None = None,
     threads: int | None = None,
+    strict: bool = False,
 ) -> Evaluation:
     """Answer labelled data, and compare with its labels.
 
@@ -72,6 +141,7 @@ def evaluate(
         bad_items: what an unreadable item does: raise an error, or be left out and told in `notes`.
         engine, threads: as for `gridcnn.load`, where `model` says where one is saved. A model that
             is loaded has its engine.
+        strict: whether notes are errors.
 
     Raises:
         DataError: the data cannot be read, has labels that the model does not know, or has no such
@@ -121,7 +191,10 @@ def evaluate(
         votes=votes,
         part=name,
     )
-    return dataclasses.replace(found, notes=tuple(notes))
+    found = dataclasses.replace(found, notes=(*notes, *found.notes))
+    if strict:
+        refuse_notes(found.notes)
+    return found
 
 
 def compare(
@@ -137,15 +210,8 @@ def compare(
     Without the votes `(items, classes)` there is no area under the ROC curve.
     """
     found = measures(targets, answers, len(classes), votes=votes)
-    return Evaluation(
-        accuracy=found.accuracy,
-        items=found.items,
-        part=part,
-        classes={str(each): scores for each, scores in zip(classes, found.scores, strict=True)},
-        confusion=found.confusion,
-        interval=found.interval,
-        auc=found.auc,
-    )
+    notes = () if votes is None else tuple(answer_notes(found, votes, classes))
+    return Evaluation(found, tuple(classes), part, notes)
 
 
 def _chosen(dataset: Dataset, part: str | None) -> tuple[NDArray[np.int64], str]:

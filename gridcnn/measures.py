@@ -52,6 +52,11 @@ class Measures:
         items: how many items there were.
         auc: the mean of the classes' areas under the ROC curve, as far as they have one; of two
             classes both have the same. None where no class has one.
+        balanced_accuracy: the mean recall of the classes that occur, to which each class counts the
+            same however many items it has.
+        majority: the index of the most frequent class, and the accuracy of always answering it.
+        worst: the index of the class of the lowest recall among those that occur, the first of
+            equal ones; None if there are no items.
         scores: those of each class.
         confusion: int64 `(classes, classes)`; rows are the truth, columns the answers.
     """
@@ -60,6 +65,9 @@ class Measures:
     interval: tuple[float, float]
     items: int
     auc: float | None
+    balanced_accuracy: float
+    majority: tuple[int, float]
+    worst: int | None
     scores: tuple[Scores, ...]
     confusion: NDArray[np.int64]
 
@@ -71,6 +79,11 @@ class Measures:
             "interval": list(self.interval),
             "items": self.items,
             "auc": self.auc,
+            "balanced_accuracy": self.balanced_accuracy,
+            "majority": {"class": classes[self.majority[0]], "accuracy": self.majority[1]},
+            "worst": None
+            if self.worst is None
+            else {"class": classes[self.worst], "recall": self.scores[self.worst].recall},
             "classes": {str(label): dict(vars(scores)) for label, scores in named},
             "confusion": self.confusion.tolist(),
         }
@@ -97,12 +110,18 @@ def measures(
     right = int(np.trace(confusion))
     areas = [None] * classes if votes is None else class_aucs(targets, votes)
     known = [area for area in areas if area is not None]
+    scores = tuple(_scores(confusion, number, area) for number, area in enumerate(areas))
+    recalls = {number: each.recall for number, each in enumerate(scores) if each.items}
+    most = max(range(classes), key=lambda number: scores[number].items)
     return Measures(
         accuracy=right / items if items else 0.0,
         interval=wilson(right, items),
         items=items,
         auc=math.fsum(known) / len(known) if known else None,
-        scores=tuple(_scores(confusion, number, area) for number, area in enumerate(areas)),
+        balanced_accuracy=math.fsum(recalls.values()) / len(recalls) if recalls else 0.0,
+        majority=(most, scores[most].items / items if items else 0.0),
+        worst=min(recalls, key=lambda number: recalls[number], default=None),
+        scores=scores,
         confusion=confusion,
     )
 

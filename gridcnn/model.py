@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,9 @@ from gridcnn.spec.models import Spec
 from gridcnn.stages.voting import softmax
 from gridcnn.tensors import kind_of, read_tensors, write_tensors
 from gridcnn.version import VERSION
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KIND = "model"
 FORMAT = 1
@@ -200,6 +203,19 @@ class Model:
     def predict(self, things: Any, *, names: Sequence[str] | None = None) -> NDArray[Any]:
         """Return the answer for each thing `(items,)`: the class that has most votes."""
         return self.answers(self.votes(things, names=names))
+
+    def predict_frame(self, things: Any, *, names: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return answers and votes as a DataFrame: `answer`, and `votes.CLASS` for each class.
+
+        Rows are called as in `things` if that is a DataFrame or a Series, else by `names`.
+        """
+        import pandas as pd
+
+        votes = self.votes(things, names=names)
+        index = getattr(things, "index", None) if hasattr(things, "to_numpy") else names
+        columns = {f"votes.{label}": votes[:, n] for n, label in enumerate(self.classes)}
+        rows = None if index is None else pd.Index(index)
+        return pd.DataFrame({"answer": self.answers(votes), **columns}, index=rows)
 
     def answers(self, votes: Array) -> NDArray[Any]:
         """Return the class with the most votes in each row `(items, classes)`."""

@@ -110,17 +110,27 @@ def _given(dataset: Dataset) -> dict[str, NDArray[np.int64]]:
 def _refuse_small(
     dataset: Dataset, members: Sequence[NDArray[np.int64]], taken: Sequence[str]
 ) -> None:
-    found = Problems(dataset.origin)
+    """Raise `DataError` if classes have too few items for one in every part; one line for all."""
     needed = 1 + len(taken)
-    for label, items in zip(dataset.classes, members, strict=True):
-        if len(items) < needed:
-            parts = " and ".join(["1 for training", *(f"1 for {part}" for part in reversed(taken))])
-            found.add(
-                f"the class '{label}' has {len(items)} "
-                f"{'item' if len(items) == 1 else 'items'} to divide, but needs at least "
-                f"{needed}: {parts}; add items, leave the class out, or set "
-                f"{' or '.join(f'{part}: 0' for part in taken)}"
-            )
+    sizes = {
+        label: len(items)
+        for label, items in zip(dataset.classes, members, strict=True)
+        if len(items) < needed
+    }
+    if not sizes:
+        return
+    found = Problems(dataset.origin)
+    parts = " and ".join(["1 for training", *(f"1 for {part}" for part in reversed(taken))])
+    told = listed([f"{quoted(str(label))} has {size}" for label, size in sizes.items()], limit=5)
+    # What has two items can still do without one of two parts.
+    words = " and " if min(sizes.values()) < len(taken) else " or "
+    zeros = words.join(f"data.{part}: 0" for part in taken)
+    several = "classes have" if len(sizes) > 1 else "class has"
+    them, each = ("these classes", "each ") if len(sizes) > 1 else ("the class", "it ")
+    found.add(
+        f"{len(sizes)} {several} too few items to divide ({told}); {each}needs at least {needed}: "
+        f"{parts}; add items, leave {them} out, or set {zeros}"
+    )
     found.stop()
 
 

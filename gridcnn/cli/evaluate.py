@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from gridcnn.cli import options, screen
-from gridcnn.errors import SpecError, printable
+from gridcnn.errors import SpecError, printable, quoted
 
 if TYPE_CHECKING:
     from gridcnn.evaluation import Evaluation
@@ -43,6 +42,7 @@ def evaluate(
     ] = "stop",
     engine: options.Engine = None,
     threads: options.Threads = None,
+    strict: options.Strict = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     from gridcnn.evaluation import evaluate as compare
@@ -50,20 +50,11 @@ def evaluate(
     if bad_items not in ("stop", "skip"):
         raise SpecError(f"--bad-items is stop or skip; got {bad_items}")
     skip: Literal["stop", "skip"] = "skip" if bad_items == "skip" else "stop"
-    found = compare(model, data, part=part, bad_items=skip, engine=engine, threads=threads)
+    found = compare(
+        model, data, part=part, bad_items=skip, engine=engine, threads=threads, strict=strict
+    )
     if as_json:
-        screen.say_json(
-            {
-                "accuracy": found.accuracy,
-                "interval": list(found.interval),
-                "items": found.items,
-                "part": found.part,
-                "auc": found.auc,
-                "classes": {k: dataclasses.asdict(v) for k, v in found.classes.items()},
-                "confusion": found.confusion.tolist(),
-                "notes": list(found.notes),
-            }
-        )
+        screen.say_json(found.plain())
         return
     _say(found)
 
@@ -76,10 +67,23 @@ def _say(found: Evaluation) -> None:
         f"accuracy {screen.percent(found.accuracy)} on {part}, {found.items:,} items "
         f"({screen.interval(found.interval)})"
     )
+    say_beside(found.measures.plain(found.labels))
     if found.auc is not None:
         mean = ", the mean over the classes" if len(found.classes) > 2 else ""
         screen.say(f"area under the ROC curve {_part(found.auc)}{mean}")
     say_scores(found)
+
+
+def say_beside(test: dict[str, Any]) -> None:
+    """Print what an accuracy is to be compared with; `test` is a part in metrics.json."""
+    most, worst = test["majority"], test["worst"]
+    items = test["classes"][str(worst["class"])]["items"]
+    screen.say(
+        f"balanced accuracy {screen.percent(test['balanced_accuracy'])}; always answering "
+        f"{quoted(str(most['class']))} gets {screen.percent(most['accuracy'])}; worst class "
+        f"{quoted(str(worst['class']))}, found in {screen.percent(worst['recall'])} of its "
+        f"{items:,} {'items' if items > 1 else 'item'}"
+    )
 
 
 def say_scores(found: Evaluation) -> None:

@@ -23,6 +23,7 @@ Threads = Annotated[
         "use. Results do not depend on it.",
     ),
 ]
+Strict = Annotated[bool, typer.Option("--strict", help="Take every note for an error.")]
 Encoding = Annotated[
     str | None,
     typer.Option(

@@ -75,6 +75,7 @@ def predict(
     ] = None,
     engine: options.Engine = None,
     threads: options.Threads = None,
+    strict: options.Strict = False,
 ) -> None:
     from gridcnn.model import load
     from gridcnn.runs.questions import Questions
@@ -89,7 +90,7 @@ def predict(
     )
     printer = _JsonPrinter if as_json else _CsvPrinter if as_csv else _TextPrinter
     shown, failed = printer(loaded, top), False
-    for names, things, unread in _batches(asked.parts(files or ())):
+    for names, things, unread in _batches(asked.parts(files or ()), strict=strict):
         adapted = loaded.adapter.adapt_all(things, names=names)
         problems = [*unread, *adapted.problems]
         if len(adapted.kept):
@@ -107,12 +108,21 @@ def predict(
         raise typer.Exit(screen.USER)
 
 
-def _batches(parts: Iterable[Part]) -> Iterator[tuple[list[str], Any, list[Problem]]]:
-    """Yield names, things and problems, some hundreds at a time, and print notes."""
+def _batches(
+    parts: Iterable[Part], *, strict: bool
+) -> Iterator[tuple[list[str], Any, list[Problem]]]:
+    """Yield names, things and problems, some hundreds at a time, and print notes.
+
+    If `strict`, notes are errors.
+    """
+    from gridcnn.runs.notes import refuse_notes
+
     names: list[str] = []
     things: list[Any] = []
     problems: list[Problem] = []
     for part in parts:
+        if strict:
+            refuse_notes(part.notes)
         for note in part.notes:
             screen.say_note(note)
         problems += part.problems

@@ -75,6 +75,7 @@ def run(
             "has ended.",
         ),
     ] = None,
+    strict: options.Strict = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
 ) -> None:
@@ -90,6 +91,7 @@ def run(
         "engine": engine,
         "threads": threads,
         "resume": resume,
+        "strict": strict,
     }
     result: Run | CrossValidation
     say: Callable[[], None]
@@ -116,6 +118,8 @@ def _number(folds: str | None) -> Any:
 
 
 def _say_result(result: Run) -> None:
+    from gridcnn.cli.evaluate import say_beside
+
     metrics: dict[str, Any] = result.metrics
     if metrics["stopped"] == "patience":
         patience = result.model.spec.training.patience
@@ -129,6 +133,9 @@ def _say_result(result: Run) -> None:
             f"({screen.interval(test['interval'])}), "
             f"with the weights of epoch {metrics['best_epoch']}, after {spent} in all"
         )
+        say_beside(test)
+        for note in test["notes"]:
+            screen.say(f"note: {note}")
         literal = metrics["literal_comparison"]
         screen.say(
             f"literal comparison {screen.percent(literal['accuracy'])}   "
@@ -147,7 +154,7 @@ def _say_folds(result: CrossValidation) -> None:
     from rich import box
     from rich.table import Table
 
-    from gridcnn.cli.evaluate import say_scores
+    from gridcnn.cli.evaluate import say_beside, say_scores
 
     metrics: dict[str, Any] = result.metrics
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -176,6 +183,7 @@ def _say_folds(result: CrossValidation) -> None:
         f"literal comparison {screen.percent(literal['mean'])} on average\n\n"
         f"all {result.evaluation.items:,} answers together:\n"
     )
+    say_beside(metrics["out_of_fold"])
     say_scores(result.evaluation)
     screen.say(
         "this tells how good such models are, and leaves none for use; for that, run the spec "

@@ -12,13 +12,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.datasets.tables.cells import MISSING
 from gridcnn.room import require_room_for_scipy
 
 Kind = Literal["number", "category", "text", "date", "identifier", "constant"]
 
 WIDTH = 3
 """Numbers that a column of symbols becomes at most."""
-_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?"})
 _DATE = re.compile(
     r"\d{4}-\d{1,2}(-\d{1,2}([T ]\d{1,2}:\d{2}(:\d{2})?.*)?)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}"
     r"|\d{1,2}:\d{2}(:\d{2})?"
@@ -108,7 +108,7 @@ def _cell(value: Any) -> Any:
     """Return a value, or None where it is missing."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    if isinstance(value, str) and value.strip().casefold() in _MISSING:
+    if isinstance(value, str) and value.strip().casefold() in MISSING:
         return None
     return value.strip() if isinstance(value, str) else value
 

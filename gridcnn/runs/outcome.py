@@ -8,19 +8,25 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gridcnn.contracts.source import PARTS, TEST
 from gridcnn.engines.base import Engine
-from gridcnn.errors import DataError
+from gridcnn.errors import DataError, RunFolderError
+from gridcnn.files import as_written
 from gridcnn.grid import Array
 from gridcnn.measures import measures
 from gridcnn.model import Model, answered, labels_array
 from gridcnn.order.guard import Checked
 from gridcnn.runs.folder import PREDICTIONS, SKIPPED, RunFolder
 from gridcnn.runs.literal import literal_comparison
+from gridcnn.runs.notes import answer_notes
 from gridcnn.runs.prepare import Part, Prepared
+from gridcnn.runs.results import read_predictions
 from gridcnn.training.loop import Epoch, TrainingState, ends_after, measured
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _TOLD = 20
 """How many items without finite votes are told of one by one."""
@@ -41,6 +47,36 @@ class Run:
     metrics: dict[str, Any]
     history: tuple[Epoch, ...]
     folder: Path
+
+    @property
+    def history_frame(self) -> pd.DataFrame:
+        """The history as a DataFrame, a row for each epoch."""
+        import pandas as pd
+
+        rows = [vars(epoch) for epoch in self.history]
+        return pd.DataFrame(rows).set_index("epoch")
+
+    @property
+    def predictions_frame(self) -> pd.DataFrame:
+        """The answers for the test items as a DataFrame, a row for each; read from the folder.
+
+        Its columns are `truth`, `answer` and `votes.CLASS` for each class; the index is the name of
+        each item.
+
+        Raises:
+            RunFolderError: there are no test items, or the folder is gone.
+        """
+        import pandas as pd
+
+        if TEST not in self.metrics:
+            raise RunFolderError(f"{self.folder} has no predictions: no items were kept for a test")
+        header, rows = read_predictions(self.folder, self.metrics)
+        frame = pd.DataFrame(rows, columns=header).set_index("item")
+        labels = {as_written(str(label)): label for label in self.metrics["classes"]}
+        for name in ("truth", "answer"):
+            frame[name] = frame[name].map(labels)
+        votes = [name for name in frame.columns if name not in ("truth", "answer")]
+        return frame.astype(dict.fromkeys(votes, "float64"))
 
 
 class Stopwatch:
@@ -108,7 +144,11 @@ def _measure(model: Model, trained: Trained, hint: str) -> tuple[dict[str, Any],
         metrics[name] = {"accuracy": accuracy, "loss": loss, "items": len(part)}
         if name == TEST:
             votes = answers
-            metrics[name] |= _measure_test(part, votes, prepared)
+            found = measures(
+                part.data.targets, votes.argmax(axis=1), len(prepared.classes), votes=votes
+            )
+            notes = answer_notes(found, votes, prepared.classes)
+            metrics[name] |= {**found.plain(prepared.classes), "notes": notes}
     if prepared.literal is not None:
         metrics["literal_comparison"] = dataclasses.asdict(literal_comparison(*prepared.literal))
     if trained.checked is not None:
@@ -123,6 +163,7 @@ def _measure(model: Model, trained: Trained, hint: str) -> tuple[dict[str, Any],
         "engine": engine.name,
         "threads": engine.workers,
         "skipped_items": prepared.skipped_items,
+        "notes": list(prepared.notes),
     }
     return metrics, votes
 
@@ -146,12 +187,6 @@ def _votes(logits: Array, part: Part, hint: str) -> Array:
         advice = f"{count}; the training is kept: correct these items in their place, then {hint}"
         raise DataError(*found.problems[:_TOLD], advice)
     return found.votes
-
-
-def _measure_test(part: Part, votes: Array, prepared: Prepared) -> dict[str, Any]:
-    answers = votes.argmax(axis=1)
-    found = measures(part.data.targets, answers, len(prepared.classes), votes=votes)
-    return found.plain(prepared.classes)
 
 
 def _write_predictions(folder: RunFolder, prepared: Prepared, votes: Array) -> None:

@@ -25,8 +25,10 @@ from gridcnn.errors import DataError, Problem
 from gridcnn.grid import GridShape
 from gridcnn.progress import Advance, Counter
 from gridcnn.runs.adapting import Adapting, Made
+from gridcnn.runs.duplicates import dropped_note, duplicates_notes, find_duplicates
 from gridcnn.runs.literal import exemplars
 from gridcnn.runs.located import Located
+from gridcnn.runs.notes import label_notes
 from gridcnn.runs.other_forms import with_other_forms
 from gridcnn.runs.scaffolds import by_scaffold
 from gridcnn.spec.models import GroupPattern, GroupScaffold, Spec
@@ -58,7 +60,7 @@ class Prepared:
         literal: exemplars, and the test items to compare them with, for the literal comparison;
             None where there are no test items.
         skipped: what is wrong with the items that were left out because they cannot be read.
-        notes: what else was left out of the data, in sentences.
+        notes: what else was left out of the data, and what looks wrong about it, in sentences.
         fingerprint: changes with the spec, the labels and the grids.
         grids: where the grids were taken from, or left, in a few words; empty where they were made
             anew, and are in memory alone.
@@ -84,7 +86,7 @@ class Prepared:
     @property
     def skipped_items(self) -> int:
         """How many items were left out; one may have several problems."""
-        return len({problem.source for problem in self.skipped})
+        return len({(problem.source, problem.line) for problem in self.skipped})
 
 
 def prepare(
@@ -122,13 +124,22 @@ def prepare(
     if skipped and located.data.bad_items == "stop":
         raise bad_items_error(skipped, items, "set data.bad_items: skip")
     classes, parts = dataset.classes, read.parts
-    if skipped:
-        _refuse_emptied(parts, classes)
-        _refuse_untested(located.data.test, parts)
+    notes = [*dataset.notes, *label_notes(dataset.labels, classes)]
+    labelled = {name: part.data for name, part in parts.items()}
+    duplicates = find_duplicates(labelled)
+    if located.data.duplicates == "drop":
+        notes += dropped_note(duplicates)
+        read = read.chosen(duplicates.first)
+        parts = read.parts
+    else:
+        named = {name: part.names for name, part in parts.items()}
+        notes += duplicates_notes(duplicates, labelled, named)
+    _refuse_emptied(parts, classes)
+    _refuse_untested(located.data.test, parts)
     literal = None
     if len(parts[TEST]):
         literal = _literal(dataset, read, fitted.adapter, adapting, seed)
-    notes = (*dataset.notes, *_note_adapter(spec, fitted.adapter))
+    notes += _note_adapter(spec, fitted.adapter)
     spec = spec.model_copy(update={"adapter": fitted.adapter})
     return Prepared(
         spec=spec,
@@ -139,7 +150,7 @@ def prepare(
         test=parts[TEST],
         literal=literal,
         skipped=skipped,
-        notes=notes,
+        notes=tuple(notes),
         fingerprint=_fingerprint(spec, read),
         grids=adapting.told,
     )
@@ -235,6 +246,25 @@ class _Read:
     division: Division
     skipped: tuple[Problem, ...]
 
+    def chosen(self, kept: Mapping[str, NDArray[np.bool_]]) -> _Read:
+        """Return the same without the items of which `kept`, for each part, says False."""
+        if all(each.all() for each in kept.values()):
+            return self
+        indices = {name: np.flatnonzero(each) for name, each in kept.items()}
+        parts = {
+            name: Part(
+                Labelled(part.data.grids[indices[name]], part.data.targets[indices[name]]),
+                [part.names[index] for index in indices[name].tolist()],
+            )
+            for name, part in self.parts.items()
+        }
+        division = Division(
+            self.division.train[kept[TRAIN]],
+            self.division.validation[kept[VALIDATION]],
+            self.division.test[kept[TEST]],
+        )
+        return dataclasses.replace(self, parts=parts, division=division)
+
 
 def _adapted(dataset: Dataset, division: Division, adapter: Adapter, adapting: Adapting) -> _Read:
     targets = dataset.targets(dataset.classes)
@@ -279,18 +309,18 @@ def _literal(
 
 
 def _refuse_untested(test: TestPart, parts: Mapping[str, Part]) -> None:
-    """Raise `DataError` where skipping has left nothing of the fold or group that is the test."""
+    """Raise `DataError` if nothing is left of the fold or group that is the test."""
     if not isinstance(test, float) and not len(parts[TEST]):
-        raise DataError(f"no item that can be read is left of {test}, which data.test names")
+        raise DataError(f"no item that can be used is left of {test}, which data.test names")
 
 
 def _refuse_emptied(parts: Mapping[str, Part], classes: Sequence[str | int]) -> None:
-    """Raise `DataError` where skipping has left a class without a training item."""
+    """Raise `DataError` if leaving items out has left a class without a training item."""
     left = set(parts[TRAIN].data.targets.tolist())
     lost = [str(label) for number, label in enumerate(classes) if number not in left]
     if lost:
         raise DataError(
-            f"no training item that can be read is left of the classes {', '.join(lost)}"
+            f"no training item that can be used is left of the classes {', '.join(lost)}"
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from gridcnn.contracts.source import TEST
 from gridcnn.engines.base import DEFAULT_ENGINE, Engine, bind, check_choice
 from gridcnn.errors import RunFolderError, SpecError, StopTraining, UserError
 from gridcnn.network import Network
@@ -15,6 +16,7 @@ from gridcnn.order.guard import Checked, guard
 from gridcnn.pipelines import ready
 from gridcnn.runs.folder import CHECK, FOLDS, SPEC, RunFolder, Way
 from gridcnn.runs.located import Located, is_in_memory, locate, spec_folder
+from gridcnn.runs.notes import refuse_notes
 from gridcnn.runs.outcome import Run, Stopwatch, Trained, finish
 from gridcnn.runs.prepare import Prepared, prepare
 from gridcnn.runs.resuming import resumed_spec
@@ -41,6 +43,7 @@ def run(
     threads: int | None = None,
     resume: str | os.PathLike[str] | None = None,
     watcher: RunWatcher | None = None,
+    strict: bool = False,
 ) -> Run:
     """Carry out a spec from its data to its results, which are written to a run folder.
 
@@ -62,6 +65,8 @@ def run(
             ended; it then ends with the numbers of a run that had these settings from the start.
         watcher: its methods are called as the run goes on. One that raises `StopTraining` ends the
             training, and the run ends with what it has learned.
+        strict: whether notes about the data are errors before training begins, and notes about the
+            answers are after the results are written.
 
     Raises:
         UserError: the spec, the data or a folder cannot be used; see `gridcnn.errors`.
@@ -73,7 +78,9 @@ def run(
     watcher = watcher or RunWatcher()
     held = open_run(spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way)
     with held as (located, folder):
-        return carry_out(located, folder, engine=engine, threads=threads, watcher=watcher)
+        return carry_out(
+            located, folder, engine=engine, threads=threads, watcher=watcher, strict=strict
+        )
 
 
 @contextlib.contextmanager
@@ -118,6 +125,7 @@ def carry_out(
     engine: str | None,
     threads: int | None,
     watcher: RunWatcher,
+    strict: bool,
     checked: Checked | None = None,
 ) -> Run:
     """Carry out a spec whose data is found, in a folder that is held.
@@ -125,13 +133,15 @@ def carry_out(
     Args:
         located: the spec, and where its data is.
         folder: where the results are written, and from which training goes on if it was stopped.
-        engine, threads, watcher: as for `run`.
+        engine, threads, watcher, strict: as for `run`.
         checked: what the checkers have found, if they have been asked before.
     """
     watch = Stopwatch()
     with folder.stoppable():
         with watch.measure("reading"):
             prepared = prepare(located, advance=watcher.on_reading, threads=threads)
+        if strict:
+            refuse_notes(prepared.notes)
         _refuse_impatient(prepared)
         made = _engine_for(prepared, engine, threads)
         with watch.measure("checking"):
@@ -145,7 +155,10 @@ def carry_out(
         watcher.on_engine(made, planned(made, prepared.spec.training))
         watcher.on_plan(made.network, prepared, folder.path)
         state = keeper.train()
-        return finish(Trained(made, prepared, checked, state), folder, watch)
+        result = finish(Trained(made, prepared, checked, state), folder, watch)
+    if strict:
+        refuse_notes(result.metrics.get(TEST, {}).get("notes", ()))
+    return result
 
 
 def _with_seed(changes: Changes, seed: int) -> Changes:

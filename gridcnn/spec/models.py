@@ -215,6 +215,10 @@ class Data(Settings):
     as if it named none."""
     bad_items: Literal["stop", "skip"] = "stop"
     """What an unreadable item does: stop the run before it starts, or be left out and listed."""
+    duplicates: Literal["keep", "drop"] = "keep"
+    """What becomes of items whose grids are equal: they are kept, with a note where they stand in
+    two parts or in two classes; or only the first of them is used, in the order training,
+    validation, test."""
     group: Grouping | None = None
     """What keeps items together, so that no part has items of a group that another part has: the
     column of a manifest or a table, or `{pattern: ...}`, a regular expression whose first pair of

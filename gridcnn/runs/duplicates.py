@@ -1,0 +1,125 @@
+"""Items whose grids are equal, and that stand in two parts of the data or in two classes."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.contracts.source import PARTS, TRAIN
+from gridcnn.errors import listed, quoted
+from gridcnn.grid import Cells, OneHot
+from gridcnn.training.loop import Labelled
+
+Groups = NDArray[np.int64]
+"""For each item a number that equal items share, int64 `(items,)`."""
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Which items are equal to others, in the order of the parts: train, validation, test.
+
+    Attributes:
+        first: for each part bool `(items,)`, whether no item before is equal.
+        leaked: for each part the items that are equal to one of a part before it, each with that
+            one: `(item, part, item there)`.
+        torn: items that are equal to one of another class: `(part, item, part, item)`.
+    """
+
+    first: Mapping[str, NDArray[np.bool_]]
+    leaked: Mapping[str, list[tuple[int, str, int]]]
+    torn: list[tuple[str, int, str, int]]
+
+    @property
+    def any(self) -> bool:
+        """Whether some item is equal to one of another part or another class."""
+        return bool(self.torn) or any(self.leaked.values())
+
+
+def find_duplicates(parts: Mapping[str, Labelled]) -> Duplicates:
+    """Return which items of the parts are equal, cell by cell."""
+    groups = _groups({name: part.grids for name, part in parts.items()})
+    first = {name: np.ones(len(part), np.bool_) for name, part in parts.items()}
+    found = Duplicates(first, {name: [] for name in parts}, [])
+    seen: dict[int, tuple[str, int]] = {}
+    for name in PARTS:
+        numbers = groups[name]
+        for item in np.flatnonzero(numbers >= 0).tolist():
+            where, earlier = seen.setdefault(int(numbers[item]), (name, item))
+            if (where, earlier) == (name, item):
+                continue
+            first[name][item] = False
+            if where != name:
+                found.leaked[name].append((item, where, earlier))
+            if parts[where].targets[earlier] != parts[name].targets[item]:
+                found.torn.append((name, item, where, earlier))
+    return found
+
+
+def _groups(grids: Mapping[str, Cells]) -> dict[str, Groups]:
+    """Return for each item of each part a number that equal items share; -1 if none is equal."""
+    # Equal cells have equal sums, and hardly others have: few items are compared in full.
+    sums = {name: _cells(each).sum(axis=1, dtype=np.float64) for name, each in grids.items()}
+    _, inverse, counts = np.unique(
+        np.concatenate([sums[name] for name in PARTS]), return_inverse=True, return_counts=True
+    )
+    alike = counts[inverse.reshape(-1)] > 1
+    numbers: dict[bytes, int] = {}
+    groups: dict[str, Groups] = {}
+    start = 0
+    for name in PARTS:
+        cells = _cells(grids[name])
+        groups[name] = np.full(len(cells), -1, np.int64)
+        for item in np.flatnonzero(alike[start : start + len(cells)]).tolist():
+            # Adding 0 makes -0 a 0.
+            digest = hashlib.blake2b((cells[item] + 0).tobytes(), digest_size=16).digest()
+            groups[name][item] = numbers.setdefault(digest, len(numbers))
+        start += len(cells)
+    return groups
+
+
+def _cells(grids: Cells) -> NDArray[np.float32] | NDArray[np.int32]:
+    """Return what tells grids apart, `(items, ...)`."""
+    if isinstance(grids, OneHot):
+        return grids.indices
+    return grids.reshape(len(grids), math.prod(grids.shape[1:]))
+
+
+def duplicates_notes(
+    found: Duplicates, parts: Mapping[str, Labelled], names: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """Return what to say of equal items that are kept; `names` are what items are called."""
+    notes = []
+    for part, leaked in found.leaked.items():
+        if leaked:
+            item, where, earlier = leaked[0]
+            pair = f"{quoted(names[part][item])} and {quoted(names[where][earlier])}"
+            others = "training" if all(where == TRAIN for _, where, _ in leaked) else "other"
+            share = f"{len(leaked):,} of {len(parts[part]):,} {part} items"
+            notes.append(
+                f"{share} are equal to {others} items, such as {pair}, and tell nothing about new "
+                "ones; set data.duplicates: drop to leave them out"
+            )
+    if found.torn:
+        part, item, where, earlier = found.torn[0]
+        pair = f"{quoted(names[part][item])} and {quoted(names[where][earlier])}"
+        several = "items are" if len(found.torn) > 1 else "item is"
+        notes.append(
+            f"{len(found.torn):,} {several} equal to an item of another class, such as {pair}; "
+            "correct their labels, or set data.duplicates: drop to use the first alone"
+        )
+    return notes
+
+
+def dropped_note(found: Duplicates) -> list[str]:
+    """Return how many items were left out because an equal one stands before them."""
+    counts = {part: int((~first).sum()) for part, first in found.first.items()}
+    told = listed([f"{counts[part]:,} of {part}" for part in PARTS if counts[part]])
+    if not told:
+        return []
+    other = f"; {len(found.torn):,} of them have another class there" if found.torn else ""
+    return [f"items left out that are equal to an earlier one: {told}{other}"]

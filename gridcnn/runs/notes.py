@@ -1,0 +1,68 @@
+"""What looks wrong about labels and answers, in sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from gridcnn.contracts.source import Label
+from gridcnn.errors import DataError, listed, quoted
+from gridcnn.grid import Array
+from gridcnn.measures import Measures
+
+_MISSING = frozenset({"nan", "null", "none", "nat", "<na>", "n/a"})
+"""Labels that are hardly names of classes, in lower case. Others may be, such as NA and -."""
+_ALIKE = 1e-6
+"""Votes that differ by less are the same."""
+
+
+def refuse_notes(notes: Sequence[str]) -> None:
+    """Raise `DataError` if there are any notes, each a problem of its own."""
+    if notes:
+        raise DataError(*notes, "with strict, every note is an error")
+
+
+def label_notes(labels: Sequence[Label], classes: Sequence[Label]) -> list[str]:
+    """Return what looks wrong about labels: missing ones, and one class written in two ways."""
+    notes = []
+    counts = Counter(labels)
+    spelled: dict[str, list[Label]] = {}
+    for label in classes:
+        spelled.setdefault(" ".join(str(label).casefold().split()), []).append(label)
+    for alike in spelled.values():
+        if len(alike) > 1:
+            told = listed([f"{quoted(str(each))} ({counts[each]:,} items)" for each in alike])
+            notes.append(
+                f"classes that differ only in capitals or spaces: {told}; if they are one, write "
+                "them in one way"
+            )
+    missing = [
+        f"{counts[label]:,} items have the label {quoted(label)}, which often stands for a missing "
+        "one; it is taken for a class"
+        for label in classes
+        if isinstance(label, str) and label.casefold() in _MISSING
+    ]
+    return [*notes, *missing]
+
+
+def answer_notes(found: Measures, votes: Array, classes: Sequence[Label]) -> list[str]:
+    """Return what looks wrong about answers, by their measures and votes `(items, classes)`."""
+    if found.items > 1 and np.ptp(votes, axis=0).max() < _ALIKE:
+        return [
+            f"the votes are the same for all {found.items:,} items: the network has learned "
+            "nothing; try another learning rate, or look at the grids with gridcnn show"
+        ]
+    unanswered = [
+        f"{quoted(str(label))} ({scores.items:,} items)"
+        for number, (label, scores) in enumerate(zip(classes, found.scores, strict=True))
+        if scores.items and not found.confusion[:, number].any()
+    ]
+    if not unanswered:
+        return []
+    several = "classes are" if len(unanswered) > 1 else "class is"
+    return [
+        f"{len(unanswered)} {several} never answered: {listed(unanswered, limit=8)}; give more "
+        "items of such a class, or train longer"
+    ]
