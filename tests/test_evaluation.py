@@ -91,7 +91,7 @@ def test_bad_items_stop_an_evaluation_or_are_told(model: gridcnn.Model) -> None:
         gridcnn.evaluate(model, (pictures, ["X", "O", "X"]))
     found = gridcnn.evaluate(model, (pictures, ["X", "O", "X"]), bad_items="skip")
     assert found.items == 2
-    assert found.notes == ("1 of 3 items cannot be read, and are left out",)
+    assert found.notes[0] == "1 of 3 items cannot be read, and are left out"
 
 
 def test_data_in_memory_is_taken(model: gridcnn.Model) -> None:

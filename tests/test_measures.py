@@ -171,9 +171,39 @@ def test_plain_measures_go_through_json() -> None:
     found = measures(targets, votes.argmax(axis=1), 2, votes=votes)
     plain: dict[str, Any] = json.loads(json.dumps(found.plain(["a", 7])))
 
-    assert list(plain) == ["accuracy", "interval", "items", "auc", "classes", "confusion"]
+    assert list(plain) == [
+        *("accuracy", "interval", "items", "auc", "balanced_accuracy", "majority", "worst"),
+        *("classes", "confusion"),
+    ]
     assert list(plain["classes"]) == ["a", "7"]
     assert list(plain["classes"]["a"]) == ["precision", "recall", "f1", "items", "auc"]
+
+
+def test_balanced_accuracy_is_that_of_scikit_learn_and_beside_it_is_the_majority() -> None:
+    random = np.random.default_rng(0)
+    targets = np.repeat([0, 1, 3], [50, 3, 7])
+    answers = np.where(random.random(60) < 0.7, targets, random.integers(0, 4, 60))
+
+    found = measures(targets, answers, 4)
+
+    with warnings.catch_warnings():  # of a class that is answered, and does not occur
+        warnings.simplefilter("ignore")
+        assert found.balanced_accuracy == pytest.approx(
+            theirs.balanced_accuracy_score(targets, answers)
+        )
+    recalls = theirs.recall_score(targets, answers, labels=[0, 1, 3], average=None)
+    assert found.majority[0] == 0
+    assert found.majority[1] == pytest.approx(50 / 60)
+    assert found.worst == [0, 1, 3][int(recalls.argmin())]
+
+
+def test_of_no_items_nothing_is_the_worst() -> None:
+    none = np.zeros(0, np.int64)
+
+    found = measures(none, none, 2)
+
+    assert (found.balanced_accuracy, found.majority, found.worst) == (0.0, (0, 0.0), None)
+    assert found.plain(["a", "b"])["worst"] is None
 
 
 def test_measures_and_evaluation_do_without_scikit_learn() -> None:

@@ -101,16 +101,16 @@ def duplicates_notes(
             others = "training" if all(where == TRAIN for _, where, _ in leaked) else "other"
             share = f"{len(leaked):,} of {len(parts[part]):,} {part} items"
             notes.append(
-                f"{share} are equal to {others} items, such as {pair}, and tell nothing about new "
-                "ones; set data.duplicates: drop to leave them out"
+                f"{share} are, as grids, equal to {others} items, such as {pair}, and tell nothing "
+                "about new ones; set data.duplicates: drop to leave them out"
             )
     if found.torn:
         part, item, where, earlier = found.torn[0]
         pair = f"{quoted(names[part][item])} and {quoted(names[where][earlier])}"
         several = "items are" if len(found.torn) > 1 else "item is"
         notes.append(
-            f"{len(found.torn):,} {several} equal to an item of another class, such as {pair}; "
-            "correct their labels, or set data.duplicates: drop to use the first alone"
+            f"{len(found.torn):,} {several}, as grids, equal to an item of another class, such as "
+            f"{pair}; correct their labels, or set data.duplicates: drop to use the first alone"
         )
     return notes
 

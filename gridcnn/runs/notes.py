@@ -14,6 +14,8 @@ from gridcnn.measures import Measures
 
 _MISSING = frozenset({"nan", "null", "none", "nat", "<na>", "n/a"})
 """Labels that are hardly names of classes, in lower case. Others may be, such as NA and -."""
+_FEW = 5
+"""So many items may have the same votes by chance, or because they are equal."""
 _ALIKE = 1e-6
 """Votes that differ by less are the same."""
 
@@ -49,7 +51,7 @@ def label_notes(labels: Sequence[Label], classes: Sequence[Label]) -> list[str]:
 
 def answer_notes(found: Measures, votes: Array, classes: Sequence[Label]) -> list[str]:
     """Return what looks wrong about answers, by their measures and votes `(items, classes)`."""
-    if found.items > 1 and np.ptp(votes, axis=0).max() < _ALIKE:
+    if found.items >= _FEW and np.ptp(votes, axis=0).max() < _ALIKE:
         return [
             f"the votes are the same for all {found.items:,} items: the network has learned "
             "nothing; try another learning rate, or look at the grids with gridcnn show"

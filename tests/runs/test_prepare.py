@@ -248,7 +248,7 @@ def test_a_manifest_of_arrays_is_read(tmp_path: Path) -> None:
 def test_texts_in_memory_are_texts_or_paths(tmp_path: Path) -> None:
     """Texts without an adapter are texts, unless most of them are files."""
     labels = ["x", "y"] * 10
-    texts = [f"{word} {number}" for number in range(10) for word in ("tea", "sun")]
+    texts = [f"{word} {letter}" for letter in "abcdefghij" for word in ("tea", "sun")]
     files = []
     for number in range(20):
         file = tmp_path / f"{number}"

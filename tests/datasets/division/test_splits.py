@@ -124,11 +124,42 @@ def test_every_class_that_is_too_small_is_named() -> None:
 
     with pytest.raises(DataError) as caught:
         divide(data, test=0.2, validation=0.1, seed=0)
-    first, second = map(str, caught.value.problems)
-    assert "the class 'b' has 2 items to divide, but needs at least 3" in first
-    assert "1 for training and 1 for validation and 1 for test" in first
-    assert "set test: 0 or validation: 0" in first
-    assert "the class 'c' has 1 item to divide" in second
+    (problem,) = map(str, caught.value.problems)
+    assert "2 classes have too few items to divide ('b' has 2, 'c' has 1)" in problem
+    assert "each needs at least 3: 1 for training and 1 for validation and 1 for test" in problem
+    assert "set data.test: 0 and data.validation: 0" in problem
+
+
+@pytest.mark.parametrize(
+    ("labels", "advised"),
+    [
+        (["a"] * 10 + ["b"], ["data.test: 0 and data.validation: 0"]),
+        (["a"] * 10 + ["b"] * 2, ["data.test: 0 or data.validation: 0"]),
+    ],
+)
+def test_what_is_advised_for_small_classes_helps(labels: list[str], advised: list[str]) -> None:
+    data = dataset(labels)
+
+    for share in (0.2, 0.0):
+        for validation in (0.1, 0.0):
+            zeros = [share, validation].count(0.0)
+            if zeros >= (2 if " and " in advised[0] else 1):
+                assert len(divide(data, test=share, validation=validation, seed=0).train)
+            else:
+                with pytest.raises(DataError, match=advised[0]):
+                    divide(data, test=share or 0.2, validation=validation or 0.1, seed=0)
+
+
+def test_labels_that_are_amounts_or_names_of_items_are_told_in_one_line() -> None:
+    amounts = dataset([f"{number / 7}" for number in range(30)])
+    names = dataset([f"item {number}" for number in range(30)])
+
+    with pytest.raises(DataError, match="look like amounts") as caught:
+        divide(amounts, test=0.2, validation=0.1, seed=0)
+    assert len(caught.value.problems) == 1
+    with pytest.raises(DataError, match="look like names of items") as caught:
+        divide(names, test=0.2, validation=0.1, seed=0)
+    assert len(caught.value.problems) == 1
 
 
 def test_a_single_class_is_refused() -> None:
