@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
+from gridcnn.adapters.outliers import LOOKED_AT, bulk_of, far_note, is_scaled
 from gridcnn.contracts.adapter import Adapted, Adapter, Things, described
 from gridcnn.errors import DataError, Problem
-from gridcnn.grid import Array, Grids, GridShape
-from gridcnn.settings.base import Count, Number
+from gridcnn.grid import Array, Cells, Grids, GridShape
+from gridcnn.settings.base import Count, Number, Positive
 from gridcnn.settings.pairs import Sizes
 from gridcnn.stored import SUFFIXES, stored_array
 
@@ -23,6 +24,7 @@ _LAYOUTS = (
     "an item is (columns), (rows, columns), (channels, rows, columns) or (rows, columns, channels)"
 )
 _MAYBE_CHANNELS = (1, 3, 4)  # grey; red, green and blue; these and opacity
+_LIMIT = 3.0  # values that are far from the others become so much at most
 _CHUNK = 4_000_000  # cells that are scaled at a time, which bounds the memory of the float64 step
 
 
@@ -47,13 +49,19 @@ class ArrayAdapter(Adapter):
     """Where the channels of an item of three dimensions stand. `first`: (channels, rows, columns);
     `last`: (rows, columns, channels); `auto`: last where the last dimension is 1, 3 or 4 and the
     first is not, else first."""
-    scaling: Literal["range", "none"] = "range"
+    scaling: Literal["auto", "range", "none"] = "auto"
     """`range`: `low` becomes -1 and `high` becomes 1, evenly, and values beyond them leave -1..1;
-    where both are the same, that value becomes 0. `none`: values stay as they are."""
+    where both are the same, that value becomes 0. `none`: values stay as they are. `auto`: `none`
+    where the training items are scaled already (a mean near 0 and a standard deviation near 1);
+    else `range`, and where a few values are far from all others, these decide neither `low` nor
+    `high`, and `limit` is 3."""
     low: Number | None = None
     """The value that becomes -1; null: the smallest of the training items, in any cell."""
     high: Number | None = None
     """The value that becomes 1; null: the largest of the training items, in any cell."""
+    limit: Positive | None = None
+    """What is farther from 0 than this once it is scaled becomes this, or its negative; null:
+    nothing."""
 
     @model_validator(mode="after")
     def _range_ascends(self) -> Self:
@@ -63,7 +71,8 @@ class ArrayAdapter(Adapter):
 
     @property
     def _learns_range(self) -> bool:
-        return self.scaling == "range" and (self.low is None or self.high is None)
+        """Whether something about the scaling is left to be learned."""
+        return self.scaling != "none" and (self.low is None or self.high is None)
 
     def is_lone(self, array: Array) -> bool:
         """Return whether an array is one item; of two dimensions, where it has the known size."""
@@ -81,12 +90,28 @@ class ArrayAdapter(Adapter):
         if self.size is not None and self.channels is not None and not self._learns_range:
             return self
         stack = self._stacked(things)
-        shape, low, high = self._usual([stack] if stack is not None else self._each(things))
+        # Of files only some cells are kept, which must fit into memory.
+        most = LOOKED_AT if stack is not None else max(1, LOOKED_AT // max(1, len(things)))
+        shape, low, high, some = self._usual(
+            [stack] if stack is not None else self._each(things), most
+        )
         learned: dict[str, Any] = {"size": shape[1:], "channels": shape[0]}
         if self._learns_range:
             learned["low"] = low if self.low is None else self.low
             learned["high"] = high if self.high is None else self.high
+        if self.scaling == "auto":
+            learned["scaling"] = "range"
+            if self.low is None and self.high is None:
+                learned |= _fitting_scale(some, low, high)
         return type(self).model_validate({**self.model_dump(), **learned})
+
+    def notes(
+        self,
+        things: Things,  # noqa: ARG002 - what was learned tells it
+        grids: Cells,  # noqa: ARG002 - the same
+    ) -> Sequence[str]:
+        """Return that a few values are far from the others, if that was found out."""
+        return () if self.limit is None else [far_note(self.low, self.high)]
 
     def shape(self) -> GridShape:
         """Return the shape of every grid; raise `DataError` while it is neither set nor learned."""
@@ -163,12 +188,16 @@ class ArrayAdapter(Adapter):
             except DataError:
                 continue
 
-    def _usual(self, stacks: Iterable[Array]) -> tuple[tuple[int, ...], float, float]:
+    def _usual(
+        self, stacks: Iterable[Array], most: int
+    ) -> tuple[tuple[int, ...], float, float, Array]:
         """Return the most frequent shape among those that the settings allow, and its range.
 
         Every stack is `(items, channels, rows, columns)`; items that are not finite are passed
-        over. The shape is `(channels, rows, columns)`, the range the lowest and the highest value.
+        over. The shape is `(channels, rows, columns)`, the range the lowest and the highest value;
+        and there is an even choice of the values, at most so many of each stack.
         """
+        chosen: dict[tuple[int, ...], list[Array]] = {}
         ranges: dict[tuple[int, ...], tuple[float, float]] = {}
         counts: Counter[tuple[int, ...]] = Counter()
         for grids in stacks:
@@ -182,13 +211,14 @@ class ArrayAdapter(Adapter):
                 low, high = ranges.get(shape, (math.inf, -math.inf))
                 ranges[shape] = min(low, float(finite.min())), max(high, float(finite.max()))
                 counts[shape] += len(finite)
+                chosen.setdefault(shape, []).append(_chosen(finite, most))
         if not counts:
             raise DataError(
                 "there is no usable item from which to learn the shape and the range of arrays: "
                 f"{_LAYOUTS}, of finite numbers"
             )
         usual = counts.most_common(1)[0][0]
-        return usual, *ranges[usual]
+        return usual, *ranges[usual], np.concatenate(chosen[usual])
 
     def _laid_out(self, stack: Array) -> Array:
         """Return `(items, ...)` as `(items, channels, rows, columns)`, without copying."""
@@ -217,7 +247,7 @@ class ArrayAdapter(Adapter):
         """Return grids on the scale of -1..1; what float32 cannot hold becomes infinite."""
         with np.errstate(over="ignore", invalid="ignore"):
             if self.scaling == "none":
-                return grids.astype(np.float32)
+                return self._limited(grids, grids)
             if self.low is None or self.high is None:
                 raise self.unlearned(
                     "the range of its values", "or set 'low' and 'high', or 'scaling: none'"
@@ -227,7 +257,33 @@ class ArrayAdapter(Adapter):
             scaled = grids.astype(np.float64)
             scaled -= middle
             scaled /= half or 1.0
+            return self._limited(scaled, grids)
+
+    def _limited(self, scaled: Array, given: Array) -> NDArray[np.float32]:
+        if self.limit is None:
             return scaled.astype(np.float32)
+        limited: NDArray[np.float32] = scaled.clip(-self.limit, self.limit).astype(np.float32)
+        # An infinite value is not one that is far, but one that is wrong.
+        limited[np.isinf(given)] = np.inf
+        return limited
+
+
+def _chosen(items: Array, most: int) -> Array:
+    """Return up to `most` numbers, evenly from all items, and from all places in them."""
+    # Whole items first: those of other orders of memory are copied to be in one dimension.
+    some = items[:: max(1, items.size // (4 * most))].reshape(-1)
+    step = -(-some.size // most)
+    while math.gcd(step, math.prod(items.shape[1:])) > 1:
+        step += 1
+    return some[::step].copy()
+
+
+def _fitting_scale(values: Array, low: float, high: float) -> dict[str, Any]:
+    """Return the settings that bring numbers near to -1..1 and do not depend on a few of them."""
+    if is_scaled(values):
+        return {"scaling": "none", "low": None, "high": None}
+    bulk = bulk_of(values, low, high)
+    return {} if bulk.is_all else {"low": bulk.low, "high": bulk.high, "limit": _LIMIT}
 
 
 def _is_numeric(things: Any) -> bool:

@@ -12,14 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
+from gridcnn.adapters.outliers import bulk_of
 from gridcnn.contracts.adapter import Adapted, Adapter, Things, described
 from gridcnn.errors import DataError, Problem, shown
 from gridcnn.grid import Grids, GridShape
-from gridcnn.settings.base import Count, NotNegative, Number
+from gridcnn.settings.base import Count, NotNegative, Number, Positive
 from gridcnn.settings.pairs import Sizes
 
 Rows = NDArray[np.float64]
 """Items as they stand in a table, `(items, columns)`."""
+_LIMIT = 10.0  # standard deviations, at most, of numbers that are far from the others
+_STEPS = 5.0  # numbers within so many standard deviations are never looked at for outliers
 _CHUNK = 4_000_000  # cells that are scaled at a time, which bounds the memory of the float64 step
 
 
@@ -59,6 +62,10 @@ class TableAdapter(Adapter):
     deviations: tuple[NotNegative, ...] | None = None
     """With `scaling: column` or `overall`, the distance from `means` that becomes 1, for each
     column of the table, or one for all; where it is 0, all become 0."""
+    limit: Positive | None = None
+    """What is farther from 0 than this once it is scaled becomes this, or its negative; null:
+    nothing. Where a few numbers of a column are far from all others, it becomes 10, and these
+    decide neither `means` nor `deviations`."""
 
     @model_validator(mode="after")
     def _lengths_fit(self) -> Self:
@@ -252,6 +259,8 @@ class TableAdapter(Adapter):
         scaled = (rows - means) / np.where(varies, deviations, 1.0)
         # Not a product with 0, of which NaN would come through, and infinity become NaN.
         scaled = np.where(varies | ~np.isfinite(rows), scaled, 0.0)
+        if self.limit is not None:
+            scaled = np.where(np.isfinite(rows), scaled.clip(-self.limit, self.limit), scaled)
         return np.where(np.isfinite(deviations), scaled, np.inf)
 
     def _wrong_width(self, found: tuple[int, ...]) -> str:
@@ -367,11 +376,26 @@ def _deviations(rows: Rows, axis: int | None) -> NDArray[np.float64]:
     return np.where(same, 0.0, rows.std(axis=axis))
 
 
-def _scale(rows: Rows, axis: int | None, given: TableAdapter) -> dict[str, tuple[float, ...]]:
-    """Return means and deviations over an axis, or over all; given ones stay as they are."""
+def _scale(rows: Rows, axis: int | None, given: TableAdapter) -> dict[str, Any]:
+    """Return means and deviations over an axis, or over all; given ones stay as they are.
+
+    Where a few numbers are far from all others, they are of the others, and there is a limit.
+    """
     means = _finite(np.atleast_1d(rows.mean(axis=axis)))
     deviations = _finite(np.atleast_1d(_deviations(rows, axis)))
+    limit = given.limit
+    columns = rows if axis == 0 else rows.reshape(-1, 1)
+    reach = np.abs(columns - np.array(means)).max(axis=0)
+    for index in np.flatnonzero(reach > _STEPS * np.array(deviations)).tolist():
+        bulk = bulk_of(columns[:, index])
+        if not bulk.is_all:
+            near = columns[:, index].clip(bulk.low, bulk.high)[:, None]
+            means = (*means[:index], float(near.mean()), *means[index + 1 :])
+            found = float(_deviations(near, 0)[0])
+            deviations = (*deviations[:index], found, *deviations[index + 1 :])
+            limit = given.limit or _LIMIT
     return {
+        "limit": limit,
         "means": means if given.means is None else given.means,
         "deviations": deviations if given.deviations is None else given.deviations,
     }

@@ -1,0 +1,78 @@
+"""Numbers that are far from all others, which must not decide how the others are scaled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_FAR = 10.0
+"""A number is far if it is so many times as far from the middle as nearly all others."""
+_ASIDE = 0.01
+"""The part of the numbers, the farthest, by which the distance of nearly all is not judged."""
+_FEWEST = 10
+"""Of fewer numbers none can be called far from the others."""
+LOOKED_AT = 2**20
+"""Numbers that are looked at, at most: an even choice of a large array."""
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """Where nearly all of some numbers lie.
+
+    Attributes:
+        low, high: nearly all lie from the one to the other.
+        is_all: whether the others are close as well, so that none of them is an outlier.
+    """
+
+    low: float
+    high: float
+    is_all: bool
+
+
+def bulk_of(values: NDArray[Any], low: float | None = None, high: float | None = None) -> Bulk:
+    """Return where nearly all of some finite numbers lie.
+
+    The most frequent number, such as the 0 of an empty background, may be nearly all of them; what
+    is far is judged by the others. Their middle is the median, and their distance from it that of
+    all but the farthest hundredth.
+
+    Args:
+        values: at least one number, of any shape; more than `LOOKED_AT` in one dimension.
+        low, high: the smallest and the largest of all, if `values` are a choice of them.
+    """
+    low = float(values.min()) if low is None else low
+    high = float(values.max()) if high is None else high
+    flat = values.reshape(-1)
+    chosen = flat[:: -(-flat.size // LOOKED_AT)].astype(np.float64)
+    numbers, counts = np.unique(chosen, return_counts=True)
+    usual = float(numbers[counts.argmax()]) if counts.max() > 1 else None
+    others = chosen[chosen != usual]
+    if len(others) < _FEWEST:
+        return Bulk(low, high, is_all=True)
+    middle = float(np.median(others))
+    distances = np.sort(np.abs(others - middle))
+    reach = float(distances[len(distances) - 1 - max(1, int(_ASIDE * len(distances)))])
+    if usual is not None:
+        reach = max(reach, abs(usual - middle))
+    if max(high - middle, middle - low) <= _FAR * reach:
+        return Bulk(low, high, is_all=True)
+    return Bulk(max(low, middle - reach), min(high, middle + reach), is_all=False)
+
+
+def is_scaled(values: NDArray[Any]) -> bool:
+    """Return whether numbers are scaled already: to a mean near 0 and a deviation near 1."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = float(values.mean(dtype=np.float64))
+        deviation = float(values.std(dtype=np.float64))
+    return abs(mean) <= 0.3 and 0.5 <= deviation <= 2.0
+
+
+def far_note(low: float | None, high: float | None) -> str:
+    """Return what to say of numbers that are far from others, which lie from `low` to `high`."""
+    return (
+        f"a few numbers are far from all others, which lie from {low:g} to {high:g}: they are cut "
+        "off; if they are mistakes, correct them, or leave them out"
+    )
