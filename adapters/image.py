@@ -16,9 +16,11 @@ from gridcnn.adapters.decoding import (
     decoded_file,
     decoded_image,
     decoded_stream,
+    sixteen_bits,
 )
-from gridcnn.adapters.ink import background_of, inked, window_of_ink
-from gridcnn.adapters.pixels import FULL, Pixels, grey_of, pixels_of_array
+from gridcnn.adapters.ink import background_of, border_colour, inked, window_of_ink
+from gridcnn.adapters.picture import Need, Picture
+from gridcnn.adapters.pixels import FULL, Pixels, array_of, grey_of, image_of, pixels_of_array
 from gridcnn.adapters.resampling import Window, resampled, whole
 from gridcnn.contracts.adapter import Adapter, Things
 from gridcnn.errors import DataError, shown
@@ -59,9 +61,10 @@ class ImageAdapter(Adapter):
     background: str = "auto"
     """The colour behind transparent pixels, as a name (`white`) or as `#rrggbb`; `auto`: black or
     white, whichever differs more from what is opaque."""
-    float_range: tuple[Number, Number] = (0.0, 1.0)
-    """What arrays of floats hold for black and for white. Other types have their full range: 0 to
-    255 for uint8, 0 to 65535 for uint16. Opacity has the same range as the colours."""
+    range: tuple[Number, Number] | None = None
+    """The numbers that are black and white, such as `[0, 4095]` for 12 bits in files of 16; null:
+    what their type has room for: 0 to 255 for uint8, 0 to 65535 for uint16, and 0 to 1 for floats.
+    Numbers outside of it are an error."""
     max_pixels: Annotated[Many, Field(le=_MOST_PIXELS)] = 64_000_000
     """Files and Pillow images that declare more pixels are refused before they are decoded; at most
     178,956,970, beyond which Pillow itself refuses."""
@@ -75,10 +78,10 @@ class ImageAdapter(Adapter):
 
     @model_validator(mode="after")
     def _range_ascends(self) -> Self:
-        low, high = self.float_range
-        if not low < high:
+        if self.range is not None and not self.range[0] < self.range[1]:
+            low, high = self.range
             raise ValueError(
-                f"'float_range' must be [low, high] with low below high; got [{low:g}, {high:g}]"
+                f"'range' must be [low, high] with low below high; got [{low:g}, {high:g}]"
             )
         return self
 
@@ -131,29 +134,54 @@ class ImageAdapter(Adapter):
         Raises:
             DataError: it is no picture, cannot be read, or is larger than `max_pixels`.
         """
-        return self._grid(self._pixels(thing))
+        if self.fit != "ink" and self.polarity != "ink":
+            return self._plain(self._picture(thing, self._need()))
+        return self._inked(self._picture(thing, None).array())
 
-    def _pixels(self, thing: Any) -> Pixels:
-        return pixels_of_array(
-            self._array(thing),
-            float_range=self.float_range,
-            background=None if self.background == "auto" else _colour(self.background),
-        )
+    def _need(self) -> Need:
+        """Return what a grid shows of a picture in which no ink is looked for."""
+        assert self.fit != "ink"
+        return Need(self.size, self.fit, grey=self.channels == 1)
 
-    def _array(self, thing: Any) -> Any:
-        """Return what the thing shows as an array; arrays are handed on as they are."""
+    def _picture(self, thing: Any, need: Need | None) -> Picture:
+        """Return a thing as a picture on the scale of 0 to 255, without opacity.
+
+        It is an array `(rows, columns, 1 | 3)`, or of bytes a Pillow image in mode L or RGB; that
+        may be smaller if only what `need` tells is needed.
+        """
+        found = self._decoded(thing, need)
+        if isinstance(found, Picture):
+            if self._takes(found):
+                return found
+            array, window = array_of(found.array()), found.window
+            if array.dtype == np.int32 and self.range is None:
+                array = sixteen_bits(array)
+        else:
+            array = array_of(found)
+            window = whole(array)
+        if need is not None and array.dtype == np.uint8 and not isinstance(found, Picture):
+            smaller = need.reduced(image_of(array), window)
+            if self._takes(smaller):
+                return smaller
+            array, window = array_of(smaller.array()), smaller.window
+        background = None if self.background == "auto" else _colour(self.background)
+        pixels = pixels_of_array(array, limits=self.range, background=background)
+        return Picture(pixels, window)
+
+    def _decoded(self, thing: Any, need: Need | None) -> Any:
+        """Return what the thing shows as a `Picture`; arrays are handed on as they are."""
         if isinstance(thing, np.ndarray):
             return thing
         if isinstance(thing, str | os.PathLike):
-            return decoded_file(thing, max_pixels=self.max_pixels)
+            return decoded_file(thing, max_pixels=self.max_pixels, need=need)
         if isinstance(thing, bytes | bytearray | memoryview):
-            return decoded_bytes(bytes(thing), max_pixels=self.max_pixels)
+            return decoded_bytes(bytes(thing), max_pixels=self.max_pixels, need=need)
         # Without Pillow loaded nothing can be a Pillow image, and loading it takes time.
         pillow = sys.modules.get("PIL.Image")
         if pillow is not None and isinstance(thing, pillow.Image):
-            return decoded_image(thing, max_pixels=self.max_pixels)
+            return decoded_image(thing, max_pixels=self.max_pixels, need=need)
         if callable(getattr(thing, "read", None)):
-            return decoded_stream(thing, max_pixels=self.max_pixels)
+            return decoded_stream(thing, max_pixels=self.max_pixels, need=need)
         if hasattr(thing, "__array__") or isinstance(thing, list | tuple):
             return thing
         raise DataError(
@@ -161,12 +189,23 @@ class ImageAdapter(Adapter):
             "an open binary file, a Pillow image or an array was expected"
         )
 
-    def _grid(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Return pixels as cells, `(channels, rows, columns)`."""
-        window = self._window_without_ink(pixels)
-        surrounded = window.top < 0 or window.left < 0
-        if "ink" not in (self.fit, self.polarity) and not surrounded:
-            return self._toned(resampled(pixels, window, size=self.size))
+    def _takes(self, picture: Picture) -> bool:
+        """Return whether a picture is of bytes that need neither flattening nor scaling."""
+        plain = not isinstance(picture.values, np.ndarray) and picture.values.mode in ("L", "RGB")
+        return plain and self.range in (None, (0, 255))
+
+    def _plain(self, picture: Picture) -> NDArray[np.float32]:
+        """Return a picture in which no ink is looked for as cells, `(channels, rows, columns)`."""
+        window = self._window_without_ink(picture.window)
+        fill = None
+        if window.height > picture.window.height or window.width > picture.window.width:
+            fill = border_colour(picture.values)[:, None, None]
+        planes = resampled(picture.values, window, size=self.size, fill=fill, bounds=picture.window)
+        return self._toned(planes)
+
+    def _inked(self, pixels: Pixels) -> NDArray[np.float32]:
+        """Return pixels in which ink is looked for as cells, `(channels, rows, columns)`."""
+        window = self._window_without_ink(whole(pixels))
         background = background_of(pixels)
         if self.fit == "ink":
             drawn = window_of_ink(pixels, background, margin=self.margin)
@@ -186,8 +225,8 @@ class ImageAdapter(Adapter):
         rows, columns = self.size
         return columns / rows
 
-    def _window_without_ink(self, pixels: Pixels) -> Window:
-        window = whole(pixels)
+    def _window_without_ink(self, window: Window) -> Window:
+        """Return what is shown of a picture, which lies in a window, if there is no ink."""
         if self.fit == "stretch":
             return window
         return window.shrunk(self._aspect) if self.fit == "crop" else window.grown(self._aspect)
