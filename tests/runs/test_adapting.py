@@ -128,7 +128,7 @@ def test_pictures_are_the_same_by_every_way(
 ) -> None:
     """Without the cache, with it for the first and for the second time, in memory and on disk."""
     monkeypatch.setattr(module, "_IN_MEMORY", in_memory)
-    monkeypatch.setattr(module, "_SLOW", 0.0)
+    monkeypatch.setattr(module, "SLOW", 0.0)
     monkeypatch.setattr(module, "_MOST", 3)  # things in a chunk
 
     plain = without_cache(str(pictures))
