@@ -6,14 +6,14 @@ import contextlib
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.adapters import jpeg
+from gridcnn.adapters import jpeg, png
 from gridcnn.adapters.opening import content_at, content_of, first_line, opened
 from gridcnn.adapters.picture import Need, Picture, Values
 from gridcnn.adapters.resampling import Window
@@ -48,7 +48,7 @@ def decoded_file(
     """Return the first picture of the file at `place`, as `decoded_image` does."""
     if need is not None:
         content = content_at(place, most=_AT_ONCE)
-        if content is not None and content.startswith(jpeg.START):
+        if content is not None:
             return decoded_bytes(content, max_pixels=max_pixels, need=need)
     with opened(place, wanted="a picture file") as file:
         return _decoded_stream(file, max_pixels=max_pixels, need=need)
@@ -59,7 +59,11 @@ def decoded_bytes(content: bytes, *, max_pixels: int, need: Need | None = None) 
     if not content:
         raise DataError("the picture is empty (0 bytes)")
     if need is not None:
-        found = _decoded_jpeg(content, max_pixels=max_pixels, need=need)
+        try:
+            read = _quick(content)
+            found = None if read is None else read(content, max_pixels, need)
+        except MemoryError:
+            raise DataError(_NO_MEMORY) from None
         if found is not None:
             return found
     return _decoded_stream(BytesIO(content), max_pixels=max_pixels, need=need)
@@ -70,7 +74,14 @@ def decoded_stream(file: IO[bytes], *, max_pixels: int, need: Need | None = None
     return decoded_bytes(content_of(file), max_pixels=max_pixels, need=need)
 
 
-def _decoded_jpeg(content: bytes, *, max_pixels: int, need: Need) -> Picture | None:
+def _quick(content: bytes) -> Callable[[bytes, int, Need], Picture | None] | None:
+    """Return what reads a file of a common format, if it is of the usual kind."""
+    if content.startswith(jpeg.START):
+        return _decoded_jpeg
+    return _decoded_png if content.startswith(png.START) else None
+
+
+def _decoded_jpeg(content: bytes, max_pixels: int, need: Need) -> Picture | None:
     """Return the picture of a usual JPEG file; None: Pillow has to look, or say what is wrong."""
     header = jpeg.header_of(content)
     if header is None or header.rows * header.columns > max_pixels:
@@ -79,15 +90,23 @@ def _decoded_jpeg(content: bytes, *, max_pixels: int, need: Need) -> Picture | N
     pixels = header.rows * header.columns
     size = _PLAIN * pixels // scale**2 + _COEFFICIENTS * pixels * header.progressive
     with BUDGET.borrowed(size):
-        try:
-            image = jpeg.decoded(content, header, scale=scale, grey=need.grey)
-            if image is None:
-                return None
-            window = Window(0, 0, header.rows / scale, header.columns / scale)
-            image, window = _upright(image, window, header.orientation)
-            return need.reduced(image, window)
-        except MemoryError:
-            raise DataError(_NO_MEMORY) from None
+        image = jpeg.decoded(content, header, scale=scale, grey=need.grey)
+        if image is None:
+            return None
+        window = Window(0, 0, header.rows / scale, header.columns / scale)
+        return need.reduced(*_upright(image, window, header.orientation))
+
+
+def _decoded_png(content: bytes, max_pixels: int, need: Need) -> Picture | None:
+    """Return the picture of a usual PNG file; None: Pillow has to look, or say what is wrong."""
+    header = png.header_of(content)
+    if header is None or header.rows * header.columns > max_pixels:
+        return None
+    with BUDGET.borrowed(_PLAIN * header.rows * header.columns):
+        image = png.decoded(content, header)
+        if image is None:
+            return None
+        return need.reduced(image, Window(0, 0, header.rows, header.columns))
 
 
 def _decoded_stream(file: IO[bytes], *, max_pixels: int, need: Need | None) -> Picture:
@@ -240,6 +259,8 @@ def _values(image: Image) -> Values:
     if mode.startswith("I;16") or mode in ("I", "F"):
         return np.asarray(image)
     see_through = mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
+    if mode == "1" and not see_through:
+        return np.asarray(image)
     grey = mode in ("1", "L", "LA", "La")
     wanted = ("LA" if see_through else "L") if grey else ("RGBA" if see_through else "RGB")
     return image if image.mode == wanted else image.convert(wanted)

@@ -150,23 +150,26 @@ class ImageAdapter(Adapter):
         may be smaller if only what `need` tells is needed.
         """
         found = self._decoded(thing, need)
-        if isinstance(found, Picture):
-            if self._takes(found):
-                return found
-            array, window = array_of(found.array()), found.window
-            if array.dtype == np.int32 and self.range is None:
-                array = sixteen_bits(array)
-        else:
+        limits = None if self.range == (0, 255) else self.range
+        decoded = isinstance(found, Picture)
+        if not isinstance(found, Picture):
             array = array_of(found)
-            window = whole(array)
-        if need is not None and array.dtype == np.uint8 and not isinstance(found, Picture):
-            smaller = need.reduced(image_of(array), window)
-            if self._takes(smaller):
-                return smaller
-            array, window = array_of(smaller.array()), smaller.window
+            found = Picture(array, whole(array))
+        elif _is_plain(found) and limits is None:
+            return found
+        array = array_of(found.array())
+        if array.dtype == np.bool_:  # black and white, whatever others hold
+            array, limits = array.astype(np.uint8) * np.uint8(FULL), None
+        elif decoded and array.dtype == np.int32 and limits is None:
+            array = sixteen_bits(array)
+        if need is not None and isinstance(found.values, np.ndarray) and array.dtype == np.uint8:
+            found = need.reduced(image_of(array), found.window)
+            if _is_plain(found) and limits is None:
+                return found
+            array = array_of(found.array())
         background = None if self.background == "auto" else _colour(self.background)
-        pixels = pixels_of_array(array, limits=self.range, background=background)
-        return Picture(pixels, window)
+        pixels = pixels_of_array(array, limits=limits, background=background)
+        return Picture(pixels, found.window)
 
     def _decoded(self, thing: Any, need: Need | None) -> Any:
         """Return what the thing shows as a `Picture`; arrays are handed on as they are."""
@@ -188,11 +191,6 @@ class ImageAdapter(Adapter):
             f"an object of type {type(thing).__name__} is no picture; a path, the bytes of a file, "
             "an open binary file, a Pillow image or an array was expected"
         )
-
-    def _takes(self, picture: Picture) -> bool:
-        """Return whether a picture is of bytes that need neither flattening nor scaling."""
-        plain = not isinstance(picture.values, np.ndarray) and picture.values.mode in ("L", "RGB")
-        return plain and self.range in (None, (0, 255))
 
     def _plain(self, picture: Picture) -> NDArray[np.float32]:
         """Return a picture in which no ink is looked for as cells, `(channels, rows, columns)`."""
@@ -241,6 +239,11 @@ class ImageAdapter(Adapter):
         # Interpolation rounds, and may leave the range by the last digit.
         np.clip(cells, -1, 1, out=cells)
         return -cells if self.polarity == "invert" else cells
+
+
+def _is_plain(picture: Picture) -> bool:
+    """Return whether a picture is of bytes, and opaque: a Pillow image in mode L or RGB."""
+    return not isinstance(picture.values, np.ndarray) and picture.values.mode in ("L", "RGB")
 
 
 def _colour(text: str) -> tuple[int, int, int]:

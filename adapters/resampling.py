@@ -85,8 +85,6 @@ def resampled(
             or a size of 1 in place of any of them; not needed where it does not.
         bounds: the part of the pixels that is the picture; None: all of them.
     """
-    from PIL import Image
-
     height, width = pixels.shape[:2] if isinstance(pixels, np.ndarray) else pixels.size[::-1]
     edges = bounds or Window(0, 0, height, width)
     rows = _overlap(window.top, window.bottom, (edges.top, edges.bottom), size[0])
@@ -98,13 +96,12 @@ def resampled(
     top, left = math.floor(rows.start), math.floor(columns.start)
     part = (left, top, math.ceil(columns.stop), math.ceil(rows.stop))
     box = (columns.start - left, rows.start - top, columns.stop - left, rows.stop - top)
-    images = _floats(pixels, None if part == (0, 0, width, height) else part)
-    shown = np.empty((len(images), *size), np.float32)
-    if rows.cells != (0, size[0]) or columns.cells != (0, size[1]):
-        shown[:] = 0 if fill is None else fill
-    for plane, image in zip(shown, images, strict=True):
-        resized = image.resize(cells, Image.Resampling.BILINEAR, box=box)
-        plane[slice(*rows.cells), slice(*columns.cells)] = np.asarray(resized)
+    resized = _resized(pixels, None if part == (0, 0, width, height) else part, box, cells)
+    if cells == (size[1], size[0]):
+        return resized
+    shown = np.empty((len(resized), *size), np.float32)
+    shown[:] = 0 if fill is None else fill
+    shown[:, slice(*rows.cells), slice(*columns.cells)] = resized
     return shown
 
 
@@ -116,18 +113,29 @@ def _planes(pixels: Pixels | Image) -> NDArray[np.float32]:
     return np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32)
 
 
-def _floats(pixels: Pixels | Image, part: tuple[int, int, int, int] | None) -> list[Image]:
-    """Return each channel of a part (left, top, right, bottom) as a Pillow image of floats."""
+def _resized(
+    pixels: Pixels | Image,
+    part: tuple[int, int, int, int] | None,
+    box: tuple[float, float, float, float],
+    cells: tuple[int, int],
+) -> NDArray[np.float32]:
+    """Return what lies in a box in columns and rows of cells, `(channels, rows, columns)`.
+
+    `part` (left, top, right, bottom) is where the box lies in. Of a Pillow image all channels are
+    resized at once, and rounded to bytes; each channel of an array as floats.
+    """
     from PIL import Image
 
-    if isinstance(pixels, np.ndarray):
-        if part is not None:
-            pixels = pixels[part[1] : part[3], part[0] : part[2]]
-        planes = (pixels[:, :, channel] for channel in range(pixels.shape[2]))
-        return [Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32)) for plane in planes]
+    if not isinstance(pixels, np.ndarray):
+        pixels = pixels if part is None else pixels.crop(part)
+        return _planes(pixels.resize(cells, Image.Resampling.BILINEAR, box=box))
     if part is not None:
-        pixels = pixels.crop(part)
-    return [each.convert("F") for each in ([pixels] if pixels.mode == "L" else pixels.split())]
+        pixels = pixels[part[1] : part[3], part[0] : part[2]]
+    planes = np.empty((pixels.shape[2], cells[1], cells[0]), np.float32)
+    for channel, plane in enumerate(planes):
+        values = Image.fromarray(np.ascontiguousarray(pixels[:, :, channel], dtype=np.float32))
+        plane[:] = np.asarray(values.resize(cells, Image.Resampling.BILINEAR, box=box))
+    return planes
 
 
 def reduced(pixels: Pixels, step: int) -> Pixels:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.adapter import Adapted, Adapter, described, picked
+from gridcnn.contracts.adapter import Adapted, Adapter, Things, described, picked
 from gridcnn.contracts.source import Source
 from gridcnn.engines.base import ANSWERED, Engine, bind, check_choice
 from gridcnn.errors import (
@@ -187,7 +187,7 @@ class Model:
             raise DataError(*problems)
         return found
 
-    def adapted(self, things: Sequence[Any], *, names: Sequence[str] | None = None) -> Adapted:
+    def adapted(self, things: Things, *, names: Sequence[str] | None = None) -> Adapted:
         """Return things as grids, and a problem for each that cannot be read."""
         return adapted(self.adapter, things, names=names, threads=self._engine.workers)
 
