@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.adapters import jpeg, png
+from gridcnn.adapters import foreign, jpeg, png
 from gridcnn.adapters.opening import content_at, content_of, first_line, opened
 from gridcnn.adapters.picture import Need, Picture, Values
 from gridcnn.adapters.resampling import Window
@@ -26,11 +26,17 @@ if TYPE_CHECKING:
 
 Length = TypeVar("Length", int, float)
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+    {
+        ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp",
+        ".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".avif",
+    }
+)  # fmt: skip
+_UNKNOWN = (
+    "its content is no picture of a known format; PNG, JPEG, BMP, GIF, TIFF, WebP, PPM, PGM and "
+    "PBM are read"
 )
-_READ = "PNG, JPEG, BMP, GIF, TIFF and WebP are read"
 _ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held
 _LYING = frozenset({5, 6, 7, 8})  # how the camera was held where rows are stored as columns, ...
 _UPSIDE_DOWN = frozenset({3, 4, 7, 8})  # ... where the last row is shown first, ...
@@ -112,10 +118,20 @@ def _decoded_png(content: bytes, max_pixels: int, need: Need) -> Picture | None:
 def _decoded_stream(file: IO[bytes], *, max_pixels: int, need: Need | None) -> Picture:
     import PIL.TiffImagePlugin
     import PIL.WebPImagePlugin  # noqa: F401 - both named here, or Pillow loads every plug-in it has
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
-    with _told_in_one_sentence(), Image.open(file, formats=FORMATS) as image:
-        return _picture(image, max_pixels=max_pixels, need=need, is_ours=True)
+    with _told_in_one_sentence():
+        head = file.read(foreign.HEAD)
+        file.seek(0)
+        packaged = foreign.packaged_format(head)
+        formats = FORMATS if packaged is None else (packaged,)
+        try:
+            opened_image = Image.open(file, formats=formats)
+        except UnidentifiedImageError:
+            kind = foreign.described(head)
+            raise DataError(_UNKNOWN if kind is None else f"it is {kind}") from None
+        with opened_image as image:
+            return _picture(image, max_pixels=max_pixels, need=need, is_ours=True)
 
 
 def decoded_image(image: Image, *, max_pixels: int, need: Need | None = None) -> Picture:
@@ -169,15 +185,13 @@ _SILENCE = _Silence()
 @contextlib.contextmanager
 def _told_in_one_sentence() -> Iterator[None]:
     """Turn whatever Pillow raises on foreign bytes into `DataError`, and silence its warnings."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         with _SILENCE:
             yield
     except DataError:
         raise
-    except UnidentifiedImageError:
-        raise DataError(f"its content is no picture of a known format; {_READ}") from None
     except Image.DecompressionBombError:
         raise DataError(
             "it declares more pixels than Pillow agrees to decode (PIL.Image.MAX_IMAGE_PIXELS); "
