@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -20,15 +21,26 @@ from gridcnn.adapters.decoding import (
 )
 from gridcnn.adapters.ink import background_of, border_colour, inked, window_of_ink
 from gridcnn.adapters.picture import Need, Picture
-from gridcnn.adapters.pixels import FULL, Pixels, array_of, grey_of, image_of, pixels_of_array
+from gridcnn.adapters.pixels import (
+    DARK,
+    FULL,
+    Pixels,
+    array_of,
+    grey_of,
+    image_of,
+    pixels_of_array,
+    range_notes,
+)
 from gridcnn.adapters.resampling import Window, resampled, whole
 from gridcnn.contracts.adapter import Adapter, Things
 from gridcnn.errors import DataError, shown
-from gridcnn.grid import Axis, GridShape
+from gridcnn.grid import Axis, Cells, GridShape
 from gridcnn.settings.base import Many, Number
 from gridcnn.settings.pairs import Sizes
 
 _MOST_PIXELS = 178_956_970  # where Pillow raises DecompressionBombError, unless told otherwise
+_MOST_OF_16_BITS = 65_535
+_LOOKED_AT = 32  # training pictures by which it is told how much of their range they use
 _HALF = np.float32(FULL / 2)
 
 
@@ -99,6 +111,30 @@ class ImageAdapter(Adapter):
             )
         return self
 
+    def notes(self, things: Things, grids: Cells) -> Sequence[str]:
+        """Return which pictures use but a small part of the range of their type, and look black."""
+        if self.range is not None or not len(things):
+            return ()
+        chosen = np.unique(np.linspace(0, len(things) - 1, _LOOKED_AT).astype(np.int64))
+        if self.polarity != "ink":
+            cells = np.asarray(grids[chosen]).reshape(len(chosen), -1)
+            brightest = -cells.min(axis=1) if self.polarity == "invert" else cells.max(axis=1)
+            if brightest.min() > 2 * DARK - 1:  # none is dark, and so no type of pixels is
+                return ()
+        return range_notes([self._raw(things[index]) for index in chosen.tolist()])
+
+    def _raw(self, thing: Any) -> NDArray[Any] | None:
+        """Return the numbers of a picture without its opacity; None if it cannot be read."""
+        need = Need(self.size, "stretch", grey=True)
+        try:
+            found = self._decoded(thing, need)
+            array = array_of(found.array() if isinstance(found, Picture) else found)
+        except DataError:
+            return None
+        is_32_bit = isinstance(found, Picture) and array.dtype == np.int32
+        array = array[:, :, :-1] if array.shape[2] in (2, 4) else array
+        return array.astype(np.uint16) if is_32_bit and array.max() <= _MOST_OF_16_BITS else array
+
     def literal(self) -> Self:
         """Return the adapter that shows all of each picture, as bright as it is."""
         fit = "pad" if self.fit == "ink" else self.fit
@@ -150,21 +186,22 @@ class ImageAdapter(Adapter):
         may be smaller if only what `need` tells is needed.
         """
         found = self._decoded(thing, need)
-        limits = None if self.range == (0, 255) else self.range
+        limits = self.range
+        plain = limits in (None, (0, 255))  # for bytes, which need no scaling then
         decoded = isinstance(found, Picture)
         if not isinstance(found, Picture):
             array = array_of(found)
             found = Picture(array, whole(array))
-        elif _is_plain(found) and limits is None:
+        elif plain and _is_plain(found):
             return found
         array = array_of(found.array())
         if array.dtype == np.bool_:  # black and white, whatever others hold
-            array, limits = array.astype(np.uint8) * np.uint8(FULL), None
+            array, limits, plain = array.astype(np.uint8) * np.uint8(FULL), None, True
         elif decoded and array.dtype == np.int32 and limits is None:
             array = sixteen_bits(array)
         if need is not None and isinstance(found.values, np.ndarray) and array.dtype == np.uint8:
             found = need.reduced(image_of(array), found.window)
-            if _is_plain(found) and limits is None:
+            if plain and _is_plain(found):
                 return found
             array = array_of(found.array())
         background = None if self.background == "auto" else _colour(self.background)

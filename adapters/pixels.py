@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,9 @@ FULL = 255.0
 Limits = tuple[float, float]
 """The numbers that are black and white."""
 _FULL_RANGES = {np.dtype(np.uint8): (0.0, 255.0), np.dtype(np.uint16): (0.0, 65535.0)}
+DARK = 0.25
+"""The part of their range above which pictures have some pixels, unless they are all dark."""
+_FEWEST = 3  # pictures by which something is said about all of their type
 _TOGETHER = 2**20  # numbers that become floats at a time
 _TAKEN = "uint8 (0 to 255), uint16 (0 to 65535), bool and floats (0 to 1) are taken"
 _LAYOUTS = (
@@ -94,6 +98,36 @@ def _channels_last(values: NDArray[Any]) -> NDArray[Any]:
     if not values.size:
         raise DataError(f"an array of shape {sizes} holds no pixels; {_LAYOUTS}")
     return values
+
+
+def range_notes(pictures: Iterable[NDArray[Any] | None]) -> list[str]:
+    """Return a note for each type of numbers of which pictures use but a small part."""
+    found: dict[np.dtype[Any], list[float]] = {}
+    looked_at = 0
+    for values in pictures:
+        if values is not None and values.size and type_limits(values.dtype) is not None:
+            looked_at += 1
+            highest = float(values.max())
+            found.setdefault(values.dtype.newbyteorder("="), []).append(highest)
+    notes = []
+    for kind, highest_of_each in found.items():
+        limits, highest = type_limits(kind), max(highest_of_each)
+        if limits is None or not 0 < highest <= DARK * limits[1] or len(highest_of_each) < _FEWEST:
+            continue
+        top = _round_above(highest) if kind.kind == "f" else 2 ** int(highest).bit_length() - 1
+        name = "floats" if kind.kind == "f" else f"{8 * kind.itemsize}-bit numbers"
+        notes.append(
+            f"{len(highest_of_each)} of {looked_at} pictures that were looked at hold {name}, and "
+            f"none above {highest:g}, where {limits[1]:g} is white: all look nearly black; if they "
+            f"hold no more, set adapter.image.range=[0, {top:g}]"
+        )
+    return notes
+
+
+def _round_above(number: float) -> float:
+    """Return the next number above with two digits."""
+    digits = 1 - math.floor(math.log10(number))
+    return math.ceil(number * 10.0**digits) / 10.0**digits
 
 
 def _scaled(values: NDArray[Any], limits: Limits | None) -> Pixels:
