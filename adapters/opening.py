@@ -6,9 +6,7 @@ import os
 from typing import IO, Any
 
 from gridcnn.errors import DataError
-from gridcnn.files import NotOrdinaryError, open_ordinary
-
-_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+from gridcnn.files import NotOrdinaryError, open_ordinary, ordinary_descriptor
 
 
 def opened(place: str | os.PathLike[str], *, wanted: str) -> IO[bytes]:
@@ -41,18 +39,16 @@ def content_at(place: str | os.PathLike[str], *, most: int) -> bytes | None:
     Nothing of more than `most` bytes is read, and nothing but regular files is opened.
     """
     try:
-        found = os.stat(place)  # noqa: PTH116 - the place may be any path-like object
-        if not stat.S_ISREG(found.st_mode) or not 0 < found.st_size <= most:
-            return None
-        descriptor = os.open(place, _FLAGS)
+        descriptor = ordinary_descriptor(place)
         try:
-            content = os.read(descriptor, found.st_size + 1)
+            size = os.fstat(descriptor).st_size
+            content = os.read(descriptor, size) if 0 < size <= most else b""
         finally:
             os.close(descriptor)
     except (OSError, ValueError):
         return None
     # Some file systems give less at a time.
-    return content if len(content) == found.st_size else None
+    return content if content and len(content) == size else None
 
 
 def content_of(file: IO[bytes]) -> bytes:

@@ -743,7 +743,6 @@ def test_permission_errors_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "open", refuse)
-    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(DataError, match="may not be read: permission denied"):
         ImageAdapter().adapt(path)
 
