@@ -91,7 +91,7 @@ def predict(
     printer = _JsonPrinter if as_json else _CsvPrinter if as_csv else _TextPrinter
     shown, failed = printer(loaded, top), False
     for names, things, unread in _batches(asked.parts(files or ()), strict=strict):
-        adapted = loaded.adapter.adapt_all(things, names=names)
+        adapted = loaded.adapted(things, names=names)
         problems = [*unread, *adapted.problems]
         if len(adapted.kept):
             read = [names[index] for index in adapted.kept]

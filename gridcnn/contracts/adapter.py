@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.errors import DataError, Problem
-from gridcnn.grid import Grids, GridShape, OneHot
+from gridcnn.grid import Cells, Grids, GridShape, OneHot
 from gridcnn.settings.base import Settings
 from gridcnn.streams import Stream
 
@@ -72,6 +72,17 @@ class Adapter(Settings, abc.ABC):
         """Return other things that mean the same as a training thing, and are trained on as well.
 
         A thing that cannot be read has none. What is drawn at random is drawn from `random`.
+        """
+        return ()
+
+    def notes(
+        self,
+        things: Things,  # noqa: ARG002 - for those that look at them
+        grids: Cells,  # noqa: ARG002 - the same
+    ) -> Sequence[str]:
+        """Return what looks wrong about the training things, or about how they are scaled.
+
+        Each is a sentence that says what to do. `grids` are those of the things.
         """
         return ()
 

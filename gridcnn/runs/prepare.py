@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gridcnn.adapters.fitting import fitting
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
-from gridcnn.contracts.adapter import Adapter, Fitted
+from gridcnn.contracts.adapter import Adapter, Fitted, picked
 from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Dataset, Source
 from gridcnn.datasets.division.folds import with_fold
 from gridcnn.datasets.division.groups import by_pattern
@@ -125,6 +125,8 @@ def prepare(
         raise bad_items_error(skipped, items, "set data.bad_items: skip")
     classes, parts = dataset.classes, read.parts
     notes = [*dataset.notes, *label_notes(dataset.labels, classes)]
+    trained = picked(dataset.things, read.division.train)
+    notes += fitted.adapter.notes(trained, parts[TRAIN].data.grids)
     labelled = {name: part.data for name, part in parts.items()}
     duplicates = find_duplicates(labelled)
     if located.data.duplicates == "drop":

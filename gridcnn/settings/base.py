@@ -92,6 +92,7 @@ _FOREIGN: dict[str, tuple[str, ...]] = {
     ),
     **dict.fromkeys(("path", "dataset"), ("source", "data")),
     **dict.fromkeys(("inputsize", "imagesize", "targetsize", "resize"), ("size",)),
+    **dict.fromkeys(("floatrange", "pixelrange", "valuerange"), ("range",)),
     **dict.fromkeys(("nsamples", "numsamples"), ("count",)),
     **dict.fromkeys(("layers",), ("stages",)),
     **dict.fromkeys(("trainer", "train"), ("training",)),
