@@ -175,12 +175,24 @@ def test_bad_files_are_told_by_line(tmp_path: Path, content: bytes, message: str
         read(written(tmp_path, content), every)
 
 
-def test_every_bad_line_is_told_up_to_twenty(tmp_path: Path) -> None:
+def test_different_bad_lines_are_told_up_to_twenty(tmp_path: Path) -> None:
     """The rest is counted."""
+    lines = "".join(",".join("1" * (3 + count)) + "\n" for count in range(25))
     with pytest.raises(DataError, match="and 5 more problems like these") as caught:
-        read(written(tmp_path, "a,b\n" + "1\n" * 25), every)
+        read(written(tmp_path, "a,b\n" + lines), every)
 
     assert len(caught.value.problems) == 21
+
+
+def test_bad_lines_of_one_kind_are_told_together(tmp_path: Path) -> None:
+    """With the lines of the others."""
+    with pytest.raises(DataError) as caught:
+        read(written(tmp_path, "a,b\n" + "1\n" * 25), every)
+
+    (problem,) = caught.value.problems
+    assert problem.line == 2
+    assert "has 1 cell, but the first line names 2" in problem.message
+    assert "(the same in 24 more: line 3, line 4, " in problem.message
 
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
