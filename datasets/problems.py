@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -99,7 +100,7 @@ def together(problems: Sequence[Problem]) -> list[Problem]:
         if len(same) <= _ALIKE:
             told.append(problem)
         elif same[0] is problem:
-            places = listed([_place(each, problem) for each in same[1:]], limit=8)
+            places = listed([_place(each, problem) for each in same[1:]], limit=LIMIT - 1)
             message = f"{problem.message} (the same in {len(same) - 1:,} more: {places})"
             told.append(replace(problem, message=message))
     return told
@@ -112,4 +113,9 @@ def _place(problem: Problem, first: Problem) -> str:
     before, row, number = problem.source.rpartition(", row ")
     if row and first.source.startswith(f"{before}{row}"):
         return f"row {number}"
-    return problem.source.rpartition("/")[2]
+    pairs = zip(problem.source, first.source, strict=False)
+    same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+    cut = max(problem.source.rfind(sign, 0, same) for sign in "/\\:") + 1
+    place = problem.source[cut:]
+    # A manifest has a line before each name.
+    return f"line {place}" if problem.source[:cut].endswith(":") and place[0].isdigit() else place

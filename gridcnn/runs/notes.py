@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -24,6 +24,11 @@ def refuse_notes(notes: Sequence[str]) -> None:
     """Raise `DataError` if there are any notes, each a problem of its own."""
     if notes:
         raise DataError(*notes, "with strict, every note is an error")
+
+
+def remark_notes(remarks: Mapping[str, int]) -> list[str]:
+    """Return what an adapter remarks on, as sentences with counts."""
+    return [f"{_counted(count)} {text}" for text, count in remarks.items() if count]
 
 
 def label_notes(labels: Sequence[Label], classes: Sequence[Label]) -> list[str]:

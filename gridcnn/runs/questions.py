@@ -24,7 +24,7 @@ from gridcnn.datasets.tables.items import (
     read_questions,
 )
 from gridcnn.datasets.tables.lines import Lines, ending_of
-from gridcnn.datasets.tables.rows import Form
+from gridcnn.datasets.tables.rows import SMILES_ENDINGS, Form
 from gridcnn.datasets.tables.table import Table
 from gridcnn.datasets.walking import Walk
 from gridcnn.errors import DataError, Problem, SpecError, listed
@@ -173,7 +173,9 @@ class Questions:
         elif self._of_numbers and ending in _ARRAYS and not is_table:
             yield from self._stored(name, Path(path))
         elif self._asked is not None and ending not in self._adapter.suffixes:
-            yield from self._rows(name, place_of(path))
+            yield from self._rows(name, place_of(path), self._asked)
+        elif self._of_texts and ending in SMILES_ENDINGS:
+            yield from self._rows(name, place_of(path), Columns("smiles"))
         elif self._of_texts:
             message = (
                 "this model was trained on texts that stood in no table; say which column has the "
@@ -216,7 +218,8 @@ class Questions:
             # A look at how it begins: a table is read row by row, and an array as a whole.
             begin = stream.read(max(map(len, _STORED)))
             if begin and not (self._adapter.suffixes and begin.startswith(_STORED)):
-                yield from self._rows(_STDIN_NAME, io.BufferedReader(_Continued(begin, stream)))
+                rest = io.BufferedReader(_Continued(begin, stream))
+                yield from self._rows(_STDIN_NAME, rest, self._asked or Columns())
                 return
             array = begin + stream.read()
             if array:
@@ -252,10 +255,8 @@ class Questions:
         # The end of the last line belongs to the file, and not to the text.
         yield Part([name], [text.removesuffix("\n").removesuffix("\r")])
 
-    def _rows(self, name: str, given: str | IO[bytes]) -> Iterator[Part]:
-        """Yield the rows of a table."""
-        columns = self._asked
-        assert columns is not None
+    def _rows(self, name: str, given: str | IO[bytes], columns: Columns) -> Iterator[Part]:
+        """Yield the rows of a table, by the columns of their inputs."""
         form = Form()
         if self._table is not None:
             own = isinstance(given, str) and ending_of(given) != ending_of(self._table.path)

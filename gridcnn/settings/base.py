@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, c
 
 from gridcnn.errors import Problem, SpecError, UserError, listed, quoted, shown, suggestion
 from gridcnn.forks import cached_property
+from gridcnn.registry import plain
 from gridcnn.settings import foreign
 from gridcnn.settings.document import written
 
@@ -253,9 +254,9 @@ def _plural(what: str) -> str:
 
 def _unknown_setting(cls: type[Settings], name: str) -> str:
     known = cls.setting_names()
-    spelled = foreign.plain(name)
+    spelled = plain(name)
     # Our own name in another spelling (`batchSize`) comes first.
-    own = [ours for ours in known if foreign.plain(ours) == spelled]
+    own = [ours for ours in known if plain(ours) == spelled]
     ours = own or [ours for ours in foreign.SPELLINGS.get(spelled, ()) if ours in known]
     hint = (
         f"; here it is written '{ours[0]}'."
