@@ -31,11 +31,11 @@ from gridcnn.settings.base import Count, Flag, wanted_error
 _AUTO = "auto"
 _MOST = 1_000  # tokens of an alphabet
 _DOUBLED = (
-    "with two backslashes in a row in their SMILES, as texts of programs have them, which are read "
+    "with two backslashes in a row in the SMILES, as texts of programs have them, which are read "
     "as one; write one in their place"
 )
 _EXTENDED = (
-    "with an extension after their SMILES, between bars (CXSMILES), which is ignored; leave it out"
+    "with an extension after the SMILES, between bars (CXSMILES), which is ignored; leave it out"
 )
 
 

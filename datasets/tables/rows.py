@@ -332,7 +332,9 @@ class Smiles(_Text):
         self._number = lines.number
         self._tabs = first.count("\t") > 1
         cells = self._cells(first)
-        header = cells[0].casefold() in _SMILES if form.header is None else form.header
+        # Whether another file than that of the training has a header can be seen.
+        named = cells[0].casefold() in _SMILES
+        header = named if trained or form.header is None else form.header
         self._ahead = [] if header else [first]
         self.names = ["smiles", "name", *map(str, range(3, len(cells) + 1))]
         if header:

@@ -134,7 +134,7 @@ class Questions:
         elif places.is_folder(text):
             yield from self._inside(text)
         elif places.is_file(text):
-            yield from self._file(text, text)
+            yield from self._file(places.printable(text), text)
         else:
             message = places.why_not_file(text)
             if "no such" in message:
@@ -150,7 +150,8 @@ class Questions:
             if entry.ending in suffixes:
                 found = True
                 try:
-                    yield from self._file(places.joined(folder, entry.name), entry.path)
+                    name = places.printable(places.joined(folder, entry.name))
+                    yield from self._file(name, entry.path)
                 except DataError as error:
                     yield Part(problems=error.problems)
         if not found and not problems.count:
@@ -272,7 +273,7 @@ class Questions:
                     used = [*columns.inputs, *self._ignored]
                     notes = others_note(rows, used) if columns.input is not None else ()
                     notes = [f"{name}: {note}" for note in notes]
-                    if self._of_numbers and len(things):
+                    if self._of_numbers and len(things) and isinstance(things[0], np.ndarray):
                         self._refuse_width(name, len(things[0]))
                 first = False
                 yield Part(names, things, bad, notes)
