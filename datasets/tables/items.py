@@ -216,6 +216,8 @@ class _Finder:
             said += "; without a header, columns are called by their numbers."
         elif self._looks_like_row():
             said += "; its first line holds numbers: is the line with the names missing?"
+            if not self.trained:
+                said += " Then set 'header: false', and call columns by their numbers, from 1."
         elif all(name.isdecimal() for name in lacking) and self.rows.by_line:
             said += "; columns are called by their numbers with 'header: false'."
         else:

@@ -180,7 +180,10 @@ def _sentence(cls: type[Settings], line: ErrorDetails) -> str:
     if kind in ("extra_forbidden", "invalid_key"):
         return _unknown_setting(cls, str(place[-1]))
     if kind == "missing" and isinstance(place[-1], str):
-        return f"{owner} needs the {cls.entry} {quoted(place[-1])}"
+        field = cls.model_fields.get(place[-1])
+        allowed = () if field is None else _allowed(field.annotation)
+        choice = f": {' or '.join(map(repr, allowed))}" if allowed else ""
+        return f"{owner} needs the {cls.entry} {quoted(place[-1])}{choice}"
     name = f"{quoted(written(place))} of {owner}" if place else owner
     if kind in ("value_error", "assertion_error"):
         return f"{name}: {_reason(context.get('error', line['msg']))}"
@@ -194,6 +197,11 @@ def _sentence(cls: type[Settings], line: ErrorDetails) -> str:
         near = suggestion(line["input"], known) if isinstance(line["input"], str) else ""
         return f"{name} must be {allowed}{got}{near}"
     return f"{name} must be {_wanted(kind, context, line['msg'])}{got}"
+
+
+def _allowed(annotation: Any) -> tuple[Any, ...]:
+    """Return the words that a setting may be, if it is one of a few."""
+    return typing.get_args(annotation) if typing.get_origin(annotation) is Literal else ()
 
 
 def _reason(error: object) -> str:

@@ -16,15 +16,21 @@ NORMALIZATION = (
     "there is no normalization between stages; leave it out (adapters scale the grids), and if "
     "training is not stable, set training.gradient_clip: 1 or a lower training.learning_rate"
 )
-_ACTIVATION = "the one activation is the stage 'rectification' (ReLU); write that after a stage"
+_ACTIVATION = (
+    "the one activation is the stage 'rectification' (ReLU); write rectification in its place"
+)
 _SOFTMAX = "the voting head ends in a softmax already; leave it out"
 _FLATTEN = "the voting head takes all cells of the last grid as they are; leave it out"
 _DENSE = "fully connected layers stand in the head; write head: {voting: {hidden: [32]}}"
 _LIST = "'stages' is a list that is gone through in order; write its entries there, without this"
 _INPUT = "the shape of grids is known from the adapter; leave it out"
 _BRANCH = "stages follow one after the other, without branches; leave it out"
-_SEQUENCE = "there are no recurrent layers and no attention; write 'convolution' in its place"
-_CONVOLUTION = "the one convolution is 'convolution', over all channels; write that in its place"
+_SEQUENCE = (
+    "there are no recurrent layers and no attention; write convolution: {filters: 8} in its place"
+)
+_CONVOLUTION = (
+    "the one convolution goes over all channels; write convolution: {filters: 8} in its place"
+)
 _UPSAMPLING = "grids never grow from stage to stage; leave it out"
 _EMBEDDING = (
     "an embedding is what a convolution over all rows does; write "
@@ -32,8 +38,8 @@ _EMBEDDING = (
 )
 _PADDING = "padding is a setting of convolution; write convolution: {filters: 8, padding: 1}"
 _AUGMENTATION = (
-    "small changes of training grids stand in training.augmentation; write them there, for "
-    "example training: {augmentation: [noise: 0.1]}"
+    "small changes of training grids stand in training.augmentation; write, for example, "
+    "training: {augmentation: [noise: 0.1]}"
 )
 _OPTIMIZER = "the optimizers are sgd, adam and adamw; write 'adam' in its place"
 _SCHEDULE = "it does not exist; write 'cosine' in its place"
@@ -113,8 +119,8 @@ ABSENT_HEADS: dict[str, str] = {
     "dropout": DROPOUT,
     **dict.fromkeys(
         ("globalaveragepooling", "globalaveragepooling2d", "globalavgpool", "gap", "avgpool"),
-        "pooling is a stage; write 'pooling: {window: all, mode: mean}' as the last of 'stages', "
-        "and 'voting' in its place",
+        "pooling is a stage; write pooling: {window: all, mode: mean} as the last of 'stages', and "
+        "'voting' in its place",
     ),
     **dict.fromkeys(_NORMALIZATIONS, NORMALIZATION),
     **dict.fromkeys(

@@ -17,6 +17,8 @@ from gridcnn.settings.document import Document, Path, parse, plain_data, written
 Changes = Iterable[str] | Mapping[str, Any]
 """Texts such as `training.epochs=3`, or a mapping such as `{"training.epochs": 3}`."""
 
+_SIGNS = (",", ";", "|", ":", "'")
+"""Signs that stand for themselves, as in `decimal=,`; in YAML they need quotes."""
 _LIMIT = 80
 """Characters of a change that a message repeats."""
 
@@ -71,6 +73,8 @@ def _parsed(text: Any) -> _Change:
     path = _key_path(key.strip(), origin)
     if not value.strip():
         return _Change(path, None, origin)
+    if value.strip() in _SIGNS:
+        return _Change(path, value.strip(), origin)
     try:
         document = parse(value, origin)
         problems = document.problems
