@@ -113,7 +113,8 @@ def border_colour(picture: Pixels | Image) -> NDArray[np.float32]:
     border = sides.reshape(len(sides), -1)
     # Bytes are put in order faster than floats, and in the same order.
     middle = len(border) // 2
-    return np.partition(border, middle, axis=0)[middle].astype(np.float32)
+    colour: NDArray[np.float32] = np.partition(border, middle, axis=0)[middle].astype(np.float32)
+    return colour
 
 
 def _is_uneven(
