@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,7 @@ class Pictures:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Any:
-        import torch
-
+        torch: Any = import_module("torch")
         with Image.open(self.paths[index]) as image:
             image.draft(self.mode, self.size)
             shown = image.convert(self.mode).resize(self.size, Image.Resampling.BILINEAR)
@@ -110,11 +110,9 @@ class Pictures:
 
 def peer(paths: list[str], kind: Kind) -> tuple[float, float]:
     """Return the seconds of an epoch that starts the workers, and of the next, which has them."""
-    from torch.utils.data import DataLoader
-
     pictures: Any = Pictures(paths, kind)
     start = time.perf_counter()
-    loader: Any = DataLoader(
+    loader: Any = import_module("torch.utils.data").DataLoader(
         pictures, batch_size=_BATCH, num_workers=_WORKERS, persistent_workers=True
     )
     seconds = []
