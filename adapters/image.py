@@ -274,7 +274,7 @@ class ImageAdapter(Adapter):
         cells: NDArray[np.float32] = planes / _HALF
         cells -= 1
         # Interpolation rounds, and may leave the range by the last digit.
-        np.clip(cells, -1, 1, out=cells)
+        cells.clip(-1, 1, out=cells)
         return -cells if self.polarity == "invert" else cells
 
 
