@@ -9,18 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.adapters.light import centres, slopes_of, surface
 from gridcnn.adapters.pixels import FULL, Pixels
 from gridcnn.adapters.resampling import Window, reduced, whole
 
 # All levels are distances of colours, from 0 (the same) to 255 (black and white).
 _FAINTEST = 8.0  # anything fainter is paper, not ink
 _NOISIEST = 40.0  # a background that varies by more is a scene; what stands out in it still counts
-_LOOK = 128  # pixels along the longer side of the reduced picture in which ink is looked for
 _GLANCE = 24  # the same, for the picture in which the fall of light is looked for
+_LOOK = 128  # pixels along the longer side of the reduced picture in which ink is looked for
 _EVEN = 2.0  # light that changes by less along the border is even
-_NEAR = (64.0, 32.0, 16.0)  # distances within which pixels are paper, as its surface gets better
-_RIDGE = 1e-6  # next to sums over hundreds of pixels
-_ENOUGH = 64  # reduced pixels of paper from which a surface can be told
 
 
 @dataclass(frozen=True)
@@ -51,24 +49,9 @@ class Background:
         if self.slopes is None:
             return self.colour[:, None, None]
         height, width = self.extent
-        y = _centres(window.top, window.bottom, size[0]) * (2 / height) - 1
-        x = _centres(window.left, window.right, size[1]) * (2 / width) - 1
-        return np.clip(_surface(self.slopes, x, y), 0, FULL).astype(np.float32)
-
-
-def _centres(low: float, high: float, cells: int) -> NDArray[np.float64]:
-    return (np.arange(cells, dtype=np.float64) + 0.5) * ((high - low) / cells) + low
-
-
-def _surface(
-    slopes: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return a quadratic surface at every place, `(channels, rows, columns)`."""
-    base, across, down, across2, both, down2 = slopes[:, :, None]
-    surface: NDArray[np.float64] = (both * y)[:, :, None] * x
-    surface += (base + down * y + down2 * y**2)[:, :, None]
-    surface += (across * x + across2 * x**2)[:, None, :]
-    return surface
+        y = centres(window.top, window.bottom, size[0]) * (2 / height) - 1
+        x = centres(window.left, window.right, size[1]) * (2 / width) - 1
+        return np.clip(surface(self.slopes, x, y), 0, FULL).astype(np.float32)
 
 
 def background_of(pixels: Pixels) -> Background:
@@ -87,7 +70,7 @@ def background_of(pixels: Pixels) -> Background:
     # Where most of the border is of one colour, what differs there is ink.
     if stray < 1 or not _is_uneven(border, colour, noise, small.shape):
         return plain
-    slopes = _slopes(reduced(pixels, math.ceil(max(extent) / _GLANCE)), colour)
+    slopes = slopes_of(reduced(pixels, math.ceil(max(extent) / _GLANCE)), colour)
     lit = Background(colour, slopes, extent, noise)
     paper = lit.seen_through(whole(pixels), (small.shape[0], small.shape[1]))
     noise, stray_when_lit = _deviation(border - _border(paper.transpose(1, 2, 0)))
@@ -140,32 +123,6 @@ def _border(pixels: Pixels) -> NDArray[np.float32]:
     channels = pixels.shape[2]
     sides = (pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1])
     return np.concatenate([side.reshape(-1, channels) for side in sides]).astype(np.float32)
-
-
-def _slopes(pixels: Pixels, colour: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the quadratic surface of the paper, `(6, channels)`: least squares without the ink."""
-    terms = _terms(pixels.shape[0], pixels.shape[1])
-    values = pixels.reshape(-1, pixels.shape[2]).astype(np.float64)
-    slopes = np.zeros((6, pixels.shape[2]))
-    slopes[0] = colour
-    # What is near to the surface found so far is paper; the ink drops out as the surface improves.
-    for near in _NEAR:
-        chosen = np.abs(values - terms @ slopes).max(axis=1) < near
-        if np.count_nonzero(chosen) < _ENOUGH:
-            break
-        paper = terms[chosen]
-        # Paper that shows along a single line leaves some factors open; the ridge makes them small.
-        normal = paper.T @ paper + _RIDGE * np.eye(6)
-        slopes = np.linalg.solve(normal, paper.T @ values[chosen])
-    return slopes
-
-
-@functools.lru_cache(maxsize=64)
-def _terms(height: int, width: int) -> NDArray[np.float64]:
-    """Return 1, x, y, x * x, x * y and y * y for every pixel, `(height * width, 6)`."""
-    x = np.tile(_centres(-1, 1, width), height)
-    y = np.repeat(_centres(-1, 1, height), width)
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
 
 
 def inked(

@@ -1,0 +1,197 @@
+"""Frames: page edges and ruled lines along the sides of a picture, which are no ink.
+
+    #################      A band runs along a side from one border to another. It is found column
+    ####.##.#########      by column, as the first run of pixels that differ from the paper, and is
+    .................      told from a drawing by its straight inner edge:
+    ....X.....X......
+    ......X.X........          depth of the band in a column: where its run ends
+    .......X.........          drawing that crosses it:       goes on below the line through these
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.adapters.light import centres, slopes_of, surface
+from gridcnn.adapters.pixels import Pixels
+from gridcnn.adapters.resampling import reduced
+
+Mask = NDArray[np.bool_]
+Depths = NDArray[np.int64]
+
+_SMALLEST = 12  # pixels along a side below which lines and strokes cannot be told apart
+_PLAIN = 12.0  # distances of colours that are paper, whatever the noise
+_DEEPEST = 0.3  # how far a band may reach into the picture, as a part of its side
+_SLOPE = 0.2  # how much a band may be tilted: a rise of 1 in 5
+_ROUGH = 0.04  # how far an edge may stray from its line, as a part of the shorter side
+_COVERED = 0.8  # the part of a side along which a band is to be seen
+_LONG = 0.4  # the part of a side over which a tilted band must lie inside the picture
+_SAMPLES = 24  # columns through which the line of an edge is laid
+_ROUNDS = 3  # bands beside each other along one side, at most
+_GLANCE = 24  # pixels along the longer side of the picture in which the fall of light is looked for
+_TRIFLE = 0.002  # the part of the pixels from which something is drawn
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What frames a picture: how deep it reaches, along each side, in pixels of a reduced picture.
+
+    Attributes:
+        top, bottom: depths `(columns,)`, 0 where there is no band.
+        left, right: depths `(rows,)`.
+    """
+
+    top: Depths
+    bottom: Depths
+    left: Depths
+    right: Depths
+
+    @property
+    def inside(self) -> tuple[int, int, int, int]:
+        """The first row, first column, row after the last and column after the last within."""
+        return (
+            int(self.top.max()),
+            int(self.left.max()),
+            len(self.left) - int(self.bottom.max()),
+            len(self.top) - int(self.right.max()),
+        )
+
+    def covered(self) -> Mask:
+        """Return where the frame is, `(rows, columns)`."""
+        rows, columns = len(self.left), len(self.top)
+        y, x = np.arange(rows)[:, None], np.arange(columns)[None]
+        return (
+            (y < self.top)
+            | (y >= rows - self.bottom)
+            | (x < self.left[:, None])
+            | (x >= columns - self.right[:, None])
+        )
+
+
+def frame_of(pixels: NDArray[np.float32]) -> Frame | None:
+    """Return what frames a picture, or None where nothing does.
+
+    Args:
+        pixels: the picture, reduced to about a hundred pixels along its longer side:
+            `(rows, columns, channels)`, 0 to 255.
+    """
+    rows, columns = pixels.shape[:2]
+    if min(rows, columns) < _SMALLEST:
+        return None
+    ring = np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
+    outer = _median(ring)
+    strays = np.abs(ring - outer).max(axis=1)
+    noise = float(_median(strays[:, None])[0])
+    inner_pixels = pixels[rows // 6 : rows - rows // 6 : max(rows // 32, 1),
+                          columns // 6 : columns - columns // 6 : max(columns // 32, 1)]  # fmt: skip
+    inner = _median(inner_pixels.reshape(-1, pixels.shape[2]))
+    alike = float(np.abs(outer - inner).max()) <= _PLAIN
+    if alike and float(strays.max()) <= max(_PLAIN, 5 * noise):
+        return None
+    found = _under(pixels, inner)
+    if found is not None or alike:
+        return found
+    return _under(pixels, outer)
+
+
+def _median(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    middle = len(values) // 2
+    median: NDArray[np.float32] = np.partition(values, middle, axis=0)[middle]
+    return median
+
+
+def _under(pixels: NDArray[np.float32], colour: NDArray[np.float32]) -> Frame | None:
+    """Return the frame if paper is of this colour, or None."""
+    rows, columns = pixels.shape[:2]
+    glance = reduced(pixels, math.ceil(max(rows, columns) / _GLANCE))
+    slopes = slopes_of(glance, colour)
+    paper = surface(slopes, centres(-1, 1, columns), centres(-1, 1, rows)).astype(np.float32)
+    apart = np.abs(pixels - paper.transpose(1, 2, 0)).max(axis=2)
+    noise = float(np.median(apart[rows // 6 : -(rows // 6) : 3, columns // 6 : -(columns // 6) : 3]))
+    drawn = apart > max(_PLAIN, 4 * noise)
+    frame = _peeled(drawn)
+    if frame is None:
+        return None
+    return frame if _is_frame(drawn, frame) else None
+
+
+def _peeled(drawn: Mask) -> Frame | None:
+    """Return the bands along all sides, or None where there is none."""
+    left = drawn.copy()
+    rows, columns = drawn.shape
+    views = [left, left[::-1], left.T, left.T[::-1]]
+    depths = [np.zeros(view.shape[1], np.int64) for view in views]
+    rough = _ROUGH * min(rows, columns)
+    for _ in range(_ROUNDS):
+        bands = [_band(view, rough) for view in views]
+        if all(band is None for band in bands):
+            break
+        for depth, band, view in zip(depths, bands, views, strict=True):
+            if band is not None:
+                np.maximum(depth, band, out=depth)
+                view[: depth.max()] &= np.arange(depth.max())[:, None] >= depth
+    if not any(depth.any() for depth in depths):
+        return None
+    return Frame(depths[0], depths[1], depths[2], depths[3])
+
+
+def _band(drawn: Mask, rough: float) -> Depths | None:
+    """Return how deep a band along the top reaches in each column, or None where there is none."""
+    rows, columns = drawn.shape
+    limit = round(_DEEPEST * rows)
+    near = drawn[:limit]
+    valid = near.any(axis=0)
+    if np.count_nonzero(valid) < _COVERED * _LONG * columns:
+        return None
+    start = near.argmax(axis=0)
+    # The first pixel of paper after the start.
+    beyond = ~near & (np.arange(limit)[:, None] >= start)
+    ends = beyond.any(axis=0)
+    end = np.where(ends, beyond.argmax(axis=0), limit)
+    # Where a drawing or another band goes on below, the column says nothing of where this one ends.
+    usable = np.flatnonzero(valid & ends)
+    if len(usable) < _COVERED * _LONG * columns:
+        return None
+    slope, base = _line(usable, end[usable])
+    if abs(slope) > _SLOPE:
+        return None
+    line = base + slope * np.arange(columns)
+    apart = np.abs(end - line)
+    seen = valid & ends & (apart <= rough + 1.5)
+    asked = (line > 0.5) & (ends | ~valid)
+    if np.count_nonzero(asked) < _LONG * columns:
+        return None
+    if np.count_nonzero(seen & asked) < _COVERED * np.count_nonzero(asked):
+        return None
+    places = np.flatnonzero(asked)
+    eighth = max(len(places) // 8, 1)
+    tips = seen[places[:eighth]].mean(), seen[places[-eighth:]].mean()
+    if min(tips) < 0.6:
+        return None
+    spread = max(1.0, 2.5 * float(np.median(apart[seen])))
+    depth = np.where(valid & ends, np.clip(end, line - spread, line + spread), line)
+    depth = np.where((line > 0.5) | seen, np.ceil(depth) + 1, 0)
+    return np.clip(depth, 0, limit).astype(np.int64)
+
+
+def _line(x: NDArray[np.int64], y: NDArray[np.int64]) -> tuple[float, float]:
+    """Return slope and base of the line through most of the points: the medians of Theil and Sen."""
+    chosen = np.linspace(0, len(x) - 1, min(_SAMPLES, len(x))).astype(np.int64)
+    first, second = np.triu_indices(len(chosen), max(len(chosen) // 4, 1))
+    at, value = x[chosen], y[chosen]
+    slope = float(np.median((value[second] - value[first]) / (at[second] - at[first])))
+    return slope, float(np.median(y - slope * x))
+
+
+def _is_frame(drawn: Mask, frame: Frame) -> bool:
+    """Return whether bands only frame what is drawn, and are not the drawing itself."""
+    rest = drawn & ~frame.covered()
+    banded = [bool(each.any()) for each in (frame.top, frame.bottom, frame.left, frame.right)]
+    if np.count_nonzero(rest) < max(4, _TRIFLE * rest.size):
+        # One band is no drawing; several may be the strokes of an L or of an 11.
+        return sum(banded) == 1
+    return True
