@@ -72,7 +72,7 @@ class Frame:
         )
 
 
-def frame_of(pixels: NDArray[np.float32]) -> Frame | None:
+def frame_of(pixels: Pixels) -> Frame | None:
     """Return what frames a picture, or None where nothing does.
 
     Args:
@@ -82,6 +82,7 @@ def frame_of(pixels: NDArray[np.float32]) -> Frame | None:
     rows, columns = pixels.shape[:2]
     if min(rows, columns) < _SMALLEST:
         return None
+    pixels = pixels.astype(np.float32, copy=False)
     ring = np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
     outer = _median(ring)
     strays = np.abs(ring - outer).max(axis=1)

@@ -17,7 +17,7 @@ from gridcnn.adapters.decoding import (
     decoded_image,
     decoded_stream,
 )
-from gridcnn.adapters.ink import background_of, inked, window_of_ink
+from gridcnn.adapters.ink import background_of, inked, unframed, window_of_ink
 from gridcnn.adapters.pixels import FULL, Pixels, grey_of, pixels_of_array
 from gridcnn.adapters.resampling import Window, resampled, whole
 from gridcnn.contracts.adapter import Adapter, Things
@@ -168,6 +168,7 @@ class ImageAdapter(Adapter):
         if "ink" not in (self.fit, self.polarity) and not surrounded:
             return self._toned(resampled(pixels, window, size=self.size))
         background = background_of(pixels)
+        pixels = unframed(pixels, background)
         if self.fit == "ink":
             drawn = window_of_ink(pixels, background, margin=self.margin)
             window = window if drawn is None else drawn.grown(self._aspect)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.adapters.frame import Frame, frame_of
 from gridcnn.adapters.light import centres, slopes_of, surface
 from gridcnn.adapters.pixels import FULL, Pixels
 from gridcnn.adapters.resampling import Window, reduced, whole
@@ -30,14 +31,18 @@ class Background:
         slopes: how colours change over the picture where light falls on it unevenly: float64
             `(6, channels)`, factors of 1, x, y, x * x, x * y and y * y, where x and y go from -1
             to 1; or None where they do not.
-        extent: rows and columns of the picture.
+        inside: the part of the picture that nothing frames; all of it for most.
         noise: how far colours typically stray without being ink.
+        frame: what frames the picture, or None where nothing does.
+        step: pixels of the picture along each pixel of the frame's depths.
     """
 
     colour: NDArray[np.float32]
     slopes: NDArray[np.float64] | None
-    extent: tuple[int, int]
+    inside: Window
     noise: float
+    frame: Frame | None = None
+    step: int = 1
 
     def seen_through(self, window: Window, size: tuple[int, int]) -> NDArray[np.float32]:
         """Return the colours of the bare paper, float32 `(channels, rows, columns)` or 1 for each.
@@ -48,9 +53,9 @@ class Background:
         """
         if self.slopes is None:
             return self.colour[:, None, None]
-        height, width = self.extent
-        y = centres(window.top, window.bottom, size[0]) * (2 / height) - 1
-        x = centres(window.left, window.right, size[1]) * (2 / width) - 1
+        inside = self.inside
+        y = (centres(window.top, window.bottom, size[0]) - inside.top) * (2 / inside.height) - 1
+        x = (centres(window.left, window.right, size[1]) - inside.left) * (2 / inside.width) - 1
         return np.clip(surface(self.slopes, x, y), 0, FULL).astype(np.float32)
 
 
@@ -60,22 +65,47 @@ def background_of(pixels: Pixels) -> Background:
     Args:
         pixels: `(rows, columns, channels)`, 0 to 255.
     """
-    extent = (pixels.shape[0], pixels.shape[1])
-    small = reduced(pixels, math.ceil(max(extent) / _LOOK))
+    step = math.ceil(max(pixels.shape[:2]) / _LOOK)
+    small = reduced(pixels, step)
+    frame = frame_of(small)
+    inside = whole(pixels)
+    if frame is not None:
+        top, left, bottom, right = frame.inside
+        small = small[top:bottom, left:right]
+        bottom, right = min(bottom * step, pixels.shape[0]), min(right * step, pixels.shape[1])
+        pixels = pixels[top * step : bottom, left * step : right]
+        inside = Window(top * step, left * step, bottom, right)
     border = _border(small)
     middle = len(border) // 2
     colour = np.partition(border, middle, axis=0)[middle]
     noise, stray = _deviation(border - colour)
-    plain = Background(colour, None, extent, noise)
+    plain = Background(colour, None, inside, noise, frame, step)
     # Where most of the border is of one colour, what differs there is ink.
     if stray < 1 or not _is_uneven(border, colour, noise, small.shape):
         return plain
-    slopes = slopes_of(reduced(pixels, math.ceil(max(extent) / _GLANCE)), colour)
-    lit = Background(colour, slopes, extent, noise)
-    paper = lit.seen_through(whole(pixels), (small.shape[0], small.shape[1]))
+    slopes = slopes_of(reduced(pixels, math.ceil(max(pixels.shape[:2]) / _GLANCE)), colour)
+    lit = Background(colour, slopes, inside, noise, frame, step)
+    paper = lit.seen_through(inside, (small.shape[0], small.shape[1]))
     noise, stray_when_lit = _deviation(border - _border(paper.transpose(1, 2, 0)))
     # A drawing that runs along the border misleads the surface.
-    return plain if stray_when_lit > stray else Background(colour, slopes, extent, noise)
+    return plain if stray_when_lit > stray else replace(lit, noise=noise)
+
+
+def unframed(pixels: Pixels, background: Background) -> Pixels:
+    """Return a picture with bare paper in place of what frames it.
+
+    Args:
+        pixels: `(rows, columns, channels)`, 0 to 255; left as they are.
+        background: of this picture.
+    """
+    frame, step = background.frame, background.step
+    if frame is None:
+        return pixels
+    rows, columns = pixels.shape[:2]
+    covered = frame.covered().repeat(step, axis=0).repeat(step, axis=1)[:rows, :columns]
+    paper = background.seen_through(whole(pixels), (rows, columns)).transpose(1, 2, 0)
+    bare = np.rint(paper) if pixels.dtype == np.uint8 else paper
+    return np.where(covered[:, :, None], bare, pixels).astype(pixels.dtype)
 
 
 def _is_uneven(
