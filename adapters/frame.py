@@ -27,8 +27,10 @@ _SMALLEST = 12  # pixels along a side below which lines and strokes cannot be to
 _PLAIN = 12.0  # distances of colours that are paper, whatever the noise
 _DEEPEST = 0.3  # how far a band may reach into the picture, as a part of its side
 _SLOPE = 0.2  # how much a band may be tilted: a rise of 1 in 5
-_ROUGH = 0.04  # how far an edge may stray from its line, as a part of the shorter side
-_COVERED = 0.8  # the part of a side along which a band is to be seen
+_ROUGH = 0.05  # how far an edge may stray from its line, as a part of the shorter side
+_COVERED = 0.75  # the part of a side along which a band is to be seen
+_AT_ENDS = 0.5  # the same, for the first and the last quarter of the side
+_BOW = 0.03  # how far an edge may be bowed, as a part of the shorter side
 _LONG = 0.4  # the part of a side over which a tilted band must lie inside the picture
 _SAMPLES = 24  # columns through which the line of an edge is laid
 _ROUNDS = 3  # bands beside each other along one side, at most
@@ -86,10 +88,12 @@ def frame_of(pixels: Pixels) -> Frame | None:
     ring = np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
     outer = _median(ring)
     strays = np.abs(ring - outer).max(axis=1)
-    noise = float(_median(strays[:, None])[0])
     inner_pixels = pixels[rows // 6 : rows - rows // 6 : max(rows // 32, 1),
                           columns // 6 : columns - columns // 6 : max(columns // 32, 1)]  # fmt: skip
     inner = _median(inner_pixels.reshape(-1, pixels.shape[2]))
+    noise = min(
+        float(np.median(strays)), float(np.median(np.abs(inner_pixels - inner).max(axis=2)))
+    )
     alike = float(np.abs(outer - inner).max()) <= _PLAIN
     if alike and float(strays.max()) <= max(_PLAIN, 5 * noise):
         return None
@@ -126,21 +130,28 @@ def _peeled(drawn: Mask) -> Frame | None:
     rows, columns = drawn.shape
     views = [left, left[::-1], left.T, left.T[::-1]]
     depths = [np.zeros(view.shape[1], np.int64) for view in views]
-    rough = _ROUGH * min(rows, columns)
+    shorter = min(rows, columns)
     for _ in range(_ROUNDS):
-        bands = [_band(view, rough) for view in views]
-        if all(band is None for band in bands):
-            break
-        for depth, band, view in zip(depths, bands, views, strict=True):
+        fresh = False
+        for side, (depth, view) in enumerate(zip(depths, views, strict=True)):
+            # Between the bands of the other two sides, as far as they are known.
+            first, last = (int(each.max()) for each in (depths[2:] if side < 2 else depths[:2]))
+            between = slice(first, len(depth) - last)
+            band = _band(view[:, between], shorter)
             if band is not None:
+                fresh = True
+                band = np.pad(band, (first, last), "edge")
                 np.maximum(depth, band, out=depth)
-                view[: depth.max()] &= np.arange(depth.max())[:, None] >= depth
+                deepest = int(band.max())
+                view[:deepest] &= np.arange(deepest)[:, None] >= band
+        if not fresh:
+            break
     if not any(depth.any() for depth in depths):
         return None
     return Frame(depths[0], depths[1], depths[2], depths[3])
 
 
-def _band(drawn: Mask, rough: float) -> Depths | None:
+def _band(drawn: Mask, shorter: int) -> Depths | None:
     """Return how deep a band along the top reaches in each column, or None where there is none."""
     rows, columns = drawn.shape
     limit = round(_DEEPEST * rows)
@@ -161,17 +172,22 @@ def _band(drawn: Mask, rough: float) -> Depths | None:
     if abs(slope) > _SLOPE:
         return None
     line = base + slope * np.arange(columns)
-    apart = np.abs(end - line)
-    seen = valid & ends & (apart <= rough + 1.5)
+    off = end - line
+    apart = np.abs(off)
+    seen = valid & ends & (apart <= _ROUGH * shorter + 1.5)
     asked = (line > 0.5) & (ends | ~valid)
     if np.count_nonzero(asked) < _LONG * columns:
         return None
     if np.count_nonzero(seen & asked) < _COVERED * np.count_nonzero(asked):
         return None
     places = np.flatnonzero(asked)
-    eighth = max(len(places) // 8, 1)
-    tips = seen[places[:eighth]].mean(), seen[places[-eighth:]].mean()
-    if min(tips) < 0.6:
+    quarter = max(len(places) // 4, 1)
+    outer = np.concatenate([places[:quarter], places[-quarter:]])
+    if min(seen[outer[:quarter]].mean(), seen[outer[quarter:]].mean()) < _AT_ENDS:
+        return None
+    # The arc of an O is bowed.
+    bow = np.median(off[outer]) - np.median(off[places[quarter:-quarter]])
+    if abs(bow) > _BOW * shorter + 0.5:
         return None
     spread = max(1.0, 2.5 * float(np.median(apart[seen])))
     depth = np.where(valid & ends, np.clip(end, line - spread, line + spread), line)
