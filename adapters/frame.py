@@ -32,35 +32,45 @@ _COVERED = 0.75  # the part of a side along which a band is to be seen
 _AT_ENDS = 0.5  # the same, for the first and the last quarter of the side
 _BOW = 0.03  # how far an edge may be bowed, as a part of the shorter side
 _LONG = 0.4  # the part of a side over which a tilted band must lie inside the picture
-_SAMPLES = 24  # columns through which the line of an edge is laid
+_SAMPLES = 16  # columns through which the line of an edge is laid
 _ROUNDS = 3  # bands beside each other along one side, at most
 _GLANCE = 24  # pixels along the longer side of the picture in which the fall of light is looked for
+_CRUMBS = 0.08  # within this part of the shorter side, next to a band, remains of it are no drawing
 _TRIFLE = 0.002  # the part of the pixels from which something is drawn
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What frames a picture: how deep it reaches, along each side, in pixels of a reduced picture.
+    """What frames a picture, in pixels of a reduced one.
 
     Attributes:
-        top, bottom: depths `(columns,)`, 0 where there is no band.
-        left, right: depths `(rows,)`.
+        covered: where the frame is, `(rows, columns)`.
+        inside: the part that no band reaches: the first row, the first column, the row after the
+            last, the column after the last.
     """
+
+    covered: Mask
+    inside: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class _Bands:
+    """How deep bands reach, 0 where there is none: `(columns,)` and, left and right, `(rows,)`."""
 
     top: Depths
     bottom: Depths
     left: Depths
     right: Depths
 
-    @property
-    def inside(self) -> tuple[int, int, int, int]:
-        """The first row, first column, row after the last and column after the last within."""
-        return (
-            int(self.top.max()),
-            int(self.left.max()),
-            len(self.left) - int(self.bottom.max()),
-            len(self.top) - int(self.right.max()),
+    def number(self) -> int:
+        return sum(bool(side.any()) for side in (self.top, self.bottom, self.left, self.right))
+
+    def inside(self, slack: int = 0) -> tuple[int, int, int, int]:
+        top, bottom, left, right = (
+            int(side.max()) + slack if side.any() else 0
+            for side in (self.top, self.bottom, self.left, self.right)
         )
+        return top, left, len(self.left) - bottom, len(self.top) - right
 
     def covered(self) -> Mask:
         """Return where the frame is, `(rows, columns)`."""
@@ -118,13 +128,38 @@ def _under(pixels: NDArray[np.float32], colour: NDArray[np.float32]) -> Frame | 
     apart = np.abs(pixels - paper.transpose(1, 2, 0)).max(axis=2)
     noise = float(np.median(apart[rows // 6 : -(rows // 6) : 3, columns // 6 : -(columns // 6) : 3]))
     drawn = apart > max(_PLAIN, 4 * noise)
-    frame = _peeled(drawn)
-    if frame is None:
+    bands = _peeled(drawn)
+    if bands is None:
         return None
-    return frame if _is_frame(drawn, frame) else None
+    covered = bands.covered()
+    rest = drawn & ~covered
+    top, left, bottom, right = bands.inside(round(_CRUMBS * min(rows, columns)))
+    deep = np.zeros_like(rest)
+    deep[top:bottom, left:right] = rest[top:bottom, left:right]
+    drawing = _joined(deep, rest)
+    if np.count_nonzero(drawing) < max(4, _TRIFLE * rest.size) and bands.number() > 1:
+        # One band is no drawing; several may be the strokes of an L or of an 11.
+        return None
+    return Frame(covered | (rest & ~drawing), bands.inside())
 
 
-def _peeled(drawn: Mask) -> Frame | None:
+def _joined(seeds: Mask, within: Mask) -> Mask:
+    """Return all of `within` that hangs together with `seeds`."""
+    found = seeds
+    while True:
+        wider = found.copy()
+        wider[1:] |= found[:-1]
+        wider[:-1] |= found[1:]
+        sideways = wider.copy()
+        sideways[:, 1:] |= wider[:, :-1]
+        sideways[:, :-1] |= wider[:, 1:]
+        sideways &= within
+        if np.array_equal(sideways, found):
+            return found
+        found = sideways
+
+
+def _peeled(drawn: Mask) -> _Bands | None:
     """Return the bands along all sides, or None where there is none."""
     left = drawn.copy()
     rows, columns = drawn.shape
@@ -148,7 +183,7 @@ def _peeled(drawn: Mask) -> Frame | None:
             break
     if not any(depth.any() for depth in depths):
         return None
-    return Frame(depths[0], depths[1], depths[2], depths[3])
+    return _Bands(depths[0], depths[1], depths[2], depths[3])
 
 
 def _band(drawn: Mask, shorter: int) -> Depths | None:
@@ -157,58 +192,50 @@ def _band(drawn: Mask, shorter: int) -> Depths | None:
     limit = round(_DEEPEST * rows)
     near = drawn[:limit]
     valid = near.any(axis=0)
-    if np.count_nonzero(valid) < _COVERED * _LONG * columns:
-        return None
     start = near.argmax(axis=0)
     # The first pixel of paper after the start.
     beyond = ~near & (np.arange(limit)[:, None] >= start)
-    ends = beyond.any(axis=0)
+    ends = valid & beyond.any(axis=0)
+    if np.count_nonzero(ends) < _COVERED * _LONG * columns:
+        return None
     end = np.where(ends, beyond.argmax(axis=0), limit)
-    # Where a drawing or another band goes on below, the column says nothing of where this one ends.
-    usable = np.flatnonzero(valid & ends)
-    if len(usable) < _COVERED * _LONG * columns:
-        return None
-    slope, base = _line(usable, end[usable])
-    if abs(slope) > _SLOPE:
-        return None
+    rough = _ROUGH * shorter + 1.5
+    slope, base = _line(np.flatnonzero(ends), end[ends], rough)
     line = base + slope * np.arange(columns)
     off = end - line
-    apart = np.abs(off)
-    seen = valid & ends & (apart <= _ROUGH * shorter + 1.5)
-    asked = (line > 0.5) & (ends | ~valid)
+    seen = ends & (np.abs(off) <= rough)
+    # Where a drawing or another band goes on below, a column says nothing of where this one ends.
+    goes_on = valid & (off > rough) & (start <= line)
+    asked = (line > 0.5) & ~goes_on
     if np.count_nonzero(asked) < _LONG * columns:
         return None
     if np.count_nonzero(seen & asked) < _COVERED * np.count_nonzero(asked):
         return None
     places = np.flatnonzero(asked)
     quarter = max(len(places) // 4, 1)
-    outer = np.concatenate([places[:quarter], places[-quarter:]])
-    if min(seen[outer[:quarter]].mean(), seen[outer[quarter:]].mean()) < _AT_ENDS:
+    first, middle, last = places[:quarter], places[quarter:-quarter], places[-quarter:]
+    if min(seen[first].mean(), seen[last].mean()) < _AT_ENDS:
         return None
-    # The arc of an O is bowed.
-    bow = np.median(off[outer]) - np.median(off[places[quarter:-quarter]])
+    # The arc of an O is bowed. Where a drawing touches the band, only its shallower parts count.
+    bow = np.percentile(off[np.concatenate([first, last])], 30) - np.percentile(off[middle], 30)
     if abs(bow) > _BOW * shorter + 0.5:
         return None
-    spread = max(1.0, 2.5 * float(np.median(apart[seen])))
-    depth = np.where(valid & ends, np.clip(end, line - spread, line + spread), line)
+    spread = max(1.0, 2.5 * float(np.median(np.abs(off[seen]))))
+    depth = np.where(ends, np.clip(end, line - spread, line + spread), line)
     depth = np.where((line > 0.5) | seen, np.ceil(depth) + 1, 0)
     return np.clip(depth, 0, limit).astype(np.int64)
 
 
-def _line(x: NDArray[np.int64], y: NDArray[np.int64]) -> tuple[float, float]:
-    """Return slope and base of the line through most of the points: the medians of Theil and Sen."""
+def _line(x: NDArray[np.int64], y: NDArray[np.int64], near: float) -> tuple[float, float]:
+    """Return slope and base of the line, of those through two points, that most are near to."""
     chosen = np.linspace(0, len(x) - 1, min(_SAMPLES, len(x))).astype(np.int64)
     first, second = np.triu_indices(len(chosen), max(len(chosen) // 4, 1))
     at, value = x[chosen], y[chosen]
-    slope = float(np.median((value[second] - value[first]) / (at[second] - at[first])))
-    return slope, float(np.median(y - slope * x))
-
-
-def _is_frame(drawn: Mask, frame: Frame) -> bool:
-    """Return whether bands only frame what is drawn, and are not the drawing itself."""
-    rest = drawn & ~frame.covered()
-    banded = [bool(each.any()) for each in (frame.top, frame.bottom, frame.left, frame.right)]
-    if np.count_nonzero(rest) < max(4, _TRIFLE * rest.size):
-        # One band is no drawing; several may be the strokes of an L or of an 11.
-        return sum(banded) == 1
-    return True
+    slopes = (value[second] - value[first]) / (at[second] - at[first])
+    kept = np.abs(slopes) <= _SLOPE
+    slopes, bases = slopes[kept], (value[first] - slopes * at[first])[kept]
+    if not len(slopes):
+        return 0.0, float(np.median(y))
+    apart = np.abs(bases[:, None] + slopes[:, None] * x - y)
+    best = int((apart * (apart < near) + near * (apart >= near)).sum(axis=1).argmin())
+    return float(slopes[best]), float(bases[best])

@@ -102,7 +102,7 @@ def unframed(pixels: Pixels, background: Background) -> Pixels:
     if frame is None:
         return pixels
     rows, columns = pixels.shape[:2]
-    covered = frame.covered().repeat(step, axis=0).repeat(step, axis=1)[:rows, :columns]
+    covered = frame.covered.repeat(step, axis=0).repeat(step, axis=1)[:rows, :columns]
     paper = background.seen_through(whole(pixels), (rows, columns)).transpose(1, 2, 0)
     bare = np.rint(paper) if pixels.dtype == np.uint8 else paper
     return np.where(covered[:, :, None], bare, pixels).astype(pixels.dtype)
