@@ -123,12 +123,16 @@ def _under(pixels: NDArray[np.float32], colour: NDArray[np.float32]) -> Frame | 
     """Return the frame if paper is of this colour, or None."""
     rows, columns = pixels.shape[:2]
     glance = reduced(pixels, math.ceil(max(rows, columns) / _GLANCE))
-    slopes = slopes_of(glance, colour)
-    paper = surface(slopes, centres(-1, 1, columns), centres(-1, 1, rows)).astype(np.float32)
-    apart = np.abs(pixels - paper.transpose(1, 2, 0)).max(axis=2)
+    high, wide = glance.shape[0] // 8, glance.shape[1] // 8
+    inner = glance[high : glance.shape[0] - high, wide : glance.shape[1] - wide]
+    slopes = slopes_of(inner, colour)
+    scale_x, scale_y = glance.shape[1] / inner.shape[1], glance.shape[0] / inner.shape[0]
+    paper = surface(slopes, scale_x * centres(-1, 1, columns), scale_y * centres(-1, 1, rows))
+    apart = np.abs(pixels - paper.astype(np.float32).transpose(1, 2, 0)).max(axis=2)
     noise = float(np.median(apart[rows // 6 : -(rows // 6) : 3, columns // 6 : -(columns // 6) : 3]))
-    drawn = apart > max(_PLAIN, 4 * noise)
-    bands = _peeled(drawn)
+    least = max(_PLAIN, 4 * noise)
+    drawn = apart > least
+    bands = _peeled([apart > max(least, float(apart.max()) / 3), drawn])
     if bands is None:
         return None
     covered = bands.covered()
@@ -159,31 +163,34 @@ def _joined(seeds: Mask, within: Mask) -> Mask:
         found = sideways
 
 
-def _peeled(drawn: Mask) -> _Bands | None:
-    """Return the bands along all sides, or None where there is none."""
-    left = drawn.copy()
-    rows, columns = drawn.shape
-    views = [left, left[::-1], left.T, left.T[::-1]]
-    depths = [np.zeros(view.shape[1], np.int64) for view in views]
-    shorter = min(rows, columns)
-    for _ in range(_ROUNDS):
-        fresh = False
-        for side, (depth, view) in enumerate(zip(depths, views, strict=True)):
-            # Between the bands of the other two sides, as far as they are known.
-            first, last = (int(each.max()) for each in (depths[2:] if side < 2 else depths[:2]))
-            between = slice(first, len(depth) - last)
-            band = _band(view[:, between], shorter)
-            if band is not None:
-                fresh = True
-                band = np.pad(band, (first, last), "edge")
-                np.maximum(depth, band, out=depth)
-                deepest = int(band.max())
-                view[:deepest] &= np.arange(deepest)[:, None] >= band
-        if not fresh:
-            break
-    if not any(depth.any() for depth in depths):
-        return None
-    return _Bands(depths[0], depths[1], depths[2], depths[3])
+def _peeled(masks: list[Mask]) -> _Bands | None:
+    """Return the bands along all sides, or None where there is none.
+
+    Args:
+        masks: what is drawn, at first only the strongest of it, and at last all.
+    """
+    rows, columns = masks[0].shape
+    depths = [np.zeros(length, np.int64) for length in (columns, columns, rows, rows)]
+    for drawn in masks:
+        left = drawn & ~_Bands(*depths).covered()
+        views = [left, left[::-1], left.T, left.T[::-1]]
+        for _ in range(_ROUNDS):
+            fresh = False
+            for side, (depth, view) in enumerate(zip(depths, views, strict=True)):
+                # Between the bands of the other two sides, as far as they are known.
+                first, last = (int(each.max()) for each in (depths[2:] if side < 2 else depths[:2]))
+                between = slice(first, len(depth) - last)
+                band = _band(view[:, between], min(rows, columns))
+                if band is not None:
+                    fresh = True
+                    band = np.pad(band, (first, last), "edge")
+                    np.maximum(depth, band, out=depth)
+                    deepest = int(band.max())
+                    view[:deepest] &= np.arange(deepest)[:, None] >= band
+            if not fresh:
+                break
+    bands = _Bands(*depths)
+    return bands if bands.number() else None
 
 
 def _band(drawn: Mask, shorter: int) -> Depths | None:
