@@ -144,7 +144,23 @@ def _under(pixels: NDArray[np.float32], colour: NDArray[np.float32]) -> Frame | 
     if np.count_nonzero(drawing) < max(4, _TRIFLE * rest.size) and bands.number() > 1:
         # One band is no drawing; several may be the strokes of an L or of an 11.
         return None
+    if _is_cut_out(drawing, covered, bands):
+        return None
     return Frame(covered | (rest & ~drawing), bands.inside())
+
+
+def _is_cut_out(drawing: Mask, covered: Mask, bands: _Bands) -> bool:
+    """Return whether the picture ends where the drawing does, so that its strokes seem bands."""
+    beside = covered.copy()
+    beside[1:] |= covered[:-1]
+    beside[:-1] |= covered[1:]
+    beside[:, 1:] |= covered[:, :-1]
+    beside[:, :-1] |= covered[:, 1:]
+    if not (drawing & beside).any():
+        return False
+    sides = ((bands.top, drawing[:2]), (bands.bottom, drawing[-2:]),
+             (bands.left, drawing[:, :2]), (bands.right, drawing[:, -2:]))  # fmt: skip
+    return any(bool(strip.any()) and not band.any() for band, strip in sides)
 
 
 def _joined(seeds: Mask, within: Mask) -> Mask:
@@ -206,7 +222,7 @@ def _band(drawn: Mask, shorter: int) -> Depths | None:
     if np.count_nonzero(ends) < _COVERED * _LONG * columns:
         return None
     end = np.where(ends, beyond.argmax(axis=0), limit)
-    rough = _ROUGH * shorter + 1.5
+    rough = _ROUGH * shorter + 0.75
     slope, base = _line(np.flatnonzero(ends), end[ends], rough)
     line = base + slope * np.arange(columns)
     off = end - line
@@ -214,7 +230,7 @@ def _band(drawn: Mask, shorter: int) -> Depths | None:
     # Where a drawing or another band goes on below, a column says nothing of where this one ends.
     goes_on = valid & (off > rough) & (start <= line)
     asked = (line > 0.5) & ~goes_on
-    if np.count_nonzero(asked) < _LONG * columns:
+    if np.count_nonzero(seen) < _LONG * columns:
         return None
     if np.count_nonzero(seen & asked) < _COVERED * np.count_nonzero(asked):
         return None
@@ -222,6 +238,9 @@ def _band(drawn: Mask, shorter: int) -> Depths | None:
     quarter = max(len(places) // 4, 1)
     first, middle, last = places[:quarter], places[quarter:-quarter], places[-quarter:]
     if min(seen[first].mean(), seen[last].mean()) < _AT_ENDS:
+        return None
+    tip = max(columns // 16, 2)
+    if min(seen[places[:tip]].mean(), seen[places[-tip:]].mean()) < _AT_ENDS:
         return None
     # The arc of an O is bowed. Where a drawing touches the band, only its shallower parts count.
     bow = np.percentile(off[np.concatenate([first, last])], 30) - np.percentile(off[middle], 30)
