@@ -23,19 +23,23 @@ from gridcnn.adapters.resampling import reduced
 Mask = NDArray[np.bool_]
 Depths = NDArray[np.int64]
 
-_SMALLEST = 12  # pixels along a side below which lines and strokes cannot be told apart
+_SMALLEST = 24  # pixels along a side below which lines and strokes cannot be told apart
 _PLAIN = 12.0  # distances of colours that are paper, whatever the noise
 _DEEPEST = 0.3  # how far a band may reach into the picture, as a part of its side
 _SLOPE = 0.2  # how much a band may be tilted: a rise of 1 in 5
 _ROUGH = 0.05  # how far an edge may stray from its line, as a part of the shorter side
 _COVERED = 0.75  # the part of a side along which a band is to be seen
 _AT_ENDS = 0.5  # the same, for the first and the last quarter of the side
+_STRAY = 0.025  # the same, for half of the edge
 _BOW = 0.03  # how far an edge may be bowed, as a part of the shorter side
 _LONG = 0.4  # the part of a side over which a tilted band must lie inside the picture
 _SAMPLES = 16  # columns through which the line of an edge is laid
 _ROUNDS = 3  # bands beside each other along one side, at most
 _GLANCE = 24  # pixels along the longer side of the picture in which the fall of light is looked for
 _CRUMBS = 0.08  # within this part of the shorter side, next to a band, remains of it are no drawing
+_BESIDE = 0.3  # the part of the edge of the inside that may be drawn
+_MANY = 0.03  # the part of the pixels that remains may make up
+_SPECKS = 0.03  # the part of an edge
 _TRIFLE = 0.002  # the part of the pixels from which something is drawn
 
 
@@ -144,23 +148,35 @@ def _under(pixels: NDArray[np.float32], colour: NDArray[np.float32]) -> Frame | 
     if np.count_nonzero(drawing) < max(4, _TRIFLE * rest.size) and bands.number() > 1:
         # One band is no drawing; several may be the strokes of an L or of an 11.
         return None
-    if _is_cut_out(drawing, covered, bands):
+    crumbs = rest & ~drawing
+    # Many remains are the corners around something round.
+    if np.count_nonzero(crumbs) > _MANY * rest.size or _is_cut_out(drawn, drawing, bands):
         return None
-    return Frame(covered | (rest & ~drawing), bands.inside())
+    return Frame(covered | crumbs, bands.inside())
 
 
-def _is_cut_out(drawing: Mask, covered: Mask, bands: _Bands) -> bool:
+def _is_cut_out(drawn: Mask, drawing: Mask, bands: _Bands) -> bool:
     """Return whether the picture ends where the drawing does, so that its strokes seem bands."""
-    beside = covered.copy()
-    beside[1:] |= covered[:-1]
-    beside[:-1] |= covered[1:]
-    beside[:, 1:] |= covered[:, :-1]
-    beside[:, :-1] |= covered[:, 1:]
-    if not (drawing & beside).any():
+    top, left, bottom, right = bands.inside()
+    inside = drawn[top:bottom, left:right]
+    edges = (inside[0], inside[-1], inside[:, 0], inside[:, -1])
+    # Paper lies beside a band.
+    if np.concatenate(edges).mean() > _BESIDE:
+        return True
+    drawing = drawing[top:bottom, left:right]
+    ends = (drawing[0], drawing[-1], drawing[:, 0], drawing[:, -1])
+    # A few specks are noise.
+    touched = [np.count_nonzero(each) > max(2, _SPECKS * len(each)) for each in ends]
+    banded = [bool(side.any()) for side in (bands.top, bands.bottom, bands.left, bands.right)]
+    crossed = [a and b for a, b in zip(touched, banded, strict=True)]
+    if not any(crossed):
         return False
-    sides = ((bands.top, drawing[:2]), (bands.bottom, drawing[-2:]),
-             (bands.left, drawing[:, :2]), (bands.right, drawing[:, -2:]))  # fmt: skip
-    return any(bool(strip.any()) and not band.any() for band, strip in sides)
+    if any(a and not b for a, b in zip(touched, banded, strict=True)):
+        return True
+    if (crossed[0] and crossed[1]) or (crossed[2] and crossed[3]):
+        return True
+    spans = [np.ptp(np.flatnonzero(drawing.any(axis=axis))) for axis in (1, 0)]
+    return bool(min(spans) < min(drawing.shape) / 5)
 
 
 def _joined(seeds: Mask, within: Mask) -> Mask:
@@ -222,7 +238,7 @@ def _band(drawn: Mask, shorter: int) -> Depths | None:
     if np.count_nonzero(ends) < _COVERED * _LONG * columns:
         return None
     end = np.where(ends, beyond.argmax(axis=0), limit)
-    rough = _ROUGH * shorter + 0.75
+    rough = _ROUGH * shorter + 1.5
     slope, base = _line(np.flatnonzero(ends), end[ends], rough)
     line = base + slope * np.arange(columns)
     off = end - line
@@ -239,12 +255,14 @@ def _band(drawn: Mask, shorter: int) -> Depths | None:
     first, middle, last = places[:quarter], places[quarter:-quarter], places[-quarter:]
     if min(seen[first].mean(), seen[last].mean()) < _AT_ENDS:
         return None
-    tip = max(columns // 16, 2)
+    tip = max(columns // 6, 2)
     if min(seen[places[:tip]].mean(), seen[places[-tip:]].mean()) < _AT_ENDS:
         return None
     # The arc of an O is bowed. Where a drawing touches the band, only its shallower parts count.
     bow = np.percentile(off[np.concatenate([first, last])], 30) - np.percentile(off[middle], 30)
     if abs(bow) > _BOW * shorter + 0.5:
+        return None
+    if float(np.median(np.abs(off[asked]))) > _STRAY * shorter + 0.25:
         return None
     spread = max(1.0, 2.5 * float(np.median(np.abs(off[seen]))))
     depth = np.where(ends, np.clip(end, line - spread, line + spread), line)
