@@ -255,8 +255,10 @@ def _band(drawn: Mask, shorter: int) -> Depths | None:
     first, middle, last = places[:quarter], places[quarter:-quarter], places[-quarter:]
     if min(seen[first].mean(), seen[last].mean()) < _AT_ENDS:
         return None
-    tip = max(columns // 6, 2)
-    if min(seen[places[:tip]].mean(), seen[places[-tip:]].mean()) < _AT_ENDS:
+    # Only what goes on as far as one can see may be another band, which hides the end of this one.
+    shown = np.flatnonzero((line > 0.5) & (ends | ~valid))
+    tip = max(columns // 10, 2)
+    if min(seen[shown[:tip]].mean(), seen[shown[-tip:]].mean()) < _AT_ENDS:
         return None
     # The arc of an O is bowed. Where a drawing touches the band, only its shallower parts count.
     bow = np.percentile(off[np.concatenate([first, last])], 30) - np.percentile(off[middle], 30)
