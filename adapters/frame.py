@@ -133,6 +133,8 @@ def _under(pixels: NDArray[np.float32], colour: NDArray[np.float32]) -> Frame | 
     scale_x, scale_y = glance.shape[1] / inner.shape[1], glance.shape[0] / inner.shape[0]
     paper = surface(slopes, scale_x * centres(-1, 1, columns), scale_y * centres(-1, 1, rows))
     apart = np.abs(pixels - paper.astype(np.float32).transpose(1, 2, 0)).max(axis=2)
+    # Outside of where it was measured, the fall of light may be guessed wrongly.
+    np.minimum(apart, np.abs(pixels - colour).max(axis=2), out=apart)
     noise = float(np.median(apart[rows // 6 : -(rows // 6) : 3, columns // 6 : -(columns // 6) : 3]))
     least = max(_PLAIN, 4 * noise)
     drawn = apart > least
