@@ -102,10 +102,26 @@ def unframed(pixels: Pixels, background: Background) -> Pixels:
     if frame is None:
         return pixels
     rows, columns = pixels.shape[:2]
-    covered = frame.covered.repeat(step, axis=0).repeat(step, axis=1)[:rows, :columns]
-    paper = background.seen_through(whole(pixels), (rows, columns)).transpose(1, 2, 0)
-    bare = np.rint(paper) if pixels.dtype == np.uint8 else paper
-    return np.where(covered[:, :, None], bare, pixels).astype(pixels.dtype)
+    bare = pixels.copy()
+    top, left, bottom, right = (each * step for each in frame.clear)
+    for first, last, start, stop in (
+        (0, top, 0, columns),
+        (bottom, rows, 0, columns),
+        (top, bottom, 0, left),
+        (top, bottom, right, columns),
+    ):
+        last, stop = min(last, rows), min(stop, columns)
+        if first >= last or start >= stop:
+            continue
+        covered = frame.covered[first // step : -(-last // step), start // step : -(-stop // step)]
+        covered = covered.repeat(step, axis=0).repeat(step, axis=1)
+        covered = covered[: last - first, : stop - start, None]
+        size = (last - first, stop - start)
+        paper = background.seen_through(Window(first, start, last, stop), size).transpose(1, 2, 0)
+        if pixels.dtype == np.uint8:
+            paper = np.rint(paper)
+        np.copyto(bare[first:last, start:stop], paper.astype(pixels.dtype), where=covered)
+    return bare
 
 
 def _is_uneven(
