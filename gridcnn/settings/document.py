@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from gridcnn.errors import Problem, SpecError, quoted
+from gridcnn.errors import Problem, SpecError, quoted, shown
 
 # What is learned becomes a setting, and a resolved spec is read again: a table of 16,384 columns
 # learns three numbers of each.
@@ -255,6 +255,12 @@ def _escape(sign: str) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
+def key_text(key: object) -> str:
+    """Return a key of a mapping from Python as a text."""
+    # Python turns no number of thousands of digits into a text.
+    return shown(key) if isinstance(key, int) else str(key)
+
+
 def plain_data(value: Any, path: Path = ()) -> Any:
     """Return data from Python as plain data of our own, which later changes may write to.
 
@@ -280,7 +286,7 @@ class _Copy:
         if self.nodes > MAX_NODES:
             raise SpecError(Problem(_TOO_MANY, written(path[:2])))
         if isinstance(value, Mapping):
-            return {key: self.of(inside, (*path, str(key))) for key, inside in value.items()}
+            return {key: self.of(inside, (*path, key_text(key))) for key, inside in value.items()}
         if isinstance(value, list | tuple):
             return [self.of(inside, (*path, number)) for number, inside in enumerate(value)]
         # NumPy's numbers become Python's, without importing NumPy.

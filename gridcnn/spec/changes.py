@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeGuard
 from gridcnn.errors import Problem, SpecError, UserError, quoted
 from gridcnn.settings.base import Settings, given
 from gridcnn.settings.choice import Choice
-from gridcnn.settings.document import Document, Path, parse, plain_data, written
+from gridcnn.settings.document import Document, Path, key_text, parse, plain_data, written
 
 Changes = Iterable[str] | Mapping[str, Any]
 """Texts such as `training.epochs=3`, or a mapping such as `{"training.epochs": 3}`."""
@@ -56,8 +56,8 @@ def _each(changes: Changes) -> Iterator[Callable[[], _Change]]:
 
 
 def _given(key: Any, value: Any) -> _Change:
-    origin = f"change of {_short(str(key))}"
-    path = _key_path(str(key), origin)
+    origin = f"change of {_short(key_text(key))}"
+    path = _key_path(key_text(key), origin)
     return _Change(path, plain_data(value, path), origin)
 
 
