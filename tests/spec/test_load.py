@@ -75,7 +75,7 @@ class TestErrors:
         assert [line.partition(" must ")[0] for line in wrong(text)] == [
             "xo.yaml:4:3: 'test' of data",
             "xo.yaml:5:3: data has no setting 'tset'; did you mean 'test'? It takes: source, test, "
-            "validation, parts, bad_items, group",
+            "validation, parts, bad_items, duplicates, group",
             "xo.yaml:9:19: convolution has no setting 'filter'; did you mean 'filters'? It takes: "
             "filters, kernel_size, stride, padding, dilation, bias, scale, features, trainable",
             "xo.yaml:11:15: 'window' of pooling",
