@@ -163,7 +163,7 @@ def zipped(members: list[tuple[str, bytes]], packing: int = zipfile.ZIP_DEFLATED
     with warnings.catch_warnings(), zipfile.ZipFile(written, "w", packing) as file:
         warnings.simplefilter("ignore")  # of names that are there twice
         for name, inside in members:
-            file.writestr(name[:200].encode("utf-8", "replace").decode(), inside)
+            file.writestr(name[:200].encode("utf-8", "replace").decode() or "x", inside)
     return written.getvalue()
 
 

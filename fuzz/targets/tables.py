@@ -156,8 +156,7 @@ def check(dataset: Dataset) -> None:
     for thing in [dataset.things[place] for place in range(min(count, 50))]:
         if isinstance(thing, np.ndarray) and thing.dtype.kind == "f":
             require(not np.isinf(thing).any(), "a number is infinite")
-    for line in [*dataset.notes, *dataset.names]:
-        readable(line)
+    readable(*dataset.notes)
 
 
 def _changed(name: str, content: bytes, changes: Changes) -> bytes:

@@ -68,7 +68,7 @@ def test_an_input_can_be_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`python -m fuzz TARGET FILE` says what comes out, and returns 1 where that is a fault."""
-    monkeypatch.setattr(command, "targets", lambda: {"made": TARGET})
+    monkeypatch.setattr("fuzz.targets.targets", lambda: {"made": TARGET})
     for content in (b"good", b"bad"):
         (tmp_path / content.decode()).write_bytes(content)
 
