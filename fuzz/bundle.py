@@ -38,6 +38,16 @@ def parts_of(content: bytes) -> dict[str, bytes]:
     return found
 
 
+def _as_name(text: str) -> str:
+    """Return a text without what no name can hold: zeros, and halves of signs that are no bytes."""
+    whole = text.replace("\0", "")
+    try:
+        whole.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return whole.encode("utf-8", "replace").decode()
+    return whole
+
+
 def changed(
     content: bytes, changes: Changes, part: Part, *, names: Callable[[str, Changes], str]
 ) -> bytes:
@@ -53,7 +63,7 @@ def changed(
     if what == 0 and len(found) > 1:
         del found[name]
     elif what == 1:
-        found[names(name, changes).replace("\0", "")] = found[name]
+        found[_as_name(names(name, changes))] = found[name]
     elif what == 2:
         other = changes.random.choice(list(found))
         found[name], found[other] = found[other], found[name]

@@ -31,7 +31,7 @@ _PIECES = (
 _SIGNS = "\0\x1b\r\n\t ,;|\"'{}[]:#&*!%@=-+.0a\u00e9e\u0301\u2028\ufeff\ud800\U0001f600"
 _SHIFTS = (-1, 1, -1e9, 2**40, 0.5)
 _DTYPES = ("f8", "f2", "i4", "i8", "u1", "bool", "u8")
-_LONGEST = 2**20
+LONGEST = 2**20
 """Bytes of an input, at most."""
 
 
@@ -88,7 +88,7 @@ class Changes:
                 changed[place:place] = changed[start:end]
             elif self.one_in(4):
                 del changed[start:]
-        return bytes(changed[:_LONGEST])
+        return bytes(changed[:LONGEST])
 
     def text(self, text: str) -> str:
         """Return a text with a few signs replaced, removed, repeated or added."""
@@ -107,7 +107,7 @@ class Changes:
                 signs[start:start] = str(random.choice(ODD))
             else:
                 signs[start:start] = random.choice(_SIGNS)
-        return "".join(signs)[:_LONGEST]
+        return "".join(signs)[:LONGEST]
 
     def data(self, value: Any, odd: Sequence[Any] = ()) -> Any:
         """Return plain data with one to three changes in it; `odd` are more values to put in."""

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from fuzz.changes import Changes
+from fuzz.changes import LONGEST, Changes
 from gridcnn import tensors
 
 _NOT_FINITE = (float("nan"), float("inf"), -1e-9)
@@ -44,7 +44,7 @@ def text_changed(content: bytes, changes: Changes) -> bytes:
         text = "".join(lines)
     else:
         text = changes.text(text)
-    return text.encode("utf-8", "surrogatepass" if changes.one_in(2) else "replace")
+    return text.encode("utf-8", "surrogatepass" if changes.one_in(2) else "replace")[:LONGEST]
 
 
 def json_changed(content: bytes, changes: Changes) -> bytes:

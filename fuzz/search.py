@@ -30,8 +30,6 @@ _MEMORY = 2_500
 """Megabytes that a process may take."""
 _DATA = 2_000_000_000
 """Bytes that gridcnn may take: it refuses what does not fit, and libFuzzer ends the process."""
-_LONGEST = 2**20
-"""Bytes of an input, at most."""
 _LEAST = 3
 """Seconds for a target, at least."""
 _ENDS = 5
@@ -44,7 +42,7 @@ _KILLED = ("crash-", "timeout-", "oom-", "leak-")
 _WATCHED = contextlib.ExitStack()
 _WATCHED.enter_context(atheris.instrument_imports(include=["gridcnn"]))
 with contextlib.redirect_stderr(io.StringIO()):  # it tells of each module
-    from fuzz.changes import Changes
+    from fuzz.changes import LONGEST, Changes
     from fuzz.target import attempt, scratch
     from fuzz.targets import targets
 
@@ -177,8 +175,9 @@ def _search_here(name: str, seconds: float, places: _Places, work: Path) -> None
     options = {
         "max_total_time": max(1, round(seconds - (time.monotonic() - begin))),
         "timeout": _TIMEOUT,
+        "report_slow_units": _TIMEOUT,
         "rss_limit_mb": _MEMORY,
-        "max_len": _LONGEST,
+        "max_len": LONGEST,
         "len_control": 0,
         "print_final_stats": 1,
         "artifact_prefix": f"{places.faults / name}-",

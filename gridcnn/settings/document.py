@@ -22,6 +22,7 @@ MAX_BYTES = 4_000_000
 MAX_NODES = 60_000
 MAX_DEPTH = 40
 MAX_NUMBER = 40
+_LONGEST_KEY = 80  # signs of a key that a message repeats
 _TOO_MANY = f"a spec may hold {MAX_NODES:,} values; this one holds more"
 _TOO_DEEP = f"a spec may be nested {MAX_DEPTH} levels deep; this is deeper"
 
@@ -83,10 +84,14 @@ class Document:
 
 
 def written(path: Path) -> str:
-    """Return a path as it is written: `stages[1].convolution.filters`."""
+    """Return a path as it is written: `stages[1].convolution.filters`; long parts are cut."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        if isinstance(part, int):
+            text += f"[{part}]"
+            continue
+        name = part if len(part) <= _LONGEST_KEY else f"{part[: _LONGEST_KEY - 3]}..."
+        text += f".{name}" if text else name
     return text
 
 

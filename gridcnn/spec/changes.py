@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeGuard
 
-from gridcnn.errors import Problem, SpecError, UserError, quoted
+from gridcnn.errors import Problem, SpecError, UserError, quoted, shown
 from gridcnn.settings.base import Settings, given
 from gridcnn.settings.choice import Choice
 from gridcnn.settings.document import Document, Path, key_text, parse, plain_data, written
@@ -140,7 +140,7 @@ class _Writer:
         if not target:
             self.fail(f"{written(place)} is empty; set it as a whole: {written(place)}=[...]")
         if not isinstance(part, int) or part >= len(target):
-            self.fail(f"{written(place)} has the entries 0 to {len(target) - 1}; got {part!r}")
+            self.fail(f"{written(place)} has the entries 0 to {len(target) - 1}; got {shown(part)}")
         return part
 
     def opened(self, inside: Any, place: Path, following: str | int) -> Any:
@@ -178,7 +178,9 @@ class _Writer:
             present = inside if isinstance(inside, str) else next(iter(inside or ()), "")
             advice = ""
             if present in choice.registry:
-                advice = f". A setting of {present} is changed as {written(place)}.{present}.{name}"
+                advice = (
+                    f". A setting of {present} is changed as {written((*place, present, name))}"
+                )
             self.fail(f"{choice.registry.unknown(name)}{advice}")
         return inside if isinstance(inside, dict) and name in inside else {name: {}}
 
