@@ -163,8 +163,13 @@ def zipped(members: list[tuple[str, bytes]], packing: int = zipfile.ZIP_DEFLATED
     with warnings.catch_warnings(), zipfile.ZipFile(written, "w", packing) as file:
         warnings.simplefilter("ignore")  # of names that are there twice
         for name, inside in members:
-            file.writestr(name[:200].encode("utf-8", "replace").decode() or "x", inside)
+            file.writestr(_member(name), inside)
     return written.getvalue()
+
+
+def _member(name: str) -> str:
+    """Return a name that `zipfile` writes."""
+    return name.replace("\0", "")[:200].encode("utf-8", "replace").decode() or "x"
 
 
 def gzip_changed(content: bytes, changes: Changes, inside: Callable[..., bytes]) -> bytes:

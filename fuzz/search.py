@@ -35,6 +35,11 @@ _LEAST = 3
 _ENDS = 5
 """How often the process of a target is begun."""
 _UNITS = re.compile(r"stat::number_of_executed_units: (\d+)")
+_SLOW = (
+    "pandas.io.stata", "pyarrow.parquet", "pyarrow.feather", "openpyxl", "sklearn.linear_model",
+    "scipy.signal", "soundfile", "PIL.TiffImagePlugin", "rdkit.Chem",
+)  # fmt: skip
+"""What takes long to load, and need not be loaded again for each target."""
 _KILLED = ("crash-", "timeout-", "oom-", "leak-")
 """What libFuzzer calls inputs that ended a process."""
 
@@ -47,7 +52,9 @@ with contextlib.redirect_stderr(io.StringIO()):  # it tells of each module
     from fuzz.targets import targets
 
     targets()
-    importlib.import_module("pandas")  # which takes long, and is in most targets
+    for _name in _SLOW:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(_name)
 
 
 @dataclass
