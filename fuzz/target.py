@@ -16,8 +16,8 @@ from pathlib import Path
 from fuzz.changes import Changes
 from gridcnn.errors import GridcnnError, UnfinishedRunWarning
 
-_LONGEST_LINE = 1_200
-"""Characters of a line of an error, at most: a path may be long, and nothing else."""
+_LONGEST_LINE = 5_000
+"""Characters of a line of an error, at most: a list of names may be long, and nothing else."""
 
 
 class WrongError(Exception):

@@ -14,6 +14,7 @@ def targets() -> dict[str, Target]:
         folders,
         models,
         pictures,
+        publics,
         runs,
         sounds,
         specs,
@@ -22,6 +23,6 @@ def targets() -> dict[str, Target]:
     )
 
     rooms = (
-        specs, models, runs, caches, tables, arrays, folders, pictures, sounds, texts, archives
+        specs, models, runs, caches, tables, arrays, folders, pictures, sounds, texts, archives, publics
     )  # fmt: skip
     return {target.name: target for room in rooms for target in room.TARGETS}
