@@ -23,6 +23,7 @@ def targets() -> dict[str, Target]:
     )
 
     rooms = (
-        specs, models, runs, caches, tables, arrays, folders, pictures, sounds, texts, archives, publics
+        specs, models, runs, caches, tables, arrays, folders, pictures, sounds, texts, archives,
+        publics,
     )  # fmt: skip
     return {target.name: target for room in rooms for target in room.TARGETS}

@@ -1,4 +1,4 @@
-"""Files of public data sets that a user has in a folder of their own, so that nobody checks them."""
+"""Files of public data sets in a folder of the user, which nobody has checked."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def test_other_errors_are_faults(tmp_path: Path) -> None:
         attempt(TARGET, b"bad", tmp_path)
 
 
-@pytest.mark.parametrize("message", ["\x1b[2J", "a" * 2_000])
+@pytest.mark.parametrize("message", ["\x1b[2J", "a" * 9_000])
 def test_errors_that_cannot_be_read_are_faults(message: str, tmp_path: Path) -> None:
     """Those that steer a terminal, and those without an end."""
 
