@@ -55,7 +55,8 @@ bench: ## timings of start-up, and of a whole run; against peers: python -m benc
 MINUTES ?= 10
 fuzz: ## search for inputs out of which anything but our own errors comes, so many MINUTES in all
 	@test -x $(BIN)/python || $(MAKE) setup
-	@$(BIN)/python -m pip install --quiet --editable ".[fuzz]" || true
+	@$(BIN)/python -c "import atheris" 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --editable ".[fuzz]" >/dev/null 2>&1 || true
 	$(BIN)/python -m fuzz --minutes $(MINUTES)
 
 clean:
