@@ -19,6 +19,9 @@ Things = Sequence[Any] | NDArray[Any]
 """Raw things: a list of anything that an adapter takes, or one array with an item in each place of
 its first dimension."""
 
+_LONGEST_NAME = 300
+"""Signs of a text by which an error calls it, at most; of a path that is as long both ends stay."""
+
 
 @dataclass(frozen=True)
 class Adapted:
@@ -254,7 +257,9 @@ def described(thing: Any, index: int) -> str:
     """Return what an error calls a thing that has no name of its own."""
     import os
 
-    # A text without a visible sign is no name.
+    # A text without a visible sign is no name, and a whole page is none either.
     if isinstance(thing, str) and not thing.strip():
         return f"item {index}"
+    if isinstance(thing, str) and len(thing) > _LONGEST_NAME:
+        return f"{thing[: _LONGEST_NAME // 2]}...{thing[-_LONGEST_NAME // 2 :]}"
     return os.fspath(thing) if isinstance(thing, str | os.PathLike) else f"item {index}"
