@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.adapter import Adapter, described, picked
+from gridcnn.contracts.adapter import Adapter, Things, described, picked, unreadable
 from gridcnn.contracts.source import Source
+from gridcnn.datasets.labels import labels_array
 from gridcnn.engines.base import ANSWERED, Engine, bind, check_choice
 from gridcnn.errors import (
     DataError,
@@ -162,7 +163,15 @@ class Model:
             DataError: things that cannot be read, or whose votes are not finite; each is named;
                 or a DataFrame lacks columns of the training.
         """
-        many = self._things(things)
+        return self.votes_of_many(self._things(things), names=names)
+
+    def votes_of_many(
+        self, many: Things, *, names: Sequence[str] | None = None
+    ) -> NDArray[np.float32]:
+        """Return the votes as `votes` does, of what is known to be many things.
+
+        The first dimension of an array is its items, whatever its shape.
+        """
         found = np.empty((len(many), len(self.classes)), np.float32)
         problems: list[Problem] = []
         # In batches, so that memory does not grow with the number of things.
@@ -183,7 +192,7 @@ class Model:
                 if not problems:
                     found[part] = answers.votes
         if problems:
-            raise DataError(*problems)
+            raise unreadable(problems, len(many))
         return found
 
     def votes_of_grids(
@@ -446,20 +455,6 @@ def as_things(things: Any, adapter: Adapter, source: Source | None = None) -> Se
     if not isinstance(things, Iterable) or isinstance(things, Set | Mapping):
         raise DataError(f"things to classify are a list of them; got a {type(things).__name__}")
     return list(things)
-
-
-def labels_array(classes: Sequence[str | int]) -> NDArray[Any]:
-    """Return classes as an array of numbers or texts that holds each as what it is.
-
-    It is one of objects where NumPy would change them: where they are mixed, where a text ends with
-    a NUL, and where some whole number has no sign and others are too large for one.
-    """
-    labels = np.array(classes, dtype=object)
-    if len({type(label) for label in classes}) == 1:
-        found = np.array(classes)
-        if found.tolist() == list(classes) and found.dtype.kind != "f":
-            return found
-    return labels
 
 
 def maps_after(engine: Engine, parameters: Array, grids: Cells, after: int | None) -> Array:

@@ -31,7 +31,7 @@ SMALL: dict[str, Any] = {
 @parametrize_with_checks(  # type: ignore[untyped-decorator]
     [
         GridClassifier(check="off"),
-        GridClassifier("xo", check="off"),
+        GridClassifier({**SMALL, "adapter": "table"}, check="off"),
         GridClassifier(SMALL, check="off"),
     ]
 )

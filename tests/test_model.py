@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 
 import gridcnn
 from gridcnn.contracts.adapter import Adapter
+from gridcnn.datasets.labels import labels_array
 from gridcnn.engines.base import ENGINES, make_engine
 from gridcnn.errors import (
     DataError,
@@ -29,7 +30,7 @@ from gridcnn.errors import (
     UnknownNameError,
     UserError,
 )
-from gridcnn.model import FILE_NAME, KIND, Model, answered, labels_array, load
+from gridcnn.model import FILE_NAME, KIND, Model, answered, load
 from gridcnn.network import Network
 from gridcnn.spec.load import load as load_spec
 from gridcnn.stages.voting import cross_entropy

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.errors import DataError, Problem
+from gridcnn.errors import DataError, Problem, listed
 from gridcnn.grid import Grids, GridShape, OneHot
 from gridcnn.settings.base import Settings
 from gridcnn.streams import Stream
@@ -75,6 +75,10 @@ class Adapter(Settings, abc.ABC):
         """
         return ()
 
+    def takes_array(self, dimensions: int) -> bool:  # noqa: ARG002 - for those that tell
+        """Return whether an array of numbers of so many dimensions may be one thing."""
+        return not self.texts
+
     def is_lone(self, array: NDArray[Any]) -> bool:
         """Return whether an array of numbers is one thing, and not a stack of things."""
         return array.ndim <= 2
@@ -119,10 +123,10 @@ class Adapter(Settings, abc.ABC):
         return Adapted(Grids(values[: len(kept)], shape), kept, problems)
 
     def grids(self, things: Things, *, names: Sequence[str] | None = None) -> Grids:
-        """Return all things as grids; raise `DataError` that names every thing that is bad."""
+        """Return all things as grids; raise `DataError` that names what is bad."""
         adapted = self.adapt_all(things, names=names)
         if adapted.problems:
-            raise DataError(*adapted.problems)
+            raise unreadable(adapted.problems, len(things))
         return adapted.grids
 
 
@@ -213,6 +217,18 @@ def other_forms(
             forms.extend(found)
             origins.extend([index] * len(found))
     return forms, np.array(origins, np.int64)
+
+
+def unreadable(problems: Sequence[Problem], items: int) -> DataError:
+    """Return the error for the problems of things, of which there are so many `items` in all.
+
+    Each problem is named with its thing. If all things have the same problem, it is told once.
+    """
+    causes = {problem.message for problem in problems}
+    if len(problems) < max(2, items) or len(causes) > 1:
+        return DataError(*problems)
+    named = listed([problem.source for problem in problems], limit=3)
+    return DataError(f"none of the {items:,} items can be read ({named}): {problems[0].message}")
 
 
 def picked(things: Things, chosen: NDArray[np.int64]) -> Things:
