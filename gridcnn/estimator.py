@@ -146,7 +146,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         given, changes = self._spec(), self._changes()
         # The network of the default spec follows the grids, but its adapter comes before them.
         spec = self._changed(given or default_spec(GridShape(1, 1, 1), 1), changes)
-        things = self._things(X, spec, reset=True)
+        things = self._things(X, reset=True)
         labels = labels_given(y, len(things))
         self.classes_, targets = _classes(labels)
         if len(self.classes_) < 2:
@@ -190,7 +190,9 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
         """Return the votes for each class, float32 `(items, classes)`: 0..1, and 1 in all."""
         check_is_fitted(self)
-        return self.model_.votes_of_many(self._things(X, self.model_.spec, reset=False))
+        things = self._things(X, reset=False)
+        _refuse_unfit(self.model_.adapter, things)
+        return self.model_.votes_of_many(things)
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
         """Return the class with the most votes for each item `(items,)`."""
@@ -217,11 +219,11 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 names = ", ".join(each for each in allowed if each is not None)
                 raise SpecError(f"{name} must be one of {names}; got {shown(given)}")
 
-    def _things(self, given: Any, spec: Spec, *, reset: bool) -> Things:
-        """Return `X` as things that the spec's adapter takes; `reset`: in training.
+    def _things(self, given: Any, *, reset: bool) -> Things:
+        """Return `X` as an array of numbers or a list of things; `reset`: in training.
 
         Raises:
-            DataError: it holds something else, or other columns than in training.
+            DataError: it is neither, or has other columns than in training.
         """
         if not reset and is_one(given):
             given = [given]
@@ -237,8 +239,6 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 if named
                 else validate_data(self, things, reset=reset, **options)
             )
-        if spec.adapter is not None:
-            _refuse_unfit(spec.adapter, things)
         return things
 
     def _spec(self) -> Spec | None:
@@ -271,6 +271,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         adapter = spec.adapter
         if adapter is None:
             adapter = ArrayAdapter() if isinstance(things, np.ndarray) else fitting(things)
+        _refuse_unfit(adapter, things)
         set_here = {
             name: getattr(self, name)
             for name in ("channel_order", "scaling")
@@ -388,12 +389,16 @@ def _refuse_unfit(adapter: Adapter, things: Things) -> None:
             f"X is an array of numbers, of shape {things.shape}, and the adapter {adapter.title} "
             f"takes none; give a list of texts, or {remedy}"
         )
-    several = "dimensions" if dimensions > 1 else "dimension"
-    flat = ": X.reshape(-1, rows, columns)" if dimensions == 1 else ""
+    flat = ""
+    if "1" not in allowed and dimensions == 1:
+        flat = ": X.reshape(-1, rows, columns)"
+    elif allowed == ["1"]:
+        flat = ": X.reshape(len(X), -1)"
+    others = "" if isinstance(adapter, ArrayAdapter) else f", or {remedy}"
     raise DataError(
-        f"X has the shape {things.shape}, so that an item has {dimensions} {several}; the adapter "
-        f"{adapter.title} takes items of {' or '.join(allowed)}. Give X another shape{flat}, or "
-        f"{remedy}"
+        f"X has the shape {things.shape}, so that an item has {dimensions} "
+        f"{'dimensions' if dimensions > 1 else 'dimension'}; the adapter {adapter.title} takes "
+        f"items of {' or '.join(allowed)}. Give X another shape{flat}{others}"
     )
 
 

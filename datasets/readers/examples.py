@@ -17,7 +17,7 @@ from gridcnn.datasets.tables.frames import frame_cells
 from gridcnn.errors import DataError, listed, quoted, shown
 
 _GRIDS = "(items, columns), (items, rows, columns), or (items, channels, rows, columns)"
-_FORMS = f"X is an array of numbers {_GRIDS}, or a list of texts, paths, pictures or arrays"
+_FORMS = f"give an array of numbers {_GRIDS}, or a list of texts, paths, pictures or arrays"
 _ENCODE = "sklearn.preprocessing.OrdinalEncoder"
 
 
@@ -111,7 +111,7 @@ def _refuse_kinds(given: Any) -> None:
 
 def _refuse_iterator(given: Any) -> None:
     if not hasattr(given, "__len__") or not hasattr(given, "__iter__"):
-        raise DataError(f"X is {shown(given)}, a {type(given).__name__}; {_FORMS}")
+        raise DataError(f"X is {shown(given)} (of type {type(given).__name__}); {_FORMS}")
 
 
 def _is_sparse(given: Any) -> bool:
@@ -132,13 +132,15 @@ def _as_array(given: Any) -> NDArray[Any]:
 
 def _of_array(values: NDArray[Any]) -> Things:
     """Return an array as it is if it holds real numbers, else what its objects are."""
+    if values.ndim and not len(values):
+        raise DataError(f"X has no items (its shape is {values.shape}); give at least one")
     if values.dtype.kind in "biuf":
         if values.ndim < 2:
             raise _flat(values)
         return values
     _refuse_types(values, "X")
     if values.ndim == 0:
-        raise DataError(f"X is a single {_called(values.item())}; {_FORMS}")
+        raise DataError(f"X is a single thing, {_called(values.item())}; {_FORMS}")
     if values.ndim == 1:
         return _of_list(values.tolist())
     if values.ndim == 2 and values.shape[1] == 1 and is_one(_first(values[:, 0].tolist())):
@@ -170,12 +172,9 @@ def _flat(values: NDArray[Any]) -> DataError:
     """Return the error for numbers `()` or `(items,)`, which are no rows."""
     if values.ndim == 0:
         return DataError(f"X is the single number {values.item()}; {_FORMS}")
-    if not len(values):
-        return DataError("X has no items; give at least one")
     return DataError(
         f"X is one row of numbers, of shape {values.shape}; {_FORMS}. Reshape your data: "
-        "X.reshape(1, -1) if it is one item, X.reshape(-1, rows, columns) if several follow one "
-        "another"
+        "X.reshape(1, -1) if it is one item, X.reshape(-1, rows, columns) if it holds several"
     )
 
 
@@ -188,17 +187,16 @@ def _of_list(items: list[Any]) -> Things:
         raise DataError(
             f"each of the {len(items):,} items of X is missing ({shown(items[0])}); {_FORMS}"
         )
+    things = [index for index, each in enumerate(items) if is_one(each)]
+    single = [index for index, each in enumerate(items) if _is_number(each)]
+    if things and single:
+        raise DataError(
+            f"X[{things[0]}] is {_called(items[things[0]])}, and X[{single[0]}] the number "
+            f"{shown(items[single[0]])}; give things of one kind"
+        )
     if is_one(first):
         return items
-    if isinstance(first, bool | int | float | complex | np.number | np.bool_):
-        texts = [(n, each) for n, each in enumerate(items) if is_one(each)]
-        if texts:
-            at, text = texts[0]
-            where = items.index(first)
-            raise DataError(
-                f"X[{where}] is the number {shown(first)}, and X[{at}] {_called(text)}; give "
-                "things of one kind"
-            )
+    if _is_number(first):
         numbers = np.asarray(items)
         _refuse_types(numbers, "X")
         raise _flat(numbers)
@@ -257,6 +255,11 @@ def _stacked(items: list[Any], arrays: list[NDArray[Any]]) -> NDArray[Any]:
 def _first(items: Sequence[Any]) -> Any:
     """Return the first item that is not missing; None if all are."""
     return next((each for each in items if not _is_missing(each)), None)
+
+
+def _is_number(thing: Any) -> bool:
+    kinds = bool | int | float | complex | np.number | np.bool_
+    return isinstance(thing, kinds) and not _is_missing(thing)
 
 
 def _is_missing(thing: Any) -> bool:
@@ -345,9 +348,7 @@ def _of_frame(frame: Any) -> Things:
 
 def _odd(cells: Iterable[Any]) -> Any:
     """Return the first cell that is no number."""
-    kinds = bool | int | float | np.number
-    odd = (each for each in cells if not isinstance(each, kinds) and not _is_missing(each))
-    return next(odd, None)
+    return next((each for each in cells if not _is_number(each) and not _is_missing(each)), None)
 
 
 def _no_column(name: str, value: Any, columns: int) -> str:
@@ -372,7 +373,10 @@ def _one_dimension(given: Any) -> Any:
     try:
         array = np.asarray(given)
     except Exception:  # rows of different lengths, or a foreign object
-        return given
+        raise DataError(
+            f"y must have one label for each item, shape (items,); got {shown(given)}, which is no "
+            "array"
+        ) from None
     if array.ndim == 2 and array.shape[1] == 1:
         _warn_column()
         return array[:, 0]

@@ -19,6 +19,11 @@ Things = Sequence[Any] | NDArray[Any]
 """Raw things: a list of anything that an adapter takes, or one array with an item in each place of
 its first dimension."""
 
+_NAMED = 3
+"""Things with the same problem that are named."""
+_TOLD = 20
+"""Different problems that are told; the rest are counted."""
+
 
 @dataclass(frozen=True)
 class Adapted:
@@ -222,13 +227,20 @@ def other_forms(
 def unreadable(problems: Sequence[Problem], items: int) -> DataError:
     """Return the error for the problems of things, of which there are so many `items` in all.
 
-    Each problem is named with its thing. If all things have the same problem, it is told once.
+    A problem that several things have is told once, with some of them.
     """
-    causes = {problem.message for problem in problems}
-    if len(problems) < max(2, items) or len(causes) > 1:
-        return DataError(*problems)
-    named = listed([problem.source for problem in problems], limit=3)
-    return DataError(f"none of the {items:,} items can be read ({named}): {problems[0].message}")
+    causes: dict[str, list[Problem]] = {}
+    for problem in problems:
+        causes.setdefault(problem.message, []).append(problem)
+    told: list[Problem] = []
+    for message, alike in causes.items():
+        if len(alike) <= _NAMED:
+            told.extend(alike)
+        else:
+            named = listed([problem.source for problem in alike], limit=_NAMED)
+            told.append(Problem(f"{len(alike):,} of {items:,} items ({named}): {message}"))
+    more = len(told) - _TOLD
+    return DataError(*told[:_TOLD], *([f"and {more:,} more problems like these"] * (more > 0)))
 
 
 def picked(things: Things, chosen: NDArray[np.int64]) -> Things:
