@@ -30,7 +30,7 @@ DATES = pd.date_range("2020-01-01", periods=3)
         pd.DataFrame(ROWS),
         pd.DataFrame(ROWS).astype("Int64"),
         pd.DataFrame({"a": pd.Categorical([0, 2, 4]), "b": [1, 3, 5]}),
-        pd.DataFrame.sparse.from_spmatrix(sp.csr_matrix(ROWS)),
+        pd.DataFrame(ROWS).astype(pd.SparseDtype(float)),
     ],
 )
 def test_numbers_become_one_array(given: Any) -> None:
@@ -153,7 +153,10 @@ def test_arrays_may_differ_in_shape() -> None:
         ([1j, 2], "Complex data not supported: X holds complex128"),
         (np.array([[1, 2j]], object), r"Complex data not supported: X\[0, 1\] is 2j"),
         (pd.Series(DATES), "X holds dates or times .* give numbers"),
-        (np.array([["2020-01-01"]], "datetime64[s]"), r"X holds dates or times \(datetime64\[s\]\)"),
+        (
+            np.array([["2020-01-01"]], "datetime64[s]"),
+            r"holds dates or times \(datetime64\[s\]\)",
+        ),
         (list(np.array(["2020-01-01"], "datetime64[s]")), "X holds dates or times"),
         ([datetime.date(2020, 1, 1)], r"X holds dates or times \(datetime\.date\(2020, 1, 1\)\)"),
         (pd.DataFrame({"a": [1, 2, 3], "when": DATES}), "X'?.'when'. holds dates or times"),
@@ -169,7 +172,10 @@ def test_arrays_may_differ_in_shape() -> None:
             pd.DataFrame({"a": [1, 2, 3], "city": TEXTS}),
             r"X\['city'\] holds the text 'good day', .* leave it out, or encode it .* X\['city'\]",
         ),
-        (pd.DataFrame({"a": [[1], [2]]}), r"X\['a'\] holds a list, \[1\], and a column must hold n"),
+        (
+            pd.DataFrame({"a": [[1], [2]]}),
+            r"X\['a'\] holds a list, \[1\], and a column must hold",
+        ),
     ],
 )
 def test_what_x_may_not_be_is_one_line(given: Any, message: str) -> None:
