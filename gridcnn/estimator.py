@@ -21,7 +21,8 @@ from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Dataset
 from gridcnn.datasets.division.splits import divide
 from gridcnn.datasets.labels import labels_array, labels_of
 from gridcnn.datasets.readers.examples import is_one, labels_given, things_of
-from gridcnn.datasets.readers.memory import Memory, is_frame
+from gridcnn.datasets.readers.memory import Memory
+from gridcnn.datasets.tables.frames import is_frame
 from gridcnn.engines.base import bind, check_choice
 from gridcnn.errors import DataError, Problem, SpecError, listed, shown
 from gridcnn.grid import GridShape

@@ -442,6 +442,10 @@ def as_things(things: Any, adapter: Adapter, source: Source | None = None) -> Se
         return cast("Sequence[Any]", things)
     if isinstance(things, Sequence):
         return things
+    if hasattr(things, "toarray") and hasattr(things, "nnz"):  # of SciPy
+        raise DataError(
+            f"things to classify are a sparse {type(things).__name__}; give things.toarray()"
+        )
     if hasattr(things, "to_numpy"):
         if hasattr(things, "columns"):
             from gridcnn.datasets.readers.memory import frame_things

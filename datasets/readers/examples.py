@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from gridcnn.contracts.adapter import Things
 from gridcnn.datasets.labels import labels_array, labels_of
 from gridcnn.datasets.problems import Problems
-from gridcnn.datasets.readers.memory import is_frame
-from gridcnn.datasets.tables.frames import frame_cells
+from gridcnn.datasets.tables.frames import frame_cells, is_frame
 from gridcnn.errors import DataError, listed, quoted, shown
 
 _GRIDS = "(items, columns), (items, rows, columns), or (items, channels, rows, columns)"
@@ -44,7 +43,7 @@ def things_of(given: Any) -> Things:
     """
     if is_one(given):
         raise DataError(f"X is a single thing, {_called(given)}; give a list of items")
-    _refuse_kinds(given)
+    refuse_unordered(given)
     if is_frame(given):
         return _of_frame(given)
     if isinstance(given, Sequence):
@@ -89,8 +88,8 @@ def labels_given(given: Any, items: int) -> NDArray[Any]:
 # What X is ------------------------------------------------------------------------------------
 
 
-def _refuse_kinds(given: Any) -> None:
-    """Raise `DataError` for what holds no items in an order."""
+def refuse_unordered(given: Any) -> None:
+    """Raise `DataError` for `X` that holds no items in an order, or that can be read only once."""
     if given is None:
         raise DataError(f"X is None; {_FORMS}")
     if _is_sparse(given):
