@@ -62,7 +62,7 @@ def test_the_adapter_learns_from_training_items_alone() -> None:
     """The range of an array adapter is that of the training part."""
     values = np.random.default_rng(0).normal(size=(50, 3, 4))
 
-    prepared = _prepared({"adapter": "array"}, data=(values, [0, 1] * 25))
+    prepared = _prepared({"adapter": {"array": {"scaling": "range"}}}, data=(values, [0, 1] * 25))
 
     adapter = prepared.spec.adapter
     assert isinstance(adapter, ArrayAdapter)
