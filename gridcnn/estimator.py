@@ -229,6 +229,9 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not reset and is_one(given):
             given = [given]
         things = things_of(given)
+        if reset and not isinstance(things, np.ndarray):
+            for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit
+                self.__dict__.pop(name, None)
         if isinstance(things, np.ndarray):
             named = is_frame(given)
             if named:  # the array of its numbers has no names
@@ -316,7 +319,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         is_second = np.isin(kept, second)
         training = Labelled(grids, targets[kept])
         validation = None
-        if len(second):
+        if is_second.any():
             validation = Labelled(grids[np.flatnonzero(is_second)], targets[kept][is_second])
             training = Labelled(grids[np.flatnonzero(~is_second)], targets[kept][~is_second])
         if data.duplicates == "drop":

@@ -604,6 +604,18 @@ def test_answers_take_what_training_took() -> None:
     assert classifier.predict("good day").shape == (1,)
 
 
+def test_names_of_an_earlier_fit_are_forgotten() -> None:
+    """Texts have no features."""
+    X, y = _rows()
+    classifier = GridClassifier(check="off", epochs=1).fit(pd.DataFrame(X).add_prefix("c"), y)
+    assert classifier.n_features_in_ == 16
+
+    classifier.fit(["good day", "win now"] * 10, y)
+
+    assert not hasattr(classifier, "n_features_in_")
+    assert not hasattr(classifier, "feature_names_in_")
+
+
 def test_a_cause_that_items_share_is_told_once() -> None:
     """Eighty files that are not there are one line, not eighty."""
     with pytest.raises(DataError) as caught:
