@@ -167,13 +167,21 @@ class _FirstHasAll:
         self.first = np.zeros(len(has), np.bool_)
         self.free = np.ones(len(has), np.bool_)
         self.empty = set(range(1, parts))
+        self.left = len(has)  # how many groups are free
+        self.having = has.sum(axis=0)  # how many groups with each class are free or in the first
 
     def allows(self, group: int, part: int) -> bool:
         """Return whether a group may go to a part; if so, it is there from now on."""
         self.free[group] = False
         self.first[group] = part == 0
-        if self._can_go_on(self.free, len(self.empty - {part})):
+        having = self.having - self.has[group] if part else self.having
+        empty = len(self.empty - {part})
+        # If every class is in more groups than will be taken, nothing need be searched.
+        clear = (having > empty + self.later).all() and self.left > empty + 1
+        if clear or self._can_go_on(self.free, empty):
             self.empty.discard(part)
+            self.having = having
+            self.left -= 1
             return True
         self.free[group] = True
         self.first[group] = False

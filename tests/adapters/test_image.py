@@ -716,7 +716,7 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(DataError, match=message):
             ImageAdapter().adapt(tmp_path / name)
-    with pytest.raises(DataError, match="it is a device or a pipe"):
+    with pytest.raises(DataError, match="it is a pipe or a device"):
         ImageAdapter().adapt("/dev/null")
 
 
@@ -739,7 +739,7 @@ def test_permission_errors_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def refuse(*_: Any, **__: Any) -> Any:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(DataError, match="may not be read: permission denied"):
         ImageAdapter().adapt(path)
 
