@@ -26,6 +26,7 @@ from gridcnn.datasets.tables.frames import is_frame
 from gridcnn.engines.base import bind, check_choice
 from gridcnn.errors import DataError, Problem, SpecError, listed, shown
 from gridcnn.grid import GridShape
+from gridcnn.gridding import adapted
 from gridcnn.model import Model
 from gridcnn.order.guard import CHECKS, Check, guard
 from gridcnn.order.verdict import Verdict
@@ -310,12 +311,12 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             first = np.concatenate([first, np.arange(len(targets), len(many))])
             targets = np.concatenate([targets, targets[origins]])
         adapter = adapter.fitted(picked(many, first) if len(first) < len(many) else many)
-        adapted = adapter.adapt_all(many)
-        if adapted.problems:
-            if data.bad_items == "stop" or not len(adapted.kept):
-                raise unreadable(adapted.problems, len(many))
-            _warn_skipped(adapted.problems, len(many))
-        grids, kept = adapted.grids.values, adapted.kept
+        found = adapted(adapter, many, threads=self.threads)
+        if found.problems:
+            if data.bad_items == "stop" or not len(found.kept):
+                raise unreadable(found.problems, len(many))
+            _warn_skipped(found.problems, len(many))
+        grids, kept = found.grids.values, found.kept
         is_second = np.isin(kept, second)
         training = Labelled(grids, targets[kept])
         validation = None
