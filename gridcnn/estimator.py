@@ -32,6 +32,7 @@ from gridcnn.order.guard import CHECKS, Check, guard
 from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
 from gridcnn.runs.duplicates import find_duplicates
+from gridcnn.runs.notes import remark_notes
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Data, Spec
 from gridcnn.training.loop import Labelled, train
@@ -323,6 +324,10 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if is_second.any():
             validation = Labelled(grids[np.flatnonzero(is_second)], targets[kept][is_second])
             training = Labelled(grids[np.flatnonzero(~is_second)], targets[kept][~is_second])
+        trained = picked(many, kept[~is_second])
+        remarks = remark_notes(adapter.remarks(trained, training.grids))
+        for note in (*adapter.notes(trained, training.grids), *remarks):
+            warnings.warn(note, UserWarning, stacklevel=3)
         if data.duplicates == "drop":
             training, validation = _without_duplicates(training, validation)
         lost = set(range(len(self.classes_))) - set(training.targets.tolist())
