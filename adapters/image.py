@@ -146,6 +146,10 @@ class ImageAdapter(Adapter):
         fit = "pad" if self.fit == "ink" else self.fit
         return self.model_copy(update={"fit": fit, "polarity": "keep"})
 
+    def takes_array(self, dimensions: int) -> bool:
+        """Return whether an array of so many dimensions may be a picture: of two or three."""
+        return dimensions in (2, 3)
+
     def is_lone(self, array: NDArray[Any]) -> bool:
         """Return whether an array is one picture: `(rows, columns)`, or `(rows, columns, 3 | 4)`.
 
