@@ -42,7 +42,13 @@ class Memory(Source):
 
 
 def from_memory(
-    data: Any, *, files: bool = True, group: str | None = None, source: Source | None = None
+    data: Any,
+    *,
+    files: bool = True,
+    source: Source | None = None,
+    group: str | None = None,
+    missing: bool = True,
+    trained: bool = True,
 ) -> Dataset:
     """Return data that was given from Python as a data set.
 
@@ -55,9 +61,11 @@ def from_memory(
             bytes, texts. `y` is any sequence of texts or whole numbers.
         files: whether texts in `X` are paths of files, each of which may be there once; otherwise
             they are things like any other.
-        group: the column of a DataFrame that says what belongs together; a `Dataset` has its own.
         source: the source of a spec or a trained model. If its columns have names, those of a
             DataFrame are taken by name.
+        group: the column of a DataFrame that says what belongs together; a `Dataset` has its own.
+        missing: whether numbers in a DataFrame with the columns of `source` may be missing.
+        trained: whether `source` is that of a trained model.
 
     Raises:
         DataError: it is something else, `X` and `y` do not go together, labels are missing or no
@@ -67,7 +75,7 @@ def from_memory(
         return sound(data)
     if is_frame(data):
         if isinstance(source, Table):
-            return source.read(data, Request(group=group, missing=True, trained=True))
+            return source.read(data, Request(group=group, missing=missing, trained=trained))
         return manifest.read(data, base=Path.cwd(), group=group)
     if group is not None:
         raise DataError(
