@@ -94,8 +94,8 @@ def from_memory(
     one_each(len(things), len(labels))
     resolved = None
     if named is not None:
-        trained = source.columns if isinstance(source, Memory) else None
-        resolved = Memory(columns=trained or tuple(map(str, named)))
+        known = source.columns if isinstance(source, Memory) else None
+        resolved = Memory(columns=known or tuple(map(str, named)))
     if files:
         _refuse_twice(things)
     names = _names(things) if files else numbered(len(things))
