@@ -95,7 +95,7 @@ def predict(
     remarks: Counter[str] = Counter()
     spread = VotesSpread()
     for names, things, unread in _batches(asked.parts(files or ()), strict=strict):
-        adapted = loaded.adapter.adapt_all(things, names=names)
+        adapted = loaded.adapted(things, names=names)
         problems = [*unread, *adapted.problems]
         if len(adapted.kept):
             kept = [things[index] for index in adapted.kept]

@@ -75,6 +75,17 @@ class Adapter(Settings, abc.ABC):
         """
         return ()
 
+    def notes(
+        self,
+        things: Things,  # noqa: ARG002 - for those that look at them
+        grids: Cells,  # noqa: ARG002 - the same
+    ) -> Sequence[str]:
+        """Return what looks wrong about the training things, or about how they are scaled.
+
+        Each is a sentence that says what to do. `grids` are those of the things.
+        """
+        return ()
+
     def remarks(
         self,
         things: Things,  # noqa: ARG002 - for those that know of any

@@ -28,6 +28,7 @@ from gridcnn.datasets.tables.rows import SMILES_ENDINGS, Form
 from gridcnn.datasets.tables.table import Table
 from gridcnn.datasets.walking import Walk
 from gridcnn.errors import DataError, Problem, SpecError, listed
+from gridcnn.files import open_ordinary
 from gridcnn.spec.models import Data
 from gridcnn.stored import stored_array
 
@@ -166,7 +167,7 @@ class Questions:
         )
         if self._of_texts and not is_table:
             try:
-                with Path(path).open("rb") as file:
+                with open_ordinary(path) as file:
                     yield from self._written(name, file)
             except OSError as error:
                 message = f"cannot be read: {error.strerror or error}"

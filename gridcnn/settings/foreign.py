@@ -194,6 +194,7 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     ),
     **dict.fromkeys(("path", "dataset"), ("source", "data")),
     **dict.fromkeys(("inputsize", "imagesize", "targetsize", "resize"), ("size",)),
+    **dict.fromkeys(("floatrange", "pixelrange", "valuerange"), ("range",)),
     **dict.fromkeys(("nsamples", "numsamples"), ("count",)),
     **dict.fromkeys(("layers", "network", "model", "architecture"), ("stages",)),
     **dict.fromkeys(("trainer", "train"), ("training",)),

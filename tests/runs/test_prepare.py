@@ -256,7 +256,7 @@ def test_texts_in_memory_are_texts_or_paths(tmp_path: Path) -> None:
     files = []
     for number in range(20):
         file = tmp_path / f"{number}"
-        Image.new("L", (9, 9), number).save(file, "PNG")
+        Image.new("L", (9, 9), 12 * number).save(file, "PNG")
         files.append(str(file))
 
     taken = _prepared({}, data=(texts, labels))
