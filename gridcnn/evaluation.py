@@ -20,10 +20,12 @@ from gridcnn.errors import DataError, EngineError
 from gridcnn.measures import Measures, Scores, measures
 from gridcnn.model import Model, load
 from gridcnn.runs.adapting import Adapting
+from gridcnn.runs.duplicates import find_duplicates, torn_notes
 from gridcnn.runs.located import locate
 from gridcnn.runs.notes import answer_notes, refuse_notes, remark_notes
 from gridcnn.runs.prepare import places_of
 from gridcnn.spec.models import Data, Spec
+from gridcnn.training.loop import Labelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,15 +174,21 @@ def evaluate(
     remarks = made.adapter.remarks(
         picked(dataset.things, chosen[adapted.kept]), adapted.grids.values
     )
-    notes = [*dataset.notes, *remark_notes(remarks)]
+    given = Labelled(adapted.grids.values, targets[adapted.kept])
+    duplicates = find_duplicates({TEST: given})
+    kept_places = [places[index] for index in chosen[adapted.kept]]
+    notes = [
+        *dataset.notes,
+        *remark_notes(remarks),
+        *torn_notes(duplicates, {TEST: kept_places}, "leave one of them out"),
+    ]
     left = len(adapted.kept)
     if parts.problems and (bad_items == "stop" or not left):
         raise bad_items_error(parts.problems, len(chosen), _SKIP)
     bad = len(chosen) - left + len(dataset.bad)
     if bad:
         notes.append(f"{bad} of {left + bad} items cannot be read, and are left out")
-    called = [places[index] for index in chosen[adapted.kept]]
-    answers = made.answered(adapted.grids.values, names=called)
+    answers = made.answered(adapted.grids.values, names=kept_places)
     if answers.problems:
         if bad_items == "stop" or not len(answers.kept):
             raise bad_items_error(answers.problems, left, _SKIP)

@@ -44,7 +44,13 @@ class Memory(Source):
 
 
 def from_memory(
-    data: Any, *, files: bool = True, group: str | None = None, source: Source | None = None
+    data: Any,
+    *,
+    files: bool = True,
+    source: Source | None = None,
+    group: str | None = None,
+    missing: bool = True,
+    trained: bool = True,
 ) -> Dataset:
     """Return data that was given from Python as a data set.
 
@@ -57,9 +63,11 @@ def from_memory(
             bytes, texts. `y` is any sequence of texts or whole numbers.
         files: whether texts in `X` are paths of files, each of which may be there once; otherwise
             they are things like any other.
-        group: the column of a DataFrame that says what belongs together; a `Dataset` has its own.
         source: the source of a spec or a trained model. If its columns have names, those of a
             DataFrame are taken by name.
+        group: the column of a DataFrame that says what belongs together; a `Dataset` has its own.
+        missing: whether numbers in a DataFrame with the columns of `source` may be missing.
+        trained: whether `source` is that of a trained model.
 
     Raises:
         DataError: it is something else, `X` and `y` do not go together, labels are missing or no
@@ -69,7 +77,7 @@ def from_memory(
         return sound(data)
     if is_frame(data):
         if isinstance(source, Table):
-            return source.read(data, Request(group=group, missing=True, trained=True))
+            return source.read(data, Request(group=group, missing=missing, trained=trained))
         return manifest.read(data, base=Path.cwd(), group=group)
     if group is not None:
         raise DataError(
@@ -88,8 +96,8 @@ def from_memory(
     one_each(len(things), len(labels))
     resolved = None
     if named is not None:
-        trained = source.columns if isinstance(source, Memory) else None
-        resolved = Memory(columns=trained or tuple(map(str, named)))
+        known = source.columns if isinstance(source, Memory) else None
+        resolved = Memory(columns=known or tuple(map(str, named)))
     if files:
         _refuse_twice(things)
     names = _names(things) if files else numbered(len(things))

@@ -109,7 +109,8 @@ def _sheet(path: str, form: Form) -> Any:
             raise DataError(
                 Problem(f"has no sheet {quoted(form.sheet)}. It has: {has}", source=path)
             )
-        return book.parse(form.sheet or names[0], header=None if form.header is False else 0)
+        header = None if form.header is False else 0
+        return pandas.read_excel(book, sheet_name=form.sheet or names[0], header=header)
 
 
 class ParquetRows(Rows):

@@ -79,7 +79,7 @@ def predict(
     strict: options.Strict = False,
 ) -> None:
     from gridcnn.model import load
-    from gridcnn.runs.notes import refuse_notes, remark_notes
+    from gridcnn.runs.notes import VotesSpread, refuse_notes, remark_notes
     from gridcnn.runs.questions import Questions
 
     if as_json and as_csv:
@@ -93,6 +93,7 @@ def predict(
     printer = _JsonPrinter if as_json else _CsvPrinter if as_csv else _TextPrinter
     shown, failed = printer(loaded, top), False
     remarks: Counter[str] = Counter()
+    spread = VotesSpread()
     for names, things, unread in _batches(asked.parts(files or ()), strict=strict):
         adapted = loaded.adapted(things, names=names)
         problems = [*unread, *adapted.problems]
@@ -104,6 +105,7 @@ def predict(
             read = [names[index] for index in adapted.kept]
             answered = loaded.answered(adapted.grids.values, names=read)
             problems += answered.problems
+            spread.add(answered.votes)
             shown.batch([read[index] for index in answered.kept], answered.votes)
         if problems:
             # At once: there may be more of them than should be kept.
@@ -112,7 +114,10 @@ def predict(
             failed = True
     shown.end()
     sys.stdout.flush()
-    for note in remark_notes(remarks):
+    notes = [*remark_notes(remarks), *spread.notes()]
+    if strict:
+        refuse_notes(notes)
+    for note in notes:
         screen.say_note(note)
     if failed:
         raise typer.Exit(screen.USER)

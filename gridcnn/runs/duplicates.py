@@ -46,7 +46,7 @@ def find_duplicates(parts: Mapping[str, Labelled]) -> Duplicates:
     first = {name: np.ones(len(part), np.bool_) for name, part in parts.items()}
     found = Duplicates(first, {name: [] for name in parts}, [])
     seen: dict[int, tuple[str, int]] = {}
-    for name in PARTS:
+    for name in _ordered(parts):
         numbers = groups[name]
         for item in np.flatnonzero(numbers >= 0).tolist():
             where, earlier = seen.setdefault(int(numbers[item]), (name, item))
@@ -60,18 +60,25 @@ def find_duplicates(parts: Mapping[str, Labelled]) -> Duplicates:
     return found
 
 
+def _ordered(parts: Mapping[str, object]) -> list[str]:
+    """Return the names of parts in their order: training first."""
+    return [name for name in PARTS if name in parts]
+
+
 def _groups(grids: Mapping[str, Cells]) -> dict[str, Groups]:
     """Return for each item of each part a number that equal items share; -1 if none is equal."""
     # Equal cells have equal sums, and hardly others have: few items are compared in full.
     sums = {name: _cells(each).sum(axis=1, dtype=np.float64) for name, each in grids.items()}
     _, inverse, counts = np.unique(
-        np.concatenate([sums[name] for name in PARTS]), return_inverse=True, return_counts=True
+        np.concatenate([sums[name] for name in _ordered(grids)]),
+        return_inverse=True,
+        return_counts=True,
     )
     alike = counts[inverse.reshape(-1)] > 1
     numbers: dict[bytes, int] = {}
     groups: dict[str, Groups] = {}
     start = 0
-    for name in PARTS:
+    for name in _ordered(grids):
         cells = _cells(grids[name])
         groups[name] = np.full(len(cells), -1, np.int64)
         for item in np.flatnonzero(alike[start : start + len(cells)]).tolist():
@@ -104,15 +111,21 @@ def duplicates_notes(
                 f"{share} are, as grids, equal to {others} items, such as {pair}, and tell nothing "
                 "about new ones; set data.duplicates: drop to leave them out"
             )
-    if found.torn:
-        part, item, where, earlier = found.torn[0]
-        pair = f"{quoted(names[part][item])} and {quoted(names[where][earlier])}"
-        several = "items are" if len(found.torn) > 1 else "item is"
-        notes.append(
-            f"{len(found.torn):,} {several}, as grids, equal to an item of another class, such as "
-            f"{pair}; correct their labels, or set data.duplicates: drop to use the first alone"
-        )
+    notes += torn_notes(found, names, "set data.duplicates: drop to use the first alone")
     return notes
+
+
+def torn_notes(found: Duplicates, names: Mapping[str, Sequence[str]], remedy: str) -> list[str]:
+    """Return what to say of equal items of two classes, and what helps besides other labels."""
+    if not found.torn:
+        return []
+    part, item, where, earlier = found.torn[0]
+    pair = f"{quoted(names[part][item])} and {quoted(names[where][earlier])}"
+    several = "items are" if len(found.torn) > 1 else "item is"
+    return [
+        f"{len(found.torn):,} {several}, as grids, equal to an item of another class, such as "
+        f"{pair}; correct their labels, or {remedy}"
+    ]
 
 
 def dropped_note(found: Duplicates) -> list[str]:

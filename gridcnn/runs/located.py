@@ -112,7 +112,7 @@ def locate(spec: Spec, data: Any, base: Path, *, trained: bool = False) -> Locat
     source: Source
     dataset = None
     if is_in_memory(data):
-        source, dataset = Memory(), _in_memory(data, spec, settings)
+        source, dataset = Memory(), _in_memory(data, spec, settings, trained=trained)
     elif data is None:
         source = _source_of(settings, base)
     elif isinstance(data, Source):
@@ -156,7 +156,7 @@ def _source_at(text: str, settings: Data) -> Source:
     return Files(path=text).resolved(Path.cwd())
 
 
-def _in_memory(data: Any, spec: Spec, settings: Data) -> Dataset:
+def _in_memory(data: Any, spec: Spec, settings: Data, *, trained: bool) -> Dataset:
     # An adapter without files takes texts as they are; without an adapter they tell by themselves
     # what they are.
     if spec.adapter is not None:
@@ -164,7 +164,14 @@ def _in_memory(data: Any, spec: Spec, settings: Data) -> Dataset:
     else:
         files = not isinstance(data, tuple | list) or not data or files_meant(data[0])
     group = settings.group if isinstance(settings.group, str) else None
-    return from_memory(data, files=files, group=group, source=settings.source)
+    return from_memory(
+        data,
+        files=files,
+        source=settings.source,
+        group=group,
+        missing=spec.adapter is not None and spec.adapter.takes_missing,
+        trained=trained,
+    )
 
 
 def _adapter_for_files(source: Source) -> type[Adapter]:

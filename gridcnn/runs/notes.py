@@ -54,13 +54,42 @@ def label_notes(labels: Sequence[Label], classes: Sequence[Label]) -> list[str]:
     return [*notes, *missing]
 
 
+class VotesSpread:
+    """How far the votes of many items are from each other, whatever batches they come in."""
+
+    def __init__(self) -> None:
+        self.items = 0
+        self._low: Array | None = None
+        self._high: Array | None = None
+
+    def add(self, votes: Array) -> None:
+        """Take in votes `(items, classes)`."""
+        if not len(votes):
+            return
+        self.items += len(votes)
+        low, high = votes.min(axis=0), votes.max(axis=0)
+        self._low = low if self._low is None else np.minimum(self._low, low)
+        self._high = high if self._high is None else np.maximum(self._high, high)
+
+    def notes(self) -> list[str]:
+        """Return a note if the votes are the same for all items, of which there are several."""
+        if self._low is None or self._high is None or self.items < _FEW:
+            return []
+        if float((self._high - self._low).max()) >= _ALIKE:
+            return []
+        return [
+            f"the votes are the same for all {self.items:,} items: if these differ, the network "
+            "has learned nothing; train with another learning rate, or look at the grids with "
+            "gridcnn show"
+        ]
+
+
 def answer_notes(found: Measures, votes: Array, classes: Sequence[Label]) -> list[str]:
     """Return what looks wrong about answers, by their measures and votes `(items, classes)`."""
-    if found.items >= _FEW and np.ptp(votes, axis=0).max() < _ALIKE:
-        return [
-            f"the votes are the same for all {found.items:,} items: the network has learned "
-            "nothing; try another learning rate, or look at the grids with gridcnn show"
-        ]
+    spread = VotesSpread()
+    spread.add(votes)
+    if spread.notes():
+        return spread.notes()
     unanswered = [
         f"{quoted(str(label))} ({_counted(scores.items)})"
         for number, (label, scores) in enumerate(zip(classes, found.scores, strict=True))

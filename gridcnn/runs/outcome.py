@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridcnn.contracts.source import PARTS, TEST
 from gridcnn.datasets.labels import labels_array
+from gridcnn.datasets.problems import together
 from gridcnn.engines.base import Engine
 from gridcnn.errors import DataError, RunFolderError
 from gridcnn.files import as_written
@@ -186,7 +187,7 @@ def _votes(logits: Array, part: Part, hint: str) -> Array:
     if found.problems:
         count = f"{len(found.problems)} of {len(part)} items have no finite votes"
         advice = f"{count}; the training is kept: correct these items in their place, then {hint}"
-        raise DataError(*found.problems[:_TOLD], advice)
+        raise DataError(*together(found.problems)[:_TOLD], advice)
     return found.votes
 
 
