@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from fuzz.changes import Changes
 from fuzz.sealed import as_json, json_changed, tensors_changed, text_changed, yaml_changed
 from fuzz.target import Target, kept, refused, require
 from fuzz.targets.models import ask
+from gridcnn.cli.run import _say_folds
 from gridcnn.datasets.labels import labels_of
 from gridcnn.errors import (
     ColumnPermutableError,
@@ -159,6 +161,8 @@ def _go_on(content: bytes, folder: Path) -> None:
         json.dumps(result.metrics, allow_nan=False)
         accuracy = result.metrics["out_of_fold"]["accuracy"]
         require(bool(np.isfinite(accuracy)), "an accuracy is not finite")
+        with contextlib.redirect_stdout(io.StringIO()):
+            _say_folds(result)
 
 
 # Labels -------------------------------------------------------------------------------------------
