@@ -6,7 +6,7 @@ import os
 from typing import IO, Any
 
 from gridcnn.errors import DataError
-from gridcnn.files import NotOrdinaryError, open_ordinary
+from gridcnn.files import NotOrdinaryError, open_ordinary, ordinary_descriptor
 
 
 def opened(place: str | os.PathLike[str], *, wanted: str) -> IO[bytes]:
@@ -30,6 +30,25 @@ def opened(place: str | os.PathLike[str], *, wanted: str) -> IO[bytes]:
         file.close()
         raise DataError("the file is empty")
     return file
+
+
+def content_at(place: str | os.PathLike[str], *, most: int) -> bytes | None:
+    """Return what the file at `place` holds; None: see what `opened` says, or how large it is.
+
+    It is for small files, of which opening them in the usual way would take the longest part.
+    Nothing of more than `most` bytes is read, and nothing but regular files is opened.
+    """
+    try:
+        descriptor = ordinary_descriptor(place)
+        try:
+            size = os.fstat(descriptor).st_size
+            content = os.read(descriptor, size) if 0 < size <= most else b""
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError):
+        return None
+    # Some file systems give less at a time.
+    return content if content and len(content) == size else None
 
 
 def content_of(file: IO[bytes]) -> bytes:

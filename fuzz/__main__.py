@@ -32,12 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="list the targets")
     given = parser.parse_args(arguments)
     os.environ["GRIDCNN_OFFLINE"] = "1"
-    if not (given.list or given.repeat) and importlib.util.find_spec("atheris") is None:
-        print(_MISSING, file=sys.stderr)
-        return 2
-    if not (given.list or given.repeat):
+    if not (given.list or given.repeat) and _has_atheris():
         import fuzz.search  # noqa: F401 - before anything of gridcnn: atheris watches imports
     return _chosen(given)
+
+
+def _has_atheris() -> bool:
+    return importlib.util.find_spec("atheris") is not None
 
 
 def _chosen(given: argparse.Namespace) -> int:
@@ -56,6 +57,9 @@ def _chosen(given: argparse.Namespace) -> int:
         return 2
     if given.repeat:
         return _repeat(given.repeat[0], Path(given.repeat[1]))
+    if not _has_atheris():
+        print(_MISSING, file=sys.stderr)
+        return 2
     from fuzz.search import search
 
     return 1 if search(names, given.minutes, KEPT) else 0

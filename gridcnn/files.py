@@ -128,6 +128,15 @@ class NotOrdinaryError(OSError):
 def open_ordinary(path: str | os.PathLike[str]) -> IO[bytes]:
     """Open a file for reading, or what a link leads to; only if it is an ordinary file.
 
+    Raises:
+        OSError, ValueError: as `ordinary_descriptor` does.
+    """
+    return open(ordinary_descriptor(path), "rb")
+
+
+def ordinary_descriptor(path: str | os.PathLike[str]) -> int:
+    """Return the descriptor of an ordinary file, or of what a link leads to, open for reading.
+
     Opening a pipe could wait for ever, and a device such as `/dev/zero` has no end.
 
     Raises:
@@ -151,10 +160,10 @@ def open_ordinary(path: str | os.PathLike[str]) -> IO[bytes]:
             raise NotOrdinaryError("a folder", path)
         if not stat.S_ISREG(mode):
             raise NotOrdinaryError("a pipe or a device", path)
-        return open(descriptor, "rb")  # noqa: PTH123 - a descriptor is no path
     except BaseException:
         os.close(descriptor)
         raise
+    return descriptor
 
 
 def read_whole(path: str | os.PathLike[str], *, most: int) -> bytes:

@@ -452,8 +452,8 @@ class TestChanges:
             ),
             (
                 "training.optimizer.momentum=0.5",
-                "'momentum' is not an optimizer. Known: sgd, adam, adamw. A setting of adam is "
-                "changed as training.optimizer.adam.momentum",
+                "'momentum' is not an optimizer. Known: sgd, adam, adamw. A setting of sgd is "
+                "changed as training.optimizer.sgd.momentum",
             ),
             ("adapter.image.channels=2", "'channels' of image must be 1 or 3; got 2"),
             ("stages[0].convolution.features=[[[1]]]", "convolution: 'filters' (=8) must be the"),
