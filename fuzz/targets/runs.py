@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import gridcnn
 from fuzz import bundle
 from fuzz.changes import Changes
 from fuzz.sealed import as_json, json_changed, tensors_changed, text_changed, yaml_changed
-from fuzz.target import Target, kept, refused, require
+from fuzz.target import Target, kept, readable, refused, require
 from fuzz.targets.models import ask
+from gridcnn.cli.evaluate import _say
+from gridcnn.cli.run import _say_folds, _say_result
 from gridcnn.datasets.labels import labels_of
 from gridcnn.errors import (
     ColumnPermutableError,
@@ -159,6 +162,15 @@ def _go_on(content: bytes, folder: Path) -> None:
         json.dumps(result.metrics, allow_nan=False)
         accuracy = result.metrics["out_of_fold"]["accuracy"]
         require(bool(np.isfinite(accuracy)), "an accuracy is not finite")
+        _show(_say_folds, result)
+
+
+def _show(say: Callable[[Any], None], result: Any) -> None:
+    """Raise `WrongError` where what the command line says of a result steers a terminal."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        say(result)
+    readable(said.getvalue())
 
 
 # Labels -------------------------------------------------------------------------------------------
@@ -197,7 +209,9 @@ def _train(content: bytes, folder: Path) -> None:
         again = gridcnn.load(out, engine="reference")
         require(again.classes == result.model.classes, "classes differ in the model")
         require(set(again.classes) <= set(labels_of(labels)), "a class is none of the labels")
-        gridcnn.evaluate(again, (grids, labels))
+        evaluated = gridcnn.evaluate(again, (grids, labels))
+        _show(_say_result, result)
+        _show(_say, evaluated)
 
 
 TARGETS = (

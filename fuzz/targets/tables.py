@@ -27,7 +27,7 @@ from gridcnn.datasets.tables.columns import look_at
 from gridcnn.datasets.tables.frames import FRAME_ENDINGS
 from gridcnn.datasets.tables.rows import TEXT_ENDINGS, Form
 from gridcnn.datasets.tables.table import Table
-from gridcnn.errors import DataError, SpecError
+from gridcnn.errors import DataError, SpecError, printable
 from gridcnn.runs.questions import Questions
 from gridcnn.runs.starter import starter_for
 from gridcnn.spec.load import load
@@ -127,7 +127,7 @@ def _open(table: Table, path: Path) -> None:
     for adapter in _adapters():
         for part in Questions(adapter, Data(source=table)).parts([str(path)]):
             require(len(part.names) == len(part.things), "a thing has no name")
-            readable(*part.problems, *part.notes)
+            readable(*part.problems, *map(printable, part.notes))
             if len(part.things):
                 adapter.adapt_all(part.things, names=part.names)
 
@@ -156,7 +156,7 @@ def check(dataset: Dataset) -> None:
     for thing in [dataset.things[place] for place in range(min(count, 50))]:
         if isinstance(thing, np.ndarray) and thing.dtype.kind == "f":
             require(not np.isinf(thing).any(), "a number is infinite")
-    readable(*dataset.notes)
+    readable(*map(printable, dataset.notes))
 
 
 def _changed(name: str, content: bytes, changes: Changes) -> bytes:
