@@ -45,7 +45,7 @@ _NO_MEMORY = "there is not enough memory to decode it"
 _AT_ONCE = 2**25  # bytes of a file that is read as a whole
 # Bytes of memory for a pixel, at most: of a JPEG file that is decoded to bytes; beside it, if it is
 # progressive; and of any other picture.
-_PLAIN, _COEFFICIENTS, _USUAL = 8, 6, 16
+_PLAIN, _COEFFICIENTS, _USUAL = 8, 6, 20
 
 
 def decoded_file(

@@ -19,7 +19,13 @@ from gridcnn.adapters.decoding import (
     decoded_stream,
     sixteen_bits,
 )
-from gridcnn.adapters.ink import background_of, border_colour, inked, window_of_ink
+from gridcnn.adapters.ink import (
+    background_of,
+    border_colour,
+    inked,
+    unframed,
+    window_of_ink,
+)
 from gridcnn.adapters.picture import Need, Picture
 from gridcnn.adapters.pixels import (
     DARK,
@@ -246,6 +252,7 @@ class ImageAdapter(Adapter):
         """Return pixels in which ink is looked for as cells, `(channels, rows, columns)`."""
         window = self._window_without_ink(whole(pixels))
         background = background_of(pixels)
+        pixels = unframed(pixels, background)
         if self.fit == "ink":
             drawn = window_of_ink(pixels, background, margin=self.margin)
             window = window if drawn is None else drawn.grown(self._aspect)
@@ -278,7 +285,7 @@ class ImageAdapter(Adapter):
         cells: NDArray[np.float32] = planes / _HALF
         cells -= 1
         # Interpolation rounds, and may leave the range by the last digit.
-        np.clip(cells, -1, 1, out=cells)
+        cells.clip(-1, 1, out=cells)
         return -cells if self.polarity == "invert" else cells
 
 

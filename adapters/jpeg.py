@@ -7,8 +7,7 @@ are looked at here, and everything unusual is left to Pillow.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,8 +29,7 @@ _MOST_TAGS = 200
 _UNKNOWN = 9
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """What a JPEG file says of its picture.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -22,8 +21,7 @@ _BLOCKS = 8  # blocks along a side of a cell, at least, where whole bytes are av
 _SEEN = 2  # decoded pixels along a side of a cell, at least, where a picture is decoded smaller
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """A picture, upright.
 
     Attributes:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,8 +20,7 @@ _MODES = {_GREY: "L", _COLOURS: "RGB"}
 _PASSED = frozenset({b"pHYs", b"sRGB", b"gAMA", b"cHRM", b"tIME", b"bKGD", b"iCCP", b"sBIT"})
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """What a PNG file says of its picture, and the pieces of its content, which are one stream.
 
     Attributes:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """A rectangle over a picture, in pixels from its upper left corner; it may reach beyond it."""
 
     top: float
@@ -156,8 +154,7 @@ def reduced(pixels: Pixels, step: int) -> Pixels:
     return np.stack(planes, axis=-1)
 
 
-@dataclass(frozen=True)
-class _Overlap:
+class _Overlap(NamedTuple):
     """Where a window and a picture meet, along one direction."""
 
     start: float

@@ -26,6 +26,8 @@ PART_NAMES = {
     "testing": TEST,
 }
 """How data may spell its parts."""
+_MOST_BITS = 4_096
+"""Of a whole number; Python turns none of thousands of digits into a text."""
 
 
 def labels_of(values: Any, *, name: str = "y", source: str = "") -> list[Label]:
@@ -130,6 +132,8 @@ def label_of(value: Any) -> Label | None:
     if isinstance(value, str | bytes):
         return _text(value)
     if isinstance(value, int):
+        if value.bit_length() > _MOST_BITS:
+            raise NotALabelError(f"is {shown(value)}, too large for a label; give it as a text")
         return int(value)
     if isinstance(value, float):
         return _whole(value)

@@ -23,6 +23,8 @@ _NAMED = 3
 """Things with the same problem that are named."""
 _TOLD = 20
 """Different problems that are told; the rest are counted."""
+_LONGEST_NAME = 300
+"""Signs of a text by which an error calls it, at most; of a path that is as long both ends stay."""
 
 
 @dataclass(frozen=True)
@@ -282,7 +284,9 @@ def described(thing: Any, index: int) -> str:
     """Return what an error calls a thing that has no name of its own."""
     import os
 
-    # A text without a visible sign is no name.
+    # A text without a visible sign is no name, and a whole page is none either.
     if isinstance(thing, str) and not thing.strip():
         return f"item {index}"
+    if isinstance(thing, str) and len(thing) > _LONGEST_NAME:
+        return f"{thing[: _LONGEST_NAME // 2]}...{thing[-_LONGEST_NAME // 2 :]}"
     return os.fspath(thing) if isinstance(thing, str | os.PathLike) else f"item {index}"

@@ -93,6 +93,16 @@ def test_things_are_called_by_their_path_or_their_number() -> None:
     assert described(Path("a") / "b.png", 4) == str(Path("a") / "b.png")
     assert described(np.zeros(3), 4) == "item 4"
     assert described(" \n", 4) == described("", 4) == "item 4"
+    assert described("a" * 300, 4) == "a" * 300
+
+
+def test_a_page_of_text_is_no_name() -> None:
+    """An error about it is a line that can be read, with its beginning and its end."""
+    name = described("begin" + "a" * 10_000_000 + "end", 4)
+
+    assert len(name) == 303
+    assert name.startswith("beginaaa")
+    assert name.endswith("aaaend")
 
 
 def test_one_hot_things_are_kept_as_indices() -> None:
