@@ -14,9 +14,7 @@ from benchmarks.reading import pictures
 @pytest.mark.parametrize("kind", pictures.KINDS, ids=lambda kind: kind.name)
 def test_files_are_what_their_kind_says(kind: pictures.Kind, tmp_path: Path) -> None:
     """And our side reads them all, in their order, as the grids that the peer makes, nearly."""
-    few = pictures.Kind(
-        kind.name, 4, kind.suffix, kind.sizes, kind.grid, kind.channels, distinct=2
-    )
+    few = pictures.Kind(kind.name, 4, kind.suffix, kind.sizes, kind.grid, kind.channels, distinct=2)
 
     paths = pictures.write(few, tmp_path)
     grids = pictures.ours(few)(paths)

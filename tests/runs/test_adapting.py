@@ -420,8 +420,7 @@ def test_threads_keep_the_order(monkeypatch: pytest.MonkeyPatch, startable: int)
     monkeypatch.setattr(gridding, "startable_threads", lambda wanted: startable)
     pools: list[int] = []
     monkeypatch.setattr(
-        module,
-        "ThreadPoolExecutor",
+        "concurrent.futures.ThreadPoolExecutor",
         lambda threads: pools.append(threads) or ThreadPoolExecutor(threads),  # type: ignore[func-returns-value]
     )
     told: list[Progress] = []
