@@ -193,7 +193,7 @@ def _measured(kind: Kind, folder: Path, rounds: int) -> tuple[list[Taken], list[
 
 
 def _median(taken: list[Taken], name: str) -> float:
-    return statistics.median(getattr(each, name) for each in taken)
+    return float(statistics.median(getattr(each, name) for each in taken))
 
 
 def _ratio(peers: list[Taken], mine: list[Taken], name: str) -> str:
