@@ -108,23 +108,26 @@ def frame_of(pixels: Pixels) -> Frame | None:
     outer = _median(ring)
     middle = pixels[rows // 6 : rows - rows // 6 : max(rows // 32, 1),
                     columns // 6 : columns - columns // 6 : max(columns // 32, 1)]  # fmt: skip
-    inner = _median(middle.reshape(-1, pixels.shape[2]))
+    middle = middle.reshape(-1, pixels.shape[2])
+    inner = _median(middle)
     alike = float(np.abs(outer - inner).max()) <= _PLAIN
-    if alike and not _may_be_framed(np.abs(ring - outer).max(axis=1), rows, columns):
-        return None
+    if alike:
+        strays = np.abs(ring - outer).max(axis=1)
+        noise = min(_middle(strays), _middle(np.abs(middle - inner).max(axis=1)))
+        if not _may_be_framed(strays > max(_PLAIN, 4 * noise), rows, columns):
+            return None
     found = _under(pixels, inner)
     if found is not None or alike:
         return found
     return _under(pixels, outer)
 
 
-def _may_be_framed(strays: NDArray[np.float32], rows: int, columns: int) -> bool:
+def _may_be_framed(off: Mask, rows: int, columns: int) -> bool:
     """Return whether what differs along the border could be the ends of bands; it is quick.
 
     Args:
-        strays: distances from the paper along the top, the bottom, the left and the right side.
+        off: what is no paper along the top, the bottom, the left and the right side.
     """
-    off = strays > max(_PLAIN, 4 * _middle(strays))
     if not off.any():
         return False
     top, bottom, left, right = np.split(off, (columns, 2 * columns, 2 * columns + rows))
