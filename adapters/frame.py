@@ -1,11 +1,11 @@
 """Frames: page edges and ruled lines along the sides of a picture, which are no ink.
 
-    #################      A band runs along a side from one border to another. It is found column
-    ####.##.#########      by column, as the first run of pixels that differ from the paper, and is
-    .................      told from a drawing by its straight inner edge:
-    ....X.....X......
-    ......X.X........          depth of the band in a column: where its run ends
-    .......X.........          drawing that crosses it:       goes on below the line through these
+#################      A band runs along a side from one border to another. It is found column
+####.##.#########      by column, as the first run of pixels that differ from the paper, and is
+.................      told from a drawing by its straight inner edge:
+....X.....X......
+......X.X........          depth of the band in a column: where its run ends
+.......X.........          drawing that crosses it:       goes on below the line through these
 """
 
 from __future__ import annotations

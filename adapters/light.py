@@ -54,5 +54,3 @@ def _terms(height: int, width: int) -> NDArray[np.float64]:
     x = np.tile(centres(-1, 1, width), height)
     y = np.repeat(centres(-1, 1, height), width)
     return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
-
-

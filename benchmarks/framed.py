@@ -20,8 +20,6 @@ from PIL import Image, ImageDraw
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from benchmarks.drawings import contact_sheet
-
 Cell = tuple[Image.Image, str]
 Values = NDArray[np.float64]
 Random = np.random.Generator
@@ -114,9 +112,7 @@ def _page_edge(across: int, along: int, random: Random) -> tuple[Values, float, 
     return cover, float(np.percentile(edge, 90)), shade
 
 
-def _ruled_line(
-    across: int, along: int, *, thick: bool, random: Random
-) -> tuple[Values, float]:
+def _ruled_line(across: int, along: int, *, thick: bool, random: Random) -> tuple[Values, float]:
     """Return where a line shows, and how deep it reaches; some paper may show beyond it."""
     side = min(across, along)
     width = max(side * (random.uniform(0.03, 0.08) if thick else random.uniform(0.01, 0.03)), 1.2)
@@ -148,9 +144,7 @@ def _turned(cover: Values, side: str) -> Values:
     return cover.T[:, ::-1] if side == "right" else cover
 
 
-def _sign(
-    letter: str, size: tuple[int, int], depths: dict[str, float], random: Random
-) -> Values:
+def _sign(letter: str, size: tuple[int, int], depths: dict[str, float], random: Random) -> Values:
     """Return the ink of a sign within what the bands leave free, 0 to 1 `(rows, columns)`."""
     height, width = size
     top, bottom = depths["top"], height - depths["bottom"]
@@ -182,7 +176,8 @@ def _sign(
         radius = max(pen_width / 2, 0.7)
         for x, y in (points * _FINE).tolist():
             pen.ellipse(
-                (x - radius * _FINE, y - radius * _FINE, x + radius * _FINE, y + radius * _FINE), 255
+                (x - radius * _FINE, y - radius * _FINE, x + radius * _FINE, y + radius * _FINE),
+                255,
             )
     small = mask.resize((width, height), Image.Resampling.BOX)
     return np.asarray(small, np.float64) / 255 * random.uniform(0.8, 1)
@@ -223,6 +218,8 @@ def _photographed(scene: Values, random: Random) -> Image.Image:
 
 
 if __name__ == "__main__":
+    from benchmarks.drawings import contact_sheet
+
     name = sys.argv[1] if len(sys.argv) > 1 else "framed.png"
     contact_sheet([image for image, _ in photograph(128, seed=1)]).save(name)
     print(f"wrote {name}")
