@@ -1,10 +1,10 @@
-"""X or O in figures: seconds, accuracy, foreign drawings and photographs, and when comparing literally is enough.
+"""X or O in figures: seconds, accuracy, pictures by others, and when comparing literally is enough.
 
     python -m benchmarks.xo [DRAWINGS] [SEED]
 
-The drawings are those of `benchmarks.drawings` and `benchmarks.framed`, which share nothing with the
-training data. Seeds 1 to 30 of theirs were looked at while settings were chosen; take another one
-for a figure to quote.
+The pictures are those of `benchmarks.drawings` and `benchmarks.framed`, which share nothing with
+the training data. Seeds 1 to 30 of theirs were looked at while settings were chosen; take another
+one for a figure to quote.
 """
 
 from __future__ import annotations
