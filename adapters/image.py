@@ -68,7 +68,8 @@ class ImageAdapter(Adapter):
     fit: Literal["pad", "crop", "stretch", "ink"] = "pad"
     """How a picture is brought to the size. `pad`: all of it, undistorted, with its border's colour
     where nothing is left to show; `crop`: its middle, undistorted; `stretch`: all of it, distorted;
-    `ink`: what is drawn on it, undistorted, wherever it is and however large. Cells are averages of
+    `ink`: what is drawn on it, undistorted, wherever it is and however large; page edges and ruled
+    lines along its sides are not drawn on it. Cells are averages of
     the pixels under them, or are interpolated where pixels are too few; they never overshoot."""
     margin: Annotated[Number, Field(ge=0, le=4)] = 0.125
     """With `fit: ink`, what is left around the ink on each side, as a part of its longer side."""

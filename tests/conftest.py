@@ -59,6 +59,13 @@ def draw() -> Draw:
 
 
 @pytest.fixture(scope="session")
+def photograph() -> Draw:
+    """Return the maker of photographed cells with something along their sides: as `draw`."""
+    maker: Draw = _loaded(HERE.parent / "benchmarks" / "framed.py").photograph
+    return maker
+
+
+@pytest.fixture(scope="session")
 def networks() -> ModuleType:
     """Return makers of random stages and networks, and the check of a stage's gradients."""
     return _loaded(HERE / "networks.py")
