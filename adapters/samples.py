@@ -41,6 +41,11 @@ _PLAIN = frozenset(
 )
 """Subtypes in which every sample stands alone, or in small blocks that a file tells the places of:
 decoding may begin anywhere, and gives the same samples."""
+_BEFORE_END = 10_000
+"""Frames before the end of a FLAC file: to find a place within its last block (of 4,096 or 4,608
+frames, as a rule) takes libFLAC a second."""
+_MP3_HEAD = 2**16
+"""Bytes of an MP3 file in which its first frame is looked for, behind titles and pictures."""
 _LAST_PAGE = 255 * 4096
 """The most frames in a page of Ogg Vorbis: 255 packets, of blocks of 8,192.
 
@@ -140,7 +145,8 @@ def _of_file(file: IO[bytes], source: IO[bytes] | str | bytes, wanted: _Wanted) 
             known = sound.frames < _UNKNOWN_FRAMES
             if known:
                 _refuse_long(sound.frames, sound.samplerate, wanted)
-            if not known or wanted.excerpt is None or not sound.seekable():
+            part = wanted.excerpt is not None and known and sound.seekable()
+            if not part or not _tells_length(sound, file):
                 return _whole(sound, wanted)
             with contextlib.suppress(soundfile.SoundFileError):
                 found = _part(_Sound(sound), wanted)
@@ -150,6 +156,20 @@ def _of_file(file: IO[bytes], source: IO[bytes] | str | bytes, wanted: _Wanted) 
         file.seek(0)
         with soundfile.SoundFile(source) as sound:
             return _whole(sound, wanted)
+
+
+def _tells_length(sound: Any, file: IO[bytes]) -> bool:
+    """Return whether a decoder knows how many frames there are; of some MP3 files it guesses.
+
+    Encoders write the number into the first frame, unless that is too small for it.
+    """
+    if not sound.subtype.startswith("MPEG"):
+        return True
+    place = file.tell()
+    file.seek(0)
+    head = file.read(_MP3_HEAD)
+    file.seek(place)
+    return b"Xing" in head or b"Info" in head
 
 
 class _Recording(Protocol):
@@ -165,7 +185,7 @@ class _Recording(Protocol):
 def _part(recording: _Recording, wanted: _Wanted) -> Samples | None:
     """Return what is wanted of a recording; None where it has less than it declares."""
     rate, sample_rate = recording.rate, wanted.sample_rate
-    excerpt = wanted.excerpt or Excerpt(wanted.sample_rate * recording.frames)
+    excerpt = wanted.excerpt or Excerpt(sample_rate * recording.frames)
     need = need_of(excerpt, recording.frames, rate=rate, sample_rate=sample_rate)
     start, stop = need.frames.start, need.frames.stop
     if start >= stop:
@@ -184,7 +204,8 @@ def _whole(sound: Any, wanted: _Wanted) -> Samples:
     blocks: list[Samples] = []
     count = 0
     while not known or count < declared:
-        block = sound.read(_step(sound), dtype="float32", always_2d=True)
+        step = _step(sound, declared - count)
+        block = sound.read(step, dtype="float32", always_2d=True)
         if not len(block):
             break
         count += len(block)
@@ -221,16 +242,16 @@ class _Sound:
         if place:
             sound.seek(place)
         while place < stop:
-            block = sound.read(min(_step(sound), stop - place), dtype="float32", always_2d=True)
+            step = min(_step(sound, self.frames - place), stop - place)
+            block = sound.read(step, dtype="float32", always_2d=True)
             if not len(block):
                 return
             place += len(block)
             if place > start:
                 yield block[max(0, start - (place - len(block))) :]
         if sound.format == "FLAC" and stop < self.frames:
-            # One that breaks off is decoded up to there without a word.
-            sound.seek(self.frames - 1)
-            sound.read(1)
+            # This raises an error if the file breaks off after what is used.
+            sound.seek(max(stop, self.frames - _BEFORE_END))
 
     def _place_before(self, start: int) -> int:
         """Return from where to decode, so that `start` is decoded as it is from the beginning."""
@@ -245,9 +266,14 @@ class _Sound:
         return 0
 
 
-def _step(sound: Any) -> int:
-    """Return how many frames are decoded at a time."""
-    return int(max(1, _BLOCK // sound.channels))
+def _step(sound: Any, left: int) -> int:
+    """Return how many frames are decoded at a time, where so many are left.
+
+    After each piece soundfile seeks the place that it has reached: with Vorbis, that must not be
+    within the last page.
+    """
+    step = int(max(1, _BLOCK // sound.channels))
+    return left if sound.subtype == "VORBIS" and left < step + _LAST_PAGE else step
 
 
 def _joined(blocks: list[Samples]) -> Samples:

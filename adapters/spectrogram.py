@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float32]
 
-_AT_ONCE = 2**16  # samples under windows that are transformed together: what a core's cache holds
+_AT_ONCE = 2**15
+"""Samples under windows that are transformed together. 128 KiB of them stay in a core's cache, and
+come from the heap: larger pieces the system clears first, which takes as long as the transform."""
 _ALONE = 2**18  # multiplications up to which BLAS starts no threads: waiting for them takes longer
 _LINEAR = 200 / 3  # Slaney's scale has a mel for every 66.7 Hz up to 1000 Hz ...
 _KNEE = 1000.0
@@ -56,8 +58,10 @@ def power_in_bands(
     step = max(1, _AT_ONCE // n_fft)
     for start in range(0, count, step):
         spectrum = np.fft.rfft(windows[start : start + step] * hann)
-        squares = spectrum.real**2
-        squares += spectrum.imag**2
+        total = spectrum.real**2
+        total += spectrum.imag**2
+        # NumPy 1 transforms in double precision.
+        squares: Values = total.astype(np.float32, copy=False)
         if power != 2:
             squares **= np.float32(power / 2)
         part = squares[:, weights] if isinstance(weights, slice) else _summed(squares, weights)
@@ -70,10 +74,11 @@ def _summed(squares: Values, weights: Values) -> Values:
     piece = max(1, _ALONE // weights.size)
     whole = len(squares) // piece * piece
     stack = squares[:whole].reshape(-1, piece, squares.shape[1])
-    first = np.matmul(stack, weights.T).reshape(whole, len(weights))
+    first: Values = np.matmul(stack, weights.T).reshape(whole, len(weights))
     if whole == len(squares):
         return first
-    return np.concatenate([first, squares[whole:] @ weights.T])
+    joined: Values = np.concatenate([first, squares[whole:] @ weights.T])
+    return joined
 
 
 def decibels(bands: Values, *, power: float, reference: float | None, floor_db: float) -> Values:
