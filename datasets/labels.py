@@ -10,8 +10,10 @@ import numpy as np
 
 from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Label
 from gridcnn.datasets.problems import Problems
-from gridcnn.errors import shown, suggestion
+from gridcnn.errors import listed, shown, suggestion
 
+IN_MEMORY = "the DataFrame"
+"""What messages call a table that is in no file."""
 PART_NAMES = {
     "train": TRAIN,
     "training": TRAIN,
@@ -44,6 +46,7 @@ def labels_of(values: Any, *, name: str = "y", source: str = "") -> list[Label]:
     # One check for each distinct value, since there are few classes and many items.
     known: dict[tuple[type, Any], Label | None] = {}
     labels: list[Label] = []
+    missing: list[int] = []
     for row, value in enumerate(rows):
         key = (type(value), value)
         try:
@@ -57,11 +60,16 @@ def labels_of(values: Any, *, name: str = "y", source: str = "") -> list[Label]:
             found.add(f"the label {name}[{row}] is {shown(value)}; a label is a text or a number")
             continue
         if label is None:
-            found.add(
-                f"the label {name}[{row}] is missing; give every item a label, or leave it out"
-            )
+            missing.append(row)
         else:
             labels.append(label)
+    if missing:
+        rows = listed([f"{name}[{row}]" for row in missing], limit=8)
+        several = "labels" if len(missing) > 1 else "label"
+        verb, which = ("are", "these items") if len(missing) > 1 else ("is", "it")
+        found.add(
+            f"the {several} {rows} {verb} missing; give every item a label, or leave {which} out"
+        )
     refuse_twins(set(labels), name, found)
     found.stop()
     return labels
@@ -134,14 +142,22 @@ def _whole(value: float) -> int | None:
 
 
 def refuse_twins(labels: set[Label], name: str, found: Problems) -> None:
-    """Add a problem where a label is there both as a number and as a text."""
+    """Add a problem if a label is there both as a number and as a text.
+
+    `name` is the name of an argument, or what the labels are called otherwise. `found.source` is
+    the file that they are from; it is empty, or `IN_MEMORY`, if there is none.
+    """
     numbers = {str(label) for label in labels if isinstance(label, int)}
     twins = sorted(numbers.intersection(label for label in labels if isinstance(label, str)))
     if twins:
-        found.add(
-            f"{name} has the label {twins[0]} both as a number and as a text; give one kind only, "
-            "for example [str(label) for label in labels]"
-        )
+        advice = "write every label as a number, or every label as a text"
+        if found.source.endswith((".jsonl", ".ndjson")):
+            advice += f' (as "{twins[0]}", in quotes)'
+        elif not found.source and name.isidentifier():
+            advice = f"give one kind only, for example [str(label) for label in {name}]"
+        elif found.source in ("", IN_MEMORY):
+            advice = "give one kind only, for example by .astype(str)"
+        found.add(f"{name} has the label {twins[0]} both as a number and as a text; {advice}")
 
 
 def one_each(things: int, labels: int, *, source: str = "") -> None:

@@ -22,6 +22,7 @@ from gridcnn.datasets.labels import labels_of
 from gridcnn.engines.base import bind, check_choice
 from gridcnn.errors import DataError, SpecError, shown
 from gridcnn.grid import GridShape
+from gridcnn.gridding import grids_of
 from gridcnn.model import Model, labels_array
 from gridcnn.order.guard import CHECKS, Check, guard
 from gridcnn.order.verdict import Verdict
@@ -142,7 +143,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             first = np.concatenate([first, np.arange(len(targets), len(things))])
             targets = np.concatenate([targets, targets[origins]])
         adapter = adapter.fitted(things)
-        grids = adapter.grids(things).values
+        grids = grids_of(adapter, things, threads=self.threads).values
         if given is None:
             spec = self._changed(default_spec(adapter.shape(), len(grids)), changes)
         spec = spec.model_copy(update={"adapter": adapter})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.adapter import Adapter, described, picked
+from gridcnn.contracts.adapter import Adapted, Adapter, Things, described, picked
 from gridcnn.contracts.source import Source
 from gridcnn.engines.base import ANSWERED, Engine, bind, check_choice
 from gridcnn.errors import (
@@ -29,6 +29,7 @@ from gridcnn.errors import (
     shown,
 )
 from gridcnn.grid import Array, Cells, GridShape, all_finite
+from gridcnn.gridding import adapted, grids_of
 from gridcnn.network import Network
 from gridcnn.spec.load import load_data
 from gridcnn.spec.models import Spec
@@ -174,17 +175,21 @@ class Model:
                 if names is None
                 else names[part]
             )
-            adapted = self.adapter.adapt_all(batch, names=batch_names)
-            problems.extend(adapted.problems)
-            if len(adapted.kept):
-                read = [batch_names[index] for index in adapted.kept]
-                answers = self.answered(adapted.grids.values, names=read)
+            made = self.adapted(batch, names=batch_names)
+            problems.extend(made.problems)
+            if len(made.kept):
+                read = [batch_names[index] for index in made.kept]
+                answers = self.answered(made.grids.values, names=read)
                 problems.extend(answers.problems)
                 if not problems:
                     found[part] = answers.votes
         if problems:
             raise DataError(*problems)
         return found
+
+    def adapted(self, things: Things, *, names: Sequence[str] | None = None) -> Adapted:
+        """Return things as grids, and a problem for each that cannot be read."""
+        return adapted(self.adapter, things, names=names, threads=self._engine.workers)
 
     def votes_of_grids(
         self, grids: Cells, *, names: Sequence[str] | None = None
@@ -224,7 +229,7 @@ class Model:
 
     def maps(self, things: Any, *, after: int | None = None) -> Array:
         """Return the maps after stage number `after` (from 1; 0: the grids; None: the last)."""
-        grids = self.adapter.grids(self._things(things)).values
+        grids = grids_of(self.adapter, self._things(things), threads=self._engine.workers).values
         return maps_after(self._engine, self.parameters, grids, after)
 
     def _things(self, things: Any) -> Sequence[Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from gridcnn.contracts.source import Dataset, Request, Source
 from gridcnn.datasets import places
-from gridcnn.datasets.labels import labels_of, one_each
+from gridcnn.datasets.labels import IN_MEMORY, labels_of, one_each
 from gridcnn.datasets.problems import LIMIT, Problems
 from gridcnn.datasets.readers import manifest
 from gridcnn.datasets.readers.stacks import numbered, unstacked
@@ -111,7 +111,7 @@ def frame_things(frame: Any, source: Source | None) -> tuple[Any, Sequence[str]]
         columns = Columns(tuple(str(name) for name in frame.columns))
         if frame.shape[1] == 1 and getattr(frame.dtypes.iloc[0], "kind", "O") not in "biuf":
             columns = Columns(str(frame.columns[0]))
-    problems = Problems("the DataFrame")
+    problems = Problems(IN_MEMORY)
     with opened_rows(frame, Form(), problems) as rows:
         parts = list(read_questions(rows, columns, missing=True))
         notes = others_note(rows, [*columns.inputs, *columns.about]) if trained else ()

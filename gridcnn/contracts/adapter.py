@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.errors import DataError, Problem
-from gridcnn.grid import Grids, GridShape, OneHot
+from gridcnn.grid import Cells, Grids, GridShape, OneHot
 from gridcnn.settings.base import Settings
 from gridcnn.streams import Stream
 
@@ -74,6 +74,32 @@ class Adapter(Settings, abc.ABC):
         A thing that cannot be read has none. What is drawn at random is drawn from `random`.
         """
         return ()
+
+    def notes(
+        self,
+        things: Things,  # noqa: ARG002 - for those that look at them
+        grids: Cells,  # noqa: ARG002 - the same
+    ) -> Sequence[str]:
+        """Return what looks wrong about the training things, or about how they are scaled.
+
+        Each is a sentence that says what to do. `grids` are those of the things.
+        """
+        return ()
+
+    def remarks(
+        self,
+        things: Things,  # noqa: ARG002 - for those that know of any
+        grids: Cells,  # noqa: ARG002 - the same
+    ) -> Mapping[str, int]:
+        """Return what looks wrong about things that can be read, and about how many of them.
+
+        Each text follows "3 items ", as in "with silence alone; leave them out".
+
+        Args:
+            things: the things.
+            grids: what they became, `(items, channels, rows, columns)` or one-hot.
+        """
+        return {}
 
     def is_lone(self, array: NDArray[Any]) -> bool:
         """Return whether an array of numbers is one thing, and not a stack of things."""
