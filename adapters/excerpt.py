@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-_REACH = 1000
+_REACH = 400
 """Samples, at the lower of both rates, that are resampled beyond each end of an excerpt.
 
 soxr's filters reach about 100 of them. 200 make what 4,000 make, to 1e-6: what is left is rounding.

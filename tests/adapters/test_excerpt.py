@@ -158,7 +158,7 @@ def test_what_is_decoded_holds_what_is_used(
     assert need.used.stop <= resampled_count(decoded, rate=rate, sample_rate=sample_rate)
     if rate != sample_rate:
         before, after = need.used.start, decoded * sample_rate / rate - need.used.stop
-        lower = min(1.0, sample_rate / rate) * 999 * sample_rate / min(rate, sample_rate)
+        lower = min(1.0, sample_rate / rate) * 399 * sample_rate / min(rate, sample_rate)
         assert need.frames.start == 0 or before >= lower
         assert need.frames.stop == frames or after >= lower
 
