@@ -19,7 +19,13 @@ from gridcnn.adapters.decoding import (
     decoded_stream,
     sixteen_bits,
 )
-from gridcnn.adapters.ink import background_of, border_colour, inked, window_of_ink
+from gridcnn.adapters.ink import (
+    background_of,
+    border_colour,
+    inked,
+    unframed,
+    window_of_ink,
+)
 from gridcnn.adapters.picture import Need, Picture
 from gridcnn.adapters.pixels import (
     DARK,
@@ -140,6 +146,10 @@ class ImageAdapter(Adapter):
         fit = "pad" if self.fit == "ink" else self.fit
         return self.model_copy(update={"fit": fit, "polarity": "keep"})
 
+    def takes_array(self, dimensions: int) -> bool:
+        """Return whether an array of so many dimensions may be a picture: of two or three."""
+        return dimensions in (2, 3)
+
     def is_lone(self, array: NDArray[Any]) -> bool:
         """Return whether an array is one picture: `(rows, columns)`, or `(rows, columns, 3 | 4)`.
 
@@ -242,6 +252,7 @@ class ImageAdapter(Adapter):
         """Return pixels in which ink is looked for as cells, `(channels, rows, columns)`."""
         window = self._window_without_ink(whole(pixels))
         background = background_of(pixels)
+        pixels = unframed(pixels, background)
         if self.fit == "ink":
             drawn = window_of_ink(pixels, background, margin=self.margin)
             window = window if drawn is None else drawn.grown(self._aspect)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.adapters.frame import Frame, frame_of
+from gridcnn.adapters.light import centres, slopes_of, surface
 from gridcnn.adapters.pixels import FULL, Pixels
 from gridcnn.adapters.resampling import Window, reduced, whole
 
@@ -19,12 +21,9 @@ if TYPE_CHECKING:
 # All levels are distances of colours, from 0 (the same) to 255 (black and white).
 _FAINTEST = 8.0  # anything fainter is paper, not ink
 _NOISIEST = 40.0  # a background that varies by more is a scene; what stands out in it still counts
-_LOOK = 128  # pixels along the longer side of the reduced picture in which ink is looked for
 _GLANCE = 24  # the same, for the picture in which the fall of light is looked for
+_LOOK = 128  # pixels along the longer side of the reduced picture in which ink is looked for
 _EVEN = 2.0  # light that changes by less along the border is even
-_NEAR = (64.0, 32.0, 16.0)  # distances within which pixels are paper, as its surface gets better
-_RIDGE = 1e-6  # next to sums over hundreds of pixels
-_ENOUGH = 64  # reduced pixels of paper from which a surface can be told
 
 
 @dataclass(frozen=True)
@@ -36,14 +35,18 @@ class Background:
         slopes: how colours change over the picture where light falls on it unevenly: float64
             `(6, channels)`, factors of 1, x, y, x * x, x * y and y * y, where x and y go from -1
             to 1; or None where they do not.
-        extent: rows and columns of the picture.
+        inside: the part of the picture that nothing frames; all of it for most.
         noise: how far colours typically stray without being ink.
+        frame: what frames the picture, or None where nothing does.
+        step: pixels of the picture along each pixel of the frame's depths.
     """
 
     colour: NDArray[np.float32]
     slopes: NDArray[np.float64] | None
-    extent: tuple[int, int]
+    inside: Window
     noise: float
+    frame: Frame | None = None
+    step: int = 1
 
     def seen_through(self, window: Window, size: tuple[int, int]) -> NDArray[np.float32]:
         """Return the colours of the bare paper, float32 `(channels, rows, columns)` or 1 for each.
@@ -54,25 +57,10 @@ class Background:
         """
         if self.slopes is None:
             return self.colour[:, None, None]
-        height, width = self.extent
-        y = _centres(window.top, window.bottom, size[0]) * (2 / height) - 1
-        x = _centres(window.left, window.right, size[1]) * (2 / width) - 1
-        return np.clip(_surface(self.slopes, x, y), 0, FULL).astype(np.float32)
-
-
-def _centres(low: float, high: float, cells: int) -> NDArray[np.float64]:
-    return (np.arange(cells, dtype=np.float64) + 0.5) * ((high - low) / cells) + low
-
-
-def _surface(
-    slopes: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return a quadratic surface at every place, `(channels, rows, columns)`."""
-    base, across, down, across2, both, down2 = slopes[:, :, None]
-    surface: NDArray[np.float64] = (both * y)[:, :, None] * x
-    surface += (base + down * y + down2 * y**2)[:, :, None]
-    surface += (across * x + across2 * x**2)[:, None, :]
-    return surface
+        inside = self.inside
+        y = (centres(window.top, window.bottom, size[0]) - inside.top) * (2 / inside.height) - 1
+        x = (centres(window.left, window.right, size[1]) - inside.left) * (2 / inside.width) - 1
+        return np.clip(surface(self.slopes, x, y), 0, FULL).astype(np.float32)
 
 
 def background_of(pixels: Pixels) -> Background:
@@ -81,22 +69,64 @@ def background_of(pixels: Pixels) -> Background:
     Args:
         pixels: `(rows, columns, channels)`, 0 to 255.
     """
-    extent = (pixels.shape[0], pixels.shape[1])
-    small = reduced(pixels, math.ceil(max(extent) / _LOOK))
+    step = math.ceil(max(pixels.shape[:2]) / _LOOK)
+    small = reduced(pixels, step)
+    frame = frame_of(small)
+    inside = whole(pixels)
+    if frame is not None:
+        top, left, bottom, right = frame.inside
+        small = small[top:bottom, left:right]
+        bottom, right = min(bottom * step, pixels.shape[0]), min(right * step, pixels.shape[1])
+        pixels = pixels[top * step : bottom, left * step : right]
+        inside = Window(top * step, left * step, bottom, right)
     border = _border(small)
     middle = len(border) // 2
     colour = np.partition(border, middle, axis=0)[middle]
     noise, stray = _deviation(border - colour)
-    plain = Background(colour, None, extent, noise)
+    plain = Background(colour, None, inside, noise, frame, step)
     # Where most of the border is of one colour, what differs there is ink.
     if stray < 1 or not _is_uneven(border, colour, noise, small.shape):
         return plain
-    slopes = _slopes(reduced(pixels, math.ceil(max(extent) / _GLANCE)), colour)
-    lit = Background(colour, slopes, extent, noise)
-    paper = lit.seen_through(whole(pixels), (small.shape[0], small.shape[1]))
+    slopes = slopes_of(reduced(pixels, math.ceil(max(pixels.shape[:2]) / _GLANCE)), colour)
+    lit = Background(colour, slopes, inside, noise, frame, step)
+    paper = lit.seen_through(inside, (small.shape[0], small.shape[1]))
     noise, stray_when_lit = _deviation(border - _border(paper.transpose(1, 2, 0)))
     # A drawing that runs along the border misleads the surface.
-    return plain if stray_when_lit > stray else Background(colour, slopes, extent, noise)
+    return plain if stray_when_lit > stray else replace(lit, noise=noise)
+
+
+def unframed(pixels: Pixels, background: Background) -> Pixels:
+    """Return a picture with bare paper in place of what frames it.
+
+    Args:
+        pixels: `(rows, columns, channels)`, 0 to 255; left as they are.
+        background: of this picture.
+    """
+    frame, step = background.frame, background.step
+    if frame is None:
+        return pixels
+    rows, columns = pixels.shape[:2]
+    bare = pixels.copy()
+    top, left, bottom, right = (
+        min(each * step, size) for each, size in zip(frame.clear, (rows, columns) * 2, strict=True)
+    )
+    for first, last, start, stop in (
+        (0, top, 0, columns),
+        (bottom, rows, 0, columns),
+        (top, bottom, 0, left),
+        (top, bottom, right, columns),
+    ):
+        if first >= last or start >= stop:
+            continue
+        covered = frame.covered[first // step : -(-last // step), start // step : -(-stop // step)]
+        covered = covered.repeat(step, axis=0).repeat(step, axis=1)
+        covered = covered[: last - first, : stop - start, None]
+        size = (last - first, stop - start)
+        paper = background.seen_through(Window(first, start, last, stop), size).transpose(1, 2, 0)
+        if pixels.dtype == np.uint8:
+            paper = np.rint(paper)
+        np.copyto(bare[first:last, start:stop], paper.astype(pixels.dtype), where=covered)
+    return bare
 
 
 def border_colour(picture: Pixels | Image) -> NDArray[np.float32]:
@@ -162,32 +192,6 @@ def _border(pixels: Pixels) -> NDArray[np.float32]:
     channels = pixels.shape[2]
     sides = (pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1])
     return np.concatenate([side.reshape(-1, channels) for side in sides]).astype(np.float32)
-
-
-def _slopes(pixels: Pixels, colour: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the quadratic surface of the paper, `(6, channels)`: least squares without the ink."""
-    terms = _terms(pixels.shape[0], pixels.shape[1])
-    values = pixels.reshape(-1, pixels.shape[2]).astype(np.float64)
-    slopes = np.zeros((6, pixels.shape[2]))
-    slopes[0] = colour
-    # What is near to the surface found so far is paper; the ink drops out as the surface improves.
-    for near in _NEAR:
-        chosen = np.abs(values - terms @ slopes).max(axis=1) < near
-        if np.count_nonzero(chosen) < _ENOUGH:
-            break
-        paper = terms[chosen]
-        # Paper that shows along a single line leaves some factors open; the ridge makes them small.
-        normal = paper.T @ paper + _RIDGE * np.eye(6)
-        slopes = np.linalg.solve(normal, paper.T @ values[chosen])
-    return slopes
-
-
-@functools.lru_cache(maxsize=64)
-def _terms(height: int, width: int) -> NDArray[np.float64]:
-    """Return 1, x, y, x * x, x * y and y * y for every pixel, `(height * width, 6)`."""
-    x = np.tile(_centres(-1, 1, width), height)
-    y = np.repeat(_centres(-1, 1, height), width)
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
 
 
 def inked(

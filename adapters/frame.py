@@ -1,0 +1,319 @@
+"""Frames: page edges and ruled lines along the sides of a picture, which are no ink.
+
+#################      A band runs along a side from one border to another. It is found column
+####.##.#########      by column, as the first run of pixels that differ from the paper, and is
+.................      told from a drawing by its straight inner edge:
+....X.....X......
+......X.X........          depth of the band in a column: where its run ends
+.......X.........          drawing that crosses it:       goes on below the line through these
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.adapters.light import centres, slopes_of, surface
+from gridcnn.adapters.pixels import Pixels
+from gridcnn.adapters.resampling import reduced
+
+Mask = NDArray[np.bool_]
+Depths = NDArray[np.int64]
+
+_SMALLEST = 24  # pixels along a side below which lines and strokes cannot be told apart
+_PLAIN = 12.0  # distances of colours that are paper, whatever the noise
+_DEEPEST = 0.3  # how far a band may reach into the picture, as a part of its side
+_SLOPE = 0.2  # how much a band may be tilted: a rise of 1 in 5
+_ROUGH = 0.05  # how far an edge may stray from its line, as a part of the shorter side
+_COVERED = 0.75  # the part of a side along which a band is to be seen
+_AT_ENDS = 0.5  # the same, for the first and the last quarter of the side
+_STRAY = 0.025  # the same, for half of the edge
+_BOW = 0.03  # how far an edge may be bowed, as a part of the shorter side
+_LONG = 0.4  # the part of a side over which a tilted band must lie inside the picture
+_SAMPLES = 16  # columns through which the line of an edge is laid
+_ROUNDS = 3  # bands beside each other along one side, at most
+_GLANCE = 24  # pixels along the longer side of the picture in which the fall of light is looked for
+_CRUMBS = 0.08  # within this part of the shorter side, next to a band, remains of it are no drawing
+_BESIDE = 0.3  # the part of the edge of the inside that may be drawn
+_MANY = 0.03  # the part of the pixels that remains may make up
+_SPECKS = 0.03  # the part of an edge
+_TRIFLE = 0.002  # the part of the pixels from which something is drawn
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What frames a picture, in pixels of a reduced one.
+
+    Attributes:
+        covered: where the frame is, `(rows, columns)`.
+        inside: the part that no band reaches: the first row, the first column, the row after the
+            last, the column after the last.
+        clear: the part in which nothing is covered, in the same form; remains of bands reach
+            deeper than the bands.
+    """
+
+    covered: Mask
+    inside: tuple[int, int, int, int]
+    clear: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class _Bands:
+    """How deep bands reach, 0 where there is none: `(columns,)` and, left and right, `(rows,)`."""
+
+    top: Depths
+    bottom: Depths
+    left: Depths
+    right: Depths
+
+    def number(self) -> int:
+        return sum(bool(side.any()) for side in (self.top, self.bottom, self.left, self.right))
+
+    def inside(self, slack: int = 0) -> tuple[int, int, int, int]:
+        top, bottom, left, right = (
+            int(side.max()) + slack if side.any() else 0
+            for side in (self.top, self.bottom, self.left, self.right)
+        )
+        return top, left, len(self.left) - bottom, len(self.top) - right
+
+    def covered(self) -> Mask:
+        """Return where the frame is, `(rows, columns)`."""
+        rows, columns = len(self.left), len(self.top)
+        y, x = np.arange(rows)[:, None], np.arange(columns)[None]
+        return (
+            (y < self.top)
+            | (y >= rows - self.bottom)
+            | (x < self.left[:, None])
+            | (x >= columns - self.right[:, None])
+        )
+
+
+def frame_of(pixels: Pixels) -> Frame | None:
+    """Return what frames a picture, or None where nothing does.
+
+    Args:
+        pixels: the picture, reduced to about a hundred pixels along its longer side:
+            `(rows, columns, channels)`, 0 to 255.
+    """
+    rows, columns = pixels.shape[:2]
+    if min(rows, columns) < _SMALLEST:
+        return None
+    pixels = pixels.astype(np.float32, copy=False)
+    sides = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
+    ring = np.concatenate(sides)
+    outer = _median(ring)
+    middle = pixels[rows // 6 : rows - rows // 6 : max(rows // 32, 1),
+                    columns // 6 : columns - columns // 6 : max(columns // 32, 1)]  # fmt: skip
+    inner = _median(middle.reshape(-1, pixels.shape[2]))
+    alike = float(np.abs(outer - inner).max()) <= _PLAIN
+    if alike and not _may_be_framed(np.abs(ring - outer).max(axis=1), rows, columns):
+        return None
+    found = _under(pixels, inner)
+    if found is not None or alike:
+        return found
+    return _under(pixels, outer)
+
+
+def _may_be_framed(strays: NDArray[np.float32], rows: int, columns: int) -> bool:
+    """Return whether what differs along the border could be the ends of bands; it is quick.
+
+    Args:
+        strays: distances from the paper along the top, the bottom, the left and the right side.
+    """
+    off = strays > max(_PLAIN, 4 * _middle(strays))
+    if not off.any():
+        return False
+    top, bottom, left, right = np.split(off, (columns, 2 * columns, 2 * columns + rows))
+    high, wide = round(_DEEPEST * rows), round(_DEEPEST * columns)
+    return any(
+        np.count_nonzero(along) > _LONG * len(along) / 2 or (bool(one.any()) and bool(other.any()))
+        for along, one, other in (
+            (top, left[:high], right[:high]),
+            (bottom, left[-high:], right[-high:]),
+            (left, top[:wide], bottom[:wide]),
+            (right, top[-wide:], bottom[-wide:]),
+        )
+    )
+
+
+def _middle(values: NDArray[Any], part: float = 0.5) -> float:
+    """Return the median, or another quantile; NumPy's own take ten times as long."""
+    place = min(int(len(values) * part), len(values) - 1)
+    return float(np.partition(values, place)[place])
+
+
+def _median(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    middle = len(values) // 2
+    median: NDArray[np.float32] = np.partition(values, middle, axis=0)[middle]
+    return median
+
+
+def _under(pixels: NDArray[np.float32], colour: NDArray[np.float32]) -> Frame | None:
+    """Return the frame if paper is of this colour, or None."""
+    rows, columns = pixels.shape[:2]
+    glance = reduced(pixels, math.ceil(max(rows, columns) / _GLANCE))
+    high, wide = glance.shape[0] // 8, glance.shape[1] // 8
+    inner = glance[high : glance.shape[0] - high, wide : glance.shape[1] - wide]
+    slopes = slopes_of(inner, colour)
+    scale_x, scale_y = glance.shape[1] / inner.shape[1], glance.shape[0] / inner.shape[0]
+    paper = surface(slopes, scale_x * centres(-1, 1, columns), scale_y * centres(-1, 1, rows))
+    apart = np.abs(pixels - paper.astype(np.float32).transpose(1, 2, 0)).max(axis=2)
+    # Outside of where it was measured, the fall of light may be guessed wrongly.
+    np.minimum(apart, np.abs(pixels - colour).max(axis=2), out=apart)
+    middle = apart[rows // 6 : -(rows // 6) : 3, columns // 6 : -(columns // 6) : 3]
+    noise = _middle(middle.ravel())
+    least = max(_PLAIN, 4 * noise)
+    drawn = apart > least
+    bands = _peeled([apart > max(least, float(apart.max()) / 3), drawn])
+    if bands is None:
+        return None
+    covered = bands.covered()
+    rest = drawn & ~covered
+    top, left, bottom, right = bands.inside(round(_CRUMBS * min(rows, columns)))
+    deep = np.zeros_like(rest)
+    deep[top:bottom, left:right] = rest[top:bottom, left:right]
+    drawing = _joined(deep, rest)
+    if np.count_nonzero(drawing) < max(4, _TRIFLE * rest.size) and bands.number() > 1:
+        # One band is no drawing; several may be the strokes of an L or of an 11.
+        return None
+    crumbs = rest & ~drawing
+    # Many remains are the corners around something round.
+    if np.count_nonzero(crumbs) > _MANY * rest.size or _is_cut_out(drawn, drawing, bands):
+        return None
+    return Frame(covered | crumbs, bands.inside(), (top, left, bottom, right))
+
+
+def _is_cut_out(drawn: Mask, drawing: Mask, bands: _Bands) -> bool:
+    """Return whether the picture ends where the drawing does, so that its strokes seem bands."""
+    top, left, bottom, right = bands.inside()
+    inside = drawn[top:bottom, left:right]
+    edges = (inside[0], inside[-1], inside[:, 0], inside[:, -1])
+    # Paper lies beside a band.
+    if np.concatenate(edges).mean() > _BESIDE:
+        return True
+    drawing = drawing[top:bottom, left:right]
+    ends = (drawing[0], drawing[-1], drawing[:, 0], drawing[:, -1])
+    # A few specks are noise.
+    touched = [np.count_nonzero(each) > max(2, _SPECKS * len(each)) for each in ends]
+    banded = [bool(side.any()) for side in (bands.top, bands.bottom, bands.left, bands.right)]
+    crossed = [a and b for a, b in zip(touched, banded, strict=True)]
+    if not any(crossed):
+        return False
+    if any(a and not b for a, b in zip(touched, banded, strict=True)):
+        return True
+    if (crossed[0] and crossed[1]) or (crossed[2] and crossed[3]):
+        return True
+    spans = [np.ptp(np.flatnonzero(drawing.any(axis=axis))) for axis in (1, 0)]
+    return bool(min(spans) < min(drawing.shape) / 5)
+
+
+def _joined(seeds: Mask, within: Mask) -> Mask:
+    """Return all of `within` that hangs together with `seeds`."""
+    found = seeds
+    while True:
+        wider = found.copy()
+        wider[1:] |= found[:-1]
+        wider[:-1] |= found[1:]
+        sideways = wider.copy()
+        sideways[:, 1:] |= wider[:, :-1]
+        sideways[:, :-1] |= wider[:, 1:]
+        sideways &= within
+        if np.array_equal(sideways, found):
+            return found
+        found = sideways
+
+
+def _peeled(masks: list[Mask]) -> _Bands | None:
+    """Return the bands along all sides, or None where there is none.
+
+    Args:
+        masks: what is drawn, at first only the strongest of it, and at last all.
+    """
+    rows, columns = masks[0].shape
+    depths = [np.zeros(length, np.int64) for length in (columns, columns, rows, rows)]
+    for drawn in masks:
+        left = drawn & ~_Bands(*depths).covered()
+        views = [left, left[::-1], left.T, left.T[::-1]]
+        for _ in range(_ROUNDS):
+            fresh = False
+            for side, (depth, view) in enumerate(zip(depths, views, strict=True)):
+                # Between the bands of the other two sides, as far as they are known.
+                first, last = (int(each.max()) for each in (depths[2:] if side < 2 else depths[:2]))
+                between = slice(first, len(depth) - last)
+                band = _band(view[:, between], min(rows, columns))
+                if band is not None:
+                    fresh = True
+                    band = np.pad(band, (first, last), "edge")
+                    np.maximum(depth, band, out=depth)
+                    deepest = int(band.max())
+                    view[:deepest] &= np.arange(deepest)[:, None] >= band
+            if not fresh:
+                break
+    bands = _Bands(*depths)
+    return bands if bands.number() else None
+
+
+def _band(drawn: Mask, shorter: int) -> Depths | None:
+    """Return how deep a band along the top reaches in each column, or None where there is none."""
+    rows, columns = drawn.shape
+    limit = round(_DEEPEST * rows)
+    near = drawn[:limit]
+    valid = near.any(axis=0)
+    start = near.argmax(axis=0)
+    # The first pixel of paper after the start.
+    beyond = ~near & (np.arange(limit)[:, None] >= start)
+    ends = valid & beyond.any(axis=0)
+    if np.count_nonzero(ends) < _COVERED * _LONG * columns:
+        return None
+    end = np.where(ends, beyond.argmax(axis=0), limit)
+    rough = _ROUGH * shorter + 1.5
+    slope, base = _line(np.flatnonzero(ends), end[ends], rough)
+    line = base + slope * np.arange(columns)
+    off = end - line
+    seen = ends & (np.abs(off) <= rough)
+    # Where a drawing or another band goes on below, a column says nothing of where this one ends.
+    goes_on = valid & (off > rough) & (start <= line)
+    asked = (line > 0.5) & ~goes_on
+    if np.count_nonzero(seen) < _LONG * columns:
+        return None
+    if np.count_nonzero(seen & asked) < _COVERED * np.count_nonzero(asked):
+        return None
+    places = np.flatnonzero(asked)
+    quarter = max(len(places) // 4, 1)
+    first, middle, last = places[:quarter], places[quarter:-quarter], places[-quarter:]
+    if min(seen[first].mean(), seen[last].mean()) < _AT_ENDS:
+        return None
+    # Only what goes on as far as one can see may be another band, which hides the end of this one.
+    shown = np.flatnonzero((line > 0.5) & (ends | ~valid))
+    tip = max(columns // 10, 2)
+    if min(seen[shown[:tip]].mean(), seen[shown[-tip:]].mean()) < _AT_ENDS:
+        return None
+    # The arc of an O is bowed. Where a drawing touches the band, only its shallower parts count.
+    bow = _middle(off[np.concatenate([first, last])], 0.3) - _middle(off[middle], 0.3)
+    if abs(bow) > _BOW * shorter + 0.5:
+        return None
+    if _middle(np.abs(off[asked])) > _STRAY * shorter + 0.25:
+        return None
+    spread = max(1.0, 2.5 * _middle(np.abs(off[seen])))
+    depth = np.where(ends, np.clip(end, line - spread, line + spread), line)
+    depth = np.where((line > 0.5) | seen, np.ceil(depth) + 1, 0)
+    return np.clip(depth, 0, limit).astype(np.int64)
+
+
+def _line(x: NDArray[np.int64], y: NDArray[np.int64], near: float) -> tuple[float, float]:
+    """Return slope and base of the line, of those through two points, that most are near to."""
+    chosen = np.linspace(0, len(x) - 1, min(_SAMPLES, len(x))).astype(np.int64)
+    first, second = np.triu_indices(len(chosen), max(len(chosen) // 4, 1))
+    at, value = x[chosen], y[chosen]
+    slopes = (value[second] - value[first]) / (at[second] - at[first])
+    kept = np.abs(slopes) <= _SLOPE
+    slopes, bases = slopes[kept], (value[first] - slopes * at[first])[kept]
+    if not len(slopes):
+        return 0.0, _middle(y)
+    apart = np.abs(bases[:, None] + slopes[:, None] * x - y)
+    best = int((apart * (apart < near) + near * (apart >= near)).sum(axis=1).argmin())
+    return float(slopes[best]), float(bases[best])
