@@ -82,24 +82,27 @@ def test_xo_reaches_the_same_from_files(xo: gridcnn.Run, tmp_path: Path) -> None
 
 
 def test_digits_reach_their_mark(tmp_path: Path) -> None:
-    """At least 98.5 % of a quarter of the 1,797 digits."""
+    """At least 97.5 % of a quarter of the 1,797 digits; three seeds get 98.7 to 99.1 %."""
     result = gridcnn.run("digits", out=tmp_path / "run")
 
     assert 445 <= result.metrics["test"]["items"] <= 455
-    assert result.metrics["test"]["accuracy"] >= 0.985
+    assert result.metrics["test"]["accuracy"] >= 0.975
 
 
 def test_sounds_are_told_apart_in_noise(tmp_path: Path) -> None:
-    """At least 99 % of other clips, with as much noise as sound, and without any."""
+    """At least 98 % of other clips, with as much noise as sound, and without any.
+
+    Three seeds get 99.5 % or more.
+    """
     result = gridcnn.run("sounds", out=tmp_path / "run")
 
-    assert result.metrics["test"]["accuracy"] >= 0.99
+    assert result.metrics["test"]["accuracy"] >= 0.98
     assert result.metrics["literal_comparison"]["accuracy"] < 0.7
     for noise_db in (0.0, None):
         source = Sounds(count=600, seed=20, noise_db=noise_db, noise_spread_db=0.0)
         clips = source.open(Request())
         answers = result.model.predict(clips.things)
-        assert np.mean(answers == np.array(clips.labels)) >= 0.99
+        assert np.mean(answers == np.array(clips.labels)) >= 0.98
 
 
 def test_fashion_is_small() -> None:
