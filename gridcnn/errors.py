@@ -22,8 +22,9 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -188,3 +189,51 @@ def listed(names: Sequence[str], *, limit: int = 20) -> str:
         for name in names[:limit]
     )
     return shown_names if len(names) <= limit else f"{shown_names} and {len(names) - limit} more"
+
+
+MOST_TOLD = 20
+"""How many problems are told one by one; the rest are counted."""
+_ALIKE = 3
+"""So many items with the same problem are told one by one; more become one line."""
+
+
+def first_told(problems: Sequence[Problem]) -> list[Problem]:
+    """Return the first `MOST_TOLD` problems, and how many more there are."""
+    more = len(problems) - MOST_TOLD
+    rest = [Problem(f"and {more:,} more problems like these")] if more > 0 else []
+    return [*problems[:MOST_TOLD], *rest]
+
+
+def together(problems: Sequence[Problem]) -> list[Problem]:
+    """Return problems with those of one cause as one, in the place of the first of them.
+
+    It says which other items have the same.
+    """
+    alike: dict[str, list[Problem]] = {}
+    for problem in problems:
+        alike.setdefault(problem.message, []).append(problem)
+    told = []
+    for problem in problems:
+        same = alike[problem.message]
+        if len(same) <= _ALIKE:
+            told.append(problem)
+        elif same[0] is problem:
+            places = listed([_place(each, problem) for each in same[1:]], limit=MOST_TOLD - 1)
+            message = f"{problem.message} (the same in {len(same) - 1:,} more: {places})"
+            told.append(replace(problem, message=message))
+    return told
+
+
+def _place(problem: Problem, first: Problem) -> str:
+    """Return where a problem is, as short as it can be beside the place of the first one."""
+    if problem.line is not None and problem.source == first.source:
+        return f"line {problem.line}"
+    before, row, number = problem.source.rpartition(", row ")
+    if row and first.source.startswith(f"{before}{row}"):
+        return f"row {number}"
+    pairs = zip(problem.source, first.source, strict=False)
+    same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+    cut = max(problem.source.rfind(sign, 0, same) for sign in "/\\:") + 1
+    place = problem.source[cut:]
+    # A manifest has a line before each name.
+    return f"line {place}" if problem.source[:cut].endswith(":") and place[0].isdigit() else place

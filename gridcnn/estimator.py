@@ -315,7 +315,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         found = adapted(adapter, many, threads=self.threads)
         if found.problems:
             if data.bad_items == "stop" or not len(found.kept):
-                raise unreadable(found.problems, len(many))
+                raise unreadable(found.problems)
             _warn_skipped(found.problems, len(many))
         grids, kept = found.grids.values, found.kept
         is_second = np.isin(kept, second)

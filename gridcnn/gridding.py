@@ -62,7 +62,7 @@ def grids_of(adapter: Adapter, things: Things, *, threads: int | None = None) ->
     """Return all things as grids; raise `DataError` that names what is bad."""
     found = adapted(adapter, things, threads=threads)
     if found.problems:
-        raise unreadable(found.problems, len(things))
+        raise unreadable(found.problems)
     return found.grids
 
 

@@ -200,7 +200,7 @@ class Model:
                 if not problems:
                     found[part] = answers.votes
         if problems:
-            raise unreadable(problems, len(many))
+            raise unreadable(problems)
         return found
 
     def adapted(self, things: Things, *, names: Sequence[str] | None = None) -> Adapted:

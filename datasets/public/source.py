@@ -13,10 +13,9 @@ from pydantic import Field
 
 from gridcnn.contracts.source import Dataset, Request, Source
 from gridcnn.datasets import places
-from gridcnn.datasets.problems import LIMIT
 from gridcnn.datasets.public import fetching
 from gridcnn.datasets.public.catalogue import Archive, File, PublicSet
-from gridcnn.errors import DataError, Problem, listed, shown, sized
+from gridcnn.errors import DataError, Problem, first_told, listed, shown, sized
 
 VARIABLE = "GRIDCNN_DATA"
 """The environment variable that names the folder of all data."""
@@ -136,7 +135,7 @@ class Public(Source):
             folder, notes = self._folder()
             dataset = self.read(folder)
             if dataset.bad:
-                raise DataError(*dataset.bad[:LIMIT])
+                raise DataError(*first_told(dataset.bad))
         except OSError as error:
             message = f"cannot be read: {error.strerror or error}"
             raise DataError(Problem(message, source=error.filename or self.title)) from error

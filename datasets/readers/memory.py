@@ -12,7 +12,7 @@ import numpy as np
 from gridcnn.contracts.source import Dataset, Request, Source
 from gridcnn.datasets import places
 from gridcnn.datasets.labels import IN_MEMORY, labels_of, one_each
-from gridcnn.datasets.problems import LIMIT, Problems
+from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.readers import manifest
 from gridcnn.datasets.readers.examples import refuse_unordered, things_of
 from gridcnn.datasets.readers.stacks import numbered, unstacked
@@ -21,7 +21,7 @@ from gridcnn.datasets.tables.frames import is_frame
 from gridcnn.datasets.tables.items import Columns, opened_rows, others_note, read_questions
 from gridcnn.datasets.tables.rows import Form
 from gridcnn.datasets.tables.table import Table
-from gridcnn.errors import DataError, quoted, shown
+from gridcnn.errors import DataError, first_told, quoted, shown
 
 _ORIGIN = "the data given in memory"
 _FORMS = (
@@ -127,7 +127,7 @@ def frame_things(frame: Any, source: Source | None) -> tuple[Any, Sequence[str]]
         notes = others_note(rows, [*columns.inputs, *columns.about]) if trained else ()
     bad = [problem for _, _, each in parts for problem in each]
     if bad:
-        raise DataError(*bad[:LIMIT])
+        raise DataError(*first_told(bad))
     things = [part for _, part, _ in parts]
     if isinstance(columns.input, str):
         return [thing for part in things for thing in part], notes

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.errors import DataError, Problem, listed
+from gridcnn.errors import DataError, Problem, first_told, together
 from gridcnn.grid import Cells, Grids, GridShape, OneHot
 from gridcnn.settings.base import Settings
 from gridcnn.streams import Stream
@@ -21,10 +21,6 @@ its first dimension."""
 
 _LONGEST_NAME = 300
 """Signs of a text by which an error calls it, at most; of a path that is as long both ends stay."""
-_NAMED = 3
-"""Things with the same problem that are named."""
-_TOLD = 20
-"""Different problems that are told; the rest are counted."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +155,7 @@ class Adapter(Settings, abc.ABC):
         """Return all things as grids; raise `DataError` that names what is bad."""
         adapted = self.adapt_all(things, names=names)
         if adapted.problems:
-            raise unreadable(adapted.problems, len(things))
+            raise unreadable(adapted.problems)
         return adapted.grids
 
 
@@ -252,23 +248,9 @@ def other_forms(
     return forms, np.array(origins, np.int64)
 
 
-def unreadable(problems: Sequence[Problem], items: int) -> DataError:
-    """Return the error for the problems of things, of which there are so many `items` in all.
-
-    A problem that several things have is told once, with some of them.
-    """
-    causes: dict[str, list[Problem]] = {}
-    for problem in problems:
-        causes.setdefault(problem.message, []).append(problem)
-    told: list[Problem] = []
-    for message, alike in causes.items():
-        if len(alike) <= _NAMED:
-            told.extend(alike)
-        else:
-            named = listed([problem.source for problem in alike], limit=_NAMED)
-            told.append(Problem(f"{len(alike):,} of {items:,} items ({named}): {message}"))
-    more = len(told) - _TOLD
-    return DataError(*told[:_TOLD], *([f"and {more:,} more problems like these"] * (more > 0)))
+def unreadable(problems: Sequence[Problem]) -> DataError:
+    """Return the error for the problems of things; one that several have is told once."""
+    return DataError(*first_told(together(problems)))
 
 
 def picked(things: Things, chosen: NDArray[np.int64]) -> Things:

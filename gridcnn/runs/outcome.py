@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from gridcnn.contracts.source import PARTS, TEST
 from gridcnn.datasets.labels import labels_array
-from gridcnn.datasets.problems import together
 from gridcnn.engines.base import Engine
-from gridcnn.errors import DataError, RunFolderError
+from gridcnn.errors import DataError, RunFolderError, first_told, together
 from gridcnn.files import as_written
 from gridcnn.grid import Array
 from gridcnn.measures import measures
@@ -29,9 +28,6 @@ from gridcnn.training.loop import Epoch, TrainingState, ends_after, measured
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_TOLD = 20
-"""How many items without finite votes are told of one by one."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +183,7 @@ def _votes(logits: Array, part: Part, hint: str) -> Array:
     if found.problems:
         count = f"{len(found.problems)} of {len(part)} items have no finite votes"
         advice = f"{count}; the training is kept: correct these items in their place, then {hint}"
-        raise DataError(*together(found.problems)[:_TOLD], advice)
+        raise DataError(*first_told(together(found.problems)), advice)
     return found.votes
 
 

@@ -192,10 +192,10 @@ def _sentence(cls: type[Settings], line: ErrorDetails) -> str:
         count = int(place[-1]) + 1
         return f"{quoted(written(place[:-1]))} of {owner} must have {_many(count, 'entry')}{got}"
     if kind == "literal_error":
-        words = str(context["expected"])
-        known = [word.strip("'") for word in words.replace(" or ", ", ").split(", ")]
+        allowed = str(context["expected"])
+        known = [word.strip("'") for word in allowed.replace(" or ", ", ").split(", ")]
         near = suggestion(line["input"], known) if isinstance(line["input"], str) else ""
-        return f"{name} must be {words}{got}{near}"
+        return f"{name} must be {allowed}{got}{near}"
     return f"{name} must be {_wanted(kind, context, line['msg'])}{got}"
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from gridcnn.datasets.problems import LIMIT, Problems
-from gridcnn.errors import DataError
+from gridcnn.datasets.problems import Problems
+from gridcnn.errors import MOST_TOLD, DataError
 
 
 def test_no_problem_is_no_error() -> None:
@@ -20,7 +20,7 @@ def test_problems_come_together_with_their_places() -> None:
 
 def test_the_tail_is_counted() -> None:
     found = Problems()
-    for number in range(LIMIT + 1):
+    for number in range(MOST_TOLD + 1):
         found.add(str(number))
 
     with pytest.raises(DataError) as caught:
