@@ -74,6 +74,10 @@ class ArrayAdapter(Adapter):
         """Whether something about the scaling is left to be learned."""
         return self.scaling != "none" and (self.low is None or self.high is None)
 
+    def takes_array(self, dimensions: int) -> bool:
+        """Return whether an array of so many dimensions may be an item: of one, two or three."""
+        return dimensions in (1, 2, 3)
+
     def is_lone(self, array: Array) -> bool:
         """Return whether an array is one item; of two dimensions, where it has the known size."""
         return array.ndim < 2 or (array.shape == self.size and self.size[0] > 1)

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from gridcnn.adapters.excerpt import Excerpt
 from gridcnn.adapters.samples import MOST_CHANNELS, SUFFIXES, Samples, samples_of
 from gridcnn.adapters.spectrogram import (
     band_weights,
@@ -264,6 +265,10 @@ class AudioAdapter(Adapter):
     def _learns_bands(self) -> bool:
         return self.scaling == "band" and (self.means is None or self.deviations is None)
 
+    def takes_array(self, dimensions: int) -> bool:
+        """Return whether an array of so many dimensions may be a clip: of one or two."""
+        return dimensions in (1, 2)
+
     def is_lone(self, array: NDArray[Any]) -> bool:
         """Return whether an array is one clip: `(samples)`, or `(samples, channels)`.
 
@@ -307,7 +312,7 @@ class AudioAdapter(Adapter):
     def _learned_bands(self, things: Things) -> dict[str, tuple[float, ...]]:
         """Return mean and standard deviation of every row, in all cells of the training clips."""
         count, sums, squares = 0, np.zeros(self._rows), np.zeros(self._rows)
-        for clip in self._readable(things):
+        for clip in self._readable(things, self._excerpt):
             levels = self._levels(self._of_one_length(clip)).astype(np.float64)
             count += levels.shape[1]
             sums += levels.sum(axis=1)
@@ -325,10 +330,10 @@ class AudioAdapter(Adapter):
             learned["deviations"] = tuple(deviations.tolist())
         return learned
 
-    def _readable(self, things: Things) -> Iterator[Samples]:
+    def _readable(self, things: Things, excerpt: Excerpt | None = None) -> Iterator[Samples]:
         for thing in things:
             try:
-                yield self._clip(thing)
+                yield self._clip(thing, excerpt)
             except DataError:
                 continue
 
@@ -372,22 +377,33 @@ class AudioAdapter(Adapter):
         Raises:
             DataError: it is no sound, cannot be read, or lasts longer than `max_duration`.
         """
-        samples = self._of_one_length(self._clip(thing))
+        samples = self._of_one_length(self._clip(thing, self._excerpt))
         return self._scaled(self._levels(samples))[None]
 
-    def _clip(self, thing: Any) -> Samples:
-        """Return a thing's samples, at the sample rate, without the silence that is cut off."""
-        samples = samples_of(thing, sample_rate=self.sample_rate, max_duration=self.max_duration)
+    @property
+    def _excerpt(self) -> Excerpt:
+        """What is used of longer clips."""
+        return Excerpt(self._samples, centred=self.longer == "centre")
+
+    def _clip(self, thing: Any, excerpt: Excerpt | None = None) -> Samples:
+        """Return a thing's samples, at the sample rate, without the silence that is cut off.
+
+        Of a longer clip, an excerpt is enough, unless its silence has to be found first.
+        """
+        samples = samples_of(
+            thing,
+            sample_rate=self.sample_rate,
+            max_duration=self.max_duration,
+            excerpt=excerpt if self.trim_db is None else None,
+        )
         if self.trim_db is None:
             return samples
         window = {"n_fft": self.n_fft, "hop_length": self.hop_length}
         return samples[sounding(samples, **window, trim_db=self.trim_db)]
 
     def _of_one_length(self, samples: Samples) -> Samples:
+        samples = samples[self._excerpt.of(len(samples))]
         missing = self._samples - len(samples)
-        if missing < 0:
-            start = -missing // 2 if self.longer == "centre" else 0
-            return samples[start : start + self._samples]
         if missing == 0:
             return samples
         if self.shorter == "repeat":

@@ -1,11 +1,15 @@
 """Frames: page edges and ruled lines along the sides of a picture, which are no ink.
 
-#################      A band runs along a side from one border to another. It is found column
-####.##.#########      by column, as the first run of pixels that differ from the paper, and is
-.................      told from a drawing by its straight inner edge:
-....X.....X......
-......X.X........          depth of the band in a column: where its run ends
-.......X.........          drawing that crosses it:       goes on below the line through these
+A band runs along a side from one border to another. It is found column by column, as the first run
+of pixels that differ from the paper, and is told from a drawing by its straight inner edge:
+
+|   #################
+|   ####.##.#########   the band: its runs end near one line
+|   .....X.....X.....
+|   ......X.X........   a drawing
+|   .......X.........
+
+Where a drawing crosses the band, a run goes on below that line, and is cut off there.
 """
 
 from __future__ import annotations
@@ -25,23 +29,26 @@ Mask = NDArray[np.bool_]
 Depths = NDArray[np.int64]
 
 _SMALLEST = 24  # pixels along a side below which lines and strokes cannot be told apart
-_PLAIN = 12.0  # distances of colours that are paper, whatever the noise
-_DEEPEST = 0.3  # how far a band may reach into the picture, as a part of its side
-_SLOPE = 0.2  # how much a band may be tilted: a rise of 1 in 5
-_ROUGH = 0.05  # how far an edge may stray from its line, as a part of the shorter side
-_COVERED = 0.75  # the part of a side along which a band is to be seen
-_AT_ENDS = 0.5  # the same, for the first and the last quarter of the side
-_STRAY = 0.025  # the same, for half of the edge
-_BOW = 0.03  # how far an edge may be bowed, as a part of the shorter side
-_LONG = 0.4  # the part of a side over which a tilted band must lie inside the picture
-_SAMPLES = 16  # columns through which the line of an edge is laid
-_ROUNDS = 3  # bands beside each other along one side, at most
+_PLAIN = 12.0  # distances of colours (0 to 255) that are paper, whatever the noise
 _GLANCE = 24  # pixels along the longer side of the picture in which the fall of light is looked for
-_CRUMBS = 0.08  # within this part of the shorter side, next to a band, remains of it are no drawing
-_BESIDE = 0.3  # the part of the edge of the inside that may be drawn
-_MANY = 0.03  # the part of the pixels that remains may make up
-_SPECKS = 0.03  # the part of an edge
-_TRIFLE = 0.002  # the part of the pixels from which something is drawn
+_ROUNDS = 3  # bands beside each other along one side, at most
+# Of a band, as parts of the length or the depth of its side:
+_DEEPEST = 0.3  # how far it may reach into the picture
+_SLOPE = 0.2  # how much it may be tilted: a rise of 1 in 5
+_LONG = 0.4  # over how much of the side it must be seen; a tilted one may leave the picture
+_COVERED = 0.75  # the same, of where it is not hidden and inside the picture
+_AT_ENDS = 0.5  # the same, near each of its ends
+# Of its inner edge, as parts of the shorter side of the picture:
+_ROUGH = 0.05  # how far it may stray from its line
+_STRAY = 0.025  # how far half of it may
+_BOW = 0.03  # how far its middle may stand back behind its ends
+_SAMPLES = 16  # columns through pairs of which its line is laid
+# Of what is left when all bands are gone:
+_CRUMBS = 0.08  # next to a band, in this part of the shorter side, loose remains are part of it
+_MANY = 0.03  # the part of all pixels that such remains may make up
+_TRIFLE = 0.002  # the part of all pixels from which something is drawn
+_BESIDE = 0.3  # the part of the pixels next to bands that may be drawn
+_SPECKS = 0.03  # the part of the pixels along one edge that noise may make up
 
 
 @dataclass(frozen=True)
@@ -108,23 +115,26 @@ def frame_of(pixels: Pixels) -> Frame | None:
     outer = _median(ring)
     middle = pixels[rows // 6 : rows - rows // 6 : max(rows // 32, 1),
                     columns // 6 : columns - columns // 6 : max(columns // 32, 1)]  # fmt: skip
-    inner = _median(middle.reshape(-1, pixels.shape[2]))
+    middle = middle.reshape(-1, pixels.shape[2])
+    inner = _median(middle)
     alike = float(np.abs(outer - inner).max()) <= _PLAIN
-    if alike and not _may_be_framed(np.abs(ring - outer).max(axis=1), rows, columns):
-        return None
+    if alike:
+        strays = np.abs(ring - outer).max(axis=1)
+        noise = min(_middle(strays), _middle(np.abs(middle - inner).max(axis=1)))
+        if not _may_be_framed(strays > max(_PLAIN, 4 * noise), rows, columns):
+            return None
     found = _under(pixels, inner)
     if found is not None or alike:
         return found
     return _under(pixels, outer)
 
 
-def _may_be_framed(strays: NDArray[np.float32], rows: int, columns: int) -> bool:
+def _may_be_framed(off: Mask, rows: int, columns: int) -> bool:
     """Return whether what differs along the border could be the ends of bands; it is quick.
 
     Args:
-        strays: distances from the paper along the top, the bottom, the left and the right side.
+        off: what is no paper along the top, the bottom, the left and the right side.
     """
-    off = strays > max(_PLAIN, 4 * _middle(strays))
     if not off.any():
         return False
     top, bottom, left, right = np.split(off, (columns, 2 * columns, 2 * columns + rows))
@@ -147,6 +157,7 @@ def _middle(values: NDArray[Any], part: float = 0.5) -> float:
 
 
 def _median(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the median of each channel, of values `(pixels, channels)`."""
     middle = len(values) // 2
     median: NDArray[np.float32] = np.partition(values, middle, axis=0)[middle]
     return median
@@ -203,10 +214,10 @@ def _is_cut_out(drawn: Mask, drawing: Mask, bands: _Bands) -> bool:
     crossed = [a and b for a, b in zip(touched, banded, strict=True)]
     if not any(crossed):
         return False
-    if any(a and not b for a, b in zip(touched, banded, strict=True)):
+    # The stem of a T, or the slope of an N, goes from a band to the other side.
+    if touched != crossed or all(crossed[:2]) or all(crossed[2:]):
         return True
-    if (crossed[0] and crossed[1]) or (crossed[2] and crossed[3]):
-        return True
+    # The middle bar of an E or an H is flat.
     spans = [np.ptp(np.flatnonzero(drawing.any(axis=axis))) for axis in (1, 0)]
     return bool(min(spans) < min(drawing.shape) / 5)
 
@@ -276,32 +287,40 @@ def _band(drawn: Mask, shorter: int) -> Depths | None:
     off = end - line
     seen = ends & (np.abs(off) <= rough)
     # Where a drawing or another band goes on below, a column says nothing of where this one ends.
-    goes_on = valid & (off > rough) & (start <= line)
-    asked = (line > 0.5) & ~goes_on
-    if np.count_nonzero(seen) < _LONG * columns:
-        return None
-    if np.count_nonzero(seen & asked) < _COVERED * np.count_nonzero(asked):
-        return None
-    places = np.flatnonzero(asked)
-    quarter = max(len(places) // 4, 1)
-    first, middle, last = places[:quarter], places[quarter:-quarter], places[-quarter:]
-    if min(seen[first].mean(), seen[last].mean()) < _AT_ENDS:
-        return None
+    asked = (line > 0.5) & ~(valid & (off > rough) & (start <= line))
     # Only what goes on as far as one can see may be another band, which hides the end of this one.
-    shown = np.flatnonzero((line > 0.5) & (ends | ~valid))
-    tip = max(columns // 10, 2)
-    if min(seen[shown[:tip]].mean(), seen[shown[-tip:]].mean()) < _AT_ENDS:
+    shown = (line > 0.5) & (ends | ~valid)
+    if np.count_nonzero(seen) < _LONG * columns or not _is_seen(seen, asked, shown):
         return None
-    # The arc of an O is bowed. Where a drawing touches the band, only its shallower parts count.
-    bow = _middle(off[np.concatenate([first, last])], 0.3) - _middle(off[middle], 0.3)
-    if abs(bow) > _BOW * shorter + 0.5:
-        return None
-    if _middle(np.abs(off[asked])) > _STRAY * shorter + 0.25:
+    if not _is_straight(off, asked, shorter):
         return None
     spread = max(1.0, 2.5 * _middle(np.abs(off[seen])))
     depth = np.where(ends, np.clip(end, line - spread, line + spread), line)
     depth = np.where((line > 0.5) | seen, np.ceil(depth) + 1, 0)
     return np.clip(depth, 0, limit).astype(np.int64)
+
+
+def _is_seen(seen: Mask, asked: Mask, shown: Mask) -> bool:
+    """Return whether a band is seen in most columns where it should be, and near both ends."""
+    columns = len(seen)
+    places, tips = np.flatnonzero(asked), np.flatnonzero(shown)
+    if len(places) < 8 or len(tips) < 8:
+        return False
+    quarter, tip = len(places) // 4, max(columns // 10, 2)
+    parts = (places[:quarter], places[-quarter:], tips[:tip], tips[-tip:])
+    return bool(
+        seen[places].mean() >= _COVERED and min(seen[part].mean() for part in parts) >= _AT_ENDS
+    )
+
+
+def _is_straight(off: NDArray[np.float64], asked: Mask, shorter: int) -> bool:
+    """Return whether an edge strays little from its line, and is not bowed as the arc of an O."""
+    off = off[asked]
+    quarter = len(off) // 4
+    outer, inner = np.concatenate([off[:quarter], off[-quarter:]]), off[quarter:-quarter]
+    # A drawing that touches the band makes it look deeper: only its shallower parts count.
+    bow = abs(_middle(outer, 0.3) - _middle(inner, 0.3))
+    return bow <= _BOW * shorter + 0.5 and _middle(np.abs(off)) <= _STRAY * shorter + 0.25
 
 
 def _line(x: NDArray[np.int64], y: NDArray[np.int64], near: float) -> tuple[float, float]:

@@ -68,7 +68,8 @@ class ImageAdapter(Adapter):
     fit: Literal["pad", "crop", "stretch", "ink"] = "pad"
     """How a picture is brought to the size. `pad`: all of it, undistorted, with its border's colour
     where nothing is left to show; `crop`: its middle, undistorted; `stretch`: all of it, distorted;
-    `ink`: what is drawn on it, undistorted, wherever it is and however large. Cells are averages of
+    `ink`: what is drawn on it, undistorted, wherever it is and however large; page edges and ruled
+    lines along its sides are not drawn on it. Cells are averages of
     the pixels under them, or are interpolated where pixels are too few; they never overshoot."""
     margin: Annotated[Number, Field(ge=0, le=4)] = 0.125
     """With `fit: ink`, what is left around the ink on each side, as a part of its longer side."""
@@ -145,6 +146,10 @@ class ImageAdapter(Adapter):
         """Return the adapter that shows all of each picture, as bright as it is."""
         fit = "pad" if self.fit == "ink" else self.fit
         return self.model_copy(update={"fit": fit, "polarity": "keep"})
+
+    def takes_array(self, dimensions: int) -> bool:
+        """Return whether an array of so many dimensions may be a picture: of two or three."""
+        return dimensions in (2, 3)
 
     def is_lone(self, array: NDArray[Any]) -> bool:
         """Return whether an array is one picture: `(rows, columns)`, or `(rows, columns, 3 | 4)`.

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 # All levels are distances of colours, from 0 (the same) to 255 (black and white).
 _FAINTEST = 8.0  # anything fainter is paper, not ink
 _NOISIEST = 40.0  # a background that varies by more is a scene; what stands out in it still counts
-_GLANCE = 24  # the same, for the picture in which the fall of light is looked for
 _LOOK = 128  # pixels along the longer side of the reduced picture in which ink is looked for
+_GLANCE = 24  # the same, for the picture in which the fall of light is looked for
 _EVEN = 2.0  # light that changes by less along the border is even
 
 
@@ -66,6 +66,8 @@ class Background:
 def background_of(pixels: Pixels) -> Background:
     """Return the background: the median colour along the border, and how light falls on it.
 
+    The border is that of what lies within a frame, if there is one.
+
     Args:
         pixels: `(rows, columns, channels)`, 0 to 255.
     """
@@ -107,16 +109,17 @@ def unframed(pixels: Pixels, background: Background) -> Pixels:
         return pixels
     rows, columns = pixels.shape[:2]
     bare = pixels.copy()
-    top, left, bottom, right = (
-        min(each * step, size) for each, size in zip(frame.clear, (rows, columns) * 2, strict=True)
-    )
-    for first, last, start, stop in (
+    top, left, bottom, right = (each * step for each in frame.clear)
+    bottom, right = min(bottom, rows), min(right, columns)
+    strips = (
         (0, top, 0, columns),
         (bottom, rows, 0, columns),
         (top, bottom, 0, left),
         (top, bottom, right, columns),
-    ):
-        if first >= last or start >= stop:
+    )
+    # Only the strips along the sides are painted: pictures can be large.
+    for first, last, start, stop in strips:
+        if first == last or start == stop:
             continue
         covered = frame.covered[first // step : -(-last // step), start // step : -(-stop // step)]
         covered = covered.repeat(step, axis=0).repeat(step, axis=1)

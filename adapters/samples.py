@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from io import BytesIO
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.adapters.excerpt import Excerpt, need_of
 from gridcnn.adapters.opening import content_of, first_line, opened
+from gridcnn.adapters.waves import plain_wave
 from gridcnn.errors import DataError
 
 Samples = NDArray[np.float32]
@@ -27,16 +29,42 @@ _READ = "WAV, FLAC, OGG Vorbis, Opus, MP3 and AIFF are read"
 _FILE = "a sound file"
 _HIGHEST_RATE = 1_000_000  # in Hz; a header that declares more is damaged
 _BLOCK = 2**20  # numbers that are decoded at a time
-_CHUNKED = ((b"RIFF", b"WAVE"), (b"RF64", b"WAVE"), (b"FORM", b"AIFF"), (b"FORM", b"AIFC"))
 _UNKNOWN_FRAMES = 2**62  # libsndfile's count for a stream whose header does not tell
-_UNKNOWN_BYTES = 0x7FFFF000  # from here on, programs that write to a pipe mean "until it ends"
 _NO_SOUND = ("Format not recognised", "unknown format", "not a regular file")
 """How libsndfile tells that content is nothing that it knows, or too short to tell."""
 _LOUDEST = 16.0  # decoders and mixers overshoot 1 a little, and never by 24 dB
 _SHAPES = "a clip is (samples) or (samples, channels)"
 
 
-def samples_of(thing: Any, *, sample_rate: int, max_duration: float) -> Samples:
+_PLAIN = frozenset(
+    {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"}
+)
+"""Subtypes in which every sample stands alone, or in small blocks that a file tells the places of:
+decoding may begin anywhere, and gives the same samples."""
+_BEFORE_END = 10_000
+"""Frames before the end of a FLAC file: to find a place within its last block (of 4,096 or 4,608
+frames, as a rule) takes libFLAC a second."""
+_MP3_HEAD = 2**16
+"""Bytes of an MP3 file in which its first frame is looked for, behind titles and pictures."""
+_LAST_PAGE = 255 * 4096
+"""The most frames in a page of Ogg Vorbis: 255 packets, of blocks of 8,192.
+
+libsndfile misses the place where it is told to begin within the last page, by up to 200 frames.
+"""
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What samples are asked for: `samples_of` explains each."""
+
+    sample_rate: int
+    max_duration: float
+    excerpt: Excerpt | None
+
+
+def samples_of(
+    thing: Any, *, sample_rate: int, max_duration: float, excerpt: Excerpt | None = None
+) -> Samples:
     """Return a thing as one channel at `sample_rate`, the mean of its channels.
 
     Args:
@@ -44,30 +72,31 @@ def samples_of(thing: Any, *, sample_rate: int, max_duration: float) -> Samples:
             `(samples, channels)` that has `sample_rate` already.
         sample_rate: samples in a second.
         max_duration: seconds, beyond which a file is refused.
+        excerpt: what to return of a clip that is longer; None: all of it. Where a file can be read
+            from its middle, nothing else is decoded, and what is damaged elsewhere is not found.
+            The samples are those of the whole clip, but for rounding (1e-6).
 
     Raises:
         DataError: it is no sound, cannot be read, or is too long.
     """
+    wanted = _Wanted(sample_rate, max_duration, excerpt)
     if isinstance(thing, str | os.PathLike):
         with opened(thing, wanted=_FILE) as file:
             place = os.fspath(thing)
             # As bytes on Linux and macOS, where a name need not be valid text.
-            decoded, rate = _decoded(
-                file, place if os.name == "nt" else os.fsencode(place), max_duration
-            )
-    elif isinstance(thing, bytes | bytearray | memoryview):
-        decoded, rate = _decoded_bytes(bytes(thing), max_duration)
-    elif callable(getattr(thing, "read", None)):
-        decoded, rate = _decoded_bytes(content_of(thing), max_duration)
-    elif hasattr(thing, "__array__") or isinstance(thing, list | tuple):
-        decoded, rate = _of_array(thing), sample_rate
-    else:
-        raise DataError(
-            f"an object of type {type(thing).__name__} is no sound; a path, the bytes of a file, "
-            "an open binary file or an array was expected"
-        )
-    _refuse_odd(decoded)
-    return decoded if rate == sample_rate else _resampled(decoded, rate, sample_rate)
+            return _of_file(file, place if os.name == "nt" else os.fsencode(place), wanted)
+    if isinstance(thing, bytes | bytearray | memoryview):
+        return _of_bytes(bytes(thing), wanted)
+    if callable(getattr(thing, "read", None)):
+        return _of_bytes(content_of(thing), wanted)
+    if hasattr(thing, "__array__") or isinstance(thing, list | tuple):
+        samples = _of_array(thing)
+        _refuse_odd(samples)
+        return samples if excerpt is None else samples[excerpt.of(len(samples))]
+    raise DataError(
+        f"an object of type {type(thing).__name__} is no sound; a path, the bytes of a file, "
+        "an open binary file or an array was expected"
+    )
 
 
 class _Content(BytesIO):
@@ -83,51 +112,104 @@ class _Content(BytesIO):
             return self.tell()
 
 
-def _decoded_bytes(content: bytes, max_duration: float) -> tuple[Samples, int]:
+def _of_bytes(content: bytes, wanted: _Wanted) -> Samples:
     if not content:
         raise DataError("the sound is empty (0 bytes)")
     file = _Content(content)
-    return _decoded(file, file, max_duration)
+    return _of_file(file, file, wanted)
 
 
-def _decoded(
-    file: IO[bytes], source: IO[bytes] | str | bytes, max_duration: float
-) -> tuple[Samples, int]:
-    """Return the mean of a file's channels, and its sample rate.
+def _of_file(file: IO[bytes], source: IO[bytes] | str | bytes, wanted: _Wanted) -> Samples:
+    """Return what is wanted of an open file.
 
-    `source` is what the decoder is given: the same file, or its path, which is faster.
+    `source` is what a decoder is given: the same file, or its path, which is faster.
     """
-    _refuse_cut(file)
-    file.seek(0)
+    wave = plain_wave(file)
+    if wave is not None:
+        _refuse_long(wave.frames, wave.rate, wanted)
+        found = _part(wave, wanted)
+        assert found is not None  # its length was compared with that of the file
+        return found
     with _told_in_one_sentence():
         import soundfile
 
+        file.seek(0)
         with soundfile.SoundFile(source) as sound:
             if sound.format not in _FORMATS:
                 raise DataError(f"its content is of the format {sound.format}; {_READ}")
-            return _mixed(sound, max_duration), int(sound.samplerate)
+            if sound.samplerate > _HIGHEST_RATE:
+                raise DataError(
+                    f"it declares {sound.samplerate:,} samples in a second; at most "
+                    f"{_HIGHEST_RATE:,} are read"
+                )
+            known = sound.frames < _UNKNOWN_FRAMES
+            if known:
+                _refuse_long(sound.frames, sound.samplerate, wanted)
+            part = wanted.excerpt is not None and known and sound.seekable()
+            if not part or not _tells_length(sound, file):
+                return _whole(sound, wanted)
+            with contextlib.suppress(soundfile.SoundFileError):
+                found = _part(_Sound(sound), wanted)
+                if found is not None:
+                    return found
+        # It is not what it declares: all that there is decides where the excerpt lies.
+        file.seek(0)
+        with soundfile.SoundFile(source) as sound:
+            return _whole(sound, wanted)
 
 
-def _mixed(sound: Any, max_duration: float) -> Samples:
-    """Return all that an open `soundfile.SoundFile` holds, channels mixed, `(samples)`."""
-    rate, channels, declared = sound.samplerate, sound.channels, sound.frames
-    if rate > _HIGHEST_RATE:
-        raise DataError(
-            f"it declares {rate:,} samples in a second; at most {_HIGHEST_RATE:,} are read"
-        )
+def _tells_length(sound: Any, file: IO[bytes]) -> bool:
+    """Return whether a decoder knows how many frames there are; of some MP3 files it guesses.
+
+    Encoders write the number into the first frame, unless that is too small for it.
+    """
+    if not sound.subtype.startswith("MPEG"):
+        return True
+    place = file.tell()
+    file.seek(0)
+    head = file.read(_MP3_HEAD)
+    file.seek(place)
+    return b"Xing" in head or b"Info" in head
+
+
+class _Recording(Protocol):
+    """A file whose length is known, and of which a part can be read."""
+
+    @property
+    def frames(self) -> int: ...
+    @property
+    def rate(self) -> int: ...
+    def blocks(self, start: int, stop: int) -> Iterable[NDArray[np.float32]]: ...
+
+
+def _part(recording: _Recording, wanted: _Wanted) -> Samples | None:
+    """Return what is wanted of a recording; None where it has less than it declares."""
+    rate, sample_rate = recording.rate, wanted.sample_rate
+    excerpt = wanted.excerpt or Excerpt(sample_rate * recording.frames)
+    need = need_of(excerpt, recording.frames, rate=rate, sample_rate=sample_rate)
+    start, stop = need.frames.start, need.frames.stop
+    if start >= stop:
+        return None
+    samples = _joined([_mean(block) for block in recording.blocks(start, stop)])
+    if len(samples) < stop - start:
+        return None
+    _refuse_odd(samples)
+    return _at_rate(samples, rate, sample_rate)[need.used]
+
+
+def _whole(sound: Any, wanted: _Wanted) -> Samples:
+    """Return what is wanted of an open `soundfile.SoundFile`, all of which is decoded."""
+    rate, declared = int(sound.samplerate), sound.frames
     known = declared < _UNKNOWN_FRAMES
-    most = int(max_duration * rate)
-    if known and declared > most:
-        raise _too_long(declared / rate, max_duration)
     blocks: list[Samples] = []
     count = 0
     while not known or count < declared:
-        block = sound.read(max(1, _BLOCK // channels), dtype="float32", always_2d=True)
+        step = _step(sound, declared - count)
+        block = sound.read(step, dtype="float32", always_2d=True)
         if not len(block):
             break
         count += len(block)
-        if count > most:
-            raise _too_long(count / rate, max_duration)
+        _refuse_long(count, rate, wanted)
         blocks.append(_mean(block))
     if known and count < declared and sound.format == "FLAC":
         raise DataError(
@@ -136,55 +218,88 @@ def _mixed(sound: Any, max_duration: float) -> Samples:
         )
     if not count:
         raise DataError("the file has no samples: its sound lasts 0 s")
+    samples = _joined(blocks)
+    _refuse_odd(samples)
+    samples = _at_rate(samples, rate, wanted.sample_rate)
+    return samples if wanted.excerpt is None else samples[wanted.excerpt.of(len(samples))]
+
+
+class _Sound:
+    """An open `soundfile.SoundFile` whose length is known, and in which places can be sought."""
+
+    def __init__(self, sound: Any) -> None:
+        self._sound = sound
+        self.frames = int(sound.frames)
+        self.rate = int(sound.samplerate)
+
+    def blocks(self, start: int, stop: int) -> Iterator[NDArray[np.float32]]:
+        """Yield the frames from `start` to `stop`, `(frames, channels)`, some at a time.
+
+        They are fewer where the file has less than it declares.
+        """
+        sound = self._sound
+        place = self._place_before(start)
+        if place:
+            sound.seek(place)
+        while place < stop:
+            step = min(_step(sound, self.frames - place), stop - place)
+            block = sound.read(step, dtype="float32", always_2d=True)
+            if not len(block):
+                return
+            place += len(block)
+            if place > start:
+                yield block[max(0, start - (place - len(block))) :]
+        if sound.format == "FLAC" and stop < self.frames:
+            # This raises an error if the file breaks off after what is used.
+            sound.seek(max(stop, self.frames - _BEFORE_END))
+
+    def _place_before(self, start: int) -> int:
+        """Return from where to decode, so that `start` is decoded as it is from the beginning."""
+        subtype = self._sound.subtype
+        if subtype in _PLAIN:
+            return start
+        if subtype == "VORBIS":
+            return max(0, min(start, self.frames - _LAST_PAGE))
+        if subtype == "OPUS":  # its predictions have long faded after a second
+            return max(0, start - self.rate)
+        # An MP3 frame borrows bits from those before it, and the others are rare.
+        return 0
+
+
+def _step(sound: Any, left: int) -> int:
+    """Return how many frames are decoded at a time, where so many are left.
+
+    After each piece soundfile seeks the place that it has reached: with Vorbis, that must not be
+    within the last page.
+    """
+    step = int(max(1, _BLOCK // sound.channels))
+    return left if sound.subtype == "VORBIS" and left < step + _LAST_PAGE else step
+
+
+def _joined(blocks: list[Samples]) -> Samples:
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 def _mean(block: NDArray[np.float32]) -> Samples:
     """Return the mean of all channels; what is not finite is told of later."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        mean: Samples = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+    mean: Samples = block[:, 0]
+    channels = block.shape[1]
+    if channels > 1:
+        # Ten times as fast as `block.mean(axis=1)`, which takes each frame by itself.
+        with np.errstate(invalid="ignore", over="ignore"):
+            mean = mean + block[:, 1]
+            for channel in range(2, channels):
+                mean += block[:, channel]
+            mean /= np.float32(channels)
     return mean
 
 
-def _too_long(seconds: float, most: float) -> DataError:
-    return DataError(
-        f"it lasts {seconds:,.1f} s or more; the setting 'max_duration' of audio allows {most:g} s"
-    )
-
-
-def _refuse_cut(file: IO[bytes]) -> None:
-    """Raise `DataError` where a WAV or AIFF file declares more sound than it has.
-
-    Decoders play what is there without a word.
-    """
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    head = file.read(12)
-    kind = (head[:4], head[8:])
-    if kind not in _CHUNKED:
-        return
-    order = ">" if kind[0] == b"FORM" else "<"
-    place = 12
-    long = 0
-    for _ in range(1000):  # chunks; a file has a dozen of them
-        file.seek(place)
-        chunk = file.read(8)
-        if len(chunk) < 8:
-            return
-        name, length = struct.unpack(f"{order}4sI", chunk)
-        place += 8
-        if name == b"ds64":  # where RF64 keeps what 32 bits cannot hold
-            long = int.from_bytes(file.read(16)[8:], "little")
-        if length == 0xFFFFFFFF and 0 < long < 2**62:
-            length = long
-        if name in (b"data", b"SSND"):
-            if (length < _UNKNOWN_BYTES or length == long) and place + length > size:
-                raise DataError(
-                    f"the file breaks off: it declares {length:,} bytes of sound and has "
-                    f"{size - place:,}; get a whole copy of it"
-                )
-            return
-        place += length + length % 2
+def _refuse_long(frames: int, rate: int, wanted: _Wanted) -> None:
+    if frames > int(wanted.max_duration * rate):
+        raise DataError(
+            f"it lasts {frames / rate:,.1f} s or more; the setting 'max_duration' of audio allows "
+            f"{wanted.max_duration:g} s"
+        )
 
 
 @contextlib.contextmanager
@@ -255,8 +370,10 @@ def _refuse_odd(samples: Samples) -> None:
         )
 
 
-def _resampled(samples: Samples, rate: int, wanted: int) -> Samples:
+def _at_rate(samples: Samples, rate: int, wanted: int) -> Samples:
     """Return the same sound with `wanted` samples in a second instead of `rate`."""
+    if rate == wanted:
+        return samples
     with _told_in_one_sentence():
         import soxr
 

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float32]
 
-_AT_ONCE = 1_000_000  # samples under windows that are transformed together, which bounds the memory
+_AT_ONCE = 2**15
+"""Samples under windows that are transformed together. 128 KiB of them stay in a core's cache, and
+come from the heap: larger pieces the system clears first, which takes as long as the transform."""
 _ALONE = 2**18  # multiplications up to which BLAS starts no threads: waiting for them takes longer
 _LINEAR = 200 / 3  # Slaney's scale has a mel for every 66.7 Hz up to 1000 Hz ...
 _KNEE = 1000.0
@@ -43,21 +45,40 @@ def power_in_bands(
         hop_length: samples from one frame to the next.
         power: 1 for magnitudes, 2 for power.
     """
-    padded = np.pad(samples, n_fft // 2)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
-    parts = []
+    half, count = n_fft // 2, frames_of(len(samples), n_fft=n_fft, hop_length=hop_length)
+    padded = np.zeros(len(samples) + 2 * half, np.float32)
+    padded[half : half + len(samples)] = samples
+    # A window begins `hop_length` samples after the one before; nothing is copied.
+    windows: Values = np.ndarray(
+        (count, n_fft), np.float32, buffer=padded, strides=(4 * hop_length, 4)
+    )
     hann = _hann(n_fft)
-    step = _AT_ONCE // n_fft
-    if not isinstance(weights, slice):
-        step = max(1, min(step, _ALONE // weights.size))
-    for start in range(0, len(windows), step):
+    rows = weights.stop - weights.start if isinstance(weights, slice) else len(weights)
+    bands: Values = np.empty((rows, count), np.float32)
+    step = max(1, _AT_ONCE // n_fft)
+    for start in range(0, count, step):
         spectrum = np.fft.rfft(windows[start : start + step] * hann)
-        squares = (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
+        total = spectrum.real**2
+        total += spectrum.imag**2
+        # NumPy 1 transforms in double precision.
+        squares: Values = total.astype(np.float32, copy=False)
         if power != 2:
-            squares = squares ** np.float32(power / 2)
-        parts.append(squares.T[weights] if isinstance(weights, slice) else weights @ squares.T)
-    bands: Values = np.concatenate(parts, axis=1)
+            squares **= np.float32(power / 2)
+        part = squares[:, weights] if isinstance(weights, slice) else _summed(squares, weights)
+        bands[:, start : start + step] = part.T
     return bands
+
+
+def _summed(squares: Values, weights: Values) -> Values:
+    """Return the product `squares @ weights.T`, `(frames, bands)`, in pieces small enough."""
+    piece = max(1, _ALONE // weights.size)
+    whole = len(squares) // piece * piece
+    stack = squares[:whole].reshape(-1, piece, squares.shape[1])
+    first: Values = np.matmul(stack, weights.T).reshape(whole, len(weights))
+    if whole == len(squares):
+        return first
+    joined: Values = np.concatenate([first, squares[whole:] @ weights.T])
+    return joined
 
 
 def decibels(bands: Values, *, power: float, reference: float | None, floor_db: float) -> Values:

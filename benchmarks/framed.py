@@ -20,8 +20,6 @@ from PIL import Image, ImageDraw
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from benchmarks.drawings import contact_sheet
-
 Cell = tuple[Image.Image, str]
 Values = NDArray[np.float64]
 Random = np.random.Generator
@@ -220,6 +218,8 @@ def _photographed(scene: Values, random: Random) -> Image.Image:
 
 
 if __name__ == "__main__":
+    from benchmarks.drawings import contact_sheet
+
     name = sys.argv[1] if len(sys.argv) > 1 else "framed.png"
     contact_sheet([image for image, _ in photograph(128, seed=1)]).save(name)
     print(f"wrote {name}")

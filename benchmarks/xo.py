@@ -1,9 +1,10 @@
-"""X or O in figures: seconds, accuracy, foreign drawings, and when comparing literally is enough.
+"""X or O in figures: seconds, accuracy, pictures by others, and when comparing literally is enough.
 
     python -m benchmarks.xo [DRAWINGS] [SEED]
 
-The drawings are those of `benchmarks.drawings`, which share nothing with the training data. Seeds 1
-to 30 of theirs were looked at while settings were chosen; take another one for a figure to quote.
+The pictures are those of `benchmarks.drawings` and `benchmarks.framed`, which share nothing with
+the training data. Seeds 1 to 30 of theirs were looked at while settings were chosen; take another
+one for a figure to quote.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 import gridcnn
 from benchmarks.drawings import draw
+from benchmarks.framed import photograph
 from gridcnn.datasets.makers.xo import XO
 from gridcnn.pipelines import ready
 from gridcnn.runs.literal import literal_comparison
@@ -40,10 +42,11 @@ def main(drawings: int, seed: int) -> None:
     test = result.metrics["test"]
     print(f"gridcnn run xo: {spent:.1f} s, test {test['accuracy']:.2%} of {test['items']:,}")
 
-    pictures, truth = zip(*draw(drawings, seed), strict=True)
-    answers = result.model.predict(list(pictures))
-    right = float(np.mean([a == t for a, t in zip(answers, truth, strict=True)]))
-    print(f"foreign drawings: {right:.2%} of {drawings:,} (seed {seed})")
+    for name, maker in (("foreign drawings", draw), ("photographed cells", photograph)):
+        pictures, truth = zip(*maker(drawings, seed), strict=True)
+        answers = result.model.predict(list(pictures))
+        right = float(np.mean([a == t for a, t in zip(answers, truth, strict=True)]))
+        print(f"{name}: {right:.2%} of {drawings:,} (seed {seed})")
 
     print("\nnearest exemplar, cell by cell     pictures as they are     ink cut out")
     tables = []

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Label
 from gridcnn.datasets.problems import Problems
@@ -25,6 +26,8 @@ PART_NAMES = {
     "testing": TEST,
 }
 """How data may spell its parts."""
+_MOST_BITS = 4_096
+"""Of a whole number; Python turns none of thousands of digits into a text."""
 
 
 def labels_of(values: Any, *, name: str = "y", source: str = "") -> list[Label]:
@@ -75,6 +78,20 @@ def labels_of(values: Any, *, name: str = "y", source: str = "") -> list[Label]:
     return labels
 
 
+def labels_array(labels: Sequence[Label]) -> NDArray[Any]:
+    """Return labels as an array of numbers or texts that holds each as what it is.
+
+    It is one of objects where NumPy would change them: where they are mixed, where a text ends with
+    a NUL, and where some whole number has no sign and others are too large for one.
+    """
+    objects = np.array(labels, dtype=object)
+    if len({type(label) for label in labels}) == 1:
+        found = np.array(labels)
+        if found.tolist() == list(labels) and found.dtype.kind != "f":
+            return found
+    return objects
+
+
 class NotALabelError(Exception):
     """The value cannot be a label; `hopeless` where all the others cannot be either."""
 
@@ -99,6 +116,11 @@ def _rows(values: Any, name: str, found: Problems) -> Sequence[Any]:
             f"{one_hot if array.ndim == 2 else ''}"
         )
         found.stop()
+    if array.dtype.kind in "mM":  # NumPy makes whole numbers of some of them
+        found.add(
+            f"{name} holds dates or times ({array.dtype}); a label is a text or a whole number"
+        )
+        found.stop()
     rows: list[Any] = array.tolist()
     return rows
 
@@ -110,6 +132,8 @@ def label_of(value: Any) -> Label | None:
     if isinstance(value, str | bytes):
         return _text(value)
     if isinstance(value, int):
+        if value.bit_length() > _MOST_BITS:
+            raise NotALabelError(f"is {shown(value)}, too large for a label; give it as a text")
         return int(value)
     if isinstance(value, float):
         return _whole(value)
@@ -134,8 +158,8 @@ def _whole(value: float) -> int | None:
     if not value.is_integer():
         raise NotALabelError(
             f"is {value:g}. Labels name classes, but numbers with fractions look like amounts to "
-            "be predicted (regression), which gridcnn does not do; for classes, give texts or "
-            "whole numbers",
+            "be predicted (continuous, regression), which gridcnn does not do; for classes, give "
+            "texts or whole numbers",
             hopeless=True,
         )
     return int(value)

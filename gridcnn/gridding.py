@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.adapter import Adapted, Adapter, Things, described, picked
+from gridcnn.contracts.adapter import Adapted, Adapter, Things, described, picked, unreadable
 from gridcnn.cores import usable_cores
-from gridcnn.errors import DataError, Problem
+from gridcnn.errors import Problem
 from gridcnn.grid import Array, Grids, OneHot
 from gridcnn.room import startable_threads
 
@@ -59,10 +59,10 @@ def adapted(
 
 
 def grids_of(adapter: Adapter, things: Things, *, threads: int | None = None) -> Grids:
-    """Return all things as grids; raise `DataError` that names every thing that is bad."""
+    """Return all things as grids; raise `DataError` that names what is bad."""
     found = adapted(adapter, things, threads=threads)
     if found.problems:
-        raise DataError(*found.problems)
+        raise unreadable(found.problems, len(things))
     return found.grids
 
 

@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.adapter import Adapted, Adapter, Things, described, picked
+from gridcnn.contracts.adapter import (
+    Adapted,
+    Adapter,
+    Things,
+    described,
+    picked,
+    unreadable,
+)
 from gridcnn.contracts.source import Source
+from gridcnn.datasets.labels import labels_array
 from gridcnn.engines.base import ANSWERED, Engine, bind, check_choice
 from gridcnn.errors import (
     DataError,
@@ -163,7 +171,15 @@ class Model:
             DataError: things that cannot be read, or whose votes are not finite; each is named;
                 or a DataFrame lacks columns of the training.
         """
-        many = self._things(things)
+        return self.votes_of_many(self._things(things), names=names)
+
+    def votes_of_many(
+        self, many: Things, *, names: Sequence[str] | None = None
+    ) -> NDArray[np.float32]:
+        """Return the votes as `votes` does, of what is known to be many things.
+
+        The first dimension of an array is its items, whatever its shape.
+        """
         found = np.empty((len(many), len(self.classes)), np.float32)
         problems: list[Problem] = []
         # In batches, so that memory does not grow with the number of things.
@@ -184,7 +200,7 @@ class Model:
                 if not problems:
                     found[part] = answers.votes
         if problems:
-            raise DataError(*problems)
+            raise unreadable(problems, len(many))
         return found
 
     def adapted(self, things: Things, *, names: Sequence[str] | None = None) -> Adapted:
@@ -438,6 +454,10 @@ def as_things(things: Any, adapter: Adapter, source: Source | None = None) -> Se
         return cast("Sequence[Any]", things)
     if isinstance(things, Sequence):
         return things
+    if hasattr(things, "toarray") and hasattr(things, "nnz"):  # of SciPy
+        raise DataError(
+            f"things to classify are a sparse {type(things).__name__}; give things.toarray()"
+        )
     if hasattr(things, "to_numpy"):
         if hasattr(things, "columns"):
             from gridcnn.datasets.readers.memory import frame_things
@@ -451,20 +471,6 @@ def as_things(things: Any, adapter: Adapter, source: Source | None = None) -> Se
     if not isinstance(things, Iterable) or isinstance(things, Set | Mapping):
         raise DataError(f"things to classify are a list of them; got a {type(things).__name__}")
     return list(things)
-
-
-def labels_array(classes: Sequence[str | int]) -> NDArray[Any]:
-    """Return classes as an array of numbers or texts that holds each as what it is.
-
-    It is one of objects where NumPy would change them: where they are mixed, where a text ends with
-    a NUL, and where some whole number has no sign and others are too large for one.
-    """
-    labels = np.array(classes, dtype=object)
-    if len({type(label) for label in classes}) == 1:
-        found = np.array(classes)
-        if found.tolist() == list(classes) and found.dtype.kind != "f":
-            return found
-    return labels
 
 
 def maps_after(engine: Engine, parameters: Array, grids: Cells, after: int | None) -> Array:

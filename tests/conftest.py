@@ -59,6 +59,13 @@ def draw() -> Draw:
 
 
 @pytest.fixture(scope="session")
+def photograph() -> Draw:
+    """Return the maker of photographed cells with something along their sides: as `draw`."""
+    maker: Draw = _loaded(HERE.parent / "benchmarks" / "framed.py").photograph
+    return maker
+
+
+@pytest.fixture(scope="session")
 def networks() -> ModuleType:
     """Return makers of random stages and networks, and the check of a stage's gradients."""
     return _loaded(HERE / "networks.py")
@@ -73,4 +80,6 @@ def bombs() -> ModuleType:
 @pytest.fixture(scope="session")
 def mutations() -> ModuleType:
     """Return strategies that change plain data and arrays inside of files."""
-    return _loaded(HERE / "mutations.py")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(HERE.parent)  # where the fuzzing is
+        return _loaded(HERE / "mutations.py")

@@ -136,7 +136,7 @@ def test_a_run_on_one_hot_grids_is_the_run_on_their_array(engine: str) -> None:
         losses = [metrics[part].pop("loss") for metrics in (found, expected)]
         np.testing.assert_allclose(*losses, **near(engine))
     assert found == expected
-    assert run.metrics["test"]["accuracy"] > 0.9
+    assert run.metrics["test"]["accuracy"] > 0.75
     assert "literal_comparison" in run.metrics
     np.testing.assert_allclose(run.model.parameters, dense.model.parameters, **near(engine))
 

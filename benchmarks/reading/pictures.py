@@ -5,12 +5,14 @@
 The peer is PyTorch's DataLoader with two workers. Each picture is opened by Pillow, decoded at the
 size that is needed (`draft`), resized with the same filter, and becomes a tensor of -1 to 1. Two
 epochs are measured: the first one starts the workers, the second ("steady") has them. Both sides
-get the files in the disk's cache, and use two threads or two
-processes. What is printed are medians of the rounds' ratios; above 1 we are faster.
+get the files in the disk's cache, and use two threads or two processes. What is printed are medians
+of the rounds, and of their ratios; above 1 we are faster.
 """
 
 from __future__ import annotations
 
+import gc
+import os
 import statistics
 import sys
 import tempfile
@@ -87,6 +89,22 @@ def write(kind: Kind, folder: Path) -> list[str]:
     return sorted(map(str, folder.iterdir()))
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What reading all pictures takes, in seconds.
+
+    Attributes:
+        whole: with the start of workers.
+        steady: without.
+        worked: of the processor, by all threads and processes together; other programs on the
+            machine hardly change it.
+    """
+
+    whole: float
+    steady: float
+    worked: float
+
+
 class Pictures:
     """The peer's data set: paths to tensors `(channels, rows, columns)`, -1 to 1."""
 
@@ -108,19 +126,26 @@ class Pictures:
         return planes.to(torch.float32).div_(127.5).sub_(1)
 
 
-def peer(paths: list[str], kind: Kind) -> tuple[float, float]:
-    """Return the seconds of an epoch that starts the workers, and of the next, which has them."""
+def peer(paths: list[str], kind: Kind) -> Taken:
+    """Read an epoch that starts the workers, and another one that has them."""
     pictures: Any = Pictures(paths, kind)
-    start = time.perf_counter()
     loader: Any = import_module("torch.utils.data").DataLoader(
         pictures, batch_size=_BATCH, num_workers=_WORKERS, persistent_workers=True
     )
-    seconds = []
+    worked, seconds = _worked(), []
     for _ in range(2):
+        start = time.perf_counter()
         assert sum(len(batch) for batch in loader) == len(paths)
         seconds.append(time.perf_counter() - start)
-        start = time.perf_counter()
-    return seconds[0], seconds[1]
+    del loader  # the workers end, and what they have worked is known
+    gc.collect()
+    return Taken(seconds[0], seconds[1], (_worked() - worked) / 2)
+
+
+def _worked() -> float:
+    """Return the processor's seconds of this process, and of its children that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def ours(kind: Kind) -> Callable[[list[str]], NDArray[np.float32]]:
@@ -133,30 +158,48 @@ def main(rounds: int = _ROUNDS) -> None:
     """Measure all kinds, and print a table."""
     for name, value in {**describe(), **versions("gridcnn", "pillow", "torch")}.items():
         print(f"{name}: {value}")
-    print(f"load before: {load()}; {rounds} rounds, two workers each\n")
-    heads = ("pictures", "ours", "peer", "ratio", "steady", "ratio")
-    print(f"{heads[0]:<24}" + "".join(f"{head:>10}" for head in heads[1:]) + "   (a second)")
+    print(f"load before: {load()}; {rounds} rounds, two workers each; pictures a second\n")
+    heads = ("ours", "peer", "ratio", "steady", "ratio", "CPU", "of peer", "ratio")
+    print(f"{'pictures':<24}" + "".join(f"{head:>9}" for head in heads))
     for kind in KINDS:
         with tempfile.TemporaryDirectory() as name:
-            paths = write(kind, Path(name))
-            read = ours(kind)
-            rows = []
-            for turn in range(rounds + 1):
-                start = time.perf_counter()
-                read(paths)
-                took = time.perf_counter() - start
-                whole, steady = peer(paths, kind)
-                if turn:  # the first one warms caches and loads libraries
-                    rows.append((took, whole, steady))
-        mine, whole, steady = (statistics.median(column) for column in zip(*rows, strict=True))
-        with_start = statistics.median(row[1] / row[0] for row in rows)
-        without = statistics.median(row[2] / row[0] for row in rows)
-        count = len(paths)
-        print(
-            f"{kind.name:<24}{count / mine:>10.0f}{count / whole:>10.0f}{with_start:>9.2f}x"
-            f"{count / steady:>10.0f}{without:>9.2f}x",
-            flush=True,
-        )
+            mine, peers = _measured(kind, Path(name), rounds)
+        count, micro = kind.count, 1e6 / kind.count
+        cells = [
+            f"{count / _median(mine, 'whole'):.0f}",
+            f"{count / _median(peers, 'whole'):.0f}",
+            _ratio(peers, mine, "whole"),
+            f"{count / _median(peers, 'steady'):.0f}",
+            _ratio(peers, mine, "steady"),
+            f"{micro * _median(mine, 'worked'):.0f} us",
+            f"{micro * _median(peers, 'worked'):.0f} us",
+            _ratio(peers, mine, "worked"),
+        ]
+        print(f"{kind.name:<24}" + "".join(f"{cell:>9}" for cell in cells), flush=True)
+
+
+def _measured(kind: Kind, folder: Path, rounds: int) -> tuple[list[Taken], list[Taken]]:
+    """Return what both sides take in each round; the first one, which loads libraries, is left."""
+    paths = write(kind, folder)
+    read = ours(kind)
+    mine, peers = [], []
+    for _ in range(rounds + 1):
+        worked, start = _worked(), time.perf_counter()
+        read(paths)
+        took = time.perf_counter() - start
+        mine.append(Taken(took, took, _worked() - worked))
+        peers.append(peer(paths, kind))
+    return mine[1:], peers[1:]
+
+
+def _median(taken: list[Taken], name: str) -> float:
+    return float(statistics.median(getattr(each, name) for each in taken))
+
+
+def _ratio(peers: list[Taken], mine: list[Taken], name: str) -> str:
+    """Return the median of how many times as much the peer takes, round by round."""
+    pairs = zip(peers, mine, strict=True)
+    return f"{statistics.median(getattr(p, name) / getattr(m, name) for p, m in pairs):.2f}x"
 
 
 if __name__ == "__main__":

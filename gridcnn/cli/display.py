@@ -111,7 +111,7 @@ class Display(RunWatcher):
         if prepared.grids:
             screen.say(f"grids: {prepared.grids}")
         for note in prepared.notes:
-            screen.say(f"note: {note}")
+            screen.say_noted(note)
         for line in self.checked:
             screen.say(line)
         self.checked = []  # it holds for all folds

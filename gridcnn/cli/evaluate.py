@@ -61,7 +61,7 @@ def evaluate(
 
 def _say(found: Evaluation) -> None:
     for note in found.notes:
-        screen.say(f"note: {note}")
+        screen.say_noted(note)
     part = "all items" if found.part == "all" else f"the {found.part} part"
     screen.say(
         f"accuracy {screen.percent(found.accuracy)} on {part}, {found.items:,} items "

@@ -135,7 +135,7 @@ def _say_result(result: Run) -> None:
         )
         say_beside(test)
         for note in test["notes"]:
-            screen.say(f"note: {note}")
+            screen.say_noted(note)
         literal = metrics["literal_comparison"]
         screen.say(
             f"literal comparison {screen.percent(literal['accuracy'])}   "

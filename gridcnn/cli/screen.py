@@ -89,6 +89,11 @@ def say_note(note: str) -> None:
     messages().print(Text.assemble(("note: ", "bold"), printable(note)))
 
 
+def say_noted(note: str) -> None:
+    """Print a note as one line of an answer, whatever names of files are in it."""
+    say(f"note: {printable(note)}")
+
+
 def say_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     """Print a warning, in the place of `warnings.showwarning`; its further lines are indented."""
     messages().print(Text.assemble(("warning: ", "bold yellow"), _indented(message)))

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeGuard
 
-from gridcnn.errors import Problem, SpecError, UserError, quoted
+from gridcnn.errors import Problem, SpecError, UserError, quoted, shown
 from gridcnn.settings.base import Settings, given
 from gridcnn.settings.choice import Choice
-from gridcnn.settings.document import Document, Path, parse, plain_data, written
+from gridcnn.settings.document import Document, Path, key_text, parse, plain_data, written
 
 Changes = Iterable[str] | Mapping[str, Any]
 """Texts such as `training.epochs=3`, or a mapping such as `{"training.epochs": 3}`."""
@@ -58,8 +58,8 @@ def _each(changes: Changes) -> Iterator[Callable[[], _Change]]:
 
 
 def _given(key: Any, value: Any) -> _Change:
-    origin = f"change of {_short(str(key))}"
-    path = _key_path(str(key), origin)
+    origin = f"change of {_short(key_text(key))}"
+    path = _key_path(key_text(key), origin)
     return _Change(path, plain_data(value, path), origin)
 
 
@@ -144,7 +144,7 @@ class _Writer:
         if not target:
             self.fail(f"{written(place)} is empty; set it as a whole: {written(place)}=[...]")
         if not isinstance(part, int) or part >= len(target):
-            self.fail(f"{written(place)} has the entries 0 to {len(target) - 1}; got {part!r}")
+            self.fail(f"{written(place)} has the entries 0 to {len(target) - 1}; got {shown(part)}")
         return part
 
     def opened(self, inside: Any, place: Path, following: str | int) -> Any:

@@ -36,6 +36,7 @@ from gridcnn.settings.base import (
 )
 from gridcnn.settings.choice import Choice
 from gridcnn.settings.document import Document
+from gridcnn.settings.patterns import compiled
 from gridcnn.spec.augmentations import AUGMENTATIONS
 from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES, Adam, Constant
 from gridcnn.spec.parts import TestPart
@@ -158,8 +159,8 @@ class GroupPattern(Settings):
     @classmethod
     def _finds_a_group(cls, value: str) -> str:
         try:
-            groups = re.compile(value).groups
-        except (re.error, OverflowError, RecursionError) as error:
+            groups = compiled(value).groups
+        except ValueError as error:
             raise wanted_error(f"a regular expression ({error})") from None
         if not groups:
             raise wanted_error("a regular expression with parentheses around the group")

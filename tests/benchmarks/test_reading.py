@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.reading import pictures
+from benchmarks.reading import pictures, sounds
+from gridcnn.adapters.audio import AudioAdapter
 
 
 @pytest.mark.parametrize("kind", pictures.KINDS, ids=lambda kind: kind.name)
@@ -27,3 +28,17 @@ def test_files_are_what_their_kind_says(kind: pictures.Kind, tmp_path: Path) -> 
             peers = np.asarray(shown.resize(kind.grid[::-1], Image.Resampling.BILINEAR))
         planes = peers.reshape(*kind.grid, kind.channels).transpose(2, 0, 1)
         assert np.abs(grid - (planes / 127.5 - 1)).mean() < 0.02
+
+
+@pytest.mark.parametrize("ending", ["wav", "ogg", "flac", "mp3"])
+def test_the_loader_of_sounds_makes_our_grids(ending: str, tmp_path: Path) -> None:
+    """But for the edges, where it resamples without what lies beside."""
+    kind = sounds.Kind(ending, 44_100, 2, seconds=3, used=1, count=5)
+    adapter = AudioAdapter(duration=1.0)
+
+    files = sounds.made(tmp_path, kind, count=5)
+
+    assert len(files) == 5
+    for file in files:
+        difference = np.abs(adapter.adapt(file) - sounds.loaded(str(file), used=1.0))
+        assert np.median(difference) < 1e-3

@@ -114,3 +114,14 @@ def test_amounts_are_no_classes(given: Any) -> None:
 def test_what_is_no_label_is_explained(given: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         labels_of(given)
+
+
+def test_whole_numbers_of_any_usual_size_are_labels() -> None:
+    """Also beyond the range of floats."""
+    assert labels_of([10**400, -(2**63)]) == [10**400, -(2**63)]
+
+
+def test_numbers_that_cannot_be_written_are_no_labels() -> None:
+    """Python turns no number of thousands of digits into a text, so that no file could name it."""
+    with pytest.raises(DataError, match=r"y\[1\] is a whole number of 16610 bits, too large"):
+        labels_of([1, 10**5000, 2])

@@ -740,3 +740,12 @@ def test_a_mapping_may_hold_as_much_as_a_file(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="a spec may hold 60,000 values; this one holds more"):
         load({f"x{number}": 1 for number in range(100_000)})
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize("content", [{10**5000: 1}, {"training": {10**5000: 1}}])
+def test_a_key_of_thousands_of_digits_is_an_unknown_setting(content: Any) -> None:
+    """Python turns no such number into a text."""
+    with pytest.raises(SpecError, match="has no setting"):
+        load(content)
+    with pytest.raises(SpecError, match="has no setting"):
+        load({}, changes=content)
