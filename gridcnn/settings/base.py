@@ -181,8 +181,8 @@ def _sentence(cls: type[Settings], line: ErrorDetails) -> str:
         return _unknown_setting(cls, str(place[-1]))
     if kind == "missing" and isinstance(place[-1], str):
         field = cls.model_fields.get(place[-1])
-        words = () if field is None else _allowed(field.annotation)
-        choice = f": {' or '.join(map(repr, words))}" if words else ""
+        few = () if field is None else _allowed(field.annotation)
+        choice = f": {' or '.join(map(repr, few))}" if few else ""
         return f"{owner} needs the {cls.entry} {quoted(place[-1])}{choice}"
     name = f"{quoted(written(place))} of {owner}" if place else owner
     if kind in ("value_error", "assertion_error"):
