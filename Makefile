@@ -5,7 +5,7 @@ ifneq ($(wildcard ../shared/data),)
 export GRIDCNN_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: setup test test-all test-lowest test-long check format docs bench clean
+.PHONY: setup test test-all test-lowest test-long check format docs bench fuzz clean
 
 setup: ## an environment with everything that work on gridcnn needs
 	$(PYTHON) -m venv .venv
@@ -52,5 +52,12 @@ bench: ## timings of start-up, and of a whole run; against peers: python -m benc
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.xo
 
+MINUTES ?= 10
+fuzz: ## search for inputs out of which anything but our own errors comes, so many MINUTES in all
+	@test -x $(BIN)/python || $(MAKE) setup
+	@$(BIN)/python -c "import atheris" 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --editable ".[fuzz]" >/dev/null 2>&1 || true
+	$(BIN)/python -m fuzz --minutes $(MINUTES)
+
 clean:
-	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .fuzz .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from gridcnn.adapters.outliers import LOOKED_AT, bulk_of, far_note, is_scaled
+from gridcnn.adapters.outliers import LOOKED_AT, bulk_of, far_remark, is_scaled
 from gridcnn.contracts.adapter import Adapted, Adapter, Things, described
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import Array, Cells, Grids, GridShape
@@ -74,6 +74,10 @@ class ArrayAdapter(Adapter):
         """Whether something about the scaling is left to be learned."""
         return self.scaling != "none" and (self.low is None or self.high is None)
 
+    def takes_array(self, dimensions: int) -> bool:
+        """Return whether an array of so many dimensions may be an item: of one, two or three."""
+        return dimensions in (1, 2, 3)
+
     def is_lone(self, array: Array) -> bool:
         """Return whether an array is one item; of two dimensions, where it has the known size."""
         return array.ndim < 2 or (array.shape == self.size and self.size[0] > 1)
@@ -105,13 +109,16 @@ class ArrayAdapter(Adapter):
                 learned |= _fitting_scale(some, low, high)
         return type(self).model_validate({**self.model_dump(), **learned})
 
-    def notes(
+    def remarks(
         self,
-        things: Things,  # noqa: ARG002 - what was learned tells it
-        grids: Cells,  # noqa: ARG002 - the same
-    ) -> Sequence[str]:
-        """Return that a few values are far from the others, if that was found out."""
-        return () if self.limit is None else [far_note(self.low, self.high)]
+        things: Things,  # noqa: ARG002 - the grids tell it
+        grids: Cells,
+    ) -> Mapping[str, int]:
+        """Return how many items have values that are far from all others, and cut off."""
+        if self.limit is None or self.low is None or self.high is None or not len(grids):
+            return {}
+        far = sum(bool((np.abs(grids[index]) >= self.limit).any()) for index in range(len(grids)))
+        return {far_remark(self.low, self.high): far}
 
     def shape(self) -> GridShape:
         """Return the shape of every grid; raise `DataError` while it is neither set nor learned."""

@@ -264,6 +264,10 @@ class AudioAdapter(Adapter):
     def _learns_bands(self) -> bool:
         return self.scaling == "band" and (self.means is None or self.deviations is None)
 
+    def takes_array(self, dimensions: int) -> bool:
+        """Return whether an array of so many dimensions may be a clip: of one or two."""
+        return dimensions in (1, 2)
+
     def is_lone(self, array: NDArray[Any]) -> bool:
         """Return whether an array is one clip: `(samples)`, or `(samples, channels)`.
 

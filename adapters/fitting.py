@@ -15,7 +15,7 @@ from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
 from gridcnn.contracts.adapter import Adapter, Things
-from gridcnn.errors import DataError, Problem, listed
+from gridcnn.errors import DataError, Problem, listed, shown
 
 _KINDS = {
     "image": ("picture", decoding.SUFFIXES),
@@ -65,11 +65,16 @@ def fitting(things: Things, origin: str = "") -> Adapter:
     """Return the adapter for things: paths, texts that are none, arrays, or pictures.
 
     Raises:
-        DataError: they are paths of files of two kinds.
+        DataError: they are paths of files of two kinds, or the bytes of texts.
     """
-    first = things[0] if len(things) else None
+    first = next((each for each in things if not _is_missing(each)), None)
     if isinstance(first, np.ndarray):
         return ArrayAdapter()
+    if isinstance(first, bytes) and _is_text(first):
+        raise DataError(
+            f"the things are bytes, such as {shown(first, limit=40)}, which hold text and neither "
+            "a picture nor a sound; give them as texts: [each.decode() for each in X]"
+        )
     if not files_meant(things):
         return TextAdapter()
     paths = [os.fsdecode(each) for each in things if isinstance(each, str | os.PathLike)]
@@ -96,6 +101,14 @@ def files_meant(things: Any) -> bool:
 
 def _ending(path: str) -> str:
     return os.path.splitext(path)[1].lower()  # noqa: PTH122 - there may be very many
+
+
+def _is_text(content: bytes) -> bool:
+    """Return whether bytes are text alone, as no file of a picture or a sound is."""
+    try:
+        return content[:1_000].decode("utf-8", "ignore").isprintable() and bool(content.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def _is_missing(thing: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -16,17 +17,36 @@ from gridcnn.adapters.decoding import (
     decoded_file,
     decoded_image,
     decoded_stream,
+    sixteen_bits,
 )
-from gridcnn.adapters.ink import background_of, inked, unframed, window_of_ink
-from gridcnn.adapters.pixels import FULL, Pixels, grey_of, pixels_of_array
+from gridcnn.adapters.ink import (
+    background_of,
+    border_colour,
+    inked,
+    unframed,
+    window_of_ink,
+)
+from gridcnn.adapters.picture import Need, Picture
+from gridcnn.adapters.pixels import (
+    DARK,
+    FULL,
+    Pixels,
+    array_of,
+    grey_of,
+    image_of,
+    pixels_of_array,
+    range_notes,
+)
 from gridcnn.adapters.resampling import Window, resampled, whole
 from gridcnn.contracts.adapter import Adapter, Things
 from gridcnn.errors import DataError, shown
-from gridcnn.grid import Axis, GridShape
+from gridcnn.grid import Axis, Cells, GridShape
 from gridcnn.settings.base import Many, Number
 from gridcnn.settings.pairs import Sizes
 
 _MOST_PIXELS = 178_956_970  # where Pillow raises DecompressionBombError, unless told otherwise
+_MOST_OF_16_BITS = 65_535
+_LOOKED_AT = 32  # training pictures by which it is told how much of their range they use
 _HALF = np.float32(FULL / 2)
 
 
@@ -60,9 +80,10 @@ class ImageAdapter(Adapter):
     background: str = "auto"
     """The colour behind transparent pixels, as a name (`white`) or as `#rrggbb`; `auto`: black or
     white, whichever differs more from what is opaque."""
-    float_range: tuple[Number, Number] = (0.0, 1.0)
-    """What arrays of floats hold for black and for white. Other types have their full range: 0 to
-    255 for uint8, 0 to 65535 for uint16. Opacity has the same range as the colours."""
+    range: tuple[Number, Number] | None = None
+    """The numbers that are black and white, such as `[0, 4095]` for 12 bits in files of 16; null:
+    what their type has room for: 0 to 255 for uint8, 0 to 65535 for uint16, and 0 to 1 for floats.
+    Numbers outside of it are an error."""
     max_pixels: Annotated[Many, Field(le=_MOST_PIXELS)] = 64_000_000
     """Files and Pillow images that declare more pixels are refused before they are decoded; at most
     178,956,970, beyond which Pillow itself refuses."""
@@ -76,10 +97,10 @@ class ImageAdapter(Adapter):
 
     @model_validator(mode="after")
     def _range_ascends(self) -> Self:
-        low, high = self.float_range
-        if not low < high:
+        if self.range is not None and not self.range[0] < self.range[1]:
+            low, high = self.range
             raise ValueError(
-                f"'float_range' must be [low, high] with low below high; got [{low:g}, {high:g}]"
+                f"'range' must be [low, high] with low below high; got [{low:g}, {high:g}]"
             )
         return self
 
@@ -97,10 +118,38 @@ class ImageAdapter(Adapter):
             )
         return self
 
+    def notes(self, things: Things, grids: Cells) -> Sequence[str]:
+        """Return which pictures use but a small part of the range of their type, and look black."""
+        if self.range is not None or not len(things):
+            return ()
+        chosen = np.unique(np.linspace(0, len(things) - 1, _LOOKED_AT).astype(np.int64))
+        if self.polarity != "ink":
+            cells = np.asarray(grids[chosen]).reshape(len(chosen), -1)
+            brightest = -cells.min(axis=1) if self.polarity == "invert" else cells.max(axis=1)
+            if brightest.min() > 2 * DARK - 1:  # none is dark, and so no type of pixels is
+                return ()
+        return range_notes([self._raw(things[index]) for index in chosen.tolist()])
+
+    def _raw(self, thing: Any) -> NDArray[Any] | None:
+        """Return the numbers of a picture without its opacity; None if it cannot be read."""
+        need = Need(self.size, "stretch", grey=True)
+        try:
+            found = self._decoded(thing, need)
+            array = array_of(found.array() if isinstance(found, Picture) else found)
+        except DataError:
+            return None
+        is_32_bit = isinstance(found, Picture) and array.dtype == np.int32
+        array = array[:, :, :-1] if array.shape[2] in (2, 4) else array
+        return array.astype(np.uint16) if is_32_bit and array.max() <= _MOST_OF_16_BITS else array
+
     def literal(self) -> Self:
         """Return the adapter that shows all of each picture, as bright as it is."""
         fit = "pad" if self.fit == "ink" else self.fit
         return self.model_copy(update={"fit": fit, "polarity": "keep"})
+
+    def takes_array(self, dimensions: int) -> bool:
+        """Return whether an array of so many dimensions may be a picture: of two or three."""
+        return dimensions in (2, 3)
 
     def is_lone(self, array: NDArray[Any]) -> bool:
         """Return whether an array is one picture: `(rows, columns)`, or `(rows, columns, 3 | 4)`.
@@ -132,29 +181,58 @@ class ImageAdapter(Adapter):
         Raises:
             DataError: it is no picture, cannot be read, or is larger than `max_pixels`.
         """
-        return self._grid(self._pixels(thing))
+        if self.fit != "ink" and self.polarity != "ink":
+            return self._plain(self._picture(thing, self._need()))
+        return self._inked(self._picture(thing, None).array())
 
-    def _pixels(self, thing: Any) -> Pixels:
-        return pixels_of_array(
-            self._array(thing),
-            float_range=self.float_range,
-            background=None if self.background == "auto" else _colour(self.background),
-        )
+    def _need(self) -> Need:
+        """Return what a grid shows of a picture in which no ink is looked for."""
+        assert self.fit != "ink"
+        return Need(self.size, self.fit, grey=self.channels == 1)
 
-    def _array(self, thing: Any) -> Any:
-        """Return what the thing shows as an array; arrays are handed on as they are."""
+    def _picture(self, thing: Any, need: Need | None) -> Picture:
+        """Return a thing as a picture on the scale of 0 to 255, without opacity.
+
+        It is an array `(rows, columns, 1 | 3)`, or of bytes a Pillow image in mode L or RGB; that
+        may be smaller if only what `need` tells is needed.
+        """
+        found = self._decoded(thing, need)
+        limits = self.range
+        plain = limits in (None, (0, 255))  # for bytes, which need no scaling then
+        decoded = isinstance(found, Picture)
+        if not isinstance(found, Picture):
+            array = array_of(found)
+            found = Picture(array, whole(array))
+        elif plain and _is_plain(found):
+            return found
+        array = array_of(found.array())
+        if array.dtype == np.bool_:  # black and white, whatever others hold
+            array, limits, plain = array.astype(np.uint8) * np.uint8(FULL), None, True
+        elif decoded and array.dtype == np.int32 and limits is None:
+            array = sixteen_bits(array)
+        if need is not None and isinstance(found.values, np.ndarray) and array.dtype == np.uint8:
+            found = need.reduced(image_of(array), found.window)
+            if plain and _is_plain(found):
+                return found
+            array = array_of(found.array())
+        background = None if self.background == "auto" else _colour(self.background)
+        pixels = pixels_of_array(array, limits=limits, background=background)
+        return Picture(pixels, found.window)
+
+    def _decoded(self, thing: Any, need: Need | None) -> Any:
+        """Return what the thing shows as a `Picture`; arrays are handed on as they are."""
         if isinstance(thing, np.ndarray):
             return thing
         if isinstance(thing, str | os.PathLike):
-            return decoded_file(thing, max_pixels=self.max_pixels)
+            return decoded_file(thing, max_pixels=self.max_pixels, need=need)
         if isinstance(thing, bytes | bytearray | memoryview):
-            return decoded_bytes(bytes(thing), max_pixels=self.max_pixels)
+            return decoded_bytes(bytes(thing), max_pixels=self.max_pixels, need=need)
         # Without Pillow loaded nothing can be a Pillow image, and loading it takes time.
         pillow = sys.modules.get("PIL.Image")
         if pillow is not None and isinstance(thing, pillow.Image):
-            return decoded_image(thing, max_pixels=self.max_pixels)
+            return decoded_image(thing, max_pixels=self.max_pixels, need=need)
         if callable(getattr(thing, "read", None)):
-            return decoded_stream(thing, max_pixels=self.max_pixels)
+            return decoded_stream(thing, max_pixels=self.max_pixels, need=need)
         if hasattr(thing, "__array__") or isinstance(thing, list | tuple):
             return thing
         raise DataError(
@@ -162,12 +240,18 @@ class ImageAdapter(Adapter):
             "an open binary file, a Pillow image or an array was expected"
         )
 
-    def _grid(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Return pixels as cells, `(channels, rows, columns)`."""
-        window = self._window_without_ink(pixels)
-        surrounded = window.top < 0 or window.left < 0
-        if "ink" not in (self.fit, self.polarity) and not surrounded:
-            return self._toned(resampled(pixels, window, size=self.size))
+    def _plain(self, picture: Picture) -> NDArray[np.float32]:
+        """Return a picture in which no ink is looked for as cells, `(channels, rows, columns)`."""
+        window = self._window_without_ink(picture.window)
+        fill = None
+        if window.height > picture.window.height or window.width > picture.window.width:
+            fill = border_colour(picture.values)[:, None, None]
+        planes = resampled(picture.values, window, size=self.size, fill=fill, bounds=picture.window)
+        return self._toned(planes)
+
+    def _inked(self, pixels: Pixels) -> NDArray[np.float32]:
+        """Return pixels in which ink is looked for as cells, `(channels, rows, columns)`."""
+        window = self._window_without_ink(whole(pixels))
         background = background_of(pixels)
         pixels = unframed(pixels, background)
         if self.fit == "ink":
@@ -188,8 +272,8 @@ class ImageAdapter(Adapter):
         rows, columns = self.size
         return columns / rows
 
-    def _window_without_ink(self, pixels: Pixels) -> Window:
-        window = whole(pixels)
+    def _window_without_ink(self, window: Window) -> Window:
+        """Return what is shown of a picture, which lies in a window, if there is no ink."""
         if self.fit == "stretch":
             return window
         return window.shrunk(self._aspect) if self.fit == "crop" else window.grown(self._aspect)
@@ -202,8 +286,13 @@ class ImageAdapter(Adapter):
         cells: NDArray[np.float32] = planes / _HALF
         cells -= 1
         # Interpolation rounds, and may leave the range by the last digit.
-        np.clip(cells, -1, 1, out=cells)
+        cells.clip(-1, 1, out=cells)
         return -cells if self.polarity == "invert" else cells
+
+
+def _is_plain(picture: Picture) -> bool:
+    """Return whether a picture is of bytes, and opaque: a Pillow image in mode L or RGB."""
+    return not isinstance(picture.values, np.ndarray) and picture.values.mode in ("L", "RGB")
 
 
 def _colour(text: str) -> tuple[int, int, int]:

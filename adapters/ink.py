@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from gridcnn.adapters.frame import Frame, frame_of
 from gridcnn.adapters.light import centres, slopes_of, surface
 from gridcnn.adapters.pixels import FULL, Pixels
 from gridcnn.adapters.resampling import Window, reduced, whole
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 # All levels are distances of colours, from 0 (the same) to 255 (black and white).
 _FAINTEST = 8.0  # anything fainter is paper, not ink
@@ -115,7 +119,7 @@ def unframed(pixels: Pixels, background: Background) -> Pixels:
     )
     # Only the strips along the sides are painted: pictures can be large.
     for first, last, start, stop in strips:
-        if first == last or start == stop:
+        if first >= last or start >= stop:
             continue
         covered = frame.covered[first // step : -(-last // step), start // step : -(-stop // step)]
         covered = covered.repeat(step, axis=0).repeat(step, axis=1)
@@ -126,6 +130,24 @@ def unframed(pixels: Pixels, background: Background) -> Pixels:
             paper = np.rint(paper)
         np.copyto(bare[first:last, start:stop], paper.astype(pixels.dtype), where=covered)
     return bare
+
+
+def border_colour(picture: Pixels | Image) -> NDArray[np.float32]:
+    """Return the typical colour along the border, float32 `(channels,)`, of 0 to 255.
+
+    It is that of `background_of`; a Pillow image is in mode L or RGB.
+    """
+    if isinstance(picture, np.ndarray):
+        small = reduced(picture, math.ceil(max(picture.shape[:2]) / _LOOK))
+    else:
+        step = math.ceil(max(picture.size) / _LOOK)
+        small = np.asarray(picture.reduce(step) if step > 1 else picture)
+    sides = np.concatenate((small[0], small[-1], small[1:-1, 0], small[1:-1, -1]))
+    border = sides.reshape(len(sides), -1)
+    # Bytes are put in order faster than floats, and in the same order.
+    middle = len(border) // 2
+    colour: NDArray[np.float32] = np.partition(border, middle, axis=0)[middle].astype(np.float32)
+    return colour
 
 
 def _is_uneven(

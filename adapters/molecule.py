@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -15,16 +15,28 @@ from numpy.typing import NDArray
 from pydantic import PlainSerializer, PlainValidator, Strict, WithJsonSchema, model_validator
 
 from gridcnn.adapters import chemistry
-from gridcnn.adapters.smiles import is_token, tokens
+from gridcnn.adapters.smiles import (
+    has_doubled_backslashes,
+    is_token,
+    tokens,
+    without_extension,
+)
 from gridcnn.adapters.text import Length, Percentile, length_of_most
 from gridcnn.contracts.adapter import Adapted, OneHotAdapter, Things
 from gridcnn.errors import DataError, listed, quoted, shown
 from gridcnn.forks import cached_property
-from gridcnn.grid import Axis, GridShape
+from gridcnn.grid import Axis, Cells, GridShape
 from gridcnn.settings.base import Count, Flag, wanted_error
 
 _AUTO = "auto"
 _MOST = 1_000  # tokens of an alphabet
+_DOUBLED = (
+    "with two backslashes in a row in the SMILES, as texts of programs have them, which are read "
+    "as one; write one in their place"
+)
+_EXTENDED = (
+    "with an extension after the SMILES, between bars (CXSMILES), which is ignored; leave it out"
+)
 
 
 def _read_alphabet(value: Any) -> tuple[str, ...]:
@@ -173,6 +185,18 @@ class MoleculeAdapter(OneHotAdapter):
             for _ in range(self.variants)
         ]
 
+    def remarks(
+        self,
+        things: Things,
+        grids: Cells,  # noqa: ARG002 - the texts tell it
+    ) -> Mapping[str, int]:
+        """Return how many SMILES have doubled backslashes, and how many an extension."""
+        texts = [thing for thing in things if isinstance(thing, str)]
+        return {
+            _DOUBLED: sum(map(has_doubled_backslashes, texts)),
+            _EXTENDED: sum(without_extension(text) != text for text in texts),
+        }
+
     def shape(self) -> GridShape:
         """Return the shape of every grid, `1 x tokens x length`.
 
@@ -283,7 +307,7 @@ def _smiles_of(thing: Any) -> str:
     """Return a thing that is a SMILES with something in it; raise `DataError` for others."""
     if isinstance(thing, str):
         if thing.strip():
-            return thing
+            return without_extension(thing)
         raise DataError("its SMILES is empty; leave the item out, or give a molecule")
     # By their names, so that pandas is not imported for those who do not use it.
     is_nan = isinstance(thing, float) and math.isnan(thing)

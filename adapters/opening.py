@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import stat
-from pathlib import Path
 from typing import IO, Any
 
 from gridcnn.errors import DataError
+from gridcnn.files import NotOrdinaryError, open_ordinary, ordinary_descriptor
 
 
 def opened(place: str | os.PathLike[str], *, wanted: str) -> IO[bytes]:
@@ -17,16 +16,9 @@ def opened(place: str | os.PathLike[str], *, wanted: str) -> IO[bytes]:
         DataError: there is no file, it is empty, or may not be read.
     """
     try:
-        found = os.stat(place)  # noqa: PTH116 - the place may be any path-like object
-        if stat.S_ISDIR(found.st_mode):
-            raise DataError(f"it is a folder; {wanted} was expected")
-        if not stat.S_ISREG(found.st_mode):
-            raise DataError(f"it is a device or a pipe; {wanted} was expected")
-        if found.st_size == 0:
-            raise DataError("the file is empty")
-        return Path(place).open("rb")
-    except DataError:
-        raise
+        file = open_ordinary(place)
+    except NotOrdinaryError as error:
+        raise DataError(f"it is {error.kind}; {wanted} was expected") from None
     except FileNotFoundError:
         raise DataError("there is no such file") from None
     except PermissionError:
@@ -34,6 +26,29 @@ def opened(place: str | os.PathLike[str], *, wanted: str) -> IO[bytes]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"the file cannot be opened: {reason}") from None
+    if not os.fstat(file.fileno()).st_size:
+        file.close()
+        raise DataError("the file is empty")
+    return file
+
+
+def content_at(place: str | os.PathLike[str], *, most: int) -> bytes | None:
+    """Return what the file at `place` holds; None: see what `opened` says, or how large it is.
+
+    It is for small files, of which opening them in the usual way would take the longest part.
+    Nothing of more than `most` bytes is read, and nothing but regular files is opened.
+    """
+    try:
+        descriptor = ordinary_descriptor(place)
+        try:
+            size = os.fstat(descriptor).st_size
+            content = os.read(descriptor, size) if 0 < size <= most else b""
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError):
+        return None
+    # Some file systems give less at a time.
+    return content if content and len(content) == size else None
 
 
 def content_of(file: IO[bytes]) -> bytes:

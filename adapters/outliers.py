@@ -70,9 +70,9 @@ def is_scaled(values: NDArray[Any]) -> bool:
     return abs(mean) <= 0.3 and 0.5 <= deviation <= 2.0
 
 
-def far_note(low: float | None, high: float | None) -> str:
-    """Return what to say of numbers that are far from others, which lie from `low` to `high`."""
+def far_remark(low: float, high: float) -> str:
+    """Return what to say of items with numbers far from others, which lie from `low` to `high`."""
     return (
-        f"a few numbers are far from all others, which lie from {low:g} to {high:g}: they are cut "
-        "off; if they are mistakes, correct them, or leave them out"
+        f"with numbers far from all others, which lie from {low:g} to {high:g}: they are cut off; "
+        "if they are mistakes, correct them, or leave these items out"
     )

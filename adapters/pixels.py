@@ -2,41 +2,79 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.errors import DataError
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 Pixels = NDArray[Any]
 """uint8 or float32 `(rows, columns, 1 | 3)`: grey, or red, green and blue, from 0 to 255."""
 
 FULL = 255.0
-_TAKEN = "uint8 (0 to 255), uint16 (0 to 65535), bool and floats are taken"
+Limits = tuple[float, float]
+"""The numbers that are black and white."""
+_FULL_RANGES = {np.dtype(np.uint8): (0.0, 255.0), np.dtype(np.uint16): (0.0, 65535.0)}
+DARK = 0.25
+"""The part of their range above which pictures have some pixels, unless they are all dark."""
+_FEWEST = 3  # pictures by which something is said about all of their type
+_TOGETHER = 2**20  # numbers that become floats at a time
+_TAKEN = "uint8 (0 to 255), uint16 (0 to 65535), bool and floats (0 to 1) are taken"
 _LAYOUTS = (
     "a picture is an array of (rows, columns), (rows, columns, 1 | 2 | 3 | 4) or "
     "(1 | 3 | 4, rows, columns)"
 )
 
 
-def pixels_of_array(
-    thing: Any, *, float_range: tuple[float, float], background: tuple[int, int, int] | None
-) -> Pixels:
-    """Return an array, or anything that NumPy takes for one, as pixels.
+def array_of(thing: Any) -> NDArray[Any]:
+    """Return an array, or anything that NumPy takes for one, as `(rows, columns, channels)`.
 
     Channels are looked for in the last dimension first: 1 is grey, 2 grey and opacity, 3 red,
-    green and blue, 4 these and opacity. `background` is what shows through where a picture is not
-    opaque, or None for black or white, whichever differs more from what is opaque.
+    green and blue, 4 these and opacity.
 
     Raises:
-        DataError: it is no picture, or its numbers are outside of the range of their type.
+        DataError: it has no shape of a picture.
     """
-    values = _channels_last(_as_array(thing))
-    scaled = _scaled(values, float_range)
-    if scaled.shape[2] in (1, 3):
-        return scaled
-    return _flattened(scaled[:, :, :-1], scaled[:, :, -1:], background)
+    return _channels_last(_as_array(thing))
+
+
+def pixels_of_array(
+    values: NDArray[Any], *, limits: Limits | None, background: tuple[int, int, int] | None
+) -> Pixels:
+    """Return an array `(rows, columns, 1 | 2 | 3 | 4)` as pixels.
+
+    `limits` are the numbers for black and for white; None: those of their type. `background` is
+    what shows through where a picture is not opaque, or None for black or white, whichever differs
+    more from what is opaque.
+
+    Raises:
+        DataError: its numbers are outside of the range.
+    """
+    if values.shape[2] in (1, 3):
+        return _scaled(values, limits)
+    # The opacity of whole numbers fills their type, whatever the colours do.
+    whole = values.dtype.kind in "bu"
+    opacity = _scaled(values[:, :, -1:], None if whole else limits)
+    return _flattened(_scaled(values[:, :, :-1], limits), opacity, background)
+
+
+def image_of(values: NDArray[np.uint8]) -> Image:
+    """Return bytes `(rows, columns, 1 | 2 | 3 | 4)` as a Pillow image."""
+    from PIL import Image
+
+    flat = values[:, :, 0] if values.shape[2] == 1 else values
+    return Image.fromarray(np.ascontiguousarray(flat))
+
+
+def type_limits(kind: np.dtype[Any]) -> Limits | None:
+    """Return which numbers are black and white in arrays of a type; None: nobody can tell."""
+    return (0.0, 1.0) if kind.kind == "f" else _FULL_RANGES.get(kind.newbyteorder("="))
 
 
 def _as_array(thing: Any) -> NDArray[Any]:
@@ -62,28 +100,60 @@ def _channels_last(values: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def _scaled(values: NDArray[Any], float_range: tuple[float, float]) -> Pixels:
+def range_notes(pictures: Iterable[NDArray[Any] | None]) -> list[str]:
+    """Return a note for each type of numbers of which pictures use but a small part."""
+    found: dict[np.dtype[Any], list[float]] = {}
+    looked_at = 0
+    for values in pictures:
+        if values is not None and values.size and type_limits(values.dtype) is not None:
+            looked_at += 1
+            highest = float(values.max())
+            found.setdefault(values.dtype.newbyteorder("="), []).append(highest)
+    notes = []
+    for kind, highest_of_each in found.items():
+        limits, highest = type_limits(kind), max(highest_of_each)
+        if limits is None or not 0 < highest <= DARK * limits[1] or len(highest_of_each) < _FEWEST:
+            continue
+        top = _round_above(highest) if kind.kind == "f" else 2 ** int(highest).bit_length() - 1
+        name = "floats" if kind.kind == "f" else f"{8 * kind.itemsize}-bit numbers"
+        notes.append(
+            f"{len(highest_of_each)} of {looked_at} pictures that were looked at hold {name}, and "
+            f"none above {highest:g}, where {limits[1]:g} is white: all look nearly black; if they "
+            f"hold no more, set adapter.image.range=[0, {top:g}]"
+        )
+    return notes
+
+
+def _round_above(number: float) -> float:
+    """Return the next number above with two digits."""
+    digits = 1 - math.floor(math.log10(number))
+    return math.ceil(number * 10.0**digits) / 10.0**digits
+
+
+def _scaled(values: NDArray[Any], limits: Limits | None) -> Pixels:
     """Return numbers of any accepted type on the scale of 0 to 255."""
     kind = values.dtype
-    if kind == np.uint8:
-        return values
     if kind == np.bool_:
         return values.astype(np.uint8) * np.uint8(FULL)
-    if kind.kind == "u" and kind.itemsize == 2:
+    if kind.kind not in "buifc":
+        raise DataError(f"it holds values of type {kind}, which are no pixels; {_TAKEN}")
+    natural = type_limits(kind)
+    limits = limits or natural
+    if limits is None or kind.kind == "c":
+        raise DataError(
+            f"numbers of type {kind} have no known range; {_TAKEN}: convert them, or say in the "
+            "setting 'range' of image what they hold for black and for white"
+        )
+    if limits == natural and kind == np.uint8:
+        return values
+    if limits == natural and kind.kind == "u":
         # 65535 / 257 is 255, and so is every uint8 value that was written as 16 bits.
         return values.astype(np.float32) / np.float32(257)
-    if kind.kind == "f":
-        return _scaled_floats(values, float_range)
-    if kind.kind not in "iuc":
-        raise DataError(f"it holds values of type {kind}, which are no pixels: {_TAKEN}")
-    raise DataError(
-        f"pixels of type {kind} have no known range: {_TAKEN}; convert them, for example with "
-        "`.astype('uint8')`"
-    )
+    return _scaled_within(values, limits)
 
 
-def _scaled_floats(values: NDArray[Any], float_range: tuple[float, float]) -> Pixels:
-    low, high = float_range
+def _scaled_within(values: NDArray[Any], limits: Limits) -> Pixels:
+    low, high = limits
     least, most = float(values.min()), float(values.max())
     if not (np.isfinite(least) and np.isfinite(most)):
         raise DataError("pixels are NaN or infinite; they must be finite numbers")
@@ -91,8 +161,8 @@ def _scaled_floats(values: NDArray[Any], float_range: tuple[float, float]) -> Pi
     slack = 1e-6 * max(abs(low), abs(high), high - low)
     if least < low - slack or most > high + slack:
         raise DataError(
-            f"pixels from {least:g} to {most:g} leave the range of {low:g} to {high:g} that the "
-            "setting 'float_range' of image allows for floats; set it to what the data holds"
+            f"pixels from {least:g} to {most:g} leave the range of {low:g} to {high:g}; set the "
+            "setting 'range' of image to what the data holds for black and for white"
         )
     scaled = values.astype(np.promote_types(values.dtype, np.float32))
     scaled -= low
@@ -100,32 +170,41 @@ def _scaled_floats(values: NDArray[Any], float_range: tuple[float, float]) -> Pi
     return np.clip(scaled, 0, FULL, out=scaled).astype(np.float32, copy=False)
 
 
-def _flattened(
-    colours: Pixels, opacity: Pixels, background: tuple[int, int, int] | None
-) -> NDArray[np.float32]:
-    """Return colours as they look on an opaque background."""
-    weight = opacity.astype(np.float32) / np.float32(FULL)
-    solid = colours.astype(np.float32)
+def _flattened(colours: Pixels, opacity: Pixels, background: tuple[int, int, int] | None) -> Pixels:
+    """Return colours as they look on an opaque background; of bytes, bytes.
+
+    Some rows at a time: the floats of a large picture would take several times its memory.
+    """
+    step = max(1, _TOGETHER // colours[0].size)
+    rows = [slice(start, start + step) for start in range(0, len(colours), step)]
     behind: Any
     if background is None:
-        behind = contrasting(solid, weight)
+        behind = _contrasting(colours, opacity, rows)
     else:
         behind = np.array(background, np.float32)
-        if solid.shape[2] == 1:
+        if colours.shape[2] == 1:
             # A coloured background makes a coloured picture of a grey one.
             grey = behind[0] == behind[1] == behind[2]
             behind = behind[:1] if grey else behind
-    flat: NDArray[np.float32] = behind + (solid - behind) * weight
+    channels = max(colours.shape[2], np.size(behind))
+    flat = np.empty((*colours.shape[:2], channels), np.result_type(colours, opacity))
+    for part in rows:
+        weight = opacity[part].astype(np.float32) / np.float32(FULL)
+        shown = behind + (colours[part].astype(np.float32) - behind) * weight
+        flat[part] = np.rint(shown) if flat.dtype == np.uint8 else shown
     return flat
 
 
-def contrasting(colours: NDArray[np.float32], weight: NDArray[np.float32]) -> np.float32:
+def _contrasting(colours: Pixels, opacity: Pixels, rows: Sequence[slice]) -> np.float32:
     """Return black or white (0 or 255), whichever differs more from the opaque part."""
-    total = float(weight.sum(dtype=np.float64))
+    total = bright = 0.0
+    for part in rows:
+        weight = opacity[part, :, 0].astype(np.float32)
+        total += float(weight.sum(dtype=np.float64))
+        bright += float((grey_of(colours[part]) * weight).sum(dtype=np.float64))
     if total == 0:
         return np.float32(FULL)
-    mean = float((grey_of(colours) * weight[:, :, 0]).sum(dtype=np.float64)) / total
-    return np.float32(FULL) if mean < FULL / 2 else np.float32(0)
+    return np.float32(FULL) if bright / total < FULL / 2 else np.float32(0)
 
 
 def grey_of(pixels: Pixels) -> NDArray[np.float32]:

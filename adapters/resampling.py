@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.adapters.pixels import Pixels
 
-_BLOCKS = 8  # blocks along a side of a cell, at least, where pixels are averaged in two steps
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """A rectangle over a picture, in pixels from its upper left corner; it may reach beyond it."""
 
     top: float
@@ -51,6 +51,10 @@ class Window:
         left = self.left + (self.width - width) / 2
         return Window(top, left, top + height, left + width)
 
+    def divided(self, step: int) -> Window:
+        """Return the same window where each side of `step` pixels has become a single one."""
+        return Window(self.top / step, self.left / step, self.bottom / step, self.right / step)
+
 
 def whole(pixels: Pixels) -> Window:
     """Return the window that shows all of a picture."""
@@ -58,11 +62,12 @@ def whole(pixels: Pixels) -> Window:
 
 
 def resampled(
-    pixels: Pixels,
+    pixels: Pixels | Image,
     window: Window,
     *,
     size: tuple[int, int],
     fill: NDArray[np.float32] | None = None,
+    bounds: Window | None = None,
 ) -> NDArray[np.float32]:
     """Return what a window shows, float32 `(channels, rows, columns)`, still from 0 to 255.
 
@@ -71,42 +76,59 @@ def resampled(
     become more, cells are interpolated. Neither overshoots: no cell leaves the range of the pixels.
 
     Args:
-        pixels: `(rows, columns, channels)`.
+        pixels: `(rows, columns, channels)`, or a Pillow image in mode L or RGB.
         window: what to show.
         size: rows and columns of the result.
         fill: what is shown where the window reaches beyond the picture, `(channels, rows, columns)`
             or a size of 1 in place of any of them; not needed where it does not.
+        bounds: the part of the pixels that is the picture; None: all of them.
     """
-    height, width, channels = pixels.shape
-    rows = _overlap(window.top, window.bottom, height, size[0])
-    columns = _overlap(window.left, window.right, width, size[1])
+    height, width = pixels.shape[:2] if isinstance(pixels, np.ndarray) else pixels.size[::-1]
+    edges = bounds or Window(0, 0, height, width)
+    rows = _overlap(window.top, window.bottom, (edges.top, edges.bottom), size[0])
+    columns = _overlap(window.left, window.right, (edges.left, edges.right), size[1])
     if rows.covers(height, size[0]) and columns.covers(width, size[1]):
-        return np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
-    shown = np.empty((channels, *size), np.float32)
-    if rows.cells != (0, size[0]) or columns.cells != (0, size[1]):
-        shown[:] = 0 if fill is None else fill
+        return _planes(pixels)
+    cells = (columns.cells[1] - columns.cells[0], rows.cells[1] - rows.cells[0])
     # Only what lies under the window is turned into floats: pictures can be large.
     top, left = math.floor(rows.start), math.floor(columns.start)
-    part = pixels[top : math.ceil(rows.stop), left : math.ceil(columns.stop)]
+    part = (left, top, math.ceil(columns.stop), math.ceil(rows.stop))
     box = (columns.start - left, rows.start - top, columns.stop - left, rows.stop - top)
-    cells = (columns.cells[1] - columns.cells[0], rows.cells[1] - rows.cells[0])
-    shown[:, slice(*rows.cells), slice(*columns.cells)] = _shrunk_or_grown(part, box, cells)
+    resized = _resized(pixels, None if part == (0, 0, width, height) else part, box, cells)
+    if cells == (size[1], size[0]):
+        return resized
+    shown = np.empty((len(resized), *size), np.float32)
+    shown[:] = 0 if fill is None else fill
+    shown[:, slice(*rows.cells), slice(*columns.cells)] = resized
     return shown
 
 
-def _shrunk_or_grown(
-    pixels: Pixels, box: tuple[float, float, float, float], cells: tuple[int, int]
+def _planes(pixels: Pixels | Image) -> NDArray[np.float32]:
+    """Return pixels as floats, `(channels, rows, columns)`."""
+    values = np.asarray(pixels)
+    if values.ndim == 2:
+        values = values[:, :, None]
+    return np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32)
+
+
+def _resized(
+    pixels: Pixels | Image,
+    part: tuple[int, int, int, int] | None,
+    box: tuple[float, float, float, float],
+    cells: tuple[int, int],
 ) -> NDArray[np.float32]:
-    """Return what lies in a box (left, top, right, bottom) in columns and rows of cells."""
+    """Return what lies in a box in columns and rows of cells, `(channels, rows, columns)`.
+
+    `part` (left, top, right, bottom) is where the box lies in. Of a Pillow image all channels are
+    resized at once, and rounded to bytes; each channel of an array as floats.
+    """
     from PIL import Image
 
-    if pixels.dtype == np.uint8:
-        # Whole bytes are averaged ten times as fast as floats. Every cell still sees 64 blocks or
-        # more, so that neither their edges nor their rounding matter.
-        step = int(min((box[2] - box[0]) / cells[0], (box[3] - box[1]) / cells[1]) / _BLOCKS)
-        if step > 1:
-            pixels = reduced(pixels, step)
-            box = (box[0] / step, box[1] / step, box[2] / step, box[3] / step)
+    if not isinstance(pixels, np.ndarray):
+        pixels = pixels if part is None else pixels.crop(part)
+        return _planes(pixels.resize(cells, Image.Resampling.BILINEAR, box=box))
+    if part is not None:
+        pixels = pixels[part[1] : part[3], part[0] : part[2]]
     planes = np.empty((pixels.shape[2], cells[1], cells[0]), np.float32)
     for channel, plane in enumerate(planes):
         values = Image.fromarray(np.ascontiguousarray(pixels[:, :, channel], dtype=np.float32))
@@ -132,8 +154,7 @@ def reduced(pixels: Pixels, step: int) -> Pixels:
     return np.stack(planes, axis=-1)
 
 
-@dataclass(frozen=True)
-class _Overlap:
+class _Overlap(NamedTuple):
     """Where a window and a picture meet, along one direction."""
 
     start: float
@@ -144,8 +165,8 @@ class _Overlap:
         return (self.start, self.stop, self.cells) == (0, length, (0, cells)) and length == cells
 
 
-def _overlap(low: float, high: float, length: int, cells: int) -> _Overlap:
-    start, stop = max(low, 0.0), min(high, float(length))
+def _overlap(low: float, high: float, edges: tuple[float, float], cells: int) -> _Overlap:
+    start, stop = max(low, edges[0]), min(high, edges[1])
     scale = cells / (high - low)
     first, last = round((start - low) * scale), round((stop - low) * scale)
     # What is too thin for a whole cell still gets one.

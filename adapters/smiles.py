@@ -1,8 +1,9 @@
 """SMILES: the tokens of a molecule's text, and what is wrong with its grammar.
 
 The grammar is that of OpenSMILES (Craig James et al., opensmiles.org). What other programs write
-besides is read too: a ring number after a branch, `%(123)`, aromatic `si` and `te`, and the dative
-bonds `->` and `<-`. Nothing here knows chemistry: that carbon has four bonds is not looked at.
+besides is read too: a ring number after a branch, `%(123)`, aromatic `si` and `te`, the dative
+bonds `->` and `<-`, and two backslashes in place of one. Nothing here knows chemistry: that carbon
+has four bonds is not looked at.
 """
 
 from __future__ import annotations
@@ -39,9 +40,12 @@ _TOKEN = re.compile(
     rf"(?P<atom>{_ATOM})"
     r"|(?P<bracket>\[[^][]*\])"
     r"|(?P<ring>%\([0-9]{1,5}\)|%[0-9]{2}|[0-9])"
-    r"|(?P<bond>->|<-|[-=#$:/\\])"
+    r"|(?P<bond>->|<-|\\{1,2}|[-=#$:/])"
     r"|(?P<opening>\()|(?P<closing>\))|(?P<dot>\.)"
 )
+_DOUBLED = "\\\\"
+"""A backslash as the text of a program writes it; RDKit reads it, too, as one."""
+_EXTENSION = re.compile(r"\s*(\S+)\s+(\|.*\|)(?:\s.*)?", re.DOTALL)
 _HYDROGEN = {"D": "[2H]", "T": "[3H]"}
 # Marks of the direction of a single bond, beside a double bond.
 _SINGLE = {"/": "-", "\\": "-"}
@@ -89,10 +93,23 @@ def tokens(text: str) -> list[Token]:
     return read
 
 
+def has_doubled_backslashes(text: str) -> bool:
+    """Return whether a SMILES has two backslashes in a row, as the text of a program has them."""
+    return _DOUBLED in text
+
+
+def without_extension(text: str) -> str:
+    """Return a SMILES without what CXSMILES has after it: `CCO |$;;$| ethanol` becomes `CCO`."""
+    match = _EXTENSION.fullmatch(text) if "|" in text else None
+    return text if match is None else match[1]
+
+
 def is_token(text: str, *, whole: bool) -> bool:
     """Return whether a text is one token; `whole`: atoms in brackets are, and not their parts."""
     if not whole and (text in ("[", "]") or _PART.fullmatch(text)):
         return True
+    if text == _DOUBLED:
+        return False
     match = _TOKEN.fullmatch(text)
     if match is None or match.lastgroup != "bracket":
         return match is not None
@@ -133,7 +150,7 @@ def _scanned(text: str, found: _Found) -> Iterator[Token]:
         kind, written = str(match.lastgroup), match[0]
         if kind == "bracket":
             _check_bracket(written, place, found)
-        yield Token(kind, written, place + 1)
+        yield Token(kind, "\\" if written == _DOUBLED else written, place + 1)
         place = match.end()
 
 

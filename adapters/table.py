@@ -91,6 +91,10 @@ class TableAdapter(Adapter):
         """Whether numbers of an item may be missing."""
         return self.missing != "refuse"
 
+    def takes_array(self, dimensions: int) -> bool:
+        """Return whether an array of so many dimensions may be an item: a row, of one."""
+        return dimensions == 1
+
     def is_lone(self, array: NDArray[Any]) -> bool:
         """Return whether an array is one item: one of `(items, columns)` is a stack."""
         return array.ndim < 2

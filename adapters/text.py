@@ -293,6 +293,7 @@ class TextAdapter(OneHotAdapter):
         return type(self).model_validate({**self.model_dump(), **learned})
 
     def _learned_alphabet(self, things: Things) -> str | list[str]:
+        self._refuse_others(things)
         texts = self._readable(things)
         counts = _counted_words(texts) if self.unit == "word" else _counted_characters(texts)
         enough = [symbol for symbol, count in counts.items() if count >= self.min_count]
@@ -305,6 +306,15 @@ class TextAdapter(OneHotAdapter):
         # Of those that are equally frequent the first by code point, on every machine.
         kept = sorted(enough, key=lambda symbol: (-counts[symbol], symbol))[: self.max_symbols]
         return kept if self.unit == "word" else "".join(kept)
+
+    def _refuse_others(self, things: Things) -> None:
+        """Raise `DataError` that says what the first thing is, if not one of them is a text."""
+        if len(things) and not any(isinstance(thing, str) for thing in things):
+            try:
+                _text(things[0])
+            except DataError as error:
+                told = error.problems[0].message
+                raise DataError(f"no training item is a text; the first: {told}") from None
 
     def _readable(self, things: Things) -> Iterator[str]:
         for thing in things:

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Label
 from gridcnn.datasets.problems import Problems
-from gridcnn.errors import shown, suggestion
+from gridcnn.errors import listed, shown, suggestion
 
+IN_MEMORY = "the DataFrame"
+"""What messages call a table that is in no file."""
 PART_NAMES = {
     "train": TRAIN,
     "training": TRAIN,
@@ -23,6 +26,8 @@ PART_NAMES = {
     "testing": TEST,
 }
 """How data may spell its parts."""
+_MOST_BITS = 4_096
+"""Of a whole number; Python turns none of thousands of digits into a text."""
 
 
 def labels_of(values: Any, *, name: str = "y", source: str = "") -> list[Label]:
@@ -44,6 +49,7 @@ def labels_of(values: Any, *, name: str = "y", source: str = "") -> list[Label]:
     # One check for each distinct value, since there are few classes and many items.
     known: dict[tuple[type, Any], Label | None] = {}
     labels: list[Label] = []
+    missing: list[int] = []
     for row, value in enumerate(rows):
         key = (type(value), value)
         try:
@@ -57,14 +63,33 @@ def labels_of(values: Any, *, name: str = "y", source: str = "") -> list[Label]:
             found.add(f"the label {name}[{row}] is {shown(value)}; a label is a text or a number")
             continue
         if label is None:
-            found.add(
-                f"the label {name}[{row}] is missing; give every item a label, or leave it out"
-            )
+            missing.append(row)
         else:
             labels.append(label)
+    if missing:
+        rows = listed([f"{name}[{row}]" for row in missing], limit=8)
+        several = "labels" if len(missing) > 1 else "label"
+        verb, which = ("are", "these items") if len(missing) > 1 else ("is", "it")
+        found.add(
+            f"the {several} {rows} {verb} missing; give every item a label, or leave {which} out"
+        )
     refuse_twins(set(labels), name, found)
     found.stop()
     return labels
+
+
+def labels_array(labels: Sequence[Label]) -> NDArray[Any]:
+    """Return labels as an array of numbers or texts that holds each as what it is.
+
+    It is one of objects where NumPy would change them: where they are mixed, where a text ends with
+    a NUL, and where some whole number has no sign and others are too large for one.
+    """
+    objects = np.array(labels, dtype=object)
+    if len({type(label) for label in labels}) == 1:
+        found = np.array(labels)
+        if found.tolist() == list(labels) and found.dtype.kind != "f":
+            return found
+    return objects
 
 
 class NotALabelError(Exception):
@@ -91,6 +116,11 @@ def _rows(values: Any, name: str, found: Problems) -> Sequence[Any]:
             f"{one_hot if array.ndim == 2 else ''}"
         )
         found.stop()
+    if array.dtype.kind in "mM":  # NumPy makes whole numbers of some of them
+        found.add(
+            f"{name} holds dates or times ({array.dtype}); a label is a text or a whole number"
+        )
+        found.stop()
     rows: list[Any] = array.tolist()
     return rows
 
@@ -102,6 +132,8 @@ def label_of(value: Any) -> Label | None:
     if isinstance(value, str | bytes):
         return _text(value)
     if isinstance(value, int):
+        if value.bit_length() > _MOST_BITS:
+            raise NotALabelError(f"is {shown(value)}, too large for a label; give it as a text")
         return int(value)
     if isinstance(value, float):
         return _whole(value)
@@ -126,22 +158,30 @@ def _whole(value: float) -> int | None:
     if not value.is_integer():
         raise NotALabelError(
             f"is {value:g}. Labels name classes, but numbers with fractions look like amounts to "
-            "be predicted (regression), which gridcnn does not do; for classes, give texts or "
-            "whole numbers",
+            "be predicted (continuous, regression), which gridcnn does not do; for classes, give "
+            "texts or whole numbers",
             hopeless=True,
         )
     return int(value)
 
 
 def refuse_twins(labels: set[Label], name: str, found: Problems) -> None:
-    """Add a problem where a label is there both as a number and as a text."""
+    """Add a problem if a label is there both as a number and as a text.
+
+    `name` is the name of an argument, or what the labels are called otherwise. `found.source` is
+    the file that they are from; it is empty, or `IN_MEMORY`, if there is none.
+    """
     numbers = {str(label) for label in labels if isinstance(label, int)}
     twins = sorted(numbers.intersection(label for label in labels if isinstance(label, str)))
     if twins:
-        found.add(
-            f"{name} has the label {twins[0]} both as a number and as a text; give one kind only, "
-            "for example [str(label) for label in labels]"
-        )
+        advice = "write every label as a number, or every label as a text"
+        if found.source.endswith((".jsonl", ".ndjson")):
+            advice += f' (as "{twins[0]}", in quotes)'
+        elif not found.source and name.isidentifier():
+            advice = f"give one kind only, for example [str(label) for label in {name}]"
+        elif found.source in ("", IN_MEMORY):
+            advice = "give one kind only, for example by .astype(str)"
+        found.add(f"{name} has the label {twins[0]} both as a number and as a text; {advice}")
 
 
 def one_each(things: int, labels: int, *, source: str = "") -> None:

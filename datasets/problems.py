@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
-from gridcnn.errors import DataError, Problem
+from gridcnn.errors import DataError, Problem, listed
 
 LIMIT = 20
 """How many problems are told one by one; the rest are counted."""
+_ALIKE = 3
+"""So many items with the same problem are told one by one; more become one line."""
 
 
 class Problems:
@@ -50,7 +54,7 @@ class Problems:
 
     def stop_items(self) -> None:
         """Raise `DataError` if there is any problem, and be it that of a single item."""
-        items = self.items()
+        items = together(self.items())
         self.count += len(items)
         self._told = [*self._told, *items][:LIMIT]
         self.stop()
@@ -72,9 +76,46 @@ def bad_items_error(problems: Sequence[Problem], items: int, remedy: str = "") -
     `items` is how many there are in all, and `remedy` how to do without the bad ones.
     """
     bad = len({(problem.source, problem.line) for problem in problems})
+    problems = together(problems)
     more = len(problems) - LIMIT
     told = [*problems[:LIMIT], *([Problem(f"and {more} more problems like these")] * (more > 0))]
     if bad >= items:
         return DataError(*told, Problem(f"none of the {items} items can be read"))
-    advice = f"{bad} of {items} items cannot be read; correct or remove them, or {remedy}"
+    advice = f"{bad} of {items} items cannot be read; correct or remove them{remedy and ', or '}"
+    advice += remedy
     return DataError(*told, Problem(advice))
+
+
+def together(problems: Sequence[Problem]) -> list[Problem]:
+    """Return problems with those of one cause as one, in the place of the first of them.
+
+    It says which other items have the same.
+    """
+    alike: dict[str, list[Problem]] = {}
+    for problem in problems:
+        alike.setdefault(problem.message, []).append(problem)
+    told = []
+    for problem in problems:
+        same = alike[problem.message]
+        if len(same) <= _ALIKE:
+            told.append(problem)
+        elif same[0] is problem:
+            places = listed([_place(each, problem) for each in same[1:]], limit=LIMIT - 1)
+            message = f"{problem.message} (the same in {len(same) - 1:,} more: {places})"
+            told.append(replace(problem, message=message))
+    return told
+
+
+def _place(problem: Problem, first: Problem) -> str:
+    """Return where a problem is, as short as it can be beside the place of the first one."""
+    if problem.line is not None and problem.source == first.source:
+        return f"line {problem.line}"
+    before, row, number = problem.source.rpartition(", row ")
+    if row and first.source.startswith(f"{before}{row}"):
+        return f"row {number}"
+    pairs = zip(problem.source, first.source, strict=False)
+    same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+    cut = max(problem.source.rfind(sign, 0, same) for sign in "/\\:") + 1
+    place = problem.source[cut:]
+    # A manifest has a line before each name.
+    return f"line {place}" if problem.source[:cut].endswith(":") and place[0].isdigit() else place

@@ -63,6 +63,8 @@ def _is_amount(label: Label) -> bool:
         return math.isfinite(float(label))
     except ValueError:
         return False
+    except OverflowError:  # a whole number that no float can be
+        return True
 
 
 def _parts(dataset: Dataset, found: Problems) -> None:

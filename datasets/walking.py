@@ -87,7 +87,8 @@ class Walk:
 
     def files(self, folder: str = "") -> Iterator[Entry]:
         """Yield all files in a folder and below, sorted by their names."""
-        yield from self._below(folder, ())
+        # Of a folder inside, the root is above it as well: links lead back to that, too.
+        yield from self._below(folder, (self.real.of_folder(self.root),) if folder else ())
 
     def _below(self, folder: str, above: tuple[str, ...]) -> Iterator[Entry]:
         place = places.joined(self.root, folder)

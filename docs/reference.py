@@ -136,6 +136,8 @@ def _forms(forms: Sequence[Mapping[str, Any]]) -> str:
     for form in forms:
         if form not in pairs:
             words += _named(form["enum"]) if "enum" in form else [type_words(form)]
+    if pairs and not words:
+        return _or([type_words(form) for form in pairs])
     if pairs:
         return f"{_or(words)}; or a pair `[rows, columns]` of such"
     return _or(words)

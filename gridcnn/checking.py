@@ -38,6 +38,7 @@ from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
 from gridcnn.progress import Advance
 from gridcnn.runs.located import locate, spec_folder
+from gridcnn.runs.notes import remark_notes
 from gridcnn.runs.prepare import fit_adapter, places_of
 from gridcnn.spec.load import load
 from gridcnn.spec.models import SOURCES, Data, Spec
@@ -186,7 +187,10 @@ class _Given:
         if not len(adapted.kept):
             raise bad_items_error(adapted.problems, len(chosen), "give others")
         targets = dataset.targets(dataset.classes)[chosen[adapted.kept]]
-        notes = [str(note) for note in dataset.notes]
+        remarks = adapter.remarks(
+            picked(dataset.things, chosen[adapted.kept]), adapted.grids.values
+        )
+        notes = [*map(str, dataset.notes), *remark_notes(remarks)]
         if bad:
             notes.append(
                 f"{bad} of {len(chosen)} items cannot be read, and are left out; the first: "

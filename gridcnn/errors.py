@@ -126,6 +126,10 @@ class UnfinishedRunWarning(UserWarning):
     """A model answers with the best weights so far, because its run has not ended."""
 
 
+_LONGEST_LISTED = 200
+"""Signs of a name in a list, at most; the longest are addresses."""
+
+
 def printable(text: str) -> str:
     """Return `text` as one line; other invisible or steering characters become their escapes."""
     if text.isprintable():
@@ -175,6 +179,12 @@ def suggestion(given: str, known: Iterable[str]) -> str:
 
 
 def listed(names: Sequence[str], *, limit: int = 20) -> str:
-    """Return names as `a, b, c`, the tail counted instead of shown when there are many."""
-    shown_names = ", ".join(names[:limit])
+    """Return names as `a, b, c`, the tail counted instead of shown when there are many.
+
+    Of a name that is a whole page the beginning is shown.
+    """
+    shown_names = ", ".join(
+        name if len(name) <= _LONGEST_LISTED else f"{name[: _LONGEST_LISTED - 3]}..."
+        for name in names[:limit]
+    )
     return shown_names if len(names) <= limit else f"{shown_names} and {len(names) - limit} more"

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import Tags, check_random_state
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils import Tags, check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.fitting import fitting
-from gridcnn.contracts.adapter import Adapter, other_forms
-from gridcnn.contracts.source import Dataset
+from gridcnn.contracts.adapter import Adapter, Things, other_forms, picked, unreadable
+from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Dataset
 from gridcnn.datasets.division.splits import divide
-from gridcnn.datasets.labels import labels_of
+from gridcnn.datasets.labels import labels_array, labels_of
+from gridcnn.datasets.readers.examples import is_one, labels_given, things_of
+from gridcnn.datasets.readers.memory import Memory
+from gridcnn.datasets.tables.frames import is_frame
 from gridcnn.engines.base import bind, check_choice
-from gridcnn.errors import DataError, SpecError, shown
+from gridcnn.errors import DataError, Problem, SpecError, listed, shown
 from gridcnn.grid import GridShape
-from gridcnn.model import Model, labels_array
+from gridcnn.gridding import adapted
+from gridcnn.model import Model
 from gridcnn.order.guard import CHECKS, Check, guard
 from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
+from gridcnn.runs.duplicates import find_duplicates
+from gridcnn.runs.notes import remark_notes
 from gridcnn.spec.load import SpecLike, load
-from gridcnn.spec.models import Spec
+from gridcnn.spec.models import Data, Spec
 from gridcnn.training.loop import Labelled, train
 
 _TRAINING = ("epochs", "learning_rate", "batch_size", "optimizer", "weight_decay", "patience")
@@ -37,37 +44,54 @@ _TRAINING = ("epochs", "learning_rate", "batch_size", "optimizer", "weight_decay
 class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A convolutional network as a scikit-learn classifier.
 
-    `X` is either an array of numbers, whose items are grids already: `(items, columns)` (grids of
-    one row), `(items, rows, columns)`, `(items, channels, rows, columns)` or
-    `(items, rows, columns, channels)`; their values are brought to -1..1 by the range of the
-    training data, and the spec's adapter is not used. Or it is a sequence of raw things (paths,
-    PIL images, encoded bytes, texts), which the spec's adapter turns into grids; without one, what
-    fits them: for texts that are no paths of files, the text adapter.
+    `X` is either an array of numbers, or a sequence of raw things.
+
+    An array has a first dimension of items, whose rest the spec's adapter takes: of a table
+    `(items, columns)`, of pictures `(items, rows, columns)` or with channels first or last, of
+    sounds `(items, samples)`. If the spec has no adapter, the array adapter takes rows and grids:
+    `(items, columns)` (grids of one row), `(items, rows, columns)`,
+    `(items, channels, rows, columns)` or `(items, rows, columns, channels)`. A DataFrame is the
+    array of its columns, which keep their names and their order, as everywhere in scikit-learn.
+
+    Raw things are paths, PIL images, encoded bytes, texts or arrays that differ in shape, also as
+    the only column of a DataFrame. Without an adapter in the spec they are taken by the one that
+    fits them: texts that are no paths of files by the text adapter.
+
+    All of the spec is obeyed, and what an adapter learns, it learns from the training items. Of its
+    data section, `validation`, `duplicates` and `bad_items` count. `source`, `parts` and `test` do
+    not: `X` and `y` are the training data.
 
     Args:
-        spec: a ready spec's name, a file, a mapping or a `Spec`; its data section is not used.
-            None builds a small network for the shape of `X`.
+        spec: a ready spec's name, a file, a mapping or a `Spec`. None builds a small network for
+            the shape of `X`.
         check: what happens where the order of the columns is found to mean nothing, so that a
             network is the wrong tool: "reject" raises `ColumnPermutableError`, which says what was
-            found and what to use instead; "warn" warns, and goes on; "off" does not look. An `X` of
-            numbers is looked at in every `fit`, which takes seconds; a search over data that is
-            known to be a grid is quicker with "off". Too little data to tell is trained on.
+            found and what to use instead; "warn" warns, and goes on; "off" does not look; None: the
+            spec's. Numbers of the array and the table adapter are looked at in every `fit`, which
+            takes seconds; a search over data that is known to be a grid is quicker with "off". Too
+            little data to tell is trained on.
         epochs, learning_rate, batch_size, optimizer, weight_decay, patience: replace the spec's
             training settings of that name, where they are not None.
         validation_fraction: the part of the training items by which the best epoch is chosen, and
-            which is not trained on; 0 for none.
+            which is not trained on; 0 for none; None: `data.validation` where the spec has it, else
+            none.
         random_state: replaces `training.seed`; an int, a `RandomState`, or None for the spec's.
-        changes: replaces any other settings, as `{"stages[0].convolution.filters": 4}`.
+        changes: replaces any other settings, as `{"stages[0].convolution.filters": 4}`; of a
+            setting that has a parameter as well, this is the last word.
         channel_order: where the channels of an `X` of four dimensions stand: "first", "last", or
-            "auto" (last where the last dimension is 1, 3 or 4 and the first is not).
-        scaling: "range", or "none" where an `X` of numbers lies within -1..1 already.
+            "auto" (last where the last dimension is 1, 3 or 4 and the first is not). For the array
+            adapter alone.
+        scaling: how the array adapter scales numbers: "range" by the lowest and the highest of the
+            training data, which become -1 and 1; "none" not at all; "auto" not at all where they
+            are scaled already (a mean near 0 and a standard deviation near 1), else by the range of
+            nearly all of them, so that outliers do not squash the rest.
         engine: the name of the engine; None: the fastest there is.
         threads: the most threads that it works with; None: as many as this process may use. What
             is learned does not depend on it.
 
     Attributes:
         classes_: the classes, sorted; the order of the votes.
-        model_: the trained `Model`, which can be saved.
+        model_: the trained `Model`, which can be saved; its adapter is fitted.
         verdicts_: what each checker has found, a `gridcnn.order.verdict.Verdict` by its name; empty
             where none was asked.
         history_: an `Epoch` for each epoch.
@@ -79,18 +103,18 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         spec: SpecLike | None = None,
         *,
-        check: Check = "reject",
+        check: Check | None = None,
         epochs: int | None = None,
         learning_rate: float | None = None,
         batch_size: int | None = None,
         optimizer: str | Mapping[str, Any] | None = None,
         weight_decay: float | None = None,
         patience: int | None = None,
-        validation_fraction: float = 0.0,
+        validation_fraction: float | None = None,
         random_state: int | np.random.RandomState | None = None,
         changes: Mapping[str, Any] | None = None,
         channel_order: Literal["auto", "first", "last"] = "auto",
-        scaling: Literal["range", "none"] = "range",
+        scaling: Literal["auto", "range", "none"] = "auto",
         engine: str | None = None,
         threads: int | None = None,
     ) -> None:
@@ -121,9 +145,12 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             TrainingError: training cannot start or go on, for example for lack of memory.
         """
         check_choice(self.engine, self.threads)
-        if self.check not in CHECKS:
-            raise SpecError(f"check must be one of {', '.join(CHECKS)}; got {self.check!r}")
-        things, labels = self._checked(X, y, reset=True)
+        self._check_choices()
+        given, changes = self._spec(), self._changes()
+        # The network of the default spec follows the grids, but its adapter comes before them.
+        spec = self._changed(given or default_spec(GridShape(1, 1, 1), 1), changes)
+        things = self._things(X, reset=True)
+        labels = labels_given(y, len(things))
         self.classes_, targets = _classes(labels)
         if len(self.classes_) < 2:
             only = shown(_plain(self.classes_[0]))
@@ -131,28 +158,14 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"a classifier needs at least two classes; got one class ({only}) in "
                 f"{len(labels)} items"
             )
-        given, changes = self._spec(), self._changes()
-        # The network of the default spec follows the grids, but its adapter comes before them.
-        spec = self._changed(given or default_spec(GridShape(1, 1, 1), len(labels)), changes)
-        adapter = self._adapter(things, spec)
-        first, second = self._divided(targets, spec)
-        forms, origins = other_forms(adapter, things, first, seed=spec.training.seed)
-        if forms:
-            things = [*things, *forms]
-            first = np.concatenate([first, np.arange(len(targets), len(things))])
-            targets = np.concatenate([targets, targets[origins]])
-        adapter = adapter.fitted(things)
-        grids = adapter.grids(things).values
+        made = self._made(things, targets, spec)
+        adapter, shape = made.adapter, made.adapter.shape()
         if given is None:
-            spec = self._changed(default_spec(adapter.shape(), len(grids)), changes)
-        spec = spec.model_copy(update={"adapter": adapter})
-        training, validation = Labelled(grids, targets), None
-        if len(second):
-            training = Labelled(grids[first], targets[first])
-            validation = Labelled(grids[second], targets[second])
-        made = bind(
+            spec = self._changed(default_spec(shape, made.items), changes)
+        spec = spec.model_copy(update={"adapter": adapter, "data": _trained_data(spec, X, things)})
+        engine = bind(
             spec,
-            adapter.shape(),
+            shape,
             classes=len(self.classes_),
             engine=self.engine,
             threads=self.threads,
@@ -160,19 +173,19 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.verdicts_: dict[str, Verdict] = {}
         if not adapter.makes_order:
             checked = guard(
-                grids,
-                targets,
-                self.check,
-                shape=adapter.shape(),
+                made.training.grids,
+                made.training.targets,
+                spec.check if self.check is None else self.check,
+                shape=shape,
                 seed=spec.training.seed,
                 threads=self.threads,
                 remedy='give check="warn"',
             )
             self.verdicts_ = dict(checked.verdicts)
-        state = train(made, training, validation, spec.training)
-        made.settle()
+        state = train(engine, made.training, made.validation, spec.training)
+        engine.settle()
         # A model file knows texts and whole numbers; True is 1, as for labels anywhere else.
-        self.model_ = Model(spec, labels_of(self.classes_.tolist()), state.best, engine=made)
+        self.model_ = Model(spec, labels_of(self.classes_.tolist()), state.best, engine=engine)
         self.history_ = tuple(state.history)
         self.n_iter_ = len(self.history_)
         return self
@@ -180,7 +193,9 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
         """Return the votes for each class, float32 `(items, classes)`: 0..1, and 1 in all."""
         check_is_fitted(self)
-        return self.model_.votes(self._checked(X, None, reset=False)[0])
+        things = self._things(X, reset=False)
+        _refuse_unfit(self.model_.adapter, things)
+        return self.model_.votes_of_many(things)
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
         """Return the class with the most votes for each item `(items,)`."""
@@ -194,25 +209,43 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.target_tags.required = True
         return tags
 
-    def _checked(self, things: Any, labels: Any, *, reset: bool) -> tuple[Any, Any]:
-        """Return things, and for training (`reset`) labels, as scikit-learn would check them."""
-        if _is_raw(things):
-            many = [things] if _is_one(things) else list(things)
-            if not reset:
-                return many, None
-            if labels is None:
-                raise DataError("training requires y to be passed, but the target y is None")
-            checked = np.asarray(_kept(labels))
-            _refuse_amounts(checked)
-            if checked.shape != (len(many),):
-                raise DataError(f"{len(many)} items and labels of shape {checked.shape} differ")
-            return many, checked
-        options = {"dtype": "numeric", "allow_nd": True, "reset": reset}
-        if not reset:
-            return validate_data(self, things, **options), None
-        checked_things, checked = validate_data(self, things, _kept(labels), **options)
-        _refuse_amounts(checked)
-        return checked_things, checked
+    def _check_choices(self) -> None:
+        """Raise `SpecError` for a parameter that is none of its choices."""
+        choices: dict[str, tuple[str | None, ...]] = {
+            "check": (None, *CHECKS),
+            "channel_order": ("auto", "first", "last"),
+            "scaling": ("auto", "range", "none"),
+        }
+        for name, allowed in choices.items():
+            given = getattr(self, name)
+            if given not in allowed:
+                names = ", ".join(each for each in allowed if each is not None)
+                raise SpecError(f"{name} must be one of {names}; got {shown(given)}")
+
+    def _things(self, given: Any, *, reset: bool) -> Things:
+        """Return `X` as an array of numbers or a list of things; `reset`: in training.
+
+        Raises:
+            DataError: it is neither, or has other columns than in training.
+        """
+        if not reset and is_one(given):
+            given = [given]
+        things = things_of(given)
+        if reset and not isinstance(things, np.ndarray):
+            for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit
+                self.__dict__.pop(name, None)
+        if isinstance(things, np.ndarray):
+            named = is_frame(given)
+            if named:  # the array of its numbers has no names
+                validate_data(self, given, skip_check_array=True, reset=reset)
+            # Adapters say which item is not finite, and some fill in what is missing.
+            options = {"dtype": "numeric", "allow_nd": True, "ensure_all_finite": False}
+            things = (
+                check_array(things, **options)
+                if named
+                else validate_data(self, things, reset=reset, **options)
+            )
+        return things
 
     def _spec(self) -> Spec | None:
         return None if self.spec is None else load(self.spec, ready=ready())
@@ -239,28 +272,177 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise SpecError("a classifier needs a head; add head: voting to the spec")
         return changed
 
-    def _adapter(self, things: Any, spec: Spec) -> Adapter:
-        if isinstance(things, np.ndarray):
-            return ArrayAdapter(channel_order=self.channel_order, scaling=self.scaling)
-        return spec.adapter or fitting(things)
+    def _adapter(self, things: Things, spec: Spec) -> Adapter:
+        """Return the spec's adapter, or the one that fits things, with the parameters for it."""
+        adapter = spec.adapter
+        if adapter is None:
+            adapter = ArrayAdapter() if isinstance(things, np.ndarray) else fitting(things)
+        _refuse_unfit(adapter, things)
+        set_here = {
+            name: getattr(self, name)
+            for name in ("channel_order", "scaling")
+            if getattr(self, name) != "auto"
+        }
+        if isinstance(adapter, ArrayAdapter):
+            return type(adapter).model_validate({**adapter.model_dump(), **set_here})
+        for name, value in set_here.items():
+            place = f"adapter.{adapter.title}.{name}"
+            own = f", and set its own: changes={{'{place}': ...}}"
+            raise SpecError(
+                f"{name}={value!r} is for the adapter array, and X is taken by the adapter "
+                f"{adapter.title}; leave it out{own if hasattr(adapter, name) else ''}"
+            )
+        return adapter
+
+    def _made(self, things: Things, targets: NDArray[np.int64], spec: Spec) -> _Made:
+        """Return things as labelled grids, by an adapter that has learned from those to train on.
+
+        Raises:
+            SpecError: the adapter, or the division, is not for such things.
+            DataError: items cannot be read.
+        """
+        seed = spec.training.seed
+        data = spec.data or Data()
+        adapter = self._adapter(things, spec)
+        first, second = self._divided(targets, spec)
+        many = things
+        forms, origins = other_forms(adapter, things, first, seed=seed)
+        if forms:
+            many = [*things, *forms]
+            first = np.concatenate([first, np.arange(len(targets), len(many))])
+            targets = np.concatenate([targets, targets[origins]])
+        adapter = adapter.fitted(picked(many, first) if len(first) < len(many) else many)
+        found = adapted(adapter, many, threads=self.threads)
+        if found.problems:
+            if data.bad_items == "stop" or not len(found.kept):
+                raise unreadable(found.problems, len(many))
+            _warn_skipped(found.problems, len(many))
+        grids, kept = found.grids.values, found.kept
+        is_second = np.isin(kept, second)
+        training = Labelled(grids, targets[kept])
+        validation = None
+        if is_second.any():
+            validation = Labelled(grids[np.flatnonzero(is_second)], targets[kept][is_second])
+            training = Labelled(grids[np.flatnonzero(~is_second)], targets[kept][~is_second])
+        trained = picked(many, kept[~is_second])
+        remarks = remark_notes(adapter.remarks(trained, training.grids))
+        for note in (*adapter.notes(trained, training.grids), *remarks):
+            warnings.warn(note, UserWarning, stacklevel=3)
+        if data.duplicates == "drop":
+            training, validation = _without_duplicates(training, validation)
+        lost = set(range(len(self.classes_))) - set(training.targets.tolist())
+        if lost:
+            names = listed([shown(_plain(self.classes_[each])) for each in sorted(lost)])
+            raise DataError(f"no training item that can be used is left of the classes {names}")
+        return _Made(adapter, training, validation)
 
     def _divided(
         self, targets: NDArray[np.int64], spec: Spec
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the items for training, and those by which the best epoch is chosen."""
         part = self.validation_fraction
-        if not isinstance(part, int | float) or not 0 <= part < 1:
-            raise SpecError(f"validation_fraction must be from 0 to below 1; got {part!r}")
+        data = spec.data or Data()
+        if part is None:
+            part = data.validation if "validation" in data.model_fields_set else 0.0
+        if isinstance(part, bool) or not isinstance(part, int | float) or not 0 <= part < 1:
+            raise SpecError(f"validation_fraction must be from 0 to below 1; got {shown(part)}")
         if part == 0:
             if spec.training.patience is not None:
                 raise SpecError(
                     "patience waits for a better validation result; set validation_fraction too"
                 )
             return np.arange(len(targets)), np.zeros(0, np.int64)
+        if data.group is not None:
+            raise SpecError(
+                "data.group keeps items together when they are divided, but fit(X, y) is given no "
+                "groups; set validation_fraction=0, and divide by a splitter of scikit-learn, such "
+                "as GroupKFold"
+            )
         names = [f"item {index}" for index in range(len(targets))]
         dataset = Dataset(range(len(targets)), targets.tolist(), names)
         division = divide(dataset, test=0.0, validation=part, seed=spec.training.seed)
         return division.train, division.validation
+
+
+@dataclass(frozen=True)
+class _Made:
+    """An adapter that is fitted, and the labelled grids that it made."""
+
+    adapter: Adapter
+    training: Labelled
+    validation: Labelled | None
+
+    @property
+    def items(self) -> int:
+        """How many grids there are."""
+        return len(self.training) + (0 if self.validation is None else len(self.validation))
+
+
+def _refuse_unfit(adapter: Adapter, things: Things) -> None:
+    """Raise `DataError` where an adapter takes no things of this kind."""
+    remedy = "name another adapter, as changes={'adapter': 'array'}"
+    if not isinstance(things, np.ndarray):
+        first = next((each for each in things if each is not None), None)
+        if isinstance(first, str | os.PathLike) and not adapter.texts and not adapter.suffixes:
+            raise DataError(
+                f"X holds texts or paths, such as {shown(first)}, and the adapter {adapter.title} "
+                "reads no files; give an array of numbers, or name another adapter, as "
+                "changes={'adapter': 'text'}"
+            )
+        return
+    dimensions = things.ndim - 1
+    if adapter.takes_array(dimensions):
+        return
+    allowed = [str(count) for count in range(1, 4) if adapter.takes_array(count)]
+    if not allowed:
+        raise DataError(
+            f"X is an array of numbers, of shape {things.shape}, and the adapter {adapter.title} "
+            f"takes none; give a list of texts, or {remedy}"
+        )
+    flat = ""
+    if "1" not in allowed and dimensions == 1:
+        flat = ": X.reshape(-1, rows, columns)"
+    elif allowed == ["1"]:
+        flat = ": X.reshape(len(X), -1)"
+    others = "" if isinstance(adapter, ArrayAdapter) else f", or {remedy}"
+    raise DataError(
+        f"X has the shape {things.shape}, so that an item has {dimensions} "
+        f"{'dimensions' if dimensions > 1 else 'dimension'}; the adapter {adapter.title} takes "
+        f"items of {' or '.join(allowed)}. Give X another shape{flat}{others}"
+    )
+
+
+def _trained_data(spec: Spec, given: Any, things: Things) -> Data | None:
+    """Return the data section of the spec of a model: its data was given in memory."""
+    named = isinstance(things, np.ndarray) and is_frame(given)
+    if spec.data is None and not named:
+        return None
+    columns = tuple(str(name) for name in given.columns) if named else None
+    return (spec.data or Data()).model_copy(update={"source": Memory(columns=columns)})
+
+
+def _warn_skipped(problems: Sequence[Problem], items: int) -> None:
+    count = len({problem.source for problem in problems})
+    warnings.warn(
+        f"{count} of {items} items cannot be read, and are left out (data.bad_items: skip); the "
+        f"first is {problems[0]}",
+        UserWarning,
+        stacklevel=4,
+    )
+
+
+def _without_duplicates(
+    training: Labelled, validation: Labelled | None
+) -> tuple[Labelled, Labelled | None]:
+    """Return the items whose grids are equal to none before them."""
+    none = Labelled(training.grids[:0], training.targets[:0])
+    parts = {TRAIN: training, VALIDATION: validation or none, TEST: none}
+    kept = find_duplicates(parts).first
+    first, second = (
+        Labelled(parts[name].grids[np.flatnonzero(kept[name])], parts[name].targets[kept[name]])
+        for name in (TRAIN, VALIDATION)
+    )
+    return first, None if validation is None else second
 
 
 def default_spec(shape: GridShape, items: int) -> Spec:
@@ -299,58 +481,9 @@ def default_spec(shape: GridShape, items: int) -> Spec:
     )
 
 
-def _is_raw(things: Any) -> bool:
-    """Return whether these are things for an adapter, and not an array of numbers."""
-    if _is_one(things):
-        return True
-    if isinstance(things, np.ndarray) and (things.ndim != 1 or things.dtype.kind in "biufc"):
-        return False
-    if hasattr(things, "columns") or not hasattr(things, "__len__") or not len(things):
-        return False
-    if not isinstance(things, Sequence | np.ndarray) and not hasattr(things, "to_numpy"):
-        return False
-    first = next(iter(things))
-    return _is_one(first)
-
-
-def _is_one(thing: Any) -> bool:
-    """Return whether this is a raw thing: a path, encoded bytes or a PIL image."""
-    return isinstance(thing, str | bytes | os.PathLike) or hasattr(thing, "getpixel")
-
-
 def _plain(label: Any) -> Any:
     """Return a label as Python has it, instead of NumPy."""
     return label.item() if isinstance(label, np.generic) else label
-
-
-def _kept(labels: Any) -> Any:
-    """Return labels so that an array holds each as what it is; objects, where NumPy has no type.
-
-    Numbers that NumPy keeps as they are, and what has not one label for each item, are left for
-    scikit-learn to check.
-
-    Raises:
-        DataError: some are missing, or cannot be labels.
-    """
-    if isinstance(labels, np.ndarray) and labels.dtype.kind in "biufc":
-        return labels
-    try:
-        array = np.asarray(labels)
-    except Exception:  # a foreign object may raise anything, and so do rows of different lengths
-        return labels
-    if array.ndim != 1:
-        return labels
-    given = [_plain(label) for label in (labels if hasattr(labels, "__iter__") else array)]
-    same = [type(label) for label in array.tolist()] == [type(label) for label in given]
-    if array.dtype.kind in "biuf" and same and array.tolist() == given:
-        return array
-    return labels_array(labels_of(labels))
-
-
-def _refuse_amounts(labels: NDArray[Any]) -> None:
-    """Raise `ValueError` where labels are no classes; objects have been checked before."""
-    if labels.dtype.kind != "O":
-        check_classification_targets(labels)
 
 
 def _classes(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.contracts.adapter import picked
 from gridcnn.contracts.source import PARTS, TEST, Dataset, Label
 from gridcnn.datasets.problems import bad_items_error
 from gridcnn.datasets.readers.memory import asked_columns
@@ -20,7 +21,7 @@ from gridcnn.measures import Measures, Scores, measures
 from gridcnn.model import Model, load
 from gridcnn.runs.adapting import Adapting
 from gridcnn.runs.located import locate
-from gridcnn.runs.notes import answer_notes, refuse_notes
+from gridcnn.runs.notes import answer_notes, refuse_notes, remark_notes
 from gridcnn.runs.prepare import places_of
 from gridcnn.spec.models import Data, Spec
 
@@ -168,7 +169,10 @@ def evaluate(
     places = places_of(dataset, np.arange(len(dataset)))
     parts = Adapting(dataset.things, places, threads=threads).parts(made.adapter, {name: chosen})
     adapted = parts.made[name]
-    notes = [*dataset.notes]
+    remarks = made.adapter.remarks(
+        picked(dataset.things, chosen[adapted.kept]), adapted.grids.values
+    )
+    notes = [*dataset.notes, *remark_notes(remarks)]
     left = len(adapted.kept)
     if parts.problems and (bad_items == "stop" or not left):
         raise bad_items_error(parts.problems, len(chosen), _SKIP)

@@ -113,8 +113,29 @@ _AT_ONCE = functools.reduce(
 )
 
 
+class NotOrdinaryError(OSError):
+    """What was to be opened is not an ordinary file.
+
+    Attributes:
+        kind: what it is, such as "a folder".
+    """
+
+    def __init__(self, kind: str, path: str | os.PathLike[str]) -> None:
+        super().__init__(errno.EINVAL, f"it is {kind}", os.fspath(path))
+        self.kind = kind
+
+
 def open_ordinary(path: str | os.PathLike[str]) -> IO[bytes]:
     """Open a file for reading, or what a link leads to; only if it is an ordinary file.
+
+    Raises:
+        OSError, ValueError: as `ordinary_descriptor` does.
+    """
+    return open(ordinary_descriptor(path), "rb")
+
+
+def ordinary_descriptor(path: str | os.PathLike[str]) -> int:
+    """Return the descriptor of an ordinary file, or of what a link leads to, open for reading.
 
     Opening a pipe could wait for ever, and a device such as `/dev/zero` has no end.
 
@@ -123,17 +144,26 @@ def open_ordinary(path: str | os.PathLike[str]) -> IO[bytes]:
         ValueError: no file can have such a name.
     """
     # Opened first and looked at afterwards, so that nothing is exchanged in between.
-    descriptor = os.open(path, os.O_RDONLY | _AT_ONCE)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _AT_ONCE)
+    except PermissionError:
+        if os.path.isdir(path):  # noqa: PTH112 - Windows opens no folder
+            raise NotOrdinaryError("a folder", path) from None
+        raise
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise NotOrdinaryError("a socket or a device", path) from None
+        raise
     try:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, "it is a folder", os.fspath(path))
+            raise NotOrdinaryError("a folder", path)
         if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "it is a pipe or a device", os.fspath(path))
-        return open(descriptor, "rb")  # noqa: PTH123 - a descriptor is no path
+            raise NotOrdinaryError("a pipe or a device", path)
     except BaseException:
         os.close(descriptor)
         raise
+    return descriptor
 
 
 def read_whole(path: str | os.PathLike[str], *, most: int) -> bytes:

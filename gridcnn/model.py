@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.adapter import Adapter, described, picked
+from gridcnn.contracts.adapter import (
+    Adapted,
+    Adapter,
+    Things,
+    described,
+    picked,
+    unreadable,
+)
 from gridcnn.contracts.source import Source
+from gridcnn.datasets.labels import labels_array
 from gridcnn.engines.base import ANSWERED, Engine, bind, check_choice
 from gridcnn.errors import (
     DataError,
@@ -29,6 +37,7 @@ from gridcnn.errors import (
     shown,
 )
 from gridcnn.grid import Array, Cells, GridShape, all_finite
+from gridcnn.gridding import adapted, grids_of
 from gridcnn.network import Network
 from gridcnn.spec.load import load_data
 from gridcnn.spec.models import Spec
@@ -162,7 +171,15 @@ class Model:
             DataError: things that cannot be read, or whose votes are not finite; each is named;
                 or a DataFrame lacks columns of the training.
         """
-        many = self._things(things)
+        return self.votes_of_many(self._things(things), names=names)
+
+    def votes_of_many(
+        self, many: Things, *, names: Sequence[str] | None = None
+    ) -> NDArray[np.float32]:
+        """Return the votes as `votes` does, of what is known to be many things.
+
+        The first dimension of an array is its items, whatever its shape.
+        """
         found = np.empty((len(many), len(self.classes)), np.float32)
         problems: list[Problem] = []
         # In batches, so that memory does not grow with the number of things.
@@ -174,17 +191,21 @@ class Model:
                 if names is None
                 else names[part]
             )
-            adapted = self.adapter.adapt_all(batch, names=batch_names)
-            problems.extend(adapted.problems)
-            if len(adapted.kept):
-                read = [batch_names[index] for index in adapted.kept]
-                answers = self.answered(adapted.grids.values, names=read)
+            made = self.adapted(batch, names=batch_names)
+            problems.extend(made.problems)
+            if len(made.kept):
+                read = [batch_names[index] for index in made.kept]
+                answers = self.answered(made.grids.values, names=read)
                 problems.extend(answers.problems)
                 if not problems:
                     found[part] = answers.votes
         if problems:
-            raise DataError(*problems)
+            raise unreadable(problems, len(many))
         return found
+
+    def adapted(self, things: Things, *, names: Sequence[str] | None = None) -> Adapted:
+        """Return things as grids, and a problem for each that cannot be read."""
+        return adapted(self.adapter, things, names=names, threads=self._engine.workers)
 
     def votes_of_grids(
         self, grids: Cells, *, names: Sequence[str] | None = None
@@ -224,7 +245,7 @@ class Model:
 
     def maps(self, things: Any, *, after: int | None = None) -> Array:
         """Return the maps after stage number `after` (from 1; 0: the grids; None: the last)."""
-        grids = self.adapter.grids(self._things(things)).values
+        grids = grids_of(self.adapter, self._things(things), threads=self._engine.workers).values
         return maps_after(self._engine, self.parameters, grids, after)
 
     def _things(self, things: Any) -> Sequence[Any]:
@@ -433,6 +454,10 @@ def as_things(things: Any, adapter: Adapter, source: Source | None = None) -> Se
         return cast("Sequence[Any]", things)
     if isinstance(things, Sequence):
         return things
+    if hasattr(things, "toarray") and hasattr(things, "nnz"):  # of SciPy
+        raise DataError(
+            f"things to classify are a sparse {type(things).__name__}; give things.toarray()"
+        )
     if hasattr(things, "to_numpy"):
         if hasattr(things, "columns"):
             from gridcnn.datasets.readers.memory import frame_things
@@ -446,20 +471,6 @@ def as_things(things: Any, adapter: Adapter, source: Source | None = None) -> Se
     if not isinstance(things, Iterable) or isinstance(things, Set | Mapping):
         raise DataError(f"things to classify are a list of them; got a {type(things).__name__}")
     return list(things)
-
-
-def labels_array(classes: Sequence[str | int]) -> NDArray[Any]:
-    """Return classes as an array of numbers or texts that holds each as what it is.
-
-    It is one of objects where NumPy would change them: where they are mixed, where a text ends with
-    a NUL, and where some whole number has no sign and others are too large for one.
-    """
-    labels = np.array(classes, dtype=object)
-    if len({type(label) for label in classes}) == 1:
-        found = np.array(classes)
-        if found.tolist() == list(classes) and found.dtype.kind != "f":
-            return found
-    return labels
 
 
 def maps_after(engine: Engine, parameters: Array, grids: Cells, after: int | None) -> Array:

@@ -9,6 +9,7 @@ from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.engines.base import Engine, bind, check_choice
 from gridcnn.grid import Array, GridShape
+from gridcnn.gridding import grids_of
 from gridcnn.model import as_things, fixed, maps_after
 from gridcnn.pipelines import ready
 from gridcnn.spec.load import SpecLike, load
@@ -68,7 +69,7 @@ class Pipeline:
         """
         adapter = self._adapter()
         many: Sequence[Any] = as_things(things, adapter)
-        grids = adapter.fitted(many).grids(many)
+        grids = grids_of(adapter.fitted(many), many, threads=self.threads)
         engine, parameters = self._engine(grids.shape)
         return maps_after(engine, parameters, grids.values, after)
 

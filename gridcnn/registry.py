@@ -15,8 +15,9 @@ class Registry(Mapping[str, Any]):
 
     `kind` is what the names stand for, in the singular ("stage"). Other packages add names in the
     entry-point group `gridcnn.<kind>s`, spaces as underscores. A built-in name cannot be replaced.
-    `foreign` are other systems' names for ours, in lower case and without '_'; `unlisted` names
-    work, but are not shown to users. A `closed` registry takes no names from other packages.
+    `foreign` are other systems' names for ours, in lower case and without '_', and `absent` those
+    of what is not here, each with a sentence on what to do; `unlisted` names work, but are not
+    shown to users. A `closed` registry takes no names from other packages.
     """
 
     def __init__(
@@ -25,6 +26,7 @@ class Registry(Mapping[str, Any]):
         built_in: Mapping[str, str],
         *,
         foreign: Mapping[str, str] | None = None,
+        absent: Mapping[str, str] | None = None,
         unlisted: frozenset[str] = frozenset(),
         closed: bool = False,
     ) -> None:
@@ -33,6 +35,7 @@ class Registry(Mapping[str, Any]):
         self._closed = closed
         self._places = dict(built_in)
         self._foreign = dict(foreign or {})
+        self._absent = dict(absent or {})
         self._loaded: dict[str, Any] = {}
         self._others: dict[str, EntryPoint] | None = None
 
@@ -91,12 +94,15 @@ class Registry(Mapping[str, Any]):
 
     def unknown(self, name: str) -> str:
         """Return the sentence that answers an unknown name."""
-        ours = self._foreign.get(_plain(name))
-        hint = f"; here it is written '{ours}'." if ours else suggestion(name, self.names())
+        ours, why = self._foreign.get(plain(name)), self._absent.get(plain(name))
+        hint = suggestion(name, self.names())
+        if ours or why:
+            hint = f"; here it is written '{ours}'." if ours else f"; {why}."
         article = "an" if self.kind[0] in "aeiou" else "a"
         known = listed(self.names())
         return f"{quoted(name)} is not {article} {self.kind}{hint or '.'} Known: {known}"
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """Return a name as other systems' names are compared: lower case, without `_`, `-`, spaces."""
     return name[:100].lower().translate({ord(sign): None for sign in "_- "})

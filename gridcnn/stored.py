@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import sys
 import zipfile
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -135,7 +136,12 @@ class StoredArrays:
     def _array(self, header: Header) -> NDArray[Any]:
         with self._part(header.name) as (file, _):
             file.read(header.start)
-            return _mapped(file, header) if self._is_mapped(header) else _values(file, header)
+            array = _mapped(file, header) if self._is_mapped(header) else _values(file, header)
+        if not all(map(_are_signs, _texts(array))):
+            raise DataError(
+                f"{_called(header.name)} is damaged: it has texts of signs that are none"
+            )
+        return array
 
     def _is_mapped(self, header: Header) -> bool:
         lone_file = self._archive is None and not isinstance(self._file, BytesIO)
@@ -251,6 +257,23 @@ def _mapped(file: IO[bytes], header: Header) -> NDArray[Any]:
     order: Any = "F" if header.fortran else "C"
     array = np.memmap(file, header.dtype, "r", header.start, header.shape, order)
     return array.view(np.ndarray)  # parts of a plain array are made faster
+
+
+def _texts(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield an array of texts, or those among the columns of an array of records."""
+    if array.dtype.kind == "U":
+        yield array
+    for name in array.dtype.names or ():
+        yield from _texts(array[name])
+
+
+def _are_signs(texts: NDArray[Any]) -> bool:
+    """Return whether texts have nothing but signs of Unicode.
+
+    NumPy does not look, and Python would make texts of them that break whatever reads them.
+    """
+    codes = np.ascontiguousarray(texts).reshape(-1).view(f"{texts.dtype.str[0]}u4")
+    return bool(codes.max(initial=0) <= sys.maxunicode)
 
 
 def _values(file: IO[bytes], header: Header) -> NDArray[Any]:

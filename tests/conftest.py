@@ -80,4 +80,6 @@ def bombs() -> ModuleType:
 @pytest.fixture(scope="session")
 def mutations() -> ModuleType:
     """Return strategies that change plain data and arrays inside of files."""
-    return _loaded(HERE / "mutations.py")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(HERE.parent)  # where the fuzzing is
+        return _loaded(HERE / "mutations.py")

@@ -263,9 +263,8 @@ def test_the_adapter_learns_from_each_folds_training_part_alone() -> None:
     grids = random.normal(size=(60, 5, 5))
     grids[7] *= 100  # is in one fold's test part
 
-    result = gridcnn.cross_validate(
-        SOUNDS, folds=3, data=(grids, [0, 1] * 30), changes={"data.validation": 0}
-    )
+    changes = {"data.validation": 0, "adapter.array.scaling": "range"}
+    result = gridcnn.cross_validate(SOUNDS, folds=3, data=(grids, [0, 1] * 30), changes=changes)
 
     for fold in result.folds:
         tested = [int(row["item"].split()[1]) for row in answers(fold.folder)]

@@ -144,3 +144,4 @@ def test_long_lists_of_names_are_counted() -> None:
     """Twenty names are enough for a line."""
     assert listed(["a", "b"]) == "a, b"
     assert listed([str(number) for number in range(25)]).endswith("18, 19 and 5 more")
+    assert listed(["a" * 200, "b" * 201]) == "a" * 200 + ", " + "b" * 197 + "..."

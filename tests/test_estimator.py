@@ -1,6 +1,7 @@
 """`GridClassifier` in scikit-learn's company."""
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits, load_wine
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, RobustScaler, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import gridcnn
 from gridcnn import GridClassifier
+from gridcnn.adapters.table import TableAdapter
 from gridcnn.contracts.source import Request
 from gridcnn.datasets.makers.phrases import Phrases
 from gridcnn.errors import ColumnPermutableError, DataError, SpecError, TrainingError
@@ -31,7 +35,7 @@ SMALL: dict[str, Any] = {
 @parametrize_with_checks(  # type: ignore[untyped-decorator]
     [
         GridClassifier(check="off"),
-        GridClassifier("xo", check="off"),
+        GridClassifier({**SMALL, "adapter": "table"}, check="off"),
         GridClassifier(SMALL, check="off"),
     ]
 )
@@ -236,7 +240,10 @@ def test_paths_of_pictures_go_through_the_adapter(photographs: Path) -> None:
     assert classifier.predict([str(files[0])]).tolist() == [labels[0]]
 
 
-@pytest.mark.parametrize("kind", [list, np.array, pd.Series])
+@pytest.mark.parametrize(
+    "kind",
+    [list, np.array, pd.Series, lambda texts: pd.DataFrame({"t": texts}), lambda t: np.c_[t]],
+)
 def test_texts_need_no_spec(kind: Any) -> None:
     """Texts that are no paths go through the text adapter, and stages that suit them."""
     data = Phrases(count=400, words=2).open(Request())
@@ -382,9 +389,9 @@ def test_labels_stay_what_they_are(labels: Any, classes: list[Any]) -> None:
     ("labels", "message"),
     [
         ([1, "1"], "the label 1 both as a number and as a text"),
-        ([np.nan, "a"], r"y\[0\] is missing"),
-        (["a", None], r"y\[1\] is missing"),
-        (["", "a"], r"y\[0\] is missing"),
+        ([np.nan, "a"], r"y\[0\], y\[2\], .* are missing"),
+        (["a", None], r"y\[1\], y\[3\], .* are missing"),
+        (["", "a"], r"y\[0\], y\[2\], .* are missing"),
     ],
 )
 def test_labels_that_are_none_are_refused(labels: list[Any], message: str) -> None:
@@ -393,3 +400,427 @@ def test_labels_that_are_none_are_refused(labels: list[Any], message: str) -> No
 
     with pytest.raises(DataError, match=message):
         GridClassifier(check="off", epochs=1).fit(X, labels * 6)
+
+
+TABLE: dict[str, Any] = {**SMALL, "adapter": {"table": {"size": [8, 8]}}}
+"""What the checker advises for rows of 64 columns that are grids of 8 x 8."""
+
+
+def test_the_layout_that_the_checker_advises_is_used() -> None:
+    """Rows of digits are laid out as 8 x 8, by the spec or by a change, and learned well."""
+    X, y = load_digits(return_X_y=True)
+    first, second, y_first, y_second = train_test_split(X, y, random_state=0, stratify=y)
+    layout = gridcnn.check(X, y).layout
+    assert layout is not None
+    (size,) = [settings["size"] for settings in layout.adapter.values()]
+
+    by_spec = GridClassifier({**SMALL, "adapter": layout.adapter}, check="off").fit(first, y_first)
+    change = {"adapter.table.size": size}
+    by_change = GridClassifier(SMALL, check="off", changes=change).fit(first, y_first)
+
+    assert size == [8, 8]
+    assert by_spec.model_.shape.sizes == (1, 8, 8)
+    assert by_spec.score(second, y_second) > 0.9
+    assert (by_spec.predict_proba(second) == by_change.predict_proba(second)).all()
+
+
+def test_fit_trains_as_a_run_does(tmp_path: Path) -> None:
+    """Every part of the spec is obeyed: the same weights come out, to the last bit."""
+    X, y = (each[:300] for each in load_digits(return_X_y=True))
+    X, y = np.concatenate([X, X[:20]]), np.concatenate([y, y[:20]])
+    spec = {
+        "data": {"test": 0, "validation": 0.2, "duplicates": "drop"},
+        "adapter": {"table": {"size": [8, 8]}},
+        "stages": [{"convolution": {"filters": 6}}, "rectification", "pooling"],
+        "head": {"voting": {"hidden": [16], "dropout": 0.2}},
+        "training": {
+            "epochs": 3,
+            "batch_size": 32,
+            "optimizer": {"sgd": {"momentum": 0.9}},
+            "learning_rate": 0.01,
+            "schedule": "cosine",
+            "warm_up": 0.5,
+            "augmentation": [{"shift": {"rows": 1}}],
+            "start": "glorot",
+            "gradient_clip": 1.0,
+            "seed": 7,
+        },
+    }
+
+    classifier = GridClassifier(spec).fit(X, y)
+
+    result = gridcnn.run(spec, data=(X, y), out=tmp_path / "run")
+    assert (classifier.model_.parameters == result.model.parameters).all()
+    assert classifier.model_.adapter == result.model.adapter
+    assert [each.loss for each in classifier.history_] == [each.loss for each in result.history]
+
+
+@pytest.mark.parametrize("scaler", [None, StandardScaler(), RobustScaler()])
+@pytest.mark.parametrize("outliers", [False, True])
+def test_scaled_data_and_outliers_do_no_harm(scaler: Any, outliers: bool) -> None:
+    """Without a spec, scaled numbers are left alone, and few far ones do not squash the rest."""
+    X, y = load_digits(return_X_y=True)
+    first, second, y_first, y_second = train_test_split(X, y, random_state=0, stratify=y)
+    if outliers:
+        first[3, 7], first[100, 3] = 1e6, -4e4
+    classifier = GridClassifier(random_state=0, check="off")
+
+    pipeline = make_pipeline(scaler, classifier) if scaler else classifier
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        pipeline.fit(first, y_first)
+
+    assert pipeline.score(second, y_second) > 0.9
+    if outliers and not scaler:
+        assert str(caught[0].message).startswith("2 items ")
+
+
+def _sounds() -> tuple[Any, Any]:
+    """Return clips of a low and of a high tone, int16 `(items, samples)`."""
+    time = np.arange(4_000) / 16_000
+    X = [np.sin(2 * np.pi * pitch * time) for _ in range(10) for pitch in (300, 3_000)]
+    return (np.array(X) * 30_000).astype(np.int16), np.array(["low", "high"] * 10)
+
+
+def _pictures() -> tuple[Any, Any]:
+    """Return coloured pictures, uint8 `(items, rows, columns, 3)`."""
+    X = np.zeros((20, 12, 12, 3), np.uint8)
+    X[::2, :, :, 0] = X[1::2, :, :, 2] = 200
+    return X, np.array(["red", "blue"] * 10)
+
+
+def _rows() -> tuple[Any, Any]:
+    """Return rows whose first or last half is high, `(items, columns)`."""
+    X = np.zeros((20, 16))
+    X[::2, :8] = X[1::2, 8:] = 5.0
+    return X + np.random.default_rng(0).normal(size=X.shape), np.arange(20) % 2
+
+
+@pytest.mark.parametrize(
+    ("adapter", "data", "sizes"),
+    [
+        ({"array": {}}, _rows, (1, 1, 16)),
+        ({"array": {"scaling": "range", "low": 0.0, "high": 5.0}}, _rows, (1, 1, 16)),
+        ({"table": {"size": [4, 4]}}, _rows, (1, 4, 4)),
+        ({"image": {"size": [8, 8], "channels": 3}}, _pictures, (3, 8, 8)),
+        ({"audio": {"n_mels": 32}}, _sounds, (1, 32, 16)),
+        ({"text": {"length": 12}}, lambda: (["good day", "win now"] * 9, [0, 1] * 9), None),
+        ("molecule", lambda: (["CCO", "CC(=O)O"] * 9, [0, 1] * 9), None),
+    ],
+)
+def test_every_adapter_is_used_for_what_it_takes(
+    adapter: Any, data: Any, sizes: tuple[int, ...] | None, tmp_path: Path
+) -> None:
+    """What it has learned is used in answers, pickled, and saved with the model."""
+    X, y = data()
+    is_flat = sizes is None or sizes[1] == 1
+    kernel: list[Any] = ["all", 3] if is_flat else [3, 3]
+    pooling: dict[str, Any] = {"window": [1, 2] if is_flat else [2, 2]}
+    spec = {
+        "adapter": adapter,
+        "stages": [
+            {"convolution": {"filters": 8, "kernel_size": kernel}},
+            "rectification",
+            {"pooling": pooling},
+        ],
+        "head": {"voting": {"hidden": [16]}},
+        "training": {"epochs": 60, "batch_size": 4, "learning_rate": 0.01},
+    }
+
+    classifier = GridClassifier(spec, check="off", random_state=0).fit(X, y)
+
+    name = adapter if isinstance(adapter, str) else next(iter(adapter))
+    assert classifier.model_.adapter.title == name
+    if sizes is not None:
+        assert classifier.model_.shape.sizes == sizes
+    assert classifier.score(X, y) >= 0.9
+    votes = classifier.predict_proba(X)
+    again = pickle.loads(pickle.dumps(classifier))
+    loaded = gridcnn.load(classifier.model_.save(tmp_path / "model.safetensors"))
+    assert (again.predict_proba(X) == votes).all()
+    assert (loaded.votes(list(X)) == votes).all()
+    # One item at a time, whatever the shape of the array that holds it.
+    assert (classifier.predict_proba(X[:1]) == votes[:1]).all()
+
+
+def test_what_is_learned_is_learned_from_the_training_items() -> None:
+    """Items for validation have no part in the scaling, and answers are scaled as in training."""
+    X, y = _rows()
+
+    classifier = GridClassifier(TABLE, changes={"adapter.table.size": [4, 4]}, check="off")
+    classifier.set_params(validation_fraction=0.5, epochs=1).fit(X, y)
+
+    adapter = classifier.model_.adapter
+    assert isinstance(adapter, TableAdapter)
+    means = adapter.means
+    assert means is not None
+    assert not np.allclose(means, X.mean(axis=0))
+    shifted = classifier.predict_proba(X + 100)
+    assert not np.allclose(shifted, classifier.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    ("adapter", "shape", "message"),
+    [
+        (
+            "image",
+            (20, 16),
+            r"\(20, 16\), .*1 dimension; .*image takes items of 2 or 3.*reshape",
+        ),
+        (
+            "table",
+            (20, 4, 4),
+            r"2 dimensions; the adapter table takes items of 1\..*reshape\(len",
+        ),
+        ("audio", (20, 2, 4, 4), "3 dimensions; the adapter audio takes items of 1 or 2"),
+        ("array", (20, 2, 2, 2, 2), "4 dimensions; the adapter array takes items of 1 or 2 or 3"),
+        (None, (20, 2, 2, 2, 2), "4 dimensions; the adapter array takes items of 1 or 2 or 3"),
+        ("text", (20, 16), "the adapter text takes none; give a list of texts, or name another"),
+        ("molecule", (20, 16), "the adapter molecule takes none"),
+    ],
+)
+def test_an_array_that_the_adapter_does_not_take_is_refused(
+    adapter: str | None, shape: tuple[int, ...], message: str
+) -> None:
+    """It is not taken by another adapter without a word; another one can be named."""
+    X, y = np.random.default_rng(0).normal(size=shape), np.arange(20) % 2
+    classifier = GridClassifier({**SMALL, "adapter": adapter}, check="off", epochs=1)
+
+    with pytest.raises(DataError, match=message) as caught:
+        classifier.fit(X, y)
+
+    assert len(str(caught.value).splitlines()) == 1
+    if X.ndim < 5:
+        classifier.set_params(changes={"adapter": "array", "stages": None}).fit(X, y)
+        assert classifier.model_.adapter.title == "array"
+
+
+def test_texts_for_a_table_are_refused() -> None:
+    with pytest.raises(DataError, match="such as 'tea', and the adapter table reads no files"):
+        GridClassifier(TABLE).fit([None, "tea", "sun"], [0, 0, 1])
+
+
+def test_answers_take_what_training_took() -> None:
+    """An array for a model of texts is refused like in training; a single text is answered."""
+    X, y = ["good day", "win now"] * 10, [0, 1] * 10
+    classifier = GridClassifier(epochs=1).fit(X, y)
+
+    with pytest.raises(DataError, match="the adapter text takes none"):
+        classifier.predict(np.zeros((3, 4)))
+    assert classifier.predict("good day").shape == (1,)
+
+
+def test_names_of_an_earlier_fit_are_forgotten() -> None:
+    """Texts have no features."""
+    X, y = _rows()
+    classifier = GridClassifier(check="off", epochs=1).fit(pd.DataFrame(X).add_prefix("c"), y)
+    assert classifier.n_features_in_ == 16
+
+    classifier.fit(["good day", "win now"] * 10, y)
+
+    assert not hasattr(classifier, "n_features_in_")
+    assert not hasattr(classifier, "feature_names_in_")
+
+
+def test_a_cause_that_items_share_is_told_once() -> None:
+    """Eighty files that are not there are one line, not eighty."""
+    with pytest.raises(DataError) as caught:
+        GridClassifier().fit([f"nope{n}.png" for n in range(80)], [0, 1] * 40)
+
+    assert str(caught.value) == (
+        "80 of 80 items (nope0.png, nope1.png, nope2.png and 77 more): there is no such file"
+    )
+
+
+@pytest.mark.parametrize(
+    ("adapter", "parameter", "message"),
+    [
+        (
+            "table",
+            {"scaling": "none"},
+            r"leave it out, and set its own: .*adapter\.table\.scaling",
+        ),
+        ("table", {"channel_order": "last"}, "channel_order='last' is for the adapter array"),
+        (None, {"scaling": "some"}, "scaling must be one of auto, range, none; got 'some'"),
+        (None, {"channel_order": 3}, "channel_order must be one of auto, first, last; got 3"),
+    ],
+)
+def test_parameters_of_the_array_adapter_are_for_it_alone(
+    adapter: str | None, parameter: dict[str, Any], message: str
+) -> None:
+    X, y = _rows()
+
+    with pytest.raises(SpecError, match=message):
+        GridClassifier({**SMALL, "adapter": adapter}, **parameter).fit(X, y)
+
+
+def test_parameters_of_the_array_adapter_replace_its_settings() -> None:
+    """As those of training replace the spec's."""
+    X, y = _rows()
+    spec = {**SMALL, "adapter": {"array": {"scaling": "range"}}}
+
+    kept = GridClassifier(spec, check="off", epochs=1).fit(X, y)
+    replaced = GridClassifier(spec, check="off", epochs=1, scaling="none").fit(X, y)
+
+    assert [each.model_.adapter.model_dump()["scaling"] for each in (kept, replaced)] == [
+        "range",
+        "none",
+    ]
+    with pytest.raises(SpecError, match="is taken by the adapter text; leave it out"):
+        GridClassifier(scaling="none").fit(["a b", "c d"], [0, 1])
+
+
+def test_the_seed_is_the_specs_unless_a_random_state_is_given() -> None:
+    """One rule for all parameters: None means the spec's, and changes are the last word."""
+    X, y = _rows()
+    spec = {**SMALL, "check": "off", "training": {**SMALL["training"], "seed": 5, "epochs": 1}}
+
+    def training(**parameters: Any) -> Any:
+        return GridClassifier(spec, **parameters).fit(X, y).model_.spec.training
+
+    assert training().seed == 5
+    assert training(random_state=3).seed == 3
+    assert training(random_state=3, changes={"training.seed": 8}).seed == 8
+    assert training(epochs=2).epochs == 2
+    assert training(epochs=2, changes={"training.epochs": 3}).epochs == 3
+
+
+def test_the_check_is_the_specs_unless_it_is_given() -> None:
+    """`check: off` of a spec is obeyed; a parameter replaces it."""
+    X, y = load_wine(return_X_y=True)
+    spec = {**SMALL, "check": "off"}
+
+    assert GridClassifier(spec, epochs=1).fit(X, y).verdicts_ == {}
+    with pytest.raises(ColumnPermutableError):
+        GridClassifier(spec, check="reject", epochs=1).fit(X, y)
+
+
+def test_the_validation_part_is_the_specs_unless_it_is_given() -> None:
+    """Where the data section has one; otherwise all items are trained on."""
+    X, y = _rows()
+    spec = {**SMALL, "data": {"validation": 0.5}}
+
+    def accuracy(spec: Any, **parameters: Any) -> float | None:
+        classifier = GridClassifier(spec, check="off", epochs=1, **parameters).fit(X, y)
+        return classifier.history_[0].validation_accuracy
+
+    assert accuracy(spec) is not None
+    assert accuracy(spec, validation_fraction=0) is None
+    assert accuracy(SMALL) is None
+    with pytest.raises(SpecError, match=r"given no groups; set validation_fraction=0"):
+        accuracy(spec, changes={"data.group": "speaker"})
+    assert accuracy(spec, changes={"data.group": "speaker"}, validation_fraction=0) is None
+
+
+def test_equal_items_are_left_out_where_the_spec_says_so() -> None:
+    """The first of them is trained on, as a run does it."""
+    X, y = _rows()
+    twice, labels = np.concatenate([X, X]), np.concatenate([y, y])
+    settings: dict[str, Any] = {"check": "off", "epochs": 2, "random_state": 0}
+    drop = {"data.duplicates": "drop", "adapter.array.scaling": "none"}
+
+    once = GridClassifier(SMALL, **settings, scaling="none").fit(X, y)
+    dropped = GridClassifier(SMALL, **settings, changes=drop).fit(twice, labels)
+    kept = GridClassifier(SMALL, **settings, scaling="none").fit(twice, labels)
+
+    assert (once.model_.parameters == dropped.model_.parameters).all()
+    assert (once.model_.parameters != kept.model_.parameters).any()
+
+
+def test_items_that_cannot_be_read_are_left_out_where_the_spec_says_so() -> None:
+    """With one warning; a class that has none left is an error."""
+    X, y = ["good day", None, "win now", "good day"] * 5, [0, 0, 1, 0] * 5
+    spec = {"data": {"bad_items": "skip"}, "head": "voting", "training": {"epochs": 1}}
+
+    with pytest.warns(UserWarning, match=r"5 of 20 items cannot be read, .* first is item 1: "):
+        classifier = GridClassifier(spec).fit(X, y)
+
+    assert classifier.classes_.tolist() == [0, 1]
+    with pytest.raises(DataError, match="5 of 20 items"):
+        GridClassifier({"head": "voting"}).fit(X, y)
+    with (
+        pytest.warns(UserWarning, match="5 of 20"),
+        pytest.raises(DataError, match="is left of the classes 2"),
+    ):
+        GridClassifier(spec).fit(X, [0, 2, 1, 0] * 5)
+
+
+def test_missing_numbers_are_filled_in_where_the_adapter_does_it() -> None:
+    """By NaN in an array, and by NA in a frame; otherwise they are refused, in one line."""
+    X, y = _rows()
+    X[::3, 2] = np.nan
+    changes = {"adapter.table.missing": "mean"}
+
+    filled = GridClassifier(SMALL, check="off", epochs=1, changes=changes)
+
+    assert filled.fit(X, y).predict(X).shape == (20,)
+    assert filled.fit(pd.DataFrame(X).convert_dtypes(), y).predict(pd.DataFrame(X)).shape == (20,)
+    for adapter in ("table", "array"):
+        refused = GridClassifier({**SMALL, "adapter": adapter}, check="off", epochs=1)
+        with pytest.raises(DataError, match=r"7 of 20 items \(item 0, item 3, item 6 and 4 more\)"):
+            refused.fit(X, y)
+
+
+def test_a_model_of_a_frame_takes_its_columns_by_name() -> None:
+    """The classifier wants them as scikit-learn does; its model takes them in any order."""
+    X, y = _rows()
+    frame = pd.DataFrame(X).add_prefix("c")
+
+    classifier = GridClassifier(TABLE, check="off", epochs=1)
+    classifier.set_params(changes={"adapter.table.size": [4, 4]}).fit(frame, y)
+
+    turned = frame[frame.columns[::-1]]
+    votes = classifier.predict_proba(frame)
+    assert (classifier.model_.votes(turned) == votes).all()
+    with pytest.raises(ValueError, match="same order"):
+        classifier.predict(turned)
+
+
+def test_settings_are_searched_within_pipelines() -> None:
+    """Whole specs, changes and adapters are parameters like others."""
+    X, y = (each[:240] for each in load_digits(return_X_y=True))
+    one = GridClassifier(check="off", epochs=15, random_state=0)
+    specs = [gridcnn.Spec.model_validate(TABLE), SMALL]
+
+    pipeline = make_pipeline(StandardScaler(), one)
+    search = GridSearchCV(
+        pipeline,
+        {
+            "gridclassifier__spec": specs,
+            "gridclassifier__changes": [{"stages[0].convolution.filters": n} for n in (1, 8)],
+        },
+        cv=2,
+        error_score="raise",
+    ).fit(X, y)
+
+    assert len(search.cv_results_["params"]) == 4
+    assert search.best_score_ > 0.6
+    copy = clone(search.best_estimator_)
+    assert repr(copy.get_params()) == repr(search.best_estimator_.get_params())
+
+
+def test_frames_of_a_column_transformer_are_taken() -> None:
+    """With the names that it gives, and as an array without them."""
+    X, y = _rows()
+    frame = pd.DataFrame(X).add_prefix("c")
+    scaled = [("scaled", StandardScaler(), list(frame.columns[:8]))]
+
+    for output in ("pandas", "default"):
+        columns = ColumnTransformer(scaled, remainder="passthrough").set_output(transform=output)
+        pipeline = make_pipeline(columns, GridClassifier(SMALL, check="off", epochs=1)).fit(
+            frame, y
+        )
+
+        assert pipeline.predict(frame).shape == (20,)
+        assert hasattr(pipeline[-1], "feature_names_in_") == (output == "pandas")
+
+
+def test_votes_can_be_calibrated() -> None:
+    """Of texts as well, which scikit-learn cannot check."""
+    X, y = np.array(["good day", "win now", "see you"] * 20), np.array(["b", "a", "c"] * 20)
+
+    calibrated = CalibratedClassifierCV(GridClassifier(epochs=5, random_state=0), cv=2).fit(X, y)
+
+    votes = calibrated.predict_proba(X)
+    assert calibrated.classes_.tolist() == ["a", "b", "c"]
+    np.testing.assert_allclose(votes.sum(axis=1), 1)

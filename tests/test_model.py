@@ -16,9 +16,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 from safetensors.numpy import save_file
+from scipy.sparse import csr_matrix
 
 import gridcnn
 from gridcnn.contracts.adapter import Adapter
+from gridcnn.datasets.labels import labels_array
 from gridcnn.engines.base import ENGINES, make_engine
 from gridcnn.errors import (
     DataError,
@@ -29,7 +31,7 @@ from gridcnn.errors import (
     UnknownNameError,
     UserError,
 )
-from gridcnn.model import FILE_NAME, KIND, Model, answered, labels_array, load
+from gridcnn.model import FILE_NAME, KIND, Model, answered, load
 from gridcnn.network import Network
 from gridcnn.spec.load import load as load_spec
 from gridcnn.stages.voting import cross_entropy
@@ -186,6 +188,19 @@ def test_what_holds_no_things_in_order_is_refused(pictures: Model, things: Any) 
 
     with pytest.raises(DataError, match=f"things to classify are a list of them; got a {kind}"):
         pictures.votes(things)
+
+
+def test_a_sparse_matrix_is_to_be_an_array(arrays: Model) -> None:
+    with pytest.raises(DataError, match=r"a sparse csr_matrix; give things\.toarray\(\)"):
+        arrays.votes(csr_matrix(np.eye(3)))
+
+
+def test_an_array_is_many_things_where_that_is_said(pictures: Model) -> None:
+    """Three rows of colours may be one picture, or three."""
+    stack = np.zeros((3, 8, 3), np.uint8)
+
+    assert pictures.votes(stack).shape == (1, 3)
+    assert pictures.votes_of_many(stack).shape == (3, 3)
 
 
 def test_every_bad_thing_is_named(pictures: Model, files: list[Path], tmp_path: Path) -> None:

@@ -42,6 +42,10 @@ def npz(**arrays: Any) -> bytes:
         np.arange(24, dtype=">i4").reshape(2, 3, 4),
         np.zeros(5, np.bool_),
         np.float32(3.5),
+        np.array([["a", "\U0010ffff"], ["", "\0b"]]),
+        np.array("a"),
+        np.asfortranarray(np.array([["ab", "c"], ["d", "e"]], ">U2")),
+        np.array([(1, "ab"), (2, "c")], [("number", "<i4"), ("text", ">U2")]),
     ],
 )
 def test_what_numpy_wrote_comes_back(tmp_path: Path, array: Any) -> None:
@@ -81,6 +85,21 @@ def test_what_is_no_array_is_told(tmp_path: Path, content: bytes, message: str) 
         with pytest.raises(DataError, match=message) as caught:
             stored_array(thing)
         assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("code", [0x110000, 0x80000000, 0xFFFFFFFF])
+def test_texts_of_signs_that_are_none_are_damaged(tmp_path: Path, order: str, code: int) -> None:
+    """Python makes broken texts of them, or an error of its own; NumPy does not look."""
+    codes = np.array([97, code], f"{order}u4")
+    texts = codes.view(f"{order}U1")
+    records = codes.view([("text", f"{order}U1")])
+    many = np.tile(codes, 2**22).view(f"{order}U1")  # which is mapped
+    (tmp_path / "many.npy").write_bytes(npy(many))
+
+    for thing in (npy(texts), npz(a=texts), npy(records), tmp_path / "many.npy"):
+        with pytest.raises(DataError, match="damaged: it has texts of signs that are none"):
+            stored_array(thing)
 
 
 def test_one_of_several_arrays_can_be_asked_for() -> None:

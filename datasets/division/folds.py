@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.source import TEST, TRAIN, Dataset
+from gridcnn.datasets.division.dealing import count_classes, deal_groups, deal_items
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.soundness import learnable
 from gridcnn.errors import DataError, Problem, listed, quoted, suggestion
@@ -72,10 +73,7 @@ def fold_numbers(dataset: Dataset, folds: int, *, seed: int) -> NDArray[np.int64
                 f"few for {folds} folds, each of which needs one; {advice}"
             )
     found.stop()
-    # Dealt like cards, one class after the other, without beginning anew at each class.
-    shuffled = random.permutation(len(items))
-    dealt = shuffled[np.argsort(targets[shuffled], kind="stable")]
-    numbers[items[dealt]] = 1 + np.arange(len(items)) % folds
+    numbers[items] = 1 + deal_items(targets, folds, random)
     return numbers
 
 
@@ -170,25 +168,8 @@ def _dealt_groups(
                 source=dataset.origin,
             )
         )
-    counts = np.zeros((len(names), len(dataset.classes)), np.int64)
-    np.add.at(counts, (group_of, targets), 1)
-    # Each class weighs the same, however many items it has, and so do all items together.
-    shares = np.column_stack(
-        [
-            counts / np.maximum(counts.sum(axis=0), 1) / np.sqrt(len(dataset.classes)),
-            counts.sum(axis=1) / counts.sum(),
-        ]
-    )
-    order = random.permutation(len(names))
-    order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
-    sums = np.zeros((folds, shares.shape[1]))
-    fold_of = np.zeros(len(names), np.int64)
-    for group in order.tolist():
-        # The squared distance of all folds from an even division grows by what they share. It is
-        # rounded, so that what is equal by rights is equal on every processor.
-        fold_of[group] = np.round((sums * shares[group]).sum(axis=1), 12).argmin()
-        sums[fold_of[group]] += shares[group]
-    return fold_of[group_of]
+    counts = count_classes(group_of, targets, len(dataset.classes))
+    return deal_groups(counts, [1 / folds] * folds, random)[group_of]
 
 
 def _refuse_unlearnable(dataset: Dataset, chosen: NDArray[np.bool_], test: Fold | GroupOut) -> None:

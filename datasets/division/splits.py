@@ -5,21 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.source import PARTS, TEST, TRAIN, VALIDATION, Dataset
+from gridcnn.datasets.division.dealing import can_deal, count_classes, deal_groups
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.soundness import learnable
 from gridcnn.errors import listed, quoted
 from gridcnn.streams import Stream
-
-_CHANGES = 100
-"""Most changes by which a choice of groups is made better."""
-_PAIRS = 500_000
-"""Most numbers for which every exchange of two groups is looked at."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +144,8 @@ def _divide_groups(
     _refuse_divided(dataset)
     rest = given[TRAIN]
     names, group_of = np.unique(np.array(dataset.groups, dtype=str)[rest], return_inverse=True)
-    counts = np.zeros((len(names), len(dataset.classes)), np.int64)
-    np.add.at(counts, (group_of, dataset.targets(dataset.classes)[rest]), 1)
+    targets = dataset.targets(dataset.classes)[rest]
+    counts = count_classes(group_of, targets, len(dataset.classes))
     if taken:
         _refuse_few(dataset, names.tolist(), counts, taken)
     random = Stream.DIVISION.random(seed)
@@ -158,8 +153,10 @@ def _divide_groups(
     free = np.ones(len(names), np.bool_)
     for place, part in enumerate(taken):
         others = np.flatnonzero(free)
-        wanted = _Part(counts[others], shares[part], after=len(taken) - place - 1)
-        chosen = others[wanted.best(random)]
+        later = len(taken) - place - 1
+        share = shares[part]
+        dealt = deal_groups(counts[others], (1 - share, share), random, taken_later=later)
+        chosen = others[dealt == 1]
         free[chosen] = False
         parts[part] = rest[np.isin(group_of, chosen)]
     parts[TRAIN] = rest[free[group_of]]
@@ -217,119 +214,6 @@ def _refuse_lost(
     found.stop()
 
 
-class _Part:
-    """A part made of whole groups whose items come near to a share of every class.
-
-    `counts` are the items of each class in each group, int64 `(groups, classes)`. The groups that
-    are left have all classes, also when `after` more parts take at least one group each.
-    """
-
-    def __init__(self, counts: NDArray[np.int64], share: float, *, after: int) -> None:
-        self.counts = counts
-        self.has = counts > 0
-        self.totals = counts.sum(axis=0)
-        self.wanted = share * self.totals
-        self.after = after
-
-    def best(self, random: np.random.Generator) -> NDArray[np.bool_]:
-        """Return which groups are chosen, bool `(groups,)`.
-
-        Groups are tried in a random order, and each that brings the sums nearer is taken. Then the
-        one best change, a group more, a group less or one for another, is made as long as there is
-        one that brings them nearer still.
-        """
-        chosen = self._first(random.permutation(len(self.counts)))
-        cost = self._cost(self.counts[chosen].sum(axis=0))
-        for _ in range(_CHANGES):
-            better = self._changed(chosen, cost)
-            if better is None:
-                break
-            chosen = better
-            cost = self._cost(self.counts[chosen].sum(axis=0))
-        return chosen
-
-    def _first(self, order: NDArray[np.int64]) -> NDArray[np.bool_]:
-        chosen = np.zeros(len(self.counts), np.bool_)
-        # Taking none is no choice: the first group is the one that comes nearest by itself.
-        alone = self._cost(self.counts)
-        sums = np.zeros_like(self.totals)
-        having = self.has.sum(axis=0)
-        for group in order.tolist():
-            if self._cost(sums + self.counts[group]) >= self._cost(sums):
-                continue
-            chosen[group] = True
-            # Where every class is in many of the groups that are left, nothing need be searched.
-            left = having - self.has[group]
-            if (left > self.after).all() or self._leaves_enough(chosen):
-                sums, having = sums + self.counts[group], left
-            else:
-                chosen[group] = False
-        if chosen.any():
-            return chosen
-        for group in order[np.argsort(alone[order], kind="stable")].tolist():
-            chosen[group] = True
-            if self._leaves_enough(chosen):
-                return chosen
-            chosen[group] = False
-        raise AssertionError("whether there is such a group was looked at before")
-
-    def _changed(self, chosen: NDArray[np.bool_], cost: float) -> NDArray[np.bool_] | None:
-        """Return the nearest choice that differs by one change; None where none is nearer."""
-        inside, outside = np.flatnonzero(chosen), np.flatnonzero(~chosen)
-        sums = self.counts[chosen].sum(axis=0)
-        # Pairs of a group that goes and one that comes, -1 for none.
-        pairs = [np.stack(np.meshgrid([-1], outside), axis=-1).reshape(-1, 2)]
-        costs = [self._cost(sums + self.counts[outside])]
-        if len(inside) > 1:
-            pairs.append(np.stack(np.meshgrid(inside, [-1]), axis=-1).reshape(-1, 2))
-            costs.append(self._cost(sums - self.counts[inside]))
-        if len(inside) * len(outside) * len(self.totals) <= _PAIRS:
-            both = np.meshgrid(inside, outside, indexing="ij")
-            pairs.append(np.stack(both, axis=-1).reshape(-1, 2))
-            swapped = sums - self.counts[inside][:, None] + self.counts[outside][None]
-            costs.append(self._cost(swapped).ravel())
-        every, changes = np.concatenate(costs), np.concatenate(pairs)
-        nearer = np.flatnonzero(every < cost - 1e-12)
-        for place in nearer[np.argsort(every[nearer], kind="stable")].tolist():
-            goes, comes = changes[place].tolist()
-            other = chosen.copy()
-            if goes >= 0:
-                other[goes] = False
-            if comes >= 0:
-                other[comes] = True
-            if self._leaves_enough(other):
-                return other
-        return None
-
-    def _cost(self, sums: NDArray[np.int64]) -> Any:
-        """Return how far sums `(..., classes)` are from what is wanted, as parts of all items."""
-        off = sums - self.wanted
-        by_class = np.square(off / np.maximum(self.totals, 1)).mean(axis=-1)
-        return by_class + np.square(off.sum(axis=-1) / self.totals.sum())
-
-    def _leaves_enough(self, chosen: NDArray[np.bool_]) -> bool:
-        return _covers(self.has[~chosen], self.totals > 0, self.after)
-
-
-def _covers(has: NDArray[np.bool_], wanted: NDArray[np.bool_], parts: int) -> bool:
-    """Return whether `parts` parts can take a group each, and leave groups with all classes.
-
-    `has` is which group has which class, bool `(groups, classes)`; `wanted` the classes.
-    """
-    having = has[:, wanted].sum(axis=0)
-    if len(has) <= parts or (having < 1).any():
-        return False
-    if (having > parts).all():
-        return True
-    # Which groups can go alone; of two parts, one is tried in each of them.
-    single = np.flatnonzero(~(has[:, wanted] & (having == 1)).any(axis=1))
-    if parts < 2:
-        return not parts or len(single) > 0
-    return any(
-        _covers(np.delete(has, group, axis=0), wanted, parts - 1) for group in single.tolist()
-    )
-
-
 def _refuse_divided(dataset: Dataset) -> None:
     """Raise `DataError` for groups that stand in several parts that the data names itself."""
     if dataset.parts is None or dataset.groups is None:
@@ -363,7 +247,7 @@ def _refuse_few(
             f"{'group' if len(names) == 1 else 'groups'} ({listed([quoted(n) for n in names])}), "
             f"but at least {1 + len(taken)} are needed: {parts}; {remedy}"
         )
-    elif not _covers(has, wanted, len(taken)):
+    elif not can_deal(has, wanted, len(taken)):
         scarce = np.flatnonzero(has.sum(axis=0) <= len(taken)).tolist()
         told = [
             f"'{dataset.classes[number]}' is in "

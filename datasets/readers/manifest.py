@@ -10,7 +10,14 @@ from typing import Any
 
 from gridcnn.contracts.source import Dataset, Label
 from gridcnn.datasets import places
-from gridcnn.datasets.labels import PART_NAMES, labels_of, no_part, refuse_twins
+from gridcnn.datasets.labels import (
+    IN_MEMORY,
+    PART_NAMES,
+    NotALabelError,
+    label_of,
+    no_part,
+    refuse_twins,
+)
 from gridcnn.datasets.problems import Problems, bad_items_error
 from gridcnn.datasets.tables.items import opened_rows, text_of
 from gridcnn.datasets.tables.rows import Form, Rows
@@ -55,7 +62,7 @@ def read(given: Any, *, base: Path | None = None, group: str | None = None) -> D
     """
     is_file = isinstance(given, str | os.PathLike)
     given = os.fspath(given) if is_file else given
-    problems = Problems(given if is_file else "the DataFrame")
+    problems = Problems(given if is_file else IN_MEMORY)
     with opened_rows(given, Form(), problems, wanted=("path", "label")) as rows:
         where = _columns(rows, group)
         found = _rows(rows, where)
@@ -107,11 +114,22 @@ def _rows(rows: Rows, where: dict[str, int]) -> list[_Row]:
             [_path(value) if kind == "path" else text_of(value) for value in cells.get(kind, empty)]
             for kind in ("path", "split", "group")
         )
-        labels: list[Label | None] = [text_of(value) or None for value in cells["label"]]
-        if not rows.written:
-            labels = list(labels_of(cells["label"], name="label", source=rows.problems.source))
+        labels = [
+            text_of(value) or None if rows.written else _label(rows, place, value)
+            for place, value in zip(block.places, cells["label"], strict=True)
+        ]
         found += map(_Row, block.places, paths, labels, splits, groups)
     return found
+
+
+def _label(rows: Rows, place: int, value: Any) -> Label | None:
+    """Return a label of a file that knows types; None if it is missing."""
+    try:
+        return label_of(value)
+    except NotALabelError as error:
+        rows.refuse(place, f"the label {error}")
+        rows.problems.stop()
+        raise
 
 
 def _path(value: Any) -> str:
@@ -139,7 +157,7 @@ def _collected(found: Sequence[_Row], rows: Rows, base: Path, group: str | None)
     rows.problems.stop()
     bad = rows.problems.items()
     if not kept:
-        raise bad_items_error(bad, len(bad))
+        raise bad_items_error(bad, len(found))
     names = [places.printable(row.path).replace(os.sep, "/") for _, row in kept]
     places_ = [f"{rows.before}{row.place}: " for _, row in kept]
     return Dataset(

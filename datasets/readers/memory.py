@@ -11,11 +11,13 @@ import numpy as np
 
 from gridcnn.contracts.source import Dataset, Request, Source
 from gridcnn.datasets import places
-from gridcnn.datasets.labels import labels_of, one_each
+from gridcnn.datasets.labels import IN_MEMORY, labels_of, one_each
 from gridcnn.datasets.problems import LIMIT, Problems
 from gridcnn.datasets.readers import manifest
+from gridcnn.datasets.readers.examples import refuse_unordered, things_of
 from gridcnn.datasets.readers.stacks import numbered, unstacked
 from gridcnn.datasets.soundness import sound
+from gridcnn.datasets.tables.frames import is_frame
 from gridcnn.datasets.tables.items import Columns, opened_rows, others_note, read_questions
 from gridcnn.datasets.tables.rows import Form
 from gridcnn.datasets.tables.table import Table
@@ -111,7 +113,7 @@ def frame_things(frame: Any, source: Source | None) -> tuple[Any, Sequence[str]]
         columns = Columns(tuple(str(name) for name in frame.columns))
         if frame.shape[1] == 1 and getattr(frame.dtypes.iloc[0], "kind", "O") not in "biuf":
             columns = Columns(str(frame.columns[0]))
-    problems = Problems("the DataFrame")
+    problems = Problems(IN_MEMORY)
     with opened_rows(frame, Form(), problems) as rows:
         parts = list(read_questions(rows, columns, missing=True))
         notes = others_note(rows, [*columns.inputs, *columns.about]) if trained else ()
@@ -133,26 +135,21 @@ def asked_columns(source: Source | None) -> Columns | None:
     return None
 
 
-def is_frame(value: Any) -> bool:
-    """Return whether a value is a data frame, of pandas or of another library."""
-    # By its looks, so that pandas is not imported for those who do not use it.
-    return type(value).__name__ == "DataFrame" and hasattr(value, "columns")
-
-
 def _things(given: Any) -> Sequence[Any]:
+    if is_frame(given):
+        rows: Sequence[Any] = frame_things(given, None)[0]
+        return rows
+    refuse_unordered(given)
     if isinstance(given, str | bytes | os.PathLike) or not hasattr(given, "__len__"):
         raise DataError(f"X must hold many items; got {_described(given)}")
-    # Frames, series and tensors all turn into arrays; a list is kept as it is, since its items may
-    # be of different sizes.
+    # Series and tensors turn into arrays; a list is kept as it is, since its items may be of
+    # different sizes.
     if not hasattr(given, "__array__"):
         return list(given)
-    if is_frame(given):
-        rows: Sequence[Any] = frame_things(given, None)
-        return rows
     stack = np.asarray(given)
-    if stack.ndim == 1 and stack.dtype.kind in "OUST":
-        things: list[Any] = stack.tolist()
-        return things
+    if stack.dtype.kind not in "biuf" or np.ma.is_masked(given):
+        things = things_of(given)
+        return unstacked(things) if isinstance(things, np.ndarray) else things
     return unstacked(stack)
 
 

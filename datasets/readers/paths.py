@@ -34,7 +34,7 @@ _ADVICE = {
         "opening such a file can run any program, so it is not read; save the arrays: "
         "numpy.savez(file, X=..., y=...)"
     ),
-    (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"): (
+    (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".heic"): (
         "one picture is no data set; give the folder that has a folder for each class"
     ),
     (".wav", ".flac", ".mp3", ".ogg"): (

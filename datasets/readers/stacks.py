@@ -29,6 +29,8 @@ def unstacked(stack: NDArray[Any], *, name: str = "X", source: str = "") -> list
     wanted = "(items, columns), (items, rows, columns) or (items, rows, columns, channels)"
     if stack.dtype.kind not in "biuf":
         message = f"{name} must hold numbers; it holds {stack.dtype}"
+        if stack.dtype.kind == "c":
+            message += "; give their magnitudes, or real and imaginary parts as two channels"
     elif stack.ndim not in (2, 3, 4):
         message = f"{name} must have the shape {wanted}; it has {stack.shape}"
     elif stack.size == 0:

@@ -135,9 +135,10 @@ class Numbers:
         if self.read([text]) is not None:
             return ""
         if _GROUPED.fullmatch(text) and self.thousands is None:
+            sign = shown(_sign_of(text))
             return (
-                f"has {shown(text)}, in which {shown(_sign_of(text))} may stand before decimals or "
-                "between thousands; set 'decimal' or 'thousands' of table"
+                f"has {shown(text)}, in which {sign} may stand before decimals or between "
+                f"thousands; set decimal: {sign} or thousands: {sign} of table"
             )
         other = {",": ".", ".": ","}.get(self.decimal or ".")
         if Numbers(other, "none").read([text]) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +21,18 @@ from gridcnn.errors import DataError, listed, quoted, shown, suggestion
 _LOOKED_AT = 2_000  # rows
 _LABELS = ("label", "labels", "class", "target", "category", "kind", "type", "y", "species")
 _TEXTS = ("text", "texts", "message", "sentence", "review", "comment", "body", "title", "smiles")
+_NO_TEXTS = frozenset(
+    (
+        *("name", "names", "surname", "firstname", "lastname", "fullname", "author", "person"),
+        *("user", "username", "customer", "owner", "email", "mail", "phone", "address", "street"),
+        *("city", "town", "country", "place", "location", "url", "link", "path", "file"),
+        *("filename", "id", "key", "uuid", "code", "number", "date", "time"),
+    )
+)
+"""Words in names of columns that name things or people: texts to learn from only if one says so."""
 _SPLITS = ("split", "part", "set", "subset", "partition")
 _MOST_CLASSES = 50
+_FEWEST = 2  # columns of numbers, which may be neighbours of each other
 _WORDS = 2.0  # words of a text, at least on average, if its column has no name for texts
 
 
@@ -123,7 +134,8 @@ class _Looker:
         if isinstance(chosen, str):
             smiles = "smiles" in chosen.casefold()
             files = any(isinstance(each, bytes) for each in some)
-            holds = "files" if files else "molecules" if smiles else "texts"
+            lists = any(isinstance(each, list | np.ndarray) for each in some)
+            holds = "files" if files or lists else "molecules" if smiles else "texts"
         others = tuple(name for name in rest if name not in used)
         items = len(self.columns[label])
         return Look(chosen, label, split, others, form, items, holds, some)
@@ -169,15 +181,24 @@ class _Looker:
         named = [
             name for wanted in _TEXTS for name in texts if wanted in name.casefold().split("_")
         ]
-        likely = named or [name for name, cells in texts.items() if _are_sentences(cells)]
+        likely = named or [
+            name
+            for name, cells in texts.items()
+            if _are_sentences(cells) and not _NO_TEXTS.intersection(_words_of(name))
+        ]
         if len(likely) == 1 and (named or not numbers):
             return likely[0]
-        if likely or not numbers:
+        if likely or len(numbers) < _FEWEST:
             self.refuse(
                 "has no columns that are clearly what is classified; name the one of the texts, or "
                 "each of the numbers: --input COLUMN."
             )
         return numbers
+
+
+def _words_of(name: str) -> list[str]:
+    """Return the words in the name of a column, in lower case: of `firstName` `first`, `name`."""
+    return re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).casefold())
 
 
 def table_columns(rows: Rows, kept: NDArray[np.int64]) -> tuple[list[Cells], list[str]]:
@@ -204,7 +225,10 @@ def table_columns(rows: Rows, kept: NDArray[np.int64]) -> tuple[list[Cells], lis
         if nested is not None:
             kind = rows.types[index] if rows.types else f"{type(nested).__name__} {shown(nested)}"
             name = quoted(rows.names[index])
-            rows.problems.add(f"the column {name} holds {kind}; a cell is a number or a text")
+            rows.problems.add(
+                f"the column {name} holds {kind}; a cell is a number or a text (if it is the item, "
+                "check the spec that gridcnn init writes for this file)"
+            )
         values = numbers.read(cells)
         if values is None and rows.written and (doubt := numbers.doubt(cells)):
             rows.problems.add(f"the column {quoted(rows.names[index])} {doubt}")

@@ -31,6 +31,12 @@ _NEEDED = {
 }
 
 
+def is_frame(value: Any) -> bool:
+    """Return whether a value is a data frame, of pandas or of another library."""
+    # By its looks, so that pandas is not imported for those who do not use it.
+    return type(value).__name__ == "DataFrame" and hasattr(value, "columns")
+
+
 @contextlib.contextmanager
 def opened_frame(path: str, form: Form, problems: Problems) -> Iterator[Rows]:
     """Open a file whose cells have types.

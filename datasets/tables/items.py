@@ -216,6 +216,8 @@ class _Finder:
             said += "; without a header, columns are called by their numbers."
         elif self._looks_like_row():
             said += "; its first line holds numbers: is the line with the names missing?"
+            if not self.trained:
+                said += " Then set 'header: false', and call columns by their numbers, from 1."
         elif all(name.isdecimal() for name in lacking) and self.rows.by_line:
             said += "; columns are called by their numbers with 'header: false'."
         else:
@@ -296,9 +298,12 @@ class _Inputs:
         others = "" if fixed else "; or list the columns of numbers in 'input'"
         for row in np.flatnonzero(~np.isfinite(values)).tolist():
             problem = self.numbers.problem(_plain(cells[row]))
-            if not (self.missing and "has no number" in problem):
+            lacks = "has no number" in problem
+            if not (self.missing and lacks):
                 good[row] = False
-                self.rows.tell(block.places[row], f"the column {name} {problem}{others}")
+                filled = "" if self.trained or not lacks else "; or set adapter.table.missing: mean"
+                told = f"the column {name} {problem}{filled}{others}"
+                self.rows.tell(block.places[row], told)
         return values
 
     def _value(self, cell: Any) -> float:
@@ -307,7 +312,8 @@ class _Inputs:
 
     def _refuse_texts(self, block: Block, cells: Sequence[Cells]) -> None:
         """Raise `DataError` if columns hardly hold any numbers: one problem for all of them."""
-        texts: dict[str, Any] = {}
+        texts: dict[str, str] = {}
+        things: list[str] = []  # columns that have a whole thing in each cell
         for index, column in zip(self.where.inputs, cells, strict=True):
             if self.numbers.read(column) is None:
                 problems = [self.numbers.problem(_plain(cell)) for cell in column]
@@ -315,13 +321,18 @@ class _Inputs:
                 wrong = [n for n in present if problems[n]]
                 many = len(wrong) > _FEWEST and 2 * len(wrong) > len(present)
                 if wrong and (many or len(wrong) == len(present)):
-                    texts[self.rows.names[index]] = problems[wrong[0]]
+                    name = self.rows.names[index]
+                    texts[name] = problems[wrong[0]]
+                    if isinstance(column[wrong[0]], bytes) or _is_list(column[wrong[0]]):
+                        things.append(name)
         if texts:
             first, types = next(iter(texts)), self.rows.types
             names = listed([quoted(name) for name in texts], limit=8)
             held = f" ({types[self.rows.names.index(first)]})" if types else ""
             several = "columns" if len(texts) > 1 else "column"
             advice = "; list the columns of numbers in 'input', or give one column of texts"
+            if things:
+                advice = f"; if a cell of {quoted(things[0])} is an item, set input: {things[0]}"
             message = f"no numbers in the {several} {names}{held}; the first {texts[first]}"
             message = message.partition("; fill it in")[0].partition("; write")[0]
             self.rows.refuse(block.places[0], message + advice * (not self.trained))

@@ -11,12 +11,12 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import IO, Any
 
 from gridcnn.datasets import places
 from gridcnn.datasets.problems import Problems
 from gridcnn.errors import DataError, Problem, shown
+from gridcnn.files import open_ordinary
 from gridcnn.progress import Counter
 
 LONGEST = 2**24
@@ -48,7 +48,7 @@ def opened(path: str) -> Iterator[IO[bytes]]:
     try:
         with contextlib.ExitStack() as stack:
             ending = places.ending(path)
-            file: Any = stack.enter_context(Path(path).open("rb"))
+            file: Any = stack.enter_context(open_ordinary(path))
             if ending in PACKED:
                 file = stack.enter_context(PACKED[ending](file))
             elif ending == ".zip":

@@ -301,27 +301,89 @@ def _fitting(first: str, sign: str, wanted: Collection[str]) -> int:
 
 
 class Smiles(_Text):
-    """A file of molecules: a SMILES in each line, then perhaps a space or a tab and a name."""
+    """A file of molecules: a SMILES in each line, then perhaps a name, after spaces or a tab.
+
+    What CXSMILES has between bars belongs to the SMILES. A first line that begins with the word
+    SMILES names the columns; with several tabs in it, there are more than two. Lines that begin
+    with `#` are comments.
+
+    Args:
+        lines: its lines.
+        form: how it is written, as far as that is known.
+        problems: takes what is wrong.
+        wanted: columns that are asked for.
+        trained: whether they are those of a training: the first is that of the SMILES, whatever it
+            is called here.
+    """
 
     written = True
 
-    def __init__(self, lines: Lines, form: Form, problems: Problems) -> None:
+    def __init__(
+        self,
+        lines: Lines,
+        form: Form,
+        problems: Problems,
+        *,
+        wanted: Collection[str] = (),
+        trained: bool = False,
+    ) -> None:
         super().__init__(lines, form, problems)
-        self.names = ["smiles", "name"]
-        self.form = replace(self.form, header=False)
+        first = next((line for line in lines if _counts(line)), "")
+        self._number = lines.number
+        self._tabs = first.count("\t") > 1
+        cells = self._cells(first)
+        # Whether another file than that of the training has a header can be seen.
+        named = cells[0].casefold() in _SMILES
+        header = named if trained or form.header is None else form.header
+        self._ahead = [] if header else [first]
+        self.names = ["smiles", "name", *map(str, range(3, len(cells) + 1))]
+        if header:
+            self.names = cells if cells[1] else [cells[0], "name"]
+        asked = next(iter(wanted), None)
+        if trained and asked is not None and asked not in self.names:
+            self.names[0] = asked
+        self.form = replace(self.form, header=header)
+
+    def _cells(self, line: str) -> list[str]:
+        if self._tabs:
+            return [cell.strip() for cell in line.split("\t")]
+        smiles, *rest = line.split(None, 1) or [""]
+        name = rest[0].strip() if rest else ""
+        end = name.find("|", 1) + 1
+        if name.startswith("|") and end:
+            smiles, name = f"{smiles} {name[:end]}", name[end:].strip()
+        return [smiles, name]
+
+    def _each_line(self) -> Iterator[tuple[int, str]]:
+        for line in self._ahead:
+            yield self._number, line
+        for line in self.lines:
+            yield self.lines.number, line
 
     def each(
         self, columns: Sequence[int], wanted: Collection[int] | None
     ) -> Iterator[tuple[int, list[Any]]]:
         """Yield line, SMILES and name of each wanted molecule."""
-        for line in self.lines:
-            cells = line.split(None, 1)
-            if not cells:
+        for number, line in self._each_line():
+            if not _counts(line):
+                continue
+            cells = self._cells(line)
+            if len(cells) != len(self.names):
+                message = f"has {len(cells)} cells, but the first line has {len(self.names)}"
+                self.tell(number, message)
                 continue
             if wanted is None or self.rows in wanted:
-                both = (cells[0], cells[1].strip() if len(cells) > 1 else "")
-                yield self.lines.number, [both[column] for column in columns]
+                yield number, [cells[column] for column in columns]
             self.rows += 1
+
+
+_SMILES = frozenset({"smiles", "smile", "canonical_smiles", "isomeric_smiles"})
+"""How a first line calls the column of the SMILES, in lower case."""
+
+
+def _counts(line: str) -> bool:
+    """Return whether a line holds a molecule, and is no comment."""
+    return bool(line.strip()) and not line.startswith("#")
 
 
 class JsonLines(_Text):
@@ -408,10 +470,12 @@ def text_rows(
     ending = ending_of(problems.source)
     if ending in (".jsonl", ".ndjson"):
         return JsonLines(lines, form, problems, complete=complete)
-    if ending in (".smi", ".smiles"):
-        return Smiles(lines, form, problems)
+    if ending in SMILES_ENDINGS:
+        return Smiles(lines, form, problems, wanted=wanted, trained=trained)
     return Delimited(lines, form, problems, wanted=wanted, trained=trained)
 
 
-TEXT_ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".jsonl", ".ndjson", ".smi", ".smiles")
+SMILES_ENDINGS = (".smi", ".smiles")
+"""Endings of files of molecules."""
+TEXT_ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".jsonl", ".ndjson", *SMILES_ENDINGS)
 """Endings of tables that are text."""

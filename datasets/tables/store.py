@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import tempfile
-import threading
 from array import array
 from collections.abc import Iterable, Sequence
 from typing import IO, Any, overload
@@ -105,7 +105,10 @@ class ThingStore:
 
     def all(self) -> Sequence[Any]:
         """Return all of them, as a list or as a sequence that reads them from its file."""
-        return self._things if self._spilled is None else self._spilled
+        if self._spilled is None:
+            return self._things
+        self._spilled.finish()
+        return self._spilled
 
 
 class SpilledThings(Sequence[Any]):
@@ -115,7 +118,8 @@ class SpilledThings(Sequence[Any]):
         self._spill = _Spill()
         self._ends = array("q", [0])
         self._are_texts = array("b")
-        self._lock = threading.Lock()
+        # Mapped, not read: threads and forked children have one position in the file together.
+        self._content: mmap.mmap | bytes = b""
 
     def add(self, things: Iterable[str | bytes]) -> None:
         """Write more of them to the end of the file."""
@@ -125,6 +129,12 @@ class SpilledThings(Sequence[Any]):
             self._spill.write(content)
             self._ends.append(self._spill.length)
             self._are_texts.append(text)
+
+    def finish(self) -> None:
+        """Make all of them readable."""
+        self._spill.file.flush()
+        if self._spill.length:  # an empty file cannot be mapped
+            self._content = mmap.mmap(self._spill.file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def __len__(self) -> int:
         return len(self._are_texts)
@@ -138,8 +148,5 @@ class SpilledThings(Sequence[Any]):
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
         place = range(len(self))[index]
-        with self._lock:  # several threads adapt things at the same time
-            self._spill.file.seek(self._ends[place])
-            content = self._spill.file.read(self._ends[place + 1] - self._ends[place])
-            self._spill.file.seek(0, 2)
+        content = self._content[self._ends[place] : self._ends[place + 1]]
         return content.decode("utf-8", "surrogatepass") if self._are_texts[place] else content

@@ -12,6 +12,7 @@ from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, mod
 
 from gridcnn.contracts.source import Dataset, Request, Source
 from gridcnn.datasets import places
+from gridcnn.datasets.labels import IN_MEMORY
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.tables.frames import FRAME_ENDINGS
 from gridcnn.datasets.tables.items import Columns, opened_rows, place_of, read_items
@@ -159,7 +160,7 @@ class Table(Source):
 
     def read(self, given: Any, request: Request) -> Dataset:
         """Return the rows of a file, or of a data frame with the columns of this table."""
-        problems = Problems(given if isinstance(given, str) else "the DataFrame")
+        problems = Problems(given if isinstance(given, str) else IN_MEMORY)
         columns = self.columns(request.group)
         with opened_rows(
             given,

@@ -126,7 +126,8 @@ def _judge(file: str, label: str | None, encoding: str | None) -> Layout | None:
         told = "\n".join((*verdict.evidence, *verdict.advice))
         raise ColumnPermutableError(
             f"{file}: the order of its columns means nothing, so a convolutional network is the "
-            f"wrong tool\n{told}\nto write a spec all the same, give --no-check"
+            f"wrong tool\n{told}\nif one column holds the texts to classify, name it: --input "
+            "COLUMN; to write a spec all the same, give --no-check"
         )
     return verdict.layout
 

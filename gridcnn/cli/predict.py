@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -78,6 +79,7 @@ def predict(
     strict: options.Strict = False,
 ) -> None:
     from gridcnn.model import load
+    from gridcnn.runs.notes import refuse_notes, remark_notes
     from gridcnn.runs.questions import Questions
 
     if as_json and as_csv:
@@ -90,10 +92,15 @@ def predict(
     )
     printer = _JsonPrinter if as_json else _CsvPrinter if as_csv else _TextPrinter
     shown, failed = printer(loaded, top), False
+    remarks: Counter[str] = Counter()
     for names, things, unread in _batches(asked.parts(files or ()), strict=strict):
-        adapted = loaded.adapter.adapt_all(things, names=names)
+        adapted = loaded.adapted(things, names=names)
         problems = [*unread, *adapted.problems]
         if len(adapted.kept):
+            kept = [things[index] for index in adapted.kept]
+            remarks.update(loaded.adapter.remarks(kept, adapted.grids.values))
+            if strict:
+                refuse_notes(remark_notes(remarks))
             read = [names[index] for index in adapted.kept]
             answered = loaded.answered(adapted.grids.values, names=read)
             problems += answered.problems
@@ -104,6 +111,9 @@ def predict(
             screen.say_error(DataError(*problems))
             failed = True
     shown.end()
+    sys.stdout.flush()
+    for note in remark_notes(remarks):
+        screen.say_note(note)
     if failed:
         raise typer.Exit(screen.USER)
 

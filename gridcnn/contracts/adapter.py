@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.errors import DataError, Problem
-from gridcnn.grid import Grids, GridShape, OneHot
+from gridcnn.errors import DataError, Problem, listed
+from gridcnn.grid import Cells, Grids, GridShape, OneHot
 from gridcnn.settings.base import Settings
 from gridcnn.streams import Stream
 
 Things = Sequence[Any] | NDArray[Any]
 """Raw things: a list of anything that an adapter takes, or one array with an item in each place of
 its first dimension."""
+
+_LONGEST_NAME = 300
+"""Signs of a text by which an error calls it, at most; of a path that is as long both ends stay."""
+_NAMED = 3
+"""Things with the same problem that are named."""
+_TOLD = 20
+"""Different problems that are told; the rest are counted."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,36 @@ class Adapter(Settings, abc.ABC):
         """
         return ()
 
+    def takes_array(self, dimensions: int) -> bool:  # noqa: ARG002 - for those that tell
+        """Return whether an array of numbers of so many dimensions may be one thing."""
+        return not self.texts
+
+    def notes(
+        self,
+        things: Things,  # noqa: ARG002 - for those that look at them
+        grids: Cells,  # noqa: ARG002 - the same
+    ) -> Sequence[str]:
+        """Return what looks wrong about the training things, or about how they are scaled.
+
+        Each is a sentence that says what to do. `grids` are those of the things.
+        """
+        return ()
+
+    def remarks(
+        self,
+        things: Things,  # noqa: ARG002 - for those that know of any
+        grids: Cells,  # noqa: ARG002 - the same
+    ) -> Mapping[str, int]:
+        """Return what looks wrong about things that can be read, and about how many of them.
+
+        Each text follows "3 items ", as in "with silence alone; leave them out".
+
+        Args:
+            things: the things.
+            grids: what they became, `(items, channels, rows, columns)` or one-hot.
+        """
+        return {}
+
     def is_lone(self, array: NDArray[Any]) -> bool:
         """Return whether an array of numbers is one thing, and not a stack of things."""
         return array.ndim <= 2
@@ -119,10 +156,10 @@ class Adapter(Settings, abc.ABC):
         return Adapted(Grids(values[: len(kept)], shape), kept, problems)
 
     def grids(self, things: Things, *, names: Sequence[str] | None = None) -> Grids:
-        """Return all things as grids; raise `DataError` that names every thing that is bad."""
+        """Return all things as grids; raise `DataError` that names what is bad."""
         adapted = self.adapt_all(things, names=names)
         if adapted.problems:
-            raise DataError(*adapted.problems)
+            raise unreadable(adapted.problems, len(things))
         return adapted.grids
 
 
@@ -215,6 +252,25 @@ def other_forms(
     return forms, np.array(origins, np.int64)
 
 
+def unreadable(problems: Sequence[Problem], items: int) -> DataError:
+    """Return the error for the problems of things, of which there are so many `items` in all.
+
+    A problem that several things have is told once, with some of them.
+    """
+    causes: dict[str, list[Problem]] = {}
+    for problem in problems:
+        causes.setdefault(problem.message, []).append(problem)
+    told: list[Problem] = []
+    for message, alike in causes.items():
+        if len(alike) <= _NAMED:
+            told.extend(alike)
+        else:
+            named = listed([problem.source for problem in alike], limit=_NAMED)
+            told.append(Problem(f"{len(alike):,} of {items:,} items ({named}): {message}"))
+    more = len(told) - _TOLD
+    return DataError(*told[:_TOLD], *([f"and {more:,} more problems like these"] * (more > 0)))
+
+
 def picked(things: Things, chosen: NDArray[np.int64]) -> Things:
     """Return the chosen things: of an array an array, else a list."""
     if isinstance(things, np.ndarray):
@@ -228,7 +284,9 @@ def described(thing: Any, index: int) -> str:
     """Return what an error calls a thing that has no name of its own."""
     import os
 
-    # A text without a visible sign is no name.
+    # A text without a visible sign is no name, and a whole page is none either.
     if isinstance(thing, str) and not thing.strip():
         return f"item {index}"
+    if isinstance(thing, str) and len(thing) > _LONGEST_NAME:
+        return f"{thing[: _LONGEST_NAME // 2]}...{thing[-_LONGEST_NAME // 2 :]}"
     return os.fspath(thing) if isinstance(thing, str | os.PathLike) else f"item {index}"

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.datasets.division.dealing import deal_items
 from gridcnn.engines.base import Engine, bind
 from gridcnn.grid import GridShape
 from gridcnn.network import Network
@@ -113,7 +114,7 @@ def usefulness(
     epochs = round(min(max(min(wanted, affordable), _FEWEST_EPOCHS), _MOST_EPOCHS))
     spec = _spec(shape, epochs, seed)
     engine = bind(spec, shape, classes=classes, threads=threads)
-    folds = _folds(targets, random)
+    folds = deal_items(targets, _FOLDS, random)
     position, channel = layout.places()
 
     def accuracy(order: NDArray[np.int64]) -> float:
@@ -147,17 +148,6 @@ def _chosen(targets: NDArray[np.int64], random: np.random.Generator) -> NDArray[
     if len(enough) < 2:
         return None
     return rows[np.isin(targets[rows], enough)]
-
-
-def _folds(targets: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
-    """Return the fold of each row, so that each fold has its share of every class."""
-    folds = np.empty(len(targets), np.int64)
-    start = 0
-    for label in range(int(targets.max()) + 1):
-        members = random.permutation(np.flatnonzero(targets == label))
-        folds[members] = (start + np.arange(len(members))) % _FOLDS
-        start += len(members)
-    return folds
 
 
 def _accuracy(

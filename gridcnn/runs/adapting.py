@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,21 +16,18 @@ from gridcnn.caches import homely, key_of
 from gridcnn.contracts.adapter import Adapted, Adapter, Things, picked
 from gridcnn.cores import usable_cores, usable_memory
 from gridcnn.errors import DataError, Problem, UserError, printable, sized
-from gridcnn.grid import Array, Grids, OneHot
+from gridcnn.grid import Grids
+from gridcnn.gridding import SLOW, Chunk, collected, side_by_side
 from gridcnn.progress import Advance, Counter
-from gridcnn.room import startable_threads
 from gridcnn.runs.contents import Digests, digests_of, identity_of, joined
 from gridcnn.runs.grids_cache import (
     SIZE,
-    Chunk,
     GridsCache,
     Kept,
     MixedError,
     digest_of,
     fitted_cache,
     grids_cache,
-    rows_of,
-    stored_of,
 )
 
 WORTH = 1.0
@@ -40,7 +35,6 @@ WORTH = 1.0
 _IN_MEMORY = 2**30  # bytes: grids that are larger stay on disk, and so do those ...
 _PART_OF_MEMORY = 4  # ... that would take more than this part of what is usable
 _TRIED = 17  # things, by which it is known how long others take
-_SLOW = 0.001  # seconds for a thing: from here on, two threads are faster than one
 _TURN = 0.05  # seconds that a chunk takes, about, so that the bar moves and Ctrl-C is heard
 _CHUNK_BYTES = 2_000_000  # several chunks are in memory at a time
 _MOST = 4096  # things in a chunk
@@ -195,21 +189,17 @@ class Adapting:
         self, adapter: Adapter, part: NDArray[np.int64], cost: _Cost, counter: Counter
     ) -> Made:
         if len(part) and self._spreads(adapter, cost):
-            adapted = _collected(self._chunks(adapter, part, cost, counter), len(part))
+            adapted = collected(self._chunks(adapter, part, cost, counter), len(part))
             if adapted is not None:
-                return adapted
+                return Made(adapted.grids, adapted.kept, adapted.problems)
         found = adapter.adapt_all(
             picked(self.things, part), names=self._names(part), advance=counter.add
         )
         return Made(found.grids, found.kept, found.problems)
 
     def _spreads(self, adapter: Adapter, cost: _Cost) -> bool:
-        """Return whether several threads do it faster.
-
-        Python lets one thread at a time prepare what libraries then do side by side. Of things that
-        are quick, that is too large a part.
-        """
-        return adapter.threads and self._workers > 1 and cost.seconds >= _SLOW
+        """Return whether several threads do it faster."""
+        return adapter.threads and self._workers > 1 and cost.seconds >= SLOW
 
     def _names(self, part: NDArray[np.int64]) -> list[str]:
         return [self.names[index] for index in part]
@@ -226,7 +216,9 @@ class Adapting:
             things = picked(self.things, group)
             return len(group), adapter.adapt_all(things, names=self._names(group))
 
-        for chunk in _spread(adapted, groups, self._workers if self._spreads(adapter, cost) else 1):
+        for chunk in side_by_side(
+            adapted, groups, self._workers if self._spreads(adapter, cost) else 1
+        ):
             counter.add(chunk[0])
             yield chunk
 
@@ -350,56 +342,6 @@ class Adapting:
 
 def _together(made: Mapping[str, Made]) -> Parts:
     return Parts(made, tuple(problem for each in made.values() for problem in each.problems))
-
-
-def _spread(
-    work: Callable[[NDArray[np.int64]], Chunk],
-    groups: Iterator[NDArray[np.int64]],
-    threads: int,
-) -> Iterator[Chunk]:
-    """Yield what comes of each group, in their order, with up to so many threads at work."""
-    threads = startable_threads(threads) if threads > 1 else 1
-    if threads <= 1:
-        yield from map(work, groups)
-        return
-    pool = ThreadPoolExecutor(threads)
-    try:
-        waiting: deque[Future[Chunk]] = deque()
-        for group in groups:
-            waiting.append(pool.submit(work, group))
-            # A few ahead of what is taken, so that nobody waits and memory is bounded.
-            if len(waiting) > threads + 1:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _collected(chunks: Iterator[Chunk], count: int) -> Made | None:
-    """Return chunks of at least one thing as one; None where some are one-hot, and some are not."""
-    values: Array | None = None
-    shape, rows = None, 0
-    kept: list[NDArray[np.int64]] = []
-    problems: list[Problem] = []
-    done = length = 0
-    for things, adapted in chunks:
-        grids = adapted.grids.values
-        stored = stored_of(grids)
-        if values is None:
-            shape, rows = adapted.grids.shape, rows_of(grids)
-            values = np.empty((count, *stored.shape[1:]), stored.dtype)
-        elif rows != rows_of(grids):
-            return None
-        values[length : length + len(stored)] = stored
-        length += len(stored)
-        kept.append(done + adapted.kept)
-        problems.extend(adapted.problems)
-        done += things
-    assert values is not None
-    assert shape is not None
-    found = OneHot(values[:length], rows) if rows else values[:length]
-    return Made(Grids(found, shape), np.concatenate(kept), tuple(problems))
 
 
 def _taken(whole: Made, every: NDArray[np.int64], part: NDArray[np.int64]) -> Made:

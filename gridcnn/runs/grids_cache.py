@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.caches import Entries, Shelf, user_folder
-from gridcnn.contracts.adapter import Adapted
 from gridcnn.errors import DataError, quoted
 from gridcnn.grid import Array, GridShape, OneHot, all_finite
+from gridcnn.gridding import Chunk, rows_of, stored_of
 
 SIZE = "GRIDCNN_CACHE_SIZE"
 _USUAL = 10_000_000_000  # bytes
@@ -39,9 +39,6 @@ _HEADER = struct.Struct("<16sIIQQ32s32s")
 _MAGIC, _VERSION = b"gridcnn grids\0\r\n", 1
 _START = 4096  # where the grids begin: at a page of memory
 _AT_ONCE = 2**24  # bytes that are looked through at a time, so that Ctrl-C is heard in between
-
-Chunk = tuple[int, Adapted]
-"""How many things there were, and what became of them."""
 
 
 def grids_cache() -> GridsCache:
@@ -223,16 +220,6 @@ def _digest(stored: Array) -> bytes:
 def _parts(stored: Array) -> Iterator[Array]:
     step = max(1, _AT_ONCE // max(1, stored[:1].nbytes))
     return (stored[start : start + step] for start in range(0, len(stored), step))
-
-
-def rows_of(grids: NDArray[np.float32] | OneHot) -> int:
-    """Return how many rows one-hot grids have; 0 for others."""
-    return grids.rows if isinstance(grids, OneHot) else 0
-
-
-def stored_of(grids: NDArray[np.float32] | OneHot) -> Array:
-    """Return what is kept of grids: their cells, or of one-hot grids the indices."""
-    return grids.indices if isinstance(grids, OneHot) else grids
 
 
 def _content(grids: NDArray[np.float32] | OneHot) -> bytes | memoryview:

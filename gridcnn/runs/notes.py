@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -26,6 +26,11 @@ def refuse_notes(notes: Sequence[str]) -> None:
         raise DataError(*notes, "with strict, every note is an error")
 
 
+def remark_notes(remarks: Mapping[str, int]) -> list[str]:
+    """Return what an adapter remarks on, as sentences with counts."""
+    return [f"{_counted(count)} {text}" for text, count in remarks.items() if count]
+
+
 def label_notes(labels: Sequence[Label], classes: Sequence[Label]) -> list[str]:
     """Return what looks wrong about labels: missing ones, and one class written in two ways."""
     notes = []
@@ -35,14 +40,14 @@ def label_notes(labels: Sequence[Label], classes: Sequence[Label]) -> list[str]:
         spelled.setdefault(" ".join(str(label).casefold().split()), []).append(label)
     for alike in spelled.values():
         if len(alike) > 1:
-            told = listed([f"{quoted(str(each))} ({counts[each]:,} items)" for each in alike])
+            told = listed([f"{quoted(str(each))} ({_counted(counts[each])})" for each in alike])
             notes.append(
                 f"classes that differ only in capitals or spaces: {told}; if they are one, write "
                 "them in one way"
             )
     missing = [
-        f"{counts[label]:,} items have the label {quoted(label)}, which often stands for a missing "
-        "one; it is taken for a class"
+        f"{_counted(counts[label])} with the label {quoted(label)}, which often stands for a "
+        "missing one, but is taken for a class; give these items a label, or leave them out"
         for label in classes
         if isinstance(label, str) and label.casefold() in _MISSING
     ]
@@ -57,7 +62,7 @@ def answer_notes(found: Measures, votes: Array, classes: Sequence[Label]) -> lis
             "nothing; try another learning rate, or look at the grids with gridcnn show"
         ]
     unanswered = [
-        f"{quoted(str(label))} ({scores.items:,} items)"
+        f"{quoted(str(label))} ({_counted(scores.items)})"
         for number, (label, scores) in enumerate(zip(classes, found.scores, strict=True))
         if scores.items and not found.confusion[:, number].any()
     ]
@@ -68,3 +73,7 @@ def answer_notes(found: Measures, votes: Array, classes: Sequence[Label]) -> lis
         f"{len(unanswered)} {several} never answered: {listed(unanswered, limit=8)}; give more "
         "items of such a class, or train longer"
     ]
+
+
+def _counted(items: int) -> str:
+    return f"{items:,} {'item' if items == 1 else 'items'}"

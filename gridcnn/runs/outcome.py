@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gridcnn.contracts.source import PARTS, TEST
+from gridcnn.datasets.labels import labels_array
 from gridcnn.engines.base import Engine
 from gridcnn.errors import DataError, RunFolderError
 from gridcnn.files import as_written
 from gridcnn.grid import Array
 from gridcnn.measures import measures
-from gridcnn.model import Model, answered, labels_array
+from gridcnn.model import Model, answered
 from gridcnn.order.guard import Checked
 from gridcnn.runs.folder import PREDICTIONS, SKIPPED, RunFolder
 from gridcnn.runs.literal import literal_comparison

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from gridcnn.adapters.fitting import fitting
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
-from gridcnn.contracts.adapter import Adapter, Fitted
+from gridcnn.contracts.adapter import Adapter, Fitted, picked
 from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Dataset, Source
 from gridcnn.datasets.division.folds import with_fold
 from gridcnn.datasets.division.groups import by_pattern
@@ -23,12 +24,13 @@ from gridcnn.datasets.problems import bad_items_error
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import GridShape
-from gridcnn.progress import Advance, Counter
+from gridcnn.progress import Advance
+from gridcnn.progress import Counter as Progress
 from gridcnn.runs.adapting import Adapting, Made
 from gridcnn.runs.duplicates import dropped_note, duplicates_notes, find_duplicates
 from gridcnn.runs.literal import exemplars
 from gridcnn.runs.located import Located
-from gridcnn.runs.notes import label_notes
+from gridcnn.runs.notes import label_notes, remark_notes
 from gridcnn.runs.other_forms import with_other_forms
 from gridcnn.runs.scaffolds import by_scaffold
 from gridcnn.spec.models import GroupPattern, GroupScaffold, Spec
@@ -125,6 +127,9 @@ def prepare(
         raise bad_items_error(skipped, items, "set data.bad_items: skip")
     classes, parts = dataset.classes, read.parts
     notes = [*dataset.notes, *label_notes(dataset.labels, classes)]
+    trained = picked(dataset.things, read.division.train)
+    notes += fitted.adapter.notes(trained, parts[TRAIN].data.grids)
+    notes += remark_notes(_remarks(dataset, read, fitted.adapter))
     labelled = {name: part.data for name, part in parts.items()}
     duplicates = find_duplicates(labelled)
     if located.data.duplicates == "drop":
@@ -173,7 +178,7 @@ def group_items(
         dataset = by_pattern(dataset, settings.group.pattern)
     elif isinstance(settings.group, GroupScaffold):
         items = len(dataset)
-        counter = Counter(advance, "finding scaffolds", items)
+        counter = Progress(advance, "finding scaffolds", items)
         dataset, problems = by_scaffold(dataset, advance=counter.add)
         if problems and (settings.bad_items == "stop" or not len(dataset)):
             raise bad_items_error(problems, items, "set data.bad_items: skip")
@@ -287,6 +292,17 @@ def _adapted(dataset: Dataset, division: Division, adapter: Adapter, adapting: A
         Division(readable[TRAIN], readable[VALIDATION], readable[TEST]),
         tuple(skipped),
     )
+
+
+def _remarks(dataset: Dataset, read: _Read, adapter: Adapter) -> Counter[str]:
+    """Return what looks wrong about the items of all parts, and about how many of them."""
+    found: Counter[str] = Counter()
+    division = read.division
+    parts = {TRAIN: division.train, VALIDATION: division.validation, TEST: division.test}
+    for name, indices in parts.items():
+        things = picked(dataset.things, indices)
+        found.update(adapter.remarks(things, read.parts[name].data.grids))
+    return found
 
 
 def _literal(

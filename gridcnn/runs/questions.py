@@ -24,10 +24,11 @@ from gridcnn.datasets.tables.items import (
     read_questions,
 )
 from gridcnn.datasets.tables.lines import Lines, ending_of
-from gridcnn.datasets.tables.rows import Form
+from gridcnn.datasets.tables.rows import SMILES_ENDINGS, Form
 from gridcnn.datasets.tables.table import Table
 from gridcnn.datasets.walking import Walk
 from gridcnn.errors import DataError, Problem, SpecError, listed
+from gridcnn.files import open_ordinary
 from gridcnn.spec.models import Data
 from gridcnn.stored import stored_array
 
@@ -134,7 +135,7 @@ class Questions:
         elif places.is_folder(text):
             yield from self._inside(text)
         elif places.is_file(text):
-            yield from self._file(text, text)
+            yield from self._file(places.printable(text), text)
         else:
             message = places.why_not_file(text)
             if "no such" in message:
@@ -150,7 +151,8 @@ class Questions:
             if entry.ending in suffixes:
                 found = True
                 try:
-                    yield from self._file(places.joined(folder, entry.name), entry.path)
+                    name = places.printable(places.joined(folder, entry.name))
+                    yield from self._file(name, entry.path)
                 except DataError as error:
                     yield Part(problems=error.problems)
         if not found and not problems.count:
@@ -165,7 +167,7 @@ class Questions:
         )
         if self._of_texts and not is_table:
             try:
-                with Path(path).open("rb") as file:
+                with open_ordinary(path) as file:
                     yield from self._written(name, file)
             except OSError as error:
                 message = f"cannot be read: {error.strerror or error}"
@@ -173,7 +175,9 @@ class Questions:
         elif self._of_numbers and ending in _ARRAYS and not is_table:
             yield from self._stored(name, Path(path))
         elif self._asked is not None and ending not in self._adapter.suffixes:
-            yield from self._rows(name, place_of(path))
+            yield from self._rows(name, place_of(path), self._asked)
+        elif self._of_texts and ending in SMILES_ENDINGS:
+            yield from self._rows(name, place_of(path), Columns("smiles"))
         elif self._of_texts:
             message = (
                 "this model was trained on texts that stood in no table; say which column has the "
@@ -216,7 +220,8 @@ class Questions:
             # A look at how it begins: a table is read row by row, and an array as a whole.
             begin = stream.read(max(map(len, _STORED)))
             if begin and not (self._adapter.suffixes and begin.startswith(_STORED)):
-                yield from self._rows(_STDIN_NAME, io.BufferedReader(_Continued(begin, stream)))
+                rest = io.BufferedReader(_Continued(begin, stream))
+                yield from self._rows(_STDIN_NAME, rest, self._asked or Columns())
                 return
             array = begin + stream.read()
             if array:
@@ -252,10 +257,8 @@ class Questions:
         # The end of the last line belongs to the file, and not to the text.
         yield Part([name], [text.removesuffix("\n").removesuffix("\r")])
 
-    def _rows(self, name: str, given: str | IO[bytes]) -> Iterator[Part]:
-        """Yield the rows of a table."""
-        columns = self._asked
-        assert columns is not None
+    def _rows(self, name: str, given: str | IO[bytes], columns: Columns) -> Iterator[Part]:
+        """Yield the rows of a table, by the columns of their inputs."""
         form = Form()
         if self._table is not None:
             own = isinstance(given, str) and ending_of(given) != ending_of(self._table.path)
@@ -271,7 +274,7 @@ class Questions:
                     used = [*columns.inputs, *self._ignored]
                     notes = others_note(rows, used) if columns.input is not None else ()
                     notes = [f"{name}: {note}" for note in notes]
-                    if self._of_numbers and len(things):
+                    if self._of_numbers and len(things) and isinstance(things[0], np.ndarray):
                         self._refuse_width(name, len(things[0]))
                 first = False
                 yield Part(names, things, bad, notes)

@@ -16,8 +16,8 @@ from gridcnn.files import as_written, open_ordinary, read_json
 from gridcnn.model import METRICS
 from gridcnn.order.guard import Checked
 from gridcnn.runs.folder import PREDICTIONS
-from gridcnn.settings.base import Many, NotNegative, Number, Share, Whole
-from gridcnn.settings.content import Content, Name
+from gridcnn.settings.base import Many, Share, Whole, wanted_error
+from gridcnn.settings.content import Content, Loss, Name, Seconds
 
 _NAMES = ("item", "truth", "answer")
 _VOTE = re.compile(r"[01]\.[0-9]{6}")
@@ -29,7 +29,7 @@ class _PartContent(Content):
     title: ClassVar[str] = "a part"
 
     accuracy: Share
-    loss: Number
+    loss: Loss
     items: Many
 
 
@@ -49,13 +49,13 @@ class MetricsContent(Content):
     train: _PartContent | None = None
     literal_comparison: _LiteralContent
     classes: list[str | Annotated[int, Strict()]] = Field(min_length=1)
-    epochs: Many | None = None
-    best_epoch: Many | None = None
-    parameters: Whole | None = None
+    epochs: Many
+    best_epoch: Many
+    parameters: Whole
     engine: Name
     threads: Many | None
     skipped_items: Whole
-    seconds: dict[str, NotNegative]
+    seconds: dict[str, Seconds]
     check: dict[str, Any] | None = None
 
     @field_validator("classes")
@@ -65,11 +65,17 @@ class MetricsContent(Content):
             raise ValueError(f"two are the same: {shown(value)}")
         return value
 
+    @field_validator("validation", "train", "check", mode="before")
+    @classmethod
+    def _is_not_null(cls, value: Any) -> Any:
+        if value is None:
+            raise wanted_error("there, or left out")
+        return value
+
     @field_validator("check")
     @classmethod
-    def _is_a_check(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        if value is not None:
-            Checked.from_json(value)
+    def _is_a_check(cls, value: dict[str, Any]) -> dict[str, Any]:
+        Checked.from_json(value)
         return value
 
 

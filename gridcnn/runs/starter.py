@@ -344,7 +344,7 @@ def _picture_sizes(files: Sequence[str | bytes]) -> tuple[int, int, int]:
     for each in files:
         read: Callable[..., Any] = decoded_bytes if isinstance(each, bytes) else decoded_file
         try:
-            pixels = read(each, max_pixels=64_000_000)
+            pixels = read(each, max_pixels=64_000_000).array()
         except DataError:
             continue
         sizes.append((pixels.shape[0], pixels.shape[1]))

@@ -21,6 +21,8 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, c
 
 from gridcnn.errors import Problem, SpecError, UserError, listed, quoted, shown, suggestion
 from gridcnn.forks import cached_property
+from gridcnn.registry import plain
+from gridcnn.settings import foreign
 from gridcnn.settings.document import written
 
 # Strict: a spec that says "8" or 8.0 where it means 8 is told so, instead of being guessed at.
@@ -44,59 +46,6 @@ Share = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Le(1)]
 """A part of a whole, from 0 to 1."""
 Flag = Annotated[bool, Strict()]
 """true or false."""
-
-# How other systems spell our settings, in lower case and without '_'. A spelling is only answered
-# with a name that its owner takes: `size` is `window` to pooling, and is right for an image.
-_FOREIGN: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(
-        ("numfilters", "nfilters", "nbfilter", "outchannels", "numoutput", "numkernels"),
-        ("filters",),
-    ),
-    **dict.fromkeys(
-        ("kernel", "kernelshape", "kernelsize", "filtersize", "ksize", "size"),
-        ("kernel_size", "window"),
-    ),
-    **dict.fromkeys(("poolsize", "poolingsize", "windowsize"), ("window",)),
-    **dict.fromkeys(("strides", "subsample"), ("stride",)),
-    **dict.fromkeys(("dilationrate", "dilations"), ("dilation",)),
-    **dict.fromkeys(("pads", "pad"), ("padding",)),
-    **dict.fromkeys(("poolmode", "pooltype"), ("mode",)),
-    **dict.fromkeys(("ceilmode",), ("edges",)),
-    **dict.fromkeys(("usebias",), ("bias",)),
-    **dict.fromkeys(
-        ("units", "numunits", "neurons", "hiddenunits", "hiddensize", "hiddenlayersizes"),
-        ("hidden",),
-    ),
-    **dict.fromkeys(("rate",), ("dropout", "learning_rate")),
-    **dict.fromkeys(("dropoutrate",), ("dropout",)),
-    **dict.fromkeys(("lr", "eta", "learningrateinit"), ("learning_rate",)),
-    **dict.fromkeys(("l2", "weightdecayrate"), ("weight_decay",)),
-    **dict.fromkeys(("numepochs", "nepochs", "nbepoch", "maxepochs", "maxiter"), ("epochs",)),
-    **dict.fromkeys(("batch", "bs", "minibatchsize"), ("batch_size",)),
-    **dict.fromkeys(("randomstate", "randomseed", "rngseed"), ("seed",)),
-    **dict.fromkeys(
-        ("clipnorm", "globalclipnorm", "gradclip", "gradientclipping", "maxgradnorm"),
-        ("gradient_clip",),
-    ),
-    **dict.fromkeys(("earlystopping", "earlystop", "niternochange"), ("patience",)),
-    **dict.fromkeys(("scheduler", "lrscheduler", "learningratescheduler"), ("schedule",)),
-    **dict.fromkeys(("warmup", "warmupepochs"), ("warm_up",)),
-    **dict.fromkeys(("init", "initializer", "initialization"), ("start",)),
-    **dict.fromkeys(("solver",), ("optimizer",)),
-    **dict.fromkeys(("eps",), ("epsilon",)),
-    **dict.fromkeys(("gamma",), ("factor",)),
-    **dict.fromkeys(("stepsize",), ("every",)),
-    **dict.fromkeys(("testsize", "testsplit", "testfraction"), ("test",)),
-    **dict.fromkeys(
-        ("val", "valsize", "valsplit", "validationsplit", "validationfraction"), ("validation",)
-    ),
-    **dict.fromkeys(("path", "dataset"), ("source", "data")),
-    **dict.fromkeys(("inputsize", "imagesize", "targetsize", "resize"), ("size",)),
-    **dict.fromkeys(("nsamples", "numsamples"), ("count",)),
-    **dict.fromkeys(("layers",), ("stages",)),
-    **dict.fromkeys(("trainer", "train"), ("training",)),
-    **dict.fromkeys(("classifier",), ("head",)),
-}
 
 
 class Settings(BaseModel):
@@ -231,7 +180,10 @@ def _sentence(cls: type[Settings], line: ErrorDetails) -> str:
     if kind in ("extra_forbidden", "invalid_key"):
         return _unknown_setting(cls, str(place[-1]))
     if kind == "missing" and isinstance(place[-1], str):
-        return f"{owner} needs the {cls.entry} {quoted(place[-1])}"
+        field = cls.model_fields.get(place[-1])
+        words = () if field is None else _allowed(field.annotation)
+        choice = f": {' or '.join(map(repr, words))}" if words else ""
+        return f"{owner} needs the {cls.entry} {quoted(place[-1])}{choice}"
     name = f"{quoted(written(place))} of {owner}" if place else owner
     if kind in ("value_error", "assertion_error"):
         return f"{name}: {_reason(context.get('error', line['msg']))}"
@@ -245,6 +197,11 @@ def _sentence(cls: type[Settings], line: ErrorDetails) -> str:
         near = suggestion(line["input"], known) if isinstance(line["input"], str) else ""
         return f"{name} must be {allowed}{got}{near}"
     return f"{name} must be {_wanted(kind, context, line['msg'])}{got}"
+
+
+def _allowed(annotation: Any) -> tuple[Any, ...]:
+    """Return the words that a setting may be, if it is one of a few."""
+    return typing.get_args(annotation) if typing.get_origin(annotation) is Literal else ()
 
 
 def _reason(error: object) -> str:
@@ -305,10 +262,16 @@ def _plural(what: str) -> str:
 
 def _unknown_setting(cls: type[Settings], name: str) -> str:
     known = cls.setting_names()
-    plain = name[:100].lower().replace("_", "").replace("-", "")
+    spelled = plain(name)
     # Our own name in another spelling (`batchSize`) comes first.
-    own = [ours for ours in known if ours.replace("_", "") == plain]
-    ours = own or [ours for ours in _FOREIGN.get(plain, ()) if ours in known]
-    hint = f"; here it is written '{ours[0]}'." if ours else suggestion(name, known)
+    own = [ours for ours in known if plain(ours) == spelled]
+    ours = own or [ours for ours in foreign.SPELLINGS.get(spelled, ()) if ours in known]
+    hint = (
+        f"; here it is written '{ours[0]}'."
+        if ours
+        else foreign.place_of_setting(name, _title_of(cls))
+        or foreign.sentence(foreign.ABSENT_SETTINGS, name)
+        or suggestion(name, known)
+    )
     takes = f"It takes: {listed(known)}" if known else "It takes no settings"
     return f"{_title_of(cls)} has no setting {quoted(name)}{hint or '.'} {takes}"

@@ -22,6 +22,9 @@ from gridcnn.errors import SpecError, UnknownNameError, listed, quoted
 from gridcnn.registry import Registry
 from gridcnn.settings.base import Settings, explained_error, given
 
+_NAMING = ("type", "kind", "class_name", "class", "layer", "name", "op")
+"""Keys by which other systems say what is chosen, beside its settings."""
+
 
 class Choice:
     """Marks a field that takes one entry of a registry: `Annotated[Stage, Choice(STAGES)]`.
@@ -112,6 +115,10 @@ class Choice:
         several = f"{form}; got {len(names)} names at once: {listed([quoted(n) for n in names])}"
         if names[0] in self.registry and not any(name in self.registry for name in names[1:]):
             return f"{several}; indent the settings of {quoted(names[0])} further than its name"
+        for key in _NAMING:
+            if isinstance(value.get(key), str):
+                rest = ", ".join(f"{k}: {given(v)}" for k, v in value.items() if k != key)
+                return f"{several}; write {value[key]}: {{{rest}}}"
         return several
 
     def _free(self, text: str) -> Settings:

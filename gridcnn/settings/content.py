@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Self
 
-from annotated_types import Len
-from pydantic import ConfigDict, ValidationError
+from annotated_types import Ge, Le, Len
+from pydantic import AllowInfNan, ConfigDict, Strict, ValidationError
 
 from gridcnn.settings.base import Settings, explained
 
 Name = Annotated[str, Len(1, 100)]
 """What something is called, or a digest."""
+
+Loss = Annotated[float, Strict(), AllowInfNan(False), Ge(-1e40), Le(1e40)]
+"""A loss: votes are 32-bit floats, so that none is larger; sums of squares of them are finite."""
+Seconds = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Le(1e12)]
+"""How long something took."""
 
 
 class Content(Settings):

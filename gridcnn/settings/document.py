@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from gridcnn.errors import Problem, SpecError, quoted
+from gridcnn.errors import Problem, SpecError, quoted, shown
 
 # What is learned becomes a setting, and a resolved spec is read again: a table of 16,384 columns
 # learns three numbers of each.
@@ -22,6 +22,7 @@ MAX_BYTES = 4_000_000
 MAX_NODES = 60_000
 MAX_DEPTH = 40
 MAX_NUMBER = 40
+_LONGEST_KEY = 80  # signs of a key that a message repeats
 _TOO_MANY = f"a spec may hold {MAX_NODES:,} values; this one holds more"
 _TOO_DEEP = f"a spec may be nested {MAX_DEPTH} levels deep; this is deeper"
 
@@ -83,10 +84,14 @@ class Document:
 
 
 def written(path: Path) -> str:
-    """Return a path as it is written: `stages[1].convolution.filters`."""
+    """Return a path as it is written: `stages[1].convolution.filters`; long parts are cut."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        if isinstance(part, int):
+            text += f"[{part}]"
+            continue
+        name = part if len(part) <= _LONGEST_KEY else f"{part[: _LONGEST_KEY - 3]}..."
+        text += f".{name}" if text else name
     return text
 
 
@@ -255,6 +260,12 @@ def _escape(sign: str) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
+def key_text(key: object) -> str:
+    """Return a key of a mapping from Python as a text."""
+    # Python turns no number of thousands of digits into a text.
+    return shown(key) if isinstance(key, int) else str(key)
+
+
 def plain_data(value: Any, path: Path = ()) -> Any:
     """Return data from Python as plain data of our own, which later changes may write to.
 
@@ -280,7 +291,7 @@ class _Copy:
         if self.nodes > MAX_NODES:
             raise SpecError(Problem(_TOO_MANY, written(path[:2])))
         if isinstance(value, Mapping):
-            return {key: self.of(inside, (*path, str(key))) for key, inside in value.items()}
+            return {key: self.of(inside, (*path, key_text(key))) for key, inside in value.items()}
         if isinstance(value, list | tuple):
             return [self.of(inside, (*path, number)) for number, inside in enumerate(value)]
         # NumPy's numbers become Python's, without importing NumPy.

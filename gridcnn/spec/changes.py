@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeGuard
 
-from gridcnn.errors import Problem, SpecError, UserError, quoted
+from gridcnn.errors import Problem, SpecError, UserError, quoted, shown
 from gridcnn.settings.base import Settings, given
 from gridcnn.settings.choice import Choice
-from gridcnn.settings.document import Document, Path, parse, plain_data, written
+from gridcnn.settings.document import Document, Path, key_text, parse, plain_data, written
 
 Changes = Iterable[str] | Mapping[str, Any]
 """Texts such as `training.epochs=3`, or a mapping such as `{"training.epochs": 3}`."""
 
+_SIGNS = (",", ";", "|", ":", "'")
+"""Signs that stand for themselves, as in `decimal=,`; in YAML they need quotes."""
 _LIMIT = 80
 """Characters of a change that a message repeats."""
 
@@ -56,8 +58,8 @@ def _each(changes: Changes) -> Iterator[Callable[[], _Change]]:
 
 
 def _given(key: Any, value: Any) -> _Change:
-    origin = f"change of {_short(str(key))}"
-    path = _key_path(str(key), origin)
+    origin = f"change of {_short(key_text(key))}"
+    path = _key_path(key_text(key), origin)
     return _Change(path, plain_data(value, path), origin)
 
 
@@ -71,6 +73,8 @@ def _parsed(text: Any) -> _Change:
     path = _key_path(key.strip(), origin)
     if not value.strip():
         return _Change(path, None, origin)
+    if value.strip() in _SIGNS:
+        return _Change(path, value.strip(), origin)
     try:
         document = parse(value, origin)
         problems = document.problems
@@ -140,7 +144,7 @@ class _Writer:
         if not target:
             self.fail(f"{written(place)} is empty; set it as a whole: {written(place)}=[...]")
         if not isinstance(part, int) or part >= len(target):
-            self.fail(f"{written(place)} has the entries 0 to {len(target) - 1}; got {part!r}")
+            self.fail(f"{written(place)} has the entries 0 to {len(target) - 1}; got {shown(part)}")
         return part
 
     def opened(self, inside: Any, place: Path, following: str | int) -> Any:
@@ -176,11 +180,21 @@ class _Writer:
         name = str(following)
         if name not in choice.registry:
             present = inside if isinstance(inside, str) else next(iter(inside or ()), "")
-            advice = ""
-            if present in choice.registry:
-                advice = f". A setting of {present} is changed as {written(place)}.{present}.{name}"
-            self.fail(f"{choice.registry.unknown(name)}{advice}")
+            self.fail(f"{choice.registry.unknown(name)}{_owners(choice, present, name, place)}")
         return inside if isinstance(inside, dict) and name in inside else {name: {}}
+
+
+def _owners(choice: Choice, present: str, name: str, place: Path) -> str:
+    """Return which entries of a choice take a setting that was given in the place of an entry."""
+    taking = [
+        entry
+        for entry in choice.registry.names()
+        if _is_settings(settings := choice.registry.get(entry)) and name in settings.setting_names()
+    ]
+    # The one that stands there is meant, if it can be.
+    for entry in [present] if present in taking else taking[:1]:
+        return f". A setting of {entry} is changed as {written(place)}.{entry}.{name}"
+    return ""
 
 
 def _choice_at(cls: type[Settings], path: Path) -> Choice | None:

@@ -23,6 +23,7 @@ from gridcnn.contracts.augmentation import Augmentation
 from gridcnn.contracts.source import Source
 from gridcnn.contracts.stage import Head, Stage
 from gridcnn.registry import Registry
+from gridcnn.settings import foreign
 from gridcnn.settings.base import (
     Count,
     Fraction,
@@ -35,6 +36,7 @@ from gridcnn.settings.base import (
 )
 from gridcnn.settings.choice import Choice
 from gridcnn.settings.document import Document
+from gridcnn.settings.patterns import compiled
 from gridcnn.spec.augmentations import AUGMENTATIONS
 from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES, Adam, Constant
 from gridcnn.spec.parts import TestPart
@@ -47,27 +49,53 @@ STAGES = Registry(
         "pooling": "gridcnn.stages.pooling:Pooling",
     },
     foreign={
-        **dict.fromkeys(("conv", "conv1d", "conv2d", "convolution2d"), "convolution"),
-        **dict.fromkeys(("relu", "activation", "rectifier", "rectify"), "rectification"),
         **dict.fromkeys(
-            ("pool", "pool2d", "maxpool", "maxpool2d", "maxpooling", "maxpooling2d"), "pooling"
+            ("conv", "conv1d", "conv2d", "convolution1d", "convolution2d", "convlayer"),
+            "convolution",
         ),
         **dict.fromkeys(
-            ("avgpool", "avgpool2d", "averagepooling", "averagepooling2d", "meanpool"),
+            ("relu", "activation", "rectifier", "rectify", "rectifiedlinear"), "rectification"
+        ),
+        **dict.fromkeys(
+            (
+                *("pool", "pool1d", "pool2d", "maxpool", "maxpool1d", "maxpool2d"),
+                *("maxpooling", "maxpooling1d", "maxpooling2d", "subsampling"),
+            ),
+            "pooling",
+        ),
+        **dict.fromkeys(
+            (
+                *("avgpool", "avgpool1d", "avgpool2d", "averagepool", "averagepooling"),
+                *("averagepooling1d", "averagepooling2d", "meanpool", "meanpooling"),
+            ),
             "pooling: {mode: mean}",
         ),
         **dict.fromkeys(
-            ("globalavgpool", "globalaveragepooling2d", "globalaveragepool"),
+            (
+                *("gap", "globalpooling", "globalavgpool", "globalavgpool1d", "globalavgpool2d"),
+                *("globalaveragepool", "globalaveragepooling", "globalaveragepooling1d"),
+                *("globalaveragepooling2d", "globalmeanpool", "globalmeanpooling"),
+                *("adaptiveavgpool", "adaptiveavgpool1d", "adaptiveavgpool2d"),
+            ),
             "pooling: {window: all, mode: mean}",
         ),
-        **dict.fromkeys(("globalmaxpool", "globalmaxpooling2d"), "pooling: {window: all}"),
-        **dict.fromkeys(("dense", "linear", "fullyconnected", "fc", "voting"), "head: voting"),
+        **dict.fromkeys(
+            (
+                *("gmp", "globalmaxpool", "globalmaxpool1d", "globalmaxpool2d"),
+                *("globalmaxpooling", "globalmaxpooling1d", "globalmaxpooling2d"),
+                *("adaptivemaxpool", "adaptivemaxpool1d", "adaptivemaxpool2d"),
+            ),
+            "pooling: {window: all}",
+        ),
+        "voting": "head: voting",
     },
+    absent=foreign.ABSENT_STAGES,
 )
 HEADS = Registry(
     "head",
     {"voting": "gridcnn.stages.voting:Voting"},
     foreign=dict.fromkeys(("dense", "linear", "fullyconnected", "fc", "mlp"), "voting"),
+    absent=foreign.ABSENT_HEADS,
 )
 ADAPTERS = Registry(
     "adapter",
@@ -131,8 +159,8 @@ class GroupPattern(Settings):
     @classmethod
     def _finds_a_group(cls, value: str) -> str:
         try:
-            groups = re.compile(value).groups
-        except (re.error, OverflowError, RecursionError) as error:
+            groups = compiled(value).groups
+        except ValueError as error:
             raise wanted_error(f"a regular expression ({error})") from None
         if not groups:
             raise wanted_error("a regular expression with parentheses around the group")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from gridcnn.registry import Registry
+from gridcnn.settings import foreign
 from gridcnn.settings.base import Flag, Fraction, Many, NotNegative, Positive, Settings
 
 
@@ -75,6 +76,7 @@ OPTIMIZERS = Registry(
         "adamw": "gridcnn.spec.optimizers:AdamW",
     },
     foreign={"gd": "sgd", "gradientdescent": "sgd"},
+    absent=foreign.ABSENT_OPTIMIZERS,
     closed=True,
 )
 SCHEDULES = Registry(
@@ -89,6 +91,7 @@ SCHEDULES = Registry(
         **dict.fromkeys(("cosineannealing", "cosineannealinglr", "cosinedecay"), "cosine"),
         **dict.fromkeys(("none", "fixed"), "constant"),
     },
+    absent=foreign.ABSENT_SCHEDULES,
     closed=True,
 )
 

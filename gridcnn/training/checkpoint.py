@@ -15,8 +15,8 @@ from pydantic import Field, Strict, model_validator
 from gridcnn.engines.base import Engine
 from gridcnn.errors import ModelFileError, listed, quoted, shown
 from gridcnn.grid import Array, all_finite
-from gridcnn.settings.base import Many, NotNegative, Number, Share
-from gridcnn.settings.content import Content, Name
+from gridcnn.settings.base import Many, NotNegative, Share
+from gridcnn.settings.content import Content, Loss, Name, Seconds
 from gridcnn.tensors import read_tensors, write_tensors
 from gridcnn.training.loop import Epoch, TrainingState
 from gridcnn.training.optimizers import memory_names
@@ -38,12 +38,12 @@ class EpochContent(Content):
     title: ClassVar[str] = "an epoch"
 
     epoch: Many
-    loss: Number
+    loss: Loss
     accuracy: Share
-    validation_loss: Number | None
+    validation_loss: Loss | None
     validation_accuracy: Share | None
     learning_rate: NotNegative
-    seconds: NotNegative
+    seconds: Seconds
 
 
 class CheckpointContent(Content):

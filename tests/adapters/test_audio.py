@@ -879,25 +879,41 @@ SPOKEN = Path(os.environ.get("GRIDCNN_DATA", ""), "audio_fsdd")
     not (SPOKEN / "train").is_dir(), reason="GRIDCNN_DATA names no folder that holds audio_fsdd"
 )
 def test_spoken_digits_are_understood(tmp_path: Path) -> None:
-    """At least 97 % of the 300 test clips of the Free Spoken Digit Dataset, duration learned."""
-    audio = SETTINGS | {"n_mels": 40, "shorter": "centre", "trim_db": 40.0, "scaling": "clip"}
+    """At least 95 % of the 300 test clips of the Free Spoken Digit Dataset.
+
+    The recipe was chosen by training on the clips 10 to 49 of each speaker and digit and testing on
+    the clips 5 to 9, which are training clips here. Seeds 0 to 4 with kernels for generic
+    processors, AVX2 and AVX-512 got 98.3 to 99.3 % in these 15 trainings; the bar is three times
+    the most errors.
+    """
+    silence = -1
+    audio = SETTINGS | {
+        "n_mels": 40, "duration": 0.8, "shorter": "centre", "trim_db": 35.0, "floor_db": 60.0,
+    }  # fmt: skip
     stages: list[Any] = []
     for filters in (16, 32, 64):
         stages += [{"convolution": {"filters": filters}}, "rectification", "pooling"]
     spec = {
-        "data": {"source": str(SPOKEN)},
+        # No clips are held back: the last epoch is taken.
+        "data": {"source": str(SPOKEN), "validation": 0},
         "adapter": {"audio": audio},
         "stages": stages,
-        "head": {"voting": {"hidden": [64], "dropout": 0.1}},
+        "head": {"voting": {"dropout": 0.5}},
         "training": {
-            "epochs": 25, "batch_size": 32, "learning_rate": 0.002, "schedule": "cosine",
+            "epochs": 12, "batch_size": 32, "optimizer": "adamw", "learning_rate": 0.002,
+            "schedule": "cosine", "warm_up": 1, "weight_decay": 0.02, "gradient_clip": 1.0,
+            # Other voices and tempi: without them, some seeds get 95 %.
+            "augmentation": [
+                {"zoom": {"rows": 0.1, "columns": 0.2, "fill": silence}},
+                {"shift": {"rows": 2, "columns": 4, "fill": silence}},
+            ],
         },
     }  # fmt: skip
 
     result = gridcnn.run(spec, out=tmp_path / "run")
 
     assert result.metrics["test"]["items"] == 300
-    assert result.metrics["test"]["accuracy"] >= 0.97
+    assert result.metrics["test"]["accuracy"] >= 0.95
 
 
 def test_adapting_loads_neither_librosa_nor_scipy(tmp_path: Path) -> None:

@@ -50,12 +50,18 @@ def test_files_of_text_are_told_where_texts_are_read_from() -> None:
         (["a.wav", Path("b.ogg")], "audio"),
         ([Path("a"), Path("b")], "image"),
         ([np.zeros(3), np.zeros(3)], "array"),
-        ([b"one", b"two"], "image"),
+        ([b"\x89PNG\r\n", b"\xff\xd8\xff"], "image"),
         ([], "image"),
     ],
 )
 def test_things_tell_the_adapter(things: list[Any], title: str) -> None:
     assert fitting(things).title == title
+
+
+def test_bytes_of_texts_are_to_be_decoded() -> None:
+    """They are no picture, whose first bytes are no text."""
+    with pytest.raises(DataError, match=r"hold text .* \[each.decode\(\) for each in X\]"):
+        fitting([None, b"good day", b"\x89PNG"])
 
 
 def test_texts_that_name_files_are_paths(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_each_number_type_has_its_range(pixels: NDArray[Any], expected: list[flo
 
 def test_the_range_of_floats_is_a_setting() -> None:
     """`float_range` says what is black and what is white in arrays of floats."""
-    adapter = ImageAdapter(size=(1, 3), float_range=(-1.0, 3.0))
+    adapter = ImageAdapter(size=(1, 3), range=(-1.0, 3.0))
 
     assert adapter.adapt(np.array([[-1.0, 1.0, 3.0]]))[0, 0].tolist() == [-1, 0, 1]
 
@@ -330,10 +330,10 @@ def test_float_pictures_follow_the_range_of_floats() -> None:
     numbers = np.random.default_rng(0).random((32, 32), np.float32) * 10
     content = _encoded(Image.fromarray(numbers), "TIFF")
 
-    cells = ImageAdapter(float_range=(0.0, 10.0)).adapt(content)
+    cells = ImageAdapter(range=(0.0, 10.0)).adapt(content)
 
     np.testing.assert_allclose(cells[0], numbers / 5 - 1, atol=1e-6)
-    with pytest.raises(DataError, match="'float_range'"):
+    with pytest.raises(DataError, match="'range'"):
         ImageAdapter().adapt(content)
 
 
@@ -674,7 +674,7 @@ def test_the_smallest_pictures_are_adapted(shape: Any, size: Any) -> None:
     ("thing", "message"),
     [
         (b"", r"empty \(0 bytes\)"),
-        (b"not a picture at all", "no picture of a known format; PNG, JPEG, BMP, GIF, TIFF and"),
+        (b"not a picture at all", "no picture of a known format; PNG, JPEG, BMP, GIF, TIFF, WebP"),
         (StringIO("text"), "open it in binary mode"),
         (None, "type NoneType is no picture; a path, the bytes of a file"),
         (42, "type int is no picture"),
@@ -683,7 +683,10 @@ def test_the_smallest_pictures_are_adapted(shape: Any, size: Any) -> None:
         (np.zeros((3, 4), np.complex64), "type complex64 have no known range"),
         (np.array([["a"]]), "type <U1, which are no pixels"),
         ([[1, 2], [3]], "rows have different lengths"),
-        (np.full((3, 4), 1.5), "from 1.5 to 1.5 leave the range of 0 to 1 .*'float_range'"),
+        (
+            np.full((3, 4), 1.5),
+            "from 1.5 to 1.5 leave the range of 0 to 1; set the setting 'range'",
+        ),
         (np.full((3, 4), np.nan), "NaN or infinite"),
         (np.full((3, 4), -np.inf), "NaN or infinite"),
         (np.zeros(5, np.uint8), r"shape \(5,\) is no picture"),
@@ -716,7 +719,7 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(DataError, match=message):
             ImageAdapter().adapt(tmp_path / name)
-    with pytest.raises(DataError, match="it is a device or a pipe"):
+    with pytest.raises(DataError, match="it is a pipe or a device"):
         ImageAdapter().adapt("/dev/null")
 
 
@@ -739,14 +742,14 @@ def test_permission_errors_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def refuse(*_: Any, **__: Any) -> Any:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(DataError, match="may not be read: permission denied"):
         ImageAdapter().adapt(path)
 
 
 def test_formats_outside_of_the_list_are_not_decoded() -> None:
     """Formats with a history of trouble are not even tried."""
-    for form in ("PPM", "TGA", "PCX", "ICO", "EPS"):
+    for form in ("TGA", "PCX", "ICO", "EPS"):
         with pytest.raises(DataError, match="no picture of a known format"):
             ImageAdapter().adapt(_encoded(_cross(), form))
 
@@ -799,7 +802,7 @@ def test_a_closed_picture_is_refused(tmp_path: Path) -> None:
     [
         ({"background": "whitee"}, "a colour is a name such as 'white', '#rrggbb', or 'auto'"),
         ({"background": "#ffffff80"}, "a background is opaque"),
-        ({"float_range": [1.0, 1.0]}, "low below high"),
+        ({"range": [1.0, 1.0]}, "low below high"),
         ({"size": [0, 32]}, "from 1 to 16384"),
         ({"channels": 2}, "must be 1 or 3"),
         ({"fit": "streach"}, "did you mean 'stretch'"),

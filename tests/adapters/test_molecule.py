@@ -438,3 +438,28 @@ def test_a_written_molecule_is_not_made_canonical() -> None:
 
     assert text_of(made, Written("OCC")) == "OCC"
     assert text_of(made, "OCC") == "CCO"
+
+
+def test_raw_and_doubled_backslashes_make_one_grid() -> None:
+    """And it is told how many SMILES are written like that."""
+    texts = [r"F/C=C\F", r"C(\F)=C\F", "CCO"]
+    doubled = [text.replace("\\", "\\\\") for text in texts]
+    made = MoleculeAdapter().fitted(texts)
+
+    raw, copied = made.grids(texts).values, made.grids(doubled).values
+
+    assert MoleculeAdapter().fitted(doubled) == made
+    assert np.array_equal(np.asarray(raw), np.asarray(copied))
+    assert list(made.remarks(texts, raw).values()) == [0, 0]
+    assert list(made.remarks(doubled, copied).values()) == [2, 0]
+
+
+def test_extensions_are_no_part_of_the_grid() -> None:
+    made = MoleculeAdapter().fitted(["CCO", "CCN"])
+
+    extended = made.grids(["CCO |$;;$| ethanol"]).values
+
+    assert np.array_equal(np.asarray(extended), np.asarray(made.grids(["CCO"]).values))
+    ((told, count),) = [each for each in made.remarks(["CCO |$;;$|"], extended).items() if each[1]]
+    assert count == 1
+    assert "CXSMILES" in told

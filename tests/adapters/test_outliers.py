@@ -93,7 +93,7 @@ def test_arrays_without_outliers_have_the_range_of_all() -> None:
     fitted = ArrayAdapter().fitted(DIGITS)
 
     assert (fitted.scaling, fitted.low, fitted.high, fitted.limit) == ("range", 0.0, 16.0, None)
-    assert fitted.notes([], np.zeros((0, 1, 1, 1), np.float32)) == ()
+    assert fitted.remarks([], fitted.grids(DIGITS).values) == {}
 
 
 def test_an_outlier_does_not_squash_an_array() -> None:
@@ -105,8 +105,9 @@ def test_an_outlier_does_not_squash_an_array() -> None:
 
     assert grids.std() > 0.3
     assert grids[3, 20] == grids.max() == 3.0
-    (note,) = fitted.notes([], np.zeros((0, 1, 1, 1), np.float32))
-    assert "a few numbers are far from all others, which lie from 0 to 20" in note
+    ((told, count),) = fitted.remarks([], fitted.grids(values).values).items()
+    assert count == 1
+    assert "with numbers far from all others, which lie from 0 to 20" in told
 
 
 def test_what_is_given_is_not_learned() -> None:

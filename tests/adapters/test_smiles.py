@@ -11,7 +11,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gridcnn.adapters.smiles import AROMATIC, ELEMENTS, is_token, tokens
+from gridcnn.adapters.smiles import (
+    AROMATIC,
+    ELEMENTS,
+    has_doubled_backslashes,
+    is_token,
+    tokens,
+    without_extension,
+)
 from gridcnn.errors import DataError
 
 SYMBOLS = ["C", "N", "O", "c", "n", "Cl", "Br", "*", "Na", "Sc", "se", "H", "U", "Og"]
@@ -314,3 +321,45 @@ def test_published_molecules_follow_the_grammar(path: str, count: int, refused: 
     assert all(accepts(text) for text in smiles)
     assert all(rdkit_reads(text) for text in bad)
     assert len(bad) == refused
+
+
+# What texts of programs, and CXSMILES, have besides ----------------------------------------------
+
+
+@pytest.mark.parametrize("text", [r"F/C=C\F", r"C(\F)=C\F", r"F/C=C/C=C\C", r"CC\1=C/CC1"])
+def test_doubled_backslashes_are_read_as_one(text: str) -> None:
+    """As RDKit reads them; the tokens of both are the same."""
+    doubled = text.replace("\\", "\\\\")
+
+    assert has_doubled_backslashes(doubled)
+    assert not has_doubled_backslashes(text)
+    assert [each.text for each in tokens(doubled)] == [each.text for each in tokens(text)]
+    assert not is_token("\\\\", whole=True)
+    assert not is_token("\\\\", whole=False)
+    chem = pytest.importorskip("rdkit.Chem")
+    assert chem.CanonSmiles(doubled) == chem.CanonSmiles(text)
+
+
+def test_no_more_than_two_backslashes_are_one() -> None:
+    with pytest.raises(DataError, match="is a bond that leads to no atom"):
+        tokens(r"F/C=C\\\F")
+
+
+@pytest.mark.parametrize(
+    ("text", "smiles"),
+    [
+        ("CCO |$;;$|", "CCO"),
+        ("CCO |$;;$| ethanol", "CCO"),
+        ("C[C@H](O)F |&1:1|", "C[C@H](O)F"),
+        ("CCO", "CCO"),
+        ("CCO ethanol", "CCO ethanol"),
+        ("CCO |open", "CCO |open"),
+        ("|$;$|", "|$;$|"),
+    ],
+)
+def test_what_cxsmiles_adds_is_left_out(text: str, smiles: str) -> None:
+    """It stands between bars; a name alone is no extension, and is refused elsewhere."""
+    assert without_extension(text) == smiles
+    if text != smiles:
+        chem = pytest.importorskip("rdkit.Chem")
+        assert chem.MolToSmiles(chem.MolFromSmiles(text)) == chem.CanonSmiles(smiles)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gridcnn.contracts.adapter import Adapter, OneHotAdapter, described
 from gridcnn.errors import DataError
 from gridcnn.grid import Axis, GridShape, OneHot
+from gridcnn.spec.models import ADAPTERS
 
 
 class Repeating(Adapter):
@@ -92,6 +93,16 @@ def test_things_are_called_by_their_path_or_their_number() -> None:
     assert described(Path("a") / "b.png", 4) == str(Path("a") / "b.png")
     assert described(np.zeros(3), 4) == "item 4"
     assert described(" \n", 4) == described("", 4) == "item 4"
+    assert described("a" * 300, 4) == "a" * 300
+
+
+def test_a_page_of_text_is_no_name() -> None:
+    """An error about it is a line that can be read, with its beginning and its end."""
+    name = described("begin" + "a" * 10_000_000 + "end", 4)
+
+    assert len(name) == 303
+    assert name.startswith("beginaaa")
+    assert name.endswith("aaaend")
 
 
 def test_one_hot_things_are_kept_as_indices() -> None:
@@ -121,3 +132,39 @@ def test_bad_one_hot_things_are_told_like_others() -> None:
     with pytest.raises(DataError, match="item 1: it has 0 letters"):
         Codons().grids(["abc", b""])
     assert Codons().grids([]).values.shape == (0, 1, 4, 3)
+
+
+def test_a_cause_that_many_things_share_is_told_once() -> None:
+    """Up to three are named on their own; different causes are counted after twenty."""
+    with pytest.raises(DataError) as few:
+        Codons().grids(["abc", b"", b"", b""])
+    with pytest.raises(DataError) as many:
+        Codons().grids(["abc", "", "", "", "", ""])
+    with pytest.raises(DataError) as causes:
+        Codons().grids(["a" * length for length in range(4, 40)])
+
+    assert len(few.value.problems) == 6
+    assert str(many.value).splitlines() == [
+        "5 of 6 items (item 1, item 2, item 3 and 2 more): it has 0 letters",
+        "5 of 6 items (item 1, item 2, item 3 and 2 more): 3 were expected",
+    ]
+    assert len(causes.value.problems) == 21
+    assert str(causes.value.problems[-1]) == "and 17 more problems like these"
+
+
+def test_an_adapter_takes_arrays_unless_its_things_are_texts() -> None:
+    """Of which dimensions, it says itself."""
+    taken = {
+        name: [count for count in range(1, 5) if made().takes_array(count)]
+        for name, made in ((name, ADAPTERS[name]) for name in ADAPTERS.names())
+    }
+
+    assert Repeating().takes_array(2)
+    assert {name: taken[name] for name in ("array", "table", "image", "audio", "text")} == {
+        "array": [1, 2, 3],
+        "table": [1],
+        "image": [2, 3],
+        "audio": [1, 2],
+        "text": [],
+    }
+    assert taken["molecule"] == []

@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gridcnn.datasets.labels import labels_of
+from gridcnn.datasets.labels import labels_of, refuse_twins
+from gridcnn.datasets.problems import Problems
 from gridcnn.errors import DataError
 
 
@@ -58,12 +59,34 @@ def test_a_missing_label_is_named_with_its_row(given: Any) -> None:
         labels_of(given)
 
 
-def test_every_missing_label_is_told_but_no_more_than_twenty() -> None:
+def test_missing_labels_are_told_together() -> None:
+    """They are one cause, whose places are listed, but not endlessly."""
     with pytest.raises(DataError) as caught:
         labels_of([None] * 50)
 
-    assert len(caught.value.problems) == 21
-    assert "and 30 more problems" in str(caught.value.problems[-1])
+    (problem,) = caught.value.problems
+    assert "the labels y[0], y[1], y[2], " in str(problem)
+    assert "y[7] and 42 more are missing; give every item a label" in str(problem)
+
+
+def twins(source: str, name: str) -> str:
+    """Return what is said of a label that is there both as a number and as a text."""
+    found = Problems(source)
+    refuse_twins({1, "1"}, name, found)
+    with pytest.raises(DataError) as caught:
+        found.stop()
+    return str(caught.value)
+
+
+def test_advice_on_twins_is_about_the_place_that_they_are_from() -> None:
+    """Python is for labels in memory; a file is corrected in the file."""
+    assert "[str(label) for label in y]" in twins("", "y")
+    assert ".astype(str)" in twins("the DataFrame", "the column 'kind'")
+    for source in ("a.jsonl", "a.xlsx", "a.parquet"):
+        told = twins(source, "the column 'kind'")
+        assert "write every label as a number, or every label as a text" in told
+        assert "str(label)" not in told
+    assert '(as "1", in quotes)' in twins("a.jsonl", "the column 'kind'")
 
 
 @pytest.mark.parametrize("given", [[0.5, 1.25], np.array([1.5, 2.5]), [float("inf"), 1.0]])
@@ -91,3 +114,14 @@ def test_amounts_are_no_classes(given: Any) -> None:
 def test_what_is_no_label_is_explained(given: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         labels_of(given)
+
+
+def test_whole_numbers_of_any_usual_size_are_labels() -> None:
+    """Also beyond the range of floats."""
+    assert labels_of([10**400, -(2**63)]) == [10**400, -(2**63)]
+
+
+def test_numbers_that_cannot_be_written_are_no_labels() -> None:
+    """Python turns no number of thousands of digits into a text, so that no file could name it."""
+    with pytest.raises(DataError, match=r"y\[1\] is a whole number of 16610 bits, too large"):
+        labels_of([1, 10**5000, 2])

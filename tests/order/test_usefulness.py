@@ -82,15 +82,6 @@ def test_rare_classes_are_left_out_and_one_class_is_not_enough() -> None:
     assert (found.classes, found.rows) == (2, 99)
 
 
-def test_folds_have_their_share_of_every_class() -> None:
-    targets = np.repeat([0, 1, 2], [31, 10, 59])
-    folds = module._folds(targets, np.random.default_rng(0))
-    for label in range(3):
-        counts = np.bincount(folds[targets == label], minlength=3)
-        assert counts.max() - counts.min() <= 1
-    assert np.ptp(np.bincount(folds)) <= 1
-
-
 def test_progress_is_told_and_the_same_seed_gives_the_same_answer() -> None:
     table, classes = bumps(150, 12)
     values, _ = comparable([column_of("", column) for column in table.T])

@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from gridcnn import gridding
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.audio import AudioAdapter
 from gridcnn.adapters.decoding import decoded_file
@@ -128,7 +129,7 @@ def test_pictures_are_the_same_by_every_way(
 ) -> None:
     """Without the cache, with it for the first and for the second time, in memory and on disk."""
     monkeypatch.setattr(module, "_IN_MEMORY", in_memory)
-    monkeypatch.setattr(module, "_SLOW", 0.0)
+    monkeypatch.setattr(module, "SLOW", 0.0)
     monkeypatch.setattr(module, "_MOST", 3)  # things in a chunk
 
     plain = without_cache(str(pictures))
@@ -416,11 +417,10 @@ def slow(count: int, advance: Advance | None = None) -> Parts:
 def test_threads_keep_the_order(monkeypatch: pytest.MonkeyPatch, startable: int) -> None:
     """Of grids, of problems and of what is told of progress; however many can be started."""
     monkeypatch.setattr(module, "_TURN", 0.01)
-    monkeypatch.setattr(module, "startable_threads", lambda wanted: startable)
+    monkeypatch.setattr(gridding, "startable_threads", lambda wanted: startable)
     pools: list[int] = []
     monkeypatch.setattr(
-        module,
-        "ThreadPoolExecutor",
+        "concurrent.futures.ThreadPoolExecutor",
         lambda threads: pools.append(threads) or ThreadPoolExecutor(threads),  # type: ignore[func-returns-value]
     )
     told: list[Progress] = []

@@ -15,9 +15,9 @@ from gridcnn.caches import key_of
 from gridcnn.contracts.adapter import Adapted
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import Grids, GridShape, OneHot
+from gridcnn.gridding import Chunk
 from gridcnn.runs import grids_cache as module
 from gridcnn.runs.grids_cache import (
-    Chunk,
     GridsCache,
     Kept,
     MixedError,

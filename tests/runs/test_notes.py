@@ -26,7 +26,7 @@ def test_classes_that_differ_in_capitals_or_spaces_alone_are_told() -> None:
 def test_labels_that_stand_for_missing_ones_are_told() -> None:
     (note,) = label_notes(["a", "nan", "nan", "NA", "-"], ["-", "NA", "a", "nan"])
 
-    assert note.startswith("2 items have the label 'nan'")
+    assert note.startswith("2 items with the label 'nan'")
 
 
 def test_ordinary_labels_are_not_remarked_on() -> None:

@@ -317,3 +317,9 @@ def _problems(text: str | bytes) -> list[Problem]:
         return parse(text, "x.yaml").problems
     except SpecError as error:
         return list(error.problems)
+
+
+def test_a_key_of_a_whole_page_is_cut_where_a_path_is_written() -> None:
+    """So that an error about it is a line that can be read."""
+    assert written(("stages", 1, "a" * 80)) == "stages[1]." + "a" * 80
+    assert written(("a" * 1_000, "b")) == "a" * 77 + "....b"

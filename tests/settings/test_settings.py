@@ -10,8 +10,9 @@ import pytest
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from gridcnn.errors import DataError, SpecError
+from gridcnn.registry import plain
+from gridcnn.settings import foreign
 from gridcnn.settings.base import (
-    _FOREIGN,
     Count,
     Flag,
     Fraction,
@@ -282,8 +283,8 @@ def test_every_spelling_leads_to_a_setting_that_there_is() -> None:
     """The table has no dead entries, and is written as it is looked up."""
     taken = {name for cls in OWNERS.values() for name in cls.setting_names()}
 
-    assert {ours for names in _FOREIGN.values() for ours in names} <= taken
-    assert all(spelling == spelling.lower().replace("_", "") for spelling in _FOREIGN)
+    assert {ours for names in foreign.SPELLINGS.values() for ours in names} <= taken
+    assert all(spelling == plain(spelling) for spelling in foreign.SPELLINGS)
 
 
 def test_a_slip_is_answered_with_the_nearest_setting() -> None:

@@ -75,7 +75,7 @@ class TestErrors:
         assert [line.partition(" must ")[0] for line in wrong(text)] == [
             "xo.yaml:4:3: 'test' of data",
             "xo.yaml:5:3: data has no setting 'tset'; did you mean 'test'? It takes: source, test, "
-            "validation, parts, bad_items, group",
+            "validation, parts, bad_items, duplicates, group",
             "xo.yaml:9:19: convolution has no setting 'filter'; did you mean 'filters'? It takes: "
             "filters, kernel_size, stride, padding, dilation, bias, scale, features, trainable",
             "xo.yaml:11:15: 'window' of pooling",
@@ -452,8 +452,8 @@ class TestChanges:
             ),
             (
                 "training.optimizer.momentum=0.5",
-                "'momentum' is not an optimizer. Known: sgd, adam, adamw. A setting of adam is "
-                "changed as training.optimizer.adam.momentum",
+                "'momentum' is not an optimizer. Known: sgd, adam, adamw. A setting of sgd is "
+                "changed as training.optimizer.sgd.momentum",
             ),
             ("adapter.image.channels=2", "'channels' of image must be 1 or 3; got 2"),
             ("stages[0].convolution.features=[[[1]]]", "convolution: 'filters' (=8) must be the"),
@@ -740,3 +740,12 @@ def test_a_mapping_may_hold_as_much_as_a_file(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="a spec may hold 60,000 values; this one holds more"):
         load({f"x{number}": 1 for number in range(100_000)})
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize("content", [{10**5000: 1}, {"training": {10**5000: 1}}])
+def test_a_key_of_thousands_of_digits_is_an_unknown_setting(content: Any) -> None:
+    """Python turns no such number into a text."""
+    with pytest.raises(SpecError, match="has no setting"):
+        load(content)
+    with pytest.raises(SpecError, match="has no setting"):
+        load({}, changes=content)

@@ -117,7 +117,7 @@ image = some(
     margin=st.floats(0, 4) | st.just(1),
     polarity=st.sampled_from(["keep", "invert", "ink"]),
     background=st.sampled_from(["auto", "white", "#102030"]),
-    float_range=st.tuples(st.floats(-9, 0), st.floats(1, 9)).map(list),
+    range=st.tuples(st.floats(-9, 0), st.floats(1, 9)).map(list),
 )
 array = some(
     size=st.none() | both(lengths),

@@ -249,7 +249,7 @@ def test_a_mean_of_squares_may_be_infinite(checkpoint: Path) -> None:
     squares[0] = np.inf
     resealed(checkpoint, memory_of_square=squares)
 
-    progress = load_checkpoint(checkpoint, "mark", engine=engine())
+    state = load_checkpoint(checkpoint, "mark", engine=engine())
 
     with pytest.raises(TrainingError, match="the loss is no number any more"):
-        trained(progress=progress, epochs=2)
+        trained(state=state, epochs=2)

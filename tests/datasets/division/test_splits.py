@@ -162,6 +162,13 @@ def test_labels_that_are_amounts_or_names_of_items_are_told_in_one_line() -> Non
     assert len(caught.value.problems) == 1
 
 
+def test_whole_numbers_beyond_all_floats_look_like_amounts() -> None:
+    vast = dataset([10**400 + number for number in range(30)])
+
+    with pytest.raises(DataError, match="look like amounts"):
+        divide(vast, test=0.2, validation=0.1, seed=0)
+
+
 def test_a_single_class_is_refused() -> None:
     with pytest.raises(DataError, match="every item has the class 'a'"):
         divide(dataset(["a"] * 10), test=0.2, validation=0.1, seed=0)

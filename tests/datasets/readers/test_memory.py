@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from PIL import Image
 
 from gridcnn.contracts.source import Dataset, Request
@@ -129,7 +130,7 @@ def test_a_table_without_its_columns_is_refused() -> None:
 
 
 def test_a_table_with_missing_labels_is_refused() -> None:
-    with pytest.raises(DataError, match=r"the label label\[1\] is missing"):
+    with pytest.raises(DataError, match="row 1: the label is empty"):
         from_memory(pd.DataFrame({"path": ["a.png", "b.png"], "label": ["x", None]}))
 
 
@@ -143,7 +144,13 @@ def test_a_table_with_missing_labels_is_refused() -> None:
         ((np.zeros(3), [0, 1, 1]), "must have the shape"),
         ((pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), [0, 1]), "no numbers in the column 'b'"),
         ((np.zeros((2, 0, 4)), [0, 1]), "no cells"),
-        ((np.zeros((2, 3, 3), complex), [0, 1]), "must hold numbers; it holds complex128"),
+        ((np.zeros((2, 3, 3), complex), [0, 1]), "X holds complex128; give the magnitudes"),
+        ((pd.Series(pd.date_range("2020", periods=2)), [0, 1]), "X holds dates or times"),
+        ((sp.csr_matrix(np.eye(2)), [0, 1]), r"X is a sparse csr_matrix .* X\.toarray\(\)"),
+        (((text for text in "ab"), [0, 1]), r"X is a generator, .* give list\(X\)"),
+        (({"a": ["x", "y"]}, [0, 1]), "X is a dict"),
+        (({"x", "y"}, [0, 1]), "X is a set, whose items have no order"),
+        ((np.array([[1, "a"]] * 2, object), [0, 1]), r"X\[0, 1\] is the text 'a', and no number"),
         (([], []), "not one item"),
         (("folder", ["x"]), "X must hold many items; got str 'folder'"),
         ((3, ["x"]), "X must hold many items; got int 3"),
@@ -154,3 +161,21 @@ def test_a_table_with_missing_labels_is_refused() -> None:
 def test_what_cannot_be_used_is_explained(data: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         from_memory(data)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [list, np.array, pd.Series, lambda texts: pd.DataFrame({"text": texts}), lambda t: np.c_[t]],
+)
+def test_texts_are_taken_in_any_column(kind: Any) -> None:
+    """A column of texts, with a name or without, is a list of them."""
+    dataset = from_memory((kind(["tea", "sun"]), [0, 1]), files=False)
+
+    assert list(dataset.things) == ["tea", "sun"]
+
+
+def test_objects_that_are_numbers_are_rows() -> None:
+    """None among them is NaN, which an adapter may fill in."""
+    dataset = from_memory((np.array([[1, None], [3, 4]], object), [0, 1]))
+
+    np.testing.assert_array_equal(dataset.things, [[1, np.nan], [3, 4]])

@@ -175,12 +175,24 @@ def test_bad_files_are_told_by_line(tmp_path: Path, content: bytes, message: str
         read(written(tmp_path, content), every)
 
 
-def test_every_bad_line_is_told_up_to_twenty(tmp_path: Path) -> None:
+def test_different_bad_lines_are_told_up_to_twenty(tmp_path: Path) -> None:
     """The rest is counted."""
+    lines = "".join(",".join("1" * (3 + count)) + "\n" for count in range(25))
     with pytest.raises(DataError, match="and 5 more problems like these") as caught:
-        read(written(tmp_path, "a,b\n" + "1\n" * 25), every)
+        read(written(tmp_path, "a,b\n" + lines), every)
 
     assert len(caught.value.problems) == 21
+
+
+def test_bad_lines_of_one_kind_are_told_together(tmp_path: Path) -> None:
+    """With the lines of the others."""
+    with pytest.raises(DataError) as caught:
+        read(written(tmp_path, "a,b\n" + "1\n" * 25), every)
+
+    (problem,) = caught.value.problems
+    assert problem.line == 2
+    assert "has 1 cell, but the first line names 2" in problem.message
+    assert "(the same in 24 more: line 3, line 4, " in problem.message
 
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
@@ -351,16 +363,44 @@ def test_a_line_without_end_is_refused_early(tmp_path: Path) -> None:
 
 
 def test_a_file_of_molecules_has_names_after_each(tmp_path: Path) -> None:
-    """Separated by a space or a tab; what follows the SMILES is no part of it."""
-    place = written(tmp_path, "CCO ethanol\nCCN\tan amine\n\nCCC\nCC |$A;B$|\n", "t.smi")
+    """Separated by a space or a tab; what CXSMILES adds stays with the SMILES."""
+    place = written(
+        tmp_path, "CCO ethanol\nCCN\tan amine\n\n# old\nCCC\nCC |$A;B$| ethane\n", "t.smi"
+    )
 
     sheet = read(place, every)
 
     assert sheet.names == ["smiles", "name"]
     assert [list(column) for column in sheet.columns] == [
-        ["CCO", "CCN", "CCC", "CC"],
-        ["ethanol", "an amine", "", "|$A;B$|"],
+        ["CCO", "CCN", "CCC", "CC |$A;B$|"],
+        ["ethanol", "an amine", "", "ethane"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "names", "cells"),
+    [
+        ("SMILES Name\nCCO ethanol\n", ["SMILES", "Name"], [["CCO"], ["ethanol"]]),
+        ("smiles\nCCO\n", ["smiles", "name"], [["CCO"]]),
+        ("CCO\tM1\t1\nCCN\tM 2\t0\n", ["smiles", "name", "3"], [["CCO", "CCN"], ["M1", "M 2"]]),
+        ("SMILES\tID\tactive\nCCO\tM1\t1\n", ["SMILES", "ID", "active"], [["CCO"], ["M1"]]),
+    ],
+)
+def test_a_first_line_may_name_the_columns_of_molecules(
+    tmp_path: Path, content: str, names: list[str], cells: list[list[str]]
+) -> None:
+    """And with tabs there may be more of them than two, with names or without."""
+    sheet = read(written(tmp_path, content, "t.smi"), every)
+
+    assert sheet.names == names
+    assert [list(column) for column in sheet.columns][: len(cells)] == cells
+
+
+def test_the_smiles_of_a_file_are_those_that_the_training_calls_otherwise(tmp_path: Path) -> None:
+    place = written(tmp_path, "CCO ethanol\n", "t.smi")
+
+    with opened_rows(place, Form(), Problems(place), wanted=["mol"], trained=True) as rows:
+        assert rows.names == ["mol", "name"]
 
 
 def test_a_long_cell_is_read(tmp_path: Path) -> None:

@@ -155,10 +155,11 @@ def test_every_bad_line_is_told(tmp_path: Path) -> None:
 
     others = "; or list the columns of numbers in 'input'"
     advice = f"; fill it in, or leave the row out{others}"
+    filled = advice.replace(others, f"; or set adapter.table.missing: mean{others}")
     assert lines == [
         f"3: the column 'b' has 'two', which is not a number{advice}",
-        f"4: the column 'a' has no number{advice}",
-        f"5: the column 'a' has no number ('NA'){advice}",
+        f"4: the column 'a' has no number{filled}",
+        f"5: the column 'a' has no number ('NA'){filled}",
         f"5: the column 'b' has 'inf', which is not finite{advice}",
         "6: the label in 'kind' is empty; give every item a label",
         "7: has 3 cells, but the first line names 4; put quotes around a cell with a separator "
@@ -481,7 +482,8 @@ def test_wrong_rows_of_parquet_are_told(tmp_path: Path) -> None:
     )
 
     assert told(tmp_path, content, name="t.parquet", input=["a"]) == [
-        "row 1: the column 'a' has no number (NaN); fill it in, or leave the row out",
+        "row 1: the column 'a' has no number (NaN); fill it in, or leave the row out; or set "
+        "adapter.table.missing: mean",
         "row 2: the column 'a' has inf, which is not finite",
         "row 2: the label in 'kind' is empty; give every item a label",
     ]

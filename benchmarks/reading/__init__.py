@@ -1,0 +1,1 @@
+"""Reading: how fast files become grids, against the best loader that one would write."""

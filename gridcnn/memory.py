@@ -1,0 +1,84 @@
+"""One budget of memory for all threads that read large things: who would exceed it waits.
+
+Sizes are told before memory is taken. What alone is larger than all that may be used is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from gridcnn.cores import usable_memory
+from gridcnn.errors import DataError, sized
+from gridcnn.forks import start_over_in_children
+
+_PART = 0.75
+"""The part of the usable memory that is lent: what holds the results has to fit beside it."""
+_TRIFLE = 2**24
+"""Bytes: less than this is lent without a look, which would take longer than reading it."""
+_LASTS = 1.0
+"""Seconds for which the usable memory is taken to be the same."""
+
+
+class Budget:
+    """Memory that threads borrow for as long as they read a thing.
+
+    Args:
+        usable: returns how many bytes this process may still use; None: nobody can tell.
+    """
+
+    def __init__(self, usable: Callable[[], int | None] = usable_memory) -> None:
+        self._usable = usable
+        self.start_over()
+        start_over_in_children(self)
+
+    def start_over(self) -> None:
+        """Lend nothing: the threads that had borrowed are not in a forked child."""
+        self._changed = threading.Condition()
+        self._lent = 0
+        self._limit: int | None = None
+        self._known_until = 0.0
+
+    @contextlib.contextmanager
+    def borrowed(self, size: int) -> Iterator[None]:
+        """Hold `size` bytes of the budget; wait while other threads hold too much of it.
+
+        Raises:
+            DataError: it is more than the whole budget.
+        """
+        if size < _TRIFLE:
+            yield
+            return
+        changed = self._changed
+        with changed:
+            while not self._fits(size):
+                changed.wait()
+            self._lent += size
+        try:
+            yield
+        finally:
+            with changed:
+                if changed is self._changed:  # else this is a child, which has lent nothing
+                    self._lent -= size
+                changed.notify_all()
+
+    def _fits(self, size: int) -> bool:
+        if not self._lent and time.monotonic() >= self._known_until:
+            # Only while nothing is lent: what is lent may have been taken already, or not yet.
+            usable = self._usable()
+            self._limit = None if usable is None else int(_PART * usable)
+            self._known_until = time.monotonic() + _LASTS
+        if self._limit is None:
+            return True
+        if size > self._limit and not self._lent:
+            raise DataError(
+                f"it takes up to {sized(size)} of memory to read, and {sized(self._limit)} may be "
+                "used for it here; make it smaller, or give the process more memory"
+            )
+        return self._lent + size <= self._limit
+
+
+BUDGET = Budget()
+"""The budget of this process."""
