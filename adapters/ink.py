@@ -119,7 +119,7 @@ def unframed(pixels: Pixels, background: Background) -> Pixels:
     )
     # Only the strips along the sides are painted: pictures can be large.
     for first, last, start, stop in strips:
-        if first == last or start == stop:
+        if first >= last or start >= stop:
             continue
         covered = frame.covered[first // step : -(-last // step), start // step : -(-stop // step)]
         covered = covered.repeat(step, axis=0).repeat(step, axis=1)
