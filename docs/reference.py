@@ -61,8 +61,9 @@ def settings_table(cls: type[Settings]) -> str:
     if not cls.model_fields:
         return "It has no settings.\n"
     schema = cls.model_json_schema()["properties"]
+    about = cls.descriptions()
     rows = [
-        (f"`{name}`", _type(field, schema[name]), _default(field), _joined(field.description or ""))
+        (f"`{name}`", _type(field, schema[name]), _default(field), _joined(about.get(name, "")))
         for name, field in cls.model_fields.items()
     ]
     return _table(("setting", "type", "default", "what it is"), rows)
