@@ -67,7 +67,7 @@ def test_xo_reads_cells_that_are_framed(
 
     answers = xo.model.predict([image for image, _ in cells])
 
-    # Trained with six seeds, it reaches 98.7 % or more of such cells.
+    # Trained with each of five seeds, it reads 98.6 % or more of other such cells.
     assert np.mean([a == label for a, (_, label) in zip(answers, cells, strict=True)]) >= 0.97
 
 
