@@ -212,5 +212,5 @@ def test_parts_that_are_not_alike_are_not_joined(tmp_path: Path, other: dict[str
     parts = {"X_a": PICTURES[:2], "y_a": LABELS[:2], "X_b": PICTURES[2:], "y_b": LABELS[2:]}
     file = saved(tmp_path, **{**parts, **other})
 
-    with pytest.raises(DataError, match="cannot be joined: '[Xy]_a' is .*; all must be alike"):
+    with pytest.raises(DataError, match=r"cannot be joined: '[Xy]_a' is .*; all must be alike"):
         arrays.load(file)
