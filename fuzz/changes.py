@@ -31,7 +31,7 @@ _PIECES = (
 _SIGNS = "\0\x1b\r\n\t ,;|\"'{}[]:#&*!%@=-+.0a\u00e9e\u0301\u2028\ufeff\ud800\U0001f600"
 _SHIFTS = (-1, 1, -1e9, 2**40, 0.5)
 _DTYPES = ("f8", "f2", "i4", "i8", "u1", "bool", "u8")
-LONGEST = 2**20
+LONGEST = 2**16
 """Bytes of an input, at most."""
 
 

@@ -82,11 +82,22 @@ def load(file: str | os.PathLike[str]) -> tuple[NDArray[Any], NDArray[Any] | Non
         if len({each.dtype.kind for each in labels}) > 1:
             # NumPy would make floats of whole numbers, and texts of numbers.
             labels = [each.astype(object) for each in labels]
-        return _one(stacks), _one(labels) if labels else None
+        items = _one(stacks, named["X"], place)
+        return items, _one(labels, named["y"], place) if labels else None
 
 
-def _one(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    return np.concatenate(arrays) if arrays[1:] else arrays[0]
+def _one(arrays: Sequence[NDArray[Any]], names: Sequence[str], place: str) -> NDArray[Any]:
+    """Return arrays one after the other; raise `DataError` where they do not go together."""
+    if not arrays[1:]:
+        return arrays[0]
+    try:
+        if len({array.dtype.kind in "biuf" for array in arrays}) == 1:
+            return np.concatenate(arrays)
+    except (TypeError, ValueError):  # other shapes, or types that have nothing in common
+        pass
+    has = [f"{quoted(name)} is {a.dtype} {a.shape}" for name, a in zip(names, arrays, strict=True)]
+    message = f"its arrays cannot be joined: {listed(has, limit=4)}; all must be alike"
+    raise DataError(Problem(message, source=place))
 
 
 def _made_of(header: Header) -> int:

@@ -195,3 +195,22 @@ def test_labels_of_parts_are_joined_as_what_they_are(tmp_path: Path) -> None:
         assert (stack == PICTURES).all()
         assert labels is not None
         assert labels.tolist() == [1, 2**63, *other.tolist()]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"y_b": np.array([[0], [1]])},
+        {"y_b": np.array(1)},
+        {"X_b": PICTURES[2:].astype(str)},
+        {"X_b": PICTURES[2:].astype("M8[D]")},
+        {"X_a": np.array(1), "X_b": np.array(2)},
+    ],
+)
+def test_parts_that_are_not_alike_are_not_joined(tmp_path: Path, other: dict[str, Any]) -> None:
+    """Their shapes and types are told."""
+    parts = {"X_a": PICTURES[:2], "y_a": LABELS[:2], "X_b": PICTURES[2:], "y_b": LABELS[2:]}
+    file = saved(tmp_path, **{**parts, **other})
+
+    with pytest.raises(DataError, match=r"cannot be joined: '[Xy]_a' is .*; all must be alike"):
+        arrays.load(file)
