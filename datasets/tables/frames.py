@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,16 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.cores import usable_memory
+from gridcnn.cores import shortage, usable_memory
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.tables.lines import ending_of
 from gridcnn.datasets.tables.rows import Block, Cells, Form, Rows
 from gridcnn.errors import DataError, Problem, listed, quoted, shown, sized
+from gridcnn.files import open_ordinary
 
 FRAME_ENDINGS = (".parquet", ".pq", ".feather", ".xlsx", ".xls", ".ods", ".dta")
 """Endings of tables whose cells have types."""
 _AT_ONCE = 4_096  # rows of a block
 _CELLS = 2**20  # cells of a block, at most: a batch of constant columns can be small on disk alone
+_BATCH = 2**25  # bytes of a block, about, where the file says how large its values are
+_LISTED = 100  # bytes of a value in a list, as an object of Python
 _GROWS = 20  # times that a file without batches grows in memory, about
 _INSTALL = "python -m pip install"
 _NEEDED = {
@@ -48,9 +52,9 @@ def opened_frame(path: str, form: Form, problems: Problems) -> Iterator[Rows]:
     try:
         with contextlib.ExitStack() as stack:
             if ending in (".parquet", ".pq"):
-                from pyarrow import parquet
-
-                yield ParquetRows(stack.enter_context(parquet.ParquetFile(path)), form, problems)
+                yield ParquetRows(*_parquet(path, stack), form, problems)
+            elif ending == ".feather" and _is_arrow(path):
+                yield FeatherRows(path, form, problems)
             else:
                 _refuse_large(path)
                 read = {".feather": _feather, ".dta": _stata}.get(ending, _sheet)
@@ -113,37 +117,207 @@ def _sheet(path: str, form: Form) -> Any:
         return pandas.read_excel(book, sheet_name=form.sheet or names[0], header=header)
 
 
-class ParquetRows(Rows):
-    """A Parquet file, of which a part is in memory at a time."""
+def _parquet(path: str, stack: contextlib.ExitStack) -> tuple[Any, Any]:
+    """Return an open Parquet file, and the types that its columns have.
 
-    def __init__(self, file: Any, form: Form, problems: Problems) -> None:
+    Texts that the file keeps once, however many rows have them, are not multiplied in reading. Its
+    content is not read ahead: that would stay in memory until all is read.
+    """
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as first:
+        about, schema = first.metadata, first.schema_arrow
+    once = set()
+    if about.num_row_groups:
+        for chunk in map(about.row_group(0).column, range(about.num_columns)):
+            path_in = chunk.path_in_schema
+            if chunk.physical_type == "BYTE_ARRAY" and _RANKED.intersection(chunk.encodings):
+                name, _, inner = path_in.partition(".")
+                if path_in in schema.names or (name in schema.names and inner in _PACKED):
+                    once.add(path_in)
+    file = parquet.ParquetFile(
+        path, metadata=about, read_dictionary=sorted(once), pre_buffer=False
+    )
+    return stack.enter_context(file), schema
+
+
+_RANKED = frozenset({"RLE_DICTIONARY", "PLAIN_DICTIONARY"})
+"""Encodings of Parquet that keep equal values once."""
+_PACKED = ("bytes", "path")
+"""What a picture or a sound in a file consists of."""
+
+
+class _ArrowRows(Rows):
+    """A file of Arrow's, of which a part is in memory at a time."""
+
+    def __init__(self, schema: Any, form: Form, problems: Problems) -> None:
         super().__init__(problems)
         self.form = form
-        self._file = file
-        schema = file.schema_arrow
         # pandas keeps the numbers of rows in a column of such a name.
         kept = [n for n, name in enumerate(schema.names) if not name.startswith("__index_level_")]
         self.names = [schema.names[n] for n in kept]
         self.types = [str(schema.types[n]) for n in kept]
+        self._indices = kept
 
-    def count(self) -> int:
-        """Return how many rows there are."""
-        return int(self._file.metadata.num_rows)
+    @abc.abstractmethod
+    def parts(
+        self, columns: Sequence[int], kept: NDArray[np.int64] | None
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield the index of the first row, and the columns, of some rows after the other.
+
+        Rows among which none is `kept` may be passed over.
+        """
 
     def blocks(
         self, columns: Sequence[int], *, kept: NDArray[np.int64] | None = None
     ) -> Iterator[Block]:
         """Yield columns of all rows, or of those that are `kept`."""
-        names = [self.names[column] for column in columns]
-        done = 0
-        step = max(1, min(_AT_ONCE, _CELLS // max(1, len(names))))
-        for batch in self._file.iter_batches(batch_size=step, columns=names):
-            end = done + len(batch)
-            rows = np.arange(done, end) if kept is None else kept[(kept >= done) & (kept < end)]
+        for start, batch in self.parts(columns, kept):
+            end = start + len(batch)
+            rows = np.arange(start, end) if kept is None else kept[_within(kept, start, end)]
             if len(rows):
-                part = batch if kept is None else batch.take(rows - done)
-                yield Block(rows.tolist(), [_arrow_cells(part.column(name)) for name in names])
+                part = batch if kept is None else batch.take(rows - start)
+                cells = [self._cells(part.column(self.names[column])) for column in columns]
+                yield Block(rows.tolist(), cells)
+
+    def _cells(self, column: Any) -> Cells:
+        """Return a column of Arrow as numbers if it holds numbers, else as a list of values."""
+        from pyarrow import types
+
+        kind = column.type
+        if types.is_nested(kind) and not types.is_struct(kind):
+            lacking = shortage(_LISTED * len(column.flatten()))
+            if lacking:
+                raise DataError(
+                    Problem(f"has lists that are too long: {lacking}", source=self.problems.source)
+                )
+        return _arrow_cells(column)
+
+
+def _within(kept: NDArray[np.int64], start: int, end: int) -> slice:
+    """Return which of the indices, which rise, are from `start` to before `end`."""
+    first, last = np.searchsorted(kept, (start, end))
+    return slice(int(first), int(last))
+
+
+class ParquetRows(_ArrowRows):
+    """A Parquet file, of which a part is in memory at a time.
+
+    Args:
+        file: the open file.
+        schema: what its columns hold.
+        form: as for all rows.
+        problems: takes what is wrong.
+    """
+
+    def __init__(self, file: Any, schema: Any, form: Form, problems: Problems) -> None:
+        super().__init__(schema, form, problems)
+        self._file = file
+
+    def count(self) -> int:
+        """Return how many rows there are."""
+        return int(self._file.metadata.num_rows)
+
+    def known_count(self) -> int:
+        """Return how many rows there are."""
+        return self.count()
+
+    def parts(
+        self, columns: Sequence[int], kept: NDArray[np.int64] | None
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield the rows of one group of the file after the other, some at a time."""
+        names, done = [self.names[column] for column in columns], 0
+        for group in range(self._file.num_row_groups):
+            end = done + self._file.metadata.row_group(group).num_rows
+            if kept is None or len(kept[_within(kept, done, end)]):
+                step = self._step(group, names)
+                for batch in self._file.iter_batches(step, row_groups=[group], columns=names):
+                    yield done, batch
+                    done += len(batch)
             done = end
+
+    def _step(self, group: int, names: Sequence[str]) -> int:
+        """Return how many rows of a group to read at a time, by what the file says of them."""
+        about, wanted = self._file.metadata.row_group(group), frozenset(names)
+        size = 0
+        for chunk in map(about.column, range(about.num_columns)):
+            path = chunk.path_in_schema
+            if path in wanted or path.partition(".")[0] in wanted:
+                size += max(chunk.total_uncompressed_size, 8 * chunk.num_values)
+        by_size = _BATCH * about.num_rows // max(1, size)
+        return int(max(1, min(_AT_ONCE, _CELLS // max(1, len(names)), by_size)))
+
+
+class FeatherRows(_ArrowRows):
+    """A Feather file, of which a part is in memory at a time: a batch as it was written.
+
+    Args:
+        path: the file.
+        form: as for all rows.
+        problems: takes what is wrong.
+    """
+
+    def __init__(self, path: str, form: Form, problems: Problems) -> None:
+        from pyarrow import ipc
+
+        self._path = path
+        with ipc.open_file(path) as file:
+            self._schema, self._batches, self._count = (
+                file.schema,
+                file.num_record_batches,
+                file.count_rows(),
+            )
+        super().__init__(self._schema, form, problems)
+
+    def count(self) -> int:
+        """Return how many rows there are."""
+        return int(self._count)
+
+    def known_count(self) -> int:
+        """Return how many rows there are."""
+        return self.count()
+
+    def parts(
+        self,
+        columns: Sequence[int],
+        kept: NDArray[np.int64] | None,  # noqa: ARG002 - a batch does not tell its length before
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield the rows of one batch after the other, some at a time.
+
+        Raises:
+            DataError: a batch may not fit into memory, by what the file says of it.
+        """
+        from pyarrow import ipc
+
+        fields = [self._indices[column] for column in columns]
+        row = sum(map(_width, (self._schema.types[field] for field in fields)))
+        lacking = shortage(row * self._count // max(1, self._batches))
+        if lacking:
+            message = f"is written in parts that are too large: {lacking}; write smaller ones"
+            raise DataError(Problem(message, source=self._path))
+        step, done = max(1, min(_AT_ONCE, _CELLS // max(1, len(fields)))), 0
+        options = ipc.IpcReadOptions(included_fields=fields)
+        with ipc.open_file(self._path, options=options) as file:
+            for number in range(file.num_record_batches):
+                batch = file.get_batch(number)
+                for start in range(0, len(batch), step):
+                    part = batch.slice(start, step)
+                    yield done, part
+                    done += len(part)
+
+
+def _is_arrow(path: str) -> bool:
+    """Return whether a Feather file is of the second version, which is Arrow's own format."""
+    with open_ordinary(path) as file:
+        return bool(file.read(6) == b"ARROW1")
+
+
+def _width(kind: Any) -> int:
+    """Return how many bytes a value of a type of Arrow takes; the least where they differ."""
+    try:
+        return int(-(-kind.bit_width // 8))
+    except ValueError:
+        return 8
 
 
 def _arrow_cells(column: Any) -> Cells:
@@ -152,19 +326,60 @@ def _arrow_cells(column: Any) -> Cells:
 
     kind = column.type
     if types.is_dictionary(kind):
-        column, kind = column.dictionary_decode(), kind.value_type
-    numeric = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal)
-    if any(is_kind(kind) for is_kind in numeric):
-        if types.is_decimal(kind):
-            column = column.cast("float64")
-        # Whole numbers without gaps stay whole, since they may be labels.
-        numbers: NDArray[Any] = column.to_numpy(zero_copy_only=False)
-        return (
-            numbers
-            if numbers.dtype.kind in "biuf"
-            else column.cast("float64").to_numpy(zero_copy_only=False)
-        )
+        if not _is_numeric(kind.value_type):
+            return _shared(column)
+        column = column.dictionary_decode()
+    if _is_numeric(column.type):
+        return _numbers(column)
+    if types.is_struct(kind) and {field.name for field in kind} <= set(_PACKED):
+        fields = [_arrow_cells(column.field(n)) for n in range(kind.num_fields)]
+        names = [field.name for field in kind]
+        if all(isinstance(each, list) for each in fields):
+            there = column.is_valid().to_pylist()
+            rows = zip(*fields, strict=True)
+            return [
+                _packed(dict(zip(names, row, strict=True))) if valid else None
+                for row, valid in zip(rows, there, strict=True)
+            ]
+    if (types.is_list(kind) or types.is_large_list(kind)) and _is_numeric(kind.value_type):
+        # One array, and not an object of Python for each number.
+        numbers = _numbers(column.flatten())
+        lengths = column.value_lengths()
+        ends = np.cumsum(lengths.fill_null(0).to_numpy(zero_copy_only=False))
+        return [
+            None if length is None else numbers[end - length : end]
+            for end, length in zip(ends.tolist(), lengths.to_pylist(), strict=True)
+        ]
     return [_packed(value) for value in column.to_pylist()]
+
+
+def _is_numeric(kind: Any) -> bool:
+    from pyarrow import types
+
+    numeric = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal)
+    return any(is_kind(kind) for is_kind in numeric)
+
+
+def _numbers(column: Any) -> NDArray[Any]:
+    from pyarrow import types
+
+    if types.is_decimal(column.type):
+        column = column.cast("float64")
+    # Whole numbers without gaps stay whole, since they may be labels.
+    numbers: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    return (
+        numbers
+        if numbers.dtype.kind in "biuf"
+        else column.cast("float64").to_numpy(zero_copy_only=False)
+    )
+
+
+def _shared(column: Any) -> list[Any]:
+    """Return a column of Arrow that keeps equal values once: they are the same objects here."""
+    used = column.indices.unique().drop_null()
+    values = [_packed(value) for value in column.dictionary.take(used).to_pylist()]
+    found = dict(zip(used.to_pylist(), values, strict=True))
+    return [None if index is None else found[index] for index in column.indices.to_pylist()]
 
 
 def _packed(value: Any) -> Any:
@@ -194,6 +409,10 @@ class FrameRows(Rows):
         self.types = [str(kind) for kind in frame.dtypes]
 
     def count(self) -> int:
+        """Return how many rows there are."""
+        return len(self.frame)
+
+    def known_count(self) -> int:
         """Return how many rows there are."""
         return len(self.frame)
 

@@ -79,6 +79,7 @@ class Lines:
     Attributes:
         encoding: how the text is decoded.
         number: the number of the line that was yielded last, from 1.
+        characters: how many characters the lines had that were yielded so far.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Lines:
         counter: Counter | None = None,
     ) -> None:
         self.problems = problems
-        self.number = 0
+        self.number = self.characters = 0
         self._file, self._counter = file, counter
         self._begin = file.read(4)
         self.encoding = encoding or "utf-8"
@@ -105,6 +106,7 @@ class Lines:
     def __next__(self) -> str:
         line = next(self._lines)
         self.number += 1
+        self.characters += len(line)
         return line
 
     def _decoded(self) -> Iterator[str]:

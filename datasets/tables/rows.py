@@ -20,7 +20,10 @@ from gridcnn.errors import DataError, Problem, quoted, shown, suggestion
 
 _SIGNS = (",", ";", "\t", "|")
 _AT_ONCE = 1_024  # rows of a block
+_CELLS = 2**20  # cells of a block, about, at most
+_CHARACTERS = 2**24  # characters of the lines of a block, about, at most
 _LOOKED_AT = 200  # rows by which it is told whether the first line names the columns
+_MOST_COLUMNS = 2**20
 
 
 Cells = Sequence[Any] | NDArray[Any]
@@ -116,11 +119,16 @@ class Rows(abc.ABC):
         """Return how many rows there are, after a look at each of them."""
         raise NotImplementedError
 
+    def known_count(self) -> int | None:
+        """Return how many rows there are if that is known before any is read; None: it is not."""
+        return None
+
 
 class _Gathered:
-    """Gathers rows until they fill a block."""
+    """Gathers rows until they fill a block: by their number, their cells, or their lines."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines: Lines) -> None:
+        self.lines, self._start = lines, lines.characters
         self.places: list[int] = []
         self.rows: list[Sequence[Any]] = []
 
@@ -128,12 +136,17 @@ class _Gathered:
         """Add a row; return whether a block is full."""
         self.places.append(place)
         self.rows.append(cells)
-        return len(self.rows) >= _AT_ONCE
+        count = len(self.rows)
+        return (
+            count >= _AT_ONCE
+            or count * len(cells) >= _CELLS
+            or self.lines.characters - self._start >= _CHARACTERS
+        )
 
     def block(self) -> Block:
         """Return what was gathered, and start over."""
         block = Block(self.places, list(zip(*self.rows, strict=True)))
-        self.places, self.rows = [], []
+        self.places, self.rows, self._start = [], [], self.lines.characters
         return block
 
 
@@ -153,7 +166,7 @@ class _Text(Rows):
     ) -> Iterator[Block]:
         """Yield columns of all rows, or of those that are `kept`."""
         wanted = None if kept is None else set(kept.tolist())
-        gathered = _Gathered()
+        gathered = _Gathered(self.lines)
         try:
             for place, cells in self.each(columns, wanted):
                 if gathered.add(place, cells):
@@ -236,7 +249,12 @@ class Delimited(_Text):
             names = {cell.casefold() for cell in first}
             by_number = all(name.isdecimal() for name in wanted)
             return not by_number or {name.casefold() for name in wanted} <= names
-        self._ahead = list(itertools.islice(self._raw(), _LOOKED_AT))
+        size = 0
+        for row in itertools.islice(self._raw(), _LOOKED_AT):
+            self._ahead.append(row)
+            size += len(row[1])
+            if size >= _CELLS or self.lines.characters >= _CHARACTERS:
+                break
         return look_like_names(first, [cells for _, cells in self._ahead])
 
     def _raw(self) -> Iterator[tuple[int, list[str]]]:
@@ -247,6 +265,10 @@ class Delimited(_Text):
 
     def _cells(self, line: str) -> list[str]:
         """Return the cells of a row that begins with a line; a quoted cell may take more lines."""
+        if len(line) > _MOST_COLUMNS and line.count(self.sign) >= _MOST_COLUMNS:
+            message = f"has more than {_MOST_COLUMNS:,} cells, too many for a row"
+            self.problems.add(message, line=self.lines.number)
+            self.problems.stop()
         if not (self.form.quoting and '"' in line):
             return line.rstrip("\r\n").split(self.sign)
         reader = csv.reader(
