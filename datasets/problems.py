@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gridcnn.cores import shortage
 from gridcnn.errors import MOST_TOLD, DataError, Problem, first_told, together
+
+_PROBLEM = 700  # bytes that Python keeps of a problem, about
+_LOOK = 2**16  # problems between two looks at the memory that is left
 
 
 class Problems:
@@ -37,8 +41,17 @@ class Problems:
         """Add the problem of an item, without which the others can be used.
 
         `number` puts items in order.
+
+        Raises:
+            DataError: there are so many that as many again would not fit into memory.
         """
         self._of_items.append((number, problem))
+        count = len(self._of_items)
+        if not count % _LOOK:
+            lacking = shortage(count * _PROBLEM)
+            if lacking:
+                self.add(f"has more than {count:,} items that cannot be used; {lacking}")
+                self.stop()
 
     def items(self) -> list[Problem]:
         """Return the problems of items that were added since, in their order, and forget them."""

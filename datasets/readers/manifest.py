@@ -21,6 +21,7 @@ from gridcnn.datasets.labels import (
 from gridcnn.datasets.problems import Problems, bad_items_error
 from gridcnn.datasets.tables.items import opened_rows, text_of
 from gridcnn.datasets.tables.rows import Form, Rows
+from gridcnn.datasets.tables.store import Allowance
 from gridcnn.errors import listed, quoted, shown, suggestion
 
 COLUMNS = ("path", "label", "split")
@@ -106,8 +107,10 @@ def _columns(rows: Rows, group: str | None) -> dict[str, int]:
 def _rows(rows: Rows, where: dict[str, int]) -> list[_Row]:
     """Return all rows of the table."""
     found: list[_Row] = []
-    kinds = list(where)
+    kinds, allowance = list(where), Allowance(rows.problems.source)
+    allowance.expect(rows.known_count() or 0)
     for block in rows.blocks([where[kind] for kind in kinds]):
+        allowance.add(len(block.places))
         cells = dict(zip(kinds, block.columns, strict=True))
         empty = [""] * len(block.places)
         paths, splits, groups = (

@@ -18,6 +18,7 @@ from gridcnn.datasets.tables.items import COUNTING, opened_rows, place_of
 from gridcnn.datasets.tables.rows import Cells, Form, Rows
 from gridcnn.errors import DataError, listed, quoted, shown, suggestion
 
+_CELLS = 2**20  # cells that are looked at, about, at most
 _LOOKED_AT = 2_000  # rows
 _LABELS = ("label", "labels", "class", "target", "category", "kind", "type", "y", "species")
 _TEXTS = ("text", "texts", "message", "sentence", "review", "comment", "body", "title", "smiles")
@@ -100,7 +101,8 @@ def _first_rows(
         for block in rows.blocks(range(len(rows.names))):
             for cells, more in zip(columns, block.columns, strict=True):
                 cells.extend(more.tolist() if isinstance(more, np.ndarray) else more)
-            if len(columns[0] if columns else ()) >= _LOOKED_AT:
+            count = len(columns[0] if columns else ())
+            if count >= _LOOKED_AT or count * len(columns) >= _CELLS:
                 break
     if not columns or not columns[0]:
         problems.add("has no rows")

@@ -135,9 +135,7 @@ def _parquet(path: str, stack: contextlib.ExitStack) -> tuple[Any, Any]:
                 name, _, inner = path_in.partition(".")
                 if path_in in schema.names or (name in schema.names and inner in _PACKED):
                     once.add(path_in)
-    file = parquet.ParquetFile(
-        path, metadata=about, read_dictionary=sorted(once), pre_buffer=False
-    )
+    file = parquet.ParquetFile(path, metadata=about, read_dictionary=sorted(once), pre_buffer=False)
     return stack.enter_context(file), schema
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,7 +21,7 @@ from gridcnn.datasets.tables import frames, lines
 from gridcnn.datasets.tables.cells import Numbers, has_doubtful_points, is_whole
 from gridcnn.datasets.tables.lines import ending_of
 from gridcnn.datasets.tables.rows import TEXT_ENDINGS, Block, Cells, Form, Rows, text_rows
-from gridcnn.datasets.tables.store import NumberStore, ThingStore
+from gridcnn.datasets.tables.store import Allowance, NumberStore, ThingStore
 from gridcnn.errors import DataError, Problem, listed, quoted, shown, suggestion
 from gridcnn.progress import Advance, Counter
 
@@ -33,6 +34,7 @@ _ADVICE = {
     (".json",): "write one object a line, without a list around them, as .jsonl",
     (".sas7bdat", ".xpt", ".sav", ".orc", ".arrow", ".h5"): "save it as Parquet or CSV",
 }
+_SHARED = 2**16  # labels, parts and groups that rows share, at most
 _FEWEST = 10  # rows that tell what a column is
 
 
@@ -354,11 +356,16 @@ def _plain(value: Any) -> Any:
 class _Read:
     """What is read of a table so far."""
 
-    places: list[int] = field(default_factory=list)
+    places: array[int] = field(default_factory=lambda: array("q"))
     labels: list[Label] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     rows: int = 0
+    known: dict[str, str] = field(default_factory=dict)
+
+    def one(self, text: str) -> str:
+        """Return a text as the object that an equal one was before: rows share their labels."""
+        return self.known.setdefault(text, text) if len(self.known) < _SHARED else text
 
 
 def read_items(
@@ -375,14 +382,19 @@ def read_items(
         trained: as for `find_columns`.
 
     Raises:
-        DataError: columns are missing, or no row can be used.
+        DataError: columns are missing, no row can be used, or they take more than there is.
     """
     where = find_columns(rows, columns, trained=trained)
+    allowance = Allowance(rows.problems.source)
+    count = rows.known_count()
+    if count is not None:
+        allowance.expect(count, 0 if isinstance(columns.input, str) else len(where.inputs))
     inputs = _Inputs(rows, columns, where, missing=missing, trained=trained)
     numbers, things = NumberStore(len(where.inputs)), ThingStore()
     read = _Read()
     counting: list[int] = []
     for block in rows.blocks(where.all):
+        allowance.add(len(block.places))
         cells = block.columns[: len(where.inputs)]
         if inputs.first and columns.input is None:
             counting = _counting(rows, where, cells)
@@ -399,7 +411,7 @@ def read_items(
         values, good = inputs.read(block, cells)
         _read_about(rows, columns, where, block, good, read)
         read.rows += len(block.places)
-        read.places += [place for place, use in zip(block.places, good, strict=True) if use]
+        read.places.extend(itertools.compress(block.places, good.tolist()))
         if inputs.are_texts:
             things.add(each for each, use in zip(values, good, strict=True) if use)
         else:
@@ -501,7 +513,8 @@ def _read_about(
                 rows.tell(block.places[row], message)
         found["groups"] = groups
     for kind, values in found.items():
-        getattr(read, kind).extend(itertools.compress(values, good.tolist()))
+        used = itertools.compress(values, good.tolist())
+        getattr(read, kind).extend(read.one(v) if isinstance(v, str) else v for v in used)
 
 
 def _listed(cells: Cells) -> Sequence[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import mmap
+import shutil
 import tempfile
 from array import array
 from collections.abc import Iterable, Sequence
@@ -13,15 +14,77 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.cores import usable_memory
-from gridcnn.errors import DataError, sized
+from gridcnn.errors import DataError, Problem, sized
 
 _PART_OF_MEMORY = 4  # what is read may take this part of the usable memory, and is then written
 _USUAL = 2**30  # bytes that it may take if nobody can tell how much memory is usable
+_PART_OF_DISK = 2  # all of it may take this part of what is free where temporary files are
+_LOOK = 2**26  # bytes that are written between two looks at the disk
+_ROW = 300  # bytes that Python keeps of a row beside its cells, about: place, label, part, name
+_OBJECT = 60  # bytes that Python keeps of a text beside its characters, about
+_EQUAL = 2**22  # bytes of recent things that equal ones are looked for among
 
 
 def _most() -> int:
     usable = usable_memory()
     return _USUAL if usable is None else usable // _PART_OF_MEMORY
+
+
+class Allowance:
+    """What the rows of a table may take: compared with what there is before it is taken.
+
+    Args:
+        source: the table, for messages.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.rows = 0
+        self._usable = usable_memory()
+
+    def expect(self, rows: int, numbers: int = 0) -> None:
+        """Look whether so many rows, each with so many `numbers`, can be held.
+
+        Raises:
+            DataError: they take more than memory, or their numbers more than memory and disk, have.
+        """
+        if self._usable is None:
+            return
+        if rows * _ROW > self._usable:
+            raise self._error(
+                f"has {rows:,} rows, which take about {sized(rows * _ROW)} of memory, and "
+                f"{sized(self._usable)} are usable here"
+            )
+        size = 8 * rows * numbers
+        if size > self._usable // _PART_OF_MEMORY:
+            free = _free()
+            if free is not None and size > free:
+                raise self._error(
+                    f"has {rows:,} rows of {numbers:,} numbers, which take {sized(size)}; "
+                    f"{sized(self._usable)} of memory are usable here, and {sized(free)} of the "
+                    f"disk of {tempfile.gettempdir()}"
+                )
+
+    def add(self, rows: int) -> None:
+        """Count rows that were read; raise `DataError` once there are too many."""
+        self.rows += rows
+        if self._usable is not None and self.rows * _ROW > self._usable:
+            raise self._error(
+                f"has more than {self.rows:,} rows, which take about {sized(self.rows * _ROW)} of "
+                f"memory, and {sized(self._usable)} are usable here"
+            )
+
+    def _error(self, message: str) -> DataError:
+        remedy = "give a part of the rows, or allow this process more"
+        return DataError(Problem(f"{message}; {remedy}", source=self.source))
+
+
+def _free() -> int | None:
+    """Return how many bytes of the disk may be taken; None: nobody can tell."""
+    try:
+        return shutil.disk_usage(tempfile.gettempdir()).free // _PART_OF_DISK
+    except OSError:
+        return None
 
 
 class _Spill:
@@ -31,18 +94,30 @@ class _Spill:
         # Not a context manager: what was read lives as long as the data set that holds it.
         self.file: IO[bytes] = tempfile.TemporaryFile(prefix="gridcnn-")  # noqa: SIM115
         self.length = 0
+        self._looked = 0  # at which length it is time to look at the disk
 
     def write(self, content: bytes | memoryview) -> None:
+        """Write to the end; raise `DataError` if the disk has no room, or would soon be full."""
+        if self.length + len(content) >= self._looked:
+            free = _free()
+            # What is written already is no longer free: it may be as much as what is left.
+            if free is not None and len(content) + self.length // _PART_OF_DISK > free:
+                raise self._full()
+            self._looked = self.length + len(content) + _LOOK
         try:
             self.file.write(content)
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-            raise DataError(
-                f"the data is larger than memory and than the disk of {tempfile.gettempdir()}: "
-                f"{sized(self.length)} of it were written there; set TMPDIR to a folder with room"
-            ) from None
+            raise self._full() from None
         self.length += len(content)
+
+    def _full(self) -> DataError:
+        return DataError(
+            f"the data is larger than memory and than what may be used of the disk of "
+            f"{tempfile.gettempdir()}: {sized(self.length)} of it were written there; set TMPDIR "
+            "to a folder with room"
+        )
 
 
 class NumberStore:
@@ -82,26 +157,34 @@ class NumberStore:
 
 
 class ThingStore:
-    """Texts, or the contents of files, which are added one after the other."""
+    """Texts, contents of files, or arrays, which are added one after the other.
+
+    Equal texts that stand near each other are kept once.
+    """
 
     def __init__(self) -> None:
-        self._things: list[str | bytes] = []
+        self._things: list[Any] = []
         self._size = 0
+        self._recent = _Recent()
         self._spilled: SpilledThings | None = None
         self._most = _most()
 
-    def add(self, things: Iterable[str | bytes]) -> None:
+    def add(self, things: Iterable[Any]) -> None:
         """Add things; raise `DataError` if there is no room for them."""
-        if self._spilled is not None:
-            self._spilled.add(things)
-            return
-        before = len(self._things)
-        self._things.extend(things)
-        self._size += sum(60 + len(thing) for thing in self._things[before:])
-        if self._size > self._most:
-            self._spilled = SpilledThings()
-            self._spilled.add(self._things)
-            self._things = []
+        for thing in things:
+            if self._spilled is not None:
+                self._spilled.add((thing,))
+                continue
+            if isinstance(thing, np.ndarray):
+                kept, self._size = thing, self._size + 2 * _OBJECT + thing.nbytes
+            else:
+                kept = self._recent.get(thing, thing)
+                self._size += 8 if kept is not thing else _OBJECT + len(thing)
+            self._things.append(kept)
+            if self._size > self._most:
+                self._spilled = SpilledThings()
+                self._spilled.add(self._things)
+                self._things, self._recent = [], _Recent()
 
     def all(self) -> Sequence[Any]:
         """Return all of them, as a list or as a sequence that reads them from its file."""
@@ -111,24 +194,65 @@ class ThingStore:
         return self._spilled
 
 
+class _Recent:
+    """Things that were met lately, and what each stands for; of limited size."""
+
+    def __init__(self) -> None:
+        self._known: dict[str | bytes, Any] = {}
+        self._size = 0
+
+    def get(self, thing: str | bytes, value: Any) -> Any:
+        """Return what an equal thing stands for, or `value`, for which this one stands then."""
+        found = self._known.get(thing)
+        if found is not None:
+            return found
+        self._size += _OBJECT + len(thing)
+        if self._size > _EQUAL:
+            self._known, self._size = {}, _OBJECT + len(thing)
+        self._known[thing] = value
+        return value
+
+
+_TEXT, _BYTES, _ARRAY = range(3)  # what a thing in a file is
+
+
 class SpilledThings(Sequence[Any]):
-    """Texts and bytes in a temporary file."""
+    """Texts, bytes and arrays of numbers in a temporary file."""
 
     def __init__(self) -> None:
         self._spill = _Spill()
-        self._ends = array("q", [0])
-        self._are_texts = array("b")
+        self._starts, self._ends = array("q"), array("q")
+        self._kinds = array("b")
+        self._shapes: dict[int, tuple[int, ...]] = {}  # of arrays that have other than one axis
+        self._recent = _Recent()
         # Mapped, not read: threads and forked children have one position in the file together.
         self._content: mmap.mmap | bytes = b""
 
-    def add(self, things: Iterable[str | bytes]) -> None:
-        """Write more of them to the end of the file."""
+    def add(self, things: Iterable[Any]) -> None:
+        """Write more of them to the end of the file; those that are there already stay there."""
         for thing in things:
-            text = isinstance(thing, str)
-            content = thing.encode("utf-8", "surrogatepass") if isinstance(thing, str) else thing
-            self._spill.write(content)
-            self._ends.append(self._spill.length)
-            self._are_texts.append(text)
+            start = self._spill.length
+            if isinstance(thing, np.ndarray):
+                if thing.ndim != 1:
+                    self._shapes[len(self)] = thing.shape
+                content = np.ascontiguousarray(thing, np.float64).tobytes()
+                self._write(start, content, _ARRAY)
+                continue
+            place = self._recent.get(thing, (start, len(self)))
+            if place[1] < len(self):
+                self._starts.append(place[0])
+                self._ends.append(self._ends[place[1]])
+                self._kinds.append(self._kinds[place[1]])
+            elif isinstance(thing, str):
+                self._write(start, thing.encode("utf-8", "surrogatepass"), _TEXT)
+            else:
+                self._write(start, thing, _BYTES)
+
+    def _write(self, start: int, content: bytes, kind: int) -> None:
+        self._spill.write(content)
+        self._starts.append(start)
+        self._ends.append(self._spill.length)
+        self._kinds.append(kind)
 
     def finish(self) -> None:
         """Make all of them readable."""
@@ -137,16 +261,19 @@ class SpilledThings(Sequence[Any]):
             self._content = mmap.mmap(self._spill.file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def __len__(self) -> int:
-        return len(self._are_texts)
+        return len(self._kinds)
 
     @overload
-    def __getitem__(self, index: int) -> str | bytes: ...
+    def __getitem__(self, index: int) -> Any: ...
     @overload
-    def __getitem__(self, index: slice) -> list[str | bytes]: ...
+    def __getitem__(self, index: slice) -> list[Any]: ...
     def __getitem__(self, index: int | slice) -> Any:
         """Return a thing, or a list of them."""
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
         place = range(len(self))[index]
-        content = self._content[self._ends[place] : self._ends[place + 1]]
-        return content.decode("utf-8", "surrogatepass") if self._are_texts[place] else content
+        content = self._content[self._starts[place] : self._ends[place]]
+        if self._kinds[place] == _ARRAY:
+            numbers = np.frombuffer(content, np.float64)
+            return numbers.reshape(self._shapes.get(place, numbers.shape))
+        return content.decode("utf-8", "surrogatepass") if self._kinds[place] == _TEXT else content
