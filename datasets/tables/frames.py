@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.cores import shortage, usable_memory
+from gridcnn.cores import shortage
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.tables.lines import ending_of
 from gridcnn.datasets.tables.rows import Block, Cells, Form, Rows
-from gridcnn.errors import DataError, Problem, listed, quoted, shown, sized
+from gridcnn.datasets.tables.sheets import sheets_size
+from gridcnn.errors import DataError, Problem, listed, quoted, shown
 from gridcnn.files import open_ordinary
 
 FRAME_ENDINGS = (".parquet", ".pq", ".feather", ".xlsx", ".xls", ".ods", ".dta")
@@ -81,11 +82,14 @@ def opened_frame(path: str, form: Form, problems: Problems) -> Iterator[Rows]:
 
 def _refuse_large(path: str) -> None:
     """Raise `DataError` if a file that is read as a whole may be too large for memory."""
-    size, usable = _GROWS * Path(path).stat().st_size, usable_memory()
-    if usable is not None and size > usable:
+    size = _GROWS * Path(path).stat().st_size
+    if ending_of(path) == ".xlsx":
+        size = max(size, sheets_size(path))
+    lacking = shortage(size)
+    if lacking:
         message = (
-            f"may take {sized(size)} of memory to read, and {sized(usable)} are usable here; save "
-            "it as Parquet or CSV, which are read in parts"
+            f"is too large to be read as a whole: up to {lacking}; save it as Parquet or CSV, "
+            "which are read in parts"
         )
         raise DataError(Problem(message, source=path))
 
