@@ -8,6 +8,7 @@ from gridcnn.cores import shortage
 from gridcnn.errors import MOST_TOLD, DataError, Problem, first_told, together
 
 _PROBLEM = 700  # bytes that Python keeps of a problem, about
+_FIRST = 3  # problems that are told where there are too many
 _LOOK = 2**16  # problems between two looks at the memory that is left
 
 
@@ -50,8 +51,9 @@ class Problems:
         if not count % _LOOK:
             lacking = shortage(count * _PROBLEM)
             if lacking:
-                self.add(f"has more than {count:,} items that cannot be used; {lacking}")
-                self.stop()
+                first = self.items()[:_FIRST]
+                message = f"has more than {count:,} items that cannot be used; {lacking}"
+                raise DataError(*first, Problem(message, source=self.source))
 
     def items(self) -> list[Problem]:
         """Return the problems of items that were added since, in their order, and forget them."""

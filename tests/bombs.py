@@ -84,3 +84,21 @@ def write(folder: Path) -> None:
     long = b"\x93NUMPY\x02\x00\xff\xff\xff\xff"
     (folder / "header.npz").write_bytes(npz(a=(long, gigabytes)))
     (folder / "t10k-images-idx3-ubyte.gz").write_bytes(idx_gz(0x08, (3, 32768, 32768), gigabytes))
+
+
+def xlsx(path: Path, cells: str) -> None:
+    """Write an Excel file with a sheet of the given cells, as they stand in its file."""
+    import openpyxl
+
+    book = openpyxl.Workbook(write_only=True)
+    book.create_sheet()
+    content = io.BytesIO()
+    book.save(content)
+    with zipfile.ZipFile(content) as usual, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
+        for name in usual.namelist():
+            text = usual.read(name)
+            if name.startswith("xl/worksheets/"):
+                begin, _, rest = text.partition(b"<sheetData")
+                text = begin + b"<sheetData>" + cells.encode() + b"</sheetData></worksheet>"
+                assert rest
+            out.writestr(name, text)

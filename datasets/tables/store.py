@@ -6,6 +6,7 @@ import errno
 import mmap
 import shutil
 import tempfile
+import weakref
 from array import array
 from collections.abc import Iterable, Sequence
 from typing import IO, Any, overload
@@ -93,6 +94,8 @@ class _Spill:
     def __init__(self) -> None:
         # Not a context manager: what was read lives as long as the data set that holds it.
         self.file: IO[bytes] = tempfile.TemporaryFile(prefix="gridcnn-")  # noqa: SIM115
+        # Maps of it stay: they hold the file themselves.
+        weakref.finalize(self, self.file.close)
         self.length = 0
         self._looked = 0  # at which length it is time to look at the disk
 
