@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ FRAME_ENDINGS = (".parquet", ".pq", ".feather", ".xlsx", ".xls", ".ods", ".dta")
 _AT_ONCE = 4_096  # rows of a block
 _CELLS = 2**20  # cells of a block, at most: a batch of constant columns can be small on disk alone
 _BATCH = 2**25  # bytes of a block, about, where the file says how large its values are
+_SHORT = 256  # bytes of texts that rows need not share
 _LISTED = 100  # bytes of a value in a list, as an object of Python
 _GROWS = 20  # times that a file without batches grows in memory, about
 _INSTALL = "python -m pip install"
@@ -329,7 +331,9 @@ def _arrow_cells(column: Any) -> Cells:
     kind = column.type
     if types.is_dictionary(kind):
         if not _is_numeric(kind.value_type):
-            return _shared(column)
+            if _longest(column.dictionary) > _SHORT:
+                return _shared(column)
+            return column.dictionary_decode().to_pylist()  # type: ignore[no-any-return]
         column = column.dictionary_decode()
     if _is_numeric(column.type):
         return _numbers(column)
@@ -374,6 +378,17 @@ def _numbers(column: Any) -> NDArray[Any]:
         if numbers.dtype.kind in "biuf"
         else column.cast("float64").to_numpy(zero_copy_only=False)
     )
+
+
+def _longest(values: Any) -> int:
+    """Return how many bytes the longest text of an array has, or more than any if it holds none."""
+    import pyarrow
+    from pyarrow import compute
+
+    try:
+        return int(compute.max(compute.binary_length(values)).as_py() or 0)
+    except pyarrow.ArrowNotImplementedError:
+        return sys.maxsize
 
 
 def _shared(column: Any) -> list[Any]:

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import math
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,7 +34,7 @@ _ADVICE = {
     (".json",): "write one object a line, without a list around them, as .jsonl",
     (".sas7bdat", ".xpt", ".sav", ".orc", ".arrow", ".h5"): "save it as Parquet or CSV",
 }
-_SHARED = 2**16  # labels, parts and groups that rows share, at most
+_SHARED = 2**16  # labels, parts and groups that rows share, about, at most
 _FEWEST = 10  # rows that tell what a column is
 
 
@@ -363,9 +363,12 @@ class _Read:
     rows: int = 0
     known: dict[str, str] = field(default_factory=dict)
 
-    def one(self, text: str) -> str:
-        """Return a text as the object that an equal one was before: rows share their labels."""
-        return self.known.setdefault(text, text) if len(self.known) < _SHARED else text
+    def add(self, kind: str, values: Iterable[Any]) -> None:
+        """Add labels, parts or groups; rows share those that are equal texts."""
+        if len(self.known) < _SHARED:
+            one = self.known.setdefault
+            values = [one(value, value) if isinstance(value, str) else value for value in values]
+        getattr(self, kind).extend(values)
 
 
 def read_items(
@@ -513,8 +516,7 @@ def _read_about(
                 rows.tell(block.places[row], message)
         found["groups"] = groups
     for kind, values in found.items():
-        used = itertools.compress(values, good.tolist())
-        getattr(read, kind).extend(read.one(v) if isinstance(v, str) else v for v in used)
+        read.add(kind, itertools.compress(values, good.tolist()))
 
 
 def _listed(cells: Cells) -> Sequence[Any]:

@@ -23,6 +23,7 @@ _PART_OF_DISK = 2  # all of it may take this part of what is free where temporar
 _LOOK = 2**26  # bytes that are written between two looks at the disk
 _ROW = 300  # bytes that Python keeps of a row beside its cells, about: place, label, part, name
 _OBJECT = 60  # bytes that Python keeps of a text beside its characters, about
+_LONG = 256  # characters or bytes of things that equal ones are looked for of
 _EQUAL = 2**22  # bytes of recent things that equal ones are looked for among
 
 
@@ -162,7 +163,7 @@ class NumberStore:
 class ThingStore:
     """Texts, contents of files, or arrays, which are added one after the other.
 
-    Equal texts that stand near each other are kept once.
+    Equal ones that are long, and stand near each other, are kept once.
     """
 
     def __init__(self) -> None:
@@ -174,20 +175,24 @@ class ThingStore:
 
     def add(self, things: Iterable[Any]) -> None:
         """Add things; raise `DataError` if there is no room for them."""
-        for thing in things:
-            if self._spilled is not None:
-                self._spilled.add((thing,))
-                continue
+        if self._spilled is not None:
+            self._spilled.add(things)
+            return
+        new = list(things)
+        self._size += _OBJECT * len(new)
+        for index, thing in enumerate(new):
             if isinstance(thing, np.ndarray):
-                kept, self._size = thing, self._size + 2 * _OBJECT + thing.nbytes
+                self._size += _OBJECT + thing.nbytes
+            elif len(thing) < _LONG:
+                self._size += len(thing)
             else:
-                kept = self._recent.get(thing, thing)
-                self._size += 8 if kept is not thing else _OBJECT + len(thing)
-            self._things.append(kept)
-            if self._size > self._most:
-                self._spilled = SpilledThings()
-                self._spilled.add(self._things)
-                self._things, self._recent = [], _Recent()
+                new[index] = self._recent.get(thing, thing)
+                self._size += len(thing) if new[index] is thing else 0
+        self._things += new
+        if self._size > self._most:
+            self._spilled = SpilledThings()
+            self._spilled.add(self._things)
+            self._things, self._recent = [], _Recent()
 
     def all(self) -> Sequence[Any]:
         """Return all of them, as a list or as a sequence that reads them from its file."""
@@ -241,8 +246,9 @@ class SpilledThings(Sequence[Any]):
                 content = np.ascontiguousarray(thing, np.float64).tobytes()
                 self._write(start, content, _ARRAY)
                 continue
-            place = self._recent.get(thing, (start, len(self)))
-            if place[1] < len(self):
+            here = (start, len(self))
+            place = self._recent.get(thing, here) if len(thing) >= _LONG else here
+            if place is not here:
                 self._starts.append(place[0])
                 self._ends.append(self._ends[place[1]])
                 self._kinds.append(self._kinds[place[1]])

@@ -253,7 +253,7 @@ def test_what_is_written_to_disk_leaves_it_room(
 
 def test_things_come_back_from_disk_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
     """Texts, bytes and arrays of any shape, repeated or not; an empty one as well."""
-    given: list[Any] = ["a", "", b"", b"a", "a", "ü" * 50, b"a" * 50, "a" * 50]
+    given: list[Any] = ["a", "", b"", b"a", "a", "ü" * 500, b"a" * 500, "a" * 500]
     arrays = [np.arange(3.0), np.ones((2, 2)), np.zeros(0)]
     for most in (0, 200, 10**9):
         monkeypatch.setattr(store, "_most", lambda most=most: most)
