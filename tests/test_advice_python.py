@@ -110,7 +110,7 @@ ADVICE: list[tuple[Call, str, Call]] = [
     ),
     (
         lambda f: run(f / "a", (ROWS + 1j, LABELS), "array"),
-        "give their magnitudes, or real and imaginary parts as two channels",
+        "give the magnitudes, numpy.abs(X), or real and imaginary parts as two channels",
         lambda f: run(f / "b", (np.abs(ROWS + 1j), LABELS), "array"),
     ),
     (

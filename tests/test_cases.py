@@ -135,7 +135,7 @@ def test_what_systems_leave_in_folders_is_skipped_by_all_verbs(work: Path) -> No
     answers = shown(work, "predict", "r", "photos", "--csv").splitlines()[1:]
 
     assert "2 classes: bar, disc" in text
-    assert "note: 1 " not in text
+    assert "left out" not in text
     assert len(answers) == 16
     assert not any(junk in line for line in answers for junk in (*JUNK, "._", ".db"))
     assert "16 items" in shown(work, "evaluate", "r", "photos")

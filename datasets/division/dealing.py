@@ -29,10 +29,12 @@ def deal_items(
         folds: how many folds there are.
         random: fixes which items go where.
     """
-    shuffled = random.permutation(len(targets))
-    dealt = shuffled[np.argsort(targets[shuffled], kind="stable")]
     numbers = np.empty(len(targets), np.int64)
-    numbers[dealt] = np.arange(len(targets)) % folds
+    dealt = 0
+    for label in np.unique(targets):
+        items = random.permutation(np.flatnonzero(targets == label))
+        numbers[items] = (dealt + np.arange(len(items))) % folds
+        dealt += len(items)
     return numbers
 
 

@@ -73,8 +73,10 @@ def test_quiet_leaves_the_exit_code(factors: str) -> None:
 
 def test_json_is_the_whole_verdict(factors: str) -> None:
     """With the same exit code."""
-    data = json.loads(run(factors, "--json", code=3))
+    done = CliRunner().invoke(app, ["check", factors, "--json"])
+    data = json.loads(done.stdout)  # a warning of a library would go to stderr
 
+    assert done.exit_code == 3
     assert data["decision"] == "permutable"
     assert data["adapter"] is None
     assert len(data["lags"]["given"]) == 10

@@ -604,7 +604,9 @@ def check(text: str | bytes) -> None:
     for line in str(found).split("\n") if found else ():
         assert re.match(r"xo\.yaml(:\d+:\d+)?: \S", line)
         assert line.isprintable()
-        assert not LEAKS.search(line)
+        given = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+        # A message may repeat a key that is given, such as a comment that has lost its sign.
+        assert all(leak[0] in given for leak in LEAKS.finditer(line))
     if found:
         assert len(str(found).split("\n")) == len(found.problems)
         assert all(problem.line for problem in found.problems)
