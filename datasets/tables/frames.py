@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from gridcnn.cores import shortage
 from gridcnn.datasets.problems import Problems
-from gridcnn.datasets.tables.lines import ending_of
+from gridcnn.datasets.tables.lines import ending_of, too_large
 from gridcnn.datasets.tables.rows import Block, Cells, Form, Rows
 from gridcnn.datasets.tables.sheets import sheets_size
 from gridcnn.errors import DataError, Problem, listed, quoted, shown
 from gridcnn.files import open_ordinary
+from gridcnn.room import is_shortage
 
 FRAME_ENDINGS = (".parquet", ".pq", ".feather", ".xlsx", ".xls", ".ods", ".dta")
 """Endings of tables whose cells have types."""
@@ -70,10 +71,10 @@ def opened_frame(path: str, form: Form, problems: Problems) -> Iterator[Rows]:
         )
         message = f"{what}, which is not installed: {_INSTALL} {package}"
         raise DataError(Problem(message, source=path)) from None
-    except MemoryError:
-        raise DataError(Problem("does not fit into memory", source=path)) from None
-    except OSError as error:
-        message = f"cannot be read: {error.strerror or error}"
+    except (MemoryError, OSError) as error:
+        if is_shortage(error):
+            raise too_large(path) from error
+        message = f"cannot be read: {getattr(error, 'strerror', None) or error}"
         raise DataError(Problem(message, source=path)) from error
     except Exception as error:
         # Readers of these formats raise dozens of kinds of errors for files that are damaged.

@@ -13,11 +13,13 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
+from gridcnn.cores import usable_memory
 from gridcnn.datasets import places
 from gridcnn.datasets.problems import Problems
-from gridcnn.errors import DataError, Problem, shown
+from gridcnn.errors import DataError, Problem, shown, sized
 from gridcnn.files import open_ordinary
 from gridcnn.progress import Counter
+from gridcnn.room import is_shortage
 
 LONGEST = 2**24
 """Characters of a line, at most: what has no end of lines must not fill the memory."""
@@ -59,12 +61,22 @@ def opened(path: str) -> Iterator[IO[bytes]]:
                     raise DataError(Problem(message, source=path))
                 file = stack.enter_context(archive.open(members[0]))
             yield file
-    except (OSError, *_DAMAGED, NotImplementedError) as error:
+    except (OSError, MemoryError, *_DAMAGED, NotImplementedError) as error:
+        if is_shortage(error):
+            raise too_large(path) from error
         reason = getattr(error, "strerror", None) or error
         packed = places.ending(path) in PACKED_ENDINGS
         what = f"is damaged, or not packed as its name says ({reason})"
         message = what if packed else f"cannot be read: {reason}"
         raise DataError(Problem(message, source=path)) from error
+
+
+def too_large(path: str) -> DataError:
+    """Return what to say of a file for which there turned out to be too little memory."""
+    usable = usable_memory()
+    has = "" if usable is None else f" ({sized(usable)} are left)"
+    message = f"does not fit into memory{has}; give a part of it, or allow this process more"
+    return DataError(Problem(message, source=path))
 
 
 class Lines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import itertools
 import json
@@ -17,7 +18,7 @@ import pytest
 
 from gridcnn.contracts.source import Dataset, Request
 from gridcnn.datasets.problems import Problems
-from gridcnn.datasets.tables import frames, rows, store
+from gridcnn.datasets.tables import rows, store
 from gridcnn.datasets.tables.columns import look_at
 from gridcnn.datasets.tables.items import opened_rows
 from gridcnn.datasets.tables.rows import Form
@@ -315,17 +316,28 @@ def test_a_usual_sheet_takes_little(tmp_path: Path, bombs: ModuleType) -> None:
         assert sheets_size(str(path)) == 6 * size + 32 * number * 2
 
 
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError("no room"), OSError(errno.ENOMEM, "Cannot allocate memory")],
+    ids=["object", "map"],
+)
+@pytest.mark.parametrize("name", ["t.parquet", "t.feather", "t.csv"])
 def test_what_memory_cannot_hold_is_told_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, error: Exception
 ) -> None:
-    """Also where it shows only in reading."""
-    parquet.write_table(constant(10, u=pa.array(np.ones(10))), tmp_path / "t.parquet")
+    """Also where it shows only in reading, and whatever the library says."""
+    table = constant(10, u=pa.array(np.ones(10)))
+    parquet.write_table(table, tmp_path / "t.parquet")
+    feather.write_feather(table, tmp_path / "t.feather")
+    (tmp_path / "t.csv").write_text("u,kind\n" + "1,a\n" * 10)
 
-    def fail(*_: Any) -> Any:
-        raise pa.ArrowMemoryError("malloc of size 1 failed")
+    def fail(_: Any) -> Any:
+        raise error
 
-    monkeypatch.setattr(frames, "_arrow_cells", fail)
-    assert refused(tmp_path / "t.parquet").endswith("does not fit into memory")
+    monkeypatch.setattr(store.NumberStore, "all", fail)
+    told = refused(tmp_path / name)
+    assert "does not fit into memory (" in told
+    assert told.endswith("give a part of it, or allow this process more")
 
 
 def test_manifests_are_bounded_as_well(tmp_path: Path, little: int) -> None:
