@@ -189,6 +189,9 @@ def _read(descriptor: int, key: str, things: int, shape: GridShape) -> Kept | No
     mask = np.frombuffer(whole, np.uint8, offset=_START + length)
     made = np.unpackbits(mask, count=things).astype(np.bool_)
     header = _header(key, rows, made, digest)
+    # The last byte of the mask may have bits that stand for nothing, and are 0.
+    if not np.array_equal(np.packbits(made), mask):
+        return None
     if whole[: len(header)] != header or kept != np.count_nonzero(made):
         return None
     stored = np.frombuffer(

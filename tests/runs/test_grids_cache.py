@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gridcnn.caches import key_of
@@ -124,6 +124,7 @@ def test_an_entry_is_of_its_key_its_count_and_its_shape(cache: GridsCache) -> No
 
 @settings(deadline=None, max_examples=30)
 @given(place=st.integers(0), bit=st.integers(0, 7))
+@example(place=-1, bit=0)
 def test_a_flipped_bit_is_found_out(
     tmp_path_factory: pytest.TempPathFactory, place: int, bit: int
 ) -> None:
