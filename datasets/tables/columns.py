@@ -171,7 +171,11 @@ class _Looker:
         if asked:
             one = len(asked) == 1 and not _are_numbers(columns[asked[0]])
             return asked[0] if one else tuple(asked)
-        files = [name for name, cells in columns.items() if isinstance(cells[0], bytes | list | np.ndarray)]
+        files = [
+            name
+            for name, cells in columns.items()
+            if isinstance(cells[0], bytes | list | np.ndarray)
+        ]
         if len(files) == 1:
             return files[0]
         texts = {name: cells for name, cells in columns.items() if not _are_numbers(cells)}
