@@ -589,7 +589,7 @@ class TestOneChoice:
 
 READY = sorted(ready().values())
 LEAKS = re.compile(
-    r"pydantic|https?:|Input should|[Vv]alidation error|Chosen_|<class|NoneType|Traceback|"
+    r"pydantic|https?://|Input should|[Vv]alidation error|Chosen_|<class|NoneType|Traceback|"
     r"\bobject at 0x|\b(Spec|Settings|Convolution|Pooling|Voting|ImageAdapter|Training)\b"
 )
 
