@@ -28,7 +28,7 @@ every_beginning = pytest.mark.parametrize(
     "first", ["all rows", "some rows", "pooling", "rectification", "head"]
 )
 CASES = settings(max_examples=100, deadline=None, derandomize=True)
-WIDE = settings(CASES, max_examples=160)
+WIDE = settings(CASES, max_examples=100)
 FEW = settings(CASES, max_examples=10)
 MANY = settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
 
