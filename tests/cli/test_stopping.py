@@ -118,7 +118,7 @@ def test_keyboard_interrupt_waits_for_code_that_it_would_harm(how: str, tmp_path
             return number
 
         def idle():
-            # Python 3.13 does not catch what is raised at the end of a loop of the try block itself.
+            # Python 3.13 does not catch what is raised at the end of a loop of the try block.
             end = time.monotonic() + 60
             while time.monotonic() < end:
                 time.sleep(0.001)
