@@ -125,10 +125,14 @@ def _rows(values: Any, name: str, found: Problems) -> Sequence[Any]:
     return rows
 
 
+def plain_value(value: Any) -> Any:
+    """Return a value as Python has it, instead of NumPy."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def label_of(value: Any) -> Label | None:
     """Return the label that `value` stands for, or None where it says that there is none."""
-    if isinstance(value, np.generic):
-        value = value.item()
+    value = plain_value(value)
     if isinstance(value, str | bytes):
         return _text(value)
     if isinstance(value, int):

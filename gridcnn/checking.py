@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.text import TextAdapter
-from gridcnn.contracts.adapter import OneHotAdapter, picked
+from gridcnn.contracts.adapter import OneHotAdapter, Selection, picked
 from gridcnn.datasets.labels import labels_of
 from gridcnn.datasets.problems import Problems, bad_items_error
 from gridcnn.datasets.readers import arrays
 from gridcnn.datasets.readers.manifest import is_manifest
 from gridcnn.datasets.tables.columns import table_columns
+from gridcnn.datasets.tables.frames import is_frame
 from gridcnn.datasets.tables.items import ENDINGS, opened_rows, place_of
 from gridcnn.datasets.tables.lines import ending_of
 from gridcnn.datasets.tables.rows import Form
@@ -187,9 +188,8 @@ class _Given:
         if not len(adapted.kept):
             raise bad_items_error(adapted.problems, len(chosen), "give others")
         targets = dataset.targets(dataset.classes)[chosen[adapted.kept]]
-        remarks = adapter.remarks(
-            picked(dataset.things, chosen[adapted.kept]), adapted.grids.values
-        )
+        read = Selection(dataset.things, chosen[adapted.kept])
+        remarks = adapter.remarks(read, adapted.grids.values)
         notes = [*map(str, dataset.notes), *remark_notes(remarks)]
         if bad:
             notes.append(
@@ -203,7 +203,7 @@ class _Given:
 
     def memory(self, X: Any) -> Verdict:  # noqa: N803 - scikit-learn's name
         """Judge what was given from Python."""
-        if hasattr(X, "columns") and type(X).__name__ == "DataFrame":
+        if is_frame(X):
             return self._frame(X)
         self._refuse_label("only a DataFrame or a table's file has columns with names")
         if hasattr(X, "toarray"):  # a sparse matrix

@@ -16,11 +16,19 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.fitting import fitting
-from gridcnn.contracts.adapter import Adapter, Things, other_forms, picked, unreadable
-from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Dataset
+from gridcnn.contracts.adapter import (
+    Adapter,
+    Selection,
+    Things,
+    is_one,
+    other_forms,
+    picked,
+    unreadable,
+)
+from gridcnn.contracts.source import TRAIN, VALIDATION, Dataset
 from gridcnn.datasets.division.splits import divide
-from gridcnn.datasets.labels import labels_array, labels_of
-from gridcnn.datasets.readers.examples import is_one, labels_given, things_of
+from gridcnn.datasets.labels import labels_array, labels_of, plain_value
+from gridcnn.datasets.readers.examples import labels_given, things_of
 from gridcnn.datasets.readers.memory import Memory
 from gridcnn.datasets.tables.frames import is_frame
 from gridcnn.engines.base import bind, check_choice
@@ -153,7 +161,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labels = labels_given(y, len(things))
         self.classes_, targets = _classes(labels)
         if len(self.classes_) < 2:
-            only = shown(_plain(self.classes_[0]))
+            only = shown(plain_value(self.classes_[0]))
             raise DataError(
                 f"a classifier needs at least two classes; got one class ({only}) in "
                 f"{len(labels)} items"
@@ -322,9 +330,8 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         training = Labelled(grids, targets[kept])
         validation = None
         if is_second.any():
-            validation = Labelled(grids[np.flatnonzero(is_second)], targets[kept][is_second])
-            training = Labelled(grids[np.flatnonzero(~is_second)], targets[kept][~is_second])
-        trained = picked(many, kept[~is_second])
+            training, validation = training.chosen(~is_second), training.chosen(is_second)
+        trained = Selection(many, kept[~is_second])
         remarks = remark_notes(adapter.remarks(trained, training.grids))
         for note in (*adapter.notes(trained, training.grids), *remarks):
             warnings.warn(note, UserWarning, stacklevel=3)
@@ -332,7 +339,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             training, validation = _without_duplicates(training, validation)
         lost = set(range(len(self.classes_))) - set(training.targets.tolist())
         if lost:
-            names = listed([shown(_plain(self.classes_[each])) for each in sorted(lost)])
+            names = listed([shown(plain_value(self.classes_[each])) for each in sorted(lost)])
             raise DataError(f"no training item that can be used is left of the classes {names}")
         return _Made(adapter, training, validation)
 
@@ -435,14 +442,12 @@ def _without_duplicates(
     training: Labelled, validation: Labelled | None
 ) -> tuple[Labelled, Labelled | None]:
     """Return the items whose grids are equal to none before them."""
-    none = Labelled(training.grids[:0], training.targets[:0])
-    parts = {TRAIN: training, VALIDATION: validation or none, TEST: none}
-    kept = find_duplicates(parts).first
-    first, second = (
-        Labelled(parts[name].grids[np.flatnonzero(kept[name])], parts[name].targets[kept[name]])
-        for name in (TRAIN, VALIDATION)
-    )
-    return first, None if validation is None else second
+    parts = {TRAIN: training}
+    if validation is not None:
+        parts[VALIDATION] = validation
+    first = find_duplicates(parts).first
+    left = {name: part.chosen(first[name]) for name, part in parts.items()}
+    return left[TRAIN], left.get(VALIDATION)
 
 
 def default_spec(shape: GridShape, items: int) -> Spec:
@@ -479,11 +484,6 @@ def default_spec(shape: GridShape, items: int) -> Spec:
             },
         }
     )
-
-
-def _plain(label: Any) -> Any:
-    """Return a label as Python has it, instead of NumPy."""
-    return label.item() if isinstance(label, np.generic) else label
 
 
 def _classes(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:

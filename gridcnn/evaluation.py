@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.adapter import picked
+from gridcnn.contracts.adapter import Selection
 from gridcnn.contracts.source import PARTS, TEST, Dataset, Label
 from gridcnn.datasets.problems import bad_items_error
 from gridcnn.datasets.readers.memory import asked_columns
@@ -171,9 +171,8 @@ def evaluate(
     places = places_of(dataset, np.arange(len(dataset)))
     parts = Adapting(dataset.things, places, threads=threads).parts(made.adapter, {name: chosen})
     adapted = parts.made[name]
-    remarks = made.adapter.remarks(
-        picked(dataset.things, chosen[adapted.kept]), adapted.grids.values
-    )
+    read = Selection(dataset.things, chosen[adapted.kept])
+    remarks = made.adapter.remarks(read, adapted.grids.values)
     given = Labelled(adapted.grids.values, targets[adapted.kept])
     duplicates = find_duplicates({TEST: given})
     kept_places = [places[index] for index in chosen[adapted.kept]]

@@ -17,6 +17,8 @@ from gridcnn.contracts.adapter import (
     Adapter,
     Things,
     described,
+    is_one,
+    is_sparse,
     picked,
     unreadable,
 )
@@ -444,8 +446,7 @@ def as_things(things: Any, adapter: Adapter, source: Source | None = None) -> Se
         DataError: it is neither a thing nor many of them; or a data frame lacks columns, or holds
             something else in them.
     """
-    lone = isinstance(things, str | bytes | bytearray | os.PathLike)
-    if lone or hasattr(things, "getpixel") or hasattr(things, "read"):  # a PIL image, a file
+    if is_one(things):
         return [things]
     if isinstance(things, np.ndarray):
         number = things.dtype.kind in "biufc"
@@ -454,7 +455,7 @@ def as_things(things: Any, adapter: Adapter, source: Source | None = None) -> Se
         return cast("Sequence[Any]", things)
     if isinstance(things, Sequence):
         return things
-    if hasattr(things, "toarray") and hasattr(things, "nnz"):  # of SciPy
+    if is_sparse(things):
         raise DataError(
             f"things to classify are a sparse {type(things).__name__}; give things.toarray()"
         )

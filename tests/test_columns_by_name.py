@@ -96,3 +96,16 @@ def test_the_labels_of_a_table_are_ignored_without_a_word(tmp_path: Path) -> Non
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(model.predict(frame)) == len(frame)
+
+
+def test_a_column_may_be_called_as_what_files_and_pictures_have(trained: gridcnn.Model) -> None:
+    """A frame with a column `read` or `getpixel` is no file and no picture."""
+    frame = labelled(20)
+    more = frame[NAMES].assign(read=0.0, getpixel=1.0)
+    votes = trained.votes(frame[NAMES])
+
+    with pytest.warns(UserWarning, match="'read', 'getpixel'"):
+        np.testing.assert_array_equal(trained.votes(more), votes)
+    pictures = pd.DataFrame({"path": ["a.png", "b.png"], "label": ["x", "y"], "read": [0, 1]})
+    with pytest.raises(gridcnn.DataError, match=r"there is no file 'a\.png'"):
+        gridcnn.run({**SPEC, "adapter": "image"}, data=pictures)

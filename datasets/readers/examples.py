@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.adapter import Things
-from gridcnn.datasets.labels import labels_array, labels_of
+from gridcnn.contracts.adapter import Things, is_one, is_sparse
+from gridcnn.datasets.labels import labels_array, labels_of, plain_value
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.tables.frames import frame_cells, is_frame
 from gridcnn.errors import DataError, listed, quoted, shown
@@ -22,13 +21,6 @@ _ENCODE = "sklearn.preprocessing.OrdinalEncoder"
 
 class NoNumberError(DataError, TypeError):
     """A cell of an array is an object that is no number, as `float` says it by a `TypeError`."""
-
-
-def is_one(thing: Any) -> bool:
-    """Return whether a value is one raw thing: a text, a path, encoded bytes, a picture, a file."""
-    if isinstance(thing, str | bytes | bytearray | os.PathLike):
-        return True
-    return hasattr(thing, "getpixel") or callable(getattr(thing, "read", None))
 
 
 def things_of(given: Any) -> Things:
@@ -69,7 +61,7 @@ def labels_given(given: Any, items: int) -> NDArray[Any]:
     """
     if given is None:
         raise DataError("fit requires y to be passed, but the target y is None; give the labels")
-    if _is_sparse(given):
+    if is_sparse(given):
         raise DataError(f"y is a sparse {_shaped(given)}; give the labels as a list or an array")
     if isinstance(given, Mapping | Set | Iterator):
         raise DataError(
@@ -92,7 +84,7 @@ def refuse_unordered(given: Any) -> None:
     """Raise `DataError` for `X` that holds no items in an order, or that can be read only once."""
     if given is None:
         raise DataError(f"X is None; {_FORMS}")
-    if _is_sparse(given):
+    if is_sparse(given):
         raise DataError(
             f"X is a sparse {_shaped(given)}, which is not taken; give it as an array: X.toarray()"
         )
@@ -111,11 +103,6 @@ def refuse_unordered(given: Any) -> None:
 def _refuse_iterator(given: Any) -> None:
     if not hasattr(given, "__len__") or not hasattr(given, "__iter__"):
         raise DataError(f"X is {shown(given)} (of type {type(given).__name__}); {_FORMS}")
-
-
-def _is_sparse(given: Any) -> bool:
-    # By its looks, so that SciPy is not imported for those who do not use it.
-    return hasattr(given, "toarray") and hasattr(given, "nnz")
 
 
 def _shaped(given: Any) -> str:
@@ -386,11 +373,6 @@ def _one_dimension(given: Any) -> Any:
     return given if hasattr(given, "__len__") else array
 
 
-def _plain(label: Any) -> Any:
-    """Return a label as Python has it, instead of NumPy."""
-    return label.item() if isinstance(label, np.generic) else label
-
-
 def _warn_column() -> None:
     import warnings
 
@@ -407,7 +389,7 @@ def _kept(labels: Any) -> NDArray[Any]:
     """Return labels of one dimension in an array that holds each as what it is."""
     if not (isinstance(labels, np.ndarray) and labels.dtype.kind in "biu"):
         array = np.asarray(labels)
-        given = [_plain(label) for label in labels]
+        given = [plain_value(label) for label in labels]
         same = [type(label) for label in array.tolist()] == [type(label) for label in given]
         if array.dtype.kind not in "biuf" or not same or array.tolist() != given:
             return labels_array(labels_of(labels))

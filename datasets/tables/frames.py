@@ -164,6 +164,10 @@ class _ArrowRows(Rows):
         self.types = [str(schema.types[n]) for n in kept]
         self._indices = kept
 
+    def known_count(self) -> int:
+        """Return how many rows there are, which the file says."""
+        return self.count()
+
     @abc.abstractmethod
     def parts(
         self, columns: Sequence[int], kept: NDArray[np.int64] | None
@@ -223,10 +227,6 @@ class ParquetRows(_ArrowRows):
         """Return how many rows there are."""
         return int(self._file.metadata.num_rows)
 
-    def known_count(self) -> int:
-        """Return how many rows there are."""
-        return self.count()
-
     def parts(
         self, columns: Sequence[int], kept: NDArray[np.int64] | None
     ) -> Iterator[tuple[int, Any]]:
@@ -277,10 +277,6 @@ class FeatherRows(_ArrowRows):
     def count(self) -> int:
         """Return how many rows there are."""
         return int(self._count)
-
-    def known_count(self) -> int:
-        """Return how many rows there are."""
-        return self.count()
 
     def parts(
         self,

@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from gridcnn.contracts.source import Dataset, Label
 from gridcnn.datasets import places
-from gridcnn.datasets.labels import PART_NAMES, NotALabelError, label_of, no_part, refuse_twins
+from gridcnn.datasets.labels import (
+    PART_NAMES,
+    NotALabelError,
+    label_of,
+    no_part,
+    plain_value,
+    refuse_twins,
+)
 from gridcnn.datasets.problems import Problems, bad_items_error
 from gridcnn.datasets.tables import frames, lines
 from gridcnn.datasets.tables.cells import Numbers, has_doubtful_points, is_whole
@@ -89,7 +96,8 @@ def opened_rows(
     Raises:
         DataError: it cannot be read.
     """
-    if not isinstance(given, str) and not hasattr(given, "read"):
+    # A data frame may have a column of that name, which is not callable.
+    if not isinstance(given, str) and not callable(getattr(given, "read", None)):
         yield frames.FrameRows(given, form, problems)
         return
     place = problems.source
@@ -299,7 +307,7 @@ class _Inputs:
         fixed = self.trained or self.columns.input
         others = "" if fixed else "; or list the columns of numbers in 'input'"
         for row in np.flatnonzero(~np.isfinite(values)).tolist():
-            problem = self.numbers.problem(_plain(cells[row]))
+            problem = self.numbers.problem(plain_value(cells[row]))
             lacks = "has no number" in problem
             if not (self.missing and lacks):
                 good[row] = False
@@ -318,7 +326,7 @@ class _Inputs:
         things: list[str] = []  # columns that have a whole thing in each cell
         for index, column in zip(self.where.inputs, cells, strict=True):
             if self.numbers.read(column) is None:
-                problems = [self.numbers.problem(_plain(cell)) for cell in column]
+                problems = [self.numbers.problem(plain_value(cell)) for cell in column]
                 present = [n for n, each in enumerate(problems) if "no number" not in each]
                 wrong = [n for n in present if problems[n]]
                 many = len(wrong) > _FEWEST and 2 * len(wrong) > len(present)
@@ -343,10 +351,6 @@ class _Inputs:
 
 def _is_list(value: Any) -> bool:
     return isinstance(value, list | np.ndarray)
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
 
 
 # Items ------------------------------------------------------------------------------------------

@@ -78,6 +78,7 @@ def predict(
     threads: options.Threads = None,
     strict: options.Strict = False,
 ) -> None:
+    from gridcnn.contracts.adapter import Selection
     from gridcnn.model import load
     from gridcnn.runs.notes import VotesSpread, refuse_notes, remark_notes
     from gridcnn.runs.questions import Questions
@@ -98,7 +99,7 @@ def predict(
         adapted = loaded.adapted(things, names=names)
         problems = [*unread, *adapted.problems]
         if len(adapted.kept):
-            kept = [things[index] for index in adapted.kept]
+            kept = Selection(things, adapted.kept)
             remarks.update(loaded.adapter.remarks(kept, adapted.grids.values))
             if strict:
                 refuse_notes(remark_notes(remarks))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -262,10 +263,43 @@ def picked(things: Things, chosen: NDArray[np.int64]) -> Things:
     return [things[index] for index in chosen]
 
 
+class Selection(Sequence[Any]):
+    """Chosen things, which are looked up when they are asked for: nothing is copied.
+
+    Args:
+        things: all things.
+        chosen: the indices of those that are chosen, int64 `(things,)`.
+    """
+
+    def __init__(self, things: Things, chosen: NDArray[np.int64]) -> None:
+        self._things, self._chosen = things, chosen
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return a thing, or a list of them."""
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        return self._things[int(self._chosen[index])]
+
+
+def is_one(thing: Any) -> bool:
+    """Return whether a value is one raw thing: a text, a path, encoded bytes, a picture, a file."""
+    if isinstance(thing, str | bytes | bytearray | os.PathLike):
+        return True
+    # A data frame may have a column of such a name, which is not callable.
+    return callable(getattr(thing, "getpixel", None)) or callable(getattr(thing, "read", None))
+
+
+def is_sparse(given: Any) -> bool:
+    """Return whether a value is a sparse matrix."""
+    # By its looks, so that SciPy is not imported for those who do not use it.
+    return hasattr(given, "toarray") and hasattr(given, "nnz")
+
+
 def described(thing: Any, index: int) -> str:
     """Return what an error calls a thing that has no name of its own."""
-    import os
-
     # A text without a visible sign is no name, and a whole page is none either.
     if isinstance(thing, str) and not thing.strip():
         return f"item {index}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gridcnn.adapters.fitting import fitting
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
-from gridcnn.contracts.adapter import Adapter, Fitted, picked
+from gridcnn.contracts.adapter import Adapter, Fitted, Selection
 from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Dataset, Source
 from gridcnn.datasets.division.folds import with_fold
 from gridcnn.datasets.division.groups import by_pattern
@@ -24,8 +24,7 @@ from gridcnn.datasets.problems import bad_items_error
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import GridShape
-from gridcnn.progress import Advance
-from gridcnn.progress import Counter as Progress
+from gridcnn.progress import Advance, Counter
 from gridcnn.runs.adapting import Adapting, Made
 from gridcnn.runs.duplicates import dropped_note, duplicates_notes, find_duplicates
 from gridcnn.runs.literal import exemplars
@@ -127,7 +126,7 @@ def prepare(
         raise bad_items_error(skipped, items, "set data.bad_items: skip")
     classes, parts = dataset.classes, read.parts
     notes = [*dataset.notes, *label_notes(dataset.labels, classes)]
-    trained = picked(dataset.things, read.division.train)
+    trained = Selection(dataset.things, read.division.train)
     notes += fitted.adapter.notes(trained, parts[TRAIN].data.grids)
     notes += remark_notes(_remarks(dataset, read, fitted.adapter))
     labelled = {name: part.data for name, part in parts.items()}
@@ -178,7 +177,7 @@ def group_items(
         dataset = by_pattern(dataset, settings.group.pattern)
     elif isinstance(settings.group, GroupScaffold):
         items = len(dataset)
-        counter = Progress(advance, "finding scaffolds", items)
+        counter = Counter(advance, "finding scaffolds", items)
         dataset, problems = by_scaffold(dataset, advance=counter.add)
         if problems and (settings.bad_items == "stop" or not len(dataset)):
             raise bad_items_error(problems, items, "set data.bad_items: skip")
@@ -255,11 +254,10 @@ class _Read:
         """Return the same without the items of which `kept`, for each part, says False."""
         if all(each.all() for each in kept.values()):
             return self
-        indices = {name: np.flatnonzero(each) for name, each in kept.items()}
         parts = {
             name: Part(
-                Labelled(part.data.grids[indices[name]], part.data.targets[indices[name]]),
-                [part.names[index] for index in indices[name].tolist()],
+                part.data.chosen(kept[name]),
+                [part.names[index] for index in np.flatnonzero(kept[name]).tolist()],
             )
             for name, part in self.parts.items()
         }
@@ -294,13 +292,13 @@ def _adapted(dataset: Dataset, division: Division, adapter: Adapter, adapting: A
     )
 
 
-def _remarks(dataset: Dataset, read: _Read, adapter: Adapter) -> Counter[str]:
+def _remarks(dataset: Dataset, read: _Read, adapter: Adapter) -> collections.Counter[str]:
     """Return what looks wrong about the items of all parts, and about how many of them."""
-    found: Counter[str] = Counter()
+    found: collections.Counter[str] = collections.Counter()
     division = read.division
     parts = {TRAIN: division.train, VALIDATION: division.validation, TEST: division.test}
     for name, indices in parts.items():
-        things = picked(dataset.things, indices)
+        things = Selection(dataset.things, indices)
         found.update(adapter.remarks(things, read.parts[name].data.grids))
     return found
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridcnn.engines.base import Engine
 from gridcnn.errors import TrainingError
@@ -35,6 +36,11 @@ class Labelled:
 
     def __len__(self) -> int:
         return len(self.grids)
+
+    def chosen(self, kept: NDArray[np.bool_]) -> Labelled:
+        """Return the items that are `kept`, bool `(items,)`."""
+        indices = np.flatnonzero(kept)
+        return Labelled(self.grids[indices], self.targets[indices])
 
 
 @dataclass(frozen=True)

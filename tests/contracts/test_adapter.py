@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gridcnn.contracts.adapter import Adapter, OneHotAdapter, described
+from gridcnn.contracts.adapter import Adapter, OneHotAdapter, Selection, described
 from gridcnn.errors import DataError
 from gridcnn.grid import Axis, GridShape, OneHot
 from gridcnn.spec.models import ADAPTERS
@@ -169,3 +169,15 @@ def test_an_adapter_takes_arrays_unless_its_things_are_texts() -> None:
         "text": [],
     }
     assert taken["molecule"] == []
+
+
+@pytest.mark.parametrize("things", [["a", "b", "c"], np.arange(6).reshape(3, 2)])
+def test_a_selection_looks_things_up_when_they_are_asked_for(things: Any) -> None:
+    """It has the chosen things in their order, one by one, in slices and in a loop."""
+    some = Selection(things, np.array([2, 0]))
+
+    assert len(some) == 2
+    np.testing.assert_array_equal(some[0], things[2])
+    np.testing.assert_array_equal(some[-1], things[0])
+    np.testing.assert_array_equal(list(some), [things[2], things[0]])
+    np.testing.assert_array_equal(some[1:], [things[0]])
