@@ -75,7 +75,7 @@ class ArrayAdapter(Adapter):
         return self.scaling != "none" and (self.low is None or self.high is None)
 
     def takes_array(self, dimensions: int) -> bool:
-        """Return whether an array of so many dimensions may be an item: of one, two or three."""
+        """Return whether an item may be an array of this number of dimensions: 1, 2 or 3."""
         return dimensions in (1, 2, 3)
 
     def is_lone(self, array: Array) -> bool:
@@ -202,7 +202,7 @@ class ArrayAdapter(Adapter):
 
         Every stack is `(items, channels, rows, columns)`; items that are not finite are passed
         over. The shape is `(channels, rows, columns)`, the range the lowest and the highest value;
-        and there is an even choice of the values, at most so many of each stack.
+        the last is an even choice of the values, at most `most` of each stack.
         """
         chosen: dict[tuple[int, ...], list[Array]] = {}
         ranges: dict[tuple[int, ...], tuple[float, float]] = {}

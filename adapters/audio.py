@@ -266,7 +266,7 @@ class AudioAdapter(Adapter):
         return self.scaling == "band" and (self.means is None or self.deviations is None)
 
     def takes_array(self, dimensions: int) -> bool:
-        """Return whether an array of so many dimensions may be a clip: of one or two."""
+        """Return whether a clip may be an array of this number of dimensions: 1 or 2."""
         return dimensions in (1, 2)
 
     def is_lone(self, array: NDArray[Any]) -> bool:

@@ -92,7 +92,7 @@ class TableAdapter(Adapter):
         return self.missing != "refuse"
 
     def takes_array(self, dimensions: int) -> bool:
-        """Return whether an array of so many dimensions may be an item: a row, of one."""
+        """Return whether an item may be an array of this number of dimensions: 1, a row."""
         return dimensions == 1
 
     def is_lone(self, array: NDArray[Any]) -> bool:

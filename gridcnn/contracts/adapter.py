@@ -80,7 +80,7 @@ class Adapter(Settings, abc.ABC):
         return ()
 
     def takes_array(self, dimensions: int) -> bool:  # noqa: ARG002 - for those that tell
-        """Return whether an array of numbers of so many dimensions may be one thing."""
+        """Return whether one thing may be an array of numbers of this number of dimensions."""
         return not self.texts
 
     def notes(
