@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -59,7 +60,8 @@ _LONGEST = 16_384
 
 def _reference(value: Any) -> float | str:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value == "max" or (number and 0 < value < float("inf")):
+    # Compared with the largest float: a whole number may be larger, and is no infinity.
+    if value == "max" or (number and 0 < value <= sys.float_info.max):
         return value if isinstance(value, str) else float(value)
     raise wanted_error("a number above 0, or 'max'")
 

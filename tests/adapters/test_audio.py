@@ -721,6 +721,7 @@ def test_problems_name_the_thing_and_the_rest_goes_on(tmp_path: Path) -> None:
         ({"kind": "linear", "fmin": 10.0, "fmax": 20.0}, "no frequency of the transform from 10"),
         ({"reference": "mean"}, "'reference' of audio must be a number above 0, or 'max'; got 'me"),
         ({"reference": 0}, "'reference' of audio must be a number above 0, or 'max'; got 0"),
+        ({"reference": 10**400}, "a number above 0, or 'max'; got a whole number of 1329 bits"),
         ({"means": [0.0]}, "'means' are for scaling: band; got scaling: range"),
         (
             {"scaling": "band", "means": [0.0]},
