@@ -231,9 +231,9 @@ def test_the_example_for_numbers_runs() -> None:
 )
 def test_the_block_of_advice_is_the_layout(layout: Layout) -> None:
     """What is advised, as a spec, lays columns out as the layout says."""
-    from gridcnn.order.judge import _layout_advice
+    from gridcnn.order.wording import layout_advice
 
-    block = _layout_advice(layout).split("\n")[1]
+    block = layout_advice(layout).split("\n")[1]
 
     adapter = load(yaml.safe_load(block)).adapter
     assert isinstance(adapter, Adapter)

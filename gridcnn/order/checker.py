@@ -11,9 +11,11 @@ from gridcnn.errors import DataError
 from gridcnn.grid import Array
 from gridcnn.order.columns import column_of
 from gridcnn.order.guard import Context
-from gridcnn.order.judge import Judging, advice, judge_columns, judge_grids
+from gridcnn.order.judge import judge_columns, judge_grids
+from gridcnn.order.judging import Judging
 from gridcnn.order.layouts import Layout
 from gridcnn.order.verdict import Verdict
+from gridcnn.order.wording import advice
 
 
 def order(grids: Array, targets: NDArray[np.int64] | None, context: Context) -> Verdict:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gridcnn.errors import ColumnPermutableError
 from gridcnn.grid import Array, Cells, GridShape
-from gridcnn.order.judge import ROWS, sampled
+from gridcnn.order.judging import ROWS, sampled
 from gridcnn.order.verdict import Decision, Verdict
 from gridcnn.progress import Advance
 from gridcnn.registry import Registry

@@ -5,7 +5,7 @@ symbols at once: a space says little about the space that follows, but a q says 
 Association of two positions is Cramer's V, corrected for what chance alone gives (Bergsma, 2013, "A
 bias-correction for Cramer's V and Tschuprow's T"). For symbols see `gridcnn.order.alphabet`.
 
-The rule is that of `gridcnn.order.judge`: a score, gradation and a permutation test for neighbours,
+The rule is that of `gridcnn.order.rule`: a score, gradation and a permutation test for neighbours,
 and usefulness where there are labels.
 """
 
@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from gridcnn.errors import DataError
 from gridcnn.order.alphabet import Floats, beside, judge_alphabet, shows_no_order
-from gridcnn.order.judge import Judging, refuse_too_few, told_usefulness
+from gridcnn.order.judging import Judging, refuse_too_few
 from gridcnn.order.lags import by_distance
 from gridcnn.order.layouts import FEWEST_POSITIONS, Layout
 from gridcnn.order.neighbours import Neighbours
 from gridcnn.order.structure import Structure
 from gridcnn.order.usefulness import TRAININGS, Usefulness, usefulness
 from gridcnn.order.verdict import AxisVerdict, Decision, Verdict
+from gridcnn.order.wording import told_usefulness
 from gridcnn.streams import Stream
 
 _POSITIONS = 128  # that are compared: of more, the first that are filled
