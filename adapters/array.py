@@ -231,7 +231,7 @@ class ArrayAdapter(Adapter):
         """Return `(items, ...)` as `(items, channels, rows, columns)`, without copying."""
         sizes = stack.shape[1:]
         if 0 in sizes or len(sizes) not in (1, 2, 3):
-            raise DataError(f"an item of shape {sizes} is no grid; {_LAYOUTS}")
+            raise DataError(f"an item of shape {sizes} is not a grid; {_LAYOUTS}")
         if len(sizes) == 1:
             return stack[:, None, None, :]
         if len(sizes) == 2:
@@ -317,7 +317,7 @@ def _numbers(thing: Any) -> Array:
             "channels"
         )
     raise DataError(
-        f"it holds values of type {values.dtype}, which are no numbers; {_LAYOUTS}, of numbers"
+        f"it holds values of type {values.dtype}, which are not numbers; {_LAYOUTS}, of numbers"
     )
 
 

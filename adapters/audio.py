@@ -150,7 +150,7 @@ class AudioAdapter(Adapter):
             raise ValueError(f"'bands' are for kind: bands; got kind: {self.kind}")
         elif not self.fmin < self._fmax <= self.sample_rate / 2:
             raise ValueError(
-                "'fmin' must be below 'fmax', and that at most half of 'sample_rate', "
+                "'fmin' must be below 'fmax', and 'fmax' at most half of 'sample_rate', "
                 f"{self.sample_rate / 2:g} Hz; got {self.fmin:g} and {self._fmax:g}"
             )
         elif self.kind == "linear":
@@ -186,7 +186,7 @@ class AudioAdapter(Adapter):
             raise ValueError("kind: bands needs 'bands', edges in Hz, such as [20, 250, 4000]")
         if len(edges) < 2 or any(low >= high for low, high in pairwise(edges)):
             raise ValueError(
-                f"'bands' must be two or more edges in Hz, each above the last; got "
+                f"'bands' must be two or more edges in Hz, each above the one before; got "
                 f"{shown(list(edges))}"
             )
         if edges[-1] > self.sample_rate / 2:
@@ -217,7 +217,7 @@ class AudioAdapter(Adapter):
             step = self.sample_rate / self.n_fft
             raise ValueError(
                 f"the band from {low:.1f} to {high:.1f} Hz has no frequency of the transform, "
-                f"which has one every {step:.1f} Hz; raise 'n_fft', or make bands fewer or wider"
+                f"which has one every {step:.1f} Hz; raise 'n_fft', or set fewer or wider bands"
             )
 
     @property
@@ -298,7 +298,7 @@ class AudioAdapter(Adapter):
         if adapter.duration is None:
             lengths = [len(clip) for clip in adapter._readable(things)]
             if not lengths:
-                raise DataError("there is no usable clip from which to learn 'duration' of audio")
+                raise DataError("there is no usable clip to learn 'duration' of audio")
             samples = int(np.ceil(np.percentile(lengths, adapter.duration_percentile)))
             adapter = adapter._with(duration=samples / adapter.sample_rate)
         if adapter._learns_bands:
@@ -320,7 +320,7 @@ class AudioAdapter(Adapter):
             sums += levels.sum(axis=1)
             squares += (levels**2).sum(axis=1)
         if not count:
-            raise DataError("there is no usable clip from which to learn the scaling of audio")
+            raise DataError("there is no usable clip to learn the scaling of audio")
         means = sums / count
         deviations = np.sqrt(np.maximum(squares / count - means**2, 0))
         # What rounding leaves of a constant row is no deviation.

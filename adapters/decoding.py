@@ -34,7 +34,7 @@ SUFFIXES = frozenset(
     }
 )  # fmt: skip
 _UNKNOWN = (
-    "its content is no picture of a known format; PNG, JPEG, BMP, GIF, TIFF, WebP, PPM, PGM and "
+    "its content is not a picture in a known format; PNG, JPEG, BMP, GIF, TIFF, WebP, PPM, PGM and "
     "PBM are read"
 )
 _ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held
@@ -194,7 +194,7 @@ def _told_in_one_sentence() -> Iterator[None]:
         raise
     except Image.DecompressionBombError:
         raise DataError(
-            "it declares more pixels than Pillow agrees to decode (PIL.Image.MAX_IMAGE_PIXELS); "
+            "it declares more pixels than Pillow decodes (PIL.Image.MAX_IMAGE_PIXELS); "
             "make it smaller"
         ) from None
     except MemoryError:
@@ -206,7 +206,7 @@ def _told_in_one_sentence() -> Iterator[None]:
 def _picture(image: Image, *, max_pixels: int, need: Need | None, is_ours: bool) -> Picture:
     columns, rows = image.size
     if columns < 1 or rows < 1:
-        raise DataError(f"a picture of {rows} x {columns} pixels holds nothing")
+        raise DataError(f"a picture of {rows} x {columns} pixels is empty")
     if rows * columns > max_pixels:
         raise DataError(
             f"it declares {rows} x {columns} = {rows * columns:,} pixels; the setting 'max_pixels' "

@@ -44,13 +44,13 @@ def fitting_files(endings: Mapping[str, int], origin: str) -> type[Adapter]:
         )
         choices = " or ".join(f"adapter: {name}" for name in found)
         message = (
-            f"holds files of several kinds: {held}; say in the spec which are meant: {choices}"
+            f"holds files of several kinds: {held}; name one kind in the spec: {choices}"
         )
         raise DataError(Problem(message, source=origin))
     if not found and endings.get(".txt"):
         message = (
             f"holds no pictures, sounds or arrays, but {endings['.txt']} .txt; texts are read from "
-            "a table with one in each row: "
+            "a table with one text per row: "
             "data: {source: {table: {path: ..., input: ..., label: ...}}}"
         )
         raise DataError(Problem(message, source=origin))
@@ -72,8 +72,8 @@ def fitting(things: Things, origin: str = "") -> Adapter:
         return ArrayAdapter()
     if isinstance(first, bytes) and _is_text(first):
         raise DataError(
-            f"the things are bytes, such as {shown(first, limit=40)}, which hold text and neither "
-            "a picture nor a sound; give them as texts: [each.decode() for each in X]"
+            f"the items are bytes, such as {shown(first, limit=40)}, which hold text, not pictures "
+            "or sounds; give them as texts: [item.decode() for item in X]"
         )
     if not files_meant(things):
         return TextAdapter()

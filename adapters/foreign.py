@@ -30,11 +30,11 @@ def described(head: bytes) -> str | None:
             return kind
     text = head.decode("utf-8", "replace").lstrip("\ufeff \t\r\n").lower()
     if text.startswith("version https://git-lfs"):
-        return "a pointer of Git LFS to the file that is meant; fetch that with: git lfs pull"
+        return "a Git LFS pointer, not the file itself; fetch the file with: git lfs pull"
     if "<svg" in text and text.startswith("<"):
         return "an SVG drawing; save it as PNG"
     if text.startswith(_PAGES) or (text.startswith("<") and "<html" in text):
-        return "a web page (HTML), perhaps of an error; download the picture again"
+        return "a web page (HTML), perhaps an error page; download the picture again"
     return None
 
 
@@ -54,7 +54,7 @@ def packaged_format(head: bytes) -> str | None:
             import_module("pillow_heif").register_heif_opener()
         except ImportError:
             raise DataError(
-                "it is a HEIC picture, which is read with the package pillow-heif: "
+                "it is a HEIC picture, which needs the package pillow-heif: "
                 "pip install pillow-heif"
             ) from None
         return "HEIF"
@@ -79,7 +79,7 @@ def _registered_avif() -> str:
             import_module("pillow_avif")
     except ImportError:
         raise DataError(
-            "it is an AVIF picture, which is read with the package pillow-avif-plugin: "
+            "it is an AVIF picture, which needs the package pillow-avif-plugin: "
             "pip install pillow-avif-plugin"
         ) from None
     return "AVIF"

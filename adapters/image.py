@@ -112,9 +112,9 @@ class ImageAdapter(Adapter):
         """
         if len(things) and all(isinstance(each, np.ndarray) and each.ndim == 1 for each in things):
             raise DataError(
-                f"an item has the shape {np.shape(things[0])}, and is no picture: if each is one "
-                "that was laid out flat, give X.reshape(-1, rows, columns); if it is a row of a "
-                "table, set adapter: table, and if it is a sound clip, adapter: audio"
+                f"an item has the shape {np.shape(things[0])}, and is not a picture: for pictures "
+                "that were flattened, give X.reshape(-1, rows, columns); for rows of a table, "
+                "set adapter: table; for sound clips, set adapter: audio"
             )
         return self
 
@@ -236,8 +236,8 @@ class ImageAdapter(Adapter):
         if hasattr(thing, "__array__") or isinstance(thing, list | tuple):
             return thing
         raise DataError(
-            f"an object of type {type(thing).__name__} is no picture; a path, the bytes of a file, "
-            "an open binary file, a Pillow image or an array was expected"
+            f"an object of type {type(thing).__name__} is not a picture; give a path, the bytes of "
+            "a file, an open binary file, a Pillow image or an array"
         )
 
     def _plain(self, picture: Picture) -> NDArray[np.float32]:
@@ -306,5 +306,5 @@ def _colour(text: str) -> tuple[int, int, int]:
             f"a colour is a name such as 'white', '#rrggbb', or 'auto'; got {shown(text)}"
         ) from None
     if len(colour) != 3:
-        raise ValueError(f"a background is opaque, as '#rrggbb'; got {shown(text)}")
+        raise ValueError(f"a background must be opaque, such as '#rrggbb'; got {shown(text)}")
     return colour

@@ -31,8 +31,8 @@ from gridcnn.settings.base import Count, Flag, wanted_error
 _AUTO = "auto"
 _MOST = 1_000  # tokens of an alphabet
 _DOUBLED = (
-    "with two backslashes in a row in the SMILES, as texts of programs have them, which are read "
-    "as one; write one in their place"
+    "with two backslashes in a row in the SMILES (an escape of program code), which are read as "
+    "one; write one backslash instead"
 )
 _EXTENDED = (
     "with an extension after the SMILES, between bars (CXSMILES), which is ignored; leave it out"
@@ -118,7 +118,7 @@ class MoleculeAdapter(OneHotAdapter):
             if given and not self.canonical
         ]
         if wrong:
-            raise ValueError(f"{quoted(wrong[0])} writes molecules anew; set 'canonical: true' too")
+            raise ValueError(f"{quoted(wrong[0])} rewrites molecules; set 'canonical: true' too")
         if self.alphabet is None:
             return self
         twice = [symbol for symbol, count in Counter(self.alphabet).items() if count > 1]
@@ -128,7 +128,7 @@ class MoleculeAdapter(OneHotAdapter):
         for symbol in self.alphabet:
             if not is_token(symbol, whole=self.brackets == "whole"):
                 raise ValueError(
-                    f"'alphabet' has {shown(symbol)}, which is no token of a SMILES with "
+                    f"'alphabet' has {shown(symbol)}, which is not a token of a SMILES with "
                     f"'brackets: {self.brackets}'"
                 )
         return self
@@ -152,7 +152,7 @@ class MoleculeAdapter(OneHotAdapter):
             lengths.append(len(read))
         if not lengths:
             raise DataError(
-                "there is no molecule that can be read from which to learn; give SMILES, or set "
+                "no molecule can be read, so there is nothing to learn from; give SMILES, or set "
                 "'alphabet' and 'length' of molecule"
             )
         learned = self.model_dump()
@@ -315,9 +315,9 @@ def _smiles_of(thing: Any) -> str:
         raise DataError(f"its SMILES is missing ({shown(thing)}); leave the item out, or give one")
     advice = "give the text of its SMILES"
     if type(thing).__name__ == "Mol":
-        advice = "give its SMILES, as by rdkit.Chem.MolToSmiles"
+        advice = "give its SMILES, as from rdkit.Chem.MolToSmiles"
     elif isinstance(thing, os.PathLike):
-        advice = "files are not read as molecules; give the SMILES that is in it"
+        advice = "files are not read as molecules; give the SMILES in it"
     elif isinstance(thing, bytes | bytearray):
-        advice = "decode it first, as by .decode('ascii')"
-    raise DataError(f"it is {type(thing).__name__} {shown(thing)}, and no SMILES; {advice}")
+        advice = "decode it first, as with .decode('ascii')"
+    raise DataError(f"it is {type(thing).__name__} {shown(thing)}, not a SMILES; {advice}")

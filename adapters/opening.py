@@ -22,7 +22,7 @@ def opened(place: str | os.PathLike[str], *, wanted: str) -> IO[bytes]:
     except FileNotFoundError:
         raise DataError("there is no such file") from None
     except PermissionError:
-        raise DataError("the file may not be read: permission denied") from None
+        raise DataError("the file cannot be read: permission denied") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"the file cannot be opened: {reason}") from None

@@ -94,7 +94,7 @@ def _channels_last(values: NDArray[Any]) -> NDArray[Any]:
     elif values.ndim == 3 and sizes[2] not in (1, 2, 3, 4) and sizes[0] in (1, 3, 4):
         values = values.transpose(1, 2, 0)
     elif values.ndim != 3 or sizes[2] not in (1, 2, 3, 4):
-        raise DataError(f"an array of shape {sizes} is no picture; {_LAYOUTS}")
+        raise DataError(f"an array of shape {sizes} is not a picture; {_LAYOUTS}")
     if not values.size:
         raise DataError(f"an array of shape {sizes} holds no pixels; {_LAYOUTS}")
     return values
@@ -136,13 +136,13 @@ def _scaled(values: NDArray[Any], limits: Limits | None) -> Pixels:
     if kind == np.bool_:
         return values.astype(np.uint8) * np.uint8(FULL)
     if kind.kind not in "buifc":
-        raise DataError(f"it holds values of type {kind}, which are no pixels; {_TAKEN}")
+        raise DataError(f"it holds values of type {kind}, which are not pixels; {_TAKEN}")
     natural = type_limits(kind)
     limits = limits or natural
     if limits is None or kind.kind == "c":
         raise DataError(
-            f"numbers of type {kind} have no known range; {_TAKEN}: convert them, or say in the "
-            "setting 'range' of image what they hold for black and for white"
+            f"numbers of type {kind} have no known range; {_TAKEN}: convert them, or set 'range' "
+            "of image to their values of black and white"
         )
     if limits == natural and kind == np.uint8:
         return values
@@ -161,8 +161,8 @@ def _scaled_within(values: NDArray[Any], limits: Limits) -> Pixels:
     slack = 1e-6 * max(abs(low), abs(high), high - low)
     if least < low - slack or most > high + slack:
         raise DataError(
-            f"pixels from {least:g} to {most:g} leave the range of {low:g} to {high:g}; set the "
-            "setting 'range' of image to what the data holds for black and for white"
+            f"pixels from {least:g} to {most:g} are outside of the range from {low:g} to {high:g}; "
+            "set 'range' of image to the data's values of black and white"
         )
     scaled = values.astype(np.promote_types(values.dtype, np.float32))
     scaled -= low

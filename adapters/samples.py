@@ -94,8 +94,8 @@ def samples_of(
         _refuse_odd(samples)
         return samples if excerpt is None else samples[excerpt.of(len(samples))]
     raise DataError(
-        f"an object of type {type(thing).__name__} is no sound; a path, the bytes of a file, "
-        "an open binary file or an array was expected"
+        f"an object of type {type(thing).__name__} is not a sound; give a path, the bytes of "
+        "a file, an open binary file or an array"
     )
 
 
@@ -213,7 +213,7 @@ def _whole(sound: Any, wanted: _Wanted) -> Samples:
         blocks.append(_mean(block))
     if known and count < declared and sound.format == "FLAC":
         raise DataError(
-            f"the file breaks off after {count / rate:.2f} of {declared / rate:.2f} s; get a whole "
+            f"the file ends after {count / rate:.2f} of {declared / rate:.2f} s; get a complete "
             "copy of it"
         )
     if not count:
@@ -250,7 +250,7 @@ class _Sound:
             if place > start:
                 yield block[max(0, start - (place - len(block))) :]
         if sound.format == "FLAC" and stop < self.frames:
-            # This raises an error if the file breaks off after what is used.
+            # This raises an error if the file ends after what is used.
             sound.seek(max(stop, self.frames - _BEFORE_END))
 
     def _place_before(self, start: int) -> int:
@@ -315,7 +315,7 @@ def _told_in_one_sentence() -> Iterator[None]:
         # Not soundfile's class, which is not there when importing it is what failed.
         told = getattr(error, "error_string", "") or first_line(error)
         if any(words in told for words in _NO_SOUND):
-            raise DataError(f"its content is no sound of a known format; {_READ}") from None
+            raise DataError(f"its content is not a sound in a known format; {_READ}") from None
         raise DataError(f"the sound is damaged or not supported: {told}") from None
 
 
@@ -328,13 +328,13 @@ def _of_array(thing: Any) -> Samples:
     except Exception as error:  # a foreign object's __array__ may raise anything
         raise DataError(f"it cannot be read as an array: {first_line(error)}; {_SHAPES}") from None
     if given.ndim not in (1, 2):
-        raise DataError(f"an array of shape {given.shape} is no clip; {_SHAPES}")
+        raise DataError(f"an array of shape {given.shape} is not a clip; {_SHAPES}")
     if not given.size:
         raise DataError(f"an array of shape {given.shape} has no samples")
     if given.ndim == 2 and given.shape[1] > min(MOST_CHANNELS, given.shape[0]):
         raise DataError(
             f"an array of shape {given.shape} would be {given.shape[1]} channels; {_SHAPES}, so "
-            "turn it with .T"
+            "transpose it with .T"
         )
     values = _full_scale(given)
     return values if values.ndim == 1 else _mean(values)
@@ -365,8 +365,8 @@ def _refuse_odd(samples: Samples) -> None:
         )
     if max(-low, high) > _LOUDEST:
         raise DataError(
-            f"its samples reach from {low:g} to {high:g}; floats from -1 to 1 were expected, so "
-            "divide them by the largest that their format allows (32768 for 16 bits)"
+            f"its samples range from {low:g} to {high:g}; floats from -1 to 1 were expected, so "
+            "divide them by the largest value of their format (32768 for 16 bits)"
         )
 
 

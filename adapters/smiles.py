@@ -158,7 +158,7 @@ def _skipped(text: str, place: int, end: int, found: _Found) -> int:
     """Tell what is wrong where no token begins, and return where to go on."""
     sign = text[place]
     if sign == "[":
-        found.add(place + 1, sign, "is closed by no ']'")
+        found.add(place + 1, sign, "has no closing ']'")
         following = text.find("[", place + 1, end)
         return end if following < 0 else following
     if sign.isspace():
@@ -168,9 +168,9 @@ def _skipped(text: str, place: int, end: int, found: _Found) -> int:
         found.add(place + 1, sign, "closes no '['")
     elif sign == "%":
         wanted = "two digits, as %12, or a number in parentheses, as %(123)"
-        found.add(place + 1, sign, f"is no ring number; it needs {wanted}")
+        found.add(place + 1, sign, f"is not a ring number; it needs {wanted}")
     else:
-        found.add(place + 1, sign, f"is no atom, bond or ring number{_advice(text, place)}")
+        found.add(place + 1, sign, f"is not an atom, bond or ring number{_advice(text, place)}")
     return place + 1
 
 
@@ -185,7 +185,7 @@ def _advice(text: str, place: int) -> str:
                 return f"; this atom needs brackets: [{symbol}]"
     if text[max(place - 1, 0) : place + 1] in ("CL", "BR"):
         return f"; write {text[place - 1 : place + 1].title()}"
-    return "; without brackets there are B, C, N, O, P, S, F, Cl, Br, I, b, c, n, o, p, s and *"
+    return "; allowed without brackets are B, C, N, O, P, S, F, Cl, Br, I, b, c, n, o, p, s and *"
 
 
 def _check_bracket(written: str, place: int, found: _Found) -> None:
@@ -210,12 +210,12 @@ def _check_bracket(written: str, place: int, found: _Found) -> None:
     start = match.start(5) if match[5] and not match[6] else match.end()
     wrong = re.match("[+-][+0-9-]*", inside[start:])
     if wrong is not None and start + wrong.end() > match.end():
-        found.add(place + 2 + start, wrong[0], "is no charge; write +, -, ++, -- or, say, +3")
+        found.add(place + 2 + start, wrong[0], "is not a charge; write +, -, ++, -- or, say, +3")
         return
     found.add(
         place + 2 + match.end(),
         rest,
-        f"cannot stand there in {quoted(written, limit=20)}; in brackets stand isotope, one "
+        f"is not allowed there in {quoted(written, limit=20)}; brackets hold isotope, one "
         "element, chirality, hydrogens, charge and class, in this order, as [13C@@H2+:1]",
     )
 
@@ -248,7 +248,7 @@ class _Structure:
         self._drop_bond()
         self._drop_dot()
         for _, token in self.branches:
-            self.found.add(token.column, "(", "is closed by no ')'")
+            self.found.add(token.column, "(", "has no closing ')'")
         for number, (_, _, token) in self.rings.items():
             if number not in self.lost:
                 said = f"opens ring {number}, which is never closed"
@@ -265,7 +265,7 @@ class _Structure:
     def _bond(self, token: Token) -> None:
         self._drop_bond()
         if self.atom is None:
-            self.found.add(token.column, token.text, "is a bond that follows no atom")
+            self.found.add(token.column, token.text, "is a bond without an atom before it")
         else:
             self.bond = token
 
@@ -279,7 +279,7 @@ class _Structure:
     def _opening(self, token: Token) -> None:
         self._drop_bond()
         if self.atom is None:
-            self.found.add(token.column, "(", "opens a branch, but follows no atom")
+            self.found.add(token.column, "(", "opens a branch without an atom before it")
         elif self.fresh:
             self.found.add(token.column, "(", "opens a branch of a branch that has no atom yet")
         self.branches.append((-1 if self.atom is None else self.atom, token))
@@ -301,7 +301,7 @@ class _Structure:
         bond, self.bond = self.bond, None
         number = int(token.text.strip("%()"))
         if self.atom is None or self.fresh:
-            self.found.add(token.column, token.text, "is a ring number that follows no atom")
+            self.found.add(token.column, token.text, "is a ring number without an atom before it")
             self.lost.add(number)
             self.fresh = False
             return
@@ -312,9 +312,9 @@ class _Structure:
         ends = other, self.atom
         where = f"closes ring {number} of character {opening.column}, but"
         if other == self.atom:
-            self.found.add(token.column, token.text, f"{where} both are at the same atom")
+            self.found.add(token.column, token.text, f"{where} both ends are at the same atom")
         elif ends in self.joined or ends[::-1] in self.joined:
-            self.found.add(token.column, token.text, f"{where} their atoms have a bond already")
+            self.found.add(token.column, token.text, f"{where} their atoms are bonded already")
         elif bond and its_bond and _order(bond) != _order(its_bond):
             told = f"{where} has the bond '{bond.text}' and that '{its_bond.text}'"
             self.found.add(token.column, token.text, told)
@@ -322,13 +322,13 @@ class _Structure:
 
     def _drop_bond(self) -> None:
         if self.bond is not None:
-            self.found.add(self.bond.column, self.bond.text, "is a bond that leads to no atom")
+            self.found.add(self.bond.column, self.bond.text, "is a bond without an atom after it")
             self.fresh = False  # and a branch without an atom is no further problem
         self.bond = None
 
     def _drop_dot(self) -> None:
         if self.dot is not None:
-            self.found.add(self.dot.column, ".", "is followed by no atom")
+            self.found.add(self.dot.column, ".", "has no atom after it")
         self.dot = None
 
 

@@ -157,8 +157,8 @@ class TableAdapter(Adapter):
         width = math.prod(self.shape().sizes)
         if row.ndim == 0:
             raise DataError(
-                f"it is a single number; an item has {width} numbers, and one item alone is given "
-                "as a list in a list"
+                f"it is a single number; an item has {width} numbers; give a single item as a list "
+                "in a list"
             )
         if row.ndim != 1 or len(row) != width:
             raise DataError(self._wrong_width(row.shape))
@@ -409,5 +409,5 @@ def _finite(values: NDArray[np.float64]) -> tuple[float, ...]:
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
         where = f"column {wrong[0] + 1}" if len(values) > 1 else "the table"
-        raise DataError(f"{where} has numbers too large to be added up; leave it out, or divide it")
+        raise DataError(f"{where} has numbers too large to be added up; leave the column out, or divide its values")
     return tuple(values.tolist())

@@ -52,8 +52,8 @@ def _read_alphabet(value: Any) -> str | tuple[str, ...]:
     is_list = isinstance(symbols, list | tuple) and 0 < len(symbols) <= _MOST
     if not is_list or not all(isinstance(each, str) and each for each in symbols):
         raise wanted_error(
-            f"a text of characters, a list of up to {_MOST:,} texts, 'classic' or null (what is "
-            "written like a number needs quotes)"
+            f"a text of characters, a list of up to {_MOST:,} texts, 'classic' or null (quote "
+            "what looks like a number)"
         )
     try:
         "".join(symbols).encode()
@@ -161,7 +161,7 @@ class TextAdapter(OneHotAdapter):
             if self._parts(self._cleaned(symbol)) != [symbol]:
                 lower = str(self.lower).lower()
                 raise ValueError(
-                    f"'alphabet' has {shown(symbol)}, which is never one {self.unit} of a text "
+                    f"'alphabet' has {shown(symbol)}, which is not one {self.unit} of a text "
                     f"with 'lower: {lower}' and 'normalization: {self.normalization}'"
                 )
         return self
@@ -229,7 +229,7 @@ class TextAdapter(OneHotAdapter):
                 thing = thing.decode()
             except UnicodeDecodeError as error:
                 raise DataError(
-                    f"its bytes are no UTF-8 ({error.reason} at {error.start}), which 'lower' and "
+                    f"its bytes are not UTF-8 ({error.reason} at {error.start}), which 'lower' and "
                     "'normalization' of text need; give it as str, or set 'lower: false' and "
                     "'normalization: none'"
                 ) from None
@@ -247,7 +247,7 @@ class TextAdapter(OneHotAdapter):
                 rows = self._lookup.characters(_code_points(text))
         if not len(rows) and self.empty == "refuse":
             raise DataError(
-                f"it has not one {self.unit}; leave it out, or set 'empty: allow' of text"
+                f"it has no {self.unit}s; leave it out, or set 'empty: allow' of text"
             )
         return rows[rows >= 0] if self.unknown == "drop" else rows
 
@@ -434,19 +434,19 @@ def _text(thing: Any) -> str:
         return thing
     if isinstance(thing, bytes | bytearray):
         raise DataError(
-            "it is bytes, and no text; decode it first, as by .decode('utf-8'), or set "
+            "it is bytes, not a text; decode it first, as with .decode('utf-8'), or set "
             "'unit: byte' of text"
         )
     if isinstance(thing, os.PathLike):
         raise DataError(
-            "it is a path, and files are not read as texts; give what is in it, as by "
-            "pathlib.Path(...).read_text(encoding='utf-8')"
+            "it is a path, and files are not read as texts; give the file's content, "
+            "as from pathlib.Path(...).read_text(encoding='utf-8')"
         )
     if _is_missing(thing):
         raise DataError(f"its text is missing ({shown(thing)}); leave the item out, or give a text")
     raise DataError(
-        f"it is {type(thing).__name__} {shown(thing)}, and no text; give a str, or use another "
-        "adapter for what is no text"
+        f"it is {type(thing).__name__} {shown(thing)}, not a text; give a str, or use another "
+        "adapter"
     )
 
 

@@ -112,8 +112,8 @@ def plain_wave(file: IO[bytes]) -> Wave | None:
             known = length < _UNKNOWN_BYTES or length == long
             if known and place + length > size:
                 raise DataError(
-                    f"the file breaks off: it declares {length:,} bytes of sound and has "
-                    f"{size - place:,}; get a whole copy of it"
+                    f"the file is cut short: it declares {length:,} bytes of sound and has "
+                    f"{size - place:,}; get a complete copy of it"
                 )
             plain = known and kind[0] == b"RIFF" and name == b"data"
             return _wave(file, form, place, length) if plain else None

@@ -245,13 +245,13 @@ class _Begun:
         """Raise `RunFolderError` where another engine or other data would go on."""
         if engine != self.engine:
             raise RunFolderError(
-                f"the cross-validation in {folder} was begun with the engine {self.engine}, and "
-                f"another one has other results; go on with --engine {self.engine}"
+                f"the cross-validation in {folder} was started with the engine {self.engine}, "
+                f"and another engine gives other results; continue with --engine {self.engine}"
             )
         if data != self.data:
             raise RunFolderError(
-                f"the cross-validation in {folder} was begun with other data: other items are in "
-                "its folds; give the data of then, or begin anew"
+                f"the cross-validation in {folder} was started with other data: its folds hold "
+                "other items; give the same data, or start over in a new folder"
             )
 
 
@@ -341,8 +341,8 @@ def _refuse_other_classes(runs: Sequence[FoldRun]) -> None:
     for run in runs:
         if run.metrics["classes"] != runs[0].metrics["classes"]:
             raise RunFolderError(
-                f"{run.folder} has other classes than {runs[0].folder}; delete the one that is "
-                "wrong to train it once more"
+                f"{run.folder} has other classes than {runs[0].folder}; delete the wrong one to "
+                "train it again"
             )
 
 

@@ -340,7 +340,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         lost = set(range(len(self.classes_))) - set(training.targets.tolist())
         if lost:
             names = listed([shown(plain_value(self.classes_[each])) for each in sorted(lost)])
-            raise DataError(f"no training item that can be used is left of the classes {names}")
+            raise DataError(f"no usable training item is left of the classes {names}")
         return _Made(adapter, training, validation)
 
     def _divided(
@@ -361,8 +361,8 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return np.arange(len(targets)), np.zeros(0, np.int64)
         if data.group is not None:
             raise SpecError(
-                "data.group keeps items together when they are divided, but fit(X, y) is given no "
-                "groups; set validation_fraction=0, and divide by a splitter of scikit-learn, such "
+                "data.group keeps items together when they are divided, but fit(X, y) takes no "
+                "groups; set validation_fraction=0, and divide with a splitter of scikit-learn, such "
                 "as GroupKFold"
             )
         names = [f"item {index}" for index in range(len(targets))]

@@ -158,7 +158,7 @@ def evaluate(
         made = model
     else:
         raise EngineError(
-            "a model that is loaded has its engine; give engine and threads to gridcnn.load"
+            "a loaded model has its engine already; give engine and threads to gridcnn.load"
         )
     trained = made.spec.data
     form = Data(source=trained.source) if trained and asked_columns(trained.source) else None
@@ -230,7 +230,7 @@ def _chosen(dataset: Dataset, part: str | None) -> tuple[NDArray[np.int64], str]
     if name == "all":
         return np.arange(len(dataset)), name
     if name not in PARTS:
-        raise DataError(f"'{name}' is no part of data; take {', '.join(PARTS)} or all")
+        raise DataError(f"'{name}' is not a part of data; choose {', '.join(PARTS)} or all")
     if dataset.parts is None or name not in dataset.parts:
         named = ", ".join([*(each for each in PARTS if each in (dataset.parts or ())), "all"])
         raise DataError(f"{dataset.origin or 'the data'} names no part '{name}'; take {named}")

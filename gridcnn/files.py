@@ -170,7 +170,7 @@ def read_whole(path: str | os.PathLike[str], *, most: int) -> bytes:
     """Return what an ordinary file holds.
 
     Raises:
-        OSError: it cannot be read, is no ordinary file, or holds more than `most` bytes.
+        OSError: it cannot be read, is not an ordinary file, or holds more than `most` bytes.
         ValueError: no file can have such a name.
     """
     with open_ordinary(path) as file:

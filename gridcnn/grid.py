@@ -161,14 +161,14 @@ class OneHot:
         if isinstance(chosen, slice) or _is_items(chosen):
             return type(self)(self.indices[chosen], self.rows)
         raise TypeError(
-            "of one-hot grids items can be chosen, by a number, a slice, an array of whole numbers "
-            "or a mask (items,); for their cells take numpy.asarray of them"
+            "only items can be chosen from one-hot grids: by a number, a slice, an array of whole "
+            "numbers or a mask (items,); for cells, use numpy.asarray(grids)"
         )
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         """Return all cells, `(items, 1, rows, columns)`, float32 unless `dtype` says otherwise."""
         if copy is False:
-            raise ValueError("the array of one-hot grids is made anew, and never without a copy")
+            raise ValueError("the array of one-hot grids is always a copy")
         cells: Array = np.zeros(self.shape, np.float32 if dtype is None else dtype)
         items, columns = np.nonzero(self.indices >= 0)
         cells[items, 0, self.indices[items, columns], columns] = 1

@@ -363,7 +363,7 @@ def _no_model(folder: Path) -> str:
         )
     if (folder / "spec.yaml").is_file():
         return (
-            f"the folder {folder} holds no {FILE_NAME}: no epoch of its run has ended; go on with: "
+            f"the folder {folder} holds no {FILE_NAME}: no epoch of its run has ended; continue with: "
             f"gridcnn run --resume {folder}"
         )
     return f"the folder {folder} holds no {FILE_NAME}; name a model file"
@@ -413,7 +413,7 @@ def _checked_classes(classes: Any) -> list[str | int]:
     Files know them by their texts, so that 1 and "1" would be one.
     """
     if not isinstance(classes, list) or not classes:
-        raise ValueError(f"its classes are no list of texts or whole numbers: {shown(classes)}")
+        raise ValueError(f"its classes are not a list of texts or whole numbers: {shown(classes)}")
     odd = [label for label in classes if type(label) not in (str, int)]
     if odd or len(set(map(str, classes))) < len(classes):
         raise ValueError(

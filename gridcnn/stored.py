@@ -32,7 +32,7 @@ _VERSIONS = ((1, 0), (2, 0), (3, 0))
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # those that NumPy writes
 _PICKLES = (b"\x80", b"(", b"]", b"}", b"c")
 """How pickles begin; from protocol 2 on with the first of them."""
-_READ = "files are read that numpy.save(file, array) or numpy.savez(file, name=array) wrote"
+_READ = "gridcnn reads files written by numpy.save(file, array) or numpy.savez(file, name=array)"
 _REMEDY = "keep fewer items or a smaller type in it, or save it as .npy, which is mapped"
 _LONGEST_HEADER = 2**16  # bytes; NumPy reads one of any length before it looks at it
 _MAPPED = 2**24  # bytes; smaller arrays are read, which is faster
@@ -139,7 +139,7 @@ class StoredArrays:
             array = _mapped(file, header) if self._is_mapped(header) else _values(file, header)
         if not all(map(_are_signs, _texts(array))):
             raise DataError(
-                f"{_called(header.name)} is damaged: it has texts of signs that are none"
+                f"{_called(header.name)} is damaged: it has texts with invalid characters"
             )
         return array
 
@@ -157,7 +157,7 @@ class StoredArrays:
             return
         about = self._archive.getinfo(name + _ENDING)
         if about.compress_type not in _PACKINGS:
-            raise DataError(f"{_called(name)} is packed in a way that NumPy never does; {_READ}")
+            raise DataError(f"{_called(name)} is compressed in a way that NumPy never uses; {_READ}")
         with self._archive.open(about) as file:
             yield file, about.file_size
 
@@ -233,7 +233,7 @@ def _header(begin: bytes, size: int, name: str) -> Header:
     file = BytesIO(begin)
     version = npy.read_magic(file)
     if version not in _VERSIONS:
-        raise DataError(f"{_called(name)} is stored in a form that is not known; {_READ}")
+        raise DataError(f"{_called(name)} is stored in an unknown form; {_READ}")
     parse = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, fortran, dtype = parse(file)
     header = Header(name, shape, dtype, fortran, file.tell())

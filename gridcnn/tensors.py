@@ -81,7 +81,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
             about = _about((file.metadata() or {}).get(_KEY, ""), path)
             if about.get("kind") != kind:
                 found = about.get("kind")
-                whose = f"a gridcnn file of the kind {shown(found)}" if found else "no gridcnn file"
+                whose = f"a gridcnn file of the kind {shown(found)}" if found else "not a gridcnn file"
                 raise ModelFileError(f"{path} is {whose}; a gridcnn {kind} file was expected")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except OSError as error:
@@ -92,7 +92,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
             raise
         reason = quoted(str(error), limit=120)[1:-1]
         raise ModelFileError(
-            f"{path} is damaged, or no gridcnn {kind} file ({reason}); {_remedy(kind)}"
+            f"{path} is damaged, or not a gridcnn {kind} file ({reason}); {_remedy(kind)}"
         ) from None
     content = about.get("content")
     if not isinstance(content, dict) or about.get("sha256") != _seal(tensors, _text(content)):
@@ -110,7 +110,7 @@ def _size(path: Path, kind: str) -> int:
         what = "does not exist" if gone else f"cannot be read: {reason}"
         raise ModelFileError(f"{path} {what}; a gridcnn {kind} file was expected") from None
     if not stat.S_ISREG(found.st_mode):
-        what = "is a folder" if stat.S_ISDIR(found.st_mode) else "is no ordinary file"
+        what = "is a folder" if stat.S_ISDIR(found.st_mode) else "is not an ordinary file"
         raise ModelFileError(f"{path} {what}; a gridcnn {kind} file was expected")
     return found.st_size
 
@@ -147,4 +147,4 @@ def _seal(tensors: Mapping[str, Array], text: str) -> str:
 
 
 def _remedy(kind: str) -> str:
-    return "delete it to start over" if kind == "checkpoint" else "take another copy"
+    return "delete it to start over" if kind == "checkpoint" else "use another copy"

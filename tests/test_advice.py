@@ -117,7 +117,7 @@ def with_gaps(folder: Path) -> None:
 
 
 def quoted(folder: Path) -> None:
-    """Write texts in which quotes are signs like others."""
+    """Write texts in which quotes are ordinary characters."""
     rows = "".join(f'"tea {n}\tx\nsun {n}\ty\n' for n in range(20))
     (folder / "q.tsv").write_text("text\tlabel\n" + rows)
 

@@ -169,7 +169,7 @@ def test_a_stopped_cross_validation_goes_on_to_the_same_end(fold: int, epoch: in
     """With the unfinished fold; finished ones are not run again."""
     whole = gridcnn.cross_validate(TINY, folds=2, out="whole")
     with pytest.raises(
-        TrainingInterrupted, match=r"^stopped; go on with: gridcnn run --resume stopped$"
+        TrainingInterrupted, match=r"^stopped; continue with: gridcnn run --resume stopped$"
     ) as caught:
         gridcnn.cross_validate(TINY, folds=2, out="stopped", watcher=_Stop(fold, epoch))
     assert caught.value.folder == Path("stopped")
@@ -368,7 +368,7 @@ def test_it_resumes_only_as_itself() -> None:
         gridcnn.cross_validate(resume="stopped", folds=2)
     with pytest.raises(RunFolderError, match=r"settings under .*; it resumes with its own$"):
         gridcnn.cross_validate(resume="stopped", seed=1)
-    with pytest.raises(RunFolderError, match="go on with --engine native"):
+    with pytest.raises(RunFolderError, match="continue with --engine native"):
         gridcnn.cross_validate(resume="stopped", engine="reference")
     with pytest.raises(RunFolderError, match="or go on with its run: gridcnn run --resume stopped"):
         gridcnn.cross_validate(TINY, out="stopped")

@@ -14,10 +14,10 @@ from gridcnn.cli import screen
 _EXAMPLES = """Show what gridcnn keeps on disk: machine code, adapted grids, and fetched data.
 
 Code and grids are only there to save time, and can be cleared at any time. Fetched data stays,
-since it may not be had again; delete its folder to be rid of it.
+since it may not be available again; to remove it, delete its folder.
 
-GRIDCNN_CACHE names another folder for all of it (~ is your home), GRIDCNN_CACHE=off keeps nothing,
-and GRIDCNN_CACHE_SIZE=50GB says how much grids may take.
+GRIDCNN_CACHE sets another folder for all of it (~ is your home), GRIDCNN_CACHE=off keeps nothing,
+and GRIDCNN_CACHE_SIZE=50GB limits the size of kept grids.
 
 Examples:
 

@@ -17,10 +17,10 @@ from gridcnn.errors import SpecError
 if TYPE_CHECKING:
     from gridcnn.order.verdict import Verdict
 
-_EXAMPLES = """Tell whether the order of columns, or of the cells of grids, carries information.
+_EXAMPLES = """Check whether the order of columns, or of the cells of grids, carries information.
 
 DATA is a table (CSV, TSV, JSON Lines, Parquet), a NumPy file, a folder of pictures or sounds, a
-known data set, or a spec. Names of columns have no say. Exit code 3: the order means nothing.
+known data set, or a spec. Column names are ignored. Exit code 3: the order means nothing.
 
 Examples:
 
@@ -56,14 +56,14 @@ def check(
     shape: Annotated[
         str | None,
         typer.Option(
-            metavar="R,C", help="Rows and columns of the grid that the columns are said to be."
+            metavar="R,C", help="Rows and columns of the grid that the columns make up."
         ),
     ] = None,
     header: Annotated[
         bool | None,
         typer.Option(
             "--header/--no-header",
-            help="Whether the first line names the columns. Without it: unless it holds numbers.",
+            help="Whether the first line names the columns. Default: it does, unless it holds numbers.",
         ),
     ] = None,
     encoding: options.Encoding = None,
@@ -71,12 +71,12 @@ def check(
         Path | None, typer.Option(metavar="OUT.html", help="Write a page with pictures as well.")
     ] = None,
     seed: Annotated[
-        int, typer.Option(metavar="NUMBER", min=0, help="Fixes what is drawn at random.")
+        int, typer.Option(metavar="NUMBER", min=0, help="The seed of the random draws.")
     ] = 0,
     threads: options.Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print errors alone; the exit code tells.")
+        bool, typer.Option("--quiet", "-q", help="Print errors only; the exit code gives the verdict.")
     ] = False,
     force: outputs.Force = False,
 ) -> None:

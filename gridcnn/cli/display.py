@@ -143,7 +143,7 @@ class Display(RunWatcher):
 def told_check(checked: Checked) -> list[str]:
     """Return what to say of a check after which training goes on, in lines."""
     if checked.setting == "off":
-        return ["check: off, so nobody has looked whether the order of this data means anything"]
+        return ["check: off, so the order of this data was not checked"]
     lines = []
     for name, verdict in checked.verdicts.items():
         head = "check" if len(checked.verdicts) == 1 else f"check ({name})"
@@ -155,7 +155,7 @@ def told_check(checked: Checked) -> list[str]:
             lines.append(f"{head}: undecided; {reasons}" if reasons else f"{head}: undecided")
         else:
             lines.append(
-                f"{head}: permutable, the order of this data means nothing; training goes on "
-                f"all the same, since the spec has check: {checked.setting}"
+                f"{head}: permutable, the order of this data means nothing; training continues "
+                f"anyway, since the spec has check: {checked.setting}"
             )
     return lines

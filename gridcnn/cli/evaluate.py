@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """Compare a model's answers with the labels of data.
 
 MODEL is a run folder or a model file; DATA is a folder of class folders, a CSV manifest, an .npz
-file, IDX files, or a known data set. Where the data names a test part, that part is used.
+file, IDX files, or a known data set. If the data names a test part, that part is used.
 
 Examples:
 
@@ -38,7 +38,7 @@ def evaluate(
         str | None, typer.Option(help="The part to use: test, train, validation or all.")
     ] = None,
     bad_items: Annotated[
-        str, typer.Option(metavar="stop|skip", help="What an unreadable item does.")
+        str, typer.Option(metavar="stop|skip", help="What to do about unreadable items: stop or skip.")
     ] = "stop",
     engine: options.Engine = None,
     threads: options.Threads = None,
@@ -110,7 +110,7 @@ def say_scores(found: Evaluation) -> None:
     wide = max(console.width, 20 + 9 * len(found.classes))
     console = console if console.is_terminal else screen.output(width=wide)
     console.print(scores)
-    screen.say("confusion: the truth by row, the answer by column")
+    screen.say("confusion: true class by row, answer by column")
     console.print(confusion)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """Write a commented starter spec to NAME.yaml, in the current folder.
 
 DATA is a folder of class folders, a manifest, an .npz file, a table of texts or numbers, or a known
-data set: the spec then fits what is there. Without data it is a spec for pictures.
+data set: the spec then fits the data. Without data it is a spec for pictures.
 
 Examples:
 
@@ -42,7 +42,7 @@ def init(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="DATA|NAME", help="Data to look at, or a name alone.", show_default=True
+            metavar="DATA|NAME", help="Data to look at, or only a name.", show_default=True
         ),
     ] = "pipeline",
     name: Annotated[
@@ -68,7 +68,7 @@ def init(
         ),
     ] = True,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace a file that is there already.")
+        bool, typer.Option("--force", help="Replace an existing file.")
     ] = False,
 ) -> None:
     from gridcnn.settings.document import parse
@@ -127,7 +127,7 @@ def _judge(file: str, label: str | None, encoding: str | None) -> Layout | None:
         raise ColumnPermutableError(
             f"{file}: the order of its columns means nothing, so a convolutional network is the "
             f"wrong tool\n{told}\nif one column holds the texts to classify, name it: --input "
-            "COLUMN; to write a spec all the same, give --no-check"
+            "COLUMN; to write a spec anyway, give --no-check"
         )
     return verdict.layout
 

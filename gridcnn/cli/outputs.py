@@ -12,7 +12,7 @@ from gridcnn.errors import RunFolderError
 from gridcnn.files import open_ordinary, write_bytes
 
 Force = Annotated[
-    bool, typer.Option("--force", help="Replace a file that gridcnn has not written.")
+    bool, typer.Option("--force", help="Replace a file that gridcnn did not write.")
 ]
 _LOOK = 2**10  # bytes at the beginning of a file, among which the mark of ours is
 
@@ -28,8 +28,8 @@ def refuse_taken(path: Path, mark: bytes | None, *, force: bool) -> None:
     """
     if force or not os.path.lexists(path) or (mark is not None and _has(path, mark)):
         return
-    whose = "" if mark is None else ", and gridcnn has not written it"
-    raise RunFolderError(f"{path} is there already{whose}; give another name, or --force")
+    whose = "" if mark is None else ", and gridcnn did not write it"
+    raise RunFolderError(f"{path} exists already{whose}; give another name, or --force")
 
 
 def write_output(path: Path, content: bytes, mark: bytes | None, *, force: bool) -> None:

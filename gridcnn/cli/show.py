@@ -10,7 +10,7 @@ import typer
 from gridcnn.cli import options, outputs, screen
 from gridcnn.errors import DataError, SpecError
 
-_EXAMPLES = """Show the plan of a spec, or what its network would see of a file.
+_EXAMPLES = """Show the plan of a spec, or the grid that its network would see of a file.
 
 Examples:
 
@@ -41,7 +41,7 @@ def show(
     ] = None,
     as_plan: Annotated[
         bool,
-        typer.Option("--plan", help="Show what the engine does together, and by which kernels."),
+        typer.Option("--plan", help="Show which stages the engine computes together, and with which kernels."),
     ] = False,
     changes: Annotated[
         list[str] | None,
@@ -84,7 +84,7 @@ def _show_plan(
 
     check_choice(*choice)
     if Path(text).suffix.lower() not in ("", ".yaml", ".yml") and Path(text).is_file():
-        raise SpecError(f"{text} is no spec; to see its grid, add --spec SPEC")
+        raise SpecError(f"{text} is not a spec; to see its grid, add --spec SPEC")
     loaded = load(text, changes=changes, ready=ready())
     planned = plan(loaded, spec_folder(loaded), engine=choice[0], threads=choice[1])
     made = planned.engine
@@ -102,7 +102,7 @@ def _show_plan(
     screen.say(plan_memory(made, memory))
     usable = usable_memory()
     if loaded.head is not None and usable is not None and memory.training > usable:
-        screen.say(f"training does not fit here: {sized(usable)} are usable")
+        screen.say(f"training does not fit into memory here: {sized(usable)} are usable")
     if planned.note:
         screen.say(planned.note)
     if as_plan:

@@ -108,10 +108,10 @@ def duplicates_notes(
             others = "training" if all(where == TRAIN for _, where, _ in leaked) else "other"
             share = f"{len(leaked):,} of {len(parts[part]):,} {part} items"
             notes.append(
-                f"{share} are, as grids, equal to {others} items, such as {pair}, and tell nothing "
+                f"{share} are, as grids, equal to {others} items, such as {pair}, and say nothing "
                 "about new ones; set data.duplicates: drop to leave them out"
             )
-    notes += torn_notes(found, names, "set data.duplicates: drop to use the first alone")
+    notes += torn_notes(found, names, "set data.duplicates: drop to use only the first")
     return notes
 
 
@@ -135,4 +135,4 @@ def dropped_note(found: Duplicates) -> list[str]:
     if not told:
         return []
     other = f"; {len(found.torn):,} of them have another class there" if found.torn else ""
-    return [f"items left out that are equal to an earlier one: {told}{other}"]
+    return [f"items left out since they are equal to an earlier one: {told}{other}"]

@@ -68,9 +68,9 @@ class Way:
         if self.in_memory:
             named = f", engine={self.engine!r}" if other else ""
             where = f"resume={str(folder)!r}, data=...{named}"
-            return f"go on with: gridcnn.{self.function}({where})"
+            return f"continue with: gridcnn.{self.function}({where})"
         words = ["gridcnn", "run", "--resume", str(folder)]
-        return f"go on with: {_line(words + ['--engine', self.engine] * other)}"
+        return f"continue with: {_line(words + ['--engine', self.engine] * other)}"
 
 
 class RunFolder:
@@ -290,7 +290,7 @@ class RunFolder:
             lines = [f"stopped; {self.hint}"]
             if self.checkpoint.is_file() and self._whole == self.path:
                 model = _line(["gridcnn", "predict", str(self.path), "FILE"])
-                lines.append(f"or ask the best weights so far: {model}")
+                lines.append(f"or use the best weights so far: {model}")
             raise TrainingInterrupted("\n".join(lines), folder=self._whole) from None
 
     # Leaving
@@ -342,7 +342,7 @@ def refuse_used(folder: Path) -> None:
         raise RunFolderError(f"{folder} holds a finished run; give a folder that is new or empty")
     if held:
         more = f" and {len(held) - 1} more" if held[1:] else ""
-        hint = f", or go on with its run: {_line(['gridcnn', 'run', '--resume', str(folder)])}"
+        hint = f", or continue its run: {_line(['gridcnn', 'run', '--resume', str(folder)])}"
         raise RunFolderError(
             f"{folder} is not empty (it holds {held[0]}{more}); give a folder that is new or empty"
             f"{hint if is_unfinished(folder) else ''}"
@@ -369,7 +369,7 @@ def _no_run(folder: Path) -> str:
     """Return why no run can go on in a folder."""
     if (folder / SPEC).is_file():
         return (
-            f"{folder} holds a spec, and no run that could go on; run it with: "
+            f"{folder} holds a spec, and no run to continue; run it with: "
             f"{_line(['gridcnn', 'run', str(folder)])}"
         )
     if lock.is_ours(folder / lock.NAME):
@@ -377,7 +377,7 @@ def _no_run(folder: Path) -> str:
             f"{folder} holds no run: it was stopped before anything was written; run its spec "
             f"again, with --out {folder}"
         )
-    return f"{folder} holds no run that could go on ({SPEC} is missing)"
+    return f"{folder} holds no run to continue ({SPEC} is missing)"
 
 
 def _is_partial(name: str) -> bool:

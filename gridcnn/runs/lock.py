@@ -129,12 +129,12 @@ def _take(descriptor: int, path: Path, *, created: bool) -> None:
         if error.errno in (errno.EAGAIN, errno.EACCES):
             raise RunFolderError(
                 f"{folder} is in use by another run{holder and f' ({holder})'}; wait until it has "
-                "ended, or take another folder"
+                "ended, or use another folder"
             ) from None
         if not created and holder:
             raise RunFolderError(
                 f"{folder} may be in use by another run{holder and f' ({holder})'}: this drive "
-                f"knows no locks that could tell; if that run is gone, delete {path}"
+                f"has no file locks, so it cannot be checked; if that run has ended, delete {path}"
             ) from None
 
 

@@ -42,12 +42,12 @@ def label_notes(labels: Sequence[Label], classes: Sequence[Label]) -> list[str]:
         if len(alike) > 1:
             told = listed([f"{quoted(str(each))} ({_counted(counts[each])})" for each in alike])
             notes.append(
-                f"classes that differ only in capitals or spaces: {told}; if they are one, write "
-                "them in one way"
+                f"classes that differ only in capitals or spaces: {told}; if they are one class, "
+                "write all its labels in one way"
             )
     missing = [
         f"{_counted(counts[label])} with the label {quoted(label)}, which often stands for a "
-        "missing one, but is taken for a class; give these items a label, or leave them out"
+        "missing label, but counts as a class here; give these items a label, or leave them out"
         for label in classes
         if isinstance(label, str) and label.casefold() in _MISSING
     ]

@@ -31,7 +31,7 @@ def with_other_forms(
     def also(values: Sequence[_Each]) -> list[_Each]:
         return [*values, *(values[index] for index in origins.tolist())]
 
-    note = f"{len(division.train)} training items are trained on in {len(forms)} other forms, too"
+    note = f"{len(division.train)} training items are also trained on in {len(forms)} other forms"
     optional: dict[str, Any] = {
         name: also(values)
         for name in ("parts", "places", "groups")

@@ -238,7 +238,7 @@ def _note_adapter(spec: Spec, adapter: Adapter) -> list[str]:
     """Return a note that names the inferred adapter; none for pictures."""
     if spec.adapter is not None or isinstance(adapter, ImageAdapter):
         return []
-    return [f"the spec names no adapter, and items are taken by adapter: {adapter.title}"]
+    return [f"the spec names no adapter; items are read with adapter: {adapter.title}"]
 
 
 @dataclass(frozen=True)
@@ -325,7 +325,7 @@ def _literal(
 def _refuse_untested(test: TestPart, parts: Mapping[str, Part]) -> None:
     """Raise `DataError` if nothing is left of the fold or group that is the test."""
     if not isinstance(test, float) and not len(parts[TEST]):
-        raise DataError(f"no item that can be used is left of {test}, which data.test names")
+        raise DataError(f"no usable item is left of {test}, which data.test names")
 
 
 def _refuse_emptied(parts: Mapping[str, Part], classes: Sequence[str | int]) -> None:
@@ -334,7 +334,7 @@ def _refuse_emptied(parts: Mapping[str, Part], classes: Sequence[str | int]) -> 
     lost = [str(label) for number, label in enumerate(classes) if number not in left]
     if lost:
         raise DataError(
-            f"no training item that can be used is left of the classes {', '.join(lost)}"
+            f"no usable training item is left of the classes {', '.join(lost)}"
         )
 
 

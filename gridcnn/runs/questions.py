@@ -180,7 +180,7 @@ class Questions:
             yield from self._rows(name, place_of(path), Columns("smiles"))
         elif self._of_texts:
             message = (
-                "this model was trained on texts that stood in no table; say which column has the "
+                "this model was trained on texts that came from no table; name the column of the "
                 "texts: --input COLUMN"
             )
             raise DataError(Problem(message, source=name))

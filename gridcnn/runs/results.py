@@ -145,5 +145,5 @@ def _checked(row: Sequence[str], number: int, classes: Sequence[str]) -> list[st
 
 def _damaged(path: Path, reason: str) -> RunFolderError:
     return RunFolderError(
-        f"{path} is damaged: {reason}; delete the folder {path.parent} to train it once more"
+        f"{path} is damaged: {reason}; delete the folder {path.parent} to train it again"
     )

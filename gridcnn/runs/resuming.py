@@ -74,14 +74,14 @@ def _refuse_pointless(own: Training, training: Training, folder: RunFolder) -> N
     if training.epochs != own.epochs and follows_epochs(own.schedule):
         schedule = name_of(own.schedule, SCHEDULES)
         raise RunFolderError(
-            f"the run in {path} cannot go on for another number of epochs: with schedule: "
-            f"{schedule} the learning rate of every epoch depends on it; {again}"
+            f"the run in {path} cannot continue to another number of epochs: with schedule: "
+            f"{schedule} the learning rate of every epoch depends on that number; {again}"
         )
     if not folder.checkpoint.is_file():
         if not folder.has_ended:
             return
         raise RunFolderError(
-            f"the run in {path} has ended, and cannot go on without its {CHECKPOINT}; {again}"
+            f"the run in {path} has ended, and cannot continue without its {CHECKPOINT}; {again}"
         )
     _refuse_before(load_history(folder.checkpoint), training, folder)
 
@@ -99,10 +99,10 @@ def _refuse_before(history: Sequence[Epoch], training: Training, folder: RunFold
         )
     if done >= training.epochs:
         raise RunFolderError(
-            f"the run in {path} has ended after {done} epochs; to go on, set more: gridcnn run "
+            f"the run in {path} has ended after {done} epochs; to continue, set more: gridcnn run "
             f"--resume {path} --set training.epochs={2 * done}"
         )
     raise RunFolderError(
         f"the run in {path} has ended after {done} epochs, since {training.patience} brought no "
-        "better validation result; to go on all the same, add --set training.patience=null"
+        "better validation result; to continue anyway, add --set training.patience=null"
     )

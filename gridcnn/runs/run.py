@@ -174,8 +174,8 @@ def _refuse_other_kind(path: Path, way: Way) -> None:
     holds_folds = (path / FOLDS).is_file()
     if way.function == "run" and holds_folds:
         raise RunFolderError(
-            f"{path} holds a cross-validation, and no single run; go on with "
-            f"gridcnn.cross_validate(resume={str(path)!r})"
+            f"{path} holds a cross-validation, and no single run; continue "
+            f"with gridcnn.cross_validate(resume={str(path)!r})"
         )
     if way.function != "run" and not holds_folds and (path / SPEC).is_file():
         raise RunFolderError(

@@ -33,7 +33,7 @@ def by_scaffold(
     for index, thing in enumerate(dataset.things):
         try:
             if not isinstance(thing, str) or not thing.strip():
-                raise DataError(f"it is {shown(thing)}, and no SMILES that could have a scaffold")
+                raise DataError(f"it is {shown(thing)}, not a SMILES, and has no scaffold")
             groups.append(chemistry.murcko_scaffold(chemistry.molecule(thing)))
             kept.append(index)
         except DataError as error:

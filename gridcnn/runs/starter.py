@@ -87,7 +87,7 @@ adapter:
 """
 _TABLE = """\
 adapter:
-  # The columns of numbers as a grid of one row, in this order: neighbours must have something to do
+  # The columns of numbers as a grid of one row, in this order: neighbours must be related to
   # with each other. Each column becomes a mean of 0 and a standard deviation of 1.
   table: {scaling: column}
 """
@@ -305,7 +305,7 @@ def _form_lines(form: Form) -> list[str]:
     if form.header is False:
         lines.append("      header: false    # columns are called by their numbers, from 1")
     if not form.quoting:
-        lines.append("      quoting: false   # quotes are signs like others")
+        lines.append("      quoting: false   # quotes are ordinary characters")
     if form.decimal == ",":
         lines.append("      decimal: ','     # before decimals")
     if form.thousands not in (None, "none"):

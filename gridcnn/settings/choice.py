@@ -136,7 +136,7 @@ class Choice:
         if not (isinstance(cls, type) and issubclass(cls, wanted)):
             raise SpecError(
                 f"the {self.registry.kind} {quoted(name)} is broken: what its package registers is "
-                f"no subclass of {wanted.__module__}.{wanted.__name__}"
+                f"not a subclass of {wanted.__module__}.{wanted.__name__}"
             )
         return cls
 

@@ -185,7 +185,7 @@ class _Reader:
         self.count(mark, 1, depth)
         if isinstance(event, yaml.AliasEvent):
             if anchor not in self.anchors:
-                self.fail(_at(mark), f"nothing before this line is anchored as {quoted(anchor)}")
+                self.fail(_at(mark), f"there is no anchor {quoted(anchor)} before this line")
             value, size, height = self.anchors[anchor]
             # Counted in full: a few lines of aliases of aliases can stand for billions of values.
             self.count(mark, size, depth + height)
@@ -224,7 +224,7 @@ class _Reader:
                 self.node(next(self.events), (*path, _NOWHERE), depth + 1)
                 continue
             if key == "<<" and event.implicit[0]:
-                self.note(mark, "merge keys (<<) are not read; write the settings out")
+                self.note(mark, "merge keys (<<) are not supported; write the settings out")
                 self.node(next(self.events), (*path, _NOWHERE), depth + 1)
                 continue
             self.document.places[(*path, key)] = _at(mark)

@@ -22,7 +22,7 @@ _ACTIVATION = (
 _SOFTMAX = "the voting head ends in a softmax already; leave it out"
 _FLATTEN = "the voting head takes all cells of the last grid as they are; leave it out"
 _DENSE = "fully connected layers stand in the head; write head: {voting: {hidden: [32]}}"
-_LIST = "'stages' is a list that is gone through in order; write its entries there, without this"
+_LIST = "'stages' is a list whose stages run in order; write its entries there, without this"
 _INPUT = "the shape of grids is known from the adapter; leave it out"
 _BRANCH = "stages follow one after the other, without branches; leave it out"
 _SEQUENCE = (
@@ -125,7 +125,7 @@ ABSENT_HEADS: dict[str, str] = {
     **dict.fromkeys(_NORMALIZATIONS, NORMALIZATION),
     **dict.fromkeys(
         ("regression", "regressor", "mse", "linearregression"),
-        "gridcnn answers with classes, and not with amounts; write 'voting' in its place",
+        "gridcnn predicts classes, not amounts; write 'voting' in its place",
     ),
 }
 """Heads of other systems."""
@@ -261,15 +261,15 @@ ABSENT_SETTINGS: dict[str, str] = {
     ),
     **dict.fromkeys(
         ("device", "gpu", "gpus", "cuda", "usegpu", "accelerator", "precision"),
-        "networks are computed by the processor; leave it out",
+        "networks run on the processor; leave it out",
     ),
     **dict.fromkeys(
         ("workers", "numworkers", "njobs", "nthreads", "numthreads", "threads"),
-        "the number of threads is no part of a spec; give --threads N, or threads=N in Python",
+        "the number of threads is not part of a spec; give --threads N, or threads=N in Python",
     ),
     **dict.fromkeys(
         ("out", "output", "outputdir", "outdir", "savedir", "logdir", "savepath"),
-        "the folder of the results is no part of a spec; give --out FOLDER, or out=FOLDER in "
+        "the folder of the results is not part of a spec; give --out FOLDER, or out=FOLDER in "
         "Python",
     ),
     **dict.fromkeys(
@@ -279,7 +279,7 @@ ABSENT_SETTINGS: dict[str, str] = {
     "shuffle": "items are drawn in a new order in every epoch; leave it out",
     **dict.fromkeys(
         ("classweight", "classweights", "sampleweight", "weights", "balanced"),
-        "all items count alike; leave it out, and give more items of a rare class, or read the "
+        "all items have the same weight; leave it out, and give more items of a rare class, or read the "
         "balanced accuracy",
     ),
     **dict.fromkeys(

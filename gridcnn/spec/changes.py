@@ -99,7 +99,7 @@ def _key_path(key: str, origin: str) -> Path:
         if "[" in part or "]" in part:
             raise SpecError(
                 Problem(
-                    f"{quoted(part)} is no name; an entry of a list is written with its number, "
+                    f"{quoted(part)} is not a name; an entry of a list is written with its number, "
                     "from 0: stages[0]",
                     source=origin,
                 )

@@ -150,7 +150,7 @@ def _document(source: object, ready: Mapping[str, bytes]) -> Document:
     if mode is None:
         raise _missing(text, looks_like_path, ready)
     if not stat.S_ISREG(mode):  # opening a pipe could wait for ever, and some devices never end
-        raise SpecError(f"{path} is no ordinary file; name a spec file")
+        raise SpecError(f"{path} is not an ordinary file; name a spec file")
     return parse(_read(path), str(path))
 
 

@@ -145,7 +145,7 @@ class Shift(AlongAxes):
 
     def check(self, shape: GridShape) -> None:
         """Raise `ValueError` where nothing would be left, or an axis has no order."""
-        self.refuse_unordered(shape, "moving along it makes something else of every cell")
+        self.refuse_unordered(shape, "moving along it changes the meaning of every cell")
         for direction, _, size, own in self.along(shape):
             if own >= size:
                 raise ValueError(
@@ -214,7 +214,7 @@ class Flip(Augmentation):
             if direction != self.axis:
                 continue
             if not axis.ordered:
-                harm = "turning it around makes something else of every cell"
+                harm = "turning it around changes the meaning of every cell"
                 raise ValueError(unordered_error(axis, direction, harm, "leave flip out"))
             if size == 1:
                 raise ValueError(f"the grids have a single cell along {direction}; leave flip out")
@@ -264,7 +264,7 @@ class Zoom(AlongAxes):
 
     def check(self, shape: GridShape) -> None:
         """Raise `ValueError` where an axis has no order, or a single cell."""
-        self.refuse_unordered(shape, "nothing lies between two of its cells")
+        self.refuse_unordered(shape, "there is nothing between two of its cells")
         for direction, _, size, _ in self.along(shape):
             if size == 1:
                 raise ValueError(f"the grids have a single cell along {direction}; leave it out")
@@ -298,15 +298,15 @@ class Rotate(Augmentation):
         row_axis, column_axis = shape.row_axis, shape.column_axis
         for direction, axis, size in directions(shape):
             if not axis.ordered:
-                harm = "nothing lies between two of its cells"
+                harm = "there is nothing between two of its cells"
                 raise ValueError(unordered_error(axis, direction, harm, "leave rotate out"))
             if size == 1:
                 raise ValueError(f"the grids have a single cell along {direction}; leave it out")
         if row_axis.unit != column_axis.unit:
             kinds = [f"{axis.name} in {axis.unit or 'cells'}" for axis in (row_axis, column_axis)]
             raise ValueError(
-                f"rows are {kinds[0]} and columns {kinds[1]}, and turning would make one of the "
-                "other; leave rotate out"
+                f"rows are {kinds[0]} and columns {kinds[1]}, and turning would mix them; leave "
+                "rotate out"
             )
 
     def working_bytes(self, shape: GridShape) -> int:

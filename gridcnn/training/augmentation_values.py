@@ -48,7 +48,7 @@ class Mask(AlongAxes):
 
     def check(self, shape: GridShape) -> None:
         """Raise `ValueError` where nothing would be left, or an axis has no order."""
-        self.refuse_unordered(shape, "there are no bands of neighbours in it")
+        self.refuse_unordered(shape, "it has no bands of neighbours")
         for direction, _, size, own in self.along(shape):
             if own >= size and self.form == "bands":
                 raise ValueError(

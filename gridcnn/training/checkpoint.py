@@ -139,7 +139,7 @@ def load_checkpoint(path: Path, fingerprint: str, *, engine: Engine) -> Training
     if about.engine != engine.name:
         # Engines agree to a few bits, and a resumed run has to agree in all of them.
         raise ModelFileError(
-            f"{path} was written by the engine {about.engine}, and not by {engine.name}; go on "
+            f"{path} was written by the engine {about.engine}, and not by {engine.name}; continue "
             f"with --engine {about.engine}"
         )
     try:

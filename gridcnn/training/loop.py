@@ -149,7 +149,7 @@ def _refuse_unusable(engine: Engine, training: Labelled, validation: Labelled | 
         raise TrainingError("there are no items to train on")
     network = engine.network
     if network.spec.head is None or network.classes is None:
-        raise TrainingError("the network has no head, whose votes could be learned; add a head")
+        raise TrainingError("the network has no head, so there are no votes to learn; add a head")
     if not network.mask("trainable").any():
         raise TrainingError("the network has nothing to learn: none of its numbers is trainable")
     for part, name in ((training, "training"), (validation, "validation")):
@@ -248,7 +248,7 @@ def _one_epoch(
 
 
 def _exploded(loss: float, where: str, rate: float) -> str:
-    what = "is no number any more" if not np.isfinite(loss) else f"has exploded to {loss:.3g}"
+    what = "is no longer a number" if not np.isfinite(loss) else f"has exploded to {loss:.3g}"
     return (
         f"the loss {what} in {where}, at a learning rate of {rate:g}; try "
         f"training.learning_rate: {rate / 10:g}, training.gradient_clip: 1, or cells within -1..1"

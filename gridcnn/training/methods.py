@@ -115,7 +115,7 @@ class Nudge(Method):
         if seconds > PATIENCE_SECONDS:
             raise TrainingError(
                 f"method nudge tries each of {values:,} values twice for each of {batches:,} "
-                f"batches: about {_duration(seconds)} here. It is begun up to "
+                f"batches: about {_duration(seconds)} here. The limit is "
                 f"{_duration(PATIENCE_SECONDS)}; use method: backpropagation, or a smaller network"
             )
 

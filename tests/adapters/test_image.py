@@ -710,7 +710,7 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     for name, message in {
         "empty.png": "the file is empty",
-        "text.png": "its content is no picture of a known format",
+        "text.png": "its content is not a picture in a known format",
         "folder.png": "it is a folder",
         "missing.png": "there is no such file",
         "text.png/a.png": "cannot be opened: Not a directory",

@@ -150,9 +150,9 @@ def test_what_is_no_molecule_is_not_learned_from() -> None:
     assert (fitted.alphabet, fitted.length) == (("C", "O"), 2)
     assert adapted.kept.tolist() == [0, 3]
     assert [str(problem).split(";")[0] for problem in adapted.problems] == [
-        "a.csv:3: character 2 of its SMILES, '(', is closed by no ')'",
+        "a.csv:3: character 2 of its SMILES, '(', has no closing ')'",
         "a.csv:4: its SMILES is missing (None)",
-        "a.csv:6: character 2 of its SMILES, 'X', is no atom, bond or ring number",
+        "a.csv:6: character 2 of its SMILES, 'X', is not an atom, bond or ring number",
     ]
 
 
@@ -207,17 +207,17 @@ def test_what_is_no_smiles_is_refused(thing: Any, message: str) -> None:
         ({"alphabet": []}, "must be a list of up to 1,000 tokens or null"),
         ({"alphabet": "CNO"}, "must be a list of up to 1,000 tokens or null"),
         ({"alphabet": ["C", 1]}, "a ring number needs quotes, as '1'"),
-        ({"alphabet": ["CC"]}, "has 'CC', which is no token of a SMILES with 'brackets: parts'"),
+        ({"alphabet": ["CC"]}, "has 'CC', which is not a token of a SMILES with 'brackets: parts'"),
         ({"alphabet": ["[nH]"]}, "has '\\[nH\\]', which is no token"),
         (
             {"alphabet": ["["], "brackets": "whole"},
-            "has '\\[', which is no token of a SMILES with 'brackets: whole'",
+            "has '\\[', which is not a token of a SMILES with 'brackets: whole'",
         ),
         ({"length": 0}, "'length' of molecule must be a whole number from 1 to 65536 or 'auto'"),
         ({"brackets": "none"}, "'brackets' of molecule must be 'parts' or 'whole'"),
         ({"variants": -1}, "'variants' of molecule must be at least 0"),
-        ({"isomeric": False}, "'isomeric: false' writes molecules anew; set 'canonical: true' too"),
-        ({"salts": "strip"}, "'salts: strip' writes molecules anew; set 'canonical: true' too"),
+        ({"isomeric": False}, "'isomeric: false' rewrites molecules; set 'canonical: true' too"),
+        ({"salts": "strip"}, "'salts: strip' rewrites molecules; set 'canonical: true' too"),
         ({"canonicl": True}, "did you mean 'canonical'"),
     ],
 )

@@ -398,7 +398,7 @@ def test_show_says_where_a_network_does_not_fit(tmp_path: Path) -> None:
     if "does not fit" not in shown.stdout:
         pytest.skip("this machine has room for it")
     assert shown.exit_code == 0
-    assert re.search(r"^training does not fit here: .* usable$", shown.stdout, re.MULTILINE)
+    assert re.search(r"^training does not fit into memory here: .* usable$", shown.stdout, re.MULTILINE)
     assert refused.exit_code == 2
     assert re.match(r"error: training needs [\d.]+ GB of memory beside the data", refused.stderr)
     assert [each.name for each in tmp_path.iterdir()] == ["large.yaml"]
@@ -627,7 +627,7 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(
     _, errors = process.communicate(timeout=10)
 
     assert process.returncode == code
-    assert "stopped; go on with: gridcnn run --resume run" in errors
+    assert "stopped; continue with: gridcnn run --resume run" in errors
     assert "Traceback" not in errors
     # One more than the history has: a stop may come between a checkpoint and its line there.
     epochs = len(history.read_text().splitlines())

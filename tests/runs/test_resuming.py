@@ -120,7 +120,7 @@ def test_without_a_whole_epoch_there_is_no_model() -> None:
     stop("stopped", 2, after=0)
 
     with pytest.raises(
-        ModelFileError, match="no epoch of its run has ended; go on with: gridcnn run --resume stop"
+        ModelFileError, match="no epoch of its run has ended; continue with: gridcnn run --resume stop"
     ):
         gridcnn.load("stopped")
     gridcnn.run(resume="stopped")
@@ -152,7 +152,7 @@ def test_a_watcher_that_stops_before_any_epoch_leaves_a_run_to_go_on() -> None:
         def on_reading(self, progress: Any) -> None:
             raise StopTraining
 
-    with pytest.raises(TrainingInterrupted, match=r"^stopped; go on with: gridcnn run --resume st"):
+    with pytest.raises(TrainingInterrupted, match=r"^stopped; continue with: gridcnn run --resume st"):
         run("stopped", 2, watcher=_Raises(StopTraining, 0))
     with pytest.raises(TrainingInterrupted, match="nothing was written"):
         run("nothing", 2, watcher=AtOnce())
@@ -314,7 +314,7 @@ def test_results_stay_where_a_run_cannot_go_on() -> None:
 
     with pytest.raises(ModelFileError, match="another spec or other data"):
         gridcnn.run(**more, data=(255 - pictures, data[1]))
-    with pytest.raises(ModelFileError, match="go on with --engine native"):
+    with pytest.raises(ModelFileError, match="continue with --engine native"):
         gridcnn.run(**more, data=data, engine="reference")
     with pytest.raises(gridcnn.DataError, match="given in memory"):
         gridcnn.run(**more)

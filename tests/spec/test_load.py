@@ -282,9 +282,9 @@ class TestSources:
         }
         if hasattr(os, "mkfifo"):
             os.mkfifo(tmp_path / "pipe" / "spec.yaml")
-            cases[tmp_path / "pipe" / "spec.yaml"] = "is no ordinary file; name a spec file"
-            cases[tmp_path / "pipe"] = "is no ordinary file; name a spec file"
-            cases[Path("/dev/zero")] = "/dev/zero is no ordinary file; name a spec file"
+            cases[tmp_path / "pipe" / "spec.yaml"] = "is not an ordinary file; name a spec file"
+            cases[tmp_path / "pipe"] = "is not an ordinary file; name a spec file"
+            cases[Path("/dev/zero")] = "/dev/zero is not an ordinary file; name a spec file"
         start = time.perf_counter()
 
         for path, message in cases.items():

@@ -649,22 +649,22 @@ def test_mistakes_have_a_place_and_a_remedy(
             {"shift": 2},
             TEXT,
             "shift: the rows are the axis 'character', whose order means nothing, so moving along "
-            "it makes something else of every cell; write shift: {columns: 2}. The grids: 1 x 5 x "
+            "it changes the meaning of every cell; write shift: {columns: 2}. The grids: 1 x 5 x "
             "9 (channels x rows x columns)",
         ),
         (
             {"flip": "rows"},
             TEXT,
-            "turning it around makes something else of every cell; leave flip",
+            "turning it around changes the meaning of every cell; leave flip",
         ),
         ({"mask": {"rows": 2}}, TEXT, "no bands of neighbours in it; write mask: {columns: ...}"),
-        ({"zoom": 0.1}, TEXT, "nothing lies between two of its cells; write zoom: {columns: 0.1}"),
-        ({"rotate": 5}, TEXT, "nothing lies between two of its cells; leave rotate out"),
+        ({"zoom": 0.1}, TEXT, "there is nothing between two of its cells; write zoom: {columns: 0.1}"),
+        ({"rotate": 5}, TEXT, "there is nothing between two of its cells; leave rotate out"),
         (
             {"rotate": 5},
             SOUND,
-            "rows are frequency in Hz and columns time in s, and turning would make one of the "
-            "other; leave rotate out",
+            "rows are frequency in Hz and columns time in s, and turning would mix them; leave "
+            "rotate out",
         ),
         ({"shift": {"rows": 6}}, SOUND, "6 of 6 rows would leave nothing; take rows below 6"),
         ({"shift": {"columns": 9}}, SOUND, "9 of 8 columns would leave nothing"),

@@ -251,5 +251,5 @@ def test_a_mean_of_squares_may_be_infinite(checkpoint: Path) -> None:
 
     state = load_checkpoint(checkpoint, "mark", engine=engine())
 
-    with pytest.raises(TrainingError, match="the loss is no number any more"):
+    with pytest.raises(TrainingError, match="the loss is no longer a number"):
         trained(state=state, epochs=2)

@@ -128,7 +128,7 @@ def _refuse_without_room(size: int) -> None:
     if not has_room(size):
         raise EngineError(
             f"there is not enough memory to compile the network: {sized(size)} are needed beside "
-            "what is in use; allow this process more (see ulimit -v), or take the engine reference"
+            "what is in use; allow this process more (see ulimit -v), or use the engine reference"
         )
 
 

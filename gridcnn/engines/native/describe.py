@@ -84,7 +84,7 @@ def _of_machine(processor: Processor) -> tuple[list[str], dict[str, Any]]:
     notes = [
         f"processor: {processor.name}, vectors of {processor.lanes} numbers, "
         f"{processor.registers} registers, {fused}",
-        f"cache: {kept}" if cache.folder else "cache: none; each process compiles anew",
+        f"cache: {kept}" if cache.folder else "cache: none; each process compiles again",
     ]
     facts = {
         "processor": {

@@ -332,7 +332,7 @@ def test_links_to_entries_are_not_followed(cache: ObjectCache, tmp_path: Path) -
 
 @posix
 def test_a_pipe_is_not_waited_for(cache: ObjectCache) -> None:
-    """What is no ordinary file is no entry."""
+    """What is not an ordinary file is no entry."""
     entry(cache).unlink()
     os.mkfifo(entry(cache), 0o600)
 
