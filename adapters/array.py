@@ -221,7 +221,7 @@ class ArrayAdapter(Adapter):
                 chosen.setdefault(shape, []).append(_chosen(finite, most))
         if not counts:
             raise DataError(
-                "there is no usable item from which to learn the shape and the range of arrays: "
+                "there is no usable item to learn the shape and the range of arrays from: "
                 f"{_LAYOUTS}, of finite numbers"
             )
         usual = counts.most_common(1)[0][0]

@@ -199,7 +199,7 @@ class AudioAdapter(Adapter):
     def _check_linear(self) -> None:
         if not self._lines.stop > self._lines.start:
             raise ValueError(
-                f"there is no frequency of the transform from {self.fmin:g} to {self._fmax:g} Hz; "
+                f"the transform has no frequency from {self.fmin:g} to {self._fmax:g} Hz; "
                 "raise 'n_fft', or widen 'fmin' and 'fmax'"
             )
 
@@ -298,7 +298,7 @@ class AudioAdapter(Adapter):
         if adapter.duration is None:
             lengths = [len(clip) for clip in adapter._readable(things)]
             if not lengths:
-                raise DataError("there is no usable clip to learn 'duration' of audio")
+                raise DataError("there is no usable clip to learn 'duration' of audio from")
             samples = int(np.ceil(np.percentile(lengths, adapter.duration_percentile)))
             adapter = adapter._with(duration=samples / adapter.sample_rate)
         if adapter._learns_bands:
@@ -320,7 +320,7 @@ class AudioAdapter(Adapter):
             sums += levels.sum(axis=1)
             squares += (levels**2).sum(axis=1)
         if not count:
-            raise DataError("there is no usable clip to learn the scaling of audio")
+            raise DataError("there is no usable clip to learn the scaling of audio from")
         means = sums / count
         deviations = np.sqrt(np.maximum(squares / count - means**2, 0))
         # What rounding leaves of a constant row is no deviation.

@@ -43,9 +43,7 @@ def fitting_files(endings: Mapping[str, int], origin: str) -> type[Adapter]:
             [f"{counts[each]} {_KINDS[each][0]}{'s' * (counts[each] > 1)}" for each in found]
         )
         choices = " or ".join(f"adapter: {name}" for name in found)
-        message = (
-            f"holds files of several kinds: {held}; name one kind in the spec: {choices}"
-        )
+        message = f"holds files of several kinds: {held}; name one kind in the spec: {choices}"
         raise DataError(Problem(message, source=origin))
     if not found and endings.get(".txt"):
         message = (

@@ -54,8 +54,7 @@ def packaged_format(head: bytes) -> str | None:
             import_module("pillow_heif").register_heif_opener()
         except ImportError:
             raise DataError(
-                "it is a HEIC picture, which needs the package pillow-heif: "
-                "pip install pillow-heif"
+                "it is a HEIC picture, which needs the package pillow-heif: pip install pillow-heif"
             ) from None
         return "HEIF"
     return None

@@ -67,7 +67,7 @@ class Written:
 
 
 class MoleculeAdapter(OneHotAdapter):
-    """Molecules, given as SMILES: a column for each token, with a 1 in the row that stands for it.
+    """Molecules, given as SMILES: a column for each token, with a 1 in the row of that token.
 
     Rows have no order, and columns are in the order of the SMILES. Columns after the end of a
     shorter one hold no 1. What is null or `auto` is learned from the training molecules. The

@@ -73,6 +73,6 @@ def is_scaled(values: NDArray[Any]) -> bool:
 def far_remark(low: float, high: float) -> str:
     """Return what to say of items with numbers far from others, which lie from `low` to `high`."""
     return (
-        f"with numbers far from all others, which lie from {low:g} to {high:g}: they are cut off; "
-        "if they are mistakes, correct them, or leave these items out"
+        f"with numbers far from all others, which lie from {low:g} to {high:g}: they are clipped "
+        "to this range; if they are mistakes, correct them, or leave these items out"
     )

@@ -25,7 +25,7 @@ DARK = 0.25
 """The part of their range above which pictures have some pixels, unless they are all dark."""
 _FEWEST = 3  # pictures by which something is said about all of their type
 _TOGETHER = 2**20  # numbers that become floats at a time
-_TAKEN = "uint8 (0 to 255), uint16 (0 to 65535), bool and floats (0 to 1) are taken"
+_TAKEN = "uint8 (0 to 255), uint16 (0 to 65535), bool and floats (0 to 1) are supported"
 _LAYOUTS = (
     "a picture is an array of (rows, columns), (rows, columns, 1 | 2 | 3 | 4) or "
     "(1 | 3 | 4, rows, columns)"
@@ -117,9 +117,9 @@ def range_notes(pictures: Iterable[NDArray[Any] | None]) -> list[str]:
         top = _round_above(highest) if kind.kind == "f" else 2 ** int(highest).bit_length() - 1
         name = "floats" if kind.kind == "f" else f"{8 * kind.itemsize}-bit numbers"
         notes.append(
-            f"{len(highest_of_each)} of {looked_at} pictures that were looked at hold {name}, and "
-            f"none above {highest:g}, where {limits[1]:g} is white: all look nearly black; if they "
-            f"hold no more, set adapter.image.range=[0, {top:g}]"
+            f"{len(highest_of_each)} of {looked_at} pictures that were looked at hold {name} of at "
+            f"most {highest:g}, and {limits[1]:g} is white: all look nearly black; if no picture "
+            f"has larger numbers, set adapter.image.range=[0, {top:g}]"
         )
     return notes
 

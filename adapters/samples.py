@@ -25,7 +25,7 @@ MOST_CHANNELS = 64
 """Channels of an array, at most: one that has more is likely to be turned on its side."""
 
 _FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "FLAC", "OGG", "MP3", "AIFF", "CAF", "AU"})
-_READ = "WAV, FLAC, OGG Vorbis, Opus, MP3 and AIFF are read"
+_READ = "WAV, FLAC, OGG Vorbis, Opus, MP3 and AIFF are supported"
 _FILE = "a sound file"
 _HIGHEST_RATE = 1_000_000  # in Hz; a header that declares more is damaged
 _BLOCK = 2**20  # numbers that are decoded at a time
@@ -139,8 +139,8 @@ def _of_file(file: IO[bytes], source: IO[bytes] | str | bytes, wanted: _Wanted) 
                 raise DataError(f"its content is of the format {sound.format}; {_READ}")
             if sound.samplerate > _HIGHEST_RATE:
                 raise DataError(
-                    f"it declares {sound.samplerate:,} samples in a second; at most "
-                    f"{_HIGHEST_RATE:,} are read"
+                    f"it declares {sound.samplerate:,} samples per second; at most "
+                    f"{_HIGHEST_RATE:,} are supported"
                 )
             known = sound.frames < _UNKNOWN_FRAMES
             if known:
@@ -380,6 +380,7 @@ def _at_rate(samples: Samples, rate: int, wanted: int) -> Samples:
         resampled: Samples = soxr.resample(samples, rate, wanted, quality="HQ")
     if not len(resampled):
         raise DataError(
-            f"its {len(samples)} samples at {rate:,} Hz are none at {wanted:,} Hz; it is too short"
+            f"its {len(samples)} samples at {rate:,} Hz are less than one at {wanted:,} Hz; the "
+            "clip is too short"
         )
     return resampled

@@ -201,7 +201,7 @@ def _check_bracket(written: str, place: int, found: _Found) -> None:
             return
         hint = _HYDROGEN.get(name[0], "")
         advice = f"; write {hint}" if hint else "; an atom of any kind is [*]"
-        found.add(place + 2 + start, name[0], f"is no element{advice}")
+        found.add(place + 2 + start, name[0], f"is not an element{advice}")
         return
     rest = inside[match.end() :]
     if not rest:
@@ -316,7 +316,7 @@ class _Structure:
         elif ends in self.joined or ends[::-1] in self.joined:
             self.found.add(token.column, token.text, f"{where} their atoms are bonded already")
         elif bond and its_bond and _order(bond) != _order(its_bond):
-            told = f"{where} has the bond '{bond.text}' and that '{its_bond.text}'"
+            told = f"{where} its bonds differ: '{its_bond.text}' there, '{bond.text}' here"
             self.found.add(token.column, token.text, told)
         self.joined.add(ends)
 

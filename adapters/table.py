@@ -219,7 +219,7 @@ class TableAdapter(Adapter):
         rows = rows[allowed.all(axis=1)]
         if not rows.size:
             raise DataError(
-                "there is no usable item from which to learn: an item is a row of numbers, all of "
+                "there is no usable item to learn from: an item is a row of numbers, all of "
                 f"them finite{' or missing' if self.missing != 'refuse' else ''}"
             )
         return rows
@@ -409,5 +409,8 @@ def _finite(values: NDArray[np.float64]) -> tuple[float, ...]:
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
         where = f"column {wrong[0] + 1}" if len(values) > 1 else "the table"
-        raise DataError(f"{where} has numbers too large to be added up; leave the column out, or divide its values")
+        raise DataError(
+            f"{where} has numbers too large to be added up; leave the column out, or divide its "
+            "values"
+        )
     return tuple(values.tolist())

@@ -96,7 +96,7 @@ Percentile = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Le(100)]
 
 
 class TextAdapter(OneHotAdapter):
-    """Texts: a column for each character, word or byte, with a 1 in the row that stands for it.
+    """Texts: a column for each character, word or byte, with a 1 in the row of that symbol.
 
     Rows have no order, and columns are in the order of the text. Columns after the end of a shorter
     text hold no 1. What is null or `auto` is learned from the training texts.
@@ -246,9 +246,7 @@ class TextAdapter(OneHotAdapter):
             else:
                 rows = self._lookup.characters(_code_points(text))
         if not len(rows) and self.empty == "refuse":
-            raise DataError(
-                f"it has no {self.unit}s; leave it out, or set 'empty: allow' of text"
-            )
+            raise DataError(f"it has no {self.unit}s; leave it out, or set 'empty: allow' of text")
         return rows[rows >= 0] if self.unknown == "drop" else rows
 
     def _cut(self, rows: NDArray[np.int32], columns: int) -> NDArray[np.int32]:
@@ -330,7 +328,7 @@ class TextAdapter(OneHotAdapter):
                 continue
         if not lengths:
             raise DataError(
-                "there is no usable text from which to learn the length; give texts, or set "
+                "there is no usable text to learn the length from; give texts, or set "
                 "'length' of text"
             )
         return length_of_most(lengths, self.length_percentile)

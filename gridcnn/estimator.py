@@ -297,7 +297,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             place = f"adapter.{adapter.title}.{name}"
             own = f", and set its own: changes={{'{place}': ...}}"
             raise SpecError(
-                f"{name}={value!r} is for the adapter array, and X is taken by the adapter "
+                f"{name}={value!r} is for the adapter array, and X is read by the adapter "
                 f"{adapter.title}; leave it out{own if hasattr(adapter, name) else ''}"
             )
         return adapter
@@ -362,8 +362,8 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if data.group is not None:
             raise SpecError(
                 "data.group keeps items together when they are divided, but fit(X, y) takes no "
-                "groups; set validation_fraction=0, and divide with a splitter of scikit-learn, such "
-                "as GroupKFold"
+                "groups; set validation_fraction=0, and divide with a splitter of scikit-learn, "
+                "such as GroupKFold"
             )
         names = [f"item {index}" for index in range(len(targets))]
         dataset = Dataset(range(len(targets)), targets.tolist(), names)

@@ -363,8 +363,8 @@ def _no_model(folder: Path) -> str:
         )
     if (folder / "spec.yaml").is_file():
         return (
-            f"the folder {folder} holds no {FILE_NAME}: no epoch of its run has ended; continue with: "
-            f"gridcnn run --resume {folder}"
+            f"the folder {folder} holds no {FILE_NAME}: no epoch of its run has ended; continue "
+            f"with: gridcnn run --resume {folder}"
         )
     return f"the folder {folder} holds no {FILE_NAME}; name a model file"
 

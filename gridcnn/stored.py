@@ -157,7 +157,9 @@ class StoredArrays:
             return
         about = self._archive.getinfo(name + _ENDING)
         if about.compress_type not in _PACKINGS:
-            raise DataError(f"{_called(name)} is compressed in a way that NumPy never uses; {_READ}")
+            raise DataError(
+                f"{_called(name)} is compressed in a way that NumPy never uses; {_READ}"
+            )
         with self._archive.open(about) as file:
             yield file, about.file_size
 

@@ -81,7 +81,9 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
             about = _about((file.metadata() or {}).get(_KEY, ""), path)
             if about.get("kind") != kind:
                 found = about.get("kind")
-                whose = f"a gridcnn file of the kind {shown(found)}" if found else "not a gridcnn file"
+                whose = (
+                    f"a gridcnn file of the kind {shown(found)}" if found else "not a gridcnn file"
+                )
                 raise ModelFileError(f"{path} is {whose}; a gridcnn {kind} file was expected")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except OSError as error:

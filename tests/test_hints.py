@@ -119,7 +119,7 @@ def test_stages_of_other_systems_are_answered_with_what_works(name: str) -> None
         ("batch_norm", "there is no normalization between stages; leave it out"),
         ("batch_normalization", "there is no normalization between stages; leave it out"),
         ("ReLU", "'rectification'"),
-        ("LeakyReLU", "write rectification in its place"),
+        ("LeakyReLU", "write rectification instead"),
         ("Conv2D", "'convolution'"),
         ("max-pool", "'pooling'"),
     ],

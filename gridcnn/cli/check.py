@@ -55,15 +55,14 @@ def check(
     ] = None,
     shape: Annotated[
         str | None,
-        typer.Option(
-            metavar="R,C", help="Rows and columns of the grid that the columns make up."
-        ),
+        typer.Option(metavar="R,C", help="Rows and columns of the grid that the columns make up."),
     ] = None,
     header: Annotated[
         bool | None,
         typer.Option(
             "--header/--no-header",
-            help="Whether the first line names the columns. Default: it does, unless it holds numbers.",
+            help="Whether the first line names the columns. Default: it does, unless it holds "
+            "numbers.",
         ),
     ] = None,
     encoding: options.Encoding = None,
@@ -76,7 +75,8 @@ def check(
     threads: options.Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print errors only; the exit code gives the verdict.")
+        bool,
+        typer.Option("--quiet", "-q", help="Print errors only; the exit code gives the verdict."),
     ] = False,
     force: outputs.Force = False,
 ) -> None:

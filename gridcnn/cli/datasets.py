@@ -169,7 +169,9 @@ def make(
         typer.Argument(metavar="DIR|FILE", help="A new or empty folder; for texts, a new table."),
     ],
     count: Annotated[int | None, typer.Option(help="How many items.")] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The seed of the random draws.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="The seed of the random draws.")
+    ] = 0,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting of the data. Repeatable."),

@@ -38,7 +38,8 @@ def evaluate(
         str | None, typer.Option(help="The part to use: test, train, validation or all.")
     ] = None,
     bad_items: Annotated[
-        str, typer.Option(metavar="stop|skip", help="What to do about unreadable items: stop or skip.")
+        str,
+        typer.Option(metavar="stop|skip", help="What to do about unreadable items: stop or skip."),
     ] = "stop",
     engine: options.Engine = None,
     threads: options.Threads = None,

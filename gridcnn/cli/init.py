@@ -67,9 +67,7 @@ def init(
             help="Whether to check that the order of a table's columns means anything.",
         ),
     ] = True,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace an existing file.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     from gridcnn.settings.document import parse
     from gridcnn.spec.load import validate

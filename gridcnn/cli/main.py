@@ -92,7 +92,7 @@ def _answer(error: BaseException) -> None:
         raise typer.Exit(USER) from None
     if not (_is_left_to_typer(error) or isinstance(error, OSError)):
         screen.messages().print(
-            f"gridcnn failed, and should not have: {type(error).__name__}: {error}\n"
+            f"gridcnn failed because of a fault of its own: {type(error).__name__}: {error}\n"
             "Run it again as `gridcnn --debug ...` and report what it prints."
         )
         raise typer.Exit(FAULT) from None
@@ -126,7 +126,7 @@ def gridcnn(
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Classify anything that can be made to look like an image.
 

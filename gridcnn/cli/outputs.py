@@ -11,9 +11,7 @@ import typer
 from gridcnn.errors import RunFolderError
 from gridcnn.files import open_ordinary, write_bytes
 
-Force = Annotated[
-    bool, typer.Option("--force", help="Replace a file that gridcnn did not write.")
-]
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that gridcnn did not write.")]
 _LOOK = 2**10  # bytes at the beginning of a file, among which the mark of ours is
 
 

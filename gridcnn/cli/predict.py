@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """Classify files, texts, or the rows of a table.
 
-MODEL is a run folder or a model file. Folders are searched, with all their subfolders; - reads standard
-input. Items that cannot be read are reported, and the others are answered.
+MODEL is a run folder or a model file. Folders are searched with all their subfolders; - reads
+standard input. Items that cannot be read are reported, and the others are answered.
 
 Examples:
 

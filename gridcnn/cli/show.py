@@ -41,7 +41,9 @@ def show(
     ] = None,
     as_plan: Annotated[
         bool,
-        typer.Option("--plan", help="Show which stages the engine computes together, and with which kernels."),
+        typer.Option(
+            "--plan", help="Show which stages the engine computes together, and with which kernels."
+        ),
     ] = False,
     changes: Annotated[
         list[str] | None,

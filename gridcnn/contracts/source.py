@@ -60,7 +60,7 @@ class Dataset:
         ):
             raise DataError(
                 f"{self.origin or 'the data'}: {len(self.things)} items, {len(self.labels)} labels "
-                f"and {len(self.names)} names do not go together"
+                f"and {len(self.names)} names; all must be the same number"
             )
 
     def __len__(self) -> int:

@@ -333,9 +333,7 @@ def _refuse_emptied(parts: Mapping[str, Part], classes: Sequence[str | int]) -> 
     left = set(parts[TRAIN].data.targets.tolist())
     lost = [str(label) for number, label in enumerate(classes) if number not in left]
     if lost:
-        raise DataError(
-            f"no usable training item is left of the classes {', '.join(lost)}"
-        )
+        raise DataError(f"no usable training item is left of the classes {', '.join(lost)}")
 
 
 def _fingerprint(spec: Spec, read: _Read) -> str:

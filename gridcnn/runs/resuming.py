@@ -56,8 +56,8 @@ def _other(folder: RunFolder, part: str) -> RunFolderError:
     if folder.holds_folds:
         return RunFolderError(f"the cross-validation {what}; it resumes with its own")
     return RunFolderError(
-        f"the run {what}; it resumes with its own, of which training.epochs and training.patience "
-        "alone may be changed"
+        f"the run {what}; it resumes with its own, of which only training.epochs and "
+        "training.patience may be changed"
     )
 
 

@@ -69,7 +69,7 @@ adapter:
 """
 _TEXT = """\
 adapter:
-  # How a text becomes a grid: a column for each character, with a 1 in the row that stands for it.
+  # How a text becomes a grid: a column for each character, with a 1 in the row of that character.
   text:
     unit: character      # or word, or byte
     alphabet: null       # null: learned from the training texts
@@ -79,7 +79,7 @@ adapter:
 _MOLECULE = """\
 adapter:
   # How a molecule becomes a grid: a column for each token of its SMILES (an atom, a bond, a branch,
-  # a ring), with a 1 in the row that stands for it.
+  # a ring), with a 1 in the row of that token.
   molecule:
     alphabet: null       # null: learned from the training molecules
     length: auto         # columns: as many as nearly all training molecules need
@@ -170,7 +170,8 @@ def starter_for(
     if not _is_table(data, encoding):
         if label is not None or inputs:
             raise DataError(
-                f"--label and --input are for a table, and {data} is no table of texts or numbers"
+                f"--label and --input are for a table, and {data} is not a table of texts or "
+                "numbers"
             )
         return _for_files(name, file, data)
     asked = judge if not inputs else None
@@ -290,7 +291,7 @@ def _for_table(
     if left:
         lines.append(f"      # not used: {left}")
     section = "  source:\n    table:\n" + "\n".join(lines) + "\n" + _PARTS
-    parts = f"the classes stand in {_quoted(look.label)}"
+    parts = f"the classes are in {_quoted(look.label)}"
     if isinstance(look.input, str):
         parts += f", the {what} in {_quoted(look.input)}"
     if left:

@@ -16,21 +16,17 @@ NORMALIZATION = (
     "there is no normalization between stages; leave it out (adapters scale the grids), and if "
     "training is not stable, set training.gradient_clip: 1 or a lower training.learning_rate"
 )
-_ACTIVATION = (
-    "the one activation is the stage 'rectification' (ReLU); write rectification in its place"
-)
+_ACTIVATION = "the one activation is the stage 'rectification' (ReLU); write rectification instead"
 _SOFTMAX = "the voting head ends in a softmax already; leave it out"
 _FLATTEN = "the voting head takes all cells of the last grid as they are; leave it out"
-_DENSE = "fully connected layers stand in the head; write head: {voting: {hidden: [32]}}"
+_DENSE = "fully connected layers belong in the head; write head: {voting: {hidden: [32]}}"
 _LIST = "'stages' is a list whose stages run in order; write its entries there, without this"
 _INPUT = "the shape of grids is known from the adapter; leave it out"
 _BRANCH = "stages follow one after the other, without branches; leave it out"
 _SEQUENCE = (
-    "there are no recurrent layers and no attention; write convolution: {filters: 8} in its place"
+    "there are no recurrent layers and no attention; write convolution: {filters: 8} instead"
 )
-_CONVOLUTION = (
-    "the one convolution goes over all channels; write convolution: {filters: 8} in its place"
-)
+_CONVOLUTION = "the one convolution goes over all channels; write convolution: {filters: 8} instead"
 _UPSAMPLING = "grids never grow from stage to stage; leave it out"
 _EMBEDDING = (
     "an embedding is what a convolution over all rows does; write "
@@ -38,11 +34,11 @@ _EMBEDDING = (
 )
 _PADDING = "padding is a setting of convolution; write convolution: {filters: 8, padding: 1}"
 _AUGMENTATION = (
-    "small changes of training grids stand in training.augmentation; write, for example, "
+    "small changes of training grids are set in training.augmentation; write, for example, "
     "training: {augmentation: [noise: 0.1]}"
 )
-_OPTIMIZER = "the optimizers are sgd, adam and adamw; write 'adam' in its place"
-_SCHEDULE = "it does not exist; write 'cosine' in its place"
+_OPTIMIZER = "the optimizers are sgd, adam and adamw; write 'adam' instead"
+_SCHEDULE = "it does not exist; write 'cosine' instead"
 
 _ACTIVATIONS = (
     *("leakyrelu", "prelu", "elu", "selu", "celu", "gelu", "silu", "swish", "mish", "relu6"),
@@ -114,18 +110,18 @@ ABSENT_STAGES: dict[str, str] = {
 ABSENT_HEADS: dict[str, str] = {
     **dict.fromkeys(
         (*_SOFTMAXES, "sigmoid", "logistic", "classifier", "classification"),
-        "the voting head ends in a softmax already; write 'voting' in its place",
+        "the voting head ends in a softmax already; write 'voting' instead",
     ),
     "dropout": DROPOUT,
     **dict.fromkeys(
         ("globalaveragepooling", "globalaveragepooling2d", "globalavgpool", "gap", "avgpool"),
         "pooling is a stage; write pooling: {window: all, mode: mean} as the last of 'stages', and "
-        "'voting' in its place",
+        "'voting' instead",
     ),
     **dict.fromkeys(_NORMALIZATIONS, NORMALIZATION),
     **dict.fromkeys(
         ("regression", "regressor", "mse", "linearregression"),
-        "gridcnn predicts classes, not amounts; write 'voting' in its place",
+        "gridcnn predicts classes, not amounts; write 'voting' instead",
     ),
 }
 """Heads of other systems."""
@@ -279,8 +275,8 @@ ABSENT_SETTINGS: dict[str, str] = {
     "shuffle": "items are drawn in a new order in every epoch; leave it out",
     **dict.fromkeys(
         ("classweight", "classweights", "sampleweight", "weights", "balanced"),
-        "all items have the same weight; leave it out, and give more items of a rare class, or read the "
-        "balanced accuracy",
+        "all items have the same weight; leave it out, and give more items of a rare class, or "
+        "read the balanced accuracy",
     ),
     **dict.fromkeys(
         ("labelsmoothing", "mixup", "cutmix", "l1", "kernelregularizer", "regularizer"),

@@ -74,7 +74,7 @@ class CheckpointContent(Content):
             for figure in (each.validation_loss, each.validation_accuracy)
         }
         if len(validated) > 1:
-            raise ValueError("'history' has a validation for some epochs alone")
+            raise ValueError("'history' has a validation for only some epochs")
         return self
 
 

@@ -601,7 +601,10 @@ WITH_NAN[5:8] = np.nan, np.inf, np.nan
     [
         ("nowhere.wav", "there is no such file"),
         (b"", r"the sound is empty \(0 bytes\)"),
-        (b"just a text, and no sound at all", "its content is not a sound in a known format; WAV, "),
+        (
+            b"just a text, and no sound at all",
+            "its content is not a sound in a known format; WAV, ",
+        ),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "its content is not a sound in a known format"),
         (_encoded(np.zeros(0)), "has no samples: its sound lasts 0 s"),
         (WAV[:5000], "breaks off: it declares 16,000 bytes of sound and has 4,956; get a whole"),
@@ -620,7 +623,10 @@ WITH_NAN[5:8] = np.nan, np.inf, np.nan
             np.zeros((2, 8000)),
             r"would be 8000 channels; a clip is \(samples\) or .*turn it with .T",
         ),
-        (np.zeros((2, 3, 4)), r"an array of shape \(2, 3, 4\) is not a clip; a clip is \(samples\)"),
+        (
+            np.zeros((2, 3, 4)),
+            r"an array of shape \(2, 3, 4\) is not a clip; a clip is \(samples\)",
+        ),
         (np.float32(1), r"an array of shape \(\) is no clip"),
         (np.array(["a"]), "samples of type <U1 have no known range; give floats from -1 to 1"),
         (np.array([1, 2]), "samples of type int64 have no known range"),
@@ -713,7 +719,10 @@ def test_problems_name_the_thing_and_the_rest_goes_on(tmp_path: Path) -> None:
         ({"kind": "bands"}, "kind: bands needs 'bands', edges in Hz"),
         ({"bands": [1.0, 2.0]}, "'bands' are for kind: bands; got kind: mel"),
         ({"kind": "bands", "bands": [250.0]}, "two or more edges in Hz, each above the last"),
-        ({"kind": "bands", "bands": [250.0, 20.0]}, r"each above the one before; got \[250.0, 20.0\]"),
+        (
+            {"kind": "bands", "bands": [250.0, 20.0]},
+            r"each above the one before; got \[250.0, 20.0\]",
+        ),
         ({"kind": "bands", "bands": [20.0, 9000.0]}, "must end at half of 'sample_rate', 8000 Hz"),
         ({"kind": "bands", "bands": [40.0, 50.0]}, "band from 40.0 to 50.0 Hz has no frequency"),
         ({"n_mels": 300}, "has one every 31.2 Hz; raise 'n_fft', or set fewer or wider bands"),

@@ -227,7 +227,10 @@ def test_a_token_is_one_of_what_smiles_are_made_of(text: str, whole: bool, parts
         ("C%1C", "character 2 of its SMILES, '%', is not a ring number; it needs two digits"),
         ("C1CC", "character 2 of its SMILES, '1', opens ring 1, which is never closed"),
         ("C%12CC", "character 2 of its SMILES, '%12', opens ring 12, which is never closed"),
-        ("C11", "character 3 .*, '1', closes ring 1 of character 2, but both ends are at the same atom"),
+        (
+            "C11",
+            "character 3 .*, '1', closes ring 1 of character 2, but both ends are at the same atom",
+        ),
         ("C12CC12", "character 7 .*, '2', .* of character 3, but their atoms are bonded already"),
         ("C1C1", "character 4 of its SMILES, '1', .* of character 2, .* have a bond already"),
         ("C=1CC#1", "character 7 .*, '1', .* of character 3, but has the bond '#' and that '='"),

@@ -306,7 +306,7 @@ def test_init_looks_at_data_or_takes_a_name(tmp_path: Path) -> None:
         (["no/where"], "no/where: there is no such file or folder"),
         (["pets", "--label", "kind"], "--label and --input are for a table"),
         (["texts.csv", "--label", "knd"], "has no column 'knd'; did you mean 'kind'?"),
-        (["stack.npz", "--input", "X"], "is no table of texts or numbers"),
+        (["stack.npz", "--input", "X"], "is not a table of texts or numbers"),
         (["words"], "has no class folders"),
     ],
 )

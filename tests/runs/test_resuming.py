@@ -120,7 +120,8 @@ def test_without_a_whole_epoch_there_is_no_model() -> None:
     stop("stopped", 2, after=0)
 
     with pytest.raises(
-        ModelFileError, match="no epoch of its run has ended; continue with: gridcnn run --resume stop"
+        ModelFileError,
+        match="no epoch of its run has ended; continue with: gridcnn run --resume stop",
     ):
         gridcnn.load("stopped")
     gridcnn.run(resume="stopped")
@@ -152,7 +153,9 @@ def test_a_watcher_that_stops_before_any_epoch_leaves_a_run_to_go_on() -> None:
         def on_reading(self, progress: Any) -> None:
             raise StopTraining
 
-    with pytest.raises(TrainingInterrupted, match=r"^stopped; continue with: gridcnn run --resume st"):
+    with pytest.raises(
+        TrainingInterrupted, match=r"^stopped; continue with: gridcnn run --resume st"
+    ):
         run("stopped", 2, watcher=_Raises(StopTraining, 0))
     with pytest.raises(TrainingInterrupted, match="nothing was written"):
         run("nothing", 2, watcher=AtOnce())

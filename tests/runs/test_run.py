@@ -496,13 +496,17 @@ def test_a_full_disk_is_told_and_what_is_saved_is_kept(monkeypatch: pytest.Monke
 
     with monkeypatch.context() as patch:
         patch.setattr(gridcnn.runs.folder, "write_table", full)
-        with pytest.raises(RunFolderError, match="device; once that is fixed, continue with: gridc"):
+        with pytest.raises(
+            RunFolderError, match="device; once that is fixed, continue with: gridc"
+        ):
             gridcnn.run(TINY, out="second")
     assert gridcnn.run(resume="second").metrics["epochs"] == 3
 
     with monkeypatch.context() as patch:
         patch.setattr(gridcnn.model, "write_tensors", full)
-        with pytest.raises(RunFolderError, match="device; once that is fixed, continue with: gridc"):
+        with pytest.raises(
+            RunFolderError, match="device; once that is fixed, continue with: gridc"
+        ):
             gridcnn.run(TINY, out="third")
     assert gridcnn.run(resume="third").metrics["epochs"] == 3
 

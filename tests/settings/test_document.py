@@ -191,7 +191,10 @@ def test_anchors_and_aliases_are_read_as_copies() -> None:
         ("a: !<%1b[31m> x\n", "x.yaml:1:4: "),
         ("!!map {a: 1}\n", "x.yaml:1:1: a spec holds plain data; the tag"),
         ("a: !mine {b: 1}\n", "x.yaml:1:4: a spec holds plain data; the tag '!mine' is not"),
-        ("a: {<<: {b: 1}}\n", "x.yaml:1:5: merge keys (<<) are not supported; write the settings out"),
+        (
+            "a: {<<: {b: 1}}\n",
+            "x.yaml:1:5: merge keys (<<) are not supported; write the settings out",
+        ),
         ("%YAML 3.0\n---\na: 1\n", "x.yaml:1:1: "),
         ("a: \x1b[31m\n", "x.yaml:1:4: the character U+001B is not allowed in a spec as it is;"),
         ("a: 1\r\nb: \0\n", "x.yaml:2:4: the character U+0000"),

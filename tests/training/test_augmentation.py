@@ -658,7 +658,11 @@ def test_mistakes_have_a_place_and_a_remedy(
             "turning it around changes the meaning of every cell; leave flip",
         ),
         ({"mask": {"rows": 2}}, TEXT, "no bands of neighbours in it; write mask: {columns: ...}"),
-        ({"zoom": 0.1}, TEXT, "there is nothing between two of its cells; write zoom: {columns: 0.1}"),
+        (
+            {"zoom": 0.1},
+            TEXT,
+            "there is nothing between two of its cells; write zoom: {columns: 0.1}",
+        ),
         ({"rotate": 5}, TEXT, "there is nothing between two of its cells; leave rotate out"),
         (
             {"rotate": 5},

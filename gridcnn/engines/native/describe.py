@@ -33,7 +33,7 @@ _SIFTED, _DENSE, _INDEXED, _NONE = "sifted", "dense", "indexed", "none"
 _OF_FEATURES = {
     _SIFTED: "sifted: each filter has a list of the cells that have a gradient",
     _DENSE: "dense: every cell is visited, since the grid has too few channels for a vector",
-    _INDEXED: "indexed: what a cell says is added to the numbers of the indices below it",
+    _INDEXED: "indexed: the gradient at a position is added at the indices under it",
     _NONE: "none: they do not learn",
 }
 _OF_GRID = {

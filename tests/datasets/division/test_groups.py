@@ -187,7 +187,7 @@ def test_a_group_may_be_a_number() -> None:
 
 
 def test_groups_go_with_items() -> None:
-    with pytest.raises(DataError, match="do not go together"):
+    with pytest.raises(DataError, match="all must be the same number"):
         Dataset([1, 2], [0, 1], ["a", "b"], groups=["g"])
 
 

@@ -109,7 +109,9 @@ def test_quotes_may_be_signs_like_others(tmp_path: Path) -> None:
     lines = told(tmp_path, text, name="t.tsv", **columns)
 
     assert list(dataset.things) == ['"Go, he said', 'Win "big"']
-    assert "is a quote left open? If quotes are ordinary characters, set 'quoting: false'" in lines[0]
+    assert (
+        "is a quote left open? If quotes are ordinary characters, set 'quoting: false'" in lines[0]
+    )
 
 
 def test_labels_of_json_may_be_whole_numbers(tmp_path: Path) -> None:
