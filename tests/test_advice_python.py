@@ -115,7 +115,7 @@ ADVICE: list[tuple[Call, str, Call]] = [
     ),
     (
         lambda f: run(f / "a", ([word.encode() for word in WORDS], LABELS), "text"),
-        "decode it first, as by .decode('utf-8'), or set 'unit: byte' of text",
+        "decode it first, as with .decode('utf-8'), or set 'unit: byte' of text",
         lambda f: run(
             f / "b", ([word.encode() for word in WORDS], LABELS), {"text": {"unit": "byte"}}
         ),

@@ -360,7 +360,7 @@ def test_it_resumes_only_as_itself() -> None:
     gridcnn.run(TINY, out="single", changes={"training.epochs": 1})
     Path("single/metrics.json").unlink()
 
-    with pytest.raises(RunFolderError, match=r"go on with gridcnn\.cross_validate\(resume="):
+    with pytest.raises(RunFolderError, match=r"continue with gridcnn\.cross_validate\(resume="):
         gridcnn.run(resume="stopped")
     with pytest.raises(RunFolderError, match="single holds a single run and no cross-validation"):
         gridcnn.cross_validate(resume="single")

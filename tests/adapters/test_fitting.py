@@ -30,8 +30,8 @@ def test_files_of_several_kinds_are_refused() -> None:
         fitting_files({".png": 2, ".flac": 1, ".mp3": 1, ".npy": 3}, "here")
 
     assert str(caught.value) == (
-        "here: holds files of several kinds: 2 pictures, 2 sounds, 3 arrays; say in the spec which "
-        "are meant: adapter: image or adapter: audio or adapter: array"
+        "here: holds files of several kinds: 2 pictures, 2 sounds, 3 arrays; name one kind in the "
+        "spec: adapter: image or adapter: audio or adapter: array"
     )
 
 
@@ -60,7 +60,7 @@ def test_things_tell_the_adapter(things: list[Any], title: str) -> None:
 
 def test_bytes_of_texts_are_to_be_decoded() -> None:
     """They are no picture, whose first bytes are no text."""
-    with pytest.raises(DataError, match=r"hold text .* \[each.decode\(\) for each in X\]"):
+    with pytest.raises(DataError, match=r"hold text .* \[item.decode\(\) for item in X\]"):
         fitting([None, b"good day", b"\x89PNG"])
 
 

@@ -158,7 +158,7 @@ def test_what_is_no_molecule_is_not_learned_from() -> None:
 
 def test_nothing_to_learn_from_is_an_error() -> None:
     """There must be a molecule, and tokens that are frequent enough."""
-    with pytest.raises(DataError, match="there is no molecule that can be read"):
+    with pytest.raises(DataError, match="no molecule can be read"):
         MoleculeAdapter().fitted(["X", None])
     with pytest.raises(DataError, match=r"no token occurs .* at least 9 times"):
         MoleculeAdapter(min_count=9).fitted(["CC"])
@@ -187,10 +187,10 @@ class Mol:
         (None, r"its SMILES is missing \(None\); leave the item out, or give one"),
         (float("nan"), r"its SMILES is missing \(nan\)"),
         (pd.NA, r"its SMILES is missing \(<NA>\)"),
-        (b"CC", r"it is bytes b'CC', and no SMILES; decode it first"),
-        (Path("a.smi"), "and no SMILES; files are not read as molecules"),
-        (Mol(), r"it is Mol .*, and no SMILES; give its SMILES, as by rdkit\.Chem\.MolToSmiles"),
-        (3, "it is int 3, and no SMILES; give the text of its SMILES"),
+        (b"CC", r"it is bytes b'CC', not a SMILES; decode it first"),
+        (Path("a.smi"), "not a SMILES; files are not read as molecules"),
+        (Mol(), r"it is Mol .*, not a SMILES; give its SMILES, as from rdkit\.Chem\.MolToSmiles"),
+        (3, "it is int 3, not a SMILES; give the text of its SMILES"),
     ],
 )
 def test_what_is_no_smiles_is_refused(thing: Any, message: str) -> None:
@@ -208,7 +208,7 @@ def test_what_is_no_smiles_is_refused(thing: Any, message: str) -> None:
         ({"alphabet": "CNO"}, "must be a list of up to 1,000 tokens or null"),
         ({"alphabet": ["C", 1]}, "a ring number needs quotes, as '1'"),
         ({"alphabet": ["CC"]}, "has 'CC', which is not a token of a SMILES with 'brackets: parts'"),
-        ({"alphabet": ["[nH]"]}, "has '\\[nH\\]', which is no token"),
+        ({"alphabet": ["[nH]"]}, "has '\\[nH\\]', which is not a token"),
         (
             {"alphabet": ["["], "brackets": "whole"},
             "has '\\[', which is not a token of a SMILES with 'brackets: whole'",

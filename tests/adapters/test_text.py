@@ -294,7 +294,7 @@ def test_nothing_to_learn_from_is_an_error(things: Any) -> None:
     told = r"no character occurs .* at least 1 times|no training item is a text; the first: it"
     with pytest.raises(DataError, match=told):
         TextAdapter().fitted(things)
-    with pytest.raises(DataError, match="no usable text from which to learn the length"):
+    with pytest.raises(DataError, match="no usable text to learn the length"):
         TextAdapter(unit="byte").fitted(things)
 
 
@@ -312,17 +312,17 @@ def test_an_adapter_that_has_learned_nothing_says_so() -> None:
 @pytest.mark.parametrize(
     ("thing", "message"),
     [
-        ("", "it has not one character; leave it out, or set 'empty: allow' of text"),
-        (b"abc", r"it is bytes, and no text; decode it first, as by \.decode\('utf-8'\), or set"),
+        ("", "it has no characters; leave it out, or set 'empty: allow' of text"),
+        (b"abc", r"it is bytes, not a text; decode it first, as with \.decode\('utf-8'\), or set"),
         (Path("a.txt"), "it is a path, and files are not read as texts; give what is in it"),
         (None, r"its text is missing \(None\); leave the item out, or give a text"),
         (float("nan"), r"its text is missing \(nan\)"),
         (np.float64("nan"), "its text is missing"),
         (pd.NA, r"its text is missing \(<NA>\)"),
         (pd.NaT, "its text is missing"),
-        (3, "it is int 3, and no text; give a str"),
-        (2.5, r"it is float 2\.5, and no text"),
-        (["a", "b"], r"it is list \['a', 'b'\], and no text"),
+        (3, "it is int 3, not a text; give a str"),
+        (2.5, r"it is float 2\.5, not a text"),
+        (["a", "b"], r"it is list \['a', 'b'\], not a text"),
         (np.zeros((2, 2)), "it is ndarray array"),
     ],
 )
@@ -467,7 +467,7 @@ def test_the_same_text_may_be_there_twice(tmp_path: Path) -> None:
     X[0] = X[2] = "tea"
     X[4] = ""
 
-    with pytest.raises(DataError, match="item 4: it has not one character"):
+    with pytest.raises(DataError, match="item 4: it has no characters"):
         gridcnn.run(spec(), data=(X, y), out=tmp_path / "run")
 
 

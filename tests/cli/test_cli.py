@@ -287,7 +287,7 @@ def test_predict_answers_what_it_can_and_reports_the_rest(work: Path, tmp_path: 
     """A damaged and a missing file are reported by name, and the others are answered."""
     good = tmp_path / "good.png"
     good.write_bytes((work / "pictures/O/00002.png").read_bytes())
-    (tmp_path / "bad.png").write_text("this is no picture")
+    (tmp_path / "bad.png").write_text("this is not a picture")
 
     done = gridcnn_("predict", work / "run", good, "bad.png", "gone.png", folder=tmp_path)
 

@@ -209,7 +209,7 @@ def test_stored_arrays_are_items_or_stacks(work: Path, tmp_path: Path) -> None:
         (b"text\ntea\na,b\nsun\n", ["new.csv:2", "new.csv:4"], "new.csv:3: has 2 cells"),
         (b"txt\ntea\n", [], "new.csv:1: has no column 'text'; did you mean 'txt'?"),
         (b"", [], "new.csv:1: is empty"),
-        (b"text,n\n,1\nsun,2\n", ["new.csv:3"], "new.csv:2: it has not one character"),
+        (b"text,n\n,1\nsun,2\n", ["new.csv:3"], "new.csv:2: it has no characters"),
     ],
 )
 def test_wrong_tables_are_told_and_the_rest_is_answered(
@@ -230,7 +230,7 @@ def test_wrong_tables_are_told_and_the_rest_is_answered(
 @pytest.mark.parametrize(
     ("arguments", "stdin", "message"),
     [
-        (["rows"], b"", "there is nothing to answer"),
+        (["rows"], b"", "there is nothing to classify"),
         (
             ["rows", "--text", "x"],
             b"",
@@ -250,7 +250,7 @@ def test_wrong_tables_are_told_and_the_rest_is_answered(
         ),
         (["words", "words/model.safetensors"], b"", "is not UTF-8 text"),
         (["rows", "words/model.safetensors"], b"", "a table is .csv, .tsv"),
-        (["words", "--text", ""], b"", "text 1: it has not one character"),
+        (["words", "--text", ""], b"", "text 1: it has no characters"),
     ],
 )
 def test_what_cannot_be_asked_is_one_clear_line(

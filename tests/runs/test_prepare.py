@@ -230,7 +230,7 @@ def test_without_an_adapter_what_lies_in_a_folder_decides(tmp_path: Path) -> Non
     assert isinstance(arrays.spec.adapter, ArrayAdapter)
     assert arrays.shape.sizes == (1, 2, 3)
     assert _prepared({}, data=tmp_path / "arrays").shape == arrays.shape
-    with pytest.raises(DataError, match="1 picture, 24 sounds; say in the spec which are meant"):
+    with pytest.raises(DataError, match="1 picture, 24 sounds; name one kind in the spec"):
         _prepared({}, data=tmp_path / "clips")
     # A named adapter reads its own files, as ever.
     assert _prepared({"adapter": "audio"}, data=tmp_path / "clips").notes[0].startswith("1 file")

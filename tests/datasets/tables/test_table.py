@@ -63,7 +63,7 @@ def test_a_list_of_columns_holds_numbers(tmp_path: Path) -> None:
 
 
 def test_a_list_of_one_column_is_of_numbers(tmp_path: Path) -> None:
-    """The thing is then an array of one number, and no text."""
+    """The thing is then an array of one number, not a text."""
     assert stack(read(tmp_path, "a,kind\n1,u\n2,v\n", input=["a"])) == [[1.0], [2.0]]
 
 
