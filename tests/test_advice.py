@@ -424,7 +424,7 @@ ADVICE: list[tuple[Step, str, str, Step, str]] = [
     (
         nothing,
         "run --resume runs/tab",
-        "to go on, set more: gridcnn run --resume runs/tab --set training.epochs=",
+        "to continue, set more: gridcnn run --resume runs/tab --set training.epochs=",
         nothing,
         "run --resume runs/tab --set training.epochs=2",
     ),

@@ -285,7 +285,7 @@ def test_data_from_memory_is_given_again() -> None:
     with pytest.raises(DataError, match="given in memory; pass it again"):
         gridcnn.cross_validate(resume="stopped")
     other = Dataset(data.things[:70], data.labels[:70], data.names[:70], groups=data.groups[:70])  # type: ignore[index]
-    with pytest.raises(RunFolderError, match="was begun with other data"):
+    with pytest.raises(RunFolderError, match="was started with other data"):
         gridcnn.cross_validate(resume="stopped", data=other)
     assert gridcnn.cross_validate(resume="stopped", data=data).metrics["test"]["items"] == 80
 
@@ -370,7 +370,7 @@ def test_it_resumes_only_as_itself() -> None:
         gridcnn.cross_validate(resume="stopped", seed=1)
     with pytest.raises(RunFolderError, match="continue with --engine native"):
         gridcnn.cross_validate(resume="stopped", engine="reference")
-    with pytest.raises(RunFolderError, match="or go on with its run: gridcnn run --resume stopped"):
+    with pytest.raises(RunFolderError, match="or continue its run: gridcnn run --resume stopped"):
         gridcnn.cross_validate(TINY, out="stopped")
     Path("stopped/folds.json").write_text('{"folds": 3}')
     with pytest.raises(RunFolderError, match=r"folds\.json is damaged"):

@@ -141,7 +141,7 @@ def test_heads_of_other_systems_are_answered_with_what_works(name: str) -> None:
         spec["head"] = fragment(told, "here it is written ")
     elif "write head: " in told:
         merged(spec, {"head": None} | fragment(told, "write "))
-    elif "'voting' in its place" in told:
+    elif "'voting' instead" in told:
         spec["head"] = "voting"
         if "as the last of 'stages'" in told:
             spec["stages"].append(fragment(told, "write "))

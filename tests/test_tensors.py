@@ -125,7 +125,7 @@ def test_other_damage_is_noticed_too(
 )
 def test_what_is_no_such_file_is_told(tmp_path: Path, content: bytes) -> None:
     """Anything else at all is a clear error."""
-    with pytest.raises(ModelFileError, match="is damaged, or no gridcnn model file"):
+    with pytest.raises(ModelFileError, match="is damaged, or not a gridcnn model file"):
         read(tmp_path / "file", content)
 
 

@@ -60,7 +60,7 @@ def test_things_tell_the_adapter(things: list[Any], title: str) -> None:
 
 def test_bytes_of_texts_are_to_be_decoded() -> None:
     """They are no picture, whose first bytes are no text."""
-    with pytest.raises(DataError, match=r"hold text .* \[item.decode\(\) for item in X\]"):
+    with pytest.raises(DataError, match=r"hold text.* \[item\.decode\(\) for item in X\]"):
         fitting([None, b"good day", b"\x89PNG"])
 
 

@@ -679,7 +679,7 @@ def test_the_smallest_pictures_are_adapted(shape: Any, size: Any) -> None:
             "not a picture in a known format; PNG, JPEG, BMP, GIF, TIFF, WebP",
         ),
         (StringIO("text"), "open it in binary mode"),
-        (None, "type NoneType is not a picture; a path, the bytes of a file"),
+        (None, "type NoneType is not a picture; give a path, the bytes of a file"),
         (42, "type int is not a picture"),
         (np.zeros((3, 4), np.int64), "type int64 have no known range.*convert them"),
         (np.zeros((3, 4), np.int8), "type int8 have no known range"),

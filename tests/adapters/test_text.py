@@ -314,7 +314,7 @@ def test_an_adapter_that_has_learned_nothing_says_so() -> None:
     [
         ("", "it has no characters; leave it out, or set 'empty: allow' of text"),
         (b"abc", r"it is bytes, not a text; decode it first, as with \.decode\('utf-8'\), or set"),
-        (Path("a.txt"), "it is a path, and files are not read as texts; give what is in it"),
+        (Path("a.txt"), "it is a path, and files are not read as texts; give the file's content"),
         (None, r"its text is missing \(None\); leave the item out, or give a text"),
         (float("nan"), r"its text is missing \(nan\)"),
         (np.float64("nan"), "its text is missing"),
@@ -337,7 +337,7 @@ def test_a_text_without_words_is_empty_for_words() -> None:
     """Empty is what has none of the units; what is unknown is not nothing."""
     made = adapter(unit="word", alphabet=["a"], length=2)
 
-    with pytest.raises(DataError, match="it has not one word"):
+    with pytest.raises(DataError, match="it has no words"):
         made.adapt(" \n")
     assert rows(made, "b") == [-1, -1]
     assert rows(adapter(empty="allow"), "") == [-1] * 5
@@ -349,7 +349,7 @@ def test_bytes_that_are_no_utf_8_cannot_be_lowered() -> None:
     made = TextAdapter(unit="byte", lower=True, length=3)
 
     assert rows(made, b"AB") == [97, 98, -1]
-    with pytest.raises(DataError, match=r"its bytes are no UTF-8 .* set 'lower: false'"):
+    with pytest.raises(DataError, match=r"its bytes are not UTF-8 .* set 'lower: false'"):
         made.adapt(b"A\xff")
 
 
@@ -373,19 +373,19 @@ def test_numpys_and_pandas_texts_are_texts() -> None:
         ({"alphabet": "aba"}, "must have every symbol once; it repeats 'a'"),
         ({"alphabet": ""}, "'alphabet' of text must be a text of characters, a list of"),
         ({"alphabet": []}, "'alphabet' of text must be a text of characters"),
-        ({"alphabet": [1, 2]}, "written like a number needs quotes"),
+        ({"alphabet": [1, 2]}, "quote what looks like a number"),
         ({"alphabet": "a\ud800"}, "of characters that UTF-8 can hold"),
-        ({"alphabet": ["ab", "c"]}, "has 'ab', which is never one character of a text"),
+        ({"alphabet": ["ab", "c"]}, "has 'ab', which is not one character of a text"),
         (
             {"alphabet": "aB", "lower": True},
-            "has 'B', which is never one .* 'lower: true'",
+            "has 'B', which is not one .* 'lower: true'",
         ),
         ({"alphabet": "\ufb01", "normalization": "NFKC"}, "'normalization: NFKC'"),
         (
             {"alphabet": "abc", "unit": "word"},
             "must be a list of words with .*; got 'abc'",
         ),
-        ({"alphabet": ["a b"], "unit": "word"}, "has 'a b', which is never one word"),
+        ({"alphabet": ["a b"], "unit": "word"}, "has 'a b', which is not one word"),
         ({"alphabet": "abc", "unit": "byte"}, "must be null with 'unit: byte', which has 256 rows"),
         ({"max_symbols": 20_000}, "at most 16384"),
         ({"length": 0}, "'length' of text must be a whole number from 1 to 65536 or 'auto'; got 0"),
@@ -476,7 +476,7 @@ def test_an_empty_text_to_answer_is_told_by_its_number(tmp_path: Path) -> None:
     X, y = messages()
     model = gridcnn.run(spec(unit="word"), data=(X, y), out=tmp_path / "run").model
 
-    with pytest.raises(DataError, match=r"^item 1: it has not one word"):
+    with pytest.raises(DataError, match=r"^item 1: it has no words"):
         model.predict(["tea", "  "])
 
 

@@ -206,7 +206,7 @@ def test_data_that_is_no_grid_ends_with_3(wines: Path) -> None:
     ("check", "told"),
     [
         ("warn", "check: permutable, the order of this data means nothing; training goes on"),
-        ("off", "check: off, so nobody has looked"),
+        ("off", "check: off, so the order of this data was not checked"),
     ],
 )
 def test_a_run_says_that_the_check_was_overridden(wines: Path, check: str, told: str) -> None:

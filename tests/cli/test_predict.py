@@ -152,7 +152,7 @@ def test_other_columns_are_named(work: Path, tmp_path: Path) -> None:
     picked = answers(work / "rows", "wide.csv", *six, folder=tmp_path)
 
     assert refused.exit_code == 2
-    assert "new.csv: this model was trained on texts that stood in no table" in refused.stderr
+    assert "new.csv: this model was trained on texts that came from no table" in refused.stderr
     np.testing.assert_allclose(
         found["new.csv:2"], gridcnn.load(work / "memory").votes("sun")[0], atol=1e-6
     )

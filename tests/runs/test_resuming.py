@@ -239,7 +239,7 @@ def test_a_run_that_goes_on_can_be_stopped_in_between() -> None:
     run("longer", 2)
     three = run("three", 3)
 
-    with pytest.raises(TrainingInterrupted, match="ask the best weights so far: gridcnn predict"):
+    with pytest.raises(TrainingInterrupted, match="use the best weights so far: gridcnn predict"):
         gridcnn.run(
             resume="longer",
             changes={"training.epochs": 6},
@@ -283,7 +283,11 @@ def test_a_run_that_has_nothing_left_to_do_says_so() -> None:
         with pytest.raises(RunFolderError, match=r"has done 3 epochs; .* ended after epoch 2$"):
             gridcnn.run(resume=out, changes={"training.epochs": 2})
     Path("ended/checkpoint.safetensors").unlink()
-    with pytest.raises(RunFolderError, match=r"cannot go on without its checkpoint\.safetensors; "):
+    with pytest.raises(
+        RunFolderError,
+        match=r"cannot continue without its "
+        r"checkpoint\.safetensors; ",
+    ):
         gridcnn.run(resume="ended", changes={"training.epochs": 6})
     assert contents("ended") == {
         name: content for name, content in before.items() if name != "checkpoint.safetensors"

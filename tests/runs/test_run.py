@@ -215,7 +215,7 @@ def test_a_run_resumes_only_as_itself() -> None:
         gridcnn.run(resume="ended")
     with pytest.raises(RunFolderError, match="nowhere holds no run"):
         gridcnn.run(resume="nowhere")
-    with pytest.raises(RunFolderError, match=r"could go on; run it with: gridcnn run project$"):
+    with pytest.raises(RunFolderError, match=r"to continue; run it with: gridcnn run project$"):
         gridcnn.run(resume="project")
     assert gridcnn.run(TINY, resume="stopped").metrics["epochs"] == 3
 

@@ -657,7 +657,7 @@ def test_mistakes_have_a_place_and_a_remedy(
             TEXT,
             "turning it around changes the meaning of every cell; leave flip",
         ),
-        ({"mask": {"rows": 2}}, TEXT, "no bands of neighbours in it; write mask: {columns: ...}"),
+        ({"mask": {"rows": 2}}, TEXT, "it has no bands of neighbours; write mask: {columns: ...}"),
         (
             {"zoom": 0.1},
             TEXT,
