@@ -143,11 +143,14 @@ class Entry:
             keep: what must live until all have left.
         """
         control = self.control(given)
+        # Counters that a helper may still look at are not used again: it would take tasks of the
+        # next call. They live on as part of `keep` until it has left.
         if self.enter(control, spaces, keep=keep):
             self._spare.append(control)
 
     def control(self, given: Iterable[tuple[int, int]]) -> _Control:
-        """Return counters and a table of arguments that nobody else uses."""
+        """Return counters and a table of arguments that no other call uses."""
+        # Several threads may call at once; a list's pop and append are safe among them.
         try:
             control = self._spare.pop()
         except IndexError:
@@ -160,7 +163,7 @@ class Entry:
         return functools.partial(self._alone, control.addresses[1], space)
 
     def enter(self, control: _Control, spaces: Sequence[int], *, keep: object) -> bool:
-        """Enter like that; return whether all are known to have left, and read nothing more."""
+        """Run on all threads; return True once no helper can still read the arguments."""
         counters, table = control.addresses
         if len(spaces) == 1:
             self._alone(table, spaces[0])

@@ -156,6 +156,7 @@ class Code:
 
     def whole(self, name: str, left: Number, right: Number) -> Value:
         """Return a sum, difference or product of whole numbers."""
+        # Adding 0 and multiplying by 1 leave no code behind.
         neutral = 1 if name == "mul" else 0
         if isinstance(left, Value) and isinstance(right, int) and right == neutral:
             return left
@@ -245,6 +246,8 @@ class Code:
 
     def variable(self, start: Value) -> Variable:
         """Return a variable that holds `start`."""
+        # All slots stand at the start of the function: one within a loop would take new memory in
+        # each round, and LLVM turns only those at the start into registers.
         name = self._name("%s")
         self.slots.append(f"{name} = alloca {start.kind}")
         variable = Variable(self, start.kind, name)
@@ -303,6 +306,7 @@ class Code:
         """Return a vector of which only the first `count` lanes are read; the others are 0."""
         if count >= lanes:
             return self.load(address, place, kind=vector(lanes))
+        # Lanes that are not read may lie outside of all memory: a masked load does not touch them.
         kind, mask = vector(lanes), _mask(lanes, count)
         name = self.module.declare(
             f"llvm.masked.load.v{lanes}f32.p0", kind, PTR, WORD, vector(lanes, BOOL), kind
@@ -405,6 +409,8 @@ class Code:
 
     def larger(self, left: Value, right: Value) -> Value:
         """Return the larger number; NaN where either is NaN."""
+        # "ogt" is false if either is NaN, so that a NaN on the right is taken; one on the left is
+        # looked for afterwards.
         best = self.select(self.compare("ogt", left, right), left, right)
         return self.select(self.compare("uno", left, left), left, best)
 
@@ -425,12 +431,14 @@ class Code:
     def count(self, chosen: Value) -> Value:
         """Return how many lanes are chosen."""
         lanes = lanes_of(chosen.kind)
+        # A vector of truths is as many bits; those that are 1 are counted.
         bits = self.op(f"i{lanes}", f"bitcast {chosen} to i{lanes}")
         name = self.module.declare(f"llvm.ctpop.i{lanes}", bits.kind, bits.kind)
         return self.cast("zext", self.call(bits.kind, name, bits), INT)
 
     def total(self, value: Value) -> Value:
         """Return the sum of all lanes, halves added to halves."""
+        # Halves to halves: always in this order, and few additions wait for each other.
         while (lanes := lanes_of(value.kind)) > 2:
             value = self.arithmetic("fadd", *(self._half(value, at) for at in (0, lanes // 2)))
         if lanes == 2:
@@ -455,6 +463,8 @@ class Code:
         if count == 1:
             return rows
         kind, half = rows[0].kind, count // 2
+        # For 4 rows of 4, "abcd" being the first row and "qrst" the third: aqbr, csdt. After two
+        # such rounds, each vector has one lane of every row.
         orders = [
             ", ".join(f"i32 {lane + side * count}" for lane in lanes for side in (0, 1))
             for lanes in (range(half), range(half, count))
@@ -487,6 +497,7 @@ def _written(single: bytes, lanes: int) -> str:
 
 @functools.cache
 def _align(kind: str) -> int:
+    # That of one element: vectors may begin at any float, as patches and rows of weights do.
     return {BYTE: 1, INT: 8, PTR: 8}.get(element_of(kind), 4)
 
 

@@ -8,6 +8,11 @@ way in of its own, which counts nothing.
 
 The caller takes tasks from the first on, helpers from the last on. So each core mostly gets the
 same rows of an item in all phases, and the same shards in all steps, and finds them in its cache.
+
+The counters of a phase, in whole numbers of 8 bytes; each of the two is in a cache line of its own:
+
+    0   tasks taken by helpers (upper 32 bits), tasks taken by the caller (lower 32 bits)
+    8   tasks that are done
 """
 
 from __future__ import annotations
@@ -92,7 +97,9 @@ class Phases:
         counters, table, workspace = arguments
         for number, (name, count) in enumerate(self._found):
             tasks = code.value(count(Arguments(code, table)))
-            # One number counts both what was taken from the front, and above that from the back.
+            # One number counts both what was taken from the front, and above that from the back:
+            # one atomic addition takes a task, and tells whether front and back have met. Numbers
+            # beyond the end are handed out too; their takers leave.
             started = code.at(counters, number * COUNTERS, INT)
             done = code.at(counters, number * COUNTERS + COUNTERS // 2, INT)
             with code.forever() as end:
@@ -102,6 +109,7 @@ class Phases:
                 code.leave(end, code.test("sge", front + back, tasks))
                 code.run(name, table, workspace, tasks - 1 - back if helps else front)
                 code.fetch_add(done, 1)
+            # The next phase reads what all tasks of this one have written.
             _wait(code, done, tasks, Arguments(code, table))
 
 

@@ -22,6 +22,8 @@ from gridcnn.stages.voting import Votes
 
 _MOST_FUSED = 12
 """Most cells of a window that is pooled while its sums are in registers."""
+# Items of a shard. Every shard reads all weights of the voting layers; if these are many, larger
+# shards read them less often. See `Plan.shard`.
 _FEWEST, _MOST = 8, 16
 _MANY_VOTES = 250_000
 KERNELS = (ConvolutionStage, PoolingStage, RectificationStage, Votes)
@@ -178,6 +180,8 @@ def _joins(group: list[Block], block: Block, processor: Processor) -> bool:
         return RectificationStage not in kinds
     if type(block.stage) is not PoolingStage or PoolingStage in kinds:
         return False
+    # All cells of a window are summed in registers at the same time, and windows that overlap would
+    # be computed more than once.
     window, stride = block.stage.sizes(block.input)
     most = _MOST_FUSED if processor.registers < 32 else 2 * _MOST_FUSED
     apart = window[0] <= stride[0] and window[1] <= stride[1]
@@ -220,6 +224,7 @@ def _step(group: list[Block], source: Maps, target: Maps, *, lookup: bool, passe
         return Step(blocks, None, source, target, passes_on=passes_on)
     conv = _convolution(group, first.stage, source, target)
     if lookup:
+        # The rows of a one-hot grid have become the values of its indices.
         kernel = (1, conv.kernel[1])
         conv = Lookup(**{**vars(conv), "kernel": kernel}, symbols=first.input.rows)
     slots = {slot.parameter.name: slot for slot in first.slots}

@@ -29,6 +29,7 @@ def rectify_backward(module: Module, name: str, source: Maps, target: Maps) -> N
                 place = target.place(row, column, channel)
                 alive = code.compare("ogt", code.load(out, place, kind=kind), zero)
                 share = code.select(alive, code.load(flow, place, kind=kind), zero)
+                # Every cell is written, so that the gradient need not be cleared before.
                 code.store(share, by_grid, source.place(row, column, channel))
 
 
@@ -93,6 +94,8 @@ class _Block:
 
 def _blocks(code: Code, maps: Maps) -> Iterator[_Block]:
     """Go over all cells and channels, as many of each at a time as a vector has lanes."""
+    # Squares of lanes x lanes are turned over in registers: cells come with the columns of one
+    # channel side by side, and maps have the channels of one cell side by side.
     lanes, size = maps.lanes, maps.rows * maps.columns
     # Without borders, a row goes on where the one before it ends.
     whole = not (maps.left or maps.right)
@@ -111,6 +114,7 @@ def check(module: Module, name: str, cells: int) -> None:
     lanes = module.processor.lanes
     whole = cells - cells % lanes
     with module.function(name, PTR, PTR) as (code, (grid, answer)):
+        # Times 0, what is finite is 0, and all else is NaN, which stays in a sum.
         zero = code.constant(0, lanes)
         total = code.variable(zero)
         with code.loop(whole, step=lanes) as place:

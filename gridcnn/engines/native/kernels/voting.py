@@ -80,6 +80,8 @@ def forward(module: Module, name: str, layer: Layer) -> None:
         values, weights, bias, factors, sums, items, start, stop = arguments
         for output, outputs in _tiles(code, stop, min(6 if wide else 3, layer.outputs), start):
             rows = code.at(weights, output * layer.inputs)
+            # The same rows of weights for all items, before the next rows: weights are many, and
+            # come from far away. 4 items times 6 (or 3) outputs are the sums that registers hold.
             for item, together in _tiles(code, items, 4):
                 entering = code.at(values, item * layer.entering)
                 totals = _products(code, layer, entering, rows, together, outputs)
@@ -102,6 +104,8 @@ def _products(
     code: Code, layer: Layer, entering: Value, rows: Value, items: int, outputs: int
 ) -> list[list[Variable]]:
     """Emit the products of some items' values and some outputs' weights, a sum for each lane."""
+    # A sum for each lane, added up at the very end: this order does not depend on how many items
+    # and outputs are worked on together, and neither do the bits.
     zero = code.constant(0, layer.lanes)
     totals = [[code.variable(zero) for _ in range(outputs)] for _ in range(items)]
 
@@ -146,6 +150,7 @@ def backward(module: Module, name: str, layer: Layer) -> None:
                     ],
                     vectors=vectors,
                     count=count,
+                    # Rows of values end in padding, which may be written over.
                     whole_store=True,
                 )
 
@@ -179,6 +184,7 @@ def by_weights(module: Module, name: str, layer: Layer) -> None:
                     ],
                     vectors=vectors,
                     count=count,
+                    # Here the next row of weights follows at once, and must not be touched.
                     whole_store=False,
                 )
 
@@ -313,11 +319,13 @@ def loss(module: Module, name: str, classes: int) -> None:
             right = code.load(targets, item, kind=INT)
             highest = code.variable(code.load(here))
             answer = code.variable(code.value(0))
+            # The first of equal votes is the answer, as in NumPy's argmax.
             with code.loop(classes, start=1) as number:
                 value = code.load(here, number)
                 is_more = code.compare("ogt", value, highest.get())
                 answer.set(code.select(is_more, number, answer.get()))
                 highest.set(code.larger(highest.get(), value))
+            # The largest logit is taken from all, so that no exponential is too large.
             lifted = code.arithmetic("fsub", code.load(here, right), highest.get())
             total = code.variable(zero)
             with code.loop(classes) as number:

@@ -13,6 +13,17 @@ negative, keep errors to about twice those of plain sums; pairs also share half 
 
 Infinite cells may end as NaN here, since sums are taken apart and put together again: grids that
 hold such cells go to the other kernel.
+
+What happens to a group of tiles, for F(4 x 4, 3 x 3):
+
+    cells     6 x 6 for each tile and channel   -> cells_to_points     -> 36 points
+    taps      3 x 3 for each filter and channel -> taps_to_points      -> 36 points, once, in `pack`
+    products  at each point: (tiles, channels) times (channels, filters)
+    sums      36 points for each tile and filter -> points_to_positions -> 4 x 4 positions
+
+The scratch memory of a group; turned cells are read by all chunks of filters, products by one:
+
+    turned cells (points, tiles, channels) | products (points, tiles, filters of a chunk) | blanks
 """
 
 from __future__ import annotations
@@ -50,7 +61,9 @@ _PAIRS = {
     3: (Fraction(1, 2), Fraction(1), Fraction(2)),
 }
 """The positive points of so many pairs; chosen for the smallest errors with random numbers."""
-_LENGTHS = (2, 4)
+_LENGTHS = (2, 4)  # of a tile along an axis; even, as `_lengths` needs them
+# 36 points are those of 4 x 4 positions under 3 x 3 taps. Along one axis there are at most 8: 0,
+# infinity, and the three pairs above.
 _MOST_POINTS, _MOST_OF_AXIS = 36, 8
 _SLACK = 16  # floats that the last vector of a row may reach beyond it
 _WIDEST = 4  # vectors of filters that are multiplied together
@@ -85,7 +98,9 @@ class Turn:
         """Return the values at the points, for cells that are taken as they come."""
         if self.points == 1:
             return list(cells)
-        # Each value is that of a polynomial which is 0 at all other points.
+        # Each value is that of a polynomial which is 0 at all other points. At p and -p it has the
+        # same even powers, and odd powers of opposite sign: `even` and `odd` are summed once, and
+        # used for both points.
         found = [combined(code, _product(*self.pairs), cells[::2])]
         for point in self.pairs:
             rest = _product(*(each for each in self.pairs if each != point))
@@ -99,6 +114,9 @@ class Turn:
         if self.points == 1:
             return list(values)
         first, *middle, last = values
+        # Position k is the sum of all values times point**k. For a pair that is the sum of its two
+        # values if k is even, their difference if k is odd, times the positive point**k. 0 counts
+        # only for k = 0, and infinity only for the highest k.
         pairs = list(zip(middle[::2], middle[1::2], strict=True))
         halves = [[code.arithmetic(name, *each) for each in pairs] for name in ("fadd", "fsub")]
         found = []
@@ -118,6 +136,8 @@ class Turn:
         """Return the values at the points, for the taps of a feature."""
         if self.points == 1:
             return list(taps)
+        # All that Lagrange's interpolation divides by is put here, into the features, which are
+        # turned once: the cells, turned for every tile, are divided by nothing.
         squares = [point * point for point in self.pairs]
         size = Fraction(1)
         for square in squares:
@@ -215,6 +235,8 @@ class Winograd(Convolution):
 
     def group(self, registers: int) -> tuple[int, int]:
         """Return how many rows of tiles are worked on together, and how many tiles of a row."""
+        # As many tiles as there are registers for their sums: each feature that is loaded is used
+        # for all of them. Tiles of a row first; of several rows only if whole rows fit.
         width = min(self.widest(registers), self.vectors)
         most = max(1, room_for(registers) // width)
         down, across = self.tiles
@@ -253,11 +275,13 @@ def best_tile(conv: Convolution) -> tuple[int, int] | None:
 
 def _lengths(conv: Convolution, axis: int) -> list[int]:
     """Return how long a tile may be along an axis."""
+    # Pooling is done on the positions of a tile: it must have whole windows, side by side.
     taps, window, size = conv.kernel[axis], conv.window[axis], (conv.rows, conv.columns)[axis]
     if conv.step[axis] != window or size % window:
         return []
     if taps == 1:
         return [1] if window == 1 else []
+    # Odd taps and even positions make an even number of points: 0, infinity, and pairs.
     if taps % 2 == 0:
         return []
     return [each for each in _LENGTHS if each % window == 0 and each + taps - 1 <= _MOST_OF_AXIS]
@@ -316,6 +340,7 @@ def forward(module: Module, name: str, conv: Winograd, *, winners: bool) -> None
             with code.loop(whole, start=start, step=together) as row:
                 emitter.group(row, code.value(0), together, across)
             start = whole
+        # A row of tiles in groups whose sizes differ by one at most, so that none is nearly empty.
         parts = -(-across // most)
         narrow, more = divmod(across, parts)
         with code.loop(stop, start=start) as row:
@@ -390,6 +415,8 @@ class _Emitter:
         code, conv, lanes = self.code, self.conv, self.conv.lanes
         channels, of_one = conv.source.channels, chunk.width * lanes
         unroll = next(each for each in (4, 3, 2, 1) if channels % each == 0)
+        # Points outermost: for one point this is a product of two matrices, whose sums all stay in
+        # registers, and whose cells and features are read in the order in which they lie.
         with code.loop(conv.points) as point:
             cells = code.at(self.scratch, point * (tiles * conv.source.padded))
             weights = code.at(features, point * (channels * of_one))
@@ -480,7 +507,8 @@ class _Emitter:
                 anything = code.op(anything.kind, f"or {anything}, {each.name}")
             found = code.select(code.test("ne", code.count(anything), 0), one, zero)
             code.store(found, blanks, row * row_size + column)
-        # First over the rows under a feature, then over its columns.
+        # First over the rows under a feature, then over its columns. In place: a vector is read
+        # together with those below it or to the right, which are still as they were.
         lanes = self.code.module.processor.lanes
         for taps, distance in ((conv.kernel[0], row_size), (conv.kernel[1], 1)):
             with (
