@@ -1,7 +1,7 @@
 """Folders of entries that are kept on disk between processes of a user.
 
-An entry counts only if nobody but this user and the system's administrator could have written it.
-In all other cases, as where nothing can be read or written, there is simply no entry.
+An entry counts only if no other user than this one and the system's administrator could write it.
+In all other cases, also if nothing can be read or written, there is no entry.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _FLAGS = functools.reduce(
 
 
 def key_of(*parts: str) -> str:
-    """Return a key that differs as soon as any of the parts does."""
+    """Return a key for the parts; another part gives another key."""
     digest = hashlib.sha256()
     for part in parts:
         content = part.encode("utf-8", "surrogatepass")
@@ -55,7 +55,7 @@ def key_of(*parts: str) -> str:
 
 
 def is_key(value: object) -> bool:
-    """Return whether this is a key."""
+    """Return whether a value has the form of a key."""
     return isinstance(value, str) and _KEY.fullmatch(value) is not None
 
 
@@ -123,7 +123,7 @@ class Shelf:
             _remove(path)
 
     def opened(self, key: str) -> IO[bytes] | None:
-        """Return the entry's file, open for reading, or None where there is no safe one."""
+        """Return an entry's file, open for reading; None if there is no safe one."""
         path = self._place(key)
         if path is None or not _is_safe_folder(path.parent):
             return None
@@ -187,7 +187,7 @@ class Shelf:
         return None if self.folder is None else self.folder / f"{key}.{self.ending}"
 
     def _files(self) -> list[tuple[Path, os.stat_result]]:
-        """Return what is ours in a folder that is safe."""
+        """Return the shelf's own files, if its folder is safe."""
         if self.folder is None or not _is_safe_folder(self.folder):
             return []
         found = []
@@ -200,7 +200,7 @@ class Shelf:
         return found
 
     def _shrink(self, *, keep: Path | None = None, room: int = 0) -> None:
-        """Remove what killed processes have left, and the oldest entries beyond the limit.
+        """Remove files of killed processes, and the oldest entries beyond the limit.
 
         `room` is how many bytes less than the limit may be left.
         """
@@ -235,7 +235,7 @@ class Entries(Shelf):
         self._magic = f"gridcnn {kind}\r\n".encode("ascii")
 
     def get(self, key: str) -> bytes | None:
-        """Return what was put under that key, or None where that is not there, whole and safe."""
+        """Return the content kept under a key; None if there is none, or it is damaged or not safe."""
         file = self.opened(key)
         if file is None:
             return None
@@ -251,7 +251,7 @@ class Entries(Shelf):
         return content
 
     def put(self, key: str, content: bytes) -> None:
-        """Keep `content` under that key, in place of what is there.
+        """Keep `content` under a key, in place of earlier content.
 
         A folder that cannot be written to, or is not safe, stays as it is, and so does one that is
         smaller than this entry.
@@ -268,7 +268,7 @@ class Entries(Shelf):
 
 
 def _make(folder: Path) -> None:
-    """Make a folder and those that it lies in, for this user alone, where that is safe."""
+    """Make a folder and its parents, for this user alone, if that is safe."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     if missing and _is_safe_way(missing[-1].parent):
         for each in reversed(missing):
@@ -277,7 +277,7 @@ def _make(folder: Path) -> None:
 
 
 def _remove(path: Path) -> bool:
-    """Remove a file; return whether it is gone, whoever it was that removed it."""
+    """Remove a file; return whether it is gone, also if another process removed it."""
     try:
         path.unlink(missing_ok=True)
     except OSError:

@@ -52,32 +52,32 @@ _TRAINING = ("epochs", "learning_rate", "batch_size", "optimizer", "weight_decay
 class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A convolutional network as a scikit-learn classifier.
 
-    `X` is either an array of numbers, or a sequence of raw things.
+    `X` is an array of numbers, or a sequence of raw items.
 
-    An array has a first dimension of items, whose rest the spec's adapter takes: of a table
+    The first dimension of an array is its items. The rest is what the spec's adapter reads: of a table
     `(items, columns)`, of pictures `(items, rows, columns)` or with channels first or last, of
     sounds `(items, samples)`. If the spec has no adapter, the array adapter takes rows and grids:
     `(items, columns)` (grids of one row), `(items, rows, columns)`,
     `(items, channels, rows, columns)` or `(items, rows, columns, channels)`. A DataFrame is the
     array of its columns, which keep their names and their order, as everywhere in scikit-learn.
 
-    Raw things are paths, PIL images, encoded bytes, texts or arrays that differ in shape, also as
-    the only column of a DataFrame. Without an adapter in the spec they are taken by the one that
-    fits them: texts that are no paths of files by the text adapter.
+    Raw items are paths, PIL images, encoded bytes, texts or arrays that differ in shape, also as
+    the only column of a DataFrame. Without an adapter in the spec, the one that fits them is chosen:
+    for texts that are not paths of files, the text adapter.
 
-    All of the spec is obeyed, and what an adapter learns, it learns from the training items. Of its
-    data section, `validation`, `duplicates` and `bad_items` count. `source`, `parts` and `test` do
+    All settings of the spec apply, and an adapter learns from the training items only. Of the data
+    section, `validation`, `duplicates` and `bad_items` apply. `source`, `parts` and `test` do
     not: `X` and `y` are the training data.
 
     Args:
         spec: a ready spec's name, a file, a mapping or a `Spec`. None builds a small network for
             the shape of `X`.
-        check: what happens where the order of the columns is found to mean nothing, so that a
-            network is the wrong tool: "reject" raises `ColumnPermutableError`, which says what was
-            found and what to use instead; "warn" warns, and goes on; "off" does not look; None: the
-            spec's. Numbers of the array and the table adapter are looked at in every `fit`, which
-            takes seconds; a search over data that is known to be a grid is quicker with "off". Too
-            little data to tell is trained on.
+        check: what happens if the order of the columns means nothing, so that a network is the
+            wrong tool: "reject" raises `ColumnPermutableError`, which says what was
+            found and what to use instead; "warn" warns and continues; "off" does not check; None:
+            the spec's setting. Data of the array and the table adapter is checked in every `fit`, which takes
+            seconds; a search over data that is known to be a grid is quicker with "off". If
+            there is too little data to tell, training starts.
         epochs, learning_rate, batch_size, optimizer, weight_decay, patience: replace the spec's
             training settings of that name, where they are not None.
         validation_fraction: the part of the training items by which the best epoch is chosen, and
@@ -85,23 +85,23 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             none.
         random_state: replaces `training.seed`; an int, a `RandomState`, or None for the spec's.
         changes: replaces any other settings, as `{"stages[0].convolution.filters": 4}`; of a
-            setting that has a parameter as well, this is the last word.
-        channel_order: where the channels of an `X` of four dimensions stand: "first", "last", or
+            setting that has a parameter as well, this value wins.
+        channel_order: the position of the channels in an `X` of four dimensions: "first", "last", or
             "auto" (last where the last dimension is 1, 3 or 4 and the first is not). For the array
             adapter alone.
         scaling: how the array adapter scales numbers: "range" by the lowest and the highest of the
-            training data, which become -1 and 1; "none" not at all; "auto" not at all where they
-            are scaled already (a mean near 0 and a standard deviation near 1), else by the range of
+            training data, which become -1 and 1; "none" not at all; "auto" not at all if they are
+            scaled already (a mean near 0 and a standard deviation near 1), else by the range of
             nearly all of them, so that outliers do not squash the rest.
         engine: the name of the engine; None: the fastest there is.
-        threads: the most threads that it works with; None: as many as this process may use. What
-            is learned does not depend on it.
+        threads: the most threads that it works with; None: as many as this process may use. The
+            result does not depend on it.
 
     Attributes:
         classes_: the classes, sorted; the order of the votes.
         model_: the trained `Model`, which can be saved; its adapter is fitted.
-        verdicts_: what each checker has found, a `gridcnn.order.verdict.Verdict` by its name; empty
-            where none was asked.
+        verdicts_: the verdict of each checker, a `gridcnn.order.verdict.Verdict` by its name; empty
+            if none ran.
         history_: an `Epoch` for each epoch.
         n_iter_: how many epochs there were.
         n_features_in_: the length of the second dimension of `X`, where it is an array.
@@ -149,7 +149,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             SpecError: the spec or a setting is wrong, or does not fit the shape of `X`.
             DataError: an item cannot be read, or there are fewer than two classes.
             ColumnPermutableError: the order of the data means nothing, and `check` is "reject".
-            UnknownNameError, EngineError: there is no such engine, or it cannot work like this.
+            UnknownNameError, EngineError: the engine is unknown, or cannot work with these settings.
             TrainingError: training cannot start or go on, for example for lack of memory.
         """
         check_choice(self.engine, self.threads)
@@ -218,7 +218,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def _check_choices(self) -> None:
-        """Raise `SpecError` for a parameter that is none of its choices."""
+        """Raise `SpecError` for a parameter that is not one of its choices."""
         choices: dict[str, tuple[str | None, ...]] = {
             "check": (None, *CHECKS),
             "channel_order": ("auto", "first", "last"),
@@ -303,7 +303,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return adapter
 
     def _made(self, things: Things, targets: NDArray[np.int64], spec: Spec) -> _Made:
-        """Return things as labelled grids, by an adapter that has learned from those to train on.
+        """Return items as labelled grids, made by an adapter that is fitted to the training items.
 
         Raises:
             SpecError: the adapter, or the division, is not for such things.
@@ -386,7 +386,7 @@ class _Made:
 
 
 def _refuse_unfit(adapter: Adapter, things: Things) -> None:
-    """Raise `DataError` where an adapter takes no things of this kind."""
+    """Raise `DataError` if the adapter cannot read items of this kind."""
     remedy = "name another adapter, as changes={'adapter': 'array'}"
     if not isinstance(things, np.ndarray):
         first = next((each for each in things if each is not None), None)
@@ -441,7 +441,7 @@ def _warn_skipped(problems: Sequence[Problem], items: int) -> None:
 def _without_duplicates(
     training: Labelled, validation: Labelled | None
 ) -> tuple[Labelled, Labelled | None]:
-    """Return the items whose grids are equal to none before them."""
+    """Return the items whose grids differ from all earlier ones."""
     parts = {TRAIN: training}
     if validation is not None:
         parts[VALIDATION] = validation

@@ -35,10 +35,10 @@ _SKIP = "skip them (--bad-items skip)"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a model answered.
+    """How well a model answered labelled data.
 
     Attributes:
-        measures: how well, with classes as their indices.
+        measures: the figures, with classes as their indices.
         labels: what these classes are called.
         part: the part of the data that was used: "test", "train", "validation" or "all".
         notes: what was left out of the data, and what looks wrong, in sentences.
@@ -51,7 +51,7 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """The part that was answered rightly, in 0..1."""
+        """The part of the items that was answered correctly, in 0..1."""
         return self.measures.accuracy
 
     @property
@@ -85,7 +85,7 @@ class Evaluation:
 
     @property
     def worst(self) -> tuple[Label, float] | None:
-        """The class that is found worst, and its recall; None if there are no items."""
+        """The class with the lowest recall, and that recall; None if there are no items."""
         number = self.measures.worst
         return (
             None if number is None else (self.labels[number], self.measures.scores[number].recall)
@@ -112,14 +112,14 @@ class Evaluation:
 
     @property
     def confusion_frame(self) -> pd.DataFrame:
-        """The confusion as a DataFrame: the truth by row, the answer by column."""
+        """The confusion matrix as a DataFrame: true classes in rows, answers in columns."""
         import pandas as pd
 
         rows, columns = pd.Index(self.labels, name="truth"), pd.Index(self.labels, name="answer")
         return pd.DataFrame(self.confusion, index=rows, columns=columns)
 
     def plain(self) -> dict[str, Any]:
-        """Return all of it as JSON knows it."""
+        """Return everything as plain data for JSON."""
         return {**self.measures.plain(self.labels), "part": self.part, "notes": list(self.notes)}
 
 
@@ -133,7 +133,7 @@ def evaluate(
     threads: int | None = None,
     strict: bool = False,
 ) -> Evaluation:
-    """Answer labelled data, and compare with its labels.
+    """Compare a model's answers with the labels of data.
 
     Args:
         model: a model, or where one is saved.
@@ -141,7 +141,7 @@ def evaluate(
             trained on a table, a path is that of a table with the same columns.
         part: "test", "train", "validation" or "all"; by default the test part where the data
             names one, else all of it.
-        bad_items: what an unreadable item does: raise an error, or be left out and told in `notes`.
+        bad_items: "stop" raises an error for unreadable items; "skip" leaves them out, with a line in `notes`.
         engine, threads: as for `gridcnn.load`, where `model` says where one is saved. A model that
             is loaded has its engine.
         strict: whether notes are errors.
@@ -150,7 +150,7 @@ def evaluate(
         DataError: the data cannot be read, has labels that the model does not know, or has no such
             part.
         ModelFileError: the model cannot be read.
-        UnknownNameError, EngineError: there is no such engine, or it cannot work like this.
+        UnknownNameError, EngineError: the engine is unknown, or cannot work with these settings.
     """
     if not isinstance(model, Model):
         made = load(model, engine=engine, threads=threads)

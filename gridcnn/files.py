@@ -66,7 +66,7 @@ def _replaced(temporary: Path, path: Path) -> None:
 
 
 def _named(temporary: Path, path: Path) -> None:
-    """Give a file its name; raise `FileExistsError` if that was given to another in between."""
+    """Give a file its name; raise `FileExistsError` if another file got that name meanwhile."""
     if os.name == "nt":
         temporary.rename(path)  # which replaces nothing there
         return
@@ -84,7 +84,7 @@ def _named(temporary: Path, path: Path) -> None:
 def write_bytes(path: Path, content: bytes, *, replace: bool = True) -> None:
     """Write `content` to `path`, whole or not at all.
 
-    Without `replace` nothing is replaced that is there already; see `written_whole`.
+    Without `replace`, an existing file is an error; see `written_whole`.
     """
     with written_whole(path, replace=replace) as file:
         file.write(content)
@@ -93,14 +93,14 @@ def write_bytes(path: Path, content: bytes, *, replace: bool = True) -> None:
 def write_text(path: Path, content: str, *, replace: bool = True) -> None:
     """Write `content` to `path` as UTF-8, whole or not at all; see `write_bytes`.
 
-    What UTF-8 cannot hold (half a surrogate pair, from a file name that is no text) becomes an
-    escape: better that than no results at the end of a run.
+    What UTF-8 cannot hold (half a surrogate pair, from a file name that is not text) becomes an
+    escape, since an error here would lose the results of a run.
     """
     write_bytes(path, content.encode("utf-8", "backslashreplace"), replace=replace)
 
 
 def as_written(text: str) -> str:
-    """Return a text as it reads once `write_text` has written it."""
+    """Return a text as it reads after `write_text` has written it."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -114,7 +114,7 @@ _AT_ONCE = functools.reduce(
 
 
 class NotOrdinaryError(OSError):
-    """What was to be opened is not an ordinary file.
+    """A path to be opened is not an ordinary file.
 
     Attributes:
         kind: what it is, such as "a folder".
@@ -140,7 +140,7 @@ def ordinary_descriptor(path: str | os.PathLike[str]) -> int:
     Opening a pipe could wait for ever, and a device such as `/dev/zero` has no end.
 
     Raises:
-        OSError: there is no such file, it may not be read, or is a folder, a pipe or a device.
+        OSError: there is no such file, it cannot be read, or it is a folder, a pipe or a device.
         ValueError: no file can have such a name.
     """
     # Opened first and looked at afterwards, so that nothing is exchanged in between.

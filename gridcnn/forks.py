@@ -26,7 +26,7 @@ Value = TypeVar("Value")
 
 
 class Owner(Protocol):
-    """An owner of locks, which can make them again."""
+    """An object that has locks, and can make new ones."""
 
     def start_over(self) -> None:
         """Make new locks, and forget what other threads may have left half done."""

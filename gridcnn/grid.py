@@ -20,8 +20,8 @@ class Axis:
 
     Attributes:
         name: what changes along the axis, for example "time" or "character".
-        unit: the unit of its labels, for example "s" or "Hz"; empty where there is none.
-        labels: one label for each cell along the axis, or None where cells are merely counted.
+        unit: the unit of its labels, for example "s" or "Hz"; empty if there is none.
+        labels: one label for each cell along the axis; None if cells are only numbered.
         ordered: whether close cells are related. Nothing may slide or pool along an axis whose
             order means nothing.
     """
@@ -56,7 +56,7 @@ class GridShape:
         return f"{self.channels} x {self.rows} x {self.columns}"
 
     def resized(self, channels: int, rows: int, columns: int) -> GridShape:
-        """Return another size over the same axes; labels are dropped where a size has changed."""
+        """Return another size over the same axes; labels are dropped if a size has changed."""
         return GridShape(
             channels,
             rows,
@@ -83,7 +83,7 @@ class OneHot:
         rows: how many rows the grids have.
 
     Raises:
-        DataError: `indices` are no whole numbers from -1 up to the last row, `(items, columns)`.
+        DataError: `indices` are not whole numbers from -1 up to the last row, `(items, columns)`.
     """
 
     indices: NDArray[np.int32]
@@ -109,7 +109,7 @@ class OneHot:
 
     @classmethod
     def from_dense(cls, grids: Array) -> Self | None:
-        """Return `(items, 1, rows, columns)` as one-hot grids; None where they are none."""
+        """Return grids `(items, 1, rows, columns)` as one-hot grids; None if they are not one-hot."""
         if grids.ndim != 4 or grids.shape[1] != 1 or not grids.shape[2]:
             return None
         ones = grids[:, 0] == 1
@@ -176,7 +176,7 @@ class OneHot:
 
 
 def _is_items(chosen: Any) -> bool:
-    """Return whether `chosen` is a list or an array that NumPy takes items by."""
+    """Return whether `chosen` is a list or an array with which NumPy can choose items."""
     if not isinstance(chosen, list | np.ndarray):
         return False
     array = np.asarray(chosen)

@@ -1,4 +1,4 @@
-"""Things become grids by several threads, if that is faster; the grids are the same to the bit."""
+"""Items become grids on several threads, if that is faster; the grids are bit-identical."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Group = TypeVar("Group")
 Result = TypeVar("Result")
 Chunk = tuple[int, Adapted]
-"""How many things there were, and what became of them."""
+"""The number of items, and their grids."""
 
 SLOW = 0.00004
 """Seconds for a thing: from here on, two threads are faster than one.
@@ -94,7 +94,7 @@ def _chunks(
 def side_by_side(
     work: Callable[[Group], Result], groups: Iterator[Group], threads: int
 ) -> Iterator[Result]:
-    """Yield what comes of each group, in their order, with up to so many threads at work."""
+    """Yield the result of each group, in order, with up to so many threads at work."""
     threads = startable_threads(threads) if threads > 1 else 1
     if threads <= 1:
         yield from map(work, groups)
@@ -116,7 +116,7 @@ def side_by_side(
 
 
 def collected(chunks: Iterator[Chunk], count: int) -> Adapted | None:
-    """Return chunks of at least one thing as one; None where some are one-hot, and some are not.
+    """Return chunks of at least one item as one array; None if only some are one-hot.
 
     `count` is how many things there are in all chunks.
     """
@@ -150,5 +150,5 @@ def rows_of(grids: NDArray[np.float32] | OneHot) -> int:
 
 
 def stored_of(grids: NDArray[np.float32] | OneHot) -> Array:
-    """Return what is kept of grids: their cells, or of one-hot grids the indices."""
+    """Return the array to keep for grids: their cells, or the indices of one-hot grids."""
     return grids.indices if isinstance(grids, OneHot) else grids

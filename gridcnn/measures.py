@@ -47,7 +47,7 @@ class Measures:
     """How well items were answered; parts are in 0..1.
 
     Attributes:
-        accuracy: the part that was answered rightly.
+        accuracy: the part of the items that was answered correctly.
         interval: the 95 % interval of the accuracy: see `wilson`.
         items: how many items there were.
         auc: the mean of the classes' areas under the ROC curve, as far as they have one; of two
@@ -72,7 +72,7 @@ class Measures:
     confusion: NDArray[np.int64]
 
     def plain(self, classes: Sequence[str | int]) -> dict[str, Any]:
-        """Return all of it as JSON knows it, the scores by the names of the classes."""
+        """Return everything as plain data for JSON, the scores by the names of the classes."""
         named = zip(classes, self.scores, strict=True)
         return {
             "accuracy": self.accuracy,

@@ -45,7 +45,7 @@ class Pipeline:
         self._engines: dict[GridShape, tuple[Engine, Array]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what makes the same pipeline again: engines are made where they work."""
+        """Return the state to pickle: without engines, which are made again after loading."""
         return {**self.__dict__, "_engines": {}}
 
     def fit(self, things: Any, y: object = None) -> Self:  # noqa: ARG002 - scikit-learn's form

@@ -2,7 +2,7 @@
 
 What arrays take is compared with the memory that may be used before any of it is taken, since a
 packed file of two megabytes may hold five gigabytes. A large `.npy` file is mapped and not read.
-Nothing but `DataError` comes out.
+Every error is a `DataError`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PIECE = 2**22  # bytes that are unpacked at a time, so that memory holds the ar
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of an array, before any of its values are read.
+    """What a file says about an array, before any of its values are read.
 
     `start` is the place of the values: bytes from the beginning of the array's part of the file.
     """
@@ -77,7 +77,7 @@ class StoredArrays:
             empty text.
 
     Raises:
-        DataError: it cannot be read, is no such file, or is damaged.
+        DataError: it cannot be read, is not such a file, or is damaged.
     """
 
     def __init__(self, thing: str | os.PathLike[str] | bytes, *, source: str = "") -> None:
@@ -120,7 +120,7 @@ class StoredArrays:
         Args:
             names: what they are called.
             more: bytes that will be made of them, and are to fit into memory beside them.
-            remedy: what to do where they do not fit.
+            remedy: what to do if they do not fit.
 
         Raises:
             DataError: they hold Python objects, are damaged, or take more memory than there is.
@@ -165,7 +165,7 @@ class StoredArrays:
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn whatever is raised about a file into `DataError` with the file's name."""
+        """Turn any error about a file into a `DataError` with the file's name."""
         try:
             yield
         except DataError as error:
@@ -185,10 +185,10 @@ def stored_array(
 ) -> NDArray[Any]:
     """Return the one array in a file, or in the bytes of a file.
 
-    Where there are several arrays, the one whose name is `among` some names is meant.
+    If there are several arrays, the one whose name is `among` some names is returned.
 
     Raises:
-        DataError: it cannot be read, is no such file, is damaged, holds Python objects or more
+        DataError: it cannot be read, is not such a file, is damaged, holds Python objects or more
             than one array, or takes more memory than there is.
     """
     with StoredArrays(thing) as stored:
@@ -270,16 +270,16 @@ def _texts(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 
 def _are_signs(texts: NDArray[Any]) -> bool:
-    """Return whether texts have nothing but signs of Unicode.
+    """Return whether texts have only valid Unicode characters.
 
-    NumPy does not look, and Python would make texts of them that break whatever reads them.
+    NumPy does not check, and Python would make texts that break any code that reads them.
     """
     codes = np.ascontiguousarray(texts).reshape(-1).view(f"{texts.dtype.str[0]}u4")
     return bool(codes.max(initial=0) <= sys.maxunicode)
 
 
 def _values(file: IO[bytes], header: Header) -> NDArray[Any]:
-    """Return the values that a file goes on with, read in pieces into their place."""
+    """Return the values that follow in a file, read in pieces into one array."""
     array = np.empty(header.shape, header.dtype, order="F" if header.fortran else "C")
     if header.size:
         flat = (array.T if header.fortran else array).reshape(-1).view(np.uint8)

@@ -25,7 +25,7 @@ from gridcnn.grid import Array
 # from one file to the next.
 _KEY = "gridcnn"
 _TAKEN = 2
-"""How often the numbers are in memory: as they are read, and in one flat vector."""
+"""How many copies of the numbers are in memory: as they are read, and in one flat vector."""
 _PARSED = 30
 """Bytes that a character of JSON becomes at most, about: empty lists take the most."""
 
@@ -40,7 +40,7 @@ def write_tensors(
 ) -> None:
     """Write named arrays and JSON `content` to `path`, marked as a file of that `kind`.
 
-    Without `replace` nothing is replaced that is there already.
+    Without `replace`, an existing file is an error.
 
     Raises:
         OSError: `path` cannot be written to.
@@ -69,7 +69,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
     """Return the arrays and the content of a file of that `kind`.
 
     Raises:
-        ModelFileError: it is missing, damaged, or no such file.
+        ModelFileError: it is missing, damaged, or not such a file.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -103,7 +103,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
 
 
 def _size(path: Path, kind: str) -> int:
-    """Return how large a file is; raise for a pipe, which could be waited for without an end."""
+    """Return the size of a file; raise for a pipe, which could be waited for without end."""
     try:
         found = path.stat()
     except (OSError, ValueError) as error:
@@ -118,7 +118,7 @@ def _size(path: Path, kind: str) -> int:
 
 
 def _about(text: str, path: Path) -> dict[str, Any]:
-    """Return what the metadata of a gridcnn file says; nothing, where it is not as we write it."""
+    """Return the metadata of a gridcnn file; an empty mapping if it is not as gridcnn writes it."""
     lacking = shortage(_PARSED * len(text))
     if lacking:
         raise ModelFileError(f"{path} cannot be read: {lacking}")

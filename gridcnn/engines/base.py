@@ -102,7 +102,7 @@ class Engine(abc.ABC):
     any layout in memory, or a `OneHot`, of which `numpy.asarray` makes such an array; no items is
     fine. The arithmetic is in the precision of the parameters. What comes out for an item depends
     on that item alone, to the last bit, and not on the batch that it stands in. Cells that are NaN
-    or infinite are no error: they go the way of all numbers.
+    or infinite are not an error: they are computed with like any numbers.
 
     Args:
         network: whose arithmetic it is.

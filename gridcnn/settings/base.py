@@ -36,7 +36,7 @@ Count = Annotated[int, Strict(), Ge(1), Le(65_536)]
 Whole = Annotated[int, Strict(), Ge(0), Le(1_000_000_000)]
 """A whole number that may be zero."""
 Seed = Annotated[int, Strict(), Ge(0), Le(2**32 - 1)]
-"""What fixes random numbers: any number of 32 bits, as NumPy and scikit-learn have it."""
+"""A seed of random numbers: any whole number of 32 bits, as in NumPy and scikit-learn."""
 Many = Annotated[int, Strict(), Ge(1), Le(1_000_000_000)]
 """A number of items, epochs or steps, at least one."""
 Number = Annotated[float, Strict(), AllowInfNan(False)]
@@ -54,7 +54,7 @@ Flag = Annotated[bool, Strict()]
 
 
 class _Describing(GenerateJsonSchema):
-    """Makes JSON Schema that describes each setting."""
+    """Generates JSON Schema with a description of each setting."""
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         """Return pydantic's JSON Schema of a model with the descriptions of its settings."""
@@ -124,7 +124,7 @@ class Settings(BaseModel):
 
     @classmethod
     def descriptions(cls) -> dict[str, str]:
-        """Return what each setting is: the docstrings below the fields, by name.
+        """Return the description of each setting: the docstrings below the fields, by name.
 
         pydantic reads them as well, but when a class is made (`use_attribute_docstrings`), and
         that takes a fifth of the time in which a command starts.
@@ -153,7 +153,7 @@ class Settings(BaseModel):
 
     @classmethod
     def in_full(cls, data: Any) -> Any:
-        """Return a bare value as the settings that it stands for, and anything else as it is."""
+        """Return a bare value as the settings that it stands for; other values unchanged."""
         if cls.short and isinstance(data, str | int | float):
             return dict.fromkeys(cls.short, data)
         return data
@@ -165,7 +165,7 @@ class Settings(BaseModel):
 
 
 def given(value: object) -> str:
-    """Return a value as an error quotes it: as a spec writes it, where that is another way."""
+    """Return a value as an error quotes it, in the notation of a spec."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return f"settings of {_title_of(value)}" if isinstance(value, Settings) else shown(value)
@@ -177,7 +177,7 @@ def _title_of(settings: Settings | type[Settings]) -> str:
 
 
 def explained(error: ValidationError) -> list[tuple[tuple[str | int, ...], str]]:
-    """Return the place and the sentence of everything that is wrong."""
+    """Return the place and the message of each problem."""
     return [(line["loc"], line["msg"]) for line in error.errors(include_url=False)]
 
 
@@ -212,7 +212,7 @@ def _docstrings(cls: type) -> dict[str, str]:
 
 
 def _without_repeats(lines: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Return the errors, of all missing entries of one list only the last."""
+    """Return the errors; of all missing entries of one list, only the last."""
     last = {
         line["loc"][:-1]: line["loc"]
         for line in lines
@@ -287,7 +287,7 @@ _WORDS = {
 
 
 def _wanted(kind: str, context: Mapping[str, Any], message: str) -> str:
-    """Return what would be right, for pydantic's kinds of error."""
+    """Return what is allowed, for each of pydantic's kinds of error."""
     if kind == "wanted":
         return str(context["wanted"])
     if kind in _LIMITS:

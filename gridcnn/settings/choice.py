@@ -23,7 +23,7 @@ from gridcnn.registry import Registry
 from gridcnn.settings.base import Settings, explained_error, given
 
 _NAMING = ("type", "kind", "class_name", "class", "layer", "name", "op")
-"""Keys by which other systems say what is chosen, beside its settings."""
+"""Keys that other systems use for the name of what is chosen, beside its settings."""
 
 
 class Choice:
@@ -84,7 +84,7 @@ class Choice:
         """Return the settings object that `value` stands for.
 
         Raises:
-            PydanticCustomError, ValidationError: it stands for none.
+            PydanticCustomError, ValidationError: the value is not valid.
         """
         if isinstance(value, Settings):
             try:
@@ -130,7 +130,7 @@ class Choice:
         return made
 
     def _settings(self, name: str) -> type[Settings]:
-        """Return the class registered as `name`; raise `SpecError` where it is no such class."""
+        """Return the class registered as `name`; raise `SpecError` if it is not a subclass of `base`."""
         cls = self.registry[name]
         wanted = self.base
         if not (isinstance(cls, type) and issubclass(cls, wanted)):
@@ -153,7 +153,7 @@ class Choice:
     def write(self, value: Settings, *, unset: bool = True) -> Any:
         """Return `name` where there are no settings to write, else `{name: {settings}}`.
 
-        Without `unset`, settings that nobody gave are left out.
+        Without `unset`, settings that were not given are left out.
         """
         name = name_of(value, self.registry)
         if self.free and name == self.free:

@@ -1,7 +1,7 @@
 """YAML as located data: every key and value knows its line and column, and nothing is executed.
 
-Scalars follow YAML 1.2's core schema: only `true` and `false` are truth values, so that `off` and
-`no` stay words, and `1e-3` is a number.
+Scalars follow YAML 1.2's core schema: only `true` and `false` are boolean, so that `off` and `no`
+stay words, and `1e-3` is a number.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ _WORDS: dict[str, bool | float | None] = {
 class Document:
     """Plain data, and for every path through it the `(line, column)` where it stands, from 1.
 
-    `overridden` tells of the settings that were changed since, and by which option; `problems` is
-    what was found wrong while reading, though the data could be read to its end.
+    `overridden` has the settings that were changed afterwards, and by which option; `problems` are
+    those found while reading that did not stop it.
     """
 
     data: Any
@@ -76,7 +76,7 @@ class Document:
         return Problem(message, text, self.source)
 
     def override(self, path: Path, origin: str) -> None:
-        """Note that what stands at `path`, and all inside it, is from the option `origin`."""
+        """Note that the value at `path`, with all inside it, comes from the option `origin`."""
         for known in (self.places, self.overridden):
             for key in [key for key in known if key[: len(path)] == path]:
                 del known[key]

@@ -1,4 +1,4 @@
-"""What other systems call things: our names for them, or what gridcnn has in their place.
+"""What other systems call things: our names for them, or what gridcnn has instead.
 
 Names are in lower case and without `_`, `-` and spaces. A sentence in `ABSENT` and its relatives
 follows "'x' is not a stage; ", and ends without a stop: it says what to write, or to leave it out.
@@ -223,7 +223,7 @@ PLACES: dict[str, str] = {
     "dropout": "head.voting.dropout",
     "hidden": "head.voting.hidden",
 }
-"""Where in a spec a setting stands that was given somewhere else."""
+"""The right place in a spec for a setting that was given somewhere else."""
 
 TABLE_PLACES: dict[str, str] = {
     **{name: f"adapter.table.{name}" for name in ("missing", "scaling", "size", "channels")},
@@ -297,7 +297,7 @@ def sentence(table: Mapping[str, str], name: str) -> str:
 
 
 def place_of_setting(name: str, owner: str) -> str:
-    """Return `; it is ....` if the setting is one of another owner, or an empty string."""
+    """Return `; it is set as ...` if the setting belongs to another owner, else an empty string."""
     for ours in (name, *SPELLINGS.get(plain(name), ())):
         place = _TABLE_PLACES.get(plain(ours)) if owner == "table" else None
         place = place or _PLACES.get(plain(ours))

@@ -10,7 +10,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
     """Return a regular expression, ready to be used.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a valid regular expression.
     """
     try:
         with warnings.catch_warnings():

@@ -18,7 +18,7 @@ Changes = Iterable[str] | Mapping[str, Any]
 """Texts such as `training.epochs=3`, or a mapping such as `{"training.epochs": 3}`."""
 
 _SIGNS = (",", ";", "|", ":", "'")
-"""Signs that stand for themselves, as in `decimal=,`; in YAML they need quotes."""
+"""Characters that are meant literally, as in `decimal=,`; in YAML they need quotes."""
 _LIMIT = 80
 """Characters of a change that a message repeats."""
 
@@ -26,7 +26,7 @@ _LIMIT = 80
 def apply(document: Document, changes: Changes, root: type[Settings]) -> None:
     """Put changes into `document`, whose data are settings of the class `root`.
 
-    What cannot be changed is noted in the document's `problems`.
+    Changes that are not possible are noted in the document's `problems`.
     """
     if not isinstance(document.data, dict):
         return  # no settings at all, which is told when the document is checked
@@ -148,7 +148,7 @@ class _Writer:
         return part
 
     def opened(self, inside: Any, place: Path, following: str | int) -> Any:
-        """Return what stands at `place` as a list or mapping that takes `following`."""
+        """Return the value at `place` as a list or mapping that can hold the key `following`."""
         choice = _choice_at(self.root, place)
         if isinstance(inside, Settings):
             inside = (

@@ -62,7 +62,7 @@ def load_data(content: object) -> Spec:
     Text in it stays text: no file is looked for, and no ready spec.
 
     Raises:
-        SpecError: it is no mapping, or the spec is wrong; all its problems are listed.
+        SpecError: it is not a mapping, or the spec is wrong; all its problems are listed.
     """
     if not isinstance(content, Mapping):
         raise SpecError(_no_mapping(content))
@@ -111,7 +111,7 @@ def _no_mapping(content: object) -> str:
 
 
 def _in_order(problems: list[Problem]) -> list[Problem]:
-    """Return problems in the order of the file, what has no line in it last, and not too many."""
+    """Return problems in the order of the file, those without a line last, and not too many."""
     last = float("inf")
     ordered = sorted(problems, key=lambda each: (each.line or last, each.column or last))
     if len(ordered) > MAX_PROBLEMS:

@@ -24,7 +24,7 @@ class Pooling(Stage):
     stride: Sizes | None = None
     """Cells from one window to the next; the size of the window, if null."""
     mode: Literal["max", "mean"] = "max"
-    """What is kept of a window."""
+    """Which number is kept: the largest (`max`) or the mean of the cells."""
     edges: Literal["keep", "drop"] = "keep"
     """Windows that the edge of the grid cuts are kept, with the cells they have, or dropped. There
     is none where the windows before it have every cell already."""

@@ -22,7 +22,7 @@ class Voting(Head):
     """The sizes of hidden layers, which vote on phantom categories in between."""
     dropout: Fraction = 0.0
     """The part of each hidden layer's values (without hidden layers: of the last grid's) that
-    training leaves out at random."""
+    training leaves out at random (dropout)."""
 
     def stage(self, classes: int) -> Stage:
         """Return the stage that votes for `classes` classes."""
@@ -110,14 +110,14 @@ class Votes(Stage):
 
     @staticmethod
     def kept(shape: tuple[int, ...], dropout: float, random: np.random.Generator) -> Array:
-        """Return float32 factors: 0 for what is left out, and for the rest what keeps the sum."""
+        """Return float32 factors: 0 for values that are left out, and for the rest a number above 1 that keeps the expected sum."""
         kept = random.random(shape, np.float32) >= dropout
         return kept.astype(np.float32) / np.float32(1 - dropout)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # infinite logits make votes of NaN
 def softmax(logits: Array) -> Array:
-    """Return logits `(items, classes)` as votes of the same shape: 0..1, and 1 in all."""
+    """Return logits `(items, classes)` as votes of the same shape: 0..1, adding up to 1."""
     lifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     votes: Array = lifted / lifted.sum(axis=1, keepdims=True)
     return votes

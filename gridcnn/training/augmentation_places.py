@@ -50,7 +50,7 @@ Fill = Annotated[
 
 
 def filling(fill: float | str | None, shape: GridShape) -> float | str:
-    """Return what comes in from outside of a grid: the value of its cells, or `edge`.
+    """Return the value of cells from outside of a grid, or `edge`.
 
     Symbols are not repeated: where an axis has no order, 0 comes in, which is no symbol.
     """
@@ -122,7 +122,7 @@ def _between(at: Array, size: int, dtype: np.dtype[Any]) -> tuple[NDArray[np.int
 
 
 def _mixed(first: Array, second: Array, part: Array) -> Array:
-    """Return numbers from `first` to `second`, as far as `part` says; may write to `second`."""
+    """Return the mixture `first + part * (second - first)`; may write to `second`."""
     second -= first
     second *= part
     second += first
@@ -136,7 +136,7 @@ class Shift(AlongAxes):
     short: ClassVar[tuple[str, ...]] = ("rows", "columns")
 
     rows: Whole = 0
-    """The most rows up or down; every number up to it comes as often."""
+    """The most rows up or down; every number up to it is equally likely."""
     columns: Whole = 0
     """The most columns to the left or right."""
     fill: Fill = None
@@ -169,7 +169,7 @@ class Shift(AlongAxes):
     def change_one_hot(
         self, grids: OneHot, shape: GridShape, random: np.random.Generator
     ) -> OneHot | None:
-        """Return moved indices; None where a 1 could be repeated, or other cells than 0 come in."""
+        """Return moved indices; None if a 1 could be repeated, or cells other than 0 come in."""
         fill = filling(self.fill, shape)
         if fill == EDGE:
             if self.rows:
@@ -198,7 +198,7 @@ class Shift(AlongAxes):
 
 
 class Flip(Augmentation):
-    """Turns the order of rows or of columns around, as a mirror does."""
+    """Reverses the order of rows or of columns, as a mirror does."""
 
     title: ClassVar[str] = "flip"
     short: ClassVar[tuple[str, ...]] = ("axis",)
@@ -206,7 +206,7 @@ class Flip(Augmentation):
     axis: Literal["rows", "columns"]
     """`columns` changes left and right, `rows` above and below."""
     probability: Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(1)] = 0.5
-    """How likely it is for each item."""
+    """The probability for each item."""
 
     def check(self, shape: GridShape) -> None:
         """Raise `ValueError` where the axis has no order, or a single cell."""

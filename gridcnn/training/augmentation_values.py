@@ -29,7 +29,7 @@ class Mask(AlongAxes):
     short: ClassVar[tuple[str, ...]] = ("rows", "columns")
 
     rows: Whole = 0
-    """The most rows of a band, or of a box; every number up to it comes as often."""
+    """The most rows of a band, or of a box; every number up to it is equally likely."""
     columns: Whole = 0
     """The most columns."""
     count: Annotated[Count, Field(le=64)] = 1
@@ -112,7 +112,7 @@ class Drop(Augmentation):
     short: ClassVar[tuple[str, ...]] = ("probability",)
 
     probability: Annotated[float, Strict(), AllowInfNan(False), Gt(0), Lt(1)]
-    """How likely it is for each column that all of its cells become 0."""
+    """The probability for each column that all of its cells become 0."""
 
     def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:
         """Make cells 0 in place."""

@@ -23,7 +23,7 @@ from gridcnn.training.methods import Backpropagation, Method, Nudge, Targets
 from gridcnn.training.schedules import learning_rate
 
 EXPLODED = 1e6
-"""A mean cross-entropy above this says nothing any more."""
+"""A mean cross-entropy above this means that training has failed."""
 _LOOK = 2**22  # cells that are looked at together, so that large data needs no second array
 
 
@@ -45,7 +45,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to. Losses are mean cross-entropies, accuracies are in 0..1.
+    """The results of one epoch. Losses are mean cross-entropies, accuracies are in 0..1.
 
     `loss` and `accuracy` are taken while training, from the batches as they come. The validation's
     are None where there is no validation data.
@@ -62,7 +62,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class TrainingState:
-    """All that training needs to go on from the end of an epoch.
+    """Everything that training needs to continue from the end of an epoch.
 
     Every epoch makes a new one, so that what is saved or resumed is always one epoch's, whole.
 
@@ -70,8 +70,8 @@ class TrainingState:
         parameters: the flat vector.
         best: the flat vector after the best epoch, never the same array as `parameters`.
         best_epoch: its number, from 1; 0 before the first.
-        steps: how often the optimizer has moved.
-        memory: what the optimizer remembers.
+        steps: how many steps the optimizer has taken.
+        memory: the vectors that the optimizer keeps between steps.
         history: every epoch so far.
     """
 
@@ -84,13 +84,13 @@ class TrainingState:
 
 
 class Watcher(Protocol):
-    """Is told how training goes."""
+    """Has methods that training calls as it proceeds."""
 
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
-        """Take note that one more batch of epoch `epoch` (from 1) is done."""
+        """Called after each batch of epoch `epoch` (from 1)."""
 
     def on_epoch(self, state: TrainingState) -> None:
-        """Take note that an epoch has ended; `state` is complete, and may be saved."""
+        """Called after each epoch; `state` is complete, and may be saved."""
 
 
 def train(
@@ -171,7 +171,7 @@ def _not_finite(grids: Cells) -> int:
 
 
 def ends_after(history: Sequence[Epoch], settings: Training) -> int | None:
-    """Return after which epoch of a history these settings end the training; None: after none."""
+    """Return the epoch of a history after which these settings end the training; None if none."""
     best = 0
     for number, epoch in enumerate(history, 1):
         if _is_better(epoch, history[best - 1] if best else None):
@@ -256,7 +256,7 @@ def _exploded(loss: float, where: str, rate: float) -> str:
 
 
 def measured(logits: Array, targets: Targets) -> tuple[float, float]:
-    """Return the mean loss of logits `(items, classes)`, and the part that is answered rightly."""
+    """Return the mean loss of logits `(items, classes)`, and the accuracy."""
     losses, _ = cross_entropy(logits, targets)
     right = (logits.argmax(axis=1) == targets).mean(dtype=np.float64)
     return float(losses.mean(dtype=np.float64)), float(right)

@@ -70,7 +70,7 @@ def _vectors(settings: Training, *, saved: bool) -> int:
 
 
 def refuse_too_large(engine: Engine, settings: Training, *, saved: bool = True) -> None:
-    """Raise `TrainingError` where training takes more memory than this process may use."""
+    """Raise `TrainingError` if training takes more memory than this process may use."""
     needed = planned(engine, settings, saved=saved).training
     fewer = [] if engine.workers in (None, 1) else [f"fewer threads (now {engine.workers})"]
     _refuse(needed, settings, fewer)
@@ -79,7 +79,7 @@ def refuse_too_large(engine: Engine, settings: Training, *, saved: bool = True) 
 def refuse_hopeless(network: Network, settings: Training) -> None:
     """Raise `TrainingError` if training takes too much memory, whatever the engine.
 
-    It needs no engine, and so tells early what can be told early.
+    It needs no engine, so that this error comes early.
     """
     _refuse(least_planned(network, settings), settings, [])
 

@@ -18,7 +18,7 @@ from gridcnn.training.optimizers import Optimizer, make_optimizer
 
 Targets = NDArray[np.int64]
 PATIENCE_SECONDS = 600.0
-"""The longest training by `nudge` that is begun."""
+"""The longest training by `nudge` that is allowed, in seconds."""
 
 
 class Method(abc.ABC):
@@ -38,7 +38,7 @@ class Method(abc.ABC):
         rate: float,
         random: np.random.Generator,
     ) -> tuple[float, int]:
-        """Change `parameters` in place; return the loss before, and how many answers were right."""
+        """Change `parameters` in place; return the loss before the change, and the number of right answers."""
 
 
 class Backpropagation(Method):
@@ -102,7 +102,7 @@ class Nudge(Method):
     def refuse_if_too_long(
         self, parameters: Array, grids: Cells, targets: Targets, *, epochs: int
     ) -> None:
-        """Raise `TrainingError` with the estimated time, where that is over ten minutes."""
+        """Raise `TrainingError` with the estimated time if that is over ten minutes."""
         size = min(self.settings.batch_size, len(grids))
         times = []
         for _ in range(3):

@@ -21,13 +21,13 @@ _SMALLEST = float(np.finfo(np.float32).tiny)
 class Optimizer(abc.ABC):
     """Moves a flat vector against its gradient; `state` is all that it remembers between steps.
 
-    An engine may know the move and make it in one pass; what stands here is the same in NumPy.
+    An engine may do the step in one pass; the code here does the same in NumPy.
     """
 
     memory: ClassVar[tuple[str, ...]]
-    """The names of the vectors that it remembers."""
+    """The names of the vectors that it keeps."""
     engine: Engine | None = None
-    """Who is asked to make the moves."""
+    """The engine that does the steps, if it can."""
 
     def __init__(self, size: int, decay: float, decays: NDArray[np.bool_]) -> None:
         self.steps = 0
@@ -37,7 +37,7 @@ class Optimizer(abc.ABC):
         self.state: dict[str, Array] = {name: np.zeros(size, np.float32) for name in self.memory}
 
     def restore(self, steps: int, state: Mapping[str, Array]) -> None:
-        """Go on from a state that was saved."""
+        """Continue from a saved state."""
         self.steps = steps
         for name in self.memory:
             self.state[name][:] = state[name]
@@ -64,7 +64,7 @@ class Optimizer(abc.ABC):
 
     @abc.abstractmethod
     def terms(self, rate: float) -> tuple[str, list[float]]:
-        """Return the move's name, and the numbers in it, as engines know them; for this step."""
+        """Return the name of this step's formula and its numbers, as engines expect them."""
 
     @abc.abstractmethod
     def _move(self, parameters: Array, gradient: Array, rate: float) -> None: ...
@@ -147,7 +147,7 @@ def make_optimizer(
 ) -> Optimizer:
     """Return the optimizer that the spec names, for the network's flat vector.
 
-    `engine` is asked to make the moves; without one NumPy makes them.
+    `engine` does the steps, if it can; without one, NumPy does.
     """
     made = _made(settings, network)
     made.engine = engine
@@ -155,7 +155,7 @@ def make_optimizer(
 
 
 def memory_names(settings: Training) -> tuple[str, ...]:
-    """Return the names of the vectors that training remembers between its steps."""
+    """Return the names of the vectors that the optimizer keeps between steps."""
     return _kind(settings).memory if settings.method == "backpropagation" else ()
 
 
