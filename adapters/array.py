@@ -209,7 +209,7 @@ class ArrayAdapter(Adapter):
         counts: Counter[tuple[int, ...]] = Counter()
         for grids in stacks:
             fits = self.size in (None, grids.shape[2:]) and self.channels in (None, grids.shape[1])
-            # A sum is finite only where all is; it costs less than looking at every value twice.
+            # A sum is finite only if all is; it costs less than looking at every value twice.
             finite = grids
             if not np.isfinite(grids.sum(dtype=np.float64)):
                 finite = grids[np.isfinite(grids).all(axis=(1, 2, 3))]

@@ -138,7 +138,7 @@ class AudioAdapter(Adapter):
     the training clips."""
     deviations: tuple[Positive, ...] | None = None
     """With `scaling: band`, what becomes 1 more in each row, from the top; null: the standard
-    deviation of the row in the training clips, or 1 where that is 0."""
+    deviation of the row in the training clips, or 1 if that is 0."""
     max_duration: Seconds = 600.0
     """Files that last longer, in seconds, are refused."""
 
@@ -210,7 +210,7 @@ class AudioAdapter(Adapter):
         self._refuse_deaf(self._weights, list(zip(edges, edges[2:], strict=False)))
 
     def _refuse_deaf(self, weights: NDArray[np.float32], ranges: list[tuple[Any, Any]]) -> None:
-        """Raise `ValueError` where no frequency of the transform lies in a band."""
+        """Raise `ValueError` if no frequency of the transform lies in a band."""
         deaf = np.flatnonzero(weights.max(axis=1) <= 0)
         if len(deaf):
             low, high = ranges[deaf[0]]

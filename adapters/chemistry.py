@@ -13,7 +13,7 @@ _MOST = 4  # reasons of one molecule that are told one by one
 
 
 def need_rdkit(wanted_by: str) -> None:
-    """Raise `DataError` where RDKit is not installed; `wanted_by` is what needs it."""
+    """Raise `DataError` if RDKit is not installed; `wanted_by` is what needs it."""
     try:
         from rdkit import Chem  # noqa: F401
     except ImportError:

@@ -70,7 +70,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class _Bands:
-    """How deep bands reach, 0 where there is none: `(columns,)` and, left and right, `(rows,)`."""
+    """How deep bands reach, 0 if there is none: `(columns,)` and, left and right, `(rows,)`."""
 
     top: Depths
     bottom: Depths
@@ -100,7 +100,7 @@ class _Bands:
 
 
 def frame_of(pixels: Pixels) -> Frame | None:
-    """Return what frames a picture, or None where nothing does.
+    """Return what frames a picture, or None if nothing does.
 
     Args:
         pixels: the picture, reduced to about a hundred pixels along its longer side:
@@ -239,7 +239,7 @@ def _joined(seeds: Mask, within: Mask) -> Mask:
 
 
 def _peeled(masks: list[Mask]) -> _Bands | None:
-    """Return the bands along all sides, or None where there is none.
+    """Return the bands along all sides, or None if there is none.
 
     Args:
         masks: what is drawn, at first only the strongest of it, and at last all.
@@ -269,7 +269,7 @@ def _peeled(masks: list[Mask]) -> _Bands | None:
 
 
 def _band(drawn: Mask, shorter: int) -> Depths | None:
-    """Return how deep a band along the top reaches in each column, or None where there is none."""
+    """Return how deep a band along the top reaches in each column, or None if there is none."""
     rows, columns = drawn.shape
     limit = round(_DEEPEST * rows)
     near = drawn[:limit]

@@ -296,7 +296,7 @@ def _is_plain(picture: Picture) -> bool:
 
 
 def _colour(text: str) -> tuple[int, int, int]:
-    """Return red, green and blue, 0 to 255; raise `ValueError` where the text is no such colour."""
+    """Return red, green and blue, 0 to 255; raise `ValueError` if the text is no such colour."""
     from PIL import ImageColor
 
     try:

@@ -34,10 +34,10 @@ class Background:
         colour: the typical colour along the border, float32 `(channels,)`.
         slopes: how colours change over the picture where light falls on it unevenly: float64
             `(6, channels)`, factors of 1, x, y, x * x, x * y and y * y, where x and y go from -1
-            to 1; or None where they do not.
+            to 1; or None if they do not.
         inside: the part of the picture that nothing frames; all of it for most.
         noise: how far colours typically stray without being ink.
-        frame: what frames the picture, or None where nothing does.
+        frame: what frames the picture, or None if nothing does.
         step: pixels of the picture along each pixel of the frame's depths.
     """
 
@@ -242,7 +242,7 @@ def _largest(apart: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def window_of_ink(pixels: Pixels, background: Background, *, margin: float) -> Window | None:
-    """Return the window around all ink, or None where there is none.
+    """Return the window around all ink, or None if there is none.
 
     Speckles do not widen it: the picture is smoothed first, ink counts from half of the typical
     strength of the strokes, and rows or columns with hardly any ink are left out.

@@ -71,7 +71,7 @@ class MoleculeAdapter(OneHotAdapter):
 
     Rows have no order, and columns are in the order of the SMILES. Columns after the end of a
     shorter one hold no 1. What is null or `auto` is learned from the training molecules. The
-    grammar of every SMILES is checked; its chemistry only where RDKit is asked for.
+    grammar of every SMILES is checked; its chemistry only if RDKit is asked for.
     """
 
     title: ClassVar[str] = "molecule"
@@ -271,7 +271,7 @@ class MoleculeAdapter(OneHotAdapter):
                 continue
 
     def _need_rdkit(self) -> None:
-        """Raise `DataError` where a setting needs RDKit, and it is not there."""
+        """Raise `DataError` if a setting needs RDKit, and it is not there."""
         if self.canonical or self.variants:
             setting = "canonical: true" if self.canonical else f"variants: {self.variants}"
             chemistry.need_rdkit(f"{quoted(setting)} of molecule")

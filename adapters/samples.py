@@ -183,7 +183,7 @@ class _Recording(Protocol):
 
 
 def _part(recording: _Recording, wanted: _Wanted) -> Samples | None:
-    """Return what is wanted of a recording; None where it has less than it declares."""
+    """Return what is wanted of a recording; None if it has less than it declares."""
     rate, sample_rate = recording.rate, wanted.sample_rate
     excerpt = wanted.excerpt or Excerpt(sample_rate * recording.frames)
     need = need_of(excerpt, recording.frames, rate=rate, sample_rate=sample_rate)
@@ -356,7 +356,7 @@ def _full_scale(given: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _refuse_odd(samples: Samples) -> None:
-    """Raise `DataError` where samples are not finite, or far from -1..1."""
+    """Raise `DataError` if samples are not finite, or far from -1..1."""
     low, high = float(samples.min()), float(samples.max())
     if not np.isfinite(low + high):
         count = int(np.count_nonzero(~np.isfinite(samples)))

@@ -199,7 +199,7 @@ class TextAdapter(OneHotAdapter):
             thing: a str; for `unit: byte` also bytes.
 
         Raises:
-            DataError: it is something else, or empty where that is refused.
+            DataError: it is something else, or empty if that is refused.
         """
         found = np.full(self._columns(), -1, np.int32)
         rows = self._cut(self._rows(thing), len(found))

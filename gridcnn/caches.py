@@ -235,7 +235,7 @@ class Entries(Shelf):
         self._magic = f"gridcnn {kind}\r\n".encode("ascii")
 
     def get(self, key: str) -> bytes | None:
-        """Return the content kept under a key; None if there is none, or it is damaged or not safe."""
+        """Return the content kept under a key; None if there is none, or it is not safe."""
         file = self.opened(key)
         if file is None:
             return None

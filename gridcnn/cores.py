@@ -124,7 +124,8 @@ def _group_memory(root: Path) -> int | None:
 def _own_memory(root: Path) -> int | None:
     """Return what the process's own limits leave, not below 0: of data, and of all addresses.
 
-    Only Linux has files that tell it; a limit of data (RLIMIT_DATA) does not count mapped files there.
+    Only Linux has files that tell it; a limit of data (RLIMIT_DATA) does not count mapped files
+    there.
     """
     limits, status = _read(root / "proc/self/limits"), _read(root / "proc/self/status")
     rooms = []
@@ -174,7 +175,7 @@ def _own_groups(root: Path) -> dict[str, str]:
 
 
 def _mounts(root: Path) -> Iterator[tuple[set[str], str, str]]:
-    """Yield for each mounted tree its controllers, the part that is mounted, and the mount point."""
+    """Yield each mounted tree's controllers, the part that is mounted, and the mount point."""
     found = False
     for line in _read(root / "proc/self/mountinfo").splitlines():
         place, _, kind = line.partition(" - ")

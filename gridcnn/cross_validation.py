@@ -337,7 +337,7 @@ def _finish(runs: Sequence[FoldRun], folder: RunFolder) -> CrossValidation:
 
 
 def _refuse_other_classes(runs: Sequence[FoldRun]) -> None:
-    """Raise `RunFolderError` where folds answer with different classes."""
+    """Raise `RunFolderError` if folds answer with different classes."""
     for run in runs:
         if run.metrics["classes"] != runs[0].metrics["classes"]:
             raise RunFolderError(

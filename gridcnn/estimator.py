@@ -54,16 +54,16 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     `X` is an array of numbers, or a sequence of raw items.
 
-    The first dimension of an array is its items. The rest is what the spec's adapter reads: of a table
-    `(items, columns)`, of pictures `(items, rows, columns)` or with channels first or last, of
-    sounds `(items, samples)`. If the spec has no adapter, the array adapter takes rows and grids:
-    `(items, columns)` (grids of one row), `(items, rows, columns)`,
-    `(items, channels, rows, columns)` or `(items, rows, columns, channels)`. A DataFrame is the
-    array of its columns, which keep their names and their order, as everywhere in scikit-learn.
+    The first dimension of an array is its items. The rest is what the spec's adapter reads: of a
+    table `(items, columns)`, of pictures `(items, rows, columns)` or with channels first or last,
+    of sounds `(items, samples)`. If the spec has no adapter, the array adapter takes rows and
+    grids: `(items, columns)` (grids of one row), `(items, rows, columns)`, `(items, channels, rows,
+    columns)` or `(items, rows, columns, channels)`. A DataFrame is the array of its columns, which
+    keep their names and their order, as everywhere in scikit-learn.
 
     Raw items are paths, PIL images, encoded bytes, texts or arrays that differ in shape, also as
-    the only column of a DataFrame. Without an adapter in the spec, the one that fits them is chosen:
-    for texts that are not paths of files, the text adapter.
+    the only column of a DataFrame. Without an adapter in the spec, the one that fits them is
+    chosen: for texts that are not paths of files, the text adapter.
 
     All settings of the spec apply, and an adapter learns from the training items only. Of the data
     section, `validation`, `duplicates` and `bad_items` apply. `source`, `parts` and `test` do
@@ -73,11 +73,11 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         spec: a ready spec's name, a file, a mapping or a `Spec`. None builds a small network for
             the shape of `X`.
         check: what happens if the order of the columns means nothing, so that a network is the
-            wrong tool: "reject" raises `ColumnPermutableError`, which says what was
-            found and what to use instead; "warn" warns and continues; "off" does not check; None:
-            the spec's setting. Data of the array and the table adapter is checked in every `fit`, which takes
-            seconds; a search over data that is known to be a grid is quicker with "off". If
-            there is too little data to tell, training starts.
+            wrong tool: "reject" raises `ColumnPermutableError`, which says what was found and what
+            to use instead; "warn" warns and continues; "off" does not check; None: the spec's
+            setting. Data of the array and the table adapter is checked in every `fit`, which takes
+            seconds; a search over data that is known to be a grid is quicker with "off". If there
+            is too little data to tell, training starts.
         epochs, learning_rate, batch_size, optimizer, weight_decay, patience: replace the spec's
             training settings of that name, where they are not None.
         validation_fraction: the part of the training items by which the best epoch is chosen, and
@@ -86,9 +86,9 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         random_state: replaces `training.seed`; an int, a `RandomState`, or None for the spec's.
         changes: replaces any other settings, as `{"stages[0].convolution.filters": 4}`; of a
             setting that has a parameter as well, this value wins.
-        channel_order: the position of the channels in an `X` of four dimensions: "first", "last", or
-            "auto" (last where the last dimension is 1, 3 or 4 and the first is not). For the array
-            adapter alone.
+        channel_order: the position of the channels in an `X` of four dimensions: "first", "last",
+            or "auto" (last where the last dimension is 1, 3 or 4 and the first is not). For the
+            array adapter alone.
         scaling: how the array adapter scales numbers: "range" by the lowest and the highest of the
             training data, which become -1 and 1; "none" not at all; "auto" not at all if they are
             scaled already (a mean near 0 and a standard deviation near 1), else by the range of
@@ -149,7 +149,8 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             SpecError: the spec or a setting is wrong, or does not fit the shape of `X`.
             DataError: an item cannot be read, or there are fewer than two classes.
             ColumnPermutableError: the order of the data means nothing, and `check` is "reject".
-            UnknownNameError, EngineError: the engine is unknown, or cannot work with these settings.
+            UnknownNameError, EngineError: the engine is unknown, or cannot work with these
+                settings.
             TrainingError: training cannot start or go on, for example for lack of memory.
         """
         check_choice(self.engine, self.threads)

@@ -141,7 +141,8 @@ def evaluate(
             trained on a table, a path is that of a table with the same columns.
         part: "test", "train", "validation" or "all"; by default the test part where the data
             names one, else all of it.
-        bad_items: "stop" raises an error for unreadable items; "skip" leaves them out, with a line in `notes`.
+        bad_items: "stop" raises an error for unreadable items; "skip" leaves them out, with a line
+            in `notes`.
         engine, threads: as for `gridcnn.load`, where `model` says where one is saved. A model that
             is loaded has its engine.
         strict: whether notes are errors.

@@ -79,7 +79,7 @@ class OneHot:
     `numpy.asarray` makes of them; arithmetic needs that array.
 
     Attributes:
-        indices: int32 `(items, columns)`, the row of each column's 1; -1 where it has none.
+        indices: int32 `(items, columns)`, the row of each column's 1; -1 if it has none.
         rows: how many rows the grids have.
 
     Raises:
@@ -109,7 +109,7 @@ class OneHot:
 
     @classmethod
     def from_dense(cls, grids: Array) -> Self | None:
-        """Return grids `(items, 1, rows, columns)` as one-hot grids; None if they are not one-hot."""
+        """Return grids `(items, 1, rows, columns)` as one-hot grids; None if they are none."""
         if grids.ndim != 4 or grids.shape[1] != 1 or not grids.shape[2]:
             return None
         ones = grids[:, 0] == 1

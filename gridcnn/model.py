@@ -423,7 +423,7 @@ def _checked_classes(classes: Any) -> list[str | int]:
 
 
 def _checked_parameters(network: Network, parameters: Array) -> NDArray[np.float32]:
-    """Return a copy of the flat vector; raise `ValueError` if it holds anything but finite numbers."""
+    """Return a copy of the flat vector; raise `ValueError` if a number is not finite."""
     if parameters.dtype.kind != "f":
         raise ValueError(f"the parameters must be float32; they are {parameters.dtype}")
     with np.errstate(over="ignore"):

@@ -1,7 +1,7 @@
 """Sealed tensor files: safetensors with JSON metadata and a checksum, written whole or not at all.
 
 Reading one runs no code from it. The checksum covers every number and all of the content, so that
-a damaged file is noticed even where its form is still right. The same arrays and content give the
+a damaged file is noticed even if its form is still right. The same arrays and content give the
 same bytes.
 """
 

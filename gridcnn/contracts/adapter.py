@@ -145,7 +145,8 @@ class Adapter(Settings, abc.ABC):
     ) -> Adapted:
         """Return all things as grids, and a problem for each that cannot be read.
 
-        `names` are what problems call the items; `advance` is called with the number of items done since the last call.
+        `names` are what problems call the items; `advance` is called with the number of items done
+        since the last call.
         """
         shape = self.shape()
         values = np.empty((len(things), *shape.sizes), np.float32)

@@ -37,7 +37,7 @@ class Step:
     Attributes:
         loss: the mean cross-entropy over the batch.
         hits: how many items the network answered rightly.
-        gradient: the gradient of the mean loss by the flat vector, 0 where nothing is trained.
+        gradient: the gradient of the mean loss by the flat vector, 0 if nothing is trained.
     """
 
     loss: float
@@ -68,7 +68,7 @@ class Plan:
 
     Attributes:
         engine: its name.
-        threads: the most threads it works with; None where it does not decide that.
+        threads: the most threads it works with; None if it does not decide that.
         works: all stages of the network, in order.
         notes: what holds for all of them, each in a line, for people.
         facts: the same for programs, as JSON can hold it.
@@ -118,7 +118,7 @@ class Engine(abc.ABC):
 
     @property
     def workers(self) -> int | None:
-        """The most threads that work at a time; None where the engine does not decide that."""
+        """The most threads that work at a time; None if the engine does not decide that."""
         return self.threads
 
     @abc.abstractmethod

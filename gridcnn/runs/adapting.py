@@ -81,7 +81,7 @@ class Adapting:
         advance: is called with the progress.
 
     Attributes:
-        told: where grids were taken from, or left, in a few words; empty where they were made anew.
+        told: where grids were taken from, or left, in a few words; empty if they were made anew.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class Adapting:
         """Return what things take, by some that are tried; they lie all over the data."""
         tried = every[np.linspace(0, len(every) - 1, min(_TRIED, len(every))).astype(np.int64)]
         seconds, size = 0.0, 4.0 * adapter.shape().cells
-        # The first one loads libraries, and its time counts only where there is no other. One alone
+        # The first one loads libraries, and its time counts only if there is no other. One alone
         # takes longer than each of several together.
         spent = 0.0
         for group in (tried[:1], tried[1:2], tried[2:5], tried[5:]):
@@ -234,7 +234,7 @@ class Adapting:
         *,
         light: bool,
     ) -> Parts | None:
-        """Return what becomes of the things, by way of the cache; None where there is no way.
+        """Return what becomes of the things, by way of the cache; None if there is no way.
 
         What is `light` is kept once for all parts, so that they may be divided anew, and is taken
         into memory. All else is kept part by part, and stays on disk.
@@ -298,7 +298,7 @@ class Adapting:
         return found
 
     def _with_problems(self, adapter: Adapter, part: NDArray[np.int64], kept: Kept) -> Made | None:
-        """Return grids with the problems of all other things; None where one of them is none."""
+        """Return grids with the problems of all other things; None if one of them is none."""
         bad = part[~kept.made]
         problems: tuple[Problem, ...] = ()
         if len(bad):
@@ -310,7 +310,7 @@ class Adapting:
         return Made(grids, np.flatnonzero(kept.made), problems, kept.digest)
 
     def _key(self, kind: str, adapter: Adapter, part: NDArray[np.int64]) -> str | None:
-        """Return the key of what an adapter makes of some things; None where nobody can tell."""
+        """Return the key of what an adapter makes of some things; None if nobody can tell."""
         identity = identity_of(adapter)
         if identity is None:
             return None

@@ -28,7 +28,7 @@ _TOGETHER = 256  # things that a thread looks at in one go
 def digests_of(
     things: Things, *, files: bool, threads: int, advance: Callable[[int], None] | None = None
 ) -> Digests | None:
-    """Return a digest of each thing; None where there is a thing whose content nobody can tell.
+    """Return a digest of each thing; None if there is a thing whose content nobody can tell.
 
     Known are files, texts, bytes and arrays of numbers. A file is its content and its ending, so
     that it may move. `files` says whether a text is the path of a file. `advance` is told how many

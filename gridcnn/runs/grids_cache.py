@@ -170,7 +170,7 @@ def _header(key: str, rows: int, made: NDArray[np.bool_], content: bytes) -> byt
 
 
 def _read(descriptor: int, key: str, things: int, shape: GridShape) -> Kept | None:
-    """Return what an open file holds; None where anything in it is not as it was written.
+    """Return what an open file holds; None if anything in it is not as it was written.
 
     Raises:
         ValueError: the file cannot be mapped, or indices are no rows of one-hot grids.

@@ -59,11 +59,11 @@ class Prepared:
         classes: the classes, in the order of the votes.
         train, validation, test: the parts; validation and test may be empty.
         literal: exemplars, and the test items to compare them with, for the literal comparison;
-            None where there are no test items.
+            None if there are no test items.
         skipped: what is wrong with the items that were left out because they cannot be read.
         notes: what else was left out of the data, and what looks wrong about it, in sentences.
         fingerprint: changes with the spec, the labels and the grids.
-        grids: where the grids were taken from, or left, in a few words; empty where they were made
+        grids: where the grids were taken from, or left, in a few words; empty if they were made
             anew, and are in memory alone.
     """
 

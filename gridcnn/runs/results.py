@@ -128,7 +128,7 @@ def _decoded(file: Any) -> Iterator[str]:
 
 
 def _checked(row: Sequence[str], number: int, classes: Sequence[str]) -> list[str]:
-    """Return a row; raise `ValueError` where it has no two classes, and a vote for each class."""
+    """Return a row; raise `ValueError` if it has no two classes, and a vote for each class."""
     if len(row) != len(_NAMES) + len(classes):
         raise ValueError(f"row {number} has {len(row)} cells")
     for label in row[1:3]:

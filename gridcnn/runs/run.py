@@ -227,7 +227,7 @@ def _checked(
     threads: int | None,
     watcher: RunWatcher,
 ) -> Checked | None:
-    """Return what the checkers find in the training items; None where the adapter makes order.
+    """Return what the checkers find in the training items; None if the adapter makes order.
 
     They are not asked again where that is known: from before (`checked`), or from the `folder` of
     the run that goes on.

@@ -30,7 +30,7 @@ from gridcnn.registry import plain
 from gridcnn.settings import foreign
 from gridcnn.settings.document import written
 
-# Strict: a spec that says "8" or 8.0 where it means 8 is told so, instead of being guessed at.
+# Strict: "8" or 8.0 instead of 8 is an error, and not converted.
 Count = Annotated[int, Strict(), Ge(1), Le(65_536)]
 """A number of things, at least one."""
 Whole = Annotated[int, Strict(), Ge(0), Le(1_000_000_000)]

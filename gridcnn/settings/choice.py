@@ -130,7 +130,7 @@ class Choice:
         return made
 
     def _settings(self, name: str) -> type[Settings]:
-        """Return the class registered as `name`; raise `SpecError` if it is not a subclass of `base`."""
+        """Return the class registered as `name`; raise `SpecError` if `base` is no base of it."""
         cls = self.registry[name]
         wanted = self.base
         if not (isinstance(cls, type) and issubclass(cls, wanted)):

@@ -155,7 +155,7 @@ def _document(source: object, ready: Mapping[str, bytes]) -> Document:
 
 
 def _mode(path: FilePath) -> int | None:
-    """Return what kind of file is at `path`; None where there is none."""
+    """Return what kind of file is at `path`; None if there is none."""
     try:
         return path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):

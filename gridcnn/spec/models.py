@@ -173,12 +173,12 @@ class GroupScaffold(Settings):
     title: ClassVar[str] = "group"
 
     scaffold: Literal["murcko"] = "murcko"
-    """The ring systems of a molecule and what joins them (Bemis and Murcko, 1996), without stereo marks.
-    All molecules without rings have the same."""
+    """The ring systems of a molecule and what joins them (Bemis and Murcko, 1996), without stereo
+    marks. All molecules without rings have the same."""
     order: Literal["random", "largest_first"] = "random"
-    """How groups are distributed over the parts. `random`: at random, so that each part has its share of every class;
-    `largest_first`: the largest groups for training, the next for validation, the smallest for the
-    test, as MoleculeNet does it."""
+    """How groups are distributed over the parts. `random`: at random, so that each part has its
+    share of every class; `largest_first`: the largest groups for training, the next for validation,
+    the smallest for the test, as MoleculeNet does it."""
 
 
 def _grouping(value: Any) -> str | GroupPattern | GroupScaffold:
@@ -242,7 +242,8 @@ class Data(Settings):
     """What happens to parts that the data names itself: they are used, or ignored, so that all
     items are divided."""
     bad_items: Literal["stop", "skip"] = "stop"
-    """What happens to unreadable items: they stop the run before it starts, or are left out and listed."""
+    """What happens to unreadable items: they stop the run before it starts, or are left out and
+    listed."""
     duplicates: Literal["keep", "drop"] = "keep"
     """What happens to items whose grids are equal: all are kept, with a note if they are in two
     parts or two classes; or only the first of them is used, in the order training, validation,
@@ -308,7 +309,7 @@ class Training(Settings):
         if self.weight_decay is None:
             decay = 0.01 if getattr(self.optimizer, "decoupled", False) else 0.0
             object.__setattr__(self, "weight_decay", decay)
-            # It follows the optimizer, also where that is changed later.
+            # It follows the optimizer, also if that is changed later.
             self.model_fields_set.discard("weight_decay")
         return self
 
@@ -338,9 +339,9 @@ class Spec(Settings):
     adapter: Annotated[Adapter, _ADAPTER] | None = None
     """How a raw thing becomes a grid."""
     check: Literal["reject", "warn", "off"] = "reject"
-    """What happens if the order of the data means nothing: `reject` stops, `warn` says so and continues,
-    `off` does not check. Data of the adapters `table` and `array` is checked; in the grids of
-    the others, neighbouring cells are always related."""
+    """What happens if the order of the data means nothing: `reject` stops, `warn` says so and
+    continues, `off` does not check. Data of the adapters `table` and `array` is checked; in the
+    grids of the others, neighbouring cells are always related."""
     stages: tuple[Annotated[Stage, _STAGE], ...] = Field(
         default=(), max_length=256, json_schema_extra=_or_null
     )

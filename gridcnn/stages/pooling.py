@@ -50,7 +50,7 @@ class Pooling(Stage):
         return shape.resized(shape.channels, rows, columns)
 
     def _refuse_sliding(self, shape: GridShape) -> None:
-        """Raise `ValueError` where there would be several windows along an unordered axis."""
+        """Raise `ValueError` if there would be several windows along an unordered axis."""
         window, stride = self.sizes(shape)
         for place, (axis, size, direction) in enumerate(
             ((shape.row_axis, shape.rows, "rows"), (shape.column_axis, shape.columns, "columns"))

@@ -110,7 +110,7 @@ class Votes(Stage):
 
     @staticmethod
     def kept(shape: tuple[int, ...], dropout: float, random: np.random.Generator) -> Array:
-        """Return float32 factors: 0 for values that are left out, and for the rest a number above 1 that keeps the expected sum."""
+        """Return float32 factors: 0 for values left out; above 1 for the rest, to keep the sum."""
         kept = random.random(shape, np.float32) >= dropout
         return kept.astype(np.float32) / np.float32(1 - dropout)
 

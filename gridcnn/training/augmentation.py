@@ -124,6 +124,6 @@ def numbers(random: np.random.Generator, items: int, count: int) -> Array:
 
 
 def whole_numbers(uniform: Array, low: int, high: int | NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return numbers from 0 to below 1 as whole numbers from `low` to `high`, all equally likely."""
+    """Return numbers from 0 to below 1 as whole numbers from `low` to `high`, all as likely."""
     found: NDArray[np.intp] = low + (uniform * (high - low + 1)).astype(np.intp)
     return found

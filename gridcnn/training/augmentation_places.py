@@ -141,10 +141,10 @@ class Shift(AlongAxes):
     """The most columns to the left or right."""
     fill: Fill = None
     """What comes in at the other side: `edge` repeats the last cells, a number is the value of
-    cells, -1 for example black. null: `edge`, or 0 where an axis has no order, as in texts."""
+    cells, -1 for example black. null: `edge`, or 0 if an axis has no order, as in texts."""
 
     def check(self, shape: GridShape) -> None:
-        """Raise `ValueError` where nothing would be left, or an axis has no order."""
+        """Raise `ValueError` if nothing would be left, or an axis has no order."""
         self.refuse_unordered(shape, "moving along it changes the meaning of every cell")
         for direction, _, size, own in self.along(shape):
             if own >= size:
@@ -209,7 +209,7 @@ class Flip(Augmentation):
     """The probability for each item."""
 
     def check(self, shape: GridShape) -> None:
-        """Raise `ValueError` where the axis has no order, or a single cell."""
+        """Raise `ValueError` if the axis has no order, or a single cell."""
         for direction, axis, size in directions(shape):
             if direction != self.axis:
                 continue
@@ -263,7 +263,7 @@ class Zoom(AlongAxes):
     """What comes in when it becomes smaller: see shift."""
 
     def check(self, shape: GridShape) -> None:
-        """Raise `ValueError` where an axis has no order, or a single cell."""
+        """Raise `ValueError` if an axis has no order, or a single cell."""
         self.refuse_unordered(shape, "there is nothing between two of its cells")
         for direction, _, size, _ in self.along(shape):
             if size == 1:
@@ -294,7 +294,7 @@ class Rotate(Augmentation):
     """What comes in at the corners: see shift."""
 
     def check(self, shape: GridShape) -> None:
-        """Raise `ValueError` where rows and columns are not of one kind."""
+        """Raise `ValueError` if rows and columns are not of one kind."""
         row_axis, column_axis = shape.row_axis, shape.column_axis
         for direction, axis, size in directions(shape):
             if not axis.ordered:

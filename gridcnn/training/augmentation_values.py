@@ -47,7 +47,7 @@ class Mask(AlongAxes):
         return self
 
     def check(self, shape: GridShape) -> None:
-        """Raise `ValueError` where nothing would be left, or an axis has no order."""
+        """Raise `ValueError` if nothing would be left, or an axis has no order."""
         self.refuse_unordered(shape, "it has no bands of neighbours")
         for direction, _, size, own in self.along(shape):
             if own >= size and self.form == "bands":
@@ -77,7 +77,7 @@ class Mask(AlongAxes):
     def change_one_hot(
         self, grids: OneHot, shape: GridShape, random: np.random.Generator
     ) -> OneHot | None:
-        """Return the indices without the hidden ones; None where hidden cells are not 0."""
+        """Return the indices without the hidden ones; None if hidden cells are not 0."""
         if self.fill:
             return None
         rows, columns = self._bands(len(grids), shape, random)

@@ -48,7 +48,7 @@ class Epoch:
     """The results of one epoch. Losses are mean cross-entropies, accuracies are in 0..1.
 
     `loss` and `accuracy` are taken while training, from the batches as they come. The validation's
-    are None where there is no validation data.
+    are None if there is no validation data.
     """
 
     epoch: int

@@ -38,7 +38,7 @@ class Method(abc.ABC):
         rate: float,
         random: np.random.Generator,
     ) -> tuple[float, int]:
-        """Change `parameters` in place; return the loss before the change, and the number of right answers."""
+        """Change `parameters` in place; return the loss before that, and the right answers."""
 
 
 class Backpropagation(Method):

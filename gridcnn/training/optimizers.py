@@ -126,7 +126,7 @@ class AdamOptimizer(Optimizer):
         # Both means began at 0; this takes that out of them again.
         unbiased = np.sqrt(square / np.float32(1 - beta2**self.steps))
         length = np.float32(rate / (1 - beta1**self.steps))
-        # Not 0 even where float32 has nothing as small as the epsilon that was asked for.
+        # Not 0 even if float32 has nothing as small as the epsilon that was asked for.
         epsilon = np.float32(max(self.settings.epsilon, _SMALLEST))
         parameters -= length * mean / (unbiased + epsilon)
 

@@ -281,7 +281,7 @@ class Lone:
         )
 
     def __call__(self, cells: Array) -> Floats | None:
-        """Return what comes out for an item that fits; None where it is odd, see `forward`."""
+        """Return what comes out for an item that fits; None if it is odd, see `forward`."""
         self._cells[...] = cells
         self._run()
         return self._out.copy() if self._odd[0] == 0 else None

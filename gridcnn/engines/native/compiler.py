@@ -46,7 +46,7 @@ class Compiled:
             # them more than 2 GB apart, where instructions cannot reach, and ends the process then.
             self._engine = llvm.create_mcjit_compiler(empty, _machine(processor), use_lmm=True)
             read = llvm.ObjectFileRef.from_data(code)
-            # llvmlite says nothing where this is not object code, and the process would end below.
+            # llvmlite says nothing if this is not object code, and the process would end below.
             if not getattr(read, "_ptr", True):
                 raise EngineError("this is not object code; delete the cache")
             self._engine.add_object_file(read)

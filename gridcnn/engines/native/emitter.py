@@ -195,7 +195,7 @@ class Code:
         return self.op(BOOL, f"icmp {relation} {left}, {right.name}")
 
     def truth(self, condition: Value) -> Number:
-        """Return 1 where a condition holds, else 0."""
+        """Return 1 if a condition holds, else 0."""
         return self.cast("zext", condition, INT)
 
     # Control
@@ -223,7 +223,7 @@ class Code:
 
     @contextmanager
     def when(self, *conditions: Value) -> Iterator[None]:
-        """Do something only where all conditions hold."""
+        """Do something only if all conditions hold."""
         end = self._name("end")
         for condition in conditions:
             body = self._name("then")
@@ -408,7 +408,7 @@ class Code:
         return self.select(self.compare("ogt", zero, value), zero, value)
 
     def larger(self, left: Value, right: Value) -> Value:
-        """Return the larger number; NaN where either is NaN."""
+        """Return the larger number; NaN if either is NaN."""
         # "ogt" is false if either is NaN, so that a NaN on the right is taken; one on the left is
         # looked for afterwards.
         best = self.select(self.compare("ogt", left, right), left, right)

@@ -125,7 +125,7 @@ class NativeEngine(Engine):
         return found
 
     def _at_once(self, lone: Lone, parameters: Array, grids: Cells) -> Array | None:
-        """Return the maps of one more item like the last one; None where it is not like that."""
+        """Return the maps of one more item like the last one; None if it is not like that."""
         if lone.one_hot != isinstance(grids, OneHot):
             return None
         if isinstance(grids, OneHot):
@@ -378,7 +378,7 @@ def _rounds(items: int) -> Iterator[slice]:
 
 
 def _factors(chain: Chain, items: int, random: np.random.Generator | None) -> Floats | None:
-    """Return what dropout multiplies values with, layer after layer, or None where it does not."""
+    """Return what dropout multiplies values with, layer after layer, or None if it does not."""
     drawn = [
         Votes.kept((items, each.layer.inputs), each.dropout, random).ravel()
         for each in chain.plan.voting

@@ -46,7 +46,7 @@ class Arguments:
         return self.code.at(self.code.load(self.table, slot, kind=PTR), place)
 
     def given(self, slot: int, place: Number) -> Value:
-        """Return an address like that, or 0 where the table has 0."""
+        """Return an address like that, or 0 if the table has 0."""
         base = self.code.load(self.table, slot, kind=PTR)
         is_none = self.code.test("eq", self.code.cast("ptrtoint", base, INT), 0)
         return self.code.select(is_none, base, self.code.at(base, place))

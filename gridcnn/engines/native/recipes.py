@@ -25,7 +25,7 @@ _MOST = 2**40
 
 
 def recipe(kind: str, plan: Plan, processor: Processor, gap: int) -> str | None:
-    """Return the key of a kind of program for a plan; None where recipes cannot be told apart."""
+    """Return the key of a kind of program for a plan; None if recipes cannot be told apart."""
     source = _source()
     if source is None:
         return None
@@ -34,7 +34,7 @@ def recipe(kind: str, plan: Plan, processor: Processor, gap: int) -> str | None:
 
 
 def found(recipe: str | None) -> Program | None:
-    """Return the program that was kept under a recipe, without its text; None where none was."""
+    """Return the program that was kept under a recipe, without its text; None if none was."""
     content = object_cache().get(recipe) if recipe else None
     if content is None:
         return None
@@ -87,7 +87,7 @@ def kept(recipe: str | None, program: Program) -> Program:
 
 @functools.cache
 def _source() -> str | None:
-    """Return a digest of the code that emits programs; None where its files cannot be read."""
+    """Return a digest of the code that emits programs; None if its files cannot be read."""
     digest = hashlib.sha256()
     try:
         files = sorted(Path(__file__).parent.rglob("*.py"))

@@ -110,7 +110,7 @@ def _blocks(code: Code, maps: Maps) -> Iterator[_Block]:
 
 
 def check(module: Module, name: str, cells: int) -> None:
-    """Emit `name(cells, answer)`: 0 where all cells are finite, else NaN."""
+    """Emit `name(cells, answer)`: 0 if all cells are finite, else NaN."""
     lanes = module.processor.lanes
     whole = cells - cells % lanes
     with module.function(name, PTR, PTR) as (code, (grid, answer)):

@@ -308,7 +308,7 @@ def loss(module: Module, name: str, classes: int) -> None:
 
     The logits become the gradient of the cross-entropy, times `factor`. The results are three
     floats for each item: the sum of the exponentials, the right class's logit (both after the
-    largest logit was taken from all), and 1 where the right class has most votes, else 0.
+    largest logit was taken from all), and 1 if the right class has most votes, else 0.
     """
     row = row_size(classes)
     with module.function(name, *[PTR] * 3, INT, FLOAT) as (code, arguments):

@@ -253,7 +253,7 @@ def tiles_of(tile: tuple[int, int], sizes: tuple[int, int]) -> tuple[int, int]:
 def best_tile(conv: Convolution) -> tuple[int, int] | None:
     """Return the tile with which a convolution takes fewest multiplications.
 
-    None where it cannot be made this way, or where that gains little.
+    None if it cannot be made this way, or where that gains little.
     """
     plain = type(conv) is Convolution and conv.stride == conv.dilation == (1, 1)
     if not plain or min(conv.source.channels, conv.filters) < _FEWEST:
@@ -264,7 +264,7 @@ def best_tile(conv: Convolution) -> tuple[int, int] | None:
         turns = [Turn(*each) for each in zip(tile, conv.kernel, strict=True)]
         points = turns[0].points * turns[1].points
         down, across = tiles_of((tile[0], tile[1]), sizes)
-        # Matches are to be exactly 1 where all cells agree.
+        # Matches are to be exactly 1 if all cells agree.
         inexact = conv.divisor != 1 and any(each.rounds for each in turns)
         if points > _MOST_POINTS or inexact:
             continue
@@ -524,7 +524,7 @@ class _Emitter:
         self.blanks = blanks
 
     def _blanked(self, positions: list[list[Value]], top: Value, left: Value) -> list[list[Value]]:
-        """Return positions, or 0 where there is nothing under them."""
+        """Return positions, or 0 if there is nothing under them."""
         code, lanes = self.code, self.conv.lanes
         assert self.blanks is not None
         here = code.at(self.blanks, top * self.conv.blank_row + left)
