@@ -46,9 +46,9 @@ class ArrayAdapter(Adapter):
     channels: Count | None = None
     """Channels of every item; null: those of the training items."""
     channel_order: Literal["auto", "first", "last"] = "auto"
-    """Where the channels of an item of three dimensions stand. `first`: (channels, rows, columns);
-    `last`: (rows, columns, channels); `auto`: last where the last dimension is 1, 3 or 4 and the
-    first is not, else first."""
+    """The position of the channels in an item of three dimensions. `first`: (channels, rows,
+    columns); `last`: (rows, columns, channels); `auto`: last where the last dimension is 1, 3 or 4
+    and the first is not, else first."""
     scaling: Literal["auto", "range", "none"] = "auto"
     """`range`: `low` becomes -1 and `high` becomes 1, evenly, and values beyond them leave -1..1;
     where both are the same, that value becomes 0. `none`: values stay as they are. `auto`: `none`
@@ -60,8 +60,8 @@ class ArrayAdapter(Adapter):
     high: Number | None = None
     """The value that becomes 1; null: the largest of the training items, in any cell."""
     limit: Positive | None = None
-    """What is farther from 0 than this once it is scaled becomes this, or its negative; null:
-    nothing."""
+    """Scaled values are clipped to this distance from 0; null: none
+    are."""
 
     @model_validator(mode="after")
     def _range_ascends(self) -> Self:
@@ -71,7 +71,7 @@ class ArrayAdapter(Adapter):
 
     @property
     def _learns_range(self) -> bool:
-        """Whether something about the scaling is left to be learned."""
+        """Whether a setting of the scaling has to be learned."""
         return self.scaling != "none" and (self.low is None or self.high is None)
 
     def takes_array(self, dimensions: int) -> bool:
@@ -79,14 +79,14 @@ class ArrayAdapter(Adapter):
         return dimensions in (1, 2, 3)
 
     def is_lone(self, array: Array) -> bool:
-        """Return whether an array is one item; of two dimensions, where it has the known size."""
+        """Return whether an array is one item; with two dimensions, if it has the known size."""
         return array.ndim < 2 or (array.shape == self.size and self.size[0] > 1)
 
     def fitted(self, things: Things) -> Self:
         """Return an adapter with the shape and the range of the training items filled in.
 
-        Where items differ in shape, the most frequent one counts. Items that cannot be used are
-        passed over here; `adapt_all` tells of them.
+        If items differ in shape, the most frequent shape counts. Items that cannot be used are
+        skipped here; `adapt_all` reports them.
 
         Raises:
             DataError: there is no item to learn from.
@@ -114,7 +114,7 @@ class ArrayAdapter(Adapter):
         things: Things,  # noqa: ARG002 - the grids tell it
         grids: Cells,
     ) -> Mapping[str, int]:
-        """Return how many items have values that are far from all others, and cut off."""
+        """Return how many items have values far from all others, which are clipped."""
         if self.limit is None or self.low is None or self.high is None or not len(grids):
             return {}
         far = sum(bool((np.abs(grids[index]) >= self.limit).any()) for index in range(len(grids)))
@@ -181,7 +181,7 @@ class ArrayAdapter(Adapter):
         )
 
     def _stacked(self, things: Any) -> Array | None:
-        """Return all items as `(items, channels, rows, columns)` where they are one array."""
+        """Return all items as `(items, channels, rows, columns)`; None if they are no array."""
         if isinstance(things, np.ndarray) or hasattr(things, "__array__"):
             values = _numbers(things) if _is_numeric(things) else None
             if values is not None and values.ndim in (2, 3, 4):
@@ -200,9 +200,9 @@ class ArrayAdapter(Adapter):
     ) -> tuple[tuple[int, ...], float, float, Array]:
         """Return the most frequent shape among those that the settings allow, and its range.
 
-        Every stack is `(items, channels, rows, columns)`; items that are not finite are passed
-        over. The shape is `(channels, rows, columns)`, the range the lowest and the highest value;
-        the last is an even choice of the values, at most `most` of each stack.
+        Every stack is `(items, channels, rows, columns)`; items that are not finite are skipped.
+        The shape is `(channels, rows, columns)`, the range the lowest and the highest value; the
+        last is an even sample of the values, at most `most` of each stack.
         """
         chosen: dict[tuple[int, ...], list[Array]] = {}
         ranges: dict[tuple[int, ...], tuple[float, float]] = {}
@@ -286,7 +286,7 @@ def _chosen(items: Array, most: int) -> Array:
 
 
 def _fitting_scale(values: Array, low: float, high: float) -> dict[str, Any]:
-    """Return the settings that bring numbers near to -1..1 and do not depend on a few of them."""
+    """Return the settings that scale numbers to about -1..1, whatever a few outliers are."""
     if is_scaled(values):
         return {"scaling": "none", "low": None, "high": None}
     bulk = bulk_of(values, low, high)

@@ -38,13 +38,13 @@ from gridcnn.grid import Axis, GridShape
 from gridcnn.settings.base import Count, Number, Positive, explained, wanted_error
 
 Rate = Annotated[int, Strict(), Ge(100), Le(384_000)]
-"""Samples in a second."""
+"""Samples per second."""
 Window = Annotated[int, Strict(), Ge(16), Le(65_536)]
 """Samples under a window."""
 Rows = Annotated[int, Strict(), Ge(1), Le(1024)]
 """A number of bands."""
 Exponent = Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(4)]
-"""What an absolute value is raised to."""
+"""The exponent of absolute values."""
 Decibels = Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(150)]
 """A difference of loudness."""
 Seconds = Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(86_400)]
@@ -71,7 +71,7 @@ Reference = Annotated[
     PlainValidator(_reference),
     WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"enum": ["max"]}]}),
 ]
-"""What 0 decibels are."""
+"""The value of 0 decibels."""
 
 
 class AudioAdapter(Adapter):
@@ -87,16 +87,16 @@ class AudioAdapter(Adapter):
     libraries: ClassVar[tuple[str, ...]] = ("soundfile", "soxr")
 
     sample_rate: Rate = 16_000
-    """Samples in a second, in Hz, to which every file is brought; arrays must have it. Nothing
-    above half of it can be heard."""
+    """The sample rate, in Hz, to which every file is converted; arrays must have it. Frequencies
+    above half of it are lost."""
     kind: Literal["mel", "linear", "bands", "mfcc"] = "mel"
     """What the rows are. `mel`: bands spaced as the ear hears pitch; `linear`: every frequency of
     the transform; `bands`: those between the edges that `bands` names; `mfcc`: mel-frequency
     cepstral coefficients, the first at the bottom: the shape of the mel bands, from coarse to
     fine."""
     n_fft: Window = 512
-    """Samples under the window of one chunk of time: more of them tell frequencies apart better,
-    and moments worse."""
+    """Samples in the window of one chunk of time: more of them separate frequencies better, and
+    moments worse."""
     hop_length: Count = 256
     """Samples from one chunk of time to the next."""
     n_mels: Rows = 64
@@ -112,19 +112,19 @@ class AudioAdapter(Adapter):
     power: Exponent = 2.0
     """1: magnitudes are summed in a band; 2: power is."""
     reference: Reference = "max"
-    """What 0 dB are: a value of a band, such as 1.0, or `max`: the largest value in the clip, so
-    that loud and quiet clips look alike."""
+    """The value of 0 dB: a number, such as 1.0, or `max`: the largest value in the clip, so that
+    loud and quiet clips look alike."""
     floor_db: Decibels = 80.0
-    """How many decibels under the reference silence is; nothing is less."""
+    """How many decibels below the reference silence is; lower values are raised to this."""
     duration: Seconds | None = None
-    """How long every clip is made, in seconds; null: learned, see `duration_percentile`."""
+    """The length of every clip, in seconds; null: learned, see `duration_percentile`."""
     duration_percentile: Percentile = 95.0
-    """Where `duration` is learned: the percentage of the training clips that are not longer."""
+    """If `duration` is learned: the percentage of the training clips that are not longer."""
     longer: Literal["centre", "start"] = "centre"
-    """What is kept of longer clips: their `centre`, or their `start`."""
+    """The part of longer clips that is kept: their `centre`, or their `start`."""
     shorter: Literal["pad", "centre", "repeat"] = "pad"
-    """What becomes of shorter clips. `pad`: silence follows; `centre`: silence comes before and
-    after; `repeat`: they are played again and again."""
+    """How shorter clips are filled up. `pad`: with silence at the end; `centre`: with silence
+    before and after; `repeat`: by repeating them."""
     trim_db: Decibels | None = None
     """Cuts silence off both ends, before anything else: all before the first and after the last
     chunk whose mean square is less than so many decibels under that of the loudest; null: nothing
@@ -254,7 +254,7 @@ class AudioAdapter(Adapter):
 
     @property
     def _samples(self) -> int:
-        """How many samples every clip is made."""
+        """The number of samples of every clip."""
         if self.duration is None:
             raise self.unlearned("how long its clips are", "or set 'duration'")
         return max(1, round(self.duration * self.sample_rate))
@@ -274,8 +274,8 @@ class AudioAdapter(Adapter):
     def is_lone(self, array: NDArray[Any]) -> bool:
         """Return whether an array is one clip: `(samples)`, or `(samples, channels)`.
 
-        The last could be a stack as well, `(clips, samples)`; it is taken for one clip where the
-        second dimension is the smaller one, and small enough for channels.
+        The last could be a stack as well, `(clips, samples)`; it is read as one clip if the second
+        dimension is the smaller one, and small enough for channels.
         """
         if array.ndim == 2:
             samples, channels = array.shape
@@ -289,7 +289,7 @@ class AudioAdapter(Adapter):
     def fitted(self, things: Things) -> Self:
         """Return an adapter with the duration and the scaling of the training clips filled in.
 
-        Clips that cannot be used are passed over here; `adapt_all` tells of them.
+        Clips that cannot be used are skipped here; `adapt_all` reports them.
 
         Raises:
             DataError: there is no clip to learn from, or clips are too long for a grid.
@@ -343,7 +343,7 @@ class AudioAdapter(Adapter):
         """Return the shape of every grid; raise `DataError` while `duration` is not known.
 
         The labels of rows are the centres of their bands, in Hz, or the numbers of coefficients;
-        those of columns are the seconds at which their windows have their middle.
+        those of columns are the middles of their windows, in seconds.
         """
         labels = tuple(f"{at:g}" for at in np.round(self._centres()[::-1], 1).tolist())
         times = np.arange(self._frames) * self.hop_length / self.sample_rate
@@ -377,14 +377,14 @@ class AudioAdapter(Adapter):
                 range becomes that.
 
         Raises:
-            DataError: it is no sound, cannot be read, or lasts longer than `max_duration`.
+            DataError: it is not a sound, cannot be read, or lasts longer than `max_duration`.
         """
         samples = self._of_one_length(self._clip(thing, self._excerpt))
         return self._scaled(self._levels(samples))[None]
 
     @property
     def _excerpt(self) -> Excerpt:
-        """What is used of longer clips."""
+        """The part of longer clips that is used."""
         return Excerpt(self._samples, centred=self.longer == "centre")
 
     def _clip(self, thing: Any, excerpt: Excerpt | None = None) -> Samples:

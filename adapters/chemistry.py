@@ -1,4 +1,4 @@
-"""What RDKit knows about molecules, in our words; it is the extra `chem`."""
+"""What RDKit computes for molecules; it is the extra `chem`."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def need_rdkit(wanted_by: str) -> None:
 
 
 def molecule(smiles: str) -> Any:
-    """Return RDKit's molecule of a SMILES.
+    """Return RDKit's molecule for a SMILES.
 
     Raises:
-        DataError: it does not follow the grammar, or RDKit refuses what it means, for example
+        DataError: it breaks the grammar, or RDKit refuses the molecule, for example
             nitrogen with five bonds; each reason has its place in the text.
     """
     from rdkit import Chem, rdBase
@@ -47,7 +47,7 @@ def molecule(smiles: str) -> Any:
 
 
 def canonical(molecule: Any, *, isomeric: bool) -> str:
-    """Return the one SMILES that RDKit writes for a molecule, however it was written.
+    """Return the canonical SMILES that RDKit writes for a molecule.
 
     `isomeric`: with stereo marks and isotopes.
     """

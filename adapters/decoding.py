@@ -1,4 +1,4 @@
-"""Decoding: picture files, in any colour mode, upright; nothing but `DataError` comes out."""
+"""Decoding: picture files, in any colour mode, upright; every error is a `DataError`."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ _SILENCE = _Silence()
 
 @contextlib.contextmanager
 def _told_in_one_sentence() -> Iterator[None]:
-    """Turn whatever Pillow raises on foreign bytes into `DataError`, and silence its warnings."""
+    """Turn any error of Pillow into a `DataError`, and silence its warnings."""
     from PIL import Image
 
     try:

@@ -1,4 +1,4 @@
-"""Files that are called pictures and are none, or need a package of their own: told by content."""
+"""Files with the name of a picture that are something else, or need a package: found by content."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib import import_module
 from gridcnn.errors import DataError
 
 HEAD = 1024
-"""Bytes from the start of a file, by which it is known."""
+"""How many bytes from the start of a file are enough to know its kind."""
 
 _HEIF = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1"})
 _AVIF = frozenset({b"avif", b"avis"})
@@ -24,7 +24,7 @@ _PAGES = ("<!doctype html", "<html", "<head", "<body")
 
 
 def described(head: bytes) -> str | None:
-    """Return what a file is that starts with `head`, and what to do; None: that is not known."""
+    """Return the kind of a file that starts with `head`, and what to do; None if it is unknown."""
     for start, kind in _BINARY.items():
         if head.startswith(start):
             return kind
@@ -39,9 +39,9 @@ def described(head: bytes) -> str | None:
 
 
 def packaged_format(head: bytes) -> str | None:
-    """Return what Pillow calls the format of a HEIC or AVIF picture, once it can read it.
+    """Return Pillow's name for the format of a HEIC or AVIF picture, if its package is installed.
 
-    None: the file that starts with `head` is neither.
+    None if the file that starts with `head` is neither.
 
     Raises:
         DataError: the package that reads it is not installed.

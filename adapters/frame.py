@@ -1,4 +1,4 @@
-"""Frames: page edges and ruled lines along the sides of a picture, which are no ink.
+"""Frames: page edges and ruled lines along the sides of a picture, which are not ink.
 
 A band runs along a side from one border to another. It is found column by column, as the first run
 of pixels that differ from the paper, and is told from a drawing by its straight inner edge:
@@ -9,7 +9,7 @@ of pixels that differ from the paper, and is told from a drawing by its straight
 |   ......X.X........   a drawing
 |   .......X.........
 
-Where a drawing crosses the band, a run goes on below that line, and is cut off there.
+If a drawing crosses the band, a run continues below that line, and is cut off there.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _may_be_framed(off: Mask, rows: int, columns: int) -> bool:
     """Return whether what differs along the border could be the ends of bands; it is quick.
 
     Args:
-        off: what is no paper along the top, the bottom, the left and the right side.
+        off: which pixels are not paper along the top, the bottom, the left and the right side.
     """
     if not off.any():
         return False

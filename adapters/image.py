@@ -66,13 +66,13 @@ class ImageAdapter(Adapter):
     channels: Literal[1, 3] = 1
     """1: grey; 3: red, green and blue."""
     fit: Literal["pad", "crop", "stretch", "ink"] = "pad"
-    """How a picture is brought to the size. `pad`: all of it, undistorted, with its border's colour
-    where nothing is left to show; `crop`: its middle, undistorted; `stretch`: all of it, distorted;
-    `ink`: what is drawn on it, undistorted, wherever it is and however large; page edges and ruled
+    """How a picture is resized. `pad`: all of it, undistorted, with its border's colour around
+    it; `crop`: its middle, undistorted; `stretch`: all of it, distorted;
+    `ink`: the drawing on it, undistorted, wherever it is and however large; page edges and ruled
     lines along its sides are not drawn on it. Cells are averages of
     the pixels under them, or are interpolated where pixels are too few; they never overshoot."""
     margin: Annotated[Number, Field(ge=0, le=4)] = 0.125
-    """With `fit: ink`, what is left around the ink on each side, as a part of its longer side."""
+    """With `fit: ink`, the margin around the ink on each side, as a part of its longer side."""
     polarity: Literal["keep", "invert", "ink"] = "keep"
     """`keep`: bright stays bright; `invert`: dark becomes bright; `ink`: what differs from the
     colour of the border becomes bright and the rest -1, so that a dark pencil on paper, chalk on a
@@ -81,9 +81,9 @@ class ImageAdapter(Adapter):
     """The colour behind transparent pixels, as a name (`white`) or as `#rrggbb`; `auto`: black or
     white, whichever differs more from what is opaque."""
     range: tuple[Number, Number] | None = None
-    """The numbers that are black and white, such as `[0, 4095]` for 12 bits in files of 16; null:
-    what their type has room for: 0 to 255 for uint8, 0 to 65535 for uint16, and 0 to 1 for floats.
-    Numbers outside of it are an error."""
+    """The values of black and white, such as `[0, 4095]` for 12 bits in files of 16; null: the
+    range of their type: 0 to 255 for uint8, 0 to 65535 for uint16, and 0 to 1 for floats.
+    Values outside of this range are an error."""
     max_pixels: Annotated[Many, Field(le=_MOST_PIXELS)] = 64_000_000
     """Files and Pillow images that declare more pixels are refused before they are decoded; at most
     178,956,970, beyond which Pillow itself refuses."""
@@ -108,7 +108,7 @@ class ImageAdapter(Adapter):
         """Return the adapter itself, which learns nothing.
 
         Raises:
-            DataError: the things are rows of numbers, and so no pictures.
+            DataError: the items are rows of numbers, and not pictures.
         """
         if len(things) and all(isinstance(each, np.ndarray) and each.ndim == 1 for each in things):
             raise DataError(
@@ -119,7 +119,7 @@ class ImageAdapter(Adapter):
         return self
 
     def notes(self, things: Things, grids: Cells) -> Sequence[str]:
-        """Return which pictures use but a small part of the range of their type, and look black."""
+        """Return notes on pictures that use little of their type's range, and look black."""
         if self.range is not None or not len(things):
             return ()
         chosen = np.unique(np.linspace(0, len(things) - 1, _LOOKED_AT).astype(np.int64))
@@ -154,15 +154,15 @@ class ImageAdapter(Adapter):
     def is_lone(self, array: NDArray[Any]) -> bool:
         """Return whether an array is one picture: `(rows, columns)`, or `(rows, columns, 3 | 4)`.
 
-        The last could be a stack as well, of pictures that are 3 or 4 pixels wide; it is taken for
-        one where these would be as low, since then they are likely to be meant.
+        The last could be a stack as well, of pictures that are 3 or 4 pixels wide; it is read as
+        one if these would be as low, since then a stack is likely.
         """
         if array.ndim == 3:
             return array.shape[2] in (3, 4) and array.shape[1] > 4
         return array.ndim < 3
 
     def shape(self) -> GridShape:
-        """Return `channels`, rows and columns; both axes count pixels, and their order means it."""
+        """Return `channels`, rows and columns; both axes count pixels, and are ordered."""
         rows, columns = self.size
         return GridShape(
             self.channels, rows, columns, Axis("row", "pixels"), Axis("column", "pixels")
@@ -179,14 +179,14 @@ class ImageAdapter(Adapter):
                 that could be either has its channels last.
 
         Raises:
-            DataError: it is no picture, cannot be read, or is larger than `max_pixels`.
+            DataError: it is not a picture, cannot be read, or is larger than `max_pixels`.
         """
         if self.fit != "ink" and self.polarity != "ink":
             return self._plain(self._picture(thing, self._need()))
         return self._inked(self._picture(thing, None).array())
 
     def _need(self) -> Need:
-        """Return what a grid shows of a picture in which no ink is looked for."""
+        """Return the part of a picture that a grid shows, if no ink is searched."""
         assert self.fit != "ink"
         return Need(self.size, self.fit, grey=self.channels == 1)
 
@@ -220,7 +220,7 @@ class ImageAdapter(Adapter):
         return Picture(pixels, found.window)
 
     def _decoded(self, thing: Any, need: Need | None) -> Any:
-        """Return what the thing shows as a `Picture`; arrays are handed on as they are."""
+        """Return the item as a `Picture`; arrays are passed on unchanged."""
         if isinstance(thing, np.ndarray):
             return thing
         if isinstance(thing, str | os.PathLike):
@@ -241,7 +241,7 @@ class ImageAdapter(Adapter):
         )
 
     def _plain(self, picture: Picture) -> NDArray[np.float32]:
-        """Return a picture in which no ink is looked for as cells, `(channels, rows, columns)`."""
+        """Return a picture as cells, without a search for ink, `(channels, rows, columns)`."""
         window = self._window_without_ink(picture.window)
         fill = None
         if window.height > picture.window.height or window.width > picture.window.width:
@@ -250,7 +250,7 @@ class ImageAdapter(Adapter):
         return self._toned(planes)
 
     def _inked(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Return pixels in which ink is looked for as cells, `(channels, rows, columns)`."""
+        """Return pixels as cells, with a search for ink, `(channels, rows, columns)`."""
         window = self._window_without_ink(whole(pixels))
         background = background_of(pixels)
         pixels = unframed(pixels, background)
@@ -273,7 +273,7 @@ class ImageAdapter(Adapter):
         return columns / rows
 
     def _window_without_ink(self, window: Window) -> Window:
-        """Return what is shown of a picture, which lies in a window, if there is no ink."""
+        """Return the part to show of a picture, which lies in a window, if there is no ink."""
         if self.fit == "stretch":
             return window
         return window.shrunk(self._aspect) if self.fit == "crop" else window.grown(self._aspect)
@@ -296,7 +296,7 @@ def _is_plain(picture: Picture) -> bool:
 
 
 def _colour(text: str) -> tuple[int, int, int]:
-    """Return red, green and blue, 0 to 255; raise `ValueError` if the text is no such colour."""
+    """Return red, green and blue, 0 to 255; raise `ValueError` if the text is not a colour."""
     from PIL import ImageColor
 
     try:

@@ -1,4 +1,4 @@
-"""Ink: what differs from the background of a picture, whatever the colours of both."""
+"""Ink: the pixels that differ from the background of a picture, whatever the colours of both."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Background:
 
     Attributes:
         colour: the typical colour along the border, float32 `(channels,)`.
-        slopes: how colours change over the picture where light falls on it unevenly: float64
+        slopes: how colours change over the picture if it is lit unevenly: float64
             `(6, channels)`, factors of 1, x, y, x * x, x * y and y * y, where x and y go from -1
             to 1; or None if they do not.
-        inside: the part of the picture that nothing frames; all of it for most.
-        noise: how far colours typically stray without being ink.
+        inside: the part of the picture inside its frame; mostly all of it.
+        noise: how far the colours of the paper typically stray.
         frame: what frames the picture, or None if nothing does.
         step: pixels of the picture along each pixel of the frame's depths.
     """
@@ -98,7 +98,7 @@ def background_of(pixels: Pixels) -> Background:
 
 
 def unframed(pixels: Pixels, background: Background) -> Pixels:
-    """Return a picture with bare paper in place of what frames it.
+    """Return a picture with bare paper in place of its frame.
 
     Args:
         pixels: `(rows, columns, channels)`, 0 to 255; left as they are.
@@ -244,7 +244,7 @@ def _largest(apart: NDArray[np.float32]) -> NDArray[np.float32]:
 def window_of_ink(pixels: Pixels, background: Background, *, margin: float) -> Window | None:
     """Return the window around all ink, or None if there is none.
 
-    Speckles do not widen it: the picture is smoothed first, ink counts from half of the typical
+    Speckles do not widen it: the picture is smoothed first, ink counts from half the typical
     strength of the strokes, and rows or columns with hardly any ink are left out.
 
     Args:

@@ -61,7 +61,7 @@ Forms = Annotated[int, Strict(), Ge(0), Le(1_000)]
 
 @dataclass(frozen=True)
 class Written:
-    """A SMILES that the molecule adapter takes as it is, though others are made canonical."""
+    """A SMILES that the molecule adapter reads as it is, even if others are made canonical."""
 
     smiles: str
 
@@ -85,21 +85,21 @@ class MoleculeAdapter(OneHotAdapter):
     """The tokens that have a row, in the order of the rows. null: learned, at most 1,000, the most
     frequent first."""
     min_count: Count = 1
-    """How often a token must occur in the training molecules to be learned."""
+    """How many times a token must occur in the training molecules to be learned."""
     length: Length = _AUTO
     """Columns of the grid. `auto`: as many as `length_percentile` says of the training molecules.
     Of a longer SMILES the end is left out."""
     length_percentile: Percentile = 95.0
     """With `length: auto`, the part of the training molecules, in percent, that are not cut."""
     unknown: Literal["ignore", "symbol"] = "ignore"
-    """What has no row of its own. `ignore`: its column holds no 1; `symbol`: one more row, the
-    last, stands for all such."""
+    """What happens to tokens without a row. `ignore`: their columns hold no 1; `symbol`: they
+    share one more row, the last."""
     canonical: Flag = False
-    """Whether every molecule is written anew, so that each has one SMILES. A molecule that RDKit
-    refuses is a bad item. This and what follows needs RDKit (`gridcnn[chem]`)."""
+    """Whether every SMILES is rewritten, so that each molecule has only one. A molecule that RDKit
+    refuses is a bad item. This and the next settings need RDKit (`gridcnn[chem]`)."""
     isomeric: Flag = True
-    """Whether a SMILES that is written anew has stereo marks and isotopes; `false` needs
-    `canonical: true`."""
+    """Whether a rewritten SMILES has stereo marks and isotopes; `false` needs `canonical:
+    true`."""
     salts: Literal["keep", "strip"] = "keep"
     """With `canonical: true`, `strip` keeps one part of a molecule of several: one with carbon, if
     there is any, and of these the largest."""
@@ -136,11 +136,11 @@ class MoleculeAdapter(OneHotAdapter):
     def fitted(self, things: Things) -> Self:
         """Return an adapter with the alphabet and the length of the training molecules filled in.
 
-        What is no molecule is passed over here; `adapt_all` tells of it.
+        Items that are not molecules are skipped here; `adapt_all` reports them.
 
         Raises:
             DataError: there is no molecule to learn from, no token occurs `min_count` times, or
-                RDKit is needed and not there.
+                RDKit is needed and not installed.
         """
         self._need_rdkit()
         if self.alphabet is not None and self.length != _AUTO:
@@ -163,13 +163,13 @@ class MoleculeAdapter(OneHotAdapter):
         return type(self).model_validate(learned)
 
     def other_forms(self, thing: Any, random: np.random.Generator) -> Sequence[Any]:
-        """Return `variants` random SMILES of a molecule; of one that cannot be read, none.
+        """Return `variants` random SMILES of a molecule; none if it cannot be read.
 
-        Of a small molecule they may be the same. So that every molecule counts as much as others,
-        they are there all the same.
+        Those of a small molecule may be equal. They are kept, so that every molecule counts as much
+        as any other.
 
         Raises:
-            DataError: RDKit is needed and not there.
+            DataError: RDKit is needed and not installed.
         """
         if not self.variants:
             return ()
@@ -218,8 +218,8 @@ class MoleculeAdapter(OneHotAdapter):
             thing: its SMILES, or a `Written` one.
 
         Raises:
-            DataError: it is no text, or a SMILES that is wrong; each problem is told with its place
-                in the text.
+            DataError: it is not a text, or not a valid SMILES; each problem has its place in the
+                text.
         """
         read = tokens(self._text(thing))
         if self.brackets == "whole":
@@ -271,7 +271,7 @@ class MoleculeAdapter(OneHotAdapter):
                 continue
 
     def _need_rdkit(self) -> None:
-        """Raise `DataError` if a setting needs RDKit, and it is not there."""
+        """Raise `DataError` if a setting needs RDKit, and it is not installed."""
         if self.canonical or self.variants:
             setting = "canonical: true" if self.canonical else f"variants: {self.variants}"
             chemistry.need_rdkit(f"{quoted(setting)} of molecule")
@@ -287,7 +287,7 @@ class MoleculeAdapter(OneHotAdapter):
 
     @cached_property
     def _rows(self) -> tuple[dict[str, int], int]:
-        """The row of each token, and that of all others."""
+        """The row of each token, and the row of unknown tokens."""
         known = self._known()
         rows = {token: row for row, token in enumerate(known)}
         return rows, len(known) if self.unknown == "symbol" else -1
@@ -304,7 +304,7 @@ class MoleculeAdapter(OneHotAdapter):
 
 
 def _smiles_of(thing: Any) -> str:
-    """Return a thing that is a SMILES with something in it; raise `DataError` for others."""
+    """Return an item if it is a SMILES that is not empty; raise `DataError` if not."""
     if isinstance(thing, str):
         if thing.strip():
             return without_extension(thing)

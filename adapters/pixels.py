@@ -33,13 +33,13 @@ _LAYOUTS = (
 
 
 def array_of(thing: Any) -> NDArray[Any]:
-    """Return an array, or anything that NumPy takes for one, as `(rows, columns, channels)`.
+    """Return an array, or anything that NumPy can convert to one, as `(rows, columns, channels)`.
 
     Channels are looked for in the last dimension first: 1 is grey, 2 grey and opacity, 3 red,
     green and blue, 4 these and opacity.
 
     Raises:
-        DataError: it has no shape of a picture.
+        DataError: its shape is not that of a picture.
     """
     return _channels_last(_as_array(thing))
 
@@ -73,7 +73,7 @@ def image_of(values: NDArray[np.uint8]) -> Image:
 
 
 def type_limits(kind: np.dtype[Any]) -> Limits | None:
-    """Return which numbers are black and white in arrays of a type; None: nobody can tell."""
+    """Return the values of black and white in arrays of a type; None if they are not known."""
     return (0.0, 1.0) if kind.kind == "f" else _FULL_RANGES.get(kind.newbyteorder("="))
 
 
@@ -101,7 +101,7 @@ def _channels_last(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def range_notes(pictures: Iterable[NDArray[Any] | None]) -> list[str]:
-    """Return a note for each type of numbers of which pictures use but a small part."""
+    """Return a note for each type of numbers of which pictures use only a small part."""
     found: dict[np.dtype[Any], list[float]] = {}
     looked_at = 0
     for values in pictures:

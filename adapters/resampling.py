@@ -52,7 +52,7 @@ class Window(NamedTuple):
         return Window(top, left, top + height, left + width)
 
     def divided(self, step: int) -> Window:
-        """Return the same window where each side of `step` pixels has become a single one."""
+        """Return the same window in a picture that is reduced by `step`."""
         return Window(self.top / step, self.left / step, self.bottom / step, self.right / step)
 
 
@@ -71,16 +71,16 @@ def resampled(
 ) -> NDArray[np.float32]:
     """Return what a window shows, float32 `(channels, rows, columns)`, still from 0 to 255.
 
-    Where pixels become fewer, each cell is their average under a triangle that overlaps the
-    neighbouring cells (Pillow's bilinear filter, which widens as pictures shrink); where they
-    become more, cells are interpolated. Neither overshoots: no cell leaves the range of the pixels.
+    If pixels become fewer, each cell is their average under a triangle that overlaps the
+    neighbouring cells (Pillow's bilinear filter, which widens as pictures shrink); if they become
+    more, cells are interpolated. Neither overshoots: no cell leaves the range of the pixels.
 
     Args:
         pixels: `(rows, columns, channels)`, or a Pillow image in mode L or RGB.
         window: what to show.
         size: rows and columns of the result.
         fill: what is shown where the window reaches beyond the picture, `(channels, rows, columns)`
-            or a size of 1 in place of any of them; not needed where it does not.
+            or a size of 1 in place of any of them; not needed if it does not.
         bounds: the part of the pixels that is the picture; None: all of them.
     """
     height, width = pixels.shape[:2] if isinstance(pixels, np.ndarray) else pixels.size[::-1]
@@ -117,9 +117,9 @@ def _resized(
     box: tuple[float, float, float, float],
     cells: tuple[int, int],
 ) -> NDArray[np.float32]:
-    """Return what lies in a box in columns and rows of cells, `(channels, rows, columns)`.
+    """Return a box, resized to columns and rows of cells, `(channels, rows, columns)`.
 
-    `part` (left, top, right, bottom) is where the box lies in. Of a Pillow image all channels are
+    `part` (left, top, right, bottom) contains the box. Of a Pillow image all channels are
     resized at once, and rounded to bytes; each channel of an array as floats.
     """
     from PIL import Image

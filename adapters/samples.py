@@ -1,4 +1,4 @@
-"""Samples: sound files and arrays as one channel at one rate; nothing but `DataError` comes out."""
+"""Samples: sound files and arrays as one channel at one rate; every error is a `DataError`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _HIGHEST_RATE = 1_000_000  # in Hz; a header that declares more is damaged
 _BLOCK = 2**20  # numbers that are decoded at a time
 _UNKNOWN_FRAMES = 2**62  # libsndfile's count for a stream whose header does not tell
 _NO_SOUND = ("Format not recognised", "unknown format", "not a regular file")
-"""How libsndfile tells that content is nothing that it knows, or too short to tell."""
+"""Messages of libsndfile for content of an unknown format, or too short to know."""
 _LOUDEST = 16.0  # decoders and mixers overshoot 1 a little, and never by 24 dB
 _SHAPES = "a clip is (samples) or (samples, channels)"
 
@@ -55,7 +55,7 @@ libsndfile misses the place where it is told to begin within the last page, by u
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What samples are asked for: `samples_of` explains each."""
+    """The arguments of `samples_of`, which explains each."""
 
     sample_rate: int
     max_duration: float
@@ -70,14 +70,14 @@ def samples_of(
     Args:
         thing: a path, the bytes of a sound file, an open binary file, or an array `(samples)` or
             `(samples, channels)` that has `sample_rate` already.
-        sample_rate: samples in a second.
+        sample_rate: samples per second.
         max_duration: seconds, beyond which a file is refused.
-        excerpt: what to return of a clip that is longer; None: all of it. Where a file can be read
-            from its middle, nothing else is decoded, and what is damaged elsewhere is not found.
+        excerpt: the part of a longer clip to return; None for all of it. If a file can be read from
+            its middle, nothing else is decoded, and damage elsewhere is not found.
             The samples are those of the whole clip, but for rounding (1e-6).
 
     Raises:
-        DataError: it is no sound, cannot be read, or is too long.
+        DataError: it is not a sound, cannot be read, or is too long.
     """
     wanted = _Wanted(sample_rate, max_duration, excerpt)
     if isinstance(thing, str | os.PathLike):
@@ -100,7 +100,7 @@ def samples_of(
 
 
 class _Content(BytesIO):
-    """Bytes as a file that stays where it is when a decoder looks for a place before its start.
+    """Bytes as a file that ignores a seek to a place before its start.
 
     Damaged files make decoders do so, and an exception in there is printed instead of raised.
     """
@@ -120,9 +120,9 @@ def _of_bytes(content: bytes, wanted: _Wanted) -> Samples:
 
 
 def _of_file(file: IO[bytes], source: IO[bytes] | str | bytes, wanted: _Wanted) -> Samples:
-    """Return what is wanted of an open file.
+    """Return the wanted samples of an open file.
 
-    `source` is what a decoder is given: the same file, or its path, which is faster.
+    `source` is passed to the decoder: the same file, or its path, which is faster.
     """
     wave = plain_wave(file)
     if wave is not None:
@@ -159,7 +159,7 @@ def _of_file(file: IO[bytes], source: IO[bytes] | str | bytes, wanted: _Wanted) 
 
 
 def _tells_length(sound: Any, file: IO[bytes]) -> bool:
-    """Return whether a decoder knows how many frames there are; of some MP3 files it guesses.
+    """Return whether a decoder knows how many frames there are; for some MP3 files it guesses.
 
     Encoders write the number into the first frame, unless that is too small for it.
     """
@@ -183,7 +183,7 @@ class _Recording(Protocol):
 
 
 def _part(recording: _Recording, wanted: _Wanted) -> Samples | None:
-    """Return what is wanted of a recording; None if it has less than it declares."""
+    """Return the wanted samples of a recording; None if it has less than it declares."""
     rate, sample_rate = recording.rate, wanted.sample_rate
     excerpt = wanted.excerpt or Excerpt(sample_rate * recording.frames)
     need = need_of(excerpt, recording.frames, rate=rate, sample_rate=sample_rate)
@@ -198,7 +198,7 @@ def _part(recording: _Recording, wanted: _Wanted) -> Samples | None:
 
 
 def _whole(sound: Any, wanted: _Wanted) -> Samples:
-    """Return what is wanted of an open `soundfile.SoundFile`, all of which is decoded."""
+    """Return the wanted samples of an open `soundfile.SoundFile`, all of which is decoded."""
     rate, declared = int(sound.samplerate), sound.frames
     known = declared < _UNKNOWN_FRAMES
     blocks: list[Samples] = []
@@ -235,7 +235,7 @@ class _Sound:
     def blocks(self, start: int, stop: int) -> Iterator[NDArray[np.float32]]:
         """Yield the frames from `start` to `stop`, `(frames, channels)`, some at a time.
 
-        They are fewer where the file has less than it declares.
+        They are fewer if the file has less than it declares.
         """
         sound = self._sound
         place = self._place_before(start)
@@ -254,7 +254,7 @@ class _Sound:
             sound.seek(max(stop, self.frames - _BEFORE_END))
 
     def _place_before(self, start: int) -> int:
-        """Return from where to decode, so that `start` is decoded as it is from the beginning."""
+        """Return where to start decoding, so that samples from `start` on are right."""
         subtype = self._sound.subtype
         if subtype in _PLAIN:
             return start
@@ -267,7 +267,7 @@ class _Sound:
 
 
 def _step(sound: Any, left: int) -> int:
-    """Return how many frames are decoded at a time, where so many are left.
+    """Return how many frames to decode at a time, if so many are left.
 
     After each piece soundfile seeks the place that it has reached: with Vorbis, that must not be
     within the last page.
@@ -281,7 +281,7 @@ def _joined(blocks: list[Samples]) -> Samples:
 
 
 def _mean(block: NDArray[np.float32]) -> Samples:
-    """Return the mean of all channels; what is not finite is told of later."""
+    """Return the mean of all channels; samples that are not finite are reported later."""
     mean: Samples = block[:, 0]
     channels = block.shape[1]
     if channels > 1:
@@ -304,7 +304,7 @@ def _refuse_long(frames: int, rate: int, wanted: _Wanted) -> None:
 
 @contextlib.contextmanager
 def _told_in_one_sentence() -> Iterator[None]:
-    """Turn whatever a decoder raises on foreign bytes into `DataError`."""
+    """Turn any error of a decoder into a `DataError`."""
     try:
         yield
     except DataError:
@@ -371,7 +371,7 @@ def _refuse_odd(samples: Samples) -> None:
 
 
 def _at_rate(samples: Samples, rate: int, wanted: int) -> Samples:
-    """Return the same sound with `wanted` samples in a second instead of `rate`."""
+    """Return the same sound with `wanted` samples per second instead of `rate`."""
     if rate == wanted:
         return samples
     with _told_in_one_sentence():

@@ -2,8 +2,8 @@
 
 The grammar is that of OpenSMILES (Craig James et al., opensmiles.org). What other programs write
 besides is read too: a ring number after a branch, `%(123)`, aromatic `si` and `te`, the dative
-bonds `->` and `<-`, and two backslashes in place of one. Nothing here knows chemistry: that carbon
-has four bonds is not looked at.
+bonds `->` and `<-`, and two backslashes in place of one. Chemistry is not checked here, such as
+that carbon has four bonds.
 """
 
 from __future__ import annotations
@@ -80,10 +80,10 @@ class Token:
 
 
 def tokens(text: str) -> list[Token]:
-    """Return the tokens of a SMILES; of an empty text, none. Spaces around it are passed over.
+    """Return the tokens of a SMILES; none for an empty text. Spaces around it are ignored.
 
     Raises:
-        DataError: it does not follow the grammar; each problem has its place in the text.
+        DataError: it breaks the grammar; each problem has its place in the text.
     """
     found = _Found()
     read = list(_scanned(text, found))
@@ -105,7 +105,7 @@ def without_extension(text: str) -> str:
 
 
 def is_token(text: str, *, whole: bool) -> bool:
-    """Return whether a text is one token; `whole`: atoms in brackets are, and not their parts."""
+    """Return whether a text is one token; with `whole`, an atom in brackets is one token."""
     if not whole and (text in ("[", "]") or _PART.fullmatch(text)):
         return True
     if text == _DOUBLED:
@@ -155,7 +155,7 @@ def _scanned(text: str, found: _Found) -> Iterator[Token]:
 
 
 def _skipped(text: str, place: int, end: int, found: _Found) -> int:
-    """Tell what is wrong where no token begins, and return where to go on."""
+    """Add the problem at a place without a token, and return where to continue."""
     sign = text[place]
     if sign == "[":
         found.add(place + 1, sign, "has no closing ']'")
@@ -175,7 +175,7 @@ def _skipped(text: str, place: int, end: int, found: _Found) -> int:
 
 
 def _advice(text: str, place: int) -> str:
-    """Return what to write instead of an atom that needs brackets, or another case."""
+    """Return the correction of an atom that needs brackets, or another case."""
     if text[place] in _HYDROGEN:
         return f"; write {_HYDROGEN[text[place]]}"
     for first in (place - 1, place):
@@ -189,7 +189,7 @@ def _advice(text: str, place: int) -> str:
 
 
 def _check_bracket(written: str, place: int, found: _Found) -> None:
-    """Tell what is wrong with an atom in brackets, which begin at `place`."""
+    """Add the problems of an atom in brackets, which start at `place`."""
     inside = written[1:-1]
     match = _INSIDE.match(inside)
     if match is None:
@@ -225,7 +225,7 @@ def _check_bracket(written: str, place: int, found: _Found) -> None:
 
 @dataclass
 class _Structure:
-    """Follows the bonds of a SMILES, and tells where they lead nowhere."""
+    """Follows the bonds of a SMILES, and finds those that lead nowhere."""
 
     found: _Found
     atoms: int = 0
@@ -239,7 +239,7 @@ class _Structure:
     joined: set[tuple[int, int]] = field(default_factory=set)
 
     def check(self, read: list[Token]) -> None:
-        """Tell every problem of the tokens of one text."""
+        """Find all problems of the tokens of one text."""
         for token in read:
             if token.is_atom:
                 self._add()

@@ -20,7 +20,7 @@ from gridcnn.settings.base import Count, NotNegative, Number, Positive
 from gridcnn.settings.pairs import Sizes
 
 Rows = NDArray[np.float64]
-"""Items as they stand in a table, `(items, columns)`."""
+"""Items as in a table, `(items, columns)`."""
 _LIMIT = 10.0  # standard deviations, at most, of numbers that are far from the others
 _STEPS = 5.0  # numbers within so many standard deviations are never looked at for outliers
 _CHUNK = 4_000_000  # cells that are scaled at a time, which bounds the memory of the float64 step
@@ -47,15 +47,15 @@ class TableAdapter(Adapter):
     table; `interleaved`: cell after cell, row after row, each with all its channels together, so
     that it is column `(row * columns + column) * channels + channel`."""
     scaling: Literal["column", "row", "overall", "none"] = "column"
-    """What becomes a mean of 0 and a standard deviation of 1. `column`: each column of the table,
-    over the training items; `overall`: all numbers of the training items together; `row`: each item
-    by itself; `none`: nothing, numbers stay as they are. What does not vary becomes 0."""
+    """What is scaled to a mean of 0 and a standard deviation of 1. `column`: each column of the
+    table, over the training items; `overall`: all numbers of the training items together; `row`:
+    each item by itself; `none`: nothing, numbers stay as they are. Constant numbers become 0."""
     missing: Literal["refuse", "mean", "zero"] = "refuse"
-    """What stands in for NaN. `refuse`: nothing, the item cannot be read; `mean`: the mean of its
+    """What replaces NaN. `refuse`: nothing, the item is an error; `mean`: the mean of its
     column over the training items; `zero`: 0, as if the table had it. This comes before the
     scaling."""
     fills: tuple[Number, ...] | None = None
-    """With `missing: mean`, what stands in for NaN in each column of the table."""
+    """With `missing: mean`, the number that replaces NaN in each column of the table."""
     means: tuple[Number, ...] | None = None
     """With `scaling: column` or `overall`, what becomes 0: a number for each column of the table,
     or one for all."""
@@ -63,8 +63,8 @@ class TableAdapter(Adapter):
     """With `scaling: column` or `overall`, the distance from `means` that becomes 1, for each
     column of the table, or one for all; where it is 0, all become 0."""
     limit: Positive | None = None
-    """What is farther from 0 than this once it is scaled becomes this, or its negative; null:
-    nothing. Where a few numbers of a column are far from all others, it becomes 10, and these
+    """Scaled values are clipped to this distance from 0; null: none
+    are. Where a few numbers of a column are far from all others, it becomes 10, and these
     decide neither `means` nor `deviations`."""
 
     @model_validator(mode="after")
@@ -83,7 +83,7 @@ class TableAdapter(Adapter):
 
     @property
     def _width(self) -> int | None:
-        """How many columns the table has, where that is known."""
+        """How many columns the table has, if that is known."""
         return None if self.size is None else self.channels * self.size[0] * self.size[1]
 
     @property
@@ -100,14 +100,14 @@ class TableAdapter(Adapter):
         return array.ndim < 2
 
     def fitted(self, things: Things) -> Self:
-        """Return an adapter with all that is learned from the training items filled in.
+        """Return an adapter with everything filled in that is learned from the training items.
 
-        Where items differ in length, the most frequent one counts. Items that cannot be used are
-        passed over here; `adapt_all` tells of them. Standard deviations are those of the items
+        If items differ in length, the most frequent length counts. Items that cannot be used are
+        skipped here; `adapt_all` reports them. Standard deviations are those of the items
         themselves, not an estimate for others: the sum of squares is divided by their number.
 
         Raises:
-            DataError: there is no item to learn from, its length is no multiple of the channels,
+            DataError: there is no item to learn from, its length is not a multiple of the channels,
                 or a column has no number in any of the items.
         """
         scales = self.scaling in ("column", "overall")
@@ -239,7 +239,7 @@ class TableAdapter(Adapter):
         return np.stack([row for row in rows if len(row) == length])
 
     def _laid_out(self, rows: Rows) -> NDArray[np.float32]:
-        """Return rows as grids; what float32 cannot hold becomes infinite, what lacks stays NaN."""
+        """Return rows as grids; numbers too large for float32 become infinite, NaN stays NaN."""
         channels, height, width = self.shape().sizes
         if self.missing == "mean" and self.fills is None:
             raise self.unlearned("'fills'", "or set them, or 'missing: zero'")
@@ -296,7 +296,7 @@ def _counted(columns: NDArray[np.int64]) -> str:
 
 
 def _stacked(things: Things, width: int | None) -> NDArray[Any] | None:
-    """Return all items as real numbers `(items, columns)` where they are one array, or could be."""
+    """Return all items as real numbers `(items, columns)` if they are one array, or can be."""
     if isinstance(things, np.ndarray):
         stack: NDArray[Any] = _unmasked(things)
         return stack if stack.ndim == 2 and stack.dtype.kind in "biuf" else None
@@ -355,14 +355,14 @@ def _number(value: Any, place: int) -> float:
 
 
 def _filled(rows: Rows, missing: str, fills: Sequence[float] | None) -> Rows:
-    """Return rows with what stands in for NaN."""
+    """Return rows with NaN replaced."""
     if missing == "refuse":
         return rows
     return np.where(np.isnan(rows), np.array(fills) if missing == "mean" else 0.0, rows)
 
 
 def _means_of_known(rows: Rows) -> tuple[float, ...]:
-    """Return the mean of what each column has."""
+    """Return the mean of each column's numbers."""
     known = ~np.isnan(rows)
     empty = np.flatnonzero(~known.any(axis=0))
     if len(empty):
@@ -383,7 +383,7 @@ def _deviations(rows: Rows, axis: int | None) -> NDArray[np.float64]:
 def _scale(rows: Rows, axis: int | None, given: TableAdapter) -> dict[str, Any]:
     """Return means and deviations over an axis, or over all; given ones stay as they are.
 
-    Where a few numbers are far from all others, they are of the others, and there is a limit.
+    If a few numbers are far from all others, these are left out, and there is a limit.
     """
     means = _finite(np.atleast_1d(rows.mean(axis=axis)))
     deviations = _finite(np.atleast_1d(_deviations(rows, axis)))

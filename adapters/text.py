@@ -106,18 +106,18 @@ class TextAdapter(OneHotAdapter):
     texts: ClassVar[bool] = True
 
     unit: Literal["character", "word", "byte"] = "character"
-    """What a column stands for. `character`: a Unicode code point; `word`: letters, digits and `_`,
+    """The symbol of a column. `character`: a Unicode code point; `word`: letters, digits and `_`,
     with apostrophes inside, or any other single sign, but no spaces; `byte`: a byte of UTF-8."""
     alphabet: Alphabet | None = None
-    """What has a row, in the order of the rows: for characters a text of them or a list, for words
+    """The symbols that have a row, in order: for characters a text of them or a list, for words
     a list. `classic`: the 69 different characters of Zhang, Zhao and LeCun (2015), which are
     lower-case letters, digits, signs and the line break, but not the space. null: learned. Bytes
-    have their 256 rows, and take none."""
+    always have 256 rows."""
     max_symbols: Symbols = 1_000
     """The most characters or words that are learned: the most frequent ones, and of those that are
     equally frequent the first by code point. Words of more than 50 characters are not learned."""
     min_count: Count = 1
-    """How often a character or word must occur in the training texts to be learned."""
+    """How many times a character or word must occur in the training texts to be learned."""
     lower: Flag = False
     """Whether capitals become small letters first."""
     normalization: Literal["none", "NFC", "NFKC"] = "none"
@@ -130,13 +130,13 @@ class TextAdapter(OneHotAdapter):
     direction: Literal["forward", "backward"] = "forward"
     """`backward` puts the end of the text first."""
     cut: Literal["end", "start", "middle"] = "end"
-    """What is left out of a text that is longer than the grid."""
+    """The end of a text that is cut if it is longer than the grid."""
     unknown: Literal["ignore", "symbol", "drop"] = "ignore"
-    """What has no row of its own. `ignore`: its column holds no 1; `symbol`: one more row, the
-    last, stands for all such; `drop`: it is left out, and what follows moves up."""
+    """What happens to symbols without a row. `ignore`: their columns hold no 1; `symbol`: they
+    share one more row, the last; `drop`: they are left out, and the following ones move up."""
     empty: Literal["refuse", "allow"] = "refuse"
-    """What becomes of a text without a single character, word or byte: an error, or a grid without
-    a 1."""
+    """What happens to a text without any character, word or byte: an error, or a grid without a
+    1."""
 
     @model_validator(mode="after")
     def _alphabet_fits(self) -> Self:
@@ -169,7 +169,7 @@ class TextAdapter(OneHotAdapter):
     def fitted(self, things: Things) -> Self:
         """Return an adapter with the alphabet and the length of the training texts filled in.
 
-        Things that are no texts are passed over here; `adapt_all` tells of them.
+        Items that are not texts are skipped here; `adapt_all` reports them.
 
         Raises:
             DataError: there is no text to learn from, or nothing occurs `min_count` times.
@@ -217,7 +217,7 @@ class TextAdapter(OneHotAdapter):
         return unicodedata.normalize(self.normalization, text.lower()) if self.lower else text
 
     def _parts(self, text: str) -> list[str]:
-        """Return the characters or words of a text that is cleaned."""
+        """Return the characters or words of a normalized text."""
         return WORDS.findall(text) if self.unit == "word" else list(text)
 
     def _bytes(self, thing: Any) -> bytes:
@@ -306,7 +306,7 @@ class TextAdapter(OneHotAdapter):
         return kept if self.unit == "word" else "".join(kept)
 
     def _refuse_others(self, things: Things) -> None:
-        """Raise `DataError` that says what the first thing is, if not one of them is a text."""
+        """Raise `DataError` about the first item if none of the items is a text."""
         if len(things) and not any(isinstance(thing, str) for thing in things):
             try:
                 _text(things[0])
@@ -335,7 +335,7 @@ class TextAdapter(OneHotAdapter):
 
 
 def length_of_most(lengths: Sequence[int], percentile: float) -> int:
-    """Return the smallest length that so many percent do not exceed; always one that there is."""
+    """Return the smallest length that so many percent do not exceed; always one of those given."""
     place = math.ceil(len(lengths) * percentile / 100) - 1
     return min(max(sorted(lengths)[max(place, 0)], 1), _LONGEST)
 
@@ -427,7 +427,7 @@ def _counted_words(texts: Iterable[str]) -> dict[str, int]:
 
 
 def _text(thing: Any) -> str:
-    """Return a thing that is a text; raise `DataError` that says what else it is."""
+    """Return an item if it is a text; raise `DataError` that says what it is, if not."""
     if isinstance(thing, str):
         return thing
     if isinstance(thing, bytes | bytearray):

@@ -1,4 +1,4 @@
-"""`gridcnn cache`: what is kept on disk between runs, and how to be rid of it."""
+"""`gridcnn cache`: what is kept on disk between runs, and how to remove it."""
 
 from __future__ import annotations
 

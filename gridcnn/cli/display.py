@@ -24,7 +24,7 @@ Told = TypeVar("Told", bound=Callable[..., None])
 
 
 def _heard_or_not(method: Told) -> Told:
-    """Let a run go on where nobody reads any more what it says: its results are in its folder."""
+    """Ignore a closed standard output, so that the run continues: its results are in its folder."""
 
     @functools.wraps(method)
     def told(*arguments: Any) -> None:
@@ -57,7 +57,7 @@ class Display(RunWatcher):
 
     @_heard_or_not
     def on_fold(self, number: int, folds: int, test: Fold | GroupOut) -> None:
-        """Tell which fold begins."""
+        """Show which fold starts."""
         self.fold = self._fold_name(number, folds, test)
         self.validated = ""
         screen.say(f"\n{self.fold}")
@@ -66,7 +66,7 @@ class Display(RunWatcher):
     def on_fold_end(
         self, number: int, folds: int, test: Fold | GroupOut, metrics: dict[str, Any]
     ) -> None:
-        """Tell what came out."""
+        """Show the results of a fold."""
         found = metrics["test"]
         screen.say(
             f"{self._fold_name(number, folds, test)}: test accuracy "
@@ -87,11 +87,11 @@ class Display(RunWatcher):
         self.bars.show(progress)
 
     def on_check(self, checked: Checked) -> None:
-        """Keep what to say of it below the plan."""
+        """Keep it for the lines below the plan."""
         self.checked = told_check(checked)
 
     def on_engine(self, engine: Engine, memory: Memory) -> None:
-        """Keep what to say of it below the plan."""
+        """Keep it for the lines below the plan."""
         self.memory = plan_memory(engine, memory)
 
     @_heard_or_not
@@ -141,7 +141,7 @@ class Display(RunWatcher):
 
 
 def told_check(checked: Checked) -> list[str]:
-    """Return what to say of a check after which training goes on, in lines."""
+    """Return the lines about a check after which training continues."""
     if checked.setting == "off":
         return ["check: off, so the order of this data was not checked"]
     lines = []

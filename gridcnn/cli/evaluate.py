@@ -76,7 +76,7 @@ def _say(found: Evaluation) -> None:
 
 
 def say_beside(test: dict[str, Any]) -> None:
-    """Print what an accuracy is to be compared with; `test` is a part in metrics.json."""
+    """Print figures to compare an accuracy with; `test` is that part of metrics.json."""
     most, worst = test["majority"], test["worst"]
     items = test["classes"][str(worst["class"])]["items"]
     screen.say(
@@ -116,7 +116,7 @@ def say_scores(found: Evaluation) -> None:
 
 
 def _part(value: float | None) -> str:
-    """Return a part of 1 with three digits, never rounded up to a whole that it is not."""
+    """Return a part of 1 with three digits, never rounded up to 1."""
     if value is None:
         return "-"
     return "0.999" if value < 1 and f"{value:.3f}" == "1.000" else f"{value:.3f}"

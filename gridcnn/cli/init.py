@@ -85,7 +85,7 @@ def init(
 
 
 def _is_name(what: str) -> bool:
-    """Return whether this names a spec, and no data: nothing is there, nor could it be a path."""
+    """Return whether this is the name of a spec, and not of data: no such path exists, or could."""
     path = Path(what)
     if what.endswith(_SPECS):
         return True

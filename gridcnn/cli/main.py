@@ -1,4 +1,4 @@
-"""The command `gridcnn`: its verbs, its exit codes, and what becomes of errors.
+"""The command `gridcnn`: its verbs, its exit codes, and how it reports errors.
 
 Exit codes: 0 done; 1 a fault of gridcnn; 2 the user's input, or too little memory; 3 the order of
 the data means nothing; 130 stopped by Ctrl-C, 143 by SIGTERM.
@@ -78,7 +78,7 @@ def _say_stopped(message: str = "") -> None:
 
 
 def _answer(error: BaseException) -> None:
-    """Say what a verb ended with, and raise its exit code, unless typer or `main` answers it."""
+    """Print the error that ended a verb, and raise its exit code; leave some to typer or `main`."""
     if isinstance(error, GridcnnError):
         screen.say_error(error)
         raise typer.Exit(NO_GRID if isinstance(error, ColumnPermutableError) else USER) from None

@@ -1,4 +1,5 @@
-"""Files that a verb writes where the user says: whole or not at all, and never over another's."""
+"""Files that a verb writes to a path of the user: complete or not at all, never over other
+files."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ def refuse_taken(path: Path, mark: bytes | None, *, force: bool) -> None:
 
     Args:
         path: where it will be written.
-        mark: what a file of the same kind has near its beginning if gridcnn has written it; None:
-            such files are edited, and are never replaced either.
+        mark: bytes near the beginning of files of this kind that gridcnn has written; None: users
+            edit such files, so they are never replaced either.
         force: replace any.
     """
     if force or not os.path.lexists(path) or (mark is not None and _has(path, mark)):
@@ -31,7 +32,7 @@ def refuse_taken(path: Path, mark: bytes | None, *, force: bool) -> None:
 
 
 def write_output(path: Path, content: bytes, mark: bytes | None, *, force: bool) -> None:
-    """Write a file; the arguments are those of `refuse_taken`, which is asked before.
+    """Write a file; the arguments are those of `refuse_taken`, which is called first.
 
     Raises:
         RunFolderError: it must not be replaced, or cannot be written.

@@ -165,7 +165,7 @@ class _Printer(abc.ABC):
         self.width = 0
 
     def order(self, votes: Array) -> list[int]:
-        """Return which classes to show: all in their order, or the `top` of most votes."""
+        """Return which classes to show: all in order, or the `top` ones with the most votes."""
         if self.top is None:
             return list(range(len(self.classes)))
         return [int(index) for index in (-votes).argsort(kind="stable")[: self.top]]
@@ -180,7 +180,7 @@ class _Printer(abc.ABC):
         """Print the answer for one thing."""
 
     def end(self) -> None:  # noqa: B027 - most have nothing to add
-        """Print what comes last."""
+        """Print the end of the output."""
 
 
 class _TextPrinter(_Printer):

@@ -113,7 +113,7 @@ def run(
 
 
 def _number(folds: str | None) -> Any:
-    """Return a number as such, and leave it to the cross-validation to refuse what is none."""
+    """Return a number as an int; the cross-validation refuses other texts."""
     return int(folds) if folds is not None and folds.isdecimal() and len(folds) < 10 else folds
 
 

@@ -1,4 +1,4 @@
-"""What things and adapters are known by: digests of their content, never of where they are."""
+"""Digests of items and adapters: of their content, never of where they are."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _TOGETHER = 256  # things that a thread looks at in one go
 def digests_of(
     things: Things, *, files: bool, threads: int, advance: Callable[[int], None] | None = None
 ) -> Digests | None:
-    """Return a digest of each thing; None if there is a thing whose content nobody can tell.
+    """Return a digest of each item; None if the content of one cannot be known.
 
-    Known are files, texts, bytes and arrays of numbers. A file is its content and its ending, so
-    that it may move. `files` says whether a text is the path of a file. `advance` is told how many
-    more are done.
+    Files, texts, bytes and arrays of numbers have digests. That of a file is of its content and its
+    ending, so that it may move. `files` says whether a text is the path of a file. `advance` is
+    called with the number of items done since the last call.
     """
     found = np.empty((len(things), 32), np.uint8)
 
@@ -91,10 +91,10 @@ def joined(digests: Digests) -> str:
 
 
 def identity_of(adapter: Adapter) -> str | None:
-    """Return what tells an adapter from all that could make other grids; None: nobody can tell.
+    """Return a text that differs for any adapter that could make other grids; None if unknown.
 
-    That are its settings, the code of its class and of the modules that lie beside it, and the
-    versions of what it is built on.
+    It has the settings, the code of the class and of the modules beside it, and the versions of
+    the packages that it uses.
     """
     code = _code_of(type(adapter))
     if code is None or not adapter.repeatable:
@@ -114,7 +114,7 @@ def _version(name: str) -> str | None:
 def _code_of(kind: type) -> str | None:
     """Return a digest of the code of a class and of those that it is made from.
 
-    Whoever works on an adapter changes its code long before its version.
+    A developer changes the code of an adapter long before its version.
     """
     digest = hashlib.sha256()
     for place in sorted({_module_file(each) for each in kind.__mro__ if issubclass(each, Adapter)}):

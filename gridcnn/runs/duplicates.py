@@ -1,4 +1,4 @@
-"""Items whose grids are equal, and that stand in two parts of the data or in two classes."""
+"""Items whose grids are equal, and that are in two parts of the data or in two classes."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Duplicates:
     """Which items are equal to others, in the order of the parts: train, validation, test.
 
     Attributes:
-        first: for each part bool `(items,)`, whether no item before is equal.
-        leaked: for each part the items that are equal to one of a part before it, each with that
+        first: for each part bool `(items,)`, whether no earlier item is equal.
+        leaked: for each part the items that are equal to one of an earlier part, each with that
             one: `(item, part, item there)`.
         torn: items that are equal to one of another class: `(part, item, part, item)`.
     """
@@ -90,7 +90,7 @@ def _groups(grids: Mapping[str, Cells]) -> dict[str, Groups]:
 
 
 def _cells(grids: Cells) -> NDArray[np.float32] | NDArray[np.int32]:
-    """Return what tells grids apart, `(items, ...)`."""
+    """Return the values to compare grids by, `(items, ...)`."""
     if isinstance(grids, OneHot):
         return grids.indices
     return grids.reshape(len(grids), math.prod(grids.shape[1:]))
@@ -99,7 +99,7 @@ def _cells(grids: Cells) -> NDArray[np.float32] | NDArray[np.int32]:
 def duplicates_notes(
     found: Duplicates, parts: Mapping[str, Labelled], names: Mapping[str, Sequence[str]]
 ) -> list[str]:
-    """Return what to say of equal items that are kept; `names` are what items are called."""
+    """Return notes about equal items that are kept; `names` are those of the items."""
     notes = []
     for part, leaked in found.leaked.items():
         if leaked:
@@ -116,7 +116,7 @@ def duplicates_notes(
 
 
 def torn_notes(found: Duplicates, names: Mapping[str, Sequence[str]], remedy: str) -> list[str]:
-    """Return what to say of equal items of two classes, and what helps besides other labels."""
+    """Return notes about equal items of two classes, with a remedy besides other labels."""
     if not found.torn:
         return []
     part, item, where, earlier = found.torn[0]
@@ -129,7 +129,7 @@ def torn_notes(found: Duplicates, names: Mapping[str, Sequence[str]], remedy: st
 
 
 def dropped_note(found: Duplicates) -> list[str]:
-    """Return how many items were left out because an equal one stands before them."""
+    """Return a note on how many items were left out because they equal an earlier one."""
     counts = {part: int((~first).sum()) for part, first in found.first.items()}
     told = listed([f"{counts[part]:,} of {part}" for part in PARTS if counts[part]])
     if not told:

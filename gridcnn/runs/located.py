@@ -1,4 +1,4 @@
-"""A spec whose data is found: which source it is, and what it says about the data."""
+"""A spec together with the source of its data, and what the spec says about the data."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Located:
         return dataset
 
     def resolved(self, dataset: Dataset) -> Self:
-        """Return the same with everything about the source that reading has found out."""
+        """Return the same with all settings of the source that were found by reading it."""
         if dataset.resolved is None:
             return self
         data = self.data.model_copy(update={"source": dataset.resolved})

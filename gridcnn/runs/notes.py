@@ -13,9 +13,10 @@ from gridcnn.grid import Array
 from gridcnn.measures import Measures
 
 _MISSING = frozenset({"nan", "null", "none", "nat", "<na>", "n/a"})
-"""Labels that are hardly names of classes, in lower case. Others may be, such as NA and -."""
+"""Labels that are hardly names of classes, in lower case. NA and - are not among them: they may
+be."""
 _FEW = 5
-"""So many items may have the same votes by chance, or because they are equal."""
+"""Up to this many items may have the same votes by chance, or because they are equal."""
 _ALIKE = 1e-6
 """Votes that differ by less are the same."""
 
@@ -27,7 +28,7 @@ def refuse_notes(notes: Sequence[str]) -> None:
 
 
 def remark_notes(remarks: Mapping[str, int]) -> list[str]:
-    """Return what an adapter remarks on, as sentences with counts."""
+    """Return an adapter's remarks as sentences with counts."""
     return [f"{_counted(count)} {text}" for text, count in remarks.items() if count]
 
 
@@ -63,7 +64,7 @@ class VotesSpread:
         self._high: Array | None = None
 
     def add(self, votes: Array) -> None:
-        """Take in votes `(items, classes)`."""
+        """Add votes `(items, classes)`."""
         if not len(votes):
             return
         self.items += len(votes)

@@ -18,7 +18,7 @@ _Each = TypeVar("_Each")
 def with_other_forms(
     dataset: Dataset, division: Division, adapter: Adapter | None, *, seed: int
 ) -> tuple[Dataset, Division]:
-    """Return the data with the other forms of its training items, as training items at its end.
+    """Return the data with the other forms of its training items added at the end, for training.
 
     They have the labels and names of what they are forms of. `adapter` may be None.
     """

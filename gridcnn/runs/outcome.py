@@ -1,4 +1,4 @@
-"""What a run came to: measured once, on every part, and written to its folder."""
+"""The results of a run: measured once, on every part, and written to its folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run came to.
+    """The results of a run.
 
     Attributes:
         model: the trained pipeline.
@@ -100,7 +100,7 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training came to, not yet measured."""
+    """The results of training, not yet measured."""
 
     engine: Engine
     prepared: Prepared
@@ -167,7 +167,7 @@ def _measure(model: Model, trained: Trained, hint: str) -> tuple[dict[str, Any],
 
 
 def _stopped(trained: Trained) -> str | None:
-    """Return what has stopped a run before its last epoch: "patience" or "watcher"; else None."""
+    """Return why a run stopped before its last epoch: "patience" or "watcher"; else None."""
     settings, history = trained.prepared.spec.training, trained.state.history
     if len(history) >= settings.epochs:
         return None
@@ -175,7 +175,7 @@ def _stopped(trained: Trained) -> str | None:
 
 
 def _votes(logits: Array, part: Part, hint: str) -> Array:
-    """Return the votes of a part; raise `DataError` if some are not finite: what is trained stays.
+    """Return the votes of a part; raise `DataError` if some are not finite, and keep the training.
 
     A resumed run needs the same items for training, and not the same test items.
     """

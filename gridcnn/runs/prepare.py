@@ -40,7 +40,7 @@ from gridcnn.training.loop import Labelled
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the data as labelled grids, and what its items are called."""
+    """One part of the data as labelled grids, and the names of its items."""
 
     data: Labelled
     names: Sequence[str]
@@ -51,7 +51,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Prepared:
-    """All that training needs.
+    """Everything that training needs.
 
     Attributes:
         spec: with the source and the fitted adapter filled in.
@@ -63,8 +63,8 @@ class Prepared:
         skipped: what is wrong with the items that were left out because they cannot be read.
         notes: what else was left out of the data, and what looks wrong about it, in sentences.
         fingerprint: changes with the spec, the labels and the grids.
-        grids: where the grids were taken from, or left, in a few words; empty if they were made
-            anew, and are in memory alone.
+        grids: from where the grids were read, or where they are kept, in a few words; empty if
+            they are only in memory.
     """
 
     spec: Spec
@@ -165,11 +165,11 @@ def group_items(
 ) -> tuple[Dataset, tuple[Problem, ...]]:
     """Return the data with the groups that its spec finds, and without the parts that it ignores.
 
-    Items of which no group can be told are left out, with a problem for each; where bad items may
-    not be skipped, those are raised.
+    Items without a group are left out, with a problem for each; if bad items may not be skipped,
+    these are raised.
 
     Raises:
-        DataError: an item's name, or an item, tells no group.
+        DataError: an item, or its name, has no group.
     """
     settings = located.data
     problems: tuple[Problem, ...] = ()
@@ -189,7 +189,7 @@ def group_items(
 def divide_items(
     located: Located, dataset: Dataset, advance: Advance | None = None
 ) -> tuple[Dataset, Division, tuple[Problem, ...]]:
-    """Return the data as its spec divides it, which item is in which part, and what has no group.
+    """Return the data as its spec divides it, the part of each item, and the items without a group.
 
     Raises:
         DataError: the data cannot be divided like this.
@@ -209,7 +209,7 @@ def divide_items(
 
 
 def places_of(dataset: Dataset, chosen: NDArray[np.int64]) -> list[str]:
-    """Return what errors call the chosen items."""
+    """Return the names of the chosen items in errors."""
     known = dataset.names if dataset.places is None else dataset.places
     return [known[index] for index in chosen]
 
@@ -243,7 +243,7 @@ def _note_adapter(spec: Spec, adapter: Adapter) -> list[str]:
 
 @dataclass(frozen=True)
 class _Read:
-    """The parts, what they were made from, which items they hold, and what is bad of the others."""
+    """The parts, the data they are made from, the items they hold, and the problems of others."""
 
     parts: Mapping[str, Part]
     made: Mapping[str, Made]
@@ -251,7 +251,7 @@ class _Read:
     skipped: tuple[Problem, ...]
 
     def chosen(self, kept: Mapping[str, NDArray[np.bool_]]) -> _Read:
-        """Return the same without the items of which `kept`, for each part, says False."""
+        """Return the same with only the items that `kept` marks, for each part."""
         if all(each.all() for each in kept.values()):
             return self
         parts = {

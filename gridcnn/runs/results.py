@@ -1,4 +1,4 @@
-"""Results of a run that are read back; what is not as a run leaves it is told in one line."""
+"""Results of a run, read back; a file that no run would write is reported in one line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gridcnn.settings.content import Content, Loss, Name, Seconds
 _NAMES = ("item", "truth", "answer")
 _VOTE = re.compile(r"[01]\.[0-9]{6}")
 _ROUNDED = 1e-5
-"""How far rounded votes of an item may be from 1 in all, for each class."""
+"""How far the sum of an item's rounded votes may be from 1, for each class."""
 
 
 class _PartContent(Content):
@@ -40,7 +40,7 @@ class _LiteralContent(Content):
 
 
 class MetricsContent(Content):
-    """What `metrics.json` of a finished run tells, as far as it is read back."""
+    """The part of a finished run's `metrics.json` that is read back."""
 
     title: ClassVar[str] = "the metrics"
 
@@ -80,10 +80,10 @@ class MetricsContent(Content):
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
-    """Return what the `metrics.json` of a finished run holds.
+    """Return the content of a finished run's `metrics.json`.
 
     Raises:
-        RunFolderError: it cannot be read, or is not what a run writes.
+        RunFolderError: it cannot be read, or no run has written it like this.
     """
     path = folder / METRICS
     try:
@@ -102,7 +102,7 @@ def read_predictions(folder: Path, metrics: dict[str, Any]) -> tuple[list[str], 
     `metrics` are those of the same run: the same classes and the same number of items.
 
     Raises:
-        RunFolderError: it cannot be read, or is not what a run writes.
+        RunFolderError: it cannot be read, or no run has written it like this.
     """
     path = folder / PREDICTIONS
     classes = [as_written(str(label)) for label in metrics["classes"]]

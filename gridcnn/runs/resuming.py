@@ -1,4 +1,4 @@
-"""Going on with a run: which settings may be others, and when there is nothing left to do."""
+"""Resuming a run: which settings may be changed, and when there is nothing left to do."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from gridcnn.training.checkpoint import load_history
 from gridcnn.training.loop import Epoch, ends_after
 
 _LENGTH = ("epochs", "patience")
-"""The settings that say when training ends, and change nothing before."""
+"""The settings that decide when training ends, and change nothing before that."""
 
 
 def resumed_spec(given: SpecLike | None, folder: RunFolder, changes: Changes) -> Spec:
-    """Return the spec with which the run in `folder` goes on.
+    """Return the spec with which the run in `folder` continues.
 
-    It is the run's own, except for the settings that say when training ends. These may be others
-    if the epochs so far would have been the same with them from the start.
+    It is the run's own, except for the settings that decide when training ends. These may be
+    changed if the epochs so far would have been the same with them from the start.
 
     Raises:
-        RunFolderError: something else is asked for, or there is nothing to go on with.
+        RunFolderError: other settings are changed, or there is nothing left to do.
     """
     own = load(folder.path / SPEC)
     asked = load(given, changes=changes, ready=ready()) if given is not None else own
@@ -62,7 +62,7 @@ def _other(folder: RunFolder, part: str) -> RunFolderError:
 
 
 def _refuse_pointless(own: Training, training: Training, folder: RunFolder) -> None:
-    """Raise `RunFolderError` if a run cannot go on until such an end, or has come to it."""
+    """Raise `RunFolderError` if a run cannot continue to that end, or has reached it."""
     path = folder.path
     if folder.holds_folds or (path.parent / FOLDS).is_file():
         raise RunFolderError(

@@ -20,7 +20,7 @@ def by_scaffold(
     """Return the molecules that can be read, grouped by scaffold, and a problem for each other.
 
     A group is called by the SMILES of its scaffold; molecules without rings are the group ''.
-    `advance` is told how many more are done.
+    `advance` is called with the number of items done since the last call.
 
     Raises:
         DataError: RDKit is not installed.

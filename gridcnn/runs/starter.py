@@ -1,4 +1,4 @@
-"""Starter specs: a first spec for data that nobody has described yet."""
+"""Starter specs: a first spec for new data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from gridcnn.order.layouts import Layout
 from gridcnn.spec.models import SOURCES
 
 _LOOKED_AT = 40
-"""Files that are opened to see what they are like."""
+"""The number of files that are opened as a sample."""
 _COLUMNS = 40
 """The most columns of numbers that are listed in a spec."""
 _HEAD = """\
@@ -127,7 +127,7 @@ training:
 
 
 def starter(name: str, file: str) -> str:
-    """Return a starter spec for pictures, on made data; `file` is what it will be called."""
+    """Return a starter spec for pictures, on generated data; `file` is the name it will get."""
     grid = GridShape(1, 32, 32)
     return _spec(
         name,
@@ -153,19 +153,19 @@ def starter_for(
     encoding: str | None = None,
     judge: Judge | None = None,
 ) -> tuple[str, str]:
-    """Return a starter spec for data that is there, and a sentence that says what the data is.
+    """Return a starter spec for existing data, and a sentence that describes the data.
 
     Args:
         name: of the spec.
         file: what the spec will be called.
-        data: a folder or file, as its path is to stand in the spec.
+        data: the path of a folder or file, as it is written to the spec.
         label, inputs: columns of a table, if they are known.
         encoding: how the characters of a table are encoded; None: UTF-8 or UTF-16.
-        judge: is asked about a table of numbers, and about one whose columns are not clear, unless
+        judge: called for a table of numbers, and for one whose columns are not clear, unless
             `inputs` are given.
 
     Raises:
-        DataError: the data cannot be read, or does not tell what it is.
+        DataError: the data cannot be read, or its kind is not clear.
     """
     if not _is_table(data, encoding):
         if label is not None or inputs:
@@ -186,7 +186,7 @@ def starter_for(
 
 
 def _is_table(data: str, encoding: str | None) -> bool:
-    """Return whether a file is a table whose items stand in it, and not a manifest."""
+    """Return whether a file is a table that contains its items, and not a manifest."""
     if not places.is_file(data) or ending_of(data) not in ENDINGS:
         return False
     try:
@@ -211,7 +211,7 @@ def _for_files(name: str, file: str, data: str) -> tuple[str, str]:
 
 
 def starter_of(name: str, file: str, known: str, source: Source) -> tuple[str, str]:
-    """Return a starter spec for a known data set, and a sentence that says what it is.
+    """Return a starter spec for a known data set, and a sentence that describes it.
 
     Raises:
         DataError: the data cannot be opened.
@@ -236,7 +236,7 @@ def _parts(dataset: Dataset) -> str:
 
 
 def _for_dataset(name: str, file: str, section: str, dataset: Dataset) -> tuple[str, str]:
-    """Return a spec by what the first things are, and what they are in words."""
+    """Return a spec for the kind of the first items, and that kind in words."""
     items, count = len(dataset), len(dataset.classes)
     chosen = np.unique(np.linspace(0, items - 1, _LOOKED_AT).astype(int)).tolist()
     some = [dataset.things[index] for index in chosen]
@@ -259,7 +259,7 @@ def _for_dataset(name: str, file: str, section: str, dataset: Dataset) -> tuple[
 def _for_table(
     name: str, file: str, data: str, look: Look, layout: Layout | None
 ) -> tuple[str, str]:
-    """Return a spec for a table by what its columns seem to be, and what was found."""
+    """Return a spec for a table by the likely use of its columns, and what was found."""
     lines = [f"      path: {json.dumps(data, ensure_ascii=False)}"]
     lines[0] += "   # a relative path starts at the folder of this file"
     if isinstance(look.input, str):
@@ -301,7 +301,7 @@ def _for_table(
 
 
 def _form_lines(form: Form) -> list[str]:
-    """Return the settings that say how a table is written, if it is not written as usual."""
+    """Return the settings for a table's format, if it is not the usual one."""
     lines = []
     if form.header is False:
         lines.append("      header: false    # columns are called by their numbers, from 1")
@@ -317,7 +317,7 @@ def _form_lines(form: Form) -> list[str]:
 
 
 def _for_contents(some: Sequence[Any]) -> tuple[str, str, str]:
-    """Return what the contents of files are, and an adapter and stages for them."""
+    """Return the kind of the files' contents, and an adapter and stages for it."""
     if not isinstance(some[0], bytes):  # lists of numbers
         return "rows of numbers", _TABLE, _grid_stages(GridShape(1, 1, len(some[0])))
     if fitting(list(some)).title == "audio":
@@ -328,7 +328,7 @@ def _for_contents(some: Sequence[Any]) -> tuple[str, str, str]:
 
 
 def _quoted(column: str) -> str:
-    """Return the name of a column as YAML, in quotes wherever it could be anything else."""
+    """Return the name of a column as YAML, in quotes if it could be read as something else."""
     plain = column.isascii() and column.replace("_", "a").isalnum() and column[0].isalpha()
     words = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
     return (
@@ -337,7 +337,7 @@ def _quoted(column: str) -> str:
 
 
 def _picture_sizes(files: Sequence[str | bytes]) -> tuple[int, int, int]:
-    """Return rows, columns and channels that suit pictures; what cannot be read is passed over."""
+    """Return rows, columns and channels that suit pictures; unreadable files are skipped."""
     from gridcnn.adapters.decoding import decoded_bytes, decoded_file
 
     sizes: list[tuple[int, int]] = []
@@ -430,11 +430,11 @@ _MOST_NUMBERED = 12  # groups that are numbers; more are likely to count files
 
 
 def find_groups(dataset: Dataset) -> tuple[str, list[str]] | None:
-    """Return a pattern by which names of files tell groups, and the groups; None if they do not.
+    """Return a pattern that finds groups in names of files, and the groups; None if there are none.
 
-    Names consist of words, as in `2-dog-017.ogg`. A word tells groups if it has few values, each of
-    which comes in all classes and in many files, such as the fold, a speaker or a camera; a number
-    that is different in every file only counts them.
+    Names consist of words, as in `2-dog-017.ogg`. A word names groups if it has few values, each of
+    which occurs in all classes and in many files, such as the fold, a speaker or a camera; a number
+    that differs in every file only counts them.
     """
     names = [name.rpartition("/")[2].rpartition(".")[0] for name in dataset.names]
     words = [re.split(r"[-_ ]", name) for name in names]
