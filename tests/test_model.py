@@ -318,7 +318,7 @@ def test_saving_replaces_a_model_and_nothing_else(arrays: Model, tmp_path: Path)
 
     for name in ("checkpoint", "thesis", "link"):
         place = tmp_path / name
-        with pytest.raises(RunFolderError, match=f"{name} is there already, and is not a gridc"):
+        with pytest.raises(RunFolderError, match=f"{name} exists already, and is not a gridc"):
             arrays.save(place)
         assert arrays.save(place, overwrite=True) == place
         np.testing.assert_array_equal(load(place).parameters, arrays.parameters)

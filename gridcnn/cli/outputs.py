@@ -1,5 +1,4 @@
-"""Files that a verb writes to a path of the user: complete or not at all, never over other
-files."""
+"""Files that a verb writes to a path of the user: complete or not at all, never over others."""
 
 from __future__ import annotations
 

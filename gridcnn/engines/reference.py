@@ -1,5 +1,4 @@
-"""The reference engine: NumPy, stage by stage, as in the article; other engines are tested against
-it."""
+"""The reference engine: NumPy, stage by stage, as in the article; other engines are tested by it."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ def test_data_that_is_no_grid_ends_with_3(wines: Path) -> None:
 @pytest.mark.parametrize(
     ("check", "told"),
     [
-        ("warn", "check: permutable, the order of this data means nothing; training goes on"),
+        ("warn", "check: permutable, the order of this data means nothing; training continues"),
         ("off", "check: off, so the order of this data was not checked"),
     ],
 )
