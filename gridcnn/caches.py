@@ -33,7 +33,7 @@ _HEADER = struct.Struct("<16sI32s32s")
 _VERSION = 1
 _KEY = re.compile(r"[0-9a-f]{64}")
 _TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.part")
-_LEFT_BEHIND = 3600.0  # seconds; whoever writes an entry never pauses for that long
+_LEFT_BEHIND = 3600.0  # seconds; a process that writes an entry never pauses for that long
 
 # No link is followed, no child process inherits the file, no pipe is waited for, and no line end of
 # Windows is changed. Each system has some of these.
@@ -76,10 +76,10 @@ def user_folder(name: str) -> Path | None:
         # Without `appauthor=False` Windows would get the name twice.
         folder = platformdirs.user_cache_path("gridcnn", appauthor=False) / name
         # A user whose home is unknown has ~ in the path, and it would lead into the current folder.
-        # A home that does not exist is not to be made: that is the home of nobody.
+        # A home that does not exist is not made: the user `nobody` has such a home.
         usable = folder.is_absolute() and folder.parents[2].is_dir()
     except (OSError, RuntimeError, ValueError):
-        # The system names no such folder, or keeps it shut; nobody knows that home; or the current
+        # The system names no such folder, or keeps it shut; that home is unknown; or the current
         # folder is gone.
         return None
     return folder if usable else None
@@ -272,7 +272,7 @@ def _make(folder: Path) -> None:
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     if missing and _is_safe_way(missing[-1].parent):
         for each in reversed(missing):
-            # Recent Pythons make Windows, too, let nobody else into a folder of this mode.
+            # With recent Pythons, this mode keeps other users out on Windows, too.
             each.mkdir(mode=0o700, exist_ok=True)
 
 
@@ -287,7 +287,7 @@ def _remove(path: Path) -> bool:
 
 if sys.platform == "win32":
     # Windows has no permission bits. The folder for caches lies in the user's profile, whose access
-    # list lets in nobody but the user and administrators, and is inherited by all that is in it.
+    # list lets in only the user and administrators, and is inherited by all that is in it.
     # Whoever names another folder in GRIDCNN_CACHE answers for its access list.
 
     def _is_safe_folder(folder: Path) -> bool:
@@ -324,7 +324,7 @@ else:
         return mine and not information.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
     def _is_safe_way(folder: Path) -> bool:
-        """Return whether nobody else can exchange a folder, or one that it lies in."""
+        """Return whether no other user can replace a folder, or one of its parents."""
         try:
             return all(_is_safe_step(each, os.lstat(each)) for each in (folder, *folder.parents))
         except OSError:
@@ -334,7 +334,7 @@ else:
         mode = information.st_mode
         if not stat.S_ISDIR(mode) or information.st_uid not in (0, os.geteuid()):
             return False
-        if mode & stat.S_ISVTX:  # as in /tmp, where nobody may rename what is another's
+        if mode & stat.S_ISVTX:  # as in /tmp, where users may rename only their own files
             return True
         if mode & stat.S_IWOTH:
             return False
@@ -363,5 +363,5 @@ else:
 
     def _has_access_list(folder: Path) -> bool:
         """Return whether the group's permission may be meant for users on an access list."""
-        # Elsewhere than on Linux nobody can tell, and there are no such groups either.
+        # Only Linux has such groups.
         return sys.platform != "linux" or any("acl" in name for name in os.listxattr(folder))

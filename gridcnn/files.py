@@ -32,7 +32,7 @@ def written_whole(path: Path, *, replace: bool = True) -> Iterator[IO[bytes]]:
         OSError: the folder cannot be written to.
     """
     if not replace and os.path.lexists(path):
-        raise FileExistsError(errno.EEXIST, "it is there already", str(path))
+        raise FileExistsError(errno.EEXIST, "it exists already", str(path))
     path = Path(os.path.realpath(path))  # a link stays, and leads to the new content
     if path.exists() and not path.is_file():
         raise FileExistsError(errno.EEXIST, "it is not an ordinary file, and is kept", str(path))
@@ -58,7 +58,8 @@ def _replaced(temporary: Path, path: Path) -> None:
         try:
             temporary.replace(path)
         except PermissionError:
-            # On Windows whoever has the old file open, such as a virus scanner, holds its name.
+            # On Windows a program that has the old file open, such as a virus scanner, keeps its
+            # name.
             time.sleep(pause)
         else:
             return

@@ -85,7 +85,7 @@ else:
     class cached_property(functools.cached_property[Value]):  # noqa: N801 - as Python calls it
         """A property that is computed once, without a lock.
 
-        That of Python 3.11 holds a lock while it computes, which nobody can release in a child.
+        That of Python 3.11 holds a lock while it computes, which no thread can release in a child.
         """
 
         if not TYPE_CHECKING:  # with the types of Python's own

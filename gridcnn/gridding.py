@@ -106,7 +106,7 @@ def side_by_side(
         waiting: deque[Future[Result]] = deque()
         for group in groups:
             waiting.append(pool.submit(work, group))
-            # A few ahead of what is taken, so that nobody waits and memory is bounded.
+            # A few groups ahead, so that no thread waits and memory is bounded.
             if len(waiting) > threads + 1:
                 yield waiting.popleft().result()
         while waiting:

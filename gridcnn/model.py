@@ -267,7 +267,7 @@ class Model:
         is_free = not os.path.lexists(target)
         if not (overwrite or is_free or kind_of(target) == KIND):
             raise RunFolderError(
-                f"{target} is there already, and is not a gridcnn model; give another name, or "
+                f"{target} exists already, and is not a gridcnn model; give another name, or "
                 "overwrite=True"
             )
         try:

@@ -82,7 +82,7 @@ def test_nothing_is_replaced_unless_that_is_allowed(tmp_path: Path) -> None:
     write_bytes(path, b"new", replace=False)
 
     for taken in (path, link):
-        with pytest.raises(FileExistsError, match="it is there already"):
+        with pytest.raises(FileExistsError, match="it exists already"):
             write_text(taken, "other", replace=False)
     assert path.read_bytes() == b"new"
     assert {each.name for each in tmp_path.iterdir()} == {"result", "link"}

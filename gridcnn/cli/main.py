@@ -153,7 +153,7 @@ def main(arguments: list[str] | None = None) -> None:
         given.remove("--debug")
         given.insert(0, "--debug")
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started us
+        if getattr(sys, name) is None:  # closed by the parent process
             setattr(sys, name, screen.nowhere())
         elif hasattr(getattr(sys, name), "reconfigure"):
             # A console that lacks a character shows its escape, instead of failing.

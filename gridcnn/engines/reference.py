@@ -1,4 +1,4 @@
-"""The reference engine: NumPy, stage by stage, as in the article; other engines are tested by it."""
+"""The reference engine: NumPy, stage by stage, as in the article: the oracle of the others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ quicker."""
 
 _LARGE_BLOCK = 32_000_000  # bytes; glibc does not learn from blocks of more than 32 MiB
 
-# Numbers that are too large end as inf or NaN, which whoever asked finds in the answer.
+# Numbers that are too large become inf or NaN, which the caller finds in the result.
 _quietly = np.errstate(over="ignore", invalid="ignore")
 
 

@@ -51,7 +51,8 @@ class FolderLock:
         if sys.platform == "win32":  # where no file that is open can be removed
             os.close(self._descriptor)
         if not keep:
-            # Before it is closed: whoever locks it afterwards sees that it is no longer the file.
+            # Before it is closed: a process that locks it afterwards sees that it is no longer the
+            # file.
             with contextlib.suppress(OSError):
                 self._path.unlink()
         if sys.platform != "win32":

@@ -48,7 +48,7 @@ _PARTS = """\
 _NO_DATA = """\
   # A folder with one folder for each class, of pictures such as photos/cat and photos/dog, of
   # sounds or of arrays; a CSV file with the columns path and label; an .npz file; a table of texts
-  # or numbers; or a known data set: gridcnn datasets list. For data that is there already,
+  # or numbers; or a known data set: gridcnn datasets list. For existing data,
   # gridcnn init DATA writes a spec that fits. Relative paths start at the folder of this file.
   source: xo
 """

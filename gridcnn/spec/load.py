@@ -122,7 +122,8 @@ def _in_order(problems: list[Problem]) -> list[Problem]:
 
 def _document(source: object, ready: Mapping[str, bytes]) -> Document:
     if isinstance(source, Spec):
-        # Settings that nobody gave stay open, since some follow others: they are filled in again.
+        # Settings that were not given stay open, since some follow others: they are filled in
+        # again.
         known = source.document
         return Document(
             source.model_dump(mode="json", exclude_unset=True),

@@ -431,7 +431,7 @@ def test_verbs_that_compute_take_engine_and_threads(verb: str, tmp_path: Path) -
     for name in ENGINES:
         if ENGINES[name].__module__.startswith("gridcnn."):
             assert f" {name} (" in words
-    assert f"Without it: {DEFAULT_ENGINE}." in words
+    assert f"Default: {DEFAULT_ENGINE}." in words
     more = {"predict": ["a"], "evaluate": ["xo"]}.get(verb, [])
     refused = within(verb, "xo", *more, "--threads", 0, folder=tmp_path)
     assert refused.exit_code == 2

@@ -334,7 +334,7 @@ def test_made_texts_are_a_table_that_is_read_back(tmp_path: Path) -> None:
     assert read["text"].tolist() == list(made.things)
     assert read["label"].tolist() == list(made.labels)
     assert again.exit_code == odd.exit_code == 2
-    assert "is there already" in again.stderr
+    assert "exists already" in again.stderr
     assert "ends in .csv or .tsv" in odd.stderr
 
 

@@ -1,10 +1,10 @@
 """Phases of tasks, which several threads carry out side by side.
 
-Whoever enters takes the next task of a phase that nobody has taken yet, and goes on to the next
-phase when all tasks of the one before are done. So one thread alone gets everything done, and a
+A thread that enters takes the next free task of a phase, and continues with the next phase when
+all tasks of the one before are done. So one thread alone gets everything done, and a
 thread that comes late finds nothing left to do. A task always does the same items or numbers,
-whoever does it: that is why results do not depend on the threads. A thread that nobody helps has a
-way in of its own, which counts nothing.
+on any thread: that is why results do not depend on the threads. A thread without helpers has an
+entry of its own, which counts nothing.
 
 The caller takes tasks from the first on, helpers from the last on. So each core mostly gets the
 same rows of an item in all phases, and the same shards in all steps, and finds them in its cache.
