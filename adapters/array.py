@@ -93,7 +93,7 @@ class ArrayAdapter(Adapter):
         """
         if self.size is not None and self.channels is not None and not self._learns_range:
             return self
-        stack = self._stacked(things)
+        stack = self._stack(things)
         # Of files only some cells are kept, which must fit into memory.
         most = LOOKED_AT if stack is not None else max(1, LOOKED_AT // max(1, len(things)))
         shape, low, high, some = self._usual(
@@ -139,7 +139,7 @@ class ArrayAdapter(Adapter):
         """
         grids = self._laid_out(_numbers(thing)[None])
         self._check_shape(grids)
-        grid: NDArray[np.float32] = self._scaled(grids)[0]
+        grid: NDArray[np.float32] = self._scale(grids)[0]
         if not np.isfinite(grid).all():
             raise DataError(_not_finite(grids))
         return grid
@@ -155,7 +155,7 @@ class ArrayAdapter(Adapter):
 
         One array of all items, `(items, ...)`, is adapted as a whole.
         """
-        stack = self._stacked(things)
+        stack = self._stack(things)
         if stack is None:
             return super().adapt_all(things, names=names, advance=advance)
         shape = self.shape()
@@ -165,7 +165,7 @@ class ArrayAdapter(Adapter):
         step = max(1, _CHUNK // shape.cells)
         for start in range(0, len(stack), step):
             part = slice(start, start + step)
-            values[part] = self._scaled(stack[part])
+            values[part] = self._scale(stack[part])
             finite[part] = np.isfinite(values[part]).all(axis=(1, 2, 3))
             if advance is not None:
                 advance(len(values[part]))
@@ -180,7 +180,7 @@ class ArrayAdapter(Adapter):
             tuple(problems),
         )
 
-    def _stacked(self, things: Any) -> Array | None:
+    def _stack(self, things: Any) -> Array | None:
         """Return all items as `(items, channels, rows, columns)`; None if they are no array."""
         if isinstance(things, np.ndarray) or hasattr(things, "__array__"):
             values = _numbers(things) if _is_numeric(things) else None
@@ -218,7 +218,7 @@ class ArrayAdapter(Adapter):
                 low, high = ranges.get(shape, (math.inf, -math.inf))
                 ranges[shape] = min(low, float(finite.min())), max(high, float(finite.max()))
                 counts[shape] += len(finite)
-                chosen.setdefault(shape, []).append(_chosen(finite, most))
+                chosen.setdefault(shape, []).append(_sample(finite, most))
         if not counts:
             raise DataError(
                 "there is no usable item to learn the shape and the range of arrays from: "
@@ -250,11 +250,11 @@ class ArrayAdapter(Adapter):
                 "as in training or in the settings 'channels' and 'size' of array"
             )
 
-    def _scaled(self, grids: Array) -> NDArray[np.float32]:
+    def _scale(self, grids: Array) -> NDArray[np.float32]:
         """Return grids on the scale of -1..1; what float32 cannot hold becomes infinite."""
         with np.errstate(over="ignore", invalid="ignore"):
             if self.scaling == "none":
-                return self._limited(grids, grids)
+                return self._limit(grids, grids)
             if self.low is None or self.high is None:
                 raise self.unlearned(
                     "the range of its values", "or set 'low' and 'high', or 'scaling: none'"
@@ -264,9 +264,9 @@ class ArrayAdapter(Adapter):
             scaled = grids.astype(np.float64)
             scaled -= middle
             scaled /= half or 1.0
-            return self._limited(scaled, grids)
+            return self._limit(scaled, grids)
 
-    def _limited(self, scaled: Array, given: Array) -> NDArray[np.float32]:
+    def _limit(self, scaled: Array, given: Array) -> NDArray[np.float32]:
         if self.limit is None:
             return scaled.astype(np.float32)
         limited: NDArray[np.float32] = scaled.clip(-self.limit, self.limit).astype(np.float32)
@@ -275,7 +275,7 @@ class ArrayAdapter(Adapter):
         return limited
 
 
-def _chosen(items: Array, most: int) -> Array:
+def _sample(items: Array, most: int) -> Array:
     """Return up to `most` numbers, evenly from all items, and from all places in them."""
     # Whole items first: those of other orders of memory are copied to be in one dimension.
     some = items[:: max(1, items.size // (4 * most))].reshape(-1)

@@ -302,7 +302,7 @@ class AudioAdapter(Adapter):
             samples = int(np.ceil(np.percentile(lengths, adapter.duration_percentile)))
             adapter = adapter._with(duration=samples / adapter.sample_rate)
         if adapter._learns_bands:
-            adapter = adapter._with(**adapter._learned_bands(things))
+            adapter = adapter._with(**adapter._learn_bands(things))
         return adapter
 
     def _with(self, **changes: Any) -> Self:
@@ -311,7 +311,7 @@ class AudioAdapter(Adapter):
         except ValidationError as error:
             raise DataError(*(text for _, text in explained(error))) from None
 
-    def _learned_bands(self, things: Things) -> dict[str, tuple[float, ...]]:
+    def _learn_bands(self, things: Things) -> dict[str, tuple[float, ...]]:
         """Return mean and standard deviation of every row, in all cells of the training clips."""
         count, sums, squares = 0, np.zeros(self._rows), np.zeros(self._rows)
         for clip in self._readable(things, self._excerpt):
@@ -380,7 +380,7 @@ class AudioAdapter(Adapter):
             DataError: it is not a sound, cannot be read, or lasts longer than `max_duration`.
         """
         samples = self._of_one_length(self._clip(thing, self._excerpt))
-        return self._scaled(self._levels(samples))[None]
+        return self._scale(self._levels(samples))[None]
 
     @property
     def _excerpt(self) -> Excerpt:
@@ -432,7 +432,7 @@ class AudioAdapter(Adapter):
     def _in_range(self, levels: NDArray[np.float32]) -> NDArray[np.float32]:
         return levels * np.float32(2 / self.floor_db) + np.float32(1)
 
-    def _scaled(self, levels: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _scale(self, levels: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.scaling == "range":
             return levels if self.kind == "mfcc" else self._in_range(levels)
         if self.scaling == "clip":

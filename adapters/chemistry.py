@@ -57,7 +57,7 @@ def canonical(molecule: Any, *, isomeric: bool) -> str:
     return text
 
 
-def shuffled(molecule: Any, random: np.random.Generator, *, isomeric: bool) -> str:
+def shuffle_atoms(molecule: Any, random: np.random.Generator, *, isomeric: bool) -> str:
     """Return a SMILES that means the same, with its atoms in a random order.
 
     Atoms are renumbered at random, and then written in the order in which RDKit comes to them, as

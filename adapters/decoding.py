@@ -100,7 +100,7 @@ def _decoded_jpeg(content: bytes, max_pixels: int, need: Need) -> Picture | None
         if image is None:
             return None
         window = Window(0, 0, header.rows / scale, header.columns / scale)
-        return need.reduced(*_upright(image, window, header.orientation))
+        return need.reduce(*_upright(image, window, header.orientation))
 
 
 def _decoded_png(content: bytes, max_pixels: int, need: Need) -> Picture | None:
@@ -112,7 +112,7 @@ def _decoded_png(content: bytes, max_pixels: int, need: Need) -> Picture | None:
         image = png.decoded(content, header)
         if image is None:
             return None
-        return need.reduced(image, Window(0, 0, header.rows, header.columns))
+        return need.reduce(image, Window(0, 0, header.rows, header.columns))
 
 
 def _decoded_stream(file: IO[bytes], *, max_pixels: int, need: Need | None) -> Picture:
@@ -128,7 +128,7 @@ def _decoded_stream(file: IO[bytes], *, max_pixels: int, need: Need | None) -> P
         try:
             opened_image = Image.open(file, formats=formats)
         except UnidentifiedImageError:
-            kind = foreign.described(head)
+            kind = foreign.describe(head)
             raise DataError(_UNKNOWN if kind is None else f"it is {kind}") from None
         with opened_image as image:
             return _picture(image, max_pixels=max_pixels, need=need, is_ours=True)
@@ -224,7 +224,7 @@ def _picture(image: Image, *, max_pixels: int, need: Need | None, is_ours: bool)
         values = _values(image)
         if need is None or isinstance(values, np.ndarray):
             return Picture(np.asarray(values), window)
-        return need.reduced(values, window)
+        return need.reduce(values, window)
 
 
 def _orientation(image: Image) -> int:

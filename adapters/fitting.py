@@ -73,13 +73,13 @@ def fitting(things: Things, origin: str = "") -> Adapter:
             f"the items are bytes, such as {shown(first, limit=40)}, which hold text, not pictures "
             "or sounds; give them as texts: [item.decode() for item in X]"
         )
-    if not files_meant(things):
+    if not are_paths(things):
         return TextAdapter()
     paths = [os.fsdecode(each) for each in things if isinstance(each, str | os.PathLike)]
     return fitting_files(Counter(map(_ending, paths)), origin or "the data")()
 
 
-def files_meant(things: Any) -> bool:
+def are_paths(things: Any) -> bool:
     """Return whether texts among items are paths of files; True if there are no texts.
 
     They are, if half of them or more name an existing file, or end as the names of pictures,

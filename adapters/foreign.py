@@ -23,7 +23,7 @@ _BINARY = {
 _PAGES = ("<!doctype html", "<html", "<head", "<body")
 
 
-def described(head: bytes) -> str | None:
+def describe(head: bytes) -> str | None:
     """Return the kind of a file that starts with `head`, and what to do; None if it is unknown."""
     for start, kind in _BINARY.items():
         if head.startswith(start):
@@ -48,7 +48,7 @@ def packaged_format(head: bytes) -> str | None:
     """
     brands = _brands(head)
     if brands & _AVIF:
-        return _registered_avif()
+        return _register_avif()
     if brands & _HEIF:
         try:
             import_module("pillow_heif").register_heif_opener()
@@ -68,7 +68,7 @@ def _brands(head: bytes) -> frozenset[bytes]:
     return frozenset(head[start : start + 4] for start in (8, *range(16, end, 4)))
 
 
-def _registered_avif() -> str:
+def _register_avif() -> str:
     from PIL import features
 
     try:

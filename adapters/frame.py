@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from gridcnn.adapters.light import centres, slopes_of, surface
 from gridcnn.adapters.pixels import Pixels
-from gridcnn.adapters.resampling import reduced
+from gridcnn.adapters.resampling import block_means
 
 Mask = NDArray[np.bool_]
 Depths = NDArray[np.int64]
@@ -166,7 +166,7 @@ def _median(values: NDArray[np.float32]) -> NDArray[np.float32]:
 def _under(pixels: NDArray[np.float32], colour: NDArray[np.float32]) -> Frame | None:
     """Return the frame if paper is of this colour, or None."""
     rows, columns = pixels.shape[:2]
-    glance = reduced(pixels, math.ceil(max(rows, columns) / _GLANCE))
+    glance = block_means(pixels, math.ceil(max(rows, columns) / _GLANCE))
     high, wide = glance.shape[0] // 8, glance.shape[1] // 8
     inner = glance[high : glance.shape[0] - high, wide : glance.shape[1] - wide]
     slopes = slopes_of(inner, colour)
@@ -179,7 +179,7 @@ def _under(pixels: NDArray[np.float32], colour: NDArray[np.float32]) -> Frame | 
     noise = _middle(middle.ravel())
     least = max(_PLAIN, 4 * noise)
     drawn = apart > least
-    bands = _peeled([apart > max(least, float(apart.max()) / 3), drawn])
+    bands = _find_bands([apart > max(least, float(apart.max()) / 3), drawn])
     if bands is None:
         return None
     covered = bands.covered()
@@ -187,7 +187,7 @@ def _under(pixels: NDArray[np.float32], colour: NDArray[np.float32]) -> Frame | 
     top, left, bottom, right = bands.inside(round(_CRUMBS * min(rows, columns)))
     deep = np.zeros_like(rest)
     deep[top:bottom, left:right] = rest[top:bottom, left:right]
-    drawing = _joined(deep, rest)
+    drawing = _grow(deep, rest)
     if np.count_nonzero(drawing) < max(4, _TRIFLE * rest.size) and bands.number() > 1:
         # One band is no drawing; several may be the strokes of an L or of an 11.
         return None
@@ -222,7 +222,7 @@ def _is_cut_out(drawn: Mask, drawing: Mask, bands: _Bands) -> bool:
     return bool(min(spans) < min(drawing.shape) / 5)
 
 
-def _joined(seeds: Mask, within: Mask) -> Mask:
+def _grow(seeds: Mask, within: Mask) -> Mask:
     """Return all of `within` that hangs together with `seeds`."""
     found = seeds
     while True:
@@ -238,7 +238,7 @@ def _joined(seeds: Mask, within: Mask) -> Mask:
         found = sideways
 
 
-def _peeled(masks: list[Mask]) -> _Bands | None:
+def _find_bands(masks: list[Mask]) -> _Bands | None:
     """Return the bands along all sides, or None if there is none.
 
     Args:

@@ -22,8 +22,8 @@ from gridcnn.adapters.decoding import (
 from gridcnn.adapters.ink import (
     background_of,
     border_colour,
-    inked,
-    unframed,
+    ink_of,
+    remove_frame,
     window_of_ink,
 )
 from gridcnn.adapters.picture import Need, Picture
@@ -37,7 +37,7 @@ from gridcnn.adapters.pixels import (
     pixels_of_array,
     range_notes,
 )
-from gridcnn.adapters.resampling import Window, resampled, whole
+from gridcnn.adapters.resampling import Window, resample, whole
 from gridcnn.contracts.adapter import Adapter, Things
 from gridcnn.errors import DataError, shown
 from gridcnn.grid import Axis, Cells, GridShape
@@ -134,7 +134,7 @@ class ImageAdapter(Adapter):
         """Return the numbers of a picture without its opacity; None if it cannot be read."""
         need = Need(self.size, "stretch", grey=True)
         try:
-            found = self._decoded(thing, need)
+            found = self._decode(thing, need)
             array = array_of(found.array() if isinstance(found, Picture) else found)
         except DataError:
             return None
@@ -183,7 +183,7 @@ class ImageAdapter(Adapter):
         """
         if self.fit != "ink" and self.polarity != "ink":
             return self._plain(self._picture(thing, self._need()))
-        return self._inked(self._picture(thing, None).array())
+        return self._ink_cells(self._picture(thing, None).array())
 
     def _need(self) -> Need:
         """Return the part of a picture that a grid shows, if no ink is searched."""
@@ -196,7 +196,7 @@ class ImageAdapter(Adapter):
         It is an array `(rows, columns, 1 | 3)`, or of bytes a Pillow image in mode L or RGB; that
         may be smaller if only what `need` tells is needed.
         """
-        found = self._decoded(thing, need)
+        found = self._decode(thing, need)
         limits = self.range
         plain = limits in (None, (0, 255))  # for bytes, which need no scaling then
         decoded = isinstance(found, Picture)
@@ -211,7 +211,7 @@ class ImageAdapter(Adapter):
         elif decoded and array.dtype == np.int32 and limits is None:
             array = sixteen_bits(array)
         if need is not None and isinstance(found.values, np.ndarray) and array.dtype == np.uint8:
-            found = need.reduced(image_of(array), found.window)
+            found = need.reduce(image_of(array), found.window)
             if plain and _is_plain(found):
                 return found
             array = array_of(found.array())
@@ -219,7 +219,7 @@ class ImageAdapter(Adapter):
         pixels = pixels_of_array(array, limits=limits, background=background)
         return Picture(pixels, found.window)
 
-    def _decoded(self, thing: Any, need: Need | None) -> Any:
+    def _decode(self, thing: Any, need: Need | None) -> Any:
         """Return the item as a `Picture`; arrays are passed on unchanged."""
         if isinstance(thing, np.ndarray):
             return thing
@@ -246,23 +246,23 @@ class ImageAdapter(Adapter):
         fill = None
         if window.height > picture.window.height or window.width > picture.window.width:
             fill = border_colour(picture.values)[:, None, None]
-        planes = resampled(picture.values, window, size=self.size, fill=fill, bounds=picture.window)
-        return self._toned(planes)
+        planes = resample(picture.values, window, size=self.size, fill=fill, bounds=picture.window)
+        return self._to_cells(planes)
 
-    def _inked(self, pixels: Pixels) -> NDArray[np.float32]:
+    def _ink_cells(self, pixels: Pixels) -> NDArray[np.float32]:
         """Return pixels as cells, with a search for ink, `(channels, rows, columns)`."""
         window = self._window_without_ink(whole(pixels))
         background = background_of(pixels)
-        pixels = unframed(pixels, background)
+        pixels = remove_frame(pixels, background)
         if self.fit == "ink":
             drawn = window_of_ink(pixels, background, margin=self.margin)
             window = window if drawn is None else drawn.grown(self._aspect)
         if self.polarity != "ink":
             fill = background.colour[:, None, None]
-            return self._toned(resampled(pixels, window, size=self.size, fill=fill))
-        paper = background.seen_through(window, self.size)
-        planes = resampled(pixels, window, size=self.size, fill=paper)
-        ink = inked(planes, paper, noise=background.noise, channels=self.channels)
+            return self._to_cells(resample(pixels, window, size=self.size, fill=fill))
+        paper = background.paper_in(window, self.size)
+        planes = resample(pixels, window, size=self.size, fill=paper)
+        ink = ink_of(planes, paper, noise=background.noise, channels=self.channels)
         ink *= 2
         ink -= 1
         return ink
@@ -278,7 +278,7 @@ class ImageAdapter(Adapter):
             return window
         return window.shrunk(self._aspect) if self.fit == "crop" else window.grown(self._aspect)
 
-    def _toned(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _to_cells(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return values of 0 to 255 as cells of -1 to 1, in the channels that are wanted."""
         if len(planes) != self.channels:
             grey = grey_of(planes.transpose(1, 2, 0))[None]

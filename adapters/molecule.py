@@ -157,7 +157,7 @@ class MoleculeAdapter(OneHotAdapter):
             )
         learned = self.model_dump()
         if self.alphabet is None:
-            learned["alphabet"] = self._learned_alphabet(counts)
+            learned["alphabet"] = self._learn_alphabet(counts)
         if self.length == _AUTO:
             learned["length"] = length_of_most(lengths, self.length_percentile)
         return type(self).model_validate(learned)
@@ -181,7 +181,7 @@ class MoleculeAdapter(OneHotAdapter):
         if self.salts == "strip":
             molecule = chemistry.without_salts(molecule)
         return [
-            Written(chemistry.shuffled(molecule, random, isomeric=self.isomeric))
+            Written(chemistry.shuffle_atoms(molecule, random, isomeric=self.isomeric))
             for _ in range(self.variants)
         ]
 
@@ -207,7 +207,7 @@ class MoleculeAdapter(OneHotAdapter):
             raise DataError(
                 "the molecule adapter has not learned its length yet; train it, or set 'length'"
             )
-        labels = (*self._known(), *(["unknown"] if self.unknown == "symbol" else []))
+        labels = (*self._symbols(), *(["unknown"] if self.unknown == "symbol" else []))
         rows = Axis("token", labels=labels, ordered=False)
         return GridShape(1, len(labels), self.length, rows, Axis("position"))
 
@@ -278,7 +278,7 @@ class MoleculeAdapter(OneHotAdapter):
 
     # What is set or learned ----------------------------------------------------------------------
 
-    def _known(self) -> tuple[str, ...]:
+    def _symbols(self) -> tuple[str, ...]:
         if self.alphabet is None:
             raise DataError(
                 "the molecule adapter has not learned its alphabet yet; train it, or set 'alphabet'"
@@ -288,11 +288,11 @@ class MoleculeAdapter(OneHotAdapter):
     @cached_property
     def _rows(self) -> tuple[dict[str, int], int]:
         """The row of each token, and the row of unknown tokens."""
-        known = self._known()
+        known = self._symbols()
         rows = {token: row for row, token in enumerate(known)}
         return rows, len(known) if self.unknown == "symbol" else -1
 
-    def _learned_alphabet(self, counts: Counter[str]) -> list[str]:
+    def _learn_alphabet(self, counts: Counter[str]) -> list[str]:
         enough = [token for token, count in counts.items() if count >= self.min_count]
         if not enough:
             raise DataError(

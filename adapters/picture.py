@@ -64,7 +64,7 @@ class Need(NamedTuple):
         cell = self._cell(rows, columns)
         return next((scale for scale in SCALES if cell >= _SEEN * scale), 1)
 
-    def reduced(self, image: Image, window: Window) -> Picture:
+    def reduce(self, image: Image, window: Window) -> Picture:
         """Return a Pillow image with blocks averaged to whole bytes, if a cell has very many.
 
         Each cell still sees 64 blocks or more, so that neither their edges nor their rounding
@@ -73,4 +73,4 @@ class Need(NamedTuple):
         step = int(self._cell(window.height, window.width) / _BLOCKS)
         if step <= 1:
             return Picture(image, window)
-        return Picture(image.reduce(step), window.divided(step))
+        return Picture(image.reduce(step), window.divide(step))

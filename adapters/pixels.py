@@ -57,11 +57,11 @@ def pixels_of_array(
         DataError: its numbers are outside of the range.
     """
     if values.shape[2] in (1, 3):
-        return _scaled(values, limits)
+        return _scale(values, limits)
     # The opacity of whole numbers fills their type, whatever the colours do.
     whole = values.dtype.kind in "bu"
-    opacity = _scaled(values[:, :, -1:], None if whole else limits)
-    return _flattened(_scaled(values[:, :, :-1], limits), opacity, background)
+    opacity = _scale(values[:, :, -1:], None if whole else limits)
+    return _flatten(_scale(values[:, :, :-1], limits), opacity, background)
 
 
 def image_of(values: NDArray[np.uint8]) -> Image:
@@ -130,7 +130,7 @@ def _round_above(number: float) -> float:
     return math.ceil(number * 10.0**digits) / 10.0**digits
 
 
-def _scaled(values: NDArray[Any], limits: Limits | None) -> Pixels:
+def _scale(values: NDArray[Any], limits: Limits | None) -> Pixels:
     """Return numbers of any accepted type on the scale of 0 to 255."""
     kind = values.dtype
     if kind == np.bool_:
@@ -149,10 +149,10 @@ def _scaled(values: NDArray[Any], limits: Limits | None) -> Pixels:
     if limits == natural and kind.kind == "u":
         # 65535 / 257 is 255, and so is every uint8 value that was written as 16 bits.
         return values.astype(np.float32) / np.float32(257)
-    return _scaled_within(values, limits)
+    return _scale_within(values, limits)
 
 
-def _scaled_within(values: NDArray[Any], limits: Limits) -> Pixels:
+def _scale_within(values: NDArray[Any], limits: Limits) -> Pixels:
     low, high = limits
     least, most = float(values.min()), float(values.max())
     if not (np.isfinite(least) and np.isfinite(most)):
@@ -170,7 +170,7 @@ def _scaled_within(values: NDArray[Any], limits: Limits) -> Pixels:
     return np.clip(scaled, 0, FULL, out=scaled).astype(np.float32, copy=False)
 
 
-def _flattened(colours: Pixels, opacity: Pixels, background: tuple[int, int, int] | None) -> Pixels:
+def _flatten(colours: Pixels, opacity: Pixels, background: tuple[int, int, int] | None) -> Pixels:
     """Return colours as they look on an opaque background; of bytes, bytes.
 
     Some rows at a time: the floats of a large picture would take several times its memory.

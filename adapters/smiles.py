@@ -86,7 +86,7 @@ def tokens(text: str) -> list[Token]:
         DataError: it breaks the grammar; each problem has its place in the text.
     """
     found = _Found()
-    read = list(_scanned(text, found))
+    read = list(_scan(text, found))
     found.stop()
     _Structure(found).check(read)
     found.stop()
@@ -139,13 +139,13 @@ class _Found:
 # Tokens -----------------------------------------------------------------------------------------
 
 
-def _scanned(text: str, found: _Found) -> Iterator[Token]:
+def _scan(text: str, found: _Found) -> Iterator[Token]:
     place = len(text) - len(text.lstrip())
     end = len(text.rstrip())
     while place < end:
         match = _TOKEN.match(text, place, end)
         if match is None:
-            place = _skipped(text, place, end, found)
+            place = _skip(text, place, end, found)
             continue
         kind, written = str(match.lastgroup), match[0]
         if kind == "bracket":
@@ -154,7 +154,7 @@ def _scanned(text: str, found: _Found) -> Iterator[Token]:
         place = match.end()
 
 
-def _skipped(text: str, place: int, end: int, found: _Found) -> int:
+def _skip(text: str, place: int, end: int, found: _Found) -> int:
     """Add the problem at a place without a token, and return where to continue."""
     sign = text[place]
     if sign == "[":

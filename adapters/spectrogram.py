@@ -64,12 +64,12 @@ def power_in_bands(
         squares: Values = total.astype(np.float32, copy=False)
         if power != 2:
             squares **= np.float32(power / 2)
-        part = squares[:, weights] if isinstance(weights, slice) else _summed(squares, weights)
+        part = squares[:, weights] if isinstance(weights, slice) else _sum_bands(squares, weights)
         bands[:, start : start + step] = part.T
     return bands
 
 
-def _summed(squares: Values, weights: Values) -> Values:
+def _sum_bands(squares: Values, weights: Values) -> Values:
     """Return the product `squares @ weights.T`, `(frames, bands)`, in pieces small enough."""
     piece = max(1, _ALONE // weights.size)
     whole = len(squares) // piece * piece

@@ -116,7 +116,7 @@ class TableAdapter(Adapter):
         if self.size is not None and not learns_scale and not learns_fills:
             return self
         rows = self._usable(things)
-        learned: dict[str, Any] = {"size": self._learned_size(rows.shape[1])}
+        learned: dict[str, Any] = {"size": self._learn_size(rows.shape[1])}
         # Numbers that are too large to be added up are told of below, and not by NumPy.
         with np.errstate(over="ignore", invalid="ignore"):
             if learns_fills:
@@ -127,7 +127,7 @@ class TableAdapter(Adapter):
                 learned |= _scale(_filled(rows, self.missing, fills), axis, self)
         return type(self).model_validate({**self.model_dump(), **learned})
 
-    def _learned_size(self, width: int) -> tuple[int, int]:
+    def _learn_size(self, width: int) -> tuple[int, int]:
         if self.size is not None:
             return self.size
         if width % self.channels:
@@ -180,7 +180,7 @@ class TableAdapter(Adapter):
         is then one problem for all of them.
         """
         shape = self.shape()
-        rows = _stacked(things, shape.cells)
+        rows = _stack(things, shape.cells)
         if rows is None:
             return super().adapt_all(things, names=names, advance=advance)
         if rows.shape[1] != shape.cells:
@@ -207,7 +207,7 @@ class TableAdapter(Adapter):
 
     def _usable(self, things: Things) -> Rows:
         """Return the items of the usual length that may be learned from."""
-        stack = _stacked(things, self._width)
+        stack = _stack(things, self._width)
         if stack is None:
             stack = self._most_frequent(things)
         if self._width is not None and stack.shape[1] != self._width:
@@ -244,12 +244,12 @@ class TableAdapter(Adapter):
         if self.missing == "mean" and self.fills is None:
             raise self.unlearned("'fills'", "or set them, or 'missing: zero'")
         with np.errstate(over="ignore", invalid="ignore"):
-            cells = self._scaled(_filled(rows, self.missing, self.fills)).astype(np.float32)
+            cells = self._scale(_filled(rows, self.missing, self.fills)).astype(np.float32)
         if self.order == "interleaved":
             return cells.reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
         return cells.reshape(-1, channels, height, width)
 
-    def _scaled(self, rows: Rows) -> Rows:
+    def _scale(self, rows: Rows) -> Rows:
         if self.scaling == "none":
             return rows
         if self.scaling == "row":
@@ -280,25 +280,25 @@ class TableAdapter(Adapter):
         missing = np.flatnonzero(np.isnan(row))
         if len(missing) and self.missing == "refuse":
             return (
-                f"{_counted(missing)} no number (NaN); leave the item out, or set 'missing: mean' "
+                f"{_subject(missing)} no number (NaN); leave the item out, or set 'missing: mean' "
                 "or 'missing: zero' of table"
             )
         endless = np.flatnonzero(np.isinf(row))
         if len(endless):
-            return f"{_counted(endless)} an infinite number; all must be finite"
+            return f"{_subject(endless)} an infinite number; all must be finite"
         return "it has numbers too far from those of the training items for a 32-bit float"
 
 
-def _counted(columns: NDArray[np.int64]) -> str:
+def _subject(columns: NDArray[np.int64]) -> str:
     """Return the first of some columns, counted from 1, and how many others there are."""
     others = f" (and {len(columns) - 1} more)" if len(columns) > 1 else ""
     return f"column {columns[0] + 1}{others} has"
 
 
-def _stacked(things: Things, width: int | None) -> NDArray[Any] | None:
+def _stack(things: Things, width: int | None) -> NDArray[Any] | None:
     """Return all items as real numbers `(items, columns)` if they are one array, or can be."""
     if isinstance(things, np.ndarray):
-        stack: NDArray[Any] = _unmasked(things)
+        stack: NDArray[Any] = _unmask(things)
         return stack if stack.ndim == 2 and stack.dtype.kind in "biuf" else None
     if not len(things) or not all(
         type(each) is np.ndarray and each.ndim == 1 and each.dtype.kind in "biuf" for each in things
@@ -308,7 +308,7 @@ def _stacked(things: Things, width: int | None) -> NDArray[Any] | None:
     return np.stack(list(things)) if len(lengths) == 1 and width in (None, *lengths) else None
 
 
-def _unmasked(values: Any) -> Any:
+def _unmask(values: Any) -> Any:
     """Return values with NaN where they are masked."""
     if isinstance(values, np.ma.MaskedArray) and values.dtype.kind in "biuf":
         return np.ma.filled(values.astype(np.float64), np.nan)
@@ -320,7 +320,7 @@ def _numbers(thing: Any) -> Rows:
     if isinstance(thing, str | bytes | os.PathLike):
         raise DataError(f"it is {shown(thing)}; an item is a row of numbers")
     try:
-        values = np.asarray(_unmasked(thing))
+        values = np.asarray(_unmask(thing))
     except Exception as error:  # a foreign object's __array__ may raise anything
         reason = "its parts have different lengths" if "inhomogeneous" in str(error) else error
         raise DataError(f"it cannot be read as a row of numbers: {reason}") from None
@@ -367,7 +367,7 @@ def _means_of_known(rows: Rows) -> tuple[float, ...]:
     empty = np.flatnonzero(~known.any(axis=0))
     if len(empty):
         raise DataError(
-            f"{_counted(empty)} no number in any training item, and so no mean; leave the column "
+            f"{_subject(empty)} no number in any training item, and so no mean; leave the column "
             "out, or set 'missing: zero' of table"
         )
     sums = np.where(known, rows, 0.0).sum(axis=0)

@@ -148,7 +148,7 @@ class TextAdapter(OneHotAdapter):
             raise ValueError(
                 f"'alphabet' must be a list of words with 'unit: word'; got {shown(self.alphabet)}"
             )
-        symbols = self._known()
+        symbols = self._symbols()
         if len(symbols) > _MOST:
             raise ValueError(
                 f"'alphabet' must have at most {_MOST:,} symbols; got {len(symbols):,}"
@@ -158,7 +158,7 @@ class TextAdapter(OneHotAdapter):
             named = listed([shown(symbol) for symbol in twice])
             raise ValueError(f"'alphabet' must have every symbol once; it repeats {named}")
         for symbol in symbols:
-            if self._parts(self._cleaned(symbol)) != [symbol]:
+            if self._parts(self._clean(symbol)) != [symbol]:
                 lower = str(self.lower).lower()
                 raise ValueError(
                     f"'alphabet' has {shown(symbol)}, which is not one {self.unit} of a text "
@@ -176,9 +176,9 @@ class TextAdapter(OneHotAdapter):
         """
         fitted = self
         if self.alphabet is None and self.unit != "byte":
-            fitted = self._filled_in(alphabet=self._learned_alphabet(things))
+            fitted = self._fill_in(alphabet=self._learn_alphabet(things))
         if self.length == _AUTO:
-            fitted = fitted._filled_in(length=fitted._learned_length(things))
+            fitted = fitted._fill_in(length=fitted._learn_length(things))
         return fitted
 
     def shape(self) -> GridShape:
@@ -208,7 +208,7 @@ class TextAdapter(OneHotAdapter):
 
     # What a text consists of ---------------------------------------------------------------------
 
-    def _cleaned(self, text: str) -> str:
+    def _clean(self, text: str) -> str:
         """Return a text after `normalization` and `lower`."""
         if self.normalization == "none":
             return text.lower() if self.lower else text
@@ -233,14 +233,14 @@ class TextAdapter(OneHotAdapter):
                     "'normalization' of text need; give it as str, or set 'lower: false' and "
                     "'normalization: none'"
                 ) from None
-        return self._cleaned(_text(thing)).encode("utf-8", "surrogatepass")
+        return self._clean(_text(thing)).encode("utf-8", "surrogatepass")
 
     def _rows(self, thing: Any) -> NDArray[np.int32]:
         """Return the row of each part of a text, in its order, before it is cut."""
         if self.unit == "byte":
             rows = np.frombuffer(self._bytes(thing), np.uint8).astype(np.int32)
         else:
-            text = self._cleaned(_text(thing))
+            text = self._clean(_text(thing))
             if self.unit == "word":
                 rows = self._lookup.words(WORDS.findall(text))
             else:
@@ -261,7 +261,7 @@ class TextAdapter(OneHotAdapter):
 
     # What is set or learned ----------------------------------------------------------------------
 
-    def _known(self) -> tuple[str, ...]:
+    def _symbols(self) -> tuple[str, ...]:
         """Return the characters or words that have a row of their own, in order."""
         if self.alphabet is None:
             raise self.unlearned("its alphabet", "or set 'alphabet'")
@@ -280,20 +280,20 @@ class TextAdapter(OneHotAdapter):
         """What each row is called."""
         if self.unit == "byte":
             return tuple(f"0x{value:02X}" for value in range(256))
-        return (*self._known(), *(["unknown"] if self.unknown == "symbol" else []))
+        return (*self._symbols(), *(["unknown"] if self.unknown == "symbol" else []))
 
     @cached_property
     def _lookup(self) -> _Lookup:
-        known = self._known()
+        known = self._symbols()
         return _Lookup.of(known, other=len(known) if self.unknown == "symbol" else -1)
 
-    def _filled_in(self, **learned: Any) -> Self:
+    def _fill_in(self, **learned: Any) -> Self:
         return type(self).model_validate({**self.model_dump(), **learned})
 
-    def _learned_alphabet(self, things: Things) -> str | list[str]:
+    def _learn_alphabet(self, things: Things) -> str | list[str]:
         self._refuse_others(things)
         texts = self._readable(things)
-        counts = _counted_words(texts) if self.unit == "word" else _counted_characters(texts)
+        counts = _count_words(texts) if self.unit == "word" else _count_characters(texts)
         enough = [symbol for symbol, count in counts.items() if count >= self.min_count]
         if not enough:
             raise DataError(
@@ -317,9 +317,9 @@ class TextAdapter(OneHotAdapter):
     def _readable(self, things: Things) -> Iterator[str]:
         for thing in things:
             if isinstance(thing, str):
-                yield self._cleaned(thing)
+                yield self._clean(thing)
 
-    def _learned_length(self, things: Things) -> int:
+    def _learn_length(self, things: Things) -> int:
         lengths = []
         for thing in things:
             try:
@@ -387,7 +387,7 @@ def _code_points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
-def _counted_characters(texts: Iterable[str]) -> dict[str, int]:
+def _count_characters(texts: Iterable[str]) -> dict[str, int]:
     """Return how often each character occurs, but for surrogates."""
     counts = np.zeros(_CODE_POINTS, np.int64)
     waiting: list[str] = []
@@ -411,7 +411,7 @@ def _counted_characters(texts: Iterable[str]) -> dict[str, int]:
     return {chr(code): int(counts[code]) for code in np.flatnonzero(counts)}
 
 
-def _counted_words(texts: Iterable[str]) -> dict[str, int]:
+def _count_words(texts: Iterable[str]) -> dict[str, int]:
     """Return how often each word occurs, but for surrogates, which are words of one sign.
 
     Very long words are left out: they are no words, and a spec could not hold many of them.

@@ -403,15 +403,15 @@ def test_a_changed_recipe_counts_as_none(
     key = key_of("recipe")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recipes, "object_cache", lambda: kept)
-        recipes.kept(key, program)
-        whole = recipes.found(key)
+        recipes.keep(key, program)
+        whole = recipes.find(key)
         assert whole is not None
         assert whole.workspace.parts == arena.parts
         content = kept.get(key)
         assert content is not None
 
         kept.put(key, json.dumps(data.draw(mutations.changed_data(json.loads(content)))).encode())
-        found = recipes.found(key)
+        found = recipes.find(key)
 
     if found is not None:
         for each in (found.workspace, found.packed, found.sums):

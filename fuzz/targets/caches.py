@@ -127,7 +127,7 @@ def _recipes() -> Sequence[bytes]:
     program = Program("text", 4, key_of("code"), 3, arena, Arena(), 0, Arena(), 8, shared=False)
     entries = Entries(kept() / "recipes", kind="object", limit=10**6)
     with mock.patch.object(recipes, "object_cache", return_value=entries):
-        recipes.kept(_KEY, program)
+        recipes.keep(_KEY, program)
     content = entries.get(_KEY)
     assert content is not None
     return [content]
@@ -137,7 +137,7 @@ def _take_recipe(content: bytes, folder: Path) -> None:
     entries = Entries(folder / "recipes", kind="object", limit=10**6)
     entries.put(_KEY, content)
     with mock.patch.object(recipes, "object_cache", return_value=entries):
-        found = recipes.found(_KEY)
+        found = recipes.find(_KEY)
     if found is not None:
         for each in (found.workspace, found.packed, found.sums):
             inside = all(0 <= start <= start + size <= each.size for _, start, size in each.parts)

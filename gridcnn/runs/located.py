@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from gridcnn.adapters.fitting import files_meant, fitting_files
+from gridcnn.adapters.fitting import are_paths, fitting_files
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.contracts.source import Dataset, Request, Source
@@ -162,7 +162,7 @@ def _in_memory(data: Any, spec: Spec, settings: Data, *, trained: bool) -> Datas
     if spec.adapter is not None:
         files = bool(spec.adapter.suffixes)
     else:
-        files = not isinstance(data, tuple | list) or not data or files_meant(data[0])
+        files = not isinstance(data, tuple | list) or not data or are_paths(data[0])
     group = settings.group if isinstance(settings.group, str) else None
     return from_memory(
         data,

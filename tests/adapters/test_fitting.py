@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gridcnn.adapters.fitting import files_meant, fitting, fitting_files
+from gridcnn.adapters.fitting import are_paths, fitting, fitting_files
 from gridcnn.errors import DataError
 
 
@@ -68,9 +68,9 @@ def test_texts_that_name_files_are_paths(tmp_path: Path) -> None:
     """Half of them are enough, whatever the files are called."""
     (tmp_path / "scan").touch()
 
-    assert files_meant([str(tmp_path / "scan"), "good morning"])
-    assert not files_meant([str(tmp_path / "scan"), "good morning", "good night"])
-    assert not files_meant([str(tmp_path), "good morning"])  # a folder is no file
+    assert are_paths([str(tmp_path / "scan"), "good morning"])
+    assert not are_paths([str(tmp_path / "scan"), "good morning", "good night"])
+    assert not are_paths([str(tmp_path), "good morning"])  # a folder is no file
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,11 @@ def test_texts_that_name_files_are_paths(tmp_path: Path) -> None:
     ],
 )
 def test_texts_may_come_in_any_sequence(things: Any) -> None:
-    assert not files_meant(things)
+    assert not are_paths(things)
 
 
 @pytest.mark.parametrize(
     "things", [np.zeros((2, 2)), pd.DataFrame({"a": ["x"]}), "tea", 3, {"a": 1}, ["tea", 3]]
 )
 def test_of_others_that_is_no_question(things: Any) -> None:
-    assert files_meant(things)
+    assert are_paths(things)

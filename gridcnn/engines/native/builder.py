@@ -79,7 +79,7 @@ class Builder:
 
     # What all programs have
 
-    def _finished(self, *, rows: int = 0, shard: int = 0, shared: bool = False) -> Program:
+    def _finish(self, *, rows: int = 0, shard: int = 0, shared: bool = False) -> Program:
         self.phases.finish()
         for arena in (self.workspace, self.packed, self.sums):
             arena.close()
@@ -336,7 +336,7 @@ class Builder:
                     code.copy(target, source, classes)
 
         self.phases.add("shard", lambda arguments: arguments.number(Slot.SHARDS), shard)
-        return self._finished()
+        return self._finish()
 
     def single(self) -> Program:
         """Return the program that answers one item, whose rows are shared among the threads.
@@ -369,7 +369,7 @@ class Builder:
         for number, each in enumerate(plan.voting):
             is_last = number == len(plan.voting) - 1
             self._single_vote(number, each.layer, rows, is_last=is_last)
-        return self._finished(shared=True)
+        return self._finish(shared=True)
 
     def _single_step(self, number: int, step: Step) -> None:
         height, of_chunks = 1, False
@@ -428,7 +428,7 @@ class Builder:
 
         self.phases.add("shard", lambda arguments: arguments.number(Slot.SHARDS), shard)
         self._reduce()
-        return self._finished(rows=row, shard=plan.shard)
+        return self._finish(rows=row, shard=plan.shard)
 
     def _backward_kernels(self, *, wanted: bool) -> None:
         plan = self.plan
@@ -485,7 +485,7 @@ class Builder:
             return self._none(arguments.code)
         sizes = [each.layer.inputs if each.dropout else 0 for each in self.plan.voting]
         place = arguments.number(Slot.ITEMS) * sum(sizes[:number]) + first * sizes[number]
-        return arguments.given(Slot.FACTORS, place)
+        return arguments.optional_address(Slot.FACTORS, place)
 
     def _shard(self, arguments: Arguments, workspace: Value, task: Value, *, wanted: bool) -> None:
         code, plan = arguments.code, self.plan
@@ -748,8 +748,8 @@ def _choose(
 
 def _range(code: Code, task: Value, height: int, parts: int) -> tuple[Value, Value]:
     """Return the first and the end of one of `parts` parts of `height` rows."""
-    first = code.value(code.divided(task * height, parts))
-    return first, code.value(code.divided((task + 1) * height, parts))
+    first = code.value(code.divide(task * height, parts))
+    return first, code.value(code.divide((task + 1) * height, parts))
 
 
 def _parts(arguments: Arguments, height: int) -> Number:

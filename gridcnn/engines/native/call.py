@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.engines.native.compiler import Compiled, compiled
+from gridcnn.engines.native.compiler import Compiled, compile_program
 from gridcnn.engines.native.phases import ALONE, COUNTERS, ENTRY, HELP, STEP_BACK
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import Arena, Program, Slot
@@ -33,7 +33,9 @@ class Call:
         """
         self.program = program
         self._entry = Entry(
-            compiled(program.key, text or (lambda: program.text), ENTRY, processor, arguments=3),
+            compile_program(
+                program.key, text or (lambda: program.text), ENTRY, processor, arguments=3
+            ),
             program.phases,
             len(Slot),
             processor,
@@ -249,7 +251,7 @@ _HEAD = object.__basicsize__
 _read = ctypes.c_void_p.from_address
 
 
-def _chosen() -> Callable[[Array], int]:
+def _find_address_reader() -> Callable[[Array], int]:
     """Return how addresses are found out: NumPy's layout is fixed, but not every Python's is."""
     probes = [np.empty(3, np.float32)[start:] for start in range(3)]
     if sys.implementation.name == "cpython" and all(
@@ -259,7 +261,7 @@ def _chosen() -> Callable[[Array], int]:
     return _address_told
 
 
-address_of = _chosen()
+address_of = _find_address_reader()
 """Returns where an array begins."""
 
 

@@ -96,7 +96,7 @@ class Chain:
             if isinstance(made, Call):
                 made.start_over()
 
-    def _built(self, kind: Kind) -> Program:
+    def _build(self, kind: Kind) -> Program:
         with LOCK:  # no child is to find the builder half imported
             # Not at the top: what was made before needs no builder.
             from gridcnn.engines.native.builder import Builder
@@ -107,10 +107,10 @@ class Chain:
 
     def _program(self, kind: Kind) -> Program:
         recipe = recipes.recipe(kind, self.plan, self.processor, self.gap)
-        return recipes.found(recipe) or recipes.kept(recipe, self._built(kind))
+        return recipes.find(recipe) or recipes.keep(recipe, self._build(kind))
 
     def _call(self, kind: Kind, program: Program) -> Call:
-        return Call(program, self.processor, lambda: program.text or self._built(kind).text)
+        return Call(program, self.processor, lambda: program.text or self._build(kind).text)
 
     # How work is divided
 

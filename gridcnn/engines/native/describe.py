@@ -277,7 +277,7 @@ def _answering(engine: NativeEngine, items: int) -> int:
             continue
         chain = _chain(engine, piece)
         program, (_, shards) = chain.many_program, chain.shards(items)
-        total += _kept(program, min(chain.workers(items), shards))
+        total += _memory_of(program, min(chain.workers(items), shards))
         if piece.stop < len(engine.network.blocks):
             total += _FLOAT * items * chain.plan.output.cells
     return total
@@ -289,11 +289,11 @@ def _step_bytes(chain: Chain, items: int) -> int:
     shards = -(-items // program.shard)
     floats = items * program.rows + shards * program.sums.size
     floats += items * sum(each.layer.inputs for each in chain.plan.voting if each.dropout)
-    kept = _kept(program, chain.workers(items, training=True))
+    kept = _memory_of(program, chain.workers(items, training=True))
     return kept + _FLOAT * floats + _RESULT * items
 
 
-def _kept(program: Program, threads: int) -> int:
+def _memory_of(program: Program, threads: int) -> int:
     return _LOADED + _FLOAT * (threads * program.workspace.size + program.packed.size)
 
 

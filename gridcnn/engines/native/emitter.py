@@ -177,7 +177,7 @@ class Code:
         name = self.module.declare("llvm.smax.i64", INT, INT, INT)
         return self.call(INT, name, self.value(left), self.value(right))
 
-    def divided(self, left: Number, right: int) -> Number:
+    def divide(self, left: Number, right: int) -> Number:
         """Return a quotient of whole numbers that are not negative, rounded down."""
         if isinstance(left, int):
             return left // right
@@ -353,7 +353,7 @@ class Code:
 
     def constant(self, number: float, lanes: int = 1) -> Value:
         """Return a float32 number, in every lane."""
-        return Value(self, vector(lanes), _written(struct.pack("<f", number), lanes))
+        return Value(self, vector(lanes), _literal(struct.pack("<f", number), lanes))
 
     def constants(self, numbers: Sequence[int], element: str) -> Value:
         """Return a vector of whole numbers that are known now."""
@@ -414,7 +414,7 @@ class Code:
         best = self.select(self.compare("ogt", left, right), left, right)
         return self.select(self.compare("uno", left, left), left, best)
 
-    def squeezed(self, value: Value, chosen: Value) -> Value:
+    def squeeze(self, value: Value, chosen: Value) -> Value:
         """Return the chosen lanes of a vector, one after the other; what follows is anything."""
         lanes = lanes_of(value.kind)
         short = {FLOAT: "f32", WORD: "i32"}[element_of(value.kind)]
@@ -453,7 +453,7 @@ class Code:
             vector(half), f"shufflevector {value}, {value.kind} poison, <{half} x i32> <{chosen}>"
         )
 
-    def transposed(self, rows: Sequence[Value]) -> list[Value]:
+    def transpose(self, rows: Sequence[Value]) -> list[Value]:
         """Return as many vectors as each has lanes: the first lanes of all, the second lanes, ...
 
         Rows are interleaved with those half of them further on, as often as halves can be halved.
@@ -484,7 +484,7 @@ class Code:
 
 
 @functools.cache
-def _written(single: bytes, lanes: int) -> str:
+def _literal(single: bytes, lanes: int) -> str:
     """Return a float32 number as LLVM wants it: the bits of the float64 of the same value.
 
     It is given by its bits, since 0 and -0 are equal.

@@ -117,7 +117,7 @@ class NativeEngine(Engine):
                 answer = self._through(vector, grids, stop)
                 # A caller with a single item is likely to have more, one by one.
                 if len(grids) == 1 and after is None:
-                    self._lone = self._prepared(parameters, grids)
+                    self._lone = self._prepare_lone(parameters, grids)
                 return answer
             found = np.empty((len(grids), *self._shape(stop).sizes), np.float32)
             for part in _rounds(len(grids)):
@@ -137,7 +137,7 @@ class NativeEngine(Engine):
         with self._lock:
             return lone(values) if lone.fits(parameters, values) else None
 
-    def _prepared(self, parameters: Array, grids: Cells) -> Lone | None:
+    def _prepare_lone(self, parameters: Array, grids: Cells) -> Lone | None:
         """Return the short way for more items like this one, where there is one."""
         piece, *others = self.pieces()
         if others or not piece.native:
@@ -203,10 +203,10 @@ class NativeEngine(Engine):
         """Return the network's blocks in pieces that either all have kernels, or have none."""
         stop = len(self.network.blocks) if stop is None else stop
         if stop not in self._pieces:
-            self._pieces[stop] = self._divided(stop)
+            self._pieces[stop] = self._divide(stop)
         return self._pieces[stop]
 
-    def _divided(self, stop: int) -> list[Piece]:
+    def _divide(self, stop: int) -> list[Piece]:
         found: list[Piece] = []
         for number, block in enumerate(self.network.blocks[:stop]):
             native = has_kernel(block)

@@ -22,7 +22,7 @@ import ctypes
 import functools
 import threading
 
-from gridcnn.engines.native.compiler import Compiled, compiled, key_for
+from gridcnn.engines.native.compiler import Compiled, compile_program, key_for
 from gridcnn.engines.native.emitter import INT, PTR, Module
 from gridcnn.engines.native.processor import Processor
 
@@ -93,7 +93,7 @@ class Mailbox:
 @functools.cache
 def _code(processor: Processor) -> Compiled:
     text = _program(processor)
-    return compiled(key_for(text, processor), lambda: text, _ATTEND, processor, arguments=1)
+    return compile_program(key_for(text, processor), lambda: text, _ATTEND, processor, arguments=1)
 
 
 def _program(processor: Processor) -> str:

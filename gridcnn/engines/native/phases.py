@@ -45,7 +45,7 @@ class Arguments:
         """Return an address, `place` floats after that in the table."""
         return self.code.at(self.code.load(self.table, slot, kind=PTR), place)
 
-    def given(self, slot: int, place: Number) -> Value:
+    def optional_address(self, slot: int, place: Number) -> Value:
         """Return an address like that, or 0 if the table has 0."""
         base = self.code.load(self.table, slot, kind=PTR)
         is_none = self.code.test("eq", self.code.cast("ptrtoint", base, INT), 0)
@@ -90,9 +90,9 @@ class Phases:
         for name, helps in ((ENTRY, False), (HELP, True)):
             with self.module.function(name, *[PTR] * 3, internal=False) as (code, arguments):
                 with _without_denormals(code):
-                    self._shared(code, arguments, helps=helps)
+                    self._share_tasks(code, arguments, helps=helps)
 
-    def _shared(self, code: Code, arguments: list[Value], *, helps: bool) -> None:
+    def _share_tasks(self, code: Code, arguments: list[Value], *, helps: bool) -> None:
         """Emit all phases, for one of several threads."""
         counters, table, workspace = arguments
         for number, (name, count) in enumerate(self._found):

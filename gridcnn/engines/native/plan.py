@@ -9,7 +9,7 @@ from gridcnn.engines.native.kernels.convolution import Convolution
 from gridcnn.engines.native.kernels.lookup import Lookup
 from gridcnn.engines.native.kernels.pooling import Pooling
 from gridcnn.engines.native.kernels.voting import Layer
-from gridcnn.engines.native.kernels.winograd import Winograd, cells_under, turned
+from gridcnn.engines.native.kernels.winograd import Winograd, cells_under, choose_kernel
 from gridcnn.engines.native.layout import FEWEST_LANES, Maps, lanes_for
 from gridcnn.engines.native.processor import Processor
 from gridcnn.forks import cached_property
@@ -199,7 +199,7 @@ def _grid(shape: GridShape, reader: list[Block] | None, processor: Processor, *,
     maps = Maps(shape.channels, shape.rows, shape.columns, lanes, above, below, left, right)
     # Tiles may reach beyond the map, and what they read has to be there.
     target = Maps(*reader[-1].output.sizes, lanes_for(reader[0].output.channels, processor))
-    conv = turned(_convolution(reader, reader[0].stage, maps, target))
+    conv = choose_kernel(_convolution(reader, reader[0].stage, maps, target))
     if isinstance(conv, Winograd):
         down, across = cells_under(conv)
         below = max(below, down - above - shape.rows)
@@ -230,7 +230,7 @@ def _step(group: list[Block], source: Maps, target: Maps, *, lookup: bool, passe
     slots = {slot.parameter.name: slot for slot in first.slots}
     return Step(
         blocks,
-        turned(conv),
+        choose_kernel(conv),
         source,
         target,
         slots["weights"],

@@ -15,7 +15,7 @@ from typing import Any
 
 from gridcnn.caches import is_key
 from gridcnn.engines.native.cache import key_of, object_cache
-from gridcnn.engines.native.compiler import described
+from gridcnn.engines.native.compiler import describe_processor
 from gridcnn.engines.native.plan import Plan
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import Arena, Program
@@ -30,10 +30,10 @@ def recipe(kind: str, plan: Plan, processor: Processor, gap: int) -> str | None:
     if source is None:
         return None
     parts = [kind, str(gap), str(processor.lanes), str(processor.registers), str(processor.fma)]
-    return key_of("recipe", source, *described(processor), *parts, *plan.ingredients())
+    return key_of("recipe", source, *describe_processor(processor), *parts, *plan.ingredients())
 
 
-def found(recipe: str | None) -> Program | None:
+def find(recipe: str | None) -> Program | None:
     """Return the program that was kept under a recipe, without its text; None if none was."""
     content = object_cache().get(recipe) if recipe else None
     if content is None:
@@ -76,7 +76,7 @@ def _check_number(number: Any) -> None:
         raise ValueError("this is no number of floats")
 
 
-def kept(recipe: str | None, program: Program) -> Program:
+def keep(recipe: str | None, program: Program) -> Program:
     """Keep a program under its recipe, and return it."""
     if recipe:
         content = asdict(program)

@@ -755,7 +755,7 @@ def test_what_is_no_code_is_made_again(
     key = compiler.key_for(text, chosen)
 
     def made() -> bytes:
-        code = compiler.compiled(key, lambda: text, "f", chosen, arguments=1)
+        code = compiler.compile_program(key, lambda: text, "f", chosen, arguments=1)
         code.call(0)  # while it lives
         found = kept.get(key)
         assert found is not None
@@ -765,5 +765,5 @@ def test_what_is_no_code_is_made_again(
     kept.put(key, whole[: len(whole) // 2] if content is None else content)
     assert made() == whole
     # Code of something else, which has no such function.
-    kept.put(key, compiler.translated("define void @g(i8* %x) { ret void }", chosen))
+    kept.put(key, compiler.translate("define void @g(i8* %x) { ret void }", chosen))
     assert made() == whole

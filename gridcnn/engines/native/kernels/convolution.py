@@ -311,7 +311,7 @@ class Tile(abc.ABC):
                 values = [total[each].get() for total in part]
                 if conv.divisor != 1:
                     shift = code.at(pointers.bias, each * conv.lanes)
-                    values = [divided(code, conv, value, shift) for value in values]
+                    values = [divide_sums(code, conv, value, shift) for value in values]
                 best, winner = best_of(code, conv, values, winners=self.winners)
                 code.store(best, code.at(pointers.out, place), each * conv.lanes)
                 if winner is not None:
@@ -319,14 +319,14 @@ class Tile(abc.ABC):
 
     def _start(self, width: int, bias: Value, positions: int) -> list[list[Variable]]:
         code, lanes = self.code, self.conv.lanes
-        # Sums start at the bias; those that are divided get it afterwards, see `divided`.
+        # Sums start at the bias; those that are divided get it afterwards, see `divide_sums`.
         first = [code.constant(0, lanes)] * width
         if self.conv.bias and self.conv.divisor == 1:
             first = [code.load(bias, each * lanes, kind=vector(lanes)) for each in range(width)]
         return [[code.variable(each) for each in first] for _ in range(positions)]
 
 
-def divided(code: Code, conv: Convolution, total: Value, bias: Value) -> Value:
+def divide_sums(code: Code, conv: Convolution, total: Value, bias: Value) -> Value:
     """Return sums as matches, with their bias.
 
     Only what is divided after it is summed up is exactly 1 where every cell matches.

@@ -344,11 +344,11 @@ class _Backward:
         if conv.pooled and window != (1, 1):
             nothing = code.constants([0] * lanes, WORD)
             within = [self._winner(row, column + each, first, window) for each in range(count)]
-            within = code.transposed(within + [nothing] * (lanes - count))
+            within = code.transpose(within + [nothing] * (lanes - count))
             places = [
                 code.whole("add", place, each) for place, each in zip(places, within, strict=True)
             ]
-        for lane, (share, place) in enumerate(zip(code.transposed(shares), places, strict=True)):
+        for lane, (share, place) in enumerate(zip(code.transpose(shares), places, strict=True)):
             number = first + lane
             counter = code.at(code.at(self.scratch, lists.counts), number)
             length = code.cast("zext", code.load(counter, kind=WORD), INT)
@@ -356,7 +356,7 @@ class _Backward:
             speaks = code.compare("une", share, code.constant(0, lanes))
             at = number * lists.of_filter + length
             for value, part in ((place, lists.places), (share, lists.gradients)):
-                code.store(code.squeezed(value, speaks), code.at(self.scratch, part), at)
+                code.store(code.squeeze(value, speaks), code.at(self.scratch, part), at)
             code.store(code.cast("trunc", length + code.count(speaks), WORD), counter)
 
     def _winner(self, row: Value, column: Value, first: Value, window: Range) -> Value:
@@ -387,7 +387,7 @@ class _Backward:
             number = code.spread(code.cast("trunc", first, WORD), conv.lanes)
             numbers = code.op(number.kind, f"add {number}, {lanes.name}")
             for value, place in ((numbers, lists.filters), (share, lists.shares)):
-                code.store(code.squeezed(value, speaks), code.at(self.scratch, place), here)
+                code.store(code.squeeze(value, speaks), code.at(self.scratch, place), here)
             count.set(here + code.count(speaks))
         return count.get()
 

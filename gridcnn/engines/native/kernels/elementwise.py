@@ -77,7 +77,7 @@ class _Block:
         rows = [code.load_part(row, 0, lanes, self.cells) for row in self._rows(cells, code)]
         rows += [code.constant(0, lanes)] * (lanes - self.channels)
         target = code.at(grid, self.here)
-        for number, cell in enumerate(code.transposed(rows)[: self.cells]):
+        for number, cell in enumerate(code.transpose(rows)[: self.cells]):
             code.store(cell, target, number * self.maps.padded)
 
     def take_out(self, code: Code, grid: Value, cells: Value) -> None:
@@ -88,7 +88,7 @@ class _Block:
             for number in range(self.cells)
         ]
         given += [code.constant(0, lanes)] * (lanes - self.cells)
-        for row, values in zip(self._rows(cells, code), code.transposed(given), strict=False):
+        for row, values in zip(self._rows(cells, code), code.transpose(given), strict=False):
             code.store_part(values, row, 0, self.cells)
 
 

@@ -61,7 +61,7 @@ def _tiles(code: Code, count: Number, size: int, start: Number = 0) -> Iterator[
     """Go over numbers from `start` to `count`, `size` at a time, and then those left one by one."""
     if size > 1:
         length = code.value(count) - start
-        whole = code.value(start) + code.value(code.divided(length, size)) * size
+        whole = code.value(start) + code.value(code.divide(length, size)) * size
         with code.loop(whole, start=start, step=size) as first:
             yield first, size
         start = whole
@@ -134,7 +134,7 @@ def backward(module: Module, name: str, layer: Layer) -> None:
 
         def emit(place: Number, vectors: int, count: int) -> None:
             for item, together in _tiles(code, items, 4):
-                _weighted(
+                _weighted_sums(
                     code,
                     layer,
                     summed=layer.outputs,
@@ -168,7 +168,7 @@ def by_weights(module: Module, name: str, layer: Layer) -> None:
 
         def emit(place: Number, vectors: int, count: int) -> None:
             for output, together in _tiles(code, layer.outputs, min(4, layer.outputs)):
-                _weighted(
+                _weighted_sums(
                     code,
                     layer,
                     summed=items,
@@ -219,7 +219,7 @@ def _tiles_of(
 ) -> Iterator[tuple[Value, int]]:
     step = size * lanes
     length = code.value(stop) - start
-    count = code.value(code.divided(code.value(code.most(length, 0)), step))
+    count = code.value(code.divide(code.value(code.most(length, 0)), step))
     whole = code.value(start) + count * step
     with code.loop(whole, start=start, step=step) as place:
         yield place, size
@@ -227,7 +227,7 @@ def _tiles_of(
         yield place, 1
 
 
-def _weighted(
+def _weighted_sums(
     code: Code,
     layer: Layer,
     *,

@@ -47,7 +47,7 @@ from gridcnn.engines.native.kernels.convolution import (
     Chunk,
     Convolution,
     best_of,
-    divided,
+    divide_sums,
     filter_chunks,
     numbers,
     room_for,
@@ -101,13 +101,13 @@ class Turn:
         # Each value is that of a polynomial which is 0 at all other points. At p and -p it has the
         # same even powers, and odd powers of opposite sign: `even` and `odd` are summed once, and
         # used for both points.
-        found = [combined(code, _product(*self.pairs), cells[::2])]
+        found = [combine(code, _product(*self.pairs), cells[::2])]
         for point in self.pairs:
             rest = _product(*(each for each in self.pairs if each != point))
-            even = combined(code, rest, cells[2::2])
-            odd = combined(code, rest, cells[1:-1:2])
+            even = combine(code, rest, cells[2::2])
+            odd = combine(code, rest, cells[1:-1:2])
             found += _both(code, even, odd, point)
-        return [*found, combined(code, _product(*self.pairs), cells[1::2])]
+        return [*found, combine(code, _product(*self.pairs), cells[1::2])]
 
     def points_to_positions(self, code: Code, values: Sequence[Value]) -> list[Value]:
         """Return the positions, of values at the points."""
@@ -129,7 +129,7 @@ class Turn:
                 terms.insert(0, (Fraction(1), first))
             if power == self.positions - 1:
                 terms.append((Fraction(1), last))
-            found.append(combined(code, *zip(*terms, strict=True)))
+            found.append(combine(code, *zip(*terms, strict=True)))
         return found
 
     def taps_to_points(self, code: Code, taps: Sequence[Value]) -> list[Value]:
@@ -142,14 +142,14 @@ class Turn:
         size = Fraction(1)
         for square in squares:
             size *= -square
-        found = [combined(code, [1 / size], taps[:1])]
+        found = [combine(code, [1 / size], taps[:1])]
         for point, square in zip(self.pairs, squares, strict=True):
             size = 2 * square
             for other in squares:
                 size *= (square - other) if other != square else 1
             factors = [point**power / size for power in range(self.taps)]
-            even = combined(code, factors[::2], taps[::2])
-            odd = combined(code, factors[1::2], taps[1::2])
+            even = combine(code, factors[::2], taps[::2])
+            odd = combine(code, factors[1::2], taps[1::2])
             found += _both(code, even, odd, Fraction(1))
         return [*found, taps[-1]]
 
@@ -175,7 +175,7 @@ def _product(*points: Fraction) -> list[Fraction]:
     return found
 
 
-def combined(code: Code, factors: Sequence[Fraction], values: Sequence[Value]) -> Value:
+def combine(code: Code, factors: Sequence[Fraction], values: Sequence[Value]) -> Value:
     """Return the sum of values times factors; what counts once is taken first."""
     terms = sorted(zip(factors, values, strict=True), key=lambda term: term[0] != 1)
     total: Value | None = None
@@ -287,7 +287,7 @@ def _lengths(conv: Convolution, axis: int) -> list[int]:
     return [each for each in _LENGTHS if each % window == 0 and each + taps - 1 <= _MOST_OF_AXIS]
 
 
-def turned(conv: Convolution) -> Convolution:
+def choose_kernel(conv: Convolution) -> Convolution:
     """Return the convolution made this way, or as it is where that cannot be, or gains nothing."""
     tile = best_tile(conv)
     if tile is None:
@@ -336,7 +336,7 @@ def forward(module: Module, name: str, conv: Winograd, *, winners: bool) -> None
             emitter.mark_blanks()
         if together > 1:
             height = code.value(stop) - start
-            whole = start + code.value(code.divided(height, together)) * together
+            whole = start + code.value(code.divide(height, together)) * together
             with code.loop(whole, start=start, step=together) as row:
                 emitter.group(row, code.value(0), together, across)
             start = whole
@@ -480,9 +480,9 @@ class _Emitter:
                     (at + more) * size
                     for at, more, size in zip(place, (below, right), conv.tile, strict=True)
                 )
-                positions = self._blanked(positions, code.value(top), code.value(left))
+                positions = self._blank(positions, code.value(top), code.value(left))
             shift = code.at(self.bias, filters + first)
-            positions = [[self._finished(each, shift) for each in line] for line in positions]
+            positions = [[self._finish(each, shift) for each in line] for line in positions]
             self._store(positions, filters + first, (place[0] + below, place[1] + right))
 
     def mark_blanks(self) -> None:
@@ -523,7 +523,7 @@ class _Emitter:
                 code.store(best, here)
         self.blanks = blanks
 
-    def _blanked(self, positions: list[list[Value]], top: Value, left: Value) -> list[list[Value]]:
+    def _blank(self, positions: list[list[Value]], top: Value, left: Value) -> list[list[Value]]:
         """Return positions, or 0 if there is nothing under them."""
         code, lanes = self.code, self.conv.lanes
         assert self.blanks is not None
@@ -538,10 +538,10 @@ class _Emitter:
             for y, line in enumerate(positions)
         ]
 
-    def _finished(self, value: Value, bias: Value) -> Value:
+    def _finish(self, value: Value, bias: Value) -> Value:
         code, conv = self.code, self.conv
         if conv.divisor != 1:
-            return divided(code, conv, value, bias)
+            return divide_sums(code, conv, value, bias)
         if not conv.bias:
             return value
         return code.arithmetic("fadd", value, code.load(bias, kind=vector(conv.lanes)))
