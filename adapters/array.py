@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from gridcnn.adapters.outliers import LOOKED_AT, bulk_of, far_remark, is_scaled
-from gridcnn.contracts.adapter import Adapted, Adapter, Things, described
+from gridcnn.contracts.adapter import Adapted, Adapter, Things, describe
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import Array, Cells, Grids, GridShape
 from gridcnn.settings.base import Count, Number, Positive
@@ -171,7 +171,7 @@ class ArrayAdapter(Adapter):
                 advance(len(values[part]))
         problems: list[Problem] = []
         for index in np.flatnonzero(~finite).tolist():
-            name = names[index] if names is not None else described(None, index)
+            name = names[index] if names is not None else describe(None, index)
             problems.append(Problem(_not_finite(stack[index]), source=name))
         kept = np.flatnonzero(finite)
         return Adapted(

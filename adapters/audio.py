@@ -35,7 +35,7 @@ from gridcnn.adapters.spectrogram import (
 from gridcnn.contracts.adapter import Adapter, Things
 from gridcnn.errors import DataError, shown
 from gridcnn.grid import Axis, GridShape
-from gridcnn.settings.base import Count, Number, Positive, explained, wanted_error
+from gridcnn.settings.base import Count, Number, Positive, explain, wanted_error
 
 Rate = Annotated[int, Strict(), Ge(100), Le(384_000)]
 """Samples per second."""
@@ -309,7 +309,7 @@ class AudioAdapter(Adapter):
         try:
             return type(self).model_validate({**self.model_dump(), **changes})
         except ValidationError as error:
-            raise DataError(*(text for _, text in explained(error))) from None
+            raise DataError(*(text for _, text in explain(error))) from None
 
     def _learn_bands(self, things: Things) -> dict[str, tuple[float, ...]]:
         """Return mean and standard deviation of every row, in all cells of the training clips."""

@@ -95,7 +95,7 @@ def _decoded_jpeg(content: bytes, max_pixels: int, need: Need) -> Picture | None
     scale = need.scale(*_upright_size(header.rows, header.columns, header.orientation))
     pixels = header.rows * header.columns
     size = _PLAIN * pixels // scale**2 + _COEFFICIENTS * pixels * header.progressive
-    with BUDGET.borrowed(size):
+    with BUDGET.borrow(size):
         image = jpeg.decoded(content, header, scale=scale, grey=need.grey)
         if image is None:
             return None
@@ -108,7 +108,7 @@ def _decoded_png(content: bytes, max_pixels: int, need: Need) -> Picture | None:
     header = png.header_of(content)
     if header is None or header.rows * header.columns > max_pixels:
         return None
-    with BUDGET.borrowed(_PLAIN * header.rows * header.columns):
+    with BUDGET.borrow(_PLAIN * header.rows * header.columns):
         image = png.decoded(content, header)
         if image is None:
             return None
@@ -212,7 +212,7 @@ def _picture(image: Image, *, max_pixels: int, need: Need | None, is_ours: bool)
             f"it declares {rows} x {columns} = {rows * columns:,} pixels; the setting 'max_pixels' "
             f"of image allows {max_pixels:,}"
         )
-    with BUDGET.borrowed(_USUAL * rows * columns):
+    with BUDGET.borrow(_USUAL * rows * columns):
         scale = 1
         if need is not None and is_ours and image.format in ("JPEG", "MPO"):
             scale = need.scale(*_upright_size(rows, columns, _orientation(image)))

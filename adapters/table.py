@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from gridcnn.adapters.outliers import bulk_of
-from gridcnn.contracts.adapter import Adapted, Adapter, Things, described
+from gridcnn.contracts.adapter import Adapted, Adapter, Things, describe
 from gridcnn.errors import DataError, Problem, shown
 from gridcnn.grid import Grids, GridShape
 from gridcnn.settings.base import Count, NotNegative, Number, Positive
@@ -196,7 +196,7 @@ class TableAdapter(Adapter):
                 advance(len(values[part]))
         problems: list[Problem] = []
         for index in np.flatnonzero(~finite).tolist():
-            name = names[index] if names is not None else described(None, index)
+            name = names[index] if names is not None else describe(None, index)
             problems.append(Problem(self._not_finite(rows[index]), source=name))
         kept = np.flatnonzero(finite)
         return Adapted(

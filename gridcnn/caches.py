@@ -122,7 +122,7 @@ class Shelf:
         for path, _ in self._files():
             _remove(path)
 
-    def opened(self, key: str) -> IO[bytes] | None:
+    def open_entry(self, key: str) -> IO[bytes] | None:
         """Return an entry's file, open for reading; None if there is no safe one."""
         path = self._place(key)
         if path is None or not _is_safe_folder(path.parent):
@@ -154,7 +154,7 @@ class Shelf:
                 os.utime(path, ns=(now, now))
 
     @contextlib.contextmanager
-    def written(self, key: str) -> Iterator[IO[bytes]]:
+    def open_new(self, key: str) -> Iterator[IO[bytes]]:
         """Open a file that only this user may change; it becomes the entry once all is written.
 
         Raises:
@@ -236,7 +236,7 @@ class Entries(Shelf):
 
     def get(self, key: str) -> bytes | None:
         """Return the content kept under a key; None if there is none, or it is not safe."""
-        file = self.opened(key)
+        file = self.open_entry(key)
         if file is None:
             return None
         try:
@@ -258,7 +258,7 @@ class Entries(Shelf):
         """
         if self._place(key) is None or _HEADER.size + len(content) > self.limit:
             return
-        with contextlib.suppress(OSError), self.written(key) as file:
+        with contextlib.suppress(OSError), self.open_new(key) as file:
             file.write(self._header(key, content))
             file.write(content)
 

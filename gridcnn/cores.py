@@ -183,7 +183,7 @@ def _mounts(root: Path) -> Iterator[tuple[set[str], str, str]]:
         if len(places) >= 5 and len(kinds) >= 3 and kinds[0] in ("cgroup", "cgroup2"):
             found = True
             controllers = {_UNIFIED} if kinds[0] == "cgroup2" else set(kinds[2].split(","))
-            yield controllers, _unescaped(places[3]), _unescaped(places[4])
+            yield controllers, _unescape(places[3]), _unescape(places[4])
     if not found:
         for controllers, point in _USUAL_MOUNTS:
             yield set(controllers), "/", point
@@ -254,6 +254,6 @@ def _entry(text: str, name: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _unescaped(place: str) -> str:
+def _unescape(place: str) -> str:
     r"""Return a path from the list of mounts, which writes a space as `\040`."""
     return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), place)

@@ -121,7 +121,7 @@ def cross_validate(
     """
     watcher = watcher or RunWatcher()
     check_choice(engine, threads)
-    asked = _asked(folds, resumed=resume is not None)
+    asked = _read_folds(folds, resumed=resume is not None)
     _refuse_test(changes)
     way = Way("cross_validate", engine or DEFAULT_ENGINE, is_in_memory(data))
     held = open_run(spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way)
@@ -129,7 +129,7 @@ def cross_validate(
         located, tests = _begin(found, folder, asked, way, watcher)
         runs: list[FoldRun] = []
         for number, test in enumerate(tests, 1):
-            with _named(test, number), folder.part(f"fold-{number}") as part:
+            with _name_fold(test, number), folder.part(f"fold-{number}") as part:
                 if not part.has_ended:
                     watcher.on_fold(number, len(tests), test)
                     carry_out(
@@ -139,7 +139,7 @@ def cross_validate(
                         threads=threads,
                         watcher=watcher,
                         strict=strict,
-                        checked=_checked(runs),
+                        checked=_verdicts(runs),
                     )
             runs.append(FoldRun(test, read_metrics(part.path), part.path))
             watcher.on_fold_end(number, len(tests), test, runs[-1].metrics)
@@ -161,13 +161,13 @@ def _begin(
     return located.with_dataset(dataset), tests
 
 
-def _checked(runs: Sequence[FoldRun]) -> Checked | None:
+def _verdicts(runs: Sequence[FoldRun]) -> Checked | None:
     """Return the checkers' verdicts on the first fold, which hold for all folds."""
     found = runs[0].metrics.get("check") if runs else None
     return Checked.from_json(found) if found else None
 
 
-def _asked(folds: Any, *, resumed: bool) -> Folds:
+def _read_folds(folds: Any, *, resumed: bool) -> Folds:
     if folds is not None and resumed:
         raise RunFolderError("a cross-validation resumes with its own folds; leave folds out")
     if folds is None:
@@ -286,7 +286,7 @@ class _FoldsContent(Content):
 
 
 @contextlib.contextmanager
-def _named(test: Fold | GroupOut, number: int) -> Iterator[None]:
+def _name_fold(test: Fold | GroupOut, number: int) -> Iterator[None]:
     """Add the fold to the errors raised in it; errors of the first fold concern all folds."""
     try:
         yield
@@ -306,7 +306,7 @@ def _finish(runs: Sequence[FoldRun], folder: RunFolder) -> CrossValidation:
     """Combine the results of all folds, and write them."""
     _refuse_other_classes(runs)
     header, rows = _answers(runs)
-    evaluation = _compared(rows, runs[0].metrics["classes"])
+    evaluation = _compare(rows, runs[0].metrics["classes"])
     metrics: dict[str, Any] = {
         **_summaries(runs),
         "out_of_fold": evaluation.measures.plain(evaluation.labels),
@@ -382,7 +382,7 @@ def _answers(runs: Sequence[FoldRun]) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
-def _compared(rows: Sequence[Sequence[str]], classes: Sequence[str | int]) -> Evaluation:
+def _compare(rows: Sequence[Sequence[str]], classes: Sequence[str | int]) -> Evaluation:
     number = {as_written(str(label)): index for index, label in enumerate(classes)}
 
     def indices(column: int) -> NDArray[np.int64]:

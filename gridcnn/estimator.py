@@ -22,7 +22,7 @@ from gridcnn.contracts.adapter import (
     Things,
     is_one,
     other_forms,
-    picked,
+    pick,
     unreadable,
 )
 from gridcnn.contracts.source import TRAIN, VALIDATION, Dataset
@@ -157,7 +157,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._check_choices()
         given, changes = self._spec(), self._changes()
         # The network of the default spec follows the grids, but its adapter comes before them.
-        spec = self._changed(given or default_spec(GridShape(1, 1, 1), 1), changes)
+        spec = self._change(given or default_spec(GridShape(1, 1, 1), 1), changes)
         things = self._things(X, reset=True)
         labels = labels_given(y, len(things))
         self.classes_, targets = _classes(labels)
@@ -167,11 +167,11 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"a classifier needs at least two classes; got one class ({only}) in "
                 f"{len(labels)} items"
             )
-        made = self._made(things, targets, spec)
+        made = self._make(things, targets, spec)
         adapter, shape = made.adapter, made.adapter.shape()
         if given is None:
-            spec = self._changed(default_spec(shape, made.items), changes)
-        spec = spec.model_copy(update={"adapter": adapter, "data": _trained_data(spec, X, things)})
+            spec = self._change(default_spec(shape, made.items), changes)
+        spec = spec.model_copy(update={"adapter": adapter, "data": _training_data(spec, X, things)})
         engine = bind(
             spec,
             shape,
@@ -275,7 +275,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return {**changes, **(self.changes or {})}
 
     @staticmethod
-    def _changed(spec: Spec, changes: Mapping[str, Any]) -> Spec:
+    def _change(spec: Spec, changes: Mapping[str, Any]) -> Spec:
         changed = load(spec, changes=changes)
         if changed.head is None:
             raise SpecError("a classifier needs a head; add head: voting to the spec")
@@ -303,7 +303,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         return adapter
 
-    def _made(self, things: Things, targets: NDArray[np.int64], spec: Spec) -> _Made:
+    def _make(self, things: Things, targets: NDArray[np.int64], spec: Spec) -> _Made:
         """Return items as labelled grids, made by an adapter that is fitted to the training items.
 
         Raises:
@@ -313,14 +313,14 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         seed = spec.training.seed
         data = spec.data or Data()
         adapter = self._adapter(things, spec)
-        first, second = self._divided(targets, spec)
+        first, second = self._divide(targets, spec)
         many = things
         forms, origins = other_forms(adapter, things, first, seed=seed)
         if forms:
             many = [*things, *forms]
             first = np.concatenate([first, np.arange(len(targets), len(many))])
             targets = np.concatenate([targets, targets[origins]])
-        adapter = adapter.fitted(picked(many, first) if len(first) < len(many) else many)
+        adapter = adapter.fitted(pick(many, first) if len(first) < len(many) else many)
         found = adapted(adapter, many, threads=self.threads)
         if found.problems:
             if data.bad_items == "stop" or not len(found.kept):
@@ -344,7 +344,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise DataError(f"no usable training item is left of the classes {names}")
         return _Made(adapter, training, validation)
 
-    def _divided(
+    def _divide(
         self, targets: NDArray[np.int64], spec: Spec
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the items for training, and those by which the best epoch is chosen."""
@@ -420,7 +420,7 @@ def _refuse_unfit(adapter: Adapter, things: Things) -> None:
     )
 
 
-def _trained_data(spec: Spec, given: Any, things: Things) -> Data | None:
+def _training_data(spec: Spec, given: Any, things: Things) -> Data | None:
     """Return the data section of the spec of a model: its data was given in memory."""
     named = isinstance(things, np.ndarray) and is_frame(given)
     if spec.data is None and not named:

@@ -167,8 +167,8 @@ def evaluate(
     dataset = locate(asked, data, Path.cwd(), trained=True).open()
     if dataset.bad and bad_items == "stop":
         raise bad_items_error(dataset.bad, len(dataset) + len(dataset.bad), _SKIP)
-    chosen, name = _chosen(dataset, part)
-    targets = _known(dataset, made).targets(made.classes)[chosen]
+    chosen, name = _choose_part(dataset, part)
+    targets = _spell_labels(dataset, made).targets(made.classes)[chosen]
     places = places_of(dataset, np.arange(len(dataset)))
     parts = Adapting(dataset.things, places, threads=threads).parts(made.adapter, {name: chosen})
     adapted = parts.made[name]
@@ -226,7 +226,7 @@ def compare(
     return Evaluation(found, tuple(classes), part, notes)
 
 
-def _chosen(dataset: Dataset, part: str | None) -> tuple[NDArray[np.int64], str]:
+def _choose_part(dataset: Dataset, part: str | None) -> tuple[NDArray[np.int64], str]:
     name = part or (TEST if dataset.parts is not None and TEST in dataset.parts else "all")
     if name == "all":
         return np.arange(len(dataset)), name
@@ -238,7 +238,7 @@ def _chosen(dataset: Dataset, part: str | None) -> tuple[NDArray[np.int64], str]
     return np.flatnonzero(np.array(dataset.parts) == name), name
 
 
-def _known(dataset: Dataset, model: Model) -> Dataset:
+def _spell_labels(dataset: Dataset, model: Model) -> Dataset:
     """Return the data with its labels as the model spells them: 3 and "3" are the same class."""
     spelled = {str(label): label for label in model.classes}
     labels = [spelled.get(str(label), label) for label in dataset.labels]

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 
 @contextlib.contextmanager
-def written_whole(path: Path, *, replace: bool = True) -> Iterator[IO[bytes]]:
+def write_whole(path: Path, *, replace: bool = True) -> Iterator[IO[bytes]]:
     """Open a file beside `path` for writing, and give it that name once all of it is on disk.
 
     A reader of `path` finds what it held before or all of what it holds afterwards, even if the
@@ -44,16 +44,16 @@ def written_whole(path: Path, *, replace: bool = True) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         if replace:
-            _replaced(temporary, path)
+            _replace(temporary, path)
         else:
-            _named(temporary, path)
+            _name_file(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
 
 
-def _replaced(temporary: Path, path: Path) -> None:
+def _replace(temporary: Path, path: Path) -> None:
     for pause in (0.02, 0.1, 0.5):
         try:
             temporary.replace(path)
@@ -66,7 +66,7 @@ def _replaced(temporary: Path, path: Path) -> None:
     temporary.replace(path)
 
 
-def _named(temporary: Path, path: Path) -> None:
+def _name_file(temporary: Path, path: Path) -> None:
     """Give a file its name; raise `FileExistsError` if another file got that name meanwhile."""
     if os.name == "nt":
         temporary.rename(path)  # which replaces nothing there
@@ -85,9 +85,9 @@ def _named(temporary: Path, path: Path) -> None:
 def write_bytes(path: Path, content: bytes, *, replace: bool = True) -> None:
     """Write `content` to `path`, whole or not at all.
 
-    Without `replace`, an existing file is an error; see `written_whole`.
+    Without `replace`, an existing file is an error; see `write_whole`.
     """
-    with written_whole(path, replace=replace) as file:
+    with write_whole(path, replace=replace) as file:
         file.write(content)
 
 

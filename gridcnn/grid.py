@@ -61,12 +61,12 @@ class GridShape:
             channels,
             rows,
             columns,
-            _kept(self.row_axis, rows == self.rows),
-            _kept(self.column_axis, columns == self.columns),
+            _keep_labels(self.row_axis, rows == self.rows),
+            _keep_labels(self.column_axis, columns == self.columns),
         )
 
 
-def _kept(axis: Axis, same: bool) -> Axis:
+def _keep_labels(axis: Axis, same: bool) -> Axis:
     return axis if same else Axis(axis.name, axis.unit, None, axis.ordered)
 
 

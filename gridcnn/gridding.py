@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.adapter import Adapted, Adapter, Things, described, picked, unreadable
+from gridcnn.contracts.adapter import Adapted, Adapter, Things, describe, pick, unreadable
 from gridcnn.cores import usable_cores
 from gridcnn.errors import Problem
 from gridcnn.grid import Array, Grids, OneHot
@@ -70,10 +70,9 @@ def _chunks(
     adapter: Adapter, things: Things, names: Sequence[str] | None, workers: int
 ) -> Iterator[Chunk]:
     def work(group: range) -> Chunk:
-        chosen = picked(things, np.array(group, np.int64))
+        chosen = pick(things, np.array(group, np.int64))
         called = [
-            names[index] if names is not None else described(things[index], index)
-            for index in group
+            names[index] if names is not None else describe(things[index], index) for index in group
         ]
         return len(group), adapter.adapt_all(chosen, names=called)
 

@@ -42,7 +42,7 @@ class Budget:
         self._known_until = 0.0
 
     @contextlib.contextmanager
-    def borrowed(self, size: int) -> Iterator[None]:
+    def borrow(self, size: int) -> Iterator[None]:
         """Hold `size` bytes of the budget; wait while other threads hold too much of it.
 
         Raises:

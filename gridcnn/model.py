@@ -16,10 +16,10 @@ from gridcnn.contracts.adapter import (
     Adapted,
     Adapter,
     Things,
-    described,
+    describe,
     is_one,
     is_sparse,
-    picked,
+    pick,
     unreadable,
 )
 from gridcnn.contracts.source import Source
@@ -77,7 +77,7 @@ class Answered:
     problems: tuple[Problem, ...]
 
 
-def answered(logits: Array, names: Sequence[str] | None = None) -> Answered:
+def answer_logits(logits: Array, names: Sequence[str] | None = None) -> Answered:
     """Return the votes for logits `(items, classes)`; `names` are what problems call the items.
 
     Logits may be infinite, or too far from each other for a 32-bit float, though all weights and
@@ -96,8 +96,8 @@ def answered(logits: Array, names: Sequence[str] | None = None) -> Answered:
 
 
 def votes_of(logits: Array, names: Sequence[str] | None = None) -> NDArray[np.float32]:
-    """Return the votes `(items, classes)` for logits; raise `DataError` as `answered` finds it."""
-    found = answered(logits, names)
+    """Return the votes `(items, classes)` for logits; raise `DataError` if some are not finite."""
+    found = answer_logits(logits, names)
     if found.problems:
         raise DataError(*found.problems)
     return found.votes
@@ -136,7 +136,7 @@ class Model:
             raise SpecError("a model needs a spec with a head; a Pipeline makes maps without one")
         self.spec = spec
         self.adapter: Adapter = spec.adapter
-        self.classes: tuple[str | int, ...] = tuple(_checked_classes(list(classes)))
+        self.classes: tuple[str | int, ...] = tuple(_check_classes(list(classes)))
         if not isinstance(engine, Engine):
             shape = self.adapter.shape()
             engine = bind(spec, shape, classes=len(self.classes), engine=engine, threads=threads)
@@ -147,12 +147,12 @@ class Model:
                 f"the network has {self.network.parameters:,} parameters; got an array of shape "
                 f"{parameters.shape}"
             )
-        self.parameters = fixed(_checked_parameters(self.network, parameters))
+        self.parameters = freeze(_check_parameters(self.network, parameters))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a pickled model; pickling loses the read-only flag of arrays."""
         self.__dict__.update(state)
-        self.parameters = fixed(np.array(self.parameters))
+        self.parameters = freeze(np.array(self.parameters))
 
     @property
     def shape(self) -> GridShape:
@@ -187,9 +187,9 @@ class Model:
         # In batches, so that memory does not grow with the number of things.
         for start in range(0, len(many), ANSWERED):
             part = slice(start, start + ANSWERED)
-            batch = picked(many, np.arange(start, min(part.stop, len(many))))
+            batch = pick(many, np.arange(start, min(part.stop, len(many))))
             batch_names = (
-                [described(thing, start + index) for index, thing in enumerate(batch)]
+                [describe(thing, start + index) for index, thing in enumerate(batch)]
                 if names is None
                 else names[part]
             )
@@ -221,7 +221,7 @@ class Model:
 
     def answered(self, grids: Cells, *, names: Sequence[str] | None = None) -> Answered:
         """Return the votes of all items that have votes, and a problem for each of the others."""
-        return answered(self._engine.logits(self.parameters, grids), names)
+        return answer_logits(self._engine.logits(self.parameters, grids), names)
 
     def predict(self, things: Any, *, names: Sequence[str] | None = None) -> NDArray[Any]:
         """Return the answer for each item `(items,)`: the class with the most votes."""
@@ -326,7 +326,7 @@ def load(
     for key in ("spec", "classes"):
         if key not in content:
             raise ModelFileError(f"{file} cannot be used here: it has no '{key}'")
-    return _made(
+    return _make(
         file,
         (content["spec"], content["classes"]),
         lambda network: network.vector(tensors),
@@ -339,7 +339,7 @@ def _load_unfinished(folder: Path, engine: str | None, threads: int | None) -> M
     from gridcnn.training.checkpoint import load_best  # few models are not finished
 
     best = load_best(folder / CHECKPOINT)
-    model = _made(
+    model = _make(
         folder / CHECKPOINT,
         (best.spec, best.classes),
         lambda _: best.parameters,
@@ -369,7 +369,7 @@ def _no_model(folder: Path) -> str:
     return f"the folder {folder} holds no {FILE_NAME}; name a model file"
 
 
-def _made(
+def _make(
     file: Path,
     content: tuple[Any, Any],
     parameters: Callable[[Network], Array],
@@ -381,7 +381,7 @@ def _made(
     """
     check_choice(*choice)
     try:
-        spec, classes = load_data(content[0]), _checked_classes(content[1])
+        spec, classes = load_data(content[0]), _check_classes(content[1])
         if spec.adapter is None or spec.head is None:
             raise SpecError("its spec has no adapter, or no head")
         shape = spec.adapter.shape()
@@ -397,7 +397,7 @@ def _made(
         raise ModelFileError(f"{file} cannot be used here: {error}") from None
 
 
-def fixed(parameters: Array) -> Array:
+def freeze(parameters: Array) -> Array:
     """Return the array itself, read-only from now on.
 
     An engine that gets such a vector again knows that it has not changed, and does not prepare it
@@ -407,7 +407,7 @@ def fixed(parameters: Array) -> Array:
     return parameters
 
 
-def _checked_classes(classes: Any) -> list[str | int]:
+def _check_classes(classes: Any) -> list[str | int]:
     """Return the classes; raise `ValueError` if they are not valid.
 
     Files store them as texts, in which 1 and "1" would be the same.
@@ -422,7 +422,7 @@ def _checked_classes(classes: Any) -> list[str | int]:
     return classes
 
 
-def _checked_parameters(network: Network, parameters: Array) -> NDArray[np.float32]:
+def _check_parameters(network: Network, parameters: Array) -> NDArray[np.float32]:
     """Return a copy of the flat vector; raise `ValueError` if a number is not finite."""
     if parameters.dtype.kind != "f":
         raise ValueError(f"the parameters must be float32; they are {parameters.dtype}")

@@ -83,8 +83,8 @@ class StoredArrays:
     def __init__(self, thing: str | os.PathLike[str] | bytes, *, source: str = "") -> None:
         self._source = source
         self._archive: zipfile.ZipFile | None = None
-        with self._explained(), contextlib.ExitStack() as closing:
-            self._file = closing.enter_context(_opened(thing))
+        with self._explain(), contextlib.ExitStack() as closing:
+            self._file = closing.enter_context(_open(thing))
             begin = self._file.read(len(npy.MAGIC_PREFIX))
             self.names = [""]
             if begin.startswith(b"PK"):
@@ -109,7 +109,7 @@ class StoredArrays:
         Raises:
             DataError: the array holds Python objects, or is damaged.
         """
-        with self._explained(), self._part(name) as (file, size):
+        with self._explain(), self._part(name) as (file, size):
             return _header(file.read(_LONGEST_HEADER), size, name)
 
     def read(
@@ -126,20 +126,20 @@ class StoredArrays:
             DataError: they hold Python objects, are damaged, or take more memory than there is.
         """
         headers = [self.header(name) for name in names]
-        with self._explained():
+        with self._explain():
             needed = sum(header.size for header in headers if not self._is_mapped(header))
             lacking = shortage(needed + more)
             if lacking:
-                raise DataError(f"{_called(*names)} cannot be read: {lacking}; {remedy}")
+                raise DataError(f"{_name(*names)} cannot be read: {lacking}; {remedy}")
             return [self._array(header) for header in headers]
 
     def _array(self, header: Header) -> NDArray[Any]:
         with self._part(header.name) as (file, _):
             file.read(header.start)
-            array = _mapped(file, header) if self._is_mapped(header) else _values(file, header)
+            array = _map(file, header) if self._is_mapped(header) else _values(file, header)
         if not all(map(_are_signs, _texts(array))):
             raise DataError(
-                f"{_called(header.name)} is damaged: it has texts with invalid characters"
+                f"{_name(header.name)} is damaged: it has texts with invalid characters"
             )
         return array
 
@@ -157,14 +157,12 @@ class StoredArrays:
             return
         about = self._archive.getinfo(name + _ENDING)
         if about.compress_type not in _PACKINGS:
-            raise DataError(
-                f"{_called(name)} is compressed in a way that NumPy never uses; {_READ}"
-            )
+            raise DataError(f"{_name(name)} is compressed in a way that NumPy never uses; {_READ}")
         with self._archive.open(about) as file:
             yield file, about.file_size
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explain(self) -> Iterator[None]:
         """Turn any error about a file into a `DataError` with the file's name."""
         try:
             yield
@@ -203,7 +201,7 @@ def stored_array(
         return stored.read(names)[0]
 
 
-def _opened(thing: str | os.PathLike[str] | bytes) -> IO[bytes]:
+def _open(thing: str | os.PathLike[str] | bytes) -> IO[bytes]:
     if isinstance(thing, bytes):
         return BytesIO(thing)
     try:
@@ -223,7 +221,7 @@ def _foreign(begin: bytes) -> str:
     return f"it is not a NumPy file; {_READ}"
 
 
-def _called(*names: str) -> str:
+def _name(*names: str) -> str:
     known = [quoted(name)[1:-1] for name in names if name]
     if not known:
         return "the array"
@@ -235,27 +233,27 @@ def _header(begin: bytes, size: int, name: str) -> Header:
     file = BytesIO(begin)
     version = npy.read_magic(file)
     if version not in _VERSIONS:
-        raise DataError(f"{_called(name)} is stored in an unknown form; {_READ}")
+        raise DataError(f"{_name(name)} is stored in an unknown form; {_READ}")
     parse = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, fortran, dtype = parse(file)
     header = Header(name, shape, dtype, fortran, file.tell())
     if dtype.hasobject:
         raise DataError(
-            f"{_called(name)} holds Python objects, and opening those can run any program; give it "
+            f"{_name(name)} holds Python objects, and opening those can run any program; give it "
             "numbers or texts as its type: numpy.array(..., dtype=...)"
         )
     if not dtype.itemsize or dtype.subdtype or min(shape, default=0) < 0:
-        raise DataError(f"{_called(name)} is damaged: it says its shape is {shown(shape)}")
+        raise DataError(f"{_name(name)} is damaged: it says its shape is {shown(shape)}")
     has = size - header.start
     if has != header.size:
         raise DataError(
-            f"{_called(name)} is damaged: it says its shape is {shown(shape)} of {dtype}, "
+            f"{_name(name)} is damaged: it says its shape is {shown(shape)} of {dtype}, "
             f"{header.size} bytes, and it has {has}"
         )
     return header
 
 
-def _mapped(file: IO[bytes], header: Header) -> NDArray[Any]:
+def _map(file: IO[bytes], header: Header) -> NDArray[Any]:
     order: Any = "F" if header.fortran else "C"
     array = np.memmap(file, header.dtype, "r", header.start, header.shape, order)
     return array.view(np.ndarray)  # parts of a plain array are made faster
@@ -287,7 +285,7 @@ def _values(file: IO[bytes], header: Header) -> NDArray[Any]:
             piece = flat[start : start + _PIECE]
             data = file.read(len(piece))
             if len(data) < len(piece):
-                raise DataError(f"{_called(header.name)} is damaged: it is cut short")
+                raise DataError(f"{_name(header.name)} is damaged: it is cut short")
             piece[:] = np.frombuffer(data, np.uint8)
     file.read(1)  # an archive tells at its end whether all of it is as it was written
     return array

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gridcnn.checking.asked import Asked
-from gridcnn.contracts.adapter import OneHotAdapter, Selection, picked
+from gridcnn.contracts.adapter import OneHotAdapter, Selection, pick
 from gridcnn.datasets.problems import bad_items_error
 from gridcnn.errors import DataError
 from gridcnn.order.judge import sampled
@@ -44,7 +44,7 @@ def from_spec(spec: Spec, asked: Asked, *, data: str | None = None) -> Sample:
         chosen = np.sort(random.choice(chosen, most, replace=False))
     count = judging.counter("reading items", len(chosen), unit="items").add
     adapted = adapter.adapt_all(
-        picked(dataset.things, chosen), names=places_of(dataset, chosen), advance=count
+        pick(dataset.things, chosen), names=places_of(dataset, chosen), advance=count
     )
     bad = len(adapted.problems)
     if not len(adapted.kept):

@@ -30,7 +30,7 @@ class Bars:
 
     def __enter__(self) -> Self:
         if self.is_shown:
-            self._bars = _made()
+            self._bars = _make_display()
             self._bars.start()
         return self
 
@@ -56,7 +56,7 @@ class Bars:
         )
 
 
-def _made() -> Shown:
+def _make_display() -> Shown:
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Shown
 

@@ -131,11 +131,11 @@ def _say(verdict: Verdict) -> None:
     screen.say(f"verdict: {verdict.decision} ({_MEANINGS[verdict.decision]})")
     screen.say("\nevidence")
     for sentence in verdict.evidence:
-        _wrapped(sentence)
+        _say_wrapped(sentence)
     if verdict.advice:
         screen.say("\nadvice")
         for sentence in verdict.advice:
-            _wrapped(sentence)
+            _say_wrapped(sentence)
     if verdict.lags is not None and len(verdict.lags.lags) > 1:
         screen.say("\nassociation of columns against their distance")
         for line in lag_lines(verdict.lags, plain=plain):
@@ -146,7 +146,7 @@ def _say(verdict: Verdict) -> None:
             screen.say(line)
 
 
-def _wrapped(sentence: str) -> None:
+def _say_wrapped(sentence: str) -> None:
     """Print a sentence within 80 columns; lines of code after it stay as they are."""
     from gridcnn.errors import printable
 

@@ -88,7 +88,7 @@ class Display(RunWatcher):
 
     def on_check(self, checked: Checked) -> None:
         """Keep it for the lines below the plan."""
-        self.checked = told_check(checked)
+        self.checked = check_lines(checked)
 
     def on_engine(self, engine: Engine, memory: Memory) -> None:
         """Keep it for the lines below the plan."""
@@ -140,7 +140,7 @@ class Display(RunWatcher):
         screen.say("  ".join(parts))
 
 
-def told_check(checked: Checked) -> list[str]:
+def check_lines(checked: Checked) -> list[str]:
     """Return the lines about a check after which training continues."""
     if checked.setting == "off":
         return ["check: off, so the order of this data was not checked"]

@@ -76,7 +76,7 @@ def init(
     outputs.refuse_taken(path, None, force=force)
     judge = functools.partial(_judge, encoding=encoding) if check else None
     options = {"label": label, "inputs": inputs or [], "encoding": encoding, "judge": judge}
-    text, found = _written(what, path, options)
+    text, found = _spec_text(what, path, options)
     validate(parse(text, f"init {what}"))  # the name may be none that a spec can have
     outputs.write_output(path, text.encode("utf-8", "backslashreplace"), None, force=force)
     if found:
@@ -130,7 +130,7 @@ def _judge(file: str, label: str | None, encoding: str | None) -> Layout | None:
     return verdict.layout
 
 
-def _written(what: str, path: Path, options: dict[str, Any]) -> tuple[str, str]:
+def _spec_text(what: str, path: Path, options: dict[str, Any]) -> tuple[str, str]:
     """Return the text of the spec, and what was found in the data, if there is any."""
     from gridcnn.pipelines import ready
     from gridcnn.runs.starter import starter, starter_for, starter_of

@@ -60,11 +60,11 @@ class Verbs(TyperGroup):
             if interrupted:
                 _say_stopped(str(error))
                 raise typer.Exit(stopping.code()) from None
-            if not stopping.received():
+            if not stopping.was_stopped():
                 _answer(error)
                 raise
         else:
-            if not stopping.received():
+            if not stopping.was_stopped():
                 return result
         # A library has taken KeyboardInterrupt for a fault of its own, or for none.
         _say_stopped()

@@ -78,7 +78,7 @@ def say_json(content: Any) -> None:
 
 def say_error(error: GridcnnError) -> None:
     """Print an error, one line for each problem; what belongs to a problem is indented below it."""
-    lines = error.problems if isinstance(error, UserError) else (_indented(error),)
+    lines = error.problems if isinstance(error, UserError) else (_indent(error),)
     console = messages()
     for line in lines:
         console.print(Text.assemble(("error: ", "bold red"), str(line)))
@@ -96,10 +96,10 @@ def say_noted(note: str) -> None:
 
 def say_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     """Print a warning, in place of `warnings.showwarning`; its further lines are indented."""
-    messages().print(Text.assemble(("warning: ", "bold yellow"), _indented(message)))
+    messages().print(Text.assemble(("warning: ", "bold yellow"), _indent(message)))
 
 
-def _indented(message: object) -> str:
+def _indent(message: object) -> str:
     return visible("\n  ".join(str(message).splitlines()))
 
 

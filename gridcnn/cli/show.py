@@ -82,7 +82,7 @@ def _show_plan(
     from gridcnn.runs.located import spec_folder
     from gridcnn.runs.plan import plan
     from gridcnn.spec.load import load
-    from gridcnn.training.memory import planned as planned_memory
+    from gridcnn.training.memory import estimate_memory
 
     check_choice(*choice)
     if Path(text).suffix.lower() not in ("", ".yaml", ".yml") and Path(text).is_file():
@@ -90,7 +90,7 @@ def _show_plan(
     loaded = load(text, changes=changes, ready=ready())
     planned = plan(loaded, spec_folder(loaded), engine=choice[0], threads=choice[1])
     made = planned.engine
-    memory = planned_memory(made, loaded.training)
+    memory = estimate_memory(made, loaded.training)
     if as_json:
         more = {"plan": works_json(made.plan())} if as_plan else {}
         screen.say_json({"name": loaded.name, **plan_json(made, memory), **more})

@@ -70,7 +70,7 @@ def finish() -> None:
     _state.listening, _state.finished = False, True
 
 
-def received() -> bool:
+def was_stopped() -> bool:
     """Return whether a signal was received, even if KeyboardInterrupt was lost."""
     return bool(_state.number)
 

@@ -150,7 +150,7 @@ class Adapter(Settings, abc.ABC):
         """
         shape = self.shape()
         values = np.empty((len(things), *shape.sizes), np.float32)
-        kept, problems = _filled(values, self.adapt, things, names, advance)
+        kept, problems = _fill(values, self.adapt, things, names, advance)
         return Adapted(Grids(values[: len(kept)], shape), kept, problems)
 
     def grids(self, things: Things, *, names: Sequence[str] | None = None) -> Grids:
@@ -202,11 +202,11 @@ class OneHotAdapter(Adapter):
         """Return all things as one-hot grids, and a problem for each that cannot be read."""
         shape = self.shape()
         values = np.empty((len(things), shape.columns), np.int32)
-        kept, problems = _filled(values, self.indices, things, names, advance)
+        kept, problems = _fill(values, self.indices, things, names, advance)
         return Adapted(Grids(OneHot(values[: len(kept)], shape.rows), shape), kept, problems)
 
 
-def _filled(
+def _fill(
     values: NDArray[Any],
     read: Callable[[Any], NDArray[Any]],
     things: Things,
@@ -224,7 +224,7 @@ def _filled(
             values[len(kept)] = read(thing)
             kept.append(index)
         except DataError as error:
-            name = names[index] if names is not None else described(thing, index)
+            name = names[index] if names is not None else describe(thing, index)
             problems.extend(Problem(found.message, source=name) for found in error.problems)
         if advance is not None:
             advance(1)
@@ -255,7 +255,7 @@ def unreadable(problems: Sequence[Problem]) -> DataError:
     return DataError(*first_told(together(problems)))
 
 
-def picked(things: Things, chosen: NDArray[np.int64]) -> Things:
+def pick(things: Things, chosen: NDArray[np.int64]) -> Things:
     """Return the chosen items: an array if `things` is one, else a list."""
     if isinstance(things, np.ndarray):
         part: NDArray[Any] = things[chosen]
@@ -299,7 +299,7 @@ def is_sparse(given: Any) -> bool:
     return hasattr(given, "toarray") and hasattr(given, "nnz")
 
 
-def described(thing: Any, index: int) -> str:
+def describe(thing: Any, index: int) -> str:
     """Return the name that errors use for an item without one."""
     # A text without a visible sign is no name, and a whole page is none either.
     if isinstance(thing, str) and not thing.strip():

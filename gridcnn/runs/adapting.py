@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from gridcnn.caches import homely, key_of
-from gridcnn.contracts.adapter import Adapted, Adapter, Things, picked
+from gridcnn.contracts.adapter import Adapted, Adapter, Things, pick
 from gridcnn.cores import usable_cores, usable_memory
 from gridcnn.errors import DataError, Problem, UserError, printable, sized
 from gridcnn.grid import Grids
 from gridcnn.gridding import SLOW, Chunk, collected, side_by_side
 from gridcnn.progress import Advance, Counter
-from gridcnn.runs.contents import Digests, digests_of, identity_of, joined
+from gridcnn.runs.contents import Digests, digests_of, identity_of, join_digests
 from gridcnn.runs.grids_cache import (
     SIZE,
     GridsCache,
@@ -105,7 +105,7 @@ class Adapting:
         Raises:
             DataError: there is nothing to learn from.
         """
-        things = picked(self.things, training)
+        things = pick(self.things, training)
         cache = fitted_cache()
         # What learns nothing, and what learns from arrays, is quicker than any look on disk.
         quick = type(adapter).fitted is Adapter.fitted or not len(things)
@@ -176,7 +176,7 @@ class Adapting:
             if not len(group) or spent > _TURN:
                 break
             start = time.perf_counter()
-            grids = adapter.adapt_all(picked(self.things, group)).grids.values
+            grids = adapter.adapt_all(pick(self.things, group)).grids.values
             took = time.perf_counter() - start
             spent += took if group[0] != tried[0] else 0.0
             seconds = took / len(group)
@@ -193,7 +193,7 @@ class Adapting:
             if adapted is not None:
                 return Made(adapted.grids, adapted.kept, adapted.problems)
         found = adapter.adapt_all(
-            picked(self.things, part), names=self._names(part), advance=counter.add
+            pick(self.things, part), names=self._names(part), advance=counter.add
         )
         return Made(found.grids, found.kept, found.problems)
 
@@ -213,7 +213,7 @@ class Adapting:
         groups = (part[start : start + step] for start in range(0, len(part), step))
 
         def adapted(group: NDArray[np.int64]) -> Chunk:
-            things = picked(self.things, group)
+            things = pick(self.things, group)
             return len(group), adapter.adapt_all(things, names=self._names(group))
 
         for chunk in side_by_side(
@@ -302,7 +302,7 @@ class Adapting:
         bad = part[~kept.made]
         problems: tuple[Problem, ...] = ()
         if len(bad):
-            again = adapter.adapt_all(picked(self.things, bad), names=self._names(bad))
+            again = adapter.adapt_all(pick(self.things, bad), names=self._names(bad))
             if len(again.kept):
                 return None
             problems = again.problems
@@ -321,7 +321,7 @@ class Adapting:
                 self.things, files=files, threads=self._workers, advance=counter.add
             )
         digests = self._digests[files]
-        return None if digests is None else key_of(kind, identity, joined(digests[part]))
+        return None if digests is None else key_of(kind, identity, join_digests(digests[part]))
 
     def _tell(self, text: str) -> None:
         self.told = self.told or printable(text)

@@ -85,7 +85,7 @@ def _of_file(place: str | os.PathLike[str]) -> bytes:
     return hashlib.sha256(b"file\0" + ending + b"\0" + content).digest()
 
 
-def joined(digests: Digests) -> str:
+def join_digests(digests: Digests) -> str:
     """Return one digest for many things, in their order."""
     return hashlib.sha256(np.ascontiguousarray(digests).data).hexdigest()
 

@@ -46,7 +46,7 @@ def find_duplicates(parts: Mapping[str, Labelled]) -> Duplicates:
     first = {name: np.ones(len(part), np.bool_) for name, part in parts.items()}
     found = Duplicates(first, {name: [] for name in parts}, [])
     seen: dict[int, tuple[str, int]] = {}
-    for name in _ordered(parts):
+    for name in _order_parts(parts):
         numbers = groups[name]
         for item in np.flatnonzero(numbers >= 0).tolist():
             where, earlier = seen.setdefault(int(numbers[item]), (name, item))
@@ -60,7 +60,7 @@ def find_duplicates(parts: Mapping[str, Labelled]) -> Duplicates:
     return found
 
 
-def _ordered(parts: Mapping[str, object]) -> list[str]:
+def _order_parts(parts: Mapping[str, object]) -> list[str]:
     """Return the names of parts in their order: training first."""
     return [name for name in PARTS if name in parts]
 
@@ -70,7 +70,7 @@ def _groups(grids: Mapping[str, Cells]) -> dict[str, Groups]:
     # Equal cells have equal sums, and hardly others have: few items are compared in full.
     sums = {name: _cells(each).sum(axis=1, dtype=np.float64) for name, each in grids.items()}
     _, inverse, counts = np.unique(
-        np.concatenate([sums[name] for name in _ordered(grids)]),
+        np.concatenate([sums[name] for name in _order_parts(grids)]),
         return_inverse=True,
         return_counts=True,
     )
@@ -78,7 +78,7 @@ def _groups(grids: Mapping[str, Cells]) -> dict[str, Groups]:
     numbers: dict[bytes, int] = {}
     groups: dict[str, Groups] = {}
     start = 0
-    for name in _ordered(grids):
+    for name in _order_parts(grids):
         cells = _cells(grids[name])
         groups[name] = np.full(len(cells), -1, np.int64)
         for item in np.flatnonzero(alike[start : start + len(cells)]).tolist():

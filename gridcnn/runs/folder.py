@@ -107,7 +107,7 @@ class RunFolder:
                 made there.
         """
         try:
-            return _retried(lambda: cls._numbered(name, way) if out is None else cls._at(out, way))
+            return _retry(lambda: cls._claim_next(name, way) if out is None else cls._at(out, way))
         except OSError as error:
             place = error.filename or out or Path("runs") / name
             raise RunFolderError(
@@ -131,7 +131,7 @@ class RunFolder:
         return folder
 
     @classmethod
-    def _numbered(cls, name: str, way: Way) -> Self:
+    def _claim_next(cls, name: str, way: Way) -> Self:
         parent = Path("runs") / name
         made = _make(parent)
         while True:
@@ -399,7 +399,7 @@ def _unmake(made: Sequence[Path]) -> None:
             folder.rmdir()
 
 
-def _retried(make: Callable[[], Made]) -> Made:
+def _retry(make: Callable[[], Made]) -> Made:
     """Return the result of `make`, called again if another process removes a folder meanwhile."""
     for _ in range(_TRIES):
         with contextlib.suppress(FileNotFoundError):

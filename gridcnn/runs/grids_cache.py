@@ -116,7 +116,7 @@ class GridsCache(Shelf):
 
         None if there are none, or they are damaged, or of another shape.
         """
-        file = self.opened(key)
+        file = self.open_entry(key)
         if file is None:
             return None
         with file:
@@ -140,7 +140,7 @@ class GridsCache(Shelf):
             MixedError: some chunks are one-hot, and some are not.
         """
         self.make_room(size)
-        with self.written(key) as file:
+        with self.open_new(key) as file:
             file.write(bytes(_START))
             content = hashlib.sha256()
             made = np.zeros(things, np.bool_)

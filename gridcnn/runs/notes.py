@@ -29,7 +29,7 @@ def refuse_notes(notes: Sequence[str]) -> None:
 
 def remark_notes(remarks: Mapping[str, int]) -> list[str]:
     """Return an adapter's remarks as sentences with counts."""
-    return [f"{_counted(count)} {text}" for text, count in remarks.items() if count]
+    return [f"{_count_items(count)} {text}" for text, count in remarks.items() if count]
 
 
 def label_notes(labels: Sequence[Label], classes: Sequence[Label]) -> list[str]:
@@ -41,13 +41,13 @@ def label_notes(labels: Sequence[Label], classes: Sequence[Label]) -> list[str]:
         spelled.setdefault(" ".join(str(label).casefold().split()), []).append(label)
     for alike in spelled.values():
         if len(alike) > 1:
-            told = listed([f"{quoted(str(each))} ({_counted(counts[each])})" for each in alike])
+            told = listed([f"{quoted(str(each))} ({_count_items(counts[each])})" for each in alike])
             notes.append(
                 f"classes that differ only in capitals or spaces: {told}; if they are one class, "
                 "write all its labels in one way"
             )
     missing = [
-        f"{_counted(counts[label])} with the label {quoted(label)}, which often stands for a "
+        f"{_count_items(counts[label])} with the label {quoted(label)}, which often stands for a "
         "missing label, but counts as a class here; give these items a label, or leave them out"
         for label in classes
         if isinstance(label, str) and label.casefold() in _MISSING
@@ -92,7 +92,7 @@ def answer_notes(found: Measures, votes: Array, classes: Sequence[Label]) -> lis
     if spread.notes():
         return spread.notes()
     unanswered = [
-        f"{quoted(str(label))} ({_counted(scores.items)})"
+        f"{quoted(str(label))} ({_count_items(scores.items)})"
         for number, (label, scores) in enumerate(zip(classes, found.scores, strict=True))
         if scores.items and not found.confusion[:, number].any()
     ]
@@ -105,5 +105,5 @@ def answer_notes(found: Measures, votes: Array, classes: Sequence[Label]) -> lis
     ]
 
 
-def _counted(items: int) -> str:
+def _count_items(items: int) -> str:
     return f"{items:,} {'item' if items == 1 else 'items'}"

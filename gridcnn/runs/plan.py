@@ -40,14 +40,14 @@ def plan(spec: Spec, base: Path, *, engine: str | None = None, threads: int | No
         ShapeError: a stage or an augmentation cannot work on its grids.
         UnknownNameError, EngineError: as `make_engine`.
     """
-    located, classes, missing = _known(spec, base)
-    shape = _fitted(spec, located, missing).shape
+    located, classes, missing = _look_at_data(spec, base)
+    shape = _fit(spec, located, missing).shape
     refuse_unfit(spec.training, shape, spec.document)
     note = f"for {classes} classes, since {missing}" if missing and spec.head is not None else ""
     return Plan(bind(spec, shape, classes=classes, engine=engine, threads=threads), note)
 
 
-def _known(spec: Spec, base: Path) -> tuple[Located | None, int, str]:
+def _look_at_data(spec: Spec, base: Path) -> tuple[Located | None, int, str]:
     """Return the data of a spec, and how many classes it has.
 
     Without readable data: None, the number that is assumed, and the reason.
@@ -65,7 +65,7 @@ def _known(spec: Spec, base: Path) -> tuple[Located | None, int, str]:
         return None, ASSUMED_CLASSES, f"the data cannot be read ({error.problems[0]})"
 
 
-def _fitted(spec: Spec, located: Located | None, missing: str) -> Fitted:
+def _fit(spec: Spec, located: Located | None, missing: str) -> Fitted:
     advice = "write for example adapter: {array: {size: [9, 9], channels: 1}}"
     if spec.adapter is not None:
         try:

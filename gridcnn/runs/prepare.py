@@ -120,7 +120,7 @@ def prepare(
         advance=advance,
     )
     fitted = fit_adapter(located, dataset, division.train, adapting)
-    read = _adapted(dataset, division, fitted.adapter, adapting)
+    read = _adapt(dataset, division, fitted.adapter, adapting)
     skipped = (*bad, *ungrouped, *read.skipped)
     if skipped and located.data.bad_items == "stop":
         raise bad_items_error(skipped, items, "set data.bad_items: skip")
@@ -269,7 +269,7 @@ class _Read:
         return dataclasses.replace(self, parts=parts, division=division)
 
 
-def _adapted(dataset: Dataset, division: Division, adapter: Adapter, adapting: Adapting) -> _Read:
+def _adapt(dataset: Dataset, division: Division, adapter: Adapter, adapting: Adapting) -> _Read:
     targets = dataset.targets(dataset.classes)
     chosen = {TRAIN: division.train, VALIDATION: division.validation, TEST: division.test}
     found = adapting.parts(adapter, chosen)

@@ -123,11 +123,11 @@ class Questions:
             yield Part(names, list(self._texts))
         for name in given:
             try:
-                yield from self._named(name)
+                yield from self._parts_of(name)
             except DataError as error:
                 yield Part(problems=error.problems)
 
-    def _named(self, text: str) -> Iterator[Part]:
+    def _parts_of(self, text: str) -> Iterator[Part]:
         if not text:
             raise DataError("a file name is empty; is a variable of the shell unset?")
         if text == STDIN:
@@ -168,12 +168,12 @@ class Questions:
         if self._of_texts and not is_table:
             try:
                 with open_ordinary(path) as file:
-                    yield from self._written(name, file)
+                    yield from self._texts_in(name, file)
             except OSError as error:
                 message = f"cannot be read: {error.strerror or error}"
                 raise DataError(Problem(message, source=name)) from None
         elif self._of_numbers and ending in _ARRAYS and not is_table:
-            yield from self._stored(name, Path(path))
+            yield from self._arrays(name, Path(path))
         elif self._asked is not None and ending not in self._adapter.suffixes:
             yield from self._rows(name, place_of(path), self._asked)
         elif self._of_texts and ending in SMILES_ENDINGS:
@@ -187,7 +187,7 @@ class Questions:
         else:
             yield Part([name], [Path(path)])
 
-    def _stored(self, name: str, thing: Path | bytes) -> Iterator[Part]:
+    def _arrays(self, name: str, thing: Path | bytes) -> Iterator[Part]:
         """Yield a stored array, or each item of a stack of them."""
         try:
             array = stored_array(thing, among=("X", "x"))
@@ -214,7 +214,7 @@ class Questions:
     def _standard_input(self) -> Iterator[Part]:
         stream = sys.stdin.buffer
         if self._of_texts:
-            yield from self._written(_STDIN_NAME, stream)
+            yield from self._texts_in(_STDIN_NAME, stream)
             return
         if self._of_numbers:
             # A look at how it begins: a table is read row by row, and an array as a whole.
@@ -225,14 +225,14 @@ class Questions:
                 return
             array = begin + stream.read()
             if array:
-                yield from self._stored(_STDIN_NAME, array)
+                yield from self._arrays(_STDIN_NAME, array)
                 return
         content = stream.read()
         if not content:
             raise DataError(f"{_STDIN_NAME} is empty")
         yield Part([_STDIN_NAME], [content])
 
-    def _written(self, name: str, file: IO[bytes]) -> Iterator[Part]:
+    def _texts_in(self, name: str, file: IO[bytes]) -> Iterator[Part]:
         """Yield the text in a file, or each of its lines that is not empty."""
         problems = Problems(name)
         if self._lines:

@@ -92,7 +92,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     except OSError as error:
         raise RunFolderError(f"{path} cannot be read: {error.strerror or error}") from None
     except ValueError as error:
-        raise _damaged(path, str(error)) from None
+        raise _damage_error(path, str(error)) from None
     return content
 
 
@@ -109,25 +109,25 @@ def read_predictions(folder: Path, metrics: dict[str, Any]) -> tuple[list[str], 
     header = [*_NAMES, *(f"votes.{label}" for label in classes)]
     try:
         with open_ordinary(path) as file:
-            lines = csv.reader(_decoded(file))
+            lines = csv.reader(_decode(file))
             if next(lines, None) != header:
                 raise ValueError("its columns are not those of the classes in metrics.json")
-            rows = [_checked(row, number, classes) for number, row in enumerate(lines, 2)]
+            rows = [_check_row(row, number, classes) for number, row in enumerate(lines, 2)]
     except OSError as error:
         raise RunFolderError(f"{path} cannot be read: {error.strerror or error}") from None
     except (ValueError, csv.Error) as error:
-        raise _damaged(path, str(error)) from None
+        raise _damage_error(path, str(error)) from None
     items = metrics["test"]["items"]
     if len(rows) != items:
-        raise _damaged(path, f"it has {len(rows):,} items, and metrics.json {items:,}")
+        raise _damage_error(path, f"it has {len(rows):,} items, and metrics.json {items:,}")
     return header, rows
 
 
-def _decoded(file: Any) -> Iterator[str]:
+def _decode(file: Any) -> Iterator[str]:
     return (line.decode("utf-8") for line in file)
 
 
-def _checked(row: Sequence[str], number: int, classes: Sequence[str]) -> list[str]:
+def _check_row(row: Sequence[str], number: int, classes: Sequence[str]) -> list[str]:
     """Return a row; raise `ValueError` if it has no two classes, and a vote for each class."""
     if len(row) != len(_NAMES) + len(classes):
         raise ValueError(f"row {number} has {len(row)} cells")
@@ -143,7 +143,7 @@ def _checked(row: Sequence[str], number: int, classes: Sequence[str]) -> list[st
     return list(row)
 
 
-def _damaged(path: Path, reason: str) -> RunFolderError:
+def _damage_error(path: Path, reason: str) -> RunFolderError:
     return RunFolderError(
         f"{path} is damaged: {reason}; delete the folder {path.parent} to train it again"
     )

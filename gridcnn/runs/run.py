@@ -27,7 +27,7 @@ from gridcnn.spec.models import Spec
 from gridcnn.training.augmentation import refuse_unfit
 from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
 from gridcnn.training.loop import TrainingState, train
-from gridcnn.training.memory import planned, refuse_hopeless, refuse_too_large
+from gridcnn.training.memory import estimate_memory, refuse_hopeless, refuse_too_large
 
 __all__ = ["Run", "RunWatcher", "carry_out", "open_run", "run"]
 
@@ -146,14 +146,14 @@ def carry_out(
         _refuse_impatient(prepared)
         made = _engine_for(prepared, engine, threads)
         with watch.measure("checking"):
-            checked = _checked(prepared, folder, checked, threads, watcher)
+            checked = _check(prepared, folder, checked, threads, watcher)
         keeper = _Keeper(made, prepared, folder, watcher)
         if folder.is_new:
             more = {} if checked is None else {CHECK: checked.as_json()}
             folder.begin(prepared.spec, more)
         else:
             folder.go_on(prepared.spec)
-        watcher.on_engine(made, planned(made, prepared.spec.training))
+        watcher.on_engine(made, estimate_memory(made, prepared.spec.training))
         watcher.on_plan(made.network, prepared, folder.path)
         state = keeper.train()
         result = finish(Trained(made, prepared, checked, state), folder, watch)
@@ -221,7 +221,7 @@ def _refuse_impatient(prepared: Prepared) -> None:
         )
 
 
-def _checked(
+def _check(
     prepared: Prepared,
     folder: RunFolder,
     checked: Checked | None,

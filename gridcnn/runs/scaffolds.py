@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gridcnn.adapters import chemistry
-from gridcnn.contracts.adapter import picked
+from gridcnn.contracts.adapter import pick
 from gridcnn.contracts.source import Dataset
 from gridcnn.errors import DataError, Problem, shown
 
@@ -48,5 +48,5 @@ def by_scaffold(
         for name in ("labels", "names", "parts", "places")
         if (values := getattr(dataset, name)) is not None
     }
-    fields |= {"things": picked(dataset.things, chosen), "groups": groups}
+    fields |= {"things": pick(dataset.things, chosen), "groups": groups}
     return dataclasses.replace(dataset, **fields), tuple(problems)

@@ -267,7 +267,7 @@ def _for_table(
         adapter, stages = (_MOLECULE if what == "molecules" else _TEXT), _TEXT_STAGES
         if what == "files":
             what, adapter, stages = _for_contents(look.some)
-        lines.append(f"      input: {_quoted(look.input)}   # the column of the {what}")
+        lines.append(f"      input: {_quote(look.input)}   # the column of the {what}")
     else:
         count = len(look.input)
         what, adapter = f"rows of {count} numbers", _TABLE
@@ -278,22 +278,22 @@ def _for_table(
             adapter = _LAYOUT.format(layout=layout, settings=settings)
         stages = _grid_stages(shape)
         if count <= _COLUMNS or look.others:
-            listing = ", ".join(map(_quoted, look.input))
+            listing = ", ".join(map(_quote, look.input))
             lines.append(f"      input: [{listing}]   # the columns of the numbers, in this order")
         else:
             lines.append("      input: null      # all columns that have no other use")
-    lines.append(f"      label: {_quoted(look.label)}   # the column of the classes")
+    lines.append(f"      label: {_quote(look.label)}   # the column of the classes")
     if look.split is not None:
-        lines.append(f"      split: {_quoted(look.split)}   # says which part a row belongs to")
+        lines.append(f"      split: {_quote(look.split)}   # says which part a row belongs to")
     lines += _form_lines(look.form)
     unnamed = [name or "a column without a name" for name in look.others]
     left = printable(listed(unnamed, limit=8))
     if left:
         lines.append(f"      # not used: {left}")
     section = "  source:\n    table:\n" + "\n".join(lines) + "\n" + _PARTS
-    parts = f"the classes are in {_quoted(look.label)}"
+    parts = f"the classes are in {_quote(look.label)}"
     if isinstance(look.input, str):
-        parts += f", the {what} in {_quoted(look.input)}"
+        parts += f", the {what} in {_quote(look.input)}"
     if left:
         parts += f"; not used: {left}"
     text = _spec(name, file, section, adapter, stages, items=look.items)
@@ -327,7 +327,7 @@ def _for_contents(some: Sequence[Any]) -> tuple[str, str, str]:
     return "pictures", adapter, _grid_stages(GridShape(channels, rows, columns))
 
 
-def _quoted(column: str) -> str:
+def _quote(column: str) -> str:
     """Return the name of a column as YAML, in quotes if it could be read as something else."""
     plain = column.isascii() and column.replace("_", "a").isalnum() and column[0].isalpha()
     words = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}

@@ -28,7 +28,7 @@ from gridcnn.errors import Problem, SpecError, UserError, listed, quoted, shown,
 from gridcnn.forks import cached_property
 from gridcnn.registry import plain
 from gridcnn.settings import foreign
-from gridcnn.settings.document import written
+from gridcnn.settings.document import path_text
 
 # Strict: "8" or 8.0 instead of 8 is an error, and not converted.
 Count = Annotated[int, Strict(), Ge(1), Le(65_536)]
@@ -93,7 +93,7 @@ class Settings(BaseModel):
             super().__init__(**settings)
         except ValidationError as error:
             raise SpecError(
-                *(Problem(text, written(place)) for place, text in explained(error))
+                *(Problem(text, path_text(place)) for place, text in explain(error))
             ) from None
 
     # Otherwise pydantic makes nested settings by `__init__` too, and loses the places of errors.
@@ -112,14 +112,15 @@ class Settings(BaseModel):
         if not isinstance(data, Mapping | cls):
             raise explained_error(
                 "settings_type",
-                f"{_title_of(cls)} takes {_plural(cls.entry)}, as 'name: value'; got {given(data)}",
+                f"{_title_of(cls)} takes {_plural(cls.entry)}, as 'name: value'; got "
+                f"{quote_value(data)}",
             )
         try:
             return handler(data)
         except ValidationError as error:
             lines = error.errors(include_url=False)
             raise ValidationError.from_exception_data(
-                cls.__name__, [_explained(cls, line) for line in _without_repeats(lines)]
+                cls.__name__, [_explain_line(cls, line) for line in _without_repeats(lines)]
             ) from None
 
     @classmethod
@@ -164,7 +165,7 @@ class Settings(BaseModel):
         return list(cls.model_fields)
 
 
-def given(value: object) -> str:
+def quote_value(value: object) -> str:
     """Return a value as an error quotes it, in the notation of a spec."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
@@ -176,7 +177,7 @@ def _title_of(settings: Settings | type[Settings]) -> str:
     return cls.title or cls.__name__.lower()
 
 
-def explained(error: ValidationError) -> list[tuple[tuple[str | int, ...], str]]:
+def explain(error: ValidationError) -> list[tuple[tuple[str | int, ...], str]]:
     """Return the place and the message of each problem."""
     return [(line["loc"], line["msg"]) for line in error.errors(include_url=False)]
 
@@ -221,7 +222,7 @@ def _without_repeats(lines: list[ErrorDetails]) -> list[ErrorDetails]:
     return [line for line in lines if last.get(line["loc"][:-1], line["loc"]) == line["loc"]]
 
 
-def _explained(cls: type[Settings], line: ErrorDetails) -> InitErrorDetails:
+def _explain_line(cls: type[Settings], line: ErrorDetails) -> InitErrorDetails:
     message = (line.get("ctx") or {}).get("message")
     if not (isinstance(message, str) and line["msg"] == message):
         message = _sentence(cls, line)
@@ -237,25 +238,25 @@ def _sentence(cls: type[Settings], line: ErrorDetails) -> str:
         return _unknown_setting(cls, str(place[-1]))
     if kind == "missing" and isinstance(place[-1], str):
         field = cls.model_fields.get(place[-1])
-        few = () if field is None else _allowed(field.annotation)
+        few = () if field is None else _allowed_words(field.annotation)
         choice = f": {' or '.join(map(repr, few))}" if few else ""
         return f"{owner} needs the {cls.entry} {quoted(place[-1])}{choice}"
-    name = f"{quoted(written(place))} of {owner}" if place else owner
+    name = f"{quoted(path_text(place))} of {owner}" if place else owner
     if kind in ("value_error", "assertion_error"):
         return f"{name}: {_reason(context.get('error', line['msg']))}"
-    got = f"; got {given(line['input'])}"
+    got = f"; got {quote_value(line['input'])}"
     if kind == "missing":
         count = int(place[-1]) + 1
-        return f"{quoted(written(place[:-1]))} of {owner} must have {_many(count, 'entry')}{got}"
+        return f"{quoted(path_text(place[:-1]))} of {owner} must have {_many(count, 'entry')}{got}"
     if kind == "literal_error":
         allowed = str(context["expected"])
         known = [word.strip("'") for word in allowed.replace(" or ", ", ").split(", ")]
         near = suggestion(line["input"], known) if isinstance(line["input"], str) else ""
         return f"{name} must be {allowed}{got}{near}"
-    return f"{name} must be {_wanted(kind, context, line['msg'])}{got}"
+    return f"{name} must be {_requirement(kind, context, line['msg'])}{got}"
 
 
-def _allowed(annotation: Any) -> tuple[Any, ...]:
+def _allowed_words(annotation: Any) -> tuple[Any, ...]:
     """Return the words that a setting may be, if it is one of a few."""
     return typing.get_args(annotation) if typing.get_origin(annotation) is Literal else ()
 
@@ -286,7 +287,7 @@ _WORDS = {
 }
 
 
-def _wanted(kind: str, context: Mapping[str, Any], message: str) -> str:
+def _requirement(kind: str, context: Mapping[str, Any], message: str) -> str:
     """Return what is allowed, for each of pydantic's kinds of error."""
     if kind == "wanted":
         return str(context["wanted"])

@@ -20,7 +20,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from gridcnn.errors import SpecError, UnknownNameError, listed, quoted
 from gridcnn.registry import Registry
-from gridcnn.settings.base import Settings, explained_error, given
+from gridcnn.settings.base import Settings, explained_error, quote_value
 
 _NAMING = ("type", "kind", "class_name", "class", "layer", "name", "op")
 """Keys that other systems use for the name of what is chosen, beside its settings."""
@@ -46,7 +46,7 @@ class Choice:
         return core_schema.no_info_plain_validator_function(
             self.read,
             serialization=core_schema.plain_serializer_function_ser_schema(
-                self._serialized, info_arg=True
+                self._serialize, info_arg=True
             ),
         )
 
@@ -97,10 +97,10 @@ class Choice:
         if isinstance(value, str):
             if self.free and value not in self.registry:
                 return self._free(value)
-            return self._named(value, None)
+            return self._entry(value, None)
         if isinstance(value, Mapping) and len(value) == 1:
             name, settings = next(iter(value.items()))
-            return self._named(str(name), settings)
+            return self._entry(str(name), settings)
         raise explained_error("choice", self._wrong_form(value))
 
     def _wrong_form(self, value: Any) -> str:
@@ -110,14 +110,14 @@ class Choice:
         if self.free:
             form += ", or is a path"
         if not (isinstance(value, Mapping) and value):
-            return f"{form}; got {given(value)}. Known: {known}"
+            return f"{form}; got {quote_value(value)}. Known: {known}"
         names = [str(name) for name in value]
         several = f"{form}; got {len(names)} names at once: {listed([quoted(n) for n in names])}"
         if names[0] in self.registry and not any(name in self.registry for name in names[1:]):
             return f"{several}; indent the settings of {quoted(names[0])} further than its name"
         for key in _NAMING:
             if isinstance(value.get(key), str):
-                rest = ", ".join(f"{k}: {given(v)}" for k, v in value.items() if k != key)
+                rest = ", ".join(f"{k}: {quote_value(v)}" for k, v in value.items() if k != key)
                 return f"{several}; write {value[key]}: {{{rest}}}"
         return several
 
@@ -140,7 +140,7 @@ class Choice:
             )
         return cls
 
-    def _named(self, name: str, settings: Any) -> Settings:
+    def _entry(self, name: str, settings: Any) -> Settings:
         try:
             cls = self._settings(name)
         except (UnknownNameError, SpecError) as error:
@@ -163,7 +163,7 @@ class Choice:
         settings = value.model_dump(mode="json", exclude_unset=not unset)
         return {name: settings} if settings else name
 
-    def _serialized(self, value: Settings, info: SerializationInfo) -> Any:
+    def _serialize(self, value: Settings, info: SerializationInfo) -> Any:
         return self.write(value, unset=not info.exclude_unset)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Self
 from annotated_types import Ge, Le, Len
 from pydantic import AllowInfNan, ConfigDict, Strict, ValidationError
 
-from gridcnn.settings.base import Settings, explained
+from gridcnn.settings.base import Settings, explain
 
 Name = Annotated[str, Len(1, 100)]
 """A name, or a digest."""
@@ -39,5 +39,5 @@ class Content(Settings):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            _, sentence = explained(error)[0]
+            _, sentence = explain(error)[0]
             raise ValueError(sentence) from None

@@ -62,7 +62,7 @@ class Document:
 
     def problem(self, path: Path, message: str) -> Problem:
         """Return a problem at the nearest known place of `path`."""
-        text = written(path)
+        text = path_text(path)
         for length in range(len(path), -1, -1):
             part = path[:length]
             if part in self.overridden:
@@ -83,7 +83,7 @@ class Document:
         self.overridden[path] = origin
 
 
-def written(path: Path) -> str:
+def path_text(path: Path) -> str:
     """Return a path as it is written: `stages[1].convolution.filters`; long parts are cut."""
     text = ""
     for part in path:
@@ -287,9 +287,9 @@ class _Copy:
         """Return a copy of the value at `path`."""
         self.nodes += 1
         if len(path) > MAX_DEPTH:
-            raise SpecError(Problem(_TOO_DEEP, written(path[:2])))
+            raise SpecError(Problem(_TOO_DEEP, path_text(path[:2])))
         if self.nodes > MAX_NODES:
-            raise SpecError(Problem(_TOO_MANY, written(path[:2])))
+            raise SpecError(Problem(_TOO_MANY, path_text(path[:2])))
         if isinstance(value, Mapping):
             return {key: self.of(inside, (*path, key_text(key))) for key, inside in value.items()}
         if isinstance(value, list | tuple):

@@ -6,7 +6,7 @@ import re
 import warnings
 
 
-def compiled(pattern: str) -> re.Pattern[str]:
+def compile_pattern(pattern: str) -> re.Pattern[str]:
     """Return a regular expression, ready to be used.
 
     Raises:

@@ -20,7 +20,7 @@ from gridcnn.errors import (
     suggestion,
 )
 from gridcnn.registry import Registry
-from gridcnn.settings.base import Settings, explained, given
+from gridcnn.settings.base import Settings, explain, quote_value
 from gridcnn.settings.choice import Choice
 from gridcnn.settings.document import MAX_BYTES, Document, parse, plain_data
 from gridcnn.spec.changes import Changes, apply
@@ -83,7 +83,7 @@ def load_choice(registry: Registry, name: str, *, changes: Iterable[str] = ()) -
         raise SpecError(error.message()) from None
     except ValidationError as error:
         # The name leads every place, and is none of the user's keys.
-        found = [document.problem(place[1:], text) for place, text in explained(error)]
+        found = [document.problem(place[1:], text) for place, text in explain(error)]
         raise SpecError(*_in_order([*document.problems, *found])) from None
     if document.problems:
         raise SpecError(*_in_order(document.problems))
@@ -99,7 +99,7 @@ def validate(document: Document) -> Spec:
     try:
         spec = Spec.model_validate(document.data)
     except ValidationError as error:
-        problems += [document.problem(place, text) for place, text in explained(error)]
+        problems += [document.problem(place, text) for place, text in explain(error)]
     if problems:
         raise SpecError(*_in_order(problems))
     spec._document = document
@@ -107,7 +107,7 @@ def validate(document: Document) -> Spec:
 
 
 def _no_mapping(content: object) -> str:
-    return f"a spec is a mapping of 'name: value'; got {given(content)}"
+    return f"a spec is a mapping of 'name: value'; got {quote_value(content)}"
 
 
 def _in_order(problems: list[Problem]) -> list[Problem]:
@@ -135,7 +135,8 @@ def _document(source: object, ready: Mapping[str, bytes]) -> Document:
         return Document(plain_data(source))
     if not isinstance(source, str | os.PathLike) or isinstance(os.fspath(source), bytes):
         raise SpecError(
-            f"a spec is a file, the name of a ready spec, a mapping or a Spec; got {given(source)}"
+            "a spec is a file, the name of a ready spec, a mapping or a Spec; got "
+            f"{quote_value(source)}"
         )
     text = os.fspath(source)
     path = FilePath(text)

@@ -36,7 +36,7 @@ from gridcnn.settings.base import (
 )
 from gridcnn.settings.choice import Choice
 from gridcnn.settings.document import Document
-from gridcnn.settings.patterns import compiled
+from gridcnn.settings.patterns import compile_pattern
 from gridcnn.spec.augmentations import AUGMENTATIONS
 from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES, Adam, Constant
 from gridcnn.spec.parts import TestPart
@@ -159,7 +159,7 @@ class GroupPattern(Settings):
     @classmethod
     def _finds_a_group(cls, value: str) -> str:
         try:
-            groups = compiled(value).groups
+            groups = compile_pattern(value).groups
         except ValueError as error:
             raise wanted_error(f"a regular expression ({error})") from None
         if not groups:

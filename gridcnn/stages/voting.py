@@ -82,7 +82,7 @@ class Votes(Stage):
                 values = np.maximum(values, 0)
             kept = None
             if random is not None and self.dropout and (number or len(layers) == 1):
-                kept = self.kept(values.shape, self.dropout, random).astype(values.dtype)
+                kept = self.dropout_factors(values.shape, self.dropout, random).astype(values.dtype)
                 values = values * kept
             trail.append((values, kept))
             # One product for each item, so that an item's votes do not depend on its batch.
@@ -109,7 +109,9 @@ class Votes(Stage):
         return values.reshape(len(grids), self.classes, 1, 1), backward
 
     @staticmethod
-    def kept(shape: tuple[int, ...], dropout: float, random: np.random.Generator) -> Array:
+    def dropout_factors(
+        shape: tuple[int, ...], dropout: float, random: np.random.Generator
+    ) -> Array:
         """Return float32 factors: 0 for values left out; above 1 for the rest, to keep the sum."""
         kept = random.random(shape, np.float32) >= dropout
         return kept.astype(np.float32) / np.float32(1 - dropout)

@@ -60,11 +60,11 @@ def filling(fill: float | str | None, shape: GridShape) -> float | str:
 
 
 def padded_cells(shape: GridShape, rows: int, columns: int) -> int:
-    """Return how many cells `padded` makes of an item."""
+    """Return how many cells `pad` makes of an item."""
     return shape.channels * (shape.rows + 2 * rows) * (shape.columns + 2 * columns)
 
 
-def padded(grids: Array, rows: int, columns: int, fill: float | str) -> Array:
+def pad(grids: Array, rows: int, columns: int, fill: float | str) -> Array:
     """Return grids with so many rows above and below, and columns left and right."""
     items, channels, high, wide = grids.shape
     sizes = (items, channels, high + 2 * rows, wide + 2 * columns)
@@ -82,7 +82,7 @@ def padded(grids: Array, rows: int, columns: int, fill: float | str) -> Array:
     return larger
 
 
-def resampled(grids: Array, down: Array, across: Array, fill: float | str) -> Array:
+def resample(grids: Array, down: Array, across: Array, fill: float | str) -> Array:
     """Return the cells at fractional places, each the bilinear mean of the four around it.
 
     Args:
@@ -92,7 +92,7 @@ def resampled(grids: Array, down: Array, across: Array, fill: float | str) -> Ar
         fill: the value of cells outside of the grid, or `edge`.
     """
     items, channels, rows, columns = grids.shape
-    larger = padded(grids, 1, 1, fill)
+    larger = pad(grids, 1, 1, fill)
     plane, width = (rows + 2) * (columns + 2), columns + 2
     above, lower = _between(down, rows, grids.dtype)
     left, further = _between(across, columns, grids.dtype)
@@ -102,15 +102,15 @@ def resampled(grids: Array, down: Array, across: Array, fill: float | str) -> Ar
     for channel in range(channels):
         start = channel * plane
         upper, under = (
-            _mixed(cells[at:].take(first), cells[at + 1 :].take(first), further)
+            _mix(cells[at:].take(first), cells[at + 1 :].take(first), further)
             for at in (start, start + width)
         )
-        found[:, channel] = _mixed(upper, under, lower)
+        found[:, channel] = _mix(upper, under, lower)
     return found
 
 
 def resampling_bytes(shape: GridShape) -> int:
-    """Return the memory that `resampled` and the places that it is given take for one item."""
+    """Return the memory that `resample` and the places that it is given take for one item."""
     return 96 * shape.rows * shape.columns + 4 * padded_cells(shape, 1, 1)
 
 
@@ -121,7 +121,7 @@ def _between(at: Array, size: int, dtype: np.dtype[Any]) -> tuple[NDArray[np.int
     return before, (at - before.astype(at.dtype)).astype(dtype, copy=False)
 
 
-def _mixed(first: Array, second: Array, part: Array) -> Array:
+def _mix(first: Array, second: Array, part: Array) -> Array:
     """Return the mixture `first + part * (second - first)`; may write to `second`."""
     second -= first
     second *= part
@@ -156,7 +156,7 @@ class Shift(AlongAxes):
     def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:
         """Return windows of the padded grids."""
         down, across = self._steps(len(grids), random)
-        larger = padded(grids, self.rows, self.columns, filling(self.fill, shape))
+        larger = pad(grids, self.rows, self.columns, filling(self.fill, shape))
         windows = sliding_window_view(larger, grids.shape[2:], axis=(2, 3))
         items = np.arange(len(grids))
         moved: Array = windows[items, :, self.rows - down, self.columns - across]
@@ -221,7 +221,7 @@ class Flip(Augmentation):
 
     def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:  # noqa: ARG002
         """Turn some of the grids around, in place."""
-        chosen = self._chosen(len(grids), random)
+        chosen = self._draw_items(len(grids), random)
         turned = (slice(None), slice(None), slice(None, None, -1))
         ways = (..., *turned[2:]) if self.axis == "columns" else (*turned, slice(None))
         grids[chosen] = grids[chosen][ways]
@@ -234,7 +234,7 @@ class Flip(Augmentation):
         random: np.random.Generator,
     ) -> OneHot:
         """Return the grids with the indices of some turned around."""
-        chosen = self._chosen(len(grids), random)
+        chosen = self._draw_items(len(grids), random)
         indices = grids.indices.copy()
         if self.axis == "columns":
             indices[chosen] = indices[chosen, ::-1]
@@ -243,7 +243,7 @@ class Flip(Augmentation):
             indices[chosen] = np.where(turned < 0, turned, grids.rows - 1 - turned)
         return OneHot(indices, grids.rows)
 
-    def _chosen(self, items: int, random: np.random.Generator) -> NDArray[np.intp]:
+    def _draw_items(self, items: int, random: np.random.Generator) -> NDArray[np.intp]:
         (uniform,) = numbers(random, items, 1)
         return np.flatnonzero(uniform < self.probability)
 
@@ -337,4 +337,4 @@ def _from_middle(grids: Array) -> tuple[Array, Array]:
 
 def _about_middle(grids: Array, down: Array, across: Array, fill: float | str) -> Array:
     rows, columns = grids.shape[2:]
-    return resampled(grids, down + (rows - 1) / 2, across + (columns - 1) / 2, fill)
+    return resample(grids, down + (rows - 1) / 2, across + (columns - 1) / 2, fill)

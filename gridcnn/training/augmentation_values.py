@@ -116,17 +116,17 @@ class Drop(Augmentation):
 
     def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:
         """Make cells 0 in place."""
-        np.copyto(grids, 0, where=self._left_out(len(grids), shape, random)[:, None, None])
+        np.copyto(grids, 0, where=self._draw_columns(len(grids), shape, random)[:, None, None])
         return grids
 
     def change_one_hot(
         self, grids: OneHot, shape: GridShape, random: np.random.Generator
     ) -> OneHot:
         """Return the indices without those that are left out."""
-        left_out = self._left_out(len(grids), shape, random)
+        left_out = self._draw_columns(len(grids), shape, random)
         return OneHot(np.where(left_out, np.int32(-1), grids.indices), grids.rows)
 
-    def _left_out(self, items: int, shape: GridShape, random: np.random.Generator) -> Bands:
+    def _draw_columns(self, items: int, shape: GridShape, random: np.random.Generator) -> Bands:
         found: Bands = random.random((items, shape.columns)) < self.probability
         return found
 

@@ -145,7 +145,7 @@ def load_checkpoint(path: Path, fingerprint: str, *, engine: Engine) -> Training
     try:
         _refuse_odd(tensors, about.steps, engine)
     except ValueError as error:
-        raise _damaged(path, str(error)) from None
+        raise _damage_error(path, str(error)) from None
     return TrainingState(
         parameters=tensors.pop("parameters"),
         best=tensors.pop("best"),
@@ -164,7 +164,7 @@ def load_best(path: Path) -> Best:
     """
     tensors, about = _read(path)
     if "best" not in tensors:
-        raise _damaged(path, "it has no vector 'best'")
+        raise _damage_error(path, "it has no vector 'best'")
     return Best(about.spec, about.classes, tensors["best"], about.best_epoch, len(about.history))
 
 
@@ -192,10 +192,10 @@ def _read(path: Path) -> tuple[dict[str, Array], CheckpointContent]:
     try:
         return tensors, CheckpointContent.read(content)
     except ValueError as error:
-        raise _damaged(path, str(error)) from None
+        raise _damage_error(path, str(error)) from None
 
 
-def _damaged(path: Path, reason: str) -> ModelFileError:
+def _damage_error(path: Path, reason: str) -> ModelFileError:
     return ModelFileError(f"{path} is damaged: {reason}; delete it to start over")
 
 

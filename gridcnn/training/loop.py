@@ -210,19 +210,19 @@ def _one_epoch(
             parameters, grids, training.targets[chosen], rate=rate, random=random
         )
         if not loss < EXPLODED:
-            raise TrainingError(_exploded(loss, f"epoch {number}, batch {batch + 1}", rate))
+            raise TrainingError(_explosion_error(loss, f"epoch {number}, batch {batch + 1}", rate))
         total += loss * len(chosen)
         hits += right
         if watcher is not None:
             watcher.on_batch(number, batch + 1, batches, loss)
     if not np.isfinite(parameters).all():
-        raise TrainingError(_exploded(np.nan, f"the last batch of epoch {number}", rate))
+        raise TrainingError(_explosion_error(np.nan, f"the last batch of epoch {number}", rate))
     validated: tuple[float, float] | tuple[None, None] = (None, None)
     if validation:
         logits = method.engine.logits(parameters, validation.grids)
-        validated = measured(logits, validation.targets)
+        validated = loss_and_accuracy(logits, validation.targets)
     if validated[0] is not None and not np.isfinite(validated[0]):
-        raise TrainingError(_exploded(np.nan, f"the validation after epoch {number}", rate))
+        raise TrainingError(_explosion_error(np.nan, f"the validation after epoch {number}", rate))
     epoch = Epoch(
         epoch=number,
         loss=total / len(order),
@@ -247,7 +247,7 @@ def _one_epoch(
     )
 
 
-def _exploded(loss: float, where: str, rate: float) -> str:
+def _explosion_error(loss: float, where: str, rate: float) -> str:
     what = "is no longer a number" if not np.isfinite(loss) else f"has exploded to {loss:.3g}"
     return (
         f"the loss {what} in {where}, at a learning rate of {rate:g}; try "
@@ -255,7 +255,7 @@ def _exploded(loss: float, where: str, rate: float) -> str:
     )
 
 
-def measured(logits: Array, targets: Targets) -> tuple[float, float]:
+def loss_and_accuracy(logits: Array, targets: Targets) -> tuple[float, float]:
     """Return the mean loss of logits `(items, classes)`, and the accuracy."""
     losses, _ = cross_entropy(logits, targets)
     right = (logits.argmax(axis=1) == targets).mean(dtype=np.float64)

@@ -53,10 +53,10 @@ class Optimizer(abc.ABC):
             if self.engine.move(name, vectors, numbers):
                 return
         if self.decay:
-            gradient = self._decayed(parameters, gradient, rate)
+            gradient = self._decay(parameters, gradient, rate)
         self._move(parameters, gradient, rate)
 
-    def _decayed(self, parameters: Array, gradient: Array, rate: float) -> Array:  # noqa: ARG002
+    def _decay(self, parameters: Array, gradient: Array, rate: float) -> Array:  # noqa: ARG002
         """Return the gradient with that of `decay / 2 * parameters**2` added to it."""
         assert self.decays is not None
         decayed: Array = gradient + np.float32(self.decay) * parameters * self.decays
@@ -136,7 +136,7 @@ class AdamWOptimizer(AdamOptimizer):
 
     decoupled = True
 
-    def _decayed(self, parameters: Array, gradient: Array, rate: float) -> Array:
+    def _decay(self, parameters: Array, gradient: Array, rate: float) -> Array:
         assert self.decays is not None
         parameters -= np.float32(rate * self.decay) * parameters * self.decays
         return gradient
@@ -149,7 +149,7 @@ def make_optimizer(
 
     `engine` does the steps, if it can; without one, NumPy does.
     """
-    made = _made(settings, network)
+    made = _make(settings, network)
     made.engine = engine
     return made
 
@@ -165,7 +165,7 @@ def _kind(settings: Training) -> type[SgdOptimizer | AdamOptimizer]:
     return AdamWOptimizer if getattr(settings.optimizer, "decoupled", False) else AdamOptimizer
 
 
-def _made(settings: Training, network: Network) -> Optimizer:
+def _make(settings: Training, network: Network) -> Optimizer:
     size, decay = network.parameters, settings.weight_decay or 0.0
     decays = network.mask("decays") & network.mask("trainable")
     chosen: Any = settings.optimizer

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 import gridcnn
 from gridcnn.cli import screen
-from gridcnn.cli.display import told_check
+from gridcnn.cli.display import check_lines
 from gridcnn.cli.main import app
 from gridcnn.contracts.source import Request
 from gridcnn.datasets.makers.made import write_files
@@ -222,15 +222,15 @@ def test_a_check_is_told_in_a_line_or_two() -> None:
     grid = Verdict("grid", ("much evidence",), ("lay it out as 28 x 28",))
     few = Verdict("undecided", ("few rows",), ("more rows are needed",))
 
-    assert told_check(Checked("reject", {"order": grid})) == [
+    assert check_lines(Checked("reject", {"order": grid})) == [
         "check: grid, the order of this data carries information",
         "check: lay it out as 28 x 28",
     ]
-    assert told_check(Checked("warn", {"order": few, "other": Verdict("undecided")})) == [
+    assert check_lines(Checked("warn", {"order": few, "other": Verdict("undecided")})) == [
         "check (order): undecided; more rows are needed",
         "check (other): undecided",
     ]
-    assert told_check(Checked("reject")) == []
+    assert check_lines(Checked("reject")) == []
 
 
 def test_predict_answers_files_and_folders(work: Path) -> None:

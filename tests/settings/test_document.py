@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridcnn.errors import Problem, SpecError
-from gridcnn.settings.document import MAX_DEPTH, MAX_NODES, Document, parse, plain_value, written
+from gridcnn.settings.document import MAX_DEPTH, MAX_NODES, Document, parse, path_text, plain_value
 
 TEXT = """\
 name: xo
@@ -88,8 +88,8 @@ def test_a_problem_in_what_was_changed_names_the_change() -> None:
 
 def test_paths_are_written_as_people_write_them() -> None:
     """Names with dots, numbers in brackets."""
-    assert written(("stages", 1, "convolution", "filters")) == "stages[1].convolution.filters"
-    assert written(()) == ""
+    assert path_text(("stages", 1, "convolution", "filters")) == "stages[1].convolution.filters"
+    assert path_text(()) == ""
 
 
 @pytest.mark.parametrize(
@@ -324,5 +324,5 @@ def _problems(text: str | bytes) -> list[Problem]:
 
 def test_a_key_of_a_whole_page_is_cut_where_a_path_is_written() -> None:
     """So that an error about it is a line that can be read."""
-    assert written(("stages", 1, "a" * 80)) == "stages[1]." + "a" * 80
-    assert written(("a" * 1_000, "b")) == "a" * 77 + "....b"
+    assert path_text(("stages", 1, "a" * 80)) == "stages[1]." + "a" * 80
+    assert path_text(("a" * 1_000, "b")) == "a" * 77 + "....b"

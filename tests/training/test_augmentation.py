@@ -34,7 +34,7 @@ from gridcnn.spec.load import load
 from gridcnn.spec.models import Spec
 from gridcnn.training.augmentation import Augmenter, refuse_unfit
 from gridcnn.training.loop import Labelled, TrainingState, train
-from gridcnn.training.memory import planned
+from gridcnn.training.memory import estimate_memory
 
 TEXT = GridShape(1, 5, 9, Axis("character", ordered=False), Axis("position"))
 SOUND = GridShape(1, 6, 8, Axis("frequency", "Hz"), Axis("time", "s"))
@@ -572,7 +572,7 @@ def test_it_is_part_of_the_planned_memory() -> None:
         assert taken <= told + 50_000, own
         assert out.shape == grids.shape
     plain, more = (
-        planned(make_engine(Network(spec, shape, classes=2)), spec.training).training
+        estimate_memory(make_engine(Network(spec, shape, classes=2)), spec.training).training
         for spec in (spec_of(), spec_of({"gain": 0.1}, {"rotate": 5}))
     )
     assert more - plain == 8 * (4 * shape.cells + made({"rotate": 5})[0].working_bytes(shape))

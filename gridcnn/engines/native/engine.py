@@ -380,7 +380,7 @@ def _rounds(items: int) -> Iterator[slice]:
 def _factors(chain: Chain, items: int, random: np.random.Generator | None) -> Floats | None:
     """Return what dropout multiplies values with, layer after layer, or None if it does not."""
     drawn = [
-        Votes.kept((items, each.layer.inputs), each.dropout, random).ravel()
+        Votes.dropout_factors((items, each.layer.inputs), each.dropout, random).ravel()
         for each in chain.plan.voting
         if random is not None and each.dropout
     ]
