@@ -9,7 +9,7 @@ import numpy as np
 from gridcnn.adapters.smiles import tokens
 from gridcnn.errors import DataError, listed
 
-_MOST = 4  # reasons of one molecule that are told one by one
+_MOST = 4  # reasons for one molecule that are listed one by one
 
 
 def need_rdkit(wanted_by: str) -> None:

@@ -46,7 +46,7 @@ from gridcnn.settings.pairs import Sizes
 
 _MOST_PIXELS = 178_956_970  # where Pillow raises DecompressionBombError, unless told otherwise
 _MOST_OF_16_BITS = 65_535
-_LOOKED_AT = 32  # training pictures by which it is told how much of their range they use
+_LOOKED_AT = 32  # training pictures that are sampled for how much of their range they use
 _HALF = np.float32(FULL / 2)
 
 
@@ -126,7 +126,7 @@ class ImageAdapter(Adapter):
         if self.polarity != "ink":
             cells = np.asarray(grids[chosen]).reshape(len(chosen), -1)
             brightest = -cells.min(axis=1) if self.polarity == "invert" else cells.max(axis=1)
-            if brightest.min() > 2 * DARK - 1:  # none is dark, and so no type of pixels is
+            if brightest.min() > 2 * DARK - 1:  # no picture is dark, so there is nothing to note
                 return ()
         return range_notes([self._raw(things[index]) for index in chosen.tolist()])
 

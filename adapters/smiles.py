@@ -25,7 +25,7 @@ ELEMENTS = frozenset(_ELEMENTS.split())
 AROMATIC = frozenset(("b", "c", "n", "o", "p", "s", "as", "se", "si", "te"))
 """The symbols of aromatic atoms in brackets."""
 
-_MOST = 4  # problems of one text that are told one by one
+_MOST = 4  # problems of one text that are listed one by one
 _ISOTOPE = r"[0-9]{1,4}"
 _SYMBOL = "|".join(sorted(ELEMENTS | AROMATIC, key=lambda symbol: (-len(symbol), symbol))) + r"|\*"
 _CHIRALITY = "@(?:@|TH[12]|AL[12]|SP[1-3]|TB(?:1[0-9]|20|[1-9])|OH(?:[12][0-9]|30|[1-9]))?"

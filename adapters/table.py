@@ -117,7 +117,7 @@ class TableAdapter(Adapter):
             return self
         rows = self._usable(things)
         learned: dict[str, Any] = {"size": self._learn_size(rows.shape[1])}
-        # Numbers that are too large to be added up are told of below, and not by NumPy.
+        # Numbers that are too large to be added up are reported below, and not by NumPy.
         with np.errstate(over="ignore", invalid="ignore"):
             if learns_fills:
                 learned["fills"] = _means_of_known(rows)

@@ -288,7 +288,7 @@ def _remove(path: Path) -> bool:
 if sys.platform == "win32":
     # Windows has no permission bits. The folder for caches lies in the user's profile, whose access
     # list lets in only the user and administrators, and is inherited by all that is in it.
-    # Whoever names another folder in GRIDCNN_CACHE answers for its access list.
+    # A user who names another folder in GRIDCNN_CACHE is responsible for its access list.
 
     def _is_safe_folder(folder: Path) -> bool:
         return folder.is_dir()

@@ -103,7 +103,7 @@ def _group_memory(root: Path) -> int | None:
     """Return what the narrowest control group leaves, not below 0."""
     rooms = []
     for folder in _groups("memory", root):
-        # Beyond `memory.high` a process is not stopped, but slowed down until it is of no use.
+        # Beyond `memory.high` a process is not stopped, but becomes so slow that it is useless.
         for limit, used, total in (
             ("memory.max", "memory.current", ""),
             ("memory.high", "memory.current", ""),
@@ -244,7 +244,7 @@ def _read(path: Path) -> str:
 
 
 def _number(text: str) -> int | None:
-    # Other programs write `max` or `-1` for no limit. More digits are no size of anything.
+    # `max` or `-1` mean no limit. A number with more digits cannot be a size.
     return int(text) if re.fullmatch(r"[0-9]{1,20}", text) else None
 
 

@@ -324,7 +324,7 @@ def _finish(runs: Sequence[FoldRun], folder: RunFolder) -> CrossValidation:
         ],
         **{key: runs[-1].metrics[key] for key in ("classes", "engine", "threads")},
         **{key: runs[0].metrics[key] for key in ("check",) if key in runs[0].metrics},
-        # Each of them is left out of every fold.
+        # Every fold leaves out each of them.
         "skipped_items": max(run.metrics["skipped_items"] for run in runs),
         "seconds": {
             key: round(sum(run.metrics["seconds"].get(key, 0) for run in runs), 3)

@@ -36,7 +36,7 @@ def write_whole(path: Path, *, replace: bool = True) -> Iterator[IO[bytes]]:
     path = Path(os.path.realpath(path))  # a link stays, and leads to the new content
     if path.exists() and not path.is_file():
         raise FileExistsError(errno.EEXIST, "it is not an ordinary file, and is kept", str(path))
-    # Opened by name, and not by `tempfile`, so that the file gets the usual permissions.
+    # Opened by name, and not with `tempfile`, so that the file gets the usual permissions.
     temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.part")
     try:
         with temporary.open("xb") as file:

@@ -89,7 +89,7 @@ class OneHot:
     indices: NDArray[np.int32]
     rows: int
 
-    # NumPy's functions would make the whole array without a word, and once for each of them.
+    # NumPy's functions would silently make the whole array, each time they are called.
     __array_ufunc__ = None
 
     def __post_init__(self) -> None:

@@ -157,7 +157,7 @@ def wilson(right: int, items: int) -> tuple[float, float]:
     part, weight = right / items, _Z95**2 / items
     middle = (part + weight / 2) / (1 + weight)
     half = _Z95 * math.sqrt(part * (1 - part) / items + weight / (4 * items)) / (1 + weight)
-    # All wrong and all right are ends of the interval, and rounding may miss them by a little.
+    # If all are wrong or all are right, rounding may miss the end of the interval by a little.
     low = 0.0 if right == 0 else max(0.0, middle - half)
     high = 1.0 if right == items else min(1.0, middle + half)
     return low, high

@@ -468,7 +468,7 @@ def as_things(things: Any, adapter: Adapter, source: Source | None = None) -> Se
                 warnings.warn(note, stacklevel=4)
             return cast("Sequence[Any]", things)
         return as_things(things.to_numpy(), adapter)  # a Series
-    # The order of a set's things is not the user's, and a mapping's are its keys.
+    # A set has no order, and the items of a mapping are its keys.
     if not isinstance(things, Iterable) or isinstance(things, Set | Mapping):
         raise DataError(f"things to classify are a list of them; got a {type(things).__name__}")
     return list(things)

@@ -60,7 +60,7 @@ def startable_threads(wanted: int) -> int:
                 started += 1
         except (RuntimeError, MemoryError):
             pass
-    # They count against the limits until the system has buried them.
+    # They count against the limits until the system has removed them.
     end = time.monotonic() + 0.05
     while _living_threads() > before and time.monotonic() < end:
         time.sleep(0)

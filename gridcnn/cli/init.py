@@ -77,7 +77,7 @@ def init(
     judge = functools.partial(_judge, encoding=encoding) if check else None
     options = {"label": label, "inputs": inputs or [], "encoding": encoding, "judge": judge}
     text, found = _spec_text(what, path, options)
-    validate(parse(text, f"init {what}"))  # the name may be none that a spec can have
+    validate(parse(text, f"init {what}"))  # the name may not be valid for a spec
     outputs.write_output(path, text.encode("utf-8", "backslashreplace"), None, force=force)
     if found:
         screen.say(f"found {found}")

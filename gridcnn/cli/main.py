@@ -45,7 +45,7 @@ class Verbs(TyperGroup):
                 return self._carry_out(ctx)
             finally:
                 stopping.finish()
-        except KeyboardInterrupt:  # it came when all was said
+        except KeyboardInterrupt:  # it came after the output was complete
             raise typer.Exit(stopping.code()) from None
 
     def _carry_out(self, ctx: Any) -> Any:
@@ -66,14 +66,14 @@ class Verbs(TyperGroup):
         else:
             if not stopping.was_stopped():
                 return result
-        # A library has taken KeyboardInterrupt for a fault of its own, or for none.
+        # A library has turned KeyboardInterrupt into an error of its own, or swallowed it.
         _say_stopped()
         raise typer.Exit(stopping.code())
 
 
 def _say_stopped(message: str = "") -> None:
     console = screen.messages()
-    console.show_cursor()  # a bar that was stopped while it began has hidden it
+    console.show_cursor()  # a bar that was stopped while it started has hidden the cursor
     console.print(message or "stopped")
 
 
@@ -83,7 +83,7 @@ def _answer(error: BaseException) -> None:
         screen.say_error(error)
         raise typer.Exit(NO_GRID if isinstance(error, ColumnPermutableError) else USER) from None
     if isinstance(error, BrokenPipeError):
-        # Whoever reads our output has had enough; nothing is wrong.
+        # The reader of the output has closed it; nothing is wrong.
         screen.mute()
         raise typer.Exit(0) from None
     shortage = limits.explain(error)
@@ -161,7 +161,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(given)
     except OSError as error:
-        # A full disk, a console that is gone: nothing that gridcnn could mend.
+        # A full disk, or a closed console: nothing that gridcnn could correct.
         screen.mute()
         place = "" if error.filename is None else f"{error.filename}: "
         screen.say_error(UserError(f"{place}{error.strerror or error}"))

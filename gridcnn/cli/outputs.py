@@ -12,7 +12,7 @@ from gridcnn.errors import RunFolderError
 from gridcnn.files import open_ordinary, write_bytes
 
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that gridcnn did not write.")]
-_LOOK = 2**10  # bytes at the beginning of a file, among which the mark of ours is
+_LOOK = 2**10  # bytes at the beginning of a file in which the mark is searched
 
 
 def refuse_taken(path: Path, mark: bytes | None, *, force: bool) -> None:

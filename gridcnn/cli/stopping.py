@@ -96,7 +96,7 @@ def _receive(number: int, frame: FrameType | None) -> None:
         _state.number, _state.since = number, now
     if not _state.listening:
         _leave()
-    elif first or _state.waiting:  # what `_remind` sends comes in here, too
+    elif first or _state.waiting:  # the signals of `_remind` come in here, too
         late = now - _state.since > _PATIENCE
         _state.waiting = not late and not _is_safe(frame) and _remind()
         if not _state.waiting:

@@ -301,7 +301,7 @@ def is_sparse(given: Any) -> bool:
 
 def describe(thing: Any, index: int) -> str:
     """Return the name that errors use for an item without one."""
-    # A text without a visible sign is no name, and a whole page is none either.
+    # A text without a visible character cannot be a name, and neither can a whole page.
     if isinstance(thing, str) and not thing.strip():
         return f"item {index}"
     if isinstance(thing, str) and len(thing) > _LONGEST_NAME:

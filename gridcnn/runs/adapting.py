@@ -31,7 +31,8 @@ from gridcnn.runs.grids_cache import (
 )
 
 WORTH = 1.0
-"""Seconds: what takes less is done anew each time, which costs less than to look for it."""
+"""Seconds: work that takes less is done again each time, which costs less than a look into the
+cache."""
 _IN_MEMORY = 2**30  # bytes: grids that are larger stay on disk, and so do those ...
 _PART_OF_MEMORY = 4  # ... that would take more than this part of what is usable
 _TRIED = 17  # things, by which it is known how long others take
@@ -42,7 +43,7 @@ _MOST = 4096  # things in a chunk
 
 @dataclass(frozen=True)
 class Made(Adapted):
-    """What became of many things, and the digest of their grids where that is known."""
+    """The grids of many items, and their digest if it is known."""
 
     known: str = ""
 
@@ -54,9 +55,9 @@ class Made(Adapted):
 
 @dataclass(frozen=True)
 class Parts:
-    """What became of the things in each part, and the problems of all of them together.
+    """The grids of the items in each part, and all problems together.
 
-    The indices that a part has kept are those into the part.
+    The indices in `kept` count within the part.
     """
 
     made: Mapping[str, Made]
@@ -72,7 +73,7 @@ class _Cost:
 
 
 class Adapting:
-    """The things of a data set, on their way to grids.
+    """Turns the items of a data set into grids.
 
     Args:
         things: all things of the data set.
@@ -81,7 +82,7 @@ class Adapting:
         advance: is called with the progress.
 
     Attributes:
-        told: where grids were taken from, or left, in a few words; empty if they were made anew.
+        told: from where grids were read, or where they are kept, in a few words; empty if neither.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class Adapting:
         self._digests: dict[bool, Digests | None] = {}
 
     def fitted(self, adapter: Adapter, training: NDArray[np.int64]) -> Adapter:
-        """Return the adapter fitted on the training things, or as it was fitted on them before.
+        """Return the adapter fitted on the training items, from the cache if it was fitted on them before.
 
         Raises:
             DataError: there is nothing to learn from.
@@ -131,9 +132,9 @@ class Adapting:
         *,
         what: str = "reading items",
     ) -> Parts:
-        """Return what becomes of the things in each part, which are told by their indices.
+        """Return the grids of the items in each part, given by their indices.
 
-        Where adapting takes long, grids are kept on disk and found there the next time; where they
+        If adapting takes long, grids are kept on disk, and read from there the next time; if they
         are large, they stay there, and are read through a memory map.
 
         Raises:
@@ -166,7 +167,7 @@ class Adapting:
     # What a thing takes --------------------------------------------------------------------------
 
     def _cost(self, adapter: Adapter, every: NDArray[np.int64]) -> _Cost:
-        """Return what things take, by some that are tried; they lie all over the data."""
+        """Return the time and memory per item, measured on a sample from all over the data."""
         tried = every[np.linspace(0, len(every) - 1, min(_TRIED, len(every))).astype(np.int64)]
         seconds, size = 0.0, 4.0 * adapter.shape().cells
         # The first one loads libraries, and its time counts only if there is no other. One alone
@@ -198,7 +199,7 @@ class Adapting:
         return Made(found.grids, found.kept, found.problems)
 
     def _spreads(self, adapter: Adapter, cost: _Cost) -> bool:
-        """Return whether several threads do it faster."""
+        """Return whether several threads are faster than one."""
         return adapter.threads and self._workers > 1 and cost.seconds >= SLOW
 
     def _names(self, part: NDArray[np.int64]) -> list[str]:
@@ -207,7 +208,7 @@ class Adapting:
     def _chunks(
         self, adapter: Adapter, part: NDArray[np.int64], cost: _Cost, counter: Counter
     ) -> Generator[Chunk, None, None]:
-        """Yield what becomes of the things in a part, some at a time, in their order."""
+        """Yield the grids of the items in a part, some at a time, in order."""
         step = min(_TURN / max(cost.seconds, 1e-9), _CHUNK_BYTES / max(cost.size, 1.0), _MOST)
         step = max(1, int(step))
         groups = (part[start : start + step] for start in range(0, len(part), step))
@@ -234,10 +235,10 @@ class Adapting:
         *,
         light: bool,
     ) -> Parts | None:
-        """Return what becomes of the things, by way of the cache; None if there is no way.
+        """Return the grids of the items, through the cache; None if the cache cannot be used.
 
-        What is `light` is kept once for all parts, so that they may be divided anew, and is taken
-        into memory. All else is kept part by part, and stays on disk.
+        `light` grids are kept once for all parts, so that the data may be divided in another way,
+        and are read into memory. Others are kept part by part, and stay on disk.
         """
         cache = grids_cache()
         if not adapter.repeatable or not cache.has_room(int(cost.size * len(every))):
@@ -264,10 +265,10 @@ class Adapting:
         cost: _Cost,
         counter: Counter,
     ) -> Made | None:
-        """Return what becomes of the things in a part, through the cache; None: it cannot be kept.
+        """Return the grids of the items in a part, through the cache; None if they cannot be kept.
 
-        The problems of things that are bad are never kept: these things are asked each time, since
-        what was wrong with them may be over.
+        Problems are never kept: bad items are read again each time, since what was wrong with them
+        may be corrected.
         """
         if not len(part):
             return self._in_memory(adapter, part, cost, counter)
@@ -298,7 +299,7 @@ class Adapting:
         return found
 
     def _with_problems(self, adapter: Adapter, part: NDArray[np.int64], kept: Kept) -> Made | None:
-        """Return grids with the problems of all other things; None if one of them is none."""
+        """Return grids with the problems of all other items; None if one of these has no problem."""
         bad = part[~kept.made]
         problems: tuple[Problem, ...] = ()
         if len(bad):
@@ -310,7 +311,7 @@ class Adapting:
         return Made(grids, np.flatnonzero(kept.made), problems, kept.digest)
 
     def _key(self, kind: str, adapter: Adapter, part: NDArray[np.int64]) -> str | None:
-        """Return the key of what an adapter makes of some things; None if nobody can tell."""
+        """Return the key of an adapter's grids for some items; None if there is none for them."""
         identity = identity_of(adapter)
         if identity is None:
             return None
@@ -327,7 +328,7 @@ class Adapting:
         self.told = self.told or printable(text)
 
     def _why_not_kept(self, size: int) -> str:
-        """Return what to do where grids are too large for memory, and cannot be kept on disk."""
+        """Return what to do if grids are too large for memory, and cannot be kept on disk."""
         cache = grids_cache()
         if cache.folder is None:
             return "let them be kept on disk: unset GRIDCNN_CACHE, or name a folder in it"
@@ -345,7 +346,7 @@ def _together(made: Mapping[str, Made]) -> Parts:
 
 
 def _taken(whole: Made, every: NDArray[np.int64], part: NDArray[np.int64]) -> Made:
-    """Return what became of a part of all things, without problems, in memory.
+    """Return the grids of a part of all items, without problems, in memory.
 
     `every` are the indices of all things, ascending.
     """
@@ -357,9 +358,9 @@ def _taken(whole: Made, every: NDArray[np.int64], part: NDArray[np.int64]) -> Ma
 
 
 def _validated(adapter: Adapter, content: bytes) -> Adapter | None:
-    """Return an adapter as `adapter` is once it is fitted, with the settings in a text.
+    """Return the fitted form of `adapter`, with the settings in a text.
 
-    None: they are no settings, are other ones than the adapter's, or leave something to be learned.
+    None if these are not valid settings, are those of another adapter, or are not complete.
     """
     try:
         found = type(adapter).model_validate_json(content)

@@ -80,7 +80,7 @@ def _of_file(place: str | os.PathLike[str]) -> bytes:
         with open(place, "rb") as file:  # noqa: PTH123 - the same
             content = hashlib.file_digest(file, "sha256").digest()
     except (OSError, ValueError) as error:
-        # It will be told of as a bad item. Once it can be read, this is another digest.
+        # It will be reported as a bad item. As soon as it can be read, its digest is another.
         content = f"unreadable: {error}".encode("utf-8", "replace")
     return hashlib.sha256(b"file\0" + ending + b"\0" + content).digest()
 

@@ -146,7 +146,7 @@ def _source_of(settings: Data, base: Path) -> Source:
 
 def _source_at(text: str, settings: Data) -> Source:
     """Return the source that a path, or a known name, stands for."""
-    # A path that exists is meant, even if a known data set has the same name.
+    # A path that exists comes first, even if a known data set has the same name.
     if text in SOURCES.names() and SOURCES[text].named and not Path(text).exists():
         known: Source = SOURCES[text]()
         return known

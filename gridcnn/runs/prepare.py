@@ -337,7 +337,7 @@ def _refuse_emptied(parts: Mapping[str, Part], classes: Sequence[str | int]) -> 
 
 
 def _fingerprint(spec: Spec, read: _Read) -> str:
-    # Not where the data is from: what it holds is told by the grids, and a folder may move.
+    # Not where the data is from: its content is in the grids, and a folder may move.
     left_out: dict[str, Any] = dict.fromkeys(("name", "description", "data"), True)
     # Nor when training ends: it goes the same way until then, if the learning rate does.
     left_out["training"] = {"patience"}

@@ -193,7 +193,7 @@ class Questions:
             array = stored_array(thing, among=("X", "x"))
             lone = self._fits(array.shape)
             if not lone and not (array.ndim > 1 and self._fits(array.shape[1:])):
-                self._adapter.adapt(array)  # says what is wrong with it
+                self._adapter.adapt(array)  # raises the error that says what is wrong
         except DataError as error:
             raise DataError(Problem(error.problems[0].message, source=name)) from None
         if lone:

@@ -179,7 +179,7 @@ def starter_for(
         look = look_at(data, label=label, inputs=inputs, form=Form(encoding=encoding))
     except DataError:
         if asked is not None:
-            asked(data, label)  # of what is no grid, nothing needs to be asked
+            asked(data, label)  # refuses a table without order before its columns are clear
         raise
     layout = asked(data, look.label) if asked and not isinstance(look.input, str) else None
     return _for_table(name, file, data, look, layout)
@@ -381,7 +381,7 @@ def _sample_rate(files: Sequence[Any]) -> int:
         place = os.fsencode(each) if isinstance(each, str) and os.name != "nt" else each
         try:
             rates.append(int(soundfile.info(place).samplerate))
-        except (OSError, RuntimeError):  # what cannot be read is told of by the run
+        except (OSError, RuntimeError):  # the run reports what cannot be read
             continue
     usual = max(set(rates), key=lambda rate: (rates.count(rate), rate)) if rates else 16_000
     return min(max(usual, 1_000), 16_000)

@@ -81,7 +81,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        ignored_types=(cached_property,),  # pydantic knows Python's own
+        ignored_types=(cached_property,),  # pydantic handles Python's own types
     )
 
     title: ClassVar[str] = ""

@@ -29,7 +29,7 @@ def apply(document: Document, changes: Changes, root: type[Settings]) -> None:
     Changes that are not possible are noted in the document's `problems`.
     """
     if not isinstance(document.data, dict):
-        return  # no settings at all, which is told when the document is checked
+        return  # not a mapping, which is reported when the document is checked
     for read in _each(changes):
         try:
             change = read()
@@ -193,7 +193,7 @@ def _owners(choice: Choice, present: str, name: str, place: Path) -> str:
         for entry in choice.registry.names()
         if _is_settings(settings := choice.registry.get(entry)) and name in settings.setting_names()
     ]
-    # The one that stands there is meant, if it can be.
+    # The one that is there already is meant, if possible.
     for entry in [present] if present in taking else taking[:1]:
         return f". A setting of {entry} is changed as {path_text(place)}.{entry}.{name}"
     return ""

@@ -82,7 +82,7 @@ def load_choice(registry: Registry, name: str, *, changes: Iterable[str] = ()) -
     except PydanticCustomError as error:
         raise SpecError(error.message()) from None
     except ValidationError as error:
-        # The name leads every place, and is none of the user's keys.
+        # The name comes first in every place, and is not a key of the user's.
         found = [document.problem(place[1:], text) for place, text in explain(error)]
         raise SpecError(*_in_order([*document.problems, *found])) from None
     if document.problems:

@@ -361,7 +361,7 @@ class Spec(Settings):
         return () if info.field_name == "stages" else Training()
 
     def __eq__(self, other: object) -> bool:
-        # Where a spec was read from is no part of what it says.
+        # The file that a spec was read from is not part of its content.
         return isinstance(other, Spec) and self.model_dump() == other.model_dump()
 
     def __hash__(self) -> int:

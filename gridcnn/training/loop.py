@@ -127,7 +127,7 @@ def train(
     if isinstance(method, Backpropagation) and state.steps:
         method.optimizer.restore(state.steps, state.memory)
     while ends_after(state.history, settings) is None:
-        # Numbers that grow too large are told of as an error, and need no warnings besides.
+        # Numbers that grow too large are reported as an error, and need no warnings besides.
         with np.errstate(over="ignore", invalid="ignore"):
             state = _one_epoch(method, training, validation, state, watcher)
         if watcher is not None:
