@@ -11,11 +11,11 @@ import numpy as np
 from gridcnn.contracts.source import Dataset
 
 Duplicates = Literal["keep", "drop"]
-"""What becomes of items that are the same as an earlier one."""
+"""What becomes of items that are equal to an earlier one."""
 
 
 def without_duplicates(dataset: Dataset) -> Dataset:
-    """Return the data without the items that are the same as an earlier one, with a note of them.
+    """Return the data without the items that are equal to an earlier one, with a note of them.
 
     Texts are the same sign by sign, arrays cell by cell. The first one's label counts.
     """

@@ -308,7 +308,7 @@ def manifest(folder: Path, **changes: Any) -> str:
         ),
         (
             {"who": lambda frame: ["", *frame.who[1:]]},
-            "say in every row what it belongs to",
+            "give every row a group",
             {},
         ),
     ],

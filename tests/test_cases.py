@@ -105,7 +105,7 @@ def test_folders_that_name_parts_are_parts_and_no_classes(
     text = shown(work, "run", "img.yaml", "--data", "photos", "--out", "r")
 
     assert "16 test; 2 classes: bar, disc" in text
-    assert ("note: folders are taken for parts" in text) == (parts[0] != "train")
+    assert ("note: folders are read as parts" in text) == (parts[0] != "train")
     assert "2 classes" in shown(work, "init", "photos")
 
 

@@ -62,7 +62,7 @@ def fold_numbers(dataset: Dataset, folds: int, *, seed: int) -> NDArray[np.int64
         return numbers
     sizes = np.bincount(targets, minlength=len(dataset.classes)).tolist()
     most = min(sizes)
-    advice = f"add items, leave the class out, or take at most {most} folds"
+    advice = f"add items, leave the class out, or use at most {most} folds"
     if most < 2:
         advice = "add items or leave the class out"
     found = Problems(dataset.origin)
@@ -86,7 +86,7 @@ def group_names(dataset: Dataset) -> list[str]:
     if dataset.groups is None:
         raise DataError(
             Problem(
-                "the data has no groups, of which one could be left out; name them with data.group",
+                "the data has no groups to leave out; name them with data.group",
                 source=dataset.origin,
             )
         )
@@ -135,7 +135,7 @@ def _of_group(dataset: Dataset, group: str) -> NDArray[np.bool_]:
         named = listed([quoted(name) for name in known], limit=8)
         raise DataError(
             Problem(
-                f"data.test names the group {quoted(group)}, and no item to divide is in it"
+                f"data.test names the group {quoted(group)}, but no item to divide belongs to it"
                 f"{suggestion(group, known) or '.'} The groups are: {named}",
                 source=dataset.origin,
             )
@@ -158,7 +158,7 @@ def _dealt_groups(
     assert dataset.groups is not None
     names, group_of = np.unique(np.array(dataset.groups, dtype=str)[items], return_inverse=True)
     if len(names) < folds:
-        most = f"take at most {len(names)} folds, or "
+        most = f"use at most {len(names)} folds, or "
         raise DataError(
             Problem(
                 f"all items to divide are in {len(names)} "
@@ -183,7 +183,7 @@ def _refuse_unlearnable(dataset: Dataset, chosen: NDArray[np.bool_], test: Fold 
         whose = f"the {'class' if len(lost) == 1 else 'classes'} {listed(lost)}"
         raise DataError(
             Problem(
-                f"every item of {whose} is in {test}, so that none is left to train on; "
+                f"every item of {whose} is in {test}, so none is left to train on; "
                 "add items, leave the class out, or name other groups",
                 source=dataset.origin,
             )

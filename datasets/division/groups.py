@@ -29,7 +29,7 @@ def by_pattern(dataset: Dataset, pattern: str) -> Dataset:
         group = match[1] if match else ""
         if not group:
             found.add(
-                f"{quoted(name)} tells no group: the pattern {quoted(pattern)} "
+                f"{quoted(name)} has no group: the pattern {quoted(pattern)} "
                 f"{'finds nothing' if match is None else 'finds an empty text'} in it"
             )
         groups.append(group)

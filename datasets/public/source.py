@@ -20,7 +20,7 @@ from gridcnn.errors import DataError, Problem, first_told, listed, shown, sized
 VARIABLE = "GRIDCNN_DATA"
 """The environment variable that names the folder of all data."""
 
-_NOWHERE = f"{fetching.CACHE} and the system name no folder to keep them in"
+_NOWHERE = f"{fetching.CACHE} and the system give no folder to keep them in"
 
 
 class Public(Source):
@@ -210,7 +210,7 @@ class Public(Source):
         lacking = self.lacking(folder)
         if lacking:
             is_folder = folder.is_dir()
-            what = "lacks files of" if is_folder else "is no folder, and should hold the files of"
+            what = "lacks files of" if is_folder else "is not a folder; it should hold the files of"
             message = (
                 f"{what} {self.about.title}: {listed(lacking)}; they come from {self.about.home}"
             )

@@ -34,7 +34,7 @@ def things_of(given: Any) -> Things:
         DataError: it is neither, or holds something else than real numbers.
     """
     if is_one(given):
-        raise DataError(f"X is a single thing, {_called(given)}; give a list of items")
+        raise DataError(f"X is a single item, {_called(given)}; give a list of items")
     refuse_unordered(given)
     if is_frame(given):
         return _of_frame(given)
@@ -86,7 +86,8 @@ def refuse_unordered(given: Any) -> None:
         raise DataError(f"X is None; {_FORMS}")
     if is_sparse(given):
         raise DataError(
-            f"X is a sparse {_shaped(given)}, which is not taken; give it as an array: X.toarray()"
+            f"X is a sparse {_shaped(given)}, which is not supported; give it as an array: "
+            "X.toarray()"
         )
     if isinstance(given, Mapping):
         keys = listed([shown(key) for key in given], limit=3)
@@ -126,7 +127,7 @@ def _of_array(values: NDArray[Any]) -> Things:
         return values
     _refuse_types(values, "X")
     if values.ndim == 0:
-        raise DataError(f"X is a single thing, {_called(values.item())}; {_FORMS}")
+        raise DataError(f"X is a single item, {_called(values.item())}; {_FORMS}")
     if values.ndim == 1:
         return _of_list(values.tolist())
     if values.ndim == 2 and values.shape[1] == 1 and is_one(_first(values[:, 0].tolist())):
@@ -178,7 +179,7 @@ def _of_list(items: list[Any]) -> Things:
     if things and single:
         raise DataError(
             f"X[{things[0]}] is {_called(items[things[0]])}, and X[{single[0]}] the number "
-            f"{shown(items[single[0]])}; give things of one kind"
+            f"{shown(items[single[0]])}; give items of one kind"
         )
     if is_one(first):
         return items
@@ -207,7 +208,7 @@ def _of_rows(items: list[Any]) -> Things:
         if _is_missing(each) or is_one(each):
             raise DataError(
                 f"X[{index}] is {'missing' if _is_missing(each) else _called(each)} "
-                f"({shown(each)}), and others are arrays; leave it out, or give things of one kind"
+                f"({shown(each)}), and others are arrays; leave it out, or give items of one kind"
             )
         try:
             arrays.append(np.asarray(each))
@@ -295,7 +296,7 @@ def _no_number(place: str, value: Any) -> DataError:
         return DataError(f"Complex data not supported: {place} is {value}; give real numbers")
     if isinstance(value, str | bytes):
         return DataError(
-            f"{place} is {_called(value)}, and no number; leave such columns out, or encode them "
+            f"{place} is {_called(value)}, not a number; leave such columns out, or encode them "
             f"({_ENCODE})"
         )
     return NoNumberError(
@@ -360,8 +361,8 @@ def _one_dimension(given: Any) -> Any:
         array = np.asarray(given)
     except Exception:  # rows of different lengths, or a foreign object
         raise DataError(
-            f"y must have one label for each item, shape (items,); got {shown(given)}, which is no "
-            "array"
+            f"y must have one label for each item, shape (items,); got {shown(given)}, which is "
+            "not an array"
         ) from None
     if array.ndim == 2 and array.shape[1] == 1:
         _warn_column()

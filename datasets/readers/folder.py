@@ -95,7 +95,7 @@ class _Reader:
             names = listed([places.printable(entry.own) for entry in loose], limit=3)
             self.problems.add(
                 f"{len(loose)} {lie} beside the class folders, and so without a class: {names}; "
-                "move each into a class folder, or away",
+                "move each into a class folder, or elsewhere",
                 source=top,
             )
         if len(folders) == 1 and not loose:
@@ -149,12 +149,12 @@ class _Reader:
         notes = []
         if any(folder != part for folder, part in parts.items()):
             told = [f"{places.printable(folder)}: {part}" for folder, part in parts.items()]
-            notes.append(f"folders are taken for parts ({listed(told)})")
+            notes.append(f"folders are read as parts ({listed(told)})")
         tops = {folder.partition("/")[0] for folder in parts}
         rest = [e.own for e in self.walk.inside() if e.is_folder and e.own not in tops]
         if parts and rest:
             names = listed([places.printable(name) for name in rest], limit=5)
-            notes.append(f"left out, since there are no class folders in it: {names}")
+            notes.append(f"left out, since it has no class folders: {names}")
         count = sum(self.others.values())
         if count:
             files = "file" if count == 1 else "files"

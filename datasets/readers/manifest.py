@@ -30,7 +30,7 @@ _FOREIGN = {
     "label": ("labels", "class", "class_name", "target", "category", "y"),
 }
 _OWN = (
-    ". If the items stand in the table itself, write "
+    ". If the items are in the table itself, write "
     "data: {source: {table: {path: ..., input: ..., label: ...}}} in the spec"
 )
 
@@ -203,7 +203,7 @@ class _Looker:
             told.append(no_part(row.split))
         if self.group is not None and not row.group:
             name = quoted(self.group)
-            told.append(f"the group in {name} is empty; say in every row what it belongs to")
+            told.append(f"the group in {name} is empty; give every row a group")
         return told
 
 

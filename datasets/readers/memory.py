@@ -26,7 +26,7 @@ from gridcnn.errors import DataError, first_told, quoted, shown
 _ORIGIN = "the data given in memory"
 _FORMS = (
     "data is given as (X, y), with a label in y for each item of X; as a pandas DataFrame with the "
-    "columns path, label and, if it divides itself, split; or as a Dataset"
+    "columns path, label and, optionally, split; or as a Dataset"
 )
 
 

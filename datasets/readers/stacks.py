@@ -34,7 +34,7 @@ def unstacked(stack: NDArray[Any], *, name: str = "X", source: str = "") -> list
     elif stack.ndim not in (2, 3, 4):
         message = f"{name} must have the shape {wanted}; it has {stack.shape}"
     elif stack.size == 0:
-        message = f"{name} has the shape {stack.shape}, and so no cells"
+        message = f"{name} has the shape {stack.shape}, so it has no cells"
     else:
         return list(stack)
     raise DataError(Problem(message, source=source))

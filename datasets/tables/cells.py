@@ -137,8 +137,8 @@ class Numbers:
         if _GROUPED.fullmatch(text) and self.thousands is None:
             sign = shown(_sign_of(text))
             return (
-                f"has {shown(text)}, in which {sign} may stand before decimals or between "
-                f"thousands; set decimal: {sign} or thousands: {sign} of table"
+                f"has {shown(text)}, in which {sign} may be the decimal or the thousands "
+                f"separator; set decimal: {sign} or thousands: {sign} of table"
             )
         other = {",": ".", ".": ","}.get(self.decimal or ".")
         if Numbers(other, "none").read([text]) is not None:

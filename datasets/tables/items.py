@@ -118,7 +118,7 @@ def place_of(path: str, *, any_ending: bool = False) -> str:
         raise DataError(f"{shown(path)} cannot be a path")
     place = places.at_home(path)
     if "://" in place:
-        message = "a web address is not read; download the file, and give its path"
+        message = "a web address cannot be read; download the file, and give its path"
     elif places.is_folder(place):
         message = "is a folder; give the table's file"
     elif not places.is_file(place):
@@ -202,7 +202,7 @@ class _Finder:
             if names.count(names[index]) > 1 and names.index(names[index]) == index:
                 self.find(names[index])
         if not others and not self.lacking:
-            message = "has no column for 'input': all that there are have another use"
+            message = "has no column for 'input': all columns have another use"
             self.rows.problems.add(message, line=self.line)
         return tuple(others)
 
@@ -233,7 +233,9 @@ class _Finder:
         else:
             said += "."
         if self.trained:
-            said += " The model was trained on columns of these names, and takes them in any order."
+            said += (
+                " The model was trained on columns of these names, and accepts them in any order."
+            )
         return f"{said} It has: {listed([quoted(name)[1:-1] for name in names])}"
 
     def _looks_like_row(self) -> bool:
@@ -455,8 +457,7 @@ def _counting(rows: Rows, where: _Where, cells: Sequence[Cells]) -> list[int]:
     for index in unnamed:
         rows.refuse(
             1,
-            f"column {index + 1} has no name; give it one, or list the columns that are wanted in "
-            "'input'",
+            f"column {index + 1} has no name; give it one, or list the columns to use in 'input'",
         )
     rows.problems.stop()
     return found
@@ -475,8 +476,8 @@ def _told(rows: Rows, counting: Sequence[int], inputs: _Inputs) -> list[str]:
     if inputs.doubtful:
         columns = listed([quoted(name) for name in inputs.doubtful], limit=4)
         notes.append(
-            f"numbers such as 1.002 in {columns} are read as decimals; if their points stand "
-            "between thousands, set thousands: '.'"
+            f"numbers such as 1.002 in {columns} are read as decimals; if the point separates "
+            "thousands, set thousands: '.'"
         )
     return notes
 
@@ -516,7 +517,7 @@ def _read_about(
             if not groups[row]:
                 good[row] = False
                 name = quoted(str(columns.group))
-                message = f"the group in {name} is empty; say in every row what it belongs to"
+                message = f"the group in {name} is empty; give every row a group"
                 rows.tell(block.places[row], message)
         found["groups"] = groups
     for kind, values in found.items():

@@ -101,7 +101,7 @@ class Adapting:
         self._digests: dict[bool, Digests | None] = {}
 
     def fitted(self, adapter: Adapter, training: NDArray[np.int64]) -> Adapter:
-        """Return the adapter fitted on the training items, from the cache if it was fitted on them before.
+        """Return the adapter fitted on the training items; from the cache if it is there.
 
         Raises:
             DataError: there is nothing to learn from.
@@ -299,7 +299,7 @@ class Adapting:
         return found
 
     def _with_problems(self, adapter: Adapter, part: NDArray[np.int64], kept: Kept) -> Made | None:
-        """Return grids with the problems of all other items; None if one of these has no problem."""
+        """Return grids with the problems of all other items; None if one has none."""
         bad = part[~kept.made]
         problems: tuple[Problem, ...] = ()
         if len(bad):

@@ -122,7 +122,7 @@ def test_a_pattern_finds_groups_in_names() -> None:
     with pytest.raises(DataError) as caught:
         by_pattern(data, "_(j[a-z]+)?_?1")
     assert [str(problem) for problem in caught.value.problems] == [
-        "'seven/7_theo_0.wav' tells no group: the pattern '_(j[a-z]+)?_?1' finds nothing in it"
+        "'seven/7_theo_0.wav' has no group: the pattern '_(j[a-z]+)?_?1' finds nothing in it"
     ]
     with pytest.raises(DataError, match="finds an empty text in it"):
         by_pattern(data, "(x?)")
