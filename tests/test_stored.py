@@ -157,7 +157,7 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     assert adapted.kept.tolist() == [0]
     told = {Path(each.source).name: each.message for each in adapted.problems}
     assert "the item is 1 x 2 x 3" in told["wide.npy"]
-    assert "no numbers" in told["text.npy"]
+    assert "not numbers" in told["text.npy"]
     assert told["none.npy"] == "there is no such file"
 
 
