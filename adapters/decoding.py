@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.adapters import foreign, jpeg, png
-from gridcnn.adapters.opening import content_at, content_of, first_line, opened
+from gridcnn.adapters.opening import content_at, content_of, first_line, open_file
 from gridcnn.adapters.picture import Need, Picture, Values
 from gridcnn.adapters.resampling import Window
 from gridcnn.errors import DataError
@@ -56,7 +56,7 @@ def decoded_file(
         content = content_at(place, most=_AT_ONCE)
         if content is not None:
             return decoded_bytes(content, max_pixels=max_pixels, need=need)
-    with opened(place, wanted="a picture file") as file:
+    with open_file(place, wanted="a picture file") as file:
         return _decoded_stream(file, max_pixels=max_pixels, need=need)
 
 

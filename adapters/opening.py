@@ -9,7 +9,7 @@ from gridcnn.errors import DataError
 from gridcnn.files import NotOrdinaryError, open_ordinary, ordinary_descriptor
 
 
-def opened(place: str | os.PathLike[str], *, wanted: str) -> IO[bytes]:
+def open_file(place: str | os.PathLike[str], *, wanted: str) -> IO[bytes]:
     """Return the file at `place`, open for reading; `wanted` is its expected kind ("a sound file").
 
     Raises:
@@ -33,7 +33,7 @@ def opened(place: str | os.PathLike[str], *, wanted: str) -> IO[bytes]:
 
 
 def content_at(place: str | os.PathLike[str], *, most: int) -> bytes | None:
-    """Return the content of the file at `place`; None if it is too large, or `opened` would raise.
+    """Return the content of the file at `place`; None if it is too large, or cannot be opened.
 
     It is for small files, for which opening them in the usual way would take most of the time.
     Nothing of more than `most` bytes is read, and only regular files are opened.

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.adapters.excerpt import Excerpt, need_of
-from gridcnn.adapters.opening import content_of, first_line, opened
+from gridcnn.adapters.opening import content_of, first_line, open_file
 from gridcnn.adapters.waves import plain_wave
 from gridcnn.errors import DataError
 
@@ -81,7 +81,7 @@ def samples_of(
     """
     wanted = _Wanted(sample_rate, max_duration, excerpt)
     if isinstance(thing, str | os.PathLike):
-        with opened(thing, wanted=_FILE) as file:
+        with open_file(thing, wanted=_FILE) as file:
             place = os.fspath(thing)
             # As bytes on Linux and macOS, where a name need not be valid text.
             return _of_file(file, place if os.name == "nt" else os.fsencode(place), wanted)
@@ -190,7 +190,7 @@ def _part(recording: _Recording, wanted: _Wanted) -> Samples | None:
     start, stop = need.frames.start, need.frames.stop
     if start >= stop:
         return None
-    samples = _joined([_mean(block) for block in recording.blocks(start, stop)])
+    samples = _join([_mean(block) for block in recording.blocks(start, stop)])
     if len(samples) < stop - start:
         return None
     _refuse_odd(samples)
@@ -218,7 +218,7 @@ def _whole(sound: Any, wanted: _Wanted) -> Samples:
         )
     if not count:
         raise DataError("the file has no samples: its sound lasts 0 s")
-    samples = _joined(blocks)
+    samples = _join(blocks)
     _refuse_odd(samples)
     samples = _at_rate(samples, rate, wanted.sample_rate)
     return samples if wanted.excerpt is None else samples[wanted.excerpt.of(len(samples))]
@@ -276,7 +276,7 @@ def _step(sound: Any, left: int) -> int:
     return left if sound.subtype == "VORBIS" and left < step + _LAST_PAGE else step
 
 
-def _joined(blocks: list[Samples]) -> Samples:
+def _join(blocks: list[Samples]) -> Samples:
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 

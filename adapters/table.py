@@ -124,7 +124,7 @@ class TableAdapter(Adapter):
             if learns_scale:
                 axis = 0 if self.scaling == "column" else None
                 fills = learned.get("fills", self.fills)
-                learned |= _scale(_filled(rows, self.missing, fills), axis, self)
+                learned |= _scale(_fill_missing(rows, self.missing, fills), axis, self)
         return type(self).model_validate({**self.model_dump(), **learned})
 
     def _learn_size(self, width: int) -> tuple[int, int]:
@@ -244,7 +244,7 @@ class TableAdapter(Adapter):
         if self.missing == "mean" and self.fills is None:
             raise self.unlearned("'fills'", "or set them, or 'missing: zero'")
         with np.errstate(over="ignore", invalid="ignore"):
-            cells = self._scale(_filled(rows, self.missing, self.fills)).astype(np.float32)
+            cells = self._scale(_fill_missing(rows, self.missing, self.fills)).astype(np.float32)
         if self.order == "interleaved":
             return cells.reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
         return cells.reshape(-1, channels, height, width)
@@ -354,7 +354,7 @@ def _number(value: Any, place: int) -> float:
         raise DataError(f"column {place} has {shown(value)}; an item is a row of numbers") from None
 
 
-def _filled(rows: Rows, missing: str, fills: Sequence[float] | None) -> Rows:
+def _fill_missing(rows: Rows, missing: str, fills: Sequence[float] | None) -> Rows:
     """Return rows with NaN replaced."""
     if missing == "refuse":
         return rows

@@ -363,7 +363,7 @@ def test_foreign_files_are_told(tmp_path: Path) -> None:
     path = tmp_path / "model"
     for content in (b"\x80\x04K\x01.", b"PK\x03\x04" + bytes(60), b"text\n"):
         path.write_bytes(content)
-        with pytest.raises(ModelFileError, match="no gridcnn model file"):
+        with pytest.raises(ModelFileError, match="not a gridcnn model file"):
             load(path)
     save_file({"weight": np.zeros(3, np.float32)}, path)
     with pytest.raises(ModelFileError, match="a gridcnn model file was expected"):

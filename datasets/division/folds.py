@@ -55,7 +55,7 @@ def fold_numbers(dataset: Dataset, folds: int, *, seed: int) -> NDArray[np.int64
     """
     random = Stream.FOLDS.random(seed)
     numbers = np.zeros(len(dataset), np.int64)
-    items = _trained(dataset)
+    items = _items_of_folds(dataset)
     targets = dataset.targets(dataset.classes)[items]
     if dataset.groups is not None:
         numbers[items] = 1 + _dealt_groups(dataset, items, targets, folds, random)
@@ -92,11 +92,11 @@ def group_names(dataset: Dataset) -> list[str]:
         )
     dataset = _without_test(dataset)
     assert dataset.groups is not None
-    names = {dataset.groups[item] for item in _trained(dataset).tolist()}
+    names = {dataset.groups[item] for item in _items_of_folds(dataset).tolist()}
     return sorted(names, key=lambda name: (int(name) if name.isdecimal() else math.inf, name))
 
 
-def _trained(dataset: Dataset) -> NDArray[np.int64]:
+def _items_of_folds(dataset: Dataset) -> NDArray[np.int64]:
     """Return the items that folds are made of."""
     if dataset.parts is None:
         return np.arange(len(dataset))
@@ -141,7 +141,7 @@ def _of_group(dataset: Dataset, group: str) -> NDArray[np.bool_]:
             )
         )
     chosen = np.zeros(len(dataset), np.bool_)
-    items = _trained(dataset)
+    items = _items_of_folds(dataset)
     assert dataset.groups is not None
     chosen[items] = np.array(dataset.groups, dtype=object)[items] == group
     return chosen
@@ -176,7 +176,7 @@ def _refuse_unlearnable(dataset: Dataset, chosen: NDArray[np.bool_], test: Fold 
     """Raise `DataError` where a class has all of its training items in the test part."""
     targets = dataset.targets(dataset.classes)
     rest = np.zeros(len(dataset), np.bool_)
-    rest[_trained(dataset)] = True
+    rest[_items_of_folds(dataset)] = True
     left = set(targets[rest & ~chosen].tolist())
     lost = [str(label) for number, label in enumerate(dataset.classes) if number not in left]
     if lost:

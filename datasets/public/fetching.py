@@ -65,7 +65,7 @@ def reporting(advance: Advance | None) -> Iterator[None]:
         _advance.reset(token)
 
 
-def kept_in() -> Path | None:
+def data_folder() -> Path | None:
     """Return the folder of all that is fetched, see `user_folder`; None if nothing is kept."""
     return user_folder("data")
 
@@ -287,7 +287,7 @@ class _Download:
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Wait until no other process is inside with the same path."""
-    file = _locked(path)
+    file = _open_locked(path)
     try:
         yield
     finally:
@@ -298,7 +298,7 @@ def _alone(path: Path) -> Iterator[None]:
         file.close()
 
 
-def _locked(path: Path) -> IO[bytes]:
+def _open_locked(path: Path) -> IO[bytes]:
     """Return a file of that path that nobody else has locked; it is made, with its folder."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -68,7 +68,7 @@ def _take_out(packed: IO[bytes], archive: Archive, folder: Path) -> dict[str, st
     left = 2 * archive.unpacked
     with _reading():
         content = zipfile.ZipFile(cast("IO[bytes]", _Listed(packed)))
-    members = _wanted(content, archive)
+    members = _members_of(content, archive)
     # Members that share their bytes would all be read, at no cost to who made the archive.
     if sum(member.compress_size for member in members.values()) > packed.seek(0, os.SEEK_END):
         raise UnpackError("declares more compressed bytes than it has")
@@ -85,7 +85,7 @@ def _take_out(packed: IO[bytes], archive: Archive, folder: Path) -> dict[str, st
     return digests
 
 
-def _wanted(content: zipfile.ZipFile, archive: Archive) -> dict[str, zipfile.ZipInfo]:
+def _members_of(content: zipfile.ZipFile, archive: Archive) -> dict[str, zipfile.ZipInfo]:
     """Return the wanted members by the names of their files.
 
     Raises:

@@ -14,7 +14,7 @@ from gridcnn.datasets import places
 from gridcnn.datasets.labels import PART_NAMES
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.soundness import sound
-from gridcnn.datasets.walking import Entry, Walk, counted, label_of_folder
+from gridcnn.datasets.walking import Entry, Walk, count_endings, label_of_folder
 from gridcnn.errors import DataError, Problem, listed
 
 Folders = Literal["auto", "classes", "parts"]
@@ -84,7 +84,7 @@ class _Reader:
     def classes(self, below: str, part: str) -> None:
         """Collect the class folders of the root, or of its folder `below`."""
         inside = self.walk.inside(below)
-        top = places.printable(places.joined(self.walk.root, below))
+        top = places.printable(places.join(self.walk.root, below))
         folders = [entry for entry in inside if entry.is_folder]
         loose = [e for e in inside if not e.is_folder and e.ending in self.suffixes]
         if not folders and not self.problems.count:
@@ -127,7 +127,7 @@ class _Reader:
                 self.problems.add(message, source=places.printable(entry.path))
         self.others += others
         if len(self.items) == before:
-            what = f"it has only {counted(others)}" if others else "it is empty"
+            what = f"it has only {count_endings(others)}" if others else "it is empty"
             self.problems.add(
                 f"the class folder '{places.printable(folder.name)}' has no file that the adapter "
                 f"reads ({listed(sorted(self.suffixes))}): {what}; add files, or remove the folder"
@@ -160,7 +160,7 @@ class _Reader:
             files = "file" if count == 1 else "files"
             notes.append(
                 f"{count} {files} left out, since the adapter reads only "
-                f"{listed(sorted(self.suffixes))}: {counted(self.others)}"
+                f"{listed(sorted(self.suffixes))}: {count_endings(self.others)}"
             )
         return notes
 

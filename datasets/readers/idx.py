@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from gridcnn.contracts.source import TEST, TRAIN, Dataset
 from gridcnn.cores import shortage
 from gridcnn.datasets.labels import one_each
-from gridcnn.datasets.readers.stacks import ITEM_BYTES, LABEL_BYTES, numbered, unstacked
+from gridcnn.datasets.readers.stacks import ITEM_BYTES, LABEL_BYTES, item_names, unstack
 from gridcnn.datasets.soundness import sound
 from gridcnn.errors import DataError, Problem, listed
 from gridcnn.files import open_ordinary
@@ -78,7 +78,7 @@ def read_folder(folder: Path) -> Dataset:
         images, given = _pair(parts[part][0])
         things += images
         labels += given
-        names_ += numbered(len(images), part=part)
+        names_ += item_names(len(images), part=part)
         of_parts += [part] * len(images)
     if len({thing.shape for thing in things}) > 1:
         raise DataError(
@@ -96,7 +96,7 @@ def read(file: Path) -> Dataset:
         DataError: the labels are missing, a file is damaged, or they do not go together.
     """
     things, labels = _pair(file)
-    return sound(Dataset(things, labels, numbered(len(things)), origin=str(file)))
+    return sound(Dataset(things, labels, item_names(len(things)), origin=str(file)))
 
 
 def array(file: Path) -> NDArray[Any]:
@@ -181,7 +181,7 @@ def _array(content: Any, *, most: int, exact: bool) -> NDArray[Any]:
 def _pair(file: Path) -> tuple[list[NDArray[Any]], list[str]]:
     beside = _labels_beside(file)
     images, labels = array(file), array(beside)
-    things = unstacked(images, name="the array of images", source=str(file))
+    things = unstack(images, name="the array of images", source=str(file))
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         message = (
             f"labels must be whole numbers of shape (items,); these are {labels.dtype} of shape "

@@ -66,7 +66,7 @@ class Files(Source):
 
     def resolved(self, base: Path) -> Self:
         """Return the source with its path made absolute, starting at the folder `base`."""
-        return self.model_copy(update={"path": places.resolved(self.path, base)})
+        return self.model_copy(update={"path": places.resolve(self.path, base)})
 
     def endings(self) -> Counter[str]:
         """Return how often each ending occurs among the files in the folders of a folder.
@@ -87,7 +87,7 @@ class Files(Source):
             raise DataError(f"{shown(self.path)} cannot be a path")
         path = places.at_home(self.path)
         try:
-            dataset = self._opened(path, request)
+            dataset = self._open(path, request)
         except OSError as error:
             message = f"cannot be read: {error.strerror or error}"
             raise DataError(Problem(message, source=self.path)) from error
@@ -99,7 +99,7 @@ class Files(Source):
             raise DataError(Problem(message, source=path))
         return dataset
 
-    def _opened(self, path: str, request: Request) -> Dataset:
+    def _open(self, path: str, request: Request) -> Dataset:
         place = Path(path)
         name = place.name.lower()
         if place.is_dir():

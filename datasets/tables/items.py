@@ -105,7 +105,9 @@ def opened_rows(
         with frames.opened_frame(place, form, problems) as rows:
             yield rows
         return
-    with lines.opened(given) if isinstance(given, str) else contextlib.nullcontext(given) as file:
+    with (
+        lines.open_lines(given) if isinstance(given, str) else contextlib.nullcontext(given) as file
+    ):
         size = places.size(given) if isinstance(given, str) else 0
         counter = Counter(advance, "reading the table", size, unit="bytes")
         text = lines.Lines(file, problems, encoding=form.encoding, counter=counter)
@@ -427,7 +429,7 @@ def read_items(
             numbers.add(values[good])
     names = tuple(rows.names[index] for index in inputs.where.inputs)
     resolved = columns if columns.input is not None else replace(columns, input=names)
-    notes = [*inputs.numbers.notes, *_told(rows, counting, inputs)]
+    notes = [*inputs.numbers.notes, *_counting_notes(rows, counting, inputs)]
     if trained:
         notes += others_note(rows, [rows.names[index] for index in where.all])
     rows.form = replace(
@@ -463,7 +465,7 @@ def _counting(rows: Rows, where: _Where, cells: Sequence[Cells]) -> list[int]:
     return found
 
 
-def _told(rows: Rows, counting: Sequence[int], inputs: _Inputs) -> list[str]:
+def _counting_notes(rows: Rows, counting: Sequence[int], inputs: _Inputs) -> list[str]:
     notes = []
     names = [quoted(rows.names[each]) for each in counting if each not in inputs.where.inputs]
     if names:
@@ -507,12 +509,12 @@ def _read_about(
         name = f"the label in {quoted(str(columns.label))}"
         found["labels"] = [
             _label(rows, name, block.places[row], value, good, row)
-            for row, value in enumerate(_listed(next(cells)))
+            for row, value in enumerate(_as_list(next(cells)))
         ]
     if where.split is not None:
-        found["splits"] = [text_of(value) for value in _listed(next(cells))]
+        found["splits"] = [text_of(value) for value in _as_list(next(cells))]
     if where.group is not None:
-        groups = [text_of(value) for value in _listed(next(cells))]
+        groups = [text_of(value) for value in _as_list(next(cells))]
         for row in every:
             if not groups[row]:
                 good[row] = False
@@ -524,7 +526,7 @@ def _read_about(
         read.add(kind, itertools.compress(values, good.tolist()))
 
 
-def _listed(cells: Cells) -> Sequence[Any]:
+def _as_list(cells: Cells) -> Sequence[Any]:
     return cells.tolist() if isinstance(cells, np.ndarray) else cells
 
 

@@ -41,7 +41,7 @@ def ending_of(path: str) -> str:
 
 
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[IO[bytes]]:
+def open_lines(path: str) -> Iterator[IO[bytes]]:
     """Open a file for reading; what is packed is unpacked while it is read.
 
     Raises:

@@ -37,7 +37,7 @@ def cache(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
 ) -> None:
     from gridcnn.caches import homely
-    from gridcnn.datasets.public.fetching import kept_in
+    from gridcnn.datasets.public.fetching import data_folder
     from gridcnn.engines.native.cache import object_cache
     from gridcnn.errors import printable, sized
     from gridcnn.runs.grids_cache import fitted_cache, grids_cache
@@ -54,7 +54,7 @@ def cache(
         (kind, shelf.folder, shelf.size(), shelf.limit if shelf.folder else None)
         for kind, shelf in shelves.items()
     ]
-    data = kept_in()
+    data = data_folder()
     kept.append(("fetched data", data, _size(data) if data else 0, None))
     if as_json:
         screen.say_json(

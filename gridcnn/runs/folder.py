@@ -90,7 +90,7 @@ class RunFolder:
         self.path = path
         self._way = way
         self._whole = whole or path
-        self._made = made
+        self._make = made
         try:
             self._lock = lock.acquire(path)
         except BaseException:
@@ -312,7 +312,7 @@ class RunFolder:
     def _remove(self) -> None:
         self._sweep({SPEC, *_BEGUN} - {lock.NAME})
         self._lock.release(keep=False)
-        _unmake(self._made)
+        _unmake(self._make)
 
     def _sweep(self, names: Iterable[str] = ()) -> None:
         """Remove files of these names, and half-written files of a killed run."""

@@ -151,7 +151,7 @@ class Questions:
             if entry.ending in suffixes:
                 found = True
                 try:
-                    name = places.printable(places.joined(folder, entry.name))
+                    name = places.printable(places.join(folder, entry.name))
                     yield from self._file(name, entry.path)
                 except DataError as error:
                     yield Part(problems=error.problems)

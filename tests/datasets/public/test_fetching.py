@@ -489,15 +489,15 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_the_system(
 def test_where_fetched_files_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the folder for caches, or the one that GRIDCNN_CACHE names; nowhere where that is off."""
     monkeypatch.setenv("GRIDCNN_CACHE", str(tmp_path / "mine"))
-    assert fetching.kept_in() == tmp_path / "mine" / "data"
+    assert fetching.data_folder() == tmp_path / "mine" / "data"
     monkeypatch.setenv("GRIDCNN_CACHE", "off")
-    assert fetching.kept_in() is None
+    assert fetching.data_folder() is None
     monkeypatch.delenv("GRIDCNN_CACHE")
     usual = tmp_path / "home" / ".cache" / "gridcnn"
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda *_, **__: usual)
-    assert fetching.kept_in() is None, "a home that does not exist is not to be made"
+    assert fetching.data_folder() is None, "a home that does not exist is not to be made"
     (tmp_path / "home").mkdir()
-    assert fetching.kept_in() == usual / "data"
+    assert fetching.data_folder() == usual / "data"
 
 
 # Archives

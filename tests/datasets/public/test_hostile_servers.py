@@ -114,7 +114,7 @@ def secure(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> Iterator[Raw]:
 
 
 def folder() -> Path:
-    kept = fetching.kept_in()
+    kept = fetching.data_folder()
     assert kept is not None
     return kept / Sms.about.folder
 

@@ -88,7 +88,7 @@ def test_own_files_go_before_fetched_ones(
     """Fetched once, files are found again; own ones are never written beside, nor fetched over."""
     first = opened(Sms())
     again = opened(Sms())
-    kept = fetching.kept_in()
+    kept = fetching.data_folder()
     assert kept is not None
     monkeypatch.setenv("GRIDCNN_DATA", str(tmp_path))
     other = opened(Sms())
