@@ -48,19 +48,19 @@ _AT_ONCE = 2**25  # bytes of a file that is read as a whole
 _PLAIN, _COEFFICIENTS, _USUAL = 8, 6, 20
 
 
-def decoded_file(
+def decode_file(
     place: str | os.PathLike[str], *, max_pixels: int, need: Need | None = None
 ) -> Picture:
-    """Return the first picture of the file at `place`, as `decoded_image` does."""
+    """Return the first picture of the file at `place`, as `decode_image` does."""
     if need is not None:
         content = content_at(place, most=_AT_ONCE)
         if content is not None:
-            return decoded_bytes(content, max_pixels=max_pixels, need=need)
+            return decode_bytes(content, max_pixels=max_pixels, need=need)
     with open_file(place, wanted="a picture file") as file:
-        return _decoded_stream(file, max_pixels=max_pixels, need=need)
+        return _decode_stream(file, max_pixels=max_pixels, need=need)
 
 
-def decoded_bytes(content: bytes, *, max_pixels: int, need: Need | None = None) -> Picture:
+def decode_bytes(content: bytes, *, max_pixels: int, need: Need | None = None) -> Picture:
     """Return the first picture of an encoded file's content."""
     if not content:
         raise DataError("the picture is empty (0 bytes)")
@@ -72,22 +72,22 @@ def decoded_bytes(content: bytes, *, max_pixels: int, need: Need | None = None) 
             raise DataError(_NO_MEMORY) from None
         if found is not None:
             return found
-    return _decoded_stream(BytesIO(content), max_pixels=max_pixels, need=need)
+    return _decode_stream(BytesIO(content), max_pixels=max_pixels, need=need)
 
 
-def decoded_stream(file: IO[bytes], *, max_pixels: int, need: Need | None = None) -> Picture:
+def decode_stream(file: IO[bytes], *, max_pixels: int, need: Need | None = None) -> Picture:
     """Return the first picture of an open binary file, read from its start where it can seek."""
-    return decoded_bytes(content_of(file), max_pixels=max_pixels, need=need)
+    return decode_bytes(content_of(file), max_pixels=max_pixels, need=need)
 
 
 def _quick(content: bytes) -> Callable[[bytes, int, Need], Picture | None] | None:
     """Return what reads a file of a common format, if it is of the usual kind."""
     if content.startswith(jpeg.START):
-        return _decoded_jpeg
-    return _decoded_png if content.startswith(png.START) else None
+        return _decode_jpeg
+    return _decode_png if content.startswith(png.START) else None
 
 
-def _decoded_jpeg(content: bytes, max_pixels: int, need: Need) -> Picture | None:
+def _decode_jpeg(content: bytes, max_pixels: int, need: Need) -> Picture | None:
     """Return the picture of a usual JPEG file; None: Pillow has to look, or say what is wrong."""
     header = jpeg.header_of(content)
     if header is None or header.rows * header.columns > max_pixels:
@@ -96,31 +96,31 @@ def _decoded_jpeg(content: bytes, max_pixels: int, need: Need) -> Picture | None
     pixels = header.rows * header.columns
     size = _PLAIN * pixels // scale**2 + _COEFFICIENTS * pixels * header.progressive
     with BUDGET.borrow(size):
-        image = jpeg.decoded(content, header, scale=scale, grey=need.grey)
+        image = jpeg.decode(content, header, scale=scale, grey=need.grey)
         if image is None:
             return None
         window = Window(0, 0, header.rows / scale, header.columns / scale)
         return need.reduce(*_upright(image, window, header.orientation))
 
 
-def _decoded_png(content: bytes, max_pixels: int, need: Need) -> Picture | None:
+def _decode_png(content: bytes, max_pixels: int, need: Need) -> Picture | None:
     """Return the picture of a usual PNG file; None: Pillow has to look, or say what is wrong."""
     header = png.header_of(content)
     if header is None or header.rows * header.columns > max_pixels:
         return None
     with BUDGET.borrow(_PLAIN * header.rows * header.columns):
-        image = png.decoded(content, header)
+        image = png.decode(content, header)
         if image is None:
             return None
         return need.reduce(image, Window(0, 0, header.rows, header.columns))
 
 
-def _decoded_stream(file: IO[bytes], *, max_pixels: int, need: Need | None) -> Picture:
+def _decode_stream(file: IO[bytes], *, max_pixels: int, need: Need | None) -> Picture:
     import PIL.TiffImagePlugin
     import PIL.WebPImagePlugin  # noqa: F401 - both named here, or Pillow loads every plug-in it has
     from PIL import Image, UnidentifiedImageError
 
-    with _told_in_one_sentence():
+    with _one_sentence():
         head = file.read(foreign.HEAD)
         file.seek(0)
         packaged = foreign.packaged_format(head)
@@ -134,7 +134,7 @@ def _decoded_stream(file: IO[bytes], *, max_pixels: int, need: Need | None) -> P
             return _picture(image, max_pixels=max_pixels, need=need, is_ours=True)
 
 
-def decoded_image(image: Image, *, max_pixels: int, need: Need | None = None) -> Picture:
+def decode_image(image: Image, *, max_pixels: int, need: Need | None = None) -> Picture:
     """Return what a Pillow image shows, upright.
 
     It may have been made smaller if only what `need` tells is needed; else the pixels are an array.
@@ -142,7 +142,7 @@ def decoded_image(image: Image, *, max_pixels: int, need: Need | None = None) ->
     Raises:
         DataError: it has too many pixels, is damaged, or needs more memory than may be used.
     """
-    with _told_in_one_sentence():
+    with _one_sentence():
         return _picture(image, max_pixels=max_pixels, need=need, is_ours=False)
 
 
@@ -183,7 +183,7 @@ _SILENCE = _Silence()
 
 
 @contextlib.contextmanager
-def _told_in_one_sentence() -> Iterator[None]:
+def _one_sentence() -> Iterator[None]:
     """Turn any error of Pillow into a `DataError`, and silence its warnings."""
     from PIL import Image
 

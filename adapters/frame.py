@@ -87,7 +87,7 @@ class _Bands:
         )
         return top, left, len(self.left) - bottom, len(self.top) - right
 
-    def covered(self) -> Mask:
+    def cover(self) -> Mask:
         """Return where the frame is, `(rows, columns)`."""
         rows, columns = len(self.left), len(self.top)
         y, x = np.arange(rows)[:, None], np.arange(columns)[None]
@@ -182,7 +182,7 @@ def _under(pixels: NDArray[np.float32], colour: NDArray[np.float32]) -> Frame | 
     bands = _find_bands([apart > max(least, float(apart.max()) / 3), drawn])
     if bands is None:
         return None
-    covered = bands.covered()
+    covered = bands.cover()
     rest = drawn & ~covered
     top, left, bottom, right = bands.inside(round(_CRUMBS * min(rows, columns)))
     deep = np.zeros_like(rest)
@@ -247,7 +247,7 @@ def _find_bands(masks: list[Mask]) -> _Bands | None:
     rows, columns = masks[0].shape
     depths = [np.zeros(length, np.int64) for length in (columns, columns, rows, rows)]
     for drawn in masks:
-        left = drawn & ~_Bands(*depths).covered()
+        left = drawn & ~_Bands(*depths).cover()
         views = [left, left[::-1], left.T, left.T[::-1]]
         for _ in range(_ROUNDS):
             fresh = False

@@ -13,10 +13,10 @@ from pydantic import Field, field_validator, model_validator
 
 from gridcnn.adapters.decoding import (
     SUFFIXES,
-    decoded_bytes,
-    decoded_file,
-    decoded_image,
-    decoded_stream,
+    decode_bytes,
+    decode_file,
+    decode_image,
+    decode_stream,
     sixteen_bits,
 )
 from gridcnn.adapters.ink import (
@@ -224,15 +224,15 @@ class ImageAdapter(Adapter):
         if isinstance(thing, np.ndarray):
             return thing
         if isinstance(thing, str | os.PathLike):
-            return decoded_file(thing, max_pixels=self.max_pixels, need=need)
+            return decode_file(thing, max_pixels=self.max_pixels, need=need)
         if isinstance(thing, bytes | bytearray | memoryview):
-            return decoded_bytes(bytes(thing), max_pixels=self.max_pixels, need=need)
+            return decode_bytes(bytes(thing), max_pixels=self.max_pixels, need=need)
         # Without Pillow loaded nothing can be a Pillow image, and loading it takes time.
         pillow = sys.modules.get("PIL.Image")
         if pillow is not None and isinstance(thing, pillow.Image):
-            return decoded_image(thing, max_pixels=self.max_pixels, need=need)
+            return decode_image(thing, max_pixels=self.max_pixels, need=need)
         if callable(getattr(thing, "read", None)):
-            return decoded_stream(thing, max_pixels=self.max_pixels, need=need)
+            return decode_stream(thing, max_pixels=self.max_pixels, need=need)
         if hasattr(thing, "__array__") or isinstance(thing, list | tuple):
             return thing
         raise DataError(

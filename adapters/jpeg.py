@@ -106,7 +106,7 @@ def _orientation(notes: bytes) -> int:
     return 0
 
 
-def decoded(content: bytes, header: Header, *, scale: int, grey: bool) -> Image | None:
+def decode(content: bytes, header: Header, *, scale: int, grey: bool) -> Image | None:
     """Return the picture at 1 / `scale` of its size, rounded up; None if it is damaged.
 
     It is in mode L, or in mode RGB where it has colours and is not to be `grey`. A row or a column

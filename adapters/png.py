@@ -66,7 +66,7 @@ def header_of(content: bytes) -> Header | None:
     return None
 
 
-def decoded(content: bytes, header: Header) -> Image | None:
+def decode(content: bytes, header: Header) -> Image | None:
     """Return the picture, in the mode of the header; None if it is damaged."""
     from PIL import Image
 

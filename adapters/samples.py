@@ -130,7 +130,7 @@ def _of_file(file: IO[bytes], source: IO[bytes] | str | bytes, wanted: _Wanted) 
         found = _part(wave, wanted)
         assert found is not None  # its length was compared with that of the file
         return found
-    with _told_in_one_sentence():
+    with _one_sentence():
         import soundfile
 
         file.seek(0)
@@ -303,7 +303,7 @@ def _refuse_long(frames: int, rate: int, wanted: _Wanted) -> None:
 
 
 @contextlib.contextmanager
-def _told_in_one_sentence() -> Iterator[None]:
+def _one_sentence() -> Iterator[None]:
     """Turn any error of a decoder into a `DataError`."""
     try:
         yield
@@ -374,7 +374,7 @@ def _at_rate(samples: Samples, rate: int, wanted: int) -> Samples:
     """Return the same sound with `wanted` samples per second instead of `rate`."""
     if rate == wanted:
         return samples
-    with _told_in_one_sentence():
+    with _one_sentence():
         import soxr
 
         resampled: Samples = soxr.resample(samples, rate, wanted, quality="HQ")

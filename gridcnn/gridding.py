@@ -54,7 +54,7 @@ def adapted(
     workers = (threads or usable_cores()) if adapter.threads else 1
     if workers == 1 or count <= _TRIED:
         return adapter.adapt_all(things, names=names)
-    found = collected(_chunks(adapter, things, names, workers), count)
+    found = collect(_chunks(adapter, things, names, workers), count)
     return adapter.adapt_all(things, names=names) if found is None else found
 
 
@@ -114,7 +114,7 @@ def side_by_side(
         pool.shutdown(cancel_futures=True)
 
 
-def collected(chunks: Iterator[Chunk], count: int) -> Adapted | None:
+def collect(chunks: Iterator[Chunk], count: int) -> Adapted | None:
     """Return chunks of at least one item as one array; None if only some are one-hot.
 
     `count` is how many things there are in all chunks.

@@ -72,7 +72,7 @@ class News(Public):
     """Which items. `test`: the 7,600 of the official test file, divided like any data. `all`: the
     120,000 of the training file too (29.5 MB), divided as their makers divide them."""
 
-    def wanted(self) -> tuple[File, ...]:
+    def needed_files(self) -> tuple[File, ...]:
         """Return the files that are needed."""
         assert isinstance(self.about.parts, tuple)
         return self.about.parts if self.part == "all" else self.about.parts[:1]

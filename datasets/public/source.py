@@ -33,7 +33,7 @@ class Public(Source):
     `GRIDCNN_DATA` names, or else what was fetched before, or is fetched now. A relative path starts
     at the folder of the spec."""
 
-    def wanted(self) -> tuple[File, ...] | Archive:
+    def needed_files(self) -> tuple[File, ...] | Archive:
         """Return the parts of the set that these settings need."""
         return self.about.parts
 
@@ -71,7 +71,7 @@ class Public(Source):
 
     def lacking(self, folder: Path) -> list[str]:
         """Return the names of the files that a folder lacks."""
-        return self._lacking(folder, self.wanted())
+        return self._lacking(folder, self.needed_files())
 
     def _lacking(self, folder: Path, wanted: tuple[File, ...] | Archive) -> list[str]:
         if isinstance(wanted, Archive):
@@ -97,7 +97,7 @@ class Public(Source):
 
     def size(self) -> int:
         """Return about how many bytes these settings need."""
-        wanted = self.wanted()
+        wanted = self.needed_files()
         return wanted.size if isinstance(wanted, Archive) else sum(each.size for each in wanted)
 
     def get(self, out: Path | None = None) -> tuple[bool, Path]:
@@ -169,8 +169,8 @@ class Public(Source):
             return folder, []
         folder = self._cache_folder()
         if folder is None:
-            raise self._cannot(_NOWHERE, self.wanted())
-        self._fetch(folder, self.wanted())
+            raise self._cannot(_NOWHERE, self.needed_files())
+        self._fetch(folder, self.needed_files())
         what = f"{self.about.title} was fetched ({sized(self.size())})"
         return folder, [f"{what}, and is kept in {folder}"]
 

@@ -112,7 +112,7 @@ class Lines:
         for mark, name in _MARKS:
             if self._begin.startswith(mark) and self.encoding.lower().startswith(("utf", "u8")):
                 self.encoding, self._begin = name, self._begin[len(mark) :]
-        self._lines = self._decoded()
+        self._lines = self._decode()
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -123,7 +123,7 @@ class Lines:
         self.characters += len(line)
         return line
 
-    def _decoded(self) -> Iterator[str]:
+    def _decode(self) -> Iterator[str]:
         decoder = codecs.getincrementaldecoder(self.encoding)()
         rest, done, chunk = "", 0, self._begin
         while True:

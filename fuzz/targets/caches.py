@@ -21,7 +21,7 @@ from gridcnn.engines.native import recipes
 from gridcnn.engines.native.program import Arena, Program
 from gridcnn.grid import Grids, GridShape, OneHot
 from gridcnn.runs import grids_cache
-from gridcnn.runs.adapting import _validated
+from gridcnn.runs.adapting import _validate
 from gridcnn.runs.grids_cache import GridsCache
 from gridcnn.spec.load import load
 
@@ -106,7 +106,7 @@ def _adapters() -> tuple[tuple[Adapter, Adapter], ...]:
 
 def _take_adapter(content: bytes, folder: Path) -> None:  # noqa: ARG001 - as the others
     for adapter, whole in _adapters():
-        found = _validated(adapter, content)
+        found = _validate(adapter, content)
         if found is not None:
             require(found.shape().cells > 0, "an adapter has no shape")
             learned = {

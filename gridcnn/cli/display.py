@@ -27,14 +27,14 @@ def _heard_or_not(method: Told) -> Told:
     """Ignore a closed standard output, so that the run continues: its results are in its folder."""
 
     @functools.wraps(method)
-    def told(*arguments: Any) -> None:
+    def call(*arguments: Any) -> None:
         try:
             method(*arguments)
             sys.stdout.flush()
         except BrokenPipeError:
             screen.mute()
 
-    return cast("Told", told)
+    return cast("Told", call)
 
 
 class Display(RunWatcher):

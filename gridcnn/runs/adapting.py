@@ -17,7 +17,7 @@ from gridcnn.contracts.adapter import Adapted, Adapter, Things, pick
 from gridcnn.cores import usable_cores, usable_memory
 from gridcnn.errors import DataError, Problem, UserError, printable, sized
 from gridcnn.grid import Grids
-from gridcnn.gridding import SLOW, Chunk, collected, side_by_side
+from gridcnn.gridding import SLOW, Chunk, collect, side_by_side
 from gridcnn.progress import Advance, Counter
 from gridcnn.runs.contents import Digests, digests_of, identity_of, join_digests
 from gridcnn.runs.grids_cache import (
@@ -114,14 +114,14 @@ class Adapting:
             return adapter.fitted(things)
         key = self._key("fitted", adapter, training)
         kept = None if key is None else cache.get(key)
-        found = None if kept is None else _validated(adapter, kept)
+        found = None if kept is None else _validate(adapter, kept)
         if found is not None:
             return found
         start = time.perf_counter()
         fitted = adapter.fitted(things)
         if key is not None and time.perf_counter() - start >= WORTH / 4:
             content = fitted.model_dump_json().encode("utf-8", "surrogatepass")
-            if _validated(fitted, content) == fitted:
+            if _validate(fitted, content) == fitted:
                 cache.put(key, content)
         return fitted
 
@@ -190,7 +190,7 @@ class Adapting:
         self, adapter: Adapter, part: NDArray[np.int64], cost: _Cost, counter: Counter
     ) -> Made:
         if len(part) and self._spreads(adapter, cost):
-            adapted = collected(self._chunks(adapter, part, cost, counter), len(part))
+            adapted = collect(self._chunks(adapter, part, cost, counter), len(part))
             if adapted is not None:
                 return Made(adapted.grids, adapted.kept, adapted.problems)
         found = adapter.adapt_all(
@@ -246,18 +246,18 @@ class Adapting:
         if not light:
             found = {}
             for name, part in chosen.items():
-                made = self._kept(cache, adapter, part, cost, counter)
+                made = self._through_disk(cache, adapter, part, cost, counter)
                 if made is None:
                     return None
                 found[name] = made
             return _together(found)
-        whole = self._kept(cache, adapter, every, cost, counter)
+        whole = self._through_disk(cache, adapter, every, cost, counter)
         if whole is None:
             return None
-        taken = {name: _taken(whole, every, part) for name, part in chosen.items()}
+        taken = {name: _take(whole, every, part) for name, part in chosen.items()}
         return Parts(taken, whole.problems)
 
-    def _kept(
+    def _through_disk(
         self,
         cache: GridsCache,
         adapter: Adapter,
@@ -345,7 +345,7 @@ def _together(made: Mapping[str, Made]) -> Parts:
     return Parts(made, tuple(problem for each in made.values() for problem in each.problems))
 
 
-def _taken(whole: Made, every: NDArray[np.int64], part: NDArray[np.int64]) -> Made:
+def _take(whole: Made, every: NDArray[np.int64], part: NDArray[np.int64]) -> Made:
     """Return the grids of a part of all items, without problems, in memory.
 
     `every` are the indices of all things, ascending.
@@ -357,7 +357,7 @@ def _taken(whole: Made, every: NDArray[np.int64], part: NDArray[np.int64]) -> Ma
     return Made(grids, np.flatnonzero(wanted >= 0), ())
 
 
-def _validated(adapter: Adapter, content: bytes) -> Adapter | None:
+def _validate(adapter: Adapter, content: bytes) -> Adapter | None:
     """Return the fitted form of `adapter`, with the settings in a text.
 
     None if these are not valid settings, are those of another adapter, or are not complete.

@@ -338,12 +338,12 @@ def _quote(column: str) -> str:
 
 def _picture_sizes(files: Sequence[str | bytes]) -> tuple[int, int, int]:
     """Return rows, columns and channels that suit pictures; unreadable files are skipped."""
-    from gridcnn.adapters.decoding import decoded_bytes, decoded_file
+    from gridcnn.adapters.decoding import decode_bytes, decode_file
 
     sizes: list[tuple[int, int]] = []
     coloured = 0
     for each in files:
-        read: Callable[..., Any] = decoded_bytes if isinstance(each, bytes) else decoded_file
+        read: Callable[..., Any] = decode_bytes if isinstance(each, bytes) else decode_file
         try:
             pixels = read(each, max_pixels=64_000_000).array()
         except DataError:

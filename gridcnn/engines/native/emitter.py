@@ -402,7 +402,7 @@ class Code:
         """Return `left` where a condition holds, else `right`, lane by lane."""
         return self.op(left.kind, f"select {condition}, {left}, {right}")
 
-    def rectified(self, value: Value) -> Value:
+    def rectify(self, value: Value) -> Value:
         """Return the number, or 0 for a negative one; NaN stays NaN."""
         zero = self.constant(0, lanes_of(value.kind))
         return self.select(self.compare("ogt", zero, value), zero, value)

@@ -43,7 +43,7 @@ class Mailbox:
         code = self._code = _code(processor)
         self._attend = code.function(_ATTEND, 1)
         self._offer = code.function(_OFFER, 2, brief=True)
-        self._kept: object = None
+        self._through_disk: object = None
         self._lock = threading.Lock()
         # One `_LETTER` for the state, one for the letter, and one to move the start to a multiple
         # of 128 bytes.
@@ -73,16 +73,16 @@ class Mailbox:
             if not letter[_PARTS]:
                 return False
             # Only the mailbox keeps this alive until the helper has left the function.
-            self._kept = keep
+            self._through_disk = keep
             return True
 
     def is_left(self, keep: object) -> bool:
         """Return whether the helper has left what it was offered, and forget what that needed."""
         with self._lock:
-            if self._kept is keep and self._state.value > _LOOKING:
+            if self._through_disk is keep and self._state.value > _LOOKING:
                 return False
-            if self._kept is keep:
-                self._kept = None
+            if self._through_disk is keep:
+                self._through_disk = None
             return True
 
     def attend(self) -> None:

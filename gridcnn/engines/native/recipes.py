@@ -73,7 +73,7 @@ def _arena(kept: Any) -> Arena:
 
 def _check_number(number: Any) -> None:
     if type(number) is not int or not 0 <= number < _MOST:
-        raise ValueError("this is no number of floats")
+        raise ValueError("this is not a number of floats")
 
 
 def keep(recipe: str | None, program: Program) -> Program:

@@ -164,7 +164,7 @@ def test_without_a_network_one_line_says_what_to_put_where(
     assert "\n" not in text
     assert text.startswith(f"{name}: the files of {source.about.title} are not here and cannot be")
     assert f"into {tmp_path / source.about.folder}" in text
-    wanted = source.wanted()
+    wanted = source.needed_files()
     for part in (wanted,) if isinstance(wanted, Archive) else wanted:
         address = part.addresses[0]
         where = address if isinstance(part, Archive) else address.rpartition("/")[0] + "/"

@@ -357,7 +357,7 @@ def test_larger_and_rectified_keep_nan(here: Processor) -> None:
         with code.loop(len(a), step=4) as place:
             left, right = (code.load(each, place, kind=vector(4)) for each in (first, second))
             code.store(code.larger(left, right), target, place)
-            code.store(code.rectified(left), target, place + len(a))
+            code.store(code.rectify(left), target, place + len(a))
 
     run(here, emit, a, b, found)
     with np.errstate(invalid="ignore"):

@@ -184,7 +184,7 @@ def best_of(
         if winners and conv.pooled:
             alive = code.compare("ogt", best, code.constant(0, conv.lanes))
             places = code.select(alive, places, code.constants([DEAD] * conv.lanes, WORD))
-        best = code.rectified(best)
+        best = code.rectify(best)
     if not (winners and conv.pooled):
         return best, None
     return best, code.cast("trunc", places, BYTE)

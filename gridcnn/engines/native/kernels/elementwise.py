@@ -16,7 +16,7 @@ def rectify(module: Module, name: str, source: Maps, target: Maps) -> None:
             with code.loop(target.padded, step=target.lanes) as channel:
                 here = source.place(row, column, channel)
                 value = code.load(grid, here, kind=vector(target.lanes))
-                code.store(code.rectified(value), out, target.place(row, column, channel))
+                code.store(code.rectify(value), out, target.place(row, column, channel))
 
 
 def rectify_backward(module: Module, name: str, source: Maps, target: Maps) -> None:

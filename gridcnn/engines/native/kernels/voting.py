@@ -91,7 +91,7 @@ def forward(module: Module, name: str, layer: Layer) -> None:
                         total = code.total(totals[nearby][each].get())
                         total = code.arithmetic("fadd", total, code.load(bias, output + each))
                         if layer.rectified:
-                            total = code.rectified(total)
+                            total = code.rectify(total)
                         code.store(total, leaving, output + each)
         with code.when(code.test("ne", code.cast("ptrtoint", factors, INT), 0)):
             with code.loop(items) as each_item, code.loop(stop, start=start) as number:
