@@ -33,7 +33,7 @@ def without_duplicates(dataset: Dataset) -> Dataset:
     if not count:
         return dataset
     items, are = ("item", "is") if count == 1 else ("items", "are")
-    note = f"{count:,} {items} left out that {are} the same as an earlier one"
+    note = f"{count:,} {items} left out that {are} equal to an earlier one"
     if others:
         several = "one of them has" if len(others) == 1 else f"{len(others):,} of them have"
         note += f"; {several} another label there, and the first counts"

@@ -94,7 +94,7 @@ class _Reader:
             lie = "file lies" if len(loose) == 1 else "files lie"
             names = listed([places.printable(entry.own) for entry in loose], limit=3)
             self.problems.add(
-                f"{len(loose)} {lie} beside the class folders, and so without a class: {names}; "
+                f"{len(loose)} {lie} beside the class folders, without a class: {names}; "
                 "move each into a class folder, or elsewhere",
                 source=top,
             )

@@ -196,7 +196,7 @@ def test_groups_that_a_named_test_part_divides_do_no_harm() -> None:
             ["a", "a", "b", "b"] * 2,
             Fold(fold=2, of=3),
             "here: all items to divide are in 2 groups ('a', 'b'), too few for 3 folds of whole "
-            "groups; take at most 2 folds, or name other groups",
+            "groups; use at most 2 folds, or name other groups",
         ),
         (
             [0, 1] * 4,

@@ -52,7 +52,7 @@ def test_wrong_columns_and_empty_groups_of_a_manifest_are_told(manifest: Path) -
         opened(Files(path=str(manifest)), "writr")
     manifest.write_text(text.replace("b,w1", "b,"), encoding="utf-8")
     bad = opened(Files(path=str(manifest)), "writer").bad
-    assert "list.csv:7: the group in 'writer' is empty; say in" in str(bad[0])
+    assert "list.csv:7: the group in 'writer' is empty; give" in str(bad[0])
     manifest.write_text(text.replace("label,", "label,writer,"), encoding="utf-8")
     with pytest.raises(DataError, match=r"2 columns are named 'writer'; keep one"):
         opened(Files(path=str(manifest)), "writer")

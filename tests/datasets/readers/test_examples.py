@@ -164,8 +164,8 @@ def test_arrays_may_differ_in_shape() -> None:
         ([[[1, 2], [3]]], r"X\[0\] cannot be read as an array: its rows have different lengths"),
         ([[1, 2], None], r"X\[1\] is missing \(None\), and others are arrays"),
         ([[1, "a"]], r"X\[0, 1\] is the text 'a', not a number; leave such columns out, or encod"),
-        (np.array([TEXTS, TEXTS]), r"X\[0, 0\] is the text 'good day', and no number"),
-        (np.array([[1, b"a"]], object), r"X\[0, 1\] is the bytes b'a', and no number"),
+        (np.array([TEXTS, TEXTS]), r"X\[0, 0\] is the text 'good day', not a number"),
+        (np.array([[1, b"a"]], object), r"X\[0, 1\] is the bytes b'a', not a number"),
         (["a", 1], r"X\[0\] is the text 'a', and X\[1\] the number 1; give items of one kind"),
         ([None, 1, "a"], r"X\[2\] is the text 'a', and X\[1\] the number 1; give items of one"),
         (

@@ -171,7 +171,7 @@ def test_files_beside_the_class_folders_are_explained(tmp_path: Path) -> None:
     made(tmp_path, "X/a.png", "O/b.png", "c.png", "d.png")
 
     assert (
-        "2 files lie beside the class folders, and have no class: c.png, d.png" in told(tmp_path)[0]
+        "2 files lie beside the class folders, without a class: c.png, d.png" in told(tmp_path)[0]
     )
 
 
