@@ -180,6 +180,15 @@ class ArrayAdapter(Adapter):
             tuple(problems),
         )
 
+    def laid_out(self, things: Things) -> NDArray[Any] | None:
+        """Return the numbers of things in their places, `(items, channels, rows, columns)`.
+
+        None for files, which would have to be read once more.
+        """
+        if not isinstance(things, np.ndarray) and all(isinstance(x, np.ndarray) for x in things):
+            things = np.stack(list(things))
+        return self._stacked(things)
+
     def _stacked(self, things: Any) -> Array | None:
         """Return all items as `(items, channels, rows, columns)` where they are one array."""
         if isinstance(things, np.ndarray) or hasattr(things, "__array__"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -146,6 +147,7 @@ def carry_out(
         made = _engine_for(prepared, engine, threads)
         with watch.measure("checking"):
             checked = _checked(prepared, folder, checked, threads, watcher)
+        prepared = dataclasses.replace(prepared, sample=None)  # its memory is wanted for training
         keeper = _Keeper(made, prepared, folder, watcher)
         if folder.is_new:
             more = {} if checked is None else {CHECK: checked.as_json()}
@@ -243,6 +245,7 @@ def _checked(
             training.grids,
             training.targets,
             spec.check,
+            sample=prepared.sample,
             shape=prepared.shape,
             seed=spec.training.seed,
             threads=threads,

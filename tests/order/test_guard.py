@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gridcnn.errors import ColumnPermutableError
 from gridcnn.grid import Array, Axis, GridShape, OneHot
-from gridcnn.order import guard as guard_module
+from gridcnn.order import sample as sample_module
 from gridcnn.order import verdict as verdict_module
 from gridcnn.order.guard import (
     CHECKERS,
@@ -161,8 +161,8 @@ def test_of_many_items_some_are_looked_at(
     """The same ones for the same seed, in their order and with their labels."""
     fake = Fake("grid")
     register(monkeypatch, fake=fake)
-    monkeypatch.setattr(guard_module, "_CELLS", 50_000)
-    monkeypatch.setattr(guard_module, "_FEWEST_ITEMS", 50)
+    monkeypatch.setattr(sample_module, "_CELLS", 50_000)
+    monkeypatch.setattr(sample_module, "_FEWEST_ITEMS", 50)
     grids = np.broadcast_to(np.arange(items)[:, None, None, None], (items, *sizes))
 
     for seed in (0, 0, 1):
