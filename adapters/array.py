@@ -183,9 +183,12 @@ class ArrayAdapter(Adapter):
     def laid_out(self, things: Things) -> NDArray[Any] | None:
         """Return the numbers of things in their places, `(items, channels, rows, columns)`.
 
-        None for files, which would have to be read once more.
+        None for files, which would have to be read once more, and for arrays of several shapes.
         """
-        if not isinstance(things, np.ndarray) and all(isinstance(x, np.ndarray) for x in things):
+        if not isinstance(things, np.ndarray):
+            shapes = {x.shape if isinstance(x, np.ndarray) else None for x in things}
+            if len(shapes) > 1 or None in shapes:
+                return None
             things = np.stack(list(things))
         return self._stacked(things)
 

@@ -40,7 +40,7 @@ def check(
 ) -> Verdict:
     """Return whether the order of columns, or of the cells of grids, carries information.
 
-    What columns are called has no say. Of many rows some are drawn at random; the evidence says so.
+    Column names are ignored. Of many rows some are drawn at random; the evidence says so.
 
     `run`, `cross_validate` and `GridClassifier` judge the same data by the same function. Of a
     spec, a folder or a known data set the training items are judged, drawn with the seed of the

@@ -93,7 +93,7 @@ def sample_of_items(
         grids: what the fitted `adapter` made of them, `(items, channels, rows, columns)`.
         targets, rows, seed, notes: as for `Sample`.
     """
-    numbers = adapter.laid_out(picked(things, chosen))
+    numbers = adapter.laid_out(picked(things, chosen)) if len(chosen) else None
     data = grids if numbers is None else numbers
     return Sample(data, rows, chosen, targets, axis_names(adapter.shape()), notes=notes, seed=seed)
 

@@ -21,6 +21,7 @@ from gridcnn.order.guard import (
     Verdict,
     guard,
 )
+from gridcnn.order.sample import Sample
 from gridcnn.progress import Progress
 
 GRIDS = np.zeros((4, 1, 2, 3), np.float32)
@@ -117,6 +118,30 @@ def test_checkers_get_the_array_of_one_hot_grids(monkeypatch: pytest.MonkeyPatch
     guard(grids, None, "reject")
     np.testing.assert_array_equal(first.asked[0][0], np.asarray(grids))
     assert first.asked[0][0] is second.asked[0][0]
+
+
+def test_a_checker_may_take_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then it gets one-hot grids as they are kept, and no array of their cells is made."""
+    asked: list[Any] = []
+
+    class Judging:
+        def judge(self, sample: Sample, context: Context) -> Verdict:
+            asked.append((sample, context))
+            return Verdict("grid")
+
+    register(monkeypatch, judging=Judging())
+    monkeypatch.setattr(OneHot, "__array__", None)
+    grids = OneHot(np.array([[0, 2], [-1, 1]], np.int32), 3)
+    given = Sample(grids, 9, np.array([4, 7]), seed=5)
+
+    guard(grids, None, "reject", seed=3)
+    guard(grids, None, "reject", sample=given)
+
+    (made, context), (kept, _) = asked
+    assert made.data is grids
+    assert (made.rows, made.seed, made.kept.tolist()) == (2, 3, [0, 1])
+    assert context == Context(GridShape(1, 3, 2), 2, 3)
+    assert kept is given
 
 
 def test_a_checker_may_take_a_context(monkeypatch: pytest.MonkeyPatch) -> None:
