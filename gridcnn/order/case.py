@@ -15,7 +15,7 @@ from gridcnn.order.neighbours import look, look_along
 from gridcnn.order.prediction import Predictor
 from gridcnn.order.rule import decide, decide_axis
 from gridcnn.order.structure import Structure
-from gridcnn.order.usefulness import TRAININGS, Usefulness, usefulness
+from gridcnn.order.usefulness import TRAININGS, Usefulness, best_layout, usefulness
 from gridcnn.order.verdict import AxisVerdict, Verdict
 from gridcnn.order.wording import advice, told_evidence
 
@@ -90,18 +90,19 @@ class Case:
             first=self.first,
             advance=judging.counter("comparing neighbours", len(fit)).add,
         )
-        ordered = near[0] if near and near[0].is_ordered else None
+        ordered = [each.layout for each in near if each.is_ordered]
         lags = by_distance(self.associations, seed=judging.seed)
-        settled = ordered is not None or any(axis.decision == "grid" for axis in axes)
+        settled = bool(ordered) or any(axis.decision == "grid" for axis in axes)
         asked = judging.thorough or not settled
-        use = None
-        if asked:
-            use = self._usefulness(ordered.layout if ordered else tried[0] if given else None)
+        layout = near[0].layout if near else None
+        if len(ordered) > 1:
+            layout = self._best_layout(ordered)
+            near.sort(key=lambda each: each.layout != layout)
+        use = self._usefulness(tried[0] if given else layout) if asked else None
         decision = decide(near, axes, use, found, int(self.usable.sum()))
         evidence = told_evidence(
             near, axes, use, found, columns=self.columns, asked=asked and self.targets is not None
         )
-        layout = ordered.layout if ordered else (near[0].layout if near else None)
         verdict = Verdict(
             decision,
             (*evidence, *self._left_out(), *notes),
@@ -116,6 +117,19 @@ class Case:
             columns=self.columns,
         )
         return replace(verdict, advice=advice(verdict, labelled=self.targets is not None))
+
+    def _best_layout(self, layouts: Sequence[Layout]) -> Layout:
+        """Return the layout that a small network does best on; the first if there are no labels."""
+        if self.targets is None or not self.is_whole:
+            return layouts[0]
+        known = np.flatnonzero(self.targets >= 0)
+        return best_layout(
+            self.values[known],
+            self.targets[known],
+            layouts,
+            seed=self.judging.seed,
+            threads=self.judging.threads,
+        )
 
     def _usefulness(self, layout: Layout | None) -> Usefulness | None:
         if self.targets is None:
