@@ -15,7 +15,7 @@ from gridcnn.order.judge import judge_columns, judge_grids
 from gridcnn.order.judging import Judging
 from gridcnn.order.layouts import Layout
 from gridcnn.order.verdict import Verdict
-from gridcnn.order.wording import advice
+from gridcnn.order.wording import with_words
 
 
 def order(grids: Array, targets: NDArray[np.int64] | None, context: Context) -> Verdict:
@@ -43,6 +43,6 @@ def order(grids: Array, targets: NDArray[np.int64] | None, context: Context) -> 
         return Verdict("undecided", found, rows=context.items, columns=grids[0].size)
     if verdict.decision == "grid" and known:
         # Nobody needs to be told to take the layout that the data has already.
-        told = advice(replace(verdict, layout=None), labelled=targets is not None)
-        verdict = replace(verdict, advice=told)
+        told = with_words(replace(verdict, layout=None), labelled=targets is not None)
+        verdict = replace(told, layout=verdict.layout)
     return verdict

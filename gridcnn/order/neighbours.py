@@ -17,9 +17,10 @@ tried as well, and the clearest of them counts. What happens within groups
 (`gridcnn.order.groups`) decides cases in which gradation is doubtful.
 
 A permutation test tells whether it could be luck: the positions are put into random orders, or into
-every order where there are few, and the part of them that does as well as the one given is the
-p-value (Good, 2005, "Permutation, parametric and bootstrap tests of hypotheses"). It is multiplied
-by the number of layouts that were tried (Bonferroni).
+every order if there are few, and the part of them that does as well as the one given is the p-value
+(Good, 2005, "Permutation, parametric and bootstrap tests of hypotheses"). If hardly any does as
+well, the p-value is read off a curve through what the random orders explain. It is multiplied by
+the number of layouts that were tried (Bonferroni).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from gridcnn.order.closeness import closest_layouts
 from gridcnn.order.groups import Groups, group_columns, order_within
 from gridcnn.order.layouts import Indices, Layout
 from gridcnn.order.prediction import Floats, Predictor
+from gridcnn.room import require_room_for_scipy
 from gridcnn.streams import Stream
 
 SCORE = 2 / 3
@@ -58,6 +60,10 @@ ERROR_RATE = 0.01
 """How often columns in a meaningless order may be taken for ordered by this evidence."""
 _TARGETS, _TESTED_TARGETS = 120, 60  # columns that are predicted: more change the means little
 _FIRST_LOOK = 40  # orders that tell what chance gives, before a layout is worth a test
+_TEST_ORDERS = 999
+_ENOUGH_TO_COUNT = 10
+"""Orders as good as the one given, from which on their part is a p-value that hardly changes with
+the seed."""
 _FINALISTS = 4
 """Layouts that are compared and tested: more would be slower, and are never the right one."""
 _LEAVES = 0.95
@@ -378,20 +384,33 @@ def _compared(
 def _tested(
     channels: _Channels, first: Neighbours, layouts: int, random: np.random.Generator
 ) -> Neighbours:
-    """Return a layout with its p-value, from orders enough for the layouts that were tried."""
+    """Return a layout with its p-value, times the layouts that were tried."""
     beside, positions = first.layout.neighbours(), first.layout.positions
-    orders, count, exact = _orders(channels, max(999, round(1.5 * layouts / ERROR_RATE)), random)
-    given = np.arange(positions)[None]
-    bar = channels.explained(beside, given, targets=_TESTED_TARGETS)[0] - 1e-9
-    too_many = 2 * ERROR_RATE * count / layouts + 10
-    as_good = total = 0
-    for part in orders:
-        explained = channels.explained(beside, part, targets=_TESTED_TARGETS)
-        as_good += int((explained >= bar).sum())
-        total += len(part)
-        if as_good > too_many:  # more orders could not make it small again
-            break
-    exact = exact and total == count
+    orders, count, exact = _orders(channels, _TEST_ORDERS, random)
+    given = channels.explained(beside, np.arange(positions)[None], targets=_TESTED_TARGETS)[0]
+    others = np.concatenate(
+        [channels.explained(beside, part, targets=_TESTED_TARGETS) for part in orders]
+    )
+    as_good = int((others >= given - 1e-9).sum())
     # The order given counts as one of the random ones (Phipson and Smyth, 2010).
-    p_value = as_good / total if exact else (as_good + 1) / (total + 1)
-    return replace(first, p_value=min(1.0, p_value * layouts), orders=total, exact=exact)
+    p_value = as_good / count if exact else (as_good + 1) / (count + 1)
+    if not exact and as_good < _ENOUGH_TO_COUNT:
+        p_value = min(p_value, _tail(float(given), others))
+    return replace(first, p_value=min(1.0, p_value * layouts), orders=count, exact=exact)
+
+
+def _tail(given: float, others: Floats) -> float:
+    """Return how likely a random order is to reach what is given, by a curve through the others.
+
+    Few of the orders that were drawn, or none, are as good; so their part says little, and would
+    change with the seed. The curve is Pearson's type III, by mean, spread and skewness (Mielke and
+    Berry, 2007, "Permutation methods", second edition, Springer, section 2.3).
+    """
+    spread = float(others.std())
+    if spread == 0:
+        return 1.0 if given <= others[0] else 1.0 / (len(others) + 1)
+    require_room_for_scipy()
+    from scipy.stats import pearson3, skew
+
+    standard = (given - float(others.mean())) / spread
+    return float(pearson3.sf(standard, max(0.0, float(skew(others)))))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -35,12 +35,16 @@ MOST_ROWS = 1_500
 ERROR_RATE = 0.01
 """How often a meaningless order may be taken for useful by this evidence."""
 _SHUFFLES, _FOLDS = 6, 3
+_CAREFUL = 3
+"""How many times more is trained if the decision hangs on usefulness."""
 _STEPS = 250  # updates of a training, which is enough for a network as small as this
 _FEWEST_EPOCHS, _MOST_EPOCHS = 4, 60
 _ARITHMETIC = 6e10  # multiplications of all answers in all trainings together, at most
 _FEWEST_OF_A_CLASS = 6  # rows, so that each fold has some of every class
 _ERRORS_APART = 2.0
 """Standard errors by which a network has to do better on a layout that is less simple."""
+_MAY_BE = 0.15
+"""The p-value up to which more trainings might show that the order is useful."""
 _FEWER_ERRORS, _LEAST_GAIN = 0.85, 0.02
 """The part of the shuffles' errors that the given order may still have to count as useful, and the
 accuracy that it has to bring: a smaller difference is no reason to choose a network, however
@@ -75,6 +79,11 @@ class Usefulness:
         return self.p_value <= ERROR_RATE and fewer
 
     @property
+    def may_be_useful(self) -> bool:
+        """Whether the order given does so well that it is worth more trainings to be sure."""
+        return self.p_value <= _MAY_BE
+
+    @property
     def is_telling(self) -> bool:
         """Whether the network has learned anything at all, in one order or another."""
         best = max(self.given, float(np.mean(self.shuffled)))
@@ -89,6 +98,7 @@ def usefulness(
     *,
     seed: int,
     threads: int | None = None,
+    careful: bool = False,
     advance: Callable[[int], None] | None = None,
 ) -> Usefulness | None:
     """Return how useful the order of columns is to a small network; None if rows are too few.
@@ -99,16 +109,24 @@ def usefulness(
         layout: how the columns stand in the network's grid.
         seed: fixes shuffles, folds and starting weights.
         threads: the most threads.
+        careful: whether to train three times as often, so that the figures hardly change with the
+            seed.
         advance: called with how many more of `TRAININGS` are done.
     """
     random = Stream.CHECK_USEFULNESS.random(seed)
     trial = _Trial.of(values, targets, random, seed, threads)
     if trial is None:
         return None
-    accuracy = trial.accuracy_of(layout, 1 + _SHUFFLES, advance)
-    columns = values.shape[1]
-    given = accuracy(np.arange(columns))
-    shuffled = [accuracy(random.permutation(columns)) for _ in range(_SHUFFLES)]
+    columns, shuffles = values.shape[1], _SHUFFLES
+    accuracy = trial.accuracy_of(layout, 1 + shuffles, advance)
+    answers = [accuracy(np.arange(columns))]
+    if careful:
+        shuffles *= _CAREFUL
+        for number in range(1, _CAREFUL + 1):
+            again = replace(trial, seed=seed + number)
+            answers.append(again.accuracy_of(layout, 1 + shuffles, None)(np.arange(columns)))
+    given = float(np.mean(answers))
+    shuffled = [accuracy(random.permutation(columns)) for _ in range(shuffles)]
     counts, rows = np.bincount(trial.targets), len(trial.targets)
     majority = float(counts.max() / rows)
     p_value = _p_value(given, shuffled)

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from gridcnn.order.lags import Lags
     from gridcnn.order.layouts import Layout
     from gridcnn.order.neighbours import Neighbours
+    from gridcnn.order.parts import Part
+    from gridcnn.order.rows import RowOrder
     from gridcnn.order.structure import Structure
     from gridcnn.order.usefulness import Usefulness
 
@@ -41,7 +43,12 @@ class Verdict:
             "undecided" (there is too little data to tell).
         evidence: what was found, in sentences.
         advice: what to do, in sentences.
+        summary: the verdict, its reason and the advice, one plain sentence each.
         layout: how the columns stand in a grid, where one was found.
+        parts: stretches of columns that are in order, if the whole is not.
+        row_order: how alike rows are that stand side by side; None if that was not looked at.
+        steady: False if a figure is so close to its threshold that another seed might have changed
+            the decision, which is then "undecided".
         axes: the verdict on each axis, where the data came as grids.
         structure: what kinds of columns there are.
         neighbours: what neighbours tell in every layout that was tried, the one found first.
@@ -62,6 +69,10 @@ class Verdict:
     usefulness: Usefulness | None = None
     rows: int = 0
     columns: int = 0
+    summary: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+    row_order: RowOrder | None = None
+    steady: bool = True
 
     def __str__(self) -> str:
         return "\n".join((f"verdict: {self.decision}", *self.evidence, *self.advice))
