@@ -64,7 +64,10 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Result:
-    """A case with its judgements, one for each seed of the checker, and the seconds of all."""
+    """A case with its judgements, one for each seed of the checker.
+
+    `seconds` are those of the processor, which other programs hardly change.
+    """
 
     case: Case
     answer: Answer
@@ -91,14 +94,14 @@ class Result:
 def judge(case: Case, seeds: Sequence[int]) -> Result:
     """Return what the checker says of a case with each of its seeds, on one thread."""
     made = case.made()
-    start = time.perf_counter()
+    start = time.process_time()
     judgements = []
     for seed in seeds:
         try:
             judgements.append(_judgement(check(made.X, made.y, seed=seed, threads=1), seed))
         except DataError:
             judgements.append(Judgement(seed, "refused"))
-    return Result(case, made.answer, tuple(judgements), time.perf_counter() - start)
+    return Result(case, made.answer, tuple(judgements), time.process_time() - start)
 
 
 def _judgement(verdict: Verdict, seed: int) -> Judgement:

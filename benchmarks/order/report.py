@@ -20,7 +20,7 @@ def page(results: Sequence[Result], *, seconds: float, name_held_out: bool = Fal
     groups = sorted({each.case.family.group for each in results})
     lines = [
         "| group | families | cases | right | undecided | wrong | layout right | stable | "
-        "seconds |",
+        "processor seconds |",
         "|---|---|---|---|---|---|---|---|---|",
         *(_row(name, [r for r in results if r.case.family.group == name]) for name in groups),
     ]

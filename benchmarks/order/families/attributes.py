@@ -209,3 +209,48 @@ def few_rows(random: Random, rows: int, columns: int) -> Made:
     """
     X, hidden = _from_factors(random, rows, columns, 2)
     return Made(X, classes_by(hidden[:, 0], random), Answer("permutable", undecided=True))
+
+
+@family(
+    "attributes",
+    {"rows": 600, "columns": 12, "share": 0.3},
+    {"rows": 600, "columns": 25, "share": 0.45},
+)
+def noisy_labels(random: Random, rows: int, columns: int, share: float) -> Made:
+    """Attributes whose labels were entered carelessly: a share of them is turned round.
+
+    Permutable: wrong labels do not order columns.
+    """
+    X, hidden = _from_factors(random, rows, columns, 3)
+    y = classes_by(hidden[:, 0], random, noise=0)
+    return Made(X, np.where(random.random(rows) < share, 1 - y, y), PERMUTABLE)
+
+
+@family(
+    "attributes",
+    {"rows": 800, "columns": 10, "rare": 0.04},
+    {"rows": 1_000, "columns": 28, "rare": 0.02},
+)
+def rare_class(random: Random, rows: int, columns: int, rare: float) -> Made:
+    """Payments, few of which are fraud.
+
+    Permutable: the columns are features of a payment.
+    """
+    X, hidden = _from_factors(random, rows, columns, 3)
+    score = hidden[:, 0] + hidden[:, 1] + 0.3 * random.normal(size=rows)
+    return Made(X, (score > np.quantile(score, 1 - rare)).astype(np.int64), PERMUTABLE)
+
+
+@family("attributes", {"rows": 500, "each": 5}, {"rows": 500, "each": 10})
+def mixture_of_kinds(random: Random, rows: int, each: int) -> Made:
+    """Answers on five steps, counts, yes and no, and amounts: a block of each kind.
+
+    Permutable: columns of a kind stand together, and neither they nor the kinds have an order.
+    """
+    X, hidden = _from_factors(random, rows, 4 * each, 3)
+    X /= 2
+    X[:, :each] = np.clip(np.round(X[:, :each] + 3), 1, 5)
+    X[:, each : 2 * each] = random.poisson(np.exp(np.minimum(X[:, each : 2 * each], 4)))
+    X[:, 2 * each : 3 * each] = X[:, 2 * each : 3 * each] > 0
+    X[:, 3 * each :] = np.exp(X[:, 3 * each :] + 5)
+    return Made(X, classes_by(hidden[:, 0], random), PERMUTABLE)

@@ -130,7 +130,7 @@ def histograms(random: Random, rows: int, bins: int) -> Made:
     return Made(X, classes_by((bright - dark)[:, 0], random), line(bins))
 
 
-@family("counts", {"rows": 500, "days": 7}, {"rows": 500, "days": 14}, shuffles=True)
+@family("counts", {"rows": 500, "days": 4}, {"rows": 500, "days": 7}, shuffles=True)
 def visits_by_day_and_hour(random: Random, rows: int, days: int) -> Made:
     """Visits of shops for each hour of some days, day after day.
 

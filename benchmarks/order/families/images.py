@@ -42,7 +42,7 @@ def images_by_rows(random: Random, rows: int, height: int, width: int) -> Made:
     return Made(X.reshape(rows, -1), _larger(sizes), grid(Grid(height, width)))
 
 
-@family("images", *_SIZES[1:])
+@family("images", *_SIZES[1:], shuffles=True)
 def images_by_columns(random: Random, rows: int, height: int, width: int) -> Made:
     """Pictures of spots, column after column of pixels, as MATLAB and R flatten them.
 
@@ -53,7 +53,12 @@ def images_by_columns(random: Random, rows: int, height: int, width: int) -> Mad
     return Made(X, _larger(sizes), grid(Grid(width, height)))
 
 
-@family("images", {"rows": 500, "tiles": 3, "side": 4}, {"rows": 400, "tiles": 2, "side": 6})
+@family(
+    "images",
+    {"rows": 500, "tiles": 3, "side": 4},
+    {"rows": 400, "tiles": 2, "side": 6},
+    shuffles=True,
+)
 def images_in_tiles(random: Random, rows: int, tiles: int, side: int) -> Made:
     """Pictures that are stored tile after tile, each tile row by row.
 
@@ -166,7 +171,7 @@ def spectrograms(random: Random, rows: int, bands: int, frames: int) -> Made:
     return Made(X.reshape(rows, -1), y, grid(Grid(bands, frames)))
 
 
-@family("images", {"rows": 300, "side": 10})
+@family("images", {"rows": 300, "side": 10}, shuffles=True)
 def images_without_labels(random: Random, rows: int, side: int) -> Made:
     """Pictures of spots, of which nobody says what they show.
 
@@ -174,3 +179,44 @@ def images_without_labels(random: Random, rows: int, side: int) -> Made:
     """
     X, _ = _blobs(random, rows, side, side)
     return Made(X.reshape(rows, -1), None, grid(Grid(side, side)))
+
+
+@family(
+    "images",
+    {"rows": 400, "inner": 8, "border": 3},
+    {"rows": 300, "inner": 12, "border": 2},
+    shuffles=True,
+)
+def framed_images(random: Random, rows: int, inner: int, border: int) -> Made:
+    """Small pictures of spots in the middle of an empty frame, as handwritten digits have.
+
+    A grid of the whole side; the columns of the frame are constant.
+    """
+    spots, sizes = _blobs(random, rows, inner, inner)
+    X = np.pad(np.clip(spots, 0, 1), ((0, 0), (border, border), (border, border)))
+    side = inner + 2 * border
+    return Made(X.reshape(rows, -1), _larger(sizes), grid(Grid(side, side)))
+
+
+@family(
+    "images",
+    {"rows": 400, "points": 12, "order": "interleaved"},
+    {"rows": 400, "points": 24, "order": "interleaved"},
+    {"rows": 400, "points": 30, "order": "rows"},
+    shuffles=True,
+)
+def outlines(random: Random, rows: int, points: int, order: str) -> Made:
+    """Outlines of leaves as points along the edge: x and y of each point, or all x before all y.
+
+    A grid of one row with two channels.
+    """
+    angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    y = np.arange(rows) % 2
+    radius = 1 + 0.25 * y[:, None] * np.cos(3 * angle + random.uniform(0, 6.3, (rows, 1)))
+    radius = radius + 0.2 * random.normal(size=(rows, 1)) * np.cos(angle)
+    radius = radius + 0.2 * random.normal(size=(rows, 1)) * np.sin(2 * angle)
+    turned = angle + random.uniform(0, 6.3, (rows, 1))
+    X = np.stack([radius * np.cos(turned), radius * np.sin(turned)], axis=2)
+    X += 0.03 * random.normal(size=X.shape)
+    flat = X if order == "interleaved" else X.transpose(0, 2, 1)
+    return Made(flat.reshape(rows, -1), y, grid(Grid(1, points, 2, order)))

@@ -78,7 +78,7 @@ def channels_interleaved(random: Random, rows: int, moments: int, channels: int)
     return Made(X.reshape(rows, -1), active, answer)
 
 
-@family("sensors", *_SENSORS)
+@family("sensors", *_SENSORS, shuffles=True)
 def channels_in_blocks(random: Random, rows: int, moments: int, channels: int) -> Made:
     """The same windows, sensor after sensor: all of ax, then all of ay, ...
 
@@ -213,3 +213,18 @@ def visits(random: Random, rows: int, visits: int, values: int) -> Made:
     layout = Grid(1, visits, values, "interleaved")
     answer = Answer("grid", frozenset({layout}), undecided=visits < 8)
     return Made(X.reshape(rows, -1), classes_by(trend, random), answer)
+
+
+@family("sensors", {"rows": 500, "places": 16}, {"rows": 300, "places": 50}, shuffles=True)
+def along_a_pipe(random: Random, rows: int, places: int) -> Made:
+    """Temperatures at places along a pipe at one moment; in a class there is a leak somewhere.
+
+    A grid along the line of places: an order of space, not of time.
+    """
+    away = np.arange(places)
+    X = np.cumsum(0.3 * random.normal(size=(rows, places)), axis=1) - 0.1 * away
+    X += random.normal(60, 3, (rows, 1))
+    y = np.arange(rows) % 2
+    leak = random.uniform(1, places - 1, (rows, 1))
+    X -= y[:, None] * 2 * np.exp(-np.square((away - leak) / 1.5) / 2)
+    return Made(X + 0.1 * random.normal(size=X.shape), y, line(places))
