@@ -195,7 +195,7 @@ REAL = os.environ.get("GRIDCNN_DATA", "")
     not (Path(REAL) / "checker").is_dir(), reason="GRIDCNN_DATA names no folder that holds checker"
 )
 def test_real_sets_are_judged_rightly() -> None:
-    from benchmarks.order import sets
+    from benchmarks.order.real import sets
 
     wrong = [
         each.name for each in sets(Path(REAL) / "checker") if each.judged().decision != each.wanted

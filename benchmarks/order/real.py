@@ -1,12 +1,8 @@
-"""How well the checker of the rule of thumb does, on sets whose order is known to matter or not.
+"""Real sets of which it is known whether their order matters.
 
-    python -m benchmarks.order            # a verdict on every set
-    python -m benchmarks.order --all      # and thresholds chosen without each, shuffles, changes
-
-`GRIDCNN_DATA` names the folder of all data.
-
-The sets are CSV files in `checker/tabular` (columns can be permuted) and `checker/ordered` (they
-cannot), with the label in the last column. Column names are never looked at.
+`GRIDCNN_DATA` names the folder of all data. The sets are CSV files in `checker/tabular` (columns
+can be permuted) and `checker/ordered` (they cannot), with the label in the last column. Column
+names are never looked at.
 """
 
 from __future__ import annotations
@@ -217,21 +213,14 @@ def changed(every: Sequence[Set]) -> None:
     print("signs, scales and labels of the ordered sets changed: told above where it mattered")
 
 
-def main() -> None:
-    """Print what is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--all", action="store_true", help="the long checks as well")
-    arguments = parser.parse_args()
+def run(parser: argparse.ArgumentParser, *, thorough: bool) -> None:
+    """Print the verdicts on all sets, and the long checks if `thorough`."""
     folder = Path(os.environ.get("GRIDCNN_DATA", "")) / "checker"
     if not folder.is_dir():
         parser.exit(2, f"{folder} is no folder; GRIDCNN_DATA names the folder of all data\n")
     every = list(sets(folder))
     verdicts(every)
-    if arguments.all:
+    if thorough:
         left_out(every)
         changed(every)
         shuffled(every)
-
-
-if __name__ == "__main__":
-    main()

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import gridcnn
-from gridcnn import Verdict, checking
+from gridcnn import Verdict
+from gridcnn.checking.columns import _column
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.errors import DataError, UnknownNameError
 from gridcnn.order.judge import Judging, judge_columns, sampled
@@ -92,7 +93,7 @@ def forms(values: Floats, folder: Path) -> dict[str, Any]:
 def test_every_form_of_a_table_has_the_same_verdict(values: Floats, tmp_path: Path) -> None:
     """That of the core, from the same numbers."""
     X = values
-    columns = [checking._column("", values, np.arange(len(X))) for values in X.T]
+    columns = [_column("", values, np.arange(len(X))) for values in X.T]
     expected = judge_columns(columns, None, rows=len(X), judging=Judging())
 
     for name, form in forms(X, tmp_path).items():

@@ -1,0 +1,103 @@
+"""Checking whether the order of data carries information, whatever form the data has.
+
+Each form has a loader, which returns one `Sample`; one function judges it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from gridcnn.checking.asked import Asked
+from gridcnn.checking.memory import from_memory
+from gridcnn.checking.specs import from_source, from_spec
+from gridcnn.checking.stored import from_arrays
+from gridcnn.checking.tables import from_table
+from gridcnn.datasets.tables.items import ENDINGS
+from gridcnn.datasets.tables.lines import ending_of
+from gridcnn.errors import DataError, Problem, listed, quoted, suggestion
+from gridcnn.order.judge import Judging
+from gridcnn.order.sample import Sample, judge
+from gridcnn.order.verdict import Verdict
+from gridcnn.pipelines import ready
+from gridcnn.progress import Advance
+from gridcnn.spec.load import load
+from gridcnn.spec.models import SOURCES, Spec
+
+__all__ = ["check"]
+
+
+def check(
+    X: Any,  # noqa: N803 - scikit-learn's name
+    y: Any = None,
+    *,
+    shape: tuple[int, int] | None = None,
+    header: bool | None = None,
+    encoding: str | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    advance: Advance | None = None,
+) -> Verdict:
+    """Return whether the order of columns, or of the cells of grids, carries information.
+
+    What columns are called has no say. Of many rows some are drawn at random; the evidence says so.
+
+    Args:
+        X: a table: an array or list of rows `(rows, columns)`, a DataFrame, or the path of a CSV,
+            TSV, JSON Lines, Parquet, `.npy` or `.npz` file. Or grids: an array `(items, rows,
+            columns)`, or with channels first or last; a folder of pictures or sounds, a known data
+            set, or a spec (its ready name, file, mapping or `Spec`), whose data its adapter brings.
+        y: the classes: a sequence of labels, one for each row, or the name of a column of `X`.
+            Without them nothing is trained, and every column counts as data. Data sets and folders
+            have labels of their own.
+        shape: rows and columns of the grid that the columns of a table are said to be.
+        header: whether the first line of a CSV or TSV file names the columns; None: unless it holds
+            numbers alone.
+        encoding: how the characters of a text file are encoded; None: UTF-8 or UTF-16.
+        seed: fixes everything that is drawn at random.
+        threads: the most threads.
+        advance: is called with a `gridcnn.progress.Progress` each time some more is done.
+
+    Raises:
+        DataError: the data cannot be read, or has too few rows or columns for any verdict.
+        SpecError, UnknownNameError: the spec is wrong, or nothing has that name.
+    """
+    judging = Judging(seed=seed, threads=threads, advance=advance)
+    asked = Asked(y, header, encoding, judging)
+    return judge(_sample(X, asked), judging, shape=shape)
+
+
+def _sample(data: Any, asked: Asked) -> Sample:
+    if isinstance(data, Spec | dict):
+        return from_spec(load(data, ready=ready()), asked)
+    if isinstance(data, str | os.PathLike):
+        return _by_name(os.fspath(data), asked)
+    return from_memory(data, asked)
+
+
+def _by_name(text: str, asked: Asked) -> Sample:
+    """Return the sample of what a path, or a known name, stands for."""
+    path = Path(text).expanduser() if "\0" not in text else Path()
+    name = text.lower()
+    if name.endswith((".yaml", ".yml")) or (path / "spec.yaml").is_file():
+        return from_spec(load(text, ready=ready()), asked)
+    if path.is_file() and ending_of(name) in ENDINGS:
+        return from_table(text, asked)
+    if path.is_file() and name.endswith((".npy", ".npz")):
+        return from_arrays(text, asked)
+    if not path.exists() and text in ready():
+        return from_spec(load(text, ready=ready()), asked)
+    known = text in SOURCES.names() and SOURCES[text].named
+    plain = Path(text).name == text and "." not in text
+    if not path.exists() and not known and plain:
+        names = sorted({*ready(), *(n for n in SOURCES.names() if SOURCES[n].named)})
+        raise DataError(
+            f"{quoted(text)} is neither a file, nor a folder, nor a known data set"
+            f"{suggestion(text, names) or '.'} Known: {listed(names)}"
+        )
+    if path.is_file() and not name.endswith((".gz", "ubyte")):
+        endings = listed(ENDINGS)
+        message = f"is no table and no data set; tables are {endings}, arrays .npy and .npz"
+        raise DataError(Problem(message, source=text))
+    return from_source(text, asked)

@@ -1,0 +1,129 @@
+"""From named columns of cells to a sample: the label is taken out, and what looks odd is told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.adapters.text import TextAdapter
+from gridcnn.checking.labels import labels_for, targets_of
+from gridcnn.errors import DataError, Problem, listed, quoted, suggestion
+from gridcnn.order.columns import Column, column_of
+from gridcnn.order.sample import Sample, sample_of_grids
+
+_LABELS = ("label", "class", "target", "y", "labels", "classes")
+"""Columns that are asked about: they are often the classes, and count as data all the same."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of a table that are looked at.
+
+    Attributes:
+        names: what its columns are called.
+        columns: the cells of each column, in the rows that are looked at.
+        rows: how many rows there are in all.
+        kept: which of them are looked at, int64 `(rows,)`, rising.
+        notes: what else is to be told of it, in sentences.
+        source: the file; empty for a table in memory.
+        is_named: whether the names are the table's own.
+    """
+
+    names: Sequence[str]
+    columns: Sequence[Sequence[Any] | NDArray[Any]]
+    rows: int
+    kept: NDArray[np.int64]
+    notes: tuple[str, ...] = ()
+    source: str = ""
+    is_named: bool = True
+
+
+def sample_of_columns(table: Table, y: Any) -> Sample:
+    """Return a table as a sample.
+
+    A lone column of texts is taken as texts, character by character.
+
+    Args:
+        table: the table.
+        y: the name of the column with the labels, a label for each row of the table, or None.
+
+    Raises:
+        DataError: there is no such column, or the labels cannot be used.
+    """
+    label, values = None, None
+    rows = table.kept
+    if isinstance(y, str):
+        label = _place(y, table.names, table.source)
+        values, rows = table.columns[label], np.arange(len(table.kept))
+        values = values.tolist() if isinstance(values, np.ndarray) else values
+    elif y is not None:
+        values = labels_for(y, table.rows)
+    what = f"the column {quoted(table.names[label])}" if label is not None else "y"
+    targets, told = targets_of(values, rows, what=what, kept=table.kept, source=table.source)
+    notes = [*table.notes, *told]
+    others = [number for number in range(len(table.names)) if number != label]
+    if len(others) == 1 and all(isinstance(cell, str) for cell in table.columns[others[0]]):
+        texts = table.columns[others[0]]
+        grids = TextAdapter().fitted(texts).grids(texts)
+        return sample_of_grids(grids.values, grids.shape, targets, rows=table.rows, notes=notes)
+    columns = [_column(table.names[n], table.columns[n], table.kept) for n in others]
+    if table.is_named:
+        notes += _about_names(columns, asked=y is None)
+    notes += _about_twins(columns)
+    return Sample(tuple(columns), table.rows, targets, notes=tuple(notes), source=table.source)
+
+
+def _column(name: str, cells: Sequence[Any] | NDArray[Any], kept: NDArray[np.int64]) -> Column:
+    """Return a column; one that counts the rows is an identifier, whichever of them are kept."""
+    column = column_of(name, cells)
+    if column.kind == "number" and len(kept) > 2:
+        steps = np.diff(column.values) / np.diff(kept)
+        if (steps == steps[0]).all() and steps[0] != 0:
+            return replace(column, kind="identifier")
+    return column
+
+
+def _place(label: str, names: Sequence[str], source: str) -> int:
+    count = names.count(label)
+    if count == 1:
+        return names.index(label)
+    if count:
+        raise DataError(Problem(f"{count} columns are named {quoted(label)}", source=source))
+    has = listed([quoted(name)[1:-1] for name in names])
+    hint = suggestion(label, names) or "."
+    raise DataError(Problem(f"has no column {quoted(label)}{hint} It has: {has}", source=source))
+
+
+def _about_names(columns: Sequence[Column], *, asked: bool) -> list[str]:
+    names = Counter(column.name for column in columns)
+    notes = []
+    twice = [quoted(name) for name, count in names.items() if count > 1 and name]
+    if twice:
+        notes.append(f"several columns have the same name: {listed(twice, limit=8)}")
+    if asked:
+        note = "no column is named as the label, so every column counts as data"
+        likely = [name for name in names if name.casefold() in _LABELS]
+        if likely:
+            note += f", {quoted(likely[0])} as well; name it as the label if it holds the classes"
+        notes.append(note)
+    return notes
+
+
+def _about_twins(columns: Sequence[Column]) -> list[str]:
+    """Return what is to be told of columns that hold the same values."""
+    first: dict[bytes, str] = {}
+    twins = []
+    for column in columns:
+        if column.kind != "constant":
+            key = column.values.tobytes() + "\0".join(column.symbols).encode("utf-8", "replace")
+            other = first.setdefault(key, column.name)
+            if other is not column.name:
+                twins.append(f"{quoted(column.name)} as {quoted(other)}")
+    if not twins:
+        return []
+    return [f"columns with the same values as another: {listed(twins, limit=4)}"]

@@ -1,0 +1,131 @@
+"""The samples of data in memory: arrays, lists of rows, sparse matrices and data frames."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.adapters.array import ArrayAdapter
+from gridcnn.checking.asked import Asked
+from gridcnn.checking.cells import plain_cells
+from gridcnn.checking.columns import Table, sample_of_columns
+from gridcnn.checking.labels import labels_for, refuse_label, targets_of
+from gridcnn.checking.specs import FEWEST_ITEMS, HELD
+from gridcnn.datasets.tables.frames import is_frame
+from gridcnn.errors import DataError, shown
+from gridcnn.order.judge import sampled
+from gridcnn.order.sample import Sample, sample_of_grids
+from gridcnn.streams import Stream
+
+_FORMS = (
+    "data is an array or a list of rows (rows, columns), a DataFrame, an array of grids (items, "
+    "rows, columns), with channels or without, or a path"
+)
+
+
+def from_memory(given: Any, asked: Asked) -> Sample:
+    """Return the sample of what was given from Python.
+
+    Raises:
+        DataError: it has none of the forms that data may have.
+    """
+    if is_frame(given):
+        return _of_frame(given, asked)
+    refuse_label(asked.y, "only a DataFrame or a table's file has columns with names")
+    if hasattr(given, "toarray"):  # a sparse matrix
+        given = given.tocsr()
+        kept = sampled(given.shape[0], asked.judging.seed)
+        return _of_rows(np.asarray(given[kept].toarray()), given.shape[0], kept, asked)
+    if isinstance(given, bytes) or not (hasattr(given, "__len__") or hasattr(given, "__array__")):
+        raise DataError(f"{_FORMS}; got {shown(given)}")
+    if not hasattr(given, "__array__"):
+        given = _listed(given)
+    stack = given if isinstance(given, np.ndarray) else np.asarray(given)
+    if stack.dtype.names:
+        stack = np.stack([stack[name].astype(object) for name in stack.dtype.names], axis=1)
+    if stack.ndim not in (2, 3, 4) or not stack.size:
+        raise DataError(f"{_FORMS}; got an array of shape {stack.shape}")
+    kept = sampled(len(stack), asked.judging.seed)
+    if stack.ndim > 2:
+        return _of_stack(stack, kept, asked)
+    return _of_rows(stack[kept], len(stack), kept, asked)
+
+
+def _of_frame(frame: Any, asked: Asked) -> Sample:
+    names = [str(name) for name in frame.columns]
+    rows = len(frame)
+    kept = sampled(rows, asked.judging.seed)
+    if hasattr(frame, "iloc"):
+        part = frame.iloc[kept]
+        columns = [plain_cells(part.iloc[:, n].to_numpy()) for n in range(len(names))]
+    else:  # polars and its like
+        columns = [plain_cells(frame[name].to_numpy()[kept]) for name in names]
+    return sample_of_columns(Table(names, columns, rows, kept), asked.y)
+
+
+def _of_rows(stack: NDArray[Any], rows: int, kept: NDArray[np.int64], asked: Asked) -> Sample:
+    if stack.dtype.kind == "c":
+        raise DataError("complex numbers have no order by size; give their parts as columns")
+    names = [f"X[:, {number}]" for number in range(stack.shape[1])]
+    columns = [plain_cells(values) for values in stack.T]
+    return sample_of_columns(Table(names, columns, rows, kept, is_named=False), asked.y)
+
+
+def _of_stack(stack: NDArray[Any], kept: NDArray[np.int64], asked: Asked) -> Sample:
+    if stack.dtype.kind not in "biuf":
+        raise DataError(f"grids hold numbers; these hold {stack.dtype}")
+    items, cells = len(stack), int(np.prod(stack.shape[1:]))
+    labels = None if asked.y is None else labels_for(asked.y, items)
+    targets, notes = targets_of(labels, kept)
+    most = max(FEWEST_ITEMS, HELD // cells)
+    if len(kept) > most:
+        random = Stream.CHECK_GRIDS.random(asked.judging.seed)
+        some = np.sort(random.choice(len(kept), most, replace=False))
+        kept, targets = kept[some], None if targets is None else targets[some]
+    part = stack[kept]
+    # Values that are missing would be refused, and are none of an adapter's business here.
+    finite = np.isfinite(part)
+    plain = ArrayAdapter(scaling="none").fitted(np.zeros_like(part, np.float32))
+    grids = plain.grids(np.where(finite, part, 0))
+    values = np.asarray(grids.values)
+    if not finite.all():
+        there = np.asarray(plain.grids(finite.astype(np.float32)).values)
+        values = np.where(there > 0, values, np.nan)
+    return sample_of_grids(values, grids.shape, targets, rows=items, notes=notes)
+
+
+def _listed(rows: Any) -> NDArray[Any]:
+    """Return a list of rows, or of grids, as one array."""
+    items = list(rows)
+    if not items or any(isinstance(item, str | bytes | os.PathLike | dict) for item in items):
+        first = f", whose first item is {shown(items[0])}" if items else " without any"
+        raise DataError(f"{_FORMS}; got a list of {len(items)} items{first}")
+    if any(not hasattr(item, "__len__") for item in items):
+        raise DataError(f"{_FORMS}; got a list of {shown(items[0])} and others, a single column")
+    lengths = Counter(len(item) for item in items)
+    if len(lengths) > 1:
+        usual = lengths.most_common(1)[0][0]
+        odd = next(n for n, item in enumerate(items) if len(item) != usual)
+        raise DataError(
+            f"row {odd + 1} has {len(items[odd])} cells, but most rows have {usual}; all must be "
+            "alike"
+        )
+    if all(isinstance(item, np.ndarray) for item in items):
+        if len({item.shape for item in items}) > 1:
+            raise DataError("the arrays in the list differ in shape; all must be alike")
+        return np.stack(items)
+    if all(isinstance(cell, int | float | np.number) for item in items for cell in item):
+        return np.array(items, np.float64)
+    if any(isinstance(cell, list | tuple | np.ndarray) for cell in items[0]):
+        try:
+            return np.array(items, np.float64)
+        except (ValueError, TypeError):
+            raise DataError(f"{_FORMS}; got a list of lists that are no grids") from None
+    table = np.empty((len(items), len(items[0])), object)
+    for place, item in enumerate(items):
+        table[place] = list(item)
+    return table
