@@ -110,9 +110,16 @@ def _judgement(verdict: Verdict, seed: int) -> Judgement:
         seed,
         verdict.decision,
         None if layout is None else Grid.from_settings(layout),
-        # A verdict that can name a part of the columns has an attribute of this name.
-        getattr(verdict, "part", None),
+        _longest(verdict),
     )
+
+
+def _longest(verdict: Verdict) -> tuple[int, int] | None:
+    """Return the first column of the longest ordered part and the one after its last."""
+    if not verdict.parts:
+        return None
+    part = max(verdict.parts, key=lambda part: part.columns)
+    return part.start, part.stop
 
 
 def judge_all(cases: Sequence[Case], seeds: Sequence[int], *, jobs: int) -> Iterator[Result]:
