@@ -9,10 +9,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.order.closeness import WORTH
 from gridcnn.order.judging import Judging
 from gridcnn.order.lags import association, by_distance
 from gridcnn.order.layouts import FEWEST_POSITIONS, Layout
-from gridcnn.order.neighbours import Neighbours, look, look_along
+from gridcnn.order.neighbours import GRADED_SCORE, Neighbours, look, look_along
 from gridcnn.order.parts import ENOUGH_COLUMNS, Part, find_runs, has_strangers
 from gridcnn.order.prediction import Predictor
 from gridcnn.order.rows import order_of_rows
@@ -94,12 +95,16 @@ class Case:
         """
         judging = self.judging
         near = self.neighbours(tried)
-        ordered = [each.layout for each in near if each.is_ordered]
+        merit = max((each.merit for each in near), default=0.0)
+        ordered = [each.layout for each in near if each.is_ordered and each.merit >= merit - WORTH]
         parts = () if given or structure.mixed else self.parts(breaks, whole=bool(ordered))
         evidence = Evidence(structure, near, axes, None, int(self.usable.sum()), parts)
         settled = bool(parts) or decide(evidence) == ("grid", True)
         asked = self.targets is not None and (judging.thorough or not settled)
-        layout = near[0].layout if near else None
+        # If neighbours say nothing, a network may still find something along the plain line.
+        layout = Layout(1, self.columns)
+        if near and near[0].is_telling and near[0].score >= GRADED_SCORE:
+            layout = near[0].layout
         if len(ordered) > 1 and not parts:
             layout = self._best_layout(ordered)
             near.sort(key=lambda each: each.layout != layout)
@@ -184,10 +189,10 @@ class Case:
             threads=self.judging.threads,
         )
 
-    def _usefulness(self, layout: Layout | None, *, settled: bool) -> Usefulness | None:
+    def _usefulness(self, layout: Layout, *, settled: bool) -> Usefulness | None:
         if self.targets is None:
             return None
-        if layout is None or not self.is_whole:
+        if not self.is_whole:
             layout = Layout(1, self.values.shape[1])
         known = np.flatnonzero(self.targets >= 0)
         try_order = partial(

@@ -33,7 +33,7 @@ _PRICE_OF_BLOCKS = 0.04
 they are too, but for the places where one channel ends and the next begins."""
 _PRICE_OF_ROWS = 0.03
 """What a grid has to bring beyond a line: the simplest layout says it best."""
-_WORTH = 0.12
+WORTH = 0.12
 """How much less close than the best a layout may be and still be compared: the closeness of 16 to
 64 columns varies by about half of that from sample to sample."""
 
@@ -94,7 +94,7 @@ def closest_layouts(
     ranks = rank_associations(associations)
     close = [Close(layout, closeness(ranks, usable, layout, first=first)) for layout in layouts]
     close.sort(key=lambda each: -each.merit)
-    return [each for each in close if each.merit >= close[0].merit - _WORTH][:most]
+    return [each for each in close if each.merit >= close[0].merit - WORTH][:most]
 
 
 def closeness(

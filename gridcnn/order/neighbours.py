@@ -33,7 +33,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.order.closeness import closest_layouts
+from gridcnn.order.closeness import Close, closest_layouts
 from gridcnn.order.groups import Groups, group_columns, order_within
 from gridcnn.order.layouts import Indices, Layout
 from gridcnn.order.prediction import Floats, Predictor
@@ -64,6 +64,8 @@ _TEST_ORDERS = 999
 _ENOUGH_TO_COUNT = 10
 """Orders as good as the one given, from which on their part is a p-value that hardly changes with
 the seed."""
+_CLEARLY = 10.0
+"""How far below the error rate a p-value that was read off a curve has to be."""
 _FINALISTS = 4
 """Layouts that are compared and tested: more would be slower, and are never the right one."""
 _LEAVES = 0.95
@@ -120,6 +122,11 @@ class Neighbours:
         """Whether they are so close, and grade so well, that it may be an order for all that."""
         may_be = self.is_close and self.gradation >= DOUBTFUL_GRADATION
         return may_be and not self.is_ordered and not self.is_grouped
+
+    @property
+    def merit(self) -> float:
+        """How close neighbours are, less what the layout costs."""
+        return Close(self.layout, self.closeness).merit
 
     @property
     def is_grouped(self) -> bool:
@@ -182,7 +189,8 @@ def look(
                 near = replace(near, groups=within)
             looks.append(near)
         if advance is not None:
-            advance(len(layouts) // len(closest) if number else len(layouts) % len(closest))
+            done = [len(layouts) * n // len(closest) for n in (number, number + 1)]
+            advance(done[1] - done[0])
     # `closest` has the best and simplest first, and sorting keeps that.
     looks.sort(key=lambda near: (not near.is_ordered, not near.is_doubtful))
     return looks
@@ -388,14 +396,27 @@ def _tested(
     beside, positions = first.layout.neighbours(), first.layout.positions
     orders, count, exact = _orders(channels, _TEST_ORDERS, random)
     given = channels.explained(beside, np.arange(positions)[None], targets=_TESTED_TARGETS)[0]
-    others = np.concatenate(
-        [channels.explained(beside, part, targets=_TESTED_TARGETS) for part in orders]
-    )
-    as_good = int((others >= given - 1e-9).sum())
+
+    def others(orders: Iterable[Indices]) -> Floats:
+        parts = [channels.explained(beside, part, targets=_TESTED_TARGETS) for part in orders]
+        return np.concatenate(parts)
+
+    explained = others(orders)
+    as_good = int((explained >= given - 1e-9).sum())
     # The order given counts as one of the random ones (Phipson and Smyth, 2010).
     p_value = as_good / count if exact else (as_good + 1) / (count + 1)
     if not exact and as_good < _ENOUGH_TO_COUNT:
-        p_value = min(p_value, _tail(float(given), others))
+        tail = _tail(float(given), explained)
+        if tail * layouts <= ERROR_RATE / _CLEARLY:
+            p_value = min(p_value, tail)
+        else:
+            # The curve fits badly where few positions have few orders; only more orders tell.
+            orders, more, _ = _orders(
+                channels, round(_ENOUGH_TO_COUNT * layouts / ERROR_RATE), random
+            )
+            as_good += int((others(orders) >= given - 1e-9).sum())
+            count += more
+            p_value = (as_good + 1) / (count + 1)
     return replace(first, p_value=min(1.0, p_value * layouts), orders=count, exact=exact)
 
 

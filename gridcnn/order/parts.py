@@ -26,8 +26,11 @@ _STRANGE = 0.5
 associated with those on this side as columns in a run are."""
 _BORDER = 3
 """Columns outside of each end that are compared: further away even a series has little to say."""
-_FEWEST_STRANGERS = 3
-"""Columns outside of a part that are worth a word: the ends of a series are noisy."""
+_FEWEST_STRANGERS, _LEAST_OUTSIDE = 3, 0.08
+"""Columns outside of a part, and their share, that are worth a word: the ends of a series often
+have little to do with its middle, as the line before a heartbeat."""
+_LINKED_OUTSIDE = 0.5
+"""The share of links between columns outside from which on they are a series themselves."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,7 @@ def find_runs(
         usable: which columns vary, `(columns,)`.
         breaks: whether other columns stand between a column and the next, `(columns - 1,)`.
     """
-    ranks = rank_associations(associations)
-    size = len(usable)
-    here, after = np.arange(size - 1), np.arange(1, size)
-    linked = (np.maximum(ranks[here, after], ranks[after, here]) < _CLOSEST) & usable[:-1]
-    linked &= usable[1:] & ~breaks
+    linked = _linked(associations) & usable[:-1] & usable[1:] & ~breaks
     if not linked.any():
         return []
     across = _across(associations)
@@ -79,6 +78,14 @@ def find_runs(
     parts = [Part(first, last + 2) for first, last in runs]
     parts = [part for part in parts if part.columns >= ENOUGH_COLUMNS]
     return sorted(parts, key=lambda part: -part.columns)
+
+
+def _linked(associations: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return whether a column and the next are among each other's closest, `(columns - 1,)`."""
+    ranks = rank_associations(associations)
+    here, after = np.arange(len(ranks) - 1), np.arange(1, len(ranks))
+    linked: NDArray[np.bool_] = np.maximum(ranks[here, after], ranks[after, here]) < _CLOSEST
+    return linked
 
 
 def _across(associations: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -104,8 +111,13 @@ def has_strangers(part: Part, associations: NDArray[np.float32], usable: NDArray
     The arguments are those of `find_runs`. False if there are hardly any columns outside.
     """
     size = len(usable)
-    outside = int(usable[: part.start].sum() + usable[part.stop :].sum())
-    if outside < _FEWEST_STRANGERS:
+    is_outside = usable.copy()
+    is_outside[part.start : part.stop] = False
+    outside = int(is_outside.sum())
+    if outside < max(_FEWEST_STRANGERS, _LEAST_OUTSIDE * usable.sum()):
+        return False
+    pairs = is_outside[:-1] & is_outside[1:]
+    if pairs.any() and _linked(associations)[pairs].mean() >= _LINKED_OUTSIDE:
         return False
     inside = associations[part.start : part.stop, part.start : part.stop]
     for end, way in ((part.start, -1), (part.stop - 1, 1)):

@@ -72,6 +72,8 @@ def order_of_rows(
     if flat.shape[1] < 2:
         return None
     ends = values[:, [0, -1], 0].astype(np.float64)
+    if targets is not None:
+        ends = _without_classes(ends, targets)
     random = Stream.CHECK_ROW_ORDER.random(seed)
     alike, continues = _alike(flat, 1), _continues(ends)
     far = _alike(flat, max(2, rows // _FAR))
