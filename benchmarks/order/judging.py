@@ -29,24 +29,24 @@ class Judgement:
         seed: the checker's seed.
         decision: the decision; `refused` if the checker raised `DataError`.
         layout: the layout that is advised, if any.
-        part: the first column of the part that is ordered, and the column after its last; None if
-            the checker names no part.
+        parts: of each part of the columns that is said to be ordered, while the whole is not, the
+            first column and the column after its last.
     """
 
     seed: int
     decision: str
     layout: Grid | None = None
-    part: tuple[int, int] | None = None
+    parts: tuple[tuple[int, int], ...] = ()
 
     def outcome(self, answer: Answer) -> Outcome:
-        """Return how this compares with the right answer."""
+        """Return how this compares with the right answer. A part that is named is a claim, too."""
         if answer.kind == "either":
             return "right"
+        if self.parts:
+            return "right" if answer.part is not None and self._names(answer.part) else "wrong"
         if self.decision in ("undecided", "refused"):
             return "right" if answer.undecided else "undecided"
-        if answer.part is not None:
-            return "right" if self._names(answer.part) else "wrong"
-        return "right" if self.decision == answer.kind and self.part is None else "wrong"
+        return "right" if self.decision == answer.kind else "wrong"
 
     def has_right_layout(self, answer: Answer) -> bool | None:
         """Return whether the layout is right; None if no grid was found or none is known."""
@@ -55,10 +55,12 @@ class Judgement:
         return self.layout in answer.layouts
 
     def _names(self, part: tuple[int, int]) -> bool:
-        if self.part is None:
+        """Return whether nearly these columns are named, and no others."""
+        if len(self.parts) > 1:
             return False
-        both = min(part[1], self.part[1]) - max(part[0], self.part[0])
-        either = max(part[1], self.part[1]) - min(part[0], self.part[0])
+        ((first, stop),) = self.parts
+        both = min(part[1], stop) - max(part[0], first)
+        either = max(part[1], stop) - min(part[0], first)
         return both >= _OVERLAP * either
 
 
@@ -110,16 +112,8 @@ def _judgement(verdict: Verdict, seed: int) -> Judgement:
         seed,
         verdict.decision,
         None if layout is None else Grid.from_settings(layout),
-        _longest(verdict),
+        tuple((each.start, each.stop) for each in verdict.parts),
     )
-
-
-def _longest(verdict: Verdict) -> tuple[int, int] | None:
-    """Return the first column of the longest ordered part and the one after its last."""
-    if not verdict.parts:
-        return None
-    part = max(verdict.parts, key=lambda part: part.columns)
-    return part.start, part.stop
 
 
 def judge_all(cases: Sequence[Case], seeds: Sequence[int], *, jobs: int) -> Iterator[Result]:

@@ -120,7 +120,7 @@ def as_json(results: Sequence[Result]) -> list[dict[str, Any]]:
                     "seed": judgement.seed,
                     "decision": judgement.decision,
                     "layout": None if judgement.layout is None else _plain(judgement.layout),
-                    "part": judgement.part,
+                    "parts": judgement.parts,
                     "outcome": outcome,
                     "layout_right": judgement.has_right_layout(each.answer),
                 }

@@ -40,6 +40,10 @@ def judgements(*decisions: str, layout: Grid | None = None) -> tuple[Judgement, 
     return tuple(Judgement(seed, each, layout) for seed, each in enumerate(decisions))
 
 
+def named(*parts: tuple[int, int]) -> Judgement:
+    return Judgement(0, "permutable", parts=parts)
+
+
 def same(first: Made, second: Made) -> bool:
     one, two = (np.asarray(each.X) for each in (first, second))
     return bool(np.array_equal(one, two, equal_nan=one.dtype.kind == "f"))
@@ -186,9 +190,15 @@ def test_a_part_must_be_named_nearly_as_it_is() -> None:
     """One column too many of twelve is close enough; a part of a whole table is not."""
     answer = Answer("part", part=(3, 15))
 
-    assert Judgement(0, "part", part=(3, 16)).outcome(answer) == "right"
-    assert Judgement(0, "part", part=(0, 20)).outcome(answer) == "wrong"
-    assert Judgement(0, "part", part=(3, 15)).outcome(grid(LINE)) == "wrong"
+    assert named((3, 16)).outcome(answer) == "right"
+    assert named((0, 20)).outcome(answer) == "wrong"
+    assert named((3, 15), (16, 20)).outcome(answer) == "wrong"
+
+
+def test_a_part_that_is_not_ordered_is_a_wrong_claim() -> None:
+    """Whatever the decision on the whole is."""
+    assert named((3, 15)).outcome(PERMUTABLE) == "wrong"
+    assert named((3, 15)).outcome(grid(LINE)) == "wrong"
 
 
 def test_a_layout_is_compared_in_one_form() -> None:
