@@ -21,7 +21,7 @@ from gridcnn.order.judging import ROWS, Judging, refuse_too_few, sampled
 from gridcnn.order.layouts import Layout
 from gridcnn.order.sequences import judge_one_hot
 from gridcnn.order.verdict import Verdict
-from gridcnn.order.wording import advice
+from gridcnn.order.wording import with_words
 from gridcnn.progress import Advance
 
 _CELLS = 2**25  # of all items together that are looked at: a quarter of a gigabyte of float64
@@ -179,8 +179,8 @@ def _verdict(sample: Sample, judging: Judging, shape: tuple[int, int] | None) ->
         verdict = _of_columns(columns, targets, rows, judging, None)
         if verdict.decision == "grid" and verdict.layout == Layout(1, len(columns)):
             # Nobody needs to be told to take the layout that the data has already.
-            told = advice(replace(verdict, layout=None), labelled=targets is not None)
-            return replace(verdict, advice=told)
+            told = with_words(replace(verdict, layout=None), labelled=targets is not None)
+            return replace(told, layout=verdict.layout)
         return verdict
     finite = data[np.isfinite(data)]
     if not finite.size or finite.min() == finite.max():

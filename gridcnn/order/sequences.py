@@ -23,7 +23,7 @@ from gridcnn.order.neighbours import Neighbours
 from gridcnn.order.structure import Structure
 from gridcnn.order.usefulness import TRAININGS, Usefulness, usefulness
 from gridcnn.order.verdict import AxisVerdict, Decision, Verdict
-from gridcnn.order.wording import told_usefulness
+from gridcnn.order.wording import describe_usefulness
 from gridcnn.streams import Stream
 
 _POSITIONS = 128  # that are compared: of more, the first that are filled
@@ -83,7 +83,7 @@ def judge_one_hot(
         f"{_told(alphabet.neighbours, 'symbol')}",
     ]
     if use is not None:
-        evidence.append(f"usefulness: {told_usefulness(use)}")
+        evidence.append(f"usefulness: {describe_usefulness(use)}")
     if len(filled) < positions:
         evidence.append(f"looked at {len(filled)} of {positions} positions, which most items fill")
     if items < rows:

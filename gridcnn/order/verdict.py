@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from gridcnn.order.lags import Lags
     from gridcnn.order.layouts import Layout
     from gridcnn.order.neighbours import Neighbours
+    from gridcnn.order.parts import Part
+    from gridcnn.order.rows import RowOrder
     from gridcnn.order.structure import Structure
     from gridcnn.order.usefulness import Usefulness
 
@@ -43,7 +45,12 @@ class Verdict:
             "undecided" (there is too little data to tell).
         evidence: what was found, in sentences.
         advice: what to do, in sentences.
+        summary: the verdict, its reason and the advice, one plain sentence each.
         layout: how the columns stand in a grid, where one was found.
+        parts: stretches of columns that are in order, if the whole is not.
+        row_order: how alike rows are that stand side by side; None if that was not looked at.
+        steady: False if a figure is so close to its threshold that another seed might have changed
+            the decision, which is then "undecided".
         axes: the verdict on each axis, where the data came as grids.
         structure: what kinds of columns there are.
         neighbours: what neighbours tell in every layout that was tried, the one found first.
@@ -52,7 +59,6 @@ class Verdict:
         rows: how many rows there are.
         columns: how many columns there are.
         seed: what fixed all that was drawn at random.
-        summary: verdict, reason and advice, each in one plain sentence; empty if not known.
     """
 
     decision: Decision
@@ -66,8 +72,11 @@ class Verdict:
     usefulness: Usefulness | None = None
     rows: int = 0
     columns: int = 0
-    seed: int = 0
     summary: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+    row_order: RowOrder | None = None
+    steady: bool = True
+    seed: int = 0
 
     def __str__(self) -> str:
         return "\n".join((f"verdict: {self.decision}", *self.evidence, *self.advice))

@@ -19,7 +19,7 @@ USE = Usefulness(0.8, (0.5, 0.55, 0.6), 0.4, 0.002, 300, 3)
 @pytest.fixture(scope="module")
 def series() -> Verdict:
     X = np.cumsum(np.random.default_rng(0).normal(size=(100, 12)), axis=1)
-    return replace(gridcnn.check(X), usefulness=USE)
+    return replace(gridcnn.check(X), usefulness=USE, summary=())
 
 
 def parsed(verdict: Verdict) -> ET.Element:
