@@ -161,7 +161,7 @@ def test_photographs_go_all_the_way(photographs: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_nudging_beats_the_literal_comparison(seed: int, tmp_path: Path) -> None:
-    """Twelve seeds, on each of three kinds of processor, get 99.5 % or more, against 75 % at most."""
+    """Twelve seeds on each of three processors get 99.5 % or more, against 75 % at most."""
     result = gridcnn.run("nudge", seed=seed, out=tmp_path / "run")
 
     assert result.metrics["test"]["items"] == 200
