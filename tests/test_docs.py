@@ -1,8 +1,8 @@
 """The documentation: what it shows runs, what it links exists, and nothing is missing from it.
 
-Every block of Python, and every command after a `$ ` in a console, runs in the order of its page, in
-an empty folder, as for a reader who copies one after the other. What a page shows below a command
-is compared with what the command prints, but for numbers.
+Every block of Python, and every command after a `$ ` in a console, runs in the order of its page,
+in an empty folder, as for a reader who copies one after the other. What a page shows below a
+command is compared with what the command prints, but for numbers.
 
 A block that begins with the line `# not tested: REASON`, which readers see as well, is left alone:
 it needs the network, much data, or a file that only the reader has.
@@ -241,6 +241,7 @@ def test_code_on_the_page_runs(
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("PYTHONUTF8", "1")
     monkeypatch.delenv("GRIDCNN_DATA", raising=False)  # what is here differs
+    monkeypatch.syspath_prepend(tmp_path)  # where a reader's Python finds the files of the page
     installs = page.name == "extending.md"
     if installs:  # its package is installed for the processes that it starts
         monkeypatch.setenv("PYTHONPATH", str(request.getfixturevalue("installed")))
@@ -349,7 +350,7 @@ def _masked(text: str) -> list[str]:
     grids are kept, which depends on how long it took to make them.
     """
     kept = (
-        line for line in text.splitlines() if line.strip(" ▀▄█") and "kept for the next" not in line
+        line for line in text.splitlines() if line.strip(" ▀▄█") and not line.startswith("grids: ")
     )
     squeezed = (_NUMBER.sub("#", re.sub(r"─+", "─", line)) for line in kept)
     return [" ".join(line.split()) for line in squeezed]
@@ -522,6 +523,86 @@ def test_the_checker_of_extending_refuses_a_table(package: Path) -> None:
     assert done.returncode == 3
     assert "any two columns by" in done.stderr
     assert not (package / "runs").exists()
+
+
+# Recipes ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return the names that the watchers of docs/recipes.md are defined under."""
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in blocks_of(DOCS / "recipes.md"):
+        if "RunWatcher" in block.text:
+            _executed(block, names)
+    return names
+
+
+def _history(watcher: gridcnn.RunWatcher) -> tuple[gridcnn.Run, list[dict[str, float]]]:
+    """Return a small run with a watcher, and what each epoch has to pass on to it."""
+    changes = {"data.source.xo.count": 60, "training.epochs": 2, "data.validation": 0}
+    result = gridcnn.run("xo", changes=changes, watcher=watcher)
+    kept = ("loss", "accuracy", "learning_rate")
+    return result, [{name: getattr(epoch, name) for name in kept} for epoch in result.history]
+
+
+def test_the_tensorboard_watcher_writes_every_figure(
+    recipes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As tensorboardX and PyTorch take them: tag, value, step. Figures that are None are not."""
+    scalars: list[tuple[str, float, int]] = []
+    logs: list[str] = []
+
+    class SummaryWriter:
+        def __init__(self, logdir: str) -> None:
+            logs.append(logdir)
+
+        def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
+            scalars.append((tag, scalar_value, global_step))
+
+        def flush(self) -> None:
+            logs.append("flushed")
+
+    module = ModuleType("tensorboardX")
+    module.SummaryWriter = SummaryWriter  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tensorboardX", module)
+
+    _, history = _history(recipes["TensorBoard"]())
+
+    expected = [(name, each[name], step) for step, each in enumerate(history, 1) for name in each]
+    assert sorted(scalars) == sorted(expected)
+    assert logs == ["tensorboard/xo-1", "flushed", "flushed"]
+
+
+def test_the_mlflow_watcher_logs_settings_and_figures(
+    recipes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As mlflow takes them: parameters once, and metrics with the number of the epoch as step."""
+    params: dict[str, Any] = {}
+    metrics: list[tuple[dict[str, float], int]] = []
+    module = ModuleType("mlflow")
+    module.log_params = params.update  # type: ignore[attr-defined]
+    module.log_metrics = lambda figures, *, step: metrics.append((figures, step))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "mlflow", module)
+
+    result, history = _history(recipes["MLflow"]())
+
+    assert params == {
+        "spec": "xo",
+        "weights": result.metrics["parameters"],
+        "learning_rate": 0.003,
+        "batch_size": 64,
+    }
+    assert metrics == [(each, step) for step, each in enumerate(history, 1)]
+
+
+def test_the_server_of_the_recipes_is_short() -> None:
+    """The code that answers has 15 lines or fewer, without imports and empty ones."""
+    [server] = [b for b in blocks_of(DOCS / "recipes.md") if b.named("file") == "server.py"]
+
+    lines = [line for line in server.text.splitlines() if line.strip()]
+    assert len([line for line in lines if "import" not in line]) <= 15
 
 
 # README and changelog ---------------------------------------------------------------------------

@@ -282,8 +282,7 @@ def _section(case: Case, outcome: Outcome) -> str:
     parts = [
         f"## {case.name}",
         _teaches(case.spec),
-        "\n".join(map(_filled, lines)),
-        f"```console\n$ {case.command}\n```",
+        "\n".join([*map(_filled, lines), f"- Command: `{case.command}`"]),
         _contestants(outcome, TEST),
         _folds(outcome),
         _classes(_ours(outcome, TEST)),
