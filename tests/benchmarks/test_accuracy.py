@@ -311,7 +311,7 @@ def test_the_page_tells_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
     crowded = outcome(*both)
     crowded.machine[BUSY] = "2.1"
-    assert "When letters began, more threads wanted to run" in page({"letters": crowded})
+    assert "When letters began, more threads were ready to run" in page({"letters": crowded})
 
 
 def test_a_share_is_never_rounded_up_to_everything() -> None:
