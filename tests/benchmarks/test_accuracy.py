@@ -298,7 +298,7 @@ def test_the_page_tells_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "300 items for training, 50 for validation and 100 for the test on average" in flat
     assert "1,234 parameters, 5 epochs on average; 0.25 s for each, 4.12 s in all" in flat
     assert "- It is hard." in flat
-    assert "$ gridcnn run xo --seed 1" in flat
+    assert "- Command: `gridcnn run xo --seed 1`" in flat
     assert "| ham | 45 | 5 |" in flat
     assert "| mean | 90.00 % | 90.00 % |" in flat
     assert (
