@@ -29,6 +29,7 @@ from gridcnn.training.augmentation import refuse_unfit
 from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
 from gridcnn.training.loop import TrainingState, train
 from gridcnn.training.memory import planned, refuse_hopeless, refuse_too_large
+from gridcnn.training.methods import NudgeResult
 
 __all__ = ["Run", "RunWatcher", "carry_out", "open_run", "run"]
 
@@ -291,6 +292,10 @@ class _Keeper:
             if self._state is None:
                 raise
             return self._state
+
+    def on_nudge(self, epoch: int, nudge: NudgeResult) -> None:
+        """Pass it on."""
+        self._watcher.on_nudge(epoch, nudge)
 
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         """Pass it on."""
