@@ -180,6 +180,18 @@ class ArrayAdapter(Adapter):
             tuple(problems),
         )
 
+    def laid_out(self, things: Things) -> NDArray[Any] | None:
+        """Return the numbers of things in their places, `(items, channels, rows, columns)`.
+
+        None for files, which would have to be read once more, and for arrays of several shapes.
+        """
+        if not isinstance(things, np.ndarray):
+            shapes = {x.shape if isinstance(x, np.ndarray) else None for x in things}
+            if len(shapes) > 1 or None in shapes:
+                return None
+            things = np.stack(list(things))
+        return self._stack(things)
+
     def _stack(self, things: Any) -> Array | None:
         """Return all items as `(items, channels, rows, columns)`; None if they are no array."""
         if isinstance(things, np.ndarray) or hasattr(things, "__array__"):

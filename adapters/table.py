@@ -205,6 +205,16 @@ class TableAdapter(Adapter):
             tuple(problems),
         )
 
+    def laid_out(self, things: Things) -> NDArray[Any] | None:
+        """Return the numbers of things in their places, `(items, channels, rows, columns)`.
+
+        None with `scaling: row`, which makes the numbers of an item depend on each other.
+        """
+        if self.scaling == "row":
+            return None
+        rows = _stack(things, self.shape().cells)
+        return self._place(np.stack([*map(_numbers, things)]) if rows is None else rows)
+
     def _usable(self, things: Things) -> Rows:
         """Return the items of the usual length that may be learned from."""
         stack = _stack(things, self._width)
@@ -240,11 +250,15 @@ class TableAdapter(Adapter):
 
     def _laid_out(self, rows: Rows) -> NDArray[np.float32]:
         """Return rows as grids; numbers too large for float32 become infinite, NaN stays NaN."""
-        channels, height, width = self.shape().sizes
         if self.missing == "mean" and self.fills is None:
             raise self.unlearned("'fills'", "or set them, or 'missing: zero'")
         with np.errstate(over="ignore", invalid="ignore"):
             cells = self._scale(_fill_missing(rows, self.missing, self.fills)).astype(np.float32)
+        return self._place(cells)
+
+    def _place(self, cells: NDArray[Any]) -> NDArray[Any]:
+        """Return rows as grids, each number in its place."""
+        channels, height, width = self.shape().sizes
         if self.order == "interleaved":
             return cells.reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
         return cells.reshape(-1, channels, height, width)

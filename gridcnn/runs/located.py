@@ -62,7 +62,7 @@ class Located:
             dataset = self.source.open(request)
         if request.group is not None and dataset.groups is None:
             raise DataError(
-                f"the data {self.source.title} has no columns that could name groups; set "
+                f"the data {self.source.title} has no columns to name groups; set "
                 "data.group to null"
             )
         return dataset
