@@ -88,7 +88,7 @@ adapter:
 _TABLE = """\
 adapter:
   # The columns of numbers as a grid of one row, in this order: neighbours must be related to
-  # with each other. Each column becomes a mean of 0 and a standard deviation of 1.
+  # each other. Each column becomes a mean of 0 and a standard deviation of 1.
   table: {scaling: column}
 """
 _LAYOUT = """\
