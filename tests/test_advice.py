@@ -445,7 +445,7 @@ ADVICE: list[tuple[Step, str, str, Step, str]] = [
     (
         nothing,
         "run tab.yaml --folds 30 --out r",
-        "take at most 20 folds",
+        "use at most 20 folds",
         nothing,
         "run tab.yaml --folds 20 --out r",
     ),
@@ -481,7 +481,7 @@ ADVICE: list[tuple[Step, str, str, Step, str]] = [
     (
         nothing,
         "evaluate runs/tab t.csv --part dev",
-        "take train, validation, test or all",
+        "choose train, validation, test or all",
         nothing,
         "evaluate runs/tab t.csv --part all",
     ),

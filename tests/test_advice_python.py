@@ -212,7 +212,7 @@ ADVICE: list[tuple[Call, str, Call]] = [
     ),
     (
         lambda f: gridcnn.evaluate(run(f / "a", (ROWS, LABELS)).model, (ROWS, LABELS), part="tset"),
-        "take train, validation, test or all",
+        "choose train, validation, test or all",
         lambda f: gridcnn.evaluate(run(f / "b", (ROWS, LABELS)).model, (ROWS, LABELS), part="all"),
     ),
     (

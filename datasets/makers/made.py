@@ -71,7 +71,7 @@ def write_table(source: MadeTexts, file: str | os.PathLike[str], *, seed: int = 
         raise RunFolderError(Problem(message, source=str(target)))
     try:
         if target.exists() or target.is_symlink():
-            message = "this is there already; give a file that does not exist yet"
+            message = "this exists already; give a file that does not exist yet"
             raise RunFolderError(Problem(message, source=str(target)))
         dataset = source.open(Request(seed=seed))
         written = io.StringIO()

@@ -61,7 +61,7 @@ def replaced(engine: NativeEngine, number: int) -> None:
 @pytest.fixture(autouse=True)
 def _uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let whatever would compile fail; tests that compile undo this."""
-    monkeypatch.setattr("gridcnn.engines.native.call.compiled", None)
+    monkeypatch.setattr("gridcnn.engines.native.call.compile_program", None)
 
 
 def kernels(plan: Plan) -> list[tuple[int, str]]:
