@@ -97,7 +97,10 @@ class Case:
         near = self.neighbours(tried)
         merit = max((each.merit for each in near), default=0.0)
         ordered = [each.layout for each in near if each.is_ordered and each.merit >= merit - WORTH]
-        parts = () if given or structure.mixed else self.parts(breaks, whole=bool(ordered))
+        parts: tuple[Part, ...] = ()
+        # Parts are stretches of a line; a grid of rows, or channels, has none.
+        if not (given or structure.mixed) and ordered in ([], [Layout(1, self.columns)]):
+            parts = self.parts(breaks, whole=bool(ordered))
         evidence = Evidence(structure, near, axes, None, int(self.usable.sum()), parts)
         settled = bool(parts) or decide(evidence) == ("grid", True)
         asked = self.targets is not None and (judging.thorough or not settled)

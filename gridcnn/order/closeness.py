@@ -38,6 +38,17 @@ WORTH = 0.12
 64 columns varies by about half of that from sample to sample."""
 
 
+_BREAKS = 0.2
+"""What breaks between channels that stand one after the other bring: their closeness is that of a
+line but for these few places, which a network should not slide over."""
+_ANY_BREAK = 0.85
+"""No border between channels may be closer than this part of what is usual; on average they have to
+be less close than `STRANGE`."""
+STRANGE = 0.5
+"""The columns on the other side of a border are strangers if they are less than half as closely
+associated with those on this side as columns in a run are."""
+
+
 @dataclass(frozen=True)
 class Close:
     """How close the neighbours of a layout are.
@@ -45,10 +56,13 @@ class Close:
     Attributes:
         layout: which columns are neighbours.
         closeness: the part of the neighbours that are among a column's closest, 0 to 1.
+        breaks: whether columns at both sides of every border between channels are strangers, if
+            channels stand one after the other.
     """
 
     layout: Layout
     closeness: float
+    breaks: bool = False
 
     @property
     def merit(self) -> float:
@@ -57,6 +71,8 @@ class Close:
         price = _PRICE_OF_CHANNELS * math.log2(layout.channels)
         if not layout.interleaved:
             price += _PRICE_OF_BLOCKS
+        if self.breaks:
+            price = -_BREAKS
         if not layout.is_line:
             price += _PRICE_OF_ROWS
         return self.closeness - price
@@ -92,9 +108,44 @@ def closest_layouts(
         most: how many layouts to return.
     """
     ranks = rank_associations(associations)
-    close = [Close(layout, closeness(ranks, usable, layout, first=first)) for layout in layouts]
+    across = across_borders(associations)
+    close = [
+        Close(layout, closeness(ranks, usable, layout, first=first), _has_breaks(across, layout))
+        for layout in layouts
+    ]
     close.sort(key=lambda each: -each.merit)
     return [each for each in close if each.merit >= close[0].merit - WORTH][:most]
+
+
+def _has_breaks(across: NDArray[np.float64], layout: Layout) -> bool:
+    """Return whether channels that stand one after the other have nothing to do with each other.
+
+    `across` is that of `across_borders`, of all columns of the layout.
+    """
+    if layout.interleaved or not layout.is_line:
+        return False
+    if len(across) + 1 != layout.positions * layout.channels:
+        return False
+    borders = np.arange(1, layout.channels) * layout.positions - 1
+    weak = across[borders] / max(1e-9, float(np.median(across)))
+    return bool(weak.mean() < STRANGE and weak.max() < _ANY_BREAK)
+
+
+def across_borders(associations: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return how closely the two columns before each border go with the two after it.
+
+    The result is `(columns - 1,)`; associations that are not known count as 0.
+    """
+    padded = np.pad(np.nan_to_num(associations.astype(np.float64)), 1)
+    place = np.arange(1, len(padded) - 2)
+    pairs = [padded[place - back, place + 1 + ahead] for back in (0, 1) for ahead in (0, 1)]
+    known = [
+        (place - back >= 1) & (place + 1 + ahead < len(padded) - 1)
+        for back in (0, 1)
+        for ahead in (0, 1)
+    ]
+    sums: NDArray[np.float64] = np.sum(pairs, axis=0) / np.sum(known, axis=0)
+    return sums
 
 
 def closeness(

@@ -88,6 +88,7 @@ class Neighbours:
             columns one step further.
         closeness: the part of the neighbours that are among the closest columns; 0 if that was not
             compared.
+        breaks: whether channels that stand one after the other have nothing to do with each other.
         groups: whether there is an order within groups of related columns; None likewise.
         p_value: the part of all orders that explain as much, times the layouts that were tried;
             None where the score is so low that it was not tested.
@@ -105,6 +106,7 @@ class Neighbours:
     orders: int = 0
     exact: bool = False
     closeness: float = 0.0
+    breaks: bool = False
     groups: Groups | None = None
 
     @property
@@ -126,7 +128,7 @@ class Neighbours:
     @property
     def merit(self) -> float:
         """How close neighbours are, less what the layout costs."""
-        return Close(self.layout, self.closeness).merit
+        return Close(self.layout, self.closeness, self.breaks).merit
 
     @property
     def is_grouped(self) -> bool:
@@ -182,7 +184,7 @@ def look(
         channels = _Channels(predictor, usable, associations, layout, first, random)
         if len(channels.targets):
             near = _first_look(channels, layout, random)
-            near = replace(near, closeness=close.closeness)
+            near = replace(near, closeness=close.closeness, breaks=close.breaks)
             if near.is_telling and (near.score >= GRADED_SCORE or layout == plain):
                 within = order_within(associations, groups, layout, random, first=first)
                 near = _tested(channels, near, len(layouts), random)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.order.closeness import rank_associations
+from gridcnn.order.closeness import STRANGE, across_borders, rank_associations
 
 ENOUGH_COLUMNS = 8
 """Of so many columns on, neighbours can show an order beyond doubt: of eight there are 20,160."""
@@ -21,12 +21,9 @@ _CLOSEST = 4
 two neighbours of a column in a series are; those of a group of ten are in one of four cases."""
 _GAP = 2
 """Columns within a run that may be unlinked: noise breaks single links of a series."""
-_STRANGE = 0.5
-"""The columns on the other side of a border are strangers if they are less than half as closely
-associated with those on this side as columns in a run are."""
 _BORDER = 3
 """Columns outside of each end that are compared: further away even a series has little to say."""
-_FEWEST_STRANGERS, _LEAST_OUTSIDE = 3, 0.08
+_FEWESTSTRANGERS, _LEAST_OUTSIDE = 3, 0.08
 """Columns outside of a part, and their share, that are worth a word: the ends of a series often
 have little to do with its middle, as the line before a heartbeat."""
 _LINKED_OUTSIDE = 0.5
@@ -66,8 +63,8 @@ def find_runs(
     linked = _linked(associations) & usable[:-1] & usable[1:] & ~breaks
     if not linked.any():
         return []
-    across = _across(associations)
-    breaks = breaks | (across < _STRANGE * np.median(across[linked]))
+    across = across_borders(associations)
+    breaks = breaks | (across < STRANGE * np.median(across[linked]))
     runs: list[list[int]] = []
     for link in np.flatnonzero(linked & ~breaks).tolist():
         last = runs[-1][1] if runs else 0
@@ -88,23 +85,6 @@ def _linked(associations: NDArray[np.float32]) -> NDArray[np.bool_]:
     return linked
 
 
-def _across(associations: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return how closely the two columns before each border go with the two after it.
-
-    The result is `(columns - 1,)`; associations that are not known count as 0.
-    """
-    padded = np.pad(np.nan_to_num(associations.astype(np.float64)), 1)
-    place = np.arange(1, len(padded) - 2)
-    pairs = [padded[place - back, place + 1 + ahead] for back in (0, 1) for ahead in (0, 1)]
-    known = [
-        (place - back >= 1) & (place + 1 + ahead < len(padded) - 1)
-        for back in (0, 1)
-        for ahead in (0, 1)
-    ]
-    sums: NDArray[np.float64] = np.sum(pairs, axis=0) / np.sum(known, axis=0)
-    return sums
-
-
 def has_strangers(part: Part, associations: NDArray[np.float32], usable: NDArray[np.bool_]) -> bool:
     """Return whether the columns outside of a part have nothing to do with those at its ends.
 
@@ -114,7 +94,7 @@ def has_strangers(part: Part, associations: NDArray[np.float32], usable: NDArray
     is_outside = usable.copy()
     is_outside[part.start : part.stop] = False
     outside = int(is_outside.sum())
-    if outside < max(_FEWEST_STRANGERS, _LEAST_OUTSIDE * usable.sum()):
+    if outside < max(_FEWESTSTRANGERS, _LEAST_OUTSIDE * usable.sum()):
         return False
     pairs = is_outside[:-1] & is_outside[1:]
     if pairs.any() and _linked(associations)[pairs].mean() >= _LINKED_OUTSIDE:
@@ -127,6 +107,6 @@ def has_strangers(part: Part, associations: NDArray[np.float32], usable: NDArray
         beyond = [associations[end, end + way * step] for step in steps]
         usual = [np.nanmean(np.diagonal(inside, step)) for step in steps]
         known = ~np.isnan(beyond)
-        if np.nansum(beyond) > _STRANGE * np.sum(np.array(usual)[known]):
+        if np.nansum(beyond) > STRANGE * np.sum(np.array(usual)[known]):
             return False
     return True

@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gridcnn.order.neighbours import Neighbours
+from gridcnn.order.neighbours import GRADED_SCORE, Neighbours
 from gridcnn.order.parts import ENOUGH_COLUMNS, Part
 from gridcnn.order.structure import Structure
 from gridcnn.order.usefulness import Usefulness
@@ -97,7 +97,7 @@ def apply_rule(evidence: Evidence) -> Decision:
     ordered = any(each.is_ordered for each in near)
     if ordered or any(axis.decision == "grid" for axis in evidence.axes):
         return "grid"
-    if use is not None and use.is_useful:
+    if use is not None and use.is_useful and (use.is_clearly_useful or not _deny_order(near)):
         return "grid"
     if any(each.is_doubtful for each in near):
         return "undecided"
@@ -111,6 +111,16 @@ def apply_rule(evidence: Evidence) -> Decision:
         return "undecided"
     shown_by_use = use is not None and use.is_telling
     return "permutable" if shown_by_neighbours or shown_by_use else "undecided"
+
+
+def _deny_order(near: Sequence[Neighbours]) -> bool:
+    """Return whether columns depend on each other, and neighbours are no more alike than others.
+
+    Usefulness alone then has to be large to count: shuffles also move the columns that matter away
+    from the ends of a row, where a small network sees them differently, and that is no order.
+    """
+    telling = [each for each in near if each.is_telling]
+    return bool(telling) and all(each.score < GRADED_SCORE for each in telling)
 
 
 def decide_axis(along: Neighbours | None, size: int) -> Decision:

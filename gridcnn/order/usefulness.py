@@ -43,6 +43,8 @@ _ARITHMETIC = 6e10  # multiplications of all answers in all trainings together, 
 _FEWEST_OF_A_CLASS = 6  # rows, so that each fold has some of every class
 _ERRORS_APART = 2.0
 """Standard errors by which a network has to do better on a layout that is less simple."""
+_HALF_THE_ERRORS = 0.5
+"""The part of the shuffles' errors that is left if the order is clearly useful."""
 _MAY_BE = 0.15
 """The p-value up to which more trainings might show that the order is useful."""
 _FEWER_ERRORS, _LEAST_GAIN = 0.85, 0.02
@@ -77,6 +79,12 @@ class Usefulness:
         errors, others = 1 - self.given, 1 - float(np.mean(self.shuffled))
         fewer = errors <= min(_FEWER_ERRORS * others, others - _LEAST_GAIN)
         return self.p_value <= ERROR_RATE and fewer
+
+    @property
+    def is_clearly_useful(self) -> bool:
+        """Whether the order is so useful that no other evidence against it counts."""
+        errors, others = 1 - self.given, 1 - float(np.mean(self.shuffled))
+        return self.is_useful and errors <= _HALF_THE_ERRORS * others
 
     @property
     def may_be_useful(self) -> bool:
