@@ -45,11 +45,7 @@ def adapted(
 
     def work(group: range) -> Chunk:
         chosen = picked(things, np.array(group, np.int64))
-        called = [
-            names[index] if names is not None else described(things[index], index)
-            for index in group
-        ]
-        return len(group), adapter.adapt_all(chosen, names=called)
+        return len(group), adapter.adapt_all(chosen, names=_Names(things, names, group))
 
     chunks = spread(work, count, workers, heavy=is_heavy(things[0]))
     found = collected(chunks, count)
@@ -62,6 +58,20 @@ def grids_of(adapter: Adapter, things: Things, *, threads: int | None = None) ->
     if found.problems:
         raise unreadable(found.problems)
     return found.grids
+
+
+class _Names(Sequence[str]):
+    """What problems call the things of a group; few have any, so nothing is made ahead."""
+
+    def __init__(self, things: Things, names: Sequence[str] | None, group: range) -> None:
+        self._things, self._names, self._group = things, names, group
+
+    def __len__(self) -> int:
+        return len(self._group)
+
+    def __getitem__(self, place: Any) -> Any:
+        index = self._group[place]
+        return described(self._things[index], index) if self._names is None else self._names[index]
 
 
 def is_heavy(thing: Any) -> bool:
