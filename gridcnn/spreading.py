@@ -5,7 +5,7 @@ long, that is a small part, and several threads are nearly as many times as fast
 things it is most of the time, and the threads wait for each other: two are often slower than one.
 Which it is depends on the things, the processor and its load, so it is measured:
 
-    one thing alone (or one for each thread, if things are heavy)
+    one thing alone (or some by all threads, if things are heavy)
        |-- takes long ------------------------------> the rest by all threads
        `-- is quick --> some alone, some by all ----> the rest in the faster way
 """
@@ -29,10 +29,11 @@ SLOW = 0.00004
 """Seconds for a thing, up to which threads are not even tried."""
 WORTH = 0.004
 """Seconds of work from which threads are tried: they have to be started."""
-FASTER = 0.9
+FASTER = 1.0
 """The part of the time of one thread that several have to stay below."""
 _LONG = 0.002  # seconds for a thing, from which threads are faster, whatever it is
-_TRIAL = 0.004  # seconds of work in each way by which the faster one is found
+_TRIAL = 0.003  # seconds of work in each way by which the faster one is found, ...
+_TRIALS = 2  # ... and how often: other programs may come in between
 _TURN = 0.02  # seconds that a group takes, about
 _TURNS = 4  # groups for each thread, at least, so that none waits long for the last one
 _FIRST = 3  # things that are timed, after the first one has loaded libraries
@@ -92,7 +93,7 @@ class _Pace:
     @property
     def together(self) -> float:
         """From the first start to the last end, by all threads."""
-        return (self._end - self._start) / self._count if self._count else 0.0
+        return (self._end - self._start) / self._count if self._count else math.inf
 
 
 class _Team(Generic[Result]):
@@ -113,7 +114,7 @@ class _Team(Generic[Result]):
         if self._threads > 1 and seconds is None:
             pace = _Pace()
             if heavy:
-                yield from self._together(2 * self._threads, 1, pace)
+                yield from self._by_all(self._growing(pace), pace)
             else:
                 yield from self._alone(1, 1)
                 yield from self._alone(_FIRST, _FIRST, pace)
@@ -123,12 +124,17 @@ class _Team(Generic[Result]):
             yield from self._alone(self._left, self._step(seconds, 1))
             return
         if seconds < _LONG:
-            alone, together = _Pace(), _Pace()
+            alone = together = math.inf
             step = max(1, int(_TRIAL / max(seconds, 1e-9)))
-            yield from self._alone(step, step, alone)
-            yield from self._together(step, -(-step // (2 * self._threads)), together)
-            if together.together > FASTER * alone.alone:
-                yield from self._alone(self._left, self._step(alone.alone, 1))
+            for _ in range(_TRIALS):
+                pace = _Pace()
+                yield from self._alone(step, step, pace)
+                alone = min(alone, pace.together)
+                pace = _Pace()
+                yield from self._together(2 * step, -(-step // self._threads), pace)
+                together = min(together, pace.together)
+            if together > FASTER * alone:
+                yield from self._alone(self._left, self._step(alone, 1))
                 return
         yield from self._together(self._left, self._step(seconds, self._threads))
 
@@ -155,9 +161,21 @@ class _Team(Generic[Result]):
             self._at = group.stop
             yield group
 
+    def _growing(self, pace: _Pace) -> Iterator[range]:
+        """Take all numbers, one by one until it is known how long they take; stop if they do not.
+
+        So no thread has to wait for another one before they go on.
+        """
+        while self._left and pace.alone >= _LONG:
+            step = self._step(pace.alone, self._threads)
+            yield from self._groups(step, step)
+
     def _alone(self, count: int, step: int, pace: _Pace | None = None) -> Iterator[Result]:
         """Yield what comes of the next numbers, by the caller's thread."""
-        for group in self._groups(count, step):
+        yield from self._in_turn(self._groups(count, step), pace)
+
+    def _in_turn(self, groups: Iterator[range], pace: _Pace | None) -> Iterator[Result]:
+        for group in groups:
             timed = _Timed(self._work, group)
             if pace is not None:
                 pace.add(timed)
@@ -165,16 +183,19 @@ class _Team(Generic[Result]):
 
     def _together(self, count: int, step: int, pace: _Pace | None = None) -> Iterator[Result]:
         """Yield what comes of the next numbers, by all threads that can be started."""
+        yield from self._by_all(self._groups(count, step), pace)
+
+    def _by_all(self, groups: Iterator[range], pace: _Pace | None) -> Iterator[Result]:
         if self._pool is None:
             self._threads = startable_threads(self._threads)
             if self._threads <= 1:
-                yield from self._alone(count, step, pace)
+                yield from self._in_turn(groups, pace)
                 return
             from concurrent.futures import ThreadPoolExecutor  # most things are answered without
 
             self._pool = ThreadPoolExecutor(self._threads)
         waiting: deque[Future[_Timed[Result]]] = deque()
-        for group in self._groups(count, step):
+        for group in groups:
             waiting.append(self._pool.submit(_Timed, self._work, group))
             # A few ahead of what is taken, so that no thread waits and memory is bounded.
             if len(waiting) > 2 * self._threads:
