@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gridcnn.room import startable_threads
@@ -33,7 +33,8 @@ FASTER = 1.0
 """The part of the time of one thread that several have to stay below."""
 _LONG = 0.002  # seconds for a thing, from which threads are faster, whatever it is
 _TRIAL = 0.003  # seconds of work in each way by which the faster one is found, ...
-_TRIALS = 2  # ... and how often: other programs may come in between
+_TRIALS = 2  # ... how often, since other programs may come in between, ...
+_PARTS = 4  # ... and in how many groups
 _TURN = 0.02  # seconds that a group takes, about
 _TURNS = 4  # groups for each thread, at least, so that none waits long for the last one
 _FIRST = 3  # things that are timed, after the first one has loaded libraries
@@ -76,19 +77,31 @@ class _Timed(Generic[Result]):
 
 
 class _Pace:
-    """How fast groups are worked on, in seconds for a number."""
+    """How fast groups are worked on, in seconds for a number.
 
-    def __init__(self) -> None:
+    Args:
+        first: how many groups come first, which load libraries and so count only if there are no
+            others.
+    """
+
+    def __init__(self, first: int = 0) -> None:
+        self._first = first
         self._start, self._end = math.inf, -math.inf
-        self._count = 0
-        self.alone = math.inf
-        """In the fastest group: the first ones load libraries."""
+        self._worked, self._count = 0.0, 0
 
     def add(self, timed: _Timed[Any]) -> None:
         """Count a group."""
+        if self._first >= 0:
+            self._first -= 1
+            self._worked, self._count = 0.0, 0
         self._start, self._end = min(self._start, timed.start), max(self._end, timed.end)
+        self._worked += timed.end - timed.start
         self._count += timed.count
-        self.alone = min(self.alone, (timed.end - timed.start) / timed.count)
+
+    @property
+    def alone(self) -> float:
+        """Of a thread at work; infinite before the first group."""
+        return self._worked / self._count if self._count else math.inf
 
     @property
     def together(self) -> float:
@@ -111,32 +124,37 @@ class _Team(Generic[Result]):
 
     def results(self, seconds: float | None, *, heavy: bool) -> Iterator[Result]:
         """Yield all results; `spread` explains the arguments."""
-        if self._threads > 1 and seconds is None:
-            pace = _Pace()
-            if heavy:
-                yield from self._by_all(self._growing(pace), pace)
-            else:
-                yield from self._alone(1, 1)
-                yield from self._alone(_FIRST, _FIRST, pace)
+        if self._threads > 1 and seconds is None and not heavy:
+            pace = _Pace(1)
+            yield from self._alone(1, 1, pace)
+            yield from self._alone(_FIRST, _FIRST, pace)
+            seconds = pace.alone
+        if self._threads > 1 and (seconds is None or seconds >= _LONG):
+            pace = _Pace(self._threads)
+            yield from self._by_all(self._while_long(pace), pace)
             seconds = pace.alone
         seconds = seconds or 0.0
         if self._threads <= 1 or seconds < SLOW or seconds * self._left < WORTH:
             yield from self._alone(self._left, self._step(seconds, 1))
             return
-        if seconds < _LONG:
-            alone = together = math.inf
-            step = max(1, int(_TRIAL / max(seconds, 1e-9)))
-            for _ in range(_TRIALS):
-                pace = _Pace()
-                yield from self._alone(step, step, pace)
-                alone = min(alone, pace.together)
-                pace = _Pace()
-                yield from self._together(2 * step, -(-step // self._threads), pace)
-                together = min(together, pace.together)
-            if together > FASTER * alone:
-                yield from self._alone(self._left, self._step(alone, 1))
-                return
-        yield from self._together(self._left, self._step(seconds, self._threads))
+        alone, together = yield from self._tried(seconds)
+        if together > FASTER * alone:
+            yield from self._alone(self._left, self._step(alone, 1))
+        else:
+            yield from self._together(self._left, self._step(alone, self._threads))
+
+    def _tried(self, seconds: float) -> Generator[Result, None, tuple[float, float]]:
+        """Yield what comes of the next numbers, and return their pace in both ways, at best."""
+        alone = together = math.inf
+        step = max(1, int(_TRIAL / _PARTS / seconds)) if seconds else self._most
+        for _ in range(_TRIALS):
+            pace = _Pace()
+            yield from self._in_turn(self._few_groups(_PARTS, step), pace)
+            alone = min(alone, pace.together)
+            pace = _Pace()
+            yield from self._by_all(self._few_groups(_PARTS * self._threads, step), pace)
+            together = min(together, pace.together)
+        return alone, together
 
     def end(self) -> None:
         """Wait for the threads, which take nothing new."""
@@ -161,7 +179,14 @@ class _Team(Generic[Result]):
             self._at = group.stop
             yield group
 
-    def _growing(self, pace: _Pace) -> Iterator[range]:
+    def _few_groups(self, count: int, step: int) -> Iterator[range]:
+        """Take numbers in so many groups of `step`, or fewer if that takes longer than a trial."""
+        end = time.perf_counter() + _TRIAL
+        while self._left and count and time.perf_counter() < end:
+            yield from self._groups(step, step)
+            count -= 1
+
+    def _while_long(self, pace: _Pace) -> Iterator[range]:
         """Take all numbers, one by one until it is known how long they take; stop if they do not.
 
         So no thread has to wait for another one before they go on.
@@ -187,7 +212,7 @@ class _Team(Generic[Result]):
 
     def _by_all(self, groups: Iterator[range], pace: _Pace | None) -> Iterator[Result]:
         if self._pool is None:
-            self._threads = startable_threads(self._threads)
+            self._threads = max(1, startable_threads(self._threads))
             if self._threads <= 1:
                 yield from self._in_turn(groups, pace)
                 return

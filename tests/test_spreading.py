@@ -61,6 +61,7 @@ def test_things_that_take_long_are_worked_on_at_the_same_time() -> None:
 
     def meet(group: range) -> int:
         both.wait(WAIT)
+        time.sleep(0.005)
         return len(group)
 
     assert sum(spread(meet, 12, 2, seconds=1.0, most=1)) == 12
@@ -84,6 +85,30 @@ def test_quick_things_are_left_to_one_thread_unless_several_are_faster(
 
 def test_trifles_start_no_thread() -> None:
     assert set(workers_of(1000, 4)) == {threading.get_ident()}
+
+
+def test_things_that_turn_out_to_be_quick_are_taken_in_large_groups() -> None:
+    """However long the first ones have taken, which load libraries."""
+
+    def load(group: range) -> int:
+        if group.start < 2:
+            time.sleep(0.05)
+        return len(group)
+
+    assert max(spread(load, 10_000, 2, seconds=1.0)) > 1000
+
+
+def test_a_few_quick_things_do_not_keep_long_ones_from_the_threads() -> None:
+    """Such as files that are not there: what matters is how long things take on average."""
+    caller = threading.get_ident()
+
+    def work(group: range) -> list[int]:
+        time.sleep(0.005 * sum(number % 8 != 2 for number in group))
+        return [threading.get_ident()] * len(group)
+
+    workers = [worker for group in spread(work, 80, 2) for worker in group]
+
+    assert sum(worker == caller for worker in workers) < 20
 
 
 @pytest.mark.usefixtures("tried")

@@ -183,17 +183,18 @@ class Adapting:
             found = self._made(adapter, tried[numbers.start : numbers.stop])
             return found, (time.perf_counter() - start) / len(numbers)
 
-        # The first one loads libraries, and its time counts only if there is no other. One alone
-        # takes longer than each of several together. Two heavy ones are tried at the same time.
+        # The first ones load libraries, and count only if there are no others. One alone takes
+        # longer than each of several together. Heavy ones are tried at the same time.
         threads = self._workers if adapter.threads else 1
         heavy = is_heavy(self.things[tried[0]])
-        first = list(spread(timed, len(tried[:2]), threads, heavy=heavy, most=1))
-        seconds = first[-1][1]
+        count = min(len(tried), 2 * threads)
+        first = list(spread(timed, count, threads, heavy=heavy, most=1))
+        seconds = min(took for _, took in first)
         if seconds >= _LONG:
             for index, (found, _) in zip(tried.tolist(), first, strict=False):
                 self._tried[index] = found
         found, spent = first[-1][0], seconds
-        for group in (range(2, min(5, len(tried))), range(5, len(tried))):
+        for group in (range(count, min(count + 3, len(tried))), range(count + 3, len(tried))):
             if not group or spent > _ENOUGH or seconds >= _LONG:
                 break
             found, seconds = timed(group)
