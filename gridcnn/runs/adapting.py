@@ -189,7 +189,8 @@ class Adapting:
         heavy = is_heavy(self.things[tried[0]])
         count = min(len(tried), 2 * threads)
         first = list(spread(timed, count, threads, heavy=heavy, most=1))
-        seconds = min(took for _, took in first)
+        others = first[threads:] or first[-1:]
+        seconds = sum(took for _, took in others) / len(others)
         if seconds >= _LONG:
             for index, (found, _) in zip(tried.tolist(), first, strict=False):
                 self._tried[index] = found
