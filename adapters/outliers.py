@@ -13,18 +13,18 @@ _FAR = 10.0
 _ASIDE = 0.01
 """The part of the numbers, the farthest, by which the distance of nearly all is not judged."""
 _FEWEST = 10
-"""Of fewer numbers none can be called far from the others."""
+"""Among fewer numbers, none counts as far from the others."""
 LOOKED_AT = 2**20
-"""Numbers that are looked at, at most: an even choice of a large array."""
+"""The most numbers that are sampled, evenly, from a large array."""
 
 
 @dataclass(frozen=True)
 class Bulk:
-    """Where nearly all of some numbers lie.
+    """The range of nearly all numbers.
 
     Attributes:
-        low, high: nearly all lie from the one to the other.
-        is_all: whether the others are close as well, so that none of them is an outlier.
+        low, high: nearly all numbers are in this range.
+        is_all: whether the others are close as well, so that none is an outlier.
     """
 
     low: float
@@ -33,7 +33,7 @@ class Bulk:
 
 
 def bulk_of(values: NDArray[Any], low: float | None = None, high: float | None = None) -> Bulk:
-    """Return where nearly all of some finite numbers lie.
+    """Return the range of nearly all of some finite numbers.
 
     The most frequent number, such as the 0 of an empty background, may be nearly all of them; what
     is far is judged by the others. Their middle is the median, and their distance from it that of
@@ -41,7 +41,7 @@ def bulk_of(values: NDArray[Any], low: float | None = None, high: float | None =
 
     Args:
         values: at least one number, of any shape; more than `LOOKED_AT` in one dimension.
-        low, high: the smallest and the largest of all, if `values` are a choice of them.
+        low, high: the smallest and the largest of all numbers, if `values` are a sample.
     """
     low = float(values.min()) if low is None else low
     high = float(values.max()) if high is None else high
@@ -71,8 +71,8 @@ def is_scaled(values: NDArray[Any]) -> bool:
 
 
 def far_remark(low: float, high: float) -> str:
-    """Return what to say of items with numbers far from others, which lie from `low` to `high`."""
+    """Return the remark on items with numbers far from others, which lie from `low` to `high`."""
     return (
-        f"with numbers far from all others, which lie from {low:g} to {high:g}: they are cut off; "
-        "if they are mistakes, correct them, or leave these items out"
+        f"with numbers far from all others, which lie from {low:g} to {high:g}: they are clipped "
+        "to this range; if they are mistakes, correct them, or leave these items out"
     )

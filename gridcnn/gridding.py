@@ -1,4 +1,4 @@
-"""Things become grids by several threads, if that is faster; the grids are the same to the bit."""
+"""Items become grids on several threads, if that is faster; the grids are bit-identical."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.adapter import Adapted, Adapter, Things, described, picked, unreadable
+from gridcnn.contracts.adapter import Adapted, Adapter, Things, describe, pick, unreadable
 from gridcnn.cores import usable_cores
 from gridcnn.errors import Problem
 from gridcnn.grid import Array, Grids, OneHot
 from gridcnn.spreading import spread
 
 Chunk = tuple[int, Adapted]
-"""How many things there were, and what became of them."""
+"""The number of items, and their grids."""
 
 _FEW = 4  # things, which one thread has done before others are started
 _HEAVY = 2**16
@@ -44,11 +44,11 @@ def adapted(
         return adapter.adapt_all(things, names=names)
 
     def work(group: range) -> Chunk:
-        chosen = picked(things, np.array(group, np.int64))
+        chosen = pick(things, np.array(group, np.int64))
         return len(group), adapter.adapt_all(chosen, names=_Names(things, names, group))
 
     chunks = spread(work, count, workers, heavy=is_heavy(things[0]))
-    found = collected(chunks, count)
+    found = collect(chunks, count)
     return adapter.adapt_all(things, names=names) if found is None else found
 
 
@@ -71,7 +71,7 @@ class _Names(Sequence[str]):
 
     def __getitem__(self, place: Any) -> Any:
         index = self._group[place]
-        return described(self._things[index], index) if self._names is None else self._names[index]
+        return describe(self._things[index], index) if self._names is None else self._names[index]
 
 
 def is_heavy(thing: Any) -> bool:
@@ -85,8 +85,8 @@ def is_heavy(thing: Any) -> bool:
     return isinstance(size, int) and size >= _HEAVY
 
 
-def collected(chunks: Iterator[Chunk], count: int) -> Adapted | None:
-    """Return chunks of at least one thing as one; None where some are one-hot, and some are not.
+def collect(chunks: Iterator[Chunk], count: int) -> Adapted | None:
+    """Return chunks of at least one item as one array; None if only some are one-hot.
 
     `count` is how many things there are in all chunks.
     """
@@ -120,5 +120,5 @@ def rows_of(grids: NDArray[np.float32] | OneHot) -> int:
 
 
 def stored_of(grids: NDArray[np.float32] | OneHot) -> Array:
-    """Return what is kept of grids: their cells, or of one-hot grids the indices."""
+    """Return the array to keep for grids: their cells, or the indices of one-hot grids."""
     return grids.indices if isinstance(grids, OneHot) else grids

@@ -1,6 +1,6 @@
-"""One budget of memory for all threads that read large things: who would exceed it waits.
+"""One budget of memory for all threads that read large items: a thread that would exceed it waits.
 
-Sizes are told before memory is taken. What alone is larger than all that may be used is refused.
+Sizes are given before memory is taken. An item larger than the whole budget is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Budget:
     """Memory that threads borrow for as long as they read a thing.
 
     Args:
-        usable: returns how many bytes this process may still use; None: nobody can tell.
+        usable: returns how many bytes this process may still use, or None if that is not known.
     """
 
     def __init__(self, usable: Callable[[], int | None] = usable_memory) -> None:
@@ -37,22 +37,22 @@ class Budget:
         start_over_in_children(self)
 
     def start_over(self) -> None:
-        """Lend nothing: the threads that had borrowed are not in a forked child."""
+        """Start with nothing lent: a forked child has none of the threads that had borrowed."""
         self._changed = threading.Condition()
         self._lent = 0
         self._limit: int | None = None
         self._known_until = 0.0
 
-    def borrowed(self, size: int) -> AbstractContextManager[None]:
+    def borrow(self, size: int) -> AbstractContextManager[None]:
         """Hold `size` bytes of the budget; wait while other threads hold too much of it.
 
         Raises:
             DataError: it is more than the whole budget.
         """
-        return _NOTHING if size < _TRIFLE else self._borrowed(size)
+        return _NOTHING if size < _TRIFLE else self._borrow(size)
 
     @contextlib.contextmanager
-    def _borrowed(self, size: int) -> Iterator[None]:
+    def _borrow(self, size: int) -> Iterator[None]:
         changed = self._changed
         with changed:
             while not self._fits(size):

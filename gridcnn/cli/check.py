@@ -17,10 +17,10 @@ from gridcnn.errors import SpecError
 if TYPE_CHECKING:
     from gridcnn.order.verdict import Verdict
 
-_EXAMPLES = """Tell whether the order of columns, or of the cells of grids, carries information.
+_EXAMPLES = """Check whether the order of columns, or of the cells of grids, carries information.
 
 DATA is a table (CSV, TSV, JSON Lines, Parquet), a NumPy file, a folder of pictures or sounds, a
-known data set, or a spec. Names of columns have no say. Exit code 3: the order means nothing.
+known data set, or a spec. Column names are ignored. Exit code 3: the order means nothing.
 
 Examples:
 
@@ -55,15 +55,14 @@ def check(
     ] = None,
     shape: Annotated[
         str | None,
-        typer.Option(
-            metavar="R,C", help="Rows and columns of the grid that the columns are said to be."
-        ),
+        typer.Option(metavar="R,C", help="Rows and columns of the grid that the columns make up."),
     ] = None,
     header: Annotated[
         bool | None,
         typer.Option(
             "--header/--no-header",
-            help="Whether the first line names the columns. Without it: unless it holds numbers.",
+            help="Whether the first line names the columns. Default: it does, unless it holds "
+            "numbers.",
         ),
     ] = None,
     encoding: options.Encoding = None,
@@ -71,12 +70,18 @@ def check(
         Path | None, typer.Option(metavar="OUT.html", help="Write a page with pictures as well.")
     ] = None,
     seed: Annotated[
-        int, typer.Option(metavar="NUMBER", min=0, help="Fixes what is drawn at random.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            metavar="NUMBER",
+            min=0,
+            help="The seed of the random draws. Default: that of the spec, or 0.",
+        ),
+    ] = None,
     threads: options.Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print errors alone; the exit code tells.")
+        bool,
+        typer.Option("--quiet", "-q", help="Print errors only; the exit code gives the verdict."),
     ] = False,
     force: outputs.Force = False,
 ) -> None:
@@ -101,7 +106,7 @@ def check(
     if report is not None:
         from gridcnn.report.page import page
 
-        content = page(verdict, data=data, seed=seed).encode("utf-8", "backslashreplace")
+        content = page(verdict, data=data).encode("utf-8", "backslashreplace")
         outputs.write_output(report, content, _PAGE, force=force)
     if as_json:
         from gridcnn.report.plain import verdict_data
@@ -131,11 +136,11 @@ def _say(verdict: Verdict) -> None:
     screen.say(f"verdict: {verdict.decision} ({_MEANINGS[verdict.decision]})")
     screen.say("\nevidence")
     for sentence in verdict.evidence:
-        _wrapped(sentence)
+        _say_wrapped(sentence)
     if verdict.advice:
         screen.say("\nadvice")
         for sentence in verdict.advice:
-            _wrapped(sentence)
+            _say_wrapped(sentence)
     if verdict.lags is not None and len(verdict.lags.lags) > 1:
         screen.say("\nassociation of columns against their distance")
         for line in lag_lines(verdict.lags, plain=plain):
@@ -146,7 +151,7 @@ def _say(verdict: Verdict) -> None:
             screen.say(line)
 
 
-def _wrapped(sentence: str) -> None:
+def _say_wrapped(sentence: str) -> None:
     """Print a sentence within 80 columns; lines of code after it stay as they are."""
     from gridcnn.errors import printable
 

@@ -13,7 +13,7 @@ from gridcnn.errors import DataError, SpecError
 if TYPE_CHECKING:
     from gridcnn.contracts.adapter import Adapter
 
-_EXAMPLES = """Show the plan of a spec, or what its network would see of a file.
+_EXAMPLES = """Show the plan of a spec, or the grid that its network would see of a file.
 
 Examples:
 
@@ -49,7 +49,9 @@ def show(
     ] = None,
     as_plan: Annotated[
         bool,
-        typer.Option("--plan", help="Show what the engine does together, and by which kernels."),
+        typer.Option(
+            "--plan", help="Show which stages the engine computes together, and with which kernels."
+        ),
     ] = False,
     changes: Annotated[
         list[str] | None,
@@ -94,13 +96,13 @@ def _show_plan(
     from gridcnn.runs.located import spec_folder
     from gridcnn.runs.plan import plan
     from gridcnn.spec.load import load
-    from gridcnn.training.memory import planned as planned_memory
+    from gridcnn.training.memory import estimate_memory
 
     check_choice(*choice)
     loaded = load(text, changes=changes, ready=ready())
     planned = plan(loaded, spec_folder(loaded), engine=choice[0], threads=choice[1])
     made = planned.engine
-    memory = planned_memory(made, loaded.training)
+    memory = estimate_memory(made, loaded.training)
     if as_json:
         more = {"plan": works_json(made.plan())} if as_plan else {}
         screen.say_json({"name": loaded.name, **plan_json(made, memory), **more})
@@ -114,7 +116,7 @@ def _show_plan(
     screen.say(plan_memory(made, memory))
     usable = usable_memory()
     if loaded.head is not None and usable is not None and memory.training > usable:
-        screen.say(f"training does not fit here: {sized(usable)} are usable")
+        screen.say(f"training does not fit into memory here: {sized(usable)} are usable")
     if planned.note:
         screen.say(planned.note)
     if as_plan:

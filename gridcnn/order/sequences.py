@@ -66,7 +66,9 @@ def judge_one_hot(
     counter.add(1)
     alphabet = judge_alphabet(indices, symbols, name=names[0], seed=judging.seed)
     counter.add(1)
-    use = None if targets is None else _usefulness(codes, targets, judging)
+    use = None
+    if targets is not None and (judging.thorough or along is None or not along.is_ordered):
+        use = _usefulness(codes, targets, judging)
     decision: Decision = "undecided"
     if (along is not None and along.is_ordered) or (use is not None and use.is_useful):
         decision = "grid"

@@ -24,6 +24,7 @@ from gridcnn.datasets.problems import bad_items_error
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import GridShape
+from gridcnn.order.sample import Sample, drawn_items, sample_of_items
 from gridcnn.progress import Advance, Counter
 from gridcnn.runs.adapting import Adapting, Made
 from gridcnn.runs.duplicates import dropped_note, duplicates_notes, find_duplicates
@@ -40,7 +41,7 @@ from gridcnn.training.loop import Labelled
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the data as labelled grids, and what its items are called."""
+    """One part of the data as labelled grids, and the names of its items."""
 
     data: Labelled
     names: Sequence[str]
@@ -51,7 +52,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Prepared:
-    """All that training needs.
+    """Everything that training needs.
 
     Attributes:
         spec: with the source and the fitted adapter filled in.
@@ -59,12 +60,14 @@ class Prepared:
         classes: the classes, in the order of the votes.
         train, validation, test: the parts; validation and test may be empty.
         literal: exemplars, and the test items to compare them with, for the literal comparison;
-            None where there are no test items.
+            None if there are no test items.
         skipped: what is wrong with the items that were left out because they cannot be read.
         notes: what else was left out of the data, and what looks wrong about it, in sentences.
         fingerprint: changes with the spec, the labels and the grids.
-        grids: where the grids were taken from, or left, in a few words; empty where they were made
-            anew, and are in memory alone.
+        grids: from where the grids were read, or where they are kept, in a few words; empty if
+            they are only in memory.
+        sample: the training items by which it is judged whether their order means anything; None
+            if the adapter makes the order.
     """
 
     spec: Spec
@@ -78,6 +81,7 @@ class Prepared:
     notes: tuple[str, ...]
     fingerprint: str
     grids: str = ""
+    sample: Sample | None = None
 
     @property
     def shape(self) -> GridShape:
@@ -111,21 +115,15 @@ def prepare(
     spec, items, bad = located.spec, len(dataset) + len(dataset.bad), dataset.bad
     if bad and located.data.bad_items == "stop":
         raise bad_items_error(bad, items, "set data.bad_items: skip")
-    dataset, division, ungrouped = divide_items(located, dataset, advance)
-    dataset, division = with_other_forms(dataset, division, spec.adapter, seed=seed)
-    adapting = Adapting(
-        dataset.things,
-        places_of(dataset, np.arange(len(dataset))),
-        threads=threads,
-        advance=advance,
-    )
-    fitted = fit_adapter(located, dataset, division.train, adapting)
-    read = _adapted(dataset, division, fitted.adapter, adapting)
-    skipped = (*bad, *ungrouped, *read.skipped)
+    divided = divide_for_training(located, dataset, advance=advance, threads=threads)
+    dataset, fitted, adapting = divided.dataset, divided.fitted, divided.adapting
+    read = _adapt(dataset, divided.division, fitted.adapter, adapting)
+    skipped = (*bad, *divided.ungrouped, *read.skipped)
     if skipped and located.data.bad_items == "stop":
         raise bad_items_error(skipped, items, "set data.bad_items: skip")
     classes, parts = dataset.classes, read.parts
     notes = [*dataset.notes, *label_notes(dataset.labels, classes)]
+    sample = None if fitted.adapter.makes_order else _sample(divided, read, seed)
     trained = Selection(dataset.things, read.division.train)
     notes += fitted.adapter.notes(trained, parts[TRAIN].data.grids)
     notes += remark_notes(_remarks(dataset, read, fitted.adapter))
@@ -157,6 +155,73 @@ def prepare(
         notes=tuple(notes),
         fingerprint=_fingerprint(spec, read),
         grids=adapting.told,
+        sample=sample,
+    )
+
+
+@dataclass(frozen=True)
+class DividedData:
+    """Data that is divided, with its adapter, before anything but some items is adapted.
+
+    Attributes:
+        dataset: the data, with the other forms of its training items.
+        division: which of its items are in which part.
+        ungrouped: what is wrong with the items that have no group.
+        fitted: the adapter, fitted on the training items.
+        adapting: what makes grids of the things.
+    """
+
+    dataset: Dataset
+    division: Division
+    ungrouped: tuple[Problem, ...]
+    fitted: Fitted
+    adapting: Adapting
+
+
+def divide_for_training(
+    located: Located,
+    dataset: Dataset | None = None,
+    *,
+    advance: Advance | None = None,
+    threads: int | None = None,
+) -> DividedData:
+    """Return the data divided, and the adapter fitted on the training items.
+
+    `dataset` is the data if it is open already. A run, and the check of a spec, both start here.
+
+    Raises:
+        DataError: the data cannot be read or divided, or there is nothing to fit the adapter on.
+    """
+    if dataset is None:
+        dataset = located.open(advance)
+        located = located.resolved(dataset)
+    spec = located.spec
+    dataset, division, ungrouped = divide_items(located, dataset, advance)
+    dataset, division = with_other_forms(dataset, division, spec.adapter, seed=spec.training.seed)
+    adapting = Adapting(
+        dataset.things,
+        places_of(dataset, np.arange(len(dataset))),
+        threads=threads,
+        advance=advance,
+    )
+    fitted = fit_adapter(located, dataset, division.train, adapting)
+    return DividedData(dataset, division, ungrouped, fitted, adapting)
+
+
+def _sample(divided: DividedData, read: _Read, seed: int) -> Sample:
+    """Return the training items that are looked at, duplicates among them, as `check` does."""
+    training, fitted = divided.division.train, divided.fitted
+    drawn = drawn_items(training, fitted.adapter, fitted.shape, seed)
+    places = np.flatnonzero(np.isin(read.division.train, drawn))
+    data = read.parts[TRAIN].data
+    return sample_of_items(
+        divided.dataset.things,
+        read.division.train[places],
+        data.grids[places],
+        data.targets[places],
+        adapter=fitted.adapter,
+        rows=len(training),
+        seed=seed,
     )
 
 
@@ -165,11 +230,11 @@ def group_items(
 ) -> tuple[Dataset, tuple[Problem, ...]]:
     """Return the data with the groups that its spec finds, and without the parts that it ignores.
 
-    Items of which no group can be told are left out, with a problem for each; where bad items may
-    not be skipped, those are raised.
+    Items without a group are left out, with a problem for each; if bad items may not be skipped,
+    these are raised.
 
     Raises:
-        DataError: an item's name, or an item, tells no group.
+        DataError: an item, or its name, has no group.
     """
     settings = located.data
     problems: tuple[Problem, ...] = ()
@@ -189,7 +254,7 @@ def group_items(
 def divide_items(
     located: Located, dataset: Dataset, advance: Advance | None = None
 ) -> tuple[Dataset, Division, tuple[Problem, ...]]:
-    """Return the data as its spec divides it, which item is in which part, and what has no group.
+    """Return the data as its spec divides it, the part of each item, and the items without a group.
 
     Raises:
         DataError: the data cannot be divided like this.
@@ -209,7 +274,7 @@ def divide_items(
 
 
 def places_of(dataset: Dataset, chosen: NDArray[np.int64]) -> list[str]:
-    """Return what errors call the chosen items."""
+    """Return the names of the chosen items in errors."""
     known = dataset.names if dataset.places is None else dataset.places
     return [known[index] for index in chosen]
 
@@ -238,12 +303,12 @@ def _note_adapter(spec: Spec, adapter: Adapter) -> list[str]:
     """Return a note that names the inferred adapter; none for pictures."""
     if spec.adapter is not None or isinstance(adapter, ImageAdapter):
         return []
-    return [f"the spec names no adapter, and items are taken by adapter: {adapter.title}"]
+    return [f"the spec names no adapter; items are read with adapter: {adapter.title}"]
 
 
 @dataclass(frozen=True)
 class _Read:
-    """The parts, what they were made from, which items they hold, and what is bad of the others."""
+    """The parts, the data they are made from, the items they hold, and the problems of others."""
 
     parts: Mapping[str, Part]
     made: Mapping[str, Made]
@@ -251,7 +316,7 @@ class _Read:
     skipped: tuple[Problem, ...]
 
     def chosen(self, kept: Mapping[str, NDArray[np.bool_]]) -> _Read:
-        """Return the same without the items of which `kept`, for each part, says False."""
+        """Return the same with only the items that `kept` marks, for each part."""
         if all(each.all() for each in kept.values()):
             return self
         parts = {
@@ -269,7 +334,7 @@ class _Read:
         return dataclasses.replace(self, parts=parts, division=division)
 
 
-def _adapted(dataset: Dataset, division: Division, adapter: Adapter, adapting: Adapting) -> _Read:
+def _adapt(dataset: Dataset, division: Division, adapter: Adapter, adapting: Adapting) -> _Read:
     targets = dataset.targets(dataset.classes)
     chosen = {TRAIN: division.train, VALIDATION: division.validation, TEST: division.test}
     found = adapting.parts(adapter, chosen)
@@ -325,7 +390,7 @@ def _literal(
 def _refuse_untested(test: TestPart, parts: Mapping[str, Part]) -> None:
     """Raise `DataError` if nothing is left of the fold or group that is the test."""
     if not isinstance(test, float) and not len(parts[TEST]):
-        raise DataError(f"no item that can be used is left of {test}, which data.test names")
+        raise DataError(f"no usable item is left of {test}, which data.test names")
 
 
 def _refuse_emptied(parts: Mapping[str, Part], classes: Sequence[str | int]) -> None:
@@ -333,13 +398,11 @@ def _refuse_emptied(parts: Mapping[str, Part], classes: Sequence[str | int]) -> 
     left = set(parts[TRAIN].data.targets.tolist())
     lost = [str(label) for number, label in enumerate(classes) if number not in left]
     if lost:
-        raise DataError(
-            f"no training item that can be used is left of the classes {', '.join(lost)}"
-        )
+        raise DataError(f"no usable training item is left of the classes {', '.join(lost)}")
 
 
 def _fingerprint(spec: Spec, read: _Read) -> str:
-    # Not where the data is from: what it holds is told by the grids, and a folder may move.
+    # Not where the data is from: its content is in the grids, and a folder may move.
     left_out: dict[str, Any] = dict.fromkeys(("name", "description", "data"), True)
     # Nor when training ends: it goes the same way until then, if the learning rate does.
     left_out["training"] = {"patience"}
