@@ -18,9 +18,9 @@ from gridcnn.spreading import spread
 Chunk = tuple[int, Adapted]
 """The number of items, and their grids."""
 
-_FEW = 4  # things, which one thread has done before others are started
+_FEW = 4  # items that one thread reads before others are started
 _HEAVY = 2**16
-"""Bytes of a file or of an array, from which reading it is likely to take long."""
+"""Bytes of a file or an array from which on it is likely to take long to read."""
 
 
 def adapted(
@@ -61,7 +61,7 @@ def grids_of(adapter: Adapter, things: Things, *, threads: int | None = None) ->
 
 
 class _Names(Sequence[str]):
-    """What problems call the things of a group; few have any, so nothing is made ahead."""
+    """The names of the items of a group, made when a problem needs one."""
 
     def __init__(self, things: Things, names: Sequence[str] | None, group: range) -> None:
         self._things, self._names, self._group = things, names, group
@@ -75,7 +75,7 @@ class _Names(Sequence[str]):
 
 
 def is_heavy(thing: Any) -> bool:
-    """Return whether a thing is large, as far as a look tells."""
+    """Return whether an item is large, by its size in bytes."""
     if isinstance(thing, str | os.PathLike):
         try:
             return os.stat(thing).st_size >= _HEAVY  # noqa: PTH116 - a Path would have to be made

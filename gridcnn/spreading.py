@@ -1,13 +1,14 @@
-"""Work on many things is spread over threads, if that is faster; results come in their order.
+"""Work on many items is spread over threads, if that is faster; results come in order.
 
-Python lets one thread at a time prepare what libraries then do side by side. Of things that take
-long, that is a small part, and several threads are nearly as many times as fast as one. Of quick
-things it is most of the time, and the threads wait for each other: two are often slower than one.
-Which it is depends on the things, the processor and its load, so it is measured:
+Python runs one thread at a time; only libraries run side by side. If an item takes long, most of
+the time is spent in libraries, and two threads are nearly twice as fast as one. If an item is
+quick, most of the time is spent in Python, the threads wait for each other, and two are often
+slower than one.
+This depends on the items, the processor and its load, so it is measured:
 
-    one thing alone (or some by all threads, if things are heavy)
-       |-- takes long ------------------------------> the rest by all threads
-       `-- is quick --> some alone, some by all ----> the rest in the faster way
+    a few items on one thread (on all threads, if they are heavy)
+       |-- they take long ----------------------------------> the rest on all threads
+       `-- they are quick --> some on one, some on all -----> the rest in the faster way
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 SLOW = 0.00004
-"""Seconds for a thing, up to which threads are not even tried."""
+"""Seconds per item below which threads are not tried."""
 WORTH = 0.004
-"""Seconds of work from which threads are tried: they have to be started."""
+"""Seconds of work below which threads are not tried: they have to be started."""
 FASTER = 1.0
-"""The part of the time of one thread that several have to stay below."""
-_LONG = 0.002  # seconds for a thing, from which threads are faster, whatever it is
-_TRIAL = 0.003  # seconds of work in each way by which the faster one is found, ...
-_TRIALS = 2  # ... how often, since other programs may come in between, ...
-_PARTS = 4  # ... and in how many groups
-_TURN = 0.02  # seconds that a group takes, about
-_TURNS = 4  # groups for each thread, at least, so that none waits long for the last one
-_FIRST = 3  # things that are timed, after the first one has loaded libraries
+"""Several threads are used if they take less than this part of the time of one thread."""
+_LONG = 0.002  # seconds per item above which threads are always faster
+_TRIAL = 0.003  # seconds of a trial, ...
+_TRIALS = 2  # ... number of trials, because other programs may disturb one, ...
+_PARTS = 4  # ... and groups of a trial, for each thread
+_TURN = 0.02  # seconds per group, about
+_TURNS = 4  # groups for each thread, at least, so that no thread waits long for the last group
+_FIRST = 3  # items that are timed after the first one, which loads libraries
 
 
 def spread(
@@ -49,14 +50,14 @@ def spread(
     heavy: bool = False,
     most: int = 4096,
 ) -> Iterator[Result]:
-    """Yield what comes of the numbers below `count`, in groups, in their order.
+    """Yield the result of each group of the numbers below `count`, in order.
 
     Args:
         work: is called with each group, by several threads at the same time.
         count: how many numbers there are.
         threads: the most threads at work.
-        seconds: what one number takes, about; None: it is not known yet.
-        heavy: whether the first numbers are likely to take long, so that each gets a thread.
+        seconds: seconds per number, about; None: not known yet.
+        heavy: whether the numbers are likely to take long, so that all threads start at once.
         most: the most numbers in a group.
     """
     team = _Team(work, count, threads, most)
@@ -67,7 +68,7 @@ def spread(
 
 
 class _Timed(Generic[Result]):
-    """What came of a group, and when it was worked on."""
+    """The result of a group, and when it was computed."""
 
     def __init__(self, work: Callable[[range], Result], group: range) -> None:
         self.start = time.perf_counter()
@@ -77,11 +78,11 @@ class _Timed(Generic[Result]):
 
 
 class _Pace:
-    """How fast groups are worked on, in seconds for a number.
+    """The seconds per number, measured on groups.
 
     Args:
-        first: how many groups come first, which load libraries and so count only if there are no
-            others.
+        first: the number of groups at the start that load libraries; they count only if there are
+            no others.
     """
 
     def __init__(self, first: int = 0) -> None:
@@ -100,17 +101,17 @@ class _Pace:
 
     @property
     def alone(self) -> float:
-        """Of a thread at work; infinite before the first group."""
+        """Seconds of one thread; infinite before the first group."""
         return self._worked / self._count if self._count else math.inf
 
     @property
     def together(self) -> float:
-        """From the first start to the last end, by all threads."""
+        """Seconds from the first start to the last end, on all threads."""
         return (self._end - self._start) / self._count if self._count else math.inf
 
 
 class _Team(Generic[Result]):
-    """The caller's thread, and others that are started when they are needed."""
+    """The caller's thread, and other threads that are started when they are needed."""
 
     def __init__(
         self, work: Callable[[range], Result], count: int, threads: int, most: int
@@ -144,7 +145,7 @@ class _Team(Generic[Result]):
             yield from self._together(self._left, self._step(alone, self._threads))
 
     def _tried(self, seconds: float) -> Generator[Result, None, tuple[float, float]]:
-        """Yield what comes of the next numbers, and return their pace in both ways, at best."""
+        """Yield the next results; return the best seconds per number on one thread and on all."""
         alone = together = math.inf
         step = max(1, int(_TRIAL / _PARTS / seconds)) if seconds else self._most
         for _ in range(_TRIALS):
@@ -157,7 +158,7 @@ class _Team(Generic[Result]):
         return alone, together
 
     def end(self) -> None:
-        """Wait for the threads, which take nothing new."""
+        """Wait until the threads have finished their groups."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
@@ -166,7 +167,7 @@ class _Team(Generic[Result]):
         return self._count - self._at
 
     def _step(self, seconds: float, threads: int) -> int:
-        """Return how many numbers make a group, if each takes so many seconds."""
+        """Return the size of a group if each number takes so many seconds."""
         step = min(int(_TURN / max(seconds, 1e-9)), self._most)
         return max(1, step if threads == 1 else min(step, -(-self._left // (_TURNS * threads))))
 
@@ -180,23 +181,23 @@ class _Team(Generic[Result]):
             yield group
 
     def _few_groups(self, count: int, step: int) -> Iterator[range]:
-        """Take numbers in so many groups of `step`, or fewer if that takes longer than a trial."""
+        """Take up to `count` groups of `step`, until the time of a trial is over."""
         end = time.perf_counter() + _TRIAL
         while self._left and count and time.perf_counter() < end:
             yield from self._groups(step, step)
             count -= 1
 
     def _while_long(self, pace: _Pace) -> Iterator[range]:
-        """Take all numbers, one by one until it is known how long they take; stop if they do not.
+        """Take all numbers, one by one until their time is known; stop if they are quick.
 
-        So no thread has to wait for another one before they go on.
+        The threads work on while it is measured.
         """
         while self._left and pace.alone >= _LONG:
             step = self._step(pace.alone, self._threads)
             yield from self._groups(step, step)
 
     def _alone(self, count: int, step: int, pace: _Pace | None = None) -> Iterator[Result]:
-        """Yield what comes of the next numbers, by the caller's thread."""
+        """Yield the next results, computed on the caller's thread."""
         yield from self._in_turn(self._groups(count, step), pace)
 
     def _in_turn(self, groups: Iterator[range], pace: _Pace | None) -> Iterator[Result]:
@@ -207,7 +208,7 @@ class _Team(Generic[Result]):
             yield timed.result
 
     def _together(self, count: int, step: int, pace: _Pace | None = None) -> Iterator[Result]:
-        """Yield what comes of the next numbers, by all threads that can be started."""
+        """Yield the next results, computed on all threads that can be started."""
         yield from self._by_all(self._groups(count, step), pace)
 
     def _by_all(self, groups: Iterator[range], pace: _Pace | None) -> Iterator[Result]:

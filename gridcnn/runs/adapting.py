@@ -103,7 +103,7 @@ class Adapting:
         self._advance = advance
         self._digests: dict[bool, Digests | None] = {}
         self._tried: dict[int, Adapted] = {}
-        """What became of the things that were tried first, where they take long."""
+        """The grids of the sample, by index, if items take long."""
 
     def fitted(self, adapter: Adapter, training: NDArray[np.int64]) -> Adapter:
         """Return the adapter fitted on the training items; from the cache if it is there.
@@ -205,7 +205,7 @@ class Adapting:
         return _Cost(seconds, grids.nbytes / len(grids) if len(grids) else size)
 
     def _made(self, adapter: Adapter, group: NDArray[np.int64]) -> Adapted:
-        """Return what becomes of some things."""
+        """Return the grids of some items."""
         return adapter.adapt_all(pick(self.things, group), names=self._names(group))
 
     # Grids in memory -----------------------------------------------------------------------------
@@ -223,7 +223,7 @@ class Adapting:
         return Made(found.grids, found.kept, found.problems)
 
     def _spreads(self, adapter: Adapter, cost: _Cost) -> bool:
-        """Return whether several threads do it faster."""
+        """Return whether several threads may be faster than one."""
         return adapter.threads and self._workers > 1 and cost.seconds >= spreading.SLOW
 
     def _names(self, part: NDArray[np.int64]) -> list[str]:
@@ -232,7 +232,7 @@ class Adapting:
     def _chunks(
         self, adapter: Adapter, part: NDArray[np.int64], cost: _Cost, counter: Counter
     ) -> Generator[Chunk, None, None]:
-        """Yield what becomes of the things in a part, some at a time, in their order."""
+        """Yield the grids of the items in a part, some at a time, in order."""
         most = max(1, int(min(_CHUNK_BYTES / max(cost.size, 1.0), _MOST)))
 
         def work(numbers: range) -> Chunk:
@@ -244,7 +244,7 @@ class Adapting:
             yield chunk
 
     def _adapted(self, adapter: Adapter, group: NDArray[np.int64]) -> Adapted:
-        """Return what becomes of some things; what was tried is not done again."""
+        """Return the grids of some items; those of the sample are not made again."""
         tried = [place for place, index in enumerate(group.tolist()) if index in self._tried]
         if tried:
             pieces: list[Chunk] = []
