@@ -35,10 +35,16 @@ def _loaded(path: Path) -> ModuleType:
 
 @pytest.fixture(scope="session", autouse=True)
 def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let what tests keep go where it is thrown away, not to the user's cache; fetch nothing."""
+    """Let what tests keep go where it is thrown away, not to the user's cache; fetch nothing.
+
+    Processes that share the tests share it, so that no network is compiled by each of them.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # the run's own; each process has a folder in it
     with pytest.MonkeyPatch.context() as patch:
         if "GRIDCNN_CACHE" not in os.environ:
-            patch.setenv("GRIDCNN_CACHE", str(tmp_path_factory.mktemp("objects")))
+            patch.setenv("GRIDCNN_CACHE", str(folder / "objects"))
         patch.setenv("GRIDCNN_OFFLINE", "1")
         yield
 
