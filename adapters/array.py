@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from gridcnn.adapters.outliers import LOOKED_AT, bulk_of, far_remark, is_scaled
+from gridcnn.adapters.outliers import LOOKED_AT, bulk_of, count_cut, cut_remark, is_scaled
 from gridcnn.contracts.adapter import Adapted, Adapter, Things, described
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import Array, Cells, Grids, GridShape
@@ -113,12 +113,14 @@ class ArrayAdapter(Adapter):
         self,
         things: Things,  # noqa: ARG002 - the grids tell it
         grids: Cells,
+        *,
+        training: bool = False,  # noqa: ARG002 - it holds for all items
     ) -> Mapping[str, int]:
         """Return how many items have values that are far from all others, and cut off."""
-        if self.limit is None or self.low is None or self.high is None or not len(grids):
+        if self.limit is None or self.low is None or self.high is None:
             return {}
-        far = sum(bool((np.abs(grids[index]) >= self.limit).any()) for index in range(len(grids)))
-        return {far_remark(self.low, self.high): far}
+        lie = f"far from all others, which lie from {self.low:g} to {self.high:g}"
+        return {cut_remark(lie): count_cut(grids, self.limit)[0]}
 
     def shape(self) -> GridShape:
         """Return the shape of every grid; raise `DataError` while it is neither set nor learned."""

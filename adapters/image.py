@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -35,7 +35,7 @@ from gridcnn.adapters.pixels import (
     grey_of,
     image_of,
     pixels_of_array,
-    range_notes,
+    range_remarks,
 )
 from gridcnn.adapters.resampling import Window, resampled, whole
 from gridcnn.contracts.adapter import Adapter, Things
@@ -118,17 +118,17 @@ class ImageAdapter(Adapter):
             )
         return self
 
-    def notes(self, things: Things, grids: Cells) -> Sequence[str]:
-        """Return which pictures use but a small part of the range of their type, and look black."""
-        if self.range is not None or not len(things):
-            return ()
+    def remarks(self, things: Things, grids: Cells, *, training: bool = False) -> Mapping[str, int]:
+        """Return how many training pictures use a small part of their type's range: all is dark."""
+        if not training or self.range is not None or not len(things):
+            return {}
         chosen = np.unique(np.linspace(0, len(things) - 1, _LOOKED_AT).astype(np.int64))
         if self.polarity != "ink":
             cells = np.asarray(grids[chosen]).reshape(len(chosen), -1)
             brightest = -cells.min(axis=1) if self.polarity == "invert" else cells.max(axis=1)
             if brightest.min() > 2 * DARK - 1:  # none is dark, and so no type of pixels is
-                return ()
-        return range_notes([self._raw(things[index]) for index in chosen.tolist()])
+                return {}
+        return range_remarks([self._raw(things[index]) for index in chosen.tolist()])
 
     def _raw(self, thing: Any) -> NDArray[Any] | None:
         """Return the numbers of a picture without its opacity; None if it cannot be read."""

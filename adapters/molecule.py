@@ -189,6 +189,8 @@ class MoleculeAdapter(OneHotAdapter):
         self,
         things: Things,
         grids: Cells,  # noqa: ARG002 - the texts tell it
+        *,
+        training: bool = False,  # noqa: ARG002 - it holds for all items
     ) -> Mapping[str, int]:
         """Return how many SMILES have doubled backslashes, and how many an extension."""
         texts = [thing for thing in things if isinstance(thing, str)]

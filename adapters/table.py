@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from gridcnn.adapters.outliers import bulk_of
+from gridcnn.adapters.outliers import bulk_of, count_cut, cut_remark, is_expected
 from gridcnn.contracts.adapter import Adapted, Adapter, Things, described
 from gridcnn.errors import DataError, Problem, shown
-from gridcnn.grid import Grids, GridShape
+from gridcnn.grid import Cells, Grids, GridShape
 from gridcnn.settings.base import Count, NotNegative, Number, Positive
 from gridcnn.settings.pairs import Sizes
 
@@ -166,6 +166,22 @@ class TableAdapter(Adapter):
         if not np.isfinite(grid).all():
             raise DataError(self._not_finite(row))
         return grid
+
+    def remarks(
+        self,
+        things: Things,  # noqa: ARG002 - the grids tell it
+        grids: Cells,
+        *,
+        training: bool = False,  # noqa: ARG002 - it holds for all items
+    ) -> Mapping[str, int]:
+        """Return how many items have numbers that are cut off, unless chance explains as many."""
+        if self.limit is None or self.scaling == "none":
+            return {}
+        items, cut = count_cut(grids, self.limit)
+        if is_expected(cut, len(grids) * self.shape().cells, self.limit):
+            return {}
+        of = {"column": "their column", "row": "their row", "overall": "all numbers"}[self.scaling]
+        return {cut_remark(f"{self.limit:g} deviations or more from the mean of {of}"): items}
 
     def adapt_all(
         self,

@@ -332,8 +332,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if is_second.any():
             training, validation = training.chosen(~is_second), training.chosen(is_second)
         trained = Selection(many, kept[~is_second])
-        remarks = remark_notes(adapter.remarks(trained, training.grids))
-        for note in (*adapter.notes(trained, training.grids), *remarks):
+        for note in remark_notes(adapter.remarks(trained, training.grids, training=True)):
             warnings.warn(note, UserWarning, stacklevel=3)
         if data.duplicates == "drop":
             training, validation = _without_duplicates(training, validation)

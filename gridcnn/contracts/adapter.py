@@ -83,29 +83,23 @@ class Adapter(Settings, abc.ABC):
         """Return whether one thing may be an array of numbers of this number of dimensions."""
         return not self.texts
 
-    def notes(
-        self,
-        things: Things,  # noqa: ARG002 - for those that look at them
-        grids: Cells,  # noqa: ARG002 - the same
-    ) -> Sequence[str]:
-        """Return what looks wrong about the training things, or about how they are scaled.
-
-        Each is a sentence that says what to do. `grids` are those of the things.
-        """
-        return ()
-
     def remarks(
         self,
         things: Things,  # noqa: ARG002 - for those that know of any
         grids: Cells,  # noqa: ARG002 - the same
+        *,
+        training: bool = False,  # noqa: ARG002 - the same
     ) -> Mapping[str, int]:
         """Return what looks wrong about things that can be read, and about how many of them.
 
-        Each text follows "3 items ", as in "with silence alone; leave them out".
+        Each text follows "3 items " and says what to do, as in "with silence alone; leave them
+        out".
 
         Args:
             things: the things.
             grids: what they became, `(items, channels, rows, columns)` or one-hot.
+            training: whether they are those that a model is trained on, so that other settings may
+                be advised.
         """
         return {}
 

@@ -126,8 +126,6 @@ def prepare(
         raise bad_items_error(skipped, items, "set data.bad_items: skip")
     classes, parts = dataset.classes, read.parts
     notes = [*dataset.notes, *label_notes(dataset.labels, classes)]
-    trained = Selection(dataset.things, read.division.train)
-    notes += fitted.adapter.notes(trained, parts[TRAIN].data.grids)
     notes += remark_notes(_remarks(dataset, read, fitted.adapter))
     labelled = {name: part.data for name, part in parts.items()}
     duplicates = find_duplicates(labelled)
@@ -299,7 +297,8 @@ def _remarks(dataset: Dataset, read: _Read, adapter: Adapter) -> collections.Cou
     parts = {TRAIN: division.train, VALIDATION: division.validation, TEST: division.test}
     for name, indices in parts.items():
         things = Selection(dataset.things, indices)
-        found.update(adapter.remarks(things, read.parts[name].data.grids))
+        grids = read.parts[name].data.grids
+        found.update(adapter.remarks(things, grids, training=name == TRAIN))
     return found
 
 
