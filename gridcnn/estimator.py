@@ -36,11 +36,11 @@ from gridcnn.errors import DataError, Problem, SpecError, listed, shown
 from gridcnn.grid import GridShape
 from gridcnn.gridding import adapted
 from gridcnn.model import Model
+from gridcnn.notes import remark_notes, warn_of
 from gridcnn.order.guard import CHECKS, Check, guard
 from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
 from gridcnn.runs.duplicates import find_duplicates
-from gridcnn.runs.notes import remark_notes
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Data, Spec
 from gridcnn.training.loop import Labelled, train
@@ -96,6 +96,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         engine: the name of the engine; None: the fastest there is.
         threads: the most threads that it works with; None: as many as this process may use. What
             is learned does not depend on it.
+        strict: whether notes on the training items are errors; otherwise they are warnings.
 
     Attributes:
         classes_: the classes, sorted; the order of the votes.
@@ -125,6 +126,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         scaling: Literal["auto", "range", "none"] = "auto",
         engine: str | None = None,
         threads: int | None = None,
+        strict: bool = False,
     ) -> None:
         self.spec = spec
         self.check = check
@@ -141,6 +143,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.scaling = scaling
         self.engine = engine
         self.threads = threads
+        self.strict = strict
 
     def fit(self, X: Any, y: ArrayLike) -> Self:  # noqa: N803 - scikit-learn's names
         """Train on labelled items, and return the classifier.
@@ -332,8 +335,8 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if is_second.any():
             training, validation = training.chosen(~is_second), training.chosen(is_second)
         trained = Selection(many, kept[~is_second])
-        for note in remark_notes(adapter.remarks(trained, training.grids, training=True)):
-            warnings.warn(note, UserWarning, stacklevel=3)
+        remarks = adapter.remarks(trained, training.grids, training=True)
+        warn_of(remark_notes(remarks), strict=self.strict, stacklevel=3)
         if data.duplicates == "drop":
             training, validation = _without_duplicates(training, validation)
         lost = set(range(len(self.classes_))) - set(training.targets.tolist())

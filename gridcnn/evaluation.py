@@ -19,10 +19,10 @@ from gridcnn.datasets.readers.memory import asked_columns
 from gridcnn.errors import DataError, EngineError
 from gridcnn.measures import Measures, Scores, measures
 from gridcnn.model import Model, load
+from gridcnn.notes import answer_notes, refuse_notes, remark_notes
 from gridcnn.runs.adapting import Adapting
 from gridcnn.runs.duplicates import find_duplicates, torn_notes
 from gridcnn.runs.located import locate
-from gridcnn.runs.notes import answer_notes, refuse_notes, remark_notes
 from gridcnn.runs.prepare import places_of
 from gridcnn.spec.models import Data, Spec
 from gridcnn.training.loop import Labelled

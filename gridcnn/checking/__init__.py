@@ -17,6 +17,7 @@ from gridcnn.checking.tables import from_table
 from gridcnn.datasets.tables.items import ENDINGS
 from gridcnn.datasets.tables.lines import ending_of
 from gridcnn.errors import DataError, Problem, listed, quoted, suggestion
+from gridcnn.notes import refuse_notes
 from gridcnn.order.judge import Judging
 from gridcnn.order.sample import Sample, judge
 from gridcnn.order.verdict import Verdict
@@ -37,6 +38,7 @@ def check(
     encoding: str | None = None,
     seed: int = 0,
     threads: int | None = None,
+    strict: bool = False,
     advance: Advance | None = None,
 ) -> Verdict:
     """Return whether the order of columns, or of the cells of grids, carries information.
@@ -57,15 +59,20 @@ def check(
         encoding: how the characters of a text file are encoded; None: UTF-8 or UTF-16.
         seed: fixes everything that is drawn at random.
         threads: the most threads.
+        strict: whether notes on the data are errors.
         advance: is called with a `gridcnn.progress.Progress` each time some more is done.
 
     Raises:
-        DataError: the data cannot be read, or has too few rows or columns for any verdict.
+        DataError: the data cannot be read, or has too few rows or columns for any verdict; or there
+            are notes on it, and it is `strict`.
         SpecError, UnknownNameError: the spec is wrong, or nothing has that name.
     """
     judging = Judging(seed=seed, threads=threads, advance=advance)
     asked = Asked(y, header, encoding, judging)
-    return judge(_sample(X, asked), judging, shape=shape)
+    sample = _sample(X, asked)
+    if strict:
+        refuse_notes(sample.notes)
+    return judge(sample, judging, shape=shape)
 
 
 def _sample(data: Any, asked: Asked) -> Sample:

@@ -8,10 +8,10 @@ from gridcnn.checking.asked import Asked
 from gridcnn.contracts.adapter import OneHotAdapter, Selection, picked
 from gridcnn.datasets.problems import bad_items_error
 from gridcnn.errors import DataError
+from gridcnn.notes import remark_notes
 from gridcnn.order.judge import sampled
 from gridcnn.order.sample import Sample, sample_of_grids
 from gridcnn.runs.located import locate, spec_folder
-from gridcnn.runs.notes import remark_notes
 from gridcnn.runs.prepare import fit_adapter, places_of
 from gridcnn.spec.models import Data, Spec
 from gridcnn.streams import Stream

@@ -74,6 +74,7 @@ def check(
         int, typer.Option(metavar="NUMBER", min=0, help="Fixes what is drawn at random.")
     ] = 0,
     threads: options.Threads = None,
+    strict: options.Strict = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print errors alone; the exit code tells.")
@@ -96,6 +97,7 @@ def check(
             encoding=encoding,
             seed=seed,
             threads=threads,
+            strict=strict,
             advance=bars.show,
         )
     if report is not None:

@@ -49,6 +49,7 @@ def show(
     ] = None,
     engine: options.Engine = None,
     threads: options.Threads = None,
+    strict: options.Strict = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the plan, or the grid, as JSON.")
     ] = False,
@@ -57,11 +58,13 @@ def show(
     if spec is not None:
         if as_plan:
             raise SpecError("--plan shows a spec; leave --spec and the file out: show SPEC --plan")
-        _show_file(what, spec, png, changes or [], as_json=as_json, force=force)
+        _show_file(what, spec, png, changes or [], as_json=as_json, strict=strict, force=force)
         return
     if png is not None:
         raise SpecError("--png draws the grid of a file; give its spec as well, with --spec")
-    _show_plan(what, changes or [], (engine, threads), as_plan=as_plan, as_json=as_json)
+    _show_plan(
+        what, changes or [], (engine, threads), as_plan=as_plan, as_json=as_json, strict=strict
+    )
 
 
 def _show_plan(
@@ -71,11 +74,13 @@ def _show_plan(
     *,
     as_plan: bool,
     as_json: bool,
+    strict: bool,
 ) -> None:
     from gridcnn.cli.plan import plan_json, plan_lines, plan_memory, plan_table, works_json
     from gridcnn.cores import usable_memory
     from gridcnn.engines.base import check_choice
     from gridcnn.errors import sized
+    from gridcnn.notes import refuse_notes
     from gridcnn.pipelines import ready
     from gridcnn.runs.located import spec_folder
     from gridcnn.runs.plan import plan
@@ -89,6 +94,12 @@ def _show_plan(
     planned = plan(loaded, spec_folder(loaded), engine=choice[0], threads=choice[1])
     made = planned.engine
     memory = planned_memory(made, loaded.training)
+    usable = usable_memory()
+    notes = [planned.note] if planned.note else []
+    if loaded.head is not None and usable is not None and memory.training > usable:
+        notes.insert(0, f"training does not fit here: {sized(usable)} are usable")
+    if strict:
+        refuse_notes(notes)
     if as_json:
         more = {"plan": works_json(made.plan())} if as_plan else {}
         screen.say_json({"name": loaded.name, **plan_json(made, memory), **more})
@@ -100,20 +111,25 @@ def _show_plan(
         plan_table(planned.network)
     )
     screen.say(plan_memory(made, memory))
-    usable = usable_memory()
-    if loaded.head is not None and usable is not None and memory.training > usable:
-        screen.say(f"training does not fit here: {sized(usable)} are usable")
-    if planned.note:
-        screen.say(planned.note)
+    for note in notes:
+        screen.say(note)
     if as_plan:
         screen.say("\n" + "\n".join(plan_lines(made.plan())))
 
 
 def _show_file(
-    text: str, spec: str, png: Path | None, changes: list[str], *, as_json: bool, force: bool
+    text: str,
+    spec: str,
+    png: Path | None,
+    changes: list[str],
+    *,
+    as_json: bool,
+    strict: bool,
+    force: bool,
 ) -> None:
     from gridcnn.adapters.image import ImageAdapter
     from gridcnn.cli.drawing import PNG_MARK, draw, write_png
+    from gridcnn.notes import remark_notes
     from gridcnn.pipelines import ready
     from gridcnn.runs.questions import Questions
     from gridcnn.spec.load import load
@@ -123,17 +139,21 @@ def _show_file(
     loaded = load(spec, changes=changes, ready=ready())
     adapter = loaded.adapter or ImageAdapter()
     names: list[str] = []
+    notes: list[str] = []
     things: list[Any] = []
     for part in Questions(adapter, loaded.data).parts([text]):
         if part.problems:
             raise DataError(*part.problems)
         names += part.names[:2]
+        notes += part.notes
         things += list(part.things[:2])
         if len(things) > 1:
             break
     if len(things) > 1:
         raise DataError(f"{text} holds several things, such as {names[0]}; show takes one")
     grids = adapter.grids(things, names=names)
+    notes += remark_notes(adapter.remarks(things, grids.values))
+    screen.say_notes(notes, strict=strict)
     values = grids.values[0]
     if as_json:
         shape = list(grids.shape.sizes)

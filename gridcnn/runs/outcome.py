@@ -18,10 +18,10 @@ from gridcnn.files import as_written
 from gridcnn.grid import Array
 from gridcnn.measures import measures
 from gridcnn.model import Model, answered
+from gridcnn.notes import answer_notes
 from gridcnn.order.guard import Checked
 from gridcnn.runs.folder import PREDICTIONS, SKIPPED, RunFolder
 from gridcnn.runs.literal import literal_comparison
-from gridcnn.runs.notes import answer_notes
 from gridcnn.runs.prepare import Part, Prepared
 from gridcnn.runs.results import read_predictions
 from gridcnn.training.loop import Epoch, TrainingState, ends_after, measured

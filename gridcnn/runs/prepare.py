@@ -24,12 +24,12 @@ from gridcnn.datasets.problems import bad_items_error
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import GridShape
+from gridcnn.notes import label_notes, remark_notes
 from gridcnn.progress import Advance, Counter
 from gridcnn.runs.adapting import Adapting, Made
 from gridcnn.runs.duplicates import dropped_note, duplicates_notes, find_duplicates
 from gridcnn.runs.literal import exemplars
 from gridcnn.runs.located import Located
-from gridcnn.runs.notes import label_notes, remark_notes
 from gridcnn.runs.other_forms import with_other_forms
 from gridcnn.runs.scaffolds import by_scaffold
 from gridcnn.spec.models import GroupPattern, GroupScaffold, Spec

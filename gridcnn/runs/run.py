@@ -12,11 +12,11 @@ from gridcnn.contracts.source import TEST
 from gridcnn.engines.base import DEFAULT_ENGINE, Engine, bind, check_choice
 from gridcnn.errors import RunFolderError, SpecError, StopTraining, UserError
 from gridcnn.network import Network
+from gridcnn.notes import refuse_notes
 from gridcnn.order.guard import Checked, guard
 from gridcnn.pipelines import ready
 from gridcnn.runs.folder import CHECK, FOLDS, SPEC, RunFolder, Way
 from gridcnn.runs.located import Located, is_in_memory, locate, spec_folder
-from gridcnn.runs.notes import refuse_notes
 from gridcnn.runs.outcome import Run, Stopwatch, Trained, finish
 from gridcnn.runs.prepare import Prepared, prepare
 from gridcnn.runs.resuming import resumed_spec

@@ -1,7 +1,8 @@
-"""What looks wrong about labels and answers, in sentences."""
+"""What looks wrong about data and answers, in sentences: told, or refused where it is strict."""
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -24,6 +25,20 @@ def refuse_notes(notes: Sequence[str]) -> None:
     """Raise `DataError` if there are any notes, each a problem of its own."""
     if notes:
         raise DataError(*notes, "with strict, every note is an error")
+
+
+def warn_of(notes: Sequence[str], *, strict: bool = False, stacklevel: int = 1) -> None:
+    """Tell notes from Python, where nothing is printed: as warnings, or errors if `strict`.
+
+    Args:
+        notes: sentences.
+        strict: raise `DataError` instead.
+        stacklevel: as for `warnings.warn`; 1 is the line that calls this.
+    """
+    if strict:
+        refuse_notes(notes)
+    for note in notes:
+        warnings.warn(note, UserWarning, stacklevel=stacklevel + 1)
 
 
 def remark_notes(remarks: Mapping[str, int]) -> list[str]:
