@@ -273,7 +273,9 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 seed = check_random_state(seed).randint(2**31 - 1)
             changes["training.seed"] = int(seed)
         if not isinstance(self.changes, Mapping | None):
-            raise SpecError(f"changes are a mapping of settings to values; got {self.changes!r}")
+            raise SpecError(
+                f"changes are a mapping of settings to values; got {shown(self.changes)}"
+            )
         return {**changes, **(self.changes or {})}
 
     @staticmethod
@@ -300,7 +302,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             place = f"adapter.{adapter.title}.{name}"
             own = f", and set its own: changes={{'{place}': ...}}"
             raise SpecError(
-                f"{name}={value!r} is for the adapter array, and X is taken by the adapter "
+                f"{name}={shown(value)} is for the adapter array, and X is taken by the adapter "
                 f"{adapter.title}; leave it out{own if hasattr(adapter, name) else ''}"
             )
         return adapter

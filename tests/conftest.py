@@ -24,12 +24,17 @@ Draw = Callable[[int, int], list[tuple[Image, str]]]
 
 
 def _loaded(path: Path) -> ModuleType:
-    """Load a module by its place: under importlib's import mode tests import nothing by name."""
+    """Load a module by its place: under importlib's import mode tests import nothing by name.
+
+    It may import what lies beside the tests: the benchmarks and the fuzzing.
+    """
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(HERE.parent)
+        spec.loader.exec_module(module)
     return module
 
 
@@ -86,6 +91,4 @@ def bombs() -> ModuleType:
 @pytest.fixture(scope="session")
 def mutations() -> ModuleType:
     """Return strategies that change plain data and arrays inside of files."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(HERE.parent)  # where the fuzzing is
-        return _loaded(HERE / "mutations.py")
+    return _loaded(HERE / "mutations.py")

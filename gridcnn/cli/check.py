@@ -12,7 +12,7 @@ import typer
 
 from gridcnn.cli import options, outputs, screen
 from gridcnn.cli.bars import Bars
-from gridcnn.errors import SpecError
+from gridcnn.errors import SpecError, quoted
 
 if TYPE_CHECKING:
     from gridcnn.order.verdict import Verdict
@@ -121,7 +121,7 @@ def _size(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"\s*(\d{1,9})\s*[,xX]\s*(\d{1,9})\s*", text)
     sizes = tuple(int(each) for each in found.groups()) if found else ()
     if len(sizes) != 2 or 0 in sizes:
-        raise SpecError(f"--shape is rows and columns, such as 28,28; got {text}")
+        raise SpecError(f"--shape is rows and columns, such as 28,28; got {quoted(text)}")
     return sizes[0], sizes[1]
 
 

@@ -48,7 +48,7 @@ def evaluate(
     from gridcnn.evaluation import evaluate as compare
 
     if bad_items not in ("stop", "skip"):
-        raise SpecError(f"--bad-items is stop or skip; got {bad_items}")
+        raise SpecError(f"--bad-items is stop or skip; got {quoted(bad_items)}")
     skip: Literal["stop", "skip"] = "skip" if bad_items == "skip" else "stop"
     found = compare(
         model, data, part=part, bad_items=skip, engine=engine, threads=threads, strict=strict
