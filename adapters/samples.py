@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from gridcnn.adapters.excerpt import Excerpt, need_of
 from gridcnn.adapters.opening import content_of, first_line, opened
 from gridcnn.adapters.waves import plain_wave
+from gridcnn.cores import shortage
 from gridcnn.errors import DataError
+from gridcnn.memory import BUDGET
 
 Samples = NDArray[np.float32]
 """One channel, `(samples)`; the loudest that a file of whole numbers can hold is -1 and 1."""
@@ -190,17 +192,29 @@ def _part(recording: _Recording, wanted: _Wanted) -> Samples | None:
     start, stop = need.frames.start, need.frames.stop
     if start >= stop:
         return None
-    samples = _joined([_mean(block) for block in recording.blocks(start, stop)])
-    if len(samples) < stop - start:
-        return None
-    _refuse_odd(samples)
-    return _at_rate(samples, rate, sample_rate)[need.used]
+    with BUDGET.borrowed(_taken(stop - start, rate, sample_rate)):
+        samples = _joined([_mean(block) for block in recording.blocks(start, stop)])
+        if len(samples) < stop - start:
+            return None
+        _refuse_odd(samples)
+        return _at_rate(samples, rate, sample_rate)[need.used]
 
 
 def _whole(sound: Any, wanted: _Wanted) -> Samples:
     """Return what is wanted of an open `soundfile.SoundFile`, all of which is decoded."""
+    known = sound.frames < _UNKNOWN_FRAMES
+    taken = _taken(sound.frames, int(sound.samplerate), wanted.sample_rate) if known else 0
+    with BUDGET.borrowed(taken):
+        return _all_decoded(sound, wanted, known=known)
+
+
+def _taken(frames: int, rate: int, sample_rate: int) -> int:
+    """Return how many bytes one channel takes: in pieces, together, and at the other rate."""
+    return int(4 * frames * (2 + sample_rate / rate))
+
+
+def _all_decoded(sound: Any, wanted: _Wanted, *, known: bool) -> Samples:
     rate, declared = int(sound.samplerate), sound.frames
-    known = declared < _UNKNOWN_FRAMES
     blocks: list[Samples] = []
     count = 0
     while not known or count < declared:
@@ -210,6 +224,8 @@ def _whole(sound: Any, wanted: _Wanted) -> Samples:
             break
         count += len(block)
         _refuse_long(count, rate, wanted)
+        if not known and (lacking := shortage(_taken(count, rate, wanted.sample_rate))):
+            raise DataError(f"it lasts {count / rate:,.1f} s or more: {lacking}")
         blocks.append(_mean(block))
     if known and count < declared and sound.format == "FLAC":
         raise DataError(

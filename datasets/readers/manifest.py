@@ -110,7 +110,7 @@ def _rows(rows: Rows, where: dict[str, int]) -> list[_Row]:
     kinds, allowance = list(where), Allowance(rows.problems.source)
     allowance.expect(rows.known_count() or 0)
     for block in rows.blocks([where[kind] for kind in kinds]):
-        allowance.add(len(block.places))
+        allowance.add(len(block.places), rows.least_count)
         cells = dict(zip(kinds, block.columns, strict=True))
         empty = [""] * len(block.places)
         paths, splits, groups = (

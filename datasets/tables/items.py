@@ -401,7 +401,7 @@ def read_items(
     read = _Read()
     counting: list[int] = []
     for block in rows.blocks(where.all):
-        allowance.add(len(block.places))
+        allowance.add(len(block.places), rows.least_count)
         cells = block.columns[: len(where.inputs)]
         if inputs.first and columns.input is None:
             counting = _counting(rows, where, cells)

@@ -8,6 +8,7 @@ import contextlib
 import gzip
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ PACKED_ENDINGS = (*PACKED, ".zip")
 """Endings of packed files."""
 _CHUNK = 2**18  # bytes that are decoded at a time
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+_ENDS = re.compile(rb"[^\r\n]\r?\n")
 _DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
 
 
@@ -69,6 +71,26 @@ def opened(path: str) -> Iterator[IO[bytes]]:
         what = f"is damaged, or not packed as its name says ({reason})"
         message = what if packed else f"cannot be read: {reason}"
         raise DataError(Problem(message, source=path)) from error
+
+
+def count_lines(path: str, most: int, *, quoting: bool) -> int:
+    """Return how many lines of a file hold anything, by a quick look; up to about `most`.
+
+    If `quoting`, only those before the first quote are counted, since a quoted cell may take more
+    lines. A file in which a line has no end is left to the reader of its lines.
+    """
+    count = without_end = 0
+    before = b""  # the last bytes of a line that is not complete
+    with opened(path) as file:
+        while (chunk := file.read(_CHUNK)) and count <= most and without_end <= LONGEST:
+            if quoting and b'"' in chunk:
+                break
+            text = before + chunk
+            count += len(_ENDS.findall(text))
+            begin = text.rfind(b"\n") + 1
+            without_end = 0 if begin else without_end + len(chunk)
+            before = text[begin:][-2:]
+    return count
 
 
 def too_large(path: str) -> DataError:

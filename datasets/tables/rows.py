@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.datasets import places
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.tables.cells import look_like_names
-from gridcnn.datasets.tables.lines import LONGEST, Lines, ending_of
+from gridcnn.datasets.tables.lines import LONGEST, Lines, count_lines, ending_of
 from gridcnn.errors import DataError, Problem, quoted, shown, suggestion
 
 _SIGNS = (",", ";", "\t", "|")
@@ -123,6 +124,10 @@ class Rows(abc.ABC):
         """Return how many rows there are if that is known before any is read; None: it is not."""
         return None
 
+    def least_count(self, most: int) -> int:  # noqa: ARG002 - for those that can look
+        """Return how many rows there are at least, by a quick look; up to about `most`."""
+        return 0
+
 
 class _Gathered:
     """Gathers rows until they fill a block: by their number, their cells, or their lines."""
@@ -184,6 +189,18 @@ class _Text(Rows):
             pass
         return self.rows
 
+    def least_count(self, most: int) -> int:
+        """Return how many rows there are at least, by the ends of lines; up to about `most`."""
+        wide = self.lines.encoding.lower().startswith(("utf-16", "utf-32", "utf16", "utf32"))
+        if wide or not places.is_file(self.problems.source):
+            return 0
+        return count_lines(self.problems.source, most, quoting=self.quoting) - 1  # the header
+
+    @property
+    def quoting(self) -> bool:
+        """Whether a row may take several lines, between quotes."""
+        return False
+
     @abc.abstractmethod
     def each(
         self, columns: Sequence[int], wanted: Collection[int] | None
@@ -235,6 +252,11 @@ class Delimited(_Text):
             self.names = [str(number) for number in range(1, len(begin[1]) + 1)]
             self._whose = f"line {begin[0]} has"
             self._ahead.insert(0, begin)
+
+    @property
+    def quoting(self) -> bool:
+        """Whether a row may take several lines, between quotes."""
+        return self.form.quoting
 
     def _begin(self, *, blank: bool) -> tuple[int, list[str]]:
         """Return line and cells of the first row, which may be `blank`; none if there is no row."""

@@ -22,7 +22,10 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 import gridcnn
+from gridcnn import memory
+from gridcnn.adapters import samples
 from gridcnn.adapters.audio import AudioAdapter
+from gridcnn.adapters.excerpt import Excerpt
 from gridcnn.adapters.samples import samples_of
 from gridcnn.adapters.spectrogram import (
     cosines,
@@ -590,6 +593,36 @@ def test_folders_are_read_by_their_endings(tmp_path: Path) -> None:
 
 def _riff(content: bytes, at: int, written: bytes) -> bytes:
     return content[:at] + written + content[at + len(written) :]
+
+
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG"])
+@pytest.mark.parametrize("excerpt", [None, Excerpt(RATE)])
+def test_sounds_borrow_the_memory_that_they_take(
+    form: str, excerpt: Excerpt | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is larger than all that may be used is refused; an excerpt takes less."""
+    usable = 4 * 3 * RATE * 6  # of which three quarters are lent: three seconds would be too much
+    monkeypatch.setattr(memory, "_TRIFLE", 0)
+    monkeypatch.setattr(samples, "BUDGET", memory.Budget(lambda: usable))
+    content = _encoded(_noise(6 * RATE), form)
+    wanted: dict[str, Any] = {"sample_rate": RATE, "max_duration": 60, "excerpt": excerpt}
+
+    if excerpt is None:
+        with pytest.raises(DataError, match=r"it takes up to .* of memory to read"):
+            samples_of(content, **wanted)
+    else:
+        assert len(samples_of(content, **wanted)) == RATE
+
+
+def test_sounds_of_unknown_length_are_compared_with_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While they are decoded: their headers do not tell."""
+    monkeypatch.setattr(samples, "_UNKNOWN_FRAMES", 0)
+    monkeypatch.setattr(samples, "shortage", lambda size: f"{size} are needed")
+
+    with pytest.raises(DataError, match=r"it lasts .* s or more: \d+ are needed"):
+        samples_of(_encoded(_noise(), "FLAC"), sample_rate=RATE, max_duration=60)
 
 
 WAV = _encoded(_tone())
