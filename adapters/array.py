@@ -182,6 +182,18 @@ class ArrayAdapter(Adapter):
             tuple(problems),
         )
 
+    def laid_out(self, things: Things) -> NDArray[Any] | None:
+        """Return the numbers of things in their places, `(items, channels, rows, columns)`.
+
+        None for files, which would have to be read once more, and for arrays of several shapes.
+        """
+        if not isinstance(things, np.ndarray):
+            shapes = {x.shape if isinstance(x, np.ndarray) else None for x in things}
+            if len(shapes) > 1 or None in shapes:
+                return None
+            things = np.stack(list(things))
+        return self._stacked(things)
+
     def _stacked(self, things: Any) -> Array | None:
         """Return all items as `(items, channels, rows, columns)` where they are one array."""
         if isinstance(things, np.ndarray) or hasattr(things, "__array__"):

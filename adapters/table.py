@@ -221,6 +221,16 @@ class TableAdapter(Adapter):
             tuple(problems),
         )
 
+    def laid_out(self, things: Things) -> NDArray[Any] | None:
+        """Return the numbers of things in their places, `(items, channels, rows, columns)`.
+
+        None with `scaling: row`, which makes the numbers of an item depend on each other.
+        """
+        if self.scaling == "row":
+            return None
+        rows = _stacked(things, self.shape().cells)
+        return self._placed(np.stack([*map(_numbers, things)]) if rows is None else rows)
+
     def _usable(self, things: Things) -> Rows:
         """Return the items of the usual length that may be learned from."""
         stack = _stacked(things, self._width)
@@ -256,11 +266,15 @@ class TableAdapter(Adapter):
 
     def _laid_out(self, rows: Rows) -> NDArray[np.float32]:
         """Return rows as grids; what float32 cannot hold becomes infinite, what lacks stays NaN."""
-        channels, height, width = self.shape().sizes
         if self.missing == "mean" and self.fills is None:
             raise self.unlearned("'fills'", "or set them, or 'missing: zero'")
         with np.errstate(over="ignore", invalid="ignore"):
             cells = self._scaled(_filled(rows, self.missing, self.fills)).astype(np.float32)
+        return self._placed(cells)
+
+    def _placed(self, cells: NDArray[Any]) -> NDArray[Any]:
+        """Return rows as grids, each number in its place."""
+        channels, height, width = self.shape().sizes
         if self.order == "interleaved":
             return cells.reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
         return cells.reshape(-1, channels, height, width)

@@ -38,6 +38,7 @@ from gridcnn.gridding import adapted
 from gridcnn.model import Model
 from gridcnn.notes import remark_notes, warn_of
 from gridcnn.order.guard import CHECKS, Check, guard
+from gridcnn.order.sample import Sample, drawn_items, sample_of_items
 from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
 from gridcnn.runs.duplicates import find_duplicates
@@ -187,6 +188,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 made.training.grids,
                 made.training.targets,
                 spec.check if self.check is None else self.check,
+                sample=made.sample,
                 shape=shape,
                 seed=spec.training.seed,
                 threads=self.threads,
@@ -337,6 +339,9 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if is_second.any():
             training, validation = training.chosen(~is_second), training.chosen(is_second)
         trained = Selection(many, kept[~is_second])
+        sample = None
+        if not adapter.makes_order:
+            sample = _sample(adapter, many, first, kept[~is_second], training, seed)
         remarks = adapter.remarks(trained, training.grids, training=True)
         warn_of(remark_notes(remarks), strict=self.strict, stacklevel=3)
         if data.duplicates == "drop":
@@ -345,7 +350,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if lost:
             names = listed([shown(plain_value(self.classes_[each])) for each in sorted(lost)])
             raise DataError(f"no training item that can be used is left of the classes {names}")
-        return _Made(adapter, training, validation)
+        return _Made(adapter, training, validation, sample)
 
     def _divided(
         self, targets: NDArray[np.int64], spec: Spec
@@ -382,11 +387,35 @@ class _Made:
     adapter: Adapter
     training: Labelled
     validation: Labelled | None
+    sample: Sample | None
 
     @property
     def items(self) -> int:
         """How many grids there are."""
         return len(self.training) + (0 if self.validation is None else len(self.validation))
+
+
+def _sample(
+    adapter: Adapter,
+    things: Things,
+    training: NDArray[np.int64],
+    readable: NDArray[np.int64],
+    data: Labelled,
+    seed: int,
+) -> Sample:
+    """Return the training items that are looked at, of which `data` holds the `readable` ones."""
+    places = np.flatnonzero(
+        np.isin(readable, drawn_items(training, adapter, adapter.shape(), seed))
+    )
+    return sample_of_items(
+        things,
+        readable[places],
+        data.grids[places],
+        data.targets[places],
+        adapter=adapter,
+        rows=len(training),
+        seed=seed,
+    )
 
 
 def _refuse_unfit(adapter: Adapter, things: Things) -> None:

@@ -172,6 +172,20 @@ class Network:
             for name, view in block.views(vector).items()
         }
 
+    def value_name(self, index: int) -> str:
+        """Return which number of the flat vector this is, as `1.convolution.weights[0,0,2,1]`.
+
+        Raises:
+            IndexError: the vector is not so long.
+        """
+        for block in self.blocks:
+            for slot in block.slots:
+                if slot.part.start <= index < slot.part.stop:
+                    place = np.unravel_index(index - slot.part.start, slot.parameter.shape)
+                    label = block.label.replace(" ", ".")
+                    return f"{label}.{slot.parameter.name}[{','.join(map(str, place))}]"
+        raise IndexError(f"there is no number {index}; the vector has {self.parameters:,}")
+
     def vector(self, named: Mapping[str, Array]) -> Array:
         """Return the flat float32 vector made of named parameters.
 

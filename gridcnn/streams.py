@@ -30,6 +30,7 @@ class Stream(IntEnum):
     """Which rows the checker looks at."""
     CHECK_ALPHABET = 0x0_DE_9
     CHECK_SEQUENCES = 0x0_DE_A
+    CHECK_ROW_ORDER = 0x0_DE_C
     CHECK_GRIDS = 0x0_DE_B
     """Which items the checker looks at, if their grids are large."""
 

@@ -51,6 +51,20 @@ def test_every_shape_is_known(small: Network) -> None:
     assert small.output.sizes == (3, 1, 1)
 
 
+def test_a_number_of_the_flat_vector_has_a_name(small: Network) -> None:
+    """The name is the place of the number in the named parameter."""
+    vector = np.arange(small.parameters, dtype=np.float32)
+
+    named = small.named(vector)
+
+    assert small.value_name(0) == "1.convolution.weights[0,0,0,0]"
+    for index in range(small.parameters):
+        name, _, place = small.value_name(index).removesuffix("]").partition("[")
+        assert named[name][tuple(map(int, place.split(",")))] == index
+    with pytest.raises(IndexError, match=f"the vector has {small.parameters:,}"):
+        small.value_name(small.parameters)
+
+
 def test_parameters_lie_in_the_order_of_the_stages(small: Network) -> None:
     """The flat vector is the documented layout: filters, channels, rows, columns, then biases."""
     vector = np.arange(small.parameters, dtype=np.float32)

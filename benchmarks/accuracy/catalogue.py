@@ -148,30 +148,44 @@ _ALL = (
         trials=(
             Trial(
                 "drawings of other programs",
-                "2,000 drawings of `benchmarks.drawings` (seed 100, by which nothing was chosen), "
-                "which share nothing with the training pictures: pens, brushes and types, thin "
-                "and thick, in many colours and sizes, some photographed.",
+                "2,000 drawings of `benchmarks.drawings` (seed 100, which chose nothing). They are "
+                "independent of the training pictures: pens, brushes and types, thin and thick, "
+                "in many colours and sizes, some photographed.",
                 _drawings,
                 (Goal(ACCURACY, 0.98),),
             ),
         ),
         notes=(
-            "The adapter cuts out what is drawn and brings it to one size. After that, comparing "
-            "with all training pictures does as well as the network: a good grid is half of the "
-            "answer.",
+            "The adapter cuts out the drawing and resizes it. After that, comparing with all "
+            "training pictures is as good as the network: a good grid is half of the answer.",
+        ),
+    ),
+    Case(
+        name="nudge",
+        spec="nudge",
+        data="500 pictures that gridcnn draws itself: evenly drawn letters that stand anywhere.",
+        split="two fifths of the items for the test, at random, by the spec's seed, each class in "
+        "the same proportion; none for validation, so the last epoch counts.",
+        baselines=(LOGISTIC, NEAREST),
+        goals=(Goal(ACCURACY, 0.96),),
+        notes=(
+            "Twelve seeds, compiled for three kinds of processor (generic, x86-64-v3 and the "
+            "machine's own), got 99.5 % or more; the literal comparison with 20 exemplars got "
+            "75.0 % or less of the same items.",
         ),
     ),
     Case(
         name="digits",
         spec="digits",
-        data="1,797 handwritten digits, of 8 x 8 cells, that scikit-learn brings along.",
+        data="the 1,797 handwritten digits of scikit-learn, of 8 x 8 cells.",
         split="a quarter of the items for the test, at random, by the spec's seed, each class in "
-        "the same proportion; none for validation, since the last epoch is taken.",
+        "the same proportion; none for validation, so the last epoch counts.",
         baselines=(LOGISTIC, NEAREST),
         goals=(Goal(ACCURACY, 0.99),),
         notes=(
             "The test is small: each wrong answer costs 0.2 points, and the interval is wide. "
-            "Writers are not told in this data, so some wrote training items and test items both.",
+            "The data does not name the writers, so the same writers are in training and in the "
+            "test.",
             "The settings were chosen by cross-validation inside the training part.",
         ),
     ),
@@ -186,20 +200,20 @@ _ALL = (
         published=(
             Published(
                 "87.6 to 93.4 %",
-                "networks of two convolutions with pooling, as users submitted them; the source "
-                "has not tested them",
+                "networks of two convolutions with pooling that users submitted; the source has "
+                "not tested them",
                 "README of zalandoresearch/fashion-mnist",
                 same_split=True,
             ),
             Published(
                 "90.3 %",
-                "three convolutions with pooling and batch normalisation, submitted likewise",
+                "three convolutions with pooling and batch normalisation, also submitted",
                 "README of zalandoresearch/fashion-mnist",
                 same_split=True,
             ),
             Published(
                 "94.9 %",
-                "ResNet18, submitted likewise",
+                "ResNet18, also submitted",
                 "README of zalandoresearch/fashion-mnist",
                 same_split=True,
             ),
@@ -209,15 +223,15 @@ _ALL = (
         name="sounds",
         spec="sounds",
         data="6,000 clips of a second that gridcnn makes itself: six shapes of sound, at any pitch "
-        "and moment, with noise behind them that has up to as much power as the sound.",
+        "and moment, with noise that has up to as much power as the sound.",
         split=f"{_FIFTH}, by the spec's seed, each class in the same proportion.",
         baselines=(LOGISTIC, NEAREST, CEPSTRAL),
         goals=(Goal(ACCURACY, 0.99),),
         trials=(
             Trial(
                 "as much noise as sound",
-                "3,000 other clips, all of them with noise at 0 dB: as much power as the sound "
-                "(seed 1000, by which nothing was chosen).",
+                "3,000 other clips, all with noise at 0 dB: as much power as the sound (seed 1000, "
+                "which chose nothing).",
                 _in_noise,
                 (Goal(ACCURACY, 0.99),),
             ),
@@ -226,22 +240,22 @@ _ALL = (
     Case(
         name="phrases",
         spec="phrases",
-        data="6,000 texts that gridcnn makes itself, all of the same words in every class; their "
-        "order differs.",
+        data="6,000 texts that gridcnn makes itself. All classes have the same words, in another "
+        "order.",
         split=f"{_FIFTH}, by the spec's seed, each class in the same proportion.",
         baselines=(LOGISTIC_ONE_HOT, NEAREST, CHARACTERS),
         goals=(Goal(ACCURACY, 0.99),),
         notes=(
-            "n-grams of characters reach across the space between two words, and so see their "
-            "order, too. Cells by themselves hardly tell anything.",
+            "n-grams of characters cross the space between two words, so they also see the order. "
+            "Single cells say hardly anything.",
         ),
     ),
     Case(
         name="spoken-digits",
         spec="spoken-digits",
         data=_SPOKEN,
-        split="the official one: of every digit and speaker the recordings 0 to 4 for the test, "
-        "and the others for training; none for validation, since the last epoch is taken.",
+        split="the official one: for every digit and speaker, the recordings 0 to 4 for the test, "
+        "and the others for training; none for validation, so the last epoch counts.",
         baselines=(LOGISTIC, CEPSTRAL),
         goals=(Goal(ACCURACY, 0.99),),
         published=(
@@ -254,10 +268,10 @@ _ALL = (
             ),
         ),
         notes=(
-            "All speakers are among the training clips. What counts is the next division.",
-            "These test clips were looked at twice: a first spec, of half the epochs, had 97.7 %; "
-            "the number of epochs and the learning rate were then chosen on a part held back from "
-            "training, by which they gained a point.",
+            "All speakers are also in the training clips. The next division is the harder test.",
+            "These test clips were used twice: a first spec, with half the epochs, had 97.7 %. The "
+            "number of epochs and the learning rate were then chosen on a part of the training "
+            "clips.",
         ),
     ),
     Case(
@@ -270,10 +284,10 @@ _ALL = (
         baselines=(LOGISTIC, CEPSTRAL),
         goals=(Goal(OVER_FOLDS, 0.85),),
         notes=(
-            "The clips of one speaker are much alike, so the interval over clips is too narrow; "
-            "the spread over the speakers says more.",
+            "The clips of one speaker are similar, so the interval over clips is too narrow; the "
+            "spread over the speakers says more.",
             "The settings were chosen by leaving out george, jackson and lucas, on training clips; "
-            "nicolas, theo and yweweler had no say.",
+            "nicolas, theo and yweweler were not used.",
         ),
     ),
     Case(
@@ -285,16 +299,15 @@ _ALL = (
         baselines=(LOGISTIC_ONE_HOT, CHARACTERS),
         goals=(Goal(ACCURACY, 0.985), Goal(f"{F1}spam", 0.94)),
         notes=(
-            "An eighth of the messages are spam, some 130 of the test: one division differs from "
-            "the next by a few tenths of a point. Of five others (seeds 11 to 15) accuracies were "
-            "98.5 to 98.8 %, and F1 of spam 0.936 to 0.954.",
+            "An eighth of the messages are spam, about 130 in the test, so divisions differ by a "
+            "few tenths of a point. Five others (seeds 11 to 15) had accuracies of 98.5 to 98.8 %, "
+            "and an F1 of spam of 0.936 to 0.954.",
         ),
     ),
     Case(
         name="news",
         spec="news",
-        data="7,600 news items of four kinds, title and text: the test part of AG News, the only "
-        "part at hand.",
+        data="7,600 news items of four kinds, title and text: the test part of AG News.",
         split=f"{_FIFTH}, by the spec's seed, each class in the same proportion.",
         baselines=(LOGISTIC_ONE_HOT, CHARACTERS),
         goals=(Goal(ACCURACY, 0.86), Goal(f"{LEAD}{CHARACTERS.title}", 0.0)),
@@ -303,7 +316,7 @@ _ALL = (
                 "90.5 %",
                 "a character network of Zhang, Zhao and LeCun, trained on 120,000 items and tested "
                 "on the 7,600",
-                "arXiv 1509.01626, as Papers with Code tells it",
+                "arXiv 1509.01626, according to Papers with Code",
                 same_split=False,
             ),
         ),
@@ -316,16 +329,16 @@ _ALL = (
         baselines=(LOGISTIC_ONE_HOT, SMILES),
         goals=(Goal(AREA, 0.90),),
         notes=(
-            "A random split is kind: molecules of one series, and the ways in which one source "
-            "writes SMILES, are on both of its sides.",
+            "A random split is easy: molecules of one series, and SMILES of one source, are in "
+            "both parts.",
         ),
     ),
     Case(
         name="bbbp, new scaffolds",
         spec="bbbp",
         data=_BLOOD_BRAIN,
-        split="by scaffold, as MoleculeNet divides it: 80, 10 and 10 %, and no scaffold in two of "
-        "these parts; the largest groups are for training, so that the test has the rare ones.",
+        split="by scaffold, like MoleculeNet: 80, 10 and 10 %, and no scaffold is in two parts; "
+        "the largest groups are for training, so the test has the rare ones.",
         options=(
             "--set",
             "data.group={scaffold: murcko, order: largest_first}",
@@ -339,9 +352,9 @@ _ALL = (
         baselines=(LOGISTIC_ONE_HOT, SMILES),
         published=(_GRAPHS,),
         notes=(
-            "The validation part has other kinds of molecules than the test part, so what it "
-            "chooses need not suit the test. 11 molecules that RDKit refuses have no scaffold, and "
-            "are left out.",
+            "The validation part has other kinds of molecules than the test part, so its choice "
+            "may not suit the test. 11 molecules that RDKit refuses have no scaffold, and are left "
+            "out.",
         ),
     ),
 )

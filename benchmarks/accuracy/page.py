@@ -28,25 +28,25 @@ from gridcnn.pipelines import ready
 _INTRODUCTION = """\
 # Results
 
-How often the ready specs are right on items that they have not seen, beside plain methods on the
-same items and beside figures that others have published.
+This page shows how often the ready specs are right on items that they have not seen. It compares
+them with plain methods on the same items, and with published figures.
 
-- Every spec is run once, as it is shipped, with the seed that it names. The epoch whose weights
-  count is chosen by the validation items; so are the settings of the plain methods, which learn
-  from the same training items. Where a spec keeps no items for validation, its last epoch counts,
-  and a part held back from training chooses for the plain methods. The settings of the specs were
-  chosen on validation items as well. The test items choose nothing; where they were looked at more
-  than once, the section says so.
-- Accuracies have a 95 % [interval](runs.md#metricsjson). Where two intervals overlap by much, the
-  data does not tell who is better.
-- Seconds are those of the [machine](#the-machine) below, while others were using it as well. Those
-  of an epoch are the median. Those in all are the whole command: starting Python, reading and
-  adapting the data, compiling with an empty cache, training, and the test. The processor time, that
-  of all cores together, stands in the sections; it hardly grows when others want the cores, too.
+- Every spec is run once, as it is shipped, with its own seed. The validation items choose the epoch
+  whose weights count, and also the settings of the plain methods, which learn from the same
+  training items. If a spec keeps no items for validation, its last epoch counts, and a part of the
+  training items chooses for the plain methods. The settings of the specs were chosen on validation
+  items as well. The test items choose nothing; if they were used more than once, the section says
+  so.
+- Accuracies have a 95 % [interval](runs.md#metricsjson). If two intervals overlap a lot, the data
+  does not show which is better.
+- Seconds are those of the [machine](#the-machine) below, which others used at the same time. The
+  seconds for an epoch are the median. The seconds in all are for the whole command: starting
+  Python, reading and adapting the data, compiling with an empty cache, training, and the test. The
+  sections also have the processor time of all cores together, which hardly depends on the load.
 
-`python -m benchmarks.accuracy NAME` measures one of them anew and writes this page; without a name
+`python -m benchmarks.accuracy NAME` measures one of them again and writes this page; without a name
 it measures all. It needs `pip install -e ".[test]"`, and under `GRIDCNN_DATA` the files of the sets
-that are not made by gridcnn.
+that gridcnn does not make.
 """
 
 
@@ -166,15 +166,15 @@ def _overview(shown: Sequence[tuple[Case, Outcome]]) -> str:
         "s in all",
     )
     text = (
-        "Of the plain methods, this table has the one that did best on the validation items. AUC "
-        "is the area under the ROC curve, of more than two classes their mean. Not every published "
-        "figure was measured on the same division; the sections below tell."
+        "The plain method is the one that was best on the validation items. AUC is the area under "
+        "the ROC curve; for more than two classes, it is the mean. Not every published figure was "
+        "measured on the same division; the sections below say which."
     )
     crowded = [case.name for case, outcome in shown if _was_crowded(outcome)]
     if crowded:
         text += (
-            f" When {listed(crowded)} began, more threads wanted to run than the machine has "
-            "cores: there, seconds are longer than they need be."
+            f" When {listed(crowded)} began, more threads were ready to run than the machine has "
+            "cores: there, the seconds are too long."
         )
     return f"{table(heads, rows, left=3)}\n\n{_filled(text)}"
 
@@ -236,11 +236,11 @@ def _goals(shown: Sequence[tuple[Case, Outcome]]) -> str:
     text = "All goals are reached."
     if missed:
         lines = [
-            f"- {each.about}: {each.goal.measure} {_told(each.goal, each.value)}, where "
-            f"{_wanted(each.goal)} was the goal"
+            f"- {each.about}: {each.goal.measure} {_told(each.goal, each.value)}; the goal was "
+            f"{_wanted(each.goal)}"
             for each in missed
         ]
-        text = "\n".join(["What could not be reached:", "", *lines])
+        text = "\n".join(["These goals are not reached:", "", *lines])
     heads = ("", "measure", "goal", "reached", "met")
     return f"## Goals\n\n{table(heads, rows, left=5)}\n\n{text}"
 
@@ -282,8 +282,7 @@ def _section(case: Case, outcome: Outcome) -> str:
     parts = [
         f"## {case.name}",
         _teaches(case.spec),
-        "\n".join(map(_filled, lines)),
-        f"```console\n$ {case.command}\n```",
+        "\n".join([*map(_filled, lines), f"- Command: `{case.command}`"]),
         _contestants(outcome, TEST),
         _folds(outcome),
         _classes(_ours(outcome, TEST)),
@@ -352,13 +351,13 @@ def _confusion(classes: Sequence[str], answers: Answers) -> str:
         (label, *(f"{count:,}" for count in row))
         for label, row in zip(classes, answers.measures["confusion"], strict=True)
     ]
-    text = "Its confusion, the truth by row and the answer by column:"
+    text = "Its confusion matrix, with the truth by row and the answer by column:"
     return f"{text}\n\n{table(('truth', *classes), rows)}"
 
 
 def _published(case: Case) -> str:
     if not case.published:
-        return "No figure that others have published is known here."
+        return "No published figure is known."
     lines = ["Published by others:", ""]
     for each in case.published:
         split = "the same split" if each.same_split else "not the same split"
@@ -371,7 +370,7 @@ def _trial(case: Case, outcome: Outcome, trial: Trial) -> str:
     ours = _ours(outcome, trial.name)
     parts = [
         f"### {case.name}: {trial.name}",
-        _filled(f"{trial.what} Network and plain methods are those above."),
+        _filled(f"{trial.what} The network and the plain methods are those above."),
         _contestants(outcome, trial.name),
         _classes(ours),
         _confusion(outcome.classes, ours),

@@ -112,8 +112,7 @@ def _judgement(verdict: Verdict, seed: int) -> Judgement:
         seed,
         verdict.decision,
         None if layout is None else Grid.from_settings(layout),
-        # Only a checker that looks for parts has this attribute.
-        tuple((each.start, each.stop) for each in getattr(verdict, "parts", ())),
+        tuple((each.start, each.stop) for each in verdict.parts),
     )
 
 

@@ -18,7 +18,6 @@ from gridcnn.datasets.tables.items import ENDINGS
 from gridcnn.datasets.tables.lines import ending_of
 from gridcnn.errors import DataError, Problem, listed, quoted, suggestion
 from gridcnn.notes import refuse_notes
-from gridcnn.order.judge import Judging
 from gridcnn.order.sample import Sample, judge
 from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
@@ -36,14 +35,25 @@ def check(
     shape: tuple[int, int] | None = None,
     header: bool | None = None,
     encoding: str | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     threads: int | None = None,
     strict: bool = False,
     advance: Advance | None = None,
 ) -> Verdict:
     """Return whether the order of columns, or of the cells of grids, carries information.
 
-    What columns are called has no say. Of many rows some are drawn at random; the evidence says so.
+    Column names are ignored. Of many rows some are drawn at random; the evidence says so.
+
+    `run`, `cross_validate` and `GridClassifier` judge the same data by the same function. Of a
+    spec, a folder or a known data set the training items are judged, drawn with the seed of the
+    spec, as a run draws them: the verdict is that of the run. Three differences remain:
+
+    - A table, or an array, without a spec has no training part: all of its rows are judged. A run
+      leaves validation and test items alone, so that nothing is learned from them. It judges the
+      columns that its spec takes, and, if the adapter has a `size`, only the layout of the spec.
+    - Too little data for a verdict is an error here, and "undecided" in a run, which then goes on.
+    - A run trains no network once neighbours have settled the verdict, and asks nothing about
+      pictures, sounds, texts and molecules, whose adapters make the order.
 
     Args:
         X: a table: an array or list of rows `(rows, columns)`, a DataFrame, or the path of a CSV,
@@ -57,7 +67,8 @@ def check(
         header: whether the first line of a CSV or TSV file names the columns; None: unless it holds
             numbers alone.
         encoding: how the characters of a text file are encoded; None: UTF-8 or UTF-16.
-        seed: fixes everything that is drawn at random.
+        seed: fixes everything that is drawn at random, as `training.seed` of a spec does; None:
+            that of the spec, or else 0.
         threads: the most threads.
         strict: whether notes on the data are errors.
         advance: is called with a `gridcnn.progress.Progress` each time some more is done.
@@ -67,12 +78,10 @@ def check(
             are notes on it, and it is `strict`.
         SpecError, UnknownNameError: the spec is wrong, or nothing has that name.
     """
-    judging = Judging(seed=seed, threads=threads, advance=advance)
-    asked = Asked(y, header, encoding, judging)
-    sample = _sample(X, asked)
+    sample = _sample(X, Asked(y, header, encoding, seed, advance))
     if strict:
         refuse_notes(sample.notes)
-    return judge(sample, judging, shape=shape)
+    return judge(sample, threads=threads, advance=advance, shape=shape)
 
 
 def _sample(data: Any, asked: Asked) -> Sample:

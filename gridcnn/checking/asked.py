@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gridcnn.order.judge import Judging
+from gridcnn.progress import Advance
 
 
 @dataclass(frozen=True)
@@ -15,4 +15,10 @@ class Asked:
     y: Any
     header: bool | None
     encoding: str | None
-    judging: Judging
+    given_seed: int | None
+    advance: Advance | None
+
+    @property
+    def seed(self) -> int:
+        """The seed for data that has no spec."""
+        return self.given_seed or 0

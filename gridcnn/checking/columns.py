@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from gridcnn.adapters.text import TextAdapter
 from gridcnn.checking.labels import labels_for, targets_of
 from gridcnn.errors import DataError, Problem, listed, quoted, suggestion
-from gridcnn.order.columns import Column, column_of
-from gridcnn.order.sample import Sample, sample_of_grids
+from gridcnn.order.columns import Column
+from gridcnn.order.sample import Sample, axis_names, column_in
 
 _LABELS = ("label", "class", "target", "y", "labels", "classes")
 """Columns that are asked about: they are often the classes, and count as data all the same."""
@@ -43,7 +43,7 @@ class Table:
     is_named: bool = True
 
 
-def sample_of_columns(table: Table, y: Any) -> Sample:
+def sample_of_columns(table: Table, y: Any, *, seed: int) -> Sample:
     """Return a table as a sample.
 
     A lone column of texts is taken as texts, character by character.
@@ -51,41 +51,41 @@ def sample_of_columns(table: Table, y: Any) -> Sample:
     Args:
         table: the table.
         y: the name of the column with the labels, a label for each row of the table, or None.
+        seed: what the rows were drawn with.
 
     Raises:
         DataError: there is no such column, or the labels cannot be used.
     """
     label, values = None, None
-    rows = table.kept
+    chosen = table.kept
     if isinstance(y, str):
         label = _place(y, table.names, table.source)
-        values, rows = table.columns[label], np.arange(len(table.kept))
+        values, chosen = table.columns[label], np.arange(len(table.kept))
         values = values.tolist() if isinstance(values, np.ndarray) else values
     elif y is not None:
         values = labels_for(y, table.rows)
     what = f"the column {quoted(table.names[label])}" if label is not None else "y"
-    targets, told = targets_of(values, rows, what=what, kept=table.kept, source=table.source)
+    targets, told = targets_of(values, chosen, what=what, kept=table.kept, source=table.source)
     notes = [*table.notes, *told]
     others = [number for number in range(len(table.names)) if number != label]
     if len(others) == 1 and all(isinstance(cell, str) for cell in table.columns[others[0]]):
         texts = table.columns[others[0]]
         grids = TextAdapter().fitted(texts).grids(texts)
-        return sample_of_grids(grids.values, grids.shape, targets, rows=table.rows, notes=notes)
-    columns = [_column(table.names[n], table.columns[n], table.kept) for n in others]
+        names = axis_names(grids.shape)
+        return Sample(grids.values, table.rows, table.kept, targets, names, tuple(notes), seed=seed)
+    columns = [column_in(table.names[n], table.columns[n], table.kept) for n in others]
     if table.is_named:
         notes += _about_names(columns, asked=y is None)
     notes += _about_twins(columns)
-    return Sample(tuple(columns), table.rows, targets, notes=tuple(notes), source=table.source)
-
-
-def _column(name: str, cells: Sequence[Any] | NDArray[Any], kept: NDArray[np.int64]) -> Column:
-    """Return a column; one that counts the rows is an identifier, whichever of them are kept."""
-    column = column_of(name, cells)
-    if column.kind == "number" and len(kept) > 2:
-        steps = np.diff(column.values) / np.diff(kept)
-        if (steps == steps[0]).all() and steps[0] != 0:
-            return replace(column, kind="identifier")
-    return column
+    return Sample(
+        tuple(columns),
+        table.rows,
+        table.kept,
+        targets,
+        notes=tuple(notes),
+        source=table.source,
+        seed=seed,
+    )
 
 
 def _place(label: str, names: Sequence[str], source: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from typing import Any
@@ -14,12 +15,9 @@ from gridcnn.checking.asked import Asked
 from gridcnn.checking.cells import plain_cells
 from gridcnn.checking.columns import Table, sample_of_columns
 from gridcnn.checking.labels import labels_for, refuse_label, targets_of
-from gridcnn.checking.specs import FEWEST_ITEMS, HELD
 from gridcnn.datasets.tables.frames import is_frame
 from gridcnn.errors import DataError, shown
-from gridcnn.order.judge import sampled
-from gridcnn.order.sample import Sample, sample_of_grids
-from gridcnn.streams import Stream
+from gridcnn.order.sample import Sample, drawn
 
 _FORMS = (
     "data is an array or a list of rows (rows, columns), a DataFrame, an array of grids (items, "
@@ -38,8 +36,9 @@ def from_memory(given: Any, asked: Asked) -> Sample:
     refuse_label(asked.y, "only a DataFrame or a table's file has columns with names")
     if hasattr(given, "toarray"):  # a sparse matrix
         given = given.tocsr()
-        kept = sampled(given.shape[0], asked.judging.seed)
-        return _of_rows(np.asarray(given[kept].toarray()), given.shape[0], kept, asked)
+        rows, columns = given.shape
+        kept = drawn(rows, columns, asked.seed)
+        return _of_rows(np.asarray(given[kept].toarray()), rows, kept, asked)
     if isinstance(given, bytes) or not (hasattr(given, "__len__") or hasattr(given, "__array__")):
         raise DataError(f"{_FORMS}; got {shown(given)}")
     if not hasattr(given, "__array__"):
@@ -49,7 +48,7 @@ def from_memory(given: Any, asked: Asked) -> Sample:
         stack = np.stack([stack[name].astype(object) for name in stack.dtype.names], axis=1)
     if stack.ndim not in (2, 3, 4) or not stack.size:
         raise DataError(f"{_FORMS}; got an array of shape {stack.shape}")
-    kept = sampled(len(stack), asked.judging.seed)
+    kept = drawn(len(stack), math.prod(stack.shape[1:]), asked.seed)
     if stack.ndim > 2:
         return _of_stack(stack, kept, asked)
     return _of_rows(stack[kept], len(stack), kept, asked)
@@ -58,13 +57,13 @@ def from_memory(given: Any, asked: Asked) -> Sample:
 def _of_frame(frame: Any, asked: Asked) -> Sample:
     names = [str(name) for name in frame.columns]
     rows = len(frame)
-    kept = sampled(rows, asked.judging.seed)
+    kept = drawn(rows, len(names) - isinstance(asked.y, str), asked.seed)
     if hasattr(frame, "iloc"):
         part = frame.iloc[kept]
         columns = [plain_cells(part.iloc[:, n].to_numpy()) for n in range(len(names))]
     else:  # polars and its like
         columns = [plain_cells(frame[name].to_numpy()[kept]) for name in names]
-    return sample_of_columns(Table(names, columns, rows, kept), asked.y)
+    return sample_of_columns(Table(names, columns, rows, kept), asked.y, seed=asked.seed)
 
 
 def _of_rows(stack: NDArray[Any], rows: int, kept: NDArray[np.int64], asked: Asked) -> Sample:
@@ -72,30 +71,19 @@ def _of_rows(stack: NDArray[Any], rows: int, kept: NDArray[np.int64], asked: Ask
         raise DataError("complex numbers have no order by size; give their parts as columns")
     names = [f"X[:, {number}]" for number in range(stack.shape[1])]
     columns = [plain_cells(values) for values in stack.T]
-    return sample_of_columns(Table(names, columns, rows, kept, is_named=False), asked.y)
+    table = Table(names, columns, rows, kept, is_named=False)
+    return sample_of_columns(table, asked.y, seed=asked.seed)
 
 
 def _of_stack(stack: NDArray[Any], kept: NDArray[np.int64], asked: Asked) -> Sample:
     if stack.dtype.kind not in "biuf":
         raise DataError(f"grids hold numbers; these hold {stack.dtype}")
-    items, cells = len(stack), int(np.prod(stack.shape[1:]))
+    items = len(stack)
     labels = None if asked.y is None else labels_for(asked.y, items)
     targets, notes = targets_of(labels, kept)
-    most = max(FEWEST_ITEMS, HELD // cells)
-    if len(kept) > most:
-        random = Stream.CHECK_GRIDS.random(asked.judging.seed)
-        some = np.sort(random.choice(len(kept), most, replace=False))
-        kept, targets = kept[some], None if targets is None else targets[some]
-    part = stack[kept]
-    # Values that are missing would be refused, and are none of an adapter's business here.
-    finite = np.isfinite(part)
-    plain = ArrayAdapter(scaling="none").fitted(np.zeros_like(part, np.float32))
-    grids = plain.grids(np.where(finite, part, 0))
-    values = np.asarray(grids.values)
-    if not finite.all():
-        there = np.asarray(plain.grids(finite.astype(np.float32)).values)
-        values = np.where(there > 0, values, np.nan)
-    return sample_of_grids(values, grids.shape, targets, rows=items, notes=notes)
+    grids = ArrayAdapter().laid_out(stack[kept])
+    assert grids is not None
+    return Sample(grids, items, kept, targets, notes=tuple(notes), seed=asked.seed)
 
 
 def _listed(rows: Any) -> NDArray[Any]:

@@ -1,23 +1,21 @@
-"""The samples of specs, folders and known data sets, whose items an adapter brings."""
+"""The samples of specs, folders and known data sets: some of the items that a run would train on.
+
+They are found, divided and adapted as a run does it, but nothing but these items is adapted.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-
 from gridcnn.checking.asked import Asked
-from gridcnn.contracts.adapter import OneHotAdapter, Selection, picked
+from gridcnn.contracts.adapter import Selection, picked
 from gridcnn.datasets.problems import bad_items_error
 from gridcnn.errors import DataError
 from gridcnn.notes import remark_notes
-from gridcnn.order.judge import sampled
-from gridcnn.order.sample import Sample, sample_of_grids
+from gridcnn.order.sample import Sample, drawn_items, sample_of_items
+from gridcnn.progress import Counter
 from gridcnn.runs.located import locate, spec_folder
-from gridcnn.runs.prepare import fit_adapter, places_of
+from gridcnn.runs.prepare import divide_for_training, places_of
+from gridcnn.spec.load import load
 from gridcnn.spec.models import Data, Spec
-from gridcnn.streams import Stream
-
-HELD = 16_000_000  # cells of all items together, which bounds the memory of large grids
-FEWEST_ITEMS = 400  # that are taken however large the grids are
 
 
 def from_source(text: str, asked: Asked) -> Sample:
@@ -29,34 +27,40 @@ def from_spec(spec: Spec, asked: Asked, *, data: str | None = None) -> Sample:
     """Return the sample of a spec's data, or of other `data`.
 
     Raises:
-        DataError: the data cannot be read, or labels were given.
+        DataError: the data cannot be read or divided, or labels were given.
     """
     if asked.y is not None:
         raise DataError("data sets and folders have labels of their own; leave the labels out")
-    judging = asked.judging
-    located = locate(spec, data, spec_folder(spec))
-    dataset = located.open()
-    chosen = sampled(len(dataset), judging.seed)
-    fitted = fit_adapter(located, dataset, chosen)
-    adapter, most = fitted.adapter, max(FEWEST_ITEMS, HELD // fitted.shape.cells)
-    if len(chosen) > most and not isinstance(adapter, OneHotAdapter):
-        random = Stream.CHECK_GRIDS.random(judging.seed)
-        chosen = np.sort(random.choice(chosen, most, replace=False))
-    count = judging.counter("reading items", len(chosen), unit="items").add
+    folder = spec_folder(spec)
+    if asked.given_seed is not None:
+        spec = load(spec, changes={"training.seed": asked.given_seed})
+    divided = divide_for_training(locate(spec, data, folder), advance=asked.advance)
+    dataset, adapter, training = divided.dataset, divided.fitted.adapter, divided.division.train
+    seed = spec.training.seed
+    chosen = drawn_items(training, adapter, divided.fitted.shape, seed)
+    count = Counter(asked.advance, "reading items", len(chosen), unit="items").add
     adapted = adapter.adapt_all(
         picked(dataset.things, chosen), names=places_of(dataset, chosen), advance=count
     )
-    bad = len(adapted.problems)
     if not len(adapted.kept):
         raise bad_items_error(adapted.problems, len(chosen), "give others")
-    targets = dataset.targets(dataset.classes)[chosen[adapted.kept]]
-    read = Selection(dataset.things, chosen[adapted.kept])
-    remarks = adapter.remarks(read, adapted.grids.values)
+    readable, grids = chosen[adapted.kept], adapted.grids.values
+    remarks = adapter.remarks(Selection(dataset.things, readable), grids)
     notes = [*map(str, dataset.notes), *remark_notes(remarks)]
-    if bad:
+    if len(training) < len(dataset):
+        notes.append(f"judged by training items alone: {len(training):,} of {len(dataset):,} items")
+    if adapted.problems:
         notes.append(
-            f"{bad} of {len(chosen)} items cannot be read, and are left out; the first: "
-            f"{adapted.problems[0]}"
+            f"{len(adapted.problems)} of {len(chosen)} items cannot be read, and are left out; the "
+            f"first: {adapted.problems[0]}"
         )
-    shape = adapted.grids.shape
-    return sample_of_grids(adapted.grids.values, shape, targets, rows=len(dataset), notes=notes)
+    return sample_of_items(
+        dataset.things,
+        readable,
+        grids,
+        dataset.targets(dataset.classes)[readable],
+        adapter=adapter,
+        rows=len(training),
+        seed=seed,
+        notes=tuple(notes),
+    )

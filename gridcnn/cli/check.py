@@ -71,8 +71,13 @@ def check(
         Path | None, typer.Option(metavar="OUT.html", help="Write a page with pictures as well.")
     ] = None,
     seed: Annotated[
-        int, typer.Option(metavar="NUMBER", min=0, help="Fixes what is drawn at random.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            metavar="NUMBER",
+            min=0,
+            help="Fixes what is drawn at random. Default: that of the spec, or 0.",
+        ),
+    ] = None,
     threads: options.Threads = None,
     strict: options.Strict = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
@@ -103,7 +108,7 @@ def check(
     if report is not None:
         from gridcnn.report.page import page
 
-        content = page(verdict, data=data, seed=seed).encode("utf-8", "backslashreplace")
+        content = page(verdict, data=data).encode("utf-8", "backslashreplace")
         outputs.write_output(report, content, _PAGE, force=force)
     if as_json:
         from gridcnn.report.plain import verdict_data

@@ -19,6 +19,10 @@ from gridcnn.runs.prepare import Prepared
 from gridcnn.runs.run import RunWatcher
 from gridcnn.spec.parts import Fold, GroupOut
 from gridcnn.training.loop import Epoch
+from gridcnn.training.methods import NudgeResult
+
+SHOWN_NUDGES = 5
+"""About how many nudges a run shows: enough to see the rule, few beside the lines of the epochs."""
 
 Told = TypeVar("Told", bound=Callable[..., None])
 
@@ -46,6 +50,8 @@ class Display(RunWatcher):
         self.memory = ""
         self.checked: list[str] = []
         self.planned = ("", 0)
+        self.trainable = 0
+        self.nudges = 0
         self.fold = ""
 
     def __enter__(self) -> Display:
@@ -103,6 +109,7 @@ class Display(RunWatcher):
             screen.output(width=table_width).print(plan_table(network))
             screen.say(self.memory)
             self.planned = plan
+        self.trainable = int(network.mask("trainable").sum())
         parts = (("training", prepared.train), ("validation", prepared.validation))
         counts = [f"{len(part):,} {name}" for name, part in (*parts, ("test", prepared.test))]
         classes = ", ".join(str(label) for label in prepared.classes[:12])
@@ -118,6 +125,29 @@ class Display(RunWatcher):
         if prepared.skipped:
             screen.say(f"items that cannot be read, and are left out: {prepared.skipped_items}")
         screen.say(f"folder: {folder}\n")
+
+    @_heard_or_not
+    def on_nudge(self, epoch: int, nudge: NudgeResult) -> None:  # noqa: ARG002
+        """Print a few of the first round: evenly spaced, so that they show the loss falling."""
+        number, every = self.nudges, -(-self.trainable // SHOWN_NUDGES)
+        self.nudges += 1
+        if number >= self.trainable:
+            return
+        if number == 0:
+            screen.say(
+                f"{self.trainable:,} values are nudged one after the other: tried a little higher "
+                "(up) and a little lower (down);\nthe value with the smallest loss is kept. "
+                f"Nudges 1, {1 + every}, {1 + 2 * every}, ... of the first batch:\n"
+            )
+        if number % every == 0:
+            kept = "as it was" if nudge.kept == "value" else nudge.kept
+            screen.say(
+                f"{nudge.name}   {nudge.value:6.3f} loss {nudge.loss:.4f}   "
+                f"up {nudge.up:6.3f} loss {nudge.loss_up:.4f}   "
+                f"down {nudge.down:6.3f} loss {nudge.loss_down:.4f}   kept: {kept}"
+            )
+        if number == self.trainable - 1:
+            screen.say()
 
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         """Move the bar."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gridcnn.cli import options, outputs, screen
 from gridcnn.errors import DataError, SpecError
+
+if TYPE_CHECKING:
+    from gridcnn.contracts.adapter import Adapter
 
 _EXAMPLES = """Show the plan of a spec, or what its network would see of a file.
 
@@ -17,6 +20,8 @@ Examples:
   gridcnn show xo
 
   gridcnn show xo --plan
+
+  gridcnn show drawing.png
 
   gridcnn show drawing.png --spec xo --png seen.png
 
@@ -30,11 +35,14 @@ def add(app: typer.Typer) -> None:
 
 
 def show(
-    what: Annotated[
-        str, typer.Argument(metavar="SPEC|FILE", help="A spec; with --spec, a file to look at.")
-    ],
+    what: Annotated[str, typer.Argument(metavar="SPEC|FILE", help="A spec, or a file to look at.")],
     spec: Annotated[
-        str | None, typer.Option(metavar="SPEC", help="A spec, or a run folder, for the file.")
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            help="A spec, or a run folder, whose network sees the file. Without it, or if it "
+            "names no adapter, the adapter fits the ending of the file.",
+        ),
     ] = None,
     png: Annotated[
         Path | None, typer.Option(metavar="OUT", help="Write the grid as a PNG file as well.")
@@ -55,16 +63,22 @@ def show(
     ] = False,
     force: outputs.Force = False,
 ) -> None:
-    if spec is not None:
+    if spec is not None or _is_file_to_see(what):
         if as_plan:
             raise SpecError("--plan shows a spec; leave --spec and the file out: show SPEC --plan")
         _show_file(what, spec, png, changes or [], as_json=as_json, strict=strict, force=force)
         return
     if png is not None:
-        raise SpecError("--png draws the grid of a file; give its spec as well, with --spec")
+        raise SpecError(f"--png draws the grid of a file: show FILE --spec {what}")
     _show_plan(
         what, changes or [], (engine, threads), as_plan=as_plan, as_json=as_json, strict=strict
     )
+
+
+def _is_file_to_see(text: str) -> bool:
+    """Return whether a name is that of a file which is no spec."""
+    path = Path(text)
+    return path.suffix.lower() not in ("", ".yaml", ".yml") and path.is_file()
 
 
 def _show_plan(
@@ -88,8 +102,6 @@ def _show_plan(
     from gridcnn.training.memory import planned as planned_memory
 
     check_choice(*choice)
-    if Path(text).suffix.lower() not in ("", ".yaml", ".yml") and Path(text).is_file():
-        raise SpecError(f"{text} is no spec; to see its grid, add --spec SPEC")
     loaded = load(text, changes=changes, ready=ready())
     planned = plan(loaded, spec_folder(loaded), engine=choice[0], threads=choice[1])
     made = planned.engine
@@ -119,7 +131,7 @@ def _show_plan(
 
 def _show_file(
     text: str,
-    spec: str,
+    spec: str | None,
     png: Path | None,
     changes: list[str],
     *,
@@ -127,7 +139,6 @@ def _show_file(
     strict: bool,
     force: bool,
 ) -> None:
-    from gridcnn.adapters.image import ImageAdapter
     from gridcnn.cli.drawing import PNG_MARK, draw, write_png
     from gridcnn.notes import remark_notes
     from gridcnn.pipelines import ready
@@ -136,12 +147,12 @@ def _show_file(
 
     if png is not None:
         outputs.refuse_taken(png, PNG_MARK, force=force)
-    loaded = load(spec, changes=changes, ready=ready())
-    adapter = loaded.adapter or ImageAdapter()
+    loaded = load({} if spec is None else spec, changes=changes, ready=ready())
+    adapter = loaded.adapter or _adapter_for(text)
     names: list[str] = []
     notes: list[str] = []
     things: list[Any] = []
-    for part in Questions(adapter, loaded.data).parts([text]):
+    for part in Questions(adapter, loaded.data if loaded.adapter else None).parts([text]):
         if part.problems:
             raise DataError(*part.problems)
         names += part.names[:2]
@@ -169,3 +180,20 @@ def _show_file(
         side = write_png(values, png, force=force)
         if not as_json:
             screen.say(f"{png} written, {side} x {side} pixels for each cell")
+
+
+def _adapter_for(file: str) -> Adapter:
+    """Return the adapter that fits the ending of a file, as a run without an adapter takes it."""
+    from gridcnn.adapters.array import ArrayAdapter
+    from gridcnn.adapters.fitting import fitting_files
+    from gridcnn.adapters.image import ImageAdapter
+    from gridcnn.adapters.text import TextAdapter
+    from gridcnn.stored import stored_array
+
+    ending = Path(file).suffix.lower()
+    adapter = TextAdapter() if ending == ".txt" else fitting_files({ending: 1}, file)()
+    if not isinstance(adapter, ImageAdapter):
+        screen.say_note(f"no adapter is named; {file} is read by adapter: {adapter.title}")
+    if isinstance(adapter, ArrayAdapter):
+        return adapter.fitted([stored_array(Path(file), among=("X", "x"))])  # it is one grid
+    return adapter

@@ -103,6 +103,18 @@ class Adapter(Settings, abc.ABC):
         """
         return {}
 
+    def laid_out(self, things: Things) -> NDArray[Any] | None:  # noqa: ARG002 - for those that do
+        """Return things as grids of their own numbers, `(items, channels, rows, columns)`.
+
+        By these it is judged whether their order means anything, so that neither scaling nor what
+        stands in for a missing number (NaN here) matters. None if the grids are more than numbers
+        of the things, each in its place: then the grids are judged.
+
+        Args:
+            things: things that this fitted adapter can adapt.
+        """
+        return None
+
     def is_lone(self, array: NDArray[Any]) -> bool:
         """Return whether an array of numbers is one thing, and not a stack of things."""
         return array.ndim <= 2

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.order.closeness import WORTH
 from gridcnn.order.judging import Judging
 from gridcnn.order.lags import association, by_distance
 from gridcnn.order.layouts import FEWEST_POSITIONS, Layout
-from gridcnn.order.neighbours import look, look_along
+from gridcnn.order.neighbours import GRADED_SCORE, Neighbours, look, look_along
+from gridcnn.order.parts import ENOUGH_COLUMNS, Part, find_runs, has_strangers
 from gridcnn.order.prediction import Predictor
-from gridcnn.order.rule import decide, decide_axis
+from gridcnn.order.rows import order_of_rows
+from gridcnn.order.rule import Evidence, decide, decide_axis
 from gridcnn.order.structure import Structure
-from gridcnn.order.usefulness import TRAININGS, Usefulness, usefulness
+from gridcnn.order.usefulness import TRAININGS, Usefulness, best_layout, usefulness
 from gridcnn.order.verdict import AxisVerdict, Verdict
-from gridcnn.order.wording import advice, told_evidence
+from gridcnn.order.wording import describe_evidence, with_words
 
+_MOST_PARTS = 3
+"""Stretches that are judged: a table has one or two series in it."""
+_NEARLY_ALL = 0.8
+"""The part of the columns from which on a stretch is no part, but the table: the rest is noise."""
 COLUMNS = 2_048
 """Numbers of a row that are compared; of wider tables those in the middle."""
 
@@ -68,69 +76,138 @@ class Case:
         self,
         tried: Sequence[Layout],
         axes: tuple[AxisVerdict, ...],
-        found: Structure,
+        structure: Structure,
         notes: Sequence[str],
         *,
         given: bool,
+        breaks: NDArray[np.bool_] | None = None,
     ) -> Verdict:
         """Return the verdict, from neighbours in the layouts and from usefulness.
 
-        `given`: the layout is known, and not looked for.
+        Args:
+            tried: the layouts that the columns may have.
+            axes: the verdicts on the axes of grids.
+            structure: what kinds of columns there are.
+            notes: what else is to be said.
+            given: whether the layout is known, and not looked for.
+            breaks: whether other columns stand between a column and the next, `(columns - 1,)`;
+                None if there are none.
         """
         judging = self.judging
+        near = self.neighbours(tried)
+        merit = max((each.merit for each in near), default=0.0)
+        ordered = [each.layout for each in near if each.is_ordered and each.merit >= merit - WORTH]
+        parts = () if given or structure.mixed else self.parts(breaks, whole=bool(ordered))
+        evidence = Evidence(structure, near, axes, None, int(self.usable.sum()), parts)
+        settled = bool(parts) or decide(evidence) == ("grid", True)
+        asked = self.targets is not None and (judging.thorough or not settled)
+        # If neighbours say nothing, a network may still find something along the plain line.
+        layout = Layout(1, self.columns)
+        if near and near[0].is_telling and near[0].score >= GRADED_SCORE:
+            layout = near[0].layout
+        if len(ordered) > 1 and not parts:
+            layout = self._best_layout(ordered)
+            near.sort(key=lambda each: each.layout != layout)
+        if asked:
+            use = self._usefulness(tried[0] if given else layout, settled=settled)
+            evidence = replace(evidence, near=near, use=use)
+        decision, steady = decide(evidence)
+        row_order = order_of_rows(self.values, self.targets, seed=judging.seed)
+        sentences = describe_evidence(
+            evidence, columns=self.columns, asked=asked, steady=steady, row_order=row_order
+        )
+        verdict = Verdict(
+            decision,
+            (*sentences, *self._left_out(), *notes),
+            (),
+            layout=layout if decision == "grid" else None,
+            axes=axes,
+            structure=structure,
+            neighbours=tuple(near),
+            lags=by_distance(self.associations, seed=judging.seed),
+            usefulness=evidence.use,
+            rows=self.rows,
+            columns=self.columns,
+            parts=parts,
+            row_order=row_order,
+            steady=steady,
+        )
+        return with_words(verdict, labelled=self.targets is not None)
+
+    def neighbours(self, tried: Sequence[Layout]) -> list[Neighbours]:
+        """Return what neighbours tell in the layouts that are worth a look, the best first."""
         # Parts of blocked channels would be channels that miss most of their cells.
         fit = [each for each in tried if self.is_whole or each.interleaved or each.channels == 1]
         fit = [each for each in fit if each.positions >= FEWEST_POSITIONS]
-        near = look(
+        return look(
             self.predictor,
             self.usable,
             self.associations,
             fit,
-            seed=judging.seed,
+            seed=self.judging.seed,
             first=self.first,
-            advance=judging.counter("comparing neighbours", len(fit)).add,
+            advance=self.judging.counter("comparing neighbours", len(fit)).add,
         )
-        ordered = near[0] if near and near[0].is_ordered else None
-        lags = by_distance(self.associations, seed=judging.seed)
-        settled = ordered is not None or any(axis.decision == "grid" for axis in axes)
-        asked = judging.thorough or not settled
-        use = None
-        if asked:
-            use = self._usefulness(ordered.layout if ordered else tried[0] if given else None)
-        decision = decide(near, axes, use, found, int(self.usable.sum()))
-        evidence = told_evidence(
-            near, axes, use, found, columns=self.columns, asked=asked and self.targets is not None
-        )
-        layout = ordered.layout if ordered else (near[0].layout if near else None)
-        verdict = Verdict(
-            decision,
-            (*evidence, *self._left_out(), *notes),
-            (),
-            layout=layout if decision == "grid" else None,
-            axes=axes,
-            structure=found,
-            neighbours=tuple(near),
-            lags=lags,
-            usefulness=use,
-            rows=self.rows,
-            columns=self.columns,
-        )
-        return replace(verdict, advice=advice(verdict, labelled=self.targets is not None))
 
-    def _usefulness(self, layout: Layout | None) -> Usefulness | None:
+    def parts(
+        self, breaks: NDArray[np.bool_] | None, *, whole: bool, all_of_it: bool = False
+    ) -> tuple[Part, ...]:
+        """Return the stretches of columns that are in order, if it is not the whole that is.
+
+        `whole`: whether the whole is in order, as it seems: a part counts then only if the columns
+        outside have nothing to do with those beside them. `all_of_it`: whether a part may be all of
+        these columns, which are themselves a part of a table. `breaks` is that of `verdict`.
+        """
+        if breaks is None:
+            breaks = np.zeros(max(0, len(self.usable) - 1), np.bool_)
+        if not self.is_whole or len(self.usable) < ENOUGH_COLUMNS:
+            return ()
+        runs = find_runs(self.associations, self.usable, breaks)[:_MOST_PARTS]
+        parts = []
+        for part in runs:
+            if whole and not has_strangers(part, self.associations, self.usable):
+                continue
+            if not (whole or all_of_it) and part.columns > _NEARLY_ALL * self.usable.sum():
+                continue
+            inside = slice(part.start, part.stop)
+            case = Case(self.values[:, inside], self.usable[inside], None, self.rows, self.judging)
+            line = [Layout(1, part.columns)]
+            if any(each.is_ordered for each in case.neighbours(line)):
+                parts.append(part)
+        return tuple(sorted(parts, key=lambda part: part.start))
+
+    def _best_layout(self, layouts: Sequence[Layout]) -> Layout:
+        """Return the layout that a small network does best on; the first if there are no labels."""
+        if self.targets is None or not self.is_whole:
+            return layouts[0]
+        known = np.flatnonzero(self.targets >= 0)
+        return best_layout(
+            self.values[known],
+            self.targets[known],
+            layouts,
+            seed=self.judging.seed,
+            threads=self.judging.threads,
+        )
+
+    def _usefulness(self, layout: Layout, *, settled: bool) -> Usefulness | None:
         if self.targets is None:
             return None
-        known = np.flatnonzero(self.targets >= 0)
-        if layout is None or not self.is_whole:
+        if not self.is_whole:
             layout = Layout(1, self.values.shape[1])
-        return usefulness(
+        known = np.flatnonzero(self.targets >= 0)
+        try_order = partial(
+            usefulness,
             self.values[known],
             self.targets[known],
             layout,
             seed=self.judging.seed,
             threads=self.judging.threads,
-            advance=self.judging.counter("training on shuffles", TRAININGS).add,
         )
+        counter = self.judging.counter("training on shuffles", TRAININGS)
+        use = try_order(advance=counter.add)
+        if use is None or settled or not use.may_be_useful:
+            return use
+        return try_order(careful=True)
 
     def _left_out(self) -> list[str]:
         """Return sentences on the rows and columns that were not looked at."""

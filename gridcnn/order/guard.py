@@ -11,14 +11,14 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.errors import ColumnPermutableError
 from gridcnn.grid import Array, Cells, GridShape
-from gridcnn.order.judging import ROWS, sampled
+from gridcnn.order.sample import Sample, drawn, sample_of_grids
 from gridcnn.order.verdict import Decision, Verdict
 from gridcnn.progress import Advance
 from gridcnn.registry import Registry
@@ -40,8 +40,6 @@ CHECKERS = Registry("checker", {"order": "gridcnn.order.checker:order"})
 Check = Literal["reject", "warn", "off"]
 CHECKS: tuple[Check, ...] = ("reject", "warn", "off")
 _NO_GRID = "the data is no grid, since its order carries no information (verdict: permutable)"
-_CELLS = 2**26  # of all items together that are looked at: a quarter of a gigabyte
-_FEWEST_ITEMS = 500  # that are looked at all the same, of items with more cells than anyone expects
 
 
 class PermutableWarning(UserWarning):
@@ -73,6 +71,15 @@ Checker = (
 )
 """Takes grids `(items, channels, rows, columns)`, where there are labels class indices `(items,)`
 (else None), and, where it has a place for a third argument, a `Context`."""
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """A checker that takes a sample itself, as gridcnn's own does, and no array of its cells."""
+
+    def judge(self, sample: Sample, context: Context) -> Verdict:
+        """Return the verdict on a sample of the training items."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -155,6 +162,7 @@ def guard(
     targets: NDArray[np.int64] | None,
     check: Check,
     *,
+    sample: Sample | None = None,
     shape: GridShape | None = None,
     seed: int = 0,
     threads: int | None = None,
@@ -170,6 +178,7 @@ def guard(
         grids: `(items, channels, rows, columns)`.
         targets: the class indices of the items `(items,)`, or None.
         check: what to do where a checker says "permutable".
+        sample: what gridcnn's own checker judges; None: some of the grids.
         shape: the shape of the grids; None: that of `grids`, over axes called row and column.
         seed, threads, advance: those of the `Context`.
         remedy: what to do in order to train all the same, for the error.
@@ -179,20 +188,20 @@ def guard(
     """
     if check == "off" or not CHECKERS:
         return Checked(check)
-    items = len(grids)
-    chosen = _looked_at(grids, seed)
-    if len(chosen) < items:
-        grids, targets = grids[chosen], None if targets is None else targets[chosen]
-    # The array of one-hot grids is large, and made once for all checkers.
-    cells = np.asarray(grids)
-    context = Context(
-        shape if shape is not None else GridShape(*cells.shape[1:]), items, seed, threads, advance
-    )
+    shape = GridShape(*grids.shape[1:]) if shape is None else shape
+    context = Context(shape, len(grids), seed, threads, advance)
+    arrays: tuple[Array, NDArray[np.int64] | None] | None = None
     verdicts: dict[str, Verdict] = {}
     for name in CHECKERS:
         checker = CHECKERS[name]
-        given = (cells, targets, context) if _takes_context(checker) else (cells, targets)
-        verdict = verdicts[name] = checker(*given)
+        if isinstance(checker, Judge):
+            sample = sample or sample_of_grids(grids, targets, shape=shape, seed=seed)
+            verdict = checker.judge(sample, context)
+        else:
+            # The array of one-hot grids is large, and made once for all checkers.
+            arrays = arrays or _arrays(grids, targets, seed)
+            verdict = checker(*arrays, *([context] if _takes_context(checker) else []))
+        verdicts[name] = verdict
         if verdict.decision == "permutable":
             told = "\n".join((_NO_GRID, *verdict.evidence, *verdict.advice))
             if check == "reject":
@@ -201,10 +210,14 @@ def guard(
     return Checked(check, verdicts)
 
 
-def _looked_at(grids: Cells, seed: int) -> NDArray[np.int64]:
-    """Return which items the checkers get, rising."""
-    affordable = _CELLS // math.prod(grids.shape[1:])
-    return sampled(len(grids), seed, most=min(ROWS, max(_FEWEST_ITEMS, affordable)))
+def _arrays(
+    grids: Cells, targets: NDArray[np.int64] | None, seed: int
+) -> tuple[Array, NDArray[np.int64] | None]:
+    """Return the grids and classes that checkers get which take arrays."""
+    chosen = drawn(len(grids), math.prod(grids.shape[1:]), seed)
+    if len(chosen) < len(grids):
+        grids, targets = grids[chosen], None if targets is None else targets[chosen]
+    return np.asarray(grids), targets
 
 
 def _takes_context(checker: Callable[..., Verdict]) -> bool:

@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.errors import DataError
+from gridcnn.order.blocks import Block, merge_blocks, one_hot_blocks
 from gridcnn.order.case import COLUMNS, Case
 from gridcnn.order.columns import Column, column_of, comparable
 from gridcnn.order.judging import ROWS, Judging, refuse_too_few, sampled
 from gridcnn.order.layouts import Layout, layouts
-from gridcnn.order.structure import structure
+from gridcnn.order.parts import ENOUGH_COLUMNS, Part
+from gridcnn.order.structure import Structure, structure
 from gridcnn.order.verdict import Verdict
-from gridcnn.order.wording import told_aside, told_mixed, use_trees
+from gridcnn.order.wording import describe_aside, describe_blocks, describe_mixed, with_words
 
 __all__ = ["ROWS", "Judging", "judge_columns", "judge_grids", "refuse_too_few", "sampled"]
 
@@ -44,27 +46,85 @@ def judge_columns(
         DataError: there are too few columns or rows, or the shape does not go with the columns.
     """
     refuse_too_few(len(columns), len(columns[0].values) if columns else 0)
-    found = structure(columns)
-    notes = told_aside(columns, found)
-    if found.mixed:
-        return Verdict(
-            "permutable",
-            (told_mixed(found, len(columns)), *notes),
-            (use_trees(found),),
-            structure=found,
-            rows=rows,
-            columns=len(columns),
+    blocks = one_hot_blocks(columns) if shape is None else []
+    merged = merge_blocks(columns, blocks)
+    kinds = structure(merged)
+    notes = [*describe_blocks(blocks), *describe_aside(merged, kinds)]
+    if kinds.mixed:
+        verdict = _judge_mixed(merged, kinds, notes, rows, judging)
+    else:
+        judged = [merged[index] for index in kinds.judged]
+        if shape is not None and shape[0] * shape[1] != len(judged):
+            raise DataError(
+                f"a grid of {shape[0]} x {shape[1]} has {shape[0] * shape[1]} cells, but there are "
+                f"{len(judged)} columns to fill it with"
+            )
+        values, usable = comparable(judged)
+        tried = list(layouts(len(judged))) if shape is None else [Layout(*shape)]
+        case = Case(values, usable, targets, rows, judging)
+        breaks = np.diff(kinds.judged) > 1
+        verdict = case.verdict(tried, (), kinds, notes, given=shape is not None, breaks=breaks)
+    if verdict.parts:
+        verdict = replace(verdict, parts=_named_parts(verdict.parts, merged, kinds))
+    if blocks:
+        verdict = _of_blocks(verdict, blocks, len(columns), judged=len(kinds.judged))
+    return with_words(replace(verdict, columns=len(columns)), labelled=targets is not None)
+
+
+def _judge_mixed(
+    columns: Sequence[Column],
+    kinds: Structure,
+    notes: Sequence[str],
+    rows: int,
+    judging: Judging,
+) -> Verdict:
+    """Return the verdict on columns of different kinds, with the ordered parts of the numbers."""
+    parts: tuple[Part, ...] = ()
+    numbers = [n for n, column in enumerate(columns) if column.kind == "number"]
+    if len(numbers) >= ENOUGH_COLUMNS:
+        values, usable = comparable([columns[n] for n in numbers])
+        case = Case(values, usable, None, rows, judging)
+        found = case.parts(np.diff(numbers) > 1, whole=False, all_of_it=True)
+        parts = tuple(Part(numbers[part.start], numbers[part.stop - 1] + 1) for part in found)
+    return Verdict(
+        "permutable",
+        (describe_mixed(kinds, len(columns)), *notes),
+        structure=replace(kinds, judged=tuple(range(len(columns)))),
+        rows=rows,
+        columns=len(columns),
+        parts=parts,
+    )
+
+
+def _named_parts(
+    parts: Sequence[Part], columns: Sequence[Column], kinds: Structure
+) -> tuple[Part, ...]:
+    """Return parts of the columns that were judged as parts of all columns, with their names."""
+    judged = kinds.judged
+    return tuple(
+        Part(
+            judged[part.start],
+            judged[part.stop - 1] + 1,
+            columns[judged[part.start]].name,
+            columns[judged[part.stop - 1]].name,
         )
-    judged = [columns[index] for index in found.judged]
-    if shape is not None and shape[0] * shape[1] != len(judged):
-        raise DataError(
-            f"a grid of {shape[0]} x {shape[1]} has {shape[0] * shape[1]} cells, but there are "
-            f"{len(judged)} columns to fill it with"
-        )
-    values, usable = comparable(judged)
-    tried = list(layouts(len(judged))) if shape is None else [Layout(*shape)]
-    case = Case(values, usable, targets, rows, judging)
-    return case.verdict(tried, (), found, notes, given=shape is not None)
+        for part in parts
+    )
+
+
+def _of_blocks(verdict: Verdict, blocks: Sequence[Block], columns: int, *, judged: int) -> Verdict:
+    """Return a verdict on one-hot blocks as one on the columns that they are made of.
+
+    Categories that are no sequence are permutable, however little neighbours tell.
+    """
+    width = blocks[0].width
+    whole = len(blocks) * width == columns and judged == len(blocks)
+    if verdict.decision == "grid" and whole and verdict.layout and verdict.layout.channels == 1:
+        layout = replace(verdict.layout, channels=width)
+        return replace(verdict, layout=layout)
+    if verdict.decision == "undecided":
+        return replace(verdict, decision="permutable", steady=True)
+    return verdict
 
 
 def judge_grids(
@@ -93,7 +153,7 @@ def judge_grids(
     channels, height, width = cells.shape[1:]
     flat = cells.reshape(items, -1)
     columns = [column_of("", values) for values in flat.T]
-    found = structure(columns)
+    kinds = structure(columns)
     values, usable = comparable(columns)
     case = Case(values, usable, targets, rows, judging)
     axes = []
@@ -103,13 +163,13 @@ def judge_grids(
             judged = case.axis(cells.shape[1:], axis, name)
             axes.append(replace(judged, size=whole_sizes[2 + axis]))
     whole = Layout(height, width, channels, interleaved=False)
-    notes = told_aside(columns, found)
+    notes = describe_aside(columns, kinds)
     if cells.shape != whole_sizes:
         notes.append(
             f"looked at the {height} x {width} cells in the middle of "
             f"{whole_sizes[2]:,} x {whole_sizes[3]:,}, in {channels} of {whole_sizes[1]:,} channels"
         )
-    return case.verdict([whole], tuple(axes), found, notes, given=True)
+    return case.verdict([whole], tuple(axes), kinds, notes, given=True)
 
 
 _CHANNELS = 8  # of large grids with more of them, so that enough cells of each can be compared

@@ -1,22 +1,26 @@
 """Evidence of neighbours: whether columns are better predicted by those beside them than by others.
 
-For every layout that the number of columns allows, each column is predicted from its neighbours of
-the same channel (`gridcnn.order.prediction`). Three numbers are compared, all mean R2 on rows that
-the prediction has not seen: from the neighbours, from as many columns taken at random (what any
-order gives), and from as many of the best columns (what the best order could give). The *score* of
-a layout is where the neighbours stand between the two: 0, the order says nothing; 1, nobody could
-choose better predictors than the neighbours are.
+In the layouts that are worth a look (`gridcnn.order.closeness`), each column is predicted from its
+neighbours of the same channel (`gridcnn.order.prediction`). Three numbers are compared, all mean R2
+on rows that the prediction has not seen: from the neighbours, from as many columns taken at random
+(what any order gives), and from as many of the best columns (what the best order could give). The
+*score* of a layout is where the neighbours stand between the two: 0, the order says nothing; 1, no
+choice of predictors could be better than the neighbours.
 
-Where related columns merely stand together in groups, neighbours are good predictors as well, but
-then the column after the next is as good, as long as it is of the group, and a neighbour of another
-group is none. *Gradation* tells the two apart: of how many columns is even the weaker neighbour
-more closely associated than the columns one step further are on average? Along an axis that means
-something nearly all; in groups, and by chance, up to half of them.
+If related columns stand together in groups, neighbours are good predictors as well, but then the
+column after the next is as good, as long as it is of the group, and a neighbour of another group is
+a bad one. *Gradation* tells the two apart: of how many columns is even the weaker neighbour more
+closely associated than the columns one step further are on average? Along an axis that means
+something nearly all; in groups, and by chance, up to half of them. On smooth curves columns side by
+side are so alike that only noise tells them apart, and so steps of two, four and eight columns are
+tried as well, and the clearest of them counts. What happens within groups
+(`gridcnn.order.groups`) decides cases in which gradation is doubtful.
 
 A permutation test tells whether it could be luck: the positions are put into random orders, or into
-every order where there are few, and the part of them that does as well as the one given is the
-p-value (Good, 2005, "Permutation, parametric and bootstrap tests of hypotheses"). It is multiplied
-by the number of layouts that were tried (Bonferroni).
+every order if there are few, and the part of them that does as well as the one given is the p-value
+(Good, 2005, "Permutation, parametric and bootstrap tests of hypotheses"). If hardly any does as
+well, the p-value is read off a curve through what the random orders explain. It is multiplied by
+the number of layouts that were tried (Bonferroni).
 """
 
 from __future__ import annotations
@@ -29,16 +33,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.order.closeness import Close, closest_layouts
+from gridcnn.order.groups import Groups, group_columns, order_within
 from gridcnn.order.layouts import Indices, Layout
 from gridcnn.order.prediction import Floats, Predictor
+from gridcnn.room import require_room_for_scipy
 from gridcnn.streams import Stream
 
 SCORE = 2 / 3
 """The score from which on neighbours count as neighbours; docs/rule-of-thumb.md tells how it was
 chosen."""
+GRADED_SCORE = 0.4
+"""The score that is enough if columns grade and have an order within groups as well: in a swinging
+signal two columns a quarter of a swing apart explain more than those side by side."""
 GRADATION, DOUBTFUL_GRADATION = 0.65, 0.5
 """The gradation from which on nearness counts, and not merely standing in one group; and the one
 from which on that is open: by chance, and in groups, it is up to a half."""
+_STEPS = (1, 2, 4, 8)
+"""Steps by which gradation is tried; of an axis of fewer than `_PLACES_PER_STEP` times a step's
+columns, too few columns are compared for that step."""
+_PLACES_PER_STEP = 8
 TOGETHER = 0.75
 """What score and gradation come to on average, at least: who is just above both bars is not above
 them for sure."""
@@ -46,7 +60,14 @@ ERROR_RATE = 0.01
 """How often columns in a meaningless order may be taken for ordered by this evidence."""
 _TARGETS, _TESTED_TARGETS = 120, 60  # columns that are predicted: more change the means little
 _FIRST_LOOK = 40  # orders that tell what chance gives, before a layout is worth a test
-_FINALISTS = 4  # layouts that are tested
+_TEST_ORDERS = 999
+_ENOUGH_TO_COUNT = 10
+"""Orders as good as the one given, from which on their part is a p-value that hardly changes with
+the seed."""
+_CLEARLY = 10.0
+"""How far below the error rate a p-value that was read off a curve has to be."""
+_FINALISTS = 4
+"""Layouts that are compared and tested: more would be slower, and are never the right one."""
 _LEAVES = 0.95
 """Where the best columns leave more of the variance unexplained than this part of what any columns
 leave, it makes no difference which columns are neighbours."""
@@ -65,6 +86,9 @@ class Neighbours:
         score: (explained - by_chance) / (best - by_chance), up to 1; 0 where nothing can be told.
         gradation: the part of the columns that are more like both their neighbours than like the
             columns one step further.
+        closeness: the part of the neighbours that are among the closest columns; 0 if that was not
+            compared.
+        groups: whether there is an order within groups of related columns; None likewise.
         p_value: the part of all orders that explain as much, times the layouts that were tried;
             None where the score is so low that it was not tested.
         orders: how many orders that p-value rests on.
@@ -80,22 +104,42 @@ class Neighbours:
     p_value: float | None = None
     orders: int = 0
     exact: bool = False
+    closeness: float = 0.0
+    groups: Groups | None = None
 
     @property
     def is_ordered(self) -> bool:
         """Whether neighbours are neighbours: a high score, no luck, and no matter of groups."""
+        if not self.is_close or self.gradation < DOUBTFUL_GRADATION or self.is_grouped:
+            return False
         together = (self.score + self.gradation) / 2
-        return self.is_close and self.gradation >= GRADATION and together >= TOGETHER
+        if self.gradation >= GRADATION and together >= TOGETHER:
+            return True
+        return self.groups is not None and self.groups.show_order
 
     @property
     def is_doubtful(self) -> bool:
         """Whether they are so close, and grade so well, that it may be an order for all that."""
-        return self.is_close and self.gradation >= DOUBTFUL_GRADATION and not self.is_ordered
+        may_be = self.is_close and self.gradation >= DOUBTFUL_GRADATION
+        return may_be and not self.is_ordered and not self.is_grouped
+
+    @property
+    def merit(self) -> float:
+        """How close neighbours are, less what the layout costs."""
+        return Close(self.layout, self.closeness).merit
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether related columns stand together, with no order among them."""
+        return self.groups is not None and self.groups.show_none
 
     @property
     def is_close(self) -> bool:
         """Whether neighbours have a high score, and not by luck."""
-        return self.score >= SCORE and self.p_value is not None and self.p_value <= ERROR_RATE
+        if self.p_value is None or self.p_value > ERROR_RATE:
+            return False
+        graded = self.gradation >= GRADATION and self.groups is not None and self.groups.show_order
+        return self.score >= (GRADED_SCORE if graded else SCORE)
 
     @property
     def is_telling(self) -> bool:
@@ -126,37 +170,30 @@ def look(
         advance: is told how many more layouts are done.
     """
     random = Stream.CHECK_NEIGHBOURS.random(seed)
-    channels: dict[tuple[int, bool], _Channels] = {}
-    found: list[Neighbours] = []
-    for layout in layouts:
-        key = layout.dealing
-        if key not in channels:
-            channels[key] = _Channels(predictor, usable, associations, layout, first, random)
-        if len(channels[key].targets):
-            found.append(_first_look(channels[key], layout, random))
+    layouts = list(layouts)
+    closest = closest_layouts(associations, usable, layouts, first=first, most=_FINALISTS)
+    plain = Layout(1, layouts[0].positions * layouts[0].channels) if layouts else None
+    if plain in layouts and plain not in [close.layout for close in closest]:
+        closest += closest_layouts(associations, usable, [plain], first=first)
+    groups = group_columns(associations, usable)
+    looks: list[Neighbours] = []
+    for number, close in enumerate(closest):
+        layout = close.layout
+        channels = _Channels(predictor, usable, associations, layout, first, random)
+        if len(channels.targets):
+            near = _first_look(channels, layout, random)
+            near = replace(near, closeness=close.closeness)
+            if near.is_telling and (near.score >= GRADED_SCORE or layout == plain):
+                within = order_within(associations, groups, layout, random, first=first)
+                near = _tested(channels, near, len(layouts), random)
+                near = replace(near, groups=within)
+            looks.append(near)
         if advance is not None:
-            advance(1)
-    found.sort(key=lambda each: (each.layout.channels, -each.score))
-    worth = [each for each in found if each.is_telling and each.score >= SCORE]
-    worth.sort(key=lambda each: each.gradation < GRADATION)
-    finalists = [each for each in worth if each.gradation >= DOUBTFUL_GRADATION][:_FINALISTS]
-    for place, each in enumerate(found):
-        plain = each.layout.is_line and each.layout.channels == 1
-        if each in finalists or (plain and each.is_telling):
-            found[place] = _tested(channels[each.layout.dealing], each, len(found), random)
-    found.sort(
-        key=lambda each: (
-            not each.is_ordered,
-            not each.is_doubtful,
-            each.layout != Layout(1, each.layout.positions),  # the plain line says it best
-            -each.score,
-        )
-    )
-    ordered = [each for each in found if each.is_ordered]
-    if ordered:
-        chosen = _choice(ordered, channels)
-        found.sort(key=lambda each: each is not chosen)
-    return found
+            done = [len(layouts) * n // len(closest) for n in (number, number + 1)]
+            advance(done[1] - done[0])
+    # `closest` has the best and simplest first, and sorting keeps that.
+    looks.sort(key=lambda near: (not near.is_ordered, not near.is_doubtful))
+    return looks
 
 
 def look_along(
@@ -248,16 +285,23 @@ class _Channels:
         for axis, size in enumerate((layout.rows, layout.columns)):
             along = np.moveaxis(cells, axis, 0)
             if size >= _BOTH_WAYS:
-                middle = along[2:-2]
-                beside = [self._associated(middle, along[s : size - 4 + s]) for s in (1, 3)]
-                beyond = [self._associated(middle, along[s : size - 4 + s]) for s in (0, 4)]
-                parts.append(_part_above(np.minimum(*beside), (beyond[0] + beyond[1]) / 2))
+                parts.append(max(self._graded(along, step) for step in _steps(size)))
             elif size >= _ONE_WAY:
                 ways = (along, along[::-1])
                 near = np.concatenate([self._associated(way[:-2], way[1:-1]) for way in ways])
                 far = np.concatenate([self._associated(way[:-2], way[2:]) for way in ways])
                 parts.append(max(0.0, 2 * _part_above(near, far) - 1))
         return float(np.mean(parts)) if parts else 0.0
+
+    def _graded(self, along: Indices, step: int) -> float:
+        """Return the part of the columns that are more like both one step away than like two."""
+        edge = 2 * step
+        middle = along[edge:-edge]
+        near, far = (
+            [self._associated(middle, along[edge + way : len(along) - edge + way]) for way in ways]
+            for ways in ((-step, step), (-edge, edge))
+        )
+        return _part_above(np.minimum(*near), (far[0] + far[1]) / 2)
 
     def gradation_of_places(self) -> float:
         """Return the part of the positions that are more like both neighbours than like the next.
@@ -268,23 +312,22 @@ class _Channels:
         every = every.reshape(len(self.column_at), len(self.column_at), -1)
         known = (~np.isnan(every)).sum(axis=2)
         mean = np.nansum(every, axis=2) / np.where(known > 0, known, np.nan)
-        beside, beyond = np.diagonal(mean, 1), np.diagonal(mean, 2)
-        nearer = np.minimum(beside[1:-2], beside[2:-1])
-        return _part_above(nearer, (beyond[:-2] + beyond[2:]) / 2)
-
-    def comes_back(self, layout: Layout) -> bool:
-        """Return whether cells one row apart are more alike than some between them in a row."""
-        means = []
-        for step in range(2, layout.columns + 1):
-            values = self._associated(self.column_at[:-step], self.column_at[step:])
-            known = values[~np.isnan(values)]
-            means.append(float(known.mean()) if len(known) else 0.0)
-        return len(means) > 1 and means[-1] > min(means[:-1]) + _ROUNDING
+        parts = []
+        for step in _steps(len(mean)):
+            beside, beyond = np.diagonal(mean, step), np.diagonal(mean, 2 * step)
+            nearer = np.minimum(beside[step : -2 * step], beside[2 * step : -step])
+            parts.append(_part_above(nearer, (beyond[: -2 * step] + beyond[2 * step :]) / 2))
+        return max(parts)
 
     def _associated(self, first: Indices, second: Indices) -> Floats:
         values = self.associations[first, second].astype(np.float64)
         values[(first < 0) | (second < 0)] = np.nan
         return values.ravel()
+
+
+def _steps(size: int) -> list[int]:
+    """Return the steps by which gradation is tried along an axis of so many places."""
+    return [step for step in _STEPS if step == 1 or size >= _PLACES_PER_STEP * step]
 
 
 def _part_above(near: Floats, far: Floats) -> float:
@@ -349,42 +392,46 @@ def _compared(
 def _tested(
     channels: _Channels, first: Neighbours, layouts: int, random: np.random.Generator
 ) -> Neighbours:
-    """Return a layout with its p-value, from orders enough for the layouts that were tried."""
+    """Return a layout with its p-value, times the layouts that were tried."""
     beside, positions = first.layout.neighbours(), first.layout.positions
-    orders, count, exact = _orders(channels, max(999, round(1.5 * layouts / ERROR_RATE)), random)
-    given = np.arange(positions)[None]
-    bar = channels.explained(beside, given, targets=_TESTED_TARGETS)[0] - 1e-9
-    too_many = 2 * ERROR_RATE * count / layouts + 10
-    as_good = total = 0
-    for part in orders:
-        explained = channels.explained(beside, part, targets=_TESTED_TARGETS)
-        as_good += int((explained >= bar).sum())
-        total += len(part)
-        if as_good > too_many:  # more orders could not make it small again
-            break
-    exact = exact and total == count
+    orders, count, exact = _orders(channels, _TEST_ORDERS, random)
+    given = channels.explained(beside, np.arange(positions)[None], targets=_TESTED_TARGETS)[0]
+
+    def others(orders: Iterable[Indices]) -> Floats:
+        parts = [channels.explained(beside, part, targets=_TESTED_TARGETS) for part in orders]
+        return np.concatenate(parts)
+
+    explained = others(orders)
+    as_good = int((explained >= given - 1e-9).sum())
     # The order given counts as one of the random ones (Phipson and Smyth, 2010).
-    p_value = as_good / total if exact else (as_good + 1) / (total + 1)
-    return replace(first, p_value=min(1.0, p_value * layouts), orders=total, exact=exact)
+    p_value = as_good / count if exact else (as_good + 1) / (count + 1)
+    if not exact and as_good < _ENOUGH_TO_COUNT:
+        tail = _tail(float(given), explained)
+        if tail * layouts <= ERROR_RATE / _CLEARLY:
+            p_value = min(p_value, tail)
+        else:
+            # The curve fits badly where few positions have few orders; only more orders tell.
+            orders, more, _ = _orders(
+                channels, round(_ENOUGH_TO_COUNT * layouts / ERROR_RATE), random
+            )
+            as_good += int((others(orders) >= given - 1e-9).sum())
+            count += more
+            p_value = (as_good + 1) / (count + 1)
+    return replace(first, p_value=min(1.0, p_value * layouts), orders=count, exact=exact)
 
 
-def _choice(ordered: list[Neighbours], channels: dict[tuple[int, bool], _Channels]) -> Neighbours:
-    """Return the best and simplest of the layouts that fit.
+def _tail(given: float, others: Floats) -> float:
+    """Return how likely a random order is to reach what is given, by a curve through the others.
 
-    Of a line cells of a grid can be made, and a smooth line makes a grid whose rows grade, too. But
-    along a line association only falls; in a grid it falls and comes back one row further.
+    Few of the orders that were drawn, or none, are as good; so their part says little, and would
+    change with the seed. The curve is Pearson's type III, by mean, spread and skewness (Mielke and
+    Berry, 2007, "Permutation methods", second edition, Springer, section 2.3).
     """
+    spread = float(others.std())
+    if spread == 0:
+        return 1.0 if given <= others[0] else 1.0 / (len(others) + 1)
+    require_room_for_scipy()
+    from scipy.stats import pearson3, skew
 
-    def merit(each: Neighbours) -> float:
-        price = math.log2(each.layout.channels) + (0.0 if each.layout.interleaved else 0.5)
-        return each.score + each.gradation - _PRICE * price
-
-    def fits(each: Neighbours) -> bool:
-        return each.layout.is_line or channels[each.layout.dealing].comes_back(each.layout)
-
-    return max([each for each in ordered if fits(each)] or ordered, key=merit)
-
-
-_PRICE = 0.15
-"""What twice as many channels have to bring in score and gradation, to be worth it. Channels one
-after the other cost half of that besides: interleaved ones are more usual."""
+    standard = (given - float(others.mean())) / spread
+    return float(pearson3.sf(standard, max(0.0, float(skew(others)))))

@@ -1,54 +1,101 @@
-"""The rule by which three kinds of evidence become one verdict.
+"""The rule by which the evidence becomes one verdict.
 
 1. **Structure.** Columns of different kinds (numbers beside categories, categories with alphabets
-   of their own) have no common neighbourhood: `permutable`.
-2. **Neighbours.** In some layout the neighbours of a column predict it nearly as well as the best
-   columns do, and hardly any other order does as well: `grid`.
-3. **Usefulness.** A network does better with the columns as given than with any shuffle: `grid`.
-4. Else, if the evidence at hand would have shown an order: `permutable`. Neighbours show one in
+   of their own, one-hot blocks) have no common neighbourhood: `permutable`.
+2. **Parts.** Only a stretch of the columns is in order: the whole is `permutable`, and the part is
+   named.
+3. **Neighbours.** In some layout the neighbours of a column predict it nearly as well as the best
+   columns do, hardly any other order does as well, and that is no matter of groups: `grid`.
+4. **Usefulness.** A network does better with the columns as given than with any shuffle: `grid`.
+5. Else, if the evidence at hand would have shown an order: `permutable`. Neighbours show one in
    eight columns or more that depend on each other; usefulness shows one where the network learns.
-5. Else `undecided`, with what is needed. So are columns that all share one alphabet of symbols, if
-   neighbours are mute: they look like a sequence or a board, whether or not they stand in order.
+6. Else `undecided`, with what is needed. So are columns that all share one alphabet of symbols, if
+   neighbours say nothing: they look like a sequence or a board, whether or not they are in order.
 
-A meaningless order is called a grid where luck makes 2. or 3. positive: each in at most one of 100
+A meaningless order is called a grid if luck makes 3. or 4. positive: each in at most one of 100
 tables, so that two of 100 is the rate for both.
+
+Some figures have a part of luck in them, by the orders and shuffles that were drawn. So the rule is
+applied three times: to the figures as they are, and to figures a little better and a little worse
+than that. Unless all three come to the same, the verdict is `undecided`, since another seed might
+change it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from gridcnn.order.neighbours import Neighbours
+from gridcnn.order.parts import ENOUGH_COLUMNS, Part
 from gridcnn.order.structure import Structure
 from gridcnn.order.usefulness import Usefulness
 from gridcnn.order.verdict import AxisVerdict, Decision
 
 SYMBOLS = 3
 """Of an alphabet that all columns share; two are shared by all answers of yes and no."""
-ENOUGH_COLUMNS = 8
-"""Of so many columns on, neighbours can show an order beyond doubt: of eight there are 20,160."""
 _TELLING_OF_SEQUENCES = 0.2
 """What the best columns have to explain beyond chance, before neighbours that do not are held
 against columns of one alphabet."""
+_SCORE_MARGIN = 0.02
+"""How much a score may vary with the seed: the mean of what random orders explain has an error of
+about a hundredth of the distance to the best."""
+_P_MARGIN = 2.0
+"""The factor by which p-values may vary with the seed, near the threshold of 0.01."""
+_ACCURACY_MARGIN = 0.004
+"""How much the accuracy of a small network varies with the seed, as a mean of several trainings."""
 
 
-def decide(
-    near: Sequence[Neighbours],
-    axes: Sequence[AxisVerdict],
-    use: Usefulness | None,
-    structure: Structure,
-    columns: int,
-) -> Decision:
-    """Return the decision that the evidence comes to.
+@dataclass(frozen=True)
+class Evidence:
+    """All that a decision rests on.
 
-    Args:
-        near: what neighbours tell in each layout that was tried.
+    Attributes:
+        structure: what kinds of columns there are.
+        near: what neighbours tell in each layout that was compared.
         axes: the verdicts on the axes of grids.
         use: how useful the order is to a network; None if that was not tried.
-        structure: what kinds of columns there are.
         columns: how many columns vary enough to be compared.
+        parts: stretches of columns that are in order, if the whole is not.
     """
-    if any(each.is_ordered for each in near) or any(axis.decision == "grid" for axis in axes):
+
+    structure: Structure
+    near: Sequence[Neighbours] = ()
+    axes: Sequence[AxisVerdict] = ()
+    use: Usefulness | None = None
+    columns: int = 0
+    parts: Sequence[Part] = ()
+
+    def shifted(self, way: int) -> Evidence:
+        """Return evidence a little better (1) or worse (-1) for an order, within its luck."""
+        near = []
+        for each in self.near:
+            p_value = None if each.p_value is None else each.p_value / _P_MARGIN**way
+            near.append(replace(each, score=each.score + way * _SCORE_MARGIN, p_value=p_value))
+        use = self.use
+        if use is not None:
+            given = use.given + way * _ACCURACY_MARGIN
+            use = replace(use, given=given, p_value=use.p_value / _P_MARGIN**way)
+        return replace(self, near=near, use=use)
+
+
+def decide(evidence: Evidence) -> tuple[Decision, bool]:
+    """Return the decision, and whether it is steady: whether another seed would come to the same.
+
+    What is not steady is "undecided".
+    """
+    decision = apply_rule(evidence)
+    steady = all(apply_rule(evidence.shifted(way)) == decision for way in (-1, 1))
+    return (decision if steady else "undecided"), steady
+
+
+def apply_rule(evidence: Evidence) -> Decision:
+    """Return the decision that the rule comes to, whatever luck there is in the figures."""
+    structure, near, use = evidence.structure, evidence.near, evidence.use
+    if structure.mixed or evidence.parts:
+        return "permutable"
+    ordered = any(each.is_ordered for each in near)
+    if ordered or any(axis.decision == "grid" for axis in evidence.axes):
         return "grid"
     if use is not None and use.is_useful:
         return "grid"
@@ -57,7 +104,7 @@ def decide(
     sequence = len(structure.alphabet) >= SYMBOLS
     least = _TELLING_OF_SEQUENCES if sequence else 0.0
     telling = any(each.is_telling and each.best - each.by_chance >= least for each in near)
-    shown_by_neighbours = telling and columns >= ENOUGH_COLUMNS
+    shown_by_neighbours = telling and evidence.columns >= ENOUGH_COLUMNS
     if sequence and not shown_by_neighbours:
         # The places of a sequence or of a board, as it seems: that a small network does without
         # their order says little, and so do faint dependences.

@@ -1,20 +1,31 @@
-"""A sample: the rows or items that are looked at, in the one form in which data is judged."""
+"""A sample: the rows or items that are looked at, in the one form in which data is judged.
+
+`check`, runs, cross-validations and `GridClassifier` all draw with `drawn` and judge with `judge`,
+so that the same data has the same verdict, whichever way it comes in.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.contracts.adapter import Adapter, OneHotAdapter, Things, picked
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import Cells, GridShape, OneHot
 from gridcnn.order.columns import Column, column_of
-from gridcnn.order.judge import Judging, judge_columns, judge_grids, refuse_too_few
+from gridcnn.order.judge import judge_columns, judge_grids
+from gridcnn.order.judging import ROWS, Judging, refuse_too_few, sampled
+from gridcnn.order.layouts import Layout
 from gridcnn.order.sequences import judge_one_hot
 from gridcnn.order.verdict import Verdict
+from gridcnn.order.wording import with_words
+from gridcnn.progress import Advance
+
+_CELLS = 2**25  # of all items together that are looked at: a quarter of a gigabyte of float64
+_FEWEST_ITEMS = 500  # that are looked at all the same, of items with more cells than anyone expects
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,87 +34,183 @@ class Sample:
 
     Attributes:
         data: the columns of a table; or grids `(items, channels, rows, columns)`, as an array or
-            one-hot.
+            one-hot. Grids of one channel and one row, or one column, are judged as columns.
         rows: how many rows or items there are in all.
+        kept: the number of each row that is looked at, int64 `(rows,)`, rising.
         targets: the class of each row that is looked at, int64 `(rows,)`; None: no labels.
         axes: what the two axes of grids are called.
         notes: what else is to be told of the data, in sentences.
         source: what errors call the data; empty: nothing.
+        seed: what the rows were drawn with, and the verdict is made with.
     """
 
     data: tuple[Column, ...] | Cells
     rows: int
+    kept: NDArray[np.int64]
     targets: NDArray[np.int64] | None = None
     axes: tuple[str, str] = ("row", "column")
     notes: tuple[str, ...] = ()
     source: str = ""
+    seed: int = 0
+
+
+# Drawing ------------------------------------------------------------------------------------------
+
+
+def drawn(items: int, cells: int, seed: int) -> NDArray[np.int64]:
+    """Return which of some items, of so many cells each, are looked at, int64, rising.
+
+    Of many 4,000 are drawn at random; of large ones fewer, but at least 500, so that it takes
+    seconds and little memory.
+    """
+    return sampled(items, seed, most=min(ROWS, max(_FEWEST_ITEMS, _CELLS // max(1, cells))))
+
+
+def drawn_items(
+    training: NDArray[np.int64], adapter: Adapter, shape: GridShape, seed: int
+) -> NDArray[np.int64]:
+    """Return which training items are looked at; one-hot grids are small whatever their rows."""
+    cells = shape.columns if isinstance(adapter, OneHotAdapter) else shape.cells
+    return training[drawn(len(training), cells, seed)]
+
+
+def sample_of_items(
+    things: Things,
+    chosen: NDArray[np.int64],
+    grids: Cells,
+    targets: NDArray[np.int64] | None,
+    *,
+    adapter: Adapter,
+    rows: int,
+    seed: int,
+    notes: tuple[str, ...] = (),
+) -> Sample:
+    """Return chosen items as a sample: their own numbers if the adapter only lays them out.
+
+    Args:
+        things: all things.
+        chosen: which of them are looked at, int64 `(items,)`; all of them can be read.
+        grids: what the fitted `adapter` made of them, `(items, channels, rows, columns)`.
+        targets, rows, seed, notes: as for `Sample`.
+    """
+    numbers = adapter.laid_out(picked(things, chosen)) if len(chosen) else None
+    data = grids if numbers is None else numbers
+    return Sample(data, rows, chosen, targets, axis_names(adapter.shape()), notes=notes, seed=seed)
+
+
+def axis_names(shape: GridShape) -> tuple[str, str]:
+    """Return what the axes of a grid are called."""
+    return shape.row_axis.name, shape.column_axis.name
 
 
 def sample_of_grids(
-    values: Cells,
-    shape: GridShape,
-    targets: NDArray[np.int64] | None,
-    *,
-    rows: int,
-    notes: Sequence[str] = (),
+    grids: Cells, targets: NDArray[np.int64] | None, *, shape: GridShape, seed: int
 ) -> Sample:
-    """Return grids as a sample; those of one channel and one row are a table of columns.
-
-    Args:
-        values: the items that are looked at, `(items, channels, rows, columns)`.
-        shape: the shape of each, with its axes.
-        targets, rows, notes: as for `Sample`.
-    """
-    names = (shape.row_axis.name, shape.column_axis.name)
-    if isinstance(values, OneHot) or shape.channels > 1 or shape.rows > 1:
-        return Sample(values, rows, targets, names, tuple(notes))
-    flat: NDArray[Any] = values[:, 0, 0]
-    columns = tuple(column_of(f"column {n + 1}", cells) for n, cells in enumerate(flat.T))
-    return Sample(columns, rows, targets, names, tuple(notes))
+    """Return the sample of grids of which nothing else is known."""
+    one_hot = isinstance(grids, OneHot)
+    chosen = drawn(len(grids), shape.columns if one_hot else shape.cells, seed)
+    some = grids if len(chosen) == len(grids) else grids[chosen]
+    kept = None if targets is None else targets[chosen]
+    return Sample(some, len(grids), chosen, kept, axis_names(shape), seed=seed)
 
 
-def judge(sample: Sample, judging: Judging, *, shape: tuple[int, int] | None = None) -> Verdict:
+def column_in(name: str, cells: Any, kept: NDArray[np.int64]) -> Column:
+    """Return a column; one that counts the rows is an identifier, whichever of them are kept."""
+    column = column_of(name, cells)
+    if column.kind == "number" and len(kept) > 2:
+        steps = np.diff(column.values) / np.diff(kept)
+        if (steps == steps[0]).all() and steps[0] != 0:
+            return replace(column, kind="identifier")
+    return column
+
+
+# Judging ------------------------------------------------------------------------------------------
+
+
+def judge(
+    sample: Sample,
+    *,
+    threads: int | None = None,
+    advance: Advance | None = None,
+    thorough: bool = True,
+    shape: tuple[int, int] | None = None,
+) -> Verdict:
     """Return the verdict on a sample.
 
     Args:
         sample: what is judged.
-        judging: seed, threads and progress.
+        threads: the most threads; None: as many as this process may use.
+        advance: is called with the progress.
+        thorough: whether usefulness is looked at even if neighbours have settled the decision;
+            the verdict is the same without it, and the evidence shorter.
         shape: the rows and columns of the grid that the columns of a table are said to be.
 
     Raises:
         DataError: there are too few columns or rows, all cells are the same, or `shape` does not
             go with the data.
     """
+    judging = Judging(sample.seed, threads, advance, thorough=thorough)
     try:
         verdict = _verdict(sample, judging, shape)
     except DataError as error:
         problems = (Problem(problem.message, source=sample.source) for problem in error.problems)
         raise DataError(*problems) from None
-    return replace(verdict, evidence=(*verdict.evidence, *sample.notes))
+    return replace(verdict, evidence=(*verdict.evidence, *sample.notes), seed=sample.seed)
 
 
 def _verdict(sample: Sample, judging: Judging, shape: tuple[int, int] | None) -> Verdict:
-    data, targets, rows = sample.data, sample.targets, sample.rows
+    data, rows = sample.data, sample.rows
+    targets = None if sample.targets is None else _by_first(sample.targets)
     if isinstance(data, tuple):
-        refuse_too_few(len(data), len(data[0].values) if data else 0)
-        if all(column.kind == "constant" for column in data):
-            raise DataError(
-                f"all {len(data)} columns have one value only; there is nothing to compare"
-            )
-        return judge_columns(data, targets, rows=rows, judging=judging, shape=shape)
+        return _of_columns(data, targets, rows, judging, shape)
     if shape is not None:
+        sizes = " x ".join(map(str, data.shape[1:]))
         raise DataError(
-            f"a shape is for the columns of a table; these are grids of {_sizes(data)} (channels x "
-            "rows x columns) already"
+            f"a shape is for the columns of a table; these are grids of {sizes} (channels x rows x "
+            "columns) already"
         )
     if isinstance(data, OneHot):
         return judge_one_hot(
             data.indices, data.rows, targets, names=sample.axes, rows=rows, judging=judging
         )
-    if np.nanmin(data) == np.nanmax(data):
+    if data.shape[1] == 1 and 1 in data.shape[2:]:
+        flat = data.reshape(len(data), -1)
+        columns = [column_in(f"column {n + 1}", x, sample.kept) for n, x in enumerate(flat.T)]
+        verdict = _of_columns(columns, targets, rows, judging, None)
+        if verdict.decision == "grid" and verdict.layout == Layout(1, len(columns)):
+            # Nobody needs to be told to take the layout that the data has already.
+            told = with_words(replace(verdict, layout=None), labelled=targets is not None)
+            return replace(told, layout=verdict.layout)
+        return verdict
+    finite = data[np.isfinite(data)]
+    if not finite.size or finite.min() == finite.max():
         raise DataError("all cells of all items have one value; there is nothing to compare")
     return judge_grids(data, targets, names=sample.axes, rows=rows, judging=judging)
 
 
-def _sizes(grids: Cells) -> str:
-    return " x ".join(map(str, grids.shape[1:]))
+def _of_columns(
+    columns: tuple[Column, ...] | list[Column],
+    targets: NDArray[np.int64] | None,
+    rows: int,
+    judging: Judging,
+    shape: tuple[int, int] | None,
+) -> Verdict:
+    refuse_too_few(len(columns), len(columns[0].values) if columns else 0)
+    if all(column.kind == "constant" for column in columns):
+        raise DataError(
+            f"all {len(columns)} columns have one value only; there is nothing to compare"
+        )
+    return judge_columns(columns, targets, rows=rows, judging=judging, shape=shape)
+
+
+def _by_first(targets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return classes numbered in the order in which they come; -1 stays.
+
+    What classes are called decides their numbers elsewhere, and has no say here.
+    """
+    found, first, place = np.unique(targets, return_index=True, return_inverse=True)
+    first[found < 0] = -1
+    number = np.argsort(np.argsort(first, kind="stable"), kind="stable")
+    number -= int((found < 0).any())
+    numbered: NDArray[np.int64] = number[place].astype(np.int64)
+    return numbered

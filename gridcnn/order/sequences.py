@@ -23,7 +23,7 @@ from gridcnn.order.neighbours import Neighbours
 from gridcnn.order.structure import Structure
 from gridcnn.order.usefulness import TRAININGS, Usefulness, usefulness
 from gridcnn.order.verdict import AxisVerdict, Decision, Verdict
-from gridcnn.order.wording import told_usefulness
+from gridcnn.order.wording import describe_usefulness
 from gridcnn.streams import Stream
 
 _POSITIONS = 128  # that are compared: of more, the first that are filled
@@ -66,7 +66,9 @@ def judge_one_hot(
     counter.add(1)
     alphabet = judge_alphabet(indices, symbols, name=names[0], seed=judging.seed)
     counter.add(1)
-    use = None if targets is None else _usefulness(codes, targets, judging)
+    use = None
+    if targets is not None and (judging.thorough or along is None or not along.is_ordered):
+        use = _usefulness(codes, targets, judging)
     decision: Decision = "undecided"
     if (along is not None and along.is_ordered) or (use is not None and use.is_useful):
         decision = "grid"
@@ -81,7 +83,7 @@ def judge_one_hot(
         f"{_told(alphabet.neighbours, 'symbol')}",
     ]
     if use is not None:
-        evidence.append(f"usefulness: {told_usefulness(use)}")
+        evidence.append(f"usefulness: {describe_usefulness(use)}")
     if len(filled) < positions:
         evidence.append(f"looked at {len(filled)} of {positions} positions, which most items fill")
     if items < rows:

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from gridcnn.order.lags import Lags
     from gridcnn.order.layouts import Layout
     from gridcnn.order.neighbours import Neighbours
+    from gridcnn.order.parts import Part
+    from gridcnn.order.rows import RowOrder
     from gridcnn.order.structure import Structure
     from gridcnn.order.usefulness import Usefulness
 
@@ -32,7 +36,7 @@ class AxisVerdict:
     neighbours: Neighbours | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """Whether the order of columns carries information.
 
@@ -41,7 +45,12 @@ class Verdict:
             "undecided" (there is too little data to tell).
         evidence: what was found, in sentences.
         advice: what to do, in sentences.
+        summary: the verdict, its reason and the advice, one plain sentence each.
         layout: how the columns stand in a grid, where one was found.
+        parts: stretches of columns that are in order, if the whole is not.
+        row_order: how alike rows are that stand side by side; None if that was not looked at.
+        steady: False if a figure is so close to its threshold that another seed might have changed
+            the decision, which is then "undecided".
         axes: the verdict on each axis, where the data came as grids.
         structure: what kinds of columns there are.
         neighbours: what neighbours tell in every layout that was tried, the one found first.
@@ -49,6 +58,7 @@ class Verdict:
         usefulness: how a network does with the columns as given and shuffled.
         rows: how many rows there are.
         columns: how many columns there are.
+        seed: what fixed all that was drawn at random.
     """
 
     decision: Decision
@@ -62,6 +72,51 @@ class Verdict:
     usefulness: Usefulness | None = None
     rows: int = 0
     columns: int = 0
+    summary: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+    row_order: RowOrder | None = None
+    steady: bool = True
+    seed: int = 0
 
     def __str__(self) -> str:
         return "\n".join((f"verdict: {self.decision}", *self.evidence, *self.advice))
+
+    def __repr__(self) -> str:
+        layout = "" if self.layout is None else f" as {self.layout}"
+        size = f"{self.rows:,} rows x {self.columns:,} {'cells' if self.axes else 'columns'}"
+        parts = [f"{self.decision}{layout}", size, self._figure()]
+        return f"Verdict({', '.join(part for part in parts if part)})"
+
+    def _figure(self) -> str:
+        """Return the figure that matters most: that of neighbours, unless usefulness decides."""
+        along = (axis.neighbours for axis in self.axes)
+        near = [*self.neighbours[:1], *(each for each in along if each is not None)]
+        use = self.usefulness
+        if use is not None and not any(each.is_ordered for each in near) and use.is_useful:
+            near = []
+        if near:
+            return f"score {max(each.score for each in near):.2f} of 1"
+        if use is not None:
+            shuffled = sum(use.shuffled) / len(use.shuffled)
+            return f"accuracy {use.given:.1%} as given and {shuffled:.1%} shuffled"
+        mixed = self.structure is not None and self.structure.mixed
+        return "columns of different kinds" if mixed else ""
+
+    def _repr_html_(self) -> str:
+        from gridcnn.report.notebook import notebook_html
+
+        return notebook_html(self)
+
+    def plot(self) -> Figure:
+        """Return what the verdict rests on as a figure of Matplotlib.
+
+        It shows association against distance, the association of every two columns as given and
+        in a random order, and the accuracies if there are any. No window is opened:
+        `verdict.plot().savefig("order.png")`.
+
+        Raises:
+            DataError: Matplotlib is not installed, or the verdict holds sentences alone.
+        """
+        from gridcnn.report.figure import verdict_figure
+
+        return verdict_figure(self)

@@ -1,70 +1,291 @@
-"""The sentences of a verdict: what was found, and what to do."""
+"""The words of a verdict: three plain sentences, then the evidence in figures, then what to do."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import yaml
 
 from gridcnn.errors import listed, quoted
+from gridcnn.order.blocks import Block
 from gridcnn.order.columns import Column
+from gridcnn.order.groups import Groups
 from gridcnn.order.judging import ROWS
 from gridcnn.order.layouts import FEWEST_POSITIONS, Layout
-from gridcnn.order.neighbours import GRADATION, SCORE, TOGETHER, Neighbours
-from gridcnn.order.rule import ENOUGH_COLUMNS, SYMBOLS
+from gridcnn.order.neighbours import GRADATION, SCORE, Neighbours
+from gridcnn.order.parts import ENOUGH_COLUMNS, Part
+from gridcnn.order.rows import RowOrder
+from gridcnn.order.rule import SYMBOLS, Evidence
 from gridcnn.order.structure import Structure
 from gridcnn.order.usefulness import MOST_ROWS, Usefulness
-from gridcnn.order.verdict import AxisVerdict, Verdict
+from gridcnn.order.verdict import Verdict
 
 _DOUBTFUL_USE = 0.05
 """From this p-value on, a network that does without the order is worth a word."""
 
+
+def with_words(verdict: Verdict, *, labelled: bool) -> Verdict:
+    """Return a verdict with its summary and its advice.
+
+    `labelled`: whether there were labels.
+    """
+    verdict = replace(verdict, advice=advise(verdict, labelled=labelled))
+    return replace(verdict, summary=summarize(verdict, labelled=labelled))
+
+
+# Summary ------------------------------------------------------------------------------------------
+
+
+def summarize(verdict: Verdict, *, labelled: bool) -> tuple[str, str, str]:
+    """Return the verdict, its reason and what to do, one plain sentence each."""
+    return _conclusion(verdict), _reason(verdict), _remedy(verdict, labelled=labelled)
+
+
+def _conclusion(verdict: Verdict) -> str:
+    if verdict.parts:
+        ranges = " and ".join(_range(part) for part in verdict.parts)
+        return f"Only {ranges} are in a meaningful order; the table as a whole is not."
+    if verdict.decision == "undecided":
+        return "These data do not show whether the order of the columns carries information."
+    if verdict.decision == "permutable":
+        return (
+            "The order of the columns carries no information: the data are just as useful with any "
+            "columns swapped."
+        )
+    if verdict.axes or verdict.layout is None:
+        return "The order carries information: these data are grids."
+    return f"The order of the columns carries information: they are {_a_layout(verdict.layout)}."
+
+
+def _a_layout(layout: Layout) -> str:
+    grid = f"a grid of {layout.rows} x {layout.columns} cells"
+    if layout.is_line:
+        grid = f"a row of {layout.positions} cells"
+    if layout.channels == 1:
+        return grid
+    order = "cell by cell" if layout.interleaved else "channel by channel"
+    return f"{grid} with {layout.channels} channels, {order}"
+
+
+def _reason(verdict: Verdict) -> str:
+    structure, use = verdict.structure, verdict.usefulness
+    near = verdict.neighbours[0] if verdict.neighbours else None
+    if verdict.parts:
+        return (
+            "Inside that part, columns side by side are the most alike; the columns outside have "
+            "nothing to do with those beside them."
+        )
+    if structure is not None and structure.mixed:
+        return "The columns hold different kinds of values, which have no common order."
+    if verdict.decision == "grid":
+        if near is not None and near.is_ordered and not verdict.axes:
+            return "Columns side by side are more alike than columns further apart."
+        if use is not None and use.is_useful:
+            return "A small network answers better with this order than with any shuffled one."
+        return "Cells side by side are more alike than cells further apart."
+    if not verdict.steady:
+        return "The evidence is so close to a threshold that another seed might change the verdict."
+    if near is not None and near.is_telling:
+        return _reason_by_neighbours(verdict, near)
+    if verdict.decision == "permutable":
+        return "A small network answers as well with shuffled columns as with these."
+    if near is None:
+        return f"{_columns(verdict.columns)} have too few possible orders to tell them apart."
+    return "Hardly any column depends on another, so that no order can be seen."
+
+
+def _reason_by_neighbours(verdict: Verdict, near: Neighbours) -> str:
+    """Return the reason of a verdict that is no grid, if some columns depend on others."""
+    if near.is_grouped and near.is_close:
+        return (
+            "Related columns stand together in groups, but within a group the order means nothing."
+        )
+    if verdict.decision == "permutable":
+        return "Columns side by side are no more alike than columns far apart."
+    if near.is_doubtful:
+        return "Columns side by side are alike, but hardly more than those one step further."
+    return "Columns side by side are not alike, but there is too little evidence to be sure."
+
+
+def _remedy(verdict: Verdict, *, labelled: bool) -> str:
+    if verdict.parts:
+        return "Use the columns of that part alone, in the layout below."
+    if verdict.decision == "permutable":
+        return "Do not use a convolutional network here; boosted trees are a better choice."
+    if verdict.decision == "grid":
+        if verdict.layout is None or verdict.axes:
+            return "Go on: a convolutional network can use this order."
+        return "Use the layout below; a convolutional network can use this order."
+    wanted = _wanted(verdict, labelled)
+    return f"To decide, the checker needs {wanted[0]}."
+
+
+def _columns(count: int) -> str:
+    return f"{count} column" if count == 1 else f"{count:,} columns"
+
+
+def _range(part: Part) -> str:
+    names = f" ({quoted(part.first)} to {quoted(part.last)})" if part.first else ""
+    return f"columns {part.start + 1} to {part.stop}{names}"
+
+
 # Evidence -----------------------------------------------------------------------------------------
 
 
-def told_evidence(
-    near: Sequence[Neighbours],
-    axes: Sequence[AxisVerdict],
-    use: Usefulness | None,
-    structure: Structure,
-    *,
-    columns: int,
-    asked: bool,
+def describe_evidence(
+    evidence: Evidence, *, columns: int, asked: bool, steady: bool, row_order: RowOrder | None
 ) -> list[str]:
-    """Return a sentence for each kind of evidence.
+    """Return a line for each kind of evidence.
 
-    `asked`: whether usefulness was looked at, as far as the rows allow.
+    Args:
+        evidence: what the decision rests on.
+        columns: how many columns there are.
+        asked: whether usefulness was looked at, as far as the rows allow.
+        steady: whether another seed would come to the same decision.
+        row_order: how alike rows side by side are.
     """
-    sentences = []
+    structure, near, axes, use = evidence.structure, evidence.near, evidence.axes, evidence.use
+    lines = []
     if structure.alphabet:
         some = ", ".join(structure.alphabet[:8]) + (", ..." if len(structure.alphabet) > 8 else "")
-        sentences.append(
+        lines.append(
             f"structure: all columns share one alphabet of {len(structure.alphabet)} symbols "
-            f"({some}), as the places of a sequence do"
+            f"({some}), as the positions of a sequence do"
         )
     if near:
-        sentences.append(f"neighbours: {told_neighbours(near[0])}")
+        lines.append(f"neighbours: {describe_neighbours(near[0])}")
+        if near[0].groups is not None and near[0].groups.in_line is not None:
+            lines.append(f"groups: {_describe_groups(near[0].groups)}")
     elif not axes:
-        sentences.append(
+        lines.append(
             f"neighbours: {columns} columns have too few orders to tell one from another "
             f"(at least {FEWEST_POSITIONS} columns are needed)"
         )
-    sentences += [
-        f"axis '{axis.name}' ({axis.size}): {axis.decision}; "
-        + (
-            told_neighbours(axis.neighbours, along=True)
-            if axis.neighbours is not None
-            else "too short to tell"
-        )
-        for axis in axes
-    ]
+    for axis in axes:
+        text = "too short to tell"
+        if axis.neighbours is not None:
+            text = describe_neighbours(axis.neighbours, along=True)
+        lines.append(f"axis '{axis.name}' ({axis.size}): {axis.decision}; {text}")
     if use is not None:
-        sentences.append(f"usefulness: {told_usefulness(use)}")
+        lines.append(f"usefulness: {describe_usefulness(use)}")
     elif asked:
-        sentences.append("usefulness: too few rows with the same label to train on")
-    return sentences
+        lines.append("usefulness: too few rows with the same label to train on")
+    if not steady:
+        lines.append(
+            "steadiness: a figure is so close to its threshold that another seed might change the "
+            "decision"
+        )
+    if row_order is not None and row_order.is_ordered:
+        lines.append(f"rows: {_describe_rows(row_order)}")
+    return lines
+
+
+def describe_neighbours(near: Neighbours, *, along: bool = False) -> str:
+    """Return what neighbours tell in one layout, or `along` one axis of grids, in figures."""
+    if not near.is_telling:
+        return (
+            f"hardly any column depends on another (the best {_predictors(near.layout)} explain "
+            f"{near.best:.0%} of a column), so neighbours cannot show an order"
+        )
+    text = (
+        f"{'' if along else f'as {near.layout}, '}neighbours explain {near.explained:.0%} of a "
+        f"column, random columns {near.by_chance:.0%}, the best columns {near.best:.0%} (score "
+        f"{near.score:.2f}; an order has {SCORE:.2f} or more); {near.gradation:.0%} of the columns "
+        f"are more like both neighbours than like the next ones (gradation; an order has "
+        f"{GRADATION:.0%} or more)"
+    )
+    if near.p_value is None:
+        return text
+    every = "all" if near.exact else "random"
+    return f"{text}; p = {near.p_value:.2g} by {near.orders:,} {every} orders"
+
+
+def _describe_groups(groups: Groups) -> str:
+    return (
+        f"of {groups.threes:,} threes of related columns side by side, {groups.in_line:.0%} have "
+        f"the least alike ones at their ends (33% by chance; p = {groups.p_value:.2g}), in "
+        f"{groups.count} groups"
+    )
+
+
+def describe_usefulness(use: Usefulness) -> str:
+    """Return how useful the order is to a network, in figures."""
+    text = (
+        f"a small network answers {use.given:.1%} right with the columns as given, and "
+        f"{float(np.mean(use.shuffled)):.1%} with shuffled columns (mean of {len(use.shuffled)} "
+        f"shuffles, {min(use.shuffled):.1%} to {max(use.shuffled):.1%}; p = {use.p_value:.2g}; "
+        f"always the most frequent class: {use.majority:.1%})"
+    )
+    return text if use.is_telling else f"{text}; it has learned nothing in any order"
+
+
+def _describe_rows(order: RowOrder) -> str:
+    if order.alike >= order.continues:
+        what = f"rows side by side are alike (mean correlation {order.alike:.2f}"
+    else:
+        what = f"a row begins where the row before ended (correlation {order.continues:.2f}"
+    return f"{what}; p = {order.p_value:.2g}), as in a recording that was cut into rows"
+
+
+def _predictors(layout: Layout) -> str:
+    return "two" if layout.is_line else "four"
+
+
+def describe_mixed(found: Structure, columns: int) -> str:
+    """Return a sentence on columns of different kinds."""
+    names = {
+        "number": "numbers",
+        "category": "categories",
+        "text": "texts",
+        "date": "dates",
+        "identifier": "identifiers",
+        "constant": "one value only",
+    }
+    kinds = ", ".join(f"{count} {names[kind]}" for kind, count in sorted(found.kinds.items()))
+    if found.overlap is not None and "number" not in found.kinds:
+        return (
+            f"structure: the {columns} columns are categories with alphabets of their own (a "
+            f"column shares {found.overlap:.0%} of its symbols with another, on average); "
+            "neighbours have nothing in common that a feature could find"
+        )
+    return (
+        f"structure: the {columns} columns are of different kinds ({kinds}); neighbours have "
+        "nothing in common that a feature could find"
+    )
+
+
+def describe_aside(columns: Sequence[Column], found: Structure) -> list[str]:
+    """Return sentences on what was left out of the comparison."""
+    notes = []
+    if found.aside and not found.mixed:
+        kinds = {columns[index].kind for index in found.aside}
+        named = listed([quoted(columns[index].name) for index in found.aside])
+        notes.append(f"set aside, as they are of another kind ({listed(sorted(kinds))}): {named}")
+    constant = sum(column.kind == "constant" for column in columns)
+    if constant:
+        notes.append(f"{constant} of {len(columns)} columns have one value only, and tell nothing")
+    missing = sum(column.missing for column in columns)
+    if missing:
+        cells = len(columns) * len(columns[0].values)
+        notes.append(
+            f"{missing:,} of {cells:,} values are missing or infinite; they count as average"
+        )
+    return notes
+
+
+def describe_blocks(blocks: Sequence[Block]) -> list[str]:
+    """Return a line on one-hot blocks; none if there are none."""
+    if not blocks:
+        return []
+    columns = sum(block.width for block in blocks)
+    categories = "1 category" if len(blocks) == 1 else f"{len(blocks)} categories"
+    return [
+        f"structure: {columns} columns are {categories}, one-hot encoded (exactly one column of "
+        "each is 1 in every row)"
+    ]
 
 
 # Advice -------------------------------------------------------------------------------------------
@@ -90,92 +311,23 @@ def use_trees(found: Structure | None) -> str:
     return USE_TREES if kinds <= {"number", "constant"} else _USE_TREES_OF_TEXTS
 
 
-def told_neighbours(near: Neighbours, *, along: bool = False) -> str:
-    """Return a sentence on what neighbours tell in one layout, or `along` one axis of grids."""
-    if not near.is_telling:
-        return (
-            f"hardly any column depends on another (the best {_predictors(near.layout)} explain "
-            f"{near.best:.0%} of a column), so neighbours cannot show an order"
-        )
-    sentence = (
-        f"{'' if along else f'as {near.layout}, '}neighbours explain {near.explained:.0%} of a "
-        f"column, as many columns at random {near.by_chance:.0%}, the best ones {near.best:.0%} "
-        f"(score {near.score:.2f} of 1); {near.gradation:.0%} of the columns are more like both "
-        "neighbours than like the next but one"
-    )
-    if near.p_value is None:
-        return (
-            f"{sentence}; an order has a score of {SCORE:.2f} and {GRADATION:.0%} at least, and "
-            f"{TOGETHER:.0%} on average"
-        )
-    every = "all" if near.exact else "random"
-    return f"{sentence}; p = {near.p_value:.2g} by {near.orders:,} {every} orders"
+_DIVIDE = (
+    "rows side by side are alike, so a random division into training and test flatters the "
+    "accuracy; keep rows of one recording together (data.group), or test on later rows"
+)
 
 
-def told_usefulness(use: Usefulness) -> str:
-    """Return a sentence on how useful the order is to a network."""
-    others = float(np.mean(use.shuffled))
-    sentence = (
-        f"a small network answers {use.given:.1%} rightly with the columns as given, and "
-        f"{others:.1%} with the same shuffle for every row (mean of {len(use.shuffled)} shuffles, "
-        f"{min(use.shuffled):.1%} to {max(use.shuffled):.1%}; p = {use.p_value:.2g}; always the "
-        f"most frequent class: {use.majority:.1%})"
-    )
-    return sentence if use.is_telling else f"{sentence}; it has learned nothing in any order"
-
-
-def _predictors(layout: Layout) -> str:
-    return "two" if layout.is_line else "four"
-
-
-def told_mixed(found: Structure, columns: int) -> str:
-    """Return a sentence on columns of different kinds."""
-    names = {
-        "number": "numbers",
-        "category": "categories",
-        "text": "texts",
-        "date": "dates",
-        "identifier": "identifiers",
-        "constant": "one value only",
-    }
-    kinds = ", ".join(f"{count} {names[kind]}" for kind, count in sorted(found.kinds.items()))
-    if found.overlap is not None and "number" not in found.kinds:
-        return (
-            f"structure: the {columns} columns are categories with alphabets of their own (a "
-            f"column shares {found.overlap:.0%} of its symbols with another, on average); "
-            "neighbours have nothing in common that a feature could find"
-        )
-    return (
-        f"structure: the {columns} columns are of different kinds ({kinds}); neighbours have "
-        "nothing in common that a feature could find"
-    )
-
-
-def told_aside(columns: Sequence[Column], found: Structure) -> list[str]:
-    """Return sentences on what was left out of the comparison."""
-    notes = []
-    if found.aside and not found.mixed:
-        kinds = {columns[index].kind for index in found.aside}
-        named = listed([quoted(columns[index].name) for index in found.aside])
-        notes.append(f"set aside, as they are of another kind ({listed(sorted(kinds))}): {named}")
-    constant = sum(column.kind == "constant" for column in columns)
-    if constant:
-        notes.append(f"{constant} of {len(columns)} columns have one value only, and tell nothing")
-    missing = sum(column.missing for column in columns)
-    if missing:
-        cells = len(columns) * len(columns[0].values)
-        notes.append(
-            f"{missing:,} of {cells:,} values are missing or infinite; they count as average"
-        )
-    return notes
-
-
-def advice(verdict: Verdict, *, labelled: bool) -> tuple[str, ...]:
+def advise(verdict: Verdict, *, labelled: bool) -> tuple[str, ...]:
     """Return what to do after a verdict, in sentences."""
+    rows = verdict.row_order
+    divide = [_DIVIDE] if rows is not None and rows.is_ordered else []
+    if verdict.parts:
+        return (*(_part_advice(part) for part in verdict.parts), *divide)
     if verdict.decision == "permutable":
-        return (use_trees(verdict.structure),)
+        return (use_trees(verdict.structure), *divide)
     if verdict.decision == "undecided":
-        return (f"there is too little to tell by; needed: {'; '.join(_wanted(verdict, labelled))}",)
+        wanted = "; ".join(_wanted(verdict, labelled))
+        return (f"there is too little to tell by; needed: {wanted}", *divide)
     sentences = []
     if verdict.layout is not None and not verdict.axes:  # else they are grids already
         sentences.append(layout_advice(verdict.layout))
@@ -183,16 +335,16 @@ def advice(verdict: Verdict, *, labelled: bool) -> tuple[str, ...]:
     for axis in flat:
         place = "[all, 3]" if axis is verdict.axes[0] else "[3, all]"
         sentences.append(
-            f"the order along '{axis.name}' means nothing; let no feature slide along it: "
+            f"the order along '{axis.name}' means nothing; let features cover it whole: "
             f"kernel_size: {place}"
         )
     use = verdict.usefulness
     if use is not None and use.is_telling and use.p_value > _DOUBTFUL_USE:
         sentences.append(
-            "the order carries information, but this small network did without it; compare with "
-            "boosted trees or logistic regression before you settle on a network"
+            "the order carries information, but a small network answers as well without it; "
+            "compare with boosted trees or logistic regression before you choose a network"
         )
-    return tuple(sentences)
+    return (*sentences, *divide)
 
 
 def _wanted(verdict: Verdict, labelled: bool) -> list[str]:
@@ -241,3 +393,13 @@ def layout_advice(layout: Layout) -> str:
         {"adapter": layout.adapter}, default_flow_style=True, sort_keys=False, width=200
     )
     return f"{lead}; in the spec:\n{settings.strip()[1:-1]}"
+
+
+def _part_advice(part: Part) -> str:
+    settings = yaml.safe_dump(
+        {"adapter": Layout(1, part.columns).adapter},
+        default_flow_style=True,
+        sort_keys=False,
+        width=200,
+    )
+    return f"use {_range(part)} alone; in the spec:\n{settings.strip()[1:-1]}"

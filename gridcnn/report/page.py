@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from gridcnn.order.neighbours import Neighbours
-from gridcnn.order.verdict import Decision, Verdict
+from gridcnn.order.verdict import Verdict
 from gridcnn.report.pictures import (
     accuracy_picture,
     lags_picture,
@@ -13,13 +13,9 @@ from gridcnn.report.pictures import (
     scale_picture,
     shows_guess,
 )
+from gridcnn.report.sentences import SIGNS, list_of
 from gridcnn.version import VERSION
 
-_SIGNS: dict[Decision, tuple[str, str]] = {
-    "grid": ("\u25a6", "The order carries information."),
-    "permutable": ("\u21c4", "The order carries no information."),
-    "undecided": ("?", "There is too little data to tell."),
-}
 _LAYOUTS = 8  # that are told in the table
 _STYLE = """
 :root { color-scheme: light dark; --given: #0b61a4; --band: #c9cdd3; --faint: #9aa0a8;
@@ -50,9 +46,9 @@ footer { margin-top: 3rem; font-size: 0.85rem; border-top: 1px solid var(--band)
 """
 
 
-def page(verdict: Verdict, *, data: str, seed: int = 0) -> str:
+def page(verdict: Verdict, *, data: str) -> str:
     """Return a verdict as HTML; `data` is what the data is called."""
-    sign, meaning = _SIGNS[verdict.decision]
+    sign, meaning = SIGNS[verdict.decision]
     what = "cells" if verdict.axes else "columns"
     parts = [
         f"<h1>Does the order of {what} mean anything?</h1>",
@@ -61,12 +57,12 @@ def page(verdict: Verdict, *, data: str, seed: int = 0) -> str:
         f"<strong>{verdict.decision}</strong></p><p>{meaning}</p></div>",
         *_advice(verdict),
         "<h2>Evidence</h2>",
-        _items(verdict.evidence),
+        list_of(verdict.evidence),
         *_lags(verdict, what),
         *_accuracy(verdict),
         *_tables(verdict),
-        f"<footer><p>Made by gridcnn {VERSION} with seed {seed}. The same data and seed give the "
-        "same verdict.</p></footer>",
+        f"<footer><p>Made by gridcnn {VERSION} with seed {verdict.seed}. The same data and seed "
+        "give the same verdict.</p></footer>",
     ]
     title = escape(f"{verdict.decision}: {data}")
     return (
@@ -83,16 +79,7 @@ def page(verdict: Verdict, *, data: str, seed: int = 0) -> str:
 def _advice(verdict: Verdict) -> list[str]:
     if not verdict.advice:
         return []
-    return ["<h2>Advice</h2>", _items(verdict.advice)]
-
-
-def _items(sentences: tuple[str, ...]) -> str:
-    found = []
-    for sentence in sentences:
-        first, *code = sentence.split("\n")
-        block = f"<pre>{escape(chr(10).join(code))}</pre>" if code else ""
-        found.append(f"<li>{escape(first)}{block}</li>")
-    return f"<ul>{''.join(found)}</ul>"
+    return ["<h2>Advice</h2>", list_of(verdict.advice)]
 
 
 def _lags(verdict: Verdict, what: str) -> list[str]:

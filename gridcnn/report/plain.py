@@ -19,6 +19,7 @@ def verdict_data(verdict: Verdict) -> dict[str, Any]:
         "advice": list(verdict.advice),
         "rows": verdict.rows,
         "columns": verdict.columns,
+        "seed": verdict.seed,
         "layout": None if verdict.layout is None else _layout(verdict.layout),
         # Grids have an adapter already, and it is not the table adapter.
         "adapter": None if verdict.layout is None or verdict.axes else verdict.layout.adapter,

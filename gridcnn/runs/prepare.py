@@ -25,6 +25,7 @@ from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import GridShape
 from gridcnn.notes import label_notes, remark_notes
+from gridcnn.order.sample import Sample, drawn_items, sample_of_items
 from gridcnn.progress import Advance, Counter
 from gridcnn.runs.adapting import Adapting, Made
 from gridcnn.runs.duplicates import dropped_note, duplicates_notes, find_duplicates
@@ -65,6 +66,8 @@ class Prepared:
         fingerprint: changes with the spec, the labels and the grids.
         grids: where the grids were taken from, or left, in a few words; empty where they were made
             anew, and are in memory alone.
+        sample: the training items by which it is judged whether their order means anything; None
+            if the adapter makes the order.
     """
 
     spec: Spec
@@ -78,6 +81,7 @@ class Prepared:
     notes: tuple[str, ...]
     fingerprint: str
     grids: str = ""
+    sample: Sample | None = None
 
     @property
     def shape(self) -> GridShape:
@@ -111,21 +115,15 @@ def prepare(
     spec, items, bad = located.spec, len(dataset) + len(dataset.bad), dataset.bad
     if bad and located.data.bad_items == "stop":
         raise bad_items_error(bad, items, "set data.bad_items: skip")
-    dataset, division, ungrouped = divide_items(located, dataset, advance)
-    dataset, division = with_other_forms(dataset, division, spec.adapter, seed=seed)
-    adapting = Adapting(
-        dataset.things,
-        places_of(dataset, np.arange(len(dataset))),
-        threads=threads,
-        advance=advance,
-    )
-    fitted = fit_adapter(located, dataset, division.train, adapting)
-    read = _adapted(dataset, division, fitted.adapter, adapting)
-    skipped = (*bad, *ungrouped, *read.skipped)
+    divided = divide_for_training(located, dataset, advance=advance, threads=threads)
+    dataset, fitted, adapting = divided.dataset, divided.fitted, divided.adapting
+    read = _adapted(dataset, divided.division, fitted.adapter, adapting)
+    skipped = (*bad, *divided.ungrouped, *read.skipped)
     if skipped and located.data.bad_items == "stop":
         raise bad_items_error(skipped, items, "set data.bad_items: skip")
     classes, parts = dataset.classes, read.parts
     notes = [*dataset.notes, *label_notes(dataset.labels, classes)]
+    sample = None if fitted.adapter.makes_order else _sample(divided, read, seed)
     notes += remark_notes(_remarks(dataset, read, fitted.adapter))
     labelled = {name: part.data for name, part in parts.items()}
     duplicates = find_duplicates(labelled)
@@ -155,6 +153,73 @@ def prepare(
         notes=tuple(notes),
         fingerprint=_fingerprint(spec, read),
         grids=adapting.told,
+        sample=sample,
+    )
+
+
+@dataclass(frozen=True)
+class DividedData:
+    """Data that is divided, with its adapter, before anything but some items is adapted.
+
+    Attributes:
+        dataset: the data, with the other forms of its training items.
+        division: which of its items are in which part.
+        ungrouped: what is wrong with the items that have no group.
+        fitted: the adapter, fitted on the training items.
+        adapting: what makes grids of the things.
+    """
+
+    dataset: Dataset
+    division: Division
+    ungrouped: tuple[Problem, ...]
+    fitted: Fitted
+    adapting: Adapting
+
+
+def divide_for_training(
+    located: Located,
+    dataset: Dataset | None = None,
+    *,
+    advance: Advance | None = None,
+    threads: int | None = None,
+) -> DividedData:
+    """Return the data divided, and the adapter fitted on the training items.
+
+    `dataset` is the data if it is open already. A run, and the check of a spec, both start here.
+
+    Raises:
+        DataError: the data cannot be read or divided, or there is nothing to fit the adapter on.
+    """
+    if dataset is None:
+        dataset = located.open(advance)
+        located = located.resolved(dataset)
+    spec = located.spec
+    dataset, division, ungrouped = divide_items(located, dataset, advance)
+    dataset, division = with_other_forms(dataset, division, spec.adapter, seed=spec.training.seed)
+    adapting = Adapting(
+        dataset.things,
+        places_of(dataset, np.arange(len(dataset))),
+        threads=threads,
+        advance=advance,
+    )
+    fitted = fit_adapter(located, dataset, division.train, adapting)
+    return DividedData(dataset, division, ungrouped, fitted, adapting)
+
+
+def _sample(divided: DividedData, read: _Read, seed: int) -> Sample:
+    """Return the training items that are looked at, duplicates among them, as `check` does."""
+    training, fitted = divided.division.train, divided.fitted
+    drawn = drawn_items(training, fitted.adapter, fitted.shape, seed)
+    places = np.flatnonzero(np.isin(read.division.train, drawn))
+    data = read.parts[TRAIN].data
+    return sample_of_items(
+        divided.dataset.things,
+        read.division.train[places],
+        data.grids[places],
+        data.targets[places],
+        adapter=fitted.adapter,
+        rows=len(training),
+        seed=seed,
     )
 
 

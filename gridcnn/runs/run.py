@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ from gridcnn.training.augmentation import refuse_unfit
 from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
 from gridcnn.training.loop import TrainingState, train
 from gridcnn.training.memory import planned, refuse_hopeless, refuse_too_large
+from gridcnn.training.methods import NudgeResult
 
 __all__ = ["Run", "RunWatcher", "carry_out", "open_run", "run"]
 
@@ -146,6 +148,7 @@ def carry_out(
         made = _engine_for(prepared, engine, threads)
         with watch.measure("checking"):
             checked = _checked(prepared, folder, checked, threads, watcher)
+        prepared = dataclasses.replace(prepared, sample=None)  # its memory is wanted for training
         keeper = _Keeper(made, prepared, folder, watcher)
         if folder.is_new:
             more = {} if checked is None else {CHECK: checked.as_json()}
@@ -243,6 +246,7 @@ def _checked(
             training.grids,
             training.targets,
             spec.check,
+            sample=prepared.sample,
             shape=prepared.shape,
             seed=spec.training.seed,
             threads=threads,
@@ -288,6 +292,10 @@ class _Keeper:
             if self._state is None:
                 raise
             return self._state
+
+    def on_nudge(self, epoch: int, nudge: NudgeResult) -> None:
+        """Pass it on."""
+        self._watcher.on_nudge(epoch, nudge)
 
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         """Pass it on."""

@@ -12,6 +12,7 @@ from gridcnn.progress import Progress
 from gridcnn.runs.prepare import Prepared
 from gridcnn.spec.parts import Fold, GroupOut
 from gridcnn.training.loop import Epoch
+from gridcnn.training.methods import NudgeResult
 
 
 class RunWatcher:
@@ -43,6 +44,9 @@ class RunWatcher:
 
     def on_plan(self, network: Network, prepared: Prepared, folder: Path) -> None:
         """React to the network and the data, before training begins."""
+
+    def on_nudge(self, epoch: int, nudge: NudgeResult) -> None:
+        """React to each value that `method: nudge` tries higher and lower."""
 
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         """React to each batch; `done` of so many `batches` of an epoch are done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from gridcnn.stages.voting import cross_entropy
 from gridcnn.streams import Stream
 from gridcnn.training.augmentation import Augmenter, refuse_unfit
 from gridcnn.training.memory import refuse_too_large
-from gridcnn.training.methods import Backpropagation, Method, Nudge, Targets
+from gridcnn.training.methods import Backpropagation, Method, Nudge, NudgeResult, Targets
 from gridcnn.training.schedules import learning_rate
 
 EXPLODED = 1e6
@@ -85,6 +86,9 @@ class TrainingState:
 
 class Watcher(Protocol):
     """Is told how training goes."""
+
+    def on_nudge(self, epoch: int, nudge: NudgeResult) -> None:
+        """Take note of one nudge in epoch `epoch` (from 1); `method: nudge` alone makes them."""
 
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         """Take note that one more batch of epoch `epoch` (from 1) is done."""
@@ -200,6 +204,7 @@ def _one_epoch(
     batches = -(-len(order) // settings.batch_size)
     total, hits, rate = 0.0, 0, 0.0
     parameters = state.parameters.copy()
+    tell = None if watcher is None else functools.partial(watcher.on_nudge, number)
     for batch in range(batches):
         chosen = order[batch * settings.batch_size : (batch + 1) * settings.batch_size]
         # The rate in the middle of the batch: neither the first step of a warm-up nor the last one
@@ -207,7 +212,7 @@ def _one_epoch(
         rate = learning_rate(settings, number - 1 + (batch + 0.5) / batches)
         grids = augmented(training.grids[chosen])
         loss, right = method.learn(
-            parameters, grids, training.targets[chosen], rate=rate, random=random
+            parameters, grids, training.targets[chosen], rate=rate, random=random, tell=tell
         )
         if not loss < EXPLODED:
             raise TrainingError(_exploded(loss, f"epoch {number}, batch {batch + 1}", rate))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import abc
 import math
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +22,31 @@ from gridcnn.training.optimizers import Optimizer, make_optimizer
 Targets = NDArray[np.int64]
 PATIENCE_SECONDS = 600.0
 """The longest training by `nudge` that is begun."""
+
+
+@dataclass(frozen=True)
+class NudgeResult:
+    """One nudge: a value of the network, the same a little higher and a little lower.
+
+    Attributes:
+        name: which value, for example `1.convolution.weights[0,0,2,1]`.
+        value, up, down: the value as it was, higher, and lower.
+        loss, loss_up, loss_down: the mean cross-entropy of the batch with each of them.
+        kept: the one with the smallest loss; the value as it was if none is smaller.
+    """
+
+    name: str
+    value: float
+    up: float
+    down: float
+    loss: float
+    loss_up: float
+    loss_down: float
+    kept: Literal["value", "up", "down"]
+
+
+Tell = Callable[[NudgeResult], None]
+_TRIED: tuple[Literal["value", "up", "down"], ...] = ("value", "up", "down")
 
 
 class Method(abc.ABC):
@@ -37,8 +65,12 @@ class Method(abc.ABC):
         *,
         rate: float,
         random: np.random.Generator,
+        tell: Tell | None = None,
     ) -> tuple[float, int]:
-        """Change `parameters` in place; return the loss before, and how many answers were right."""
+        """Change `parameters` in place; return the loss before, and how many answers were right.
+
+        `tell` is called with each nudge, by the method that makes nudges.
+        """
 
 
 class Backpropagation(Method):
@@ -56,6 +88,7 @@ class Backpropagation(Method):
         *,
         rate: float,
         random: np.random.Generator,
+        tell: Tell | None = None,  # noqa: ARG002
     ) -> tuple[float, int]:
         """Take one step of the optimizer."""
         step = self.engine.step(parameters, grids, targets, random=random)
@@ -84,19 +117,35 @@ class Nudge(Method):
         *,
         rate: float,
         random: np.random.Generator,  # noqa: ARG002
+        tell: Tell | None = None,
     ) -> tuple[float, int]:
         """Nudge every trainable value once, each on top of those before it."""
         logits = self.engine.logits(parameters, grids)
         hits = int((logits.argmax(axis=1) == targets).sum())
         first = best = mean_loss(self.engine, parameters, grids, targets)
-        for index in np.flatnonzero(self.engine.network.mask("trainable")):
-            here = kept = parameters[index]
-            for tried in (here + np.float32(rate), here - np.float32(rate)):
+        for index in np.flatnonzero(self.engine.network.mask("trainable")).tolist():
+            here = parameters[index]
+            values = (here, here + np.float32(rate), here - np.float32(rate))
+            losses = [best]
+            for tried in values[1:]:
                 parameters[index] = tried
-                loss = mean_loss(self.engine, parameters, grids, targets)
-                if loss < best:
-                    best, kept = loss, tried
-            parameters[index] = kept
+                losses.append(mean_loss(self.engine, parameters, grids, targets))
+            # The first of equal losses, and never one that is NaN unless the loss was so before.
+            kept = min(range(3), key=losses.__getitem__)
+            parameters[index], best = values[kept], losses[kept]
+            if tell is not None:
+                tell(
+                    NudgeResult(
+                        name=self.engine.network.value_name(index),
+                        value=float(values[0]),
+                        up=float(values[1]),
+                        down=float(values[2]),
+                        loss=losses[0],
+                        loss_up=losses[1],
+                        loss_down=losses[2],
+                        kept=_TRIED[kept],
+                    )
+                )
         return first, hits
 
     def refuse_if_too_long(

@@ -271,3 +271,25 @@ def test_other_packages_arrays_are_read() -> None:
 
     assert adapter.adapt(memoryview(array("d", [0, 1, 2]))).tolist() == [[[0.0, 1.0, 2.0]]]
     assert adapter.adapt((True, False, True)).tolist() == [[[1.0, 0.0, 1.0]]]
+
+
+@pytest.mark.parametrize("form", [np.asarray, list])
+@pytest.mark.parametrize("shape", [(30, 7), (30, 7, 8), (30, 2, 7, 8), (30, 7, 8, 3)])
+def test_numbers_are_laid_out_as_they_are(form: Any, shape: tuple[int, ...]) -> None:
+    """In the places of the grid, neither scaled nor cut off."""
+    stack = _items(*shape)
+    stack[3, 1] = 1e9
+    plain = ArrayAdapter(scaling="none").fitted(stack)
+
+    found = ArrayAdapter().fitted(stack).laid_out(form(stack))
+
+    assert found is not None
+    np.testing.assert_array_equal(found.astype(np.float32), np.asarray(plain.grids(stack).values))
+
+
+def test_files_and_mixed_shapes_are_not_laid_out() -> None:
+    """Files would be read twice, and no array holds arrays of several shapes."""
+    adapter = ArrayAdapter().fitted(_items(3, 7, 8))
+
+    assert adapter.laid_out(["a.npy", "b.npy"]) is None
+    assert adapter.laid_out([_items(7, 8), _items(1, 7, 8)]) is None

@@ -339,3 +339,31 @@ def test_a_model_of_a_table_is_saved_with_what_it_learned(tmp_path: Path) -> Non
     for things in (frame, X.tolist(), list(X)):
         np.testing.assert_array_equal(loaded.votes(things), votes)
     np.testing.assert_allclose(loaded.votes(X[3])[0], votes[3], atol=1e-6)
+
+
+@pytest.mark.parametrize("order", ["rows", "interleaved"])
+@pytest.mark.parametrize("scaling", ["column", "overall", "none"])
+@pytest.mark.parametrize("form", [np.asarray, list, np.ndarray.tolist])
+def test_numbers_are_laid_out_as_they_are(order: str, scaling: str, form: Any) -> None:
+    """In the places of the grid, neither scaled nor cut off, and missing if they are missing."""
+    rows = _items(40, 12)
+    rows[3, 5], rows[7, 2] = 1e9, np.nan
+    settings = {"size": (2, 3), "channels": 2, "order": order, "missing": "mean"}
+    fitted = TableAdapter.model_validate({**settings, "scaling": scaling}).fitted(rows)
+    plain = TableAdapter.model_validate({**settings, "scaling": "none", "fills": (0.0,) * 12})
+
+    found = fitted.laid_out(form(rows))
+
+    assert found is not None
+    assert found.dtype == np.float64
+    assert np.isnan(found).sum() == 1
+    np.testing.assert_array_equal(
+        np.nan_to_num(found, nan=0.0).astype(np.float32), _values(plain, rows)
+    )
+
+
+def test_rows_that_are_scaled_by_themselves_are_more_than_their_numbers() -> None:
+    """So there are none to lay out."""
+    rows = _items(40, 12)
+
+    assert TableAdapter(scaling="row").fitted(rows).laid_out(rows) is None

@@ -293,12 +293,12 @@ def test_the_page_tells_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     flat = " ".join(text.split())
     assert "| [letters](#letters) | 80.00 %, plain | 93 %; 94 % | 100 | 90.00 % |" in flat
     assert "82.56 to 94.48" in flat  # Wilson's, for 90 of 100
-    assert "- letters: accuracy 90.00 %, where at least 95.00 % was the goal" in flat
+    assert "- letters: accuracy 90.00 %; the goal was at least 95.00 %" in flat
     assert "It teaches the four bricks." in flat
     assert "300 items for training, 50 for validation and 100 for the test on average" in flat
     assert "1,234 parameters, 5 epochs on average; 0.25 s for each, 4.12 s in all" in flat
     assert "- It is hard." in flat
-    assert "$ gridcnn run xo --seed 1" in flat
+    assert "- Command: `gridcnn run xo --seed 1`" in flat
     assert "| ham | 45 | 5 |" in flat
     assert "| mean | 90.00 % | 90.00 % |" in flat
     assert (
@@ -311,7 +311,7 @@ def test_the_page_tells_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
     crowded = outcome(*both)
     crowded.machine[BUSY] = "2.1"
-    assert "When letters began, more threads wanted to run" in page({"letters": crowded})
+    assert "When letters began, more threads were ready to run" in page({"letters": crowded})
 
 
 def test_a_share_is_never_rounded_up_to_everything() -> None:

@@ -16,11 +16,11 @@ from PIL import Image
 
 import gridcnn
 from gridcnn import Verdict
-from gridcnn.checking.columns import _column
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.errors import DataError, UnknownNameError
 from gridcnn.order.judge import Judging, judge_columns, sampled
 from gridcnn.order.layouts import Layout
+from gridcnn.order.sample import column_in
 from gridcnn.progress import Progress
 from gridcnn.spec.load import load
 
@@ -93,7 +93,7 @@ def forms(values: Floats, folder: Path) -> dict[str, Any]:
 def test_every_form_of_a_table_has_the_same_verdict(values: Floats, tmp_path: Path) -> None:
     """That of the core, from the same numbers."""
     X = values
-    columns = [_column("", values, np.arange(len(X))) for values in X.T]
+    columns = [column_in("", values, np.arange(len(X))) for values in X.T]
     expected = judge_columns(columns, None, rows=len(X), judging=Judging())
 
     for name, form in forms(X, tmp_path).items():
@@ -270,7 +270,8 @@ def test_pictures_in_folders_go_through_their_adapter(tmp_path: Path) -> None:
     assert found.columns == 64
     assert found.decision == "grid"
     assert [axis.size for axis in found.axes] == [8, 8]
-    assert found.rows == 60
+    assert found.rows == 43
+    assert told(found, "judged by training items alone: 43 of 60 items")
     assert found.usefulness is not None
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 from sklearn.datasets import load_wine
 from typer.testing import CliRunner
@@ -478,6 +479,41 @@ def test_show_draws_the_grid_of_a_file(work: Path, tmp_path: Path) -> None:
         side = image.width // 12
         cells = np.asarray(image.convert("L"))[side // 2 :: side, side // 2 :: side]
     assert np.abs(cells / 127.5 - 1 - grid).max() <= 1 / 255 + 1e-6
+
+
+HAND_BUILT = "stages: [convolution: {features: [[[1, -1], [-1, 1]]]}, rectification]"
+
+
+@pytest.mark.parametrize("options", [(), ("--spec", "hand.yaml")])
+def test_show_needs_no_adapter_for_a_file(options: tuple[str, ...], tmp_path: Path) -> None:
+    """Without one, and without a spec, its ending tells: a picture, an array, a sound or a text."""
+    (tmp_path / "hand.yaml").write_text(HAND_BUILT)
+    Image.fromarray(np.full((5, 7), 255, np.uint8)).save(tmp_path / "white.png")
+    np.save(tmp_path / "slope.npy", np.linspace(-1, 1, 12).reshape(3, 4))
+    soundfile.write(tmp_path / "tone.wav", np.sin(np.arange(16_000) / 5), 16_000)
+    (tmp_path / "short.txt").write_text("hello")
+
+    shown = {
+        name: within("show", name, *options, folder=tmp_path)
+        for name in ("white.png", "slope.npy", "tone.wav", "short.txt")
+    }
+
+    assert "white.png: 1 x 32 x 32 (channels x rows x columns), cells from 1.00" in (
+        shown["white.png"].stdout
+    )
+    assert "slope.npy: 1 x 3 x 4 (channels x rows x columns), cells from -1.00 to 1.00" in (
+        shown["slope.npy"].stdout
+    )
+    for name, adapter in (("slope.npy", "array"), ("tone.wav", "audio"), ("short.txt", "text")):
+        assert f"{name}: 1 x " in shown[name].stdout
+        assert shown[name].stderr == (
+            f"note: no adapter is named; {name} is read by adapter: {adapter}\n"
+        )
+    assert shown["white.png"].stderr == ""
+    for arguments in (("--json",), ("--png", "seen.png")):
+        done = within("show", "white.png", *options, *arguments, folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "seen.png").is_file()
 
 
 def test_init_writes_a_spec_that_runs(tmp_path: Path) -> None:

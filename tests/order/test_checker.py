@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from sklearn.datasets import load_digits, load_wine
 
-from gridcnn.grid import Axis, GridShape
+from gridcnn.grid import Axis, GridShape, OneHot
 from gridcnn.order.checker import order
 from gridcnn.order.guard import CHECKERS, Context
 from gridcnn.order.judge import Judging, judge_grids
+from gridcnn.order.sequences import judge_one_hot
 from gridcnn.order.verdict import Verdict
 from gridcnn.progress import Progress
 
@@ -165,3 +166,19 @@ def test_of_large_grids_the_middle_is_looked_at(
     assert verdict.decision == "grid"
     assert f"looked at the {looked_at}" in verdict.evidence
     assert [axis.size for axis in verdict.axes] == list(sizes[1:])
+
+
+def test_one_hot_grids_are_judged_by_their_symbols() -> None:
+    """As `gridcnn.check` does it, and not cell by cell."""
+    random = np.random.default_rng(0)
+    indices = (random.integers(-2, 3, (200, 30)).cumsum(axis=1) % 12).astype(np.int32)
+    grids = OneHot(indices, 12)
+    shape = GridShape(1, 12, 30, Axis("character"), Axis("position"))
+
+    verdict = order(grids, None, Context(shape, 200))
+
+    expected = judge_one_hot(
+        indices, 12, None, names=("character", "position"), rows=200, judging=Judging()
+    )
+    assert verdict.decision == expected.decision == "grid"
+    assert verdict.axes == expected.axes

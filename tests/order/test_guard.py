@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gridcnn.errors import ColumnPermutableError
 from gridcnn.grid import Array, Axis, GridShape, OneHot
-from gridcnn.order import guard as guard_module
+from gridcnn.order import sample as sample_module
 from gridcnn.order import verdict as verdict_module
 from gridcnn.order.guard import (
     CHECKERS,
@@ -21,6 +21,7 @@ from gridcnn.order.guard import (
     Verdict,
     guard,
 )
+from gridcnn.order.sample import Sample
 from gridcnn.progress import Progress
 
 GRIDS = np.zeros((4, 1, 2, 3), np.float32)
@@ -119,6 +120,30 @@ def test_checkers_get_the_array_of_one_hot_grids(monkeypatch: pytest.MonkeyPatch
     assert first.asked[0][0] is second.asked[0][0]
 
 
+def test_a_checker_may_take_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then it gets one-hot grids as they are kept, and no array of their cells is made."""
+    asked: list[Any] = []
+
+    class Judging:
+        def judge(self, sample: Sample, context: Context) -> Verdict:
+            asked.append((sample, context))
+            return Verdict("grid")
+
+    register(monkeypatch, judging=Judging())
+    monkeypatch.setattr(OneHot, "__array__", None)
+    grids = OneHot(np.array([[0, 2], [-1, 1]], np.int32), 3)
+    given = Sample(grids, 9, np.array([4, 7]), seed=5)
+
+    guard(grids, None, "reject", seed=3)
+    guard(grids, None, "reject", sample=given)
+
+    (made, context), (kept, _) = asked
+    assert made.data is grids
+    assert (made.rows, made.seed, made.kept.tolist()) == (2, 3, [0, 1])
+    assert context == Context(GridShape(1, 3, 2), 2, 3)
+    assert kept is given
+
+
 def test_a_checker_may_take_a_context(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shape and axes, seed, threads and progress reach one with a place for a third argument."""
     asked: list[Context] = []
@@ -161,8 +186,8 @@ def test_of_many_items_some_are_looked_at(
     """The same ones for the same seed, in their order and with their labels."""
     fake = Fake("grid")
     register(monkeypatch, fake=fake)
-    monkeypatch.setattr(guard_module, "_CELLS", 50_000)
-    monkeypatch.setattr(guard_module, "_FEWEST_ITEMS", 50)
+    monkeypatch.setattr(sample_module, "_CELLS", 50_000)
+    monkeypatch.setattr(sample_module, "_FEWEST_ITEMS", 50)
     grids = np.broadcast_to(np.arange(items)[:, None, None, None], (items, *sizes))
 
     for seed in (0, 0, 1):

@@ -96,3 +96,20 @@ def test_items_without_symbols_are_refused() -> None:
 
     with pytest.raises(DataError, match="most items have fewer than 2 symbols"):
         judge_one_hot(empty, 3, None, rows=50, judging=Judging())
+
+
+def test_the_verdict_is_the_same_without_a_training() -> None:
+    """If positions are in order, a quick judgement trains no network; else it does."""
+    random = np.random.default_rng(0)
+    indices = (random.integers(-2, 3, (200, 30)).cumsum(axis=1) % 12).astype(np.int32)
+    mixed = random.permuted(indices, axis=1)
+    targets = np.arange(200) % 2
+
+    for values, ordered in ((indices, True), (mixed, False)):
+        full, quick = (
+            judge_one_hot(values, 12, targets, rows=200, judging=Judging(thorough=thorough))
+            for thorough in (True, False)
+        )
+        assert (quick.decision, quick.axes) == (full.decision, full.axes)
+        assert full.usefulness is not None
+        assert (quick.usefulness is None) == ordered

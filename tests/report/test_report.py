@@ -26,7 +26,7 @@ from gridcnn.report.plain import verdict_data
 USE = Usefulness(0.8, (0.5, 0.55, 0.6), 0.4, 0.002, 300, 3)
 NAMES = (
     *("decision", "evidence", "advice", "rows", "columns", "layout", "adapter", "axes"),
-    *("structure", "neighbours", "usefulness", "lags"),
+    *("structure", "neighbours", "usefulness", "lags", "seed"),
 )
 EMPTY = ("br", "img", "meta")
 

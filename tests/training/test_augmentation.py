@@ -475,6 +475,9 @@ class Keeper:
     def __init__(self) -> None:
         self.epochs: list[TrainingState] = []
 
+    def on_nudge(self, *_: Any) -> None:
+        pass
+
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         pass
 

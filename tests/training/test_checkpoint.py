@@ -28,6 +28,9 @@ class Saver:
         self.folder = folder
         self.engine = engine(**settings)
 
+    def on_nudge(self, *_: Any) -> None:
+        pass
+
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         pass
 

@@ -17,6 +17,7 @@ from gridcnn.network import Network
 from gridcnn.spec.load import load
 from gridcnn.training import loop, methods
 from gridcnn.training.loop import Epoch, Labelled, TrainingState, train
+from gridcnn.training.methods import NudgeResult
 
 OPTIMIZERS = ["sgd", {"sgd": {"nesterov": True}}, "adam", "adamw"]
 
@@ -46,7 +47,11 @@ class Watcher:
     def __init__(self, stop: Callable[[int, int], bool] = lambda _epoch, _done: False) -> None:
         self.epochs: list[TrainingState] = []
         self.batches: list[tuple[int, int, int]] = []
+        self.nudges: list[tuple[int, NudgeResult]] = []
         self.stop = stop
+
+    def on_nudge(self, epoch: int, nudge: NudgeResult) -> None:
+        self.nudges.append((epoch, nudge))
 
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         assert np.isfinite(loss)
@@ -449,3 +454,16 @@ def test_training_on_one_hot_grids_is_training_on_their_array(method: str) -> No
         for end in ends
     ]
     assert figures[0] == figures[1]
+
+
+def test_a_watcher_hears_of_every_nudge() -> None:
+    """Of each value once for each batch, with the number of the epoch; backpropagation has none."""
+    nudged, other = Watcher(), Watcher()
+
+    trained(engine(method="nudge", epochs=2, batch_size=16), watcher=nudged)
+    trained(engine(epochs=2), watcher=other)
+
+    values = int(engine().network.mask("trainable").sum())
+    batches = -(-len(data()) // 16)
+    assert [epoch for epoch, _ in nudged.nudges] == [1] * values * batches + [2] * values * batches
+    assert other.nudges == []

@@ -74,6 +74,9 @@ def test_what_is_planned_is_what_is_taken(name: str, tmp_path: Path) -> None:
     engine.step(vector, grids[:8], data.targets[:8])  # what is compiled is no array
 
     class Keeper:
+        def on_nudge(self, *_: Any) -> None:
+            pass
+
         def on_batch(self, *_: Any) -> None:
             pass
 

@@ -12,7 +12,7 @@ from gridcnn.grid import Array, GridShape
 from gridcnn.network import Network
 from gridcnn.spec.load import load
 from gridcnn.training.loop import Labelled, train
-from gridcnn.training.methods import Backpropagation, Nudge, mean_loss, slopes
+from gridcnn.training.methods import Backpropagation, Nudge, NudgeResult, mean_loss, slopes
 
 RANDOM = np.random.default_rng(0)
 
@@ -144,6 +144,33 @@ def test_a_nudge_keeps_the_best_of_three() -> None:
     assert mean_loss(made, parameters, data.grids, data.targets) < first
     moves = np.abs(parameters - before)
     np.testing.assert_allclose(moves[moves > 0], 0.05, rtol=1e-4)
+
+
+def test_a_nudge_tells_the_three_losses_and_what_is_kept() -> None:
+    """Each is the loss of the batch with that value; the smallest one is kept."""
+    made, data = engine(method="nudge"), crosses_and_rings()
+    parameters = made.network.starting_parameters()
+    vector, told = parameters.copy(), list[NudgeResult]()
+
+    Nudge(made, made.network.spec.training).learn(
+        parameters, data.grids, data.targets, rate=0.05, random=RANDOM, tell=told.append
+    )
+
+    assert len(told) == len(vector)
+    for index, nudge in enumerate(told):
+        tried = {"value": nudge.value, "up": nudge.up, "down": nudge.down}
+        losses = {"value": nudge.loss, "up": nudge.loss_up, "down": nudge.loss_down}
+        assert nudge.name == made.network.value_name(index)
+        assert nudge.value == vector[index]
+        assert tried["up"] == pytest.approx(nudge.value + 0.05, abs=1e-6)
+        assert tried["down"] == pytest.approx(nudge.value - 0.05, abs=1e-6)
+        for name, value in tried.items():
+            vector[index] = value
+            assert losses[name] == mean_loss(made, vector, data.grids, data.targets)
+        assert losses[nudge.kept] == min(losses.values())
+        vector[index] = tried[nudge.kept]
+    assert {nudge.kept for nudge in told} == {"value", "up", "down"}
+    np.testing.assert_array_equal(vector, parameters)
 
 
 def test_a_nudge_leaves_frozen_features_alone() -> None:

@@ -1,0 +1,132 @@
+"""Ordered parts: stretches of columns that are in order among others that are not.
+
+24 hourly readings among ten attributes of a customer are a series; the whole table is none. Columns
+are linked if each is among the closest columns of the other and they stand side by side; long runs
+of linked columns are candidates, and each is then judged like a table of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.order.closeness import rank_associations
+
+ENOUGH_COLUMNS = 8
+"""Of so many columns on, neighbours can show an order beyond doubt: of eight there are 20,160."""
+_CLOSEST = 4
+"""How close two columns have to be to be linked: each among the so many closest of the other. The
+two neighbours of a column in a series are; those of a group of ten are in one of four cases."""
+_GAP = 2
+"""Columns within a run that may be unlinked: noise breaks single links of a series."""
+_STRANGE = 0.5
+"""The columns on the other side of a border are strangers if they are less than half as closely
+associated with those on this side as columns in a run are."""
+_BORDER = 3
+"""Columns outside of each end that are compared: further away even a series has little to say."""
+_FEWEST_STRANGERS, _LEAST_OUTSIDE = 3, 0.08
+"""Columns outside of a part, and their share, that are worth a word: the ends of a series often
+have little to do with its middle, as the line before a heartbeat."""
+_LINKED_OUTSIDE = 0.5
+"""The share of links between columns outside from which on they are a series themselves."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of columns that are in order, while the table as a whole is not.
+
+    Attributes:
+        start, stop: the first of these columns, from 0, and the one after the last.
+        first, last: what the first and the last are called.
+    """
+
+    start: int
+    stop: int
+    first: str = ""
+    last: str = ""
+
+    @property
+    def columns(self) -> int:
+        """The number of columns."""
+        return self.stop - self.start
+
+
+def find_runs(
+    associations: NDArray[np.float32], usable: NDArray[np.bool_], breaks: NDArray[np.bool_]
+) -> list[Part]:
+    """Return long runs of columns in which each is close to the next, the longest first.
+
+    Args:
+        associations: of every two columns, as of `gridcnn.order.lags.association`.
+        usable: which columns vary, `(columns,)`.
+        breaks: whether other columns stand between a column and the next, `(columns - 1,)`.
+    """
+    linked = _linked(associations) & usable[:-1] & usable[1:] & ~breaks
+    if not linked.any():
+        return []
+    across = _across(associations)
+    breaks = breaks | (across < _STRANGE * np.median(across[linked]))
+    runs: list[list[int]] = []
+    for link in np.flatnonzero(linked & ~breaks).tolist():
+        last = runs[-1][1] if runs else 0
+        if runs and link - last <= _GAP + 1 and not breaks[last:link].any():
+            runs[-1][1] = link
+        else:
+            runs.append([link, link])
+    parts = [Part(first, last + 2) for first, last in runs]
+    parts = [part for part in parts if part.columns >= ENOUGH_COLUMNS]
+    return sorted(parts, key=lambda part: -part.columns)
+
+
+def _linked(associations: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return whether a column and the next are among each other's closest, `(columns - 1,)`."""
+    ranks = rank_associations(associations)
+    here, after = np.arange(len(ranks) - 1), np.arange(1, len(ranks))
+    linked: NDArray[np.bool_] = np.maximum(ranks[here, after], ranks[after, here]) < _CLOSEST
+    return linked
+
+
+def _across(associations: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return how closely the two columns before each border go with the two after it.
+
+    The result is `(columns - 1,)`; associations that are not known count as 0.
+    """
+    padded = np.pad(np.nan_to_num(associations.astype(np.float64)), 1)
+    place = np.arange(1, len(padded) - 2)
+    pairs = [padded[place - back, place + 1 + ahead] for back in (0, 1) for ahead in (0, 1)]
+    known = [
+        (place - back >= 1) & (place + 1 + ahead < len(padded) - 1)
+        for back in (0, 1)
+        for ahead in (0, 1)
+    ]
+    sums: NDArray[np.float64] = np.sum(pairs, axis=0) / np.sum(known, axis=0)
+    return sums
+
+
+def has_strangers(part: Part, associations: NDArray[np.float32], usable: NDArray[np.bool_]) -> bool:
+    """Return whether the columns outside of a part have nothing to do with those at its ends.
+
+    The arguments are those of `find_runs`. False if there are hardly any columns outside.
+    """
+    size = len(usable)
+    is_outside = usable.copy()
+    is_outside[part.start : part.stop] = False
+    outside = int(is_outside.sum())
+    if outside < max(_FEWEST_STRANGERS, _LEAST_OUTSIDE * usable.sum()):
+        return False
+    pairs = is_outside[:-1] & is_outside[1:]
+    if pairs.any() and _linked(associations)[pairs].mean() >= _LINKED_OUTSIDE:
+        return False
+    inside = associations[part.start : part.stop, part.start : part.stop]
+    for end, way in ((part.start, -1), (part.stop - 1, 1)):
+        steps = [n for n in range(1, _BORDER + 1) if 0 <= end + way * n < size]
+        if not steps:
+            continue
+        beyond = [associations[end, end + way * step] for step in steps]
+        usual = [np.nanmean(np.diagonal(inside, step)) for step in steps]
+        known = ~np.isnan(beyond)
+        if np.nansum(beyond) > _STRANGE * np.sum(np.array(usual)[known]):
+            return False
+    return True
