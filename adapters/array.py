@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from gridcnn.adapters.outliers import LOOKED_AT, bulk_of, count_cut, cut_remark, is_scaled
-from gridcnn.contracts.adapter import Adapted, Adapter, Things, described
+from gridcnn.contracts.adapter import Adapted, Adapter, Things, describe
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import Array, Cells, Grids, GridShape
 from gridcnn.settings.base import Count, Number, Positive
@@ -46,9 +46,9 @@ class ArrayAdapter(Adapter):
     channels: Count | None = None
     """Channels of every item; null: those of the training items."""
     channel_order: Literal["auto", "first", "last"] = "auto"
-    """Where the channels of an item of three dimensions stand. `first`: (channels, rows, columns);
-    `last`: (rows, columns, channels); `auto`: last where the last dimension is 1, 3 or 4 and the
-    first is not, else first."""
+    """The position of the channels in an item of three dimensions. `first`: (channels, rows,
+    columns); `last`: (rows, columns, channels); `auto`: last where the last dimension is 1, 3 or 4
+    and the first is not, else first."""
     scaling: Literal["auto", "range", "none"] = "auto"
     """`range`: `low` becomes -1 and `high` becomes 1, evenly, and values beyond them leave -1..1;
     where both are the same, that value becomes 0. `none`: values stay as they are. `auto`: `none`
@@ -60,8 +60,8 @@ class ArrayAdapter(Adapter):
     high: Number | None = None
     """The value that becomes 1; null: the largest of the training items, in any cell."""
     limit: Positive | None = None
-    """What is farther from 0 than this once it is scaled becomes this, or its negative; null:
-    nothing."""
+    """Scaled values are clipped to this distance from 0; null: none
+    are."""
 
     @model_validator(mode="after")
     def _range_ascends(self) -> Self:
@@ -71,7 +71,7 @@ class ArrayAdapter(Adapter):
 
     @property
     def _learns_range(self) -> bool:
-        """Whether something about the scaling is left to be learned."""
+        """Whether a setting of the scaling has to be learned."""
         return self.scaling != "none" and (self.low is None or self.high is None)
 
     def takes_array(self, dimensions: int) -> bool:
@@ -79,21 +79,21 @@ class ArrayAdapter(Adapter):
         return dimensions in (1, 2, 3)
 
     def is_lone(self, array: Array) -> bool:
-        """Return whether an array is one item; of two dimensions, where it has the known size."""
+        """Return whether an array is one item; with two dimensions, if it has the known size."""
         return array.ndim < 2 or (array.shape == self.size and self.size[0] > 1)
 
     def fitted(self, things: Things) -> Self:
         """Return an adapter with the shape and the range of the training items filled in.
 
-        Where items differ in shape, the most frequent one counts. Items that cannot be used are
-        passed over here; `adapt_all` tells of them.
+        If items differ in shape, the most frequent shape counts. Items that cannot be used are
+        skipped here; `adapt_all` reports them.
 
         Raises:
             DataError: there is no item to learn from.
         """
         if self.size is not None and self.channels is not None and not self._learns_range:
             return self
-        stack = self._stacked(things)
+        stack = self._stack(things)
         # Of files only some cells are kept, which must fit into memory.
         most = LOOKED_AT if stack is not None else max(1, LOOKED_AT // max(1, len(things)))
         shape, low, high, some = self._usual(
@@ -116,7 +116,7 @@ class ArrayAdapter(Adapter):
         *,
         training: bool = False,  # noqa: ARG002 - it holds for all items
     ) -> Mapping[str, int]:
-        """Return how many items have values that are far from all others, and cut off."""
+        """Return how many items have values far from all others, which are clipped."""
         if self.limit is None or self.low is None or self.high is None:
             return {}
         lie = f"far from all others, which lie from {self.low:g} to {self.high:g}"
@@ -141,7 +141,7 @@ class ArrayAdapter(Adapter):
         """
         grids = self._laid_out(_numbers(thing)[None])
         self._check_shape(grids)
-        grid: NDArray[np.float32] = self._scaled(grids)[0]
+        grid: NDArray[np.float32] = self._scale(grids)[0]
         if not np.isfinite(grid).all():
             raise DataError(_not_finite(grids))
         return grid
@@ -157,7 +157,7 @@ class ArrayAdapter(Adapter):
 
         One array of all items, `(items, ...)`, is adapted as a whole.
         """
-        stack = self._stacked(things)
+        stack = self._stack(things)
         if stack is None:
             return super().adapt_all(things, names=names, advance=advance)
         shape = self.shape()
@@ -167,13 +167,13 @@ class ArrayAdapter(Adapter):
         step = max(1, _CHUNK // shape.cells)
         for start in range(0, len(stack), step):
             part = slice(start, start + step)
-            values[part] = self._scaled(stack[part])
+            values[part] = self._scale(stack[part])
             finite[part] = np.isfinite(values[part]).all(axis=(1, 2, 3))
             if advance is not None:
                 advance(len(values[part]))
         problems: list[Problem] = []
         for index in np.flatnonzero(~finite).tolist():
-            name = names[index] if names is not None else described(None, index)
+            name = names[index] if names is not None else describe(None, index)
             problems.append(Problem(_not_finite(stack[index]), source=name))
         kept = np.flatnonzero(finite)
         return Adapted(
@@ -192,10 +192,10 @@ class ArrayAdapter(Adapter):
             if len(shapes) > 1 or None in shapes:
                 return None
             things = np.stack(list(things))
-        return self._stacked(things)
+        return self._stack(things)
 
-    def _stacked(self, things: Any) -> Array | None:
-        """Return all items as `(items, channels, rows, columns)` where they are one array."""
+    def _stack(self, things: Any) -> Array | None:
+        """Return all items as `(items, channels, rows, columns)`; None if they are no array."""
         if isinstance(things, np.ndarray) or hasattr(things, "__array__"):
             values = _numbers(things) if _is_numeric(things) else None
             if values is not None and values.ndim in (2, 3, 4):
@@ -214,16 +214,16 @@ class ArrayAdapter(Adapter):
     ) -> tuple[tuple[int, ...], float, float, Array]:
         """Return the most frequent shape among those that the settings allow, and its range.
 
-        Every stack is `(items, channels, rows, columns)`; items that are not finite are passed
-        over. The shape is `(channels, rows, columns)`, the range the lowest and the highest value;
-        the last is an even choice of the values, at most `most` of each stack.
+        Every stack is `(items, channels, rows, columns)`; items that are not finite are skipped.
+        The shape is `(channels, rows, columns)`, the range the lowest and the highest value; the
+        last is an even sample of the values, at most `most` of each stack.
         """
         chosen: dict[tuple[int, ...], list[Array]] = {}
         ranges: dict[tuple[int, ...], tuple[float, float]] = {}
         counts: Counter[tuple[int, ...]] = Counter()
         for grids in stacks:
             fits = self.size in (None, grids.shape[2:]) and self.channels in (None, grids.shape[1])
-            # A sum is finite only where all is; it costs less than looking at every value twice.
+            # A sum is finite only if all is; it costs less than looking at every value twice.
             finite = grids
             if not np.isfinite(grids.sum(dtype=np.float64)):
                 finite = grids[np.isfinite(grids).all(axis=(1, 2, 3))]
@@ -232,10 +232,10 @@ class ArrayAdapter(Adapter):
                 low, high = ranges.get(shape, (math.inf, -math.inf))
                 ranges[shape] = min(low, float(finite.min())), max(high, float(finite.max()))
                 counts[shape] += len(finite)
-                chosen.setdefault(shape, []).append(_chosen(finite, most))
+                chosen.setdefault(shape, []).append(_sample(finite, most))
         if not counts:
             raise DataError(
-                "there is no usable item from which to learn the shape and the range of arrays: "
+                "there is no usable item to learn the shape and the range of arrays from: "
                 f"{_LAYOUTS}, of finite numbers"
             )
         usual = counts.most_common(1)[0][0]
@@ -245,7 +245,7 @@ class ArrayAdapter(Adapter):
         """Return `(items, ...)` as `(items, channels, rows, columns)`, without copying."""
         sizes = stack.shape[1:]
         if 0 in sizes or len(sizes) not in (1, 2, 3):
-            raise DataError(f"an item of shape {sizes} is no grid; {_LAYOUTS}")
+            raise DataError(f"an item of shape {sizes} is not a grid; {_LAYOUTS}")
         if len(sizes) == 1:
             return stack[:, None, None, :]
         if len(sizes) == 2:
@@ -264,11 +264,11 @@ class ArrayAdapter(Adapter):
                 "as in training or in the settings 'channels' and 'size' of array"
             )
 
-    def _scaled(self, grids: Array) -> NDArray[np.float32]:
+    def _scale(self, grids: Array) -> NDArray[np.float32]:
         """Return grids on the scale of -1..1; what float32 cannot hold becomes infinite."""
         with np.errstate(over="ignore", invalid="ignore"):
             if self.scaling == "none":
-                return self._limited(grids, grids)
+                return self._limit(grids, grids)
             if self.low is None or self.high is None:
                 raise self.unlearned(
                     "the range of its values", "or set 'low' and 'high', or 'scaling: none'"
@@ -278,9 +278,9 @@ class ArrayAdapter(Adapter):
             scaled = grids.astype(np.float64)
             scaled -= middle
             scaled /= half or 1.0
-            return self._limited(scaled, grids)
+            return self._limit(scaled, grids)
 
-    def _limited(self, scaled: Array, given: Array) -> NDArray[np.float32]:
+    def _limit(self, scaled: Array, given: Array) -> NDArray[np.float32]:
         if self.limit is None:
             return scaled.astype(np.float32)
         limited: NDArray[np.float32] = scaled.clip(-self.limit, self.limit).astype(np.float32)
@@ -289,7 +289,7 @@ class ArrayAdapter(Adapter):
         return limited
 
 
-def _chosen(items: Array, most: int) -> Array:
+def _sample(items: Array, most: int) -> Array:
     """Return up to `most` numbers, evenly from all items, and from all places in them."""
     # Whole items first: those of other orders of memory are copied to be in one dimension.
     some = items[:: max(1, items.size // (4 * most))].reshape(-1)
@@ -300,7 +300,7 @@ def _chosen(items: Array, most: int) -> Array:
 
 
 def _fitting_scale(values: Array, low: float, high: float) -> dict[str, Any]:
-    """Return the settings that bring numbers near to -1..1 and do not depend on a few of them."""
+    """Return the settings that scale numbers to about -1..1, whatever a few outliers are."""
     if is_scaled(values):
         return {"scaling": "none", "low": None, "high": None}
     bulk = bulk_of(values, low, high)
@@ -331,7 +331,7 @@ def _numbers(thing: Any) -> Array:
             "channels"
         )
     raise DataError(
-        f"it holds values of type {values.dtype}, which are no numbers; {_LAYOUTS}, of numbers"
+        f"it holds values of type {values.dtype}, which are not numbers; {_LAYOUTS}, of numbers"
     )
 
 

@@ -35,16 +35,16 @@ from gridcnn.adapters.spectrogram import (
 from gridcnn.contracts.adapter import Adapter, Things
 from gridcnn.errors import DataError, shown
 from gridcnn.grid import Axis, GridShape
-from gridcnn.settings.base import Count, Number, Positive, explained, wanted_error
+from gridcnn.settings.base import Count, Number, Positive, explain, wanted_error
 
 Rate = Annotated[int, Strict(), Ge(100), Le(384_000)]
-"""Samples in a second."""
+"""Samples per second."""
 Window = Annotated[int, Strict(), Ge(16), Le(65_536)]
 """Samples under a window."""
 Rows = Annotated[int, Strict(), Ge(1), Le(1024)]
 """A number of bands."""
 Exponent = Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(4)]
-"""What an absolute value is raised to."""
+"""The exponent of absolute values."""
 Decibels = Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(150)]
 """A difference of loudness."""
 Seconds = Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(86_400)]
@@ -71,7 +71,7 @@ Reference = Annotated[
     PlainValidator(_reference),
     WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"enum": ["max"]}]}),
 ]
-"""What 0 decibels are."""
+"""The value of 0 decibels."""
 
 
 class AudioAdapter(Adapter):
@@ -87,16 +87,16 @@ class AudioAdapter(Adapter):
     libraries: ClassVar[tuple[str, ...]] = ("soundfile", "soxr")
 
     sample_rate: Rate = 16_000
-    """Samples in a second, in Hz, to which every file is brought; arrays must have it. Nothing
-    above half of it can be heard."""
+    """The sample rate, in Hz, to which every file is converted; arrays must have it. Frequencies
+    above half of it are lost."""
     kind: Literal["mel", "linear", "bands", "mfcc"] = "mel"
     """What the rows are. `mel`: bands spaced as the ear hears pitch; `linear`: every frequency of
     the transform; `bands`: those between the edges that `bands` names; `mfcc`: mel-frequency
     cepstral coefficients, the first at the bottom: the shape of the mel bands, from coarse to
     fine."""
     n_fft: Window = 512
-    """Samples under the window of one chunk of time: more of them tell frequencies apart better,
-    and moments worse."""
+    """Samples in the window of one chunk of time: more of them separate frequencies better, and
+    moments worse."""
     hop_length: Count = 256
     """Samples from one chunk of time to the next."""
     n_mels: Rows = 64
@@ -112,19 +112,19 @@ class AudioAdapter(Adapter):
     power: Exponent = 2.0
     """1: magnitudes are summed in a band; 2: power is."""
     reference: Reference = "max"
-    """What 0 dB are: a value of a band, such as 1.0, or `max`: the largest value in the clip, so
-    that loud and quiet clips look alike."""
+    """The value of 0 dB: a number, such as 1.0, or `max`: the largest value in the clip, so that
+    loud and quiet clips look alike."""
     floor_db: Decibels = 80.0
-    """How many decibels under the reference silence is; nothing is less."""
+    """How many decibels below the reference silence is; lower values are raised to this."""
     duration: Seconds | None = None
-    """How long every clip is made, in seconds; null: learned, see `duration_percentile`."""
+    """The length of every clip, in seconds; null: learned, see `duration_percentile`."""
     duration_percentile: Percentile = 95.0
-    """Where `duration` is learned: the percentage of the training clips that are not longer."""
+    """If `duration` is learned: the percentage of the training clips that are not longer."""
     longer: Literal["centre", "start"] = "centre"
-    """What is kept of longer clips: their `centre`, or their `start`."""
+    """The part of longer clips that is kept: their `centre`, or their `start`."""
     shorter: Literal["pad", "centre", "repeat"] = "pad"
-    """What becomes of shorter clips. `pad`: silence follows; `centre`: silence comes before and
-    after; `repeat`: they are played again and again."""
+    """How shorter clips are filled up. `pad`: with silence at the end; `centre`: with silence
+    before and after; `repeat`: by repeating them."""
     trim_db: Decibels | None = None
     """Cuts silence off both ends, before anything else: all before the first and after the last
     chunk whose mean square is less than so many decibels under that of the loudest; null: nothing
@@ -138,7 +138,7 @@ class AudioAdapter(Adapter):
     the training clips."""
     deviations: tuple[Positive, ...] | None = None
     """With `scaling: band`, what becomes 1 more in each row, from the top; null: the standard
-    deviation of the row in the training clips, or 1 where that is 0."""
+    deviation of the row in the training clips, or 1 if that is 0."""
     max_duration: Seconds = 600.0
     """Files that last longer, in seconds, are refused."""
 
@@ -150,7 +150,7 @@ class AudioAdapter(Adapter):
             raise ValueError(f"'bands' are for kind: bands; got kind: {self.kind}")
         elif not self.fmin < self._fmax <= self.sample_rate / 2:
             raise ValueError(
-                "'fmin' must be below 'fmax', and that at most half of 'sample_rate', "
+                "'fmin' must be below 'fmax', and 'fmax' at most half of 'sample_rate', "
                 f"{self.sample_rate / 2:g} Hz; got {self.fmin:g} and {self._fmax:g}"
             )
         elif self.kind == "linear":
@@ -186,7 +186,7 @@ class AudioAdapter(Adapter):
             raise ValueError("kind: bands needs 'bands', edges in Hz, such as [20, 250, 4000]")
         if len(edges) < 2 or any(low >= high for low, high in pairwise(edges)):
             raise ValueError(
-                f"'bands' must be two or more edges in Hz, each above the last; got "
+                f"'bands' must be two or more edges in Hz, each above the one before; got "
                 f"{shown(list(edges))}"
             )
         if edges[-1] > self.sample_rate / 2:
@@ -199,7 +199,7 @@ class AudioAdapter(Adapter):
     def _check_linear(self) -> None:
         if not self._lines.stop > self._lines.start:
             raise ValueError(
-                f"there is no frequency of the transform from {self.fmin:g} to {self._fmax:g} Hz; "
+                f"the transform has no frequency from {self.fmin:g} to {self._fmax:g} Hz; "
                 "raise 'n_fft', or widen 'fmin' and 'fmax'"
             )
 
@@ -210,14 +210,14 @@ class AudioAdapter(Adapter):
         self._refuse_deaf(self._weights, list(zip(edges, edges[2:], strict=False)))
 
     def _refuse_deaf(self, weights: NDArray[np.float32], ranges: list[tuple[Any, Any]]) -> None:
-        """Raise `ValueError` where no frequency of the transform lies in a band."""
+        """Raise `ValueError` if no frequency of the transform lies in a band."""
         deaf = np.flatnonzero(weights.max(axis=1) <= 0)
         if len(deaf):
             low, high = ranges[deaf[0]]
             step = self.sample_rate / self.n_fft
             raise ValueError(
                 f"the band from {low:.1f} to {high:.1f} Hz has no frequency of the transform, "
-                f"which has one every {step:.1f} Hz; raise 'n_fft', or make bands fewer or wider"
+                f"which has one every {step:.1f} Hz; raise 'n_fft', or set fewer or wider bands"
             )
 
     @property
@@ -254,7 +254,7 @@ class AudioAdapter(Adapter):
 
     @property
     def _samples(self) -> int:
-        """How many samples every clip is made."""
+        """The number of samples of every clip."""
         if self.duration is None:
             raise self.unlearned("how long its clips are", "or set 'duration'")
         return max(1, round(self.duration * self.sample_rate))
@@ -274,8 +274,8 @@ class AudioAdapter(Adapter):
     def is_lone(self, array: NDArray[Any]) -> bool:
         """Return whether an array is one clip: `(samples)`, or `(samples, channels)`.
 
-        The last could be a stack as well, `(clips, samples)`; it is taken for one clip where the
-        second dimension is the smaller one, and small enough for channels.
+        The last could be a stack as well, `(clips, samples)`; it is read as one clip if the second
+        dimension is the smaller one, and small enough for channels.
         """
         if array.ndim == 2:
             samples, channels = array.shape
@@ -289,7 +289,7 @@ class AudioAdapter(Adapter):
     def fitted(self, things: Things) -> Self:
         """Return an adapter with the duration and the scaling of the training clips filled in.
 
-        Clips that cannot be used are passed over here; `adapt_all` tells of them.
+        Clips that cannot be used are skipped here; `adapt_all` reports them.
 
         Raises:
             DataError: there is no clip to learn from, or clips are too long for a grid.
@@ -298,20 +298,20 @@ class AudioAdapter(Adapter):
         if adapter.duration is None:
             lengths = [len(clip) for clip in adapter._readable(things)]
             if not lengths:
-                raise DataError("there is no usable clip from which to learn 'duration' of audio")
+                raise DataError("there is no usable clip to learn 'duration' of audio from")
             samples = int(np.ceil(np.percentile(lengths, adapter.duration_percentile)))
             adapter = adapter._with(duration=samples / adapter.sample_rate)
         if adapter._learns_bands:
-            adapter = adapter._with(**adapter._learned_bands(things))
+            adapter = adapter._with(**adapter._learn_bands(things))
         return adapter
 
     def _with(self, **changes: Any) -> Self:
         try:
             return type(self).model_validate({**self.model_dump(), **changes})
         except ValidationError as error:
-            raise DataError(*(text for _, text in explained(error))) from None
+            raise DataError(*(text for _, text in explain(error))) from None
 
-    def _learned_bands(self, things: Things) -> dict[str, tuple[float, ...]]:
+    def _learn_bands(self, things: Things) -> dict[str, tuple[float, ...]]:
         """Return mean and standard deviation of every row, in all cells of the training clips."""
         count, sums, squares = 0, np.zeros(self._rows), np.zeros(self._rows)
         for clip in self._readable(things, self._excerpt):
@@ -320,7 +320,7 @@ class AudioAdapter(Adapter):
             sums += levels.sum(axis=1)
             squares += (levels**2).sum(axis=1)
         if not count:
-            raise DataError("there is no usable clip from which to learn the scaling of audio")
+            raise DataError("there is no usable clip to learn the scaling of audio from")
         means = sums / count
         deviations = np.sqrt(np.maximum(squares / count - means**2, 0))
         # What rounding leaves of a constant row is no deviation.
@@ -343,7 +343,7 @@ class AudioAdapter(Adapter):
         """Return the shape of every grid; raise `DataError` while `duration` is not known.
 
         The labels of rows are the centres of their bands, in Hz, or the numbers of coefficients;
-        those of columns are the seconds at which their windows have their middle.
+        those of columns are the middles of their windows, in seconds.
         """
         labels = tuple(f"{at:g}" for at in np.round(self._centres()[::-1], 1).tolist())
         times = np.arange(self._frames) * self.hop_length / self.sample_rate
@@ -377,14 +377,14 @@ class AudioAdapter(Adapter):
                 range becomes that.
 
         Raises:
-            DataError: it is no sound, cannot be read, or lasts longer than `max_duration`.
+            DataError: it is not a sound, cannot be read, or lasts longer than `max_duration`.
         """
         samples = self._of_one_length(self._clip(thing, self._excerpt))
-        return self._scaled(self._levels(samples))[None]
+        return self._scale(self._levels(samples))[None]
 
     @property
     def _excerpt(self) -> Excerpt:
-        """What is used of longer clips."""
+        """The part of longer clips that is used."""
         return Excerpt(self._samples, centred=self.longer == "centre")
 
     def _clip(self, thing: Any, excerpt: Excerpt | None = None) -> Samples:
@@ -432,7 +432,7 @@ class AudioAdapter(Adapter):
     def _in_range(self, levels: NDArray[np.float32]) -> NDArray[np.float32]:
         return levels * np.float32(2 / self.floor_db) + np.float32(1)
 
-    def _scaled(self, levels: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _scale(self, levels: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.scaling == "range":
             return levels if self.kind == "mfcc" else self._in_range(levels)
         if self.scaling == "clip":

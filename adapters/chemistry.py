@@ -1,4 +1,4 @@
-"""What RDKit knows about molecules, in our words; it is the extra `chem`."""
+"""What RDKit computes for molecules; it is the extra `chem`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from gridcnn.adapters.smiles import tokens
 from gridcnn.errors import DataError, listed
 
-_MOST = 4  # reasons of one molecule that are told one by one
+_MOST = 4  # reasons for one molecule that are listed one by one
 
 
 def need_rdkit(wanted_by: str) -> None:
-    """Raise `DataError` where RDKit is not installed; `wanted_by` is what needs it."""
+    """Raise `DataError` if RDKit is not installed; `wanted_by` is what needs it."""
     try:
         from rdkit import Chem  # noqa: F401
     except ImportError:
@@ -24,10 +24,10 @@ def need_rdkit(wanted_by: str) -> None:
 
 
 def molecule(smiles: str) -> Any:
-    """Return RDKit's molecule of a SMILES.
+    """Return RDKit's molecule for a SMILES.
 
     Raises:
-        DataError: it does not follow the grammar, or RDKit refuses what it means, for example
+        DataError: it breaks the grammar, or RDKit refuses the molecule, for example
             nitrogen with five bonds; each reason has its place in the text.
     """
     from rdkit import Chem, rdBase
@@ -47,7 +47,7 @@ def molecule(smiles: str) -> Any:
 
 
 def canonical(molecule: Any, *, isomeric: bool) -> str:
-    """Return the one SMILES that RDKit writes for a molecule, however it was written.
+    """Return the canonical SMILES that RDKit writes for a molecule.
 
     `isomeric`: with stereo marks and isotopes.
     """
@@ -57,7 +57,7 @@ def canonical(molecule: Any, *, isomeric: bool) -> str:
     return text
 
 
-def shuffled(molecule: Any, random: np.random.Generator, *, isomeric: bool) -> str:
+def shuffle_atoms(molecule: Any, random: np.random.Generator, *, isomeric: bool) -> str:
     """Return a SMILES that means the same, with its atoms in a random order.
 
     Atoms are renumbered at random, and then written in the order in which RDKit comes to them, as

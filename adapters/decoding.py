@@ -1,4 +1,4 @@
-"""Decoding: picture files, in any colour mode, upright; nothing but `DataError` comes out."""
+"""Decoding: picture files, in any colour mode, upright; every error is a `DataError`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.adapters import foreign, jpeg, png
-from gridcnn.adapters.opening import content_at, content_of, first_line, opened
+from gridcnn.adapters.opening import content_at, content_of, first_line, open_file
 from gridcnn.adapters.picture import Need, Picture, Values
 from gridcnn.adapters.resampling import Window
 from gridcnn.errors import DataError
@@ -34,7 +34,7 @@ SUFFIXES = frozenset(
     }
 )  # fmt: skip
 _UNKNOWN = (
-    "its content is no picture of a known format; PNG, JPEG, BMP, GIF, TIFF, WebP, PPM, PGM and "
+    "its content is not a picture in a known format; PNG, JPEG, BMP, GIF, TIFF, WebP, PPM, PGM and "
     "PBM are read"
 )
 _ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held
@@ -48,19 +48,19 @@ _AT_ONCE = 2**25  # bytes of a file that is read as a whole
 _PLAIN, _COEFFICIENTS, _USUAL = 8, 6, 20
 
 
-def decoded_file(
+def decode_file(
     place: str | os.PathLike[str], *, max_pixels: int, need: Need | None = None
 ) -> Picture:
-    """Return the first picture of the file at `place`, as `decoded_image` does."""
+    """Return the first picture of the file at `place`, as `decode_image` does."""
     if need is not None:
         content = content_at(place, most=_AT_ONCE)
         if content is not None:
-            return decoded_bytes(content, max_pixels=max_pixels, need=need)
-    with opened(place, wanted="a picture file") as file:
-        return _decoded_stream(file, max_pixels=max_pixels, need=need)
+            return decode_bytes(content, max_pixels=max_pixels, need=need)
+    with open_file(place, wanted="a picture file") as file:
+        return _decode_stream(file, max_pixels=max_pixels, need=need)
 
 
-def decoded_bytes(content: bytes, *, max_pixels: int, need: Need | None = None) -> Picture:
+def decode_bytes(content: bytes, *, max_pixels: int, need: Need | None = None) -> Picture:
     """Return the first picture of an encoded file's content."""
     if not content:
         raise DataError("the picture is empty (0 bytes)")
@@ -72,22 +72,22 @@ def decoded_bytes(content: bytes, *, max_pixels: int, need: Need | None = None) 
             raise DataError(_NO_MEMORY) from None
         if found is not None:
             return found
-    return _decoded_stream(BytesIO(content), max_pixels=max_pixels, need=need)
+    return _decode_stream(BytesIO(content), max_pixels=max_pixels, need=need)
 
 
-def decoded_stream(file: IO[bytes], *, max_pixels: int, need: Need | None = None) -> Picture:
+def decode_stream(file: IO[bytes], *, max_pixels: int, need: Need | None = None) -> Picture:
     """Return the first picture of an open binary file, read from its start where it can seek."""
-    return decoded_bytes(content_of(file), max_pixels=max_pixels, need=need)
+    return decode_bytes(content_of(file), max_pixels=max_pixels, need=need)
 
 
 def _quick(content: bytes) -> Callable[[bytes, int, Need], Picture | None] | None:
     """Return what reads a file of a common format, if it is of the usual kind."""
     if content.startswith(jpeg.START):
-        return _decoded_jpeg
-    return _decoded_png if content.startswith(png.START) else None
+        return _decode_jpeg
+    return _decode_png if content.startswith(png.START) else None
 
 
-def _decoded_jpeg(content: bytes, max_pixels: int, need: Need) -> Picture | None:
+def _decode_jpeg(content: bytes, max_pixels: int, need: Need) -> Picture | None:
     """Return the picture of a usual JPEG file; None: Pillow has to look, or say what is wrong."""
     header = jpeg.header_of(content)
     if header is None or header.rows * header.columns > max_pixels:
@@ -95,32 +95,32 @@ def _decoded_jpeg(content: bytes, max_pixels: int, need: Need) -> Picture | None
     scale = need.scale(*_upright_size(header.rows, header.columns, header.orientation))
     pixels = header.rows * header.columns
     size = _PLAIN * pixels // scale**2 + _COEFFICIENTS * pixels * header.progressive
-    with BUDGET.borrowed(size):
-        image = jpeg.decoded(content, header, scale=scale, grey=need.grey)
+    with BUDGET.borrow(size):
+        image = jpeg.decode(content, header, scale=scale, grey=need.grey)
         if image is None:
             return None
         window = Window(0, 0, header.rows / scale, header.columns / scale)
-        return need.reduced(*_upright(image, window, header.orientation))
+        return need.reduce(*_upright(image, window, header.orientation))
 
 
-def _decoded_png(content: bytes, max_pixels: int, need: Need) -> Picture | None:
+def _decode_png(content: bytes, max_pixels: int, need: Need) -> Picture | None:
     """Return the picture of a usual PNG file; None: Pillow has to look, or say what is wrong."""
     header = png.header_of(content)
     if header is None or header.rows * header.columns > max_pixels:
         return None
-    with BUDGET.borrowed(_PLAIN * header.rows * header.columns):
-        image = png.decoded(content, header)
+    with BUDGET.borrow(_PLAIN * header.rows * header.columns):
+        image = png.decode(content, header)
         if image is None:
             return None
-        return need.reduced(image, Window(0, 0, header.rows, header.columns))
+        return need.reduce(image, Window(0, 0, header.rows, header.columns))
 
 
-def _decoded_stream(file: IO[bytes], *, max_pixels: int, need: Need | None) -> Picture:
+def _decode_stream(file: IO[bytes], *, max_pixels: int, need: Need | None) -> Picture:
     import PIL.TiffImagePlugin
     import PIL.WebPImagePlugin  # noqa: F401 - both named here, or Pillow loads every plug-in it has
     from PIL import Image, UnidentifiedImageError
 
-    with _told_in_one_sentence():
+    with _one_sentence():
         head = file.read(foreign.HEAD)
         file.seek(0)
         packaged = foreign.packaged_format(head)
@@ -128,13 +128,13 @@ def _decoded_stream(file: IO[bytes], *, max_pixels: int, need: Need | None) -> P
         try:
             opened_image = Image.open(file, formats=formats)
         except UnidentifiedImageError:
-            kind = foreign.described(head)
+            kind = foreign.describe(head)
             raise DataError(_UNKNOWN if kind is None else f"it is {kind}") from None
         with opened_image as image:
             return _picture(image, max_pixels=max_pixels, need=need, is_ours=True)
 
 
-def decoded_image(image: Image, *, max_pixels: int, need: Need | None = None) -> Picture:
+def decode_image(image: Image, *, max_pixels: int, need: Need | None = None) -> Picture:
     """Return what a Pillow image shows, upright.
 
     It may have been made smaller if only what `need` tells is needed; else the pixels are an array.
@@ -142,7 +142,7 @@ def decoded_image(image: Image, *, max_pixels: int, need: Need | None = None) ->
     Raises:
         DataError: it has too many pixels, is damaged, or needs more memory than may be used.
     """
-    with _told_in_one_sentence():
+    with _one_sentence():
         return _picture(image, max_pixels=max_pixels, need=need, is_ours=False)
 
 
@@ -183,8 +183,8 @@ _SILENCE = _Silence()
 
 
 @contextlib.contextmanager
-def _told_in_one_sentence() -> Iterator[None]:
-    """Turn whatever Pillow raises on foreign bytes into `DataError`, and silence its warnings."""
+def _one_sentence() -> Iterator[None]:
+    """Turn any error of Pillow into a `DataError`, and silence its warnings."""
     from PIL import Image
 
     try:
@@ -194,7 +194,7 @@ def _told_in_one_sentence() -> Iterator[None]:
         raise
     except Image.DecompressionBombError:
         raise DataError(
-            "it declares more pixels than Pillow agrees to decode (PIL.Image.MAX_IMAGE_PIXELS); "
+            "it declares more pixels than Pillow decodes (PIL.Image.MAX_IMAGE_PIXELS); "
             "make it smaller"
         ) from None
     except MemoryError:
@@ -206,13 +206,13 @@ def _told_in_one_sentence() -> Iterator[None]:
 def _picture(image: Image, *, max_pixels: int, need: Need | None, is_ours: bool) -> Picture:
     columns, rows = image.size
     if columns < 1 or rows < 1:
-        raise DataError(f"a picture of {rows} x {columns} pixels holds nothing")
+        raise DataError(f"a picture of {rows} x {columns} pixels is empty")
     if rows * columns > max_pixels:
         raise DataError(
             f"it declares {rows} x {columns} = {rows * columns:,} pixels; the setting 'max_pixels' "
             f"of image allows {max_pixels:,}"
         )
-    with BUDGET.borrowed(_USUAL * rows * columns):
+    with BUDGET.borrow(_USUAL * rows * columns):
         scale = 1
         if need is not None and is_ours and image.format in ("JPEG", "MPO"):
             scale = need.scale(*_upright_size(rows, columns, _orientation(image)))
@@ -224,7 +224,7 @@ def _picture(image: Image, *, max_pixels: int, need: Need | None, is_ours: bool)
         values = _values(image)
         if need is None or isinstance(values, np.ndarray):
             return Picture(np.asarray(values), window)
-        return need.reduced(values, window)
+        return need.reduce(values, window)
 
 
 def _orientation(image: Image) -> int:

@@ -1,4 +1,4 @@
-"""The adapter that fits things where a spec names none."""
+"""The adapter that fits the items, if a spec names none."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _KINDS = {
     "audio": ("sound", samples.SUFFIXES),
     "array": ("array", stored.SUFFIXES),
 }
-"""By the name of each adapter for files: what its files are, and how their names end."""
+"""For each adapter that reads files: the kind of its files, and the endings of their names."""
 _KNOWN = frozenset[str]().union(*(suffixes for _, suffixes in _KINDS.values()))
 
 
 def fitting_files(endings: Mapping[str, int], origin: str) -> type[Adapter]:
-    """Return the adapter for files whose endings were counted; for none that is known, of pictures.
+    """Return the adapter for files whose endings were counted; that for pictures if none is known.
 
     `origin` is what messages call the place of the files.
 
@@ -43,14 +43,12 @@ def fitting_files(endings: Mapping[str, int], origin: str) -> type[Adapter]:
             [f"{counts[each]} {_KINDS[each][0]}{'s' * (counts[each] > 1)}" for each in found]
         )
         choices = " or ".join(f"adapter: {name}" for name in found)
-        message = (
-            f"holds files of several kinds: {held}; say in the spec which are meant: {choices}"
-        )
+        message = f"holds files of several kinds: {held}; name one kind in the spec: {choices}"
         raise DataError(Problem(message, source=origin))
     if not found and endings.get(".txt"):
         message = (
             f"holds no pictures, sounds or arrays, but {endings['.txt']} .txt; texts are read from "
-            "a table with one in each row: "
+            "a table with one text per row: "
             "data: {source: {table: {path: ..., input: ..., label: ...}}}"
         )
         raise DataError(Problem(message, source=origin))
@@ -62,7 +60,7 @@ def fitting_files(endings: Mapping[str, int], origin: str) -> type[Adapter]:
 
 
 def fitting(things: Things, origin: str = "") -> Adapter:
-    """Return the adapter for things: paths, texts that are none, arrays, or pictures.
+    """Return the adapter for items: paths, other texts, arrays, or pictures.
 
     Raises:
         DataError: they are paths of files of two kinds, or the bytes of texts.
@@ -72,20 +70,20 @@ def fitting(things: Things, origin: str = "") -> Adapter:
         return ArrayAdapter()
     if isinstance(first, bytes) and _is_text(first):
         raise DataError(
-            f"the things are bytes, such as {shown(first, limit=40)}, which hold text and neither "
-            "a picture nor a sound; give them as texts: [each.decode() for each in X]"
+            f"the items are bytes, such as {shown(first, limit=40)}, which hold text, not pictures "
+            "or sounds; give them as texts: [item.decode() for item in X]"
         )
-    if not files_meant(things):
+    if not are_paths(things):
         return TextAdapter()
     paths = [os.fsdecode(each) for each in things if isinstance(each, str | os.PathLike)]
     return fitting_files(Counter(map(_ending, paths)), origin or "the data")()
 
 
-def files_meant(things: Any) -> bool:
-    """Return whether texts among things are paths of files; True where that is no question.
+def are_paths(things: Any) -> bool:
+    """Return whether texts among items are paths of files; True if there are no texts.
 
-    They are, where half of them or more name a file that is there, or end as the names of
-    pictures, sounds or stored arrays do.
+    They are, if half of them or more name an existing file, or end as the names of pictures,
+    sounds or stored arrays do.
     """
     plain = isinstance(things, Sequence | np.ndarray) or hasattr(things, "to_numpy")
     if not plain or isinstance(things, str | bytes) or hasattr(things, "columns"):
@@ -104,7 +102,7 @@ def _ending(path: str) -> str:
 
 
 def _is_text(content: bytes) -> bool:
-    """Return whether bytes are text alone, as no file of a picture or a sound is."""
+    """Return whether bytes are only text, unlike any file of a picture or a sound."""
     try:
         return content[:1_000].decode("utf-8", "ignore").isprintable() and bool(content.decode())
     except UnicodeDecodeError:

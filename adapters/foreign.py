@@ -1,4 +1,4 @@
-"""Files that are called pictures and are none, or need a package of their own: told by content."""
+"""Files with the name of a picture that are something else, or need a package: found by content."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib import import_module
 from gridcnn.errors import DataError
 
 HEAD = 1024
-"""Bytes from the start of a file, by which it is known."""
+"""How many bytes from the start of a file are enough to know its kind."""
 
 _HEIF = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1"})
 _AVIF = frozenset({b"avif", b"avis"})
@@ -23,39 +23,38 @@ _BINARY = {
 _PAGES = ("<!doctype html", "<html", "<head", "<body")
 
 
-def described(head: bytes) -> str | None:
-    """Return what a file is that starts with `head`, and what to do; None: that is not known."""
+def describe(head: bytes) -> str | None:
+    """Return the kind of a file that starts with `head`, and what to do; None if it is unknown."""
     for start, kind in _BINARY.items():
         if head.startswith(start):
             return kind
     text = head.decode("utf-8", "replace").lstrip("\ufeff \t\r\n").lower()
     if text.startswith("version https://git-lfs"):
-        return "a pointer of Git LFS to the file that is meant; fetch that with: git lfs pull"
+        return "a Git LFS pointer, not the file itself; fetch the file with: git lfs pull"
     if "<svg" in text and text.startswith("<"):
         return "an SVG drawing; save it as PNG"
     if text.startswith(_PAGES) or (text.startswith("<") and "<html" in text):
-        return "a web page (HTML), perhaps of an error; download the picture again"
+        return "a web page (HTML), perhaps an error page; download the picture again"
     return None
 
 
 def packaged_format(head: bytes) -> str | None:
-    """Return what Pillow calls the format of a HEIC or AVIF picture, once it can read it.
+    """Return Pillow's name for the format of a HEIC or AVIF picture, if its package is installed.
 
-    None: the file that starts with `head` is neither.
+    None if the file that starts with `head` is neither.
 
     Raises:
         DataError: the package that reads it is not installed.
     """
     brands = _brands(head)
     if brands & _AVIF:
-        return _registered_avif()
+        return _register_avif()
     if brands & _HEIF:
         try:
             import_module("pillow_heif").register_heif_opener()
         except ImportError:
             raise DataError(
-                "it is a HEIC picture, which is read with the package pillow-heif: "
-                "pip install pillow-heif"
+                "it is a HEIC picture, which needs the package pillow-heif: pip install pillow-heif"
             ) from None
         return "HEIF"
     return None
@@ -69,7 +68,7 @@ def _brands(head: bytes) -> frozenset[bytes]:
     return frozenset(head[start : start + 4] for start in (8, *range(16, end, 4)))
 
 
-def _registered_avif() -> str:
+def _register_avif() -> str:
     from PIL import features
 
     try:
@@ -79,7 +78,7 @@ def _registered_avif() -> str:
             import_module("pillow_avif")
     except ImportError:
         raise DataError(
-            "it is an AVIF picture, which is read with the package pillow-avif-plugin: "
+            "it is an AVIF picture, which needs the package pillow-avif-plugin: "
             "pip install pillow-avif-plugin"
         ) from None
     return "AVIF"

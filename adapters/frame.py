@@ -1,4 +1,4 @@
-"""Frames: page edges and ruled lines along the sides of a picture, which are no ink.
+"""Frames: page edges and ruled lines along the sides of a picture, which are not ink.
 
 A band runs along a side from one border to another. It is found column by column, as the first run
 of pixels that differ from the paper, and is told from a drawing by its straight inner edge:
@@ -9,7 +9,7 @@ of pixels that differ from the paper, and is told from a drawing by its straight
 |   ......X.X........   a drawing
 |   .......X.........
 
-Where a drawing crosses the band, a run goes on below that line, and is cut off there.
+If a drawing crosses the band, a run continues below that line, and is cut off there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from gridcnn.adapters.light import centres, slopes_of, surface
 from gridcnn.adapters.pixels import Pixels
-from gridcnn.adapters.resampling import reduced
+from gridcnn.adapters.resampling import block_means
 
 Mask = NDArray[np.bool_]
 Depths = NDArray[np.int64]
@@ -70,7 +70,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class _Bands:
-    """How deep bands reach, 0 where there is none: `(columns,)` and, left and right, `(rows,)`."""
+    """How deep bands reach, 0 if there is none: `(columns,)` and, left and right, `(rows,)`."""
 
     top: Depths
     bottom: Depths
@@ -87,7 +87,7 @@ class _Bands:
         )
         return top, left, len(self.left) - bottom, len(self.top) - right
 
-    def covered(self) -> Mask:
+    def cover(self) -> Mask:
         """Return where the frame is, `(rows, columns)`."""
         rows, columns = len(self.left), len(self.top)
         y, x = np.arange(rows)[:, None], np.arange(columns)[None]
@@ -100,7 +100,7 @@ class _Bands:
 
 
 def frame_of(pixels: Pixels) -> Frame | None:
-    """Return what frames a picture, or None where nothing does.
+    """Return what frames a picture, or None if nothing does.
 
     Args:
         pixels: the picture, reduced to about a hundred pixels along its longer side:
@@ -133,7 +133,7 @@ def _may_be_framed(off: Mask, rows: int, columns: int) -> bool:
     """Return whether what differs along the border could be the ends of bands; it is quick.
 
     Args:
-        off: what is no paper along the top, the bottom, the left and the right side.
+        off: which pixels are not paper along the top, the bottom, the left and the right side.
     """
     if not off.any():
         return False
@@ -166,7 +166,7 @@ def _median(values: NDArray[np.float32]) -> NDArray[np.float32]:
 def _under(pixels: NDArray[np.float32], colour: NDArray[np.float32]) -> Frame | None:
     """Return the frame if paper is of this colour, or None."""
     rows, columns = pixels.shape[:2]
-    glance = reduced(pixels, math.ceil(max(rows, columns) / _GLANCE))
+    glance = block_means(pixels, math.ceil(max(rows, columns) / _GLANCE))
     high, wide = glance.shape[0] // 8, glance.shape[1] // 8
     inner = glance[high : glance.shape[0] - high, wide : glance.shape[1] - wide]
     slopes = slopes_of(inner, colour)
@@ -179,15 +179,15 @@ def _under(pixels: NDArray[np.float32], colour: NDArray[np.float32]) -> Frame | 
     noise = _middle(middle.ravel())
     least = max(_PLAIN, 4 * noise)
     drawn = apart > least
-    bands = _peeled([apart > max(least, float(apart.max()) / 3), drawn])
+    bands = _find_bands([apart > max(least, float(apart.max()) / 3), drawn])
     if bands is None:
         return None
-    covered = bands.covered()
+    covered = bands.cover()
     rest = drawn & ~covered
     top, left, bottom, right = bands.inside(round(_CRUMBS * min(rows, columns)))
     deep = np.zeros_like(rest)
     deep[top:bottom, left:right] = rest[top:bottom, left:right]
-    drawing = _joined(deep, rest)
+    drawing = _grow(deep, rest)
     if np.count_nonzero(drawing) < max(4, _TRIFLE * rest.size) and bands.number() > 1:
         # One band is no drawing; several may be the strokes of an L or of an 11.
         return None
@@ -222,7 +222,7 @@ def _is_cut_out(drawn: Mask, drawing: Mask, bands: _Bands) -> bool:
     return bool(min(spans) < min(drawing.shape) / 5)
 
 
-def _joined(seeds: Mask, within: Mask) -> Mask:
+def _grow(seeds: Mask, within: Mask) -> Mask:
     """Return all of `within` that hangs together with `seeds`."""
     found = seeds
     while True:
@@ -238,8 +238,8 @@ def _joined(seeds: Mask, within: Mask) -> Mask:
         found = sideways
 
 
-def _peeled(masks: list[Mask]) -> _Bands | None:
-    """Return the bands along all sides, or None where there is none.
+def _find_bands(masks: list[Mask]) -> _Bands | None:
+    """Return the bands along all sides, or None if there is none.
 
     Args:
         masks: what is drawn, at first only the strongest of it, and at last all.
@@ -247,7 +247,7 @@ def _peeled(masks: list[Mask]) -> _Bands | None:
     rows, columns = masks[0].shape
     depths = [np.zeros(length, np.int64) for length in (columns, columns, rows, rows)]
     for drawn in masks:
-        left = drawn & ~_Bands(*depths).covered()
+        left = drawn & ~_Bands(*depths).cover()
         views = [left, left[::-1], left.T, left.T[::-1]]
         for _ in range(_ROUNDS):
             fresh = False
@@ -269,7 +269,7 @@ def _peeled(masks: list[Mask]) -> _Bands | None:
 
 
 def _band(drawn: Mask, shorter: int) -> Depths | None:
-    """Return how deep a band along the top reaches in each column, or None where there is none."""
+    """Return how deep a band along the top reaches in each column, or None if there is none."""
     rows, columns = drawn.shape
     limit = round(_DEEPEST * rows)
     near = drawn[:limit]

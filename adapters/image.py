@@ -13,17 +13,17 @@ from pydantic import Field, field_validator, model_validator
 
 from gridcnn.adapters.decoding import (
     SUFFIXES,
-    decoded_bytes,
-    decoded_file,
-    decoded_image,
-    decoded_stream,
+    decode_bytes,
+    decode_file,
+    decode_image,
+    decode_stream,
     sixteen_bits,
 )
 from gridcnn.adapters.ink import (
     background_of,
     border_colour,
-    inked,
-    unframed,
+    ink_of,
+    remove_frame,
     window_of_ink,
 )
 from gridcnn.adapters.picture import Need, Picture
@@ -37,7 +37,7 @@ from gridcnn.adapters.pixels import (
     pixels_of_array,
     range_remarks,
 )
-from gridcnn.adapters.resampling import Window, resampled, whole
+from gridcnn.adapters.resampling import Window, resample, whole
 from gridcnn.contracts.adapter import Adapter, Things
 from gridcnn.errors import DataError, shown
 from gridcnn.grid import Axis, Cells, GridShape
@@ -46,7 +46,7 @@ from gridcnn.settings.pairs import Sizes
 
 _MOST_PIXELS = 178_956_970  # where Pillow raises DecompressionBombError, unless told otherwise
 _MOST_OF_16_BITS = 65_535
-_LOOKED_AT = 32  # training pictures by which it is told how much of their range they use
+_LOOKED_AT = 32  # training pictures that are sampled for how much of their range they use
 _HALF = np.float32(FULL / 2)
 
 
@@ -66,13 +66,13 @@ class ImageAdapter(Adapter):
     channels: Literal[1, 3] = 1
     """1: grey; 3: red, green and blue."""
     fit: Literal["pad", "crop", "stretch", "ink"] = "pad"
-    """How a picture is brought to the size. `pad`: all of it, undistorted, with its border's colour
-    where nothing is left to show; `crop`: its middle, undistorted; `stretch`: all of it, distorted;
-    `ink`: what is drawn on it, undistorted, wherever it is and however large; page edges and ruled
+    """How a picture is resized. `pad`: all of it, undistorted, with its border's colour around
+    it; `crop`: its middle, undistorted; `stretch`: all of it, distorted;
+    `ink`: the drawing on it, undistorted, wherever it is and however large; page edges and ruled
     lines along its sides are not drawn on it. Cells are averages of
     the pixels under them, or are interpolated where pixels are too few; they never overshoot."""
     margin: Annotated[Number, Field(ge=0, le=4)] = 0.125
-    """With `fit: ink`, what is left around the ink on each side, as a part of its longer side."""
+    """With `fit: ink`, the margin around the ink on each side, as a part of its longer side."""
     polarity: Literal["keep", "invert", "ink"] = "keep"
     """`keep`: bright stays bright; `invert`: dark becomes bright; `ink`: what differs from the
     colour of the border becomes bright and the rest -1, so that a dark pencil on paper, chalk on a
@@ -81,9 +81,9 @@ class ImageAdapter(Adapter):
     """The colour behind transparent pixels, as a name (`white`) or as `#rrggbb`; `auto`: black or
     white, whichever differs more from what is opaque."""
     range: tuple[Number, Number] | None = None
-    """The numbers that are black and white, such as `[0, 4095]` for 12 bits in files of 16; null:
-    what their type has room for: 0 to 255 for uint8, 0 to 65535 for uint16, and 0 to 1 for floats.
-    Numbers outside of it are an error."""
+    """The values of black and white, such as `[0, 4095]` for 12 bits in files of 16; null: the
+    range of their type: 0 to 255 for uint8, 0 to 65535 for uint16, and 0 to 1 for floats.
+    Values outside of this range are an error."""
     max_pixels: Annotated[Many, Field(le=_MOST_PIXELS)] = 64_000_000
     """Files and Pillow images that declare more pixels are refused before they are decoded; at most
     178,956,970, beyond which Pillow itself refuses."""
@@ -108,13 +108,13 @@ class ImageAdapter(Adapter):
         """Return the adapter itself, which learns nothing.
 
         Raises:
-            DataError: the things are rows of numbers, and so no pictures.
+            DataError: the items are rows of numbers, and not pictures.
         """
         if len(things) and all(isinstance(each, np.ndarray) and each.ndim == 1 for each in things):
             raise DataError(
-                f"an item has the shape {np.shape(things[0])}, and is no picture: if each is one "
-                "that was laid out flat, give X.reshape(-1, rows, columns); if it is a row of a "
-                "table, set adapter: table, and if it is a sound clip, adapter: audio"
+                f"an item has the shape {np.shape(things[0])}, and is not a picture: for pictures "
+                "that were flattened, give X.reshape(-1, rows, columns); for rows of a table, "
+                "set adapter: table; for sound clips, set adapter: audio"
             )
         return self
 
@@ -134,7 +134,7 @@ class ImageAdapter(Adapter):
         """Return the numbers of a picture without its opacity; None if it cannot be read."""
         need = Need(self.size, "stretch", grey=True)
         try:
-            found = self._decoded(thing, need)
+            found = self._decode(thing, need)
             array = array_of(found.array() if isinstance(found, Picture) else found)
         except DataError:
             return None
@@ -154,15 +154,15 @@ class ImageAdapter(Adapter):
     def is_lone(self, array: NDArray[Any]) -> bool:
         """Return whether an array is one picture: `(rows, columns)`, or `(rows, columns, 3 | 4)`.
 
-        The last could be a stack as well, of pictures that are 3 or 4 pixels wide; it is taken for
-        one where these would be as low, since then they are likely to be meant.
+        The last could be a stack as well, of pictures that are 3 or 4 pixels wide; it is read as
+        one if these would be as low, since then a stack is likely.
         """
         if array.ndim == 3:
             return array.shape[2] in (3, 4) and array.shape[1] > 4
         return array.ndim < 3
 
     def shape(self) -> GridShape:
-        """Return `channels`, rows and columns; both axes count pixels, and their order means it."""
+        """Return `channels`, rows and columns; both axes count pixels, and are ordered."""
         rows, columns = self.size
         return GridShape(
             self.channels, rows, columns, Axis("row", "pixels"), Axis("column", "pixels")
@@ -179,14 +179,14 @@ class ImageAdapter(Adapter):
                 that could be either has its channels last.
 
         Raises:
-            DataError: it is no picture, cannot be read, or is larger than `max_pixels`.
+            DataError: it is not a picture, cannot be read, or is larger than `max_pixels`.
         """
         if self.fit != "ink" and self.polarity != "ink":
             return self._plain(self._picture(thing, self._need()))
-        return self._inked(self._picture(thing, None).array())
+        return self._ink_cells(self._picture(thing, None).array())
 
     def _need(self) -> Need:
-        """Return what a grid shows of a picture in which no ink is looked for."""
+        """Return the part of a picture that a grid shows, if no ink is searched."""
         assert self.fit != "ink"
         return Need(self.size, self.fit, grey=self.channels == 1)
 
@@ -196,7 +196,7 @@ class ImageAdapter(Adapter):
         It is an array `(rows, columns, 1 | 3)`, or of bytes a Pillow image in mode L or RGB; that
         may be smaller if only what `need` tells is needed.
         """
-        found = self._decoded(thing, need)
+        found = self._decode(thing, need)
         limits = self.range
         plain = limits in (None, (0, 255))  # for bytes, which need no scaling then
         decoded = isinstance(found, Picture)
@@ -211,7 +211,7 @@ class ImageAdapter(Adapter):
         elif decoded and array.dtype == np.int32 and limits is None:
             array = sixteen_bits(array)
         if need is not None and isinstance(found.values, np.ndarray) and array.dtype == np.uint8:
-            found = need.reduced(image_of(array), found.window)
+            found = need.reduce(image_of(array), found.window)
             if plain and _is_plain(found):
                 return found
             array = array_of(found.array())
@@ -219,50 +219,50 @@ class ImageAdapter(Adapter):
         pixels = pixels_of_array(array, limits=limits, background=background)
         return Picture(pixels, found.window)
 
-    def _decoded(self, thing: Any, need: Need | None) -> Any:
-        """Return what the thing shows as a `Picture`; arrays are handed on as they are."""
+    def _decode(self, thing: Any, need: Need | None) -> Any:
+        """Return the item as a `Picture`; arrays are passed on unchanged."""
         if isinstance(thing, np.ndarray):
             return thing
         if isinstance(thing, str | os.PathLike):
-            return decoded_file(thing, max_pixels=self.max_pixels, need=need)
+            return decode_file(thing, max_pixels=self.max_pixels, need=need)
         if isinstance(thing, bytes | bytearray | memoryview):
-            return decoded_bytes(bytes(thing), max_pixels=self.max_pixels, need=need)
+            return decode_bytes(bytes(thing), max_pixels=self.max_pixels, need=need)
         # Without Pillow loaded nothing can be a Pillow image, and loading it takes time.
         pillow = sys.modules.get("PIL.Image")
         if pillow is not None and isinstance(thing, pillow.Image):
-            return decoded_image(thing, max_pixels=self.max_pixels, need=need)
+            return decode_image(thing, max_pixels=self.max_pixels, need=need)
         if callable(getattr(thing, "read", None)):
-            return decoded_stream(thing, max_pixels=self.max_pixels, need=need)
+            return decode_stream(thing, max_pixels=self.max_pixels, need=need)
         if hasattr(thing, "__array__") or isinstance(thing, list | tuple):
             return thing
         raise DataError(
-            f"an object of type {type(thing).__name__} is no picture; a path, the bytes of a file, "
-            "an open binary file, a Pillow image or an array was expected"
+            f"an object of type {type(thing).__name__} is not a picture; give a path, the bytes of "
+            "a file, an open binary file, a Pillow image or an array"
         )
 
     def _plain(self, picture: Picture) -> NDArray[np.float32]:
-        """Return a picture in which no ink is looked for as cells, `(channels, rows, columns)`."""
+        """Return a picture as cells, without a search for ink, `(channels, rows, columns)`."""
         window = self._window_without_ink(picture.window)
         fill = None
         if window.height > picture.window.height or window.width > picture.window.width:
             fill = border_colour(picture.values)[:, None, None]
-        planes = resampled(picture.values, window, size=self.size, fill=fill, bounds=picture.window)
-        return self._toned(planes)
+        planes = resample(picture.values, window, size=self.size, fill=fill, bounds=picture.window)
+        return self._to_cells(planes)
 
-    def _inked(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Return pixels in which ink is looked for as cells, `(channels, rows, columns)`."""
+    def _ink_cells(self, pixels: Pixels) -> NDArray[np.float32]:
+        """Return pixels as cells, with a search for ink, `(channels, rows, columns)`."""
         window = self._window_without_ink(whole(pixels))
         background = background_of(pixels)
-        pixels = unframed(pixels, background)
+        pixels = remove_frame(pixels, background)
         if self.fit == "ink":
             drawn = window_of_ink(pixels, background, margin=self.margin)
             window = window if drawn is None else drawn.grown(self._aspect)
         if self.polarity != "ink":
             fill = background.colour[:, None, None]
-            return self._toned(resampled(pixels, window, size=self.size, fill=fill))
-        paper = background.seen_through(window, self.size)
-        planes = resampled(pixels, window, size=self.size, fill=paper)
-        ink = inked(planes, paper, noise=background.noise, channels=self.channels)
+            return self._to_cells(resample(pixels, window, size=self.size, fill=fill))
+        paper = background.paper_in(window, self.size)
+        planes = resample(pixels, window, size=self.size, fill=paper)
+        ink = ink_of(planes, paper, noise=background.noise, channels=self.channels)
         ink *= 2
         ink -= 1
         return ink
@@ -273,12 +273,12 @@ class ImageAdapter(Adapter):
         return columns / rows
 
     def _window_without_ink(self, window: Window) -> Window:
-        """Return what is shown of a picture, which lies in a window, if there is no ink."""
+        """Return the part to show of a picture, which lies in a window, if there is no ink."""
         if self.fit == "stretch":
             return window
         return window.shrunk(self._aspect) if self.fit == "crop" else window.grown(self._aspect)
 
-    def _toned(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _to_cells(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return values of 0 to 255 as cells of -1 to 1, in the channels that are wanted."""
         if len(planes) != self.channels:
             grey = grey_of(planes.transpose(1, 2, 0))[None]
@@ -296,7 +296,7 @@ def _is_plain(picture: Picture) -> bool:
 
 
 def _colour(text: str) -> tuple[int, int, int]:
-    """Return red, green and blue, 0 to 255; raise `ValueError` where the text is no such colour."""
+    """Return red, green and blue, 0 to 255; raise `ValueError` if the text is not a colour."""
     from PIL import ImageColor
 
     try:
@@ -306,5 +306,5 @@ def _colour(text: str) -> tuple[int, int, int]:
             f"a colour is a name such as 'white', '#rrggbb', or 'auto'; got {shown(text)}"
         ) from None
     if len(colour) != 3:
-        raise ValueError(f"a background is opaque, as '#rrggbb'; got {shown(text)}")
+        raise ValueError(f"a background must be opaque, such as '#rrggbb'; got {shown(text)}")
     return colour

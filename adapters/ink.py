@@ -1,4 +1,4 @@
-"""Ink: what differs from the background of a picture, whatever the colours of both."""
+"""Ink: the pixels that differ from the background of a picture, whatever the colours of both."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gridcnn.adapters.frame import Frame, frame_of
 from gridcnn.adapters.light import centres, slopes_of, surface
 from gridcnn.adapters.pixels import FULL, Pixels
-from gridcnn.adapters.resampling import Window, reduced, whole
+from gridcnn.adapters.resampling import Window, block_means, whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,12 +32,12 @@ class Background:
 
     Attributes:
         colour: the typical colour along the border, float32 `(channels,)`.
-        slopes: how colours change over the picture where light falls on it unevenly: float64
+        slopes: how colours change over the picture if it is lit unevenly: float64
             `(6, channels)`, factors of 1, x, y, x * x, x * y and y * y, where x and y go from -1
-            to 1; or None where they do not.
-        inside: the part of the picture that nothing frames; all of it for most.
-        noise: how far colours typically stray without being ink.
-        frame: what frames the picture, or None where nothing does.
+            to 1; or None if they do not.
+        inside: the part of the picture inside its frame; mostly all of it.
+        noise: how far the colours of the paper typically stray.
+        frame: what frames the picture, or None if nothing does.
         step: pixels of the picture along each pixel of the frame's depths.
     """
 
@@ -48,7 +48,7 @@ class Background:
     frame: Frame | None = None
     step: int = 1
 
-    def seen_through(self, window: Window, size: tuple[int, int]) -> NDArray[np.float32]:
+    def paper_in(self, window: Window, size: tuple[int, int]) -> NDArray[np.float32]:
         """Return the colours of the bare paper, float32 `(channels, rows, columns)` or 1 for each.
 
         Args:
@@ -72,7 +72,7 @@ def background_of(pixels: Pixels) -> Background:
         pixels: `(rows, columns, channels)`, 0 to 255.
     """
     step = math.ceil(max(pixels.shape[:2]) / _LOOK)
-    small = reduced(pixels, step)
+    small = block_means(pixels, step)
     frame = frame_of(small)
     inside = whole(pixels)
     if frame is not None:
@@ -89,16 +89,16 @@ def background_of(pixels: Pixels) -> Background:
     # Where most of the border is of one colour, what differs there is ink.
     if stray < 1 or not _is_uneven(border, colour, noise, small.shape):
         return plain
-    slopes = slopes_of(reduced(pixels, math.ceil(max(pixels.shape[:2]) / _GLANCE)), colour)
+    slopes = slopes_of(block_means(pixels, math.ceil(max(pixels.shape[:2]) / _GLANCE)), colour)
     lit = Background(colour, slopes, inside, noise, frame, step)
-    paper = lit.seen_through(inside, (small.shape[0], small.shape[1]))
+    paper = lit.paper_in(inside, (small.shape[0], small.shape[1]))
     noise, stray_when_lit = _deviation(border - _border(paper.transpose(1, 2, 0)))
     # A drawing that runs along the border misleads the surface.
     return plain if stray_when_lit > stray else replace(lit, noise=noise)
 
 
-def unframed(pixels: Pixels, background: Background) -> Pixels:
-    """Return a picture with bare paper in place of what frames it.
+def remove_frame(pixels: Pixels, background: Background) -> Pixels:
+    """Return a picture with bare paper in place of its frame.
 
     Args:
         pixels: `(rows, columns, channels)`, 0 to 255; left as they are.
@@ -125,7 +125,7 @@ def unframed(pixels: Pixels, background: Background) -> Pixels:
         covered = covered.repeat(step, axis=0).repeat(step, axis=1)
         covered = covered[: last - first, : stop - start, None]
         size = (last - first, stop - start)
-        paper = background.seen_through(Window(first, start, last, stop), size).transpose(1, 2, 0)
+        paper = background.paper_in(Window(first, start, last, stop), size).transpose(1, 2, 0)
         if pixels.dtype == np.uint8:
             paper = np.rint(paper)
         np.copyto(bare[first:last, start:stop], paper.astype(pixels.dtype), where=covered)
@@ -138,7 +138,7 @@ def border_colour(picture: Pixels | Image) -> NDArray[np.float32]:
     It is that of `background_of`; a Pillow image is in mode L or RGB.
     """
     if isinstance(picture, np.ndarray):
-        small = reduced(picture, math.ceil(max(picture.shape[:2]) / _LOOK))
+        small = block_means(picture, math.ceil(max(picture.shape[:2]) / _LOOK))
     else:
         step = math.ceil(max(picture.size) / _LOOK)
         small = np.asarray(picture.reduce(step) if step > 1 else picture)
@@ -197,7 +197,7 @@ def _border(pixels: Pixels) -> NDArray[np.float32]:
     return np.concatenate([side.reshape(-1, channels) for side in sides]).astype(np.float32)
 
 
-def inked(
+def ink_of(
     planes: NDArray[np.float32],
     paper: NDArray[np.float32],
     *,
@@ -242,9 +242,9 @@ def _largest(apart: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def window_of_ink(pixels: Pixels, background: Background, *, margin: float) -> Window | None:
-    """Return the window around all ink, or None where there is none.
+    """Return the window around all ink, or None if there is none.
 
-    Speckles do not widen it: the picture is smoothed first, ink counts from half of the typical
+    Speckles do not widen it: the picture is smoothed first, ink counts from half the typical
     strength of the strokes, and rows or columns with hardly any ink are left out.
 
     Args:
@@ -257,10 +257,10 @@ def window_of_ink(pixels: Pixels, background: Background, *, margin: float) -> W
     for _ in range(3):
         top, left, bottom, right = window
         step = math.ceil(max(bottom - top, right - left) / _LOOK)
-        small = reduced(pixels[top:bottom, left:right], step)
+        small = block_means(pixels[top:bottom, left:right], step)
         rows, columns = small.shape[:2]
         seen = Window(top, left, top + rows * step, left + columns * step)
-        paper = background.seen_through(seen, (rows, columns))
+        paper = background.paper_in(seen, (rows, columns))
         found = _box(small.transpose(2, 0, 1), paper, noise=background.noise)
         if found is None:
             return None
@@ -283,7 +283,7 @@ def _box(
     planes: Pixels, paper: NDArray[np.float32], *, noise: float
 ) -> tuple[int, int, int, int] | None:
     """Return first row, first column, row after the last and column after the last of the ink."""
-    smooth = _smoothed(_largest(np.abs(planes.astype(np.float32) - paper)))
+    smooth = _smooth(_largest(np.abs(planes.astype(np.float32) - paper)))
     strongest = float(smooth.max())
     if strongest < _least(noise):
         return None
@@ -311,7 +311,7 @@ def _extent(counts: NDArray[np.int64]) -> tuple[int, int]:
     return int(enough[0]), int(enough[-1]) + 1
 
 
-def _smoothed(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _smooth(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean of each cell and its neighbours, 3 x 3 where there are so many."""
     if min(values.shape) < 3:
         return values

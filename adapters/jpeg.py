@@ -1,7 +1,7 @@
-"""JPEG files of the usual kind, decoded at once, and at the size that is needed.
+"""JPEG files of the usual kind, decoded directly, at the size that is needed.
 
-Pillow's own way through a file costs more than decoding a small one. So the few bytes that matter
-are looked at here, and everything unusual is left to Pillow.
+Pillow's own parsing of a file takes longer than decoding a small one. So the few bytes that matter
+are read here, and everything unusual is left to Pillow.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _UNKNOWN = 9
 
 
 class Header(NamedTuple):
-    """What a JPEG file says of its picture.
+    """The header of a JPEG file.
 
     Attributes:
         rows, columns: of the picture as it is stored, in pixels.
@@ -47,7 +47,7 @@ class Header(NamedTuple):
 
 
 def header_of(content: bytes) -> Header | None:
-    """Return the header of a JPEG file of the usual kind; None: it is of another, or damaged."""
+    """Return the header of a JPEG file of the usual kind; None if it is another, or damaged."""
     try:
         return _header(content)
     except (IndexError, struct.error):
@@ -89,7 +89,7 @@ def _header(content: bytes) -> Header | None:
 
 
 def _orientation(notes: bytes) -> int:
-    """Return the orientation in a segment of Exif: 0: it is not told; 9: Pillow has to look."""
+    """Return the orientation in a segment of Exif; 0 if there is none, 9 if Pillow must look."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(notes[6:10])
     if order is None:
         return _UNKNOWN
@@ -106,8 +106,8 @@ def _orientation(notes: bytes) -> int:
     return 0
 
 
-def decoded(content: bytes, header: Header, *, scale: int, grey: bool) -> Image | None:
-    """Return the picture at 1 / `scale` of its size, rounded up; None: it is damaged.
+def decode(content: bytes, header: Header, *, scale: int, grey: bool) -> Image | None:
+    """Return the picture at 1 / `scale` of its size, rounded up; None if it is damaged.
 
     It is in mode L, or in mode RGB where it has colours and is not to be `grey`. A row or a column
     at the end stands for fewer pixels where the size is no multiple of `scale`.

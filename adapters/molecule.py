@@ -31,8 +31,8 @@ from gridcnn.settings.base import Count, Flag, wanted_error
 _AUTO = "auto"
 _MOST = 1_000  # tokens of an alphabet
 _DOUBLED = (
-    "with two backslashes in a row in the SMILES, as texts of programs have them, which are read "
-    "as one; write one in their place"
+    "with two backslashes in a row in the SMILES (an escape of program code), which are read as "
+    "one; write one backslash instead"
 )
 _EXTENDED = (
     "with an extension after the SMILES, between bars (CXSMILES), which is ignored; leave it out"
@@ -61,17 +61,17 @@ Forms = Annotated[int, Strict(), Ge(0), Le(1_000)]
 
 @dataclass(frozen=True)
 class Written:
-    """A SMILES that the molecule adapter takes as it is, though others are made canonical."""
+    """A SMILES that the molecule adapter reads as it is, even if others are made canonical."""
 
     smiles: str
 
 
 class MoleculeAdapter(OneHotAdapter):
-    """Molecules, given as SMILES: a column for each token, with a 1 in the row that stands for it.
+    """Molecules, given as SMILES: a column for each token, with a 1 in the row of that token.
 
     Rows have no order, and columns are in the order of the SMILES. Columns after the end of a
     shorter one hold no 1. What is null or `auto` is learned from the training molecules. The
-    grammar of every SMILES is checked; its chemistry only where RDKit is asked for.
+    grammar of every SMILES is checked; its chemistry only if RDKit is asked for.
     """
 
     title: ClassVar[str] = "molecule"
@@ -85,21 +85,21 @@ class MoleculeAdapter(OneHotAdapter):
     """The tokens that have a row, in the order of the rows. null: learned, at most 1,000, the most
     frequent first."""
     min_count: Count = 1
-    """How often a token must occur in the training molecules to be learned."""
+    """How many times a token must occur in the training molecules to be learned."""
     length: Length = _AUTO
     """Columns of the grid. `auto`: as many as `length_percentile` says of the training molecules.
     Of a longer SMILES the end is left out."""
     length_percentile: Percentile = 95.0
     """With `length: auto`, the part of the training molecules, in percent, that are not cut."""
     unknown: Literal["ignore", "symbol"] = "ignore"
-    """What has no row of its own. `ignore`: its column holds no 1; `symbol`: one more row, the
-    last, stands for all such."""
+    """What happens to tokens without a row. `ignore`: their columns hold no 1; `symbol`: they
+    share one more row, the last."""
     canonical: Flag = False
-    """Whether every molecule is written anew, so that each has one SMILES. A molecule that RDKit
-    refuses is a bad item. This and what follows needs RDKit (`gridcnn[chem]`)."""
+    """Whether every SMILES is rewritten, so that each molecule has only one. A molecule that RDKit
+    refuses is a bad item. This and the next settings need RDKit (`gridcnn[chem]`)."""
     isomeric: Flag = True
-    """Whether a SMILES that is written anew has stereo marks and isotopes; `false` needs
-    `canonical: true`."""
+    """Whether a rewritten SMILES has stereo marks and isotopes; `false` needs `canonical:
+    true`."""
     salts: Literal["keep", "strip"] = "keep"
     """With `canonical: true`, `strip` keeps one part of a molecule of several: one with carbon, if
     there is any, and of these the largest."""
@@ -118,7 +118,7 @@ class MoleculeAdapter(OneHotAdapter):
             if given and not self.canonical
         ]
         if wrong:
-            raise ValueError(f"{quoted(wrong[0])} writes molecules anew; set 'canonical: true' too")
+            raise ValueError(f"{quoted(wrong[0])} rewrites molecules; set 'canonical: true' too")
         if self.alphabet is None:
             return self
         twice = [symbol for symbol, count in Counter(self.alphabet).items() if count > 1]
@@ -128,7 +128,7 @@ class MoleculeAdapter(OneHotAdapter):
         for symbol in self.alphabet:
             if not is_token(symbol, whole=self.brackets == "whole"):
                 raise ValueError(
-                    f"'alphabet' has {shown(symbol)}, which is no token of a SMILES with "
+                    f"'alphabet' has {shown(symbol)}, which is not a token of a SMILES with "
                     f"'brackets: {self.brackets}'"
                 )
         return self
@@ -136,11 +136,11 @@ class MoleculeAdapter(OneHotAdapter):
     def fitted(self, things: Things) -> Self:
         """Return an adapter with the alphabet and the length of the training molecules filled in.
 
-        What is no molecule is passed over here; `adapt_all` tells of it.
+        Items that are not molecules are skipped here; `adapt_all` reports them.
 
         Raises:
             DataError: there is no molecule to learn from, no token occurs `min_count` times, or
-                RDKit is needed and not there.
+                RDKit is needed and not installed.
         """
         self._need_rdkit()
         if self.alphabet is not None and self.length != _AUTO:
@@ -152,24 +152,24 @@ class MoleculeAdapter(OneHotAdapter):
             lengths.append(len(read))
         if not lengths:
             raise DataError(
-                "there is no molecule that can be read from which to learn; give SMILES, or set "
+                "no molecule can be read, so there is nothing to learn from; give SMILES, or set "
                 "'alphabet' and 'length' of molecule"
             )
         learned = self.model_dump()
         if self.alphabet is None:
-            learned["alphabet"] = self._learned_alphabet(counts)
+            learned["alphabet"] = self._learn_alphabet(counts)
         if self.length == _AUTO:
             learned["length"] = length_of_most(lengths, self.length_percentile)
         return type(self).model_validate(learned)
 
     def other_forms(self, thing: Any, random: np.random.Generator) -> Sequence[Any]:
-        """Return `variants` random SMILES of a molecule; of one that cannot be read, none.
+        """Return `variants` random SMILES of a molecule; none if it cannot be read.
 
-        Of a small molecule they may be the same. So that every molecule counts as much as others,
-        they are there all the same.
+        Those of a small molecule may be equal. They are kept, so that every molecule counts as much
+        as any other.
 
         Raises:
-            DataError: RDKit is needed and not there.
+            DataError: RDKit is needed and not installed.
         """
         if not self.variants:
             return ()
@@ -181,7 +181,7 @@ class MoleculeAdapter(OneHotAdapter):
         if self.salts == "strip":
             molecule = chemistry.without_salts(molecule)
         return [
-            Written(chemistry.shuffled(molecule, random, isomeric=self.isomeric))
+            Written(chemistry.shuffle_atoms(molecule, random, isomeric=self.isomeric))
             for _ in range(self.variants)
         ]
 
@@ -209,7 +209,7 @@ class MoleculeAdapter(OneHotAdapter):
             raise DataError(
                 "the molecule adapter has not learned its length yet; train it, or set 'length'"
             )
-        labels = (*self._known(), *(["unknown"] if self.unknown == "symbol" else []))
+        labels = (*self._symbols(), *(["unknown"] if self.unknown == "symbol" else []))
         rows = Axis("token", labels=labels, ordered=False)
         return GridShape(1, len(labels), self.length, rows, Axis("position"))
 
@@ -220,8 +220,8 @@ class MoleculeAdapter(OneHotAdapter):
             thing: its SMILES, or a `Written` one.
 
         Raises:
-            DataError: it is no text, or a SMILES that is wrong; each problem is told with its place
-                in the text.
+            DataError: it is not a text, or not a valid SMILES; each problem has its place in the
+                text.
         """
         read = tokens(self._text(thing))
         if self.brackets == "whole":
@@ -273,14 +273,14 @@ class MoleculeAdapter(OneHotAdapter):
                 continue
 
     def _need_rdkit(self) -> None:
-        """Raise `DataError` where a setting needs RDKit, and it is not there."""
+        """Raise `DataError` if a setting needs RDKit, and it is not installed."""
         if self.canonical or self.variants:
             setting = "canonical: true" if self.canonical else f"variants: {self.variants}"
             chemistry.need_rdkit(f"{quoted(setting)} of molecule")
 
     # What is set or learned ----------------------------------------------------------------------
 
-    def _known(self) -> tuple[str, ...]:
+    def _symbols(self) -> tuple[str, ...]:
         if self.alphabet is None:
             raise DataError(
                 "the molecule adapter has not learned its alphabet yet; train it, or set 'alphabet'"
@@ -289,12 +289,12 @@ class MoleculeAdapter(OneHotAdapter):
 
     @cached_property
     def _rows(self) -> tuple[dict[str, int], int]:
-        """The row of each token, and that of all others."""
-        known = self._known()
+        """The row of each token, and the row of unknown tokens."""
+        known = self._symbols()
         rows = {token: row for row, token in enumerate(known)}
         return rows, len(known) if self.unknown == "symbol" else -1
 
-    def _learned_alphabet(self, counts: Counter[str]) -> list[str]:
+    def _learn_alphabet(self, counts: Counter[str]) -> list[str]:
         enough = [token for token, count in counts.items() if count >= self.min_count]
         if not enough:
             raise DataError(
@@ -306,7 +306,7 @@ class MoleculeAdapter(OneHotAdapter):
 
 
 def _smiles_of(thing: Any) -> str:
-    """Return a thing that is a SMILES with something in it; raise `DataError` for others."""
+    """Return an item if it is a SMILES that is not empty; raise `DataError` if not."""
     if isinstance(thing, str):
         if thing.strip():
             return without_extension(thing)
@@ -317,9 +317,9 @@ def _smiles_of(thing: Any) -> str:
         raise DataError(f"its SMILES is missing ({shown(thing)}); leave the item out, or give one")
     advice = "give the text of its SMILES"
     if type(thing).__name__ == "Mol":
-        advice = "give its SMILES, as by rdkit.Chem.MolToSmiles"
+        advice = "give its SMILES, as from rdkit.Chem.MolToSmiles"
     elif isinstance(thing, os.PathLike):
-        advice = "files are not read as molecules; give the SMILES that is in it"
+        advice = "files are not read as molecules; give the SMILES in it"
     elif isinstance(thing, bytes | bytearray):
-        advice = "decode it first, as by .decode('ascii')"
-    raise DataError(f"it is {type(thing).__name__} {shown(thing)}, and no SMILES; {advice}")
+        advice = "decode it first, as with .decode('ascii')"
+    raise DataError(f"it is {type(thing).__name__} {shown(thing)}, not a SMILES; {advice}")

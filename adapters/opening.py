@@ -1,4 +1,4 @@
-"""Opening: files and open files, for adapters that decode them; only `DataError` comes out."""
+"""Opening: files and open files, for adapters that decode them; every error is a `DataError`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from gridcnn.errors import DataError
 from gridcnn.files import NotOrdinaryError, open_ordinary, ordinary_descriptor
 
 
-def opened(place: str | os.PathLike[str], *, wanted: str) -> IO[bytes]:
-    """Return the file at `place`, open for reading; `wanted` is what it should be ("a sound file").
+def open_file(place: str | os.PathLike[str], *, wanted: str) -> IO[bytes]:
+    """Return the file at `place`, open for reading; `wanted` is its expected kind ("a sound file").
 
     Raises:
-        DataError: there is no file, it is empty, or may not be read.
+        DataError: there is no file, it is empty, or cannot be read.
     """
     try:
         file = open_ordinary(place)
@@ -22,7 +22,7 @@ def opened(place: str | os.PathLike[str], *, wanted: str) -> IO[bytes]:
     except FileNotFoundError:
         raise DataError("there is no such file") from None
     except PermissionError:
-        raise DataError("the file may not be read: permission denied") from None
+        raise DataError("the file cannot be read: permission denied") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"the file cannot be opened: {reason}") from None
@@ -33,10 +33,10 @@ def opened(place: str | os.PathLike[str], *, wanted: str) -> IO[bytes]:
 
 
 def content_at(place: str | os.PathLike[str], *, most: int) -> bytes | None:
-    """Return what the file at `place` holds; None: see what `opened` says, or how large it is.
+    """Return the content of the file at `place`; None if it is too large, or cannot be opened.
 
-    It is for small files, of which opening them in the usual way would take the longest part.
-    Nothing of more than `most` bytes is read, and nothing but regular files is opened.
+    It is for small files, for which opening them in the usual way would take most of the time.
+    Nothing of more than `most` bytes is read, and only regular files are opened.
     """
     try:
         descriptor = ordinary_descriptor(place)
@@ -52,7 +52,7 @@ def content_at(place: str | os.PathLike[str], *, most: int) -> bytes | None:
 
 
 def content_of(file: IO[bytes]) -> bytes:
-    """Return what an open binary file holds, from its start where it can seek.
+    """Return the content of an open binary file, from its start if it can seek.
 
     Raises:
         DataError: it cannot be read, or gives text.
@@ -70,6 +70,6 @@ def content_of(file: IO[bytes]) -> bytes:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error, cut to a readable length, or else what kind it is."""
+    """Return the first line of an error, cut to a readable length; its type if it is empty."""
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__

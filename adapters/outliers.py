@@ -16,20 +16,20 @@ _FAR = 10.0
 _ASIDE = 0.01
 """The part of the numbers, the farthest, by which the distance of nearly all is not judged."""
 _FEWEST = 10
-"""Of fewer numbers none can be called far from the others."""
+"""Among fewer numbers, none counts as far from the others."""
 _CHANCE = 0.001
 """What is less likely than this is not put down to chance."""
 LOOKED_AT = 2**20
-"""Numbers that are looked at, at most: an even choice of a large array."""
+"""The most numbers that are sampled, evenly, from a large array."""
 
 
 @dataclass(frozen=True)
 class Bulk:
-    """Where nearly all of some numbers lie.
+    """The range of nearly all numbers.
 
     Attributes:
-        low, high: nearly all lie from the one to the other.
-        is_all: whether the others are close as well, so that none of them is an outlier.
+        low, high: nearly all numbers are in this range.
+        is_all: whether the others are close as well, so that none is an outlier.
     """
 
     low: float
@@ -38,7 +38,7 @@ class Bulk:
 
 
 def bulk_of(values: NDArray[Any], low: float | None = None, high: float | None = None) -> Bulk:
-    """Return where nearly all of some finite numbers lie.
+    """Return the range of nearly all of some finite numbers.
 
     The most frequent number, such as the 0 of an empty background, may be nearly all of them; what
     is far is judged by the others. Their middle is the median, and their distance from it that of
@@ -46,7 +46,7 @@ def bulk_of(values: NDArray[Any], low: float | None = None, high: float | None =
 
     Args:
         values: at least one number, of any shape; more than `LOOKED_AT` in one dimension.
-        low, high: the smallest and the largest of all, if `values` are a choice of them.
+        low, high: the smallest and the largest of all numbers, if `values` are a sample.
     """
     low = float(values.min()) if low is None else low
     high = float(values.max()) if high is None else high
@@ -78,9 +78,9 @@ def is_scaled(values: NDArray[Any]) -> bool:
 
 
 def count_cut(grids: Cells, limit: float) -> tuple[int, int]:
-    """Return how many items `(items, channels, rows, columns)` have cut cells, and these cells.
+    """Return how many items `(items, channels, rows, columns)` have clipped cells, and these cells.
 
-    What was cut off is `limit` or its negative now.
+    A cell that was clipped is `limit` or its negative.
     """
     items = cells = 0
     at_once = max(1, LOOKED_AT // max(1, math.prod(grids.shape[1:])))
@@ -93,7 +93,7 @@ def count_cut(grids: Cells, limit: float) -> tuple[int, int]:
 
 
 def is_expected(cut: int, cells: int, limit: float) -> bool:
-    """Return whether chance alone cuts so many of normally distributed cells.
+    """Return whether chance alone explains so many clipped cells if they are normally distributed.
 
     Args:
         cut: how many cells are farther from the mean than `limit`.
@@ -108,8 +108,8 @@ def is_expected(cut: int, cells: int, limit: float) -> bool:
 
 
 def cut_remark(lie: str) -> str:
-    """Return what to say of items with numbers that are cut off; `lie` says where these lie."""
+    """Return the remark on items with numbers that are clipped; `lie` says where these lie."""
     return (
-        f"with numbers {lie}: they are cut off; if they are mistakes, correct them, or leave these "
-        "items out"
+        f"with numbers {lie}: they are clipped to this range; if they are mistakes, correct them, "
+        "or leave these items out"
     )

@@ -1,4 +1,4 @@
-"""Pictures on their way to a grid: their pixels, and which of them a grid needs."""
+"""Pictures before they become grids: their pixels, and which of these a grid needs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Picture(NamedTuple):
 
 
 class Need(NamedTuple):
-    """What a grid shows of a picture, so that no more of it is decoded.
+    """What a grid needs of a picture, so that no more of it is decoded.
 
     Attributes:
         size: rows and columns of the grid.
@@ -57,14 +57,14 @@ class Need(NamedTuple):
         return max(down, across) if self.fit == "pad" else min(down, across)
 
     def scale(self, rows: int, columns: int) -> int:
-        """Return by what an upright picture may be made smaller while it is decoded: 1, 2, 4 or 8.
+        """Return the factor by which a picture may be reduced while it is decoded: 1, 2, 4 or 8.
 
-        There stay at least two pixels along each side of a cell.
+        At least two pixels are left along each side of a cell.
         """
         cell = self._cell(rows, columns)
         return next((scale for scale in SCALES if cell >= _SEEN * scale), 1)
 
-    def reduced(self, image: Image, window: Window) -> Picture:
+    def reduce(self, image: Image, window: Window) -> Picture:
         """Return a Pillow image with blocks averaged to whole bytes, if a cell has very many.
 
         Each cell still sees 64 blocks or more, so that neither their edges nor their rounding
@@ -73,4 +73,4 @@ class Need(NamedTuple):
         step = int(self._cell(window.height, window.width) / _BLOCKS)
         if step <= 1:
             return Picture(image, window)
-        return Picture(image.reduce(step), window.divided(step))
+        return Picture(image.reduce(step), window.divide(step))

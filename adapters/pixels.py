@@ -25,7 +25,7 @@ DARK = 0.25
 """The part of their range above which pictures have some pixels, unless they are all dark."""
 _FEWEST = 3  # pictures by which something is said about all of their type
 _TOGETHER = 2**20  # numbers that become floats at a time
-_TAKEN = "uint8 (0 to 255), uint16 (0 to 65535), bool and floats (0 to 1) are taken"
+_TAKEN = "uint8 (0 to 255), uint16 (0 to 65535), bool and floats (0 to 1) are supported"
 _LAYOUTS = (
     "a picture is an array of (rows, columns), (rows, columns, 1 | 2 | 3 | 4) or "
     "(1 | 3 | 4, rows, columns)"
@@ -33,13 +33,13 @@ _LAYOUTS = (
 
 
 def array_of(thing: Any) -> NDArray[Any]:
-    """Return an array, or anything that NumPy takes for one, as `(rows, columns, channels)`.
+    """Return an array, or anything that NumPy can convert to one, as `(rows, columns, channels)`.
 
     Channels are looked for in the last dimension first: 1 is grey, 2 grey and opacity, 3 red,
     green and blue, 4 these and opacity.
 
     Raises:
-        DataError: it has no shape of a picture.
+        DataError: its shape is not that of a picture.
     """
     return _channels_last(_as_array(thing))
 
@@ -57,11 +57,11 @@ def pixels_of_array(
         DataError: its numbers are outside of the range.
     """
     if values.shape[2] in (1, 3):
-        return _scaled(values, limits)
+        return _scale(values, limits)
     # The opacity of whole numbers fills their type, whatever the colours do.
     whole = values.dtype.kind in "bu"
-    opacity = _scaled(values[:, :, -1:], None if whole else limits)
-    return _flattened(_scaled(values[:, :, :-1], limits), opacity, background)
+    opacity = _scale(values[:, :, -1:], None if whole else limits)
+    return _flatten(_scale(values[:, :, :-1], limits), opacity, background)
 
 
 def image_of(values: NDArray[np.uint8]) -> Image:
@@ -73,7 +73,7 @@ def image_of(values: NDArray[np.uint8]) -> Image:
 
 
 def type_limits(kind: np.dtype[Any]) -> Limits | None:
-    """Return which numbers are black and white in arrays of a type; None: nobody can tell."""
+    """Return the values of black and white in arrays of a type; None if they are not known."""
     return (0.0, 1.0) if kind.kind == "f" else _FULL_RANGES.get(kind.newbyteorder("="))
 
 
@@ -94,7 +94,7 @@ def _channels_last(values: NDArray[Any]) -> NDArray[Any]:
     elif values.ndim == 3 and sizes[2] not in (1, 2, 3, 4) and sizes[0] in (1, 3, 4):
         values = values.transpose(1, 2, 0)
     elif values.ndim != 3 or sizes[2] not in (1, 2, 3, 4):
-        raise DataError(f"an array of shape {sizes} is no picture; {_LAYOUTS}")
+        raise DataError(f"an array of shape {sizes} is not a picture; {_LAYOUTS}")
     if not values.size:
         raise DataError(f"an array of shape {sizes} holds no pixels; {_LAYOUTS}")
     return values
@@ -115,9 +115,9 @@ def range_remarks(pictures: Iterable[NDArray[Any] | None]) -> dict[str, int]:
         top = _round_above(highest) if kind.kind == "f" else 2 ** int(highest).bit_length() - 1
         name = "floats" if kind.kind == "f" else f"{8 * kind.itemsize}-bit numbers"
         remark = (
-            f"that were looked at hold {name}, and none above {highest:g}, where {limits[1]:g} is "
-            f"white: all look nearly black; if they hold no more, set adapter.image.range=[0, "
-            f"{top:g}]"
+            f"that were looked at hold {name} of at most {highest:g}, and {limits[1]:g} is white: "
+            f"all look nearly black; if no picture has larger numbers, set "
+            f"adapter.image.range=[0, {top:g}]"
         )
         remarks[remark] = len(highest_of_each)
     return remarks
@@ -129,29 +129,29 @@ def _round_above(number: float) -> float:
     return math.ceil(number * 10.0**digits) / 10.0**digits
 
 
-def _scaled(values: NDArray[Any], limits: Limits | None) -> Pixels:
+def _scale(values: NDArray[Any], limits: Limits | None) -> Pixels:
     """Return numbers of any accepted type on the scale of 0 to 255."""
     kind = values.dtype
     if kind == np.bool_:
         return values.astype(np.uint8) * np.uint8(FULL)
     if kind.kind not in "buifc":
-        raise DataError(f"it holds values of type {kind}, which are no pixels; {_TAKEN}")
+        raise DataError(f"it holds values of type {kind}, which are not pixels; {_TAKEN}")
     natural = type_limits(kind)
     limits = limits or natural
     if limits is None or kind.kind == "c":
         raise DataError(
-            f"numbers of type {kind} have no known range; {_TAKEN}: convert them, or say in the "
-            "setting 'range' of image what they hold for black and for white"
+            f"numbers of type {kind} have no known range; {_TAKEN}: convert them, or set 'range' "
+            "of image to their values of black and white"
         )
     if limits == natural and kind == np.uint8:
         return values
     if limits == natural and kind.kind == "u":
         # 65535 / 257 is 255, and so is every uint8 value that was written as 16 bits.
         return values.astype(np.float32) / np.float32(257)
-    return _scaled_within(values, limits)
+    return _scale_within(values, limits)
 
 
-def _scaled_within(values: NDArray[Any], limits: Limits) -> Pixels:
+def _scale_within(values: NDArray[Any], limits: Limits) -> Pixels:
     low, high = limits
     least, most = float(values.min()), float(values.max())
     if not (np.isfinite(least) and np.isfinite(most)):
@@ -160,8 +160,8 @@ def _scaled_within(values: NDArray[Any], limits: Limits) -> Pixels:
     slack = 1e-6 * max(abs(low), abs(high), high - low)
     if least < low - slack or most > high + slack:
         raise DataError(
-            f"pixels from {least:g} to {most:g} leave the range of {low:g} to {high:g}; set the "
-            "setting 'range' of image to what the data holds for black and for white"
+            f"pixels from {least:g} to {most:g} are outside of the range from {low:g} to {high:g}; "
+            "set 'range' of image to the data's values of black and white"
         )
     scaled = values.astype(np.promote_types(values.dtype, np.float32))
     scaled -= low
@@ -169,7 +169,7 @@ def _scaled_within(values: NDArray[Any], limits: Limits) -> Pixels:
     return np.clip(scaled, 0, FULL, out=scaled).astype(np.float32, copy=False)
 
 
-def _flattened(colours: Pixels, opacity: Pixels, background: tuple[int, int, int] | None) -> Pixels:
+def _flatten(colours: Pixels, opacity: Pixels, background: tuple[int, int, int] | None) -> Pixels:
     """Return colours as they look on an opaque background; of bytes, bytes.
 
     Some rows at a time: the floats of a large picture would take several times its memory.

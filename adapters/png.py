@@ -1,6 +1,6 @@
-"""PNG files of the usual kind, decoded at once; everything unusual is left to Pillow.
+"""PNG files of the usual kind, decoded directly; everything unusual is left to Pillow.
 
-Pillow's own way through a file costs more than decoding a small one.
+Pillow's own parsing of a file takes longer than decoding a small one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PASSED = frozenset({b"pHYs", b"sRGB", b"gAMA", b"cHRM", b"tIME", b"bKGD", b"iCC
 
 
 class Header(NamedTuple):
-    """What a PNG file says of its picture, and the pieces of its content, which are one stream.
+    """The header of a PNG file, and the pieces of its content, which are one stream.
 
     Attributes:
         rows, columns: of the picture, in pixels.
@@ -36,7 +36,7 @@ class Header(NamedTuple):
 
 
 def header_of(content: bytes) -> Header | None:
-    """Return the header of a PNG file of the usual kind; None: it is of another, or damaged."""
+    """Return the header of a PNG file of the usual kind; None if it is another, or damaged."""
     if not content.startswith(START + b"\0\0\0\rIHDR") or len(content) < 33:
         return None
     columns, rows, bits, kind, packing, filtering, lacing = struct.unpack_from(
@@ -66,8 +66,8 @@ def header_of(content: bytes) -> Header | None:
     return None
 
 
-def decoded(content: bytes, header: Header) -> Image | None:
-    """Return the picture, in the mode that the header tells; None: it is damaged."""
+def decode(content: bytes, header: Header) -> Image | None:
+    """Return the picture, in the mode of the header; None if it is damaged."""
     from PIL import Image
 
     packed = b"".join([content[piece] for piece in header.pieces])

@@ -35,7 +35,7 @@ class Window(NamedTuple):
     def grown(self, aspect: float) -> Window:
         """Return the smallest window of `aspect` (width / height) around this one's centre."""
         height = max(self.height, self.width / aspect)
-        return self.centred(height, height * aspect)
+        return self.centre(height, height * aspect)
 
     def shrunk(self, aspect: float) -> Window:
         """Return the largest window of `aspect` inside this one, centred, but no less than a pixel.
@@ -43,16 +43,16 @@ class Window(NamedTuple):
         Pillow takes positions as float32, in which the edges of anything thinner can coincide.
         """
         height = min(self.height, self.width / aspect)
-        return self.centred(max(height, 1), max(height * aspect, 1))
+        return self.centre(max(height, 1), max(height * aspect, 1))
 
-    def centred(self, height: float, width: float) -> Window:
+    def centre(self, height: float, width: float) -> Window:
         """Return a window of another size around the same centre."""
         top = self.top + (self.height - height) / 2
         left = self.left + (self.width - width) / 2
         return Window(top, left, top + height, left + width)
 
-    def divided(self, step: int) -> Window:
-        """Return the same window where each side of `step` pixels has become a single one."""
+    def divide(self, step: int) -> Window:
+        """Return the same window in a picture that is reduced by `step`."""
         return Window(self.top / step, self.left / step, self.bottom / step, self.right / step)
 
 
@@ -61,7 +61,7 @@ def whole(pixels: Pixels) -> Window:
     return Window(0, 0, pixels.shape[0], pixels.shape[1])
 
 
-def resampled(
+def resample(
     pixels: Pixels | Image,
     window: Window,
     *,
@@ -71,16 +71,16 @@ def resampled(
 ) -> NDArray[np.float32]:
     """Return what a window shows, float32 `(channels, rows, columns)`, still from 0 to 255.
 
-    Where pixels become fewer, each cell is their average under a triangle that overlaps the
-    neighbouring cells (Pillow's bilinear filter, which widens as pictures shrink); where they
-    become more, cells are interpolated. Neither overshoots: no cell leaves the range of the pixels.
+    If pixels become fewer, each cell is their average under a triangle that overlaps the
+    neighbouring cells (Pillow's bilinear filter, which widens as pictures shrink); if they become
+    more, cells are interpolated. Neither overshoots: no cell leaves the range of the pixels.
 
     Args:
         pixels: `(rows, columns, channels)`, or a Pillow image in mode L or RGB.
         window: what to show.
         size: rows and columns of the result.
         fill: what is shown where the window reaches beyond the picture, `(channels, rows, columns)`
-            or a size of 1 in place of any of them; not needed where it does not.
+            or a size of 1 in place of any of them; not needed if it does not.
         bounds: the part of the pixels that is the picture; None: all of them.
     """
     height, width = pixels.shape[:2] if isinstance(pixels, np.ndarray) else pixels.size[::-1]
@@ -94,7 +94,7 @@ def resampled(
     top, left = math.floor(rows.start), math.floor(columns.start)
     part = (left, top, math.ceil(columns.stop), math.ceil(rows.stop))
     box = (columns.start - left, rows.start - top, columns.stop - left, rows.stop - top)
-    resized = _resized(pixels, None if part == (0, 0, width, height) else part, box, cells)
+    resized = _resize(pixels, None if part == (0, 0, width, height) else part, box, cells)
     if cells == (size[1], size[0]):
         return resized
     shown = np.empty((len(resized), *size), np.float32)
@@ -111,15 +111,15 @@ def _planes(pixels: Pixels | Image) -> NDArray[np.float32]:
     return np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32)
 
 
-def _resized(
+def _resize(
     pixels: Pixels | Image,
     part: tuple[int, int, int, int] | None,
     box: tuple[float, float, float, float],
     cells: tuple[int, int],
 ) -> NDArray[np.float32]:
-    """Return what lies in a box in columns and rows of cells, `(channels, rows, columns)`.
+    """Return a box, resized to columns and rows of cells, `(channels, rows, columns)`.
 
-    `part` (left, top, right, bottom) is where the box lies in. Of a Pillow image all channels are
+    `part` (left, top, right, bottom) contains the box. Of a Pillow image all channels are
     resized at once, and rounded to bytes; each channel of an array as floats.
     """
     from PIL import Image
@@ -136,7 +136,7 @@ def _resized(
     return planes
 
 
-def reduced(pixels: Pixels, step: int) -> Pixels:
+def block_means(pixels: Pixels, step: int) -> Pixels:
     """Return averages of blocks of `step` by `step` pixels, `(rows, columns, channels)`.
 
     uint8 stays uint8, rounded; blocks at the right and at the bottom may be narrower.

@@ -1,4 +1,4 @@
-"""Samples: sound files and arrays as one channel at one rate; nothing but `DataError` comes out."""
+"""Samples: sound files and arrays as one channel at one rate; every error is a `DataError`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.adapters.excerpt import Excerpt, need_of
-from gridcnn.adapters.opening import content_of, first_line, opened
+from gridcnn.adapters.opening import content_of, first_line, open_file
 from gridcnn.adapters.waves import plain_wave
 from gridcnn.cores import shortage
 from gridcnn.errors import DataError
@@ -27,13 +27,13 @@ MOST_CHANNELS = 64
 """Channels of an array, at most: one that has more is likely to be turned on its side."""
 
 _FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "FLAC", "OGG", "MP3", "AIFF", "CAF", "AU"})
-_READ = "WAV, FLAC, OGG Vorbis, Opus, MP3 and AIFF are read"
+_READ = "WAV, FLAC, OGG Vorbis, Opus, MP3 and AIFF are supported"
 _FILE = "a sound file"
 _HIGHEST_RATE = 1_000_000  # in Hz; a header that declares more is damaged
 _BLOCK = 2**20  # numbers that are decoded at a time
 _UNKNOWN_FRAMES = 2**62  # libsndfile's count for a stream whose header does not tell
 _NO_SOUND = ("Format not recognised", "unknown format", "not a regular file")
-"""How libsndfile tells that content is nothing that it knows, or too short to tell."""
+"""Messages of libsndfile for content of an unknown format, or too short to know."""
 _LOUDEST = 16.0  # decoders and mixers overshoot 1 a little, and never by 24 dB
 _SHAPES = "a clip is (samples) or (samples, channels)"
 
@@ -57,7 +57,7 @@ libsndfile misses the place where it is told to begin within the last page, by u
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What samples are asked for: `samples_of` explains each."""
+    """The arguments of `samples_of`, which explains each."""
 
     sample_rate: int
     max_duration: float
@@ -72,18 +72,18 @@ def samples_of(
     Args:
         thing: a path, the bytes of a sound file, an open binary file, or an array `(samples)` or
             `(samples, channels)` that has `sample_rate` already.
-        sample_rate: samples in a second.
+        sample_rate: samples per second.
         max_duration: seconds, beyond which a file is refused.
-        excerpt: what to return of a clip that is longer; None: all of it. Where a file can be read
-            from its middle, nothing else is decoded, and what is damaged elsewhere is not found.
+        excerpt: the part of a longer clip to return; None for all of it. If a file can be read from
+            its middle, nothing else is decoded, and damage elsewhere is not found.
             The samples are those of the whole clip, but for rounding (1e-6).
 
     Raises:
-        DataError: it is no sound, cannot be read, or is too long.
+        DataError: it is not a sound, cannot be read, or is too long.
     """
     wanted = _Wanted(sample_rate, max_duration, excerpt)
     if isinstance(thing, str | os.PathLike):
-        with opened(thing, wanted=_FILE) as file:
+        with open_file(thing, wanted=_FILE) as file:
             place = os.fspath(thing)
             # As bytes on Linux and macOS, where a name need not be valid text.
             return _of_file(file, place if os.name == "nt" else os.fsencode(place), wanted)
@@ -96,13 +96,13 @@ def samples_of(
         _refuse_odd(samples)
         return samples if excerpt is None else samples[excerpt.of(len(samples))]
     raise DataError(
-        f"an object of type {type(thing).__name__} is no sound; a path, the bytes of a file, "
-        "an open binary file or an array was expected"
+        f"an object of type {type(thing).__name__} is not a sound; give a path, the bytes of "
+        "a file, an open binary file or an array"
     )
 
 
 class _Content(BytesIO):
-    """Bytes as a file that stays where it is when a decoder looks for a place before its start.
+    """Bytes as a file that ignores a seek to a place before its start.
 
     Damaged files make decoders do so, and an exception in there is printed instead of raised.
     """
@@ -122,9 +122,9 @@ def _of_bytes(content: bytes, wanted: _Wanted) -> Samples:
 
 
 def _of_file(file: IO[bytes], source: IO[bytes] | str | bytes, wanted: _Wanted) -> Samples:
-    """Return what is wanted of an open file.
+    """Return the wanted samples of an open file.
 
-    `source` is what a decoder is given: the same file, or its path, which is faster.
+    `source` is passed to the decoder: the same file, or its path, which is faster.
     """
     wave = plain_wave(file)
     if wave is not None:
@@ -132,7 +132,7 @@ def _of_file(file: IO[bytes], source: IO[bytes] | str | bytes, wanted: _Wanted) 
         found = _part(wave, wanted)
         assert found is not None  # its length was compared with that of the file
         return found
-    with _told_in_one_sentence():
+    with _one_sentence():
         import soundfile
 
         file.seek(0)
@@ -141,8 +141,8 @@ def _of_file(file: IO[bytes], source: IO[bytes] | str | bytes, wanted: _Wanted) 
                 raise DataError(f"its content is of the format {sound.format}; {_READ}")
             if sound.samplerate > _HIGHEST_RATE:
                 raise DataError(
-                    f"it declares {sound.samplerate:,} samples in a second; at most "
-                    f"{_HIGHEST_RATE:,} are read"
+                    f"it declares {sound.samplerate:,} samples per second; at most "
+                    f"{_HIGHEST_RATE:,} are supported"
                 )
             known = sound.frames < _UNKNOWN_FRAMES
             if known:
@@ -161,7 +161,7 @@ def _of_file(file: IO[bytes], source: IO[bytes] | str | bytes, wanted: _Wanted) 
 
 
 def _tells_length(sound: Any, file: IO[bytes]) -> bool:
-    """Return whether a decoder knows how many frames there are; of some MP3 files it guesses.
+    """Return whether a decoder knows how many frames there are; for some MP3 files it guesses.
 
     Encoders write the number into the first frame, unless that is too small for it.
     """
@@ -185,15 +185,15 @@ class _Recording(Protocol):
 
 
 def _part(recording: _Recording, wanted: _Wanted) -> Samples | None:
-    """Return what is wanted of a recording; None where it has less than it declares."""
+    """Return the wanted samples of a recording; None if it has less than it declares."""
     rate, sample_rate = recording.rate, wanted.sample_rate
     excerpt = wanted.excerpt or Excerpt(sample_rate * recording.frames)
     need = need_of(excerpt, recording.frames, rate=rate, sample_rate=sample_rate)
     start, stop = need.frames.start, need.frames.stop
     if start >= stop:
         return None
-    with BUDGET.borrowed(_taken(stop - start, rate, sample_rate)):
-        samples = _joined([_mean(block) for block in recording.blocks(start, stop)])
+    with BUDGET.borrow(_taken(stop - start, rate, sample_rate)):
+        samples = _join([_mean(block) for block in recording.blocks(start, stop)])
         if len(samples) < stop - start:
             return None
         _refuse_odd(samples)
@@ -201,10 +201,10 @@ def _part(recording: _Recording, wanted: _Wanted) -> Samples | None:
 
 
 def _whole(sound: Any, wanted: _Wanted) -> Samples:
-    """Return what is wanted of an open `soundfile.SoundFile`, all of which is decoded."""
+    """Return the wanted samples of an open `soundfile.SoundFile`, all of which is decoded."""
     known = sound.frames < _UNKNOWN_FRAMES
     taken = _taken(sound.frames, int(sound.samplerate), wanted.sample_rate) if known else 0
-    with BUDGET.borrowed(taken):
+    with BUDGET.borrow(taken):
         return _all_decoded(sound, wanted, known=known)
 
 
@@ -229,12 +229,12 @@ def _all_decoded(sound: Any, wanted: _Wanted, *, known: bool) -> Samples:
         blocks.append(_mean(block))
     if known and count < declared and sound.format == "FLAC":
         raise DataError(
-            f"the file breaks off after {count / rate:.2f} of {declared / rate:.2f} s; get a whole "
+            f"the file ends after {count / rate:.2f} of {declared / rate:.2f} s; get a complete "
             "copy of it"
         )
     if not count:
         raise DataError("the file has no samples: its sound lasts 0 s")
-    samples = _joined(blocks)
+    samples = _join(blocks)
     _refuse_odd(samples)
     samples = _at_rate(samples, rate, wanted.sample_rate)
     return samples if wanted.excerpt is None else samples[wanted.excerpt.of(len(samples))]
@@ -251,7 +251,7 @@ class _Sound:
     def blocks(self, start: int, stop: int) -> Iterator[NDArray[np.float32]]:
         """Yield the frames from `start` to `stop`, `(frames, channels)`, some at a time.
 
-        They are fewer where the file has less than it declares.
+        They are fewer if the file has less than it declares.
         """
         sound = self._sound
         place = self._place_before(start)
@@ -266,11 +266,11 @@ class _Sound:
             if place > start:
                 yield block[max(0, start - (place - len(block))) :]
         if sound.format == "FLAC" and stop < self.frames:
-            # This raises an error if the file breaks off after what is used.
+            # This raises an error if the file ends after what is used.
             sound.seek(max(stop, self.frames - _BEFORE_END))
 
     def _place_before(self, start: int) -> int:
-        """Return from where to decode, so that `start` is decoded as it is from the beginning."""
+        """Return where to start decoding, so that samples from `start` on are right."""
         subtype = self._sound.subtype
         if subtype in _PLAIN:
             return start
@@ -283,7 +283,7 @@ class _Sound:
 
 
 def _step(sound: Any, left: int) -> int:
-    """Return how many frames are decoded at a time, where so many are left.
+    """Return how many frames to decode at a time, if so many are left.
 
     After each piece soundfile seeks the place that it has reached: with Vorbis, that must not be
     within the last page.
@@ -292,12 +292,12 @@ def _step(sound: Any, left: int) -> int:
     return left if sound.subtype == "VORBIS" and left < step + _LAST_PAGE else step
 
 
-def _joined(blocks: list[Samples]) -> Samples:
+def _join(blocks: list[Samples]) -> Samples:
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 def _mean(block: NDArray[np.float32]) -> Samples:
-    """Return the mean of all channels; what is not finite is told of later."""
+    """Return the mean of all channels; samples that are not finite are reported later."""
     mean: Samples = block[:, 0]
     channels = block.shape[1]
     if channels > 1:
@@ -319,8 +319,8 @@ def _refuse_long(frames: int, rate: int, wanted: _Wanted) -> None:
 
 
 @contextlib.contextmanager
-def _told_in_one_sentence() -> Iterator[None]:
-    """Turn whatever a decoder raises on foreign bytes into `DataError`."""
+def _one_sentence() -> Iterator[None]:
+    """Turn any error of a decoder into a `DataError`."""
     try:
         yield
     except DataError:
@@ -331,7 +331,7 @@ def _told_in_one_sentence() -> Iterator[None]:
         # Not soundfile's class, which is not there when importing it is what failed.
         told = getattr(error, "error_string", "") or first_line(error)
         if any(words in told for words in _NO_SOUND):
-            raise DataError(f"its content is no sound of a known format; {_READ}") from None
+            raise DataError(f"its content is not a sound in a known format; {_READ}") from None
         raise DataError(f"the sound is damaged or not supported: {told}") from None
 
 
@@ -344,13 +344,13 @@ def _of_array(thing: Any) -> Samples:
     except Exception as error:  # a foreign object's __array__ may raise anything
         raise DataError(f"it cannot be read as an array: {first_line(error)}; {_SHAPES}") from None
     if given.ndim not in (1, 2):
-        raise DataError(f"an array of shape {given.shape} is no clip; {_SHAPES}")
+        raise DataError(f"an array of shape {given.shape} is not a clip; {_SHAPES}")
     if not given.size:
         raise DataError(f"an array of shape {given.shape} has no samples")
     if given.ndim == 2 and given.shape[1] > min(MOST_CHANNELS, given.shape[0]):
         raise DataError(
             f"an array of shape {given.shape} would be {given.shape[1]} channels; {_SHAPES}, so "
-            "turn it with .T"
+            "transpose it with .T"
         )
     values = _full_scale(given)
     return values if values.ndim == 1 else _mean(values)
@@ -372,7 +372,7 @@ def _full_scale(given: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _refuse_odd(samples: Samples) -> None:
-    """Raise `DataError` where samples are not finite, or far from -1..1."""
+    """Raise `DataError` if samples are not finite, or far from -1..1."""
     low, high = float(samples.min()), float(samples.max())
     if not np.isfinite(low + high):
         count = int(np.count_nonzero(~np.isfinite(samples)))
@@ -381,21 +381,22 @@ def _refuse_odd(samples: Samples) -> None:
         )
     if max(-low, high) > _LOUDEST:
         raise DataError(
-            f"its samples reach from {low:g} to {high:g}; floats from -1 to 1 were expected, so "
-            "divide them by the largest that their format allows (32768 for 16 bits)"
+            f"its samples range from {low:g} to {high:g}; floats from -1 to 1 were expected, so "
+            "divide them by the largest value of their format (32768 for 16 bits)"
         )
 
 
 def _at_rate(samples: Samples, rate: int, wanted: int) -> Samples:
-    """Return the same sound with `wanted` samples in a second instead of `rate`."""
+    """Return the same sound with `wanted` samples per second instead of `rate`."""
     if rate == wanted:
         return samples
-    with _told_in_one_sentence():
+    with _one_sentence():
         import soxr
 
         resampled: Samples = soxr.resample(samples, rate, wanted, quality="HQ")
     if not len(resampled):
         raise DataError(
-            f"its {len(samples)} samples at {rate:,} Hz are none at {wanted:,} Hz; it is too short"
+            f"its {len(samples)} samples at {rate:,} Hz are less than one at {wanted:,} Hz; the "
+            "clip is too short"
         )
     return resampled

@@ -2,8 +2,8 @@
 
 The grammar is that of OpenSMILES (Craig James et al., opensmiles.org). What other programs write
 besides is read too: a ring number after a branch, `%(123)`, aromatic `si` and `te`, the dative
-bonds `->` and `<-`, and two backslashes in place of one. Nothing here knows chemistry: that carbon
-has four bonds is not looked at.
+bonds `->` and `<-`, and two backslashes in place of one. Chemistry is not checked here, such as
+that carbon has four bonds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ELEMENTS = frozenset(_ELEMENTS.split())
 AROMATIC = frozenset(("b", "c", "n", "o", "p", "s", "as", "se", "si", "te"))
 """The symbols of aromatic atoms in brackets."""
 
-_MOST = 4  # problems of one text that are told one by one
+_MOST = 4  # problems of one text that are listed one by one
 _ISOTOPE = r"[0-9]{1,4}"
 _SYMBOL = "|".join(sorted(ELEMENTS | AROMATIC, key=lambda symbol: (-len(symbol), symbol))) + r"|\*"
 _CHIRALITY = "@(?:@|TH[12]|AL[12]|SP[1-3]|TB(?:1[0-9]|20|[1-9])|OH(?:[12][0-9]|30|[1-9]))?"
@@ -80,13 +80,13 @@ class Token:
 
 
 def tokens(text: str) -> list[Token]:
-    """Return the tokens of a SMILES; of an empty text, none. Spaces around it are passed over.
+    """Return the tokens of a SMILES; none for an empty text. Spaces around it are ignored.
 
     Raises:
-        DataError: it does not follow the grammar; each problem has its place in the text.
+        DataError: it breaks the grammar; each problem has its place in the text.
     """
     found = _Found()
-    read = list(_scanned(text, found))
+    read = list(_scan(text, found))
     found.stop()
     _Structure(found).check(read)
     found.stop()
@@ -105,7 +105,7 @@ def without_extension(text: str) -> str:
 
 
 def is_token(text: str, *, whole: bool) -> bool:
-    """Return whether a text is one token; `whole`: atoms in brackets are, and not their parts."""
+    """Return whether a text is one token; with `whole`, an atom in brackets is one token."""
     if not whole and (text in ("[", "]") or _PART.fullmatch(text)):
         return True
     if text == _DOUBLED:
@@ -139,13 +139,13 @@ class _Found:
 # Tokens -----------------------------------------------------------------------------------------
 
 
-def _scanned(text: str, found: _Found) -> Iterator[Token]:
+def _scan(text: str, found: _Found) -> Iterator[Token]:
     place = len(text) - len(text.lstrip())
     end = len(text.rstrip())
     while place < end:
         match = _TOKEN.match(text, place, end)
         if match is None:
-            place = _skipped(text, place, end, found)
+            place = _skip(text, place, end, found)
             continue
         kind, written = str(match.lastgroup), match[0]
         if kind == "bracket":
@@ -154,11 +154,11 @@ def _scanned(text: str, found: _Found) -> Iterator[Token]:
         place = match.end()
 
 
-def _skipped(text: str, place: int, end: int, found: _Found) -> int:
-    """Tell what is wrong where no token begins, and return where to go on."""
+def _skip(text: str, place: int, end: int, found: _Found) -> int:
+    """Add the problem at a place without a token, and return where to continue."""
     sign = text[place]
     if sign == "[":
-        found.add(place + 1, sign, "is closed by no ']'")
+        found.add(place + 1, sign, "has no closing ']'")
         following = text.find("[", place + 1, end)
         return end if following < 0 else following
     if sign.isspace():
@@ -168,14 +168,14 @@ def _skipped(text: str, place: int, end: int, found: _Found) -> int:
         found.add(place + 1, sign, "closes no '['")
     elif sign == "%":
         wanted = "two digits, as %12, or a number in parentheses, as %(123)"
-        found.add(place + 1, sign, f"is no ring number; it needs {wanted}")
+        found.add(place + 1, sign, f"is not a ring number; it needs {wanted}")
     else:
-        found.add(place + 1, sign, f"is no atom, bond or ring number{_advice(text, place)}")
+        found.add(place + 1, sign, f"is not an atom, bond or ring number{_advice(text, place)}")
     return place + 1
 
 
 def _advice(text: str, place: int) -> str:
-    """Return what to write instead of an atom that needs brackets, or another case."""
+    """Return the correction of an atom that needs brackets, or another case."""
     if text[place] in _HYDROGEN:
         return f"; write {_HYDROGEN[text[place]]}"
     for first in (place - 1, place):
@@ -185,11 +185,11 @@ def _advice(text: str, place: int) -> str:
                 return f"; this atom needs brackets: [{symbol}]"
     if text[max(place - 1, 0) : place + 1] in ("CL", "BR"):
         return f"; write {text[place - 1 : place + 1].title()}"
-    return "; without brackets there are B, C, N, O, P, S, F, Cl, Br, I, b, c, n, o, p, s and *"
+    return "; allowed without brackets are B, C, N, O, P, S, F, Cl, Br, I, b, c, n, o, p, s and *"
 
 
 def _check_bracket(written: str, place: int, found: _Found) -> None:
-    """Tell what is wrong with an atom in brackets, which begin at `place`."""
+    """Add the problems of an atom in brackets, which start at `place`."""
     inside = written[1:-1]
     match = _INSIDE.match(inside)
     if match is None:
@@ -201,7 +201,7 @@ def _check_bracket(written: str, place: int, found: _Found) -> None:
             return
         hint = _HYDROGEN.get(name[0], "")
         advice = f"; write {hint}" if hint else "; an atom of any kind is [*]"
-        found.add(place + 2 + start, name[0], f"is no element{advice}")
+        found.add(place + 2 + start, name[0], f"is not an element{advice}")
         return
     rest = inside[match.end() :]
     if not rest:
@@ -210,12 +210,12 @@ def _check_bracket(written: str, place: int, found: _Found) -> None:
     start = match.start(5) if match[5] and not match[6] else match.end()
     wrong = re.match("[+-][+0-9-]*", inside[start:])
     if wrong is not None and start + wrong.end() > match.end():
-        found.add(place + 2 + start, wrong[0], "is no charge; write +, -, ++, -- or, say, +3")
+        found.add(place + 2 + start, wrong[0], "is not a charge; write +, -, ++, -- or, say, +3")
         return
     found.add(
         place + 2 + match.end(),
         rest,
-        f"cannot stand there in {quoted(written, limit=20)}; in brackets stand isotope, one "
+        f"is not allowed there in {quoted(written, limit=20)}; brackets hold isotope, one "
         "element, chirality, hydrogens, charge and class, in this order, as [13C@@H2+:1]",
     )
 
@@ -225,7 +225,7 @@ def _check_bracket(written: str, place: int, found: _Found) -> None:
 
 @dataclass
 class _Structure:
-    """Follows the bonds of a SMILES, and tells where they lead nowhere."""
+    """Follows the bonds of a SMILES, and finds those that lead nowhere."""
 
     found: _Found
     atoms: int = 0
@@ -239,7 +239,7 @@ class _Structure:
     joined: set[tuple[int, int]] = field(default_factory=set)
 
     def check(self, read: list[Token]) -> None:
-        """Tell every problem of the tokens of one text."""
+        """Find all problems of the tokens of one text."""
         for token in read:
             if token.is_atom:
                 self._add()
@@ -248,7 +248,7 @@ class _Structure:
         self._drop_bond()
         self._drop_dot()
         for _, token in self.branches:
-            self.found.add(token.column, "(", "is closed by no ')'")
+            self.found.add(token.column, "(", "has no closing ')'")
         for number, (_, _, token) in self.rings.items():
             if number not in self.lost:
                 said = f"opens ring {number}, which is never closed"
@@ -265,7 +265,7 @@ class _Structure:
     def _bond(self, token: Token) -> None:
         self._drop_bond()
         if self.atom is None:
-            self.found.add(token.column, token.text, "is a bond that follows no atom")
+            self.found.add(token.column, token.text, "is a bond without an atom before it")
         else:
             self.bond = token
 
@@ -279,7 +279,7 @@ class _Structure:
     def _opening(self, token: Token) -> None:
         self._drop_bond()
         if self.atom is None:
-            self.found.add(token.column, "(", "opens a branch, but follows no atom")
+            self.found.add(token.column, "(", "opens a branch without an atom before it")
         elif self.fresh:
             self.found.add(token.column, "(", "opens a branch of a branch that has no atom yet")
         self.branches.append((-1 if self.atom is None else self.atom, token))
@@ -301,7 +301,7 @@ class _Structure:
         bond, self.bond = self.bond, None
         number = int(token.text.strip("%()"))
         if self.atom is None or self.fresh:
-            self.found.add(token.column, token.text, "is a ring number that follows no atom")
+            self.found.add(token.column, token.text, "is a ring number without an atom before it")
             self.lost.add(number)
             self.fresh = False
             return
@@ -312,23 +312,23 @@ class _Structure:
         ends = other, self.atom
         where = f"closes ring {number} of character {opening.column}, but"
         if other == self.atom:
-            self.found.add(token.column, token.text, f"{where} both are at the same atom")
+            self.found.add(token.column, token.text, f"{where} both ends are at the same atom")
         elif ends in self.joined or ends[::-1] in self.joined:
-            self.found.add(token.column, token.text, f"{where} their atoms have a bond already")
+            self.found.add(token.column, token.text, f"{where} their atoms are bonded already")
         elif bond and its_bond and _order(bond) != _order(its_bond):
-            told = f"{where} has the bond '{bond.text}' and that '{its_bond.text}'"
+            told = f"{where} its bonds differ: '{its_bond.text}' there, '{bond.text}' here"
             self.found.add(token.column, token.text, told)
         self.joined.add(ends)
 
     def _drop_bond(self) -> None:
         if self.bond is not None:
-            self.found.add(self.bond.column, self.bond.text, "is a bond that leads to no atom")
+            self.found.add(self.bond.column, self.bond.text, "is a bond without an atom after it")
             self.fresh = False  # and a branch without an atom is no further problem
         self.bond = None
 
     def _drop_dot(self) -> None:
         if self.dot is not None:
-            self.found.add(self.dot.column, ".", "is followed by no atom")
+            self.found.add(self.dot.column, ".", "has no atom after it")
         self.dot = None
 
 

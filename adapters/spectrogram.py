@@ -1,6 +1,6 @@
 """Spectrograms: samples as power in bands of frequency over time, in decibels.
 
-Every function agrees with the one of librosa that its docstring names. They are written anew since
+Every function agrees with the one of librosa that its docstring names. They are reimplemented since
 importing librosa takes seconds, and an answer takes milliseconds.
 """
 
@@ -30,9 +30,9 @@ def frames_of(samples: int, *, n_fft: int, hop_length: int) -> int:
 def power_in_bands(
     samples: Values, weights: Values | slice, *, n_fft: int, hop_length: int, power: float
 ) -> Values:
-    """Return what is in each band at each time, float32 `(bands, frames)`.
+    """Return the power in each band at each time, float32 `(bands, frames)`.
 
-    Frame `t` is what a Hann window of `n_fft` samples shows around the sample `t * hop_length`;
+    Frame `t` is seen through a Hann window of `n_fft` samples around the sample `t * hop_length`;
     before the first and after the last sample there are zeros (`librosa.stft`, with its usual
     settings). The absolute values of its Fourier transform, raised to `power`, are summed with the
     weights of each band (`librosa.feature.melspectrogram` for mel weights).
@@ -64,12 +64,12 @@ def power_in_bands(
         squares: Values = total.astype(np.float32, copy=False)
         if power != 2:
             squares **= np.float32(power / 2)
-        part = squares[:, weights] if isinstance(weights, slice) else _summed(squares, weights)
+        part = squares[:, weights] if isinstance(weights, slice) else _sum_bands(squares, weights)
         bands[:, start : start + step] = part.T
     return bands
 
 
-def _summed(squares: Values, weights: Values) -> Values:
+def _sum_bands(squares: Values, weights: Values) -> Values:
     """Return the product `squares @ weights.T`, `(frames, bands)`, in pieces small enough."""
     piece = max(1, _ALONE // weights.size)
     whole = len(squares) // piece * piece
@@ -82,10 +82,10 @@ def _summed(squares: Values, weights: Values) -> Values:
 
 
 def decibels(bands: Values, *, power: float, reference: float | None, floor_db: float) -> Values:
-    """Return `20 / power * log10(bands / reference)`, and `-floor_db` where that is less.
+    """Return `20 / power * log10(bands / reference)`, at least `-floor_db`.
 
-    With `power` 2 this is `librosa.power_to_db`, with 1 `librosa.amplitude_to_db`. Where
-    `reference` is None, the largest value in `bands` is taken; where nothing sounds at all, all is
+    With `power` 2 this is `librosa.power_to_db`, with 1 `librosa.amplitude_to_db`. If
+    `reference` is None, it is the largest value in `bands`; if there is no sound at all, all is
     `-floor_db`.
     """
     top = float(bands.max()) if reference is None else reference

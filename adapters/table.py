@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from gridcnn.adapters.outliers import bulk_of, count_cut, cut_remark, is_expected
-from gridcnn.contracts.adapter import Adapted, Adapter, Things, described
+from gridcnn.contracts.adapter import Adapted, Adapter, Things, describe
 from gridcnn.errors import DataError, Problem, shown
 from gridcnn.grid import Cells, Grids, GridShape
 from gridcnn.settings.base import Count, NotNegative, Number, Positive
 from gridcnn.settings.pairs import Sizes
 
 Rows = NDArray[np.float64]
-"""Items as they stand in a table, `(items, columns)`."""
+"""Items as in a table, `(items, columns)`."""
 _LIMIT = 10.0  # standard deviations, at most, of numbers that are far from the others
 _STEPS = 5.0  # numbers within so many standard deviations are never looked at for outliers
 _CHUNK = 4_000_000  # cells that are scaled at a time, which bounds the memory of the float64 step
@@ -47,15 +47,15 @@ class TableAdapter(Adapter):
     table; `interleaved`: cell after cell, row after row, each with all its channels together, so
     that it is column `(row * columns + column) * channels + channel`."""
     scaling: Literal["column", "row", "overall", "none"] = "column"
-    """What becomes a mean of 0 and a standard deviation of 1. `column`: each column of the table,
-    over the training items; `overall`: all numbers of the training items together; `row`: each item
-    by itself; `none`: nothing, numbers stay as they are. What does not vary becomes 0."""
+    """What is scaled to a mean of 0 and a standard deviation of 1. `column`: each column of the
+    table, over the training items; `overall`: all numbers of the training items together; `row`:
+    each item by itself; `none`: nothing, numbers stay as they are. Constant numbers become 0."""
     missing: Literal["refuse", "mean", "zero"] = "refuse"
-    """What stands in for NaN. `refuse`: nothing, the item cannot be read; `mean`: the mean of its
+    """What replaces NaN. `refuse`: nothing, the item is an error; `mean`: the mean of its
     column over the training items; `zero`: 0, as if the table had it. This comes before the
     scaling."""
     fills: tuple[Number, ...] | None = None
-    """With `missing: mean`, what stands in for NaN in each column of the table."""
+    """With `missing: mean`, the number that replaces NaN in each column of the table."""
     means: tuple[Number, ...] | None = None
     """With `scaling: column` or `overall`, what becomes 0: a number for each column of the table,
     or one for all."""
@@ -63,8 +63,8 @@ class TableAdapter(Adapter):
     """With `scaling: column` or `overall`, the distance from `means` that becomes 1, for each
     column of the table, or one for all; where it is 0, all become 0."""
     limit: Positive | None = None
-    """What is farther from 0 than this once it is scaled becomes this, or its negative; null:
-    nothing. Where a few numbers of a column are far from all others, it becomes 10, and these
+    """Scaled values are clipped to this distance from 0; null: none
+    are. Where a few numbers of a column are far from all others, it becomes 10, and these
     decide neither `means` nor `deviations`."""
 
     @model_validator(mode="after")
@@ -83,7 +83,7 @@ class TableAdapter(Adapter):
 
     @property
     def _width(self) -> int | None:
-        """How many columns the table has, where that is known."""
+        """How many columns the table has, if that is known."""
         return None if self.size is None else self.channels * self.size[0] * self.size[1]
 
     @property
@@ -100,14 +100,14 @@ class TableAdapter(Adapter):
         return array.ndim < 2
 
     def fitted(self, things: Things) -> Self:
-        """Return an adapter with all that is learned from the training items filled in.
+        """Return an adapter with everything filled in that is learned from the training items.
 
-        Where items differ in length, the most frequent one counts. Items that cannot be used are
-        passed over here; `adapt_all` tells of them. Standard deviations are those of the items
+        If items differ in length, the most frequent length counts. Items that cannot be used are
+        skipped here; `adapt_all` reports them. Standard deviations are those of the items
         themselves, not an estimate for others: the sum of squares is divided by their number.
 
         Raises:
-            DataError: there is no item to learn from, its length is no multiple of the channels,
+            DataError: there is no item to learn from, its length is not a multiple of the channels,
                 or a column has no number in any of the items.
         """
         scales = self.scaling in ("column", "overall")
@@ -116,18 +116,18 @@ class TableAdapter(Adapter):
         if self.size is not None and not learns_scale and not learns_fills:
             return self
         rows = self._usable(things)
-        learned: dict[str, Any] = {"size": self._learned_size(rows.shape[1])}
-        # Numbers that are too large to be added up are told of below, and not by NumPy.
+        learned: dict[str, Any] = {"size": self._learn_size(rows.shape[1])}
+        # Numbers that are too large to be added up are reported below, and not by NumPy.
         with np.errstate(over="ignore", invalid="ignore"):
             if learns_fills:
                 learned["fills"] = _means_of_known(rows)
             if learns_scale:
                 axis = 0 if self.scaling == "column" else None
                 fills = learned.get("fills", self.fills)
-                learned |= _scale(_filled(rows, self.missing, fills), axis, self)
+                learned |= _scale(_fill_missing(rows, self.missing, fills), axis, self)
         return type(self).model_validate({**self.model_dump(), **learned})
 
-    def _learned_size(self, width: int) -> tuple[int, int]:
+    def _learn_size(self, width: int) -> tuple[int, int]:
         if self.size is not None:
             return self.size
         if width % self.channels:
@@ -157,8 +157,8 @@ class TableAdapter(Adapter):
         width = math.prod(self.shape().sizes)
         if row.ndim == 0:
             raise DataError(
-                f"it is a single number; an item has {width} numbers, and one item alone is given "
-                "as a list in a list"
+                f"it is a single number; an item has {width} numbers; give a single item as a list "
+                "in a list"
             )
         if row.ndim != 1 or len(row) != width:
             raise DataError(self._wrong_width(row.shape))
@@ -174,7 +174,7 @@ class TableAdapter(Adapter):
         *,
         training: bool = False,  # noqa: ARG002 - it holds for all items
     ) -> Mapping[str, int]:
-        """Return how many items have numbers that are cut off, unless chance explains as many."""
+        """Return how many items have numbers that are clipped, unless chance explains as many."""
         if self.limit is None or self.scaling == "none":
             return {}
         items, cut = count_cut(grids, self.limit)
@@ -196,7 +196,7 @@ class TableAdapter(Adapter):
         is then one problem for all of them.
         """
         shape = self.shape()
-        rows = _stacked(things, shape.cells)
+        rows = _stack(things, shape.cells)
         if rows is None:
             return super().adapt_all(things, names=names, advance=advance)
         if rows.shape[1] != shape.cells:
@@ -212,7 +212,7 @@ class TableAdapter(Adapter):
                 advance(len(values[part]))
         problems: list[Problem] = []
         for index in np.flatnonzero(~finite).tolist():
-            name = names[index] if names is not None else described(None, index)
+            name = names[index] if names is not None else describe(None, index)
             problems.append(Problem(self._not_finite(rows[index]), source=name))
         kept = np.flatnonzero(finite)
         return Adapted(
@@ -228,12 +228,12 @@ class TableAdapter(Adapter):
         """
         if self.scaling == "row":
             return None
-        rows = _stacked(things, self.shape().cells)
-        return self._placed(np.stack([*map(_numbers, things)]) if rows is None else rows)
+        rows = _stack(things, self.shape().cells)
+        return self._place(np.stack([*map(_numbers, things)]) if rows is None else rows)
 
     def _usable(self, things: Things) -> Rows:
         """Return the items of the usual length that may be learned from."""
-        stack = _stacked(things, self._width)
+        stack = _stack(things, self._width)
         if stack is None:
             stack = self._most_frequent(things)
         if self._width is not None and stack.shape[1] != self._width:
@@ -245,7 +245,7 @@ class TableAdapter(Adapter):
         rows = rows[allowed.all(axis=1)]
         if not rows.size:
             raise DataError(
-                "there is no usable item from which to learn: an item is a row of numbers, all of "
+                "there is no usable item to learn from: an item is a row of numbers, all of "
                 f"them finite{' or missing' if self.missing != 'refuse' else ''}"
             )
         return rows
@@ -265,21 +265,21 @@ class TableAdapter(Adapter):
         return np.stack([row for row in rows if len(row) == length])
 
     def _laid_out(self, rows: Rows) -> NDArray[np.float32]:
-        """Return rows as grids; what float32 cannot hold becomes infinite, what lacks stays NaN."""
+        """Return rows as grids; numbers too large for float32 become infinite, NaN stays NaN."""
         if self.missing == "mean" and self.fills is None:
             raise self.unlearned("'fills'", "or set them, or 'missing: zero'")
         with np.errstate(over="ignore", invalid="ignore"):
-            cells = self._scaled(_filled(rows, self.missing, self.fills)).astype(np.float32)
-        return self._placed(cells)
+            cells = self._scale(_fill_missing(rows, self.missing, self.fills)).astype(np.float32)
+        return self._place(cells)
 
-    def _placed(self, cells: NDArray[Any]) -> NDArray[Any]:
+    def _place(self, cells: NDArray[Any]) -> NDArray[Any]:
         """Return rows as grids, each number in its place."""
         channels, height, width = self.shape().sizes
         if self.order == "interleaved":
             return cells.reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
         return cells.reshape(-1, channels, height, width)
 
-    def _scaled(self, rows: Rows) -> Rows:
+    def _scale(self, rows: Rows) -> Rows:
         if self.scaling == "none":
             return rows
         if self.scaling == "row":
@@ -310,25 +310,25 @@ class TableAdapter(Adapter):
         missing = np.flatnonzero(np.isnan(row))
         if len(missing) and self.missing == "refuse":
             return (
-                f"{_counted(missing)} no number (NaN); leave the item out, or set 'missing: mean' "
+                f"{_subject(missing)} no number (NaN); leave the item out, or set 'missing: mean' "
                 "or 'missing: zero' of table"
             )
         endless = np.flatnonzero(np.isinf(row))
         if len(endless):
-            return f"{_counted(endless)} an infinite number; all must be finite"
+            return f"{_subject(endless)} an infinite number; all must be finite"
         return "it has numbers too far from those of the training items for a 32-bit float"
 
 
-def _counted(columns: NDArray[np.int64]) -> str:
+def _subject(columns: NDArray[np.int64]) -> str:
     """Return the first of some columns, counted from 1, and how many others there are."""
     others = f" (and {len(columns) - 1} more)" if len(columns) > 1 else ""
     return f"column {columns[0] + 1}{others} has"
 
 
-def _stacked(things: Things, width: int | None) -> NDArray[Any] | None:
-    """Return all items as real numbers `(items, columns)` where they are one array, or could be."""
+def _stack(things: Things, width: int | None) -> NDArray[Any] | None:
+    """Return all items as real numbers `(items, columns)` if they are one array, or can be."""
     if isinstance(things, np.ndarray):
-        stack: NDArray[Any] = _unmasked(things)
+        stack: NDArray[Any] = _unmask(things)
         return stack if stack.ndim == 2 and stack.dtype.kind in "biuf" else None
     if not len(things) or not all(
         type(each) is np.ndarray and each.ndim == 1 and each.dtype.kind in "biuf" for each in things
@@ -338,7 +338,7 @@ def _stacked(things: Things, width: int | None) -> NDArray[Any] | None:
     return np.stack(list(things)) if len(lengths) == 1 and width in (None, *lengths) else None
 
 
-def _unmasked(values: Any) -> Any:
+def _unmask(values: Any) -> Any:
     """Return values with NaN where they are masked."""
     if isinstance(values, np.ma.MaskedArray) and values.dtype.kind in "biuf":
         return np.ma.filled(values.astype(np.float64), np.nan)
@@ -350,7 +350,7 @@ def _numbers(thing: Any) -> Rows:
     if isinstance(thing, str | bytes | os.PathLike):
         raise DataError(f"it is {shown(thing)}; an item is a row of numbers")
     try:
-        values = np.asarray(_unmasked(thing))
+        values = np.asarray(_unmask(thing))
     except Exception as error:  # a foreign object's __array__ may raise anything
         reason = "its parts have different lengths" if "inhomogeneous" in str(error) else error
         raise DataError(f"it cannot be read as a row of numbers: {reason}") from None
@@ -384,20 +384,20 @@ def _number(value: Any, place: int) -> float:
         raise DataError(f"column {place} has {shown(value)}; an item is a row of numbers") from None
 
 
-def _filled(rows: Rows, missing: str, fills: Sequence[float] | None) -> Rows:
-    """Return rows with what stands in for NaN."""
+def _fill_missing(rows: Rows, missing: str, fills: Sequence[float] | None) -> Rows:
+    """Return rows with NaN replaced."""
     if missing == "refuse":
         return rows
     return np.where(np.isnan(rows), np.array(fills) if missing == "mean" else 0.0, rows)
 
 
 def _means_of_known(rows: Rows) -> tuple[float, ...]:
-    """Return the mean of what each column has."""
+    """Return the mean of each column's numbers."""
     known = ~np.isnan(rows)
     empty = np.flatnonzero(~known.any(axis=0))
     if len(empty):
         raise DataError(
-            f"{_counted(empty)} no number in any training item, and so no mean; leave the column "
+            f"{_subject(empty)} no number in any training item, and so no mean; leave the column "
             "out, or set 'missing: zero' of table"
         )
     sums = np.where(known, rows, 0.0).sum(axis=0)
@@ -413,7 +413,7 @@ def _deviations(rows: Rows, axis: int | None) -> NDArray[np.float64]:
 def _scale(rows: Rows, axis: int | None, given: TableAdapter) -> dict[str, Any]:
     """Return means and deviations over an axis, or over all; given ones stay as they are.
 
-    Where a few numbers are far from all others, they are of the others, and there is a limit.
+    If a few numbers are far from all others, these are left out, and there is a limit.
     """
     means = _finite(np.atleast_1d(rows.mean(axis=axis)))
     deviations = _finite(np.atleast_1d(_deviations(rows, axis)))
@@ -439,5 +439,8 @@ def _finite(values: NDArray[np.float64]) -> tuple[float, ...]:
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
         where = f"column {wrong[0] + 1}" if len(values) > 1 else "the table"
-        raise DataError(f"{where} has numbers too large to be added up; leave it out, or divide it")
+        raise DataError(
+            f"{where} has numbers too large to be added up; leave the column out, or divide its "
+            "values"
+        )
     return tuple(values.tolist())

@@ -52,8 +52,8 @@ def _read_alphabet(value: Any) -> str | tuple[str, ...]:
     is_list = isinstance(symbols, list | tuple) and 0 < len(symbols) <= _MOST
     if not is_list or not all(isinstance(each, str) and each for each in symbols):
         raise wanted_error(
-            f"a text of characters, a list of up to {_MOST:,} texts, 'classic' or null (what is "
-            "written like a number needs quotes)"
+            f"a text of characters, a list of up to {_MOST:,} texts, 'classic' or null (quote "
+            "what looks like a number)"
         )
     try:
         "".join(symbols).encode()
@@ -96,7 +96,7 @@ Percentile = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Le(100)]
 
 
 class TextAdapter(OneHotAdapter):
-    """Texts: a column for each character, word or byte, with a 1 in the row that stands for it.
+    """Texts: a column for each character, word or byte, with a 1 in the row of that symbol.
 
     Rows have no order, and columns are in the order of the text. Columns after the end of a shorter
     text hold no 1. What is null or `auto` is learned from the training texts.
@@ -106,18 +106,18 @@ class TextAdapter(OneHotAdapter):
     texts: ClassVar[bool] = True
 
     unit: Literal["character", "word", "byte"] = "character"
-    """What a column stands for. `character`: a Unicode code point; `word`: letters, digits and `_`,
+    """The symbol of a column. `character`: a Unicode code point; `word`: letters, digits and `_`,
     with apostrophes inside, or any other single sign, but no spaces; `byte`: a byte of UTF-8."""
     alphabet: Alphabet | None = None
-    """What has a row, in the order of the rows: for characters a text of them or a list, for words
+    """The symbols that have a row, in order: for characters a text of them or a list, for words
     a list. `classic`: the 69 different characters of Zhang, Zhao and LeCun (2015), which are
     lower-case letters, digits, signs and the line break, but not the space. null: learned. Bytes
-    have their 256 rows, and take none."""
+    always have 256 rows."""
     max_symbols: Symbols = 1_000
     """The most characters or words that are learned: the most frequent ones, and of those that are
     equally frequent the first by code point. Words of more than 50 characters are not learned."""
     min_count: Count = 1
-    """How often a character or word must occur in the training texts to be learned."""
+    """How many times a character or word must occur in the training texts to be learned."""
     lower: Flag = False
     """Whether capitals become small letters first."""
     normalization: Literal["none", "NFC", "NFKC"] = "none"
@@ -130,13 +130,13 @@ class TextAdapter(OneHotAdapter):
     direction: Literal["forward", "backward"] = "forward"
     """`backward` puts the end of the text first."""
     cut: Literal["end", "start", "middle"] = "end"
-    """What is left out of a text that is longer than the grid."""
+    """The end of a text that is cut if it is longer than the grid."""
     unknown: Literal["ignore", "symbol", "drop"] = "ignore"
-    """What has no row of its own. `ignore`: its column holds no 1; `symbol`: one more row, the
-    last, stands for all such; `drop`: it is left out, and what follows moves up."""
+    """What happens to symbols without a row. `ignore`: their columns hold no 1; `symbol`: they
+    share one more row, the last; `drop`: they are left out, and the following ones move up."""
     empty: Literal["refuse", "allow"] = "refuse"
-    """What becomes of a text without a single character, word or byte: an error, or a grid without
-    a 1."""
+    """What happens to a text without any character, word or byte: an error, or a grid without a
+    1."""
 
     @model_validator(mode="after")
     def _alphabet_fits(self) -> Self:
@@ -148,7 +148,7 @@ class TextAdapter(OneHotAdapter):
             raise ValueError(
                 f"'alphabet' must be a list of words with 'unit: word'; got {shown(self.alphabet)}"
             )
-        symbols = self._known()
+        symbols = self._symbols()
         if len(symbols) > _MOST:
             raise ValueError(
                 f"'alphabet' must have at most {_MOST:,} symbols; got {len(symbols):,}"
@@ -158,10 +158,10 @@ class TextAdapter(OneHotAdapter):
             named = listed([shown(symbol) for symbol in twice])
             raise ValueError(f"'alphabet' must have every symbol once; it repeats {named}")
         for symbol in symbols:
-            if self._parts(self._cleaned(symbol)) != [symbol]:
+            if self._parts(self._clean(symbol)) != [symbol]:
                 lower = str(self.lower).lower()
                 raise ValueError(
-                    f"'alphabet' has {shown(symbol)}, which is never one {self.unit} of a text "
+                    f"'alphabet' has {shown(symbol)}, which is not one {self.unit} of a text "
                     f"with 'lower: {lower}' and 'normalization: {self.normalization}'"
                 )
         return self
@@ -169,16 +169,16 @@ class TextAdapter(OneHotAdapter):
     def fitted(self, things: Things) -> Self:
         """Return an adapter with the alphabet and the length of the training texts filled in.
 
-        Things that are no texts are passed over here; `adapt_all` tells of them.
+        Items that are not texts are skipped here; `adapt_all` reports them.
 
         Raises:
             DataError: there is no text to learn from, or nothing occurs `min_count` times.
         """
         fitted = self
         if self.alphabet is None and self.unit != "byte":
-            fitted = self._filled_in(alphabet=self._learned_alphabet(things))
+            fitted = self._fill_in(alphabet=self._learn_alphabet(things))
         if self.length == _AUTO:
-            fitted = fitted._filled_in(length=fitted._learned_length(things))
+            fitted = fitted._fill_in(length=fitted._learn_length(things))
         return fitted
 
     def shape(self) -> GridShape:
@@ -199,7 +199,7 @@ class TextAdapter(OneHotAdapter):
             thing: a str; for `unit: byte` also bytes.
 
         Raises:
-            DataError: it is something else, or empty where that is refused.
+            DataError: it is something else, or empty if that is refused.
         """
         found = np.full(self._columns(), -1, np.int32)
         rows = self._cut(self._rows(thing), len(found))
@@ -208,7 +208,7 @@ class TextAdapter(OneHotAdapter):
 
     # What a text consists of ---------------------------------------------------------------------
 
-    def _cleaned(self, text: str) -> str:
+    def _clean(self, text: str) -> str:
         """Return a text after `normalization` and `lower`."""
         if self.normalization == "none":
             return text.lower() if self.lower else text
@@ -217,7 +217,7 @@ class TextAdapter(OneHotAdapter):
         return unicodedata.normalize(self.normalization, text.lower()) if self.lower else text
 
     def _parts(self, text: str) -> list[str]:
-        """Return the characters or words of a text that is cleaned."""
+        """Return the characters or words of a normalized text."""
         return WORDS.findall(text) if self.unit == "word" else list(text)
 
     def _bytes(self, thing: Any) -> bytes:
@@ -229,26 +229,24 @@ class TextAdapter(OneHotAdapter):
                 thing = thing.decode()
             except UnicodeDecodeError as error:
                 raise DataError(
-                    f"its bytes are no UTF-8 ({error.reason} at {error.start}), which 'lower' and "
+                    f"its bytes are not UTF-8 ({error.reason} at {error.start}), which 'lower' and "
                     "'normalization' of text need; give it as str, or set 'lower: false' and "
                     "'normalization: none'"
                 ) from None
-        return self._cleaned(_text(thing)).encode("utf-8", "surrogatepass")
+        return self._clean(_text(thing)).encode("utf-8", "surrogatepass")
 
     def _rows(self, thing: Any) -> NDArray[np.int32]:
         """Return the row of each part of a text, in its order, before it is cut."""
         if self.unit == "byte":
             rows = np.frombuffer(self._bytes(thing), np.uint8).astype(np.int32)
         else:
-            text = self._cleaned(_text(thing))
+            text = self._clean(_text(thing))
             if self.unit == "word":
                 rows = self._lookup.words(WORDS.findall(text))
             else:
                 rows = self._lookup.characters(_code_points(text))
         if not len(rows) and self.empty == "refuse":
-            raise DataError(
-                f"it has not one {self.unit}; leave it out, or set 'empty: allow' of text"
-            )
+            raise DataError(f"it has no {self.unit}s; leave it out, or set 'empty: allow' of text")
         return rows[rows >= 0] if self.unknown == "drop" else rows
 
     def _cut(self, rows: NDArray[np.int32], columns: int) -> NDArray[np.int32]:
@@ -263,7 +261,7 @@ class TextAdapter(OneHotAdapter):
 
     # What is set or learned ----------------------------------------------------------------------
 
-    def _known(self) -> tuple[str, ...]:
+    def _symbols(self) -> tuple[str, ...]:
         """Return the characters or words that have a row of their own, in order."""
         if self.alphabet is None:
             raise self.unlearned("its alphabet", "or set 'alphabet'")
@@ -282,20 +280,20 @@ class TextAdapter(OneHotAdapter):
         """What each row is called."""
         if self.unit == "byte":
             return tuple(f"0x{value:02X}" for value in range(256))
-        return (*self._known(), *(["unknown"] if self.unknown == "symbol" else []))
+        return (*self._symbols(), *(["unknown"] if self.unknown == "symbol" else []))
 
     @cached_property
     def _lookup(self) -> _Lookup:
-        known = self._known()
+        known = self._symbols()
         return _Lookup.of(known, other=len(known) if self.unknown == "symbol" else -1)
 
-    def _filled_in(self, **learned: Any) -> Self:
+    def _fill_in(self, **learned: Any) -> Self:
         return type(self).model_validate({**self.model_dump(), **learned})
 
-    def _learned_alphabet(self, things: Things) -> str | list[str]:
+    def _learn_alphabet(self, things: Things) -> str | list[str]:
         self._refuse_others(things)
         texts = self._readable(things)
-        counts = _counted_words(texts) if self.unit == "word" else _counted_characters(texts)
+        counts = _count_words(texts) if self.unit == "word" else _count_characters(texts)
         enough = [symbol for symbol, count in counts.items() if count >= self.min_count]
         if not enough:
             raise DataError(
@@ -308,7 +306,7 @@ class TextAdapter(OneHotAdapter):
         return kept if self.unit == "word" else "".join(kept)
 
     def _refuse_others(self, things: Things) -> None:
-        """Raise `DataError` that says what the first thing is, if not one of them is a text."""
+        """Raise `DataError` about the first item if none of the items is a text."""
         if len(things) and not any(isinstance(thing, str) for thing in things):
             try:
                 _text(things[0])
@@ -319,9 +317,9 @@ class TextAdapter(OneHotAdapter):
     def _readable(self, things: Things) -> Iterator[str]:
         for thing in things:
             if isinstance(thing, str):
-                yield self._cleaned(thing)
+                yield self._clean(thing)
 
-    def _learned_length(self, things: Things) -> int:
+    def _learn_length(self, things: Things) -> int:
         lengths = []
         for thing in things:
             try:
@@ -330,14 +328,14 @@ class TextAdapter(OneHotAdapter):
                 continue
         if not lengths:
             raise DataError(
-                "there is no usable text from which to learn the length; give texts, or set "
+                "there is no usable text to learn the length from; give texts, or set "
                 "'length' of text"
             )
         return length_of_most(lengths, self.length_percentile)
 
 
 def length_of_most(lengths: Sequence[int], percentile: float) -> int:
-    """Return the smallest length that so many percent do not exceed; always one that there is."""
+    """Return the smallest length that so many percent do not exceed; always one of those given."""
     place = math.ceil(len(lengths) * percentile / 100) - 1
     return min(max(sorted(lengths)[max(place, 0)], 1), _LONGEST)
 
@@ -389,7 +387,7 @@ def _code_points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
-def _counted_characters(texts: Iterable[str]) -> dict[str, int]:
+def _count_characters(texts: Iterable[str]) -> dict[str, int]:
     """Return how often each character occurs, but for surrogates."""
     counts = np.zeros(_CODE_POINTS, np.int64)
     waiting: list[str] = []
@@ -413,7 +411,7 @@ def _counted_characters(texts: Iterable[str]) -> dict[str, int]:
     return {chr(code): int(counts[code]) for code in np.flatnonzero(counts)}
 
 
-def _counted_words(texts: Iterable[str]) -> dict[str, int]:
+def _count_words(texts: Iterable[str]) -> dict[str, int]:
     """Return how often each word occurs, but for surrogates, which are words of one sign.
 
     Very long words are left out: they are no words, and a spec could not hold many of them.
@@ -429,24 +427,24 @@ def _counted_words(texts: Iterable[str]) -> dict[str, int]:
 
 
 def _text(thing: Any) -> str:
-    """Return a thing that is a text; raise `DataError` that says what else it is."""
+    """Return an item if it is a text; raise `DataError` that says what it is, if not."""
     if isinstance(thing, str):
         return thing
     if isinstance(thing, bytes | bytearray):
         raise DataError(
-            "it is bytes, and no text; decode it first, as by .decode('utf-8'), or set "
+            "it is bytes, not a text; decode it first, as with .decode('utf-8'), or set "
             "'unit: byte' of text"
         )
     if isinstance(thing, os.PathLike):
         raise DataError(
-            "it is a path, and files are not read as texts; give what is in it, as by "
-            "pathlib.Path(...).read_text(encoding='utf-8')"
+            "it is a path, and files are not read as texts; give the file's content, "
+            "as from pathlib.Path(...).read_text(encoding='utf-8')"
         )
     if _is_missing(thing):
         raise DataError(f"its text is missing ({shown(thing)}); leave the item out, or give a text")
     raise DataError(
-        f"it is {type(thing).__name__} {shown(thing)}, and no text; give a str, or use another "
-        "adapter for what is no text"
+        f"it is {type(thing).__name__} {shown(thing)}, not a text; give a str, or use another "
+        "adapter"
     )
 
 

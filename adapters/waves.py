@@ -1,4 +1,4 @@
-"""WAV files of plain numbers, which are read without a decoder; and files that break off."""
+"""WAV files of plain numbers, which are read without a decoder; and files that are cut short."""
 
 from __future__ import annotations
 
@@ -79,11 +79,11 @@ def _floats(content: bytes, kind: tuple[int, int]) -> NDArray[np.float32]:
 
 
 def plain_wave(file: IO[bytes]) -> Wave | None:
-    """Return a WAV file of plain numbers; None: a decoder has to look at what it is.
+    """Return a WAV file of plain numbers; None if it needs a decoder.
 
     Raises:
-        DataError: a WAV or AIFF file declares more sound than it has. Decoders play what is there
-            without a word.
+        DataError: a WAV or AIFF file declares more sound than it has. Decoders ignore
+            that.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -112,8 +112,8 @@ def plain_wave(file: IO[bytes]) -> Wave | None:
             known = length < _UNKNOWN_BYTES or length == long
             if known and place + length > size:
                 raise DataError(
-                    f"the file breaks off: it declares {length:,} bytes of sound and has "
-                    f"{size - place:,}; get a whole copy of it"
+                    f"the file is cut short: it declares {length:,} bytes of sound and has "
+                    f"{size - place:,}; get a complete copy of it"
                 )
             plain = known and kind[0] == b"RIFF" and name == b"data"
             return _wave(file, form, place, length) if plain else None
@@ -122,7 +122,7 @@ def plain_wave(file: IO[bytes]) -> Wave | None:
 
 
 def _wave(file: IO[bytes], form: bytes, place: int, length: int) -> Wave | None:
-    """Return the wave that a `fmt ` chunk tells of; None: it is not plain, or makes no sense."""
+    """Return the wave that a `fmt ` chunk describes; None if it is not plain, or not valid."""
     if len(form) < 16:
         return None
     number, channels, rate, _, size, bits = struct.unpack("<HHIIHH", form[:16])

@@ -11,11 +11,11 @@ import numpy as np
 from gridcnn.contracts.source import Dataset
 
 Duplicates = Literal["keep", "drop"]
-"""What becomes of items that are the same as an earlier one."""
+"""What becomes of items that are equal to an earlier one."""
 
 
 def without_duplicates(dataset: Dataset) -> Dataset:
-    """Return the data without the items that are the same as an earlier one, with a note of them.
+    """Return the data without the items that are equal to an earlier one, with a note of them.
 
     Texts are the same sign by sign, arrays cell by cell. The first one's label counts.
     """
@@ -33,7 +33,7 @@ def without_duplicates(dataset: Dataset) -> Dataset:
     if not count:
         return dataset
     items, are = ("item", "is") if count == 1 else ("items", "are")
-    note = f"{count:,} {items} left out that {are} the same as an earlier one"
+    note = f"{count:,} {items} left out that {are} equal to an earlier one"
     if others:
         several = "one of them has" if len(others) == 1 else f"{len(others):,} of them have"
         note += f"; {several} another label there, and the first counts"

@@ -152,7 +152,7 @@ def _text(value: str | bytes) -> str | None:
     try:
         text = value.decode("utf-8") if isinstance(value, bytes) else str(value)
     except UnicodeDecodeError:
-        raise NotALabelError(f"is {shown(value)}, which is no UTF-8 text") from None
+        raise NotALabelError(f"is {shown(value)}, which is not UTF-8 text") from None
     return text if text.strip() else None
 
 

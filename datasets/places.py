@@ -19,7 +19,7 @@ def at_home(path: str) -> str:
     return os.path.expanduser(path)
 
 
-def joined(folder: str, name: str) -> str:
+def join(folder: str, name: str) -> str:
     """Return the path of `name`, which may be a path itself, in a folder."""
     return os.path.normpath(os.path.join(folder, name))
 
@@ -109,7 +109,7 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def resolved(path: str, base: Path) -> str:
+def resolve(path: str, base: Path) -> str:
     """Return a path of a spec made absolute, starting at the folder `base`.
 
     What can be no path is left as it is, for whoever opens it to tell of.

@@ -15,7 +15,7 @@ _MANY = 8
 def sound(dataset: Dataset) -> Dataset:
     """Return `dataset` if there is anything in it; raise `DataError` otherwise."""
     if not len(dataset):
-        raise DataError(Problem("there is not one item in the data", source=dataset.origin))
+        raise DataError(Problem("there are no items in the data", source=dataset.origin))
     return dataset
 
 
@@ -30,7 +30,7 @@ def learnable(dataset: Dataset) -> Dataset:
     if len(dataset.classes) == 1:
         found.add(
             f"every item has the class '{dataset.classes[0]}'; a classifier needs at least two "
-            "classes to tell apart"
+            "classes"
         )
     elif (reason := _no_classes(dataset)) is not None:
         found.add(reason)
@@ -53,8 +53,8 @@ def _no_classes(dataset: Dataset) -> str | None:
             "not do; for classes, put amounts into ranges, and give each range a name"
         )
     return (
-        f"{counts}: they look like names of items, and not like classes to tell apart; give the "
-        "column, or the list, of the classes"
+        f"{counts}: they look like names of items, not like classes; give the column, or the "
+        "list, of the classes"
     )
 
 
@@ -83,5 +83,5 @@ def _parts(dataset: Dataset, found: Problems) -> None:
             known = listed(sorted(str(label) for label in trained))
             found.add(
                 f"the part '{part}' has classes that the part '{TRAIN}' does not have, and that "
-                f"can therefore not be learned: {listed(strangers)}; '{TRAIN}' has: {known}"
+                f"cannot be learned: {listed(strangers)}; '{TRAIN}' has: {known}"
             )

@@ -70,7 +70,7 @@ class Walk:
 
     def inside(self, folder: str = "") -> list[Entry]:
         """Return what a folder holds, by its name from the root, sorted by name."""
-        place = places.joined(self.root, folder)
+        place = places.join(self.root, folder)
         try:
             with os.scandir(place) as entries:
                 found = [
@@ -91,7 +91,7 @@ class Walk:
         yield from self._below(folder, (self.real.of_folder(self.root),) if folder else ())
 
     def _below(self, folder: str, above: tuple[str, ...]) -> Iterator[Entry]:
-        place = places.joined(self.root, folder)
+        place = places.join(self.root, folder)
         real = self.real.of_folder(place)
         if real in above:
             self.problems.add(
@@ -116,7 +116,7 @@ def is_skipped(name: str) -> bool:
     return name.startswith(".") or name.lower() in SKIPPED
 
 
-def counted(endings: Counter[str]) -> str:
+def count_endings(endings: Counter[str]) -> str:
     """Return counts of endings in words: `3 .txt, 1 without an ending`."""
     return listed(
         [

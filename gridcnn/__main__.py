@@ -6,7 +6,7 @@ try:
 
     from gridcnn.cli import stopping
     from gridcnn.room import has_room, is_shortage
-except KeyboardInterrupt:  # from here on, `stopping` answers for it
+except KeyboardInterrupt:  # from here on, `stopping` handles it
     raise SystemExit(130) from None
 
 _LEAST = 50_000_000  # bytes: with less, libraries fail in the strangest ways
@@ -21,12 +21,12 @@ def main() -> None:
         from gridcnn.cli.main import main as run
 
         run()
-    except KeyboardInterrupt:  # not by way of `stopping`, as in a debugger
+    except KeyboardInterrupt:  # not through `stopping`, as in a debugger
         sys.exit(stopping.code())
     except Exception as error:
         if not is_shortage(error):
             raise
-        # There may be too little for what says such things otherwise.
+        # There may be too little memory for the usual way to report errors.
         os.write(2, b"error: there is not enough memory; allow this process more (see ulimit -a)\n")
         sys.exit(2)
 

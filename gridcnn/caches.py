@@ -1,7 +1,7 @@
 """Folders of entries that are kept on disk between processes of a user.
 
-An entry counts only if nobody but this user and the system's administrator could have written it.
-In all other cases, as where nothing can be read or written, there is simply no entry.
+An entry counts only if no other user than this one and the system's administrator could write it.
+In all other cases, also if nothing can be read or written, there is no entry.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _HEADER = struct.Struct("<16sI32s32s")
 _VERSION = 1
 _KEY = re.compile(r"[0-9a-f]{64}")
 _TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.part")
-_LEFT_BEHIND = 3600.0  # seconds; whoever writes an entry never pauses for that long
+_LEFT_BEHIND = 3600.0  # seconds; a process that writes an entry never pauses for that long
 
 # No link is followed, no child process inherits the file, no pipe is waited for, and no line end of
 # Windows is changed. Each system has some of these.
@@ -44,7 +44,7 @@ _FLAGS = functools.reduce(
 
 
 def key_of(*parts: str) -> str:
-    """Return a key that differs as soon as any of the parts does."""
+    """Return a key for the parts; another part gives another key."""
     digest = hashlib.sha256()
     for part in parts:
         content = part.encode("utf-8", "surrogatepass")
@@ -55,7 +55,7 @@ def key_of(*parts: str) -> str:
 
 
 def is_key(value: object) -> bool:
-    """Return whether this is a key."""
+    """Return whether a value has the form of a key."""
     return isinstance(value, str) and _KEY.fullmatch(value) is not None
 
 
@@ -76,10 +76,10 @@ def user_folder(name: str) -> Path | None:
         # Without `appauthor=False` Windows would get the name twice.
         folder = platformdirs.user_cache_path("gridcnn", appauthor=False) / name
         # A user whose home is unknown has ~ in the path, and it would lead into the current folder.
-        # A home that does not exist is not to be made: that is the home of nobody.
+        # A home that does not exist is not made: the user `nobody` has such a home.
         usable = folder.is_absolute() and folder.parents[2].is_dir()
     except (OSError, RuntimeError, ValueError):
-        # The system names no such folder, or keeps it shut; nobody knows that home; or the current
+        # The system names no such folder, or keeps it shut; that home is unknown; or the current
         # folder is gone.
         return None
     return folder if usable else None
@@ -122,8 +122,8 @@ class Shelf:
         for path, _ in self._files():
             _remove(path)
 
-    def opened(self, key: str) -> IO[bytes] | None:
-        """Return the entry's file, open for reading, or None where there is no safe one."""
+    def open_entry(self, key: str) -> IO[bytes] | None:
+        """Return an entry's file, open for reading; None if there is no safe one."""
         path = self._place(key)
         if path is None or not _is_safe_folder(path.parent):
             return None
@@ -154,7 +154,7 @@ class Shelf:
                 os.utime(path, ns=(now, now))
 
     @contextlib.contextmanager
-    def written(self, key: str) -> Iterator[IO[bytes]]:
+    def open_new(self, key: str) -> Iterator[IO[bytes]]:
         """Open a file that only this user may change; it becomes the entry once all is written.
 
         Raises:
@@ -187,7 +187,7 @@ class Shelf:
         return None if self.folder is None else self.folder / f"{key}.{self.ending}"
 
     def _files(self) -> list[tuple[Path, os.stat_result]]:
-        """Return what is ours in a folder that is safe."""
+        """Return the shelf's own files, if its folder is safe."""
         if self.folder is None or not _is_safe_folder(self.folder):
             return []
         found = []
@@ -200,7 +200,7 @@ class Shelf:
         return found
 
     def _shrink(self, *, keep: Path | None = None, room: int = 0) -> None:
-        """Remove what killed processes have left, and the oldest entries beyond the limit.
+        """Remove files of killed processes, and the oldest entries beyond the limit.
 
         `room` is how many bytes less than the limit may be left.
         """
@@ -235,8 +235,8 @@ class Entries(Shelf):
         self._magic = f"gridcnn {kind}\r\n".encode("ascii")
 
     def get(self, key: str) -> bytes | None:
-        """Return what was put under that key, or None where that is not there, whole and safe."""
-        file = self.opened(key)
+        """Return the content kept under a key; None if there is none, or it is not safe."""
+        file = self.open_entry(key)
         if file is None:
             return None
         try:
@@ -251,14 +251,14 @@ class Entries(Shelf):
         return content
 
     def put(self, key: str, content: bytes) -> None:
-        """Keep `content` under that key, in place of what is there.
+        """Keep `content` under a key, in place of earlier content.
 
         A folder that cannot be written to, or is not safe, stays as it is, and so does one that is
         smaller than this entry.
         """
         if self._place(key) is None or _HEADER.size + len(content) > self.limit:
             return
-        with contextlib.suppress(OSError), self.written(key) as file:
+        with contextlib.suppress(OSError), self.open_new(key) as file:
             file.write(self._header(key, content))
             file.write(content)
 
@@ -268,16 +268,16 @@ class Entries(Shelf):
 
 
 def _make(folder: Path) -> None:
-    """Make a folder and those that it lies in, for this user alone, where that is safe."""
+    """Make a folder and its parents, for this user alone, if that is safe."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     if missing and _is_safe_way(missing[-1].parent):
         for each in reversed(missing):
-            # Recent Pythons make Windows, too, let nobody else into a folder of this mode.
+            # With recent Pythons, this mode keeps other users out on Windows, too.
             each.mkdir(mode=0o700, exist_ok=True)
 
 
 def _remove(path: Path) -> bool:
-    """Remove a file; return whether it is gone, whoever it was that removed it."""
+    """Remove a file; return whether it is gone, also if another process removed it."""
     try:
         path.unlink(missing_ok=True)
     except OSError:
@@ -287,8 +287,8 @@ def _remove(path: Path) -> bool:
 
 if sys.platform == "win32":
     # Windows has no permission bits. The folder for caches lies in the user's profile, whose access
-    # list lets in nobody but the user and administrators, and is inherited by all that is in it.
-    # Whoever names another folder in GRIDCNN_CACHE answers for its access list.
+    # list lets in only the user and administrators, and is inherited by all that is in it.
+    # A user who names another folder in GRIDCNN_CACHE is responsible for its access list.
 
     def _is_safe_folder(folder: Path) -> bool:
         return folder.is_dir()
@@ -324,7 +324,7 @@ else:
         return mine and not information.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
     def _is_safe_way(folder: Path) -> bool:
-        """Return whether nobody else can exchange a folder, or one that it lies in."""
+        """Return whether no other user can replace a folder, or one of its parents."""
         try:
             return all(_is_safe_step(each, os.lstat(each)) for each in (folder, *folder.parents))
         except OSError:
@@ -334,7 +334,7 @@ else:
         mode = information.st_mode
         if not stat.S_ISDIR(mode) or information.st_uid not in (0, os.geteuid()):
             return False
-        if mode & stat.S_ISVTX:  # as in /tmp, where nobody may rename what is another's
+        if mode & stat.S_ISVTX:  # as in /tmp, where users may rename only their own files
             return True
         if mode & stat.S_IWOTH:
             return False
@@ -363,5 +363,5 @@ else:
 
     def _has_access_list(folder: Path) -> bool:
         """Return whether the group's permission may be meant for users on an access list."""
-        # Elsewhere than on Linux nobody can tell, and there are no such groups either.
+        # Only Linux has such groups.
         return sys.platform != "linux" or any("acl" in name for name in os.listxattr(folder))

@@ -34,14 +34,14 @@ _USUAL_MOUNTS = (
 def usable_cores() -> int:
     """Return how many cores this process may use, at least 1.
 
-    That is by its affinity, and by the time on all cores together that a container may take,
+    The process's affinity counts, and the share of time that a container gets on all cores,
     rounded up.
     """
     return min(_allowed_cores(), _paid_cores(_ROOT) or sys.maxsize)
 
 
 def usable_memory() -> int | None:
-    """Return how many bytes this process may still take without harm; None: nobody can tell.
+    """Return how many bytes of memory this process may still take; None if that is not known.
 
     That is the least of what the system has available, what a container's limit leaves, and what
     the limits of the process itself (`ulimit`) leave. Files that are mapped for reading take none
@@ -52,7 +52,7 @@ def usable_memory() -> int | None:
 
 
 def shortage(size: int) -> str:
-    """Return why `size` bytes do not fit into memory, or nothing where they do.
+    """Return why `size` bytes do not fit into memory; an empty string if they fit.
 
     Such as "4.9 GB of memory are needed, and 3.2 GB are usable here".
     """
@@ -103,7 +103,7 @@ def _group_memory(root: Path) -> int | None:
     """Return what the narrowest control group leaves, not below 0."""
     rooms = []
     for folder in _groups("memory", root):
-        # Beyond `memory.high` a process is not stopped, but slowed down until it is of no use.
+        # Beyond `memory.high` a process is not stopped, but becomes so slow that it is useless.
         for limit, used, total in (
             ("memory.max", "memory.current", ""),
             ("memory.high", "memory.current", ""),
@@ -124,7 +124,8 @@ def _group_memory(root: Path) -> int | None:
 def _own_memory(root: Path) -> int | None:
     """Return what the process's own limits leave, not below 0: of data, and of all addresses.
 
-    Linux alone tells in files; a limit of data (RLIMIT_DATA) does not count mapped files there.
+    Only Linux has files that tell it; a limit of data (RLIMIT_DATA) does not count mapped files
+    there.
     """
     limits, status = _read(root / "proc/self/limits"), _read(root / "proc/self/status")
     rooms = []
@@ -155,7 +156,7 @@ def _groups(controller: str, root: Path) -> Iterator[Path]:
 
 
 def _inside(path: str, inner: str) -> PurePosixPath | None:
-    """Return `path` as seen from the part of the tree that is mounted; None: it is not in there."""
+    """Return `path` relative to the part of the tree that is mounted; None if it is outside."""
     whole, top = PurePosixPath(path), PurePosixPath(inner)
     if ".." in whole.parts or not whole.is_relative_to(top):
         return None
@@ -174,7 +175,7 @@ def _own_groups(root: Path) -> dict[str, str]:
 
 
 def _mounts(root: Path) -> Iterator[tuple[set[str], str, str]]:
-    """Yield of each mounted tree: its controllers, which part of it is mounted, and where."""
+    """Yield each mounted tree's controllers, the part that is mounted, and the mount point."""
     found = False
     for line in _read(root / "proc/self/mountinfo").splitlines():
         place, _, kind = line.partition(" - ")
@@ -182,7 +183,7 @@ def _mounts(root: Path) -> Iterator[tuple[set[str], str, str]]:
         if len(places) >= 5 and len(kinds) >= 3 and kinds[0] in ("cgroup", "cgroup2"):
             found = True
             controllers = {_UNIFIED} if kinds[0] == "cgroup2" else set(kinds[2].split(","))
-            yield controllers, _unescaped(places[3]), _unescaped(places[4])
+            yield controllers, _unescape(places[3]), _unescape(places[4])
     if not found:
         for controllers, point in _USUAL_MOUNTS:
             yield set(controllers), "/", point
@@ -235,7 +236,7 @@ else:
 
 
 def _read(path: Path) -> str:
-    """Return what a file says, or nothing where there is no such file."""
+    """Return the text of a file; an empty string if there is no such file."""
     try:
         return path.read_text("utf-8", "surrogateescape").strip()
     except (OSError, ValueError):  # ValueError: a name with a null byte, from a garbled list
@@ -243,7 +244,7 @@ def _read(path: Path) -> str:
 
 
 def _number(text: str) -> int | None:
-    # Other programs write `max` or `-1` for no limit. More digits are no size of anything.
+    # `max` or `-1` mean no limit. A number with more digits cannot be a size.
     return int(text) if re.fullmatch(r"[0-9]{1,20}", text) else None
 
 
@@ -253,6 +254,6 @@ def _entry(text: str, name: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _unescaped(place: str) -> str:
-    r"""Return a place from the list of mounts, which writes a space as `\040`."""
+def _unescape(place: str) -> str:
+    r"""Return a path from the list of mounts, which writes a space as `\040`."""
     return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), place)

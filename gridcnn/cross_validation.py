@@ -45,10 +45,10 @@ from gridcnn.spec.parts import Fold, GroupOut
 Folds = int | Literal["groups"]
 """How many folds; or one for each group."""
 MOST_GROUPS = 50
-"""Each group is a whole training: nobody leaves out more than so many, one by one, on purpose."""
+"""Most groups that are left out one by one; each takes a whole training."""
 _FOLDS = 5
 _OF_EACH = ("epochs", "best_epoch", "parameters")
-"""Figures of a run that are told of each fold."""
+"""Figures of a run that are reported for each fold."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class FoldRun:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """What a cross-validation came to.
+    """The results of a cross-validation.
 
     Attributes:
         folds: the run of each fold.
@@ -97,12 +97,12 @@ def cross_validate(
     watcher: RunWatcher | None = None,
     strict: bool = False,
 ) -> CrossValidation:
-    """Carry out a spec once for each fold of its data, and tell mean and spread of the results.
+    """Run a spec once for each fold of its data; report mean and spread of the results.
 
     Each fold is a run of its own, in a run folder of its own: the fold is its test part, the
-    validation part is taken from the rest as always, and the adapter learns from its training part
-    alone. The folds take the place of `data.test`. No model for use comes out of it: train one
-    with `run`.
+    validation part is taken from the rest as always, and the adapter learns only from its training
+    part. The folds replace `data.test`. There is no final model to use: train one with
+    `run`.
 
     Args:
         spec: as for `run`.
@@ -111,7 +111,7 @@ def cross_validate(
         data, out, changes, seed, engine, threads, strict: as for `run`.
         resume: the folder of an interrupted cross-validation, which goes on with the unfinished
             fold, and ends with the very numbers that it would have ended with.
-        watcher: is told how it goes.
+        watcher: its methods are called as the runs proceed.
 
     Raises:
         UserError: the spec, the data or a folder cannot be used, or the data cannot be divided
@@ -121,7 +121,7 @@ def cross_validate(
     """
     watcher = watcher or RunWatcher()
     check_choice(engine, threads)
-    asked = _asked(folds, resumed=resume is not None)
+    asked = _read_folds(folds, resumed=resume is not None)
     _refuse_test(changes)
     way = Way("cross_validate", engine or DEFAULT_ENGINE, is_in_memory(data))
     held = open_run(spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way)
@@ -129,7 +129,7 @@ def cross_validate(
         located, tests = _begin(found, folder, asked, way, watcher)
         runs: list[FoldRun] = []
         for number, test in enumerate(tests, 1):
-            with _named(test, number), folder.part(f"fold-{number}") as part:
+            with _name_fold(test, number), folder.part(f"fold-{number}") as part:
                 if not part.has_ended:
                     watcher.on_fold(number, len(tests), test)
                     carry_out(
@@ -139,7 +139,7 @@ def cross_validate(
                         threads=threads,
                         watcher=watcher,
                         strict=strict,
-                        checked=_checked(runs),
+                        checked=_verdicts(runs),
                     )
             runs.append(FoldRun(test, read_metrics(part.path), part.path))
             watcher.on_fold_end(number, len(tests), test, runs[-1].metrics)
@@ -149,7 +149,7 @@ def cross_validate(
 def _begin(
     located: Located, folder: RunFolder, asked: Folds, way: Way, watcher: RunWatcher
 ) -> tuple[Located, list[Fold | GroupOut]]:
-    """Return the data, open, and the folds: new ones, or those with which it was begun."""
+    """Return the open data and the folds: new ones, or those of the interrupted run."""
     begun = None if folder.is_new else _read_begun(folder.path)
     dataset = located.open(watcher.on_reading)
     tests = begun.tests if begun else _tests(group_items(located, dataset)[0], asked)
@@ -161,13 +161,13 @@ def _begin(
     return located.with_dataset(dataset), tests
 
 
-def _checked(runs: Sequence[FoldRun]) -> Checked | None:
-    """Return what the checkers have found in the first fold, which holds for all of them."""
+def _verdicts(runs: Sequence[FoldRun]) -> Checked | None:
+    """Return the checkers' verdicts on the first fold, which hold for all folds."""
     found = runs[0].metrics.get("check") if runs else None
     return Checked.from_json(found) if found else None
 
 
-def _asked(folds: Any, *, resumed: bool) -> Folds:
+def _read_folds(folds: Any, *, resumed: bool) -> Folds:
     if folds is not None and resumed:
         raise RunFolderError("a cross-validation resumes with its own folds; leave folds out")
     if folds is None:
@@ -209,9 +209,9 @@ def _tests(dataset: Dataset, folds: Folds) -> list[Fold | GroupOut]:
 
 
 def _digest(located: Located, dataset: Dataset, tests: Sequence[Fold | GroupOut]) -> str:
-    """Return what changes with the labels and the folds; raise where a fold cannot be divided.
+    """Return a digest of labels and folds; raise `DataError` if a fold cannot be divided.
 
-    So no fold is trained in vain before another is found to be impossible.
+    All folds are divided before the first is trained, so that no training is wasted.
     """
     digest = hashlib.sha256(json.dumps([str(label) for label in dataset.labels]).encode())
     for test in tests:
@@ -222,7 +222,7 @@ def _digest(located: Located, dataset: Dataset, tests: Sequence[Fold | GroupOut]
 
 
 def _fold(located: Located, folder: RunFolder) -> Located:
-    """Return what a fold's run carries out: with the fitted adapter, if it has begun already."""
+    """Return the spec of a fold's run, with the fitted adapter if the run has started already."""
     if folder.is_new:
         return located
     return located.with_spec(load(folder.path / SPEC))  # its data may have moved since
@@ -230,7 +230,7 @@ def _fold(located: Located, folder: RunFolder) -> Located:
 
 @dataclass(frozen=True)
 class _Begun:
-    """What a cross-validation needs to know to go on: its folds, its engine, and its data."""
+    """What a cross-validation needs to resume: its folds, its engine, and its data."""
 
     tests: list[Fold | GroupOut]
     engine: str
@@ -242,16 +242,16 @@ class _Begun:
         return {"folds": tests, "engine": self.engine, "data": self.data}
 
     def refuse_other(self, folder: Path, engine: str, data: str) -> None:
-        """Raise `RunFolderError` where another engine or other data would go on."""
+        """Raise `RunFolderError` if the engine or the data differ from those at the start."""
         if engine != self.engine:
             raise RunFolderError(
-                f"the cross-validation in {folder} was begun with the engine {self.engine}, and "
-                f"another one has other results; go on with --engine {self.engine}"
+                f"the cross-validation in {folder} was started with the engine {self.engine}, "
+                f"and another engine gives other results; continue with --engine {self.engine}"
             )
         if data != self.data:
             raise RunFolderError(
-                f"the cross-validation in {folder} was begun with other data: other items are in "
-                "its folds; give the data of then, or begin anew"
+                f"the cross-validation in {folder} was started with other data: its folds hold "
+                "other items; give the same data, or start over in a new folder"
             )
 
 
@@ -286,8 +286,8 @@ class _FoldsContent(Content):
 
 
 @contextlib.contextmanager
-def _named(test: Fold | GroupOut, number: int) -> Iterator[None]:
-    """Say with an error in which fold it is; the first one's errors are about the whole."""
+def _name_fold(test: Fold | GroupOut, number: int) -> Iterator[None]:
+    """Add the fold to the errors raised in it; errors of the first fold concern all folds."""
     try:
         yield
     except UserError as error:
@@ -303,10 +303,10 @@ def _named(test: Fold | GroupOut, number: int) -> Iterator[None]:
 
 
 def _finish(runs: Sequence[FoldRun], folder: RunFolder) -> CrossValidation:
-    """Put the results of all folds together, and write them."""
+    """Combine the results of all folds, and write them."""
     _refuse_other_classes(runs)
     header, rows = _answers(runs)
-    evaluation = _compared(rows, runs[0].metrics["classes"])
+    evaluation = _compare(rows, runs[0].metrics["classes"])
     metrics: dict[str, Any] = {
         **_summaries(runs),
         "out_of_fold": evaluation.measures.plain(evaluation.labels),
@@ -324,7 +324,7 @@ def _finish(runs: Sequence[FoldRun], folder: RunFolder) -> CrossValidation:
         ],
         **{key: runs[-1].metrics[key] for key in ("classes", "engine", "threads")},
         **{key: runs[0].metrics[key] for key in ("check",) if key in runs[0].metrics},
-        # Each of them is left out of every fold.
+        # Every fold leaves out each of them.
         "skipped_items": max(run.metrics["skipped_items"] for run in runs),
         "seconds": {
             key: round(sum(run.metrics["seconds"].get(key, 0) for run in runs), 3)
@@ -337,12 +337,12 @@ def _finish(runs: Sequence[FoldRun], folder: RunFolder) -> CrossValidation:
 
 
 def _refuse_other_classes(runs: Sequence[FoldRun]) -> None:
-    """Raise `RunFolderError` where folds answer with different classes."""
+    """Raise `RunFolderError` if folds answer with different classes."""
     for run in runs:
         if run.metrics["classes"] != runs[0].metrics["classes"]:
             raise RunFolderError(
-                f"{run.folder} has other classes than {runs[0].folder}; delete the one that is "
-                "wrong to train it once more"
+                f"{run.folder} has other classes than {runs[0].folder}; delete the wrong one to "
+                "train it again"
             )
 
 
@@ -382,7 +382,7 @@ def _answers(runs: Sequence[FoldRun]) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
-def _compared(rows: Sequence[Sequence[str]], classes: Sequence[str | int]) -> Evaluation:
+def _compare(rows: Sequence[Sequence[str]], classes: Sequence[str | int]) -> Evaluation:
     number = {as_written(str(label)): index for index, label in enumerate(classes)}
 
     def indices(column: int) -> NDArray[np.int64]:

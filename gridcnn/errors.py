@@ -9,7 +9,7 @@
     │   ├── DataError               (ValueError)   the data cannot be read or used
     │   ├── UnknownNameError        (LookupError)  no stage, adapter, data set, ... has that name
     │   ├── ModelFileError          (ValueError)   a model or checkpoint file cannot be used
-    │   ├── RunFolderError          (ValueError)   results cannot be written to, or read from, there
+    │   ├── RunFolderError          (ValueError)   results cannot be written or read there
     │   ├── TrainingError           (RuntimeError) training cannot start, or cannot go on
     │   └── EngineError             (RuntimeError) an engine cannot work as it is asked to
     ├── ColumnPermutableError       (ValueError)   the order of the data means nothing (exit code 3)
@@ -201,7 +201,7 @@ def suggestion(given: str, known: Iterable[str]) -> str:
 def listed(names: Sequence[str], *, limit: int = 20) -> str:
     """Return names as `a, b, c`, the tail counted instead of shown when there are many.
 
-    Of a name that is a whole page the beginning is shown.
+    A very long name is cut.
     """
     shown_names = ", ".join(
         name if len(name) <= _LONGEST_LISTED else f"{name[: _LONGEST_LISTED - 3]}..."
@@ -211,22 +211,22 @@ def listed(names: Sequence[str], *, limit: int = 20) -> str:
 
 
 MOST_TOLD = 20
-"""How many problems are told one by one; the rest are counted."""
+"""Most problems that are listed; the rest are counted."""
 _ALIKE = 3
-"""So many items with the same problem are told one by one; more become one line."""
+"""Most items with the same problem that are listed one by one; more become one line."""
 
 
 def first_told(problems: Sequence[Problem]) -> list[Problem]:
-    """Return the first `MOST_TOLD` problems, and how many more there are."""
+    """Return the first `MOST_TOLD` problems, and the number of the others."""
     more = len(problems) - MOST_TOLD
     rest = [Problem(f"and {more:,} more problems like these")] if more > 0 else []
     return [*problems[:MOST_TOLD], *rest]
 
 
 def together(problems: Sequence[Problem]) -> list[Problem]:
-    """Return problems with those of one cause as one, in the place of the first of them.
+    """Merge problems with the same cause into one, at the place of the first.
 
-    It says which other items have the same.
+    It names the other items with this cause.
     """
     alike: dict[str, list[Problem]] = {}
     for problem in problems:
@@ -244,7 +244,7 @@ def together(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def _place(problem: Problem, first: Problem) -> str:
-    """Return where a problem is, as short as it can be beside the place of the first one."""
+    """Return a problem's place, without what it shares with the place of the first problem."""
     if problem.line is not None and problem.source == first.source:
         return f"line {problem.line}"
     before, row, number = problem.source.rpartition(", row ")

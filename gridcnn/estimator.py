@@ -22,7 +22,7 @@ from gridcnn.contracts.adapter import (
     Things,
     is_one,
     other_forms,
-    picked,
+    pick,
     unreadable,
 )
 from gridcnn.contracts.source import TRAIN, VALIDATION, Dataset
@@ -53,32 +53,32 @@ _TRAINING = ("epochs", "learning_rate", "batch_size", "optimizer", "weight_decay
 class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A convolutional network as a scikit-learn classifier.
 
-    `X` is either an array of numbers, or a sequence of raw things.
+    `X` is an array of numbers, or a sequence of raw items.
 
-    An array has a first dimension of items, whose rest the spec's adapter takes: of a table
-    `(items, columns)`, of pictures `(items, rows, columns)` or with channels first or last, of
-    sounds `(items, samples)`. If the spec has no adapter, the array adapter takes rows and grids:
-    `(items, columns)` (grids of one row), `(items, rows, columns)`,
-    `(items, channels, rows, columns)` or `(items, rows, columns, channels)`. A DataFrame is the
-    array of its columns, which keep their names and their order, as everywhere in scikit-learn.
+    The first dimension of an array is its items. The rest is what the spec's adapter reads: of a
+    table `(items, columns)`, of pictures `(items, rows, columns)` or with channels first or last,
+    of sounds `(items, samples)`. If the spec has no adapter, the array adapter takes rows and
+    grids: `(items, columns)` (grids of one row), `(items, rows, columns)`, `(items, channels, rows,
+    columns)` or `(items, rows, columns, channels)`. A DataFrame is the array of its columns, which
+    keep their names and their order, as everywhere in scikit-learn.
 
-    Raw things are paths, PIL images, encoded bytes, texts or arrays that differ in shape, also as
-    the only column of a DataFrame. Without an adapter in the spec they are taken by the one that
-    fits them: texts that are no paths of files by the text adapter.
+    Raw items are paths, PIL images, encoded bytes, texts or arrays that differ in shape, also as
+    the only column of a DataFrame. Without an adapter in the spec, the one that fits them is
+    chosen: for texts that are not paths of files, the text adapter.
 
-    All of the spec is obeyed, and what an adapter learns, it learns from the training items. Of its
-    data section, `validation`, `duplicates` and `bad_items` count. `source`, `parts` and `test` do
+    All settings of the spec apply, and an adapter learns from the training items only. Of the data
+    section, `validation`, `duplicates` and `bad_items` apply. `source`, `parts` and `test` do
     not: `X` and `y` are the training data.
 
     Args:
         spec: a ready spec's name, a file, a mapping or a `Spec`. None builds a small network for
             the shape of `X`.
-        check: what happens where the order of the columns is found to mean nothing, so that a
-            network is the wrong tool: "reject" raises `ColumnPermutableError`, which says what was
-            found and what to use instead; "warn" warns, and goes on; "off" does not look; None: the
-            spec's. Numbers of the array and the table adapter are looked at in every `fit`, which
-            takes seconds; a search over data that is known to be a grid is quicker with "off". Too
-            little data to tell is trained on.
+        check: what happens if the order of the columns means nothing, so that a network is the
+            wrong tool: "reject" raises `ColumnPermutableError`, which says what was found and what
+            to use instead; "warn" warns and continues; "off" does not check; None: the spec's
+            setting. Data of the array and the table adapter is checked in every `fit`, which takes
+            seconds; a search over data that is known to be a grid is quicker with "off". If there
+            is too little data to tell, training starts.
         epochs, learning_rate, batch_size, optimizer, weight_decay, patience: replace the spec's
             training settings of that name, where they are not None.
         validation_fraction: the part of the training items by which the best epoch is chosen, and
@@ -86,24 +86,24 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             none.
         random_state: replaces `training.seed`; an int, a `RandomState`, or None for the spec's.
         changes: replaces any other settings, as `{"stages[0].convolution.filters": 4}`; of a
-            setting that has a parameter as well, this is the last word.
-        channel_order: where the channels of an `X` of four dimensions stand: "first", "last", or
-            "auto" (last where the last dimension is 1, 3 or 4 and the first is not). For the array
-            adapter alone.
+            setting that has a parameter as well, this value wins.
+        channel_order: the position of the channels in an `X` of four dimensions: "first", "last",
+            or "auto" (last where the last dimension is 1, 3 or 4 and the first is not). For the
+            array adapter alone.
         scaling: how the array adapter scales numbers: "range" by the lowest and the highest of the
-            training data, which become -1 and 1; "none" not at all; "auto" not at all where they
-            are scaled already (a mean near 0 and a standard deviation near 1), else by the range of
+            training data, which become -1 and 1; "none" not at all; "auto" not at all if they are
+            scaled already (a mean near 0 and a standard deviation near 1), else by the range of
             nearly all of them, so that outliers do not squash the rest.
         engine: the name of the engine; None: the fastest there is.
-        threads: the most threads that it works with; None: as many as this process may use. What
-            is learned does not depend on it.
+        threads: the most threads that it works with; None: as many as this process may use. The
+            result does not depend on it.
         strict: whether notes on the training items are errors; otherwise they are warnings.
 
     Attributes:
         classes_: the classes, sorted; the order of the votes.
         model_: the trained `Model`, which can be saved; its adapter is fitted.
-        verdicts_: what each checker has found, a `gridcnn.order.verdict.Verdict` by its name; empty
-            where none was asked.
+        verdicts_: the verdict of each checker, a `gridcnn.order.verdict.Verdict` by its name; empty
+            if none ran.
         history_: an `Epoch` for each epoch.
         n_iter_: how many epochs there were.
         n_features_in_: the length of the second dimension of `X`, where it is an array.
@@ -153,14 +153,15 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             SpecError: the spec or a setting is wrong, or does not fit the shape of `X`.
             DataError: an item cannot be read, or there are fewer than two classes.
             ColumnPermutableError: the order of the data means nothing, and `check` is "reject".
-            UnknownNameError, EngineError: there is no such engine, or it cannot work like this.
+            UnknownNameError, EngineError: the engine is unknown, or cannot work with these
+                settings.
             TrainingError: training cannot start or go on, for example for lack of memory.
         """
         check_choice(self.engine, self.threads)
         self._check_choices()
         given, changes = self._spec(), self._changes()
         # The network of the default spec follows the grids, but its adapter comes before them.
-        spec = self._changed(given or default_spec(GridShape(1, 1, 1), 1), changes)
+        spec = self._change(given or default_spec(GridShape(1, 1, 1), 1), changes)
         things = self._things(X, reset=True)
         labels = labels_given(y, len(things))
         self.classes_, targets = _classes(labels)
@@ -170,11 +171,11 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"a classifier needs at least two classes; got one class ({only}) in "
                 f"{len(labels)} items"
             )
-        made = self._made(things, targets, spec)
+        made = self._make(things, targets, spec)
         adapter, shape = made.adapter, made.adapter.shape()
         if given is None:
-            spec = self._changed(default_spec(shape, made.items), changes)
-        spec = spec.model_copy(update={"adapter": adapter, "data": _trained_data(spec, X, things)})
+            spec = self._change(default_spec(shape, made.items), changes)
+        spec = spec.model_copy(update={"adapter": adapter, "data": _training_data(spec, X, things)})
         engine = bind(
             spec,
             shape,
@@ -223,7 +224,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def _check_choices(self) -> None:
-        """Raise `SpecError` for a parameter that is none of its choices."""
+        """Raise `SpecError` for a parameter that is not one of its choices."""
         choices: dict[str, tuple[str | None, ...]] = {
             "check": (None, *CHECKS),
             "channel_order": ("auto", "first", "last"),
@@ -281,7 +282,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return {**changes, **(self.changes or {})}
 
     @staticmethod
-    def _changed(spec: Spec, changes: Mapping[str, Any]) -> Spec:
+    def _change(spec: Spec, changes: Mapping[str, Any]) -> Spec:
         changed = load(spec, changes=changes)
         if changed.head is None:
             raise SpecError("a classifier needs a head; add head: voting to the spec")
@@ -304,13 +305,13 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             place = f"adapter.{adapter.title}.{name}"
             own = f", and set its own: changes={{'{place}': ...}}"
             raise SpecError(
-                f"{name}={shown(value)} is for the adapter array, and X is taken by the adapter "
+                f"{name}={shown(value)} is for the adapter array, and X is read by the adapter "
                 f"{adapter.title}; leave it out{own if hasattr(adapter, name) else ''}"
             )
         return adapter
 
-    def _made(self, things: Things, targets: NDArray[np.int64], spec: Spec) -> _Made:
-        """Return things as labelled grids, by an adapter that has learned from those to train on.
+    def _make(self, things: Things, targets: NDArray[np.int64], spec: Spec) -> _Made:
+        """Return items as labelled grids, made by an adapter that is fitted to the training items.
 
         Raises:
             SpecError: the adapter, or the division, is not for such things.
@@ -319,14 +320,14 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         seed = spec.training.seed
         data = spec.data or Data()
         adapter = self._adapter(things, spec)
-        first, second = self._divided(targets, spec)
+        first, second = self._divide(targets, spec)
         many = things
         forms, origins = other_forms(adapter, things, first, seed=seed)
         if forms:
             many = [*things, *forms]
             first = np.concatenate([first, np.arange(len(targets), len(many))])
             targets = np.concatenate([targets, targets[origins]])
-        adapter = adapter.fitted(picked(many, first) if len(first) < len(many) else many)
+        adapter = adapter.fitted(pick(many, first) if len(first) < len(many) else many)
         found = adapted(adapter, many, threads=self.threads)
         if found.problems:
             if data.bad_items == "stop" or not len(found.kept):
@@ -349,10 +350,10 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         lost = set(range(len(self.classes_))) - set(training.targets.tolist())
         if lost:
             names = listed([shown(plain_value(self.classes_[each])) for each in sorted(lost)])
-            raise DataError(f"no training item that can be used is left of the classes {names}")
+            raise DataError(f"no usable training item is left of the classes {names}")
         return _Made(adapter, training, validation, sample)
 
-    def _divided(
+    def _divide(
         self, targets: NDArray[np.int64], spec: Spec
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the items for training, and those by which the best epoch is chosen."""
@@ -370,9 +371,9 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return np.arange(len(targets)), np.zeros(0, np.int64)
         if data.group is not None:
             raise SpecError(
-                "data.group keeps items together when they are divided, but fit(X, y) is given no "
-                "groups; set validation_fraction=0, and divide by a splitter of scikit-learn, such "
-                "as GroupKFold"
+                "data.group keeps items together when they are divided, but fit(X, y) takes no "
+                "groups; set validation_fraction=0, and divide with a splitter of scikit-learn, "
+                "such as GroupKFold"
             )
         names = [f"item {index}" for index in range(len(targets))]
         dataset = Dataset(range(len(targets)), targets.tolist(), names)
@@ -419,7 +420,7 @@ def _sample(
 
 
 def _refuse_unfit(adapter: Adapter, things: Things) -> None:
-    """Raise `DataError` where an adapter takes no things of this kind."""
+    """Raise `DataError` if the adapter cannot read items of this kind."""
     remedy = "name another adapter, as changes={'adapter': 'array'}"
     if not isinstance(things, np.ndarray):
         first = next((each for each in things if each is not None), None)
@@ -452,7 +453,7 @@ def _refuse_unfit(adapter: Adapter, things: Things) -> None:
     )
 
 
-def _trained_data(spec: Spec, given: Any, things: Things) -> Data | None:
+def _training_data(spec: Spec, given: Any, things: Things) -> Data | None:
     """Return the data section of the spec of a model: its data was given in memory."""
     named = isinstance(things, np.ndarray) and is_frame(given)
     if spec.data is None and not named:
@@ -474,7 +475,7 @@ def _warn_skipped(problems: Sequence[Problem], items: int) -> None:
 def _without_duplicates(
     training: Labelled, validation: Labelled | None
 ) -> tuple[Labelled, Labelled | None]:
-    """Return the items whose grids are equal to none before them."""
+    """Return the items whose grids differ from all earlier ones."""
     parts = {TRAIN: training}
     if validation is not None:
         parts[VALIDATION] = validation

@@ -35,10 +35,10 @@ _SKIP = "skip them (--bad-items skip)"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a model answered.
+    """How well a model answered labelled data.
 
     Attributes:
-        measures: how well, with classes as their indices.
+        measures: the figures, with classes as their indices.
         labels: what these classes are called.
         part: the part of the data that was used: "test", "train", "validation" or "all".
         notes: what was left out of the data, and what looks wrong, in sentences.
@@ -51,7 +51,7 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """The part that was answered rightly, in 0..1."""
+        """The part of the items that was answered correctly, in 0..1."""
         return self.measures.accuracy
 
     @property
@@ -85,7 +85,7 @@ class Evaluation:
 
     @property
     def worst(self) -> tuple[Label, float] | None:
-        """The class that is found worst, and its recall; None if there are no items."""
+        """The class with the lowest recall, and that recall; None if there are no items."""
         number = self.measures.worst
         return (
             None if number is None else (self.labels[number], self.measures.scores[number].recall)
@@ -112,14 +112,14 @@ class Evaluation:
 
     @property
     def confusion_frame(self) -> pd.DataFrame:
-        """The confusion as a DataFrame: the truth by row, the answer by column."""
+        """The confusion matrix as a DataFrame: true classes in rows, answers in columns."""
         import pandas as pd
 
         rows, columns = pd.Index(self.labels, name="truth"), pd.Index(self.labels, name="answer")
         return pd.DataFrame(self.confusion, index=rows, columns=columns)
 
     def plain(self) -> dict[str, Any]:
-        """Return all of it as JSON knows it."""
+        """Return everything as plain data for JSON."""
         return {**self.measures.plain(self.labels), "part": self.part, "notes": list(self.notes)}
 
 
@@ -133,7 +133,7 @@ def evaluate(
     threads: int | None = None,
     strict: bool = False,
 ) -> Evaluation:
-    """Answer labelled data, and compare with its labels.
+    """Compare a model's answers with the labels of data.
 
     Args:
         model: a model, or where one is saved.
@@ -141,7 +141,8 @@ def evaluate(
             trained on a table, a path is that of a table with the same columns.
         part: "test", "train", "validation" or "all"; by default the test part where the data
             names one, else all of it.
-        bad_items: what an unreadable item does: raise an error, or be left out and told in `notes`.
+        bad_items: "stop" raises an error for unreadable items; "skip" leaves them out, with a line
+            in `notes`.
         engine, threads: as for `gridcnn.load`, where `model` says where one is saved. A model that
             is loaded has its engine.
         strict: whether notes are errors.
@@ -150,7 +151,7 @@ def evaluate(
         DataError: the data cannot be read, has labels that the model does not know, or has no such
             part.
         ModelFileError: the model cannot be read.
-        UnknownNameError, EngineError: there is no such engine, or it cannot work like this.
+        UnknownNameError, EngineError: the engine is unknown, or cannot work with these settings.
     """
     if not isinstance(model, Model):
         made = load(model, engine=engine, threads=threads)
@@ -158,7 +159,7 @@ def evaluate(
         made = model
     else:
         raise EngineError(
-            "a model that is loaded has its engine; give engine and threads to gridcnn.load"
+            "a loaded model has its engine already; give engine and threads to gridcnn.load"
         )
     trained = made.spec.data
     form = Data(source=trained.source) if trained and asked_columns(trained.source) else None
@@ -166,8 +167,8 @@ def evaluate(
     dataset = locate(asked, data, Path.cwd(), trained=True).open()
     if dataset.bad and bad_items == "stop":
         raise bad_items_error(dataset.bad, len(dataset) + len(dataset.bad), _SKIP)
-    chosen, name = _chosen(dataset, part)
-    targets = _known(dataset, made).targets(made.classes)[chosen]
+    chosen, name = _choose_part(dataset, part)
+    targets = _spell_labels(dataset, made).targets(made.classes)[chosen]
     places = places_of(dataset, np.arange(len(dataset)))
     parts = Adapting(dataset.things, places, threads=threads).parts(made.adapter, {name: chosen})
     adapted = parts.made[name]
@@ -225,19 +226,19 @@ def compare(
     return Evaluation(found, tuple(classes), part, notes)
 
 
-def _chosen(dataset: Dataset, part: str | None) -> tuple[NDArray[np.int64], str]:
+def _choose_part(dataset: Dataset, part: str | None) -> tuple[NDArray[np.int64], str]:
     name = part or (TEST if dataset.parts is not None and TEST in dataset.parts else "all")
     if name == "all":
         return np.arange(len(dataset)), name
     if name not in PARTS:
-        raise DataError(f"'{name}' is no part of data; take {', '.join(PARTS)} or all")
+        raise DataError(f"'{name}' is not a part of data; choose {', '.join(PARTS)} or all")
     if dataset.parts is None or name not in dataset.parts:
         named = ", ".join([*(each for each in PARTS if each in (dataset.parts or ())), "all"])
         raise DataError(f"{dataset.origin or 'the data'} names no part '{name}'; take {named}")
     return np.flatnonzero(np.array(dataset.parts) == name), name
 
 
-def _known(dataset: Dataset, model: Model) -> Dataset:
+def _spell_labels(dataset: Dataset, model: Model) -> Dataset:
     """Return the data with its labels as the model spells them: 3 and "3" are the same class."""
     spelled = {str(label): label for label in model.classes}
     labels = [spelled.get(str(label), label) for label in dataset.labels]

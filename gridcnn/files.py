@@ -20,7 +20,7 @@ from typing import IO, Any
 
 
 @contextlib.contextmanager
-def written_whole(path: Path, *, replace: bool = True) -> Iterator[IO[bytes]]:
+def write_whole(path: Path, *, replace: bool = True) -> Iterator[IO[bytes]]:
     """Open a file beside `path` for writing, and give it that name once all of it is on disk.
 
     A reader of `path` finds what it held before or all of what it holds afterwards, even if the
@@ -32,11 +32,11 @@ def written_whole(path: Path, *, replace: bool = True) -> Iterator[IO[bytes]]:
         OSError: the folder cannot be written to.
     """
     if not replace and os.path.lexists(path):
-        raise FileExistsError(errno.EEXIST, "it is there already", str(path))
+        raise FileExistsError(errno.EEXIST, "it exists already", str(path))
     path = Path(os.path.realpath(path))  # a link stays, and leads to the new content
     if path.exists() and not path.is_file():
         raise FileExistsError(errno.EEXIST, "it is not an ordinary file, and is kept", str(path))
-    # Opened by name, and not by `tempfile`, so that the file gets the usual permissions.
+    # Opened by name, and not with `tempfile`, so that the file gets the usual permissions.
     temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.part")
     try:
         with temporary.open("xb") as file:
@@ -44,29 +44,30 @@ def written_whole(path: Path, *, replace: bool = True) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         if replace:
-            _replaced(temporary, path)
+            _replace(temporary, path)
         else:
-            _named(temporary, path)
+            _name_file(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
 
 
-def _replaced(temporary: Path, path: Path) -> None:
+def _replace(temporary: Path, path: Path) -> None:
     for pause in (0.02, 0.1, 0.5):
         try:
             temporary.replace(path)
         except PermissionError:
-            # On Windows whoever has the old file open, such as a virus scanner, holds its name.
+            # On Windows a program that has the old file open, such as a virus scanner, keeps its
+            # name.
             time.sleep(pause)
         else:
             return
     temporary.replace(path)
 
 
-def _named(temporary: Path, path: Path) -> None:
-    """Give a file its name; raise `FileExistsError` if that was given to another in between."""
+def _name_file(temporary: Path, path: Path) -> None:
+    """Give a file its name; raise `FileExistsError` if another file got that name meanwhile."""
     if os.name == "nt":
         temporary.rename(path)  # which replaces nothing there
         return
@@ -84,23 +85,23 @@ def _named(temporary: Path, path: Path) -> None:
 def write_bytes(path: Path, content: bytes, *, replace: bool = True) -> None:
     """Write `content` to `path`, whole or not at all.
 
-    Without `replace` nothing is replaced that is there already; see `written_whole`.
+    Without `replace`, an existing file is an error; see `write_whole`.
     """
-    with written_whole(path, replace=replace) as file:
+    with write_whole(path, replace=replace) as file:
         file.write(content)
 
 
 def write_text(path: Path, content: str, *, replace: bool = True) -> None:
     """Write `content` to `path` as UTF-8, whole or not at all; see `write_bytes`.
 
-    What UTF-8 cannot hold (half a surrogate pair, from a file name that is no text) becomes an
-    escape: better that than no results at the end of a run.
+    What UTF-8 cannot hold (half a surrogate pair, from a file name that is not text) becomes an
+    escape, since an error here would lose the results of a run.
     """
     write_bytes(path, content.encode("utf-8", "backslashreplace"), replace=replace)
 
 
 def as_written(text: str) -> str:
-    """Return a text as it reads once `write_text` has written it."""
+    """Return a text as it reads after `write_text` has written it."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -114,7 +115,7 @@ _AT_ONCE = functools.reduce(
 
 
 class NotOrdinaryError(OSError):
-    """What was to be opened is not an ordinary file.
+    """A path to be opened is not an ordinary file.
 
     Attributes:
         kind: what it is, such as "a folder".
@@ -140,7 +141,7 @@ def ordinary_descriptor(path: str | os.PathLike[str]) -> int:
     Opening a pipe could wait for ever, and a device such as `/dev/zero` has no end.
 
     Raises:
-        OSError: there is no such file, it may not be read, or is a folder, a pipe or a device.
+        OSError: there is no such file, it cannot be read, or it is a folder, a pipe or a device.
         ValueError: no file can have such a name.
     """
     # Opened first and looked at afterwards, so that nothing is exchanged in between.
@@ -170,7 +171,7 @@ def read_whole(path: str | os.PathLike[str], *, most: int) -> bytes:
     """Return what an ordinary file holds.
 
     Raises:
-        OSError: it cannot be read, is no ordinary file, or holds more than `most` bytes.
+        OSError: it cannot be read, is not an ordinary file, or holds more than `most` bytes.
         ValueError: no file can have such a name.
     """
     with open_ordinary(path) as file:

@@ -26,7 +26,7 @@ Value = TypeVar("Value")
 
 
 class Owner(Protocol):
-    """An owner of locks, which can make them again."""
+    """An object that has locks, and can make new ones."""
 
     def start_over(self) -> None:
         """Make new locks, and forget what other threads may have left half done."""
@@ -85,7 +85,7 @@ else:
     class cached_property(functools.cached_property[Value]):  # noqa: N801 - as Python calls it
         """A property that is computed once, without a lock.
 
-        That of Python 3.11 holds a lock while it computes, which nobody can release in a child.
+        That of Python 3.11 holds a lock while it computes, which no thread can release in a child.
         """
 
         if not TYPE_CHECKING:  # with the types of Python's own

@@ -20,8 +20,8 @@ class Axis:
 
     Attributes:
         name: what changes along the axis, for example "time" or "character".
-        unit: the unit of its labels, for example "s" or "Hz"; empty where there is none.
-        labels: one label for each cell along the axis, or None where cells are merely counted.
+        unit: the unit of its labels, for example "s" or "Hz"; empty if there is none.
+        labels: one label for each cell along the axis; None if cells are only numbered.
         ordered: whether close cells are related. Nothing may slide or pool along an axis whose
             order means nothing.
     """
@@ -56,17 +56,17 @@ class GridShape:
         return f"{self.channels} x {self.rows} x {self.columns}"
 
     def resized(self, channels: int, rows: int, columns: int) -> GridShape:
-        """Return another size over the same axes; labels are dropped where a size has changed."""
+        """Return another size over the same axes; labels are dropped if a size has changed."""
         return GridShape(
             channels,
             rows,
             columns,
-            _kept(self.row_axis, rows == self.rows),
-            _kept(self.column_axis, columns == self.columns),
+            _keep_labels(self.row_axis, rows == self.rows),
+            _keep_labels(self.column_axis, columns == self.columns),
         )
 
 
-def _kept(axis: Axis, same: bool) -> Axis:
+def _keep_labels(axis: Axis, same: bool) -> Axis:
     return axis if same else Axis(axis.name, axis.unit, None, axis.ordered)
 
 
@@ -79,17 +79,17 @@ class OneHot:
     `numpy.asarray` makes of them; arithmetic needs that array.
 
     Attributes:
-        indices: int32 `(items, columns)`, the row of each column's 1; -1 where it has none.
+        indices: int32 `(items, columns)`, the row of each column's 1; -1 if it has none.
         rows: how many rows the grids have.
 
     Raises:
-        DataError: `indices` are no whole numbers from -1 up to the last row, `(items, columns)`.
+        DataError: `indices` are not whole numbers from -1 up to the last row, `(items, columns)`.
     """
 
     indices: NDArray[np.int32]
     rows: int
 
-    # NumPy's functions would make the whole array without a word, and once for each of them.
+    # NumPy's functions would silently make the whole array, each time they are called.
     __array_ufunc__ = None
 
     def __post_init__(self) -> None:
@@ -109,7 +109,7 @@ class OneHot:
 
     @classmethod
     def from_dense(cls, grids: Array) -> Self | None:
-        """Return `(items, 1, rows, columns)` as one-hot grids; None where they are none."""
+        """Return grids `(items, 1, rows, columns)` as one-hot grids; None if they are none."""
         if grids.ndim != 4 or grids.shape[1] != 1 or not grids.shape[2]:
             return None
         ones = grids[:, 0] == 1
@@ -161,14 +161,14 @@ class OneHot:
         if isinstance(chosen, slice) or _is_items(chosen):
             return type(self)(self.indices[chosen], self.rows)
         raise TypeError(
-            "of one-hot grids items can be chosen, by a number, a slice, an array of whole numbers "
-            "or a mask (items,); for their cells take numpy.asarray of them"
+            "only items can be chosen from one-hot grids: by a number, a slice, an array of whole "
+            "numbers or a mask (items,); for cells, use numpy.asarray(grids)"
         )
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         """Return all cells, `(items, 1, rows, columns)`, float32 unless `dtype` says otherwise."""
         if copy is False:
-            raise ValueError("the array of one-hot grids is made anew, and never without a copy")
+            raise ValueError("the array of one-hot grids is always a copy")
         cells: Array = np.zeros(self.shape, np.float32 if dtype is None else dtype)
         items, columns = np.nonzero(self.indices >= 0)
         cells[items, 0, self.indices[items, columns], columns] = 1
@@ -176,7 +176,7 @@ class OneHot:
 
 
 def _is_items(chosen: Any) -> bool:
-    """Return whether `chosen` is a list or an array that NumPy takes items by."""
+    """Return whether `chosen` is a list or an array with which NumPy can choose items."""
     if not isinstance(chosen, list | np.ndarray):
         return False
     array = np.asarray(chosen)

@@ -1,4 +1,4 @@
-"""Things become grids by several threads, if that is faster; the grids are the same to the bit."""
+"""Items become grids on several threads, if that is faster; the grids are bit-identical."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.adapter import Adapted, Adapter, Things, described, picked, unreadable
+from gridcnn.contracts.adapter import Adapted, Adapter, Things, describe, pick, unreadable
 from gridcnn.cores import usable_cores
 from gridcnn.errors import Problem
 from gridcnn.grid import Array, Grids, OneHot
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Group = TypeVar("Group")
 Result = TypeVar("Result")
 Chunk = tuple[int, Adapted]
-"""How many things there were, and what became of them."""
+"""The number of items, and their grids."""
 
 SLOW = 0.00004
 """Seconds for a thing: from here on, two threads are faster than one.
@@ -54,7 +54,7 @@ def adapted(
     workers = (threads or usable_cores()) if adapter.threads else 1
     if workers == 1 or count <= _TRIED:
         return adapter.adapt_all(things, names=names)
-    found = collected(_chunks(adapter, things, names, workers), count)
+    found = collect(_chunks(adapter, things, names, workers), count)
     return adapter.adapt_all(things, names=names) if found is None else found
 
 
@@ -70,10 +70,9 @@ def _chunks(
     adapter: Adapter, things: Things, names: Sequence[str] | None, workers: int
 ) -> Iterator[Chunk]:
     def work(group: range) -> Chunk:
-        chosen = picked(things, np.array(group, np.int64))
+        chosen = pick(things, np.array(group, np.int64))
         called = [
-            names[index] if names is not None else described(things[index], index)
-            for index in group
+            names[index] if names is not None else describe(things[index], index) for index in group
         ]
         return len(group), adapter.adapt_all(chosen, names=called)
 
@@ -94,7 +93,7 @@ def _chunks(
 def side_by_side(
     work: Callable[[Group], Result], groups: Iterator[Group], threads: int
 ) -> Iterator[Result]:
-    """Yield what comes of each group, in their order, with up to so many threads at work."""
+    """Yield the result of each group, in order, with up to so many threads at work."""
     threads = startable_threads(threads) if threads > 1 else 1
     if threads <= 1:
         yield from map(work, groups)
@@ -106,7 +105,7 @@ def side_by_side(
         waiting: deque[Future[Result]] = deque()
         for group in groups:
             waiting.append(pool.submit(work, group))
-            # A few ahead of what is taken, so that nobody waits and memory is bounded.
+            # A few groups ahead, so that no thread waits and memory is bounded.
             if len(waiting) > threads + 1:
                 yield waiting.popleft().result()
         while waiting:
@@ -115,8 +114,8 @@ def side_by_side(
         pool.shutdown(cancel_futures=True)
 
 
-def collected(chunks: Iterator[Chunk], count: int) -> Adapted | None:
-    """Return chunks of at least one thing as one; None where some are one-hot, and some are not.
+def collect(chunks: Iterator[Chunk], count: int) -> Adapted | None:
+    """Return chunks of at least one item as one array; None if only some are one-hot.
 
     `count` is how many things there are in all chunks.
     """
@@ -150,5 +149,5 @@ def rows_of(grids: NDArray[np.float32] | OneHot) -> int:
 
 
 def stored_of(grids: NDArray[np.float32] | OneHot) -> Array:
-    """Return what is kept of grids: their cells, or of one-hot grids the indices."""
+    """Return the array to keep for grids: their cells, or the indices of one-hot grids."""
     return grids.indices if isinstance(grids, OneHot) else grids

@@ -25,13 +25,13 @@ class Scores:
     """How well one class was told from all others; parts are in 0..1.
 
     Attributes:
-        precision: the part of the answers with this class that are right; 0 where there are none.
-        recall: the part of the items of this class that were answered with it; 0 where there are
+        precision: the part of the answers with this class that are right; 0 if there are none.
+        recall: the part of the items of this class that were answered with it; 0 if there are
             none.
         f1: the harmonic mean of the two.
         items: how many items are of this class.
         auc: the area under the ROC curve: how often an item of this class has more votes for it
-            than an item of another class has, where equal ones count half; None where there are no
+            than an item of another class has, where equal ones count half; None if there are no
             items of this class, or no others, or where the votes are not known.
     """
 
@@ -47,11 +47,11 @@ class Measures:
     """How well items were answered; parts are in 0..1.
 
     Attributes:
-        accuracy: the part that was answered rightly.
+        accuracy: the part of the items that was answered correctly.
         interval: the 95 % interval of the accuracy: see `wilson`.
         items: how many items there were.
         auc: the mean of the classes' areas under the ROC curve, as far as they have one; of two
-            classes both have the same. None where no class has one.
+            classes both have the same. None if no class has one.
         balanced_accuracy: the mean recall of the classes that occur, to which each class counts the
             same however many items it has.
         majority: the index of the most frequent class, and the accuracy of always answering it.
@@ -72,7 +72,7 @@ class Measures:
     confusion: NDArray[np.int64]
 
     def plain(self, classes: Sequence[str | int]) -> dict[str, Any]:
-        """Return all of it as JSON knows it, the scores by the names of the classes."""
+        """Return everything as plain data for JSON, the scores by the names of the classes."""
         named = zip(classes, self.scores, strict=True)
         return {
             "accuracy": self.accuracy,
@@ -157,7 +157,7 @@ def wilson(right: int, items: int) -> tuple[float, float]:
     part, weight = right / items, _Z95**2 / items
     middle = (part + weight / 2) / (1 + weight)
     half = _Z95 * math.sqrt(part * (1 - part) / items + weight / (4 * items)) / (1 + weight)
-    # All wrong and all right are ends of the interval, and rounding may miss them by a little.
+    # If all are wrong or all are right, rounding may miss the end of the interval by a little.
     low = 0.0 if right == 0 else max(0.0, middle - half)
     high = 1.0 if right == items else min(1.0, middle + half)
     return low, high
@@ -190,7 +190,7 @@ def roc_auc(inside: NDArray[np.bool_], order: NDArray[np.float64]) -> float | No
         order: a number for each item, `(items,)`, larger where it rather is.
 
     Returns:
-        The area, from 0 to 1; None where no item is inside, or none outside.
+        The area, from 0 to 1; None if no item is inside, or none outside.
     """
     within = int(inside.sum())
     outside = len(inside) - within

@@ -1,6 +1,6 @@
-"""One budget of memory for all threads that read large things: who would exceed it waits.
+"""One budget of memory for all threads that read large items: a thread that would exceed it waits.
 
-Sizes are told before memory is taken. What alone is larger than all that may be used is refused.
+Sizes are given before memory is taken. An item larger than the whole budget is refused.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Budget:
     """Memory that threads borrow for as long as they read a thing.
 
     Args:
-        usable: returns how many bytes this process may still use; None: nobody can tell.
+        usable: returns how many bytes this process may still use, or None if that is not known.
     """
 
     def __init__(self, usable: Callable[[], int | None] = usable_memory) -> None:
@@ -35,14 +35,14 @@ class Budget:
         start_over_in_children(self)
 
     def start_over(self) -> None:
-        """Lend nothing: the threads that had borrowed are not in a forked child."""
+        """Start with nothing lent: a forked child has none of the threads that had borrowed."""
         self._changed = threading.Condition()
         self._lent = 0
         self._limit: int | None = None
         self._known_until = 0.0
 
     @contextlib.contextmanager
-    def borrowed(self, size: int) -> Iterator[None]:
+    def borrow(self, size: int) -> Iterator[None]:
         """Hold `size` bytes of the budget; wait while other threads hold too much of it.
 
         Raises:

@@ -16,10 +16,10 @@ from gridcnn.contracts.adapter import (
     Adapted,
     Adapter,
     Things,
-    described,
+    describe,
     is_one,
     is_sparse,
-    picked,
+    pick,
     unreadable,
 )
 from gridcnn.contracts.source import Source
@@ -52,10 +52,10 @@ if TYPE_CHECKING:
 
 KIND = "model"
 FORMAT = 1
-"""The version of the file's layout; raised when an older gridcnn could not read it rightly."""
+"""The version of the file's layout; increased when an older gridcnn could not read it correctly."""
 FILE_NAME = "model.safetensors"
 METRICS, CHECKPOINT = "metrics.json", "checkpoint.safetensors"
-"""Other files of a run folder: the first marks a run that has ended, the second goes on with it."""
+"""Other files of a run folder: the first marks a run that has ended, the second resumes it."""
 _OVERFLOW = (
     "its votes are not finite numbers: its cells are so far from those of the training that sums "
     "in the network overflow; correct it, or leave it out"
@@ -64,11 +64,11 @@ _OVERFLOW = (
 
 @dataclass(frozen=True)
 class Answered:
-    """What became of the logits of many items.
+    """The votes for the logits of many items, and the problems.
 
     Attributes:
-        votes: float32 `(items, classes)`, of the items that have any: 0..1, and 1 for each item.
-        kept: which items those are: int64 `(items,)`, indices into what was given.
+        votes: float32 `(items, classes)` for the items that have votes: 0..1, adding up to 1.
+        kept: the indices of these items among those given, int64 `(items,)`.
         problems: one for each item whose votes are not finite numbers.
     """
 
@@ -77,7 +77,7 @@ class Answered:
     problems: tuple[Problem, ...]
 
 
-def answered(logits: Array, names: Sequence[str] | None = None) -> Answered:
+def answer_logits(logits: Array, names: Sequence[str] | None = None) -> Answered:
     """Return the votes for logits `(items, classes)`; `names` are what problems call the items.
 
     Logits may be infinite, or too far from each other for a 32-bit float, though all weights and
@@ -96,15 +96,15 @@ def answered(logits: Array, names: Sequence[str] | None = None) -> Answered:
 
 
 def votes_of(logits: Array, names: Sequence[str] | None = None) -> NDArray[np.float32]:
-    """Return the votes `(items, classes)` for logits; raise `DataError` as `answered` finds it."""
-    found = answered(logits, names)
+    """Return the votes `(items, classes)` for logits; raise `DataError` if some are not finite."""
+    found = answer_logits(logits, names)
     if found.problems:
         raise DataError(*found.problems)
     return found.votes
 
 
 class Model:
-    """An adapter, a network and its parameters: all that an answer depends on.
+    """An adapter, a network and its parameters: everything that an answer depends on.
 
     `spec.adapter` is fitted. `parameters` is the flat float32 vector, of which the model keeps a
     copy that cannot be changed. `classes` are in the order of the votes.
@@ -118,7 +118,7 @@ class Model:
         SpecError: the spec has no adapter or no head, or its stages do not fit the grids.
         ValueError: `parameters` has not the network's length, or holds something other than finite
             numbers; `classes` are not different texts or whole numbers.
-        UnknownNameError, EngineError: there is no such engine, or it cannot work like this.
+        UnknownNameError, EngineError: the engine is unknown, or cannot work with these settings.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Model:
             raise SpecError("a model needs a spec with a head; a Pipeline makes maps without one")
         self.spec = spec
         self.adapter: Adapter = spec.adapter
-        self.classes: tuple[str | int, ...] = tuple(_checked_classes(list(classes)))
+        self.classes: tuple[str | int, ...] = tuple(_check_classes(list(classes)))
         if not isinstance(engine, Engine):
             shape = self.adapter.shape()
             engine = bind(spec, shape, classes=len(self.classes), engine=engine, threads=threads)
@@ -147,12 +147,12 @@ class Model:
                 f"the network has {self.network.parameters:,} parameters; got an array of shape "
                 f"{parameters.shape}"
             )
-        self.parameters = fixed(_checked_parameters(self.network, parameters))
+        self.parameters = freeze(_check_parameters(self.network, parameters))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over what was pickled; a pickle forgets that an array cannot be changed."""
+        """Restore a pickled model; pickling loses the read-only flag of arrays."""
         self.__dict__.update(state)
-        self.parameters = fixed(np.array(self.parameters))
+        self.parameters = freeze(np.array(self.parameters))
 
     @property
     def shape(self) -> GridShape:
@@ -178,7 +178,7 @@ class Model:
     def votes_of_many(
         self, many: Things, *, names: Sequence[str] | None = None
     ) -> NDArray[np.float32]:
-        """Return the votes as `votes` does, of what is known to be many things.
+        """Return the votes as `votes` does, for a sequence of items.
 
         The first dimension of an array is its items, whatever its shape.
         """
@@ -187,9 +187,9 @@ class Model:
         # In batches, so that memory does not grow with the number of things.
         for start in range(0, len(many), ANSWERED):
             part = slice(start, start + ANSWERED)
-            batch = picked(many, np.arange(start, min(part.stop, len(many))))
+            batch = pick(many, np.arange(start, min(part.stop, len(many))))
             batch_names = (
-                [described(thing, start + index) for index, thing in enumerate(batch)]
+                [describe(thing, start + index) for index, thing in enumerate(batch)]
                 if names is None
                 else names[part]
             )
@@ -220,11 +220,11 @@ class Model:
         return votes_of(self._engine.logits(self.parameters, grids), names)
 
     def answered(self, grids: Cells, *, names: Sequence[str] | None = None) -> Answered:
-        """Return the votes of all items that have any, and a problem for each of the others."""
-        return answered(self._engine.logits(self.parameters, grids), names)
+        """Return the votes of all items that have votes, and a problem for each of the others."""
+        return answer_logits(self._engine.logits(self.parameters, grids), names)
 
     def predict(self, things: Any, *, names: Sequence[str] | None = None) -> NDArray[Any]:
-        """Return the answer for each thing `(items,)`: the class that has most votes."""
+        """Return the answer for each item `(items,)`: the class with the most votes."""
         return self.answers(self.votes(things, names=names))
 
     def predict_frame(self, things: Any, *, names: Sequence[str] | None = None) -> pd.DataFrame:
@@ -267,7 +267,7 @@ class Model:
         is_free = not os.path.lexists(target)
         if not (overwrite or is_free or kind_of(target) == KIND):
             raise RunFolderError(
-                f"{target} is there already, and is not a gridcnn model; give another name, or "
+                f"{target} exists already, and is not a gridcnn model; give another name, or "
                 "overwrite=True"
             )
         try:
@@ -295,7 +295,7 @@ def load(
 ) -> Model:
     """Return the model in a file, or in a run folder.
 
-    A run folder that is not finished answers with the best weights so far, and warns of it
+    A model from an unfinished run folder has the best weights so far, and a warning says so
     (`UnfinishedRunWarning`).
 
     Args:
@@ -305,8 +305,8 @@ def load(
 
     Raises:
         ModelFileError: the file is missing, damaged, foreign, or from a newer gridcnn.
-        UnknownNameError: there is no such engine.
-        EngineError: it cannot work like this, or not on this machine.
+        UnknownNameError: the engine is unknown.
+        EngineError: the engine cannot work with these settings, or on this machine.
     """
     file = Path(path)
     if file.is_dir():
@@ -326,7 +326,7 @@ def load(
     for key in ("spec", "classes"):
         if key not in content:
             raise ModelFileError(f"{file} cannot be used here: it has no '{key}'")
-    return _made(
+    return _make(
         file,
         (content["spec"], content["classes"]),
         lambda network: network.vector(tensors),
@@ -339,7 +339,7 @@ def _load_unfinished(folder: Path, engine: str | None, threads: int | None) -> M
     from gridcnn.training.checkpoint import load_best  # few models are not finished
 
     best = load_best(folder / CHECKPOINT)
-    model = _made(
+    model = _make(
         folder / CHECKPOINT,
         (best.spec, best.classes),
         lambda _: best.parameters,
@@ -355,7 +355,7 @@ def _load_unfinished(folder: Path, engine: str | None, threads: int | None) -> M
 
 
 def _no_model(folder: Path) -> str:
-    """Return why there is no model in a folder, and what to do."""
+    """Return the message for a folder without a model: why there is none, and what to do."""
     folds = sorted(folder.glob(f"fold-*/{FILE_NAME}"))
     if folds:
         return (
@@ -363,25 +363,25 @@ def _no_model(folder: Path) -> str:
         )
     if (folder / "spec.yaml").is_file():
         return (
-            f"the folder {folder} holds no {FILE_NAME}: no epoch of its run has ended; go on with: "
-            f"gridcnn run --resume {folder}"
+            f"the folder {folder} holds no {FILE_NAME}: no epoch of its run has ended; continue "
+            f"with: gridcnn run --resume {folder}"
         )
     return f"the folder {folder} holds no {FILE_NAME}; name a model file"
 
 
-def _made(
+def _make(
     file: Path,
     content: tuple[Any, Any],
     parameters: Callable[[Network], Array],
     choice: tuple[str | None, int | None],
 ) -> Model:
-    """Return the model of a spec and classes that a file holds as plain data.
+    """Return the model for a spec and classes that were read from a file as plain data.
 
     `choice` is the name of the engine, and the most threads.
     """
     check_choice(*choice)
     try:
-        spec, classes = load_data(content[0]), _checked_classes(content[1])
+        spec, classes = load_data(content[0]), _check_classes(content[1])
         if spec.adapter is None or spec.head is None:
             raise SpecError("its spec has no adapter, or no head")
         shape = spec.adapter.shape()
@@ -397,23 +397,23 @@ def _made(
         raise ModelFileError(f"{file} cannot be used here: {error}") from None
 
 
-def fixed(parameters: Array) -> Array:
+def freeze(parameters: Array) -> Array:
     """Return the array itself, read-only from now on.
 
-    An engine that sees such a vector again knows that it is still the same, and need not prepare
-    it again.
+    An engine that gets such a vector again knows that it has not changed, and does not prepare it
+    again.
     """
     parameters.flags.writeable = False
     return parameters
 
 
-def _checked_classes(classes: Any) -> list[str | int]:
-    """Return classes; raise `ValueError` where they cannot be classes.
+def _check_classes(classes: Any) -> list[str | int]:
+    """Return the classes; raise `ValueError` if they are not valid.
 
-    Files know them by their texts, so that 1 and "1" would be one.
+    Files store them as texts, in which 1 and "1" would be the same.
     """
     if not isinstance(classes, list) or not classes:
-        raise ValueError(f"its classes are no list of texts or whole numbers: {shown(classes)}")
+        raise ValueError(f"its classes are not a list of texts or whole numbers: {shown(classes)}")
     odd = [label for label in classes if type(label) not in (str, int)]
     if odd or len(set(map(str, classes))) < len(classes):
         raise ValueError(
@@ -422,8 +422,8 @@ def _checked_classes(classes: Any) -> list[str | int]:
     return classes
 
 
-def _checked_parameters(network: Network, parameters: Array) -> NDArray[np.float32]:
-    """Return a copy of the flat vector; raise `ValueError` where it holds anything but numbers."""
+def _check_parameters(network: Network, parameters: Array) -> NDArray[np.float32]:
+    """Return a copy of the flat vector; raise `ValueError` if a number is not finite."""
     if parameters.dtype.kind != "f":
         raise ValueError(f"the parameters must be float32; they are {parameters.dtype}")
     with np.errstate(over="ignore"):
@@ -438,13 +438,13 @@ def _checked_parameters(network: Network, parameters: Array) -> NDArray[np.float
 
 
 def as_things(things: Any, adapter: Adapter, source: Source | None = None) -> Sequence[Any]:
-    """Return one thing or many as a sequence of things, as the adapter tells them apart.
+    """Return one item or many as a sequence of items; the adapter tells which it is.
 
-    Of a data frame the columns are taken that `source` names, the data that was trained on.
+    Of a data frame, the columns that `source` names (the training data) are used.
 
     Raises:
-        DataError: it is neither a thing nor many of them; or a data frame lacks columns, or holds
-            something else in them.
+        DataError: it is neither an item nor a sequence of items; or a data frame lacks columns, or
+            holds other values in them.
     """
     if is_one(things):
         return [things]
@@ -468,7 +468,7 @@ def as_things(things: Any, adapter: Adapter, source: Source | None = None) -> Se
                 warnings.warn(note, stacklevel=4)
             return cast("Sequence[Any]", things)
         return as_things(things.to_numpy(), adapter)  # a Series
-    # The order of a set's things is not the user's, and a mapping's are its keys.
+    # A set has no order, and the items of a mapping are its keys.
     if not isinstance(things, Iterable) or isinstance(things, Set | Mapping):
         raise DataError(f"things to classify are a list of them; got a {type(things).__name__}")
     return list(things)

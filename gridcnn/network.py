@@ -44,7 +44,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Block:
-    """One stage in its place: what goes in, what comes out, and its parameters.
+    """One stage of a network: its input shape, its output shape, and its parameters.
 
     `label` is unique within the network: the number of the stage and its name, `2 pooling`.
     """
@@ -116,7 +116,7 @@ class Network:
 
     @property
     def output(self) -> GridShape:
-        """The shape of what comes out last."""
+        """The shape of the network's output."""
         return self.blocks[-1].output if self.blocks else self.shape
 
     @cached_property
@@ -131,12 +131,12 @@ class Network:
 
     @property
     def item_bytes(self) -> int:
-        """Bytes that one item takes on its way forward, every grid kept as training keeps it."""
+        """Bytes of one item's forward pass, with every grid kept as in training."""
         grids = self.shape.cells + sum(block.output.cells for block in self.blocks)
         return 4 * grids + sum(block.stage.working_bytes(block.input) for block in self.blocks)
 
     def mask(self, quality: Literal["trainable", "decays"]) -> NDArray[np.bool_]:
-        """Return for each number of the flat vector whether it is `trainable`, or `decays`."""
+        """Return a mask over the flat vector: whether each number is `trainable`, or `decays`."""
         mask = np.zeros(self.parameters, bool)
         for block in self.blocks:
             for slot in block.slots:

@@ -14,9 +14,10 @@ from gridcnn.grid import Array
 from gridcnn.measures import Measures
 
 _MISSING = frozenset({"nan", "null", "none", "nat", "<na>", "n/a"})
-"""Labels that are hardly names of classes, in lower case. Others may be, such as NA and -."""
+"""Labels that are hardly names of classes, in lower case. NA and - are not among them: they may
+be."""
 _FEW = 5
-"""So many items may have the same votes by chance, or because they are equal."""
+"""Up to this many items may have the same votes by chance, or because they are equal."""
 _ALIKE = 1e-6
 """Votes that differ by less are the same."""
 
@@ -42,8 +43,8 @@ def warn_of(notes: Sequence[str], *, strict: bool = False, stacklevel: int = 1) 
 
 
 def remark_notes(remarks: Mapping[str, int]) -> list[str]:
-    """Return what an adapter remarks on, as sentences with counts."""
-    return [f"{_counted(count)} {text}" for text, count in remarks.items() if count]
+    """Return an adapter's remarks as sentences with counts."""
+    return [f"{_count_items(count)} {text}" for text, count in remarks.items() if count]
 
 
 def label_notes(labels: Sequence[Label], classes: Sequence[Label]) -> list[str]:
@@ -55,14 +56,14 @@ def label_notes(labels: Sequence[Label], classes: Sequence[Label]) -> list[str]:
         spelled.setdefault(" ".join(str(label).casefold().split()), []).append(label)
     for alike in spelled.values():
         if len(alike) > 1:
-            told = listed([f"{quoted(str(each))} ({_counted(counts[each])})" for each in alike])
+            told = listed([f"{quoted(str(each))} ({_count_items(counts[each])})" for each in alike])
             notes.append(
-                f"classes that differ only in capitals or spaces: {told}; if they are one, write "
-                "them in one way"
+                f"classes that differ only in capitals or spaces: {told}; if they are one class, "
+                "write all its labels in one way"
             )
     missing = [
-        f"{_counted(counts[label])} with the label {quoted(label)}, which often stands for a "
-        "missing one, but is taken for a class; give these items a label, or leave them out"
+        f"{_count_items(counts[label])} with the label {quoted(label)}, which often stands for a "
+        "missing label, but counts as a class here; give these items a label, or leave them out"
         for label in classes
         if isinstance(label, str) and label.casefold() in _MISSING
     ]
@@ -78,7 +79,7 @@ class VotesSpread:
         self._high: Array | None = None
 
     def add(self, votes: Array) -> None:
-        """Take in votes `(items, classes)`."""
+        """Add votes `(items, classes)`."""
         if not len(votes):
             return
         self.items += len(votes)
@@ -106,7 +107,7 @@ def answer_notes(found: Measures, votes: Array, classes: Sequence[Label]) -> lis
     if spread.notes():
         return spread.notes()
     unanswered = [
-        f"{quoted(str(label))} ({_counted(scores.items)})"
+        f"{quoted(str(label))} ({_count_items(scores.items)})"
         for number, (label, scores) in enumerate(zip(classes, found.scores, strict=True))
         if scores.items and not found.confusion[:, number].any()
     ]
@@ -119,5 +120,5 @@ def answer_notes(found: Measures, votes: Array, classes: Sequence[Label]) -> lis
     ]
 
 
-def _counted(items: int) -> str:
+def _count_items(items: int) -> str:
     return f"{items:,} {'item' if items == 1 else 'items'}"

@@ -10,7 +10,7 @@ from gridcnn.contracts.adapter import Adapter
 from gridcnn.engines.base import Engine, bind, check_choice
 from gridcnn.grid import Array, GridShape
 from gridcnn.gridding import grids_of
-from gridcnn.model import as_things, fixed, maps_after
+from gridcnn.model import as_things, freeze, maps_after
 from gridcnn.notes import remark_notes, warn_of
 from gridcnn.pipelines import ready
 from gridcnn.spec.load import SpecLike, load
@@ -53,7 +53,7 @@ class Pipeline:
         self._engines: dict[GridShape, tuple[Engine, Array]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what makes the same pipeline again: engines are made where they work."""
+        """Return the state to pickle: without engines, which are made again after loading."""
         return {**self.__dict__, "_engines": {}}
 
     def fit(self, things: Any, y: object = None) -> Self:  # noqa: ARG002 - scikit-learn's form
@@ -97,7 +97,7 @@ class Pipeline:
         found = self._engines.get(shape)
         if found is None:
             engine = bind(self.spec, shape, engine=self.engine, threads=self.threads)
-            found = self._engines[shape] = engine, fixed(engine.network.starting_parameters())
+            found = self._engines[shape] = engine, freeze(engine.network.starting_parameters())
             if len(self._engines) > _KEPT:
                 self._engines.pop(next(iter(self._engines)), None)
         return found

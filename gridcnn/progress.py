@@ -1,4 +1,4 @@
-"""Progress: what is being done, how much of it is done, and how much there is."""
+"""Progress: what is being done, how much of it is done, and the total."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """How far something is.
+    """How much of a piece of work is done.
 
     Attributes:
         what: what is being done, for example "reading items".
@@ -31,7 +31,7 @@ class Counter:
     """Counts what is done, and reports it.
 
     Args:
-        advance: is called each time some more is done; None: no one is.
+        advance: called each time some more is done; None for no calls.
         what, total, unit: as in `Progress`.
     """
 
@@ -46,13 +46,13 @@ class Counter:
         self.set(self._progress.done + count)
 
     def set(self, done: int) -> None:
-        """Say how much is done in all."""
+        """Set how much is done in all."""
         before = self._progress
         self._progress = Progress(before.what, done, max(done, before.total), before.unit)
         if self._advance is not None:
             self._advance(self._progress)
 
     def restart(self) -> None:
-        """Count from 0 again, because what was done so far has to be done again."""
+        """Count from 0 again, since the work so far has to be done again."""
         before = self._progress
         self._progress = Progress(before.what, 0, before.total, before.unit)

@@ -73,7 +73,7 @@ class Registry(Mapping[str, Any]):
             ) from error
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return what `name` stands for, or `default` where that is nothing."""
+        """Return the object that `name` stands for; `default` if there is none."""
         if name not in self:
             return default
         return self[name]
@@ -89,11 +89,11 @@ class Registry(Mapping[str, Any]):
         return len(self._places) + len(self._entry_points())
 
     def names(self) -> list[str]:
-        """Return the names that users are shown."""
+        """Return the names to list in messages and documentation."""
         return [name for name in self if name not in self._unlisted]
 
     def unknown(self, name: str) -> str:
-        """Return the sentence that answers an unknown name."""
+        """Return the error sentence for an unknown name."""
         ours, why = self._foreign.get(plain(name)), self._absent.get(plain(name))
         hint = suggestion(name, self.names())
         if ours or why:

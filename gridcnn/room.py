@@ -1,7 +1,7 @@
-"""Whether memory and threads can be had now: found out by trying, whatever limits them.
+"""Whether memory and threads are available now: found out by trying, whatever limits them.
 
-Limits stand in many places (`ulimit`, containers, the system's own), and some libraries end the
-process where they meet one. So it is better to know before.
+There are many kinds of limits (`ulimit`, containers, the system's own), and some libraries end
+the process when they reach one. So it is better to know before.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def has_room(size: int, *, written: bool = True) -> bool:
 
 
 def require_room_for_scipy() -> None:
-    """Raise MemoryError where SciPy cannot be loaded: its OpenBLAS would end the process."""
+    """Raise MemoryError if SciPy cannot be loaded: its OpenBLAS would end the process."""
     fits = has_room(_SCIPY, written=False) and has_room(_SCIPY_DATA)
     if not fits and "scipy.linalg" not in sys.modules:
         raise MemoryError(f"loading SciPy takes up to {_SCIPY // 10**6} MB")
@@ -60,7 +60,7 @@ def startable_threads(wanted: int) -> int:
                 started += 1
         except (RuntimeError, MemoryError):
             pass
-    # They count against the limits until the system has buried them.
+    # They count against the limits until the system has removed them.
     end = time.monotonic() + 0.05
     while _living_threads() > before and time.monotonic() < end:
         time.sleep(0)
@@ -68,7 +68,7 @@ def startable_threads(wanted: int) -> int:
 
 
 def _living_threads() -> int:
-    """Return how many threads this process has; 0 where no file tells."""
+    """Return how many threads this process has; 0 if that is not known."""
     try:
         return len(os.listdir("/proc/self/task"))  # noqa: PTH208 - pathlib would have to be loaded
     except OSError:
@@ -78,7 +78,7 @@ def _living_threads() -> int:
 def is_shortage(error: BaseException) -> bool:
     """Return whether an error means that there is not enough memory.
 
-    Libraries that cannot be loaded for that reason say it in errors of their own.
+    Libraries that cannot be loaded for that reason raise other kinds of errors.
     """
     return any(
         isinstance(each, MemoryError)

@@ -2,7 +2,7 @@
 
 What arrays take is compared with the memory that may be used before any of it is taken, since a
 packed file of two megabytes may hold five gigabytes. A large `.npy` file is mapped and not read.
-Nothing but `DataError` comes out.
+Every error is a `DataError`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _VERSIONS = ((1, 0), (2, 0), (3, 0))
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # those that NumPy writes
 _PICKLES = (b"\x80", b"(", b"]", b"}", b"c")
 """How pickles begin; from protocol 2 on with the first of them."""
-_READ = "files are read that numpy.save(file, array) or numpy.savez(file, name=array) wrote"
+_READ = "gridcnn reads files written by numpy.save(file, array) or numpy.savez(file, name=array)"
 _REMEDY = "keep fewer items or a smaller type in it, or save it as .npy, which is mapped"
 _LONGEST_HEADER = 2**16  # bytes; NumPy reads one of any length before it looks at it
 _MAPPED = 2**24  # bytes; smaller arrays are read, which is faster
@@ -41,7 +41,7 @@ _PIECE = 2**22  # bytes that are unpacked at a time, so that memory holds the ar
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of an array, before any of its values are read.
+    """What a file says about an array, before any of its values are read.
 
     `start` is the place of the values: bytes from the beginning of the array's part of the file.
     """
@@ -77,14 +77,14 @@ class StoredArrays:
             empty text.
 
     Raises:
-        DataError: it cannot be read, is no such file, or is damaged.
+        DataError: it cannot be read, is not such a file, or is damaged.
     """
 
     def __init__(self, thing: str | os.PathLike[str] | bytes, *, source: str = "") -> None:
         self._source = source
         self._archive: zipfile.ZipFile | None = None
-        with self._explained(), contextlib.ExitStack() as closing:
-            self._file = closing.enter_context(_opened(thing))
+        with self._explain(), contextlib.ExitStack() as closing:
+            self._file = closing.enter_context(_open(thing))
             begin = self._file.read(len(npy.MAGIC_PREFIX))
             self.names = [""]
             if begin.startswith(b"PK"):
@@ -109,7 +109,7 @@ class StoredArrays:
         Raises:
             DataError: the array holds Python objects, or is damaged.
         """
-        with self._explained(), self._part(name) as (file, size):
+        with self._explain(), self._part(name) as (file, size):
             return _header(file.read(_LONGEST_HEADER), size, name)
 
     def read(
@@ -120,26 +120,26 @@ class StoredArrays:
         Args:
             names: what they are called.
             more: bytes that will be made of them, and are to fit into memory beside them.
-            remedy: what to do where they do not fit.
+            remedy: what to do if they do not fit.
 
         Raises:
             DataError: they hold Python objects, are damaged, or take more memory than there is.
         """
         headers = [self.header(name) for name in names]
-        with self._explained():
+        with self._explain():
             needed = sum(header.size for header in headers if not self._is_mapped(header))
             lacking = shortage(needed + more)
             if lacking:
-                raise DataError(f"{_called(*names)} cannot be read: {lacking}; {remedy}")
+                raise DataError(f"{_name(*names)} cannot be read: {lacking}; {remedy}")
             return [self._array(header) for header in headers]
 
     def _array(self, header: Header) -> NDArray[Any]:
         with self._part(header.name) as (file, _):
             file.read(header.start)
-            array = _mapped(file, header) if self._is_mapped(header) else _values(file, header)
+            array = _map(file, header) if self._is_mapped(header) else _values(file, header)
         if not all(map(_are_signs, _texts(array))):
             raise DataError(
-                f"{_called(header.name)} is damaged: it has texts of signs that are none"
+                f"{_name(header.name)} is damaged: it has texts with invalid characters"
             )
         return array
 
@@ -157,13 +157,13 @@ class StoredArrays:
             return
         about = self._archive.getinfo(name + _ENDING)
         if about.compress_type not in _PACKINGS:
-            raise DataError(f"{_called(name)} is packed in a way that NumPy never does; {_READ}")
+            raise DataError(f"{_name(name)} is compressed in a way that NumPy never uses; {_READ}")
         with self._archive.open(about) as file:
             yield file, about.file_size
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn whatever is raised about a file into `DataError` with the file's name."""
+    def _explain(self) -> Iterator[None]:
+        """Turn any error about a file into a `DataError` with the file's name."""
         try:
             yield
         except DataError as error:
@@ -183,10 +183,10 @@ def stored_array(
 ) -> NDArray[Any]:
     """Return the one array in a file, or in the bytes of a file.
 
-    Where there are several arrays, the one whose name is `among` some names is meant.
+    If there are several arrays, the one whose name is `among` some names is returned.
 
     Raises:
-        DataError: it cannot be read, is no such file, is damaged, holds Python objects or more
+        DataError: it cannot be read, is not such a file, is damaged, holds Python objects or more
             than one array, or takes more memory than there is.
     """
     with StoredArrays(thing) as stored:
@@ -201,7 +201,7 @@ def stored_array(
         return stored.read(names)[0]
 
 
-def _opened(thing: str | os.PathLike[str] | bytes) -> IO[bytes]:
+def _open(thing: str | os.PathLike[str] | bytes) -> IO[bytes]:
     if isinstance(thing, bytes):
         return BytesIO(thing)
     try:
@@ -221,7 +221,7 @@ def _foreign(begin: bytes) -> str:
     return f"it is not a NumPy file; {_READ}"
 
 
-def _called(*names: str) -> str:
+def _name(*names: str) -> str:
     known = [quoted(name)[1:-1] for name in names if name]
     if not known:
         return "the array"
@@ -233,27 +233,27 @@ def _header(begin: bytes, size: int, name: str) -> Header:
     file = BytesIO(begin)
     version = npy.read_magic(file)
     if version not in _VERSIONS:
-        raise DataError(f"{_called(name)} is stored in a form that is not known; {_READ}")
+        raise DataError(f"{_name(name)} is stored in an unknown form; {_READ}")
     parse = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, fortran, dtype = parse(file)
     header = Header(name, shape, dtype, fortran, file.tell())
     if dtype.hasobject:
         raise DataError(
-            f"{_called(name)} holds Python objects, and opening those can run any program; give it "
+            f"{_name(name)} holds Python objects, and opening those can run any program; give it "
             "numbers or texts as its type: numpy.array(..., dtype=...)"
         )
     if not dtype.itemsize or dtype.subdtype or min(shape, default=0) < 0:
-        raise DataError(f"{_called(name)} is damaged: it says its shape is {shown(shape)}")
+        raise DataError(f"{_name(name)} is damaged: it says its shape is {shown(shape)}")
     has = size - header.start
     if has != header.size:
         raise DataError(
-            f"{_called(name)} is damaged: it says its shape is {shown(shape)} of {dtype}, "
+            f"{_name(name)} is damaged: it says its shape is {shown(shape)} of {dtype}, "
             f"{header.size} bytes, and it has {has}"
         )
     return header
 
 
-def _mapped(file: IO[bytes], header: Header) -> NDArray[Any]:
+def _map(file: IO[bytes], header: Header) -> NDArray[Any]:
     order: Any = "F" if header.fortran else "C"
     array = np.memmap(file, header.dtype, "r", header.start, header.shape, order)
     return array.view(np.ndarray)  # parts of a plain array are made faster
@@ -268,16 +268,16 @@ def _texts(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 
 def _are_signs(texts: NDArray[Any]) -> bool:
-    """Return whether texts have nothing but signs of Unicode.
+    """Return whether texts have only valid Unicode characters.
 
-    NumPy does not look, and Python would make texts of them that break whatever reads them.
+    NumPy does not check, and Python would make texts that break any code that reads them.
     """
     codes = np.ascontiguousarray(texts).reshape(-1).view(f"{texts.dtype.str[0]}u4")
     return bool(codes.max(initial=0) <= sys.maxunicode)
 
 
 def _values(file: IO[bytes], header: Header) -> NDArray[Any]:
-    """Return the values that a file goes on with, read in pieces into their place."""
+    """Return the values that follow in a file, read in pieces into one array."""
     array = np.empty(header.shape, header.dtype, order="F" if header.fortran else "C")
     if header.size:
         flat = (array.T if header.fortran else array).reshape(-1).view(np.uint8)
@@ -285,7 +285,7 @@ def _values(file: IO[bytes], header: Header) -> NDArray[Any]:
             piece = flat[start : start + _PIECE]
             data = file.read(len(piece))
             if len(data) < len(piece):
-                raise DataError(f"{_called(header.name)} is damaged: it is cut short")
+                raise DataError(f"{_name(header.name)} is damaged: it is cut short")
             piece[:] = np.frombuffer(data, np.uint8)
     file.read(1)  # an archive tells at its end whether all of it is as it was written
     return array

@@ -1,4 +1,4 @@
-"""Random streams: whatever is drawn at random from a spec's seed, and the number of its stream.
+"""Random streams: everything that is drawn from a spec's seed, with the number of its stream.
 
 Two uses of one seed must not draw the same numbers. The number of a stream never changes and is
 never used again: it fixes results bit for bit.
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Stream(IntEnum):
-    """What is drawn; the values set the random numbers of each use apart."""
+    """What the random numbers are used for; each use has its own number."""
 
     STARTING_WEIGHTS = 1
     BATCHES = 2
@@ -27,12 +27,12 @@ class Stream(IntEnum):
     CHECK_USEFULNESS = 0x0_DE_6
     CHECK_LAGS = 0x0_DE_7
     CHECK_ROWS = 0x0_DE_8
-    """Which rows the checker looks at."""
+    """Which rows the checker samples."""
     CHECK_ALPHABET = 0x0_DE_9
     CHECK_SEQUENCES = 0x0_DE_A
     CHECK_ROW_ORDER = 0x0_DE_C
     CHECK_GRIDS = 0x0_DE_B
-    """Which items the checker looks at, if their grids are large."""
+    """Which items the checker samples, if their grids are large."""
 
     PHRASES = 0x7EC57
     SOUNDS = 0x50A2D5
@@ -44,7 +44,7 @@ class Stream(IntEnum):
     """Training items written in other forms, such as random SMILES of a molecule."""
 
     def random(self, seed: int, *parts: int) -> np.random.Generator:
-        """Return the stream's generator for a seed; `parts` tell several draws apart."""
+        """Return the stream's generator for a seed; `parts` distinguish several draws."""
         import numpy as np
 
         return np.random.default_rng([seed, int(self), *parts])

@@ -1,7 +1,7 @@
 """Sealed tensor files: safetensors with JSON metadata and a checksum, written whole or not at all.
 
 Reading one runs no code from it. The checksum covers every number and all of the content, so that
-a damaged file is noticed even where its form is still right. The same arrays and content give the
+a damaged file is noticed even if its form is still right. The same arrays and content give the
 same bytes.
 """
 
@@ -25,7 +25,7 @@ from gridcnn.grid import Array
 # from one file to the next.
 _KEY = "gridcnn"
 _TAKEN = 2
-"""How often the numbers are in memory: as they are read, and in one flat vector."""
+"""How many copies of the numbers are in memory: as they are read, and in one flat vector."""
 _PARSED = 30
 """Bytes that a character of JSON becomes at most, about: empty lists take the most."""
 
@@ -40,7 +40,7 @@ def write_tensors(
 ) -> None:
     """Write named arrays and JSON `content` to `path`, marked as a file of that `kind`.
 
-    Without `replace` nothing is replaced that is there already.
+    Without `replace`, an existing file is an error.
 
     Raises:
         OSError: `path` cannot be written to.
@@ -69,7 +69,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
     """Return the arrays and the content of a file of that `kind`.
 
     Raises:
-        ModelFileError: it is missing, damaged, or no such file.
+        ModelFileError: it is missing, damaged, or not such a file.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -81,7 +81,9 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
             about = _about((file.metadata() or {}).get(_KEY, ""), path)
             if about.get("kind") != kind:
                 found = about.get("kind")
-                whose = f"a gridcnn file of the kind {shown(found)}" if found else "no gridcnn file"
+                whose = (
+                    f"a gridcnn file of the kind {shown(found)}" if found else "not a gridcnn file"
+                )
                 raise ModelFileError(f"{path} is {whose}; a gridcnn {kind} file was expected")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except OSError as error:
@@ -92,7 +94,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
             raise
         reason = quoted(str(error), limit=120)[1:-1]
         raise ModelFileError(
-            f"{path} is damaged, or no gridcnn {kind} file ({reason}); {_remedy(kind)}"
+            f"{path} is damaged, or not a gridcnn {kind} file ({reason}); {_remedy(kind)}"
         ) from None
     content = about.get("content")
     if not isinstance(content, dict) or about.get("sha256") != _seal(tensors, _text(content)):
@@ -101,7 +103,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
 
 
 def _size(path: Path, kind: str) -> int:
-    """Return how large a file is; raise for a pipe, which could be waited for without an end."""
+    """Return the size of a file; raise for a pipe, which could be waited for without end."""
     try:
         found = path.stat()
     except (OSError, ValueError) as error:
@@ -110,13 +112,13 @@ def _size(path: Path, kind: str) -> int:
         what = "does not exist" if gone else f"cannot be read: {reason}"
         raise ModelFileError(f"{path} {what}; a gridcnn {kind} file was expected") from None
     if not stat.S_ISREG(found.st_mode):
-        what = "is a folder" if stat.S_ISDIR(found.st_mode) else "is no ordinary file"
+        what = "is a folder" if stat.S_ISDIR(found.st_mode) else "is not an ordinary file"
         raise ModelFileError(f"{path} {what}; a gridcnn {kind} file was expected")
     return found.st_size
 
 
 def _about(text: str, path: Path) -> dict[str, Any]:
-    """Return what the metadata of a gridcnn file says; nothing, where it is not as we write it."""
+    """Return the metadata of a gridcnn file; an empty mapping if it is not as gridcnn writes it."""
     lacking = shortage(_PARSED * len(text))
     if lacking:
         raise ModelFileError(f"{path} cannot be read: {lacking}")
@@ -147,4 +149,4 @@ def _seal(tensors: Mapping[str, Array], text: str) -> str:
 
 
 def _remedy(kind: str) -> str:
-    return "delete it to start over" if kind == "checkpoint" else "take another copy"
+    return "delete it to start over" if kind == "checkpoint" else "use another copy"

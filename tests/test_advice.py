@@ -117,7 +117,7 @@ def with_gaps(folder: Path) -> None:
 
 
 def quoted(folder: Path) -> None:
-    """Write texts in which quotes are signs like others."""
+    """Write texts in which quotes are ordinary characters."""
     rows = "".join(f'"tea {n}\tx\nsun {n}\ty\n' for n in range(20))
     (folder / "q.tsv").write_text("text\tlabel\n" + rows)
 
@@ -424,7 +424,7 @@ ADVICE: list[tuple[Step, str, str, Step, str]] = [
     (
         nothing,
         "run --resume runs/tab",
-        "to go on, set more: gridcnn run --resume runs/tab --set training.epochs=",
+        "to continue, set more: gridcnn run --resume runs/tab --set training.epochs=",
         nothing,
         "run --resume runs/tab --set training.epochs=2",
     ),
@@ -445,7 +445,7 @@ ADVICE: list[tuple[Step, str, str, Step, str]] = [
     (
         nothing,
         "run tab.yaml --folds 30 --out r",
-        "take at most 20 folds",
+        "use at most 20 folds",
         nothing,
         "run tab.yaml --folds 20 --out r",
     ),
@@ -481,7 +481,7 @@ ADVICE: list[tuple[Step, str, str, Step, str]] = [
     (
         nothing,
         "evaluate runs/tab t.csv --part dev",
-        "take train, validation, test or all",
+        "choose train, validation, test or all",
         nothing,
         "evaluate runs/tab t.csv --part all",
     ),

@@ -115,7 +115,7 @@ ADVICE: list[tuple[Call, str, Call]] = [
     ),
     (
         lambda f: run(f / "a", ([word.encode() for word in WORDS], LABELS), "text"),
-        "decode it first, as by .decode('utf-8'), or set 'unit: byte' of text",
+        "decode it first, as with .decode('utf-8'), or set 'unit: byte' of text",
         lambda f: run(
             f / "b", ([word.encode() for word in WORDS], LABELS), {"text": {"unit": "byte"}}
         ),
@@ -212,7 +212,7 @@ ADVICE: list[tuple[Call, str, Call]] = [
     ),
     (
         lambda f: gridcnn.evaluate(run(f / "a", (ROWS, LABELS)).model, (ROWS, LABELS), part="tset"),
-        "take train, validation, test or all",
+        "choose train, validation, test or all",
         lambda f: gridcnn.evaluate(run(f / "b", (ROWS, LABELS)).model, (ROWS, LABELS), part="all"),
     ),
     (
@@ -308,7 +308,7 @@ def manifest(folder: Path, **changes: Any) -> str:
         ),
         (
             {"who": lambda frame: ["", *frame.who[1:]]},
-            "say in every row what it belongs to",
+            "give every row a group",
             {},
         ),
     ],

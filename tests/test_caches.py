@@ -11,7 +11,7 @@ import platformdirs
 import pytest
 
 from gridcnn.caches import OFF_WORDS, user_folder
-from gridcnn.datasets.public.fetching import kept_in
+from gridcnn.datasets.public.fetching import data_folder
 from gridcnn.runs.grids_cache import fitted_cache, grids_cache
 
 pytest.importorskip("llvmlite")
@@ -22,7 +22,7 @@ KINDS: dict[str, Callable[[], Path | None]] = {
     "objects": lambda: object_cache().folder,
     "grids": lambda: grids_cache().folder,
     "fitted": lambda: fitted_cache().folder,
-    "data": kept_in,
+    "data": data_folder,
 }
 NAMES = {"fitted": "grids"}
 every_kind = pytest.mark.parametrize("kind", KINDS)

@@ -105,7 +105,7 @@ def test_folders_that_name_parts_are_parts_and_no_classes(
     text = shown(work, "run", "img.yaml", "--data", "photos", "--out", "r")
 
     assert "16 test; 2 classes: bar, disc" in text
-    assert ("note: folders are taken for parts" in text) == (parts[0] != "train")
+    assert ("note: folders are read as parts" in text) == (parts[0] != "train")
     assert "2 classes" in shown(work, "init", "photos")
 
 
@@ -192,7 +192,7 @@ def test_equal_items_of_two_parts_or_classes_are_counted(work: Path) -> None:
 
     assert "note: 1 of 3 test items are, as grids, equal to" in kept
     assert "equal to an item of another class" in kept
-    assert "items left out that are equal to an earlier one" in dropped
+    assert "items left out since they are equal to an earlier one" in dropped
     strict = refused(work, "run", "img.yaml", "--data", "cross", "--strict", "--out", "t")
     assert strict[-1] == "error: with strict, every note is an error"
 

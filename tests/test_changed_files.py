@@ -32,7 +32,7 @@ from gridcnn.grid import Grids, GridShape, OneHot
 from gridcnn.model import KIND, Model, load
 from gridcnn.network import Network
 from gridcnn.runs import grids_cache
-from gridcnn.runs.adapting import _validated
+from gridcnn.runs.adapting import _validate
 from gridcnn.runs.folder import read_check
 from gridcnn.runs.grids_cache import GridsCache
 from gridcnn.spec.load import load as load_spec
@@ -378,10 +378,10 @@ def test_a_fitted_adapter_is_the_one_that_was_asked_for(
     kind = type(adapter)
     whole = kind.model_validate({**adapter.model_dump(), **learned})
     content = json.loads(whole.model_dump_json())
-    assert _validated(adapter, json.dumps(content).encode()) == whole
+    assert _validate(adapter, json.dumps(content).encode()) == whole
 
     changed = data.draw(mutations.changed_data(content, odd=(float("nan"),)))
-    found = _validated(adapter, json.dumps(changed).encode())
+    found = _validate(adapter, json.dumps(changed).encode())
 
     if found is not None:
         found.shape()
@@ -401,15 +401,15 @@ def test_a_changed_recipe_counts_as_none(
     key = key_of("recipe")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recipes, "object_cache", lambda: kept)
-        recipes.kept(key, program)
-        whole = recipes.found(key)
+        recipes.keep(key, program)
+        whole = recipes.find(key)
         assert whole is not None
         assert whole.workspace.parts == program.workspace.parts
         content = kept.get(key)
         assert content is not None
 
         kept.put(key, json.dumps(data.draw(mutations.changed_data(json.loads(content)))).encode())
-        found = recipes.found(key)
+        found = recipes.find(key)
 
     if found is not None:
         for each in (found.workspace, found.packed, found.sums):

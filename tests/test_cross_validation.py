@@ -169,7 +169,7 @@ def test_a_stopped_cross_validation_goes_on_to_the_same_end(fold: int, epoch: in
     """With the unfinished fold; finished ones are not run again."""
     whole = gridcnn.cross_validate(TINY, folds=2, out="whole")
     with pytest.raises(
-        TrainingInterrupted, match=r"^stopped; go on with: gridcnn run --resume stopped$"
+        TrainingInterrupted, match=r"^stopped; continue with: gridcnn run --resume stopped$"
     ) as caught:
         gridcnn.cross_validate(TINY, folds=2, out="stopped", watcher=_Stop(fold, epoch))
     assert caught.value.folder == Path("stopped")
@@ -285,7 +285,7 @@ def test_data_from_memory_is_given_again() -> None:
     with pytest.raises(DataError, match="given in memory; pass it again"):
         gridcnn.cross_validate(resume="stopped")
     other = Dataset(data.things[:70], data.labels[:70], data.names[:70], groups=data.groups[:70])  # type: ignore[index]
-    with pytest.raises(RunFolderError, match="was begun with other data"):
+    with pytest.raises(RunFolderError, match="was started with other data"):
         gridcnn.cross_validate(resume="stopped", data=other)
     assert gridcnn.cross_validate(resume="stopped", data=data).metrics["test"]["items"] == 80
 
@@ -360,7 +360,7 @@ def test_it_resumes_only_as_itself() -> None:
     gridcnn.run(TINY, out="single", changes={"training.epochs": 1})
     Path("single/metrics.json").unlink()
 
-    with pytest.raises(RunFolderError, match=r"go on with gridcnn\.cross_validate\(resume="):
+    with pytest.raises(RunFolderError, match=r"continue with gridcnn\.cross_validate\(resume="):
         gridcnn.run(resume="stopped")
     with pytest.raises(RunFolderError, match="single holds a single run and no cross-validation"):
         gridcnn.cross_validate(resume="single")
@@ -368,9 +368,9 @@ def test_it_resumes_only_as_itself() -> None:
         gridcnn.cross_validate(resume="stopped", folds=2)
     with pytest.raises(RunFolderError, match=r"settings under .*; it resumes with its own$"):
         gridcnn.cross_validate(resume="stopped", seed=1)
-    with pytest.raises(RunFolderError, match="go on with --engine native"):
+    with pytest.raises(RunFolderError, match="continue with --engine native"):
         gridcnn.cross_validate(resume="stopped", engine="reference")
-    with pytest.raises(RunFolderError, match="or go on with its run: gridcnn run --resume stopped"):
+    with pytest.raises(RunFolderError, match="or continue its run: gridcnn run --resume stopped"):
         gridcnn.cross_validate(TINY, out="stopped")
     Path("stopped/folds.json").write_text('{"folds": 3}')
     with pytest.raises(RunFolderError, match=r"folds\.json is damaged"):

@@ -667,7 +667,7 @@ def test_parameters_of_the_array_adapter_replace_its_settings() -> None:
         "range",
         "none",
     ]
-    with pytest.raises(SpecError, match="is taken by the adapter text; leave it out"):
+    with pytest.raises(SpecError, match="is read by the adapter text; leave it out"):
         GridClassifier(scaling="none").fit(["a b", "c d"], [0, 1])
 
 
@@ -708,7 +708,7 @@ def test_the_validation_part_is_the_specs_unless_it_is_given() -> None:
     assert accuracy(spec) is not None
     assert accuracy(spec, validation_fraction=0) is None
     assert accuracy(SMALL) is None
-    with pytest.raises(SpecError, match=r"given no groups; set validation_fraction=0"):
+    with pytest.raises(SpecError, match=r"takes no groups; set validation_fraction=0"):
         accuracy(spec, changes={"data.group": "speaker"})
     assert accuracy(spec, changes={"data.group": "speaker"}, validation_fraction=0) is None
 

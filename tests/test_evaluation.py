@@ -70,7 +70,7 @@ def test_the_test_part_is_used_where_the_data_names_one(
     assert gridcnn.evaluate(model, file, part="all").items == 30
     with pytest.raises(DataError, match="names no part 'validation'"):
         gridcnn.evaluate(model, file, part="validation")
-    with pytest.raises(DataError, match="'half' is no part"):
+    with pytest.raises(DataError, match="'half' is not a part"):
         gridcnn.evaluate(model, file, part="half")
 
 

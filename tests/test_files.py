@@ -27,7 +27,7 @@ from gridcnn.files import (
     table_text,
     write_bytes,
     write_text,
-    written_whole,
+    write_whole,
 )
 
 
@@ -63,7 +63,7 @@ def test_a_failure_leaves_the_old_content_and_no_rubbish(tmp_path: Path) -> None
     path.write_bytes(b"old")
 
     def interrupted() -> None:
-        with written_whole(path) as file:
+        with write_whole(path) as file:
             file.write(b"half of the new")
             raise KeyboardInterrupt
 
@@ -82,7 +82,7 @@ def test_nothing_is_replaced_unless_that_is_allowed(tmp_path: Path) -> None:
     write_bytes(path, b"new", replace=False)
 
     for taken in (path, link):
-        with pytest.raises(FileExistsError, match="it is there already"):
+        with pytest.raises(FileExistsError, match="it exists already"):
             write_text(taken, "other", replace=False)
     assert path.read_bytes() == b"new"
     assert {each.name for each in tmp_path.iterdir()} == {"result", "link"}
@@ -98,7 +98,7 @@ def test_what_comes_in_between_is_not_replaced_either(
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
     def write() -> None:
-        with written_whole(path, replace=False) as file:
+        with write_whole(path, replace=False) as file:
             file.write(b"ours")
             path.write_bytes(b"theirs")
 

@@ -102,7 +102,7 @@ def test_the_array_is_always_new() -> None:
 
     np.asarray(grids)[:] = 9
     np.testing.assert_array_equal(np.array(grids, copy=True), by_loop(SEVEN, 3))
-    with pytest.raises(ValueError, match="never without a copy"):
+    with pytest.raises(ValueError, match="is always a copy"):
         grids.__array__(copy=False)
 
 
@@ -168,7 +168,11 @@ def test_items_that_are_not_there_are_an_index_error(item: Any) -> None:
 )
 def test_nothing_but_items_can_be_chosen(chosen: Any) -> None:
     """Cells are in the array, and the message says so."""
-    with pytest.raises(TypeError, match=r"items can be chosen, by a number, a slice, .* numpy\.as"):
+    with pytest.raises(
+        TypeError,
+        match=r"items can be chosen from one-hot grids: by a number, a "
+        r"slice, .* numpy\.as",
+    ):
         OneHot(SEVEN, 3)[chosen]
 
 

@@ -119,7 +119,7 @@ def test_stages_of_other_systems_are_answered_with_what_works(name: str) -> None
         ("batch_norm", "there is no normalization between stages; leave it out"),
         ("batch_normalization", "there is no normalization between stages; leave it out"),
         ("ReLU", "'rectification'"),
-        ("LeakyReLU", "write rectification in its place"),
+        ("LeakyReLU", "write rectification instead"),
         ("Conv2D", "'convolution'"),
         ("max-pool", "'pooling'"),
     ],
@@ -141,7 +141,7 @@ def test_heads_of_other_systems_are_answered_with_what_works(name: str) -> None:
         spec["head"] = fragment(told, "here it is written ")
     elif "write head: " in told:
         merged(spec, {"head": None} | fragment(told, "write "))
-    elif "'voting' in its place" in told:
+    elif "'voting' instead" in told:
         spec["head"] = "voting"
         if "as the last of 'stages'" in told:
             spec["stages"].append(fragment(told, "write "))

@@ -20,7 +20,7 @@ def test_what_is_larger_than_all_is_refused_in_one_line() -> None:
     budget = Budget(lambda: 4 * GIB)
 
     told = r"takes up to 4\.3 GB .* 3\.2 GB may be used"
-    with pytest.raises(DataError, match=told) as error, budget.borrowed(4 * GIB):
+    with pytest.raises(DataError, match=told) as error, budget.borrow(4 * GIB):
         pass
     assert len(error.value.problems) == 1
 
@@ -29,7 +29,7 @@ def test_trifles_are_lent_without_a_look() -> None:
     """Looking would take longer than reading a small picture."""
     budget = Budget(lambda: pytest.fail("looked"))
 
-    with budget.borrowed(1000), budget.borrowed(1000):
+    with budget.borrow(1000), budget.borrow(1000):
         pass
 
 
@@ -37,7 +37,7 @@ def test_where_nobody_can_tell_everything_is_lent() -> None:
     """As on systems that tell nothing of their memory."""
     budget = Budget(lambda: None)
 
-    with budget.borrowed(2**60):
+    with budget.borrow(2**60):
         pass
 
 
@@ -47,10 +47,10 @@ def test_those_who_would_exceed_it_wait() -> None:
     taken, small, large = threading.Event(), threading.Event(), threading.Event()
 
     def take(size: int, event: threading.Event) -> None:
-        with budget.borrowed(size):
+        with budget.borrow(size):
             event.set()
 
-    with budget.borrowed(2 * GIB):
+    with budget.borrow(2 * GIB):
         taken.set()
         threads = [
             threading.Thread(target=take, args=(2 * GIB, large)),
@@ -69,9 +69,9 @@ def test_an_error_gives_back_what_was_lent() -> None:
     """Else all others would wait for ever."""
     budget = Budget(lambda: 4 * GIB)
 
-    with pytest.raises(ZeroDivisionError), budget.borrowed(3 * GIB):
+    with pytest.raises(ZeroDivisionError), budget.borrow(3 * GIB):
         raise ZeroDivisionError
-    with budget.borrowed(3 * GIB):
+    with budget.borrow(3 * GIB):
         pass
 
 
@@ -82,7 +82,7 @@ def test_only_so_much_is_lent_at_a_time() -> None:
 
     def take() -> None:
         for _ in range(50):
-            with budget.borrowed(GIB):
+            with budget.borrow(GIB):
                 with lock:
                     now[0] += 1
                     most[0] = max(most[0], now[0])
@@ -103,12 +103,12 @@ def test_a_child_starts_with_all_of_it() -> None:
     """What other threads of the parent hold is not held in the child."""
     budget = Budget(lambda: 4 * GIB)
 
-    with budget.borrowed(3 * GIB):
+    with budget.borrow(3 * GIB):
         child = os.fork()
         if not child:
             code = 1
             try:
-                with budget.borrowed(3 * GIB):
+                with budget.borrow(3 * GIB):
                     code = 0
             finally:
                 os._exit(code)

@@ -31,7 +31,7 @@ from gridcnn.errors import (
     UnknownNameError,
     UserError,
 )
-from gridcnn.model import FILE_NAME, KIND, Model, answered, load
+from gridcnn.model import FILE_NAME, KIND, Model, answer_logits, load
 from gridcnn.network import Network
 from gridcnn.spec.load import load as load_spec
 from gridcnn.stages.voting import cross_entropy
@@ -318,7 +318,7 @@ def test_saving_replaces_a_model_and_nothing_else(arrays: Model, tmp_path: Path)
 
     for name in ("checkpoint", "thesis", "link"):
         place = tmp_path / name
-        with pytest.raises(RunFolderError, match=f"{name} is there already, and is not a gridc"):
+        with pytest.raises(RunFolderError, match=f"{name} exists already, and is not a gridc"):
             arrays.save(place)
         assert arrays.save(place, overwrite=True) == place
         np.testing.assert_array_equal(load(place).parameters, arrays.parameters)
@@ -363,7 +363,7 @@ def test_foreign_files_are_told(tmp_path: Path) -> None:
     path = tmp_path / "model"
     for content in (b"\x80\x04K\x01.", b"PK\x03\x04" + bytes(60), b"text\n"):
         path.write_bytes(content)
-        with pytest.raises(ModelFileError, match="no gridcnn model file"):
+        with pytest.raises(ModelFileError, match="not a gridcnn model file"):
             load(path)
     save_file({"weight": np.zeros(3, np.float32)}, path)
     with pytest.raises(ModelFileError, match="a gridcnn model file was expected"):
@@ -401,8 +401,8 @@ def test_a_file_of_a_newer_gridcnn_is_told(arrays: Model, tmp_path: Path, layout
         ({"classes": ["x", "o", 1.5]}, "its classes must be different texts or whole numbers"),
         ({"classes": ["1", 1, "o"]}, "its classes must be different texts or whole numbers"),
         ({"classes": ["x", "o", ["y"]]}, "its classes must be different texts or whole numbers"),
-        ({"classes": "xoy"}, "its classes are no list"),
-        ({"classes": []}, "its classes are no list"),
+        ({"classes": "xoy"}, "its classes are not a list"),
+        ({"classes": []}, "its classes are not a list"),
         ({"classes": None}, "it has no 'classes'"),
         ({"spec": None}, "it has no 'spec'"),
         ({"spec": {"stages": "unknown"}}, "stages"),
@@ -628,11 +628,11 @@ def test_votes_that_overflow_are_an_error_for_their_items(arrays: Model, stack: 
     grids = model.adapter.grids(far).values
     with pytest.raises(DataError, match="row 3: its votes are not finite"):
         model.votes_of_grids(grids, names=names)
-    answered = model.answered(grids)
-    assert len(answered.problems) == 2
-    assert len(answered.votes) == 298
-    assert not {3, 299} & set(answered.kept.tolist())
-    np.testing.assert_array_equal(answered.votes, model.votes(np.delete(stack, [3, 299], axis=0)))
+    answers = model.answered(grids)
+    assert len(answers.problems) == 2
+    assert len(answers.votes) == 298
+    assert not {3, 299} & set(answers.kept.tolist())
+    np.testing.assert_array_equal(answers.votes, model.votes(np.delete(stack, [3, 299], axis=0)))
 
 
 @pytest.mark.parametrize(
@@ -649,13 +649,13 @@ def test_logits_without_a_finite_loss_are_no_votes(odd: list[float]) -> None:
     """Even where softmax makes 0 and 1 of them, so that no figure of them is infinite."""
     logits = np.array([[1, 2, 3], odd, [5, 5, 5]], np.float32)
 
-    found = answered(logits)
+    found = answer_logits(logits)
 
     assert found.kept.tolist() == [0, 2]
     assert [each.source for each in found.problems] == ["item 1"]
     losses, _ = cross_entropy(logits, np.array([0, 0, 0]))
     assert np.isfinite(losses[found.kept]).all()
-    assert answered(logits[:0]).votes.shape == (0, 3)
+    assert answer_logits(logits[:0]).votes.shape == (0, 3)
 
 
 @pytest.mark.parametrize(

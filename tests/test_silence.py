@@ -173,13 +173,13 @@ def test_numbers_that_can_be_read_in_two_ways_are_refused_or_noted(work: Path) -
     ):
         done = within(work, *command)
         assert done.exit_code == 2
-        assert "may stand before decimals or between thousands" in done.stderr
+        assert "may be the decimal or the thousands separator" in done.stderr
         assert len(done.stderr.splitlines()) == 1
     points = ["run", "s.yaml", "--set", "data.source.table.path=points.csv"]
     noted = within(work, *points, "--out", "b")
-    assert "if their points stand between thousands, set thousands: '.'" in noted.output
+    assert "if the point separates thousands, set thousands: '.'" in noted.output
     told = "data.source.table.thousands=."
-    assert "if their points" not in within(work, *points, "--set", told, "--out", "c").output
+    assert "if the point" not in within(work, *points, "--set", told, "--out", "c").output
 
 
 def test_equal_items_of_two_classes_are_counted_in_all_verbs(work: Path) -> None:

@@ -98,7 +98,7 @@ def test_texts_of_signs_that_are_none_are_damaged(tmp_path: Path, order: str, co
     (tmp_path / "many.npy").write_bytes(npy(many))
 
     for thing in (npy(texts), npz(a=texts), npy(records), tmp_path / "many.npy"):
-        with pytest.raises(DataError, match="damaged: it has texts of signs that are none"):
+        with pytest.raises(DataError, match="damaged: it has texts with invalid characters"):
             stored_array(thing)
 
 
@@ -157,7 +157,7 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     assert adapted.kept.tolist() == [0]
     told = {Path(each.source).name: each.message for each in adapted.problems}
     assert "the item is 1 x 2 x 3" in told["wide.npy"]
-    assert "no numbers" in told["text.npy"]
+    assert "not numbers" in told["text.npy"]
     assert told["none.npy"] == "there is no such file"
 
 
@@ -311,7 +311,7 @@ def test_other_packings_than_numpys_are_refused(tmp_path: Path) -> None:
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w", packing) as archive:
             archive.writestr("a.npy", npy(np.zeros(3)))
-        with pytest.raises(DataError, match="packed in a way that NumPy never does"):
+        with pytest.raises(DataError, match="compressed in a way that NumPy never uses"):
             stored_array(content.getvalue())
 
 

@@ -125,7 +125,7 @@ def test_other_damage_is_noticed_too(
 )
 def test_what_is_no_such_file_is_told(tmp_path: Path, content: bytes) -> None:
     """Anything else at all is a clear error."""
-    with pytest.raises(ModelFileError, match="is damaged, or no gridcnn model file"):
+    with pytest.raises(ModelFileError, match="is damaged, or not a gridcnn model file"):
         read(tmp_path / "file", content)
 
 
@@ -136,7 +136,7 @@ def test_files_of_other_programs_are_told(tmp_path: Path) -> None:
     unknown_numbers = len(header).to_bytes(8, "little") + header + b"\0\0"
 
     for content in (foreign, unknown_numbers, save({"a": np.zeros(3)})):
-        with pytest.raises(ModelFileError, match="is no gridcnn file; a gridcnn model file was"):
+        with pytest.raises(ModelFileError, match="is not a gridcnn file; a gridcnn model file was"):
             read(tmp_path / "file", content)
 
 
@@ -169,7 +169,7 @@ def test_files_of_another_kind_are_told(tmp_path: Path, sound: bytes) -> None:
 )
 def test_malformed_metadata_is_told(tmp_path: Path, about: Any) -> None:
     """What describes the numbers has to be as it was written."""
-    with pytest.raises(ModelFileError, match=r"no gridcnn file|checksum is wrong|of the kind 3"):
+    with pytest.raises(ModelFileError, match=r"not a gridcnn file|checksum is wrong|of the kind 3"):
         read(tmp_path / "file", sealed({"a": np.zeros(3, np.float32)}, about))
 
 
@@ -194,7 +194,7 @@ def test_what_is_no_file_is_told(tmp_path: Path) -> None:
     }
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        cases[tmp_path / "pipe"] = "is no ordinary file"
+        cases[tmp_path / "pipe"] = "is not an ordinary file"
 
     for path, message in cases.items():
         with pytest.raises(ModelFileError, match=f"{message}.*; a gridcnn model file was expected"):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gridcnn.adapters.audio import AudioAdapter
 from gridcnn.adapters.samples import samples_of
-from gridcnn.contracts.adapter import Adapter, Things, picked
+from gridcnn.contracts.adapter import Adapter, Things, pick
 from gridcnn.grid import Cells, OneHot
 
 _STEPS = 500
@@ -115,7 +115,7 @@ def _held_back(train: Items) -> tuple[Items, Items]:
     order = np.random.default_rng(0).permutation(len(train.targets))
     held = max(1, len(order) // 10)
     kept, back = (
-        Items(picked(train.things, each), train.grids[each], train.targets[each])
+        Items(pick(train.things, each), train.grids[each], train.targets[each])
         for each in (np.sort(order[held:]), np.sort(order[:held]))
     )
     return kept, back

@@ -25,7 +25,7 @@ import gridcnn
 from benchmarks import machine
 from benchmarks.accuracy.baselines import Fitted, Items, fit
 from benchmarks.accuracy.catalogue import Case
-from gridcnn.contracts.adapter import Adapter, picked
+from gridcnn.contracts.adapter import Adapter, pick
 from gridcnn.contracts.source import Dataset
 from gridcnn.measures import measures
 from gridcnn.pipelines import ready
@@ -235,7 +235,7 @@ def _items(data: Dataset, part: Part) -> Items:
     if len(places) != len(data):
         raise RuntimeError("two items have the same name")
     chosen = np.array([places[name] for name in part.names], np.int64)
-    return Items(picked(data.things, chosen), part.data.grids, part.data.targets)
+    return Items(pick(data.things, chosen), part.data.grids, part.data.targets)
 
 
 def _answers(turns: Sequence[_Turn], who: int, asked: Sequence[Items]) -> Answers:

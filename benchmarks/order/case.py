@@ -76,9 +76,12 @@ def line(columns: int, *more: Grid, undecided: bool = False) -> Answer:
 
 @dataclass(frozen=True)
 class Made:
-    """Data `X` with one row for each item, its labels `y` `(rows,)` or None, and the answer."""
+    """Data `X` `(rows, columns)`, its labels `y` `(rows,)` or None, and the answer.
 
-    X: Any
+    `X` holds numbers or Python objects (texts, numbers); a long text is one column.
+    """
+
+    X: NDArray[Any]
     y: Labels | None
     answer: Answer
 

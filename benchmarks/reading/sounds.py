@@ -42,7 +42,7 @@ class Kind:
 
     Attributes:
         ending: of the files, which is their format.
-        rate: samples in a second.
+        rate: samples per second.
         channels: 1 or 2.
         seconds: how long each file is.
         used: seconds of it, around its centre, that become a grid.

@@ -55,14 +55,14 @@ def fold_numbers(dataset: Dataset, folds: int, *, seed: int) -> NDArray[np.int64
     """
     random = Stream.FOLDS.random(seed)
     numbers = np.zeros(len(dataset), np.int64)
-    items = _trained(dataset)
+    items = _items_of_folds(dataset)
     targets = dataset.targets(dataset.classes)[items]
     if dataset.groups is not None:
         numbers[items] = 1 + _dealt_groups(dataset, items, targets, folds, random)
         return numbers
     sizes = np.bincount(targets, minlength=len(dataset.classes)).tolist()
     most = min(sizes)
-    advice = f"add items, leave the class out, or take at most {most} folds"
+    advice = f"add items, leave the class out, or use at most {most} folds"
     if most < 2:
         advice = "add items or leave the class out"
     found = Problems(dataset.origin)
@@ -86,17 +86,17 @@ def group_names(dataset: Dataset) -> list[str]:
     if dataset.groups is None:
         raise DataError(
             Problem(
-                "the data has no groups, of which one could be left out; name them with data.group",
+                "the data has no groups to leave out; name them with data.group",
                 source=dataset.origin,
             )
         )
     dataset = _without_test(dataset)
     assert dataset.groups is not None
-    names = {dataset.groups[item] for item in _trained(dataset).tolist()}
+    names = {dataset.groups[item] for item in _items_of_folds(dataset).tolist()}
     return sorted(names, key=lambda name: (int(name) if name.isdecimal() else math.inf, name))
 
 
-def _trained(dataset: Dataset) -> NDArray[np.int64]:
+def _items_of_folds(dataset: Dataset) -> NDArray[np.int64]:
     """Return the items that folds are made of."""
     if dataset.parts is None:
         return np.arange(len(dataset))
@@ -135,13 +135,13 @@ def _of_group(dataset: Dataset, group: str) -> NDArray[np.bool_]:
         named = listed([quoted(name) for name in known], limit=8)
         raise DataError(
             Problem(
-                f"data.test names the group {quoted(group)}, and no item to divide is in it"
+                f"data.test names the group {quoted(group)}, but no item to divide belongs to it"
                 f"{suggestion(group, known) or '.'} The groups are: {named}",
                 source=dataset.origin,
             )
         )
     chosen = np.zeros(len(dataset), np.bool_)
-    items = _trained(dataset)
+    items = _items_of_folds(dataset)
     assert dataset.groups is not None
     chosen[items] = np.array(dataset.groups, dtype=object)[items] == group
     return chosen
@@ -158,7 +158,7 @@ def _dealt_groups(
     assert dataset.groups is not None
     names, group_of = np.unique(np.array(dataset.groups, dtype=str)[items], return_inverse=True)
     if len(names) < folds:
-        most = f"take at most {len(names)} folds, or "
+        most = f"use at most {len(names)} folds, or "
         raise DataError(
             Problem(
                 f"all items to divide are in {len(names)} "
@@ -176,14 +176,14 @@ def _refuse_unlearnable(dataset: Dataset, chosen: NDArray[np.bool_], test: Fold 
     """Raise `DataError` where a class has all of its training items in the test part."""
     targets = dataset.targets(dataset.classes)
     rest = np.zeros(len(dataset), np.bool_)
-    rest[_trained(dataset)] = True
+    rest[_items_of_folds(dataset)] = True
     left = set(targets[rest & ~chosen].tolist())
     lost = [str(label) for number, label in enumerate(dataset.classes) if number not in left]
     if lost:
         whose = f"the {'class' if len(lost) == 1 else 'classes'} {listed(lost)}"
         raise DataError(
             Problem(
-                f"every item of {whose} is in {test}, so that none is left to train on; "
+                f"every item of {whose} is in {test}, so none is left to train on; "
                 "add items, leave the class out, or name other groups",
                 source=dataset.origin,
             )

@@ -7,7 +7,7 @@ import dataclasses
 from gridcnn.contracts.source import Dataset
 from gridcnn.datasets.problems import Problems
 from gridcnn.errors import quoted
-from gridcnn.settings.patterns import compiled
+from gridcnn.settings.patterns import compile_pattern
 
 
 def by_pattern(dataset: Dataset, pattern: str) -> Dataset:
@@ -21,7 +21,7 @@ def by_pattern(dataset: Dataset, pattern: str) -> Dataset:
     Raises:
         DataError: there are names in which it is not found, or finds an empty text.
     """
-    wanted = compiled(pattern)
+    wanted = compile_pattern(pattern)
     found = Problems(dataset.origin)
     groups: list[str] = []
     for name in dataset.names:
@@ -29,7 +29,7 @@ def by_pattern(dataset: Dataset, pattern: str) -> Dataset:
         group = match[1] if match else ""
         if not group:
             found.add(
-                f"{quoted(name)} tells no group: the pattern {quoted(pattern)} "
+                f"{quoted(name)} has no group: the pattern {quoted(pattern)} "
                 f"{'finds nothing' if match is None else 'finds an empty text'} in it"
             )
         groups.append(group)

@@ -57,7 +57,7 @@ def divide(
             divide a group.
     """
     learnable(dataset)
-    given = _given(dataset)
+    given = _items_by_part(dataset)
     taken = [
         part
         for part, share in ((TEST, test), (VALIDATION, validation))
@@ -93,7 +93,7 @@ def divide(
     return Division(train, valid, tested)
 
 
-def _given(dataset: Dataset) -> dict[str, NDArray[np.int64]]:
+def _items_by_part(dataset: Dataset) -> dict[str, NDArray[np.int64]]:
     """Return the items of the parts that the data names; all are for training if it names none."""
     if dataset.parts is None:
         nothing = np.zeros(0, np.int64)

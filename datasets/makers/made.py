@@ -40,7 +40,7 @@ class Made(Source, abc.ABC):
     """The ending of its files, with the dot."""
 
     @abc.abstractmethod
-    def encoded(self, thing: Any) -> bytes:
+    def encode_item(self, thing: Any) -> bytes:
         """Return one thing as the content of a file that opens as the same thing."""
 
 
@@ -71,7 +71,7 @@ def write_table(source: MadeTexts, file: str | os.PathLike[str], *, seed: int = 
         raise RunFolderError(Problem(message, source=str(target)))
     try:
         if target.exists() or target.is_symlink():
-            message = "this is there already; give a file that does not exist yet"
+            message = "this exists already; give a file that does not exist yet"
             raise RunFolderError(Problem(message, source=str(target)))
         dataset = source.open(Request(seed=seed))
         written = io.StringIO()
@@ -132,7 +132,7 @@ def write_files(
                     (staging / name).mkdir()
                 numbers[name] += 1
                 file = staging / name / f"{numbers[name]:0{digits}}{source.suffix}"
-                file.write_bytes(source.encoded(thing))
+                file.write_bytes(source.encode_item(thing))
                 if advance is not None:
                     advance(1)
             _publish(staging, target, inside=exists)

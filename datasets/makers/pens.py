@@ -32,7 +32,7 @@ class Frame:
     centre_x: Values
     centre_y: Values
 
-    def placed(self, u: Values, v: Values) -> tuple[Values, Values]:
+    def place(self, u: Values, v: Values) -> tuple[Values, Values]:
         """Return where points of the sign lie in the picture."""
         return (
             self.centre_x + self.xu * u + self.xv * v,
@@ -92,7 +92,7 @@ class Ring:
         # In the very middle there is no direction, and so no steepness.
         first /= np.maximum(steepness, np.float32(1e-4))
         for side in (-1, 1):
-            tip_x, tip_y = frame.placed(*self.at(side * end))
+            tip_x, tip_y = frame.place(*self.at(side * end))
             np.minimum(first, np.hypot(x - tip_x, y - tip_y), out=first)
         return first, turn
 
@@ -162,7 +162,7 @@ class Bent:
         return half_x, half_y, np.hypot(half_x, half_y)
 
 
-def rubbed_out(
+def rub_out(
     edge: Values, x: Values, y: Values, *, at: tuple[Values, Values], radius: Values
 ) -> Values:
     """Return the distance from the ink's edge after a round eraser of `radius` was `at` a place."""
@@ -170,7 +170,7 @@ def rubbed_out(
     return left
 
 
-def inked(edge: Values, *, softness: Values) -> Values:
+def ink_of(edge: Values, *, softness: Values) -> Values:
     """Return how much of each cell is ink, 0..1.
 
     `edge` is the distance from the ink's edge, negative inside; the ink fades out over `softness`

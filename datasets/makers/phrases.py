@@ -11,7 +11,7 @@ from pydantic import AllowInfNan, Strict
 
 from gridcnn.contracts.source import Dataset, Facts, Request
 from gridcnn.datasets.makers.made import MadeTexts
-from gridcnn.datasets.readers.stacks import numbered
+from gridcnn.datasets.readers.stacks import item_names
 from gridcnn.settings.base import Seed
 from gridcnn.streams import Stream
 
@@ -72,7 +72,7 @@ class Phrases(MadeTexts):
         """Return the texts, each a str; the classes are those of `CLASSES`, in turn."""
         texts = self.texts(request.seed if self.seed is None else self.seed)
         labels = [CLASSES[index % len(CLASSES)] for index in range(self.count)]
-        return Dataset(texts, labels, numbered(self.count), origin=self.title)
+        return Dataset(texts, labels, item_names(self.count), origin=self.title)
 
     def texts(self, seed: int) -> list[str]:
         """Return all texts; the class of text `i` is number `i % 4` of `CLASSES`."""
@@ -86,7 +86,7 @@ class Phrases(MadeTexts):
     def _lot(self, random: np.random.Generator) -> list[str]:
         """Return as many texts as are made together, in which the classes take turns."""
         fillers = random.integers(0, self.words + 1, _LOT).tolist()
-        made = iter(_made_up(random, sum(fillers)))
+        made = iter(_make_up(random, sum(fillers)))
         phrases = [_phrases(random, kind) for kind in range(len(CLASSES))]
         texts: list[str] = []
         for index, count in enumerate(fillers):
@@ -94,9 +94,9 @@ class Phrases(MadeTexts):
             parts = [*(each[index] for each in phrases), *islice(made, count)]
             order = random.permutation(len(parts)).tolist()
             texts.append(" ".join(parts[place] for place in order))
-        return self._mistyped(random, texts)
+        return self._mistype(random, texts)
 
-    def _mistyped(self, random: np.random.Generator, texts: list[str]) -> list[str]:
+    def _mistype(self, random: np.random.Generator, texts: list[str]) -> list[str]:
         """Return the texts with random letters in some places."""
         signs = np.frombuffer("\n".join(texts).encode("ascii"), np.uint8).copy()
         wrong = (random.random(len(signs)) < self.typing_errors) & (signs != _LINE)
@@ -104,7 +104,7 @@ class Phrases(MadeTexts):
         return signs.tobytes().decode("ascii").split("\n")
 
 
-def _made_up(random: np.random.Generator, count: int) -> list[str]:
+def _make_up(random: np.random.Generator, count: int) -> list[str]:
     """Return made-up words of two or three syllables."""
     syllables = random.integers(0, len(_SYLLABLES), (count, 3)).tolist()
     longer = random.integers(0, 2, count).tolist()

@@ -12,7 +12,7 @@ from pydantic import AllowInfNan, Strict, model_validator
 
 from gridcnn.contracts.source import Dataset, Facts, Request
 from gridcnn.datasets.makers.made import Made
-from gridcnn.datasets.readers.stacks import numbered
+from gridcnn.datasets.readers.stacks import item_names
 from gridcnn.settings.base import Many, Seed
 from gridcnn.streams import Stream
 
@@ -92,9 +92,9 @@ class Sounds(Made):
         clips = self.clips(request.seed if self.seed is None else self.seed)
         files = [wav_of(clip, sample_rate=self.sample_rate) for clip in clips]
         labels = [CLASSES[index % len(CLASSES)] for index in range(self.count)]
-        return Dataset(files, labels, numbered(self.count), origin=self.title)
+        return Dataset(files, labels, item_names(self.count), origin=self.title)
 
-    def encoded(self, thing: Any) -> bytes:
+    def encode_item(self, thing: Any) -> bytes:
         """Return a clip as a WAV file, which it is."""
         return bytes(thing)
 
@@ -109,17 +109,17 @@ class Sounds(Made):
             made = clips[start : start + lot]
             for place, name in enumerate(CLASSES):
                 rows = made[place :: len(CLASSES)]
-                rows[:] = self._made(_Draws(random, _EACH), name)[: len(rows)]
+                rows[:] = self._make(_Draws(random, _EACH), name)[: len(rows)]
         return clips
 
-    def _made(self, draws: _Draws, name: str) -> NDArray[np.int16]:
+    def _make(self, draws: _Draws, name: str) -> NDArray[np.int16]:
         """Return one clip of a class for each of `draws.items`, `(items, samples)`."""
         seconds = np.arange(self._samples, dtype=np.float32)[None] / np.float32(self.sample_rate)
         length = np.float32(self.duration) * draws.between(0.45, 0.85)
         room = (np.float32(self.duration) - length) / 2
         start = room * (1 + np.float32(self.shift) * draws.between(-1, 1))
         shape = _Shape(draws, seconds - start, length, self.sample_rate)
-        sound = getattr(shape, name)() * shape.faded(shape.time, length)
+        sound = getattr(shape, name)() * shape.envelope(shape.time, length)
         sound /= np.sqrt(np.mean(sound**2, axis=1, keepdims=True))
         noise = self._noise(draws)
         less = self.noise_spread_db * draws.between(0, 1)
@@ -179,11 +179,11 @@ class _Shape:
         self._rate = sample_rate
         self._highest = sample_rate / 2
 
-    def faded(self, time: Values, length: Values) -> Values:
+    def envelope(self, time: Values, length: Values) -> Values:
         """Return 1 from 0 to `length`, 0 outside of it, and what rises and falls between them."""
         edge = np.minimum(time, length - time) / np.float32(_FADE)
-        faded: Values = 0.5 - 0.5 * np.cos(np.pi * np.clip(edge, 0, 1))
-        return faded
+        fade: Values = 0.5 - 0.5 * np.cos(np.pi * np.clip(edge, 0, 1))
+        return fade
 
     def rising(self) -> Values:
         return self._glide(up=True)
@@ -243,7 +243,7 @@ class _Shape:
         # The last beat ends with the sound.
         period = self._length / (beats - 1 + sounds)
         since = np.mod(self.time, period)
-        return self.faded(since, period * sounds), since
+        return self.envelope(since, period * sounds), since
 
 
 def wav_of(samples: NDArray[np.int16], *, sample_rate: int) -> bytes:

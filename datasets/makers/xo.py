@@ -13,8 +13,8 @@ from pydantic import AllowInfNan, Strict, model_validator
 
 from gridcnn.contracts.source import Dataset, Facts, Request
 from gridcnn.datasets.makers.made import Made
-from gridcnn.datasets.makers.pens import Bent, Frame, Ring, Values, inked, rubbed_out
-from gridcnn.datasets.readers.stacks import numbered
+from gridcnn.datasets.makers.pens import Bent, Frame, Ring, Values, ink_of, rub_out
+from gridcnn.datasets.readers.stacks import item_names
 from gridcnn.settings.base import Many, Seed
 from gridcnn.settings.pairs import pair
 from gridcnn.streams import Stream
@@ -112,7 +112,7 @@ class XO(Made):
         """Return the pictures: uint8 `(rows, columns)`, 0 is black; the classes are "O" and "X"."""
         pictures = self.pictures(request.seed if self.seed is None else self.seed)
         labels = ["XO"[index % 2] for index in range(self.count)]
-        return Dataset(list(pictures), labels, numbered(self.count), origin=self.title)
+        return Dataset(list(pictures), labels, item_names(self.count), origin=self.title)
 
     def pictures(self, seed: int) -> NDArray[np.uint8]:
         """Return all pictures, uint8 `(count, rows, columns)`: the first is an X, the next an O."""
@@ -124,11 +124,11 @@ class XO(Made):
             # larger ones.
             draws = _Draws(Stream.XO.random(seed, number), pairs)
             lot = pictures[start : start + 2 * pairs]
-            lot[0::2] = self._drawn(draws, ring=False)[: len(lot[0::2])]
-            lot[1::2] = self._drawn(draws, ring=True)[: len(lot[1::2])]
+            lot[0::2] = self._draw(draws, ring=False)[: len(lot[0::2])]
+            lot[1::2] = self._draw(draws, ring=True)[: len(lot[1::2])]
         return pictures
 
-    def encoded(self, thing: Any) -> bytes:
+    def encode_item(self, thing: Any) -> bytes:
         """Return a picture as a PNG file."""
         from PIL import Image
 
@@ -136,7 +136,7 @@ class XO(Made):
         Image.fromarray(thing).save(file, "PNG")
         return file.getvalue()
 
-    def _drawn(self, draws: _Draws, *, ring: bool) -> NDArray[np.uint8]:
+    def _draw(self, draws: _Draws, *, ring: bool) -> NDArray[np.uint8]:
         """Return one picture for each of `draws.items`, uint8 `(items, rows, columns)`."""
         side = min(self.size)
         x, y = self._cells(draws, side)
@@ -144,7 +144,7 @@ class XO(Made):
         width = self.stroke_width * side * draws.ratio(self.stroke_spread)
         sign = self._ring if ring else self._cross
         edge = sign(draws, x, y, width)
-        ink = inked(edge, softness=draws.up_to(self.softness))
+        ink = ink_of(edge, softness=draws.up_to(self.softness))
 
         missing = draws.up_to(self.contrast)
         of_ink = missing * draws.up_to(1)
@@ -187,7 +187,7 @@ class XO(Made):
         )
         xu, xv, yu, yv = self._shape(draws)
         extent_x, extent_y = np.hypot(xu, xv), np.hypot(yu, yv)
-        size, width = self._fitted(draws, extent_x, extent_y, width)
+        size, width = self._fit(draws, extent_x, extent_y, width)
         # The thinner half axis of the ellipse: the smaller singular value of its frame.
         squares = xu * xu + xv * xv + yu * yu + yv * yv
         area = xu * yv - xv * yu
@@ -202,7 +202,7 @@ class XO(Made):
             width / 2 * (1 + draws.either(self.pressure) * np.cos(turn * np.float32(np.pi) + phase))
         )
         edge = distance - pen
-        place = frame.placed(*ring.at(draws.either(1)))
+        place = frame.place(*ring.at(draws.either(1)))
         return self._broken(draws, edge, x, y, at=place, width=width, length=size)
 
     def _cross(self, draws: _Draws, x: Values, y: Values, width: Values) -> Values:
@@ -225,7 +225,7 @@ class XO(Made):
         left, right = _range(tips_x)
         top, bottom = _range(tips_y)
         extent_x, extent_y = (right - left) / 2, (bottom - top) / 2
-        size, width = self._fitted(draws, extent_x, extent_y, width)
+        size, width = self._fit(draws, extent_x, extent_y, width)
         width = np.maximum(
             np.minimum(width, np.float32(0.6) * size * np.minimum(extent_x, extent_y)), 1
         )
@@ -265,7 +265,7 @@ class XO(Made):
             (sin * lean + cos) / wide,
         )
 
-    def _fitted(
+    def _fit(
         self, draws: _Draws, extent_x: Values, extent_y: Values, width: Values
     ) -> tuple[Values, Values]:
         """Return the size at which a sign of these half extents is drawn, and the pen for it."""
@@ -306,7 +306,7 @@ class XO(Made):
         broken = (draws.up_to(1) < self.gaps) & (radius < np.float32(0.19) * length)
         if not self.gaps:
             return edge
-        return rubbed_out(edge, x, y, at=at, radius=np.where(broken, radius, np.float32(-1e6)))
+        return rub_out(edge, x, y, at=at, radius=np.where(broken, radius, np.float32(-1e6)))
 
 
 class _Draws:

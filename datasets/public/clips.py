@@ -120,7 +120,7 @@ def _clips(
         if file.name in seen:
             found.add(f"the same clip as {seen[file.name]}; keep one", source=str(file))
         if not label(match):
-            found.add("the last number of its name is no class", source=str(file))
+            found.add("the last number of its name is not a class", source=str(file))
         seen[file.name] = file
         matches.append(match)
     found.stop()

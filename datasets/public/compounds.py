@@ -105,7 +105,7 @@ def _molecules(file: Path, *, label: str, name: str, gaps: bool) -> Dataset:
                 if gaps and not kind:
                     without += 1
                 elif kind not in _LABELS:
-                    rows.refuse(line, f"'{label}' is {shown(kind)}, and not 0 or 1")
+                    rows.refuse(line, f"'{label}' is {shown(kind)}, not 0 or 1")
                 else:
                     things.append(smiles)
                     labels.append(_LABELS[kind])

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from gridcnn.contracts.source import Dataset, Facts, Request, Source
-from gridcnn.datasets.readers.stacks import numbered, unstacked
+from gridcnn.datasets.readers.stacks import item_names, unstack
 from gridcnn.room import require_room_for_scipy
 
 
@@ -31,4 +31,4 @@ class Digits(Source):
         bunch = load_digits()
         pictures = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
         labels = [str(digit) for digit in bunch.target.tolist()]
-        return Dataset(unstacked(pictures), labels, numbered(len(labels)), origin=self.title)
+        return Dataset(unstack(pictures), labels, item_names(len(labels)), origin=self.title)

@@ -126,7 +126,7 @@ def ask(url: str, *, have: int, most: int) -> Iterator[Answer]:
                         yield Answer(response, url)
                         return
                     url = _onward(Answer(response, url), response.headers.get("Location", ""))
-        raise FetchError(f"{first} sends from one address to the next without end")
+        raise FetchError(f"{first} redirects from one address to the next without end")
     finally:
         _allowed.reset(token)
 
@@ -201,7 +201,7 @@ class _Wire(io.RawIOBase):
         self._came += count or 0
         self._left -= count or 0
         if self._left < 0:
-            raise _FloodError("more comes than the file can need")
+            raise _FloodError("it sends more than the file can have")
         if self._waited >= READ_TIMEOUT:
             if self._came < SLOWEST:
                 raise _SlowError
@@ -227,7 +227,7 @@ class _Lines(io.BufferedReader):
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is None or not 0 <= size <= _PIECE:  # a chunk of -1 bytes would be all that comes
-            raise _FloodError("a length that cannot be")
+            raise _FloodError("an impossible length")
         return super().read(size)
 
 
@@ -315,8 +315,8 @@ def _reason(error: Exception) -> str:
     for kind, words in (
         (ssl.SSLCertVerificationError, "its certificate is not accepted"),
         (requests.ConnectTimeout, f"no answer within {CONNECT_TIMEOUT:g} s"),
-        (_SlowError, f"fewer than {SLOWEST} bytes came in {READ_TIMEOUT:g} s"),
-        (TimeoutError, f"nothing came for {READ_TIMEOUT:g} s"),
+        (_SlowError, f"fewer than {SLOWEST} bytes arrived in {READ_TIMEOUT:g} s"),
+        (TimeoutError, f"nothing arrived for {READ_TIMEOUT:g} s"),
     ):
         if any(isinstance(each, kind) for each in causes):
             return words
@@ -331,11 +331,11 @@ def _reason(error: Exception) -> str:
         isinstance(each, requests.exceptions.InvalidSchema) and "SOCKS" in str(each)
         for each in causes
     ):
-        return "a proxy of SOCKS needs a package: pip install 'requests[socks]'"
+        return "a SOCKS proxy needs a package: pip install 'requests[socks]'"
     unusable = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError)
     if any(isinstance(each, unusable) for each in causes):
-        return "this is not an address that can be used"
-    return "what comes is cut off, or is not HTTP"
+        return "this is not a valid address"
+    return "the answer is cut off, or is not HTTP"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

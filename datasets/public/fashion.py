@@ -41,10 +41,10 @@ class Fashion(Public):
         Raises:
             DataError: files are damaged, or a label has no name.
         """
-        return named(idx.read_folder(folder), CLASSES, title=self.about.title)
+        return name_labels(idx.read_folder(folder), CLASSES, title=self.about.title)
 
 
-def named(dataset: Dataset, classes: Sequence[str], *, title: str) -> Dataset:
+def name_labels(dataset: Dataset, classes: Sequence[str], *, title: str) -> Dataset:
     """Return data whose labels are the numbers 0 to 9 with names in their place.
 
     Raises:

@@ -65,7 +65,7 @@ def reporting(advance: Advance | None) -> Iterator[None]:
         _advance.reset(token)
 
 
-def kept_in() -> Path | None:
+def data_folder() -> Path | None:
     """Return the folder of all that is fetched, see `user_folder`; None if nothing is kept."""
     return user_folder("data")
 
@@ -80,7 +80,7 @@ def fetch(wanted: Sequence[File] | Archive, folder: Path) -> None:
         OSError: the folder cannot be written to.
     """
     if os.environ.get(OFFLINE, "").strip().lower() not in _NO:
-        raise FetchError(f"{OFFLINE} forbids to fetch them")
+        raise FetchError(f"{OFFLINE} forbids fetching them")
     with _alone(_lock_of(folder)):
         new = not folder.is_dir()
         folder.mkdir(parents=True, exist_ok=True)
@@ -252,7 +252,7 @@ class _Download:
     def _write(self, answer: Answer, have: int) -> None:
         if answer.start is None or answer.start not in (0, have):
             self.part.unlink(missing_ok=True)
-            raise BrokenError("answers with another part than was asked for")
+            raise BrokenError("answers with another part than requested")
         have = answer.start
         whole = self.size if answer.length is None else have + answer.length
         if whole is not None and whole > self.most:
@@ -274,8 +274,8 @@ class _Download:
         self.part.unlink(missing_ok=True)
         most = f"the {self.most} bytes that the file has"
         if self.size is None:
-            most = f"{self.most} bytes, twice what the file has"
-        return FetchError(f"what {answer.host} sends is longer than {most}")
+            most = f"{self.most} bytes, twice the size of the file"
+        return FetchError(f"the answer of {answer.host} is longer than {most}")
 
     def _tell(self, have: int, whole: int | None) -> None:
         advance = _advance.get()
@@ -287,7 +287,7 @@ class _Download:
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Wait until no other process is inside with the same path."""
-    file = _locked(path)
+    file = _open_locked(path)
     try:
         yield
     finally:
@@ -298,7 +298,7 @@ def _alone(path: Path) -> Iterator[None]:
         file.close()
 
 
-def _locked(path: Path) -> IO[bytes]:
+def _open_locked(path: Path) -> IO[bytes]:
     """Return a file of that path that nobody else has locked; it is made, with its folder."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)

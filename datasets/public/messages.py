@@ -33,7 +33,7 @@ class Sms(Public):
     holds_texts: ClassVar[bool] = True
 
     duplicates: Duplicates = "drop"
-    """What becomes of the 403 messages that are the same as an earlier one: `drop` or `keep`. Kept,
+    """What becomes of the 403 messages that are equal to an earlier one: `drop` or `keep`. Kept,
     some would be in the training part and in the test part too."""
 
     def facts(self) -> Facts:
@@ -72,7 +72,7 @@ class News(Public):
     """Which items. `test`: the 7,600 of the official test file, divided like any data. `all`: the
     120,000 of the training file too (29.5 MB), divided as their makers divide them."""
 
-    def wanted(self) -> tuple[File, ...]:
+    def needed_files(self) -> tuple[File, ...]:
         """Return the files that are needed."""
         assert isinstance(self.about.parts, tuple)
         return self.about.parts if self.part == "all" else self.about.parts[:1]
@@ -117,12 +117,12 @@ def _topics(file: Path) -> Dataset:
     lines: list[int] = []
     with opened_rows(str(file), form, problems) as rows:
         if len(rows.names) != 3:
-            rows.refuse(1, f"has {len(rows.names)} cells, and not 3")
+            rows.refuse(1, f"has {len(rows.names)} cells, not 3")
         problems.stop()
         for block in rows.blocks(range(3)):
             for line, topic, title, text in zip(block.places, *block.columns, strict=True):
                 if topic not in ("1", "2", "3", "4"):
-                    rows.refuse(line, f"the topic is {shown(topic)}, and not 1, 2, 3 or 4")
+                    rows.refuse(line, f"the topic is {shown(topic)}, not 1, 2, 3 or 4")
                     continue
                 labels.append(TOPICS[int(topic) - 1])
                 texts.append(f"{title} {text}")

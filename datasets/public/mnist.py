@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from gridcnn.contracts.source import Dataset, Facts
 from gridcnn.datasets.public.catalogue import MNIST, PublicSet
-from gridcnn.datasets.public.fashion import named
+from gridcnn.datasets.public.fashion import name_labels
 from gridcnn.datasets.public.source import Public
 from gridcnn.datasets.readers import idx
 
@@ -33,4 +33,4 @@ class Mnist(Public):
         Raises:
             DataError: files are damaged, or a label is no digit.
         """
-        return named(idx.read_folder(folder), CLASSES, title=self.about.title)
+        return name_labels(idx.read_folder(folder), CLASSES, title=self.about.title)

@@ -20,7 +20,7 @@ from gridcnn.errors import DataError, Problem, first_told, listed, shown, sized
 VARIABLE = "GRIDCNN_DATA"
 """The environment variable that names the folder of all data."""
 
-_NOWHERE = f"{fetching.CACHE} and the system name no folder to keep them in"
+_NOWHERE = f"{fetching.CACHE} and the system give no folder to keep them in"
 
 
 class Public(Source):
@@ -33,7 +33,7 @@ class Public(Source):
     `GRIDCNN_DATA` names, or else what was fetched before, or is fetched now. A relative path starts
     at the folder of the spec."""
 
-    def wanted(self) -> tuple[File, ...] | Archive:
+    def needed_files(self) -> tuple[File, ...] | Archive:
         """Return the parts of the set that these settings need."""
         return self.about.parts
 
@@ -52,13 +52,13 @@ class Public(Source):
         What was fetched is not remembered: it is found again, or fetched again.
         """
         if self.path is not None:
-            return self.model_copy(update={"path": places.resolved(self.path, base)})
+            return self.model_copy(update={"path": places.resolve(self.path, base)})
         own = self._own()
         return self.model_copy(update={"path": str(own)}) if own and self._is_in(own) else self
 
     def here(self) -> Path | None:
         """Return the folder that has the files, of the user's own or fetched, or None."""
-        for folder in (self._own(), self._kept()):
+        for folder in (self._own(), self._cache_folder()):
             if folder is not None and self._is_in(folder):
                 return folder
         return None
@@ -71,7 +71,7 @@ class Public(Source):
 
     def lacking(self, folder: Path) -> list[str]:
         """Return the names of the files that a folder lacks."""
-        return self._lacking(folder, self.wanted())
+        return self._lacking(folder, self.needed_files())
 
     def _lacking(self, folder: Path, wanted: tuple[File, ...] | Archive) -> list[str]:
         if isinstance(wanted, Archive):
@@ -97,7 +97,7 @@ class Public(Source):
 
     def size(self) -> int:
         """Return about how many bytes these settings need."""
-        wanted = self.wanted()
+        wanted = self.needed_files()
         return wanted.size if isinstance(wanted, Archive) else sum(each.size for each in wanted)
 
     def get(self, out: Path | None = None) -> tuple[bool, Path]:
@@ -114,7 +114,9 @@ class Public(Source):
             DataError: they cannot be fetched, are not what they should be, or cannot be written.
         """
         folders = (
-            [self._own(), self._kept()] if out is None else [out.absolute() / self.about.folder]
+            [self._own(), self._cache_folder()]
+            if out is None
+            else [out.absolute() / self.about.folder]
         )
         for folder in folders:
             if folder is not None and not self._lacking(folder, self.about.parts):
@@ -152,23 +154,23 @@ class Public(Source):
         folder = os.environ.get(VARIABLE, "").strip()
         if not folder or "\0" in folder:
             return None
-        return Path(places.absolute(places.joined(places.at_home(folder), self.about.folder)))
+        return Path(places.absolute(places.join(places.at_home(folder), self.about.folder)))
 
-    def _kept(self) -> Path | None:
-        folder = fetching.kept_in()
+    def _cache_folder(self) -> Path | None:
+        folder = fetching.data_folder()
         return None if folder is None else folder / self.about.folder
 
     def _folder(self) -> tuple[Path, list[str]]:
         """Return the folder that has the files, and what to say of how they came there."""
         if self.path is not None:
-            return self._named(self.path), []
+            return self._folder_of_user(self.path), []
         folder = self.here()
         if folder is not None:
             return folder, []
-        folder = self._kept()
+        folder = self._cache_folder()
         if folder is None:
-            raise self._cannot(_NOWHERE, self.wanted())
-        self._fetch(folder, self.wanted())
+            raise self._cannot(_NOWHERE, self.needed_files())
+        self._fetch(folder, self.needed_files())
         what = f"{self.about.title} was fetched ({sized(self.size())})"
         return folder, [f"{what}, and is kept in {folder}"]
 
@@ -190,7 +192,7 @@ class Public(Source):
 
         `advised` is the folder to put them into, where it is not the usual one.
         """
-        folder = advised or self._own() or self._kept()
+        folder = advised or self._own() or self._cache_folder()
         into = f"into {folder}" if folder else f"into a folder '{self.about.folder}'"
         setting = f"--set data.source.{self.title}.path=FOLDER"
         how = (
@@ -202,7 +204,7 @@ class Public(Source):
         )
         return DataError(Problem(message, source=self.title))
 
-    def _named(self, path: str) -> Path:
+    def _folder_of_user(self, path: str) -> Path:
         """Return the folder that the user names, where it has the files."""
         if "\0" in path:
             raise DataError(f"{shown(path)} cannot be a path")
@@ -210,7 +212,7 @@ class Public(Source):
         lacking = self.lacking(folder)
         if lacking:
             is_folder = folder.is_dir()
-            what = "lacks files of" if is_folder else "is no folder, and should hold the files of"
+            what = "lacks files of" if is_folder else "is not a folder; it should hold the files of"
             message = (
                 f"{what} {self.about.title}: {listed(lacking)}; they come from {self.about.home}"
             )

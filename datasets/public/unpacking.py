@@ -68,24 +68,24 @@ def _take_out(packed: IO[bytes], archive: Archive, folder: Path) -> dict[str, st
     left = 2 * archive.unpacked
     with _reading():
         content = zipfile.ZipFile(cast("IO[bytes]", _Listed(packed)))
-    members = _wanted(content, archive)
+    members = _members_of(content, archive)
     # Members that share their bytes would all be read, at no cost to who made the archive.
     if sum(member.compress_size for member in members.values()) > packed.seek(0, os.SEEK_END):
-        raise UnpackError("holds more bytes of files than it has bytes")
+        raise UnpackError("declares more compressed bytes than it has")
     for name, member in members.items():
         digest = hashlib.new(archive.algorithm, usedforsecurity=False)
         with (folder / name).open("wb") as file:
             for piece in _pieces(content, member):
                 left -= len(piece)
                 if left < 0:
-                    raise UnpackError("holds far more than it should")
+                    raise UnpackError("holds far more than expected")
                 digest.update(piece)
                 file.write(piece)
         digests[name] = digest.hexdigest()
     return digests
 
 
-def _wanted(content: zipfile.ZipFile, archive: Archive) -> dict[str, zipfile.ZipInfo]:
+def _members_of(content: zipfile.ZipFile, archive: Archive) -> dict[str, zipfile.ZipInfo]:
     """Return the wanted members by the names of their files.
 
     Raises:
@@ -106,7 +106,7 @@ def _wanted(content: zipfile.ZipFile, archive: Archive) -> dict[str, zipfile.Zip
             raise UnpackError(f"holds '{match[1]}' encrypted")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             # Others may take any amount of memory, as they say themselves how much they need.
-            raise UnpackError(f"holds '{match[1]}' in a packing that is not known here")
+            raise UnpackError(f"holds '{match[1]}' with an unknown compression")
         members[match[1]] = member
     if len(members) != archive.count:
         raise UnpackError(
@@ -150,7 +150,7 @@ class _Listed:
     def read(self, size: int = -1) -> bytes:
         content = self._file.read(min(size, _MOST_LISTED + 1) if size >= 0 else _MOST_LISTED + 1)
         if len(content) > _MOST_LISTED:
-            raise zipfile.BadZipFile("its list of members is too long")
+            raise zipfile.BadZipFile("its list of files is too long")
         return content
 
 
@@ -164,6 +164,6 @@ def _check(digests: dict[str, str], archive: Archive) -> None:
     found = hashlib.sha256(lines.encode()).hexdigest()
     if found != archive.digest:
         raise UnpackError(
-            f"holds other files than it should: the SHA-256 of the list of their "
+            f"holds unexpected files: the SHA-256 of the list of their "
             f"{archive.algorithm.upper()} is {found}, and should be {archive.digest}"
         )

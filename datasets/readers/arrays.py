@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gridcnn.contracts.source import Dataset, Label
 from gridcnn.datasets.labels import PART_NAMES, labels_of, one_each
 from gridcnn.datasets.problems import Problems
-from gridcnn.datasets.readers.stacks import ITEM_BYTES, LABEL_BYTES, numbered, unstacked
+from gridcnn.datasets.readers.stacks import ITEM_BYTES, LABEL_BYTES, item_names, unstack
 from gridcnn.datasets.soundness import sound
 from gridcnn.errors import DataError, Problem, listed, quoted
 from gridcnn.stored import Header, StoredArrays
@@ -48,9 +48,9 @@ def read(file: str | os.PathLike[str]) -> Dataset:
         pairs = _pairs(stored.names, found)
         found.stop()
         names = [pair[kind] for pair in pairs.values() for kind in ("X", "y")]
-        more = sum(map(_made_of, map(stored.header, names)))
+        more = sum(map(_object_bytes, map(stored.header, names)))
         arrays = dict(zip(names, stored.read(names, more=more, remedy=_REMEDY), strict=True))
-    return _joined(pairs, arrays, found)
+    return _join(pairs, arrays, found)
 
 
 def load(file: str | os.PathLike[str]) -> tuple[NDArray[Any], NDArray[Any] | None]:
@@ -100,7 +100,7 @@ def _one(arrays: Sequence[NDArray[Any]], names: Sequence[str], place: str) -> ND
     raise DataError(Problem(message, source=place))
 
 
-def _made_of(header: Header) -> int:
+def _object_bytes(header: Header) -> int:
     """Return about how many bytes Python's own objects for items or labels will take."""
     if len(header.shape) < 2:  # labels
         return header.cells * LABEL_BYTES + header.size
@@ -137,7 +137,7 @@ def _pairs(members: Sequence[str], found: Problems) -> dict[str, dict[str, str]]
     return pairs
 
 
-def _joined(
+def _join(
     pairs: dict[str, dict[str, str]], arrays: dict[str, NDArray[Any]], found: Problems
 ) -> Dataset:
     things: list[NDArray[Any]] = []
@@ -145,7 +145,7 @@ def _joined(
     names: list[str] = []
     parts: list[str] = []
     for part, pair in pairs.items():
-        items = unstacked(arrays[pair["X"]], name=pair["X"], source=found.source)
+        items = unstack(arrays[pair["X"]], name=pair["X"], source=found.source)
         if things and items[0].shape != things[0].shape:
             found.add(
                 f"the items of {pair['X']} have the shape {items[0].shape}, but those of "
@@ -155,7 +155,7 @@ def _joined(
         one_each(len(items), len(given), source=found.source)
         things += items
         labels += given
-        names += numbered(len(items), part=part)
+        names += item_names(len(items), part=part)
         parts += [part] * len(items)
     found.stop()
     named = None if "" in pairs else parts

@@ -34,7 +34,7 @@ def things_of(given: Any) -> Things:
         DataError: it is neither, or holds something else than real numbers.
     """
     if is_one(given):
-        raise DataError(f"X is a single thing, {_called(given)}; give a list of items")
+        raise DataError(f"X is a single item, {_describe(given)}; give a list of items")
     refuse_unordered(given)
     if is_frame(given):
         return _of_frame(given)
@@ -62,13 +62,15 @@ def labels_given(given: Any, items: int) -> NDArray[Any]:
     if given is None:
         raise DataError("fit requires y to be passed, but the target y is None; give the labels")
     if is_sparse(given):
-        raise DataError(f"y is a sparse {_shaped(given)}; give the labels as a list or an array")
+        raise DataError(
+            f"y is a sparse {_type_and_shape(given)}; give the labels as a list or an array"
+        )
     if isinstance(given, Mapping | Set | Iterator):
         raise DataError(
             f"y is a {type(given).__name__}; give a list of labels, one for each item of X"
         )
     column = _one_dimension(given)
-    labels = _kept(column)
+    labels = _label_array(column)
     if len(labels) != items:
         raise DataError(
             f"X has {items:,} {'item' if items == 1 else 'items'}, and y {len(labels):,} "
@@ -86,7 +88,8 @@ def refuse_unordered(given: Any) -> None:
         raise DataError(f"X is None; {_FORMS}")
     if is_sparse(given):
         raise DataError(
-            f"X is a sparse {_shaped(given)}, which is not taken; give it as an array: X.toarray()"
+            f"X is a sparse {_type_and_shape(given)}, which is not supported; give it as an array: "
+            "X.toarray()"
         )
     if isinstance(given, Mapping):
         keys = listed([shown(key) for key in given], limit=3)
@@ -105,7 +108,7 @@ def _refuse_iterator(given: Any) -> None:
         raise DataError(f"X is {shown(given)} (of type {type(given).__name__}); {_FORMS}")
 
 
-def _shaped(given: Any) -> str:
+def _type_and_shape(given: Any) -> str:
     return f"{type(given).__name__} of shape {tuple(given.shape)}"
 
 
@@ -126,7 +129,7 @@ def _of_array(values: NDArray[Any]) -> Things:
         return values
     _refuse_types(values, "X")
     if values.ndim == 0:
-        raise DataError(f"X is a single thing, {_called(values.item())}; {_FORMS}")
+        raise DataError(f"X is a single item, {_describe(values.item())}; {_FORMS}")
     if values.ndim == 1:
         return _of_list(values.tolist())
     if values.ndim == 2 and values.shape[1] == 1 and is_one(_first(values[:, 0].tolist())):
@@ -177,8 +180,8 @@ def _of_list(items: list[Any]) -> Things:
     single = [index for index, each in enumerate(items) if _is_number(each)]
     if things and single:
         raise DataError(
-            f"X[{things[0]}] is {_called(items[things[0]])}, and X[{single[0]}] the number "
-            f"{shown(items[single[0]])}; give things of one kind"
+            f"X[{things[0]}] is {_describe(items[things[0]])}, and X[{single[0]}] the number "
+            f"{shown(items[single[0]])}; give items of one kind"
         )
     if is_one(first):
         return items
@@ -206,8 +209,8 @@ def _of_rows(items: list[Any]) -> Things:
     for index, each in enumerate(items):
         if _is_missing(each) or is_one(each):
             raise DataError(
-                f"X[{index}] is {'missing' if _is_missing(each) else _called(each)} "
-                f"({shown(each)}), and others are arrays; leave it out, or give things of one kind"
+                f"X[{index}] is {'missing' if _is_missing(each) else _describe(each)} "
+                f"({shown(each)}), and others are arrays; leave it out, or give items of one kind"
             )
         try:
             arrays.append(np.asarray(each))
@@ -218,7 +221,7 @@ def _of_rows(items: list[Any]) -> Things:
     shapes = {array.shape for array in arrays}
     if len(shapes) == 1 and not (shapes == {()} and arrays[0].dtype.kind == "O"):
         if not any(isinstance(each, np.ma.MaskedArray) for each in items):
-            return _of_array(_stacked(items, arrays))
+            return _of_array(_stack(items, arrays))
         return things_of(np.ma.stack(items))
     for index, array in enumerate(arrays):
         if array.dtype.kind not in "biuf":
@@ -228,7 +231,7 @@ def _of_rows(items: list[Any]) -> Things:
     return arrays
 
 
-def _stacked(items: list[Any], arrays: list[NDArray[Any]]) -> NDArray[Any]:
+def _stack(items: list[Any], arrays: list[NDArray[Any]]) -> NDArray[Any]:
     """Return arrays of one shape as one, where numbers stay beside texts what they are."""
     kinds = {array.dtype.kind for array in arrays}
     if kinds <= set("biuf") or len(kinds) == 1:
@@ -255,7 +258,7 @@ def _is_missing(thing: Any) -> bool:
     return isinstance(thing, float | np.floating) and bool(np.isnan(thing))
 
 
-def _called(thing: Any) -> str:
+def _describe(thing: Any) -> str:
     """Return what messages call a thing that is no number."""
     if isinstance(thing, str):
         return f"the text {shown(thing)}"
@@ -295,12 +298,12 @@ def _no_number(place: str, value: Any) -> DataError:
         return DataError(f"Complex data not supported: {place} is {value}; give real numbers")
     if isinstance(value, str | bytes):
         return DataError(
-            f"{place} is {_called(value)}, and no number; leave such columns out, or encode them "
+            f"{place} is {_describe(value)}, not a number; leave such columns out, or encode them "
             f"({_ENCODE})"
         )
     return NoNumberError(
-        f"{place} is {_called(value)}; each cell of the argument must be a number, so turn strings "
-        "and other objects into numbers first"
+        f"{place} is {_describe(value)}; each cell of the argument must be a number, so turn "
+        "strings and other objects into numbers first"
     )
 
 
@@ -340,8 +343,8 @@ def _odd(cells: Iterable[Any]) -> Any:
 def _no_column(name: str, value: Any, columns: int) -> str:
     alone = f"; if it is what to classify, give it alone: X[{quoted(name)}]"
     return (
-        f"X[{quoted(name)}] holds {_called(value)}, and a column must hold numbers: leave it out, "
-        f"or encode it ({_ENCODE}){alone if columns > 1 and isinstance(value, str) else ''}"
+        f"X[{quoted(name)}] holds {_describe(value)}, and a column must hold numbers: leave it "
+        f"out, or encode it ({_ENCODE}){alone if columns > 1 and isinstance(value, str) else ''}"
     )
 
 
@@ -360,8 +363,8 @@ def _one_dimension(given: Any) -> Any:
         array = np.asarray(given)
     except Exception:  # rows of different lengths, or a foreign object
         raise DataError(
-            f"y must have one label for each item, shape (items,); got {shown(given)}, which is no "
-            "array"
+            f"y must have one label for each item, shape (items,); got {shown(given)}, which is "
+            "not an array"
         ) from None
     if array.ndim == 2 and array.shape[1] == 1:
         _warn_column()
@@ -385,7 +388,7 @@ def _warn_column() -> None:
     )
 
 
-def _kept(labels: Any) -> NDArray[Any]:
+def _label_array(labels: Any) -> NDArray[Any]:
     """Return labels of one dimension in an array that holds each as what it is."""
     if not (isinstance(labels, np.ndarray) and labels.dtype.kind in "biu"):
         array = np.asarray(labels)

@@ -14,7 +14,7 @@ from gridcnn.datasets import places
 from gridcnn.datasets.labels import PART_NAMES
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.soundness import sound
-from gridcnn.datasets.walking import Entry, Walk, counted, label_of_folder
+from gridcnn.datasets.walking import Entry, Walk, count_endings, label_of_folder
 from gridcnn.errors import DataError, Problem, listed
 
 Folders = Literal["auto", "classes", "parts"]
@@ -84,7 +84,7 @@ class _Reader:
     def classes(self, below: str, part: str) -> None:
         """Collect the class folders of the root, or of its folder `below`."""
         inside = self.walk.inside(below)
-        top = places.printable(places.joined(self.walk.root, below))
+        top = places.printable(places.join(self.walk.root, below))
         folders = [entry for entry in inside if entry.is_folder]
         loose = [e for e in inside if not e.is_folder and e.ending in self.suffixes]
         if not folders and not self.problems.count:
@@ -94,8 +94,8 @@ class _Reader:
             lie = "file lies" if len(loose) == 1 else "files lie"
             names = listed([places.printable(entry.own) for entry in loose], limit=3)
             self.problems.add(
-                f"{len(loose)} {lie} beside the class folders, and so without a class: {names}; "
-                "move each into a class folder, or away",
+                f"{len(loose)} {lie} beside the class folders, without a class: {names}; "
+                "move each into a class folder, or elsewhere",
                 source=top,
             )
         if len(folders) == 1 and not loose:
@@ -127,7 +127,7 @@ class _Reader:
                 self.problems.add(message, source=places.printable(entry.path))
         self.others += others
         if len(self.items) == before:
-            what = f"it has only {counted(others)}" if others else "it is empty"
+            what = f"it has only {count_endings(others)}" if others else "it is empty"
             self.problems.add(
                 f"the class folder '{places.printable(folder.name)}' has no file that the adapter "
                 f"reads ({listed(sorted(self.suffixes))}): {what}; add files, or remove the folder"
@@ -149,18 +149,18 @@ class _Reader:
         notes = []
         if any(folder != part for folder, part in parts.items()):
             told = [f"{places.printable(folder)}: {part}" for folder, part in parts.items()]
-            notes.append(f"folders are taken for parts ({listed(told)})")
+            notes.append(f"folders are read as parts ({listed(told)})")
         tops = {folder.partition("/")[0] for folder in parts}
         rest = [e.own for e in self.walk.inside() if e.is_folder and e.own not in tops]
         if parts and rest:
             names = listed([places.printable(name) for name in rest], limit=5)
-            notes.append(f"left out, since there are no class folders in it: {names}")
+            notes.append(f"left out, since it has no class folders: {names}")
         count = sum(self.others.values())
         if count:
             files = "file" if count == 1 else "files"
             notes.append(
                 f"{count} {files} left out, since the adapter reads only "
-                f"{listed(sorted(self.suffixes))}: {counted(self.others)}"
+                f"{listed(sorted(self.suffixes))}: {count_endings(self.others)}"
             )
         return notes
 

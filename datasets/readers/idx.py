@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from gridcnn.contracts.source import TEST, TRAIN, Dataset
 from gridcnn.cores import shortage
 from gridcnn.datasets.labels import one_each
-from gridcnn.datasets.readers.stacks import ITEM_BYTES, LABEL_BYTES, numbered, unstacked
+from gridcnn.datasets.readers.stacks import ITEM_BYTES, LABEL_BYTES, item_names, unstack
 from gridcnn.datasets.soundness import sound
 from gridcnn.errors import DataError, Problem, listed
 from gridcnn.files import open_ordinary
@@ -78,7 +78,7 @@ def read_folder(folder: Path) -> Dataset:
         images, given = _pair(parts[part][0])
         things += images
         labels += given
-        names_ += numbered(len(images), part=part)
+        names_ += item_names(len(images), part=part)
         of_parts += [part] * len(images)
     if len({thing.shape for thing in things}) > 1:
         raise DataError(
@@ -96,7 +96,7 @@ def read(file: Path) -> Dataset:
         DataError: the labels are missing, a file is damaged, or they do not go together.
     """
     things, labels = _pair(file)
-    return sound(Dataset(things, labels, numbered(len(things)), origin=str(file)))
+    return sound(Dataset(things, labels, item_names(len(things)), origin=str(file)))
 
 
 def array(file: Path) -> NDArray[Any]:
@@ -116,7 +116,7 @@ def array(file: Path) -> NDArray[Any]:
         raise DataError(Problem(str(error), source=str(file))) from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         reason = str(error).rstrip(".") or type(error).__name__
-        message = f"is a damaged gzip file ({reason}); get it once more"
+        message = f"is a damaged gzip file ({reason}); download it again"
         raise DataError(Problem(message, source=str(file))) from None
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error) or "there is not enough memory"
@@ -138,21 +138,21 @@ def _array(content: Any, *, most: int, exact: bool) -> NDArray[Any]:
         or not 1 <= start[3] <= _MOST_AXES
     ):
         raise _DamagedError(
-            f"is no IDX file: it starts with the bytes '{start.hex(' ')}', and not with "
+            f"is not an IDX file: it starts with the bytes '{start.hex(' ')}', and not with "
             "'00 00', a type and the number of axes"
         )
     dtype = np.dtype(_TYPES[start[2]])
     sizes = content.read(4 * start[3])
     if len(sizes) < 4 * start[3]:
-        raise _DamagedError("is cut short: it ends inside its header; get it once more")
+        raise _DamagedError("is cut short: it ends inside its header; download it again")
     shape = tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
     count = math.prod(shape) * dtype.itemsize
     header = 4 + len(sizes)
     if not count:
-        raise _DamagedError(f"has no values: it says that its shape is {shape}")
+        raise _DamagedError(f"has no values: it declares the shape {shape}")
     if count + header > most:
         raise _DamagedError(
-            f"is cut short or damaged: it says it has {count} bytes of values, shape {shape}, "
+            f"is cut short or damaged: it declares {count} bytes of values, shape {shape}, "
             f"and can have {'only' if exact else 'at most'} {max(0, most - header)}"
         )
     lacking = shortage(count + shape[0] * (LABEL_BYTES if len(shape) == 1 else ITEM_BYTES))
@@ -165,12 +165,12 @@ def _array(content: Any, *, most: int, exact: bool) -> NDArray[Any]:
         values[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
         if len(piece) < wanted:
             raise _DamagedError(
-                f"is cut short: it says it has {count} bytes of values, and has "
-                f"{done + len(piece)}; get it once more"
+                f"is cut short: it declares {count} bytes of values, and has "
+                f"{done + len(piece)}; download it again"
             )
     if content.read(1):
         raise _DamagedError(
-            f"goes on after its end: it says it has {count} bytes of values, shape {shape}, and "
+            f"continues after its end: it declares {count} bytes of values, shape {shape}, and "
             "has more"
         )
     found = values.view(dtype).reshape(shape)
@@ -181,7 +181,7 @@ def _array(content: Any, *, most: int, exact: bool) -> NDArray[Any]:
 def _pair(file: Path) -> tuple[list[NDArray[Any]], list[str]]:
     beside = _labels_beside(file)
     images, labels = array(file), array(beside)
-    things = unstacked(images, name="the array of images", source=str(file))
+    things = unstack(images, name="the array of images", source=str(file))
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         message = (
             f"labels must be whole numbers of shape (items,); these are {labels.dtype} of shape "

@@ -30,7 +30,7 @@ _FOREIGN = {
     "label": ("labels", "class", "class_name", "target", "category", "y"),
 }
 _OWN = (
-    ". If the items stand in the table itself, write "
+    ". If the items are in the table itself, write "
     "data: {source: {table: {path: ..., input: ..., label: ...}}} in the spec"
 )
 
@@ -67,7 +67,7 @@ def read(given: Any, *, base: Path | None = None, group: str | None = None) -> D
     with opened_rows(given, Form(), problems, wanted=("path", "label")) as rows:
         where = _columns(rows, group)
         found = _rows(rows, where)
-        return _collected(found, rows, base or Path(given).parent, group)
+        return _to_dataset(found, rows, base or Path(given).parent, group)
 
 
 def is_manifest(names: Sequence[str]) -> bool:
@@ -140,14 +140,14 @@ def _path(value: Any) -> str:
     return os.fsdecode(value).strip() if isinstance(value, str | os.PathLike) else ""
 
 
-def _collected(found: Sequence[_Row], rows: Rows, base: Path, group: str | None) -> Dataset:
+def _to_dataset(found: Sequence[_Row], rows: Rows, base: Path, group: str | None) -> Dataset:
     """Return rows as a data set, after a look at every file; bad rows are left out."""
     start = places.absolute(base)
     divided, word = any(row.split for row in found), "line" if rows.by_line else "row"
     looker = _Looker(start, group, divided, word)
     kept: list[tuple[str, _Row]] = []
     for row in found:
-        path = places.joined(start, row.path)
+        path = places.join(start, row.path)
         told = looker.problems(row, path)
         for message in told:
             rows.tell(row.place, message)
@@ -203,7 +203,7 @@ class _Looker:
             told.append(no_part(row.split))
         if self.group is not None and not row.group:
             name = quoted(self.group)
-            told.append(f"the group in {name} is empty; say in every row what it belongs to")
+            told.append(f"the group in {name} is empty; give every row a group")
         return told
 
 

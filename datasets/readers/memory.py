@@ -15,7 +15,7 @@ from gridcnn.datasets.labels import IN_MEMORY, labels_of, one_each
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.readers import manifest
 from gridcnn.datasets.readers.examples import refuse_unordered, things_of
-from gridcnn.datasets.readers.stacks import numbered, unstacked
+from gridcnn.datasets.readers.stacks import item_names, unstack
 from gridcnn.datasets.soundness import sound
 from gridcnn.datasets.tables.frames import is_frame
 from gridcnn.datasets.tables.items import Columns, opened_rows, others_note, read_questions
@@ -26,7 +26,7 @@ from gridcnn.errors import DataError, first_told, quoted, shown
 _ORIGIN = "the data given in memory"
 _FORMS = (
     "data is given as (X, y), with a label in y for each item of X; as a pandas DataFrame with the "
-    "columns path, label and, if it divides itself, split; or as a Dataset"
+    "columns path, label and, optionally, split; or as a Dataset"
 )
 
 
@@ -81,11 +81,11 @@ def from_memory(
         return manifest.read(data, base=Path.cwd(), group=group)
     if group is not None:
         raise DataError(
-            f"data.group names the column {quoted(group)}, but {_described(data)} has no columns; "
+            f"data.group names the column {quoted(group)}, but {_describe(data)} has no columns; "
             "give a DataFrame, or a Dataset with groups"
         )
     if not isinstance(data, tuple | list) or len(data) != 2:
-        raise DataError(f"{_FORMS}; got {_described(data)}")
+        raise DataError(f"{_FORMS}; got {_describe(data)}")
     named = data[0].columns if is_frame(data[0]) and len(data[0].columns) > 1 else None
     notes: Sequence[str] = ()
     if named is None:
@@ -100,7 +100,7 @@ def from_memory(
         resolved = Memory(columns=known or tuple(map(str, named)))
     if files:
         _refuse_twice(things)
-    names = _names(things) if files else numbered(len(things))
+    names = _names(things) if files else item_names(len(things))
     return sound(
         Dataset(things, labels, names, origin=_ORIGIN, resolved=resolved, notes=list(notes))
     )
@@ -149,7 +149,7 @@ def _things(given: Any) -> Sequence[Any]:
         return rows
     refuse_unordered(given)
     if isinstance(given, str | bytes | os.PathLike) or not hasattr(given, "__len__"):
-        raise DataError(f"X must hold many items; got {_described(given)}")
+        raise DataError(f"X must hold many items; got {_describe(given)}")
     # Series and tensors turn into arrays; a list is kept as it is, since its items may be of
     # different sizes.
     if not hasattr(given, "__array__"):
@@ -157,14 +157,14 @@ def _things(given: Any) -> Sequence[Any]:
     stack = np.asarray(given)
     if stack.dtype.kind not in "biuf" or np.ma.is_masked(given):
         things = things_of(given)
-        return unstacked(things) if isinstance(things, np.ndarray) else things
-    return unstacked(stack)
+        return unstack(things) if isinstance(things, np.ndarray) else things
+    return unstack(stack)
 
 
 def _names(things: Sequence[Any]) -> list[str]:
     return [
         os.fsdecode(thing) if isinstance(thing, str | os.PathLike) else name
-        for thing, name in zip(things, numbered(len(things)), strict=True)
+        for thing, name in zip(things, item_names(len(things)), strict=True)
     ]
 
 
@@ -183,7 +183,7 @@ def _refuse_twice(things: Sequence[Any]) -> None:
     found.stop()
 
 
-def _described(value: Any) -> str:
+def _describe(value: Any) -> str:
     if isinstance(value, tuple | list):
         return f"a {type(value).__name__} of {len(value)}"
     if hasattr(value, "shape"):

@@ -28,17 +28,17 @@ _FORMS = (
 _ADVICE = {
     (".npy",): "one array has no labels; save both: numpy.savez(file, X=..., y=...)",
     (".zip", ".tar", ".tgz", ".7z", ".rar", ".gz", ".bz2", ".xz"): (
-        "this is packed; unpack it, and give the folder"
+        "this is an archive; unpack it, and give the folder"
     ),
     (".pkl", ".pickle", ".joblib", ".pt", ".pth"): (
-        "opening such a file can run any program, so it is not read; save the arrays: "
+        "opening such a file can run any program, so gridcnn does not; save the arrays: "
         "numpy.savez(file, X=..., y=...)"
     ),
     (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".heic"): (
-        "one picture is no data set; give the folder that has a folder for each class"
+        "one picture is not a data set; give the folder that has a folder for each class"
     ),
     (".wav", ".flac", ".mp3", ".ogg"): (
-        "one sound is no data set; give the folder that has a folder for each class"
+        "one sound is not a data set; give the folder that has a folder for each class"
     ),
     (".yaml", ".yml"): "this looks like a spec, not like data",
 }
@@ -66,7 +66,7 @@ class Files(Source):
 
     def resolved(self, base: Path) -> Self:
         """Return the source with its path made absolute, starting at the folder `base`."""
-        return self.model_copy(update={"path": places.resolved(self.path, base)})
+        return self.model_copy(update={"path": places.resolve(self.path, base)})
 
     def endings(self) -> Counter[str]:
         """Return how often each ending occurs among the files in the folders of a folder.
@@ -87,19 +87,19 @@ class Files(Source):
             raise DataError(f"{shown(self.path)} cannot be a path")
         path = places.at_home(self.path)
         try:
-            dataset = self._opened(path, request)
+            dataset = self._open(path, request)
         except OSError as error:
             message = f"cannot be read: {error.strerror or error}"
             raise DataError(Problem(message, source=self.path)) from error
         if request.group is not None and dataset.groups is None:
             message = (
-                "has no columns that could name groups; find them in the names of files with "
+                "has no columns to name groups; find them in the names of files with "
                 "data.group: {pattern: ...}"
             )
             raise DataError(Problem(message, source=path))
         return dataset
 
-    def _opened(self, path: str, request: Request) -> Dataset:
+    def _open(self, path: str, request: Request) -> Dataset:
         place = Path(path)
         name = place.name.lower()
         if place.is_dir():
@@ -132,7 +132,7 @@ def _table(path: str, request: Request) -> Dataset:
             table = Table(path=path, input=look.input, label=look.label, split=look.split)
             return table.open(request)
         message = (
-            "is a table whose items stand in it; name its columns in the spec: "
+            "is a table that contains its items; name its columns in the spec: "
             "data: {source: {table: {path: ..., input: ..., label: ...}}}"
         )
         raise DataError(Problem(message, source=path))
@@ -141,7 +141,7 @@ def _table(path: str, request: Request) -> Dataset:
 
 def _nothing(path: str) -> Problem:
     if "://" in path:
-        return Problem("a web address is not read; download it, and give its path", source=path)
+        return Problem("a web address cannot be read; download it, and give its path", source=path)
     from gridcnn.datasets.known import known as known_sets
 
     known = [each.name for each in known_sets()]

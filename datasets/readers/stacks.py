@@ -14,7 +14,7 @@ LABEL_BYTES = 150
 """About what Python keeps of a label beside its characters."""
 
 
-def unstacked(stack: NDArray[Any], *, name: str = "X", source: str = "") -> list[NDArray[Any]]:
+def unstack(stack: NDArray[Any], *, name: str = "X", source: str = "") -> list[NDArray[Any]]:
     """Return the items of a stack, as views into it.
 
     Args:
@@ -34,13 +34,13 @@ def unstacked(stack: NDArray[Any], *, name: str = "X", source: str = "") -> list
     elif stack.ndim not in (2, 3, 4):
         message = f"{name} must have the shape {wanted}; it has {stack.shape}"
     elif stack.size == 0:
-        message = f"{name} has the shape {stack.shape}, and so no cells"
+        message = f"{name} has the shape {stack.shape}, so it has no cells"
     else:
         return list(stack)
     raise DataError(Problem(message, source=source))
 
 
-def numbered(count: int, *, part: str = "") -> list[str]:
+def item_names(count: int, *, part: str = "") -> list[str]:
     """Return names for items that have none of their own: `item 0`, `item 1`, ..."""
     before = f"{part} item" if part else "item"
     return [f"{before} {index}" for index in range(count)]

@@ -66,9 +66,9 @@ class Numbers:
         together = "".join(cells)
         if self.thousands not in (None, "none"):
             # 1,5 is no number there, though it would be one without its comma.
-            if any(self._ungrouped(cell) is None for cell in cells):
+            if any(self._ungroup(cell) is None for cell in cells):
                 return None
-            cells = [self._ungrouped(cell) or "" for cell in cells]
+            cells = [self._ungroup(cell) or "" for cell in cells]
             together = "".join(cells)
         if self.decimal == ",":
             if "." in together:
@@ -90,7 +90,7 @@ class Numbers:
             self.decimal = "."
         return values
 
-    def _ungrouped(self, cell: str) -> str | None:
+    def _ungroup(self, cell: str) -> str | None:
         """Return a cell without the signs between thousands; None if they stand elsewhere."""
         sign = str(self.thousands)
         signs = next((each for each in (_SPACES, _QUOTES) if sign in each), sign)
@@ -137,8 +137,8 @@ class Numbers:
         if _GROUPED.fullmatch(text) and self.thousands is None:
             sign = shown(_sign_of(text))
             return (
-                f"has {shown(text)}, in which {sign} may stand before decimals or between "
-                f"thousands; set decimal: {sign} or thousands: {sign} of table"
+                f"has {shown(text)}, in which {sign} may be the decimal or the thousands "
+                f"separator; set decimal: {sign} or thousands: {sign} of table"
             )
         other = {",": ".", ".": ","}.get(self.decimal or ".")
         if Numbers(other, "none").read([text]) is not None:

@@ -83,7 +83,7 @@ def look_at(
     try:
         names, columns, found_form = _first_rows(place, form, problems)
     except DataError as error:
-        if "is a quote left open" not in str(error):
+        if "is a quotation mark left open" not in str(error):
             raise
         quotes = Form(**{**vars(form), "quoting": False})
         problems = Problems(place)
@@ -158,7 +158,7 @@ class _Looker:
         few = [name for name, cells in columns.items() if _has_classes(cells)]
         few = [name for name in few if not _are_numbers(columns[name])] or few
         if len(few) != 1:
-            self.refuse("has no column that is clearly the label; name it: --label COLUMN.")
+            self.refuse("it is not clear which column is the label; name it: --label COLUMN.")
         return few[0]
 
     def _input(self, columns: dict[str, list[Any]], asked: Sequence[str]) -> str | tuple[str, ...]:
@@ -196,7 +196,7 @@ class _Looker:
             return likely[0]
         if likely or len(numbers) < _FEWEST:
             self.refuse(
-                "has no columns that are clearly what is classified; name the one of the texts, or "
+                "it is not clear which columns to classify; name the one of the texts, or "
                 "each of the numbers: --input COLUMN."
             )
         return numbers

@@ -331,7 +331,7 @@ def _arrow_cells(column: Any) -> Cells:
     if types.is_dictionary(kind):
         if not _is_numeric(kind.value_type):
             if _longest(column.dictionary) > _SHORT:
-                return _shared(column)
+                return _share_values(column)
             return column.dictionary_decode().to_pylist()  # type: ignore[no-any-return]
         column = column.dictionary_decode()
     if _is_numeric(column.type):
@@ -343,7 +343,7 @@ def _arrow_cells(column: Any) -> Cells:
             there = column.is_valid().to_pylist()
             rows = zip(*fields, strict=True)
             return [
-                _packed(dict(zip(names, row, strict=True))) if valid else None
+                _file_content(dict(zip(names, row, strict=True))) if valid else None
                 for row, valid in zip(rows, there, strict=True)
             ]
     if (types.is_list(kind) or types.is_large_list(kind)) and _is_numeric(kind.value_type):
@@ -355,7 +355,7 @@ def _arrow_cells(column: Any) -> Cells:
             None if length is None else numbers[end - length : end]
             for end, length in zip(ends.tolist(), lengths.to_pylist(), strict=True)
         ]
-    return [_packed(value) for value in column.to_pylist()]
+    return [_file_content(value) for value in column.to_pylist()]
 
 
 def _is_numeric(kind: Any) -> bool:
@@ -390,15 +390,15 @@ def _longest(values: Any) -> int:
         return sys.maxsize
 
 
-def _shared(column: Any) -> list[Any]:
+def _share_values(column: Any) -> list[Any]:
     """Return a column of Arrow that keeps equal values once: they are the same objects here."""
     used = column.indices.unique().drop_null()
-    values = [_packed(value) for value in column.dictionary.take(used).to_pylist()]
+    values = [_file_content(value) for value in column.dictionary.take(used).to_pylist()]
     found = dict(zip(used.to_pylist(), values, strict=True))
     return [None if index is None else found[index] for index in column.indices.to_pylist()]
 
 
-def _packed(value: Any) -> Any:
+def _file_content(value: Any) -> Any:
     """Return the content of a picture or a sound that a file holds as {bytes, path}."""
     if isinstance(value, dict) and "bytes" in value and set(value) <= {"bytes", "path"}:
         return value["bytes"] if value["bytes"] is not None else value.get("path")

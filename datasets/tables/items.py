@@ -105,7 +105,9 @@ def opened_rows(
         with frames.opened_frame(place, form, problems) as rows:
             yield rows
         return
-    with lines.opened(given) if isinstance(given, str) else contextlib.nullcontext(given) as file:
+    with (
+        lines.open_lines(given) if isinstance(given, str) else contextlib.nullcontext(given) as file
+    ):
         size = places.size(given) if isinstance(given, str) else 0
         counter = Counter(advance, "reading the table", size, unit="bytes")
         text = lines.Lines(file, problems, encoding=form.encoding, counter=counter)
@@ -118,7 +120,7 @@ def place_of(path: str, *, any_ending: bool = False) -> str:
         raise DataError(f"{shown(path)} cannot be a path")
     place = places.at_home(path)
     if "://" in place:
-        message = "a web address is not read; download the file, and give its path"
+        message = "a web address cannot be read; download the file, and give its path"
     elif places.is_folder(place):
         message = "is a folder; give the table's file"
     elif not places.is_file(place):
@@ -202,7 +204,7 @@ class _Finder:
             if names.count(names[index]) > 1 and names.index(names[index]) == index:
                 self.find(names[index])
         if not others and not self.lacking:
-            message = "has no column for 'input': all that there are have another use"
+            message = "has no column for 'input': all columns have another use"
             self.rows.problems.add(message, line=self.line)
         return tuple(others)
 
@@ -233,7 +235,9 @@ class _Finder:
         else:
             said += "."
         if self.trained:
-            said += " The model was trained on columns of these names, and takes them in any order."
+            said += (
+                " The model was trained on columns of these names, and accepts them in any order."
+            )
         return f"{said} It has: {listed([quoted(name)[1:-1] for name in names])}"
 
     def _looks_like_row(self) -> bool:
@@ -425,7 +429,7 @@ def read_items(
             numbers.add(values[good])
     names = tuple(rows.names[index] for index in inputs.where.inputs)
     resolved = columns if columns.input is not None else replace(columns, input=names)
-    notes = [*inputs.numbers.notes, *_told(rows, counting, inputs)]
+    notes = [*inputs.numbers.notes, *_counting_notes(rows, counting, inputs)]
     if trained:
         notes += others_note(rows, [rows.names[index] for index in where.all])
     rows.form = replace(
@@ -455,14 +459,13 @@ def _counting(rows: Rows, where: _Where, cells: Sequence[Cells]) -> list[int]:
     for index in unnamed:
         rows.refuse(
             1,
-            f"column {index + 1} has no name; give it one, or list the columns that are wanted in "
-            "'input'",
+            f"column {index + 1} has no name; give it one, or list the columns to use in 'input'",
         )
     rows.problems.stop()
     return found
 
 
-def _told(rows: Rows, counting: Sequence[int], inputs: _Inputs) -> list[str]:
+def _counting_notes(rows: Rows, counting: Sequence[int], inputs: _Inputs) -> list[str]:
     notes = []
     names = [quoted(rows.names[each]) for each in counting if each not in inputs.where.inputs]
     if names:
@@ -475,8 +478,8 @@ def _told(rows: Rows, counting: Sequence[int], inputs: _Inputs) -> list[str]:
     if inputs.doubtful:
         columns = listed([quoted(name) for name in inputs.doubtful], limit=4)
         notes.append(
-            f"numbers such as 1.002 in {columns} are read as decimals; if their points stand "
-            "between thousands, set thousands: '.'"
+            f"numbers such as 1.002 in {columns} are read as decimals; if the point separates "
+            "thousands, set thousands: '.'"
         )
     return notes
 
@@ -506,24 +509,24 @@ def _read_about(
         name = f"the label in {quoted(str(columns.label))}"
         found["labels"] = [
             _label(rows, name, block.places[row], value, good, row)
-            for row, value in enumerate(_listed(next(cells)))
+            for row, value in enumerate(_as_list(next(cells)))
         ]
     if where.split is not None:
-        found["splits"] = [text_of(value) for value in _listed(next(cells))]
+        found["splits"] = [text_of(value) for value in _as_list(next(cells))]
     if where.group is not None:
-        groups = [text_of(value) for value in _listed(next(cells))]
+        groups = [text_of(value) for value in _as_list(next(cells))]
         for row in every:
             if not groups[row]:
                 good[row] = False
                 name = quoted(str(columns.group))
-                message = f"the group in {name} is empty; say in every row what it belongs to"
+                message = f"the group in {name} is empty; give every row a group"
                 rows.tell(block.places[row], message)
         found["groups"] = groups
     for kind, values in found.items():
         read.add(kind, itertools.compress(values, good.tolist()))
 
 
-def _listed(cells: Cells) -> Sequence[Any]:
+def _as_list(cells: Cells) -> Sequence[Any]:
     return cells.tolist() if isinstance(cells, np.ndarray) else cells
 
 

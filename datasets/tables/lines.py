@@ -43,7 +43,7 @@ def ending_of(path: str) -> str:
 
 
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[IO[bytes]]:
+def open_lines(path: str) -> Iterator[IO[bytes]]:
     """Open a file for reading; what is packed is unpacked while it is read.
 
     Raises:
@@ -59,7 +59,9 @@ def opened(path: str) -> Iterator[IO[bytes]]:
                 archive = stack.enter_context(zipfile.ZipFile(file))
                 members = [each for each in archive.infolist() if not each.is_dir()]
                 if len(members) != 1:
-                    message = f"holds {len(members)} files; a packed table is a single file"
+                    message = (
+                        f"holds {len(members)} files; a compressed table must be a single file"
+                    )
                     raise DataError(Problem(message, source=path))
                 file = stack.enter_context(archive.open(members[0]))
             yield file
@@ -68,7 +70,7 @@ def opened(path: str) -> Iterator[IO[bytes]]:
             raise too_large(path) from error
         reason = getattr(error, "strerror", None) or error
         packed = places.ending(path) in PACKED_ENDINGS
-        what = f"is damaged, or not packed as its name says ({reason})"
+        what = f"is damaged, or not compressed as its name says ({reason})"
         message = what if packed else f"cannot be read: {reason}"
         raise DataError(Problem(message, source=path)) from error
 
@@ -81,7 +83,7 @@ def count_lines(path: str, most: int, *, quoting: bool) -> int:
     """
     count = without_end = 0
     before = b""  # the last bytes of a line that is not complete
-    with opened(path) as file:
+    with open_lines(path) as file:
         while (chunk := file.read(_CHUNK)) and count <= most and without_end <= LONGEST:
             if quoting and b'"' in chunk:
                 break
@@ -132,7 +134,7 @@ class Lines:
         for mark, name in _MARKS:
             if self._begin.startswith(mark) and self.encoding.lower().startswith(("utf", "u8")):
                 self.encoding, self._begin = name, self._begin[len(mark) :]
-        self._lines = self._decoded()
+        self._lines = self._decode()
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -143,7 +145,7 @@ class Lines:
         self.characters += len(line)
         return line
 
-    def _decoded(self) -> Iterator[str]:
+    def _decode(self) -> Iterator[str]:
         decoder = codecs.getincrementaldecoder(self.encoding)()
         rest, done, chunk = "", 0, self._begin
         while True:
@@ -162,7 +164,9 @@ class Lines:
             if wrong is not None:
                 self._refuse(wrong)
             if len(rest) > LONGEST:
-                self.problems.add("has more than 16 MiB, too much for a line", line=self.number + 1)
+                self.problems.add(
+                    "has more than 16 MiB, too much for one line", line=self.number + 1
+                )
                 self.problems.stop()
             if not chunk:
                 return

@@ -300,8 +300,8 @@ class Delimited(_Text):
             return next(reader, [])
         except csv.Error as error:
             self.problems.add(
-                f"is not valid CSV: {error}; is a quote left open? If quotes are signs like "
-                "others, set 'quoting: false'",
+                f"is not valid CSV: {error}; is a quotation mark left open? If quotes are ordinary "
+                "characters, set 'quoting: false'",
                 line=self.lines.number,
             )
             self.problems.stop()
@@ -464,7 +464,7 @@ class JsonLines(_Text):
             return None
         except (ValueError, RecursionError) as error:
             reason = str(error).split(";")[0]
-            self.tell(number, f"is not JSON that can be read: {reason}")
+            self.tell(number, f"is not readable JSON: {reason}")
             return None
         if isinstance(given, dict):
             return given

@@ -145,7 +145,7 @@ class Table(Source):
 
     def resolved(self, base: Path) -> Self:
         """Return the source with its path made absolute, starting at the folder `base`."""
-        return self.model_copy(update={"path": places.resolved(self.path, base)})
+        return self.model_copy(update={"path": places.resolve(self.path, base)})
 
     def open(self, request: Request) -> Dataset:
         """Return the rows: float64 `(items, columns)`, or texts, arrays or contents of files.

@@ -21,7 +21,7 @@ from gridcnn.engines.native import recipes
 from gridcnn.engines.native.program import Arena, Program
 from gridcnn.grid import Grids, GridShape, OneHot
 from gridcnn.runs import grids_cache
-from gridcnn.runs.adapting import _validated
+from gridcnn.runs.adapting import _validate
 from gridcnn.runs.grids_cache import GridsCache
 from gridcnn.spec.load import load
 
@@ -106,7 +106,7 @@ def _adapters() -> tuple[tuple[Adapter, Adapter], ...]:
 
 def _take_adapter(content: bytes, folder: Path) -> None:  # noqa: ARG001 - as the others
     for adapter, whole in _adapters():
-        found = _validated(adapter, content)
+        found = _validate(adapter, content)
         if found is not None:
             require(found.shape().cells > 0, "an adapter has no shape")
             learned = {
@@ -131,7 +131,7 @@ def program() -> Program:
 def _recipes() -> Sequence[bytes]:
     entries = Entries(kept() / "recipes", kind="object", limit=10**6)
     with mock.patch.object(recipes, "object_cache", return_value=entries):
-        recipes.kept(_KEY, program())
+        recipes.keep(_KEY, program())
     content = entries.get(_KEY)
     assert content is not None
     return [content]
@@ -141,7 +141,7 @@ def _take_recipe(content: bytes, folder: Path) -> None:
     entries = Entries(folder / "recipes", kind="object", limit=10**6)
     entries.put(_KEY, content)
     with mock.patch.object(recipes, "object_cache", return_value=entries):
-        found = recipes.found(_KEY)
+        found = recipes.find(_KEY)
     if found is not None:
         for each in (found.workspace, found.packed, found.sums):
             inside = all(0 <= start <= start + size <= each.size for _, start, size in each.parts)

@@ -6,7 +6,7 @@ They are found, divided and adapted as a run does it, but nothing but these item
 from __future__ import annotations
 
 from gridcnn.checking.asked import Asked
-from gridcnn.contracts.adapter import Selection, picked
+from gridcnn.contracts.adapter import Selection, pick
 from gridcnn.datasets.problems import bad_items_error
 from gridcnn.errors import DataError
 from gridcnn.notes import remark_notes
@@ -40,7 +40,7 @@ def from_spec(spec: Spec, asked: Asked, *, data: str | None = None) -> Sample:
     chosen = drawn_items(training, adapter, divided.fitted.shape, seed)
     count = Counter(asked.advance, "reading items", len(chosen), unit="items").add
     adapted = adapter.adapt_all(
-        picked(dataset.things, chosen), names=places_of(dataset, chosen), advance=count
+        pick(dataset.things, chosen), names=places_of(dataset, chosen), advance=count
     )
     if not len(adapted.kept):
         raise bad_items_error(adapted.problems, len(chosen), "give others")

@@ -1,4 +1,4 @@
-"""Bars that move: how progress is shown, on a terminal alone."""
+"""Progress bars, which are shown only on a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BYTES = "bytes"
 
 
 class Bars:
-    """Shows what is being done as a bar, one at a time; nothing if errors go to no terminal.
+    """Shows work in progress as a bar, one at a time; nothing if standard error is not a terminal.
 
     Args:
         shown: False shows nothing.
@@ -30,7 +30,7 @@ class Bars:
 
     def __enter__(self) -> Self:
         if self.is_shown:
-            self._bars = _made()
+            self._bars = _make_display()
             self._bars.start()
         return self
 
@@ -39,7 +39,7 @@ class Bars:
             self._bars.stop()
 
     def show(self, progress: Progress, *, note: str = "") -> None:
-        """Move the bar of what is being done; `note` stands beside it."""
+        """Move the bar; `note` is shown beside it."""
         if self._bars is None:
             return
         what = (progress.what, progress.unit)
@@ -56,7 +56,7 @@ class Bars:
         )
 
 
-def _made() -> Shown:
+def _make_display() -> Shown:
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Shown
 

@@ -1,4 +1,4 @@
-"""`gridcnn cache`: what is kept on disk between runs, and how to be rid of it."""
+"""`gridcnn cache`: what is kept on disk between runs, and how to remove it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from gridcnn.cli import screen
 _EXAMPLES = """Show what gridcnn keeps on disk: machine code, adapted grids, and fetched data.
 
 Code and grids are only there to save time, and can be cleared at any time. Fetched data stays,
-since it may not be had again; delete its folder to be rid of it.
+since it may not be available again; to remove it, delete its folder.
 
-GRIDCNN_CACHE names another folder for all of it (~ is your home), GRIDCNN_CACHE=off keeps nothing,
-and GRIDCNN_CACHE_SIZE=50GB says how much grids may take.
+GRIDCNN_CACHE sets another folder for all of it (~ is your home), GRIDCNN_CACHE=off keeps nothing,
+and GRIDCNN_CACHE_SIZE=50GB limits the size of kept grids.
 
 Examples:
 
@@ -37,7 +37,7 @@ def cache(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
 ) -> None:
     from gridcnn.caches import homely
-    from gridcnn.datasets.public.fetching import kept_in
+    from gridcnn.datasets.public.fetching import data_folder
     from gridcnn.engines.native.cache import object_cache
     from gridcnn.errors import printable, sized
     from gridcnn.runs.grids_cache import fitted_cache, grids_cache
@@ -54,7 +54,7 @@ def cache(
         (kind, shelf.folder, shelf.size(), shelf.limit if shelf.folder else None)
         for kind, shelf in shelves.items()
     ]
-    data = kept_in()
+    data = data_folder()
     kept.append(("fetched data", data, _size(data) if data else 0, None))
     if as_json:
         screen.say_json(

@@ -17,10 +17,10 @@ from gridcnn.errors import SpecError, quoted
 if TYPE_CHECKING:
     from gridcnn.order.verdict import Verdict
 
-_EXAMPLES = """Tell whether the order of columns, or of the cells of grids, carries information.
+_EXAMPLES = """Check whether the order of columns, or of the cells of grids, carries information.
 
 DATA is a table (CSV, TSV, JSON Lines, Parquet), a NumPy file, a folder of pictures or sounds, a
-known data set, or a spec. Names of columns have no say. Exit code 3: the order means nothing.
+known data set, or a spec. Column names are ignored. Exit code 3: the order means nothing.
 
 Examples:
 
@@ -55,15 +55,14 @@ def check(
     ] = None,
     shape: Annotated[
         str | None,
-        typer.Option(
-            metavar="R,C", help="Rows and columns of the grid that the columns are said to be."
-        ),
+        typer.Option(metavar="R,C", help="Rows and columns of the grid that the columns make up."),
     ] = None,
     header: Annotated[
         bool | None,
         typer.Option(
             "--header/--no-header",
-            help="Whether the first line names the columns. Without it: unless it holds numbers.",
+            help="Whether the first line names the columns. Default: it does, unless it holds "
+            "numbers.",
         ),
     ] = None,
     encoding: options.Encoding = None,
@@ -75,14 +74,15 @@ def check(
         typer.Option(
             metavar="NUMBER",
             min=0,
-            help="Fixes what is drawn at random. Default: that of the spec, or 0.",
+            help="The seed of the random draws. Default: that of the spec, or 0.",
         ),
     ] = None,
     threads: options.Threads = None,
     strict: options.Strict = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print errors alone; the exit code tells.")
+        bool,
+        typer.Option("--quiet", "-q", help="Print errors only; the exit code gives the verdict."),
     ] = False,
     force: outputs.Force = False,
 ) -> None:
@@ -138,11 +138,11 @@ def _say(verdict: Verdict) -> None:
     screen.say(f"verdict: {verdict.decision} ({_MEANINGS[verdict.decision]})")
     screen.say("\nevidence")
     for sentence in verdict.evidence:
-        _wrapped(sentence)
+        _say_wrapped(sentence)
     if verdict.advice:
         screen.say("\nadvice")
         for sentence in verdict.advice:
-            _wrapped(sentence)
+            _say_wrapped(sentence)
     if verdict.lags is not None and len(verdict.lags.lags) > 1:
         screen.say("\nassociation of columns against their distance")
         for line in lag_lines(verdict.lags, plain=plain):
@@ -153,7 +153,7 @@ def _say(verdict: Verdict) -> None:
             screen.say(line)
 
 
-def _wrapped(sentence: str) -> None:
+def _say_wrapped(sentence: str) -> None:
     """Print a sentence within 80 columns; lines of code after it stay as they are."""
     from gridcnn.errors import printable
 

@@ -35,10 +35,10 @@ Examples:
   gridcnn datasets make phrases phrases.csv --count 2000
 """
 
-_STOPPED = "stopped; what has come is kept, and the same command goes on there"
-_GET_EXAMPLES = """Fetch the files of public data sets, to have them when there is no network.
+_STOPPED = "stopped; the same command continues the download from here"
+_GET_EXAMPLES = """Fetch the files of public data sets, to have them without a network later.
 
-A broken download goes on where it stopped.
+An interrupted download continues where it stopped.
 
 Example: gridcnn datasets get sms news
 """
@@ -139,7 +139,7 @@ def get(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
     from gridcnn.datasets.known import public
     from gridcnn.datasets.public import fetching
@@ -169,12 +169,14 @@ def make(
         typer.Argument(metavar="DIR|FILE", help="A new or empty folder; for texts, a new table."),
     ],
     count: Annotated[int | None, typer.Option(help="How many items.")] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Fixes what is random.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="The seed of the random draws.")
+    ] = 0,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting of the data. Repeatable."),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
     from gridcnn.datasets.makers.made import MAKERS, Made, MadeTexts, write_files, write_table
     from gridcnn.spec.load import load_choice

@@ -28,17 +28,17 @@ Told = TypeVar("Told", bound=Callable[..., None])
 
 
 def _heard_or_not(method: Told) -> Told:
-    """Let a run go on where nobody reads any more what it says: its results are in its folder."""
+    """Ignore a closed standard output, so that the run continues: its results are in its folder."""
 
     @functools.wraps(method)
-    def told(*arguments: Any) -> None:
+    def call(*arguments: Any) -> None:
         try:
             method(*arguments)
             sys.stdout.flush()
         except BrokenPipeError:
             screen.mute()
 
-    return cast("Told", told)
+    return cast("Told", call)
 
 
 class Display(RunWatcher):
@@ -63,7 +63,7 @@ class Display(RunWatcher):
 
     @_heard_or_not
     def on_fold(self, number: int, folds: int, test: Fold | GroupOut) -> None:
-        """Tell which fold begins."""
+        """Show which fold starts."""
         self.fold = self._fold_name(number, folds, test)
         self.validated = ""
         screen.say(f"\n{self.fold}")
@@ -72,7 +72,7 @@ class Display(RunWatcher):
     def on_fold_end(
         self, number: int, folds: int, test: Fold | GroupOut, metrics: dict[str, Any]
     ) -> None:
-        """Tell what came out."""
+        """Show the results of a fold."""
         found = metrics["test"]
         screen.say(
             f"{self._fold_name(number, folds, test)}: test accuracy "
@@ -93,11 +93,11 @@ class Display(RunWatcher):
         self.bars.show(progress)
 
     def on_check(self, checked: Checked) -> None:
-        """Keep what to say of it below the plan."""
-        self.checked = told_check(checked)
+        """Keep it for the lines below the plan."""
+        self.checked = check_lines(checked)
 
     def on_engine(self, engine: Engine, memory: Memory) -> None:
-        """Keep what to say of it below the plan."""
+        """Keep it for the lines below the plan."""
         self.memory = plan_memory(engine, memory)
 
     @_heard_or_not
@@ -170,10 +170,10 @@ class Display(RunWatcher):
         screen.say("  ".join(parts))
 
 
-def told_check(checked: Checked) -> list[str]:
-    """Return what to say of a check after which training goes on, in lines."""
+def check_lines(checked: Checked) -> list[str]:
+    """Return the lines about a check after which training continues."""
     if checked.setting == "off":
-        return ["check: off, so nobody has looked whether the order of this data means anything"]
+        return ["check: off, so the order of this data was not checked"]
     lines = []
     for name, verdict in checked.verdicts.items():
         head = "check" if len(checked.verdicts) == 1 else f"check ({name})"
@@ -185,7 +185,7 @@ def told_check(checked: Checked) -> list[str]:
             lines.append(f"{head}: undecided; {reasons}" if reasons else f"{head}: undecided")
         else:
             lines.append(
-                f"{head}: permutable, the order of this data means nothing; training goes on "
-                f"all the same, since the spec has check: {checked.setting}"
+                f"{head}: permutable, the order of this data means nothing; training continues "
+                f"anyway, since the spec has check: {checked.setting}"
             )
     return lines

@@ -20,7 +20,7 @@ def pixels(grid: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return a grid `(channels, rows, columns)` as colours `(rows, columns, 3)`.
 
     Three channels are red, green and blue; else the mean of all channels is shown in grey. Cells of
-    -1 are black, cells of 1 white, and what lies beyond is cut off.
+    -1 are black, cells of 1 white, and values beyond are clipped.
     """
     planes = grid if len(grid) == 3 else grid.mean(axis=0, keepdims=True).repeat(3, axis=0)
     levels = np.clip(np.nan_to_num(planes), -1, 1) * 127.5 + 127.5
@@ -41,9 +41,9 @@ def shrunk(picture: NDArray[np.uint8], width: int) -> tuple[NDArray[np.uint8], i
 
 
 def draw(grid: NDArray[np.float32], console: Console) -> int:
-    """Draw a grid, two cells to a character, and return how many cells each shown one stands for.
+    """Draw a grid, two cells to a character, and return how many cells each drawn one stands for.
 
-    In colours where the console has them; else cells above 0 are drawn and others left blank.
+    In colours if the console has them; else cells above 0 are drawn, and others left blank.
     """
     width = console.width if console.is_terminal else 120
     picture, factor = shrunk(pixels(grid), width)
@@ -66,14 +66,14 @@ def _rgb(colour: list[int]) -> str:
 
 
 PNG_MARK = b"tEXtSoftware\0gridcnn"
-"""What every PNG file of ours has near its beginning."""
+"""Bytes near the beginning of every PNG file that gridcnn writes."""
 
 
 def write_png(grid: NDArray[np.float32], path: Path, *, force: bool = False) -> int:
     """Write a grid as PNG, each cell as a square of pixels, and return the square's side.
 
     Raises:
-        RunFolderError: it cannot be written, or there is a file that gridcnn has not written; with
+        RunFolderError: it cannot be written, or there is a file that gridcnn did not write; with
             `force` that is replaced as well.
     """
     import io

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """Compare a model's answers with the labels of data.
 
 MODEL is a run folder or a model file; DATA is a folder of class folders, a CSV manifest, an .npz
-file, IDX files, or a known data set. Where the data names a test part, that part is used.
+file, IDX files, or a known data set. If the data names a test part, that part is used.
 
 Examples:
 
@@ -38,7 +38,8 @@ def evaluate(
         str | None, typer.Option(help="The part to use: test, train, validation or all.")
     ] = None,
     bad_items: Annotated[
-        str, typer.Option(metavar="stop|skip", help="What an unreadable item does.")
+        str,
+        typer.Option(metavar="stop|skip", help="What to do about unreadable items: stop or skip."),
     ] = "stop",
     engine: options.Engine = None,
     threads: options.Threads = None,
@@ -75,7 +76,7 @@ def _say(found: Evaluation) -> None:
 
 
 def say_beside(test: dict[str, Any]) -> None:
-    """Print what an accuracy is to be compared with; `test` is a part in metrics.json."""
+    """Print figures to compare an accuracy with; `test` is that part of metrics.json."""
     most, worst = test["majority"], test["worst"]
     items = test["classes"][str(worst["class"])]["items"]
     screen.say(
@@ -110,12 +111,12 @@ def say_scores(found: Evaluation) -> None:
     wide = max(console.width, 20 + 9 * len(found.classes))
     console = console if console.is_terminal else screen.output(width=wide)
     console.print(scores)
-    screen.say("confusion: the truth by row, the answer by column")
+    screen.say("confusion: true class by row, answer by column")
     console.print(confusion)
 
 
 def _part(value: float | None) -> str:
-    """Return a part of 1 with three digits, never rounded up to a whole that it is not."""
+    """Return a part of 1 with three digits, never rounded up to 1."""
     if value is None:
         return "-"
     return "0.999" if value < 1 and f"{value:.3f}" == "1.000" else f"{value:.3f}"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """Write a commented starter spec to NAME.yaml, in the current folder.
 
 DATA is a folder of class folders, a manifest, an .npz file, a table of texts or numbers, or a known
-data set: the spec then fits what is there. Without data it is a spec for pictures.
+data set: the spec then fits the data. Without data it is a spec for pictures.
 
 Examples:
 
@@ -43,7 +43,7 @@ def init(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="DATA|NAME", help="Data to look at, or a name alone.", show_default=True
+            metavar="DATA|NAME", help="Data to look at, or only a name.", show_default=True
         ),
     ] = "pipeline",
     name: Annotated[
@@ -69,9 +69,7 @@ def init(
         ),
     ] = True,
     strict: common.Strict = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace a file that is there already.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     from gridcnn.settings.document import parse
     from gridcnn.spec.load import validate
@@ -80,8 +78,8 @@ def init(
     outputs.refuse_taken(path, None, force=force)
     judge = functools.partial(_judge, encoding=encoding) if check else None
     options = {"label": label, "inputs": inputs or [], "encoding": encoding, "judge": judge}
-    made = _written(what, path, options)
-    validate(parse(made.text, f"init {what}"))  # the name may be none that a spec can have
+    made = _spec_text(what, path, options)
+    validate(parse(made.text, f"init {what}"))  # the name may not be valid for a spec
     screen.say_notes(made.notes, strict=strict)
     outputs.write_output(path, made.text.encode("utf-8", "backslashreplace"), None, force=force)
     if made.found:
@@ -90,7 +88,7 @@ def init(
 
 
 def _is_name(what: str) -> bool:
-    """Return whether this names a spec, and no data: nothing is there, nor could it be a path."""
+    """Return whether this is the name of a spec, and not of data: no such path exists, or could."""
     path = Path(what)
     if what.endswith(_SPECS):
         return True
@@ -130,12 +128,12 @@ def _judge(file: str, label: str | None, encoding: str | None) -> Layout | None:
         raise ColumnPermutableError(
             f"{file}: the order of its columns means nothing, so a convolutional network is the "
             f"wrong tool\n{told}\nif one column holds the texts to classify, name it: --input "
-            "COLUMN; to write a spec all the same, give --no-check"
+            "COLUMN; to write a spec anyway, give --no-check"
         )
     return verdict.layout
 
 
-def _written(what: str, path: Path, options: dict[str, Any]) -> Starter:
+def _spec_text(what: str, path: Path, options: dict[str, Any]) -> Starter:
     """Return the spec, and what was found in the data, if there is any."""
     from gridcnn.pipelines import ready
     from gridcnn.runs.starter import Starter, starter, starter_for, starter_of

@@ -1,4 +1,4 @@
-"""Too little memory, and no threads to be had: said in one line, before a library ends the process.
+"""Too little memory, or too few threads: one line says so, before a library ends the process.
 
 OpenBLAS, which NumPy and SciPy compute with, starts a thread for each core when it is loaded, and
 takes memory for each. If it cannot, it writes to standard error, and ends the process.
@@ -20,7 +20,7 @@ _VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def prepare_libraries() -> None:
-    """Let libraries start no threads if these cannot be had. Called before they are loaded.
+    """Keep libraries from starting threads if none are available. Called before they are loaded.
 
     Raises:
         UserError: there is not even the memory to load them.
@@ -39,14 +39,14 @@ def prepare_libraries() -> None:
 
 
 def _cores() -> int:
-    """Return how many cores OpenBLAS sees, which knows nothing of containers."""
+    """Return how many cores OpenBLAS sees, which ignores the limits of containers."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def explain(error: BaseException) -> UserError | None:
-    """Return what to tell the user if an error means that memory or threads are missing."""
+    """Return the message for an error that means a lack of memory or threads; None for others."""
     if is_shortage(error):
         own = str(error) if isinstance(error, MemoryError) else ""
         return UserError(

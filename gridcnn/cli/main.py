@@ -1,4 +1,4 @@
-"""The command `gridcnn`: its verbs, its exit codes, and what becomes of errors.
+"""The command `gridcnn`: its verbs, its exit codes, and how it reports errors.
 
 Exit codes: 0 done; 1 a fault of gridcnn; 2 the user's input, or too little memory; 3 the order of
 the data means nothing; 130 stopped by Ctrl-C, 143 by SIGTERM.
@@ -45,7 +45,7 @@ class Verbs(TyperGroup):
                 return self._carry_out(ctx)
             finally:
                 stopping.finish()
-        except KeyboardInterrupt:  # it came when all was said
+        except KeyboardInterrupt:  # it came after the output was complete
             raise typer.Exit(stopping.code()) from None
 
     def _carry_out(self, ctx: Any) -> Any:
@@ -60,30 +60,30 @@ class Verbs(TyperGroup):
             if interrupted:
                 _say_stopped(str(error))
                 raise typer.Exit(stopping.code()) from None
-            if not stopping.received():
+            if not stopping.was_stopped():
                 _answer(error)
                 raise
         else:
-            if not stopping.received():
+            if not stopping.was_stopped():
                 return result
-        # A library has taken KeyboardInterrupt for a fault of its own, or for none.
+        # A library has turned KeyboardInterrupt into an error of its own, or swallowed it.
         _say_stopped()
         raise typer.Exit(stopping.code())
 
 
 def _say_stopped(message: str = "") -> None:
     console = screen.messages()
-    console.show_cursor()  # a bar that was stopped while it began has hidden it
+    console.show_cursor()  # a bar that was stopped while it started has hidden the cursor
     console.print(message or "stopped")
 
 
 def _answer(error: BaseException) -> None:
-    """Say what a verb ended with, and raise its exit code, unless typer or `main` answers it."""
+    """Print the error that ended a verb, and raise its exit code; leave some to typer or `main`."""
     if isinstance(error, GridcnnError):
         screen.say_error(error)
         raise typer.Exit(NO_GRID if isinstance(error, ColumnPermutableError) else USER) from None
     if isinstance(error, BrokenPipeError):
-        # Whoever reads our output has had enough; nothing is wrong.
+        # The reader of the output has closed it; nothing is wrong.
         screen.mute()
         raise typer.Exit(0) from None
     shortage = limits.explain(error)
@@ -92,7 +92,7 @@ def _answer(error: BaseException) -> None:
         raise typer.Exit(USER) from None
     if not (_is_left_to_typer(error) or isinstance(error, OSError)):
         screen.messages().print(
-            f"gridcnn failed, and should not have: {type(error).__name__}: {error}\n"
+            f"gridcnn failed because of a fault of its own: {type(error).__name__}: {error}\n"
             "Run it again as `gridcnn --debug ...` and report what it prints."
         )
         raise typer.Exit(FAULT) from None
@@ -126,7 +126,7 @@ def gridcnn(
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Classify anything that can be made to look like an image.
 
@@ -153,7 +153,7 @@ def main(arguments: list[str] | None = None) -> None:
         given.remove("--debug")
         given.insert(0, "--debug")
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started us
+        if getattr(sys, name) is None:  # closed by the parent process
             setattr(sys, name, screen.nowhere())
         elif hasattr(getattr(sys, name), "reconfigure"):
             # A console that lacks a character shows its escape, instead of failing.
@@ -161,7 +161,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(given)
     except OSError as error:
-        # A full disk, a console that is gone: nothing that gridcnn could mend.
+        # A full disk, or a closed console: nothing that gridcnn could correct.
         screen.mute()
         place = "" if error.filename is None else f"{error.filename}: "
         screen.say_error(UserError(f"{place}{error.strerror or error}"))

@@ -11,7 +11,7 @@ Engine = Annotated[
     typer.Option(
         metavar="NAME",
         help="What does the arithmetic: native (compiled for this processor) or reference "
-        "(NumPy). Without it: native.",
+        "(NumPy). Default: native.",
     ),
 ]
 Threads = Annotated[
@@ -19,16 +19,16 @@ Threads = Annotated[
     typer.Option(
         metavar="N",
         min=1,
-        help="The most threads of the native engine. Without it: the cores that this process may "
+        help="The most threads of the native engine. Default: the cores that this process may "
         "use. Results do not depend on it.",
     ),
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="Take every note for an error.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Treat every note as an error.")]
 Encoding = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="How the characters of a text file are encoded, such as cp1252. Without it: UTF-8, or "
-        "UTF-16 if the file begins as such.",
+        help="The encoding of a text file, such as cp1252. Default: UTF-8, or UTF-16 if the file "
+        "starts with its mark.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""Files that a verb writes where the user says: whole or not at all, and never over another's."""
+"""Files that a verb writes to a path of the user: complete or not at all, never over others."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ import typer
 from gridcnn.errors import RunFolderError
 from gridcnn.files import open_ordinary, write_bytes
 
-Force = Annotated[
-    bool, typer.Option("--force", help="Replace a file that gridcnn has not written.")
-]
-_LOOK = 2**10  # bytes at the beginning of a file, among which the mark of ours is
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that gridcnn did not write.")]
+_LOOK = 2**10  # bytes at the beginning of a file in which the mark is searched
 
 
 def refuse_taken(path: Path, mark: bytes | None, *, force: bool) -> None:
@@ -22,18 +20,18 @@ def refuse_taken(path: Path, mark: bytes | None, *, force: bool) -> None:
 
     Args:
         path: where it will be written.
-        mark: what a file of the same kind has near its beginning if gridcnn has written it; None:
-            such files are edited, and are never replaced either.
+        mark: bytes near the beginning of files of this kind that gridcnn has written; None: users
+            edit such files, so they are never replaced either.
         force: replace any.
     """
     if force or not os.path.lexists(path) or (mark is not None and _has(path, mark)):
         return
-    whose = "" if mark is None else ", and gridcnn has not written it"
-    raise RunFolderError(f"{path} is there already{whose}; give another name, or --force")
+    whose = "" if mark is None else ", and gridcnn did not write it"
+    raise RunFolderError(f"{path} exists already{whose}; give another name, or --force")
 
 
 def write_output(path: Path, content: bytes, mark: bytes | None, *, force: bool) -> None:
-    """Write a file; the arguments are those of `refuse_taken`, which is asked before.
+    """Write a file; the arguments are those of `refuse_taken`, which is called first.
 
     Raises:
         RunFolderError: it must not be replaced, or cannot be written.

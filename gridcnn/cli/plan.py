@@ -38,7 +38,7 @@ def plan_table(network: Network) -> Table:
 
 
 def plan_memory(engine: Engine, memory: Memory) -> str:
-    """Return a line about memory and about who does the arithmetic."""
+    """Return a line about memory and the engine."""
     training = f"{sized(memory.training)} to train, " if _trains(engine) else ""
     threads = "" if engine.workers is None else f", threads: {engine.workers}"
     return f"memory: {training}{sized(memory.prediction)} to answer; engine: {engine.name}{threads}"
@@ -49,7 +49,7 @@ def _trains(engine: Engine) -> bool:
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    """Return the lines about what an engine does together, and how."""
+    """Return the lines about the stages that an engine computes together, and how."""
     lines = [*plan.notes]
     for work in plan.works:
         lines += ["", f"{', '.join(work.stages)}: {work.kernel}"]

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from gridcnn.model import Model
     from gridcnn.runs.questions import Part
 
-_EXAMPLES = """Answer what each thing is: files, texts, or the rows of a table.
+_EXAMPLES = """Classify files, texts, or the rows of a table.
 
-MODEL is a run folder or a model file. Folders are searched, with all inside them; - reads standard
-input. What cannot be read is reported, and the others are answered.
+MODEL is a run folder or a model file. Folders are searched with all their subfolders; - reads
+standard input. Items that cannot be read are reported, and the others are answered.
 
 Examples:
 
@@ -58,7 +58,7 @@ def predict(
         typer.Option("--text", metavar="TEXT", help="A text, for a model of texts. Repeatable."),
     ] = None,
     lines: Annotated[
-        bool, typer.Option("--lines", help="Take each line of a text as a text of its own.")
+        bool, typer.Option("--lines", help="Treat each line of a text as a text of its own.")
     ] = False,
     columns: Annotated[
         list[str] | None,
@@ -72,7 +72,7 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     top: Annotated[
-        int | None, typer.Option(metavar="K", min=1, help="Show the K classes of most votes.")
+        int | None, typer.Option(metavar="K", min=1, help="Show the K classes with the most votes.")
     ] = None,
     engine: options.Engine = None,
     threads: options.Threads = None,
@@ -86,7 +86,7 @@ def predict(
     if as_json and as_csv:
         raise SpecError("--json and --csv exclude each other; give one of them")
     if not files and not texts:
-        raise SpecError("there is nothing to answer; name files or folders, - or --text TEXT")
+        raise SpecError("there is nothing to classify; name files or folders, - or --text TEXT")
     loaded = load(model, engine=engine, threads=threads)
     asked = Questions(
         loaded.adapter, loaded.spec.data, texts=texts or (), lines=lines, columns=columns or ()
@@ -157,7 +157,7 @@ class _Printer(abc.ABC):
         self.width = 0
 
     def order(self, votes: Array) -> list[int]:
-        """Return which classes to show: all in their order, or the `top` of most votes."""
+        """Return which classes to show: all in order, or the `top` ones with the most votes."""
         if self.top is None:
             return list(range(len(self.classes)))
         return [int(index) for index in (-votes).argsort(kind="stable")[: self.top]]
@@ -172,7 +172,7 @@ class _Printer(abc.ABC):
         """Print the answer for one thing."""
 
     def end(self) -> None:  # noqa: B027 - most have nothing to add
-        """Print what comes last."""
+        """Print the end of the output."""
 
 
 class _TextPrinter(_Printer):

@@ -71,13 +71,13 @@ def run(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Go on with an interrupted run; with --set training.epochs=N also with one that "
-            "has ended.",
+            help="Continue an interrupted run; with --set training.epochs=N also one that has "
+            "ended.",
         ),
     ] = None,
     strict: options.Strict = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
     from gridcnn.cli.display import Display
     from gridcnn.runs.folder import FOLDS
@@ -113,7 +113,7 @@ def run(
 
 
 def _number(folds: str | None) -> Any:
-    """Return a number as such, and leave it to the cross-validation to refuse what is none."""
+    """Return a number as an int; the cross-validation refuses other texts."""
     return int(folds) if folds is not None and folds.isdecimal() and len(folds) < 10 else folds
 
 
@@ -143,7 +143,7 @@ def _say_result(result: Run) -> None:
         )
         screen.say(
             f"(the first keeps {literal['exemplars']} training items as they are, and answers each "
-            "test item with the one that differs least, cell by cell)"
+            "test item with the class of the one that differs least, cell by cell)"
         )
     else:
         screen.say(f"trained {metrics['epochs']} epochs in {spent}; no items are kept for a test")
@@ -186,7 +186,7 @@ def _say_folds(result: CrossValidation) -> None:
     say_beside(metrics["out_of_fold"])
     say_scores(result.evaluation)
     screen.say(
-        "this tells how good such models are, and leaves none for use; for that, run the spec "
-        "without --folds"
+        "this measures how good such models are, and makes no model for use; for one, run the "
+        "spec without --folds"
     )
     screen.say(f"results: {result.folder}")

@@ -6,7 +6,7 @@ import typer
 
 from gridcnn.cli import screen
 
-_EXAMPLES = """Print the JSON Schema of specs, by which editors complete and check them.
+_EXAMPLES = """Print the JSON Schema of specs, with which editors complete and check them.
 
 Example: gridcnn schema > gridcnn.schema.json
 """

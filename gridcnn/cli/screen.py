@@ -1,4 +1,4 @@
-"""What the user sees: answers on standard output, all else on standard error."""
+"""What the user sees: answers on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ FAULT, USER, NO_GRID = 1, 2, 3
 
 class _Answers(Console):
     def on_broken_pipe(self) -> None:
-        """Leave it to the verb what a reader that has gone means."""
+        """Do nothing: the verb decides what a closed pipe means."""
         raise BrokenPipeError
 
 
 def nowhere() -> TextIO:
-    """Return a stream that everything vanishes in."""
+    """Return a stream that discards everything."""
     return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def mute() -> None:
-    """Let everything that is still printed vanish, since nobody reads it."""
+    """Discard everything that is still printed, since the reader is gone."""
     sys.stdout = nowhere()
 
 
@@ -51,7 +51,7 @@ def say(text: str = "") -> None:
 
 
 def as_json(content: Any) -> str:
-    """Return an answer as JSON, with escapes where standard output is not UTF-8 (on Windows)."""
+    """Return an answer as JSON, with escapes if standard output is not UTF-8 (on Windows)."""
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     plain = encoding.lower().replace("-", "") != "utf8"
     text = json_text(content, ensure_ascii=plain)
@@ -60,14 +60,14 @@ def as_json(content: Any) -> str:
 
 
 class _Visible:
-    """Writes to standard output, and nothing that steers the terminal."""
+    """Writes to standard output, without characters that control the terminal."""
 
     def write(self, text: str) -> None:
         sys.stdout.write(visible(text))
 
 
 def table_output() -> Any:
-    """Return what the rows of a CSV file are written to: as they are, except to a terminal."""
+    """Return the stream for rows of CSV; on a terminal, control characters are escaped."""
     return _Visible() if sys.stdout.isatty() else sys.stdout
 
 
@@ -78,14 +78,14 @@ def say_json(content: Any) -> None:
 
 def say_error(error: GridcnnError) -> None:
     """Print an error, one line for each problem; what belongs to a problem is indented below it."""
-    lines = error.problems if isinstance(error, UserError) else (_indented(error),)
+    lines = error.problems if isinstance(error, UserError) else (_indent(error),)
     console = messages()
     for line in lines:
         console.print(Text.assemble(("error: ", "bold red"), str(line)))
 
 
 def say_note(note: str) -> None:
-    """Print something that the user should know, beside the answers."""
+    """Print a note for the user, beside the answers."""
     messages().print(Text.assemble(("note: ", "bold"), printable(note)))
 
 
@@ -105,11 +105,11 @@ def say_noted(note: str) -> None:
 
 
 def say_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    """Print a warning, in the place of `warnings.showwarning`; its further lines are indented."""
-    messages().print(Text.assemble(("warning: ", "bold yellow"), _indented(message)))
+    """Print a warning, in place of `warnings.showwarning`; its further lines are indented."""
+    messages().print(Text.assemble(("warning: ", "bold yellow"), _indent(message)))
 
 
-def _indented(message: object) -> str:
+def _indent(message: object) -> str:
     return visible("\n  ".join(str(message).splitlines()))
 
 
@@ -136,7 +136,7 @@ def seconds(count: float) -> str:
 
 
 def percent(part: float) -> str:
-    """Return a part of 1 as `99.9 %`, never rounded up to a whole that it is not."""
+    """Return a part of 1 as `99.9 %`, never rounded up to 100 %."""
     text = f"{part * 100:.1f}"
     return "99.9 %" if text == "100.0" and part < 1 else f"{text} %"
 

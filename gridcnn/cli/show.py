@@ -13,7 +13,7 @@ from gridcnn.errors import DataError, SpecError
 if TYPE_CHECKING:
     from gridcnn.contracts.adapter import Adapter
 
-_EXAMPLES = """Show the plan of a spec, or what its network would see of a file.
+_EXAMPLES = """Show the plan of a spec, or the grid that its network would see of a file.
 
 Examples:
 
@@ -49,7 +49,9 @@ def show(
     ] = None,
     as_plan: Annotated[
         bool,
-        typer.Option("--plan", help="Show what the engine does together, and by which kernels."),
+        typer.Option(
+            "--plan", help="Show which stages the engine computes together, and with which kernels."
+        ),
     ] = False,
     changes: Annotated[
         list[str] | None,
@@ -99,17 +101,17 @@ def _show_plan(
     from gridcnn.runs.located import spec_folder
     from gridcnn.runs.plan import plan
     from gridcnn.spec.load import load
-    from gridcnn.training.memory import planned as planned_memory
+    from gridcnn.training.memory import estimate_memory
 
     check_choice(*choice)
     loaded = load(text, changes=changes, ready=ready())
     planned = plan(loaded, spec_folder(loaded), engine=choice[0], threads=choice[1])
     made = planned.engine
-    memory = planned_memory(made, loaded.training)
+    memory = estimate_memory(made, loaded.training)
     usable = usable_memory()
     notes = [planned.note] if planned.note else []
     if loaded.head is not None and usable is not None and memory.training > usable:
-        notes.insert(0, f"training does not fit here: {sized(usable)} are usable")
+        notes.insert(0, f"training does not fit into memory here: {sized(usable)} are usable")
     if strict:
         refuse_notes(notes)
     if as_json:

@@ -1,16 +1,16 @@
 """Ctrl-C and SIGTERM, from the first line of the command to the last.
 
-While the command starts, and after all is said, a signal ends the process at once: there is nothing
-to be cleaned up. In between it raises KeyboardInterrupt, so that files are closed, and a run tells
-how to go on::
+While the command starts, and after its output is complete, a signal ends the process at once: there
+is nothing to clean up. In between it raises KeyboardInterrupt, so that files are closed, and a run
+says how to continue::
 
     begin()          ends at once: imports, options
     listen()         raises KeyboardInterrupt: a verb at work
     finish()         ends at once: Python's own end
 
 KeyboardInterrupt is raised by Python wherever the main thread happens to be. In the middle of an
-import, a library may take it for a fault of its own; in a finalizer Python prints it and goes on.
-So it waits until such code is over.
+import, a library may treat it as an error of its own; in a finalizer Python prints it and
+continues. So it waits until such code has ended.
 
 This module is the first that is imported. It needs nothing but what Python itself has loaded.
 """
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _TWICE = 1.0
-"""Seconds in which a further signal is taken for the same one: make, npm and timeout pass on what
-the terminal sends as well, and hasty fingers should not break into the clean-up."""
+"""Seconds in which a second signal counts as the same one: make, npm and timeout pass on what the
+terminal sends as well, and a second key press should not interrupt the clean-up."""
 _PATIENCE = 5.0
 """Seconds that KeyboardInterrupt waits for code that it must not break into."""
 _PAUSE = 0.01
@@ -52,7 +52,7 @@ _state = _State()
 
 
 def begin() -> None:
-    """Take over Ctrl-C and SIGTERM, unless whoever started this process has them ignored."""
+    """Handle Ctrl-C and SIGTERM, unless the parent process has them ignored."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _receive)
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
@@ -66,12 +66,12 @@ def listen() -> None:
 
 
 def finish() -> None:
-    """From now on, end at once: all is said."""
+    """From now on, end at once: the output is complete."""
     _state.listening, _state.finished = False, True
 
 
-def received() -> bool:
-    """Return whether a signal was received, whatever has become of KeyboardInterrupt."""
+def was_stopped() -> bool:
+    """Return whether a signal was received, even if KeyboardInterrupt was lost."""
     return bool(_state.number)
 
 
@@ -81,7 +81,7 @@ def code() -> int:
 
 
 def _leave() -> None:
-    """End the process now, without Python's own end; nobody is to be waited for."""
+    """End the process now, without Python's shutdown, and without waiting for threads."""
     cursor = "\x1b[?25h" if os.isatty(2) else ""  # a progress bar may have hidden it
     try:
         os.write(2, (cursor + ("" if _state.finished else "stopped\n")).encode())
@@ -96,7 +96,7 @@ def _receive(number: int, frame: FrameType | None) -> None:
         _state.number, _state.since = number, now
     if not _state.listening:
         _leave()
-    elif first or _state.waiting:  # what `_remind` sends comes in here, too
+    elif first or _state.waiting:  # the signals of `_remind` come in here, too
         late = now - _state.since > _PATIENCE
         _state.waiting = not late and not _is_safe(frame) and _remind()
         if not _state.waiting:
@@ -106,7 +106,7 @@ def _receive(number: int, frame: FrameType | None) -> None:
 
 
 def _is_safe(frame: FrameType | None) -> bool:
-    """Return whether code may be broken off here: no import, and no finalizer."""
+    """Return whether code may be interrupted here: not in an import, and not in a finalizer."""
     while frame is not None:
         code = frame.f_code
         if code.co_filename.startswith("<frozen importlib") or code.co_name == "__del__":
@@ -116,7 +116,7 @@ def _is_safe(frame: FrameType | None) -> bool:
 
 
 def _remind() -> bool:
-    """Let the main thread be interrupted again in a moment; return whether that is possible."""
+    """Interrupt the main thread again in a moment; return whether that is possible."""
     try:
         # Not `threading`: its locks may be held by the code that this handler has broken into.
         _thread.start_new_thread(_interrupt_soon, ())
@@ -131,7 +131,7 @@ def _interrupt_soon() -> None:
 
 
 def _wait_if_interrupted(unraisable: Any) -> None:
-    """Raise KeyboardInterrupt later where Python would print it and go on, as in a callback."""
+    """Raise KeyboardInterrupt later if Python would only print it here, as in a callback."""
     if _state.number and isinstance(unraisable.exc_value, KeyboardInterrupt):
         _state.since = time.monotonic()
         _state.waiting = _remind()

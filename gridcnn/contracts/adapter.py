@@ -21,16 +21,16 @@ Things = Sequence[Any] | NDArray[Any]
 its first dimension."""
 
 _LONGEST_NAME = 300
-"""Signs of a text by which an error calls it, at most; of a path that is as long both ends stay."""
+"""Most characters of a text that an error uses as a name; of a longer path, both ends stay."""
 
 
 @dataclass(frozen=True)
 class Adapted:
-    """What became of many things.
+    """The grids of many items, and the problems.
 
     Attributes:
         grids: the grids of the things that could be read, in their order; an array, or one-hot.
-        kept: which things those are: int64 `(items,)`, indices into what was given.
+        kept: the indices of these items among those given, int64 `(items,)`.
         problems: one for each thing that could not be read.
     """
 
@@ -40,19 +40,19 @@ class Adapted:
 
 
 class Adapter(Settings, abc.ABC):
-    """Settings by which a raw thing becomes a grid; what is learned from data is a setting too."""
+    """Settings that turn a raw item into a grid; what is learned from data is a setting too."""
 
     suffixes: ClassVar[frozenset[str]] = frozenset()
     """Endings of the files that it reads, lower case, with the dot."""
     texts: ClassVar[bool] = False
-    """Whether a thing is a text itself, a str, and not the path of a file."""
+    """Whether an item is itself a text, a str, and not the path of a file."""
     numbers: ClassVar[bool] = False
     """Whether a row of numbers, as a table has it, may be a thing."""
     makes_order: ClassVar[bool] = True
     """Whether neighbouring cells are related whatever the data, as the pixels of a picture are."""
     repeatable: ClassVar[bool] = True
-    """Whether a grid depends on nothing but the settings and the thing: of a file, on its content
-    and its ending. Such grids are kept on disk, and are not made again."""
+    """Whether a grid depends only on the settings and the item (of a file: its content and its
+    ending). Such grids are kept on disk, and are not made again."""
     threads: ClassVar[bool] = False
     """Whether several threads may make grids with it at the same time."""
     libraries: ClassVar[tuple[str, ...]] = ()
@@ -61,11 +61,11 @@ class Adapter(Settings, abc.ABC):
 
     @property
     def takes_missing(self) -> bool:
-        """Whether numbers of a thing may be missing; they are NaN."""
+        """Whether an item may have missing numbers, which are NaN."""
         return False
 
     def fitted(self, things: Things) -> Self:  # noqa: ARG002 - for those that learn
-        """Return an adapter with everything learned from the training things filled in."""
+        """Return an adapter with all settings filled in that are learned from training items."""
         return self
 
     def other_forms(
@@ -73,14 +73,14 @@ class Adapter(Settings, abc.ABC):
         thing: Any,  # noqa: ARG002 - for those that know of any
         random: np.random.Generator,  # noqa: ARG002 - the same
     ) -> Sequence[Any]:
-        """Return other things that mean the same as a training thing, and are trained on as well.
+        """Return other forms of a training item with the same meaning, to train on as well.
 
         A thing that cannot be read has none. What is drawn at random is drawn from `random`.
         """
         return ()
 
     def takes_array(self, dimensions: int) -> bool:  # noqa: ARG002 - for those that tell
-        """Return whether one thing may be an array of numbers of this number of dimensions."""
+        """Return whether one item may be an array of numbers with this number of dimensions."""
         return not self.texts
 
     def remarks(
@@ -116,17 +116,17 @@ class Adapter(Settings, abc.ABC):
         return None
 
     def is_lone(self, array: NDArray[Any]) -> bool:
-        """Return whether an array of numbers is one thing, and not a stack of things."""
+        """Return whether an array of numbers is a single item, and not a stack of items."""
         return array.ndim <= 2
 
     def unlearned(self, what: str, remedy: str) -> DataError:
-        """Return the error that says what has neither been learned nor set."""
+        """Return the error for a setting that is neither learned nor given."""
         return DataError(f"the {self.title} adapter has not learned {what} yet; train it, {remedy}")
 
     def literal(self) -> Self:
-        """Return the adapter that only brings things to the size, and looks for nothing in them.
+        """Return the adapter that only resizes items, without any search in them.
 
-        Its grids are what is compared cell by cell, to show what the rest of a pipeline is for.
+        Its grids are compared cell by cell, to show what the rest of a pipeline adds.
         """
         return self
 
@@ -151,11 +151,12 @@ class Adapter(Settings, abc.ABC):
     ) -> Adapted:
         """Return all things as grids, and a problem for each that cannot be read.
 
-        `names` are what problems call the things; `advance` is told how many more are done.
+        `names` are what problems call the items; `advance` is called with the number of items done
+        since the last call.
         """
         shape = self.shape()
         values = np.empty((len(things), *shape.sizes), np.float32)
-        kept, problems = _filled(values, self.adapt, things, names, advance)
+        kept, problems = _fill(values, self.adapt, things, names, advance)
         return Adapted(Grids(values[: len(kept)], shape), kept, problems)
 
     def grids(self, things: Things, *, names: Sequence[str] | None = None) -> Grids:
@@ -207,20 +208,20 @@ class OneHotAdapter(Adapter):
         """Return all things as one-hot grids, and a problem for each that cannot be read."""
         shape = self.shape()
         values = np.empty((len(things), shape.columns), np.int32)
-        kept, problems = _filled(values, self.indices, things, names, advance)
+        kept, problems = _fill(values, self.indices, things, names, advance)
         return Adapted(Grids(OneHot(values[: len(kept)], shape.rows), shape), kept, problems)
 
 
-def _filled(
+def _fill(
     values: NDArray[Any],
     read: Callable[[Any], NDArray[Any]],
     things: Things,
     names: Sequence[str] | None,
     advance: Callable[[int], None] | None,
 ) -> tuple[NDArray[np.int64], tuple[Problem, ...]]:
-    """Write what each thing is read as to `values`, one after the other.
+    """Fill `values` with what each item is read as, in order.
 
-    Return which things those are, and a problem for each that cannot be read.
+    Return the indices of the items that could be read, and a problem for each of the others.
     """
     kept: list[int] = []
     problems: list[Problem] = []
@@ -229,7 +230,7 @@ def _filled(
             values[len(kept)] = read(thing)
             kept.append(index)
         except DataError as error:
-            name = names[index] if names is not None else described(thing, index)
+            name = names[index] if names is not None else describe(thing, index)
             problems.extend(Problem(found.message, source=name) for found in error.problems)
         if advance is not None:
             advance(1)
@@ -256,12 +257,12 @@ def other_forms(
 
 
 def unreadable(problems: Sequence[Problem]) -> DataError:
-    """Return the error for the problems of things; one that several have is told once."""
+    """Return the error for the problems of items; a problem that several share is listed once."""
     return DataError(*first_told(together(problems)))
 
 
-def picked(things: Things, chosen: NDArray[np.int64]) -> Things:
-    """Return the chosen things: of an array an array, else a list."""
+def pick(things: Things, chosen: NDArray[np.int64]) -> Things:
+    """Return the chosen items: an array if `things` is one, else a list."""
     if isinstance(things, np.ndarray):
         part: NDArray[Any] = things[chosen]
         return part
@@ -270,7 +271,7 @@ def picked(things: Things, chosen: NDArray[np.int64]) -> Things:
 
 
 class Selection(Sequence[Any]):
-    """Chosen things, which are looked up when they are asked for: nothing is copied.
+    """Chosen items, which are looked up when needed: nothing is copied.
 
     Args:
         things: all things.
@@ -304,9 +305,9 @@ def is_sparse(given: Any) -> bool:
     return hasattr(given, "toarray") and hasattr(given, "nnz")
 
 
-def described(thing: Any, index: int) -> str:
-    """Return what an error calls a thing that has no name of its own."""
-    # A text without a visible sign is no name, and a whole page is none either.
+def describe(thing: Any, index: int) -> str:
+    """Return the name that errors use for an item without one."""
+    # A text without a visible character cannot be a name, and neither can a whole page.
     if isinstance(thing, str) and not thing.strip():
         return f"item {index}"
     if isinstance(thing, str) and len(thing) > _LONGEST_NAME:

@@ -1,7 +1,7 @@
 """The contract of an augmentation: a small change of training grids, drawn again for every item.
 
 An augmentation of another package subclasses `Augmentation`, and is registered in the entry-point
-group `gridcnn.augmentations`. What is written here is all that it has to provide.
+group `gridcnn.augmentations`. It has to provide only what is listed here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Augmentation(Settings, abc.ABC):
     """
 
     def check(self, shape: GridShape) -> None:
-        """Raise `ValueError` where it cannot work on grids of `shape`, or would harm them.
+        """Raise `ValueError` if it cannot work on grids of `shape`, or would harm them.
 
         The message says why, and what to write instead.
         """
@@ -36,11 +36,11 @@ class Augmentation(Settings, abc.ABC):
             grids: `(items, channels, rows, columns)`, of a kind of float, in C order; they may be
                 changed in place.
             shape: the shape of each, and the meaning of its axes.
-            random: where all that is left to chance comes from.
+            random: the generator for all random numbers.
         """
 
     def working_bytes(self, shape: GridShape) -> int:
-        """Return the memory for one item at most, in bytes, beside what goes in and out."""
+        """Return the most memory for one item, in bytes, beside its input and output."""
         return 12 * shape.cells
 
     def change_one_hot(
@@ -51,6 +51,6 @@ class Augmentation(Settings, abc.ABC):
     ) -> OneHot | None:
         """Return the changed one-hot grids, equal to what `change` would make of their cells.
 
-        None, with nothing drawn, where they would be one-hot no more: then `change` gets all cells.
+        None, with nothing drawn, if they would no longer be one-hot: then `change` gets all cells.
         """
         return None

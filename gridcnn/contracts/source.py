@@ -32,14 +32,14 @@ class Dataset:
         names: what an item is called in results: a path relative to the data, or `item 17`.
         parts: "train", "validation" or "test" for each item where the data divides itself, or None.
         origin: where the data is from, for messages.
-        places: where each item stands, for messages: a whole path, or a file and a line; None if
-            the name says it all.
-        notes: what users of the data should know, such as how many files were left out.
+        places: the place of each item, for messages: a whole path, or a file and a line; None if
+            the name is enough.
+        notes: sentences for users of the data, such as how many files were left out.
         groups: what each item belongs to, such as its speaker: items of one group stay in one part.
             None if each item is on its own.
         bad: the problems of items that could not be read, and are left out; `source` is the place.
-        resolved: the source with all settings filled in that reading has found out; None if it is
-            as it was.
+        resolved: the source with all settings filled in that were found while reading; None if
+            nothing was.
     """
 
     things: Sequence[Any]
@@ -60,7 +60,7 @@ class Dataset:
         ):
             raise DataError(
                 f"{self.origin or 'the data'}: {len(self.things)} items, {len(self.labels)} labels "
-                f"and {len(self.names)} names do not go together"
+                f"and {len(self.names)} names; all must be the same number"
             )
 
     def __len__(self) -> int:
@@ -118,12 +118,12 @@ class Facts:
 
 @dataclass(frozen=True)
 class Request:
-    """What a run asks of a source.
+    """What a run needs from a source.
 
     Attributes:
         seed: fixes what is random in made data.
         suffixes: endings of the files that the adapter reads, lower case, with the dot.
-        group: the column that says what belongs together; a source without columns ignores it.
+        group: the column of the groups; a source without columns ignores it.
         missing: whether the adapter takes numbers that are missing, which are NaN then.
         trained: whether the source's settings are those of a trained model: its columns are looked
             for by name, others are ignored, and the file may be written in another way.
@@ -140,12 +140,12 @@ class Source(Settings, abc.ABC):
     """Settings of a data set that can be opened."""
 
     named: ClassVar[bool] = True
-    """Whether its name alone is a data set, as `--data` takes it; else it reads what is there."""
+    """Whether its name is a data set by itself, as in `--data xo`; else it reads given files."""
     holds_texts: ClassVar[bool] = False
-    """Whether its things are texts, which are no paths, whatever they look like."""
+    """Whether its items are texts: a str is then never read as a path."""
 
     def facts(self) -> Facts | None:
-        """Return what is known before the data is opened; None where that is nothing."""
+        """Return what is known before the data is opened; None if nothing is."""
         return None
 
     def resolved(self, base: Path) -> Self:  # noqa: ARG002 - for those that hold a path

@@ -1,7 +1,7 @@
 """The contract of a stage: grids go in, grids come out, and a gradient goes back.
 
 A stage of another package subclasses `Stage`, and is registered in the entry-point group
-`gridcnn.stages`. What is written here is all that it has to provide.
+`gridcnn.stages`. It has to provide only what is listed here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Gradients = dict[str, Array]
 
 
 class Backward(Protocol):
-    """Takes the loss's gradient by a stage's output to those by its input and its parameters."""
+    """Computes the gradients by a stage's input and parameters from that by its output."""
 
     def __call__(self, gradient: Array, *, need_input: bool = True) -> tuple[Array, Gradients]:
         """Return the gradient by the input, and those by the parameters.
@@ -35,7 +35,7 @@ class Backward(Protocol):
 
 @dataclass(frozen=True)
 class Parameter:
-    """An array of numbers that a stage learns, or that were written out for it.
+    """An array of numbers that a stage learns, or that the spec gives.
 
     Attributes:
         name: unique within its stage.
@@ -85,7 +85,7 @@ class Stage(Settings, abc.ABC):
         """Return the multiply-adds (or comparisons, or additions) for one item."""
 
     def working_bytes(self, shape: GridShape) -> int:  # noqa: ARG002
-        """Return the memory for one item, in bytes, beside what goes in and out."""
+        """Return the memory for one item, in bytes, beside its input and output."""
         return 0
 
     @abc.abstractmethod
@@ -99,10 +99,10 @@ class Stage(Settings, abc.ABC):
         """Return the output for `grids` `(items, channels, rows, columns)`, and the way back.
 
         `weights` holds the parameters by name. `random` is given in training alone, to stages that
-        leave something to chance. The arithmetic is in the precision of `grids`, which are of the
+        draw random numbers. The arithmetic is in the precision of `grids`, which are of the
         machine's byte order, in C order, and must not be changed. What comes out for an item
-        depends on that item alone, to the last bit. Cells that are NaN or infinite are no error:
-        they go the way of all numbers.
+        depends on that item alone, to the last bit. Cells that are NaN or infinite are not an
+        error: they are computed with like any numbers.
         """
 
 
@@ -115,7 +115,7 @@ def sliding_error(axis: Axis, direction: str, remedy: str) -> str:
 
 
 class Head(Settings, abc.ABC):
-    """Settings of what comes last; how many classes there are, the data tells."""
+    """Settings of the head; the number of classes comes from the data."""
 
     @abc.abstractmethod
     def stage(self, classes: int) -> Stage:

@@ -27,17 +27,17 @@ ENGINES = Registry(
 )
 DEFAULT_ENGINE = "native"
 ANSWERED = 256
-"""Most items that a model brings into form and answers at a time."""
+"""Most items that a model adapts and answers at a time."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one batch tells.
+    """The results of one batch.
 
     Attributes:
         loss: the mean cross-entropy over the batch.
-        hits: how many items the network answered rightly.
-        gradient: the gradient of the mean loss by the flat vector, 0 where nothing is trained.
+        hits: how many items the network answered correctly.
+        gradient: the gradient of the mean loss by the flat vector, 0 if nothing is trained.
     """
 
     loss: float
@@ -47,11 +47,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Work:
-    """Stages that an engine does in one go, and how.
+    """Stages that an engine computes together, and how.
 
     Attributes:
         stages: their labels in the network, in order.
-        kernel: what does them, in a few words.
+        kernel: the code that computes them, in a few words.
         notes: how it is done, each in a line, for people.
         facts: the same for programs, as JSON can hold it.
     """
@@ -64,13 +64,13 @@ class Work:
 
 @dataclass(frozen=True)
 class Plan:
-    """How an engine means to carry a network out.
+    """How an engine computes a network.
 
     Attributes:
         engine: its name.
-        threads: the most threads it works with; None where it does not decide that.
+        threads: the most threads it works with; None if it does not decide that.
         works: all stages of the network, in order.
-        notes: what holds for all of them, each in a line, for people.
+        notes: facts about all of them, each in a line, for people.
         facts: the same for programs, as JSON can hold it.
     """
 
@@ -83,7 +83,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Memory:
-    """What an engine takes at most beside the parameters and the grids that it is given, in bytes.
+    """The most memory of an engine, in bytes, beside the parameters and grids that it gets.
 
     Attributes:
         training: to take training steps, with the gradient, and to answer in between.
@@ -95,19 +95,19 @@ class Memory:
 
 
 class Engine(abc.ABC):
-    """Carries out one network's arithmetic.
+    """Computes one network.
 
     Every method takes the flat parameter vector, so that an engine holds no state that training
     could leave behind. `grids` are `(items, channels, rows, columns)`, of any type of number and in
-    any layout in memory, or a `OneHot`, of which `numpy.asarray` makes such an array; no items is
-    fine. The arithmetic is in the precision of the parameters. What comes out for an item depends
-    on that item alone, to the last bit, and not on the batch that it stands in. Cells that are NaN
-    or infinite are no error: they go the way of all numbers.
+    any layout in memory, or a `OneHot`, of which `numpy.asarray` makes such an array; there may be
+    no items. The arithmetic is in the precision of the parameters. The result for an item depends
+    on that item alone, to the last bit, and not on the rest of the batch. Cells that are NaN or
+    infinite are not an error: they are computed with like any numbers.
 
     Args:
-        network: whose arithmetic it is.
-        threads: the most threads to work with; None: as many as this process may use. What comes
-            out does not depend on it, to the last bit.
+        network: the network to compute.
+        threads: the most threads to work with; None: as many as this process may use. Results do
+            not depend on it, to the last bit.
     """
 
     name = ""
@@ -118,7 +118,7 @@ class Engine(abc.ABC):
 
     @property
     def workers(self) -> int | None:
-        """The most threads that work at a time; None where the engine does not decide that."""
+        """The most threads that work at a time; None if the engine does not decide that."""
         return self.threads
 
     @abc.abstractmethod
@@ -140,7 +140,7 @@ class Engine(abc.ABC):
             parameters: the flat vector.
             grids: the batch.
             targets: the index of the right class of each item, `(items,)`.
-            random: what decides about dropout; None leaves nothing out.
+            random: the generator for dropout; None for no dropout.
         """
 
     def logits(self, parameters: Array, grids: Cells) -> Array:
@@ -165,15 +165,15 @@ class Engine(abc.ABC):
         vectors: Sequence[Array],  # noqa: ARG002
         numbers: Sequence[float],  # noqa: ARG002
     ) -> bool:
-        """Make an optimizer's move over flat vectors, in place, in one pass.
+        """Do an optimizer's step on flat vectors, in place, in one pass.
 
         Returns:
-            False where the engine knows no such move: NumPy has to make it.
+            False if the engine has no code for it: NumPy then does the step.
         """
         return False
 
     def plan(self) -> Plan:
-        """Return how the engine means to do the network; here stage by stage."""
+        """Return how the engine computes the network; here stage by stage."""
         works = tuple(
             Work((block.label,), f"{self.name} arithmetic") for block in self.network.blocks
         )
@@ -185,15 +185,15 @@ class Engine(abc.ABC):
         return Memory(2 * forward + 4 * self.network.parameters, forward)
 
     def settle(self) -> None:  # noqa: B027 - most have nothing to give back
-        """Give back what is only needed in training, which is over for now."""
+        """Free the memory of training, which is over for now."""
 
 
 def check_choice(name: str | None, threads: int | None) -> None:
-    """Raise where `make_engine` would, without loading anything.
+    """Raise if `make_engine` would, without loading anything.
 
     Raises:
         UnknownNameError: there is no engine of that name.
-        EngineError: `threads` is no number of threads.
+        EngineError: `threads` is not a number of threads.
     """
     if (name or DEFAULT_ENGINE) not in ENGINES:
         raise UnknownNameError(ENGINES.unknown(str(name)))
@@ -208,7 +208,7 @@ def make_engine(network: Network, name: str | None = None, *, threads: int | Non
 
     Raises:
         UnknownNameError: there is no engine of that name.
-        EngineError: `threads` is no number of threads, or the engine cannot work here.
+        EngineError: `threads` is not a number of threads, or the engine cannot work here.
     """
     check_choice(name, threads)
     count = None if threads is None else operator.index(threads)
@@ -227,7 +227,7 @@ def bind(
     """Return the engine that does the arithmetic of a spec; its `network` has every shape.
 
     Args:
-        spec: whose stages, and whose head if the number of classes is given.
+        spec: its stages are used, and its head if the number of classes is given.
         shape: the shape of the grids that go in.
         classes: how many classes the head votes for; None leaves the head out.
         engine: the name of the engine; None: the fastest there is.

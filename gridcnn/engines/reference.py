@@ -1,4 +1,4 @@
-"""The reference engine: NumPy, stage by stage, as the article tells it; it is others' oracle."""
+"""The reference engine: NumPy, stage by stage, as in the article: the oracle of the others."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from gridcnn.network import Network
 from gridcnn.stages.voting import cross_entropy
 
 CHUNK_BYTES = 4_000_000
-"""About how much is worked on at a time; what fits into the processor's caches is quicker."""
+"""About how many values are worked on at a time; what fits into the processor's caches is
+quicker."""
 
 _LARGE_BLOCK = 32_000_000  # bytes; glibc does not learn from blocks of more than 32 MiB
 
-# Numbers that are too large end as inf or NaN, which whoever asked finds in the answer.
+# Numbers that are too large become inf or NaN, which the caller finds in the result.
 _quietly = np.errstate(over="ignore", invalid="ignore")
 
 
@@ -106,8 +107,8 @@ class ReferenceEngine(Engine):
 def keep_memory() -> None:
     """Let the C library keep memory that is freed.
 
-    It hands freed memory back to the system, and asks for it anew at every step, until it has seen
-    that large blocks come and go. Nothing is written to this one.
+    It gives freed memory back to the system, and asks for it again at every step, until it has seen
+    large blocks come and go. Nothing is written to this one.
     """
     np.empty(_LARGE_BLOCK, np.uint8)
 

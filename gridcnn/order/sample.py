@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.adapter import Adapter, OneHotAdapter, Things, picked
+from gridcnn.contracts.adapter import Adapter, OneHotAdapter, Things, pick
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import Cells, GridShape, OneHot
 from gridcnn.order.columns import Column, column_of
@@ -93,7 +93,7 @@ def sample_of_items(
         grids: what the fitted `adapter` made of them, `(items, channels, rows, columns)`.
         targets, rows, seed, notes: as for `Sample`.
     """
-    numbers = adapter.laid_out(picked(things, chosen)) if len(chosen) else None
+    numbers = adapter.laid_out(pick(things, chosen)) if len(chosen) else None
     data = grids if numbers is None else numbers
     return Sample(data, rows, chosen, targets, axis_names(adapter.shape()), notes=notes, seed=seed)
 

@@ -23,10 +23,12 @@ def list_of(sentences: Sequence[str], *, style: str = "", code_style: str = "") 
     items = []
     for sentence in sentences:
         first, *code = sentence.split("\n")
-        block = f"<pre{_styled(code_style)}>{escape(chr(10).join(code))}</pre>" if code else ""
+        block = (
+            f"<pre{_style_attribute(code_style)}>{escape(chr(10).join(code))}</pre>" if code else ""
+        )
         items.append(f"<li>{escape(first)}{block}</li>")
-    return f"<ul{_styled(style)}>{''.join(items)}</ul>"
+    return f"<ul{_style_attribute(style)}>{''.join(items)}</ul>"
 
 
-def _styled(style: str) -> str:
+def _style_attribute(style: str) -> str:
     return f' style="{style}"' if style else ""

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from gridcnn.caches import homely, key_of
-from gridcnn.contracts.adapter import Adapted, Adapter, Things, picked
+from gridcnn.contracts.adapter import Adapted, Adapter, Things, pick
 from gridcnn.cores import usable_cores, usable_memory
 from gridcnn.errors import DataError, Problem, UserError, printable, sized
 from gridcnn.grid import Grids
-from gridcnn.gridding import SLOW, Chunk, collected, side_by_side
+from gridcnn.gridding import SLOW, Chunk, collect, side_by_side
 from gridcnn.progress import Advance, Counter
-from gridcnn.runs.contents import Digests, digests_of, identity_of, joined
+from gridcnn.runs.contents import Digests, digests_of, identity_of, join_digests
 from gridcnn.runs.grids_cache import (
     SIZE,
     GridsCache,
@@ -31,7 +31,8 @@ from gridcnn.runs.grids_cache import (
 )
 
 WORTH = 1.0
-"""Seconds: what takes less is done anew each time, which costs less than to look for it."""
+"""Seconds: work that takes less is done again each time, which costs less than a look into the
+cache."""
 _IN_MEMORY = 2**30  # bytes: grids that are larger stay on disk, and so do those ...
 _PART_OF_MEMORY = 4  # ... that would take more than this part of what is usable
 _TRIED = 17  # things, by which it is known how long others take
@@ -42,7 +43,7 @@ _MOST = 4096  # things in a chunk
 
 @dataclass(frozen=True)
 class Made(Adapted):
-    """What became of many things, and the digest of their grids where that is known."""
+    """The grids of many items, and their digest if it is known."""
 
     known: str = ""
 
@@ -54,9 +55,9 @@ class Made(Adapted):
 
 @dataclass(frozen=True)
 class Parts:
-    """What became of the things in each part, and the problems of all of them together.
+    """The grids of the items in each part, and all problems together.
 
-    The indices that a part has kept are those into the part.
+    The indices in `kept` count within the part.
     """
 
     made: Mapping[str, Made]
@@ -72,7 +73,7 @@ class _Cost:
 
 
 class Adapting:
-    """The things of a data set, on their way to grids.
+    """Turns the items of a data set into grids.
 
     Args:
         things: all things of the data set.
@@ -81,7 +82,7 @@ class Adapting:
         advance: is called with the progress.
 
     Attributes:
-        told: where grids were taken from, or left, in a few words; empty where they were made anew.
+        told: from where grids were read, or where they are kept, in a few words; empty if neither.
     """
 
     def __init__(
@@ -100,12 +101,12 @@ class Adapting:
         self._digests: dict[bool, Digests | None] = {}
 
     def fitted(self, adapter: Adapter, training: NDArray[np.int64]) -> Adapter:
-        """Return the adapter fitted on the training things, or as it was fitted on them before.
+        """Return the adapter fitted on the training items; from the cache if it is there.
 
         Raises:
             DataError: there is nothing to learn from.
         """
-        things = picked(self.things, training)
+        things = pick(self.things, training)
         cache = fitted_cache()
         # What learns nothing, and what learns from arrays, is quicker than any look on disk.
         quick = type(adapter).fitted is Adapter.fitted or not len(things)
@@ -113,14 +114,14 @@ class Adapting:
             return adapter.fitted(things)
         key = self._key("fitted", adapter, training)
         kept = None if key is None else cache.get(key)
-        found = None if kept is None else _validated(adapter, kept)
+        found = None if kept is None else _validate(adapter, kept)
         if found is not None:
             return found
         start = time.perf_counter()
         fitted = adapter.fitted(things)
         if key is not None and time.perf_counter() - start >= WORTH / 4:
             content = fitted.model_dump_json().encode("utf-8", "surrogatepass")
-            if _validated(fitted, content) == fitted:
+            if _validate(fitted, content) == fitted:
                 cache.put(key, content)
         return fitted
 
@@ -131,9 +132,9 @@ class Adapting:
         *,
         what: str = "reading items",
     ) -> Parts:
-        """Return what becomes of the things in each part, which are told by their indices.
+        """Return the grids of the items in each part, given by their indices.
 
-        Where adapting takes long, grids are kept on disk and found there the next time; where they
+        If adapting takes long, grids are kept on disk, and read from there the next time; if they
         are large, they stay there, and are read through a memory map.
 
         Raises:
@@ -166,17 +167,17 @@ class Adapting:
     # What a thing takes --------------------------------------------------------------------------
 
     def _cost(self, adapter: Adapter, every: NDArray[np.int64]) -> _Cost:
-        """Return what things take, by some that are tried; they lie all over the data."""
+        """Return the time and memory per item, measured on a sample from all over the data."""
         tried = every[np.linspace(0, len(every) - 1, min(_TRIED, len(every))).astype(np.int64)]
         seconds, size = 0.0, 4.0 * adapter.shape().cells
-        # The first one loads libraries, and its time counts only where there is no other. One alone
+        # The first one loads libraries, and its time counts only if there is no other. One alone
         # takes longer than each of several together.
         spent = 0.0
         for group in (tried[:1], tried[1:2], tried[2:5], tried[5:]):
             if not len(group) or spent > _TURN:
                 break
             start = time.perf_counter()
-            grids = adapter.adapt_all(picked(self.things, group)).grids.values
+            grids = adapter.adapt_all(pick(self.things, group)).grids.values
             took = time.perf_counter() - start
             spent += took if group[0] != tried[0] else 0.0
             seconds = took / len(group)
@@ -189,16 +190,16 @@ class Adapting:
         self, adapter: Adapter, part: NDArray[np.int64], cost: _Cost, counter: Counter
     ) -> Made:
         if len(part) and self._spreads(adapter, cost):
-            adapted = collected(self._chunks(adapter, part, cost, counter), len(part))
+            adapted = collect(self._chunks(adapter, part, cost, counter), len(part))
             if adapted is not None:
                 return Made(adapted.grids, adapted.kept, adapted.problems)
         found = adapter.adapt_all(
-            picked(self.things, part), names=self._names(part), advance=counter.add
+            pick(self.things, part), names=self._names(part), advance=counter.add
         )
         return Made(found.grids, found.kept, found.problems)
 
     def _spreads(self, adapter: Adapter, cost: _Cost) -> bool:
-        """Return whether several threads do it faster."""
+        """Return whether several threads are faster than one."""
         return adapter.threads and self._workers > 1 and cost.seconds >= SLOW
 
     def _names(self, part: NDArray[np.int64]) -> list[str]:
@@ -207,13 +208,13 @@ class Adapting:
     def _chunks(
         self, adapter: Adapter, part: NDArray[np.int64], cost: _Cost, counter: Counter
     ) -> Generator[Chunk, None, None]:
-        """Yield what becomes of the things in a part, some at a time, in their order."""
+        """Yield the grids of the items in a part, some at a time, in order."""
         step = min(_TURN / max(cost.seconds, 1e-9), _CHUNK_BYTES / max(cost.size, 1.0), _MOST)
         step = max(1, int(step))
         groups = (part[start : start + step] for start in range(0, len(part), step))
 
         def adapted(group: NDArray[np.int64]) -> Chunk:
-            things = picked(self.things, group)
+            things = pick(self.things, group)
             return len(group), adapter.adapt_all(things, names=self._names(group))
 
         for chunk in side_by_side(
@@ -234,10 +235,10 @@ class Adapting:
         *,
         light: bool,
     ) -> Parts | None:
-        """Return what becomes of the things, by way of the cache; None where there is no way.
+        """Return the grids of the items, through the cache; None if the cache cannot be used.
 
-        What is `light` is kept once for all parts, so that they may be divided anew, and is taken
-        into memory. All else is kept part by part, and stays on disk.
+        `light` grids are kept once for all parts, so that the data may be divided in another way,
+        and are read into memory. Others are kept part by part, and stay on disk.
         """
         cache = grids_cache()
         if not adapter.repeatable or not cache.has_room(int(cost.size * len(every))):
@@ -245,18 +246,18 @@ class Adapting:
         if not light:
             found = {}
             for name, part in chosen.items():
-                made = self._kept(cache, adapter, part, cost, counter)
+                made = self._through_disk(cache, adapter, part, cost, counter)
                 if made is None:
                     return None
                 found[name] = made
             return _together(found)
-        whole = self._kept(cache, adapter, every, cost, counter)
+        whole = self._through_disk(cache, adapter, every, cost, counter)
         if whole is None:
             return None
-        taken = {name: _taken(whole, every, part) for name, part in chosen.items()}
+        taken = {name: _take(whole, every, part) for name, part in chosen.items()}
         return Parts(taken, whole.problems)
 
-    def _kept(
+    def _through_disk(
         self,
         cache: GridsCache,
         adapter: Adapter,
@@ -264,10 +265,10 @@ class Adapting:
         cost: _Cost,
         counter: Counter,
     ) -> Made | None:
-        """Return what becomes of the things in a part, through the cache; None: it cannot be kept.
+        """Return the grids of the items in a part, through the cache; None if they cannot be kept.
 
-        The problems of things that are bad are never kept: these things are asked each time, since
-        what was wrong with them may be over.
+        Problems are never kept: bad items are read again each time, since what was wrong with them
+        may be corrected.
         """
         if not len(part):
             return self._in_memory(adapter, part, cost, counter)
@@ -298,11 +299,11 @@ class Adapting:
         return found
 
     def _with_problems(self, adapter: Adapter, part: NDArray[np.int64], kept: Kept) -> Made | None:
-        """Return grids with the problems of all other things; None where one of them is none."""
+        """Return grids with the problems of all other items; None if one has none."""
         bad = part[~kept.made]
         problems: tuple[Problem, ...] = ()
         if len(bad):
-            again = adapter.adapt_all(picked(self.things, bad), names=self._names(bad))
+            again = adapter.adapt_all(pick(self.things, bad), names=self._names(bad))
             if len(again.kept):
                 return None
             problems = again.problems
@@ -310,7 +311,7 @@ class Adapting:
         return Made(grids, np.flatnonzero(kept.made), problems, kept.digest)
 
     def _key(self, kind: str, adapter: Adapter, part: NDArray[np.int64]) -> str | None:
-        """Return the key of what an adapter makes of some things; None where nobody can tell."""
+        """Return the key of an adapter's grids for some items; None if there is none for them."""
         identity = identity_of(adapter)
         if identity is None:
             return None
@@ -321,13 +322,13 @@ class Adapting:
                 self.things, files=files, threads=self._workers, advance=counter.add
             )
         digests = self._digests[files]
-        return None if digests is None else key_of(kind, identity, joined(digests[part]))
+        return None if digests is None else key_of(kind, identity, join_digests(digests[part]))
 
     def _tell(self, text: str) -> None:
         self.told = self.told or printable(text)
 
     def _why_not_kept(self, size: int) -> str:
-        """Return what to do where grids are too large for memory, and cannot be kept on disk."""
+        """Return what to do if grids are too large for memory, and cannot be kept on disk."""
         cache = grids_cache()
         if cache.folder is None:
             return "let them be kept on disk: unset GRIDCNN_CACHE, or name a folder in it"
@@ -344,8 +345,8 @@ def _together(made: Mapping[str, Made]) -> Parts:
     return Parts(made, tuple(problem for each in made.values() for problem in each.problems))
 
 
-def _taken(whole: Made, every: NDArray[np.int64], part: NDArray[np.int64]) -> Made:
-    """Return what became of a part of all things, without problems, in memory.
+def _take(whole: Made, every: NDArray[np.int64], part: NDArray[np.int64]) -> Made:
+    """Return the grids of a part of all items, without problems, in memory.
 
     `every` are the indices of all things, ascending.
     """
@@ -356,10 +357,10 @@ def _taken(whole: Made, every: NDArray[np.int64], part: NDArray[np.int64]) -> Ma
     return Made(grids, np.flatnonzero(wanted >= 0), ())
 
 
-def _validated(adapter: Adapter, content: bytes) -> Adapter | None:
-    """Return an adapter as `adapter` is once it is fitted, with the settings in a text.
+def _validate(adapter: Adapter, content: bytes) -> Adapter | None:
+    """Return the fitted form of `adapter`, with the settings in a text.
 
-    None: they are no settings, are other ones than the adapter's, or leave something to be learned.
+    None if these are not valid settings, are those of another adapter, or are not complete.
     """
     try:
         found = type(adapter).model_validate_json(content)

@@ -1,4 +1,4 @@
-"""What things and adapters are known by: digests of their content, never of where they are."""
+"""Digests of items and adapters: of their content, never of where they are."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _TOGETHER = 256  # things that a thread looks at in one go
 def digests_of(
     things: Things, *, files: bool, threads: int, advance: Callable[[int], None] | None = None
 ) -> Digests | None:
-    """Return a digest of each thing; None where there is a thing whose content nobody can tell.
+    """Return a digest of each item; None if the content of one cannot be known.
 
-    Known are files, texts, bytes and arrays of numbers. A file is its content and its ending, so
-    that it may move. `files` says whether a text is the path of a file. `advance` is told how many
-    more are done.
+    Files, texts, bytes and arrays of numbers have digests. That of a file is of its content and its
+    ending, so that it may move. `files` says whether a text is the path of a file. `advance` is
+    called with the number of items done since the last call.
     """
     found = np.empty((len(things), 32), np.uint8)
 
@@ -80,21 +80,21 @@ def _of_file(place: str | os.PathLike[str]) -> bytes:
         with open(place, "rb") as file:  # noqa: PTH123 - the same
             content = hashlib.file_digest(file, "sha256").digest()
     except (OSError, ValueError) as error:
-        # It will be told of as a bad item. Once it can be read, this is another digest.
+        # It will be reported as a bad item. As soon as it can be read, its digest is another.
         content = f"unreadable: {error}".encode("utf-8", "replace")
     return hashlib.sha256(b"file\0" + ending + b"\0" + content).digest()
 
 
-def joined(digests: Digests) -> str:
+def join_digests(digests: Digests) -> str:
     """Return one digest for many things, in their order."""
     return hashlib.sha256(np.ascontiguousarray(digests).data).hexdigest()
 
 
 def identity_of(adapter: Adapter) -> str | None:
-    """Return what tells an adapter from all that could make other grids; None: nobody can tell.
+    """Return a text that differs for any adapter that could make other grids; None if unknown.
 
-    That are its settings, the code of its class and of the modules that lie beside it, and the
-    versions of what it is built on.
+    It has the settings, the code of the class and of the modules beside it, and the versions of
+    the packages that it uses.
     """
     code = _code_of(type(adapter))
     if code is None or not adapter.repeatable:
@@ -114,7 +114,7 @@ def _version(name: str) -> str | None:
 def _code_of(kind: type) -> str | None:
     """Return a digest of the code of a class and of those that it is made from.
 
-    Whoever works on an adapter changes its code long before its version.
+    A developer changes the code of an adapter long before its version.
     """
     digest = hashlib.sha256()
     for place in sorted({_module_file(each) for each in kind.__mro__ if issubclass(each, Adapter)}):

@@ -1,4 +1,4 @@
-"""Items whose grids are equal, and that stand in two parts of the data or in two classes."""
+"""Items whose grids are equal, and that are in two parts of the data or in two classes."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Duplicates:
     """Which items are equal to others, in the order of the parts: train, validation, test.
 
     Attributes:
-        first: for each part bool `(items,)`, whether no item before is equal.
-        leaked: for each part the items that are equal to one of a part before it, each with that
+        first: for each part bool `(items,)`, whether no earlier item is equal.
+        leaked: for each part the items that are equal to one of an earlier part, each with that
             one: `(item, part, item there)`.
         torn: items that are equal to one of another class: `(part, item, part, item)`.
     """
@@ -46,7 +46,7 @@ def find_duplicates(parts: Mapping[str, Labelled]) -> Duplicates:
     first = {name: np.ones(len(part), np.bool_) for name, part in parts.items()}
     found = Duplicates(first, {name: [] for name in parts}, [])
     seen: dict[int, tuple[str, int]] = {}
-    for name in _ordered(parts):
+    for name in _order_parts(parts):
         numbers = groups[name]
         for item in np.flatnonzero(numbers >= 0).tolist():
             where, earlier = seen.setdefault(int(numbers[item]), (name, item))
@@ -60,7 +60,7 @@ def find_duplicates(parts: Mapping[str, Labelled]) -> Duplicates:
     return found
 
 
-def _ordered(parts: Mapping[str, object]) -> list[str]:
+def _order_parts(parts: Mapping[str, object]) -> list[str]:
     """Return the names of parts in their order: training first."""
     return [name for name in PARTS if name in parts]
 
@@ -70,7 +70,7 @@ def _groups(grids: Mapping[str, Cells]) -> dict[str, Groups]:
     # Equal cells have equal sums, and hardly others have: few items are compared in full.
     sums = {name: _cells(each).sum(axis=1, dtype=np.float64) for name, each in grids.items()}
     _, inverse, counts = np.unique(
-        np.concatenate([sums[name] for name in _ordered(grids)]),
+        np.concatenate([sums[name] for name in _order_parts(grids)]),
         return_inverse=True,
         return_counts=True,
     )
@@ -78,7 +78,7 @@ def _groups(grids: Mapping[str, Cells]) -> dict[str, Groups]:
     numbers: dict[bytes, int] = {}
     groups: dict[str, Groups] = {}
     start = 0
-    for name in _ordered(grids):
+    for name in _order_parts(grids):
         cells = _cells(grids[name])
         groups[name] = np.full(len(cells), -1, np.int64)
         for item in np.flatnonzero(alike[start : start + len(cells)]).tolist():
@@ -90,7 +90,7 @@ def _groups(grids: Mapping[str, Cells]) -> dict[str, Groups]:
 
 
 def _cells(grids: Cells) -> NDArray[np.float32] | NDArray[np.int32]:
-    """Return what tells grids apart, `(items, ...)`."""
+    """Return the values to compare grids by, `(items, ...)`."""
     if isinstance(grids, OneHot):
         return grids.indices
     return grids.reshape(len(grids), math.prod(grids.shape[1:]))
@@ -99,7 +99,7 @@ def _cells(grids: Cells) -> NDArray[np.float32] | NDArray[np.int32]:
 def duplicates_notes(
     found: Duplicates, parts: Mapping[str, Labelled], names: Mapping[str, Sequence[str]]
 ) -> list[str]:
-    """Return what to say of equal items that are kept; `names` are what items are called."""
+    """Return notes about equal items that are kept; `names` are those of the items."""
     notes = []
     for part, leaked in found.leaked.items():
         if leaked:
@@ -108,15 +108,15 @@ def duplicates_notes(
             others = "training" if all(where == TRAIN for _, where, _ in leaked) else "other"
             share = f"{len(leaked):,} of {len(parts[part]):,} {part} items"
             notes.append(
-                f"{share} are, as grids, equal to {others} items, such as {pair}, and tell nothing "
+                f"{share} are, as grids, equal to {others} items, such as {pair}, and say nothing "
                 "about new ones; set data.duplicates: drop to leave them out"
             )
-    notes += torn_notes(found, names, "set data.duplicates: drop to use the first alone")
+    notes += torn_notes(found, names, "set data.duplicates: drop to use only the first")
     return notes
 
 
 def torn_notes(found: Duplicates, names: Mapping[str, Sequence[str]], remedy: str) -> list[str]:
-    """Return what to say of equal items of two classes, and what helps besides other labels."""
+    """Return notes about equal items of two classes, with a remedy besides other labels."""
     if not found.torn:
         return []
     part, item, where, earlier = found.torn[0]
@@ -129,10 +129,10 @@ def torn_notes(found: Duplicates, names: Mapping[str, Sequence[str]], remedy: st
 
 
 def dropped_note(found: Duplicates) -> list[str]:
-    """Return how many items were left out because an equal one stands before them."""
+    """Return a note on how many items were left out because they equal an earlier one."""
     counts = {part: int((~first).sum()) for part, first in found.first.items()}
     told = listed([f"{counts[part]:,} of {part}" for part in PARTS if counts[part]])
     if not told:
         return []
     other = f"; {len(found.torn):,} of them have another class there" if found.torn else ""
-    return [f"items left out that are equal to an earlier one: {told}{other}"]
+    return [f"items left out since they are equal to an earlier one: {told}{other}"]

@@ -34,22 +34,22 @@ Made = TypeVar("Made")
 SPEC, HISTORY = "spec.yaml", "history.csv"
 PREDICTIONS, SKIPPED = "predictions.csv", "skipped.csv"
 CHECK = "check.json"
-"""What the checkers have found, which a resumed run need not ask them again."""
+"""The checkers' verdicts: a resumed run does not check again."""
 FOLDS = "folds.json"
-"""What a cross-validation needs to know to go on."""
+"""What a cross-validation needs to resume."""
 _BEGUN = frozenset({lock.NAME, CHECK, FOLDS})
-"""What may be there before the spec is, and is worth nothing without it."""
+"""Files that may be there before the spec, and are useless without it."""
 _TRIES = 100
-"""How often a folder is made again that another process removes at the same moment."""
+"""How many times a folder is made again if another process removes it at the same moment."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """How a run goes on after it was stopped.
+    """How a stopped run is continued.
 
     Attributes:
-        function: by which function of gridcnn.
-        engine: the engine that it was begun with.
+        function: the name of the function of gridcnn.
+        engine: the engine that it was started with.
         in_memory: whether its data was given in memory.
     """
 
@@ -59,29 +59,29 @@ class Way:
 
     @property
     def title(self) -> str:
-        """What such a run is called."""
+        """The name of this kind of run in messages."""
         return "run" if self.function == "run" else "cross-validation"
 
     def describe(self, folder: Path) -> str:
-        """Return what to do to go on in `folder`."""
+        """Return what to do to continue in `folder`."""
         other = self.engine != DEFAULT_ENGINE
         if self.in_memory:
             named = f", engine={self.engine!r}" if other else ""
             where = f"resume={str(folder)!r}, data=...{named}"
-            return f"go on with: gridcnn.{self.function}({where})"
+            return f"continue with: gridcnn.{self.function}({where})"
         words = ["gridcnn", "run", "--resume", str(folder)]
-        return f"go on with: {_line(words + ['--engine', self.engine] * other)}"
+        return f"continue with: {_line(words + ['--engine', self.engine] * other)}"
 
 
 class RunFolder:
-    """The folder of a run, which this process holds.
+    """The folder of a run, locked by this process.
 
-    Leaving it (`with`) releases it. A new folder is removed then if nothing in it is worth keeping.
-    It is made by `claim`, `reopen` and `part`.
+    At the end of `with` it is released; a new folder without anything worth keeping is then
+    removed. Made by `claim`, `reopen` and `part`.
 
     Attributes:
         path: where it is.
-        is_new: whether a run begins in it, rather than goes on.
+        is_new: whether a run starts in it, rather than continues.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class RunFolder:
         self.path = path
         self._way = way
         self._whole = whole or path
-        self._made = made
+        self._make = made
         try:
             self._lock = lock.acquire(path)
         except BaseException:
@@ -107,7 +107,7 @@ class RunFolder:
                 made there.
         """
         try:
-            return _retried(lambda: cls._numbered(name, way) if out is None else cls._at(out, way))
+            return _retry(lambda: cls._claim_next(name, way) if out is None else cls._at(out, way))
         except OSError as error:
             place = error.filename or out or Path("runs") / name
             raise RunFolderError(
@@ -131,7 +131,7 @@ class RunFolder:
         return folder
 
     @classmethod
-    def _numbered(cls, name: str, way: Way) -> Self:
+    def _claim_next(cls, name: str, way: Way) -> Self:
         parent = Path("runs") / name
         made = _make(parent)
         while True:
@@ -145,7 +145,7 @@ class RunFolder:
 
     @classmethod
     def reopen(cls, path: Path, way: Way) -> Self:
-        """Return the folder of a run that goes on.
+        """Return the folder of a run to continue.
 
         Raises:
             RunFolderError: there is no run, it is in use, or it cannot be written to.
@@ -162,7 +162,7 @@ class RunFolder:
         return folder
 
     def part(self, name: str) -> RunFolder:
-        """Return a folder inside for one run of several; new, or as that run has left it.
+        """Return a folder inside for one run of several; new, or with what that run has written.
 
         Raises:
             RunFolderError: another process is in it.
@@ -196,7 +196,7 @@ class RunFolder:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the run has come to its end."""
+        """Whether the run has ended."""
         return (self.path / METRICS).is_file()
 
     @property
@@ -206,26 +206,26 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """The file from which training goes on; it may be missing."""
+        """The file from which training continues; it may be missing."""
         return self.path / CHECKPOINT
 
     def read_check(self) -> Checked | None:
-        """Return what the checkers have found; None if that is not known, or damaged."""
+        """Return the checkers' verdicts; None if they are not known, or damaged."""
         return read_check(self.path)
 
     # Writing
 
     def begin(self, spec: Spec, more: Mapping[str, Mapping[str, Any]]) -> None:
-        """Write the resolved spec, and before it `more` JSON files, by their names."""
+        """Write first `more` JSON files, by their names, and then the resolved spec."""
         with self.writing():
             for name, content in more.items():
                 write_json(self.path / name, content)
             write_text(self.path / SPEC, to_yaml(spec))
 
     def go_on(self, spec: Spec) -> None:
-        """Write the spec if it is another one, and let a run that has ended be unfinished again.
+        """Write the spec if it has changed, and mark a run that has ended as unfinished again.
 
-        The checkpoint has its best weights, so that nothing is lost.
+        Its best weights are in the checkpoint, so nothing is lost.
         """
         text = to_yaml(spec)
         with self.writing():
@@ -259,7 +259,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Turn what keeps results from being written (a full disk) into `RunFolderError`."""
+        """Turn errors of writing results (such as a full disk) into `RunFolderError`."""
         try:
             yield
         except OSError as error:
@@ -272,14 +272,14 @@ class RunFolder:
 
     @property
     def hint(self) -> str:
-        """What to do to go on."""
+        """What to do to continue."""
         return self._way.describe(self._whole)
 
     @contextlib.contextmanager
     def stoppable(self) -> Iterator[None]:
-        """Turn Ctrl-C into `TrainingInterrupted`, which says how to go on.
+        """Turn Ctrl-C into `TrainingInterrupted`, which says how to continue.
 
-        `StopTraining` is the same as long as no epoch has ended, with which a run could end.
+        `StopTraining` is treated the same before the end of the first epoch.
         """
         try:
             yield
@@ -290,7 +290,7 @@ class RunFolder:
             lines = [f"stopped; {self.hint}"]
             if self.checkpoint.is_file() and self._whole == self.path:
                 model = _line(["gridcnn", "predict", str(self.path), "FILE"])
-                lines.append(f"or ask the best weights so far: {model}")
+                lines.append(f"or use the best weights so far: {model}")
             raise TrainingInterrupted("\n".join(lines), folder=self._whole) from None
 
     # Leaving
@@ -300,7 +300,7 @@ class RunFolder:
         return self.checkpoint.is_file() or self.holds_folds
 
     def _is_worthless(self, error: BaseException) -> bool:
-        """Return whether a new run has left nothing but what any run begins with."""
+        """Return whether a new run has written only the files that every run starts with."""
         if not self.is_new or not self.path.is_dir():
             return False
         held = {each.name for each in self.path.iterdir()}
@@ -312,10 +312,10 @@ class RunFolder:
     def _remove(self) -> None:
         self._sweep({SPEC, *_BEGUN} - {lock.NAME})
         self._lock.release(keep=False)
-        _unmake(self._made)
+        _unmake(self._make)
 
     def _sweep(self, names: Iterable[str] = ()) -> None:
-        """Remove files of these names, and what a killed run has left half-written."""
+        """Remove files of these names, and half-written files of a killed run."""
         for name in names:
             (self.path / name).unlink(missing_ok=True)
         for left in self.path.iterdir():
@@ -326,7 +326,7 @@ class RunFolder:
 def refuse_used(folder: Path) -> None:
     """Raise `RunFolderError` if `folder` is a file, holds something, or cannot be read.
 
-    What a run has left that was killed before its first file is nothing.
+    The lock file of a run that was killed before it wrote anything does not count.
     """
     try:
         if folder.exists() and not folder.is_dir():
@@ -342,7 +342,7 @@ def refuse_used(folder: Path) -> None:
         raise RunFolderError(f"{folder} holds a finished run; give a folder that is new or empty")
     if held:
         more = f" and {len(held) - 1} more" if held[1:] else ""
-        hint = f", or go on with its run: {_line(['gridcnn', 'run', '--resume', str(folder)])}"
+        hint = f", or continue its run: {_line(['gridcnn', 'run', '--resume', str(folder)])}"
         raise RunFolderError(
             f"{folder} is not empty (it holds {held[0]}{more}); give a folder that is new or empty"
             f"{hint if is_unfinished(folder) else ''}"
@@ -350,7 +350,7 @@ def refuse_used(folder: Path) -> None:
 
 
 def read_check(folder: Path) -> Checked | None:
-    """Return what the checkers have found in a run; None if that is not known, or damaged."""
+    """Return the checkers' verdicts of a run; None if they are not known, or damaged."""
     try:
         return Checked.from_json(read_json(folder / CHECK))
     except (OSError, ValueError):
@@ -358,7 +358,7 @@ def read_check(folder: Path) -> Checked | None:
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Return whether a folder holds a run that was begun and has not ended."""
+    """Return whether a folder holds a run that was started and has not ended."""
     if (folder / METRICS).is_file() or not (folder / SPEC).is_file():
         return False
     marks = (CHECKPOINT, FOLDS)
@@ -366,10 +366,10 @@ def is_unfinished(folder: Path) -> bool:
 
 
 def _no_run(folder: Path) -> str:
-    """Return why no run can go on in a folder."""
+    """Return why there is no run to continue in a folder."""
     if (folder / SPEC).is_file():
         return (
-            f"{folder} holds a spec, and no run that could go on; run it with: "
+            f"{folder} holds a spec, and no run to continue; run it with: "
             f"{_line(['gridcnn', 'run', str(folder)])}"
         )
     if lock.is_ours(folder / lock.NAME):
@@ -377,11 +377,11 @@ def _no_run(folder: Path) -> str:
             f"{folder} holds no run: it was stopped before anything was written; run its spec "
             f"again, with --out {folder}"
         )
-    return f"{folder} holds no run that could go on ({SPEC} is missing)"
+    return f"{folder} holds no run to continue ({SPEC} is missing)"
 
 
 def _is_partial(name: str) -> bool:
-    """Return whether a file is one that was not yet written whole; see `gridcnn.files`."""
+    """Return whether a file is a half-written one; see `gridcnn.files`."""
     return name.startswith(".") and name.endswith(".part")
 
 
@@ -393,14 +393,14 @@ def _make(folder: Path) -> list[Path]:
 
 
 def _unmake(made: Sequence[Path]) -> None:
-    """Remove folders that were made, unless another run has taken them since."""
+    """Remove folders that were made, unless another run uses them by now."""
     with contextlib.suppress(OSError):
         for folder in reversed(made):
             folder.rmdir()
 
 
-def _retried(make: Callable[[], Made]) -> Made:
-    """Return what `make` makes, again where another process removes a folder in between."""
+def _retry(make: Callable[[], Made]) -> Made:
+    """Return the result of `make`, called again if another process removes a folder meanwhile."""
     for _ in range(_TRIES):
         with contextlib.suppress(FileNotFoundError):
             return make()

@@ -1,7 +1,7 @@
 """Grids that are kept on disk, so that things are adapted once for all runs of a user.
 
-An entry is read through a memory map: of grids that are larger than memory, only what is looked at
-is there. It counts only if it is whole, which is checked each time, to the last bit.
+An entry is read through a memory map: of grids that are larger than memory, only the used parts are
+loaded. It counts only if it is complete, which is checked each time, to the last bit.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def grids_cache() -> GridsCache:
     without, that is 10 GB, or half of what the disk has room for where that is less.
 
     Raises:
-        DataError: `GRIDCNN_CACHE_SIZE` is no size.
+        DataError: `GRIDCNN_CACHE_SIZE` is not a size.
     """
     cache = GridsCache(user_folder("grids"))
     given = os.environ.get(SIZE, "").strip()
@@ -74,7 +74,7 @@ def _bytes(text: str) -> int:
 
 
 def _free(folder: Path) -> int:
-    """Return how many bytes the disk has room for where a folder is, or will be."""
+    """Return how many bytes are free on the disk of a folder, which may not exist yet."""
     for each in (folder, *folder.parents):
         with contextlib.suppress(OSError):
             return shutil.disk_usage(each).free
@@ -112,11 +112,11 @@ class GridsCache(Shelf):
         return self.folder is not None and _START + size + size // 64 <= self.limit
 
     def get(self, key: str, *, things: int, shape: GridShape) -> Kept | None:
-        """Return the grids of so many things that were put under a key.
+        """Return the grids of `count` items that were put under a key.
 
-        None: they are not there, or not whole, or of another shape.
+        None if there are none, or they are damaged, or of another shape.
         """
-        file = self.opened(key)
+        file = self.open_entry(key)
         if file is None:
             return None
         with file:
@@ -129,7 +129,7 @@ class GridsCache(Shelf):
         return found
 
     def put(self, key: str, chunks: Iterable[Chunk], *, things: int, size: int) -> None:
-        """Keep the grids of so many things, which come in chunks, in place of what is there.
+        """Keep the grids of items, which come in chunks, in place of earlier ones.
 
         Grids are written as they come, so that memory holds one chunk. `size` is about how many
         bytes they will be.
@@ -140,7 +140,7 @@ class GridsCache(Shelf):
             MixedError: some chunks are one-hot, and some are not.
         """
         self.make_room(size)
-        with self.written(key) as file:
+        with self.open_new(key) as file:
             file.write(bytes(_START))
             content = hashlib.sha256()
             made = np.zeros(things, np.bool_)
@@ -163,17 +163,17 @@ class GridsCache(Shelf):
 
 
 def _header(key: str, rows: int, made: NDArray[np.bool_], content: bytes) -> bytes:
-    """Return what an entry begins with; `content` is the digest of the grids."""
+    """Return the header of an entry; `content` is the digest of the grids."""
     counts = (len(made), int(np.count_nonzero(made)))
     fields = _HEADER.pack(_MAGIC, _VERSION, rows, *counts, bytes.fromhex(key), content)
     return fields + hashlib.sha256(fields + np.packbits(made).tobytes()).digest()
 
 
 def _read(descriptor: int, key: str, things: int, shape: GridShape) -> Kept | None:
-    """Return what an open file holds; None where anything in it is not as it was written.
+    """Return the content of an open file; None if anything in it has changed since it was written.
 
     Raises:
-        ValueError: the file cannot be mapped, or indices are no rows of one-hot grids.
+        ValueError: the file cannot be mapped, or indices are not rows of one-hot grids.
     """
     whole = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
     mask_length = -(-things // 8)
@@ -209,7 +209,7 @@ def _is_finite(stored: Array) -> bool:
 
 
 def digest_of(grids: NDArray[np.float32] | OneHot) -> str:
-    """Return the digest of grids' content, in hexadecimal, as an entry tells it."""
+    """Return the digest of grids' content, in hexadecimal, as in an entry."""
     return _digest(stored_of(grids)).hex()
 
 
@@ -226,7 +226,7 @@ def _parts(stored: Array) -> Iterator[Array]:
 
 
 def _content(grids: NDArray[np.float32] | OneHot) -> bytes | memoryview:
-    """Return the bytes that are kept of grids, in the order of bytes of a file."""
+    """Return the bytes to keep for grids, in the byte order of the file."""
     kind = "<i4" if isinstance(grids, OneHot) else "<f4"
     stored = np.ascontiguousarray(stored_of(grids), kind)
     return stored.data.cast("B") if stored.size else b""

@@ -1,7 +1,7 @@
-"""The literal comparison: what comes of comparing things cell by cell, without any features.
+"""The literal comparison: the accuracy of comparing items cell by cell, without any features.
 
 It keeps a few exemplars of each class, as they are, and answers with the class of the nearest. It
-is no rival to a network, but the answer to "why not just compare?".
+is not meant to rival a network: it answers "why not just compare?".
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _flat(grids: Cells) -> Array:
 
 
 def _agreeing(first: NDArray[np.int32], second: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return how many 1s every two one-hot items share: what the sum of products of cells is."""
+    """Return how many 1s every two one-hot items share: the sum of products of their cells."""
     same = (first[:, None] == second[None]) & (second >= 0)[None]
     shared: NDArray[np.int64] = same.sum(axis=2)
     return shared

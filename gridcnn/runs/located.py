@@ -1,4 +1,4 @@
-"""A spec whose data is found: which source it is, and what it says about the data."""
+"""A spec together with the source of its data, and what the spec says about the data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from gridcnn.adapters.fitting import files_meant, fitting_files
+from gridcnn.adapters.fitting import are_paths, fitting_files
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.contracts.source import Dataset, Request, Source
@@ -62,13 +62,13 @@ class Located:
             dataset = self.source.open(request)
         if request.group is not None and dataset.groups is None:
             raise DataError(
-                f"the data {self.source.title} has no columns that could name groups; set "
+                f"the data {self.source.title} has no columns to name groups; set "
                 "data.group to null"
             )
         return dataset
 
     def resolved(self, dataset: Dataset) -> Self:
-        """Return the same with everything about the source that reading has found out."""
+        """Return the same with all settings of the source that were found by reading it."""
         if dataset.resolved is None:
             return self
         data = self.data.model_copy(update={"source": dataset.resolved})
@@ -146,7 +146,7 @@ def _source_of(settings: Data, base: Path) -> Source:
 
 def _source_at(text: str, settings: Data) -> Source:
     """Return the source that a path, or a known name, stands for."""
-    # A path that exists is meant, even if a known data set has the same name.
+    # A path that exists comes first, even if a known data set has the same name.
     if text in SOURCES.names() and SOURCES[text].named and not Path(text).exists():
         known: Source = SOURCES[text]()
         return known
@@ -162,7 +162,7 @@ def _in_memory(data: Any, spec: Spec, settings: Data, *, trained: bool) -> Datas
     if spec.adapter is not None:
         files = bool(spec.adapter.suffixes)
     else:
-        files = not isinstance(data, tuple | list) or not data or files_meant(data[0])
+        files = not isinstance(data, tuple | list) or not data or are_paths(data[0])
     group = settings.group if isinstance(settings.group, str) else None
     return from_memory(
         data,

@@ -2,8 +2,8 @@
 
 The folder is claimed by a file that is created exclusively, and held by a lock of the operating
 system on that file. The lock dies with the process, however it ends; the file may stay, and is then
-taken over. A network drive may know no locks: there the file alone decides, by the process that it
-names, and has to be deleted by hand after that process was killed.
+taken over. A network drive may not support locks: there only the file decides, by the process that
+it names, and has to be deleted by hand if that process was killed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gridcnn.forks import start_over_in_children
 
 NAME = "run.lock"
 _MARK = "gridcnn"
-"""What the file begins with, so that a file of the same name from elsewhere is left alone."""
+"""The first bytes of the file, so that another file of the same name is left alone."""
 _LONGEST = 400  # bytes that are read of it
 
 
@@ -41,7 +41,7 @@ class FolderLock:
             os.close(self._descriptor)
 
     def release(self, *, keep: bool) -> None:
-        """Let others have the folder; `keep` leaves the file, as a mark that a run was here."""
+        """Release the folder; `keep` leaves the file, as a mark that a run was here."""
         if not self.is_held:
             return
         self.is_held = False
@@ -51,7 +51,8 @@ class FolderLock:
         if sys.platform == "win32":  # where no file that is open can be removed
             os.close(self._descriptor)
         if not keep:
-            # Before it is closed: whoever locks it afterwards sees that it is no longer the file.
+            # Before it is closed: a process that locks it afterwards sees that it is no longer the
+            # file.
             with contextlib.suppress(OSError):
                 self._path.unlink()
         if sys.platform != "win32":
@@ -88,7 +89,7 @@ def acquire(folder: Path) -> FolderLock:
 
 
 def is_ours(path: Path) -> bool:
-    """Return whether a file of that name is such a file, rather than one from elsewhere."""
+    """Return whether a file of that name is a lock file of gridcnn."""
     try:
         with path.open("rb") as file:
             return file.read(_LONGEST).startswith(_MARK.encode()) or not path.stat().st_size
@@ -97,7 +98,7 @@ def is_ours(path: Path) -> bool:
 
 
 def _open(path: Path) -> tuple[int, bool]:
-    """Return the file of a lock, open, and whether it was created by this call."""
+    """Return the open file of a lock, and whether this call has created it."""
     flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     while True:
         with contextlib.suppress(FileExistsError):
@@ -107,7 +108,7 @@ def _open(path: Path) -> tuple[int, bool]:
 
 
 def _write(descriptor: int, holder: str) -> None:
-    """Write who holds the file; in one call, so that a kill leaves nothing or all of it."""
+    """Write which process holds the file; in one call, so that a kill leaves all or nothing."""
     os.ftruncate(descriptor, 0)
     os.lseek(descriptor, 0, os.SEEK_SET)
     os.write(descriptor, f"{_MARK}{holder}\n".encode()[:_LONGEST])
@@ -129,12 +130,12 @@ def _take(descriptor: int, path: Path, *, created: bool) -> None:
         if error.errno in (errno.EAGAIN, errno.EACCES):
             raise RunFolderError(
                 f"{folder} is in use by another run{holder and f' ({holder})'}; wait until it has "
-                "ended, or take another folder"
+                "ended, or use another folder"
             ) from None
         if not created and holder:
             raise RunFolderError(
                 f"{folder} may be in use by another run{holder and f' ({holder})'}: this drive "
-                f"knows no locks that could tell; if that run is gone, delete {path}"
+                f"has no file locks, so it cannot be checked; if that run has ended, delete {path}"
             ) from None
 
 

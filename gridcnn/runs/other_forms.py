@@ -18,7 +18,7 @@ _Each = TypeVar("_Each")
 def with_other_forms(
     dataset: Dataset, division: Division, adapter: Adapter | None, *, seed: int
 ) -> tuple[Dataset, Division]:
-    """Return the data with the other forms of its training items, as training items at its end.
+    """Return the data with the other forms of its training items added at the end, for training.
 
     They have the labels and names of what they are forms of. `adapter` may be None.
     """
@@ -31,7 +31,7 @@ def with_other_forms(
     def also(values: Sequence[_Each]) -> list[_Each]:
         return [*values, *(values[index] for index in origins.tolist())]
 
-    note = f"{len(division.train)} training items are trained on in {len(forms)} other forms, too"
+    note = f"{len(division.train)} training items are also trained on in {len(forms)} other forms"
     optional: dict[str, Any] = {
         name: also(values)
         for name in ("parts", "places", "groups")

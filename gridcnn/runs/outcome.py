@@ -1,4 +1,4 @@
-"""What a run came to: measured once, on every part, and written to its folder."""
+"""The results of a run: measured once, on every part, and written to its folder."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from gridcnn.errors import DataError, RunFolderError, first_told, together
 from gridcnn.files import as_written
 from gridcnn.grid import Array
 from gridcnn.measures import measures
-from gridcnn.model import Model, answered
+from gridcnn.model import Model, answer_logits
 from gridcnn.notes import answer_notes
 from gridcnn.order.guard import Checked
 from gridcnn.runs.folder import PREDICTIONS, SKIPPED, RunFolder
 from gridcnn.runs.literal import literal_comparison
 from gridcnn.runs.prepare import Part, Prepared
 from gridcnn.runs.results import read_predictions
-from gridcnn.training.loop import Epoch, TrainingState, ends_after, measured
+from gridcnn.training.loop import Epoch, TrainingState, ends_after, loss_and_accuracy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run came to.
+    """The results of a run.
 
     Attributes:
         model: the trained pipeline.
@@ -100,7 +100,7 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training came to, not yet measured."""
+    """The results of training, not yet measured."""
 
     engine: Engine
     prepared: Prepared
@@ -138,7 +138,7 @@ def _measure(model: Model, trained: Trained, hint: str) -> tuple[dict[str, Any],
             continue
         logits = engine.logits(model.parameters, part.data.grids)
         answers = _votes(logits, part, hint)
-        loss, accuracy = measured(logits, part.data.targets)
+        loss, accuracy = loss_and_accuracy(logits, part.data.targets)
         metrics[name] = {"accuracy": accuracy, "loss": loss, "items": len(part)}
         if name == TEST:
             votes = answers
@@ -155,7 +155,7 @@ def _measure(model: Model, trained: Trained, hint: str) -> tuple[dict[str, Any],
         "classes": list(prepared.classes),
         "epochs": len(state.history),
         "best_epoch": state.best_epoch,
-        "stopped": _stopped(trained),
+        "stopped": _stop_reason(trained),
         "parameters": engine.network.parameters,
         "multiply_adds": engine.network.multiply_adds,
         "engine": engine.name,
@@ -166,8 +166,8 @@ def _measure(model: Model, trained: Trained, hint: str) -> tuple[dict[str, Any],
     return metrics, votes
 
 
-def _stopped(trained: Trained) -> str | None:
-    """Return what has stopped a run before its last epoch: "patience" or "watcher"; else None."""
+def _stop_reason(trained: Trained) -> str | None:
+    """Return why a run stopped before its last epoch: "patience" or "watcher"; else None."""
     settings, history = trained.prepared.spec.training, trained.state.history
     if len(history) >= settings.epochs:
         return None
@@ -175,11 +175,11 @@ def _stopped(trained: Trained) -> str | None:
 
 
 def _votes(logits: Array, part: Part, hint: str) -> Array:
-    """Return the votes of a part; raise `DataError` if some are not finite: what is trained stays.
+    """Return the votes of a part; raise `DataError` if some are not finite, and keep the training.
 
     A resumed run needs the same items for training, and not the same test items.
     """
-    found = answered(logits, part.names)
+    found = answer_logits(logits, part.names)
     if found.problems:
         count = f"{len(found.problems)} of {len(part)} items have no finite votes"
         advice = f"{count}; the training is kept: correct these items in their place, then {hint}"

@@ -1,4 +1,4 @@
-"""The plan of a spec: its network, before any training, with as little reading as that takes."""
+"""The plan of a spec: its network, before any training, reading as little data as possible."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ASSUMED_CLASSES = 2
 
 @dataclass(frozen=True)
 class Plan:
-    """What would train a spec; `note` says what was assumed about it, or is empty."""
+    """The engine and network of a spec; `note` says what was assumed, or is empty."""
 
     engine: Engine
     note: str
@@ -33,24 +33,24 @@ class Plan:
 
 
 def plan(spec: Spec, base: Path, *, engine: str | None = None, threads: int | None = None) -> Plan:
-    """Return the engine of a spec; its data is opened only if the spec does not tell enough.
+    """Return the engine of a spec; its data is opened only if the spec is not enough.
 
     Raises:
-        DataError: the spec does not tell the shape of the grids, and its data does not either.
+        DataError: neither the spec nor its data gives the shape of the grids.
         ShapeError: a stage or an augmentation cannot work on its grids.
         UnknownNameError, EngineError: as `make_engine`.
     """
-    located, classes, missing = _known(spec, base)
-    shape = _fitted(spec, located, missing).shape
+    located, classes, missing = _look_at_data(spec, base)
+    shape = _fit(spec, located, missing).shape
     refuse_unfit(spec.training, shape, spec.document)
     note = f"for {classes} classes, since {missing}" if missing and spec.head is not None else ""
     return Plan(bind(spec, shape, classes=classes, engine=engine, threads=threads), note)
 
 
-def _known(spec: Spec, base: Path) -> tuple[Located | None, int, str]:
+def _look_at_data(spec: Spec, base: Path) -> tuple[Located | None, int, str]:
     """Return the data of a spec, and how many classes it has.
 
-    If there is no data that can be read: None, the number that is assumed, and the reason.
+    Without readable data: None, the number that is assumed, and the reason.
     """
     if spec.data is None:
         return None, ASSUMED_CLASSES, "the spec names no data"
@@ -65,7 +65,7 @@ def _known(spec: Spec, base: Path) -> tuple[Located | None, int, str]:
         return None, ASSUMED_CLASSES, f"the data cannot be read ({error.problems[0]})"
 
 
-def _fitted(spec: Spec, located: Located | None, missing: str) -> Fitted:
+def _fit(spec: Spec, located: Located | None, missing: str) -> Fitted:
     advice = "write for example adapter: {array: {size: [9, 9], channels: 1}}"
     if spec.adapter is not None:
         try:

@@ -41,7 +41,7 @@ from gridcnn.training.loop import Labelled
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the data as labelled grids, and what its items are called."""
+    """One part of the data as labelled grids, and the names of its items."""
 
     data: Labelled
     names: Sequence[str]
@@ -52,7 +52,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Prepared:
-    """All that training needs.
+    """Everything that training needs.
 
     Attributes:
         spec: with the source and the fitted adapter filled in.
@@ -60,12 +60,12 @@ class Prepared:
         classes: the classes, in the order of the votes.
         train, validation, test: the parts; validation and test may be empty.
         literal: exemplars, and the test items to compare them with, for the literal comparison;
-            None where there are no test items.
+            None if there are no test items.
         skipped: what is wrong with the items that were left out because they cannot be read.
         notes: what else was left out of the data, and what looks wrong about it, in sentences.
         fingerprint: changes with the spec, the labels and the grids.
-        grids: where the grids were taken from, or left, in a few words; empty where they were made
-            anew, and are in memory alone.
+        grids: from where the grids were read, or where they are kept, in a few words; empty if
+            they are only in memory.
         sample: the training items by which it is judged whether their order means anything; None
             if the adapter makes the order.
     """
@@ -117,7 +117,7 @@ def prepare(
         raise bad_items_error(bad, items, "set data.bad_items: skip")
     divided = divide_for_training(located, dataset, advance=advance, threads=threads)
     dataset, fitted, adapting = divided.dataset, divided.fitted, divided.adapting
-    read = _adapted(dataset, divided.division, fitted.adapter, adapting)
+    read = _adapt(dataset, divided.division, fitted.adapter, adapting)
     skipped = (*bad, *divided.ungrouped, *read.skipped)
     if skipped and located.data.bad_items == "stop":
         raise bad_items_error(skipped, items, "set data.bad_items: skip")
@@ -228,11 +228,11 @@ def group_items(
 ) -> tuple[Dataset, tuple[Problem, ...]]:
     """Return the data with the groups that its spec finds, and without the parts that it ignores.
 
-    Items of which no group can be told are left out, with a problem for each; where bad items may
-    not be skipped, those are raised.
+    Items without a group are left out, with a problem for each; if bad items may not be skipped,
+    these are raised.
 
     Raises:
-        DataError: an item's name, or an item, tells no group.
+        DataError: an item, or its name, has no group.
     """
     settings = located.data
     problems: tuple[Problem, ...] = ()
@@ -252,7 +252,7 @@ def group_items(
 def divide_items(
     located: Located, dataset: Dataset, advance: Advance | None = None
 ) -> tuple[Dataset, Division, tuple[Problem, ...]]:
-    """Return the data as its spec divides it, which item is in which part, and what has no group.
+    """Return the data as its spec divides it, the part of each item, and the items without a group.
 
     Raises:
         DataError: the data cannot be divided like this.
@@ -272,7 +272,7 @@ def divide_items(
 
 
 def places_of(dataset: Dataset, chosen: NDArray[np.int64]) -> list[str]:
-    """Return what errors call the chosen items."""
+    """Return the names of the chosen items in errors."""
     known = dataset.names if dataset.places is None else dataset.places
     return [known[index] for index in chosen]
 
@@ -301,12 +301,12 @@ def _note_adapter(spec: Spec, adapter: Adapter) -> list[str]:
     """Return a note that names the inferred adapter; none for pictures."""
     if spec.adapter is not None or isinstance(adapter, ImageAdapter):
         return []
-    return [f"the spec names no adapter, and items are taken by adapter: {adapter.title}"]
+    return [f"the spec names no adapter; items are read with adapter: {adapter.title}"]
 
 
 @dataclass(frozen=True)
 class _Read:
-    """The parts, what they were made from, which items they hold, and what is bad of the others."""
+    """The parts, the data they are made from, the items they hold, and the problems of others."""
 
     parts: Mapping[str, Part]
     made: Mapping[str, Made]
@@ -314,7 +314,7 @@ class _Read:
     skipped: tuple[Problem, ...]
 
     def chosen(self, kept: Mapping[str, NDArray[np.bool_]]) -> _Read:
-        """Return the same without the items of which `kept`, for each part, says False."""
+        """Return the same with only the items that `kept` marks, for each part."""
         if all(each.all() for each in kept.values()):
             return self
         parts = {
@@ -332,7 +332,7 @@ class _Read:
         return dataclasses.replace(self, parts=parts, division=division)
 
 
-def _adapted(dataset: Dataset, division: Division, adapter: Adapter, adapting: Adapting) -> _Read:
+def _adapt(dataset: Dataset, division: Division, adapter: Adapter, adapting: Adapting) -> _Read:
     targets = dataset.targets(dataset.classes)
     chosen = {TRAIN: division.train, VALIDATION: division.validation, TEST: division.test}
     found = adapting.parts(adapter, chosen)
@@ -389,7 +389,7 @@ def _literal(
 def _refuse_untested(test: TestPart, parts: Mapping[str, Part]) -> None:
     """Raise `DataError` if nothing is left of the fold or group that is the test."""
     if not isinstance(test, float) and not len(parts[TEST]):
-        raise DataError(f"no item that can be used is left of {test}, which data.test names")
+        raise DataError(f"no usable item is left of {test}, which data.test names")
 
 
 def _refuse_emptied(parts: Mapping[str, Part], classes: Sequence[str | int]) -> None:
@@ -397,13 +397,11 @@ def _refuse_emptied(parts: Mapping[str, Part], classes: Sequence[str | int]) -> 
     left = set(parts[TRAIN].data.targets.tolist())
     lost = [str(label) for number, label in enumerate(classes) if number not in left]
     if lost:
-        raise DataError(
-            f"no training item that can be used is left of the classes {', '.join(lost)}"
-        )
+        raise DataError(f"no usable training item is left of the classes {', '.join(lost)}")
 
 
 def _fingerprint(spec: Spec, read: _Read) -> str:
-    # Not where the data is from: what it holds is told by the grids, and a folder may move.
+    # Not where the data is from: its content is in the grids, and a folder may move.
     left_out: dict[str, Any] = dict.fromkeys(("name", "description", "data"), True)
     # Nor when training ends: it goes the same way until then, if the learning rate does.
     left_out["training"] = {"patience"}

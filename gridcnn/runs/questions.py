@@ -1,4 +1,4 @@
-"""Questions: what files, texts and standard input give as things to classify."""
+"""Questions: the items to classify in files, texts and standard input."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ _TEXT = frozenset({".txt"})
 _LONGEST_TEXT = 2**24
 _ARRAYS = frozenset({".npy", ".npz"})
 _STORED = (b"\x93NUMPY", b"PK")
-"""How stored arrays begin."""
+"""The first bytes of stored arrays."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some things, what each is called, and the problems of others.
+    """Some items, their names, and the problems of others.
 
     Attributes:
-        names: what messages and results call each thing.
+        names: the name of each item in messages and results.
         things: the things, as an adapter takes them.
         problems: what could not be read.
-        notes: what to say once.
+        notes: sentences to print once.
     """
 
     names: Sequence[str] = ()
@@ -61,11 +61,11 @@ class Part:
 
 
 class Questions:
-    """Things that are named one after the other, in parts of which one is in memory at a time.
+    """Items to classify, in parts of which one is in memory at a time.
 
-    Models of texts are asked by texts, files of text, and the rows of tables; models of numbers by
-    the rows of tables and by stored arrays; all others by files. Folders are searched, with all
-    inside them, for such files, sorted, by the rules of `gridcnn.datasets.walking`. Columns of
+    Models of texts take texts, files of text, and the rows of tables; models of numbers take the
+    rows of tables and stored arrays; all others take files. Folders are searched, with all
+    subfolders, for such files, sorted, by the rules of `gridcnn.datasets.walking`. Columns of
     tables are those of the training, by name.
 
     Args:
@@ -76,7 +76,7 @@ class Questions:
         columns: columns that take the place of those of the training.
 
     Raises:
-        SpecError: options are given that this model has no use for.
+        SpecError: options are given that do not apply to this model.
     """
 
     def __init__(
@@ -117,17 +117,17 @@ class Questions:
             raise SpecError("--input is given once for a model of texts: the column that has them")
 
     def parts(self, given: Sequence[str]) -> Iterator[Part]:
-        """Yield the things that names of files, folders and `-` stand for, part by part."""
+        """Yield the items in files, folders and standard input (`-`), part by part."""
         if self._texts:
             names = [f"text {number}" for number in range(1, len(self._texts) + 1)]
             yield Part(names, list(self._texts))
         for name in given:
             try:
-                yield from self._named(name)
+                yield from self._parts_of(name)
             except DataError as error:
                 yield Part(problems=error.problems)
 
-    def _named(self, text: str) -> Iterator[Part]:
+    def _parts_of(self, text: str) -> Iterator[Part]:
         if not text:
             raise DataError("a file name is empty; is a variable of the shell unset?")
         if text == STDIN:
@@ -151,7 +151,7 @@ class Questions:
             if entry.ending in suffixes:
                 found = True
                 try:
-                    name = places.printable(places.joined(folder, entry.name))
+                    name = places.printable(places.join(folder, entry.name))
                     yield from self._file(name, entry.path)
                 except DataError as error:
                     yield Part(problems=error.problems)
@@ -168,32 +168,32 @@ class Questions:
         if self._of_texts and not is_table:
             try:
                 with open_ordinary(path) as file:
-                    yield from self._written(name, file)
+                    yield from self._texts_in(name, file)
             except OSError as error:
                 message = f"cannot be read: {error.strerror or error}"
                 raise DataError(Problem(message, source=name)) from None
         elif self._of_numbers and ending in _ARRAYS and not is_table:
-            yield from self._stored(name, Path(path))
+            yield from self._arrays(name, Path(path))
         elif self._asked is not None and ending not in self._adapter.suffixes:
             yield from self._rows(name, place_of(path), self._asked)
         elif self._of_texts and ending in SMILES_ENDINGS:
             yield from self._rows(name, place_of(path), Columns("smiles"))
         elif self._of_texts:
             message = (
-                "this model was trained on texts that stood in no table; say which column has the "
+                "this model was trained on texts that came from no table; name the column of the "
                 "texts: --input COLUMN"
             )
             raise DataError(Problem(message, source=name))
         else:
             yield Part([name], [Path(path)])
 
-    def _stored(self, name: str, thing: Path | bytes) -> Iterator[Part]:
+    def _arrays(self, name: str, thing: Path | bytes) -> Iterator[Part]:
         """Yield a stored array, or each item of a stack of them."""
         try:
             array = stored_array(thing, among=("X", "x"))
             lone = self._fits(array.shape)
             if not lone and not (array.ndim > 1 and self._fits(array.shape[1:])):
-                self._adapter.adapt(array)  # says what is wrong with it
+                self._adapter.adapt(array)  # raises the error that says what is wrong
         except DataError as error:
             raise DataError(Problem(error.problems[0].message, source=name)) from None
         if lone:
@@ -214,7 +214,7 @@ class Questions:
     def _standard_input(self) -> Iterator[Part]:
         stream = sys.stdin.buffer
         if self._of_texts:
-            yield from self._written(_STDIN_NAME, stream)
+            yield from self._texts_in(_STDIN_NAME, stream)
             return
         if self._of_numbers:
             # A look at how it begins: a table is read row by row, and an array as a whole.
@@ -225,15 +225,15 @@ class Questions:
                 return
             array = begin + stream.read()
             if array:
-                yield from self._stored(_STDIN_NAME, array)
+                yield from self._arrays(_STDIN_NAME, array)
                 return
         content = stream.read()
         if not content:
             raise DataError(f"{_STDIN_NAME} is empty")
         yield Part([_STDIN_NAME], [content])
 
-    def _written(self, name: str, file: IO[bytes]) -> Iterator[Part]:
-        """Yield the text that a file holds, or each of its lines that is not empty."""
+    def _texts_in(self, name: str, file: IO[bytes]) -> Iterator[Part]:
+        """Yield the text in a file, or each of its lines that is not empty."""
         problems = Problems(name)
         if self._lines:
             lines = Lines(file, problems)
@@ -285,7 +285,7 @@ class Questions:
         return [*found, None, None, None][:3]
 
     def _refuse_width(self, name: str, width: int) -> None:
-        """Raise `DataError` if no row of so many numbers can be answered: once, for all."""
+        """Raise one `DataError` for all rows if rows of this length cannot be classified."""
         try:
             self._adapter.adapt(np.zeros(width))
         except DataError as error:
@@ -296,7 +296,7 @@ class Questions:
 
 
 class _Continued(io.RawIOBase):
-    """A stream of which the beginning was read already."""
+    """A stream whose beginning has been read already."""
 
     def __init__(self, begin: bytes, rest: IO[bytes]) -> None:
         self._begin, self._rest = begin, rest

@@ -1,4 +1,4 @@
-"""Results of a run that are read back; what is not as a run leaves it is told in one line."""
+"""Results of a run, read back; a file that no run would write is reported in one line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gridcnn.settings.content import Content, Loss, Name, Seconds
 _NAMES = ("item", "truth", "answer")
 _VOTE = re.compile(r"[01]\.[0-9]{6}")
 _ROUNDED = 1e-5
-"""How far rounded votes of an item may be from 1 in all, for each class."""
+"""How far the sum of an item's rounded votes may be from 1, for each class."""
 
 
 class _PartContent(Content):
@@ -40,7 +40,7 @@ class _LiteralContent(Content):
 
 
 class MetricsContent(Content):
-    """What `metrics.json` of a finished run tells, as far as it is read back."""
+    """The part of a finished run's `metrics.json` that is read back."""
 
     title: ClassVar[str] = "the metrics"
 
@@ -80,10 +80,10 @@ class MetricsContent(Content):
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
-    """Return what the `metrics.json` of a finished run holds.
+    """Return the content of a finished run's `metrics.json`.
 
     Raises:
-        RunFolderError: it cannot be read, or is not what a run writes.
+        RunFolderError: it cannot be read, or no run has written it like this.
     """
     path = folder / METRICS
     try:
@@ -92,7 +92,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     except OSError as error:
         raise RunFolderError(f"{path} cannot be read: {error.strerror or error}") from None
     except ValueError as error:
-        raise _damaged(path, str(error)) from None
+        raise _damage_error(path, str(error)) from None
     return content
 
 
@@ -102,33 +102,33 @@ def read_predictions(folder: Path, metrics: dict[str, Any]) -> tuple[list[str], 
     `metrics` are those of the same run: the same classes and the same number of items.
 
     Raises:
-        RunFolderError: it cannot be read, or is not what a run writes.
+        RunFolderError: it cannot be read, or no run has written it like this.
     """
     path = folder / PREDICTIONS
     classes = [as_written(str(label)) for label in metrics["classes"]]
     header = [*_NAMES, *(f"votes.{label}" for label in classes)]
     try:
         with open_ordinary(path) as file:
-            lines = csv.reader(_decoded(file))
+            lines = csv.reader(_decode(file))
             if next(lines, None) != header:
                 raise ValueError("its columns are not those of the classes in metrics.json")
-            rows = [_checked(row, number, classes) for number, row in enumerate(lines, 2)]
+            rows = [_check_row(row, number, classes) for number, row in enumerate(lines, 2)]
     except OSError as error:
         raise RunFolderError(f"{path} cannot be read: {error.strerror or error}") from None
     except (ValueError, csv.Error) as error:
-        raise _damaged(path, str(error)) from None
+        raise _damage_error(path, str(error)) from None
     items = metrics["test"]["items"]
     if len(rows) != items:
-        raise _damaged(path, f"it has {len(rows):,} items, and metrics.json {items:,}")
+        raise _damage_error(path, f"it has {len(rows):,} items, and metrics.json {items:,}")
     return header, rows
 
 
-def _decoded(file: Any) -> Iterator[str]:
+def _decode(file: Any) -> Iterator[str]:
     return (line.decode("utf-8") for line in file)
 
 
-def _checked(row: Sequence[str], number: int, classes: Sequence[str]) -> list[str]:
-    """Return a row; raise `ValueError` where it has no two classes, and a vote for each class."""
+def _check_row(row: Sequence[str], number: int, classes: Sequence[str]) -> list[str]:
+    """Return a row; raise `ValueError` if it has no two classes, and a vote for each class."""
     if len(row) != len(_NAMES) + len(classes):
         raise ValueError(f"row {number} has {len(row)} cells")
     for label in row[1:3]:
@@ -143,7 +143,7 @@ def _checked(row: Sequence[str], number: int, classes: Sequence[str]) -> list[st
     return list(row)
 
 
-def _damaged(path: Path, reason: str) -> RunFolderError:
+def _damage_error(path: Path, reason: str) -> RunFolderError:
     return RunFolderError(
-        f"{path} is damaged: {reason}; delete the folder {path.parent} to train it once more"
+        f"{path} is damaged: {reason}; delete the folder {path.parent} to train it again"
     )

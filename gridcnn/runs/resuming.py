@@ -1,4 +1,4 @@
-"""Going on with a run: which settings may be others, and when there is nothing left to do."""
+"""Resuming a run: which settings may be changed, and when there is nothing left to do."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from gridcnn.training.checkpoint import load_history
 from gridcnn.training.loop import Epoch, ends_after
 
 _LENGTH = ("epochs", "patience")
-"""The settings that say when training ends, and change nothing before."""
+"""The settings that decide when training ends, and change nothing before that."""
 
 
 def resumed_spec(given: SpecLike | None, folder: RunFolder, changes: Changes) -> Spec:
-    """Return the spec with which the run in `folder` goes on.
+    """Return the spec with which the run in `folder` continues.
 
-    It is the run's own, except for the settings that say when training ends. These may be others
-    if the epochs so far would have been the same with them from the start.
+    It is the run's own, except for the settings that decide when training ends. These may be
+    changed if the epochs so far would have been the same with them from the start.
 
     Raises:
-        RunFolderError: something else is asked for, or there is nothing to go on with.
+        RunFolderError: other settings are changed, or there is nothing left to do.
     """
     own = load(folder.path / SPEC)
     asked = load(given, changes=changes, ready=ready()) if given is not None else own
@@ -56,13 +56,13 @@ def _other(folder: RunFolder, part: str) -> RunFolderError:
     if folder.holds_folds:
         return RunFolderError(f"the cross-validation {what}; it resumes with its own")
     return RunFolderError(
-        f"the run {what}; it resumes with its own, of which training.epochs and training.patience "
-        "alone may be changed"
+        f"the run {what}; it resumes with its own, of which only training.epochs and "
+        "training.patience may be changed"
     )
 
 
 def _refuse_pointless(own: Training, training: Training, folder: RunFolder) -> None:
-    """Raise `RunFolderError` if a run cannot go on until such an end, or has come to it."""
+    """Raise `RunFolderError` if a run cannot continue to that end, or has reached it."""
     path = folder.path
     if folder.holds_folds or (path.parent / FOLDS).is_file():
         raise RunFolderError(
@@ -74,14 +74,14 @@ def _refuse_pointless(own: Training, training: Training, folder: RunFolder) -> N
     if training.epochs != own.epochs and follows_epochs(own.schedule):
         schedule = name_of(own.schedule, SCHEDULES)
         raise RunFolderError(
-            f"the run in {path} cannot go on for another number of epochs: with schedule: "
-            f"{schedule} the learning rate of every epoch depends on it; {again}"
+            f"the run in {path} cannot continue to another number of epochs: with schedule: "
+            f"{schedule} the learning rate of every epoch depends on that number; {again}"
         )
     if not folder.checkpoint.is_file():
         if not folder.has_ended:
             return
         raise RunFolderError(
-            f"the run in {path} has ended, and cannot go on without its {CHECKPOINT}; {again}"
+            f"the run in {path} has ended, and cannot continue without its {CHECKPOINT}; {again}"
         )
     _refuse_before(load_history(folder.checkpoint), training, folder)
 
@@ -99,10 +99,10 @@ def _refuse_before(history: Sequence[Epoch], training: Training, folder: RunFold
         )
     if done >= training.epochs:
         raise RunFolderError(
-            f"the run in {path} has ended after {done} epochs; to go on, set more: gridcnn run "
+            f"the run in {path} has ended after {done} epochs; to continue, set more: gridcnn run "
             f"--resume {path} --set training.epochs={2 * done}"
         )
     raise RunFolderError(
         f"the run in {path} has ended after {done} epochs, since {training.patience} brought no "
-        "better validation result; to go on all the same, add --set training.patience=null"
+        "better validation result; to continue anyway, add --set training.patience=null"
     )

@@ -28,7 +28,7 @@ from gridcnn.spec.models import Spec
 from gridcnn.training.augmentation import refuse_unfit
 from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
 from gridcnn.training.loop import TrainingState, train
-from gridcnn.training.memory import planned, refuse_hopeless, refuse_too_large
+from gridcnn.training.memory import estimate_memory, refuse_hopeless, refuse_too_large
 from gridcnn.training.methods import NudgeResult
 
 __all__ = ["Run", "RunWatcher", "carry_out", "open_run", "run"]
@@ -47,7 +47,7 @@ def run(
     watcher: RunWatcher | None = None,
     strict: bool = False,
 ) -> Run:
-    """Carry out a spec from its data to its results, which are written to a run folder.
+    """Run a spec: read its data, train, and write the results to a run folder.
 
     Args:
         spec: the name of a ready spec, a file, a mapping or a `Spec`. With `resume` it may be left
@@ -61,14 +61,15 @@ def run(
         engine: the name of the engine; by default the fastest there is.
         threads: the most threads that it works with; None: as many as this process may use. The
             results do not depend on it.
-        resume: the folder of an interrupted run, which goes on after its last finished epoch and
-            ends with the very numbers that it would have ended with. With `training.epochs` (or
-            `training.patience`) among the changes a run goes on to another end, also one that has
-            ended; it then ends with the numbers of a run that had these settings from the start.
-        watcher: its methods are called as the run goes on. One that raises `StopTraining` ends the
-            training, and the run ends with what it has learned.
-        strict: whether notes about the data are errors before training begins, and notes about the
-            answers are after the results are written.
+        resume: the folder of an interrupted run, which continues after its last finished epoch and
+            ends with the same numbers as without the interruption. With `training.epochs` (or
+            `training.patience`) among the changes, a run continues to another end, also one that
+            has ended; it then ends with the numbers of a run that had these settings from the
+            start.
+        watcher: its methods are called as the run proceeds. One that raises `StopTraining` ends the
+            training, and the results are written.
+        strict: whether notes are errors: those about the data before training starts, those about
+            the answers after the results are written.
 
     Raises:
         UserError: the spec, the data or a folder cannot be used; see `gridcnn.errors`.
@@ -96,9 +97,9 @@ def open_run(
     resume: str | os.PathLike[str] | None,
     way: Way,
 ) -> Iterator[tuple[Located, RunFolder]]:
-    """Hold the folder of a run, new or resumed; yield its spec with its data, and the folder.
+    """Lock the folder of a run, new or resumed; yield its spec with its data, and the folder.
 
-    The arguments are those of `run`; `way` is how it goes on after it was stopped.
+    The arguments are those of `run`; `way` is how it is continued after it was stopped.
     """
     if seed is not None:
         changes = _with_seed(changes, seed)
@@ -130,13 +131,13 @@ def carry_out(
     strict: bool,
     checked: Checked | None = None,
 ) -> Run:
-    """Carry out a spec whose data is found, in a folder that is held.
+    """Run a spec whose data is located, in a folder that is locked.
 
     Args:
         located: the spec, and where its data is.
-        folder: where the results are written, and from which training goes on if it was stopped.
+        folder: where the results are written, and from which training continues if it was stopped.
         engine, threads, watcher, strict: as for `run`.
-        checked: what the checkers have found, if they have been asked before.
+        checked: the checkers' verdicts, if they have run before.
     """
     watch = Stopwatch()
     with folder.stoppable():
@@ -147,7 +148,7 @@ def carry_out(
         _refuse_impatient(prepared)
         made = _engine_for(prepared, engine, threads)
         with watch.measure("checking"):
-            checked = _checked(prepared, folder, checked, threads, watcher)
+            checked = _check(prepared, folder, checked, threads, watcher)
         prepared = dataclasses.replace(prepared, sample=None)  # its memory is wanted for training
         keeper = _Keeper(made, prepared, folder, watcher)
         if folder.is_new:
@@ -155,7 +156,7 @@ def carry_out(
             folder.begin(prepared.spec, more)
         else:
             folder.go_on(prepared.spec)
-        watcher.on_engine(made, planned(made, prepared.spec.training))
+        watcher.on_engine(made, estimate_memory(made, prepared.spec.training))
         watcher.on_plan(made.network, prepared, folder.path)
         state = keeper.train()
         result = finish(Trained(made, prepared, checked, state), folder, watch)
@@ -173,12 +174,12 @@ def _with_seed(changes: Changes, seed: int) -> Changes:
 
 
 def _refuse_other_kind(path: Path, way: Way) -> None:
-    """Raise `RunFolderError` if a single run is in the place of a cross-validation, or reversed."""
+    """Raise `RunFolderError` for a single run instead of a cross-validation, or the reverse."""
     holds_folds = (path / FOLDS).is_file()
     if way.function == "run" and holds_folds:
         raise RunFolderError(
-            f"{path} holds a cross-validation, and no single run; go on with "
-            f"gridcnn.cross_validate(resume={str(path)!r})"
+            f"{path} holds a cross-validation, and no single run; continue "
+            f"with gridcnn.cross_validate(resume={str(path)!r})"
         )
     if way.function != "run" and not holds_folds and (path / SPEC).is_file():
         raise RunFolderError(
@@ -203,7 +204,7 @@ def refuse_impossible(spec: Spec) -> None:
 
 
 def _engine_for(prepared: Prepared, name: str | None, threads: int | None) -> Engine:
-    """Return what trains; raise `TrainingError` if that takes more memory than there is."""
+    """Return the engine to train with; raise `TrainingError` if there is too little memory."""
     classes = len(prepared.classes)
     made = bind(prepared.spec, prepared.shape, classes=classes, engine=name, threads=threads)
     refuse_too_large(made, prepared.spec.training)
@@ -211,7 +212,7 @@ def _engine_for(prepared: Prepared, name: str | None, threads: int | None) -> En
 
 
 def _refuse_impatient(prepared: Prepared) -> None:
-    """Raise where training is to wait for a better validation result, and there can be none."""
+    """Raise if `training.patience` is set, and there is no validation."""
     spec = prepared.spec
     if spec.training.patience is not None and not len(prepared.validation):
         raise SpecError(
@@ -223,17 +224,17 @@ def _refuse_impatient(prepared: Prepared) -> None:
         )
 
 
-def _checked(
+def _check(
     prepared: Prepared,
     folder: RunFolder,
     checked: Checked | None,
     threads: int | None,
     watcher: RunWatcher,
 ) -> Checked | None:
-    """Return what the checkers find in the training items; None where the adapter makes order.
+    """Return the checkers' verdicts on the training items; None if the adapter's grids are ordered.
 
-    They are not asked again where that is known: from before (`checked`), or from the `folder` of
-    the run that goes on.
+    They do not run again if the verdicts are known: from before (`checked`), or from the `folder`
+    of a resumed run.
     """
     spec, training = prepared.spec, prepared.train.data
     if prepared.fitted.adapter.makes_order:
@@ -258,7 +259,7 @@ def _checked(
 
 
 class _Keeper:
-    """Trains, and saves every epoch to the folder before the watcher hears of it.
+    """Trains, and saves every epoch to the folder before it calls the watcher.
 
     Raises:
         ModelFileError: the folder has a checkpoint that belongs to something else.
@@ -298,11 +299,11 @@ class _Keeper:
         self._watcher.on_nudge(epoch, nudge)
 
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
-        """Pass it on."""
+        """Call the watcher."""
         self._watcher.on_batch(epoch, done, batches, loss)
 
     def on_epoch(self, state: TrainingState) -> None:
-        """Save the epoch, and pass it on."""
+        """Save the epoch, and call the watcher."""
         prepared, folder = self._prepared, self._folder
         with folder.writing():
             save_checkpoint(

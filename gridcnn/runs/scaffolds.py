@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gridcnn.adapters import chemistry
-from gridcnn.contracts.adapter import picked
+from gridcnn.contracts.adapter import pick
 from gridcnn.contracts.source import Dataset
 from gridcnn.errors import DataError, Problem, shown
 
@@ -20,7 +20,7 @@ def by_scaffold(
     """Return the molecules that can be read, grouped by scaffold, and a problem for each other.
 
     A group is called by the SMILES of its scaffold; molecules without rings are the group ''.
-    `advance` is told how many more are done.
+    `advance` is called with the number of items done since the last call.
 
     Raises:
         DataError: RDKit is not installed.
@@ -33,7 +33,7 @@ def by_scaffold(
     for index, thing in enumerate(dataset.things):
         try:
             if not isinstance(thing, str) or not thing.strip():
-                raise DataError(f"it is {shown(thing)}, and no SMILES that could have a scaffold")
+                raise DataError(f"it is {shown(thing)}, not a SMILES, and has no scaffold")
             groups.append(chemistry.murcko_scaffold(chemistry.molecule(thing)))
             kept.append(index)
         except DataError as error:
@@ -48,5 +48,5 @@ def by_scaffold(
         for name in ("labels", "names", "parts", "places")
         if (values := getattr(dataset, name)) is not None
     }
-    fields |= {"things": picked(dataset.things, chosen), "groups": groups}
+    fields |= {"things": pick(dataset.things, chosen), "groups": groups}
     return dataclasses.replace(dataset, **fields), tuple(problems)

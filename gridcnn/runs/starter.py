@@ -1,4 +1,4 @@
-"""Starter specs: a first spec for data that nobody has described yet."""
+"""Starter specs: a first spec for new data."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from gridcnn.order.layouts import Layout
 from gridcnn.spec.models import SOURCES
 
 _LOOKED_AT = 40
-"""Files that are opened to see what they are like."""
+"""The number of files that are opened as a sample."""
 _COLUMNS = 40
 """The most columns of numbers that are listed in a spec."""
 _HEAD = """\
@@ -49,7 +49,7 @@ _PARTS = """\
 _NO_DATA = """\
   # A folder with one folder for each class, of pictures such as photos/cat and photos/dog, of
   # sounds or of arrays; a CSV file with the columns path and label; an .npz file; a table of texts
-  # or numbers; or a known data set: gridcnn datasets list. For data that is there already,
+  # or numbers; or a known data set: gridcnn datasets list. For existing data,
   # gridcnn init DATA writes a spec that fits. Relative paths start at the folder of this file.
   source: xo
 """
@@ -70,7 +70,7 @@ adapter:
 """
 _TEXT = """\
 adapter:
-  # How a text becomes a grid: a column for each character, with a 1 in the row that stands for it.
+  # How a text becomes a grid: a column for each character, with a 1 in the row of that character.
   text:
     unit: character      # or word, or byte
     alphabet: null       # null: learned from the training texts
@@ -80,7 +80,7 @@ adapter:
 _MOLECULE = """\
 adapter:
   # How a molecule becomes a grid: a column for each token of its SMILES (an atom, a bond, a branch,
-  # a ring), with a 1 in the row that stands for it.
+  # a ring), with a 1 in the row of that token.
   molecule:
     alphabet: null       # null: learned from the training molecules
     length: auto         # columns: as many as nearly all training molecules need
@@ -88,8 +88,8 @@ adapter:
 """
 _TABLE = """\
 adapter:
-  # The columns of numbers as a grid of one row, in this order: neighbours must have something to do
-  # with each other. Each column becomes a mean of 0 and a standard deviation of 1.
+  # The columns of numbers as a grid of one row, in this order: neighbours must be related to
+  # each other. Each column becomes a mean of 0 and a standard deviation of 1.
   table: {scaling: column}
 """
 _LAYOUT = """\
@@ -128,7 +128,7 @@ training:
 
 
 def starter(name: str, file: str) -> str:
-    """Return a starter spec for pictures, on made data; `file` is what it will be called."""
+    """Return a starter spec for pictures, on generated data; `file` is the name it will get."""
     grid = GridShape(1, 32, 32)
     return _spec(
         name,
@@ -169,24 +169,25 @@ def starter_for(
     encoding: str | None = None,
     judge: Judge | None = None,
 ) -> Starter:
-    """Return a starter spec for data that is there.
+    """Return a starter spec for existing data.
 
     Args:
         name: of the spec.
         file: what the spec will be called.
-        data: a folder or file, as its path is to stand in the spec.
+        data: the path of a folder or file, as it is written to the spec.
         label, inputs: columns of a table, if they are known.
         encoding: how the characters of a table are encoded; None: UTF-8 or UTF-16.
-        judge: is asked about a table of numbers, and about one whose columns are not clear, unless
+        judge: called for a table of numbers, and for one whose columns are not clear, unless
             `inputs` are given.
 
     Raises:
-        DataError: the data cannot be read, or does not tell what it is.
+        DataError: the data cannot be read, or its kind is not clear.
     """
     if not _is_table(data, encoding):
         if label is not None or inputs:
             raise DataError(
-                f"--label and --input are for a table, and {data} is no table of texts or numbers"
+                f"--label and --input are for a table, and {data} is not a table of texts or "
+                "numbers"
             )
         return _for_files(name, file, data)
     asked = judge if not inputs else None
@@ -194,14 +195,14 @@ def starter_for(
         look = look_at(data, label=label, inputs=inputs, form=Form(encoding=encoding))
     except DataError:
         if asked is not None:
-            asked(data, label)  # of what is no grid, nothing needs to be asked
+            asked(data, label)  # refuses a table without order before its columns are clear
         raise
     layout = asked(data, look.label) if asked and not isinstance(look.input, str) else None
     return _for_table(name, file, data, look, layout)
 
 
 def _is_table(data: str, encoding: str | None) -> bool:
-    """Return whether a file is a table whose items stand in it, and not a manifest."""
+    """Return whether a file is a table that contains its items, and not a manifest."""
     if not places.is_file(data) or ending_of(data) not in ENDINGS:
         return False
     try:
@@ -250,7 +251,7 @@ def _parts(dataset: Dataset) -> str:
 
 
 def _for_dataset(name: str, file: str, section: str, dataset: Dataset) -> Starter:
-    """Return a spec by what the first things are."""
+    """Return a spec for the kind of the first items."""
     items, count = len(dataset), len(dataset.classes)
     chosen = np.unique(np.linspace(0, items - 1, _LOOKED_AT).astype(int)).tolist()
     some = [dataset.things[index] for index in chosen]
@@ -271,7 +272,7 @@ def _for_dataset(name: str, file: str, section: str, dataset: Dataset) -> Starte
 
 
 def _for_table(name: str, file: str, data: str, look: Look, layout: Layout | None) -> Starter:
-    """Return a spec for a table by what its columns seem to be."""
+    """Return a spec for a table by the likely use of its columns."""
     lines = [f"      path: {json.dumps(data, ensure_ascii=False)}"]
     lines[0] += "   # a relative path starts at the folder of this file"
     if isinstance(look.input, str):
@@ -279,7 +280,7 @@ def _for_table(name: str, file: str, data: str, look: Look, layout: Layout | Non
         adapter, stages = (_MOLECULE if what == "molecules" else _TEXT), _TEXT_STAGES
         if what == "files":
             what, adapter, stages = _for_contents(look.some)
-        lines.append(f"      input: {_quoted(look.input)}   # the column of the {what}")
+        lines.append(f"      input: {_quote(look.input)}   # the column of the {what}")
     else:
         count = len(look.input)
         what, adapter = f"rows of {count} numbers", _TABLE
@@ -290,22 +291,22 @@ def _for_table(name: str, file: str, data: str, look: Look, layout: Layout | Non
             adapter = _LAYOUT.format(layout=layout, settings=settings)
         stages = _grid_stages(shape)
         if count <= _COLUMNS or look.others:
-            listing = ", ".join(map(_quoted, look.input))
+            listing = ", ".join(map(_quote, look.input))
             lines.append(f"      input: [{listing}]   # the columns of the numbers, in this order")
         else:
             lines.append("      input: null      # all columns that have no other use")
-    lines.append(f"      label: {_quoted(look.label)}   # the column of the classes")
+    lines.append(f"      label: {_quote(look.label)}   # the column of the classes")
     if look.split is not None:
-        lines.append(f"      split: {_quoted(look.split)}   # says which part a row belongs to")
+        lines.append(f"      split: {_quote(look.split)}   # says which part a row belongs to")
     lines += _form_lines(look.form)
     unnamed = [name or "a column without a name" for name in look.others]
     left = printable(listed(unnamed, limit=8))
     if left:
         lines.append(f"      # not used: {left}")
     section = "  source:\n    table:\n" + "\n".join(lines) + "\n" + _PARTS
-    parts = f"the classes stand in {_quoted(look.label)}"
+    parts = f"the classes are in {_quote(look.label)}"
     if isinstance(look.input, str):
-        parts += f", the {what} in {_quoted(look.input)}"
+        parts += f", the {what} in {_quote(look.input)}"
     if left:
         parts += f"; not used: {left}"
     text = _spec(name, file, section, adapter, stages, items=look.items)
@@ -313,12 +314,12 @@ def _for_table(name: str, file: str, data: str, look: Look, layout: Layout | Non
 
 
 def _form_lines(form: Form) -> list[str]:
-    """Return the settings that say how a table is written, if it is not written as usual."""
+    """Return the settings for a table's format, if it is not the usual one."""
     lines = []
     if form.header is False:
         lines.append("      header: false    # columns are called by their numbers, from 1")
     if not form.quoting:
-        lines.append("      quoting: false   # quotes are signs like others")
+        lines.append("      quoting: false   # quotes are ordinary characters")
     if form.decimal == ",":
         lines.append("      decimal: ','     # before decimals")
     if form.thousands not in (None, "none"):
@@ -329,7 +330,7 @@ def _form_lines(form: Form) -> list[str]:
 
 
 def _for_contents(some: Sequence[Any]) -> tuple[str, str, str]:
-    """Return what the contents of files are, and an adapter and stages for them."""
+    """Return the kind of the files' contents, and an adapter and stages for it."""
     if not isinstance(some[0], bytes):  # lists of numbers
         return "rows of numbers", _TABLE, _grid_stages(GridShape(1, 1, len(some[0])))
     if fitting(list(some)).title == "audio":
@@ -339,8 +340,8 @@ def _for_contents(some: Sequence[Any]) -> tuple[str, str, str]:
     return "pictures", adapter, _grid_stages(GridShape(channels, rows, columns))
 
 
-def _quoted(column: str) -> str:
-    """Return the name of a column as YAML, in quotes wherever it could be anything else."""
+def _quote(column: str) -> str:
+    """Return the name of a column as YAML, in quotes if it could be read as something else."""
     plain = column.isascii() and column.replace("_", "a").isalnum() and column[0].isalpha()
     words = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
     return (
@@ -349,13 +350,13 @@ def _quoted(column: str) -> str:
 
 
 def _picture_sizes(files: Sequence[str | bytes]) -> tuple[int, int, int]:
-    """Return rows, columns and channels that suit pictures; what cannot be read is passed over."""
-    from gridcnn.adapters.decoding import decoded_bytes, decoded_file
+    """Return rows, columns and channels that suit pictures; unreadable files are skipped."""
+    from gridcnn.adapters.decoding import decode_bytes, decode_file
 
     sizes: list[tuple[int, int]] = []
     coloured = 0
     for each in files:
-        read: Callable[..., Any] = decoded_bytes if isinstance(each, bytes) else decoded_file
+        read: Callable[..., Any] = decode_bytes if isinstance(each, bytes) else decode_file
         try:
             pixels = read(each, max_pixels=64_000_000).array()
         except DataError:
@@ -393,7 +394,7 @@ def _sample_rate(files: Sequence[Any]) -> int:
         place = os.fsencode(each) if isinstance(each, str) and os.name != "nt" else each
         try:
             rates.append(int(soundfile.info(place).samplerate))
-        except (OSError, RuntimeError):  # what cannot be read is told of by the run
+        except (OSError, RuntimeError):  # the run reports what cannot be read
             continue
     usual = max(set(rates), key=lambda rate: (rates.count(rate), rate)) if rates else 16_000
     return min(max(usual, 1_000), 16_000)
@@ -442,11 +443,11 @@ _MOST_NUMBERED = 12  # groups that are numbers; more are likely to count files
 
 
 def find_groups(dataset: Dataset) -> tuple[str, list[str]] | None:
-    """Return a pattern by which names of files tell groups, and the groups; None if they do not.
+    """Return a pattern that finds groups in names of files, and the groups; None if there are none.
 
-    Names consist of words, as in `2-dog-017.ogg`. A word tells groups if it has few values, each of
-    which comes in all classes and in many files, such as the fold, a speaker or a camera; a number
-    that is different in every file only counts them.
+    Names consist of words, as in `2-dog-017.ogg`. A word names groups if it has few values, each of
+    which occurs in all classes and in many files, such as the fold, a speaker or a camera; a number
+    that differs in every file only counts them.
     """
     names = [name.rpartition("/")[2].rpartition(".")[0] for name in dataset.names]
     words = [re.split(r"[-_ ]", name) for name in names]

@@ -1,4 +1,4 @@
-"""What a run calls as it goes on."""
+"""The methods that a run calls as it proceeds."""
 
 from __future__ import annotations
 

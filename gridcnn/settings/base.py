@@ -28,15 +28,15 @@ from gridcnn.errors import Problem, SpecError, UserError, listed, quoted, shown,
 from gridcnn.forks import cached_property
 from gridcnn.registry import plain
 from gridcnn.settings import foreign
-from gridcnn.settings.document import written
+from gridcnn.settings.document import path_text
 
-# Strict: a spec that says "8" or 8.0 where it means 8 is told so, instead of being guessed at.
+# Strict: "8" or 8.0 instead of 8 is an error, and not converted.
 Count = Annotated[int, Strict(), Ge(1), Le(65_536)]
 """A number of things, at least one."""
 Whole = Annotated[int, Strict(), Ge(0), Le(1_000_000_000)]
 """A whole number that may be zero."""
 Seed = Annotated[int, Strict(), Ge(0), Le(2**32 - 1)]
-"""What fixes random numbers: any number of 32 bits, as NumPy and scikit-learn have it."""
+"""A seed of random numbers: any whole number of 32 bits, as in NumPy and scikit-learn."""
 Many = Annotated[int, Strict(), Ge(1), Le(1_000_000_000)]
 """A number of items, epochs or steps, at least one."""
 Number = Annotated[float, Strict(), AllowInfNan(False)]
@@ -54,7 +54,7 @@ Flag = Annotated[bool, Strict()]
 
 
 class _Describing(GenerateJsonSchema):
-    """Makes JSON Schema that describes each setting."""
+    """Generates JSON Schema with a description of each setting."""
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         """Return pydantic's JSON Schema of a model with the descriptions of its settings."""
@@ -81,7 +81,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        ignored_types=(cached_property,),  # pydantic knows Python's own
+        ignored_types=(cached_property,),  # pydantic handles Python's own types
     )
 
     title: ClassVar[str] = ""
@@ -93,7 +93,7 @@ class Settings(BaseModel):
             super().__init__(**settings)
         except ValidationError as error:
             raise SpecError(
-                *(Problem(text, written(place)) for place, text in explained(error))
+                *(Problem(text, path_text(place)) for place, text in explain(error))
             ) from None
 
     # Otherwise pydantic makes nested settings by `__init__` too, and loses the places of errors.
@@ -112,19 +112,20 @@ class Settings(BaseModel):
         if not isinstance(data, Mapping | cls):
             raise explained_error(
                 "settings_type",
-                f"{_title_of(cls)} takes {_plural(cls.entry)}, as 'name: value'; got {given(data)}",
+                f"{_title_of(cls)} takes {_plural(cls.entry)}, as 'name: value'; got "
+                f"{quote_value(data)}",
             )
         try:
             return handler(data)
         except ValidationError as error:
             lines = error.errors(include_url=False)
             raise ValidationError.from_exception_data(
-                cls.__name__, [_explained(cls, line) for line in _without_repeats(lines)]
+                cls.__name__, [_explain_line(cls, line) for line in _without_repeats(lines)]
             ) from None
 
     @classmethod
     def descriptions(cls) -> dict[str, str]:
-        """Return what each setting is: the docstrings below the fields, by name.
+        """Return the description of each setting: the docstrings below the fields, by name.
 
         pydantic reads them as well, but when a class is made (`use_attribute_docstrings`), and
         that takes a fifth of the time in which a command starts.
@@ -153,7 +154,7 @@ class Settings(BaseModel):
 
     @classmethod
     def in_full(cls, data: Any) -> Any:
-        """Return a bare value as the settings that it stands for, and anything else as it is."""
+        """Return a bare value as the settings that it stands for; other values unchanged."""
         if cls.short and isinstance(data, str | int | float):
             return dict.fromkeys(cls.short, data)
         return data
@@ -164,8 +165,8 @@ class Settings(BaseModel):
         return list(cls.model_fields)
 
 
-def given(value: object) -> str:
-    """Return a value as an error quotes it: as a spec writes it, where that is another way."""
+def quote_value(value: object) -> str:
+    """Return a value as an error quotes it, in the notation of a spec."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return f"settings of {_title_of(value)}" if isinstance(value, Settings) else shown(value)
@@ -176,8 +177,8 @@ def _title_of(settings: Settings | type[Settings]) -> str:
     return cls.title or cls.__name__.lower()
 
 
-def explained(error: ValidationError) -> list[tuple[tuple[str | int, ...], str]]:
-    """Return the place and the sentence of everything that is wrong."""
+def explain(error: ValidationError) -> list[tuple[tuple[str | int, ...], str]]:
+    """Return the place and the message of each problem."""
     return [(line["loc"], line["msg"]) for line in error.errors(include_url=False)]
 
 
@@ -212,7 +213,7 @@ def _docstrings(cls: type) -> dict[str, str]:
 
 
 def _without_repeats(lines: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Return the errors, of all missing entries of one list only the last."""
+    """Return the errors; of all missing entries of one list, only the last."""
     last = {
         line["loc"][:-1]: line["loc"]
         for line in lines
@@ -221,7 +222,7 @@ def _without_repeats(lines: list[ErrorDetails]) -> list[ErrorDetails]:
     return [line for line in lines if last.get(line["loc"][:-1], line["loc"]) == line["loc"]]
 
 
-def _explained(cls: type[Settings], line: ErrorDetails) -> InitErrorDetails:
+def _explain_line(cls: type[Settings], line: ErrorDetails) -> InitErrorDetails:
     message = (line.get("ctx") or {}).get("message")
     if not (isinstance(message, str) and line["msg"] == message):
         message = _sentence(cls, line)
@@ -237,25 +238,25 @@ def _sentence(cls: type[Settings], line: ErrorDetails) -> str:
         return _unknown_setting(cls, str(place[-1]))
     if kind == "missing" and isinstance(place[-1], str):
         field = cls.model_fields.get(place[-1])
-        few = () if field is None else _allowed(field.annotation)
+        few = () if field is None else _allowed_words(field.annotation)
         choice = f": {' or '.join(map(repr, few))}" if few else ""
         return f"{owner} needs the {cls.entry} {quoted(place[-1])}{choice}"
-    name = f"{quoted(written(place))} of {owner}" if place else owner
+    name = f"{quoted(path_text(place))} of {owner}" if place else owner
     if kind in ("value_error", "assertion_error"):
         return f"{name}: {_reason(context.get('error', line['msg']))}"
-    got = f"; got {given(line['input'])}"
+    got = f"; got {quote_value(line['input'])}"
     if kind == "missing":
         count = int(place[-1]) + 1
-        return f"{quoted(written(place[:-1]))} of {owner} must have {_many(count, 'entry')}{got}"
+        return f"{quoted(path_text(place[:-1]))} of {owner} must have {_many(count, 'entry')}{got}"
     if kind == "literal_error":
         allowed = str(context["expected"])
         known = [word.strip("'") for word in allowed.replace(" or ", ", ").split(", ")]
         near = suggestion(line["input"], known) if isinstance(line["input"], str) else ""
         return f"{name} must be {allowed}{got}{near}"
-    return f"{name} must be {_wanted(kind, context, line['msg'])}{got}"
+    return f"{name} must be {_requirement(kind, context, line['msg'])}{got}"
 
 
-def _allowed(annotation: Any) -> tuple[Any, ...]:
+def _allowed_words(annotation: Any) -> tuple[Any, ...]:
     """Return the words that a setting may be, if it is one of a few."""
     return typing.get_args(annotation) if typing.get_origin(annotation) is Literal else ()
 
@@ -286,8 +287,8 @@ _WORDS = {
 }
 
 
-def _wanted(kind: str, context: Mapping[str, Any], message: str) -> str:
-    """Return what would be right, for pydantic's kinds of error."""
+def _requirement(kind: str, context: Mapping[str, Any], message: str) -> str:
+    """Return what is allowed, for each of pydantic's kinds of error."""
     if kind == "wanted":
         return str(context["wanted"])
     if kind in _LIMITS:

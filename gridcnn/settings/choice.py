@@ -20,10 +20,10 @@ from pydantic_core import CoreSchema, core_schema
 
 from gridcnn.errors import SpecError, UnknownNameError, listed, quoted
 from gridcnn.registry import Registry
-from gridcnn.settings.base import Settings, explained_error, given
+from gridcnn.settings.base import Settings, explained_error, quote_value
 
 _NAMING = ("type", "kind", "class_name", "class", "layer", "name", "op")
-"""Keys by which other systems say what is chosen, beside its settings."""
+"""Keys that other systems use for the name of what is chosen, beside its settings."""
 
 
 class Choice:
@@ -46,7 +46,7 @@ class Choice:
         return core_schema.no_info_plain_validator_function(
             self.read,
             serialization=core_schema.plain_serializer_function_ser_schema(
-                self._serialized, info_arg=True
+                self._serialize, info_arg=True
             ),
         )
 
@@ -84,7 +84,7 @@ class Choice:
         """Return the settings object that `value` stands for.
 
         Raises:
-            PydanticCustomError, ValidationError: it stands for none.
+            PydanticCustomError, ValidationError: the value is not valid.
         """
         if isinstance(value, Settings):
             try:
@@ -97,10 +97,10 @@ class Choice:
         if isinstance(value, str):
             if self.free and value not in self.registry:
                 return self._free(value)
-            return self._named(value, None)
+            return self._entry(value, None)
         if isinstance(value, Mapping) and len(value) == 1:
             name, settings = next(iter(value.items()))
-            return self._named(str(name), settings)
+            return self._entry(str(name), settings)
         raise explained_error("choice", self._wrong_form(value))
 
     def _wrong_form(self, value: Any) -> str:
@@ -110,14 +110,14 @@ class Choice:
         if self.free:
             form += ", or is a path"
         if not (isinstance(value, Mapping) and value):
-            return f"{form}; got {given(value)}. Known: {known}"
+            return f"{form}; got {quote_value(value)}. Known: {known}"
         names = [str(name) for name in value]
         several = f"{form}; got {len(names)} names at once: {listed([quoted(n) for n in names])}"
         if names[0] in self.registry and not any(name in self.registry for name in names[1:]):
             return f"{several}; indent the settings of {quoted(names[0])} further than its name"
         for key in _NAMING:
             if isinstance(value.get(key), str):
-                rest = ", ".join(f"{k}: {given(v)}" for k, v in value.items() if k != key)
+                rest = ", ".join(f"{k}: {quote_value(v)}" for k, v in value.items() if k != key)
                 return f"{several}; write {value[key]}: {{{rest}}}"
         return several
 
@@ -130,17 +130,17 @@ class Choice:
         return made
 
     def _settings(self, name: str) -> type[Settings]:
-        """Return the class registered as `name`; raise `SpecError` where it is no such class."""
+        """Return the class registered as `name`; raise `SpecError` if `base` is no base of it."""
         cls = self.registry[name]
         wanted = self.base
         if not (isinstance(cls, type) and issubclass(cls, wanted)):
             raise SpecError(
                 f"the {self.registry.kind} {quoted(name)} is broken: what its package registers is "
-                f"no subclass of {wanted.__module__}.{wanted.__name__}"
+                f"not a subclass of {wanted.__module__}.{wanted.__name__}"
             )
         return cls
 
-    def _named(self, name: str, settings: Any) -> Settings:
+    def _entry(self, name: str, settings: Any) -> Settings:
         try:
             cls = self._settings(name)
         except (UnknownNameError, SpecError) as error:
@@ -153,7 +153,7 @@ class Choice:
     def write(self, value: Settings, *, unset: bool = True) -> Any:
         """Return `name` where there are no settings to write, else `{name: {settings}}`.
 
-        Without `unset`, settings that nobody gave are left out.
+        Without `unset`, settings that were not given are left out.
         """
         name = name_of(value, self.registry)
         if self.free and name == self.free:
@@ -163,7 +163,7 @@ class Choice:
         settings = value.model_dump(mode="json", exclude_unset=not unset)
         return {name: settings} if settings else name
 
-    def _serialized(self, value: Settings, info: SerializationInfo) -> Any:
+    def _serialize(self, value: Settings, info: SerializationInfo) -> Any:
         return self.write(value, unset=not info.exclude_unset)
 
 

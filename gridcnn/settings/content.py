@@ -7,21 +7,21 @@ from typing import Annotated, Any, ClassVar, Self
 from annotated_types import Ge, Le, Len
 from pydantic import AllowInfNan, ConfigDict, Strict, ValidationError
 
-from gridcnn.settings.base import Settings, explained
+from gridcnn.settings.base import Settings, explain
 
 Name = Annotated[str, Len(1, 100)]
-"""What something is called, or a digest."""
+"""A name, or a digest."""
 
 Loss = Annotated[float, Strict(), AllowInfNan(False), Ge(-1e40), Le(1e40)]
 """A loss: votes are 32-bit floats, so that none is larger; sums of squares of them are finite."""
 Seconds = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Le(1e12)]
-"""How long something took."""
+"""A duration, in seconds."""
 
 
 class Content(Settings):
     """Entries of a file that gridcnn has written; those that are not known are ignored.
 
-    A checksum says that a file is as it was written, and not that what was written makes sense.
+    A checksum shows that a file is as it was written, not that its content makes sense.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -39,5 +39,5 @@ class Content(Settings):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            _, sentence = explained(error)[0]
+            _, sentence = explain(error)[0]
             raise ValueError(sentence) from None

@@ -1,7 +1,7 @@
 """YAML as located data: every key and value knows its line and column, and nothing is executed.
 
-Scalars follow YAML 1.2's core schema: only `true` and `false` are truth values, so that `off` and
-`no` stay words, and `1e-3` is a number.
+Scalars follow YAML 1.2's core schema: only `true` and `false` are boolean, so that `off` and `no`
+stay words, and `1e-3` is a number.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ _WORDS: dict[str, bool | float | None] = {
 class Document:
     """Plain data, and for every path through it the `(line, column)` where it stands, from 1.
 
-    `overridden` tells of the settings that were changed since, and by which option; `problems` is
-    what was found wrong while reading, though the data could be read to its end.
+    `overridden` has the settings that were changed afterwards, and by which option; `problems` are
+    those found while reading that did not stop it.
     """
 
     data: Any
@@ -62,7 +62,7 @@ class Document:
 
     def problem(self, path: Path, message: str) -> Problem:
         """Return a problem at the nearest known place of `path`."""
-        text = written(path)
+        text = path_text(path)
         for length in range(len(path), -1, -1):
             part = path[:length]
             if part in self.overridden:
@@ -76,14 +76,14 @@ class Document:
         return Problem(message, text, self.source)
 
     def override(self, path: Path, origin: str) -> None:
-        """Note that what stands at `path`, and all inside it, is from the option `origin`."""
+        """Note that the value at `path`, with all inside it, comes from the option `origin`."""
         for known in (self.places, self.overridden):
             for key in [key for key in known if key[: len(path)] == path]:
                 del known[key]
         self.overridden[path] = origin
 
 
-def written(path: Path) -> str:
+def path_text(path: Path) -> str:
     """Return a path as it is written: `stages[1].convolution.filters`; long parts are cut."""
     text = ""
     for part in path:
@@ -185,7 +185,7 @@ class _Reader:
         self.count(mark, 1, depth)
         if isinstance(event, yaml.AliasEvent):
             if anchor not in self.anchors:
-                self.fail(_at(mark), f"nothing before this line is anchored as {quoted(anchor)}")
+                self.fail(_at(mark), f"there is no anchor {quoted(anchor)} before this line")
             value, size, height = self.anchors[anchor]
             # Counted in full: a few lines of aliases of aliases can stand for billions of values.
             self.count(mark, size, depth + height)
@@ -224,7 +224,7 @@ class _Reader:
                 self.node(next(self.events), (*path, _NOWHERE), depth + 1)
                 continue
             if key == "<<" and event.implicit[0]:
-                self.note(mark, "merge keys (<<) are not read; write the settings out")
+                self.note(mark, "merge keys (<<) are not supported; write the settings out")
                 self.node(next(self.events), (*path, _NOWHERE), depth + 1)
                 continue
             self.document.places[(*path, key)] = _at(mark)
@@ -287,9 +287,9 @@ class _Copy:
         """Return a copy of the value at `path`."""
         self.nodes += 1
         if len(path) > MAX_DEPTH:
-            raise SpecError(Problem(_TOO_DEEP, written(path[:2])))
+            raise SpecError(Problem(_TOO_DEEP, path_text(path[:2])))
         if self.nodes > MAX_NODES:
-            raise SpecError(Problem(_TOO_MANY, written(path[:2])))
+            raise SpecError(Problem(_TOO_MANY, path_text(path[:2])))
         if isinstance(value, Mapping):
             return {key: self.of(inside, (*path, key_text(key))) for key, inside in value.items()}
         if isinstance(value, list | tuple):

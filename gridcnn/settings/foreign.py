@@ -1,4 +1,4 @@
-"""What other systems call things: our names for them, or what gridcnn has in their place.
+"""What other systems call things: our names for them, or what gridcnn has instead.
 
 Names are in lower case and without `_`, `-` and spaces. A sentence in `ABSENT` and its relatives
 follows "'x' is not a stage; ", and ends without a stop: it says what to write, or to leave it out.
@@ -16,21 +16,17 @@ NORMALIZATION = (
     "there is no normalization between stages; leave it out (adapters scale the grids), and if "
     "training is not stable, set training.gradient_clip: 1 or a lower training.learning_rate"
 )
-_ACTIVATION = (
-    "the one activation is the stage 'rectification' (ReLU); write rectification in its place"
-)
+_ACTIVATION = "the one activation is the stage 'rectification' (ReLU); write rectification instead"
 _SOFTMAX = "the voting head ends in a softmax already; leave it out"
 _FLATTEN = "the voting head takes all cells of the last grid as they are; leave it out"
-_DENSE = "fully connected layers stand in the head; write head: {voting: {hidden: [32]}}"
-_LIST = "'stages' is a list that is gone through in order; write its entries there, without this"
+_DENSE = "fully connected layers belong in the head; write head: {voting: {hidden: [32]}}"
+_LIST = "'stages' is a list whose stages run in order; write its entries there, without this"
 _INPUT = "the shape of grids is known from the adapter; leave it out"
 _BRANCH = "stages follow one after the other, without branches; leave it out"
 _SEQUENCE = (
-    "there are no recurrent layers and no attention; write convolution: {filters: 8} in its place"
+    "there are no recurrent layers and no attention; write convolution: {filters: 8} instead"
 )
-_CONVOLUTION = (
-    "the one convolution goes over all channels; write convolution: {filters: 8} in its place"
-)
+_CONVOLUTION = "the one convolution goes over all channels; write convolution: {filters: 8} instead"
 _UPSAMPLING = "grids never grow from stage to stage; leave it out"
 _EMBEDDING = (
     "an embedding is what a convolution over all rows does; write "
@@ -38,11 +34,11 @@ _EMBEDDING = (
 )
 _PADDING = "padding is a setting of convolution; write convolution: {filters: 8, padding: 1}"
 _AUGMENTATION = (
-    "small changes of training grids stand in training.augmentation; write, for example, "
+    "small changes of training grids are set in training.augmentation; write, for example, "
     "training: {augmentation: [noise: 0.1]}"
 )
-_OPTIMIZER = "the optimizers are sgd, adam and adamw; write 'adam' in its place"
-_SCHEDULE = "it does not exist; write 'cosine' in its place"
+_OPTIMIZER = "the optimizers are sgd, adam and adamw; write 'adam' instead"
+_SCHEDULE = "it does not exist; write 'cosine' instead"
 
 _ACTIVATIONS = (
     *("leakyrelu", "prelu", "elu", "selu", "celu", "gelu", "silu", "swish", "mish", "relu6"),
@@ -114,18 +110,18 @@ ABSENT_STAGES: dict[str, str] = {
 ABSENT_HEADS: dict[str, str] = {
     **dict.fromkeys(
         (*_SOFTMAXES, "sigmoid", "logistic", "classifier", "classification"),
-        "the voting head ends in a softmax already; write 'voting' in its place",
+        "the voting head ends in a softmax already; write 'voting' instead",
     ),
     "dropout": DROPOUT,
     **dict.fromkeys(
         ("globalaveragepooling", "globalaveragepooling2d", "globalavgpool", "gap", "avgpool"),
         "pooling is a stage; write pooling: {window: all, mode: mean} as the last of 'stages', and "
-        "'voting' in its place",
+        "'voting' instead",
     ),
     **dict.fromkeys(_NORMALIZATIONS, NORMALIZATION),
     **dict.fromkeys(
         ("regression", "regressor", "mse", "linearregression"),
-        "gridcnn answers with classes, and not with amounts; write 'voting' in its place",
+        "gridcnn predicts classes, not amounts; write 'voting' instead",
     ),
 }
 """Heads of other systems."""
@@ -227,7 +223,7 @@ PLACES: dict[str, str] = {
     "dropout": "head.voting.dropout",
     "hidden": "head.voting.hidden",
 }
-"""Where in a spec a setting stands that was given somewhere else."""
+"""The right place in a spec for a setting that was given somewhere else."""
 
 TABLE_PLACES: dict[str, str] = {
     **{name: f"adapter.table.{name}" for name in ("missing", "scaling", "size", "channels")},
@@ -261,15 +257,15 @@ ABSENT_SETTINGS: dict[str, str] = {
     ),
     **dict.fromkeys(
         ("device", "gpu", "gpus", "cuda", "usegpu", "accelerator", "precision"),
-        "networks are computed by the processor; leave it out",
+        "networks run on the processor; leave it out",
     ),
     **dict.fromkeys(
         ("workers", "numworkers", "njobs", "nthreads", "numthreads", "threads"),
-        "the number of threads is no part of a spec; give --threads N, or threads=N in Python",
+        "the number of threads is not part of a spec; give --threads N, or threads=N in Python",
     ),
     **dict.fromkeys(
         ("out", "output", "outputdir", "outdir", "savedir", "logdir", "savepath"),
-        "the folder of the results is no part of a spec; give --out FOLDER, or out=FOLDER in "
+        "the folder of the results is not part of a spec; give --out FOLDER, or out=FOLDER in "
         "Python",
     ),
     **dict.fromkeys(
@@ -279,8 +275,8 @@ ABSENT_SETTINGS: dict[str, str] = {
     "shuffle": "items are drawn in a new order in every epoch; leave it out",
     **dict.fromkeys(
         ("classweight", "classweights", "sampleweight", "weights", "balanced"),
-        "all items count alike; leave it out, and give more items of a rare class, or read the "
-        "balanced accuracy",
+        "all items have the same weight; leave it out, and give more items of a rare class, or "
+        "read the balanced accuracy",
     ),
     **dict.fromkeys(
         ("labelsmoothing", "mixup", "cutmix", "l1", "kernelregularizer", "regularizer"),
@@ -301,7 +297,7 @@ def sentence(table: Mapping[str, str], name: str) -> str:
 
 
 def place_of_setting(name: str, owner: str) -> str:
-    """Return `; it is ....` if the setting is one of another owner, or an empty string."""
+    """Return `; it is set as ...` if the setting belongs to another owner, else an empty string."""
     for ours in (name, *SPELLINGS.get(plain(name), ())):
         place = _TABLE_PLACES.get(plain(ours)) if owner == "table" else None
         place = place or _PLACES.get(plain(ours))

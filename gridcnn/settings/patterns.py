@@ -6,11 +6,11 @@ import re
 import warnings
 
 
-def compiled(pattern: str) -> re.Pattern[str]:
+def compile_pattern(pattern: str) -> re.Pattern[str]:
     """Return a regular expression, ready to be used.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a valid regular expression.
     """
     try:
         with warnings.catch_warnings():

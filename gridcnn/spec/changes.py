@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeGuard
 
 from gridcnn.errors import Problem, SpecError, UserError, quoted, shown
-from gridcnn.settings.base import Settings, given
+from gridcnn.settings.base import Settings, quote_value
 from gridcnn.settings.choice import Choice
-from gridcnn.settings.document import Document, Path, key_text, parse, plain_data, written
+from gridcnn.settings.document import Document, Path, key_text, parse, path_text, plain_data
 
 Changes = Iterable[str] | Mapping[str, Any]
 """Texts such as `training.epochs=3`, or a mapping such as `{"training.epochs": 3}`."""
 
 _SIGNS = (",", ";", "|", ":", "'")
-"""Signs that stand for themselves, as in `decimal=,`; in YAML they need quotes."""
+"""Characters that are meant literally, as in `decimal=,`; in YAML they need quotes."""
 _LIMIT = 80
 """Characters of a change that a message repeats."""
 
@@ -26,10 +26,10 @@ _LIMIT = 80
 def apply(document: Document, changes: Changes, root: type[Settings]) -> None:
     """Put changes into `document`, whose data are settings of the class `root`.
 
-    What cannot be changed is noted in the document's `problems`.
+    Changes that are not possible are noted in the document's `problems`.
     """
     if not isinstance(document.data, dict):
-        return  # no settings at all, which is told when the document is checked
+        return  # not a mapping, which is reported when the document is checked
     for read in _each(changes):
         try:
             change = read()
@@ -51,19 +51,19 @@ def _each(changes: Changes) -> Iterator[Callable[[], _Change]]:
     """Yield for each change a function that reads it, or raises `SpecError`."""
     if isinstance(changes, Mapping):
         for key, value in changes.items():
-            yield functools.partial(_given, key, value)
+            yield functools.partial(_change_of, key, value)
     else:
         for text in [changes] if isinstance(changes, str) else changes:
-            yield functools.partial(_parsed, text)
+            yield functools.partial(_parse, text)
 
 
-def _given(key: Any, value: Any) -> _Change:
+def _change_of(key: Any, value: Any) -> _Change:
     origin = f"change of {_short(key_text(key))}"
     path = _key_path(key_text(key), origin)
     return _Change(path, plain_data(value, path), origin)
 
 
-def _parsed(text: Any) -> _Change:
+def _parse(text: Any) -> _Change:
     origin = f"--set {_short(str(text))}"
     key, equals, value = text.partition("=") if isinstance(text, str) else ("", "", "")
     if not equals or not key.strip():
@@ -99,7 +99,7 @@ def _key_path(key: str, origin: str) -> Path:
         if "[" in part or "]" in part:
             raise SpecError(
                 Problem(
-                    f"{quoted(part)} is no name; an entry of a list is written with its number, "
+                    f"{quoted(part)} is not a name; an entry of a list is written with its number, "
                     "from 0: stages[0]",
                     source=origin,
                 )
@@ -128,7 +128,7 @@ class _Writer:
             key = self.key(target, part, place)
             place = (*place, key)
             before = target[key] if isinstance(target, list) else target.get(key)
-            inside = self.opened(before, place, following)
+            inside = self.open(before, place, following)
             if inside is not before:
                 target[key] = inside
                 self.document.override(place, self.origin)
@@ -142,13 +142,15 @@ class _Writer:
         if not isinstance(target, list):
             return str(part)
         if not target:
-            self.fail(f"{written(place)} is empty; set it as a whole: {written(place)}=[...]")
+            self.fail(f"{path_text(place)} is empty; set it as a whole: {path_text(place)}=[...]")
         if not isinstance(part, int) or part >= len(target):
-            self.fail(f"{written(place)} has the entries 0 to {len(target) - 1}; got {shown(part)}")
+            self.fail(
+                f"{path_text(place)} has the entries 0 to {len(target) - 1}; got {shown(part)}"
+            )
         return part
 
-    def opened(self, inside: Any, place: Path, following: str | int) -> Any:
-        """Return what stands at `place` as a list or mapping that takes `following`."""
+    def open(self, inside: Any, place: Path, following: str | int) -> Any:
+        """Return the value at `place` as a list or mapping that can hold the key `following`."""
         choice = _choice_at(self.root, place)
         if isinstance(inside, Settings):
             inside = (
@@ -164,11 +166,11 @@ class _Writer:
             inside = settings.in_full(inside)
         if inside is None:
             if isinstance(following, int):
-                where = written(place)
+                where = path_text(place)
                 self.fail(f"{where} has no entries yet; set it as a whole: {where}=[...]")
             return {}
         if not isinstance(inside, dict | list):
-            self.fail(f"{written(place)} is {given(inside)}, which has nothing inside")
+            self.fail(f"{path_text(place)} is {quote_value(inside)}, which has nothing inside")
         return inside
 
     def chosen(self, choice: Choice, inside: Any, place: Path, following: str | int) -> Any:
@@ -191,9 +193,9 @@ def _owners(choice: Choice, present: str, name: str, place: Path) -> str:
         for entry in choice.registry.names()
         if _is_settings(settings := choice.registry.get(entry)) and name in settings.setting_names()
     ]
-    # The one that stands there is meant, if it can be.
+    # The one that is there already is meant, if possible.
     for entry in [present] if present in taking else taking[:1]:
-        return f". A setting of {entry} is changed as {written(place)}.{entry}.{name}"
+        return f". A setting of {entry} is changed as {path_text(place)}.{entry}.{name}"
     return ""
 
 

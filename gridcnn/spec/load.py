@@ -20,7 +20,7 @@ from gridcnn.errors import (
     suggestion,
 )
 from gridcnn.registry import Registry
-from gridcnn.settings.base import Settings, explained, given
+from gridcnn.settings.base import Settings, explain, quote_value
 from gridcnn.settings.choice import Choice
 from gridcnn.settings.document import MAX_BYTES, Document, parse, plain_data
 from gridcnn.spec.changes import Changes, apply
@@ -62,7 +62,7 @@ def load_data(content: object) -> Spec:
     Text in it stays text: no file is looked for, and no ready spec.
 
     Raises:
-        SpecError: it is no mapping, or the spec is wrong; all its problems are listed.
+        SpecError: it is not a mapping, or the spec is wrong; all its problems are listed.
     """
     if not isinstance(content, Mapping):
         raise SpecError(_no_mapping(content))
@@ -82,8 +82,8 @@ def load_choice(registry: Registry, name: str, *, changes: Iterable[str] = ()) -
     except PydanticCustomError as error:
         raise SpecError(error.message()) from None
     except ValidationError as error:
-        # The name leads every place, and is none of the user's keys.
-        found = [document.problem(place[1:], text) for place, text in explained(error)]
+        # The name comes first in every place, and is not a key of the user's.
+        found = [document.problem(place[1:], text) for place, text in explain(error)]
         raise SpecError(*_in_order([*document.problems, *found])) from None
     if document.problems:
         raise SpecError(*_in_order(document.problems))
@@ -99,7 +99,7 @@ def validate(document: Document) -> Spec:
     try:
         spec = Spec.model_validate(document.data)
     except ValidationError as error:
-        problems += [document.problem(place, text) for place, text in explained(error)]
+        problems += [document.problem(place, text) for place, text in explain(error)]
     if problems:
         raise SpecError(*_in_order(problems))
     spec._document = document
@@ -107,11 +107,11 @@ def validate(document: Document) -> Spec:
 
 
 def _no_mapping(content: object) -> str:
-    return f"a spec is a mapping of 'name: value'; got {given(content)}"
+    return f"a spec is a mapping of 'name: value'; got {quote_value(content)}"
 
 
 def _in_order(problems: list[Problem]) -> list[Problem]:
-    """Return problems in the order of the file, what has no line in it last, and not too many."""
+    """Return problems in the order of the file, those without a line last, and not too many."""
     last = float("inf")
     ordered = sorted(problems, key=lambda each: (each.line or last, each.column or last))
     if len(ordered) > MAX_PROBLEMS:
@@ -122,7 +122,8 @@ def _in_order(problems: list[Problem]) -> list[Problem]:
 
 def _document(source: object, ready: Mapping[str, bytes]) -> Document:
     if isinstance(source, Spec):
-        # Settings that nobody gave stay open, since some follow others: they are filled in again.
+        # Settings that were not given stay open, since some follow others: they are filled in
+        # again.
         known = source.document
         return Document(
             source.model_dump(mode="json", exclude_unset=True),
@@ -134,7 +135,8 @@ def _document(source: object, ready: Mapping[str, bytes]) -> Document:
         return Document(plain_data(source))
     if not isinstance(source, str | os.PathLike) or isinstance(os.fspath(source), bytes):
         raise SpecError(
-            f"a spec is a file, the name of a ready spec, a mapping or a Spec; got {given(source)}"
+            "a spec is a file, the name of a ready spec, a mapping or a Spec; got "
+            f"{quote_value(source)}"
         )
     text = os.fspath(source)
     path = FilePath(text)
@@ -150,12 +152,12 @@ def _document(source: object, ready: Mapping[str, bytes]) -> Document:
     if mode is None:
         raise _missing(text, looks_like_path, ready)
     if not stat.S_ISREG(mode):  # opening a pipe could wait for ever, and some devices never end
-        raise SpecError(f"{path} is no ordinary file; name a spec file")
+        raise SpecError(f"{path} is not an ordinary file; name a spec file")
     return parse(_read(path), str(path))
 
 
 def _mode(path: FilePath) -> int | None:
-    """Return what kind of file is at `path`; None where there is none."""
+    """Return what kind of file is at `path`; None if there is none."""
     try:
         return path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):

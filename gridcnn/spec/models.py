@@ -36,7 +36,7 @@ from gridcnn.settings.base import (
 )
 from gridcnn.settings.choice import Choice
 from gridcnn.settings.document import Document
-from gridcnn.settings.patterns import compiled
+from gridcnn.settings.patterns import compile_pattern
 from gridcnn.spec.augmentations import AUGMENTATIONS
 from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES, Adam, Constant
 from gridcnn.spec.parts import TestPart
@@ -159,7 +159,7 @@ class GroupPattern(Settings):
     @classmethod
     def _finds_a_group(cls, value: str) -> str:
         try:
-            groups = compiled(value).groups
+            groups = compile_pattern(value).groups
         except ValueError as error:
             raise wanted_error(f"a regular expression ({error})") from None
         if not groups:
@@ -173,12 +173,12 @@ class GroupScaffold(Settings):
     title: ClassVar[str] = "group"
 
     scaffold: Literal["murcko"] = "murcko"
-    """The rings of a molecule and what joins them (Bemis and Murcko, 1996), without stereo marks.
-    All molecules without rings have the same."""
+    """The ring systems of a molecule and what joins them (Bemis and Murcko, 1996), without stereo
+    marks. All molecules without rings have the same."""
     order: Literal["random", "largest_first"] = "random"
-    """How groups come into parts. `random`: drawn, so that parts have their shares of the classes;
-    `largest_first`: the largest groups for training, the next for validation, the smallest for the
-    test, as MoleculeNet does it."""
+    """How groups are distributed over the parts. `random`: at random, so that each part has its
+    share of every class; `largest_first`: the largest groups for training, the next for validation,
+    the smallest for the test, as MoleculeNet does it."""
 
 
 def _grouping(value: Any) -> str | GroupPattern | GroupScaffold:
@@ -239,16 +239,17 @@ class Data(Settings):
     validation: Fraction = 0.1
     """The part of the training items by which the best epoch is chosen."""
     parts: Literal["use", "ignore"] = "use"
-    """What becomes of parts that the data names itself: they are used, or all items are divided
-    as if it named none."""
+    """What happens to parts that the data names itself: they are used, or ignored, so that all
+    items are divided."""
     bad_items: Literal["stop", "skip"] = "stop"
-    """What an unreadable item does: stop the run before it starts, or be left out and listed."""
+    """What happens to unreadable items: they stop the run before it starts, or are left out and
+    listed."""
     duplicates: Literal["keep", "drop"] = "keep"
-    """What becomes of items whose grids are equal: they are kept, with a note where they stand in
-    two parts or in two classes; or only the first of them is used, in the order training,
-    validation, test."""
+    """What happens to items whose grids are equal: all are kept, with a note if they are in two
+    parts or two classes; or only the first of them is used, in the order training, validation,
+    test."""
     group: Grouping | None = None
-    """What keeps items together, so that no part has items of a group that another part has: the
+    """The groups of items, each of which stays whole in one part: the
     column of a manifest or a table, or `{pattern: ...}`, a regular expression whose first pair of
     parentheses finds the group in the path of each file from the folder of the data; for molecules
     also `{scaffold: murcko}`, with RDKit, and `order: largest_first` beside it for the division of
@@ -270,7 +271,7 @@ class Training(Settings):
     method: Literal["backpropagation", "nudge"] = "backpropagation"
     """`nudge` tries every value a little higher and a little lower: for tiny networks only."""
     epochs: Many = 10
-    """How often every training item is seen."""
+    """How often every training item is used."""
     batch_size: Many = 64
     """Items for each update."""
     optimizer: Annotated[Settings, Choice(OPTIMIZERS)] = Adam()
@@ -290,7 +291,7 @@ class Training(Settings):
     augmentation: tuple[Annotated[Augmentation, _AUGMENTATION], ...] = Field(
         default=(), max_length=64, json_schema_extra=_or_null
     )
-    """Small changes of the training grids, in order, drawn anew for every item and epoch."""
+    """Small changes of the training grids, in order, drawn again for every item and epoch."""
     start: Literal["he", "glorot"] = "he"
     """How starting weights are drawn: with the variance 2 / inputs (He et al., 2015), or with
     2 / (inputs + outputs) (Glorot and Bengio, 2010)."""
@@ -308,7 +309,7 @@ class Training(Settings):
         if self.weight_decay is None:
             decay = 0.01 if getattr(self.optimizer, "decoupled", False) else 0.0
             object.__setattr__(self, "weight_decay", decay)
-            # It follows the optimizer, also where that is changed later.
+            # It follows the optimizer, also if that is changed later.
             self.model_fields_set.discard("weight_decay")
         return self
 
@@ -334,13 +335,13 @@ class Spec(Settings):
     description: str = Field(default="", max_length=2_000)
     """A sentence for the reader."""
     data: Data | None = None
-    """The data; may be left out where data is given from Python or with `--data`."""
+    """The data; may be left out if data is given from Python or with `--data`."""
     adapter: Annotated[Adapter, _ADAPTER] | None = None
     """How a raw thing becomes a grid."""
     check: Literal["reject", "warn", "off"] = "reject"
-    """What happens when the order of the data is found to mean nothing: `reject` stops, `warn` says
-    so and goes on, `off` does not look. Data of the adapters `table` and `array` is looked at; the
-    others make grids whose cells are neighbours whatever the data."""
+    """What happens if the order of the data means nothing: `reject` stops, `warn` says so and
+    continues, `off` does not check. Data of the adapters `table` and `array` is checked; in the
+    grids of the others, neighbouring cells are always related."""
     stages: tuple[Annotated[Stage, _STAGE], ...] = Field(
         default=(), max_length=256, json_schema_extra=_or_null
     )
@@ -360,7 +361,7 @@ class Spec(Settings):
         return () if info.field_name == "stages" else Training()
 
     def __eq__(self, other: object) -> bool:
-        # Where a spec was read from is no part of what it says.
+        # The file that a spec was read from is not part of its content.
         return isinstance(other, Spec) and self.model_dump() == other.model_dump()
 
     def __hash__(self) -> int:

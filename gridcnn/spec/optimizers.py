@@ -15,9 +15,9 @@ class Sgd(Settings):
     title: ClassVar[str] = "sgd"
 
     momentum: Fraction = 0.9
-    """How much of the last step is taken again."""
+    """The momentum: how much of the last step is added to the next."""
     nesterov: Flag = False
-    """Whether the gradient is taken after the momentum's part of the step."""
+    """Whether the gradient is computed after the momentum's part of the step (Nesterov)."""
 
 
 class Adam(Settings):
@@ -30,7 +30,7 @@ class Adam(Settings):
     beta2: Fraction = 0.999
     """How slowly the mean of its square changes."""
     epsilon: Positive = 1e-8
-    """Keeps the division finite."""
+    """A small number (epsilon) added to the divisor, which keeps the division finite."""
 
 
 class AdamW(Adam):
@@ -63,9 +63,9 @@ class Step(Settings):
     title: ClassVar[str] = "step"
 
     every: Many = 10
-    """Epochs between two falls."""
+    """Epochs from one fall to the next."""
     factor: Positive = 0.1
-    """What is left of the learning rate after a fall."""
+    """The factor by which the learning rate falls."""
 
 
 OPTIMIZERS = Registry(

@@ -15,7 +15,7 @@ class _Dumper(yaml.SafeDumper):
     """Writes short lists and mappings on one line, as people write specs."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - for any data
-        """Write every value where it stands."""
+        """Write every value in full, never as an alias of another."""
         return True
 
 
@@ -53,7 +53,7 @@ def to_yaml(spec: Spec) -> str:
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a spec, by which editors complete and check spec files."""
+    """Return the JSON Schema of a spec, with which editors complete and check spec files."""
     schema = Spec.model_json_schema()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -148,7 +148,7 @@ class Convolution(Stage):
         return shape.resized(self._count, *sizes)
 
     def _refuse_sliding(self, shape: GridShape, positions: list[int]) -> None:
-        """Raise `ValueError` where features would lie at several places of an unordered axis."""
+        """Raise `ValueError` if features would lie at several places of an unordered axis."""
         kernel = self.kernel(shape)
         for place, (axis, size, direction) in enumerate(
             ((shape.row_axis, shape.rows, "rows"), (shape.column_axis, shape.columns, "columns"))

@@ -24,7 +24,7 @@ class Pooling(Stage):
     stride: Sizes | None = None
     """Cells from one window to the next; the size of the window, if null."""
     mode: Literal["max", "mean"] = "max"
-    """What is kept of a window."""
+    """Which number is kept: the largest (`max`) or the mean of the cells."""
     edges: Literal["keep", "drop"] = "keep"
     """Windows that the edge of the grid cuts are kept, with the cells they have, or dropped. There
     is none where the windows before it have every cell already."""
@@ -50,7 +50,7 @@ class Pooling(Stage):
         return shape.resized(shape.channels, rows, columns)
 
     def _refuse_sliding(self, shape: GridShape) -> None:
-        """Raise `ValueError` where there would be several windows along an unordered axis."""
+        """Raise `ValueError` if there would be several windows along an unordered axis."""
         window, stride = self.sizes(shape)
         for place, (axis, size, direction) in enumerate(
             ((shape.row_axis, shape.rows, "rows"), (shape.column_axis, shape.columns, "columns"))

@@ -12,7 +12,7 @@ from gridcnn.grid import Array, GridShape
 
 
 class Rectification(Stage):
-    """Swaps every negative for 0, so that a mismatch says nothing instead of less than nothing."""
+    """Replaces every negative number by 0, so that a mismatch counts as nothing (ReLU)."""
 
     title: ClassVar[str] = "rectification"
 

@@ -22,7 +22,7 @@ class Voting(Head):
     """The sizes of hidden layers, which vote on phantom categories in between."""
     dropout: Fraction = 0.0
     """The part of each hidden layer's values (without hidden layers: of the last grid's) that
-    training leaves out at random."""
+    training leaves out at random (dropout)."""
 
     def stage(self, classes: int) -> Stage:
         """Return the stage that votes for `classes` classes."""
@@ -82,7 +82,7 @@ class Votes(Stage):
                 values = np.maximum(values, 0)
             kept = None
             if random is not None and self.dropout and (number or len(layers) == 1):
-                kept = self.kept(values.shape, self.dropout, random).astype(values.dtype)
+                kept = self.dropout_factors(values.shape, self.dropout, random).astype(values.dtype)
                 values = values * kept
             trail.append((values, kept))
             # One product for each item, so that an item's votes do not depend on its batch.
@@ -109,15 +109,17 @@ class Votes(Stage):
         return values.reshape(len(grids), self.classes, 1, 1), backward
 
     @staticmethod
-    def kept(shape: tuple[int, ...], dropout: float, random: np.random.Generator) -> Array:
-        """Return float32 factors: 0 for what is left out, and for the rest what keeps the sum."""
+    def dropout_factors(
+        shape: tuple[int, ...], dropout: float, random: np.random.Generator
+    ) -> Array:
+        """Return float32 factors: 0 for values left out; above 1 for the rest, to keep the sum."""
         kept = random.random(shape, np.float32) >= dropout
         return kept.astype(np.float32) / np.float32(1 - dropout)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # infinite logits make votes of NaN
 def softmax(logits: Array) -> Array:
-    """Return logits `(items, classes)` as votes of the same shape: 0..1, and 1 in all."""
+    """Return logits `(items, classes)` as votes of the same shape: 0..1, adding up to 1."""
     lifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     votes: Array = lifted / lifted.sum(axis=1, keepdims=True)
     return votes

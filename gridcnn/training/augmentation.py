@@ -20,7 +20,7 @@ from gridcnn.streams import Stream
 
 
 class AlongAxes(Augmentation):
-    """What is set for rows and for columns; 0 leaves an axis alone."""
+    """Settings for rows and for columns; 0 leaves an axis unchanged."""
 
     rows: Any
     columns: Any
@@ -32,7 +32,7 @@ class AlongAxes(Augmentation):
         return self
 
     def along(self, shape: GridShape) -> Iterator[tuple[str, Axis, int, Any]]:
-        """Yield "rows" and "columns", with axis, size and setting, where that is above 0."""
+        """Yield "rows" and "columns", with axis, size and setting, if the setting is above 0."""
         for (direction, axis, size), own in zip(
             directions(shape), (self.rows, self.columns), strict=True
         ):
@@ -89,7 +89,7 @@ class Augmenter:
 
 
 def refuse_unfit(settings: Training, shape: GridShape, document: Document) -> None:
-    """Raise `ShapeError` for all augmentations that do not go with grids of `shape`.
+    """Raise `ShapeError` for all augmentations that do not work on grids of `shape`.
 
     The problems have the places of the augmentations in `document`, from which the spec was read.
     """
@@ -113,7 +113,7 @@ def directions(shape: GridShape) -> Iterator[tuple[str, Axis, int]]:
 
 
 def unordered_error(axis: Axis, direction: str, harm: str, remedy: str) -> str:
-    """Return why nothing is done along an axis without order, and the remedy."""
+    """Return the error for an augmentation along an axis without order, with the remedy."""
     meaning = f"the {direction} are the axis '{axis.name}', whose order means nothing"
     return f"{meaning}, so {harm}; {remedy}"
 
@@ -124,6 +124,6 @@ def numbers(random: np.random.Generator, items: int, count: int) -> Array:
 
 
 def whole_numbers(uniform: Array, low: int, high: int | NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return numbers from 0 to below 1 as whole ones from `low` to `high`, as often each."""
+    """Return numbers from 0 to below 1 as whole numbers from `low` to `high`, all as likely."""
     found: NDArray[np.intp] = low + (uniform * (high - low + 1)).astype(np.intp)
     return found

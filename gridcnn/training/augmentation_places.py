@@ -50,7 +50,7 @@ Fill = Annotated[
 
 
 def filling(fill: float | str | None, shape: GridShape) -> float | str:
-    """Return what comes in from outside of a grid: the value of its cells, or `edge`.
+    """Return the value of cells from outside of a grid, or `edge`.
 
     Symbols are not repeated: where an axis has no order, 0 comes in, which is no symbol.
     """
@@ -60,11 +60,11 @@ def filling(fill: float | str | None, shape: GridShape) -> float | str:
 
 
 def padded_cells(shape: GridShape, rows: int, columns: int) -> int:
-    """Return how many cells `padded` makes of an item."""
+    """Return how many cells `pad` makes of an item."""
     return shape.channels * (shape.rows + 2 * rows) * (shape.columns + 2 * columns)
 
 
-def padded(grids: Array, rows: int, columns: int, fill: float | str) -> Array:
+def pad(grids: Array, rows: int, columns: int, fill: float | str) -> Array:
     """Return grids with so many rows above and below, and columns left and right."""
     items, channels, high, wide = grids.shape
     sizes = (items, channels, high + 2 * rows, wide + 2 * columns)
@@ -82,7 +82,7 @@ def padded(grids: Array, rows: int, columns: int, fill: float | str) -> Array:
     return larger
 
 
-def resampled(grids: Array, down: Array, across: Array, fill: float | str) -> Array:
+def resample(grids: Array, down: Array, across: Array, fill: float | str) -> Array:
     """Return the cells at fractional places, each the bilinear mean of the four around it.
 
     Args:
@@ -92,7 +92,7 @@ def resampled(grids: Array, down: Array, across: Array, fill: float | str) -> Ar
         fill: the value of cells outside of the grid, or `edge`.
     """
     items, channels, rows, columns = grids.shape
-    larger = padded(grids, 1, 1, fill)
+    larger = pad(grids, 1, 1, fill)
     plane, width = (rows + 2) * (columns + 2), columns + 2
     above, lower = _between(down, rows, grids.dtype)
     left, further = _between(across, columns, grids.dtype)
@@ -102,15 +102,15 @@ def resampled(grids: Array, down: Array, across: Array, fill: float | str) -> Ar
     for channel in range(channels):
         start = channel * plane
         upper, under = (
-            _mixed(cells[at:].take(first), cells[at + 1 :].take(first), further)
+            _mix(cells[at:].take(first), cells[at + 1 :].take(first), further)
             for at in (start, start + width)
         )
-        found[:, channel] = _mixed(upper, under, lower)
+        found[:, channel] = _mix(upper, under, lower)
     return found
 
 
 def resampling_bytes(shape: GridShape) -> int:
-    """Return the memory that `resampled` and the places that it is given take for one item."""
+    """Return the memory that `resample` and the places that it is given take for one item."""
     return 96 * shape.rows * shape.columns + 4 * padded_cells(shape, 1, 1)
 
 
@@ -121,8 +121,8 @@ def _between(at: Array, size: int, dtype: np.dtype[Any]) -> tuple[NDArray[np.int
     return before, (at - before.astype(at.dtype)).astype(dtype, copy=False)
 
 
-def _mixed(first: Array, second: Array, part: Array) -> Array:
-    """Return numbers from `first` to `second`, as far as `part` says; may write to `second`."""
+def _mix(first: Array, second: Array, part: Array) -> Array:
+    """Return the mixture `first + part * (second - first)`; may write to `second`."""
     second -= first
     second *= part
     second += first
@@ -136,16 +136,16 @@ class Shift(AlongAxes):
     short: ClassVar[tuple[str, ...]] = ("rows", "columns")
 
     rows: Whole = 0
-    """The most rows up or down; every number up to it comes as often."""
+    """The most rows up or down; every number up to it is equally likely."""
     columns: Whole = 0
     """The most columns to the left or right."""
     fill: Fill = None
     """What comes in at the other side: `edge` repeats the last cells, a number is the value of
-    cells, -1 for example black. null: `edge`, or 0 where an axis has no order, as in texts."""
+    cells, -1 for example black. null: `edge`, or 0 if an axis has no order, as in texts."""
 
     def check(self, shape: GridShape) -> None:
-        """Raise `ValueError` where nothing would be left, or an axis has no order."""
-        self.refuse_unordered(shape, "moving along it makes something else of every cell")
+        """Raise `ValueError` if nothing would be left, or an axis has no order."""
+        self.refuse_unordered(shape, "moving along it changes the meaning of every cell")
         for direction, _, size, own in self.along(shape):
             if own >= size:
                 raise ValueError(
@@ -156,7 +156,7 @@ class Shift(AlongAxes):
     def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:
         """Return windows of the padded grids."""
         down, across = self._steps(len(grids), random)
-        larger = padded(grids, self.rows, self.columns, filling(self.fill, shape))
+        larger = pad(grids, self.rows, self.columns, filling(self.fill, shape))
         windows = sliding_window_view(larger, grids.shape[2:], axis=(2, 3))
         items = np.arange(len(grids))
         moved: Array = windows[items, :, self.rows - down, self.columns - across]
@@ -169,7 +169,7 @@ class Shift(AlongAxes):
     def change_one_hot(
         self, grids: OneHot, shape: GridShape, random: np.random.Generator
     ) -> OneHot | None:
-        """Return moved indices; None where a 1 could be repeated, or other cells than 0 come in."""
+        """Return moved indices; None if a 1 could be repeated, or cells other than 0 come in."""
         fill = filling(self.fill, shape)
         if fill == EDGE:
             if self.rows:
@@ -198,7 +198,7 @@ class Shift(AlongAxes):
 
 
 class Flip(Augmentation):
-    """Turns the order of rows or of columns around, as a mirror does."""
+    """Reverses the order of rows or of columns, as a mirror does."""
 
     title: ClassVar[str] = "flip"
     short: ClassVar[tuple[str, ...]] = ("axis",)
@@ -206,22 +206,22 @@ class Flip(Augmentation):
     axis: Literal["rows", "columns"]
     """`columns` changes left and right, `rows` above and below."""
     probability: Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(1)] = 0.5
-    """How likely it is for each item."""
+    """The probability for each item."""
 
     def check(self, shape: GridShape) -> None:
-        """Raise `ValueError` where the axis has no order, or a single cell."""
+        """Raise `ValueError` if the axis has no order, or a single cell."""
         for direction, axis, size in directions(shape):
             if direction != self.axis:
                 continue
             if not axis.ordered:
-                harm = "turning it around makes something else of every cell"
+                harm = "turning it around changes the meaning of every cell"
                 raise ValueError(unordered_error(axis, direction, harm, "leave flip out"))
             if size == 1:
                 raise ValueError(f"the grids have a single cell along {direction}; leave flip out")
 
     def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:  # noqa: ARG002
         """Turn some of the grids around, in place."""
-        chosen = self._chosen(len(grids), random)
+        chosen = self._draw_items(len(grids), random)
         turned = (slice(None), slice(None), slice(None, None, -1))
         ways = (..., *turned[2:]) if self.axis == "columns" else (*turned, slice(None))
         grids[chosen] = grids[chosen][ways]
@@ -234,7 +234,7 @@ class Flip(Augmentation):
         random: np.random.Generator,
     ) -> OneHot:
         """Return the grids with the indices of some turned around."""
-        chosen = self._chosen(len(grids), random)
+        chosen = self._draw_items(len(grids), random)
         indices = grids.indices.copy()
         if self.axis == "columns":
             indices[chosen] = indices[chosen, ::-1]
@@ -243,7 +243,7 @@ class Flip(Augmentation):
             indices[chosen] = np.where(turned < 0, turned, grids.rows - 1 - turned)
         return OneHot(indices, grids.rows)
 
-    def _chosen(self, items: int, random: np.random.Generator) -> NDArray[np.intp]:
+    def _draw_items(self, items: int, random: np.random.Generator) -> NDArray[np.intp]:
         (uniform,) = numbers(random, items, 1)
         return np.flatnonzero(uniform < self.probability)
 
@@ -263,8 +263,8 @@ class Zoom(AlongAxes):
     """What comes in when it becomes smaller: see shift."""
 
     def check(self, shape: GridShape) -> None:
-        """Raise `ValueError` where an axis has no order, or a single cell."""
-        self.refuse_unordered(shape, "nothing lies between two of its cells")
+        """Raise `ValueError` if an axis has no order, or a single cell."""
+        self.refuse_unordered(shape, "there is nothing between two of its cells")
         for direction, _, size, _ in self.along(shape):
             if size == 1:
                 raise ValueError(f"the grids have a single cell along {direction}; leave it out")
@@ -294,19 +294,19 @@ class Rotate(Augmentation):
     """What comes in at the corners: see shift."""
 
     def check(self, shape: GridShape) -> None:
-        """Raise `ValueError` where rows and columns are not of one kind."""
+        """Raise `ValueError` if rows and columns are not of one kind."""
         row_axis, column_axis = shape.row_axis, shape.column_axis
         for direction, axis, size in directions(shape):
             if not axis.ordered:
-                harm = "nothing lies between two of its cells"
+                harm = "there is nothing between two of its cells"
                 raise ValueError(unordered_error(axis, direction, harm, "leave rotate out"))
             if size == 1:
                 raise ValueError(f"the grids have a single cell along {direction}; leave it out")
         if row_axis.unit != column_axis.unit:
             kinds = [f"{axis.name} in {axis.unit or 'cells'}" for axis in (row_axis, column_axis)]
             raise ValueError(
-                f"rows are {kinds[0]} and columns {kinds[1]}, and turning would make one of the "
-                "other; leave rotate out"
+                f"rows are {kinds[0]} and columns {kinds[1]}, and turning would mix them; leave "
+                "rotate out"
             )
 
     def working_bytes(self, shape: GridShape) -> int:
@@ -337,4 +337,4 @@ def _from_middle(grids: Array) -> tuple[Array, Array]:
 
 def _about_middle(grids: Array, down: Array, across: Array, fill: float | str) -> Array:
     rows, columns = grids.shape[2:]
-    return resampled(grids, down + (rows - 1) / 2, across + (columns - 1) / 2, fill)
+    return resample(grids, down + (rows - 1) / 2, across + (columns - 1) / 2, fill)

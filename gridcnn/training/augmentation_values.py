@@ -29,7 +29,7 @@ class Mask(AlongAxes):
     short: ClassVar[tuple[str, ...]] = ("rows", "columns")
 
     rows: Whole = 0
-    """The most rows of a band, or of a box; every number up to it comes as often."""
+    """The most rows of a band, or of a box; every number up to it is equally likely."""
     columns: Whole = 0
     """The most columns."""
     count: Annotated[Count, Field(le=64)] = 1
@@ -47,8 +47,8 @@ class Mask(AlongAxes):
         return self
 
     def check(self, shape: GridShape) -> None:
-        """Raise `ValueError` where nothing would be left, or an axis has no order."""
-        self.refuse_unordered(shape, "there are no bands of neighbours in it")
+        """Raise `ValueError` if nothing would be left, or an axis has no order."""
+        self.refuse_unordered(shape, "it has no bands of neighbours")
         for direction, _, size, own in self.along(shape):
             if own >= size and self.form == "bands":
                 raise ValueError(
@@ -77,7 +77,7 @@ class Mask(AlongAxes):
     def change_one_hot(
         self, grids: OneHot, shape: GridShape, random: np.random.Generator
     ) -> OneHot | None:
-        """Return the indices without the hidden ones; None where hidden cells are not 0."""
+        """Return the indices without the hidden ones; None if hidden cells are not 0."""
         if self.fill:
             return None
         rows, columns = self._bands(len(grids), shape, random)
@@ -112,21 +112,21 @@ class Drop(Augmentation):
     short: ClassVar[tuple[str, ...]] = ("probability",)
 
     probability: Annotated[float, Strict(), AllowInfNan(False), Gt(0), Lt(1)]
-    """How likely it is for each column that all of its cells become 0."""
+    """The probability for each column that all of its cells become 0."""
 
     def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:
         """Make cells 0 in place."""
-        np.copyto(grids, 0, where=self._left_out(len(grids), shape, random)[:, None, None])
+        np.copyto(grids, 0, where=self._draw_columns(len(grids), shape, random)[:, None, None])
         return grids
 
     def change_one_hot(
         self, grids: OneHot, shape: GridShape, random: np.random.Generator
     ) -> OneHot:
         """Return the indices without those that are left out."""
-        left_out = self._left_out(len(grids), shape, random)
+        left_out = self._draw_columns(len(grids), shape, random)
         return OneHot(np.where(left_out, np.int32(-1), grids.indices), grids.rows)
 
-    def _left_out(self, items: int, shape: GridShape, random: np.random.Generator) -> Bands:
+    def _draw_columns(self, items: int, shape: GridShape, random: np.random.Generator) -> Bands:
         found: Bands = random.random((items, shape.columns)) < self.probability
         return found
 

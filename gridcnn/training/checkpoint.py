@@ -1,4 +1,4 @@
-"""Checkpoints: where training stood after an epoch, as a file."""
+"""Checkpoints: the state of training after an epoch, as a file."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from gridcnn.version import VERSION
 
 KIND = "checkpoint"
 FORMAT = 2
-"""The version of the file's layout; raised when an older gridcnn could not read it rightly."""
+"""The version of the file's layout; increased when an older gridcnn could not read it correctly."""
 
 _MEMORY = "memory."
 
 Steps = Annotated[int, Strict(), Ge(0), Le(2**62)]
-"""How often an optimizer has moved."""
+"""How many steps an optimizer has taken."""
 
 
 class EpochContent(Content):
@@ -47,7 +47,7 @@ class EpochContent(Content):
 
 
 class CheckpointContent(Content):
-    """What a checkpoint tells beside the numbers; see `Progress`."""
+    """What a checkpoint holds beside the numbers; see `TrainingState`."""
 
     title: ClassVar[str] = "the checkpoint"
 
@@ -74,7 +74,7 @@ class CheckpointContent(Content):
             for figure in (each.validation_loss, each.validation_accuracy)
         }
         if len(validated) > 1:
-            raise ValueError("'history' has a validation for some epochs alone")
+            raise ValueError("'history' has a validation for only some epochs")
         return self
 
 
@@ -107,7 +107,7 @@ def save_checkpoint(
 ) -> None:
     """Write `state` to `path`; `fingerprint` stands for the spec and the data.
 
-    With the spec and the classes in it, the file alone can answer.
+    With the spec and the classes in it, the file is enough to classify items.
     """
     tensors = {"parameters": state.parameters, "best": state.best}
     tensors |= {f"{_MEMORY}{name}": kept for name, kept in state.memory.items()}
@@ -139,13 +139,13 @@ def load_checkpoint(path: Path, fingerprint: str, *, engine: Engine) -> Training
     if about.engine != engine.name:
         # Engines agree to a few bits, and a resumed run has to agree in all of them.
         raise ModelFileError(
-            f"{path} was written by the engine {about.engine}, and not by {engine.name}; go on "
+            f"{path} was written by the engine {about.engine}, and not by {engine.name}; continue "
             f"with --engine {about.engine}"
         )
     try:
         _refuse_odd(tensors, about.steps, engine)
     except ValueError as error:
-        raise _damaged(path, str(error)) from None
+        raise _damage_error(path, str(error)) from None
     return TrainingState(
         parameters=tensors.pop("parameters"),
         best=tensors.pop("best"),
@@ -164,12 +164,12 @@ def load_best(path: Path) -> Best:
     """
     tensors, about = _read(path)
     if "best" not in tensors:
-        raise _damaged(path, "it has no vector 'best'")
+        raise _damage_error(path, "it has no vector 'best'")
     return Best(about.spec, about.classes, tensors["best"], about.best_epoch, len(about.history))
 
 
 def load_history(path: Path) -> tuple[Epoch, ...]:
-    """Return every epoch that a checkpoint tells of.
+    """Return the history of a checkpoint: every epoch so far.
 
     Raises:
         ModelFileError: as `load_best`.
@@ -192,15 +192,15 @@ def _read(path: Path) -> tuple[dict[str, Array], CheckpointContent]:
     try:
         return tensors, CheckpointContent.read(content)
     except ValueError as error:
-        raise _damaged(path, str(error)) from None
+        raise _damage_error(path, str(error)) from None
 
 
-def _damaged(path: Path, reason: str) -> ModelFileError:
+def _damage_error(path: Path, reason: str) -> ModelFileError:
     return ModelFileError(f"{path} is damaged: {reason}; delete it to start over")
 
 
 def _refuse_odd(tensors: Mapping[str, Array], steps: int, engine: Engine) -> None:
-    """Raise `ValueError` where vectors are not those that training by `engine` goes on with."""
+    """Raise `ValueError` if the vectors are not those that training with `engine` needs."""
     remembered = memory_names(engine.network.spec.training)
     expected = {"parameters", "best", *(f"{_MEMORY}{name}" for name in remembered)}
     odd = [quoted(name)[1:-1] for name in sorted(expected ^ set(tensors))]
@@ -218,10 +218,10 @@ def _refuse_odd(tensors: Mapping[str, Array], steps: int, engine: Engine) -> Non
 
 
 def _refuse_no_numbers(name: str, vector: Any) -> None:
-    """Raise `ValueError` where a vector holds what training never leaves behind.
+    """Raise `ValueError` if a vector holds numbers that training never produces.
 
     A mean of squares, and nothing else, may be infinite, after a gradient that was too large:
-    training goes on from there to its error.
+    training then continues until it reports its error.
     """
     if name == f"{_MEMORY}square":
         if not (vector >= 0).all():

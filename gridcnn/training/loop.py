@@ -24,7 +24,7 @@ from gridcnn.training.methods import Backpropagation, Method, Nudge, NudgeResult
 from gridcnn.training.schedules import learning_rate
 
 EXPLODED = 1e6
-"""A mean cross-entropy above this says nothing any more."""
+"""A mean cross-entropy above this means that training has failed."""
 _LOOK = 2**22  # cells that are looked at together, so that large data needs no second array
 
 
@@ -46,10 +46,10 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to. Losses are mean cross-entropies, accuracies are in 0..1.
+    """The results of one epoch. Losses are mean cross-entropies, accuracies are in 0..1.
 
     `loss` and `accuracy` are taken while training, from the batches as they come. The validation's
-    are None where there is no validation data.
+    are None if there is no validation data.
     """
 
     epoch: int
@@ -63,7 +63,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class TrainingState:
-    """All that training needs to go on from the end of an epoch.
+    """Everything that training needs to continue from the end of an epoch.
 
     Every epoch makes a new one, so that what is saved or resumed is always one epoch's, whole.
 
@@ -71,8 +71,8 @@ class TrainingState:
         parameters: the flat vector.
         best: the flat vector after the best epoch, never the same array as `parameters`.
         best_epoch: its number, from 1; 0 before the first.
-        steps: how often the optimizer has moved.
-        memory: what the optimizer remembers.
+        steps: how many steps the optimizer has taken.
+        memory: the vectors that the optimizer keeps between steps.
         history: every epoch so far.
     """
 
@@ -85,16 +85,16 @@ class TrainingState:
 
 
 class Watcher(Protocol):
-    """Is told how training goes."""
+    """Has methods that training calls as it proceeds."""
 
     def on_nudge(self, epoch: int, nudge: NudgeResult) -> None:
         """Take note of one nudge in epoch `epoch` (from 1); `method: nudge` alone makes them."""
 
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
-        """Take note that one more batch of epoch `epoch` (from 1) is done."""
+        """Called after each batch of epoch `epoch` (from 1)."""
 
     def on_epoch(self, state: TrainingState) -> None:
-        """Take note that an epoch has ended; `state` is complete, and may be saved."""
+        """Called after each epoch; `state` is complete, and may be saved."""
 
 
 def train(
@@ -131,7 +131,7 @@ def train(
     if isinstance(method, Backpropagation) and state.steps:
         method.optimizer.restore(state.steps, state.memory)
     while ends_after(state.history, settings) is None:
-        # Numbers that grow too large are told of as an error, and need no warnings besides.
+        # Numbers that grow too large are reported as an error, and need no warnings besides.
         with np.errstate(over="ignore", invalid="ignore"):
             state = _one_epoch(method, training, validation, state, watcher)
         if watcher is not None:
@@ -153,7 +153,7 @@ def _refuse_unusable(engine: Engine, training: Labelled, validation: Labelled | 
         raise TrainingError("there are no items to train on")
     network = engine.network
     if network.spec.head is None or network.classes is None:
-        raise TrainingError("the network has no head, whose votes could be learned; add a head")
+        raise TrainingError("the network has no head, so there are no votes to learn; add a head")
     if not network.mask("trainable").any():
         raise TrainingError("the network has nothing to learn: none of its numbers is trainable")
     for part, name in ((training, "training"), (validation, "validation")):
@@ -175,7 +175,7 @@ def _not_finite(grids: Cells) -> int:
 
 
 def ends_after(history: Sequence[Epoch], settings: Training) -> int | None:
-    """Return after which epoch of a history these settings end the training; None: after none."""
+    """Return the epoch of a history after which these settings end the training; None if none."""
     best = 0
     for number, epoch in enumerate(history, 1):
         if _is_better(epoch, history[best - 1] if best else None):
@@ -215,19 +215,19 @@ def _one_epoch(
             parameters, grids, training.targets[chosen], rate=rate, random=random, tell=tell
         )
         if not loss < EXPLODED:
-            raise TrainingError(_exploded(loss, f"epoch {number}, batch {batch + 1}", rate))
+            raise TrainingError(_explosion_error(loss, f"epoch {number}, batch {batch + 1}", rate))
         total += loss * len(chosen)
         hits += right
         if watcher is not None:
             watcher.on_batch(number, batch + 1, batches, loss)
     if not np.isfinite(parameters).all():
-        raise TrainingError(_exploded(np.nan, f"the last batch of epoch {number}", rate))
+        raise TrainingError(_explosion_error(np.nan, f"the last batch of epoch {number}", rate))
     validated: tuple[float, float] | tuple[None, None] = (None, None)
     if validation:
         logits = method.engine.logits(parameters, validation.grids)
-        validated = measured(logits, validation.targets)
+        validated = loss_and_accuracy(logits, validation.targets)
     if validated[0] is not None and not np.isfinite(validated[0]):
-        raise TrainingError(_exploded(np.nan, f"the validation after epoch {number}", rate))
+        raise TrainingError(_explosion_error(np.nan, f"the validation after epoch {number}", rate))
     epoch = Epoch(
         epoch=number,
         loss=total / len(order),
@@ -252,16 +252,16 @@ def _one_epoch(
     )
 
 
-def _exploded(loss: float, where: str, rate: float) -> str:
-    what = "is no number any more" if not np.isfinite(loss) else f"has exploded to {loss:.3g}"
+def _explosion_error(loss: float, where: str, rate: float) -> str:
+    what = "is no longer a number" if not np.isfinite(loss) else f"has exploded to {loss:.3g}"
     return (
         f"the loss {what} in {where}, at a learning rate of {rate:g}; try "
         f"training.learning_rate: {rate / 10:g}, training.gradient_clip: 1, or cells within -1..1"
     )
 
 
-def measured(logits: Array, targets: Targets) -> tuple[float, float]:
-    """Return the mean loss of logits `(items, classes)`, and the part that is answered rightly."""
+def loss_and_accuracy(logits: Array, targets: Targets) -> tuple[float, float]:
+    """Return the mean loss of logits `(items, classes)`, and the accuracy."""
     losses, _ = cross_entropy(logits, targets)
     right = (logits.argmax(axis=1) == targets).mean(dtype=np.float64)
     return float(losses.mean(dtype=np.float64)), float(right)

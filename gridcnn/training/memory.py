@@ -18,7 +18,7 @@ _FLOAT = 4  # bytes
 _LOADED = 3  # vectors: as the file has them, put together, and as the model keeps them
 
 
-def planned(engine: Engine, settings: Training, *, saved: bool = True) -> Memory:
+def estimate_memory(engine: Engine, settings: Training, *, saved: bool = True) -> Memory:
     """Return what training takes at most, and what answering takes, in bytes.
 
     Training is with batches of the settings' size, and each epoch is `saved` to a checkpoint or
@@ -37,11 +37,11 @@ def planned(engine: Engine, settings: Training, *, saved: bool = True) -> Memory
 def least_planned(network: Network, settings: Training, *, saved: bool = True) -> int:
     """Return what training takes whatever the engine, in bytes: all but the engine's own memory."""
     vectors = _vectors(settings, saved=saved) * _FLOAT * network.parameters
-    item = _FLOAT * network.shape.cells + _augmented(settings, network.shape)
+    item = _FLOAT * network.shape.cells + _augmentation_bytes(settings, network.shape)
     return vectors + settings.batch_size * item
 
 
-def _augmented(settings: Training, shape: GridShape) -> int:
+def _augmentation_bytes(settings: Training, shape: GridShape) -> int:
     """Return the memory that the augmentation of one item takes beside the item, in bytes."""
     works = [
         each.working_bytes(shape)
@@ -70,8 +70,8 @@ def _vectors(settings: Training, *, saved: bool) -> int:
 
 
 def refuse_too_large(engine: Engine, settings: Training, *, saved: bool = True) -> None:
-    """Raise `TrainingError` where training takes more memory than this process may use."""
-    needed = planned(engine, settings, saved=saved).training
+    """Raise `TrainingError` if training takes more memory than this process may use."""
+    needed = estimate_memory(engine, settings, saved=saved).training
     fewer = [] if engine.workers in (None, 1) else [f"fewer threads (now {engine.workers})"]
     _refuse(needed, settings, fewer)
 
@@ -79,7 +79,7 @@ def refuse_too_large(engine: Engine, settings: Training, *, saved: bool = True) 
 def refuse_hopeless(network: Network, settings: Training) -> None:
     """Raise `TrainingError` if training takes too much memory, whatever the engine.
 
-    It needs no engine, and so tells early what can be told early.
+    It needs no engine, so that this error comes early.
     """
     _refuse(least_planned(network, settings), settings, [])
 

@@ -21,7 +21,7 @@ from gridcnn.training.optimizers import Optimizer, make_optimizer
 
 Targets = NDArray[np.int64]
 PATIENCE_SECONDS = 600.0
-"""The longest training by `nudge` that is begun."""
+"""The longest training by `nudge` that is allowed, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Method(abc.ABC):
         random: np.random.Generator,
         tell: Tell | None = None,
     ) -> tuple[float, int]:
-        """Change `parameters` in place; return the loss before, and how many answers were right.
+        """Change `parameters` in place; return the loss before that, and the right answers.
 
         `tell` is called with each nudge, by the method that makes nudges.
         """
@@ -151,7 +151,7 @@ class Nudge(Method):
     def refuse_if_too_long(
         self, parameters: Array, grids: Cells, targets: Targets, *, epochs: int
     ) -> None:
-        """Raise `TrainingError` with the estimated time, where that is over ten minutes."""
+        """Raise `TrainingError` with the estimated time if that is over ten minutes."""
         size = min(self.settings.batch_size, len(grids))
         times = []
         for _ in range(3):
@@ -164,7 +164,7 @@ class Nudge(Method):
         if seconds > PATIENCE_SECONDS:
             raise TrainingError(
                 f"method nudge tries each of {values:,} values twice for each of {batches:,} "
-                f"batches: about {_duration(seconds)} here. It is begun up to "
+                f"batches: about {_duration(seconds)} here. The limit is "
                 f"{_duration(PATIENCE_SECONDS)}; use method: backpropagation, or a smaller network"
             )
 

@@ -21,13 +21,13 @@ _SMALLEST = float(np.finfo(np.float32).tiny)
 class Optimizer(abc.ABC):
     """Moves a flat vector against its gradient; `state` is all that it remembers between steps.
 
-    An engine may know the move and make it in one pass; what stands here is the same in NumPy.
+    An engine may do the step in one pass; the code here does the same in NumPy.
     """
 
     memory: ClassVar[tuple[str, ...]]
-    """The names of the vectors that it remembers."""
+    """The names of the vectors that it keeps."""
     engine: Engine | None = None
-    """Who is asked to make the moves."""
+    """The engine that does the steps, if it can."""
 
     def __init__(self, size: int, decay: float, decays: NDArray[np.bool_]) -> None:
         self.steps = 0
@@ -37,7 +37,7 @@ class Optimizer(abc.ABC):
         self.state: dict[str, Array] = {name: np.zeros(size, np.float32) for name in self.memory}
 
     def restore(self, steps: int, state: Mapping[str, Array]) -> None:
-        """Go on from a state that was saved."""
+        """Continue from a saved state."""
         self.steps = steps
         for name in self.memory:
             self.state[name][:] = state[name]
@@ -53,10 +53,10 @@ class Optimizer(abc.ABC):
             if self.engine.move(name, vectors, numbers):
                 return
         if self.decay:
-            gradient = self._decayed(parameters, gradient, rate)
+            gradient = self._decay(parameters, gradient, rate)
         self._move(parameters, gradient, rate)
 
-    def _decayed(self, parameters: Array, gradient: Array, rate: float) -> Array:  # noqa: ARG002
+    def _decay(self, parameters: Array, gradient: Array, rate: float) -> Array:  # noqa: ARG002
         """Return the gradient with that of `decay / 2 * parameters**2` added to it."""
         assert self.decays is not None
         decayed: Array = gradient + np.float32(self.decay) * parameters * self.decays
@@ -64,7 +64,7 @@ class Optimizer(abc.ABC):
 
     @abc.abstractmethod
     def terms(self, rate: float) -> tuple[str, list[float]]:
-        """Return the move's name, and the numbers in it, as engines know them; for this step."""
+        """Return the name of this step's formula and its numbers, as engines expect them."""
 
     @abc.abstractmethod
     def _move(self, parameters: Array, gradient: Array, rate: float) -> None: ...
@@ -126,7 +126,7 @@ class AdamOptimizer(Optimizer):
         # Both means began at 0; this takes that out of them again.
         unbiased = np.sqrt(square / np.float32(1 - beta2**self.steps))
         length = np.float32(rate / (1 - beta1**self.steps))
-        # Not 0 even where float32 has nothing as small as the epsilon that was asked for.
+        # Not 0 even if float32 has nothing as small as the epsilon that was asked for.
         epsilon = np.float32(max(self.settings.epsilon, _SMALLEST))
         parameters -= length * mean / (unbiased + epsilon)
 
@@ -136,7 +136,7 @@ class AdamWOptimizer(AdamOptimizer):
 
     decoupled = True
 
-    def _decayed(self, parameters: Array, gradient: Array, rate: float) -> Array:
+    def _decay(self, parameters: Array, gradient: Array, rate: float) -> Array:
         assert self.decays is not None
         parameters -= np.float32(rate * self.decay) * parameters * self.decays
         return gradient
@@ -147,15 +147,15 @@ def make_optimizer(
 ) -> Optimizer:
     """Return the optimizer that the spec names, for the network's flat vector.
 
-    `engine` is asked to make the moves; without one NumPy makes them.
+    `engine` does the steps, if it can; without one, NumPy does.
     """
-    made = _made(settings, network)
+    made = _make(settings, network)
     made.engine = engine
     return made
 
 
 def memory_names(settings: Training) -> tuple[str, ...]:
-    """Return the names of the vectors that training remembers between its steps."""
+    """Return the names of the vectors that the optimizer keeps between steps."""
     return _kind(settings).memory if settings.method == "backpropagation" else ()
 
 
@@ -165,7 +165,7 @@ def _kind(settings: Training) -> type[SgdOptimizer | AdamOptimizer]:
     return AdamWOptimizer if getattr(settings.optimizer, "decoupled", False) else AdamOptimizer
 
 
-def _made(settings: Training, network: Network) -> Optimizer:
+def _make(settings: Training, network: Network) -> Optimizer:
     size, decay = network.parameters, settings.weight_decay or 0.0
     decays = network.mask("decays") & network.mask("trainable")
     chosen: Any = settings.optimizer

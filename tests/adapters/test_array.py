@@ -183,15 +183,15 @@ def test_values_that_a_float_cannot_hold_are_refused(many: Any) -> None:
         (np.array([1j, 2]), "complex numbers; give their magnitudes"),
         ("1, 2, 3", "there is no such file"),
         (b"123", "it is not a NumPy file"),
-        (["a", "b"], "type <U1, which are no numbers"),
-        (np.array([None, 1]), "type object, which are no numbers"),
+        (["a", "b"], "type <U1, which are not numbers"),
+        (np.array([None, 1]), "type object, which are not numbers"),
         ([[1, 2], [3]], "its rows have different lengths"),
-        (np.zeros((2, 0)), r"shape \(2, 0\) is no grid"),
-        (np.float64(3), r"shape \(\) is no grid"),
-        (np.zeros((1, 1, 1, 1)), r"shape \(1, 1, 1, 1\) is no grid"),
+        (np.zeros((2, 0)), r"shape \(2, 0\) is not a grid"),
+        (np.float64(3), r"shape \(\) is not a grid"),
+        (np.zeros((1, 1, 1, 1)), r"shape \(1, 1, 1, 1\) is not a grid"),
         (np.zeros((1, 3)), "the item is 1 x 1 x 3 .* all items must be 1 x 1 x 2"),
         (np.ma.masked_array([1.0, 2.0], [False, True]), "masked values"),
-        (np.array(["2020-01-01", "2020-01-02"], "datetime64[D]"), "which are no numbers"),
+        (np.array(["2020-01-01", "2020-01-02"], "datetime64[D]"), "which are not numbers"),
     ],
 )
 def test_what_is_no_grid_is_refused(thing: Any, message: str) -> None:
@@ -228,7 +228,7 @@ def test_the_most_frequent_shape_is_learned() -> None:
 @pytest.mark.parametrize("things", [[], np.zeros((0, 4)), ["text"], [np.full(3, np.nan)]])
 def test_nothing_usable_is_an_error(things: Any) -> None:
     """There must be something to learn from."""
-    with pytest.raises(DataError, match="no usable item from which to learn"):
+    with pytest.raises(DataError, match="no usable item to learn"):
         ArrayAdapter().fitted(things)
 
 

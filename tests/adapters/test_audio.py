@@ -380,9 +380,9 @@ def test_before_it_is_fitted_the_shape_is_not_known() -> None:
     """Until then an error tells what to do."""
     with pytest.raises(DataError, match="has not learned how long its clips are yet; train it"):
         AudioAdapter().shape()
-    with pytest.raises(DataError, match="no usable clip from which to learn 'duration'"):
+    with pytest.raises(DataError, match="no usable clip to learn 'duration'"):
         AudioAdapter().fitted(["nowhere.wav"])
-    with pytest.raises(DataError, match="no usable clip from which to learn the scaling"):
+    with pytest.raises(DataError, match="no usable clip to learn the scaling"):
         AudioAdapter(duration=1.0, scaling="band").fitted([])
     with pytest.raises(DataError, match="has not learned the scaling of its rows yet"):
         AudioAdapter(**SETTINGS, duration=1.0, scaling="band").adapt(_tone())
@@ -635,37 +635,49 @@ WITH_NAN[5:8] = np.nan, np.inf, np.nan
     [
         ("nowhere.wav", "there is no such file"),
         (b"", r"the sound is empty \(0 bytes\)"),
-        (b"just a text, and no sound at all", "its content is no sound of a known format; WAV, "),
-        (b"\x89PNG\r\n\x1a\n" + bytes(100), "its content is no sound of a known format"),
+        (
+            b"just a text, and no sound at all",
+            "its content is not a sound in a known format; WAV, ",
+        ),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "its content is not a sound in a known format"),
         (_encoded(np.zeros(0)), "has no samples: its sound lasts 0 s"),
-        (WAV[:5000], "breaks off: it declares 16,000 bytes of sound and has 4,956; get a whole"),
-        (WAV[:44], "breaks off: it declares 16,000 bytes of sound and has 0"),
+        (
+            WAV[:5000],
+            "is cut short: it declares 16,000 bytes of sound and has 4,956; get a complete",
+        ),
+        (WAV[:44], "is cut short: it declares 16,000 bytes of sound and has 0"),
         (WAV[:30], "damaged or not supported"),
-        (_encoded(_tone(), "RF64")[:5000], "breaks off: it declares 16,000 bytes of sound"),
-        (_encoded(_tone(), "AIFF")[:5000], "breaks off: it declares 16,008 bytes of sound"),
+        (_encoded(_tone(), "RF64")[:5000], "is cut short: it declares 16,000 bytes of sound"),
+        (_encoded(_tone(), "AIFF")[:5000], "is cut short: it declares 16,008 bytes of sound"),
         (_encoded(_noise(), "FLAC")[:5000], "breaks off|damaged"),
         (_encoded(WITH_NAN, "WAV", "FLOAT"), "3 of 8,000 samples are NaN or infinite; all must"),
         (WITH_NAN, "3 of 8,000 samples are NaN or infinite"),
-        (_riff(WAV, 24, struct.pack("<I", 2_000_000)), "declares 2,000,000 samples in a second"),
-        (WAV[:10], "its content is no sound of a known format"),
+        (_riff(WAV, 24, struct.pack("<I", 2_000_000)), "declares 2,000,000 samples per second"),
+        (WAV[:10], "its content is not a sound in a known format"),
         (np.zeros(0), r"an array of shape \(0,\) has no samples"),
         (np.zeros((2, 0)), r"has no samples"),
         (
             np.zeros((2, 8000)),
-            r"would be 8000 channels; a clip is \(samples\) or .*turn it with .T",
+            r"would be 8000 channels; a clip is \(samples\) or .*transpose it with .T",
         ),
-        (np.zeros((2, 3, 4)), r"an array of shape \(2, 3, 4\) is no clip; a clip is \(samples\)"),
-        (np.float32(1), r"an array of shape \(\) is no clip"),
+        (
+            np.zeros((2, 3, 4)),
+            r"an array of shape \(2, 3, 4\) is not a clip; a clip is \(samples\)",
+        ),
+        (np.float32(1), r"an array of shape \(\) is not a clip"),
         (np.array(["a"]), "samples of type <U1 have no known range; give floats from -1 to 1"),
         (np.array([1, 2]), "samples of type int64 have no known range"),
         (np.array([True]), "samples of type bool have no known range"),
         (np.array([1j]), "samples of type complex128 have no known range"),
-        (_tone() * 32768, "its samples reach from -16384 to 16384; floats from -1 to 1 were"),
+        (_tone() * 32768, "its samples range from -16384 to 16384; floats from -1 to 1 were"),
         (np.ma.masked_greater(_tone(), 0.2), "it has masked samples"),
         ([[1.0], [2.0, 3.0]], r"it cannot be read as an array: .*; a clip is \(samples\)"),
         (StringIO("text"), "the file object gives text; open it in binary mode"),
-        (None, "an object of type NoneType is no sound; a path, the bytes of a file, an open"),
-        (7, "an object of type int is no sound"),
+        (
+            None,
+            "an object of type NoneType is not a sound; give a path, the bytes of a file, an open",
+        ),
+        (7, "an object of type int is not a sound"),
     ],
 )
 def test_what_is_no_clip_is_explained_in_one_line(thing: Any, message: str) -> None:
@@ -708,7 +720,7 @@ def test_files_that_cannot_be_read_are_explained(tmp_path: Path) -> None:
     for thing, message in (
         (tmp_path, "^it is a folder; a sound file was expected"),
         (tmp_path / "empty.wav", "^the file is empty"),
-        (tmp_path / "text.wav", "^its content is no sound of a known format"),
+        (tmp_path / "text.wav", "^its content is not a sound in a known format"),
         ("a\0b.wav", "the file cannot be opened"),
     ):
         with pytest.raises(DataError, match=message):
@@ -742,17 +754,23 @@ def test_problems_name_the_thing_and_the_rest_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"fmin": 5000.0, "fmax": 4000.0}, "'fmin' must be below 'fmax', and that at most half of"),
+        (
+            {"fmin": 5000.0, "fmax": 4000.0},
+            "'fmin' must be below 'fmax', and 'fmax' at most half of",
+        ),
         ({"fmax": 9000.0}, "at most half of 'sample_rate', 8000 Hz; got 0 and 9000"),
         ({"kind": "bands"}, "kind: bands needs 'bands', edges in Hz"),
         ({"bands": [1.0, 2.0]}, "'bands' are for kind: bands; got kind: mel"),
-        ({"kind": "bands", "bands": [250.0]}, "two or more edges in Hz, each above the last"),
-        ({"kind": "bands", "bands": [250.0, 20.0]}, r"each above the last; got \[250.0, 20.0\]"),
+        ({"kind": "bands", "bands": [250.0]}, "two or more edges in Hz, each above the one before"),
+        (
+            {"kind": "bands", "bands": [250.0, 20.0]},
+            r"each above the one before; got \[250.0, 20.0\]",
+        ),
         ({"kind": "bands", "bands": [20.0, 9000.0]}, "must end at half of 'sample_rate', 8000 Hz"),
         ({"kind": "bands", "bands": [40.0, 50.0]}, "band from 40.0 to 50.0 Hz has no frequency"),
-        ({"n_mels": 300}, "has one every 31.2 Hz; raise 'n_fft', or make bands fewer or wider"),
+        ({"n_mels": 300}, "has one every 31.2 Hz; raise 'n_fft', or set fewer or wider bands"),
         ({"kind": "mfcc", "n_mfcc": 65}, "'n_mfcc' must be at most 'n_mels', 64; got 65"),
-        ({"kind": "linear", "fmin": 10.0, "fmax": 20.0}, "no frequency of the transform from 10"),
+        ({"kind": "linear", "fmin": 10.0, "fmax": 20.0}, "the transform has no frequency from 10"),
         ({"reference": "mean"}, "'reference' of audio must be a number above 0, or 'max'; got 'me"),
         ({"reference": 0}, "'reference' of audio must be a number above 0, or 'max'; got 0"),
         ({"reference": 10**400}, "a number above 0, or 'max'; got a whole number of 1329 bits"),

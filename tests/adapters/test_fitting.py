@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gridcnn.adapters.fitting import files_meant, fitting, fitting_files
+from gridcnn.adapters.fitting import are_paths, fitting, fitting_files
 from gridcnn.errors import DataError
 
 
@@ -30,8 +30,8 @@ def test_files_of_several_kinds_are_refused() -> None:
         fitting_files({".png": 2, ".flac": 1, ".mp3": 1, ".npy": 3}, "here")
 
     assert str(caught.value) == (
-        "here: holds files of several kinds: 2 pictures, 2 sounds, 3 arrays; say in the spec which "
-        "are meant: adapter: image or adapter: audio or adapter: array"
+        "here: holds files of several kinds: 2 pictures, 2 sounds, 3 arrays; name one kind in the "
+        "spec: adapter: image or adapter: audio or adapter: array"
     )
 
 
@@ -60,7 +60,7 @@ def test_things_tell_the_adapter(things: list[Any], title: str) -> None:
 
 def test_bytes_of_texts_are_to_be_decoded() -> None:
     """They are no picture, whose first bytes are no text."""
-    with pytest.raises(DataError, match=r"hold text .* \[each.decode\(\) for each in X\]"):
+    with pytest.raises(DataError, match=r"hold text.* \[item\.decode\(\) for item in X\]"):
         fitting([None, b"good day", b"\x89PNG"])
 
 
@@ -68,9 +68,9 @@ def test_texts_that_name_files_are_paths(tmp_path: Path) -> None:
     """Half of them are enough, whatever the files are called."""
     (tmp_path / "scan").touch()
 
-    assert files_meant([str(tmp_path / "scan"), "good morning"])
-    assert not files_meant([str(tmp_path / "scan"), "good morning", "good night"])
-    assert not files_meant([str(tmp_path), "good morning"])  # a folder is no file
+    assert are_paths([str(tmp_path / "scan"), "good morning"])
+    assert not are_paths([str(tmp_path / "scan"), "good morning", "good night"])
+    assert not are_paths([str(tmp_path), "good morning"])  # a folder is no file
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,11 @@ def test_texts_that_name_files_are_paths(tmp_path: Path) -> None:
     ],
 )
 def test_texts_may_come_in_any_sequence(things: Any) -> None:
-    assert not files_meant(things)
+    assert not are_paths(things)
 
 
 @pytest.mark.parametrize(
     "things", [np.zeros((2, 2)), pd.DataFrame({"a": ["x"]}), "tea", 3, {"a": 1}, ["tea", 3]]
 )
 def test_of_others_that_is_no_question(things: Any) -> None:
-    assert files_meant(things)
+    assert are_paths(things)

@@ -32,12 +32,12 @@ def media(brand: bytes, *others: bytes) -> bytes:
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
         (b"%PDF-1.7\n%abc", "is a PDF document"),
         (b"PK\x03\x04" + bytes(40), "is a ZIP archive"),
-        (b"nothing of the kind", "no picture of a known format"),
-        (b"\xff\xfe\xfd" * 9, "no picture of a known format"),
+        (b"nothing of the kind", "not a picture in a known format"),
+        (b"\xff\xfe\xfd" * 9, "not a picture in a known format"),
         (media(b"heic", b"mif1", b"heic"), "is a HEIC picture, .*: pip install pillow-heif"),
         (media(b"mif1", b"heic"), "is a HEIC picture"),
-        (media(b"isom", b"mp42"), "no picture of a known format"),
-        (b"\0\0\0\x08ftyp", "no picture of a known format"),
+        (media(b"isom", b"mp42"), "not a picture in a known format"),
+        (b"\0\0\0\x08ftyp", "not a picture in a known format"),
     ],
 )
 def test_what_is_no_picture_is_told_as_what_it_is(
@@ -128,5 +128,9 @@ def test_portable_pixmaps_of_any_kind_are_read(content: bytes, expected: list[fl
 @pytest.mark.parametrize("content", [b"P5\n9 9\n255\n\0\xff", b"P2\n9 9\n255\n0 255\n", b"P6\n"])
 def test_a_truncated_pixmap_is_refused(content: bytes) -> None:
     """As any other truncated picture."""
-    with pytest.raises(DataError, match=r"damaged or not supported|no picture of a known format"):
+    with pytest.raises(
+        DataError,
+        match=r"damaged or not supported|not a picture in a known "
+        r"format",
+    ):
         ImageAdapter().adapt(content)

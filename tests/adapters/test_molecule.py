@@ -150,15 +150,15 @@ def test_what_is_no_molecule_is_not_learned_from() -> None:
     assert (fitted.alphabet, fitted.length) == (("C", "O"), 2)
     assert adapted.kept.tolist() == [0, 3]
     assert [str(problem).split(";")[0] for problem in adapted.problems] == [
-        "a.csv:3: character 2 of its SMILES, '(', is closed by no ')'",
+        "a.csv:3: character 2 of its SMILES, '(', has no closing ')'",
         "a.csv:4: its SMILES is missing (None)",
-        "a.csv:6: character 2 of its SMILES, 'X', is no atom, bond or ring number",
+        "a.csv:6: character 2 of its SMILES, 'X', is not an atom, bond or ring number",
     ]
 
 
 def test_nothing_to_learn_from_is_an_error() -> None:
     """There must be a molecule, and tokens that are frequent enough."""
-    with pytest.raises(DataError, match="there is no molecule that can be read"):
+    with pytest.raises(DataError, match="no molecule can be read"):
         MoleculeAdapter().fitted(["X", None])
     with pytest.raises(DataError, match=r"no token occurs .* at least 9 times"):
         MoleculeAdapter(min_count=9).fitted(["CC"])
@@ -187,10 +187,10 @@ class Mol:
         (None, r"its SMILES is missing \(None\); leave the item out, or give one"),
         (float("nan"), r"its SMILES is missing \(nan\)"),
         (pd.NA, r"its SMILES is missing \(<NA>\)"),
-        (b"CC", r"it is bytes b'CC', and no SMILES; decode it first"),
-        (Path("a.smi"), "and no SMILES; files are not read as molecules"),
-        (Mol(), r"it is Mol .*, and no SMILES; give its SMILES, as by rdkit\.Chem\.MolToSmiles"),
-        (3, "it is int 3, and no SMILES; give the text of its SMILES"),
+        (b"CC", r"it is bytes b'CC', not a SMILES; decode it first"),
+        (Path("a.smi"), "not a SMILES; files are not read as molecules"),
+        (Mol(), r"it is Mol .*, not a SMILES; give its SMILES, as from rdkit\.Chem\.MolToSmiles"),
+        (3, "it is int 3, not a SMILES; give the text of its SMILES"),
     ],
 )
 def test_what_is_no_smiles_is_refused(thing: Any, message: str) -> None:
@@ -207,17 +207,17 @@ def test_what_is_no_smiles_is_refused(thing: Any, message: str) -> None:
         ({"alphabet": []}, "must be a list of up to 1,000 tokens or null"),
         ({"alphabet": "CNO"}, "must be a list of up to 1,000 tokens or null"),
         ({"alphabet": ["C", 1]}, "a ring number needs quotes, as '1'"),
-        ({"alphabet": ["CC"]}, "has 'CC', which is no token of a SMILES with 'brackets: parts'"),
-        ({"alphabet": ["[nH]"]}, "has '\\[nH\\]', which is no token"),
+        ({"alphabet": ["CC"]}, "has 'CC', which is not a token of a SMILES with 'brackets: parts'"),
+        ({"alphabet": ["[nH]"]}, "has '\\[nH\\]', which is not a token"),
         (
             {"alphabet": ["["], "brackets": "whole"},
-            "has '\\[', which is no token of a SMILES with 'brackets: whole'",
+            "has '\\[', which is not a token of a SMILES with 'brackets: whole'",
         ),
         ({"length": 0}, "'length' of molecule must be a whole number from 1 to 65536 or 'auto'"),
         ({"brackets": "none"}, "'brackets' of molecule must be 'parts' or 'whole'"),
         ({"variants": -1}, "'variants' of molecule must be at least 0"),
-        ({"isomeric": False}, "'isomeric: false' writes molecules anew; set 'canonical: true' too"),
-        ({"salts": "strip"}, "'salts: strip' writes molecules anew; set 'canonical: true' too"),
+        ({"isomeric": False}, "'isomeric: false' rewrites molecules; set 'canonical: true' too"),
+        ({"salts": "strip"}, "'salts: strip' rewrites molecules; set 'canonical: true' too"),
         ({"canonicl": True}, "did you mean 'canonical'"),
     ],
 )

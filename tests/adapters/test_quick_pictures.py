@@ -92,13 +92,13 @@ def test_each_cell_keeps_two_decoded_pixels_along_each_side(
 def test_large_pictures_are_decoded_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
     """An eighth of rows and columns is enough for 32 cells of 1200 pixels."""
     scales: list[int] = []
-    decode = jpeg.decoded
+    decode = jpeg.decode
 
     def seen(content: bytes, header: jpeg.Header, *, scale: int, grey: bool) -> Any:
         scales.append(scale)
         return decode(content, header, scale=scale, grey=grey)
 
-    monkeypatch.setattr(jpeg, "decoded", seen)
+    monkeypatch.setattr(jpeg, "decode", seen)
     for side in (40, 128, 300, 600):
         ImageAdapter().adapt(encoded(scene(side, side)))
 
@@ -108,7 +108,7 @@ def test_large_pictures_are_decoded_smaller(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("mode", ["ink", "keep"])
 def test_ink_is_looked_for_in_all_pixels(monkeypatch: pytest.MonkeyPatch, mode: Any) -> None:
     """A small drawing on a large sheet needs them."""
-    monkeypatch.setattr(jpeg, "decoded", pytest.fail)
+    monkeypatch.setattr(jpeg, "decode", pytest.fail)
     content = encoded(scene(600, 600))
 
     ImageAdapter(fit="ink", polarity=mode).adapt(content)

@@ -91,7 +91,11 @@ def test_opacity_is_that_of_its_type(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "int32", "float32"])
 def test_numbers_outside_of_the_range_are_refused(kind: str) -> None:
     """In one line that names the setting."""
-    with pytest.raises(DataError, match=r"from 0 to 20 leave the range of 0 to 15; .*'range'"):
+    with pytest.raises(
+        DataError,
+        match=r"from 0 to 20 are outside of the range from 0 to 15; "
+        r".*'range'",
+    ):
         ImageAdapter(range=(0, 15)).adapt(ramp(kind, 20))
 
 
@@ -123,10 +127,10 @@ def test_other_settings_are_advised_for_training_alone() -> None:
 @pytest.mark.parametrize(
     ("kind", "most", "said"),
     [
-        ("uint16", 4095, r"16-bit numbers, and none above 4095, where 65535 .*=\[0, 4095\]"),
-        ("uint16", 700, r"none above 700, where 65535 is white: .*range=\[0, 1023\]"),
-        ("uint8", 16, r"8-bit numbers, and none above 16, where 255 is white: .*=\[0, 31\]"),
-        ("float32", 0.0312, r"floats, and none above 0.0312, where 1 is white: .*=\[0, 0.032\]"),
+        ("uint16", 4095, r"16-bit numbers of at most 4095, and 65535 .*=\[0, 4095\]"),
+        ("uint16", 700, r"of at most 700, and 65535 is white: .*range=\[0, 1023\]"),
+        ("uint8", 16, r"8-bit numbers of at most 16, and 255 is white: .*=\[0, 31\]"),
+        ("float32", 0.0312, r"floats of at most 0.0312, and 1 is white: .*=\[0, 0.032\]"),
     ],
 )
 def test_pictures_that_use_little_of_their_range_are_noted(
@@ -197,7 +201,7 @@ def test_a_run_says_so_and_strict_makes_it_an_error(tmp_path: Path) -> None:
 
     result = gridcnn.run(SPEC, data=data, out=tmp_path / "run")
     notes = [note for note in result.metrics["notes"] if "16-bit" in note]
-    with pytest.raises(DataError, match="16-bit numbers, and none above 4095"):
+    with pytest.raises(DataError, match="16-bit numbers of at most 4095"):
         gridcnn.run(SPEC, data=data, out=tmp_path / "strict", strict=True)
 
     assert len(notes) == 1

@@ -230,7 +230,7 @@ def test_long_stacks_are_scaled_in_parts(monkeypatch: pytest.MonkeyPatch) -> Non
         ([[1, 2]], r"an item has the shape \(1, 2\), but 2 are expected"),
         (
             3.0,
-            "it is a single number; an item has 2 numbers, and one item alone is given as a list",
+            "it is a single number; an item has 2 numbers; give a single item as a list",
         ),
         (np.array([1j, 2]), "values of type complex128; an item is a row of real numbers"),
         ([1.0, float("inf")], "column 2 has an infinite number"),
@@ -268,7 +268,7 @@ def test_the_most_frequent_length_is_learned() -> None:
 
 @pytest.mark.parametrize("things", [[], np.zeros((0, 4)), ["text"], [[np.nan, 1.0]]])
 def test_nothing_usable_is_an_error(things: Any) -> None:
-    with pytest.raises(DataError, match="no usable item from which to learn"):
+    with pytest.raises(DataError, match="no usable item to learn"):
         TableAdapter().fitted(things)
 
 

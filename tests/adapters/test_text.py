@@ -294,7 +294,7 @@ def test_nothing_to_learn_from_is_an_error(things: Any) -> None:
     told = r"no character occurs .* at least 1 times|no training item is a text; the first: it"
     with pytest.raises(DataError, match=told):
         TextAdapter().fitted(things)
-    with pytest.raises(DataError, match="no usable text from which to learn the length"):
+    with pytest.raises(DataError, match="no usable text to learn the length"):
         TextAdapter(unit="byte").fitted(things)
 
 
@@ -312,17 +312,17 @@ def test_an_adapter_that_has_learned_nothing_says_so() -> None:
 @pytest.mark.parametrize(
     ("thing", "message"),
     [
-        ("", "it has not one character; leave it out, or set 'empty: allow' of text"),
-        (b"abc", r"it is bytes, and no text; decode it first, as by \.decode\('utf-8'\), or set"),
-        (Path("a.txt"), "it is a path, and files are not read as texts; give what is in it"),
+        ("", "it has no characters; leave it out, or set 'empty: allow' of text"),
+        (b"abc", r"it is bytes, not a text; decode it first, as with \.decode\('utf-8'\), or set"),
+        (Path("a.txt"), "it is a path, and files are not read as texts; give the file's content"),
         (None, r"its text is missing \(None\); leave the item out, or give a text"),
         (float("nan"), r"its text is missing \(nan\)"),
         (np.float64("nan"), "its text is missing"),
         (pd.NA, r"its text is missing \(<NA>\)"),
         (pd.NaT, "its text is missing"),
-        (3, "it is int 3, and no text; give a str"),
-        (2.5, r"it is float 2\.5, and no text"),
-        (["a", "b"], r"it is list \['a', 'b'\], and no text"),
+        (3, "it is int 3, not a text; give a str"),
+        (2.5, r"it is float 2\.5, not a text"),
+        (["a", "b"], r"it is list \['a', 'b'\], not a text"),
         (np.zeros((2, 2)), "it is ndarray array"),
     ],
 )
@@ -337,7 +337,7 @@ def test_a_text_without_words_is_empty_for_words() -> None:
     """Empty is what has none of the units; what is unknown is not nothing."""
     made = adapter(unit="word", alphabet=["a"], length=2)
 
-    with pytest.raises(DataError, match="it has not one word"):
+    with pytest.raises(DataError, match="it has no words"):
         made.adapt(" \n")
     assert rows(made, "b") == [-1, -1]
     assert rows(adapter(empty="allow"), "") == [-1] * 5
@@ -349,7 +349,7 @@ def test_bytes_that_are_no_utf_8_cannot_be_lowered() -> None:
     made = TextAdapter(unit="byte", lower=True, length=3)
 
     assert rows(made, b"AB") == [97, 98, -1]
-    with pytest.raises(DataError, match=r"its bytes are no UTF-8 .* set 'lower: false'"):
+    with pytest.raises(DataError, match=r"its bytes are not UTF-8 .* set 'lower: false'"):
         made.adapt(b"A\xff")
 
 
@@ -373,19 +373,19 @@ def test_numpys_and_pandas_texts_are_texts() -> None:
         ({"alphabet": "aba"}, "must have every symbol once; it repeats 'a'"),
         ({"alphabet": ""}, "'alphabet' of text must be a text of characters, a list of"),
         ({"alphabet": []}, "'alphabet' of text must be a text of characters"),
-        ({"alphabet": [1, 2]}, "written like a number needs quotes"),
+        ({"alphabet": [1, 2]}, "quote what looks like a number"),
         ({"alphabet": "a\ud800"}, "of characters that UTF-8 can hold"),
-        ({"alphabet": ["ab", "c"]}, "has 'ab', which is never one character of a text"),
+        ({"alphabet": ["ab", "c"]}, "has 'ab', which is not one character of a text"),
         (
             {"alphabet": "aB", "lower": True},
-            "has 'B', which is never one .* 'lower: true'",
+            "has 'B', which is not one .* 'lower: true'",
         ),
         ({"alphabet": "\ufb01", "normalization": "NFKC"}, "'normalization: NFKC'"),
         (
             {"alphabet": "abc", "unit": "word"},
             "must be a list of words with .*; got 'abc'",
         ),
-        ({"alphabet": ["a b"], "unit": "word"}, "has 'a b', which is never one word"),
+        ({"alphabet": ["a b"], "unit": "word"}, "has 'a b', which is not one word"),
         ({"alphabet": "abc", "unit": "byte"}, "must be null with 'unit: byte', which has 256 rows"),
         ({"max_symbols": 20_000}, "at most 16384"),
         ({"length": 0}, "'length' of text must be a whole number from 1 to 65536 or 'auto'; got 0"),
@@ -467,7 +467,7 @@ def test_the_same_text_may_be_there_twice(tmp_path: Path) -> None:
     X[0] = X[2] = "tea"
     X[4] = ""
 
-    with pytest.raises(DataError, match="item 4: it has not one character"):
+    with pytest.raises(DataError, match="item 4: it has no characters"):
         gridcnn.run(spec(), data=(X, y), out=tmp_path / "run")
 
 
@@ -476,7 +476,7 @@ def test_an_empty_text_to_answer_is_told_by_its_number(tmp_path: Path) -> None:
     X, y = messages()
     model = gridcnn.run(spec(unit="word"), data=(X, y), out=tmp_path / "run").model
 
-    with pytest.raises(DataError, match=r"^item 1: it has not one word"):
+    with pytest.raises(DataError, match=r"^item 1: it has no words"):
         model.predict(["tea", "  "])
 
 

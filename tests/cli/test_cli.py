@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 import gridcnn
 from gridcnn.cli import screen
-from gridcnn.cli.display import told_check
+from gridcnn.cli.display import check_lines
 from gridcnn.cli.main import app
 from gridcnn.contracts.source import Request
 from gridcnn.datasets.makers.made import write_files
@@ -207,8 +207,8 @@ def test_data_that_is_no_grid_ends_with_3(wines: Path) -> None:
 @pytest.mark.parametrize(
     ("check", "told"),
     [
-        ("warn", "check: permutable, the order of this data means nothing; training goes on"),
-        ("off", "check: off, so nobody has looked"),
+        ("warn", "check: permutable, the order of this data means nothing; training continues"),
+        ("off", "check: off, so the order of this data was not checked"),
     ],
 )
 def test_a_run_says_that_the_check_was_overridden(wines: Path, check: str, told: str) -> None:
@@ -225,15 +225,15 @@ def test_a_check_is_told_in_a_line_or_two() -> None:
     grid = Verdict("grid", ("much evidence",), ("lay it out as 28 x 28",))
     few = Verdict("undecided", ("few rows",), ("more rows are needed",))
 
-    assert told_check(Checked("reject", {"order": grid})) == [
+    assert check_lines(Checked("reject", {"order": grid})) == [
         "check: grid, the order of this data carries information",
         "check: lay it out as 28 x 28",
     ]
-    assert told_check(Checked("warn", {"order": few, "other": Verdict("undecided")})) == [
+    assert check_lines(Checked("warn", {"order": few, "other": Verdict("undecided")})) == [
         "check (order): undecided; more rows are needed",
         "check (other): undecided",
     ]
-    assert told_check(Checked("reject")) == []
+    assert check_lines(Checked("reject")) == []
 
 
 def test_predict_answers_files_and_folders(work: Path) -> None:
@@ -290,7 +290,7 @@ def test_predict_answers_what_it_can_and_reports_the_rest(work: Path, tmp_path: 
     """A damaged and a missing file are reported by name, and the others are answered."""
     good = tmp_path / "good.png"
     good.write_bytes((work / "pictures/O/00002.png").read_bytes())
-    (tmp_path / "bad.png").write_text("this is no picture")
+    (tmp_path / "bad.png").write_text("this is not a picture")
 
     done = within("predict", work / "run", good, "bad.png", "gone.png", folder=tmp_path)
 
@@ -401,7 +401,9 @@ def test_show_says_where_a_network_does_not_fit(tmp_path: Path) -> None:
     if "does not fit" not in shown.stdout:
         pytest.skip("this machine has room for it")
     assert shown.returncode == 0
-    assert re.search(r"^training does not fit here: .* usable$", shown.stdout, re.MULTILINE)
+    assert re.search(
+        r"^training does not fit into memory here: .* usable$", shown.stdout, re.MULTILINE
+    )
     assert refused.returncode == 2
     assert re.match(r"error: training needs [\d.]+ GB of memory beside the data", refused.stderr)
     assert [each.name for each in tmp_path.iterdir()] == ["large.yaml"]
@@ -432,7 +434,7 @@ def test_verbs_that_compute_take_engine_and_threads(verb: str, tmp_path: Path) -
     for name in ENGINES:
         if ENGINES[name].__module__.startswith("gridcnn."):
             assert f" {name} (" in words
-    assert f"Without it: {DEFAULT_ENGINE}." in words
+    assert f"Default: {DEFAULT_ENGINE}." in words
     more = {"predict": ["a"], "evaluate": ["xo"]}.get(verb, [])
     refused = within(verb, "xo", *more, "--threads", 0, folder=tmp_path)
     assert refused.returncode == 2
@@ -635,7 +637,7 @@ def test_a_fault_of_ours_is_no_traceback(work: Path, tmp_path: Path) -> None:
 
     assert plain.returncode == debug.returncode == 1
     assert "Traceback" not in plain.stderr
-    assert "gridcnn failed, and should not have: ZeroDivisionError" in plain.stderr
+    assert "gridcnn failed because of a fault of its own: ZeroDivisionError" in plain.stderr
     assert "Traceback" in debug.stderr
 
 
@@ -663,7 +665,7 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(
     _, errors = process.communicate(timeout=10)
 
     assert process.returncode == code
-    assert "stopped; go on with: gridcnn run --resume run" in errors
+    assert "stopped; continue with: gridcnn run --resume run" in errors
     assert "Traceback" not in errors
     # One more than the history has: a stop may come between a checkpoint and its line there.
     epochs = len(history.read_text().splitlines())

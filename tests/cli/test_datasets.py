@@ -108,7 +108,7 @@ def test_stopping_says_that_nothing_is_lost(
     done = within("datasets", "get", "sms", folder=tmp_path)
 
     assert done.exit_code == 130
-    assert done.output == "stopped; what has come is kept, and the same command goes on there\n"
+    assert done.output == "stopped; the same command continues the download from here\n"
 
 
 def test_a_run_fetches_what_it_needs(tmp_path: Path, network: None) -> None:

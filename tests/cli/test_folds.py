@@ -132,7 +132,7 @@ def test_a_stopped_cross_validation_is_resumed_by_run(work: Path) -> None:
         ("9" * 5000, f"folds must be a whole number from 2 on, or 'groups'; got '{'9' * 57}...'"),
         (
             "groups",
-            "xo: the data has no groups, of which one could be left out; name them with data.group",
+            "xo: the data has no groups to leave out; name them with data.group",
         ),
     ],
 )

@@ -90,8 +90,8 @@ def test_check_and_init_know_the_molecules(work: Path) -> None:
     other = within("init", "header.smi", "--name", "second", folder=work)
 
     assert checked.exit_code in (0, 3), checked.output
-    assert "the classes stand in name, the molecules in smiles" in spec.stdout
-    assert "the classes stand in kind, the molecules in smiles; not used: id" in other.stdout
+    assert "the classes are in name, the molecules in smiles" in spec.stdout
+    assert "the classes are in kind, the molecules in smiles; not used: id" in other.stdout
 
 
 def test_a_run_notes_how_smiles_are_written(tmp_path: Path) -> None:

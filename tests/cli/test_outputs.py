@@ -55,7 +55,7 @@ def test_a_file_of_somebody_else_is_replaced_only_by_force(arguments: list[str],
     forced = within(*arguments, "--force")
 
     assert refused.exit_code == 2
-    assert refused.stderr.startswith(f"error: {name} is there already")
+    assert refused.stderr.startswith(f"error: {name} exists already")
     assert refused.stderr.endswith("give another name, or --force\n")
     assert refused.stderr.count("\n") == 1
     assert refused.stdout == ""
@@ -85,7 +85,7 @@ def test_a_spec_is_never_replaced_without_force() -> None:
         again = within("init", name)
         assert again.exit_code == 2
         assert again.stderr == (
-            f"error: {name}.yaml is there already; give another name, or --force\n"
+            f"error: {name}.yaml exists already; give another name, or --force\n"
         )
     assert not Path("nowhere.yaml").exists()
 
@@ -117,7 +117,7 @@ def test_what_comes_in_between_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     done = within("init", "starter")
 
     assert done.exit_code == 2
-    assert "starter.yaml is there already" in done.stderr
+    assert "starter.yaml exists already" in done.stderr
     assert Path("starter.yaml").read_text() == "mine"
 
 

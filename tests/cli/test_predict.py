@@ -152,7 +152,7 @@ def test_other_columns_are_named(work: Path, tmp_path: Path) -> None:
     picked = answers(work / "rows", "wide.csv", *six, folder=tmp_path)
 
     assert refused.exit_code == 2
-    assert "new.csv: this model was trained on texts that stood in no table" in refused.stderr
+    assert "new.csv: this model was trained on texts that came from no table" in refused.stderr
     np.testing.assert_allclose(
         found["new.csv:2"], gridcnn.load(work / "memory").votes("sun")[0], atol=1e-6
     )
@@ -209,7 +209,7 @@ def test_stored_arrays_are_items_or_stacks(work: Path, tmp_path: Path) -> None:
         (b"text\ntea\na,b\nsun\n", ["new.csv:2", "new.csv:4"], "new.csv:3: has 2 cells"),
         (b"txt\ntea\n", [], "new.csv:1: has no column 'text'; did you mean 'txt'?"),
         (b"", [], "new.csv:1: is empty"),
-        (b"text,n\n,1\nsun,2\n", ["new.csv:3"], "new.csv:2: it has not one character"),
+        (b"text,n\n,1\nsun,2\n", ["new.csv:3"], "new.csv:2: it has no characters"),
     ],
 )
 def test_wrong_tables_are_told_and_the_rest_is_answered(
@@ -230,7 +230,7 @@ def test_wrong_tables_are_told_and_the_rest_is_answered(
 @pytest.mark.parametrize(
     ("arguments", "stdin", "message"),
     [
-        (["rows"], b"", "there is nothing to answer"),
+        (["rows"], b"", "there is nothing to classify"),
         (
             ["rows", "--text", "x"],
             b"",
@@ -250,7 +250,7 @@ def test_wrong_tables_are_told_and_the_rest_is_answered(
         ),
         (["words", "words/model.safetensors"], b"", "is not UTF-8 text"),
         (["rows", "words/model.safetensors"], b"", "a table is .csv, .tsv"),
-        (["words", "--text", ""], b"", "text 1: it has not one character"),
+        (["words", "--text", ""], b"", "text 1: it has no characters"),
     ],
 )
 def test_what_cannot_be_asked_is_one_clear_line(
@@ -306,7 +306,7 @@ def test_init_looks_at_data_or_takes_a_name(tmp_path: Path) -> None:
         (["no/where"], "no/where: there is no such file or folder"),
         (["pets", "--label", "kind"], "--label and --input are for a table"),
         (["texts.csv", "--label", "knd"], "has no column 'knd'; did you mean 'kind'?"),
-        (["stack.npz", "--input", "X"], "is no table of texts or numbers"),
+        (["stack.npz", "--input", "X"], "is not a table of texts or numbers"),
         (["words"], "has no class folders"),
     ],
 )
@@ -334,7 +334,7 @@ def test_made_texts_are_a_table_that_is_read_back(tmp_path: Path) -> None:
     assert read["text"].tolist() == list(made.things)
     assert read["label"].tolist() == list(made.labels)
     assert again.exit_code == odd.exit_code == 2
-    assert "is there already" in again.stderr
+    assert "exists already" in again.stderr
     assert "ends in .csv or .tsv" in odd.stderr
 
 

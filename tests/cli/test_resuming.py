@@ -93,7 +93,7 @@ def test_a_run_goes_on_for_more_epochs() -> None:
     code, told, errors = within("run", "--resume", "stopped")
     assert (code, told) == (2, "")
     assert errors == (
-        "error: the run in stopped has ended after 3 epochs; to go on, set more: gridcnn run "
+        "error: the run in stopped has ended after 3 epochs; to continue, set more: gridcnn run "
         "--resume stopped --set training.epochs=6\n"
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gridcnn.contracts.adapter import Adapter, OneHotAdapter, Selection, described
+from gridcnn.contracts.adapter import Adapter, OneHotAdapter, Selection, describe
 from gridcnn.errors import DataError
 from gridcnn.grid import Axis, GridShape, OneHot
 from gridcnn.spec.models import ADAPTERS
@@ -89,16 +89,16 @@ def test_an_adapter_that_learns_nothing_is_fitted_as_it_is() -> None:
 
 def test_things_are_called_by_their_path_or_their_number() -> None:
     """A path is its own name; anything else is an item."""
-    assert described("a/b.png", 4) == "a/b.png"
-    assert described(Path("a") / "b.png", 4) == str(Path("a") / "b.png")
-    assert described(np.zeros(3), 4) == "item 4"
-    assert described(" \n", 4) == described("", 4) == "item 4"
-    assert described("a" * 300, 4) == "a" * 300
+    assert describe("a/b.png", 4) == "a/b.png"
+    assert describe(Path("a") / "b.png", 4) == str(Path("a") / "b.png")
+    assert describe(np.zeros(3), 4) == "item 4"
+    assert describe(" \n", 4) == describe("", 4) == "item 4"
+    assert describe("a" * 300, 4) == "a" * 300
 
 
 def test_a_page_of_text_is_no_name() -> None:
     """An error about it is a line that can be read, with its beginning and its end."""
-    name = described("begin" + "a" * 10_000_000 + "end", 4)
+    name = describe("begin" + "a" * 10_000_000 + "end", 4)
 
     assert len(name) == 303
     assert name.startswith("beginaaa")

@@ -107,7 +107,7 @@ def test_amounts_are_no_classes(given: Any) -> None:
         (np.zeros((2, 2, 2)), r"got shape \(2, 2, 2\)$"),
         ([["a"], ["b"]], r"y\[0\] is \['a'\]; a label is a text"),
         ([decimal.Decimal(1)], "a label is a text or a whole number"),
-        ([b"\xff"], "no UTF-8 text"),
+        ([b"\xff"], "not UTF-8 text"),
         ([1, "1"], "both as a number and as a text"),
     ],
 )

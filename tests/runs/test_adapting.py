@@ -20,7 +20,7 @@ from PIL import Image
 from gridcnn import gridding
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.audio import AudioAdapter
-from gridcnn.adapters.decoding import decoded_file
+from gridcnn.adapters.decoding import decode_file
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.errors import DataError
@@ -464,7 +464,7 @@ def test_decoding_threads_leave_warnings_as_they_were(
     def decode() -> None:
         for _ in range(20):
             for file in files:
-                decoded_file(file, max_pixels=1000)
+                decode_file(file, max_pixels=1000)
 
     workers = [threading.Thread(target=decode) for _ in range(4)]
     for worker in workers:

@@ -15,7 +15,7 @@ from gridcnn.adapters.image import ImageAdapter
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.grid import GridShape
 from gridcnn.runs import contents as module
-from gridcnn.runs.contents import digests_of, identity_of, joined
+from gridcnn.runs.contents import digests_of, identity_of, join_digests
 
 
 def digest(thing: Any, *, files: bool = True) -> str | None:
@@ -117,7 +117,7 @@ def test_threads_do_not_change_anything(
     for row, thing in zip(found, things, strict=True):
         assert row.tobytes().hex() == digest(thing, files=False)
     assert sum(told) == 100
-    assert joined(found) != joined(found[::-1])
+    assert join_digests(found) != join_digests(found[::-1])
     empty = digests_of([], files=False, threads=threads)
     assert empty is not None
     assert empty.shape == (0, 32)

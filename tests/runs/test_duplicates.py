@@ -100,8 +100,8 @@ def test_equal_items_are_left_out_but_for_the_first() -> None:
     kept = [name for part in (found.train, found.validation, found.test) for name in part.names]
     assert set(range(30)) - {int(name.split()[1]) for name in kept} == {11, 20, 21}
     assert found.notes == (
-        "items left out that are equal to an earlier one: 1 of train, 2 of test; 2 of them have "
-        "another class there",
+        "items left out since they are equal to an earlier one: 1 of train, 2 of test; 2 of them "
+        "have another class there",
     )
     assert len(found.test.data) == len(found.test.data.targets) == 8
     assert found.literal is not None
@@ -125,7 +125,7 @@ def test_a_class_of_which_nothing_is_left_is_refused() -> None:
         [TRAIN] * 16 + [TEST] * 4,
     )
 
-    with pytest.raises(DataError, match="no training item that can be used is left of the classes"):
+    with pytest.raises(DataError, match="no usable training item is left of the classes"):
         prepared(dataset, "drop")
 
 

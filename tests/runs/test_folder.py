@@ -141,7 +141,7 @@ def test_an_unfinished_folder_says_how_it_goes_on() -> None:
     """It is not taken for a new run."""
     stop(claim("stopped"))
 
-    with pytest.raises(RunFolderError, match="or go on with its run: gridcnn run --resume stopped"):
+    with pytest.raises(RunFolderError, match="or continue its run: gridcnn run --resume stopped"):
         claim("stopped")
     assert held(Path("stopped")) == {LOCK, "spec.yaml", "check.json"}
 

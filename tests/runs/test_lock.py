@@ -114,7 +114,8 @@ def test_on_a_drive_without_locks_the_file_alone_decides(tmp_path: Path) -> None
     first = acquire(tmp_path)
     with pytest.raises(
         RunFolderError,
-        match=rf"may be in use by another run \(process {os.getpid()} on .*; if that run is gone, ",
+        match=rf"may be in use by another run \(process {os.getpid()} on .*; if that run has "
+        rf"ended, ",
     ) as caught:
         acquire(tmp_path)
     assert str(caught.value).endswith(f"delete {tmp_path / NAME}")

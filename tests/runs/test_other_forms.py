@@ -54,7 +54,7 @@ def test_training_items_are_there_in_other_forms_at_the_end() -> None:
         values, known = getattr(more, name), getattr(dataset, name)
         assert values == [*known, *(known[origin] for origin in origins)]
     assert all(isinstance(form, Written) for form in more.things[20:])
-    assert more.notes == ["3 training items are trained on in 9 other forms, too"]
+    assert more.notes == ["3 training items are also trained on in 9 other forms"]
 
 
 @pytest.mark.parametrize("adapter", [None, TextAdapter(), MoleculeAdapter()])
@@ -102,6 +102,6 @@ def test_a_run_is_prepared_with_forms_of_training_items_only() -> None:
     assert [str(problem) for problem in more.skipped] == [str(p) for p in plain.skipped]
     assert (more.skipped_items, more.notes) == (
         1,
-        (f"{len(division.train)} training items are trained on in {2 * len(plain.train)} other "
-        "forms, too",),
+        (f"{len(division.train)} training items are also trained on in {2 * len(plain.train)} "
+        "other forms",),
     )  # fmt: skip

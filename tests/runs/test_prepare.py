@@ -226,11 +226,11 @@ def test_without_an_adapter_what_lies_in_a_folder_decides(tmp_path: Path) -> Non
     (tmp_path / "clips" / "noise" / "x.png").touch()
 
     assert isinstance(sounds.spec.adapter, AudioAdapter)
-    assert sounds.notes == ("the spec names no adapter, and items are taken by adapter: audio",)
+    assert sounds.notes == ("the spec names no adapter; items are read with adapter: audio",)
     assert isinstance(arrays.spec.adapter, ArrayAdapter)
     assert arrays.shape.sizes == (1, 2, 3)
     assert _prepared({}, data=tmp_path / "arrays").shape == arrays.shape
-    with pytest.raises(DataError, match="1 picture, 24 sounds; say in the spec which are meant"):
+    with pytest.raises(DataError, match="1 picture, 24 sounds; name one kind in the spec"):
         _prepared({}, data=tmp_path / "clips")
     # A named adapter reads its own files, as ever.
     assert _prepared({"adapter": "audio"}, data=tmp_path / "clips").notes[0].startswith("1 file")
@@ -263,7 +263,7 @@ def test_texts_in_memory_are_texts_or_paths(tmp_path: Path) -> None:
     pictures = _prepared({}, data=(files, labels))
 
     assert isinstance(taken.spec.adapter, TextAdapter)
-    assert taken.notes == ("the spec names no adapter, and items are taken by adapter: text",)
+    assert taken.notes == ("the spec names no adapter; items are read with adapter: text",)
     assert isinstance(pictures.spec.adapter, ImageAdapter)
     assert pictures.notes == ()
     with pytest.raises(DataError, match="there is no such file"):

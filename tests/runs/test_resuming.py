@@ -120,7 +120,8 @@ def test_without_a_whole_epoch_there_is_no_model() -> None:
     stop("stopped", 2, after=0)
 
     with pytest.raises(
-        ModelFileError, match="no epoch of its run has ended; go on with: gridcnn run --resume stop"
+        ModelFileError,
+        match="no epoch of its run has ended; continue with: gridcnn run --resume stop",
     ):
         gridcnn.load("stopped")
     gridcnn.run(resume="stopped")
@@ -152,7 +153,9 @@ def test_a_watcher_that_stops_before_any_epoch_leaves_a_run_to_go_on() -> None:
         def on_reading(self, progress: Any) -> None:
             raise StopTraining
 
-    with pytest.raises(TrainingInterrupted, match=r"^stopped; go on with: gridcnn run --resume st"):
+    with pytest.raises(
+        TrainingInterrupted, match=r"^stopped; continue with: gridcnn run --resume st"
+    ):
         run("stopped", 2, watcher=_Raises(StopTraining, 0))
     with pytest.raises(TrainingInterrupted, match="nothing was written"):
         run("nothing", 2, watcher=AtOnce())
@@ -236,7 +239,7 @@ def test_a_run_that_goes_on_can_be_stopped_in_between() -> None:
     run("longer", 2)
     three = run("three", 3)
 
-    with pytest.raises(TrainingInterrupted, match="ask the best weights so far: gridcnn predict"):
+    with pytest.raises(TrainingInterrupted, match="use the best weights so far: gridcnn predict"):
         gridcnn.run(
             resume="longer",
             changes={"training.epochs": 6},
@@ -280,7 +283,11 @@ def test_a_run_that_has_nothing_left_to_do_says_so() -> None:
         with pytest.raises(RunFolderError, match=r"has done 3 epochs; .* ended after epoch 2$"):
             gridcnn.run(resume=out, changes={"training.epochs": 2})
     Path("ended/checkpoint.safetensors").unlink()
-    with pytest.raises(RunFolderError, match=r"cannot go on without its checkpoint\.safetensors; "):
+    with pytest.raises(
+        RunFolderError,
+        match=r"cannot continue without its "
+        r"checkpoint\.safetensors; ",
+    ):
         gridcnn.run(resume="ended", changes={"training.epochs": 6})
     assert contents("ended") == {
         name: content for name, content in before.items() if name != "checkpoint.safetensors"
@@ -314,7 +321,7 @@ def test_results_stay_where_a_run_cannot_go_on() -> None:
 
     with pytest.raises(ModelFileError, match="another spec or other data"):
         gridcnn.run(**more, data=(255 - pictures, data[1]))
-    with pytest.raises(ModelFileError, match="go on with --engine native"):
+    with pytest.raises(ModelFileError, match="continue with --engine native"):
         gridcnn.run(**more, data=data, engine="reference")
     with pytest.raises(gridcnn.DataError, match="given in memory"):
         gridcnn.run(**more)

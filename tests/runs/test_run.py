@@ -215,7 +215,7 @@ def test_a_run_resumes_only_as_itself() -> None:
         gridcnn.run(resume="ended")
     with pytest.raises(RunFolderError, match="nowhere holds no run"):
         gridcnn.run(resume="nowhere")
-    with pytest.raises(RunFolderError, match=r"could go on; run it with: gridcnn run project$"):
+    with pytest.raises(RunFolderError, match=r"to continue; run it with: gridcnn run project$"):
         gridcnn.run(resume="project")
     assert gridcnn.run(TINY, resume="stopped").metrics["epochs"] == 3
 
@@ -270,7 +270,7 @@ def test_a_run_resumes_with_its_own_engine(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(TrainingInterrupted, match=r"--resume stopped --engine other\n"):
         gridcnn.run(TINY, out="stopped", engine="other", watcher=_StopAfter(1))
 
-    with pytest.raises(gridcnn.ModelFileError, match="go on with --engine other"):
+    with pytest.raises(gridcnn.ModelFileError, match="continue with --engine other"):
         gridcnn.run(resume="stopped")
     assert gridcnn.run(resume="stopped", engine="other").metrics["engine"] == "other"
 
@@ -496,13 +496,17 @@ def test_a_full_disk_is_told_and_what_is_saved_is_kept(monkeypatch: pytest.Monke
 
     with monkeypatch.context() as patch:
         patch.setattr(gridcnn.runs.folder, "write_table", full)
-        with pytest.raises(RunFolderError, match="device; once that is fixed, go on with: gridc"):
+        with pytest.raises(
+            RunFolderError, match="device; once that is fixed, continue with: gridc"
+        ):
             gridcnn.run(TINY, out="second")
     assert gridcnn.run(resume="second").metrics["epochs"] == 3
 
     with monkeypatch.context() as patch:
         patch.setattr(gridcnn.model, "write_tensors", full)
-        with pytest.raises(RunFolderError, match="device; once that is fixed, go on with: gridc"):
+        with pytest.raises(
+            RunFolderError, match="device; once that is fixed, continue with: gridc"
+        ):
             gridcnn.run(TINY, out="third")
     assert gridcnn.run(resume="third").metrics["epochs"] == 3
 

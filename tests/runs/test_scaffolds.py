@@ -99,7 +99,7 @@ def test_what_has_no_scaffold_is_told_and_left_out() -> None:
     assert [str(problem)[:38] for problem in problems] == [
         "a.csv:3: character 2 of its SMILES, '(",
         "a.csv:4: RDKit refuses the atom at cha",
-        "a.csv:5: it is None, and no SMILES tha",
+        "a.csv:5: it is None, not a SMILES, and",
     ]
     assert (list(grouped.things), grouped.labels) == (["CCO", "c1ccccc1"], ["a", "a"])
     assert (grouped.names, grouped.places) == (["item 0", "item 4"], ["a.csv:2", "a.csv:6"])

@@ -64,7 +64,7 @@ def make(kind: str) -> str:
         ("sounds", "audio", 14, "180 sounds, 6 classes", 0.5),
         ("arrays", "array", 8, "160 arrays, 2 classes", 0.9),
         ("stack.npz", "array", 15, "160 arrays, 2 classes", 0.9),
-        ("phrases.csv", "text", 15, "a table of texts: the classes stand in label", 0.65),
+        ("phrases.csv", "text", 15, "a table of texts: the classes are in label", 0.65),
         ("numbers.csv", "table", 15, "a table of rows of 12 numbers", 0.9),
         ("numbers.parquet", "table", 15, "not used: id", 0.9),
     ],
@@ -104,7 +104,7 @@ def test_a_column_of_smiles_holds_molecules(tmp_path: Path) -> None:
 
     made = starter_for("drugs", "drugs.yaml", str(file))
 
-    assert made.found == "a table of molecules: the classes stand in label, the molecules in SMILES"
+    assert made.found == "a table of molecules: the classes are in label, the molecules in SMILES"
     assert validate(parse(made.text, "drugs.yaml")).adapter.title == "molecule"  # type: ignore[union-attr]
 
 

@@ -169,7 +169,7 @@ def with_broken_package(monkeypatch: pytest.MonkeyPatch) -> Registry:
         ("gone", "the optimizer 'gone' of the package .* cannot be loaded: ModuleNotFoundError: "),
         (
             "function",
-            "the optimizer 'function' is broken: what its package registers is no subclass",
+            "the optimizer 'function' is broken: what its package registers is not a subclass",
         ),
     ],
 )

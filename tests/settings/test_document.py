@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridcnn.errors import Problem, SpecError
-from gridcnn.settings.document import MAX_DEPTH, MAX_NODES, Document, parse, plain_value, written
+from gridcnn.settings.document import MAX_DEPTH, MAX_NODES, Document, parse, path_text, plain_value
 
 TEXT = """\
 name: xo
@@ -88,8 +88,8 @@ def test_a_problem_in_what_was_changed_names_the_change() -> None:
 
 def test_paths_are_written_as_people_write_them() -> None:
     """Names with dots, numbers in brackets."""
-    assert written(("stages", 1, "convolution", "filters")) == "stages[1].convolution.filters"
-    assert written(()) == ""
+    assert path_text(("stages", 1, "convolution", "filters")) == "stages[1].convolution.filters"
+    assert path_text(()) == ""
 
 
 @pytest.mark.parametrize(
@@ -180,8 +180,8 @@ def test_anchors_and_aliases_are_read_as_copies() -> None:
         ("a: b: c\n", "x.yaml:1:5: this is not YAML: mapping values are not allowed"),
         ("a:\n\tb: 1\n", "x.yaml:2:1: this is not YAML: a tab cannot indent a line; indent with"),
         ("a: b\tc: d\n", "x.yaml:1:"),
-        ("a: *b\n", "x.yaml:1:4: nothing before this line is anchored as 'b'"),
-        ("a: &a [*a]\n", "x.yaml:1:8: nothing before this line is anchored as 'a'"),
+        ("a: *b\n", "x.yaml:1:4: there is no anchor 'b' before this line"),
+        ("a: &a [*a]\n", "x.yaml:1:8: there is no anchor 'a' before this line"),
         ("[a]: 1\n", "x.yaml:1:1: a key must be a plain word"),
         ("{a: 1}: 1\n", "x.yaml:1:1: "),
         ("a: &a x\n*a : 3\n", "x.yaml:2:1: a key must be a plain word"),
@@ -191,7 +191,10 @@ def test_anchors_and_aliases_are_read_as_copies() -> None:
         ("a: !<%1b[31m> x\n", "x.yaml:1:4: "),
         ("!!map {a: 1}\n", "x.yaml:1:1: a spec holds plain data; the tag"),
         ("a: !mine {b: 1}\n", "x.yaml:1:4: a spec holds plain data; the tag '!mine' is not"),
-        ("a: {<<: {b: 1}}\n", "x.yaml:1:5: merge keys (<<) are not read; write the settings out"),
+        (
+            "a: {<<: {b: 1}}\n",
+            "x.yaml:1:5: merge keys (<<) are not supported; write the settings out",
+        ),
         ("%YAML 3.0\n---\na: 1\n", "x.yaml:1:1: "),
         ("a: \x1b[31m\n", "x.yaml:1:4: the character U+001B is not allowed in a spec as it is;"),
         ("a: 1\r\nb: \0\n", "x.yaml:2:4: the character U+0000"),
@@ -321,5 +324,5 @@ def _problems(text: str | bytes) -> list[Problem]:
 
 def test_a_key_of_a_whole_page_is_cut_where_a_path_is_written() -> None:
     """So that an error about it is a line that can be read."""
-    assert written(("stages", 1, "a" * 80)) == "stages[1]." + "a" * 80
-    assert written(("a" * 1_000, "b")) == "a" * 77 + "....b"
+    assert path_text(("stages", 1, "a" * 80)) == "stages[1]." + "a" * 80
+    assert path_text(("a" * 1_000, "b")) == "a" * 77 + "....b"

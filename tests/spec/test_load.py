@@ -282,9 +282,9 @@ class TestSources:
         }
         if hasattr(os, "mkfifo"):
             os.mkfifo(tmp_path / "pipe" / "spec.yaml")
-            cases[tmp_path / "pipe" / "spec.yaml"] = "is no ordinary file; name a spec file"
-            cases[tmp_path / "pipe"] = "is no ordinary file; name a spec file"
-            cases[Path("/dev/zero")] = "/dev/zero is no ordinary file; name a spec file"
+            cases[tmp_path / "pipe" / "spec.yaml"] = "is not an ordinary file; name a spec file"
+            cases[tmp_path / "pipe"] = "is not an ordinary file; name a spec file"
+            cases[Path("/dev/zero")] = "/dev/zero is not an ordinary file; name a spec file"
         start = time.perf_counter()
 
         for path, message in cases.items():
@@ -434,9 +434,18 @@ class TestChanges:
             ("name.x=1", "name is 'xo', which has nothing inside"),
             ("training.epochs.x=1", "training.epochs is 10, which has nothing inside"),
             ("stages[3]=pooling", "stages has the entries 0 to 2; got 3"),
-            ("stages[-1]=pooling", "'stages[-1]' is no name; an entry of a list is written with"),
-            ("stages[x]=pooling", "'stages[x]' is no name; an entry of a list is written with its"),
-            ("stages[99999999]=pooling", "'stages[99999999]' is no name; an entry of a list is w"),
+            (
+                "stages[-1]=pooling",
+                "'stages[-1]' is not a name; an entry of a list is written with",
+            ),
+            (
+                "stages[x]=pooling",
+                "'stages[x]' is not a name; an entry of a list is written with its",
+            ),
+            (
+                "stages[99999999]=pooling",
+                "'stages[99999999]' is not a name; an entry of a list is w",
+            ),
             ("stages.x=1", "stages has the entries 0 to 2; got 'x'"),
             (
                 "stages[1].filters=1",

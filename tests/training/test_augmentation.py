@@ -34,7 +34,7 @@ from gridcnn.spec.load import load
 from gridcnn.spec.models import Spec
 from gridcnn.training.augmentation import Augmenter, refuse_unfit
 from gridcnn.training.loop import Labelled, TrainingState, train
-from gridcnn.training.memory import planned
+from gridcnn.training.memory import estimate_memory
 
 TEXT = GridShape(1, 5, 9, Axis("character", ordered=False), Axis("position"))
 SOUND = GridShape(1, 6, 8, Axis("frequency", "Hz"), Axis("time", "s"))
@@ -575,7 +575,7 @@ def test_it_is_part_of_the_planned_memory() -> None:
         assert taken <= told + 50_000, own
         assert out.shape == grids.shape
     plain, more = (
-        planned(make_engine(Network(spec, shape, classes=2)), spec.training).training
+        estimate_memory(make_engine(Network(spec, shape, classes=2)), spec.training).training
         for spec in (spec_of(), spec_of({"gain": 0.1}, {"rotate": 5}))
     )
     assert more - plain == 8 * (4 * shape.cells + made({"rotate": 5})[0].working_bytes(shape))
@@ -652,22 +652,26 @@ def test_mistakes_have_a_place_and_a_remedy(
             {"shift": 2},
             TEXT,
             "shift: the rows are the axis 'character', whose order means nothing, so moving along "
-            "it makes something else of every cell; write shift: {columns: 2}. The grids: 1 x 5 x "
+            "it changes the meaning of every cell; write shift: {columns: 2}. The grids: 1 x 5 x "
             "9 (channels x rows x columns)",
         ),
         (
             {"flip": "rows"},
             TEXT,
-            "turning it around makes something else of every cell; leave flip",
+            "turning it around changes the meaning of every cell; leave flip",
         ),
-        ({"mask": {"rows": 2}}, TEXT, "no bands of neighbours in it; write mask: {columns: ...}"),
-        ({"zoom": 0.1}, TEXT, "nothing lies between two of its cells; write zoom: {columns: 0.1}"),
-        ({"rotate": 5}, TEXT, "nothing lies between two of its cells; leave rotate out"),
+        ({"mask": {"rows": 2}}, TEXT, "it has no bands of neighbours; write mask: {columns: ...}"),
+        (
+            {"zoom": 0.1},
+            TEXT,
+            "there is nothing between two of its cells; write zoom: {columns: 0.1}",
+        ),
+        ({"rotate": 5}, TEXT, "there is nothing between two of its cells; leave rotate out"),
         (
             {"rotate": 5},
             SOUND,
-            "rows are frequency in Hz and columns time in s, and turning would make one of the "
-            "other; leave rotate out",
+            "rows are frequency in Hz and columns time in s, and turning would mix them; leave "
+            "rotate out",
         ),
         ({"shift": {"rows": 6}}, SOUND, "6 of 6 rows would leave nothing; take rows below 6"),
         ({"shift": {"columns": 9}}, SOUND, "9 of 8 columns would leave nothing"),

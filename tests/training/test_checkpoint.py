@@ -214,7 +214,7 @@ SIZE = engine().network.parameters
         ({"history": [epoch(accuracy=1.5)]}, "'accuracy' of an epoch must be at most 1"),
         ({"history": [epoch(loss="0.5")]}, "'loss' of an epoch must be a number"),
         ({"history": [epoch(seconds=-1.0)]}, "'seconds' of an epoch must be at least 0"),
-        ({"history": [epoch(validation_loss=None)]}, ".*a validation for some epochs alone"),
+        ({"history": [epoch(validation_loss=None)]}, ".*a validation for only some epochs"),
         ({"history": [epoch(), epoch(2), epoch(3)]}, ".*'steps' are 4, not the same for each of 3"),
         ({"engine": ["reference"]}, "'engine' of the checkpoint must be a text"),
         ({"best": np.zeros(3, np.float32)}, rf"best must be float32 \({SIZE},\); it is float32"),
@@ -254,5 +254,5 @@ def test_a_mean_of_squares_may_be_infinite(checkpoint: Path) -> None:
 
     state = load_checkpoint(checkpoint, "mark", engine=engine())
 
-    with pytest.raises(TrainingError, match="the loss is no number any more"):
+    with pytest.raises(TrainingError, match="the loss is no longer a number"):
         trained(state=state, epochs=2)

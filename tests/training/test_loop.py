@@ -364,12 +364,12 @@ class Bursting(ReferenceEngine):
 
 
 def test_parameters_that_are_no_numbers_after_the_last_batch_are_noticed() -> None:
-    with pytest.raises(TrainingError, match="no number any more in the last batch of epoch 1"):
+    with pytest.raises(TrainingError, match="no longer a number in the last batch of epoch 1"):
         trained(engine(Bursting, batch_size=30), validation=None)
 
 
 def test_a_validation_loss_that_is_no_number_is_noticed() -> None:
-    with pytest.raises(TrainingError, match="no number any more in the validation after epoch 1"):
+    with pytest.raises(TrainingError, match="no longer a number in the validation after epoch 1"):
         scripted(((5, np.nan),))
 
 
@@ -399,7 +399,7 @@ def test_a_network_without_a_head_is_refused() -> None:
     headless = ReferenceEngine(Network(spec, GridShape(1, 4, 4), classes=2))
 
     with pytest.raises(
-        TrainingError, match="has no head, whose votes could be learned; add a head"
+        TrainingError, match="has no head, so there are no votes to learn; add a head"
     ):
         train(headless, data(), None, spec.training)
 

@@ -17,7 +17,7 @@ from gridcnn.spec.load import load
 from gridcnn.training import memory
 from gridcnn.training.checkpoint import save_checkpoint
 from gridcnn.training.loop import Labelled, TrainingState, train
-from gridcnn.training.memory import planned, refuse_too_large
+from gridcnn.training.memory import estimate_memory, refuse_too_large
 
 
 def made(name: str = "native", *, threads: int = 2, filters: int = 8, **training: Any) -> Engine:
@@ -34,7 +34,7 @@ def settings_of(engine: Engine) -> Any:
 def test_what_the_optimizer_remembers_is_counted() -> None:
     """Adam remembers two numbers for each parameter, momentum one, nudging none."""
     takes = [
-        planned(engine, settings_of(engine)).training
+        estimate_memory(engine, settings_of(engine)).training
         for engine in (
             made(method="nudge"),
             made(optimizer="sgd"),
@@ -50,16 +50,21 @@ def test_a_training_that_is_not_saved_takes_less() -> None:
     engine = made()
     settings = settings_of(engine)
 
-    assert planned(engine, settings, saved=False).training < planned(engine, settings).training
+    assert (
+        estimate_memory(engine, settings, saved=False).training
+        < estimate_memory(engine, settings).training
+    )
 
 
 def test_larger_batches_take_more() -> None:
     engine = made()
     settings = settings_of(engine)
 
-    more = planned(engine, settings.model_copy(update={"batch_size": 10 * settings.batch_size}))
-    assert more.training > planned(engine, settings).training
-    assert more.prediction == planned(engine, settings).prediction
+    more = estimate_memory(
+        engine, settings.model_copy(update={"batch_size": 10 * settings.batch_size})
+    )
+    assert more.training > estimate_memory(engine, settings).training
+    assert more.prediction == estimate_memory(engine, settings).prediction
 
 
 @pytest.mark.parametrize("name", ["native", "reference"])
@@ -83,7 +88,7 @@ def test_what_is_planned_is_what_is_taken(name: str, tmp_path: Path) -> None:
         def on_epoch(self, state: TrainingState) -> None:
             save_checkpoint(tmp_path / "kept", state, "", engine=engine, classes="abc")
 
-    told = planned(engine, settings).training
+    told = estimate_memory(engine, settings).training
     tracemalloc.start()
     try:
         train(engine, data, data, settings, watcher=Keeper())
@@ -99,7 +104,7 @@ def test_a_network_that_cannot_fit_is_refused_with_the_figure(
 ) -> None:
     """In one line: what is needed, what there is, and what to do."""
     engine = made(batch_size=64)
-    needed = planned(engine, settings_of(engine)).training
+    needed = estimate_memory(engine, settings_of(engine)).training
     monkeypatch.setattr(memory, "usable_memory", lambda: needed - 1)
 
     with pytest.raises(TrainingError) as caught:
@@ -120,7 +125,7 @@ def test_a_network_that_cannot_fit_is_refused_with_the_figure(
 def test_what_just_fits_is_not_refused(monkeypatch: pytest.MonkeyPatch, left: int | None) -> None:
     """Nor is anything where nobody knows how much memory there is."""
     engine = made()
-    needed = planned(engine, settings_of(engine)).training
+    needed = estimate_memory(engine, settings_of(engine)).training
     usable = None if left is None else needed + left
     monkeypatch.setattr(memory, "usable_memory", lambda: usable)
 
@@ -143,4 +148,4 @@ def test_answering_is_planned_for_as_many_as_a_model_answers_at_a_time() -> None
 
     expected = engine.memory(ANSWERED).prediction
     expected += 4 * (3 * network.parameters + ANSWERED * network.shape.cells)
-    assert planned(engine, settings_of(engine)).prediction == expected
+    assert estimate_memory(engine, settings_of(engine)).prediction == expected

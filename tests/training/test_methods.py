@@ -197,8 +197,6 @@ def test_the_estimate_counts_the_epochs_that_are_left() -> None:
     method = Nudge(made, made.network.spec.training)
     parameters, data = made.network.starting_parameters(), crosses_and_rings()
 
-    with pytest.raises(
-        TrainingError, match=r"days here\. It is begun up to 10 minutes; use method"
-    ):
+    with pytest.raises(TrainingError, match=r"days here\. The limit is 10 minutes; use method"):
         method.refuse_if_too_long(parameters, data.grids, data.targets, epochs=100_000_000)
     method.refuse_if_too_long(parameters, data.grids, data.targets, epochs=1)

@@ -177,7 +177,7 @@ def interactions(random: Random, rows: int, columns: int) -> Made:
 @family(
     "attributes",
     {"rows": 40, "columns": 120, "factors": 4},
-    {"rows": 60, "columns": 300, "factors": 8},
+    {"rows": 60, "columns": 200, "factors": 8},
 )
 def more_columns_than_rows(random: Random, rows: int, columns: int, factors: int) -> Made:
     """A small study that measured many things on few people.

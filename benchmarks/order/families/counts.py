@@ -31,8 +31,8 @@ def _documents(random: Random, rows: int, words: int, topics: int) -> tuple[Tabl
 @family(
     "counts",
     {"rows": 400, "words": 60, "topics": 4},
-    {"rows": 600, "words": 150, "topics": 8},
-    {"rows": 1_000, "words": 100, "topics": 5},
+    {"rows": 400, "words": 120, "topics": 8},
+    {"rows": 1_000, "words": 40, "topics": 5},
 )
 def bag_of_words(random: Random, rows: int, words: int, topics: int) -> Made:
     """Counts of words, the words by the alphabet.
@@ -43,7 +43,7 @@ def bag_of_words(random: Random, rows: int, words: int, topics: int) -> Made:
     return Made(X, mixture.argmax(axis=1), PERMUTABLE)
 
 
-@family("counts", {"rows": 400, "words": 80, "topics": 5}, {"rows": 800, "words": 150, "topics": 6})
+@family("counts", {"rows": 400, "words": 80, "topics": 5}, {"rows": 800, "words": 100, "topics": 6})
 def words_by_frequency(random: Random, rows: int, words: int, topics: int) -> Made:
     """Counts of words, the most frequent word first.
 
@@ -54,7 +54,7 @@ def words_by_frequency(random: Random, rows: int, words: int, topics: int) -> Ma
 
 
 @family(
-    "counts", {"rows": 500, "words": 100, "topics": 5}, {"rows": 300, "words": 200, "topics": 4}
+    "counts", {"rows": 500, "words": 100, "topics": 5}, {"rows": 300, "words": 120, "topics": 4}
 )
 def tf_idf(random: Random, rows: int, words: int, topics: int) -> Made:
     """Counts of words, weighted by rarity, rows of length 1.

@@ -17,7 +17,7 @@ def _hidden(random: Random, rows: int, factors: int) -> tuple[Table, Table]:
 @family(
     "embeddings",
     {"rows": 500, "columns": 32, "factors": 6},
-    {"rows": 400, "columns": 128, "factors": 10},
+    {"rows": 400, "columns": 96, "factors": 10},
 )
 def rotated_features(random: Random, rows: int, columns: int, factors: int) -> Made:
     """Vectors of an encoder: a random rotation of a few hidden features.
@@ -45,7 +45,7 @@ def component_scores(random: Random, rows: int, columns: int) -> Made:
     return Made(X, classes_by(score, random), Answer("permutable", undecided=True))
 
 
-@family("embeddings", {"rows": 500, "columns": 40}, {"rows": 300, "columns": 100})
+@family("embeddings", {"rows": 500, "columns": 40}, {"rows": 300, "columns": 70})
 def hidden_units(random: Random, rows: int, columns: int) -> Made:
     """Activations of a hidden layer of a network: many are 0.
 

@@ -43,7 +43,7 @@ def genes_unsorted(random: Random, rows: int, genes: int, modules: int) -> Made:
 
 
 @family(
-    "genes", {"rows": 100, "genes": 150, "modules": 8}, {"rows": 250, "genes": 80, "modules": 5}
+    "genes", {"rows": 100, "genes": 120, "modules": 8}, {"rows": 250, "genes": 80, "modules": 5}
 )
 def genes_by_mean(random: Random, rows: int, genes: int, modules: int) -> Made:
     """Genes sorted by their mean expression.
@@ -83,9 +83,9 @@ def genes_as_heat_map(random: Random, rows: int, genes: int, modules: int) -> Ma
 
 @family(
     "genes",
-    {"rows": 150, "genes": 150, "reach": 6},
-    {"rows": 400, "genes": 80, "reach": 4},
-    {"rows": 60, "genes": 300, "reach": 10},
+    {"rows": 150, "genes": 100, "reach": 6},
+    {"rows": 400, "genes": 60, "reach": 4},
+    {"rows": 60, "genes": 200, "reach": 8},
     shuffles=True,
 )
 def genes_by_place(random: Random, rows: int, genes: int, reach: int) -> Made:
@@ -101,7 +101,7 @@ def genes_by_place(random: Random, rows: int, genes: int, reach: int) -> Made:
     return Made(X, classes_by(open_[:, genes // 3], random), line(genes))
 
 
-@family("genes", {"rows": 200, "places": 120}, {"rows": 300, "places": 60}, shuffles=True)
+@family("genes", {"rows": 200, "places": 90}, {"rows": 300, "places": 60}, shuffles=True)
 def copy_numbers(random: Random, rows: int, places: int) -> Made:
     """Copy numbers along the genome: stretches that are lost or doubled, measured with noise.
 

@@ -7,9 +7,9 @@ import numpy as np
 from benchmarks.order.case import Grid, Labels, Made, Random, Table, family, grid
 
 _SIZES = (
-    {"rows": 500, "height": 12, "width": 12},
-    {"rows": 400, "height": 8, "width": 16},
-    {"rows": 300, "height": 20, "width": 14},
+    {"rows": 500, "height": 10, "width": 10},
+    {"rows": 400, "height": 6, "width": 14},
+    {"rows": 300, "height": 15, "width": 11},
 )
 
 
@@ -73,9 +73,9 @@ def images_in_tiles(random: Random, rows: int, tiles: int, side: int) -> Made:
 
 @family(
     "images",
-    {"rows": 400, "side": 8, "channels": 3, "order": "interleaved"},
+    {"rows": 400, "side": 7, "channels": 3, "order": "interleaved"},
     {"rows": 400, "side": 8, "channels": 3, "order": "rows"},
-    {"rows": 300, "side": 12, "channels": 3, "order": "rows"},
+    {"rows": 300, "side": 9, "channels": 3, "order": "rows"},
     {"rows": 300, "side": 6, "channels": 4, "order": "interleaved"},
     shuffles=True,
 )
@@ -93,7 +93,7 @@ def colour_images(random: Random, rows: int, side: int, channels: int, order: st
     return Made(flat.reshape(rows, -1), _larger(sizes), grid(Grid(side, side, channels, order)))
 
 
-@family("images", {"rows": 500, "side": 12}, {"rows": 800, "side": 16}, shuffles=True)
+@family("images", {"rows": 500, "side": 10}, {"rows": 800, "side": 14}, shuffles=True)
 def strokes(random: Random, rows: int, side: int) -> Made:
     """Drawings of one thin line each, flat or steep, anywhere in the picture; 0 and 1 only.
 
@@ -111,7 +111,7 @@ def strokes(random: Random, rows: int, side: int) -> Made:
     return Made(X.reshape(rows, -1), y, grid(Grid(side, side)))
 
 
-@family("images", {"rows": 400, "side": 12}, {"rows": 300, "side": 18}, shuffles=True)
+@family("images", {"rows": 400, "side": 10}, {"rows": 300, "side": 14}, shuffles=True)
 def textures(random: Random, rows: int, side: int) -> Made:
     """Patches of two materials: fine and coarse grain, without an object.
 
@@ -151,8 +151,8 @@ def glyphs(random: Random, rows: int, height: int, width: int) -> Made:
 
 @family(
     "images",
-    {"rows": 400, "bands": 12, "frames": 20},
-    {"rows": 300, "bands": 20, "frames": 10},
+    {"rows": 400, "bands": 10, "frames": 16},
+    {"rows": 300, "bands": 16, "frames": 8},
     shuffles=True,
 )
 def spectrograms(random: Random, rows: int, bands: int, frames: int) -> Made:
@@ -184,7 +184,7 @@ def images_without_labels(random: Random, rows: int, side: int) -> Made:
 @family(
     "images",
     {"rows": 400, "inner": 8, "border": 3},
-    {"rows": 300, "inner": 12, "border": 2},
+    {"rows": 300, "inner": 9, "border": 2},
     shuffles=True,
 )
 def framed_images(random: Random, rows: int, inner: int, border: int) -> Made:

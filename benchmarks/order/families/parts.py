@@ -38,8 +38,8 @@ def hours_among_attributes(random: Random, rows: int, attributes: int, first: in
 
 @family(
     "parts",
-    {"rows": 300, "length": 80, "attributes": 12, "first": 6},
-    {"rows": 300, "length": 120, "attributes": 40, "first": 0},
+    {"rows": 300, "length": 60, "attributes": 12, "first": 6},
+    {"rows": 300, "length": 90, "attributes": 30, "first": 0},
 )
 def spectrum_among_attributes(
     random: Random, rows: int, length: int, attributes: int, first: int

@@ -58,12 +58,12 @@ def _channels(random: Random, rows: int, moments: int, channels: int) -> tuple[T
 
 
 _SENSORS = (
-    {"rows": 400, "moments": 40, "channels": 2},
+    {"rows": 400, "moments": 32, "channels": 2},
     {"rows": 400, "moments": 30, "channels": 3},
-    {"rows": 600, "moments": 40, "channels": 5},
-    {"rows": 400, "moments": 24, "channels": 6},
-    {"rows": 400, "moments": 20, "channels": 9},
-    {"rows": 400, "moments": 16, "channels": 12},
+    {"rows": 600, "moments": 24, "channels": 5},
+    {"rows": 400, "moments": 16, "channels": 6},
+    {"rows": 400, "moments": 14, "channels": 9},
+    {"rows": 400, "moments": 12, "channels": 12},
 )
 
 
@@ -92,9 +92,9 @@ def channels_in_blocks(random: Random, rows: int, moments: int, channels: int) -
 
 @family(
     "sensors",
-    {"rows": 600, "moments": 64, "channels": 3, "order": "interleaved"},
-    {"rows": 600, "moments": 64, "channels": 3, "order": "rows"},
-    {"rows": 600, "moments": 32, "channels": 6, "order": "interleaved"},
+    {"rows": 600, "moments": 32, "channels": 3, "order": "interleaved"},
+    {"rows": 600, "moments": 32, "channels": 3, "order": "rows"},
+    {"rows": 600, "moments": 24, "channels": 6, "order": "interleaved"},
     shuffles=True,
 )
 def accelerometer(random: Random, rows: int, moments: int, channels: int, order: str) -> Made:
@@ -119,7 +119,7 @@ def accelerometer(random: Random, rows: int, moments: int, channels: int, order:
     {"rows": 400, "moments": 60, "slowness": 0.95},
     {"rows": 400, "moments": 60, "slowness": 0.7},
     {"rows": 800, "moments": 30, "slowness": 0.5},
-    {"rows": 200, "moments": 200, "slowness": 0.9},
+    {"rows": 200, "moments": 120, "slowness": 0.9},
     shuffles=True,
 )
 def one_sensor(random: Random, rows: int, moments: int, slowness: float) -> Made:
@@ -135,7 +135,7 @@ def one_sensor(random: Random, rows: int, moments: int, slowness: float) -> Made
     return Made(X, y, line(moments))
 
 
-@family("sensors", {"rows": 300, "moments": 96}, {"rows": 300, "moments": 140}, shuffles=True)
+@family("sensors", {"rows": 300, "moments": 60}, {"rows": 300, "moments": 120}, shuffles=True)
 def heart_beats(random: Random, rows: int, moments: int) -> Made:
     """Heart beats, each a sharp peak between two soft waves, shifted a little; some lack a wave.
 
@@ -151,7 +151,7 @@ def heart_beats(random: Random, rows: int, moments: int) -> Made:
     return Made(X + 0.3 * random.normal(size=(rows, 1)), y, line(moments))
 
 
-@family("sensors", {"rows": 500, "moments": 64}, {"rows": 500, "moments": 128}, shuffles=True)
+@family("sensors", {"rows": 500, "moments": 48}, {"rows": 500, "moments": 100}, shuffles=True)
 def vibration(random: Random, rows: int, moments: int) -> Made:
     """Fast vibration of a bearing: neighbouring moments differ in sign; damaged ones ring.
 

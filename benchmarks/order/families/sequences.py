@@ -95,7 +95,7 @@ def molecules(random: Random, rows: int, labels: bool) -> Made:
     texts = ["".join(pieces[piece] for piece in each) for each in chosen]
     rings = np.array([float((each == 5).sum()) for each in chosen])
     y = classes_by(rings, random, noise=0.1) if labels else None
-    return Made(texts, y, Answer("grid"))
+    return Made(np.array(texts, object)[:, None], y, Answer("grid"))
 
 
 @family("sequences", {"rows": 500, "length": 40}, {"rows": 500, "length": 90})
@@ -111,4 +111,4 @@ def sentences(random: Random, rows: int, length: int) -> Made:
     for label in y:
         some = random.integers(0, 25, length // 5) + 15 * label
         texts.append(" ".join(words[word] for word in some)[:length])
-    return Made(texts, y, Answer("grid"))
+    return Made(np.array(texts, object)[:, None], y, Answer("grid"))

@@ -11,7 +11,7 @@ from benchmarks.order.case import Grid, Made, Random, classes_by, family, grid, 
     "series",
     {"rows": 400, "moments": 24},
     {"rows": 300, "moments": 60},
-    {"rows": 100, "moments": 150},
+    {"rows": 100, "moments": 100},
     shuffles=True,
 )
 def trends(random: Random, rows: int, moments: int) -> Made:
@@ -45,7 +45,7 @@ def seasons(random: Random, rows: int, moments: int, period: int) -> Made:
     return Made(X, classes_by(height[:, 0], random), line(moments, Grid(moments // period, period)))
 
 
-@family("series", {"rows": 400, "moments": 30}, {"rows": 200, "moments": 120}, shuffles=True)
+@family("series", {"rows": 400, "moments": 30}, {"rows": 200, "moments": 80}, shuffles=True)
 def random_walks(random: Random, rows: int, moments: int) -> Made:
     """Prices: each is the one before and a random step. The class is a large last rise.
 
@@ -80,7 +80,7 @@ def motifs_in_noise(random: Random, rows: int, moments: int) -> Made:
 @family(
     "series",
     {"rows": 400, "moments": 60, "shortest": 30},
-    {"rows": 300, "moments": 100, "shortest": 20},
+    {"rows": 300, "moments": 80, "shortest": 20},
     shuffles=True,
 )
 def ragged_series(random: Random, rows: int, moments: int, shortest: int) -> Made:
@@ -184,7 +184,7 @@ def gaps_in_series(random: Random, rows: int, moments: int, missing: float) -> M
     return Made(X, classes_by(phase[:, 0], random), line(moments))
 
 
-@family("series", {"rows": 30, "moments": 80}, {"rows": 50, "moments": 250}, shuffles=True)
+@family("series", {"rows": 30, "moments": 80}, {"rows": 50, "moments": 150}, shuffles=True)
 def few_long_series(random: Random, rows: int, moments: int) -> Made:
     """A few dozen long smooth curves, such as temperatures of weather stations over days.
 

@@ -24,9 +24,9 @@ def _peaks(
 @family(
     "spectra",
     {"rows": 600, "length": 200, "count": 4, "width": 15.0},
-    {"rows": 300, "length": 120, "count": 3, "width": 12.0},
-    {"rows": 100, "length": 300, "count": 5, "width": 25.0},
-    {"rows": 600, "length": 200, "count": 3, "width": 30.0},
+    {"rows": 300, "length": 80, "count": 3, "width": 8.0},
+    {"rows": 100, "length": 150, "count": 5, "width": 12.0},
+    {"rows": 600, "length": 100, "count": 3, "width": 15.0},
     shuffles=True,
 )
 def broad_peaks(random: Random, rows: int, length: int, count: int, width: float) -> Made:
@@ -41,8 +41,8 @@ def broad_peaks(random: Random, rows: int, length: int, count: int, width: float
 
 @family(
     "spectra",
-    {"rows": 600, "length": 200, "labels": True},
-    {"rows": 200, "length": 100, "labels": False},
+    {"rows": 600, "length": 100, "labels": True},
+    {"rows": 200, "length": 200, "labels": False},
     shuffles=True,
 )
 def very_smooth_curves(random: Random, rows: int, length: int, labels: bool) -> Made:
@@ -59,8 +59,8 @@ def very_smooth_curves(random: Random, rows: int, length: int, labels: bool) -> 
 
 @family(
     "spectra",
-    {"rows": 300, "length": 200, "count": 25, "width": 2.0},
-    {"rows": 500, "length": 120, "count": 15, "width": 1.5},
+    {"rows": 300, "length": 150, "count": 20, "width": 2.0},
+    {"rows": 500, "length": 80, "count": 10, "width": 1.5},
     shuffles=True,
 )
 def narrow_peaks(random: Random, rows: int, length: int, count: int, width: float) -> Made:
@@ -75,8 +75,8 @@ def narrow_peaks(random: Random, rows: int, length: int, count: int, width: floa
 
 @family(
     "spectra",
-    {"rows": 500, "length": 150, "count": 6, "width": 3.0},
-    {"rows": 1_000, "length": 80, "count": 4, "width": 2.5},
+    {"rows": 500, "length": 100, "count": 5, "width": 3.0},
+    {"rows": 1_000, "length": 60, "count": 4, "width": 2.5},
     shuffles=True,
 )
 def shifted_peaks(random: Random, rows: int, length: int, count: int, width: float) -> Made:
@@ -91,8 +91,8 @@ def shifted_peaks(random: Random, rows: int, length: int, count: int, width: flo
 
 @family(
     "spectra",
-    {"rows": 500, "length": 150, "noise": 0.5},
-    {"rows": 800, "length": 100, "noise": 1.0},
+    {"rows": 500, "length": 100, "noise": 0.5},
+    {"rows": 800, "length": 80, "noise": 1.0},
     shuffles=True,
 )
 def noisy_spectra(random: Random, rows: int, length: int, noise: float) -> Made:
@@ -105,7 +105,7 @@ def noisy_spectra(random: Random, rows: int, length: int, noise: float) -> Made:
     return Made(X, classes_by(height[:, 0], random), line(length))
 
 
-@family("spectra", {"rows": 200, "length": 150}, {"rows": 60, "length": 400}, shuffles=True)
+@family("spectra", {"rows": 200, "length": 100}, {"rows": 60, "length": 250}, shuffles=True)
 def spectra_on_a_slope(random: Random, rows: int, length: int) -> Made:
     """Near-infrared spectra: a large baseline that scatter tilts, and small broad bands on it.
 
@@ -118,7 +118,7 @@ def spectra_on_a_slope(random: Random, rows: int, length: int) -> Made:
     return Made(X, classes_by(height[:, 0], random), line(length))
 
 
-@family("spectra", {"rows": 500, "length": 64}, {"rows": 500, "length": 128}, shuffles=True)
+@family("spectra", {"rows": 500, "length": 48}, {"rows": 500, "length": 96}, shuffles=True)
 def power_spectra(random: Random, rows: int, length: int) -> Made:
     """Logarithms of the power of sounds at rising frequencies: a resonance and rough noise.
 

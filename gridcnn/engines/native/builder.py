@@ -1,4 +1,21 @@
-"""Programs are built: a plan as one function of code, for answers or for a training step."""
+"""Programs are built: a plan as one function of code, for answers or for a training step.
+
+The three programs, and their phases. All tasks of a phase are done before the next one starts.
+
+    forward    pack -> shard                                      many items are answered
+    single     pack -> first -> step 0, 1, ... -> last -> votes   one item, shared among threads
+    training   pack -> shard -> reduce                            the gradient of a batch
+
+The memory of a training step, in floats; each part begins with a line of the cache:
+
+    packed      features of step 1 | bias | features, turned | step 2 ...        once
+    workspace   gradients of maps | lists | turned cells | item 0 | item 1 | ... for each thread
+      item      grid | maps of step 1 | winners | maps of step 2 | winners ...
+    sums        gradient of step 1's features | of its bias | step 2 ...         for each shard
+    rows        values of voting layers | their gradients                       for each item
+
+Programs that only answer have no sums and no rows, and a workspace holds one item's maps.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +43,8 @@ from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import MOST_TOGETHER, Arena, Program, Slot
 from gridcnn.network import Slot as ParameterSlot
 
+# None of these numbers changes a bit of a result: they say which task does what, and each number is
+# still made by one task, from the same terms in the same order.
 _FEW_ROWS = 8  # too few to share them among threads, in one item; enough parts of what is packed
 _MOST_PARTS = 16  # of one step that are done at the same time, for a single item
 _PARTS = 32  # into which the adding up of one stage's gradients is divided
@@ -60,7 +79,7 @@ class Builder:
 
     # What all programs have
 
-    def _finished(self, *, rows: int = 0, shard: int = 0, shared: bool = False) -> Program:
+    def _finish(self, *, rows: int = 0, shard: int = 0, shared: bool = False) -> Program:
         self.phases.finish()
         for arena in (self.workspace, self.packed, self.sums):
             arena.close()
@@ -84,6 +103,9 @@ class Builder:
         `parts` of a step may be done at the same time in one workspace.
         """
         self.is_training = training
+        # In training an item's maps and winners are needed until its way back, after all items of
+        # the shard went forward: each item has its own. Gradients are needed for one item at a
+        # time, so that a thread has them once.
         item = self.workspace if whole else self.item
         self.start = item.take("grid", self.plan.start.size)
         if training:
@@ -94,6 +116,7 @@ class Builder:
             if training:
                 taken["gradient"] = self.workspace.take(f"{label}: gradient", step.target.size)
                 if step.has_winners:
+                    # A winner is one byte, and has no border.
                     cells = step.target.rows * step.target.columns * step.target.padded
                     taken["winners"] = item.take(f"{label}: winners", -(-cells // 4))
             if isinstance(step.work, Convolution):
@@ -140,6 +163,8 @@ class Builder:
         if not jobs:
             return
         total = sum(count for count, _ in jobs)
+        # No tasks at all if the features are packed already (TO_PACK is 0): a model that only
+        # answers packs them once, see `Call.is_packed`.
         self.phases.add(
             "pack",
             lambda arguments: arguments.number(Slot.TO_PACK) * total,
@@ -289,6 +314,8 @@ class Builder:
         def shard(arguments: Arguments, workspace: Value, task: Value) -> None:
             code = arguments.code
             first, count = _items(arguments, task)
+            # The maps of one item after the other take the same memory; only what votes is kept for
+            # all items, since the voting layers read their weights once for several items.
             with code.loop(count) as number:
                 item = first + number
                 last = self._forward_item(arguments, item, workspace, workspace)
@@ -309,7 +336,7 @@ class Builder:
                     code.copy(target, source, classes)
 
         self.phases.add("shard", lambda arguments: arguments.number(Slot.SHARDS), shard)
-        return self._finished()
+        return self._finish()
 
     def single(self) -> Program:
         """Return the program that answers one item, whose rows are shared among the threads.
@@ -342,12 +369,13 @@ class Builder:
         for number, each in enumerate(plan.voting):
             is_last = number == len(plan.voting) - 1
             self._single_vote(number, each.layer, rows, is_last=is_last)
-        return self._finished(shared=True)
+        return self._finish(shared=True)
 
     def _single_step(self, number: int, step: Step) -> None:
         height, of_chunks = 1, False
         if isinstance(step.work, Convolution):
             height, chunks = _height(step.work), self._chunks(step)
+            # Small maps have too few rows for many threads; their filters are shared instead.
             of_chunks = height < _FEW_ROWS and chunks > height
             height = chunks if of_chunks else height
 
@@ -400,7 +428,7 @@ class Builder:
 
         self.phases.add("shard", lambda arguments: arguments.number(Slot.SHARDS), shard)
         self._reduce()
-        return self._finished(rows=row, shard=plan.shard)
+        return self._finish(rows=row, shard=plan.shard)
 
     def _backward_kernels(self, *, wanted: bool) -> None:
         plan = self.plan
@@ -457,14 +485,17 @@ class Builder:
             return self._none(arguments.code)
         sizes = [each.layer.inputs if each.dropout else 0 for each in self.plan.voting]
         place = arguments.number(Slot.ITEMS) * sum(sizes[:number]) + first * sizes[number]
-        return arguments.given(Slot.FACTORS, place)
+        return arguments.optional_address(Slot.FACTORS, place)
 
     def _shard(self, arguments: Arguments, workspace: Value, task: Value, *, wanted: bool) -> None:
         code, plan = arguments.code, self.plan
         first, count = _items(arguments, task)
         sums = arguments.address(Slot.SUMS, task * self.sums_size)
+        # The kernels add to the sums, which still hold those of the step before.
         for _, place, floats in self.sums.parts:
             code.zero(code.at(sums, place), floats)
+        # All items forward, then the votes of all, then all items back: the voting layers then read
+        # their weights once for several items.
         with code.loop(count) as number:
             item = first + number
             memory = code.at(workspace, number * self.item.size + self.items)
@@ -505,6 +536,8 @@ class Builder:
         results = arguments.address(Slot.RESULTS, first * 3)
         factor = code.load(arguments.table, int(Slot.FACTOR) * 2)
         code.run("loss", flows[-1], targets, results, count, factor)
+        # The gradient of the votes' weights is made later, in `reduce`, over the whole batch: here
+        # it would take memory as large as the weights for each shard.
         for number in range(len(layers) - 1, -1, -1):
             if not number and not self._votes_pass_on:
                 break
@@ -551,6 +584,8 @@ class Builder:
         source = code.at(memory, before.maps if before else self.start)
         target = code.at(workspace, before.gradient if before else self.start_gradient)
         maps, flow = code.at(memory, places.maps), code.at(workspace, places.gradient)
+        # Kernels add to the gradient of what came in, also in its border, into which patches reach.
+        # Rectification on its own writes every cell, and adds to none.
         if step.passes_on and step.work is not None:
             code.zero(target, step.source.size)
         won = code.at(memory, places.winners)
@@ -579,6 +614,9 @@ class Builder:
 
     def _reduce(self) -> None:
         """Emit the phase that adds the shards' gradients up, and makes the voting layers'."""
+        # Each number is added up by one task, shard after shard. With the fixed size of a shard
+        # (`Plan.shard`) this makes results the same bits for any number of threads; see
+        # tests/engines/native/test_threads.py.
         jobs: list[tuple[int, Task]] = []
         for number, (step, places) in enumerate(zip(self.plan.steps, self.places, strict=True)):
             if step.learns and isinstance(step.work, Convolution):
@@ -596,6 +634,7 @@ class Builder:
         self, number: int, step: Step, places: _Places
     ) -> list[tuple[int, Task]]:
         conv, size = step.convolution, self.sums_size
+        # The rows that tasks share: taps if filters lie beside each other, else filters.
         along = isinstance(conv, Lookup) or convolution_backward.is_narrow(conv)
         height = len(conv.taps) if along else conv.filters
         packing.unpack_gradient(self.module, f"unpack{number}", conv, distance=size)
@@ -640,6 +679,7 @@ class Builder:
             code = arguments.code
             items = arguments.number(Slot.ITEMS)
             nothing = code.value(0)
+            # Whole vectors of inputs, so that no two tasks write into the same one.
             first, end = _range(code, task, vectors, parts)
             values = self._rows(arguments, self.value_rows[number], 0, nothing)
             flow = self._rows(arguments, self.flow_rows[number], 0, nothing)
@@ -708,8 +748,8 @@ def _choose(
 
 def _range(code: Code, task: Value, height: int, parts: int) -> tuple[Value, Value]:
     """Return the first and the end of one of `parts` parts of `height` rows."""
-    first = code.value(code.divided(task * height, parts))
-    return first, code.value(code.divided((task + 1) * height, parts))
+    first = code.value(code.divide(task * height, parts))
+    return first, code.value(code.divide((task + 1) * height, parts))
 
 
 def _parts(arguments: Arguments, height: int) -> Number:

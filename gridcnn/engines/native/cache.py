@@ -1,8 +1,8 @@
 """Object code that is kept on disk, so that it is made once for all processes of a user.
 
 What is read here will be executed. An entry counts only if it is whole, if it is of the key that is
-asked for, and if nobody but this user and the system's administrator could have written it. In all
-other cases, as where nothing can be read or written, there is simply no entry.
+asked for, and if only this user and the system's administrator could have written it. In all
+other cases, also if nothing can be read or written, there is no entry.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.engines.native.compiler import Compiled, compiled
+from gridcnn.engines.native.compiler import Compiled, compile_program
 from gridcnn.engines.native.phases import ALONE, COUNTERS, ENTRY, HELP, STEP_BACK
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import Arena, Program, Slot
@@ -33,7 +33,9 @@ class Call:
         """
         self.program = program
         self._entry = Entry(
-            compiled(program.key, text or (lambda: program.text), ENTRY, processor, arguments=3),
+            compile_program(
+                program.key, text or (lambda: program.text), ENTRY, processor, arguments=3
+            ),
             program.phases,
             len(Slot),
             processor,
@@ -143,11 +145,14 @@ class Entry:
             keep: what must live until all have left.
         """
         control = self.control(given)
+        # Counters that a helper may still look at are not used again: it would take tasks of the
+        # next call. They live on as part of `keep` until it has left.
         if self.enter(control, spaces, keep=keep):
             self._spare.append(control)
 
     def control(self, given: Iterable[tuple[int, int]]) -> _Control:
-        """Return counters and a table of arguments that nobody else uses."""
+        """Return counters and a table of arguments that no other call uses."""
+        # Several threads may call at once; a list's pop and append are safe among them.
         try:
             control = self._spare.pop()
         except IndexError:
@@ -160,7 +165,7 @@ class Entry:
         return functools.partial(self._alone, control.addresses[1], space)
 
     def enter(self, control: _Control, spaces: Sequence[int], *, keep: object) -> bool:
-        """Enter like that; return whether all are known to have left, and read nothing more."""
+        """Run on all threads; return True once no helper can still read the arguments."""
         counters, table = control.addresses
         if len(spaces) == 1:
             self._alone(table, spaces[0])
@@ -246,7 +251,7 @@ _HEAD = object.__basicsize__
 _read = ctypes.c_void_p.from_address
 
 
-def _chosen() -> Callable[[Array], int]:
+def _find_address_reader() -> Callable[[Array], int]:
     """Return how addresses are found out: NumPy's layout is fixed, but not every Python's is."""
     probes = [np.empty(3, np.float32)[start:] for start in range(3)]
     if sys.implementation.name == "cpython" and all(
@@ -256,7 +261,7 @@ def _chosen() -> Callable[[Array], int]:
     return _address_told
 
 
-address_of = _chosen()
+address_of = _find_address_reader()
 """Returns where an array begins."""
 
 

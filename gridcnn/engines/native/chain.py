@@ -22,6 +22,7 @@ from gridcnn.network import Block
 Kind = Literal["forward", "single", "training"]
 
 _NONE = np.zeros(0, np.intp)
+# Below these, waking a thread or waiting between phases costs more time than the help saves.
 _WORTH = 400_000  # multiply-adds that are worth waking another thread for
 _SHARED = 1_500_000  # multiply-adds of one item that are worth being shared among threads
 
@@ -95,7 +96,7 @@ class Chain:
             if isinstance(made, Call):
                 made.start_over()
 
-    def _built(self, kind: Kind) -> Program:
+    def _build(self, kind: Kind) -> Program:
         with LOCK:  # no child is to find the builder half imported
             # Not at the top: what was made before needs no builder.
             from gridcnn.engines.native.builder import Builder
@@ -106,10 +107,10 @@ class Chain:
 
     def _program(self, kind: Kind) -> Program:
         recipe = recipes.recipe(kind, self.plan, self.processor, self.gap)
-        return recipes.found(recipe) or recipes.kept(recipe, self._built(kind))
+        return recipes.find(recipe) or recipes.keep(recipe, self._build(kind))
 
     def _call(self, kind: Kind, program: Program) -> Call:
-        return Call(program, self.processor, lambda: program.text or self._built(kind).text)
+        return Call(program, self.processor, lambda: program.text or self._build(kind).text)
 
     # How work is divided
 
@@ -126,12 +127,16 @@ class Chain:
     # What is called
 
     def forward(self, parameters: Floats, cells: Array) -> tuple[Floats, NDArray[np.intp]]:
-        """Return what comes out for items, `(items, channels, rows, columns)`, and the odd ones.
+        """Return the maps of items, and which items are odd.
 
-        Odd are the numbers of items whose cells are not all finite, where the kernels cannot do
-        these rightly.
+        Args:
+            parameters: the flat vector.
+            cells: the grids, float32 `(items, channels, rows, columns)` in C order; or, if the
+                plan is for one-hot grids, their indices, int32 `(items, columns)`.
 
-        `cells` are the grids, float32 in C order, or where the plan is for indices these, int32.
+        Returns:
+            The maps or votes, `(items, channels, rows, columns)`, and `odd`: the indices of items
+            with NaN or infinite cells, which the kernels cannot handle.
         """
         items = len(cells)
         out = np.empty((items, *self.plan.output.sizes), np.float32)
@@ -143,7 +148,7 @@ class Chain:
         return out, np.flatnonzero(np.isnan(odd)) if len(odd) else _NONE
 
     def lone(self, parameters: Array) -> Lone | None:
-        """Return the short way of one item, or None where features are packed each time anew."""
+        """Return the short way for single items; None if features are packed for every call."""
         cells = np.zeros((1, *self.entering), np.int32 if self.plan.one_hot else np.float32)
         out = np.empty((1, *self.plan.output.sizes), np.float32)
         odd = np.zeros(1, np.float32)
@@ -162,6 +167,8 @@ class Chain:
         self, cells: Array, out: Floats, odd: Floats
     ) -> tuple[Call, tuple[tuple[int, int], ...], int]:
         """Return what answers items, what it is given, and with how many threads."""
+        # A single large item is shared among threads, row by row, with a wait after each step. A
+        # small one is answered by one thread, and many items are shared in shards.
         items = len(cells)
         threads = self.workers(items)
         if items == 1 and threads > 1 and self.cost >= _SHARED:
@@ -274,7 +281,7 @@ class Lone:
         )
 
     def __call__(self, cells: Array) -> Floats | None:
-        """Return what comes out for an item that fits; None where it is odd, see `forward`."""
+        """Return what comes out for an item that fits; None if it is odd, see `forward`."""
         self._cells[...] = cells
         self._run()
         return self._out.copy() if self._odd[0] == 0 else None

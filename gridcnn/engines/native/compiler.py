@@ -46,7 +46,7 @@ class Compiled:
             # them more than 2 GB apart, where instructions cannot reach, and ends the process then.
             self._engine = llvm.create_mcjit_compiler(empty, _machine(processor), use_lmm=True)
             read = llvm.ObjectFileRef.from_data(code)
-            # llvmlite says nothing where this is not object code, and the process would end below.
+            # llvmlite says nothing if this is not object code, and the process would end below.
             if not getattr(read, "_ptr", True):
                 raise EngineError("this is not object code; delete the cache")
             self._engine.add_object_file(read)
@@ -71,16 +71,16 @@ class Compiled:
 
 def key_for(text: str, processor: Processor) -> str:
     """Return the key of the object code for LLVM's text: text, processor and versions."""
-    return key_of(text, *described(processor))
+    return key_of(text, *describe_processor(processor))
 
 
-def described(processor: Processor) -> tuple[str, ...]:
+def describe_processor(processor: Processor) -> tuple[str, ...]:
     """Return all else that object code depends on."""
     versions = (llvmlite.__version__, ".".join(map(str, llvm.llvm_version_info)))
     return processor.name, processor.features, processor.triple, *versions
 
 
-def compiled(
+def compile_program(
     key: str, text: Callable[[], str], name: str, processor: Processor, *, arguments: int
 ) -> Compiled:
     """Return the machine code for LLVM's text, made now or taken from the cache.
@@ -97,12 +97,12 @@ def compiled(
         # What is kept and is no such code is as if it were not there: it is made again, and kept.
         with contextlib.suppress(EngineError):
             return Compiled(code, name, processor, arguments)
-    code = translated(text(), processor)
+    code = translate(text(), processor)
     cache.put(key, code)
     return Compiled(code, name, processor, arguments)
 
 
-def translated(text: str, processor: Processor) -> bytes:
+def translate(text: str, processor: Processor) -> bytes:
     """Return the object code for LLVM's text."""
     _refuse_without_room(_TRANSLATING + 8 * len(text))
     with LOCK:
@@ -128,18 +128,18 @@ def _refuse_without_room(size: int) -> None:
     if not has_room(size):
         raise EngineError(
             f"there is not enough memory to compile the network: {sized(size)} are needed beside "
-            "what is in use; allow this process more (see ulimit -v), or take the engine reference"
+            "what is in use; allow this process more (see ulimit -v), or use the engine reference"
         )
 
 
 @functools.cache
-def _initialized() -> None:
+def _initialize() -> None:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
 
 
 def _machine(processor: Processor) -> Any:
-    _initialized()
+    _initialize()
     target = llvm.Target.from_triple(processor.triple)
     return target.create_target_machine(
         cpu=processor.name, features=processor.features, opt=1, reloc="pic", codemodel="default"

@@ -33,7 +33,7 @@ _SIFTED, _DENSE, _INDEXED, _NONE = "sifted", "dense", "indexed", "none"
 _OF_FEATURES = {
     _SIFTED: "sifted: each filter has a list of the cells that have a gradient",
     _DENSE: "dense: every cell is visited, since the grid has too few channels for a vector",
-    _INDEXED: "indexed: what a cell says is added to the numbers of the indices below it",
+    _INDEXED: "indexed: the gradient at a position is added at the indices under it",
     _NONE: "none: they do not learn",
 }
 _OF_GRID = {
@@ -84,7 +84,7 @@ def _of_machine(processor: Processor) -> tuple[list[str], dict[str, Any]]:
     notes = [
         f"processor: {processor.name}, vectors of {processor.lanes} numbers, "
         f"{processor.registers} registers, {fused}",
-        f"cache: {kept}" if cache.folder else "cache: none; each process compiles anew",
+        f"cache: {kept}" if cache.folder else "cache: none; each process compiles again",
     ]
     facts = {
         "processor": {
@@ -277,7 +277,7 @@ def _answering(engine: NativeEngine, items: int) -> int:
             continue
         chain = _chain(engine, piece)
         program, (_, shards) = chain.many_program, chain.shards(items)
-        total += _kept(program, min(chain.workers(items), shards))
+        total += _memory_of(program, min(chain.workers(items), shards))
         if piece.stop < len(engine.network.blocks):
             total += _FLOAT * items * chain.plan.output.cells
     return total
@@ -289,11 +289,11 @@ def _step_bytes(chain: Chain, items: int) -> int:
     shards = -(-items // program.shard)
     floats = items * program.rows + shards * program.sums.size
     floats += items * sum(each.layer.inputs for each in chain.plan.voting if each.dropout)
-    kept = _kept(program, chain.workers(items, training=True))
+    kept = _memory_of(program, chain.workers(items, training=True))
     return kept + _FLOAT * floats + _RESULT * items
 
 
-def _kept(program: Program, threads: int) -> int:
+def _memory_of(program: Program, threads: int) -> int:
     return _LOADED + _FLOAT * (threads * program.workspace.size + program.packed.size)
 
 

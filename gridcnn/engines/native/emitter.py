@@ -156,6 +156,7 @@ class Code:
 
     def whole(self, name: str, left: Number, right: Number) -> Value:
         """Return a sum, difference or product of whole numbers."""
+        # Adding 0 and multiplying by 1 leave no code behind.
         neutral = 1 if name == "mul" else 0
         if isinstance(left, Value) and isinstance(right, int) and right == neutral:
             return left
@@ -176,7 +177,7 @@ class Code:
         name = self.module.declare("llvm.smax.i64", INT, INT, INT)
         return self.call(INT, name, self.value(left), self.value(right))
 
-    def divided(self, left: Number, right: int) -> Number:
+    def divide(self, left: Number, right: int) -> Number:
         """Return a quotient of whole numbers that are not negative, rounded down."""
         if isinstance(left, int):
             return left // right
@@ -194,7 +195,7 @@ class Code:
         return self.op(BOOL, f"icmp {relation} {left}, {right.name}")
 
     def truth(self, condition: Value) -> Number:
-        """Return 1 where a condition holds, else 0."""
+        """Return 1 if a condition holds, else 0."""
         return self.cast("zext", condition, INT)
 
     # Control
@@ -222,7 +223,7 @@ class Code:
 
     @contextmanager
     def when(self, *conditions: Value) -> Iterator[None]:
-        """Do something only where all conditions hold."""
+        """Do something only if all conditions hold."""
         end = self._name("end")
         for condition in conditions:
             body = self._name("then")
@@ -245,6 +246,8 @@ class Code:
 
     def variable(self, start: Value) -> Variable:
         """Return a variable that holds `start`."""
+        # All slots stand at the start of the function: one within a loop would take new memory in
+        # each round, and LLVM turns only those at the start into registers.
         name = self._name("%s")
         self.slots.append(f"{name} = alloca {start.kind}")
         variable = Variable(self, start.kind, name)
@@ -303,6 +306,7 @@ class Code:
         """Return a vector of which only the first `count` lanes are read; the others are 0."""
         if count >= lanes:
             return self.load(address, place, kind=vector(lanes))
+        # Lanes that are not read may lie outside of all memory: a masked load does not touch them.
         kind, mask = vector(lanes), _mask(lanes, count)
         name = self.module.declare(
             f"llvm.masked.load.v{lanes}f32.p0", kind, PTR, WORD, vector(lanes, BOOL), kind
@@ -349,7 +353,7 @@ class Code:
 
     def constant(self, number: float, lanes: int = 1) -> Value:
         """Return a float32 number, in every lane."""
-        return Value(self, vector(lanes), _written(struct.pack("<f", number), lanes))
+        return Value(self, vector(lanes), _literal(struct.pack("<f", number), lanes))
 
     def constants(self, numbers: Sequence[int], element: str) -> Value:
         """Return a vector of whole numbers that are known now."""
@@ -398,17 +402,19 @@ class Code:
         """Return `left` where a condition holds, else `right`, lane by lane."""
         return self.op(left.kind, f"select {condition}, {left}, {right}")
 
-    def rectified(self, value: Value) -> Value:
+    def rectify(self, value: Value) -> Value:
         """Return the number, or 0 for a negative one; NaN stays NaN."""
         zero = self.constant(0, lanes_of(value.kind))
         return self.select(self.compare("ogt", zero, value), zero, value)
 
     def larger(self, left: Value, right: Value) -> Value:
-        """Return the larger number; NaN where either is NaN."""
+        """Return the larger number; NaN if either is NaN."""
+        # "ogt" is false if either is NaN, so that a NaN on the right is taken; one on the left is
+        # looked for afterwards.
         best = self.select(self.compare("ogt", left, right), left, right)
         return self.select(self.compare("uno", left, left), left, best)
 
-    def squeezed(self, value: Value, chosen: Value) -> Value:
+    def squeeze(self, value: Value, chosen: Value) -> Value:
         """Return the chosen lanes of a vector, one after the other; what follows is anything."""
         lanes = lanes_of(value.kind)
         short = {FLOAT: "f32", WORD: "i32"}[element_of(value.kind)]
@@ -425,12 +431,14 @@ class Code:
     def count(self, chosen: Value) -> Value:
         """Return how many lanes are chosen."""
         lanes = lanes_of(chosen.kind)
+        # A vector of truths is as many bits; those that are 1 are counted.
         bits = self.op(f"i{lanes}", f"bitcast {chosen} to i{lanes}")
         name = self.module.declare(f"llvm.ctpop.i{lanes}", bits.kind, bits.kind)
         return self.cast("zext", self.call(bits.kind, name, bits), INT)
 
     def total(self, value: Value) -> Value:
         """Return the sum of all lanes, halves added to halves."""
+        # Halves to halves: always in this order, and few additions wait for each other.
         while (lanes := lanes_of(value.kind)) > 2:
             value = self.arithmetic("fadd", *(self._half(value, at) for at in (0, lanes // 2)))
         if lanes == 2:
@@ -445,7 +453,7 @@ class Code:
             vector(half), f"shufflevector {value}, {value.kind} poison, <{half} x i32> <{chosen}>"
         )
 
-    def transposed(self, rows: Sequence[Value]) -> list[Value]:
+    def transpose(self, rows: Sequence[Value]) -> list[Value]:
         """Return as many vectors as each has lanes: the first lanes of all, the second lanes, ...
 
         Rows are interleaved with those half of them further on, as often as halves can be halved.
@@ -455,6 +463,8 @@ class Code:
         if count == 1:
             return rows
         kind, half = rows[0].kind, count // 2
+        # For 4 rows of 4, "abcd" being the first row and "qrst" the third: aqbr, csdt. After two
+        # such rounds, each vector has one lane of every row.
         orders = [
             ", ".join(f"i32 {lane + side * count}" for lane in lanes for side in (0, 1))
             for lanes in (range(half), range(half, count))
@@ -474,7 +484,7 @@ class Code:
 
 
 @functools.cache
-def _written(single: bytes, lanes: int) -> str:
+def _literal(single: bytes, lanes: int) -> str:
     """Return a float32 number as LLVM wants it: the bits of the float64 of the same value.
 
     It is given by its bits, since 0 and -0 are equal.
@@ -487,6 +497,7 @@ def _written(single: bytes, lanes: int) -> str:
 
 @functools.cache
 def _align(kind: str) -> int:
+    # That of one element: vectors may begin at any float, as patches and rows of weights do.
     return {BYTE: 1, INT: 8, PTR: 8}.get(element_of(kind), 4)
 
 

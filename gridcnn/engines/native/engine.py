@@ -1,4 +1,13 @@
-"""The native engine: a network compiled for this processor, and run by several threads."""
+"""The native engine: a network compiled for this processor, and run by several threads.
+
+A network is divided into pieces: as many blocks in a row as have kernels, and single blocks that
+have none, such as stages of other packages. For example:
+
+    blocks    convolution  rectification  pooling  foreign  convolution  votes
+    pieces    [-------- native, a Chain --------]  [plain]  [-- native, a Chain --]
+
+A batch goes through all pieces, in rounds of at most `ROUND` items.
+"""
 
 from __future__ import annotations
 
@@ -106,8 +115,9 @@ class NativeEngine(Engine):
         with self._lock:
             if len(grids) <= ROUND:
                 answer = self._through(vector, grids, stop)
+                # A caller with a single item is likely to have more, one by one.
                 if len(grids) == 1 and after is None:
-                    self._lone = self._prepared(parameters, grids)
+                    self._lone = self._prepare_lone(parameters, grids)
                 return answer
             found = np.empty((len(grids), *self._shape(stop).sizes), np.float32)
             for part in _rounds(len(grids)):
@@ -115,7 +125,7 @@ class NativeEngine(Engine):
         return found
 
     def _at_once(self, lone: Lone, parameters: Array, grids: Cells) -> Array | None:
-        """Return the maps of one more item like the last one; None where it is not like that."""
+        """Return the maps of one more item like the last one; None if it is not like that."""
         if lone.one_hot != isinstance(grids, OneHot):
             return None
         if isinstance(grids, OneHot):
@@ -127,7 +137,7 @@ class NativeEngine(Engine):
         with self._lock:
             return lone(values) if lone.fits(parameters, values) else None
 
-    def _prepared(self, parameters: Array, grids: Cells) -> Lone | None:
+    def _prepare_lone(self, parameters: Array, grids: Cells) -> Lone | None:
         """Return the short way for more items like this one, where there is one."""
         piece, *others = self.pieces()
         if others or not piece.native:
@@ -166,6 +176,7 @@ class NativeEngine(Engine):
         gradient = self._empty_gradient()
         total, hits = 0.0, 0
         with self._lock:
+            # Rounds are added up in their order, in float32, so that bits depend on nothing else.
             for number, part in enumerate(_rounds(len(grids))):
                 found = gradient if not number else self._empty_gradient()
                 losses, right = self._round(
@@ -192,10 +203,10 @@ class NativeEngine(Engine):
         """Return the network's blocks in pieces that either all have kernels, or have none."""
         stop = len(self.network.blocks) if stop is None else stop
         if stop not in self._pieces:
-            self._pieces[stop] = self._divided(stop)
+            self._pieces[stop] = self._divide(stop)
         return self._pieces[stop]
 
-    def _divided(self, stop: int) -> list[Piece]:
+    def _divide(self, stop: int) -> list[Piece]:
         found: list[Piece] = []
         for number, block in enumerate(self.network.blocks[:stop]):
             native = has_kernel(block)
@@ -246,6 +257,7 @@ class NativeEngine(Engine):
             return self._plainly(piece, vector, values)
         chain, cells = self._entering(piece, values)
         found, odd = chain.forward(vector, cells)
+        # Winograd tiles may turn infinite cells into NaN; plain arithmetic answers as it should.
         if len(odd):
             found[odd] = self._plainly(piece, vector, values[odd])
         return found
@@ -275,6 +287,8 @@ class NativeEngine(Engine):
         items: int,
     ) -> tuple[Array, int]:
         """Write the gradient of a round; return the losses, and how many answers were right."""
+        # Pieces forward, except for a native one that ends in the votes: it does its way forward,
+        # the loss and its way back in one call. Then the other pieces back.
         pieces = self.pieces()
         entered: list[Cells] = [grids]
         trail: dict[int, Backward] = {}
@@ -303,6 +317,7 @@ class NativeEngine(Engine):
                 by_grids=back if chain.plan.wanted else None,
             )
             pieces = pieces[:-1]
+            # log(sum of exponentials) - right logit, both after the largest logit was taken off.
             with np.errstate(invalid="ignore"):
                 losses = np.log(results[:, 0]) - results[:, 1]
             right = int(results[:, 2].sum())
@@ -363,9 +378,9 @@ def _rounds(items: int) -> Iterator[slice]:
 
 
 def _factors(chain: Chain, items: int, random: np.random.Generator | None) -> Floats | None:
-    """Return what dropout multiplies values with, layer after layer, or None where it does not."""
+    """Return what dropout multiplies values with, layer after layer, or None if it does not."""
     drawn = [
-        Votes.kept((items, each.layer.inputs), each.dropout, random).ravel()
+        Votes.dropout_factors((items, each.layer.inputs), each.dropout, random).ravel()
         for each in chain.plan.voting
         if random is not None and each.dropout
     ]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gridcnn.engines.native.call import Entry, Floats, address_of
-from gridcnn.engines.native.compiler import compiled, key_for
+from gridcnn.engines.native.compiler import compile_program, key_for
 from gridcnn.engines.native.kernels.moving import MOVES, PART, Slot, program
 from gridcnn.engines.native.phases import ENTRY
 from gridcnn.engines.native.processor import Processor
@@ -49,5 +49,5 @@ def _entry(name: str, processor: Processor) -> Entry:
     chosen = MOVES[name]
     text = program(chosen, processor)
     key = key_for(text, processor)
-    code = compiled(key, lambda: text, ENTRY, processor, arguments=3)
+    code = compile_program(key, lambda: text, ENTRY, processor, arguments=3)
     return Entry(code, 1, Slot.VECTORS + len(chosen.changed), processor)

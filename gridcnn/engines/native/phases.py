@@ -1,13 +1,18 @@
 """Phases of tasks, which several threads carry out side by side.
 
-Whoever enters takes the next task of a phase that nobody has taken yet, and goes on to the next
-phase when all tasks of the one before are done. So one thread alone gets everything done, and a
+A thread that enters takes the next free task of a phase, and continues with the next phase when
+all tasks of the one before are done. So one thread alone gets everything done, and a
 thread that comes late finds nothing left to do. A task always does the same items or numbers,
-whoever does it: that is why results do not depend on the threads. A thread that nobody helps has a
-way in of its own, which counts nothing.
+on any thread: that is why results do not depend on the threads. A thread without helpers has an
+entry of its own, which counts nothing.
 
 The caller takes tasks from the first on, helpers from the last on. So each core mostly gets the
 same rows of an item in all phases, and the same shards in all steps, and finds them in its cache.
+
+The counters of a phase, in whole numbers of 8 bytes; each of the two is in a cache line of its own:
+
+    0   tasks taken by helpers (upper 32 bits), tasks taken by the caller (lower 32 bits)
+    8   tasks that are done
 """
 
 from __future__ import annotations
@@ -40,8 +45,8 @@ class Arguments:
         """Return an address, `place` floats after that in the table."""
         return self.code.at(self.code.load(self.table, slot, kind=PTR), place)
 
-    def given(self, slot: int, place: Number) -> Value:
-        """Return an address like that, or 0 where the table has 0."""
+    def optional_address(self, slot: int, place: Number) -> Value:
+        """Return an address like that, or 0 if the table has 0."""
         base = self.code.load(self.table, slot, kind=PTR)
         is_none = self.code.test("eq", self.code.cast("ptrtoint", base, INT), 0)
         return self.code.select(is_none, base, self.code.at(base, place))
@@ -85,14 +90,16 @@ class Phases:
         for name, helps in ((ENTRY, False), (HELP, True)):
             with self.module.function(name, *[PTR] * 3, internal=False) as (code, arguments):
                 with _without_denormals(code):
-                    self._shared(code, arguments, helps=helps)
+                    self._share_tasks(code, arguments, helps=helps)
 
-    def _shared(self, code: Code, arguments: list[Value], *, helps: bool) -> None:
+    def _share_tasks(self, code: Code, arguments: list[Value], *, helps: bool) -> None:
         """Emit all phases, for one of several threads."""
         counters, table, workspace = arguments
         for number, (name, count) in enumerate(self._found):
             tasks = code.value(count(Arguments(code, table)))
-            # One number counts both what was taken from the front, and above that from the back.
+            # One number counts both what was taken from the front, and above that from the back:
+            # one atomic addition takes a task, and tells whether front and back have met. Numbers
+            # beyond the end are handed out too; their takers leave.
             started = code.at(counters, number * COUNTERS, INT)
             done = code.at(counters, number * COUNTERS + COUNTERS // 2, INT)
             with code.forever() as end:
@@ -102,6 +109,7 @@ class Phases:
                 code.leave(end, code.test("sge", front + back, tasks))
                 code.run(name, table, workspace, tasks - 1 - back if helps else front)
                 code.fetch_add(done, 1)
+            # The next phase reads what all tasks of this one have written.
             _wait(code, done, tasks, Arguments(code, table))
 
 

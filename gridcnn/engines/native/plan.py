@@ -9,7 +9,7 @@ from gridcnn.engines.native.kernels.convolution import Convolution
 from gridcnn.engines.native.kernels.lookup import Lookup
 from gridcnn.engines.native.kernels.pooling import Pooling
 from gridcnn.engines.native.kernels.voting import Layer
-from gridcnn.engines.native.kernels.winograd import Winograd, cells_under, turned
+from gridcnn.engines.native.kernels.winograd import Winograd, cells_under, choose_kernel
 from gridcnn.engines.native.layout import FEWEST_LANES, Maps, lanes_for
 from gridcnn.engines.native.processor import Processor
 from gridcnn.forks import cached_property
@@ -22,6 +22,8 @@ from gridcnn.stages.voting import Votes
 
 _MOST_FUSED = 12
 """Most cells of a window that is pooled while its sums are in registers."""
+# Items of a shard. Every shard reads all weights of the voting layers; if these are many, larger
+# shards read them less often. See `Plan.shard`.
 _FEWEST, _MOST = 8, 16
 _MANY_VOTES = 250_000
 KERNELS = (ConvolutionStage, PoolingStage, RectificationStage, Votes)
@@ -178,6 +180,8 @@ def _joins(group: list[Block], block: Block, processor: Processor) -> bool:
         return RectificationStage not in kinds
     if type(block.stage) is not PoolingStage or PoolingStage in kinds:
         return False
+    # All cells of a window are summed in registers at the same time, and windows that overlap would
+    # be computed more than once.
     window, stride = block.stage.sizes(block.input)
     most = _MOST_FUSED if processor.registers < 32 else 2 * _MOST_FUSED
     apart = window[0] <= stride[0] and window[1] <= stride[1]
@@ -195,7 +199,7 @@ def _grid(shape: GridShape, reader: list[Block] | None, processor: Processor, *,
     maps = Maps(shape.channels, shape.rows, shape.columns, lanes, above, below, left, right)
     # Tiles may reach beyond the map, and what they read has to be there.
     target = Maps(*reader[-1].output.sizes, lanes_for(reader[0].output.channels, processor))
-    conv = turned(_convolution(reader, reader[0].stage, maps, target))
+    conv = choose_kernel(_convolution(reader, reader[0].stage, maps, target))
     if isinstance(conv, Winograd):
         down, across = cells_under(conv)
         below = max(below, down - above - shape.rows)
@@ -220,12 +224,13 @@ def _step(group: list[Block], source: Maps, target: Maps, *, lookup: bool, passe
         return Step(blocks, None, source, target, passes_on=passes_on)
     conv = _convolution(group, first.stage, source, target)
     if lookup:
+        # The rows of a one-hot grid have become the values of its indices.
         kernel = (1, conv.kernel[1])
         conv = Lookup(**{**vars(conv), "kernel": kernel}, symbols=first.input.rows)
     slots = {slot.parameter.name: slot for slot in first.slots}
     return Step(
         blocks,
-        turned(conv),
+        choose_kernel(conv),
         source,
         target,
         slots["weights"],

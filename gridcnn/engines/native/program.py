@@ -18,13 +18,13 @@ class Slot(enum.IntEnum):
     STEP_BACK = STEP_BACK
     PARAMETERS = enum.auto()
     PACKED = enum.auto()
-    TO_PACK = enum.auto()  # 1 where the features are to be packed, 0 where they are already
+    TO_PACK = enum.auto()  # 1 if the features are to be packed, 0 if they are already
     GRIDS = enum.auto()
     ITEMS = enum.auto()
     SHARD = enum.auto()  # items of a shard
     SHARDS = enum.auto()  # how many there are
     OUTPUT = enum.auto()
-    ODD = enum.auto()  # for each item a float that is 0 where all its cells are finite, else NaN
+    ODD = enum.auto()  # for each item a float that is 0 if all its cells are finite, else NaN
     TARGETS = enum.auto()
     FLOW = enum.auto()  # the gradient of the output, where there is no loss
     ROWS = enum.auto()  # the voting layers' values and gradients of the whole batch
@@ -73,7 +73,7 @@ class Program:
     """The text of a program, and the memory that it needs.
 
     Attributes:
-        text: LLVM IR; empty where the program was found again by its recipe.
+        text: LLVM IR; empty if the program was found again by its recipe.
         length: how many characters the text has.
         key: the text's place among the object code that is kept, see `compiler.key_for`.
         phases: how many counters it takes.
@@ -81,7 +81,7 @@ class Program:
         packed: floats for the features as the kernels take them, all 0 at the start.
         rows: floats for each item of the batch, for the voting layers' values and gradients.
         sums: floats for each shard's gradients.
-        shard: items in a shard; 0 where any number will do.
+        shard: items in a shard; 0 if any number will do.
         shared: whether all threads work in one workspace.
     """
 

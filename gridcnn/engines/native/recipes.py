@@ -15,7 +15,7 @@ from typing import Any
 
 from gridcnn.caches import is_key
 from gridcnn.engines.native.cache import key_of, object_cache
-from gridcnn.engines.native.compiler import described
+from gridcnn.engines.native.compiler import describe_processor
 from gridcnn.engines.native.plan import Plan
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import Arena, Program
@@ -25,16 +25,16 @@ _MOST = 2**40
 
 
 def recipe(kind: str, plan: Plan, processor: Processor, gap: int) -> str | None:
-    """Return the key of a kind of program for a plan; None where recipes cannot be told apart."""
+    """Return the key of a kind of program for a plan; None if recipes cannot be told apart."""
     source = _source()
     if source is None:
         return None
     parts = [kind, str(gap), str(processor.lanes), str(processor.registers), str(processor.fma)]
-    return key_of("recipe", source, *described(processor), *parts, *plan.ingredients())
+    return key_of("recipe", source, *describe_processor(processor), *parts, *plan.ingredients())
 
 
-def found(recipe: str | None) -> Program | None:
-    """Return the program that was kept under a recipe, without its text; None where none was."""
+def find(recipe: str | None) -> Program | None:
+    """Return the program that was kept under a recipe, without its text; None if none was."""
     content = object_cache().get(recipe) if recipe else None
     if content is None:
         return None
@@ -73,10 +73,10 @@ def _arena(kept: Any) -> Arena:
 
 def _check_number(number: Any) -> None:
     if type(number) is not int or not 0 <= number < _MOST:
-        raise ValueError("this is no number of floats")
+        raise ValueError("this is not a number of floats")
 
 
-def kept(recipe: str | None, program: Program) -> Program:
+def keep(recipe: str | None, program: Program) -> Program:
     """Keep a program under its recipe, and return it."""
     if recipe:
         content = asdict(program)
@@ -87,7 +87,7 @@ def kept(recipe: str | None, program: Program) -> Program:
 
 @functools.cache
 def _source() -> str | None:
-    """Return a digest of the code that emits programs; None where its files cannot be read."""
+    """Return a digest of the code that emits programs; None if its files cannot be read."""
     digest = hashlib.sha256()
     try:
         files = sorted(Path(__file__).parent.rglob("*.py"))

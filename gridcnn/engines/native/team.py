@@ -53,8 +53,8 @@ class _Team:
     def ask(self, job: Job, members: int) -> None:
         """Put a job in line, for a team of at least so many members.
 
-        If all members have enough to do, the job is left out: nobody could take it in time, and
-        what it holds would pile up in the line as long as many threads call.
+        If all members have enough to do, the job is left out: no member could take it in time,
+        and what it holds would pile up in the line as long as many threads call.
         """
         if self._members < members:
             self._grow(members)
@@ -72,7 +72,7 @@ class _Team:
                 try:
                     work.start()
                 except (RuntimeError, MemoryError):
-                    # The calling threads do what nobody helps with, and come to the same bits.
+                    # The calling threads do all the work then, and get the same bits.
                     self._patience = time.monotonic() + _PAUSE
                     warnings.warn(
                         f"{self._members} of {members} helping threads could be started (see "

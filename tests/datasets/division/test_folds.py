@@ -182,7 +182,7 @@ def test_groups_that_a_named_test_part_divides_do_no_harm() -> None:
             None,
             Fold(fold=1, of=4),
             "here: the class '2' has 3 items to divide, too few for 4 folds, each of which needs "
-            "one; add items, leave the class out, or take at most 3 folds",
+            "one; add items, leave the class out, or use at most 3 folds",
         ),
         (
             [0, 1, 0],
@@ -196,35 +196,33 @@ def test_groups_that_a_named_test_part_divides_do_no_harm() -> None:
             ["a", "a", "b", "b"] * 2,
             Fold(fold=2, of=3),
             "here: all items to divide are in 2 groups ('a', 'b'), too few for 3 folds of whole "
-            "groups; take at most 2 folds, or name other groups",
+            "groups; use at most 2 folds, or name other groups",
         ),
         (
             [0, 1] * 4,
             None,
             GroupOut(group="a"),
-            "here: the data has no groups, of which one could be left out; name them with "
-            "data.group",
+            "here: the data has no groups to leave out; name them with data.group",
         ),
         (
             [0, 1] * 4,
             ["anna", "anna", "bert", "bert"] * 2,
             GroupOut(group="ana"),
-            "here: data.test names the group 'ana', and no item to divide is in it; did you mean "
-            "'anna'? The groups are: 'anna', 'bert'",
+            "here: data.test names the group 'ana', but no item to divide belongs to it; did you "
+            "mean 'anna'? The groups are: 'anna', 'bert'",
         ),
         (
             [0, 1, 1, 1],
             ["a", "a", "b", "b"],
             GroupOut(group="a"),
-            "here: every item of the class 0 is in the group 'a', so that none is left to train "
+            "here: every item of the class 0 is in the group 'a', so none is left to train "
             "on; add items, leave the class out, or name other groups",
         ),
         (
             [0, 0, 0, 0],
             None,
             Fold(fold=1, of=2),
-            "here: every item has the class '0'; a classifier needs at least two classes to tell "
-            "apart",
+            "here: every item has the class '0'; a classifier needs at least two classes",
         ),
     ],
 )

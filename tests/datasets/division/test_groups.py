@@ -52,7 +52,7 @@ def test_wrong_columns_and_empty_groups_of_a_manifest_are_told(manifest: Path) -
         opened(Files(path=str(manifest)), "writr")
     manifest.write_text(text.replace("b,w1", "b,"), encoding="utf-8")
     bad = opened(Files(path=str(manifest)), "writer").bad
-    assert "list.csv:7: the group in 'writer' is empty; say in" in str(bad[0])
+    assert "list.csv:7: the group in 'writer' is empty; give" in str(bad[0])
     manifest.write_text(text.replace("label,", "label,writer,"), encoding="utf-8")
     with pytest.raises(DataError, match=r"2 columns are named 'writer'; keep one"):
         opened(Files(path=str(manifest)), "writer")
@@ -122,7 +122,7 @@ def test_a_pattern_finds_groups_in_names() -> None:
     with pytest.raises(DataError) as caught:
         by_pattern(data, "_(j[a-z]+)?_?1")
     assert [str(problem) for problem in caught.value.problems] == [
-        "'seven/7_theo_0.wav' tells no group: the pattern '_(j[a-z]+)?_?1' finds nothing in it"
+        "'seven/7_theo_0.wav' has no group: the pattern '_(j[a-z]+)?_?1' finds nothing in it"
     ]
     with pytest.raises(DataError, match="finds an empty text in it"):
         by_pattern(data, "(x?)")
@@ -187,7 +187,7 @@ def test_a_group_may_be_a_number() -> None:
 
 
 def test_groups_go_with_items() -> None:
-    with pytest.raises(DataError, match="do not go together"):
+    with pytest.raises(DataError, match="all must be the same number"):
         Dataset([1, 2], [0, 1], ["a", "b"], groups=["g"])
 
 

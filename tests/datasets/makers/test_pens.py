@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gridcnn.datasets.makers.pens import Bent, Frame, Ring, inked, rubbed_out
+from gridcnn.datasets.makers.pens import Bent, Frame, Ring, ink_of, rub_out
 
 
 def one(value: float) -> Any:
@@ -53,7 +53,7 @@ def test_the_distance_from_a_ring_is_that_from_the_nearest_of_its_points(
     turns = np.linspace(-end, end, 4001, dtype=np.float32)[None, None, :]
 
     distance = curve.distance(frame, x, y)[0][0]
-    true = nearest(np.array([part[0, 0] for part in frame.placed(*curve.at(turns))]), x, y)
+    true = nearest(np.array([part[0, 0] for part in frame.place(*curve.at(turns))]), x, y)
     near = true < 4
 
     assert np.abs(distance - true)[near].max() < 0.8
@@ -80,7 +80,7 @@ def test_an_eraser_leaves_no_ink_within_its_radius() -> None:
     x, y = cells()
     edge = np.hypot(x, y) - 10
 
-    left = rubbed_out(edge, x, y, at=(one(5), one(0)), radius=one(3))
+    left = rub_out(edge, x, y, at=(one(5), one(0)), radius=one(3))
 
     assert (left[np.hypot(x - 5, y + 0 * x) < 3] > 0).all()
     assert (left[np.hypot(x - 5, y + 0 * x) > 9] == edge[np.hypot(x - 5, y + 0 * x) > 9]).all()
@@ -89,5 +89,5 @@ def test_an_eraser_leaves_no_ink_within_its_radius() -> None:
 def test_ink_fades_evenly_over_the_softness() -> None:
     edge = np.array([[[-2, -1, -0.5, 0, 0.5, 1, 2]]], np.float32)
 
-    assert inked(edge, softness=one(2)).ravel().tolist() == [1, 1, 0.75, 0.5, 0.25, 0, 0]
-    assert inked(edge, softness=one(0)).ravel().tolist() == [1, 1, 1, 0.5, 0, 0, 0]
+    assert ink_of(edge, softness=one(2)).ravel().tolist() == [1, 1, 0.75, 0.5, 0.25, 0, 0]
+    assert ink_of(edge, softness=one(0)).ravel().tolist() == [1, 1, 1, 0.5, 0, 0, 0]

@@ -152,7 +152,7 @@ def test_a_png_file_holds_the_same_picture() -> None:
     source = XO(count=2)
     picture = source.pictures(0)[1]
 
-    opened = np.asarray(Image.open(io.BytesIO(source.encoded(picture))))
+    opened = np.asarray(Image.open(io.BytesIO(source.encode_item(picture))))
 
     assert (opened == picture).all()
     assert opened.dtype == np.uint8

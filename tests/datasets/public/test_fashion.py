@@ -105,7 +105,9 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match=r"files: lacks files of Fashion-MNIST: t10k-labels-idx1-u"):
         opened(folder)
-    with pytest.raises(DataError, match="no: is no folder, and should hold the files of Fashion-M"):
+    with pytest.raises(
+        DataError, match="no: is not a folder; it should hold the files of Fashion-M"
+    ):
         opened(tmp_path / "no")
     with pytest.raises(DataError, match="cannot be a path"):
         opened(Path("a\0b"))

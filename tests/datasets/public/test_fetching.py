@@ -276,7 +276,7 @@ def test_a_server_that_falls_silent_is_given_up(
     monkeypatch.setattr(downloading, "READ_TIMEOUT", 0.05)
     file = file_at(server.add("a", Place(silent=True)))
 
-    with pytest.raises(FetchError, match=r"broke off \(nothing came for 0\.05 s\), 4 times"):
+    with pytest.raises(FetchError, match=r"broke off \(nothing arrived for 0\.05 s\), 4 times"):
         fetch((file,), tmp_path)
     assert len(server.asked) == 4
 
@@ -288,7 +288,7 @@ def test_a_server_that_never_answers_is_given_up(
     monkeypatch.setattr(downloading, "READ_TIMEOUT", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         file = file_at(f"http://127.0.0.1:{deaf.getsockname()[1]}/a")
-        with pytest.raises(FetchError, match=r"nothing came for 0\.05 s\), 4 times"):
+        with pytest.raises(FetchError, match=r"nothing arrived for 0\.05 s\), 4 times"):
             fetch((file,), tmp_path)
 
 
@@ -315,7 +315,7 @@ def test_redirects_are_followed_but_not_without_end(server: Server, tmp_path: Pa
     fetch((file_at(server.add("a", Place(to="/end"))),), tmp_path)
 
     assert (tmp_path / "data.bin").read_bytes() == CONTENT
-    with pytest.raises(FetchError, match="sends from one address to the next without end"):
+    with pytest.raises(FetchError, match="redirects from one address to the next without end"):
         fetch((file_at(server.add("loop", Place(to="/loop"))),), tmp_path / "loop")
 
 
@@ -489,15 +489,15 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_the_system(
 def test_where_fetched_files_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the folder for caches, or the one that GRIDCNN_CACHE names; nowhere where that is off."""
     monkeypatch.setenv("GRIDCNN_CACHE", str(tmp_path / "mine"))
-    assert fetching.kept_in() == tmp_path / "mine" / "data"
+    assert fetching.data_folder() == tmp_path / "mine" / "data"
     monkeypatch.setenv("GRIDCNN_CACHE", "off")
-    assert fetching.kept_in() is None
+    assert fetching.data_folder() is None
     monkeypatch.delenv("GRIDCNN_CACHE")
     usual = tmp_path / "home" / ".cache" / "gridcnn"
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda *_, **__: usual)
-    assert fetching.kept_in() is None, "a home that does not exist is not to be made"
+    assert fetching.data_folder() is None, "a home that does not exist is not to be made"
     (tmp_path / "home").mkdir()
-    assert fetching.kept_in() == usual / "data"
+    assert fetching.data_folder() == usual / "data"
 
 
 # Archives
@@ -583,7 +583,7 @@ def _large(files: dict[str, bytes]) -> dict[str, bytes]:
     [
         (_without_one, "holds 9 files of 'sounds', and should hold 10"),
         (_with_another, "the SHA-256 of the list of their SHA256 is"),
-        (_large, "holds far more than it should"),
+        (_large, "holds far more than expected"),
     ],
 )
 def test_an_archive_with_other_files_is_refused(
@@ -608,5 +608,5 @@ def test_a_damaged_archive_is_refused(server: Server, tmp_path: Path, made: Zip)
         archive = served(made, server, Place(content=cut))
         with pytest.raises(FetchError, match="is not a whole zip file"):
             fetch(archive, tmp_path / "to")
-    with pytest.raises(FetchError, match=r"is longer than \d+ bytes, twice what the file has"):
+    with pytest.raises(FetchError, match=r"is longer than \d+ bytes, twice the size of the file"):
         fetch(served(made, server, Place(content=made.content * 3)), tmp_path / "to")

@@ -114,7 +114,7 @@ def secure(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> Iterator[Raw]:
 
 
 def folder() -> Path:
-    kept = fetching.kept_in()
+    kept = fetching.data_folder()
     assert kept is not None
     return kept / Sms.about.folder
 
@@ -212,7 +212,7 @@ def test_a_range_that_is_nonsense_spoils_nothing(raw: Raw, place: bytes) -> None
 def test_a_part_that_was_not_asked_for_is_refused(raw: Raw) -> None:
     part = whole(content=CONTENT, status=b"HTTP/1.1 206 Partial\r\n")
 
-    assert "answers with another part than was asked for, 4 times" in refused(raw.add("a", part))
+    assert "answers with another part than requested, 4 times" in refused(raw.add("a", part))
 
 
 def test_parts_that_come_and_go_end(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,7 +292,7 @@ def test_redirects_that_lead_out_of_the_web_are_not_followed(raw: Raw, to: bytes
         (b"/nothing here \xe2\x82\xac\xff", "answers 404 Not Found"),
         (b"/" + b"x" * 60_000, "answers 404 Not Found"),
         (b"http://*/", "cannot be reached"),
-        (b"//", "sends from one address to the next without end"),
+        (b"//", "redirects from one address to the next without end"),
     ],
 )
 def test_redirects_to_nonsense_are_told(raw: Raw, to: bytes, message: str) -> None:
@@ -463,7 +463,7 @@ def test_a_trickle_is_given_up(
 
     text = refused(raw.add("a", reply))
 
-    assert "fewer than 3000 bytes came in 0.1 s" in text
+    assert "fewer than 3000 bytes arrived in 0.1 s" in text
     assert len(raw.asked) == fetching.ATTEMPTS
 
 

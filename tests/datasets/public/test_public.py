@@ -88,7 +88,7 @@ def test_own_files_go_before_fetched_ones(
     """Fetched once, files are found again; own ones are never written beside, nor fetched over."""
     first = opened(Sms())
     again = opened(Sms())
-    kept = fetching.kept_in()
+    kept = fetching.data_folder()
     assert kept is not None
     monkeypatch.setenv("GRIDCNN_DATA", str(tmp_path))
     other = opened(Sms())
@@ -134,7 +134,11 @@ def test_a_folder_that_lacks_a_file_is_as_none(
 
 def test_a_named_folder_must_have_the_files(tmp_path: Path, fetched: list[Path]) -> None:
     """Nothing is fetched in its place."""
-    with pytest.raises(DataError, match=r"no: is no folder, and should hold the files of AG News"):
+    with pytest.raises(
+        DataError,
+        match=r"no: is not a folder; it should hold the files of AG "
+        r"News",
+    ):
         opened(News(path=str(tmp_path / "no")))
     with pytest.raises(DataError, match=r"lacks files of AG News: test\.csv; they come from http"):
         opened(News(path=str(tmp_path)))
@@ -160,7 +164,7 @@ def test_without_a_network_one_line_says_what_to_put_where(
     assert "\n" not in text
     assert text.startswith(f"{name}: the files of {source.about.title} are not here and cannot be")
     assert f"into {tmp_path / source.about.folder}" in text
-    wanted = source.wanted()
+    wanted = source.needed_files()
     for part in (wanted,) if isinstance(wanted, Archive) else wanted:
         address = part.addresses[0]
         where = address if isinstance(part, Archive) else address.rpartition("/")[0] + "/"
@@ -174,7 +178,7 @@ def test_where_nothing_is_kept_that_is_said(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(DataError) as caught:
         opened(Sms())
     for words in (
-        "the system name no folder to keep them in; put SMSSpamCollection, from ",
+        "the system give no folder to keep them in; put SMSSpamCollection, from ",
         "into a folder 'text_sms_spam', or name their folder with --set data.source.sms.path=F",
     ):
         assert words in str(caught.value)
@@ -206,7 +210,7 @@ def test_getting_brings_all_files_of_a_set(
 
     monkeypatch.setenv("GRIDCNN_CACHE", "off")
     monkeypatch.delenv("GRIDCNN_DATA")
-    with pytest.raises(DataError, match="name no folder to keep them in"):
+    with pytest.raises(DataError, match="give no folder to keep them in"):
         News().get()
 
 
@@ -307,7 +311,7 @@ def test_the_folds_of_esc50_are_its_groups(tmp_path: Path) -> None:
     assert dataset.labels == ["dog", "door_wood_knock", "hand_saw"]
     assert dataset.groups == ["1", "2", "5"]
     clips(tmp_path, "audio/1-100-A-50.wav")
-    with pytest.raises(DataError, match=r"A-50\.wav: the last number of its name is no class"):
+    with pytest.raises(DataError, match=r"A-50\.wav: the last number of its name is not a class"):
         opened(Esc50(path=folder))
 
 
@@ -337,7 +341,7 @@ def test_messages_are_read_without_their_doubles(tmp_path: Path) -> None:
     assert all_.things == ['See you at "eight', "You have WON", "Ok", "You have WON", "Ok"]
     assert few.things == all_.things[:3]
     assert few.labels == ["ham", "spam", "ham"]
-    assert few.notes[-1] == "2 items left out that are the same as an earlier one"
+    assert few.notes[-1] == "2 items left out that are equal to an earlier one"
     assert few.names == ["line 1", "line 2", "line 3"]
     with pytest.raises(DataError, match="a label is 'ham' or 'spam'; this file has eggs"):
         opened(Sms(path=written(tmp_path, SMSSpamCollection="eggs\tHello\nham\tOk\n")))
@@ -368,7 +372,7 @@ def test_wrong_rows_of_news_are_told(tmp_path: Path) -> None:
         opened(News(path=written(tmp_path, test_csv=rows)))
 
     told = [str(problem).rpartition("test.csv:")[2] for problem in caught.value.problems]
-    assert told[0] == "4: the topic is '5', and not 1, 2, 3 or 4"
+    assert told[0] == "4: the topic is '5', not 1, 2, 3 or 4"
     assert told[1].startswith("5: has 2 cells, but line 1 has 3")
 
 
@@ -398,9 +402,9 @@ def test_molecules_without_a_value_are_left_out(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("", r"bbbp\.csv:1: is empty"),
-        ("num,name,p_np,smiles\n", "there is not one item in the data"),
-        (MOLECULES + "3,A,2,CC\n", r"bbbp\.csv:4: 'p_np' is '2', and not 0 or 1"),
-        (MOLECULES + "3,A,,CC\n", r"bbbp\.csv:4: 'p_np' is '', and not 0 or 1"),
+        ("num,name,p_np,smiles\n", "there are no items in the data"),
+        (MOLECULES + "3,A,2,CC\n", r"bbbp\.csv:4: 'p_np' is '2', not 0 or 1"),
+        (MOLECULES + "3,A,,CC\n", r"bbbp\.csv:4: 'p_np' is '', not 0 or 1"),
         (MOLECULES + "3,A,1\n", r"bbbp\.csv:4: has 3 cells, but the first line names 4"),
     ],
 )
@@ -546,7 +550,7 @@ def test_the_real_messages() -> None:
     assert all_.labels == [row["label"] for row in rows]
     assert few.things == list(dict.fromkeys(all_.things))
     assert len(few) == Sms().facts().items
-    assert few.notes == ["403 items left out that are the same as an earlier one"]
+    assert few.notes == ["403 items left out that are equal to an earlier one"]
 
 
 @needs(News())

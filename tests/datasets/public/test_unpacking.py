@@ -101,7 +101,7 @@ def test_a_link_is_no_file(tmp_path: Path) -> None:
     content = io.BytesIO(zipped(dict(list(FILES.items())[:-1])))
     with zipfile.ZipFile(content, "a") as file:
         file.writestr(link, "/etc/passwd")
-    assert "holds other files than it should" in refused(tmp_path, content.getvalue())
+    assert "holds unexpected files" in refused(tmp_path, content.getvalue())
 
 
 def test_a_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
@@ -142,13 +142,13 @@ def test_other_packings_are_refused(tmp_path: Path, kind: int) -> None:
 
     text = refused(tmp_path, changed(listed, MEMBER, 8, struct.pack("<H", kind)))
 
-    assert "in a packing that is not known here" in text
+    assert "with an unknown compression" in text
 
 
 @pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_packings_that_python_knows_are_refused_too(tmp_path: Path, kind: int) -> None:
     """An archive of LZMA says itself how much memory it takes, up to 4 GB."""
-    assert "in a packing that is not known" in refused(tmp_path, zipped(FILES, kind=kind))
+    assert "with an unknown compression" in refused(tmp_path, zipped(FILES, kind=kind))
 
 
 def test_a_bomb_is_given_up_in_time(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_bomb_is_given_up_in_time(tmp_path: Path) -> None:
             _, most = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        assert "holds far more than it should" in text or "Bad CRC" in text
+        assert "holds far more than expected" in text or "Bad CRC" in text
         assert most < 2**24
 
 
@@ -181,7 +181,7 @@ def test_members_that_share_their_bytes_are_not_all_read(tmp_path: Path) -> None
 
     text = refused(tmp_path, changed(content, END, 16, struct.pack("<I", place)))
 
-    assert "more bytes of files than it has bytes" in text or "verlap" in text
+    assert "more compressed bytes than it has" in text or "verlap" in text
 
 
 def test_a_hundred_thousand_members_take_little_memory(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_hundred_thousand_members_take_little_memory(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
 
-    assert "its list of members is too long" in text
+    assert "its list of files is too long" in text
     assert most < 2**24
 
 

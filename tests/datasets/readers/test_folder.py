@@ -109,7 +109,7 @@ def test_folders_beside_parts_are_left_out_if_they_hold_no_classes(tmp_path: Pat
     dataset = folder.read(tmp_path, PNG)
 
     assert len(dataset) == 4
-    assert list(dataset.notes) == ["left out, since there are no class folders in it: extra"]
+    assert list(dataset.notes) == ["left out, since it has no class folders: extra"]
     made(tmp_path, "extra/X/f.png")
     assert "beside the parts test, train there are other folders: extra" in told(tmp_path)[0]
 
@@ -171,8 +171,7 @@ def test_files_beside_the_class_folders_are_explained(tmp_path: Path) -> None:
     made(tmp_path, "X/a.png", "O/b.png", "c.png", "d.png")
 
     assert (
-        "2 files lie beside the class folders, and so without a class: c.png, d.png"
-        in told(tmp_path)[0]
+        "2 files lie beside the class folders, without a class: c.png, d.png" in told(tmp_path)[0]
     )
 
 

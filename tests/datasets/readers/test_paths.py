@@ -47,9 +47,9 @@ def test_a_csv_file_is_a_manifest(tmp_path: Path) -> None:
         ("data.tar.gz", "unpack it"),
         ("data.xlsx", "is damaged, or not a .xlsx file"),
         ("data.parquet", "is damaged, or not a .parquet file"),
-        ("data.pkl", "can run any program, so it is not read"),
-        ("one.PNG", "one picture is no data set"),
-        ("one.wav", "one sound is no data set"),
+        ("data.pkl", "can run any program, so gridcnn does not"),
+        ("one.PNG", "one picture is not a data set"),
+        ("one.wav", "one sound is not a data set"),
         ("xo.yaml", "looks like a spec"),
         ("data", "data is a folder with a folder for each class"),
     ],
@@ -72,7 +72,7 @@ def test_a_path_that_leads_nowhere_is_explained(tmp_path: Path) -> None:
         opened(tmp_path / "no" / "where")
     with pytest.raises(DataError, match=r"did you mean 'digits'\? Known data sets"):
         opened("digit")
-    with pytest.raises(DataError, match="a web address is not read"):
+    with pytest.raises(DataError, match="a web address cannot be read"):
         opened("https://example.org/data.npz")
     with pytest.raises(DataError, match="cannot be a path"):
         opened("a\0b")

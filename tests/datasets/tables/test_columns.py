@@ -96,12 +96,12 @@ def test_columns_that_are_named_are_taken(tmp_path: Path) -> None:
     [
         (NUMBERS, {"label": "kinds"}, "has no column 'kinds'; did you mean 'kind'"),
         (NUMBERS, {"inputs": ["up"]}, "has no column 'up'. It has: id, left, right, kind"),
-        (NUMBERS[["left", "right"]], {}, "no column that is clearly the label; name it: --label"),
-        (TEXTS[["kind"]], {}, "no columns that are clearly what is classified.*It has: kind"),
+        (NUMBERS[["left", "right"]], {}, "not clear which column is the label; name it: --label"),
+        (TEXTS[["kind"]], {}, "not clear which columns to classify.*It has: kind"),
         (
             NUMBERS.assign(one=TEXTS["message"], two=TEXTS["message"]),
             {},
-            "no columns that are clearly what is classified; .* --input COLUMN",
+            "not clear which columns to classify; .* --input COLUMN",
         ),
         (TEXTS[:0], {}, "has no rows"),
     ],

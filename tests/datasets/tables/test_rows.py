@@ -166,7 +166,7 @@ def test_decimal_commas_are_read(tmp_path: Path) -> None:
         (b"a,b\n1,2\n3\n", ":3: has 1 cell, but the first line names 2; put quotes"),
         (b"1.5,b\n1,2\n\n3,4,5\n", ":4: has 3 cells"),
         ("a,b\n1,é\n".encode("latin-1"), ":2: is not UTF-8 text from here on (byte 0xe9)"),
-        (b'a,b\n1,"2\n3,4\n', ":3: is not valid CSV: unexpected end of data; is a quote"),
+        (b'a,b\n1,"2\n3,4\n', ":3: is not valid CSV: unexpected end of data; is a quotation mark"),
     ],
 )
 def test_bad_files_are_told_by_line(tmp_path: Path, content: bytes, message: str) -> None:
@@ -354,7 +354,7 @@ def test_a_line_without_end_is_refused_early(tmp_path: Path) -> None:
             file.write(b"x" * 2**20)
 
     tracemalloc.start()
-    with pytest.raises(DataError, match=":2: has more than 16 MiB, too much for a line"):
+    with pytest.raises(DataError, match=":2: has more than 16 MiB, too much for one line"):
         read(str(place), every)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

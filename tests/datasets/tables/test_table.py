@@ -63,7 +63,7 @@ def test_a_list_of_columns_holds_numbers(tmp_path: Path) -> None:
 
 
 def test_a_list_of_one_column_is_of_numbers(tmp_path: Path) -> None:
-    """The thing is then an array of one number, and no text."""
+    """The thing is then an array of one number, not a text."""
     assert stack(read(tmp_path, "a,kind\n1,u\n2,v\n", input=["a"])) == [[1.0], [2.0]]
 
 
@@ -109,7 +109,10 @@ def test_quotes_may_be_signs_like_others(tmp_path: Path) -> None:
     lines = told(tmp_path, text, name="t.tsv", **columns)
 
     assert list(dataset.things) == ['"Go, he said', 'Win "big"']
-    assert "is a quote left open? If quotes are signs like others, set 'quoting: false'" in lines[0]
+    assert (
+        "is a quotation mark left open? If quotes are ordinary characters, set 'quoting: "
+        "false'" in lines[0]
+    )
 
 
 def test_labels_of_json_may_be_whole_numbers(tmp_path: Path) -> None:
@@ -213,11 +216,11 @@ def test_a_missing_number_is_refused(tmp_path: Path, cell: str) -> None:
         ('{"a": -Infinity, "kind": "x"}', ": the column 'a' has -inf, which is not finite"),
         ('{"a": [1], "kind": "x"}', ": the column 'a' has [1], which is not a number"),
         ('{"a": 1' + "0" * 400 + ', "kind": "x"}', ": the column 'a' has a whole number of 1329"),
-        ('{"a": 1' + "0" * 5000 + ', "kind": "x"}', ": is not JSON that can be read: Exceeds"),
+        ('{"a": 1' + "0" * 5000 + ', "kind": "x"}', ": is not readable JSON: Exceeds"),
         ('{"a": 1, "kind": null}', ": the label in 'kind' is empty"),
         ('{"a": 1, "kind": 0.5}', ": the label in 'kind' is 0.5. Labels name classes"),
         ('{"a": 1, "kind": "\\ud800"}', ": the label in 'kind' has half a character"),
-        ("[" * 100_000, ": is not JSON that can be read: maximum recursion depth exceeded"),
+        ("[" * 100_000, ": is not readable JSON: maximum recursion depth exceeded"),
     ],
 )
 def test_a_wrong_line_of_json_is_explained(tmp_path: Path, line: str, message: str) -> None:
@@ -282,7 +285,7 @@ def test_labels_must_be_of_one_kind(tmp_path: Path) -> None:
             "1: has no column '1'; columns are called by their numbers with",
         ),
         ("text,kind\na,x\n", {"split": "part"}, "1: has no column 'part'. It has: text, kind"),
-        ("kind\nx\n", {"input": None}, "1: has no column for 'input': all that there are have"),
+        ("kind\nx\n", {"input": None}, "1: has no column for 'input': all columns have"),
         (",a,kind\n0,1,x\n", {"input": None}, "1: column 1 has no name; give it one, or list"),
         ("a,a,kind\n0,1,x\n", {"input": None}, "1: 2 columns are named 'a'; keep one"),
         (
@@ -290,8 +293,16 @@ def test_labels_must_be_of_one_kind(tmp_path: Path) -> None:
             {},
             "2: is not UTF-8 text from here on (byte 0xff); save",
         ),
-        ('text,kind\n"a,x\n', {}, "2: is not valid CSV: unexpected end of data; is a quote"),
-        ("text,kind\n" + "x" * 2**25 + ",x\n", {}, "2: has more than 16 MiB, too much for a line"),
+        (
+            'text,kind\n"a,x\n',
+            {},
+            "2: is not valid CSV: unexpected end of data; is a quotation mark",
+        ),
+        (
+            "text,kind\n" + "x" * 2**25 + ",x\n",
+            {},
+            "2: has more than 16 MiB, too much for one line",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_file_is_explained(
@@ -312,7 +323,7 @@ def test_a_file_that_is_no_table_is_explained(tmp_path: Path) -> None:
 
     assert "gone.csv: there is no such file" in problem(str(tmp_path / "gone.csv"))
     assert "folder.csv: is a folder; give the table's file" in problem(str(tmp_path / "folder.csv"))
-    assert "a web address is not read; download the file" in problem("https://here/t.csv")
+    assert "a web address cannot be read; download the file" in problem("https://here/t.csv")
     assert "cannot be a path" in problem("a\0b")
     (tmp_path / "t.json").write_bytes(b"[]")
     assert "a table is .csv, .tsv, " in problem(str(tmp_path / "t.json"))

@@ -332,7 +332,7 @@ def test_links_to_entries_are_not_followed(cache: ObjectCache, tmp_path: Path) -
 
 @posix
 def test_a_pipe_is_not_waited_for(cache: ObjectCache) -> None:
-    """What is no ordinary file is no entry."""
+    """What is not an ordinary file is no entry."""
     entry(cache).unlink()
     os.mkfifo(entry(cache), 0o600)
 
@@ -755,7 +755,7 @@ def test_what_is_no_code_is_made_again(
     key = compiler.key_for(text, chosen)
 
     def made() -> bytes:
-        code = compiler.compiled(key, lambda: text, "f", chosen, arguments=1)
+        code = compiler.compile_program(key, lambda: text, "f", chosen, arguments=1)
         code.call(0)  # while it lives
         found = kept.get(key)
         assert found is not None
@@ -765,5 +765,5 @@ def test_what_is_no_code_is_made_again(
     kept.put(key, whole[: len(whole) // 2] if content is None else content)
     assert made() == whole
     # Code of something else, which has no such function.
-    kept.put(key, compiler.translated("define void @g(i8* %x) { ret void }", chosen))
+    kept.put(key, compiler.translate("define void @g(i8* %x) { ret void }", chosen))
     assert made() == whole

@@ -18,7 +18,7 @@ from gridcnn.errors import EngineError
 _FAR_APART = '''
 import ctypes, os
 os.environ["GRIDCNN_CACHE"] = "off"
-from gridcnn.engines.native.compiler import Compiled, translated
+from gridcnn.engines.native.compiler import Compiled, translate
 from gridcnn.engines.native.processor import processor
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -38,7 +38,7 @@ define void @read(ptr %to, ptr %place) noinline nounwind {{
   ret void
 }}
 """.format(", i64 9" * 999)
-code = translated(text, processor())
+code = translate(text, processor())
 
 def reserve(size):
     return library.mmap(None, size, 0, FLAGS, -1, 0)
@@ -60,11 +60,11 @@ print(to.value)
 def test_llvm_is_not_asked_if_it_may_run_out_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would end the process."""
     text = "define void @nothing() { ret void }"
-    code = of_compilers.translated(text, processor())
+    code = of_compilers.translate(text, processor())
     monkeypatch.setattr(of_compilers, "has_room", lambda size: False)
 
     with pytest.raises(EngineError, match=r"not enough memory to compile the network: 8\.0 MB"):
-        of_compilers.translated(text, processor())
+        of_compilers.translate(text, processor())
     with pytest.raises(EngineError, match=r"not enough memory to compile the network: 4\.0 MB"):
         of_compilers.Compiled(code, "nothing", processor(), 0)
 

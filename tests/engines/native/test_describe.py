@@ -61,7 +61,7 @@ def replaced(engine: NativeEngine, number: int) -> None:
 @pytest.fixture(autouse=True)
 def _uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let whatever would compile fail; tests that compile undo this."""
-    monkeypatch.setattr("gridcnn.engines.native.call.compiled", None)
+    monkeypatch.setattr("gridcnn.engines.native.call.compile_program", None)
 
 
 def kernels(plan: Plan) -> list[tuple[int, str]]:
@@ -154,7 +154,7 @@ def test_a_plan_is_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     assert facts["cache"] == {"folder": folder, "bytes": 0, "limit": 256_000_000}
     assert json.loads(json.dumps([work.facts for work in plan.works]))
     monkeypatch.setenv("GRIDCNN_CACHE", "off")
-    assert "cache: none; each process compiles anew" in engine_of(BRICK).plan().notes
+    assert "cache: none; each process compiles again" in engine_of(BRICK).plan().notes
 
 
 def test_the_users_folder_is_not_spelled_out(

@@ -17,7 +17,7 @@ pytest.importorskip("llvmlite")
 import llvmlite.binding as llvm
 
 from gridcnn.engines.native import processor as of_processors
-from gridcnn.engines.native.compiler import Compiled, translated
+from gridcnn.engines.native.compiler import Compiled, translate
 from gridcnn.engines.native.emitter import (
     BYTE,
     FLOAT,
@@ -55,7 +55,7 @@ def run(here: Processor, emit: Emit, *arrays: Array) -> None:
     module = Module(here)
     with module.function("test", *[PTR] * len(arrays), internal=False) as (code, addresses):
         emit(code, *addresses)
-    compiled = Compiled(translated(str(module), here), "test", here, len(arrays))
+    compiled = Compiled(translate(str(module), here), "test", here, len(arrays))
     compiled.call(*(each.ctypes.data for each in arrays))
 
 
@@ -97,11 +97,11 @@ def test_numbers_that_are_known_leave_no_code(here: Processor) -> None:
     """They are Python's, or are written into the instructions that use them."""
     code = Code(Module(here))
     assert (code.least(2, 3), code.most(2, 3)) == (2, 3)
-    assert (code.divided(7, 2), code.rest(7, 2)) == (3, 1)
+    assert (code.divide(7, 2), code.rest(7, 2)) == (3, 1)
     one = code.value(5)
     assert (one.kind, one.name) == (INT, "5")
     assert code.value(one) is one
-    for same in (one + 0, one - 0, one * 1, 0 + one, 1 * one, code.divided(one, 1)):
+    for same in (one + 0, one - 0, one * 1, 0 + one, 1 * one, code.divide(one, 1)):
         assert same is one
     base = Value(code, PTR, "%a0")
     assert code.at(base, 0) is base
@@ -144,7 +144,7 @@ def test_whole_numbers(here: Processor) -> None:
                 right * a,
                 code.least(a, b),
                 code.most(a, right),
-                code.divided(b * b, right),
+                code.divide(b * b, right),
                 code.rest(b + 2, right),
                 code.truth(code.test("slt", a, b)),
                 code.truth(code.test("ne", right, b)),
@@ -232,7 +232,7 @@ def test_a_function_runs_another_one(here: Processor) -> None:
             code.run("put", target, place, place * place)
         code.run("put", target, 3, 77)
     found = ints(0, 0, 0, 0)
-    compiled = Compiled(translated(str(module), here), "test", here, 1)
+    compiled = Compiled(translate(str(module), here), "test", here, 1)
     compiled.call(found.ctypes.data)
     assert found.tolist() == [0, 1, 4, 77]
 
@@ -357,7 +357,7 @@ def test_larger_and_rectified_keep_nan(here: Processor) -> None:
         with code.loop(len(a), step=4) as place:
             left, right = (code.load(each, place, kind=vector(4)) for each in (first, second))
             code.store(code.larger(left, right), target, place)
-            code.store(code.rectified(left), target, place + len(a))
+            code.store(code.rectify(left), target, place + len(a))
 
     run(here, emit, a, b, found)
     with np.errstate(invalid="ignore"):
@@ -417,9 +417,9 @@ def test_chosen_lanes_are_squeezed_together_and_counted(here: Processor, lanes: 
         with code.loop(len(cells)) as row:
             value = code.load(a, row * lanes, kind=vector(lanes))
             chosen = code.compare("une", value, code.constant(0, lanes))
-            code.store(code.squeezed(value, chosen), b, row * lanes)
+            code.store(code.squeeze(value, chosen), b, row * lanes)
             code.store(
-                code.squeezed(code.constants(list(range(lanes)), WORD), chosen), c, row * lanes
+                code.squeeze(code.constants(list(range(lanes)), WORD), chosen), c, row * lanes
             )
             code.store(code.count(chosen), d, row)
 

@@ -328,13 +328,13 @@ def test_nothing_is_compiled_before_it_is_needed(monkeypatch: pytest.MonkeyPatch
     """Votes need no training, and an engine alone needs nothing."""
     monkeypatch.setenv("GRIDCNN_CACHE", "off")
     texts: list[str] = []
-    original = compiler.translated
+    original = compiler.translate
 
-    def translated(text: str, *rest: Any) -> bytes:
+    def translate(text: str, *rest: Any) -> bytes:
         texts.append(text)
         return original(text, *rest)
 
-    monkeypatch.setattr(compiler, "translated", translated)
+    monkeypatch.setattr(compiler, "translate", translate)
     network, parameters = network_of()
     engine = NativeEngine(network)
     assert not texts
@@ -358,10 +358,10 @@ def test_what_was_compiled_once_is_found_again(
     votes = NativeEngine(network).logits(parameters, batch(3))
     step = NativeEngine(network).step(parameters, batch(3), np.array([0, 1, 2]))
 
-    def translated(*_: Any) -> bytes:
+    def translate(*_: Any) -> bytes:
         raise AssertionError("compiled again")
 
-    monkeypatch.setattr(compiler, "translated", translated)
+    monkeypatch.setattr(compiler, "translate", translate)
     engine = NativeEngine(network_of()[0])
     np.testing.assert_array_equal(engine.logits(parameters, batch(3)), votes)
     found = engine.step(parameters, batch(3), np.array([0, 1, 2]))
@@ -375,13 +375,13 @@ def test_code_in_the_cache_is_for_one_processor(
     monkeypatch.setenv("GRIDCNN_CACHE", str(tmp_path / "objects"))
     network, parameters = network_of()
     texts: list[str] = []
-    original = compiler.translated
+    original = compiler.translate
 
-    def translated(text: str, *rest: Any) -> bytes:
+    def translate(text: str, *rest: Any) -> bytes:
         texts.append(text)
         return original(text, *rest)
 
-    monkeypatch.setattr(compiler, "translated", translated)
+    monkeypatch.setattr(compiler, "translate", translate)
     for wanted in ("native", "generic", "native", "generic"):
         monkeypatch.setenv("GRIDCNN_CPU", wanted)
         NativeEngine(network).logits(parameters, batch(3))

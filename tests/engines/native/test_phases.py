@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 pytest.importorskip("llvmlite")
 
 from gridcnn.engines.native.call import Buffer, Entry, address_of
-from gridcnn.engines.native.compiler import Compiled, translated
+from gridcnn.engines.native.compiler import Compiled, translate
 from gridcnn.engines.native.emitter import INT, Module, Value
 from gridcnn.engines.native.phases import COUNTERS, ENTRY, STEP_BACK, Arguments, Phases
 from gridcnn.engines.native.processor import processor
@@ -50,7 +50,7 @@ def counting(phases: int = 2, work: int = 100) -> Compiled:
         found.add(f"phase{number}", lambda arguments: arguments.number(TASKS), task)
     found.finish()
     assert len(found) == phases
-    return Compiled(translated(str(module), processor()), ENTRY, processor(), 3)
+    return Compiled(translate(str(module), processor()), ENTRY, processor(), 3)
 
 
 class Table:

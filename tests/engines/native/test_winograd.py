@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from gridcnn.engines.native.compiler import Compiled, translated
+from gridcnn.engines.native.compiler import Compiled, translate
 from gridcnn.engines.native.emitter import PTR, Code, Module, Value
-from gridcnn.engines.native.kernels.winograd import Turn, combined
+from gridcnn.engines.native.kernels.winograd import Turn, combine
 from gridcnn.engines.native.processor import processor
 from gridcnn.grid import Array
 
@@ -29,7 +29,7 @@ def ran(emit: Any, *inputs: Array, results: int) -> Array:
         ]
         for place, value in enumerate(emit(code, *given[: len(inputs)])):
             code.store(value, target, place)
-    code_of = Compiled(translated(str(module), processor()), "enter", processor(), 3)
+    code_of = Compiled(translate(str(module), processor()), "enter", processor(), 3)
     arrays = [np.ascontiguousarray(values, np.float32) for values in (*inputs, inputs[0])][:2]
     found = np.zeros(results, np.float32)
     code_of.call(*(each.ctypes.data for each in (*arrays, found)))
@@ -84,8 +84,8 @@ def test_values_are_combined_with_their_factors() -> None:
     factors = [Fraction(-1), Fraction(1, 4), Fraction(1), Fraction(-3)]
     found = ran(
         lambda code, values: [
-            combined(code, factors, values),
-            combined(code, factors[1:2], values[:1]),
+            combine(code, factors, values),
+            combine(code, factors[1:2], values[:1]),
         ],
         np.array([1.0, 8.0, 5.0, 2.0]),
         results=2,

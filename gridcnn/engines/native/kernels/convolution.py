@@ -3,6 +3,16 @@
 Vectors lie along the filters. A tile is a few positions of the map times a few vectors of filters;
 its sums stay in registers while the cells of the grid are spread from memory, one after the other.
 Where pooling follows, a tile is whole windows: only the best of each is written.
+
+A tile of 4 positions and 3 vectors of 16 filters keeps 12 sums in registers:
+
+                  filters 0..15   16..31   32..47
+    position 0         sum         sum       sum      for each tap and each channel:
+    position 1         sum         sum       sum        load 3 vectors of features,
+    position 2         sum         sum       sum        spread 4 cells of the grid,
+    position 3         sum         sum       sum        and do 12 multiply-adds
+
+The features are packed so that they are read from front to back, see `packing`.
 """
 
 from __future__ import annotations
@@ -28,7 +38,6 @@ from gridcnn.forks import cached_property
 
 DEAD = 255
 """The winner of a window whose best match was no match: nothing is to be learned there."""
-_INLINE = 4  # channels up to which no loop over channels is worth its while
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,8 @@ class Convolution:
 
     def widest(self, registers: int) -> int:
         """Return how many vectors of filters are worked on together, at most."""
+        # The sums of one whole window have to fit into the registers: its cells times these vectors
+        # are at most `room_for(registers)`, as long as `plan._joins` fuses no larger windows.
         cells = self.window[0] * self.window[1]
         if registers < 32:
             return 2 if cells <= 6 else 1
@@ -161,6 +172,7 @@ def best_of(
     code: Code, conv: Convolution, values: Sequence[Value], *, winners: bool
 ) -> tuple[Value, Value | None]:
     """Return the best of a window, and the number of its place, first come first served."""
+    # Only what is greater replaces the best, so that the first of equal cells wins in every engine.
     best = values[0]
     places = code.constants([0] * conv.lanes, WORD)
     for place, value in enumerate(values[1:], 1):
@@ -172,7 +184,7 @@ def best_of(
         if winners and conv.pooled:
             alive = code.compare("ogt", best, code.constant(0, conv.lanes))
             places = code.select(alive, places, code.constants([DEAD] * conv.lanes, WORD))
-        best = code.rectified(best)
+        best = code.rectify(best)
     if not (winners and conv.pooled):
         return best, None
     return best, code.cast("trunc", places, BYTE)
@@ -180,6 +192,7 @@ def best_of(
 
 def emit_forward(code: Code, conv: Convolution, arguments: list[Value], tile: Tile) -> None:
     """Emit all chunks of filters, one after the other, for the rows that are asked for."""
+    # Filters outermost: all rows use the features of a chunk before those of the next are needed.
     grid, weights, bias, out, won, start, stop, *chunks = arguments
     whole = conv.whole_windows(0)
     for chunk, features, number in tile.chunks(weights, *chunks):
@@ -210,6 +223,7 @@ def windows_of_tile(conv: Convolution, room: int, width: int, height: int) -> tu
     There are whole windows in a row; `width` vectors of filters are worked on together, and
     windows are `height` high.
     """
+    # Tiles of nearly one size: 9 windows of which 4 fit are 3 + 3 + 3, and not 4 + 4 + 1.
     whole = conv.whole_windows(1)
     most = max(1, room // (width * height * conv.window[1]))
     return divmod(whole, -(-whole // most))
@@ -297,7 +311,7 @@ class Tile(abc.ABC):
                 values = [total[each].get() for total in part]
                 if conv.divisor != 1:
                     shift = code.at(pointers.bias, each * conv.lanes)
-                    values = [divided(code, conv, value, shift) for value in values]
+                    values = [divide_sums(code, conv, value, shift) for value in values]
                 best, winner = best_of(code, conv, values, winners=self.winners)
                 code.store(best, code.at(pointers.out, place), each * conv.lanes)
                 if winner is not None:
@@ -305,13 +319,14 @@ class Tile(abc.ABC):
 
     def _start(self, width: int, bias: Value, positions: int) -> list[list[Variable]]:
         code, lanes = self.code, self.conv.lanes
+        # Sums start at the bias; those that are divided get it afterwards, see `divide_sums`.
         first = [code.constant(0, lanes)] * width
         if self.conv.bias and self.conv.divisor == 1:
             first = [code.load(bias, each * lanes, kind=vector(lanes)) for each in range(width)]
         return [[code.variable(each) for each in first] for _ in range(positions)]
 
 
-def divided(code: Code, conv: Convolution, total: Value, bias: Value) -> Value:
+def divide_sums(code: Code, conv: Convolution, total: Value, bias: Value) -> Value:
     """Return sums as matches, with their bias.
 
     Only what is divided after it is summed up is exactly 1 where every cell matches.
@@ -352,6 +367,8 @@ class _Tile(Tile):
         unroll = next(each for each in (4, 3, 2, 1) if channels % each == 0)
         of_one = len(sums[0]) * conv.lanes
         base = code.at(pointers.grid, origin)
+        # Taps outside, channels inside: the channels of a cell lie together, and so do the features
+        # of a tap.
         with code.loop(len(conv.taps)) as tap:
             cells = code.at(base, code.load(Value(code, PTR, self.taps), tap, kind=INT))
             features = code.at(pointers.weights, tap * (channels * of_one))

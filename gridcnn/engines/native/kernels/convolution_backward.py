@@ -10,6 +10,16 @@ stay in registers while a list is walked.
 
 Grids of few channels would leave such vectors mostly empty. Their features' gradient is made the
 other way: vectors along the filters, and every position visited.
+
+The lists in the scratch memory (`Lists`):
+
+    filters | shares                           of one cell: who has a gradient there, and which
+    counts                                     how long each filter's list is
+    places of filter 0 | of filter 1 | ...     where the patches begin under each filter's cells
+    gradients of filter 0 | of filter 1 | ...  and the gradients of these cells
+
+Entries are written a whole vector at a time. Only the first few lanes count; the next write starts
+behind these, and replaces the others. So every list has room for one more vector.
 """
 
 from __future__ import annotations
@@ -34,9 +44,9 @@ from gridcnn.engines.native.layout import FEWEST_LANES
 _UNROLLED = 96
 """Most vectors of a patch that are written out one by one."""
 _NEAR = 6_000
-"""Floats of the grid that are worked on at a time, so that they stay in the first cache."""
+"""Floats of the grid that are worked on at a time, so that they stay in the first cache: 24 KB."""
 _LISTED = 16_000
-"""Most entries in the lists of all filters together."""
+"""Most entries in the lists of all filters together; with 8 bytes each, 128 KB."""
 
 
 def is_narrow(conv: Convolution) -> bool:
@@ -191,6 +201,7 @@ class Shares:
         if conv.pooled:
             mark = (row * conv.target.columns + column) * conv.target.padded + first
             won = code.load(self.won, mark, kind=vector(conv.lanes, BYTE))
+            # 255 is `DEAD`: no cell of the window gets a gradient.
             wanted = code.constants([255 if cell is None else cell] * conv.lanes, BYTE)
             chosen = code.compare("ne" if cell is None else "eq", won, wanted)
             return code.select(chosen, share, zero)
@@ -234,6 +245,8 @@ class _Backward:
             for number, tap in enumerate(conv.taps)
             for channel in range(channels)
         ]
+        # As many cells of the features as there are registers for: each group's sums stay there
+        # while all positions of the map are visited.
         groups = [units[at : at + self.room] for at in range(0, len(units), self.room)]
         with code.loop(padded, step=conv.lanes) as first:
             target = code.at(self.by_weights, first)
@@ -272,6 +285,9 @@ class _Backward:
     def sparse(self, *, listed: bool, by_grid: bool) -> None:
         """Sift the map's gradient into lists, and add these up."""
         code, conv, lists = self.code, self.conv, self.lists
+        # A few rows of the map at a time (`Lists.rows`): the grid under them is still near when the
+        # filters' lists are added up. Sums go on where those of earlier rows ended, in the same
+        # order each time.
         with code.loop(conv.target.rows, step=lists.rows) as start:
             stop = code.least(start + lists.rows, conv.target.rows)
             if listed:
@@ -313,6 +329,9 @@ class _Backward:
         self, row: Value, column: Value, first: Value, window: Range, count: int
     ) -> None:
         """Add `count` windows, at most as many as a vector has lanes, to a few filters' lists."""
+        # The map has vectors along the filters, and a list belongs to one filter. So a square of as
+        # many columns as lanes is turned over: then each vector is one filter's share of these
+        # columns, and what is not 0 of it is squeezed to its front and appended to the list.
         code, conv, lists = self.code, self.conv, self.lists
         lanes = conv.lanes
         shares = [self.shares.at(row, column + each, first, None) for each in range(count)]
@@ -325,18 +344,19 @@ class _Backward:
         if conv.pooled and window != (1, 1):
             nothing = code.constants([0] * lanes, WORD)
             within = [self._winner(row, column + each, first, window) for each in range(count)]
-            within = code.transposed(within + [nothing] * (lanes - count))
+            within = code.transpose(within + [nothing] * (lanes - count))
             places = [
                 code.whole("add", place, each) for place, each in zip(places, within, strict=True)
             ]
-        for lane, (share, place) in enumerate(zip(code.transposed(shares), places, strict=True)):
+        for lane, (share, place) in enumerate(zip(code.transpose(shares), places, strict=True)):
             number = first + lane
             counter = code.at(code.at(self.scratch, lists.counts), number)
             length = code.cast("zext", code.load(counter, kind=WORD), INT)
+            # NaN is unequal to 0, and is listed too: it must reach the sums.
             speaks = code.compare("une", share, code.constant(0, lanes))
             at = number * lists.of_filter + length
             for value, part in ((place, lists.places), (share, lists.gradients)):
-                code.store(code.squeezed(value, speaks), code.at(self.scratch, part), at)
+                code.store(code.squeeze(value, speaks), code.at(self.scratch, part), at)
             code.store(code.cast("trunc", length + code.count(speaks), WORD), counter)
 
     def _winner(self, row: Value, column: Value, first: Value, window: Range) -> Value:
@@ -367,7 +387,7 @@ class _Backward:
             number = code.spread(code.cast("trunc", first, WORD), conv.lanes)
             numbers = code.op(number.kind, f"add {number}, {lanes.name}")
             for value, place in ((numbers, lists.filters), (share, lists.shares)):
-                code.store(code.squeezed(value, speaks), code.at(self.scratch, place), here)
+                code.store(code.squeeze(value, speaks), code.at(self.scratch, place), here)
             count.set(here + code.count(speaks))
         return count.get()
 
@@ -376,6 +396,8 @@ class _Backward:
 
     def _groups(self) -> Iterator[tuple[Number, Number, list[_Unit]]]:
         """Yield where a group of vectors begins, in the grid and in the feature, and the group."""
+        # A patch is written out vector by vector as far as `_UNROLLED` allows; of longer ones a row
+        # or a tap is, in a loop over a table of where these begin.
         spans, units = _spans(self.conv)
         groups = [units[at : at + self.room] for at in range(0, len(units), self.room)]
         if len(spans) == 1:

@@ -16,7 +16,7 @@ def rectify(module: Module, name: str, source: Maps, target: Maps) -> None:
             with code.loop(target.padded, step=target.lanes) as channel:
                 here = source.place(row, column, channel)
                 value = code.load(grid, here, kind=vector(target.lanes))
-                code.store(code.rectified(value), out, target.place(row, column, channel))
+                code.store(code.rectify(value), out, target.place(row, column, channel))
 
 
 def rectify_backward(module: Module, name: str, source: Maps, target: Maps) -> None:
@@ -29,6 +29,7 @@ def rectify_backward(module: Module, name: str, source: Maps, target: Maps) -> N
                 place = target.place(row, column, channel)
                 alive = code.compare("ogt", code.load(out, place, kind=kind), zero)
                 share = code.select(alive, code.load(flow, place, kind=kind), zero)
+                # Every cell is written, so that the gradient need not be cleared before.
                 code.store(share, by_grid, source.place(row, column, channel))
 
 
@@ -76,7 +77,7 @@ class _Block:
         rows = [code.load_part(row, 0, lanes, self.cells) for row in self._rows(cells, code)]
         rows += [code.constant(0, lanes)] * (lanes - self.channels)
         target = code.at(grid, self.here)
-        for number, cell in enumerate(code.transposed(rows)[: self.cells]):
+        for number, cell in enumerate(code.transpose(rows)[: self.cells]):
             code.store(cell, target, number * self.maps.padded)
 
     def take_out(self, code: Code, grid: Value, cells: Value) -> None:
@@ -87,12 +88,14 @@ class _Block:
             for number in range(self.cells)
         ]
         given += [code.constant(0, lanes)] * (lanes - self.cells)
-        for row, values in zip(self._rows(cells, code), code.transposed(given), strict=False):
+        for row, values in zip(self._rows(cells, code), code.transpose(given), strict=False):
             code.store_part(values, row, 0, self.cells)
 
 
 def _blocks(code: Code, maps: Maps) -> Iterator[_Block]:
     """Go over all cells and channels, as many of each at a time as a vector has lanes."""
+    # Squares of lanes x lanes are turned over in registers: cells come with the columns of one
+    # channel side by side, and maps have the channels of one cell side by side.
     lanes, size = maps.lanes, maps.rows * maps.columns
     # Without borders, a row goes on where the one before it ends.
     whole = not (maps.left or maps.right)
@@ -107,10 +110,11 @@ def _blocks(code: Code, maps: Maps) -> Iterator[_Block]:
 
 
 def check(module: Module, name: str, cells: int) -> None:
-    """Emit `name(cells, answer)`: 0 where all cells are finite, else NaN."""
+    """Emit `name(cells, answer)`: 0 if all cells are finite, else NaN."""
     lanes = module.processor.lanes
     whole = cells - cells % lanes
     with module.function(name, PTR, PTR) as (code, (grid, answer)):
+        # Times 0, what is finite is 0, and all else is NaN, which stays in a sum.
         zero = code.constant(0, lanes)
         total = code.variable(zero)
         with code.loop(whole, step=lanes) as place:

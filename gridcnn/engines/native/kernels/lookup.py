@@ -3,6 +3,9 @@
 A column of the grid is an index, and a feature as high as the grid has one number for each index
 and tap: nothing is multiplied. Index number `symbols` stands for a column without a 1, and for the
 border; its numbers are 0.
+
+    text "cab", alphabet "abc":  indices 2 0 1,  with a border of one: 3 2 0 1 3
+    a feature of three taps at the first position: numbers[0][3] + numbers[1][2] + numbers[2][0]
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ def program(move: Move, processor: Processor) -> str:
         start = number * PART
         stop = code.value(code.least(start + PART, arguments.number(Slot.SIZE)))
         lanes = processor.lanes
-        whole = code.value(code.divided(stop - start, lanes)) * lanes + start
+        whole = code.value(code.divide(stop - start, lanes)) * lanes + start
         _range(code, move, numbers, vectors, (start, whole), lanes)
         _range(code, move, numbers, vectors, (whole, stop), 1)
 

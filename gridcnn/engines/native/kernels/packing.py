@@ -1,4 +1,16 @@
-"""Features on their way from the flat vector into the order of the kernels, and gradients back."""
+"""Features on their way from the flat vector into the order of the kernels, and gradients back.
+
+The orders, the last one lying closest together; channels and filters are filled up to vectors:
+
+    flat vector          filters, channels, taps (as the reference engine has them)
+    forward              chunks of filters, taps, channels, filters of the chunk
+    forward, Winograd    chunks of filters, points, channels, filters of the chunk
+    forward, Lookup      taps, symbols and one for "none", filters
+    back                 filters, taps, channels
+    gradient             filters, taps, channels
+    gradient, narrow     taps, channels, filters
+    gradient, Lookup     taps, symbols and one for "none", filters
+"""
 
 from __future__ import annotations
 
@@ -169,6 +181,7 @@ def _add_up(
     lanes = next(each for each in (16, 8, 4, 2, 1) if floats % each == 0)
     lanes = min(lanes, code.module.processor.lanes)
     kind = vector(lanes)
+    # Shards innermost and in their order, so that a sum stays in a register and is always the same.
     with code.loop(floats, step=lanes) as place:
         total = code.variable(code.constant(0, lanes))
         with code.loop(shards) as shard:

@@ -61,7 +61,7 @@ def _tiles(code: Code, count: Number, size: int, start: Number = 0) -> Iterator[
     """Go over numbers from `start` to `count`, `size` at a time, and then those left one by one."""
     if size > 1:
         length = code.value(count) - start
-        whole = code.value(start) + code.value(code.divided(length, size)) * size
+        whole = code.value(start) + code.value(code.divide(length, size)) * size
         with code.loop(whole, start=start, step=size) as first:
             yield first, size
         start = whole
@@ -80,6 +80,8 @@ def forward(module: Module, name: str, layer: Layer) -> None:
         values, weights, bias, factors, sums, items, start, stop = arguments
         for output, outputs in _tiles(code, stop, min(6 if wide else 3, layer.outputs), start):
             rows = code.at(weights, output * layer.inputs)
+            # The same rows of weights for all items, before the next rows: weights are many, and
+            # come from far away. 4 items times 6 (or 3) outputs are the sums that registers hold.
             for item, together in _tiles(code, items, 4):
                 entering = code.at(values, item * layer.entering)
                 totals = _products(code, layer, entering, rows, together, outputs)
@@ -89,7 +91,7 @@ def forward(module: Module, name: str, layer: Layer) -> None:
                         total = code.total(totals[nearby][each].get())
                         total = code.arithmetic("fadd", total, code.load(bias, output + each))
                         if layer.rectified:
-                            total = code.rectified(total)
+                            total = code.rectify(total)
                         code.store(total, leaving, output + each)
         with code.when(code.test("ne", code.cast("ptrtoint", factors, INT), 0)):
             with code.loop(items) as each_item, code.loop(stop, start=start) as number:
@@ -102,6 +104,8 @@ def _products(
     code: Code, layer: Layer, entering: Value, rows: Value, items: int, outputs: int
 ) -> list[list[Variable]]:
     """Emit the products of some items' values and some outputs' weights, a sum for each lane."""
+    # A sum for each lane, added up at the very end: this order does not depend on how many items
+    # and outputs are worked on together, and neither do the bits.
     zero = code.constant(0, layer.lanes)
     totals = [[code.variable(zero) for _ in range(outputs)] for _ in range(items)]
 
@@ -130,7 +134,7 @@ def backward(module: Module, name: str, layer: Layer) -> None:
 
         def emit(place: Number, vectors: int, count: int) -> None:
             for item, together in _tiles(code, items, 4):
-                _weighted(
+                _weighted_sums(
                     code,
                     layer,
                     summed=layer.outputs,
@@ -146,6 +150,7 @@ def backward(module: Module, name: str, layer: Layer) -> None:
                     ],
                     vectors=vectors,
                     count=count,
+                    # Rows of values end in padding, which may be written over.
                     whole_store=True,
                 )
 
@@ -163,7 +168,7 @@ def by_weights(module: Module, name: str, layer: Layer) -> None:
 
         def emit(place: Number, vectors: int, count: int) -> None:
             for output, together in _tiles(code, layer.outputs, min(4, layer.outputs)):
-                _weighted(
+                _weighted_sums(
                     code,
                     layer,
                     summed=items,
@@ -179,6 +184,7 @@ def by_weights(module: Module, name: str, layer: Layer) -> None:
                     ],
                     vectors=vectors,
                     count=count,
+                    # Here the next row of weights follows at once, and must not be touched.
                     whole_store=False,
                 )
 
@@ -213,7 +219,7 @@ def _tiles_of(
 ) -> Iterator[tuple[Value, int]]:
     step = size * lanes
     length = code.value(stop) - start
-    count = code.value(code.divided(code.value(code.most(length, 0)), step))
+    count = code.value(code.divide(code.value(code.most(length, 0)), step))
     whole = code.value(start) + count * step
     with code.loop(whole, start=start, step=step) as place:
         yield place, size
@@ -221,7 +227,7 @@ def _tiles_of(
         yield place, 1
 
 
-def _weighted(
+def _weighted_sums(
     code: Code,
     layer: Layer,
     *,
@@ -302,7 +308,7 @@ def loss(module: Module, name: str, classes: int) -> None:
 
     The logits become the gradient of the cross-entropy, times `factor`. The results are three
     floats for each item: the sum of the exponentials, the right class's logit (both after the
-    largest logit was taken from all), and 1 where the right class has most votes, else 0.
+    largest logit was taken from all), and 1 if the right class has most votes, else 0.
     """
     row = row_size(classes)
     with module.function(name, *[PTR] * 3, INT, FLOAT) as (code, arguments):
@@ -313,11 +319,13 @@ def loss(module: Module, name: str, classes: int) -> None:
             right = code.load(targets, item, kind=INT)
             highest = code.variable(code.load(here))
             answer = code.variable(code.value(0))
+            # The first of equal votes is the answer, as in NumPy's argmax.
             with code.loop(classes, start=1) as number:
                 value = code.load(here, number)
                 is_more = code.compare("ogt", value, highest.get())
                 answer.set(code.select(is_more, number, answer.get()))
                 highest.set(code.larger(highest.get(), value))
+            # The largest logit is taken from all, so that no exponential is too large.
             lifted = code.arithmetic("fsub", code.load(here, right), highest.get())
             total = code.variable(zero)
             with code.loop(classes) as number:

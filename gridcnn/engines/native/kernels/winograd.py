@@ -13,6 +13,17 @@ negative, keep errors to about twice those of plain sums; pairs also share half 
 
 Infinite cells may end as NaN here, since sums are taken apart and put together again: grids that
 hold such cells go to the other kernel.
+
+What happens to a group of tiles, for F(4 x 4, 3 x 3):
+
+    cells     6 x 6 for each tile and channel   -> cells_to_points     -> 36 points
+    taps      3 x 3 for each filter and channel -> taps_to_points      -> 36 points, once, in `pack`
+    products  at each point: (tiles, channels) times (channels, filters)
+    sums      36 points for each tile and filter -> points_to_positions -> 4 x 4 positions
+
+The scratch memory of a group; turned cells are read by all chunks of filters, products by one:
+
+    turned cells (points, tiles, channels) | products (points, tiles, filters of a chunk) | blanks
 """
 
 from __future__ import annotations
@@ -36,7 +47,7 @@ from gridcnn.engines.native.kernels.convolution import (
     Chunk,
     Convolution,
     best_of,
-    divided,
+    divide_sums,
     filter_chunks,
     numbers,
     room_for,
@@ -50,7 +61,9 @@ _PAIRS = {
     3: (Fraction(1, 2), Fraction(1), Fraction(2)),
 }
 """The positive points of so many pairs; chosen for the smallest errors with random numbers."""
-_LENGTHS = (2, 4)
+_LENGTHS = (2, 4)  # of a tile along an axis; even, as `_lengths` needs them
+# 36 points are those of 4 x 4 positions under 3 x 3 taps. Along one axis there are at most 8: 0,
+# infinity, and the three pairs above.
 _MOST_POINTS, _MOST_OF_AXIS = 36, 8
 _SLACK = 16  # floats that the last vector of a row may reach beyond it
 _WIDEST = 4  # vectors of filters that are multiplied together
@@ -85,20 +98,25 @@ class Turn:
         """Return the values at the points, for cells that are taken as they come."""
         if self.points == 1:
             return list(cells)
-        # Each value is that of a polynomial which is 0 at all other points.
-        found = [combined(code, _product(*self.pairs), cells[::2])]
+        # Each value is that of a polynomial which is 0 at all other points. At p and -p it has the
+        # same even powers, and odd powers of opposite sign: `even` and `odd` are summed once, and
+        # used for both points.
+        found = [combine(code, _product(*self.pairs), cells[::2])]
         for point in self.pairs:
             rest = _product(*(each for each in self.pairs if each != point))
-            even = combined(code, rest, cells[2::2])
-            odd = combined(code, rest, cells[1:-1:2])
+            even = combine(code, rest, cells[2::2])
+            odd = combine(code, rest, cells[1:-1:2])
             found += _both(code, even, odd, point)
-        return [*found, combined(code, _product(*self.pairs), cells[1::2])]
+        return [*found, combine(code, _product(*self.pairs), cells[1::2])]
 
     def points_to_positions(self, code: Code, values: Sequence[Value]) -> list[Value]:
         """Return the positions, of values at the points."""
         if self.points == 1:
             return list(values)
         first, *middle, last = values
+        # Position k is the sum of all values times point**k. For a pair that is the sum of its two
+        # values if k is even, their difference if k is odd, times the positive point**k. 0 counts
+        # only for k = 0, and infinity only for the highest k.
         pairs = list(zip(middle[::2], middle[1::2], strict=True))
         halves = [[code.arithmetic(name, *each) for each in pairs] for name in ("fadd", "fsub")]
         found = []
@@ -111,25 +129,27 @@ class Turn:
                 terms.insert(0, (Fraction(1), first))
             if power == self.positions - 1:
                 terms.append((Fraction(1), last))
-            found.append(combined(code, *zip(*terms, strict=True)))
+            found.append(combine(code, *zip(*terms, strict=True)))
         return found
 
     def taps_to_points(self, code: Code, taps: Sequence[Value]) -> list[Value]:
         """Return the values at the points, for the taps of a feature."""
         if self.points == 1:
             return list(taps)
+        # All that Lagrange's interpolation divides by is put here, into the features, which are
+        # turned once: the cells, turned for every tile, are divided by nothing.
         squares = [point * point for point in self.pairs]
         size = Fraction(1)
         for square in squares:
             size *= -square
-        found = [combined(code, [1 / size], taps[:1])]
+        found = [combine(code, [1 / size], taps[:1])]
         for point, square in zip(self.pairs, squares, strict=True):
             size = 2 * square
             for other in squares:
                 size *= (square - other) if other != square else 1
             factors = [point**power / size for power in range(self.taps)]
-            even = combined(code, factors[::2], taps[::2])
-            odd = combined(code, factors[1::2], taps[1::2])
+            even = combine(code, factors[::2], taps[::2])
+            odd = combine(code, factors[1::2], taps[1::2])
             found += _both(code, even, odd, Fraction(1))
         return [*found, taps[-1]]
 
@@ -155,7 +175,7 @@ def _product(*points: Fraction) -> list[Fraction]:
     return found
 
 
-def combined(code: Code, factors: Sequence[Fraction], values: Sequence[Value]) -> Value:
+def combine(code: Code, factors: Sequence[Fraction], values: Sequence[Value]) -> Value:
     """Return the sum of values times factors; what counts once is taken first."""
     terms = sorted(zip(factors, values, strict=True), key=lambda term: term[0] != 1)
     total: Value | None = None
@@ -215,6 +235,8 @@ class Winograd(Convolution):
 
     def group(self, registers: int) -> tuple[int, int]:
         """Return how many rows of tiles are worked on together, and how many tiles of a row."""
+        # As many tiles as there are registers for their sums: each feature that is loaded is used
+        # for all of them. Tiles of a row first; of several rows only if whole rows fit.
         width = min(self.widest(registers), self.vectors)
         most = max(1, room_for(registers) // width)
         down, across = self.tiles
@@ -231,7 +253,7 @@ def tiles_of(tile: tuple[int, int], sizes: tuple[int, int]) -> tuple[int, int]:
 def best_tile(conv: Convolution) -> tuple[int, int] | None:
     """Return the tile with which a convolution takes fewest multiplications.
 
-    None where it cannot be made this way, or where that gains little.
+    None if it cannot be made this way, or where that gains little.
     """
     plain = type(conv) is Convolution and conv.stride == conv.dilation == (1, 1)
     if not plain or min(conv.source.channels, conv.filters) < _FEWEST:
@@ -242,7 +264,7 @@ def best_tile(conv: Convolution) -> tuple[int, int] | None:
         turns = [Turn(*each) for each in zip(tile, conv.kernel, strict=True)]
         points = turns[0].points * turns[1].points
         down, across = tiles_of((tile[0], tile[1]), sizes)
-        # Matches are to be exactly 1 where all cells agree.
+        # Matches are to be exactly 1 if all cells agree.
         inexact = conv.divisor != 1 and any(each.rounds for each in turns)
         if points > _MOST_POINTS or inexact:
             continue
@@ -253,17 +275,19 @@ def best_tile(conv: Convolution) -> tuple[int, int] | None:
 
 def _lengths(conv: Convolution, axis: int) -> list[int]:
     """Return how long a tile may be along an axis."""
+    # Pooling is done on the positions of a tile: it must have whole windows, side by side.
     taps, window, size = conv.kernel[axis], conv.window[axis], (conv.rows, conv.columns)[axis]
     if conv.step[axis] != window or size % window:
         return []
     if taps == 1:
         return [1] if window == 1 else []
+    # Odd taps and even positions make an even number of points: 0, infinity, and pairs.
     if taps % 2 == 0:
         return []
     return [each for each in _LENGTHS if each % window == 0 and each + taps - 1 <= _MOST_OF_AXIS]
 
 
-def turned(conv: Convolution) -> Convolution:
+def choose_kernel(conv: Convolution) -> Convolution:
     """Return the convolution made this way, or as it is where that cannot be, or gains nothing."""
     tile = best_tile(conv)
     if tile is None:
@@ -312,10 +336,11 @@ def forward(module: Module, name: str, conv: Winograd, *, winners: bool) -> None
             emitter.mark_blanks()
         if together > 1:
             height = code.value(stop) - start
-            whole = start + code.value(code.divided(height, together)) * together
+            whole = start + code.value(code.divide(height, together)) * together
             with code.loop(whole, start=start, step=together) as row:
                 emitter.group(row, code.value(0), together, across)
             start = whole
+        # A row of tiles in groups whose sizes differ by one at most, so that none is nearly empty.
         parts = -(-across // most)
         narrow, more = divmod(across, parts)
         with code.loop(stop, start=start) as row:
@@ -390,6 +415,8 @@ class _Emitter:
         code, conv, lanes = self.code, self.conv, self.conv.lanes
         channels, of_one = conv.source.channels, chunk.width * lanes
         unroll = next(each for each in (4, 3, 2, 1) if channels % each == 0)
+        # Points outermost: for one point this is a product of two matrices, whose sums all stay in
+        # registers, and whose cells and features are read in the order in which they lie.
         with code.loop(conv.points) as point:
             cells = code.at(self.scratch, point * (tiles * conv.source.padded))
             weights = code.at(features, point * (channels * of_one))
@@ -453,9 +480,9 @@ class _Emitter:
                     (at + more) * size
                     for at, more, size in zip(place, (below, right), conv.tile, strict=True)
                 )
-                positions = self._blanked(positions, code.value(top), code.value(left))
+                positions = self._blank(positions, code.value(top), code.value(left))
             shift = code.at(self.bias, filters + first)
-            positions = [[self._finished(each, shift) for each in line] for line in positions]
+            positions = [[self._finish(each, shift) for each in line] for line in positions]
             self._store(positions, filters + first, (place[0] + below, place[1] + right))
 
     def mark_blanks(self) -> None:
@@ -480,7 +507,8 @@ class _Emitter:
                 anything = code.op(anything.kind, f"or {anything}, {each.name}")
             found = code.select(code.test("ne", code.count(anything), 0), one, zero)
             code.store(found, blanks, row * row_size + column)
-        # First over the rows under a feature, then over its columns.
+        # First over the rows under a feature, then over its columns. In place: a vector is read
+        # together with those below it or to the right, which are still as they were.
         lanes = self.code.module.processor.lanes
         for taps, distance in ((conv.kernel[0], row_size), (conv.kernel[1], 1)):
             with (
@@ -495,8 +523,8 @@ class _Emitter:
                 code.store(best, here)
         self.blanks = blanks
 
-    def _blanked(self, positions: list[list[Value]], top: Value, left: Value) -> list[list[Value]]:
-        """Return positions, or 0 where there is nothing under them."""
+    def _blank(self, positions: list[list[Value]], top: Value, left: Value) -> list[list[Value]]:
+        """Return positions, or 0 if there is nothing under them."""
         code, lanes = self.code, self.conv.lanes
         assert self.blanks is not None
         here = code.at(self.blanks, top * self.conv.blank_row + left)
@@ -510,10 +538,10 @@ class _Emitter:
             for y, line in enumerate(positions)
         ]
 
-    def _finished(self, value: Value, bias: Value) -> Value:
+    def _finish(self, value: Value, bias: Value) -> Value:
         code, conv = self.code, self.conv
         if conv.divisor != 1:
-            return divided(code, conv, value, bias)
+            return divide_sums(code, conv, value, bias)
         if not conv.bias:
             return value
         return code.arithmetic("fadd", value, code.load(bias, kind=vector(conv.lanes)))
