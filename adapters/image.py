@@ -134,11 +134,11 @@ class ImageAdapter(Adapter):
         """Return the numbers of a picture without its opacity; None if it cannot be read."""
         need = Need(self.size, "stretch", grey=True)
         try:
-            found = self._decode(thing, need)
-            array = array_of(found.array() if isinstance(found, Picture) else found)
+            picture = self._decode(thing, need)
+            array = array_of(picture.array() if isinstance(picture, Picture) else picture)
         except DataError:
             return None
-        is_32_bit = isinstance(found, Picture) and array.dtype == np.int32
+        is_32_bit = isinstance(picture, Picture) and array.dtype == np.int32
         array = array[:, :, :-1] if array.shape[2] in (2, 4) else array
         return array.astype(np.uint16) if is_32_bit and array.max() <= _MOST_OF_16_BITS else array
 

@@ -102,15 +102,15 @@ def _channels_last(values: NDArray[Any]) -> NDArray[Any]:
 
 def range_notes(pictures: Iterable[NDArray[Any] | None]) -> list[str]:
     """Return a note for each type of numbers of which pictures use only a small part."""
-    found: dict[np.dtype[Any], list[float]] = {}
+    highest_by_type: dict[np.dtype[Any], list[float]] = {}
     looked_at = 0
     for values in pictures:
         if values is not None and values.size and type_limits(values.dtype) is not None:
             looked_at += 1
             highest = float(values.max())
-            found.setdefault(values.dtype.newbyteorder("="), []).append(highest)
+            highest_by_type.setdefault(values.dtype.newbyteorder("="), []).append(highest)
     notes = []
-    for kind, highest_of_each in found.items():
+    for kind, highest_of_each in highest_by_type.items():
         limits, highest = type_limits(kind), max(highest_of_each)
         if limits is None or not 0 < highest <= DARK * limits[1] or len(highest_of_each) < _FEWEST:
             continue

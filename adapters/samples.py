@@ -313,10 +313,10 @@ def _one_sentence() -> Iterator[None]:
         raise DataError("there is not enough memory to decode it") from None
     except Exception as error:  # damaged files make decoders raise almost anything
         # Not soundfile's class, which is not there when importing it is what failed.
-        told = getattr(error, "error_string", "") or first_line(error)
-        if any(words in told for words in _NO_SOUND):
+        reason = getattr(error, "error_string", "") or first_line(error)
+        if any(words in reason for words in _NO_SOUND):
             raise DataError(f"its content is not a sound in a known format; {_READ}") from None
-        raise DataError(f"the sound is damaged or not supported: {told}") from None
+        raise DataError(f"the sound is damaged or not supported: {reason}") from None
 
 
 def _of_array(thing: Any) -> Samples:
@@ -324,19 +324,19 @@ def _of_array(thing: Any) -> Samples:
     if isinstance(thing, np.ma.MaskedArray) and np.ma.is_masked(thing):
         raise DataError("it has masked samples; fill them in, or leave the clip out")
     try:
-        given = np.asarray(thing)
+        samples = np.asarray(thing)
     except Exception as error:  # a foreign object's __array__ may raise anything
         raise DataError(f"it cannot be read as an array: {first_line(error)}; {_SHAPES}") from None
-    if given.ndim not in (1, 2):
-        raise DataError(f"an array of shape {given.shape} is not a clip; {_SHAPES}")
-    if not given.size:
-        raise DataError(f"an array of shape {given.shape} has no samples")
-    if given.ndim == 2 and given.shape[1] > min(MOST_CHANNELS, given.shape[0]):
+    if samples.ndim not in (1, 2):
+        raise DataError(f"an array of shape {samples.shape} is not a clip; {_SHAPES}")
+    if not samples.size:
+        raise DataError(f"an array of shape {samples.shape} has no samples")
+    if samples.ndim == 2 and samples.shape[1] > min(MOST_CHANNELS, samples.shape[0]):
         raise DataError(
-            f"an array of shape {given.shape} would be {given.shape[1]} channels; {_SHAPES}, so "
-            "transpose it with .T"
+            f"an array of shape {samples.shape} would be {samples.shape[1]} channels; {_SHAPES}, "
+            "so transpose it with .T"
         )
-    values = _full_scale(given)
+    values = _full_scale(samples)
     return values if values.ndim == 1 else _mean(values)
 
 

@@ -76,11 +76,11 @@ def init(
     outputs.refuse_taken(path, None, force=force)
     judge = functools.partial(_judge, encoding=encoding) if check else None
     options = {"label": label, "inputs": inputs or [], "encoding": encoding, "judge": judge}
-    text, found = _spec_text(what, path, options)
+    text, description = _spec_text(what, path, options)
     validate(parse(text, f"init {what}"))  # the name may not be valid for a spec
     outputs.write_output(path, text.encode("utf-8", "backslashreplace"), None, force=force)
-    if found:
-        screen.say(f"found {found}")
+    if description:
+        screen.say(f"found {description}")
     screen.say(f"{path} written; run it with: gridcnn run {path}")
 
 
@@ -121,11 +121,11 @@ def _judge(file: str, label: str | None, encoding: str | None) -> Layout | None:
     except DataError:
         return None  # too few rows or columns for a verdict
     if verdict.decision == "permutable":
-        told = "\n".join((*verdict.evidence, *verdict.advice))
+        verdict_text = "\n".join((*verdict.evidence, *verdict.advice))
         raise ColumnPermutableError(
             f"{file}: the order of its columns means nothing, so a convolutional network is the "
-            f"wrong tool\n{told}\nif one column holds the texts to classify, name it: --input "
-            "COLUMN; to write a spec anyway, give --no-check"
+            f"wrong tool\n{verdict_text}\nif one column holds the texts to classify, name it: "
+            "--input COLUMN; to write a spec anyway, give --no-check"
         )
     return verdict.layout
 
@@ -140,8 +140,8 @@ def _spec_text(what: str, path: Path, options: dict[str, Any]) -> tuple[str, str
         if not Path(what).exists():
             raise DataError(Problem("there is no such file or folder", source=what))
         # Relative paths start at the folder of the spec.
-        given = what if path.parent == Path() else str(Path(what).absolute())
-        return starter_for(path.stem, str(path), given, **options)
+        data = what if path.parent == Path() else str(Path(what).absolute())
+        return starter_for(path.stem, str(path), data, **options)
     if options["label"] is not None or options["inputs"]:
         raise SpecError(f"--label and --input are for a table, and there is no file {what}")
     if what in ready():
