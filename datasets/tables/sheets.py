@@ -1,4 +1,4 @@
-"""What a sheet of an Excel file takes in memory, told by a look at it before it is read."""
+"""The memory for a sheet of an Excel file, estimated before it is read."""
 
 from __future__ import annotations
 
