@@ -179,9 +179,9 @@ class Adapting:
         if not len(tried):
             return _Cost(seconds, size)
 
-        def timed(numbers: range) -> tuple[Adapted, float]:
+        def measure(numbers: range) -> tuple[Adapted, float]:
             start = time.perf_counter()
-            found = self._made(adapter, tried[numbers.start : numbers.stop])
+            found = self._adapt(adapter, tried[numbers.start : numbers.stop])
             return found, (time.perf_counter() - start) / len(numbers)
 
         # The first ones load libraries, and count only if there are no others. One alone takes
@@ -189,7 +189,7 @@ class Adapting:
         threads = self._workers if adapter.threads else 1
         heavy = is_heavy(self.things[tried[0]])
         count = min(len(tried), 2 * threads)
-        first = list(spread(timed, count, threads, heavy=heavy, most=1))
+        first = list(spread(measure, count, threads, heavy=heavy, most=1))
         others = first[threads:] or first[-1:]
         seconds = sum(took for _, took in others) / len(others)
         if seconds >= _LONG:
@@ -199,13 +199,13 @@ class Adapting:
         for group in (range(count, min(count + 3, len(tried))), range(count + 3, len(tried))):
             if not group or spent > _ENOUGH or seconds >= _LONG:
                 break
-            found, seconds = timed(group)
+            found, seconds = measure(group)
             spent += seconds * len(group)
         grids = found.grids.values
         return _Cost(seconds, grids.nbytes / len(grids) if len(grids) else size)
 
-    def _made(self, adapter: Adapter, group: NDArray[np.int64]) -> Adapted:
-        """Return what becomes of some things."""
+    def _adapt(self, adapter: Adapter, group: NDArray[np.int64]) -> Adapted:
+        """Return the grids of some items."""
         return adapter.adapt_all(pick(self.things, group), names=self._names(group))
 
     # Grids in memory -----------------------------------------------------------------------------
@@ -252,14 +252,14 @@ class Adapting:
             for place in [*tried, len(group)]:
                 if place > start:
                     between = group[start:place]
-                    pieces.append((len(between), self._made(adapter, between)))
+                    pieces.append((len(between), self._adapt(adapter, between)))
                 if place < len(group):
                     pieces.append((1, self._tried[int(group[place])]))
                 start = place + 1
             joined = collect(iter(pieces), len(group))
             if joined is not None:
                 return joined
-        return self._made(adapter, group)
+        return self._adapt(adapter, group)
 
     # Grids on disk -------------------------------------------------------------------------------
 
