@@ -175,10 +175,10 @@ class ArrayAdapter(Adapter):
         for index in np.flatnonzero(~finite).tolist():
             name = names[index] if names is not None else describe(None, index)
             problems.append(Problem(_not_finite(stack[index]), source=name))
-        kept = np.flatnonzero(finite)
+        usable = np.flatnonzero(finite)
         return Adapted(
-            Grids(values if len(kept) == len(values) else values[kept], shape),
-            kept.astype(np.int64),
+            Grids(values if len(usable) == len(values) else values[usable], shape),
+            usable.astype(np.int64),
             tuple(problems),
         )
 
@@ -258,9 +258,9 @@ class ArrayAdapter(Adapter):
     def _check_shape(self, grids: Array) -> None:
         expected = self.shape()
         if grids.shape[1:] != expected.sizes:
-            found = " x ".join(map(str, grids.shape[1:]))
+            sizes = " x ".join(map(str, grids.shape[1:]))
             raise DataError(
-                f"the item is {found} (channels x rows x columns); all items must be {expected}, "
+                f"the item is {sizes} (channels x rows x columns); all items must be {expected}, "
                 "as in training or in the settings 'channels' and 'size' of array"
             )
 

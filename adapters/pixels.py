@@ -102,13 +102,13 @@ def _channels_last(values: NDArray[Any]) -> NDArray[Any]:
 
 def range_remarks(pictures: Iterable[NDArray[Any] | None]) -> dict[str, int]:
     """Return, for each type of numbers of whose range pictures use a small part, how many do."""
-    found: dict[np.dtype[Any], list[float]] = {}
+    highest_by_type: dict[np.dtype[Any], list[float]] = {}
     for values in pictures:
         if values is not None and values.size and type_limits(values.dtype) is not None:
             highest = float(values.max())
-            found.setdefault(values.dtype.newbyteorder("="), []).append(highest)
+            highest_by_type.setdefault(values.dtype.newbyteorder("="), []).append(highest)
     remarks = {}
-    for kind, highest_of_each in found.items():
+    for kind, highest_of_each in highest_by_type.items():
         limits, highest = type_limits(kind), max(highest_of_each)
         if limits is None or not 0 < highest <= DARK * limits[1] or len(highest_of_each) < _FEWEST:
             continue

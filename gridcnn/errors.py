@@ -231,16 +231,16 @@ def together(problems: Sequence[Problem]) -> list[Problem]:
     alike: dict[str, list[Problem]] = {}
     for problem in problems:
         alike.setdefault(problem.message, []).append(problem)
-    told = []
+    merged = []
     for problem in problems:
         same = alike[problem.message]
         if len(same) <= _ALIKE:
-            told.append(problem)
+            merged.append(problem)
         elif same[0] is problem:
             places = listed([_place(each, problem) for each in same[1:]], limit=MOST_TOLD - 1)
             message = f"{problem.message} (the same in {len(same) - 1:,} more: {places})"
-            told.append(replace(problem, message=message))
-    return told
+            merged.append(replace(problem, message=message))
+    return merged
 
 
 def _place(problem: Problem, first: Problem) -> str:

@@ -159,9 +159,9 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_choice(self.engine, self.threads)
         self._check_choices()
-        given, changes = self._spec(), self._changes()
+        spec_given, changes = self._spec(), self._changes()
         # The network of the default spec follows the grids, but its adapter comes before them.
-        spec = self._change(given or default_spec(GridShape(1, 1, 1), 1), changes)
+        spec = self._change(spec_given or default_spec(GridShape(1, 1, 1), 1), changes)
         things = self._things(X, reset=True)
         labels = labels_given(y, len(things))
         self.classes_, targets = _classes(labels)
@@ -173,7 +173,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         made = self._make(things, targets, spec)
         adapter, shape = made.adapter, made.adapter.shape()
-        if given is None:
+        if spec_given is None:
             spec = self._change(default_spec(shape, made.items), changes)
         spec = spec.model_copy(update={"adapter": adapter, "data": _training_data(spec, X, things)})
         engine = bind(
@@ -231,10 +231,10 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "scaling": ("auto", "range", "none"),
         }
         for name, allowed in choices.items():
-            given = getattr(self, name)
-            if given not in allowed:
+            value = getattr(self, name)
+            if value not in allowed:
                 names = ", ".join(each for each in allowed if each is not None)
-                raise SpecError(f"{name} must be one of {names}; got {shown(given)}")
+                raise SpecError(f"{name} must be one of {names}; got {shown(value)}")
 
     def _things(self, given: Any, *, reset: bool) -> Things:
         """Return `X` as an array of numbers or a list of things; `reset`: in training.

@@ -221,9 +221,9 @@ def compare(
 
     Without the votes `(items, classes)` there is no area under the ROC curve.
     """
-    found = measures(targets, answers, len(classes), votes=votes)
-    notes = () if votes is None else tuple(answer_notes(found, votes, classes))
-    return Evaluation(found, tuple(classes), part, notes)
+    figures = measures(targets, answers, len(classes), votes=votes)
+    notes = () if votes is None else tuple(answer_notes(figures, votes, classes))
+    return Evaluation(figures, tuple(classes), part, notes)
 
 
 def _choose_part(dataset: Dataset, part: str | None) -> tuple[NDArray[np.int64], str]:

@@ -56,9 +56,11 @@ def label_notes(labels: Sequence[Label], classes: Sequence[Label]) -> list[str]:
         spelled.setdefault(" ".join(str(label).casefold().split()), []).append(label)
     for alike in spelled.values():
         if len(alike) > 1:
-            told = listed([f"{quoted(str(each))} ({_count_items(counts[each])})" for each in alike])
+            names = listed(
+                [f"{quoted(str(each))} ({_count_items(counts[each])})" for each in alike]
+            )
             notes.append(
-                f"classes that differ only in capitals or spaces: {told}; if they are one class, "
+                f"classes that differ only in capitals or spaces: {names}; if they are one class, "
                 "write all its labels in one way"
             )
     missing = [

@@ -94,13 +94,13 @@ class Pipeline:
 
     def _engine(self, shape: GridShape) -> tuple[Engine, Array]:
         """Return the engine for grids of a shape, and the parameters; both are made once."""
-        found = self._engines.get(shape)
-        if found is None:
+        entry = self._engines.get(shape)
+        if entry is None:
             engine = bind(self.spec, shape, engine=self.engine, threads=self.threads)
-            found = self._engines[shape] = engine, freeze(engine.network.starting_parameters())
+            entry = self._engines[shape] = engine, freeze(engine.network.starting_parameters())
             if len(self._engines) > _KEPT:
                 self._engines.pop(next(iter(self._engines)), None)
-        return found
+        return entry
 
     def _adapter(self) -> Adapter:
         if self.spec.adapter is None:

@@ -55,7 +55,7 @@ def read(given: Any, *, base: Path | None = None, group: str | None = None) -> D
     Args:
         given: the path of the file, or a data frame of pandas.
         base: the folder where relative paths start; None: that of the file.
-        group: a column that says what belongs together.
+        group: the column of the groups.
 
     Raises:
         DataError: the file cannot be read, or something is wrong with its columns or rows; every

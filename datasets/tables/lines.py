@@ -1,4 +1,4 @@
-"""Text files as lines that know their numbers: in any encoding, packed or not, of any length."""
+"""Text files as numbered lines: in any encoding, compressed or not, of any length."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def ending_of(path: str) -> str:
 
 @contextlib.contextmanager
 def open_lines(path: str) -> Iterator[IO[bytes]]:
-    """Open a file for reading; what is packed is unpacked while it is read.
+    """Open a file for reading; compressed files are decompressed while they are read.
 
     Raises:
         DataError: it cannot be read, or is a .zip file that holds more or less than one file.
@@ -96,7 +96,7 @@ def count_lines(path: str, most: int, *, quoting: bool) -> int:
 
 
 def too_large(path: str) -> DataError:
-    """Return what to say of a file for which there turned out to be too little memory."""
+    """Return the message for a file that is too large for memory."""
     usable = usable_memory()
     has = "" if usable is None else f" ({sized(usable)} are left)"
     message = f"does not fit into memory{has}; give a part of it, or allow this process more"
@@ -173,7 +173,7 @@ class Lines:
             chunk = b""
 
     def _refuse(self, error: UnicodeDecodeError) -> None:
-        """Raise `DataError` for bytes that the encoding does not have."""
+        """Raise `DataError` for bytes that are not valid in the encoding."""
         name = self.encoding.upper()
         advice = "save it as UTF-8 ('CSV UTF-8' in Excel), or set its encoding, such as cp1252"
         byte = shown(error.object[error.start : error.start + 1])[2:-1].replace("\\x", "0x")

@@ -1,4 +1,4 @@
-"""What is read of tables: in memory, or in a temporary file if there is more than memory has."""
+"""The content of tables: in memory, or in a temporary file if memory is too small."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _most() -> int:
 
 
 class Allowance:
-    """What the rows of a table may take: compared with what there is before it is taken.
+    """The memory and disk that the rows of a table may use, checked before they are used.
 
     Args:
         source: the table, for messages.
@@ -93,7 +93,7 @@ class Allowance:
 
 
 def _free() -> int | None:
-    """Return how many bytes of the disk may be taken; None: nobody can tell."""
+    """Return how many bytes of the disk may be used; None if that is not known."""
     try:
         return shutil.disk_usage(tempfile.gettempdir()).free // _PART_OF_DISK
     except OSError:
@@ -174,7 +174,7 @@ class NumberStore:
 class ThingStore:
     """Texts, contents of files, or arrays, which are added one after the other.
 
-    Equal ones that are long, and stand near each other, are kept once.
+    Long equal ones that are near each other are kept once.
     """
 
     def __init__(self) -> None:
@@ -214,14 +214,14 @@ class ThingStore:
 
 
 class _Recent:
-    """Things that were met lately, and what each stands for; of limited size."""
+    """Recent items, each with the object that replaces it; of limited size."""
 
     def __init__(self) -> None:
         self._known: dict[str | bytes, Any] = {}
         self._size = 0
 
     def get(self, thing: str | bytes, value: Any) -> Any:
-        """Return what an equal thing stands for, or `value`, for which this one stands then."""
+        """Return the value stored for an equal item; else store `value`, and return it."""
         found = self._known.get(thing)
         if found is not None:
             return found

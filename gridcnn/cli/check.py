@@ -123,8 +123,8 @@ def check(
 
 
 def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"\s*(\d{1,9})\s*[,xX]\s*(\d{1,9})\s*", text)
-    sizes = tuple(int(each) for each in found.groups()) if found else ()
+    match = re.fullmatch(r"\s*(\d{1,9})\s*[,xX]\s*(\d{1,9})\s*", text)
+    sizes = tuple(int(each) for each in match.groups()) if match else ()
     if len(sizes) != 2 or 0 in sizes:
         raise SpecError(f"--shape is rows and columns, such as 28,28; got {quoted(text)}")
     return sizes[0], sizes[1]

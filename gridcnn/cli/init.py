@@ -124,11 +124,11 @@ def _judge(file: str, label: str | None, encoding: str | None) -> Layout | None:
     except DataError:
         return None  # too few rows or columns for a verdict
     if verdict.decision == "permutable":
-        told = "\n".join((*verdict.evidence, *verdict.advice))
+        verdict_text = "\n".join((*verdict.evidence, *verdict.advice))
         raise ColumnPermutableError(
             f"{file}: the order of its columns means nothing, so a convolutional network is the "
-            f"wrong tool\n{told}\nif one column holds the texts to classify, name it: --input "
-            "COLUMN; to write a spec anyway, give --no-check"
+            f"wrong tool\n{verdict_text}\nif one column holds the texts to classify, name it: "
+            "--input COLUMN; to write a spec anyway, give --no-check"
         )
     return verdict.layout
 
@@ -143,8 +143,8 @@ def _spec_text(what: str, path: Path, options: dict[str, Any]) -> Starter:
         if not Path(what).exists():
             raise DataError(Problem("there is no such file or folder", source=what))
         # Relative paths start at the folder of the spec.
-        given = what if path.parent == Path() else str(Path(what).absolute())
-        return starter_for(path.stem, str(path), given, **options)
+        data = what if path.parent == Path() else str(Path(what).absolute())
+        return starter_for(path.stem, str(path), data, **options)
     if options["label"] is not None or options["inputs"]:
         raise SpecError(f"--label and --input are for a table, and there is no file {what}")
     if what in ready():

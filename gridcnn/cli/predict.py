@@ -99,8 +99,8 @@ def predict(
         adapted = loaded.adapted(things, names=names)
         problems = [*unread, *adapted.problems]
         if len(adapted.kept):
-            kept = Selection(things, adapted.kept)
-            remarks.update(loaded.adapter.remarks(kept, adapted.grids.values))
+            readable = Selection(things, adapted.kept)
+            remarks.update(loaded.adapter.remarks(readable, adapted.grids.values))
             if strict:
                 refuse_notes(remark_notes(remarks))
             read = [names[index] for index in adapted.kept]

@@ -106,8 +106,8 @@ def _show_plan(
     check_choice(*choice)
     loaded = load(text, changes=changes, ready=ready())
     planned = plan(loaded, spec_folder(loaded), engine=choice[0], threads=choice[1])
-    made = planned.engine
-    memory = estimate_memory(made, loaded.training)
+    network_engine = planned.engine
+    memory = estimate_memory(network_engine, loaded.training)
     usable = usable_memory()
     notes = [planned.note] if planned.note else []
     if loaded.head is not None and usable is not None and memory.training > usable:
@@ -115,8 +115,8 @@ def _show_plan(
     if strict:
         refuse_notes(notes)
     if as_json:
-        more = {"plan": works_json(made.plan())} if as_plan else {}
-        screen.say_json({"name": loaded.name, **plan_json(made, memory), **more})
+        more = {"plan": works_json(network_engine.plan())} if as_plan else {}
+        screen.say_json({"name": loaded.name, **plan_json(network_engine, memory), **more})
         return
     if loaded.description:
         screen.say(loaded.description)
@@ -124,11 +124,11 @@ def _show_plan(
     (console if console.is_terminal else screen.output(width=100)).print(
         plan_table(planned.network)
     )
-    screen.say(plan_memory(made, memory))
+    screen.say(plan_memory(network_engine, memory))
     for note in notes:
         screen.say(note)
     if as_plan:
-        screen.say("\n" + "\n".join(plan_lines(made.plan())))
+        screen.say("\n" + "\n".join(plan_lines(network_engine.plan())))
 
 
 def _show_file(

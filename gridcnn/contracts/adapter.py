@@ -250,9 +250,9 @@ def other_forms(
     if type(adapter).other_forms is not Adapter.other_forms:
         for index in chosen.tolist():
             random = Stream.OTHER_FORMS.random(seed, index)
-            found = adapter.other_forms(things[index], random)
-            forms.extend(found)
-            origins.extend([index] * len(found))
+            forms_of_thing = adapter.other_forms(things[index], random)
+            forms.extend(forms_of_thing)
+            origins.extend([index] * len(forms_of_thing))
     return forms, np.array(origins, np.int64)
 
 

@@ -335,21 +335,21 @@ class _Read:
 def _adapt(dataset: Dataset, division: Division, adapter: Adapter, adapting: Adapting) -> _Read:
     targets = dataset.targets(dataset.classes)
     chosen = {TRAIN: division.train, VALIDATION: division.validation, TEST: division.test}
-    found = adapting.parts(adapter, chosen)
-    readable = {name: chosen[name][made.kept] for name, made in found.made.items()}
+    by_part = adapting.parts(adapter, chosen)
+    readable = {name: chosen[name][made.kept] for name, made in by_part.made.items()}
     parts = {
         name: Part(
-            Labelled(found.made[name].grids.values, targets[kept]),
+            Labelled(by_part.made[name].grids.values, targets[kept]),
             [dataset.names[index] for index in kept],
         )
         for name, kept in readable.items()
     }
     # In the order of the data, whatever part an item is in.
     place = {name: index for index, name in enumerate(adapting.names)}
-    skipped = sorted(found.problems, key=lambda problem: place.get(problem.source, 0))
+    skipped = sorted(by_part.problems, key=lambda problem: place.get(problem.source, 0))
     return _Read(
         parts,
-        found.made,
+        by_part.made,
         Division(readable[TRAIN], readable[VALIDATION], readable[TEST]),
         tuple(skipped),
     )
@@ -357,14 +357,14 @@ def _adapt(dataset: Dataset, division: Division, adapter: Adapter, adapting: Ada
 
 def _remarks(dataset: Dataset, read: _Read, adapter: Adapter) -> collections.Counter[str]:
     """Return what looks wrong about the items of all parts, and about how many of them."""
-    found: collections.Counter[str] = collections.Counter()
+    counts: collections.Counter[str] = collections.Counter()
     division = read.division
     parts = {TRAIN: division.train, VALIDATION: division.validation, TEST: division.test}
     for name, indices in parts.items():
         things = Selection(dataset.things, indices)
         grids = read.parts[name].data.grids
-        found.update(adapter.remarks(things, grids, training=name == TRAIN))
-    return found
+        counts.update(adapter.remarks(things, grids, training=name == TRAIN))
+    return counts
 
 
 def _literal(
@@ -373,11 +373,13 @@ def _literal(
     plain = adapter.literal()
     if plain == adapter:
         training = read.parts[TRAIN].data
-        kept = exemplars(training.targets, seed=seed)
-        return Labelled(training.grids[kept], training.targets[kept]), read.parts[TEST].data
+        exemplar_items = exemplars(training.targets, seed=seed)
+        return Labelled(
+            training.grids[exemplar_items], training.targets[exemplar_items]
+        ), read.parts[TEST].data
     targets, division = dataset.targets(dataset.classes), read.division
-    kept = division.train[exemplars(targets[division.train], seed=seed)]
-    chosen = {TRAIN: kept, TEST: division.test}
+    exemplar_items = division.train[exemplars(targets[division.train], seed=seed)]
+    chosen = {TRAIN: exemplar_items, TEST: division.test}
     made = adapting.parts(plain, chosen, what="reading items to compare").made
     first, second = (
         Labelled(made[name].grids.values, targets[chosen[name]][made[name].kept])

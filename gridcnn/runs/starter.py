@@ -237,10 +237,10 @@ def starter_of(name: str, file: str, known: str, source: Source) -> Starter:
 
 def _parts(dataset: Dataset) -> str:
     if dataset.parts is None:
-        found = find_groups(dataset)
-        if not found:
+        groups = find_groups(dataset)
+        if not groups:
             return _PARTS
-        pattern, names = found
+        pattern, names = groups
         shown = listed([printable(each) for each in names], limit=6)
         return (
             f"{_PARTS}  # Names of files tell groups: {shown}. Items of a group stay together.\n"
