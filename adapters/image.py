@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -35,7 +35,7 @@ from gridcnn.adapters.pixels import (
     grey_of,
     image_of,
     pixels_of_array,
-    range_notes,
+    range_remarks,
 )
 from gridcnn.adapters.resampling import Window, resample, whole
 from gridcnn.contracts.adapter import Adapter, Things
@@ -118,27 +118,27 @@ class ImageAdapter(Adapter):
             )
         return self
 
-    def notes(self, things: Things, grids: Cells) -> Sequence[str]:
-        """Return notes on pictures that use little of their type's range, and look black."""
-        if self.range is not None or not len(things):
-            return ()
+    def remarks(self, things: Things, grids: Cells, *, training: bool = False) -> Mapping[str, int]:
+        """Return how many training pictures use a small part of their type's range: all is dark."""
+        if not training or self.range is not None or not len(things):
+            return {}
         chosen = np.unique(np.linspace(0, len(things) - 1, _LOOKED_AT).astype(np.int64))
         if self.polarity != "ink":
             cells = np.asarray(grids[chosen]).reshape(len(chosen), -1)
             brightest = -cells.min(axis=1) if self.polarity == "invert" else cells.max(axis=1)
-            if brightest.min() > 2 * DARK - 1:  # no picture is dark, so there is nothing to note
-                return ()
-        return range_notes([self._raw(things[index]) for index in chosen.tolist()])
+            if brightest.min() > 2 * DARK - 1:  # none is dark, and so no type of pixels is
+                return {}
+        return range_remarks([self._raw(things[index]) for index in chosen.tolist()])
 
     def _raw(self, thing: Any) -> NDArray[Any] | None:
         """Return the numbers of a picture without its opacity; None if it cannot be read."""
         need = Need(self.size, "stretch", grey=True)
         try:
-            found = self._decode(thing, need)
-            array = array_of(found.array() if isinstance(found, Picture) else found)
+            picture = self._decode(thing, need)
+            array = array_of(picture.array() if isinstance(picture, Picture) else picture)
         except DataError:
             return None
-        is_32_bit = isinstance(found, Picture) and array.dtype == np.int32
+        is_32_bit = isinstance(picture, Picture) and array.dtype == np.int32
         array = array[:, :, :-1] if array.shape[2] in (2, 4) else array
         return array.astype(np.uint16) if is_32_bit and array.max() <= _MOST_OF_16_BITS else array
 

@@ -16,7 +16,9 @@ from gridcnn.adapters import mp3
 from gridcnn.adapters.excerpt import Excerpt, need_of
 from gridcnn.adapters.opening import content_of, first_line, open_file
 from gridcnn.adapters.waves import plain_wave
+from gridcnn.cores import shortage
 from gridcnn.errors import DataError
+from gridcnn.memory import BUDGET
 
 Samples = NDArray[np.float32]
 """One channel, `(samples)`; the loudest that a file of whole numbers can hold is -1 and 1."""
@@ -202,17 +204,29 @@ def _part(recording: _Recording, wanted: _Wanted) -> Samples | None:
     start, stop = need.frames.start, need.frames.stop
     if start >= stop:
         return None
-    samples = _join([_mean(block) for block in recording.blocks(start, stop)])
-    if len(samples) < stop - start:
-        return None
-    _refuse_odd(samples)
-    return _at_rate(samples, rate, sample_rate)[need.used]
+    with BUDGET.borrow(_taken(stop - start, rate, sample_rate)):
+        samples = _join([_mean(block) for block in recording.blocks(start, stop)])
+        if len(samples) < stop - start:
+            return None
+        _refuse_odd(samples)
+        return _at_rate(samples, rate, sample_rate)[need.used]
 
 
 def _whole(sound: Any, wanted: _Wanted) -> Samples:
     """Return the wanted samples of an open `soundfile.SoundFile`, all of which is decoded."""
+    known = sound.frames < _UNKNOWN_FRAMES
+    taken = _taken(sound.frames, int(sound.samplerate), wanted.sample_rate) if known else 0
+    with BUDGET.borrow(taken):
+        return _all_decoded(sound, wanted, known=known)
+
+
+def _taken(frames: int, rate: int, sample_rate: int) -> int:
+    """Return how many bytes one channel takes: in pieces, together, and at the other rate."""
+    return int(4 * frames * (2 + sample_rate / rate))
+
+
+def _all_decoded(sound: Any, wanted: _Wanted, *, known: bool) -> Samples:
     rate, declared = int(sound.samplerate), sound.frames
-    known = declared < _UNKNOWN_FRAMES
     blocks: list[Samples] = []
     count = 0
     while not known or count < declared:
@@ -222,6 +236,8 @@ def _whole(sound: Any, wanted: _Wanted) -> Samples:
             break
         count += len(block)
         _refuse_long(count, rate, wanted)
+        if not known and (lacking := shortage(_taken(count, rate, wanted.sample_rate))):
+            raise DataError(f"it lasts {count / rate:,.1f} s or more: {lacking}")
         blocks.append(_mean(block))
     if known and count < declared and sound.format == "FLAC":
         raise DataError(
@@ -352,10 +368,10 @@ def _one_sentence() -> Iterator[None]:
         raise DataError("there is not enough memory to decode it") from None
     except Exception as error:  # damaged files make decoders raise almost anything
         # Not soundfile's class, which is not there when importing it is what failed.
-        told = getattr(error, "error_string", "") or first_line(error)
-        if any(words in told for words in _NO_SOUND):
+        reason = getattr(error, "error_string", "") or first_line(error)
+        if any(words in reason for words in _NO_SOUND):
             raise DataError(f"its content is not a sound in a known format; {_READ}") from None
-        raise DataError(f"the sound is damaged or not supported: {told}") from None
+        raise DataError(f"the sound is damaged or not supported: {reason}") from None
 
 
 def _of_array(thing: Any) -> Samples:
@@ -363,19 +379,19 @@ def _of_array(thing: Any) -> Samples:
     if isinstance(thing, np.ma.MaskedArray) and np.ma.is_masked(thing):
         raise DataError("it has masked samples; fill them in, or leave the clip out")
     try:
-        given = np.asarray(thing)
+        samples = np.asarray(thing)
     except Exception as error:  # a foreign object's __array__ may raise anything
         raise DataError(f"it cannot be read as an array: {first_line(error)}; {_SHAPES}") from None
-    if given.ndim not in (1, 2):
-        raise DataError(f"an array of shape {given.shape} is not a clip; {_SHAPES}")
-    if not given.size:
-        raise DataError(f"an array of shape {given.shape} has no samples")
-    if given.ndim == 2 and given.shape[1] > min(MOST_CHANNELS, given.shape[0]):
+    if samples.ndim not in (1, 2):
+        raise DataError(f"an array of shape {samples.shape} is not a clip; {_SHAPES}")
+    if not samples.size:
+        raise DataError(f"an array of shape {samples.shape} has no samples")
+    if samples.ndim == 2 and samples.shape[1] > min(MOST_CHANNELS, samples.shape[0]):
         raise DataError(
-            f"an array of shape {given.shape} would be {given.shape[1]} channels; {_SHAPES}, so "
-            "transpose it with .T"
+            f"an array of shape {samples.shape} would be {samples.shape[1]} channels; {_SHAPES}, "
+            "so transpose it with .T"
         )
-    values = _full_scale(given)
+    values = _full_scale(samples)
     return values if values.ndim == 1 else _mean(values)
 
 

@@ -138,14 +138,14 @@ class _Team(Generic[Result]):
         if self._threads <= 1 or seconds < SLOW or seconds * self._left < WORTH:
             yield from self._alone(self._left, self._step(seconds, 1))
             return
-        alone, together = yield from self._tried(seconds)
+        alone, together = yield from self._try_both(seconds)
         if together > FASTER * alone:
             yield from self._alone(self._left, self._step(alone, 1))
         else:
             yield from self._together(self._left, self._step(alone, self._threads))
 
-    def _tried(self, seconds: float) -> Generator[Result, None, tuple[float, float]]:
-        """Yield the next results; return the best seconds per number on one thread and on all."""
+    def _try_both(self, seconds: float) -> Generator[Result, None, tuple[float, float]]:
+        """Yield the results of the next numbers, and return the best pace of both ways."""
         alone = together = math.inf
         step = max(1, int(_TRIAL / _PARTS / seconds)) if seconds else self._most
         for _ in range(_TRIALS):
@@ -225,11 +225,11 @@ class _Team(Generic[Result]):
             waiting.append(self._pool.submit(_Timed, self._work, group))
             # A few ahead of what is taken, so that no thread waits and memory is bounded.
             if len(waiting) > 2 * self._threads:
-                yield self._taken(waiting, pace)
+                yield self._take(waiting, pace)
         while waiting:
-            yield self._taken(waiting, pace)
+            yield self._take(waiting, pace)
 
-    def _taken(self, waiting: deque[Future[_Timed[Result]]], pace: _Pace | None) -> Result:
+    def _take(self, waiting: deque[Future[_Timed[Result]]], pace: _Pace | None) -> Result:
         """Return the oldest result, once it is there."""
         timed = waiting.popleft().result()
         if pace is not None:

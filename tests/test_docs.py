@@ -241,6 +241,8 @@ def test_code_on_the_page_runs(
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("PYTHONUTF8", "1")
     monkeypatch.delenv("GRIDCNN_DATA", raising=False)  # what is here differs
+    if page.name == "engines.md":  # it clears the cache, which other processes use
+        monkeypatch.setenv("GRIDCNN_CACHE", str(tmp_path / "kept"))
     monkeypatch.syspath_prepend(tmp_path)  # where a reader's Python finds the files of the page
     installs = page.name == "extending.md"
     if installs:  # its package is installed for the processes that it starts

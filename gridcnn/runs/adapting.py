@@ -119,9 +119,9 @@ class Adapting:
             return adapter.fitted(things)
         key = self._key("fitted", adapter, training)
         kept = None if key is None else cache.get(key)
-        found = None if kept is None else _validate(adapter, kept)
-        if found is not None:
-            return found
+        fitted_adapter = None if kept is None else _validate(adapter, kept)
+        if fitted_adapter is not None:
+            return fitted_adapter
         start = time.perf_counter()
         fitted = adapter.fitted(things)
         if key is not None and time.perf_counter() - start >= WORTH / 4:
@@ -155,9 +155,9 @@ class Adapting:
         if cost.seconds * count >= WORTH or not fits:
             limits = (_IN_MEMORY, *([] if usable is None else [usable // _PART_OF_MEMORY]))
             light = size <= min(limits)
-            found = self._through_cache(adapter, every, chosen, cost, counter, light=light)
-            if found is not None:
-                return found
+            from_cache = self._through_cache(adapter, every, chosen, cost, counter, light=light)
+            if from_cache is not None:
+                return from_cache
         if not fits:
             assert usable is not None
             raise DataError(
@@ -179,9 +179,9 @@ class Adapting:
         if not len(tried):
             return _Cost(seconds, size)
 
-        def timed(numbers: range) -> tuple[Adapted, float]:
+        def measure(numbers: range) -> tuple[Adapted, float]:
             start = time.perf_counter()
-            found = self._made(adapter, tried[numbers.start : numbers.stop])
+            found = self._adapt(adapter, tried[numbers.start : numbers.stop])
             return found, (time.perf_counter() - start) / len(numbers)
 
         # The first ones load libraries, and count only if there are no others. One alone takes
@@ -189,7 +189,7 @@ class Adapting:
         threads = self._workers if adapter.threads else 1
         heavy = is_heavy(self.things[tried[0]])
         count = min(len(tried), 2 * threads)
-        first = list(spread(timed, count, threads, heavy=heavy, most=1))
+        first = list(spread(measure, count, threads, heavy=heavy, most=1))
         others = first[threads:] or first[-1:]
         seconds = sum(took for _, took in others) / len(others)
         if seconds >= _LONG:
@@ -199,12 +199,12 @@ class Adapting:
         for group in (range(count, min(count + 3, len(tried))), range(count + 3, len(tried))):
             if not group or spent > _ENOUGH or seconds >= _LONG:
                 break
-            found, seconds = timed(group)
+            found, seconds = measure(group)
             spent += seconds * len(group)
         grids = found.grids.values
         return _Cost(seconds, grids.nbytes / len(grids) if len(grids) else size)
 
-    def _made(self, adapter: Adapter, group: NDArray[np.int64]) -> Adapted:
+    def _adapt(self, adapter: Adapter, group: NDArray[np.int64]) -> Adapted:
         """Return the grids of some items."""
         return adapter.adapt_all(pick(self.things, group), names=self._names(group))
 
@@ -217,10 +217,10 @@ class Adapting:
             adapted = collect(self._chunks(adapter, part, cost, counter), len(part))
             if adapted is not None:
                 return Made(adapted.grids, adapted.kept, adapted.problems)
-        found = adapter.adapt_all(
+        adapted_part = adapter.adapt_all(
             pick(self.things, part), names=self._names(part), advance=counter.add
         )
-        return Made(found.grids, found.kept, found.problems)
+        return Made(adapted_part.grids, adapted_part.kept, adapted_part.problems)
 
     def _spreads(self, adapter: Adapter, cost: _Cost) -> bool:
         """Return whether several threads may be faster than one."""
@@ -252,14 +252,14 @@ class Adapting:
             for place in [*tried, len(group)]:
                 if place > start:
                     between = group[start:place]
-                    pieces.append((len(between), self._made(adapter, between)))
+                    pieces.append((len(between), self._adapt(adapter, between)))
                 if place < len(group):
                     pieces.append((1, self._tried[int(group[place])]))
                 start = place + 1
             joined = collect(iter(pieces), len(group))
             if joined is not None:
                 return joined
-        return self._made(adapter, group)
+        return self._adapt(adapter, group)
 
     # Grids on disk -------------------------------------------------------------------------------
 
@@ -282,13 +282,13 @@ class Adapting:
         if not adapter.repeatable or not cache.has_room(int(cost.size * len(every))):
             return None
         if not light:
-            found = {}
+            by_part = {}
             for name, part in chosen.items():
                 made = self._through_disk(cache, adapter, part, cost, counter)
                 if made is None:
                     return None
-                found[name] = made
-            return _together(found)
+                by_part[name] = made
+            return _together(by_part)
         whole = self._through_disk(cache, adapter, every, cost, counter)
         if whole is None:
             return None
@@ -401,14 +401,16 @@ def _validate(adapter: Adapter, content: bytes) -> Adapter | None:
     None if these are not valid settings, are those of another adapter, or are not complete.
     """
     try:
-        found = type(adapter).model_validate_json(content)
-        found.shape()
+        fitted_adapter = type(adapter).model_validate_json(content)
+        fitted_adapter.shape()
     except (ValidationError, UserError, ValueError):
         return None
-    settings = ((getattr(adapter, name), getattr(found, name)) for name in adapter.setting_names())
+    settings = (
+        (getattr(adapter, name), getattr(fitted_adapter, name)) for name in adapter.setting_names()
+    )
     # What is to be learned is null or auto before.
     same = all(given in (None, "auto") or given == kept for given, kept in settings)
-    return found if same else None
+    return fitted_adapter if same else None
 
 
 def _length(made: Made) -> int:
