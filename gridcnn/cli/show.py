@@ -164,6 +164,8 @@ def _show_file(
             break
     if len(things) > 1:
         raise DataError(f"{text} holds several things, such as {names[0]}; show takes one")
+    if loaded.adapter is None:  # the grid is as large as the one thing
+        adapter = adapter.fitted(things)
     grids = adapter.grids(things, names=names)
     notes += remark_notes(adapter.remarks(things, grids.values))
     screen.say_notes(notes, strict=strict)
