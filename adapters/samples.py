@@ -204,7 +204,7 @@ def _part(recording: _Recording, wanted: _Wanted) -> Samples | None:
     start, stop = need.frames.start, need.frames.stop
     if start >= stop:
         return None
-    with BUDGET.borrow(_taken(stop - start, rate, sample_rate)):
+    with BUDGET.borrow(_bytes_for(stop - start, rate, sample_rate)):
         samples = _join([_mean(block) for block in recording.blocks(start, stop)])
         if len(samples) < stop - start:
             return None
@@ -215,12 +215,12 @@ def _part(recording: _Recording, wanted: _Wanted) -> Samples | None:
 def _whole(sound: Any, wanted: _Wanted) -> Samples:
     """Return the wanted samples of an open `soundfile.SoundFile`, all of which is decoded."""
     known = sound.frames < _UNKNOWN_FRAMES
-    taken = _taken(sound.frames, int(sound.samplerate), wanted.sample_rate) if known else 0
+    taken = _bytes_for(sound.frames, int(sound.samplerate), wanted.sample_rate) if known else 0
     with BUDGET.borrow(taken):
         return _all_decoded(sound, wanted, known=known)
 
 
-def _taken(frames: int, rate: int, sample_rate: int) -> int:
+def _bytes_for(frames: int, rate: int, sample_rate: int) -> int:
     """Return how many bytes one channel takes: in pieces, together, and at the other rate."""
     return int(4 * frames * (2 + sample_rate / rate))
 
@@ -236,7 +236,7 @@ def _all_decoded(sound: Any, wanted: _Wanted, *, known: bool) -> Samples:
             break
         count += len(block)
         _refuse_long(count, rate, wanted)
-        if not known and (lacking := shortage(_taken(count, rate, wanted.sample_rate))):
+        if not known and (lacking := shortage(_bytes_for(count, rate, wanted.sample_rate))):
             raise DataError(f"it lasts {count / rate:,.1f} s or more: {lacking}")
         blocks.append(_mean(block))
     if known and count < declared and sound.format == "FLAC":

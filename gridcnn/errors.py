@@ -154,13 +154,13 @@ def shown(value: object, *, limit: int = 60) -> str:
     Numbers of very many digits are told by their size, also within lists.
     """
     try:
-        text = _written(value, limit)
+        text = _repr_of(value, limit)
     except Exception:  # a foreign object may raise anything, and so may a list that is too deep
         return f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def _written(value: object, limit: int) -> str:
+def _repr_of(value: object, limit: int) -> str:
     """Return the `repr` of a value, or the beginning of it if that has more than `limit` signs."""
     if isinstance(value, int) and value.bit_length() > 128:
         return f"a whole number of {value.bit_length()} bits"
@@ -170,7 +170,7 @@ def _written(value: object, limit: int) -> str:
     parts: list[str] = []
     length = 0
     for part in value:  # type: ignore[attr-defined]
-        parts.append(_written(part, limit))
+        parts.append(_repr_of(part, limit))
         length += len(parts[-1])
         if length > limit:
             break

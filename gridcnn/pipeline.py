@@ -75,13 +75,13 @@ class Pipeline:
             DataError: a thing cannot be read, or there are notes on things, and it is strict.
             ShapeError: a stage cannot work on these grids.
         """
-        return self._transformed(things, after)
+        return self._transform(things, after)
 
     def fit_transform(self, things: Any, y: object = None) -> Array:
         """Let the adapter learn from things, and return their maps after the last stage."""
-        return self.fit(things, y)._transformed(things, None)
+        return self.fit(things, y)._transform(things, None)
 
-    def _transformed(self, things: Any, after: int | None) -> Array:
+    def _transform(self, things: Any, after: int | None) -> Array:
         adapter = self._adapter()
         many: Sequence[Any] = as_things(things, adapter)
         fitted = adapter.fitted(many)
