@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from gridcnn.adapters.outliers import LOOKED_AT, bulk_of, far_remark, is_scaled
+from gridcnn.adapters.outliers import LOOKED_AT, bulk_of, count_cut, cut_remark, is_scaled
 from gridcnn.contracts.adapter import Adapted, Adapter, Things, describe
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import Array, Cells, Grids, GridShape
@@ -113,12 +113,14 @@ class ArrayAdapter(Adapter):
         self,
         things: Things,  # noqa: ARG002 - the grids tell it
         grids: Cells,
+        *,
+        training: bool = False,  # noqa: ARG002 - it holds for all items
     ) -> Mapping[str, int]:
         """Return how many items have values far from all others, which are clipped."""
-        if self.limit is None or self.low is None or self.high is None or not len(grids):
+        if self.limit is None or self.low is None or self.high is None:
             return {}
-        far = sum(bool((np.abs(grids[index]) >= self.limit).any()) for index in range(len(grids)))
-        return {far_remark(self.low, self.high): far}
+        lie = f"far from all others, which lie from {self.low:g} to {self.high:g}"
+        return {cut_remark(lie): count_cut(grids, self.limit)[0]}
 
     def shape(self) -> GridShape:
         """Return the shape of every grid; raise `DataError` while it is neither set nor learned."""
@@ -173,10 +175,10 @@ class ArrayAdapter(Adapter):
         for index in np.flatnonzero(~finite).tolist():
             name = names[index] if names is not None else describe(None, index)
             problems.append(Problem(_not_finite(stack[index]), source=name))
-        kept = np.flatnonzero(finite)
+        usable = np.flatnonzero(finite)
         return Adapted(
-            Grids(values if len(kept) == len(values) else values[kept], shape),
-            kept.astype(np.int64),
+            Grids(values if len(usable) == len(values) else values[usable], shape),
+            usable.astype(np.int64),
             tuple(problems),
         )
 
@@ -256,9 +258,9 @@ class ArrayAdapter(Adapter):
     def _check_shape(self, grids: Array) -> None:
         expected = self.shape()
         if grids.shape[1:] != expected.sizes:
-            found = " x ".join(map(str, grids.shape[1:]))
+            sizes = " x ".join(map(str, grids.shape[1:]))
             raise DataError(
-                f"the item is {found} (channels x rows x columns); all items must be {expected}, "
+                f"the item is {sizes} (channels x rows x columns); all items must be {expected}, "
                 "as in training or in the settings 'channels' and 'size' of array"
             )
 

@@ -168,15 +168,15 @@ class AudioAdapter(Adapter):
                 "lower 'duration'"
             )
         for name in ("means", "deviations"):
-            given = getattr(self, name)
-            if given is None:
+            numbers = getattr(self, name)
+            if numbers is None:
                 continue
             if self.scaling != "band":
                 raise ValueError(f"{name!r} are for scaling: band; got scaling: {self.scaling}")
-            if len(given) != self._rows:
+            if len(numbers) != self._rows:
                 raise ValueError(
                     f"{name!r} must have one number for each of the {self._rows} rows; got "
-                    f"{len(given)}"
+                    f"{len(numbers)}"
                 )
         return self
 
@@ -227,8 +227,8 @@ class AudioAdapter(Adapter):
     @property
     def _lines(self) -> slice:
         """Which frequencies of the transform are rows, with `linear`."""
-        kept = np.flatnonzero((self._frequencies >= self.fmin) & (self._frequencies <= self._fmax))
-        return slice(int(kept[0]), int(kept[-1]) + 1) if len(kept) else slice(0, 0)
+        lines = np.flatnonzero((self._frequencies >= self.fmin) & (self._frequencies <= self._fmax))
+        return slice(int(lines[0]), int(lines[-1]) + 1) if len(lines) else slice(0, 0)
 
     @property
     def _frequencies(self) -> NDArray[np.float64]:

@@ -35,15 +35,18 @@ def molecule(smiles: str) -> Any:
     columns = [token.column for token in tokens(smiles) if token.is_atom]
     # RDKit writes its reasons to the standard error of C++; they are asked for instead.
     with rdBase.BlockLogs():
-        found = Chem.MolFromSmiles(smiles)
-        if found is not None:
-            return found
+        parsed = Chem.MolFromSmiles(smiles)
+        if parsed is not None:
+            return parsed
         rough = Chem.MolFromSmiles(smiles, sanitize=False)
         reasons = [] if rough is None else Chem.DetectChemistryProblems(rough)
-        told = [_reason(reason, columns) for reason in reasons]
-    if len(told) > _MOST:
-        told = [*told[:_MOST], f"RDKit refuses it for {len(told) - _MOST} more reasons like these"]
-    raise DataError(*(told or ["RDKit cannot read its SMILES"]))
+        problems = [_reason(reason, columns) for reason in reasons]
+    if len(problems) > _MOST:
+        problems = [
+            *problems[:_MOST],
+            f"RDKit refuses it for {len(problems) - _MOST} more reasons like these",
+        ]
+    raise DataError(*(problems or ["RDKit cannot read its SMILES"]))
 
 
 def canonical(molecule: Any, *, isomeric: bool) -> str:

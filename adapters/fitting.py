@@ -37,26 +37,26 @@ def fitting_files(endings: Mapping[str, int], origin: str) -> type[Adapter]:
     counts: Counter[str] = Counter()
     for name, (_, suffixes) in _KINDS.items():
         counts[name] = sum(endings.get(suffix, 0) for suffix in suffixes)
-    found = [name for name, count in counts.items() if count]
-    if len(found) > 1:
+    names = [name for name, count in counts.items() if count]
+    if len(names) > 1:
         held = listed(
-            [f"{counts[each]} {_KINDS[each][0]}{'s' * (counts[each] > 1)}" for each in found]
+            [f"{counts[each]} {_KINDS[each][0]}{'s' * (counts[each] > 1)}" for each in names]
         )
-        choices = " or ".join(f"adapter: {name}" for name in found)
+        choices = " or ".join(f"adapter: {name}" for name in names)
         message = f"holds files of several kinds: {held}; name one kind in the spec: {choices}"
         raise DataError(Problem(message, source=origin))
-    if not found and endings.get(".txt"):
+    if not names and endings.get(".txt"):
         message = (
             f"holds no pictures, sounds or arrays, but {endings['.txt']} .txt; texts are read from "
             "a table with one text per row: "
             "data: {source: {table: {path: ..., input: ..., label: ...}}}"
         )
         raise DataError(Problem(message, source=origin))
-    if "audio" in found:
+    if "audio" in names:
         from gridcnn.adapters.audio import AudioAdapter
 
         return AudioAdapter
-    return ArrayAdapter if "array" in found else ImageAdapter
+    return ArrayAdapter if "array" in names else ImageAdapter
 
 
 def fitting(things: Things, origin: str = "") -> Adapter:

@@ -178,12 +178,12 @@ def _under(pixels: NDArray[np.float32], colour: NDArray[np.float32]) -> Frame | 
     middle = apart[rows // 6 : -(rows // 6) : 3, columns // 6 : -(columns // 6) : 3]
     noise = _middle(middle.ravel())
     least = max(_PLAIN, 4 * noise)
-    drawn = apart > least
-    bands = _find_bands([apart > max(least, float(apart.max()) / 3), drawn])
+    strong = apart > least
+    bands = _find_bands([apart > max(least, float(apart.max()) / 3), strong])
     if bands is None:
         return None
     covered = bands.cover()
-    rest = drawn & ~covered
+    rest = strong & ~covered
     top, left, bottom, right = bands.inside(round(_CRUMBS * min(rows, columns)))
     deep = np.zeros_like(rest)
     deep[top:bottom, left:right] = rest[top:bottom, left:right]
@@ -193,7 +193,7 @@ def _under(pixels: NDArray[np.float32], colour: NDArray[np.float32]) -> Frame | 
         return None
     crumbs = rest & ~drawing
     # Many remains are the corners around something round.
-    if np.count_nonzero(crumbs) > _MANY * rest.size or _is_cut_out(drawn, drawing, bands):
+    if np.count_nonzero(crumbs) > _MANY * rest.size or _is_cut_out(strong, drawing, bands):
         return None
     return Frame(covered | crumbs, bands.inside(), (top, left, bottom, right))
 
@@ -224,18 +224,18 @@ def _is_cut_out(drawn: Mask, drawing: Mask, bands: _Bands) -> bool:
 
 def _grow(seeds: Mask, within: Mask) -> Mask:
     """Return all of `within` that hangs together with `seeds`."""
-    found = seeds
+    grown = seeds
     while True:
-        wider = found.copy()
-        wider[1:] |= found[:-1]
-        wider[:-1] |= found[1:]
+        wider = grown.copy()
+        wider[1:] |= grown[:-1]
+        wider[:-1] |= grown[1:]
         sideways = wider.copy()
         sideways[:, 1:] |= wider[:, :-1]
         sideways[:, :-1] |= wider[:, 1:]
         sideways &= within
-        if np.array_equal(sideways, found):
-            return found
-        found = sideways
+        if np.array_equal(sideways, grown):
+            return grown
+        grown = sideways
 
 
 def _find_bands(masks: list[Mask]) -> _Bands | None:
@@ -329,8 +329,8 @@ def _line(x: NDArray[np.int64], y: NDArray[np.int64], near: float) -> tuple[floa
     first, second = np.triu_indices(len(chosen), max(len(chosen) // 4, 1))
     at, value = x[chosen], y[chosen]
     slopes = (value[second] - value[first]) / (at[second] - at[first])
-    kept = np.abs(slopes) <= _SLOPE
-    slopes, bases = slopes[kept], (value[first] - slopes * at[first])[kept]
+    plausible = np.abs(slopes) <= _SLOPE
+    slopes, bases = slopes[plausible], (value[first] - slopes * at[first])[plausible]
     if not len(slopes):
         return 0.0, _middle(y)
     apart = np.abs(bases[:, None] + slopes[:, None] * x - y)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -35,7 +35,7 @@ from gridcnn.adapters.pixels import (
     grey_of,
     image_of,
     pixels_of_array,
-    range_notes,
+    range_remarks,
 )
 from gridcnn.adapters.resampling import Window, resample, whole
 from gridcnn.contracts.adapter import Adapter, Things
@@ -118,27 +118,27 @@ class ImageAdapter(Adapter):
             )
         return self
 
-    def notes(self, things: Things, grids: Cells) -> Sequence[str]:
-        """Return notes on pictures that use little of their type's range, and look black."""
-        if self.range is not None or not len(things):
-            return ()
+    def remarks(self, things: Things, grids: Cells, *, training: bool = False) -> Mapping[str, int]:
+        """Return how many training pictures use a small part of their type's range: all is dark."""
+        if not training or self.range is not None or not len(things):
+            return {}
         chosen = np.unique(np.linspace(0, len(things) - 1, _LOOKED_AT).astype(np.int64))
         if self.polarity != "ink":
             cells = np.asarray(grids[chosen]).reshape(len(chosen), -1)
             brightest = -cells.min(axis=1) if self.polarity == "invert" else cells.max(axis=1)
-            if brightest.min() > 2 * DARK - 1:  # no picture is dark, so there is nothing to note
-                return ()
-        return range_notes([self._raw(things[index]) for index in chosen.tolist()])
+            if brightest.min() > 2 * DARK - 1:  # none is dark, and so no type of pixels is
+                return {}
+        return range_remarks([self._raw(things[index]) for index in chosen.tolist()])
 
     def _raw(self, thing: Any) -> NDArray[Any] | None:
         """Return the numbers of a picture without its opacity; None if it cannot be read."""
         need = Need(self.size, "stretch", grey=True)
         try:
-            found = self._decode(thing, need)
-            array = array_of(found.array() if isinstance(found, Picture) else found)
+            picture = self._decode(thing, need)
+            array = array_of(picture.array() if isinstance(picture, Picture) else picture)
         except DataError:
             return None
-        is_32_bit = isinstance(found, Picture) and array.dtype == np.int32
+        is_32_bit = isinstance(picture, Picture) and array.dtype == np.int32
         array = array[:, :, :-1] if array.shape[2] in (2, 4) else array
         return array.astype(np.uint16) if is_32_bit and array.max() <= _MOST_OF_16_BITS else array
 
@@ -247,7 +247,9 @@ class ImageAdapter(Adapter):
         if window.height > picture.window.height or window.width > picture.window.width:
             fill = border_colour(picture.values)[:, None, None]
         planes = resample(picture.values, window, size=self.size, fill=fill, bounds=picture.window)
-        return self._to_cells(planes)
+        # What comes of bytes is an array of its own.
+        is_own = not isinstance(picture.values, np.ndarray)
+        return self._to_cells(planes, out=planes if is_own else None)
 
     def _ink_cells(self, pixels: Pixels) -> NDArray[np.float32]:
         """Return pixels as cells, with a search for ink, `(channels, rows, columns)`."""
@@ -278,15 +280,22 @@ class ImageAdapter(Adapter):
             return window
         return window.shrunk(self._aspect) if self.fit == "crop" else window.grown(self._aspect)
 
-    def _to_cells(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return values of 0 to 255 as cells of -1 to 1, in the channels that are wanted."""
+    def _to_cells(
+        self, planes: NDArray[np.float32], *, out: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Return values of 0 to 255 as cells of -1 to 1, in the channels that are wanted.
+
+        They are written to `out` if the channels are right already.
+        """
         if len(planes) != self.channels:
             grey = grey_of(planes.transpose(1, 2, 0))[None]
             planes = grey if self.channels == 1 else np.repeat(planes, 3, axis=0)
-        cells: NDArray[np.float32] = planes / _HALF
+            out = None
+        cells: NDArray[np.float32] = np.divide(planes, _HALF, out=out)
         cells -= 1
         # Interpolation rounds, and may leave the range by the last digit.
-        cells.clip(-1, 1, out=cells)
+        np.maximum(cells, -1, out=cells)
+        np.minimum(cells, 1, out=cells)
         return -cells if self.polarity == "invert" else cells
 
 

@@ -261,16 +261,16 @@ def window_of_ink(pixels: Pixels, background: Background, *, margin: float) -> W
         rows, columns = small.shape[:2]
         seen = Window(top, left, top + rows * step, left + columns * step)
         paper = background.paper_in(seen, (rows, columns))
-        found = _box(small.transpose(2, 0, 1), paper, noise=background.noise)
-        if found is None:
+        box = _box(small.transpose(2, 0, 1), paper, noise=background.noise)
+        if box is None:
             return None
         # One reduced pixel more on each side: strokes begin somewhere within it.
         slack = 1 if step > 1 else 0
         window = (
-            max(top + (found[0] - slack) * step, top),
-            max(left + (found[1] - slack) * step, left),
-            min(top + (found[2] + slack) * step, bottom),
-            min(left + (found[3] + slack) * step, right),
+            max(top + (box[0] - slack) * step, top),
+            max(left + (box[1] - slack) * step, left),
+            min(top + (box[2] + slack) * step, bottom),
+            min(left + (box[3] + slack) * step, right),
         )
         if step == 1 or window[2] - window[0] > (bottom - top) / 2:
             break

@@ -189,6 +189,8 @@ class MoleculeAdapter(OneHotAdapter):
         self,
         things: Things,
         grids: Cells,  # noqa: ARG002 - the texts tell it
+        *,
+        training: bool = False,  # noqa: ARG002 - it holds for all items
     ) -> Mapping[str, int]:
         """Return how many SMILES have doubled backslashes, and how many an extension."""
         texts = [thing for thing in things if isinstance(thing, str)]
@@ -232,11 +234,11 @@ class MoleculeAdapter(OneHotAdapter):
         Raises:
             DataError: as `tokens` does.
         """
-        found = np.full(self.shape().columns, -1, np.int32)
+        indices = np.full(self.shape().columns, -1, np.int32)
         rows, other = self._rows
-        read = self.tokens(thing)[: len(found)]
-        found[: len(read)] = [rows.get(token, other) for token in read]
-        return found
+        read = self.tokens(thing)[: len(indices)]
+        indices[: len(read)] = [rows.get(token, other) for token in read]
+        return indices
 
     def adapt_all(
         self,
@@ -255,10 +257,10 @@ class MoleculeAdapter(OneHotAdapter):
         """Return the SMILES that becomes a grid."""
         if isinstance(thing, Written):
             return thing.smiles
-        given = _smiles_of(thing)
+        smiles = _smiles_of(thing)
         if not self.canonical:
-            return given
-        molecule = chemistry.molecule(given)
+            return smiles
+        molecule = chemistry.molecule(smiles)
         if self.salts == "strip":
             molecule = chemistry.without_salts(molecule)
         return chemistry.canonical(molecule, isomeric=self.isomeric)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gridcnn.grid import Cells
 
 _FAR = 10.0
 """A number is far if it is so many times as far from the middle as nearly all others."""
@@ -14,6 +17,8 @@ _ASIDE = 0.01
 """The part of the numbers, the farthest, by which the distance of nearly all is not judged."""
 _FEWEST = 10
 """Among fewer numbers, none counts as far from the others."""
+_CHANCE = 0.001
+"""What is less likely than this is not put down to chance."""
 LOOKED_AT = 2**20
 """The most numbers that are sampled, evenly, from a large array."""
 
@@ -48,7 +53,9 @@ def bulk_of(values: NDArray[Any], low: float | None = None, high: float | None =
     flat = values.reshape(-1)
     chosen = flat[:: -(-flat.size // LOOKED_AT)].astype(np.float64)
     numbers, counts = np.unique(chosen, return_counts=True)
-    usual = float(numbers[counts.argmax()]) if counts.max() > 1 else None
+    # What a hundredth or less have in common is no background: two mistakes may be alike.
+    is_usual = counts.max() > max(1, int(_ASIDE * len(chosen)))
+    usual = float(numbers[counts.argmax()]) if is_usual else None
     others = chosen[chosen != usual]
     if len(others) < _FEWEST:
         return Bulk(low, high, is_all=True)
@@ -70,9 +77,39 @@ def is_scaled(values: NDArray[Any]) -> bool:
     return abs(mean) <= 0.3 and 0.5 <= deviation <= 2.0
 
 
-def far_remark(low: float, high: float) -> str:
-    """Return the remark on items with numbers far from others, which lie from `low` to `high`."""
+def count_cut(grids: Cells, limit: float) -> tuple[int, int]:
+    """Return how many items `(items, channels, rows, columns)` have clipped cells, and these cells.
+
+    A cell that was clipped is `limit` or its negative.
+    """
+    items = cells = 0
+    at_once = max(1, LOOKED_AT // max(1, math.prod(grids.shape[1:])))
+    for start in range(0, len(grids), at_once):
+        part = np.asarray(grids[start : start + at_once])
+        cut = (np.abs(part) >= np.float32(limit)).reshape(len(part), -1)
+        items += int(cut.any(axis=1).sum())
+        cells += int(cut.sum())
+    return items, cells
+
+
+def is_expected(cut: int, cells: int, limit: float) -> bool:
+    """Return whether chance alone explains so many clipped cells if they are normally distributed.
+
+    Args:
+        cut: how many cells are farther from the mean than `limit`.
+        cells: how many there are in all.
+        limit: in standard deviations.
+    """
+    expected = cells * math.erfc(limit / math.sqrt(2))
+    if cut <= expected:
+        return True
+    # Chernoff's bound of the Poisson distribution: how likely so many are, or more.
+    return expected > 0 and cut - expected + cut * math.log(expected / cut) > math.log(_CHANCE)
+
+
+def cut_remark(lie: str) -> str:
+    """Return the remark on items with numbers that are clipped; `lie` says where these lie."""
     return (
-        f"with numbers far from all others, which lie from {low:g} to {high:g}: they are clipped "
-        "to this range; if they are mistakes, correct them, or leave these items out"
+        f"with numbers {lie}: they are clipped to this range; if they are mistakes, correct them, "
+        "or leave these items out"
     )

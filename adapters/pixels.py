@@ -100,28 +100,27 @@ def _channels_last(values: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def range_notes(pictures: Iterable[NDArray[Any] | None]) -> list[str]:
-    """Return a note for each type of numbers of which pictures use only a small part."""
-    found: dict[np.dtype[Any], list[float]] = {}
-    looked_at = 0
+def range_remarks(pictures: Iterable[NDArray[Any] | None]) -> dict[str, int]:
+    """Return, for each type of numbers of whose range pictures use a small part, how many do."""
+    highest_by_type: dict[np.dtype[Any], list[float]] = {}
     for values in pictures:
         if values is not None and values.size and type_limits(values.dtype) is not None:
-            looked_at += 1
             highest = float(values.max())
-            found.setdefault(values.dtype.newbyteorder("="), []).append(highest)
-    notes = []
-    for kind, highest_of_each in found.items():
+            highest_by_type.setdefault(values.dtype.newbyteorder("="), []).append(highest)
+    remarks = {}
+    for kind, highest_of_each in highest_by_type.items():
         limits, highest = type_limits(kind), max(highest_of_each)
         if limits is None or not 0 < highest <= DARK * limits[1] or len(highest_of_each) < _FEWEST:
             continue
         top = _round_above(highest) if kind.kind == "f" else 2 ** int(highest).bit_length() - 1
         name = "floats" if kind.kind == "f" else f"{8 * kind.itemsize}-bit numbers"
-        notes.append(
-            f"{len(highest_of_each)} of {looked_at} pictures that were looked at hold {name} of at "
-            f"most {highest:g}, and {limits[1]:g} is white: all look nearly black; if no picture "
-            f"has larger numbers, set adapter.image.range=[0, {top:g}]"
+        remark = (
+            f"that were looked at hold {name} of at most {highest:g}, and {limits[1]:g} is white: "
+            f"all look nearly black; if no picture has larger numbers, set "
+            f"adapter.image.range=[0, {top:g}]"
         )
-    return notes
+        remarks[remark] = len(highest_of_each)
+    return remarks
 
 
 def _round_above(number: float) -> float:

@@ -70,9 +70,11 @@ def decode(content: bytes, header: Header) -> Image | None:
     """Return the picture, in the mode of the header; None if it is damaged."""
     from PIL import Image
 
-    packed = b"".join([content[piece] for piece in header.pieces])
-    size = header.columns, header.rows
+    pieces = [content[piece] for piece in header.pieces]
+    packed = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    image = Image.new(header.mode, (header.columns, header.rows))
     try:
-        return Image.frombytes(header.mode, size, packed, "zip", header.mode, 0)
+        image.frombytes(packed, "zip", header.mode, 0)
     except (ValueError, OSError, SystemError):
         return None
+    return image

@@ -12,13 +12,19 @@ from typing import IO, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.adapters import mp3
 from gridcnn.adapters.excerpt import Excerpt, need_of
 from gridcnn.adapters.opening import content_of, first_line, open_file
 from gridcnn.adapters.waves import plain_wave
+from gridcnn.cores import shortage
 from gridcnn.errors import DataError
+from gridcnn.memory import BUDGET
 
 Samples = NDArray[np.float32]
 """One channel, `(samples)`; the loudest that a file of whole numbers can hold is -1 and 1."""
+
+Block = NDArray[np.float32]
+"""Some frames of a file, `(frames, channels)`."""
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif"})
 MOST_CHANNELS = 64
@@ -46,6 +52,8 @@ _BEFORE_END = 10_000
 frames, as a rule) takes libFLAC a second."""
 _MP3_HEAD = 2**16
 """Bytes of an MP3 file in which its first frame is looked for, behind titles and pictures."""
+_MP3_WHOLE = 2**25
+"""Bytes of an MP3 file of which a part is looked for, at most: two hours at usual rates."""
 _LAST_PAGE = 255 * 4096
 """The most frames in a page of Ogg Vorbis: 255 packets, of blocks of 8,192.
 
@@ -149,7 +157,7 @@ def _of_file(file: IO[bytes], source: IO[bytes] | str | bytes, wanted: _Wanted) 
             if not part or not _tells_length(sound, file):
                 return _whole(sound, wanted)
             with contextlib.suppress(soundfile.SoundFileError):
-                found = _part(_Sound(sound), wanted)
+                found = _part(_Sound(sound, file), wanted)
                 if found is not None:
                     return found
         # It is not what it declares: all that there is decides where the excerpt lies.
@@ -165,11 +173,17 @@ def _tells_length(sound: Any, file: IO[bytes]) -> bool:
     """
     if not sound.subtype.startswith("MPEG"):
         return True
+    head = _start_of(file, _MP3_HEAD)
+    return b"Xing" in head or b"Info" in head
+
+
+def _start_of(file: IO[bytes], size: int) -> bytes:
+    """Return the first bytes of a file that a decoder may be reading from."""
     place = file.tell()
     file.seek(0)
-    head = file.read(_MP3_HEAD)
+    content = file.read(size)
     file.seek(place)
-    return b"Xing" in head or b"Info" in head
+    return content
 
 
 class _Recording(Protocol):
@@ -190,17 +204,29 @@ def _part(recording: _Recording, wanted: _Wanted) -> Samples | None:
     start, stop = need.frames.start, need.frames.stop
     if start >= stop:
         return None
-    samples = _join([_mean(block) for block in recording.blocks(start, stop)])
-    if len(samples) < stop - start:
-        return None
-    _refuse_odd(samples)
-    return _at_rate(samples, rate, sample_rate)[need.used]
+    with BUDGET.borrow(_bytes_for(stop - start, rate, sample_rate)):
+        samples = _join([_mean(block) for block in recording.blocks(start, stop)])
+        if len(samples) < stop - start:
+            return None
+        _refuse_odd(samples)
+        return _at_rate(samples, rate, sample_rate)[need.used]
 
 
 def _whole(sound: Any, wanted: _Wanted) -> Samples:
     """Return the wanted samples of an open `soundfile.SoundFile`, all of which is decoded."""
+    known = sound.frames < _UNKNOWN_FRAMES
+    taken = _bytes_for(sound.frames, int(sound.samplerate), wanted.sample_rate) if known else 0
+    with BUDGET.borrow(taken):
+        return _all_decoded(sound, wanted, known=known)
+
+
+def _bytes_for(frames: int, rate: int, sample_rate: int) -> int:
+    """Return how many bytes one channel takes: in pieces, together, and at the other rate."""
+    return int(4 * frames * (2 + sample_rate / rate))
+
+
+def _all_decoded(sound: Any, wanted: _Wanted, *, known: bool) -> Samples:
     rate, declared = int(sound.samplerate), sound.frames
-    known = declared < _UNKNOWN_FRAMES
     blocks: list[Samples] = []
     count = 0
     while not known or count < declared:
@@ -210,6 +236,8 @@ def _whole(sound: Any, wanted: _Wanted) -> Samples:
             break
         count += len(block)
         _refuse_long(count, rate, wanted)
+        if not known and (lacking := shortage(_bytes_for(count, rate, wanted.sample_rate))):
+            raise DataError(f"it lasts {count / rate:,.1f} s or more: {lacking}")
         blocks.append(_mean(block))
     if known and count < declared and sound.format == "FLAC":
         raise DataError(
@@ -225,10 +253,14 @@ def _whole(sound: Any, wanted: _Wanted) -> Samples:
 
 
 class _Sound:
-    """An open `soundfile.SoundFile` whose length is known, and in which places can be sought."""
+    """An open `soundfile.SoundFile` whose length is known, and in which places can be sought.
 
-    def __init__(self, sound: Any) -> None:
+    `file` is what it reads, opened in the usual way.
+    """
+
+    def __init__(self, sound: Any, file: IO[bytes]) -> None:
         self._sound = sound
+        self._file = file
         self.frames = int(sound.frames)
         self.rate = int(sound.samplerate)
 
@@ -238,6 +270,10 @@ class _Sound:
         They are fewer if the file has less than it declares.
         """
         sound = self._sound
+        part = self._mp3(start, stop) if sound.subtype == "MPEG_LAYER_III" and start else None
+        if part is not None:
+            yield part
+            return
         place = self._place_before(start)
         if place:
             sound.seek(place)
@@ -253,6 +289,25 @@ class _Sound:
             # This raises an error if the file ends after what is used.
             sound.seek(max(stop, self.frames - _BEFORE_END))
 
+    def _mp3(self, start: int, stop: int) -> Block | None:
+        """Return the same frames of an MP3 file; None: all before them have to be decoded."""
+        import soundfile
+
+        content = _start_of(self._file, _MP3_WHOLE)
+        part = mp3.part_of(content, frames=self.frames, start=start, stop=stop)
+        if part is None:
+            return None
+        with (
+            contextlib.suppress(soundfile.SoundFileError),
+            soundfile.SoundFile(_Content(part.content)) as sound,
+        ):
+            if (sound.frames, sound.samplerate) == (part.frames, self.rate):
+                # At once: after each piece soundfile seeks the place that it has reached.
+                count = part.skipped + stop - start
+                block: Block = sound.read(count, dtype="float32", always_2d=True)
+                return block[part.skipped :] if len(block) == count else None
+        return None
+
     def _place_before(self, start: int) -> int:
         """Return where to start decoding, so that samples from `start` on are right."""
         subtype = self._sound.subtype
@@ -262,7 +317,7 @@ class _Sound:
             return max(0, min(start, self.frames - _LAST_PAGE))
         if subtype == "OPUS":  # its predictions have long faded after a second
             return max(0, start - self.rate)
-        # An MP3 frame borrows bits from those before it, and the others are rare.
+        # An MP3 frame borrows bits from those before it, see `mp3`; the others are rare.
         return 0
 
 
@@ -313,10 +368,10 @@ def _one_sentence() -> Iterator[None]:
         raise DataError("there is not enough memory to decode it") from None
     except Exception as error:  # damaged files make decoders raise almost anything
         # Not soundfile's class, which is not there when importing it is what failed.
-        told = getattr(error, "error_string", "") or first_line(error)
-        if any(words in told for words in _NO_SOUND):
+        reason = getattr(error, "error_string", "") or first_line(error)
+        if any(words in reason for words in _NO_SOUND):
             raise DataError(f"its content is not a sound in a known format; {_READ}") from None
-        raise DataError(f"the sound is damaged or not supported: {told}") from None
+        raise DataError(f"the sound is damaged or not supported: {reason}") from None
 
 
 def _of_array(thing: Any) -> Samples:
@@ -324,19 +379,19 @@ def _of_array(thing: Any) -> Samples:
     if isinstance(thing, np.ma.MaskedArray) and np.ma.is_masked(thing):
         raise DataError("it has masked samples; fill them in, or leave the clip out")
     try:
-        given = np.asarray(thing)
+        samples = np.asarray(thing)
     except Exception as error:  # a foreign object's __array__ may raise anything
         raise DataError(f"it cannot be read as an array: {first_line(error)}; {_SHAPES}") from None
-    if given.ndim not in (1, 2):
-        raise DataError(f"an array of shape {given.shape} is not a clip; {_SHAPES}")
-    if not given.size:
-        raise DataError(f"an array of shape {given.shape} has no samples")
-    if given.ndim == 2 and given.shape[1] > min(MOST_CHANNELS, given.shape[0]):
+    if samples.ndim not in (1, 2):
+        raise DataError(f"an array of shape {samples.shape} is not a clip; {_SHAPES}")
+    if not samples.size:
+        raise DataError(f"an array of shape {samples.shape} has no samples")
+    if samples.ndim == 2 and samples.shape[1] > min(MOST_CHANNELS, samples.shape[0]):
         raise DataError(
-            f"an array of shape {given.shape} would be {given.shape[1]} channels; {_SHAPES}, so "
-            "transpose it with .T"
+            f"an array of shape {samples.shape} would be {samples.shape[1]} channels; {_SHAPES}, "
+            "so transpose it with .T"
         )
-    values = _full_scale(given)
+    values = _full_scale(samples)
     return values if values.ndim == 1 else _mean(values)
 
 

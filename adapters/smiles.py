@@ -85,11 +85,11 @@ def tokens(text: str) -> list[Token]:
     Raises:
         DataError: it breaks the grammar; each problem has its place in the text.
     """
-    found = _Found()
-    read = list(_scan(text, found))
-    found.stop()
-    _Structure(found).check(read)
-    found.stop()
+    problems = _Found()
+    read = list(_scan(text, problems))
+    problems.stop()
+    _Structure(problems).check(read)
+    problems.stop()
     return read
 
 
@@ -128,12 +128,12 @@ class _Found:
 
     def stop(self) -> None:
         """Raise `DataError` if there is any problem."""
-        told = [message for _, message in sorted(self._problems)]
-        if len(told) > _MOST:
-            more = f"its SMILES has {len(told) - _MOST} more problems like these"
-            told = [*told[:_MOST], more]
-        if told:
-            raise DataError(*told)
+        messages = [message for _, message in sorted(self._problems)]
+        if len(messages) > _MOST:
+            more = f"its SMILES has {len(messages) - _MOST} more problems like these"
+            messages = [*messages[:_MOST], more]
+        if messages:
+            raise DataError(*messages)
 
 
 # Tokens -----------------------------------------------------------------------------------------
@@ -316,8 +316,8 @@ class _Structure:
         elif ends in self.joined or ends[::-1] in self.joined:
             self.found.add(token.column, token.text, f"{where} their atoms are bonded already")
         elif bond and its_bond and _order(bond) != _order(its_bond):
-            told = f"{where} its bonds differ: '{its_bond.text}' there, '{bond.text}' here"
-            self.found.add(token.column, token.text, told)
+            message = f"{where} its bonds differ: '{its_bond.text}' there, '{bond.text}' here"
+            self.found.add(token.column, token.text, message)
         self.joined.add(ends)
 
     def _drop_bond(self) -> None:

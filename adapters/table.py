@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from gridcnn.adapters.outliers import bulk_of
+from gridcnn.adapters.outliers import bulk_of, count_cut, cut_remark, is_expected
 from gridcnn.contracts.adapter import Adapted, Adapter, Things, describe
 from gridcnn.errors import DataError, Problem, shown
-from gridcnn.grid import Grids, GridShape
+from gridcnn.grid import Cells, Grids, GridShape
 from gridcnn.settings.base import Count, NotNegative, Number, Positive
 from gridcnn.settings.pairs import Sizes
 
@@ -73,11 +73,11 @@ class TableAdapter(Adapter):
         if self.scaling == "overall":
             wanted |= {"means": 1, "deviations": 1}
         for name, count in wanted.items():
-            given = getattr(self, name)
-            if given is not None and count is not None and len(given) != count:
+            numbers = getattr(self, name)
+            if numbers is not None and count is not None and len(numbers) != count:
                 raise ValueError(
                     f"'{name}' must have {count} {'number' if count == 1 else 'numbers'}; got "
-                    f"{len(given)}"
+                    f"{len(numbers)}"
                 )
         return self
 
@@ -167,6 +167,22 @@ class TableAdapter(Adapter):
             raise DataError(self._not_finite(row))
         return grid
 
+    def remarks(
+        self,
+        things: Things,  # noqa: ARG002 - the grids tell it
+        grids: Cells,
+        *,
+        training: bool = False,  # noqa: ARG002 - it holds for all items
+    ) -> Mapping[str, int]:
+        """Return how many items have numbers that are clipped, unless chance explains as many."""
+        if self.limit is None or self.scaling == "none":
+            return {}
+        items, cut = count_cut(grids, self.limit)
+        if is_expected(cut, len(grids) * self.shape().cells, self.limit):
+            return {}
+        of = {"column": "their column", "row": "their row", "overall": "all numbers"}[self.scaling]
+        return {cut_remark(f"{self.limit:g} deviations or more from the mean of {of}"): items}
+
     def adapt_all(
         self,
         things: Things,
@@ -198,10 +214,10 @@ class TableAdapter(Adapter):
         for index in np.flatnonzero(~finite).tolist():
             name = names[index] if names is not None else describe(None, index)
             problems.append(Problem(self._not_finite(rows[index]), source=name))
-        kept = np.flatnonzero(finite)
+        usable = np.flatnonzero(finite)
         return Adapted(
-            Grids(values if len(kept) == len(values) else values[kept], shape),
-            kept.astype(np.int64),
+            Grids(values if len(usable) == len(values) else values[usable], shape),
+            usable.astype(np.int64),
             tuple(problems),
         )
 
@@ -342,10 +358,10 @@ def _numbers(thing: Any) -> Rows:
         return np.array([_number(value, place) for place, value in enumerate(values, start=1)])
     if values.dtype.kind in "US":
         # A list with a single text in it becomes an array of texts.
-        given = list(thing) if isinstance(thing, list | tuple) else values.ravel().tolist()
-        places = [n for n, each in enumerate(given, 1) if isinstance(each, str | bytes)]
+        values_of_item = list(thing) if isinstance(thing, list | tuple) else values.ravel().tolist()
+        places = [n for n, each in enumerate(values_of_item, 1) if isinstance(each, str | bytes)]
         text = (
-            f"column {places[0]} has the text {shown(given[places[0] - 1])}"
+            f"column {places[0]} has the text {shown(values_of_item[places[0] - 1])}"
             if places
             else ("it holds texts")
         )
@@ -409,8 +425,8 @@ def _scale(rows: Rows, axis: int | None, given: TableAdapter) -> dict[str, Any]:
         if not bulk.is_all:
             near = columns[:, index].clip(bulk.low, bulk.high)[:, None]
             means = (*means[:index], float(near.mean()), *means[index + 1 :])
-            found = float(_deviations(near, 0)[0])
-            deviations = (*deviations[:index], found, *deviations[index + 1 :])
+            deviation = float(_deviations(near, 0)[0])
+            deviations = (*deviations[:index], deviation, *deviations[index + 1 :])
             limit = given.limit or _LIMIT
     return {
         "limit": limit,

@@ -201,10 +201,10 @@ class TextAdapter(OneHotAdapter):
         Raises:
             DataError: it is something else, or empty if that is refused.
         """
-        found = np.full(self._columns(), -1, np.int32)
-        rows = self._cut(self._rows(thing), len(found))
-        found[: len(rows)] = rows[::-1] if self.direction == "backward" else rows
-        return found
+        indices = np.full(self._columns(), -1, np.int32)
+        rows = self._cut(self._rows(thing), len(indices))
+        indices[: len(rows)] = rows[::-1] if self.direction == "backward" else rows
+        return indices
 
     # What a text consists of ---------------------------------------------------------------------
 
@@ -302,8 +302,8 @@ class TextAdapter(OneHotAdapter):
                 "or set 'alphabet'"
             )
         # Of those that are equally frequent the first by code point, on every machine.
-        kept = sorted(enough, key=lambda symbol: (-counts[symbol], symbol))[: self.max_symbols]
-        return kept if self.unit == "word" else "".join(kept)
+        symbols = sorted(enough, key=lambda symbol: (-counts[symbol], symbol))[: self.max_symbols]
+        return symbols if self.unit == "word" else "".join(symbols)
 
     def _refuse_others(self, things: Things) -> None:
         """Raise `DataError` about the first item if none of the items is a text."""
@@ -311,8 +311,8 @@ class TextAdapter(OneHotAdapter):
             try:
                 _text(things[0])
             except DataError as error:
-                told = error.problems[0].message
-                raise DataError(f"no training item is a text; the first: {told}") from None
+                reason = error.problems[0].message
+                raise DataError(f"no training item is a text; the first: {reason}") from None
 
     def _readable(self, things: Things) -> Iterator[str]:
         for thing in things:
@@ -370,10 +370,10 @@ class _Lookup:
     def characters(self, codes: NDArray[np.uint32]) -> NDArray[np.int32]:
         """Return the row of each code point."""
         places = self.codes.searchsorted(codes)
-        found: NDArray[np.int32] = np.where(
+        result: NDArray[np.int32] = np.where(
             self.codes[places] == codes, self.rows[places], np.int32(self.other)
         )
-        return found
+        return result
 
     def words(self, words: list[str]) -> NDArray[np.int32]:
         """Return the row of each word."""

@@ -276,12 +276,7 @@ def _finished(image: Image.Image, random: Random) -> Image.Image:
     if kind == "speckled":
         return _speckled(image, random)
     if kind == "JPEG":
-        file = BytesIO()
-        image.save(file, "JPEG", quality=int(random.integers(25, 90)))
-        file.seek(0)
-        read = Image.open(file)
-        read.load()
-        return read
+        return through_jpeg(image, quality=int(random.integers(25, 90)))
     return image
 
 
@@ -300,6 +295,16 @@ def _on_transparent(mask: Image.Image, random: Random) -> Image.Image:
     image = Image.new("RGBA", mask.size, (*colour, 0))
     image.putalpha(mask)
     return image
+
+
+def through_jpeg(image: Image.Image, *, quality: int) -> Image.Image:
+    """Return a picture as a JPEG file keeps it."""
+    file = BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    file.seek(0)
+    read = Image.open(file)
+    read.load()
+    return read
 
 
 def contact_sheet(images: list[Image.Image], *, cell: int = 96, columns: int = 16) -> Image.Image:

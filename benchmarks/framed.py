@@ -1,24 +1,25 @@
 """Photographed cells of paper: an X or an O, with a page's edge or a ruled line along the sides.
 
-They share nothing with the drawings that the `xo` data set makes, nor with `benchmarks.drawings`:
-strokes are curves through a few points, and what frames the cell is drawn as a camera sees it: the
-table beyond the page, dark or light, with its shadow; printed and pencilled lines; the lines of the
-game itself, in the pen of the sign. Bands are straight, tilted or ragged, lie along one to four
-sides, and in some pictures the sign touches or crosses them. `python -m benchmarks.framed
-sheet.png` writes a contact sheet.
+They share nothing with the drawings that the `xo` data set makes, nor with `benchmarks.drawings`
+but the JPEG file that both end in: strokes are curves through a few points, and what frames the
+cell is drawn as a camera sees it: the table beyond the page, dark or light, with its shadow;
+printed and pencilled lines; the lines of the game itself, in the pen of the sign. Bands are
+straight, tilted or ragged, lie along one to four sides, and in some pictures the sign touches or
+crosses them. `python -m benchmarks.framed sheet.png` writes a contact sheet.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
+
+from benchmarks.drawings import contact_sheet, through_jpeg
 
 Cell = tuple[Image.Image, str]
 Values = NDArray[np.float64]
@@ -209,17 +210,10 @@ def _photographed(scene: Values, random: Random) -> Image.Image:
     image = Image.fromarray(np.clip(seen, 0, 255).astype(np.uint8))
     if random.random() < 0.3:
         image = image.convert("L")
-    file = BytesIO()
-    image.save(file, "JPEG", quality=int(random.integers(40, 95)))
-    file.seek(0)
-    kept = Image.open(file)
-    kept.load()
-    return kept
+    return through_jpeg(image, quality=int(random.integers(40, 95)))
 
 
 if __name__ == "__main__":
-    from benchmarks.drawings import contact_sheet
-
     name = sys.argv[1] if len(sys.argv) > 1 else "framed.png"
     contact_sheet([image for image, _ in photograph(128, seed=1)]).save(name)
     print(f"wrote {name}")

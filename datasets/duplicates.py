@@ -1,4 +1,4 @@
-"""Items that are there more than once: they must not be in training and in the test."""
+"""Duplicate items: they must not be both in the training part and in the test part."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from gridcnn.contracts.source import Dataset
 
 Duplicates = Literal["keep", "drop"]
-"""What becomes of items that are equal to an earlier one."""
+"""What happens to items that are equal to an earlier one."""
 
 
 def without_duplicates(dataset: Dataset) -> Dataset:
     """Return the data without the items that are equal to an earlier one, with a note of them.
 
-    Texts are the same sign by sign, arrays cell by cell. The first one's label counts.
+    Texts are compared character by character, arrays cell by cell. The first label counts.
     """
     first: dict[Hashable, int] = {}
     kept: list[int] = []

@@ -17,8 +17,8 @@ class Known:
     Attributes:
         name: the name, as `data: {source: name}` takes it.
         description: one line about it.
-        facts: how many items, which classes and shape; None where that is not known beforehand.
-        public: the source, where it is a public set, whose files are fetched.
+        facts: how many items, which classes and shape; None if that is not known beforehand.
+        public: the source, if it is a public set, whose files are fetched.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Known:
 
 
 def known() -> list[Known]:
-    """Return every data set that a name alone stands for, as registered, in its usual form."""
+    """Return every data set that needs only a name, as registered, with its usual settings."""
     sets = []
     for name in SOURCES.names():
         cls = SOURCES[name]

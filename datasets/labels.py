@@ -14,7 +14,7 @@ from gridcnn.datasets.problems import Problems
 from gridcnn.errors import listed, shown, suggestion
 
 IN_MEMORY = "the DataFrame"
-"""What messages call a table that is in no file."""
+"""The name of a table without a file in messages."""
 PART_NAMES = {
     "train": TRAIN,
     "training": TRAIN,
@@ -25,7 +25,7 @@ PART_NAMES = {
     "test": TEST,
     "testing": TEST,
 }
-"""How data may spell its parts."""
+"""The allowed names of parts in data."""
 _MOST_BITS = 4_096
 """Of a whole number; Python turns none of thousands of digits into a text."""
 
@@ -34,7 +34,7 @@ def labels_of(values: Any, *, name: str = "y", source: str = "") -> list[Label]:
     """Return one label for each item, as Python's own `str` or `int`.
 
     Whole numbers of any type, booleans and floats without a fraction become `int`; texts stay as
-    they are, and bytes are read as UTF-8. A column `(items, 1)` is taken as `(items,)`.
+    they are, and bytes are read as UTF-8. A column `(items, 1)` is read as `(items,)`.
 
     Args:
         values: any sequence, a NumPy array, or a pandas Series, Index or Categorical.
@@ -42,7 +42,7 @@ def labels_of(values: Any, *, name: str = "y", source: str = "") -> list[Label]:
         source: the file that they are from, if any.
 
     Raises:
-        DataError: these are no class labels, or some are missing; every bad row is named.
+        DataError: these are not class labels, or some are missing; every bad row is named.
     """
     found = Problems(source)
     rows = _rows(values, name, found)
@@ -79,10 +79,10 @@ def labels_of(values: Any, *, name: str = "y", source: str = "") -> list[Label]:
 
 
 def labels_array(labels: Sequence[Label]) -> NDArray[Any]:
-    """Return labels as an array of numbers or texts that holds each as what it is.
+    """Return labels as an array of numbers or texts, without converting any.
 
-    It is one of objects where NumPy would change them: where they are mixed, where a text ends with
-    a NUL, and where some whole number has no sign and others are too large for one.
+    It is an array of objects if NumPy would change them: if they are mixed, if a text ends with a
+    NUL, or if no type of whole numbers holds all of them.
     """
     objects = np.array(labels, dtype=object)
     if len({type(label) for label in labels}) == 1:
@@ -93,7 +93,7 @@ def labels_array(labels: Sequence[Label]) -> NDArray[Any]:
 
 
 class NotALabelError(Exception):
-    """The value cannot be a label; `hopeless` where all the others cannot be either."""
+    """The value cannot be a label; `hopeless` if none of the others can be."""
 
     def __init__(self, message: str, *, hopeless: bool = False) -> None:
         self.hopeless = hopeless
@@ -131,7 +131,7 @@ def plain_value(value: Any) -> Any:
 
 
 def label_of(value: Any) -> Label | None:
-    """Return the label that `value` stands for, or None where it says that there is none."""
+    """Return the label for `value`; None if it means a missing label."""
     value = plain_value(value)
     if isinstance(value, str | bytes):
         return _text(value)

@@ -35,7 +35,7 @@ def is_file(path: str) -> bool:
 
 
 def why_not_file(path: str) -> str:
-    """Return what is wrong with a path that is not that of a file, as what follows the path."""
+    """Return what is wrong with a path that is not a file, as a text to follow the path."""
     if not os.path.lexists(path):
         return "there is no such file"
     if not os.path.exists(path):
@@ -44,7 +44,7 @@ def why_not_file(path: str) -> str:
 
 
 def size(path: str) -> int:
-    """Return how many bytes a file has; 0 if nobody can tell."""
+    """Return how many bytes a file has; 0 if that is not known."""
     try:
         return os.path.getsize(path)
     except OSError:
@@ -77,7 +77,7 @@ class RealPaths:
 
 
 class Numbered(Sequence[str]):  # noqa: PLW1641 - compared with lists, which have no hash either
-    """What items are called that have numbers for names, such as `line 7`; made as they are asked.
+    """Names of items that are numbers, such as `line 7`; made when they are needed.
 
     Args:
         before: what stands before each number.
@@ -112,7 +112,7 @@ def printable(name: str) -> str:
 def resolve(path: str, base: Path) -> str:
     """Return a path of a spec made absolute, starting at the folder `base`.
 
-    What can be no path is left as it is, for whoever opens it to tell of.
+    What cannot be a path is left as it is: opening it raises the error.
     """
     if "://" in path or "\0" in path:
         return path

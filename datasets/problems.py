@@ -1,4 +1,4 @@
-"""Collecting what is wrong with data, so that all of it is told at once, but not endlessly."""
+"""Collecting the problems of data, so that they are reported together, up to a limit."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Problems:
         column: int | None = None,
         source: str | None = None,
     ) -> None:
-        """Add a problem; `line` and `column` count from 1, `source` stands in for the usual one."""
+        """Add a problem; `line` and `column` count from 1, `source` replaces the usual one."""
         self.count += 1
         if self.count <= MOST_TOLD:
             place = self.source if source is None else source
@@ -61,7 +61,7 @@ class Problems:
         return [problem for _, problem in sorted(found, key=lambda each: each[0])]
 
     def stop_items(self) -> None:
-        """Raise `DataError` if there is any problem, and be it that of a single item."""
+        """Raise `DataError` if there is any problem, even of a single item."""
         items = together(self.items())
         self.count += len(items)
         self._told = [*self._told, *items][:MOST_TOLD]

@@ -41,7 +41,7 @@ def learnable(dataset: Dataset) -> Dataset:
 
 
 def _no_classes(dataset: Dataset) -> str | None:
-    """Return why these labels are hardly the names of classes; None if they may be."""
+    """Return why these labels are unlikely to be classes; None if they may be."""
     labels, items = dataset.classes, len(dataset)
     if 2 * len(labels) <= items or len(labels) < _MANY:
         return None

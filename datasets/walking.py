@@ -51,12 +51,12 @@ class Entry:
 
 
 def label_of_folder(name: str) -> str:
-    """Return the class that a folder's name stands for: an accent is one sign with its letter."""
+    """Return the class that a folder's name means: a letter and its accent are one character."""
     return unicodedata.normalize("NFC", places.printable(name))
 
 
 class Walk:
-    """Looks into folders below a root; what is wrong is told to `problems`.
+    """Looks into folders below a root; problems are added to `problems`.
 
     Args:
         root: the folder.

@@ -67,12 +67,12 @@ def user_folder(name: str) -> Path | None:
     `OFF_WORDS` there means that nothing is kept. This is the one rule for machine code, grids, what
     adapters learned, and fetched data.
     """
-    given = os.environ.get(VARIABLE, "").strip()
-    if given.lower() in OFF_WORDS:
+    setting = os.environ.get(VARIABLE, "").strip()
+    if setting.lower() in OFF_WORDS:
         return None
     try:
-        if given:
-            return Path(given).expanduser().absolute() / name
+        if setting:
+            return Path(setting).expanduser().absolute() / name
         # Without `appauthor=False` Windows would get the name twice.
         folder = platformdirs.user_cache_path("gridcnn", appauthor=False) / name
         # A user whose home is unknown has ~ in the path, and it would lead into the current folder.
@@ -190,14 +190,14 @@ class Shelf:
         """Return the shelf's own files, if its folder is safe."""
         if self.folder is None or not _is_safe_folder(self.folder):
             return []
-        found = []
+        paths = []
         with contextlib.suppress(OSError), os.scandir(self.folder) as entries:
             for entry in entries:
                 if self._entry.fullmatch(entry.name) or _TEMPORARY.fullmatch(entry.name):
                     # Another process may have removed it since.
                     with contextlib.suppress(OSError):
-                        found.append((Path(entry.path), entry.stat(follow_symlinks=False)))
-        return found
+                        paths.append((Path(entry.path), entry.stat(follow_symlinks=False)))
+        return paths
 
     def _shrink(self, *, keep: Path | None = None, room: int = 0) -> None:
         """Remove files of killed processes, and the oldest entries beyond the limit.

@@ -116,8 +116,8 @@ def _group_memory(root: Path) -> int | None:
                 about = _read(folder / "memory.stat")
                 kinds = ("inactive_file", "active_file")
                 freed = sum(_entry(about, f"{total}{kind}") or 0 for kind in kinds)
-                taken = max(0, (_number(_read(folder / used)) or 0) - freed)
-                rooms.append(max(0, bytes_allowed - taken))
+                used_bytes = max(0, (_number(_read(folder / used)) or 0) - freed)
+                rooms.append(max(0, bytes_allowed - used_bytes))
     return min(rooms, default=None)
 
 
@@ -130,9 +130,9 @@ def _own_memory(root: Path) -> int | None:
     limits, status = _read(root / "proc/self/limits"), _read(root / "proc/self/status")
     rooms = []
     for limit, used in (("Max data size", "VmData:"), ("Max address space", "VmSize:")):
-        allowed, taken = _entry(limits, limit), _entry(status, used)
-        if allowed is not None and taken is not None:
-            rooms.append(max(0, allowed - 1024 * taken))
+        allowed, used_bytes = _entry(limits, limit), _entry(status, used)
+        if allowed is not None and used_bytes is not None:
+            rooms.append(max(0, allowed - 1024 * used_bytes))
     return min(rooms, default=None)
 
 
@@ -176,15 +176,15 @@ def _own_groups(root: Path) -> dict[str, str]:
 
 def _mounts(root: Path) -> Iterator[tuple[set[str], str, str]]:
     """Yield each mounted tree's controllers, the part that is mounted, and the mount point."""
-    found = False
+    any_mounted = False
     for line in _read(root / "proc/self/mountinfo").splitlines():
         place, _, kind = line.partition(" - ")
         places, kinds = place.split(" "), kind.split(" ")
         if len(places) >= 5 and len(kinds) >= 3 and kinds[0] in ("cgroup", "cgroup2"):
-            found = True
+            any_mounted = True
             controllers = {_UNIFIED} if kinds[0] == "cgroup2" else set(kinds[2].split(","))
             yield controllers, _unescape(places[3]), _unescape(places[4])
-    if not found:
+    if not any_mounted:
         for controllers, point in _USUAL_MOUNTS:
             yield set(controllers), "/", point
 
@@ -250,8 +250,8 @@ def _number(text: str) -> int | None:
 
 def _entry(text: str, name: str) -> int | None:
     """Return the number that follows a name at the start of a line."""
-    found = re.search(rf"^{re.escape(name)}\s+([0-9]{{1,20}})\b", text, re.MULTILINE)
-    return int(found[1]) if found else None
+    match = re.search(rf"^{re.escape(name)}\s+([0-9]{{1,20}})\b", text, re.MULTILINE)
+    return int(match[1]) if match else None
 
 
 def _unescape(place: str) -> str:

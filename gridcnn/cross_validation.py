@@ -163,8 +163,8 @@ def _begin(
 
 def _verdicts(runs: Sequence[FoldRun]) -> Checked | None:
     """Return the checkers' verdicts on the first fold, which hold for all folds."""
-    found = runs[0].metrics.get("check") if runs else None
-    return Checked.from_json(found) if found else None
+    check = runs[0].metrics.get("check") if runs else None
+    return Checked.from_json(check) if check else None
 
 
 def _read_folds(folds: Any, *, resumed: bool) -> Folds:
@@ -347,16 +347,16 @@ def _refuse_other_classes(runs: Sequence[FoldRun]) -> None:
 
 
 def _summaries(runs: Sequence[FoldRun]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    summaries: dict[str, Any] = {}
     for part in reversed(PARTS):
         each = [run.metrics[part] for run in runs if part in run.metrics]
         if each:
             figures = {
                 key: summary([figure[key] for figure in each]) for key in ("accuracy", "loss")
             }
-            found[part] = {**figures, "items": sum(figure["items"] for figure in each)}
+            summaries[part] = {**figures, "items": sum(figure["items"] for figure in each)}
     literal = [run.metrics["literal_comparison"]["accuracy"] for run in runs]
-    return {**found, "literal_comparison": {"accuracy": summary(literal)}}
+    return {**summaries, "literal_comparison": {"accuracy": summary(literal)}}
 
 
 def summary(values: Sequence[float]) -> dict[str, float]:

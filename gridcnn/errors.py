@@ -149,14 +149,33 @@ def visible(text: str) -> str:
 
 
 def shown(value: object, *, limit: int = 60) -> str:
-    """Return `value` as an error message quotes it: its `repr`, cut to `limit` characters."""
-    if isinstance(value, int) and value.bit_length() > 128:
-        return f"a whole number of {value.bit_length()} bits"
+    """Return `value` as an error message quotes it: its `repr`, cut to `limit` characters.
+
+    Numbers of very many digits are told by their size, also within lists.
+    """
     try:
-        text = repr(value)
+        text = _repr_of(value, limit)
     except Exception:  # a foreign object may raise anything, and so may a list that is too deep
         return f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _repr_of(value: object, limit: int) -> str:
+    """Return the `repr` of a value, or the beginning of it if that has more than `limit` signs."""
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"a whole number of {value.bit_length()} bits"
+    if type(value) not in (list, tuple):
+        return repr(value)
+    first, last = "[]" if isinstance(value, list) else "()"
+    parts: list[str] = []
+    length = 0
+    for part in value:  # type: ignore[attr-defined]
+        parts.append(_repr_of(part, limit))
+        length += len(parts[-1])
+        if length > limit:
+            break
+    comma = "," if isinstance(value, tuple) and len(parts) == 1 else ""
+    return f"{first}{', '.join(parts)}{comma}{last}"
 
 
 def quoted(name: str, *, limit: int = 60) -> str:
@@ -212,16 +231,16 @@ def together(problems: Sequence[Problem]) -> list[Problem]:
     alike: dict[str, list[Problem]] = {}
     for problem in problems:
         alike.setdefault(problem.message, []).append(problem)
-    told = []
+    merged = []
     for problem in problems:
         same = alike[problem.message]
         if len(same) <= _ALIKE:
-            told.append(problem)
+            merged.append(problem)
         elif same[0] is problem:
             places = listed([_place(each, problem) for each in same[1:]], limit=MOST_TOLD - 1)
             message = f"{problem.message} (the same in {len(same) - 1:,} more: {places})"
-            told.append(replace(problem, message=message))
-    return told
+            merged.append(replace(problem, message=message))
+    return merged
 
 
 def _place(problem: Problem, first: Problem) -> str:

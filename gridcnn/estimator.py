@@ -36,12 +36,12 @@ from gridcnn.errors import DataError, Problem, SpecError, listed, shown
 from gridcnn.grid import GridShape
 from gridcnn.gridding import adapted
 from gridcnn.model import Model
+from gridcnn.notes import remark_notes, warn_of
 from gridcnn.order.guard import CHECKS, Check, guard
 from gridcnn.order.sample import Sample, drawn_items, sample_of_items
 from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
 from gridcnn.runs.duplicates import find_duplicates
-from gridcnn.runs.notes import remark_notes
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Data, Spec
 from gridcnn.training.loop import Labelled, train
@@ -97,6 +97,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         engine: the name of the engine; None: the fastest there is.
         threads: the most threads that it works with; None: as many as this process may use. The
             result does not depend on it.
+        strict: whether notes on the training items are errors; otherwise they are warnings.
 
     Attributes:
         classes_: the classes, sorted; the order of the votes.
@@ -126,6 +127,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         scaling: Literal["auto", "range", "none"] = "auto",
         engine: str | None = None,
         threads: int | None = None,
+        strict: bool = False,
     ) -> None:
         self.spec = spec
         self.check = check
@@ -142,6 +144,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.scaling = scaling
         self.engine = engine
         self.threads = threads
+        self.strict = strict
 
     def fit(self, X: Any, y: ArrayLike) -> Self:  # noqa: N803 - scikit-learn's names
         """Train on labelled items, and return the classifier.
@@ -156,9 +159,9 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_choice(self.engine, self.threads)
         self._check_choices()
-        given, changes = self._spec(), self._changes()
+        spec_given, changes = self._spec(), self._changes()
         # The network of the default spec follows the grids, but its adapter comes before them.
-        spec = self._change(given or default_spec(GridShape(1, 1, 1), 1), changes)
+        spec = self._change(spec_given or default_spec(GridShape(1, 1, 1), 1), changes)
         things = self._things(X, reset=True)
         labels = labels_given(y, len(things))
         self.classes_, targets = _classes(labels)
@@ -170,7 +173,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         made = self._make(things, targets, spec)
         adapter, shape = made.adapter, made.adapter.shape()
-        if given is None:
+        if spec_given is None:
             spec = self._change(default_spec(shape, made.items), changes)
         spec = spec.model_copy(update={"adapter": adapter, "data": _training_data(spec, X, things)})
         engine = bind(
@@ -228,10 +231,10 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "scaling": ("auto", "range", "none"),
         }
         for name, allowed in choices.items():
-            given = getattr(self, name)
-            if given not in allowed:
+            value = getattr(self, name)
+            if value not in allowed:
                 names = ", ".join(each for each in allowed if each is not None)
-                raise SpecError(f"{name} must be one of {names}; got {shown(given)}")
+                raise SpecError(f"{name} must be one of {names}; got {shown(value)}")
 
     def _things(self, given: Any, *, reset: bool) -> Things:
         """Return `X` as an array of numbers or a list of things; `reset`: in training.
@@ -273,7 +276,9 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 seed = check_random_state(seed).randint(2**31 - 1)
             changes["training.seed"] = int(seed)
         if not isinstance(self.changes, Mapping | None):
-            raise SpecError(f"changes are a mapping of settings to values; got {self.changes!r}")
+            raise SpecError(
+                f"changes are a mapping of settings to values; got {shown(self.changes)}"
+            )
         return {**changes, **(self.changes or {})}
 
     @staticmethod
@@ -300,7 +305,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             place = f"adapter.{adapter.title}.{name}"
             own = f", and set its own: changes={{'{place}': ...}}"
             raise SpecError(
-                f"{name}={value!r} is for the adapter array, and X is read by the adapter "
+                f"{name}={shown(value)} is for the adapter array, and X is read by the adapter "
                 f"{adapter.title}; leave it out{own if hasattr(adapter, name) else ''}"
             )
         return adapter
@@ -338,9 +343,8 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         sample = None
         if not adapter.makes_order:
             sample = _sample(adapter, many, first, kept[~is_second], training, seed)
-        remarks = remark_notes(adapter.remarks(trained, training.grids))
-        for note in (*adapter.notes(trained, training.grids), *remarks):
-            warnings.warn(note, UserWarning, stacklevel=3)
+        remarks = adapter.remarks(trained, training.grids, training=True)
+        warn_of(remark_notes(remarks), strict=self.strict, stacklevel=3)
         if data.duplicates == "drop":
             training, validation = _without_duplicates(training, validation)
         lost = set(range(len(self.classes_))) - set(training.targets.tolist())

@@ -19,10 +19,10 @@ from gridcnn.datasets.readers.memory import asked_columns
 from gridcnn.errors import DataError, EngineError
 from gridcnn.measures import Measures, Scores, measures
 from gridcnn.model import Model, load
+from gridcnn.notes import answer_notes, refuse_notes, remark_notes
 from gridcnn.runs.adapting import Adapting
 from gridcnn.runs.duplicates import find_duplicates, torn_notes
 from gridcnn.runs.located import locate
-from gridcnn.runs.notes import answer_notes, refuse_notes, remark_notes
 from gridcnn.runs.prepare import places_of
 from gridcnn.spec.models import Data, Spec
 from gridcnn.training.loop import Labelled
@@ -221,9 +221,9 @@ def compare(
 
     Without the votes `(items, classes)` there is no area under the ROC curve.
     """
-    found = measures(targets, answers, len(classes), votes=votes)
-    notes = () if votes is None else tuple(answer_notes(found, votes, classes))
-    return Evaluation(found, tuple(classes), part, notes)
+    figures = measures(targets, answers, len(classes), votes=votes)
+    notes = () if votes is None else tuple(answer_notes(figures, votes, classes))
+    return Evaluation(figures, tuple(classes), part, notes)
 
 
 def _choose_part(dataset: Dataset, part: str | None) -> tuple[NDArray[np.int64], str]:

@@ -93,19 +93,19 @@ class OneHot:
     __array_ufunc__ = None
 
     def __post_init__(self) -> None:
-        given = np.asarray(self.indices)
-        if given.ndim != 2 or given.dtype.kind not in "iu" or self.rows < 1:
+        indices = np.asarray(self.indices)
+        if indices.ndim != 2 or indices.dtype.kind not in "iu" or self.rows < 1:
             raise DataError(
                 "one-hot grids are whole numbers (items, columns), and at least one row; got "
-                f"{given.dtype} of shape {given.shape}, and {self.rows} rows"
+                f"{indices.dtype} of shape {indices.shape}, and {self.rows} rows"
             )
-        for index in (int(given.min()), int(given.max())) if given.size else ():
+        for index in (int(indices.min()), int(indices.max())) if indices.size else ():
             if not -1 <= index < self.rows:
                 raise DataError(
                     f"the 1 of a column stands in row 0 to {self.rows - 1}, or nowhere (-1); got "
                     f"{index}"
                 )
-        object.__setattr__(self, "indices", np.ascontiguousarray(given, np.int32))
+        object.__setattr__(self, "indices", np.ascontiguousarray(indices, np.int32))
 
     @classmethod
     def from_dense(cls, grids: Array) -> Self | None:
@@ -113,10 +113,10 @@ class OneHot:
         if grids.ndim != 4 or grids.shape[1] != 1 or not grids.shape[2]:
             return None
         ones = grids[:, 0] == 1
-        found = ones.any(axis=1)
-        if not ((grids[:, 0] == 0) | ones).all() or (ones.sum(axis=1) > found).any():
+        has_one = ones.any(axis=1)
+        if not ((grids[:, 0] == 0) | ones).all() or (ones.sum(axis=1) > has_one).any():
             return None
-        return cls(np.where(found, ones.argmax(axis=1), -1).astype(np.int32), grids.shape[2])
+        return cls(np.where(has_one, ones.argmax(axis=1), -1).astype(np.int32), grids.shape[2])
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

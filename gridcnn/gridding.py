@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,25 +13,14 @@ from gridcnn.contracts.adapter import Adapted, Adapter, Things, describe, pick, 
 from gridcnn.cores import usable_cores
 from gridcnn.errors import Problem
 from gridcnn.grid import Array, Grids, OneHot
-from gridcnn.room import startable_threads
+from gridcnn.spreading import spread
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-Group = TypeVar("Group")
-Result = TypeVar("Result")
 Chunk = tuple[int, Adapted]
 """The number of items, and their grids."""
 
-SLOW = 0.00004
-"""Seconds for a thing: from here on, two threads are faster than one.
-
-Python lets one thread at a time prepare what libraries then do side by side. Of things that are
-quick, that is too large a part."""
-_TRIED = 4  # things, by which it is known how long others take; the first one loads libraries
-_WORTH = 0.004  # seconds: threads have to be started
-_TURN = 0.02  # seconds that a group of things takes, about
-_TURNS = 4  # groups for each thread, at least, so that none waits long for the last one
+_FEW = 4  # items that one thread reads before others are started
+_HEAVY = 2**16
+"""Bytes of a file or an array from which on it is likely to take long to read."""
 
 
 def adapted(
@@ -52,9 +40,15 @@ def adapted(
     """
     count = len(things)
     workers = (threads or usable_cores()) if adapter.threads else 1
-    if workers == 1 or count <= _TRIED:
+    if workers == 1 or count <= _FEW:
         return adapter.adapt_all(things, names=names)
-    found = collect(_chunks(adapter, things, names, workers), count)
+
+    def work(group: range) -> Chunk:
+        chosen = pick(things, np.array(group, np.int64))
+        return len(group), adapter.adapt_all(chosen, names=_Names(things, names, group))
+
+    chunks = spread(work, count, workers, heavy=is_heavy(things[0]))
+    found = collect(chunks, count)
     return adapter.adapt_all(things, names=names) if found is None else found
 
 
@@ -66,52 +60,29 @@ def grids_of(adapter: Adapter, things: Things, *, threads: int | None = None) ->
     return found.grids
 
 
-def _chunks(
-    adapter: Adapter, things: Things, names: Sequence[str] | None, workers: int
-) -> Iterator[Chunk]:
-    def work(group: range) -> Chunk:
-        chosen = pick(things, np.array(group, np.int64))
-        called = [
-            names[index] if names is not None else describe(things[index], index) for index in group
-        ]
-        return len(group), adapter.adapt_all(chosen, names=called)
+class _Names(Sequence[str]):
+    """The names of the items of a group, made when a problem needs one."""
 
-    yield work(range(1))
-    start = time.perf_counter()
-    yield work(range(1, _TRIED))
-    seconds = (time.perf_counter() - start) / (_TRIED - 1)
-    rest = len(things) - _TRIED
-    if seconds < SLOW or seconds * rest < _WORTH:
-        yield work(range(_TRIED, len(things)))
-        return
-    step = max(1, min(int(_TURN / seconds), -(-rest // (_TURNS * workers))))
-    starts = range(_TRIED, len(things), step)
-    groups = (range(at, min(at + step, len(things))) for at in starts)
-    yield from side_by_side(work, groups, workers)
+    def __init__(self, things: Things, names: Sequence[str] | None, group: range) -> None:
+        self._things, self._names, self._group = things, names, group
+
+    def __len__(self) -> int:
+        return len(self._group)
+
+    def __getitem__(self, place: Any) -> Any:
+        index = self._group[place]
+        return describe(self._things[index], index) if self._names is None else self._names[index]
 
 
-def side_by_side(
-    work: Callable[[Group], Result], groups: Iterator[Group], threads: int
-) -> Iterator[Result]:
-    """Yield the result of each group, in order, with up to so many threads at work."""
-    threads = startable_threads(threads) if threads > 1 else 1
-    if threads <= 1:
-        yield from map(work, groups)
-        return
-    from concurrent.futures import ThreadPoolExecutor  # most things are answered without
-
-    pool = ThreadPoolExecutor(threads)
-    try:
-        waiting: deque[Future[Result]] = deque()
-        for group in groups:
-            waiting.append(pool.submit(work, group))
-            # A few groups ahead, so that no thread waits and memory is bounded.
-            if len(waiting) > threads + 1:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+def is_heavy(thing: Any) -> bool:
+    """Return whether an item is large, by its size in bytes."""
+    if isinstance(thing, str | os.PathLike):
+        try:
+            return os.stat(thing).st_size >= _HEAVY  # noqa: PTH116 - a Path would have to be made
+        except (OSError, ValueError):
+            return False
+    size = len(thing) if isinstance(thing, bytes) else getattr(thing, "nbytes", 0)
+    return isinstance(size, int) and size >= _HEAVY
 
 
 def collect(chunks: Iterator[Chunk], count: int) -> Adapted | None:

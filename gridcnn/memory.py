@@ -9,6 +9,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 from gridcnn.cores import usable_memory
 from gridcnn.errors import DataError, sized
@@ -18,6 +19,7 @@ _PART = 0.75
 """The part of the usable memory that is lent: what holds the results has to fit beside it."""
 _TRIFLE = 2**24
 """Bytes: less than this is lent without a look, which would take longer than reading it."""
+_NOTHING = contextlib.nullcontext()
 _LASTS = 1.0
 """Seconds for which the usable memory is taken to be the same."""
 
@@ -41,16 +43,16 @@ class Budget:
         self._limit: int | None = None
         self._known_until = 0.0
 
-    @contextlib.contextmanager
-    def borrow(self, size: int) -> Iterator[None]:
+    def borrow(self, size: int) -> AbstractContextManager[None]:
         """Hold `size` bytes of the budget; wait while other threads hold too much of it.
 
         Raises:
             DataError: it is more than the whole budget.
         """
-        if size < _TRIFLE:
-            yield
-            return
+        return _NOTHING if size < _TRIFLE else self._borrow(size)
+
+    @contextlib.contextmanager
+    def _borrow(self, size: int) -> Iterator[None]:
         changed = self._changed
         with changed:
             while not self._fits(size):

@@ -97,10 +97,10 @@ def answer_logits(logits: Array, names: Sequence[str] | None = None) -> Answered
 
 def votes_of(logits: Array, names: Sequence[str] | None = None) -> NDArray[np.float32]:
     """Return the votes `(items, classes)` for logits; raise `DataError` if some are not finite."""
-    found = answer_logits(logits, names)
-    if found.problems:
-        raise DataError(*found.problems)
-    return found.votes
+    answers = answer_logits(logits, names)
+    if answers.problems:
+        raise DataError(*answers.problems)
+    return answers.votes
 
 
 class Model:
@@ -182,7 +182,7 @@ class Model:
 
         The first dimension of an array is its items, whatever its shape.
         """
-        found = np.empty((len(many), len(self.classes)), np.float32)
+        votes = np.empty((len(many), len(self.classes)), np.float32)
         problems: list[Problem] = []
         # In batches, so that memory does not grow with the number of things.
         for start in range(0, len(many), ANSWERED):
@@ -200,10 +200,10 @@ class Model:
                 answers = self.answered(made.grids.values, names=read)
                 problems.extend(answers.problems)
                 if not problems:
-                    found[part] = answers.votes
+                    votes[part] = answers.votes
         if problems:
             raise unreadable(problems)
-        return found
+        return votes
 
     def adapted(self, things: Things, *, names: Sequence[str] | None = None) -> Adapted:
         """Return things as grids, and a problem for each that cannot be read."""

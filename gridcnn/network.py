@@ -89,7 +89,7 @@ class Network:
 
     def _bind(self, spec: Spec, shape: GridShape, classes: int | None) -> list[Block]:
         blocks: list[Block] = []
-        taken = 0
+        parameters = 0
         for label, stage, path in _stages(spec, classes):
             incoming = blocks[-1].output if blocks else shape
             try:
@@ -100,15 +100,15 @@ class Network:
                 raise ShapeError(problem) from None
             slots: list[Slot] = []
             for parameter in stage.parameters(incoming):
-                slots.append(Slot(parameter, taken))
-                taken += parameter.size
-            if taken > MAX_PARAMETERS or output.cells > MAX_CELLS:
+                slots.append(Slot(parameter, parameters))
+                parameters += parameter.size
+            if parameters > MAX_PARAMETERS or output.cells > MAX_CELLS:
                 raise ShapeError(
                     spec.document.problem(
                         path,
-                        f"{label}: {taken:,} parameters so far and {output.cells:,} cells for each "
-                        f"item are more than the {MAX_PARAMETERS:,} and {MAX_CELLS:,} allowed; use "
-                        "fewer filters, smaller layers, or pooling before them",
+                        f"{label}: {parameters:,} parameters so far and {output.cells:,} cells "
+                        f"for each item are more than the {MAX_PARAMETERS:,} and {MAX_CELLS:,} "
+                        "allowed; use fewer filters, smaller layers, or pooling before them",
                     )
                 )
             blocks.append(Block(label, stage, incoming, output, tuple(slots)))
@@ -209,13 +209,13 @@ class Network:
 
 def _stages(spec: Spec, classes: int | None) -> list[tuple[str, Stage, Path]]:
     """Return each stage with its label and its place in the spec."""
-    found: list[tuple[str, Stage, Path]] = []
+    stages: list[tuple[str, Stage, Path]] = []
     for number, stage in enumerate(spec.stages):
-        found.append((f"{number + 1} {name_of(stage, STAGES)}", stage, ("stages", number)))
+        stages.append((f"{number + 1} {name_of(stage, STAGES)}", stage, ("stages", number)))
     if spec.head is not None and classes is not None:
         stage = spec.head.stage(classes)
-        found.append((f"{len(found) + 1} {stage.title or 'head'}", stage, ("head",)))
-    return found
+        stages.append((f"{len(stages) + 1} {stage.title or 'head'}", stage, ("head",)))
+    return stages
 
 
 def _chain(shape: GridShape, blocks: Sequence[Block]) -> str:

@@ -11,6 +11,7 @@ from gridcnn.engines.base import Engine, bind, check_choice
 from gridcnn.grid import Array, GridShape
 from gridcnn.gridding import grids_of
 from gridcnn.model import as_things, freeze, maps_after
+from gridcnn.notes import remark_notes, warn_of
 from gridcnn.pipelines import ready
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Spec
@@ -29,6 +30,7 @@ class Pipeline:
         spec: the name of a ready spec, a file, a mapping or a `Spec`.
         engine: the name of the engine; by default the fastest there is.
         threads: the most threads that it works with; None: as many as this process may use.
+        strict: whether notes on things are errors; otherwise they are warnings.
 
     Raises:
         SpecError, UnknownNameError: the spec is wrong, or not known.
@@ -36,12 +38,18 @@ class Pipeline:
     """
 
     def __init__(
-        self, spec: SpecLike, *, engine: str | None = None, threads: int | None = None
+        self,
+        spec: SpecLike,
+        *,
+        engine: str | None = None,
+        threads: int | None = None,
+        strict: bool = False,
     ) -> None:
         check_choice(engine, threads)
         self.spec: Spec = load(spec, ready=ready())
         self.engine = engine
         self.threads = threads
+        self.strict = strict
         self._engines: dict[GridShape, tuple[Engine, Array]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -64,28 +72,35 @@ class Pipeline:
             after: the number of a stage, from 1; 0 gives the grids that go in, None the last maps.
 
         Raises:
-            DataError: a thing cannot be read.
+            DataError: a thing cannot be read, or there are notes on things, and it is strict.
             ShapeError: a stage cannot work on these grids.
         """
-        adapter = self._adapter()
-        many: Sequence[Any] = as_things(things, adapter)
-        grids = grids_of(adapter.fitted(many), many, threads=self.threads)
-        engine, parameters = self._engine(grids.shape)
-        return maps_after(engine, parameters, grids.values, after)
+        return self._transform(things, after)
 
     def fit_transform(self, things: Any, y: object = None) -> Array:
         """Let the adapter learn from things, and return their maps after the last stage."""
-        return self.fit(things, y).transform(things)
+        return self.fit(things, y)._transform(things, None)
+
+    def _transform(self, things: Any, after: int | None) -> Array:
+        adapter = self._adapter()
+        many: Sequence[Any] = as_things(things, adapter)
+        fitted = adapter.fitted(many)
+        grids = grids_of(fitted, many, threads=self.threads)
+        # There is no trained model yet, and so its settings may still be changed.
+        remarks = fitted.remarks(many, grids.values, training=True)
+        warn_of(remark_notes(remarks), strict=self.strict, stacklevel=3)
+        engine, parameters = self._engine(grids.shape)
+        return maps_after(engine, parameters, grids.values, after)
 
     def _engine(self, shape: GridShape) -> tuple[Engine, Array]:
         """Return the engine for grids of a shape, and the parameters; both are made once."""
-        found = self._engines.get(shape)
-        if found is None:
+        entry = self._engines.get(shape)
+        if entry is None:
             engine = bind(self.spec, shape, engine=self.engine, threads=self.threads)
-            found = self._engines[shape] = engine, freeze(engine.network.starting_parameters())
+            entry = self._engines[shape] = engine, freeze(engine.network.starting_parameters())
             if len(self._engines) > _KEPT:
                 self._engines.pop(next(iter(self._engines)), None)
-        return found
+        return entry
 
     def _adapter(self) -> Adapter:
         if self.spec.adapter is None:

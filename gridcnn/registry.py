@@ -47,8 +47,8 @@ class Registry(Mapping[str, Any]):
     def _entry_points(self) -> dict[str, EntryPoint]:
         if self._others is None:
             points = () if self._closed else entry_points(group=self.group)
-            found = {point.name: point for point in points}
-            self._others = {k: v for k, v in found.items() if k not in self._places}
+            by_name = {point.name: point for point in points}
+            self._others = {k: v for k, v in by_name.items() if k not in self._places}
         return self._others
 
     def __getitem__(self, name: str) -> Any:

@@ -80,9 +80,11 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
         with safe_open(path, framework="numpy") as file:
             about = _about((file.metadata() or {}).get(_KEY, ""), path)
             if about.get("kind") != kind:
-                found = about.get("kind")
+                other_kind = about.get("kind")
                 whose = (
-                    f"a gridcnn file of the kind {shown(found)}" if found else "not a gridcnn file"
+                    f"a gridcnn file of the kind {shown(other_kind)}"
+                    if other_kind
+                    else "not a gridcnn file"
                 )
                 raise ModelFileError(f"{path} is {whose}; a gridcnn {kind} file was expected")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -105,16 +107,16 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
 def _size(path: Path, kind: str) -> int:
     """Return the size of a file; raise for a pipe, which could be waited for without end."""
     try:
-        found = path.stat()
+        status = path.stat()
     except (OSError, ValueError) as error:
         gone = isinstance(error, FileNotFoundError | NotADirectoryError)
         reason = getattr(error, "strerror", None) or error
         what = "does not exist" if gone else f"cannot be read: {reason}"
         raise ModelFileError(f"{path} {what}; a gridcnn {kind} file was expected") from None
-    if not stat.S_ISREG(found.st_mode):
-        what = "is a folder" if stat.S_ISDIR(found.st_mode) else "is not an ordinary file"
+    if not stat.S_ISREG(status.st_mode):
+        what = "is a folder" if stat.S_ISDIR(status.st_mode) else "is not an ordinary file"
         raise ModelFileError(f"{path} {what}; a gridcnn {kind} file was expected")
-    return found.st_size
+    return status.st_size
 
 
 def _about(text: str, path: Path) -> dict[str, Any]:

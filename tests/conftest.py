@@ -24,21 +24,32 @@ Draw = Callable[[int, int], list[tuple[Image, str]]]
 
 
 def _loaded(path: Path) -> ModuleType:
-    """Load a module by its place: under importlib's import mode tests import nothing by name."""
+    """Load a module by its place: under importlib's import mode tests import nothing by name.
+
+    It may import what lies beside the tests: the benchmarks and the fuzzing.
+    """
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(HERE.parent)
+        spec.loader.exec_module(module)
     return module
 
 
 @pytest.fixture(scope="session", autouse=True)
 def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let what tests keep go where it is thrown away, not to the user's cache; fetch nothing."""
+    """Let what tests keep go where it is thrown away, not to the user's cache; fetch nothing.
+
+    Processes that share the tests share it, so that no network is compiled by each of them.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # the run's own; each process has a folder in it
     with pytest.MonkeyPatch.context() as patch:
         if "GRIDCNN_CACHE" not in os.environ:
-            patch.setenv("GRIDCNN_CACHE", str(tmp_path_factory.mktemp("objects")))
+            patch.setenv("GRIDCNN_CACHE", str(folder / "objects"))
         patch.setenv("GRIDCNN_OFFLINE", "1")
         yield
 
@@ -80,6 +91,4 @@ def bombs() -> ModuleType:
 @pytest.fixture(scope="session")
 def mutations() -> ModuleType:
     """Return strategies that change plain data and arrays inside of files."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(HERE.parent)  # where the fuzzing is
-        return _loaded(HERE / "mutations.py")
+    return _loaded(HERE / "mutations.py")

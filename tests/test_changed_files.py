@@ -27,7 +27,6 @@ from gridcnn.caches import Entries, key_of
 from gridcnn.contracts.adapter import Adapted
 from gridcnn.engines.base import make_engine
 from gridcnn.engines.native import recipes
-from gridcnn.engines.native.program import Arena, Program
 from gridcnn.errors import GridcnnError, ModelFileError, RunFolderError, UserError
 from gridcnn.grid import Grids, GridShape, OneHot
 from gridcnn.model import KIND, Model, load
@@ -397,8 +396,7 @@ def test_a_changed_recipe_counts_as_none(
     mutations: ModuleType, tmp_path_factory: pytest.TempPathFactory, data: Any
 ) -> None:
     """Or is a program whose memory holds its parts."""
-    arena = Arena(2, 100, [("grid", 2, 60), ("maps", 64, 16)])
-    program = Program("text", 4, key_of("code"), 3, arena, Arena(), 0, Arena(), 8, shared=False)
+    program = mutations.program()
     kept = Entries(tmp_path_factory.getbasetemp() / "kept", kind="object", limit=10**6)
     key = key_of("recipe")
     with pytest.MonkeyPatch.context() as patch:
@@ -406,7 +404,7 @@ def test_a_changed_recipe_counts_as_none(
         recipes.keep(key, program)
         whole = recipes.find(key)
         assert whole is not None
-        assert whole.workspace.parts == arena.parts
+        assert whole.workspace.parts == program.workspace.parts
         content = kept.get(key)
         assert content is not None
 

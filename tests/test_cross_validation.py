@@ -328,7 +328,7 @@ def test_what_cannot_be_cross_validated_is_refused_before_anything_is_written() 
     assert len(caught.value.problems) == 1
     with pytest.raises(DataError, match="too few for 46 folds"):
         gridcnn.cross_validate(TINY, folds=46)
-    with pytest.raises(DataError, match="too few for 6 folds of whole groups; take at most 5"):
+    with pytest.raises(DataError, match="too few for 6 folds of whole groups; use at most 5"):
         gridcnn.cross_validate(SOUNDS, folds=6, data=speakers())
     with pytest.raises(DataError, match="names no data"):
         gridcnn.cross_validate(SOUNDS)

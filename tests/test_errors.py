@@ -121,7 +121,11 @@ def test_values_are_cut_where_a_message_quotes_them() -> None:
     assert shown("a" * 1000) == "'" + "a" * 56 + "..."
     assert shown(3) == "3"
     assert shown(2**200) == "a whole number of 201 bits"
-    assert shown([10**5000]) == "a list that cannot be shown"
+    assert shown([10**5000, (1,)]) == "[a whole number of 16610 bits, (1,)]"
+    assert shown([[2**200]], limit=20) == "[[a whole number ..."
+    assert shown(list(range(10**6))) == shown(list(range(50)))
+    assert shown((1, [2.5, "a"], ())) == "(1, [2.5, 'a'], ())"
+    assert shown([Broken()]) == "a list that cannot be shown"
     assert shown(Broken()) == "a Broken that cannot be shown"
 
 

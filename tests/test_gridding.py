@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import gridcnn
-from gridcnn import gridding
+from gridcnn import gridding, spreading
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
 from gridcnn.errors import DataError
@@ -19,8 +20,9 @@ from gridcnn.grid import OneHot
 @pytest.fixture
 def always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let threads be used for whatever takes little time, too."""
-    monkeypatch.setattr(gridding, "SLOW", 0.0)
-    monkeypatch.setattr(gridding, "_WORTH", 0.0)
+    monkeypatch.setattr(spreading, "SLOW", 0.0)
+    monkeypatch.setattr(spreading, "WORTH", 0.0)
+    monkeypatch.setattr(spreading, "FASTER", math.inf)
 
 
 @pytest.mark.usefixtures("always")

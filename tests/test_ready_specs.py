@@ -71,7 +71,20 @@ def test_xo_reads_cells_that_are_framed(
     assert np.mean([a == label for a, (_, label) in zip(answers, cells, strict=True)]) >= 0.97
 
 
-def test_xo_reaches_the_same_from_files(xo: gridcnn.Run, tmp_path: Path) -> None:
+def test_xo_gives_files_the_same_votes(xo: gridcnn.Run, tmp_path: Path) -> None:
+    """Pictures written as PNG files and read back are the pictures that were made."""
+    source = XO(count=60)
+    write_files(source, tmp_path, seed=8)
+    made = source.open(Request(seed=8))
+
+    read = xo.model.votes(sorted(tmp_path.rglob("*.png")))
+
+    order = sorted(range(60), key=lambda index: (made.labels[index], index))
+    assert (read == xo.model.votes([made.things[index] for index in order])).all()
+
+
+@pytest.mark.long
+def test_xo_reaches_the_same_from_files(tmp_path: Path) -> None:
     """Pictures written as PNG files and read back with --data train as well as made ones."""
     write_files(XO(count=6000), tmp_path / "pictures", seed=8)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 import gridcnn
@@ -222,3 +223,98 @@ def test_fewer_than_five_items_may_have_the_same_votes(work: Path) -> None:
     rows().head(4).to_csv(work / "few.csv", index=False)
 
     assert "note:" not in within(work, "predict", "flat", "few.csv").stderr
+
+
+def far(work: Path) -> None:
+    """Write a table of which one number is far from all others, and a spec without data."""
+    rows(400).assign(a=[1e9, *rows(400)["a"][1:]]).to_csv(work / "far.csv", index=False)
+    (work / "bare.yaml").write_text("adapter: {array: {size: [9, 9], channels: 1}}\nhead: voting\n")
+
+
+def test_check_takes_its_notes_for_errors_if_strict(work: Path) -> None:
+    """They are part of its evidence otherwise; Python has the same."""
+    rows().assign(e=rows()["a"]).to_csv(work / "twin.csv", index=False)
+
+    told = within(work, "check", "twin.csv", "--label", "label")
+    strict = within(work, "check", "twin.csv", "--label", "label", "--strict")
+
+    assert "columns with the same values as another: 'e' as 'a'" in told.stdout.replace("\n  ", " ")
+    assert strict.exit_code == 2
+    assert "error: columns with the same values as another: 'e' as 'a'" in strict.stderr
+    with pytest.raises(DataError, match="with strict, every note is an error"):
+        gridcnn.check(work / "twin.csv", "label", strict=True)
+
+
+def test_init_notes_what_is_left_out_and_writes_nothing_if_strict(work: Path) -> None:
+    for label in "ab":
+        (work / "pictures" / label).mkdir(parents=True)
+        for number in range(3):
+            Image.new("L", (8, 8), number).save(work / "pictures" / label / f"{number}.png")
+    (work / "pictures" / "a" / "notes.md").write_text("x")
+
+    strict = within(work, "init", "pictures", "--strict")
+    was_written = (work / "pictures.yaml").exists()
+    told = within(work, "init", "pictures")
+
+    assert strict.exit_code == 2
+    assert "error: 1 file left out" in strict.stderr
+    assert not was_written
+    assert told.exit_code == 0
+    assert "note: 1 file left out" in told.stderr
+    assert "found 6 pictures, 2 classes\n" in told.stdout
+
+
+def test_show_takes_its_notes_for_errors_if_strict(work: Path) -> None:
+    """Those of a plan are part of it otherwise; those of a file stand beside its grid."""
+    far(work)
+    (work / "row.csv").write_text("a,b,c,d,z\n1,2,3,4,5\n")
+
+    plan = within(work, "show", "bare.yaml")
+    strict_plan = within(work, "show", "bare.yaml", "--strict")
+    file = within(work, "show", "row.csv", "--spec", "r")
+    strict_file = within(work, "show", "row.csv", "--spec", "r", "--strict")
+
+    assert "for 2 classes, since the spec names no data" in plan.stdout
+    assert strict_plan.exit_code == strict_file.exit_code == 2
+    assert "error: for 2 classes, since the spec names no data" in strict_plan.stderr
+    assert "note: row.csv: not columns of the training, and ignored: the column 'z'" in file.stderr
+    assert "not columns of the training" in strict_file.stderr
+
+
+def test_numbers_that_are_cut_off_are_noted_in_every_verb(work: Path) -> None:
+    """By run, predict, evaluate and show, once, with how many items have any."""
+    far(work)
+    note = "note: 1 item with numbers 10 deviations or more from the mean of their column: they are"
+
+    trained = within(work, "run", "s.yaml", "--data", "far.csv", "--out", "f")
+    (work / "one.csv").write_text("a,b,c,d\n1e9,0,0,0\n")
+
+    assert trained.output.count(note) == 1
+    assert note in within(work, "evaluate", "f", "far.csv").stdout
+    assert note in within(work, "predict", "f", "far.csv").stderr
+    assert note in within(work, "show", "one.csv", "--spec", "f").stderr
+    assert within(work, "predict", "f", "one.csv", "--strict").exit_code == 2
+
+
+def test_python_warns_or_refuses_if_strict() -> None:
+    """The pipeline without a head, and the classifier of scikit-learn."""
+    X = rows(400).drop(columns="label").to_numpy(copy=True)
+    X[3, 2] = 1e9
+    y = np.repeat(["low", "high"], 200)
+    spec = {"adapter": "table", "head": "voting"}
+    more: dict[str, Any] = {"check": "off", "epochs": 1}
+
+    with pytest.warns(UserWarning, match="1 item with numbers 10 deviations or more") as told:
+        gridcnn.Pipeline(spec).fit(X).transform(X)
+    with pytest.warns(UserWarning, match="1 item with numbers") as together:
+        gridcnn.Pipeline(spec).fit_transform(X)
+    with pytest.warns(UserWarning, match="1 item with numbers 10 deviations or more"):
+        gridcnn.GridClassifier(spec, **more).fit(X, y)
+
+    assert told[0].filename == together[0].filename == __file__
+    for strict in (
+        lambda: gridcnn.Pipeline(spec, strict=True).fit_transform(X),
+        lambda: gridcnn.GridClassifier(spec, strict=True, **more).fit(X, y),
+    ):
+        with pytest.raises(DataError, match="with strict, every note is an error"):
+            strict()

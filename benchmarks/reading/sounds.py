@@ -1,6 +1,7 @@
 """Sounds: files as spectrograms, ours against a loader of two worker processes, in turn.
 
-`main()` prints, for each kind of files, the median of items per second and of the paired ratios.
+`main()` prints, for each kind of files, the median of items per second and of the paired ratios,
+and how many microseconds of the processor an item takes, which other programs hardly change.
 
 The loader is what one would write for PyTorch or for a process pool: soundfile reads only the part
 that is used, soxr resamples it, scipy transforms it, and the mel filters of librosa are kept. Its
@@ -19,7 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,13 @@ KINDS = {
 }
 
 
+class Taken(NamedTuple):
+    """What an item takes: seconds, and seconds of the processor by all threads and processes."""
+
+    seconds: float
+    worked: float
+
+
 def main(rounds: int = 9, *, scale: float = 1.0) -> None:
     """Measure every kind of files `rounds` times, and print a line for each.
 
@@ -81,6 +89,7 @@ def main(rounds: int = 9, *, scale: float = 1.0) -> None:
     print(
         f"{'files':<30}{'loader':>9}{'transform':>11}{'run':>9}   items/s"
         f"{'transform':>13}{'run':>8}   (medians of {rounds} paired ratios)"
+        f"{'loader':>9}{'transform':>11}{'run':>9}   us of the processor for an item"
     )
     context = get_context("spawn")
     with tempfile.TemporaryDirectory() as name, ProcessPoolExecutor(WORKERS, context) as pool:
@@ -91,19 +100,24 @@ def main(rounds: int = 9, *, scale: float = 1.0) -> None:
                 file.unlink()
 
 
-def line(label: str, seconds: dict[str, list[float]]) -> str:
-    """Return a line of the table; `seconds` an item are those of `loader`, `transform` and `run`.
+def line(label: str, taken: dict[str, list[Taken]]) -> str:
+    """Return a line of the table of `loader`, `transform` and `run`.
 
     A ratio above 1 says that ours is faster.
     """
+    seconds = {way: [each.seconds for each in rounds] for way, rounds in taken.items()}
     loader = seconds["loader"]
-    speeds = [1 / statistics.median(taken) for taken in seconds.values()]
+    speeds = [1 / statistics.median(each) for each in seconds.values()]
     ratios = [
         statistics.median(theirs / mine for theirs, mine in zip(loader, seconds[way], strict=True))
         for way in ("transform", "run")
     ]
     told = "".join(f"{speed:>{width}.1f}" for speed, width in zip(speeds, (9, 11, 9), strict=True))
-    return f"{label:<30}{told}{ratios[0]:>22.2f}x{ratios[1]:>7.2f}x"
+    worked = [1e6 * statistics.median(each.worked for each in rounds) for rounds in taken.values()]
+    told_work = "".join(
+        f"{each:>{width}.0f}" for each, width in zip(worked, (42, 11, 9), strict=True)
+    )
+    return f"{label:<30}{told}{ratios[0]:>22.2f}x{ratios[1]:>7.2f}x{told_work}"
 
 
 def made(folder: Path, kind: Kind, *, count: int) -> list[Path]:
@@ -133,8 +147,8 @@ def made(folder: Path, kind: Kind, *, count: int) -> list[Path]:
 
 def measured(
     files: Sequence[Path], kind: Kind, pool: ProcessPoolExecutor, *, rounds: int
-) -> dict[str, list[float]]:
-    """Return the seconds an item of each way, of every round; the ways take turns."""
+) -> dict[str, list[Taken]]:
+    """Return what an item takes in each way, in every round; the ways take turns."""
     adapter = AudioAdapter(
         sample_rate=RATE, n_fft=N_FFT, hop_length=HOP, n_mels=MELS, floor_db=FLOOR_DB,
         duration=float(kind.used),
@@ -142,11 +156,15 @@ def measured(
     pipeline = Pipeline({"adapter": {"audio": adapter.model_dump()}, "stages": ["rectification"]})
     places = [str(file) for file in files]
     every = np.arange(len(places))
-    load = functools.partial(loaded, used=kind.used)
+    load = functools.partial(timed, used=kind.used)
     chunk = max(1, len(places) // (WORKERS * 8))
 
+    in_workers = [0.0]  # seconds of the processor, in this round
+
     def of_loader() -> NDArray[np.float32]:
-        return np.stack(list(pool.map(load, places, chunksize=chunk)))
+        found = list(pool.map(load, places, chunksize=chunk))
+        in_workers[0] = sum(worked for _, worked in found)
+        return np.stack([grid for grid, _ in found])
 
     def of_transform() -> Any:
         return pipeline.transform(places, after=0)
@@ -165,18 +183,28 @@ def measured(
         difference = float(np.median(np.abs(np.asarray(way()) - wanted)))
         if difference > 1e-3:
             raise AssertionError(f"grids differ by {difference:g}: one of both is wrong")
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    taken: dict[str, list[Taken]] = {name: [] for name in ways}
     for number in range(rounds):
         # Who goes first changes, so that no one always follows the same other.
         order = list(ways) if number % 2 else list(reversed(ways))
         for name in order:
-            start = time.perf_counter()
+            in_workers[0] = 0.0
+            start, before = time.perf_counter(), time.process_time()
             ways[name]()
-            seconds[name].append((time.perf_counter() - start) / len(places))
-    return seconds
+            seconds = time.perf_counter() - start
+            worked = time.process_time() - before + in_workers[0]
+            taken[name].append(Taken(seconds / len(places), worked / len(places)))
+    return taken
 
 
 # The loader, in a process of its own ------------------------------------------------------------
+
+
+def timed(place: str, *, used: float) -> tuple[NDArray[np.float32], float]:
+    """Return what `loaded` returns, and the seconds of the processor that it took."""
+    start = time.process_time()
+    grid = loaded(place, used=used)
+    return grid, time.process_time() - start
 
 
 def loaded(place: str, *, used: float) -> NDArray[np.float32]:

@@ -28,7 +28,7 @@ def with_fold(dataset: Dataset, test: Fold | GroupOut, *, seed: int) -> Dataset:
     and a note says so; a validation part stays.
 
     Without groups the items of every class are dealt out at random, but fixed by `seed`: of each
-    class, and of all items, no fold has more than one more than another. Where the data has
+    class, and of all items, no fold has more than one more than another. If the data has
     groups, folds are made of whole groups: the largest first, each group goes to the fold that has
     least of its classes.
 
@@ -173,7 +173,7 @@ def _dealt_groups(
 
 
 def _refuse_unlearnable(dataset: Dataset, chosen: NDArray[np.bool_], test: Fold | GroupOut) -> None:
-    """Raise `DataError` where a class has all of its training items in the test part."""
+    """Raise `DataError` if a class has all of its training items in the test part."""
     targets = dataset.targets(dataset.classes)
     rest = np.zeros(len(dataset), np.bool_)
     rest[_items_of_folds(dataset)] = True

@@ -11,7 +11,7 @@ from gridcnn.settings.patterns import compile_pattern
 
 
 def by_pattern(dataset: Dataset, pattern: str) -> Dataset:
-    """Return the data with the groups that its items' names tell.
+    """Return the data with groups found in the names of its items.
 
     Args:
         dataset: the labelled items; the names of files are paths relative to the data.

@@ -37,9 +37,9 @@ def divide(
     `round(validation * m)` of the `m` then left; each at least 1, and never so many that the
     parts after it get none of that class. Other validation items leave the test items the same.
 
-    Where the data has groups, parts are made of whole groups, and have as nearly their share of
-    every class as whole groups allow. A class may then lack in the validation or the test part,
-    but never in the training part.
+    If the data has groups, parts are made of whole groups, and have as nearly their share of
+    every class as whole groups allow. The validation or the test part may then lack a class, but
+    never the training part.
 
     Args:
         dataset: the labelled items.
@@ -215,7 +215,7 @@ def _refuse_lost(
 
 
 def _refuse_divided(dataset: Dataset) -> None:
-    """Raise `DataError` for groups that stand in several parts that the data names itself."""
+    """Raise `DataError` for groups that are in several parts that the data names itself."""
     if dataset.parts is None or dataset.groups is None:
         return
     found = Problems(dataset.origin)
@@ -235,7 +235,7 @@ def _refuse_divided(dataset: Dataset) -> None:
 def _refuse_few(
     dataset: Dataset, names: Sequence[str], counts: NDArray[np.int64], taken: Sequence[str]
 ) -> None:
-    """Raise `DataError` where whole groups cannot be divided so that training has all classes."""
+    """Raise `DataError` if whole groups cannot be divided so that training has all classes."""
     has = counts > 0
     wanted = np.ones(len(dataset.classes), np.bool_)
     found = Problems(dataset.origin)

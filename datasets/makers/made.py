@@ -1,4 +1,4 @@
-"""Data that is computed: the contract of its sources, and writing it as files."""
+"""Generated data: the contract of its sources, and writing it as files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
 class Made(Source, abc.ABC):
-    """Settings of data that is computed, and can be written as one file for each item."""
+    """Settings of generated data that can be written as one file for each item."""
 
     suffix: ClassVar[str]
     """The ending of its files, with the dot."""
@@ -45,7 +45,7 @@ class Made(Source, abc.ABC):
 
 
 class MadeTexts(Source, abc.ABC):
-    """Settings of data that is computed, and can be written as one table: its things are texts."""
+    """Settings of generated data that can be written as one table: its items are texts."""
 
 
 def write_table(source: MadeTexts, file: str | os.PathLike[str], *, seed: int = 0) -> int:
@@ -55,13 +55,13 @@ def write_table(source: MadeTexts, file: str | os.PathLike[str], *, seed: int = 
         source: what to make.
         file: a file that does not exist yet; its ending says how columns are separated: .csv, by
             commas; .tsv, by tabs.
-        seed: fixes what is random, unless `source` has a seed of its own.
+        seed: the seed of the random numbers, unless `source` has its own.
 
     Returns:
         The number of texts.
 
     Raises:
-        RunFolderError: the file is there already, has another ending, or cannot be written.
+        RunFolderError: the file exists already, has another ending, or cannot be written.
         DataError: the data cannot be made.
     """
     target = Path(places.absolute(places.at_home(os.fspath(file))))
@@ -95,14 +95,14 @@ def write_files(
 ) -> int:
     """Make the data of `source` and write it to `folder`, one folder for each class.
 
-    The files of each class are numbered from `00001`. The folder gets all of them or, when
-    something goes wrong, none.
+    The files of each class are numbered from `00001`. If something goes wrong, the folder
+    gets none of them.
 
     Args:
         source: what to make.
         folder: a folder that does not exist yet, or is empty.
-        seed: fixes what is random, unless `source` has a seed of its own.
-        advance: is told how many more files are written.
+        seed: the seed of the random numbers, unless `source` has its own.
+        advance: called with the number of files written since the last call.
 
     Returns:
         The number of files.

@@ -1,4 +1,4 @@
-"""Short made texts in which only the order of words tells the class."""
+"""Short generated texts in which only the order of words gives the class."""
 
 from __future__ import annotations
 
@@ -43,22 +43,22 @@ _LOT = 1_000
 
 
 class Phrases(MadeTexts):
-    """Made texts in which the order of two words tells the class.
+    """Generated texts in which the order of two words gives the class.
 
     A text holds an amount, a greeting, a person and a place, such as "12 kg", "good morning",
     "mr brown" and "at school", among made-up words. One of the four has its words in this order,
     and that is the class; the other three have them the other way round ("kg 12"). So all classes
-    have the same characters and the same words equally often. Of one seed, a smaller set is the
-    beginning of a larger one.
+    have the same characters and the same words equally often. With the same seed, a smaller set
+    is the beginning of a larger one.
     """
 
     title: ClassVar[str] = "phrases"
     holds_texts: ClassVar[bool] = True
 
     count: Texts = 6_000
-    """Texts: as many of each class, in turn."""
+    """The number of texts, equally many of each class, in turn."""
     seed: Seed | None = None
-    """Fixes the texts; null: the seed of the run."""
+    """The seed of the texts; null: that of the run."""
     words: Words = 8
     """Made-up words in a text, at most; each text draws its own number, from 0."""
     typing_errors: Part = 0.005

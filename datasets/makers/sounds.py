@@ -17,7 +17,7 @@ from gridcnn.settings.base import Many, Seed
 from gridcnn.streams import Stream
 
 Rate = Annotated[int, Strict(), Ge(4000), Le(96_000)]
-"""Samples in a second."""
+"""Samples per second."""
 Seconds = Annotated[float, Strict(), AllowInfNan(False), Ge(0.25), Le(10)]
 """The length of a clip."""
 Ratio = Annotated[float, Strict(), AllowInfNan(False), Ge(-60), Le(120)]
@@ -44,26 +44,26 @@ class Sounds(Made):
 
     `rising` and `falling` glide in pitch, `beeps` are tones with pauses, a `warble` swings up and
     down, `clicks` are short knocks, and `noise` comes in bursts. Pitch, place, length and rhythm
-    are drawn for every clip, so that a class is told by its shape and not by its pitch. Of one
-    seed, a smaller set is the beginning of a larger one.
+    are drawn for every clip, so that a class is known by its shape and not by its pitch. With
+    the same seed, a smaller set is the beginning of a larger one.
     """
 
     title: ClassVar[str] = "sounds"
     suffix: ClassVar[str] = ".wav"
 
     count: Many = 6000
-    """Clips: as many of each class, in turn."""
+    """The number of clips, equally many of each class, in turn."""
     sample_rate: Rate = 8000
-    """Samples in a second, in Hz."""
+    """Samples per second, in Hz."""
     duration: Seconds = 1.0
     """The length of every clip, in seconds."""
     seed: Seed | None = None
-    """Fixes the clips; null: the seed of the run."""
+    """The seed of the clips; null: that of the run."""
     noise_db: Ratio | None = 0.0
     """Signal to noise ratio, in decibels: how far the mean power of the sound, over the whole clip,
     is above that of the noise behind it, at least; null: no noise."""
     noise_spread_db: Range = 40.0
-    """How much less noise than that a clip may have, in decibels: every clip draws its own."""
+    """How much less noise than that a clip may have, in decibels; drawn for every clip."""
     loudness_db: Range = 20.0
     """How much quieter than the loudest a clip may be, in decibels."""
     shift: Part = 1.0

@@ -44,20 +44,20 @@ class XO(Made):
     """Pictures of an X or an O, white on black, drawn as unevenly as people draw.
 
     Everything that makes a picture harder is a setting, and is off at 0; with all of them at 0,
-    every picture is the same clean, centred X or O. Where a setting is an upper limit, each picture
-    draws its own value between 0 (or its negative) and that limit. Of one seed, a smaller set is
-    the beginning of a larger one.
+    every picture is the same clean, centred X or O. If a setting is an upper limit, a value between
+    0 (or its negative) and that limit is drawn for each picture. With the same seed, a smaller
+    set is the beginning of a larger one.
     """
 
     title: ClassVar[str] = "xo"
     suffix: ClassVar[str] = ".png"
 
     count: Many = 12_000
-    """Pictures: as many of X as of O, in turn."""
+    """The number of pictures, equally many X and O, in turn."""
     size: Sides = (32, 32)
     """Rows and columns of a picture, in cells."""
     seed: Seed | None = None
-    """Fixes the pictures; null: the seed of the run."""
+    """The seed of the pictures; null: that of the run."""
     shift: Part = 0.2
     """How far the sign may lie from the middle, as a part of the picture's side."""
     shrink: Part = 0.6
@@ -70,7 +70,7 @@ class XO(Made):
     """How much wider or higher the sign may be: 0.7 for up to 1.7 times its other side."""
     unevenness: Part = 0.7
     """How lopsided an O may be, and how unequal in length, angle and crossing the strokes of an X:
-    1 is the most that can be told apart."""
+    1 is the most that can still be recognized."""
     curvature: Part = 0.25
     """How far the strokes of an X may bend, as a part of half their length."""
     deformation: Part = 0.03

@@ -1,9 +1,9 @@
 """Known public sets as facts: what they are, who made them, and where their files are from.
 
-Every digest was computed from the bytes that an address stands for, or is the one that several
-independent users of the file publish. An address with a commit in it always gives the same bytes.
-Archives are another matter: they are packed anew for whoever asks, so that not their bytes are
-checked but the files in them.
+Every digest was computed from the bytes at an address, or is published by several independent
+users of the file. An address with a commit in it always gives the same bytes.
+Archives are different: servers pack them again for every request, so the files in them are
+checked, and not their bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class File:
 
     Attributes:
         name: what it is called in the folder of its set.
-        addresses: where it is; all give the same bytes, and the first that answers is taken.
+        addresses: where it is; all give the same bytes, and the first that answers is used.
         size: its length in bytes.
         sha256: the digest of its bytes.
         aliases: other names under which a copy may lie in the folder.
@@ -68,7 +68,7 @@ class PublicSet:
         title: what its makers call it.
         folder: what its folder is called in the folder of all data.
         home: its page.
-        licence: what it says about its licence, and who says so where that is not the set itself.
+        licence: its licence, and the source of that if it is not the set itself.
         citation: who made it, and where it was published.
         parts: its files, or the archive that holds them.
     """

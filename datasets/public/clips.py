@@ -1,4 +1,4 @@
-"""Public sets of sounds whose files' names tell all about them."""
+"""Public sets of sounds whose labels are in the names of their files."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Esc50(Public):
         """Return the paths of the WAV files; the groups are the folds "1" to "5".
 
         Raises:
-            DataError: a file is there twice, or its name has a number that is no class.
+            DataError: a file is there twice, or its name has a number that is not a class.
         """
         return _clips(
             self,
@@ -108,7 +108,7 @@ def _clips(
     group: _Told | None,
     part: _Told | None,
 ) -> Dataset:
-    """Return the clips below a folder, as their names tell of them."""
+    """Return the clips below a folder, with the labels in their names."""
     assert isinstance(source.about.parts, Archive)
     files = find(folder, source.about.parts.pattern)
     found = Problems(str(folder))

@@ -36,7 +36,7 @@ _LABELS = {"0": "0", "0.0": "0", "1": "1", "1.0": "1"}
 class Bbbp(Public):
     """BBBP: molecules that pass from the blood into the brain, or do not.
 
-    The classes are "1" and "0". Nobody has divided it.
+    The classes are "1" and "0". It has no official test part.
     """
 
     title: ClassVar[str] = "bbbp"
@@ -51,7 +51,7 @@ class Bbbp(Public):
         """Return the SMILES of the molecules, named by line and compound.
 
         Raises:
-            DataError: a column lacks, or a row is wrong.
+            DataError: a column is missing, or a row is wrong.
         """
         return _molecules(self.file(folder, "bbbp.csv"), label="p_np", name="name", gaps=False)
 
@@ -59,7 +59,7 @@ class Bbbp(Public):
 class Tox21(Public):
     """Tox21: molecules that set off a warning signal in a cell, or do not.
 
-    The classes are "1" and "0". Twelve signals were measured. Nobody has divided it.
+    The classes are "1" and "0". Twelve signals were measured. It has no official test part.
     """
 
     title: ClassVar[str] = "tox21"
@@ -70,7 +70,7 @@ class Tox21(Public):
         "NR-AR", "NR-AR-LBD", "NR-AhR", "NR-Aromatase", "NR-ER", "NR-ER-LBD", "NR-PPAR-gamma",
         "SR-ARE", "SR-ATAD5", "SR-HSE", "SR-MMP", "SR-p53",
     ] = "NR-AhR"  # fmt: skip
-    """Which of the twelve signals. Molecules for which it was not measured are left out."""
+    """Which of the twelve signals. Molecules without a measurement of it are left out."""
 
     def facts(self) -> Facts:
         """Return what is known before the data is opened."""
@@ -80,7 +80,7 @@ class Tox21(Public):
         """Return the SMILES of the molecules, named by line and the makers' number.
 
         Raises:
-            DataError: a column lacks, or a row is wrong.
+            DataError: a column is missing, or a row is wrong.
         """
         place = self.file(folder, "tox21.csv")
         return _molecules(place, label=self.task, name="mol_id", gaps=True)

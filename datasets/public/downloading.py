@@ -1,8 +1,8 @@
 """Asking a server for a file, and reading its answer, which may be anything.
 
-A server may send what is not HTTP, lines and redirects without an end, lengths that are no numbers,
-or one byte now and then for ever. All of that ends in a `FetchError` or a `BrokenError` of a few
-words, and no more memory is taken than one piece and one line need.
+A server may send what is not HTTP, endless lines and redirects, lengths that are not numbers, or
+one byte now and then for ever. All of that ends in a `FetchError` or a `BrokenError` of a few
+words, and no more memory is used than for one piece and one line.
 
 requests does the asking, with these limits put around what it reads:
 
@@ -55,7 +55,7 @@ _allowed: ContextVar[int] = ContextVar("allowed")
 
 
 class Answer:
-    """What a server answers; the content is not read before it is asked for.
+    """A server's answer; the content is not read before it is needed.
 
     Attributes:
         url: the address that was asked in the end.
@@ -63,7 +63,7 @@ class Answer:
         status: a number of HTTP: 200 for the whole content, 206 for the part that was asked for.
         start: the place of the first byte of the content in the file; None if that is not known.
         length: how many bytes the server says that it sends; None if it does not say so.
-        packing: how the content is packed, which was not asked for; an empty string if it is not.
+        packing: how the content is compressed, against the request; an empty string if it is not.
     """
 
     def __init__(self, response: requests.Response, url: str) -> None:
@@ -84,7 +84,7 @@ class Answer:
         return f"answers {self.status} {_brief(self._response.reason or '')}".rstrip()
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the content as it comes; where it is packed, it stays so.
+        """Yield the content as it comes; compressed content stays compressed.
 
         Unpacking is not needed, as a packed answer is never asked for, and would let a small answer
         take any amount of memory.
@@ -104,8 +104,8 @@ class Answer:
 def ask(url: str, *, have: int, most: int) -> Iterator[Answer]:
     """Ask for what is at an address, from the byte at `have` on, and give its server's answer.
 
-    Redirects are followed to http and https alone, and never from https to http: others on the way
-    could then read and change what comes.
+    Redirects are followed only to http and https, and never from https to http: others on the way
+    could then read and change the content.
 
     Args:
         url: where the file is.
@@ -183,7 +183,7 @@ def _onward(answer: Answer, location: str) -> str:
 
 
 class _Wire(io.RawIOBase):
-    """What comes from a socket, as long as it does not become too much or too slow."""
+    """Reads from a socket, and fails if too much comes, or too slowly."""
 
     def __init__(self, raw: io.RawIOBase, left: int) -> None:
         self._raw = raw
@@ -279,7 +279,7 @@ class _Session(requests.Session):
             self.mount(scheme, _Adapter())
 
     def get_redirect_target(self, _: requests.Response) -> None:
-        """Return None: requests would read all of the answer that names another address."""
+        """Return None: else requests would read the whole answer before a redirect."""
 
 
 # What is said
@@ -291,7 +291,7 @@ def _brief(text: str) -> str:
 
 
 def _stood(error: Exception) -> bool:
-    """Return whether a connection stood before it failed, without an answer."""
+    """Return whether a connection was made before it failed, without an answer."""
     cut = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
     return isinstance(error, requests.ReadTimeout) or any(
         isinstance(each, cut) for each in _causes(error)

@@ -1,8 +1,8 @@
-"""Fetching the files of public sets: only when they are needed, and only as they should be.
+"""Fetching the files of public sets: only when they are needed, and only with the right content.
 
-pooch keeps the files and checks them. It cannot go on where a download broke off, and so what it
-downloads with is here: into a file `NAME.part`, which stays when the connection breaks or the user
-stops, and is continued the next time. Nothing gets its name before its digest was found right.
+pooch keeps the files and checks them. It cannot continue an interrupted download, so the code that
+downloads is here: into a file `NAME.part`, which stays when the connection breaks or the user
+stops, and is continued the next time. A file gets its name only after its digest is checked.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gridcnn.datasets.public.downloading import Answer
 
 OFFLINE = "GRIDCNN_OFFLINE"
-"""The environment variable that forbids to fetch anything."""
+"""The environment variable that forbids fetching anything."""
 CACHE = VARIABLE
 _NO = ("", *OFF_WORDS)
 
@@ -150,7 +150,7 @@ def _first_of(addresses: Sequence[str], download: _Download) -> None:
 
 
 class _Download:
-    """Downloads one file, and goes on where an earlier attempt broke off.
+    """Downloads one file, and continues where an earlier attempt broke off.
 
     Args:
         target: what the file will be called.
@@ -299,7 +299,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def _open_locked(path: Path) -> IO[bytes]:
-    """Return a file of that path that nobody else has locked; it is made, with its folder."""
+    """Return a file, locked for this process; it is made, with its folder."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("ab")

@@ -25,7 +25,7 @@ TOPICS = ("World", "Sports", "Business", "Sci/Tech")
 class Sms(Public):
     """The SMS Spam Collection: short messages, "spam" or "ham".
 
-    Nobody has divided it.
+    It has no official test part.
     """
 
     title: ClassVar[str] = "sms"
@@ -33,8 +33,8 @@ class Sms(Public):
     holds_texts: ClassVar[bool] = True
 
     duplicates: Duplicates = "drop"
-    """What becomes of the 403 messages that are equal to an earlier one: `drop` or `keep`. Kept,
-    some would be in the training part and in the test part too."""
+    """What happens to the 403 messages that are equal to an earlier one: `drop` or `keep`. If they
+    are kept, some are in the training part and in the test part too."""
 
     def facts(self) -> Facts:
         """Return what is known before the data is opened."""
@@ -44,7 +44,7 @@ class Sms(Public):
         """Return the messages.
 
         Raises:
-            DataError: a line is no label, a tab and a message.
+            DataError: a line does not have a label, a tab and a message.
         """
         place = str(self.file(folder, "SMSSpamCollection"))
         table = Table(path=place, label="1", input="2", header=False, delimiter="\t", quoting=False)
@@ -85,7 +85,7 @@ class News(Public):
         """Return the texts.
 
         Raises:
-            DataError: a row is no topic from 1 to 4, a title and a description.
+            DataError: a row does not have a topic from 1 to 4, a title and a description.
         """
         test = _topics(self.file(folder, "test.csv"))
         if self.part == "test":

@@ -31,6 +31,6 @@ class Mnist(Public):
         """Return the pictures: uint8 `(28, 28)`, 0 is the paper and 255 the ink.
 
         Raises:
-            DataError: files are damaged, or a label is no digit.
+            DataError: files are damaged, or a label is not a digit.
         """
         return name_labels(idx.read_folder(folder), CLASSES, title=self.about.title)

@@ -1,4 +1,4 @@
-"""Public sets that are known by name: where their files lie, and what to say where they lack."""
+"""Public sets that are known by name: where their files are, and what to do without them."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Public(Source):
         return wanted.size if isinstance(wanted, Archive) else sum(each.size for each in wanted)
 
     def get(self, out: Path | None = None) -> tuple[bool, Path]:
-        """Fetch all files of the set, where they are not here.
+        """Fetch all files of the set, unless they are here.
 
         Args:
             out: the folder of all data in which the set's folder is to be; None: where fetched
@@ -150,7 +150,7 @@ class Public(Source):
         return dataclasses.replace(dataset, notes=[*notes, *dataset.notes], resolved=None)
 
     def _own(self) -> Path | None:
-        """Return the set's folder in the folder of all data, where that is named."""
+        """Return the set's folder in the folder of all data, if that is named."""
         folder = os.environ.get(VARIABLE, "").strip()
         if not folder or "\0" in folder:
             return None
@@ -161,7 +161,7 @@ class Public(Source):
         return None if folder is None else folder / self.about.folder
 
     def _folder(self) -> tuple[Path, list[str]]:
-        """Return the folder that has the files, and what to say of how they came there."""
+        """Return the folder that has the files, and a note if they were fetched."""
         if self.path is not None:
             return self._folder_of_user(self.path), []
         folder = self.here()
@@ -190,7 +190,7 @@ class Public(Source):
     ) -> DataError:
         """Return the error for files that are not here and cannot be fetched.
 
-        `advised` is the folder to put them into, where it is not the usual one.
+        `advised` is the folder to put them into, if it is not the usual one.
         """
         folder = advised or self._own() or self._cache_folder()
         into = f"into {folder}" if folder else f"into a folder '{self.about.folder}'"
@@ -205,7 +205,7 @@ class Public(Source):
         return DataError(Problem(message, source=self.title))
 
     def _folder_of_user(self, path: str) -> Path:
-        """Return the folder that the user names, where it has the files."""
+        """Return the folder that the user names, if it has the files."""
         if "\0" in path:
             raise DataError(f"{shown(path)} cannot be a path")
         folder = Path(places.at_home(path))

@@ -1,4 +1,4 @@
-"""Taking the wanted files out of an archive, and none but them.
+"""Taking the wanted files out of an archive, and no others.
 
 An archive may be anything. So the length of its list of members is limited, and with it the memory;
 members are checked before they are read; and all files together take no more disk than they should.
@@ -130,7 +130,7 @@ def _pieces(content: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes
 
 @contextlib.contextmanager
 def _reading() -> Iterator[None]:
-    """Turn all that reading a damaged archive raises into `UnpackError`."""
+    """Turn any error of reading an archive into `UnpackError`."""
     try:
         yield
     except (UnpackError, MemoryError):

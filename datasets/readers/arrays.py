@@ -87,7 +87,7 @@ def load(file: str | os.PathLike[str]) -> tuple[NDArray[Any], NDArray[Any] | Non
 
 
 def _one(arrays: Sequence[NDArray[Any]], names: Sequence[str], place: str) -> NDArray[Any]:
-    """Return arrays one after the other; raise `DataError` where they do not go together."""
+    """Return arrays joined into one; raise `DataError` if they do not match."""
     if not arrays[1:]:
         return arrays[0]
     try:
@@ -113,7 +113,7 @@ def _has(names: Sequence[str]) -> str:
 
 
 def _pairs(members: Sequence[str], found: Problems) -> dict[str, dict[str, str]]:
-    """Return the members that are X and y of each part; the part is empty where there are none."""
+    """Return the members that are X and y of each part; the part is empty if there are no parts."""
     pairs: dict[str, dict[str, str]] = {}
     for member in members:
         words = member.lower().split("_")

@@ -1,4 +1,4 @@
-"""`X` and `y` as users of scikit-learn give them: told apart, and refused in one line each."""
+"""`X` and `y` as users of scikit-learn give them: recognized, or refused in one line each."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _ENCODE = "sklearn.preprocessing.OrdinalEncoder"
 
 
 class NoNumberError(DataError, TypeError):
-    """A cell of an array is an object that is no number, as `float` says it by a `TypeError`."""
+    """A cell of an array is an object that is not a number; a `TypeError`, as `float` raises."""
 
 
 def things_of(given: Any) -> Things:
     """Return `X` as an array of real numbers with a first dimension of items, or a list of things.
 
-    What is missing in a list stays None or NaN. Whether there are raw things in it is told by the
-    first that is not missing. A column of texts `(items, 1)`, or a DataFrame that has no other
-    column, is taken as a list of texts.
+    What is missing in a list stays None or NaN. The first item that is not missing decides whether
+    it holds raw items. A column of texts `(items, 1)`, or a DataFrame that has no other column,
+    is read as a list of texts.
 
     Raises:
         DataError: it is neither, or holds something else than real numbers.
@@ -52,12 +52,12 @@ def things_of(given: Any) -> Things:
 
 
 def labels_given(given: Any, items: int) -> NDArray[Any]:
-    """Return `y` as an array `(items,)` that holds each label as what it is.
+    """Return `y` as an array `(items,)`, without converting any label.
 
     It holds objects where NumPy has no type for all labels.
 
     Raises:
-        DataError: labels are missing, or no labels of classes, or there is not one for each item.
+        DataError: labels are missing, are not those of classes, or there is not one for each item.
     """
     if given is None:
         raise DataError("fit requires y to be passed, but the target y is None; give the labels")
@@ -139,7 +139,7 @@ def _of_array(values: NDArray[Any]) -> Things:
 
 
 def _refuse_types(values: Any, name: str) -> None:
-    """Raise `DataError` for a type of numbers that no grid has."""
+    """Raise `DataError` for a type of numbers that grids cannot have."""
     kind = getattr(values.dtype, "kind", "O")
     if kind == "c":
         raise DataError(
@@ -158,7 +158,7 @@ def _refuse_types(values: Any, name: str) -> None:
 
 
 def _flat(values: NDArray[Any]) -> DataError:
-    """Return the error for numbers `()` or `(items,)`, which are no rows."""
+    """Return the error for numbers `()` or `(items,)`, which are not rows."""
     if values.ndim == 0:
         return DataError(f"X is the single number {values.item()}; {_FORMS}")
     return DataError(
@@ -204,7 +204,7 @@ def _refuse_dates(first: Any) -> None:
 
 
 def _of_rows(items: list[Any]) -> Things:
-    """Return items that are lists or arrays: one array where their shapes are the same."""
+    """Return items that are lists or arrays: one array if their shapes are the same."""
     arrays = []
     for index, each in enumerate(items):
         if _is_missing(each) or is_one(each):
@@ -232,7 +232,7 @@ def _of_rows(items: list[Any]) -> Things:
 
 
 def _stack(items: list[Any], arrays: list[NDArray[Any]]) -> NDArray[Any]:
-    """Return arrays of one shape as one, where numbers stay beside texts what they are."""
+    """Return arrays of one shape as one array, in which numbers beside texts stay numbers."""
     kinds = {array.dtype.kind for array in arrays}
     if kinds <= set("biuf") or len(kinds) == 1:
         # A list with a text and a number becomes texts in NumPy; as objects both are told apart.
@@ -259,7 +259,7 @@ def _is_missing(thing: Any) -> bool:
 
 
 def _describe(thing: Any) -> str:
-    """Return what messages call a thing that is no number."""
+    """Return the description of an item in messages, if it is not a number."""
     if isinstance(thing, str):
         return f"the text {shown(thing)}"
     if isinstance(thing, bytes | bytearray):
@@ -268,12 +268,12 @@ def _describe(thing: Any) -> str:
 
 
 def _numbers(values: NDArray[Any], before: tuple[int, ...] = ()) -> NDArray[np.float64]:
-    """Return objects of two dimensions or more as numbers, NaN where one is missing.
+    """Return objects of two dimensions or more as numbers, NaN if one is missing.
 
-    `before` is where the array stands in `X`.
+    `before` is the place of the array in `X`.
 
     Raises:
-        DataError: one is no number; the first is named.
+        DataError: one is not a number; the first is named.
     """
     numbers = np.empty(values.shape, np.float64)
     flat = numbers.reshape(-1)
@@ -336,7 +336,7 @@ def _of_frame(frame: Any) -> Things:
 
 
 def _odd(cells: Iterable[Any]) -> Any:
-    """Return the first cell that is no number."""
+    """Return the first cell that is not a number."""
     return next((each for each in cells if not _is_number(each) and not _is_missing(each)), None)
 
 
@@ -389,7 +389,7 @@ def _warn_column() -> None:
 
 
 def _label_array(labels: Any) -> NDArray[Any]:
-    """Return labels of one dimension in an array that holds each as what it is."""
+    """Return labels of one dimension as an array, without converting any."""
     if not (isinstance(labels, np.ndarray) and labels.dtype.kind in "biu"):
         array = np.asarray(labels)
         given = [plain_value(label) for label in labels]

@@ -18,7 +18,7 @@ from gridcnn.datasets.walking import Entry, Walk, count_endings, label_of_folder
 from gridcnn.errors import DataError, Problem, listed
 
 Folders = Literal["auto", "classes", "parts"]
-"""What the folders in a folder are; `auto`: parts if their names and what they hold say so."""
+"""What the folders in a folder are; `auto`: parts, if their names and contents look like that."""
 
 
 def read(root: Path, suffixes: frozenset[str], *, folders: Folders = "auto") -> Dataset:
@@ -254,7 +254,7 @@ class _Parts:
 
 
 def _part(name: str) -> str:
-    """Return the part that a folder's name stands for: of `seg_train`, train; empty for none."""
+    """Return the part that a folder's name means: train for `seg_train`; empty if none."""
     words = [PART_NAMES.get(word) for word in re.split(r"[-_. ]+", name.casefold())]
     found = {word for word in words if word}
     return found.pop() if len(found) == 1 else ""

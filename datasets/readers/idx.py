@@ -103,7 +103,7 @@ def array(file: Path) -> NDArray[Any]:
     """Return the array in one IDX file, packed with gzip or not, in this machine's byte order.
 
     Raises:
-        DataError: it is no IDX file, is cut short, or goes on after its end.
+        DataError: it is not an IDX file, is cut short, or continues after its end.
     """
     try:
         with open_ordinary(file) as content:

@@ -55,7 +55,7 @@ def read(given: Any, *, base: Path | None = None, group: str | None = None) -> D
     Args:
         given: the path of the file, or a data frame of pandas.
         base: the folder where relative paths start; None: that of the file.
-        group: a column that says what belongs together.
+        group: the column of the groups.
 
     Raises:
         DataError: the file cannot be read, or something is wrong with its columns or rows; every
@@ -110,7 +110,7 @@ def _rows(rows: Rows, where: dict[str, int]) -> list[_Row]:
     kinds, allowance = list(where), Allowance(rows.problems.source)
     allowance.expect(rows.known_count() or 0)
     for block in rows.blocks([where[kind] for kind in kinds]):
-        allowance.add(len(block.places))
+        allowance.add(len(block.places), rows.least_count)
         cells = dict(zip(kinds, block.columns, strict=True))
         empty = [""] * len(block.places)
         paths, splits, groups = (

@@ -65,7 +65,7 @@ def from_memory(
             they are things like any other.
         source: the source of a spec or a trained model. If its columns have names, those of a
             DataFrame are taken by name.
-        group: the column of a DataFrame that says what belongs together; a `Dataset` has its own.
+        group: the column of the groups in a DataFrame; a `Dataset` has its own.
         missing: whether numbers in a DataFrame with the columns of `source` may be missing.
         trained: whether `source` is that of a trained model.
 
@@ -107,7 +107,7 @@ def from_memory(
 
 
 def frame_things(frame: Any, source: Source | None) -> tuple[Any, Sequence[str]]:
-    """Return the rows of a data frame as things, and what to say of them.
+    """Return the rows of a data frame as items, and notes about them.
 
     Things are numbers `(items, columns)`, or texts. If `source` has named columns, these are taken,
     in their order.

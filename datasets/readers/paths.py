@@ -1,4 +1,4 @@
-"""The data source that is a path: what is there decides how it is read."""
+"""The data source that is a path: its content decides how it is read."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ class Files(Source):
     """The folder or file. A relative path starts at the folder of the spec."""
     folders: Folders = "auto"
     """What the folders in a folder are: `classes`; or `parts`, with the class folders in them;
-    `auto`: parts, if their names and what they hold say so."""
+    `auto`: parts, if their names and contents look like that."""
 
     @classmethod
     def from_text(cls, text: str) -> Files:
-        """Return the source that a plain text in a spec stands for."""
+        """Return the source for a plain text in a spec."""
         return cls(path=text)
 
     def to_text(self) -> str | None:
-        """Return the text that stands for the source in a spec; None if it has more settings."""
+        """Return the source as a plain text for a spec; None if it has more settings."""
         return self.path if self.folders == "auto" else None
 
     def resolved(self, base: Path) -> Self:
@@ -80,8 +80,8 @@ class Files(Source):
         """Return the labelled files or arrays that are there.
 
         Raises:
-            DataError: there is nothing, it is none of the forms that are read, or what it holds
-                is wrong; every problem is listed.
+            DataError: there is nothing, it has none of the known forms, or its content is wrong;
+                every problem is listed.
         """
         if "\0" in self.path:
             raise DataError(f"{shown(self.path)} cannot be a path")

@@ -27,10 +27,10 @@ class Numbers:
     """Reads cells as numbers, which are written in one way throughout a table.
 
     Args:
-        decimal: the sign before decimals, "." or ","; None: the first cells with a comma tell.
-        thousands: the sign between groups of three digits, such as "," or " ", or "none"; None:
-            the first cells that have one tell.
-        written: whether cells are texts that may stand for numbers; else a text is not a number.
+        decimal: the decimal separator, "." or ","; None: found from the first cells with a comma.
+        thousands: the separator of thousands, such as "," or " ", or "none"; None: found from
+            the first cells that have one.
+        written: whether cells are texts that may be numbers; else a text is not a number.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Numbers:
         return values
 
     def _ungroup(self, cell: str) -> str | None:
-        """Return a cell without the signs between thousands; None if they stand elsewhere."""
+        """Return a cell without its thousands separators; None if they are in other places."""
         sign = str(self.thousands)
         signs = next((each for each in (_SPACES, _QUOTES) if sign in each), sign)
         if not any(each in cell.strip() for each in signs):
@@ -204,7 +204,7 @@ def _thousands_of(text: str) -> str | None:
 
 
 def has_doubtful_points(cells: Any) -> bool:
-    """Return whether points in cells may stand between thousands, as in 1.002 beside 998."""
+    """Return whether points in cells may separate thousands, as in 1.002 beside 998."""
     pointed = [cell.strip() for cell in cells if "." in cell]
     plain = [cell.strip() for cell in cells if re.fullmatch(r"\s*[+-]?\d+\s*", cell)]
     return (
@@ -255,7 +255,7 @@ def is_whole(text: str) -> bool:
 
 
 def look_like_names(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Return whether a first line names columns, told by what it holds and what comes below.
+    """Return whether a first line names columns, by its content and that of the lines below.
 
     It does not if a column has the same again and again below. Numbers are not names, unless they
     count: 2019, 2020, ... beside other names, or 0, 1, 2, ... as pandas calls columns.

@@ -1,4 +1,4 @@
-"""What the columns of a table seem to be that nobody has described yet."""
+"""The likely use of each column of a new table."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _WORDS = 2.0  # words of a text, at least on average, if its column has no name 
 
 @dataclass(frozen=True)
 class Look:
-    """What the columns of a table seem to be.
+    """The likely use of each column of a table.
 
     Attributes:
         input: the column of the texts, or those of the numbers.
@@ -65,7 +65,7 @@ class Look:
 def look_at(
     path: str, *, label: str | None = None, inputs: Sequence[str] = (), form: Form | None = None
 ) -> Look:
-    """Return what the columns of a table seem to be, by their names and first rows.
+    """Return the likely use of each column of a table, from names and first rows.
 
     Args:
         path: the file of the table.
@@ -74,8 +74,8 @@ def look_at(
         form: how the table is written, as far as that is known.
 
     Raises:
-        DataError: the file cannot be read, or it is not clear what its columns are; the message
-            says which option tells it.
+        DataError: the file cannot be read, or the use of its columns is not clear; the message
+            says which option to give.
     """
     place = place_of(path)
     problems = Problems(place)
@@ -121,7 +121,7 @@ class _Looker:
         self.problems.stop()
 
     def look(self, label: str | None, inputs: Sequence[str], form: Form) -> Look:
-        """Return what the columns seem to be."""
+        """Return the likely use of each column."""
         for name in [*inputs, *([] if label is None else [label])]:
             if name not in self.columns:
                 near = suggestion(name, self.columns) or "."
@@ -164,8 +164,8 @@ class _Looker:
     def _input(self, columns: dict[str, list[Any]], asked: Sequence[str]) -> str | tuple[str, ...]:
         """Return the column of the texts or files, or those of the numbers.
 
-        A column of texts is taken only if it is the single thing that can be meant: texts of
-        several words, beside columns that only count or tell the same again and again. Names,
+        A column of texts is chosen only if it is the only candidate: texts of several words,
+        beside columns that only count or repeat the same values. Names,
         addresses and identifiers are not texts to learn from.
         """
         if asked:
@@ -243,7 +243,7 @@ def table_columns(rows: Rows, kept: NDArray[np.int64]) -> tuple[list[Cells], lis
 
 
 def _has_classes(cells: Sequence[Any]) -> bool:
-    """Return whether cells look like classes: few, and each again and again."""
+    """Return whether cells look like classes: few values, each of them repeated."""
     values = {str(cell).strip() for cell in cells}
     whole = all(not isinstance(cell, float) for cell in cells)
     return whole and 2 <= len(values) <= min(_MOST_CLASSES, len(cells) // 3)
@@ -272,7 +272,7 @@ def _numbers(cells: Sequence[Any]) -> Any:
 
 
 def _are_numbers(cells: Sequence[Any]) -> bool:
-    """Return whether cells are numbers, or say that there is none, and some are numbers."""
+    """Return whether all cells are numbers or missing, and some are numbers."""
     if all(
         cell is None or (isinstance(cell, str) and cell.strip().casefold() in MISSING)
         for cell in cells

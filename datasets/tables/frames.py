@@ -16,7 +16,7 @@ from gridcnn.cores import shortage
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.tables.lines import ending_of, too_large
 from gridcnn.datasets.tables.rows import Block, Cells, Form, Rows
-from gridcnn.datasets.tables.sheets import sheets_size
+from gridcnn.datasets.tables.sheets import sheets_size, tables_size
 from gridcnn.errors import DataError, Problem, listed, quoted, shown
 from gridcnn.files import open_ordinary
 from gridcnn.room import is_shortage
@@ -88,6 +88,8 @@ def _refuse_large(path: str) -> None:
     size = _GROWS * Path(path).stat().st_size
     if ending_of(path) == ".xlsx":
         size = max(size, sheets_size(path))
+    elif ending_of(path) == ".ods":
+        size = max(size, tables_size(path))
     lacking = shortage(size)
     if lacking:
         message = (

@@ -47,11 +47,11 @@ _FEWEST = 10  # rows that tell what a column is
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table are asked for, by their names.
+    """The requested columns of a table, by name.
 
     Attributes:
         input: one column of texts or files; a list of columns of numbers; None: all numbers.
-        label, split, group: the columns that tell more about each item; None: there is none.
+        label, split, group: the columns with more about each item; None if there is none.
     """
 
     input: str | tuple[str, ...] | None = None
@@ -61,7 +61,7 @@ class Columns:
 
     @property
     def about(self) -> tuple[str, ...]:
-        """The columns that tell more about items."""
+        """The columns with more about each item."""
         return tuple(name for name in (self.label, self.split, self.group) if name is not None)
 
     @property
@@ -85,10 +85,10 @@ def opened_rows(
 
     Args:
         given: what to open. `problems.source` is what messages call it; for an open file its ending
-            tells what the file holds.
+            gives the format.
         form: how it is written, as far as that is known.
         problems: takes what is wrong with it.
-        wanted: columns that are asked for; they tell the separator, and whether there is a header.
+        wanted: the requested columns; from them the separator and the header are found.
         complete: whether all lines of JSON must have the same names.
         trained: whether `form` is that of the training, and the file may be written in another way.
         advance: is called with the progress, for a text file.
@@ -160,11 +160,12 @@ def find_columns(
     Args:
         rows: the open table.
         columns: what is asked for.
-        labelled: whether the columns that tell more about items must be there.
+        labelled: whether the columns of labels, parts and groups must be there.
         trained: whether `columns` are those of a training, which the message then says.
 
     Raises:
-        DataError: columns are missing, or two have the same name; all such are told together.
+        DataError: columns are missing, or two have the same name; all of these are reported
+            together.
     """
     finder = _Finder(rows, trained=trained)
     inputs = tuple(finder.find(name) for name in columns.inputs)
@@ -405,7 +406,7 @@ def read_items(
     read = _Read()
     counting: list[int] = []
     for block in rows.blocks(where.all):
-        allowance.add(len(block.places))
+        allowance.add(len(block.places), rows.least_count)
         cells = block.columns[: len(where.inputs)]
         if inputs.first and columns.input is None:
             counting = _counting(rows, where, cells)
@@ -485,7 +486,7 @@ def _counting_notes(rows: Rows, counting: Sequence[int], inputs: _Inputs) -> lis
 
 
 def others_note(rows: Rows, used: Sequence[str]) -> list[str]:
-    """Return what to say of columns that the training did not have, if there are any."""
+    """Return a note on columns that the training did not have, if there are any."""
     others = [quoted(name) for name in rows.names if name not in used and name]
     if not others:
         return []
@@ -600,7 +601,7 @@ def read_questions(
 ) -> Iterator[tuple[Sequence[str], Any, Sequence[Problem]]]:
     """Yield what to call some rows, their things, and the problems of others, block by block.
 
-    Columns that tell more about items need not be there, and are ignored if they are.
+    Columns of labels, parts and groups are ignored.
 
     Raises:
         DataError: columns are missing, the file cannot be read to its end, or has no rows.

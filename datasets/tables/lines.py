@@ -1,4 +1,4 @@
-"""Text files as lines that know their numbers: in any encoding, packed or not, of any length."""
+"""Text files as numbered lines: in any encoding, compressed or not, of any length."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import contextlib
 import gzip
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ PACKED_ENDINGS = (*PACKED, ".zip")
 """Endings of packed files."""
 _CHUNK = 2**18  # bytes that are decoded at a time
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+_ENDS = re.compile(rb"[^\r\n]\r?\n")
 _DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
 
 
@@ -42,7 +44,7 @@ def ending_of(path: str) -> str:
 
 @contextlib.contextmanager
 def open_lines(path: str) -> Iterator[IO[bytes]]:
-    """Open a file for reading; what is packed is unpacked while it is read.
+    """Open a file for reading; compressed files are decompressed while they are read.
 
     Raises:
         DataError: it cannot be read, or is a .zip file that holds more or less than one file.
@@ -73,8 +75,28 @@ def open_lines(path: str) -> Iterator[IO[bytes]]:
         raise DataError(Problem(message, source=path)) from error
 
 
+def count_lines(path: str, most: int, *, quoting: bool) -> int:
+    """Return how many lines of a file hold anything, by a quick look; up to about `most`.
+
+    If `quoting`, only those before the first quote are counted, since a quoted cell may take more
+    lines. A file in which a line has no end is left to the reader of its lines.
+    """
+    count = without_end = 0
+    before = b""  # the last bytes of a line that is not complete
+    with open_lines(path) as file:
+        while (chunk := file.read(_CHUNK)) and count <= most and without_end <= LONGEST:
+            if quoting and b'"' in chunk:
+                break
+            text = before + chunk
+            count += len(_ENDS.findall(text))
+            begin = text.rfind(b"\n") + 1
+            without_end = 0 if begin else without_end + len(chunk)
+            before = text[begin:][-2:]
+    return count
+
+
 def too_large(path: str) -> DataError:
-    """Return what to say of a file for which there turned out to be too little memory."""
+    """Return the message for a file that is too large for memory."""
     usable = usable_memory()
     has = "" if usable is None else f" ({sized(usable)} are left)"
     message = f"does not fit into memory{has}; give a part of it, or allow this process more"
@@ -151,7 +173,7 @@ class Lines:
             chunk = b""
 
     def _refuse(self, error: UnicodeDecodeError) -> None:
-        """Raise `DataError` for bytes that the encoding does not have."""
+        """Raise `DataError` for bytes that are not valid in the encoding."""
         name = self.encoding.upper()
         advice = "save it as UTF-8 ('CSV UTF-8' in Excel), or set its encoding, such as cp1252"
         byte = shown(error.object[error.start : error.start + 1])[2:-1].replace("\\x", "0x")

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.datasets import places
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.tables.cells import look_like_names
-from gridcnn.datasets.tables.lines import LONGEST, Lines, ending_of
+from gridcnn.datasets.tables.lines import LONGEST, Lines, count_lines, ending_of
 from gridcnn.errors import DataError, Problem, quoted, shown, suggestion
 
 _SIGNS = (",", ";", "\t", "|")
@@ -36,7 +37,7 @@ class Form:
 
     Attributes:
         header: whether the first line names the columns.
-        delimiter: the sign between cells.
+        delimiter: the separator of cells.
         quoting: whether double quotes around a cell may hide separators and line ends.
         strict: whether anything between a closing quote and the end of its cell is an error.
         decimal, thousands: as for `cells.Numbers`.
@@ -68,12 +69,12 @@ class Block:
 
 
 class Rows(abc.ABC):
-    """An open table. Rows that are wrong are told to `problems`, and left out.
+    """An open table. Rows that are wrong are added to `problems`, and left out.
 
     Attributes:
         names: what the columns are called; their numbers, from 1, if nothing names them.
         form: how the table is written.
-        written: whether cells are texts that may stand for numbers.
+        written: whether cells are texts that may be numbers.
         by_line: whether places are lines, and not the numbers of rows.
         types: what each column holds, for messages; empty if cells are texts.
     """
@@ -89,7 +90,7 @@ class Rows(abc.ABC):
 
     @property
     def before(self) -> str:
-        """What stands before the number of a row in its place: `t.csv:` or `t.parquet, row `."""
+        """The text before a row's number in messages: `t.csv:` or `t.parquet, row `."""
         return f"{self.problems.source}{':' if self.by_line else ', row '}"
 
     def tell(self, place: int, message: str, column: int | None = None) -> None:
@@ -120,8 +121,12 @@ class Rows(abc.ABC):
         raise NotImplementedError
 
     def known_count(self) -> int | None:
-        """Return how many rows there are if that is known before any is read; None: it is not."""
+        """Return how many rows there are, if that is known before any is read; else None."""
         return None
+
+    def least_count(self, most: int) -> int:  # noqa: ARG002 - for those that can look
+        """Return how many rows there are at least, by a quick look; up to about `most`."""
+        return 0
 
 
 class _Gathered:
@@ -184,6 +189,18 @@ class _Text(Rows):
             pass
         return self.rows
 
+    def least_count(self, most: int) -> int:
+        """Return how many rows there are at least, by the ends of lines; up to about `most`."""
+        wide = self.lines.encoding.lower().startswith(("utf-16", "utf-32", "utf16", "utf32"))
+        if wide or not places.is_file(self.problems.source):
+            return 0
+        return count_lines(self.problems.source, most, quoting=self.quoting) - 1  # the header
+
+    @property
+    def quoting(self) -> bool:
+        """Whether a row may take several lines, between quotes."""
+        return False
+
     @abc.abstractmethod
     def each(
         self, columns: Sequence[int], wanted: Collection[int] | None
@@ -198,7 +215,7 @@ class Delimited(_Text):
         lines: its lines.
         form: how it is written, as far as that is known.
         problems: takes what is wrong.
-        wanted: columns that are asked for; they tell the separator, and whether there is a header.
+        wanted: the requested columns; from them the separator and the header are found.
         trained: whether `form` is that of the training: a file that lacks the columns by its
             separator may have another, and another sign before decimals.
     """
@@ -235,6 +252,11 @@ class Delimited(_Text):
             self.names = [str(number) for number in range(1, len(begin[1]) + 1)]
             self._whose = f"line {begin[0]} has"
             self._ahead.insert(0, begin)
+
+    @property
+    def quoting(self) -> bool:
+        """Whether a row may take several lines, between quotes."""
+        return self.form.quoting
 
     def _begin(self, *, blank: bool) -> tuple[int, list[str]]:
         """Return line and cells of the first row, which may be `blank`; none if there is no row."""
@@ -404,7 +426,7 @@ _SMILES = frozenset({"smiles", "smile", "canonical_smiles", "isomeric_smiles"})
 
 
 def _counts(line: str) -> bool:
-    """Return whether a line holds a molecule, and is no comment."""
+    """Return whether a line holds a molecule, and is not a comment."""
     return bool(line.strip()) and not line.startswith("#")
 
 
@@ -465,7 +487,7 @@ class JsonLines(_Text):
             self.rows += 1
 
     def _has_all(self, line: int, given: dict[str, Any], names: Iterable[str]) -> bool:
-        """Return whether an object has all names; tell those that it lacks or has besides."""
+        """Return whether an object has exactly the right names; add a problem if not."""
         lacking = [name for name in names if name not in given]
         for name in lacking:
             near = suggestion(name, [each for each in given if each not in self.names])

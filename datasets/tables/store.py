@@ -1,4 +1,4 @@
-"""What is read of tables: in memory, or in a temporary file if there is more than memory has."""
+"""The content of tables: in memory, or in a temporary file if memory is too small."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import weakref
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import IO, Any, overload
 
 import numpy as np
@@ -18,6 +18,7 @@ from gridcnn.cores import usable_memory
 from gridcnn.errors import DataError, Problem, sized
 
 _PART_OF_MEMORY = 4  # what is read may take this part of the usable memory, and is then written
+_PART_BEFORE_LOOK = 16  # once rows take this part of it, it is looked how many more there are
 _USUAL = 2**30  # bytes that it may take if nobody can tell how much memory is usable
 _PART_OF_DISK = 2  # all of it may take this part of what is free where temporary files are
 _LOOK = 2**26  # bytes that are written between two looks at the disk
@@ -33,7 +34,7 @@ def _most() -> int:
 
 
 class Allowance:
-    """What the rows of a table may take: compared with what there is before it is taken.
+    """The memory and disk that the rows of a table may use, checked before they are used.
 
     Args:
         source: the table, for messages.
@@ -43,9 +44,10 @@ class Allowance:
         self.source = source
         self.rows = 0
         self._usable = usable_memory()
+        self._looked = False
 
-    def expect(self, rows: int, numbers: int = 0) -> None:
-        """Look whether so many rows, each with so many `numbers`, can be held.
+    def expect(self, rows: int, numbers: int = 0, *, at_least: bool = False) -> None:
+        """Look whether so many rows, or more, each with so many `numbers`, can be held.
 
         Raises:
             DataError: they take more than memory, or their numbers more than memory and disk, have.
@@ -54,8 +56,8 @@ class Allowance:
             return
         if rows * _ROW > self._usable:
             raise self._error(
-                f"has {rows:,} rows, which take about {sized(rows * _ROW)} of memory, and "
-                f"{sized(self._usable)} are usable here"
+                f"has {'at least ' if at_least else ''}{rows:,} rows, which take about "
+                f"{sized(rows * _ROW)} of memory, and {sized(self._usable)} are usable here"
             )
         size = 8 * rows * numbers
         if size > self._usable // _PART_OF_MEMORY:
@@ -67,10 +69,19 @@ class Allowance:
                     f"disk of {tempfile.gettempdir()}"
                 )
 
-    def add(self, rows: int) -> None:
-        """Count rows that were read; raise `DataError` once there are too many."""
+    def add(self, rows: int, least: Callable[[int], int]) -> None:
+        """Count rows that were read; raise `DataError` as soon as it is certain that they are many.
+
+        `least` returns how many rows there are at least, up to a number, by a look that is quicker
+        than reading them. It is called once, if there may be too many.
+        """
         self.rows += rows
-        if self._usable is not None and self.rows * _ROW > self._usable:
+        if self._usable is None:
+            return
+        if not self._looked and self.rows * _ROW > self._usable // _PART_BEFORE_LOOK:
+            self._looked = True
+            self.expect(least(self._usable // _ROW), at_least=True)
+        if self.rows * _ROW > self._usable:
             raise self._error(
                 f"has more than {self.rows:,} rows, which take about {sized(self.rows * _ROW)} of "
                 f"memory, and {sized(self._usable)} are usable here"
@@ -82,7 +93,7 @@ class Allowance:
 
 
 def _free() -> int | None:
-    """Return how many bytes of the disk may be taken; None: nobody can tell."""
+    """Return how many bytes of the disk may be used; None if that is not known."""
     try:
         return shutil.disk_usage(tempfile.gettempdir()).free // _PART_OF_DISK
     except OSError:
@@ -163,7 +174,7 @@ class NumberStore:
 class ThingStore:
     """Texts, contents of files, or arrays, which are added one after the other.
 
-    Equal ones that are long, and stand near each other, are kept once.
+    Long equal ones that are near each other are kept once.
     """
 
     def __init__(self) -> None:
@@ -203,14 +214,14 @@ class ThingStore:
 
 
 class _Recent:
-    """Things that were met lately, and what each stands for; of limited size."""
+    """Recent items, each with the object that replaces it; of limited size."""
 
     def __init__(self) -> None:
         self._known: dict[str | bytes, Any] = {}
         self._size = 0
 
     def get(self, thing: str | bytes, value: Any) -> Any:
-        """Return what an equal thing stands for, or `value`, for which this one stands then."""
+        """Return the value stored for an equal item; else store `value`, and return it."""
         found = self._known.get(thing)
         if found is not None:
             return found

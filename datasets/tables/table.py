@@ -1,4 +1,4 @@
-"""The data source `table`: items that stand in the table itself, as texts, numbers or files."""
+"""The data source `table`: items that are in the table itself, as texts, numbers or files."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ class Table(Source):
     The ending of the file's name says what it is: .csv, .txt, .tsv or .tab; .jsonl or .ndjson, with
     an object in each line; .smi, with a SMILES in each line; .parquet or .pq, and .feather, for
     which pyarrow has to be installed; .xlsx, for which openpyxl has to be; .xls, .ods, .dta. Text
-    may be packed: .csv.gz, .bz2, .xz or .zip. What is null is found out in training, and kept.
+    may be compressed: .csv.gz, .bz2, .xz or .zip. Settings that are null are found in training, and
+    kept.
     """
 
     title: ClassVar[str] = "table"
@@ -89,23 +90,23 @@ class Table(Source):
     label: Column
     """The column of the classes."""
     split: Column | None = None
-    """The column that says train, validation or test in every row; null: there is none."""
+    """The column with train, validation or test in every row; null if there is none."""
     header: Flag | None = None
     """Whether the first line names the columns. Without names, columns are called by their numbers,
-    from 1. null: unless the columns that are asked for are numbers."""
+    from 1. null: yes, unless the requested columns are numbers."""
     delimiter: Annotated[str, PlainValidator(_sign), _TEXT] | None = None
     """The character between the cells of a CSV or TSV file; null: tabs in a TSV file, else a comma,
     a semicolon, a tab or `|`, whichever fits the first line."""
     decimal: Literal[".", ","] | None = None
-    """The sign before decimals in a text file."""
+    """The decimal separator in a text file."""
     thousands: Literal["none", ",", ".", " ", "'"] | None = None
-    """The sign between groups of three digits in a text file; a space stands for all kinds of."""
+    """The thousands separator in a text file; a space means every kind of space."""
     encoding: Annotated[str, PlainValidator(_encoding), _TEXT] | None = None
     """How the characters of a text file are encoded, such as cp1252; null: UTF-8, or UTF-16 if the
-    file begins as such."""
+    file starts with its mark."""
     quoting: Flag = True
     """Whether double quotes around a cell of a CSV or TSV file may hide separators and line ends in
-    it; `false`: quotes are signs like others."""
+    it; `false`: quotes are ordinary characters."""
     sheet: str | None = None
     """The sheet of an Excel file; null: the first."""
 
@@ -153,7 +154,7 @@ class Table(Source):
         Labels are texts in CSV and TSV files, and texts or whole numbers in the others.
 
         Raises:
-            DataError: the file cannot be read, lacks columns, or has no row that can be used.
+            DataError: the file cannot be read, lacks columns, or has no usable row.
         """
         place = place_of(self.path, any_ending=self.delimiter is not None)
         return self.read(place, request)

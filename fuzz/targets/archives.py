@@ -12,23 +12,24 @@ from fuzz.target import Target, readable, require
 from gridcnn.datasets.public.catalogue import Archive
 from gridcnn.datasets.public.unpacking import UnpackError, has_files, unpack
 
-_FILES = {f"{number}_ann_{number}.wav": bytes([number]) * 500 for number in range(6)}
-_LINES = "".join(f"{hashlib.sha256(_FILES[name]).hexdigest()}  {name}\n" for name in sorted(_FILES))
-_ARCHIVE = Archive(
+FILES = {f"{number}_ann_{number}.wav": bytes([number]) * 5_000 for number in range(6)}
+"""What is in a good archive, by its name."""
+_LINES = "".join(f"{hashlib.sha256(FILES[name]).hexdigest()}  {name}\n" for name in sorted(FILES))
+ARCHIVE = Archive(
     name="sounds.zip",
     addresses=(),
     size=2_000,
     folder="sounds",
     pattern=r"[0-9]_[a-z]+_[0-9]+\.wav",
-    count=len(_FILES),
-    unpacked=sum(map(len, _FILES.values())),
+    count=len(FILES),
+    unpacked=sum(map(len, FILES.values())),
     algorithm="sha256",
     digest=hashlib.sha256(_LINES.encode()).hexdigest(),
 )
 
 
 def _seeds() -> Sequence[bytes]:
-    members = [(f"top/sounds/{name}", content) for name, content in _FILES.items()]
+    members = [(f"top/sounds/{name}", content) for name, content in FILES.items()]
     more = [("top/README", b"so"), ("top/sounds/", b""), ("../../x", b"x")]
     return [zipped(members), zipped([*more, *members]), zipped(more)]
 
@@ -38,14 +39,14 @@ def _unpack(content: bytes, folder: Path) -> None:
     packed.write_bytes(content)
     inside.mkdir()
     try:
-        unpack(packed, _ARCHIVE, inside)
+        unpack(packed, ARCHIVE, inside)
     except UnpackError as error:  # which fetching tells as a `DataError`
         readable(error)
         require(not any(inside.iterdir()), "something is left of an archive that was refused")
         return
-    require(has_files(inside / "sounds", _ARCHIVE), "there are no files")
+    require(has_files(inside / "sounds", ARCHIVE), "there are no files")
     held = {path.name: path.read_bytes() for path in (inside / "sounds").iterdir()}
-    require(held == _FILES, "other files were unpacked")
+    require(held == FILES, "other files were unpacked")
     require(sorted(each.name for each in folder.iterdir()) == ["in"], "files lie elsewhere")
 
 

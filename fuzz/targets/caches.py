@@ -122,12 +122,16 @@ def _take_adapter(content: bytes, folder: Path) -> None:  # noqa: ARG001 - as th
 # Recipes ------------------------------------------------------------------------------------------
 
 
-def _recipes() -> Sequence[bytes]:
+def program() -> Program:
+    """Return a program whose recipe is kept, with parts in one of its arenas."""
     arena = Arena(2, 100, [("grid", 2, 60), ("maps", 64, 16)])
-    program = Program("text", 4, key_of("code"), 3, arena, Arena(), 0, Arena(), 8, shared=False)
+    return Program("text", 4, key_of("code"), 3, arena, Arena(), 0, Arena(), 8, shared=False)
+
+
+def _recipes() -> Sequence[bytes]:
     entries = Entries(kept() / "recipes", kind="object", limit=10**6)
     with mock.patch.object(recipes, "object_cache", return_value=entries):
-        recipes.keep(_KEY, program)
+        recipes.keep(_KEY, program())
     content = entries.get(_KEY)
     assert content is not None
     return [content]

@@ -87,7 +87,7 @@ def _walk(content: bytes, folder: Path) -> None:
             adapted = adapter.adapt_all(dataset.things[:20], names=dataset.names[:20])
             readable(*adapted.problems)
     with refused(DataError):
-        text, _ = starter_for("a name", "spec.yaml", str(folder))
+        text = starter_for("a name", "spec.yaml", str(folder)).text
         path = folder / "starter.yaml"
         with contextlib.suppress(OSError):
             path.write_text(text, "utf-8", "backslashreplace")

@@ -110,7 +110,7 @@ def read(path: Path, settings: dict[str, Any]) -> None:
     with refused(DataError):
         look_at(str(path))
     with refused(DataError):
-        text, _ = starter_for("a name", "spec.yaml", str(path))
+        text = starter_for("a name", "spec.yaml", str(path)).text
         load(_written(path.with_name("starter.yaml"), text))
     with refused(DataError):
         check(Files(path=str(path)).open(Request(suffixes=frozenset({".png"}))))

@@ -17,6 +17,7 @@ from gridcnn.checking.tables import from_table
 from gridcnn.datasets.tables.items import ENDINGS
 from gridcnn.datasets.tables.lines import ending_of
 from gridcnn.errors import DataError, Problem, listed, quoted, suggestion
+from gridcnn.notes import refuse_notes
 from gridcnn.order.sample import Sample, judge
 from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
@@ -36,6 +37,7 @@ def check(
     encoding: str | None = None,
     seed: int | None = None,
     threads: int | None = None,
+    strict: bool = False,
     advance: Advance | None = None,
 ) -> Verdict:
     """Return whether the order of columns, or of the cells of grids, carries information.
@@ -68,13 +70,17 @@ def check(
         seed: fixes everything that is drawn at random, as `training.seed` of a spec does; None:
             that of the spec, or else 0.
         threads: the most threads.
+        strict: whether notes on the data are errors.
         advance: is called with a `gridcnn.progress.Progress` each time some more is done.
 
     Raises:
-        DataError: the data cannot be read, or has too few rows or columns for any verdict.
+        DataError: the data cannot be read, or has too few rows or columns for any verdict; or there
+            are notes on it, and it is `strict`.
         SpecError, UnknownNameError: the spec is wrong, or nothing has that name.
     """
     sample = _sample(X, Asked(y, header, encoding, seed, advance))
+    if strict:
+        refuse_notes(sample.notes)
     return judge(sample, threads=threads, advance=advance, shape=shape)
 
 

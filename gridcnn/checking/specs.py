@@ -9,10 +9,10 @@ from gridcnn.checking.asked import Asked
 from gridcnn.contracts.adapter import Selection, pick
 from gridcnn.datasets.problems import bad_items_error
 from gridcnn.errors import DataError
+from gridcnn.notes import remark_notes
 from gridcnn.order.sample import Sample, drawn_items, sample_of_items
 from gridcnn.progress import Counter
 from gridcnn.runs.located import locate, spec_folder
-from gridcnn.runs.notes import remark_notes
 from gridcnn.runs.prepare import divide_for_training, places_of
 from gridcnn.spec.load import load
 from gridcnn.spec.models import Data, Spec

@@ -12,7 +12,7 @@ import typer
 
 from gridcnn.cli import options, outputs, screen
 from gridcnn.cli.bars import Bars
-from gridcnn.errors import SpecError
+from gridcnn.errors import SpecError, quoted
 
 if TYPE_CHECKING:
     from gridcnn.order.verdict import Verdict
@@ -78,6 +78,7 @@ def check(
         ),
     ] = None,
     threads: options.Threads = None,
+    strict: options.Strict = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
     quiet: Annotated[
         bool,
@@ -101,6 +102,7 @@ def check(
             encoding=encoding,
             seed=seed,
             threads=threads,
+            strict=strict,
             advance=bars.show,
         )
     if report is not None:
@@ -121,10 +123,10 @@ def check(
 
 
 def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"\s*(\d{1,9})\s*[,xX]\s*(\d{1,9})\s*", text)
-    sizes = tuple(int(each) for each in found.groups()) if found else ()
+    match = re.fullmatch(r"\s*(\d{1,9})\s*[,xX]\s*(\d{1,9})\s*", text)
+    sizes = tuple(int(each) for each in match.groups()) if match else ()
     if len(sizes) != 2 or 0 in sizes:
-        raise SpecError(f"--shape is rows and columns, such as 28,28; got {text}")
+        raise SpecError(f"--shape is rows and columns, such as 28,28; got {quoted(text)}")
     return sizes[0], sizes[1]
 
 

@@ -63,7 +63,7 @@ def list_sets(
 
     from gridcnn.datasets.known import known
 
-    found = known()
+    sets = known()
     if as_json:
         screen.say_json(
             [
@@ -75,14 +75,14 @@ def list_sets(
                     "shape": list(each.facts.shape) if each.facts else None,
                     "public": _public(each),
                 }
-                for each in found
+                for each in sets
             ]
         )
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("name", "items", "classes", "shape", "to fetch", "licence", "description"):
         table.add_column(title, justify="right" if title in ("items", "classes") else "left")
-    for each in found:
+    for each in sets:
         facts = each.facts
         table.add_row(
             each.name,
@@ -146,20 +146,20 @@ def get(
 
     sources = [public(name) for name in dict.fromkeys(names)]
     shown = not (quiet or as_json)
-    told = []
+    results = []
     with Bars(shown=shown) as bars, fetching.reporting(bars.show):
         for source in sources:
             try:
                 before, folder = source.get(out)
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(_STOPPED) from None
-            told.append({"name": source.title, "folder": str(folder), "fetched": not before})
+            results.append({"name": source.title, "folder": str(folder), "fetched": not before})
             if shown:
                 what = "here" if before else "fetched, and is"
                 screen.say(f"{source.title}: {what} in {folder}")
                 screen.say(f"  {source.about.citation}; licence: {source.about.licence}")
     if as_json:
-        screen.say_json(told)
+        screen.say_json(results)
 
 
 def make(

@@ -73,10 +73,10 @@ class Display(RunWatcher):
         self, number: int, folds: int, test: Fold | GroupOut, metrics: dict[str, Any]
     ) -> None:
         """Show the results of a fold."""
-        found = metrics["test"]
+        test_metrics = metrics["test"]
         screen.say(
             f"{self._fold_name(number, folds, test)}: test accuracy "
-            f"{screen.percent(found['accuracy'])} on {found['items']:,} items"
+            f"{screen.percent(test_metrics['accuracy'])} on {test_metrics['items']:,} items"
         )
 
     @staticmethod

@@ -113,10 +113,10 @@ def lag_lines(lags: Lags, *, plain: bool) -> list[str]:
     spread = max(top - bottom, 1e-9)
 
     def level(values: NDArray[np.float64]) -> NDArray[np.int64]:
-        found: NDArray[np.int64] = np.rint((values - bottom) / spread * (_HIGH - 1)).astype(
+        heights: NDArray[np.int64] = np.rint((values - bottom) / spread * (_HIGH - 1)).astype(
             np.int64
         )
-        return found
+        return heights
 
     points, lows, highs = level(given), level(low), level(high)
     lines = []

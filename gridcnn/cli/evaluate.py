@@ -49,15 +49,15 @@ def evaluate(
     from gridcnn.evaluation import evaluate as compare
 
     if bad_items not in ("stop", "skip"):
-        raise SpecError(f"--bad-items is stop or skip; got {bad_items}")
+        raise SpecError(f"--bad-items is stop or skip; got {quoted(bad_items)}")
     skip: Literal["stop", "skip"] = "skip" if bad_items == "skip" else "stop"
-    found = compare(
+    evaluation = compare(
         model, data, part=part, bad_items=skip, engine=engine, threads=threads, strict=strict
     )
     if as_json:
-        screen.say_json(found.plain())
+        screen.say_json(evaluation.plain())
         return
-    _say(found)
+    _say(evaluation)
 
 
 def _say(found: Evaluation) -> None:

@@ -15,6 +15,7 @@ from gridcnn.errors import ColumnPermutableError, DataError, Problem, SpecError
 
 if TYPE_CHECKING:
     from gridcnn.order.layouts import Layout
+    from gridcnn.runs.starter import Starter
 
 _EXAMPLES = """Write a commented starter spec to NAME.yaml, in the current folder.
 
@@ -67,6 +68,7 @@ def init(
             help="Whether to check that the order of a table's columns means anything.",
         ),
     ] = True,
+    strict: common.Strict = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     from gridcnn.settings.document import parse
@@ -76,11 +78,12 @@ def init(
     outputs.refuse_taken(path, None, force=force)
     judge = functools.partial(_judge, encoding=encoding) if check else None
     options = {"label": label, "inputs": inputs or [], "encoding": encoding, "judge": judge}
-    text, found = _spec_text(what, path, options)
-    validate(parse(text, f"init {what}"))  # the name may not be valid for a spec
-    outputs.write_output(path, text.encode("utf-8", "backslashreplace"), None, force=force)
-    if found:
-        screen.say(f"found {found}")
+    made = _spec_text(what, path, options)
+    validate(parse(made.text, f"init {what}"))  # the name may not be valid for a spec
+    screen.say_notes(made.notes, strict=strict)
+    outputs.write_output(path, made.text.encode("utf-8", "backslashreplace"), None, force=force)
+    if made.found:
+        screen.say(f"found {made.found}")
     screen.say(f"{path} written; run it with: gridcnn run {path}")
 
 
@@ -121,33 +124,33 @@ def _judge(file: str, label: str | None, encoding: str | None) -> Layout | None:
     except DataError:
         return None  # too few rows or columns for a verdict
     if verdict.decision == "permutable":
-        told = "\n".join((*verdict.evidence, *verdict.advice))
+        verdict_text = "\n".join((*verdict.evidence, *verdict.advice))
         raise ColumnPermutableError(
             f"{file}: the order of its columns means nothing, so a convolutional network is the "
-            f"wrong tool\n{told}\nif one column holds the texts to classify, name it: --input "
-            "COLUMN; to write a spec anyway, give --no-check"
+            f"wrong tool\n{verdict_text}\nif one column holds the texts to classify, name it: "
+            "--input COLUMN; to write a spec anyway, give --no-check"
         )
     return verdict.layout
 
 
-def _spec_text(what: str, path: Path, options: dict[str, Any]) -> tuple[str, str]:
-    """Return the text of the spec, and what was found in the data, if there is any."""
+def _spec_text(what: str, path: Path, options: dict[str, Any]) -> Starter:
+    """Return the spec, and what was found in the data, if there is any."""
     from gridcnn.pipelines import ready
-    from gridcnn.runs.starter import starter, starter_for, starter_of
+    from gridcnn.runs.starter import Starter, starter, starter_for, starter_of
     from gridcnn.spec.models import SOURCES
 
     if not _is_name(what):
         if not Path(what).exists():
             raise DataError(Problem("there is no such file or folder", source=what))
         # Relative paths start at the folder of the spec.
-        given = what if path.parent == Path() else str(Path(what).absolute())
-        return starter_for(path.stem, str(path), given, **options)
+        data = what if path.parent == Path() else str(Path(what).absolute())
+        return starter_for(path.stem, str(path), data, **options)
     if options["label"] is not None or options["inputs"]:
         raise SpecError(f"--label and --input are for a table, and there is no file {what}")
     if what in ready():
         text = ready()[what].decode()
         named = text.replace(f"name: {what}\n", f'name: "{path.stem}"\n', 1)
-        return named, f"the ready spec {what}"
+        return Starter(named, f"the ready spec {what}")
     if what in SOURCES.names() and SOURCES[what].named:
         return starter_of(path.stem, str(path), what, SOURCES[what]())
-    return starter(path.stem, str(path)), ""
+    return Starter(starter(path.stem, str(path)))

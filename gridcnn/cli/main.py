@@ -147,11 +147,11 @@ cache.add(app)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line, and exit."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    ours = given[: given.index("--")] if "--" in given else given
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    ours = words[: words.index("--")] if "--" in words else words
     if "--debug" in ours:  # it may stand anywhere
-        given.remove("--debug")
-        given.insert(0, "--debug")
+        words.remove("--debug")
+        words.insert(0, "--debug")
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the parent process
             setattr(sys, name, screen.nowhere())
@@ -159,7 +159,7 @@ def main(arguments: list[str] | None = None) -> None:
             # A console that lacks a character shows its escape, instead of failing.
             getattr(sys, name).reconfigure(errors="backslashreplace")
     try:
-        app(given)
+        app(words)
     except OSError as error:
         # A full disk, or a closed console: nothing that gridcnn could correct.
         screen.mute()

@@ -80,7 +80,7 @@ def predict(
 ) -> None:
     from gridcnn.contracts.adapter import Selection
     from gridcnn.model import load
-    from gridcnn.runs.notes import VotesSpread, refuse_notes, remark_notes
+    from gridcnn.notes import VotesSpread, refuse_notes, remark_notes
     from gridcnn.runs.questions import Questions
 
     if as_json and as_csv:
@@ -99,8 +99,8 @@ def predict(
         adapted = loaded.adapted(things, names=names)
         problems = [*unread, *adapted.problems]
         if len(adapted.kept):
-            kept = Selection(things, adapted.kept)
-            remarks.update(loaded.adapter.remarks(kept, adapted.grids.values))
+            readable = Selection(things, adapted.kept)
+            remarks.update(loaded.adapter.remarks(readable, adapted.grids.values))
             if strict:
                 refuse_notes(remark_notes(remarks))
             read = [names[index] for index in adapted.kept]
@@ -116,10 +116,7 @@ def predict(
     shown.end()
     sys.stdout.flush()
     notes = [*remark_notes(remarks), *spread.notes()]
-    if strict:
-        refuse_notes(notes)
-    for note in notes:
-        screen.say_note(note)
+    screen.say_notes(notes, strict=strict)
     if failed:
         raise typer.Exit(screen.USER)
 
@@ -131,16 +128,11 @@ def _batches(
 
     If `strict`, notes are errors.
     """
-    from gridcnn.runs.notes import refuse_notes
-
     names: list[str] = []
     things: list[Any] = []
     problems: list[Problem] = []
     for part in parts:
-        if strict:
-            refuse_notes(part.notes)
-        for note in part.notes:
-            screen.say_note(note)
+        screen.say_notes(part.notes, strict=strict)
         problems += part.problems
         for start in range(0, len(part.names), _BATCH):
             chosen = slice(start, start + _BATCH)

@@ -83,7 +83,7 @@ def run(
     from gridcnn.runs.folder import FOLDS
 
     shown = not (as_json or quiet)
-    given: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "data": data,
         "out": out,
         "changes": changes or (),
@@ -99,12 +99,12 @@ def run(
         if folds is not None or (resume is not None and (resume / FOLDS).is_file()):
             from gridcnn.cross_validation import cross_validate
 
-            found = cross_validate(spec, folds=_number(folds), watcher=watcher, **given)
+            found = cross_validate(spec, folds=_number(folds), watcher=watcher, **settings)
             result, say = found, functools.partial(_say_folds, found)
         else:
             from gridcnn.runs.run import run as run_spec
 
-            single = run_spec(spec, watcher=watcher, **given)
+            single = run_spec(spec, watcher=watcher, **settings)
             result, say = single, functools.partial(_say_result, single)
     if as_json:
         screen.say_json({"folder": str(result.folder), **result.metrics})
@@ -172,11 +172,11 @@ def _say_folds(result: CrossValidation) -> None:
         )
     screen.say()
     screen.output(width=None if screen.output().is_terminal else 100).print(table)
-    found, literal = (metrics[part]["accuracy"] for part in ("test", "literal_comparison"))
+    accuracy, literal = (metrics[part]["accuracy"] for part in ("test", "literal_comparison"))
     screen.say(
-        f"test accuracy {screen.percent(found['mean'])} on average, standard deviation "
-        f"{screen.percent(found['std'])}, from {screen.percent(found['min'])} to "
-        f"{screen.percent(found['max'])}; {len(result.folds)} folds, "
+        f"test accuracy {screen.percent(accuracy['mean'])} on average, standard deviation "
+        f"{screen.percent(accuracy['std'])}, from {screen.percent(accuracy['min'])} to "
+        f"{screen.percent(accuracy['max'])}; {len(result.folds)} folds, "
         f"{screen.seconds(metrics['seconds']['total'])} in all"
     )
     screen.say(

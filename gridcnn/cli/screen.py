@@ -89,6 +89,16 @@ def say_note(note: str) -> None:
     messages().print(Text.assemble(("note: ", "bold"), printable(note)))
 
 
+def say_notes(notes: Sequence[str], *, strict: bool) -> None:
+    """Print notes beside the answers; raise `DataError` instead if they are errors."""
+    if strict:
+        from gridcnn.notes import refuse_notes
+
+        refuse_notes(notes)
+    for note in notes:
+        say_note(note)
+
+
 def say_noted(note: str) -> None:
     """Print a note as one line of an answer, whatever names of files are in it."""
     say(f"note: {printable(note)}")

@@ -59,6 +59,7 @@ def show(
     ] = None,
     engine: options.Engine = None,
     threads: options.Threads = None,
+    strict: options.Strict = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the plan, or the grid, as JSON.")
     ] = False,
@@ -67,11 +68,13 @@ def show(
     if spec is not None or _is_file_to_see(what):
         if as_plan:
             raise SpecError("--plan shows a spec; leave --spec and the file out: show SPEC --plan")
-        _show_file(what, spec, png, changes or [], as_json=as_json, force=force)
+        _show_file(what, spec, png, changes or [], as_json=as_json, strict=strict, force=force)
         return
     if png is not None:
         raise SpecError(f"--png draws the grid of a file: show FILE --spec {what}")
-    _show_plan(what, changes or [], (engine, threads), as_plan=as_plan, as_json=as_json)
+    _show_plan(
+        what, changes or [], (engine, threads), as_plan=as_plan, as_json=as_json, strict=strict
+    )
 
 
 def _is_file_to_see(text: str) -> bool:
@@ -87,11 +90,13 @@ def _show_plan(
     *,
     as_plan: bool,
     as_json: bool,
+    strict: bool,
 ) -> None:
     from gridcnn.cli.plan import plan_json, plan_lines, plan_memory, plan_table, works_json
     from gridcnn.cores import usable_memory
     from gridcnn.engines.base import check_choice
     from gridcnn.errors import sized
+    from gridcnn.notes import refuse_notes
     from gridcnn.pipelines import ready
     from gridcnn.runs.located import spec_folder
     from gridcnn.runs.plan import plan
@@ -101,11 +106,17 @@ def _show_plan(
     check_choice(*choice)
     loaded = load(text, changes=changes, ready=ready())
     planned = plan(loaded, spec_folder(loaded), engine=choice[0], threads=choice[1])
-    made = planned.engine
-    memory = estimate_memory(made, loaded.training)
+    network_engine = planned.engine
+    memory = estimate_memory(network_engine, loaded.training)
+    usable = usable_memory()
+    notes = [planned.note] if planned.note else []
+    if loaded.head is not None and usable is not None and memory.training > usable:
+        notes.insert(0, f"training does not fit into memory here: {sized(usable)} are usable")
+    if strict:
+        refuse_notes(notes)
     if as_json:
-        more = {"plan": works_json(made.plan())} if as_plan else {}
-        screen.say_json({"name": loaded.name, **plan_json(made, memory), **more})
+        more = {"plan": works_json(network_engine.plan())} if as_plan else {}
+        screen.say_json({"name": loaded.name, **plan_json(network_engine, memory), **more})
         return
     if loaded.description:
         screen.say(loaded.description)
@@ -113,20 +124,25 @@ def _show_plan(
     (console if console.is_terminal else screen.output(width=100)).print(
         plan_table(planned.network)
     )
-    screen.say(plan_memory(made, memory))
-    usable = usable_memory()
-    if loaded.head is not None and usable is not None and memory.training > usable:
-        screen.say(f"training does not fit into memory here: {sized(usable)} are usable")
-    if planned.note:
-        screen.say(planned.note)
+    screen.say(plan_memory(network_engine, memory))
+    for note in notes:
+        screen.say(note)
     if as_plan:
-        screen.say("\n" + "\n".join(plan_lines(made.plan())))
+        screen.say("\n" + "\n".join(plan_lines(network_engine.plan())))
 
 
 def _show_file(
-    text: str, spec: str | None, png: Path | None, changes: list[str], *, as_json: bool, force: bool
+    text: str,
+    spec: str | None,
+    png: Path | None,
+    changes: list[str],
+    *,
+    as_json: bool,
+    strict: bool,
+    force: bool,
 ) -> None:
     from gridcnn.cli.drawing import PNG_MARK, draw, write_png
+    from gridcnn.notes import remark_notes
     from gridcnn.pipelines import ready
     from gridcnn.runs.questions import Questions
     from gridcnn.spec.load import load
@@ -136,17 +152,23 @@ def _show_file(
     loaded = load({} if spec is None else spec, changes=changes, ready=ready())
     adapter = loaded.adapter or _adapter_for(text)
     names: list[str] = []
+    notes: list[str] = []
     things: list[Any] = []
     for part in Questions(adapter, loaded.data if loaded.adapter else None).parts([text]):
         if part.problems:
             raise DataError(*part.problems)
         names += part.names[:2]
+        notes += part.notes
         things += list(part.things[:2])
         if len(things) > 1:
             break
     if len(things) > 1:
         raise DataError(f"{text} holds several things, such as {names[0]}; show takes one")
+    if loaded.adapter is None:  # the grid is as large as the one thing
+        adapter = adapter.fitted(things)
     grids = adapter.grids(things, names=names)
+    notes += remark_notes(adapter.remarks(things, grids.values))
+    screen.say_notes(notes, strict=strict)
     values = grids.values[0]
     if as_json:
         shape = list(grids.shape.sizes)

@@ -83,29 +83,23 @@ class Adapter(Settings, abc.ABC):
         """Return whether one item may be an array of numbers with this number of dimensions."""
         return not self.texts
 
-    def notes(
-        self,
-        things: Things,  # noqa: ARG002 - for those that look at them
-        grids: Cells,  # noqa: ARG002 - the same
-    ) -> Sequence[str]:
-        """Return what looks wrong about the training things, or about how they are scaled.
-
-        Each is a sentence that says what to do. `grids` are those of the things.
-        """
-        return ()
-
     def remarks(
         self,
         things: Things,  # noqa: ARG002 - for those that know of any
         grids: Cells,  # noqa: ARG002 - the same
+        *,
+        training: bool = False,  # noqa: ARG002 - the same
     ) -> Mapping[str, int]:
         """Return what looks wrong about things that can be read, and about how many of them.
 
-        Each text follows "3 items ", as in "with silence alone; leave them out".
+        Each text follows "3 items " and says what to do, as in "with silence alone; leave them
+        out".
 
         Args:
             things: the things.
             grids: what they became, `(items, channels, rows, columns)` or one-hot.
+            training: whether they are those that a model is trained on, so that other settings may
+                be advised.
         """
         return {}
 
@@ -256,9 +250,9 @@ def other_forms(
     if type(adapter).other_forms is not Adapter.other_forms:
         for index in chosen.tolist():
             random = Stream.OTHER_FORMS.random(seed, index)
-            found = adapter.other_forms(things[index], random)
-            forms.extend(found)
-            origins.extend([index] * len(found))
+            forms_of_thing = adapter.other_forms(things[index], random)
+            forms.extend(forms_of_thing)
+            origins.extend([index] * len(forms_of_thing))
     return forms, np.array(origins, np.int64)
 
 

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from gridcnn import spreading
 from gridcnn.caches import homely, key_of
 from gridcnn.contracts.adapter import Adapted, Adapter, Things, pick
 from gridcnn.cores import usable_cores, usable_memory
 from gridcnn.errors import DataError, Problem, UserError, printable, sized
 from gridcnn.grid import Grids
-from gridcnn.gridding import SLOW, Chunk, collect, side_by_side
+from gridcnn.gridding import Chunk, collect, is_heavy
 from gridcnn.progress import Advance, Counter
 from gridcnn.runs.contents import Digests, digests_of, identity_of, join_digests
 from gridcnn.runs.grids_cache import (
@@ -29,6 +30,7 @@ from gridcnn.runs.grids_cache import (
     fitted_cache,
     grids_cache,
 )
+from gridcnn.spreading import spread
 
 WORTH = 1.0
 """Seconds: work that takes less is done again each time, which costs less than a look into the
@@ -36,7 +38,8 @@ cache."""
 _IN_MEMORY = 2**30  # bytes: grids that are larger stay on disk, and so do those ...
 _PART_OF_MEMORY = 4  # ... that would take more than this part of what is usable
 _TRIED = 17  # things, by which it is known how long others take
-_TURN = 0.05  # seconds that a chunk takes, about, so that the bar moves and Ctrl-C is heard
+_ENOUGH = 0.05  # seconds of trying
+_LONG = 0.005  # seconds for a thing, of which the trial is not repeated
 _CHUNK_BYTES = 2_000_000  # several chunks are in memory at a time
 _MOST = 4096  # things in a chunk
 
@@ -99,6 +102,8 @@ class Adapting:
         self._workers = threads or usable_cores()
         self._advance = advance
         self._digests: dict[bool, Digests | None] = {}
+        self._tried: dict[int, Adapted] = {}
+        """The grids of the sample, by index, if items take long."""
 
     def fitted(self, adapter: Adapter, training: NDArray[np.int64]) -> Adapter:
         """Return the adapter fitted on the training items; from the cache if it is there.
@@ -114,9 +119,9 @@ class Adapting:
             return adapter.fitted(things)
         key = self._key("fitted", adapter, training)
         kept = None if key is None else cache.get(key)
-        found = None if kept is None else _validate(adapter, kept)
-        if found is not None:
-            return found
+        fitted_adapter = None if kept is None else _validate(adapter, kept)
+        if fitted_adapter is not None:
+            return fitted_adapter
         start = time.perf_counter()
         fitted = adapter.fitted(things)
         if key is not None and time.perf_counter() - start >= WORTH / 4:
@@ -150,9 +155,9 @@ class Adapting:
         if cost.seconds * count >= WORTH or not fits:
             limits = (_IN_MEMORY, *([] if usable is None else [usable // _PART_OF_MEMORY]))
             light = size <= min(limits)
-            found = self._through_cache(adapter, every, chosen, cost, counter, light=light)
-            if found is not None:
-                return found
+            from_cache = self._through_cache(adapter, every, chosen, cost, counter, light=light)
+            if from_cache is not None:
+                return from_cache
         if not fits:
             assert usable is not None
             raise DataError(
@@ -170,37 +175,56 @@ class Adapting:
         """Return the time and memory per item, measured on a sample from all over the data."""
         tried = every[np.linspace(0, len(every) - 1, min(_TRIED, len(every))).astype(np.int64)]
         seconds, size = 0.0, 4.0 * adapter.shape().cells
-        # The first one loads libraries, and its time counts only if there is no other. One alone
-        # takes longer than each of several together.
-        spent = 0.0
-        for group in (tried[:1], tried[1:2], tried[2:5], tried[5:]):
-            if not len(group) or spent > _TURN:
-                break
+        self._tried = {}
+        if not len(tried):
+            return _Cost(seconds, size)
+
+        def measure(numbers: range) -> tuple[Adapted, float]:
             start = time.perf_counter()
-            grids = adapter.adapt_all(pick(self.things, group)).grids.values
-            took = time.perf_counter() - start
-            spent += took if group[0] != tried[0] else 0.0
-            seconds = took / len(group)
-            size = grids.nbytes / len(grids) if len(grids) else size
-        return _Cost(seconds, size)
+            found = self._adapt(adapter, tried[numbers.start : numbers.stop])
+            return found, (time.perf_counter() - start) / len(numbers)
+
+        # The first ones load libraries, and count only if there are no others. One alone takes
+        # longer than each of several together. Heavy ones are tried at the same time.
+        threads = self._workers if adapter.threads else 1
+        heavy = is_heavy(self.things[tried[0]])
+        count = min(len(tried), 2 * threads)
+        first = list(spread(measure, count, threads, heavy=heavy, most=1))
+        others = first[threads:] or first[-1:]
+        seconds = sum(took for _, took in others) / len(others)
+        if seconds >= _LONG:
+            for index, (found, _) in zip(tried.tolist(), first, strict=False):
+                self._tried[index] = found
+        found, spent = first[-1][0], seconds
+        for group in (range(count, min(count + 3, len(tried))), range(count + 3, len(tried))):
+            if not group or spent > _ENOUGH or seconds >= _LONG:
+                break
+            found, seconds = measure(group)
+            spent += seconds * len(group)
+        grids = found.grids.values
+        return _Cost(seconds, grids.nbytes / len(grids) if len(grids) else size)
+
+    def _adapt(self, adapter: Adapter, group: NDArray[np.int64]) -> Adapted:
+        """Return the grids of some items."""
+        return adapter.adapt_all(pick(self.things, group), names=self._names(group))
 
     # Grids in memory -----------------------------------------------------------------------------
 
     def _in_memory(
         self, adapter: Adapter, part: NDArray[np.int64], cost: _Cost, counter: Counter
     ) -> Made:
-        if len(part) and self._spreads(adapter, cost):
+        if len(part) and (self._tried or self._spreads(adapter, cost)):
             adapted = collect(self._chunks(adapter, part, cost, counter), len(part))
             if adapted is not None:
                 return Made(adapted.grids, adapted.kept, adapted.problems)
-        found = adapter.adapt_all(
+        adapted_part = adapter.adapt_all(
             pick(self.things, part), names=self._names(part), advance=counter.add
         )
-        return Made(found.grids, found.kept, found.problems)
+        return Made(adapted_part.grids, adapted_part.kept, adapted_part.problems)
 
     def _spreads(self, adapter: Adapter, cost: _Cost) -> bool:
-        """Return whether several threads are faster than one."""
-        return adapter.threads and self._workers > 1 and cost.seconds >= SLOW
+        """Return whether several threads may be faster than one."""
+        return adapter.threads and self._workers > 1 and cost.seconds >= spreading.SLOW
 
     def _names(self, part: NDArray[np.int64]) -> list[str]:
         return [self.names[index] for index in part]
@@ -209,19 +233,33 @@ class Adapting:
         self, adapter: Adapter, part: NDArray[np.int64], cost: _Cost, counter: Counter
     ) -> Generator[Chunk, None, None]:
         """Yield the grids of the items in a part, some at a time, in order."""
-        step = min(_TURN / max(cost.seconds, 1e-9), _CHUNK_BYTES / max(cost.size, 1.0), _MOST)
-        step = max(1, int(step))
-        groups = (part[start : start + step] for start in range(0, len(part), step))
+        most = max(1, int(min(_CHUNK_BYTES / max(cost.size, 1.0), _MOST)))
 
-        def adapted(group: NDArray[np.int64]) -> Chunk:
-            things = pick(self.things, group)
-            return len(group), adapter.adapt_all(things, names=self._names(group))
+        def work(numbers: range) -> Chunk:
+            return len(numbers), self._adapted(adapter, part[numbers.start : numbers.stop])
 
-        for chunk in side_by_side(
-            adapted, groups, self._workers if self._spreads(adapter, cost) else 1
-        ):
+        threads = self._workers if self._spreads(adapter, cost) else 1
+        for chunk in spread(work, len(part), threads, seconds=cost.seconds, most=most):
             counter.add(chunk[0])
             yield chunk
+
+    def _adapted(self, adapter: Adapter, group: NDArray[np.int64]) -> Adapted:
+        """Return the grids of some items; those of the sample are not made again."""
+        tried = [place for place, index in enumerate(group.tolist()) if index in self._tried]
+        if tried:
+            pieces: list[Chunk] = []
+            start = 0
+            for place in [*tried, len(group)]:
+                if place > start:
+                    between = group[start:place]
+                    pieces.append((len(between), self._adapt(adapter, between)))
+                if place < len(group):
+                    pieces.append((1, self._tried[int(group[place])]))
+                start = place + 1
+            joined = collect(iter(pieces), len(group))
+            if joined is not None:
+                return joined
+        return self._adapt(adapter, group)
 
     # Grids on disk -------------------------------------------------------------------------------
 
@@ -244,13 +282,13 @@ class Adapting:
         if not adapter.repeatable or not cache.has_room(int(cost.size * len(every))):
             return None
         if not light:
-            found = {}
+            by_part = {}
             for name, part in chosen.items():
                 made = self._through_disk(cache, adapter, part, cost, counter)
                 if made is None:
                     return None
-                found[name] = made
-            return _together(found)
+                by_part[name] = made
+            return _together(by_part)
         whole = self._through_disk(cache, adapter, every, cost, counter)
         if whole is None:
             return None
@@ -363,14 +401,16 @@ def _validate(adapter: Adapter, content: bytes) -> Adapter | None:
     None if these are not valid settings, are those of another adapter, or are not complete.
     """
     try:
-        found = type(adapter).model_validate_json(content)
-        found.shape()
+        fitted_adapter = type(adapter).model_validate_json(content)
+        fitted_adapter.shape()
     except (ValidationError, UserError, ValueError):
         return None
-    settings = ((getattr(adapter, name), getattr(found, name)) for name in adapter.setting_names())
+    settings = (
+        (getattr(adapter, name), getattr(fitted_adapter, name)) for name in adapter.setting_names()
+    )
     # What is to be learned is null or auto before.
     same = all(given in (None, "auto") or given == kept for given, kept in settings)
-    return found if same else None
+    return fitted_adapter if same else None
 
 
 def _length(made: Made) -> int:

@@ -34,14 +34,14 @@ def digests_of(
     ending, so that it may move. `files` says whether a text is the path of a file. `advance` is
     called with the number of items done since the last call.
     """
-    found = np.empty((len(things), 32), np.uint8)
+    digests = np.empty((len(things), 32), np.uint8)
 
     def look(start: int) -> bool:
         for place in range(start, min(start + _TOGETHER, len(things))):
             digest = _digest(things[place], files=files)
             if digest is None:
                 return False
-            found[place] = np.frombuffer(digest, np.uint8)
+            digests[place] = np.frombuffer(digest, np.uint8)
         return True
 
     starts = iter(range(0, len(things), _TOGETHER))
@@ -54,7 +54,7 @@ def digests_of(
                 return None
             if advance is not None:
                 advance(sum(min(_TOGETHER, len(things) - start) for start in some))
-    return found
+    return digests
 
 
 def _digest(thing: Any, *, files: bool) -> bytes | None:

@@ -44,7 +44,7 @@ def find_duplicates(parts: Mapping[str, Labelled]) -> Duplicates:
     """Return which items of the parts are equal, cell by cell."""
     groups = _groups({name: part.grids for name, part in parts.items()})
     first = {name: np.ones(len(part), np.bool_) for name, part in parts.items()}
-    found = Duplicates(first, {name: [] for name in parts}, [])
+    duplicates = Duplicates(first, {name: [] for name in parts}, [])
     seen: dict[int, tuple[str, int]] = {}
     for name in _order_parts(parts):
         numbers = groups[name]
@@ -54,10 +54,10 @@ def find_duplicates(parts: Mapping[str, Labelled]) -> Duplicates:
                 continue
             first[name][item] = False
             if where != name:
-                found.leaked[name].append((item, where, earlier))
+                duplicates.leaked[name].append((item, where, earlier))
             if parts[where].targets[earlier] != parts[name].targets[item]:
-                found.torn.append((name, item, where, earlier))
-    return found
+                duplicates.torn.append((name, item, where, earlier))
+    return duplicates
 
 
 def _order_parts(parts: Mapping[str, object]) -> list[str]:
@@ -131,8 +131,8 @@ def torn_notes(found: Duplicates, names: Mapping[str, Sequence[str]], remedy: st
 def dropped_note(found: Duplicates) -> list[str]:
     """Return a note on how many items were left out because they equal an earlier one."""
     counts = {part: int((~first).sum()) for part, first in found.first.items()}
-    told = listed([f"{counts[part]:,} of {part}" for part in PARTS if counts[part]])
-    if not told:
+    counts_by_part = listed([f"{counts[part]:,} of {part}" for part in PARTS if counts[part]])
+    if not counts_by_part:
         return []
     other = f"; {len(found.torn):,} of them have another class there" if found.torn else ""
-    return [f"items left out since they are equal to an earlier one: {told}{other}"]
+    return [f"items left out since they are equal to an earlier one: {counts_by_part}{other}"]

@@ -119,8 +119,8 @@ class RunFolder:
         path = Path(out)
         if not lock.is_ours(path / lock.NAME):
             refuse_used(path)  # before anything is written to a folder that is not ours
-        made = _make(path)
-        folder = cls(path, way, made=made)
+        new_folders = _make(path)
+        folder = cls(path, way, made=new_folders)
         try:
             refuse_used(path)
         except RunFolderError:
@@ -133,13 +133,13 @@ class RunFolder:
     @classmethod
     def _claim_next(cls, name: str, way: Way) -> Self:
         parent = Path("runs") / name
-        made = _make(parent)
+        new_folders = _make(parent)
         while True:
             numbers = [int(each.name) for each in parent.iterdir() if each.name.isdecimal()]
             path = parent / str(max(numbers, default=0) + 1)
             try:
                 path.mkdir()  # two runs that start at once cannot both make it
-                return cls(path, way, made=[*made, path])
+                return cls(path, way, made=[*new_folders, path])
             except (FileExistsError, RunFolderError):
                 continue
 
@@ -169,8 +169,8 @@ class RunFolder:
         """
         path = self.path / name
         with self.writing():
-            made = _make(path)
-            folder = RunFolder(path, self._way, whole=self._whole, made=made)
+            new_folders = _make(path)
+            folder = RunFolder(path, self._way, whole=self._whole, made=new_folders)
             folder._sweep(_BEGUN - {lock.NAME} if folder.is_new else ())
             if folder.has_ended:  # a kill may have come before this was done
                 folder.checkpoint.unlink(missing_ok=True)

@@ -51,9 +51,9 @@ def grids_cache() -> GridsCache:
         DataError: `GRIDCNN_CACHE_SIZE` is not a size.
     """
     cache = GridsCache(user_folder("grids"))
-    given = os.environ.get(SIZE, "").strip()
-    if given:
-        cache.limit = _bytes(given)
+    setting = os.environ.get(SIZE, "").strip()
+    if setting:
+        cache.limit = _bytes(setting)
     elif cache.folder is not None:
         cache.limit = min(_USUAL, (_free(cache.folder) + cache.size()) // 2)
     return cache
@@ -65,12 +65,12 @@ def fitted_cache() -> Entries:
 
 
 def _bytes(text: str) -> int:
-    found = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,6})?)\s*([A-Z]{0,2})", text.upper())
-    if not found or found[2] not in _UNITS:
+    match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,6})?)\s*([A-Z]{0,2})", text.upper())
+    if not match or match[2] not in _UNITS:
         raise DataError(
             f"{SIZE} must be a size such as 50GB, 500 MB or a number of bytes; got {quoted(text)}"
         )
-    return int(float(found[1]) * _UNITS[found[2]])
+    return int(float(match[1]) * _UNITS[match[2]])
 
 
 def _free(folder: Path) -> int:
@@ -121,12 +121,12 @@ class GridsCache(Shelf):
             return None
         with file:
             try:
-                found = _read(file.fileno(), key, things, shape)
+                kept_grids = _read(file.fileno(), key, things, shape)
             except (OSError, ValueError):
                 return None
-        if found is not None:
+        if kept_grids is not None:
             self.touch(key)
-        return found
+        return kept_grids
 
     def put(self, key: str, chunks: Iterable[Chunk], *, things: int, size: int) -> None:
         """Keep the grids of items, which come in chunks, in place of earlier ones.

@@ -35,11 +35,11 @@ def exemplars(targets: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
     `targets` are class indices `(items,)`.
     """
     random = Stream.EXEMPLARS.random(seed)
-    kept = [
+    chosen = [
         random.permutation(np.flatnonzero(targets == label))[:EXEMPLARS]
         for label in np.unique(targets)
     ]
-    return np.sort(np.concatenate(kept))
+    return np.sort(np.concatenate(chosen))
 
 
 def literal_comparison(kept: Labelled, test: Labelled) -> Literal:

@@ -18,10 +18,10 @@ from gridcnn.files import as_written
 from gridcnn.grid import Array
 from gridcnn.measures import measures
 from gridcnn.model import Model, answer_logits
+from gridcnn.notes import answer_notes
 from gridcnn.order.guard import Checked
 from gridcnn.runs.folder import PREDICTIONS, SKIPPED, RunFolder
 from gridcnn.runs.literal import literal_comparison
-from gridcnn.runs.notes import answer_notes
 from gridcnn.runs.prepare import Part, Prepared
 from gridcnn.runs.results import read_predictions
 from gridcnn.training.loop import Epoch, TrainingState, ends_after, loss_and_accuracy
@@ -142,11 +142,11 @@ def _measure(model: Model, trained: Trained, hint: str) -> tuple[dict[str, Any],
         metrics[name] = {"accuracy": accuracy, "loss": loss, "items": len(part)}
         if name == TEST:
             votes = answers
-            found = measures(
+            figures = measures(
                 part.data.targets, votes.argmax(axis=1), len(prepared.classes), votes=votes
             )
-            notes = answer_notes(found, votes, prepared.classes)
-            metrics[name] |= {**found.plain(prepared.classes), "notes": notes}
+            notes = answer_notes(figures, votes, prepared.classes)
+            metrics[name] |= {**figures.plain(prepared.classes), "notes": notes}
     if prepared.literal is not None:
         metrics["literal_comparison"] = dataclasses.asdict(literal_comparison(*prepared.literal))
     if trained.checked is not None:
@@ -179,12 +179,12 @@ def _votes(logits: Array, part: Part, hint: str) -> Array:
 
     A resumed run needs the same items for training, and not the same test items.
     """
-    found = answer_logits(logits, part.names)
-    if found.problems:
-        count = f"{len(found.problems)} of {len(part)} items have no finite votes"
+    answers = answer_logits(logits, part.names)
+    if answers.problems:
+        count = f"{len(answers.problems)} of {len(part)} items have no finite votes"
         advice = f"{count}; the training is kept: correct these items in their place, then {hint}"
-        raise DataError(*first_told(together(found.problems)), advice)
-    return found.votes
+        raise DataError(*first_told(together(answers.problems)), advice)
+    return answers.votes
 
 
 def _write_predictions(folder: RunFolder, prepared: Prepared, votes: Array) -> None:

@@ -24,13 +24,13 @@ from gridcnn.datasets.problems import bad_items_error
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import GridShape
+from gridcnn.notes import label_notes, remark_notes
 from gridcnn.order.sample import Sample, drawn_items, sample_of_items
 from gridcnn.progress import Advance, Counter
 from gridcnn.runs.adapting import Adapting, Made
 from gridcnn.runs.duplicates import dropped_note, duplicates_notes, find_duplicates
 from gridcnn.runs.literal import exemplars
 from gridcnn.runs.located import Located
-from gridcnn.runs.notes import label_notes, remark_notes
 from gridcnn.runs.other_forms import with_other_forms
 from gridcnn.runs.scaffolds import by_scaffold
 from gridcnn.spec.models import GroupPattern, GroupScaffold, Spec
@@ -124,8 +124,6 @@ def prepare(
     classes, parts = dataset.classes, read.parts
     notes = [*dataset.notes, *label_notes(dataset.labels, classes)]
     sample = None if fitted.adapter.makes_order else _sample(divided, read, seed)
-    trained = Selection(dataset.things, read.division.train)
-    notes += fitted.adapter.notes(trained, parts[TRAIN].data.grids)
     notes += remark_notes(_remarks(dataset, read, fitted.adapter))
     labelled = {name: part.data for name, part in parts.items()}
     duplicates = find_duplicates(labelled)
@@ -337,21 +335,21 @@ class _Read:
 def _adapt(dataset: Dataset, division: Division, adapter: Adapter, adapting: Adapting) -> _Read:
     targets = dataset.targets(dataset.classes)
     chosen = {TRAIN: division.train, VALIDATION: division.validation, TEST: division.test}
-    found = adapting.parts(adapter, chosen)
-    readable = {name: chosen[name][made.kept] for name, made in found.made.items()}
+    by_part = adapting.parts(adapter, chosen)
+    readable = {name: chosen[name][made.kept] for name, made in by_part.made.items()}
     parts = {
         name: Part(
-            Labelled(found.made[name].grids.values, targets[kept]),
+            Labelled(by_part.made[name].grids.values, targets[kept]),
             [dataset.names[index] for index in kept],
         )
         for name, kept in readable.items()
     }
     # In the order of the data, whatever part an item is in.
     place = {name: index for index, name in enumerate(adapting.names)}
-    skipped = sorted(found.problems, key=lambda problem: place.get(problem.source, 0))
+    skipped = sorted(by_part.problems, key=lambda problem: place.get(problem.source, 0))
     return _Read(
         parts,
-        found.made,
+        by_part.made,
         Division(readable[TRAIN], readable[VALIDATION], readable[TEST]),
         tuple(skipped),
     )
@@ -359,13 +357,14 @@ def _adapt(dataset: Dataset, division: Division, adapter: Adapter, adapting: Ada
 
 def _remarks(dataset: Dataset, read: _Read, adapter: Adapter) -> collections.Counter[str]:
     """Return what looks wrong about the items of all parts, and about how many of them."""
-    found: collections.Counter[str] = collections.Counter()
+    counts: collections.Counter[str] = collections.Counter()
     division = read.division
     parts = {TRAIN: division.train, VALIDATION: division.validation, TEST: division.test}
     for name, indices in parts.items():
         things = Selection(dataset.things, indices)
-        found.update(adapter.remarks(things, read.parts[name].data.grids))
-    return found
+        grids = read.parts[name].data.grids
+        counts.update(adapter.remarks(things, grids, training=name == TRAIN))
+    return counts
 
 
 def _literal(
@@ -374,11 +373,13 @@ def _literal(
     plain = adapter.literal()
     if plain == adapter:
         training = read.parts[TRAIN].data
-        kept = exemplars(training.targets, seed=seed)
-        return Labelled(training.grids[kept], training.targets[kept]), read.parts[TEST].data
+        exemplar_items = exemplars(training.targets, seed=seed)
+        return Labelled(
+            training.grids[exemplar_items], training.targets[exemplar_items]
+        ), read.parts[TEST].data
     targets, division = dataset.targets(dataset.classes), read.division
-    kept = division.train[exemplars(targets[division.train], seed=seed)]
-    chosen = {TRAIN: kept, TEST: division.test}
+    exemplar_items = division.train[exemplars(targets[division.train], seed=seed)]
+    chosen = {TRAIN: exemplar_items, TEST: division.test}
     made = adapting.parts(plain, chosen, what="reading items to compare").made
     first, second = (
         Labelled(made[name].grids.values, targets[chosen[name]][made[name].kept])

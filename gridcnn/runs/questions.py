@@ -146,16 +146,16 @@ class Questions:
     def _inside(self, folder: str) -> Iterator[Part]:
         suffixes = _TEXT if self._of_texts else self._adapter.suffixes or _TABLES
         problems = Problems(folder)
-        found = False
+        any_file = False
         for entry in Walk(folder, problems).files():
             if entry.ending in suffixes:
-                found = True
+                any_file = True
                 try:
                     name = places.printable(places.join(folder, entry.name))
                     yield from self._file(name, entry.path)
                 except DataError as error:
                     yield Part(problems=error.problems)
-        if not found and not problems.count:
+        if not any_file and not problems.count:
             problems.add(f"the folder holds no file of {listed(sorted(suffixes))}")
         problems.stop()
 
@@ -281,8 +281,8 @@ class Questions:
 
     def _about(self, names: Sequence[str]) -> list[str | None]:
         """Return up to three columns of a table that are not inputs."""
-        found: list[str | None] = [name for name in names if name in self._ignored]
-        return [*found, None, None, None][:3]
+        columns: list[str | None] = [name for name in names if name in self._ignored]
+        return [*columns, None, None, None][:3]
 
     def _refuse_width(self, name: str, width: int) -> None:
         """Raise one `DataError` for all rows if rows of this length cannot be classified."""

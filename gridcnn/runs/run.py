@@ -13,11 +13,11 @@ from gridcnn.contracts.source import TEST
 from gridcnn.engines.base import DEFAULT_ENGINE, Engine, bind, check_choice
 from gridcnn.errors import RunFolderError, SpecError, StopTraining, UserError
 from gridcnn.network import Network
+from gridcnn.notes import refuse_notes
 from gridcnn.order.guard import Checked, guard
 from gridcnn.pipelines import ready
 from gridcnn.runs.folder import CHECK, FOLDS, SPEC, RunFolder, Way
 from gridcnn.runs.located import Located, is_in_memory, locate, spec_folder
-from gridcnn.runs.notes import refuse_notes
 from gridcnn.runs.outcome import Run, Stopwatch, Trained, finish
 from gridcnn.runs.prepare import Prepared, prepare
 from gridcnn.runs.resuming import resumed_spec
@@ -146,20 +146,20 @@ def carry_out(
         if strict:
             refuse_notes(prepared.notes)
         _refuse_impatient(prepared)
-        made = _engine_for(prepared, engine, threads)
+        engine_to_train = _engine_for(prepared, engine, threads)
         with watch.measure("checking"):
             checked = _check(prepared, folder, checked, threads, watcher)
         prepared = dataclasses.replace(prepared, sample=None)  # its memory is wanted for training
-        keeper = _Keeper(made, prepared, folder, watcher)
+        keeper = _Keeper(engine_to_train, prepared, folder, watcher)
         if folder.is_new:
             more = {} if checked is None else {CHECK: checked.as_json()}
             folder.begin(prepared.spec, more)
         else:
             folder.go_on(prepared.spec)
-        watcher.on_engine(made, estimate_memory(made, prepared.spec.training))
-        watcher.on_plan(made.network, prepared, folder.path)
+        watcher.on_engine(engine_to_train, estimate_memory(engine_to_train, prepared.spec.training))
+        watcher.on_plan(engine_to_train.network, prepared, folder.path)
         state = keeper.train()
-        result = finish(Trained(made, prepared, checked, state), folder, watch)
+        result = finish(Trained(engine_to_train, prepared, checked, state), folder, watch)
     if strict:
         refuse_notes(result.metrics.get(TEST, {}).get("notes", ()))
     return result
@@ -206,9 +206,9 @@ def refuse_impossible(spec: Spec) -> None:
 def _engine_for(prepared: Prepared, name: str | None, threads: int | None) -> Engine:
     """Return the engine to train with; raise `TrainingError` if there is too little memory."""
     classes = len(prepared.classes)
-    made = bind(prepared.spec, prepared.shape, classes=classes, engine=name, threads=threads)
-    refuse_too_large(made, prepared.spec.training)
-    return made
+    bound = bind(prepared.spec, prepared.shape, classes=classes, engine=name, threads=threads)
+    refuse_too_large(bound, prepared.spec.training)
+    return bound
 
 
 def _refuse_impatient(prepared: Prepared) -> None:

@@ -27,7 +27,7 @@ def by_scaffold(
     """
     chemistry.need_rdkit("data.group: {scaffold: murcko}")
     places = dataset.names if dataset.places is None else dataset.places
-    kept: list[int] = []
+    readable: list[int] = []
     groups: list[str] = []
     problems: list[Problem] = []
     for index, thing in enumerate(dataset.things):
@@ -35,16 +35,16 @@ def by_scaffold(
             if not isinstance(thing, str) or not thing.strip():
                 raise DataError(f"it is {shown(thing)}, not a SMILES, and has no scaffold")
             groups.append(chemistry.murcko_scaffold(chemistry.molecule(thing)))
-            kept.append(index)
+            readable.append(index)
         except DataError as error:
             problems.extend(
                 Problem(found.message, source=places[index]) for found in error.problems
             )
         if advance is not None:
             advance(1)
-    chosen = np.array(kept, np.int64)
+    chosen = np.array(readable, np.int64)
     fields: dict[str, Any] = {
-        name: [values[index] for index in kept]
+        name: [values[index] for index in readable]
         for name in ("labels", "names", "parts", "places")
         if (values := getattr(dataset, name)) is not None
     }

@@ -8,6 +8,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -139,6 +140,21 @@ def starter(name: str, file: str) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Starter:
+    """A starter spec.
+
+    Attributes:
+        text: the spec, as YAML.
+        found: what the data is, in words; empty if there is none.
+        notes: what users of the data should know, in sentences.
+    """
+
+    text: str
+    found: str = ""
+    notes: Sequence[str] = ()
+
+
 Judge = Callable[[str, str | None], Layout | None]
 """Returns the layout of a table's columns, given its file and label; raises if there is none."""
 
@@ -152,8 +168,8 @@ def starter_for(
     inputs: Sequence[str] = (),
     encoding: str | None = None,
     judge: Judge | None = None,
-) -> tuple[str, str]:
-    """Return a starter spec for existing data, and a sentence that describes the data.
+) -> Starter:
+    """Return a starter spec for existing data.
 
     Args:
         name: of the spec.
@@ -198,20 +214,19 @@ def _is_table(data: str, encoding: str | None) -> bool:
         return True
 
 
-def _for_files(name: str, file: str, data: str) -> tuple[str, str]:
-    """Return a spec for a folder, a manifest or arrays, and what was found."""
+def _for_files(name: str, file: str, data: str) -> Starter:
+    """Return a spec for a folder, a manifest or arrays."""
     source = Files(path=data)
     made = fitting_files(source.endings(), data)
     dataset = source.open(Request(suffixes=made.suffixes))
     # In a spec a known name goes before a folder that is called so.
     given = json.dumps(f"./{data}" if data in SOURCES.names() else data, ensure_ascii=False)
     section = f"  source: {given}   # a relative path starts at the folder of this file\n"
-    text, told = _for_dataset(name, file, section + _parts(dataset), dataset)
-    return text, "; note: ".join([told, *dataset.notes])
+    return _for_dataset(name, file, section + _parts(dataset), dataset)
 
 
-def starter_of(name: str, file: str, known: str, source: Source) -> tuple[str, str]:
-    """Return a starter spec for a known data set, and a sentence that describes it.
+def starter_of(name: str, file: str, known: str, source: Source) -> Starter:
+    """Return a starter spec for a known data set.
 
     Raises:
         DataError: the data cannot be opened.
@@ -222,10 +237,10 @@ def starter_of(name: str, file: str, known: str, source: Source) -> tuple[str, s
 
 def _parts(dataset: Dataset) -> str:
     if dataset.parts is None:
-        found = find_groups(dataset)
-        if not found:
+        groups = find_groups(dataset)
+        if not groups:
             return _PARTS
-        pattern, names = found
+        pattern, names = groups
         shown = listed([printable(each) for each in names], limit=6)
         return (
             f"{_PARTS}  # Names of files tell groups: {shown}. Items of a group stay together.\n"
@@ -235,8 +250,8 @@ def _parts(dataset: Dataset) -> str:
     return f"  # The data names its own parts: {', '.join(named)}.\n" + _PARTS
 
 
-def _for_dataset(name: str, file: str, section: str, dataset: Dataset) -> tuple[str, str]:
-    """Return a spec for the kind of the first items, and that kind in words."""
+def _for_dataset(name: str, file: str, section: str, dataset: Dataset) -> Starter:
+    """Return a spec for the kind of the first items."""
     items, count = len(dataset), len(dataset.classes)
     chosen = np.unique(np.linspace(0, items - 1, _LOOKED_AT).astype(int)).tolist()
     some = [dataset.things[index] for index in chosen]
@@ -253,13 +268,11 @@ def _for_dataset(name: str, file: str, section: str, dataset: Dataset) -> tuple[
         what = "sounds"
         adapter, stages = _audio(some)
     text = _spec(name, file, section, adapter, stages, items=items)
-    return text, f"{items:,} {what}, {count} classes"
+    return Starter(text, f"{items:,} {what}, {count} classes", dataset.notes)
 
 
-def _for_table(
-    name: str, file: str, data: str, look: Look, layout: Layout | None
-) -> tuple[str, str]:
-    """Return a spec for a table by the likely use of its columns, and what was found."""
+def _for_table(name: str, file: str, data: str, look: Look, layout: Layout | None) -> Starter:
+    """Return a spec for a table by the likely use of its columns."""
     lines = [f"      path: {json.dumps(data, ensure_ascii=False)}"]
     lines[0] += "   # a relative path starts at the folder of this file"
     if isinstance(look.input, str):
@@ -297,7 +310,7 @@ def _for_table(
     if left:
         parts += f"; not used: {left}"
     text = _spec(name, file, section, adapter, stages, items=look.items)
-    return text, f"a table of {what}: {parts}"
+    return Starter(text, f"a table of {what}: {parts}")
 
 
 def _form_lines(form: Form) -> list[str]:

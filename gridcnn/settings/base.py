@@ -58,13 +58,13 @@ class _Describing(GenerateJsonSchema):
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         """Return pydantic's JSON Schema of a model with the descriptions of its settings."""
-        found = super().model_schema(schema)
+        result = super().model_schema(schema)
         cls = schema["cls"]
         described = cls.descriptions() if issubclass(cls, Settings) else {}
         for name, text in described.items():
-            if name in found.get("properties", {}):
-                found["properties"][name]["description"] = text
-        return found
+            if name in result.get("properties", {}):
+                result["properties"][name]["description"] = text
+        return result
 
 
 class Settings(BaseModel):
@@ -130,11 +130,11 @@ class Settings(BaseModel):
         pydantic reads them as well, but when a class is made (`use_attribute_docstrings`), and
         that takes a fifth of the time in which a command starts.
         """
-        found: dict[str, str] = {}
+        texts: dict[str, str] = {}
         for each in reversed(cls.__mro__):
             if issubclass(each, Settings) and each is not Settings:
-                found |= _docstrings(each)
-        return found
+                texts |= _docstrings(each)
+        return texts
 
     @classmethod
     def model_json_schema(cls, *arguments: Any, **named: Any) -> dict[str, Any]:
@@ -199,7 +199,7 @@ def _docstrings(cls: type) -> dict[str, str]:
     except (OSError, TypeError, SyntaxError):  # a class without a file, as from a terminal
         return {}
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
-    found = {}
+    texts = {}
     for named, text in itertools.pairwise(body):
         if (
             isinstance(named, ast.AnnAssign)
@@ -208,8 +208,8 @@ def _docstrings(cls: type) -> dict[str, str]:
             and isinstance(text.value, ast.Constant)
             and isinstance(text.value.value, str)
         ):
-            found[named.target.id] = inspect.cleandoc(text.value.value)
-    return found
+            texts[named.target.id] = inspect.cleandoc(text.value.value)
+    return texts
 
 
 def _without_repeats(lines: list[ErrorDetails]) -> list[ErrorDetails]:

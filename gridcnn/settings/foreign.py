@@ -292,8 +292,8 @@ ABSENT_SETTINGS: dict[str, str] = {
 
 def sentence(table: Mapping[str, str], name: str) -> str:
     """Return `; SENTENCE.` for a name that is in a table, or an empty string."""
-    found = table.get(plain(name))
-    return f"; {found}." if found else ""
+    advice = table.get(plain(name))
+    return f"; {advice}." if advice else ""
 
 
 def place_of_setting(name: str, owner: str) -> str:

@@ -83,8 +83,8 @@ def load_choice(registry: Registry, name: str, *, changes: Iterable[str] = ()) -
         raise SpecError(error.message()) from None
     except ValidationError as error:
         # The name comes first in every place, and is not a key of the user's.
-        found = [document.problem(place[1:], text) for place, text in explain(error)]
-        raise SpecError(*_in_order([*document.problems, *found])) from None
+        problems = [document.problem(place[1:], text) for place, text in explain(error)]
+        raise SpecError(*_in_order([*document.problems, *problems])) from None
     if document.problems:
         raise SpecError(*_in_order(document.problems))
     return made

@@ -56,11 +56,11 @@ class Votes(Stage):
 
         The inputs of the first layer are the cells in the order (channels, rows, columns).
         """
-        found: list[Parameter] = []
+        parameters: list[Parameter] = []
         for name, inputs, outputs in self.layers(shape.cells):
             weights = Parameter(f"{name}.weights", (outputs, inputs), inputs, outputs)
-            found += [weights, Parameter(f"{name}.bias", (outputs,), decays=False)]
-        return tuple(found)
+            parameters += [weights, Parameter(f"{name}.bias", (outputs,), decays=False)]
+        return tuple(parameters)
 
     def multiply_adds(self, shape: GridShape) -> int:
         """Return the number of weights."""
@@ -113,8 +113,8 @@ class Votes(Stage):
         shape: tuple[int, ...], dropout: float, random: np.random.Generator
     ) -> Array:
         """Return float32 factors: 0 for values left out; above 1 for the rest, to keep the sum."""
-        kept = random.random(shape, np.float32) >= dropout
-        return kept.astype(np.float32) / np.float32(1 - dropout)
+        is_kept = random.random(shape, np.float32) >= dropout
+        return is_kept.astype(np.float32) / np.float32(1 - dropout)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # infinite logits make votes of NaN

@@ -44,10 +44,10 @@ class AlongAxes(Augmentation):
         for direction, axis, _, _ in self.along(shape):
             if not axis.ordered:
                 other = {"rows": "columns", "columns": "rows"}[direction]
-                kept = getattr(self, other) or "..."
+                value = getattr(self, other) or "..."
                 raise ValueError(
                     unordered_error(
-                        axis, direction, harm, f"write {self.title}: {{{other}: {kept}}}"
+                        axis, direction, harm, f"write {self.title}: {{{other}: {value}}}"
                     )
                 )
 
@@ -125,5 +125,5 @@ def numbers(random: np.random.Generator, items: int, count: int) -> Array:
 
 def whole_numbers(uniform: Array, low: int, high: int | NDArray[np.intp]) -> NDArray[np.intp]:
     """Return numbers from 0 to below 1 as whole numbers from `low` to `high`, all as likely."""
-    found: NDArray[np.intp] = low + (uniform * (high - low + 1)).astype(np.intp)
-    return found
+    result: NDArray[np.intp] = low + (uniform * (high - low + 1)).astype(np.intp)
+    return result

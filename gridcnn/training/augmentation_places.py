@@ -98,15 +98,15 @@ def resample(grids: Array, down: Array, across: Array, fill: float | str) -> Arr
     left, further = _between(across, columns, grids.dtype)
     first = np.arange(items)[:, None, None] * (channels * plane) + above * width + left
     cells = larger.reshape(-1)
-    found = np.empty((items, channels, *first.shape[1:]), grids.dtype)
+    result = np.empty((items, channels, *first.shape[1:]), grids.dtype)
     for channel in range(channels):
         start = channel * plane
         upper, under = (
             _mix(cells[at:].take(first), cells[at + 1 :].take(first), further)
             for at in (start, start + width)
         )
-        found[:, channel] = _mix(upper, under, lower)
-    return found
+        result[:, channel] = _mix(upper, under, lower)
+    return result
 
 
 def resampling_bytes(shape: GridShape) -> int:

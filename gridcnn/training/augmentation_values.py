@@ -101,8 +101,8 @@ def _band(uniform: Array, widest: int, size: int) -> Bands:
     width = whole_numbers(uniform[0], 0, widest).T[..., None]
     start = whole_numbers(uniform[1], 0, size - width[..., 0].T).T[..., None]
     places = np.arange(size)
-    found: Bands = (places >= start) & (places < start + width)
-    return found
+    band: Bands = (places >= start) & (places < start + width)
+    return band
 
 
 class Drop(Augmentation):
@@ -127,8 +127,8 @@ class Drop(Augmentation):
         return OneHot(np.where(left_out, np.int32(-1), grids.indices), grids.rows)
 
     def _draw_columns(self, items: int, shape: GridShape, random: np.random.Generator) -> Bands:
-        found: Bands = random.random((items, shape.columns)) < self.probability
-        return found
+        hidden: Bands = random.random((items, shape.columns)) < self.probability
+        return hidden
 
 
 class Noise(Augmentation):

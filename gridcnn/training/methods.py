@@ -183,7 +183,7 @@ def slopes(
     These central differences are what the gradient of backpropagation is checked against.
     """
     values = parameters.astype(np.float64)  # engines compute in the precision of the parameters
-    found = np.zeros_like(values)
+    result = np.zeros_like(values)
     for index in np.flatnonzero(engine.network.mask("trainable")):
         here = values[index]
         values[index] = here + width
@@ -191,8 +191,8 @@ def slopes(
         values[index] = here - width
         below = mean_loss(engine, values, grids, targets)
         values[index] = here
-        found[index] = (above - below) / (2 * width)
-    return found
+        result[index] = (above - below) / (2 * width)
+    return result
 
 
 def _duration(seconds: float) -> str:

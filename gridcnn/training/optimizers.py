@@ -149,9 +149,9 @@ def make_optimizer(
 
     `engine` does the steps, if it can; without one, NumPy does.
     """
-    made = _make(settings, network)
-    made.engine = engine
-    return made
+    optimizer = _make(settings, network)
+    optimizer.engine = engine
+    return optimizer
 
 
 def memory_names(settings: Training) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import sys
 import warnings
 from io import BytesIO, StringIO
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,10 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 import gridcnn
+from gridcnn import memory
+from gridcnn.adapters import samples
 from gridcnn.adapters.audio import AudioAdapter
+from gridcnn.adapters.excerpt import Excerpt
 from gridcnn.adapters.samples import samples_of
 from gridcnn.adapters.spectrogram import (
     cosines,
@@ -591,6 +595,36 @@ def _riff(content: bytes, at: int, written: bytes) -> bytes:
     return content[:at] + written + content[at + len(written) :]
 
 
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG"])
+@pytest.mark.parametrize("excerpt", [None, Excerpt(RATE)])
+def test_sounds_borrow_the_memory_that_they_take(
+    form: str, excerpt: Excerpt | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is larger than all that may be used is refused; an excerpt takes less."""
+    usable = 4 * 3 * RATE * 6  # of which three quarters are lent: three seconds would be too much
+    monkeypatch.setattr(memory, "_TRIFLE", 0)
+    monkeypatch.setattr(samples, "BUDGET", memory.Budget(lambda: usable))
+    content = _encoded(_noise(6 * RATE), form)
+    wanted: dict[str, Any] = {"sample_rate": RATE, "max_duration": 60, "excerpt": excerpt}
+
+    if excerpt is None:
+        with pytest.raises(DataError, match=r"it takes up to .* of memory to read"):
+            samples_of(content, **wanted)
+    else:
+        assert len(samples_of(content, **wanted)) == RATE
+
+
+def test_sounds_of_unknown_length_are_compared_with_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While they are decoded: their headers do not tell."""
+    monkeypatch.setattr(samples, "_UNKNOWN_FRAMES", 0)
+    monkeypatch.setattr(samples, "shortage", lambda size: f"{size} are needed")
+
+    with pytest.raises(DataError, match=r"it lasts .* s or more: \d+ are needed"):
+        samples_of(_encoded(_noise(), "FLAC"), sample_rate=RATE, max_duration=60)
+
+
 WAV = _encoded(_tone())
 WITH_NAN = _tone().astype(np.float32)
 WITH_NAN[5:8] = np.nan, np.inf, np.nan
@@ -812,20 +846,10 @@ def test_random_bytes_raise_nothing_else(content: bytes) -> None:
 
 
 @WHATEVER
-@given(
-    st.sampled_from(SEEDS),
-    st.lists(st.tuples(st.integers(0, 4000), st.binary(min_size=1, max_size=6)), max_size=6),
-    st.floats(0, 1),
-)
-def test_damaged_files_raise_nothing_else(
-    content: bytes, damage: list[tuple[int, bytes]], kept: float
-) -> None:
+@given(st.data())
+def test_damaged_files_raise_nothing_else(mutations: ModuleType, data: st.DataObject) -> None:
     """A file with bytes overwritten, and its end cut off, is a clip or a `DataError`."""
-    held = bytearray(content)
-    for place, written in damage:
-        start = place % len(held)
-        held[start : start + len(written)] = written
-    _only_data_errors(bytes(held[: int(len(held) * (0.2 + 0.8 * kept)) + 1]))
+    _only_data_errors(data.draw(mutations.damaged(SEEDS)))
 
 
 @WHATEVER

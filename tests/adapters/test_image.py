@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable
 from io import BytesIO, StringIO
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -865,20 +866,10 @@ def test_random_bytes_raise_nothing_else(content: bytes) -> None:
 
 
 @WHATEVER
-@given(
-    st.sampled_from(SEEDS),
-    st.lists(st.tuples(st.integers(0, 4000), st.binary(min_size=1, max_size=6)), max_size=6),
-    st.floats(0, 1),
-)
-def test_damaged_files_raise_nothing_else(
-    content: bytes, damage: list[tuple[int, bytes]], kept: float
-) -> None:
+@given(st.data())
+def test_damaged_files_raise_nothing_else(mutations: ModuleType, data: st.DataObject) -> None:
     """A file with bytes overwritten, and its end cut off, is a picture or a `DataError`."""
-    held = bytearray(content)
-    for place, written in damage:
-        start = place % len(held)
-        held[start : start + len(written)] = written
-    _only_data_errors(bytes(held[: int(len(held) * (0.2 + 0.8 * kept)) + 1]))
+    _only_data_errors(data.draw(mutations.damaged(SEEDS)))
 
 
 @WHATEVER

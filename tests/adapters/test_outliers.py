@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from gridcnn.adapters.array import ArrayAdapter
-from gridcnn.adapters.outliers import bulk_of, is_scaled
+from gridcnn.adapters.outliers import bulk_of, count_cut, is_scaled
 from gridcnn.adapters.table import TableAdapter
 
 DIGITS: NDArray[np.float64] = load_digits().data
@@ -56,6 +56,16 @@ def test_a_single_outlier_is_left_aside(name: str, outlier: float) -> None:
     assert not found.is_all
     assert high - low < 4 * (found.high - found.low)
     assert found.high - found.low < 3 * (high - low)
+
+
+def test_outliers_that_are_alike_are_outliers() -> None:
+    """As -999, which stands for missing numbers: three of 400 do not become the usual number."""
+    values = np.append(drawn("normal", 400), [-999.0] * 3)
+
+    found = bulk_of(values)
+
+    assert not found.is_all
+    assert found.low > -20
 
 
 @given(scale=st.floats(1e-6, 1e6), shift=st.integers(-1000, 1000))
@@ -144,6 +154,44 @@ def test_an_outlier_does_not_squash_a_column_of_a_table() -> None:
     assert fitted.means[1] == pytest.approx(plain.means[1], abs=0.2)
     assert cells[7, 1] == 10.0
     assert 0.8 < np.delete(cells[:, 1], 7).std() < 1.25
+
+
+@pytest.mark.parametrize("scaling", ["column", "overall"])
+def test_a_table_says_how_many_items_are_cut_off(scaling: Any) -> None:
+    """Two cells of one item and one of another: two items."""
+    rows = np.random.default_rng(0).normal(5, 2, (400, 3))
+    rows[7, :2] = 1e9
+    rows[9, 2] = -1e6
+
+    fitted = TableAdapter(scaling=scaling).fitted(rows)
+    ((told, count),) = fitted.remarks([], fitted.grids(rows).values).items()
+
+    assert count == 2
+    assert told.startswith("with numbers 10 deviations or more from the mean of ")
+    assert fitted.remarks([], fitted.grids(rows[:7]).values) == {}
+
+
+def test_what_chance_puts_beyond_a_limit_is_not_remarked_on() -> None:
+    """Of normal numbers 0.27 % are beyond 3 deviations; if 2 % are, it is told."""
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(2000, 5))
+    adapter = TableAdapter(limit=3.0).fitted(rows)
+    far = np.where(random.random(rows.shape) < 0.02, 4.0, rows)
+
+    assert count_cut(adapter.grids(rows).values, 3.0)[0] > 10
+    assert adapter.remarks([], adapter.grids(rows).values) == {}
+    assert adapter.remarks([], adapter.grids(np.array([[3.2, 0, 0, 0, 0]])).values) == {}
+    ((_, count),) = adapter.remarks([], adapter.grids(far).values).items()
+    assert count == count_cut(adapter.grids(far).values, 3.0)[0] > 150
+
+
+def test_numbers_that_are_not_scaled_are_not_cut_off() -> None:
+    adapter = TableAdapter(scaling="none", limit=2.0).fitted(np.ones((20, 3)))
+
+    grids = adapter.grids(np.full((20, 3), 5.0)).values
+
+    assert np.asarray(grids).max() == 5.0
+    assert adapter.remarks([], grids) == {}
 
 
 def test_columns_of_ordinary_numbers_are_scaled_by_all_of_them() -> None:

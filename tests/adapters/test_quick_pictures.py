@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from io import BytesIO
+from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
@@ -209,20 +210,12 @@ def test_usual_files_are_known_as_such(content: bytes) -> None:
     assert (header.rows, header.columns) == (60, 50)
 
 
-@given(
-    st.sampled_from(USUAL),
-    st.lists(st.tuples(st.integers(0, 10**6), st.binary(min_size=1, max_size=4)), max_size=4),
-    st.floats(0, 1),
-)
+@given(st.data())
 def test_damaged_files_are_what_pillow_takes_them_for(
-    content: bytes, damage: list[tuple[int, bytes]], kept: float
+    mutations: ModuleType, data: st.DataObject
 ) -> None:
     """The quick way reads nothing that Pillow refuses, and reads the same."""
-    held = bytearray(content)
-    for place, written in damage:
-        start = place % len(held)
-        held[start : start + len(written)] = written
-    broken = bytes(held[: int(len(held) * (0.3 + 0.8 * kept)) + 1])
+    broken = data.draw(mutations.damaged(USUAL))
     adapter = ImageAdapter(size=(20, 20), channels=3, max_pixels=100_000)
     with pytest.MonkeyPatch.context() as patch:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,20 @@ def test_bits_are_black_and_white_whatever_the_range() -> None:
         assert (ImageAdapter(range=(0, 4095)).adapt(thing) == 1).all()
 
 
-# Notes
+# Remarks
+
+
+def remarks(adapter: ImageAdapter, things: list[Any]) -> Mapping[str, int]:
+    return adapter.remarks(things, adapter.grids(things).values, training=True)
+
+
+def test_other_settings_are_advised_for_training_alone() -> None:
+    """A model that is trained has its range, and pictures to answer may be dark."""
+    things = [ramp("uint8", 20)] * 9
+    adapter = ImageAdapter(size=(16, 16))
+
+    assert remarks(adapter, things)
+    assert not adapter.remarks(things, adapter.grids(things).values)
 
 
 @pytest.mark.parametrize("polarity", ["keep", "invert", "ink"])
@@ -126,11 +140,11 @@ def test_pictures_that_use_little_of_their_range_are_noted(
     things = [ramp(kind, most) for _ in range(10)]
     adapter = ImageAdapter(size=(16, 16), polarity=polarity)
 
-    (note,) = adapter.notes(things, adapter.grids(things).values)
+    ((remark, count),) = remarks(adapter, things).items()
 
-    assert note.startswith("10 of 10 pictures that were looked at hold ")
-
-    assert re.search(said, note)
+    assert count == 10
+    assert remark.startswith("that were looked at hold ")
+    assert re.search(said, remark)
 
 
 def test_dark_pictures_among_bright_ones_are_not_noted() -> None:
@@ -138,7 +152,7 @@ def test_dark_pictures_among_bright_ones_are_not_noted() -> None:
     things = [ramp("uint8", 255), *[ramp("uint8", 20)] * 9]
     adapter = ImageAdapter(size=(16, 16))
 
-    assert not adapter.notes(things, adapter.grids(things).values)
+    assert not remarks(adapter, things)
 
 
 def test_types_are_told_apart() -> None:
@@ -148,9 +162,10 @@ def test_types_are_told_apart() -> None:
     grids = adapter.grids(things).values
     things[0] = b"changed since"
 
-    (note,) = adapter.notes(things, grids)
+    ((remark, count),) = adapter.remarks(things, grids, training=True).items()
 
-    assert note.startswith("5 of 9 pictures that were looked at hold 16-bit numbers")
+    assert count == 5
+    assert remark.startswith("that were looked at hold 16-bit numbers")
 
 
 def test_a_range_that_is_set_needs_no_note() -> None:
@@ -158,7 +173,7 @@ def test_a_range_that_is_set_needs_no_note() -> None:
     things = [ramp("uint8", 20)] * 9
     adapter = ImageAdapter(size=(16, 16), range=(0, 255))
 
-    assert not adapter.notes(things, adapter.grids(things).values)
+    assert not remarks(adapter, things)
 
 
 def _pictures(folder: Path) -> Path:

@@ -95,7 +95,7 @@ def test_a_report_is_written(factors: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--shape", "3"], "--shape is rows and columns, such as 28,28; got 3"),
+        (["--shape", "3"], "--shape is rows and columns, such as 28,28; got '3'"),
         (["--shape", "0,3"], "--shape is rows and columns"),
         (["--shape", "5,5"], "a grid of 5 x 5 has 25 cells, but there are 12 columns"),
         (["--label", "kinds"], "has no column 'kinds'; did you mean 'kind'?"),

@@ -64,7 +64,7 @@ def test_a_signal_at_work_raises_keyboard_interrupt(name: str, code: int, tmp_pa
         try:
             signal.raise_signal(signal.{name})
         except KeyboardInterrupt:
-            print("cleaned up", stopping.received())
+            print("cleaned up", stopping.was_stopped())
         sys.exit(stopping.code())
     """
     assert ended(LISTEN, program, folder=tmp_path) == (code, "cleaned up True\n", "")

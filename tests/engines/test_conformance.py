@@ -28,7 +28,8 @@ every_beginning = pytest.mark.parametrize(
     "first", ["all rows", "some rows", "pooling", "rectification", "head"]
 )
 CASES = settings(max_examples=100, deadline=None, derandomize=True)
-WIDE = settings(CASES, max_examples=100)
+# Each is compiled, which takes a third of a second; `make test-long` has thousands.
+WIDE = settings(CASES, max_examples=50)
 FEW = settings(CASES, max_examples=10)
 MANY = settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -84,12 +84,13 @@ def test_a_starter_spec_runs_and_learns(
     pictures, 0.78 for sounds, 0.86 for phrases, and 1 for the others.
     """
     monkeypatch.chdir(tmp_path)
-    text, what = starter_for("mine", "mine.yaml", make(kind))
+    made = starter_for("mine", "mine.yaml", make(kind))
+    text = made.text
     (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
 
     result = run("mine.yaml", changes={"training.epochs": epochs}, out="result")
 
-    assert found in what
+    assert found in made.found
     assert result.model.adapter.title == adapter
     assert result.metrics["test"]["accuracy"] >= wanted
     assert text.count("#") > 8
@@ -101,10 +102,10 @@ def test_a_column_of_smiles_holds_molecules(tmp_path: Path) -> None:
     rows = [f"{'C' * (1 + n % 7)}O,yes\n{'c1ccccc1' + 'C' * (n % 5)},no" for n in range(20)]
     file.write_text("SMILES,label\n" + "\n".join(rows), encoding="utf-8")
 
-    text, found = starter_for("drugs", "drugs.yaml", str(file))
+    made = starter_for("drugs", "drugs.yaml", str(file))
 
-    assert found == "a table of molecules: the classes are in label, the molecules in SMILES"
-    assert validate(parse(text, "drugs.yaml")).adapter.title == "molecule"  # type: ignore[union-attr]
+    assert made.found == "a table of molecules: the classes are in label, the molecules in SMILES"
+    assert validate(parse(made.text, "drugs.yaml")).adapter.title == "molecule"  # type: ignore[union-attr]
 
 
 def test_the_starter_spec_without_data_is_one_of_pictures() -> None:
@@ -117,10 +118,10 @@ def test_the_starter_spec_without_data_is_one_of_pictures() -> None:
 
 
 def test_a_known_data_set_has_a_starter_spec_too() -> None:
-    text, found = starter_of("mine", "mine.yaml", "phrases", SOURCES["phrases"](count=40))
+    made = starter_of("mine", "mine.yaml", "phrases", SOURCES["phrases"](count=40))
 
-    assert found == "40 texts, 4 classes"
-    assert validate(parse(text, "mine.yaml")).adapter.title == "text"  # type: ignore[union-attr]
+    assert made.found == "40 texts, 4 classes"
+    assert validate(parse(made.text, "mine.yaml")).adapter.title == "text"  # type: ignore[union-attr]
 
 
 def test_pictures_tell_their_size_and_colours(
@@ -140,7 +141,7 @@ def test_pictures_tell_their_size_and_colours(
                 Image.new(mode, size, colour).save(folder / f"{number}.png")
 
     adapters = [
-        validate(parse(starter_for("x", "x.yaml", name)[0], "x.yaml")).adapter
+        validate(parse(starter_for("x", "x.yaml", name).text, "x.yaml")).adapter
         for name in ("tiny", "grey", "large")
     ]
 
@@ -162,7 +163,7 @@ def test_odd_names_of_columns_are_read_back(
         rows.writerow(["words", name.strip()])
         rows.writerows([[f"text number {number}", "xy"[number % 2]] for number in range(20)])
 
-    text, _ = starter_for("t", "t.yaml", "t.csv", label=name.strip() if name != "1" else None)
+    text = starter_for("t", "t.yaml", "t.csv", label=name.strip() if name != "1" else None).text
 
     source = validate(parse(text, "t.yaml")).data.source  # type: ignore[union-attr]
     assert source.label == ("2" if name == "1" else name.strip())  # type: ignore[union-attr]

@@ -112,22 +112,22 @@ class Builder:
             self.start_gradient = self.workspace.take("grid's gradient", self.plan.start.size)
         for number, step in enumerate(self.plan.steps):
             label = f"step {number + 1}"
-            taken = {"maps": item.take(f"{label}: maps", step.target.size)}
+            places = {"maps": item.take(f"{label}: maps", step.target.size)}
             if training:
-                taken["gradient"] = self.workspace.take(f"{label}: gradient", step.target.size)
+                places["gradient"] = self.workspace.take(f"{label}: gradient", step.target.size)
                 if step.has_winners:
                     # A winner is one byte, and has no border.
                     cells = step.target.rows * step.target.columns * step.target.padded
-                    taken["winners"] = item.take(f"{label}: winners", -(-cells // 4))
+                    places["winners"] = item.take(f"{label}: winners", -(-cells // 4))
             if isinstance(step.work, Convolution):
-                self._lay_out_convolution(step, label, taken)
+                self._lay_out_convolution(step, label, places)
             if isinstance(step.work, Winograd):
                 # Where threads share a workspace, each part of a step has memory of its own.
                 size = winograd.scratch_size(
                     step.work, self.module.processor.registers, training=self.is_training
                 )
-                taken["turning"] = self.workspace.take(f"{label}: turned", size * parts)
-            self.places.append(_Places(**taken))
+                places["turning"] = self.workspace.take(f"{label}: turned", size * parts)
+            self.places.append(_Places(**places))
         self.item.close()
 
     def _lay_out_convolution(self, step: Step, label: str, taken: dict[str, int]) -> None:
@@ -272,8 +272,8 @@ class Builder:
 
     def _chunks(self, step: Step) -> int:
         """Return how many chunks a convolution's filters are taken in."""
-        found = convolution.filter_chunks(step.convolution, self.module.processor.registers)
-        return sum(chunk.count for chunk in found)
+        chunks = convolution.filter_chunks(step.convolution, self.module.processor.registers)
+        return sum(chunk.count for chunk in chunks)
 
     def _forward_item(
         self, arguments: Arguments, item: Value, memory: Value, workspace: Value

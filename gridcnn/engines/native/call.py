@@ -51,10 +51,10 @@ class Call:
 
     def scratch(self, name: str, floats: int) -> Buffer:
         """Return memory that holds anything, and is kept for the next call."""
-        found = self._scratch.get(name)
-        if found is None or len(found.floats) < floats:
-            found = self._scratch[name] = Buffer(floats)
-        return found
+        buffer = self._scratch.get(name)
+        if buffer is None or len(buffer.floats) < floats:
+            buffer = self._scratch[name] = Buffer(floats)
+        return buffer
 
     def workspace(self, number: int) -> Buffer:
         """Return the memory of one thread."""

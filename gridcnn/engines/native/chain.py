@@ -92,9 +92,9 @@ class Chain:
 
     def start_over(self) -> None:
         """Forget what calls have left in memory: in a forked child they may be half done."""
-        for made in self.__dict__.values():
-            if isinstance(made, Call):
-                made.start_over()
+        for value in self.__dict__.values():
+            if isinstance(value, Call):
+                value.start_over()
 
     def _build(self, kind: Kind) -> Program:
         with LOCK:  # no child is to find the builder half imported
@@ -143,8 +143,8 @@ class Chain:
         if not items:
             return out, _NONE
         odd = np.empty(items if self.plan.wants_finite else 0, np.float32)
-        call, given, threads = self._forward(cells, out, odd)
-        call(parameters, given, threads=threads, keep=(cells, out, odd))
+        call, arguments, threads = self._forward(cells, out, odd)
+        call(parameters, arguments, threads=threads, keep=(cells, out, odd))
         return out, np.flatnonzero(np.isnan(odd)) if len(odd) else _NONE
 
     def lone(self, parameters: Array) -> Lone | None:
@@ -152,10 +152,10 @@ class Chain:
         cells = np.zeros((1, *self.entering), np.int32 if self.plan.one_hot else np.float32)
         out = np.empty((1, *self.plan.output.sizes), np.float32)
         odd = np.zeros(1, np.float32)
-        call, given, threads = self._forward(cells, out, odd)
+        call, arguments, threads = self._forward(cells, out, odd)
         if not call.is_packed(parameters):
             return None
-        run = call.run(parameters, given, threads=threads, keep=(cells, out, odd))
+        run = call.run(parameters, arguments, threads=threads, keep=(cells, out, odd))
         return Lone(parameters, call, run, cells, out, odd, one_hot=self.plan.one_hot)
 
     @property
@@ -176,7 +176,7 @@ class Chain:
         else:
             call = self.many
             shard, shards = self.shards(items)
-        given = (
+        arguments = (
             (_GRIDS, address_of(cells)),
             (_ITEMS, items),
             (_SHARD, shard),
@@ -184,7 +184,7 @@ class Chain:
             (_OUTPUT, address_of(out)),
             (_ODD, address_of(odd)),
         )
-        return call, given, min(threads, shards)
+        return call, arguments, min(threads, shards)
 
     def step(
         self,
@@ -223,8 +223,8 @@ class Chain:
             (_BY_GRIDS, by_grids),
             (_FACTORS, factors),
         )
-        given = [(slot, address_of(array)) for slot, array in arrays if array is not None]
-        given += [
+        arguments = [(slot, address_of(array)) for slot, array in arrays if array is not None]
+        arguments += [
             (_ROWS, rows.address),
             (_SUMS, sums.address),
             (_RESULTS, results.address),
@@ -234,7 +234,7 @@ class Chain:
             (_FACTOR, _bits(1 / items)),
         ]
         threads = self.workers(count, training=True)
-        call(parameters, given, threads=threads, keep=(arrays, rows, sums, results))
+        call(parameters, arguments, threads=threads, keep=(arrays, rows, sums, results))
         return results.floats[: 3 * count].reshape(count, 3)
 
 

@@ -79,12 +79,12 @@ def _chain(engine: NativeEngine, piece: Piece) -> Chain:
 def _of_machine(processor: Processor) -> tuple[list[str], dict[str, Any]]:
     cache = object_cache()
     held = cache.size()
-    kept = f"{homely(cache.folder)}, {sized(held)} of at most {sized(cache.limit)}"
+    place = f"{homely(cache.folder)}, {sized(held)} of at most {sized(cache.limit)}"
     fused = "multiply-add in one instruction" if processor.fma else "no multiply-add"
     notes = [
         f"processor: {processor.name}, vectors of {processor.lanes} numbers, "
         f"{processor.registers} registers, {fused}",
-        f"cache: {kept}" if cache.folder else "cache: none; each process compiles again",
+        f"cache: {place}" if cache.folder else "cache: none; each process compiles again",
     ]
     facts = {
         "processor": {
@@ -125,12 +125,12 @@ def _of_chain(chain: Chain, *, alone: bool) -> tuple[list[str], dict[str, Any]]:
 
 
 def _works(chain: Chain) -> list[Work]:
-    found = [_work(step, chain.processor) for step in chain.plan.steps]
+    works = [_work(step, chain.processor) for step in chain.plan.steps]
     if chain.plan.voting:
         block = chain.blocks[-1]
         passes_on = chain.plan.wanted or any(step.learns for step in chain.plan.steps)
-        found.append(_voting(block, chain.plan.voting, passes_on=passes_on))
-    return found
+        works.append(_voting(block, chain.plan.voting, passes_on=passes_on))
+    return works
 
 
 def _work(step: Step, processor: Processor) -> Work:
@@ -289,8 +289,8 @@ def _step_bytes(chain: Chain, items: int) -> int:
     shards = -(-items // program.shard)
     floats = items * program.rows + shards * program.sums.size
     floats += items * sum(each.layer.inputs for each in chain.plan.voting if each.dropout)
-    kept = _memory_of(program, chain.workers(items, training=True))
-    return kept + _FLOAT * floats + _RESULT * items
+    code_bytes = _memory_of(program, chain.workers(items, training=True))
+    return code_bytes + _FLOAT * floats + _RESULT * items
 
 
 def _memory_of(program: Program, threads: int) -> int:

@@ -287,10 +287,10 @@ class Code:
     def exchange(self, address: Value, expected: int, number: int) -> Value:
         """Write a number that several threads share if it is as expected; return whether it was."""
         pair = "{ i64, i1 }"
-        found = self.op(
+        result = self.op(
             pair, f"cmpxchg {address}, i64 {expected}, i64 {number} acq_rel acquire, align 8"
         )
-        return self.op(BOOL, f"extractvalue {found}, 1")
+        return self.op(BOOL, f"extractvalue {result}, 1")
 
     def pause(self) -> None:
         """Rest for a moment, while waiting for another thread."""

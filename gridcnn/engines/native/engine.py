@@ -105,9 +105,9 @@ class NativeEngine(Engine):
     def maps(self, parameters: Array, grids: Cells, *, after: int | None = None) -> Array:
         """Return the grids after a block."""
         if self._lone is not None and after is None:
-            found = self._at_once(self._lone, parameters, grids)
-            if found is not None:
-                return found
+            out = self._at_once(self._lone, parameters, grids)
+            if out is not None:
+                return out
         stop = len(self.network.blocks) if after is None else after + 1
         if parameters.dtype != np.float32 or not stop:
             return self._reference.maps(parameters, grids, after=after)
@@ -119,10 +119,10 @@ class NativeEngine(Engine):
                 if len(grids) == 1 and after is None:
                     self._lone = self._prepare_lone(parameters, grids)
                 return answer
-            found = np.empty((len(grids), *self._shape(stop).sizes), np.float32)
+            out = np.empty((len(grids), *self._shape(stop).sizes), np.float32)
             for part in _rounds(len(grids)):
-                found[part] = self._through(vector, grids[part], stop)
-        return found
+                out[part] = self._through(vector, grids[part], stop)
+        return out
 
     def _at_once(self, lone: Lone, parameters: Array, grids: Cells) -> Array | None:
         """Return the maps of one more item like the last one; None if it is not like that."""
@@ -178,12 +178,12 @@ class NativeEngine(Engine):
         with self._lock:
             # Rounds are added up in their order, in float32, so that bits depend on nothing else.
             for number, part in enumerate(_rounds(len(grids))):
-                found = gradient if not number else self._empty_gradient()
+                part_gradient = gradient if not number else self._empty_gradient()
                 losses, right = self._round(
-                    vector, grids[part], targets[part], found, random, items=len(grids)
+                    vector, grids[part], targets[part], part_gradient, random, items=len(grids)
                 )
                 if number:
-                    gradient += found
+                    gradient += part_gradient
                 total += float(losses.sum(dtype=np.float64))
                 hits += right
         return Step(total / len(grids), hits, gradient)
@@ -207,14 +207,14 @@ class NativeEngine(Engine):
         return self._pieces[stop]
 
     def _divide(self, stop: int) -> list[Piece]:
-        found: list[Piece] = []
+        pieces: list[Piece] = []
         for number, block in enumerate(self.network.blocks[:stop]):
             native = has_kernel(block)
-            if found and found[-1].native and native:
-                found[-1] = Piece(found[-1].start, number + 1, native=True)
+            if pieces and pieces[-1].native and native:
+                pieces[-1] = Piece(pieces[-1].start, number + 1, native=True)
             else:
-                found.append(Piece(number, number + 1, native=native))
-        return found
+                pieces.append(Piece(number, number + 1, native=native))
+        return pieces
 
     def _shape(self, number: int) -> GridShape:
         """Return the shape of the grids that enter a block."""
@@ -256,23 +256,23 @@ class NativeEngine(Engine):
         if not piece.native:
             return self._plainly(piece, vector, values)
         chain, cells = self._entering(piece, values)
-        found, odd = chain.forward(vector, cells)
+        out, odd = chain.forward(vector, cells)
         # Winograd tiles may turn infinite cells into NaN; plain arithmetic answers as it should.
         if len(odd):
-            found[odd] = self._plainly(piece, vector, values[odd])
-        return found
+            out[odd] = self._plainly(piece, vector, values[odd])
+        return out
 
     def _plainly(self, piece: Piece, vector: Floats, values: Cells) -> Array:
         """Return what comes out of a piece, by the stages' own arithmetic."""
         blocks = self.network.blocks[piece.start : piece.stop]
-        found = np.empty((len(values), *blocks[-1].output.sizes), np.float32)
+        out = np.empty((len(values), *blocks[-1].output.sizes), np.float32)
         with np.errstate(over="ignore", invalid="ignore"):
             for part in parts_of(self.network, len(values)):
                 grids = plain(values[part], vector)
                 for block in blocks:
                     grids = plain(block.stage.forward(grids, block.views(vector))[0], vector)
-                found[part] = grids
-        return found
+                out[part] = grids
+        return out
 
     # Training
 
@@ -356,10 +356,10 @@ class NativeEngine(Engine):
         block = self.network.blocks[piece.start]
         with np.errstate(over="ignore", invalid="ignore"):
             shaped = flow.reshape(len(values), *block.output.sizes)
-            back, found = backward(shaped, need_input=piece.start > 0)
+            back, gradients = backward(shaped, need_input=piece.start > 0)
         for slot in block.slots:
             if slot.parameter.trainable:
-                gradient[slot.part] = found[slot.parameter.name].ravel()
+                gradient[slot.part] = gradients[slot.parameter.name].ravel()
         return plain(back, vector)
 
 
@@ -379,9 +379,9 @@ def _rounds(items: int) -> Iterator[slice]:
 
 def _factors(chain: Chain, items: int, random: np.random.Generator | None) -> Floats | None:
     """Return what dropout multiplies values with, layer after layer, or None if it does not."""
-    drawn = [
+    factors = [
         Votes.dropout_factors((items, each.layer.inputs), each.dropout, random).ravel()
         for each in chain.plan.voting
         if random is not None and each.dropout
     ]
-    return np.concatenate(drawn) if drawn else None
+    return np.concatenate(factors) if factors else None

@@ -32,7 +32,7 @@ def move(
         return False
     size = vectors[0].size
     terms = np.array(numbers, np.float32)
-    given = [
+    arguments_of_call = [
         (int(Slot.SIZE), size),
         (int(Slot.TASKS), -(-size // PART)),
         (int(Slot.NUMBERS), address_of(terms)),
@@ -40,7 +40,7 @@ def move(
     ]
     threads = max(1, min(threads, size // _WORTH))
     # No thread needs a workspace.
-    _entry(name, processor)(given, [0] * threads, keep=(vectors, terms))
+    _entry(name, processor)(arguments_of_call, [0] * threads, keep=(vectors, terms))
     return True
 
 

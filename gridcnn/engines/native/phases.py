@@ -103,9 +103,9 @@ class Phases:
             started = code.at(counters, number * COUNTERS, INT)
             done = code.at(counters, number * COUNTERS + COUNTERS // 2, INT)
             with code.forever() as end:
-                taken = code.fetch_add(started, 1 << 32 if helps else 1)
-                front = code.op(INT, f"and {taken}, {(1 << 32) - 1}")
-                back = code.op(INT, f"lshr {taken}, 32")
+                ticket = code.fetch_add(started, 1 << 32 if helps else 1)
+                front = code.op(INT, f"and {ticket}, {(1 << 32) - 1}")
+                back = code.op(INT, f"lshr {ticket}, 32")
                 code.leave(end, code.test("sge", front + back, tasks))
                 code.run(name, table, workspace, tasks - 1 - back if helps else front)
                 code.fetch_add(done, 1)

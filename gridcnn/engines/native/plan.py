@@ -87,17 +87,17 @@ class Plan:
 
     def ingredients(self) -> list[str]:
         """Return all that programs for this plan depend on, as texts."""
-        found = [f"{self.shape.sizes} {self.output.sizes} {self.one_hot} {self.wanted}"]
-        found += [str(self.start), str(self.shard), str(self.voting)]
+        texts = [f"{self.shape.sizes} {self.output.sizes} {self.one_hot} {self.wanted}"]
+        texts += [str(self.start), str(self.shard), str(self.voting)]
         for step in self.steps:
             slots = [
                 None if slot is None else (slot.start, slot.parameter.size)
                 for slot in (step.weights, step.bias)
             ]
-            found.append(
+            texts.append(
                 f"{step.work} {step.source} {step.target} {slots} {step.learns} {step.passes_on}"
             )
-        return found
+        return texts
 
     @property
     def wants_finite(self) -> bool:
@@ -272,10 +272,10 @@ def _voting(block: Block, processor: Processor) -> tuple[VotingLayer, ...]:
     assert isinstance(stage, Votes)
     starts = {slot.parameter.name: slot.start for slot in block.slots}
     layers = stage.layers(block.input.cells)
-    found = []
+    result = []
     for number, (name, inputs, outputs) in enumerate(layers):
         hidden = number < len(layers) - 1
-        found.append(
+        result.append(
             VotingLayer(
                 Layer(inputs, outputs, processor.lanes, rectified=hidden),
                 starts[f"{name}.weights"],
@@ -284,4 +284,4 @@ def _voting(block: Block, processor: Processor) -> tuple[VotingLayer, ...]:
                 stage.dropout if number or len(layers) == 1 else 0.0,
             )
         )
-    return tuple(found)
+    return tuple(result)

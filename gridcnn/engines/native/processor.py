@@ -90,10 +90,10 @@ def processor() -> Processor:
         EngineError: `GRIDCNN_CPU` names what this machine cannot run, or nothing at all.
     """
     host = _host()
-    given = os.environ.get(VARIABLE, "")
-    wanted = given.strip().lower() or NATIVE
+    wish = os.environ.get(VARIABLE, "")
+    wanted = wish.strip().lower() or NATIVE
     if wanted not in host.levels():
-        raise EngineError(_refusal(host, given, wanted))
+        raise EngineError(_refusal(host, wish, wanted))
     return _native(host) if wanted == NATIVE else _level(host, wanted)
 
 

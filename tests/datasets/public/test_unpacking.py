@@ -1,6 +1,5 @@
 """Archives that are not what they should be: each ends in one line, and leaves nothing behind."""
 
-import hashlib
 import io
 import shutil
 import stat
@@ -14,22 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gridcnn.datasets.public.catalogue import Archive
+from fuzz.targets.archives import ARCHIVE, FILES
 from gridcnn.datasets.public.unpacking import UnpackError, unpack
 
-FILES = {f"{number}_ann_{number}.wav": bytes([number]) * 5_000 for number in range(6)}
-LINES = "".join(f"{hashlib.sha256(FILES[name]).hexdigest()}  {name}\n" for name in sorted(FILES))
-ARCHIVE = Archive(
-    name="sounds.zip",
-    addresses=(),
-    size=2_000,
-    folder="sounds",
-    pattern=r"[0-9]_[a-z]+_[0-9]+\.wav",
-    count=len(FILES),
-    unpacked=sum(map(len, FILES.values())),
-    algorithm="sha256",
-    digest=hashlib.sha256(LINES.encode()).hexdigest(),
-)
 TOP = "top/sounds/"
 
 END, LISTED, MEMBER = b"PK\5\6", b"PK\1\2", b"PK\3\4"

@@ -18,11 +18,11 @@ import pytest
 
 from gridcnn.contracts.source import Dataset, Request
 from gridcnn.datasets.problems import Problems
-from gridcnn.datasets.tables import rows, store
+from gridcnn.datasets.tables import lines, rows, store
 from gridcnn.datasets.tables.columns import look_at
 from gridcnn.datasets.tables.items import opened_rows
 from gridcnn.datasets.tables.rows import Form
-from gridcnn.datasets.tables.sheets import sheets_size
+from gridcnn.datasets.tables.sheets import sheets_size, tables_size
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, Problem
 
@@ -104,8 +104,122 @@ def test_packed_text_is_read_until_it_is_too_much(tmp_path: Path, little: int, e
 
     told = refused(path)
 
-    assert "has more than 6" in told
+    assert "has at least " in told
     assert f"{little // 10**6}.0 MB are usable here" in told
+
+
+@pytest.mark.parametrize("ending", ["csv.gz", "jsonl.gz", "csv"])
+def test_text_is_refused_as_soon_as_it_is_certain(
+    tmp_path: Path, little: int, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a quick look at the ends of lines, once a part of the memory is needed for its rows."""
+    row = '{"u": 1, "kind": "a"}\n' if "json" in ending else "1,a\n"
+    content = ("" if "json" in ending else "u,kind\n").encode() + row.encode() * 100_000
+    path = tmp_path / f"t.{ending}"
+    path.write_bytes(gzip.compress(content) if ending.endswith("gz") else content)
+    counted: list[int] = []
+    add = store.Allowance.add
+
+    def counting(self: store.Allowance, rows: int, least: Any) -> None:
+        counted.append(rows)
+        add(self, rows, least)
+
+    monkeypatch.setattr(store.Allowance, "add", counting)
+
+    told = refused(path)
+
+    assert "has at least " in told
+    assert sum(counted) <= little // 300 // 16 + 4_096
+
+
+def test_quoted_line_ends_are_no_rows(tmp_path: Path, little: int) -> None:
+    """A text of many lines is one; blank lines are none."""
+    del little
+    text = "line\n" * 40
+    rows = [f'"{text}",{"ab"[n % 2]}\n' for n in range(6_000)]
+    (tmp_path / "t.csv").write_text("text,kind\n" + "".join(rows))
+    blank = "\n" * 80_000 + "\r\n" * 80_000
+    (tmp_path / "blank.csv").write_text("u,kind\n" + "1,a\n2,b\n" * 5_000 + blank, newline="")
+
+    assert len(read(tmp_path / "t.csv", input="text")) == 6_000
+    assert len(read(tmp_path / "blank.csv")) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("a,b\n1,2\n3,4\n", 3),
+        ("\n\na\n\n\nb\r\n\r\n\r\nc\n", 3),
+        ("a\r\nb\r\n", 2),
+        ("a\nb", 1),
+        ('a\nb\n"c\n\n"\n', 4),
+        ("", 0),
+    ],
+)
+@pytest.mark.parametrize("chunk", [1, 2, 3, 100])
+def test_lines_are_counted(
+    tmp_path: Path, text: str, rows: int, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that hold anything and have an end, whatever pieces the file is read in."""
+    monkeypatch.setattr(lines, "_CHUNK", chunk)
+    (tmp_path / "t.csv").write_text(text, newline="")
+
+    assert lines.count_lines(str(tmp_path / "t.csv"), 100, quoting=False) == rows
+    assert lines.count_lines(str(tmp_path / "t.csv"), 100, quoting=True) <= rows
+
+
+def ods(path: Path, *tables: str) -> None:
+    """Write the file in which OpenDocument keeps tables."""
+    inside = "".join(f'<table:table table:name="T">{table}</table:table>' for table in tables)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("content.xml", f"<office:spreadsheet>{inside}</office:spreadsheet>")
+
+
+def ods_row(*cells: str, times: int = 1) -> str:
+    again = f' table:number-rows-repeated="{times}"' if times > 1 else ""
+    return f'<table:table-row table:style-name="r"{again}>{"".join(cells)}</table:table-row>'
+
+
+def ods_cell(times: int = 1, *, empty: bool = False) -> str:
+    again = f' table:number-columns-repeated="{times}"' if times > 1 else ""
+    if empty:
+        return f"<table:table-cell{again}/>"
+    value = 'office:value-type="float" office:value="1"'
+    return f"<table:table-cell {value}{again}><text:p>1</text:p></table:table-cell>"
+
+
+USUAL = ods_row(ods_cell(), ods_cell(), ods_cell(16_382, empty=True))
+
+
+@pytest.mark.parametrize(
+    ("table", "cells"),
+    [
+        (USUAL * 3, 6),
+        (USUAL * 3 + ods_row(ods_cell(16_384, empty=True), times=10**6) * 2, 6),
+        (ods_row(ods_cell(10**9)), 10**9),
+        (USUAL + ods_row(ods_cell(), times=10**9), 2 * (10**9 + 1)),
+        (ods_row(ods_cell(10**6, empty=True), ods_cell()), 10**6 + 1),
+        (USUAL + ods_row(ods_cell(empty=True), times=10**6) + USUAL, 2 * (10**6 + 2)),
+        ("", 0),
+    ],
+)
+def test_repeated_cells_of_opendocument_count(tmp_path: Path, table: str, cells: int) -> None:
+    """Empty ones do if others follow, as in the files of every office suite they do not."""
+    ods(tmp_path / "t.ods", USUAL, table)
+    with zipfile.ZipFile(tmp_path / "t.ods") as archive:
+        size = archive.getinfo("content.xml").file_size
+
+    assert tables_size(str(tmp_path / "t.ods")) == 20 * size + 32 * max(2, cells)
+
+
+def test_opendocument_tables_are_compared_with_memory(tmp_path: Path, little: int) -> None:
+    del little
+    ods(tmp_path / "t.ods", ods_row(ods_cell(10**9)))
+    ods(tmp_path / "large.ods", USUAL * 20_000)
+    assert (tmp_path / "large.ods").stat().st_size < 50_000
+
+    for name in ("t.ods", "large.ods"):
+        assert "is too large to be read as a whole" in refused(tmp_path / name)
 
 
 def test_a_text_that_all_rows_share_is_kept_once(tmp_path: Path, little: int) -> None:
@@ -349,5 +463,5 @@ def test_manifests_are_bounded_as_well(tmp_path: Path, little: int) -> None:
     row = json.dumps({"path": "a.png", "label": "x"}).encode() + b"\n"
     path.write_bytes(50 * gzip.compress(row * 2_000))
 
-    with pytest.raises(DataError, match=r"has more than 6.* rows, which take about"):
+    with pytest.raises(DataError, match=r"has at least 7.* rows, which take about"):
         manifest.read(str(path))

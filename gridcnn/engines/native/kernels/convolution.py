@@ -130,12 +130,12 @@ class Chunk:
 
 def chunks(vectors: int, width: int) -> list[Chunk]:
     """Return how vectors of filters are taken: as many as fit together, then what is left."""
-    found = []
+    parts = []
     if vectors >= width:
-        found.append(Chunk(0, width, vectors // width))
+        parts.append(Chunk(0, width, vectors // width))
     if vectors % width:
-        found.append(Chunk(vectors - vectors % width, vectors % width, 1))
-    return found
+        parts.append(Chunk(vectors - vectors % width, vectors % width, 1))
+    return parts
 
 
 def forward(module: Module, name: str, conv: Convolution, *, winners: bool) -> None:

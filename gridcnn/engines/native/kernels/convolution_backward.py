@@ -470,10 +470,10 @@ def windows_of(conv: Convolution) -> Iterator[tuple[Range, Range, tuple[int, int
         ((conv.rows, conv.target.rows), (conv.columns, conv.target.columns))
     ):
         whole = conv.whole_windows(axis)
-        found = [((0, whole), conv.window[axis])] if whole else []
+        ranges = [((0, whole), conv.window[axis])] if whole else []
         if whole < count:
-            found.append(((whole, count), size - whole * conv.step[axis]))
-        parts.append(found)
+            ranges.append(((whole, count), size - whole * conv.step[axis]))
+        parts.append(ranges)
     for rows, height in parts[0]:
         for columns, across in parts[1]:
             yield rows, columns, (height, across)

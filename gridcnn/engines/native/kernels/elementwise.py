@@ -83,12 +83,12 @@ class _Block:
     def take_out(self, code: Code, grid: Value, cells: Value) -> None:
         """Emit the way of the cells out of the maps."""
         lanes, source = self.maps.lanes, code.at(grid, self.here)
-        given = [
+        columns = [
             code.load(source, number * self.maps.padded, kind=vector(lanes))
             for number in range(self.cells)
         ]
-        given += [code.constant(0, lanes)] * (lanes - self.cells)
-        for row, values in zip(self._rows(cells, code), code.transpose(given), strict=False):
+        columns += [code.constant(0, lanes)] * (lanes - self.cells)
+        for row, values in zip(self._rows(cells, code), code.transpose(columns), strict=False):
             code.store_part(values, row, 0, self.cells)
 
 
@@ -161,8 +161,8 @@ def take_out(module: Module, name: str, source: Maps, *, scaled: bool) -> None:
                 with code.loop(source.columns) as column:
                     code.store(code.load(start, column * source.padded), target, column)
         if scaled:
-            given = code.cast("ptrtoint", factors, INT)
-            with code.when(code.test("ne", given, 0)):
+            columns = code.cast("ptrtoint", factors, INT)
+            with code.when(code.test("ne", columns, 0)):
                 with code.loop(source.channels * source.rows * source.columns) as cell:
                     product = code.arithmetic(
                         "fmul", code.load(cells, cell), code.load(factors, cell)

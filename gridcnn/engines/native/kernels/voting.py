@@ -110,7 +110,7 @@ def _products(
     totals = [[code.variable(zero) for _ in range(outputs)] for _ in range(items)]
 
     def step(place: Number, count: int) -> None:
-        taken = [
+        inputs = [
             code.load_part(entering, place + item * layer.entering, layer.lanes, count)
             for item in range(items)
         ]
@@ -118,7 +118,7 @@ def _products(
             weight = code.load_part(rows, place + output * layer.inputs, layer.lanes, count)
             for item in range(items):
                 total = totals[item][output]
-                total.set(code.multiply_add(taken[item], weight, total.get()))
+                total.set(code.multiply_add(inputs[item], weight, total.get()))
 
     whole = layer.inputs - layer.inputs % layer.lanes
     with code.loop(whole, step=layer.lanes) as place:
@@ -249,13 +249,13 @@ def _weighted_sums(
     totals = [[code.variable(zero) for _ in range(vectors)] for _ in targets]
     with code.loop(summed) as number:
         here = code.at(rows, number * row)
-        taken = [
+        vectors_of_row = [
             code.load_part(here, each * lanes, lanes, count if each == vectors - 1 else lanes)
             for each in range(vectors)
         ]
         for (share, step), total in zip(shares, totals, strict=True):
             factor = code.everywhere(share, number * step, lanes)
-            for value, each in zip(taken, total, strict=True):
+            for value, each in zip(vectors_of_row, total, strict=True):
                 each.set(code.multiply_add(factor, value, each.get()))
     for target, total in zip(targets, totals, strict=True):
         for place, each in enumerate(total):
@@ -270,11 +270,11 @@ def mask_back(module: Module, name: str, layer: Layer) -> None:
     gradient is 0. `layer` is the one that they left.
     """
     with module.function(name, *[PTR] * 3, INT) as (code, (values, factors, flow, items)):
-        given = code.test("ne", code.cast("ptrtoint", factors, INT), 0)
+        has_factors = code.test("ne", code.cast("ptrtoint", factors, INT), 0)
         with code.loop(items) as item, code.loop(layer.outputs) as output:
             place = item * layer.leaving + output
             share = code.variable(code.load(flow, place))
-            with code.when(given):
+            with code.when(has_factors):
                 factor = code.load(factors, item * layer.outputs + output)
                 share.set(code.arithmetic("fmul", share.get(), factor))
             alive = code.compare("ogt", code.load(values, place), code.constant(0))

@@ -101,13 +101,13 @@ class Turn:
         # Each value is that of a polynomial which is 0 at all other points. At p and -p it has the
         # same even powers, and odd powers of opposite sign: `even` and `odd` are summed once, and
         # used for both points.
-        found = [combine(code, _product(*self.pairs), cells[::2])]
+        values = [combine(code, _product(*self.pairs), cells[::2])]
         for point in self.pairs:
             rest = _product(*(each for each in self.pairs if each != point))
             even = combine(code, rest, cells[2::2])
             odd = combine(code, rest, cells[1:-1:2])
-            found += _both(code, even, odd, point)
-        return [*found, combine(code, _product(*self.pairs), cells[1::2])]
+            values += _both(code, even, odd, point)
+        return [*values, combine(code, _product(*self.pairs), cells[1::2])]
 
     def points_to_positions(self, code: Code, values: Sequence[Value]) -> list[Value]:
         """Return the positions, of values at the points."""
@@ -119,7 +119,7 @@ class Turn:
         # only for k = 0, and infinity only for the highest k.
         pairs = list(zip(middle[::2], middle[1::2], strict=True))
         halves = [[code.arithmetic(name, *each) for each in pairs] for name in ("fadd", "fsub")]
-        found = []
+        positions = []
         for power in range(self.positions):
             terms = [
                 (point**power, each)
@@ -129,8 +129,8 @@ class Turn:
                 terms.insert(0, (Fraction(1), first))
             if power == self.positions - 1:
                 terms.append((Fraction(1), last))
-            found.append(combine(code, *zip(*terms, strict=True)))
-        return found
+            positions.append(combine(code, *zip(*terms, strict=True)))
+        return positions
 
     def taps_to_points(self, code: Code, taps: Sequence[Value]) -> list[Value]:
         """Return the values at the points, for the taps of a feature."""
@@ -142,7 +142,7 @@ class Turn:
         size = Fraction(1)
         for square in squares:
             size *= -square
-        found = [combine(code, [1 / size], taps[:1])]
+        values = [combine(code, [1 / size], taps[:1])]
         for point, square in zip(self.pairs, squares, strict=True):
             size = 2 * square
             for other in squares:
@@ -150,8 +150,8 @@ class Turn:
             factors = [point**power / size for power in range(self.taps)]
             even = combine(code, factors[::2], taps[::2])
             odd = combine(code, factors[1::2], taps[1::2])
-            found += _both(code, even, odd, Fraction(1))
-        return [*found, taps[-1]]
+            values += _both(code, even, odd, Fraction(1))
+        return [*values, taps[-1]]
 
 
 def _both(code: Code, even: Value, odd: Value, factor: Fraction) -> list[Value]:
@@ -166,13 +166,14 @@ def _both(code: Code, even: Value, odd: Value, factor: Fraction) -> list[Value]:
 
 def _product(*points: Fraction) -> list[Fraction]:
     """Return the coefficients of the product of all x - point**2, the lowest first."""
-    found = [Fraction(1)]
+    coefficients = [Fraction(1)]
     for point in points:
-        longer = [Fraction(0), *found]
-        found = [
-            high - low * point**2 for high, low in zip(longer, [*found, Fraction(0)], strict=True)
+        longer = [Fraction(0), *coefficients]
+        coefficients = [
+            high - low * point**2
+            for high, low in zip(longer, [*coefficients, Fraction(0)], strict=True)
         ]
-    return found
+    return coefficients
 
 
 def combine(code: Code, factors: Sequence[Fraction], values: Sequence[Value]) -> Value:
@@ -505,8 +506,8 @@ class _Emitter:
             anything = speaks[0]
             for each in speaks[1:]:
                 anything = code.op(anything.kind, f"or {anything}, {each.name}")
-            found = code.select(code.test("ne", code.count(anything), 0), one, zero)
-            code.store(found, blanks, row * row_size + column)
+            mark = code.select(code.test("ne", code.count(anything), 0), one, zero)
+            code.store(mark, blanks, row * row_size + column)
         # First over the rows under a feature, then over its columns. In place: a vector is read
         # together with those below it or to the right, which are still as they were.
         lanes = self.code.module.processor.lanes

@@ -11,7 +11,7 @@ import pytest
 import gridcnn
 from gridcnn.errors import DataError
 from gridcnn.measures import measures
-from gridcnn.runs.notes import answer_notes, label_notes
+from gridcnn.notes import answer_notes, label_notes
 
 
 def test_classes_that_differ_in_capitals_or_spaces_alone_are_told() -> None:

@@ -1,7 +1,8 @@
-"""What looks wrong about labels and answers, in sentences."""
+"""What looks wrong about data and answers, in sentences: told, or refused where it is strict."""
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -27,6 +28,20 @@ def refuse_notes(notes: Sequence[str]) -> None:
         raise DataError(*notes, "with strict, every note is an error")
 
 
+def warn_of(notes: Sequence[str], *, strict: bool = False, stacklevel: int = 1) -> None:
+    """Tell notes from Python, where nothing is printed: as warnings, or errors if `strict`.
+
+    Args:
+        notes: sentences.
+        strict: raise `DataError` instead.
+        stacklevel: as for `warnings.warn`; 1 is the line that calls this.
+    """
+    if strict:
+        refuse_notes(notes)
+    for note in notes:
+        warnings.warn(note, UserWarning, stacklevel=stacklevel + 1)
+
+
 def remark_notes(remarks: Mapping[str, int]) -> list[str]:
     """Return an adapter's remarks as sentences with counts."""
     return [f"{_count_items(count)} {text}" for text, count in remarks.items() if count]
@@ -41,9 +56,11 @@ def label_notes(labels: Sequence[Label], classes: Sequence[Label]) -> list[str]:
         spelled.setdefault(" ".join(str(label).casefold().split()), []).append(label)
     for alike in spelled.values():
         if len(alike) > 1:
-            told = listed([f"{quoted(str(each))} ({_count_items(counts[each])})" for each in alike])
+            names = listed(
+                [f"{quoted(str(each))} ({_count_items(counts[each])})" for each in alike]
+            )
             notes.append(
-                f"classes that differ only in capitals or spaces: {told}; if they are one class, "
+                f"classes that differ only in capitals or spaces: {names}; if they are one class, "
                 "write all its labels in one way"
             )
     missing = [
