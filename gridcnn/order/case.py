@@ -27,6 +27,8 @@ _MOST_PARTS = 3
 """Stretches that are judged: a table has one or two series in it."""
 _NEARLY_ALL = 0.8
 """The part of the columns from which on a stretch is no part, but the table: the rest is noise."""
+_MANY_CHANNELS = 5
+"""Channels from which on these may be an axis: up to four, as colours and bands, are not."""
 COLUMNS = 2_048
 """Numbers of a row that are compared; of wider tables those in the middle."""
 
@@ -97,20 +99,23 @@ class Case:
         near = self.neighbours(tried)
         merit = max((each.merit for each in near), default=0.0)
         ordered = [each.layout for each in near if each.is_ordered and each.merit >= merit - WORTH]
+        line = Layout(1, self.columns)
+        if any(each.is_ordered and each.layout == line for each in near):
+            # Many channels that are in order among each other are the columns of a line, as the
+            # days of weeks are.
+            ordered = [each for each in ordered if not _has_many_channels(each)] or [line]
         parts: tuple[Part, ...] = ()
         # Parts are stretches of a line; a grid of rows, or channels, has none.
-        if not (given or structure.mixed) and ordered in ([], [Layout(1, self.columns)]):
-            parts = self.parts(breaks, whole=bool(ordered))
+        if not (given or structure.mixed) and ordered in ([], [line]):
+            doubtful = any(each.is_doubtful for each in near)
+            parts = self.parts(breaks, whole=bool(ordered) or doubtful)
         evidence = Evidence(structure, near, axes, None, int(self.usable.sum()), parts)
         settled = bool(parts) or decide(evidence) == ("grid", True)
         asked = self.targets is not None and (judging.thorough or not settled)
-        # If neighbours say nothing, a network may still find something along the plain line.
-        layout = Layout(1, self.columns)
-        if near and near[0].is_telling and near[0].score >= GRADED_SCORE:
-            layout = near[0].layout
+        layout = ordered[0] if ordered else self._likely_layout(near)
         if len(ordered) > 1 and not parts:
             layout = self._best_layout(ordered)
-            near.sort(key=lambda each: each.layout != layout)
+        near.sort(key=lambda each: each.layout != layout)
         if asked:
             use = self._usefulness(tried[0] if given else layout, settled=settled)
             evidence = replace(evidence, near=near, use=use)
@@ -136,6 +141,17 @@ class Case:
             steady=steady,
         )
         return with_words(verdict, labelled=self.targets is not None)
+
+    def _likely_layout(self, near: Sequence[Neighbours]) -> Layout:
+        """Return the layout on which a network may find an order that neighbours do not show.
+
+        That is the plain line, unless neighbours say nothing along it, but something in another.
+        """
+        line = Layout(1, self.columns)
+        telling = [each for each in near if each.is_telling and each.score >= GRADED_SCORE]
+        if not telling or any(each.layout == line for each in telling):
+            return line
+        return telling[0].layout
 
     def neighbours(self, tried: Sequence[Layout]) -> list[Neighbours]:
         """Return what neighbours tell in the layouts that are worth a look, the best first."""
@@ -224,3 +240,7 @@ class Case:
                 f"of {self.columns:,}"
             )
         return sentences
+
+
+def _has_many_channels(layout: Layout) -> bool:
+    return layout.interleaved and layout.channels >= _MANY_CHANNELS

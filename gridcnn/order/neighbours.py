@@ -56,6 +56,9 @@ _PLACES_PER_STEP = 8
 TOGETHER = 0.75
 """What score and gradation come to on average, at least: who is just above both bars is not above
 them for sure."""
+_DOUBTFUL_P = 0.1
+"""The p-value up to which an order is in doubt: six visits of five measurements have 360 orders,
+of which none can be shown to be better than luck."""
 ERROR_RATE = 0.01
 """How often columns in a meaningless order may be taken for ordered by this evidence."""
 _TARGETS, _TESTED_TARGETS = 120, 60  # columns that are predicted: more change the means little
@@ -122,8 +125,10 @@ class Neighbours:
     @property
     def is_doubtful(self) -> bool:
         """Whether they are so close, and grade so well, that it may be an order for all that."""
-        may_be = self.is_close and self.gradation >= DOUBTFUL_GRADATION
-        return may_be and not self.is_ordered and not self.is_grouped
+        if self.p_value is None or self.p_value > _DOUBTFUL_P or self.score < SCORE:
+            return False
+        graded = self.gradation >= DOUBTFUL_GRADATION
+        return graded and not self.is_ordered and not self.is_grouped
 
     @property
     def merit(self) -> float:

@@ -99,7 +99,7 @@ def apply_rule(evidence: Evidence) -> Decision:
         return "grid"
     if use is not None and use.is_useful and (use.is_clearly_useful or not _deny_order(near)):
         return "grid"
-    if any(each.is_doubtful for each in near):
+    if any(_is_in_doubt(each, near) for each in near):
         return "undecided"
     sequence = len(structure.alphabet) >= SYMBOLS
     least = _TELLING_OF_SEQUENCES if sequence else 0.0
@@ -120,7 +120,19 @@ def _deny_order(near: Sequence[Neighbours]) -> bool:
     from the ends of a row, where a small network sees them differently, and that is no order.
     """
     telling = [each for each in near if each.is_telling]
-    return bool(telling) and all(each.score < GRADED_SCORE for each in telling)
+    return bool(telling) and all(each.score < GRADED_SCORE or each.is_grouped for each in telling)
+
+
+def _is_in_doubt(layout: Neighbours, near: Sequence[Neighbours]) -> bool:
+    """Return whether one layout may be an order, though it is not shown to be one.
+
+    A layout that says nothing about groups, such as every second column, is in no doubt if another
+    one shows that related columns stand together in groups.
+    """
+    if not layout.is_doubtful:
+        return False
+    silent = layout.groups is None or layout.groups.p_value is None
+    return not (silent and any(each.is_grouped and each.is_close for each in near))
 
 
 def decide_axis(along: Neighbours | None, size: int) -> Decision:
