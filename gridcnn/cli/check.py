@@ -136,6 +136,8 @@ def _say(verdict: Verdict) -> None:
     encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
     plain = encoding != "utf8"
     screen.say(f"verdict: {verdict.decision} ({_MEANINGS[verdict.decision]})")
+    for sentence in verdict.summary:
+        _say_wrapped(sentence)
     screen.say("\nevidence")
     for sentence in verdict.evidence:
         _say_wrapped(sentence)

@@ -23,7 +23,7 @@ from gridcnn.order.neighbours import Neighbours
 from gridcnn.order.structure import Structure
 from gridcnn.order.usefulness import TRAININGS, Usefulness, usefulness
 from gridcnn.order.verdict import AxisVerdict, Decision, Verdict
-from gridcnn.order.wording import describe_usefulness
+from gridcnn.order.wording import describe_usefulness, summarize_sequence
 from gridcnn.streams import Stream
 
 _POSITIONS = 128  # that are compared: of more, the first that are filled
@@ -100,6 +100,7 @@ def judge_one_hot(
         usefulness=use,
         rows=rows,
         columns=positions,
+        summary=summarize_sequence(whole, use),
     )
 
 

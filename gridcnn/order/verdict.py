@@ -79,7 +79,8 @@ class Verdict:
     seed: int = 0
 
     def __str__(self) -> str:
-        return "\n".join((f"verdict: {self.decision}", *self.evidence, *self.advice))
+        lines = (f"verdict: {self.decision}", *self.summary, *self.evidence, *self.advice)
+        return "\n".join(lines)
 
     def __repr__(self) -> str:
         layout = "" if self.layout is None else f" as {self.layout}"

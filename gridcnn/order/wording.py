@@ -21,7 +21,7 @@ from gridcnn.order.rows import RowOrder
 from gridcnn.order.rule import SYMBOLS, Evidence
 from gridcnn.order.structure import Structure
 from gridcnn.order.usefulness import MOST_ROWS, Usefulness
-from gridcnn.order.verdict import Verdict
+from gridcnn.order.verdict import Decision, Verdict
 
 _DOUBTFUL_USE = 0.05
 """From this p-value on, a network that does without the order is worth a word."""
@@ -42,6 +42,31 @@ def with_words(verdict: Verdict, *, labelled: bool) -> Verdict:
 def summarize(verdict: Verdict, *, labelled: bool) -> tuple[str, str, str]:
     """Return the verdict, its reason and what to do, one plain sentence each."""
     return _conclusion(verdict), _reason(verdict), _remedy(verdict, labelled=labelled)
+
+
+def summarize_sequence(decision: Decision, use: Usefulness | None) -> tuple[str, str, str]:
+    """Return the verdict on sequences of symbols, its reason and what to do."""
+    if decision == "grid":
+        useful = use is not None and use.is_useful
+        return (
+            "The order of the symbols carries information.",
+            "A small network answers better with this order than with any shuffled one."
+            if useful
+            else "What stands at a position depends on what stands beside it.",
+            "Go on: a convolutional network can use this order.",
+        )
+    if decision == "permutable":
+        return (
+            "The order of the symbols carries no information.",
+            "What stands at a position depends no more on what stands beside it than on the rest.",
+            "Do not use a convolutional network here; counts of the symbols are a better choice.",
+        )
+    return (
+        "These data do not show whether the order of the symbols carries information.",
+        "There are too few items, or too few symbols in them, to tell.",
+        "To decide, the checker needs more items"
+        + (", or longer ones." if use is not None else ", or labels."),
+    )
 
 
 def _conclusion(verdict: Verdict) -> str:

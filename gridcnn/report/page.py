@@ -54,7 +54,7 @@ def page(verdict: Verdict, *, data: str) -> str:
         f"<h1>Does the order of {what} mean anything?</h1>",
         f"<p><code>{escape(data)}</code>: {verdict.rows:,} rows, {verdict.columns:,} {what}</p>",
         f'<div class="verdict"><p><span class="sign" aria-hidden="true">{sign}</span>'
-        f"<strong>{verdict.decision}</strong></p><p>{meaning}</p></div>",
+        f"<strong>{verdict.decision}</strong></p>{_summary(verdict, meaning)}</div>",
         *_advice(verdict),
         "<h2>Evidence</h2>",
         list_of(verdict.evidence),
@@ -74,6 +74,11 @@ def page(verdict: Verdict, *, data: str) -> str:
         + "\n".join(parts)
         + "\n</main>\n</body>\n</html>\n"
     )
+
+
+def _summary(verdict: Verdict, meaning: str) -> str:
+    """Return the verdict, its reason and what to do as paragraphs; without them, the meaning."""
+    return "".join(f"<p>{escape(text)}</p>" for text in verdict.summary) or f"<p>{meaning}</p>"
 
 
 def _advice(verdict: Verdict) -> list[str]:

@@ -15,6 +15,7 @@ def verdict_data(verdict: Verdict) -> dict[str, Any]:
     structure, lags, use = verdict.structure, verdict.lags, verdict.usefulness
     return {
         "decision": verdict.decision,
+        "summary": list(verdict.summary),
         "evidence": list(verdict.evidence),
         "advice": list(verdict.advice),
         "rows": verdict.rows,
@@ -23,6 +24,19 @@ def verdict_data(verdict: Verdict) -> dict[str, Any]:
         "layout": None if verdict.layout is None else _layout(verdict.layout),
         # Grids have an adapter already, and it is not the table adapter.
         "adapter": None if verdict.layout is None or verdict.axes else verdict.layout.adapter,
+        "parts": [
+            {"start": part.start, "stop": part.stop, "first": part.first, "last": part.last}
+            for part in verdict.parts
+        ],
+        "steady": verdict.steady,
+        "row_order": None
+        if verdict.row_order is None
+        else {
+            "alike": verdict.row_order.alike,
+            "continues": verdict.row_order.continues,
+            "p_value": verdict.row_order.p_value,
+            "is_ordered": verdict.row_order.is_ordered,
+        },
         "axes": [
             {
                 "name": axis.name,
@@ -82,6 +96,7 @@ def _neighbours(near: Neighbours) -> dict[str, Any]:
         "best": _number(near.best),
         "score": _number(near.score),
         "gradation": _number(near.gradation),
+        "closeness": _number(near.closeness),
         "p_value": _number(near.p_value),
         "orders": near.orders,
         "exact": near.exact,
