@@ -174,7 +174,9 @@ def _beside(
 def _best(choosing: Floats, judging: Floats) -> float:
     """Return the mean association of each place with the two that are closest to it."""
     ranks = np.argsort(np.where(np.isnan(choosing), -2, choosing), axis=1)[:, -2:]
-    return float(np.nanmean(np.take_along_axis(judging, ranks, axis=1)))
+    best = np.take_along_axis(judging, ranks, axis=1)
+    known = best[~np.isnan(best)]
+    return float(known.mean()) if len(known) else 0.0
 
 
 def _gradation(close: Floats, usable: NDArray[np.int64]) -> float:

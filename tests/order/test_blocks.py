@@ -1,0 +1,100 @@
+"""One-hot blocks: categories that were written as many columns of 0 and 1."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gridcnn.order.blocks import Block, merge_blocks, one_hot_blocks
+from gridcnn.order.columns import Column, column_of
+from gridcnn.order.judge import judge_columns
+from gridcnn.order.judging import Judging
+from gridcnn.order.layouts import Layout
+from gridcnn.order.verdict import Verdict
+from tests.order.made import Table, series
+
+
+def one_hot(*sizes: int, rows: int = 600, seed: int = 0, related: float = 0.6) -> Table:
+    """Return categories with so many values each, one-hot, that share a hidden cause."""
+    random = np.random.default_rng(seed)
+    cause = random.integers(0, 3, rows)
+    parts = []
+    for size in sizes:
+        own = random.integers(0, size, rows)
+        codes = np.where(random.random(rows) < related, cause % size, own)
+        parts.append(np.eye(size)[codes])
+    return np.concatenate(parts, axis=1)
+
+
+def columns_of(table: Table) -> list[Column]:
+    return [column_of(f"c{n}", column) for n, column in enumerate(table.T)]
+
+
+def judged(table: Table, seed: int = 0) -> Verdict:
+    return judge_columns(columns_of(table), None, rows=len(table), judging=Judging(seed=seed))
+
+
+def test_blocks_are_found() -> None:
+    table = one_hot(4, 3, 2, 5)
+    numbers = np.random.default_rng(0).normal(size=(600, 2))
+    table = np.concatenate([numbers[:, :1], table, numbers[:, 1:]], axis=1)
+    assert one_hot_blocks(columns_of(table)) == [
+        Block(1, 5),
+        Block(5, 8),
+        Block(8, 10),
+        Block(10, 15),
+    ]
+
+
+def test_what_is_no_block_is_none() -> None:
+    """Neither answers of yes and no that add up to anything, nor a value that is missing."""
+    random = np.random.default_rng(0)
+    answers = random.integers(0, 2, (300, 6)).astype(np.float64)
+    assert one_hot_blocks(columns_of(answers)) == []
+    table = one_hot(4, 4)
+    table[7, 2] = np.nan
+    assert one_hot_blocks(columns_of(table)) == [Block(4, 8)]
+    assert one_hot_blocks(columns_of(np.ones((100, 1)))) == []
+
+
+def test_a_row_may_miss_a_category() -> None:
+    table = one_hot(4, 4)
+    table[7, :4] = np.nan
+    assert one_hot_blocks(columns_of(table)) == [Block(0, 4), Block(4, 8)]
+    merged = merge_blocks(columns_of(table), [Block(0, 4), Block(4, 8)])
+    assert np.isnan(merged[0].values[7])
+    assert merged[0].missing == 1
+
+
+def test_a_value_that_no_row_has_belongs_to_its_block() -> None:
+    table = np.insert(one_hot(4, 3), 4, 0.0, axis=1)
+    assert one_hot_blocks(columns_of(table)) == [Block(0, 5), Block(5, 8)]
+
+
+def test_merging_gives_the_categories_back() -> None:
+    codes = np.random.default_rng(0).integers(0, 4, 200)
+    merged = merge_blocks(columns_of(np.eye(4)[codes]), [Block(0, 4)])
+    assert len(merged) == 1
+    assert merged[0].kind == "category"
+    symbols = [merged[0].symbols[int(value)] for value in merged[0].values]
+    assert symbols == [str(code + 1) for code in codes]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("related", [0.0, 0.5, 0.9])
+def test_one_hot_categories_are_permutable_whatever_their_association(
+    seed: int, related: float
+) -> None:
+    for sizes in ((4, 3, 5, 6, 4, 3), (4,) * 10, (2,) * 12):
+        verdict = judged(one_hot(*sizes, seed=seed, related=related), seed=seed)
+        assert verdict.decision == "permutable", sizes
+        assert any("one-hot encoded" in line for line in verdict.evidence)
+        assert verdict.columns == sum(sizes)
+
+
+def test_a_series_of_levels_stays_a_grid() -> None:
+    """Levels of a smooth signal, one-hot: the positions are in order, the levels are channels."""
+    levels = np.digitize(series(800, 16, 0.95), (-0.7, 0, 0.7))
+    verdict = judged(np.eye(4)[levels].reshape(800, -1))
+    assert verdict.decision == "grid"
+    assert verdict.layout == Layout(1, 16, 4)

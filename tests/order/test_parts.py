@@ -1,0 +1,62 @@
+"""Stretches of columns that are in order among others that are not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import yaml
+
+from gridcnn.order.columns import column_of
+from gridcnn.order.judge import judge_columns
+from gridcnn.order.judging import Judging
+from gridcnn.order.verdict import Verdict
+from tests.order.made import Table, factors, groups, series
+
+
+def judged(table: Table) -> Verdict:
+    columns = [column_of(f"c{n}", column) for n, column in enumerate(table.T)]
+    return judge_columns(columns, None, rows=len(table), judging=Judging())
+
+
+@pytest.mark.parametrize("before", [0, 4, 10])
+@pytest.mark.parametrize("hours", [24, 60])
+def test_a_series_among_attributes_is_named(before: int, hours: int) -> None:
+    attributes = factors(500, 10)
+    table = np.concatenate(
+        [attributes[:, :before], series(500, hours, 0.9), attributes[:, before:]], axis=1
+    )
+
+    verdict = judged(table)
+
+    assert verdict.decision == "permutable"
+    (part,) = verdict.parts
+    assert abs(part.start - before) <= 1
+    assert abs(part.stop - before - hours) <= 1
+    assert (part.first, part.last) == (f"c{part.start}", f"c{part.stop - 1}")
+    assert f"columns {part.start + 1} to {part.stop}" in verdict.summary[0]
+    block = yaml.safe_load(verdict.advice[0].split("\n")[1])
+    assert block == {"adapter": {"table": {"size": [1, part.columns]}}}
+
+
+def test_a_series_among_texts_is_named() -> None:
+    random = np.random.default_rng(0)
+    towns = [column_of(f"t{n}", random.choice(list("abcdef"), 400)) for n in range(10)]
+    hours = [column_of(f"h{n}", column) for n, column in enumerate(series(400, 12, 0.9).T)]
+
+    verdict = judge_columns([*towns[:6], *hours, *towns[6:]], None, rows=400, judging=Judging())
+
+    assert verdict.decision == "permutable"
+    (part,) = verdict.parts
+    assert (part.start, part.stop, part.first, part.last) == (6, 18, "h0", "h11")
+
+
+def test_a_whole_series_has_no_parts() -> None:
+    for closeness in (0.7, 0.9):
+        verdict = judged(series(400, 40, closeness))
+        assert verdict.decision == "grid"
+        assert verdict.parts == ()
+
+
+def test_neither_groups_nor_attributes_have_parts() -> None:
+    for table in (groups(500, 9, 4), factors(500, 30)):
+        assert judged(table).parts == ()
