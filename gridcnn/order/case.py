@@ -97,13 +97,8 @@ class Case:
         """
         judging = self.judging
         near = self.neighbours(tried)
-        merit = max((each.merit for each in near), default=0.0)
-        ordered = [each.layout for each in near if each.is_ordered and each.merit >= merit - WORTH]
         line = Layout(1, self.columns)
-        if any(each.is_ordered and each.layout == line for each in near):
-            # Many channels that are in order among each other are the columns of a line, as the
-            # days of weeks are.
-            ordered = [each for each in ordered if not _has_many_channels(each)] or [line]
+        ordered = self._ordered_layouts(near, line)
         parts: tuple[Part, ...] = ()
         # Parts are stretches of a line; a grid of rows, or channels, has none.
         if not (given or structure.mixed) and ordered in ([], [line]):
@@ -141,6 +136,15 @@ class Case:
             steady=steady,
         )
         return with_words(verdict, labelled=self.targets is not None)
+
+    def _ordered_layouts(self, near: Sequence[Neighbours], line: Layout) -> list[Layout]:
+        """Return the layouts that are in order, the best and simplest first."""
+        merit = max((each.merit for each in near), default=0.0)
+        ordered = [each for each in near if each.is_ordered and each.merit >= merit - WORTH]
+        if not any(each.is_ordered and each.layout == line for each in near):
+            return [each.layout for each in ordered]
+        layouts = [each.layout for each in ordered if not _is_the_line(each)]
+        return layouts or [line]
 
     def _likely_layout(self, near: Sequence[Neighbours]) -> Layout:
         """Return the layout on which a network may find an order that neighbours do not show.
@@ -242,5 +246,13 @@ class Case:
         return sentences
 
 
-def _has_many_channels(layout: Layout) -> bool:
-    return layout.interleaved and layout.channels >= _MANY_CHANNELS
+def _is_the_line(near: Neighbours) -> bool:
+    """Return whether a layout in channels is the plain line, if that is in order, too.
+
+    Channels one after the other are, unless there are breaks between them. So are many interleaved
+    channels: if these are in order among each other, they are no channels, as the days of weeks.
+    """
+    layout = near.layout
+    if layout.interleaved:
+        return layout.channels >= _MANY_CHANNELS
+    return layout.is_line and not near.breaks

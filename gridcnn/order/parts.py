@@ -26,7 +26,7 @@ _BORDER = 3
 _FEWESTSTRANGERS, _LEAST_OUTSIDE = 3, 0.08
 """Columns outside of a part, and their share, that are worth a word: the ends of a series often
 have little to do with its middle, as the line before a heartbeat."""
-_LINKED_OUTSIDE = 0.5
+_LINKED_OUTSIDE = 0.75
 """The share of links between columns outside from which on they are a series themselves."""
 
 
