@@ -21,7 +21,6 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -240,12 +239,10 @@ def told(what: str, found: Fit) -> str:
 
 def draw(found: dict[str, list[Cost]], chosen: list[Series], file: Path) -> None:
     """Draw times and memory against each size, with the fitted lines."""
-    matplotlib: Any = import_module("matplotlib")
-    matplotlib.use("Agg")
-    pyplot: Any = import_module("matplotlib.pyplot")
-    figure, axes = pyplot.subplots(
-        2, len(chosen), figsize=(3.2 * len(chosen), 5.2), layout="constrained", squeeze=False
-    )
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.2 * len(chosen), 5.2), layout="constrained")
+    axes = figure.subplots(2, len(chosen), squeeze=False)
     colours = {TRAIN: "#1f5fa8", PREDICT: "#d9822b", MEMORY: "#4a7d4a"}
     for column, each in enumerate(chosen):
         for row, whats in enumerate(((TRAIN, PREDICT), (MEMORY,))):
@@ -275,7 +272,6 @@ def draw(found: dict[str, list[Cost]], chosen: list[Series], file: Path) -> None
                 panel.set_ylabel("MB" if row else "ms", fontsize=9)
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=110)
-    pyplot.close(figure)
 
 
 def as_json(found: dict[str, list[Cost]], chosen: list[Series], engine: str, threads: int) -> str:

@@ -523,15 +523,8 @@ ADVICE: list[tuple[Step, str, str, Step, str]] = [
     ),
     (
         nothing,
-        "show photos/cat/0.png",
-        "add --spec SPEC",
-        nothing,
-        "show photos/cat/0.png --spec img.yaml",
-    ),
-    (
-        nothing,
         "show img.yaml --png seen.png",
-        "give its spec as well, with --spec",
+        "--png draws the grid of a file: show FILE --spec img.yaml",
         nothing,
         "show photos/cat/0.png --spec img.yaml --png seen.png",
     ),

@@ -116,7 +116,7 @@ class Verdict:
         `verdict.plot().savefig("order.png")`.
 
         Raises:
-            DataError: Matplotlib is not installed, or the verdict holds sentences alone.
+            DataError: the verdict holds sentences alone.
         """
         from gridcnn.report.figure import verdict_figure
 

@@ -33,15 +33,9 @@ def verdict_figure(verdict: Verdict) -> Figure:
     No window is opened, and no display is needed.
 
     Raises:
-        DataError: Matplotlib is not installed, or the verdict holds sentences alone.
+        DataError: the verdict holds sentences alone.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise DataError(
-            "a figure needs Matplotlib, which is not installed: "
-            "python -m pip install 'gridcnn[plot]'"
-        ) from None
+    from matplotlib.figure import Figure
 
     lags = verdict.lags if verdict.lags is not None and len(verdict.lags.lags) else None
     use, structure = verdict.usefulness, verdict.structure

@@ -69,8 +69,6 @@ def test_a_point_is_measured() -> None:
 
 
 def test_the_picture_is_drawn(tmp_path: Path) -> None:
-    """Where Matplotlib is there."""
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     chosen = scaling.series(quick=True)
     costs = {
         each.label: [scaling.Cost(size * 1e-3, size * 1e-4, size * 1e6) for size in each.sizes]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import builtins
 import io
 import subprocess
 import sys
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -118,22 +116,6 @@ def test_columns_of_different_kinds_are_counted() -> None:
 def test_sentences_alone_cannot_be_drawn() -> None:
     with pytest.raises(DataError, match="this verdict holds sentences alone"):
         Verdict("undecided", ("too few rows",)).plot()
-
-
-def test_without_matplotlib_the_command_that_installs_it_is_told(
-    series: Verdict, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = builtins.__import__
-
-    def missing(name: str, *arguments: Any, **options: Any) -> Any:
-        if name.startswith("matplotlib"):
-            raise ImportError(name)
-        return real(name, *arguments, **options)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
-
-    with pytest.raises(DataError, match=r"python -m pip install 'gridcnn\[plot\]'"):
-        series.plot()
 
 
 def test_neither_a_display_nor_pyplot_is_touched() -> None:
