@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("gridcnn", "adapters", "datasets")
-LATER = ("gridcnn/order", "gridcnn/checking")
+LATER: tuple[str, ...] = ()
 """Rooms that are still to follow."""
 
 ODD = re.compile(

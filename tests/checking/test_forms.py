@@ -18,7 +18,7 @@ import gridcnn
 from gridcnn import Verdict
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.errors import DataError, UnknownNameError
-from gridcnn.order.judge import Judging, judge_columns, sampled
+from gridcnn.order.judge import Judging, judge_columns, sample_rows
 from gridcnn.order.layouts import Layout
 from gridcnn.order.sample import column_in
 from gridcnn.progress import Progress
@@ -166,7 +166,7 @@ def test_missing_cells_of_grids_are_tolerated() -> None:
 def test_many_rows_are_sampled() -> None:
     """And this is told, with the labels of the same rows."""
     X = np.tile(factors(500, 4), (10, 1))
-    kept = sampled(5_000, 3)
+    kept = sample_rows(5_000, 3)
 
     found = gridcnn.check(X, seed=3)
 
@@ -376,7 +376,7 @@ def test_constant_and_missing_columns_are_told() -> None:
     found = gridcnn.check(X)
 
     assert found.decision == "grid"
-    assert told(found, "1 of 20 columns have one value only")
+    assert told(found, "1 of 20 columns have only one value")
     assert told(found, "2 of 4,000 values are missing or infinite")
 
 
@@ -385,7 +385,7 @@ def test_constant_and_missing_columns_are_told() -> None:
 BAD: list[tuple[Any, Any, str]] = [
     (np.zeros((30, 2)), None, "2 columns have no order to speak of; at least 3 are needed"),
     (walks(1), None, "1 row is too few to compare columns by"),
-    (np.ones((50, 5)), None, "all 5 columns have one value only"),
+    (np.ones((50, 5)), None, "all 5 columns have only one value"),
     (np.ones((50, 5, 5)), None, "all cells of all items have one value"),
     (np.zeros(5), None, "got an array of shape (5,)"),
     (np.zeros((0, 5)), None, "got an array of shape (0, 5)"),
