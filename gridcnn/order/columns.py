@@ -39,7 +39,7 @@ class Column:
     Attributes:
         name: the name, only for messages.
         kind: what it holds.
-        values: float64 `(rows,)`, NaN where a value is missing: numbers as they are; of all other
+        values: float64 `(rows,)`, NaN if a value is missing: numbers as they are; of all other
             kinds the index into `symbols`.
         symbols: the different texts, the most frequent first; empty for numbers.
     """

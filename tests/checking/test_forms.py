@@ -346,7 +346,7 @@ def test_amounts_are_no_classes() -> None:
     found = gridcnn.check(walks(), np.linspace(0, 1, 200))
 
     assert found.usefulness is None
-    assert told(found, "y holds amounts and no classes")
+    assert told(found, "y holds amounts, not classes")
 
 
 def test_a_column_that_may_be_the_label_is_pointed_out() -> None:
@@ -427,7 +427,7 @@ def test_shapes_have_to_fit() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("x.bin", b"abc", "is no table and no data set"),
+        ("x.bin", b"abc", "is neither a table nor a data set"),
         ("x.npy", b"abc", "is not a NumPy file"),
         ("x.npz", b"abc", "is not a NumPy file"),
         ("x.csv", b"a,b,c\n1,2,3\n", "1 row is too few"),
