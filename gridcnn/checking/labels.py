@@ -69,8 +69,8 @@ def targets_of(
         raise DataError(Problem(message, source=source))
     if any(isinstance(cell, float) and not cell.is_integer() for cell in cells):
         return None, [
-            f"{what} holds amounts, not classes; it is left out, and usefulness of the order is not "
-            "measured"
+            f"{what} holds amounts, not classes; it is left out, and whether the order is useful "
+            "is not measured"
         ]
     labels = labels_of(cells, name=what, source=source)
     places = {label: n for n, label in enumerate(dict.fromkeys(labels))}

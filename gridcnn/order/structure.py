@@ -10,7 +10,6 @@ import numpy as np
 
 from gridcnn.order.columns import Column, Kind
 
-_SET_ASIDE: tuple[Kind, ...] = ("identifier", "date", "text")
 _FEW = 0.2
 """The part of the columns that may be of another kind and is set aside: a row number, a date or a
 comment beside a hundred measurements does not make a mixed table."""
