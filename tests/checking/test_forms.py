@@ -500,7 +500,7 @@ def test_the_same_seed_gives_the_same_verdict() -> None:
 @pytest.mark.parametrize(
     ("rows", "columns", "y", "wanted"),
     [
-        (100, 4, False, ["4 more columns (4 have too few", "labels, so that"]),
+        (100, 4, False, ["4 more columns (4 have too few", "labels, to measure"]),
         (
             100,
             12,

@@ -78,7 +78,7 @@ def test_kinds_that_differ_are_told_at_once() -> None:
 def test_too_little_is_undecided_and_says_what_is_needed() -> None:
     few = judged(datasets.load_iris().data)
     assert few.decision == "undecided"
-    assert "; labels, so that" in few.advice[0]
+    assert "; labels, to measure" in few.advice[0]
     independent = judged(np.random.default_rng(0).normal(size=(300, 20)))
     assert independent.decision == "undecided"
 
