@@ -38,7 +38,7 @@ from gridcnn.gridding import adapted
 from gridcnn.model import Model
 from gridcnn.notes import remark_notes, warn_of
 from gridcnn.order.guard import CHECKS, Check, guard
-from gridcnn.order.sample import Sample, drawn_items, sample_of_items
+from gridcnn.order.sample import Sample, draw_training_items, sample_of_items
 from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
 from gridcnn.runs.duplicates import find_duplicates
@@ -406,7 +406,7 @@ def _sample(
 ) -> Sample:
     """Return the training items that are looked at, of which `data` holds the `readable` ones."""
     places = np.flatnonzero(
-        np.isin(readable, drawn_items(training, adapter, adapter.shape(), seed))
+        np.isin(readable, draw_training_items(training, adapter, adapter.shape(), seed))
     )
     return sample_of_items(
         things,

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from gridcnn.order import neighbours
 from gridcnn.order.columns import Column, column_of
-from gridcnn.order.judge import Judging, judge_columns, sampled
+from gridcnn.order.judge import Judging, judge_columns, sample_rows
 from gridcnn.order.neighbours import (
     DOUBTFUL_GRADATION,
     ERROR_RATE,
@@ -61,7 +61,7 @@ class Set:
         seed: int = 0,
     ) -> Verdict:
         """Return the verdict on the set, or on its columns in another order, or changed."""
-        looked = sampled(self.rows, 0)
+        looked = sample_rows(self.rows, 0)
         columns = chosen or [column_of("", values[looked]) for values in self.columns]
         if order is not None:
             columns = [columns[index] for index in order]
@@ -200,7 +200,7 @@ def changed(every: Sequence[Set]) -> None:
     for each in every:
         if each.wanted != "grid":
             continue
-        looked = sampled(each.rows, 0)
+        looked = sample_rows(each.rows, 0)
         columns = []
         for values in each.columns:
             column = column_of("", values[looked])

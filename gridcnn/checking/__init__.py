@@ -42,18 +42,19 @@ def check(
 ) -> Verdict:
     """Return whether the order of columns, or of the cells of grids, carries information.
 
-    Column names are ignored. Of many rows some are drawn at random; the evidence says so.
+    Column names are ignored. If there are many rows, some are drawn at random, and the evidence
+    says so.
 
-    `run`, `cross_validate` and `GridClassifier` judge the same data by the same function. Of a
-    spec, a folder or a known data set the training items are judged, drawn with the seed of the
+    `run`, `cross_validate` and `GridClassifier` judge the same data by the same function. For a
+    spec, a folder or a known data set, the training items are judged, drawn with the seed of the
     spec, as a run draws them: the verdict is that of the run. Three differences remain:
 
     - A table, or an array, without a spec has no training part: all of its rows are judged. A run
       leaves validation and test items alone, so that nothing is learned from them. It judges the
       columns that its spec takes, and, if the adapter has a `size`, only the layout of the spec.
     - Too little data for a verdict is an error here, and "undecided" in a run, which then goes on.
-    - A run trains no network once neighbours have settled the verdict, and asks nothing about
-      pictures, sounds, texts and molecules, whose adapters make the order.
+    - A run trains no network if neighbours have settled the verdict, and does not check pictures,
+      sounds, texts and molecules, whose adapters make the order.
 
     Args:
         X: a table: an array or list of rows `(rows, columns)`, a DataFrame, or the path of a CSV,
@@ -71,7 +72,7 @@ def check(
             that of the spec, or else 0.
         threads: the most threads.
         strict: whether notes on the data are errors.
-        advance: is called with a `gridcnn.progress.Progress` each time some more is done.
+        advance: is called with a `gridcnn.progress.Progress` as the check goes on.
 
     Raises:
         DataError: the data cannot be read, or has too few rows or columns for any verdict; or there
@@ -93,7 +94,7 @@ def _sample(data: Any, asked: Asked) -> Sample:
 
 
 def _by_name(text: str, asked: Asked) -> Sample:
-    """Return the sample of what a path, or a known name, stands for."""
+    """Return the sample of the data that a path or a known name stands for."""
     path = Path(text).expanduser() if "\0" not in text else Path()
     name = text.lower()
     if name.endswith((".yaml", ".yml")) or (path / "spec.yaml").is_file():
@@ -114,6 +115,6 @@ def _by_name(text: str, asked: Asked) -> Sample:
         )
     if path.is_file() and not name.endswith((".gz", "ubyte")):
         endings = listed(ENDINGS)
-        message = f"is no table and no data set; tables are {endings}, arrays .npy and .npz"
+        message = f"is neither a table nor a data set; tables are {endings}, arrays .npy and .npz"
         raise DataError(Problem(message, source=text))
     return from_source(text, asked)

@@ -1,4 +1,4 @@
-"""What `check` was asked beside the data."""
+"""The arguments of `check` other than the data."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from gridcnn.progress import Advance
 
 @dataclass(frozen=True)
 class Asked:
-    """What `check` was given beside the data; see there."""
+    """The arguments of `check` other than the data; see there."""
 
     y: Any
     header: bool | None
     encoding: str | None
-    given_seed: int | None
+    chosen_seed: int | None
     advance: Advance | None
 
     @property
     def seed(self) -> int:
         """The seed for data that has no spec."""
-        return self.given_seed or 0
+        return self.chosen_seed or 0

@@ -1,4 +1,4 @@
-"""Cells of tables without the many ways in which libraries say that one is missing."""
+"""Cells of tables, in which missing ones have one form, whatever library they come from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def plain_cells(values: Any) -> Sequence[Any] | NDArray[Any]:
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a cell says that there is no value."""
+    """Return whether a cell stands for a missing value."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return bool(value != value) if isinstance(value, float) else value in ("", b"")

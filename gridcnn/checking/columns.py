@@ -1,4 +1,4 @@
-"""From named columns of cells to a sample: the label is taken out, and what looks odd is told."""
+"""From named columns of cells to a sample: without the label, and with notes on odd columns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gridcnn.order.columns import Column
 from gridcnn.order.sample import Sample, axis_names, column_in
 
 _LABELS = ("label", "class", "target", "y", "labels", "classes")
-"""Columns that are asked about: they are often the classes, and count as data all the same."""
+"""Names that a note asks about: such columns often hold the classes, but count as data."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Table:
     """The rows of a table that are looked at.
 
     Attributes:
-        names: what its columns are called.
+        names: the names of its columns.
         columns: the cells of each column, in the rows that are looked at.
         rows: how many rows there are in all.
         kept: which of them are looked at, int64 `(rows,)`, rising.
-        notes: what else is to be told of it, in sentences.
+        notes: more sentences on the table, for the evidence.
         source: the file; empty for a table in memory.
         is_named: whether the names are the table's own.
     """
@@ -51,7 +51,7 @@ def sample_of_columns(table: Table, y: Any, *, seed: int) -> Sample:
     Args:
         table: the table.
         y: the name of the column with the labels, a label for each row of the table, or None.
-        seed: what the rows were drawn with.
+        seed: the seed of the draw of rows.
 
     Raises:
         DataError: there is no such column, or the labels cannot be used.
@@ -65,8 +65,10 @@ def sample_of_columns(table: Table, y: Any, *, seed: int) -> Sample:
     elif y is not None:
         values = labels_for(y, table.rows)
     what = f"the column {quoted(table.names[label])}" if label is not None else "y"
-    targets, told = targets_of(values, chosen, what=what, kept=table.kept, source=table.source)
-    notes = [*table.notes, *told]
+    targets, label_notes = targets_of(
+        values, chosen, what=what, kept=table.kept, source=table.source
+    )
+    notes = [*table.notes, *label_notes]
     others = [number for number in range(len(table.names)) if number != label]
     if len(others) == 1 and all(isinstance(cell, str) for cell in table.columns[others[0]]):
         texts = table.columns[others[0]]
@@ -75,7 +77,7 @@ def sample_of_columns(table: Table, y: Any, *, seed: int) -> Sample:
         return Sample(grids.values, table.rows, table.kept, targets, names, tuple(notes), seed=seed)
     columns = [column_in(table.names[n], table.columns[n], table.kept) for n in others]
     if table.is_named:
-        notes += _about_names(columns, asked=y is None)
+        notes += _about_names(columns, has_label=y is not None)
     notes += _about_twins(columns)
     return Sample(
         tuple(columns),
@@ -99,13 +101,14 @@ def _place(label: str, names: Sequence[str], source: str) -> int:
     raise DataError(Problem(f"has no column {quoted(label)}{hint} It has: {has}", source=source))
 
 
-def _about_names(columns: Sequence[Column], *, asked: bool) -> list[str]:
+def _about_names(columns: Sequence[Column], *, has_label: bool) -> list[str]:
+    """Return notes on names: those that occur twice, and one that may be the label."""
     names = Counter(column.name for column in columns)
     notes = []
     twice = [quoted(name) for name, count in names.items() if count > 1 and name]
     if twice:
         notes.append(f"several columns have the same name: {listed(twice, limit=8)}")
-    if asked:
+    if not has_label:
         note = "no column is named as the label, so every column counts as data"
         likely = [name for name in names if name.casefold() in _LABELS]
         if likely:
@@ -115,7 +118,7 @@ def _about_names(columns: Sequence[Column], *, asked: bool) -> list[str]:
 
 
 def _about_twins(columns: Sequence[Column]) -> list[str]:
-    """Return what is to be told of columns that hold the same values."""
+    """Return a note on columns that hold the same values."""
     first: dict[bytes, str] = {}
     twins = []
     for column in columns:

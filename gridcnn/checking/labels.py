@@ -13,13 +13,13 @@ from gridcnn.errors import DataError, Problem, quoted, shown
 
 
 def refuse_label(y: Any, why: str) -> None:
-    """Raise `DataError` if the labels are named as a column, of which there is none."""
+    """Raise `DataError` if the labels are named as a column of data without named columns."""
     if isinstance(y, str):
         raise DataError(f"there is no column {quoted(y)}: {why}")
 
 
 def labels_for(y: Any, rows: int) -> Any:
-    """Return the labels of all rows; raise `DataError` if there is not one for each."""
+    """Return the labels of all rows; raise `DataError` unless there is one for each."""
     if not hasattr(y, "__len__") or isinstance(y, bytes):
         raise DataError(
             f"y is a list of labels, one for each row, or the name of a column; got {shown(y)}"
@@ -37,17 +37,17 @@ def targets_of(
     kept: NDArray[np.int64] | None = None,
     source: str = "",
 ) -> tuple[NDArray[np.int64] | None, list[str]]:
-    """Return the classes of the chosen labels, and what is to be told of them.
+    """Return the classes of the chosen labels, and notes on them.
 
     Args:
         values: labels, or None.
         chosen: which of them belong to the rows that are looked at.
-        what: what errors call them.
+        what: their name in errors.
         kept: the numbers of those rows in the data; None: those of `chosen`.
         source: the file.
 
     Raises:
-        DataError: some are missing, or are no labels.
+        DataError: some are missing, or are not labels.
     """
     if values is None:
         return None, []
@@ -69,8 +69,8 @@ def targets_of(
         raise DataError(Problem(message, source=source))
     if any(isinstance(cell, float) and not cell.is_integer() for cell in cells):
         return None, [
-            f"{what} holds amounts and no classes; it is left out, and whether the order is "
-            "useful is not tried"
+            f"{what} holds amounts, not classes; it is left out, and whether the order is useful "
+            "is not measured"
         ]
     labels = labels_of(cells, name=what, source=source)
     places = {label: n for n, label in enumerate(dict.fromkeys(labels))}

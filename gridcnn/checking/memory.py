@@ -17,7 +17,7 @@ from gridcnn.checking.columns import Table, sample_of_columns
 from gridcnn.checking.labels import labels_for, refuse_label, targets_of
 from gridcnn.datasets.tables.frames import is_frame
 from gridcnn.errors import DataError, shown
-from gridcnn.order.sample import Sample, drawn
+from gridcnn.order.sample import Sample, draw_items
 
 _FORMS = (
     "data is an array or a list of rows (rows, columns), a DataFrame, an array of grids (items, "
@@ -25,30 +25,30 @@ _FORMS = (
 )
 
 
-def from_memory(given: Any, asked: Asked) -> Sample:
-    """Return the sample of what was given from Python.
+def from_memory(data: Any, asked: Asked) -> Sample:
+    """Return the sample of data from Python.
 
     Raises:
-        DataError: it has none of the forms that data may have.
+        DataError: it has none of the allowed forms.
     """
-    if is_frame(given):
-        return _of_frame(given, asked)
+    if is_frame(data):
+        return _of_frame(data, asked)
     refuse_label(asked.y, "only a DataFrame or a table's file has columns with names")
-    if hasattr(given, "toarray"):  # a sparse matrix
-        given = given.tocsr()
-        rows, columns = given.shape
-        kept = drawn(rows, columns, asked.seed)
-        return _of_rows(np.asarray(given[kept].toarray()), rows, kept, asked)
-    if isinstance(given, bytes) or not (hasattr(given, "__len__") or hasattr(given, "__array__")):
-        raise DataError(f"{_FORMS}; got {shown(given)}")
-    if not hasattr(given, "__array__"):
-        given = _listed(given)
-    stack = given if isinstance(given, np.ndarray) else np.asarray(given)
+    if hasattr(data, "toarray"):  # a sparse matrix
+        data = data.tocsr()
+        rows, columns = data.shape
+        kept = draw_items(rows, columns, asked.seed)
+        return _of_rows(np.asarray(data[kept].toarray()), rows, kept, asked)
+    if isinstance(data, bytes) or not (hasattr(data, "__len__") or hasattr(data, "__array__")):
+        raise DataError(f"{_FORMS}; got {shown(data)}")
+    if not hasattr(data, "__array__"):
+        data = _stack_of(data)
+    stack = data if isinstance(data, np.ndarray) else np.asarray(data)
     if stack.dtype.names:
         stack = np.stack([stack[name].astype(object) for name in stack.dtype.names], axis=1)
     if stack.ndim not in (2, 3, 4) or not stack.size:
         raise DataError(f"{_FORMS}; got an array of shape {stack.shape}")
-    kept = drawn(len(stack), math.prod(stack.shape[1:]), asked.seed)
+    kept = draw_items(len(stack), math.prod(stack.shape[1:]), asked.seed)
     if stack.ndim > 2:
         return _of_stack(stack, kept, asked)
     return _of_rows(stack[kept], len(stack), kept, asked)
@@ -57,7 +57,7 @@ def from_memory(given: Any, asked: Asked) -> Sample:
 def _of_frame(frame: Any, asked: Asked) -> Sample:
     names = [str(name) for name in frame.columns]
     rows = len(frame)
-    kept = drawn(rows, len(names) - isinstance(asked.y, str), asked.seed)
+    kept = draw_items(rows, len(names) - isinstance(asked.y, str), asked.seed)
     if hasattr(frame, "iloc"):
         part = frame.iloc[kept]
         columns = [plain_cells(part.iloc[:, n].to_numpy()) for n in range(len(names))]
@@ -86,7 +86,7 @@ def _of_stack(stack: NDArray[Any], kept: NDArray[np.int64], asked: Asked) -> Sam
     return Sample(grids, items, kept, targets, notes=tuple(notes), seed=asked.seed)
 
 
-def _listed(rows: Any) -> NDArray[Any]:
+def _stack_of(rows: Any) -> NDArray[Any]:
     """Return a list of rows, or of grids, as one array."""
     items = list(rows)
     if not items or any(isinstance(item, str | bytes | os.PathLike | dict) for item in items):
@@ -112,7 +112,7 @@ def _listed(rows: Any) -> NDArray[Any]:
         try:
             return np.array(items, np.float64)
         except (ValueError, TypeError):
-            raise DataError(f"{_FORMS}; got a list of lists that are no grids") from None
+            raise DataError(f"{_FORMS}; got a list of lists that are not grids") from None
     table = np.empty((len(items), len(items[0])), object)
     for place, item in enumerate(items):
         table[place] = list(item)

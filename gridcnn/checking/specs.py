@@ -1,6 +1,6 @@
 """The samples of specs, folders and known data sets: some of the items that a run would train on.
 
-They are found, divided and adapted as a run does it, but nothing but these items is adapted.
+They are read, divided and adapted as in a run, but only these items are adapted.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from gridcnn.contracts.adapter import Selection, pick
 from gridcnn.datasets.problems import bad_items_error
 from gridcnn.errors import DataError
 from gridcnn.notes import remark_notes
-from gridcnn.order.sample import Sample, drawn_items, sample_of_items
+from gridcnn.order.sample import Sample, draw_training_items, sample_of_items
 from gridcnn.progress import Counter
 from gridcnn.runs.located import locate, spec_folder
 from gridcnn.runs.prepare import divide_for_training, places_of
@@ -32,12 +32,12 @@ def from_spec(spec: Spec, asked: Asked, *, data: str | None = None) -> Sample:
     if asked.y is not None:
         raise DataError("data sets and folders have labels of their own; leave the labels out")
     folder = spec_folder(spec)
-    if asked.given_seed is not None:
-        spec = load(spec, changes={"training.seed": asked.given_seed})
+    if asked.chosen_seed is not None:
+        spec = load(spec, changes={"training.seed": asked.chosen_seed})
     divided = divide_for_training(locate(spec, data, folder), advance=asked.advance)
     dataset, adapter, training = divided.dataset, divided.fitted.adapter, divided.division.train
     seed = spec.training.seed
-    chosen = drawn_items(training, adapter, divided.fitted.shape, seed)
+    chosen = draw_training_items(training, adapter, divided.fitted.shape, seed)
     count = Counter(asked.advance, "reading items", len(chosen), unit="items").add
     adapted = adapter.adapt_all(
         pick(dataset.things, chosen), names=places_of(dataset, chosen), advance=count

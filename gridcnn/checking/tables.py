@@ -10,7 +10,7 @@ from gridcnn.datasets.readers.manifest import is_manifest
 from gridcnn.datasets.tables.columns import table_columns
 from gridcnn.datasets.tables.items import opened_rows, place_of
 from gridcnn.datasets.tables.rows import Form
-from gridcnn.order.sample import Sample, drawn
+from gridcnn.order.sample import Sample, draw_items
 
 _MANIFEST = {"path", "label", "split"}
 
@@ -34,7 +34,7 @@ def from_table(text: str, asked: Asked) -> Sample:
     if not count and not problems.count:
         problems.add("has no rows")
     problems.stop_items()
-    kept = drawn(count, len(names) - len(wanted), asked.seed)
+    kept = draw_items(count, len(names) - len(wanted), asked.seed)
     with opened_rows(place, form, problems, complete=True) as rows:
         columns, notes = table_columns(rows, kept)
     problems.stop()

@@ -1,10 +1,10 @@
 """The order of an alphabet: whether symbols beside each other in it are related.
 
-The rows of one-hot grids are symbols, and exactly one of them is there in each position. So a
-symbol rules out every other in its own position, which says nothing about their order. What does is
-which symbol follows: in a measured signal whose levels are the symbols, a level is followed by
-itself or by the next one; a text has no such preference for letters that stand beside each other in
-an alphabet.
+The rows of one-hot grids are symbols, and each position has exactly one of them. So a symbol rules
+out every other in its own position, which says nothing about their order. But it matters which
+symbol follows: in a measured signal whose levels are the symbols, a level is followed by itself or
+by the next one; a text has no such preference for letters that stand beside each other in an
+alphabet.
 
 The association of two symbols is how often one follows the other, beyond what their frequencies in
 each position give, as a correlation, averaged over both orders. It has a sign: symbols that avoid
@@ -26,13 +26,18 @@ from gridcnn.order.neighbours import GRADATION, SCORE, Neighbours
 from gridcnn.order.verdict import AxisVerdict, Decision
 from gridcnn.streams import Stream
 
-_MOST_SYMBOLS = 512  # rows that are compared; of more, those that are most frequent together
-_FEWEST = 30  # times that a symbol must be there to be compared
+_MOST_SYMBOLS = 512
+"""Rows that are compared; of more, those that are most frequent together. Time and memory grow with
+their square."""
+_FEWEST = 30
+"""Times that a symbol must occur to be compared: what follows a rarer one is mostly luck."""
 _ENOUGH = 8
-"""Of so many symbols on, the test could show an order beyond doubt."""
+"""Symbols from which on the test can show an order beyond doubt: of eight there are 20,160."""
 _ORDERS = 999
+"""Random orders of a test: the smallest p-value, 0.001, is a tenth of the rate of errors."""
 _BEYOND_NOISE = 3.0
-"""The closest have to be so many times as close as where there is no association at all."""
+"""How many times as close as in noise the closest symbols must be: if they are less close, a low
+score does not show that there is no order."""
 
 Floats = NDArray[np.float64]
 
@@ -59,33 +64,33 @@ def judge_alphabet(
         (indices >= first) & (indices < first + len(shown)), indices - first, -1
     ).astype(np.int64)
     close = _associations(codes, len(shown))
-    # The same symbols, each followed by that of another item: what is left is noise.
+    # The same symbols, but each is followed by the symbol of another item: that is noise.
     others = np.stack([random.permutation(column) for column in codes.T], axis=1)
     noise = _associations(others, len(shown))
-    found = beside(close, usable, random)
-    nothing = beside(noise, usable, random)
+    near = beside(close, usable, random)
+    near_in_noise = beside(noise, usable, random)
     decision: Decision = "undecided"
-    if found.is_ordered:
+    if near.is_ordered:
         decision = "grid"
-    elif shows_no_order(found, nothing) and len(usable) >= _ENOUGH:
+    elif shows_no_order(near, near_in_noise) and len(usable) >= _ENOUGH:
         decision = "permutable"
-    return AxisVerdict(name, symbols, decision, found)
+    return AxisVerdict(name, symbols, decision, near)
 
 
-def shows_no_order(found: Neighbours, nothing: Neighbours) -> bool:
+def shows_no_order(near: Neighbours, in_noise: Neighbours) -> bool:
     """Return whether an order would have been seen, and none was.
 
     Args:
-        found: what neighbours tell.
-        nothing: what they tell once nothing is associated with anything. Of few items they may look
-            close to each other and yet not graded, which tells neither way.
+        near: the evidence of neighbours.
+        in_noise: the same evidence if nothing is associated with anything. With few items,
+            neighbours may look close but not graded, which is no evidence either way.
     """
-    telling = found.best - found.by_chance > _BEYOND_NOISE * (nothing.best - nothing.by_chance)
-    return telling and found.score < SCORE
+    telling = near.best - near.by_chance > _BEYOND_NOISE * (in_noise.best - in_noise.by_chance)
+    return telling and near.score < SCORE
 
 
 def _window(counts: NDArray[np.int64]) -> int:
-    """Return where the most frequent `_MOST_SYMBOLS` rows, one behind the other, begin."""
+    """Return the first of the `_MOST_SYMBOLS` rows side by side that are most frequent."""
     if len(counts) <= _MOST_SYMBOLS:
         return 0
     sums = np.concatenate([[0], np.cumsum(counts)])
@@ -105,22 +110,22 @@ def _associations(codes: NDArray[np.int64], symbols: int) -> Floats:
     for position in range(positions - 1):
         here, after = codes[:, position], codes[:, position + 1]
         both = (here >= 0) & (after >= 0)
-        # Items that end here have no say: else all symbols of long texts would seem related.
+        # Items that end here are ignored: else all symbols of long texts would seem related.
         count = int(both.sum())
         if count < 2:
             continue
         here, after = here[both], after[both]
         together += np.bincount(here * symbols + after, minlength=symbols * symbols)
-        parts = [np.bincount(each, minlength=symbols) for each in (here, after)]
+        parts = [np.bincount(codes_at, minlength=symbols) for codes_at in (here, after)]
         expected += np.outer(parts[0], parts[1]) / count
         for side, part in enumerate(parts):
             variance[side] += part * (1 - part / count)
     covariance = together.reshape(symbols, symbols) - expected
     spread = np.sqrt(np.outer(variance[0], variance[1]))
     one_way = np.divide(covariance, spread, out=np.zeros_like(spread), where=spread > 0)
-    found = (one_way + one_way.T) / 2
-    np.fill_diagonal(found, np.nan)
-    return found
+    associations = (one_way + one_way.T) / 2
+    np.fill_diagonal(associations, np.nan)
+    return associations
 
 
 def beside(
@@ -130,7 +135,7 @@ def beside(
     *,
     halves: Sequence[Floats] = (),
 ) -> Neighbours:
-    """Return what places beside each other tell by their association, rather than by R2.
+    """Return the evidence of neighbours by their association, rather than by R2.
 
     Args:
         close: the association of every two places, `(places, places)`; NaN on the diagonal.
@@ -143,16 +148,16 @@ def beside(
     given = float(_beside(close, usable[None], usable, size)[0])
     among = close[np.ix_(usable, usable)]
     by_chance = float(np.nanmean(among))
-    parts = [each[np.ix_(usable, usable)] for each in halves] or [among, among]
+    parts = [half[np.ix_(usable, usable)] for half in halves] or [among, among]
     best = max((_best(parts[0], parts[1]) + _best(parts[1], parts[0])) / 2, given)
     score = 0.0 if best <= by_chance else (given - by_chance) / (best - by_chance)
-    found = Neighbours(Layout(1, size), given, by_chance, best, score, _gradation(close, usable))
-    if score < SCORE or found.gradation < GRADATION:
-        return found
+    near = Neighbours(Layout(1, size), given, by_chance, best, score, _gradation(close, usable))
+    if score < SCORE or near.gradation < GRADATION:
+        return near
     orders = random.permuted(np.tile(usable, (_ORDERS, 1)), axis=1)
     as_good = int((_beside(close, orders, usable, size) >= given - 1e-12).sum())
-    # The order given counts as one of the random ones (Phipson and Smyth, 2010).
-    return replace(found, p_value=(as_good + 1) / (_ORDERS + 1), orders=_ORDERS)
+    # The given order counts as one of the random ones (Phipson and Smyth, 2010).
+    return replace(near, p_value=(as_good + 1) / (_ORDERS + 1), orders=_ORDERS)
 
 
 def _beside(

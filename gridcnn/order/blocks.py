@@ -1,8 +1,8 @@
 """One-hot blocks: columns of 0 and 1 that together are one category.
 
 A table that was one-hot encoded has a column for each value of each category. The columns of one
-category exclude each other, and stand together, so that they look related; and yet they are one
-column in many, and are judged as that.
+category exclude each other, and stand together, so that they look related. They are one category
+spread over several columns, and are judged as one column.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from gridcnn.order.columns import Column
 
 _WIDEST = 512
-"""Columns of a block: a category has fewer values than that, or is no category."""
+"""Columns of a block at most: a column with more values is a number or a text rather than a
+category. It also bounds the time of the search."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Columns that stand one behind the other, of which exactly one is 1 in every row.
+    """Columns side by side of which exactly one is 1 in every row.
 
     Attributes:
         start, stop: the first column of the block, and the one after its last.
@@ -39,7 +40,7 @@ class Block:
 def one_hot_blocks(columns: Sequence[Column]) -> list[Block]:
     """Return the one-hot blocks among the columns, in their order.
 
-    A block has two columns or more that vary. Rows that miss all of its values are passed over.
+    A block has two columns or more that vary. Rows without any of its values are ignored.
     """
     binary = [_is_binary(column) for column in columns]
     blocks = []
@@ -55,7 +56,7 @@ def one_hot_blocks(columns: Sequence[Column]) -> list[Block]:
 
 
 def _block_end(columns: Sequence[Column], binary: Sequence[bool], start: int) -> int | None:
-    """Return where the block that begins at a column ends; None if there is none."""
+    """Return the end of the block that begins at a column; None if there is none."""
     if not binary[start]:
         return None
     first = columns[start].values
@@ -73,7 +74,7 @@ def _block_end(columns: Sequence[Column], binary: Sequence[bool], start: int) ->
         if (total > 1).any():
             return None
         if (total == 1).all():
-            # Columns that are 0 in every row are values that no row has; they go to this block.
+            # Columns that are 0 in every row are values that do not occur; they go to this block.
             end = stop + 1
             while end < len(columns) and binary[end] and not columns[end].values[known].any():
                 end += 1
@@ -107,12 +108,12 @@ def merge_blocks(columns: Sequence[Column], blocks: Sequence[Block]) -> list[Col
             number += 1
             continue
         prefix = "" if alike else f"{block.start}: "
-        merged.append(_merged(columns[block.start : block.stop], prefix))
+        merged.append(_merge_columns(columns[block.start : block.stop], prefix))
         number = block.stop
     return merged
 
 
-def _merged(columns: Sequence[Column], prefix: str) -> Column:
+def _merge_columns(columns: Sequence[Column], prefix: str) -> Column:
     values = np.stack([column.values for column in columns], axis=1)
     missing = np.isnan(values).any(axis=1)
     place: NDArray[np.int64] = np.nan_to_num(values).argmax(axis=1)

@@ -1,4 +1,4 @@
-"""One case: columns that can be compared, and the evidence that they give."""
+"""One case: columns that can be compared, and the evidence about their order."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ from gridcnn.order.verdict import AxisVerdict, Verdict
 from gridcnn.order.wording import describe_evidence, with_words
 
 _MOST_PARTS = 3
-"""Stretches that are judged: a table has one or two series in it."""
+"""Stretches that are judged at most: a table has one or two series in it, and each takes time."""
 _NEARLY_ALL = 0.8
-"""The part of the columns from which on a stretch is no part, but the table: the rest is noise."""
+"""The share of the columns from which on a stretch is the table itself; the rest is noise."""
 _MANY_CHANNELS = 5
-"""Channels from which on these may be an axis: up to four, as colours and bands, are not."""
+"""Channels from which on they may be an axis; up to four are channels, as colours and bands are."""
 COLUMNS = 2_048
-"""Numbers of a row that are compared; of wider tables those in the middle."""
+"""Numbers of a row that are compared; in wider tables those in the middle. The covariances of these
+take 32 MiB for each half of the rows."""
 
 
 class Case:
-    """Columns that can be compared, and what they are judged by."""
+    """Columns that can be compared, with their classes and what they are judged with."""
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class Case:
         size = sizes[1 + axis]
         if size < FEWEST_POSITIONS or not self.is_whole:
             return AxisVerdict(name, size, "undecided")
-        # What lies along the axis first, everything else behind it.
+        # The axis comes first, everything else after it.
         place = np.moveaxis(np.arange(self.columns).reshape(sizes), 1 + axis, 0).reshape(-1)
         predictor = Predictor(self.values[:, place])
         layout = Layout(1, size, self.columns // size)
@@ -84,14 +85,14 @@ class Case:
         given: bool,
         breaks: NDArray[np.bool_] | None = None,
     ) -> Verdict:
-        """Return the verdict, from neighbours in the layouts and from usefulness.
+        """Return the verdict, by neighbours in the layouts and by usefulness.
 
         Args:
             tried: the layouts that the columns may have.
             axes: the verdicts on the axes of grids.
             structure: what kinds of columns there are.
-            notes: what else is to be said.
-            given: whether the layout is known, and not looked for.
+            notes: more sentences for the evidence.
+            given: whether the layout is known, so that no other is looked for.
             breaks: whether other columns stand between a column and the next, `(columns - 1,)`;
                 None if there are none.
         """
@@ -100,9 +101,9 @@ class Case:
         line = Layout(1, self.columns)
         ordered = self._ordered_layouts(near, line)
         parts: tuple[Part, ...] = ()
-        # Parts are stretches of a line; a grid of rows, or channels, has none.
+        # Parts are stretches of a line; a grid of several rows or channels has no parts.
         if not (given or structure.mixed) and ordered in ([], [line]):
-            doubtful = any(each.is_doubtful for each in near)
+            doubtful = any(look.is_doubtful for look in near)
             parts = self.parts(breaks, whole=bool(ordered) or doubtful)
         evidence = Evidence(structure, near, axes, None, int(self.usable.sum()), parts)
         settled = bool(parts) or decide(evidence) == ("grid", True)
@@ -110,7 +111,7 @@ class Case:
         layout = ordered[0] if ordered else self._likely_layout(near)
         if len(ordered) > 1 and not parts:
             layout = self._best_layout(ordered)
-        near.sort(key=lambda each: each.layout != layout)
+        near.sort(key=lambda look: look.layout != layout)
         if asked:
             use = self._usefulness(tried[0] if given else layout, settled=settled)
             evidence = replace(evidence, near=near, use=use)
@@ -149,19 +150,19 @@ class Case:
     def _likely_layout(self, near: Sequence[Neighbours]) -> Layout:
         """Return the layout on which a network may find an order that neighbours do not show.
 
-        That is the plain line, unless neighbours say nothing along it, but something in another.
+        This is the plain line, unless neighbours say nothing along it and something in another one.
         """
         line = Layout(1, self.columns)
-        telling = [each for each in near if each.is_telling and each.score >= GRADED_SCORE]
-        if not telling or any(each.layout == line for each in telling):
+        telling = [look for look in near if look.is_telling and look.score >= GRADED_SCORE]
+        if not telling or any(look.layout == line for look in telling):
             return line
         return telling[0].layout
 
     def neighbours(self, tried: Sequence[Layout]) -> list[Neighbours]:
-        """Return what neighbours tell in the layouts that are worth a look, the best first."""
-        # Parts of blocked channels would be channels that miss most of their cells.
-        fit = [each for each in tried if self.is_whole or each.interleaved or each.channels == 1]
-        fit = [each for each in fit if each.positions >= FEWEST_POSITIONS]
+        """Return the evidence of neighbours in the closest layouts, the best first."""
+        # If only some columns are compared, channels in blocks would lack most of their cells.
+        fit = [way for way in tried if self.is_whole or way.interleaved or way.channels == 1]
+        fit = [layout for layout in fit if layout.positions >= FEWEST_POSITIONS]
         return look(
             self.predictor,
             self.usable,
@@ -175,11 +176,14 @@ class Case:
     def parts(
         self, breaks: NDArray[np.bool_] | None, *, whole: bool, all_of_it: bool = False
     ) -> tuple[Part, ...]:
-        """Return the stretches of columns that are in order, if it is not the whole that is.
+        """Return the stretches of columns that are in order, if the whole is not.
 
-        `whole`: whether the whole is in order, as it seems: a part counts then only if the columns
-        outside have nothing to do with those beside them. `all_of_it`: whether a part may be all of
-        these columns, which are themselves a part of a table. `breaks` is that of `verdict`.
+        Args:
+            breaks: that of `verdict`.
+            whole: whether the whole seems to be in order; a part then counts only if the columns
+                outside have nothing to do with those beside them.
+            all_of_it: whether a part may be all of these columns, because they are themselves a
+                part of a table.
         """
         if breaks is None:
             breaks = np.zeros(max(0, len(self.usable) - 1), np.bool_)
@@ -195,12 +199,12 @@ class Case:
             inside = slice(part.start, part.stop)
             case = Case(self.values[:, inside], self.usable[inside], None, self.rows, self.judging)
             line = [Layout(1, part.columns)]
-            if any(each.is_ordered for each in case.neighbours(line)):
+            if any(look.is_ordered for look in case.neighbours(line)):
                 parts.append(part)
         return tuple(sorted(parts, key=lambda part: part.start))
 
     def _best_layout(self, layouts: Sequence[Layout]) -> Layout:
-        """Return the layout that a small network does best on; the first if there are no labels."""
+        """Return the layout with the best accuracy of a network; the first without labels."""
         if self.targets is None or not self.is_whole:
             return layouts[0]
         known = np.flatnonzero(self.targets >= 0)

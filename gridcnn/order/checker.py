@@ -1,4 +1,4 @@
-"""The built-in checker: gridcnn's own instrument, put to training data."""
+"""The built-in checker: the rule of thumb, applied to training data."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from gridcnn.order.verdict import Verdict
 
 
 class Order:
-    """The instrument as a `Checker` (see `gridcnn.order.guard`).
+    """The rule of thumb as a `Checker` (see `gridcnn.order.guard`).
 
-    Grids of one channel and one row (or one column) are judged as a table of columns, for which
-    every layout is looked for. All others are judged as they stand, each of their axes by itself.
-    Too little data is no error here: it is "undecided".
+    Grids of one channel and one row (or one column) are judged as a table of columns, and every
+    layout is tried. All others are judged as they are, each axis by itself. Too little data is not
+    an error here: the verdict is "undecided".
     """
 
     def __call__(
         self, grids: Cells, targets: NDArray[np.int64] | None, context: Context
     ) -> Verdict:
-        """Return the verdict on grids that have been drawn."""
+        """Return the verdict on grids that were drawn from the training items."""
         kept = np.arange(len(grids))
         names = axis_names(context.shape)
         sample = Sample(grids, context.items, kept, targets, names, seed=context.seed)
@@ -34,12 +34,14 @@ class Order:
     def judge(self, sample: Sample, context: Context) -> Verdict:
         """Return the verdict on a sample, the same as that of `gridcnn.check`."""
         try:
-            # If neighbours have settled it, usefulness would only cost time.
+            # If neighbours have settled the verdict, usefulness would only take time.
             return judge(sample, threads=context.threads, advance=context.advance, thorough=False)
         except DataError as error:
-            told = tuple(problem.message for problem in error.problems)
+            evidence = tuple(problem.message for problem in error.problems)
             columns = math.prod(context.shape.sizes)
-            return Verdict("undecided", told, rows=sample.rows, columns=columns, seed=sample.seed)
+            return Verdict(
+                "undecided", evidence, rows=sample.rows, columns=columns, seed=sample.seed
+            )
 
 
 order = Order()

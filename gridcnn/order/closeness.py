@@ -6,12 +6,12 @@ part of all neighbours for which this is true: of a column with two neighbours, 
 its two closest columns; of one with four, among its four closest. By chance it is near 0; in groups
 of related columns it is low too, since all columns of a group are about as close to each other.
 
-Columns of other channels at the same position are not counted: nothing is said about how closely
-channels are related.
+Columns of other channels at the same position are not counted, whether or not the channels are
+related.
 
-Only ranks count, and these are the same for all layouts, so that each costs little. It tells one
-layout from another far better than what neighbours explain: of 40 moments of 5 sensors, the grid of
-40 x 5 explains as much as 5 channels do, but half of its neighbours are of another sensor.
+Only ranks count, and these are the same for all layouts, so that each layout takes little time.
+Closeness separates layouts far better than what neighbours explain: of 40 moments of 5 sensors, the
+grid of 40 x 5 explains as much as 5 channels do, but half of its neighbours are of another sensor.
 """
 
 from __future__ import annotations
@@ -26,24 +26,22 @@ from numpy.typing import NDArray
 from gridcnn.order.layouts import Indices, Layout
 
 _PRICE_OF_CHANNELS = 0.08
-"""What twice as many channels have to bring in closeness: digits of 8 x 8 are 8 channels of 8
-positions just as well (0.68 against 0.67), and must be a grid."""
+"""The closeness that twice as many channels must add: digits of 8 x 8 fit 8 channels of 8 positions
+just as well (0.68 and 0.67), and must be a grid."""
 _PRICE_OF_BLOCKS = 0.04
-"""What channels one after the other have to bring beyond interleaved ones, or beyond a line, which
-they are too, but for the places where one channel ends and the next begins."""
+"""The closeness that channels one after the other must add to that of interleaved ones, or of a
+line: they differ from a line only at the places between a channel and the next."""
 _PRICE_OF_ROWS = 0.03
-"""What a grid has to bring beyond a line: the simplest layout says it best."""
+"""The closeness that a grid must add to that of a line, which is simpler."""
 WORTH = 0.12
 """How much less close than the best a layout may be and still be compared: the closeness of 16 to
 64 columns varies by about half of that from sample to sample."""
-
-
 _BREAKS = 0.2
-"""What breaks between channels that stand one after the other bring: their closeness is that of a
-line but for these few places, which a network should not slide over."""
+"""What is added for breaks between channels one after the other: their closeness is that of a line
+except at these few places, which a network should not slide over."""
 _ANY_BREAK = 0.85
-"""No border between channels may be closer than this part of what is usual; on average they have to
-be less close than `STRANGE`."""
+"""The part of the usual association that no border between channels may exceed; on average, they
+must be below `STRANGE`. One border may look closer by luck."""
 STRANGE = 0.5
 """The columns on the other side of a border are strangers if they are less than half as closely
 associated with those on this side as columns in a run are."""
@@ -66,7 +64,7 @@ class Close:
 
     @property
     def merit(self) -> float:
-        """The closeness less what the layout costs: the simplest layout that fits is the best."""
+        """The closeness less the price of the layout: the simplest layout that fits is the best."""
         layout = self.layout
         price = _PRICE_OF_CHANNELS * math.log2(layout.channels)
         if not layout.interleaved:
@@ -81,8 +79,8 @@ class Close:
 def rank_associations(associations: NDArray[np.float32]) -> Indices:
     """Return the rank of column j among the columns that are close to column i, `(i, j)`, from 0.
 
-    `associations` `(columns, columns)` is that of `gridcnn.order.lags.association`; what is NaN in
-    it comes last.
+    `associations` `(columns, columns)` is that of `gridcnn.order.lags.association`; NaN comes
+    last.
     """
     order = np.argsort(np.where(np.isnan(associations), 1.0, -associations), axis=1, kind="stable")
     ranks = np.empty(associations.shape, np.int64)
@@ -113,8 +111,8 @@ def closest_layouts(
         Close(layout, closeness(ranks, usable, layout, first=first), _has_breaks(across, layout))
         for layout in layouts
     ]
-    close.sort(key=lambda each: -each.merit)
-    return [each for each in close if each.merit >= close[0].merit - WORTH][:most]
+    close.sort(key=lambda layout: -layout.merit)
+    return [layout for layout in close if layout.merit >= close[0].merit - WORTH][:most]
 
 
 def _has_breaks(across: NDArray[np.float64], layout: Layout) -> bool:
@@ -164,7 +162,7 @@ def closeness(
     known = (near >= 0) & usable[near] & usable[:, None]
     own = np.arange(size)[:, None]
     place = ranks[own, near]
-    # Channels at the same position count neither way: those ranked higher are passed over.
+    # Other channels at the same position do not count: those with a higher rank are skipped.
     there = column_at[position]  # (columns, channels)
     other = (there >= 0) & (there != own)
     above = np.where(other, ranks[own, there], size)

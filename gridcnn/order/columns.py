@@ -1,4 +1,4 @@
-"""Columns of any kind: what each one holds, and as which numbers columns are compared."""
+"""Columns of any kind: what each one holds, and the numbers by which columns are compared."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ from gridcnn.room import require_room_for_scipy
 Kind = Literal["number", "category", "text", "date", "identifier", "constant"]
 
 WIDTH = 3
-"""Numbers that a column of symbols becomes at most."""
+"""Numbers that a column of symbols becomes at most: covariances grow with the square of this."""
 _DATE = re.compile(
     r"\d{4}-\d{1,2}(-\d{1,2}([T ]\d{1,2}:\d{2}(:\d{2})?.*)?)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}"
     r"|\d{1,2}:\d{2}(:\d{2})?"
 )
-_MOSTLY = 0.95  # of the values of a column, by which its kind is told: real tables have slips
-_MANY = 50  # different texts, from which on a column may be free text rather than a category
-_FEWEST = 10  # rows that differ from the most frequent value, in a column that can be predicted
+_MOSTLY = 0.95
+"""The part of the values that decides the kind of a column: real tables have mistakes."""
+_MANY = 50
+"""Different texts, from which on a column may be free text rather than a category."""
+_FEWEST = 10
+"""Rows that differ from the most frequent value, in a column that can be predicted: with fewer, a
+half of the rows has hardly anything to fit or to judge a prediction by."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,9 @@ class Column:
     """One column.
 
     Attributes:
-        name: what it is called, for messages alone.
+        name: the name, only for messages.
         kind: what it holds.
-        values: float64 `(rows,)`, NaN where a value is missing: numbers as they are; of all other
+        values: float64 `(rows,)`, NaN if a value is missing: numbers as they are; of all other
             kinds the index into `symbols`.
         symbols: the different texts, the most frequent first; empty for numbers.
     """
@@ -52,9 +56,9 @@ class Column:
 
 
 def column_of(name: str, values: Sequence[Any] | NDArray[Any]) -> Column:
-    """Return a column as what it holds, told by its values and never by its name.
+    """Return a column with its kind, which depends on its values and never on its name.
 
-    Infinities count as missing; so do the texts by which tables say that there is no value.
+    Infinities count as missing, and so do the texts that mean "no value" in tables.
     """
     array = np.asarray(values)
     if array.dtype.kind == "M":
@@ -65,13 +69,13 @@ def column_of(name: str, values: Sequence[Any] | NDArray[Any]) -> Column:
     present = [cell for cell in cells if cell is not None]
     numbers = [_number(cell) for cell in present]
     if present and sum(not math.isnan(value) for value in numbers) >= _MOSTLY * len(present):
-        found = iter(numbers)
+        rest = iter(numbers)
         return _number_column(
-            name, np.array([math.nan if cell is None else next(found) for cell in cells])
+            name, np.array([math.nan if cell is None else next(rest) for cell in cells])
         )
     texts = [None if cell is None else str(cell) for cell in cells]
     counts = Counter(text for text in texts if text is not None)
-    # Of those that are equally frequent the first by code point, on every machine.
+    # Equally frequent ones are sorted by code point, so that every machine has the same order.
     symbols = tuple(sorted(counts, key=lambda text: (-counts[text], text)))
     place = {text: index for index, text in enumerate(symbols)}
     codes = np.array([math.nan if text is None else place[text] for text in texts], np.float64)
@@ -105,7 +109,7 @@ def _kind_of_texts(symbols: Sequence[str], present: int) -> Kind:
 
 
 def _cell(value: Any) -> Any:
-    """Return a value, or None where it is missing."""
+    """Return a value, or None if it is missing."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, str) and value.strip().casefold() in MISSING:
@@ -131,13 +135,13 @@ def comparable(columns: Sequence[Column]) -> tuple[NDArray[np.float32], NDArray[
     """Return columns as numbers that do not depend on their units, and which of them can be used.
 
     A column of numbers becomes its normal scores: each value is replaced by the quantile of the
-    normal distribution that belongs to its rank, and so neither scale nor skew nor outliers matter
-    (van der Waerden, 1952). A column of symbols becomes up to three numbers that tell its most
-    frequent symbols apart. Missing values become the mean.
+    normal distribution that belongs to its rank, so that scale, skew and outliers do not matter
+    (van der Waerden, 1952). A column of symbols becomes up to three numbers that distinguish its
+    most frequent symbols. Missing values become the mean.
 
     Returns:
         float32 `(rows, columns, width)`, in which the numbers of a column have mean 0 and variance
-        1 and do not correlate; and bool `(columns,)`, False where nearly all rows have one value.
+        1 and do not correlate; and bool `(columns,)`, False if nearly all rows have one value.
     """
     width = WIDTH if any(column.symbols for column in columns) else 1
     rows = len(columns[0].values)
@@ -165,17 +169,17 @@ def _normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
     scores = ndtri((rankdata(values) - 0.5) / len(values))
     scores -= scores.mean()
     spread = scores.std()
-    found: NDArray[np.float64] = scores / spread if spread > 0 else scores
-    return found
+    scaled: NDArray[np.float64] = scores / spread if spread > 0 else scores
+    return scaled
 
 
 def _indicators(codes: NDArray[np.float64], width: int) -> NDArray[np.float64]:
     """Return `(rows, width)`: the most frequent symbols' indicators, made independent."""
     last = int(np.nanmax(codes))
-    told = (codes[:, None] == np.arange(min(width, last))).astype(np.float64)
-    told -= told.mean(axis=0)
-    found = np.zeros((len(codes), width))
-    left, spreads, _ = np.linalg.svd(told, full_matrices=False)
+    is_symbol = (codes[:, None] == np.arange(min(width, last))).astype(np.float64)
+    is_symbol -= is_symbol.mean(axis=0)
+    indicators = np.zeros((len(codes), width))
+    left, spreads, _ = np.linalg.svd(is_symbol, full_matrices=False)
     kept = spreads > 1e-6 * math.sqrt(len(codes))
-    found[:, : kept.sum()] = left[:, kept] * math.sqrt(len(codes))
-    return found
+    indicators[:, : kept.sum()] = left[:, kept] * math.sqrt(len(codes))
+    return indicators

@@ -1,11 +1,11 @@
-"""Groups of related columns that stand together, told from an order.
+"""Groups of related columns that stand together, as distinct from an order.
 
-Where all columns about one subject stand together, as in a questionnaire, neighbours are close,
-and yet their order within a subject means nothing. So columns are put into groups by their
-association alone (average linkage, wherever they stand), and the question is asked *within* groups:
-of three columns of one group that stand one behind the other, are the first and the last less
-close than each of them is to the one between? In an order nearly always; in a group in one of three
-cases, by chance. Columns are shuffled within their groups to tell whether it could be luck.
+If all columns about one subject stand together, as in a questionnaire, neighbours are close, but
+their order within a subject means nothing. So columns are put into groups by their association
+alone (average linkage, wherever they stand), and the order is tested *within* groups: of three
+columns of one group that stand side by side, are the first and the last less close than each of
+them is to the middle one? In an order nearly always; in a group in one of three cases, by chance.
+Columns are shuffled within their groups to see whether it could be luck.
 
 The number of groups is the one with the best silhouette (Rousseeuw, 1987, "Silhouettes: a graphical
 aid to the interpretation and validation of cluster analysis").
@@ -22,16 +22,18 @@ from gridcnn.order.layouts import Indices, Layout
 from gridcnn.room import require_room_for_scipy
 
 _COUNTS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18, 22, 27, 33, 40, 50, 70, 100)
-"""Numbers of groups that are tried."""
+"""Numbers of groups that are tried. Large ones are further apart: one group more changes less."""
 _ORDERS = 499
+"""Random orders of a test: the smallest p-value is 0.002, well below `_NO_LUCK`."""
 _FEWEST = 6
-"""Threes of columns that stand in one group: of fewer, all may be in line by luck (1/3 to the power
-of 5 is 0.4 %), and nothing is said."""
+"""Threes of columns of one group that are needed: five or fewer may all be in line by luck (1/3 to
+the power of 5 is 0.4 %)."""
 _IN_LINE = 0.55
-"""The part of the threes in line from which on there is an order within groups: a third by chance;
-the lowest of the ordered sets has 0.47, being very smooth, and the next 0.57."""
+"""The part of the threes in line from which on there is an order within groups. By chance it is a
+third; the lowest of the ordered sets, a very smooth one, has 0.47, and the next 0.57."""
 _LUCK, _NO_LUCK = 0.05, 0.01
-"""Of a p-value: from the first on an order within groups is not shown, up to the second it is."""
+"""Above the first p-value there is no order within groups; up to the second there is. Between them
+neither is shown."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ class Groups:
 
     Attributes:
         count: how many groups there are.
-        threes: how many threes of columns one behind the other are of one group.
-        in_line: the part of them whose outer two are the least close; None if they are too few.
+        threes: how many threes of columns side by side are of one group.
+        in_line: the part of them whose outer two are the least close; None if there are too few.
         p_value: the part of random orders within the groups that do as well; None likewise.
     """
 
@@ -52,14 +54,14 @@ class Groups:
 
     @property
     def show_order(self) -> bool:
-        """Whether there is an order within the groups, so that they are none."""
+        """Whether there is an order within the groups, so that they are not mere groups."""
         if self.in_line is None or self.p_value is None:
             return False
         return self.in_line >= _IN_LINE and self.p_value <= _NO_LUCK
 
     @property
     def show_none(self) -> bool:
-        """Whether columns stand together in groups, within which there is no order."""
+        """Whether columns stand together in groups that have no order within them."""
         return self.p_value is not None and self.p_value > _LUCK
 
 
@@ -122,7 +124,7 @@ def order_within(
     Args:
         associations: of every two columns.
         groups: the group of each column, as of `group_columns`.
-        layout: which columns stand one behind the other.
+        layout: which columns stand side by side.
         random: draws the orders.
         first: which column of the layout the first one here is, if only a part is known.
     """
@@ -144,7 +146,7 @@ def order_within(
 
 
 def _threes(layout: Layout, size: int, first: int) -> Indices:
-    """Return all threes of columns that stand one behind the other along an axis, `(threes, 3)`."""
+    """Return all threes of columns that stand side by side along an axis, `(threes, 3)`."""
     position, channel = (places[first : first + size] for places in layout.places())
     cells = np.full((layout.rows, layout.columns, layout.channels), -1, np.int64)
     cells[position // layout.columns, position % layout.columns, channel] = np.arange(size)

@@ -1,7 +1,7 @@
-"""The guard before training: what is done about data whose order means nothing.
+"""The guard before training: what happens if the order of the data means nothing.
 
-Whether it means something is for a `Checker` to say. gridcnn's own is called `order`; others are
-registered in the entry-point group `gridcnn.checkers`, and every one of them is asked.
+Checkers decide whether it means something. gridcnn's own is called `order`; others are registered
+in the entry-point group `gridcnn.checkers`, and all of them are called.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gridcnn.errors import ColumnPermutableError
 from gridcnn.grid import Array, Cells, GridShape
-from gridcnn.order.sample import Sample, drawn, sample_of_grids
+from gridcnn.order.sample import Sample, draw_items, sample_of_grids
 from gridcnn.order.verdict import Decision, Verdict
 from gridcnn.progress import Advance
 from gridcnn.registry import Registry
@@ -43,19 +43,19 @@ _NO_GRID = "the data is no grid, since its order carries no information (verdict
 
 
 class PermutableWarning(UserWarning):
-    """The order of the data means nothing, and `check: warn` lets it pass."""
+    """The order of the data means nothing, and training goes on because of `check: warn`."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a checker may want to know beside grids and classes.
+    """What a checker may need beside grids and classes.
 
     Attributes:
         shape: the shape of every grid, with its two axes.
-        items: how many training items there are, of which the checker is given some.
+        items: how many training items there are; the checker gets some of them.
         seed: the seed of the run, which should fix the verdict.
         threads: the most threads; None: as many as this process may use.
-        advance: to be called with a `gridcnn.progress.Progress`; None: no one shows it.
+        advance: to be called with a `gridcnn.progress.Progress`; None: progress is not shown.
     """
 
     shape: GridShape
@@ -69,13 +69,13 @@ Checker = (
     Callable[[Array, NDArray[np.int64] | None], Verdict]
     | Callable[[Array, NDArray[np.int64] | None, Context], Verdict]
 )
-"""Takes grids `(items, channels, rows, columns)`, where there are labels class indices `(items,)`
-(else None), and, where it has a place for a third argument, a `Context`."""
+"""Takes grids `(items, channels, rows, columns)`, class indices `(items,)` (None if there are no
+labels), and, if it has a third parameter, a `Context`."""
 
 
 @runtime_checkable
 class Judge(Protocol):
-    """A checker that takes a sample itself, as gridcnn's own does, and no array of its cells."""
+    """A checker that takes a `Sample` instead of an array of cells, as gridcnn's own does."""
 
     def judge(self, sample: Sample, context: Context) -> Verdict:
         """Return the verdict on a sample of the training items."""
@@ -84,11 +84,11 @@ class Judge(Protocol):
 
 @dataclass(frozen=True)
 class Checked:
-    """What came of checking training data.
+    """The result of checking training data.
 
     Attributes:
-        setting: what the spec has for `check`.
-        verdicts: what each checker found, by its name; empty where none was asked.
+        setting: the value of `check` in the spec.
+        verdicts: the verdict of each checker, by its name; empty if none was called.
     """
 
     setting: Check
@@ -96,21 +96,21 @@ class Checked:
 
     @property
     def decision(self) -> Decision | None:
-        """What all checkers come to; None where none was asked.
+        """The decision of all checkers together; None if none was called.
 
-        "permutable" where one of them says so, else "grid" where one of them says so.
+        "permutable" if one of them says so, else "grid" if one of them says so.
         """
-        found = {verdict.decision for verdict in self.verdicts.values()}
+        decisions = {verdict.decision for verdict in self.verdicts.values()}
         ranked: tuple[Decision, ...] = ("permutable", "grid", "undecided")
-        return next((each for each in ranked if each in found), None)
+        return next((decision for decision in ranked if decision in decisions), None)
 
     @property
     def overridden(self) -> bool:
-        """Whether data is trained on that may be, or is, no grid, since the spec says so."""
+        """Whether the spec allows training on data that is not a grid, or was not checked."""
         return self.setting == "off" or self.decision == "permutable"
 
     def as_json(self) -> dict[str, Any]:
-        """Return what stands in `metrics.json`."""
+        """Return the content for `metrics.json`."""
         return {
             "setting": self.setting,
             "decision": self.decision,
@@ -128,17 +128,19 @@ class Checked:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Return what `as_json` was made of, as far as it tells.
+        """Return the check whose `as_json` this is, as far as it is stored there.
 
         Raises:
-            ValueError: it is none of that.
+            ValueError: it does not have that form.
         """
-        found = _CheckContent.read(content)
+        check = _CheckContent.read(content)
         verdicts = {
-            each.checker: Verdict(each.decision, tuple(each.evidence), tuple(each.advice))
-            for each in found.verdicts
+            verdict.checker: Verdict(
+                verdict.decision, tuple(verdict.evidence), tuple(verdict.advice)
+            )
+            for verdict in check.verdicts
         }
-        return cls(found.setting, verdicts)
+        return cls(check.setting, verdicts)
 
 
 class _VerdictContent(Content):
@@ -169,19 +171,19 @@ def guard(
     advance: Advance | None = None,
     remedy: str = "set check: warn",
 ) -> Checked:
-    """Ask every checker about training data, unless `check` is "off"; return what they found.
+    """Check training data with every checker, unless `check` is "off"; return the verdicts.
 
-    Of many items the checkers get 4,000 at random (of large grids fewer, but at least 500), so that
-    it takes seconds and little memory.
+    If there are many items, the checkers get 4,000 at random (of large grids fewer, but at least
+    500), so that it takes seconds and little memory.
 
     Args:
         grids: `(items, channels, rows, columns)`.
         targets: the class indices of the items `(items,)`, or None.
-        check: what to do where a checker says "permutable".
+        check: what to do if a checker says "permutable".
         sample: what gridcnn's own checker judges; None: some of the grids.
         shape: the shape of the grids; None: that of `grids`, over axes called row and column.
         seed, threads, advance: those of the `Context`.
-        remedy: what to do in order to train all the same, for the error.
+        remedy: how to train all the same, for the error.
 
     Raises:
         ColumnPermutableError: a checker says "permutable", and `check` is "reject".
@@ -203,18 +205,18 @@ def guard(
             verdict = checker(*arrays, *([context] if _takes_context(checker) else []))
         verdicts[name] = verdict
         if verdict.decision == "permutable":
-            told = "\n".join((_NO_GRID, *verdict.evidence, *verdict.advice))
+            message = "\n".join((_NO_GRID, *verdict.evidence, *verdict.advice))
             if check == "reject":
-                raise ColumnPermutableError(f"{told}\nto train on it all the same, {remedy}")
-            warnings.warn(told, PermutableWarning, stacklevel=2)
+                raise ColumnPermutableError(f"{message}\nto train on it all the same, {remedy}")
+            warnings.warn(message, PermutableWarning, stacklevel=2)
     return Checked(check, verdicts)
 
 
 def _arrays(
     grids: Cells, targets: NDArray[np.int64] | None, seed: int
 ) -> tuple[Array, NDArray[np.int64] | None]:
-    """Return the grids and classes that checkers get which take arrays."""
-    chosen = drawn(len(grids), math.prod(grids.shape[1:]), seed)
+    """Return the grids and classes for checkers that take arrays."""
+    chosen = draw_items(len(grids), math.prod(grids.shape[1:]), seed)
     if len(chosen) < len(grids):
         grids, targets = grids[chosen], None if targets is None else targets[chosen]
     return np.asarray(grids), targets
@@ -223,6 +225,6 @@ def _arrays(
 def _takes_context(checker: Callable[..., Verdict]) -> bool:
     try:
         inspect.signature(checker).bind(None, None, None)
-    except (TypeError, ValueError):  # the second: compiled functions may not tell what they take
+    except (TypeError, ValueError):  # the second: compiled functions may have no signature
         return False
     return True

@@ -14,14 +14,17 @@ from gridcnn.errors import DataError
 from gridcnn.order.blocks import Block, merge_blocks, one_hot_blocks
 from gridcnn.order.case import COLUMNS, Case
 from gridcnn.order.columns import Column, column_of, comparable
-from gridcnn.order.judging import ROWS, Judging, refuse_too_few, sampled
+from gridcnn.order.judging import ROWS, Judging, refuse_too_few, sample_rows
 from gridcnn.order.layouts import Layout, layouts
 from gridcnn.order.parts import ENOUGH_COLUMNS, Part
 from gridcnn.order.structure import Structure, structure
 from gridcnn.order.verdict import Verdict
 from gridcnn.order.wording import describe_aside, describe_blocks, describe_mixed, with_words
 
-__all__ = ["ROWS", "Judging", "judge_columns", "judge_grids", "refuse_too_few", "sampled"]
+__all__ = ["ROWS", "Judging", "judge_columns", "judge_grids", "refuse_too_few", "sample_rows"]
+
+_CHANNELS = 8
+"""Channels of large grids that are compared, so that enough cells of each can be compared."""
 
 
 def judge_columns(
@@ -39,11 +42,11 @@ def judge_columns(
         targets: the class of each of these rows, int64 `(rows,)`, -1 for none; None: no labels.
         rows: how many rows the table has in all.
         judging: seed, threads and progress.
-        shape: the rows and columns of the grid that these columns are said to be; None: it is
-            looked for.
+        shape: the rows and columns of the grid that these columns are said to be; None: every
+            layout is tried.
 
     Raises:
-        DataError: there are too few columns or rows, or the shape does not go with the columns.
+        DataError: there are too few columns or rows, or the shape does not fit the columns.
     """
     refuse_too_few(len(columns), len(columns[0].values) if columns else 0)
     blocks = one_hot_blocks(columns) if shape is None else []
@@ -84,8 +87,8 @@ def _judge_mixed(
     if len(numbers) >= ENOUGH_COLUMNS:
         values, usable = comparable([columns[n] for n in numbers])
         case = Case(values, usable, None, rows, judging)
-        found = case.parts(np.diff(numbers) > 1, whole=False, all_of_it=True)
-        parts = tuple(Part(numbers[part.start], numbers[part.stop - 1] + 1) for part in found)
+        among = case.parts(np.diff(numbers) > 1, whole=False, all_of_it=True)
+        parts = tuple(Part(numbers[part.start], numbers[part.stop - 1] + 1) for part in among)
     return Verdict(
         "permutable",
         (describe_mixed(kinds, len(columns)), *notes),
@@ -99,7 +102,7 @@ def _judge_mixed(
 def _named_parts(
     parts: Sequence[Part], columns: Sequence[Column], kinds: Structure
 ) -> tuple[Part, ...]:
-    """Return parts of the columns that were judged as parts of all columns, with their names."""
+    """Return parts of the judged columns as parts of all columns, with their names."""
     judged = kinds.judged
     return tuple(
         Part(
@@ -113,9 +116,9 @@ def _named_parts(
 
 
 def _of_blocks(verdict: Verdict, blocks: Sequence[Block], columns: int, *, judged: int) -> Verdict:
-    """Return a verdict on one-hot blocks as one on the columns that they are made of.
+    """Return a verdict on one-hot blocks as a verdict on the columns that they consist of.
 
-    Categories that are no sequence are permutable, however little neighbours tell.
+    Categories that are not shown to be a sequence are permutable, even if evidence is weak.
     """
     width = blocks[0].width
     whole = len(blocks) * width == columns and judged == len(blocks)
@@ -135,7 +138,7 @@ def judge_grids(
     rows: int,
     judging: Judging,
 ) -> Verdict:
-    """Return the verdict on items that are grids: on each of their axes, and on the whole.
+    """Return the verdict on items that are grids: on each axis, and on the whole.
 
     Args:
         cells: `(items, channels, rows, columns)`, the items that are looked at.
@@ -172,20 +175,17 @@ def judge_grids(
     return case.verdict([whole], tuple(axes), kinds, notes, given=True)
 
 
-_CHANNELS = 8  # of large grids with more of them, so that enough cells of each can be compared
-
-
 def _middle(cells: NDArray[Any]) -> NDArray[Any]:
-    """Return the middle of large grids, so large that all of its cells can be compared."""
+    """Return the middle of large grids, small enough that all of its cells can be compared."""
     _, channels, height, width = cells.shape
     if channels * height * width <= COLUMNS:
         return cells
     if channels > _CHANNELS:
         cells = cells[:, np.linspace(0, channels - 1, _CHANNELS).round().astype(int)]
         channels = _CHANNELS
-    each = COLUMNS // channels
+    size = COLUMNS // channels
     # A square, unless one side is too short for it.
-    rows = min(height, max(math.isqrt(each), each // width))
-    columns = min(width, each // rows)
+    rows = min(height, max(math.isqrt(size), size // width))
+    columns = min(width, size // rows)
     top, left = (height - rows) // 2, (width - columns) // 2
     return cells[:, :, top : top + rows, left : left + columns]

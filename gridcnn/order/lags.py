@@ -1,4 +1,4 @@
-"""How association falls with distance: what the picture of a verdict shows."""
+"""Association against distance: the data of the pictures of a verdict."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from gridcnn.streams import Stream
 
 _MOST_LAGS = 120
+"""Distances in the picture at most: more could not be seen, and take time."""
 _ORDERS = 99
-_SHOWN = 96  # columns of the matrices
+"""Random orders: five of them lie below the band, and five above."""
+_SHOWN = 96
+"""Columns of the matrices at most: single cells of larger ones could hardly be seen."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,8 @@ class Lags:
         lags: int64 `(lags,)`, distances in columns, from 1.
         given: the mean association of columns so far apart.
         low, high: the range in which 90 of 100 random orders of the same columns lie.
-        matrix: the association of columns `(shown, shown)`, as given; NaN on the diagonal and where
-            a column does not vary. Of many columns some are shown, evenly spaced.
+        matrix: the association of columns `(shown, shown)`, as given; NaN on the diagonal and for
+            columns that do not vary. If there are many columns, some are shown, evenly spaced.
         shuffled: the same in a random order.
     """
 
@@ -39,7 +42,7 @@ class Lags:
 
 
 def association(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return the association of every two columns `(columns, columns)`; NaN where there is none.
+    """Return the association of every two columns `(columns, columns)`; NaN if there is none.
 
     `values` and `usable` are those of `gridcnn.order.columns.comparable`.
     """
@@ -47,15 +50,15 @@ def association(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArr
     flat = values.reshape(rows, -1)
     squares = np.square((flat.T @ flat) / np.float32(rows))
     squares = squares.reshape(columns, width, columns, width).sum(axis=(1, 3)) / width
-    found: NDArray[np.float32] = np.sqrt(squares).clip(0, 1)
-    found[~usable] = np.nan
-    found[:, ~usable] = np.nan
-    np.fill_diagonal(found, np.nan)
-    return found
+    associations: NDArray[np.float32] = np.sqrt(squares).clip(0, 1)
+    associations[~usable] = np.nan
+    associations[:, ~usable] = np.nan
+    np.fill_diagonal(associations, np.nan)
+    return associations
 
 
 def by_distance(associations: NDArray[np.float32], *, seed: int) -> Lags | None:
-    """Return how the association of columns falls with distance; None for fewer than 3 columns."""
+    """Return the association of columns at each distance; None for fewer than 3 columns."""
     columns = len(associations)
     if columns < 3 or np.isnan(associations).all():
         return None
@@ -81,10 +84,10 @@ def by_distance(associations: NDArray[np.float32], *, seed: int) -> Lags | None:
 def _means(
     associations: NDArray[np.float32], order: NDArray[np.int64], lags: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    found = np.full(len(lags), np.nan)
+    means = np.full(len(lags), np.nan)
     for place, lag in enumerate(lags.tolist()):
         pairs = associations[order[:-lag], order[lag:]]
         known = pairs[~np.isnan(pairs)]
         if len(known):
-            found[place] = known.mean(dtype=np.float64)
-    return found
+            means[place] = known.mean(dtype=np.float64)
+    return means

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 Indices = NDArray[np.int64]
 
 FEWEST_POSITIONS = 5
-"""Of fewer positions there are at most 12 orders (one and its reverse are the same), and even the
-best of them comes up by chance in one table of 12."""
+"""Fewer positions have at most 12 orders (an order and its reverse are the same), and even the best
+of them comes up by chance in one table of 12."""
 _MOST_CHANNELS, _MOST_CHANNELS_OF_GRIDS = 16, 4
+"""Channels of lines and of grids at most: sensors have up to about a dozen, colours and bands up to
+four. Every further layout makes the test stricter."""
 _SHORTEST_SIDE = 3
-"""Rows or columns of a grid; two of them always are neighbours, in whatever order."""
+"""Rows or columns of a grid at least: two of them are neighbours in any order."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,12 @@ class Layout:
 
     @property
     def dealing(self) -> tuple[int, bool]:
-        """How columns are dealt to channels: to how many, and whether interleaved."""
+        """How columns are divided into channels: into how many, and whether interleaved."""
         return self.channels, self.interleaved
 
     @property
     def is_line(self) -> bool:
-        """Whether the positions stand one behind the other."""
+        """Whether the positions form a line."""
         return self.rows == 1 or self.columns == 1
 
     @property
@@ -64,9 +66,9 @@ class Layout:
         return number % self.positions, number // self.positions
 
     def neighbours(self, reach: int = 1) -> Indices:
-        """Return for each position those next to it, `(positions, count)`; -1 where there is none.
+        """Return for each position those next to it, `(positions, count)`; -1 at the edges.
 
-        Along a line those up to `reach` steps away; in a grid those left, right, above and below.
+        In a line, those up to `reach` steps away; in a grid, those left, right, above and below.
         """
         cells = np.arange(self.positions).reshape(self.rows, self.columns)
         steps = [(0, step) for step in range(1, reach + 1)]
@@ -75,12 +77,12 @@ class Layout:
         elif self.rows > 1:
             steps = [(0, 1), (1, 0)]
         around = np.pad(cells, reach, constant_values=-1)
-        found = []
+        beside = []
         for down, right in steps:
             for sign in (-1, 1):
                 top, left = reach + sign * down, reach + sign * right
-                found.append(around[top : top + self.rows, left : left + self.columns].ravel())
-        return np.stack(found, axis=1)
+                beside.append(around[top : top + self.rows, left : left + self.columns].ravel())
+        return np.stack(beside, axis=1)
 
     def __str__(self) -> str:
         grid = f"{self.rows} x {self.columns}" if self.rows > 1 else f"{self.columns} in a row"
@@ -93,8 +95,8 @@ class Layout:
 def layouts(columns: int) -> Iterator[Layout]:
     """Yield every layout of so many columns that could show an order, the simplest first.
 
-    Every further one makes luck likelier, and so the test stricter. Grids of several channels are
-    therefore tried as they are usual: up to four channels, as colours and bands have.
+    Every further layout makes luck likelier, and so the test stricter. Grids are therefore tried
+    with up to four channels, as colours and bands have.
     """
     for channels in range(1, _MOST_CHANNELS + 1):
         positions = columns // channels

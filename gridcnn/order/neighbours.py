@@ -7,20 +7,20 @@ on rows that the prediction has not seen: from the neighbours, from as many colu
 *score* of a layout is where the neighbours stand between the two: 0, the order says nothing; 1, no
 choice of predictors could be better than the neighbours.
 
-If related columns stand together in groups, neighbours are good predictors as well, but then the
-column after the next is as good, as long as it is of the group, and a neighbour of another group is
-a bad one. *Gradation* tells the two apart: of how many columns is even the weaker neighbour more
-closely associated than the columns one step further are on average? Along an axis that means
-something nearly all; in groups, and by chance, up to half of them. On smooth curves columns side by
-side are so alike that only noise tells them apart, and so steps of two, four and eight columns are
-tried as well, and the clearest of them counts. What happens within groups
-(`gridcnn.order.groups`) decides cases in which gradation is doubtful.
+If related columns stand together in groups, neighbours are good predictors as well. But then the
+column after the next is as good, as long as it is in the group, and a neighbour of another group is
+a bad predictor. *Gradation* distinguishes the two: for how many columns is even the weaker
+neighbour more closely associated than the columns one step further, on average? Along an axis that
+means something, for nearly all; in groups, and by chance, for up to half. On smooth curves, columns
+side by side are so alike that only noise separates them. So steps of two, four and eight columns
+are tried as well, and the clearest of them counts. If gradation is doubtful, the order within
+groups decides (`gridcnn.order.groups`).
 
-A permutation test tells whether it could be luck: the positions are put into random orders, or into
-every order if there are few, and the part of them that does as well as the one given is the p-value
-(Good, 2005, "Permutation, parametric and bootstrap tests of hypotheses"). If hardly any does as
-well, the p-value is read off a curve through what the random orders explain. It is multiplied by
-the number of layouts that were tried (Bonferroni).
+A permutation test shows whether it could be luck: the positions are put into random orders, or into
+every order if there are few, and the part of them that does as well as the given order is the
+p-value (Good, 2005, "Permutation, parametric and bootstrap tests of hypotheses"). If hardly any
+does as well, the p-value is read off a curve through what the random orders explain. It is
+multiplied by the number of layouts that were tried (Bonferroni).
 """
 
 from __future__ import annotations
@@ -41,60 +41,64 @@ from gridcnn.room import require_room_for_scipy
 from gridcnn.streams import Stream
 
 SCORE = 2 / 3
-"""The score from which on neighbours count as neighbours; docs/rule-of-thumb.md tells how it was
-chosen."""
+"""The score from which on neighbours are close; docs/rule-of-thumb.md says how it was chosen."""
 GRADED_SCORE = 0.4
-"""The score that is enough if columns grade and have an order within groups as well: in a swinging
-signal two columns a quarter of a swing apart explain more than those side by side."""
+"""The score that is enough if gradation is high and there is an order within groups as well: in an
+oscillating signal, two columns a quarter of a period apart explain more than those side by side."""
 GRADATION, DOUBTFUL_GRADATION = 0.65, 0.5
-"""The gradation from which on nearness counts, and not merely standing in one group; and the one
-from which on that is open: by chance, and in groups, it is up to a half."""
+"""The gradation from which on there is an order and no mere group; and the gradation from which on
+that is open: by chance, and in groups, it is up to a half."""
 _STEPS = (1, 2, 4, 8)
-"""Steps by which gradation is tried; of an axis of fewer than `_PLACES_PER_STEP` times a step's
-columns, too few columns are compared for that step."""
+"""Steps by which gradation is tried: the longer ones are for smooth curves."""
 _PLACES_PER_STEP = 8
+"""Places of an axis for each column of a step: of fewer, too few columns are compared."""
+_BOTH_WAYS, _ONE_WAY = 5, 3
+"""Places of an axis with which a middle column has two others on either side, or on one side."""
 TOGETHER = 0.75
-"""What score and gradation come to on average, at least: who is just above both bars is not above
-them for sure."""
+"""The least mean of score and gradation: if both are just above their thresholds, luck may be the
+reason."""
 _DOUBTFUL_P = 0.1
 """The p-value up to which an order is in doubt: six visits of five measurements have 360 orders,
-of which none can be shown to be better than luck."""
+and no order among so few can be shown to be better than luck."""
 ERROR_RATE = 0.01
 """How often columns in a meaningless order may be taken for ordered by this evidence."""
-_TARGETS, _TESTED_TARGETS = 120, 60  # columns that are predicted: more change the means little
-_FIRST_LOOK = 40  # orders that tell what chance gives, before a layout is worth a test
+_TARGETS, _TESTED_TARGETS = 120, 60
+"""Columns that are predicted, at first and in a test: more would change the means little."""
+_FIRST_LOOK = 40
+"""Orders by which chance is measured, before a layout is worth a test."""
 _TEST_ORDERS = 999
+"""Random orders of a test, for p-values from 0.001 on; smaller ones are read off a curve."""
 _ENOUGH_TO_COUNT = 10
-"""Orders as good as the one given, from which on their part is a p-value that hardly changes with
+"""Orders as good as the given one, from which on their part is a p-value that hardly changes with
 the seed."""
 _CLEARLY = 10.0
-"""How far below the error rate a p-value that was read off a curve has to be."""
+"""How many times below the error rate a p-value from a curve must be: if it is closer, the fit of
+the curve would matter."""
 _FINALISTS = 4
-"""Layouts that are compared and tested: more would be slower, and are never the right one."""
+"""Layouts that are compared and tested: further ones would only take time."""
 _LEAVES = 0.95
-"""Where the best columns leave more of the variance unexplained than this part of what any columns
-leave, it makes no difference which columns are neighbours."""
-_ROUNDING = 0.01  # of association: less is no difference
+"""The part of the variance left by random columns that the best columns may leave: if they leave
+more, it makes no difference which columns are neighbours."""
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """What neighbours tell in one layout; every R2 is a mean over columns, from 0 to 1.
+    """The evidence of neighbours in one layout; every R2 is a mean over columns, from 0 to 1.
 
     Attributes:
         layout: which columns are neighbours.
         explained: R2 of columns predicted from their neighbours.
         by_chance: R2 from as many columns at random.
         best: R2 from as many of the best columns.
-        score: (explained - by_chance) / (best - by_chance), up to 1; 0 where nothing can be told.
+        score: (explained - by_chance) / (best - by_chance), up to 1; 0 if nothing can be said.
         gradation: the part of the columns that are more like both their neighbours than like the
             columns one step further.
         closeness: the part of the neighbours that are among the closest columns; 0 if that was not
             compared.
         breaks: whether channels that stand one after the other have nothing to do with each other.
-        groups: whether there is an order within groups of related columns; None likewise.
+        groups: whether there is an order within groups of related columns; None if not tested.
         p_value: the part of all orders that explain as much, times the layouts that were tried;
-            None where the score is so low that it was not tested.
+            None if the score is so low that it was not tested.
         orders: how many orders that p-value rests on.
         exact: whether these are all the orders that there are.
     """
@@ -114,7 +118,7 @@ class Neighbours:
 
     @property
     def is_ordered(self) -> bool:
-        """Whether neighbours are neighbours: a high score, no luck, and no matter of groups."""
+        """Whether there is an order: a high score that is neither luck nor the effect of groups."""
         if not self.is_close or self.gradation < DOUBTFUL_GRADATION or self.is_grouped:
             return False
         together = (self.score + self.gradation) / 2
@@ -124,7 +128,7 @@ class Neighbours:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether they are so close, and grade so well, that it may be an order for all that."""
+        """Whether neighbours are so close, and gradation so high, that there may be an order."""
         if self.p_value is None or self.p_value > _DOUBTFUL_P or self.score < SCORE:
             return False
         graded = self.gradation >= DOUBTFUL_GRADATION
@@ -132,7 +136,7 @@ class Neighbours:
 
     @property
     def merit(self) -> float:
-        """How close neighbours are, less what the layout costs."""
+        """How close neighbours are, less the price of the layout."""
         return Close(self.layout, self.closeness, self.breaks).merit
 
     @property
@@ -164,7 +168,7 @@ def look(
     first: int = 0,
     advance: Callable[[int], None] | None = None,
 ) -> list[Neighbours]:
-    """Return what neighbours tell in each layout, first the one that the data has, if any.
+    """Return the evidence of neighbours in each layout, first the one that the data has, if any.
 
     Args:
         predictor: predicts the columns.
@@ -172,9 +176,9 @@ def look(
         associations: of every two of them, as of `gridcnn.order.lags.association`.
         layouts: which to try; every p-value is multiplied by their number.
         seed: fixes the random orders.
-        first: which column of the layouts the first one of the predictor is, where it knows only a
+        first: which column of the layouts the first one of the predictor is, if it knows only a
             part of them.
-        advance: is told how many more layouts are done.
+        advance: called with how many more layouts are done.
     """
     random = Stream.CHECK_NEIGHBOURS.random(seed)
     layouts = list(layouts)
@@ -192,7 +196,7 @@ def look(
             near = replace(near, closeness=close.closeness, breaks=close.breaks)
             if near.is_telling and (near.score >= GRADED_SCORE or layout == plain):
                 within = order_within(associations, groups, layout, random, first=first)
-                near = _tested(channels, near, len(layouts), random)
+                near = _test_layout(channels, near, len(layouts), random)
                 near = replace(near, groups=within)
             looks.append(near)
         if advance is not None:
@@ -211,12 +215,12 @@ def look_along(
     *,
     seed: int,
 ) -> Neighbours | None:
-    """Return what neighbours tell along one axis, whose places are the positions of `layout`.
+    """Return the evidence of neighbours along one axis, whose places are the positions of `layout`.
 
-    Since the axis is given, and not looked for, its gradation is that of its places, whose
-    association is the mean over all that lies across: more certain than that of single columns.
+    The axis is known, so its gradation is that of its places. Their association is the mean over
+    everything across the axis, which is more certain than that of single columns.
 
-    None where no column varies. The arguments are those of `look`.
+    None if no column varies. The arguments are those of `look`.
     """
     random = Stream.CHECK_NEIGHBOURS.random(seed)
     channels = _Channels(predictor, usable, associations, layout, 0, random)
@@ -225,7 +229,7 @@ def look_along(
     first = replace(_first_look(channels, layout, random), gradation=channels.gradation_of_places())
     if not first.is_telling or first.score < SCORE:
         return first
-    return _tested(channels, first, 1, random)
+    return _test_layout(channels, first, 1, random)
 
 
 class _Channels:
@@ -242,19 +246,19 @@ class _Channels:
     ) -> None:
         self.predictor, self.associations = predictor, associations
         known = np.arange(first, first + len(usable))
-        position, channel = (each[known] for each in layout.places())
+        position, channel = (place[known] for place in layout.places())
         self.column_at = np.full((layout.positions, layout.channels), -1, np.int64)
         self.column_at[position, channel] = np.arange(len(known))
         self.movable = np.unique(position)
         targets = np.flatnonzero(usable)
-        # In random order, so that the first ones are a fair choice as well.
+        # In random order, so that the first ones are a random choice as well.
         self.targets = random.permutation(targets)[:_TARGETS]
         self.position, self.channel = position[self.targets], channel[self.targets]
         self.candidates = usable & (channel == self.channel[:, None])
         self.candidates[np.arange(len(self.targets)), self.targets] = False
         self._best: dict[int, Floats] = {}
 
-    def explained(self, beside: Indices, orders: Indices, *, targets: int = _TARGETS) -> Floats:
+    def mean_r2(self, beside: Indices, orders: Indices, *, targets: int = _TARGETS) -> Floats:
         """Return the mean R2 for each order of the positions `(orders, positions)`.
 
         `beside` are the neighbours of each position `(positions, count)`.
@@ -273,39 +277,39 @@ class _Channels:
     def best(self, beside: Indices) -> float:
         """Return the mean R2 from as many of the best columns as each column has neighbours."""
         degrees = (beside[self.position] >= 0).sum(axis=1)
-        found = np.empty(len(self.targets))
+        r2 = np.empty(len(self.targets))
         for degree in np.unique(degrees).tolist():
             if degree not in self._best:
                 self._best[degree] = self.predictor.best_r2(self.targets, self.candidates, degree)
-            found[degrees == degree] = self._best[degree][degrees == degree]
-        return float(found.mean())
+            r2[degrees == degree] = self._best[degree][degrees == degree]
+        return float(r2.mean())
 
     def gradation(self, layout: Layout) -> float:
         """Return the part of the columns that are more like both neighbours than like the next.
 
-        In a grid the mean of both axes. Of an axis with fewer than five places, where every column
-        lacks one of those, it is the part of the steps of one that are closer than the step of two
-        the same way; since half of them are by chance, only what is beyond half counts.
+        In a grid it is the mean of both axes. On an axis with fewer than five places, every column
+        lacks one of those. Then it is the part of the steps of one that are closer than the step of
+        two in the same direction; by chance this is half, so only the excess over half counts.
         """
         cells = self.column_at.reshape(layout.rows, layout.columns, layout.channels)
         parts = []
         for axis, size in enumerate((layout.rows, layout.columns)):
             along = np.moveaxis(cells, axis, 0)
             if size >= _BOTH_WAYS:
-                parts.append(max(self._graded(along, step) for step in _steps(size)))
+                parts.append(max(self._gradation_by(along, step) for step in _steps(size)))
             elif size >= _ONE_WAY:
                 ways = (along, along[::-1])
-                near = np.concatenate([self._associated(way[:-2], way[1:-1]) for way in ways])
-                far = np.concatenate([self._associated(way[:-2], way[2:]) for way in ways])
+                near = np.concatenate([self._association(way[:-2], way[1:-1]) for way in ways])
+                far = np.concatenate([self._association(way[:-2], way[2:]) for way in ways])
                 parts.append(max(0.0, 2 * _part_above(near, far) - 1))
         return float(np.mean(parts)) if parts else 0.0
 
-    def _graded(self, along: Indices, step: int) -> float:
+    def _gradation_by(self, along: Indices, step: int) -> float:
         """Return the part of the columns that are more like both one step away than like two."""
         edge = 2 * step
         middle = along[edge:-edge]
         near, far = (
-            [self._associated(middle, along[edge + way : len(along) - edge + way]) for way in ways]
+            [self._association(middle, along[edge + way : len(along) - edge + way]) for way in ways]
             for ways in ((-step, step), (-edge, edge))
         )
         return _part_above(np.minimum(*near), (far[0] + far[1]) / 2)
@@ -315,10 +319,10 @@ class _Channels:
 
         The association of two positions is the mean over the channels.
         """
-        every = self._associated(self.column_at[:, None], self.column_at[None, :])
-        every = every.reshape(len(self.column_at), len(self.column_at), -1)
-        known = (~np.isnan(every)).sum(axis=2)
-        mean = np.nansum(every, axis=2) / np.where(known > 0, known, np.nan)
+        pairs = self._association(self.column_at[:, None], self.column_at[None, :])
+        pairs = pairs.reshape(len(self.column_at), len(self.column_at), -1)
+        known = (~np.isnan(pairs)).sum(axis=2)
+        mean = np.nansum(pairs, axis=2) / np.where(known > 0, known, np.nan)
         parts = []
         for step in _steps(len(mean)):
             beside, beyond = np.diagonal(mean, step), np.diagonal(mean, 2 * step)
@@ -326,7 +330,7 @@ class _Channels:
             parts.append(_part_above(nearer, (beyond[: -2 * step] + beyond[2 * step :]) / 2))
         return max(parts)
 
-    def _associated(self, first: Indices, second: Indices) -> Floats:
+    def _association(self, first: Indices, second: Indices) -> Floats:
         values = self.associations[first, second].astype(np.float64)
         values[(first < 0) | (second < 0)] = np.nan
         return values.ravel()
@@ -338,22 +342,18 @@ def _steps(size: int) -> list[int]:
 
 
 def _part_above(near: Floats, far: Floats) -> float:
-    """Return the part of the places, among those where both are known, where `near` is larger."""
+    """Return the part of the places with both values known in which `near` is larger."""
     known = ~np.isnan(near + far)
     return float((near > far)[known].mean()) if known.any() else 0.0
-
-
-_BOTH_WAYS, _ONE_WAY = 5, 3
-"""Places of an axis: of so many, a middle one has two others on either side, or on one side."""
 
 
 def _orders(
     channels: _Channels, count: int, random: np.random.Generator
 ) -> tuple[Iterator[Indices], int, bool]:
-    """Return random orders of the positions, some at a time, how many, and whether they are all.
+    """Return random orders of the positions, some at a time, their number, and if they are all.
 
-    Where there are not many more than `count` orders, every one comes once. Positions of which no
-    column is known stay where they are.
+    If there are not many more than `count` orders, each comes once. Positions without a known
+    column stay where they are.
     """
     movable = channels.movable
     exact = len(movable) <= 8 and math.factorial(len(movable)) <= 2 * count
@@ -377,35 +377,35 @@ def _orders(
 
 def _first_look(channels: _Channels, layout: Layout, random: np.random.Generator) -> Neighbours:
     beside = layout.neighbours()
-    explained, by_chance = _compared(channels, layout, beside, random)
-    # The neighbours can be better than what was chosen on half of the rows.
+    explained, by_chance = _compare_with_chance(channels, layout, beside, random)
+    # The neighbours can be better than the columns that were chosen on half of the rows.
     best = max(channels.best(beside), explained)
-    found = Neighbours(layout, explained, by_chance, best, 0.0, channels.gradation(layout))
-    if not found.is_telling:
-        return found
-    return replace(found, score=(explained - by_chance) / (best - by_chance))
+    near = Neighbours(layout, explained, by_chance, best, 0.0, channels.gradation(layout))
+    if not near.is_telling:
+        return near
+    return replace(near, score=(explained - by_chance) / (best - by_chance))
 
 
-def _compared(
+def _compare_with_chance(
     channels: _Channels, layout: Layout, beside: Indices, random: np.random.Generator
 ) -> tuple[float, float]:
-    """Return what neighbours explain in the order given, and what they explain in random ones."""
+    """Return the mean R2 by neighbours in the given order, and in random orders."""
     given = np.arange(layout.positions)[None]
     orders, _, _ = _orders(channels, _FIRST_LOOK, random)
-    by_chance = np.concatenate([channels.explained(beside, part) for part in orders])
-    return float(channels.explained(beside, given)[0]), float(by_chance.mean())
+    by_chance = np.concatenate([channels.mean_r2(beside, part) for part in orders])
+    return float(channels.mean_r2(beside, given)[0]), float(by_chance.mean())
 
 
-def _tested(
+def _test_layout(
     channels: _Channels, first: Neighbours, layouts: int, random: np.random.Generator
 ) -> Neighbours:
     """Return a layout with its p-value, times the layouts that were tried."""
     beside, positions = first.layout.neighbours(), first.layout.positions
     orders, count, exact = _orders(channels, _TEST_ORDERS, random)
-    given = channels.explained(beside, np.arange(positions)[None], targets=_TESTED_TARGETS)[0]
+    given = channels.mean_r2(beside, np.arange(positions)[None], targets=_TESTED_TARGETS)[0]
 
     def others(orders: Iterable[Indices]) -> Floats:
-        parts = [channels.explained(beside, part, targets=_TESTED_TARGETS) for part in orders]
+        parts = [channels.mean_r2(beside, part, targets=_TESTED_TARGETS) for part in orders]
         return np.concatenate(parts)
 
     explained = others(orders)
@@ -417,7 +417,7 @@ def _tested(
         if tail * layouts <= ERROR_RATE / _CLEARLY:
             p_value = min(p_value, tail)
         else:
-            # The curve fits badly where few positions have few orders; only more orders tell.
+            # The curve fits badly if few positions have few orders; more orders must decide.
             orders, more, _ = _orders(
                 channels, round(_ENOUGH_TO_COUNT * layouts / ERROR_RATE), random
             )
@@ -428,10 +428,10 @@ def _tested(
 
 
 def _tail(given: float, others: Floats) -> float:
-    """Return how likely a random order is to reach what is given, by a curve through the others.
+    """Return how likely a random order is to reach `given`, by a curve through the others.
 
-    Few of the orders that were drawn, or none, are as good; so their part says little, and would
-    change with the seed. The curve is Pearson's type III, by mean, spread and skewness (Mielke and
+    Few of the random orders, or none, are as good, so that their part would change with the
+    seed. The curve is Pearson's type III, by mean, spread and skewness (Mielke and
     Berry, 2007, "Permutation methods", second edition, Springer, section 2.3).
     """
     spread = float(others.std())

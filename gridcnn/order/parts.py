@@ -1,8 +1,8 @@
 """Ordered parts: stretches of columns that are in order among others that are not.
 
-24 hourly readings among ten attributes of a customer are a series; the whole table is none. Columns
-are linked if each is among the closest columns of the other and they stand side by side; long runs
-of linked columns are candidates, and each is then judged like a table of its own.
+24 hourly readings among ten attributes of a customer are a series, but the whole table is not.
+Columns are linked if they stand side by side and each is among the closest columns of the other.
+Long runs of linked columns are candidates, and each is then judged like a table of its own.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from gridcnn.order.closeness import STRANGE, across_borders, rank_associations
 
 ENOUGH_COLUMNS = 8
-"""Of so many columns on, neighbours can show an order beyond doubt: of eight there are 20,160."""
+"""Columns from which on neighbours can show an order beyond doubt: eight have 20,160 orders."""
 _CLOSEST = 4
-"""How close two columns have to be to be linked: each among the so many closest of the other. The
-two neighbours of a column in a series are; those of a group of ten are in one of four cases."""
+"""How close linked columns are: each among so many closest columns of the other. In a series this
+is true of neighbours; in a group of ten columns, of about one pair in four."""
 _GAP = 2
-"""Columns within a run that may be unlinked: noise breaks single links of a series."""
+"""Columns within a run that may lack a link: noise breaks single links of a series."""
 _BORDER = 3
-"""Columns outside of each end that are compared: further away even a series has little to say."""
-_FEWESTSTRANGERS, _LEAST_OUTSIDE = 3, 0.08
-"""Columns outside of a part, and their share, that are worth a word: the ends of a series often
-have little to do with its middle, as the line before a heartbeat."""
+"""Columns beyond each end that are compared: further away, even columns of a series differ."""
+_FEWEST_STRANGERS, _LEAST_OUTSIDE = 3, 0.08
+"""Columns outside of a part, and their share, without which the part is the table: the ends of a
+series often have little to do with its middle, as the flat line before a heartbeat."""
 _LINKED_OUTSIDE = 0.75
 """The share of links between columns outside from which on they are a series themselves."""
 
@@ -36,7 +36,7 @@ class Part:
 
     Attributes:
         start, stop: the first of these columns, from 0, and the one after the last.
-        first, last: what the first and the last are called.
+        first, last: the names of the first and the last.
     """
 
     start: int
@@ -60,7 +60,7 @@ def find_runs(
         usable: which columns vary, `(columns,)`.
         breaks: whether other columns stand between a column and the next, `(columns - 1,)`.
     """
-    linked = _linked(associations) & usable[:-1] & usable[1:] & ~breaks
+    linked = _find_links(associations) & usable[:-1] & usable[1:] & ~breaks
     if not linked.any():
         return []
     across = across_borders(associations)
@@ -77,7 +77,7 @@ def find_runs(
     return sorted(parts, key=lambda part: -part.columns)
 
 
-def _linked(associations: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _find_links(associations: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return whether a column and the next are among each other's closest, `(columns - 1,)`."""
     ranks = rank_associations(associations)
     here, after = np.arange(len(ranks) - 1), np.arange(1, len(ranks))
@@ -94,10 +94,10 @@ def has_strangers(part: Part, associations: NDArray[np.float32], usable: NDArray
     is_outside = usable.copy()
     is_outside[part.start : part.stop] = False
     outside = int(is_outside.sum())
-    if outside < max(_FEWESTSTRANGERS, _LEAST_OUTSIDE * usable.sum()):
+    if outside < max(_FEWEST_STRANGERS, _LEAST_OUTSIDE * usable.sum()):
         return False
     pairs = is_outside[:-1] & is_outside[1:]
-    if pairs.any() and _linked(associations)[pairs].mean() >= _LINKED_OUTSIDE:
+    if pairs.any() and _find_links(associations)[pairs].mean() >= _LINKED_OUTSIDE:
         return False
     inside = associations[part.start : part.stop, part.start : part.stop]
     for end, way in ((part.start, -1), (part.stop - 1, 1)):

@@ -18,9 +18,10 @@ Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 _RIDGE = 1e-3
-"""Added to the diagonal of covariances, whose variances are 1, so that copies can be solved for."""
+"""Added to the diagonal of covariances, whose variances are 1, so that copies of a column do not
+make the equations singular."""
 _AT_ONCE = 4_000_000
-"""Most numbers in a gathered array, which bounds memory."""
+"""Numbers in a gathered array at most, which bounds its memory to 32 MB."""
 
 
 class Predictor:
@@ -28,14 +29,14 @@ class Predictor:
 
     Args:
         values: float `(rows, columns, width)`: each column as `width` numbers of mean 0 and
-            variance 1 that do not correlate among each other, or 0 where a column needs fewer. The
-            rows are taken as they come: even ones are one half, odd ones the other.
+            variance 1 that do not correlate with each other, or 0 if a column needs fewer. Even
+            rows are one half, odd rows the other.
     """
 
     def __init__(self, values: NDArray[np.floating]) -> None:
         rows, self.columns, self.width = values.shape
         flat = values.reshape(rows, -1)
-        # One more column of nothing stands for neighbours that are not there.
+        # One more column of zeros stands for missing neighbours.
         size = flat.shape[1]
         self._nothing = self.columns
         self._halves: list[Floats] = []
@@ -48,41 +49,41 @@ class Predictor:
     def r2(self, targets: Indices, predictors: Indices) -> Floats:
         """Return R2, `(...)`, of predicting columns `(...)` from columns `(..., count)`.
 
-        An index of -1 among the predictors stands for none. A prediction that is worse than the
+        An index of -1 among the predictors means none. A prediction that is worse than the
         mean explains nothing: its R2 is 0.
         """
         flat = np.where(predictors < 0, self._nothing, predictors).reshape(-1, predictors.shape[-1])
         own = targets.reshape(-1)
-        found = np.empty(len(flat))
+        r2 = np.empty(len(flat))
         step = max(1, _AT_ONCE // (flat.shape[1] * self.width) ** 2)
         for start in range(0, len(flat), step):
             part = slice(start, start + step)
-            found[part] = self._both_ways(partial(self._r2, own[part], flat[part]))
-        return found.reshape(targets.shape)
+            r2[part] = self._both_ways(partial(self._r2, own[part], flat[part]))
+        return r2.reshape(targets.shape)
 
     def best_r2(self, targets: Indices, candidates: NDArray[np.bool_], count: int) -> Floats:
         """Return R2 `(items,)` of predicting each target from the best `count` columns, or nearly.
 
-        The columns are chosen one after the other, each so that it explains most of what those
-        before it leave, on the very rows that the prediction is fitted on; the rows that judge have
-        no say. So this is what one can reach without knowing better.
+        The columns are chosen one after the other. Each explains most of what those before it
+        leave, on the rows that the prediction is fitted on; the other rows are not used for the
+        choice. So this is what can be reached without knowing the order.
 
         Args:
             targets: columns `(items,)`.
             candidates: which columns may be chosen for each target, `(items, columns)`.
-            count: how many are chosen; fewer where there are fewer candidates.
+            count: how many are chosen; fewer if there are fewer candidates.
         """
-        found = np.empty(len(targets))
+        r2 = np.empty(len(targets))
         step = max(1, _AT_ONCE // (self.columns * self.width * (count + 1) * self.width))
         for start in range(0, len(targets), step):
             part = slice(start, start + step)
 
             def way(fitted: Floats, judged: Floats, part: slice = part) -> Floats:
-                chosen = self._chosen(fitted, targets[part], candidates[part], count)
+                chosen = self._choose_columns(fitted, targets[part], candidates[part], count)
                 return self._r2(targets[part], chosen, fitted, judged)
 
-            found[part] = self._both_ways(way)
-        return found
+            r2[part] = self._both_ways(way)
+        return r2
 
     def _both_ways(self, way: Callable[[Floats, Floats], Floats]) -> Floats:
         first, second = self._halves
@@ -114,7 +115,7 @@ class Predictor:
         flat: Indices = numbers.reshape(len(columns), -1)
         return flat
 
-    def _chosen(
+    def _choose_columns(
         self, covariances: Floats, targets: Indices, candidates: NDArray[np.bool_], count: int
     ) -> Indices:
         free = candidates.copy()
@@ -133,7 +134,7 @@ class Predictor:
                 among = covariances[known[:, :, None], known[:, None, :]]
                 solved = np.linalg.solve(among + _RIDGE * np.eye(known.shape[1]), towards)
                 spread = 1 - (towards * solved).sum(axis=1)
-            # What a column still adds: its covariance with what is left, by its own spread there.
+            # The gain of a column: its covariance with the rest, divided by its own spread there.
             gain = np.square(left).sum(axis=1) / np.maximum(spread, 0.01)
             gain = gain.reshape(len(targets), self.columns, self.width).sum(axis=2)
             gain[~free] = -1

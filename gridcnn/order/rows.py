@@ -1,10 +1,10 @@
 """Whether the order of the *rows* carries information.
 
-If a long recording was cut into rows, a row is like the one before it, or begins where that ended.
-A random division then puts neighbours of training rows into the test, and flatters. So rows side by
-side are compared with rows in random order, once column by column, and once the last column of a
-row with the first of the next. What the classes explain is taken off first: a table sorted by class
-is not a recording.
+If a long recording was cut into rows, a row is like the row before it, or begins where that row
+ended. A random division then puts neighbours of training rows into the test, and the accuracy is
+too high. So rows side by side are compared with rows in random order, once column by column, and
+once the last column of a row with the first of the next. What the classes explain is subtracted
+first: a table sorted by class is not a recording.
 """
 
 from __future__ import annotations
@@ -19,13 +19,17 @@ from gridcnn.streams import Stream
 _COLUMNS = 64
 """Columns that are compared: more change a mean over columns little."""
 _ORDERS = 399
+"""Random orders of the rows: the smallest p-value, of two tests, is 0.005, below `_LUCK`."""
 _LUCK = 0.01
+"""The p-value up to which it is no luck, as for columns."""
 _LEAST = 0.1
-"""The mean correlation of rows side by side from which on it is worth a word."""
+"""The correlation of rows side by side from which on it is reported: a smaller one explains less
+than 1 % of the variance."""
 _FAR = 4
-"""Rows that are this part of the table apart (a quarter) have to be less alike: in a table that is
+"""Rows that are this part of the table apart (a quarter) must be less alike: in a table that is
 sorted by class, without labels, rows of one class are alike however far apart they stand."""
 _FEWEST_ROWS = 40
+"""Rows that are needed: of fewer, a correlation varies by more than 0.16 by luck."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class RowOrder:
 
     @property
     def is_ordered(self) -> bool:
-        """Whether a random division would flatter."""
+        """Whether the accuracy would be too high after a random division."""
         return self.p_value <= _LUCK and max(self.alike, self.continues) >= _LEAST
 
 
@@ -87,11 +91,11 @@ def order_of_rows(
 
 def _without_classes(flat: NDArray[np.float64], targets: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the columns less their mean in each class."""
-    left = flat.copy()
+    rest = flat.copy()
     for target in np.unique(targets):
         members = targets == target
-        left[members] -= flat[members].mean(axis=0)
-    return left
+        rest[members] -= flat[members].mean(axis=0)
+    return rest
 
 
 def _alike(flat: NDArray[np.float64], step: int) -> float:

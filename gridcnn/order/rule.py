@@ -5,20 +5,19 @@
 2. **Parts.** Only a stretch of the columns is in order: the whole is `permutable`, and the part is
    named.
 3. **Neighbours.** In some layout the neighbours of a column predict it nearly as well as the best
-   columns do, hardly any other order does as well, and that is no matter of groups: `grid`.
+   columns do, hardly any other order does as well, and groups are not the reason: `grid`.
 4. **Usefulness.** A network does better with the columns as given than with any shuffle: `grid`.
 5. Else, if the evidence at hand would have shown an order: `permutable`. Neighbours show one in
-   eight columns or more that depend on each other; usefulness shows one where the network learns.
+   eight columns or more that depend on each other; usefulness shows one if the network learns.
 6. Else `undecided`, with what is needed. So are columns that all share one alphabet of symbols, if
    neighbours say nothing: they look like a sequence or a board, whether or not they are in order.
 
 A meaningless order is called a grid if luck makes 3. or 4. positive: each in at most one of 100
 tables, so that two of 100 is the rate for both.
 
-Some figures have a part of luck in them, by the orders and shuffles that were drawn. So the rule is
-applied three times: to the figures as they are, and to figures a little better and a little worse
-than that. Unless all three come to the same, the verdict is `undecided`, since another seed might
-change it.
+Some figures contain luck, because orders and shuffles are random. So the rule is applied three
+times: to the figures as they are, to slightly better ones, and to slightly worse ones. Unless the
+three decisions are the same, the verdict is `undecided`, since another seed might change it.
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ from gridcnn.order.usefulness import Usefulness
 from gridcnn.order.verdict import AxisVerdict, Decision
 
 SYMBOLS = 3
-"""Of an alphabet that all columns share; two are shared by all answers of yes and no."""
+"""Symbols of an alphabet that make its columns a sequence: all answers of yes or no share two."""
 _TELLING_OF_SEQUENCES = 0.2
-"""What the best columns have to explain beyond chance, before neighbours that do not are held
-against columns of one alphabet."""
+"""What the best columns must explain beyond chance, before neighbours that explain little show that
+columns of one alphabet are in no order: a sequence may have only faint dependences."""
 _SCORE_MARGIN = 0.02
-"""How much a score may vary with the seed: the mean of what random orders explain has an error of
-about a hundredth of the distance to the best."""
+"""How much a score may vary with the seed: the mean R2 of random orders has an error of about a
+hundredth of the distance to the best."""
 _P_MARGIN = 2.0
 """The factor by which p-values may vary with the seed, near the threshold of 0.01."""
 _ACCURACY_MARGIN = 0.004
@@ -48,11 +47,11 @@ _ACCURACY_MARGIN = 0.004
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that a decision rests on.
+    """Everything that a decision depends on.
 
     Attributes:
         structure: what kinds of columns there are.
-        near: what neighbours tell in each layout that was compared.
+        near: the evidence of neighbours in each layout that was compared.
         axes: the verdicts on the axes of grids.
         use: how useful the order is to a network; None if that was not tried.
         columns: how many columns vary enough to be compared.
@@ -66,12 +65,12 @@ class Evidence:
     columns: int = 0
     parts: Sequence[Part] = ()
 
-    def shifted(self, way: int) -> Evidence:
+    def shift(self, way: int) -> Evidence:
         """Return evidence a little better (1) or worse (-1) for an order, within its luck."""
         near = []
-        for each in self.near:
-            p_value = None if each.p_value is None else each.p_value / _P_MARGIN**way
-            near.append(replace(each, score=each.score + way * _SCORE_MARGIN, p_value=p_value))
+        for look in self.near:
+            p_value = None if look.p_value is None else look.p_value / _P_MARGIN**way
+            near.append(replace(look, score=look.score + way * _SCORE_MARGIN, p_value=p_value))
         use = self.use
         if use is not None:
             given = use.given + way * _ACCURACY_MARGIN
@@ -80,34 +79,34 @@ class Evidence:
 
 
 def decide(evidence: Evidence) -> tuple[Decision, bool]:
-    """Return the decision, and whether it is steady: whether another seed would come to the same.
+    """Return the decision, and whether it is steady: whether another seed would lead to the same.
 
-    What is not steady is "undecided".
+    A decision that is not steady becomes "undecided".
     """
     decision = apply_rule(evidence)
-    steady = all(apply_rule(evidence.shifted(way)) == decision for way in (-1, 1))
+    steady = all(apply_rule(evidence.shift(way)) == decision for way in (-1, 1))
     return (decision if steady else "undecided"), steady
 
 
 def apply_rule(evidence: Evidence) -> Decision:
-    """Return the decision that the rule comes to, whatever luck there is in the figures."""
+    """Return the decision by the figures as they are, whatever luck there is in them."""
     structure, near, use = evidence.structure, evidence.near, evidence.use
     if structure.mixed or evidence.parts:
         return "permutable"
-    ordered = any(each.is_ordered for each in near)
+    ordered = any(look.is_ordered for look in near)
     if ordered or any(axis.decision == "grid" for axis in evidence.axes):
         return "grid"
     if use is not None and use.is_useful and (use.is_clearly_useful or not _deny_order(near)):
         return "grid"
-    if any(_is_in_doubt(each, near) for each in near):
+    if any(_is_in_doubt(look, near) for look in near):
         return "undecided"
     sequence = len(structure.alphabet) >= SYMBOLS
     least = _TELLING_OF_SEQUENCES if sequence else 0.0
-    telling = any(each.is_telling and each.best - each.by_chance >= least for each in near)
+    telling = any(look.is_telling and look.best - look.by_chance >= least for look in near)
     shown_by_neighbours = telling and evidence.columns >= ENOUGH_COLUMNS
     if sequence and not shown_by_neighbours:
-        # The places of a sequence or of a board, as it seems: that a small network does without
-        # their order says little, and so do faint dependences.
+        # They may be the places of a sequence or of a board. It is weak evidence that a small
+        # network does not need their order, and so are faint dependences.
         return "undecided"
     shown_by_use = use is not None and use.is_telling
     return "permutable" if shown_by_neighbours or shown_by_use else "undecided"
@@ -116,27 +115,27 @@ def apply_rule(evidence: Evidence) -> Decision:
 def _deny_order(near: Sequence[Neighbours]) -> bool:
     """Return whether columns depend on each other, and neighbours are no more alike than others.
 
-    Usefulness alone then has to be large to count: shuffles also move the columns that matter away
-    from the ends of a row, where a small network sees them differently, and that is no order.
+    Usefulness must then be large to count: shuffles also move the columns that matter away from the
+    ends of a row, where a small network sees them differently, and that is no order.
     """
-    telling = [each for each in near if each.is_telling]
-    return bool(telling) and all(each.score < GRADED_SCORE or each.is_grouped for each in telling)
+    telling = [look for look in near if look.is_telling]
+    return bool(telling) and all(look.score < GRADED_SCORE or look.is_grouped for look in telling)
 
 
 def _is_in_doubt(layout: Neighbours, near: Sequence[Neighbours]) -> bool:
-    """Return whether one layout may be an order, though it is not shown to be one.
+    """Return whether one layout may be an order, although it is not shown to be one.
 
-    A layout that says nothing about groups, such as every second column, is in no doubt if another
-    one shows that related columns stand together in groups.
+    If a layout says nothing about groups, such as every second column, there is no doubt as soon as
+    another layout shows that related columns stand together in groups.
     """
     if not layout.is_doubtful:
         return False
     silent = layout.groups is None or layout.groups.p_value is None
-    return not (silent and any(each.is_grouped and each.is_close for each in near))
+    return not (silent and any(look.is_grouped and look.is_close for look in near))
 
 
 def decide_axis(along: Neighbours | None, size: int) -> Decision:
-    """Return the decision on one axis of grids, of `size` places; None: it is too short to tell."""
+    """Return the decision on one axis of grids, of `size` places; None: too short to tell."""
     if along is None:
         return "undecided"
     if along.is_ordered:

@@ -1,7 +1,7 @@
 """A sample: the rows or items that are looked at, in the one form in which data is judged.
 
-`check`, runs, cross-validations and `GridClassifier` all draw with `drawn` and judge with `judge`,
-so that the same data has the same verdict, whichever way it comes in.
+`check`, runs, cross-validations and `GridClassifier` all draw with `draw_items` and judge with
+`judge`, so that the same data has the same verdict in all of them.
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ from gridcnn.errors import DataError, Problem
 from gridcnn.grid import Cells, GridShape, OneHot
 from gridcnn.order.columns import Column, column_of
 from gridcnn.order.judge import judge_columns, judge_grids
-from gridcnn.order.judging import ROWS, Judging, refuse_too_few, sampled
+from gridcnn.order.judging import ROWS, Judging, refuse_too_few, sample_rows
 from gridcnn.order.layouts import Layout
 from gridcnn.order.sequences import judge_one_hot
 from gridcnn.order.verdict import Verdict
 from gridcnn.order.wording import with_words
 from gridcnn.progress import Advance
 
-_CELLS = 2**25  # of all items together that are looked at: a quarter of a gigabyte of float64
-_FEWEST_ITEMS = 500  # that are looked at all the same, of items with more cells than anyone expects
+_CELLS = 2**25
+"""Cells of all items together that are looked at: a quarter of a gigabyte of float64."""
+_FEWEST_ITEMS = 500
+"""Items that are looked at however many cells they have: fewer would show only strong orders."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +40,10 @@ class Sample:
         rows: how many rows or items there are in all.
         kept: the number of each row that is looked at, int64 `(rows,)`, rising.
         targets: the class of each row that is looked at, int64 `(rows,)`; None: no labels.
-        axes: what the two axes of grids are called.
-        notes: what else is to be told of the data, in sentences.
-        source: what errors call the data; empty: nothing.
-        seed: what the rows were drawn with, and the verdict is made with.
+        axes: the names of the two axes of grids.
+        notes: more sentences on the data, for the evidence.
+        source: the name of the data in errors; empty: none.
+        seed: the seed of the draw of rows, and of the verdict.
     """
 
     data: tuple[Column, ...] | Cells
@@ -57,21 +59,21 @@ class Sample:
 # Drawing ------------------------------------------------------------------------------------------
 
 
-def drawn(items: int, cells: int, seed: int) -> NDArray[np.int64]:
-    """Return which of some items, of so many cells each, are looked at, int64, rising.
+def draw_items(items: int, cells: int, seed: int) -> NDArray[np.int64]:
+    """Return the numbers of the items to look at, of so many cells each, int64, rising.
 
-    Of many 4,000 are drawn at random; of large ones fewer, but at least 500, so that it takes
-    seconds and little memory.
+    If there are many, 4,000 are drawn at random; of large ones fewer, but at least 500, so that it
+    takes seconds and little memory.
     """
-    return sampled(items, seed, most=min(ROWS, max(_FEWEST_ITEMS, _CELLS // max(1, cells))))
+    return sample_rows(items, seed, most=min(ROWS, max(_FEWEST_ITEMS, _CELLS // max(1, cells))))
 
 
-def drawn_items(
+def draw_training_items(
     training: NDArray[np.int64], adapter: Adapter, shape: GridShape, seed: int
 ) -> NDArray[np.int64]:
-    """Return which training items are looked at; one-hot grids are small whatever their rows."""
+    """Return the training items to look at; one-hot grids are small however many rows they have."""
     cells = shape.columns if isinstance(adapter, OneHotAdapter) else shape.cells
-    return training[drawn(len(training), cells, seed)]
+    return training[draw_items(len(training), cells, seed)]
 
 
 def sample_of_items(
@@ -90,7 +92,7 @@ def sample_of_items(
     Args:
         things: all things.
         chosen: which of them are looked at, int64 `(items,)`; all of them can be read.
-        grids: what the fitted `adapter` made of them, `(items, channels, rows, columns)`.
+        grids: their grids by the fitted `adapter`, `(items, channels, rows, columns)`.
         targets, rows, seed, notes: as for `Sample`.
     """
     numbers = adapter.laid_out(pick(things, chosen)) if len(chosen) else None
@@ -99,23 +101,23 @@ def sample_of_items(
 
 
 def axis_names(shape: GridShape) -> tuple[str, str]:
-    """Return what the axes of a grid are called."""
+    """Return the names of the axes of a grid."""
     return shape.row_axis.name, shape.column_axis.name
 
 
 def sample_of_grids(
     grids: Cells, targets: NDArray[np.int64] | None, *, shape: GridShape, seed: int
 ) -> Sample:
-    """Return the sample of grids of which nothing else is known."""
+    """Return the sample of grids without any other information."""
     one_hot = isinstance(grids, OneHot)
-    chosen = drawn(len(grids), shape.columns if one_hot else shape.cells, seed)
+    chosen = draw_items(len(grids), shape.columns if one_hot else shape.cells, seed)
     some = grids if len(chosen) == len(grids) else grids[chosen]
     kept = None if targets is None else targets[chosen]
     return Sample(some, len(grids), chosen, kept, axis_names(shape), seed=seed)
 
 
 def column_in(name: str, cells: Any, kept: NDArray[np.int64]) -> Column:
-    """Return a column; one that counts the rows is an identifier, whichever of them are kept."""
+    """Return a column; one that counts the rows is an identifier, even if only some are kept."""
     column = column_of(name, cells)
     if column.kind == "number" and len(kept) > 2:
         steps = np.diff(column.values) / np.diff(kept)
@@ -138,16 +140,16 @@ def judge(
     """Return the verdict on a sample.
 
     Args:
-        sample: what is judged.
+        sample: the sample to judge.
         threads: the most threads; None: as many as this process may use.
         advance: is called with the progress.
-        thorough: whether usefulness is looked at even if neighbours have settled the decision;
-            the verdict is the same without it, and the evidence shorter.
+        thorough: whether usefulness is measured even if neighbours have settled the decision;
+            without it the verdict is the same, and the evidence shorter.
         shape: the rows and columns of the grid that the columns of a table are said to be.
 
     Raises:
         DataError: there are too few columns or rows, all cells are the same, or `shape` does not
-            go with the data.
+            fit the data.
     """
     judging = Judging(sample.seed, threads, advance, thorough=thorough)
     try:
@@ -178,9 +180,9 @@ def _verdict(sample: Sample, judging: Judging, shape: tuple[int, int] | None) ->
         columns = [column_in(f"column {n + 1}", x, sample.kept) for n, x in enumerate(flat.T)]
         verdict = _of_columns(columns, targets, rows, judging, None)
         if verdict.decision == "grid" and verdict.layout == Layout(1, len(columns)):
-            # Nobody needs to be told to take the layout that the data has already.
-            told = with_words(replace(verdict, layout=None), labelled=targets is not None)
-            return replace(told, layout=verdict.layout)
+            # The data has that layout already, so the words must not advise it.
+            worded = with_words(replace(verdict, layout=None), labelled=targets is not None)
+            return replace(worded, layout=verdict.layout)
         return verdict
     finite = data[np.isfinite(data)]
     if not finite.size or finite.min() == finite.max():
@@ -198,19 +200,19 @@ def _of_columns(
     refuse_too_few(len(columns), len(columns[0].values) if columns else 0)
     if all(column.kind == "constant" for column in columns):
         raise DataError(
-            f"all {len(columns)} columns have one value only; there is nothing to compare"
+            f"all {len(columns)} columns have only one value; there is nothing to compare"
         )
     return judge_columns(columns, targets, rows=rows, judging=judging, shape=shape)
 
 
 def _by_first(targets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return classes numbered in the order in which they come; -1 stays.
+    """Return classes numbered in the order of their first rows; -1 stays.
 
-    What classes are called decides their numbers elsewhere, and has no say here.
+    Elsewhere the names of classes decide their numbers; here the names are ignored.
     """
-    found, first, place = np.unique(targets, return_index=True, return_inverse=True)
-    first[found < 0] = -1
+    classes, first, place = np.unique(targets, return_index=True, return_inverse=True)
+    first[classes < 0] = -1
     number = np.argsort(np.argsort(first, kind="stable"), kind="stable")
-    number -= int((found < 0).any())
+    number -= int((classes < 0).any())
     numbered: NDArray[np.int64] = number[place].astype(np.int64)
     return numbered

@@ -6,7 +6,7 @@ Association of two positions is Cramer's V, corrected for what chance alone give
 bias-correction for Cramer's V and Tschuprow's T"). For symbols see `gridcnn.order.alphabet`.
 
 The rule is that of `gridcnn.order.rule`: a score, gradation and a permutation test for neighbours,
-and usefulness where there are labels.
+and usefulness if there are labels.
 """
 
 from __future__ import annotations
@@ -26,11 +26,18 @@ from gridcnn.order.verdict import AxisVerdict, Decision, Verdict
 from gridcnn.order.wording import describe_usefulness, summarize_sequence
 from gridcnn.streams import Stream
 
-_POSITIONS = 128  # that are compared: of more, the first that are filled
-_SYMBOLS = 24  # most frequent ones, which are told apart; the others count as one
-_FILLED = 0.5  # the part of the items that have a symbol in a position that is compared
-_CHANNELS = 16  # symbols that the network of usefulness sees
-_ENOUGH = 8  # positions, from which on the test shows an order beyond doubt
+_POSITIONS = 128
+"""Positions that are compared, of more the first that are filled: the matrix of their symbols takes
+40 MB."""
+_SYMBOLS = 24
+"""Most frequent symbols, which are distinguished; the others count as one."""
+_FILLED = 0.5
+"""The part of the items that have a symbol in a position that is compared: with fewer, the ends of
+items would look like an order."""
+_CHANNELS = 16
+"""Symbols that the network of usefulness sees: its time grows with them."""
+_ENOUGH = 8
+"""Positions from which on the test shows an order beyond doubt: eight have 20,160 orders."""
 
 
 def judge_one_hot(
@@ -78,9 +85,10 @@ def judge_one_hot(
     whole: Decision = "grid" if alphabet.decision == "grid" else decision
     evidence = [
         f"structure: each of {positions} positions holds one of {symbols} symbols",
-        f"axis '{position.name}' ({positions}): {decision}; {_told(along, 'position')}",
+        f"axis '{position.name}' ({positions}): {decision}; "
+        f"{_describe_neighbours(along, 'position')}",
         f"axis '{alphabet.name}' ({symbols}): {alphabet.decision}; "
-        f"{_told(alphabet.neighbours, 'symbol')}",
+        f"{_describe_neighbours(alphabet.neighbours, 'symbol')}",
     ]
     if use is not None:
         evidence.append(f"usefulness: {describe_usefulness(use)}")
@@ -119,10 +127,10 @@ def association_of_symbols(codes: NDArray[np.int64]) -> Floats:
     """
     items, positions = codes.shape
     width = int(codes.max()) + 2
-    told = np.zeros((items, positions, width), np.float32)
-    np.put_along_axis(told, (codes + 1)[:, :, None], 1.0, axis=2)
-    shares = told.mean(axis=0)  # (positions, width)
-    flat = told.reshape(items, -1)
+    is_symbol = np.zeros((items, positions, width), np.float32)
+    np.put_along_axis(is_symbol, (codes + 1)[:, :, None], 1.0, axis=2)
+    shares = is_symbol.mean(axis=0)  # (positions, width)
+    flat = is_symbol.reshape(items, -1)
     together = (flat.T @ flat / np.float32(items)).reshape(positions, width, positions, width)
     expected = np.multiply.outer(shares, shares)
     parts = np.divide(
@@ -130,22 +138,22 @@ def association_of_symbols(codes: NDArray[np.int64]) -> Floats:
     )
     squares = parts.sum(axis=(1, 3), dtype=np.float64) - 1
     kinds = (shares > 0).sum(axis=1).astype(np.float64)
-    # What independent symbols would give is taken off.
+    # What independent symbols would give is subtracted.
     free = kinds - 1
     squares = np.maximum(squares - np.outer(free, free) / (items - 1), 0)
     fewer = free - free**2 / (items - 1)
     least = np.maximum(np.minimum.outer(fewer, fewer), 1e-9)
-    found: Floats = np.sqrt((squares / least).clip(0, 1))
-    found[kinds < 2] = np.nan
-    found[:, kinds < 2] = np.nan
-    np.fill_diagonal(found, np.nan)
-    return found
+    associations: Floats = np.sqrt((squares / least).clip(0, 1))
+    associations[kinds < 2] = np.nan
+    associations[:, kinds < 2] = np.nan
+    np.fill_diagonal(associations, np.nan)
+    return associations
 
 
 def _positions(
     codes: NDArray[np.int64], seed: int
 ) -> tuple[Neighbours | None, bool, NDArray[np.float32]]:
-    """Return what neighbouring positions tell, whether they show no order, and the associations."""
+    """Return the evidence of positions, whether it shows no order, and the associations."""
     random = Stream.CHECK_SEQUENCES.random(seed)
     close = association_of_symbols(codes)
     usable = np.flatnonzero(~np.isnan(close).all(axis=1))
@@ -155,16 +163,16 @@ def _positions(
     halves = [association_of_symbols(codes[start::2]) for start in (0, 1)]
     others = np.stack([random.permutation(column) for column in codes.T], axis=1)
     noise = [association_of_symbols(others[start::2]) for start in (0, 1)]
-    found = beside(close, usable, random, halves=halves)
-    nothing = beside(association_of_symbols(others), usable, random, halves=noise)
-    return found, shows_no_order(found, nothing), close.astype(np.float32)
+    near = beside(close, usable, random, halves=halves)
+    in_noise = beside(association_of_symbols(others), usable, random, halves=noise)
+    return near, shows_no_order(near, in_noise), close.astype(np.float32)
 
 
 def _usefulness(
     codes: NDArray[np.int64], targets: NDArray[np.int64], judging: Judging
 ) -> Usefulness | None:
     known = np.flatnonzero(targets >= 0)
-    # One-hot, and 1 once the network's inputs are halved.
+    # One-hot; 2 becomes 1, since the network's inputs are halved.
     values = 2.0 * (codes[known][:, :, None] == np.arange(_CHANNELS))
     return usefulness(
         values.astype(np.float32),
@@ -185,7 +193,7 @@ _COUNT = (
 )
 
 
-def _told(near: Neighbours | None, what: str) -> str:
+def _describe_neighbours(near: Neighbours | None, what: str) -> str:
     if near is None:
         return "too short to tell"
     measure = "are associated by" if what == "position" else "follow each other by"
@@ -205,17 +213,17 @@ def _advice(
     if whole == "permutable":
         return (_COUNT,)
     if whole == "undecided":
-        more = "" if labelled else "; with labels, it can be tried whether the order is useful"
-        return (f"there is too little to tell by: more items, or longer ones, are needed{more}",)
+        more = "" if labelled else "; with labels, it can be measured whether the order is useful"
+        return (f"the evidence is too weak: more items, or longer ones, are needed{more}",)
     sentences = []
     if alphabet.decision == "permutable":
         sentences.append(
-            f"the order along '{alphabet.name}' means nothing; let features take it whole: "
+            f"the order along '{alphabet.name}' means nothing; let features cover it whole: "
             "kernel_size: [all, 3]"
         )
     if position.decision == "permutable":
         sentences.append(
-            f"the order along '{position.name}' means nothing; let features take it whole: "
+            f"the order along '{position.name}' means nothing; let features cover it whole: "
             "kernel_size: [3, all]"
         )
     return tuple(sentences)

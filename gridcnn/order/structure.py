@@ -1,4 +1,4 @@
-"""Evidence of structure: what kinds of columns there are, whatever their order."""
+"""Evidence of structure: the kinds of columns, whatever their order."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import numpy as np
 
 from gridcnn.order.columns import Column, Kind
 
-_SET_ASIDE: tuple[Kind, ...] = ("identifier", "date", "text")
 _FEW = 0.2
-"""The part of the columns that may be of another kind than the rest, and is set aside: a number of
-the row, a date, a comment beside a hundred measurements do not make these a mixed table."""
+"""The part of the columns that may be of another kind and is set aside: a row number, a date or a
+comment beside a hundred measurements does not make a mixed table."""
 _SHARED = 0.8
-"""The part of a column's symbols, by frequency, that any other column has too where all share one
-alphabet."""
-_COMPARED = 40  # columns whose alphabets are compared, each with each
+"""The part of a column's symbols, by frequency, that other columns have too if all share one
+alphabet: rare symbols may be missing in some."""
+_COMPARED = 40
+"""Columns whose alphabets are compared, each with all others: the time grows with their square."""
 
 
 @dataclass(frozen=True)
 class Structure:
-    """What the kinds of columns tell.
+    """The evidence of the kinds of columns.
 
     Attributes:
         kinds: how many columns there are of each kind.
         judged: which columns are compared: all of one kind, and the constant ones among them.
         aside: which columns are set aside.
         mixed: whether the columns are of different kinds, as in a table of attributes.
-        alphabet: the symbols that all columns share, where they are a sequence of symbols.
-        overlap: the part of one column's symbols that another has too, on average; None where the
+        alphabet: the symbols that all columns share, if they are a sequence of symbols.
+        overlap: the part of one column's symbols that another has too, on average; None if the
             columns hold numbers.
     """
 
@@ -43,7 +43,7 @@ class Structure:
 
 
 def structure(columns: Sequence[Column]) -> Structure:
-    """Return what the kinds of columns tell."""
+    """Return the evidence of the kinds of columns."""
     kinds = Counter(column.kind for column in columns)
     numbers = [n for n, column in enumerate(columns) if column.kind == "number"]
     symbols = [n for n, column in enumerate(columns) if column.kind in ("category", "text")]
@@ -61,21 +61,21 @@ def structure(columns: Sequence[Column]) -> Structure:
     overlap = None
     if main is symbols and symbols:
         chosen = [columns[n] for n in symbols]
-        # Evenly spaced ones, where every pair would take long.
+        # Evenly spaced ones, since every pair of many columns would take long.
         some = np.unique(np.linspace(0, len(chosen) - 1, _COMPARED).round().astype(int))
         overlap = _overlap([chosen[n] for n in some.tolist()])
         if overlap >= _SHARED:
-            every: Counter[str] = Counter()
+            counts: Counter[str] = Counter()
             for column in chosen:
-                every.update(column.symbols)
-            alphabet = tuple(sorted(every, key=lambda symbol: (-every[symbol], symbol)))
+                counts.update(column.symbols)
+            alphabet = tuple(sorted(counts, key=lambda symbol: (-counts[symbol], symbol)))
         else:
             mixed = True
     return Structure(dict(kinds), tuple(judged), aside, mixed, alphabet, overlap)
 
 
 def _overlap(columns: Sequence[Column]) -> float:
-    """Return which part of a column's symbols, by frequency, another column has too, on average."""
+    """Return the part of a column's symbols, by frequency, that another has too, on average."""
     known = [set(column.symbols) for column in columns]
     parts = []
     for index, column in enumerate(columns):

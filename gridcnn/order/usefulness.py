@@ -1,12 +1,12 @@
 """Evidence of usefulness: the rule of thumb taken literally.
 
-The same small convolutional network is trained on the columns as they stand, and on several fixed
-shuffles of them, the same shuffle for every row. What it answers wrongly is counted by
-cross-validation. If the order as given does no better than shuffles do, it was of no use.
+The same small convolutional network is trained on the columns as given, and on several fixed
+shuffles of them, the same shuffle for every row. Its errors are counted by cross-validation. If the
+given order leads to no fewer errors than shuffles, it is not useful.
 
-Were the order meaningless, the given one would be one more shuffle. So its accuracy is compared
-with theirs by Student's t for one more observation from the same normal distribution, with as many
-degrees of freedom as there are shuffles but one.
+If the order is meaningless, the given order is one more shuffle. So its accuracy is compared with
+theirs by Student's t for one more observation from the same normal distribution; the degrees of
+freedom are the number of shuffles less one.
 """
 
 from __future__ import annotations
@@ -31,36 +31,48 @@ from gridcnn.streams import Stream
 from gridcnn.training.loop import Labelled, train
 
 MOST_ROWS = 1_500
-"""Rows that are trained on at most: more would take longer, not tell more."""
+"""Rows that are trained on at most: more would take longer, and change the verdict little."""
 ERROR_RATE = 0.01
 """How often a meaningless order may be taken for useful by this evidence."""
 _SHUFFLES, _FOLDS = 6, 3
+"""Shuffles, and folds of each cross-validation: more would take longer. With six shuffles the
+p-value is 0.01 if the given order is 3.4 standard deviations ahead."""
+TRAININGS = _SHUFFLES + 1
+"""The number of calls of `advance` by `usefulness`."""
 _CAREFUL = 3
-"""How many times more is trained if the decision hangs on usefulness."""
-_STEPS = 250  # updates of a training, which is enough for a network as small as this
+"""How many times more is trained if the decision depends on usefulness."""
+_STEPS = 250
+"""Updates of a training, which are enough for such a small network."""
+_BATCH = 64
+"""Rows of an update."""
 _FEWEST_EPOCHS, _MOST_EPOCHS = 4, 60
-_ARITHMETIC = 6e10  # multiplications of all answers in all trainings together, at most
-_FEWEST_OF_A_CLASS = 6  # rows, so that each fold has some of every class
+"""Epochs of a training: with fewer nothing is learned, with more few rows are learned by heart."""
+_FILTERS, _FEWER_FILTERS, _LARGE = (16, 16), (8, 16), 400
+"""Filters of the two convolutions; the fewer ones are for grids of more than 400 cells, on which
+they take most of the time."""
+_ARITHMETIC = 6e10
+"""Multiplications of all trainings together, at most, which bounds the time for large grids."""
+_FEWEST_OF_A_CLASS = 6
+"""Rows of a class that are needed, so that each fold has some of every class."""
 _ERRORS_APART = 2.0
-"""Standard errors by which a network has to do better on a layout that is less simple."""
+"""Standard errors by which the accuracy must be higher on a less simple layout."""
 _HALF_THE_ERRORS = 0.5
 """The part of the shuffles' errors that is left if the order is clearly useful."""
 _MAY_BE = 0.15
 """The p-value up to which more trainings might show that the order is useful."""
 _FEWER_ERRORS, _LEAST_GAIN = 0.85, 0.02
-"""The part of the shuffles' errors that the given order may still have to count as useful, and the
-accuracy that it has to bring: a smaller difference is no reason to choose a network, however
-certain it is."""
+"""The part of the shuffles' errors that a useful order may leave, and the accuracy that it must
+add: a smaller difference is no reason to choose a network, however certain it is."""
 
 
 @dataclass(frozen=True)
 class Usefulness:
-    """How well a network answers with the columns as given, and shuffled.
+    """The accuracy of a network with the columns as given, and shuffled.
 
     Attributes:
         given: accuracy with the columns as given, in 0..1, by cross-validation.
         shuffled: accuracies with each of the shuffles.
-        majority: accuracy of whoever always answers with the most frequent class.
+        majority: accuracy of the most frequent class as the only answer.
         p_value: how likely one more shuffle would be as accurate as the given order.
         rows: how many rows were used.
         classes: how many classes have rows enough to be used.
@@ -75,25 +87,25 @@ class Usefulness:
 
     @property
     def is_useful(self) -> bool:
-        """Whether the order as given was of use to the network."""
+        """Whether the given order is useful to the network."""
         errors, others = 1 - self.given, 1 - float(np.mean(self.shuffled))
         fewer = errors <= min(_FEWER_ERRORS * others, others - _LEAST_GAIN)
         return self.p_value <= ERROR_RATE and fewer
 
     @property
     def is_clearly_useful(self) -> bool:
-        """Whether the order is so useful that no other evidence against it counts."""
+        """Whether the order is so useful that evidence of neighbours against it does not count."""
         errors, others = 1 - self.given, 1 - float(np.mean(self.shuffled))
         return self.is_useful and errors <= _HALF_THE_ERRORS * others
 
     @property
     def may_be_useful(self) -> bool:
-        """Whether the order given does so well that it is worth more trainings to be sure."""
+        """Whether the given order does so well that more trainings are worth their time."""
         return self.p_value <= _MAY_BE
 
     @property
     def is_telling(self) -> bool:
-        """Whether the network has learned anything at all, in one order or another."""
+        """Whether the network has learned anything, in any order."""
         best = max(self.given, float(np.mean(self.shuffled)))
         noise = math.sqrt(self.majority * (1 - self.majority) / self.rows)
         return best > self.majority + 2 * noise
@@ -149,9 +161,9 @@ def best_layout(
     seed: int,
     threads: int | None = None,
 ) -> Layout:
-    """Return the layout on which a small network answers best, by cross-validation.
+    """Return the layout on which a small network has the best accuracy, by cross-validation.
 
-    An earlier layout gives way to a later one only if that is better by two standard errors of the
+    A later layout is preferred to an earlier one only if it is better by two standard errors of the
     difference. The other arguments are those of `usefulness`; if there are too few rows to train
     on, the first layout is returned.
     """
@@ -196,8 +208,8 @@ class _Trial:
         seed: int,
         threads: int | None,
     ) -> Self | None:
-        """Return a trial on rows of classes that have enough of them; None for fewer than two."""
-        chosen = _chosen(targets, random)
+        """Return a trial on the classes with enough rows; None if there are fewer than two."""
+        chosen = _choose_rows(targets, random)
         if chosen is None:
             return None
         _, targets = np.unique(targets[chosen], return_inverse=True)
@@ -207,7 +219,7 @@ class _Trial:
     def accuracy_of(
         self, layout: Layout, trainings: int, advance: Callable[[int], None] | None
     ) -> Callable[[NDArray[np.int64]], float]:
-        """Return what gives the accuracy with the columns in an order; see `right_answers`."""
+        """Return a function of an order that returns the accuracy; see `right_answers`."""
         answers = self.right_answers(layout, trainings)
 
         def accuracy(order: NDArray[np.int64]) -> float:
@@ -221,10 +233,10 @@ class _Trial:
     def right_answers(
         self, layout: Layout, trainings: int
     ) -> Callable[[NDArray[np.int64]], NDArray[np.bool_]]:
-        """Return what tells which rows are answered right with the columns in an order.
+        """Return a function of an order of the columns that returns which answers are right.
 
         Every row is answered by a network that has not seen it. `trainings` is how many such
-        networks share the arithmetic that is affordable.
+        networks share the affordable arithmetic.
         """
         rows, _, width = self.values.shape
         classes = int(self.targets.max()) + 1
@@ -248,13 +260,10 @@ class _Trial:
         return answers
 
 
-TRAININGS = _SHUFFLES + 1
-"""How often `usefulness` tells that it has advanced."""
-_BATCH = 64
-
-
-def _chosen(targets: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64] | None:
-    """Return the rows to use, of classes that have enough; None where fewer than two have."""
+def _choose_rows(
+    targets: NDArray[np.int64], random: np.random.Generator
+) -> NDArray[np.int64] | None:
+    """Return the rows of classes with enough rows; None if there are fewer than two."""
     rows = np.arange(len(targets))
     if len(rows) > MOST_ROWS:
         rows = np.sort(random.choice(rows, MOST_ROWS, replace=False))
@@ -293,7 +302,7 @@ def _p_value(given: float, shuffled: list[float]) -> float:
 
 
 def _spec(shape: GridShape, epochs: int, seed: int) -> Spec:
-    """Return a network whose features see three cells at a time, and which pools twice."""
+    """Return a network with kernels of three cells a side that pools twice."""
     stages: list[object] = []
     rows, columns = shape.rows, shape.columns
     for filters in _FILTERS if rows * columns <= _LARGE else _FEWER_FILTERS:
@@ -318,6 +327,3 @@ def _spec(shape: GridShape, epochs: int, seed: int) -> Spec:
         },
     }
     return load(settings)
-
-
-_FILTERS, _FEWER_FILTERS, _LARGE = (16, 16), (8, 16), 400

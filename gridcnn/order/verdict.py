@@ -24,10 +24,10 @@ class AxisVerdict:
     """The verdict on one axis of a grid.
 
     Attributes:
-        name: what the axis is called.
+        name: the name of the axis.
         size: how many places it has.
         decision: as for the whole.
-        neighbours: what neighbours along the axis tell; None where it is too short to tell.
+        neighbours: the evidence of neighbours along the axis; None if it is too short.
     """
 
     name: str
@@ -42,23 +42,23 @@ class Verdict:
 
     Attributes:
         decision: "grid" (the order carries information), "permutable" (it does not), or
-            "undecided" (there is too little data to tell).
-        evidence: what was found, in sentences.
+            "undecided" (the evidence is too weak, or not steady).
+        evidence: the figures, in sentences.
         advice: what to do, in sentences.
         summary: the verdict, its reason and the advice, one plain sentence each.
-        layout: how the columns stand in a grid, where one was found.
+        layout: how the columns stand in a grid, if they do.
         parts: stretches of columns that are in order, if the whole is not.
         row_order: how alike rows are that stand side by side; None if that was not looked at.
         steady: False if a figure is so close to its threshold that another seed might have changed
             the decision, which is then "undecided".
-        axes: the verdict on each axis, where the data came as grids.
+        axes: the verdict on each axis, if the data came as grids.
         structure: what kinds of columns there are.
-        neighbours: what neighbours tell in every layout that was tried, the one found first.
-        lags: how association falls with distance.
-        usefulness: how a network does with the columns as given and shuffled.
+        neighbours: the evidence of neighbours in every layout that was compared, first in `layout`.
+        lags: the association of columns at each distance.
+        usefulness: the accuracy of a network with the columns as given and shuffled.
         rows: how many rows there are.
         columns: how many columns there are.
-        seed: what fixed all that was drawn at random.
+        seed: the seed of everything that was drawn at random.
     """
 
     decision: Decision
@@ -91,12 +91,12 @@ class Verdict:
     def _figure(self) -> str:
         """Return the figure that matters most: that of neighbours, unless usefulness decides."""
         along = (axis.neighbours for axis in self.axes)
-        near = [*self.neighbours[:1], *(each for each in along if each is not None)]
+        near = [*self.neighbours[:1], *(look for look in along if look is not None)]
         use = self.usefulness
-        if use is not None and not any(each.is_ordered for each in near) and use.is_useful:
+        if use is not None and not any(look.is_ordered for look in near) and use.is_useful:
             near = []
         if near:
-            return f"score {max(each.score for each in near):.2f} of 1"
+            return f"score {max(look.score for look in near):.2f} of 1"
         if use is not None:
             shuffled = sum(use.shuffled) / len(use.shuffled)
             return f"accuracy {use.given:.1%} as given and {shuffled:.1%} shuffled"
@@ -109,14 +109,14 @@ class Verdict:
         return notebook_html(self)
 
     def plot(self) -> Figure:
-        """Return what the verdict rests on as a figure of Matplotlib.
+        """Return the evidence as a Matplotlib figure.
 
         It shows association against distance, the association of every two columns as given and
         in a random order, and the accuracies if there are any. No window is opened:
         `verdict.plot().savefig("order.png")`.
 
         Raises:
-            DataError: the verdict holds sentences alone.
+            DataError: the verdict has sentences only, and nothing to draw.
         """
         from gridcnn.report.figure import verdict_figure
 

@@ -24,7 +24,7 @@ from gridcnn.order.usefulness import MOST_ROWS, Usefulness
 from gridcnn.order.verdict import Decision, Verdict
 
 _DOUBTFUL_USE = 0.05
-"""From this p-value on, a network that does without the order is worth a word."""
+"""The p-value from which on the advice says that a network does not need the order."""
 
 
 def with_words(verdict: Verdict, *, labelled: bool) -> Verdict:
@@ -118,12 +118,12 @@ def _reason(verdict: Verdict) -> str:
     if verdict.decision == "permutable":
         return "A small network answers as well with shuffled columns as with these."
     if near is None:
-        return f"{_columns(verdict.columns)} have too few possible orders to tell them apart."
-    return "Hardly any column depends on another, so that no order can be seen."
+        return f"{_columns(verdict.columns)} have too few possible orders to show one."
+    return "Hardly any column depends on another, so no order can be seen."
 
 
 def _reason_by_neighbours(verdict: Verdict, near: Neighbours) -> str:
-    """Return the reason of a verdict that is no grid, if some columns depend on others."""
+    """Return the reason of a verdict other than "grid", if some columns depend on others."""
     if near.is_grouped and near.is_close:
         return (
             "Related columns stand together in groups, but within a group the order means nothing."
@@ -131,7 +131,7 @@ def _reason_by_neighbours(verdict: Verdict, near: Neighbours) -> str:
     if verdict.decision == "permutable":
         return "Columns side by side are no more alike than columns far apart."
     if near.is_doubtful:
-        return "Columns side by side are alike, but hardly more than those one step further."
+        return "Columns side by side are alike, but hardly more so than those one step further."
     return "Columns side by side are not alike, but there is too little evidence to be sure."
 
 
@@ -144,7 +144,7 @@ def _remedy(verdict: Verdict, *, labelled: bool) -> str:
         if verdict.layout is None or verdict.axes:
             return "Go on: a convolutional network can use this order."
         return "Use the layout below; a convolutional network can use this order."
-    wanted = _wanted(verdict, labelled)
+    wanted = _needs(verdict, labelled)
     return f"To decide, the checker needs {wanted[0]}."
 
 
@@ -166,10 +166,10 @@ def describe_evidence(
     """Return a line for each kind of evidence.
 
     Args:
-        evidence: what the decision rests on.
+        evidence: what the decision depends on.
         columns: how many columns there are.
-        asked: whether usefulness was looked at, as far as the rows allow.
-        steady: whether another seed would come to the same decision.
+        asked: whether usefulness was to be measured.
+        steady: whether another seed would lead to the same decision.
         row_order: how alike rows side by side are.
     """
     structure, near, axes, use = evidence.structure, evidence.near, evidence.axes, evidence.use
@@ -186,7 +186,7 @@ def describe_evidence(
             lines.append(f"groups: {_describe_groups(near[0].groups)}")
     elif not axes:
         lines.append(
-            f"neighbours: {columns} columns have too few orders to tell one from another "
+            f"neighbours: {columns} columns have too few possible orders to show one "
             f"(at least {FEWEST_POSITIONS} columns are needed)"
         )
     for axis in axes:
@@ -209,7 +209,7 @@ def describe_evidence(
 
 
 def describe_neighbours(near: Neighbours, *, along: bool = False) -> str:
-    """Return what neighbours tell in one layout, or `along` one axis of grids, in figures."""
+    """Return the figures of neighbours in one layout, or `along` one axis of grids."""
     if not near.is_telling:
         return (
             f"hardly any column depends on another (the best {_predictors(near.layout)} explain "
@@ -237,7 +237,7 @@ def _describe_groups(groups: Groups) -> str:
 
 
 def describe_usefulness(use: Usefulness) -> str:
-    """Return how useful the order is to a network, in figures."""
+    """Return the figures of usefulness."""
     text = (
         f"a small network answers {use.given:.1%} right with the columns as given, and "
         f"{float(np.mean(use.shuffled)):.1%} with shuffled columns (mean of {len(use.shuffled)} "
@@ -259,7 +259,7 @@ def _predictors(layout: Layout) -> str:
     return "two" if layout.is_line else "four"
 
 
-def describe_mixed(found: Structure, columns: int) -> str:
+def describe_mixed(structure: Structure, columns: int) -> str:
     """Return a sentence on columns of different kinds."""
     names = {
         "number": "numbers",
@@ -269,11 +269,11 @@ def describe_mixed(found: Structure, columns: int) -> str:
         "identifier": "identifiers",
         "constant": "one value only",
     }
-    kinds = ", ".join(f"{count} {names[kind]}" for kind, count in sorted(found.kinds.items()))
-    if found.overlap is not None and "number" not in found.kinds:
+    kinds = ", ".join(f"{count} {names[kind]}" for kind, count in sorted(structure.kinds.items()))
+    if structure.overlap is not None and "number" not in structure.kinds:
         return (
             f"structure: the {columns} columns are categories with alphabets of their own (a "
-            f"column shares {found.overlap:.0%} of its symbols with another, on average); "
+            f"column shares {structure.overlap:.0%} of its symbols with another, on average); "
             "neighbours have nothing in common that a feature could find"
         )
     return (
@@ -282,16 +282,16 @@ def describe_mixed(found: Structure, columns: int) -> str:
     )
 
 
-def describe_aside(columns: Sequence[Column], found: Structure) -> list[str]:
+def describe_aside(columns: Sequence[Column], structure: Structure) -> list[str]:
     """Return sentences on what was left out of the comparison."""
     notes = []
-    if found.aside and not found.mixed:
-        kinds = {columns[index].kind for index in found.aside}
-        named = listed([quoted(columns[index].name) for index in found.aside])
+    if structure.aside and not structure.mixed:
+        kinds = {columns[index].kind for index in structure.aside}
+        named = listed([quoted(columns[index].name) for index in structure.aside])
         notes.append(f"set aside, as they are of another kind ({listed(sorted(kinds))}): {named}")
     constant = sum(column.kind == "constant" for column in columns)
     if constant:
-        notes.append(f"{constant} of {len(columns)} columns have one value only, and tell nothing")
+        notes.append(f"{constant} of {len(columns)} columns have only one value, and show nothing")
     missing = sum(column.missing for column in columns)
     if missing:
         cells = len(columns) * len(columns[0].values)
@@ -330,9 +330,10 @@ _USE_TREES_OF_TEXTS = (
 )
 
 
-def use_trees(found: Structure | None) -> str:
-    """Return what to use instead of a network; trees in scikit-learn take numbers alone."""
-    kinds = set() if found is None else {kind for kind, count in found.kinds.items() if count}
+def use_trees(structure: Structure | None) -> str:
+    """Return what to use instead of a network; trees in scikit-learn take only numbers."""
+    counts = {} if structure is None else structure.kinds
+    kinds = {kind for kind, count in counts.items() if count}
     return USE_TREES if kinds <= {"number", "constant"} else _USE_TREES_OF_TEXTS
 
 
@@ -351,8 +352,8 @@ def advise(verdict: Verdict, *, labelled: bool) -> tuple[str, ...]:
     if verdict.decision == "permutable":
         return (use_trees(verdict.structure), *divide)
     if verdict.decision == "undecided":
-        wanted = "; ".join(_wanted(verdict, labelled))
-        return (f"there is too little to tell by; needed: {wanted}", *divide)
+        wanted = "; ".join(_needs(verdict, labelled))
+        return (f"the evidence is too weak to decide; needed: {wanted}", *divide)
     sentences = []
     if verdict.layout is not None and not verdict.axes:  # else they are grids already
         sentences.append(layout_advice(verdict.layout))
@@ -372,14 +373,14 @@ def advise(verdict: Verdict, *, labelled: bool) -> tuple[str, ...]:
     return (*sentences, *divide)
 
 
-def _wanted(verdict: Verdict, labelled: bool) -> list[str]:
+def _needs(verdict: Verdict, labelled: bool) -> list[str]:
     """Return what an undecided verdict lacks: columns, rows, labels."""
     wanted = []
     more = ENOUGH_COLUMNS - verdict.columns
     if more > 0:
         wanted.append(
             f"{more} more {'column' if more == 1 else 'columns'} ({verdict.columns} have too few "
-            f"orders; of {ENOUGH_COLUMNS} on, neighbours can show one)"
+            f"orders; from {ENOUGH_COLUMNS} on, neighbours can show one)"
         )
     elif verdict.rows < ROWS:
         # Two standard errors of a correlation of columns that do not depend on each other.
@@ -388,14 +389,14 @@ def _wanted(verdict: Verdict, labelled: bool) -> list[str]:
             f"{2 / math.sqrt(verdict.rows):.2f} on, and {min(4 * verdict.rows, ROWS):,} would show "
             f"those from {2 / math.sqrt(min(4 * verdict.rows, ROWS)):.2f} on"
         )
-    if any(each.is_doubtful for each in verdict.neighbours):
+    if any(near.is_doubtful for near in verdict.neighbours):
         wanted.append(
-            "a way to tell an order from groups of related columns that stand together: neighbours "
-            "are alike, but hardly more so than columns one step further"
+            "your knowledge of the columns: neighbours are alike, but hardly more so than columns "
+            "one step further, as in an order and also in groups of related columns"
         )
     use = verdict.usefulness
     if not labelled:
-        wanted.append("labels, so that it can be tried whether the order is useful")
+        wanted.append("labels, to measure whether the order is useful")
     elif use is None:
         wanted.append("at least 6 rows of each of two classes, for a network to learn from")
     elif not use.is_telling and use.rows < MOST_ROWS:
@@ -406,7 +407,7 @@ def _wanted(verdict: Verdict, labelled: bool) -> list[str]:
     if verdict.structure is not None and len(verdict.structure.alphabet) >= SYMBOLS:
         wanted.append(
             "your knowledge of the columns: they share one alphabet, as the places of a sequence "
-            "or of a board do, and nothing in these rows tells whether they are in order"
+            "or of a board do, and nothing in these rows shows whether they are in order"
         )
     return wanted or ["columns, or labels, that depend on each other: these hardly do"]
 

@@ -25,7 +25,7 @@ from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import GridShape
 from gridcnn.notes import label_notes, remark_notes
-from gridcnn.order.sample import Sample, drawn_items, sample_of_items
+from gridcnn.order.sample import Sample, draw_training_items, sample_of_items
 from gridcnn.progress import Advance, Counter
 from gridcnn.runs.adapting import Adapting, Made
 from gridcnn.runs.duplicates import dropped_note, duplicates_notes, find_duplicates
@@ -209,7 +209,7 @@ def divide_for_training(
 def _sample(divided: DividedData, read: _Read, seed: int) -> Sample:
     """Return the training items that are looked at, duplicates among them, as `check` does."""
     training, fitted = divided.division.train, divided.fitted
-    drawn = drawn_items(training, fitted.adapter, fitted.shape, seed)
+    drawn = draw_training_items(training, fitted.adapter, fitted.shape, seed)
     places = np.flatnonzero(np.isin(read.division.train, drawn))
     data = read.parts[TRAIN].data
     return sample_of_items(

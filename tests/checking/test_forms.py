@@ -18,7 +18,7 @@ import gridcnn
 from gridcnn import Verdict
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.errors import DataError, UnknownNameError
-from gridcnn.order.judge import Judging, judge_columns, sampled
+from gridcnn.order.judge import Judging, judge_columns, sample_rows
 from gridcnn.order.layouts import Layout
 from gridcnn.order.sample import column_in
 from gridcnn.progress import Progress
@@ -166,7 +166,7 @@ def test_missing_cells_of_grids_are_tolerated() -> None:
 def test_many_rows_are_sampled() -> None:
     """And this is told, with the labels of the same rows."""
     X = np.tile(factors(500, 4), (10, 1))
-    kept = sampled(5_000, 3)
+    kept = sample_rows(5_000, 3)
 
     found = gridcnn.check(X, seed=3)
 
@@ -346,7 +346,7 @@ def test_amounts_are_no_classes() -> None:
     found = gridcnn.check(walks(), np.linspace(0, 1, 200))
 
     assert found.usefulness is None
-    assert told(found, "y holds amounts and no classes")
+    assert told(found, "y holds amounts, not classes")
 
 
 def test_a_column_that_may_be_the_label_is_pointed_out() -> None:
@@ -376,7 +376,7 @@ def test_constant_and_missing_columns_are_told() -> None:
     found = gridcnn.check(X)
 
     assert found.decision == "grid"
-    assert told(found, "1 of 20 columns have one value only")
+    assert told(found, "1 of 20 columns have only one value")
     assert told(found, "2 of 4,000 values are missing or infinite")
 
 
@@ -385,7 +385,7 @@ def test_constant_and_missing_columns_are_told() -> None:
 BAD: list[tuple[Any, Any, str]] = [
     (np.zeros((30, 2)), None, "2 columns have no order to speak of; at least 3 are needed"),
     (walks(1), None, "1 row is too few to compare columns by"),
-    (np.ones((50, 5)), None, "all 5 columns have one value only"),
+    (np.ones((50, 5)), None, "all 5 columns have only one value"),
     (np.ones((50, 5, 5)), None, "all cells of all items have one value"),
     (np.zeros(5), None, "got an array of shape (5,)"),
     (np.zeros((0, 5)), None, "got an array of shape (0, 5)"),
@@ -427,7 +427,7 @@ def test_shapes_have_to_fit() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("x.bin", b"abc", "is no table and no data set"),
+        ("x.bin", b"abc", "is neither a table nor a data set"),
         ("x.npy", b"abc", "is not a NumPy file"),
         ("x.npz", b"abc", "is not a NumPy file"),
         ("x.csv", b"a,b,c\n1,2,3\n", "1 row is too few"),
@@ -500,7 +500,7 @@ def test_the_same_seed_gives_the_same_verdict() -> None:
 @pytest.mark.parametrize(
     ("rows", "columns", "y", "wanted"),
     [
-        (100, 4, False, ["4 more columns (4 have too few", "labels, so that"]),
+        (100, 4, False, ["4 more columns (4 have too few", "labels, to measure"]),
         (
             100,
             12,

@@ -13,7 +13,7 @@ from sklearn import datasets
 
 from gridcnn.errors import DataError
 from gridcnn.order.columns import column_of
-from gridcnn.order.judge import ROWS, Judging, judge_columns, judge_grids, sampled
+from gridcnn.order.judge import ROWS, Judging, judge_columns, judge_grids, sample_rows
 from gridcnn.order.layouts import Layout
 from gridcnn.order.verdict import Verdict
 from gridcnn.progress import Progress
@@ -78,7 +78,7 @@ def test_kinds_that_differ_are_told_at_once() -> None:
 def test_too_little_is_undecided_and_says_what_is_needed() -> None:
     few = judged(datasets.load_iris().data)
     assert few.decision == "undecided"
-    assert "; labels, so that" in few.advice[0]
+    assert "; labels, to measure" in few.advice[0]
     independent = judged(np.random.default_rng(0).normal(size=(300, 20)))
     assert independent.decision == "undecided"
 
@@ -156,16 +156,16 @@ def test_what_is_left_out_is_told() -> None:
     assert verdict.decision == "grid"
     told = "\n".join(verdict.evidence)
     assert "set aside, as they are of another kind (date): 'c0'" in told
-    assert "1 of 21 columns have one value only" in told
+    assert "1 of 21 columns have only one value" in told
     assert "2 of 4,200 values are missing or infinite" in told
 
 
 def test_rows_are_sampled_and_wide_tables_looked_at_in_the_middle() -> None:
-    chosen = sampled(ROWS + 1_000, 0)
+    chosen = sample_rows(ROWS + 1_000, 0)
     assert len(chosen) == ROWS
     assert (np.diff(chosen) > 0).all()
-    assert np.array_equal(chosen, sampled(ROWS + 1_000, 0))
-    assert np.array_equal(sampled(50, 0), np.arange(50))
+    assert np.array_equal(chosen, sample_rows(ROWS + 1_000, 0))
+    assert np.array_equal(sample_rows(50, 0), np.arange(50))
     wide = judged(series(60, 3_000, 0.9))
     assert wide.decision == "grid"
     assert any("looked at columns 477 to 2,524 of 3,000" in each for each in wide.evidence)
