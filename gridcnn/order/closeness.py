@@ -108,15 +108,24 @@ def closest_layouts(
     ranks = rank_associations(associations)
     across = across_borders(associations)
     close = [
-        Close(layout, closeness(ranks, usable, layout, first=first), _has_breaks(across, layout))
+        Close(
+            layout,
+            closeness(ranks, usable, layout, first=first),
+            _has_breaks(associations, across, layout),
+        )
         for layout in layouts
     ]
     close.sort(key=lambda layout: -layout.merit)
     return [layout for layout in close if layout.merit >= close[0].merit - WORTH][:most]
 
 
-def _has_breaks(across: NDArray[np.float64], layout: Layout) -> bool:
+def _has_breaks(
+    associations: NDArray[np.float32], across: NDArray[np.float64], layout: Layout
+) -> bool:
     """Return whether channels that stand one after the other have nothing to do with each other.
+
+    Rows of a picture end in a break as well, if its sides are blank; but the cells above and below
+    are close, and so are the same positions of one channel and the next.
 
     `across` is that of `across_borders`, of all columns of the layout.
     """
@@ -125,7 +134,12 @@ def _has_breaks(across: NDArray[np.float64], layout: Layout) -> bool:
     if len(across) + 1 != layout.positions * layout.channels:
         return False
     borders = np.arange(1, layout.channels) * layout.positions - 1
-    weak = across[borders] / max(1e-9, float(np.median(across)))
+    usual = max(1e-9, float(np.median(across)))
+    below = np.diagonal(associations, layout.positions)
+    below = below[~np.isnan(below)]
+    if len(below) and below.mean() >= STRANGE * usual:
+        return False
+    weak = across[borders] / usual
     return bool(weak.mean() < STRANGE and weak.max() < _ANY_BREAK)
 
 

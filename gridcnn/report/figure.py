@@ -41,7 +41,7 @@ def verdict_figure(verdict: Verdict) -> Figure:
     use, structure = verdict.usefulness, verdict.structure
     kinds = None if structure is None or lags is not None or use is not None else structure
     if lags is None and use is None and kinds is None:
-        raise DataError("this verdict holds sentences alone, and nothing to draw; print it")
+        raise DataError("this verdict has sentences only, and nothing to draw; print it")
     heights = [_LAGS, _MATRICES] if lags is not None else []
     heights += [_ACCURACY] if use is not None else []
     heights += [0.9 + _KIND * len(kinds.kinds)] if kinds is not None else []

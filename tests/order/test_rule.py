@@ -62,8 +62,8 @@ def test_what_hangs_on_luck_is_undecided() -> None:
 
 def test_what_is_clear_stays_clear() -> None:
     for way in (-1, 1):
-        assert apply_rule(evidence(LINE).shifted(way)) == "grid"
-        assert apply_rule(evidence(MUTE).shifted(way)) == "permutable"
+        assert apply_rule(evidence(LINE).shift(way)) == "grid"
+        assert apply_rule(evidence(MUTE).shift(way)) == "permutable"
 
 
 def test_an_order_within_groups_counts_for_doubtful_gradation() -> None:

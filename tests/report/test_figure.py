@@ -114,7 +114,7 @@ def test_columns_of_different_kinds_are_counted() -> None:
 
 
 def test_sentences_alone_cannot_be_drawn() -> None:
-    with pytest.raises(DataError, match="this verdict holds sentences alone"):
+    with pytest.raises(DataError, match="this verdict has sentences only"):
         Verdict("undecided", ("too few rows",)).plot()
 
 

@@ -27,6 +27,7 @@ USE = Usefulness(0.8, (0.5, 0.55, 0.6), 0.4, 0.002, 300, 3)
 NAMES = (
     *("decision", "evidence", "advice", "rows", "columns", "layout", "adapter", "axes"),
     *("structure", "neighbours", "usefulness", "lags", "seed"),
+    *("summary", "parts", "row_order", "steady"),
 )
 EMPTY = ("br", "img", "meta")
 
