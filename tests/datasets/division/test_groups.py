@@ -106,7 +106,7 @@ def test_data_without_columns_says_so(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.png").write_bytes(b"")
 
-    with pytest.raises(DataError, match="the data digits has no columns that could name groups"):
+    with pytest.raises(DataError, match="the data digits has no columns to name groups"):
         locate(load({"data": {"source": "digits", "group": "who"}}), None, tmp_path).open()
     with pytest.raises(DataError, match=r"find them in the names of files with data.group: {patt"):
         opened(Files(path=str(tmp_path)), "who")
