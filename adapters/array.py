@@ -195,7 +195,7 @@ class ArrayAdapter(Adapter):
         return self._stack(things)
 
     def _stack(self, things: Any) -> Array | None:
-        """Return all items as `(items, channels, rows, columns)`; None if they are no array."""
+        """Return all items as `(items, channels, rows, columns)`; None if they are not an array."""
         if isinstance(things, np.ndarray) or hasattr(things, "__array__"):
             values = _numbers(things) if _is_numeric(things) else None
             if values is not None and values.ndim in (2, 3, 4):

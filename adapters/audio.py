@@ -60,7 +60,7 @@ _LONGEST = 16_384
 
 def _reference(value: Any) -> float | str:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    # Compared with the largest float: a whole number may be larger, and is no infinity.
+    # Compared with the largest float: a whole number may be larger, and is not infinite.
     if value == "max" or (number and 0 < value <= sys.float_info.max):
         return value if isinstance(value, str) else float(value)
     raise wanted_error("a number above 0, or 'max'")

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from gridcnn.order import neighbours
 from gridcnn.order.columns import Column, column_of
-from gridcnn.order.judge import Judging, judge_columns, sample_rows
+from gridcnn.order.judge import judge_columns
+from gridcnn.order.judging import Judging, sample_rows
 from gridcnn.order.neighbours import (
     DOUBTFUL_GRADATION,
     ERROR_RATE,

@@ -95,22 +95,23 @@ def merge_blocks(columns: Sequence[Column], blocks: Sequence[Block]) -> list[Col
     Symbols are the places in a block, "1" to its width, if all blocks are equally wide: they may be
     the symbols of a sequence, and share an alphabet. Else each category has values of its own.
     """
-    if not blocks:
-        return list(columns)
     alike = len({block.width for block in blocks}) == 1
-    starts = {block.start: block for block in blocks}
+    by_start = {block.start: block for block in blocks}
     merged = []
-    number = 0
-    while number < len(columns):
-        block = starts.get(number)
+    for start in starts_of(len(columns), blocks)[:-1]:
+        block = by_start.get(start)
         if block is None:
-            merged.append(columns[number])
-            number += 1
+            merged.append(columns[start])
             continue
-        prefix = "" if alike else f"{block.start}: "
-        merged.append(_merge_columns(columns[block.start : block.stop], prefix))
-        number = block.stop
+        prefix = "" if alike else f"{start}: "
+        merged.append(_merge_columns(columns[start : block.stop], prefix))
     return merged
+
+
+def starts_of(columns: int, blocks: Sequence[Block]) -> list[int]:
+    """Return where each column of `merge_blocks` begins in the table, and the table's end."""
+    inside = {number for block in blocks for number in range(block.start + 1, block.stop)}
+    return [number for number in range(columns + 1) if number not in inside]
 
 
 def _merge_columns(columns: Sequence[Column], prefix: str) -> Column:

@@ -14,14 +14,14 @@ from gridcnn.order.judging import Judging
 from gridcnn.order.lags import association, by_distance
 from gridcnn.order.layouts import FEWEST_POSITIONS, Layout
 from gridcnn.order.neighbours import GRADED_SCORE, Neighbours, look, look_along
-from gridcnn.order.parts import ENOUGH_COLUMNS, Part, find_runs, has_strangers
+from gridcnn.order.parts import ENOUGH_COLUMNS, Part, find_links, find_runs, has_strangers
 from gridcnn.order.prediction import Predictor
 from gridcnn.order.rows import order_of_rows
 from gridcnn.order.rule import Evidence, decide, decide_axis
 from gridcnn.order.structure import Structure
 from gridcnn.order.usefulness import TRAININGS, Usefulness, best_layout, usefulness
 from gridcnn.order.verdict import AxisVerdict, Verdict
-from gridcnn.order.wording import describe_evidence, with_words
+from gridcnn.order.wording import describe_evidence
 
 _MOST_PARTS = 3
 """Stretches that are judged at most: a table has one or two series in it, and each takes time."""
@@ -85,7 +85,7 @@ class Case:
         given: bool,
         breaks: NDArray[np.bool_] | None = None,
     ) -> Verdict:
-        """Return the verdict, by neighbours in the layouts and by usefulness.
+        """Return the verdict, by neighbours in the layouts and by usefulness, without its words.
 
         Args:
             tried: the layouts that the columns may have.
@@ -120,7 +120,7 @@ class Case:
         sentences = describe_evidence(
             evidence, columns=self.columns, asked=asked, steady=steady, row_order=row_order
         )
-        verdict = Verdict(
+        return Verdict(
             decision,
             (*sentences, *self._left_out(), *notes),
             (),
@@ -136,7 +136,6 @@ class Case:
             row_order=row_order,
             steady=steady,
         )
-        return with_words(verdict, labelled=self.targets is not None)
 
     def _ordered_layouts(self, near: Sequence[Neighbours], line: Layout) -> list[Layout]:
         """Return the layouts that are in order, the best and simplest first."""
@@ -189,10 +188,11 @@ class Case:
             breaks = np.zeros(max(0, len(self.usable) - 1), np.bool_)
         if not self.is_whole or len(self.usable) < ENOUGH_COLUMNS:
             return ()
-        runs = find_runs(self.associations, self.usable, breaks)[:_MOST_PARTS]
+        links = find_links(self.associations)
+        runs = find_runs(self.associations, links, self.usable, breaks)[:_MOST_PARTS]
         parts = []
         for part in runs:
-            if whole and not has_strangers(part, self.associations, self.usable):
+            if whole and not has_strangers(part, self.associations, links, self.usable):
                 continue
             if not (whole or all_of_it) and part.columns > _NEARLY_ALL * self.usable.sum():
                 continue

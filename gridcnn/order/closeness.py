@@ -95,6 +95,7 @@ def closest_layouts(
     *,
     first: int = 0,
     most: int = 4,
+    always: Layout | None = None,
 ) -> list[Close]:
     """Return the layouts whose neighbours are closest, the best and simplest first.
 
@@ -104,6 +105,7 @@ def closest_layouts(
         layouts: those to compare.
         first: which column of the layouts the first one here is, if only a part is known.
         most: how many layouts to return.
+        always: a layout to return as well, last, if it is one of those to compare.
     """
     ranks = rank_associations(associations)
     across = across_borders(associations)
@@ -116,7 +118,8 @@ def closest_layouts(
         for layout in layouts
     ]
     close.sort(key=lambda layout: -layout.merit)
-    return [layout for layout in close if layout.merit >= close[0].merit - WORTH][:most]
+    closest = [layout for layout in close if layout.merit >= close[0].merit - WORTH][:most]
+    return closest + [each for each in close if each.layout == always and each not in closest]
 
 
 def _has_breaks(
@@ -169,8 +172,7 @@ def closeness(
     """
     size = len(usable)
     position, channel = (places[first : first + size] for places in layout.places())
-    column_at = np.full((layout.positions, layout.channels), -1, np.int64)
-    column_at[position, channel] = np.arange(size)
+    column_at = layout.column_at(size, first)
     beside = layout.neighbours()[position]  # (columns, count)
     near = np.where(beside < 0, -1, column_at[beside, channel[:, None]])
     known = (near >= 0) & usable[near] & usable[:, None]

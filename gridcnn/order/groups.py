@@ -147,9 +147,7 @@ def order_within(
 
 def _threes(layout: Layout, size: int, first: int) -> Indices:
     """Return all threes of columns that stand side by side along an axis, `(threes, 3)`."""
-    position, channel = (places[first : first + size] for places in layout.places())
-    cells = np.full((layout.rows, layout.columns, layout.channels), -1, np.int64)
-    cells[position // layout.columns, position % layout.columns, channel] = np.arange(size)
+    cells = layout.column_at(size, first).reshape(layout.rows, layout.columns, layout.channels)
     threes = [np.zeros((0, 3), np.int64)]
     for axis in (0, 1):
         along = np.moveaxis(cells, axis, 0)

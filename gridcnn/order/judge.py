@@ -11,17 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.errors import DataError
-from gridcnn.order.blocks import Block, merge_blocks, one_hot_blocks
+from gridcnn.order.blocks import Block, merge_blocks, one_hot_blocks, starts_of
 from gridcnn.order.case import COLUMNS, Case
 from gridcnn.order.columns import Column, column_of, comparable
-from gridcnn.order.judging import ROWS, Judging, refuse_too_few, sample_rows
+from gridcnn.order.judging import Judging, refuse_too_few
 from gridcnn.order.layouts import Layout, layouts
 from gridcnn.order.parts import ENOUGH_COLUMNS, Part
 from gridcnn.order.structure import Structure, structure
 from gridcnn.order.verdict import Verdict
 from gridcnn.order.wording import describe_aside, describe_blocks, describe_mixed, with_words
-
-__all__ = ["ROWS", "Judging", "judge_columns", "judge_grids", "refuse_too_few", "sample_rows"]
 
 _CHANNELS = 8
 """Channels of large grids that are compared, so that enough cells of each can be compared."""
@@ -54,28 +52,30 @@ def judge_columns(
     kinds = structure(merged)
     notes = [*describe_blocks(blocks), *describe_aside(merged, kinds)]
     if kinds.mixed:
-        verdict = _judge_mixed(merged, kinds, notes, rows, judging)
+        judged = tuple(n for n, column in enumerate(merged) if column.kind == "number")
+        verdict = _judge_mixed(merged, judged, kinds, notes, rows, judging)
     else:
-        judged = [merged[index] for index in kinds.judged]
+        judged = kinds.judged
         if shape is not None and shape[0] * shape[1] != len(judged):
             raise DataError(
                 f"a grid of {shape[0]} x {shape[1]} has {shape[0] * shape[1]} cells, but there are "
                 f"{len(judged)} columns to fill it with"
             )
-        values, usable = comparable(judged)
+        values, usable = comparable([merged[index] for index in judged])
         tried = list(layouts(len(judged))) if shape is None else [Layout(*shape)]
         case = Case(values, usable, targets, rows, judging)
-        breaks = np.diff(kinds.judged) > 1
+        breaks = np.diff(judged) > 1
         verdict = case.verdict(tried, (), kinds, notes, given=shape is not None, breaks=breaks)
-    if verdict.parts:
-        verdict = replace(verdict, parts=_named_parts(verdict.parts, merged, kinds))
+    parts = _name_parts(verdict.parts, judged, merged, starts_of(len(columns), blocks))
+    verdict = replace(verdict, parts=parts, columns=len(columns))
     if blocks:
-        verdict = _of_blocks(verdict, blocks, len(columns), judged=len(kinds.judged))
-    return with_words(replace(verdict, columns=len(columns)), labelled=targets is not None)
+        verdict = _of_blocks(verdict, blocks, len(columns), judged=len(judged))
+    return with_words(verdict, labelled=targets is not None)
 
 
 def _judge_mixed(
     columns: Sequence[Column],
+    numbers: Sequence[int],
     kinds: Structure,
     notes: Sequence[str],
     rows: int,
@@ -83,36 +83,35 @@ def _judge_mixed(
 ) -> Verdict:
     """Return the verdict on columns of different kinds, with the ordered parts of the numbers."""
     parts: tuple[Part, ...] = ()
-    numbers = [n for n, column in enumerate(columns) if column.kind == "number"]
     if len(numbers) >= ENOUGH_COLUMNS:
         values, usable = comparable([columns[n] for n in numbers])
         case = Case(values, usable, None, rows, judging)
-        among = case.parts(np.diff(numbers) > 1, whole=False, all_of_it=True)
-        parts = tuple(Part(numbers[part.start], numbers[part.stop - 1] + 1) for part in among)
+        parts = case.parts(np.diff(numbers) > 1, whole=False, all_of_it=True)
     return Verdict(
         "permutable",
         (describe_mixed(kinds, len(columns)), *notes),
-        structure=replace(kinds, judged=tuple(range(len(columns)))),
+        structure=kinds,
         rows=rows,
-        columns=len(columns),
         parts=parts,
     )
 
 
-def _named_parts(
-    parts: Sequence[Part], columns: Sequence[Column], kinds: Structure
+def _name_parts(
+    parts: Sequence[Part],
+    judged: Sequence[int],
+    columns: Sequence[Column],
+    starts: Sequence[int],
 ) -> tuple[Part, ...]:
-    """Return parts of the judged columns as parts of all columns, with their names."""
-    judged = kinds.judged
-    return tuple(
-        Part(
-            judged[part.start],
-            judged[part.stop - 1] + 1,
-            columns[judged[part.start]].name,
-            columns[judged[part.stop - 1]].name,
-        )
-        for part in parts
-    )
+    """Return parts of the judged columns as parts of the table, with their names.
+
+    `judged` are those among the merged `columns`, and `starts` says where these begin in the table.
+    """
+    named = []
+    for part in parts:
+        first, last = judged[part.start], judged[part.stop - 1]
+        stop = starts[last + 1]
+        named.append(Part(starts[first], stop, columns[first].name, columns[last].name))
+    return tuple(named)
 
 
 def _of_blocks(verdict: Verdict, blocks: Sequence[Block], columns: int, *, judged: int) -> Verdict:
@@ -172,7 +171,8 @@ def judge_grids(
             f"looked at the {height} x {width} cells in the middle of "
             f"{whole_sizes[2]:,} x {whole_sizes[3]:,}, in {channels} of {whole_sizes[1]:,} channels"
         )
-    return case.verdict([whole], tuple(axes), kinds, notes, given=True)
+    verdict = case.verdict([whole], tuple(axes), kinds, notes, given=True)
+    return with_words(verdict, labelled=targets is not None)
 
 
 def _middle(cells: NDArray[Any]) -> NDArray[Any]:

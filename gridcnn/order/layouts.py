@@ -65,6 +65,17 @@ class Layout:
             return number // self.channels, number % self.channels
         return number % self.positions, number // self.positions
 
+    def column_at(self, size: int, first: int = 0) -> Indices:
+        """Return the column at each position and channel, `(positions, channels)`; -1 for none.
+
+        Only `size` columns are known, from column `first` of the layout on; they are numbered from
+        0.
+        """
+        position, channel = (places[first : first + size] for places in self.places())
+        columns = np.full((self.positions, self.channels), -1, np.int64)
+        columns[position, channel] = np.arange(size)
+        return columns
+
     def neighbours(self, reach: int = 1) -> Indices:
         """Return for each position those next to it, `(positions, count)`; -1 at the edges.
 

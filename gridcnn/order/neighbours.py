@@ -182,10 +182,10 @@ def look(
     """
     random = Stream.CHECK_NEIGHBOURS.random(seed)
     layouts = list(layouts)
-    closest = closest_layouts(associations, usable, layouts, first=first, most=_FINALISTS)
     plain = Layout(1, layouts[0].positions * layouts[0].channels) if layouts else None
-    if plain in layouts and plain not in [close.layout for close in closest]:
-        closest += closest_layouts(associations, usable, [plain], first=first)
+    closest = closest_layouts(
+        associations, usable, layouts, first=first, most=_FINALISTS, always=plain
+    )
     groups = group_columns(associations, usable)
     looks: list[Neighbours] = []
     for number, close in enumerate(closest):
@@ -247,8 +247,7 @@ class _Channels:
         self.predictor, self.associations = predictor, associations
         known = np.arange(first, first + len(usable))
         position, channel = (place[known] for place in layout.places())
-        self.column_at = np.full((layout.positions, layout.channels), -1, np.int64)
-        self.column_at[position, channel] = np.arange(len(known))
+        self.column_at = layout.column_at(len(known), first)
         self.movable = np.unique(position)
         targets = np.flatnonzero(usable)
         # In random order, so that the first ones are a random choice as well.

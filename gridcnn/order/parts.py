@@ -51,16 +51,20 @@ class Part:
 
 
 def find_runs(
-    associations: NDArray[np.float32], usable: NDArray[np.bool_], breaks: NDArray[np.bool_]
+    associations: NDArray[np.float32],
+    links: NDArray[np.bool_],
+    usable: NDArray[np.bool_],
+    breaks: NDArray[np.bool_],
 ) -> list[Part]:
     """Return long runs of columns in which each is close to the next, the longest first.
 
     Args:
         associations: of every two columns, as of `gridcnn.order.lags.association`.
+        links: those of `find_links`.
         usable: which columns vary, `(columns,)`.
         breaks: whether other columns stand between a column and the next, `(columns - 1,)`.
     """
-    linked = _find_links(associations) & usable[:-1] & usable[1:] & ~breaks
+    linked = links & usable[:-1] & usable[1:] & ~breaks
     if not linked.any():
         return []
     across = across_borders(associations)
@@ -77,7 +81,7 @@ def find_runs(
     return sorted(parts, key=lambda part: -part.columns)
 
 
-def _find_links(associations: NDArray[np.float32]) -> NDArray[np.bool_]:
+def find_links(associations: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return whether a column and the next are among each other's closest, `(columns - 1,)`."""
     ranks = rank_associations(associations)
     here, after = np.arange(len(ranks) - 1), np.arange(1, len(ranks))
@@ -85,10 +89,15 @@ def _find_links(associations: NDArray[np.float32]) -> NDArray[np.bool_]:
     return linked
 
 
-def has_strangers(part: Part, associations: NDArray[np.float32], usable: NDArray[np.bool_]) -> bool:
+def has_strangers(
+    part: Part,
+    associations: NDArray[np.float32],
+    links: NDArray[np.bool_],
+    usable: NDArray[np.bool_],
+) -> bool:
     """Return whether the columns outside of a part have nothing to do with those at its ends.
 
-    The arguments are those of `find_runs`. False if there are hardly any columns outside.
+    The other arguments are those of `find_runs`. False if there are hardly any columns outside.
     """
     size = len(usable)
     is_outside = usable.copy()
@@ -97,7 +106,7 @@ def has_strangers(part: Part, associations: NDArray[np.float32], usable: NDArray
     if outside < max(_FEWEST_STRANGERS, _LEAST_OUTSIDE * usable.sum()):
         return False
     pairs = is_outside[:-1] & is_outside[1:]
-    if pairs.any() and _find_links(associations)[pairs].mean() >= _LINKED_OUTSIDE:
+    if pairs.any() and links[pairs].mean() >= _LINKED_OUTSIDE:
         return False
     inside = associations[part.start : part.stop, part.start : part.stop]
     for end, way in ((part.start, -1), (part.stop - 1, 1)):

@@ -18,7 +18,8 @@ import gridcnn
 from gridcnn import Verdict
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.errors import DataError, UnknownNameError
-from gridcnn.order.judge import Judging, judge_columns, sample_rows
+from gridcnn.order.judge import judge_columns
+from gridcnn.order.judging import Judging, sample_rows
 from gridcnn.order.layouts import Layout
 from gridcnn.order.sample import column_in
 from gridcnn.progress import Progress

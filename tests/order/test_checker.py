@@ -13,7 +13,8 @@ from sklearn.datasets import load_digits, load_wine
 from gridcnn.grid import Axis, GridShape, OneHot
 from gridcnn.order.checker import order
 from gridcnn.order.guard import CHECKERS, Context
-from gridcnn.order.judge import Judging, judge_grids
+from gridcnn.order.judge import judge_grids
+from gridcnn.order.judging import Judging
 from gridcnn.order.sequences import judge_one_hot
 from gridcnn.order.verdict import Verdict
 from gridcnn.progress import Progress

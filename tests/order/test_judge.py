@@ -13,7 +13,8 @@ from sklearn import datasets
 
 from gridcnn.errors import DataError
 from gridcnn.order.columns import column_of
-from gridcnn.order.judge import ROWS, Judging, judge_columns, judge_grids, sample_rows
+from gridcnn.order.judge import judge_columns, judge_grids
+from gridcnn.order.judging import ROWS, Judging, sample_rows
 from gridcnn.order.layouts import Layout
 from gridcnn.order.verdict import Verdict
 from gridcnn.progress import Progress

@@ -68,3 +68,21 @@ def test_a_layout_says_what_it_is() -> None:
 def test_neighbours_of_a_corner() -> None:
     assert set(Layout(2, 3).neighbours()[0].tolist()) == {-1, 1, 3}
     assert np.array_equal(Layout(1, 3).neighbours(), [[-1, 1], [0, 2], [1, -1]])
+
+
+@given(SIZES, st.data())
+def test_cells_and_places_are_each_other_turned_round(
+    sizes: tuple[int, int, int, bool], data: st.DataObject
+) -> None:
+    """Of some columns in the middle of a layout, too."""
+    layout = Layout(*sizes)
+    every = layout.positions * layout.channels
+    first = data.draw(st.integers(0, every - 1))
+    size = data.draw(st.integers(1, every - first))
+
+    column_at = layout.column_at(size, first)
+
+    position, channel = layout.places()
+    assert sorted(column_at[column_at >= 0].tolist()) == list(range(size))
+    for column in range(size):
+        assert column_at[position[first + column], channel[first + column]] == column

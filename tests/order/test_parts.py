@@ -60,3 +60,32 @@ def test_a_whole_series_has_no_parts() -> None:
 def test_neither_groups_nor_attributes_have_parts() -> None:
     for table in (groups(500, 9, 4), factors(500, 30)):
         assert judged(table).parts == ()
+
+
+def test_the_places_of_a_part_are_those_in_the_table() -> None:
+    """Columns that are set aside, and one-hot blocks, stand before it and count."""
+    random = np.random.default_rng(0)
+    number = column_of("number", np.arange(400.0))
+    one_hot = [np.eye(size)[random.integers(0, size, 400)].T for size in (3, 4, 3, 4)]
+    blocks = [column_of(f"b{n}", column) for n, column in enumerate(np.concatenate(one_hot))]
+    hours = [column_of(f"h{n}", column) for n, column in enumerate(series(400, 12, 0.9).T)]
+
+    verdict = judge_columns([number, *blocks, *hours], None, rows=400, judging=Judging())
+
+    (part,) = verdict.parts
+    assert (part.start, part.stop, part.first, part.last) == (15, 27, "h0", "h11")
+    assert "columns 16 to 27 ('h0' to 'h11')" in verdict.summary[0]
+
+
+def test_texts_that_are_set_aside_before_a_part_count() -> None:
+    random = np.random.default_rng(0)
+    dates = [f"2024-01-{day % 28 + 1:02}" for day in range(400)]
+    towns = [column_of(f"t{n}", random.choice(list("abcdef"), 400)) for n in range(10)]
+    hours = [column_of(f"h{n}", column) for n, column in enumerate(series(400, 12, 0.9).T)]
+
+    verdict = judge_columns(
+        [column_of("day", dates), *towns, *hours], None, rows=400, judging=Judging()
+    )
+
+    (part,) = verdict.parts
+    assert (part.start, part.stop, part.first, part.last) == (11, 23, "h0", "h11")

@@ -9,7 +9,7 @@ from gridcnn.adapters.text import TextAdapter
 from gridcnn.contracts.source import Request
 from gridcnn.datasets.makers.phrases import Phrases
 from gridcnn.errors import DataError
-from gridcnn.order.judge import Judging
+from gridcnn.order.judging import Judging
 from gridcnn.order.sequences import judge_one_hot
 from gridcnn.order.verdict import Verdict
 
