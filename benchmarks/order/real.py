@@ -24,14 +24,8 @@ from gridcnn.order import neighbours
 from gridcnn.order.columns import Column, column_of
 from gridcnn.order.judge import judge_columns
 from gridcnn.order.judging import Judging, sample_rows
-from gridcnn.order.neighbours import (
-    DOUBTFUL_GRADATION,
-    ERROR_RATE,
-    GRADATION,
-    SCORE,
-    TOGETHER,
-    Neighbours,
-)
+from gridcnn.order.neighbours import DOUBTFUL_GRADATION, GRADATION, GRADED_SCORE, SCORE
+from gridcnn.order.rule import Evidence, apply_rule
 from gridcnn.order.verdict import Verdict
 
 WANTED = {"tabular": "permutable", "ordered": "grid"}
@@ -105,34 +99,8 @@ def verdicts(every: Sequence[Set]) -> None:
     print(f"\n{right} of {len(every)} as they should be")
 
 
-@dataclass(frozen=True)
-class Case:
-    """What decides on one set, whatever the thresholds are."""
-
-    name: str
-    wanted: str
-    mixed: bool
-    useful: bool
-    layouts: tuple[Neighbours, ...]
-
-    def decision(self, score: float, gradation: float) -> str:
-        """Return the decision with other thresholds."""
-        close = [
-            each
-            for each in self.layouts
-            if each.score >= score and each.p_value is not None and each.p_value <= ERROR_RATE
-        ]
-        ordered = [
-            each
-            for each in close
-            if each.gradation >= gradation and each.score + each.gradation >= 2 * TOGETHER
-        ]
-        if self.mixed:
-            return "permutable"
-        if self.useful or ordered:
-            return "grid"
-        doubtful = min(gradation, DOUBTFUL_GRADATION)
-        return "undecided" if any(each.gradation >= doubtful for each in close) else "permutable"
+Thresholds = tuple[float, float]
+"""A score and a gradation."""
 
 
 def left_out(every: Sequence[Set]) -> None:
@@ -141,41 +109,67 @@ def left_out(every: Sequence[Set]) -> None:
     The thresholds are the middle of all those, in steps of 0.05, that judge most of the other sets
     rightly.
     """
-    cases = []
     # Low bars, so that every layout that any threshold could take has a p-value.
-    with mock.patch.multiple(
-        neighbours, SCORE=0.3, GRADATION=0.1, DOUBTFUL_GRADATION=0.1, _FINALISTS=12
-    ):
-        for each in every:
-            verdict = each.judged()
-            use, structure = verdict.usefulness, verdict.structure
-            mixed = structure is not None and structure.mixed
-            useful = use is not None and use.is_useful
-            cases.append(Case(each.name, each.wanted, mixed, useful, verdict.neighbours))
-    right, chosen = 0, []
-    for case in cases:
-        others = [each for each in cases if each is not case]
-        score, gradation = _best_thresholds(others)
+    with _thresholds(0.3, 0.1):
+        found = [_evidence(each.judged()) for each in every]
+    tried = [(s, g) for s in np.arange(0.3, 1.0, 0.05) for g in np.arange(0.1, 1.0, 0.05)]
+    right = np.array([_rightly(every, found, *thresholds) for thresholds in tried])
+    hits, chosen = 0, []
+    for number, each in enumerate(every):
+        score, gradation = _middle(tried, np.delete(right, number, axis=1))
         chosen.append((score, gradation))
-        fits = case.decision(score, gradation) == case.wanted
-        right += fits
+        fits = _rightly([each], [found[number]], score, gradation)[0]
+        hits += fits
         if not fits:
             print(
-                f"wrong without itself: {case.name} (score {score:.2f}, gradation {gradation:.2f})"
+                f"wrong without itself: {each.name} (score {score:.2f}, gradation {gradation:.2f})"
             )
     scores, gradations = zip(*chosen, strict=True)
     print(
-        f"thresholds chosen without the set that they judge: {right} of {len(cases)}; scores "
+        f"thresholds chosen without the set that they judge: {hits} of {len(every)}; scores "
         f"{min(scores):.2f} to {max(scores):.2f}, gradations {min(gradations):.2f} to "
-        f"{max(gradations):.2f}; by all sets {_best_thresholds(cases)}; in use {SCORE:.2f} and "
+        f"{max(gradations):.2f}; by all sets {_middle(tried, right)}; in use {SCORE:.2f} and "
         f"{GRADATION:.2f}"
     )
 
 
-def _best_thresholds(cases: Sequence[Case]) -> tuple[float, float]:
-    grid = [(s, g) for s in np.arange(0.3, 1.0, 0.05) for g in np.arange(0.1, 1.0, 0.05)]
-    hits = [sum(case.decision(s, g) == case.wanted for case in cases) for s, g in grid]
-    best = np.array([pair for pair, count in zip(grid, hits, strict=True) if count == max(hits)])
+def _thresholds(score: float, gradation: float) -> Any:
+    """Return what makes the checker use other thresholds, for a `with` block."""
+    doubtful = min(gradation, DOUBTFUL_GRADATION)
+    graded = min(score, GRADED_SCORE)
+    return mock.patch.multiple(
+        neighbours,
+        SCORE=score,
+        GRADED_SCORE=graded,
+        GRADATION=gradation,
+        DOUBTFUL_GRADATION=doubtful,
+    )
+
+
+def _evidence(verdict: Verdict) -> Evidence:
+    """Return what the rule decides a verdict by; parts hang on the thresholds, and are left out."""
+    assert verdict.structure is not None
+    near, use = verdict.neighbours, verdict.usefulness
+    return Evidence(verdict.structure, near, verdict.axes, use, verdict.columns)
+
+
+def _rightly(
+    every: Sequence[Set], found: Sequence[Evidence], score: float, gradation: float
+) -> list[bool]:
+    """Return which sets the rule judges rightly with other thresholds."""
+    with _thresholds(score, gradation):
+        return [
+            apply_rule(evidence) == each.wanted for each, evidence in zip(every, found, strict=True)
+        ]
+
+
+def _middle(tried: Sequence[Thresholds], right: NDArray[np.bool_]) -> Thresholds:
+    """Return the middle of the thresholds that judge most sets rightly.
+
+    `right` `(thresholds, sets)` says which sets each judges rightly.
+    """
+    hits = right.sum(axis=1)
+    best = np.array(tried)[hits == hits.max()]
     score, gradation = best.mean(axis=0)
     return float(score), float(gradation)
 
