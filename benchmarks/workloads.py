@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.peers import case as cases
 from gridcnn.grid import Axis, GridShape
-from gridcnn.network import Block, Network, Slot
+from gridcnn.network import Op, Network, Slot
 from gridcnn.spec.load import load
 from gridcnn.stages.convolution import Convolution
 from gridcnn.stages.pooling import Pooling
@@ -99,33 +99,33 @@ class Workload:
             sizes = (sizes[1], 1, sizes[2])
         else:
             inputs = random.uniform(-1, 1, (*size, *sizes)).astype(np.float32)
-        layers = [layer for block in network.blocks for layer in _layers(block)]
+        layers = [layer for op in network.ops for layer in _layers(op)]
         parameters = network.starting_parameters()
         return cases.Case(self.name, sizes, tuple(layers), parameters, inputs, targets)
 
 
-def _layers(block: Block) -> list[cases.Layer]:
-    """Return what a contestant is told of a block."""
-    stage = block.stage
+def _layers(op: Op) -> list[cases.Layer]:
+    """Return what a contestant is told of an operation."""
+    stage = op.stage
     if isinstance(stage, Convolution):
-        rows, columns = stage.kernel(block.input)
-        channels = block.input.channels
-        if rows > 1 and rows == block.input.rows and channels == 1:
+        rows, columns = stage.kernel(op.input)
+        channels = op.input.channels
+        if rows > 1 and rows == op.input.rows and channels == 1:
             channels, rows = rows, 1
-        weights = (block.output.channels, channels, rows, columns)
-        borders = stage.borders(block.input)
-        return [cases.Convolution(weights, block.slots[0].start, stage.stride, borders)]
+        weights = (op.output.channels, channels, rows, columns)
+        borders = stage.borders(op.input)
+        return [cases.Convolution(weights, op.slots[0].start, stage.stride, borders)]
     if isinstance(stage, Pooling):
-        window, stride = stage.sizes(block.input)
+        window, stride = stage.sizes(op.input)
         beyond = [
             (count - 1) * step + length - size
             for count, step, length, size in zip(
-                block.output.sizes[1:], stride, window, block.input.sizes[1:], strict=True
+                op.output.sizes[1:], stride, window, op.input.sizes[1:], strict=True
             )
         ]
         return [cases.Pooling(window, stride, (beyond[0], beyond[1]))]
     if isinstance(stage, Votes):
-        slots = [slot for slot in block.slots if len(slot.parameter.shape) == 2]
+        slots = [slot for slot in op.slots if len(slot.parameter.shape) == 2]
         return [_dense(slot, rectified=slot is not slots[-1]) for slot in slots]
     return []  # rectification is part of the convolution before it
 
@@ -155,15 +155,15 @@ class Arithmetic:
 
 def arithmetic(workload: Workload) -> Arithmetic:
     """Return what a network's convolutions cost."""
-    first, *others = [block.multiply_adds for block in convolutions(workload)]
+    first, *others = [op.multiply_adds for op in convolutions(workload)]
     looked_up = first if workload.one_hot else 0
     forward, training = first + sum(others), 2 * first + 3 * sum(others)
     return Arithmetic(forward, training, forward - looked_up, training - 2 * looked_up)
 
 
-def convolutions(workload: Workload) -> list[Block]:
+def convolutions(workload: Workload) -> list[Op]:
     """Return the convolutions of a network."""
-    return [block for block in workload.network().blocks if isinstance(block.stage, Convolution)]
+    return [op for op in workload.network().ops if isinstance(op.stage, Convolution)]
 
 
 def _convolution(filters: int, kernel_size: Any = 3, **settings: Any) -> tuple[Any, str]:

@@ -476,11 +476,11 @@ def as_things(things: Any, adapter: Adapter, source: Source | None = None) -> Se
 
 def maps_after(engine: Engine, parameters: Array, grids: Cells, after: int | None) -> Array:
     """Return the maps after a stage, counted from 1; 0: the grids; None: the last maps."""
-    blocks = engine.network.blocks
+    ops = engine.network.ops
     if after == 0:
         return np.asarray(grids)
-    if after is not None and not (isinstance(after, int) and 1 <= after <= len(blocks)):
-        names = ", ".join(block.label for block in blocks)
+    if after is not None and not (isinstance(after, int) and 1 <= after <= len(ops)):
+        names = ", ".join(op.label for op in ops)
         others = f"then: {names}" if names else "and there are no stages"
         raise UserError(f"there is no stage {after}; 0 is the grid itself, {others}")
     return engine.maps(parameters, grids, after=None if after is None else after - 1)

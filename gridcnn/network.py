@@ -43,7 +43,7 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Block:
+class Op:
     """One stage of a network: its input shape, its output shape, and its parameters.
 
     `label` is unique within the network: the number of the stage and its name, `2 pooling`.
@@ -74,7 +74,7 @@ class Block:
 
 
 class Network:
-    """A chain of blocks for grids of one shape.
+    """A chain of operations for grids of one shape.
 
     Raises:
         ShapeError: a stage cannot work on the grids that reach it, or the network is larger than
@@ -85,17 +85,17 @@ class Network:
         self.spec = spec
         self.shape = shape
         self.classes = classes
-        self.blocks: tuple[Block, ...] = tuple(self._bind(spec, shape, classes))
+        self.ops: tuple[Op, ...] = tuple(self._bind(spec, shape, classes))
 
-    def _bind(self, spec: Spec, shape: GridShape, classes: int | None) -> list[Block]:
-        blocks: list[Block] = []
+    def _bind(self, spec: Spec, shape: GridShape, classes: int | None) -> list[Op]:
+        ops: list[Op] = []
         parameters = 0
         for label, stage, path in _stages(spec, classes):
-            incoming = blocks[-1].output if blocks else shape
+            incoming = ops[-1].output if ops else shape
             try:
                 output = stage.output(incoming)
             except ValueError as error:
-                chain = _chain(shape, blocks)
+                chain = _chain(shape, ops)
                 problem = spec.document.problem(path, f"{label}: {error}. The grids: {chain}")
                 raise ShapeError(problem) from None
             slots: list[Slot] = []
@@ -111,35 +111,35 @@ class Network:
                         "allowed; use fewer filters, smaller layers, or pooling before them",
                     )
                 )
-            blocks.append(Block(label, stage, incoming, output, tuple(slots)))
-        return blocks
+            ops.append(Op(label, stage, incoming, output, tuple(slots)))
+        return ops
 
     @property
     def output(self) -> GridShape:
         """The shape of the network's output."""
-        return self.blocks[-1].output if self.blocks else self.shape
+        return self.ops[-1].output if self.ops else self.shape
 
     @cached_property
     def parameters(self) -> int:
         """The length of the flat vector."""
-        return sum(block.parameters for block in self.blocks)
+        return sum(op.parameters for op in self.ops)
 
     @cached_property
     def multiply_adds(self) -> int:
         """Multiply-adds for one item, forward."""
-        return sum(block.multiply_adds for block in self.blocks)
+        return sum(op.multiply_adds for op in self.ops)
 
     @property
     def item_bytes(self) -> int:
         """Bytes of one item's forward pass, with every grid kept as in training."""
-        grids = self.shape.cells + sum(block.output.cells for block in self.blocks)
-        return 4 * grids + sum(block.stage.working_bytes(block.input) for block in self.blocks)
+        grids = self.shape.cells + sum(op.output.cells for op in self.ops)
+        return 4 * grids + sum(op.stage.working_bytes(op.input) for op in self.ops)
 
     def mask(self, quality: Literal["trainable", "decays"]) -> NDArray[np.bool_]:
         """Return a mask over the flat vector: whether each number is `trainable`, or `decays`."""
         mask = np.zeros(self.parameters, bool)
-        for block in self.blocks:
-            for slot in block.slots:
+        for op in self.ops:
+            for slot in op.slots:
                 mask[slot.part] = getattr(slot.parameter, quality)
         return mask
 
@@ -152,8 +152,8 @@ class Network:
         """
         random = Stream.STARTING_WEIGHTS.random(self.spec.training.seed)
         vector = np.zeros(self.parameters, np.float64)
-        for block in self.blocks:
-            for slot in block.slots:
+        for op in self.ops:
+            for slot in op.slots:
                 parameter = slot.parameter
                 if parameter.written is not None:
                     vector[slot.part] = np.ravel(parameter.written)
@@ -167,9 +167,9 @@ class Network:
     def named(self, vector: Array) -> dict[str, Array]:
         """Return every parameter as a view, under `<number>.<stage>.<name>`."""
         return {
-            f"{block.label.replace(' ', '.')}.{name}": view
-            for block in self.blocks
-            for name, view in block.views(vector).items()
+            f"{op.label.replace(' ', '.')}.{name}": view
+            for op in self.ops
+            for name, view in op.views(vector).items()
         }
 
     def value_name(self, index: int) -> str:
@@ -178,11 +178,11 @@ class Network:
         Raises:
             IndexError: the vector is not so long.
         """
-        for block in self.blocks:
-            for slot in block.slots:
+        for op in self.ops:
+            for slot in op.slots:
                 if slot.part.start <= index < slot.part.stop:
                     place = np.unravel_index(index - slot.part.start, slot.parameter.shape)
-                    label = block.label.replace(" ", ".")
+                    label = op.label.replace(" ", ".")
                     return f"{label}.{slot.parameter.name}[{','.join(map(str, place))}]"
         raise IndexError(f"there is no number {index}; the vector has {self.parameters:,}")
 
@@ -218,7 +218,7 @@ def _stages(spec: Spec, classes: int | None) -> list[tuple[str, Stage, Path]]:
     return stages
 
 
-def _chain(shape: GridShape, blocks: Sequence[Block]) -> str:
+def _chain(shape: GridShape, ops: Sequence[Op]) -> str:
     steps = [f"{shape} (channels x rows x columns)"]
-    steps += [f"{block.output} after {block.label}" for block in blocks]
+    steps += [f"{op.output} after {op.label}" for op in ops]
     return ", ".join(steps)

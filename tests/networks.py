@@ -17,7 +17,7 @@ from gridcnn.engines.base import Engine, Step, make_engine
 from gridcnn.engines.reference import CHUNK_BYTES
 from gridcnn.errors import ShapeError
 from gridcnn.grid import Array, Axis, Cells, GridShape, OneHot
-from gridcnn.network import Block, Network
+from gridcnn.network import Op, Network
 from gridcnn.spec.load import load
 from gridcnn.stages.convolution import Convolution
 from gridcnn.stages.pooling import Pooling
@@ -61,11 +61,7 @@ class Case(NamedTuple):
 
     def chance(self) -> np.random.Generator | None:
         """Return what decides about dropout; None where engines may draw in another order."""
-        layers = [
-            block.stage.hidden
-            for block in self.network.blocks[-1:]
-            if isinstance(block.stage, Votes)
-        ]
+        layers = [op.stage.hidden for op in self.network.ops[-1:] if isinstance(op.stage, Votes)]
         several = len(self.grids) > CHUNK_BYTES // max(self.network.item_bytes, 1)
         # Whether the second hidden layer of a case of any numbers is decided, nobody has looked.
         if several or (layers and len(layers[0]) > 1 and not self.exact):
@@ -318,48 +314,48 @@ def _is_exact(network: Network, parameters: Array, grids: Array) -> bool:
 
     There is room for what is a quarter of a whole number, and a few times as large as any sum.
     """
-    for block in network.blocks:
-        stage = block.stage
+    for op in network.ops:
+        stage = op.stage
         if isinstance(stage, Convolution) and stage.scale == "match":
             return False
-        if isinstance(stage, Convolution) and _may_be_turned(block):
+        if isinstance(stage, Convolution) and _may_be_turned(op):
             return False  # an engine may go by way of fractions to save multiplications
         if isinstance(stage, Pooling) and stage.mode == "mean":
             return False
         if isinstance(stage, Votes) and stage.dropout == 0.25:
             return False  # what is kept counts 4/3
     values = np.abs(grids)
-    for block in network.blocks:
-        values = block.stage.forward(values, block.views(np.abs(parameters)))[0]
+    for op in network.ops:
+        values = op.stage.forward(values, op.views(np.abs(parameters)))[0]
         if values.max(initial=0) >= 2**17:
             return False
     return True
 
 
-def _may_be_turned(block: Block) -> bool:
-    stage = block.stage
+def _may_be_turned(op: Op) -> bool:
+    stage = op.stage
     assert isinstance(stage, Convolution)
-    odd = all(size % 2 for size in stage.kernel(block.input))
+    odd = all(size % 2 for size in stage.kernel(op.input))
     plain = tuple(stage.stride) == tuple(stage.dilation) == (1, 1)
-    return odd and plain and min(block.input.channels, block.output.channels) >= 16
+    return odd and plain and min(op.input.channels, op.output.channels) >= 16
 
 
 def _calm(network: Network, parameters: Array, grids: Array, seed: int) -> None:
     """Make the last numbers small, by a power of two: large votes leave nothing to be learned."""
-    blocks = [block for block in network.blocks if block.slots]
-    if not blocks or blocks[-1] is not network.blocks[-1]:
+    ops = [op for op in network.ops if op.slots]
+    if not ops or ops[-1] is not network.ops[-1]:
         return
     values = grids
-    for block in network.blocks[:-1]:
-        values = block.stage.forward(values, block.views(parameters))[0]
-    weights = blocks[-1].views(parameters)
+    for op in network.ops[:-1]:
+        values = op.stage.forward(values, op.views(parameters))[0]
+    weights = ops[-1].views(parameters)
     # What dropout leaves may be larger than the whole.
     largest = max(
-        np.abs(blocks[-1].stage.forward(values, weights, random=random)[0]).max(initial=0)
+        np.abs(ops[-1].stage.forward(values, weights, random=random)[0]).max(initial=0)
         for random in (None, np.random.default_rng(seed))
     )
     factor = 2.0 ** -np.ceil(np.log2(max(largest / 2, 1)))
-    for slot in blocks[-1].slots[-2:]:
+    for slot in ops[-1].slots[-2:]:
         parameters[slot.part] *= factor
 
 
@@ -369,25 +365,23 @@ def _decided(case: Case) -> bool:
     What is exactly 0, or exactly as large, is so in float32 as well: there was nothing to add up.
     """
     values = case.grids
-    for block in case.network.blocks:
-        for distances, largest in _distances(block, values, block.views(case.parameters)):
+    for op in case.network.ops:
+        for distances, largest in _distances(op, values, op.views(case.parameters)):
             closest = distances[distances > 0].min(initial=np.inf)
             if closest < _DECIDED * largest:
                 return False
-        values = block.stage.forward(values, block.views(case.parameters))[0]
+        values = op.stage.forward(values, op.views(case.parameters))[0]
     return True
 
 
-def _distances(
-    block: Block, values: Array, weights: dict[str, Array]
-) -> Iterator[tuple[Array, float]]:
+def _distances(op: Op, values: Array, weights: dict[str, Array]) -> Iterator[tuple[Array, float]]:
     """Yield how far cells are from where the stage would do something else, and the largest."""
-    stage = block.stage
+    stage = op.stage
     if isinstance(stage, Rectification):
         yield np.abs(values), np.abs(values).max(initial=0)
     if isinstance(stage, Pooling) and stage.mode == "max":
         pooled = stage.forward(values, {})[0]
-        for source, target in stage._slots(block.input, block.output):
+        for source, target in stage._slots(op.input, op.output):
             yield pooled[target] - values[source], np.abs(values).max(initial=0)
     if isinstance(stage, Votes):
         values = values.reshape(len(values), -1)
@@ -552,7 +546,7 @@ def _fits(chosen: list[Any], shape: GridShape) -> bool:
     except ShapeError:
         return False
     # More takes the reference too long.
-    few = max([0, *(block.output.cells for block in network.blocks)]) <= _MOST_CELLS
+    few = max([0, *(op.output.cells for op in network.ops)]) <= _MOST_CELLS
     return few and network.multiply_adds <= _MOST_MULTIPLY_ADDS
 
 

@@ -147,7 +147,7 @@ def test_parameters_override_the_spec(digits: tuple[Any, Any]) -> None:
     assert (training.epochs, training.learning_rate, training.batch_size) == (2, 0.005, 7)
     assert (training.weight_decay, training.seed) == (0.1, 4)
     assert training.optimizer.momentum == 0.5  # type: ignore[attr-defined]
-    assert classifier.model_.network.blocks[0].output.channels == 3
+    assert classifier.model_.network.ops[0].output.channels == 3
 
 
 def test_the_random_state_fixes_everything(digits: tuple[Any, Any]) -> None:

@@ -34,14 +34,14 @@ def small() -> Network:
 
 
 def test_every_shape_is_known(small: Network) -> None:
-    assert [str(block.output) for block in small.blocks] == [
+    assert [str(op.output) for op in small.ops] == [
         "4 x 6 x 7",
         "4 x 6 x 7",
         "4 x 3 x 4",
         "2 x 3 x 4",
         "3 x 1 x 1",
     ]
-    assert [block.label for block in small.blocks] == [
+    assert [op.label for op in small.ops] == [
         "1 convolution",
         "2 rectification",
         "3 pooling",

@@ -121,16 +121,14 @@ class Ours(Contestant):
         return Way(lambda: engine.maps(parameters, grids), dict)
 
     def _piece(self, number: int) -> tuple[Network, Array, Cells]:
-        blocks = self.network.blocks
-        places = [
-            index for index, block in enumerate(blocks) if isinstance(block.stage, Convolution)
-        ]
+        ops = self.network.ops
+        places = [index for index, op in enumerate(ops) if isinstance(op.stage, Convolution)]
         first = places[number]
-        last = [*places, len(blocks) - 1][number + 1]
+        last = [*places, len(ops) - 1][number + 1]
         stages = self.network.spec.model_dump(mode="json", exclude_unset=True)["stages"]
-        came: GridShape = blocks[first].input
+        came: GridShape = ops[first].input
         network = Network(load({"stages": stages[first:last]}), came)
-        start = blocks[first].slots[0].start
+        start = ops[first].slots[0].start
         parameters = self.case.parameters[start : start + network.parameters].copy()
         parameters.flags.writeable = False
         if number == 0:

@@ -25,13 +25,13 @@ def plan_table(network: Network) -> Table:
     ):
         table.add_column(title, footer=footer, justify="right", no_wrap=True)
     table.add_row("grid", str(network.shape), "", "", "")
-    for block in network.blocks:
-        share = block.multiply_adds / max(network.multiply_adds, 1)
+    for op in network.ops:
+        share = op.multiply_adds / max(network.multiply_adds, 1)
         table.add_row(
-            block.label,
-            str(block.output),
-            number(block.parameters),
-            number(block.multiply_adds),
+            op.label,
+            str(op.output),
+            number(op.parameters),
+            number(op.multiply_adds),
             f"{share * 100:.1f} %",
         )
     return table
@@ -74,13 +74,13 @@ def plan_json(engine: Engine, memory: Memory) -> dict[str, Any]:
         "classes": network.classes,
         "stages": [
             {
-                "stage": block.label,
-                "output": list(block.output.sizes),
-                "parameters": block.parameters,
-                "multiply_adds": block.multiply_adds,
-                "share": round(block.multiply_adds / max(network.multiply_adds, 1), 6),
+                "stage": op.label,
+                "output": list(op.output.sizes),
+                "parameters": op.parameters,
+                "multiply_adds": op.multiply_adds,
+                "share": round(op.multiply_adds / max(network.multiply_adds, 1), 6),
             }
-            for block in network.blocks
+            for op in network.ops
         ],
         "parameters": network.parameters,
         "multiply_adds": network.multiply_adds,

@@ -123,7 +123,7 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def maps(self, parameters: Array, grids: Cells, *, after: int | None = None) -> Array:
-        """Return the grids that come out after the block with index `after`; None: the last."""
+        """Return the grids that come out after the operation with index `after`; None: the last."""
 
     @abc.abstractmethod
     def step(
@@ -174,9 +174,7 @@ class Engine(abc.ABC):
 
     def plan(self) -> Plan:
         """Return how the engine computes the network; here stage by stage."""
-        works = tuple(
-            Work((block.label,), f"{self.name} arithmetic") for block in self.network.blocks
-        )
+        works = tuple(Work((op.label,), f"{self.name} arithmetic") for op in self.network.ops)
         return Plan(self.name, self.workers, works)
 
     def memory(self, batch_size: int) -> Memory:

@@ -45,15 +45,15 @@ class ReferenceEngine(Engine):
 
     @_quietly
     def maps(self, parameters: Array, grids: Cells, *, after: int | None = None) -> Array:
-        """Return the grids after a block."""
-        blocks = self.network.blocks[: None if after is None else after + 1]
-        views = [block.views(parameters) for block in blocks]
-        last = blocks[-1].output if blocks else self.network.shape
+        """Return the grids after an operation."""
+        ops = self.network.ops[: None if after is None else after + 1]
+        views = [op.views(parameters) for op in ops]
+        last = ops[-1].output if ops else self.network.shape
         maps = np.empty((len(grids), *last.sizes), parameters.dtype)
         for part in parts_of(self.network, len(grids)):
             values = plain(grids[part], parameters)
-            for block, weights in zip(blocks, views, strict=True):
-                values = plain(block.stage.forward(values, weights)[0], parameters)
+            for op, weights in zip(ops, views, strict=True):
+                values = plain(op.stage.forward(values, weights)[0], parameters)
             maps[part] = values
         return maps
 
@@ -88,17 +88,17 @@ class ReferenceEngine(Engine):
         """Add the gradient of the items' losses to `gradient`; return the losses and the hits."""
         values = plain(grids, parameters)
         trail: list[Backward] = []
-        for block in self.network.blocks:
-            values, backward = block.stage.forward(values, block.views(parameters), random=random)
+        for op in self.network.ops:
+            values, backward = op.stage.forward(values, op.views(parameters), random=random)
             values = plain(values, parameters)
             trail.append(backward)
         logits = values.reshape(len(grids), -1)
         losses, flow = cross_entropy(logits, targets)
         flow = flow.reshape(values.shape)
         for number in range(len(trail) - 1, -1, -1):
-            block = self.network.blocks[number]
+            op = self.network.ops[number]
             flow, gradients = trail[number](flow, need_input=number > 0)
-            for slot in block.slots:
+            for slot in op.slots:
                 if slot.parameter.trainable:
                     gradient[slot.part] += gradients[slot.parameter.name].ravel()
         return losses, int((logits.argmax(axis=1) == targets).sum())

@@ -40,7 +40,7 @@ def test_an_engine_of_another_package_has_a_plan_and_a_figure() -> None:
     engine = Least(whole, threads=3)
 
     assert engine.plan() == Plan(
-        "least", 3, tuple(Work((block.label,), "least arithmetic") for block in whole.blocks)
+        "least", 3, tuple(Work((op.label,), "least arithmetic") for op in whole.ops)
     )
     assert engine.memory(10).prediction == 10 * whole.item_bytes
     assert engine.memory(10).training == 20 * whole.item_bytes + 4 * whole.parameters
@@ -53,7 +53,7 @@ def test_every_engine_plans_every_stage_and_its_memory(name: str) -> None:
     engine, larger = (make_engine(network(filters), name) for filters in (4, 64))
 
     told = [label for work in engine.plan().works for label in work.stages]
-    assert told == [block.label for block in engine.network.blocks]
+    assert told == [op.label for op in engine.network.ops]
     assert engine.plan().engine == name
     assert 0 < engine.memory(64).training < larger.memory(64).training
     assert 0 < engine.memory(64).prediction < larger.memory(64).prediction

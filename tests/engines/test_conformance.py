@@ -117,7 +117,7 @@ def test_the_maps_after_every_stage_are_alike_in_every_engine(
     single = case.single
 
     with networks.uncached():
-        for after in range(len(case.network.blocks)):
+        for after in range(len(case.network.ops)):
             expected = exact.maps(case.parameters, case.grids, after=after)
             maps = engine.maps(single.parameters, single.grids, after=after)
             networks.check_maps(maps, expected, exactly=case.exact)

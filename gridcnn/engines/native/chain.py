@@ -17,7 +17,7 @@ from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import MOST_TOGETHER, Program, Slot
 from gridcnn.forks import cached_property
 from gridcnn.grid import Array, GridShape
-from gridcnn.network import Block
+from gridcnn.network import Op
 
 Kind = Literal["forward", "single", "training"]
 
@@ -31,7 +31,7 @@ class Chain:
     """Stages that follow each other, bound to the processor.
 
     Args:
-        blocks: the stages, in their places in a network.
+        ops: the stages, in their places in a network.
         shape: the shape of the grids that go in.
         processor: what code is made for.
         one_hot: whether grids come as indices.
@@ -42,7 +42,7 @@ class Chain:
 
     def __init__(
         self,
-        blocks: Sequence[Block],
+        ops: Sequence[Op],
         shape: GridShape,
         processor: Processor,
         *,
@@ -51,12 +51,12 @@ class Chain:
         threads: int,
         gap: int = 0,
     ) -> None:
-        self.blocks = tuple(blocks)
+        self.ops = tuple(ops)
         self.processor = processor
         self.threads = threads
         self.gap = gap
-        self.cost = sum(block.multiply_adds for block in blocks)
-        self.plan: Plan = make_plan(blocks, shape, processor, one_hot=one_hot, wanted=wanted)
+        self.cost = sum(op.multiply_adds for op in ops)
+        self.plan: Plan = make_plan(ops, shape, processor, one_hot=one_hot, wanted=wanted)
 
     # What is compiled, when it is first needed
 

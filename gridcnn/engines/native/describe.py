@@ -21,7 +21,7 @@ from gridcnn.engines.native.plan import Step, VotingLayer, can_look_up
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import Program
 from gridcnn.errors import sized
-from gridcnn.network import Block
+from gridcnn.network import Op
 
 _FLOAT, _RESULT = 4, 12  # bytes of a number, and of what an item's loss is made from
 # Bytes that LLVM takes, as measured: to compile anything, for each character of a program's text,
@@ -54,7 +54,7 @@ def plan(engine: NativeEngine) -> Plan:
             chains.append(_chain(engine, piece))
             works += _works(chains[-1])
         else:
-            label = engine.network.blocks[piece.start].label
+            label = engine.network.ops[piece.start].label
             without = ("there is no kernel for this stage",)
             works.append(Work((label,), "reference arithmetic", without))
     notes, facts = _of_machine(engine.processor)
@@ -71,7 +71,7 @@ def _chain(engine: NativeEngine, piece: Piece) -> Chain:
     looked_up = (
         not piece.start
         and isinstance(network.spec.adapter, OneHotAdapter)
-        and can_look_up(network.blocks[0])
+        and can_look_up(network.ops[0])
     )
     return engine.chain(piece, one_hot=looked_up)
 
@@ -104,7 +104,7 @@ def _of_machine(processor: Processor) -> tuple[list[str], dict[str, Any]]:
 
 def _of_chain(chain: Chain, *, alone: bool) -> tuple[list[str], dict[str, Any]]:
     """Return how a chain's work is divided, and what it works in."""
-    which = "" if alone else f" of {chain.blocks[0].label} to {chain.blocks[-1].label}"
+    which = "" if alone else f" of {chain.ops[0].label} to {chain.ops[-1].label}"
     training, answers = chain.training_program, chain.many_program
     spaces = [_FLOAT * program.workspace.size for program in (training, answers)]
     packed = _FLOAT * (training.packed.size + answers.packed.size)
@@ -114,7 +114,7 @@ def _of_chain(chain: Chain, *, alone: bool) -> tuple[list[str], dict[str, Any]]:
         f"for each that answers, {sized(packed)} for features in the order of the kernels",
     ]
     facts = {
-        "stages": [block.label for block in chain.blocks],
+        "stages": [op.label for op in chain.ops],
         "shard": training.shard,
         "workspace": {"training": spaces[0], "prediction": spaces[1]},
         "packed": packed,
@@ -127,14 +127,14 @@ def _of_chain(chain: Chain, *, alone: bool) -> tuple[list[str], dict[str, Any]]:
 def _works(chain: Chain) -> list[Work]:
     works = [_work(step, chain.processor) for step in chain.plan.steps]
     if chain.plan.voting:
-        block = chain.blocks[-1]
+        op = chain.ops[-1]
         passes_on = chain.plan.wanted or any(step.learns for step in chain.plan.steps)
-        works.append(_voting(block, chain.plan.voting, passes_on=passes_on))
+        works.append(_voting(op, chain.plan.voting, passes_on=passes_on))
     return works
 
 
 def _work(step: Step, processor: Processor) -> Work:
-    labels = tuple(block.label for block in step.blocks)
+    labels = tuple(op.label for op in step.ops)
     maps = _maps(step.target)
     match step.work:
         case Convolution() as conv:
@@ -206,7 +206,7 @@ def _tile(conv: Convolution, processor: Processor) -> tuple[int, int, int]:
     return width, windows, windows * height * across
 
 
-def _voting(block: Block, layers: tuple[VotingLayer, ...], *, passes_on: bool) -> Work:
+def _voting(op: Op, layers: tuple[VotingLayer, ...], *, passes_on: bool) -> Work:
     notes = [
         f"{each.layer.inputs:,} values to {each.layer.outputs:,} votes, in vectors of "
         f"{each.layer.lanes} values" + (f", dropout {each.dropout:g}" if each.dropout else "")
@@ -221,7 +221,7 @@ def _voting(block: Block, layers: tuple[VotingLayer, ...], *, passes_on: bool) -
             for each in layers
         ]
     }
-    return Work((block.label,), "matrix product", tuple(notes), facts)
+    return Work((op.label,), "matrix product", tuple(notes), facts)
 
 
 def _maps(maps: Maps) -> str:
@@ -250,13 +250,13 @@ def memory(engine: NativeEngine, items: int) -> Memory:
     # The second and all later rounds have a gradient of their own, which is added to the first.
     training += _FLOAT * network.parameters * (2 if items > ROUND else 1)
     for piece in pieces:
-        block = network.blocks[piece.start]
+        op = network.ops[piece.start]
         if piece.native:
             training += _step_bytes(_chain(engine, piece), together)
         else:
-            training += 2 * together * _reference_bytes(block)
+            training += 2 * together * _reference_bytes(op)
         if pieces[1:]:
-            training += 2 * together * _FLOAT * block.input.cells
+            training += 2 * together * _FLOAT * op.input.cells
     prediction = _answering(engine, together) + _compiling([each.many_program for each in chains])
     return Memory(training, prediction)
 
@@ -271,14 +271,14 @@ def _answering(engine: NativeEngine, items: int) -> int:
     """Return the bytes that it takes to answer items; what is only for a moment included."""
     total = 2 * _FLOAT * items * engine.network.output.cells
     for piece in engine.pieces():
-        block = engine.network.blocks[piece.start]
+        op = engine.network.ops[piece.start]
         if not piece.native:
-            total += items * _reference_bytes(block)
+            total += items * _reference_bytes(op)
             continue
         chain = _chain(engine, piece)
         program, (_, shards) = chain.many_program, chain.shards(items)
         total += _memory_of(program, min(chain.workers(items), shards))
-        if piece.stop < len(engine.network.blocks):
+        if piece.stop < len(engine.network.ops):
             total += _FLOAT * items * chain.plan.output.cells
     return total
 
@@ -297,7 +297,7 @@ def _memory_of(program: Program, threads: int) -> int:
     return _LOADED + _FLOAT * (threads * program.workspace.size + program.packed.size)
 
 
-def _reference_bytes(block: Block) -> int:
+def _reference_bytes(op: Op) -> int:
     """Return the bytes of one item in the hands of a stage's own arithmetic."""
-    grids = block.input.cells + block.output.cells
-    return _FLOAT * grids + block.stage.working_bytes(block.input)
+    grids = op.input.cells + op.output.cells
+    return _FLOAT * grids + op.stage.working_bytes(op.input)

@@ -1,10 +1,10 @@
 """The native engine: a network compiled for this processor, and run by several threads.
 
-A network is divided into pieces: as many blocks in a row as have kernels, and single blocks that
+A network is divided into pieces: as many operations in a row as have kernels, and single ones that
 have none, such as stages of other packages. For example:
 
-    blocks    convolution  rectification  pooling  foreign  convolution  votes
-    pieces    [-------- native, a Chain --------]  [plain]  [-- native, a Chain --]
+    operations  convolution  rectification  pooling  foreign  convolution  votes
+    pieces      [-------- native, a Chain --------]  [plain]  [-- native, a Chain --]
 
 A batch goes through all pieces, in rounds of at most `ROUND` items.
 """
@@ -61,7 +61,7 @@ class NativeEngine(Engine):
         self._reference = ReferenceEngine(self.network)
         self._lone: Lone | None = None
         self._all_learn = all(
-            slot.parameter.trainable for block in self.network.blocks for slot in block.slots
+            slot.parameter.trainable for op in self.network.ops for slot in op.slots
         )
 
     def start_over(self) -> None:
@@ -103,12 +103,12 @@ class NativeEngine(Engine):
                 chain.settle()
 
     def maps(self, parameters: Array, grids: Cells, *, after: int | None = None) -> Array:
-        """Return the grids after a block."""
+        """Return the grids after an operation."""
         if self._lone is not None and after is None:
             out = self._at_once(self._lone, parameters, grids)
             if out is not None:
                 return out
-        stop = len(self.network.blocks) if after is None else after + 1
+        stop = len(self.network.ops) if after is None else after + 1
         if parameters.dtype != np.float32 or not stop:
             return self._reference.maps(parameters, grids, after=after)
         vector = self._vector(parameters)
@@ -200,16 +200,16 @@ class NativeEngine(Engine):
     # Pieces
 
     def pieces(self, stop: int | None = None) -> list[Piece]:
-        """Return the network's blocks in pieces that either all have kernels, or have none."""
-        stop = len(self.network.blocks) if stop is None else stop
+        """Return the network's operations in pieces that either all have kernels, or have none."""
+        stop = len(self.network.ops) if stop is None else stop
         if stop not in self._pieces:
             self._pieces[stop] = self._divide(stop)
         return self._pieces[stop]
 
     def _divide(self, stop: int) -> list[Piece]:
         pieces: list[Piece] = []
-        for number, block in enumerate(self.network.blocks[:stop]):
-            native = has_kernel(block)
+        for number, op in enumerate(self.network.ops[:stop]):
+            native = has_kernel(op)
             if pieces and pieces[-1].native and native:
                 pieces[-1] = Piece(pieces[-1].start, number + 1, native=True)
             else:
@@ -217,17 +217,17 @@ class NativeEngine(Engine):
         return pieces
 
     def _shape(self, number: int) -> GridShape:
-        """Return the shape of the grids that enter a block."""
-        return self.network.blocks[number - 1].output if number else self.network.shape
+        """Return the shape of the grids that enter an operation."""
+        return self.network.ops[number - 1].output if number else self.network.shape
 
     def chain(self, piece: Piece, *, one_hot: bool = False) -> Chain:
         """Return the chain for a piece that has kernels."""
         key = (piece.start, piece.stop, one_hot)
         if key not in self._chains:
-            blocks = self.network.blocks
-            earlier = (slot for block in blocks[: piece.start] for slot in block.slots)
+            ops = self.network.ops
+            earlier = (slot for op in ops[: piece.start] for slot in op.slots)
             self._chains[key] = Chain(
-                blocks[piece.start : piece.stop],
+                ops[piece.start : piece.stop],
                 self._shape(piece.start),
                 self.processor,
                 one_hot=one_hot,
@@ -244,7 +244,7 @@ class NativeEngine(Engine):
         shape = self._shape(piece.start)
         if values.shape[1:] != shape.sizes:
             raise ValueError(f"grids of {shape} were expected; got an array {values.shape}")
-        if isinstance(values, OneHot) and can_look_up(self.network.blocks[piece.start]):
+        if isinstance(values, OneHot) and can_look_up(self.network.ops[piece.start]):
             indices = np.ascontiguousarray(values.indices, np.int32)
             if indices.size and (indices.min() < -1 or indices.max() >= values.rows):
                 raise IndexError(f"indices must be numbers from -1 to {values.rows - 1}")
@@ -264,13 +264,13 @@ class NativeEngine(Engine):
 
     def _plainly(self, piece: Piece, vector: Floats, values: Cells) -> Array:
         """Return what comes out of a piece, by the stages' own arithmetic."""
-        blocks = self.network.blocks[piece.start : piece.stop]
-        out = np.empty((len(values), *blocks[-1].output.sizes), np.float32)
+        ops = self.network.ops[piece.start : piece.stop]
+        out = np.empty((len(values), *ops[-1].output.sizes), np.float32)
         with np.errstate(over="ignore", invalid="ignore"):
             for part in parts_of(self.network, len(values)):
                 grids = plain(values[part], vector)
-                for block in blocks:
-                    grids = plain(block.stage.forward(grids, block.views(vector))[0], vector)
+                for op in ops:
+                    grids = plain(op.stage.forward(grids, op.views(vector))[0], vector)
                 out[part] = grids
         return out
 
@@ -292,15 +292,15 @@ class NativeEngine(Engine):
         pieces = self.pieces()
         entered: list[Cells] = [grids]
         trail: dict[int, Backward] = {}
-        whole = bool(pieces) and pieces[-1].native and type(self.network.blocks[-1].stage) is Votes
+        whole = bool(pieces) and pieces[-1].native and type(self.network.ops[-1].stage) is Votes
         for piece in pieces[:-1] if whole else pieces:
             if piece.native:
                 entered.append(self._forward(piece, vector, entered[-1]))
             else:
-                block = self.network.blocks[piece.start]
+                op = self.network.ops[piece.start]
                 with np.errstate(over="ignore", invalid="ignore"):
-                    out, trail[piece.start] = block.stage.forward(
-                        plain(entered[-1], vector), block.views(vector), random=random
+                    out, trail[piece.start] = op.stage.forward(
+                        plain(entered[-1], vector), op.views(vector), random=random
                     )
                 entered.append(plain(out, vector))
         if whole:
@@ -353,11 +353,11 @@ class NativeEngine(Engine):
                 by_grids=by_grids if chain.plan.wanted else None,
             )
             return by_grids
-        block = self.network.blocks[piece.start]
+        op = self.network.ops[piece.start]
         with np.errstate(over="ignore", invalid="ignore"):
-            shaped = flow.reshape(len(values), *block.output.sizes)
+            shaped = flow.reshape(len(values), *op.output.sizes)
             back, gradients = backward(shaped, need_input=piece.start > 0)
-        for slot in block.slots:
+        for slot in op.slots:
             if slot.parameter.trainable:
                 gradient[slot.part] = gradients[slot.parameter.name].ravel()
         return plain(back, vector)

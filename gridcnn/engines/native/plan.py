@@ -14,7 +14,7 @@ from gridcnn.engines.native.layout import FEWEST_LANES, Maps, lanes_for
 from gridcnn.engines.native.processor import Processor
 from gridcnn.forks import cached_property
 from gridcnn.grid import GridShape
-from gridcnn.network import Block, Slot
+from gridcnn.network import Op, Slot
 from gridcnn.stages.convolution import Convolution as ConvolutionStage
 from gridcnn.stages.pooling import Pooling as PoolingStage
 from gridcnn.stages.rectification import Rectification as RectificationStage
@@ -30,16 +30,16 @@ KERNELS = (ConvolutionStage, PoolingStage, RectificationStage, Votes)
 """The stages that there are kernels for."""
 
 
-def has_kernel(block: Block) -> bool:
-    """Return whether a block is done natively; a subclass may compute whatever it likes."""
-    return type(block.stage) in KERNELS
+def has_kernel(op: Op) -> bool:
+    """Return whether an operation is done natively; a subclass may compute whatever it likes."""
+    return type(op.stage) in KERNELS
 
 
 @dataclass(frozen=True)
 class Step:
     """Stages that are done in one pass over the maps of an item."""
 
-    blocks: tuple[Block, ...]
+    ops: tuple[Op, ...]
     work: Convolution | Pooling | None
     source: Maps
     target: Maps
@@ -120,18 +120,18 @@ class Plan:
 
 
 def make_plan(
-    blocks: Sequence[Block], shape: GridShape, processor: Processor, *, one_hot: bool, wanted: bool
+    ops: Sequence[Op], shape: GridShape, processor: Processor, *, one_hot: bool, wanted: bool
 ) -> Plan:
-    """Return the plan for blocks that all have kernels; `shape` is that of the grids.
+    """Return the plan for operations that all have kernels; `shape` is that of the grids.
 
     `wanted` says that the gradient of the grids themselves is wanted.
     """
     voting: tuple[VotingLayer, ...] = ()
-    output = blocks[-1].output if blocks else shape
-    if blocks and type(blocks[-1].stage) is Votes:
-        voting = _voting(blocks[-1], processor)
-        blocks = blocks[:-1]
-    groups = _groups(blocks, processor)
+    output = ops[-1].output if ops else shape
+    if ops and type(ops[-1].stage) is Votes:
+        voting = _voting(ops[-1], processor)
+        ops = ops[:-1]
+    groups = _groups(ops, processor)
     one_hot = one_hot and bool(groups) and can_look_up(groups[0][0])
     steps: list[Step] = []
     start = source = _grid(shape, groups[0] if groups else None, processor, raw=True)
@@ -150,46 +150,46 @@ def make_plan(
     return Plan(shape, output, start, tuple(steps), voting, one_hot, wanted)
 
 
-def can_look_up(block: Block) -> bool:
-    """Return whether a block is a convolution whose features are as high as its grids."""
-    stage = block.stage
+def can_look_up(op: Op) -> bool:
+    """Return whether an operation is a convolution whose features are as high as its grids."""
+    stage = op.stage
     if type(stage) is not ConvolutionStage:
         return False
-    (above, below), _ = stage.borders(block.input)
-    height = stage.kernel(block.input)[0]
-    return not above + below and height == block.input.rows and stage.dilation[0] == 1
+    (above, below), _ = stage.borders(op.input)
+    height = stage.kernel(op.input)[0]
+    return not above + below and height == op.input.rows and stage.dilation[0] == 1
 
 
-def _groups(blocks: Sequence[Block], processor: Processor) -> list[list[Block]]:
-    """Return the blocks in groups that are done together."""
-    groups: list[list[Block]] = []
-    for block in blocks:
-        if groups and _joins(groups[-1], block, processor):
-            groups[-1].append(block)
+def _groups(ops: Sequence[Op], processor: Processor) -> list[list[Op]]:
+    """Return the operations in groups that are done together."""
+    groups: list[list[Op]] = []
+    for op in ops:
+        if groups and _joins(groups[-1], op, processor):
+            groups[-1].append(op)
         else:
-            groups.append([block])
+            groups.append([op])
     return groups
 
 
-def _joins(group: list[Block], block: Block, processor: Processor) -> bool:
-    """Return whether a block is done together with the convolution before it."""
+def _joins(group: list[Op], op: Op, processor: Processor) -> bool:
+    """Return whether an operation is done together with the convolution before it."""
     if type(group[0].stage) is not ConvolutionStage:
         return False
     kinds = [type(each.stage) for each in group]
-    if type(block.stage) is RectificationStage:
+    if type(op.stage) is RectificationStage:
         return RectificationStage not in kinds
-    if type(block.stage) is not PoolingStage or PoolingStage in kinds:
+    if type(op.stage) is not PoolingStage or PoolingStage in kinds:
         return False
     # All cells of a window are summed in registers at the same time, and windows that overlap would
     # be computed more than once.
-    window, stride = block.stage.sizes(block.input)
+    window, stride = op.stage.sizes(op.input)
     most = _MOST_FUSED if processor.registers < 32 else 2 * _MOST_FUSED
     apart = window[0] <= stride[0] and window[1] <= stride[1]
-    return block.stage.mode == "max" and apart and window[0] * window[1] <= most
+    return op.stage.mode == "max" and apart and window[0] * window[1] <= most
 
 
-def _grid(shape: GridShape, reader: list[Block] | None, processor: Processor, *, raw: bool) -> Maps:
-    """Return how maps lie that a group of blocks reads; raw ones may be narrower than a vector."""
+def _grid(shape: GridShape, reader: list[Op] | None, processor: Processor, *, raw: bool) -> Maps:
+    """Return how maps lie that a group reads; raw ones may be narrower than a vector."""
     narrow = raw and shape.channels < FEWEST_LANES
     lanes = 1 if narrow else lanes_for(shape.channels, processor)
     maps = Maps(shape.channels, shape.rows, shape.columns, lanes)
@@ -207,21 +207,21 @@ def _grid(shape: GridShape, reader: list[Block] | None, processor: Processor, *,
     return Maps(shape.channels, shape.rows, shape.columns, lanes, above, below, left, right)
 
 
-def _indices(block: Block) -> Maps:
-    assert isinstance(block.stage, ConvolutionStage)
-    _, (left, right) = block.stage.borders(block.input)
-    return Maps(1, 1, block.input.columns, 1, 0, 0, left, right)
+def _indices(op: Op) -> Maps:
+    assert isinstance(op.stage, ConvolutionStage)
+    _, (left, right) = op.stage.borders(op.input)
+    return Maps(1, 1, op.input.columns, 1, 0, 0, left, right)
 
 
-def _step(group: list[Block], source: Maps, target: Maps, *, lookup: bool, passes_on: bool) -> Step:
+def _step(group: list[Op], source: Maps, target: Maps, *, lookup: bool, passes_on: bool) -> Step:
     first = group[0]
-    blocks = tuple(group)
+    ops = tuple(group)
     if isinstance(first.stage, PoolingStage):
         window, stride = first.stage.sizes(first.input)
         work = Pooling(source, target, window, stride, first.stage.mode == "mean")
-        return Step(blocks, work, source, target, passes_on=passes_on)
+        return Step(ops, work, source, target, passes_on=passes_on)
     if not isinstance(first.stage, ConvolutionStage):
-        return Step(blocks, None, source, target, passes_on=passes_on)
+        return Step(ops, None, source, target, passes_on=passes_on)
     conv = _convolution(group, first.stage, source, target)
     if lookup:
         # The rows of a one-hot grid have become the values of its indices.
@@ -229,7 +229,7 @@ def _step(group: list[Block], source: Maps, target: Maps, *, lookup: bool, passe
         conv = Lookup(**{**vars(conv), "kernel": kernel}, symbols=first.input.rows)
     slots = {slot.parameter.name: slot for slot in first.slots}
     return Step(
-        blocks,
+        ops,
         choose_kernel(conv),
         source,
         target,
@@ -241,15 +241,15 @@ def _step(group: list[Block], source: Maps, target: Maps, *, lookup: bool, passe
 
 
 def _convolution(
-    group: list[Block], stage: ConvolutionStage, source: Maps, target: Maps
+    group: list[Op], stage: ConvolutionStage, source: Maps, target: Maps
 ) -> Convolution:
     """Return a convolution with what is done together with it."""
     first = group[0]
     kernel = stage.kernel(first.input)
     window, stride = (1, 1), (1, 1)
-    for block in group:
-        if isinstance(block.stage, PoolingStage):
-            window, stride = block.stage.sizes(block.input)
+    for op in group:
+        if isinstance(op.stage, PoolingStage):
+            window, stride = op.stage.sizes(op.input)
     divisor = float(first.input.channels * kernel[0] * kernel[1]) if stage.scale == "match" else 1.0
     return Convolution(
         source=source,
@@ -260,18 +260,18 @@ def _convolution(
         rows=first.output.rows,
         columns=first.output.columns,
         bias=stage.bias,
-        rectified=any(type(block.stage) is RectificationStage for block in group),
+        rectified=any(type(op.stage) is RectificationStage for op in group),
         divisor=divisor,
         window=window,
         step=stride,
     )
 
 
-def _voting(block: Block, processor: Processor) -> tuple[VotingLayer, ...]:
-    stage = block.stage
+def _voting(op: Op, processor: Processor) -> tuple[VotingLayer, ...]:
+    stage = op.stage
     assert isinstance(stage, Votes)
-    starts = {slot.parameter.name: slot.start for slot in block.slots}
-    layers = stage.layers(block.input.cells)
+    starts = {slot.parameter.name: slot.start for slot in op.slots}
+    layers = stage.layers(op.input.cells)
     result = []
     for number, (name, inputs, outputs) in enumerate(layers):
         hidden = number < len(layers) - 1

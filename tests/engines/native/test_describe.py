@@ -52,10 +52,10 @@ def engine_of(
 
 def replaced(engine: NativeEngine, number: int) -> None:
     """Put a stage without a kernel into the place of a rectification."""
-    blocks = list(engine.network.blocks)
-    block = blocks[number]
-    blocks[number] = type(block)(block.label, Sideways(), block.input, block.output, block.slots)
-    engine.network.blocks = tuple(blocks)
+    ops = list(engine.network.ops)
+    op = ops[number]
+    ops[number] = type(op)(op.label, Sideways(), op.input, op.output, op.slots)
+    engine.network.ops = tuple(ops)
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +82,7 @@ def test_stages_that_are_done_together_stand_together() -> None:
         (1, "matrix product"),
     ]
     told = [label for work in plan.works for label in work.stages]
-    assert told == [block.label for block in engine.network.blocks]
+    assert told == [op.label for op in engine.network.ops]
     assert (plan.engine, plan.threads) == ("native", 2)
 
 

@@ -216,7 +216,7 @@ def test_denormals_are_zeros_within_a_call_alone() -> None:
     engine = NativeEngine(network, threads=1)
     if not engine.processor.triple.startswith(("x86_64", "amd64", "i686")):
         pytest.skip("this processor has other flags")
-    parameters[network.blocks[0].slots[1].part] = 0
+    parameters[network.ops[0].slots[1].part] = 0
     tiny = batch(3) * np.float32(1e-40)
     assert 0 < np.abs(tiny).max() < np.finfo(np.float32).tiny
     assert denormals_work()

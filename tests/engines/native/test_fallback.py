@@ -287,7 +287,7 @@ def test_foreign_stages_and_heads_agree_with_the_reference(
         engine = make_engine(network, "native")
         networks.check_answers(engine, case)
         networks.check_pieces(engine, case)
-        for after in range(len(network.blocks)):
+        for after in range(len(network.ops)):
             expected = make_engine(network, "reference").maps(
                 case.parameters, case.grids, after=after
             )

@@ -47,12 +47,12 @@ def plan_of(
     classes: int | None = None,
 ) -> Plan:
     network = Network(load({"stages": list(stages), "head": head}), shape, classes=classes)
-    return make_plan(network.blocks, shape, chip, one_hot=one_hot, wanted=wanted)
+    return make_plan(network.ops, shape, chip, one_hot=one_hot, wanted=wanted)
 
 
 def together(plan: Plan) -> list[int]:
     """Return how many stages each step has."""
-    return [len(step.blocks) for step in plan.steps]
+    return [len(step.ops) for step in plan.steps]
 
 
 # What is done together
@@ -87,7 +87,7 @@ def test_what_follows_a_convolution_is_done_with_it(stages: list[Any], expected:
     """A rectification and a pooling, each once, in any order."""
     plan = plan_of(*stages)
     assert together(plan) == expected
-    assert [block.label for step in plan.steps for block in step.blocks] == [
+    assert [op.label for step in plan.steps for op in step.ops] == [
         f"{number} {stage if isinstance(stage, str) else next(iter(stage))}"
         for number, stage in enumerate(stages, 1)
     ]
@@ -216,7 +216,7 @@ def test_indices_are_looked_up_under_features_of_full_height(
     """They have a number for every symbol; the grid is a row of indices between borders."""
     stages = [conv(7, **settings), "rectification", pool([1, 3])]
     network = Network(load({"stages": stages}), LETTERS)
-    assert can_look_up(network.blocks[0]) == found
+    assert can_look_up(network.ops[0]) == found
     plan = plan_of(*stages, shape=LETTERS, one_hot=True)
     assert plan.one_hot == found
     work = plan.steps[0].convolution
@@ -228,7 +228,7 @@ def test_indices_are_looked_up_under_features_of_full_height(
             1,
             1,
         )
-        (_, (left, right)) = network.blocks[0].stage.borders(LETTERS)  # type: ignore[attr-defined]
+        (_, (left, right)) = network.ops[0].stage.borders(LETTERS)  # type: ignore[attr-defined]
         assert (plan.start.left, plan.start.right) == (left, right)
     assert not plan_of(*stages, shape=LETTERS).one_hot
 
@@ -320,7 +320,7 @@ def test_voting_layers_find_their_numbers(
     """And know what dropout leaves out: what enters hidden layers' followers, or the only one."""
     head = {"voting": {"hidden": hidden, "dropout": dropout}}
     network = Network(load({"stages": [conv(4), pool()], "head": head}), SHAPE, classes=3)
-    plan = make_plan(network.blocks, SHAPE, WIDE, one_hot=False, wanted=False)
+    plan = make_plan(network.ops, SHAPE, WIDE, one_hot=False, wanted=False)
     assert len(plan.steps) == 1
     sizes = [4 * 36, *hidden, 3]
     found = [(each.layer.inputs, each.layer.outputs) for each in plan.voting]
@@ -328,7 +328,7 @@ def test_voting_layers_find_their_numbers(
     assert [each.dropout for each in plan.voting] == factors
     assert [each.layer.rectified for each in plan.voting] == [True] * len(hidden) + [False]
     places = [place for each in plan.voting for place in (each.weights, each.bias)]
-    assert places == [slot.start for slot in network.blocks[-1].slots]
+    assert places == [slot.start for slot in network.ops[-1].slots]
 
 
 def test_shards_depend_on_the_network_alone() -> None:
