@@ -26,8 +26,9 @@ from gridcnn.engines.base import Engine, Memory, Plan, Step
 from gridcnn.engines.native import describe
 from gridcnn.engines.native.call import Floats
 from gridcnn.engines.native.chain import Chain, Lone
+from gridcnn.engines.native.kernels.lookup import can_look_up
+from gridcnn.engines.native.kernels.registry import has_kernel
 from gridcnn.engines.native.moves import move
-from gridcnn.engines.native.plan import can_look_up, has_kernel
 from gridcnn.engines.native.processor import processor
 from gridcnn.engines.reference import ReferenceEngine, parts_of, plain
 from gridcnn.forks import start_over_in_children
@@ -387,9 +388,11 @@ def _rounds(items: int) -> Iterator[slice]:
 
 def _factors(chain: Chain, items: int, random: np.random.Generator | None) -> Floats | None:
     """Return what dropout multiplies values with, layer after layer, or None if it does not."""
+    head = chain.plan.head
+    if random is None or head is None:
+        return None
     factors = [
-        Votes.dropout_factors((items, each.layer.inputs), each.dropout, random).ravel()
-        for each in chain.plan.voting
-        if random is not None and each.dropout
+        Votes.dropout_factors((items, values), rate, random).ravel()
+        for values, rate in head.kernel.dropouts
     ]
     return np.concatenate(factors) if factors else None

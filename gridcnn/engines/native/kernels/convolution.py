@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Self
 
 from gridcnn.engines.native.emitter import (
     BYTE,
@@ -33,22 +34,52 @@ from gridcnn.engines.native.emitter import (
     Variable,
     vector,
 )
-from gridcnn.engines.native.layout import Maps
+from gridcnn.engines.native.kernels import convolution_backward, packing
+from gridcnn.engines.native.kernels.base import (
+    FEW_ROWS,
+    NO_GRADIENT,
+    REDUCE_PARTS,
+    Area,
+    Bundle,
+    Description,
+    Ends,
+    Frame,
+    Job,
+    MapsKernel,
+    Site,
+    Step,
+    describe_maps,
+    maps_facts,
+    part_of,
+)
+from gridcnn.engines.native.layout import FEWEST_LANES, Maps, lanes_for
+from gridcnn.engines.native.processor import Processor
 from gridcnn.forks import cached_property
+from gridcnn.network import Op
+from gridcnn.stages.convolution import Convolution as ConvolutionStage
+from gridcnn.stages.pooling import Pooling as PoolingStage
+from gridcnn.stages.rectification import Rectification as RectificationStage
 
+MOST_FUSED = 12
+"""Most cells of a window that is pooled while its sums are in registers."""
 DEAD = 255
-"""The winner of a window whose best match was no match: nothing is to be learned there."""
+"""Marks a window whose maximum was rectified to 0; no gradient flows through it."""
+
+_SIFTED = "sifted: each filter has a list of the cells that have a gradient"
+_DENSE = "dense: every cell is visited, since the grid has too few channels for a vector"
+_NO_FEATURES = "none: they do not learn"
+_SIFTED_GRID = "sifted: each cell has a list of the filters that have a gradient there"
 
 
 @dataclass(frozen=True)
-class Convolution:
+class Convolution(MapsKernel):
     """What one convolution does, with all sizes known.
 
     `rows` and `columns` are those of the map before pooling; `target` is what comes out.
     """
 
-    source: Maps
-    target: Maps
+    stage = ConvolutionStage
+
     kernel: tuple[int, int]
     stride: tuple[int, int]
     dilation: tuple[int, int]
@@ -118,6 +149,322 @@ class Convolution:
             self.stride[1] * self.source.padded
         )
 
+    # What other ways of convolution change
+
+    @property
+    def feature_channels(self) -> int:
+        """Channels of a feature in the flat vector."""
+        return self.source.channels
+
+    @property
+    def packed_channels(self) -> int:
+        """Channels of a feature in `features` and, if filters lie side by side, in its gradient."""
+        return self.feature_channels
+
+    @property
+    def feature_size(self) -> int:
+        """Floats of a feature in the flat vector."""
+        return self.feature_channels * len(self.taps)
+
+    @property
+    def features_size(self) -> int:
+        """Floats of all features as the forward pass reads them."""
+        return len(self.taps) * self.packed_channels * self.target.padded
+
+    @property
+    def pass_rows(self) -> int:
+        """The rows that the forward pass goes over."""
+        return self.target.rows
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether the grid has too few channels for vectors along them.
+
+        The gradient of the features then has filters side by side, in vectors along these.
+        """
+        return self.source.channels < FEWEST_LANES
+
+    # Choosing
+
+    @classmethod
+    def joins(cls, ops: Sequence[Op], op: Op, processor: Processor) -> bool:
+        """Return whether a rectification or a pooling is computed with the convolution."""
+        kinds = [type(each.stage) for each in ops]
+        if type(op.stage) is RectificationStage:
+            return RectificationStage not in kinds
+        if type(op.stage) is not PoolingStage or PoolingStage in kinds:
+            return False
+        # All cells of a window are summed in registers at the same time, and windows that overlap
+        # would be computed more than once.
+        window, stride = op.stage.sizes(op.input)
+        most = MOST_FUSED if processor.registers < 32 else 2 * MOST_FUSED
+        apart = window[0] <= stride[0] and window[1] <= stride[1]
+        return op.stage.mode == "max" and apart and window[0] * window[1] <= most
+
+    @classmethod
+    def take(cls, bundle: Bundle) -> Self | None:
+        """Return the kernel for a convolution with what follows it."""
+        (bare,), first, stage = bundle.sources, bundle.ops[0], bundle.ops[0].stage
+        assert isinstance(stage, ConvolutionStage)
+        kernel = stage.kernel(first.input)
+        window, step = (1, 1), (1, 1)
+        for op in bundle.ops:
+            if isinstance(op.stage, PoolingStage):
+                window, step = op.stage.sizes(op.input)
+        (above, below), (left, right) = stage.borders(first.input)
+        size = first.input.channels * kernel[0] * kernel[1]
+        lanes = lanes_for(first.output.channels, bundle.processor)
+        return cls(
+            sources=(replace(bare, above=above, below=below, left=left, right=right),),
+            target=Maps(*bundle.ops[-1].output.sizes, lanes),
+            kernel=kernel,
+            stride=stage.stride,
+            dilation=stage.dilation,
+            rows=first.output.rows,
+            columns=first.output.columns,
+            bias=stage.bias,
+            rectified=any(type(op.stage) is RectificationStage for op in bundle.ops),
+            divisor=float(size) if stage.scale == "match" else 1.0,
+            window=window,
+            step=step,
+        )
+
+    # Memory
+
+    def lay_out(self, site: Site) -> None:
+        """Take memory for features and bias, and in training for winners, sums and lists."""
+        step, training, filters = site.step, site.training, self.target.padded
+        # A winner is one byte, and has no border.
+        cells = self.target.rows * self.target.columns * filters
+        site.take(Area.ITEM, "winners", -(-cells // 4), when=training and self.pooled)
+        site.take(Area.PACKED, "features", self.features_size)
+        site.take(Area.PACKED, "bias", filters)
+        if not training:
+            return
+        size = packing.backward_size(self)
+        site.take(Area.PACKED, "features of the backward pass", size, when=step.passes_on)
+        size = packing.gradient_size(self)
+        site.take(Area.SUMS, "gradient of the features", size, when=step.learns)
+        site.take(Area.SUMS, "gradient of the bias", filters, when=step.learns)
+        # `reduce` adds up one row of packed gradients at a time there, long after the lists.
+        row = max(filters, self.source.padded)
+        site.take(Area.WORKSPACE, "lists", max(convolution_backward.Lists(self).size, row))
+
+    # Packing
+
+    def pack(self, site: Site) -> list[Job]:
+        """Return the jobs that pack the features for both passes, and the bias."""
+        step, channels = site.step, self.feature_channels
+        self.emit_pack(site.module, site.name("pack"))
+        jobs = [self._pack("pack", "features", channels)]
+        if "bias" in step.slots:
+            jobs.append(Job(1, self._pack_bias))
+        if site.training and step.passes_on:
+            packing.pack_backward(site.module, site.name("pack_backward"), self)
+            jobs.append(self._pack("pack_backward", "features of the backward pass", self.filters))
+        return jobs
+
+    def emit_pack(self, module: Module, name: str) -> None:
+        """Emit `name(features, packed, first channel, end channel)`.
+
+        Features come as the flat vector has them, and go into the order `forward` of `packing`.
+        """
+        with module.function(name, *[PTR] * 2, *[INT] * 2) as (code, arguments):
+            features, packed, start, stop = arguments
+            place = 0
+            for chunk in filter_chunks(self, module.processor.registers):
+                of_one = chunk.width * self.lanes
+                size = self.feature_size * of_one
+                with code.loop(chunk.count) as number:
+                    first = number * of_one + chunk.first * self.lanes
+                    target = code.at(packed, number * size + place)
+                    # The last vector may have fewer filters than lanes; the rest of it stays 0.
+                    used = code.least(of_one, code.value(self.filters) - first)
+                    source = code.at(features, first * self.feature_size)
+                    with (
+                        code.loop(len(self.taps)) as tap,
+                        code.loop(stop, start=start) as channel,
+                        code.loop(used) as each,
+                    ):
+                        there = (tap * self.source.channels + channel) * of_one + each
+                        here = each * self.feature_size + (channel * len(self.taps) + tap)
+                        code.store(code.load(source, here), target, there)
+                place += size * chunk.count
+
+    @staticmethod
+    def _pack(function: str, target: str, rows: int) -> Job:
+        parts = min(rows, FEW_ROWS)
+
+        def emit(frame: Frame, number: Value) -> None:
+            features = frame.parameter("weights")
+            ends = part_of(frame.code, number, rows, parts)
+            packed = frame.at(Area.PACKED, target)
+            frame.code.run(frame.site.name(function), features, packed, *ends)
+
+        return Job(parts, emit)
+
+    @staticmethod
+    def _pack_bias(frame: Frame, number: Value) -> None:  # noqa: ARG004
+        # What only fills the last vector stays 0, as the memory was at the start.
+        size = frame.site.step.slots["bias"].parameter.size
+        packed = frame.at(Area.PACKED, "bias")
+        frame.code.copy(packed, frame.parameter("bias"), size)
+
+    # Forward
+
+    def emit_forward(self, site: Site) -> None:
+        """Emit the pass over some rows of the target, for some chunks of `filter_chunks`.
+
+        `forward(grid, weights, bias, map, winners, first row, end row, first chunk, end chunk)`.
+        """
+        module = site.module
+        with module.function(site.name("forward"), *[PTR] * 5, *[INT] * 4) as (code, arguments):
+            tile = _Tile(module, code, self, winners=site.training)
+            emit_rows(code, self, arguments, tile)
+
+    def parts(self, processor: Processor) -> int:
+        """Return the rows of the pass, or chunks of filters where rows are few."""
+        chunks = self._chunks(processor.registers)
+        return chunks if self._divides_filters(processor.registers) else self.pass_rows
+
+    def run_forward(
+        self, frame: Frame, maps: Ends, part: tuple[Number, Number] | None = None
+    ) -> None:
+        """Emit the call for one item, or some of its rows, or some chunks of its filters."""
+        registers = frame.site.registers
+        rows: tuple[Number, Number] = (0, self.pass_rows)
+        chunks: tuple[Number, Number] = (0, self._chunks(registers))
+        if part is not None and self._divides_filters(registers):
+            chunks = part
+        elif part is not None:
+            rows = part
+        frame.code.run(
+            frame.site.name("forward"),
+            *maps.sources,
+            frame.at(Area.PACKED, "features"),
+            frame.at(Area.PACKED, "bias"),
+            maps.target,
+            frame.at(Area.ITEM, "winners"),
+            *(*rows, *chunks),
+            *self.more_arguments(frame),
+        )
+
+    def more_arguments(self, frame: Frame) -> list[Value]:  # noqa: ARG002
+        """Return what the forward function takes beside its usual arguments."""
+        return []
+
+    def _chunks(self, registers: int) -> int:
+        return sum(chunk.count for chunk in filter_chunks(self, registers))
+
+    def _divides_filters(self, registers: int) -> bool:
+        # Small maps have too few rows for many threads; their filters are shared instead.
+        return self.pass_rows < FEW_ROWS and self._chunks(registers) > self.pass_rows
+
+    # Backward
+
+    def emit_backward(self, site: Site) -> None:
+        """Emit the function that `convolution_backward.backward` describes."""
+        step = site.step
+        convolution_backward.backward(
+            site.module, site.name("back"), self, by_weights=step.learns, by_grid=step.passes_on
+        )
+
+    def run_backward(self, frame: Frame, maps: Ends, gradients: Ends) -> None:
+        """Emit the call for one item."""
+        ends = *maps.sources, maps.target
+        won = frame.at(Area.ITEM, "winners")
+        by_weights = frame.at(Area.SUMS, "gradient of the features")
+        by_bias = frame.at(Area.SUMS, "gradient of the bias")
+        packed = frame.at(Area.PACKED, "features of the backward pass")
+        lists = frame.at(Area.WORKSPACE, "lists")
+        sums = by_weights, by_bias, lists
+        by_grid = gradients.sources
+        frame.code.run(
+            frame.site.name("back"), *ends, won, gradients.target, packed, *by_grid, *sums
+        )
+
+    def reduce(self, site: Site) -> list[Job]:
+        """Return the jobs that add up the gradients of features and bias."""
+        name, distance = site.name("unpack"), site.sums_size
+        packing.unpack_gradient(site.module, name, self, distance=distance)
+        # The rows that tasks share: taps if filters lie side by side, else filters.
+        rows = len(self.taps) if self.is_narrow else self.filters
+        parts = min(rows, REDUCE_PARTS)
+
+        def unpack(frame: Frame, number: Value) -> None:
+            ends = part_of(frame.code, number, rows, parts)
+            sums, gradient = (
+                frame.at(Area.SUMS, "gradient of the features"),
+                frame.gradient("weights"),
+            )
+            row = frame.shards, frame.at(Area.WORKSPACE, "lists")
+            frame.code.run(name, sums, gradient, *row, *ends)
+
+        jobs = [Job(parts, unpack)]
+        if "bias" in site.step.slots:
+            packing.unpack_bias(site.module, site.name("unpack_bias"), self, distance=distance)
+            jobs.append(Job(1, self._unpack_bias))
+        return jobs
+
+    @staticmethod
+    def _unpack_bias(frame: Frame, number: Value) -> None:  # noqa: ARG004
+        sums = frame.at(Area.SUMS, "gradient of the bias")
+        name = frame.site.name("unpack_bias")
+        frame.code.run(name, sums, frame.gradient("bias"), frame.shards)
+
+    # Describing
+
+    title: ClassVar[str] = "convolution"
+
+    def describe(self, step: Step[Any], processor: Processor) -> Description:
+        """Return what the plan says of a step."""
+        width, windows, positions = self.tile_sizes(processor.registers)
+        by_features = self.gradient_way if step.learns else _NO_FEATURES
+        by_grid = _SIFTED_GRID if step.passes_on else NO_GRADIENT
+        vectors = "1 vector" if width == 1 else f"{width} vectors"
+        tile = f"tiles of {positions} positions x {vectors} of filters{self.describe_tile()}"
+        notes = (
+            describe_maps(self.target),
+            tile,
+            f"gradient of the features, {by_features}",
+            f"gradient of the grid, {by_grid}",
+        )
+        facts = {
+            **maps_facts(self.target),
+            "window": list(self.window) if self.pooled else None,
+            "tile": {"vectors": width, "windows": windows, "positions": positions},
+            "gradient": {
+                "features": by_features.partition(":")[0],
+                "grid": by_grid.partition(":")[0],
+            },
+        }
+        return Description(self.title, notes, facts)
+
+    def tile_sizes(self, registers: int) -> tuple[int, int, int]:
+        """Return the vectors of filters, the windows and the positions of the usual tile."""
+        width = filter_chunks(self, registers)[0].width
+        # A map that is smaller than a window is one window, which its edge cuts.
+        height, across = min(self.window[0], self.rows), min(self.window[1], self.columns)
+        windows = 1
+        if self.whole_windows(1):
+            fewest, more = windows_of_tile(self, room_for(registers), width, height)
+            windows = fewest + bool(more)
+        return width, windows, windows * height * across
+
+    def describe_tile(self) -> str:
+        """Return what else there is to say of a tile."""
+        return f", whole windows of {' x '.join(map(str, self.window))}" if self.pooled else ""
+
+    @property
+    def gradient_way(self) -> str:
+        """How the gradient of the features is computed: in one word, and in a sentence."""
+        return _DENSE if self.is_narrow else _SIFTED
+
+
+def settings_of(conv: Convolution) -> dict[str, Any]:
+    """Return what a convolution is made of, for another way of the same."""
+    return {each.name: getattr(conv, each.name) for each in fields(conv)}
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -136,15 +483,6 @@ def chunks(vectors: int, width: int) -> list[Chunk]:
     if vectors % width:
         parts.append(Chunk(vectors - vectors % width, vectors % width, 1))
     return parts
-
-
-def forward(module: Module, name: str, conv: Convolution, *, winners: bool) -> None:
-    """Emit `name(grid, weights, bias, map, winners, first row, end row, first chunk, end chunk)`.
-
-    Rows are those of the target, and chunks those of `filter_chunks`.
-    """
-    with module.function(name, *[PTR] * 5, *[INT] * 4) as (code, arguments):
-        emit_forward(code, conv, arguments, _Tile(module, code, conv, winners=winners))
 
 
 def filter_chunks(conv: Convolution, registers: int) -> list[Chunk]:
@@ -190,7 +528,7 @@ def best_of(
     return best, code.cast("trunc", places, BYTE)
 
 
-def emit_forward(code: Code, conv: Convolution, arguments: list[Value], tile: Tile) -> None:
+def emit_rows(code: Code, conv: Convolution, arguments: list[Value], tile: Tile) -> None:
     """Emit all chunks of filters, one after the other, for the rows that are asked for."""
     # Filters outermost: all rows use the features of a chunk before those of the next are needed.
     grid, weights, bias, out, won, start, stop, *chunks = arguments

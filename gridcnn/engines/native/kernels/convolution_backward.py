@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gridcnn.engines.native.emitter import (
     BYTE,
@@ -38,8 +39,9 @@ from gridcnn.engines.native.emitter import (
     Value,
     vector,
 )
-from gridcnn.engines.native.kernels.convolution import Convolution
-from gridcnn.engines.native.layout import FEWEST_LANES
+
+if TYPE_CHECKING:
+    from gridcnn.engines.native.kernels.convolution import Convolution
 
 _UNROLLED = 96
 """Most vectors of a patch that are written out one by one."""
@@ -47,11 +49,6 @@ _NEAR = 6_000
 """Floats of the grid that are worked on at a time, so that they stay in the first cache: 24 KB."""
 _LISTED = 16_000
 """Most entries in the lists of all filters together; with 8 bytes each, 128 KB."""
-
-
-def is_narrow(conv: Convolution) -> bool:
-    """Return whether the grid has too few channels for vectors along them."""
-    return conv.source.channels < FEWEST_LANES
 
 
 Range = tuple[int, int]
@@ -168,9 +165,9 @@ def backward(
     """
     with module.function(name, *[PTR] * 9) as (code, values):
         emitter = _Backward(module, code, conv, values)
-        if by_weights and is_narrow(conv):
+        if by_weights and conv.is_narrow:
             emitter.dense()
-        listed = by_weights and not is_narrow(conv)
+        listed = by_weights and not conv.is_narrow
         if listed or by_grid:
             emitter.sparse(listed=listed, by_grid=by_grid)
         if by_weights and conv.bias:

@@ -30,8 +30,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import ClassVar, Self
 
 from gridcnn.engines.native.emitter import (
     INT,
@@ -43,6 +44,7 @@ from gridcnn.engines.native.emitter import (
     lanes_of,
     vector,
 )
+from gridcnn.engines.native.kernels.base import Area, Bundle, Frame, Site
 from gridcnn.engines.native.kernels.convolution import (
     Chunk,
     Convolution,
@@ -51,6 +53,7 @@ from gridcnn.engines.native.kernels.convolution import (
     filter_chunks,
     numbers,
     room_for,
+    settings_of,
 )
 
 _FEWEST = 16  # channels and filters; with fewer, the turning costs more than it saves
@@ -201,7 +204,68 @@ def combine(code: Code, factors: Sequence[Fraction], values: Sequence[Value]) ->
 class Winograd(Convolution):
     """A convolution that is made this way, in tiles of `tile` positions, `(down, across)`."""
 
+    title: ClassVar[str] = "Winograd convolution"
+    finite_only: ClassVar[bool] = True
+
     tile: tuple[int, int] = (2, 2)
+
+    @classmethod
+    def take(cls, bundle: Bundle) -> Self | None:
+        """Return the kernel for a convolution, if it can be made this way and gains enough."""
+        conv = Convolution.take(bundle)
+        tile = best_tile(conv) if conv is not None else None
+        if conv is None or tile is None:
+            return None
+        made = cls(**settings_of(conv), tile=tile)
+        # Tiles may reach beyond the map, and what they read has to be there.
+        down, across = cells_under(made)
+        source = made.source
+        below = max(source.below, down - source.above - source.rows)
+        right = max(source.right, across - source.left - source.columns)
+        return replace(made, sources=(replace(source, below=below, right=right),))
+
+    @property
+    def features_size(self) -> int:
+        """Floats of all features as values at the points."""
+        return self.points * self.source.channels * self.target.padded
+
+    @property
+    def pass_rows(self) -> int:
+        """The rows of tiles."""
+        return self.tiles[0]
+
+    def lay_out(self, site: Site) -> None:
+        """Take memory as any convolution, and for a group of tiles."""
+        super().lay_out(site)
+        # If threads share a workspace, each part of an item has a group of its own.
+        size = scratch_size(self, site.registers, training=site.training)
+        site.take(Area.WORKSPACE, "points", size)
+
+    def more_arguments(self, frame: Frame) -> list[Value]:
+        """Return the memory of a group of tiles."""
+        return [frame.at(Area.WORKSPACE, "points")]
+
+    def emit_pack(self, module: Module, name: str) -> None:
+        """Emit the function that `pack` describes."""
+        pack(module, name, self)
+
+    def emit_forward(self, site: Site) -> None:
+        """Emit the function that `forward` describes."""
+        forward(site.module, site.name("forward"), self, winners=site.training)
+
+    def tile_sizes(self, registers: int) -> tuple[int, int, int]:
+        """Return the vectors of filters, the tiles and the positions of the usual group."""
+        width = filter_chunks(self, registers)[0].width
+        down, across = self.group(registers)
+        return width, down * across, down * across * self.tile[0] * self.tile[1]
+
+    def describe_tile(self) -> str:
+        """Return what is saved."""
+        plain = self.tile[0] * self.tile[1] * len(self.taps)
+        return (
+            f", {self.points} multiplications for {self.tile[0]} x {self.tile[1]} positions "
+            f"instead of {plain}"
+        )
 
     @property
     def turns(self) -> tuple[Turn, Turn]:
@@ -256,7 +320,7 @@ def best_tile(conv: Convolution) -> tuple[int, int] | None:
 
     None if it cannot be made this way, or where that gains little.
     """
-    plain = type(conv) is Convolution and conv.stride == conv.dilation == (1, 1)
+    plain = conv.stride == conv.dilation == (1, 1)
     if not plain or min(conv.source.channels, conv.filters) < _FEWEST:
         return None
     sizes = conv.rows, conv.columns
@@ -288,23 +352,10 @@ def _lengths(conv: Convolution, axis: int) -> list[int]:
     return [each for each in _LENGTHS if each % window == 0 and each + taps - 1 <= _MOST_OF_AXIS]
 
 
-def choose_kernel(conv: Convolution) -> Convolution:
-    """Return the convolution made this way, or as it is where that cannot be, or gains nothing."""
-    tile = best_tile(conv)
-    if tile is None:
-        return conv
-    return Winograd(**{each.name: getattr(conv, each.name) for each in fields(conv)}, tile=tile)
-
-
 def cells_under(conv: Winograd) -> tuple[int, int]:
     """Return how many rows and columns of the grid all tiles have under them."""
     down, across = (count * length for count, length in zip(conv.tiles, conv.tile, strict=True))
     return down + conv.kernel[0] - 1, across + conv.kernel[1] - 1
-
-
-def packed_size(conv: Winograd) -> int:
-    """Return the floats of the turned features."""
-    return conv.points * conv.source.channels * conv.target.padded
 
 
 def scratch_size(conv: Winograd, registers: int, *, training: bool) -> int:
