@@ -17,7 +17,7 @@ from gridcnn.engines.base import Engine, Step, make_engine
 from gridcnn.engines.reference import CHUNK_BYTES
 from gridcnn.errors import ShapeError
 from gridcnn.grid import Array, Axis, Cells, GridShape, OneHot
-from gridcnn.network import Op, Network
+from gridcnn.network import Network, Op
 from gridcnn.spec.load import load
 from gridcnn.stages.convolution import Convolution
 from gridcnn.stages.pooling import Pooling
