@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
-from gridcnn.contracts.stage import Backward, Gradients, Parameter, Stage, sliding_error
+from gridcnn.contracts.stage import Backward, Gradients, Parameter, Role, Stage, sliding_error
 from gridcnn.grid import Array, GridShape
 from gridcnn.settings.base import Count, Flag, wanted_error
 from gridcnn.settings.pairs import ALL, Extents, Padding, Sizes, cells
@@ -197,6 +197,7 @@ class Convolution(Stage):
         """Return `weights` `(filters, channels, rows, columns)` and `bias` `(filters,)`."""
         rows, columns = self.kernel(shape)
         cells_of_one = shape.channels * rows * columns
+        role: Role = "learned" if self.trainable else "fixed"
         weights = Parameter(
             "weights",
             (self._count, shape.channels, rows, columns),
@@ -205,11 +206,11 @@ class Convolution(Stage):
             # Divided again by the match, so that maps start with the usual spread.
             gain=cells_of_one if self.scale == "match" else 1.0,
             written=None if self.features is None else np.array(self.features),
-            trainable=self.trainable,
+            role=role,
         )
         if not self.bias:
             return (weights,)
-        bias = Parameter("bias", (self._count,), trainable=self.trainable, decays=False)
+        bias = Parameter("bias", (self._count,), role=role, decays=False)
         return weights, bias
 
     def multiply_adds(self, shape: GridShape) -> int:
@@ -228,6 +229,7 @@ class Convolution(Stage):
         grids: Array,
         weights: Mapping[str, Array],
         *,
+        training: bool = False,  # noqa: ARG002
         random: np.random.Generator | None = None,  # noqa: ARG002
     ) -> tuple[Array, Backward]:
         """Return the maps: all patches laid side by side, times all features at once."""

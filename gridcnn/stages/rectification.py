@@ -29,6 +29,7 @@ class Rectification(Stage):
         grids: Array,
         weights: Mapping[str, Array],  # noqa: ARG002
         *,
+        training: bool = False,  # noqa: ARG002
         random: np.random.Generator | None = None,  # noqa: ARG002
     ) -> tuple[Array, Backward]:
         """Return max(grids, 0); the gradient passes where a cell was above 0."""

@@ -256,7 +256,7 @@ def memory(engine: NativeEngine, items: int) -> Memory:
         else:
             training += 2 * together * _reference_bytes(op)
         if pieces[1:]:
-            training += 2 * together * _FLOAT * op.input.cells
+            training += 2 * together * _FLOAT * sum(shape.cells for shape in op.inputs)
     prediction = _answering(engine, together) + _compiling([each.many_program for each in chains])
     return Memory(training, prediction)
 
@@ -299,5 +299,5 @@ def _memory_of(program: Program, threads: int) -> int:
 
 def _reference_bytes(op: Op) -> int:
     """Return the bytes of one item in the hands of a stage's own arithmetic."""
-    grids = op.input.cells + op.output.cells
-    return _FLOAT * grids + op.stage.working_bytes(op.input)
+    grids = sum(shape.cells for shape in op.inputs) + op.output.cells
+    return _FLOAT * grids + op.working_bytes
