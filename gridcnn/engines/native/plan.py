@@ -32,7 +32,12 @@ KERNELS = (ConvolutionStage, PoolingStage, RectificationStage, Votes)
 
 def has_kernel(op: Op) -> bool:
     """Return whether an operation is done natively; a subclass may compute whatever it likes."""
-    return type(op.stage) in KERNELS
+    stage = op.stage
+    if type(stage) is ConvolutionStage:
+        return stage.group_count(op.input.channels) == 1
+    if type(stage) is RectificationStage:
+        return not stage.leak
+    return type(stage) in KERNELS
 
 
 @dataclass(frozen=True)
