@@ -104,7 +104,8 @@ class Choice:
                     "additionalProperties": False,
                 }
             )
-        return {"anyOf": forms}
+        about = {"description": f"A {self.registry.kind} by name."} if self.shared else {}
+        return {**about, "anyOf": forms}
 
     def read(self, value: Any) -> Settings:
         """Return the settings object that `value` stands for.
