@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from gridcnn.caches import homely
-from gridcnn.contracts.adapter import OneHotAdapter
 from gridcnn.engines.base import Memory, Plan, Work
 from gridcnn.engines.native.cache import object_cache
 from gridcnn.engines.native.chain import Chain
-from gridcnn.engines.native.engine import ROUND, NativeEngine, Piece
 from gridcnn.engines.native.kernels import convolution
 from gridcnn.engines.native.kernels.convolution import Convolution
 from gridcnn.engines.native.kernels.convolution_backward import is_narrow
@@ -17,11 +16,11 @@ from gridcnn.engines.native.kernels.lookup import Lookup
 from gridcnn.engines.native.kernels.pooling import Pooling
 from gridcnn.engines.native.kernels.winograd import Winograd
 from gridcnn.engines.native.layout import Maps
-from gridcnn.engines.native.plan import Step, VotingLayer, can_look_up
+from gridcnn.engines.native.plan import Step, VotingLayer
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import Program
 from gridcnn.errors import sized
-from gridcnn.network import Op
+from gridcnn.network import Network, Op
 
 _FLOAT, _RESULT = 4, 12  # bytes of a number, and of what an item's loss is made from
 # Bytes that LLVM takes, as measured: to compile anything, for each character of a program's text,
@@ -42,38 +41,47 @@ _OF_GRID = {
 }
 
 
+@dataclass(frozen=True)
+class Part:
+    """Stages in a row: they are computed by a chain, or, without one, by their own arithmetic."""
+
+    ops: tuple[Op, ...]
+    chain: Chain | None
+
+
+@dataclass(frozen=True)
+class Division:
+    """How an engine has divided a network; `round_items` are the most items of one native call."""
+
+    network: Network
+    parts: tuple[Part, ...]
+    round_items: int
+
+    @property
+    def chains(self) -> list[Chain]:
+        """The chains of all parts that have one."""
+        return [part.chain for part in self.parts if part.chain is not None]
+
+
 # Plans ------------------------------------------------------------------------------------------
 
 
-def plan(engine: NativeEngine) -> Plan:
-    """Return the plan of an engine: which stages are done together, and by which kernels."""
+def plan(division: Division, processor: Processor, threads: int) -> Plan:
+    """Return the plan of the native engine: what is done together, and by which kernels."""
     works: list[Work] = []
-    chains: list[Chain] = []
-    for piece in engine.pieces():
-        if piece.native:
-            chains.append(_chain(engine, piece))
-            works += _works(chains[-1])
+    for part in division.parts:
+        if part.chain is not None:
+            works += _works(part.chain)
         else:
-            label = engine.network.ops[piece.start].label
             without = ("there is no kernel for this stage",)
-            works.append(Work((label,), "reference arithmetic", without))
-    notes, facts = _of_machine(engine.processor)
-    parts = [_of_chain(chain, alone=len(chains) == 1) for chain in chains]
-    for more, _ in parts:
+            works += [Work((op.label,), "reference arithmetic", without) for op in part.ops]
+    notes, facts = _of_machine(processor)
+    chains, most = division.chains, division.round_items
+    described = [_of_chain(chain, most, alone=len(chains) == 1) for chain in chains]
+    for more, _ in described:
         notes += more
-    facts = {**facts, "round": ROUND, "chains": [each for _, each in parts]}
-    return Plan(engine.name, engine.workers, tuple(works), tuple(notes), facts)
-
-
-def _chain(engine: NativeEngine, piece: Piece) -> Chain:
-    """Return the chain of a piece, for grids as the network's own adapter makes them."""
-    network = engine.network
-    looked_up = (
-        not piece.start
-        and isinstance(network.spec.adapter, OneHotAdapter)
-        and can_look_up(network.ops[0])
-    )
-    return engine.chain(piece, one_hot=looked_up)
+    facts = {**facts, "round": most, "chains": [each for _, each in described]}
+    return Plan("native", threads, tuple(works), tuple(notes), facts)
 
 
 def _of_machine(processor: Processor) -> tuple[list[str], dict[str, Any]]:
@@ -102,14 +110,14 @@ def _of_machine(processor: Processor) -> tuple[list[str], dict[str, Any]]:
     return notes, facts
 
 
-def _of_chain(chain: Chain, *, alone: bool) -> tuple[list[str], dict[str, Any]]:
+def _of_chain(chain: Chain, most: int, *, alone: bool) -> tuple[list[str], dict[str, Any]]:
     """Return how a chain's work is divided, and what it works in."""
     which = "" if alone else f" of {chain.ops[0].label} to {chain.ops[-1].label}"
     training, answers = chain.training_program, chain.many_program
     spaces = [_FLOAT * program.workspace.size for program in (training, answers)]
     packed = _FLOAT * (training.packed.size + answers.packed.size)
     notes = [
-        f"training{which}: shards of {training.shard} items, rounds of at most {ROUND}",
+        f"training{which}: shards of {training.shard} items, rounds of at most {most}",
         f"workspaces{which}: {sized(spaces[0])} for each thread that trains, {sized(spaces[1])} "
         f"for each that answers, {sized(packed)} for features in the order of the kernels",
     ]
@@ -239,26 +247,24 @@ def _maps_facts(maps: Maps) -> dict[str, Any]:
 # Memory -----------------------------------------------------------------------------------------
 
 
-def memory(engine: NativeEngine, items: int) -> Memory:
+def memory(division: Division, items: int) -> Memory:
     """Return what batches of so many items take: workspaces, packed features, rows, sums."""
-    network = engine.network
-    together = min(items, ROUND)
-    pieces = engine.pieces()
-    chains = [_chain(engine, piece) for piece in pieces if piece.native]
+    most, chains = division.round_items, division.chains
+    together = min(items, most)
     # Between two training steps validation data is answered, in rounds that are as large as can be.
-    training = _answering(engine, ROUND) + _compiling([each.training_program for each in chains])
+    training = _answering(division, most) + _compiling([each.training_program for each in chains])
     # The second and all later rounds have a gradient of their own, which is added to the first.
-    training += _FLOAT * network.parameters * (2 if items > ROUND else 1)
-    for piece in pieces:
-        op = network.ops[piece.start]
-        if piece.native:
-            training += _step_bytes(_chain(engine, piece), together)
+    training += _FLOAT * division.network.parameters * (2 if items > most else 1)
+    for part in division.parts:
+        if part.chain is not None:
+            training += _step_bytes(part.chain, together)
         else:
-            training += 2 * together * _reference_bytes(op)
-        if pieces[1:]:
-            training += 2 * together * _FLOAT * sum(shape.cells for shape in op.inputs)
-    prediction = _answering(engine, together) + _compiling([each.many_program for each in chains])
-    return Memory(training, prediction)
+            training += 2 * together * sum(map(_reference_bytes, part.ops))
+        if division.parts[1:]:
+            entering = sum(shape.cells for shape in part.ops[0].inputs)
+            training += 2 * together * _FLOAT * entering
+    prediction = _answering(division, together)
+    return Memory(training, prediction + _compiling([each.many_program for each in chains]))
 
 
 def _compiling(programs: list[Program]) -> int:
@@ -267,19 +273,17 @@ def _compiling(programs: list[Program]) -> int:
     return _COMPILER + _CHARACTER * longest if programs else 0
 
 
-def _answering(engine: NativeEngine, items: int) -> int:
+def _answering(division: Division, items: int) -> int:
     """Return the bytes that it takes to answer items; what is only for a moment included."""
-    total = 2 * _FLOAT * items * engine.network.output.cells
-    for piece in engine.pieces():
-        op = engine.network.ops[piece.start]
-        if not piece.native:
-            total += items * _reference_bytes(op)
+    total = 2 * _FLOAT * items * division.network.output.cells
+    for part in division.parts:
+        if part.chain is None:
+            total += items * sum(map(_reference_bytes, part.ops))
             continue
-        chain = _chain(engine, piece)
-        program, (_, shards) = chain.many_program, chain.shards(items)
-        total += _memory_of(program, min(chain.workers(items), shards))
-        if piece.stop < len(engine.network.ops):
-            total += _FLOAT * items * chain.plan.output.cells
+        program, (_, shards) = part.chain.many_program, part.chain.shards(items)
+        total += _memory_of(program, min(part.chain.workers(items), shards))
+        if part is not division.parts[-1]:
+            total += _FLOAT * items * part.chain.plan.output.cells
     return total
 
 

@@ -21,8 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.contracts.adapter import OneHotAdapter
 from gridcnn.cores import usable_cores
 from gridcnn.engines.base import Engine, Memory, Plan, Step, take_running
+from gridcnn.engines.native import describe
 from gridcnn.engines.native.call import Floats
 from gridcnn.engines.native.chain import Chain, Lone
 from gridcnn.engines.native.moves import move
@@ -87,15 +89,21 @@ class NativeEngine(Engine):
 
     def plan(self) -> Plan:
         """Return which stages are done together, and by which kernels; see `describe`."""
-        from gridcnn.engines.native import describe
-
-        return describe.plan(self)
+        return describe.plan(self._division(), self.processor, self.workers)
 
     def memory(self, batch_size: int) -> Memory:
         """Return what batches of so many items take; see `describe`."""
-        from gridcnn.engines.native import describe
+        return describe.memory(self._division(), batch_size)
 
-        return describe.memory(self, batch_size)
+    def _division(self) -> describe.Division:
+        """Return how the network is divided, for grids as its own adapter makes them."""
+        ops, adapter = self.network.ops, self.network.spec.adapter
+        parts = []
+        for piece in self.pieces():
+            one_hot = isinstance(adapter, OneHotAdapter) and can_look_up(ops[0])
+            chain = self.chain(piece, one_hot=one_hot and not piece.start) if piece.native else None
+            parts.append(describe.Part(ops[piece.start : piece.stop], chain))
+        return describe.Division(self.network, tuple(parts), ROUND)
 
     def settle(self) -> None:
         """Give back what training works in."""
