@@ -55,45 +55,7 @@ STAGES = Registry(
         "parallel": "gridcnn.stages.parallel:Parallel",
         "repeat": "gridcnn.stages.repeat:Repeat",
     },
-    foreign={
-        **dict.fromkeys(
-            ("conv", "conv1d", "conv2d", "convolution1d", "convolution2d", "convlayer"),
-            "convolution",
-        ),
-        **dict.fromkeys(("relu", "rectifier", "rectify", "rectifiedlinear"), "rectification"),
-        **dict.fromkeys(
-            (
-                *("pool", "pool1d", "pool2d", "maxpool", "maxpool1d", "maxpool2d"),
-                *("maxpooling", "maxpooling1d", "maxpooling2d", "subsampling"),
-            ),
-            "pooling",
-        ),
-        **dict.fromkeys(
-            (
-                *("avgpool", "avgpool1d", "avgpool2d", "averagepool", "averagepooling"),
-                *("averagepooling1d", "averagepooling2d", "meanpool", "meanpooling"),
-            ),
-            "pooling: {mode: mean}",
-        ),
-        **dict.fromkeys(
-            (
-                *("gap", "globalpooling", "globalavgpool", "globalavgpool1d", "globalavgpool2d"),
-                *("globalaveragepool", "globalaveragepooling", "globalaveragepooling1d"),
-                *("globalaveragepooling2d", "globalmeanpool", "globalmeanpooling"),
-                *("adaptiveavgpool", "adaptiveavgpool1d", "adaptiveavgpool2d"),
-            ),
-            "pooling: {window: all, mode: mean}",
-        ),
-        **dict.fromkeys(
-            (
-                *("gmp", "globalmaxpool", "globalmaxpool1d", "globalmaxpool2d"),
-                *("globalmaxpooling", "globalmaxpooling1d", "globalmaxpooling2d"),
-                *("adaptivemaxpool", "adaptivemaxpool1d", "adaptivemaxpool2d"),
-            ),
-            "pooling: {window: all}",
-        ),
-        "voting": "head: voting",
-    },
+    foreign=foreign.FOREIGN_STAGES,
     absent=foreign.ABSENT_STAGES,
 )
 HEADS = Registry(
