@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.peers import case as cases
 from gridcnn.grid import Axis, GridShape
-from gridcnn.network import Op, Network, Slot
+from gridcnn.network import Network, Op, Slot
 from gridcnn.spec.load import load
 from gridcnn.stages.convolution import Convolution
 from gridcnn.stages.pooling import Pooling

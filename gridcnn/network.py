@@ -1,7 +1,17 @@
 """A spec bound to a grid shape: every shape, parameter and cost is known, and can be printed.
 
-All parameters lie in one flat vector. A network knows which part of it belongs to which stage, in
-the order of the stages, each parameter in C order: a convolution's `weights` are
+A network is a graph of values. Value 0 is the grid that enters; each operation reads one or more
+values and makes the next one. The operations are in topological order, so that running them one
+after the other always works. Stages that follow each other are a chain; a composite stage expands
+into operations and merges:
+
+    stages      convolution        skip: [convolution, rectification]        pooling
+    operations  1 convolution      2.1 convolution  2.2 rectification  2 sum     3 pooling
+    reads       0                  1                2                  1, 3      4
+    makes       1                  2                3                  4         5
+
+All parameters lie in one flat vector. A network knows which part of it belongs to which operation,
+in their order, each parameter in C order: a convolution's `weights` are
 `(filters, channels, rows, columns)` and then its `bias`; the voting head's layers follow each
 other, `weights` `(outputs, inputs)` and then `bias`.
 """
@@ -9,14 +19,14 @@ other, `weights` `(outputs, inputs)` and then `bias`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from gridcnn.contracts.stage import Parameter, Stage
+from gridcnn.contracts.stage import Composite, Merge, Parameter, Stage
 from gridcnn.errors import ShapeError, listed, quoted
 from gridcnn.forks import cached_property
 from gridcnn.grid import Array, GridShape
@@ -27,6 +37,12 @@ from gridcnn.streams import Stream
 
 MAX_PARAMETERS = 500_000_000
 MAX_CELLS = 1_000_000_000
+MAX_OPERATIONS = 20_000
+MAX_DEPTH = 32
+"""Most composite stages inside each other."""
+GROUP = 16
+"""Items whose statistics are taken together in training, see `groups_of`."""
+_SHOWN_SHAPES = 4  # at either end of the chain of shapes that an error shows
 
 
 @dataclass(frozen=True)
@@ -44,37 +60,82 @@ class Slot:
 
 @dataclass(frozen=True)
 class Op:
-    """One stage of a network: its input shape, its output shape, and its parameters.
+    """One operation of a network: what it reads, what it makes, and its parameters.
 
-    `label` is unique within the network: the number of the stage and its name, `2 pooling`.
+    Attributes:
+        label: unique within the network: the number of the stage and its name, `2 pooling`; inside
+            of a composite stage `3.1 convolution`.
+        stage: what is computed: a stage on one value, or a merge of several.
+        sources: the numbers of the values that it reads; one unless the stage is a `Merge`.
+        target: the number of the value that it makes.
+        inputs: the shapes of the sources.
+        output: the shape of the target.
+        place: where the stage stands in the spec.
+        slots: its parameters.
     """
 
     label: str
-    stage: Stage
-    input: GridShape
+    stage: Stage | Merge
+    sources: tuple[int, ...]
+    target: int
+    inputs: tuple[GridShape, ...]
     output: GridShape
-    slots: tuple[Slot, ...]
+    place: Path
+    slots: tuple[Slot, ...] = ()
+
+    @property
+    def input(self) -> GridShape:
+        """The shape of its first source."""
+        return self.inputs[0]
 
     @property
     def parameters(self) -> int:
-        """How many numbers the stage has."""
+        """How many numbers the operation has."""
         return sum(slot.parameter.size for slot in self.slots)
 
     @cached_property
     def multiply_adds(self) -> int:
         """Multiply-adds for one item."""
+        if isinstance(self.stage, Merge):
+            return self.stage.multiply_adds(self.inputs)
         return self.stage.multiply_adds(self.input)
 
+    @property
+    def working_bytes(self) -> int:
+        """Memory for one item, in bytes, beside input and output, in the reference arithmetic."""
+        return 0 if isinstance(self.stage, Merge) else self.stage.working_bytes(self.input)
+
+    @property
+    def mixes_items(self) -> bool:
+        """Whether in training what comes out for an item depends on the others beside it."""
+        return not isinstance(self.stage, Merge) and self.stage.mixes_items
+
     def views(self, vector: Array) -> dict[str, Array]:
-        """Return the stage's parameters as views into the flat vector, by name."""
+        """Return the operation's parameters as views into the flat vector, by name."""
         return {
             slot.parameter.name: vector[slot.part].reshape(slot.parameter.shape)
             for slot in self.slots
         }
 
 
+@dataclass(frozen=True)
+class Group:
+    """The operations of a composite stage, or of one of its chains.
+
+    Attributes:
+        label: `3 skip`; of a chain its number alone, `3.2`.
+        depth: how many groups it is inside of.
+        start, stop: its operations are `network.ops[start:stop]`.
+    """
+
+    label: str
+    depth: int
+    start: int
+    stop: int
+
+
 class Network:
-    """A chain of operations for grids of one shape.
+    """A graph of operations for grids of one shape.
 
     Raises:
         ShapeError: a stage cannot work on the grids that reach it, or the network is larger than
@@ -85,39 +146,52 @@ class Network:
         self.spec = spec
         self.shape = shape
         self.classes = classes
-        self.ops: tuple[Op, ...] = tuple(self._bind(spec, shape, classes))
+        graph = _Graph(spec, shape)
+        graph.chain(spec.stages, 0, place=("stages",))
+        if spec.head is not None and classes is not None:
+            stage = spec.head.stage(classes)
+            label = f"{len(spec.stages) + 1} {stage.title or 'head'}"
+            graph.bind(label, stage, (graph.value,), ("head",))
+        graph.refuse_unread()
+        self.ops: tuple[Op, ...] = tuple(graph.ops)
+        self.groups: tuple[Group, ...] = tuple(graph.groups)
+        self.result = graph.value
 
-    def _bind(self, spec: Spec, shape: GridShape, classes: int | None) -> list[Op]:
-        ops: list[Op] = []
-        parameters = 0
-        for label, stage, path in _stages(spec, classes):
-            incoming = ops[-1].output if ops else shape
-            try:
-                output = stage.output(incoming)
-            except ValueError as error:
-                chain = _chain(shape, ops)
-                problem = spec.document.problem(path, f"{label}: {error}. The grids: {chain}")
-                raise ShapeError(problem) from None
-            slots: list[Slot] = []
-            for parameter in stage.parameters(incoming):
-                slots.append(Slot(parameter, parameters))
-                parameters += parameter.size
-            if parameters > MAX_PARAMETERS or output.cells > MAX_CELLS:
-                raise ShapeError(
-                    spec.document.problem(
-                        path,
-                        f"{label}: {parameters:,} parameters so far and {output.cells:,} cells "
-                        f"for each item are more than the {MAX_PARAMETERS:,} and {MAX_CELLS:,} "
-                        "allowed; use fewer filters, smaller layers, or pooling before them",
-                    )
-                )
-            ops.append(Op(label, stage, incoming, output, tuple(slots)))
-        return ops
+    @cached_property
+    def values(self) -> tuple[GridShape, ...]:
+        """The shape of each value: of the grid that enters, and of what each operation makes."""
+        return (self.shape, *(op.output for op in self.ops))
+
+    @cached_property
+    def last_readers(self) -> tuple[int, ...]:
+        """The index of the last operation that reads each value; that of its maker if none does."""
+        last = [max(value - 1, 0) for value in range(len(self.ops) + 1)]
+        for number, op in enumerate(self.ops):
+            for source in op.sources:
+                last[source] = number
+        return tuple(last)
+
+    @cached_property
+    def running(self) -> tuple[Slot, ...]:
+        """The parameters that training moves towards what it observes."""
+        return tuple(
+            slot for op in self.ops for slot in op.slots if slot.parameter.role == "running"
+        )
+
+    @cached_property
+    def is_chain(self) -> bool:
+        """Whether each operation reads what the one before it makes, and nothing else."""
+        return all(op.sources == (number,) for number, op in enumerate(self.ops))
+
+    @cached_property
+    def mixes_items(self) -> bool:
+        """Whether in training what comes out for an item depends on its group of items."""
+        return any(op.mixes_items for op in self.ops)
 
     @property
     def output(self) -> GridShape:
         """The shape of the network's output."""
-        return self.ops[-1].output if self.ops else self.shape
+        return self.values[self.result]
 
     @cached_property
     def parameters(self) -> int:
@@ -133,7 +207,7 @@ class Network:
     def item_bytes(self) -> int:
         """Bytes of one item's forward pass, with every grid kept as in training."""
         grids = self.shape.cells + sum(op.output.cells for op in self.ops)
-        return 4 * grids + sum(op.stage.working_bytes(op.input) for op in self.ops)
+        return 4 * grids + sum(op.working_bytes for op in self.ops)
 
     def mask(self, quality: Literal["trainable", "decays"]) -> NDArray[np.bool_]:
         """Return a mask over the flat vector: whether each number is `trainable`, or `decays`."""
@@ -207,18 +281,152 @@ class Network:
         return vector
 
 
-def _stages(spec: Spec, classes: int | None) -> list[tuple[str, Stage, Path]]:
-    """Return each stage with its label and its place in the spec."""
-    stages: list[tuple[str, Stage, Path]] = []
-    for number, stage in enumerate(spec.stages):
-        stages.append((f"{number + 1} {name_of(stage, STAGES)}", stage, ("stages", number)))
-    if spec.head is not None and classes is not None:
-        stage = spec.head.stage(classes)
-        stages.append((f"{len(stages) + 1} {stage.title or 'head'}", stage, ("head",)))
-    return stages
+class _Graph:
+    """A network in the making: implements `gridcnn.contracts.stage.Graph`."""
+
+    def __init__(self, spec: Spec, shape: GridShape) -> None:
+        self.spec = spec
+        self.ops: list[Op] = []
+        self.groups: list[Group] = []
+        self.value = 0
+        self._shapes = [shape]
+        self._parameters = 0
+        # Where new operations belong: numbers for labels, and the place of their stage in the spec.
+        self._numbers: tuple[str, ...] = ()
+        self._place: Path = ()
+        self._names: dict[type, str] = {}
+
+    def shape(self, value: int) -> GridShape:
+        """Return the shape of a value."""
+        return self._shapes[value]
+
+    def chain(
+        self, stages: Sequence[Stage | Composite], value: int, *, place: Path, part: str = ""
+    ) -> int:
+        """Add stages, one after the other; return the value that comes out."""
+        outside = self._numbers, self._place
+        start, depth = len(self.ops), len(self._numbers)
+        self._numbers = (*self._numbers, part) if part else self._numbers
+        self.value = value
+        for number, stage in enumerate(stages):
+            self._place = (*outside[1], *place, number)
+            name = self._name(stage)
+            if isinstance(stage, Composite):
+                self.value = self._expand(stage, f"{number + 1}", name)
+            else:
+                label = ".".join((*self._numbers, f"{number + 1}"))
+                self.value = self.bind(f"{label} {name}", stage, (self.value,), self._place)
+        if part:
+            label = ".".join(self._numbers)
+            self.groups.append(Group(label, depth, start, len(self.ops)))
+        self._numbers, self._place = outside
+        return self.value
+
+    def add(
+        self, stage: Stage | Merge, *values: int, name: str | None = None, place: Path = ()
+    ) -> int:
+        """Add an operation of the composite's own; return the value that comes out."""
+        if name is None:
+            name = stage.name if isinstance(stage, Merge) else self._name(stage)
+        label = f"{'.'.join(self._numbers)} {name}"
+        return self.bind(label, stage, values, (*self._place, *place))
+
+    def bind(self, label: str, stage: Stage | Merge, sources: tuple[int, ...], place: Path) -> int:
+        """Add an operation under its full label; return the value that comes out."""
+        inputs = tuple(self._shapes[source] for source in sources)
+        try:
+            output = stage.output(inputs) if isinstance(stage, Merge) else stage.output(*inputs)
+        except ValueError as error:
+            raise self._error(label, error, sources[0], place) from None
+        slots: list[Slot] = []
+        for parameter in () if isinstance(stage, Merge) else stage.parameters(*inputs):
+            slots.append(Slot(parameter, self._parameters))
+            self._parameters += parameter.size
+        self.ops.append(
+            Op(label, stage, sources, len(self._shapes), inputs, output, place, tuple(slots))
+        )
+        self._shapes.append(output)
+        self._refuse_if_too_large(label, output, place)
+        self.value = len(self._shapes) - 1
+        return self.value
+
+    def refuse_unread(self) -> None:
+        """Raise `ShapeError` if nothing reads what an operation makes: its stage is broken."""
+        read = {self.value, *(source for op in self.ops for source in op.sources)}
+        for op in self.ops:
+            if op.target not in read:
+                reason = f"{op.label}: nothing uses what comes out; its composite stage is broken"
+                raise ShapeError(self.spec.document.problem(op.place, reason))
+
+    def _expand(self, stage: Composite, number: str, name: str) -> int:
+        outside = self._numbers
+        self._numbers = (*outside, number)
+        label = f"{'.'.join(self._numbers)} {name}"
+        if len(self._numbers) > MAX_DEPTH:
+            reason = f"stages may stand inside each other {MAX_DEPTH} deep"
+            raise ShapeError(self.spec.document.problem(self._place, f"{label}: {reason}"))
+        entering, start, place = self.value, len(self.ops), self._place
+        self._place = (*place, name)
+        try:
+            value = stage.expand(self, entering)
+        except ShapeError:
+            raise
+        except ValueError as error:
+            raise self._error(label, error, entering, place) from None
+        self.groups.append(Group(label, len(outside), start, len(self.ops)))
+        self._numbers, self._place = outside, place
+        return value
+
+    def _name(self, stage: Stage | Composite) -> str:
+        # Looked up once for each class: a network may have thousands of stages.
+        kind = type(stage)
+        if kind not in self._names:
+            self._names[kind] = name_of(stage, STAGES)
+        return self._names[kind]
+
+    def _refuse_if_too_large(self, label: str, output: GridShape, place: Path) -> None:
+        if self._parameters > MAX_PARAMETERS or output.cells > MAX_CELLS:
+            reason = (
+                f"{self._parameters:,} parameters so far and {output.cells:,} cells "
+                f"for each item are more than the {MAX_PARAMETERS:,} and {MAX_CELLS:,} "
+                "allowed; use fewer filters, smaller layers, or pooling before them"
+            )
+        elif len(self.ops) > MAX_OPERATIONS:
+            reason = (
+                f"the network has more than the {MAX_OPERATIONS:,} operations allowed; use fewer "
+                "stages, or fewer repetitions"
+            )
+        else:
+            return
+        raise ShapeError(self.spec.document.problem(place, f"{label}: {reason}"))
+
+    def _error(self, label: str, reason: ValueError, value: int, place: Path) -> ShapeError:
+        chain = ", ".join(self._shapes_before(value))
+        message = f"{label}: {reason}. The grids: {chain}"
+        return ShapeError(self.spec.document.problem(place, message))
+
+    def _shapes_before(self, value: int) -> list[str]:
+        """Return the shapes on the way to a value, by the first source of each operation."""
+        steps: list[str] = []
+        while value:
+            op = self.ops[value - 1]
+            steps.append(f"{op.output} after {op.label}")
+            value = op.sources[0]
+        steps.append(f"{self._shapes[0]} (channels x rows x columns)")
+        steps.reverse()
+        left_out = len(steps) - 2 * _SHOWN_SHAPES
+        if left_out > 1:
+            steps[_SHOWN_SHAPES:-_SHOWN_SHAPES] = [f"... ({left_out} more)"]
+        return steps
 
 
-def _chain(shape: GridShape, ops: Sequence[Op]) -> str:
-    steps = [f"{shape} (channels x rows x columns)"]
-    steps += [f"{op.output} after {op.label}" for op in ops]
-    return ", ".join(steps)
+def groups_of(items: int) -> Iterator[slice]:
+    """Yield the groups of a batch's items whose statistics are taken together in training.
+
+    A group has `GROUP` items, and the last one also what is left, so that no group is small unless
+    the batch is. They depend on the number of items alone: results are the same for any number of
+    threads.
+    """
+    count = max(items // GROUP, 1)
+    for number in range(count):
+        yield slice(number * GROUP, items if number == count - 1 else (number + 1) * GROUP)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from gridcnn.contracts.stage import Stage
 from gridcnn.engines.base import Engine, Step, make_engine
-from gridcnn.engines.reference import CHUNK_BYTES
+from gridcnn.engines.reference import CHUNK_BYTES, apply
 from gridcnn.errors import ShapeError
 from gridcnn.grid import Array, Axis, Cells, GridShape, OneHot
-from gridcnn.network import Op, Network
+from gridcnn.network import Network, Op
 from gridcnn.spec.load import load
 from gridcnn.stages.convolution import Convolution
 from gridcnn.stages.pooling import Pooling
@@ -324,12 +324,19 @@ def _is_exact(network: Network, parameters: Array, grids: Array) -> bool:
             return False
         if isinstance(stage, Votes) and stage.dropout == 0.25:
             return False  # what is kept counts 4/3
-    values = np.abs(grids)
+    magnitudes = walk(network, np.abs(parameters), np.abs(grids))
+    return all(made.max(initial=0) < 2**17 for _, _, made in magnitudes)
+
+
+def walk(
+    network: Network, parameters: Array, grids: Array
+) -> Iterator[tuple[Op, list[Array], Array]]:
+    """Yield each operation of a network, what it reads, and what it makes."""
+    values = {0: grids}
     for op in network.ops:
-        values = op.stage.forward(values, op.views(np.abs(parameters)))[0]
-        if values.max(initial=0) >= 2**17:
-            return False
-    return True
+        sources = [values[source] for source in op.sources]
+        values[op.target], _ = apply(op.stage, sources, op.views(parameters))
+        yield op, sources, values[op.target]
 
 
 def _may_be_turned(op: Op) -> bool:
@@ -342,20 +349,15 @@ def _may_be_turned(op: Op) -> bool:
 
 def _calm(network: Network, parameters: Array, grids: Array, seed: int) -> None:
     """Make the last numbers small, by a power of two: large votes leave nothing to be learned."""
-    ops = [op for op in network.ops if op.slots]
-    if not ops or ops[-1] is not network.ops[-1]:
+    if not network.ops or not network.ops[-1].slots:
         return
-    values = grids
-    for op in network.ops[:-1]:
-        values = op.stage.forward(values, op.views(parameters))[0]
-    weights = ops[-1].views(parameters)
+    *_, (op, sources, made) = walk(network, parameters, grids)
     # What dropout leaves may be larger than the whole.
-    largest = max(
-        np.abs(ops[-1].stage.forward(values, weights, random=random)[0]).max(initial=0)
-        for random in (None, np.random.default_rng(seed))
-    )
+    random = np.random.default_rng(seed)
+    kept, _ = apply(op.stage, sources, op.views(parameters), random=random)
+    largest = max(np.abs(each).max(initial=0) for each in (made, kept))
     factor = 2.0 ** -np.ceil(np.log2(max(largest / 2, 1)))
-    for slot in ops[-1].slots[-2:]:
+    for slot in op.slots[-2:]:
         parameters[slot.part] *= factor
 
 
@@ -364,13 +366,11 @@ def _decided(case: Case) -> bool:
 
     What is exactly 0, or exactly as large, is so in float32 as well: there was nothing to add up.
     """
-    values = case.grids
-    for op in case.network.ops:
-        for distances, largest in _distances(op, values, op.views(case.parameters)):
+    for op, sources, _ in walk(case.network, case.parameters, case.grids):
+        for distances, largest in _distances(op, sources[0], op.views(case.parameters)):
             closest = distances[distances > 0].min(initial=np.inf)
             if closest < _DECIDED * largest:
                 return False
-        values = op.stage.forward(values, op.views(case.parameters))[0]
     return True
 
 

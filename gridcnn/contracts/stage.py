@@ -1,24 +1,29 @@
 """The contract of a stage: grids go in, grids come out, and a gradient goes back.
 
-A stage of another package subclasses `Stage`, and is registered in the entry-point group
-`gridcnn.stages`. It has to provide only what is listed here.
+A stage of another package subclasses `Stage`, or `Composite` if it is made of other stages, and is
+registered in the entry-point group `gridcnn.stages`. It has to provide only what is listed here.
 """
 
 from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
 from gridcnn.grid import Array, Axis, GridShape
 from gridcnn.settings.base import Settings
+from gridcnn.settings.document import Path
 
 Gradients = dict[str, Array]
-"""The gradient of each of a stage's parameters, by name, in the parameter's shape."""
+"""The gradient of each of a stage's parameters, by name, in the parameter's shape.
+
+Of a running value it is not a gradient, but what was observed, times the number of items."""
+Role = Literal["learned", "fixed", "running"]
+"""What changes a parameter: training by its gradient, nothing, or observation in training."""
 
 
 class Backward(Protocol):
@@ -35,7 +40,7 @@ class Backward(Protocol):
 
 @dataclass(frozen=True)
 class Parameter:
-    """An array of numbers that a stage learns, or that the spec gives.
+    """An array of numbers that a stage learns or observes, or that the spec gives.
 
     Attributes:
         name: unique within its stage.
@@ -45,8 +50,10 @@ class Parameter:
         fan_out: how many outputs each input goes to.
         gain: factor on the spread of starting weights.
         written: the starting values, where they are written out.
-        trainable: whether training changes it.
+        role: `learned` if training changes it by its gradient, `fixed` if nothing does, `running`
+            if training moves it towards what it observes, as the mean of all cells of a map.
         decays: whether weight decay applies.
+        momentum: the part of a running value that is left after one training step.
     """
 
     name: str
@@ -55,8 +62,14 @@ class Parameter:
     fan_out: int = 0
     gain: float = 1.0
     written: Array | None = None
-    trainable: bool = True
+    role: Role = "learned"
     decays: bool = True
+    momentum: float = 0.9
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes it by its gradient."""
+        return self.role == "learned"
 
     @property
     def size(self) -> int:
@@ -66,6 +79,14 @@ class Parameter:
 
 class Stage(Settings, abc.ABC):
     """Settings of one stage, with its shapes, cost and reference arithmetic."""
+
+    @property
+    def mixes_items(self) -> bool:
+        """Whether in training what comes out for an item depends on the others beside it.
+
+        Engines then call the stage with whole groups of items, see `gridcnn.network.groups_of`.
+        """
+        return False
 
     @abc.abstractmethod
     def output(self, shape: GridShape) -> GridShape:
@@ -94,15 +115,103 @@ class Stage(Settings, abc.ABC):
         grids: Array,
         weights: Mapping[str, Array],
         *,
+        training: bool = False,
         random: np.random.Generator | None = None,
     ) -> tuple[Array, Backward]:
         """Return the output for `grids` `(items, channels, rows, columns)`, and the way back.
 
-        `weights` holds the parameters by name. `random` is given in training alone, to stages that
-        draw random numbers. The arithmetic is in the precision of `grids`, which are of the
-        machine's byte order, in C order, and must not be changed. What comes out for an item
-        depends on that item alone, to the last bit. Cells that are NaN or infinite are not an
+        `weights` holds the parameters by name. `training` is true in training steps, where
+        `random` may be given to stages that draw random numbers. The arithmetic is in the precision
+        of `grids`, which are of the machine's byte order, in C order, and must not be changed. What
+        comes out for an item depends on that item alone, to the last bit; in training it may depend
+        on the other items if the stage `mixes_items`. Cells that are NaN or infinite are not an
         error: they are computed with like any numbers.
+        """
+
+
+class MergeBackward(Protocol):
+    """Computes the gradients by all inputs of a merge from that by its output."""
+
+    def __call__(self, gradient: Array) -> Sequence[Array]:
+        """Return one gradient for each input, in the input's shape."""
+        ...
+
+
+class Merge(abc.ABC):
+    """Makes one grid of several: what a composite stage ends its branches with."""
+
+    name: str
+    """The word for it in labels."""
+
+    @abc.abstractmethod
+    def output(self, shapes: Sequence[GridShape]) -> GridShape:
+        """Return the shape of what comes out when grids of `shapes` go in.
+
+        Raises:
+            ValueError: such grids cannot be merged; the message says why, and what would fit.
+        """
+
+    @abc.abstractmethod
+    def multiply_adds(self, shapes: Sequence[GridShape]) -> int:
+        """Return the additions for one item."""
+
+    @abc.abstractmethod
+    def forward(self, grids: Sequence[Array]) -> tuple[Array, MergeBackward]:
+        """Return the output for the inputs, and the way back.
+
+        All are `(items, channels, rows, columns)`; the rules are those of `Stage.forward`.
+        """
+
+
+class Graph(Protocol):
+    """A network in the making, as a composite stage sees it.
+
+    A value is a number: it stands for the grids that enter the network, or that an operation
+    returns. `place` is where a stage stands in the settings of the composite, for errors:
+    `("stages", 2)`.
+    """
+
+    def shape(self, value: int) -> GridShape:
+        """Return the shape of a value."""
+        ...
+
+    def chain(
+        self, stages: Sequence[Stage | Composite], value: int, *, place: Path, part: str = ""
+    ) -> int:
+        """Add stages, one after the other, from a value on; return the value that comes out.
+
+        `part` numbers the chain if a composite has several: as `2` in the label `3.2.1 pooling`.
+        """
+        ...
+
+    def add(
+        self, stage: Stage | Merge, *values: int, name: str | None = None, place: Path = ()
+    ) -> int:
+        """Add an operation of the composite's own; return the value that comes out.
+
+        A `Stage` has one input, a `Merge` any number. `name` is its word in the label, where it
+        is not that of the stage; it must be unique within the composite.
+
+        Raises:
+            ShapeError: it cannot work on these values.
+        """
+        ...
+
+
+class Composite(Settings, abc.ABC):
+    """Settings of a stage that is made of other stages."""
+
+    @abc.abstractmethod
+    def expand(self, graph: Graph, value: int) -> int:
+        """Add all operations of the stage to the graph; return the value that comes out.
+
+        Args:
+            graph: the network in the making.
+            value: what enters the stage.
+
+        Raises:
+            ValueError: the stage cannot work on such grids; the message says why.
+            ShapeError: raised by the graph for a stage inside.
         """
 
 

@@ -38,11 +38,29 @@ class Step:
         loss: the mean cross-entropy over the batch.
         hits: how many items the network answered correctly.
         gradient: the gradient of the mean loss by the flat vector, 0 if nothing is trained.
+        running: what the step makes of the running values: for each of `network.running`, in their
+            order, the values that come in its place, `(size,)`.
     """
 
     loss: float
     hits: int
     gradient: Array
+    running: tuple[Array, ...] = ()
+
+
+def take_running(network: Network, parameters: Array, gradient: Array) -> tuple[Array, ...]:
+    """Return the new running values of a step, and clear their places in its gradient.
+
+    There stands what was observed, the mean over the items: a value moves towards it by
+    `1 - momentum`.
+    """
+    values = []
+    for slot in network.running:
+        observed, before = gradient[slot.part], parameters[slot.part]
+        part = parameters.dtype.type(1 - slot.parameter.momentum)
+        values.append(before + part * (observed - before))
+        observed[...] = 0
+    return tuple(values)
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.stage import Backward
-from gridcnn.engines.base import Engine, Memory, Step
+from gridcnn.contracts.stage import Gradients, Merge, Stage
+from gridcnn.engines.base import Engine, Memory, Step, take_running
 from gridcnn.grid import Array, Cells
-from gridcnn.network import Network
+from gridcnn.network import Network, groups_of
 from gridcnn.stages.voting import cross_entropy
 
 CHUNK_BYTES = 4_000_000
@@ -24,7 +25,7 @@ _quietly = np.errstate(over="ignore", invalid="ignore")
 
 
 class ReferenceEngine(Engine):
-    """Calls each stage's own arithmetic, one after the other, for a few items at a time."""
+    """Calls the arithmetic of each operation, one after the other, for a few items at a time."""
 
     name = "reference"
 
@@ -46,16 +47,25 @@ class ReferenceEngine(Engine):
     @_quietly
     def maps(self, parameters: Array, grids: Cells, *, after: int | None = None) -> Array:
         """Return the grids after an operation."""
-        ops = self.network.ops[: None if after is None else after + 1]
-        views = [op.views(parameters) for op in ops]
-        last = ops[-1].output if ops else self.network.shape
-        maps = np.empty((len(grids), *last.sizes), parameters.dtype)
+        target = self.network.result if after is None else after + 1
+        maps = np.empty((len(grids), *self.network.values[target].sizes), parameters.dtype)
+        views = [op.views(parameters) for op in self.network.ops[:target]]
         for part in parts_of(self.network, len(grids)):
-            values = plain(grids[part], parameters)
-            for op, weights in zip(ops, views, strict=True):
-                values = plain(op.stage.forward(values, weights)[0], parameters)
-            maps[part] = values
+            maps[part] = self._value(target, plain(grids[part], parameters), parameters, views)
         return maps
+
+    def _value(
+        self, target: int, grids: Array, parameters: Array, views: list[dict[str, Array]]
+    ) -> Array:
+        """Return the value with the number `target` for items; others are freed when they can."""
+        values = {0: grids}
+        for number, (op, weights) in enumerate(zip(self.network.ops, views, strict=False)):
+            sources = [values[source] for source in op.sources]
+            for source in set(op.sources):
+                if self.network.last_readers[source] == number and source != target:
+                    del values[source]
+            values[op.target] = plain(apply(op.stage, sources, weights)[0], parameters)
+        return values[target]
 
     @_quietly
     def step(
@@ -69,13 +79,14 @@ class ReferenceEngine(Engine):
         """Return loss and gradient, by running forward and then back along the same stages."""
         gradient = np.zeros_like(parameters)
         total, hits = 0.0, 0
-        for part in parts_of(self.network, len(grids)):
+        for part in training_parts(self.network, len(grids)):
             losses, right = self._add(gradient, parameters, grids[part], targets[part], random)
             total += float(losses.sum(dtype=np.float64))
             hits += right
         items = max(len(grids), 1)
         gradient /= items
-        return Step(total / items, hits, gradient)
+        running = take_running(self.network, parameters, gradient) if len(grids) else ()
+        return Step(total / items, hits, gradient, running)
 
     def _add(
         self,
@@ -86,22 +97,68 @@ class ReferenceEngine(Engine):
         random: np.random.Generator | None,
     ) -> tuple[Array, int]:
         """Add the gradient of the items' losses to `gradient`; return the losses and the hits."""
-        values = plain(grids, parameters)
-        trail: list[Backward] = []
-        for op in self.network.ops:
-            values, backward = op.stage.forward(values, op.views(parameters), random=random)
-            values = plain(values, parameters)
+        network = self.network
+        values = {0: plain(grids, parameters)}
+        trail: list[OpBackward] = []
+        for op in network.ops:
+            sources = [values[source] for source in op.sources]
+            out, backward = apply(
+                op.stage, sources, op.views(parameters), training=True, random=random
+            )
+            values[op.target] = plain(out, parameters)
             trail.append(backward)
-        logits = values.reshape(len(grids), -1)
+        out = values[network.result]
+        logits = out.reshape(len(grids), -1)
         losses, flow = cross_entropy(logits, targets)
-        flow = flow.reshape(values.shape)
-        for number in range(len(trail) - 1, -1, -1):
-            op = self.network.ops[number]
-            flow, gradients = trail[number](flow, need_input=number > 0)
+        # The gradient by each value that is known so far: the sum over those that read it.
+        flows = {network.result: flow.reshape(out.shape)}
+        for op, backward in zip(reversed(network.ops), reversed(trail), strict=True):
+            by_sources, gradients = backward(flows.pop(op.target), need_input=any(op.sources))
             for slot in op.slots:
-                if slot.parameter.trainable:
+                if slot.parameter.role != "fixed":
                     gradient[slot.part] += gradients[slot.parameter.name].ravel()
+            for source, by_source in zip(op.sources, by_sources, strict=True):
+                flows[source] = flows[source] + by_source if source in flows else by_source
         return losses, int((logits.argmax(axis=1) == targets).sum())
+
+
+class OpBackward(Protocol):
+    """The way back of a stage or a merge."""
+
+    def __call__(
+        self, gradient: Array, *, need_input: bool = True
+    ) -> tuple[Sequence[Array], Gradients]:
+        """Return the gradients by all inputs, and those by the parameters."""
+        ...
+
+
+def apply(
+    stage: Stage | Merge,
+    sources: Sequence[Array],
+    weights: Mapping[str, Array],
+    *,
+    training: bool = False,
+    random: np.random.Generator | None = None,
+) -> tuple[Array, OpBackward]:
+    """Return what an operation makes of its inputs, and the way back, by the stage's arithmetic."""
+    if isinstance(stage, Merge):
+        out, split = stage.forward(sources)
+
+        def split_back(
+            gradient: Array, *, need_input: bool = True
+        ) -> tuple[Sequence[Array], Gradients]:
+            return split(gradient) if need_input else [gradient] * len(sources), {}
+
+        return out, split_back
+    out, backward = stage.forward(sources[0], weights, training=training, random=random)
+
+    def stage_back(
+        gradient: Array, *, need_input: bool = True
+    ) -> tuple[Sequence[Array], Gradients]:
+        by_input, gradients = backward(gradient, need_input=need_input)
+        return [by_input], gradients
+
+    return out, stage_back
 
 
 def keep_memory() -> None:
@@ -123,6 +180,14 @@ def parts_of(network: Network, items: int) -> Iterator[slice]:
     size = size_of_parts(network)
     for start in range(0, items, size):
         yield slice(start, start + size)
+
+
+def training_parts(network: Network, items: int) -> Iterator[slice]:
+    """Yield the parts of a batch in training: whole groups, if items of a group are mixed."""
+    if network.mixes_items and items:
+        yield from groups_of(items)
+    else:
+        yield from parts_of(network, items)
 
 
 def plain(grids: Cells, parameters: Array) -> Array:

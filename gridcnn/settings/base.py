@@ -7,7 +7,7 @@ import inspect
 import itertools
 import textwrap
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -53,7 +53,7 @@ Flag = Annotated[bool, Strict()]
 """true or false."""
 
 
-class _Describing(GenerateJsonSchema):
+class DescribingSchema(GenerateJsonSchema):
     """Generates JSON Schema with a description of each setting."""
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
@@ -72,7 +72,9 @@ class Settings(BaseModel):
 
     `title` is what an error calls their owner; a class that is chosen by name in a spec is called
     by that name. `short` are the settings that a bare number or word stands for, all of them alike:
-    `noise: 0.1` for `noise: {deviation: 0.1}`. `entry` is what an error calls one of the settings.
+    `noise: 0.1` for `noise: {deviation: 0.1}`. `bare_list` is the setting that a list stands for:
+    `skip: [rectification]` for `skip: {stages: [rectification]}`. `entry` is what an error calls
+    one of the settings.
 
     Raises:
         SpecError: a setting is wrong; all problems are listed.
@@ -86,6 +88,7 @@ class Settings(BaseModel):
 
     title: ClassVar[str] = ""
     short: ClassVar[tuple[str, ...]] = ()
+    bare_list: ClassVar[str] = ""
     entry: ClassVar[str] = "setting"
 
     def __init__(self, /, **settings: Any) -> None:
@@ -139,7 +142,10 @@ class Settings(BaseModel):
     @classmethod
     def model_json_schema(cls, *arguments: Any, **named: Any) -> dict[str, Any]:
         """Return the JSON Schema, in which every setting has its description."""
-        return super().model_json_schema(*arguments, **{"schema_generator": _Describing, **named})
+        schema = super().model_json_schema(
+            *arguments, **{"schema_generator": DescribingSchema, **named}
+        )
+        return _with_shared(schema)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -157,12 +163,43 @@ class Settings(BaseModel):
         """Return a bare value as the settings that it stands for; other values unchanged."""
         if cls.short and isinstance(data, str | int | float):
             return dict.fromkeys(cls.short, data)
+        if cls.bare_list and isinstance(data, list | tuple):
+            return {cls.bare_list: data}
         return data
 
     @classmethod
     def setting_names(cls) -> list[str]:
         """Return the names of the settings, in their order."""
         return list(cls.model_fields)
+
+
+SHARED_FORMS: dict[str, Callable[[], JsonSchemaValue]] = {}
+"""What makes the JSON Schema of each form that many places share, by its name in `$defs`."""
+SHARED = "shared form"
+"""The key of the mark that stands for a shared form until all of them are known."""
+
+
+def _with_shared(schema: JsonSchemaValue) -> JsonSchemaValue:
+    """Return a JSON Schema with references in place of marks, and what they refer to in `$defs`."""
+    shared: JsonSchemaValue = {}
+
+    def refer(part: Any) -> Any:
+        if isinstance(part, list):
+            return [refer(each) for each in part]
+        if not isinstance(part, dict):
+            return part
+        if set(part) != {SHARED}:
+            return {key: refer(value) for key, value in part.items()}
+        name = part[SHARED]
+        if name not in shared:
+            shared[name] = {}  # a form may refer to itself
+            shared[name] = refer(SHARED_FORMS[name]())
+        return {"$ref": f"#/$defs/{name}"}
+
+    schema = refer(schema)
+    if shared:
+        schema["$defs"] = {**schema.get("$defs", {}), **shared}
+    return schema
 
 
 def quote_value(value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import (
@@ -20,7 +20,14 @@ from pydantic_core import CoreSchema, core_schema
 
 from gridcnn.errors import SpecError, UnknownNameError, listed, quoted
 from gridcnn.registry import Registry
-from gridcnn.settings.base import Settings, explained_error, quote_value
+from gridcnn.settings.base import (
+    SHARED,
+    SHARED_FORMS,
+    DescribingSchema,
+    Settings,
+    explained_error,
+    quote_value,
+)
 
 _NAMING = ("type", "kind", "class_name", "class", "layer", "name", "op")
 """Keys that other systems use for the name of what is chosen, beside its settings."""
@@ -30,16 +37,26 @@ class Choice:
     """Marks a field that takes one entry of a registry: `Annotated[Stage, Choice(STAGES)]`.
 
     Accepted are a name, a mapping of one name to its settings, and a settings object. Every entry
-    of the registry is a subclass of the class `base`. If `free` names an entry, text that is not a
-    registered name becomes that entry: a data source is a known name, or else a path.
+    of the registry is a subclass of the class `base`, or of one of several. If `free` names an
+    entry, text that is not a registered name becomes that entry: a data source is a known name, or
+    else a path. `shared` is a name in the `$defs` of a JSON Schema, for choices inside of which the
+    same choice may stand again.
     """
 
     def __init__(
-        self, registry: Registry, *, base: type[Settings] = Settings, free: str = ""
+        self,
+        registry: Registry,
+        *,
+        base: type[Settings] | tuple[type[Settings], ...] = Settings,
+        free: str = "",
+        shared: str = "",
     ) -> None:
         self.registry = registry
         self.base = base
         self.free = free
+        self.shared = shared
+        if shared:
+            SHARED_FORMS[shared] = self._forms
 
     def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
         """Return a schema that reads a choice, and writes one in its shortest form."""
@@ -54,6 +71,15 @@ class Choice:
         self, _: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Return a JSON Schema that lists every registered name with its settings."""
+        if self.shared:
+            return {SHARED: self.shared}
+        return self._forms(lambda cls: handler(cls.__pydantic_core_schema__))
+
+    def _forms(
+        self, settings: Callable[[type[Settings]], JsonSchemaValue] | None = None
+    ) -> JsonSchemaValue:
+        """Return all forms; `settings` makes the JSON Schema of the settings of a class."""
+        settings = settings or _plain_schema
         names = self.registry.names()
         forms: list[JsonSchemaValue] = [
             {"type": "string"} if self.free else {"enum": names, "type": "string"}
@@ -68,7 +94,7 @@ class Choice:
                     "properties": {
                         name: {
                             "anyOf": [
-                                handler(cls.__pydantic_core_schema__),
+                                settings(cls),
                                 *_short_forms(cls),
                                 {"type": "null"},
                             ]
@@ -78,7 +104,8 @@ class Choice:
                     "additionalProperties": False,
                 }
             )
-        return {"anyOf": forms}
+        about = {"description": f"A {self.registry.kind} by name."} if self.shared else {}
+        return {**about, "anyOf": forms}
 
     def read(self, value: Any) -> Settings:
         """Return the settings object that `value` stands for.
@@ -132,11 +159,12 @@ class Choice:
     def _settings(self, name: str) -> type[Settings]:
         """Return the class registered as `name`; raise `SpecError` if `base` is no base of it."""
         cls = self.registry[name]
-        wanted = self.base
-        if not (isinstance(cls, type) and issubclass(cls, wanted)):
+        if not (isinstance(cls, type) and issubclass(cls, self.base)):
+            bases = self.base if isinstance(self.base, tuple) else (self.base,)
+            wanted = " or ".join(f"{base.__module__}.{base.__name__}" for base in bases)
             raise SpecError(
                 f"the {self.registry.kind} {quoted(name)} is broken: what its package registers is "
-                f"not a subclass of {wanted.__module__}.{wanted.__name__}"
+                f"not a subclass of {wanted}"
             )
         return cls
 
@@ -168,11 +196,21 @@ class Choice:
 
 
 def _short_forms(cls: type[Settings]) -> list[JsonSchemaValue]:
-    """Return the form of a bare value that stands for settings, where there is one."""
-    if not cls.short:
-        return []
-    form = cls.model_json_schema()["properties"][cls.short[0]]
-    return [{key: value for key, value in form.items() if key not in ("title", "default")}]
+    """Return the forms of bare values that stand for settings, where there are any."""
+    names = [name for name in (*cls.short[:1], cls.bare_list) if name]
+    properties = _plain_schema(cls)["properties"] if names else {}
+    return [
+        {key: value for key, value in properties[name].items() if key not in ("title", "default")}
+        for name in names
+    ]
+
+
+def _plain_schema(cls: type[Settings]) -> JsonSchemaValue:
+    """Return the JSON Schema of settings in which marks stand for shared forms."""
+    schema: JsonSchemaValue = super(Settings, cls).model_json_schema(
+        schema_generator=DescribingSchema
+    )
+    return schema
 
 
 _FIELD = "chosen"

@@ -62,6 +62,7 @@ class Document:
 
     def problem(self, path: Path, message: str) -> Problem:
         """Return a problem at the nearest known place of `path`."""
+        path = self._as_written(path)
         text = path_text(path)
         for length in range(len(path), -1, -1):
             part = path[:length]
@@ -74,6 +75,19 @@ class Document:
                     return Problem(message, text, self.overridden[changed[-1]])
                 return Problem(message, text, self.source, *self.places[part])
         return Problem(message, text, self.source)
+
+    def _as_written(self, path: Path) -> Path:
+        """Return a path without the names of settings that a bare list stands for.
+
+        `skip: [pooling]` is read as `skip: {stages: [pooling]}`, but there is no `stages` in it.
+        """
+        written: Path = ()
+        for number, part in enumerate(path):
+            is_list = (*written, 0) in self.places
+            before_entry = number + 1 < len(path) and isinstance(path[number + 1], int)
+            if not (isinstance(part, str) and is_list and before_entry):
+                written = (*written, part)
+        return written
 
     def override(self, path: Path, origin: str) -> None:
         """Note that the value at `path`, with all inside it, comes from the option `origin`."""

@@ -11,22 +11,28 @@ from collections.abc import Mapping
 
 from gridcnn.registry import plain
 
-DROPOUT = "dropout is a setting of the head; write head: {voting: {dropout: 0.1}}"
-NORMALIZATION = (
-    "there is no normalization between stages; leave it out (adapters scale the grids), and if "
-    "training is not stable, set training.gradient_clip: 1 or a lower training.learning_rate"
+_HEAD_DROPOUT = "dropout is a setting of the voting head; write head: {voting: {dropout: 0.1}}"
+_NORMALIZATION = "normalization is by batch, group or layer here; write 'normalization' instead"
+_HEAD_NORMALIZATION = (
+    "normalization is a stage; write 'normalization' after a convolution, and 'voting' instead"
 )
-_ACTIVATION = "the one activation is the stage 'rectification' (ReLU); write rectification instead"
+_ACTIVATION = (
+    "there are rectification (ReLU) and activation: gelu, silu, tanh or sigmoid; write "
+    "rectification instead"
+)
 _SOFTMAX = "the voting head ends in a softmax already; leave it out"
 _FLATTEN = "the voting head takes all cells of the last grid as they are; leave it out"
 _DENSE = "fully connected layers belong in the head; write head: {voting: {hidden: [32]}}"
 _LIST = "'stages' is a list whose stages run in order; write its entries there, without this"
 _INPUT = "the shape of grids is known from the adapter; leave it out"
-_BRANCH = "stages follow one after the other, without branches; leave it out"
+_DROP_PATH = (
+    "branches are not left out as a whole, but cells and maps are; write dropout: {rate: 0.1, of: "
+    "maps} instead"
+)
 _SEQUENCE = (
     "there are no recurrent layers and no attention; write convolution: {filters: 8} instead"
 )
-_CONVOLUTION = "the one convolution goes over all channels; write convolution: {filters: 8} instead"
+_CONVOLUTION = "convolutions go over rows and columns; write convolution: {filters: 8} instead"
 _UPSAMPLING = "grids never grow from stage to stage; leave it out"
 _EMBEDDING = (
     "an embedding is what a convolution over all rows does; write "
@@ -41,39 +47,111 @@ _OPTIMIZER = "the optimizers are sgd, adam and adamw; write 'adam' instead"
 _SCHEDULE = "it does not exist; write 'cosine' instead"
 
 _ACTIVATIONS = (
-    *("leakyrelu", "prelu", "elu", "selu", "celu", "gelu", "silu", "swish", "mish", "relu6"),
-    *("sigmoid", "hardsigmoid", "logsigmoid", "tanh", "hardtanh", "softplus", "softsign"),
-    *("hardswish", "threshold", "nonlinearity"),
+    *("prelu", "elu", "selu", "celu", "mish", "relu6", "hardsigmoid", "logsigmoid", "hardtanh"),
+    *("softplus", "softsign", "hardswish", "threshold", "nonlinearity"),
 )
+_BATCH_NORMALIZATIONS = (
+    *("batchnorm", "batchnorm1d", "batchnorm2d", "batchnormalization", "bn", "norm", "normalize"),
+)
+_OTHER_NORMALIZATIONS = ("localresponsenorm", "lrn", "weightnorm", "spectralnorm")
 _NORMALIZATIONS = (
-    *("batchnorm", "batchnorm1d", "batchnorm2d", "batchnormalization", "bn", "norm"),
+    *_BATCH_NORMALIZATIONS,
+    *_OTHER_NORMALIZATIONS,
     *("layernorm", "layernormalization", "groupnorm", "groupnormalization", "rmsnorm"),
-    *("instancenorm", "instancenorm2d", "localresponsenorm", "lrn", "weightnorm", "spectralnorm"),
-    *("normalization", "normalize"),
+    *("instancenorm", "instancenorm2d", "normalization"),
 )
+
+FOREIGN_STAGES: dict[str, str] = {
+    **dict.fromkeys(
+        ("conv", "conv1d", "conv2d", "convolution1d", "convolution2d", "convlayer"),
+        "convolution",
+    ),
+    **dict.fromkeys(
+        ("depthwiseconv2d", "depthwiseconv1d", "depthwise", "depthwiseconvolution"),
+        "convolution: {filters: 8, groups: channels}",
+    ),
+    **dict.fromkeys(
+        ("groupconv2d", "groupedconv2d", "groupedconvolution"),
+        "convolution: {filters: 8, groups: 2}",
+    ),
+    **dict.fromkeys(("relu", "rectifier", "rectify", "rectifiedlinear"), "rectification"),
+    **dict.fromkeys(("leakyrelu", "leaky", "lrelu"), "rectification: {leak: 0.1}"),
+    "gelu": "activation: gelu",
+    **dict.fromkeys(("silu", "swish"), "activation: silu"),
+    "tanh": "activation: tanh",
+    **dict.fromkeys(("sigmoid", "logistic"), "activation: sigmoid"),
+    **dict.fromkeys(
+        (
+            *("pool", "pool1d", "pool2d", "maxpool", "maxpool1d", "maxpool2d"),
+            *("maxpooling", "maxpooling1d", "maxpooling2d", "subsampling"),
+        ),
+        "pooling",
+    ),
+    **dict.fromkeys(
+        (
+            *("avgpool", "avgpool1d", "avgpool2d", "averagepool", "averagepooling"),
+            *("averagepooling1d", "averagepooling2d", "meanpool", "meanpooling"),
+        ),
+        "pooling: {mode: mean}",
+    ),
+    **dict.fromkeys(
+        (
+            *("gap", "globalpooling", "globalavgpool", "globalavgpool1d", "globalavgpool2d"),
+            *("globalaveragepool", "globalaveragepooling", "globalaveragepooling1d"),
+            *("globalaveragepooling2d", "globalmeanpool", "globalmeanpooling"),
+            *("adaptiveavgpool", "adaptiveavgpool1d", "adaptiveavgpool2d"),
+        ),
+        "pooling: {window: all, mode: mean}",
+    ),
+    **dict.fromkeys(
+        (
+            *("gmp", "globalmaxpool", "globalmaxpool1d", "globalmaxpool2d"),
+            *("globalmaxpooling", "globalmaxpooling1d", "globalmaxpooling2d"),
+            *("adaptivemaxpool", "adaptivemaxpool1d", "adaptivemaxpool2d"),
+        ),
+        "pooling: {window: all}",
+    ),
+    **dict.fromkeys(_BATCH_NORMALIZATIONS, "normalization"),
+    **dict.fromkeys(("layernorm", "layernormalization", "rmsnorm"), "normalization: layer"),
+    **dict.fromkeys(("groupnorm", "groupnormalization"), "normalization: group"),
+    **dict.fromkeys(("instancenorm", "instancenorm2d"), "normalization: group"),
+    **dict.fromkeys(("dropout1d", "dropout3d", "alphadropout"), "dropout: 0.1"),
+    **dict.fromkeys(
+        ("dropout2d", "spatialdropout", "spatialdropout1d", "spatialdropout2d"),
+        "dropout: {rate: 0.1, of: maps}",
+    ),
+    **dict.fromkeys(
+        (
+            *("residual", "residualblock", "resblock", "resnetblock", "basicblock", "bottleneck"),
+            *("shortcut", "identity", "skipconnection", "add"),
+        ),
+        "skip: [convolution: {filters: 8}]",
+    ),
+    **dict.fromkeys(
+        ("inception", "branch", "branches", "concatenate", "concat", "merge"),
+        "parallel: [[convolution: {filters: 8}], [convolution: {filters: 8, kernel_size: 5}]]",
+    ),
+    **dict.fromkeys(
+        ("squeezeandexcitation", "squeezeexcitation", "se", "seblock", "selayer", "squeezeexcite"),
+        "gate",
+    ),
+    "voting": "head: voting",
+}
+"""Stages of other systems, and what they are here."""
+
 _DENSES = ("dense", "linear", "fullyconnected", "fc", "mlp", "perceptron", "denselayer")
 _SOFTMAXES = ("softmax", "softmax2d", "logsoftmax", "logits", "output", "outputlayer")
 _LISTS = ("sequential", "model", "module", "modulelist", "block", "brick", "layer", "layers")
 
 ABSENT_STAGES: dict[str, str] = {
-    **dict.fromkeys(
-        (
-            *("dropout", "dropout1d", "dropout2d", "dropout3d", "spatialdropout"),
-            *("spatialdropout1d", "spatialdropout2d", "alphadropout", "droppath", "dropblock"),
-        ),
-        DROPOUT,
-    ),
-    **dict.fromkeys(_NORMALIZATIONS, NORMALIZATION),
+    **dict.fromkeys(("droppath", "dropblock", "stochasticdepth"), _DROP_PATH),
+    **dict.fromkeys(_OTHER_NORMALIZATIONS, _NORMALIZATION),
     **dict.fromkeys(_ACTIVATIONS, _ACTIVATION),
     **dict.fromkeys(_SOFTMAXES, _SOFTMAX),
     **dict.fromkeys(("flatten", "reshape", "permute", "unflatten", "view", "squeeze"), _FLATTEN),
     **dict.fromkeys(_DENSES, _DENSE),
     **dict.fromkeys(_LISTS, _LIST),
     **dict.fromkeys(("input", "inputlayer", "inputshape", "placeholder"), _INPUT),
-    **dict.fromkeys(
-        ("add", "concatenate", "concat", "merge", "skip", "residual", "shortcut", "identity"),
-        _BRANCH,
-    ),
     **dict.fromkeys(
         (
             *("lstm", "gru", "rnn", "simplernn", "bidirectional", "attention"),
@@ -82,10 +160,7 @@ ABSENT_STAGES: dict[str, str] = {
         _SEQUENCE,
     ),
     **dict.fromkeys(
-        (
-            *("depthwiseconv2d", "depthwiseconv1d", "separableconv2d", "separableconv1d"),
-            *("conv3d", "groupconv2d", "lazyconv2d"),
-        ),
+        ("separableconv2d", "separableconv1d", "conv3d", "lazyconv2d"),
         _CONVOLUTION,
     ),
     **dict.fromkeys(
@@ -112,13 +187,13 @@ ABSENT_HEADS: dict[str, str] = {
         (*_SOFTMAXES, "sigmoid", "logistic", "classifier", "classification"),
         "the voting head ends in a softmax already; write 'voting' instead",
     ),
-    "dropout": DROPOUT,
+    "dropout": _HEAD_DROPOUT,
     **dict.fromkeys(
         ("globalaveragepooling", "globalaveragepooling2d", "globalavgpool", "gap", "avgpool"),
         "pooling is a stage; write pooling: {window: all, mode: mean} as the last of 'stages', and "
         "'voting' instead",
     ),
-    **dict.fromkeys(_NORMALIZATIONS, NORMALIZATION),
+    **dict.fromkeys(_NORMALIZATIONS, _HEAD_NORMALIZATION),
     **dict.fromkeys(
         ("regression", "regressor", "mse", "linearregression"),
         "gridcnn predicts classes, not amounts; write 'voting' instead",
@@ -232,10 +307,13 @@ TABLE_PLACES: dict[str, str] = {
 """The same, of a setting that was given to a table."""
 
 ABSENT_SETTINGS: dict[str, str] = {
-    **dict.fromkeys(_NORMALIZATIONS, NORMALIZATION),
+    **dict.fromkeys(
+        _NORMALIZATIONS,
+        "the stage 'normalization' does this; write that after a convolution, without this",
+    ),
     **dict.fromkeys(
         ("activation", "activationfunction", "relu", "nonlinearity"),
-        "the stage 'rectification' (ReLU) is the one activation, and hidden layers of the head "
+        "the stage 'rectification' (ReLU) or 'activation' does this, and hidden layers of the head "
         "have it already; write that after a convolution, without this",
     ),
     **dict.fromkeys(("softmax", "fromlogits"), _SOFTMAX),
@@ -283,7 +361,7 @@ ABSENT_SETTINGS: dict[str, str] = {
         "it does not exist; leave it out, or set training.weight_decay or training.augmentation",
     ),
     **dict.fromkeys(
-        ("groups", "paddingmode", "dataformat"),
+        ("paddingmode", "dataformat"),
         "it does not exist; leave it out",
     ),
 }

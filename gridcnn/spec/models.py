@@ -21,7 +21,7 @@ from pydantic import (
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.contracts.augmentation import Augmentation
 from gridcnn.contracts.source import Source
-from gridcnn.contracts.stage import Head, Stage
+from gridcnn.contracts.stage import Composite, Head, Stage
 from gridcnn.registry import Registry
 from gridcnn.settings import foreign
 from gridcnn.settings.base import (
@@ -47,48 +47,15 @@ STAGES = Registry(
         "convolution": "gridcnn.stages.convolution:Convolution",
         "rectification": "gridcnn.stages.rectification:Rectification",
         "pooling": "gridcnn.stages.pooling:Pooling",
+        "normalization": "gridcnn.stages.normalization:Normalization",
+        "activation": "gridcnn.stages.activation:Activation",
+        "dropout": "gridcnn.stages.dropout:Dropout",
+        "gate": "gridcnn.stages.gate:Gate",
+        "skip": "gridcnn.stages.skip:Skip",
+        "parallel": "gridcnn.stages.parallel:Parallel",
+        "repeat": "gridcnn.stages.repeat:Repeat",
     },
-    foreign={
-        **dict.fromkeys(
-            ("conv", "conv1d", "conv2d", "convolution1d", "convolution2d", "convlayer"),
-            "convolution",
-        ),
-        **dict.fromkeys(
-            ("relu", "activation", "rectifier", "rectify", "rectifiedlinear"), "rectification"
-        ),
-        **dict.fromkeys(
-            (
-                *("pool", "pool1d", "pool2d", "maxpool", "maxpool1d", "maxpool2d"),
-                *("maxpooling", "maxpooling1d", "maxpooling2d", "subsampling"),
-            ),
-            "pooling",
-        ),
-        **dict.fromkeys(
-            (
-                *("avgpool", "avgpool1d", "avgpool2d", "averagepool", "averagepooling"),
-                *("averagepooling1d", "averagepooling2d", "meanpool", "meanpooling"),
-            ),
-            "pooling: {mode: mean}",
-        ),
-        **dict.fromkeys(
-            (
-                *("gap", "globalpooling", "globalavgpool", "globalavgpool1d", "globalavgpool2d"),
-                *("globalaveragepool", "globalaveragepooling", "globalaveragepooling1d"),
-                *("globalaveragepooling2d", "globalmeanpool", "globalmeanpooling"),
-                *("adaptiveavgpool", "adaptiveavgpool1d", "adaptiveavgpool2d"),
-            ),
-            "pooling: {window: all, mode: mean}",
-        ),
-        **dict.fromkeys(
-            (
-                *("gmp", "globalmaxpool", "globalmaxpool1d", "globalmaxpool2d"),
-                *("globalmaxpooling", "globalmaxpooling1d", "globalmaxpooling2d"),
-                *("adaptivemaxpool", "adaptivemaxpool1d", "adaptivemaxpool2d"),
-            ),
-            "pooling: {window: all}",
-        ),
-        "voting": "head: voting",
-    },
+    foreign=foreign.FOREIGN_STAGES,
     absent=foreign.ABSENT_STAGES,
 )
 HEADS = Registry(
@@ -142,7 +109,8 @@ SOURCES = Registry(
 
 _SOURCE = Choice(SOURCES, base=Source, free="files")
 _ADAPTER = Choice(ADAPTERS, base=Adapter)
-_STAGE = Choice(STAGES, base=Stage)
+STAGE = Choice(STAGES, base=(Stage, Composite), shared="stage")
+"""A stage by name; stages inside of stages are read by it as well."""
 _HEAD = Choice(HEADS, base=Head)
 _AUGMENTATION = Choice(AUGMENTATIONS, base=Augmentation)
 
@@ -342,8 +310,8 @@ class Spec(Settings):
     """What happens if the order of the data means nothing: `reject` stops, `warn` says so and
     continues, `off` does not check. Data of the adapters `table` and `array` is checked; in the
     grids of the others, neighbouring cells are always related."""
-    stages: tuple[Annotated[Stage, _STAGE], ...] = Field(
-        default=(), max_length=256, json_schema_extra=_or_null
+    stages: tuple[Annotated[Stage | Composite, STAGE], ...] = Field(
+        default=(), json_schema_extra=_or_null
     )
     """The stages, in order."""
     head: Annotated[Head, _HEAD] | None = None

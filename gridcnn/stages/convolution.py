@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
-from gridcnn.contracts.stage import Backward, Gradients, Parameter, Stage, sliding_error
+from gridcnn.contracts.stage import Backward, Gradients, Parameter, Role, Stage, sliding_error
 from gridcnn.grid import Array, GridShape
 from gridcnn.settings.base import Count, Flag, wanted_error
 from gridcnn.settings.pairs import ALL, Extents, Padding, Sizes, cells
@@ -71,6 +71,9 @@ class Convolution(Stage):
     with `all`."""
     dilation: Sizes = (1, 1)
     """Cells from one cell of a feature to its next."""
+    groups: Count | Literal["channels"] = 1
+    """Into how many groups the channels are divided; each feature sees one group alone, and each
+    group has the same number of features. `channels`: each channel is a group (depthwise)."""
     bias: Flag = True
     """Whether a number is learned for each feature and added to its map."""
     scale: Literal["sum", "match"] = "sum"
@@ -110,6 +113,10 @@ class Convolution(Stage):
         object.__setattr__(self, "kernel_size", (rows, columns))
         return self
 
+    def group_count(self, channels: int) -> int:
+        """Return the number of groups on grids of so many channels."""
+        return channels if self.groups == "channels" else self.groups
+
     def kernel(self, shape: GridShape) -> tuple[int, int]:
         """Return the size of a feature on grids of `shape`, `(rows, columns)`."""
         return cells(self.kernel_size, shape.rows, shape.columns)
@@ -132,10 +139,18 @@ class Convolution(Stage):
     def output(self, shape: GridShape) -> GridShape:
         """Return one map for each feature."""
         kernel, borders = self.kernel(shape), self.borders(shape)
-        if self.features is not None and len(self.features[0]) != shape.channels:
+        groups = self.group_count(shape.channels)
+        for count, what in ((shape.channels, "channels"), (self._count, "filters")):
+            if count % groups:
+                raise ValueError(
+                    f"'groups' (={groups}) must divide the {count} {what}; take groups: 1, or "
+                    f"another number of {what}"
+                )
+        if self.features is not None and len(self.features[0]) * groups != shape.channels:
+            of = "" if groups == 1 else f" in {groups} groups"
             raise ValueError(
                 f"the features written out have {len(self.features[0])} channels; the grids that "
-                f"come in have {shape.channels}"
+                f"come in have {shape.channels}{of}"
             )
         sizes = []
         for axis, size in enumerate((shape.rows, shape.columns)):
@@ -194,28 +209,34 @@ class Convolution(Stage):
         return self.filters
 
     def parameters(self, shape: GridShape) -> tuple[Parameter, ...]:
-        """Return `weights` `(filters, channels, rows, columns)` and `bias` `(filters,)`."""
+        """Return `weights` `(filters, channels, rows, columns)` and `bias` `(filters,)`.
+
+        The channels are those of one group.
+        """
         rows, columns = self.kernel(shape)
-        cells_of_one = shape.channels * rows * columns
+        cells_of_one = shape.channels // self.group_count(shape.channels) * rows * columns
+        role: Role = "learned" if self.trainable else "fixed"
+        groups = self.group_count(shape.channels)
         weights = Parameter(
             "weights",
-            (self._count, shape.channels, rows, columns),
+            (self._count, shape.channels // groups, rows, columns),
             fan_in=cells_of_one,
-            fan_out=self._count * rows * columns,
+            fan_out=self._count // groups * rows * columns,
             # Divided again by the match, so that maps start with the usual spread.
             gain=cells_of_one if self.scale == "match" else 1.0,
             written=None if self.features is None else np.array(self.features),
-            trainable=self.trainable,
+            role=role,
         )
         if not self.bias:
             return (weights,)
-        bias = Parameter("bias", (self._count,), trainable=self.trainable, decays=False)
+        bias = Parameter("bias", (self._count,), role=role, decays=False)
         return weights, bias
 
     def multiply_adds(self, shape: GridShape) -> int:
         """Return the cells of a feature, times the cells of all maps."""
         rows, columns = self.kernel(shape)
-        return self.output(shape).cells * shape.channels * rows * columns
+        channels = shape.channels // self.group_count(shape.channels)
+        return self.output(shape).cells * channels * rows * columns
 
     def working_bytes(self, shape: GridShape) -> int:
         """Return the size of all patches side by side, as the reference arithmetic lays them."""
@@ -228,6 +249,7 @@ class Convolution(Stage):
         grids: Array,
         weights: Mapping[str, Array],
         *,
+        training: bool = False,  # noqa: ARG002
         random: np.random.Generator | None = None,  # noqa: ARG002
     ) -> tuple[Array, Backward]:
         """Return the maps: all patches laid side by side, times all features at once."""
@@ -241,12 +263,13 @@ class Convolution(Stage):
         if padded_shape != grids.shape:
             padded = np.zeros(padded_shape, grids.dtype)
             padded[inside] = grids
-        features = weights["weights"].reshape(self._count, -1)
-        divisor = features.shape[1] if self.scale == "match" else 1
+        groups = self.group_count(channels)
+        features = weights["weights"].reshape(groups, self._count // groups, -1)
+        divisor = features.shape[2] if self.scale == "match" else 1
         laid = self._patches(padded, shape, out)
-        laid = laid.reshape(items, features.shape[1], out.rows * out.columns)
-        # One product for each item, so that an item's maps do not depend on its batch.
-        maps = np.matmul(features, laid)
+        laid = laid.reshape(items, groups, features.shape[2], out.rows * out.columns)
+        # One product for each item and group, so that an item's maps do not depend on its batch.
+        maps: Array = np.matmul(features, laid).reshape(items, self._count, -1)
         if divisor != 1:
             maps /= divisor
         if self.bias:
@@ -259,13 +282,14 @@ class Convolution(Stage):
                 gradients["bias"] = flat.sum(axis=2).sum(axis=0)
             if divisor != 1:
                 flat = flat / divisor
-            by_weights = np.matmul(flat, laid.transpose(0, 2, 1)).sum(axis=0)
+            flows = flat.reshape(items, groups, self._count // groups, -1)
+            by_weights = np.matmul(flows, laid.transpose(0, 1, 3, 2)).sum(axis=0)
             gradients["weights"] = by_weights.reshape(weights["weights"].shape)
             if not need_input:
                 return gradient, gradients
             by_padded = np.zeros(padded_shape, flat.dtype)
             spread = self._patches(by_padded, shape, out)
-            shares = np.matmul(features.T, flat).reshape(spread.shape)
+            shares = np.matmul(features.transpose(0, 2, 1), flows).reshape(spread.shape)
             # Patches overlap, but those of one place in the kernel do not.
             for row, column in np.ndindex(spread.shape[2:4]):
                 spread[:, :, row, column] += shares[:, :, row, column]

@@ -78,6 +78,7 @@ class Pooling(Stage):
         grids: Array,
         weights: Mapping[str, Array],  # noqa: ARG002
         *,
+        training: bool = False,  # noqa: ARG002
         random: np.random.Generator | None = None,  # noqa: ARG002
     ) -> tuple[Array, Backward]:
         """Return the pooled grids; a maximum's gradient goes to the first cell that reached it."""

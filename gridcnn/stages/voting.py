@@ -71,6 +71,7 @@ class Votes(Stage):
         grids: Array,
         weights: Mapping[str, Array],
         *,
+        training: bool = False,  # noqa: ARG002
         random: np.random.Generator | None = None,
     ) -> tuple[Array, Backward]:
         """Return the logits `(items, classes, 1, 1)`; hidden layers are rectified."""

@@ -100,6 +100,8 @@ class Backpropagation(Method):
             if length > longest:
                 gradient = gradient * np.float32(longest / length)
         self.optimizer.update(parameters, gradient, rate)
+        for slot, values in zip(self.engine.network.running, step.running, strict=True):
+            parameters[slot.part] = values
         return step.loss, step.hits
 
 

@@ -45,10 +45,11 @@ def test_a_choice_is_a_name_or_a_name_with_settings(given: Any, read: Any) -> No
 
 
 def test_a_choice_is_written_in_its_shortest_form() -> None:
-    """What has no settings is a name alone."""
+    """What has no settings to write is a name alone."""
     choice = Choice(STAGES)
 
-    assert choice.write(Rectification()) == "rectification"
+    assert choice.write(Rectification(), unset=False) == "rectification"
+    assert choice.write(Rectification()) == {"rectification": {"leak": 0.0}}
     assert choice.write(Pooling())["pooling"]["window"] == [2, 2]
     assert choice.write(Pooling(window=3), unset=False) == {"pooling": {"window": [3, 3]}}
     assert choice.write(Pooling(), unset=False) == "pooling"

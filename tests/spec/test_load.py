@@ -77,7 +77,8 @@ class TestErrors:
             "xo.yaml:5:3: data has no setting 'tset'; did you mean 'test'? It takes: source, test, "
             "validation, parts, bad_items, duplicates, group",
             "xo.yaml:9:19: convolution has no setting 'filter'; did you mean 'filters'? It takes: "
-            "filters, kernel_size, stride, padding, dilation, bias, scale, features, trainable",
+            "filters, kernel_size, stride, padding, dilation, groups, bias, scale, features, "
+            "trainable",
             "xo.yaml:11:15: 'window' of pooling",
             "xo.yaml:13:25: 'hidden[1]' of voting",
             "xo.yaml:14:40: 'adma' is not an optimizer; did you mean 'adam'? Known: sgd, adam, "

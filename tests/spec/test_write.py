@@ -269,7 +269,7 @@ def test_resolved_specs_are_pleasant_to_read() -> None:
 
     text = to_yaml(spec)
 
-    assert "  - rectification\n" in text.replace("\n- ", "\n  - ")
+    assert "- rectification:\n    leak: 0.0\n" in text
     assert "kernel_size: [3, 3]" in text
     assert "epsilon: 1.0e-08" in text
     assert "weight_decay: 0.0" in text

@@ -139,7 +139,8 @@ def memory(division: Division, items: int) -> Memory:
         else:
             training += 2 * together * sum(map(_reference_bytes, part.ops))
         if division.parts[1:]:
-            training += 2 * together * _FLOAT * part.ops[0].input.cells
+            entering = sum(shape.cells for shape in part.ops[0].inputs)
+            training += 2 * together * _FLOAT * entering
     prediction = _answering(division, together)
     return Memory(training, prediction + _compiling([each.many_program for each in chains]))
 
@@ -181,5 +182,5 @@ def _memory_of(program: Program, threads: int) -> int:
 
 def _reference_bytes(op: Op) -> int:
     """Return the bytes of one item in the hands of a stage's own arithmetic."""
-    grids = op.input.cells + op.output.cells
-    return _FLOAT * grids + op.stage.working_bytes(op.input)
+    grids = sum(shape.cells for shape in op.inputs) + op.output.cells
+    return _FLOAT * grids + op.working_bytes

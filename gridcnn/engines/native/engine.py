@@ -1,7 +1,8 @@
 """The native engine: a network compiled for this processor, and run by several threads.
 
 A network is divided into pieces: as many operations in a row as have kernels, and single ones that
-have none, such as stages of other packages. For example:
+have none, such as stages of other packages and merges. Operations are in a row if each reads what
+the one before it makes, and nothing else does. For example:
 
     operations  convolution  rectification  pooling  foreign  convolution  votes
     pieces      [-------- native, a Chain --------]  [plain]  [-- native, a Chain --]
@@ -12,6 +13,7 @@ A batch goes through all pieces, in rounds of at most `ROUND` items.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.adapter import OneHotAdapter
-from gridcnn.contracts.stage import Backward
 from gridcnn.cores import usable_cores
-from gridcnn.engines.base import Engine, Memory, Plan, Step
+from gridcnn.engines.base import Engine, Memory, Plan, Step, take_running
 from gridcnn.engines.native import describe
 from gridcnn.engines.native.call import Floats
 from gridcnn.engines.native.chain import Chain, Lone
@@ -30,10 +31,10 @@ from gridcnn.engines.native.kernels.lookup import can_look_up
 from gridcnn.engines.native.kernels.registry import has_kernel
 from gridcnn.engines.native.moves import move
 from gridcnn.engines.native.processor import processor
-from gridcnn.engines.reference import ReferenceEngine, parts_of, plain
+from gridcnn.engines.reference import OpBackward, ReferenceEngine, apply, parts_of, plain
 from gridcnn.forks import start_over_in_children
-from gridcnn.grid import Array, Cells, GridShape, OneHot
-from gridcnn.network import Network
+from gridcnn.grid import Array, Cells, OneHot
+from gridcnn.network import GROUP, Network, groups_of
 from gridcnn.stages.voting import Votes, cross_entropy
 
 ROUND = 512
@@ -63,8 +64,8 @@ class NativeEngine(Engine):
         self._pieces: dict[int, list[Piece]] = {}
         self._reference = ReferenceEngine(self.network)
         self._lone: Lone | None = None
-        self._all_learn = all(
-            slot.parameter.trainable for op in self.network.ops for slot in op.slots
+        self._all_change = all(
+            slot.parameter.role != "fixed" for op in self.network.ops for slot in op.slots
         )
 
     def start_over(self) -> None:
@@ -117,7 +118,7 @@ class NativeEngine(Engine):
             out = self._at_once(self._lone, parameters, grids)
             if out is not None:
                 return out
-        stop = len(self.network.ops) if after is None else after + 1
+        stop = self.network.result if after is None else after + 1
         if parameters.dtype != np.float32 or not stop:
             return self._reference.maps(parameters, grids, after=after)
         vector = self._vector(parameters)
@@ -128,7 +129,7 @@ class NativeEngine(Engine):
                 if len(grids) == 1 and after is None:
                     self._lone = self._prepare_lone(parameters, grids)
                 return answer
-            out = np.empty((len(grids), *self._shape(stop).sizes), np.float32)
+            out = np.empty((len(grids), *self.network.values[stop].sizes), np.float32)
             for part in _rounds(len(grids)):
                 out[part] = self._through(vector, grids[part], stop)
         return out
@@ -161,10 +162,19 @@ class NativeEngine(Engine):
         return np.ascontiguousarray(parameters)
 
     def _through(self, vector: Floats, grids: Cells, stop: int) -> Array:
-        values: Cells = grids
+        """Return the value that the operation before `stop` makes, for one round of items."""
+        values: dict[int, Cells] = {0: grids}
         for piece in self.pieces(stop):
-            values = self._forward(piece, vector, values)
-        return np.asarray(values)
+            sources = [values[source] for source in self._sources(piece)]
+            for source in self._sources(piece):
+                if self.network.last_readers[source] < piece.stop:
+                    values.pop(source, None)
+            values[piece.stop] = self._forward(piece, vector, sources)
+        return np.asarray(values[stop])
+
+    def _sources(self, piece: Piece) -> tuple[int, ...]:
+        """Return the numbers of the values that enter a piece; it makes the value `piece.stop`."""
+        return self.network.ops[piece.start].sources
 
     def step(
         self,
@@ -186,7 +196,7 @@ class NativeEngine(Engine):
         total, hits = 0.0, 0
         with self._lock:
             # Rounds are added up in their order, in float32, so that bits depend on nothing else.
-            for number, part in enumerate(_rounds(len(grids))):
+            for number, part in enumerate(self._training_rounds(len(grids))):
                 part_gradient = gradient if not number else self._empty_gradient()
                 losses, right = self._round(
                     vector, grids[part], targets[part], part_gradient, random, items=len(grids)
@@ -195,11 +205,23 @@ class NativeEngine(Engine):
                     gradient += part_gradient
                 total += float(losses.sum(dtype=np.float64))
                 hits += right
-        return Step(total / len(grids), hits, gradient)
+        running = take_running(self.network, vector, gradient)
+        return Step(total / len(grids), hits, gradient, running)
+
+    def _training_rounds(self, items: int) -> Iterator[slice]:
+        """Yield the rounds of a step; a group of items that are mixed is in one of them."""
+        if not self.network.mixes_items:
+            yield from _rounds(items)
+            return
+        together = ROUND // GROUP
+        groups = list(groups_of(items))
+        for start in range(0, len(groups), together):
+            part = groups[start : start + together]
+            yield slice(part[0].start, part[-1].stop)
 
     def _empty_gradient(self) -> Floats:
         """Return a gradient that is 0 wherever nothing will be written."""
-        make = np.empty if self._all_learn else np.zeros
+        make = np.empty if self._all_change else np.zeros
         return make(self.network.parameters, np.float32)
 
     def move(self, name: str, vectors: Sequence[Array], numbers: Sequence[float]) -> bool:
@@ -209,7 +231,7 @@ class NativeEngine(Engine):
     # Pieces
 
     def pieces(self, stop: int | None = None) -> list[Piece]:
-        """Return the network's operations in pieces that either all have kernels, or have none."""
+        """Return the first operations in pieces that either all have kernels, or have none."""
         stop = len(self.network.ops) if stop is None else stop
         if stop not in self._pieces:
             self._pieces[stop] = self._divide(stop)
@@ -217,17 +239,16 @@ class NativeEngine(Engine):
 
     def _divide(self, stop: int) -> list[Piece]:
         pieces: list[Piece] = []
-        for number, op in enumerate(self.network.ops[:stop]):
+        ops = self.network.ops[:stop]
+        readers = Counter(source for op in ops for source in op.sources)
+        for number, op in enumerate(ops):
             native = has_kernel(op)
-            if pieces and pieces[-1].native and native:
+            in_a_row = op.sources == (number,) and readers[number] == 1
+            if pieces and pieces[-1].native and native and in_a_row:
                 pieces[-1] = Piece(pieces[-1].start, number + 1, native=True)
             else:
                 pieces.append(Piece(number, number + 1, native=native))
         return pieces
-
-    def _shape(self, number: int) -> GridShape:
-        """Return the shape of the grids that enter an operation."""
-        return self.network.ops[number - 1].output if number else self.network.shape
 
     def chain(self, piece: Piece, *, one_hot: bool = False) -> Chain:
         """Return the chain for a piece that has kernels."""
@@ -237,7 +258,7 @@ class NativeEngine(Engine):
             earlier = (slot for op in ops[: piece.start] for slot in op.slots)
             self._chains[key] = Chain(
                 ops[piece.start : piece.stop],
-                self._shape(piece.start),
+                ops[piece.start].input,
                 self.processor,
                 one_hot=one_hot,
                 wanted=any(slot.parameter.trainable for slot in earlier),
@@ -250,7 +271,7 @@ class NativeEngine(Engine):
 
         Nobody may read outside of memory, so that sizes and indices must be right.
         """
-        shape = self._shape(piece.start)
+        shape = self.network.ops[piece.start].input
         if values.shape[1:] != shape.sizes:
             raise ValueError(f"grids of {shape} were expected; got an array {values.shape}")
         if isinstance(values, OneHot) and can_look_up(self.network.ops[piece.start]):
@@ -261,26 +282,28 @@ class NativeEngine(Engine):
         with np.errstate(over="ignore"):  # what float32 cannot hold is infinite
             return self.chain(piece), np.ascontiguousarray(values, np.float32)
 
-    def _forward(self, piece: Piece, vector: Floats, values: Cells) -> Array:
+    def _forward(self, piece: Piece, vector: Floats, sources: Sequence[Cells]) -> Array:
         if not piece.native:
-            return self._plainly(piece, vector, values)
-        chain, cells = self._entering(piece, values)
+            return self._plainly(piece, vector, sources)
+        chain, cells = self._entering(piece, sources[0])
         out, odd = chain.forward(vector, cells)
         # Winograd tiles may turn infinite cells into NaN; plain arithmetic answers as it should.
         if len(odd):
-            out[odd] = self._plainly(piece, vector, values[odd])
+            out[odd] = self._plainly(piece, vector, [sources[0][odd]])
         return out
 
-    def _plainly(self, piece: Piece, vector: Floats, values: Cells) -> Array:
+    def _plainly(self, piece: Piece, vector: Floats, sources: Sequence[Cells]) -> Array:
         """Return what comes out of a piece, by the stages' own arithmetic."""
         ops = self.network.ops[piece.start : piece.stop]
-        out = np.empty((len(values), *ops[-1].output.sizes), np.float32)
+        items = len(sources[0])
+        out = np.empty((items, *ops[-1].output.sizes), np.float32)
         with np.errstate(over="ignore", invalid="ignore"):
-            for part in parts_of(self.network, len(values)):
-                grids = plain(values[part], vector)
+            for part in parts_of(self.network, items):
+                grids = [plain(source[part], vector) for source in sources]
                 for op in ops:
-                    grids = plain(op.stage.forward(grids, op.views(vector))[0], vector)
-                out[part] = grids
+                    made, _ = apply(op.stage, grids, op.views(vector))
+                    grids = [plain(made, vector)]
+                out[part] = grids[0]
         return out
 
     # Training
@@ -297,23 +320,22 @@ class NativeEngine(Engine):
     ) -> tuple[Array, int]:
         """Write the gradient of a round; return the losses, and how many answers were right."""
         # Pieces forward, except for a native one that ends in the votes: it does its way forward,
-        # the loss and its way back in one call. Then the other pieces back.
+        # the loss and its way back in one call. Then the other pieces back. A native piece goes
+        # forward once more on its way back, so that no maps inside of it are kept.
         pieces = self.pieces()
-        entered: list[Cells] = [grids]
-        trail: dict[int, Backward] = {}
+        values: dict[int, Cells] = {0: grids}
+        trail: dict[int, list[tuple[slice, OpBackward]]] = {}
         whole = bool(pieces) and pieces[-1].native and type(self.network.ops[-1].stage) is Votes
         for piece in pieces[:-1] if whole else pieces:
+            sources = [values[source] for source in self._sources(piece)]
             if piece.native:
-                entered.append(self._forward(piece, vector, entered[-1]))
+                values[piece.stop] = self._forward(piece, vector, sources)
             else:
-                op = self.network.ops[piece.start]
-                with np.errstate(over="ignore", invalid="ignore"):
-                    out, trail[piece.start] = op.stage.forward(
-                        plain(entered[-1], vector), op.views(vector), random=random
-                    )
-                entered.append(plain(out, vector))
+                values[piece.stop], trail[piece.start] = self._learn(piece, vector, sources, random)
+        flows: dict[int, Array] = {}
         if whole:
-            chain, cells = self._entering(pieces[-1], entered[-1])
+            (source,) = self._sources(pieces[-1])
+            chain, cells = self._entering(pieces[-1], values[source])
             factors = _factors(chain, len(cells), random)
             back = np.empty((len(cells), *chain.plan.shape.sizes), np.float32)
             results = chain.step(
@@ -326,50 +348,98 @@ class NativeEngine(Engine):
                 by_grids=back if chain.plan.wanted else None,
             )
             pieces = pieces[:-1]
+            flows[source] = back
             # log(sum of exponentials) - right logit, both after the largest logit was taken off.
             with np.errstate(invalid="ignore"):
                 losses = np.log(results[:, 0]) - results[:, 1]
             right = int(results[:, 2].sum())
         else:
-            logits = np.asarray(entered.pop()).reshape(len(grids), -1)
+            out = np.asarray(values[self.network.result])
+            logits = out.reshape(len(grids), -1)
             losses, back = cross_entropy(logits, targets)
-            back = (back / items).astype(np.float32)
+            flows[self.network.result] = (back / items).astype(np.float32).reshape(out.shape)
             right = int((logits.argmax(axis=1) == targets).sum())
         for piece in reversed(pieces):
-            values = entered[pieces.index(piece)]
-            back = self._back(piece, vector, values, back, gradient, trail.get(piece.start))
+            numbers = self._sources(piece)
+            flow = flows.pop(piece.stop)
+            if piece.native:
+                by_sources = [self._back(piece, vector, values[numbers[0]], flow, gradient)]
+            else:
+                by_sources = self._back_plainly(piece, flow, gradient, trail[piece.start], items)
+            for source, by_source in zip(numbers, by_sources, strict=True):
+                flows[source] = flows[source] + by_source if source in flows else by_source
         return losses, right
 
-    def _back(
+    def _learn(
         self,
         piece: Piece,
         vector: Floats,
-        values: Cells,
+        sources: Sequence[Cells],
+        random: np.random.Generator | None,
+    ) -> tuple[Array, list[tuple[slice, OpBackward]]]:
+        """Return what comes out of an operation without a kernel in training, and its ways back.
+
+        There is one way back for each group of items if the operation mixes them, else one in all.
+        """
+        op = self.network.ops[piece.start]
+        items = len(sources[0])
+        out = np.empty((items, *op.output.sizes), np.float32)
+        trail = []
+        with np.errstate(over="ignore", invalid="ignore"):
+            for part in groups_of(items) if op.mixes_items else [slice(0, items)]:
+                grids = [plain(source[part], vector) for source in sources]
+                out[part], backward = apply(
+                    op.stage, grids, op.views(vector), training=True, random=random
+                )
+                trail.append((part, backward))
+        return out, trail
+
+    def _back(
+        self, piece: Piece, vector: Floats, values: Cells, flow: Array, gradient: Floats
+    ) -> Array:
+        """Write the gradient of a native piece's parameters; return that of what entered it."""
+        chain, cells = self._entering(piece, values)
+        by_grids = np.zeros((len(cells), *chain.plan.shape.sizes), np.float32)
+        chain.step(
+            vector,
+            cells,
+            gradient,
+            items=len(cells),
+            flow=np.ascontiguousarray(flow.reshape(len(cells), chain.plan.output.cells)),
+            by_grids=by_grids if chain.plan.wanted else None,
+        )
+        return by_grids
+
+    def _back_plainly(
+        self,
+        piece: Piece,
         flow: Array,
         gradient: Floats,
-        backward: Backward | None,
-    ) -> Array:
-        """Write the gradient of a piece's parameters; return that of what entered it."""
-        if backward is None:
-            chain, cells = self._entering(piece, values)
-            by_grids = np.zeros((len(cells), *chain.plan.shape.sizes), np.float32)
-            chain.step(
-                vector,
-                cells,
-                gradient,
-                items=len(cells),
-                flow=np.ascontiguousarray(flow.reshape(len(cells), chain.plan.output.cells)),
-                by_grids=by_grids if chain.plan.wanted else None,
-            )
-            return by_grids
+        trail: list[tuple[slice, OpBackward]],
+        items: int,
+    ) -> list[Array]:
+        """Write the gradient of an operation's parameters; return those of what entered it."""
         op = self.network.ops[piece.start]
-        with np.errstate(over="ignore", invalid="ignore"):
-            shaped = flow.reshape(len(values), *op.output.sizes)
-            back, gradients = backward(shaped, need_input=piece.start > 0)
         for slot in op.slots:
-            if slot.parameter.trainable:
-                gradient[slot.part] = gradients[slot.parameter.name].ravel()
-        return plain(back, vector)
+            gradient[slot.part] = 0
+        parts = []
+        with np.errstate(over="ignore", invalid="ignore"):
+            for part, backward in trail:
+                by_sources, gradients = backward(
+                    plain(flow[part], gradient), need_input=any(op.sources)
+                )
+                parts.append(by_sources)
+                for slot in op.slots:
+                    if slot.parameter.role == "running":
+                        gradient[slot.part] += gradients[slot.parameter.name].ravel() / items
+                    elif slot.parameter.trainable:
+                        gradient[slot.part] += gradients[slot.parameter.name].ravel()
+            if len(parts) == 1:
+                return [plain(by_source, gradient) for by_source in parts[0]]
+            return [
+                np.concatenate([plain(by_sources[number], gradient) for by_sources in parts])
+                for number in range(len(op.sources))
+            ]
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def make_plan(
     steps: list[Step[MapsKernel]] = []
     needed = [wanted]  # for each value, whether its gradient is needed
     for number, (group, kernel) in enumerate(zip(groups, kernels, strict=True)):
-        placed = kernel.placed(tuple(values[each] for each in reads[number]), values[number + 1])
+        placed = kernel.with_maps(tuple(values[each] for each in reads[number]), values[number + 1])
         passes_on = any(needed[source] for source in reads[number])
         steps.append(_step(group, placed, reads[number], number + 1, passes_on=passes_on))
         needed.append(steps[-1].learns or passes_on)

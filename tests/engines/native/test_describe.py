@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any, ClassVar
@@ -54,7 +55,7 @@ def replaced(engine: NativeEngine, number: int) -> None:
     """Put a stage without a kernel into the place of a rectification."""
     ops = list(engine.network.ops)
     op = ops[number]
-    ops[number] = type(op)(op.label, Sideways(), op.input, op.output, op.slots)
+    ops[number] = dataclasses.replace(op, stage=Sideways())
     engine.network.ops = tuple(ops)
 
 

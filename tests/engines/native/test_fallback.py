@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from gridcnn.contracts.stage import Backward, Gradients, Head, Parameter, Stage
+from gridcnn.contracts.stage import Backward, Gradients, Head, Parameter, Role, Stage
 from gridcnn.engines.base import make_engine
 from gridcnn.engines.native.chain import Chain
 from gridcnn.engines.native.engine import NativeEngine, Piece
@@ -36,10 +36,11 @@ class Gain(Stage):
         return shape
 
     def parameters(self, shape: GridShape) -> tuple[Parameter, ...]:
-        sizes, trainable = (shape.channels,), not self.frozen
+        sizes: tuple[int, ...] = (shape.channels,)
+        role: Role = "fixed" if self.frozen else "learned"
         return (
-            Parameter("gain", sizes, written=np.full(sizes, 1.5), trainable=trainable),
-            Parameter("shift", sizes, decays=False, trainable=trainable),
+            Parameter("gain", sizes, written=np.full(sizes, 1.5), role=role),
+            Parameter("shift", sizes, decays=False, role=role),
         )
 
     def multiply_adds(self, shape: GridShape) -> int:
@@ -50,6 +51,7 @@ class Gain(Stage):
         grids: Array,
         weights: Mapping[str, Array],
         *,
+        training: bool = False,
         random: np.random.Generator | None = None,
     ) -> tuple[Array, Backward]:
         assert grids.flags.c_contiguous
@@ -85,6 +87,7 @@ class Noise(Stage):
         grids: Array,
         weights: Mapping[str, Array],
         *,
+        training: bool = False,
         random: np.random.Generator | None = None,
     ) -> tuple[Array, Backward]:
         kept = np.ones_like(grids)
@@ -107,6 +110,7 @@ class Mirrored(Convolution):
         grids: Array,
         weights: Mapping[str, Array],
         *,
+        training: bool = False,
         random: np.random.Generator | None = None,
     ) -> tuple[Array, Backward]:
         out, back = super().forward(np.ascontiguousarray(grids[..., ::-1]), weights, random=random)
@@ -128,6 +132,7 @@ class Shifted(Rectification):
         grids: Array,
         weights: Mapping[str, Array],
         *,
+        training: bool = False,
         random: np.random.Generator | None = None,
     ) -> tuple[Array, Backward]:
         return super().forward(grids - 1, weights, random=random)
@@ -143,6 +148,7 @@ class Halved(Pooling):
         grids: Array,
         weights: Mapping[str, Array],
         *,
+        training: bool = False,
         random: np.random.Generator | None = None,
     ) -> tuple[Array, Backward]:
         out, back = super().forward(grids, weights, random=random)
@@ -161,6 +167,7 @@ class DoubledVotes(Votes):
         grids: Array,
         weights: Mapping[str, Array],
         *,
+        training: bool = False,
         random: np.random.Generator | None = None,
     ) -> tuple[Array, Backward]:
         out, back = super().forward(grids, weights, random=random)
@@ -198,6 +205,7 @@ class Firsts(Stage):
         grids: Array,
         weights: Mapping[str, Array],
         *,
+        training: bool = False,
         random: np.random.Generator | None = None,
     ) -> tuple[Array, Backward]:
         flat = grids.reshape(len(grids), -1)

@@ -233,7 +233,7 @@ def test_indices_are_looked_up_under_features_of_full_height(
             1,
             1,
         )
-        (_, (left, right)) = network.ops[0].stage.borders(LETTERS)  # type: ignore[attr-defined]
+        (_, (left, right)) = network.ops[0].stage.borders(LETTERS)  # type: ignore[union-attr]
         assert (plan.start.left, plan.start.right) == (left, right)
     assert not plan_of(*stages, shape=LETTERS).one_hot
 

@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from gridcnn.contracts.stage import Stage
+from gridcnn.contracts.stage import Merge, Stage
 from gridcnn.engines.native.emitter import Code, Module, Number, Value
 from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.phases import Arguments
@@ -245,13 +245,18 @@ class Kernel(abc.ABC):
     """What both kinds of kernels have; a kernel holds the sizes that its code is made for.
 
     Attributes:
-        stage: the stage that operations of this kernel begin with; a subclass of it may compute
-            whatever it likes, and has no kernel.
+        stage: the stage that operations of this kernel begin with.
         finite_only: whether items with NaN or infinite cells must be computed another way.
     """
 
-    stage: ClassVar[type[Stage]]
+    stage: ClassVar[type[Stage | Merge]]
     finite_only: ClassVar[bool] = False
+
+    @classmethod
+    def computes(cls, op: Op) -> bool:
+        """Return whether operations of this kernel may begin with this one."""
+        # A subclass of the stage may compute whatever it likes, and has no kernel.
+        return type(op.stage) is cls.stage
 
     def lay_out(self, site: Site) -> None:  # noqa: B027 - some need nothing else
         """Take the memory that the kernel needs beside the maps that it reads and writes."""
@@ -310,7 +315,7 @@ class MapsKernel(Kernel):
         who reads it.
         """
 
-    def placed(self, sources: tuple[Maps, ...], target: Maps) -> Self:
+    def with_maps(self, sources: tuple[Maps, ...], target: Maps) -> Self:
         """Return the kernel with maps as they lie at last, with the borders of all readers.
 
         Where kernels with different borders read one value, `above` and `left` of a source may be

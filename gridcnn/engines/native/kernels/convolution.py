@@ -187,11 +187,19 @@ class Convolution(MapsKernel):
     # Choosing
 
     @classmethod
+    def computes(cls, op: Op) -> bool:
+        """Return whether an operation is a convolution without groups of channels."""
+        if not super().computes(op):
+            return False
+        assert isinstance(op.stage, ConvolutionStage)
+        return op.stage.group_count(op.input.channels) == 1
+
+    @classmethod
     def joins(cls, ops: Sequence[Op], op: Op, processor: Processor) -> bool:
         """Return whether a rectification or a pooling is computed with the convolution."""
         kinds = [type(each.stage) for each in ops]
         if type(op.stage) is RectificationStage:
-            return RectificationStage not in kinds
+            return not op.stage.leak and RectificationStage not in kinds
         if type(op.stage) is not PoolingStage or PoolingStage in kinds:
             return False
         # All cells of a window are summed in registers at the same time, and windows that overlap

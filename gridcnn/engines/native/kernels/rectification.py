@@ -20,6 +20,7 @@ from gridcnn.engines.native.kernels.base import (
 )
 from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.processor import Processor
+from gridcnn.network import Op
 from gridcnn.stages.rectification import Rectification as RectificationStage
 
 
@@ -29,6 +30,13 @@ class Rectification(MapsKernel):
 
     stage = RectificationStage
     adds: ClassVar[bool] = False
+
+    @classmethod
+    def computes(cls, op: Op) -> bool:
+        """Return whether an operation is a rectification without a leak."""
+        return (
+            isinstance(op.stage, RectificationStage) and super().computes(op) and not op.stage.leak
+        )
 
     @classmethod
     def take(cls, bundle: Bundle) -> Self:

@@ -20,22 +20,19 @@ HEADS: tuple[type[HeadKernel], ...] = (Voting,)
 
 
 def has_kernel(op: Op) -> bool:
-    """Return whether an operation is done natively; a subclass may compute whatever it likes."""
-    return any(type(op.stage) is kernel.stage for kernel in (*KERNELS, *HEADS))
+    """Return whether an operation is done natively."""
+    return any(kernel.computes(op) for kernel in (*KERNELS, *HEADS))
 
 
 def joins(ops: Sequence[Op], op: Op, processor: Processor) -> bool:
     """Return whether an operation is computed together with those before it."""
-    return any(
-        type(ops[0].stage) is kernel.stage and kernel.joins(ops, op, processor)
-        for kernel in KERNELS
-    )
+    return any(kernel.computes(ops[0]) and kernel.joins(ops, op, processor) for kernel in KERNELS)
 
 
 def choose_kernel(bundle: Bundle) -> MapsKernel:
     """Return the kernel for operations that all have one."""
     for kernel in KERNELS:
-        if type(bundle.ops[0].stage) is kernel.stage and (chosen := kernel.take(bundle)):
+        if kernel.computes(bundle.ops[0]) and (chosen := kernel.take(bundle)):
             return chosen
     raise AssertionError(f"no kernel takes {[op.label for op in bundle.ops]}")
 
@@ -43,6 +40,6 @@ def choose_kernel(bundle: Bundle) -> MapsKernel:
 def choose_head(op: Op, processor: Processor) -> HeadKernel | None:
     """Return the head's kernel; None if the operation is not a head."""
     for kernel in HEADS:
-        if type(op.stage) is kernel.stage and (chosen := kernel.take(op, processor)):
+        if kernel.computes(op) and (chosen := kernel.take(op, processor)):
             return chosen
     return None

@@ -1,0 +1,67 @@
+"""Skip connections: what enters is added to what the stages make of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from gridcnn.contracts.stage import Composite, Graph, Stage
+from gridcnn.grid import GridShape
+from gridcnn.spec.models import STAGE
+from gridcnn.stages.convolution import Convolution
+from gridcnn.stages.merging import Sum
+
+Stages = Annotated[tuple[Annotated[Stage | Composite, STAGE], ...], Field(min_length=1)]
+"""Stages that follow each other."""
+
+
+class Skip(Composite):
+    """Adds what enters to what the stages make of it (a residual block; He et al., 2016)."""
+
+    title: ClassVar[str] = "skip"
+    bare_list: ClassVar[str] = "stages"
+
+    stages: Stages
+    """The stages that the connection skips."""
+    shortcut: Literal["auto", "none", "projection"] = "auto"
+    """How what enters gets the shape of what comes out: `projection` by a convolution of 1 x 1 with
+    the stride that fits; `none` not at all, the shapes must be equal; `auto` by a projection if the
+    shapes differ."""
+
+    def expand(self, graph: Graph, value: int) -> int:
+        """Add the stages, a projection where it is needed, and the sum."""
+        before = graph.shape(value)
+        made = graph.chain(self.stages, value, place=("stages",))
+        after = graph.shape(made)
+        same = before.sizes == after.sizes
+        if self.shortcut == "none" and not same:
+            raise ValueError(
+                f"the stages turn {before} into {after}, and with shortcut: none both must be "
+                "equal; take shortcut: auto, or stages that keep the shape"
+            )
+        if self.shortcut == "projection" or not same:
+            value = graph.add(_projection(before, after), value, name="shortcut")
+        return graph.add(Sum(), value, made)
+
+
+def _projection(before: GridShape, after: GridShape) -> Convolution:
+    """Return the convolution of 1 x 1 that turns one shape into the other.
+
+    Raises:
+        ValueError: no stride leads from one size to the other.
+    """
+    strides = []
+    for size, wanted in ((before.rows, after.rows), (before.columns, after.columns)):
+        # A convolution of one cell leaves `ceil(size / stride)` positions.
+        stride = next((s for s in range(1, size + 1) if -(-size // s) == wanted), None)
+        if stride is None:
+            raise ValueError(
+                f"the stages turn {before} into {after}, and no stride of a 1 x 1 convolution "
+                f"leads from {size} cells to {wanted}; take padding: same and a stride in the "
+                "stages, or pooling before them"
+            )
+        strides.append(stride)
+    return Convolution(
+        filters=after.channels, kernel_size=1, stride=tuple(strides), padding="valid", bias=False
+    )
