@@ -14,7 +14,6 @@ from gridcnn.engines.base import ANSWERED, Engine, Memory, Plan
 from gridcnn.errors import sized
 from gridcnn.network import Network, Op
 
-
 _TITLES = ("stage", "channels x rows x columns", "parameters", "multiply-adds", "share")
 _GAP = "   "
 
