@@ -458,8 +458,8 @@ class _Backward:
         code, conv, lists = self.code, self.conv, self.lists
         lanes, kind = conv.source.lanes, vector(conv.source.lanes)
         of_one = len(conv.taps) * conv.source.padded
-        # Filters outside, vectors of a patch inside: the patches of a list are read a few times, from
-        # the first cache, and the sums of a filter go to memory once in each round of rows.
+        # Filters outside, vectors of a patch inside: the patches of a list are read a few times
+        # from the first cache, and a filter's sums go to memory once for each round of rows.
         with code.loop(conv.filters) as number:
             count = self._number(code.at(self.scratch, lists.counts), number)
             places = code.at(code.at(self.scratch, lists.places), number * lists.of_filter)
