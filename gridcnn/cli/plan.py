@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -10,12 +10,13 @@ from rich.text import Text
 
 from gridcnn.cli.screen import number
 from gridcnn.cli.tree import rows, tree
-from gridcnn.engines.base import ANSWERED, Engine, Memory, Plan
-from gridcnn.errors import sized
+from gridcnn.engines.base import ANSWERED, Engine, Memory, Plan, Work
+from gridcnn.errors import listed, sized
 from gridcnn.network import Network, Op
 
 _TITLES = ("stage", "channels x rows x columns", "parameters", "multiply-adds", "share")
 _GAP = "   "
+_ALIKE = 10  # stages that are computed alike and are listed
 
 
 def print_plan(network: Network, console: Console) -> None:
@@ -63,7 +64,7 @@ def _costs(ops: Sequence[Op], network: Network) -> dict[str, Any]:
     return {
         "parameters": sum(op.parameters for op in ops),
         "multiply_adds": multiply_adds,
-        "share": multiply_adds / max(network.multiply_adds, 1),
+        "share": round(multiply_adds / max(network.multiply_adds, 1), 6),
     }
 
 
@@ -79,11 +80,22 @@ def _trains(engine: Engine) -> bool:
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    """Return the lines about the stages that an engine computes together, and how."""
-    lines = [*plan.notes]
+    """Return the lines about the stages that an engine computes together, and how.
+
+    Stages that are computed alike share their lines, at the place of the first.
+    """
+    alike: dict[Hashable, list[Work]] = {}
     for work in plan.works:
-        lines += ["", f"{', '.join(work.stages)}: {work.kernel}"]
-        lines += [f"  {note}" for note in work.notes]
+        names = tuple(label.partition(" ")[2] for label in work.stages)
+        alike.setdefault((names, work.kernel, work.notes), []).append(work)
+    lines = [*plan.notes]
+    for first, *others in alike.values():
+        lines += ["", f"{', '.join(first.stages)}: {first.kernel}"]
+        if others:
+            # By the number of its first stage each is found in the table.
+            numbers = [work.stages[0].partition(" ")[0] for work in others]
+            lines.append(f"  alike: {listed(numbers, limit=_ALIKE)}")
+        lines += [f"  {note}" for note in first.notes]
     return lines
 
 
@@ -97,7 +109,11 @@ def works_json(plan: Plan) -> dict[str, Any]:
 
 
 def plan_json(engine: Engine, memory: Memory) -> dict[str, Any]:
-    """Return the plan for scripts; costs are multiply-adds for one item, memory is in bytes."""
+    """Return the plan for scripts; costs are multiply-adds for one item, memory is in bytes.
+
+    `stages` are all operations. Each `reads` values: 0 is the grid, and n what the n-th of them
+    makes. The operations of a composite stage, or of one of its chains, are `stages[start:stop]`.
+    """
     network = engine.network
     return {
         "grid": list(network.shape.sizes),
@@ -105,12 +121,21 @@ def plan_json(engine: Engine, memory: Memory) -> dict[str, Any]:
         "stages": [
             {
                 "stage": op.label,
+                "reads": list(op.sources),
                 "output": list(op.output.sizes),
-                "parameters": op.parameters,
-                "multiply_adds": op.multiply_adds,
-                "share": round(op.multiply_adds / max(network.multiply_adds, 1), 6),
+                **_costs([op], network),
             }
             for op in network.ops
+        ],
+        "groups": [
+            {
+                "group": group.label,
+                "depth": group.depth,
+                "start": group.start,
+                "stop": group.stop,
+                **_costs(network.ops[group.start : group.stop], network),
+            }
+            for group in sorted(network.groups, key=lambda group: (group.start, group.depth))
         ],
         "parameters": network.parameters,
         "multiply_adds": network.multiply_adds,
