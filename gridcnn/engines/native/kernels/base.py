@@ -299,7 +299,7 @@ class MapsKernel(Kernel):
 
     sources: tuple[Maps, ...]
     target: Maps
-    adds: ClassVar[bool] = True
+    adds: bool = field(default=True, kw_only=True)
 
     @classmethod
     def joins(cls, ops: Sequence[Op], op: Op, processor: Processor) -> bool:  # noqa: ARG003
@@ -316,12 +316,17 @@ class MapsKernel(Kernel):
         """
 
     def with_maps(self, sources: tuple[Maps, ...], target: Maps) -> Self:
-        """Return the kernel with maps as they lie at last, with the borders of all readers.
+        """Return the kernel with maps as they lie at last.
 
-        Where kernels with different borders read one value, `above` and `left` of a source may be
-        wider than the kernel asked for. The convolutions do not expect that yet.
+        `above` and `left` of a source are those that the kernel asked for; `below` and `right` may
+        be wider. The target has the borders of all that read it.
         """
         return replace(self, sources=sources, target=target)
+
+    def adding(self) -> Self:
+        """Return the kernel so that its backward pass adds to the gradients of its sources."""
+        assert self.adds
+        return self
 
     @property
     def source(self) -> Maps:
@@ -342,6 +347,40 @@ class MapsKernel(Kernel):
     @abc.abstractmethod
     def run_backward(self, frame: Frame, maps: Ends, gradients: Ends) -> None:
         """Emit the call that computes gradients for one item."""
+
+
+@dataclass(frozen=True)
+class MixingKernel(MapsKernel):
+    """A kernel that needs all items of a shard in training, before it can compute any of them.
+
+    In a training step the builder calls `run_observe` for each item, `run_settle` once, and then
+    `run_forward` for each item; on the way back `run_gather` for each item, `run_settle_back` once,
+    and then `run_backward` for each item. Answers need `run_forward` alone.
+    """
+
+    @abc.abstractmethod
+    def emit_observe(self, site: Site) -> None:
+        """Emit the functions that training needs beside `emit_forward`."""
+
+    @abc.abstractmethod
+    def begin(self, frame: Frame, maps: Ends) -> None:
+        """Emit what comes before the first item of a shard; `maps` are those of the first item."""
+
+    @abc.abstractmethod
+    def run_observe(self, frame: Frame, maps: Ends) -> None:
+        """Emit the call that takes one item into the statistics."""
+
+    @abc.abstractmethod
+    def run_settle(self, frame: Frame, count: Value) -> None:
+        """Emit the call that makes of the statistics of `count` items what `run_forward` needs."""
+
+    @abc.abstractmethod
+    def run_gather(self, frame: Frame, maps: Ends, gradients: Ends) -> None:
+        """Emit the call that takes one item's gradient into the sums over the shard."""
+
+    @abc.abstractmethod
+    def run_settle_back(self, frame: Frame, count: Value) -> None:
+        """Emit the call that makes of these sums what `run_backward` needs."""
 
 
 class HeadKernel(Kernel):
@@ -413,6 +452,7 @@ class Step(Generic[K_co]):
         ops: the operations.
         kernel: what computes them.
         sources: the numbers of the values that are read; see `Plan.values`.
+        starts: where the maps that the kernel reads begin, in floats from the start of each value.
         target: the number of the value that is made.
         slots: the parameters by name, and where they lie in the flat vector.
         learns: whether training changes a parameter.
@@ -422,6 +462,7 @@ class Step(Generic[K_co]):
     ops: tuple[Op, ...]
     kernel: K_co
     sources: tuple[int, ...]
+    starts: tuple[int, ...]
     target: int
     slots: Mapping[str, ParameterSlot]
     learns: bool
@@ -430,7 +471,7 @@ class Step(Generic[K_co]):
     def ingredients(self) -> str:
         """Return all that a program depends on, as text."""
         slots = [(name, slot.start, slot.parameter.size) for name, slot in self.slots.items()]
-        ends = f"{self.sources} {self.target} {self.learns} {self.passes_on}"
+        ends = f"{self.sources} {self.starts} {self.target} {self.learns} {self.passes_on}"
         return f"{self.kernel} {slots} {ends}"
 
     def describe(self, processor: Processor) -> Description:
