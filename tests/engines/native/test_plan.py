@@ -113,7 +113,7 @@ def test_a_fused_convolution_knows_all_that_it_does() -> None:
     work = plan.steps[0].kernel
     assert isinstance(work, Convolution)
     assert (work.rows, work.columns) == (12, 12)
-    assert (work.window, work.step) == ((2, 3), (4, 5))
+    assert (work.window, work.window_stride) == ((2, 3), (4, 5))
     assert (work.rectified, work.bias, work.divisor) == (True, False, 18)
     assert (work.target.rows, work.target.columns, work.filters) == (3, 3, 20)
     assert work.pooled
@@ -227,7 +227,7 @@ def test_indices_are_looked_up_under_features_of_full_height(
     work = plan.steps[0].kernel
     assert isinstance(work, Lookup) == found
     if isinstance(work, Lookup):
-        assert (work.symbols, work.kernel[0], work.source.channels, work.source.rows) == (
+        assert (work.symbols, work.kernel_size[0], work.source.channels, work.source.rows) == (
             5,
             1,
             1,

@@ -21,8 +21,8 @@ from __future__ import annotations
 import abc
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 from gridcnn.contracts.stage import Merge, Stage
 from gridcnn.engines.native.emitter import Code, Module, Number, Value
@@ -41,6 +41,9 @@ REDUCE_PARTS = 32
 """Parts into which the adding up of one step's gradients is divided."""
 
 
+# What is small here is a named tuple: to make a frozen dataclass takes half a millisecond, and the
+# first answer of a process would wait for it.
+
 # Memory -----------------------------------------------------------------------------------------
 
 
@@ -54,8 +57,7 @@ class Area(enum.Enum):
     ROWS = "each item of a batch that is trained; of a shard that is answered"
 
 
-@dataclass(frozen=True)
-class Space:
+class Space(NamedTuple):
     """Where the memory of an area comes from, and how many pieces of each part are needed."""
 
     arena: Arena
@@ -122,8 +124,7 @@ class Site:
         return arena.size + arena.gap  # `Arena.close` has not added the last gap yet
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """What the code of a task can reach of its step's memory.
 
     Attributes:
@@ -186,16 +187,14 @@ class Frame:
         return self.arguments.address(Slot.GRADIENT, self.site.step.slots[name].start)
 
 
-@dataclass(frozen=True)
-class Ends:
+class Ends(NamedTuple):
     """The addresses of the maps that a step reads and writes; or of the gradients of these maps."""
 
     sources: tuple[Value, ...]
     target: Value
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """Work of a phase, in parts that any threads do; `emit` gets the number of a part."""
 
     parts: int
@@ -211,8 +210,7 @@ def part_of(code: Code, number: Value, rows: int, parts: int) -> tuple[Value, Va
 # Kernels ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Bundle:
+class Bundle(NamedTuple):
     """Operations that are to be computed together.
 
     Attributes:
@@ -228,13 +226,12 @@ class Bundle:
     one_hot: bool = False
 
 
-@dataclass(frozen=True)
-class Description:
+class Description(NamedTuple):
     """What a kernel says of itself: its name, lines for people, and the same for programs."""
 
     kernel: str
     notes: tuple[str, ...]
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any]
 
 
 NO_GRADIENT = "none: nothing before it learns"

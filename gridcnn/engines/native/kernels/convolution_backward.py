@@ -26,7 +26,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from gridcnn.engines.native.emitter import (
     BYTE,
@@ -39,9 +38,7 @@ from gridcnn.engines.native.emitter import (
     Value,
     vector,
 )
-
-if TYPE_CHECKING:
-    from gridcnn.engines.native.kernels.convolution import Convolution
+from gridcnn.engines.native.kernels.sizes import Range, Sizes, places_of, windows_of
 
 _UNROLLED = 96
 """Most vectors of a patch that are written out one by one."""
@@ -51,14 +48,11 @@ _LISTED = 16_000
 """Most entries in the lists of all filters together; with 8 bytes each, 128 KB."""
 
 
-Range = tuple[int, int]
-
-
 @dataclass(frozen=True)
 class Lists:
     """Where the lists lie in the scratch memory; places are in floats, counts are 32 bits wide."""
 
-    conv: Convolution
+    conv: Sizes
 
     @property
     def cells(self) -> int:
@@ -69,7 +63,7 @@ class Lists:
     def rows(self) -> int:
         """Rows of the target that are gathered before the features' gradients are added to."""
         conv = self.conv
-        row = conv.step[0] * conv.stride[0] * conv.source.step
+        row = conv.window_stride[0] * conv.stride[0] * conv.source.step
         near = max(1, _NEAR // row)
         short = max(1, _LISTED // (conv.target.padded * conv.target.columns))
         return min(near, short, conv.target.rows)
@@ -128,7 +122,7 @@ class _Unit:
     feature: int
 
 
-def _spans(conv: Convolution) -> tuple[list[tuple[int, int]], list[_Unit]]:
+def _spans(conv: Sizes) -> tuple[list[tuple[int, int]], list[_Unit]]:
     """Return the places from which on one and the same list of vectors is to be visited."""
     source = conv.source
 
@@ -142,20 +136,18 @@ def _spans(conv: Convolution) -> tuple[list[tuple[int, int]], list[_Unit]]:
     vectors = source.padded // source.lanes
     if len(conv.taps) * vectors <= _UNROLLED:
         return [(0, 0)], units(conv.taps)
-    if conv.kernel[1] * vectors <= _UNROLLED:
-        row = [(0, column) for column in range(conv.kernel[1])]
+    if conv.kernel_size[1] * vectors <= _UNROLLED:
+        row = [(0, column) for column in range(conv.kernel_size[1])]
         return [
-            (conv.reach(down, 0), down * conv.kernel[1] * source.padded)
-            for down in range(conv.kernel[0])
+            (conv.reach(down, 0), down * conv.kernel_size[1] * source.padded)
+            for down in range(conv.kernel_size[0])
         ], units(row)
     return [
         (conv.reach(*tap), number * source.padded) for number, tap in enumerate(conv.taps)
     ], units([(0, 0)])
 
 
-def backward(
-    module: Module, name: str, conv: Convolution, *, by_weights: bool, by_grid: bool
-) -> None:
+def backward(module: Module, name: str, conv: Sizes, *, by_weights: bool, by_grid: bool) -> None:
     """Emit the pass back through one item.
 
     `name(grid, map, winners, map's gradient, weights, grid's gradient, weights' gradient, bias's
@@ -177,7 +169,7 @@ def backward(
 class Shares:
     """The gradient of a convolution's maps, before pooling and rectification were applied."""
 
-    def __init__(self, code: Code, conv: Convolution, out: Value, won: Value, flow: Value) -> None:
+    def __init__(self, code: Code, conv: Sizes, out: Value, won: Value, flow: Value) -> None:
         self.code = code
         self.conv = conv
         self.out = out
@@ -219,7 +211,7 @@ class Shares:
 
 
 class _Backward:
-    def __init__(self, module: Module, code: Code, conv: Convolution, values: list[Value]) -> None:
+    def __init__(self, module: Module, code: Code, conv: Sizes, values: list[Value]) -> None:
         self.module = module
         self.code = code
         self.conv = conv
@@ -269,7 +261,10 @@ class _Backward:
                         share = self.shares.at(row, column, first, cell)
                         patch = code.at(
                             grid or self.grid,
-                            conv.origin(row * conv.step[0] + down, column * conv.step[1] + right),
+                            conv.origin(
+                                row * conv.window_stride[0] + down,
+                                column * conv.window_stride[1] + right,
+                            ),
                         )
                         for (place, _), total in zip(group, sums, strict=True):
                             value = code.everywhere(patch, place, conv.lanes)
@@ -305,7 +300,9 @@ class _Backward:
         code, conv = self.code, self.conv
         for down, right, cell in places_of(window):
             count = self._sift(row, column, cell)
-            patch = conv.origin(row * conv.step[0] + down, column * conv.step[1] + right)
+            patch = conv.origin(
+                row * conv.window_stride[0] + down, column * conv.window_stride[1] + right
+            )
             with code.when(code.test("ne", count, 0)):
                 self._add_to_grid(count, code.at(self.by_grid, patch))
 
@@ -333,8 +330,8 @@ class _Backward:
         lanes = conv.lanes
         shares = [self.shares.at(row, column + each, first, None) for each in range(count)]
         shares += [code.constant(0, lanes)] * (lanes - count)
-        origin = conv.origin(row * conv.step[0], column * conv.step[1])
-        across = conv.distance(0, conv.step[1])
+        origin = conv.origin(row * conv.window_stride[0], column * conv.window_stride[1])
+        across = conv.distance(0, conv.window_stride[1])
         start = code.spread(code.cast("trunc", code.value(origin), WORD), lanes)
         steps = code.constants([across * each for each in range(lanes)], WORD)
         places = [code.whole("add", start, steps)] * lanes
@@ -451,26 +448,3 @@ class _Backward:
                         total.set(code.multiply_add(share, value, total.get()))
                 for unit, total in zip(group, sums, strict=True):
                     code.store(total.get(), target, unit.feature)
-
-
-def places_of(window: Range) -> Iterator[tuple[int, int, int]]:
-    """Yield each place of a window, `(row, column)`, and its number."""
-    for down in range(window[0]):
-        for right in range(window[1]):
-            yield down, right, down * window[1] + right
-
-
-def windows_of(conv: Convolution) -> Iterator[tuple[Range, Range, tuple[int, int]]]:
-    """Yield rows and columns of the target whose windows have one size, and that size."""
-    parts: list[list[tuple[Range, int]]] = []
-    for axis, (size, count) in enumerate(
-        ((conv.rows, conv.target.rows), (conv.columns, conv.target.columns))
-    ):
-        whole = conv.whole_windows(axis)
-        ranges = [((0, whole), conv.window[axis])] if whole else []
-        if whole < count:
-            ranges.append(((whole, count), size - whole * conv.step[axis]))
-        parts.append(ranges)
-    for rows, height in parts[0]:
-        for columns, across in parts[1]:
-            yield rows, columns, (height, across)

@@ -26,17 +26,10 @@ from gridcnn.engines.native.emitter import (
     vector,
 )
 from gridcnn.engines.native.kernels.base import Area, Bundle, Ends, Frame, Site
-from gridcnn.engines.native.kernels.convolution import (
-    Chunk,
-    Convolution,
-    Pointers,
-    Tile,
-    emit_rows,
-    filter_chunks,
-    numbers,
-    settings_of,
-)
-from gridcnn.engines.native.kernels.convolution_backward import Shares, places_of, windows_of
+from gridcnn.engines.native.kernels.convolution import Convolution, settings_of
+from gridcnn.engines.native.kernels.convolution_backward import Shares
+from gridcnn.engines.native.kernels.convolution_forward import Pointers, Tile, emit_rows, numbers
+from gridcnn.engines.native.kernels.sizes import Chunk, filter_chunks, places_of, windows_of
 from gridcnn.engines.native.layout import Maps
 from gridcnn.network import Op
 from gridcnn.stages.convolution import Convolution as ConvolutionStage
@@ -72,7 +65,7 @@ class Lookup(Convolution):
             return None
         # The rows of a one-hot grid have become the values of its indices.
         columns = Maps(1, 1, first.input.columns, 1, left=conv.source.left, right=conv.source.right)
-        changed = {"sources": (columns,), "kernel": (1, conv.kernel[1])}
+        changed = {"sources": (columns,), "kernel_size": (1, conv.kernel_size[1])}
         return cls(**settings_of(conv) | changed, symbols=first.input.rows)
 
     def widest(self, registers: int) -> int:
@@ -141,7 +134,8 @@ class Lookup(Convolution):
                     for down, right, cell in places_of(window):
                         share = shares.at(row, column, first, cell)
                         place = self.origin(
-                            row * self.step[0] + down, column * self.step[1] + right
+                            row * self.window_stride[0] + down,
+                            column * self.window_stride[1] + right,
                         )
                         self._add_share(code, code.at(indices, place, WORD), target, share)
             if self.bias:

@@ -14,15 +14,11 @@ The orders, the last one lying closest together; channels and filters are filled
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Value, vector
-
-if TYPE_CHECKING:
-    from gridcnn.engines.native.kernels.convolution import Convolution
+from gridcnn.engines.native.kernels.sizes import Sizes
 
 
-def backward_size(conv: Convolution) -> int:
+def backward_size(conv: Sizes) -> int:
     """Return the floats of the features as the backward pass takes them.
 
     Those that only fill a vector are 0, and yet read: where a gradient is NaN or infinite, so is
@@ -31,14 +27,14 @@ def backward_size(conv: Convolution) -> int:
     return conv.target.padded * len(conv.taps) * conv.source.padded
 
 
-def gradient_size(conv: Convolution) -> int:
+def gradient_size(conv: Sizes) -> int:
     """Return the floats of the features' gradient as it is added up."""
     if conv.is_narrow:
         return len(conv.taps) * conv.packed_channels * conv.target.padded
     return conv.filters * len(conv.taps) * conv.source.padded
 
 
-def pack_backward(module: Module, name: str, conv: Convolution) -> None:
+def pack_backward(module: Module, name: str, conv: Sizes) -> None:
     """Emit `name(features, packed, first filter, end filter)`.
 
     What comes out lies as (filters, taps, channels).
@@ -57,7 +53,7 @@ def pack_backward(module: Module, name: str, conv: Convolution) -> None:
             code.store(value, packed, there)
 
 
-def unpack_gradient(module: Module, name: str, conv: Convolution, *, distance: int) -> None:
+def unpack_gradient(module: Module, name: str, conv: Sizes, *, distance: int) -> None:
     """Emit `name(packed, gradient, shards, row, scratch, first, end)`.
 
     The packed gradients of all shards, `distance` floats from one to the next, are added up in the
@@ -83,7 +79,7 @@ def unpack_gradient(module: Module, name: str, conv: Convolution, *, distance: i
                 code.store(code.load(scratch, channel), gradient, there)
 
 
-def unpack_bias(module: Module, name: str, conv: Convolution, *, distance: int) -> None:
+def unpack_bias(module: Module, name: str, conv: Sizes, *, distance: int) -> None:
     """Emit `name(packed, gradient, shards)`: the bias's gradients of all shards, added up."""
     with module.function(name, PTR, PTR, INT) as (code, (packed, gradient, shards)):
         with code.loop(conv.filters) as each:
@@ -96,7 +92,7 @@ def unpack_bias(module: Module, name: str, conv: Convolution, *, distance: int) 
 
 def _add_up(
     code: Code,
-    conv: Convolution,
+    conv: Sizes,
     row: Value,
     target: Value,
     shards: Value,

@@ -45,16 +45,9 @@ from gridcnn.engines.native.emitter import (
     vector,
 )
 from gridcnn.engines.native.kernels.base import Area, Bundle, Frame, Site
-from gridcnn.engines.native.kernels.convolution import (
-    Chunk,
-    Convolution,
-    best_of,
-    divide_sums,
-    filter_chunks,
-    numbers,
-    room_for,
-    settings_of,
-)
+from gridcnn.engines.native.kernels.convolution import Convolution, settings_of
+from gridcnn.engines.native.kernels.convolution_forward import best_of, divide_sums, numbers
+from gridcnn.engines.native.kernels.sizes import Chunk, filter_chunks, room_for
 
 _FEWEST = 16  # channels and filters; with fewer, the turning costs more than it saves
 _GAIN = 0.7  # of the multiplications that are left, at most; else the turning is not worth it
@@ -270,7 +263,7 @@ class Winograd(Convolution):
     @property
     def turns(self) -> tuple[Turn, Turn]:
         """Both axes of a tile."""
-        return Turn(self.tile[0], self.kernel[0]), Turn(self.tile[1], self.kernel[1])
+        return Turn(self.tile[0], self.kernel_size[0]), Turn(self.tile[1], self.kernel_size[1])
 
     @property
     def rounds(self) -> bool:
@@ -326,7 +319,7 @@ def best_tile(conv: Convolution) -> tuple[int, int] | None:
     sizes = conv.rows, conv.columns
     best, fewest = None, _GAIN * conv.rows * conv.columns * len(conv.taps)
     for tile in itertools.product(*(_lengths(conv, axis) for axis in (0, 1))):
-        turns = [Turn(*each) for each in zip(tile, conv.kernel, strict=True)]
+        turns = [Turn(*each) for each in zip(tile, conv.kernel_size, strict=True)]
         points = turns[0].points * turns[1].points
         down, across = tiles_of((tile[0], tile[1]), sizes)
         # Matches are to be exactly 1 if all cells agree.
@@ -341,8 +334,8 @@ def best_tile(conv: Convolution) -> tuple[int, int] | None:
 def _lengths(conv: Convolution, axis: int) -> list[int]:
     """Return how long a tile may be along an axis."""
     # Pooling is done on the positions of a tile: it must have whole windows, side by side.
-    taps, window, size = conv.kernel[axis], conv.window[axis], (conv.rows, conv.columns)[axis]
-    if conv.step[axis] != window or size % window:
+    taps, window, size = conv.kernel_size[axis], conv.window[axis], (conv.rows, conv.columns)[axis]
+    if conv.window_stride[axis] != window or size % window:
         return []
     if taps == 1:
         return [1] if window == 1 else []
@@ -355,7 +348,7 @@ def _lengths(conv: Convolution, axis: int) -> list[int]:
 def cells_under(conv: Winograd) -> tuple[int, int]:
     """Return how many rows and columns of the grid all tiles have under them."""
     down, across = (count * length for count, length in zip(conv.tiles, conv.tile, strict=True))
-    return down + conv.kernel[0] - 1, across + conv.kernel[1] - 1
+    return down + conv.kernel_size[0] - 1, across + conv.kernel_size[1] - 1
 
 
 def scratch_size(conv: Winograd, registers: int, *, training: bool) -> int:
@@ -562,9 +555,9 @@ class _Emitter:
         # First over the rows under a feature, then over its columns. In place: a vector is read
         # together with those below it or to the right, which are still as they were.
         lanes = self.code.module.processor.lanes
-        for taps, distance in ((conv.kernel[0], row_size), (conv.kernel[1], 1)):
+        for taps, distance in ((conv.kernel_size[0], row_size), (conv.kernel_size[1], 1)):
             with (
-                code.loop(height - conv.kernel[0] + 1) as row,
+                code.loop(height - conv.kernel_size[0] + 1) as row,
                 code.loop(row_size - lanes, step=lanes) as column,
             ):
                 here = code.at(blanks, row * row_size + column)
@@ -657,13 +650,13 @@ def pack(module: Module, name: str, conv: Winograd) -> None:
                             [
                                 code.load(
                                     target,
-                                    each + (y * conv.kernel[1] + x) * (channels * of_one),
+                                    each + (y * conv.kernel_size[1] + x) * (channels * of_one),
                                     kind=vector(conv.lanes),
                                 )
-                                for y in range(conv.kernel[0])
+                                for y in range(conv.kernel_size[0])
                             ],
                         )
-                        for x in range(conv.kernel[1])
+                        for x in range(conv.kernel_size[1])
                     ]
                     for y in range(rows.points):
                         values = columns.taps_to_points(code, [line[y] for line in lines])
