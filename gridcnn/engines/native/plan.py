@@ -188,10 +188,13 @@ def _views(
     one, it begins further inside, and its rows are as long as they are in memory.
     """
     views, starts = [], []
-    for maps, wish in zip(entering, wished, strict=True):
+    for whole, wish in zip(entering, wished, strict=True):
+        maps = whole
         down, across = maps.above - wish.above, maps.left - wish.left
         starts.append(down * maps.step + across * maps.padded)
-        views.append(replace(maps, above=wish.above, left=wish.left, right=maps.right + across))
+        if down or across:
+            maps = replace(maps, above=wish.above, left=wish.left, right=maps.right + across)
+        views.append(maps)
     return tuple(views), tuple(starts)
 
 
