@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -52,8 +53,6 @@ _BEFORE_END = 10_000
 frames, as a rule) takes libFLAC a second."""
 _MP3_HEAD = 2**16
 """Bytes of an MP3 file in which its first frame is looked for, behind titles and pictures."""
-_MP3_WHOLE = 2**25
-"""Bytes of an MP3 file of which a part is looked for, at most: two hours at usual rates."""
 _LAST_PAGE = 255 * 4096
 """The most frames in a page of Ogg Vorbis: 255 packets, of blocks of 8,192.
 
@@ -293,13 +292,15 @@ class _Sound:
         """Return the same frames of an MP3 file; None: all before them have to be decoded."""
         import soundfile
 
-        content = _start_of(self._file, _MP3_WHOLE)
-        part = mp3.part_of(content, frames=self.frames, start=start, stop=stop)
+        place = self._file.tell()
+        part = mp3.part_of(self._file, frames=self.frames, start=start, stop=stop)
+        self._file.seek(place)
         if part is None:
             return None
         with (
             contextlib.suppress(soundfile.SoundFileError),
-            soundfile.SoundFile(_Content(part.content)) as sound,
+            _as_source(part.content) as source,
+            soundfile.SoundFile(source, closefd=False) as sound,
         ):
             if (sound.frames, sound.samplerate) == (part.frames, self.rate):
                 # At once: after each piece soundfile seeks the place that it has reached.
@@ -319,6 +320,31 @@ class _Sound:
             return max(0, start - self.rate)
         # An MP3 frame borrows bits from those before it, see `mp3`; the others are rare.
         return 0
+
+
+@contextlib.contextmanager
+def _as_source(content: bytes) -> Iterator[IO[bytes] | int]:
+    """Hold the bytes of a file as something that libsndfile reads from.
+
+    On Linux it is the descriptor of a file in memory. Each read from a Python object is a call into
+    Python, for which a thread waits while another one runs there; an MP3 frame takes two.
+    """
+    file = _file_in_memory()
+    if file is None:
+        yield _Content(content)
+        return
+    with file:
+        file.write(content)
+        file.seek(0)
+        yield file.fileno()
+
+
+def _file_in_memory() -> IO[bytes] | None:
+    """Return a new file that is on no disk; None if the system has none."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # some sandboxes forbid it
+            return os.fdopen(os.memfd_create("sound"), "w+b")
+    return None
 
 
 def _step(sound: Any, left: int) -> int:
