@@ -56,8 +56,6 @@ Percentile = Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(100)]
 Frequency = Annotated[float, Strict(), AllowInfNan(False), Ge(0)]
 """A frequency, in Hz."""
 
-_CLIPS_OF_ONE_STEP = 8
-"""Clips that are transformed together, if all frames of one are transformed at once."""
 _LONGEST = 16_384
 """Chunks of time in a grid, at most; as for the sizes of pictures."""
 
@@ -397,7 +395,7 @@ class AudioAdapter(Adapter):
         Short clips are read one by one, and transformed some at a time: each call to NumPy then
         does more, so that threads wait for each other less often.
         """
-        together = _CLIPS_OF_ONE_STEP * frames_at_once(self.n_fft) // self._frames
+        together = frames_at_once(self.n_fft) // self._frames
         if together <= 1:
             return super().adapt_all(things, names=names, advance=advance)
         shape, count = self.shape(), len(things)

@@ -393,7 +393,10 @@ def _mean(block: NDArray[np.float32]) -> Samples:
             mean = mean + block[:, 1]
             for channel in range(2, channels):
                 mean += block[:, channel]
-            mean /= np.float32(channels)
+            if channels & (channels - 1):
+                mean /= np.float32(channels)
+            else:  # the same for a power of two, and faster
+                mean *= np.float32(1 / channels)
     return mean
 
 

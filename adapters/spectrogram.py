@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float32]
 
-_AT_ONCE = 63 * 512
-"""Samples under windows that are transformed together. They stay in a core's cache, and what comes
-of them takes less than 128 KiB, and comes from the heap: larger pieces the system clears first,
-which takes longer than the transform."""
+_AT_ONCE = 504 * 512
+"""Samples under windows that are transformed together, of one clip or of several. Of fewer, most
+time would be spent between calls to NumPy, in which threads wait for each other; of more, what
+comes of them would leave the caches of a core."""
 _ALONE = 2**18  # multiplications up to which BLAS starts no threads: waiting for them takes longer
 _LINEAR = 200 / 3  # Slaney's scale has a mel for every 66.7 Hz up to 1000 Hz ...
 _KNEE = 1000.0
@@ -78,7 +78,7 @@ def power_in_bands(
 
 
 def frames_at_once(n_fft: int) -> int:
-    """Return how many frames of a clip are transformed together."""
+    """Return how many frames are transformed together."""
     return max(1, _AT_ONCE // n_fft)
 
 
