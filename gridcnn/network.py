@@ -423,10 +423,14 @@ class _Graph:
 def groups_of(items: int) -> Iterator[slice]:
     """Yield the groups of a batch's items whose statistics are taken together in training.
 
-    A group has `GROUP` items, and the last one also what is left, so that no group is small unless
-    the batch is. They depend on the number of items alone: results are the same for any number of
-    threads.
+    There are as few groups as can be of at most `GROUP` items; they differ by one item at most, and
+    the larger ones come first. They depend on the number of items alone, so that results are the
+    same for any number of threads. Of 20 items the first 10 are a group.
     """
-    count = max(items // GROUP, 1)
+    count = max(-(-items // GROUP), 1)
+    size, larger = divmod(items, count)
+    start = 0
     for number in range(count):
-        yield slice(number * GROUP, items if number == count - 1 else (number + 1) * GROUP)
+        stop = start + size + (number < larger)
+        yield slice(start, stop)
+        start = stop

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gridcnn.caches import homely
 from gridcnn.engines.base import Memory, Plan, Work
 from gridcnn.engines.native.cache import object_cache
 from gridcnn.engines.native.chain import Chain
-from gridcnn.engines.native.kernels import convolution
-from gridcnn.engines.native.kernels.convolution import Convolution
-from gridcnn.engines.native.kernels.convolution_backward import is_narrow
-from gridcnn.engines.native.kernels.lookup import Lookup
-from gridcnn.engines.native.kernels.pooling import Pooling
-from gridcnn.engines.native.kernels.winograd import Winograd
-from gridcnn.engines.native.layout import Maps
-from gridcnn.engines.native.plan import Step, VotingLayer
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import Program
 from gridcnn.errors import sized
@@ -27,30 +18,15 @@ _FLOAT, _RESULT = 4, 12  # bytes of a number, and of what an item's loss is made
 # and to have a program loaded.
 _COMPILER, _CHARACTER, _LOADED = 4_000_000, 4, 1_600_000
 
-# What the gradient of a convolution is made by, in the words of facts and of notes.
-_SIFTED, _DENSE, _INDEXED, _NONE = "sifted", "dense", "indexed", "none"
-_OF_FEATURES = {
-    _SIFTED: "sifted: each filter has a list of the cells that have a gradient",
-    _DENSE: "dense: every cell is visited, since the grid has too few channels for a vector",
-    _INDEXED: "indexed: the gradient at a position is added at the indices under it",
-    _NONE: "none: they do not learn",
-}
-_OF_GRID = {
-    _SIFTED: "sifted: each cell has a list of the filters that have a gradient there",
-    _NONE: "none: nothing before it learns",
-}
 
-
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """Stages in a row: they are computed by a chain, or, without one, by their own arithmetic."""
 
     ops: tuple[Op, ...]
     chain: Chain | None
 
 
-@dataclass(frozen=True)
-class Division:
+class Division(NamedTuple):
     """How an engine has divided a network; `round_items` are the most items of one native call."""
 
     network: Network
@@ -133,115 +109,14 @@ def _of_chain(chain: Chain, most: int, *, alone: bool) -> tuple[list[str], dict[
 
 
 def _works(chain: Chain) -> list[Work]:
-    works = [_work(step, chain.processor) for step in chain.plan.steps]
-    if chain.plan.voting:
-        op = chain.ops[-1]
-        passes_on = chain.plan.wanted or any(step.learns for step in chain.plan.steps)
-        works.append(_voting(op, chain.plan.voting, passes_on=passes_on))
+    """Return what each step of a chain does."""
+    plan = chain.plan
+    works = []
+    for step in (*plan.steps, *([plan.head] if plan.head else [])):
+        labels, described = tuple(op.label for op in step.ops), step.describe(chain.processor)
+        kernel = f"fused {described.kernel}" if labels[1:] else described.kernel
+        works.append(Work(labels, kernel, described.notes, described.facts))
     return works
-
-
-def _work(step: Step, processor: Processor) -> Work:
-    labels = tuple(op.label for op in step.ops)
-    maps = _maps(step.target)
-    match step.work:
-        case Convolution() as conv:
-            return _convolution(labels, step, conv, processor)
-        case Pooling() as pooling:
-            way = "in equal parts" if pooling.mean else "to the first of the largest cells"
-            kernel, gradient = "pooling", way if step.passes_on else _OF_GRID[_NONE]
-        case None:
-            way = "where the map is above 0"
-            kernel, gradient = "rectification", way if step.passes_on else _OF_GRID[_NONE]
-    notes = (maps, f"gradient of the grid, {gradient}")
-    return Work(labels, kernel, notes, _maps_facts(step.target))
-
-
-def _convolution(
-    labels: tuple[str, ...], step: Step, conv: Convolution, processor: Processor
-) -> Work:
-    width, windows, positions = _tile(conv, processor)
-    by_features = _SIFTED
-    if not step.learns:
-        by_features = _NONE
-    elif isinstance(conv, Lookup):
-        by_features = _INDEXED
-    elif is_narrow(conv):
-        by_features = _DENSE
-    by_grid = _SIFTED if step.passes_on else _NONE
-    vectors = "1 vector" if width == 1 else f"{width} vectors"
-    tile = f"tiles of {positions} positions x {vectors} of filters"
-    kernel = "convolution"
-    if isinstance(conv, Lookup):
-        kernel = "lookup"
-    elif isinstance(conv, Winograd):
-        kernel = "Winograd convolution"
-        plain = conv.tile[0] * conv.tile[1] * len(conv.taps)
-        tile += (
-            f", {conv.points} multiplications for {conv.tile[0]} x {conv.tile[1]} positions "
-            f"instead of {plain}"
-        )
-    if conv.pooled and not isinstance(conv, Winograd):
-        tile += f", whole windows of {' x '.join(map(str, conv.window))}"
-    notes = (
-        _maps(conv.target),
-        tile,
-        f"gradient of the features, {_OF_FEATURES[by_features]}",
-        f"gradient of the grid, {_OF_GRID[by_grid]}",
-    )
-    facts = {
-        **_maps_facts(conv.target),
-        "window": list(conv.window) if conv.pooled else None,
-        "tile": {"vectors": width, "windows": windows, "positions": positions},
-        "gradient": {"features": by_features, "grid": by_grid},
-    }
-    return Work(labels, f"fused {kernel}" if labels[1:] else kernel, notes, facts)
-
-
-def _tile(conv: Convolution, processor: Processor) -> tuple[int, int, int]:
-    """Return the vectors of filters, the windows and the positions of the usual tile."""
-    room = convolution.room_for(processor.registers)
-    width = convolution.filter_chunks(conv, processor.registers)[0].width
-    if isinstance(conv, Winograd):
-        down, across = conv.group(processor.registers)
-        return width, down * across, down * across * conv.tile[0] * conv.tile[1]
-    # A map that is smaller than a window is one window, which its edge cuts.
-    height, across = min(conv.window[0], conv.rows), min(conv.window[1], conv.columns)
-    windows = 1
-    if conv.whole_windows(1):
-        fewest, more = convolution.windows_of_tile(conv, room, width, height)
-        windows = fewest + bool(more)
-    return width, windows, windows * height * across
-
-
-def _voting(op: Op, layers: tuple[VotingLayer, ...], *, passes_on: bool) -> Work:
-    notes = [
-        f"{each.layer.inputs:,} values to {each.layer.outputs:,} votes, in vectors of "
-        f"{each.layer.lanes} values" + (f", dropout {each.dropout:g}" if each.dropout else "")
-        for each in layers
-    ]
-    notes.append("gradient of the weights, over the whole batch after the last shard")
-    if not passes_on:
-        notes.append(f"gradient of the grid, {_OF_GRID[_NONE]}")
-    facts = {
-        "layers": [
-            {"inputs": each.layer.inputs, "outputs": each.layer.outputs, "lanes": each.layer.lanes}
-            for each in layers
-        ]
-    }
-    return Work((op.label,), "matrix product", tuple(notes), facts)
-
-
-def _maps(maps: Maps) -> str:
-    if maps.lanes == 1:
-        return f"maps of {maps.channels} channels, one number at a time"
-    spare = maps.padded - maps.channels
-    padded = f", padded to {maps.padded}" if spare else ""
-    return f"maps of {maps.channels} channels in vectors of {maps.lanes}{padded}"
-
-
-def _maps_facts(maps: Maps) -> dict[str, Any]:
-    return {"channels": maps.channels, "lanes": maps.lanes, "padded": maps.padded}
 
 
 # Memory -----------------------------------------------------------------------------------------
@@ -292,7 +167,8 @@ def _step_bytes(chain: Chain, items: int) -> int:
     program = chain.training_program
     shards = -(-items // program.shard)
     floats = items * program.rows + shards * program.sums.size
-    floats += items * sum(each.layer.inputs for each in chain.plan.voting if each.dropout)
+    if chain.plan.head:
+        floats += items * sum(values for values, _ in chain.plan.head.kernel.dropouts)
     code_bytes = _memory_of(program, chain.workers(items, training=True))
     return code_bytes + _FLOAT * floats + _RESULT * items
 

@@ -16,7 +16,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,17 +24,20 @@ from numpy.typing import NDArray
 from gridcnn.contracts.adapter import OneHotAdapter
 from gridcnn.cores import usable_cores
 from gridcnn.engines.base import Engine, Memory, Plan, Step, take_running
-from gridcnn.engines.native import describe
 from gridcnn.engines.native.call import Floats
 from gridcnn.engines.native.chain import Chain, Lone
+from gridcnn.engines.native.kernels.lookup import can_look_up
+from gridcnn.engines.native.kernels.registry import has_kernel
 from gridcnn.engines.native.moves import move
-from gridcnn.engines.native.plan import can_look_up, has_kernel
 from gridcnn.engines.native.processor import processor
 from gridcnn.engines.reference import OpBackward, ReferenceEngine, apply, parts_of, plain
 from gridcnn.forks import start_over_in_children
 from gridcnn.grid import Array, Cells, OneHot
 from gridcnn.network import GROUP, Network, groups_of
 from gridcnn.stages.voting import Votes, cross_entropy
+
+if TYPE_CHECKING:
+    from gridcnn.engines.native import describe
 
 ROUND = 512
 """Most items of one native call: more are done in rounds, so that Ctrl-C is heard in between."""
@@ -89,14 +92,20 @@ class NativeEngine(Engine):
 
     def plan(self) -> Plan:
         """Return which stages are done together, and by which kernels; see `describe`."""
+        from gridcnn.engines.native import describe
+
         return describe.plan(self._division(), self.processor, self.workers)
 
     def memory(self, batch_size: int) -> Memory:
         """Return what batches of so many items take; see `describe`."""
+        from gridcnn.engines.native import describe
+
         return describe.memory(self._division(), batch_size)
 
     def _division(self) -> describe.Division:
         """Return how the network is divided, for grids as its own adapter makes them."""
+        from gridcnn.engines.native import describe
+
         ops, adapter = self.network.ops, self.network.spec.adapter
         parts = []
         for piece in self.pieces():
@@ -457,9 +466,11 @@ def _rounds(items: int) -> Iterator[slice]:
 
 def _factors(chain: Chain, items: int, random: np.random.Generator | None) -> Floats | None:
     """Return what dropout multiplies values with, layer after layer, or None if it does not."""
+    head = chain.plan.head
+    if random is None or head is None:
+        return None
     factors = [
-        Votes.dropout_factors((items, each.layer.inputs), each.dropout, random).ravel()
-        for each in chain.plan.voting
-        if random is not None and each.dropout
+        Votes.dropout_factors((items, values), rate, random).ravel()
+        for values, rate in head.kernel.dropouts
     ]
     return np.concatenate(factors) if factors else None

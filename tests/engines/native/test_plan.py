@@ -12,12 +12,14 @@ pytest.importorskip("llvmlite")
 
 from gridcnn.engines.native import recipes
 from gridcnn.engines.native.kernels.convolution import Convolution
-from gridcnn.engines.native.kernels.lookup import Lookup
+from gridcnn.engines.native.kernels.lookup import Lookup, can_look_up
+from gridcnn.engines.native.kernels.matrix import row_size
 from gridcnn.engines.native.kernels.pooling import Pooling
-from gridcnn.engines.native.kernels.voting import row_size
+from gridcnn.engines.native.kernels.rectification import Rectification
+from gridcnn.engines.native.kernels.voting import Voting
 from gridcnn.engines.native.kernels.winograd import Winograd
 from gridcnn.engines.native.layout import Maps, lanes_for
-from gridcnn.engines.native.plan import Plan, can_look_up, make_plan
+from gridcnn.engines.native.plan import Plan, make_plan
 from gridcnn.engines.native.processor import Processor
 from gridcnn.grid import Axis, GridShape
 from gridcnn.network import Network
@@ -108,27 +110,30 @@ def test_a_fused_convolution_knows_all_that_it_does() -> None:
     plan = plan_of(
         conv(20, scale="match", bias=False), "rectification", pool([2, 3], stride=[4, 5])
     )
-    work = plan.steps[0].convolution
+    work = plan.steps[0].kernel
+    assert isinstance(work, Convolution)
     assert (work.rows, work.columns) == (12, 12)
-    assert (work.window, work.step) == ((2, 3), (4, 5))
+    assert (work.window, work.window_stride) == ((2, 3), (4, 5))
     assert (work.rectified, work.bias, work.divisor) == (True, False, 18)
     assert (work.target.rows, work.target.columns, work.filters) == (3, 3, 20)
-    assert plan.steps[0].has_winners
-    assert plan.steps[0].bias is None
-    assert plan.end is plan.steps[0].target
+    assert work.pooled
+    assert list(plan.steps[0].slots) == ["weights"]
+    assert plan.end is work.target
 
 
 def test_stages_on_their_own_have_their_own_work() -> None:
     plan = plan_of(pool(3, stride=2, mode="mean"), "rectification", conv())
     first, second, third = plan.steps
-    assert isinstance(first.work, Pooling)
-    assert (first.work.window, first.work.stride, first.work.mean) == ((3, 3), (2, 2), True)
-    assert second.work is None
-    assert isinstance(third.work, Convolution)
-    assert [step.has_winners for step in plan.steps] == [False, False, False]
-    for before, after in itertools.pairwise(plan.steps):
-        assert after.source is before.target
-    assert plan.steps[0].source is plan.start
+    assert isinstance(first.kernel, Pooling)
+    assert (first.kernel.window, first.kernel.stride, first.kernel.mean) == ((3, 3), (2, 2), True)
+    assert isinstance(second.kernel, Rectification)
+    assert isinstance(third.kernel, Convolution)
+    assert not third.kernel.pooled
+    assert [step.sources for step in plan.steps] == [(0,), (1,), (2,)]
+    assert [step.target for step in plan.steps] == [1, 2, 3]
+    for step in plan.steps:
+        assert step.kernel.source is plan.values[step.sources[0]]
+        assert step.kernel.target is plan.values[step.target]
 
 
 # Which kernel
@@ -162,12 +167,12 @@ def test_stages_on_their_own_have_their_own_work() -> None:
         (16, [conv(16, padding=[0, 1], kernel_size=[2, 3])], None),
     ],
 )
-def test_features_are_turned_where_that_pays(
+def test_winograd_is_chosen_where_that_pays(
     channels: int, stages: list[Any], tile: tuple[int, int] | None
 ) -> None:
     """With many channels and filters, and windows that fill a tile: in as large tiles as gain."""
     plan = plan_of(*stages, shape=GridShape(channels, 12, 12))
-    work = plan.steps[0].work
+    work = plan.steps[0].kernel
     assert (work.tile if isinstance(work, Winograd) else None) == tile
     assert plan.wants_finite == (tile is not None)
 
@@ -185,9 +190,9 @@ def test_what_tiles_read_beyond_the_map_is_there(
     sizes: tuple[int, int], tile: tuple[int, int], under: tuple[int, int]
 ) -> None:
     """A border is wider where the last tiles are not full; tiles are shorter for small maps."""
-    maps = plan_of(conv(16), shape=GridShape(16, *sizes)).steps[0]
-    assert isinstance(maps.work, Winograd)
-    assert maps.work.tile == tile
+    maps = plan_of(conv(16), shape=GridShape(16, *sizes)).steps[0].kernel
+    assert isinstance(maps, Winograd)
+    assert maps.tile == tile
     source = maps.source
     assert (source.above, source.left) == (1, 1)
     assert (
@@ -196,8 +201,8 @@ def test_what_tiles_read_beyond_the_map_is_there(
     ) == under
 
 
-def test_maps_of_one_cell_are_not_turned() -> None:
-    assert type(plan_of(conv(16), shape=GridShape(16, 1, 1)).steps[0].work) is Convolution
+def test_maps_of_one_cell_are_not_transformed() -> None:
+    assert type(plan_of(conv(16), shape=GridShape(16, 1, 1)).steps[0].kernel) is Convolution
 
 
 @pytest.mark.parametrize(
@@ -219,10 +224,10 @@ def test_indices_are_looked_up_under_features_of_full_height(
     assert can_look_up(network.ops[0]) == found
     plan = plan_of(*stages, shape=LETTERS, one_hot=True)
     assert plan.one_hot == found
-    work = plan.steps[0].convolution
+    work = plan.steps[0].kernel
     assert isinstance(work, Lookup) == found
     if isinstance(work, Lookup):
-        assert (work.symbols, work.kernel[0], work.source.channels, work.source.rows) == (
+        assert (work.symbols, work.kernel_size[0], work.source.channels, work.source.rows) == (
             5,
             1,
             1,
@@ -276,10 +281,10 @@ def test_maps_have_the_borders_that_their_reader_wants() -> None:
     plan = plan_of(conv(5), "rectification", conv(6, kernel_size=[4, 2], padding=[2, 7]), pool())
     first, second = plan.steps
     assert (plan.start.above, plan.start.below, plan.start.left, plan.start.right) == (1, 1, 1, 1)
-    source = second.source
-    assert source is first.target
+    source = second.kernel.source
+    assert source is first.kernel.target
     assert (source.above, source.below, source.left, source.right) == (2, 2, 7, 7)
-    end = second.target
+    end = second.kernel.target
     assert (end.above, end.below, end.left, end.right) == (0, 0, 0, 0)
 
 
@@ -287,8 +292,8 @@ def test_grids_of_few_channels_come_as_they_are() -> None:
     """No lane of a vector is spent on them, until a convolution makes maps of them."""
     for channels, lanes in ((1, 1), (3, 1), (4, 4), (5, 8)):
         plan = plan_of("rectification", pool(), conv(2), shape=GridShape(channels, 12, 12))
-        assert [step.source.lanes for step in plan.steps] == [lanes] * 3
-        assert [step.target.lanes for step in plan.steps] == [lanes, lanes, 4]
+        assert [step.kernel.source.lanes for step in plan.steps] == [lanes] * 3
+        assert [step.kernel.target.lanes for step in plan.steps] == [lanes, lanes, 4]
 
 
 # What training needs
@@ -323,12 +328,17 @@ def test_voting_layers_find_their_numbers(
     plan = make_plan(network.ops, SHAPE, WIDE, one_hot=False, wanted=False)
     assert len(plan.steps) == 1
     sizes = [4 * 36, *hidden, 3]
-    found = [(each.layer.inputs, each.layer.outputs) for each in plan.voting]
+    assert plan.head is not None
+    kernel = plan.head.kernel
+    assert isinstance(kernel, Voting)
+    found = [(each.layer.inputs, each.layer.outputs) for each in kernel.layers]
     assert found == list(itertools.pairwise(sizes))
-    assert [each.dropout for each in plan.voting] == factors
-    assert [each.layer.rectified for each in plan.voting] == [True] * len(hidden) + [False]
-    places = [place for each in plan.voting for place in (each.weights, each.bias)]
-    assert places == [slot.start for slot in network.ops[-1].slots]
+    assert [each.dropout for each in kernel.layers] == factors
+    assert [each.layer.rectified for each in kernel.layers] == [True] * len(hidden) + [False]
+    names = [name for each in kernel.layers for name in (each.weights, each.bias)]
+    slots = network.ops[-1].slots
+    assert names == [slot.parameter.name for slot in slots]
+    assert [plan.head.slots[name].start for name in names] == [slot.start for slot in slots]
 
 
 def test_shards_depend_on_the_network_alone() -> None:

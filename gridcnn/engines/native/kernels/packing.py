@@ -15,29 +15,11 @@ The orders, the last one lying closest together; channels and filters are filled
 from __future__ import annotations
 
 from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Value, vector
-from gridcnn.engines.native.kernels import winograd
-from gridcnn.engines.native.kernels.convolution import Convolution, filter_chunks
-from gridcnn.engines.native.kernels.convolution_backward import is_narrow
-from gridcnn.engines.native.kernels.lookup import Lookup
-from gridcnn.engines.native.kernels.winograd import Winograd
+from gridcnn.engines.native.kernels.sizes import Sizes
 
 
-def forward_size(conv: Convolution) -> int:
-    """Return the floats of the features as the forward pass takes them."""
-    if isinstance(conv, Winograd):
-        return winograd.packed_size(conv)
-    return _beside_size(conv)
-
-
-def _beside_size(conv: Convolution) -> int:
-    """Return the floats of features whose filters lie beside each other."""
-    if isinstance(conv, Lookup):
-        return len(conv.taps) * conv.table
-    return len(conv.taps) * conv.source.channels * conv.target.padded
-
-
-def backward_size(conv: Convolution) -> int:
-    """Return the floats of the features as the way back takes them.
+def backward_size(conv: Sizes) -> int:
+    """Return the floats of the features as the backward pass takes them.
 
     Those that only fill a vector are 0, and yet read: where a gradient is NaN or infinite, so is
     theirs.
@@ -45,65 +27,14 @@ def backward_size(conv: Convolution) -> int:
     return conv.target.padded * len(conv.taps) * conv.source.padded
 
 
-def gradient_size(conv: Convolution) -> int:
+def gradient_size(conv: Sizes) -> int:
     """Return the floats of the features' gradient as it is added up."""
-    if isinstance(conv, Lookup) or is_narrow(conv):
-        return _beside_size(conv)
+    if conv.is_narrow:
+        return len(conv.taps) * conv.packed_channels * conv.target.padded
     return conv.filters * len(conv.taps) * conv.source.padded
 
 
-def height(conv: Convolution) -> int:
-    """Return the rows that `pack_forward` goes over: channels, or symbols."""
-    return conv.symbols if isinstance(conv, Lookup) else conv.source.channels
-
-
-def pack_forward(module: Module, name: str, conv: Convolution) -> None:
-    """Emit `name(features, packed, first row, end row)`, of features as the flat vector has them.
-
-    There are so many rows as `height` says.
-    """
-    if isinstance(conv, Winograd):
-        winograd.pack(module, name, conv)
-        return
-    with module.function(name, *[PTR] * 2, *[INT] * 2) as (code, (features, packed, start, stop)):
-        if isinstance(conv, Lookup):
-            _pack_lookup(code, conv, (features, packed), (start, stop))
-            return
-        place = 0
-        for chunk in filter_chunks(conv, module.processor.registers):
-            of_one = chunk.width * conv.lanes
-            size = len(conv.taps) * conv.source.channels * of_one
-            with code.loop(chunk.count) as number:
-                first = number * of_one + chunk.first * conv.lanes
-                target = code.at(packed, number * size + place)
-                used = code.least(of_one, code.value(conv.filters) - first)
-                source = code.at(features, first * _feature(conv))
-                with (
-                    code.loop(len(conv.taps)) as tap,
-                    code.loop(stop, start=start) as channel,
-                    code.loop(used) as each,
-                ):
-                    there = (tap * conv.source.channels + channel) * of_one + each
-                    here = each * _feature(conv) + (channel * len(conv.taps) + tap)
-                    code.store(code.load(source, here), target, there)
-            place += size * chunk.count
-
-
-def _pack_lookup(
-    code: Code, conv: Lookup, ends: tuple[Value, Value], symbols: tuple[Value, Value]
-) -> None:
-    features, packed = ends
-    with (
-        code.loop(symbols[1], start=symbols[0]) as symbol,
-        code.loop(len(conv.taps)) as tap,
-        code.loop(conv.filters) as each,
-    ):
-        here = each * _feature(conv) + (symbol * len(conv.taps) + tap)
-        there = tap * conv.table + symbol * conv.target.padded + each
-        code.store(code.load(features, here), packed, there)
-
-
-def pack_backward(module: Module, name: str, conv: Convolution) -> None:
+def pack_backward(module: Module, name: str, conv: Sizes) -> None:
     """Emit `name(features, packed, first filter, end filter)`.
 
     What comes out lies as (filters, taps, channels).
@@ -114,7 +45,7 @@ def pack_backward(module: Module, name: str, conv: Convolution) -> None:
             code.loop(len(conv.taps)) as tap,
             code.loop(conv.source.channels) as channel,
         ):
-            here = each * _feature(conv) + (channel * len(conv.taps) + tap)
+            here = each * conv.feature_size + (channel * len(conv.taps) + tap)
             there = (each * len(conv.taps) + tap) * conv.source.padded + channel
             value = code.load(features, here)
             if conv.divisor != 1:
@@ -122,26 +53,17 @@ def pack_backward(module: Module, name: str, conv: Convolution) -> None:
             code.store(value, packed, there)
 
 
-def _feature(conv: Convolution) -> int:
-    """Return the floats of one feature in the flat vector."""
-    rows = conv.symbols if isinstance(conv, Lookup) else conv.source.channels
-    return rows * len(conv.taps)
-
-
-def unpack_gradient(module: Module, name: str, conv: Convolution, *, distance: int) -> None:
+def unpack_gradient(module: Module, name: str, conv: Sizes, *, distance: int) -> None:
     """Emit `name(packed, gradient, shards, row, scratch, first, end)`.
 
     The packed gradients of all shards, `distance` floats from one to the next, are added up in the
     order of the shards, and stored in the flat vector's order. `first` and `end` count filters, or
     (for those gradients where filters lie beside each other) taps.
     """
-    along = isinstance(conv, Lookup) or is_narrow(conv)
-    taps = len(conv.taps)
-    channels = conv.symbols if isinstance(conv, Lookup) else conv.source.channels
-    rows = conv.symbols + 1 if isinstance(conv, Lookup) else channels
+    taps, channels, rows = len(conv.taps), conv.feature_channels, conv.packed_channels
     with module.function(name, *[PTR] * 2, INT, PTR, INT, INT) as (code, arguments):
         packed, gradient, shards, scratch, first, end = arguments
-        if along:
+        if conv.is_narrow:
             with code.loop(end, start=first) as tap, code.loop(channels) as channel:
                 row = code.at(packed, (tap * rows + channel) * conv.target.padded)
                 _add_up(code, conv, row, scratch, shards, distance, conv.target.padded)
@@ -157,7 +79,7 @@ def unpack_gradient(module: Module, name: str, conv: Convolution, *, distance: i
                 code.store(code.load(scratch, channel), gradient, there)
 
 
-def unpack_bias(module: Module, name: str, conv: Convolution, *, distance: int) -> None:
+def unpack_bias(module: Module, name: str, conv: Sizes, *, distance: int) -> None:
     """Emit `name(packed, gradient, shards)`: the bias's gradients of all shards, added up."""
     with module.function(name, PTR, PTR, INT) as (code, (packed, gradient, shards)):
         with code.loop(conv.filters) as each:
@@ -170,7 +92,7 @@ def unpack_bias(module: Module, name: str, conv: Convolution, *, distance: int) 
 
 def _add_up(
     code: Code,
-    conv: Convolution,
+    conv: Sizes,
     row: Value,
     target: Value,
     shards: Value,

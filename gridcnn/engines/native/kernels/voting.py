@@ -1,376 +1,272 @@
-"""Voting layers: small matrix products over several items at a time, and the loss at their end.
+"""The voting head: its layers over all items of a shard, the loss, and the way back.
 
-Rows of values are padded with zeros to whole vectors; weights lie as the flat parameter vector has
-them, and are never copied. Each number is summed up in the same order, however many items are
-worked on together.
+Each layer reads its weights once for several items, so items are not done one by one here. A
+training step keeps the rows of the whole batch: the gradient of the weights is made from them after
+the last shard. Made shard by shard, it would take memory as large as the weights for each shard.
+
+    forward     row of values 0 -> layer 0 -> values 1 -> layer 1 -> logits -> loss
+    backward    gradient of what enters <- gradients 0 <- gradients 1, where the logits were
+    reduce      values and gradients of all items -> gradient of weights and bias, layer by layer
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
-from gridcnn.engines.native.emitter import (
-    FLOAT,
-    INT,
-    PTR,
-    WORD,
-    Code,
-    Module,
-    Number,
-    Value,
-    Variable,
+from gridcnn.engines.native.emitter import INT, PTR, Number, Value
+from gridcnn.engines.native.kernels import loss, matrix
+from gridcnn.engines.native.kernels.base import (
+    NO_GRADIENT,
+    REDUCE_PARTS,
+    Area,
+    Description,
+    Frame,
+    HeadKernel,
+    Job,
+    Site,
+    Step,
+    part_of,
 )
-
-_LINE = 16  # floats in a line of the cache
+from gridcnn.engines.native.kernels.matrix import Layer
+from gridcnn.engines.native.processor import Processor
+from gridcnn.engines.native.program import Slot
+from gridcnn.network import Op
+from gridcnn.stages.voting import Votes
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One voting layer: `outputs` sums over `inputs` weighted values.
+class VotingLayer:
+    """A voting layer, and the names of its parameters; `dropout` is that of what enters it."""
 
-    `rectified` says whether the layer is a hidden one, whose negative sums become 0.
-    """
+    layer: Layer
+    weights: str
+    bias: str
+    dropout: float
 
-    inputs: int
-    outputs: int
-    lanes: int
-    rectified: bool
+
+@dataclass(frozen=True)
+class Voting(HeadKernel):
+    """The layers of the voting head."""
+
+    stage = Votes
+
+    layers: tuple[VotingLayer, ...]
+
+    @classmethod
+    def take(cls, op: Op, processor: Processor) -> Self:
+        """Return the kernel for a voting head."""
+        assert isinstance(op.stage, Votes)
+        sizes = op.stage.layers(op.input.cells)
+        layers = []
+        for number, (name, inputs, outputs) in enumerate(sizes):
+            rectified = number < len(sizes) - 1
+            # Dropout of what enters the first layer, where it is the only one.
+            dropout = op.stage.dropout if number or len(sizes) == 1 else 0.0
+            layer = Layer(inputs, outputs, processor.lanes, rectified=rectified)
+            layers.append(VotingLayer(layer, f"{name}.weights", f"{name}.bias", dropout))
+        return cls(tuple(layers))
 
     @property
-    def entering(self) -> int:
-        """Floats from one item's row of values to the next."""
-        return row_size(self.inputs)
+    def weights(self) -> int:
+        """How many weights all layers have."""
+        return sum(each.layer.inputs * each.layer.outputs for each in self.layers)
 
     @property
-    def leaving(self) -> int:
-        """Floats from one item's row of sums to the next."""
-        return row_size(self.outputs)
+    def dropouts(self) -> Sequence[tuple[int, float]]:
+        """How many values dropout multiplies for each item, and its rate, layer after layer."""
+        return [(each.layer.inputs, each.dropout) for each in self.layers if each.dropout]
 
+    @property
+    def scales_input(self) -> bool:
+        """Whether dropout multiplies the numbers that enter."""
+        return bool(self.layers[0].dropout)
 
-def row_size(values: int) -> int:
-    """Return the floats of a row: whole vectors, and an odd number of the cache's lines.
+    @property
+    def parts(self) -> Sequence[int]:
+        """The outputs of each layer."""
+        return [each.layer.outputs for each in self.layers]
 
-    With an even number, the same column of many rows would fall into few places of the cache.
-    """
-    lines = -(-values // _LINE)
-    return (lines + 1 - lines % 2) * _LINE
+    def lay_out(self, site: Site) -> None:
+        """Take rows for values and gradients, and workspace for the gradient of what enters."""
+        for number, each in enumerate(self.layers):
+            site.take(Area.ROWS, f"values {number}", each.layer.entering)
+        if not site.training:
+            site.take(Area.ROWS, "logits", self.layers[-1].layer.leaving)
+            return
+        for number, each in enumerate(self.layers):
+            site.take(Area.ROWS, f"gradients {number}", each.layer.leaving)
+        size = site.together * self.layers[0].layer.entering
+        site.take(Area.WORKSPACE, "gradient of what enters", size)
 
+    def entry(self, frame: Frame, number: Number, item: Number) -> Value:
+        """Return where an item's numbers go."""
+        return frame.row("values 0", number, item)
 
-def _tiles(code: Code, count: Number, size: int, start: Number = 0) -> Iterator[tuple[Value, int]]:
-    """Go over numbers from `start` to `count`, `size` at a time, and then those left one by one."""
-    if size > 1:
-        length = code.value(count) - start
-        whole = code.value(start) + code.value(code.divide(length, size)) * size
-        with code.loop(whole, start=start, step=size) as first:
-            yield first, size
-        start = whole
-    with code.loop(count, start=start) as first:
-        yield first, 1
+    def entry_factors(self, frame: Frame, item: Value) -> Value:
+        """Return the address of the factors of what enters; 0 for none."""
+        return self._factors(frame, 0, item)
 
+    def entry_gradient(self, frame: Frame, number: Value) -> Value:
+        """Return where the gradient of an item's numbers is."""
+        place, _ = frame.site.place(Area.WORKSPACE, "gradient of what enters")
+        return frame.code.at(frame.workspace, number * self.layers[0].layer.entering + place)
 
-def forward(module: Module, name: str, layer: Layer) -> None:
-    """Emit `name(values, weights, bias, factors, sums, items, first output, end output)`.
+    def _factors(self, frame: Frame, number: int, first: Value) -> Value:
+        """Return the factors of what enters a layer, from an item on; 0 for none."""
+        if not frame.site.training or not self.layers[number].dropout:
+            return Value(frame.code, PTR, "null")
+        sizes = [each.layer.inputs if each.dropout else 0 for each in self.layers]
+        items = frame.arguments.number(Slot.ITEMS)
+        place = items * sum(sizes[:number]) + first * sizes[number]
+        return frame.arguments.optional_address(Slot.FACTORS, place)
 
-    Where the address of the factors is not 0, each sum is multiplied by its own; their rows are as
-    long as a layer has outputs.
-    """
-    wide = module.processor.registers >= 32
-    with module.function(name, *[PTR] * 5, *[INT] * 3) as (code, arguments):
-        values, weights, bias, factors, sums, items, start, stop = arguments
-        for output, outputs in _tiles(code, stop, min(6 if wide else 3, layer.outputs), start):
-            rows = code.at(weights, output * layer.inputs)
-            # The same rows of weights for all items, before the next rows: weights are many, and
-            # come from far away. 4 items times 6 (or 3) outputs are the sums that registers hold.
-            for item, together in _tiles(code, items, 4):
-                entering = code.at(values, item * layer.entering)
-                totals = _products(code, layer, entering, rows, together, outputs)
-                for nearby in range(together):
-                    leaving = code.at(sums, (item + nearby) * layer.leaving)
-                    for each in range(outputs):
-                        total = code.total(totals[nearby][each].get())
-                        total = code.arithmetic("fadd", total, code.load(bias, output + each))
-                        if layer.rectified:
-                            total = code.rectify(total)
-                        code.store(total, leaving, output + each)
-        with code.when(code.test("ne", code.cast("ptrtoint", factors, INT), 0)):
-            with code.loop(items) as each_item, code.loop(stop, start=start) as number:
-                place = each_item * layer.leaving + number
-                factor = code.load(factors, each_item * layer.outputs + number)
-                code.store(code.arithmetic("fmul", code.load(sums, place), factor), sums, place)
+    # Forward
 
+    def emit_forward(self, site: Site) -> None:
+        """Emit `vote<layer>`, see `matrix.forward`."""
+        for number, each in enumerate(self.layers):
+            matrix.forward(site.module, f"vote{number}", each.layer)
 
-def _products(
-    code: Code, layer: Layer, entering: Value, rows: Value, items: int, outputs: int
-) -> list[list[Variable]]:
-    """Emit the products of some items' values and some outputs' weights, a sum for each lane."""
-    # A sum for each lane, added up at the very end: this order does not depend on how many items
-    # and outputs are worked on together, and neither do the bits.
-    zero = code.constant(0, layer.lanes)
-    totals = [[code.variable(zero) for _ in range(outputs)] for _ in range(items)]
+    def _vote(
+        self,
+        frame: Frame,
+        number: int,
+        rows: tuple[Value, Value],
+        count: Number,
+        factors: Value,
+        outputs: tuple[Number, Number],
+    ) -> None:
+        each = self.layers[number]
+        weights, bias = frame.parameter(each.weights), frame.parameter(each.bias)
+        values, sums = rows
+        frame.code.run(f"vote{number}", values, weights, bias, factors, sums, count, *outputs)
 
-    def step(place: Number, count: int) -> None:
-        inputs = [
-            code.load_part(entering, place + item * layer.entering, layer.lanes, count)
-            for item in range(items)
+    def _rows(self, frame: Frame) -> list[str]:
+        """Return the names of the rows before each layer, and behind the last."""
+        logits = f"gradients {len(self.layers) - 1}" if frame.site.training else "logits"
+        return [*(f"values {number}" for number in range(len(self.layers))), logits]
+
+    def run_forward(self, frame: Frame, first: Value, count: Value) -> None:
+        """Emit the logits of some items, for which rows are there."""
+        code, names = frame.code, self._rows(frame)
+        for number, each in enumerate(self.layers):
+            rows = frame.row(names[number], 0, first), frame.row(names[number + 1], 0, first)
+            nothing = self._no_factors(frame)
+            self._vote(frame, number, rows, count, nothing, (0, each.layer.outputs))
+        classes = self.layers[-1].layer.outputs
+        # Rows are padded, and what comes out is not.
+        with code.loop(count) as item:
+            source = frame.row("logits", item, first)
+            target = frame.arguments.address(Slot.OUTPUT, (first + item) * classes)
+            code.copy(target, source, classes)
+
+    def run_part(self, frame: Frame, layer: int, part: tuple[Value, Value]) -> None:
+        """Emit some outputs of a layer, for one item."""
+        values = frame.row(f"values {layer}", 0, 0)
+        if layer == len(self.layers) - 1:
+            target = frame.arguments.address(Slot.OUTPUT)
+        else:
+            target = frame.row(f"values {layer + 1}", 0, 0)
+        self._vote(frame, layer, (values, target), 1, self._no_factors(frame), part)
+
+    @staticmethod
+    def _no_factors(frame: Frame) -> Value:
+        return Value(frame.code, PTR, "null")
+
+    # Training
+
+    def emit_backward(self, site: Site) -> None:
+        """Emit the loss, and what goes back through the layers."""
+        module = site.module
+        for number, each in enumerate(self.layers):
+            if number or site.step.passes_on:
+                matrix.backward(module, f"vote_back{number}", each.layer)
+            matrix.by_weights(module, f"vote_weights{number}", each.layer)
+            matrix.by_bias(module, f"vote_bias{number}", each.layer)
+            if each.layer.rectified:
+                matrix.mask_back(module, f"vote_mask{number}", each.layer)
+        loss.loss(module, "loss", self.layers[-1].layer.outputs)
+        if self.scales_input:
+            matrix.scale(module, "scale", self.layers[0].layer)
+
+    def run_step(self, frame: Frame, first: Value, count: Value) -> None:
+        """Emit logits, loss, and gradients back to what entered."""
+        code, last = frame.code, len(self.layers) - 1
+        values = [frame.row(f"values {number}", 0, first) for number in range(last + 1)]
+        flows = [frame.row(f"gradients {number}", 0, first) for number in range(last + 1)]
+        for number, each in enumerate(self.layers):
+            # The logits are written where their gradient will be.
+            target = values[number + 1] if number < last else flows[-1]
+            factors = self._no_factors(frame)
+            if number < last:
+                factors = self._factors(frame, number + 1, first)
+            outputs = (0, each.layer.outputs)
+            self._vote(frame, number, (values[number], target), count, factors, outputs)
+        targets = code.at(frame.arguments.address(Slot.TARGETS), first, INT)
+        results = frame.arguments.address(Slot.RESULTS, first * 3)
+        # A number of the table has 8 bytes, of which this one fills 4.
+        factor = code.load(frame.arguments.table, int(Slot.FACTOR) * 2)
+        code.run("loss", flows[-1], targets, results, count, factor)
+        for number in range(last, -1, -1):
+            if not number and not frame.site.step.passes_on:
+                break
+            place, _ = frame.site.place(Area.WORKSPACE, "gradient of what enters")
+            target = flows[number - 1] if number else code.at(frame.workspace, place)
+            weights = frame.parameter(self.layers[number].weights)
+            code.run(f"vote_back{number}", flows[number], weights, target, count)
+            factors = self._factors(frame, number, first)
+            if number:
+                code.run(f"vote_mask{number - 1}", values[number], factors, target, count)
+            elif self.scales_input:
+                code.run("scale", factors, target, count)
+
+    def reduce(self, site: Site) -> list[Job]:  # noqa: ARG002
+        """Return the jobs that make the gradient of weights and bias, over the whole batch."""
+        return [self._reduce(number) for number in range(len(self.layers))]
+
+    def _reduce(self, number: int) -> Job:
+        each = self.layers[number]
+        layer = each.layer
+        vectors = -(-layer.inputs // layer.lanes)
+        parts = min(vectors, REDUCE_PARTS)
+
+        def emit(frame: Frame, part: Value) -> None:
+            code = frame.code
+            items = frame.arguments.number(Slot.ITEMS)
+            # Whole vectors of inputs, so that no two tasks write into the same one.
+            first, end = part_of(code, part, vectors, parts)
+            values = frame.row(f"values {number}", 0, 0)
+            flow = frame.row(f"gradients {number}", 0, 0)
+            code.run(
+                f"vote_weights{number}",
+                values,
+                flow,
+                frame.gradient(each.weights),
+                items,
+                first * layer.lanes,
+                code.least(end * layer.lanes, layer.inputs),
+            )
+            with code.when(code.test("eq", part, 0)):
+                code.run(f"vote_bias{number}", flow, frame.gradient(each.bias), items)
+
+        return Job(parts, emit)
+
+    # Describing
+
+    def describe(self, step: Step[Any], processor: Processor) -> Description:  # noqa: ARG002
+        """Return what the plan says of the head."""
+        notes = [
+            f"{each.layer.inputs:,} values to {each.layer.outputs:,} votes, in vectors of "
+            f"{each.layer.lanes} values" + (f", dropout {each.dropout:g}" if each.dropout else "")
+            for each in self.layers
         ]
-        for output in range(outputs):
-            weight = code.load_part(rows, place + output * layer.inputs, layer.lanes, count)
-            for item in range(items):
-                total = totals[item][output]
-                total.set(code.multiply_add(inputs[item], weight, total.get()))
-
-    whole = layer.inputs - layer.inputs % layer.lanes
-    with code.loop(whole, step=layer.lanes) as place:
-        step(place, layer.lanes)
-    if layer.inputs > whole:
-        step(whole, layer.inputs - whole)
-    return totals
-
-
-def backward(module: Module, name: str, layer: Layer) -> None:
-    """Emit `name(sums' gradient, weights, values' gradient, items)`."""
-    with module.function(name, *[PTR] * 3, INT) as (code, (flow, weights, by_values, items)):
-
-        def emit(place: Number, vectors: int, count: int) -> None:
-            for item, together in _tiles(code, items, 4):
-                _weighted_sums(
-                    code,
-                    layer,
-                    summed=layer.outputs,
-                    shares=[
-                        (code.at(flow, (item + number) * layer.leaving), 1)
-                        for number in range(together)
-                    ],
-                    rows=code.at(weights, place),
-                    row=layer.inputs,
-                    targets=[
-                        code.at(by_values, (item + number) * layer.entering + place)
-                        for number in range(together)
-                    ],
-                    vectors=vectors,
-                    count=count,
-                    # Rows of values end in padding, which may be written over.
-                    whole_store=True,
-                )
-
-        _columns(module, code, layer, 0, layer.inputs, emit)
-
-
-def by_weights(module: Module, name: str, layer: Layer) -> None:
-    """Emit `name(values, sums' gradient, weights' gradient, items, first input, end input)`.
-
-    The weights' gradient is added to where it lies in the flat gradient vector. The first input
-    must be the start of a vector, and the end one as well, or the last.
-    """
-    with module.function(name, *[PTR] * 3, *[INT] * 3) as (code, arguments):
-        values, flow, target, items, start, stop = arguments
-
-        def emit(place: Number, vectors: int, count: int) -> None:
-            for output, together in _tiles(code, layer.outputs, min(4, layer.outputs)):
-                _weighted_sums(
-                    code,
-                    layer,
-                    summed=items,
-                    shares=[
-                        (code.at(flow, output + number), layer.leaving)
-                        for number in range(together)
-                    ],
-                    rows=code.at(values, place),
-                    row=layer.entering,
-                    targets=[
-                        code.at(target, (output + number) * layer.inputs + place)
-                        for number in range(together)
-                    ],
-                    vectors=vectors,
-                    count=count,
-                    # Here the next row of weights follows at once, and must not be touched.
-                    whole_store=False,
-                )
-
-        _columns(module, code, layer, start, stop, emit)
-
-
-def _columns(
-    module: Module,
-    code: Code,
-    layer: Layer,
-    start: Number,
-    stop: Number,
-    emit: Callable[[Number, int, int], None],
-) -> None:
-    """Go over inputs, a few vectors at a time, then one by one, and then what fills none.
-
-    `emit` gets the first input, how many vectors, and how many lanes of the last one are in use.
-    """
-    lanes = layer.lanes
-    whole = code.least(stop, layer.inputs - layer.inputs % lanes)
-    most = 4 if module.processor.registers >= 32 else 2
-    for place, vectors in _tiles_of(code, start, whole, most, lanes):
-        emit(place, vectors, lanes)
-    rest = layer.inputs % lanes
-    if rest:
-        with code.when(code.test("eq", stop, layer.inputs)):
-            emit(layer.inputs - rest, 1, rest)
-
-
-def _tiles_of(
-    code: Code, start: Number, stop: Number, size: int, lanes: int
-) -> Iterator[tuple[Value, int]]:
-    step = size * lanes
-    length = code.value(stop) - start
-    count = code.value(code.divide(code.value(code.most(length, 0)), step))
-    whole = code.value(start) + count * step
-    with code.loop(whole, start=start, step=step) as place:
-        yield place, size
-    with code.loop(stop, start=whole, step=lanes) as place:
-        yield place, 1
-
-
-def _weighted_sums(
-    code: Code,
-    layer: Layer,
-    *,
-    summed: Number,
-    shares: Sequence[tuple[Value, int]],
-    rows: Value,
-    row: int,
-    targets: Sequence[Value],
-    vectors: int,
-    count: int,
-    whole_store: bool,
-) -> None:
-    """Emit sums of `summed` rows, each row weighted by its share, one sum for each target.
-
-    `shares` are where each target's shares begin, and the floats from one share to the next.
-    """
-    lanes = layer.lanes
-    zero = code.constant(0, lanes)
-    totals = [[code.variable(zero) for _ in range(vectors)] for _ in targets]
-    with code.loop(summed) as number:
-        here = code.at(rows, number * row)
-        vectors_of_row = [
-            code.load_part(here, each * lanes, lanes, count if each == vectors - 1 else lanes)
-            for each in range(vectors)
+        notes.append("gradient of the weights, over the whole batch after the last shard")
+        if not step.passes_on:
+            notes.append(f"gradient of the grid, {NO_GRADIENT}")
+        layers = [
+            {"inputs": each.layer.inputs, "outputs": each.layer.outputs, "lanes": each.layer.lanes}
+            for each in self.layers
         ]
-        for (share, step), total in zip(shares, totals, strict=True):
-            factor = code.everywhere(share, number * step, lanes)
-            for value, each in zip(vectors_of_row, total, strict=True):
-                each.set(code.multiply_add(factor, value, each.get()))
-    for target, total in zip(targets, totals, strict=True):
-        for place, each in enumerate(total):
-            used = count if place == vectors - 1 and not whole_store else lanes
-            code.store_part(each.get(), target, place * lanes, used)
-
-
-def mask_back(module: Module, name: str, layer: Layer) -> None:
-    """Emit `name(values, factors, gradient, items)`: the way back through a hidden layer's end.
-
-    `values` are what the layer gave, after rectification and dropout; where they are 0, the
-    gradient is 0. `layer` is the one that they left.
-    """
-    with module.function(name, *[PTR] * 3, INT) as (code, (values, factors, flow, items)):
-        has_factors = code.test("ne", code.cast("ptrtoint", factors, INT), 0)
-        with code.loop(items) as item, code.loop(layer.outputs) as output:
-            place = item * layer.leaving + output
-            share = code.variable(code.load(flow, place))
-            with code.when(has_factors):
-                factor = code.load(factors, item * layer.outputs + output)
-                share.set(code.arithmetic("fmul", share.get(), factor))
-            alive = code.compare("ogt", code.load(values, place), code.constant(0))
-            code.store(code.select(alive, share.get(), code.constant(0)), flow, place)
-
-
-def scale(module: Module, name: str, layer: Layer) -> None:
-    """Emit `name(factors, values, items)`: each value entering a layer times its factor, if any."""
-    with module.function(name, PTR, PTR, INT) as (code, (factors, values, items)):
-        with code.when(code.test("ne", code.cast("ptrtoint", factors, INT), 0)):
-            with code.loop(items) as item, code.loop(layer.inputs) as number:
-                place = item * layer.entering + number
-                factor = code.load(factors, item * layer.inputs + number)
-                product = code.arithmetic("fmul", code.load(values, place), factor)
-                code.store(product, values, place)
-
-
-def by_bias(module: Module, name: str, layer: Layer) -> None:
-    """Emit `name(sums' gradient, bias's gradient, items)`."""
-    with module.function(name, PTR, PTR, INT) as (code, (flow, target, items)):
-        with code.loop(layer.outputs) as output:
-            total = code.variable(code.constant(0))
-            with code.loop(items) as item:
-                share = code.load(flow, item * layer.leaving + output)
-                total.set(code.arithmetic("fadd", total.get(), share))
-            code.store(total.get(), target, output)
-
-
-def loss(module: Module, name: str, classes: int) -> None:
-    """Emit `name(logits, targets, results, items, factor)`.
-
-    The logits become the gradient of the cross-entropy, times `factor`. The results are three
-    floats for each item: the sum of the exponentials, the right class's logit (both after the
-    largest logit was taken from all), and 1 if the right class has most votes, else 0.
-    """
-    row = row_size(classes)
-    with module.function(name, *[PTR] * 3, INT, FLOAT) as (code, arguments):
-        logits, targets, results, items, factor = arguments
-        one, zero = code.constant(1), code.constant(0)
-        with code.loop(items) as item:
-            here = code.at(logits, item * row)
-            right = code.load(targets, item, kind=INT)
-            highest = code.variable(code.load(here))
-            answer = code.variable(code.value(0))
-            # The first of equal votes is the answer, as in NumPy's argmax.
-            with code.loop(classes, start=1) as number:
-                value = code.load(here, number)
-                is_more = code.compare("ogt", value, highest.get())
-                answer.set(code.select(is_more, number, answer.get()))
-                highest.set(code.larger(highest.get(), value))
-            # The largest logit is taken from all, so that no exponential is too large.
-            lifted = code.arithmetic("fsub", code.load(here, right), highest.get())
-            total = code.variable(zero)
-            with code.loop(classes) as number:
-                power = _exponential(
-                    code, code.arithmetic("fsub", code.load(here, number), highest.get())
-                )
-                code.store(power, here, number)
-                total.set(code.arithmetic("fadd", total.get(), power))
-            with code.loop(classes) as number:
-                share = code.arithmetic("fdiv", code.load(here, number), total.get())
-                wanted = code.select(code.test("eq", number, right), one, zero)
-                share = code.arithmetic("fsub", share, wanted)
-                code.store(code.arithmetic("fmul", share, factor), here, number)
-            hit = code.select(code.test("eq", answer.get(), right), one, zero)
-            for place, value in enumerate((total.get(), lifted, hit)):
-                code.store(value, results, item * 3 + place)
-
-
-_LOG2E = 1.4426950408889634
-_LN2_HIGH, _LN2_LOW = 0.693145751953125, 1.42860682030941723212e-6
-_LOWEST = -87.0
-"""The exponential of less than this is taken as 0."""
-_NO_FRACTION = 1.5 * 2**23
-
-
-def _exponential(code: Code, value: Value) -> Value:
-    """Return e to the power of a number that is not positive, or NaN.
-
-    The number is split into a multiple of ln 2 and a rest within ln 2 / 2, whose exponential is the
-    Taylor series up to the seventh power: within 2 units in the last place.
-    """
-    low = code.compare("olt", value, code.constant(_LOWEST))
-    safe = code.select(low, code.constant(_LOWEST), value)
-    scaled = code.arithmetic("fmul", safe, code.constant(_LOG2E))
-    # Adding so large a number leaves no room for what follows the point.
-    whole = code.arithmetic("fadd", scaled, code.constant(_NO_FRACTION))
-    whole = code.arithmetic("fsub", whole, code.constant(_NO_FRACTION))
-    rest = code.multiply_add(whole, code.constant(-_LN2_HIGH), safe)
-    rest = code.multiply_add(whole, code.constant(-_LN2_LOW), rest)
-    series = code.constant(1 / 5040)
-    for factorial in (720, 120, 24, 6, 2, 1, 1):
-        series = code.multiply_add(series, rest, code.constant(1 / factorial))
-    # NaN has no whole part: any will do, since it is multiplied with a NaN.
-    power = code.op(WORD, f"freeze {code.cast('fptosi', whole, WORD)}")
-    biased = code.op(WORD, f"add {power}, 127")
-    factor = code.op(FLOAT, f"bitcast {code.op(WORD, f'shl {biased}, 23')} to float")
-    result = code.arithmetic("fmul", series, factor)
-    return code.select(low, code.constant(0), result)
+        return Description("matrix product", tuple(notes), {"layers": layers})

@@ -1,4 +1,8 @@
-"""Rectification where nothing else is fused with it, and moving grids in and out."""
+"""The cells of grids on their way into maps and back, and whether they are finite.
+
+Grids come as `(channels, rows, columns)`: the columns of one channel lie side by side. Maps have
+the channels of one cell side by side (see `layout`). So packing is a transposition.
+"""
 
 from __future__ import annotations
 
@@ -9,32 +13,8 @@ from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value
 from gridcnn.engines.native.layout import Maps
 
 
-def rectify(module: Module, name: str, source: Maps, target: Maps) -> None:
-    """Emit `name(grid, map)`."""
-    with module.function(name, PTR, PTR) as (code, (grid, out)):
-        with code.loop(target.rows) as row, code.loop(target.columns) as column:
-            with code.loop(target.padded, step=target.lanes) as channel:
-                here = source.place(row, column, channel)
-                value = code.load(grid, here, kind=vector(target.lanes))
-                code.store(code.rectify(value), out, target.place(row, column, channel))
-
-
-def rectify_backward(module: Module, name: str, source: Maps, target: Maps) -> None:
-    """Emit `name(map, map's gradient, grid's gradient)`; it passes where a cell was above 0."""
-    kind = vector(target.lanes)
-    with module.function(name, PTR, PTR, PTR) as (code, (out, flow, by_grid)):
-        zero = code.constant(0, target.lanes)
-        with code.loop(target.rows) as row, code.loop(target.columns) as column:
-            with code.loop(target.padded, step=target.lanes) as channel:
-                place = target.place(row, column, channel)
-                alive = code.compare("ogt", code.load(out, place, kind=kind), zero)
-                share = code.select(alive, code.load(flow, place, kind=kind), zero)
-                # Every cell is written, so that the gradient need not be cleared before.
-                code.store(share, by_grid, source.place(row, column, channel))
-
-
-def bring_in(module: Module, name: str, target: Maps) -> None:
-    """Emit `name(cells, grid)`: cells (channels, rows, columns) take their places."""
+def pack(module: Module, name: str, target: Maps) -> None:
+    """Emit `name(cells, grid)`: cells (channels, rows, columns) become maps."""
     with module.function(name, PTR, PTR) as (code, (cells, grid)):
         if target.padded == 1:
             with code.loop(target.rows) as row:
@@ -43,7 +23,7 @@ def bring_in(module: Module, name: str, target: Maps) -> None:
             return
         if target.lanes > 1:
             for block in _blocks(code, target):
-                block.bring_in(code, cells, grid)
+                block.pack(code, cells, grid)
             return
         with code.loop(target.channels) as channel, code.loop(target.rows) as row:
             source = code.at(cells, channel * (target.rows * target.columns) + row * target.columns)
@@ -71,8 +51,8 @@ class _Block:
         start = code.at(cells, self.there)
         return [code.at(start, channel * size) for channel in range(self.channels)]
 
-    def bring_in(self, code: Code, cells: Value, grid: Value) -> None:
-        """Emit the way of the cells into the maps; channels that only fill a vector are 0."""
+    def pack(self, code: Code, cells: Value, grid: Value) -> None:
+        """Emit the packing of the cells; channels that only fill a vector are 0."""
         lanes = self.maps.lanes
         rows = [code.load_part(row, 0, lanes, self.cells) for row in self._rows(cells, code)]
         rows += [code.constant(0, lanes)] * (lanes - self.channels)
@@ -80,8 +60,8 @@ class _Block:
         for number, cell in enumerate(code.transpose(rows)[: self.cells]):
             code.store(cell, target, number * self.maps.padded)
 
-    def take_out(self, code: Code, grid: Value, cells: Value) -> None:
-        """Emit the way of the cells out of the maps."""
+    def unpack(self, code: Code, grid: Value, cells: Value) -> None:
+        """Emit the unpacking of the cells."""
         lanes, source = self.maps.lanes, code.at(grid, self.here)
         columns = [
             code.load(source, number * self.maps.padded, kind=vector(lanes))
@@ -94,8 +74,8 @@ class _Block:
 
 def _blocks(code: Code, maps: Maps) -> Iterator[_Block]:
     """Go over all cells and channels, as many of each at a time as a vector has lanes."""
-    # Squares of lanes x lanes are turned over in registers: cells come with the columns of one
-    # channel side by side, and maps have the channels of one cell side by side.
+    # Squares of lanes x lanes are transposed in registers: one by one, each cell would be a load
+    # and a store of a single number.
     lanes, size = maps.lanes, maps.rows * maps.columns
     # Without borders, a row goes on where the one before it ends.
     whole = not (maps.left or maps.right)
@@ -109,7 +89,7 @@ def _blocks(code: Code, maps: Maps) -> Iterator[_Block]:
                 yield _Block(maps, here, there, cells, channels)
 
 
-def check(module: Module, name: str, cells: int) -> None:
+def check_finite(module: Module, name: str, cells: int) -> None:
     """Emit `name(cells, answer)`: 0 if all cells are finite, else NaN."""
     lanes = module.processor.lanes
     whole = cells - cells % lanes
@@ -126,9 +106,7 @@ def check(module: Module, name: str, cells: int) -> None:
         code.store(code.total(total.get()), answer)
 
 
-def bring_in_indices(
-    module: Module, name: str, border: tuple[int, int], size: int, none: int
-) -> None:
+def pack_indices(module: Module, name: str, border: tuple[int, int], size: int, none: int) -> None:
     """Emit `name(indices, row)`: 32-bit indices between borders; `none` stands for no index."""
     with module.function(name, PTR, PTR) as (code, (indices, row)):
         nothing = Value(code, "i32", str(none))
@@ -142,7 +120,7 @@ def bring_in_indices(
             code.store(code.select(is_none, nothing, index), row, column + left)
 
 
-def take_out(module: Module, name: str, source: Maps, *, scaled: bool) -> None:
+def unpack(module: Module, name: str, source: Maps, *, scaled: bool) -> None:
     """Emit `name(grid, cells, factors)`: the cells as (channels, rows, columns).
 
     Where `scaled`, and the address of the factors is not 0, each cell is multiplied by its own.
@@ -152,7 +130,7 @@ def take_out(module: Module, name: str, source: Maps, *, scaled: bool) -> None:
             code.copy(cells, code.at(grid, source.place(0, 0)), source.channels)
         elif source.lanes > 1:
             for block in _blocks(code, source):
-                block.take_out(code, grid, cells)
+                block.unpack(code, grid, cells)
         else:
             with code.loop(source.channels) as channel, code.loop(source.rows) as row:
                 there = channel * (source.rows * source.columns) + row * source.columns

@@ -1,0 +1,45 @@
+"""The list of all kernels, and which of them takes which operations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gridcnn.engines.native.kernels.base import Bundle, HeadKernel, MapsKernel
+from gridcnn.engines.native.kernels.convolution import Convolution
+from gridcnn.engines.native.kernels.lookup import Lookup
+from gridcnn.engines.native.kernels.pooling import Pooling
+from gridcnn.engines.native.kernels.rectification import Rectification
+from gridcnn.engines.native.kernels.voting import Voting
+from gridcnn.engines.native.kernels.winograd import Winograd
+from gridcnn.engines.native.processor import Processor
+from gridcnn.network import Op
+
+# The first that takes some operations gets them: special ways come before the general one.
+KERNELS: tuple[type[MapsKernel], ...] = (Lookup, Winograd, Convolution, Pooling, Rectification)
+HEADS: tuple[type[HeadKernel], ...] = (Voting,)
+
+
+def has_kernel(op: Op) -> bool:
+    """Return whether an operation is done natively."""
+    return any(kernel.computes(op) for kernel in (*KERNELS, *HEADS))
+
+
+def joins(ops: Sequence[Op], op: Op, processor: Processor) -> bool:
+    """Return whether an operation is computed together with those before it."""
+    return any(kernel.computes(ops[0]) and kernel.joins(ops, op, processor) for kernel in KERNELS)
+
+
+def choose_kernel(bundle: Bundle) -> MapsKernel:
+    """Return the kernel for operations that all have one."""
+    for kernel in KERNELS:
+        if kernel.computes(bundle.ops[0]) and (chosen := kernel.take(bundle)):
+            return chosen
+    raise AssertionError(f"no kernel takes {[op.label for op in bundle.ops]}")
+
+
+def choose_head(op: Op, processor: Processor) -> HeadKernel | None:
+    """Return the head's kernel; None if the operation is not a head."""
+    for kernel in HEADS:
+        if kernel.computes(op) and (chosen := kernel.take(op, processor)):
+            return chosen
+    return None
