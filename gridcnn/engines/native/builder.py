@@ -37,6 +37,7 @@ from gridcnn.engines.native.kernels.base import (
     Job,
     MapsKernel,
     MixingKernel,
+    Scratch,
     Site,
     Space,
     Step,
@@ -107,8 +108,21 @@ class Builder:
             Area.ROWS: rows,
         }
 
+        # Equal steps call the same functions: how long compiling takes depends on distinct steps.
+        firsts: dict[tuple[Any, ...], int] = {}
+        scratch = Scratch()
+
         def make_site(step: Step[Any], number: int | None = None) -> Site:
-            return Site(step, number, self.module, spaces, training=training, together=together)
+            like = None
+            if number is not None:
+                made_from = (step.kernel, step.learns, step.passes_on, tuple(step.slots))
+                like = firsts.setdefault(made_from, number)
+            return Site(
+                *(step, number, self.module, spaces, scratch),
+                training=training,
+                together=together,
+                like=like,
+            )
 
         self._take_maps(item)
         for number, step in enumerate(plan.steps):
@@ -122,6 +136,7 @@ class Builder:
         if plan.head:
             self.head = make_site(plan.head)
             plan.head.kernel.lay_out(self.head)
+        scratch.start = self.workspace.take("scratch", scratch.size)
 
     def _take_maps(self, item: Arena) -> None:
         """Take memory for the maps of each value, in answers only as long as they are read.
@@ -184,6 +199,8 @@ class Builder:
         if plan.wants_finite and not self.is_training:
             cells.check_finite(self.module, "check_cells", self._cells_in)
         for site in self._all_sites:
+            if not site.emits:
+                continue
             site.step.kernel.emit_forward(site)
             if self.is_training and isinstance(site.step.kernel, MixingKernel):
                 site.step.kernel.emit_observe(site)
@@ -335,7 +352,7 @@ class Builder:
         if plan.wanted:
             cells.unpack(self.module, "unpack_flow", plan.start, scaled=False)
         for site in self._all_sites:
-            if site.step.learns or site.step.passes_on:
+            if site.emits and (site.step.learns or site.step.passes_on):
                 site.step.kernel.emit_backward(site)
 
     def _shard(self, arguments: Arguments, workspace: Value, task: Value) -> None:

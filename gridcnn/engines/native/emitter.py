@@ -362,7 +362,7 @@ class Code:
             return Value(self, kind, str(numbers[0]))
         return Value(self, kind, f"<{', '.join(f'{element} {number}' for number in numbers)}>")
 
-    def spread(self, value: Value, lanes: int) -> Value:
+    def broadcast(self, value: Value, lanes: int) -> Value:
         """Return a number in every lane of a vector."""
         if lanes == 1:
             return value
@@ -373,9 +373,9 @@ class Code:
             f"shufflevector {first}, {kind} poison, {vector(lanes, WORD)} zeroinitializer",
         )
 
-    def everywhere(self, address: Value, place: Number, lanes: int) -> Value:
+    def load_broadcast(self, address: Value, place: Number, lanes: int) -> Value:
         """Return the number at an address in every lane of a vector."""
-        return self.spread(self.load(address, place), lanes)
+        return self.broadcast(self.load(address, place), lanes)
 
     def arithmetic(self, name: str, left: Value, right: Value) -> Value:
         """Return `fadd`, `fsub`, `fmul` or `fdiv` of two numbers or vectors."""
@@ -421,8 +421,8 @@ class Code:
         best = self.select(self.compare("ogt", left, right), left, right)
         return self.select(self.compare("uno", left, left), left, best)
 
-    def squeeze(self, value: Value, chosen: Value) -> Value:
-        """Return the chosen lanes of a vector, one after the other; what follows is anything."""
+    def compress(self, value: Value, chosen: Value) -> Value:
+        """Return the chosen lanes of a vector, moved to its front; those behind hold anything."""
         lanes = lanes_of(value.kind)
         short = {FLOAT: "f32", WORD: "i32"}[element_of(value.kind)]
         name = self.module.declare(

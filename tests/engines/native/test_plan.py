@@ -167,7 +167,7 @@ def test_stages_on_their_own_have_their_own_work() -> None:
         (16, [conv(16, padding=[0, 1], kernel_size=[2, 3])], None),
     ],
 )
-def test_features_are_turned_where_that_pays(
+def test_winograd_is_chosen_where_that_pays(
     channels: int, stages: list[Any], tile: tuple[int, int] | None
 ) -> None:
     """With many channels and filters, and windows that fill a tile: in as large tiles as gain."""
@@ -201,7 +201,7 @@ def test_what_tiles_read_beyond_the_map_is_there(
     ) == under
 
 
-def test_maps_of_one_cell_are_not_turned() -> None:
+def test_maps_of_one_cell_are_not_transformed() -> None:
     assert type(plan_of(conv(16), shape=GridShape(16, 1, 1)).steps[0].kernel) is Convolution
 
 

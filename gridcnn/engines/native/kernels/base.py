@@ -52,6 +52,7 @@ class Area(enum.Enum):
 
     ITEM = "each item of a shard that is trained; each thread that answers"
     WORKSPACE = "each thread; and each part of an item, if threads share one workspace"
+    SCRATCH = "each call of a kernel; all steps share it"
     PACKED = "the whole program"
     SUMS = "each shard of a training step"
     ROWS = "each item of a batch that is trained; of a shard that is answered"
@@ -64,6 +65,19 @@ class Space(NamedTuple):
     pieces: int = 1
 
 
+@dataclass
+class Scratch:
+    """Memory for a single call of a kernel, as much as the one that needs most.
+
+    Attributes:
+        size: floats, once all steps have taken theirs.
+        start: where it begins in a thread's memory, once that is known.
+    """
+
+    size: int = 0
+    start: int = 0
+
+
 class Site:
     """A step of a plan in a program: its parameters, its memory, the names of its functions.
 
@@ -73,6 +87,8 @@ class Site:
         training: whether the program is that of a training step.
         together: the most items of a shard.
         spaces: where memory comes from.
+        scratch: memory that all steps share.
+        emits: whether functions have to be emitted: they are shared by all steps of equal kernels.
     """
 
     def __init__(
@@ -81,21 +97,27 @@ class Site:
         number: int | None,
         module: Module,
         spaces: Mapping[Area, Space],
+        scratch: Scratch,
         *,
         training: bool,
         together: int,
+        like: int | None = None,
     ) -> None:
         self.step = step
+        self.scratch = scratch
         self.module = module
         self.spaces = spaces
         self.training = training
         self.together = together
         self._number = number
+        # The first step with an equal kernel, whose functions this one calls.
+        self._like = number if like is None else like
+        self.emits = self._like == number
         self._places: dict[tuple[Area, str], tuple[int, int]] = {}
 
     def name(self, role: str) -> str:
-        """Return the name of a function, unique within the program."""
-        return role if self._number is None else f"{role}{self._number}"
+        """Return the name of a function, the same for all steps of equal kernels."""
+        return role if self._like is None else f"{role}{self._like}"
 
     @property
     def registers(self) -> int:
@@ -109,6 +131,11 @@ class Site:
         with and without a gradient of the grid.
         """
         label = "head" if self._number is None else f"step {self._number + 1}"
+        if area is Area.SCRATCH:
+            pieces = self.spaces[Area.WORKSPACE].pieces
+            self.scratch.size = max(self.scratch.size, floats * pieces if when else 0)
+            self._places[area, name] = 0, floats
+            return
         space = self.spaces[area]
         place = space.arena.take(f"{label}: {name}", floats * space.pieces) if when else 0
         self._places[area, name] = place, floats
@@ -155,6 +182,9 @@ class Frame(NamedTuple):
             return self.arguments.address(Slot.PACKED, place)
         if area is Area.SUMS and self.sums is None:
             return self.arguments.address(Slot.SUMS, place)
+        if area is Area.SCRATCH:
+            start = self.part * floats + self.site.scratch.start
+            return self.code.at(self.workspace, start)
         if area is Area.WORKSPACE:
             return self.code.at(self.workspace, self.part * floats + place)
         base = self.item if area is Area.ITEM else self.sums
@@ -259,7 +289,10 @@ class Kernel(abc.ABC):
         """Take the memory that the kernel needs beside the maps that it reads and writes."""
 
     def pack(self, site: Site) -> list[Job]:  # noqa: ARG002
-        """Return the jobs that bring parameters into the kernel's order; emit their functions."""
+        """Return the jobs that bring parameters into the kernel's order.
+
+        Their functions are emitted here too, if the site `emits`.
+        """
         return []
 
     @abc.abstractmethod
@@ -271,10 +304,11 @@ class Kernel(abc.ABC):
         """Emit the functions that compute gradients; called if the step learns or passes on."""
 
     def reduce(self, site: Site) -> list[Job]:  # noqa: ARG002
-        """Return the jobs that write the gradient of the parameters; emit their functions.
+        """Return the jobs that write the gradient of the parameters.
 
-        Called if the step learns. Each number must be made by one part of one job, and added up
-        from shard to shard in their order: then it is the same bits for any number of threads.
+        Their functions are emitted here too, if the site `emits`. Called if the step learns. Each
+        number must be made by one part of one job, and added up from shard to shard in their order:
+        then it is the same bits for any number of threads.
         """
         return []
 

@@ -1,15 +1,15 @@
 """Convolution, with the rectification and the pooling that follow it, in one pass.
 
 Vectors lie along the filters. A tile is a few positions of the map times a few vectors of filters;
-its sums stay in registers while the cells of the grid are spread from memory, one after the other.
-Where pooling follows, a tile is whole windows: only the best of each is written.
+its sums stay in registers while the cells of the grid are broadcast from memory, one after the
+other. If pooling follows, a tile is whole windows: only the best of each is written.
 
 A tile of 4 positions and 3 vectors of 16 filters keeps 12 sums in registers:
 
                   filters 0..15   16..31   32..47
     position 0         sum         sum       sum      for each tap and each channel:
     position 1         sum         sum       sum        load 3 vectors of features,
-    position 2         sum         sum       sum        spread 4 cells of the grid,
+    position 2         sum         sum       sum        broadcast 4 cells of the grid,
     position 3         sum         sum       sum        and do 12 multiply-adds
 
 The features are packed so that they are read from front to back, see `packing`.
@@ -34,7 +34,7 @@ from gridcnn.engines.native.emitter import (
     vector,
 )
 from gridcnn.engines.native.kernels.sizes import (
-    DEAD,
+    NO_WINNER,
     Chunk,
     Sizes,
     filter_chunks,
@@ -73,8 +73,10 @@ def best_of(
         best = code.larger(best, value)
     if conv.rectified:
         if winners and conv.pooled:
-            alive = code.compare("ogt", best, code.constant(0, conv.lanes))
-            places = code.select(alive, places, code.constants([DEAD] * conv.lanes, WORD))
+            is_positive = code.compare("ogt", best, code.constant(0, conv.lanes))
+            places = code.select(
+                is_positive, places, code.constants([NO_WINNER] * conv.lanes, WORD)
+            )
         best = code.rectify(best)
     if not (winners and conv.pooled):
         return best, None
@@ -179,6 +181,8 @@ class Tile(abc.ABC):
         cells = window[0] * window[1]
         for number in range(windows):
             part = sums[number * cells : (number + 1) * cells]
+            # Maps have a border for their reader; winners have none, since only this kernel's way
+            # back reads them.
             place = conv.target.place(row, column + number)
             mark = (row * conv.target.columns + (column + number)) * conv.target.padded
             for each in range(width):
@@ -216,6 +220,8 @@ class DirectTile(Tile):
 
     def __init__(self, module: Module, code: Code, conv: Sizes, *, winners: bool) -> None:
         super().__init__(module, code, conv, winners=winners)
+        # Where each tap lies is read from a table: one loop goes over the taps of any feature with
+        # any dilation, and a large feature makes no more code than a small one.
         self.taps = module.table([conv.reach(*tap) for tap in conv.taps])
 
     def chunks(
@@ -240,6 +246,7 @@ class DirectTile(Tile):
         """Emit the sums: tap after tap, and in each channel after channel."""
         code, conv = self.code, self.conv
         channels = conv.source.channels
+        # The counting of the loop is paid once for a few channels; LLVM's own unrolling is off.
         unroll = next(each for each in (4, 3, 2, 1) if channels % each == 0)
         of_one = len(sums[0]) * conv.lanes
         base = code.at(pointers.grid, origin)
@@ -267,7 +274,8 @@ class DirectTile(Tile):
         weights = [
             code.load(feature, each * lanes, kind=vector(lanes)) for each in range(len(sums[0]))
         ]
+        # Vectors of features outlive the positions: each is loaded once for all of them.
         for position, totals in zip(positions, sums, strict=True):
-            cell = code.everywhere(cells, self.conv.origin(*position), lanes)
+            cell = code.load_broadcast(cells, self.conv.origin(*position), lanes)
             for total, weight in zip(totals, weights, strict=True):
                 total.set(code.multiply_add(cell, weight, total.get()))

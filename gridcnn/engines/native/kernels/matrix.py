@@ -252,7 +252,7 @@ def _weighted_sums(
             for each in range(vectors)
         ]
         for (share, step), total in zip(shares, totals, strict=True):
-            factor = code.everywhere(share, number * step, lanes)
+            factor = code.load_broadcast(share, number * step, lanes)
             for value, each in zip(vectors_of_row, total, strict=True):
                 each.set(code.multiply_add(factor, value, each.get()))
     for target, total in zip(targets, totals, strict=True):
@@ -275,8 +275,8 @@ def mask_back(module: Module, name: str, layer: Layer) -> None:
             with code.when(has_factors):
                 factor = code.load(factors, item * layer.outputs + output)
                 share.set(code.arithmetic("fmul", share.get(), factor))
-            alive = code.compare("ogt", code.load(values, place), code.constant(0))
-            code.store(code.select(alive, share.get(), code.constant(0)), flow, place)
+            is_positive = code.compare("ogt", code.load(values, place), code.constant(0))
+            code.store(code.select(is_positive, share.get(), code.constant(0)), flow, place)
 
 
 def scale(module: Module, name: str, layer: Layer) -> None:

@@ -110,7 +110,8 @@ class Normalization(MixingKernel):
         """Return the job that packs gain and bias, or for answers factor and offset."""
         if site.training:
             return [Job(1, self._pack_learned)]
-        self._emit_fold(site)
+        if site.emits:
+            self._emit_fold(site)
         return [Job(1, self._fold)]
 
     def _pack_learned(self, frame: Frame, number: Value) -> None:  # noqa: ARG002
@@ -218,9 +219,9 @@ class Normalization(MixingKernel):
                 "fmul", items, code.constant(self.target.rows * self.target.columns)
             )
             others = code.larger(code.constant(1), code.arithmetic("fsub", cells, code.constant(1)))
-            share = code.spread(code.arithmetic("fmul", items, arguments[12]), lanes)
-            unbiased = code.spread(code.arithmetic("fdiv", cells, others), lanes)
-            cells = code.spread(cells, lanes)
+            share = code.broadcast(code.arithmetic("fmul", items, arguments[12]), lanes)
+            unbiased = code.broadcast(code.arithmetic("fdiv", cells, others), lanes)
+            cells = code.broadcast(cells, lanes)
             with code.loop(self.target.padded, step=lanes) as channel:
                 by_cells = [
                     code.arithmetic("fdiv", code.load(each, channel, kind=kind), cells)
@@ -302,7 +303,7 @@ class Normalization(MixingKernel):
             cells = code.arithmetic(
                 "fmul", items, code.constant(self.target.rows * self.target.columns)
             )
-            cells = code.spread(cells, lanes)
+            cells = code.broadcast(cells, lanes)
             with code.loop(self.target.padded, step=lanes) as place:
                 for source, gradient in ((total, by_bias), (weighed, by_gain)):
                     value = code.load(source, place, kind=kind)
@@ -376,8 +377,8 @@ class Normalization(MixingKernel):
         ends = *maps.sources, maps.target, gradients.target, *gradients.sources
         frame.code.run(frame.site.name("back"), *ends, *numbers)
 
-    def reduce(self, site: Site) -> list[Job]:
-        """Return the jobs that add up the gradients of gain and bias, and what was observed."""
+    def _emit_add_up(self, site: Site) -> None:
+        """Emit `add_up(sums, gradient, shards)`."""
         lanes, kind = self.target.lanes, vector(self.target.lanes)
         pointers = [PTR, PTR, INT]
         with site.module.function(site.name("add_up"), *pointers) as (code, (sums, out, shards)):
@@ -389,6 +390,11 @@ class Normalization(MixingKernel):
                         code.arithmetic("fadd", total.get(), code.load(sums, here, kind=kind))
                     )
                 code.store_part(total.get(), out, place, count)
+
+    def reduce(self, site: Site) -> list[Job]:
+        """Return the jobs that add up the gradients of gain and bias, and what was observed."""
+        if site.emits:
+            self._emit_add_up(site)
 
         def job(name: str) -> Job:
             def emit(frame: Frame, number: Value) -> None:  # noqa: ARG001

@@ -136,7 +136,7 @@ def _windows(code: Code, pooling: Pooling) -> Iterator[_Window]:
                 channel,
                 (top, bottom),
                 (left, right),
-                code.spread(code.cast("sitofp", count, FLOAT), target.lanes),
+                code.broadcast(code.cast("sitofp", count, FLOAT), target.lanes),
             )
 
 

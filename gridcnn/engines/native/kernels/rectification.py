@@ -76,8 +76,8 @@ class Rectification(MapsKernel):
             with code.loop(target.rows) as row, code.loop(target.columns) as column:
                 with code.loop(target.padded, step=target.lanes) as channel:
                     place = target.place(row, column, channel)
-                    alive = code.compare("ogt", code.load(out, place, kind=kind), zero)
-                    share = code.select(alive, code.load(flow, place, kind=kind), zero)
+                    is_positive = code.compare("ogt", code.load(out, place, kind=kind), zero)
+                    share = code.select(is_positive, code.load(flow, place, kind=kind), zero)
                     here = source.place(row, column, channel)
                     # Every cell is written, so that the gradient need not be 0 before, unless
                     # other kernels read the grid as well.

@@ -10,7 +10,7 @@ from gridcnn.engines.native.kernels.base import MapsKernel
 from gridcnn.engines.native.layout import FEWEST_LANES
 from gridcnn.forks import cached_property
 
-DEAD = 255
+NO_WINNER = 255
 """Marks a window whose maximum was rectified to 0; no gradient flows through it."""
 
 Range = tuple[int, int]
