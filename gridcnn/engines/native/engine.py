@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gridcnn.contracts.adapter import OneHotAdapter
+from gridcnn.contracts.targets import Targets, check_targets
 from gridcnn.cores import usable_cores
 from gridcnn.engines.base import Engine, Memory, Plan, Step, take_running
 from gridcnn.engines.native.call import Floats
@@ -34,7 +34,7 @@ from gridcnn.engines.reference import OpBackward, ReferenceEngine, apply, parts_
 from gridcnn.forks import start_over_in_children
 from gridcnn.grid import Array, Cells, OneHot
 from gridcnn.network import GROUP, Network, groups_of
-from gridcnn.stages.voting import Votes, cross_entropy
+from gridcnn.stages.voting import Votes
 
 if TYPE_CHECKING:
     from gridcnn.engines.native import describe
@@ -188,7 +188,7 @@ class NativeEngine(Engine):
         self,
         parameters: Array,
         grids: Cells,
-        targets: NDArray[np.int64],
+        targets: Targets,
         *,
         random: np.random.Generator | None = None,
     ) -> Step:
@@ -197,9 +197,7 @@ class NativeEngine(Engine):
             return self._reference.step(parameters, grids, targets, random=random)
         vector = self._vector(parameters)
         classes = self.network.output.cells
-        targets = np.ascontiguousarray(targets, np.int64)
-        if targets.shape != (len(grids),) or targets.min() < 0 or targets.max() >= classes:
-            raise IndexError(f"targets must be {len(grids)} numbers from 0 to {classes - 1}")
+        targets = check_targets(targets, items=len(grids), classes=classes)
         gradient = self._empty_gradient()
         total, hits = 0.0, 0
         with self._lock:
@@ -320,7 +318,7 @@ class NativeEngine(Engine):
         self,
         vector: Floats,
         grids: Cells,
-        targets: NDArray[np.int64],
+        targets: Targets,
         gradient: Floats,
         random: np.random.Generator | None,
         *,
@@ -364,9 +362,10 @@ class NativeEngine(Engine):
         else:
             out = np.asarray(values[self.network.result])
             logits = out.reshape(len(grids), -1)
-            losses, back = cross_entropy(logits, targets)
+            with np.errstate(over="ignore", invalid="ignore"):
+                losses, back = self.head.losses(logits, targets)
+                right = int(self.head.hits(logits, targets).sum())
             flows[self.network.result] = (back / items).astype(np.float32).reshape(out.shape)
-            right = int((logits.argmax(axis=1) == targets).sum())
         for piece in reversed(pieces):
             numbers = self._sources(piece)
             flow = flows.pop(piece.stop)
