@@ -50,6 +50,8 @@ def numbers(
 
     Yields what each is, and its number in its kind.
     """
+    # Each kind is a loop of its own, since its code is: a range may begin in one and end in
+    # another.
     before = 0
     for chunk in kinds:
         first = code.most(start - before, 0)
@@ -71,6 +73,7 @@ def best_of(
             is_better = code.compare("ogt", value, best)
             places = code.select(is_better, code.constants([place] * conv.lanes, WORD), places)
         best = code.larger(best, value)
+    # The largest cell is rectified, and not each cell: that is the same, for one instruction.
     if conv.rectified:
         if winners and conv.pooled:
             is_positive = code.compare("ogt", best, code.constant(0, conv.lanes))
@@ -99,6 +102,8 @@ def emit_rows(code: Code, conv: Sizes, arguments: list[Value], tile: Tile) -> No
         )
         with code.loop(code.least(stop, whole), start=start) as row:
             _row(tile, chunk.width, pointers, row, conv.window[0])
+        # The last row of windows may be cut by the edge. It has code of its own, which the task
+        # with the end of the target runs.
         if whole < conv.target.rows:
             with code.when(code.test("eq", stop, conv.target.rows)):
                 height = conv.rows - whole * conv.window_stride[0]

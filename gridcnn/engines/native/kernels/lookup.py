@@ -183,6 +183,8 @@ class _Tile(Tile):
     ) -> None:
         """Emit the sums: tap after tap, the numbers of the index found there."""
         code, conv = self.code, self.conv
+        # Tap after tap: the numbers of a tap are read for all positions before those of the next
+        # one.
         base = code.at(pointers.grid, origin, WORD)
         with code.loop(len(conv.taps)) as tap:
             cells = code.at(base, tap * conv.reach(0, 1), WORD)

@@ -65,7 +65,7 @@ class Sizes(MapsKernel):
 
     @cached_property
     def taps(self) -> list[tuple[int, int]]:
-        """The cells of a feature, `(row, column)`."""
+        """The cells of a feature, `(row, column)`, in the order in which they are summed."""
         return [
             (row, column)
             for row in range(self.kernel_size[0])
@@ -75,10 +75,11 @@ class Sizes(MapsKernel):
     def widest(self, registers: int) -> int:
         """Return how many vectors of filters are worked on together, at most."""
         # The sums of one whole window have to fit into the registers: its cells times these vectors
-        # are at most `room_for(registers)`, as long as `plan._joins` fuses no larger windows.
+        # are at most `room_for(registers)`, as long as `Convolution.joins` fuses no larger windows.
         cells = self.window[0] * self.window[1]
         if registers < 32:
             return 2 if cells <= 6 else 1
+        # Two vectors of a larger window would have more sums than there is room for.
         if cells > 12:
             return 1
         return 3 if self.vectors % 3 == 0 and cells <= 4 else 2
