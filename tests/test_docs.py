@@ -500,6 +500,25 @@ def test_the_head_of_extending_trains_by_its_loss(package: Path) -> None:
     assert re.search(r"accuracy (9\d|100)\.\d %", again.stdout)
 
 
+def test_the_composite_stage_of_extending_is_a_group_of_operations(package: Path) -> None:
+    """The plan has what it expands into; too many filters are a mistake in the spec."""
+    shown = extended(package, "show", "stripes.yaml")
+    refused = extended(package, "show", "stripes.yaml", "--set", "stages.3.bottleneck=4")
+
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(r"^ 4 bottleneck ", shown.stdout, re.MULTILINE)
+    assert re.findall(r"^   (4\S* \w+)", shown.stdout, re.MULTILINE) == [
+        "4.1 convolution",
+        "4.2 rectification",
+        "4.3 convolution",
+        "4.4 rectification",
+        "4.5 convolution",
+        "4 sum",
+    ]
+    assert refused.returncode == 2
+    assert "4 bottleneck: 'filters' (=4) must be fewer than the 4 maps" in refused.stderr
+
+
 @pytest.mark.parametrize("spec", ["stripes.yaml", "margin.yaml"])
 def test_the_gradient_of_extending_is_right(package: Path, spec: str) -> None:
     """The page's own check of its stage passes, and that of its head."""
