@@ -8,7 +8,7 @@ one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any, ClassVar, Self
 
 from gridcnn.engines.native.emitter import INT, PTR, Module, Number, Value
@@ -46,9 +46,8 @@ _NO_FEATURES = "none: they do not learn"
 _SIFTED_GRID = "sifted: each cell has a list of the filters that have a gradient there"
 
 
-@dataclass(frozen=True)
 class Convolution(Sizes):
-    """A convolution whose cells are multiplied as they are."""
+    """A convolution whose cells are multiplied as they are; it has no fields but its sizes."""
 
     stage = ConvolutionStage
 
