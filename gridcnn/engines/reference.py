@@ -119,7 +119,8 @@ class ReferenceEngine(Engine):
                 if slot.parameter.role != "fixed":
                     gradient[slot.part] += gradients[slot.parameter.name].ravel()
             for source, by_source in zip(op.sources, by_sources, strict=True):
-                flows[source] = flows[source] + by_source if source in flows else by_source
+                if source:  # nobody asks for the gradient of the grids themselves
+                    flows[source] = flows[source] + by_source if source in flows else by_source
         return losses, int(self.head.hits(logits, targets).sum())
 
 

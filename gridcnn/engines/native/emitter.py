@@ -392,6 +392,13 @@ class Code:
             kind, self.module.declare(name, kind, kind, kind, kind), left, right, total
         )
 
+    def square_root(self, value: Value) -> Value:
+        """Return the square roots of vectors, rounded as IEEE 754 asks for."""
+        lanes = lanes_of(value.kind)
+        name = "llvm.sqrt.f32" if lanes == 1 else f"llvm.sqrt.v{lanes}f32"
+        self.module.declare(name, value.kind, value.kind)
+        return self.call(value.kind, name, value)
+
     def compare(self, relation: str, left: Value, right: Value) -> Value:
         """Return a comparison of floats or of bytes, lane by lane: `ogt`, `une`, `eq`, ..."""
         name = "fcmp" if element_of(left.kind) == FLOAT else "icmp"

@@ -124,19 +124,21 @@ class Convolution(Sizes):
         site.take(Area.SUMS, "gradient of the bias", filters, when=step.learns)
         # `reduce` adds up one row of packed gradients at a time there, long after the lists.
         row = max(filters, self.source.padded)
-        site.take(Area.WORKSPACE, "lists", max(convolution_backward.Lists(self).size, row))
+        site.take(Area.SCRATCH, "lists", max(convolution_backward.Lists(self).size, row))
 
     # Packing
 
     def pack(self, site: Site) -> list[Job]:
         """Return the jobs that pack the features for both passes, and the bias."""
         step, channels = site.step, self.feature_channels
-        self.emit_pack(site.module, site.name("pack"))
+        if site.emits:
+            self.emit_pack(site.module, site.name("pack"))
         jobs = [self._pack("pack", "features", channels)]
         if "bias" in step.slots:
             jobs.append(Job(1, self._pack_bias))
         if site.training and step.passes_on:
-            packing.pack_backward(site.module, site.name("pack_backward"), self)
+            if site.emits:
+                packing.pack_backward(site.module, site.name("pack_backward"), self)
             jobs.append(self._pack("pack_backward", "features of the backward pass", self.filters))
         return jobs
 
@@ -252,7 +254,7 @@ class Convolution(Sizes):
         by_weights = frame.at(Area.SUMS, "gradient of the features")
         by_bias = frame.at(Area.SUMS, "gradient of the bias")
         packed = frame.at(Area.PACKED, "features of the backward pass")
-        lists = frame.at(Area.WORKSPACE, "lists")
+        lists = frame.at(Area.SCRATCH, "lists")
         sums = by_weights, by_bias, lists
         by_grid = gradients.sources
         frame.code.run(
@@ -262,7 +264,8 @@ class Convolution(Sizes):
     def reduce(self, site: Site) -> list[Job]:
         """Return the jobs that add up the gradients of features and bias."""
         name, distance = site.name("unpack"), site.sums_size
-        packing.unpack_gradient(site.module, name, self, distance=distance)
+        if site.emits:
+            packing.unpack_gradient(site.module, name, self, distance=distance)
         # The rows that tasks share: taps if filters lie side by side, else filters.
         rows = len(self.taps) if self.is_narrow else self.filters
         parts = min(rows, REDUCE_PARTS)
@@ -273,12 +276,13 @@ class Convolution(Sizes):
                 frame.at(Area.SUMS, "gradient of the features"),
                 frame.gradient("weights"),
             )
-            row = frame.shards, frame.at(Area.WORKSPACE, "lists")
+            row = frame.shards, frame.at(Area.SCRATCH, "lists")
             frame.code.run(name, sums, gradient, *row, *ends)
 
         jobs = [Job(parts, unpack)]
         if "bias" in site.step.slots:
-            packing.unpack_bias(site.module, site.name("unpack_bias"), self, distance=distance)
+            if site.emits:
+                packing.unpack_bias(site.module, site.name("unpack_bias"), self, distance=distance)
             jobs.append(Job(1, self._unpack_bias))
         return jobs
 

@@ -234,11 +234,11 @@ class Winograd(Convolution):
         super().lay_out(site)
         # If threads share a workspace, each part of an item has a group of its own.
         size = scratch_size(self, site.registers, training=site.training)
-        site.take(Area.WORKSPACE, "points", size)
+        site.take(Area.SCRATCH, "points", size)
 
     def more_arguments(self, frame: Frame) -> list[Value]:
         """Return the memory of a group of tiles."""
-        return [frame.at(Area.WORKSPACE, "points")]
+        return [frame.at(Area.SCRATCH, "points")]
 
     def emit_pack(self, module: Module, name: str) -> None:
         """Emit the function that `pack` describes."""
