@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gridcnn.engines.native.kernels.activation import Activation
 from gridcnn.engines.native.kernels.base import Bundle, HeadKernel, MapsKernel
 from gridcnn.engines.native.kernels.convolution import Convolution
+from gridcnn.engines.native.kernels.depthwise import Depthwise
 from gridcnn.engines.native.kernels.lookup import Lookup
 from gridcnn.engines.native.kernels.merging import Join, Sum
 from gridcnn.engines.native.kernels.normalization import Normalization
@@ -19,7 +21,7 @@ from gridcnn.network import Op
 # The first that takes some operations gets them: special ways come before the general one.
 KERNELS: tuple[type[MapsKernel], ...] = (
     *(Lookup, Winograd, Convolution, Pooling, Rectification),
-    *(Normalization, Sum, Join),
+    *(Depthwise, Activation, Normalization, Sum, Join),
 )
 HEADS: tuple[type[HeadKernel], ...] = (Voting,)
 
