@@ -7,6 +7,8 @@ importing librosa takes seconds, and an answer takes milliseconds.
 from __future__ import annotations
 
 import functools
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ _AT_ONCE = 504 * 512
 time would be spent between calls to NumPy, in which threads wait for each other; of more, what
 comes of them would leave the caches of a core."""
 _ALONE = 2**18  # multiplications up to which BLAS starts no threads: waiting for them takes longer
+_PARTS = 4  # parts of the bands, each of which is a product of its own: more make it no faster
 _LINEAR = 200 / 3  # Slaney's scale has a mel for every 66.7 Hz up to 1000 Hz ...
 _KNEE = 1000.0
 _STEP = np.log(6.4) / 27  # ... and 27 for a factor of 6.4 above
@@ -89,16 +92,52 @@ def _sum_bands(squares: Values, weights: Values) -> Values:
     there are more rows.
     """
     *clips, frames, lines = squares.shape
-    bands = len(weights)
     piece = max(1, _ALONE // weights.size)
     whole = frames // piece * piece
-    stack = squares[..., :whole, :].reshape(*clips, whole // piece, piece, lines)
-    first: Values = np.matmul(stack, weights.T).reshape(*clips, whole, bands)
-    if whole == frames:
-        return first
-    rest = np.matmul(squares[..., whole:, :], weights.T)
-    joined: Values = np.concatenate([first, rest], axis=-2)
-    return joined
+    pieces = squares[..., :whole, :].reshape(*clips, whole // piece, piece, lines)
+    rest = squares[..., whole:, :]
+    sums: Values = np.empty((*clips, frames, len(weights)), np.float32)
+    sums_of_pieces = sums[..., :whole, :].reshape(*clips, whole // piece, piece, len(weights))
+    for part in _parts_of(_Same(weights)):
+        # Not with `out`: NumPy would keep BLAS from results that lie apart.
+        sums_of_pieces[..., part.bands] = pieces[..., part.lines] @ part.weights
+        if whole < frames:
+            sums[..., whole:, part.bands] = rest[..., part.lines] @ part.weights
+    return sums
+
+
+class _Part(NamedTuple):
+    """Some bands, the lines of the transform that they need, and the weights of these."""
+
+    bands: slice
+    lines: slice
+    weights: Values
+
+
+class _Same:
+    """An array as a key, which equals only itself."""
+
+    def __init__(self, array: Values) -> None:
+        self.array = array
+
+    def __hash__(self) -> int:
+        return id(self.array)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.array is other.array
+
+
+@functools.lru_cache(maxsize=16)
+def _parts_of(weights: _Same) -> tuple[_Part, ...]:
+    """Return weights in parts without most of the zeros: a band has few lines beside 0."""
+    array = weights.array
+    edges = np.linspace(0, len(array), min(_PARTS, len(array)) + 1).astype(int).tolist()
+    parts = []
+    for first, last in pairwise(edges):
+        lines = np.flatnonzero(array[first:last].any(axis=0)).tolist() or [0]
+        used = slice(lines[0], lines[-1] + 1)
+        parts.append(_Part(slice(first, last), used, array[first:last, used].T.copy()))
+    return tuple(parts)
 
 
 def decibels(bands: Values, *, power: float, reference: float | None, floor_db: float) -> Values:

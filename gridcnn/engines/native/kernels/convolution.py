@@ -8,11 +8,11 @@ one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any, ClassVar, Self
 
 from gridcnn.engines.native.emitter import INT, PTR, Module, Number, Value
-from gridcnn.engines.native.kernels import convolution_backward, packing
+from gridcnn.engines.native.kernels import convolution_backward, folding, packing
 from gridcnn.engines.native.kernels.base import (
     FEW_ROWS,
     NO_GRADIENT,
@@ -46,9 +46,8 @@ _NO_FEATURES = "none: they do not learn"
 _SIFTED_GRID = "sifted: each cell has a list of the filters that have a gradient there"
 
 
-@dataclass(frozen=True)
 class Convolution(Sizes):
-    """A convolution whose cells are multiplied as they are."""
+    """A convolution whose cells are multiplied as they are; it has no fields but its sizes."""
 
     stage = ConvolutionStage
 
@@ -63,9 +62,11 @@ class Convolution(Sizes):
         return op.stage.group_count(op.input.channels) == 1
 
     @classmethod
-    def joins(cls, ops: Sequence[Op], op: Op, processor: Processor) -> bool:
-        """Return whether a rectification or a pooling is computed with the convolution."""
+    def joins(cls, ops: Sequence[Op], op: Op, processor: Processor, *, answers: bool) -> bool:
+        """Return whether rectification, pooling or normalization is computed with it."""
         kinds = [type(each.stage) for each in ops]
+        if folding.joins(ops, op, answers=answers):
+            return True
         if type(op.stage) is RectificationStage:
             return not op.stage.leak and RectificationStage not in kinds
         if type(op.stage) is not PoolingStage or PoolingStage in kinds:
@@ -90,6 +91,7 @@ class Convolution(Sizes):
         (above, below), (left, right) = stage.borders(first.input)
         size = first.input.channels * kernel[0] * kernel[1]
         lanes = lanes_for(first.output.channels, bundle.processor)
+        epsilon = folding.epsilon_of(bundle.ops)
         return cls(
             sources=(replace(bare, above=above, below=below, left=left, right=right),),
             target=Maps(*bundle.ops[-1].output.sizes, lanes),
@@ -98,11 +100,12 @@ class Convolution(Sizes):
             dilation=stage.dilation,
             rows=first.output.rows,
             columns=first.output.columns,
-            bias=stage.bias,
+            bias=stage.bias or epsilon is not None,
             rectified=any(type(op.stage) is RectificationStage for op in bundle.ops),
             divisor=float(size) if stage.scale == "match" else 1.0,
             window=window,
             window_stride=step,
+            epsilon=epsilon,
         )
 
     # Memory
@@ -115,6 +118,8 @@ class Convolution(Sizes):
         site.take(Area.ITEM, "winners", -(-cells // 4), when=training and self.pooled)
         site.take(Area.PACKED, "features", self.features_size)
         site.take(Area.PACKED, "bias", filters)
+        if self.epsilon is not None:
+            folding.lay_out(site, self.filters, self.feature_size)
         if not training:
             return
         size = packing.backward_size(self)
@@ -128,13 +133,19 @@ class Convolution(Sizes):
 
     # Packing
 
+    def fold(self, site: Site) -> list[Job]:
+        """Return the job that folds a normalization into features and bias, if there is one."""
+        if self.epsilon is None:
+            return []
+        return [folding.fold(site, self.filters, self.feature_size, self.epsilon)]
+
     def pack(self, site: Site) -> list[Job]:
         """Return the jobs that pack the features for both passes, and the bias."""
         step, channels = site.step, self.feature_channels
         if site.emits:
             self.emit_pack(site.module, site.name("pack"))
         jobs = [self._pack("pack", "features", channels)]
-        if "bias" in step.slots:
+        if "bias" in step.slots and self.epsilon is None:
             jobs.append(Job(1, self._pack_bias))
         if site.training and step.passes_on:
             if site.emits:
@@ -169,12 +180,14 @@ class Convolution(Sizes):
                         code.store(code.load(source, here), target, there)
                 place += size * chunk.count
 
-    @staticmethod
-    def _pack(function: str, target: str, rows: int) -> Job:
+    def _pack(self, function: str, target: str, rows: int) -> Job:
         parts = min(rows, FEW_ROWS)
 
         def emit(frame: Frame, number: Value) -> None:
-            features = frame.parameter("weights")
+            if self.epsilon is None:
+                features = frame.parameter("weights")
+            else:
+                features = frame.at(Area.PACKED, "folded features")
             ends = part_of(frame.code, number, rows, parts)
             packed = frame.at(Area.PACKED, target)
             frame.code.run(frame.site.name(function), features, packed, *ends)
