@@ -39,13 +39,15 @@ from typer.testing import CliRunner
 
 import gridcnn
 from gridcnn.cli.main import app
+from gridcnn.contracts.stage import Composite
 from gridcnn.datasets.known import known
+from gridcnn.engines.native.kernels.registry import has_kernel
 from gridcnn.errors import SpecError
 from gridcnn.pipelines import ready
 from gridcnn.registry import Registry
 from gridcnn.settings.document import parse
 from gridcnn.spec.augmentations import AUGMENTATIONS
-from gridcnn.spec.load import validate
+from gridcnn.spec.load import load, validate
 from gridcnn.spec.models import ADAPTERS, HEADS, STAGES
 from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES
 
@@ -219,6 +221,19 @@ def test_every_data_set_and_ready_spec_is_mentioned() -> None:
     for name in ready():
         assert f"`{name}`" in spec
         assert f"gridcnn run {name}" in index
+
+
+def test_the_page_of_engines_names_every_stage_without_a_kernel() -> None:
+    """A user who wonders why a stage is slow finds it under "What falls back"."""
+    page = (DOCS / "engines.md").read_text(encoding="utf-8")
+    told = page.partition("## What falls back")[2].partition("\n## ")[0]
+    settings: dict[str, Any] = {"activation": "tanh", "dropout": 0.5, "convolution": {"filters": 4}}
+
+    for name in _own(STAGES):
+        if not issubclass(STAGES[name], Composite):
+            stages = [{name: settings.get(name, {})}]
+            [op] = gridcnn.Network(load({"stages": stages}), gridcnn.GridShape(4, 8, 8)).ops
+            assert has_kernel(op) or f"`{name}`" in told
 
 
 def test_the_glossary_has_every_word_once() -> None:
