@@ -136,6 +136,11 @@ class Convolution(Stage):
                 sides.append((int(self.padding[axis]),) * 2)
         return sides[0], sides[1]
 
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers: never."""
+        return False
+
     def output(self, shape: GridShape) -> GridShape:
         """Return one map for each feature."""
         kernel, borders = self.kernel(shape), self.borders(shape)
