@@ -12,7 +12,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gridcnn.contracts.stage import Stage
+from gridcnn.contracts.stage import Backward, Stage
 from gridcnn.engines.base import Engine, Step, make_engine
 from gridcnn.engines.reference import CHUNK_BYTES, apply
 from gridcnn.errors import ShapeError
@@ -582,29 +582,73 @@ def random_weights(stage: Stage, shape: GridShape, random: np.random.Generator) 
     return {each.name: random.normal(0, 0.5, each.shape) for each in stage.parameters(shape)}
 
 
-def check_gradients(stage: Stage, shape: GridShape, *, seed: int, items: int = 2) -> None:
+def check_gradients(
+    stage: Stage,
+    shape: GridShape,
+    *,
+    seed: int,
+    items: int = 2,
+    training: bool = False,
+    chance: int | None = None,
+) -> None:
     """Assert that a stage's gradients, by its input and by its parameters, are its slopes.
 
-    The slope is that of a random weighted sum of all that comes out, in float64.
+    The slope is that of a random weighted sum of all that comes out, in float64. `chance` is the
+    seed of what is left out. Running values have no gradient.
     """
     random = np.random.default_rng(seed)
     grids = random.normal(0, 1, (items, *shape.sizes))
     weights = random_weights(stage, shape, random)
-    out, backward = stage.forward(grids, weights)
+    running = {each.name for each in stage.parameters(shape) if each.role == "running"}
+    for name in running:
+        weights[name] = np.abs(weights[name]) + 0.1  # as variances are
+
+    def forward() -> tuple[Array, Backward]:
+        drawn = None if chance is None else np.random.default_rng(chance)
+        return stage.forward(grids, weights, training=training, random=drawn)
+
+    out, backward = forward()
     shares = random.normal(0, 1, out.shape)
     by_input, by_weights = backward(shares)
 
     def total() -> float:
-        return float((stage.forward(grids, weights)[0] * shares).sum())
+        return float((forward()[0] * shares).sum())
 
     np.testing.assert_allclose(by_input, central_differences(total, grids), atol=1e-6)
     assert set(by_weights) == set(weights)
     for name, values in weights.items():
         assert by_weights[name].shape == values.shape
-        np.testing.assert_allclose(by_weights[name], central_differences(total, values), atol=1e-6)
-    np.testing.assert_equal(
-        stage.forward(grids, weights)[1](shares, need_input=False)[1], by_weights
-    )
+        if name not in running:
+            slopes = central_differences(total, values)
+            np.testing.assert_allclose(by_weights[name], slopes, atol=1e-6)
+    np.testing.assert_equal(forward()[1](shares, need_input=False)[1], by_weights)
+
+
+def check_items(stage: Stage, shape: GridShape, *, items: int = 21, scale: float = 1) -> None:
+    """Assert that what comes out for an item is the same bits in any batch, in float32.
+
+    The stage answers, and leaves the grids as they are.
+    """
+    random = np.random.default_rng(0)
+    grids = random.normal(0, scale, (items, *shape.sizes)).astype(np.float32)
+    grids.setflags(write=False)
+    weights = {
+        name: np.abs(values).astype(np.float32)
+        for name, values in random_weights(stage, shape, random).items()
+    }
+    together, backward = stage.forward(grids, weights)
+    assert together.dtype == np.float32
+    assert together.shape == (items, *stage.output(shape).sizes)
+    by_input, gradients = backward(np.ones_like(together))
+    assert {by_input.dtype, *(each.dtype for each in gradients.values())} == {np.dtype(np.float32)}
+    for size in (1, 2, 5):
+        parts = [
+            stage.forward(grids[start : start + size].copy(), weights)[0]
+            for start in range(0, items, size)
+        ]
+        np.testing.assert_array_equal(np.concatenate(parts), together)
+    nothing = stage.forward(grids[:0], weights)[0]
+    assert nothing.shape == (0, *together.shape[1:])
 
 
 def central_differences(compute: Any, values: Array, *, width: float = 1e-6) -> Array:
