@@ -119,6 +119,8 @@ class ReferenceEngine(Engine):
                 if slot.parameter.role != "fixed":
                     gradient[slot.part] += gradients[slot.parameter.name].ravel()
             for source, by_source in zip(op.sources, by_sources, strict=True):
+                if not source:
+                    continue  # nobody asks for the gradient of what enters the network
                 flows[source] = flows[source] + by_source if source in flows else by_source
         return losses, int((logits.argmax(axis=1) == targets).sum())
 

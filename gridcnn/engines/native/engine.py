@@ -373,6 +373,8 @@ class NativeEngine(Engine):
                 by_sources = self._back_plainly(piece, flow, gradient, trail[piece.start], items)
             with np.errstate(over="ignore", invalid="ignore"):
                 for source, by_source in zip(numbers, by_sources, strict=True):
+                    if not source:
+                        continue  # nobody asks for the gradient of what enters the network
                     flows[source] = flows[source] + by_source if source in flows else by_source
         return losses, right
 
