@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -25,6 +26,7 @@ from gridcnn.adapters.spectrogram import (
     band_weights,
     cosines,
     decibels,
+    frames_at_once,
     frames_of,
     frequencies,
     mel_edges,
@@ -32,9 +34,9 @@ from gridcnn.adapters.spectrogram import (
     power_in_bands,
     sounding,
 )
-from gridcnn.contracts.adapter import Adapter, Things
-from gridcnn.errors import DataError, shown
-from gridcnn.grid import Axis, GridShape
+from gridcnn.contracts.adapter import Adapted, Adapter, Things, fill
+from gridcnn.errors import DataError, Problem, shown
+from gridcnn.grid import Axis, Grids, GridShape
 from gridcnn.settings.base import Count, Number, Positive, explain, wanted_error
 
 Rate = Annotated[int, Strict(), Ge(100), Le(384_000)]
@@ -315,7 +317,7 @@ class AudioAdapter(Adapter):
         """Return mean and standard deviation of every row, in all cells of the training clips."""
         count, sums, squares = 0, np.zeros(self._rows), np.zeros(self._rows)
         for clip in self._readable(things, self._excerpt):
-            levels = self._levels(self._of_one_length(clip)).astype(np.float64)
+            levels = self._levels(self._of_one_length(clip)[None])[0].astype(np.float64)
             count += levels.shape[1]
             sums += levels.sum(axis=1)
             squares += (levels**2).sum(axis=1)
@@ -346,13 +348,12 @@ class AudioAdapter(Adapter):
         those of columns are the middles of their windows, in seconds.
         """
         labels = tuple(f"{at:g}" for at in np.round(self._centres()[::-1], 1).tolist())
-        times = np.arange(self._frames) * self.hop_length / self.sample_rate
         rows = (
             Axis("coefficient", labels=labels)
             if self.kind == "mfcc"
             else Axis("frequency", "Hz", labels)
         )
-        columns = Axis("time", "s", tuple(f"{at:g}" for at in np.round(times, 4).tolist()))
+        columns = _time_axis(self._frames, self.hop_length, self.sample_rate)
         return GridShape(1, self._rows, self._frames, rows, columns)
 
     def _centres(self) -> NDArray[np.float64]:
@@ -379,8 +380,49 @@ class AudioAdapter(Adapter):
         Raises:
             DataError: it is not a sound, cannot be read, or lasts longer than `max_duration`.
         """
-        samples = self._of_one_length(self._clip(thing, self._excerpt))
-        return self._scale(self._levels(samples))[None]
+        grid: NDArray[np.float32] = self._grids(self._read(thing)[None])[0]
+        return grid
+
+    def adapt_all(
+        self,
+        things: Things,
+        *,
+        names: Sequence[str] | None = None,
+        advance: Callable[[int], None] | None = None,
+    ) -> Adapted:
+        """Return all clips as grids, and a problem for each that cannot be read.
+
+        Short clips are read one by one, and transformed some at a time: each call to NumPy then
+        does more, so that threads wait for each other less often.
+        """
+        together = frames_at_once(self.n_fft) // self._frames
+        if together <= 1:
+            return super().adapt_all(things, names=names, advance=advance)
+        shape, count = self.shape(), len(things)
+        values = np.empty((count, *shape.sizes), np.float32)
+        clips = np.empty((min(together, count), self._samples), np.float32)
+        kept: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+        problems: list[Problem] = []
+        length = 0
+        for start in range(0, count, together):
+            numbers = range(start, min(start + together, count))
+            readable, bad = fill(
+                clips, self._read, things, numbers=numbers, names=names, advance=advance
+            )
+            kept.append(readable)
+            problems.extend(bad)
+            if len(readable):
+                values[length : length + len(readable)] = self._grids(clips[: len(readable)])
+                length += len(readable)
+        return Adapted(Grids(values[:length], shape), np.concatenate(kept), tuple(problems))
+
+    def _read(self, thing: Any) -> Samples:
+        """Return the samples of a clip that are used, as many for every clip."""
+        return self._of_one_length(self._clip(thing, self._excerpt))
+
+    def _grids(self, clips: Samples) -> NDArray[np.float32]:
+        """Return clips of one length, `(clips, samples)`, as `(clips, 1, rows, columns)`."""
+        return self._scale(self._levels(clips))[:, None]
 
     @property
     def _excerpt(self) -> Excerpt:
@@ -413,12 +455,15 @@ class AudioAdapter(Adapter):
         before = missing // 2 if self.shorter == "centre" else 0
         return np.pad(samples, (before, missing - before))
 
-    def _levels(self, samples: Samples) -> NDArray[np.float32]:
-        """Return decibels, or of these the coefficients, `(rows, columns)`, highest row first."""
+    def _levels(self, clips: Samples) -> NDArray[np.float32]:
+        """Return decibels, or of these the coefficients, highest row first.
+
+        Of clips `(clips, samples)` these are `(clips, rows, columns)`.
+        """
         window = {"n_fft": self.n_fft, "hop_length": self.hop_length}
         weights = self._lines if self.kind == "linear" else self._weights
         levels = decibels(
-            power_in_bands(samples, weights, **window, power=self.power),
+            power_in_bands(clips, weights, **window, power=self.power),
             power=self.power,
             reference=None if isinstance(self.reference, str) else self.reference,
             floor_db=self.floor_db,
@@ -427,7 +472,7 @@ class AudioAdapter(Adapter):
             if self.scaling == "range":
                 levels = self._in_range(levels) / np.float32(np.sqrt(self.n_mels))
             levels = cosines(self.n_mfcc, self.n_mels) @ levels
-        return levels[::-1]
+        return levels[:, ::-1]
 
     def _in_range(self, levels: NDArray[np.float32]) -> NDArray[np.float32]:
         return levels * np.float32(2 / self.floor_db) + np.float32(1)
@@ -436,13 +481,25 @@ class AudioAdapter(Adapter):
         if self.scaling == "range":
             return levels if self.kind == "mfcc" else self._in_range(levels)
         if self.scaling == "clip":
-            spread = float(levels.std(dtype=np.float64))
-            centred = levels - np.float32(levels.mean(dtype=np.float64))
-            # A silent clip is the same everywhere, but for rounding.
-            return centred / np.float32(spread if spread > 1e-4 else 1)
+            return np.stack([_standardize(of_clip) for of_clip in levels])
         if self.means is None or self.deviations is None:
             raise self.unlearned(
                 "the scaling of its rows", "or set 'means' and 'deviations', or another 'scaling'"
             )
         means = np.array(self.means, np.float32)[:, None]
         return (levels - means) / np.array(self.deviations, np.float32)[:, None]
+
+
+def _standardize(levels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the cells of a clip with the mean 0 and the standard deviation 1."""
+    spread = float(levels.std(dtype=np.float64))
+    centred = levels - np.float32(levels.mean(dtype=np.float64))
+    # A silent clip is the same everywhere, but for rounding.
+    return centred / np.float32(spread if spread > 1e-4 else 1)
+
+
+@functools.lru_cache(maxsize=16)
+def _time_axis(frames: int, hop_length: int, sample_rate: int) -> Axis:
+    """Return the axis of columns; making its labels takes longer than transforming a short clip."""
+    times = np.arange(frames) * hop_length / sample_rate
+    return Axis("time", "s", tuple(f"{at:g}" for at in np.round(times, 4).tolist()))

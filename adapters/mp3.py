@@ -13,9 +13,10 @@ The layout is that of ISO 11172-3 and 13818-3, the tag that of Xing and LAME.
 
 from __future__ import annotations
 
+import os
 import struct
 from itertools import pairwise
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 # In thousand bits a second, by the number in the header; 0 is a free choice, and not read here.
 _KBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
@@ -35,6 +36,12 @@ _CYCLE = 4
 """Decoders add up in an order that returns after so many frames. Both have to be in step, or sums
 are rounded otherwise. libmpg123 decodes once more what an encoder's delay covers, if that is whole
 frames."""
+
+_LONGEST = 1441
+"""The most bytes of a frame: at 320 thousand bits a second and 32 kHz, or at 160 and 8 kHz."""
+_BLOCK = 2**16
+"""Bytes that are read at a time: from these the C library takes memory that is there already. What
+holds a whole file is taken from the system, which clears it first, and that takes longer."""
 
 
 class _Head(NamedTuple):
@@ -67,33 +74,34 @@ class Part(NamedTuple):
     skipped: int
 
 
-def part_of(content: bytes, *, frames: int, start: int, stop: int) -> Part | None:
+def part_of(file: IO[bytes], *, frames: int, start: int, stop: int) -> Part | None:
     """Return a part of an MP3 file; None if that is not of the usual kind, or is damaged.
 
     Args:
-        content: the file.
+        file: the file, which can seek; it is read up to the end of the part.
         frames: how many samples of each channel a decoder finds in the whole.
         start: the first of them that is wanted.
         stop: the one after the last.
     """
     try:
-        return _part(content, frames, start, stop)
+        return _part(file, frames, start, stop)
     except (IndexError, struct.error):
         return None
 
 
-def _part(content: bytes, frames: int, start: int, stop: int) -> Part | None:
-    place = _after_titles(content)
-    first = content[place : place + 4]
+def _part(file: IO[bytes], frames: int, start: int, stop: int) -> Part | None:
+    place = _after_titles(file)
+    first_frame = _bytes_at(file, place, _LONGEST)
+    first = first_frame[:4]
     head = _head(first)
     if head is None:
         return None
-    tag = _tag(content, place, head)
+    tag = _tag(first_frame, head)
     if tag is None or tag[0] * head.samples - tag[1] - tag[2] != frames:
         return None
     late = tag[1]
     wanted = (start + late) // head.samples
-    places = _places(content, place + head.length, first, -(-(stop + late) // head.samples))
+    places = _places(file, place + head.length, first, -(-(stop + late) // head.samples))
     if places is None:
         return None
     warm = max(0, wanted - _WARM)
@@ -103,24 +111,34 @@ def _part(content: bytes, frames: int, start: int, stop: int) -> Part | None:
         bytes_before += places[muted + 1] - places[muted] - 4 - head.side
     muted = max(0, muted - (muted + late // head.samples) % _CYCLE)
     count = len(places) - 1 - muted
+    begin = places[muted]
+    content = _bytes_at(file, begin, places[-1] - begin)
+    if len(content) < places[-1] - begin:
+        return None
     pieces = [_written_tag(first, count)]
     if muted:  # else nothing is missing
         there = 0
-        for begin, end in pairwise(places[muted : warm + 1]):
-            pieces.append(_silent(content[begin:end], head, there))
-            there += end - begin - 4 - head.side
-    pieces.append(content[places[warm if muted else 0] : places[-1]])
+        for at, end in pairwise(place - begin for place in places[muted : warm + 1]):
+            pieces.append(_silent(content[at:end], head, there))
+            there += end - at - 4 - head.side
+    pieces.append(content[places[warm] - begin :] if muted else content)
     skipped = start + late - muted * head.samples - _DELAY
     return Part(b"".join(pieces), count * head.samples - _DELAY, skipped)
 
 
-def _after_titles(content: bytes) -> int:
+def _bytes_at(file: IO[bytes], place: int, count: int) -> bytes:
+    """Return so many bytes of a file; fewer if it ends before."""
+    file.seek(place)
+    return file.read(count)
+
+
+def _after_titles(file: IO[bytes]) -> int:
     """Return where the first frame is: after ID3 tags, which hold titles and pictures."""
     place = 0
-    while content[place : place + 3] == b"ID3":
-        flags = content[place + 5]
+    while (title := _bytes_at(file, place, 10))[:3] == b"ID3":
+        flags = title[5]
         length = 0
-        for byte in content[place + 6 : place + 10]:
+        for byte in title[6:]:
             length = length << 7 | byte & 0x7F
         place += 10 + length + (10 if flags & 0x10 else 0)
     return place
@@ -141,12 +159,12 @@ def _head(header: bytes) -> _Head | None:
     return _Head(length, side, samples, 511 if is_1 else 255)
 
 
-def _tag(content: bytes, place: int, head: _Head) -> tuple[int, int, int] | None:
+def _tag(content: bytes, head: _Head) -> tuple[int, int, int] | None:
     """Return how many frames there are, and how many samples at both ends are none of the sound.
 
-    None: the first frame does not tell.
+    `content` begins with the first frame. None: that does not tell.
     """
-    at = place + 4 + head.side
+    at = 4 + head.side
     if content[at : at + 4] not in (b"Xing", b"Info"):
         return None
     (flags,) = struct.unpack_from(">I", content, at + 4)
@@ -154,29 +172,41 @@ def _tag(content: bytes, place: int, head: _Head) -> tuple[int, int, int] | None
         return None
     (count,) = struct.unpack_from(">I", content, at + 8)
     at += 8 + 4 * (flags & 1) + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
-    if at + 24 > place + head.length or not any(content[at : at + 9]):
+    if at + 24 > head.length or not any(content[at : at + 9]):
         return count, _DELAY, 0
     both = int.from_bytes(content[at + 21 : at + 24], "big")
     return count, (both >> 12) + _DELAY, max(0, (both & 0xFFF) - _DELAY)
 
 
-def _places(content: bytes, place: int, first: bytes, count: int) -> list[int] | None:
+def _places(file: IO[bytes], place: int, first: bytes, count: int) -> list[int] | None:
     """Return where so many frames begin, and the last one ends; None if one is not as the first."""
     lengths: dict[bytes, int] = {}
     places = [place]
     alike = _kind(first)
-    for _ in range(count):
-        # The fourth byte tells how channels are coded, which changes from frame to frame.
-        header = content[place : place + 4]
-        length = lengths.get(header)
-        if length is None:
-            head = _head(header)
-            if head is None or _kind(header) != alike:
-                return None
-            length = lengths[header] = head.length
-        place += length
-        places.append(place)
-    return places if place <= len(content) else None
+    while len(places) <= count:
+        start = places[-1]
+        block = _bytes_at(file, start, _BLOCK)
+        at, last = 0, len(block) - 4
+        if last < 0:
+            return None
+        # Most of the time is spent in this loop, so it does not look whether there are enough.
+        while at <= last:
+            # The fourth byte tells how channels are coded, which changes from frame to frame.
+            header = block[at : at + 4]
+            length = lengths.get(header)
+            if length is None:
+                head = _head(header)
+                if head is None or _kind(header) != alike:
+                    break
+                length = lengths[header] = head.length
+            at += length
+            places.append(start + at)
+        else:
+            continue
+        if len(places) <= count:
+            return None
+    del places[count + 1 :]
+    return places if places[-1] <= file.seek(0, os.SEEK_END) else None
 
 
 def _kind(header: bytes) -> tuple[int, bool]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from gridcnn.adapters import mp3
 from gridcnn.adapters.excerpt import Excerpt, need_of
-from gridcnn.adapters.opening import content_of, first_line, open_file
+from gridcnn.adapters.opening import content_at, content_of, first_line, open_file
 from gridcnn.adapters.waves import plain_wave
 from gridcnn.cores import shortage
 from gridcnn.errors import DataError
@@ -35,6 +37,7 @@ _READ = "WAV, FLAC, OGG Vorbis, Opus, MP3 and AIFF are supported"
 _FILE = "a sound file"
 _HIGHEST_RATE = 1_000_000  # in Hz; a header that declares more is damaged
 _BLOCK = 2**20  # numbers that are decoded at a time
+_AT_ONCE = 2**18  # bytes of a file that is read in one call
 _UNKNOWN_FRAMES = 2**62  # libsndfile's count for a stream whose header does not tell
 _NO_SOUND = ("Format not recognised", "unknown format", "not a regular file")
 """Messages of libsndfile for content of an unknown format, or too short to know."""
@@ -42,9 +45,9 @@ _LOUDEST = 16.0  # decoders and mixers overshoot 1 a little, and never by 24 dB
 _SHAPES = "a clip is (samples) or (samples, channels)"
 
 
-_PLAIN = frozenset(
-    {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"}
-)
+_WHOLE_NUMBERS = frozenset({"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ULAW", "ALAW"})
+"""Subtypes whose samples are finite and within -1..1, whatever a file holds."""
+_PLAIN = _WHOLE_NUMBERS | {"FLOAT", "DOUBLE"}
 """Subtypes in which every sample stands alone, or in small blocks that a file tells the places of:
 decoding may begin anywhere, and gives the same samples."""
 _BEFORE_END = 10_000
@@ -52,8 +55,6 @@ _BEFORE_END = 10_000
 frames, as a rule) takes libFLAC a second."""
 _MP3_HEAD = 2**16
 """Bytes of an MP3 file in which its first frame is looked for, behind titles and pictures."""
-_MP3_WHOLE = 2**25
-"""Bytes of an MP3 file of which a part is looked for, at most: two hours at usual rates."""
 _LAST_PAGE = 255 * 4096
 """The most frames in a page of Ogg Vorbis: 255 packets, of blocks of 8,192.
 
@@ -89,10 +90,14 @@ def samples_of(
     """
     wanted = _Wanted(sample_rate, max_duration, excerpt)
     if isinstance(thing, str | os.PathLike):
+        place = os.fspath(thing)
+        # As bytes on Linux and macOS, where a name need not be valid text.
+        source = place if os.name == "nt" else os.fsencode(place)
+        content = content_at(thing, most=_AT_ONCE)
+        if content is not None:
+            return _of_file(BytesIO(content), source, wanted)
         with open_file(thing, wanted=_FILE) as file:
-            place = os.fspath(thing)
-            # As bytes on Linux and macOS, where a name need not be valid text.
-            return _of_file(file, place if os.name == "nt" else os.fsencode(place), wanted)
+            return _of_file(file, source, wanted)
     if isinstance(thing, bytes | bytearray | memoryview):
         return _of_bytes(bytes(thing), wanted)
     if callable(getattr(thing, "read", None)):
@@ -142,7 +147,7 @@ def _of_file(file: IO[bytes], source: IO[bytes] | str | bytes, wanted: _Wanted) 
         import soundfile
 
         file.seek(0)
-        with soundfile.SoundFile(source) as sound:
+        with _reader()(source) as sound:
             if sound.format not in _FORMATS:
                 raise DataError(f"its content is of the format {sound.format}; {_READ}")
             if sound.samplerate > _HIGHEST_RATE:
@@ -153,7 +158,7 @@ def _of_file(file: IO[bytes], source: IO[bytes] | str | bytes, wanted: _Wanted) 
             known = sound.frames < _UNKNOWN_FRAMES
             if known:
                 _refuse_long(sound.frames, sound.samplerate, wanted)
-            part = wanted.excerpt is not None and known and sound.seekable()
+            part = wanted.excerpt is not None and known and soundfile.SoundFile.seekable(sound)
             if not part or not _tells_length(sound, file):
                 return _whole(sound, wanted)
             with contextlib.suppress(soundfile.SoundFileError):
@@ -162,8 +167,23 @@ def _of_file(file: IO[bytes], source: IO[bytes] | str | bytes, wanted: _Wanted) 
                     return found
         # It is not what it declares: all that there is decides where the excerpt lies.
         file.seek(0)
-        with soundfile.SoundFile(source) as sound:
+        with _reader()(source) as sound:
             return _whole(sound, wanted)
+
+
+@functools.cache
+def _reader() -> type[Any]:
+    """Return `soundfile.SoundFile` without the seek to the place that each read has reached.
+
+    Some decoders take long to get there, or miss it.
+    """
+    import soundfile
+
+    class Reader(soundfile.SoundFile):  # type: ignore[misc]
+        def seekable(self) -> bool:
+            return False
+
+    return Reader
 
 
 def _tells_length(sound: Any, file: IO[bytes]) -> bool:
@@ -187,12 +207,17 @@ def _start_of(file: IO[bytes], size: int) -> bytes:
 
 
 class _Recording(Protocol):
-    """A file whose length is known, and of which a part can be read."""
+    """A file whose length is known, and of which a part can be read.
+
+    Its samples need no check if they are `whole_numbers`, made into -1..1.
+    """
 
     @property
     def frames(self) -> int: ...
     @property
     def rate(self) -> int: ...
+    @property
+    def whole_numbers(self) -> bool: ...
     def blocks(self, start: int, stop: int) -> Iterable[NDArray[np.float32]]: ...
 
 
@@ -208,7 +233,8 @@ def _part(recording: _Recording, wanted: _Wanted) -> Samples | None:
         samples = _join([_mean(block) for block in recording.blocks(start, stop)])
         if len(samples) < stop - start:
             return None
-        _refuse_odd(samples)
+        if not recording.whole_numbers:
+            _refuse_odd(samples)
         return _at_rate(samples, rate, sample_rate)[need.used]
 
 
@@ -247,7 +273,8 @@ def _all_decoded(sound: Any, wanted: _Wanted, *, known: bool) -> Samples:
     if not count:
         raise DataError("the file has no samples: its sound lasts 0 s")
     samples = _join(blocks)
-    _refuse_odd(samples)
+    if sound.subtype not in _WHOLE_NUMBERS:
+        _refuse_odd(samples)
     samples = _at_rate(samples, rate, wanted.sample_rate)
     return samples if wanted.excerpt is None else samples[wanted.excerpt.of(len(samples))]
 
@@ -263,6 +290,7 @@ class _Sound:
         self._file = file
         self.frames = int(sound.frames)
         self.rate = int(sound.samplerate)
+        self.whole_numbers = sound.subtype in _WHOLE_NUMBERS
 
     def blocks(self, start: int, stop: int) -> Iterator[NDArray[np.float32]]:
         """Yield the frames from `start` to `stop`, `(frames, channels)`, some at a time.
@@ -278,8 +306,7 @@ class _Sound:
         if place:
             sound.seek(place)
         while place < stop:
-            step = min(_step(sound, self.frames - place), stop - place)
-            block = sound.read(step, dtype="float32", always_2d=True)
+            block = sound.read(_step(sound, stop - place), dtype="float32", always_2d=True)
             if not len(block):
                 return
             place += len(block)
@@ -293,16 +320,17 @@ class _Sound:
         """Return the same frames of an MP3 file; None: all before them have to be decoded."""
         import soundfile
 
-        content = _start_of(self._file, _MP3_WHOLE)
-        part = mp3.part_of(content, frames=self.frames, start=start, stop=stop)
+        place = self._file.tell()
+        part = mp3.part_of(self._file, frames=self.frames, start=start, stop=stop)
+        self._file.seek(place)
         if part is None:
             return None
         with (
             contextlib.suppress(soundfile.SoundFileError),
-            soundfile.SoundFile(_Content(part.content)) as sound,
+            _as_source(part.content) as source,
+            _reader()(source, closefd=False) as sound,
         ):
             if (sound.frames, sound.samplerate) == (part.frames, self.rate):
-                # At once: after each piece soundfile seeks the place that it has reached.
                 count = part.skipped + stop - start
                 block: Block = sound.read(count, dtype="float32", always_2d=True)
                 return block[part.skipped :] if len(block) == count else None
@@ -321,14 +349,34 @@ class _Sound:
         return 0
 
 
-def _step(sound: Any, left: int) -> int:
-    """Return how many frames to decode at a time, if so many are left.
+@contextlib.contextmanager
+def _as_source(content: bytes) -> Iterator[IO[bytes] | int]:
+    """Hold the bytes of a file as something that libsndfile reads from.
 
-    After each piece soundfile seeks the place that it has reached: with Vorbis, that must not be
-    within the last page.
+    On Linux it is the descriptor of a file in memory. Each read from a Python object is a call into
+    Python, for which a thread waits while another one runs there; an MP3 frame takes two.
     """
-    step = int(max(1, _BLOCK // sound.channels))
-    return left if sound.subtype == "VORBIS" and left < step + _LAST_PAGE else step
+    file = _file_in_memory()
+    if file is None:
+        yield _Content(content)
+        return
+    with file:
+        file.write(content)
+        file.seek(0)
+        yield file.fileno()
+
+
+def _file_in_memory() -> IO[bytes] | None:
+    """Return a new file that is on no disk; None if the system has none."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # some sandboxes forbid it
+            return os.fdopen(os.memfd_create("sound"), "w+b")
+    return None
+
+
+def _step(sound: Any, left: int) -> int:
+    """Return how many frames to decode at a time, if so many are left."""
+    return min(left, int(max(1, _BLOCK // sound.channels)))
 
 
 def _join(blocks: list[Samples]) -> Samples:
@@ -345,7 +393,10 @@ def _mean(block: NDArray[np.float32]) -> Samples:
             mean = mean + block[:, 1]
             for channel in range(2, channels):
                 mean += block[:, channel]
-            mean /= np.float32(channels)
+            if channels & (channels - 1):
+                mean /= np.float32(channels)
+            else:  # the same for a power of two, and faster
+                mean *= np.float32(1 / channels)
     return mean
 
 

@@ -7,17 +7,20 @@ importing librosa takes seconds, and an answer takes milliseconds.
 from __future__ import annotations
 
 import functools
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float32]
 
-_AT_ONCE = 63 * 512
-"""Samples under windows that are transformed together. They stay in a core's cache, and what comes
-of them takes less than 128 KiB, and comes from the heap: larger pieces the system clears first,
-which takes longer than the transform."""
+_AT_ONCE = 504 * 512
+"""Samples under windows that are transformed together, of one clip or of several. Of fewer, most
+time would be spent between calls to NumPy, in which threads wait for each other; of more, what
+comes of them would leave the caches of a core."""
 _ALONE = 2**18  # multiplications up to which BLAS starts no threads: waiting for them takes longer
+_PARTS = 4  # parts of the bands, each of which is a product of its own: more make it no faster
 _LINEAR = 200 / 3  # Slaney's scale has a mel for every 66.7 Hz up to 1000 Hz ...
 _KNEE = 1000.0
 _STEP = np.log(6.4) / 27  # ... and 27 for a factor of 6.4 above
@@ -31,72 +34,131 @@ def frames_of(samples: int, *, n_fft: int, hop_length: int) -> int:
 def power_in_bands(
     samples: Values, weights: Values | slice, *, n_fft: int, hop_length: int, power: float
 ) -> Values:
-    """Return the power in each band at each time, float32 `(bands, frames)`.
+    """Return the power in each band at each time, float32 `(..., bands, frames)`.
 
     Frame `t` is seen through a Hann window of `n_fft` samples around the sample `t * hop_length`;
     before the first and after the last sample there are zeros (`librosa.stft`, with its usual
     settings). The absolute values of its Fourier transform, raised to `power`, are summed with the
     weights of each band (`librosa.feature.melspectrogram` for mel weights).
 
+    Each clip gives the same bits alone and among others.
+
     Args:
-        samples: `(samples)`, at least one.
+        samples: one clip `(samples)`, or several `(clips, samples)`; at least one sample.
         weights: of each frequency of the transform in each band, `(bands, n_fft // 2 + 1)`; or a
             slice of the frequencies, each a band of its own.
         n_fft: samples under the window.
         hop_length: samples from one frame to the next.
         power: 1 for magnitudes, 2 for power.
     """
-    half, count = n_fft // 2, frames_of(len(samples), n_fft=n_fft, hop_length=hop_length)
-    padded = np.zeros(len(samples) + 2 * half, np.float32)
-    padded[half : half + len(samples)] = samples
+    *clips, length = samples.shape
+    half, count = n_fft // 2, frames_of(length, n_fft=n_fft, hop_length=hop_length)
+    padded = np.zeros((*clips, length + 2 * half), np.float32)
+    padded[..., half : half + length] = samples
     # A window begins `hop_length` samples after the one before; nothing is copied.
     windows: Values = np.ndarray(
-        (count, n_fft), np.float32, buffer=padded, strides=(4 * hop_length, 4)
+        (*clips, count, n_fft),
+        np.float32,
+        buffer=padded,
+        strides=(*padded.strides[:-1], 4 * hop_length, 4),
     )
     window = _scaled_hann(n_fft)
     rows = weights.stop - weights.start if isinstance(weights, slice) else len(weights)
-    bands: Values = np.empty((rows, count), np.float32)
-    step = max(1, _AT_ONCE // n_fft)
+    bands: Values = np.empty((*clips, rows, count), np.float32)
+    step = frames_at_once(n_fft)
     for start in range(0, count, step):
         # Without "forward", by which all is divided by `n_fft`, NumPy takes the way through double
         # precision, with twice the memory. NumPy 1 always does.
-        spectrum = np.fft.rfft(windows[start : start + step] * window, norm="forward")
+        spectrum = np.fft.rfft(windows[..., start : start + step, :] * window, norm="forward")
         parts = spectrum.astype(np.complex64, copy=False).view(np.float32)
         parts *= parts
-        squares: Values = parts[:, ::2] + parts[:, 1::2]
+        squares: Values = parts[..., ::2] + parts[..., 1::2]
         if power != 2:
             squares **= np.float32(power / 2)
-        part = squares[:, weights] if isinstance(weights, slice) else _sum_bands(squares, weights)
-        bands[:, start : start + step] = part.T
+        part = squares[..., weights] if isinstance(weights, slice) else _sum_bands(squares, weights)
+        bands[..., start : start + step] = part.swapaxes(-1, -2)
     return bands
 
 
+def frames_at_once(n_fft: int) -> int:
+    """Return how many frames are transformed together."""
+    return max(1, _AT_ONCE // n_fft)
+
+
 def _sum_bands(squares: Values, weights: Values) -> Values:
-    """Return the product `squares @ weights.T`, `(frames, bands)`, in pieces small enough."""
+    """Return the product `squares @ weights.T`, `(..., frames, bands)`, in pieces small enough.
+
+    The pieces of a clip have the same sizes whatever is beside it: BLAS adds up in another order if
+    there are more rows.
+    """
+    *clips, frames, lines = squares.shape
     piece = max(1, _ALONE // weights.size)
-    whole = len(squares) // piece * piece
-    stack = squares[:whole].reshape(-1, piece, squares.shape[1])
-    first: Values = np.matmul(stack, weights.T).reshape(whole, len(weights))
-    if whole == len(squares):
-        return first
-    joined: Values = np.concatenate([first, squares[whole:] @ weights.T])
-    return joined
+    whole = frames // piece * piece
+    pieces = squares[..., :whole, :].reshape(*clips, whole // piece, piece, lines)
+    rest = squares[..., whole:, :]
+    sums: Values = np.empty((*clips, frames, len(weights)), np.float32)
+    sums_of_pieces = sums[..., :whole, :].reshape(*clips, whole // piece, piece, len(weights))
+    for part in _parts_of(_Same(weights)):
+        # Not with `out`: NumPy would keep BLAS from results that lie apart.
+        sums_of_pieces[..., part.bands] = pieces[..., part.lines] @ part.weights
+        if whole < frames:
+            sums[..., whole:, part.bands] = rest[..., part.lines] @ part.weights
+    return sums
+
+
+class _Part(NamedTuple):
+    """Some bands, the lines of the transform that they need, and the weights of these."""
+
+    bands: slice
+    lines: slice
+    weights: Values
+
+
+class _Same:
+    """An array as a key, which equals only itself."""
+
+    def __init__(self, array: Values) -> None:
+        self.array = array
+
+    def __hash__(self) -> int:
+        return id(self.array)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.array is other.array
+
+
+@functools.lru_cache(maxsize=16)
+def _parts_of(weights: _Same) -> tuple[_Part, ...]:
+    """Return weights in parts without most of the zeros: a band has few lines beside 0."""
+    array = weights.array
+    edges = np.linspace(0, len(array), min(_PARTS, len(array)) + 1).astype(int).tolist()
+    parts = []
+    for first, last in pairwise(edges):
+        lines = np.flatnonzero(array[first:last].any(axis=0)).tolist() or [0]
+        used = slice(lines[0], lines[-1] + 1)
+        parts.append(_Part(slice(first, last), used, array[first:last, used].T.copy()))
+    return tuple(parts)
 
 
 def decibels(bands: Values, *, power: float, reference: float | None, floor_db: float) -> Values:
     """Return `20 / power * log10(bands / reference)`, at least `-floor_db`.
 
     With `power` 2 this is `librosa.power_to_db`, with 1 `librosa.amplitude_to_db`. If
-    `reference` is None, it is the largest value in `bands`; if there is no sound at all, all is
-    `-floor_db`.
+    `reference` is None, it is the largest value of each clip in `bands`, `(..., bands, frames)`; if
+    there is no sound in a clip at all, all of it is `-floor_db`.
     """
-    top = float(bands.max()) if reference is None else reference
-    if top <= 0:
-        return np.full(bands.shape, -floor_db, np.float32)
-    lowest = 10.0 ** (-floor_db * power / 20)
-    levels: Values = np.maximum(bands / np.float32(top), np.float32(lowest))
+    lowest = np.float32(10.0 ** (-floor_db * power / 20))
+    if reference is None:
+        top = bands.max(axis=(-2, -1), keepdims=True)
+        silent = top <= 0
+        levels: Values = np.maximum(bands / np.where(silent, np.float32(1), top), lowest)
+    else:
+        silent = np.False_
+        levels = np.maximum(bands / np.float32(reference), lowest)
     np.log10(levels, out=levels)
     levels *= np.float32(20 / power)
+    # The logarithm of the lowest value is the floor, but for rounding.
+    np.copyto(levels, np.float32(-floor_db), where=silent)
     return levels
 
 

@@ -45,6 +45,11 @@ class Wave:
     channels: int
     kind: tuple[int, int]
 
+    @property
+    def whole_numbers(self) -> bool:
+        """Whether samples are whole numbers in the file, and so within -1..1."""
+        return self.kind[0] == _PCM
+
     def blocks(self, start: int, stop: int) -> Iterator[NDArray[np.float32]]:
         """Yield the frames from `start` to `stop`, `(frames, channels)`, some at a time.
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from gridcnn.contracts.source import PARTS, Dataset
+from gridcnn.contracts.targets import Targets, number_labels
 from gridcnn.datasets.division.folds import group_names
 from gridcnn.engines.base import DEFAULT_ENGINE, check_choice
 from gridcnn.errors import (
@@ -385,8 +385,8 @@ def _answers(runs: Sequence[FoldRun]) -> tuple[list[str], list[list[str]]]:
 def _compare(rows: Sequence[Sequence[str]], classes: Sequence[str | int]) -> Evaluation:
     number = {as_written(str(label)): index for index, label in enumerate(classes)}
 
-    def indices(column: int) -> NDArray[np.int64]:
-        return np.array([number[row[column]] for row in rows], np.int64)
+    def indices(column: int) -> Targets:
+        return number_labels([row[column] for row in rows], number)
 
     votes = np.array([row[4:] for row in rows], np.float64)
     return compare(indices(2), indices(3), classes, votes=votes, part="test")

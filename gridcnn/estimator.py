@@ -26,6 +26,7 @@ from gridcnn.contracts.adapter import (
     unreadable,
 )
 from gridcnn.contracts.source import TRAIN, VALIDATION, Dataset
+from gridcnn.contracts.targets import Targets
 from gridcnn.datasets.division.splits import divide
 from gridcnn.datasets.labels import labels_array, labels_of, plain_value
 from gridcnn.datasets.readers.examples import labels_given, things_of
@@ -214,7 +215,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
         """Return the class with the most votes for each item `(items,)`."""
         votes = self.predict_proba(X)
-        answers: NDArray[Any] = self.classes_[votes.argmax(axis=1)]
+        answers: NDArray[Any] = self.classes_[self.model_.head.answers(votes)]
         return answers
 
     def __sklearn_tags__(self) -> Tags:
@@ -310,7 +311,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         return adapter
 
-    def _make(self, things: Things, targets: NDArray[np.int64], spec: Spec) -> _Made:
+    def _make(self, things: Things, targets: Targets, spec: Spec) -> _Made:
         """Return items as labelled grids, made by an adapter that is fitted to the training items.
 
         Raises:
@@ -353,9 +354,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise DataError(f"no usable training item is left of the classes {names}")
         return _Made(adapter, training, validation, sample)
 
-    def _divide(
-        self, targets: NDArray[np.int64], spec: Spec
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _divide(self, targets: Targets, spec: Spec) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the items for training, and those by which the best epoch is chosen."""
         part = self.validation_fraction
         data = spec.data or Data()
@@ -520,7 +519,7 @@ def default_spec(shape: GridShape, items: int) -> Spec:
     )
 
 
-def _classes(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def _classes(labels: NDArray[Any]) -> tuple[NDArray[Any], Targets]:
     """Return the different labels, sorted, numbers before texts; and the index of each label."""
     if labels.dtype.kind != "O":
         classes, targets = np.unique(labels, return_inverse=True)

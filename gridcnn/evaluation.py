@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gridcnn.contracts.adapter import Selection
 from gridcnn.contracts.source import PARTS, TEST, Dataset, Label
+from gridcnn.contracts.targets import Targets
 from gridcnn.datasets.problems import bad_items_error
 from gridcnn.datasets.readers.memory import asked_columns
 from gridcnn.errors import DataError, EngineError
@@ -198,7 +199,7 @@ def evaluate(
     votes = answers.votes
     found = compare(
         targets[adapted.kept][answers.kept],
-        votes.argmax(axis=1),
+        made.head.answers(votes),
         made.classes,
         votes=votes,
         part=name,
@@ -210,8 +211,8 @@ def evaluate(
 
 
 def compare(
-    targets: NDArray[np.int64],
-    answers: NDArray[np.int64],
+    targets: Targets,
+    answers: Targets,
     classes: Sequence[str | int],
     *,
     votes: NDArray[np.floating[Any]] | None = None,

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Indices = NDArray[np.int64]
-"""Classes as their indices, `(items,)`."""
+from gridcnn.contracts.targets import Targets
 
 _Z95 = 1.959963984540054
 """95 % of a normal distribution lie within so many standard deviations."""
@@ -90,8 +89,8 @@ class Measures:
 
 
 def measures(
-    targets: Indices,
-    answers: Indices,
+    targets: Targets,
+    answers: Targets,
     classes: int,
     *,
     votes: NDArray[np.floating[Any]] | None = None,
@@ -126,7 +125,7 @@ def measures(
     )
 
 
-def confusion_matrix(targets: Indices, answers: Indices, classes: int) -> NDArray[np.int64]:
+def confusion_matrix(targets: Targets, answers: Targets, classes: int) -> NDArray[np.int64]:
     """Return how often each class (by row) was answered with each class (by column)."""
     counts = np.bincount(targets * classes + answers, minlength=classes * classes)
     matrix: NDArray[np.int64] = counts.reshape(classes, classes).astype(np.int64)
@@ -163,7 +162,7 @@ def wilson(right: int, items: int) -> tuple[float, float]:
     return low, high
 
 
-def class_aucs(targets: Indices, votes: NDArray[np.floating[Any]]) -> list[float | None]:
+def class_aucs(targets: Targets, votes: NDArray[np.floating[Any]]) -> list[float | None]:
     """Return for each class the area under the ROC curve, against all others; see `Scores.auc`.
 
     Items are put in order by the votes for the class against those for all others, so that votes

@@ -23,6 +23,7 @@ from gridcnn.contracts.adapter import (
     unreadable,
 )
 from gridcnn.contracts.source import Source
+from gridcnn.contracts.stage import HeadStage
 from gridcnn.datasets.labels import labels_array
 from gridcnn.engines.base import ANSWERED, Engine, bind, check_choice
 from gridcnn.errors import (
@@ -43,7 +44,6 @@ from gridcnn.gridding import adapted, grids_of
 from gridcnn.network import Network
 from gridcnn.spec.load import load_data
 from gridcnn.spec.models import Spec
-from gridcnn.stages.voting import softmax
 from gridcnn.tensors import kind_of, read_tensors, write_tensors
 from gridcnn.version import VERSION
 
@@ -77,16 +77,14 @@ class Answered:
     problems: tuple[Problem, ...]
 
 
-def answer_logits(logits: Array, names: Sequence[str] | None = None) -> Answered:
+def answer_logits(head: HeadStage, logits: Array, names: Sequence[str] | None = None) -> Answered:
     """Return the votes for logits `(items, classes)`; `names` are what problems call the items.
 
     Logits may be infinite, or too far from each other for a 32-bit float, though all weights and
     cells are finite. Such an item has no answer, and the first class is not one.
     """
-    votes = softmax(logits)
-    # The loss of an item depends on how far its logits are from each other: it is finite as well.
     with np.errstate(over="ignore", invalid="ignore"):
-        finite = np.isfinite(logits.max(axis=1) - logits.min(axis=1))
+        votes, finite = head.votes(logits), head.has_votes(logits)
     kept, odd = np.flatnonzero(finite), np.flatnonzero(~finite).tolist()
     problems = tuple(
         Problem(_OVERFLOW, source=f"item {index}" if names is None else names[index])
@@ -95,9 +93,11 @@ def answer_logits(logits: Array, names: Sequence[str] | None = None) -> Answered
     return Answered(votes[kept] if odd else votes, kept, problems)
 
 
-def votes_of(logits: Array, names: Sequence[str] | None = None) -> NDArray[np.float32]:
+def votes_of(
+    head: HeadStage, logits: Array, names: Sequence[str] | None = None
+) -> NDArray[np.float32]:
     """Return the votes `(items, classes)` for logits; raise `DataError` if some are not finite."""
-    answers = answer_logits(logits, names)
+    answers = answer_logits(head, logits, names)
     if answers.problems:
         raise DataError(*answers.problems)
     return answers.votes
@@ -107,7 +107,8 @@ class Model:
     """An adapter, a network and its parameters: everything that an answer depends on.
 
     `spec.adapter` is fitted. `parameters` is the flat float32 vector, of which the model keeps a
-    copy that cannot be changed. `classes` are in the order of the votes.
+    copy that cannot be changed. `classes` are in the order of the votes. `head` makes votes of
+    logits, and answers of votes.
 
     Args:
         engine: the name of the engine, or an engine for the very same network.
@@ -142,6 +143,7 @@ class Model:
             engine = bind(spec, shape, classes=len(self.classes), engine=engine, threads=threads)
         self._engine = engine
         self.network = engine.network
+        self.head: HeadStage = engine.head
         if parameters.shape != (self.network.parameters,):
             raise ValueError(
                 f"the network has {self.network.parameters:,} parameters; got an array of shape "
@@ -217,11 +219,11 @@ class Model:
         Raises:
             DataError: items whose votes are not finite; each is called by its name in `names`.
         """
-        return votes_of(self._engine.logits(self.parameters, grids), names)
+        return votes_of(self.head, self._engine.logits(self.parameters, grids), names)
 
     def answered(self, grids: Cells, *, names: Sequence[str] | None = None) -> Answered:
         """Return the votes of all items that have votes, and a problem for each of the others."""
-        return answer_logits(self._engine.logits(self.parameters, grids), names)
+        return answer_logits(self.head, self._engine.logits(self.parameters, grids), names)
 
     def predict(self, things: Any, *, names: Sequence[str] | None = None) -> NDArray[Any]:
         """Return the answer for each item `(items,)`: the class with the most votes."""
@@ -242,7 +244,7 @@ class Model:
 
     def answers(self, votes: Array) -> NDArray[Any]:
         """Return the class with the most votes in each row `(items, classes)`."""
-        answers: NDArray[Any] = labels_array(self.classes)[votes.argmax(axis=1)]
+        answers: NDArray[Any] = labels_array(self.classes)[self.head.answers(votes)]
         return answers
 
     def maps(self, things: Any, *, after: int | None = None) -> Array:

@@ -26,7 +26,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from gridcnn.contracts.stage import Composite, Merge, Parameter, Stage
+from gridcnn.contracts.stage import Composite, HeadStage, Merge, Parameter, Stage
 from gridcnn.errors import ShapeError, listed, quoted
 from gridcnn.forks import cached_property
 from gridcnn.grid import Array, GridShape
@@ -145,6 +145,9 @@ class Group:
 class Network:
     """A graph of operations for grids of one shape.
 
+    `head` is the stage of the last operation, if the spec has a head and the number of classes is
+    known; otherwise it is None.
+
     Raises:
         ShapeError: a stage cannot work on the grids that reach it, or the network is larger than
             any memory. The problem has the place of the stage in the spec.
@@ -156,10 +159,11 @@ class Network:
         self.classes = classes
         graph = _Graph(spec, shape)
         graph.chain(spec.stages, 0, place=("stages",))
+        self.head: HeadStage | None = None
         if spec.head is not None and classes is not None:
-            stage = spec.head.stage(classes)
-            label = f"{len(spec.stages) + 1} {stage.title or 'head'}"
-            graph.bind(label, stage, (graph.value,), ("head",))
+            self.head = spec.head.stage(classes)
+            label = f"{len(spec.stages) + 1} {self.head.title or 'head'}"
+            graph.bind(label, self.head, (graph.value,), ("head",))
         graph.refuse_unread()
         self.ops: tuple[Op, ...] = tuple(graph.ops)
         self.groups: tuple[Group, ...] = tuple(graph.groups)

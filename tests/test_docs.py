@@ -490,8 +490,22 @@ def test_the_package_of_extending_runs(package: Path) -> None:
     assert re.search(r"accuracy (9\d|100)\.\d %", again.stdout)
 
 
-def test_the_gradient_of_extending_is_right(package: Path) -> None:
-    """The page's own check of its stage passes."""
+def test_the_head_of_extending_trains_by_its_loss(package: Path) -> None:
+    """A model with a head of another package is trained, saved and evaluated."""
+    done = extended(package, "run", "margin.yaml", "--out", "run", "--json")
+    again = extended(package, "evaluate", "run", "stripes")
+
+    assert done.returncode == 0, done.stderr
+    assert again.returncode == 0, again.stderr
+    assert re.search(r"accuracy (9\d|100)\.\d %", again.stdout)
+
+
+@pytest.mark.parametrize("spec", ["stripes.yaml", "margin.yaml"])
+def test_the_gradient_of_extending_is_right(package: Path, spec: str) -> None:
+    """The page's own check of its stage passes, and that of its head."""
+    check = package / "check_gradient.py"
+    check.write_text(check.read_text("utf-8").replace("stripes.yaml", spec), "utf-8")
+
     done = subprocess.run(
         [sys.executable, "check_gradient.py"],
         cwd=package,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import importlib
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +35,18 @@ HEAVY = (
     "pydantic",
     "yaml",
 )
+LOSSES = {"softmax", "log_softmax", "cross_entropy"}
+VOTING = "gridcnn/stages/voting.py"
+HEAD, TARGETS = "gridcnn/contracts/stage.py", "gridcnn/contracts/targets.py"
+NO_VOTES = {
+    "gridcnn/grid.py",  # the row of the 1 in a one-hot column
+    "gridcnn/order/alphabet.py",  # windows over symbols
+    "gridcnn/order/blocks.py",  # the column of the 1 in a block
+    "gridcnn/order/prediction.py",  # the predictor that explains most
+    "adapters/frame.py",  # the edges of frames
+    "adapters/outliers.py",  # the most frequent value
+}
+"""Where `argmax` is not about votes."""
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "adapters").is_dir(), reason="the tests run outside of a checkout"
@@ -90,6 +105,64 @@ def test_rooms_import_in_one_direction() -> None:
     )
 
     assert done.returncode == 0, done.stdout
+
+
+def test_the_loss_is_known_to_the_voting_head_alone() -> None:
+    """All others ask the head of a network, which may be one with another loss."""
+    found = {name for name, tree in _modules() if LOSSES & set(_names(tree))}
+
+    assert found == {VOTING}
+
+
+def test_answers_are_known_to_the_contract_of_heads_alone() -> None:
+    """One place finds the class with the most votes; elsewhere `argmax` is of other things."""
+    found = {name for name, tree in _modules() if {"argmax", "nanargmax"} & set(_names(tree))}
+
+    assert found == {HEAD} | NO_VOTES
+
+
+def test_what_targets_are_is_written_in_one_place() -> None:
+    """They are annotated as `Targets`, and so are answers as class indices."""
+    found = {
+        f"{name}:{line}"
+        for name, tree in _modules()
+        for line, annotated, annotation in _annotations(tree)
+        if annotated in {"targets", "answers"} and "int64" in ast.unparse(annotation)
+    }
+
+    assert not found
+    assert "Targets = NDArray[np.int64]" in (ROOT / TARGETS).read_text("utf-8")
+
+
+@functools.cache
+def _modules() -> list[tuple[str, ast.Module]]:
+    """Return the path and the syntax tree of every module of the package."""
+    paths = [path for room in ("gridcnn", *OUTSIDE) for path in (ROOT / room).rglob("*.py")]
+    return [
+        (path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8"))) for path in paths
+    ]
+
+
+def _names(tree: ast.Module) -> Iterator[str]:
+    """Yield every name that code defines, imports or uses."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.alias | ast.FunctionDef):
+            yield node.name
+
+
+def _annotations(tree: ast.Module) -> Iterator[tuple[int, str, ast.expr]]:
+    """Yield the line, the name and the annotation of all that is annotated."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg) and node.annotation is not None:
+            yield node.lineno, node.arg, node.annotation
+        elif isinstance(node, ast.AnnAssign):
+            yield node.lineno, ast.unparse(node.target), node.annotation
+        elif isinstance(node, ast.FunctionDef) and node.returns is not None:
+            yield node.lineno, node.name, node.returns
 
 
 def test_public_names_are_those_that_load() -> None:

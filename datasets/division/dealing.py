@@ -10,22 +10,22 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.contracts.targets import Targets
+
 _CHANGES = 100
 """Most changes by which a deal of groups is made better."""
 _PAIRS = 500_000
 """Most numbers for which every exchange of two groups is looked at."""
 
 
-def deal_items(
-    targets: NDArray[np.int64], folds: int, random: np.random.Generator
-) -> NDArray[np.int64]:
+def deal_items(targets: Targets, folds: int, random: np.random.Generator) -> NDArray[np.int64]:
     """Return the fold of each item, from 0, int64 `(items,)`.
 
     Items are dealt like cards, one class after the other, without a new start at each class: of
     each class, and of all items, no fold has more than one more than another.
 
     Args:
-        targets: the class of each item, int64 `(items,)`.
+        targets: the class of each item, `(items,)`.
         folds: how many folds there are.
         random: fixes which items go where.
     """
@@ -38,9 +38,7 @@ def deal_items(
     return numbers
 
 
-def count_classes(
-    group_of: NDArray[np.int64], targets: NDArray[np.int64], classes: int
-) -> NDArray[np.int64]:
+def count_classes(group_of: NDArray[np.int64], targets: Targets, classes: int) -> NDArray[np.int64]:
     """Return how many items of each class each group has, int64 `(groups, classes)`."""
     counts = np.zeros((int(group_of.max(initial=-1)) + 1, classes), np.int64)
     np.add.at(counts, (group_of, targets), 1)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.source import TEST, TRAIN, Dataset
+from gridcnn.contracts.targets import Targets
 from gridcnn.datasets.division.dealing import count_classes, deal_groups, deal_items
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.soundness import learnable
@@ -150,7 +151,7 @@ def _of_group(dataset: Dataset, group: str) -> NDArray[np.bool_]:
 def _dealt_groups(
     dataset: Dataset,
     items: NDArray[np.int64],
-    targets: NDArray[np.int64],
+    targets: Targets,
     folds: int,
     random: np.random.Generator,
 ) -> NDArray[np.int64]:

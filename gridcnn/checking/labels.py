@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.checking.cells import is_missing, plain_cells
+from gridcnn.contracts.targets import Targets, number_labels
 from gridcnn.datasets.labels import labels_of
 from gridcnn.errors import DataError, Problem, quoted, shown
 
@@ -36,7 +37,7 @@ def targets_of(
     what: str = "y",
     kept: NDArray[np.int64] | None = None,
     source: str = "",
-) -> tuple[NDArray[np.int64] | None, list[str]]:
+) -> tuple[Targets | None, list[str]]:
     """Return the classes of the chosen labels, and notes on them.
 
     Args:
@@ -74,4 +75,4 @@ def targets_of(
         ]
     labels = labels_of(cells, name=what, source=source)
     places = {label: n for n, label in enumerate(dict.fromkeys(labels))}
-    return np.array([places[label] for label in labels], np.int64), []
+    return number_labels(labels, places), []

@@ -153,6 +153,7 @@ class _Printer(abc.ABC):
 
     def __init__(self, model: Model, top: int | None) -> None:
         self.classes = model.classes
+        self.head = model.head
         self.top = top
         self.width = 0
 
@@ -164,8 +165,9 @@ class _Printer(abc.ABC):
 
     def batch(self, names: Sequence[str], votes: Array) -> None:
         self.width = max(self.width, min(max(map(len, names), default=0), _WIDEST))
-        for name, row in zip(names, votes, strict=True):
-            self.item(name, self.classes[int(row.argmax())], row)
+        answers = self.head.answers(votes).tolist()
+        for name, answer, row in zip(names, answers, votes, strict=True):
+            self.item(name, self.classes[answer], row)
 
     @abc.abstractmethod
     def item(self, name: str, answer: Any, votes: Array) -> None:

@@ -156,7 +156,7 @@ class Adapter(Settings, abc.ABC):
         """
         shape = self.shape()
         values = np.empty((len(things), *shape.sizes), np.float32)
-        kept, problems = _fill(values, self.adapt, things, names, advance)
+        kept, problems = fill(values, self.adapt, things, names=names, advance=advance)
         return Adapted(Grids(values[: len(kept)], shape), kept, problems)
 
     def grids(self, things: Things, *, names: Sequence[str] | None = None) -> Grids:
@@ -208,24 +208,35 @@ class OneHotAdapter(Adapter):
         """Return all things as one-hot grids, and a problem for each that cannot be read."""
         shape = self.shape()
         values = np.empty((len(things), shape.columns), np.int32)
-        kept, problems = _fill(values, self.indices, things, names, advance)
+        kept, problems = fill(values, self.indices, things, names=names, advance=advance)
         return Adapted(Grids(OneHot(values[: len(kept)], shape.rows), shape), kept, problems)
 
 
-def _fill(
+def fill(
     values: NDArray[Any],
     read: Callable[[Any], NDArray[Any]],
     things: Things,
-    names: Sequence[str] | None,
-    advance: Callable[[int], None] | None,
+    *,
+    numbers: range | None = None,
+    names: Sequence[str] | None = None,
+    advance: Callable[[int], None] | None = None,
 ) -> tuple[NDArray[np.int64], tuple[Problem, ...]]:
-    """Fill `values` with what each item is read as, in order.
+    """Fill `values` with what things are read as, in order.
 
-    Return the indices of the items that could be read, and a problem for each of the others.
+    Return the indices of the things that could be read, and a problem for each of the others.
+
+    Args:
+        values: a place for each thing; those of the things that cannot be read remain at the end.
+        read: returns what a thing is read as, or raises `DataError`.
+        things: all things.
+        numbers: which of them are read; None: all.
+        names: what problems call the things.
+        advance: is called with the number of things done since the last call.
     """
     kept: list[int] = []
     problems: list[Problem] = []
-    for index, thing in enumerate(things):
+    for index in range(len(things)) if numbers is None else numbers:
+        thing = things[index]
         try:
             values[len(kept)] = read(thing)
             kept.append(index)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.contracts.targets import Targets, number_labels
 from gridcnn.errors import DataError, Problem, listed
 from gridcnn.forks import cached_property
 from gridcnn.settings.base import Settings
@@ -84,8 +85,8 @@ class Dataset:
         """All classes, sorted (numbers before texts)."""
         return tuple(sorted(set(self.labels), key=lambda label: (isinstance(label, str), label)))
 
-    def targets(self, classes: Sequence[Label]) -> NDArray[np.int64]:
-        """Return each label as its index in `classes`, int64 `(items,)`.
+    def targets(self, classes: Sequence[Label]) -> Targets:
+        """Return each label as its index in `classes`, `(items,)`.
 
         Raises:
             DataError: a label is not among the classes.
@@ -97,7 +98,7 @@ class Dataset:
                 f"{self.origin or 'the data'}: {listed(strangers)} not among the classes "
                 f"{listed([str(label) for label in classes])}"
             )
-        return np.array([index[label] for label in self.labels], np.int64)
+        return number_labels(self.labels, index)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
-"""The contract of a stage: grids go in, grids come out, and a gradient goes back.
+"""The contracts of a stage and of a head: grids go in, grids come out, and a gradient goes back.
 
 A stage of another package subclasses `Stage`, or `Composite` if it is made of other stages, and is
-registered in the entry-point group `gridcnn.stages`. It has to provide only what is listed here.
+registered in the entry-point group `gridcnn.stages`. It has to provide only what is listed here. A
+head of another package subclasses `Head`, in the group `gridcnn.heads`; the stage that it returns
+is a `HeadStage`, which says what its output means: votes, answers and the loss.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
+from gridcnn.contracts.targets import Targets
 from gridcnn.grid import Array, Axis, GridShape
 from gridcnn.settings.base import Settings
 from gridcnn.settings.document import Path
@@ -233,9 +237,56 @@ def sliding_error(axis: Axis, direction: str, remedy: str) -> str:
     )
 
 
+class HeadStage(Stage):
+    """The last stage of a network, which votes for classes, and has the loss of its votes.
+
+    Its output has one cell for each class: the logits. Only the head knows what they mean; all
+    other code asks it for votes, answers, losses and hits. Each of these depends, for an item, on
+    that item alone, to the last bit. Logits that are NaN or infinite are not an error; the
+    callers switch off NumPy's warnings about them.
+    """
+
+    @abc.abstractmethod
+    def votes(self, logits: Array) -> Array:
+        """Return logits `(items, classes)` as votes of the same shape: 0..1, adding up to 1."""
+
+    def answers(self, votes: Array) -> Targets:
+        """Return the class with the most votes `(items, classes)`; the first of equal ones."""
+        answers: Targets = votes.argmax(axis=1)
+        return answers
+
+    @abc.abstractmethod
+    def losses(self, logits: Array, targets: Targets) -> tuple[Array, Array]:
+        """Return the loss of each item `(items,)`, and its gradient by the item's logits.
+
+        Training makes the mean of the losses smaller.
+
+        Args:
+            logits: `(items, classes)`, which must not be changed.
+            targets: the right class of each item.
+        """
+
+    def hits(self, logits: Array, targets: Targets) -> NDArray[np.bool_]:
+        """Return for each item `(items,)` whether its answer is the right class.
+
+        That is the class of the largest logit: two logits may be different where their votes are
+        rounded to the same number. Override it if votes do not rise with logits.
+        """
+        is_right: NDArray[np.bool_] = self.answers(logits) == targets
+        return is_right
+
+    def has_votes(self, logits: Array) -> NDArray[np.bool_]:
+        """Return for each item `(items,)` whether it has votes; others are reported as problems.
+
+        By default an item has votes if its logits are finite.
+        """
+        is_finite: NDArray[np.bool_] = np.isfinite(np.abs(logits).max(axis=1))
+        return is_finite
+
+
 class Head(Settings, abc.ABC):
     """Settings of the head; the number of classes comes from the data."""
 
     @abc.abstractmethod
-    def stage(self, classes: int) -> Stage:
+    def stage(self, classes: int) -> HeadStage:
         """Return the stage that gives one logit for each of `classes` classes."""

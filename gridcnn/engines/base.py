@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gridcnn.contracts.stage import HeadStage
+from gridcnn.contracts.targets import Targets
 from gridcnn.errors import EngineError, TrainingError, UnknownNameError, shown
 from gridcnn.forks import cached_property
 from gridcnn.grid import Array, Cells, GridShape
@@ -26,6 +27,7 @@ ENGINES = Registry(
     },
 )
 DEFAULT_ENGINE = "native"
+_NO_HEAD = "this network has no head: it makes maps, and gives no votes"
 ANSWERED = 256
 """Most items that a model adapts and answers at a time."""
 
@@ -35,7 +37,7 @@ class Step:
     """The results of one batch.
 
     Attributes:
-        loss: the mean cross-entropy over the batch.
+        loss: the mean loss over the batch, as the network's head computes it.
         hits: how many items the network answered correctly.
         gradient: the gradient of the mean loss by the flat vector, 0 if nothing is trained.
         running: what the step makes of the running values: for each of `network.running`, in their
@@ -169,7 +171,7 @@ class Engine(abc.ABC):
         self,
         parameters: Array,
         grids: Cells,
-        targets: NDArray[np.int64],
+        targets: Targets,
         *,
         random: np.random.Generator | None = None,
     ) -> Step:
@@ -178,26 +180,41 @@ class Engine(abc.ABC):
         Args:
             parameters: the flat vector.
             grids: the batch.
-            targets: the index of the right class of each item, `(items,)`.
+            targets: the right class of each item.
             random: the generator for dropout; None for no dropout. Every engine leaves out the same
                 with it.
+
+        Raises:
+            TrainingError: the network has no head.
+            IndexError: `targets` are not the class of each item.
         """
 
     def logits(self, parameters: Array, grids: Cells) -> Array:
-        """Return the votes before softmax, `(items, classes)`.
+        """Return what the head makes votes of, `(items, classes)`.
 
         Raises:
             TrainingError: the network has no head.
         """
         classes = self._classes
         if classes is None:
-            raise TrainingError("this network has no head: it makes maps, and gives no votes")
+            raise TrainingError(_NO_HEAD)
         return self.maps(parameters, grids).reshape(-1, classes)
 
     @cached_property
     def _classes(self) -> int | None:
         """How many classes there are votes for; None without a head."""
-        return None if self.network.spec.head is None else self.network.classes
+        return None if self.network.head is None else self.network.classes
+
+    @property
+    def head(self) -> HeadStage:
+        """The network's head, which makes votes, answers and losses of logits.
+
+        Raises:
+            TrainingError: the network has no head.
+        """
+        if self.network.head is None:
+            raise TrainingError(_NO_HEAD)
+        return self.network.head
 
     def move(
         self,

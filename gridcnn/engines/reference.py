@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gridcnn.contracts.stage import Gradients, Merge, Stage
+from gridcnn.contracts.targets import Targets, check_targets
 from gridcnn.engines.base import Engine, Memory, Step, generators, take_running
 from gridcnn.grid import Array, Cells
 from gridcnn.network import Network, groups_of
-from gridcnn.stages.voting import cross_entropy
 
 CHUNK_BYTES = 4_000_000
 """About how many values are worked on at a time; what fits into the processor's caches is
@@ -72,11 +71,13 @@ class ReferenceEngine(Engine):
         self,
         parameters: Array,
         grids: Cells,
-        targets: NDArray[np.int64],
+        targets: Targets,
         *,
         random: np.random.Generator | None = None,
     ) -> Step:
         """Return loss and gradient, by running forward and then back along the same stages."""
+        classes = self.network.output.cells
+        targets = check_targets(targets, items=len(grids), classes=classes)
         gradient = np.zeros_like(parameters)
         total, hits = 0.0, 0
         chances = generators(self.network, random)
@@ -94,7 +95,7 @@ class ReferenceEngine(Engine):
         gradient: Array,
         parameters: Array,
         grids: Cells,
-        targets: NDArray[np.int64],
+        targets: Targets,
         chances: Sequence[np.random.Generator | None],
     ) -> tuple[Array, int]:
         """Add the gradient of the items' losses to `gradient`; return the losses and the hits."""
@@ -110,7 +111,7 @@ class ReferenceEngine(Engine):
             trail.append(backward)
         out = values[network.result]
         logits = out.reshape(len(grids), -1)
-        losses, flow = cross_entropy(logits, targets)
+        losses, flow = self.head.losses(logits, targets)
         # The gradient by each value that is known so far: the sum over those that read it.
         flows = {network.result: flow.reshape(out.shape)}
         for op, backward in zip(reversed(network.ops), reversed(trail), strict=True):
@@ -119,10 +120,9 @@ class ReferenceEngine(Engine):
                 if slot.parameter.role != "fixed":
                     gradient[slot.part] += gradients[slot.parameter.name].ravel()
             for source, by_source in zip(op.sources, by_sources, strict=True):
-                if not source:
-                    continue  # nobody asks for the gradient of what enters the network
-                flows[source] = flows[source] + by_source if source in flows else by_source
-        return losses, int((logits.argmax(axis=1) == targets).sum())
+                if source:  # nobody asks for the gradient of the grids themselves
+                    flows[source] = flows[source] + by_source if source in flows else by_source
+        return losses, int(self.head.hits(logits, targets).sum())
 
 
 class OpBackward(Protocol):

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.contracts.targets import Targets
 from gridcnn.order.closeness import WORTH
 from gridcnn.order.judging import Judging
 from gridcnn.order.lags import association, by_distance
@@ -41,7 +42,7 @@ class Case:
         self,
         values: NDArray[np.float32],
         usable: NDArray[np.bool_],
-        targets: NDArray[np.int64] | None,
+        targets: Targets | None,
         rows: int,
         judging: Judging,
     ) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gridcnn.contracts.targets import Targets
 from gridcnn.errors import DataError
 from gridcnn.grid import Cells
 from gridcnn.order.guard import Context
@@ -22,9 +22,7 @@ class Order:
     an error here: the verdict is "undecided".
     """
 
-    def __call__(
-        self, grids: Cells, targets: NDArray[np.int64] | None, context: Context
-    ) -> Verdict:
+    def __call__(self, grids: Cells, targets: Targets | None, context: Context) -> Verdict:
         """Return the verdict on grids that were drawn from the training items."""
         kept = np.arange(len(grids))
         names = axis_names(context.shape)

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gridcnn.contracts.targets import Targets
 from gridcnn.errors import ColumnPermutableError
 from gridcnn.grid import Array, Cells, GridShape
 from gridcnn.order.sample import Sample, draw_items, sample_of_grids
@@ -66,8 +66,7 @@ class Context:
 
 
 Checker = (
-    Callable[[Array, NDArray[np.int64] | None], Verdict]
-    | Callable[[Array, NDArray[np.int64] | None, Context], Verdict]
+    Callable[[Array, Targets | None], Verdict] | Callable[[Array, Targets | None, Context], Verdict]
 )
 """Takes grids `(items, channels, rows, columns)`, class indices `(items,)` (None if there are no
 labels), and, if it has a third parameter, a `Context`."""
@@ -161,7 +160,7 @@ class _CheckContent(Content):
 
 def guard(
     grids: Cells,
-    targets: NDArray[np.int64] | None,
+    targets: Targets | None,
     check: Check,
     *,
     sample: Sample | None = None,
@@ -192,7 +191,7 @@ def guard(
         return Checked(check)
     shape = GridShape(*grids.shape[1:]) if shape is None else shape
     context = Context(shape, len(grids), seed, threads, advance)
-    arrays: tuple[Array, NDArray[np.int64] | None] | None = None
+    arrays: tuple[Array, Targets | None] | None = None
     verdicts: dict[str, Verdict] = {}
     for name in CHECKERS:
         checker = CHECKERS[name]
@@ -212,9 +211,7 @@ def guard(
     return Checked(check, verdicts)
 
 
-def _arrays(
-    grids: Cells, targets: NDArray[np.int64] | None, seed: int
-) -> tuple[Array, NDArray[np.int64] | None]:
+def _arrays(grids: Cells, targets: Targets | None, seed: int) -> tuple[Array, Targets | None]:
     """Return the grids and classes for checkers that take arrays."""
     chosen = draw_items(len(grids), math.prod(grids.shape[1:]), seed)
     if len(chosen) < len(grids):

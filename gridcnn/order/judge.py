@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.contracts.targets import Targets
 from gridcnn.errors import DataError
 from gridcnn.order.blocks import Block, merge_blocks, one_hot_blocks, starts_of
 from gridcnn.order.case import COLUMNS, Case
@@ -27,7 +28,7 @@ _CHANNELS = 8
 
 def judge_columns(
     columns: Sequence[Column],
-    targets: NDArray[np.int64] | None,
+    targets: Targets | None,
     *,
     rows: int,
     judging: Judging,
@@ -37,7 +38,7 @@ def judge_columns(
 
     Args:
         columns: the columns, with the values of the rows that are looked at.
-        targets: the class of each of these rows, int64 `(rows,)`, -1 for none; None: no labels.
+        targets: the class of each of these rows, `(rows,)`, -1 for none; None: no labels.
         rows: how many rows the table has in all.
         judging: seed, threads and progress.
         shape: the rows and columns of the grid that these columns are said to be; None: every
@@ -131,7 +132,7 @@ def _of_blocks(verdict: Verdict, blocks: Sequence[Block], columns: int, *, judge
 
 def judge_grids(
     cells: NDArray[Any],
-    targets: NDArray[np.int64] | None,
+    targets: Targets | None,
     *,
     names: tuple[str, str] = ("rows", "columns"),
     rows: int,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.contracts.targets import Targets
 from gridcnn.streams import Stream
 
 _COLUMNS = 64
@@ -55,7 +56,7 @@ class RowOrder:
 
 
 def order_of_rows(
-    values: NDArray[np.float32], targets: NDArray[np.int64] | None, *, seed: int
+    values: NDArray[np.float32], targets: Targets | None, *, seed: int
 ) -> RowOrder | None:
     """Return how alike rows side by side are; None if there are too few rows or columns.
 
@@ -89,7 +90,7 @@ def order_of_rows(
     return RowOrder(alike - max(far, 0.0), continues - float(others.mean()), min(1.0, 2 * p_value))
 
 
-def _without_classes(flat: NDArray[np.float64], targets: NDArray[np.int64]) -> NDArray[np.float64]:
+def _without_classes(flat: NDArray[np.float64], targets: Targets) -> NDArray[np.float64]:
     """Return the columns less their mean in each class."""
     rest = flat.copy()
     for target in np.unique(targets):

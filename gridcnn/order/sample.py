@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.adapter import Adapter, OneHotAdapter, Things, pick
+from gridcnn.contracts.targets import Targets
 from gridcnn.errors import DataError, Problem
 from gridcnn.grid import Cells, GridShape, OneHot
 from gridcnn.order.columns import Column, column_of
@@ -39,7 +40,7 @@ class Sample:
             one-hot. Grids of one channel and one row, or one column, are judged as columns.
         rows: how many rows or items there are in all.
         kept: the number of each row that is looked at, int64 `(rows,)`, rising.
-        targets: the class of each row that is looked at, int64 `(rows,)`; None: no labels.
+        targets: the class of each row that is looked at, `(rows,)`; None: no labels.
         axes: the names of the two axes of grids.
         notes: more sentences on the data, for the evidence.
         source: the name of the data in errors; empty: none.
@@ -49,7 +50,7 @@ class Sample:
     data: tuple[Column, ...] | Cells
     rows: int
     kept: NDArray[np.int64]
-    targets: NDArray[np.int64] | None = None
+    targets: Targets | None = None
     axes: tuple[str, str] = ("row", "column")
     notes: tuple[str, ...] = ()
     source: str = ""
@@ -80,7 +81,7 @@ def sample_of_items(
     things: Things,
     chosen: NDArray[np.int64],
     grids: Cells,
-    targets: NDArray[np.int64] | None,
+    targets: Targets | None,
     *,
     adapter: Adapter,
     rows: int,
@@ -106,7 +107,7 @@ def axis_names(shape: GridShape) -> tuple[str, str]:
 
 
 def sample_of_grids(
-    grids: Cells, targets: NDArray[np.int64] | None, *, shape: GridShape, seed: int
+    grids: Cells, targets: Targets | None, *, shape: GridShape, seed: int
 ) -> Sample:
     """Return the sample of grids without any other information."""
     one_hot = isinstance(grids, OneHot)
@@ -192,7 +193,7 @@ def _verdict(sample: Sample, judging: Judging, shape: tuple[int, int] | None) ->
 
 def _of_columns(
     columns: tuple[Column, ...] | list[Column],
-    targets: NDArray[np.int64] | None,
+    targets: Targets | None,
     rows: int,
     judging: Judging,
     shape: tuple[int, int] | None,
@@ -205,7 +206,7 @@ def _of_columns(
     return judge_columns(columns, targets, rows=rows, judging=judging, shape=shape)
 
 
-def _by_first(targets: NDArray[np.int64]) -> NDArray[np.int64]:
+def _by_first(targets: Targets) -> NDArray[np.int64]:
     """Return classes numbered in the order of their first rows; -1 stays.
 
     Elsewhere the names of classes decide their numbers; here the names are ignored.

@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.contracts.targets import Targets
 from gridcnn.errors import DataError
 from gridcnn.order.alphabet import Floats, beside, judge_alphabet, shows_no_order
 from gridcnn.order.judging import Judging, refuse_too_few
@@ -43,7 +44,7 @@ _ENOUGH = 8
 def judge_one_hot(
     indices: NDArray[np.int32],
     symbols: int,
-    targets: NDArray[np.int64] | None,
+    targets: Targets | None,
     *,
     names: tuple[str, str] = ("symbol", "position"),
     rows: int,
@@ -54,7 +55,7 @@ def judge_one_hot(
     Args:
         indices: `(items, positions)`, the symbol in each position, from 0; -1 for none.
         symbols: how many symbols there are.
-        targets: the class of each item, int64 `(items,)`, -1 for none; None: no labels.
+        targets: the class of each item, `(items,)`, -1 for none; None: no labels.
         names: what the two axes are called.
         rows: how many items there are in all.
         judging: seed, threads and progress.
@@ -168,9 +169,7 @@ def _positions(
     return near, shows_no_order(near, in_noise), close.astype(np.float32)
 
 
-def _usefulness(
-    codes: NDArray[np.int64], targets: NDArray[np.int64], judging: Judging
-) -> Usefulness | None:
+def _usefulness(codes: NDArray[np.int64], targets: Targets, judging: Judging) -> Usefulness | None:
     known = np.flatnonzero(targets >= 0)
     # One-hot; 2 becomes 1, since the network's inputs are halved.
     values = 2.0 * (codes[known][:, :, None] == np.arange(_CHANNELS))

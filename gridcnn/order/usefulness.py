@@ -19,6 +19,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.contracts.targets import Targets
 from gridcnn.datasets.division.dealing import deal_items
 from gridcnn.engines.base import Engine, bind
 from gridcnn.grid import GridShape
@@ -113,7 +114,7 @@ class Usefulness:
 
 def usefulness(
     values: NDArray[np.float32],
-    targets: NDArray[np.int64],
+    targets: Targets,
     layout: Layout,
     *,
     seed: int,
@@ -125,7 +126,7 @@ def usefulness(
 
     Args:
         values: `(rows, columns, width)` as of `gridcnn.order.columns.comparable`.
-        targets: int64 `(rows,)`, the class of each row, from 0.
+        targets: `(rows,)`, the class of each row, from 0.
         layout: how the columns stand in the network's grid.
         seed: fixes shuffles, folds and starting weights.
         threads: the most threads.
@@ -155,7 +156,7 @@ def usefulness(
 
 def best_layout(
     values: NDArray[np.float32],
-    targets: NDArray[np.int64],
+    targets: Targets,
     layouts: Sequence[Layout],
     *,
     seed: int,
@@ -194,7 +195,7 @@ class _Trial:
     """
 
     values: NDArray[np.float32]
-    targets: NDArray[np.int64]
+    targets: Targets
     folds: NDArray[np.int64]
     seed: int
     threads: int | None
@@ -203,7 +204,7 @@ class _Trial:
     def of(
         cls,
         values: NDArray[np.float32],
-        targets: NDArray[np.int64],
+        targets: Targets,
         random: np.random.Generator,
         seed: int,
         threads: int | None,
@@ -260,9 +261,7 @@ class _Trial:
         return answers
 
 
-def _choose_rows(
-    targets: NDArray[np.int64], random: np.random.Generator
-) -> NDArray[np.int64] | None:
+def _choose_rows(targets: Targets, random: np.random.Generator) -> NDArray[np.int64] | None:
     """Return the rows of classes with enough rows; None if there are fewer than two."""
     rows = np.arange(len(targets))
     if len(rows) > MOST_ROWS:
@@ -278,7 +277,7 @@ def _right_answers(
     engine: Engine,
     training: Training,
     grids: NDArray[np.float32],
-    targets: NDArray[np.int64],
+    targets: Targets,
     folds: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
     right = np.zeros(len(targets), np.bool_)
@@ -286,7 +285,7 @@ def _right_answers(
         seen, unseen = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         state = train(engine, Labelled(grids[seen], targets[seen]), None, training)
         logits = engine.logits(state.parameters, grids[unseen])
-        right[unseen] = logits.argmax(axis=1) == targets[unseen]
+        right[unseen] = engine.head.hits(logits, targets[unseen])
     return right
 
 

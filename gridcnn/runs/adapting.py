@@ -234,12 +234,17 @@ class Adapting:
     ) -> Generator[Chunk, None, None]:
         """Yield the grids of the items in a part, some at a time, in order."""
         most = max(1, int(min(_CHUNK_BYTES / max(cost.size, 1.0), _MOST)))
+        # Those of the sample take no time. Alone in a group, they would look as if all were quick.
+        others = [place for place, index in enumerate(part.tolist()) if index not in self._tried]
+        starts = [0, *others[1:], len(part)]
 
         def work(numbers: range) -> Chunk:
-            return len(numbers), self._adapted(adapter, part[numbers.start : numbers.stop])
+            group = part[starts[numbers.start] : starts[numbers.stop]]
+            return len(group), self._adapted(adapter, group)
 
         threads = self._workers if self._spreads(adapter, cost) else 1
-        for chunk in spread(work, len(part), threads, seconds=cost.seconds, most=most):
+        count = max(1, len(others))
+        for chunk in spread(work, count, threads, seconds=cost.seconds, most=most):
             counter.add(chunk[0])
             yield chunk
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.contracts.targets import Targets
 from gridcnn.grid import Array, Cells, OneHot
 from gridcnn.streams import Stream
 from gridcnn.training.loop import Labelled
@@ -29,7 +30,7 @@ class Literal:
     exemplars: int
 
 
-def exemplars(targets: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
+def exemplars(targets: Targets, *, seed: int) -> NDArray[np.int64]:
     """Return which training items to keep: up to 10 of each class, drawn by `seed`, sorted.
 
     `targets` are class indices `(items,)`.

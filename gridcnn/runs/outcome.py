@@ -36,7 +36,7 @@ class Run:
 
     Attributes:
         model: the trained pipeline.
-        metrics: what `metrics.json` holds; accuracies are in 0..1, losses mean cross-entropies.
+        metrics: what `metrics.json` holds; accuracies are in 0..1, losses are means over items.
         history: one entry for each epoch.
         folder: where the results are.
     """
@@ -119,7 +119,7 @@ def finish(trained: Trained, folder: RunFolder, watch: Stopwatch) -> Run:
     folder.write_model(model)
     folder.write_history(state.history)
     if votes is not None:
-        _write_predictions(folder, prepared, votes)
+        _write_predictions(folder, model, prepared, votes)
     if prepared.skipped:
         rows = ((problem.source, problem.message) for problem in prepared.skipped)
         folder.write_table(SKIPPED, ("item", "problem"), rows)
@@ -137,13 +137,13 @@ def _measure(model: Model, trained: Trained, hint: str) -> tuple[dict[str, Any],
         if not len(part):
             continue
         logits = engine.logits(model.parameters, part.data.grids)
-        answers = _votes(logits, part, hint)
-        loss, accuracy = loss_and_accuracy(logits, part.data.targets)
+        answers = _votes(model, logits, part, hint)
+        loss, accuracy = loss_and_accuracy(model.head, logits, part.data.targets)
         metrics[name] = {"accuracy": accuracy, "loss": loss, "items": len(part)}
         if name == TEST:
             votes = answers
             figures = measures(
-                part.data.targets, votes.argmax(axis=1), len(prepared.classes), votes=votes
+                part.data.targets, model.head.answers(votes), len(prepared.classes), votes=votes
             )
             notes = answer_notes(figures, votes, prepared.classes)
             metrics[name] |= {**figures.plain(prepared.classes), "notes": notes}
@@ -174,12 +174,12 @@ def _stop_reason(trained: Trained) -> str | None:
     return "watcher" if ends_after(history, settings) is None else "patience"
 
 
-def _votes(logits: Array, part: Part, hint: str) -> Array:
+def _votes(model: Model, logits: Array, part: Part, hint: str) -> Array:
     """Return the votes of a part; raise `DataError` if some are not finite, and keep the training.
 
     A resumed run needs the same items for training, and not the same test items.
     """
-    answers = answer_logits(logits, part.names)
+    answers = answer_logits(model.head, logits, part.names)
     if answers.problems:
         count = f"{len(answers.problems)} of {len(part)} items have no finite votes"
         advice = f"{count}; the training is kept: correct these items in their place, then {hint}"
@@ -187,10 +187,10 @@ def _votes(logits: Array, part: Part, hint: str) -> Array:
     return answers.votes
 
 
-def _write_predictions(folder: RunFolder, prepared: Prepared, votes: Array) -> None:
+def _write_predictions(folder: RunFolder, model: Model, prepared: Prepared, votes: Array) -> None:
     labels = labels_array(prepared.classes)
     truths = labels[prepared.test.data.targets]
-    answers = labels[votes.argmax(axis=1)]
+    answers = model.answers(votes)
     header = ("item", "truth", "answer", *(f"votes.{label}" for label in prepared.classes))
     rows = (
         (name, truth, answer, *(f"{vote:.6f}" for vote in row))

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from gridcnn.contracts.stage import Backward, Gradients, Head, Parameter, Stage
+from gridcnn.contracts.stage import Backward, Gradients, Head, HeadStage, Parameter
+from gridcnn.contracts.targets import Targets
 from gridcnn.grid import Array, Axis, GridShape
 from gridcnn.settings.base import Count, Fraction
 
@@ -24,13 +26,16 @@ class Voting(Head):
     """The part of each hidden layer's values (without hidden layers: of the last grid's) that
     training leaves out at random (dropout)."""
 
-    def stage(self, classes: int) -> Stage:
+    def stage(self, classes: int) -> HeadStage:
         """Return the stage that votes for `classes` classes."""
         return Votes(hidden=self.hidden, dropout=self.dropout, classes=classes)
 
 
-class Votes(Stage):
-    """The voting head bound to a number of classes: grids in, one logit for each class out."""
+class Votes(HeadStage):
+    """The voting head bound to a number of classes: grids in, one logit for each class out.
+
+    Votes are the softmax of the logits, and the loss is their cross-entropy.
+    """
 
     title: ClassVar[str] = "voting"
 
@@ -119,6 +124,22 @@ class Votes(Stage):
 
         return values.reshape(len(grids), self.classes, 1, 1), backward
 
+    def votes(self, logits: Array) -> Array:
+        """Return the softmax of the logits."""
+        return softmax(logits)
+
+    def losses(self, logits: Array, targets: Targets) -> tuple[Array, Array]:
+        """Return the cross-entropy of each item, and its gradient by the logits."""
+        return cross_entropy(logits, targets)
+
+    def has_votes(self, logits: Array) -> NDArray[np.bool_]:
+        """Return for each item whether its logits are so near each other that its loss is finite.
+
+        Votes may be 0 and 1 where this is not so.
+        """
+        is_finite: NDArray[np.bool_] = np.isfinite(logits.max(axis=1) - logits.min(axis=1))
+        return is_finite
+
     @staticmethod
     def dropout_factors(
         items: int, sizes: Sequence[int], dropout: float, random: np.random.Generator
@@ -133,23 +154,25 @@ class Votes(Stage):
         return np.split(factors, np.cumsum(sizes)[:-1], axis=1)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # infinite logits make votes of NaN
 def softmax(logits: Array) -> Array:
-    """Return logits `(items, classes)` as votes of the same shape: 0..1, adding up to 1."""
+    """Return logits `(items, classes)` as votes of the same shape: 0..1, adding up to 1.
+
+    Infinite logits make votes of NaN, and NumPy warns of them.
+    """
     lifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     votes: Array = lifted / lifted.sum(axis=1, keepdims=True)
     return votes
 
 
-@np.errstate(over="ignore", invalid="ignore")  # infinite logits make losses of NaN
-def cross_entropy(logits: Array, targets: Array) -> tuple[Array, Array]:
+def cross_entropy(logits: Array, targets: Targets) -> tuple[Array, Array]:
     """Return the loss of each item `(items,)`, and its gradient by its logits.
 
-    The loss is the negative logarithm of the vote, after softmax, for the right class.
+    The loss is the negative logarithm of the vote, after softmax, for the right class. Infinite
+    logits make losses of NaN, and NumPy warns of them.
 
     Args:
         logits: `(items, classes)`.
-        targets: the right class of each item, int64 `(items,)`.
+        targets: the right class of each item.
     """
     lifted = logits - logits.max(axis=1, keepdims=True)
     exponentials = np.exp(lifted)

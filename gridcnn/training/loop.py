@@ -12,19 +12,20 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.contracts.stage import HeadStage
+from gridcnn.contracts.targets import Targets
 from gridcnn.engines.base import Engine
 from gridcnn.errors import TrainingError
 from gridcnn.grid import Array, Cells, OneHot
 from gridcnn.spec.models import Training
-from gridcnn.stages.voting import cross_entropy
 from gridcnn.streams import Stream
 from gridcnn.training.augmentation import Augmenter, refuse_unfit
 from gridcnn.training.memory import refuse_too_large
-from gridcnn.training.methods import Backpropagation, Method, Nudge, NudgeResult, Targets
+from gridcnn.training.methods import Backpropagation, Method, Nudge, NudgeResult
 from gridcnn.training.schedules import learning_rate
 
 EXPLODED = 1e6
-"""A mean cross-entropy above this means that training has failed."""
+"""A mean loss above this means that training has failed."""
 _LOOK = 2**22  # cells that are looked at together, so that large data needs no second array
 
 
@@ -46,7 +47,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Epoch:
-    """The results of one epoch. Losses are mean cross-entropies, accuracies are in 0..1.
+    """The results of one epoch. Losses are means over items, accuracies are in 0..1.
 
     `loss` and `accuracy` are taken while training, from the batches as they come. The validation's
     are None if there is no validation data.
@@ -152,7 +153,7 @@ def _refuse_unusable(engine: Engine, training: Labelled, validation: Labelled | 
     if not len(training):
         raise TrainingError("there are no items to train on")
     network = engine.network
-    if network.spec.head is None or network.classes is None:
+    if network.head is None:
         raise TrainingError("the network has no head, so there are no votes to learn; add a head")
     if not network.mask("trainable").any():
         raise TrainingError("the network has nothing to learn: none of its numbers is trainable")
@@ -225,7 +226,7 @@ def _one_epoch(
     validated: tuple[float, float] | tuple[None, None] = (None, None)
     if validation:
         logits = method.engine.logits(parameters, validation.grids)
-        validated = loss_and_accuracy(logits, validation.targets)
+        validated = loss_and_accuracy(method.engine.head, logits, validation.targets)
     if validated[0] is not None and not np.isfinite(validated[0]):
         raise TrainingError(_explosion_error(np.nan, f"the validation after epoch {number}", rate))
     epoch = Epoch(
@@ -260,11 +261,12 @@ def _explosion_error(loss: float, where: str, rate: float) -> str:
     )
 
 
-def loss_and_accuracy(logits: Array, targets: Targets) -> tuple[float, float]:
+def loss_and_accuracy(head: HeadStage, logits: Array, targets: Targets) -> tuple[float, float]:
     """Return the mean loss of logits `(items, classes)`, and the accuracy."""
-    losses, _ = cross_entropy(logits, targets)
-    right = (logits.argmax(axis=1) == targets).mean(dtype=np.float64)
-    return float(losses.mean(dtype=np.float64)), float(right)
+    with np.errstate(over="ignore", invalid="ignore"):
+        losses, _ = head.losses(logits, targets)
+    accuracy = head.hits(logits, targets).mean(dtype=np.float64)
+    return float(losses.mean(dtype=np.float64)), float(accuracy)
 
 
 def _is_better(epoch: Epoch, best: Epoch | None) -> bool:

@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gridcnn.contracts.targets import Targets
 from gridcnn.engines.base import Engine
 from gridcnn.errors import TrainingError
 from gridcnn.grid import Array, Cells
 from gridcnn.spec.models import Training
-from gridcnn.stages.voting import cross_entropy
 from gridcnn.training.optimizers import Optimizer, make_optimizer
 
-Targets = NDArray[np.int64]
 PATIENCE_SECONDS = 600.0
 """The longest training by `nudge` that is allowed, in seconds."""
 
@@ -31,7 +29,7 @@ class NudgeResult:
     Attributes:
         name: which value, for example `1.convolution.weights[0,0,2,1]`.
         value, up, down: the value as it was, higher, and lower.
-        loss, loss_up, loss_down: the mean cross-entropy of the batch with each of them.
+        loss, loss_up, loss_down: the mean loss of the batch with each of them.
         kept: the one with the smallest loss; the value as it was if none is smaller.
     """
 
@@ -123,7 +121,7 @@ class Nudge(Method):
     ) -> tuple[float, int]:
         """Nudge every trainable value once, each on top of those before it."""
         logits = self.engine.logits(parameters, grids)
-        hits = int((logits.argmax(axis=1) == targets).sum())
+        hits = int(self.engine.head.hits(logits, targets).sum())
         first = best = mean_loss(self.engine, parameters, grids, targets)
         for index in np.flatnonzero(self.engine.network.mask("trainable")).tolist():
             here = parameters[index]
@@ -172,8 +170,10 @@ class Nudge(Method):
 
 
 def mean_loss(engine: Engine, parameters: Array, grids: Cells, targets: Targets) -> float:
-    """Return the mean cross-entropy of the network on labelled grids."""
-    losses, _ = cross_entropy(engine.logits(parameters, grids), targets)
+    """Return the mean loss of the network on labelled grids."""
+    logits = engine.logits(parameters, grids)
+    with np.errstate(over="ignore", invalid="ignore"):
+        losses, _ = engine.head.losses(logits, targets)
     return float(losses.mean(dtype=np.float64))
 
 

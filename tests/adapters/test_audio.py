@@ -396,6 +396,35 @@ def test_a_learned_duration_that_makes_no_grid_is_refused() -> None:
         adapter.fitted([_noise(20_000)])
 
 
+ALONE: dict[str, dict[str, Any]] = {
+    "mel": {},
+    "linear": {"kind": "linear"},
+    "mfcc": {"kind": "mfcc", "n_mfcc": 5},
+    "magnitudes": {"power": 1.0},
+    "a fixed reference": {"reference": 0.5},
+    "each clip by itself": {"scaling": "clip"},
+    "each band by itself": {"scaling": "band"},
+    "many frames": {"hop_length": 3},
+}
+
+
+@pytest.mark.parametrize("kind", ALONE)
+def test_a_clip_is_the_same_alone_and_among_others(kind: str) -> None:
+    """To the bit, whatever stands beside it: silence, clips of other lengths, unreadable ones."""
+    usual = [_noise(count) for count in range(1500, 2500, 37)]
+    clips: list[Any] = [*usual, np.zeros(2000, np.float32), *usual[:5]]
+    adapter = AudioAdapter(**{**SETTINGS, "duration": 0.25, **ALONE[kind]}).fitted(clips)
+    things = [*clips[:3], b"no sound", *clips[3:], b""]
+
+    found = adapter.adapt_all(things)
+
+    readable = [at for at in range(len(things)) if not isinstance(things[at], bytes)]
+    assert found.kept.tolist() == readable
+    assert [problem.source for problem in found.problems] == ["item 3", f"item {len(things) - 1}"]
+    alone = np.stack([adapter.adapt(clip) for clip in clips])
+    np.testing.assert_array_equal(found.grids.values, alone)
+
+
 def _levelled(samples: list[float], seconds: float, **settings: Any) -> list[float]:
     """Return what a clip of any length becomes, as the adapter cuts and fills it."""
     adapter = AudioAdapter(sample_rate=100, n_fft=16, n_mels=4, duration=seconds, **settings)

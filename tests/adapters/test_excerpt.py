@@ -209,3 +209,18 @@ def test_grids_are_those_of_the_whole_clip(
 
     np.testing.assert_allclose(adapter.adapt(content), wanted, atol=1e-3)
     np.testing.assert_array_equal(adapter.adapt(place), adapter.adapt(content))
+
+
+@pytest.mark.parametrize(("form", "subtype"), [("WAV", "PCM_16"), ("FLAC", "PCM_16")])
+def test_small_and_large_files_are_read_alike(
+    form: str, subtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small ones in one call."""
+    place = tmp_path / "clip"
+    place.write_bytes(encoded(form, subtype, rate=22_050, seconds=2))
+    settings: dict[str, Any] = {"sample_rate": 16_000, "max_duration": 60}
+    wanted = samples_of(place, **settings)
+
+    monkeypatch.setattr(samples, "_AT_ONCE", 10)
+
+    np.testing.assert_array_equal(samples_of(place, **settings), wanted)

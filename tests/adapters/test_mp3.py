@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gridcnn.adapters import mp3
+from gridcnn.adapters import mp3, samples
 from gridcnn.adapters.excerpt import Excerpt
 from gridcnn.adapters.samples import samples_of
 
@@ -33,12 +33,12 @@ def encoded(rate: int, channels: int, **settings: Any) -> bytes:
 
 
 def decoded(content: bytes) -> NDArray[np.float32]:
-    samples, _ = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
-    return np.asarray(samples)
+    values, _ = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+    return np.asarray(values)
 
 
 def part(content: bytes, whole: NDArray[np.float32], start: int) -> NDArray[np.float32] | None:
-    found = mp3.part_of(content, frames=len(whole), start=start, stop=start + COUNT)
+    found = mp3.part_of(io.BytesIO(content), frames=len(whole), start=start, stop=start + COUNT)
     if found is None:
         return None
     samples = decoded(found.content)
@@ -74,7 +74,7 @@ def test_few_frames_are_decoded_ahead(usual: bytes) -> None:
     whole = decoded(usual)
     start = len(whole) // 2
 
-    found = mp3.part_of(usual, frames=len(whole), start=start, stop=start + 44_100)
+    found = mp3.part_of(io.BytesIO(usual), frames=len(whole), start=start, stop=start + 44_100)
 
     assert found is not None
     assert found.skipped < 20 * 1152
@@ -125,9 +125,9 @@ UNUSUAL: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("kind", UNUSUAL)
 def test_unusual_files_are_left_to_the_decoder(usual: bytes, kind: str) -> None:
-    content = UNUSUAL[kind](usual)
+    file = io.BytesIO(UNUSUAL[kind](usual))
 
-    assert mp3.part_of(content, frames=SECONDS * 44_100, start=90_000, stop=100_000) is None
+    assert mp3.part_of(file, frames=SECONDS * 44_100, start=90_000, stop=100_000) is None
 
 
 @given(
@@ -141,7 +141,7 @@ def test_damaged_files_raise_nothing(
     for place, value in changes:
         content[place % len(content)] = value
 
-    mp3.part_of(bytes(content[:length]), frames=SECONDS * 44_100, start=9000, stop=60_000)
+    mp3.part_of(io.BytesIO(content[:length]), frames=SECONDS * 44_100, start=9000, stop=60_000)
 
 
 def test_an_excerpt_of_an_mp3_file_decodes_no_more_than_it_takes(
@@ -164,6 +164,32 @@ def test_an_excerpt_of_an_mp3_file_decodes_no_more_than_it_takes(
 
     np.testing.assert_allclose(found, whole[excerpt.of(len(whole))], rtol=0, atol=1e-6)
     assert sum(read) < 22_050 + 25_000
+
+
+def test_parts_are_the_same_without_files_in_memory(
+    usual: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on systems other than Linux."""
+    settings: dict[str, Any] = {"sample_rate": 16_000, "max_duration": 60, "excerpt": Excerpt(8000)}
+    wanted = samples_of(usual, **settings)
+
+    monkeypatch.setattr(samples, "_file_in_memory", lambda: None)
+
+    np.testing.assert_array_equal(samples_of(usual, **settings), wanted)
+
+
+@pytest.mark.parametrize("block", [4, 417, 1000, 4096])
+def test_frames_are_found_across_blocks(
+    usual: bytes, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever a block that is read ends within a frame, or within its header."""
+    count = SECONDS * 44_100
+    wanted = mp3.part_of(io.BytesIO(usual), frames=count, start=90_000, stop=100_000)
+
+    monkeypatch.setattr(mp3, "_BLOCK", block)
+
+    assert wanted is not None
+    assert mp3.part_of(io.BytesIO(usual), frames=count, start=90_000, stop=100_000) == wanted
 
 
 def test_a_part_that_does_not_decode_is_taken_from_the_whole(

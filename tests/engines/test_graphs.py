@@ -26,7 +26,7 @@ SHAPE = GridShape(2, 6, 5)
 C: Any = {"convolution": {"filters": 4}}
 BATCH: list[Any] = [
     {"skip": [C, "normalization", "rectification", {"dropout": 0.5}, C, "normalization"]},
-    {"parallel": [[C, {"dropout": {"rate": 0.25, "of": "maps"}}], ["pooling", C], []][:1] + [[]]},
+    {"parallel": [[C, {"dropout": {"rate": 0.25, "of": "maps"}}], []]},
     {"pooling": {"window": 3}},
 ]
 """Stages with batch normalization and several that draw random numbers."""

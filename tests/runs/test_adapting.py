@@ -147,6 +147,52 @@ def test_pictures_are_the_same_by_every_way(
     assert is_writable(warm) == bool(in_memory)
 
 
+def test_long_items_are_never_read_one_by_one(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the sample, whose grids are there, do not make the others look quick."""
+    monkeypatch.setenv("GRIDCNN_CACHE", "off")  # with it, broken items are read again, one by one
+    adapt, threads = ImageAdapter.adapt, set()
+
+    def slow(self: ImageAdapter, thing: Any) -> NDArray[np.float32]:
+        threads.add(threading.current_thread())
+        time.sleep(2 * module._LONG)
+        return adapt(self, thing)
+
+    monkeypatch.setattr(ImageAdapter, "adapt", slow)
+    monkeypatch.setattr(module, "is_heavy", lambda _: True)
+    things = [str(place) for place in sorted(pictures.glob("*/*.png"))]
+    adapter = ImageAdapter(size=(6, 5))
+
+    parts = Adapting(things, things, threads=2).parts(adapter, {"all": np.arange(len(things))})
+
+    assert len(parts.made["all"].kept) == len(things) - len(BROKEN)
+    assert threading.main_thread() not in threads
+
+
+def test_items_of_the_sample_alone_are_a_part(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is left to read, and nothing is missing."""
+    things = [str(place) for place in sorted(pictures.glob("*/*.png"))][5:8]
+    adapter = ImageAdapter(size=(6, 5))
+    adapting = Adapting(things, things, threads=2)
+    tried = {place: adapter.adapt_all([thing]) for place, thing in enumerate(things)}
+
+    def cost(self: Adapting, *_: Any) -> module._Cost:
+        self._tried = tried
+        return module._Cost(1.0, 4.0)
+
+    monkeypatch.setattr(Adapting, "_cost", cost)
+
+    parts = adapting.parts(adapter, {"all": np.arange(3), "some": np.array([2, 0])})
+
+    wanted = adapter.adapt_all(things).grids.values
+    np.testing.assert_array_equal(np.asarray(parts.made["all"].grids.values), np.asarray(wanted))
+    found = np.asarray(parts.made["some"].grids.values)
+    np.testing.assert_array_equal(found, np.asarray(wanted)[[2, 0]])
+
+
 @pytest.mark.parametrize("in_memory", [2**30, 0])
 def test_texts_are_the_same_by_every_way(
     monkeypatch: pytest.MonkeyPatch, folder: Path, in_memory: int

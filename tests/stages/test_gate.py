@@ -86,5 +86,5 @@ def test_a_bare_number_is_the_reduction() -> None:
 
 @pytest.mark.parametrize("wrong", [0, -1, 2.5, "all", {"reduction": None}])
 def test_wrong_settings_are_explained_in_one_line(wrong: Any) -> None:
-    with pytest.raises(ValidationError, match="'reduction' of gate must be (a whole|at least 1)"):
+    with pytest.raises(ValidationError, match=r"of gate must be (a whole|at least 1)"):
         Gate.model_validate(wrong)

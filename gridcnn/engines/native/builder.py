@@ -21,7 +21,9 @@ its maps is taken by its kernel, see `kernels.base`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gridcnn.engines.native.compiler import key_for
@@ -34,14 +36,18 @@ from gridcnn.engines.native.kernels.base import (
     HeadKernel,
     Job,
     MapsKernel,
+    MixingKernel,
+    Scratch,
     Site,
     Space,
     Step,
 )
+from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.phases import Arguments, Phases, Task
 from gridcnn.engines.native.plan import Plan
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import MOST_TOGETHER, Arena, Program, Slot
+from gridcnn.forks import cached_property
 
 # It changes no bit of a result: see `kernels.base`.
 _MOST_PARTS = 16  # of one step that are done at the same time, for a single item
@@ -102,26 +108,67 @@ class Builder:
             Area.ROWS: rows,
         }
 
-        def make_site(step: Step[Any], number: int | None = None) -> Site:
-            return Site(step, number, self.module, spaces, training=training, together=together)
+        # Equal steps call the same functions: how long compiling takes depends on distinct steps.
+        firsts: dict[tuple[Any, ...], int] = {}
+        scratch = Scratch()
 
-        self._take_maps(item, 0, "grid")
+        def make_site(step: Step[Any], number: int | None = None) -> Site:
+            like = None
+            if number is not None:
+                made_from = (step.kernel, step.learns, step.passes_on, tuple(step.slots))
+                like = firsts.setdefault(made_from, number)
+            return Site(
+                *(step, number, self.module, spaces, scratch),
+                training=training,
+                together=together,
+                like=like,
+            )
+
+        self._take_maps(item)
         for number, step in enumerate(plan.steps):
-            self._take_maps(item, step.target, f"step {number + 1}")
             self.sites.append(make_site(step, number))
             step.kernel.lay_out(self.sites[-1])
+        if training:
+            self._take_gradients(self.item if plan.mixes_items else self.workspace)
         self.item.close()
         if training:
             self.items = self.workspace.take_many(self.item, together)
         if plan.head:
             self.head = make_site(plan.head)
             plan.head.kernel.lay_out(self.head)
+        scratch.start = self.workspace.take("scratch", scratch.size)
 
-    def _take_maps(self, item: Arena, value: int, label: str) -> None:
-        size = self.plan.values[value].size
-        self.maps[value] = item.take(f"{label}: maps", size)
-        if self.is_training:
-            self.gradients[value] = self.workspace.take(f"{label}: gradient", size)
+    def _take_maps(self, item: Arena) -> None:
+        """Take memory for the maps of each value, in answers only as long as they are read.
+
+        In training they are all needed on the way back.
+        """
+        plan = self.plan
+        memory = _Reused(item, reuse=not self.is_training)
+        self.maps[0] = memory.take(plan.start, "grid: maps")
+        for number, step in enumerate(plan.steps):
+            maps = plan.values[step.target]
+            self.maps[step.target] = memory.take(maps, f"step {number + 1}: maps")
+            for source in dict.fromkeys(step.sources):
+                if plan.readers[source][-1] == number and source != plan.result:
+                    memory.give_back(plan.values[source], self.maps[source])
+
+    def _take_gradients(self, arena: Arena) -> None:
+        """Take memory for the gradients by the maps, from their last reader to their maker.
+
+        One item at a time goes back, so that a thread has them once; where items are mixed, all
+        items of a shard go back together, and each has its own.
+        """
+        plan = self.plan
+        memory = _Reused(arena, reuse=True)
+        self.gradients[plan.result] = memory.take(plan.end, "gradient of the result")
+        for number in range(len(plan.steps) - 1, -1, -1):
+            step = plan.steps[number]
+            for source in dict.fromkeys(step.sources):
+                if source not in self.gradients:
+                    label = f"gradient of value {source}"
+                    self.gradients[source] = memory.take(plan.values[source], label)
+            memory.give_back(plan.values[step.target], self.gradients[step.target])
 
     def _pack(self) -> None:
         """Emit the phase that brings the parameters into the order of the kernels."""
@@ -152,7 +199,11 @@ class Builder:
         if plan.wants_finite and not self.is_training:
             cells.check_finite(self.module, "check_cells", self._cells_in)
         for site in self._all_sites:
+            if not site.emits:
+                continue
             site.step.kernel.emit_forward(site)
+            if self.is_training and isinstance(site.step.kernel, MixingKernel):
+                site.step.kernel.emit_observe(site)
         scaled = bool(plan.head and plan.head.kernel.scales_input)
         cells.unpack(self.module, "unpack_cells", plan.end, scaled=scaled)
 
@@ -177,9 +228,16 @@ class Builder:
     ) -> None:
         """Emit a step of one item: all of it, or a part."""
         step = self.plan.steps[number]
-        sources = tuple(frame.code.at(memory, self.maps[source]) for source in step.sources)
-        maps = Ends(sources, frame.code.at(memory, self.maps[step.target]))
-        step.kernel.run_forward(frame, maps, part)
+        step.kernel.run_forward(frame, self._ends(step, frame.code, memory, self.maps), part)
+
+    @staticmethod
+    def _ends(step: Step[MapsKernel], code: Code, memory: Value, places: Mapping[int, int]) -> Ends:
+        """Return the addresses of what a step reads and writes, as its kernel sees them."""
+        sources = tuple(
+            code.at(memory, places[source] + start)
+            for source, start in zip(step.sources, step.starts, strict=True)
+        )
+        return Ends(sources, code.at(memory, places[step.target]))
 
     def _forward_item(
         self, arguments: Arguments, item: Value, memory: Value, workspace: Value
@@ -294,77 +352,164 @@ class Builder:
         if plan.wanted:
             cells.unpack(self.module, "unpack_flow", plan.start, scaled=False)
         for site in self._all_sites:
-            if site.step.learns or site.step.passes_on:
+            if site.emits and (site.step.learns or site.step.passes_on):
                 site.step.kernel.emit_backward(site)
 
     def _shard(self, arguments: Arguments, workspace: Value, task: Value) -> None:
         """Emit a shard of a training step."""
-        code, head = arguments.code, self._head(arguments, workspace)
-        first, count = _items(arguments, task)
+        code, plan, head = arguments.code, self.plan, self._head(arguments, workspace)
+        first, count = _group(arguments, task) if plan.mixes_items else _items(arguments, task)
         sums = arguments.address(Slot.SUMS, task * (self.sums.size + self.sums.gap))
         # The kernels add to the sums, which still hold those of the step before.
         for _, place, floats in self.sums.parts:
             code.zero(code.at(sums, place), floats)
         # All items forward, then the head for all of them, then all items back: so the head reads
-        # its weights once for several items.
-        with code.loop(count) as number:
-            item = first + number
-            memory = code.at(workspace, number * self.item.size + self.items)
-            last = self._forward_item(arguments, item, memory, workspace)
-            if head:
-                kernel, frame = head
-                target = kernel.entry(frame, number, item)
-                code.run("unpack_cells", last, target, kernel.entry_factors(frame, item))
+        # its weights once for several items. A step that mixes the items cuts this into sections.
+        for section in self._sections:
+            with code.loop(count) as number:
+                self._forward_section(section, arguments, workspace, first, number)
+            if section.stop is not None:
+                kernel, frame = self._mixing(section.stop, arguments, workspace, sums)
+                kernel.run_settle(frame, count)
         if head:
-            kernel, frame = head
-            kernel.run_step(frame, first, count)
-        with code.loop(count) as number:
-            memory = code.at(workspace, number * self.item.size + self.items)
-            self._back_item(arguments, workspace, memory, number, first + number, sums)
-            if self.plan.wanted:
-                source = code.at(workspace, self.gradients[0])
-                cells_of_item = (first + number) * self.plan.shape.cells
-                target = arguments.address(Slot.BY_GRIDS, cells_of_item)
-                code.run("unpack_flow", source, target, _null(code))
+            kernel_of_head, frame = head
+            kernel_of_head.run_step(frame, first, count)
+        for section in reversed(self._sections):
+            if section.stop is not None and plan.goes_back:
+                kernel, frame = self._mixing(section.stop, arguments, workspace, sums)
+                kernel.run_settle_back(frame, count)
+            with code.loop(count) as number:
+                self._back_section(section, arguments, workspace, first, number, sums)
 
-    def _back_item(
+    @cached_property
+    def _sections(self) -> list[_Section]:
+        """The steps between those that mix items; each section begins with one of them."""
+        cuts = [
+            number
+            for number, step in enumerate(self.plan.steps)
+            if isinstance(step.kernel, MixingKernel)
+        ]
+        starts, stops = [0, *cuts], [*cuts, len(self.plan.steps)]
+        return [
+            _Section(range(start, stop), number == 0, None if number == len(cuts) else stop)
+            for number, (start, stop) in enumerate(zip(starts, stops, strict=True))
+        ]
+
+    def _mixing(
+        self, number: int, arguments: Arguments, workspace: Value, sums: Value
+    ) -> tuple[MixingKernel, Frame]:
+        """Return a kernel that mixes items, and its memory as a shard sees it."""
+        kernel = self.plan.steps[number].kernel
+        assert isinstance(kernel, MixingKernel)
+        return kernel, Frame(self.sites[number], arguments, workspace, None, sums)
+
+    def _forward_section(
         self,
+        section: _Section,
         arguments: Arguments,
         workspace: Value,
-        memory: Value,
+        first: Value,
         number: Value,
-        item: Value,
+    ) -> None:
+        """Emit the steps of a section for an item, `number` in its shard."""
+        code, head, item = arguments.code, self._head(arguments, workspace), first + number
+        memory = code.at(workspace, number * self.item.size + self.items)
+        if section.is_first:
+            self._pack_cells(arguments, item, memory)
+        for index in section.steps:
+            self._run_step(index, Frame(self.sites[index], arguments, workspace, memory), memory)
+        if section.stop is not None:
+            step, frame = (
+                self.plan.steps[section.stop],
+                Frame(self.sites[section.stop], arguments, workspace, memory),
+            )
+            assert isinstance(step.kernel, MixingKernel)
+            maps = self._ends(step, code, memory, self.maps)
+            with code.when(code.test("eq", number, 0)):
+                step.kernel.begin(frame, maps)
+            step.kernel.run_observe(frame, maps)
+        elif head:
+            kernel, frame = head
+            last = code.at(memory, self.maps[self.plan.result])
+            target = kernel.entry(frame, number, item)
+            code.run("unpack_cells", last, target, kernel.entry_factors(frame, item))
+
+    def _back_section(
+        self,
+        section: _Section,
+        arguments: Arguments,
+        workspace: Value,
+        first: Value,
+        number: Value,
         sums: Value,
     ) -> None:
-        """Emit all steps back for one item of a shard."""
-        code, plan, head = arguments.code, self.plan, self._head(arguments, workspace)
+        """Emit the way back through a section for an item, `number` in its shard.
+
+        The step behind the section and the step that it begins with may mix items: of these, the
+        first is done by now but for its last part, and the second gets its first part here.
+        """
+        code, plan = arguments.code, self.plan
         if not plan.goes_back:
             return
+        memory = code.at(workspace, number * self.item.size + self.items)
+        flows = memory if plan.mixes_items else workspace
+        if section.stop is None:
+            self._pack_flow(arguments, workspace, flows, number, first + number)
+        indices = list(section.steps)
+        mixing = [] if section.is_first else indices[:1]
+        if section.stop is not None:
+            self._back_step(section.stop, arguments, workspace, memory, flows, sums)
+        for index in reversed(indices[len(mixing) :]):
+            self._back_step(index, arguments, workspace, memory, flows, sums)
+        for index in mixing:
+            step = plan.steps[index]
+            assert isinstance(step.kernel, MixingKernel)
+            frame = Frame(self.sites[index], arguments, workspace, memory, sums)
+            maps, gradients = (
+                self._ends(step, code, base, places)
+                for base, places in ((memory, self.maps), (flows, self.gradients))
+            )
+            step.kernel.run_gather(frame, maps, gradients)
+        if section.is_first and plan.wanted:
+            source = code.at(flows, self.gradients[0])
+            target = arguments.address(Slot.BY_GRIDS, (first + number) * plan.shape.cells)
+            code.run("unpack_flow", source, target, _null(code))
+
+    def _pack_flow(
+        self, arguments: Arguments, workspace: Value, flows: Value, number: Value, item: Value
+    ) -> None:
+        """Emit the packing of the gradient that comes back from the head, or is given."""
+        code, plan, head = arguments.code, self.plan, self._head(arguments, workspace)
         if head:
             flow = head[0].entry_gradient(head[1], number)
         else:
             flow = arguments.address(Slot.FLOW, item * plan.output.cells)
-        code.run("pack_flow", flow, code.at(workspace, self.gradients[plan.result]))
-        for site in reversed(self.sites):
-            if site.step.learns or site.step.passes_on:
-                self._back_step(site.step, Frame(site, arguments, workspace, memory, sums))
+        code.run("pack_flow", flow, code.at(flows, self.gradients[plan.result]))
 
-    def _back_step(self, step: Step[MapsKernel], frame: Frame) -> None:
-        code, memory, workspace = frame.code, frame.item, frame.workspace
-        assert memory is not None
-        sources, by_sources = [], []
-        for source in step.sources:
-            sources.append(code.at(memory, self.maps[source]))
-            by_sources.append(code.at(workspace, self.gradients[source]))
-        maps = Ends(tuple(sources), code.at(memory, self.maps[step.target]))
-        flow = code.at(workspace, self.gradients[step.target])
+    def _back_step(
+        self,
+        number: int,
+        arguments: Arguments,
+        workspace: Value,
+        memory: Value,
+        flows: Value,
+        sums: Value,
+    ) -> None:
+        step, site, code = self.plan.steps[number], self.sites[number], arguments.code
+        if not (step.learns or step.passes_on):
+            return
+        frame = Frame(site, arguments, workspace, memory, sums)
+        maps = self._ends(step, code, memory, self.maps)
+        gradients = self._ends(step, code, flows, self.gradients)
         # Kernels add to the gradients of their sources, also in the border, into which patches
-        # reach. Each value is read by one step: with several, only the first to come here may clear
-        # it, and `adds` has to hold for all others.
+        # reach. Of all steps that read a value, the last one comes back first, and clears it.
         if step.passes_on and step.kernel.adds:
-            for source, gradient in zip(step.sources, by_sources, strict=True):
-                code.zero(gradient, self.plan.values[source].size)
-        step.kernel.run_backward(frame, maps, Ends(tuple(by_sources), flow))
+            for source in dict.fromkeys(step.sources):
+                readers = [n for n in self.plan.readers[source] if self.plan.steps[n].passes_on]
+                if readers[-1] == number:
+                    gradient = code.at(flows, self.gradients[source])
+                    code.zero(gradient, self.plan.values[source].size)
+        step.kernel.run_backward(frame, maps, gradients)
 
     def _reduce(self) -> None:
         """Emit the phase that adds the shards' gradients up, and makes those of the head."""
@@ -421,3 +566,52 @@ def _items(arguments: Arguments, task: Value) -> tuple[Value, Value]:
     return first, arguments.code.value(
         arguments.code.least(shard, arguments.number(Slot.ITEMS) - first)
     )
+
+
+def _group(arguments: Arguments, task: Value) -> tuple[Value, Value]:
+    """Return a group's first item, and how many it has; see `gridcnn.network.groups_of`."""
+    code, groups = arguments.code, arguments.number(Slot.SHARDS)
+    items = arguments.number(Slot.ITEMS)
+    size = code.op(INT, f"udiv {items}, {groups.name}")
+    larger = code.op(INT, f"urem {items}, {groups.name}")
+    first = task * size + code.value(code.least(task, larger))
+    return first, size + code.truth(code.test("slt", task, larger))
+
+
+@dataclass(frozen=True)
+class _Section:
+    """Steps that one item can go through without the others.
+
+    Attributes:
+        steps: their indices; the first of these mixes items, except in the first section.
+        is_first: whether it begins with the grid that enters.
+        stop: the index of the step behind them, which mixes items; None if there is none.
+    """
+
+    steps: range
+    is_first: bool
+    stop: int | None
+
+
+class _Reused:
+    """Memory for maps, some of which take the place of others that are no longer needed.
+
+    Only maps that lie alike follow each other in one place: so the border of zeros stays where it
+    is. Guards in tests (`Arena.gap`) stay between all places.
+    """
+
+    def __init__(self, arena: Arena, *, reuse: bool) -> None:
+        self._arena = arena
+        self._reuse = reuse
+        self._free: dict[Maps, list[int]] = defaultdict(list)
+
+    def take(self, maps: Maps, label: str) -> int:
+        """Return where maps begin."""
+        if self._free[maps]:
+            return self._free[maps].pop()
+        return self._arena.take(label, maps.size)
+
+    def give_back(self, maps: Maps, place: int) -> None:
+        """Let other maps take a place."""
+        if self._reuse:
+            self._free[maps].append(place)

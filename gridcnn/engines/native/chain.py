@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.contracts.targets import Targets
 from gridcnn.engines.native import recipes
 from gridcnn.engines.native.call import Call, Floats, Run, address_of
 from gridcnn.engines.native.compiler import LOCK
@@ -193,7 +194,7 @@ class Chain:
         gradient: Floats,
         *,
         items: int,
-        targets: NDArray[np.int64] | None = None,
+        targets: Targets | None = None,
         factors: Floats | None = None,
         flow: Floats | None = None,
         by_grids: Floats | None = None,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gridcnn.caches import homely
 from gridcnn.engines.base import Memory, Plan, Work
@@ -20,16 +19,14 @@ _FLOAT, _RESULT = 4, 12  # bytes of a number, and of what an item's loss is made
 _COMPILER, _CHARACTER, _LOADED = 4_000_000, 4, 1_600_000
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """Stages in a row: they are computed by a chain, or, without one, by their own arithmetic."""
 
     ops: tuple[Op, ...]
     chain: Chain | None
 
 
-@dataclass(frozen=True)
-class Division:
+class Division(NamedTuple):
     """How an engine has divided a network; `round_items` are the most items of one native call."""
 
     network: Network

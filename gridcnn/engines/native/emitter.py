@@ -362,7 +362,7 @@ class Code:
             return Value(self, kind, str(numbers[0]))
         return Value(self, kind, f"<{', '.join(f'{element} {number}' for number in numbers)}>")
 
-    def spread(self, value: Value, lanes: int) -> Value:
+    def broadcast(self, value: Value, lanes: int) -> Value:
         """Return a number in every lane of a vector."""
         if lanes == 1:
             return value
@@ -373,9 +373,9 @@ class Code:
             f"shufflevector {first}, {kind} poison, {vector(lanes, WORD)} zeroinitializer",
         )
 
-    def everywhere(self, address: Value, place: Number, lanes: int) -> Value:
+    def load_broadcast(self, address: Value, place: Number, lanes: int) -> Value:
         """Return the number at an address in every lane of a vector."""
-        return self.spread(self.load(address, place), lanes)
+        return self.broadcast(self.load(address, place), lanes)
 
     def arithmetic(self, name: str, left: Value, right: Value) -> Value:
         """Return `fadd`, `fsub`, `fmul` or `fdiv` of two numbers or vectors."""
@@ -391,6 +391,13 @@ class Code:
         return self.call(
             kind, self.module.declare(name, kind, kind, kind, kind), left, right, total
         )
+
+    def square_root(self, value: Value) -> Value:
+        """Return the square roots of vectors, rounded as IEEE 754 asks for."""
+        lanes = lanes_of(value.kind)
+        name = "llvm.sqrt.f32" if lanes == 1 else f"llvm.sqrt.v{lanes}f32"
+        self.module.declare(name, value.kind, value.kind)
+        return self.call(value.kind, name, value)
 
     def compare(self, relation: str, left: Value, right: Value) -> Value:
         """Return a comparison of floats or of bytes, lane by lane: `ogt`, `une`, `eq`, ..."""
@@ -414,8 +421,8 @@ class Code:
         best = self.select(self.compare("ogt", left, right), left, right)
         return self.select(self.compare("uno", left, left), left, best)
 
-    def squeeze(self, value: Value, chosen: Value) -> Value:
-        """Return the chosen lanes of a vector, one after the other; what follows is anything."""
+    def compress(self, value: Value, chosen: Value) -> Value:
+        """Return the chosen lanes of a vector, moved to its front; those behind hold anything."""
         lanes = lanes_of(value.kind)
         short = {FLOAT: "f32", WORD: "i32"}[element_of(value.kind)]
         name = self.module.declare(

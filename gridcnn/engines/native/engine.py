@@ -12,30 +12,33 @@ A batch goes through all pieces, in rounds of at most `ROUND` items.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gridcnn.contracts.adapter import OneHotAdapter
+from gridcnn.contracts.targets import Targets, check_targets
 from gridcnn.cores import usable_cores
 from gridcnn.engines.base import Engine, Memory, Plan, Step, generators, take_running
-from gridcnn.engines.native import describe
 from gridcnn.engines.native.call import Floats
 from gridcnn.engines.native.chain import Chain, Lone
-from gridcnn.engines.native.kernels.lookup import can_look_up
 from gridcnn.engines.native.kernels.registry import has_kernel
 from gridcnn.engines.native.moves import move
+from gridcnn.engines.native.plan import reads_indices
 from gridcnn.engines.native.processor import processor
 from gridcnn.engines.reference import OpBackward, ReferenceEngine, apply, parts_of, plain
-from gridcnn.forks import start_over_in_children
+from gridcnn.forks import cached_property, start_over_in_children
 from gridcnn.grid import Array, Cells, OneHot
-from gridcnn.network import GROUP, Network, groups_of
-from gridcnn.stages.voting import Votes, cross_entropy
+from gridcnn.network import GROUP, Network, Op, groups_of
+from gridcnn.stages.voting import Votes
+
+if TYPE_CHECKING:
+    from gridcnn.engines.native import describe
 
 ROUND = 512
 """Most items of one native call: more are done in rounds, so that Ctrl-C is heard in between."""
@@ -90,18 +93,24 @@ class NativeEngine(Engine):
 
     def plan(self) -> Plan:
         """Return which stages are done together, and by which kernels; see `describe`."""
+        from gridcnn.engines.native import describe
+
         return describe.plan(self._division(), self.processor, self.workers)
 
     def memory(self, batch_size: int) -> Memory:
         """Return what batches of so many items take; see `describe`."""
+        from gridcnn.engines.native import describe
+
         return describe.memory(self._division(), batch_size)
 
     def _division(self) -> describe.Division:
         """Return how the network is divided, for grids as its own adapter makes them."""
+        from gridcnn.engines.native import describe
+
         ops, adapter = self.network.ops, self.network.spec.adapter
         parts = []
         for piece in self.pieces():
-            one_hot = isinstance(adapter, OneHotAdapter) and can_look_up(ops[0])
+            one_hot = isinstance(adapter, OneHotAdapter) and reads_indices(ops)
             chain = self.chain(piece, one_hot=one_hot and not piece.start) if piece.native else None
             parts.append(describe.Part(ops[piece.start : piece.stop], chain))
         return describe.Division(self.network, tuple(parts), ROUND)
@@ -180,7 +189,7 @@ class NativeEngine(Engine):
         self,
         parameters: Array,
         grids: Cells,
-        targets: NDArray[np.int64],
+        targets: Targets,
         *,
         random: np.random.Generator | None = None,
     ) -> Step:
@@ -189,9 +198,7 @@ class NativeEngine(Engine):
             return self._reference.step(parameters, grids, targets, random=random)
         vector = self._vector(parameters)
         classes = self.network.output.cells
-        targets = np.ascontiguousarray(targets, np.int64)
-        if targets.shape != (len(grids),) or targets.min() < 0 or targets.max() >= classes:
-            raise IndexError(f"targets must be {len(grids)} numbers from 0 to {classes - 1}")
+        targets = check_targets(targets, items=len(grids), classes=classes)
         gradient = self._empty_gradient()
         total, hits = 0.0, 0
         chances = generators(self.network, random)
@@ -240,16 +247,57 @@ class NativeEngine(Engine):
 
     def _divide(self, stop: int) -> list[Piece]:
         pieces: list[Piece] = []
-        ops = self.network.ops[:stop]
-        readers = Counter(source for op in ops for source in op.sources)
-        for number, op in enumerate(ops):
-            native = has_kernel(op)
-            in_a_row = op.sources == (number,) and readers[number] == 1
-            if pieces and pieces[-1].native and native and in_a_row:
-                pieces[-1] = Piece(pieces[-1].start, number + 1, native=True)
+        cuts = self._cuts(stop)
+        for start, end in itertools.pairwise(cuts):
+            if all(self._is_native(op) for op in self.network.ops[start:end]):
+                pieces.append(Piece(start, end, native=True))
             else:
-                pieces.append(Piece(number, number + 1, native=native))
-        return pieces
+                pieces += self._one_by_one(start, end)
+        readers = Counter(source for op in self.network.ops[:stop] for source in op.sources)
+        joined: list[Piece] = []
+        for piece in pieces:
+            # Between two cuts lie all operations that read the value at the first of them.
+            whole = piece.start in cuts and piece.stop in cuts
+            follows = self._sources(piece) == (piece.start,) and readers[piece.start] == 1
+            if joined and joined[-1].native and piece.native and (whole or follows):
+                joined[-1] = Piece(joined[-1].start, piece.stop, native=True)
+            else:
+                joined.append(piece)
+        return joined
+
+    def _cuts(self, stop: int) -> list[int]:
+        """Return where the first `stop` operations can be cut: where one value alone is alive.
+
+        That is the value that the operation before the cut has made: no operation behind it reads
+        any other.
+        """
+        ops = self.network.ops[:stop]
+        last = dict.fromkeys(range(stop + 1), -1)
+        for number, op in enumerate(ops):
+            last.update(dict.fromkeys(op.sources, number))
+        cuts, alive = [0], 0  # `alive`: how far operations read values that are made so far
+        for number in range(1, stop + 1):
+            alive = max(alive, last[number - 1])
+            if number == stop or alive < number:
+                cuts.append(number)
+        return cuts
+
+    def _one_by_one(self, start: int, stop: int) -> list[Piece]:
+        """Return pieces of one operation each; merges take several values, and are done plainly."""
+        return [
+            Piece(number, number + 1, native=self._is_native(op) and len(op.sources) == 1)
+            for number, op in enumerate(self.network.ops[start:stop], start)
+        ]
+
+    def _is_native(self, op: Op) -> bool:
+        """Return whether an operation is done by a kernel."""
+        return has_kernel(op) and (self._mixes_natively or not op.mixes_items)
+
+    @cached_property
+    def _mixes_natively(self) -> bool:
+        """Whether kernels may mix items: all of a training step has to be one native call."""
+        ops = self.network.ops
+        return all(map(has_kernel, ops)) and bool(ops) and type(ops[-1].stage) is Votes
 
     def chain(self, piece: Piece, *, one_hot: bool = False) -> Chain:
         """Return the chain for a piece that has kernels."""
@@ -275,7 +323,7 @@ class NativeEngine(Engine):
         shape = self.network.ops[piece.start].input
         if values.shape[1:] != shape.sizes:
             raise ValueError(f"grids of {shape} were expected; got an array {values.shape}")
-        if isinstance(values, OneHot) and can_look_up(self.network.ops[piece.start]):
+        if isinstance(values, OneHot) and reads_indices(self.network.ops[piece.start : piece.stop]):
             indices = np.ascontiguousarray(values.indices, np.int32)
             if indices.size and (indices.min() < -1 or indices.max() >= values.rows):
                 raise IndexError(f"indices must be numbers from -1 to {values.rows - 1}")
@@ -300,11 +348,13 @@ class NativeEngine(Engine):
         out = np.empty((items, *ops[-1].output.sizes), np.float32)
         with np.errstate(over="ignore", invalid="ignore"):
             for part in parts_of(self.network, items):
-                grids = [plain(source[part], vector) for source in sources]
+                entering = [plain(source[part], vector) for source in sources]
+                values = dict(zip(ops[0].sources, entering, strict=False))
                 for op in ops:
+                    grids = [values[source] for source in op.sources]
                     made, _ = apply(op.stage, grids, op.views(vector))
-                    grids = [plain(made, vector)]
-                out[part] = grids[0]
+                    values[op.target] = plain(made, vector)
+                out[part] = values[ops[-1].target]
         return out
 
     # Training
@@ -313,7 +363,7 @@ class NativeEngine(Engine):
         self,
         vector: Floats,
         grids: Cells,
-        targets: NDArray[np.int64],
+        targets: Targets,
         gradient: Floats,
         chances: Sequence[np.random.Generator | None],
         *,
@@ -337,7 +387,8 @@ class NativeEngine(Engine):
                 )
         flows: dict[int, Array] = {}
         if whole:
-            (source,) = self._sources(pieces[-1])
+            # A merge at its beginning may read the same value several times.
+            (source,) = set(self._sources(pieces[-1]))
             chain, cells = self._entering(pieces[-1], values[source])
             factors = _factors(chain, len(cells), chances[-1])
             # If nothing before the votes learns, nothing is written.
@@ -361,21 +412,22 @@ class NativeEngine(Engine):
         else:
             out = np.asarray(values[self.network.result])
             logits = out.reshape(len(grids), -1)
-            losses, back = cross_entropy(logits, targets)
+            with np.errstate(over="ignore", invalid="ignore"):
+                losses, back = self.head.losses(logits, targets)
+                right = int(self.head.hits(logits, targets).sum())
             flows[self.network.result] = (back / items).astype(np.float32).reshape(out.shape)
-            right = int((logits.argmax(axis=1) == targets).sum())
         for piece in reversed(pieces):
             numbers = self._sources(piece)
             flow = flows.pop(piece.stop)
             if piece.native:
+                numbers = numbers[:1]
                 by_sources = [self._back(piece, vector, values[numbers[0]], flow, gradient)]
             else:
                 by_sources = self._back_plainly(piece, flow, gradient, trail[piece.start], items)
             with np.errstate(over="ignore", invalid="ignore"):
                 for source, by_source in zip(numbers, by_sources, strict=True):
-                    if not source:
-                        continue  # nobody asks for the gradient of what enters the network
-                    flows[source] = flows[source] + by_source if source in flows else by_source
+                    if source:  # nobody asks for the gradient of the grids themselves
+                        flows[source] = flows[source] + by_source if source in flows else by_source
         return losses, right
 
     def _learn(

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from gridcnn.engines.native.kernels.base import Bundle, HeadKernel, Kernel, MapsKernel, Step
+from gridcnn.engines.native.kernels.base import (
+    Bundle,
+    HeadKernel,
+    Kernel,
+    MapsKernel,
+    MixingKernel,
+    Step,
+)
 from gridcnn.engines.native.kernels.lookup import can_look_up
 from gridcnn.engines.native.kernels.registry import choose_head, choose_kernel, joins
 from gridcnn.engines.native.layout import FEWEST_LANES, Maps, lanes_for
 from gridcnn.engines.native.processor import Processor
 from gridcnn.forks import cached_property
 from gridcnn.grid import GridShape
-from gridcnn.network import Op
+from gridcnn.network import GROUP, Op
 
 # Items of a shard. Every shard reads all weights of the head; if these are many, larger shards read
 # them less often. See `Plan.shard`.
@@ -62,7 +70,9 @@ class Plan:
 
     @property
     def result(self) -> int:
-        """The number of the last maps."""
+        """The number of the maps that leave, or enter the head."""
+        if self.head:
+            return self.head.sources[0]
         return self.steps[-1].target if self.steps else 0
 
     @property
@@ -76,11 +86,27 @@ class Plan:
         return self.wanted or any(step.learns for step in self.steps)
 
     @cached_property
+    def mixes_items(self) -> bool:
+        """Whether a step needs all items of a shard before it can go on in training."""
+        return any(isinstance(step.kernel, MixingKernel) for step in self.steps)
+
+    @cached_property
+    def readers(self) -> tuple[tuple[int, ...], ...]:
+        """The indices of the steps that read each value, in order; those of the head are not."""
+        readers: list[list[int]] = [[] for _ in self.values]
+        for number, step in enumerate(self.steps):
+            for source in dict.fromkeys(step.sources):
+                readers[source].append(number)
+        return tuple(map(tuple, readers))
+
+    @cached_property
     def shard(self) -> int:
         """How many items a shard of a training step has.
 
         It depends on the network alone, since sums are added shard by shard.
         """
+        if self.mixes_items:
+            return GROUP
         weights = self.head.kernel.weights if self.head else 0
         return _MOST if weights > _MANY_WEIGHTS else _FEWEST
 
@@ -95,17 +121,19 @@ def make_plan(
     output = ops[-1].output if ops else shape
     head = choose_head(ops[-1], processor) if ops else None
     groups = _groups(ops[:-1] if head else ops, processor)
-    one_hot = one_hot and bool(groups) and can_look_up(groups[0][0])
-    # Operations are a chain: each group reads what the one before it makes. All that follows asks
-    # `reads`, so that only this line has to change for others.
-    reads = [(number,) for number in range(len(groups))]
+    one_hot = one_hot and reads_indices(ops)
+    # Values are numbered anew: those that only operations of one group read and make are none.
+    numbers = {ops[0].sources[0]: 0} if ops else {}
+    for number, group in enumerate(groups):
+        numbers[group[-1].target] = number + 1
+    reads = [tuple(numbers[source] for source in group[0].sources) for group in groups]
     # How maps lie follows from the kernel that makes them; their borders from those that read them.
     bare = [_grid(shape, processor)]
     kernels: list[MapsKernel] = []
     for number, group in enumerate(groups):
         entering = tuple(bare[source] for source in reads[number])
-        bundle = Bundle(tuple(group), entering, processor, one_hot=one_hot and not number)
-        kernels.append(choose_kernel(bundle))
+        indices = one_hot and 0 in reads[number]
+        kernels.append(choose_kernel(Bundle(tuple(group), entering, processor, one_hot=indices)))
         bare.append(kernels[-1].target)
     wishes: list[list[Maps]] = [[] for _ in bare]
     for sources, kernel in zip(reads, kernels, strict=True):
@@ -115,26 +143,59 @@ def make_plan(
     steps: list[Step[MapsKernel]] = []
     needed = [wanted]  # for each value, whether its gradient is needed
     for number, (group, kernel) in enumerate(zip(groups, kernels, strict=True)):
-        placed = kernel.with_maps(tuple(values[each] for each in reads[number]), values[number + 1])
+        entering = tuple(values[source] for source in reads[number])
+        views, starts = _views(entering, kernel.sources)
+        placed = kernel.with_maps(views, values[number + 1])
+        if any(len(wishes[source]) > 1 for source in reads[number]):
+            placed = placed.adding()
         passes_on = any(needed[source] for source in reads[number])
-        steps.append(_step(group, placed, reads[number], number + 1, passes_on=passes_on))
-        needed.append(steps[-1].learns or passes_on)
+        step = _step(group, placed, reads[number], number + 1, passes_on=passes_on, starts=starts)
+        steps.append(step)
+        needed.append(step.learns or passes_on)
     last = None
     if head:
-        result = len(groups)
-        last = _step(ops[-1:], head, (result,), result + 1, passes_on=needed[result])
+        result = numbers[ops[-1].sources[0]]
+        last = _step(ops[-1:], head, (result,), len(groups) + 1, passes_on=needed[result])
     return Plan(shape, output, values, tuple(steps), last, one_hot, wanted)
+
+
+def reads_indices(ops: Sequence[Op]) -> bool:
+    """Return whether all operations that read what enters can look one-hot grids up."""
+    readers = [op for op in ops if ops[0].sources[0] in op.sources]
+    return bool(readers) and all(can_look_up(op) for op in readers)
 
 
 def _groups(ops: Sequence[Op], processor: Processor) -> list[list[Op]]:
     """Return the operations in groups that are done together."""
+    readers = Counter(source for op in ops for source in op.sources)
     groups: list[list[Op]] = []
     for op in ops:
-        if groups and joins(groups[-1], op, processor):
+        # What is read by others as well has to be written to memory: nothing is fused beyond it.
+        follows = groups and op.sources == (groups[-1][-1].target,) and readers[op.sources[0]] == 1
+        if follows and joins(groups[-1], op, processor):
             groups[-1].append(op)
         else:
             groups.append([op])
     return groups
+
+
+def _views(
+    entering: Sequence[Maps], wished: Sequence[Maps]
+) -> tuple[tuple[Maps, ...], tuple[int, ...]]:
+    """Return maps as a kernel reads them, and where they begin, in floats from the value's start.
+
+    A kernel reads maps with the border that it asked for. Where another kernel asked for a wider
+    one, it begins further inside, and its rows are as long as they are in memory.
+    """
+    views, starts = [], []
+    for whole, wish in zip(entering, wished, strict=True):
+        maps = whole
+        down, across = maps.above - wish.above, maps.left - wish.left
+        starts.append(down * maps.step + across * maps.padded)
+        if down or across:
+            maps = replace(maps, above=wish.above, left=wish.left, right=maps.right + across)
+        views.append(maps)
+    return tuple(views), tuple(starts)
 
 
 def _grid(shape: GridShape, processor: Processor) -> Maps:
@@ -147,6 +208,7 @@ def _widen(maps: Maps, wished: Sequence[Maps]) -> Maps:
     """Return maps with a border as wide as all that read them wish, and as they wish them."""
     if not wished:
         return maps
+    # Indices take one row and one channel, whatever the grid has.
     sides = ("above", "below", "left", "right")
     border = {side: max(getattr(each, side) for each in wished) for side in sides}
     return replace(wished[0], **border)
@@ -156,8 +218,14 @@ _K = TypeVar("_K", bound=Kernel)
 
 
 def _step(
-    ops: Sequence[Op], kernel: _K, sources: tuple[int, ...], target: int, *, passes_on: bool
+    ops: Sequence[Op],
+    kernel: _K,
+    sources: tuple[int, ...],
+    target: int,
+    *,
+    passes_on: bool,
+    starts: tuple[int, ...] = (0,),
 ) -> Step[_K]:
     slots = {slot.parameter.name: slot for op in ops for slot in op.slots}
-    learns = any(slot.parameter.trainable for slot in slots.values())
-    return Step(tuple(ops), kernel, sources, target, slots, learns, passes_on)
+    learns = any(slot.parameter.role != "fixed" for slot in slots.values())
+    return Step(tuple(ops), kernel, sources, starts, target, slots, learns, passes_on)

@@ -107,7 +107,7 @@ def test_numbers_that_are_known_leave_no_code(here: Processor) -> None:
     assert code.at(base, 0) is base
     assert code.constant(0.5, 2).kind == "<2 x float>"
     assert code.constants([3], WORD).name == "3"
-    assert code.spread(one, 1) is one
+    assert code.broadcast(one, 1) is one
     assert code.lines == []
     assert code.slots == []
 
@@ -263,7 +263,7 @@ def test_loads_and_stores_count_in_elements(here: Processor) -> None:
     def emit(code: Code, source: Value, target: Value) -> None:
         code.store(code.load(source, 3, kind=vector(lanes)), target, 1)
         code.store(code.load(source, 39), target, 39)
-        code.store(code.everywhere(source, 37, 2), target, 30)
+        code.store(code.load_broadcast(source, 37, 2), target, 30)
 
     run(here, emit, cells, found)
     expected = np.zeros(40, np.float32)
@@ -417,9 +417,9 @@ def test_chosen_lanes_are_squeezed_together_and_counted(here: Processor, lanes: 
         with code.loop(len(cells)) as row:
             value = code.load(a, row * lanes, kind=vector(lanes))
             chosen = code.compare("une", value, code.constant(0, lanes))
-            code.store(code.squeeze(value, chosen), b, row * lanes)
+            code.store(code.compress(value, chosen), b, row * lanes)
             code.store(
-                code.squeeze(code.constants(list(range(lanes)), WORD), chosen), c, row * lanes
+                code.compress(code.constants(list(range(lanes)), WORD), chosen), c, row * lanes
             )
             code.store(code.count(chosen), d, row)
 

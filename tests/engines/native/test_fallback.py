@@ -11,7 +11,8 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from gridcnn.contracts.stage import Backward, Gradients, Head, Parameter, Role, Stage
+from gridcnn.contracts.stage import Backward, Gradients, Head, HeadStage, Parameter, Role, Stage
+from gridcnn.contracts.targets import Targets
 from gridcnn.engines.base import make_engine
 from gridcnn.engines.native.chain import Chain
 from gridcnn.engines.native.engine import NativeEngine, Piece
@@ -183,12 +184,12 @@ class Doubled(Voting):
 
     title: ClassVar[str] = "doubled"
 
-    def stage(self, classes: int) -> Stage:
+    def stage(self, classes: int) -> HeadStage:
         return DoubledVotes(hidden=self.hidden, dropout=self.dropout, classes=classes)
 
 
-class Firsts(Stage):
-    """The first cells of the grids are the votes."""
+class Firsts(HeadStage):
+    """The first cells of the grids are the logits; each is to be as near as can be to 1 or 0."""
 
     title: ClassVar[str] = "firsts"
 
@@ -217,13 +218,23 @@ class Firsts(Stage):
 
         return flat[:, : self.classes].reshape(-1, self.classes, 1, 1), backward
 
+    def votes(self, logits: Array) -> Array:
+        shares = np.clip(logits, 1e-6, None)
+        votes: Array = shares / shares.sum(axis=1, keepdims=True)
+        return votes
+
+    def losses(self, logits: Array, targets: Targets) -> tuple[Array, Array]:
+        gradient = logits.copy()
+        gradient[np.arange(len(logits)), targets] -= 1
+        return (gradient**2).sum(axis=1) / 2, gradient
+
 
 class FirstsHead(Head):
     """A head that has nothing to do with ours."""
 
     title: ClassVar[str] = "firsts"
 
-    def stage(self, classes: int) -> Stage:
+    def stage(self, classes: int) -> HeadStage:
         return Firsts(classes=classes)
 
 

@@ -255,7 +255,7 @@ def test_random_networks_on_one_hot_grids_touch_nothing_else(
                 {"convolution": {"filters": 3}},
             ],
         ),
-        # Features turned for Winograd's way, on grids that fill no vector.
+        # Winograd convolutions, on grids that fill no vector.
         (GridShape(17, 2, 6), [{"convolution": {"filters": 33}}, "rectification", "pooling"]),
         # The same, in tiles that reach beyond the map.
         (GridShape(17, 7, 5), [{"convolution": {"filters": 33}}, "rectification"]),

@@ -113,7 +113,7 @@ def test_a_fused_convolution_knows_all_that_it_does() -> None:
     work = plan.steps[0].kernel
     assert isinstance(work, Convolution)
     assert (work.rows, work.columns) == (12, 12)
-    assert (work.window, work.step) == ((2, 3), (4, 5))
+    assert (work.window, work.window_stride) == ((2, 3), (4, 5))
     assert (work.rectified, work.bias, work.divisor) == (True, False, 18)
     assert (work.target.rows, work.target.columns, work.filters) == (3, 3, 20)
     assert work.pooled
@@ -167,7 +167,7 @@ def test_stages_on_their_own_have_their_own_work() -> None:
         (16, [conv(16, padding=[0, 1], kernel_size=[2, 3])], None),
     ],
 )
-def test_features_are_turned_where_that_pays(
+def test_winograd_is_chosen_where_that_pays(
     channels: int, stages: list[Any], tile: tuple[int, int] | None
 ) -> None:
     """With many channels and filters, and windows that fill a tile: in as large tiles as gain."""
@@ -201,7 +201,7 @@ def test_what_tiles_read_beyond_the_map_is_there(
     ) == under
 
 
-def test_maps_of_one_cell_are_not_turned() -> None:
+def test_maps_of_one_cell_are_not_transformed() -> None:
     assert type(plan_of(conv(16), shape=GridShape(16, 1, 1)).steps[0].kernel) is Convolution
 
 
@@ -227,7 +227,7 @@ def test_indices_are_looked_up_under_features_of_full_height(
     work = plan.steps[0].kernel
     assert isinstance(work, Lookup) == found
     if isinstance(work, Lookup):
-        assert (work.symbols, work.kernel[0], work.source.channels, work.source.rows) == (
+        assert (work.symbols, work.kernel_size[0], work.source.channels, work.source.rows) == (
             5,
             1,
             1,

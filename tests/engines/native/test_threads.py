@@ -38,7 +38,7 @@ WAIT = 120  # seconds that nothing here takes, on any machine
 SMALL: list[Any] = [{"convolution": {"filters": 5}}, "rectification", "pooling"]
 NETWORKS: dict[str, tuple[GridShape, list[Any], Any]] = {
     "in tiles": (GridShape(2, 9, 10), SMALL, {"hidden": [20], "dropout": 0.5}),
-    "turned": (
+    "winograd": (
         GridShape(16, 12, 12),
         [{"convolution": {"filters": 33}}, "rectification", "pooling"],
         {},
@@ -151,7 +151,7 @@ def test_a_whole_training_is_the_same_bits(which: str) -> None:
 @pytest.mark.usefixtures("eager")
 def test_training_by_any_optimizer_is_the_same_bits(optimizer: Any) -> None:
     """A long vector is moved by several threads too."""
-    check_training(network_of("turned"), optimizer)
+    check_training(network_of("winograd"), optimizer)
 
 
 def check_training(network: Network, optimizer: Any) -> None:

@@ -1,4 +1,4 @@
-"""Winograd's way: what is turned to points and back is what sums over taps give."""
+"""Winograd convolution: a transform, products and the inverse transform give sums over taps."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ pytest.importorskip("llvmlite")
 
 from gridcnn.engines.native.compiler import Compiled, translate
 from gridcnn.engines.native.emitter import PTR, Code, Module, Value
-from gridcnn.engines.native.kernels.winograd import Turn, combine
+from gridcnn.engines.native.kernels.winograd import Transform, combine
 from gridcnn.engines.native.processor import processor
 from gridcnn.grid import Array
 
-TURNS = [(2, 3), (4, 3), (2, 5), (4, 5), (2, 7)]
+TRANSFORMS = [(2, 3), (4, 3), (2, 5), (4, 5), (2, 7)]
 
 
 def ran(emit: Any, *inputs: Array, results: int) -> Array:
@@ -36,20 +36,24 @@ def ran(emit: Any, *inputs: Array, results: int) -> Array:
     return found
 
 
-@pytest.mark.parametrize(("positions", "taps"), TURNS)
-def test_products_at_points_turn_back_into_positions(positions: int, taps: int) -> None:
+@pytest.mark.parametrize(("positions", "taps"), TRANSFORMS)
+def test_products_at_points_become_positions_again(positions: int, taps: int) -> None:
     """Each position is the sum of the cells under the feature, each times its tap."""
-    turn = Turn(positions, taps)
+    transform = Transform(positions, taps)
     random = np.random.default_rng(positions + taps)
 
     def emit(code: Code, cells: list[Value], feature: list[Value]) -> list[Value]:
         pairs = zip(
-            turn.cells_to_points(code, cells), turn.taps_to_points(code, feature), strict=True
+            transform.cells_to_points(code, cells),
+            transform.taps_to_points(code, feature),
+            strict=True,
         )
-        return turn.points_to_positions(code, [code.arithmetic("fmul", *pair) for pair in pairs])
+        return transform.points_to_positions(
+            code, [code.arithmetic("fmul", *pair) for pair in pairs]
+        )
 
     for _ in range(3):
-        cells, feature = random.uniform(-1, 1, turn.points), random.uniform(-1, 1, taps)
+        cells, feature = random.uniform(-1, 1, transform.points), random.uniform(-1, 1, taps)
         found = ran(emit, cells, feature, results=positions)
         expected = np.correlate(cells, feature, "valid")
         np.testing.assert_allclose(found, expected, atol=3e-6)
@@ -57,13 +61,17 @@ def test_products_at_points_turn_back_into_positions(positions: int, taps: int) 
 
 def test_whole_numbers_stay_whole_with_the_smallest_tile() -> None:
     """Its points are 0, 1 and -1, so that nothing is rounded."""
-    turn = Turn(2, 3)
+    transform = Transform(2, 3)
 
     def emit(code: Code, cells: list[Value], feature: list[Value]) -> list[Value]:
         pairs = zip(
-            turn.cells_to_points(code, cells), turn.taps_to_points(code, feature), strict=True
+            transform.cells_to_points(code, cells),
+            transform.taps_to_points(code, feature),
+            strict=True,
         )
-        return turn.points_to_positions(code, [code.arithmetic("fmul", *pair) for pair in pairs])
+        return transform.points_to_positions(
+            code, [code.arithmetic("fmul", *pair) for pair in pairs]
+        )
 
     random = np.random.default_rng(0)
     for _ in range(5):
@@ -73,10 +81,14 @@ def test_whole_numbers_stay_whole_with_the_smallest_tile() -> None:
 
 
 def test_an_axis_of_one_tap_is_left_alone() -> None:
-    turn = Turn(1, 1)
-    assert turn.points == 1
+    transform = Transform(1, 1)
+    assert transform.points == 1
     value: Any = object()
-    for each in (turn.cells_to_points, turn.taps_to_points, turn.points_to_positions):
+    for each in (
+        transform.cells_to_points,
+        transform.taps_to_points,
+        transform.points_to_positions,
+    ):
         assert each(Code(Module(processor())), [value]) == [value]
 
 

@@ -22,7 +22,7 @@ import abc
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 from gridcnn.contracts.stage import Merge, Stage
 from gridcnn.engines.native.emitter import Code, Module, Number, Value
@@ -41,6 +41,9 @@ REDUCE_PARTS = 32
 """Parts into which the adding up of one step's gradients is divided."""
 
 
+# What is small here is a named tuple: to make a frozen dataclass takes half a millisecond, and the
+# first answer of a process would wait for it.
+
 # Memory -----------------------------------------------------------------------------------------
 
 
@@ -49,17 +52,30 @@ class Area(enum.Enum):
 
     ITEM = "each item of a shard that is trained; each thread that answers"
     WORKSPACE = "each thread; and each part of an item, if threads share one workspace"
+    SCRATCH = "each call of a kernel; all steps share it"
     PACKED = "the whole program"
     SUMS = "each shard of a training step"
     ROWS = "each item of a batch that is trained; of a shard that is answered"
 
 
-@dataclass(frozen=True)
-class Space:
+class Space(NamedTuple):
     """Where the memory of an area comes from, and how many pieces of each part are needed."""
 
     arena: Arena
     pieces: int = 1
+
+
+@dataclass
+class Scratch:
+    """Memory for a single call of a kernel, as much as the one that needs most.
+
+    Attributes:
+        size: floats, once all steps have taken theirs.
+        start: where it begins in a thread's memory, once that is known.
+    """
+
+    size: int = 0
+    start: int = 0
 
 
 class Site:
@@ -71,6 +87,8 @@ class Site:
         training: whether the program is that of a training step.
         together: the most items of a shard.
         spaces: where memory comes from.
+        scratch: memory that all steps share.
+        emits: whether functions have to be emitted: they are shared by all steps of equal kernels.
     """
 
     def __init__(
@@ -79,21 +97,27 @@ class Site:
         number: int | None,
         module: Module,
         spaces: Mapping[Area, Space],
+        scratch: Scratch,
         *,
         training: bool,
         together: int,
+        like: int | None = None,
     ) -> None:
         self.step = step
+        self.scratch = scratch
         self.module = module
         self.spaces = spaces
         self.training = training
         self.together = together
         self._number = number
+        # The first step with an equal kernel, whose functions this one calls.
+        self._like = number if like is None else like
+        self.emits = self._like == number
         self._places: dict[tuple[Area, str], tuple[int, int]] = {}
 
     def name(self, role: str) -> str:
-        """Return the name of a function, unique within the program."""
-        return role if self._number is None else f"{role}{self._number}"
+        """Return the name of a function, the same for all steps of equal kernels."""
+        return role if self._like is None else f"{role}{self._like}"
 
     @property
     def registers(self) -> int:
@@ -107,6 +131,11 @@ class Site:
         with and without a gradient of the grid.
         """
         label = "head" if self._number is None else f"step {self._number + 1}"
+        if area is Area.SCRATCH:
+            pieces = self.spaces[Area.WORKSPACE].pieces
+            self.scratch.size = max(self.scratch.size, floats * pieces if when else 0)
+            self._places[area, name] = 0, floats
+            return
         space = self.spaces[area]
         place = space.arena.take(f"{label}: {name}", floats * space.pieces) if when else 0
         self._places[area, name] = place, floats
@@ -122,8 +151,7 @@ class Site:
         return arena.size + arena.gap  # `Arena.close` has not added the last gap yet
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """What the code of a task can reach of its step's memory.
 
     Attributes:
@@ -154,6 +182,9 @@ class Frame:
             return self.arguments.address(Slot.PACKED, place)
         if area is Area.SUMS and self.sums is None:
             return self.arguments.address(Slot.SUMS, place)
+        if area is Area.SCRATCH:
+            start = self.part * floats + self.site.scratch.start
+            return self.code.at(self.workspace, start)
         if area is Area.WORKSPACE:
             return self.code.at(self.workspace, self.part * floats + place)
         base = self.item if area is Area.ITEM else self.sums
@@ -186,16 +217,14 @@ class Frame:
         return self.arguments.address(Slot.GRADIENT, self.site.step.slots[name].start)
 
 
-@dataclass(frozen=True)
-class Ends:
+class Ends(NamedTuple):
     """The addresses of the maps that a step reads and writes; or of the gradients of these maps."""
 
     sources: tuple[Value, ...]
     target: Value
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """Work of a phase, in parts that any threads do; `emit` gets the number of a part."""
 
     parts: int
@@ -211,8 +240,7 @@ def part_of(code: Code, number: Value, rows: int, parts: int) -> tuple[Value, Va
 # Kernels ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Bundle:
+class Bundle(NamedTuple):
     """Operations that are to be computed together.
 
     Attributes:
@@ -228,13 +256,12 @@ class Bundle:
     one_hot: bool = False
 
 
-@dataclass(frozen=True)
-class Description:
+class Description(NamedTuple):
     """What a kernel says of itself: its name, lines for people, and the same for programs."""
 
     kernel: str
     notes: tuple[str, ...]
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any]
 
 
 NO_GRADIENT = "none: nothing before it learns"
@@ -262,7 +289,10 @@ class Kernel(abc.ABC):
         """Take the memory that the kernel needs beside the maps that it reads and writes."""
 
     def pack(self, site: Site) -> list[Job]:  # noqa: ARG002
-        """Return the jobs that bring parameters into the kernel's order; emit their functions."""
+        """Return the jobs that bring parameters into the kernel's order.
+
+        Their functions are emitted here too, if the site `emits`.
+        """
         return []
 
     @abc.abstractmethod
@@ -274,10 +304,11 @@ class Kernel(abc.ABC):
         """Emit the functions that compute gradients; called if the step learns or passes on."""
 
     def reduce(self, site: Site) -> list[Job]:  # noqa: ARG002
-        """Return the jobs that write the gradient of the parameters; emit their functions.
+        """Return the jobs that write the gradient of the parameters.
 
-        Called if the step learns. Each number must be made by one part of one job, and added up
-        from shard to shard in their order: then it is the same bits for any number of threads.
+        Their functions are emitted here too, if the site `emits`. Called if the step learns. Each
+        number must be made by one part of one job, and added up from shard to shard in their order:
+        then it is the same bits for any number of threads.
         """
         return []
 
@@ -299,7 +330,7 @@ class MapsKernel(Kernel):
 
     sources: tuple[Maps, ...]
     target: Maps
-    adds: ClassVar[bool] = True
+    adds: bool = field(default=True, kw_only=True)
 
     @classmethod
     def joins(cls, ops: Sequence[Op], op: Op, processor: Processor) -> bool:  # noqa: ARG003
@@ -316,12 +347,17 @@ class MapsKernel(Kernel):
         """
 
     def with_maps(self, sources: tuple[Maps, ...], target: Maps) -> Self:
-        """Return the kernel with maps as they lie at last, with the borders of all readers.
+        """Return the kernel with maps as they lie at last.
 
-        Where kernels with different borders read one value, `above` and `left` of a source may be
-        wider than the kernel asked for. The convolutions do not expect that yet.
+        `above` and `left` of a source are those that the kernel asked for; `below` and `right` may
+        be wider. The target has the borders of all that read it.
         """
         return replace(self, sources=sources, target=target)
+
+    def adding(self) -> Self:
+        """Return the kernel so that its backward pass adds to the gradients of its sources."""
+        assert self.adds
+        return self
 
     @property
     def source(self) -> Maps:
@@ -342,6 +378,40 @@ class MapsKernel(Kernel):
     @abc.abstractmethod
     def run_backward(self, frame: Frame, maps: Ends, gradients: Ends) -> None:
         """Emit the call that computes gradients for one item."""
+
+
+@dataclass(frozen=True)
+class MixingKernel(MapsKernel):
+    """A kernel that needs all items of a shard in training, before it can compute any of them.
+
+    In a training step the builder calls `run_observe` for each item, `run_settle` once, and then
+    `run_forward` for each item; on the way back `run_gather` for each item, `run_settle_back` once,
+    and then `run_backward` for each item. Answers need `run_forward` alone.
+    """
+
+    @abc.abstractmethod
+    def emit_observe(self, site: Site) -> None:
+        """Emit the functions that training needs beside `emit_forward`."""
+
+    @abc.abstractmethod
+    def begin(self, frame: Frame, maps: Ends) -> None:
+        """Emit what comes before the first item of a shard; `maps` are those of the first item."""
+
+    @abc.abstractmethod
+    def run_observe(self, frame: Frame, maps: Ends) -> None:
+        """Emit the call that takes one item into the statistics."""
+
+    @abc.abstractmethod
+    def run_settle(self, frame: Frame, count: Value) -> None:
+        """Emit the call that makes of the statistics of `count` items what `run_forward` needs."""
+
+    @abc.abstractmethod
+    def run_gather(self, frame: Frame, maps: Ends, gradients: Ends) -> None:
+        """Emit the call that takes one item's gradient into the sums over the shard."""
+
+    @abc.abstractmethod
+    def run_settle_back(self, frame: Frame, count: Value) -> None:
+        """Emit the call that makes of these sums what `run_backward` needs."""
 
 
 class HeadKernel(Kernel):
@@ -413,6 +483,7 @@ class Step(Generic[K_co]):
         ops: the operations.
         kernel: what computes them.
         sources: the numbers of the values that are read; see `Plan.values`.
+        starts: where the maps that the kernel reads begin, in floats from the start of each value.
         target: the number of the value that is made.
         slots: the parameters by name, and where they lie in the flat vector.
         learns: whether training changes a parameter.
@@ -422,6 +493,7 @@ class Step(Generic[K_co]):
     ops: tuple[Op, ...]
     kernel: K_co
     sources: tuple[int, ...]
+    starts: tuple[int, ...]
     target: int
     slots: Mapping[str, ParameterSlot]
     learns: bool
@@ -430,7 +502,7 @@ class Step(Generic[K_co]):
     def ingredients(self) -> str:
         """Return all that a program depends on, as text."""
         slots = [(name, slot.start, slot.parameter.size) for name, slot in self.slots.items()]
-        ends = f"{self.sources} {self.target} {self.learns} {self.passes_on}"
+        ends = f"{self.sources} {self.starts} {self.target} {self.learns} {self.passes_on}"
         return f"{self.kernel} {slots} {ends}"
 
     def describe(self, processor: Processor) -> Description:

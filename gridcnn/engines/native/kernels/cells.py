@@ -25,6 +25,7 @@ def pack(module: Module, name: str, target: Maps) -> None:
             for block in _blocks(code, target):
                 block.pack(code, cells, grid)
             return
+        # Two or three channels, without a vector to fill: cell after cell.
         with code.loop(target.channels) as channel, code.loop(target.rows) as row:
             source = code.at(cells, channel * (target.rows * target.columns) + row * target.columns)
             there = code.at(grid, target.place(row, 0, channel))
@@ -110,6 +111,7 @@ def pack_indices(module: Module, name: str, border: tuple[int, int], size: int, 
     """Emit `name(indices, row)`: 32-bit indices between borders; `none` stands for no index."""
     with module.function(name, PTR, PTR) as (code, (indices, row)):
         nothing = Value(code, "i32", str(none))
+        # The border is written too, for every item: the workspace's zeros would be index 0.
         left, right = border
         for start, stop in ((0, left), (left + size, left + size + right)):
             with code.loop(stop, start=start) as column:

@@ -1,39 +1,17 @@
-"""Convolution, with the rectification and the pooling that follow it, in one pass.
+"""Convolution, with the rectification and the pooling that follow it, as a kernel.
 
-Vectors lie along the filters. A tile is a few positions of the map times a few vectors of filters;
-its sums stay in registers while the cells of the grid are spread from memory, one after the other.
-Where pooling follows, a tile is whole windows: only the best of each is written.
-
-A tile of 4 positions and 3 vectors of 16 filters keeps 12 sums in registers:
-
-                  filters 0..15   16..31   32..47
-    position 0         sum         sum       sum      for each tap and each channel:
-    position 1         sum         sum       sum        load 3 vectors of features,
-    position 2         sum         sum       sum        spread 4 cells of the grid,
-    position 3         sum         sum       sum        and do 12 multiply-adds
-
-The features are packed so that they are read from front to back, see `packing`.
+`convolution_forward` and `convolution_backward` have the passes, `packing` the orders in which
+features lie. Lookup and Winograd convolutions are kernels of their own, which change parts of this
+one.
 """
 
 from __future__ import annotations
 
-import abc
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
-from gridcnn.engines.native.emitter import (
-    BYTE,
-    INT,
-    PTR,
-    WORD,
-    Code,
-    Module,
-    Number,
-    Value,
-    Variable,
-    vector,
-)
+from gridcnn.engines.native.emitter import INT, PTR, Module, Number, Value
 from gridcnn.engines.native.kernels import convolution_backward, packing
 from gridcnn.engines.native.kernels.base import (
     FEW_ROWS,
@@ -45,16 +23,16 @@ from gridcnn.engines.native.kernels.base import (
     Ends,
     Frame,
     Job,
-    MapsKernel,
     Site,
     Step,
     describe_maps,
     maps_facts,
     part_of,
 )
-from gridcnn.engines.native.layout import FEWEST_LANES, Maps, lanes_for
+from gridcnn.engines.native.kernels.convolution_forward import DirectTile, emit_rows
+from gridcnn.engines.native.kernels.sizes import Sizes, filter_chunks, room_for, windows_of_tile
+from gridcnn.engines.native.layout import Maps, lanes_for
 from gridcnn.engines.native.processor import Processor
-from gridcnn.forks import cached_property
 from gridcnn.network import Op
 from gridcnn.stages.convolution import Convolution as ConvolutionStage
 from gridcnn.stages.pooling import Pooling as PoolingStage
@@ -62,9 +40,6 @@ from gridcnn.stages.rectification import Rectification as RectificationStage
 
 MOST_FUSED = 12
 """Most cells of a window that is pooled while its sums are in registers."""
-DEAD = 255
-"""Marks a window whose maximum was rectified to 0; no gradient flows through it."""
-
 _SIFTED = "sifted: each filter has a list of the cells that have a gradient"
 _DENSE = "dense: every cell is visited, since the grid has too few channels for a vector"
 _NO_FEATURES = "none: they do not learn"
@@ -72,117 +47,10 @@ _SIFTED_GRID = "sifted: each cell has a list of the filters that have a gradient
 
 
 @dataclass(frozen=True)
-class Convolution(MapsKernel):
-    """What one convolution does, with all sizes known.
-
-    `rows` and `columns` are those of the map before pooling; `target` is what comes out.
-    """
+class Convolution(Sizes):
+    """A convolution whose cells are multiplied as they are."""
 
     stage = ConvolutionStage
-
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    dilation: tuple[int, int]
-    rows: int
-    columns: int
-    bias: bool
-    rectified: bool
-    divisor: float = 1.0
-    window: tuple[int, int] = (1, 1)
-    step: tuple[int, int] = (1, 1)
-
-    @property
-    def pooled(self) -> bool:
-        """Whether only the best of each window is kept."""
-        return self.window != (1, 1) or self.step != (1, 1)
-
-    @property
-    def filters(self) -> int:
-        """How many features there are."""
-        return self.target.channels
-
-    @property
-    def lanes(self) -> int:
-        """How wide the vectors along the filters are."""
-        return self.target.lanes
-
-    @property
-    def vectors(self) -> int:
-        """Vectors of filters in all."""
-        return self.target.padded // self.lanes
-
-    @cached_property
-    def taps(self) -> list[tuple[int, int]]:
-        """The cells of a feature, `(row, column)`."""
-        return [(row, column) for row in range(self.kernel[0]) for column in range(self.kernel[1])]
-
-    def widest(self, registers: int) -> int:
-        """Return how many vectors of filters are worked on together, at most."""
-        # The sums of one whole window have to fit into the registers: its cells times these vectors
-        # are at most `room_for(registers)`, as long as `plan._joins` fuses no larger windows.
-        cells = self.window[0] * self.window[1]
-        if registers < 32:
-            return 2 if cells <= 6 else 1
-        if cells > 12:
-            return 1
-        return 3 if self.vectors % 3 == 0 and cells <= 4 else 2
-
-    def whole_windows(self, axis: int) -> int:
-        """Return how many windows along an axis the edge does not cut."""
-        size, count = ((self.rows, self.target.rows), (self.columns, self.target.columns))[axis]
-        fitting = (size - self.window[axis]) // self.step[axis] + 1
-        return min(count, max(fitting, 0))
-
-    def reach(self, row: int, column: int) -> int:
-        """Return how far a tap lies from a position's first cell, in floats."""
-        down, across = row * self.dilation[0], column * self.dilation[1]
-        return down * self.source.step + across * self.source.padded
-
-    def distance(self, rows: int, columns: int) -> int:
-        """Return how far apart the patches of two positions are, in floats."""
-        down = rows * self.stride[0] * self.source.step
-        return down + columns * self.stride[1] * self.source.padded
-
-    def origin(self, row: Number, column: Number) -> Number:
-        """Return where the first cell of a position's patch stands in the grid, in floats."""
-        return row * (self.stride[0] * self.source.step) + column * (
-            self.stride[1] * self.source.padded
-        )
-
-    # What other ways of convolution change
-
-    @property
-    def feature_channels(self) -> int:
-        """Channels of a feature in the flat vector."""
-        return self.source.channels
-
-    @property
-    def packed_channels(self) -> int:
-        """Channels of a feature in `features` and, if filters lie side by side, in its gradient."""
-        return self.feature_channels
-
-    @property
-    def feature_size(self) -> int:
-        """Floats of a feature in the flat vector."""
-        return self.feature_channels * len(self.taps)
-
-    @property
-    def features_size(self) -> int:
-        """Floats of all features as the forward pass reads them."""
-        return len(self.taps) * self.packed_channels * self.target.padded
-
-    @property
-    def pass_rows(self) -> int:
-        """The rows that the forward pass goes over."""
-        return self.target.rows
-
-    @property
-    def is_narrow(self) -> bool:
-        """Whether the grid has too few channels for vectors along them.
-
-        The gradient of the features then has filters side by side, in vectors along these.
-        """
-        return self.source.channels < FEWEST_LANES
 
     # Choosing
 
@@ -225,7 +93,7 @@ class Convolution(MapsKernel):
         return cls(
             sources=(replace(bare, above=above, below=below, left=left, right=right),),
             target=Maps(*bundle.ops[-1].output.sizes, lanes),
-            kernel=kernel,
+            kernel_size=kernel,
             stride=stage.stride,
             dilation=stage.dilation,
             rows=first.output.rows,
@@ -234,7 +102,7 @@ class Convolution(MapsKernel):
             rectified=any(type(op.stage) is RectificationStage for op in bundle.ops),
             divisor=float(size) if stage.scale == "match" else 1.0,
             window=window,
-            step=step,
+            window_stride=step,
         )
 
     # Memory
@@ -256,19 +124,21 @@ class Convolution(MapsKernel):
         site.take(Area.SUMS, "gradient of the bias", filters, when=step.learns)
         # `reduce` adds up one row of packed gradients at a time there, long after the lists.
         row = max(filters, self.source.padded)
-        site.take(Area.WORKSPACE, "lists", max(convolution_backward.Lists(self).size, row))
+        site.take(Area.SCRATCH, "lists", max(convolution_backward.Lists(self).size, row))
 
     # Packing
 
     def pack(self, site: Site) -> list[Job]:
         """Return the jobs that pack the features for both passes, and the bias."""
         step, channels = site.step, self.feature_channels
-        self.emit_pack(site.module, site.name("pack"))
+        if site.emits:
+            self.emit_pack(site.module, site.name("pack"))
         jobs = [self._pack("pack", "features", channels)]
         if "bias" in step.slots:
             jobs.append(Job(1, self._pack_bias))
         if site.training and step.passes_on:
-            packing.pack_backward(site.module, site.name("pack_backward"), self)
+            if site.emits:
+                packing.pack_backward(site.module, site.name("pack_backward"), self)
             jobs.append(self._pack("pack_backward", "features of the backward pass", self.filters))
         return jobs
 
@@ -327,7 +197,7 @@ class Convolution(MapsKernel):
         """
         module = site.module
         with module.function(site.name("forward"), *[PTR] * 5, *[INT] * 4) as (code, arguments):
-            tile = _Tile(module, code, self, winners=site.training)
+            tile = DirectTile(module, code, self, winners=site.training)
             emit_rows(code, self, arguments, tile)
 
     def parts(self, processor: Processor) -> int:
@@ -384,7 +254,7 @@ class Convolution(MapsKernel):
         by_weights = frame.at(Area.SUMS, "gradient of the features")
         by_bias = frame.at(Area.SUMS, "gradient of the bias")
         packed = frame.at(Area.PACKED, "features of the backward pass")
-        lists = frame.at(Area.WORKSPACE, "lists")
+        lists = frame.at(Area.SCRATCH, "lists")
         sums = by_weights, by_bias, lists
         by_grid = gradients.sources
         frame.code.run(
@@ -394,7 +264,8 @@ class Convolution(MapsKernel):
     def reduce(self, site: Site) -> list[Job]:
         """Return the jobs that add up the gradients of features and bias."""
         name, distance = site.name("unpack"), site.sums_size
-        packing.unpack_gradient(site.module, name, self, distance=distance)
+        if site.emits:
+            packing.unpack_gradient(site.module, name, self, distance=distance)
         # The rows that tasks share: taps if filters lie side by side, else filters.
         rows = len(self.taps) if self.is_narrow else self.filters
         parts = min(rows, REDUCE_PARTS)
@@ -405,12 +276,13 @@ class Convolution(MapsKernel):
                 frame.at(Area.SUMS, "gradient of the features"),
                 frame.gradient("weights"),
             )
-            row = frame.shards, frame.at(Area.WORKSPACE, "lists")
+            row = frame.shards, frame.at(Area.SCRATCH, "lists")
             frame.code.run(name, sums, gradient, *row, *ends)
 
         jobs = [Job(parts, unpack)]
         if "bias" in site.step.slots:
-            packing.unpack_bias(site.module, site.name("unpack_bias"), self, distance=distance)
+            if site.emits:
+                packing.unpack_bias(site.module, site.name("unpack_bias"), self, distance=distance)
             jobs.append(Job(1, self._unpack_bias))
         return jobs
 
@@ -472,272 +344,3 @@ class Convolution(MapsKernel):
 def settings_of(conv: Convolution) -> dict[str, Any]:
     """Return what a convolution is made of, for another way of the same."""
     return {each.name: getattr(conv, each.name) for each in fields(conv)}
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Vectors of filters that are worked on together, `width` of them, `count` times."""
-
-    first: int
-    width: int
-    count: int
-
-
-def chunks(vectors: int, width: int) -> list[Chunk]:
-    """Return how vectors of filters are taken: as many as fit together, then what is left."""
-    parts = []
-    if vectors >= width:
-        parts.append(Chunk(0, width, vectors // width))
-    if vectors % width:
-        parts.append(Chunk(vectors - vectors % width, vectors % width, 1))
-    return parts
-
-
-def filter_chunks(conv: Convolution, registers: int) -> list[Chunk]:
-    """Return the chunks of a convolution's filters; the packed weights lie in their order."""
-    return chunks(conv.vectors, min(conv.widest(registers), conv.vectors))
-
-
-def numbers(
-    code: Code, kinds: Sequence[Chunk], start: Value, stop: Value
-) -> Iterator[tuple[Chunk, Value]]:
-    """Go over those chunks whose numbers, counted through all kinds, are in a range.
-
-    Yields what each is, and its number in its kind.
-    """
-    before = 0
-    for chunk in kinds:
-        first = code.most(start - before, 0)
-        end = code.least(stop - before, chunk.count)
-        with code.loop(end, start=first) as number:
-            yield chunk, number
-        before += chunk.count
-
-
-def best_of(
-    code: Code, conv: Convolution, values: Sequence[Value], *, winners: bool
-) -> tuple[Value, Value | None]:
-    """Return the best of a window, and the number of its place, first come first served."""
-    # Only what is greater replaces the best, so that the first of equal cells wins in every engine.
-    best = values[0]
-    places = code.constants([0] * conv.lanes, WORD)
-    for place, value in enumerate(values[1:], 1):
-        if winners:
-            is_better = code.compare("ogt", value, best)
-            places = code.select(is_better, code.constants([place] * conv.lanes, WORD), places)
-        best = code.larger(best, value)
-    if conv.rectified:
-        if winners and conv.pooled:
-            alive = code.compare("ogt", best, code.constant(0, conv.lanes))
-            places = code.select(alive, places, code.constants([DEAD] * conv.lanes, WORD))
-        best = code.rectify(best)
-    if not (winners and conv.pooled):
-        return best, None
-    return best, code.cast("trunc", places, BYTE)
-
-
-def emit_rows(code: Code, conv: Convolution, arguments: list[Value], tile: Tile) -> None:
-    """Emit all chunks of filters, one after the other, for the rows that are asked for."""
-    # Filters outermost: all rows use the features of a chunk before those of the next are needed.
-    grid, weights, bias, out, won, start, stop, *chunks = arguments
-    whole = conv.whole_windows(0)
-    for chunk, features, number in tile.chunks(weights, *chunks):
-        first = (number * chunk.width + chunk.first) * conv.lanes
-        pointers = Pointers(
-            grid,
-            features,
-            code.at(bias, first),
-            code.at(out, first),
-            code.at(won, first, BYTE),
-        )
-        with code.loop(code.least(stop, whole), start=start) as row:
-            _row(tile, chunk.width, pointers, row, conv.window[0])
-        if whole < conv.target.rows:
-            with code.when(code.test("eq", stop, conv.target.rows)):
-                height = conv.rows - whole * conv.step[0]
-                _row(tile, chunk.width, pointers, code.value(whole), height)
-
-
-def room_for(registers: int) -> int:
-    """Return how many sums a tile keeps in registers; the others hold what is added to them."""
-    return 24 if registers >= 32 else 12
-
-
-def windows_of_tile(conv: Convolution, room: int, width: int, height: int) -> tuple[int, int]:
-    """Return how many whole windows a tile has, and how many tiles of a row have one more.
-
-    There are whole windows in a row; `width` vectors of filters are worked on together, and
-    windows are `height` high.
-    """
-    # Tiles of nearly one size: 9 windows of which 4 fit are 3 + 3 + 3, and not 4 + 4 + 1.
-    whole = conv.whole_windows(1)
-    most = max(1, room // (width * height * conv.window[1]))
-    return divmod(whole, -(-whole // most))
-
-
-@dataclass(frozen=True)
-class Pointers:
-    """What a tile reads and writes, from its first filter on."""
-
-    grid: Value
-    weights: Value
-    bias: Value
-    out: Value
-    won: Value
-
-
-def _row(tile: Tile, width: int, pointers: Pointers, row: Value, height: int) -> None:
-    """Emit one row of the target: tiles of two sizes that differ by one, then a cut window."""
-    conv, code = tile.conv, tile.code
-    whole = conv.whole_windows(1)
-    if whole:
-        narrow, more = windows_of_tile(conv, tile.room, width, height)
-        if more:
-            with code.loop(more * (narrow + 1), step=narrow + 1) as column:
-                tile.emit(width, pointers, row, column, (height, conv.window[1]), narrow + 1)
-        with code.loop(whole, start=more * (narrow + 1), step=narrow) as column:
-            tile.emit(width, pointers, row, column, (height, conv.window[1]), narrow)
-    if whole < conv.target.columns:
-        rest = conv.columns - whole * conv.step[1]
-        tile.emit(width, pointers, row, code.value(whole), (height, rest), 1)
-
-
-class Tile(abc.ABC):
-    """Emits the sums of a few windows next to each other, for a few vectors of filters."""
-
-    def __init__(self, module: Module, code: Code, conv: Convolution, *, winners: bool) -> None:
-        self.module = module
-        self.code = code
-        self.conv = conv
-        self.winners = winners
-        self.room = room_for(module.processor.registers)
-
-    @abc.abstractmethod
-    def chunks(
-        self, weights: Value, start: Value, stop: Value
-    ) -> Iterator[tuple[Chunk, Value, Value]]:
-        """Go over some chunks of filters: what each is, its weights, and its number in its kind."""
-
-    @abc.abstractmethod
-    def add(
-        self,
-        pointers: Pointers,
-        origin: Number,
-        positions: list[tuple[int, int]],
-        sums: list[list[Variable]],
-    ) -> None:
-        """Emit the sums for positions of the map, counted from the one at `origin` of the grid."""
-
-    def emit(
-        self,
-        width: int,
-        pointers: Pointers,
-        row: Value,
-        column: Value,
-        window: tuple[int, int],
-        windows: int,
-    ) -> None:
-        """Emit `windows` windows of a size from a place of the target on."""
-        code, conv = self.code, self.conv
-        positions = [
-            (down, number * conv.step[1] + right)
-            for number in range(windows)
-            for down in range(window[0])
-            for right in range(window[1])
-        ]
-        sums = self._start(width, pointers.bias, len(positions))
-        origin = conv.origin(row * conv.step[0], column * conv.step[1])
-        self.add(pointers, origin, positions, sums)
-        cells = window[0] * window[1]
-        for number in range(windows):
-            part = sums[number * cells : (number + 1) * cells]
-            place = conv.target.place(row, column + number)
-            mark = (row * conv.target.columns + (column + number)) * conv.target.padded
-            for each in range(width):
-                values = [total[each].get() for total in part]
-                if conv.divisor != 1:
-                    shift = code.at(pointers.bias, each * conv.lanes)
-                    values = [divide_sums(code, conv, value, shift) for value in values]
-                best, winner = best_of(code, conv, values, winners=self.winners)
-                code.store(best, code.at(pointers.out, place), each * conv.lanes)
-                if winner is not None:
-                    code.store(winner, code.at(pointers.won, mark, BYTE), each * conv.lanes)
-
-    def _start(self, width: int, bias: Value, positions: int) -> list[list[Variable]]:
-        code, lanes = self.code, self.conv.lanes
-        # Sums start at the bias; those that are divided get it afterwards, see `divide_sums`.
-        first = [code.constant(0, lanes)] * width
-        if self.conv.bias and self.conv.divisor == 1:
-            first = [code.load(bias, each * lanes, kind=vector(lanes)) for each in range(width)]
-        return [[code.variable(each) for each in first] for _ in range(positions)]
-
-
-def divide_sums(code: Code, conv: Convolution, total: Value, bias: Value) -> Value:
-    """Return sums as matches, with their bias.
-
-    Only what is divided after it is summed up is exactly 1 where every cell matches.
-    """
-    match = code.arithmetic("fdiv", total, code.constant(conv.divisor, conv.lanes))
-    if not conv.bias:
-        return match
-    return code.arithmetic("fadd", match, code.load(bias, kind=vector(conv.lanes)))
-
-
-class _Tile(Tile):
-    def __init__(self, module: Module, code: Code, conv: Convolution, *, winners: bool) -> None:
-        super().__init__(module, code, conv, winners=winners)
-        self.taps = module.table([conv.reach(*tap) for tap in conv.taps])
-
-    def chunks(
-        self, weights: Value, start: Value, stop: Value
-    ) -> Iterator[tuple[Chunk, Value, Value]]:
-        """Go over the chunks; the weights of each lie together."""
-        code, conv = self.code, self.conv
-        kinds = filter_chunks(conv, self.module.processor.registers)
-        for chunk, number in numbers(code, kinds, start, stop):
-            of_one_filter = len(conv.taps) * conv.source.channels
-            place = chunk.first * conv.lanes * of_one_filter
-            size = chunk.width * conv.lanes * of_one_filter
-            yield chunk, code.at(weights, number * size + place), number
-
-    def add(
-        self,
-        pointers: Pointers,
-        origin: Number,
-        positions: list[tuple[int, int]],
-        sums: list[list[Variable]],
-    ) -> None:
-        """Emit the sums: tap after tap, and in each channel after channel."""
-        code, conv = self.code, self.conv
-        channels = conv.source.channels
-        unroll = next(each for each in (4, 3, 2, 1) if channels % each == 0)
-        of_one = len(sums[0]) * conv.lanes
-        base = code.at(pointers.grid, origin)
-        # Taps outside, channels inside: the channels of a cell lie together, and so do the features
-        # of a tap.
-        with code.loop(len(conv.taps)) as tap:
-            cells = code.at(base, code.load(Value(code, PTR, self.taps), tap, kind=INT))
-            features = code.at(pointers.weights, tap * (channels * of_one))
-            with code.loop(channels, step=unroll) as channel:
-                here = code.at(cells, channel)
-                feature = code.at(features, channel * of_one)
-                for step in range(unroll):
-                    self._one_channel(
-                        code.at(here, step), code.at(feature, step * of_one), positions, sums
-                    )
-
-    def _one_channel(
-        self,
-        cells: Value,
-        feature: Value,
-        positions: list[tuple[int, int]],
-        sums: list[list[Variable]],
-    ) -> None:
-        code, lanes = self.code, self.conv.lanes
-        weights = [
-            code.load(feature, each * lanes, kind=vector(lanes)) for each in range(len(sums[0]))
-        ]
-        for position, totals in zip(positions, sums, strict=True):
-            cell = code.everywhere(cells, self.conv.origin(*position), lanes)
-            for total, weight in zip(totals, weights, strict=True):
-                total.set(code.multiply_add(cell, weight, total.get()))

@@ -3,17 +3,17 @@
 Most cells of the map's gradient are 0: pooling keeps one cell of a window, and rectification kills
 about half of the rest. So the gradient is first sifted into lists; nothing is ever multiplied by 0.
 
-For the gradient of the grid, each cell has a list of the filters that have something to say there,
-and adds them up into the patch under it. For that of the features, each filter has a list of its
-cells, and adds up the patches under them. In both, vectors lie along the channels, and the sums
-stay in registers while a list is walked.
+For the gradient of the grid, each cell has a list of the filters that have a gradient there, and
+adds them up into the patch under it. For that of the features, each filter has a list of its cells,
+and adds up the patches under them. In both, vectors lie along the channels, and the sums stay in
+registers while a list is read.
 
 Grids of few channels would leave such vectors mostly empty. Their features' gradient is made the
 other way: vectors along the filters, and every position visited.
 
 The lists in the scratch memory (`Lists`):
 
-    filters | shares                           of one cell: who has a gradient there, and which
+    cell_filters | cell_gradients              of one cell: the filters with a gradient there
     counts                                     how long each filter's list is
     places of filter 0 | of filter 1 | ...     where the patches begin under each filter's cells
     gradients of filter 0 | of filter 1 | ...  and the gradients of these cells
@@ -26,7 +26,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from gridcnn.engines.native.emitter import (
     BYTE,
@@ -39,26 +38,28 @@ from gridcnn.engines.native.emitter import (
     Value,
     vector,
 )
-
-if TYPE_CHECKING:
-    from gridcnn.engines.native.kernels.convolution import Convolution
+from gridcnn.engines.native.kernels.sizes import (
+    NO_WINNER,
+    Range,
+    Sizes,
+    places_of,
+    room_for,
+    windows_of,
+)
 
 _UNROLLED = 96
-"""Most vectors of a patch that are written out one by one."""
+"""Most vectors of a patch that are written out one by one; larger ones are done in a loop."""
 _NEAR = 6_000
 """Floats of the grid that are worked on at a time, so that they stay in the first cache: 24 KB."""
 _LISTED = 16_000
-"""Most entries in the lists of all filters together; with 8 bytes each, 128 KB."""
-
-
-Range = tuple[int, int]
+"""Most entries in the lists of all filters together: 8 bytes each, 128 KB of the second cache."""
 
 
 @dataclass(frozen=True)
 class Lists:
     """Where the lists lie in the scratch memory; places are in floats, counts are 32 bits wide."""
 
-    conv: Convolution
+    conv: Sizes
 
     @property
     def cells(self) -> int:
@@ -68,8 +69,10 @@ class Lists:
     @property
     def rows(self) -> int:
         """Rows of the target that are gathered before the features' gradients are added to."""
+        # The patches under a row of windows reach over so many floats of the grid. They are read
+        # once for each filter, and stay in the first cache if rows are few.
         conv = self.conv
-        row = conv.step[0] * conv.stride[0] * conv.source.step
+        row = conv.window_stride[0] * conv.stride[0] * conv.source.step
         near = max(1, _NEAR // row)
         short = max(1, _LISTED // (conv.target.padded * conv.target.columns))
         return min(near, short, conv.target.rows)
@@ -90,12 +93,12 @@ class Lists:
         return self.conv.target.padded + self.conv.lanes
 
     @property
-    def filters(self) -> int:
-        """The filters that speak at a cell."""
+    def cell_filters(self) -> int:
+        """The filters that have a gradient at a cell."""
         return 0
 
     @property
-    def shares(self) -> int:
+    def cell_gradients(self) -> int:
         """And their gradients."""
         return self.of_cell
 
@@ -128,7 +131,7 @@ class _Unit:
     feature: int
 
 
-def _spans(conv: Convolution) -> tuple[list[tuple[int, int]], list[_Unit]]:
+def _spans(conv: Sizes) -> tuple[list[tuple[int, int]], list[_Unit]]:
     """Return the places from which on one and the same list of vectors is to be visited."""
     source = conv.source
 
@@ -142,20 +145,18 @@ def _spans(conv: Convolution) -> tuple[list[tuple[int, int]], list[_Unit]]:
     vectors = source.padded // source.lanes
     if len(conv.taps) * vectors <= _UNROLLED:
         return [(0, 0)], units(conv.taps)
-    if conv.kernel[1] * vectors <= _UNROLLED:
-        row = [(0, column) for column in range(conv.kernel[1])]
+    if conv.kernel_size[1] * vectors <= _UNROLLED:
+        row = [(0, column) for column in range(conv.kernel_size[1])]
         return [
-            (conv.reach(down, 0), down * conv.kernel[1] * source.padded)
-            for down in range(conv.kernel[0])
+            (conv.reach(down, 0), down * conv.kernel_size[1] * source.padded)
+            for down in range(conv.kernel_size[0])
         ], units(row)
     return [
         (conv.reach(*tap), number * source.padded) for number, tap in enumerate(conv.taps)
     ], units([(0, 0)])
 
 
-def backward(
-    module: Module, name: str, conv: Convolution, *, by_weights: bool, by_grid: bool
-) -> None:
+def backward(module: Module, name: str, conv: Sizes, *, by_weights: bool, by_grid: bool) -> None:
     """Emit the pass back through one item.
 
     `name(grid, map, winners, map's gradient, weights, grid's gradient, weights' gradient, bias's
@@ -171,17 +172,17 @@ def backward(
         if listed or by_grid:
             emitter.sparse(listed=listed, by_grid=by_grid)
         if by_weights and conv.bias:
-            emitter.shares.add_up(values[7])
+            emitter.map_gradients.add_up(values[7])
 
 
-class Shares:
+class MapGradients:
     """The gradient of a convolution's maps, before pooling and rectification were applied."""
 
-    def __init__(self, code: Code, conv: Convolution, out: Value, won: Value, flow: Value) -> None:
+    def __init__(self, code: Code, conv: Sizes, out: Value, winners: Value, flow: Value) -> None:
         self.code = code
         self.conv = conv
         self.out = out
-        self.won = won
+        self.winners = winners
         self.flow = flow
 
     def at(self, row: Number, column: Number, first: Number, cell: int | None) -> Value:
@@ -193,43 +194,44 @@ class Shares:
         code, conv = self.code, self.conv
         kind = vector(conv.lanes)
         place = conv.target.place(row, column, first)
-        share = code.load(self.flow, place, kind=kind)
+        gradient = code.load(self.flow, place, kind=kind)
         zero = code.constant(0, conv.lanes)
         if conv.pooled:
             mark = (row * conv.target.columns + column) * conv.target.padded + first
-            won = code.load(self.won, mark, kind=vector(conv.lanes, BYTE))
-            # 255 is `DEAD`: no cell of the window gets a gradient.
-            wanted = code.constants([255 if cell is None else cell] * conv.lanes, BYTE)
+            won = code.load(self.winners, mark, kind=vector(conv.lanes, BYTE))
+            # Whichever won gets the gradient, unless it was rectified to 0.
+            wanted = code.constants([NO_WINNER if cell is None else cell] * conv.lanes, BYTE)
             chosen = code.compare("ne" if cell is None else "eq", won, wanted)
-            return code.select(chosen, share, zero)
+            return code.select(chosen, gradient, zero)
         if conv.rectified:
-            alive = code.compare("ogt", code.load(self.out, place, kind=kind), zero)
-            return code.select(alive, share, zero)
-        return share
+            # The map tells by itself what was rectified: nothing else is kept of the way forward.
+            is_positive = code.compare("ogt", code.load(self.out, place, kind=kind), zero)
+            return code.select(is_positive, gradient, zero)
+        return gradient
 
     def add_up(self, by_bias: Value) -> None:
-        """Add what all cells say of each filter's bias."""
+        """Add the gradients of all cells to that of each filter's bias."""
         code, conv = self.code, self.conv
         with code.loop(conv.target.padded, step=conv.lanes) as first:
             total = code.variable(code.load(by_bias, first, kind=vector(conv.lanes)))
             with code.loop(conv.target.rows) as row, code.loop(conv.target.columns) as column:
-                share = self.at(row, column, first, None)
-                total.set(code.arithmetic("fadd", total.get(), share))
+                gradient = self.at(row, column, first, None)
+                total.set(code.arithmetic("fadd", total.get(), gradient))
             code.store(total.get(), by_bias, first)
 
 
 class _Backward:
-    def __init__(self, module: Module, code: Code, conv: Convolution, values: list[Value]) -> None:
+    def __init__(self, module: Module, code: Code, conv: Sizes, values: list[Value]) -> None:
         self.module = module
         self.code = code
         self.conv = conv
         self.lists = Lists(conv)
-        grid, out, won, flow, weights, by_grid, by_weights, _, scratch = values
-        self.shares = Shares(code, conv, out, won, flow)
+        grid, out, winners, flow, weights, by_grid, by_weights, _, scratch = values
+        self.map_gradients = MapGradients(code, conv, out, winners, flow)
         self.grid, self.by_grid = grid, by_grid
         self.weights, self.by_weights = weights, by_weights
         self.scratch = scratch
-        self.room = 24 if module.processor.registers >= 32 else 12
+        self.room = room_for(module.processor.registers)
 
     # Narrow grids
 
@@ -261,19 +263,23 @@ class _Backward:
     ) -> None:
         code, conv = self.code, self.conv
         kind = vector(conv.lanes)
+        # Nothing is skipped here: hardly ever are all lanes of a vector of filters 0.
         sums = [code.variable(code.load(target, place, kind=kind)) for _, place in group]
         for rows, columns, window in windows_of(conv):
             with code.loop(rows[1], start=rows[0]) as row:
                 with code.loop(columns[1], start=columns[0]) as column:
                     for down, right, cell in places_of(window):
-                        share = self.shares.at(row, column, first, cell)
+                        gradient = self.map_gradients.at(row, column, first, cell)
                         patch = code.at(
                             grid or self.grid,
-                            conv.origin(row * conv.step[0] + down, column * conv.step[1] + right),
+                            conv.origin(
+                                row * conv.window_stride[0] + down,
+                                column * conv.window_stride[1] + right,
+                            ),
                         )
                         for (place, _), total in zip(group, sums, strict=True):
-                            value = code.everywhere(patch, place, conv.lanes)
-                            total.set(code.multiply_add(value, share, total.get()))
+                            value = code.load_broadcast(patch, place, conv.lanes)
+                            total.set(code.multiply_add(value, gradient, total.get()))
         for (_, place), total in zip(group, sums, strict=True):
             code.store(total.get(), target, place)
 
@@ -303,9 +309,13 @@ class _Backward:
 
     def _window_to_grid(self, row: Value, column: Value, window: Range) -> None:
         code, conv = self.code, self.conv
+        # Each filter has one winner in the window: one cell gets the gradients of some filters, the
+        # next cell those of others.
         for down, right, cell in places_of(window):
             count = self._sift(row, column, cell)
-            patch = conv.origin(row * conv.step[0] + down, column * conv.step[1] + right)
+            patch = conv.origin(
+                row * conv.window_stride[0] + down, column * conv.window_stride[1] + right
+            )
             with code.when(code.test("ne", count, 0)):
                 self._add_to_grid(count, code.at(self.by_grid, patch))
 
@@ -327,15 +337,17 @@ class _Backward:
     ) -> None:
         """Add `count` windows, at most as many as a vector has lanes, to a few filters' lists."""
         # The map has vectors along the filters, and a list belongs to one filter. So a square of as
-        # many columns as lanes is turned over: then each vector is one filter's share of these
-        # columns, and what is not 0 of it is squeezed to its front and appended to the list.
+        # many columns as lanes is transposed: then each vector is one filter's gradients at these
+        # columns, and those that are not 0 are moved to its front and appended to the list.
         code, conv, lists = self.code, self.conv, self.lists
         lanes = conv.lanes
-        shares = [self.shares.at(row, column + each, first, None) for each in range(count)]
-        shares += [code.constant(0, lanes)] * (lanes - count)
-        origin = conv.origin(row * conv.step[0], column * conv.step[1])
-        across = conv.distance(0, conv.step[1])
-        start = code.spread(code.cast("trunc", code.value(origin), WORD), lanes)
+        gradients = [
+            self.map_gradients.at(row, column + each, first, None) for each in range(count)
+        ]
+        gradients += [code.constant(0, lanes)] * (lanes - count)
+        origin = conv.origin(row * conv.window_stride[0], column * conv.window_stride[1])
+        across = conv.distance(0, conv.window_stride[1])
+        start = code.broadcast(code.cast("trunc", code.value(origin), WORD), lanes)
         steps = code.constants([across * each for each in range(lanes)], WORD)
         places = [code.whole("add", start, steps)] * lanes
         if conv.pooled and window != (1, 1):
@@ -345,23 +357,29 @@ class _Backward:
             places = [
                 code.whole("add", place, each) for place, each in zip(places, within, strict=True)
             ]
-        for lane, (share, place) in enumerate(zip(code.transpose(shares), places, strict=True)):
+        for lane, (gradient, place) in enumerate(
+            zip(code.transpose(gradients), places, strict=True)
+        ):
             number = first + lane
             counter = code.at(code.at(self.scratch, lists.counts), number)
             length = code.cast("zext", code.load(counter, kind=WORD), INT)
             # NaN is unequal to 0, and is listed too: it must reach the sums.
-            speaks = code.compare("une", share, code.constant(0, lanes))
+            nonzero = code.compare("une", gradient, code.constant(0, lanes))
+            # A whole vector is written, of which the first lanes count; the next one is written
+            # right behind these.
             at = number * lists.of_filter + length
-            for value, part in ((place, lists.places), (share, lists.gradients)):
-                code.store(code.squeeze(value, speaks), code.at(self.scratch, part), at)
-            code.store(code.cast("trunc", length + code.count(speaks), WORD), counter)
+            for value, part in ((place, lists.places), (gradient, lists.gradients)):
+                code.store(code.compress(value, nonzero), code.at(self.scratch, part), at)
+            code.store(code.cast("trunc", length + code.count(nonzero), WORD), counter)
 
     def _winner(self, row: Value, column: Value, first: Value, window: Range) -> Value:
         """Return how far the patch under the winner lies from the patch under a window's start."""
         code, conv = self.code, self.conv
         mark = (row * conv.target.columns + column) * conv.target.padded + first
-        won = code.load(self.shares.won, mark, kind=vector(conv.lanes, BYTE))
+        won = code.load(self.map_gradients.winners, mark, kind=vector(conv.lanes, BYTE))
         cell = code.cast("zext", won, WORD)
+        # A chain of selects, since not every processor can gather from a table. Windows have few
+        # cells, see `MOST_FUSED`; `NO_WINNER` is none of them, and its gradient is not listed.
         distance = code.constants([0] * conv.lanes, WORD)
         for down, right, number in places_of(window):
             if number:
@@ -378,14 +396,14 @@ class _Backward:
         count = code.variable(code.value(0))
         lanes = code.constants(list(range(conv.lanes)), WORD)
         with code.loop(conv.target.padded, step=conv.lanes) as first:
-            share = self.shares.at(row, column, first, cell)
-            speaks = code.compare("une", share, code.constant(0, conv.lanes))
+            gradient = self.map_gradients.at(row, column, first, cell)
+            nonzero = code.compare("une", gradient, code.constant(0, conv.lanes))
             here = count.get()
-            number = code.spread(code.cast("trunc", first, WORD), conv.lanes)
+            number = code.broadcast(code.cast("trunc", first, WORD), conv.lanes)
             numbers = code.op(number.kind, f"add {number}, {lanes.name}")
-            for value, place in ((numbers, lists.filters), (share, lists.shares)):
-                code.store(code.squeeze(value, speaks), code.at(self.scratch, place), here)
-            count.set(here + code.count(speaks))
+            for value, place in ((numbers, lists.cell_filters), (gradient, lists.cell_gradients)):
+                code.store(code.compress(value, nonzero), code.at(self.scratch, place), here)
+            count.set(here + code.count(nonzero))
         return count.get()
 
     def _number(self, address: Value, entry: Number) -> Value:
@@ -412,22 +430,26 @@ class _Backward:
                 yield grid, feature, group
 
     def _add_to_grid(self, count: Value, patch: Value) -> None:
-        """Add what a cell's list says to the gradient of the patch under the cell."""
+        """Add a cell's list to the gradient of the patch under the cell."""
         code, conv, lists = self.code, self.conv, self.lists
         lanes, kind = conv.source.lanes, vector(conv.source.lanes)
         of_one = len(conv.taps) * conv.source.padded
+        # A group of the patch's vectors is loaded, summed up over the whole list in registers, and
+        # stored. The patches of neighbouring cells overlap, and are added to one after the other.
         for grid, feature, group in self._groups():
             sums = [
                 code.variable(code.load(code.at(patch, grid), unit.grid, kind=kind))
                 for unit in group
             ]
             with code.loop(count) as entry:
-                number = self._number(code.at(self.scratch, lists.filters), entry)
-                share = code.everywhere(code.at(self.scratch, lists.shares), entry, lanes)
+                number = self._number(code.at(self.scratch, lists.cell_filters), entry)
+                gradient = code.load_broadcast(
+                    code.at(self.scratch, lists.cell_gradients), entry, lanes
+                )
                 weights = code.at(code.at(self.weights, number * of_one), feature)
                 for unit, total in zip(group, sums, strict=True):
                     weight = code.load(weights, unit.feature, kind=kind)
-                    total.set(code.multiply_add(share, weight, total.get()))
+                    total.set(code.multiply_add(gradient, weight, total.get()))
             for unit, total in zip(group, sums, strict=True):
                 code.store(total.get(), code.at(patch, grid), unit.grid)
 
@@ -436,41 +458,20 @@ class _Backward:
         code, conv, lists = self.code, self.conv, self.lists
         lanes, kind = conv.source.lanes, vector(conv.source.lanes)
         of_one = len(conv.taps) * conv.source.padded
+        # Filters outside, vectors of a patch inside: the patches of a list are read a few times
+        # from the first cache, and a filter's sums go to memory once for each round of rows.
         with code.loop(conv.filters) as number:
             count = self._number(code.at(self.scratch, lists.counts), number)
             places = code.at(code.at(self.scratch, lists.places), number * lists.of_filter)
-            shares = code.at(code.at(self.scratch, lists.gradients), number * lists.of_filter)
+            gradients = code.at(code.at(self.scratch, lists.gradients), number * lists.of_filter)
             for grid, feature, group in self._groups():
                 target = code.at(code.at(self.by_weights, number * of_one), feature)
                 sums = [code.variable(code.load(target, unit.feature, kind=kind)) for unit in group]
                 with code.loop(count) as entry:
-                    share = code.everywhere(shares, entry, lanes)
+                    gradient = code.load_broadcast(gradients, entry, lanes)
                     patch = code.at(code.at(self.grid, self._number(places, entry)), grid)
                     for unit, total in zip(group, sums, strict=True):
                         value = code.load(patch, unit.grid, kind=kind)
-                        total.set(code.multiply_add(share, value, total.get()))
+                        total.set(code.multiply_add(gradient, value, total.get()))
                 for unit, total in zip(group, sums, strict=True):
                     code.store(total.get(), target, unit.feature)
-
-
-def places_of(window: Range) -> Iterator[tuple[int, int, int]]:
-    """Yield each place of a window, `(row, column)`, and its number."""
-    for down in range(window[0]):
-        for right in range(window[1]):
-            yield down, right, down * window[1] + right
-
-
-def windows_of(conv: Convolution) -> Iterator[tuple[Range, Range, tuple[int, int]]]:
-    """Yield rows and columns of the target whose windows have one size, and that size."""
-    parts: list[list[tuple[Range, int]]] = []
-    for axis, (size, count) in enumerate(
-        ((conv.rows, conv.target.rows), (conv.columns, conv.target.columns))
-    ):
-        whole = conv.whole_windows(axis)
-        ranges = [((0, whole), conv.window[axis])] if whole else []
-        if whole < count:
-            ranges.append(((whole, count), size - whole * conv.step[axis]))
-        parts.append(ranges)
-    for rows, height in parts[0]:
-        for columns, across in parts[1]:
-            yield rows, columns, (height, across)

@@ -26,17 +26,10 @@ from gridcnn.engines.native.emitter import (
     vector,
 )
 from gridcnn.engines.native.kernels.base import Area, Bundle, Ends, Frame, Site
-from gridcnn.engines.native.kernels.convolution import (
-    Chunk,
-    Convolution,
-    Pointers,
-    Tile,
-    emit_rows,
-    filter_chunks,
-    numbers,
-    settings_of,
-)
-from gridcnn.engines.native.kernels.convolution_backward import Shares, places_of, windows_of
+from gridcnn.engines.native.kernels.convolution import Convolution, settings_of
+from gridcnn.engines.native.kernels.convolution_backward import MapGradients
+from gridcnn.engines.native.kernels.convolution_forward import Pointers, Tile, emit_rows, numbers
+from gridcnn.engines.native.kernels.sizes import Chunk, filter_chunks, places_of, windows_of
 from gridcnn.engines.native.layout import Maps
 from gridcnn.network import Op
 from gridcnn.stages.convolution import Convolution as ConvolutionStage
@@ -72,7 +65,7 @@ class Lookup(Convolution):
             return None
         # The rows of a one-hot grid have become the values of its indices.
         columns = Maps(1, 1, first.input.columns, 1, left=conv.source.left, right=conv.source.right)
-        changed = {"sources": (columns,), "kernel": (1, conv.kernel[1])}
+        changed = {"sources": (columns,), "kernel_size": (1, conv.kernel_size[1])}
         return cls(**settings_of(conv) | changed, symbols=first.input.rows)
 
     def widest(self, registers: int) -> int:
@@ -103,6 +96,7 @@ class Lookup(Convolution):
         """Emit `name(features, packed, first symbol, end symbol)`."""
         with module.function(name, *[PTR] * 2, *[INT] * 2) as (code, arguments):
             features, packed, start, stop = arguments
+            # The numbers of the index `symbols` are never written: they stay 0.
             with (
                 code.loop(stop, start=start) as symbol,
                 code.loop(len(self.taps)) as tap,
@@ -129,8 +123,8 @@ class Lookup(Convolution):
         have no gradient.
         """
         with site.module.function(site.name("back"), *[PTR] * 6) as (code, values):
-            indices, out, won, flow, by_weights, by_bias = values
-            shares = Shares(code, self, out, won, flow)
+            indices, out, winners, flow, by_weights, by_bias = values
+            gradients = MapGradients(code, self, out, winners, flow)
             for rows, columns, window in windows_of(self):
                 with (
                     code.loop(rows[1], start=rows[0]) as row,
@@ -139,22 +133,25 @@ class Lookup(Convolution):
                 ):
                     target = code.at(by_weights, first)
                     for down, right, cell in places_of(window):
-                        share = shares.at(row, column, first, cell)
+                        gradient = gradients.at(row, column, first, cell)
                         place = self.origin(
-                            row * self.step[0] + down, column * self.step[1] + right
+                            row * self.window_stride[0] + down,
+                            column * self.window_stride[1] + right,
                         )
-                        self._add_share(code, code.at(indices, place, WORD), target, share)
+                        self._add_gradient(code, code.at(indices, place, WORD), target, gradient)
             if self.bias:
-                shares.add_up(by_bias)
+                gradients.add_up(by_bias)
 
-    def _add_share(self, code: Code, cells: Value, target: Value, share: Value) -> None:
+    def _add_gradient(self, code: Code, cells: Value, target: Value, gradient: Value) -> None:
         """Add the gradient at a position at the indices under it."""
+        # No sums stay in registers: only the indices say which numbers are added to. The index
+        # `symbols` has numbers too, which `reduce` leaves out: that is cheaper than a test for it.
         with code.loop(len(self.taps)) as tap:
             index = code.load(cells, tap * self.reach(0, 1), kind=WORD)
             place = code.cast("zext", index, INT) * self.target.padded
             there = code.at(target, tap * self.table + place)
-            before = code.load(there, kind=share.kind)
-            code.store(code.arithmetic("fadd", before, share), there)
+            before = code.load(there, kind=gradient.kind)
+            code.store(code.arithmetic("fadd", before, gradient), there)
 
     def run_backward(self, frame: Frame, maps: Ends, gradients: Ends) -> None:
         """Emit the call for one item."""
@@ -186,6 +183,8 @@ class _Tile(Tile):
     ) -> None:
         """Emit the sums: tap after tap, the numbers of the index found there."""
         code, conv = self.code, self.conv
+        # Tap after tap: the numbers of a tap are read for all positions before those of the next
+        # one.
         base = code.at(pointers.grid, origin, WORD)
         with code.loop(len(conv.taps)) as tap:
             cells = code.at(base, tap * conv.reach(0, 1), WORD)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gridcnn.engines.native.emitter import FLOAT, INT, PTR, WORD, Code, Module, Value
+from gridcnn.engines.native.emitter import FLOAT, INT, PTR, Module
+from gridcnn.engines.native.kernels.exponential import exponential
 from gridcnn.engines.native.kernels.matrix import row_size
 
 
@@ -32,7 +33,7 @@ def loss(module: Module, name: str, classes: int) -> None:
             lifted = code.arithmetic("fsub", code.load(here, right), highest.get())
             total = code.variable(zero)
             with code.loop(classes) as number:
-                power = _exponential(
+                power = exponential(
                     code, code.arithmetic("fsub", code.load(here, number), highest.get())
                 )
                 code.store(power, here, number)
@@ -45,35 +46,3 @@ def loss(module: Module, name: str, classes: int) -> None:
             hit = code.select(code.test("eq", answer.get(), right), one, zero)
             for place, value in enumerate((total.get(), lifted, hit)):
                 code.store(value, results, item * 3 + place)
-
-
-_LOG2E = 1.4426950408889634
-_LN2_HIGH, _LN2_LOW = 0.693145751953125, 1.42860682030941723212e-6
-_LOWEST = -87.0
-"""The exponential of less than this is taken as 0."""
-_NO_FRACTION = 1.5 * 2**23
-
-
-def _exponential(code: Code, value: Value) -> Value:
-    """Return e to the power of a number that is not positive, or NaN.
-
-    The number is split into a multiple of ln 2 and a rest within ln 2 / 2, whose exponential is the
-    Taylor series up to the seventh power: within 2 units in the last place.
-    """
-    low = code.compare("olt", value, code.constant(_LOWEST))
-    safe = code.select(low, code.constant(_LOWEST), value)
-    scaled = code.arithmetic("fmul", safe, code.constant(_LOG2E))
-    # Adding so large a number leaves no room for what follows the point.
-    whole = code.arithmetic("fadd", scaled, code.constant(_NO_FRACTION))
-    whole = code.arithmetic("fsub", whole, code.constant(_NO_FRACTION))
-    rest = code.multiply_add(whole, code.constant(-_LN2_HIGH), safe)
-    rest = code.multiply_add(whole, code.constant(-_LN2_LOW), rest)
-    series = code.constant(1 / 5040)
-    for factorial in (720, 120, 24, 6, 2, 1, 1):
-        series = code.multiply_add(series, rest, code.constant(1 / factorial))
-    # NaN has no whole part: any will do, since it is multiplied with a NaN.
-    power = code.op(WORD, f"freeze {code.cast('fptosi', whole, WORD)}")
-    biased = code.op(WORD, f"add {power}, 127")
-    factor = code.op(FLOAT, f"bitcast {code.op(WORD, f'shl {biased}, 23')} to float")
-    result = code.arithmetic("fmul", series, factor)
-    return code.select(low, code.constant(0), result)

@@ -136,7 +136,7 @@ def backward(module: Module, name: str, layer: Layer) -> None:
                     code,
                     layer,
                     summed=layer.outputs,
-                    shares=[
+                    coefficients=[
                         (code.at(flow, (item + number) * layer.leaving), 1)
                         for number in range(together)
                     ],
@@ -170,7 +170,7 @@ def by_weights(module: Module, name: str, layer: Layer) -> None:
                     code,
                     layer,
                     summed=items,
-                    shares=[
+                    coefficients=[
                         (code.at(flow, output + number), layer.leaving)
                         for number in range(together)
                     ],
@@ -206,6 +206,7 @@ def _columns(
     most = 4 if module.processor.registers >= 32 else 2
     for place, vectors in _tiles_of(code, start, whole, most, lanes):
         emit(place, vectors, lanes)
+    # The task with the last inputs also does those that fill no vector.
     rest = layer.inputs % lanes
     if rest:
         with code.when(code.test("eq", stop, layer.inputs)):
@@ -230,7 +231,7 @@ def _weighted_sums(
     layer: Layer,
     *,
     summed: Number,
-    shares: Sequence[tuple[Value, int]],
+    coefficients: Sequence[tuple[Value, int]],
     rows: Value,
     row: int,
     targets: Sequence[Value],
@@ -238,12 +239,14 @@ def _weighted_sums(
     count: int,
     whole_store: bool,
 ) -> None:
-    """Emit sums of `summed` rows, each row weighted by its share, one sum for each target.
+    """Emit sums of `summed` rows, each row times its coefficient, one sum for each target.
 
-    `shares` are where each target's shares begin, and the floats from one share to the next.
+    `coefficients` are where each target's begin, and the floats from one to the next.
     """
     lanes = layer.lanes
     zero = code.constant(0, lanes)
+    # Up to 4 targets times 4 (or 2) vectors are the sums that registers hold: each row is loaded
+    # once for all targets. Rows are summed one after the other, so that tiles change no bit.
     totals = [[code.variable(zero) for _ in range(vectors)] for _ in targets]
     with code.loop(summed) as number:
         here = code.at(rows, number * row)
@@ -251,8 +254,8 @@ def _weighted_sums(
             code.load_part(here, each * lanes, lanes, count if each == vectors - 1 else lanes)
             for each in range(vectors)
         ]
-        for (share, step), total in zip(shares, totals, strict=True):
-            factor = code.everywhere(share, number * step, lanes)
+        for (coefficient, step), total in zip(coefficients, totals, strict=True):
+            factor = code.load_broadcast(coefficient, number * step, lanes)
             for value, each in zip(vectors_of_row, total, strict=True):
                 each.set(code.multiply_add(factor, value, each.get()))
     for target, total in zip(targets, totals, strict=True):
@@ -271,12 +274,12 @@ def mask_back(module: Module, name: str, layer: Layer) -> None:
         has_factors = code.test("ne", code.cast("ptrtoint", factors, INT), 0)
         with code.loop(items) as item, code.loop(layer.outputs) as output:
             place = item * layer.leaving + output
-            share = code.variable(code.load(flow, place))
+            gradient = code.variable(code.load(flow, place))
             with code.when(has_factors):
                 factor = code.load(factors, item * layer.outputs + output)
-                share.set(code.arithmetic("fmul", share.get(), factor))
-            alive = code.compare("ogt", code.load(values, place), code.constant(0))
-            code.store(code.select(alive, share.get(), code.constant(0)), flow, place)
+                gradient.set(code.arithmetic("fmul", gradient.get(), factor))
+            is_positive = code.compare("ogt", code.load(values, place), code.constant(0))
+            code.store(code.select(is_positive, gradient.get(), code.constant(0)), flow, place)
 
 
 def scale(module: Module, name: str, layer: Layer) -> None:
@@ -296,6 +299,6 @@ def by_bias(module: Module, name: str, layer: Layer) -> None:
         with code.loop(layer.outputs) as output:
             total = code.variable(code.constant(0))
             with code.loop(items) as item:
-                share = code.load(flow, item * layer.leaving + output)
-                total.set(code.arithmetic("fadd", total.get(), share))
+                gradient = code.load(flow, item * layer.leaving + output)
+                total.set(code.arithmetic("fadd", total.get(), gradient))
             code.store(total.get(), target, output)

@@ -34,7 +34,7 @@ class Terms:
 
     def number(self, place: int) -> Value:
         """Return a number that holds for the whole move."""
-        return self.code.everywhere(self._numbers, place, self.lanes)
+        return self.code.load_broadcast(self._numbers, place, self.lanes)
 
     def plus(self, left: Value, right: Value) -> Value:
         """Return a sum."""

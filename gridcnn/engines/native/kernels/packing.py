@@ -1,5 +1,6 @@
 """Features on their way from the flat vector into the order of the kernels, and gradients back.
 
+Each pass reads features from front to back, in whole vectors. That is why there are several orders.
 The orders, the last one lying closest together; channels and filters are filled up to vectors:
 
     flat vector          filters, channels, taps (as the reference engine has them)
@@ -14,15 +15,11 @@ The orders, the last one lying closest together; channels and filters are filled
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Value, vector
-
-if TYPE_CHECKING:
-    from gridcnn.engines.native.kernels.convolution import Convolution
+from gridcnn.engines.native.kernels.sizes import Sizes
 
 
-def backward_size(conv: Convolution) -> int:
+def backward_size(conv: Sizes) -> int:
     """Return the floats of the features as the backward pass takes them.
 
     Those that only fill a vector are 0, and yet read: where a gradient is NaN or infinite, so is
@@ -31,14 +28,14 @@ def backward_size(conv: Convolution) -> int:
     return conv.target.padded * len(conv.taps) * conv.source.padded
 
 
-def gradient_size(conv: Convolution) -> int:
+def gradient_size(conv: Sizes) -> int:
     """Return the floats of the features' gradient as it is added up."""
     if conv.is_narrow:
         return len(conv.taps) * conv.packed_channels * conv.target.padded
     return conv.filters * len(conv.taps) * conv.source.padded
 
 
-def pack_backward(module: Module, name: str, conv: Convolution) -> None:
+def pack_backward(module: Module, name: str, conv: Sizes) -> None:
     """Emit `name(features, packed, first filter, end filter)`.
 
     What comes out lies as (filters, taps, channels).
@@ -52,19 +49,23 @@ def pack_backward(module: Module, name: str, conv: Convolution) -> None:
             here = each * conv.feature_size + (channel * len(conv.taps) + tap)
             there = (each * len(conv.taps) + tap) * conv.source.padded + channel
             value = code.load(features, here)
+            # The forward pass divides its sums. Here the features are divided, once for all items.
             if conv.divisor != 1:
                 value = code.arithmetic("fmul", value, code.constant(1 / conv.divisor))
             code.store(value, packed, there)
 
 
-def unpack_gradient(module: Module, name: str, conv: Convolution, *, distance: int) -> None:
-    """Emit `name(packed, gradient, shards, row, scratch, first, end)`.
+def unpack_gradient(module: Module, name: str, conv: Sizes, *, distance: int) -> None:
+    """Emit `name(packed, gradient, shards, scratch, first, end)`.
 
     The packed gradients of all shards, `distance` floats from one to the next, are added up in the
     order of the shards, and stored in the flat vector's order. `first` and `end` count filters, or
-    (for those gradients where filters lie beside each other) taps.
+    (for those gradients where filters lie side by side) taps.
     """
     taps, channels, rows = len(conv.taps), conv.feature_channels, conv.packed_channels
+    # A row is added up in whole vectors, out of the packed order, and then its numbers are stored
+    # one by one, as far apart as they lie in the flat vector. What only fills a vector is left out,
+    # and so is the row of "none".
     with module.function(name, *[PTR] * 2, INT, PTR, INT, INT) as (code, arguments):
         packed, gradient, shards, scratch, first, end = arguments
         if conv.is_narrow:
@@ -83,7 +84,7 @@ def unpack_gradient(module: Module, name: str, conv: Convolution, *, distance: i
                 code.store(code.load(scratch, channel), gradient, there)
 
 
-def unpack_bias(module: Module, name: str, conv: Convolution, *, distance: int) -> None:
+def unpack_bias(module: Module, name: str, conv: Sizes, *, distance: int) -> None:
     """Emit `name(packed, gradient, shards)`: the bias's gradients of all shards, added up."""
     with module.function(name, PTR, PTR, INT) as (code, (packed, gradient, shards)):
         with code.loop(conv.filters) as each:
@@ -96,7 +97,7 @@ def unpack_bias(module: Module, name: str, conv: Convolution, *, distance: int) 
 
 def _add_up(
     code: Code,
-    conv: Convolution,
+    conv: Sizes,
     row: Value,
     target: Value,
     shards: Value,
@@ -104,6 +105,7 @@ def _add_up(
     floats: int,
 ) -> None:
     """Emit the sums of one row of packed gradients over all shards."""
+    # The widest vectors that fill a row: of a grid of 8 channels, 8 lanes at most.
     lanes = next(each for each in (16, 8, 4, 2, 1) if floats % each == 0)
     lanes = min(lanes, code.module.processor.lanes)
     kind = vector(lanes)

@@ -126,6 +126,7 @@ def _windows(code: Code, pooling: Pooling) -> Iterator[_Window]:
     source, target = pooling.source, pooling.target
     with code.loop(target.rows) as row, code.loop(target.columns) as column:
         top, left = row * pooling.stride[0], column * pooling.stride[1]
+        # Windows are cut where the code runs, not where it is made: any window has the same code.
         bottom = code.least(top + pooling.window[0], source.rows)
         right = code.least(left + pooling.window[1], source.columns)
         count = (code.value(bottom) - top) * (code.value(right) - left)
@@ -136,7 +137,7 @@ def _windows(code: Code, pooling: Pooling) -> Iterator[_Window]:
                 channel,
                 (top, bottom),
                 (left, right),
-                code.spread(code.cast("sitofp", count, FLOAT), target.lanes),
+                code.broadcast(code.cast("sitofp", count, FLOAT), target.lanes),
             )
 
 

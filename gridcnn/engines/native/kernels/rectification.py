@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from gridcnn.engines.native.emitter import PTR, Number, vector
 from gridcnn.engines.native.kernels.base import (
@@ -29,7 +29,7 @@ class Rectification(MapsKernel):
     """Negative cells become 0."""
 
     stage = RectificationStage
-    adds: ClassVar[bool] = False
+    adds: bool = field(default=False, kw_only=True)
 
     @classmethod
     def computes(cls, op: Op) -> bool:
@@ -43,6 +43,10 @@ class Rectification(MapsKernel):
         """Return the kernel for a rectification."""
         (source,), op = bundle.sources, bundle.ops[-1]
         return cls((source,), Maps(*op.output.sizes, source.lanes))
+
+    def adding(self) -> Self:
+        """Return the kernel so that its backward pass adds to the gradient of the grid."""
+        return replace(self, adds=True)
 
     def emit_forward(self, site: Site) -> None:
         """Emit `forward(grid, map)`."""
@@ -72,10 +76,14 @@ class Rectification(MapsKernel):
             with code.loop(target.rows) as row, code.loop(target.columns) as column:
                 with code.loop(target.padded, step=target.lanes) as channel:
                     place = target.place(row, column, channel)
-                    alive = code.compare("ogt", code.load(out, place, kind=kind), zero)
-                    share = code.select(alive, code.load(flow, place, kind=kind), zero)
-                    # Every cell is written, so that the gradient need not be 0 before (`adds`).
-                    code.store(share, by_grid, source.place(row, column, channel))
+                    is_positive = code.compare("ogt", code.load(out, place, kind=kind), zero)
+                    share = code.select(is_positive, code.load(flow, place, kind=kind), zero)
+                    here = source.place(row, column, channel)
+                    # Every cell is written, so that the gradient need not be 0 before, unless
+                    # other kernels read the grid as well.
+                    if self.adds:
+                        share = code.arithmetic("fadd", code.load(by_grid, here, kind=kind), share)
+                    code.store(share, by_grid, here)
 
     def run_backward(self, frame: Frame, maps: Ends, gradients: Ends) -> None:
         """Emit the call for one item."""

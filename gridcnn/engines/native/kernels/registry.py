@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gridcnn.engines.native.kernels.activation import Activation
 from gridcnn.engines.native.kernels.base import Bundle, HeadKernel, MapsKernel
 from gridcnn.engines.native.kernels.convolution import Convolution
+from gridcnn.engines.native.kernels.depthwise import Depthwise
 from gridcnn.engines.native.kernels.lookup import Lookup
+from gridcnn.engines.native.kernels.merging import Join, Sum
+from gridcnn.engines.native.kernels.normalization import Normalization
 from gridcnn.engines.native.kernels.pooling import Pooling
 from gridcnn.engines.native.kernels.rectification import Rectification
 from gridcnn.engines.native.kernels.voting import Voting
@@ -15,7 +19,10 @@ from gridcnn.engines.native.processor import Processor
 from gridcnn.network import Op
 
 # The first that takes some operations gets them: special ways come before the general one.
-KERNELS: tuple[type[MapsKernel], ...] = (Lookup, Winograd, Convolution, Pooling, Rectification)
+KERNELS: tuple[type[MapsKernel], ...] = (
+    *(Lookup, Winograd, Convolution, Pooling, Rectification),
+    *(Depthwise, Activation, Normalization, Sum, Join),
+)
 HEADS: tuple[type[HeadKernel], ...] = (Voting,)
 
 

@@ -2,8 +2,8 @@
 
 Neighbouring positions of a map are made together, as a tile, from the cells of the grid under them.
 Along one axis, m positions under features of r taps need m + r - 1 cells. Cells and taps are the
-coefficients of polynomials; these are turned into their values at m + r - 1 points, the last of
-which is infinite. Values are multiplied, added up over the channels, and turned back into
+coefficients of polynomials; a transform gives their values at m + r - 1 points, the last of which
+is infinite. Values are multiplied and added up over the channels; the inverse transform gives the
 positions. F(4 x 4, 3 x 3) takes 36 multiplications for 16 positions of a channel instead of 144
 (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016; the matrices are those
 of Toom and Cook, see Blahut, "Fast Algorithms for Signal Processing", 2010, chapter 5).
@@ -21,9 +21,10 @@ What happens to a group of tiles, for F(4 x 4, 3 x 3):
     products  at each point: (tiles, channels) times (channels, filters)
     sums      36 points for each tile and filter -> points_to_positions -> 4 x 4 positions
 
-The scratch memory of a group; turned cells are read by all chunks of filters, products by one:
+The scratch memory of a group of tiles. Transformed cells are read by all chunks of filters,
+products by one, so that the products of the next chunk replace them:
 
-    turned cells (points, tiles, channels) | products (points, tiles, filters of a chunk) | blanks
+    cells (points, tiles, channels) | products (points, tiles, filters of a chunk) | blanks
 """
 
 from __future__ import annotations
@@ -45,19 +46,12 @@ from gridcnn.engines.native.emitter import (
     vector,
 )
 from gridcnn.engines.native.kernels.base import Area, Bundle, Frame, Site
-from gridcnn.engines.native.kernels.convolution import (
-    Chunk,
-    Convolution,
-    best_of,
-    divide_sums,
-    filter_chunks,
-    numbers,
-    room_for,
-    settings_of,
-)
+from gridcnn.engines.native.kernels.convolution import Convolution, settings_of
+from gridcnn.engines.native.kernels.convolution_forward import best_of, divide_sums, numbers
+from gridcnn.engines.native.kernels.sizes import Chunk, filter_chunks, room_for
 
-_FEWEST = 16  # channels and filters; with fewer, the turning costs more than it saves
-_GAIN = 0.7  # of the multiplications that are left, at most; else the turning is not worth it
+_FEWEST = 16  # channels and filters; with fewer, the transforms cost more than they save
+_GAIN = 0.7  # of the multiplications that are left, at most; else the transforms do not pay
 _PAIRS = {
     1: (Fraction(1),),
     2: (Fraction(3, 4), Fraction(3, 2)),
@@ -73,7 +67,7 @@ _WIDEST = 4  # vectors of filters that are multiplied together
 
 
 @dataclass(frozen=True)
-class Turn:
+class Transform:
     """One axis of a tile: so many positions, under features of so many taps.
 
     An axis of one position and one tap is left as it is.
@@ -140,11 +134,12 @@ class Turn:
         if self.points == 1:
             return list(taps)
         # All that Lagrange's interpolation divides by is put here, into the features, which are
-        # turned once: the cells, turned for every tile, are divided by nothing.
+        # transformed once: the cells, transformed for every tile, are divided by nothing.
         squares = [point * point for point in self.pairs]
         size = Fraction(1)
         for square in squares:
             size *= -square
+        # Point 0 keeps the first tap alone, the infinite point the last one.
         values = [combine(code, [1 / size], taps[:1])]
         for point, square in zip(self.pairs, squares, strict=True):
             size = 2 * square
@@ -239,11 +234,11 @@ class Winograd(Convolution):
         super().lay_out(site)
         # If threads share a workspace, each part of an item has a group of its own.
         size = scratch_size(self, site.registers, training=site.training)
-        site.take(Area.WORKSPACE, "points", size)
+        site.take(Area.SCRATCH, "points", size)
 
     def more_arguments(self, frame: Frame) -> list[Value]:
         """Return the memory of a group of tiles."""
-        return [frame.at(Area.WORKSPACE, "points")]
+        return [frame.at(Area.SCRATCH, "points")]
 
     def emit_pack(self, module: Module, name: str) -> None:
         """Emit the function that `pack` describes."""
@@ -268,14 +263,16 @@ class Winograd(Convolution):
         )
 
     @property
-    def turns(self) -> tuple[Turn, Turn]:
+    def transforms(self) -> tuple[Transform, Transform]:
         """Both axes of a tile."""
-        return Turn(self.tile[0], self.kernel[0]), Turn(self.tile[1], self.kernel[1])
+        return Transform(self.tile[0], self.kernel_size[0]), Transform(
+            self.tile[1], self.kernel_size[1]
+        )
 
     @property
     def rounds(self) -> bool:
         """Whether cells that are 0 may leave something else than 0, for want of exact points."""
-        return any(turn.rounds for turn in self.turns)
+        return any(each.rounds for each in self.transforms)
 
     @property
     def blank_row(self) -> int:
@@ -286,7 +283,7 @@ class Winograd(Convolution):
     @property
     def points(self) -> int:
         """The multiplications of a tile, for each channel."""
-        return self.turns[0].points * self.turns[1].points
+        return self.transforms[0].points * self.transforms[1].points
 
     @property
     def tiles(self) -> tuple[int, int]:
@@ -301,7 +298,8 @@ class Winograd(Convolution):
     def group(self, registers: int) -> tuple[int, int]:
         """Return how many rows of tiles are worked on together, and how many tiles of a row."""
         # As many tiles as there are registers for their sums: each feature that is loaded is used
-        # for all of them. Tiles of a row first; of several rows only if whole rows fit.
+        # for all of them. Tiles of a row first; of several rows only if whole rows fit, so that a
+        # group is always a rectangle.
         width = min(self.widest(registers), self.vectors)
         most = max(1, room_for(registers) // width)
         down, across = self.tiles
@@ -326,11 +324,11 @@ def best_tile(conv: Convolution) -> tuple[int, int] | None:
     sizes = conv.rows, conv.columns
     best, fewest = None, _GAIN * conv.rows * conv.columns * len(conv.taps)
     for tile in itertools.product(*(_lengths(conv, axis) for axis in (0, 1))):
-        turns = [Turn(*each) for each in zip(tile, conv.kernel, strict=True)]
-        points = turns[0].points * turns[1].points
+        transforms = [Transform(*each) for each in zip(tile, conv.kernel_size, strict=True)]
+        points = transforms[0].points * transforms[1].points
         down, across = tiles_of((tile[0], tile[1]), sizes)
         # Matches are to be exactly 1 if all cells agree.
-        inexact = conv.divisor != 1 and any(each.rounds for each in turns)
+        inexact = conv.divisor != 1 and any(each.rounds for each in transforms)
         if points > _MOST_POINTS or inexact:
             continue
         if points * down * across < fewest:
@@ -341,8 +339,8 @@ def best_tile(conv: Convolution) -> tuple[int, int] | None:
 def _lengths(conv: Convolution, axis: int) -> list[int]:
     """Return how long a tile may be along an axis."""
     # Pooling is done on the positions of a tile: it must have whole windows, side by side.
-    taps, window, size = conv.kernel[axis], conv.window[axis], (conv.rows, conv.columns)[axis]
-    if conv.step[axis] != window or size % window:
+    taps, window, size = conv.kernel_size[axis], conv.window[axis], (conv.rows, conv.columns)[axis]
+    if conv.window_stride[axis] != window or size % window:
         return []
     if taps == 1:
         return [1] if window == 1 else []
@@ -355,16 +353,16 @@ def _lengths(conv: Convolution, axis: int) -> list[int]:
 def cells_under(conv: Winograd) -> tuple[int, int]:
     """Return how many rows and columns of the grid all tiles have under them."""
     down, across = (count * length for count, length in zip(conv.tiles, conv.tile, strict=True))
-    return down + conv.kernel[0] - 1, across + conv.kernel[1] - 1
+    return down + conv.kernel_size[0] - 1, across + conv.kernel_size[1] - 1
 
 
 def scratch_size(conv: Winograd, registers: int, *, training: bool) -> int:
     """Return the floats of the memory that a pass works in."""
     blanks = conv.blank_row * (conv.source.size // conv.source.step) + _SLACK
-    return turned_size(conv, registers) + (blanks if training and conv.rounds else 0)
+    return transformed_size(conv, registers) + (blanks if training and conv.rounds else 0)
 
 
-def turned_size(conv: Winograd, registers: int) -> int:
+def transformed_size(conv: Winograd, registers: int) -> int:
     """Return the floats of one group of tiles, as values at the points."""
     width = min(conv.widest(registers), conv.vectors)
     down, across = conv.group(registers)
@@ -414,7 +412,7 @@ class _Emitter:
         self.first, self.end, self.scratch = more
         registers = code.module.processor.registers
         self.kinds = filter_chunks(conv, registers)
-        self._turned_size = turned_size(conv, registers)
+        self._transformed_size = transformed_size(conv, registers)
         self.blanks: Value | None = None
 
     def group(self, row: Value, column: Value, down: int, across: int) -> None:
@@ -422,25 +420,27 @@ class _Emitter:
         code, conv = self.code, self.conv
         tiles, channels = down * across, conv.source.channels
         products = code.at(self.scratch, conv.points * tiles * conv.source.padded)
-        self._turn_cells(row, column, down, across)
+        self._transform_cells(row, column, down, across)
         for chunk, number in numbers(code, self.kinds, self.first, self.end):
             size = conv.points * channels * chunk.width * conv.lanes
             place = chunk.first * conv.lanes * conv.points * channels
             features = code.at(self.weights, number * size + place)
             self._multiply(features, products, chunk, tiles)
             filters = (number * chunk.width + chunk.first) * conv.lanes
-            self._turn_back(products, filters, (row, column), (down, across), chunk)
+            self._inverse_transform(products, filters, (row, column), (down, across), chunk)
 
-    def _turn_cells(self, row: Value, column: Value, down: int, across: int) -> None:
-        """Emit the turning of the cells under some tiles: (points, tiles, channels)."""
+    def _transform_cells(self, row: Value, column: Value, down: int, across: int) -> None:
+        """Emit the transform of the cells under some tiles: (points, tiles, channels)."""
         code, conv, source = self.code, self.conv, self.conv.source
         kind = vector(source.lanes)
-        rows, columns = conv.turns
+        rows, columns = conv.transforms
         with (
             code.loop(down) as below,
             code.loop(across) as right,
             code.loop(source.padded, step=source.lanes) as channel,
         ):
+            # Tiles do not overlap in the map, but their cells do: kernel size - 1 rows and columns
+            # of a tile are transformed again for the next one.
             top = (row + below) * (conv.tile[0] * source.step)
             corner = code.at(
                 self.grid, top + (column + right) * (conv.tile[1] * source.padded) + channel
@@ -455,6 +455,7 @@ class _Emitter:
                 )
                 for x in range(columns.points)
             ]
+            # Points lie `distance` apart: `_multiply` reads all tiles of one point together.
             target = code.at(self.scratch, (below * across + right) * source.padded + channel)
             distance = down * across * source.padded
             for y in range(rows.points):
@@ -466,6 +467,7 @@ class _Emitter:
         """Emit the products with a chunk of features, summed over the channels."""
         code, conv, lanes = self.code, self.conv, self.conv.lanes
         channels, of_one = conv.source.channels, chunk.width * lanes
+        # The counting of a loop is spread over a few channels; LLVM's own unrolling is off.
         unroll = next(each for each in (4, 3, 2, 1) if channels % each == 0)
         # Points outermost: for one point this is a product of two matrices, whose sums all stay in
         # registers, and whose cells and features are read in the order in which they lie.
@@ -490,11 +492,11 @@ class _Emitter:
             code.load(feature, each * lanes, kind=vector(lanes)) for each in range(len(sums[0]))
         ]
         for tile, totals in enumerate(sums):
-            cell = code.everywhere(cells, tile * self.conv.source.padded, lanes)
+            cell = code.load_broadcast(cells, tile * self.conv.source.padded, lanes)
             for total, weight in zip(totals, weights, strict=True):
                 total.set(code.multiply_add(cell, weight, total.get()))
 
-    def _turn_back(
+    def _inverse_transform(
         self,
         products: Value,
         filters: Value,
@@ -502,9 +504,9 @@ class _Emitter:
         group: tuple[int, int],
         chunk: Chunk,
     ) -> None:
-        """Emit the turning of products into positions, and what follows them."""
+        """Emit the inverse transform of products into positions, and what follows them."""
         code, conv, lanes = self.code, self.conv, self.conv.lanes
-        rows, columns = conv.turns
+        rows, columns = conv.transforms
         of_one = chunk.width * lanes
         distance = group[0] * group[1] * of_one
         with (
@@ -513,6 +515,7 @@ class _Emitter:
             code.loop(of_one, step=lanes) as first,
         ):
             source = code.at(products, (below * group[1] + right) * of_one + first)
+            # First down each column of points, then along each row of what that gives.
             lines = [
                 rows.points_to_positions(
                     code,
@@ -527,6 +530,7 @@ class _Emitter:
                 columns.points_to_positions(code, [line[y] for line in lines])
                 for y in range(rows.positions)
             ]
+            # Before the bias is added: a blank position is the bias, not 0.
             if self.blanks is not None:
                 top, left = (
                     (at + more) * size
@@ -544,27 +548,27 @@ class _Emitter:
         sum would be what rounding leaves of numbers that cancel out.
         """
         code, conv, source = self.code, self.conv, self.conv.source
-        blanks, row_size = code.at(self.scratch, self._turned_size), conv.blank_row
+        blanks, row_size = code.at(self.scratch, self._transformed_size), conv.blank_row
         height, width = source.size // source.step, source.step // source.padded
         zero, one = code.constant(0), code.constant(1)
         nothing = code.constant(0, source.lanes)
         with code.loop(height) as row, code.loop(width) as column:
             cell = code.at(self.grid, row * source.step + column * source.padded)
-            speaks = [
+            nonzero = [
                 code.compare("une", code.load(cell, channel, kind=nothing.kind), nothing)
                 for channel in range(0, source.padded, source.lanes)
             ]
-            anything = speaks[0]
-            for each in speaks[1:]:
+            anything = nonzero[0]
+            for each in nonzero[1:]:
                 anything = code.op(anything.kind, f"or {anything}, {each.name}")
             mark = code.select(code.test("ne", code.count(anything), 0), one, zero)
             code.store(mark, blanks, row * row_size + column)
         # First over the rows under a feature, then over its columns. In place: a vector is read
         # together with those below it or to the right, which are still as they were.
         lanes = self.code.module.processor.lanes
-        for taps, distance in ((conv.kernel[0], row_size), (conv.kernel[1], 1)):
+        for taps, distance in ((conv.kernel_size[0], row_size), (conv.kernel_size[1], 1)):
             with (
-                code.loop(height - conv.kernel[0] + 1) as row,
+                code.loop(height - conv.kernel_size[0] + 1) as row,
                 code.loop(row_size - lanes, step=lanes) as column,
             ):
                 here = code.at(blanks, row * row_size + column)
@@ -583,7 +587,7 @@ class _Emitter:
         return [
             [
                 code.arithmetic(
-                    "fmul", each, code.everywhere(here, y * self.conv.blank_row + x, lanes)
+                    "fmul", each, code.load_broadcast(here, y * self.conv.blank_row + x, lanes)
                 )
                 for x, each in enumerate(line)
             ]
@@ -615,6 +619,7 @@ class _Emitter:
                     for right in range(width)
                 ]
                 best, winner = best_of(code, conv, window, winners=self.winners)
+                # A tile may reach beyond the map only if the sizes say so; full ones test nothing.
                 within = []
                 if conv.rows % conv.tile[0]:
                     within.append(code.test("slt", row, conv.target.rows))
@@ -632,7 +637,7 @@ def pack(module: Module, name: str, conv: Winograd) -> None:
 
     They lie as (chunks of filters, points, channels, filters).
     """
-    rows, columns = conv.turns
+    rows, columns = conv.transforms
     with module.function(name, *[PTR] * 2, *[INT] * 2) as (code, arguments):
         features, packed, start, stop = arguments
         channels, taps = conv.source.channels, len(conv.taps)
@@ -657,13 +662,13 @@ def pack(module: Module, name: str, conv: Winograd) -> None:
                             [
                                 code.load(
                                     target,
-                                    each + (y * conv.kernel[1] + x) * (channels * of_one),
+                                    each + (y * conv.kernel_size[1] + x) * (channels * of_one),
                                     kind=vector(conv.lanes),
                                 )
-                                for y in range(conv.kernel[0])
+                                for y in range(conv.kernel_size[0])
                             ],
                         )
-                        for x in range(conv.kernel[1])
+                        for x in range(conv.kernel_size[1])
                     ]
                     for y in range(rows.points):
                         values = columns.taps_to_points(code, [line[y] for line in lines])

@@ -1,0 +1,29 @@
+"""Loops over all cells of maps, several vectors of channels at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gridcnn.engines.native.emitter import Code, Number
+from gridcnn.engines.native.layout import Maps
+
+_UNROLLED = 4
+"""Most vectors of one cell that are worked on in one round of a loop: enough to hide how long an
+addition takes, and few enough for all numbers to stay in registers."""
+
+
+def chunks_of(maps: Maps) -> list[tuple[int, int]]:
+    """Return the channels in chunks of a few vectors: `(first channel, vectors)`."""
+    vectors = maps.padded // maps.lanes
+    return [
+        (start * maps.lanes, min(_UNROLLED, vectors - start))
+        for start in range(0, vectors, _UNROLLED)
+    ]
+
+
+@contextmanager
+def cells_of(code: Code, maps: Maps) -> Iterator[tuple[Number, Number]]:
+    """Emit loops over the rows and columns of maps."""
+    with code.loop(maps.rows) as row, code.loop(maps.columns) as column:
+        yield row, column
