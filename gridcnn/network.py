@@ -104,6 +104,11 @@ class Op:
         return self.stage.multiply_adds(self.input)
 
     @property
+    def stage_name(self) -> str:
+        """The name of the stage, as `normalization`."""
+        return self.label.rpartition(" ")[2]
+
+    @property
     def working_bytes(self) -> int:
         """Memory for one item, in bytes, beside input and output, in the reference arithmetic."""
         return 0 if isinstance(self.stage, Merge) else self.stage.working_bytes(self.input)

@@ -2,7 +2,7 @@
 
 The three programs, and their phases. All tasks of a phase are done before the next one starts.
 
-    forward    pack -> shard                                      many items are answered
+    forward    fold -> pack -> shard                                      many items are answered
     single     pack -> first -> step 0, 1, ... -> last -> votes   one item, shared among threads
     training   pack -> shard -> reduce                            the gradient of a batch
 
@@ -171,15 +171,21 @@ class Builder:
             memory.give_back(plan.values[step.target], self.gradients[step.target])
 
     def _pack(self) -> None:
-        """Emit the phase that brings the parameters into the order of the kernels."""
-        jobs = [(site, job) for site in self._all_sites for job in site.step.kernel.pack(site)]
+        """Emit the phases that bring the parameters into the order of the kernels."""
+        sites = self._all_sites
+        folding = [(site, job) for site in sites for job in site.step.kernel.fold(site)]
+        packing = [(site, job) for site in sites for job in site.step.kernel.pack(site)]
+        self._add_packing("fold", folding)
+        self._add_packing("pack", packing)
+
+    def _add_packing(self, name: str, jobs: list[tuple[Site, Job]]) -> None:
         if not jobs:
             return
         total = sum(job.parts for _, job in jobs)
         # No tasks at all if the features are packed already (TO_PACK is 0): a model that only
         # answers packs them once, see `Call.is_packed`.
         self.phases.add(
-            "pack", lambda arguments: arguments.number(Slot.TO_PACK) * total, _choose(jobs)
+            name, lambda arguments: arguments.number(Slot.TO_PACK) * total, _choose(jobs)
         )
 
     @property

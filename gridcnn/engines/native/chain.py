@@ -58,6 +58,11 @@ class Chain:
         self.gap = gap
         self.cost = sum(op.multiply_adds for op in ops)
         self.plan: Plan = make_plan(ops, shape, processor, one_hot=one_hot, wanted=wanted)
+        # Answers do not need the maps before a normalization, so that less is written to memory.
+        self.answering_plan = self.plan
+        if self.plan.mixes_items:
+            options = {"one_hot": one_hot, "wanted": wanted, "answers": True}
+            self.answering_plan = make_plan(ops, shape, processor, **options)
 
     # What is compiled, when it is first needed
 
@@ -97,17 +102,20 @@ class Chain:
             if isinstance(value, Call):
                 value.start_over()
 
+    def _plan_for(self, kind: Kind) -> Plan:
+        return self.plan if kind == "training" else self.answering_plan
+
     def _build(self, kind: Kind) -> Program:
         with LOCK:  # no child is to find the builder half imported
             # Not at the top: what was made before needs no builder.
             from gridcnn.engines.native.builder import Builder
 
-            builder = Builder(self.plan, self.processor, gap=self.gap)
+            builder = Builder(self._plan_for(kind), self.processor, gap=self.gap)
             program: Program = getattr(builder, kind)()
             return program
 
     def _program(self, kind: Kind) -> Program:
-        recipe = recipes.recipe(kind, self.plan, self.processor, self.gap)
+        recipe = recipes.recipe(kind, self._plan_for(kind), self.processor, self.gap)
         return recipes.find(recipe) or recipes.keep(recipe, self._build(kind))
 
     def _call(self, kind: Kind, program: Program) -> Call:
@@ -143,7 +151,7 @@ class Chain:
         out = np.empty((items, *self.plan.output.sizes), np.float32)
         if not items:
             return out, _NONE
-        odd = np.empty(items if self.plan.wants_finite else 0, np.float32)
+        odd = np.empty(items if self.answering_plan.wants_finite else 0, np.float32)
         call, arguments, threads = self._forward(cells, out, odd)
         call(parameters, arguments, threads=threads, keep=(cells, out, odd))
         return out, np.flatnonzero(np.isnan(odd)) if len(odd) else _NONE

@@ -112,15 +112,22 @@ class Plan:
 
 
 def make_plan(
-    ops: Sequence[Op], shape: GridShape, processor: Processor, *, one_hot: bool, wanted: bool
+    ops: Sequence[Op],
+    shape: GridShape,
+    processor: Processor,
+    *,
+    one_hot: bool,
+    wanted: bool,
+    answers: bool = False,
 ) -> Plan:
     """Return the plan for operations that all have kernels; `shape` is that of the grids.
 
-    `wanted` says that the gradient of the grids themselves is wanted.
+    `wanted` says that the gradient of the grids themselves is wanted, and `answers` that there is
+    no training, so that more operations are computed together.
     """
     output = ops[-1].output if ops else shape
     head = choose_head(ops[-1], processor) if ops else None
-    groups = _groups(ops[:-1] if head else ops, processor)
+    groups = _groups(ops[:-1] if head else ops, processor, answers=answers)
     one_hot = one_hot and reads_indices(ops)
     # Values are numbered anew: those that only operations of one group read and make are none.
     numbers = {ops[0].sources[0]: 0} if ops else {}
@@ -165,14 +172,14 @@ def reads_indices(ops: Sequence[Op]) -> bool:
     return bool(readers) and all(can_look_up(op) for op in readers)
 
 
-def _groups(ops: Sequence[Op], processor: Processor) -> list[list[Op]]:
+def _groups(ops: Sequence[Op], processor: Processor, *, answers: bool) -> list[list[Op]]:
     """Return the operations in groups that are done together."""
     readers = Counter(source for op in ops for source in op.sources)
     groups: list[list[Op]] = []
     for op in ops:
         # What is read by others as well has to be written to memory: nothing is fused beyond it.
         follows = groups and op.sources == (groups[-1][-1].target,) and readers[op.sources[0]] == 1
-        if follows and joins(groups[-1], op, processor):
+        if follows and joins(groups[-1], op, processor, answers=answers):
             groups[-1].append(op)
         else:
             groups.append([op])
@@ -226,6 +233,9 @@ def _step(
     passes_on: bool,
     starts: tuple[int, ...] = (0,),
 ) -> Step[_K]:
-    slots = {slot.parameter.name: slot for op in ops for slot in op.slots}
+    # Two operations may have parameters of one name, such as a bias.
+    slots = {slot.parameter.name: slot for slot in ops[0].slots}
+    for op in ops[1:]:
+        slots |= {f"{op.stage_name}.{slot.parameter.name}": slot for slot in op.slots}
     learns = any(slot.parameter.role != "fixed" for slot in slots.values())
     return Step(tuple(ops), kernel, sources, starts, target, slots, learns, passes_on)

@@ -5,7 +5,7 @@ of them takes some operations; `builder` then goes through this protocol for eac
 without knowing which kernel it has before it:
 
     lay_out         takes memory                                  before any code is made
-    pack            jobs: parameters into the kernel's own order  phase `pack`
+    fold, pack      jobs: parameters into the kernel's own order  phases `fold` and `pack`
     emit_forward    emits functions; `run_forward` calls them     phase `shard` (or one of its own)
     emit_backward   emits functions; `run_backward` calls them    phase `shard` of a training step
     reduce          jobs: the shards' sums become the gradient    phase `reduce`
@@ -288,6 +288,10 @@ class Kernel(abc.ABC):
     def lay_out(self, site: Site) -> None:  # noqa: B027 - some need nothing else
         """Take the memory that the kernel needs beside the maps that it reads and writes."""
 
+    def fold(self, site: Site) -> list[Job]:  # noqa: ARG002
+        """Return the jobs that come before all packing; their functions are emitted here too."""
+        return []
+
     def pack(self, site: Site) -> list[Job]:  # noqa: ARG002
         """Return the jobs that bring parameters into the kernel's order.
 
@@ -333,8 +337,11 @@ class MapsKernel(Kernel):
     adds: bool = field(default=True, kw_only=True)
 
     @classmethod
-    def joins(cls, ops: Sequence[Op], op: Op, processor: Processor) -> bool:  # noqa: ARG003
-        """Return whether an operation can be computed with those before it."""
+    def joins(cls, ops: Sequence[Op], op: Op, processor: Processor, *, answers: bool) -> bool:
+        """Return whether an operation can be computed with those before it.
+
+        `answers` says that the code is not for training, whose way back needs all maps in between.
+        """
         return False
 
     @classmethod

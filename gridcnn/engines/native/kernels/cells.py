@@ -7,7 +7,7 @@ the channels of one cell side by side (see `layout`). So packing is a transposit
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value, vector
 from gridcnn.engines.native.layout import Maps
@@ -33,8 +33,7 @@ def pack(module: Module, name: str, target: Maps) -> None:
                 code.store(code.load(source, column), there, column * target.padded)
 
 
-@dataclass(frozen=True)
-class _Block:
+class _Block(NamedTuple):
     """A few cells next to each other, and a vector of their channels.
 
     `here` is where the first one stands in the maps, and `there` among cells (channels, rows,

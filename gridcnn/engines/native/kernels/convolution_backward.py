@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gridcnn.engines.native.emitter import (
     BYTE,
@@ -123,8 +124,7 @@ class Lists:
         return self.gradients + self.conv.target.padded * self.of_filter
 
 
-@dataclass(frozen=True)
-class _Unit:
+class _Unit(NamedTuple):
     """One vector of a patch: how far it lies into the grid, and into the filter."""
 
     grid: int

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gridcnn.engines.native.emitter import (
     BYTE,
@@ -110,8 +110,7 @@ def emit_rows(code: Code, conv: Sizes, arguments: list[Value], tile: Tile) -> No
                 _row(tile, chunk.width, pointers, code.value(whole), height)
 
 
-@dataclass(frozen=True)
-class Pointers:
+class Pointers(NamedTuple):
     """What a tile reads and writes, from its first filter on."""
 
     grid: Value

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from gridcnn.engines.native.emitter import INT, PTR, Code, Number, Value, vector
+from gridcnn.engines.native.kernels import folding
 from gridcnn.engines.native.kernels.base import (
     NO_GRADIENT,
     Area,
@@ -51,6 +52,7 @@ class Depthwise(MapsKernel):
     bias: bool
     rectified: bool
     divisor: float
+    epsilon: float | None = None
 
     @classmethod
     def computes(cls, op: Op) -> bool:
@@ -62,9 +64,13 @@ class Depthwise(MapsKernel):
         return 1 < op.stage.group_count(channels) == channels == op.output.channels
 
     @classmethod
-    def joins(cls, ops: Sequence[Op], op: Op, processor: Processor) -> bool:  # noqa: ARG003
-        """Return whether a rectification is computed with the convolution."""
-        return type(op.stage) is RectificationStage and not op.stage.leak and len(ops) == 1
+    def joins(cls, ops: Sequence[Op], op: Op, processor: Processor, *, answers: bool) -> bool:
+        """Return whether a rectification or a normalization is computed with the convolution."""
+        if folding.joins(ops, op, answers=answers):
+            return True
+        kinds = [type(each.stage) for each in ops]
+        is_plain = type(op.stage) is RectificationStage and not op.stage.leak
+        return is_plain and RectificationStage not in kinds
 
     @classmethod
     def take(cls, bundle: Bundle) -> Self:
@@ -73,15 +79,17 @@ class Depthwise(MapsKernel):
         assert isinstance(stage, ConvolutionStage)
         kernel = stage.kernel(first.input)
         (above, below), (left, right) = stage.borders(first.input)
+        epsilon = folding.epsilon_of(bundle.ops)
         return cls(
             sources=(replace(bare, above=above, below=below, left=left, right=right),),
             target=Maps(*first.output.sizes, bare.lanes),
             kernel=kernel,
             stride=stage.stride,
             dilation=stage.dilation,
-            bias=stage.bias,
-            rectified=len(bundle.ops) > 1,
+            bias=stage.bias or epsilon is not None,
+            rectified=any(type(op.stage) is RectificationStage for op in bundle.ops),
             divisor=float(kernel[0] * kernel[1]) if stage.scale == "match" else 1.0,
+            epsilon=epsilon,
         )
 
     @property
@@ -95,9 +103,17 @@ class Depthwise(MapsKernel):
         size, maps = len(self._taps) * self.target.padded, self.target.padded
         site.take(Area.PACKED, "features", size)
         site.take(Area.PACKED, "bias", maps)
+        if self.epsilon is not None:
+            folding.lay_out(site, self.target.channels, len(self._taps))
         if site.training:
             site.take(Area.SUMS, "gradient of the features", size, when=site.step.learns)
             site.take(Area.SUMS, "gradient of the bias", maps, when=site.step.learns)
+
+    def fold(self, site: Site) -> list[Job]:
+        """Return the job that folds a normalization into features and bias, if there is one."""
+        if self.epsilon is None:
+            return []
+        return [folding.fold(site, self.target.channels, len(self._taps), self.epsilon)]
 
     def pack(self, site: Site) -> list[Job]:
         """Return the job that brings the features into the order (taps, maps)."""
@@ -105,9 +121,12 @@ class Depthwise(MapsKernel):
             self._emit_pack(site)
 
         def emit(frame: Frame, number: Value) -> None:  # noqa: ARG001
-            packed = frame.at(Area.PACKED, "features")
-            frame.code.run(site.name("pack"), frame.parameter("weights"), packed)
-            if self.bias:
+            packed, folded = frame.at(Area.PACKED, "features"), self.epsilon is not None
+            features = (
+                frame.at(Area.PACKED, "folded features") if folded else frame.parameter("weights")
+            )
+            frame.code.run(site.name("pack"), features, packed)
+            if self.bias and not folded:
                 packed = frame.at(Area.PACKED, "bias")
                 frame.code.copy(packed, frame.parameter("bias"), self.target.channels)
 

@@ -37,7 +37,7 @@ class Sum(MapsKernel):
     rectified: bool
 
     @classmethod
-    def joins(cls, ops: Sequence[Op], op: Op, processor: Processor) -> bool:  # noqa: ARG003
+    def joins(cls, ops: Sequence[Op], op: Op, processor: Processor, *, answers: bool) -> bool:
         """Return whether a rectification is computed with the sum."""
         return type(op.stage) is RectificationStage and not op.stage.leak and len(ops) == 1
 

@@ -80,7 +80,7 @@ class Normalization(MixingKernel):
         )
 
     @classmethod
-    def joins(cls, ops: Sequence[Op], op: Op, processor: Processor) -> bool:  # noqa: ARG003
+    def joins(cls, ops: Sequence[Op], op: Op, processor: Processor, *, answers: bool) -> bool:
         """Return whether a rectification is computed with the normalization."""
         return type(op.stage) is RectificationStage and not op.stage.leak and len(ops) == 1
 

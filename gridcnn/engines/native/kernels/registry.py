@@ -31,9 +31,15 @@ def has_kernel(op: Op) -> bool:
     return any(kernel.computes(op) for kernel in (*KERNELS, *HEADS))
 
 
-def joins(ops: Sequence[Op], op: Op, processor: Processor) -> bool:
-    """Return whether an operation is computed together with those before it."""
-    return any(kernel.computes(ops[0]) and kernel.joins(ops, op, processor) for kernel in KERNELS)
+def joins(ops: Sequence[Op], op: Op, processor: Processor, *, answers: bool) -> bool:
+    """Return whether an operation is computed together with those before it.
+
+    `answers` says that the code is not for training, whose way back needs all maps in between.
+    """
+    return any(
+        kernel.computes(ops[0]) and kernel.joins(ops, op, processor, answers=answers)
+        for kernel in KERNELS
+    )
 
 
 def choose_kernel(bundle: Bundle) -> MapsKernel:

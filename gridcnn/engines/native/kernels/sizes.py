@@ -30,6 +30,7 @@ class Sizes(MapsKernel):
         divisor: what sums are divided by; 1 if they are not.
         window: the window of the pooling that follows; one cell if none does.
         window_stride: cells of the map from one window to the next.
+        epsilon: that of a normalization that is folded into the features; None if none is.
     """
 
     kernel_size: tuple[int, int]
@@ -42,6 +43,7 @@ class Sizes(MapsKernel):
     divisor: float = 1.0
     window: tuple[int, int] = (1, 1)
     window_stride: tuple[int, int] = (1, 1)
+    epsilon: float | None = None
 
     @property
     def pooled(self) -> bool:
