@@ -94,6 +94,14 @@ class Stage(Settings, abc.ABC):
         """
         return False
 
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers in training; if not, engines never give it a generator.
+
+        A subclass of a stage that draws none has to say so if it does.
+        """
+        return True
+
     @abc.abstractmethod
     def output(self, shape: GridShape) -> GridShape:
         """Return the shape of what comes out when grids of `shape` go in.
@@ -127,7 +135,9 @@ class Stage(Settings, abc.ABC):
         """Return the output for `grids` `(items, channels, rows, columns)`, and the way back.
 
         `weights` holds the parameters by name. `training` is true in training steps, where
-        `random` may be given to stages that draw random numbers. The arithmetic is in the precision
+        `random` may be given to stages that draw random numbers. They draw for each item in turn,
+        as many numbers for each: an engine may call them with a part of a batch at a time, and the
+        numbers are the same however it is divided. The arithmetic is in the precision
         of `grids`, which are of the machine's byte order, in C order, and must not be changed. What
         comes out for an item depends on that item alone, to the last bit; in training it may depend
         on the other items if the stage `mixes_items`. Cells that are NaN or infinite are not an
