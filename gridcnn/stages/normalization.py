@@ -41,6 +41,11 @@ class Normalization(Stage):
         """Whether in training the output for an item depends on others: for `batch` alone."""
         return self.kind == "batch"
 
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers: never."""
+        return False
+
     def output(self, shape: GridShape) -> GridShape:
         """Return the same shape."""
         if self.kind != "group" and self.groups is not None:
@@ -102,14 +107,15 @@ class Normalization(Stage):
         gain, bias = (weights[name][:, None, None] for name in ("gain", "bias"))
         if self.kind == "batch" and not training:
             mean, variance = (weights[name][:, None, None] for name in ("mean", "variance"))
-            factor = gain / np.sqrt(variance + self._epsilon(grids))
+            inverse = 1 / np.sqrt(variance + self._epsilon(grids))
+            factor = gain * inverse
 
             def backward_of_answers(
                 gradient: Array, *, need_input: bool = True
             ) -> tuple[Array, Gradients]:
                 # Running values are constants here.
                 gradients = {
-                    "gain": (gradient * ((grids - mean) * factor / gain)).sum(axis=(0, 2, 3)),
+                    "gain": (gradient * ((grids - mean) * inverse)).sum(axis=(0, 2, 3)),
                     "bias": gradient.sum(axis=(0, 2, 3)),
                     "mean": weights["mean"] * items,
                     "variance": weights["variance"] * items,
@@ -137,10 +143,12 @@ class Normalization(Stage):
             }
             if self.kind == "batch":
                 cells = view.size // channels
-                # Of a sample's variance, the estimate of that of all items.
-                unbiased = variance * (cells / max(cells - 1, 1))
                 gradients["mean"] = mean.reshape(channels) * items
-                gradients["variance"] = unbiased.reshape(channels) * items
+                # Of a sample's variance, the estimate of that of all items; a single cell has none.
+                observed = weights["variance"]
+                if cells > 1:
+                    observed = variance.reshape(channels) * (cells / (cells - 1))
+                gradients["variance"] = observed * items
             if not need_input:
                 return gradient, gradients
             # What a cell does to the mean and to the variance it shares with all of its cells.
@@ -153,7 +161,9 @@ class Normalization(Stage):
         return normal * gain + bias, backward
 
     def _epsilon(self, grids: Array) -> Array:
-        return np.asarray(self.epsilon, grids.dtype)
+        # Not 0 even if float32 has nothing as small as the epsilon that was asked for.
+        smallest = float(np.finfo(grids.dtype).tiny)
+        return np.asarray(max(self.epsilon, smallest), grids.dtype)
 
 
 def _divisors(number: int) -> list[int]:

@@ -24,7 +24,7 @@ import numpy as np
 from gridcnn.contracts.adapter import OneHotAdapter
 from gridcnn.contracts.targets import Targets, check_targets
 from gridcnn.cores import usable_cores
-from gridcnn.engines.base import Engine, Memory, Plan, Step, take_running
+from gridcnn.engines.base import Engine, Memory, Plan, Step, generators, take_running
 from gridcnn.engines.native.call import Floats
 from gridcnn.engines.native.chain import Chain, Lone
 from gridcnn.engines.native.kernels.registry import has_kernel
@@ -201,12 +201,13 @@ class NativeEngine(Engine):
         targets = check_targets(targets, items=len(grids), classes=classes)
         gradient = self._empty_gradient()
         total, hits = 0.0, 0
+        chances = generators(self.network, random)
         with self._lock:
             # Rounds are added up in their order, in float32, so that bits depend on nothing else.
             for number, part in enumerate(self._training_rounds(len(grids))):
                 part_gradient = gradient if not number else self._empty_gradient()
                 losses, right = self._round(
-                    vector, grids[part], targets[part], part_gradient, random, items=len(grids)
+                    vector, grids[part], targets[part], part_gradient, chances, items=len(grids)
                 )
                 if number:
                     gradient += part_gradient
@@ -364,7 +365,7 @@ class NativeEngine(Engine):
         grids: Cells,
         targets: Targets,
         gradient: Floats,
-        random: np.random.Generator | None,
+        chances: Sequence[np.random.Generator | None],
         *,
         items: int,
     ) -> tuple[Array, int]:
@@ -381,13 +382,18 @@ class NativeEngine(Engine):
             if piece.native:
                 values[piece.stop] = self._forward(piece, vector, sources)
             else:
-                values[piece.stop], trail[piece.start] = self._learn(piece, vector, sources, random)
+                values[piece.stop], trail[piece.start] = self._learn(
+                    piece, vector, sources, chances[piece.start]
+                )
         flows: dict[int, Array] = {}
         if whole:
-            (source,) = self._sources(pieces[-1])
+            # A merge at its beginning may read the same value several times.
+            (source,) = set(self._sources(pieces[-1]))
             chain, cells = self._entering(pieces[-1], values[source])
-            factors = _factors(chain, len(cells), random)
-            back = np.empty((len(cells), *chain.plan.shape.sizes), np.float32)
+            factors = _factors(chain, len(cells), chances[-1])
+            # If nothing before the votes learns, nothing is written.
+            make = np.empty if chain.plan.wanted else np.zeros
+            back = make((len(cells), *chain.plan.shape.sizes), np.float32)
             results = chain.step(
                 vector,
                 cells,
@@ -414,12 +420,14 @@ class NativeEngine(Engine):
             numbers = self._sources(piece)
             flow = flows.pop(piece.stop)
             if piece.native:
+                numbers = numbers[:1]
                 by_sources = [self._back(piece, vector, values[numbers[0]], flow, gradient)]
             else:
                 by_sources = self._back_plainly(piece, flow, gradient, trail[piece.start], items)
-            for source, by_source in zip(numbers, by_sources, strict=True):
-                if source:  # nobody asks for the gradient of the grids themselves
-                    flows[source] = flows[source] + by_source if source in flows else by_source
+            with np.errstate(over="ignore", invalid="ignore"):
+                for source, by_source in zip(numbers, by_sources, strict=True):
+                    if source:  # nobody asks for the gradient of the grids themselves
+                        flows[source] = flows[source] + by_source if source in flows else by_source
         return losses, right
 
     def _learn(
@@ -511,10 +519,9 @@ def _rounds(items: int) -> Iterator[slice]:
 def _factors(chain: Chain, items: int, random: np.random.Generator | None) -> Floats | None:
     """Return what dropout multiplies values with, layer after layer, or None if it does not."""
     head = chain.plan.head
-    if random is None or head is None:
+    if random is None or head is None or not head.kernel.dropouts:
         return None
-    factors = [
-        Votes.dropout_factors((items, values), rate, random).ravel()
-        for values, rate in head.kernel.dropouts
-    ]
-    return np.concatenate(factors) if factors else None
+    sizes = [values for values, _ in head.kernel.dropouts]
+    _, rate = head.kernel.dropouts[0]  # that of all layers
+    factors = Votes.dropout_factors(items, sizes, rate, random)
+    return np.concatenate([each.ravel() for each in factors])
