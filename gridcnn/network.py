@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from gridcnn.contracts.stage import Composite, HeadStage, Merge, Parameter, Stage
-from gridcnn.errors import ShapeError, listed, quoted
+from gridcnn.errors import ShapeError, UserError, listed, quoted, suggestion
 from gridcnn.forks import cached_property
 from gridcnn.grid import Array, GridShape
 from gridcnn.settings.choice import name_of
@@ -41,8 +41,8 @@ from gridcnn.streams import Stream
 MAX_PARAMETERS = 500_000_000
 MAX_CELLS = 1_000_000_000
 MAX_OPERATIONS = 20_000
-MAX_DEPTH = 32
-"""Most composite stages inside each other."""
+MAX_DEPTH = 64
+"""Most parts of a label's number; composite stages of another package may expand without end."""
 GROUP = 16
 """Items whose statistics are taken together in training, see `groups_of`."""
 _SHOWN_SHAPES = 4  # at either end of the chain of shapes that an error shows
@@ -278,6 +278,48 @@ class Network:
                     return f"{label}.{slot.parameter.name}[{','.join(map(str, place))}]"
         raise IndexError(f"there is no number {index}; the vector has {self.parameters:,}")
 
+    def value_after(self, stage: int | str) -> int:
+        """Return the number of the value that comes out of a stage.
+
+        Args:
+            stage: the number of a stage of the spec, from 1, or 0 for the grid that enters; or, as
+                text, a label or its number: `7`, `4.1.2 pooling`, `4.1.2`, `7 shortcut`.
+
+        Raises:
+            UserError: there is no such stage.
+        """
+        if isinstance(stage, int | str) and not isinstance(stage, bool):
+            value = self._values_by_label.get(str(stage))
+            if value is not None:
+                return value
+        raise UserError(f"there is no stage {stage}; 0 is the grid itself, {self._others(stage)}")
+
+    @cached_property
+    def _values_by_label(self) -> dict[str, int]:
+        """The value that comes out of each operation and each group, by label and by number."""
+        values = {"0": 0}
+        # The number of a composite stage is that of its group, and not of its own operations.
+        for op in self.ops:
+            values[op.label] = values[op.label.partition(" ")[0]] = op.target
+        for group in self.groups:
+            if group.stop > group.start:
+                value = self.ops[group.stop - 1].target
+                values[group.label] = values[group.label.partition(" ")[0]] = value
+        return values
+
+    def _others(self, stage: object) -> str:
+        """Return what else there is, for an error."""
+        composites = {group.label.partition(" ")[0]: group.label for group in self.groups}
+        # In the order of the spec, each once, and those inside left out.
+        numbers = {op.label.partition(".")[0].partition(" ")[0]: op.label for op in self.ops}
+        stages = [composites.get(number, label) for number, label in numbers.items()]
+        if not stages:
+            return "and there are no stages"
+        inside = [op.label for op in self.ops if "." in op.label.partition(" ")[0]]
+        more = f", and inside of them, as text, such as '{inside[0]}'" if inside else ""
+        near = suggestion(stage, self._values_by_label) if isinstance(stage, str) else ""
+        return f"then: {listed(stages)}{more}{near}"
+
     def vector(self, named: Mapping[str, Array]) -> Array:
         """Return the flat float32 vector made of named parameters.
 
@@ -313,6 +355,7 @@ class _Graph:
         self._numbers: tuple[str, ...] = ()
         self._place: Path = ()
         self._names: dict[type, str] = {}
+        self._labels: set[str] = set()
 
     def shape(self, value: int) -> GridShape:
         """Return the shape of a value."""
@@ -351,6 +394,13 @@ class _Graph:
 
     def bind(self, label: str, stage: Stage | Merge, sources: tuple[int, ...], place: Path) -> int:
         """Add an operation under its full label; return the value that comes out."""
+        if label in self._labels:
+            reason = (
+                "there are two operations of this label; their composite stage is broken: it has "
+                "to give its chains a 'part', and its own operations a 'name'"
+            )
+            raise ShapeError(self.spec.document.problem(place, f"{label}: {reason}"))
+        self._labels.add(label)
         inputs = tuple(self._shapes[source] for source in sources)
         try:
             output = stage.output(inputs) if isinstance(stage, Merge) else stage.output(*inputs)
@@ -381,7 +431,7 @@ class _Graph:
         self._numbers = (*outside, number)
         label = f"{'.'.join(self._numbers)} {name}"
         if len(self._numbers) > MAX_DEPTH:
-            reason = f"stages may stand inside each other {MAX_DEPTH} deep"
+            reason = "its composite stage is broken: it expands into itself, without end"
             raise ShapeError(self.spec.document.problem(self._place, f"{label}: {reason}"))
         entering, start, place = self.value, len(self.ops), self._place
         self._place = (*place, name)

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 from gridcnn.contracts.targets import Targets
+from gridcnn.forks import cached_property
 from gridcnn.grid import Array, Axis, GridShape
 from gridcnn.settings.base import Settings
 from gridcnn.settings.document import Path
@@ -212,8 +214,28 @@ class Graph(Protocol):
         ...
 
 
+MAX_NESTED = 8
+"""Most composite stages inside each other, so that a spec with all settings filled in is not nested
+deeper than `gridcnn.settings.document.MAX_DEPTH`."""
+
+
 class Composite(Settings, abc.ABC):
-    """Settings of a stage that is made of other stages."""
+    """Settings of a stage that is made of other stages.
+
+    Raises:
+        SpecError: more than `MAX_NESTED` composite stages are inside each other.
+    """
+
+    @cached_property
+    def nested(self) -> int:
+        """How many composite stages are inside each other, this one included."""
+        return 1 + max((inner.nested for inner in _composites(vars(self))), default=0)
+
+    @model_validator(mode="after")
+    def _refuse_too_deep(self) -> Self:
+        if self.nested > MAX_NESTED:
+            raise ValueError(f"stages may be inside each other {MAX_NESTED} deep; this is deeper")
+        return self
 
     @abc.abstractmethod
     def expand(self, graph: Graph, value: int) -> int:
@@ -227,6 +249,15 @@ class Composite(Settings, abc.ABC):
             ValueError: the stage cannot work on such grids; the message says why.
             ShapeError: raised by the graph for a stage inside.
         """
+
+
+def _composites(value: object) -> Iterator[Composite]:
+    """Yield the composite stages in lists and mappings of settings."""
+    if isinstance(value, Composite):
+        yield value
+    elif isinstance(value, list | tuple | Mapping):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _composites(each)
 
 
 def sliding_error(axis: Axis, direction: str, remedy: str) -> str:

@@ -25,6 +25,7 @@ Kind = Literal["forward", "single", "training"]
 _NONE = np.zeros(0, np.intp)
 # Below these, waking a thread or waiting between phases costs more time than the help saves.
 _WORTH = 400_000  # multiply-adds that are worth waking another thread for
+_MOST_PHASES = 128  # steps of one item that may each be shared among threads
 _SHARED = 1_500_000  # multiply-adds of one item that are worth being shared among threads
 
 
@@ -180,7 +181,8 @@ class Chain:
         # small one is answered by one thread, and many items are shared in shards.
         items = len(cells)
         threads = self.workers(items)
-        if items == 1 and threads > 1 and self.cost >= _SHARED:
+        shares = len(self.answering_plan.steps) <= _MOST_PHASES
+        if items == 1 and threads > 1 and self.cost >= _SHARED and shares:
             call, shard, shards = self.one, 1, 2 * threads
         else:
             call = self.many
