@@ -157,7 +157,7 @@ class Chain:
         call(parameters, arguments, threads=threads, keep=(cells, out, odd))
         return out, np.flatnonzero(np.isnan(odd)) if len(odd) else _NONE
 
-    def lone(self, parameters: Array) -> Lone | None:
+    def single(self, parameters: Array) -> SingleItem | None:
         """Return the short way for single items; None if features are packed for every call."""
         cells = np.zeros((1, *self.entering), np.int32 if self.plan.one_hot else np.float32)
         out = np.empty((1, *self.plan.output.sizes), np.float32)
@@ -166,7 +166,7 @@ class Chain:
         if not call.is_packed(parameters):
             return None
         run = call.run(parameters, arguments, threads=threads, keep=(cells, out, odd))
-        return Lone(parameters, call, run, cells, out, odd, one_hot=self.plan.one_hot)
+        return SingleItem(parameters, call, run, cells, out, odd, one_hot=self.plan.one_hot)
 
     @property
     def entering(self) -> tuple[int, ...]:
@@ -255,7 +255,7 @@ def _bits(number: float) -> int:
     return int(np.array(number, np.float32).view(np.uint32))
 
 
-class Lone:
+class SingleItem:
     """The short way of one item: what can be prepared for all items of a kind was prepared.
 
     `fits` has to be asked before each call. Items enter by way of the same memory, so that not even
