@@ -26,7 +26,7 @@ from gridcnn.contracts.targets import Targets, check_targets
 from gridcnn.cores import usable_cores
 from gridcnn.engines.base import Engine, Memory, Plan, Step, generators, take_running
 from gridcnn.engines.native.call import Floats
-from gridcnn.engines.native.chain import Chain, Lone
+from gridcnn.engines.native.chain import Chain, SingleItem
 from gridcnn.engines.native.kernels.registry import has_kernel
 from gridcnn.engines.native.moves import move
 from gridcnn.engines.native.plan import reads_indices
@@ -66,7 +66,7 @@ class NativeEngine(Engine):
         self._chains: dict[tuple[int, int, bool], Chain] = {}
         self._pieces: dict[int, list[Piece]] = {}
         self._reference = ReferenceEngine(self.network)
-        self._lone: Lone | None = None
+        self._single: SingleItem | None = None
         self._all_change = all(
             slot.parameter.role != "fixed" for op in self.network.ops for slot in op.slots
         )
@@ -74,7 +74,7 @@ class NativeEngine(Engine):
     def start_over(self) -> None:
         """Be as before the first call, with the code that is there; called in forked children."""
         self._lock = threading.RLock()
-        self._lone = None
+        self._single = None
         for chain in self._chains.values():
             chain.start_over()
 
@@ -123,8 +123,8 @@ class NativeEngine(Engine):
 
     def maps(self, parameters: Array, grids: Cells, *, after: int | None = None) -> Array:
         """Return the grids after an operation."""
-        if self._lone is not None and after is None:
-            out = self._at_once(self._lone, parameters, grids)
+        if self._single is not None and after is None:
+            out = self._at_once(self._single, parameters, grids)
             if out is not None:
                 return out
         stop = self.network.result if after is None else after + 1
@@ -136,16 +136,16 @@ class NativeEngine(Engine):
                 answer = self._through(vector, grids, stop)
                 # A caller with a single item is likely to have more, one by one.
                 if len(grids) == 1 and after is None:
-                    self._lone = self._prepare_lone(parameters, grids)
+                    self._single = self._prepare_single(parameters, grids)
                 return answer
             out = np.empty((len(grids), *self.network.values[stop].sizes), np.float32)
             for part in _rounds(len(grids)):
                 out[part] = self._through(vector, grids[part], stop)
         return out
 
-    def _at_once(self, lone: Lone, parameters: Array, grids: Cells) -> Array | None:
+    def _at_once(self, single: SingleItem, parameters: Array, grids: Cells) -> Array | None:
         """Return the maps of one more item like the last one; None if it is not like that."""
-        if lone.one_hot != isinstance(grids, OneHot):
+        if single.one_hot != isinstance(grids, OneHot):
             return None
         if isinstance(grids, OneHot):
             values, rows = grids.indices, self.network.shape.rows
@@ -154,14 +154,14 @@ class NativeEngine(Engine):
         else:
             values = grids
         with self._lock:
-            return lone(values) if lone.fits(parameters, values) else None
+            return single(values) if single.fits(parameters, values) else None
 
-    def _prepare_lone(self, parameters: Array, grids: Cells) -> Lone | None:
+    def _prepare_single(self, parameters: Array, grids: Cells) -> SingleItem | None:
         """Return the short way for more items like this one, where there is one."""
         piece, *others = self.pieces()
         if others or not piece.native:
             return None
-        return self._entering(piece, grids)[0].lone(parameters)
+        return self._entering(piece, grids)[0].single(parameters)
 
     def _vector(self, parameters: Array) -> Floats:
         if parameters.shape != (self.network.parameters,):
