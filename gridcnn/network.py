@@ -510,7 +510,7 @@ def _gains(network: Network) -> list[float]:
         damped = [each for each in branches if each.last and not each.normalized]
         if len(damped) == len(branches):
             # A single convolution beside longer branches is a shortcut: it passes on what enters,
-            # whose mean square it keeps. Without one, all branches together count as one.
+            # whose mean square it keeps. Without one, all branches together keep it.
             shortcuts = [each for each in branches if each.is_single]
             if shortcuts and len(shortcuts) < len(branches):
                 damped = [each for each in branches if not each.is_single]
@@ -518,13 +518,24 @@ def _gains(network: Network) -> list[float]:
                     each.scale(gains, math.sqrt(1 / (2 * len(shortcuts))))
             else:
                 for each in branches:
-                    each.scale(gains, math.sqrt(1 / len(branches)))
+                    each.scale(gains, _share(len(branches), is_linear=each.is_linear))
                 continue
         for each in damped:
             # What is not rectified has a mean of 0, and variances add up. Means add up faster.
             share = 1 / on_path[number]
             each.scale(gains, (math.sqrt(share) if each.is_linear else share) / len(damped))
     return gains
+
+
+def _share(branches: int, *, is_linear: bool) -> float:
+    """Return the gain with which so many equal branches keep the mean square of what enters.
+
+    A convolution doubles it, and a rectification halves it again; of what is rectified, one part in
+    pi of the mean square is that of the mean, and means add up whole.
+    """
+    if is_linear:
+        return math.sqrt(1 / (2 * branches))
+    return math.sqrt(1 / (branches * (1 + (branches - 1) / math.pi)))
 
 
 class _Branch:
@@ -541,15 +552,15 @@ class _Branch:
         self.last: list[int] = []
         self.normalized = False
         self.is_linear = True
-        seen: set[int] = set()
+        seen: set[tuple[int, bool]] = set()
         # Values, and whether a convolution was met on the way back to them.
         waiting = [(source, False)]
         while waiting:
             value, behind = waiting.pop()
             number = value - 1
-            if value <= start or value in seen:
+            if value <= start or (value, behind) in seen:
                 continue
-            seen.add(value)
+            seen.add((value, behind))
             op = network.ops[number]
             if isinstance(op.stage, Normalization):
                 self.normalized = True

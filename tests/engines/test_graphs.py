@@ -18,8 +18,8 @@ from gridcnn.spec.load import load
 
 every_engine = pytest.mark.parametrize("name", list(ENGINES))
 # Each compiles several chains; `make test-long` has many more.
-FEW = settings(max_examples=12, deadline=None, derandomize=True)
-CASES = settings(max_examples=25, deadline=None, derandomize=True)
+FEW = settings(max_examples=8, deadline=None, derandomize=True)
+CASES = settings(max_examples=20, deadline=None, derandomize=True)
 MANY = settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
 
 SHAPE = GridShape(2, 6, 5)
@@ -104,7 +104,7 @@ def test_very_many_random_graphs_are_answered_alike_by_every_engine(
 
 
 @every_engine
-@settings(FEW, max_examples=6)
+@settings(FEW, max_examples=4)
 @given(data=st.data())
 def test_one_hot_grids_enter_composites_as_their_array(
     networks: ModuleType, name: str, data: st.DataObject
