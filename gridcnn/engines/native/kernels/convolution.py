@@ -322,7 +322,7 @@ class Convolution(Sizes):
             *self.more_arguments(frame),
         )
 
-    def more_arguments(self, frame: Frame) -> list[Value]:  # noqa: ARG002
+    def more_arguments(self, frame: Frame) -> list[Value]:
         """Return what the forward function takes beside its usual arguments."""
         return []
 

@@ -114,7 +114,7 @@ class Normalization(MixingKernel):
             self._emit_fold(site)
         return [Job(1, self._fold)]
 
-    def _pack_learned(self, frame: Frame, number: Value) -> None:  # noqa: ARG002
+    def _pack_learned(self, frame: Frame, number: Value) -> None:
         for name in ("gain", "bias"):
             frame.code.copy(
                 frame.at(Area.PACKED, name), frame.parameter(name), self.target.channels
@@ -169,7 +169,7 @@ class Normalization(MixingKernel):
         self,
         frame: Frame,
         maps: Ends,
-        part: tuple[Number, Number] | None = None,  # noqa: ARG002
+        part: tuple[Number, Number] | None = None,
     ) -> None:
         """Emit the call for one item."""
         area = Area.WORKSPACE if frame.site.training else Area.PACKED
@@ -405,7 +405,7 @@ class Normalization(MixingKernel):
 
         return [job(name) for name in _SUMMED]
 
-    def describe(self, step: Step[Any], processor: Processor) -> Description:  # noqa: ARG002
+    def describe(self, step: Step[Any], processor: Processor) -> Description:
         """Return what the plan says of a step."""
         way = "through mean and variance of a group" if step.passes_on else NO_GRADIENT
         notes = (
