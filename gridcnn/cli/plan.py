@@ -23,16 +23,30 @@ def print_plan(network: Network, console: Console) -> None:
     """Print the table of a network: a row for each operation, and for each composite stage.
 
     A composite stage has the sums of what is indented below it. Equal repetitions are printed once,
-    with how many there are. No row is cut, whatever the width of the console.
+    with how many there are. No row is cut, whatever the width of the console; in a terminal that is
+    too narrow, the longest title is shorter.
     """
     rows = list(_rows(network))
     footer = ("in all", "", number(network.parameters), number(network.multiply_adds), "100.0 %")
-    widths = [max(map(len, cells)) for cells in zip(_TITLES, *rows, footer, strict=True)]
-    line = f" {'─' * (sum(widths) + len(_GAP) * (len(widths) - 1) + 2)}"
-    texts = [Text(_line(_TITLES, widths), "bold"), Text(line)]
+    titles = _TITLES
+    widths = _widths(titles, *rows, footer)
+    if console.is_terminal and _width(widths) > console.width:
+        titles = (titles[0], "output", *titles[2:])
+        widths = _widths(titles, *rows, footer)
+    line = f" {'─' * (_width(widths) - 1)}"
+    texts = [Text(_line(titles, widths), "bold"), Text(line)]
     texts += [Text(_line(cells, widths)) for cells in rows]
     texts += [Text(), Text(_line(footer, widths), "bold"), Text()]
     console.print(Text("\n").join([Text(), *texts]), no_wrap=True, overflow="ignore", crop=False)
+
+
+def _widths(*rows: Sequence[str]) -> list[int]:
+    return [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+
+
+def _width(widths: Sequence[int]) -> int:
+    """Return the width of a line of the table."""
+    return sum(widths) + len(_GAP) * (len(widths) - 1) + 2
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

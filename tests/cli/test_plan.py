@@ -148,6 +148,17 @@ def test_no_row_is_cut(width: int) -> None:
     assert "…" not in printed(network(NESTED), width)
 
 
+def test_a_narrow_terminal_has_a_shorter_title() -> None:
+    """So that the table of an ordinary network fits into 80 columns."""
+    stream = io.StringIO()
+
+    print_plan(network(NESTED[:1]), Console(file=stream, width=60, force_terminal=True))
+
+    assert "channels x rows x columns" not in stream.getvalue()
+    assert re.search(r"stage\s+output\s+parameters", stream.getvalue())
+    assert "in all" in stream.getvalue()
+
+
 def test_without_stages_and_head_the_grid_alone_is_there() -> None:
     lines = printed(Network(load({}), GridShape(1, 8, 8))).split("\n")
 
