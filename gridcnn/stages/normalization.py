@@ -8,9 +8,10 @@ over some of its maps (Wu and He, 2018); both do the same in training and when t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge
 
 from gridcnn.contracts.stage import Backward, Gradients, Parameter, Stage
 from gridcnn.grid import Array, GridShape
@@ -33,8 +34,8 @@ class Normalization(Stage):
     momentum: Fraction = 0.9
     """The part of the running mean and variance that is left after one training step; for `batch`
     alone."""
-    epsilon: Positive = 1e-5
-    """What is added to the variance, so that nothing is divided by 0."""
+    epsilon: Annotated[Positive, Ge(1e-9)] = 1e-5
+    """What is added to the variance, so that nothing is divided by 0; at least 1e-9."""
 
     @property
     def mixes_items(self) -> bool:
@@ -161,9 +162,7 @@ class Normalization(Stage):
         return normal * gain + bias, backward
 
     def _epsilon(self, grids: Array) -> Array:
-        # Not 0 even if float32 has nothing as small as the epsilon that was asked for.
-        smallest = float(np.finfo(grids.dtype).tiny)
-        return np.asarray(max(self.epsilon, smallest), grids.dtype)
+        return np.asarray(self.epsilon, grids.dtype)
 
 
 def _divisors(number: int) -> list[int]:
