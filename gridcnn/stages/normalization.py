@@ -8,9 +8,10 @@ over some of its maps (Wu and He, 2018); both do the same in training and when t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge
 
 from gridcnn.contracts.stage import Backward, Gradients, Parameter, Stage
 from gridcnn.grid import Array, GridShape
@@ -33,8 +34,8 @@ class Normalization(Stage):
     momentum: Fraction = 0.9
     """The part of the running mean and variance that is left after one training step; for `batch`
     alone."""
-    epsilon: Positive = 1e-5
-    """What is added to the variance, so that nothing is divided by 0."""
+    epsilon: Annotated[Positive, Ge(1e-9)] = 1e-5
+    """What is added to the variance, so that nothing is divided by 0; at least 1e-9."""
 
     @property
     def mixes_items(self) -> bool:
@@ -52,7 +53,7 @@ class Normalization(Stage):
             raise ValueError(
                 f"'groups' (={self.groups}) is a setting of kind: group; take that, or leave it out"
             )
-        count = self._group_count(shape)
+        count = self.group_count(shape)
         if shape.channels % count:
             raise ValueError(
                 f"'groups' (={count}) must divide the {shape.channels} maps; take one of "
@@ -60,7 +61,7 @@ class Normalization(Stage):
             )
         return shape
 
-    def _group_count(self, shape: GridShape) -> int:
+    def group_count(self, shape: GridShape) -> int:
         """Return the number of groups of maps that have a mean of their own."""
         if self.kind == "batch":
             return shape.channels
@@ -123,7 +124,7 @@ class Normalization(Stage):
                 return gradient * factor if need_input else gradient, gradients
 
             return (grids - mean) * factor + bias, backward_of_answers
-        count = self._group_count(GridShape(*grids.shape[1:]))
+        count = self.group_count(GridShape(*grids.shape[1:]))
         if self.kind == "batch":
             axes: tuple[int, ...] = (0, 2, 3)
             view = grids
@@ -161,9 +162,7 @@ class Normalization(Stage):
         return normal * gain + bias, backward
 
     def _epsilon(self, grids: Array) -> Array:
-        # Not 0 even if float32 has nothing as small as the epsilon that was asked for.
-        smallest = float(np.finfo(grids.dtype).tiny)
-        return np.asarray(max(self.epsilon, smallest), grids.dtype)
+        return np.asarray(self.epsilon, grids.dtype)
 
 
 def _divisors(number: int) -> list[int]:

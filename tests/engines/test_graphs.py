@@ -310,6 +310,22 @@ def test_running_values_move_towards_what_is_observed(name: str) -> None:
 
 
 @every_engine
+def test_a_single_cell_leaves_the_running_variance_as_it_is(name: str) -> None:
+    """A batch of one item whose maps have one cell has a mean, and no variance."""
+    whole = network([C, {"pooling": {"window": "all"}}, "normalization"])
+    parameters = whole.starting_parameters()
+    whole.named(parameters)["3.normalization.variance"][:] = [2, 3, 4, 5]
+    engine = make_engine(whole, name)
+    mean = engine.maps(parameters, batch(1), after=1).ravel()
+
+    step = engine.step(parameters, batch(1), targets(1))
+    np.testing.assert_allclose(step.running[0], 0.1 * mean, rtol=1e-5)
+    np.testing.assert_allclose(step.running[1], [2, 3, 4, 5], rtol=1e-6)
+    two = engine.step(parameters, batch(2), targets(2))
+    assert (two.running[1] != np.array([2, 3, 4, 5], np.float32)).all()
+
+
+@every_engine
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_cell_that_is_not_finite_goes_its_way_in_silence(name: str, bad: float) -> None:
     """It spoils its own item when answering; in training it is told by the loss."""
