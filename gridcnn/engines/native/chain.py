@@ -25,6 +25,7 @@ Kind = Literal["forward", "single", "training"]
 _NONE = np.zeros(0, np.intp)
 # Below these, waking a thread or waiting between phases costs more time than the help saves.
 _WORTH = 400_000  # multiply-adds that are worth waking another thread for
+_MOST_PHASES = 128  # steps of one item that may each be shared among threads
 _SHARED = 1_500_000  # multiply-adds of one item that are worth being shared among threads
 
 
@@ -60,7 +61,7 @@ class Chain:
         self.plan: Plan = make_plan(ops, shape, processor, one_hot=one_hot, wanted=wanted)
         # Answers do not need the maps before a normalization, so that less is written to memory.
         self.answering_plan = self.plan
-        if self.plan.mixes_items:
+        if self.plan.mixes_items or self.plan.factors_start(len(self.plan.steps)):
             options = {"one_hot": one_hot, "wanted": wanted, "answers": True}
             self.answering_plan = make_plan(ops, shape, processor, **options)
 
@@ -156,7 +157,7 @@ class Chain:
         call(parameters, arguments, threads=threads, keep=(cells, out, odd))
         return out, np.flatnonzero(np.isnan(odd)) if len(odd) else _NONE
 
-    def lone(self, parameters: Array) -> Lone | None:
+    def single(self, parameters: Array) -> SingleItem | None:
         """Return the short way for single items; None if features are packed for every call."""
         cells = np.zeros((1, *self.entering), np.int32 if self.plan.one_hot else np.float32)
         out = np.empty((1, *self.plan.output.sizes), np.float32)
@@ -165,7 +166,7 @@ class Chain:
         if not call.is_packed(parameters):
             return None
         run = call.run(parameters, arguments, threads=threads, keep=(cells, out, odd))
-        return Lone(parameters, call, run, cells, out, odd, one_hot=self.plan.one_hot)
+        return SingleItem(parameters, call, run, cells, out, odd, one_hot=self.plan.one_hot)
 
     @property
     def entering(self) -> tuple[int, ...]:
@@ -180,7 +181,8 @@ class Chain:
         # small one is answered by one thread, and many items are shared in shards.
         items = len(cells)
         threads = self.workers(items)
-        if items == 1 and threads > 1 and self.cost >= _SHARED:
+        shares = len(self.answering_plan.steps) <= _MOST_PHASES
+        if items == 1 and threads > 1 and self.cost >= _SHARED and shares:
             call, shard, shards = self.one, 1, 2 * threads
         else:
             call = self.many
@@ -204,6 +206,7 @@ class Chain:
         items: int,
         targets: Targets | None = None,
         factors: Floats | None = None,
+        stage_factors: Floats | None = None,
         flow: Floats | None = None,
         by_grids: Floats | None = None,
     ) -> Floats:
@@ -216,6 +219,7 @@ class Chain:
             items: how many items the mean is taken over, which may be more than these.
             targets: the right classes, where the chain ends in votes.
             factors: for each voting layer with dropout, a factor for each value that enters it.
+            stage_factors: for each dropout between stages, factors `(items, cells or maps)`.
             flow: the gradient of what comes out, where the chain does not end in votes.
             by_grids: is filled with the gradient of the grids, where that is wanted.
         """
@@ -231,6 +235,7 @@ class Chain:
             (_GRADIENT, gradient),
             (_BY_GRIDS, by_grids),
             (_FACTORS, factors),
+            (_STAGE_FACTORS, stage_factors),
         )
         arguments = [(slot, address_of(array)) for slot, array in arrays if array is not None]
         arguments += [
@@ -253,7 +258,7 @@ def _bits(number: float) -> int:
     return int(np.array(number, np.float32).view(np.uint32))
 
 
-class Lone:
+class SingleItem:
     """The short way of one item: what can be prepared for all items of a kind was prepared.
 
     `fits` has to be asked before each call. Items enter by way of the same memory, so that not even
@@ -302,4 +307,5 @@ _OUTPUT, _ODD = int(Slot.OUTPUT), int(Slot.ODD)
 _SHARD, _SHARDS = int(Slot.SHARD), int(Slot.SHARDS)
 _TARGETS, _FLOW, _FACTORS = int(Slot.TARGETS), int(Slot.FLOW), int(Slot.FACTORS)
 _GRADIENT, _BY_GRIDS, _FACTOR = int(Slot.GRADIENT), int(Slot.BY_GRIDS), int(Slot.FACTOR)
+_STAGE_FACTORS = int(Slot.STAGE_FACTORS)
 _ROWS, _SUMS, _RESULTS = int(Slot.ROWS), int(Slot.SUMS), int(Slot.RESULTS)

@@ -6,13 +6,13 @@ as exact as two passes, since the distances are about as large as the deviation.
 
     observe    sums += x - shift, (x - shift)^2                  each item
     settle     mean, inverse = 1 / sqrt(variance + epsilon)      once
-    forward    y = x * factor + offset                           each item
+    forward    y = (x - mean) * factor + bias                    each item
     gather     sums += flow, flow * normal                       each item, on the way back
     settle     a, b = these sums / cells                         once
     back       by x += factor * (flow - a - normal * b)          each item
 
-where factor = gain * inverse, offset = bias - mean * factor, and normal = (x - mean) * inverse. In
-answers, factor and offset come from the running values, and are computed once with the packing.
+where factor = gain * inverse and normal = (x - mean) * inverse. Answers are x * factor + offset:
+both come from the running values and are computed once with the packing.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ from gridcnn.stages.normalization import Normalization as NormalizationStage
 from gridcnn.stages.rectification import Rectification as RectificationStage
 
 _STATISTICS = ("shift", "sum", "squares")
-_SETTLED = ("factor", "offset", "mean", "inverse")
+_SETTLED = ("factor", "mean", "inverse")
 _GATHERED = ("flow", "weighed")
+_LEARNED = ("gain", "bias", "variance")
 _SUMMED = ("gain", "bias", "mean", "variance")
 
 
@@ -97,7 +98,7 @@ class Normalization(MixingKernel):
     def lay_out(self, site: Site) -> None:
         """Take memory for a number, or a few, of each map."""
         floats = self.target.padded
-        for name in ("gain", "bias") if site.training else ("factor", "offset"):
+        for name in _LEARNED if site.training else ("factor", "offset"):
             site.take(Area.PACKED, name, floats)
         if not site.training:
             return
@@ -114,8 +115,8 @@ class Normalization(MixingKernel):
             self._emit_fold(site)
         return [Job(1, self._fold)]
 
-    def _pack_learned(self, frame: Frame, number: Value) -> None:  # noqa: ARG002
-        for name in ("gain", "bias"):
+    def _pack_learned(self, frame: Frame, number: Value) -> None:
+        for name in _LEARNED:
             frame.code.copy(
                 frame.at(Area.PACKED, name), frame.parameter(name), self.target.channels
             )
@@ -150,17 +151,25 @@ class Normalization(MixingKernel):
     # Forward
 
     def emit_forward(self, site: Site) -> None:
-        """Emit `forward(grid, map, factor, offset)`."""
+        """Emit `forward(grid, map, middle, factor, offset)`.
+
+        In training the middle is the mean, and taken off first: where all cells are the same, the
+        result is exactly the bias. Answers have no use for it, their offset has it already.
+        """
         lanes, kind = self.target.lanes, vector(self.target.lanes)
-        with site.module.function(site.name("forward"), *[PTR] * 4) as (code, arguments):
-            grid, out, factor, offset = arguments
+        with site.module.function(site.name("forward"), *[PTR] * 5) as (code, arguments):
+            grid, out, *numbers = arguments
             for first, vectors in chunks_of(self.target):
                 channels = [first + number * lanes for number in range(vectors)]
-                factors = [code.load(factor, channel, kind=kind) for channel in channels]
-                offsets = [code.load(offset, channel, kind=kind) for channel in channels]
+                loaded = [
+                    [code.load(each, channel, kind=kind) for each in numbers]
+                    for channel in channels
+                ]
                 with code.loop(self.target.rows) as row, code.loop(self.target.columns) as column:
-                    for channel, by, shift in zip(channels, factors, offsets, strict=True):
+                    for channel, (middle, by, shift) in zip(channels, loaded, strict=True):
                         value = code.load(grid, self.source.place(row, column, channel), kind=kind)
+                        if site.training:
+                            value = code.arithmetic("fsub", value, middle)
                         value = code.multiply_add(value, by, shift)
                         value = code.rectify(value) if self.rectified else value
                         code.store(value, out, self.target.place(row, column, channel))
@@ -169,12 +178,15 @@ class Normalization(MixingKernel):
         self,
         frame: Frame,
         maps: Ends,
-        part: tuple[Number, Number] | None = None,  # noqa: ARG002
+        part: tuple[Number, Number] | None = None,
     ) -> None:
         """Emit the call for one item."""
-        area = Area.WORKSPACE if frame.site.training else Area.PACKED
-        settled = [frame.at(area, name) for name in ("factor", "offset")]
-        frame.code.run(frame.site.name("forward"), *maps.sources, maps.target, *settled)
+        if frame.site.training:
+            numbers = [frame.at(Area.WORKSPACE, name) for name in ("mean", "factor")]
+            numbers.append(frame.at(Area.PACKED, "bias"))
+        else:
+            numbers = [frame.at(Area.PACKED, name) for name in ("factor", "factor", "offset")]
+        frame.code.run(frame.site.name("forward"), *maps.sources, maps.target, *numbers)
 
     # Statistics
 
@@ -204,22 +216,24 @@ class Normalization(MixingKernel):
                 yield [first + number * self.target.lanes for number in range(vectors)], row
 
     def _emit_settle(self, site: Site) -> None:
-        """Emit `settle(shift, sum, squares, gain, bias, factor, offset, mean, inverse, ...)`.
+        """Emit `settle(shift, sum, squares, gain, variance, factor, mean, inverse, ...)`.
 
-        The last ones are the sums of running mean and variance, the number of items, and the share
-        of one item in the batch.
+        `variance` is the running one, which is left as it is if there is a single cell. The last
+        ones are the sums of running mean and variance, the number of items, and the share of one
+        item in the batch.
         """
         lanes, kind = self.target.lanes, vector(self.target.lanes)
-        pointers = [PTR] * 11
+        pointers = [PTR] * 10
         with site.module.function(site.name("settle"), *pointers, INT, FLOAT) as (code, arguments):
-            shift, total, squares, gain, bias = arguments[:5]
-            factor, offset, mean, inverse, running_mean, running_variance = arguments[5:11]
-            items = code.cast("sitofp", arguments[11], FLOAT)
+            shift, total, squares, gain, before = arguments[:5]
+            factor, mean, inverse, running_mean, running_variance = arguments[5:10]
+            items = code.cast("sitofp", arguments[10], FLOAT)
             cells = code.arithmetic(
                 "fmul", items, code.constant(self.target.rows * self.target.columns)
             )
             others = code.larger(code.constant(1), code.arithmetic("fsub", cells, code.constant(1)))
-            share = code.broadcast(code.arithmetic("fmul", items, arguments[12]), lanes)
+            share = code.broadcast(code.arithmetic("fmul", items, arguments[11]), lanes)
+            is_single = code.compare("olt", cells, code.constant(1.5))
             unbiased = code.broadcast(code.arithmetic("fdiv", cells, others), lanes)
             cells = code.broadcast(cells, lanes)
             with code.loop(self.target.padded, step=lanes) as channel:
@@ -233,12 +247,11 @@ class Normalization(MixingKernel):
                 middle = code.arithmetic("fadd", code.load(shift, channel, kind=kind), by_cells[0])
                 by = self._inverse(code, variance)
                 scale = code.arithmetic("fmul", code.load(gain, channel, kind=kind), by)
-                product = code.arithmetic("fmul", middle, scale)
-                moved = code.arithmetic("fsub", code.load(bias, channel, kind=kind), product)
                 observed = code.arithmetic("fmul", variance, unbiased)
+                kept = code.load(before, channel, kind=kind)
+                observed = code.select(is_single, kept, observed)
                 for value, place in (
                     (scale, factor),
-                    (moved, offset),
                     (middle, mean),
                     (by, inverse),
                     (code.arithmetic("fmul", middle, share), running_mean),
@@ -260,10 +273,10 @@ class Normalization(MixingKernel):
         frame.code.run(frame.site.name("observe"), *maps.sources, *statistics)
 
     def run_settle(self, frame: Frame, count: Value) -> None:
-        """Emit the call that makes factor and offset, and starts the sums of the way back."""
+        """Emit the call that makes mean and factor, and starts the sums of the way back."""
         code = frame.code
         statistics = [frame.at(Area.WORKSPACE, name) for name in _STATISTICS]
-        learned = [frame.at(Area.PACKED, name) for name in ("gain", "bias")]
+        learned = [frame.at(Area.PACKED, name) for name in _LEARNED if name != "bias"]
         settled = [frame.at(Area.WORKSPACE, name) for name in _SETTLED]
         running = [frame.at(Area.SUMS, name) for name in ("mean", "variance")]
         share = code.load(frame.arguments.table, int(Slot.FACTOR) * 2)
@@ -405,7 +418,7 @@ class Normalization(MixingKernel):
 
         return [job(name) for name in _SUMMED]
 
-    def describe(self, step: Step[Any], processor: Processor) -> Description:  # noqa: ARG002
+    def describe(self, step: Step[Any], processor: Processor) -> Description:
         """Return what the plan says of a step."""
         way = "through mean and variance of a group" if step.passes_on else NO_GRADIENT
         notes = (
