@@ -64,8 +64,6 @@ class Workload:
         batch: the items of a batch.
         bars: what gridcnn is held to.
         one_hot: whether each column of a grid has a single 1, or none.
-        scale: what the first weights of convolutions are multiplied by; skips without normalization
-            need small ones, or the numbers grow with the depth.
     """
 
     name: str
@@ -76,7 +74,6 @@ class Workload:
     batch: int
     bars: Bars
     one_hot: bool = False
-    scale: float = 1.0
 
     def network(self) -> Network:
         """Return the network, with Adam as its optimizer."""
@@ -122,9 +119,7 @@ class Workload:
         """Return the first weights; of normalizations, numbers as training leaves them behind."""
         parameters = network.starting_parameters()
         for op in network.ops:
-            if isinstance(op.stage, Convolution):
-                parameters[op.slots[0].part] *= self.scale
-            elif isinstance(op.stage, Normalization):
+            if isinstance(op.stage, Normalization):
                 views, channels = op.views(parameters), op.input.channels
                 views["gain"][...] = random.uniform(0.5, 1.5, channels)
                 views["bias"][...] = random.normal(0, 0.1, channels)
@@ -407,7 +402,6 @@ WORKLOADS = {
             classes=10,
             batch=64,
             bars=Bars(2, 1.3),
-            scale=0.5,
         ),
     )
 }
