@@ -13,6 +13,7 @@ from gridcnn.engines.native.builder import Builder
 from gridcnn.engines.native.chain import Chain
 from gridcnn.engines.native.engine import NativeEngine
 from gridcnn.engines.native.kernels.convolution import Convolution
+from gridcnn.engines.native.kernels.group_normalization import GroupNormalization
 from gridcnn.engines.native.kernels.lookup import Lookup
 from gridcnn.engines.native.kernels.normalization import Normalization
 from gridcnn.engines.native.kernels.winograd import Winograd
@@ -145,6 +146,14 @@ def test_answers_know_no_dropout() -> None:
     assert (step.kernel.rectified, step.kernel.pooled) == (True, True)
     for stage in ("pooling", {"activation": "tanh"}, "normalization"):
         assert len(plan_of(stage, {"dropout": 0.5}, answers=True).steps) == 1
+
+
+def test_groups_of_maps_need_no_other_item() -> None:
+    """So their steps do not cut the way of an item through the network."""
+    plan = plan_of(conv(8), {"normalization": "layer"}, "rectification")
+    assert isinstance(plan.steps[1].kernel, GroupNormalization)
+    assert plan.steps[1].kernel.rectified
+    assert not plan.mixes_items
 
 
 # Pieces
