@@ -202,12 +202,11 @@ class GroupNormalization(Scaling):
         sums = [frame.at(Area.SUMS, name) for name in ("bias", "gain")]
         for each in gathered:
             code.zero(each, self.target.padded)
-        ends = *maps.sources, maps.target, gradients.target
-        code.run(site.name("gather"), *ends, mean, inverse, *gathered)
-        gain = frame.at(Area.PACKED, "gain")
+        gain, bias = (frame.at(Area.PACKED, name) for name in ("gain", "bias"))
+        ends, numbers = (*maps.sources, gradients.target), (mean, factor, bias, inverse, *gathered)
+        code.run(site.name("gather"), *ends, *numbers)
         code.run(site.name("settle_back"), *gathered, gain, inverse, *sums)
         if site.step.passes_on:
-            numbers = factor, mean, inverse, *gathered
             code.run(site.name("back"), *ends, *gradients.sources, *numbers)
 
     def describe(self, step: Step[Any], processor: Processor) -> Description:

@@ -9,7 +9,7 @@ as exact as two passes, since the distances are about as large as the deviation.
     forward    y = (x - mean) * factor + bias                    each item
     gather     sums += flow, flow * normal                       each item, on the way back
     settle     a, b = factor * these sums / cells                once
-    back       by x += flow * factor - a - normal * b            each item
+    back       by x  = flow * factor - a - normal * b            each item
 
 where factor = gain * inverse and normal = (x - mean) * inverse. Answers are x * factor + offset:
 both come from the running values and are computed once with the packing.
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 from gridcnn.engines.native.emitter import (
@@ -72,6 +72,11 @@ class Scaling(MapsKernel):
 
     epsilon: float
     rectified: bool
+    adds: bool = field(default=False, kw_only=True)
+
+    def adding(self) -> Self:
+        """Return the kernel so that its backward pass adds to the gradient of the grid."""
+        return replace(self, adds=True)
 
     @classmethod
     def joins(cls, ops: Sequence[Op], op: Op, processor: Processor, *, answers: bool) -> bool:
@@ -131,73 +136,72 @@ class Scaling(MapsKernel):
                 yield [first + number * self.target.lanes for number in range(vectors)], row
 
     def emit_gather(self, site: Site) -> None:
-        """Emit `gather(grid, map, map's gradient, mean, inverse, sum, weighed sum)`."""
+        """Emit `gather(grid, map's gradient, mean, factor, bias, inverse, sum, weighed sum)`."""
         kind = vector(self.target.lanes)
-        with site.module.function(site.name("gather"), *[PTR] * 7) as (code, arguments):
-            grid, out, flow, mean, inverse, *sums = arguments
+        with site.module.function(site.name("gather"), *[PTR] * 8) as (code, arguments):
+            grid, flow, *numbers = arguments[:6]
             for channels, row in self._rows(code):
-                means = [code.load(mean, channel, kind=kind) for channel in channels]
-                inverses = [code.load(inverse, channel, kind=kind) for channel in channels]
-                with _row_sums(code, channels, sums, kind) as totals:
+                loaded = [
+                    [code.load(each, channel, kind=kind) for each in numbers]
+                    for channel in channels
+                ]
+                with _row_sums(code, channels, arguments[6:], kind) as totals:
                     with code.loop(self.target.columns) as column:
-                        for number, channel in enumerate(channels):
-                            share = self._share(code, out, flow, row, column, channel)
-                            normal = self._normal(
-                                code, grid, row, column, channel, means[number], inverses[number]
+                        for channel, settled, (one, two) in zip(
+                            channels, loaded, totals, strict=True
+                        ):
+                            share, normal = self._share(
+                                code, grid, flow, (row, column, channel), settled
                             )
-                            one, two = totals[number]
                             one.set(code.arithmetic("fadd", one.get(), share))
                             two.set(code.multiply_add(share, normal, two.get()))
 
     def emit_back(self, site: Site) -> None:
-        """Emit `back(grid, map, map's gradient, grid's gradient, factor, mean, inverse, a, b)`."""
+        """Emit `back(grid, map's gradient, grid's gradient, ...)`.
+
+        The last ones are mean, factor, bias, inverse, a, and b.
+        """
         if not site.step.passes_on:
             return
         lanes, kind = self.target.lanes, vector(self.target.lanes)
         with site.module.function(site.name("back"), *[PTR] * 9) as (code, arguments):
-            grid, out, flow, by_grid, *numbers = arguments
-            for first, vectors in chunks_of(self.target):
-                for number in range(vectors):
-                    channel = first + number * lanes
-                    factor, mean, inverse, a, b = (
-                        code.load(each, channel, kind=kind) for each in numbers
-                    )
-                    with code.loop(self.target.rows) as row:
-                        with code.loop(self.target.columns) as column:
-                            share = self._share(code, out, flow, row, column, channel)
-                            normal = self._normal(code, grid, row, column, channel, mean, inverse)
-                            shared = code.multiply_add(normal, b, a)
-                            share = code.arithmetic("fmul", share, factor)
-                            share = code.arithmetic("fsub", share, shared)
-                            here = self.source.place(row, column, channel)
-                            before = code.load(by_grid, here, kind=kind)
-                            code.store(code.arithmetic("fadd", before, share), by_grid, here)
+            grid, flow, by_grid, *numbers = arguments
+            for channel in range(0, self.target.padded, lanes):
+                *settled, a, b = (code.load(each, channel, kind=kind) for each in numbers)
+                factor = settled[1]
+                with code.loop(self.target.rows) as row, code.loop(self.target.columns) as column:
+                    share, normal = self._share(code, grid, flow, (row, column, channel), settled)
+                    shared = code.multiply_add(normal, b, a)
+                    share = code.arithmetic("fmul", share, factor)
+                    share = code.arithmetic("fsub", share, shared)
+                    here = self.source.place(row, column, channel)
+                    if self.adds:
+                        share = code.arithmetic("fadd", code.load(by_grid, here, kind=kind), share)
+                    code.store(share, by_grid, here)
 
     def _share(
-        self, code: Code, out: Value, flow: Value, row: Number, column: Number, channel: int
-    ) -> Value:
-        """Emit the gradient by what was scaled; 0 where that was rectified."""
-        kind, place = vector(self.target.lanes), self.target.place(row, column, channel)
-        share = code.load(flow, place, kind=kind)
-        if not self.rectified:
-            return share
-        zero = code.constant(0, self.target.lanes)
-        alive = code.compare("ogt", code.load(out, place, kind=kind), zero)
-        return code.select(alive, share, zero)
-
-    def _normal(
         self,
         code: Code,
         grid: Value,
-        row: Number,
-        column: Number,
-        channel: int,
-        mean: Value,
-        inverse: Value,
-    ) -> Value:
+        flow: Value,
+        cell: tuple[Number, Number, int],
+        settled: Sequence[Value],
+    ) -> tuple[Value, Value]:
+        """Emit the gradient by what was scaled, 0 where that was rectified, and what is normal.
+
+        `settled` is mean, factor, bias and inverse. Whether a cell was rectified is computed again,
+        as the forward pass did it: these passes wait for memory, and would have to read the map.
+        """
         kind = vector(self.target.lanes)
-        value = code.load(grid, self.source.place(row, column, channel), kind=kind)
-        return code.arithmetic("fmul", code.arithmetic("fsub", value, mean), inverse)
+        mean, factor, bias, inverse = settled
+        share = code.load(flow, self.target.place(*cell), kind=kind)
+        value = code.load(grid, self.source.place(*cell), kind=kind)
+        centred = code.arithmetic("fsub", value, mean)
+        if self.rectified:
+            zero = code.constant(0, self.target.lanes)
+            is_alive = code.compare("ogt", code.multiply_add(centred, factor, bias), zero)
+            share = code.select(is_alive, share, zero)
+        return share, code.arithmetic("fmul", centred, inverse)
 
     def _inverse(self, code: Code, variance: Value) -> Value:
         """Emit 1 / sqrt(variance + epsilon)."""
@@ -404,9 +408,9 @@ class Normalization(Scaling, MixingKernel):
     def emit_backward(self, site: Site) -> None:
         """Emit `gather`, `settle_back` and `back`; each gets what its name is followed by.
 
-        `gather(grid, map, map's gradient, mean, inverse, sum, weighed sum)`,
+        `gather(grid, map's gradient, mean, factor, bias, inverse, sum, weighed sum)`,
         `settle_back(sum, weighed sum, factor, bias's gradient, gain's gradient, items)`, and
-        `back(grid, map, map's gradient, grid's gradient, factor, mean, inverse, a, b)`.
+        `back(grid, map's gradient, grid's gradient, mean, factor, bias, inverse, a, b)`.
         """
         lanes, kind = self.target.lanes, vector(self.target.lanes)
         self.emit_gather(site)
@@ -428,9 +432,16 @@ class Normalization(Scaling, MixingKernel):
 
     def run_gather(self, frame: Frame, maps: Ends, gradients: Ends) -> None:
         """Emit the call that takes one item's gradient into the sums over the shard."""
-        numbers = [frame.at(Area.WORKSPACE, name) for name in ("mean", "inverse", *_GATHERED)]
-        ends = *maps.sources, maps.target, gradients.target
-        frame.code.run(frame.site.name("gather"), *ends, *numbers)
+        ends = *maps.sources, gradients.target
+        frame.code.run(frame.site.name("gather"), *ends, *self._numbers(frame))
+
+    @staticmethod
+    def _numbers(frame: Frame) -> list[Value]:
+        """Return where the way back has mean, factor, bias, inverse and both sums."""
+        mean, factor, inverse, *gathered = (
+            frame.at(Area.WORKSPACE, name) for name in ("mean", "factor", "inverse", *_GATHERED)
+        )
+        return [mean, factor, frame.at(Area.PACKED, "bias"), inverse, *gathered]
 
     def run_settle_back(self, frame: Frame, count: Value) -> None:
         """Emit the call that makes the gradients of bias and gain, and the means of the sums."""
@@ -443,10 +454,8 @@ class Normalization(Scaling, MixingKernel):
         """Emit the call for one item."""
         if not frame.site.step.passes_on:
             return
-        names = ("factor", "mean", "inverse", *_GATHERED)
-        numbers = [frame.at(Area.WORKSPACE, name) for name in names]
-        ends = *maps.sources, maps.target, gradients.target, *gradients.sources
-        frame.code.run(frame.site.name("back"), *ends, *numbers)
+        ends = *maps.sources, gradients.target, *gradients.sources
+        frame.code.run(frame.site.name("back"), *ends, *self._numbers(frame))
 
     def describe(self, step: Step[Any], processor: Processor) -> Description:
         """Return what the plan says of a step."""
