@@ -379,3 +379,23 @@ def test_maps_after_every_operation_are_alike(networks: ModuleType, name: str) -
         expected = exact.maps(case.parameters, case.grids, after=after)
         maps: Array = engine.maps(case.single.parameters, case.single.grids, after=after)
         networks.check_maps(maps, expected, exactly=False)
+
+
+@pytest.mark.parametrize("kind", ["batch", "layer"])
+@pytest.mark.parametrize("composite", ["skip", "parallel"])
+def test_normalizations_pass_gradients_back_beside_others_and_alone(
+    kind: str, composite: str
+) -> None:
+    """One is added to the gradient by another reader of the grid, the other is all there is."""
+    normalized: list[Any] = [{"normalization": kind}, "rectification", C]
+    branches: Any = normalized if composite == "skip" else [normalized, [C]]
+    whole = network([C, {composite: branches}, {"normalization": kind}, "rectification", C])
+    parameters = whole.starting_parameters()
+
+    found, right = (
+        make_engine(whole, name).step(parameters, batch(20), targets(20))
+        for name in ("native", "reference")
+    )
+
+    np.testing.assert_allclose(found.gradient, right.gradient, rtol=1e-3, atol=2e-6)
+    assert found.loss == pytest.approx(right.loss, rel=1e-5)
