@@ -1,0 +1,132 @@
+"""What a starter spec says about rows of readings: their scaling, their network, its training."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from gridcnn.contracts.adapter import pick
+from gridcnn.errors import DataError
+from gridcnn.grid import GridShape
+from gridcnn.runs.located import Located
+from gridcnn.runs.prepare import divide_items
+from gridcnn.runs.scaling import are_scaled, choose_scaling
+
+FEWEST_POSITIONS = 16
+"""Shorter rows get the stages of other grids: the windows would cover all of them."""
+BATCH = 16
+"""Items of a batch at most, which batch normalization takes together as well."""
+RATE = 0.001
+_STEPS = 1000
+"""Moves of the optimizer for few rows. On held-out rows of eight training parts, 300 were too few
+for some sets, and more than 1,000 no better."""
+_EPOCHS = (6, 300)
+"""Bounds of the epochs: 16,000 rows have 6,000 moves, 16 rows have 300."""
+_FOR_VALIDATION = 500
+"""Fewer rows have too few for validation: luck would choose the epoch."""
+_PARTS = 4
+"""Parts of a row whose means the head sees."""
+_WINDOWS = ((128, 8), (256, 5), (128, 3))
+"""Filters and width of each convolution."""
+
+_REASONS = {
+    "row": "Each row becomes a mean of 0 and a standard deviation of 1: compared like this, the "
+    "rows nearest to each other have the same class as often as with their levels, or more often.",
+    "overall": "All numbers together become a mean of 0 and a standard deviation of 1, so that "
+    "rows keep their levels: with them, the rows nearest to each other have the same class more "
+    "often.",
+    "column": "Each column becomes a mean of 0 and a standard deviation of 1.",
+}
+_SCALED = "Each row becomes a mean of 0 and a standard deviation of 1, as it has already."
+
+
+@dataclass(frozen=True)
+class Series:
+    """What was found out about rows of readings.
+
+    Attributes:
+        scaling: that of the adapter `table`.
+        reason: what it does, and why it was chosen, in a sentence.
+        items: the number of training rows.
+    """
+
+    scaling: str
+    reason: str
+    items: int
+
+
+def look_at_rows(located: Located, channels: int, *, items: int) -> Series:
+    """Return the scaling that suits the training rows of a table, and their number.
+
+    Rows of several channels keep the scaling by columns unless another one is clearly better, since
+    channels often have units of their own.
+
+    Args:
+        located: a spec for the table; the test and the validation part of it are not looked at.
+        channels: the number of channels of a row.
+        items: the number of rows, if they cannot be read or divided; the run then says why.
+    """
+    preferred = ("row", "overall", "column") if channels == 1 else ("column", "overall", "row")
+    try:
+        dataset = located.open()
+        dataset, division, _ = divide_items(located.resolved(dataset), dataset)
+        rows = np.asarray(pick(dataset.things, division.train), np.float64)
+    except DataError:
+        return Series(
+            preferred[0], _REASONS[preferred[0]].partition(":")[0].rstrip(".") + ".", items
+        )
+    if are_scaled(rows):
+        return Series("row", _SCALED, len(rows))
+    targets = dataset.targets(dataset.classes)[division.train]
+    scaling = choose_scaling(rows, targets, preferred)
+    return Series(scaling, _REASONS[scaling], len(rows))
+
+
+def stages_of_rows(shape: GridShape) -> str:
+    """Return a fully convolutional network for rows of readings, as the stages of a spec.
+
+    It is that of Wang, Yan and Oates (2017), with a pooling after the first two convolutions, which
+    lets the later ones see more of the row in less time, and means over parts of the row.
+    """
+    lines = ["stages:"]
+    columns = shape.columns
+    for number, (filters, width) in enumerate(_WINDOWS):
+        if number == 0:
+            lines.append(
+                "  # Each filter is a short curve; its map shows how well it matches, where."
+            )
+        size = f"[1, {width}]"
+        lines.append(f"  - convolution: {{filters: {filters}, kernel_size: {size}, bias: false}}")
+        if number == 0:
+            lines.append("  # Each map becomes a mean of 0 and a deviation of 1, over a batch.")
+        lines += ["  - normalization", "  - rectification"]
+        if number < len(_WINDOWS) - 1:
+            if number == 0:
+                lines.append("  # The best match of two neighbours is kept.")
+            lines.append("  - pooling: {window: [1, 2]}")
+            columns = -(-columns // 2)
+    lines.append(
+        f"  # The mean of each map over {_PARTS} parts of the row: what is there, and where."
+    )
+    window = -(-columns // _PARTS)
+    lines.append(f"  - pooling: {{window: [1, {window}], mode: mean}}")
+    return "\n".join(lines) + "\n"
+
+
+def epochs_for(items: int) -> int:
+    """Return the number of epochs for so many training rows."""
+    fewest, most = _EPOCHS
+    return min(max(fewest, round(_STEPS / math.ceil(max(items, 1) / BATCH))), most)
+
+
+def batch_for(items: int) -> int:
+    """Return the size of a batch, at most 16, that leaves no batch with much fewer items."""
+    batches = math.ceil(max(items, 1) / BATCH)
+    return math.ceil(max(items, 1) / batches)
+
+
+def is_for_validation(items: int) -> bool:
+    """Return whether so many training rows are enough to keep some for validation."""
+    return items >= _FOR_VALIDATION
