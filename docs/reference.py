@@ -75,7 +75,9 @@ def _type(field: FieldInfo, schema: Mapping[str, Any]) -> str:
     if choice is not None:
         kind, place = choice.registry.kind, _PLACES[choice.registry.kind]
         if typing.get_origin(field.annotation) is tuple:
-            return f"list of [{kind}s](#{place})"
+            inner = typing.get_args(field.annotation)[0]
+            lists = "lists of " if typing.get_origin(inner) is tuple else ""
+            return f"list of {lists}[{kind}s](#{place})"
         article = "an" if kind[0] in "aeiou" else "a"
         words = f"{article} [{kind}](#{place})" + (", or a path" if choice.free else "")
     elif (section := _section(field.annotation)) is not None:

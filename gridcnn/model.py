@@ -247,8 +247,18 @@ class Model:
         answers: NDArray[Any] = labels_array(self.classes)[self.head.answers(votes)]
         return answers
 
-    def maps(self, things: Any, *, after: int | None = None) -> Array:
-        """Return the maps after stage number `after` (from 1; 0: the grids; None: the last)."""
+    def maps(self, things: Any, *, after: int | str | None = None) -> Array:
+        """Return the maps after a stage, float32 `(items, channels, rows, columns)`.
+
+        Args:
+            things: as for `predict`.
+            after: the number of a stage, from 1; 0 gives the grids, None the last maps. A stage
+                inside of another one is named by its label, as `4.1.2 pooling`, or `4.1.2`.
+
+        Raises:
+            UserError: there is no such stage.
+            DataError: a thing cannot be read.
+        """
         grids = grids_of(self.adapter, self._things(things), threads=self._engine.workers).values
         return maps_after(self._engine, self.parameters, grids, after)
 
@@ -476,13 +486,9 @@ def as_things(things: Any, adapter: Adapter, source: Source | None = None) -> Se
     return list(things)
 
 
-def maps_after(engine: Engine, parameters: Array, grids: Cells, after: int | None) -> Array:
-    """Return the maps after a stage, counted from 1; 0: the grids; None: the last maps."""
-    ops = engine.network.ops
-    if after == 0:
+def maps_after(engine: Engine, parameters: Array, grids: Cells, after: int | str | None) -> Array:
+    """Return the maps after a stage; 0: the grids; None: the last maps; see `value_after`."""
+    value = None if after is None else engine.network.value_after(after)
+    if value == 0:
         return np.asarray(grids)
-    if after is not None and not (isinstance(after, int) and 1 <= after <= len(ops)):
-        names = ", ".join(op.label for op in ops)
-        others = f"then: {names}" if names else "and there are no stages"
-        raise UserError(f"there is no stage {after}; 0 is the grid itself, {others}")
-    return engine.maps(parameters, grids, after=None if after is None else after - 1)
+    return engine.maps(parameters, grids, after=None if value is None else value - 1)

@@ -27,19 +27,22 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from gridcnn.contracts.stage import Composite, HeadStage, Merge, Parameter, Stage
-from gridcnn.errors import ShapeError, listed, quoted
+from gridcnn.errors import ShapeError, UserError, listed, quoted, suggestion
 from gridcnn.forks import cached_property
 from gridcnn.grid import Array, GridShape
 from gridcnn.settings.choice import name_of
 from gridcnn.settings.document import Path
 from gridcnn.spec.models import STAGES, Spec
+from gridcnn.stages.convolution import Convolution
+from gridcnn.stages.merging import Sum
+from gridcnn.stages.normalization import Normalization
 from gridcnn.streams import Stream
 
 MAX_PARAMETERS = 500_000_000
 MAX_CELLS = 1_000_000_000
 MAX_OPERATIONS = 20_000
-MAX_DEPTH = 32
-"""Most composite stages inside each other."""
+MAX_DEPTH = 64
+"""Most parts of a label's number; composite stages of another package may expand without end."""
 GROUP = 16
 """Items whose statistics are taken together in training, see `groups_of`."""
 _SHOWN_SHAPES = 4  # at either end of the chain of shapes that an error shows
@@ -114,6 +117,11 @@ class Op:
     def mixes_items(self) -> bool:
         """Whether in training what comes out for an item depends on the others beside it."""
         return not isinstance(self.stage, Merge) and self.stage.mixes_items
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers in training."""
+        return not isinstance(self.stage, Merge) and self.stage.draws
 
     def views(self, vector: Array) -> dict[str, Array]:
         """Return the operation's parameters as views into the flat vector, by name."""
@@ -231,11 +239,12 @@ class Network:
 
         Weights have mean 0 and variance `2 / fan_in` (He et al., 2015) or
         `2 / (fan_in + fan_out)` (Glorot and Bengio, 2010), biases are 0, and written-out features
-        are as they were written.
+        are as they were written. Convolutions at the end of a branch that is added to others start
+        smaller, see `_gains`.
         """
         random = Stream.STARTING_WEIGHTS.random(self.spec.training.seed)
         vector = np.zeros(self.parameters, np.float64)
-        for op in self.ops:
+        for op, gain in zip(self.ops, _gains(self), strict=True):
             for slot in op.slots:
                 parameter = slot.parameter
                 if parameter.written is not None:
@@ -243,7 +252,7 @@ class Network:
                 elif parameter.fan_in:
                     he = self.spec.training.start == "he"
                     fans = parameter.fan_in + (0 if he else parameter.fan_out)
-                    spread = parameter.gain * math.sqrt(2 / fans)
+                    spread = gain * parameter.gain * math.sqrt(2 / fans)
                     vector[slot.part] = random.normal(0, spread, parameter.size)
         return vector.astype(dtype)
 
@@ -268,6 +277,48 @@ class Network:
                     label = op.label.replace(" ", ".")
                     return f"{label}.{slot.parameter.name}[{','.join(map(str, place))}]"
         raise IndexError(f"there is no number {index}; the vector has {self.parameters:,}")
+
+    def value_after(self, stage: int | str) -> int:
+        """Return the number of the value that comes out of a stage.
+
+        Args:
+            stage: the number of a stage of the spec, from 1, or 0 for the grid that enters; or, as
+                text, a label or its number: `7`, `4.1.2 pooling`, `4.1.2`, `7 shortcut`.
+
+        Raises:
+            UserError: there is no such stage.
+        """
+        if isinstance(stage, int | str) and not isinstance(stage, bool):
+            value = self._values_by_label.get(str(stage))
+            if value is not None:
+                return value
+        raise UserError(f"there is no stage {stage}; 0 is the grid itself, {self._others(stage)}")
+
+    @cached_property
+    def _values_by_label(self) -> dict[str, int]:
+        """The value that comes out of each operation and each group, by label and by number."""
+        values = {"0": 0}
+        # The number of a composite stage is that of its group, and not of its own operations.
+        for op in self.ops:
+            values[op.label] = values[op.label.partition(" ")[0]] = op.target
+        for group in self.groups:
+            if group.stop > group.start:
+                value = self.ops[group.stop - 1].target
+                values[group.label] = values[group.label.partition(" ")[0]] = value
+        return values
+
+    def _others(self, stage: object) -> str:
+        """Return what else there is, for an error."""
+        composites = {group.label.partition(" ")[0]: group.label for group in self.groups}
+        # In the order of the spec, each once, and those inside left out.
+        numbers = {op.label.partition(".")[0].partition(" ")[0]: op.label for op in self.ops}
+        stages = [composites.get(number, label) for number, label in numbers.items()]
+        if not stages:
+            return "and there are no stages"
+        inside = [op.label for op in self.ops if "." in op.label.partition(" ")[0]]
+        more = f", and inside of them, as text, such as '{inside[0]}'" if inside else ""
+        near = suggestion(stage, self._values_by_label) if isinstance(stage, str) else ""
+        return f"then: {listed(stages)}{more}{near}"
 
     def vector(self, named: Mapping[str, Array]) -> Array:
         """Return the flat float32 vector made of named parameters.
@@ -304,6 +355,7 @@ class _Graph:
         self._numbers: tuple[str, ...] = ()
         self._place: Path = ()
         self._names: dict[type, str] = {}
+        self._labels: set[str] = set()
 
     def shape(self, value: int) -> GridShape:
         """Return the shape of a value."""
@@ -342,6 +394,13 @@ class _Graph:
 
     def bind(self, label: str, stage: Stage | Merge, sources: tuple[int, ...], place: Path) -> int:
         """Add an operation under its full label; return the value that comes out."""
+        if label in self._labels:
+            reason = (
+                "there are two operations of this label; their composite stage is broken: it has "
+                "to give its chains a 'part', and its own operations a 'name'"
+            )
+            raise ShapeError(self.spec.document.problem(place, f"{label}: {reason}"))
+        self._labels.add(label)
         inputs = tuple(self._shapes[source] for source in sources)
         try:
             output = stage.output(inputs) if isinstance(stage, Merge) else stage.output(*inputs)
@@ -372,7 +431,7 @@ class _Graph:
         self._numbers = (*outside, number)
         label = f"{'.'.join(self._numbers)} {name}"
         if len(self._numbers) > MAX_DEPTH:
-            reason = f"stages may stand inside each other {MAX_DEPTH} deep"
+            reason = "its composite stage is broken: it expands into itself, without end"
             raise ShapeError(self.spec.document.problem(self._place, f"{label}: {reason}"))
         entering, start, place = self.value, len(self.ops), self._place
         self._place = (*place, name)
@@ -427,6 +486,120 @@ class _Graph:
         if left_out > 1:
             steps[_SHOWN_SHAPES:-_SHOWN_SHAPES] = [f"... ({left_out} more)"]
         return steps
+
+
+def _gains(network: Network) -> list[float]:
+    """Return for each operation a factor on the spread of its starting weights.
+
+    A sum adds up variances: with branches that start as usual, a network of 300 skips would
+    multiply the variance by 2**300. So the last convolutions of a branch start smaller, and the
+    variance is multiplied by at most about `(1 + 1 / n)**n` in the `n` sums on a path (the idea of
+    Fixup; Zhang, Dauphin and Ma, 2019). Branches with a normalization start as usual: their
+    variance does not depend on what enters.
+    """
+    gains = [1.0] * len(network.ops)
+    sums = [number for number, op in enumerate(network.ops) if isinstance(op.stage, Sum)]
+    if not sums:
+        return gains
+    on_path = _sums_on_path(network)
+    starts = _starts(network)
+    for number in sums:
+        branches = [
+            _Branch(network, source, starts[number]) for source in network.ops[number].sources
+        ]
+        damped = [each for each in branches if each.last and not each.normalized]
+        if len(damped) == len(branches):
+            # A single convolution beside longer branches is a shortcut: it passes on what enters,
+            # whose mean square it keeps. Without one, all branches together keep it.
+            shortcuts = [each for each in branches if each.is_single]
+            if shortcuts and len(shortcuts) < len(branches):
+                damped = [each for each in branches if not each.is_single]
+                for each in shortcuts:
+                    each.scale(gains, math.sqrt(1 / (2 * len(shortcuts))))
+            else:
+                for each in branches:
+                    each.scale(gains, _share(len(branches), is_linear=each.is_linear))
+                continue
+        for each in damped:
+            # What is not rectified has a mean of 0, and variances add up. Means add up faster.
+            share = 1 / on_path[number]
+            each.scale(gains, (math.sqrt(share) if each.is_linear else share) / len(damped))
+    return gains
+
+
+def _share(branches: int, *, is_linear: bool) -> float:
+    """Return the gain with which so many equal branches keep the mean square of what enters.
+
+    A convolution doubles it, and a rectification halves it again; of what is rectified, one part in
+    pi of the mean square is that of the mean, and means add up whole.
+    """
+    if is_linear:
+        return math.sqrt(1 / (2 * branches))
+    return math.sqrt(1 / (branches * (1 + (branches - 1) / math.pi)))
+
+
+class _Branch:
+    """What leads from the beginning of a composite stage to one source of its sum.
+
+    Attributes:
+        last: the indices of the last convolutions, whose weights scale what comes out.
+        normalized: whether there is a normalization.
+        is_linear: whether nothing but convolutions and sums ends it.
+        is_single: whether it is one convolution.
+    """
+
+    def __init__(self, network: Network, source: int, start: int) -> None:
+        self.last: list[int] = []
+        self.normalized = False
+        self.is_linear = True
+        seen: set[tuple[int, bool]] = set()
+        # Values, and whether a convolution was met on the way back to them.
+        waiting = [(source, False)]
+        while waiting:
+            value, behind = waiting.pop()
+            number = value - 1
+            if value <= start or (value, behind) in seen:
+                continue
+            seen.add((value, behind))
+            op = network.ops[number]
+            if isinstance(op.stage, Normalization):
+                self.normalized = True
+            elif isinstance(op.stage, Convolution) and not behind:
+                self.last.append(number)
+                behind = True
+            elif not behind and not isinstance(op.stage, Merge):
+                self.is_linear = False
+            waiting += [(each, behind) for each in op.sources]
+        self.is_single = len(seen) == len(self.last) == 1
+
+    def scale(self, gains: list[float], factor: float) -> None:
+        """Multiply the gains of the last convolutions."""
+        for number in self.last:
+            gains[number] *= factor
+
+
+def _sums_on_path(network: Network) -> list[int]:
+    """Return for each operation the most sums on a way through it from the first value to the last.
+
+    The operation itself counts if it is a sum.
+    """
+    is_sum = [isinstance(op.stage, Sum) for op in network.ops]
+    before = [0] * (len(network.ops) + 1)
+    for number, op in enumerate(network.ops):
+        before[op.target] = max(before[source] for source in op.sources) + is_sum[number]
+    after = [0] * (len(network.ops) + 1)
+    for number in range(len(network.ops) - 1, -1, -1):
+        for source in network.ops[number].sources:
+            after[source] = max(after[source], after[number + 1] + is_sum[number])
+    return [before[op.target] + after[op.target] for op in network.ops]
+
+
+def _starts(network: Network) -> list[int]:
+    """Return for each operation where the innermost group around it starts."""
+    starts = [0] * len(network.ops)
+    for group in sorted(network.groups, key=lambda group: group.start - group.stop):
+        starts[group.start : group.stop] = [group.start] * (group.stop - group.start)
+    return starts
 
 
 def groups_of(items: int) -> Iterator[slice]:

@@ -63,15 +63,17 @@ class Pipeline:
         self.spec = self.spec.model_copy(update={"adapter": fitted})
         return self
 
-    def transform(self, things: Any, *, after: int | None = None) -> Array:
+    def transform(self, things: Any, *, after: int | str | None = None) -> Array:
         """Return the maps, float32 `(items, channels, rows, columns)`.
 
         Args:
             things: what the adapter takes; without one, an array `(items, rows, columns)`,
                 `(items, channels, rows, columns)` or `(items, columns)`.
             after: the number of a stage, from 1; 0 gives the grids that go in, None the last maps.
+                A stage inside of another one is named by its label, as `4.1.2 pooling`, or `4.1.2`.
 
         Raises:
+            UserError: there is no such stage.
             DataError: a thing cannot be read, or there are notes on things, and it is strict.
             ShapeError: a stage cannot work on these grids.
         """
@@ -81,7 +83,7 @@ class Pipeline:
         """Let the adapter learn from things, and return their maps after the last stage."""
         return self.fit(things, y)._transform(things, None)
 
-    def _transform(self, things: Any, after: int | None) -> Array:
+    def _transform(self, things: Any, after: int | str | None) -> Array:
         adapter = self._adapter()
         many: Sequence[Any] = as_things(things, adapter)
         fitted = adapter.fitted(many)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -12,12 +12,12 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gridcnn.contracts.stage import Stage
-from gridcnn.engines.base import Engine, Step, make_engine
-from gridcnn.engines.reference import CHUNK_BYTES, apply
+from gridcnn.contracts.stage import Backward, Stage
+from gridcnn.engines.base import Engine, Step, generators, make_engine
+from gridcnn.engines.reference import apply
 from gridcnn.errors import ShapeError
 from gridcnn.grid import Array, Axis, Cells, GridShape, OneHot
-from gridcnn.network import Network, Op
+from gridcnn.network import Network, Op, groups_of
 from gridcnn.spec.load import load
 from gridcnn.stages.convolution import Convolution
 from gridcnn.stages.pooling import Pooling
@@ -60,11 +60,10 @@ class Case(NamedTuple):
         return found
 
     def chance(self) -> np.random.Generator | None:
-        """Return what decides about dropout; None where engines may draw in another order."""
+        """Return what decides about dropout; None if a decision behind it may be close."""
         layers = [op.stage.hidden for op in self.network.ops[-1:] if isinstance(op.stage, Votes)]
-        several = len(self.grids) > CHUNK_BYTES // max(self.network.item_bytes, 1)
         # Whether the second hidden layer of a case of any numbers is decided, nobody has looked.
-        if several or (layers and len(layers[0]) > 1 and not self.exact):
+        if layers and len(layers[0]) > 1 and not self.exact:
             return None
         return np.random.default_rng(self.seed)
 
@@ -332,14 +331,20 @@ def _is_exact(network: Network, parameters: Array, grids: Array) -> bool:
 
 
 def walk(
-    network: Network, parameters: Array, grids: Array
+    network: Network,
+    parameters: Array,
+    grids: Array,
+    *,
+    training: bool = False,
+    chances: Sequence[np.random.Generator | None] | None = None,
 ) -> Iterator[tuple[Op, list[Array], Array]]:
     """Yield each operation of a network, what it reads, and what it makes."""
     values = {0: grids}
-    for op in network.ops:
+    for op, random in zip(network.ops, chances or [None] * len(network.ops), strict=True):
         sources = [values[source] for source in op.sources]
-        values[op.target], _ = apply(op.stage, sources, op.views(parameters))
-        yield op, sources, values[op.target]
+        made, _ = apply(op.stage, sources, op.views(parameters), training=training, random=random)
+        values[op.target] = made
+        yield op, sources, made
 
 
 def _may_be_turned(op: Op) -> bool:
@@ -585,29 +590,73 @@ def random_weights(stage: Stage, shape: GridShape, random: np.random.Generator) 
     return {each.name: random.normal(0, 0.5, each.shape) for each in stage.parameters(shape)}
 
 
-def check_gradients(stage: Stage, shape: GridShape, *, seed: int, items: int = 2) -> None:
+def check_gradients(
+    stage: Stage,
+    shape: GridShape,
+    *,
+    seed: int,
+    items: int = 2,
+    training: bool = False,
+    chance: int | None = None,
+) -> None:
     """Assert that a stage's gradients, by its input and by its parameters, are its slopes.
 
-    The slope is that of a random weighted sum of all that comes out, in float64.
+    The slope is that of a random weighted sum of all that comes out, in float64. `chance` is the
+    seed of what is left out. Running values have no gradient.
     """
     random = np.random.default_rng(seed)
     grids = random.normal(0, 1, (items, *shape.sizes))
     weights = random_weights(stage, shape, random)
-    out, backward = stage.forward(grids, weights)
+    running = {each.name for each in stage.parameters(shape) if each.role == "running"}
+    for name in running:
+        weights[name] = np.abs(weights[name]) + 0.1  # as variances are
+
+    def forward() -> tuple[Array, Backward]:
+        drawn = None if chance is None else np.random.default_rng(chance)
+        return stage.forward(grids, weights, training=training, random=drawn)
+
+    out, backward = forward()
     shares = random.normal(0, 1, out.shape)
     by_input, by_weights = backward(shares)
 
     def total() -> float:
-        return float((stage.forward(grids, weights)[0] * shares).sum())
+        return float((forward()[0] * shares).sum())
 
     np.testing.assert_allclose(by_input, central_differences(total, grids), atol=1e-6)
     assert set(by_weights) == set(weights)
     for name, values in weights.items():
         assert by_weights[name].shape == values.shape
-        np.testing.assert_allclose(by_weights[name], central_differences(total, values), atol=1e-6)
-    np.testing.assert_equal(
-        stage.forward(grids, weights)[1](shares, need_input=False)[1], by_weights
-    )
+        if name not in running:
+            slopes = central_differences(total, values)
+            np.testing.assert_allclose(by_weights[name], slopes, atol=1e-6)
+    np.testing.assert_equal(forward()[1](shares, need_input=False)[1], by_weights)
+
+
+def check_items(stage: Stage, shape: GridShape, *, items: int = 21, scale: float = 1) -> None:
+    """Assert that what comes out for an item is the same bits in any batch, in float32.
+
+    The stage answers, and leaves the grids as they are.
+    """
+    random = np.random.default_rng(0)
+    grids = random.normal(0, scale, (items, *shape.sizes)).astype(np.float32)
+    grids.setflags(write=False)
+    weights = {
+        name: np.abs(values).astype(np.float32)
+        for name, values in random_weights(stage, shape, random).items()
+    }
+    together, backward = stage.forward(grids, weights)
+    assert together.dtype == np.float32
+    assert together.shape == (items, *stage.output(shape).sizes)
+    by_input, gradients = backward(np.ones_like(together))
+    assert {by_input.dtype, *(each.dtype for each in gradients.values())} == {np.dtype(np.float32)}
+    for size in (1, 2, 5):
+        parts = [
+            stage.forward(grids[start : start + size].copy(), weights)[0]
+            for start in range(0, items, size)
+        ]
+        np.testing.assert_array_equal(np.concatenate(parts), together)
+    nothing = stage.forward(grids[:0], weights)[0]
+    assert nothing.shape == (0, *together.shape[1:])
 
 
 def central_differences(compute: Any, values: Array, *, width: float = 1e-6) -> Array:
@@ -621,3 +670,196 @@ def central_differences(compute: Any, values: Array, *, width: float = 1e-6) -> 
         slopes[place] = (above - compute()) / (2 * width)
         values[place] = here
     return slopes
+
+
+# Networks as graphs
+
+
+SIZE = 6
+"""Rows and columns of the grids of graphs; stages that keep them may be merged with what enters."""
+
+
+class _Grower:
+    """Writes stages inside of stages, from a seed; what does not fit is left out."""
+
+    def __init__(self, seed: int, *, smooth: bool = False, dropout: bool = False) -> None:
+        self.dice = _Dice(seed)
+        self.smooth = smooth
+        self.dropout = dropout
+
+    def stage(self, depth: int) -> Any:
+        """Return one stage of any kind, up to so many stages inside of each other."""
+        one = self.dice.one
+        composite = depth > 0 and one(True, False)
+        if composite:
+            return getattr(self, one("skip", "skip", "parallel", "parallel", "repeat"))(depth - 1)
+        smooth: list[Any] = [
+            {"convolution": self.convolution()},
+            {"convolution": self.convolution()},
+            {"normalization": one("batch", "batch", "layer", "group", {"momentum": 0.5})},
+            {"normalization": {"kind": "group", "groups": 1}},
+            {"activation": one("gelu", "silu", "tanh", "sigmoid")},
+            {"pooling": {"window": one(2, 3), "stride": 1, "mode": "mean"}},
+        ]
+        kinked: list[Any] = [
+            "rectification",
+            {"rectification": {"leak": 0.25}},
+            "gate",
+            {"pooling": {"window": one(2, 3), "stride": one(1, None)}},
+        ]
+        chance: list[Any] = [{"dropout": 0.5}, {"dropout": {"rate": 0.25, "of": "maps"}}]
+        return one(*smooth, *([] if self.smooth else kinked), *(chance if self.dropout else []))
+
+    def convolution(self) -> dict[str, Any]:
+        one = self.dice.one
+        return {
+            "filters": one(2, 4),
+            "kernel_size": one(1, 3, [1, 3]),
+            "groups": one(1, 1, 1, 2, "channels"),
+            "stride": one(1, 1, 1, 2),
+            "bias": one(True, True, False),
+            "scale": one("sum", "sum", "match"),
+            "trainable": one(True, True, True, False),
+        }
+
+    def stages(self, depth: int, *, fewest: int = 1) -> list[Any]:
+        return [self.stage(depth) for _ in range(self.dice.random.integers(fewest, 4))]
+
+    def skip(self, depth: int) -> Any:
+        shortcut = self.dice.one("auto", "auto", "projection")
+        return {"skip": {"stages": self.stages(depth), "shortcut": shortcut}}
+
+    def parallel(self, depth: int) -> Any:
+        branches = [self.stages(depth, fewest=0) for _ in range(self.dice.one(2, 2, 3))]
+        return {"parallel": {"branches": branches, "join": self.dice.one("maps", "maps", "sum")}}
+
+    def repeat(self, depth: int) -> Any:
+        return {"repeat": {"times": self.dice.one(1, 2), "stages": self.stages(depth)}}
+
+
+@st.composite
+def graph_cases(
+    draw: st.DrawFn,
+    *,
+    items: int | None = None,
+    depth: int = 3,
+    smooth: bool = False,
+    dropout: bool = False,
+    one_hot: bool = False,
+) -> Case:
+    """Return networks with stages inside of stages, at least one, and a batch of any numbers.
+
+    `smooth` ones have no kinks; `dropout` puts stages in that draw random numbers. Networks for
+    `one_hot` grids begin with a composite, and so does one of two others.
+    """
+    grower = _Grower(draw(SEEDS), smooth=smooth, dropout=dropout)
+    dice = grower.dice
+    shape = GridShape(2, SIZE, SIZE - dice.one(0, 1))
+    if one_hot:
+        shape = GridShape(1, 4, SIZE, Axis("letter"), Axis("position"))
+    wanted = [grower.skip, grower.parallel, grower.repeat]
+    begun: list[Any] = []
+    for _ in range(20):
+        first = [] if one_hot or dice.one(True, False) else [grower.stage(0)]
+        begun = _grown([], [*first, dice.one(*wanted)(depth - 1)], shape)
+        if any(isinstance(each, dict) and set(each) & _COMPOSITES for each in begun):
+            break
+    begun = _grown(begun, grower.stages(1, fewest=0), shape)
+    hidden = [] if smooth else dice.one([], [5])
+    voting = {"hidden": hidden, "dropout": dice.one(0.0, 0.5) if dropout else 0.0}
+    spec = load({"stages": begun, "head": {"voting": voting}})
+    network = Network(spec, shape, classes=3)
+    assume(any(isinstance(each, dict) and set(each) & _COMPOSITES for each in begun))
+    assume(network.parameters <= 4_000 and network.multiply_adds <= 200_000)
+    assume(not one_hot or network.ops[0].sources == (0,))
+    items = dice.one(*ITEMS, 17) if items is None else items
+    grids = dice.random.normal(0, 1, (items, *shape.sizes))
+    if one_hot:
+        indices = dice.random.integers(-1, shape.rows, (items, shape.columns), np.int32)
+        grids = np.asarray(OneHot(indices, shape.rows), np.float64)
+    return _case(network, grids, dice.random)
+
+
+_COMPOSITES = {"skip", "parallel", "repeat"}
+
+
+def training_slopes(
+    case: Case, indices: NDArray[np.intp], *, chance: int | None = None, width: float = 1e-6
+) -> Array:
+    """Return the slopes of the loss in training by some values, with the same left out each time.
+
+    In float64.
+    """
+    engine = make_engine(case.network, "reference")
+    values = case.parameters.copy()
+
+    def loss() -> float:
+        drawn = None if chance is None else np.random.default_rng(chance)
+        return engine.step(values, case.grids, case.targets, random=drawn).loss
+
+    slopes = np.zeros(len(indices))
+    for number, index in enumerate(indices):
+        here = values[index]
+        values[index] = here + width
+        above = loss()
+        values[index] = here - width
+        slopes[number] = (above - loss()) / (2 * width)
+        values[index] = here
+    return slopes
+
+
+def is_decided(case: Case, *, chance: int | None = None) -> bool:
+    """Return whether no decision in a step is so close that rounding to float32 could tip it."""
+    engine_random = None if chance is None else np.random.default_rng(chance)
+    drawn = generators(case.network, engine_random)
+    parts = groups_of(len(case.grids)) if case.network.mixes_items else [slice(None)]
+    for part in parts:
+        for training in (True, False):
+            for op, sources, _ in walk(
+                case.network,
+                case.parameters,
+                case.grids[part],
+                training=training,
+                chances=drawn if training else None,
+            ):
+                for distances, largest in _distances(op, sources[0], op.views(case.parameters)):
+                    closest = distances[distances > 0].min(initial=np.inf)
+                    if closest < _DECIDED * largest:
+                        return False
+    return True
+
+
+def check_graph(
+    engine: Engine, case: Case, *, grids: Cells | None = None, chance: int | None = None
+) -> None:
+    """Assert that an engine's float32 answers to a case are the reference's float64, rounded.
+
+    Maps, loss, gradient and running values. Normalizations may make rounding errors larger.
+    """
+    exact, single = make_engine(case.network, "reference"), case.single
+    given = single.grids if grids is None else grids
+
+    def drawn() -> np.random.Generator | None:
+        return None if chance is None else np.random.default_rng(chance)
+
+    right = exact.maps(case.parameters, case.grids)
+    close = 2e-4 * np.abs(right).max(initial=0) + 1e-6
+    maps = engine.maps(single.parameters, given)
+    assert maps.dtype == np.float32
+    np.testing.assert_allclose(maps, right, rtol=0, atol=close)
+    expected = exact.step(case.parameters, case.grids, case.targets, random=drawn())
+    step = engine.step(single.parameters, given, case.targets, random=drawn())
+    assert abs(step.loss - expected.loss) <= 1e-4 * (1 + expected.loss)
+    assert step.gradient.dtype == np.float32
+    largest = np.abs(expected.gradient).max(initial=0)
+    for name, wanted in case.network.named(expected.gradient).items():
+        found = case.network.named(step.gradient)[name]
+        close = 2e-3 * np.abs(wanted).max(initial=0) + 1e-4 * largest + 1e-6
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=close, err_msg=name)
+    assert len(step.running) == len(expected.running) == len(case.network.running)
+    for found, wanted in zip(step.running, expected.running, strict=True):
+        assert found.dtype == np.float32
+        close = 1e-4 * np.abs(wanted).max(initial=0) + 1e-6
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=close)
+    for slot in case.network.running:
+        assert not step.gradient[slot.part].any()

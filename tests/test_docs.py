@@ -39,13 +39,15 @@ from typer.testing import CliRunner
 
 import gridcnn
 from gridcnn.cli.main import app
+from gridcnn.contracts.stage import Composite
 from gridcnn.datasets.known import known
+from gridcnn.engines.native.kernels.registry import has_kernel
 from gridcnn.errors import SpecError
 from gridcnn.pipelines import ready
 from gridcnn.registry import Registry
 from gridcnn.settings.document import parse
 from gridcnn.spec.augmentations import AUGMENTATIONS
-from gridcnn.spec.load import validate
+from gridcnn.spec.load import load, validate
 from gridcnn.spec.models import ADAPTERS, HEADS, STAGES
 from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES
 
@@ -219,6 +221,19 @@ def test_every_data_set_and_ready_spec_is_mentioned() -> None:
     for name in ready():
         assert f"`{name}`" in spec
         assert f"gridcnn run {name}" in index
+
+
+def test_the_page_of_engines_names_every_stage_without_a_kernel() -> None:
+    """A user who wonders why a stage is slow finds it under "What falls back"."""
+    page = (DOCS / "engines.md").read_text(encoding="utf-8")
+    told = page.partition("## What falls back")[2].partition("\n## ")[0]
+    settings: dict[str, Any] = {"activation": "tanh", "dropout": 0.5, "convolution": {"filters": 4}}
+
+    for name in _own(STAGES):
+        if not issubclass(STAGES[name], Composite):
+            stages = [{name: settings.get(name, {})}]
+            [op] = gridcnn.Network(load({"stages": stages}), gridcnn.GridShape(4, 8, 8)).ops
+            assert has_kernel(op) or f"`{name}`" in told
 
 
 def test_the_glossary_has_every_word_once() -> None:
@@ -498,6 +513,25 @@ def test_the_head_of_extending_trains_by_its_loss(package: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert again.returncode == 0, again.stderr
     assert re.search(r"accuracy (9\d|100)\.\d %", again.stdout)
+
+
+def test_the_composite_stage_of_extending_is_a_group_of_operations(package: Path) -> None:
+    """The plan has what it expands into; too many filters are a mistake in the spec."""
+    shown = extended(package, "show", "stripes.yaml")
+    refused = extended(package, "show", "stripes.yaml", "--set", "stages.3.bottleneck=4")
+
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(r"^ 4 bottleneck ", shown.stdout, re.MULTILINE)
+    assert re.findall(r"^   (4\S* \w+)", shown.stdout, re.MULTILINE) == [
+        "4.1 convolution",
+        "4.2 rectification",
+        "4.3 convolution",
+        "4.4 rectification",
+        "4.5 convolution",
+        "4 sum",
+    ]
+    assert refused.returncode == 2
+    assert "4 bottleneck: 'filters' (=4) must be fewer than the 4 maps" in refused.stderr
 
 
 @pytest.mark.parametrize("spec", ["stripes.yaml", "margin.yaml"])

@@ -5,11 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gridcnn.errors import ShapeError
+from gridcnn.contracts.stage import Composite, Graph
+from gridcnn.errors import ShapeError, UserError
 from gridcnn.grid import Axis, GridShape
 from gridcnn.network import MAX_PARAMETERS, Network
 from gridcnn.settings.document import parse
+from gridcnn.spec import models
 from gridcnn.spec.load import load, validate
+from gridcnn.stages.rectification import Rectification
 
 STAGES: list[Any] = [
     {"convolution": {"filters": 4}},
@@ -223,3 +226,200 @@ def test_a_network_larger_than_any_memory_is_refused_before_it_is_made() -> None
     with pytest.raises(ShapeError, match="3,276,800,000 cells for each item"):
         network([{"convolution": {"filters": 50_000}}], GridShape(1, 256, 256))
     assert network([], GridShape(1, 1, 1)).parameters < MAX_PARAMETERS
+
+
+# Stages inside stages ---------------------------------------------------------------------------
+
+BLOCK: list[Any] = [{"convolution": {"filters": 4}}, "rectification"]
+NESTED: list[Any] = [
+    {"convolution": {"filters": 4}},
+    {"repeat": {"times": 2, "stages": [{"skip": BLOCK}]}},
+    {"parallel": [["pooling"], [{"convolution": {"filters": 2, "stride": 2}}], ["pooling"]]},
+    {"skip": {"stages": [{"convolution": {"filters": 3}}], "shortcut": "projection"}},
+]
+
+
+def test_labels_number_what_is_inside() -> None:
+    """A stage has the numbers of all that it is inside of, and a merge that of its composite."""
+    made = network(NESTED, GridShape(1, 6, 6))
+
+    assert [op.label for op in made.ops] == [
+        "1 convolution",
+        "2.1.1.1 convolution",
+        "2.1.1.2 rectification",
+        "2.1.1 sum",
+        "2.2.1.1 convolution",
+        "2.2.1.2 rectification",
+        "2.2.1 sum",
+        "3.1.1 pooling",
+        "3.2.1 convolution",
+        "3.3.1 pooling",
+        "3 join",
+        "4.1 convolution",
+        "4 shortcut",
+        "4 sum",
+        "5 voting",
+    ]
+    assert [op.sources for op in made.ops][3:11] == [
+        (1, 3),
+        (4,),
+        (5,),
+        (4, 6),
+        (7,),
+        (7,),
+        (7,),
+        (8, 9, 10),
+    ]
+    assert [op.target for op in made.ops] == list(range(1, 16))
+    assert "2.2.1.1.convolution.weights" in made.named(made.starting_parameters())
+
+
+def test_groups_are_the_operations_of_composites_and_of_their_chains() -> None:
+    groups = network(NESTED, GridShape(1, 6, 6)).groups
+
+    assert {group.label: (group.depth, group.start, group.stop) for group in groups} == {
+        "2 repeat": (0, 1, 7),
+        "2.1": (1, 1, 4),
+        "2.1.1 skip": (2, 1, 4),
+        "2.2": (1, 4, 7),
+        "2.2.1 skip": (2, 4, 7),
+        "3 parallel": (0, 7, 11),
+        "3.1": (1, 7, 8),
+        "3.2": (1, 8, 9),
+        "3.3": (1, 9, 10),
+        "4 skip": (0, 11, 14),
+    }
+
+
+def test_values_are_found_by_number_and_by_label() -> None:
+    """A number alone is that of a stage of the spec; all that is inside has a label."""
+    made = network(NESTED, GridShape(1, 6, 6))
+
+    assert [made.value_after(number) for number in range(6)] == [0, 1, 7, 11, 14, 15]
+    assert [made.value_after(str(number)) for number in range(6)] == [0, 1, 7, 11, 14, 15]
+    assert made.value_after("2.1") == made.value_after("2.1.1 skip") == 4
+    assert made.value_after("2.1.1.2 rectification") == made.value_after("2.1.1.2") == 3
+    assert (made.value_after("4.1"), made.value_after("4 shortcut")) == (12, 13)
+
+
+@pytest.mark.parametrize("stage", [6, -1, True, 1.0, None, "2.3", "2 skip", ""])
+def test_a_value_that_is_not_there_is_answered_with_those_that_are(stage: Any) -> None:
+    expected = (
+        f"there is no stage {stage}; 0 is the grid itself, then: 1 convolution, 2 repeat, "
+        "3 parallel, 4 skip, 5 voting, and inside of them, as text, such as '2.1.1.1 convolution'"
+    )
+    with pytest.raises(UserError) as caught:
+        network(NESTED, GridShape(1, 6, 6)).value_after(stage)
+    assert str(caught.value).startswith(expected)
+
+
+def test_a_label_with_a_slip_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean '4 shortcut'"):
+        network(NESTED, GridShape(1, 6, 6)).value_after("4 short cut")
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "chain"),
+    [
+        (
+            """stages:
+  - pooling
+  - skip:
+      stages:
+        - rectification
+        - convolution: {filters: 2, kernel_size: 5, padding: valid}
+""",
+            "6:11: 2.2 convolution",
+            "1 x 4 x 4 after 1 pooling, 1 x 4 x 4 after 2.1 rectification",
+        ),
+        (
+            """stages:
+  - pooling
+  - skip:
+    - rectification
+    - convolution: {filters: 2, kernel_size: 5, padding: valid}
+""",
+            "5:7: 2.2 convolution",
+            "1 x 4 x 4 after 1 pooling, 1 x 4 x 4 after 2.1 rectification",
+        ),
+        (
+            """stages:
+  - parallel:
+      branches:
+        - - pooling
+        - - rectification
+          - convolution: {filters: 2, kernel_size: 9, padding: valid}
+""",
+            "6:13: 1.2.2 convolution",
+            "(channels x rows x columns), 1 x 8 x 8 after 1.2.1 rectification",
+        ),
+        (
+            """stages:
+  - parallel:
+    - [pooling]
+    - - repeat:
+          times: 3
+          stages:
+            - convolution: {filters: 2, kernel_size: 4, padding: valid}
+""",
+            "7:15: 1.2.1.3.1 convolution",
+            "2 x 5 x 5 after 1.2.1.1.1 convolution, 2 x 2 x 2 after 1.2.1.2.1 convolution",
+        ),
+    ],
+    ids=["skip in full", "skip as a list", "parallel in full", "parallel as a list"],
+)
+def test_an_error_inside_has_its_own_place_and_its_own_chain(
+    text: str, place: str, chain: str
+) -> None:
+    """Line and column are those of the stage inside; the shapes are those that led to it."""
+    with pytest.raises(ShapeError) as caught:
+        Network(validate(parse(text.encode(), "deep.yaml")), GridShape(1, 8, 8))
+
+    assert str(caught.value).startswith(f"deep.yaml:{place}: a kernel of ")
+    assert str(caught.value).endswith(chain)
+    assert "pooling" not in str(caught.value) or "1 pooling" in chain  # of another branch
+
+
+def test_an_error_of_the_composite_itself_has_its_place() -> None:
+    """Branches that cannot be joined are a problem of the stage that joins them."""
+    text = b"stages:\n  - rectification\n  - parallel: [[pooling], [rectification]]\n"
+
+    with pytest.raises(ShapeError) as caught:
+        Network(validate(parse(text, "deep.yaml")), GridShape(1, 8, 8))
+    assert str(caught.value).startswith("deep.yaml:3:5: 2 join: maps of 1 x 4 x 4 and 1 x 8 x 8 ")
+
+
+class Odd(Composite):
+    """A composite stage with a fault."""
+
+    fault: str
+
+    def expand(self, graph: Graph, value: int) -> int:
+        stages = (Rectification(), Rectification())
+        if self.fault == "labels":
+            value = graph.chain(stages, value, place=())
+            return graph.chain(stages, value, place=())
+        if self.fault == "unread":
+            graph.chain(stages, value, place=())
+            return value
+        return graph.chain((self,), value, place=())
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("labels", r"1\.1 rectification: there are two operations of this label; .*'part'.*'name'"),
+        ("unread", r"1\.2 rectification: nothing uses what comes out"),
+        ("endless", r"1\.1.*\.1 odd: its composite stage is broken: it expands into itself"),
+    ],
+)
+def test_a_composite_stage_that_is_broken_is_told(
+    fault: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No two operations have one label, each is used, and none is inside of itself."""
+    monkeypatch.setitem(models.STAGES._loaded, "odd", Odd)
+    monkeypatch.setitem(models.STAGES._places, "odd", "")
+    spec = load({"stages": ["rectification"]}).model_copy(update={"stages": (Odd(fault=fault),)})
+
+    with pytest.raises(ShapeError, match=message):
+        Network(spec, GridShape(1, 4, 4))

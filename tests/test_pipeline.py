@@ -46,6 +46,22 @@ def test_a_stage_that_is_not_there_is_answered_with_those_that_are(after: int) -
         Pipeline({"stages": STAGES}).transform(STACK, after=after)
 
 
+def test_maps_come_out_after_a_stage_inside_of_another() -> None:
+    """It is named by its label; the number of a composite stage gives what comes out of it."""
+    inside = [{"convolution": {"filters": 2}}, "rectification"]
+    pipeline = Pipeline({"stages": ["pooling", {"skip": inside}, "pooling"]})
+
+    maps = {
+        after: pipeline.transform(STACK, after=after)
+        for after in (1, 2, "2.1 convolution", "2.2", "2 shortcut", "2 sum", 3)
+    }
+
+    np.testing.assert_array_equal(maps["2.2"], maps["2.1 convolution"].clip(min=0))
+    np.testing.assert_array_equal(maps["2 sum"], maps["2.2"] + maps["2 shortcut"])
+    np.testing.assert_array_equal(maps[2], maps["2 sum"])
+    np.testing.assert_array_equal(maps[3], pipeline.transform(STACK))
+
+
 def test_without_stages_the_grids_come_out() -> None:
     np.testing.assert_array_equal(Pipeline({}).transform(STACK)[:, 0], STACK)
     with pytest.raises(UserError, match="there is no stage 1; 0 is the grid itself, and there are"):

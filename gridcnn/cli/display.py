@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 from gridcnn.cli import screen
 from gridcnn.cli.bars import Bars
-from gridcnn.cli.plan import plan_memory, plan_table
+from gridcnn.cli.plan import plan_memory, print_plan
 from gridcnn.engines.base import Engine, Memory
 from gridcnn.network import Network
 from gridcnn.order.guard import Checked
@@ -105,8 +105,7 @@ class Display(RunWatcher):
         """Show the plan, and what the data is."""
         plan = (str(prepared.shape), network.parameters)
         if self.planned != plan:  # it is the same for most folds
-            table_width = None if screen.messages().is_terminal else 100
-            screen.output(width=table_width).print(plan_table(network))
+            print_plan(network, screen.output())
             screen.say(self.memory)
             self.planned = plan
         self.trainable = int(network.mask("trainable").sum())

@@ -92,7 +92,7 @@ def _show_plan(
     as_json: bool,
     strict: bool,
 ) -> None:
-    from gridcnn.cli.plan import plan_json, plan_lines, plan_memory, plan_table, works_json
+    from gridcnn.cli.plan import plan_json, plan_lines, plan_memory, print_plan, works_json
     from gridcnn.cores import usable_memory
     from gridcnn.engines.base import check_choice
     from gridcnn.errors import sized
@@ -120,10 +120,7 @@ def _show_plan(
         return
     if loaded.description:
         screen.say(loaded.description)
-    console = screen.output()
-    (console if console.is_terminal else screen.output(width=100)).print(
-        plan_table(planned.network)
-    )
+    print_plan(planned.network, screen.output())
     screen.say(plan_memory(network_engine, memory))
     for note in notes:
         screen.say(note)

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 from gridcnn.contracts.targets import Targets
+from gridcnn.forks import cached_property
 from gridcnn.grid import Array, Axis, GridShape
 from gridcnn.settings.base import Settings
 from gridcnn.settings.document import Path
@@ -92,6 +94,14 @@ class Stage(Settings, abc.ABC):
         """
         return False
 
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers in training; if not, engines never give it a generator.
+
+        A subclass of a stage that draws none has to say so if it does.
+        """
+        return True
+
     @abc.abstractmethod
     def output(self, shape: GridShape) -> GridShape:
         """Return the shape of what comes out when grids of `shape` go in.
@@ -125,7 +135,9 @@ class Stage(Settings, abc.ABC):
         """Return the output for `grids` `(items, channels, rows, columns)`, and the way back.
 
         `weights` holds the parameters by name. `training` is true in training steps, where
-        `random` may be given to stages that draw random numbers. The arithmetic is in the precision
+        `random` may be given to stages that draw random numbers. They draw for each item in turn,
+        as many numbers for each: an engine may call them with a part of a batch at a time, and the
+        numbers are the same however it is divided. The arithmetic is in the precision
         of `grids`, which are of the machine's byte order, in C order, and must not be changed. What
         comes out for an item depends on that item alone, to the last bit; in training it may depend
         on the other items if the stage `mixes_items`. Cells that are NaN or infinite are not an
@@ -202,8 +214,28 @@ class Graph(Protocol):
         ...
 
 
+MAX_NESTED = 8
+"""Most composite stages inside each other, so that a spec with all settings filled in is not nested
+deeper than `gridcnn.settings.document.MAX_DEPTH`."""
+
+
 class Composite(Settings, abc.ABC):
-    """Settings of a stage that is made of other stages."""
+    """Settings of a stage that is made of other stages.
+
+    Raises:
+        SpecError: more than `MAX_NESTED` composite stages are inside each other.
+    """
+
+    @cached_property
+    def nested(self) -> int:
+        """How many composite stages are inside each other, this one included."""
+        return 1 + max((inner.nested for inner in _composites(vars(self))), default=0)
+
+    @model_validator(mode="after")
+    def _refuse_too_deep(self) -> Self:
+        if self.nested > MAX_NESTED:
+            raise ValueError(f"stages may be inside each other {MAX_NESTED} deep; this is deeper")
+        return self
 
     @abc.abstractmethod
     def expand(self, graph: Graph, value: int) -> int:
@@ -217,6 +249,15 @@ class Composite(Settings, abc.ABC):
             ValueError: the stage cannot work on such grids; the message says why.
             ShapeError: raised by the graph for a stage inside.
         """
+
+
+def _composites(value: object) -> Iterator[Composite]:
+    """Yield the composite stages in lists and mappings of settings."""
+    if isinstance(value, Composite):
+        yield value
+    elif isinstance(value, list | tuple | Mapping):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _composites(each)
 
 
 def sliding_error(axis: Axis, direction: str, remedy: str) -> str:

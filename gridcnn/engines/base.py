@@ -65,6 +65,27 @@ def take_running(network: Network, parameters: Array, gradient: Array) -> tuple[
     return tuple(values)
 
 
+def generators(
+    network: Network, random: np.random.Generator | None
+) -> list[np.random.Generator | None]:
+    """Return the generator of each operation for one step: each that draws has one of its own.
+
+    So the numbers that an operation draws do not depend on the parts in which an engine takes a
+    batch. A single operation that draws has `random` itself.
+    """
+    drawing = [number for number, op in enumerate(network.ops) if op.draws]
+    found: list[np.random.Generator | None] = [None] * len(network.ops)
+    if random is None or not drawing:
+        return found
+    if len(drawing) == 1:
+        found[drawing[0]] = random
+        return found
+    seeds = random.integers(2**63, size=len(drawing))
+    for number, seed in zip(drawing, seeds.tolist(), strict=True):
+        found[number] = np.random.default_rng(seed)
+    return found
+
+
 @dataclass(frozen=True)
 class Work:
     """Stages that an engine computes together, and how.
@@ -160,7 +181,8 @@ class Engine(abc.ABC):
             parameters: the flat vector.
             grids: the batch.
             targets: the right class of each item.
-            random: the generator for dropout; None for no dropout.
+            random: the generator for dropout; None for no dropout. Every engine leaves out the same
+                with it.
 
         Raises:
             TrainingError: the network has no head.

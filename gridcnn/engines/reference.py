@@ -9,7 +9,7 @@ import numpy as np
 
 from gridcnn.contracts.stage import Gradients, Merge, Stage
 from gridcnn.contracts.targets import Targets, check_targets
-from gridcnn.engines.base import Engine, Memory, Step, take_running
+from gridcnn.engines.base import Engine, Memory, Step, generators, take_running
 from gridcnn.grid import Array, Cells
 from gridcnn.network import Network, groups_of
 
@@ -80,8 +80,9 @@ class ReferenceEngine(Engine):
         targets = check_targets(targets, items=len(grids), classes=classes)
         gradient = np.zeros_like(parameters)
         total, hits = 0.0, 0
+        chances = generators(self.network, random)
         for part in training_parts(self.network, len(grids)):
-            losses, right = self._add(gradient, parameters, grids[part], targets[part], random)
+            losses, right = self._add(gradient, parameters, grids[part], targets[part], chances)
             total += float(losses.sum(dtype=np.float64))
             hits += right
         items = max(len(grids), 1)
@@ -95,13 +96,13 @@ class ReferenceEngine(Engine):
         parameters: Array,
         grids: Cells,
         targets: Targets,
-        random: np.random.Generator | None,
+        chances: Sequence[np.random.Generator | None],
     ) -> tuple[Array, int]:
         """Add the gradient of the items' losses to `gradient`; return the losses and the hits."""
         network = self.network
         values = {0: plain(grids, parameters)}
         trail: list[OpBackward] = []
-        for op in network.ops:
+        for op, random in zip(network.ops, chances, strict=True):
             sources = [values[source] for source in op.sources]
             out, backward = apply(
                 op.stage, sources, op.views(parameters), training=True, random=random

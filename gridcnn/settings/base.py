@@ -250,13 +250,31 @@ def _docstrings(cls: type) -> dict[str, str]:
 
 
 def _without_repeats(lines: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Return the errors; of all missing entries of one list, only the last."""
+    """Return the errors; of all missing entries of one list, only the last.
+
+    pydantic calls a list too short if some of its entries are wrong; only these are returned then.
+    """
     last = {
         line["loc"][:-1]: line["loc"]
         for line in lines
         if line["type"] == "missing" and isinstance(line["loc"][-1], int)
     }
-    return [line for line in lines if last.get(line["loc"][:-1], line["loc"]) == line["loc"]]
+    return [
+        line
+        for line in lines
+        if last.get(line["loc"][:-1], line["loc"]) == line["loc"] and not _is_long_enough(line)
+    ]
+
+
+def _is_long_enough(line: ErrorDetails) -> bool:
+    """Return whether an error calls a list too short which has enough entries."""
+    least = (line.get("ctx") or {}).get("min_length", 0)
+    entries = line["input"]
+    return (
+        line["type"] == "too_short"
+        and isinstance(entries, list | tuple)
+        and (len(entries) >= least)
+    )
 
 
 def _explain_line(cls: type[Settings], line: ErrorDetails) -> InitErrorDetails:

@@ -25,6 +25,11 @@ class Activation(Stage):
     2016); `silu`: the number times its sigmoid; `tanh`: -1..1; `sigmoid`: 0..1. ReLU is the stage
     `rectification`."""
 
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers: never."""
+        return False
+
     def output(self, shape: GridShape) -> GridShape:
         """Return the same shape."""
         return shape

@@ -11,7 +11,7 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema, model_vali
 from gridcnn.contracts.stage import Backward, Gradients, Parameter, Role, Stage, sliding_error
 from gridcnn.grid import Array, GridShape
 from gridcnn.settings.base import Count, Flag, wanted_error
-from gridcnn.settings.pairs import ALL, Extents, Padding, Sizes, cells
+from gridcnn.settings.pairs import ALL, LONGEST, Extents, Padding, Sizes, cells
 
 Features = tuple[tuple[tuple[tuple[float, ...], ...], ...], ...]
 """Written-out features, `(filters, channels, rows, columns)`."""
@@ -53,6 +53,24 @@ _FEATURES_SCHEMA = {
 }
 
 
+def _read_groups(value: Any) -> Any:
+    if value == "channels":
+        return value
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LONGEST:
+        raise wanted_error(f"a whole number from 1 to {LONGEST}, or 'channels'")
+    return value
+
+
+Groups = Annotated[
+    int | Literal["channels"],
+    PlainValidator(_read_groups),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1, "maximum": LONGEST}, {"enum": ["channels"]}]}
+    ),
+]
+"""A number of groups, or `channels`: as many as there are channels."""
+
+
 class Convolution(Stage):
     """Matches every feature with every patch: multiply cell by cell and add up."""
 
@@ -71,7 +89,7 @@ class Convolution(Stage):
     with `all`."""
     dilation: Sizes = (1, 1)
     """Cells from one cell of a feature to its next."""
-    groups: Count | Literal["channels"] = 1
+    groups: Groups = 1
     """Into how many groups the channels are divided; each feature sees one group alone, and each
     group has the same number of features. `channels`: each channel is a group (depthwise)."""
     bias: Flag = True
@@ -135,6 +153,11 @@ class Convolution(Stage):
             else:
                 sides.append((int(self.padding[axis]),) * 2)
         return sides[0], sides[1]
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers: never."""
+        return False
 
     def output(self, shape: GridShape) -> GridShape:
         """Return one map for each feature."""
@@ -269,7 +292,8 @@ class Convolution(Stage):
         laid = self._patches(padded, shape, out)
         laid = laid.reshape(items, groups, features.shape[2], out.rows * out.columns)
         # One product for each item and group, so that an item's maps do not depend on its batch.
-        maps: Array = np.matmul(features, laid).reshape(items, self._count, -1)
+        maps: Array = np.matmul(features, laid)
+        maps = maps.reshape(items, self._count, out.rows * out.columns)
         if divisor != 1:
             maps /= divisor
         if self.bias:
@@ -282,7 +306,7 @@ class Convolution(Stage):
                 gradients["bias"] = flat.sum(axis=2).sum(axis=0)
             if divisor != 1:
                 flat = flat / divisor
-            flows = flat.reshape(items, groups, self._count // groups, -1)
+            flows = flat.reshape(items, groups, self._count // groups, out.rows * out.columns)
             by_weights = np.matmul(flows, laid.transpose(0, 1, 3, 2)).sum(axis=0)
             gradients["weights"] = by_weights.reshape(weights["weights"].shape)
             if not need_input:

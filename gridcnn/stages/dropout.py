@@ -24,6 +24,11 @@ class Dropout(Stage):
     of: Literal["cells", "maps"] = "cells"
     """Whether single cells are left out, or whole maps (Tompson et al., 2015)."""
 
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers: if anything is left out."""
+        return self.rate > 0
+
     def output(self, shape: GridShape) -> GridShape:
         """Return the same shape."""
         return shape

@@ -26,6 +26,11 @@ class Gate(Stage):
     reduction: Count = 4
     """How many maps there are for one value of the hidden layer, which has one at least."""
 
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers: never."""
+        return False
+
     def output(self, shape: GridShape) -> GridShape:
         """Return the same shape."""
         return shape

@@ -8,9 +8,10 @@ over some of its maps (Wu and He, 2018); both do the same in training and when t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge
 
 from gridcnn.contracts.stage import Backward, Gradients, Parameter, Stage
 from gridcnn.grid import Array, GridShape
@@ -33,13 +34,18 @@ class Normalization(Stage):
     momentum: Fraction = 0.9
     """The part of the running mean and variance that is left after one training step; for `batch`
     alone."""
-    epsilon: Positive = 1e-5
-    """What is added to the variance, so that nothing is divided by 0."""
+    epsilon: Annotated[Positive, Ge(1e-9)] = 1e-5
+    """What is added to the variance, so that nothing is divided by 0; at least 1e-9."""
 
     @property
     def mixes_items(self) -> bool:
         """Whether in training the output for an item depends on others: for `batch` alone."""
         return self.kind == "batch"
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers: never."""
+        return False
 
     def output(self, shape: GridShape) -> GridShape:
         """Return the same shape."""
@@ -102,14 +108,15 @@ class Normalization(Stage):
         gain, bias = (weights[name][:, None, None] for name in ("gain", "bias"))
         if self.kind == "batch" and not training:
             mean, variance = (weights[name][:, None, None] for name in ("mean", "variance"))
-            factor = gain / np.sqrt(variance + self._epsilon(grids))
+            inverse = 1 / np.sqrt(variance + self._epsilon(grids))
+            factor = gain * inverse
 
             def backward_of_answers(
                 gradient: Array, *, need_input: bool = True
             ) -> tuple[Array, Gradients]:
                 # Running values are constants here.
                 gradients = {
-                    "gain": (gradient * ((grids - mean) * factor / gain)).sum(axis=(0, 2, 3)),
+                    "gain": (gradient * ((grids - mean) * inverse)).sum(axis=(0, 2, 3)),
                     "bias": gradient.sum(axis=(0, 2, 3)),
                     "mean": weights["mean"] * items,
                     "variance": weights["variance"] * items,
@@ -137,10 +144,12 @@ class Normalization(Stage):
             }
             if self.kind == "batch":
                 cells = view.size // channels
-                # Of a sample's variance, the estimate of that of all items.
-                unbiased = variance * (cells / max(cells - 1, 1))
                 gradients["mean"] = mean.reshape(channels) * items
-                gradients["variance"] = unbiased.reshape(channels) * items
+                # Of a sample's variance, the estimate of that of all items; a single cell has none.
+                observed = weights["variance"]
+                if cells > 1:
+                    observed = variance.reshape(channels) * (cells / (cells - 1))
+                gradients["variance"] = observed * items
             if not need_input:
                 return gradient, gradients
             # What a cell does to the mean and to the variance it shares with all of its cells.

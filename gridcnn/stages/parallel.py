@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
-
 from gridcnn.contracts.stage import Composite, Graph, Stage
 from gridcnn.spec.models import STAGE
 from gridcnn.stages.merging import Join, Sum
+from gridcnn.stages.skip import at_least
 
 Branches = Annotated[
-    tuple[tuple[Annotated[Stage | Composite, STAGE], ...], ...], Field(min_length=2)
+    tuple[tuple[Annotated[Stage | Composite, STAGE], ...], ...], *at_least(2, "branches")
 ]
 """Lists of stages."""
 

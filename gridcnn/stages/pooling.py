@@ -34,6 +34,11 @@ class Pooling(Stage):
         window = cells(self.window, shape.rows, shape.columns)
         return window, window if self.stride is None else self.stride
 
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers: never."""
+        return False
+
     def output(self, shape: GridShape) -> GridShape:
         """Return one cell for each window."""
         window, stride = self.sizes(shape)

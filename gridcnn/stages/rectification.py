@@ -20,6 +20,11 @@ class Rectification(Stage):
     leak: Fraction = 0.0
     """What is left of a negative number: 0.1 makes -2 to -0.2 (leaky ReLU; Maas et al., 2013)."""
 
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers: never."""
+        return False
+
     def output(self, shape: GridShape) -> GridShape:
         """Return the same shape."""
         return shape

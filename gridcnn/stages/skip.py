@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from gridcnn.contracts.stage import Composite, Graph, Stage
 from gridcnn.grid import GridShape
+from gridcnn.settings.base import wanted_error
 from gridcnn.spec.models import STAGE
 from gridcnn.stages.convolution import Convolution
 from gridcnn.stages.merging import Sum
 
-Stages = Annotated[tuple[Annotated[Stage | Composite, STAGE], ...], Field(min_length=1)]
+
+def at_least(fewest: int, entries: str) -> Any:
+    """Return what makes a field a list of at least so many entries.
+
+    pydantic's own counts only the entries without a mistake, and would add one about their number.
+    """
+
+    def check(value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(value) < fewest:
+            raise wanted_error(f"a list of at least {fewest} {entries}")
+        return value
+
+    return (AfterValidator(check), Field(json_schema_extra={"minItems": fewest}))
+
+
+Stages = Annotated[tuple[Annotated[Stage | Composite, STAGE], ...], *at_least(1, "stage")]
 """Stages that follow each other."""
 
 
@@ -52,7 +68,16 @@ def _projection(before: GridShape, after: GridShape) -> Convolution:
         ValueError: no stride leads from one size to the other.
     """
     strides = []
-    for size, wanted in ((before.rows, after.rows), (before.columns, after.columns)):
+    for size, wanted, axis in (
+        (before.rows, after.rows, before.row_axis),
+        (before.columns, after.columns, before.column_axis),
+    ):
+        if size != wanted and not axis.ordered:
+            raise ValueError(
+                f"the stages turn {before} into {after}, and no shortcut leads from {size} cells "
+                f"to {wanted} of the axis '{axis.name}', whose order means nothing; put the stage "
+                "that takes the whole axis before the skip"
+            )
         # A convolution of one cell leaves `ceil(size / stride)` positions.
         stride = next((s for s in range(1, size + 1) if -(-size // s) == wanted), None)
         if stride is None:

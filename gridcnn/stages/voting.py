@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -46,6 +46,11 @@ class Votes(HeadStage):
     classes: Count
     """How many classes there are."""
 
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers: if anything is left out."""
+        return self.dropout > 0
+
     def output(self, shape: GridShape) -> GridShape:  # noqa: ARG002 - any grid can vote
         """Return one channel of one cell for each class."""
         return GridShape(self.classes, 1, 1, Axis("vote", ordered=False), Axis("vote"))
@@ -83,12 +88,17 @@ class Votes(HeadStage):
         values = grids.reshape(len(grids), -1)
         trail: list[tuple[Array, Array | None]] = []  # what entered a layer, and its dropout
         layers = self.layers(values.shape[1])
+        factors: list[Array] = []
+        if random is not None and self.dropout:
+            # Without hidden layers, what is left out is of the grid.
+            sizes = [inputs for _, inputs, _ in (layers[1:] or layers)]
+            factors = self.dropout_factors(len(grids), sizes, self.dropout, random)
         for number, (name, _, _) in enumerate(layers):
             if number:
                 values = np.maximum(values, 0)
             kept = None
-            if random is not None and self.dropout and (number or len(layers) == 1):
-                kept = self.dropout_factors(values.shape, self.dropout, random).astype(values.dtype)
+            if factors and (number or len(layers) == 1):
+                kept = factors[max(number - 1, 0)].astype(values.dtype)
                 values = values * kept
             trail.append((values, kept))
             # One product for each item, so that an item's votes do not depend on its batch.
@@ -132,11 +142,16 @@ class Votes(HeadStage):
 
     @staticmethod
     def dropout_factors(
-        shape: tuple[int, ...], dropout: float, random: np.random.Generator
-    ) -> Array:
-        """Return float32 factors: 0 for values left out; above 1 for the rest, to keep the sum."""
-        is_kept = random.random(shape, np.float32) >= dropout
-        return is_kept.astype(np.float32) / np.float32(1 - dropout)
+        items: int, sizes: Sequence[int], dropout: float, random: np.random.Generator
+    ) -> list[Array]:
+        """Return float32 factors `(items, size)` for each of several layers.
+
+        They are 0 for values left out, and above 1 for the rest, to keep the sum.
+        """
+        # Item by item, so that the numbers do not depend on how a batch is divided.
+        is_kept = random.random((items, sum(sizes)), np.float32) >= dropout
+        factors = is_kept.astype(np.float32) / np.float32(1 - dropout)
+        return np.split(factors, np.cumsum(sizes)[:-1], axis=1)
 
 
 def softmax(logits: Array) -> Array:

@@ -367,11 +367,13 @@ def test_show_prints_the_plan(work: Path) -> None:
     plan = json.loads(within("show", "tiny.yaml", "--json", folder=work).stdout)
     assert plan["stages"][0] == {
         "stage": "1 convolution",
+        "reads": [0],
         "output": [4, 12, 12],
         "parameters": 40,
         "multiply_adds": 5184,
         "share": pytest.approx(5184 / plan["multiply_adds"], abs=1e-6),
     }
+    assert plan["groups"] == []
 
 
 def test_show_tells_the_memory_and_the_engine(work: Path) -> None:

@@ -314,3 +314,20 @@ def _owners() -> dict[str, type[Settings]]:
 
 
 OWNERS = _owners()
+
+
+class Rack(Settings):
+    """Settings with a list that has a least length."""
+
+    title: ClassVar[str] = "rack"
+
+    trays: Annotated[tuple[Inner, ...], Field(min_length=2)]
+
+
+def test_a_list_with_a_wrong_entry_is_not_called_too_short() -> None:
+    """The entry alone is told; a list that is too short still is."""
+    with pytest.raises(SpecError) as caught:
+        Rack(trays=[{"count": 1}, {"count": 0}])
+    assert str(caught.value) == "trays[1].count: 'count' of inner must be at least 1; got 0"
+    with pytest.raises(SpecError, match="'trays' of rack must be a list of at least 2 entries"):
+        Rack(trays=[{"count": 1}])

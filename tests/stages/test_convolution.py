@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from scipy.signal import correlate2d
+from scipy.signal import correlate, correlate2d
 
 from gridcnn.grid import Array, Axis, GridShape
 from gridcnn.stages.convolution import Convolution
@@ -285,3 +285,98 @@ def test_columns_without_order_are_told_of_as_columns() -> None:
 def test_multiply_adds_are_counted() -> None:
     """Each of 4 x 8 x 10 cells of the maps takes 3 x 9 multiply-adds."""
     assert Convolution(filters=4).multiply_adds(GridShape(3, 8, 10)) == 4 * 80 * 27
+
+
+# Groups of channels
+
+
+@pytest.mark.parametrize("scale", ["sum", "match"])
+@pytest.mark.parametrize(("channels", "filters", "groups"), [(4, 6, 2), (6, 3, 3), (5, 10, 5)])
+def test_each_group_of_channels_is_correlated_on_its_own(
+    channels: int, filters: int, groups: int, scale: str
+) -> None:
+    """A map is the sum of SciPy's correlations over the channels of its group alone."""
+    random = np.random.default_rng(0)
+    grids = random.normal(0, 1, (2, channels, 6, 7))
+    of_group = channels // groups
+    weights = {
+        "weights": random.normal(0, 1, (filters, of_group, 3, 2)),
+        "bias": random.normal(0, 1, filters),
+    }
+    stage = Convolution(
+        filters=filters, kernel_size=(3, 2), padding="valid", groups=groups, scale=scale
+    )
+
+    expected = np.zeros((2, filters, 4, 6))
+    for item, filter_ in np.ndindex(2, filters):
+        first = filter_ // (filters // groups) * of_group
+        seen = grids[item, first : first + of_group]
+        match = correlate(seen, weights["weights"][filter_], mode="valid", method="direct")[0]
+        divisor = 3 * 2 * of_group if scale == "match" else 1
+        expected[item, filter_] = match / divisor + weights["bias"][filter_]
+    np.testing.assert_allclose(maps_of(stage, grids, weights), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "grouped",
+    [
+        {"groups": 2, "filters": 4},
+        {"groups": "channels", "filters": 8, "stride": 2},
+        {"groups": "channels", "filters": 4, "scale": "match", "dilation": 2},
+    ],
+    ids=str,
+)
+def test_gradients_of_groups_are_the_slopes(networks: ModuleType, grouped: Any) -> None:
+    networks.check_gradients(Convolution(**grouped), GridShape(4, 5, 4), seed=0)
+    networks.check_items(Convolution(**grouped), GridShape(4, 5, 4))
+
+
+def test_groups_have_fewer_parameters_and_less_cost() -> None:
+    """A feature has the channels of its group; starting weights have their spread."""
+    stage = Convolution(filters=6, groups=2)
+    weights, _ = stage.parameters(GridShape(4, 5, 5))
+
+    assert (weights.shape, weights.fan_in, weights.fan_out) == ((6, 2, 3, 3), 18, 27)
+    assert stage.multiply_adds(GridShape(4, 5, 5)) == 6 * 25 * 18
+    depthwise = Convolution(filters=4, groups="channels")
+    assert depthwise.parameters(GridShape(4, 5, 5))[0].shape == (4, 1, 3, 3)
+    match = Convolution(filters=6, groups=2, scale="match").parameters(GridShape(4, 5, 5))[0]
+    assert match.gain == 18
+
+
+@pytest.mark.parametrize(
+    ("grouped", "message"),
+    [
+        (
+            {"filters": 6, "groups": 3},
+            r"'groups' \(=3\) must divide the 4 channels; take groups: 1",
+        ),
+        ({"filters": 3, "groups": 2}, r"'groups' \(=2\) must divide the 3 filters; take groups: 1"),
+        ({"filters": 6, "groups": "channels"}, r"'groups' \(=4\) must divide the 6 filters"),
+        (
+            {"features": np.ones((2, 4, 1, 1)).tolist(), "groups": 2},
+            "written out have 4 channels; the grids that come in have 4 in 2 groups",
+        ),
+    ],
+)
+def test_groups_that_do_not_fit_are_explained(grouped: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Convolution(**grouped).output(GridShape(4, 5, 5))
+
+
+def test_features_of_groups_may_be_written_out() -> None:
+    """Here each channel is taken by a feature of its own: twice the first, the second negated."""
+    stage = Convolution(features=[[[2]], [[-1]]], groups="channels", bias=False)
+    grids = np.random.default_rng(0).normal(0, 1, (1, 2, 3, 3))
+    (weights,) = stage.parameters(GridShape(2, 3, 3))
+    assert weights.written is not None
+
+    maps = maps_of(stage, grids, {"weights": weights.written})
+    np.testing.assert_array_equal(maps[0], [2 * grids[0, 0], -grids[0, 1]])
+    assert Convolution.model_validate(stage.model_dump(mode="json")) == stage
+
+
+@pytest.mark.parametrize("groups", [0, 1.5, "rows", None])
+def test_wrong_groups_are_explained_in_one_line(groups: Any) -> None:
+    with pytest.raises(ValidationError, match="'groups' of convolution must be"):
+        Convolution.model_validate({"filters": 2, "groups": groups})

@@ -21,8 +21,9 @@ its maps is taken by its kernel, see `kernels.base`.
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +44,7 @@ from gridcnn.engines.native.kernels.base import (
     Step,
 )
 from gridcnn.engines.native.layout import Maps
-from gridcnn.engines.native.phases import Arguments, Phases, Task
+from gridcnn.engines.native.phases import Arguments, Phases
 from gridcnn.engines.native.plan import Plan
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import MOST_TOGETHER, Arena, Program, Slot
@@ -51,6 +52,8 @@ from gridcnn.forks import cached_property
 
 # It changes no bit of a result: see `kernels.base`.
 _MOST_PARTS = 16  # of one step that are done at the same time, for a single item
+_MOST_INLINE = 64  # parts that one function is made of, see `Builder._in_chunks`
+_CHUNK = 32  # parts of a function, where there are more
 
 
 class Builder:
@@ -68,6 +71,7 @@ class Builder:
         self.maps: dict[int, int] = {}
         self.gradients: dict[int, int] = {}
         self.is_training = False
+        self._functions = 0  # made for chunks so far
 
     # What all programs have
 
@@ -185,7 +189,9 @@ class Builder:
         # No tasks at all if the features are packed already (TO_PACK is 0): a model that only
         # answers packs them once, see `Call.is_packed`.
         self.phases.add(
-            name, lambda arguments: arguments.number(Slot.TO_PACK) * total, _choose(jobs)
+            name,
+            lambda arguments: arguments.number(Slot.TO_PACK) * total,
+            lambda *task: self._choose(jobs, *task),
         )
 
     @property
@@ -236,6 +242,12 @@ class Builder:
         step = self.plan.steps[number]
         step.kernel.run_forward(frame, self._ends(step, frame.code, memory, self.maps), part)
 
+    def _step_of_item(
+        self, number: int, arguments: Arguments, workspace: Value, memory: Value
+    ) -> None:
+        frame = Frame(self.sites[number], arguments, workspace, memory)
+        self._run_step(number, frame, memory)
+
     @staticmethod
     def _ends(step: Step[MapsKernel], code: Code, memory: Value, places: Mapping[int, int]) -> Ends:
         """Return the addresses of what a step reads and writes, as its kernel sees them."""
@@ -250,8 +262,8 @@ class Builder:
     ) -> Value:
         """Emit all steps for one item; return where the last maps are."""
         self._pack_cells(arguments, item, memory)
-        for number, site in enumerate(self.sites):
-            self._run_step(number, Frame(site, arguments, workspace, memory), memory)
+        steps = [functools.partial(self._step_of_item, index) for index in range(len(self.sites))]
+        self._in_chunks("steps", arguments, (workspace, memory), steps)
         return arguments.code.at(memory, self.maps[self.plan.result])
 
     def forward(self) -> Program:
@@ -367,25 +379,64 @@ class Builder:
         first, count = _group(arguments, task) if plan.mixes_items else _items(arguments, task)
         sums = arguments.address(Slot.SUMS, task * (self.sums.size + self.sums.gap))
         # The kernels add to the sums, which still hold those of the step before.
-        for _, place, floats in self.sums.parts:
-            code.zero(code.at(sums, place), floats)
+        if self.sums.gap:
+            for _, place, floats in self.sums.parts:
+                code.zero(code.at(sums, place), floats)
+        else:
+            code.zero(sums, self.sums.size)
         # All items forward, then the head for all of them, then all items back: so the head reads
         # its weights once for several items. A step that mixes the items cuts this into sections.
-        for section in self._sections:
-            with code.loop(count) as number:
-                self._forward_section(section, arguments, workspace, first, number)
-            if section.stop is not None:
-                kernel, frame = self._mixing(section.stop, arguments, workspace, sums)
-                kernel.run_settle(frame, count)
+        values = workspace, first, count, sums
+        forward = [functools.partial(self._pass_forward, each) for each in self._sections]
+        self._in_chunks("forward", arguments, values, forward)
         if head:
-            kernel_of_head, frame = head
-            kernel_of_head.run_step(frame, first, count)
-        for section in reversed(self._sections):
-            if section.stop is not None and plan.goes_back:
-                kernel, frame = self._mixing(section.stop, arguments, workspace, sums)
-                kernel.run_settle_back(frame, count)
-            with code.loop(count) as number:
-                self._back_section(section, arguments, workspace, first, number, sums)
+            kernel, frame = head
+            kernel.run_step(frame, first, count)
+        back = [functools.partial(self._pass_back, each) for each in reversed(self._sections)]
+        self._in_chunks("backward", arguments, values, back)
+
+    def _pass_forward(self, section: _Section, arguments: Arguments, *values: Value) -> None:
+        """Emit a section for all items of a shard."""
+        workspace, first, count, sums = values
+        with arguments.code.loop(count) as number:
+            self._forward_section(section, arguments, workspace, first, number)
+        if section.stop is not None:
+            kernel, frame = self._mixing(section.stop, arguments, workspace, sums)
+            kernel.run_settle(frame, count)
+
+    def _pass_back(self, section: _Section, arguments: Arguments, *values: Value) -> None:
+        """Emit the way back through a section for all items of a shard."""
+        workspace, first, count, sums = values
+        if section.stop is not None and self.plan.goes_back:
+            kernel, frame = self._mixing(section.stop, arguments, workspace, sums)
+            kernel.run_settle_back(frame, count)
+        with arguments.code.loop(count) as number:
+            self._back_section(section, arguments, workspace, first, number, sums)
+
+    def _in_chunks(
+        self,
+        name: str,
+        arguments: Arguments,
+        values: Sequence[Value],
+        emitters: Sequence[Callable[..., None]],
+    ) -> None:
+        """Emit one part after the other; many of them in functions of a few parts each.
+
+        Each emitter gets the arguments and the values. Compiling a function takes longer than in
+        proportion to its length, and one of a thousand steps is too much for LLVM's stack.
+        """
+        if len(emitters) <= _MOST_INLINE:
+            for emit in emitters:
+                emit(arguments, *values)
+            return
+        kinds = [value.kind for value in values]
+        for number in range(0, len(emitters), _CHUNK):
+            self._functions += 1
+            chunk = f"{name}_chunk{self._functions}"
+            with self.module.function(chunk, PTR, *kinds) as (code, (table, *inside)):
+                for emit in emitters[number : number + _CHUNK]:
+                    emit(Arguments(code, table), *inside)
+            arguments.code.run(chunk, arguments.table, *values)
 
     @cached_property
     def _sections(self) -> list[_Section]:
@@ -422,8 +473,8 @@ class Builder:
         memory = code.at(workspace, number * self.item.size + self.items)
         if section.is_first:
             self._pack_cells(arguments, item, memory)
-        for index in section.steps:
-            self._run_step(index, Frame(self.sites[index], arguments, workspace, memory), memory)
+        steps = [functools.partial(self._step_of_item, index) for index in section.steps]
+        self._in_chunks("steps", arguments, (workspace, memory), steps)
         if section.stop is not None:
             step, frame = (
                 self.plan.steps[section.stop],
@@ -463,10 +514,11 @@ class Builder:
             self._pack_flow(arguments, workspace, flows, number, first + number)
         indices = list(section.steps)
         mixing = [] if section.is_first else indices[:1]
+        steps = [*reversed(indices[len(mixing) :])]
         if section.stop is not None:
-            self._back_step(section.stop, arguments, workspace, memory, flows, sums)
-        for index in reversed(indices[len(mixing) :]):
-            self._back_step(index, arguments, workspace, memory, flows, sums)
+            steps.insert(0, section.stop)
+        emitters = [functools.partial(self._back_step, index) for index in steps]
+        self._in_chunks("steps_back", arguments, (workspace, memory, flows, sums), emitters)
         for index in mixing:
             step = plan.steps[index]
             assert isinstance(step.kernel, MixingKernel)
@@ -529,7 +581,44 @@ class Builder:
             for job in site.step.kernel.reduce(site)
         ]
         total = sum(job.parts for _, job in jobs)
-        self.phases.add("reduce", lambda _: total, _choose(jobs))
+        self.phases.add("reduce", lambda _: total, lambda *task: self._choose(jobs, *task))
+
+    def _choose(
+        self,
+        jobs: Sequence[tuple[Site, Job]],
+        arguments: Arguments,
+        workspace: Value,
+        task: Value,
+    ) -> None:
+        """Emit a choice among jobs, which share the numbers of a phase's tasks."""
+        code, start = arguments.code, 0
+        if len(jobs) > _MOST_INLINE:
+            self._choose_chunk(jobs, arguments, workspace, task)
+            return
+        for site, job in jobs:
+            with code.when(_is_within(code, task, start, start + job.parts)):
+                job.emit(Frame(site, arguments, workspace), task - start)
+            start += job.parts
+
+    def _choose_chunk(
+        self,
+        jobs: Sequence[tuple[Site, Job]],
+        arguments: Arguments,
+        workspace: Value,
+        task: Value,
+    ) -> None:
+        """Emit a choice among many jobs: first among chunks, each with a function of its own."""
+        code, start = arguments.code, 0
+        for number in range(0, len(jobs), _CHUNK):
+            part = jobs[number : number + _CHUNK]
+            total = sum(job.parts for _, job in part)
+            self._functions += 1
+            name = f"jobs{self._functions}"
+            with self.module.function(name, PTR, PTR, INT) as (inside, (table, memory, own)):
+                self._choose(part, Arguments(inside, table), memory, own)
+            with code.when(_is_within(code, task, start, start + total)):
+                code.run(name, arguments.table, workspace, task - start)
+            start += total
 
 
 def _null(code: Code) -> Value:
@@ -537,20 +626,10 @@ def _null(code: Code) -> Value:
     return Value(code, PTR, "null")
 
 
-def _choose(jobs: Sequence[tuple[Site, Job]]) -> Task:
-    """Return what emits a choice among jobs, which share the numbers of a phase's tasks."""
-
-    def emit(arguments: Arguments, workspace: Value, task: Value) -> None:
-        code, start = arguments.code, 0
-        for site, job in jobs:
-            begins = code.test("sge", task, start)
-            ends = code.test("slt", task, start + job.parts)
-            inside = code.op("i1", f"and {begins}, {ends.name}")
-            with code.when(inside):
-                job.emit(Frame(site, arguments, workspace), task - start)
-            start += job.parts
-
-    return emit
+def _is_within(code: Code, task: Value, start: int, stop: int) -> Value:
+    """Return whether the number of a task is from `start` up to, and not including, `stop`."""
+    begins, ends = code.test("sge", task, start), code.test("slt", task, stop)
+    return code.op("i1", f"and {begins}, {ends.name}")
 
 
 def _parts(arguments: Arguments, height: int) -> Number:

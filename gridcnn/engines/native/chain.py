@@ -25,6 +25,7 @@ Kind = Literal["forward", "single", "training"]
 _NONE = np.zeros(0, np.intp)
 # Below these, waking a thread or waiting between phases costs more time than the help saves.
 _WORTH = 400_000  # multiply-adds that are worth waking another thread for
+_MOST_PHASES = 128  # steps of one item that may each be shared among threads
 _SHARED = 1_500_000  # multiply-adds of one item that are worth being shared among threads
 
 
@@ -156,7 +157,7 @@ class Chain:
         call(parameters, arguments, threads=threads, keep=(cells, out, odd))
         return out, np.flatnonzero(np.isnan(odd)) if len(odd) else _NONE
 
-    def lone(self, parameters: Array) -> Lone | None:
+    def single(self, parameters: Array) -> SingleItem | None:
         """Return the short way for single items; None if features are packed for every call."""
         cells = np.zeros((1, *self.entering), np.int32 if self.plan.one_hot else np.float32)
         out = np.empty((1, *self.plan.output.sizes), np.float32)
@@ -165,7 +166,7 @@ class Chain:
         if not call.is_packed(parameters):
             return None
         run = call.run(parameters, arguments, threads=threads, keep=(cells, out, odd))
-        return Lone(parameters, call, run, cells, out, odd, one_hot=self.plan.one_hot)
+        return SingleItem(parameters, call, run, cells, out, odd, one_hot=self.plan.one_hot)
 
     @property
     def entering(self) -> tuple[int, ...]:
@@ -180,7 +181,8 @@ class Chain:
         # small one is answered by one thread, and many items are shared in shards.
         items = len(cells)
         threads = self.workers(items)
-        if items == 1 and threads > 1 and self.cost >= _SHARED:
+        shares = len(self.answering_plan.steps) <= _MOST_PHASES
+        if items == 1 and threads > 1 and self.cost >= _SHARED and shares:
             call, shard, shards = self.one, 1, 2 * threads
         else:
             call = self.many
@@ -253,7 +255,7 @@ def _bits(number: float) -> int:
     return int(np.array(number, np.float32).view(np.uint32))
 
 
-class Lone:
+class SingleItem:
     """The short way of one item: what can be prepared for all items of a kind was prepared.
 
     `fits` has to be asked before each call. Items enter by way of the same memory, so that not even

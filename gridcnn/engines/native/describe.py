@@ -10,7 +10,7 @@ from gridcnn.engines.native.cache import object_cache
 from gridcnn.engines.native.chain import Chain
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import Program
-from gridcnn.errors import sized
+from gridcnn.errors import listed, sized
 from gridcnn.network import Network, Op
 
 _FLOAT, _RESULT = 4, 12  # bytes of a number, and of what an item's loss is made from
@@ -40,6 +40,7 @@ class Division(NamedTuple):
 
 
 # Plans ------------------------------------------------------------------------------------------
+_LISTED = 5  # chains that a note names
 
 
 def plan(division: Division, processor: Processor, threads: int) -> Plan:
@@ -53,9 +54,15 @@ def plan(division: Division, processor: Processor, threads: int) -> Plan:
             works += [Work((op.label,), "reference arithmetic", without) for op in part.ops]
     notes, facts = _of_machine(processor)
     chains, most = division.chains, division.round_items
-    described = [_of_chain(chain, most, alone=len(chains) == 1) for chain in chains]
-    for more, _ in described:
-        notes += more
+    described = [_of_chain(chain, most) for chain in chains]
+    # Of a network that is not computed in one go, chains that are alike share their notes.
+    alike: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for chain, (texts, _) in zip(chains, described, strict=True):
+        ends = dict.fromkeys((chain.ops[0].label, chain.ops[-1].label))
+        alike.setdefault(texts, []).append(" to ".join(ends))
+    for texts, names in alike.items():
+        which = f" of {listed(names, limit=_LISTED)}" if chains[1:] else ""
+        notes += [f"{what}{which}: {text}" for what, text in texts]
     facts = {**facts, "round": most, "chains": [each for _, each in described]}
     return Plan("native", threads, tuple(works), tuple(notes), facts)
 
@@ -86,17 +93,22 @@ def _of_machine(processor: Processor) -> tuple[list[str], dict[str, Any]]:
     return notes, facts
 
 
-def _of_chain(chain: Chain, most: int, *, alone: bool) -> tuple[list[str], dict[str, Any]]:
-    """Return how a chain's work is divided, and what it works in."""
-    which = "" if alone else f" of {chain.ops[0].label} to {chain.ops[-1].label}"
+def _of_chain(chain: Chain, most: int) -> tuple[tuple[tuple[str, str], ...], dict[str, Any]]:
+    """Return how a chain's work is divided, and what it works in: notes without names, and facts.
+
+    A note is what it is about, and what it says.
+    """
     training, answers = chain.training_program, chain.many_program
     spaces = [_FLOAT * program.workspace.size for program in (training, answers)]
     packed = _FLOAT * (training.packed.size + answers.packed.size)
-    notes = [
-        f"training{which}: shards of {training.shard} items, rounds of at most {most}",
-        f"workspaces{which}: {sized(spaces[0])} for each thread that trains, {sized(spaces[1])} "
-        f"for each that answers, {sized(packed)} for features in the order of the kernels",
-    ]
+    notes = (
+        ("training", f"shards of {training.shard} items, rounds of at most {most}"),
+        (
+            "workspaces",
+            f"{sized(spaces[0])} for each thread that trains, {sized(spaces[1])} "
+            f"for each that answers, {sized(packed)} for features in the order of the kernels",
+        ),
+    )
     facts = {
         "stages": [op.label for op in chain.ops],
         "shard": training.shard,

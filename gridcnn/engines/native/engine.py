@@ -24,9 +24,9 @@ import numpy as np
 from gridcnn.contracts.adapter import OneHotAdapter
 from gridcnn.contracts.targets import Targets, check_targets
 from gridcnn.cores import usable_cores
-from gridcnn.engines.base import Engine, Memory, Plan, Step, take_running
+from gridcnn.engines.base import Engine, Memory, Plan, Step, generators, take_running
 from gridcnn.engines.native.call import Floats
-from gridcnn.engines.native.chain import Chain, Lone
+from gridcnn.engines.native.chain import Chain, SingleItem
 from gridcnn.engines.native.kernels.registry import has_kernel
 from gridcnn.engines.native.moves import move
 from gridcnn.engines.native.plan import reads_indices
@@ -66,7 +66,7 @@ class NativeEngine(Engine):
         self._chains: dict[tuple[int, int, bool], Chain] = {}
         self._pieces: dict[int, list[Piece]] = {}
         self._reference = ReferenceEngine(self.network)
-        self._lone: Lone | None = None
+        self._single: SingleItem | None = None
         self._all_change = all(
             slot.parameter.role != "fixed" for op in self.network.ops for slot in op.slots
         )
@@ -74,7 +74,7 @@ class NativeEngine(Engine):
     def start_over(self) -> None:
         """Be as before the first call, with the code that is there; called in forked children."""
         self._lock = threading.RLock()
-        self._lone = None
+        self._single = None
         for chain in self._chains.values():
             chain.start_over()
 
@@ -123,8 +123,8 @@ class NativeEngine(Engine):
 
     def maps(self, parameters: Array, grids: Cells, *, after: int | None = None) -> Array:
         """Return the grids after an operation."""
-        if self._lone is not None and after is None:
-            out = self._at_once(self._lone, parameters, grids)
+        if self._single is not None and after is None:
+            out = self._at_once(self._single, parameters, grids)
             if out is not None:
                 return out
         stop = self.network.result if after is None else after + 1
@@ -136,16 +136,16 @@ class NativeEngine(Engine):
                 answer = self._through(vector, grids, stop)
                 # A caller with a single item is likely to have more, one by one.
                 if len(grids) == 1 and after is None:
-                    self._lone = self._prepare_lone(parameters, grids)
+                    self._single = self._prepare_single(parameters, grids)
                 return answer
             out = np.empty((len(grids), *self.network.values[stop].sizes), np.float32)
             for part in _rounds(len(grids)):
                 out[part] = self._through(vector, grids[part], stop)
         return out
 
-    def _at_once(self, lone: Lone, parameters: Array, grids: Cells) -> Array | None:
+    def _at_once(self, single: SingleItem, parameters: Array, grids: Cells) -> Array | None:
         """Return the maps of one more item like the last one; None if it is not like that."""
-        if lone.one_hot != isinstance(grids, OneHot):
+        if single.one_hot != isinstance(grids, OneHot):
             return None
         if isinstance(grids, OneHot):
             values, rows = grids.indices, self.network.shape.rows
@@ -154,14 +154,14 @@ class NativeEngine(Engine):
         else:
             values = grids
         with self._lock:
-            return lone(values) if lone.fits(parameters, values) else None
+            return single(values) if single.fits(parameters, values) else None
 
-    def _prepare_lone(self, parameters: Array, grids: Cells) -> Lone | None:
+    def _prepare_single(self, parameters: Array, grids: Cells) -> SingleItem | None:
         """Return the short way for more items like this one, where there is one."""
         piece, *others = self.pieces()
         if others or not piece.native:
             return None
-        return self._entering(piece, grids)[0].lone(parameters)
+        return self._entering(piece, grids)[0].single(parameters)
 
     def _vector(self, parameters: Array) -> Floats:
         if parameters.shape != (self.network.parameters,):
@@ -201,12 +201,13 @@ class NativeEngine(Engine):
         targets = check_targets(targets, items=len(grids), classes=classes)
         gradient = self._empty_gradient()
         total, hits = 0.0, 0
+        chances = generators(self.network, random)
         with self._lock:
             # Rounds are added up in their order, in float32, so that bits depend on nothing else.
             for number, part in enumerate(self._training_rounds(len(grids))):
                 part_gradient = gradient if not number else self._empty_gradient()
                 losses, right = self._round(
-                    vector, grids[part], targets[part], part_gradient, random, items=len(grids)
+                    vector, grids[part], targets[part], part_gradient, chances, items=len(grids)
                 )
                 if number:
                     gradient += part_gradient
@@ -364,7 +365,7 @@ class NativeEngine(Engine):
         grids: Cells,
         targets: Targets,
         gradient: Floats,
-        random: np.random.Generator | None,
+        chances: Sequence[np.random.Generator | None],
         *,
         items: int,
     ) -> tuple[Array, int]:
@@ -381,13 +382,18 @@ class NativeEngine(Engine):
             if piece.native:
                 values[piece.stop] = self._forward(piece, vector, sources)
             else:
-                values[piece.stop], trail[piece.start] = self._learn(piece, vector, sources, random)
+                values[piece.stop], trail[piece.start] = self._learn(
+                    piece, vector, sources, chances[piece.start]
+                )
         flows: dict[int, Array] = {}
         if whole:
-            (source,) = self._sources(pieces[-1])
+            # A merge at its beginning may read the same value several times.
+            (source,) = set(self._sources(pieces[-1]))
             chain, cells = self._entering(pieces[-1], values[source])
-            factors = _factors(chain, len(cells), random)
-            back = np.empty((len(cells), *chain.plan.shape.sizes), np.float32)
+            factors = _factors(chain, len(cells), chances[-1])
+            # If nothing before the votes learns, nothing is written.
+            make = np.empty if chain.plan.wanted else np.zeros
+            back = make((len(cells), *chain.plan.shape.sizes), np.float32)
             results = chain.step(
                 vector,
                 cells,
@@ -414,12 +420,14 @@ class NativeEngine(Engine):
             numbers = self._sources(piece)
             flow = flows.pop(piece.stop)
             if piece.native:
+                numbers = numbers[:1]
                 by_sources = [self._back(piece, vector, values[numbers[0]], flow, gradient)]
             else:
                 by_sources = self._back_plainly(piece, flow, gradient, trail[piece.start], items)
-            for source, by_source in zip(numbers, by_sources, strict=True):
-                if source:  # nobody asks for the gradient of the grids themselves
-                    flows[source] = flows[source] + by_source if source in flows else by_source
+            with np.errstate(over="ignore", invalid="ignore"):
+                for source, by_source in zip(numbers, by_sources, strict=True):
+                    if source:  # nobody asks for the gradient of the grids themselves
+                        flows[source] = flows[source] + by_source if source in flows else by_source
         return losses, right
 
     def _learn(
@@ -511,10 +519,9 @@ def _rounds(items: int) -> Iterator[slice]:
 def _factors(chain: Chain, items: int, random: np.random.Generator | None) -> Floats | None:
     """Return what dropout multiplies values with, layer after layer, or None if it does not."""
     head = chain.plan.head
-    if random is None or head is None:
+    if random is None or head is None or not head.kernel.dropouts:
         return None
-    factors = [
-        Votes.dropout_factors((items, values), rate, random).ravel()
-        for values, rate in head.kernel.dropouts
-    ]
-    return np.concatenate(factors) if factors else None
+    sizes = [values for values, _ in head.kernel.dropouts]
+    _, rate = head.kernel.dropouts[0]  # that of all layers
+    factors = Votes.dropout_factors(items, sizes, rate, random)
+    return np.concatenate([each.ravel() for each in factors])

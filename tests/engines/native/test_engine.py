@@ -439,7 +439,7 @@ def test_one_item_after_the_other_gives_the_bits_of_a_batch() -> None:
     expected = NativeEngine(engine.network).logits(parameters, grids)
 
     found = [engine.logits(parameters, grids[item : item + 1]) for item in range(6)]
-    assert engine._lone is not None
+    assert engine._single is not None
     np.testing.assert_array_equal(np.concatenate(found), expected)
     # What was given before is not overwritten by what comes later.
     assert len({each.ctypes.data for each in found}) == 6

@@ -263,6 +263,40 @@ def test_random_networks_on_one_hot_grids_touch_nothing_else(
             GridShape(18, 1, 7),
             [{"convolution": {"filters": 20, "kernel_size": [1, 5]}}, "rectification"],
         ),
+        # A value with readers that want borders of different widths, and maps of no whole vector.
+        (
+            GridShape(5, 6, 7),
+            [
+                {
+                    "parallel": [
+                        [{"convolution": {"filters": 5, "kernel_size": 3}}],
+                        [{"convolution": {"filters": 3, "kernel_size": 5}}, "rectification"],
+                        [],
+                    ]
+                },
+                {"convolution": {"filters": 6}},
+            ],
+        ),
+        # Maps that take the place of others, and gradients that are computed densely.
+        (
+            GridShape(17, 5, 6),
+            [
+                {"skip": [{"convolution": {"filters": 17}}, {"convolution": {"filters": 17}}]},
+                "rectification",
+                {"skip": [{"convolution": {"filters": 17, "groups": "channels"}}]},
+                {"activation": "gelu"},
+            ],
+        ),
+        # Items that wait for each other.
+        (
+            GridShape(3, 6, 6),
+            [
+                {"convolution": {"filters": 5, "bias": False}},
+                "normalization",
+                "rectification",
+                {"skip": [{"convolution": {"filters": 9, "stride": 2}}, "normalization"]},
+            ],
+        ),
     ],
 )
 def test_corners_touch_nothing_else(
@@ -270,7 +304,8 @@ def test_corners_touch_nothing_else(
 ) -> None:
     """What only fills a vector is there as well."""
     network = Network(load({"stages": stages, "head": {"voting": {}}}), shape, classes=3)
-    check(networks, networks.case_of(network, items=3), one_hot=False, at_end=at_end)
+    case = networks.case_of(network, items=3, exactly=not network.mixes_items)
+    check(networks, case, one_hot=False, at_end=at_end)
 
 
 @pytest.mark.long

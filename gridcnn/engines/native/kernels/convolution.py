@@ -12,7 +12,7 @@ from dataclasses import fields, replace
 from typing import Any, ClassVar, Self
 
 from gridcnn.engines.native.emitter import INT, PTR, Module, Number, Value
-from gridcnn.engines.native.kernels import convolution_backward, folding, packing
+from gridcnn.engines.native.kernels import convolution_backward, convolution_dense, folding, packing
 from gridcnn.engines.native.kernels.base import (
     FEW_ROWS,
     NO_GRADIENT,
@@ -33,6 +33,7 @@ from gridcnn.engines.native.kernels.convolution_forward import DirectTile, emit_
 from gridcnn.engines.native.kernels.sizes import Sizes, filter_chunks, room_for, windows_of_tile
 from gridcnn.engines.native.layout import Maps, lanes_for
 from gridcnn.engines.native.processor import Processor
+from gridcnn.forks import cached_property
 from gridcnn.network import Op
 from gridcnn.stages.convolution import Convolution as ConvolutionStage
 from gridcnn.stages.pooling import Pooling as PoolingStage
@@ -129,15 +130,88 @@ class Convolution(Sizes):
         site.take(Area.SUMS, "gradient of the bias", filters, when=step.learns)
         # `reduce` adds up one row of packed gradients at a time there, long after the lists.
         row = max(filters, self.source.padded)
-        site.take(Area.SCRATCH, "lists", max(convolution_backward.Lists(self).size, row))
+        lists = 0 if self.is_dense and self.reversed else convolution_backward.Lists(self).size
+        site.take(Area.SCRATCH, "lists", max(lists, row))
+        if step.passes_on and (turned := self.reversed) is not None:
+            self._lay_out_reversed(site, turned)
+
+    # The backward pass as a forward pass, see `convolution_dense`
+
+    @cached_property
+    def is_dense(self) -> bool:
+        """Whether all cells of the map's gradient are visited, not only the nonzero ones."""
+        return convolution_dense.is_dense(self)
+
+    @cached_property
+    def reversed(self) -> Convolution | None:
+        """The convolution of the map's gradient that makes the grid's; None if another way does."""
+        flow = convolution_dense.reversed_grid(self) if self.is_dense else None
+        if flow is None:
+            return None
+        grid = self.source
+        turned = Convolution(
+            sources=(flow,),
+            target=Maps(grid.channels, grid.rows, grid.columns, grid.lanes),
+            kernel_size=self.kernel_size,
+            stride=(1, 1),
+            dilation=self.dilation,
+            rows=grid.rows,
+            columns=grid.columns,
+            bias=False,
+            rectified=False,
+        )
+        return self.made_alike(turned)
+
+    def made_alike(self, conv: Convolution) -> Convolution:
+        """Return another convolution in the way of this one, where it can be made that way."""
+        return conv
+
+    def _lay_out_reversed(self, site: Site, turned: Convolution) -> None:
+        site.take(Area.PACKED, "reversed features", self.filters * self.feature_size)
+        site.take(Area.PACKED, "features of the reversed pass", turned.features_size)
+        site.take(Area.PACKED, "no bias", turned.target.padded)
+        # Its border has to stay 0, so that it is not among what all steps share.
+        site.take(Area.WORKSPACE, "gradient with a border", turned.source.size)
+        site.take(Area.WORKSPACE, "gradient of the grid", turned.target.size)
+        turned.lay_out_more(site)
+
+    def lay_out_more(self, site: Site) -> None:
+        """Take what the forward function needs as its last arguments."""
+
+    def emit_pass(self, module: Module, name: str, *, winners: bool) -> None:
+        """Emit the function that `emit_forward` describes."""
+        with module.function(name, *[PTR] * 5, *[INT] * 4) as (code, arguments):
+            tile = DirectTile(module, code, self, winners=winners)
+            emit_rows(code, self, arguments, tile)
+
+    def _run_reversed(self, frame: Frame, turned: Convolution, gradients: Ends) -> None:
+        """Emit the calls that add to the gradient of the grid."""
+        code, site = frame.code, frame.site
+        flow = frame.at(Area.WORKSPACE, "gradient with a border")
+        made = frame.at(Area.WORKSPACE, "gradient of the grid")
+        code.run(site.name("lay_flow"), gradients.target, flow)
+        code.run(
+            site.name("back_to_grid"),
+            flow,
+            frame.at(Area.PACKED, "features of the reversed pass"),
+            frame.at(Area.PACKED, "no bias"),
+            *(made, made),  # nothing is written to the winners
+            *(0, turned.pass_rows, 0, turned._chunks(site.registers)),
+            *turned.more_arguments(frame),
+        )
+        code.run(site.name("add_to_grid"), made, *gradients.sources)
 
     # Packing
 
     def fold(self, site: Site) -> list[Job]:
-        """Return the job that folds a normalization into features and bias, if there is one."""
-        if self.epsilon is None:
+        """Return the jobs that make features anew before they are packed, where that is needed."""
+        if self.epsilon is not None:
+            return [folding.fold(site, self.filters, self.feature_size, self.epsilon)]
+        if not (site.training and site.step.passes_on and self.reversed is not None):
             return []
-        return [folding.fold(site, self.filters, self.feature_size, self.epsilon)]
+        if site.emits:
+            convolution_dense.reverse_features(site.module, site.name("reverse"), self)
+        return [self._pack("reverse", "reversed features", self.filters)]
 
     def pack(self, site: Site) -> list[Job]:
         """Return the jobs that pack the features for both passes, and the bias."""
@@ -147,7 +221,19 @@ class Convolution(Sizes):
         jobs = [self._pack("pack", "features", channels)]
         if "bias" in step.slots and self.epsilon is None:
             jobs.append(Job(1, self._pack_bias))
-        if site.training and step.passes_on:
+        turned = self.reversed if site.training and step.passes_on else None
+        if turned is not None:
+            if site.emits:
+                turned.emit_pack(site.module, site.name("pack_reversed"))
+            jobs.append(
+                self._pack(
+                    "pack_reversed",
+                    "features of the reversed pass",
+                    turned.feature_channels,
+                    "reversed features",
+                )
+            )
+        elif site.training and step.passes_on:
             if site.emits:
                 packing.pack_backward(site.module, site.name("pack_backward"), self)
             jobs.append(self._pack("pack_backward", "features of the backward pass", self.filters))
@@ -180,14 +266,13 @@ class Convolution(Sizes):
                         code.store(code.load(source, here), target, there)
                 place += size * chunk.count
 
-    def _pack(self, function: str, target: str, rows: int) -> Job:
+    def _pack(self, function: str, target: str, rows: int, source: str = "") -> Job:
         parts = min(rows, FEW_ROWS)
+        if self.epsilon is not None:
+            source = "folded features"
 
         def emit(frame: Frame, number: Value) -> None:
-            if self.epsilon is None:
-                features = frame.parameter("weights")
-            else:
-                features = frame.at(Area.PACKED, "folded features")
+            features = frame.at(Area.PACKED, source) if source else frame.parameter("weights")
             ends = part_of(frame.code, number, rows, parts)
             packed = frame.at(Area.PACKED, target)
             frame.code.run(frame.site.name(function), features, packed, *ends)
@@ -208,10 +293,7 @@ class Convolution(Sizes):
 
         `forward(grid, weights, bias, map, winners, first row, end row, first chunk, end chunk)`.
         """
-        module = site.module
-        with module.function(site.name("forward"), *[PTR] * 5, *[INT] * 4) as (code, arguments):
-            tile = DirectTile(module, code, self, winners=site.training)
-            emit_rows(code, self, arguments, tile)
+        self.emit_pass(site.module, site.name("forward"), winners=site.training)
 
     def parts(self, processor: Processor) -> int:
         """Return the rows of the pass, or chunks of filters where rows are few."""
@@ -254,24 +336,48 @@ class Convolution(Sizes):
     # Backward
 
     def emit_backward(self, site: Site) -> None:
-        """Emit the function that `convolution_backward.backward` describes."""
-        step = site.step
-        convolution_backward.backward(
-            site.module, site.name("back"), self, by_weights=step.learns, by_grid=step.passes_on
-        )
+        """Emit the function that `convolution_backward.backward` describes, or dense ones."""
+        module, learns, passes_on = site.module, site.step.learns, site.step.passes_on
+        if self.is_dense and learns:
+            convolution_dense.by_features(module, site.name("by_features"), self)
+        if self.is_dense and passes_on and (turned := self.reversed) is not None:
+            flow, made = turned.source, turned.target
+            convolution_dense.copy_maps(
+                module, site.name("lay_flow"), self.target, flow, adds=False
+            )
+            turned.emit_pass(module, site.name("back_to_grid"), winners=False)
+            convolution_dense.copy_maps(
+                module, site.name("add_to_grid"), made, self.source, adds=True
+            )
+            passes_on = False
+        learns = learns and not self.is_dense
+        if learns or passes_on:
+            convolution_backward.backward(
+                module, site.name("back"), self, by_weights=learns, by_grid=passes_on
+            )
 
     def run_backward(self, frame: Frame, maps: Ends, gradients: Ends) -> None:
-        """Emit the call for one item."""
-        ends = *maps.sources, maps.target
-        won = frame.at(Area.ITEM, "winners")
+        """Emit the calls for one item."""
+        site, step = frame.site, frame.site.step
         by_weights = frame.at(Area.SUMS, "gradient of the features")
         by_bias = frame.at(Area.SUMS, "gradient of the bias")
+        learns, passes_on = step.learns, step.passes_on
+        if self.is_dense and learns:
+            ends = *maps.sources, gradients.target, by_weights, by_bias
+            frame.code.run(site.name("by_features"), *ends)
+            learns = False
+        if passes_on and (turned := self.reversed) is not None:
+            self._run_reversed(frame, turned, gradients)
+            passes_on = False
+        if not (learns or passes_on):
+            return
+        won = frame.at(Area.ITEM, "winners")
         packed = frame.at(Area.PACKED, "features of the backward pass")
         lists = frame.at(Area.SCRATCH, "lists")
-        sums = by_weights, by_bias, lists
-        by_grid = gradients.sources
         frame.code.run(
-            frame.site.name("back"), *ends, won, gradients.target, packed, *by_grid, *sums
+            site.name("back"),
+            *(*maps.sources, maps.target, won, gradients.target, packed),
+            *(*gradients.sources, by_weights, by_bias, lists),
         )
 
     def reduce(self, site: Site) -> list[Job]:

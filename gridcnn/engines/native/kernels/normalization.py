@@ -58,6 +58,7 @@ from gridcnn.stages.rectification import Rectification as RectificationStage
 _STATISTICS = ("shift", "sum", "squares")
 _SETTLED = ("factor", "offset", "mean", "inverse")
 _GATHERED = ("flow", "weighed")
+_LEARNED = ("gain", "bias", "variance")
 _SUMMED = ("gain", "bias", "mean", "variance")
 
 
@@ -97,7 +98,7 @@ class Normalization(MixingKernel):
     def lay_out(self, site: Site) -> None:
         """Take memory for a number, or a few, of each map."""
         floats = self.target.padded
-        for name in ("gain", "bias") if site.training else ("factor", "offset"):
+        for name in _LEARNED if site.training else ("factor", "offset"):
             site.take(Area.PACKED, name, floats)
         if not site.training:
             return
@@ -115,7 +116,7 @@ class Normalization(MixingKernel):
         return [Job(1, self._fold)]
 
     def _pack_learned(self, frame: Frame, number: Value) -> None:  # noqa: ARG002
-        for name in ("gain", "bias"):
+        for name in _LEARNED:
             frame.code.copy(
                 frame.at(Area.PACKED, name), frame.parameter(name), self.target.channels
             )
@@ -204,22 +205,24 @@ class Normalization(MixingKernel):
                 yield [first + number * self.target.lanes for number in range(vectors)], row
 
     def _emit_settle(self, site: Site) -> None:
-        """Emit `settle(shift, sum, squares, gain, bias, factor, offset, mean, inverse, ...)`.
+        """Emit `settle(shift, sum, squares, gain, bias, variance, factor, offset, mean, ...)`.
 
-        The last ones are the sums of running mean and variance, the number of items, and the share
-        of one item in the batch.
+        `variance` is the running one, which is left as it is if there is a single cell. The last
+        ones are the sums of running mean and variance, the number of items, and the share of one
+        item in the batch.
         """
         lanes, kind = self.target.lanes, vector(self.target.lanes)
-        pointers = [PTR] * 11
+        pointers = [PTR] * 12
         with site.module.function(site.name("settle"), *pointers, INT, FLOAT) as (code, arguments):
-            shift, total, squares, gain, bias = arguments[:5]
-            factor, offset, mean, inverse, running_mean, running_variance = arguments[5:11]
-            items = code.cast("sitofp", arguments[11], FLOAT)
+            shift, total, squares, gain, bias, before = arguments[:6]
+            factor, offset, mean, inverse, running_mean, running_variance = arguments[6:12]
+            items = code.cast("sitofp", arguments[12], FLOAT)
             cells = code.arithmetic(
                 "fmul", items, code.constant(self.target.rows * self.target.columns)
             )
             others = code.larger(code.constant(1), code.arithmetic("fsub", cells, code.constant(1)))
-            share = code.broadcast(code.arithmetic("fmul", items, arguments[12]), lanes)
+            share = code.broadcast(code.arithmetic("fmul", items, arguments[13]), lanes)
+            is_single = code.compare("olt", cells, code.constant(1.5))
             unbiased = code.broadcast(code.arithmetic("fdiv", cells, others), lanes)
             cells = code.broadcast(cells, lanes)
             with code.loop(self.target.padded, step=lanes) as channel:
@@ -236,6 +239,8 @@ class Normalization(MixingKernel):
                 product = code.arithmetic("fmul", middle, scale)
                 moved = code.arithmetic("fsub", code.load(bias, channel, kind=kind), product)
                 observed = code.arithmetic("fmul", variance, unbiased)
+                kept = code.load(before, channel, kind=kind)
+                observed = code.select(is_single, kept, observed)
                 for value, place in (
                     (scale, factor),
                     (moved, offset),
@@ -263,7 +268,7 @@ class Normalization(MixingKernel):
         """Emit the call that makes factor and offset, and starts the sums of the way back."""
         code = frame.code
         statistics = [frame.at(Area.WORKSPACE, name) for name in _STATISTICS]
-        learned = [frame.at(Area.PACKED, name) for name in ("gain", "bias")]
+        learned = [frame.at(Area.PACKED, name) for name in _LEARNED]
         settled = [frame.at(Area.WORKSPACE, name) for name in _SETTLED]
         running = [frame.at(Area.SUMS, name) for name in ("mean", "variance")]
         share = code.load(frame.arguments.table, int(Slot.FACTOR) * 2)

@@ -208,8 +208,13 @@ class Winograd(Convolution):
     def take(cls, bundle: Bundle) -> Self | None:
         """Return the kernel for a convolution, if it can be made this way and gains enough."""
         conv = Convolution.take(bundle)
-        tile = best_tile(conv) if conv is not None else None
-        if conv is None or tile is None:
+        return None if conv is None else cls.of(conv)
+
+    @classmethod
+    def of(cls, conv: Convolution) -> Self | None:
+        """Return a convolution made this way, if it can be and gains enough."""
+        tile = best_tile(conv)
+        if tile is None:
             return None
         made = cls(**settings_of(conv), tile=tile)
         # Tiles may reach beyond the map, and what they read has to be there.
@@ -218,6 +223,10 @@ class Winograd(Convolution):
         below = max(source.below, down - source.above - source.rows)
         right = max(source.right, across - source.left - source.columns)
         return replace(made, sources=(replace(source, below=below, right=right),))
+
+    def made_alike(self, conv: Convolution) -> Convolution:
+        """Return another convolution made this way, or as it is if it cannot be."""
+        return Winograd.of(conv) or conv
 
     @property
     def features_size(self) -> int:
@@ -232,6 +241,10 @@ class Winograd(Convolution):
     def lay_out(self, site: Site) -> None:
         """Take memory as any convolution, and for a group of tiles."""
         super().lay_out(site)
+        self.lay_out_more(site)
+
+    def lay_out_more(self, site: Site) -> None:
+        """Take memory for a group of tiles."""
         # If threads share a workspace, each part of an item has a group of its own.
         size = scratch_size(self, site.registers, training=site.training)
         site.take(Area.SCRATCH, "points", size)
@@ -244,9 +257,9 @@ class Winograd(Convolution):
         """Emit the function that `pack` describes."""
         pack(module, name, self)
 
-    def emit_forward(self, site: Site) -> None:
+    def emit_pass(self, module: Module, name: str, *, winners: bool) -> None:
         """Emit the function that `forward` describes."""
-        forward(site.module, site.name("forward"), self, winners=site.training)
+        forward(module, name, self, winners=winners)
 
     def tile_sizes(self, registers: int) -> tuple[int, int, int]:
         """Return the vectors of filters, the tiles and the positions of the usual group."""

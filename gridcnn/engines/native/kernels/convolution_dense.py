@@ -1,0 +1,183 @@
+"""The gradients of a convolution whose maps have a gradient in nearly every cell.
+
+Without a rectification or a pooling in the same pass, hardly any cell of the gradient is 0: a
+normalization or a sum comes in between. Lists of nonzero cells (`convolution_backward`) would hold
+all of them, and reading the lists is most of the work. So every cell is visited instead.
+
+The gradient of the features is a sum over positions. Sums of a few filters and a few taps stay in
+registers, so that each number that is loaded is used several times:
+
+                 filter 0   1   2   3
+    cells tap 0       sum sum sum sum      for each position: load the cells under each tap (a
+    cells tap 1       sum sum sum sum      vector of channels), broadcast the gradient of each
+    ...                                    filter, and do as many multiply-adds as there are sums
+
+The gradient of the grid is a convolution itself, of the map's gradient, with features that are
+turned around: filters and channels change places, and taps come in the opposite order. So the
+forward pass does it, in the best way that there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value, Variable, vector
+from gridcnn.engines.native.kernels.sizes import Sizes, room_for
+from gridcnn.engines.native.layout import Maps
+
+_NEAR = 6_000
+"""Floats of grid and gradient that are worked on at a time, to stay in the first cache."""
+_FILTERS = 4
+"""Filters whose sums are in registers together; the registers that are left divide into taps."""
+
+
+def is_dense(conv: Sizes) -> bool:
+    """Return whether a convolution's gradients are computed here."""
+    return not (conv.rectified or conv.pooled or conv.is_narrow)
+
+
+def reversed_grid(conv: Sizes) -> Maps | None:
+    """Return how the map's gradient lies for the pass that makes the grid's; None if none can.
+
+    It has the border that the reversed convolution reads. With a stride, cells of the grid have
+    different taps over them, and with a padding wider than a feature the border would be negative.
+    """
+    if conv.stride != (1, 1):
+        return None
+    down = (conv.kernel_size[0] - 1) * conv.dilation[0]
+    across = (conv.kernel_size[1] - 1) * conv.dilation[1]
+    # As many rows come out as the grid has: rows + border - down.
+    above, left = down - conv.source.above, across - conv.source.left
+    below = conv.source.rows + down - conv.rows - above
+    right = conv.source.columns + across - conv.columns - left
+    if min(above, below, left, right) < 0:
+        return None
+    return Maps(conv.filters, conv.rows, conv.columns, conv.lanes, above, below, left, right)
+
+
+def reverse_features(module: Module, name: str, conv: Sizes) -> None:
+    """Emit `name(features, reversed, first filter, end filter)`, both as the flat vector has them.
+
+    Filters and channels change places, and the taps their order.
+    """
+    taps = len(conv.taps)
+    with module.function(name, PTR, PTR, INT, INT) as (code, (features, out, first, end)):
+        with (
+            code.loop(end, start=first) as each,
+            code.loop(conv.source.channels) as channel,
+            code.loop(taps) as tap,
+        ):
+            value = code.load(features, (each * conv.source.channels + channel) * taps + tap)
+            if conv.divisor != 1:
+                value = code.arithmetic("fmul", value, code.constant(1 / conv.divisor))
+            there = (channel * conv.filters + each) * taps + (code.value(taps - 1) - tap)
+            code.store(value, out, there)
+
+
+def copy_maps(module: Module, name: str, source: Maps, target: Maps, *, adds: bool) -> None:
+    """Emit `name(source, target)`: cells are copied, or added to those that are there."""
+    kind = vector(source.lanes)
+    with module.function(name, PTR, PTR) as (code, (here, there)):
+        with (
+            code.loop(source.rows) as row,
+            code.loop(source.columns) as column,
+            code.loop(source.padded, step=source.lanes) as channel,
+        ):
+            value = code.load(here, source.place(row, column, channel), kind=kind)
+            place = target.place(row, column, channel)
+            if adds:
+                value = code.arithmetic("fadd", code.load(there, place, kind=kind), value)
+            code.store(value, there, place)
+
+
+def by_features(module: Module, name: str, conv: Sizes) -> None:
+    """Emit `name(grid, map's gradient, features' gradient, bias's gradient)`; it adds to both.
+
+    The features' gradient lies as (filters, taps, channels).
+    """
+    source = conv.source
+    with module.function(name, *[PTR] * 4) as (code, (grid, flow, sums, by_bias)):
+        near = max(1, _NEAR // (conv.stride[0] * source.step + conv.target.step))
+        whole = conv.filters - conv.filters % _FILTERS
+        groups = _groups(conv, room_for(module.processor.registers) // _FILTERS)
+        # A few rows at a time, which all filters and taps go over while they are near.
+        with code.loop(conv.rows, step=near) as start:
+            stop = code.least(start + near, conv.rows)
+            for count, first, end in ((_FILTERS, 0, whole), (1, whole, conv.filters)):
+                if first == end:
+                    continue
+                with code.loop(end, start=first, step=count) as each:
+                    target = code.at(sums, each * (len(conv.taps) * source.padded))
+                    with code.loop(source.padded, step=source.lanes) as channel:
+                        for taps in groups:
+                            _add(
+                                code,
+                                conv,
+                                taps,
+                                count,
+                                grid=code.at(grid, channel),
+                                flow=code.at(flow, each),
+                                sums=code.at(target, channel),
+                                rows=(start, stop),
+                            )
+        if conv.bias:
+            _add_to_bias(code, conv, flow, by_bias)
+
+
+def _groups(conv: Sizes, most: int) -> list[Sequence[int]]:
+    """Return the numbers of the taps in groups of nearly equal size."""
+    count = -(-len(conv.taps) // most)
+    size, larger = divmod(len(conv.taps), count)
+    groups: list[Sequence[int]] = []
+    start = 0
+    for number in range(count):
+        stop = start + size + (number < larger)
+        groups.append(range(start, stop))
+        start = stop
+    return groups
+
+
+def _add(
+    code: Code,
+    conv: Sizes,
+    taps: Sequence[int],
+    filters: int,
+    *,
+    grid: Value,
+    flow: Value,
+    sums: Value,
+    rows: tuple[Number, Number],
+) -> None:
+    """Emit the sums of some taps and filters over some rows, for one vector of channels."""
+    lanes, kind = conv.source.lanes, vector(conv.source.lanes)
+    size = len(conv.taps) * conv.source.padded
+
+    def place(each: int, tap: int) -> int:
+        return each * size + tap * conv.source.padded
+
+    totals: dict[tuple[int, int], Variable] = {
+        (each, tap): code.variable(code.load(sums, place(each, tap), kind=kind))
+        for each in range(filters)
+        for tap in taps
+    }
+    with code.loop(rows[1], start=rows[0]) as row, code.loop(conv.columns) as column:
+        patch = code.at(grid, conv.origin(row, column))
+        gradients = code.at(flow, conv.target.place(row, column))
+        cells = [code.load(patch, conv.reach(*conv.taps[tap]), kind=kind) for tap in taps]
+        for each in range(filters):
+            share = code.load_broadcast(gradients, each, lanes)
+            for tap, values in zip(taps, cells, strict=True):
+                total = totals[each, tap]
+                total.set(code.multiply_add(values, share, total.get()))
+    for (each, tap), total in totals.items():
+        code.store(total.get(), sums, place(each, tap))
+
+
+def _add_to_bias(code: Code, conv: Sizes, flow: Value, by_bias: Value) -> None:
+    kind = vector(conv.lanes)
+    with code.loop(conv.target.padded, step=conv.lanes) as first:
+        total = code.variable(code.load(by_bias, first, kind=kind))
+        with code.loop(conv.rows) as row, code.loop(conv.columns) as column:
+            value = code.load(flow, conv.target.place(row, column, first), kind=kind)
+            total.set(code.arithmetic("fadd", total.get(), value))
+        code.store(total.get(), by_bias, first)
