@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -69,7 +69,7 @@ class Charts(MadeRows):
 
     def open(self, request: Request) -> Dataset:
         """Return the rows, float32 `(count, length)`; the classes are `CLASSES`, in turn."""
-        rows = self.rows(request.seed if self.seed is None else self.seed)
+        rows: Any = self.rows(request.seed if self.seed is None else self.seed)
         labels = [CLASSES[index % len(CLASSES)] for index in range(self.count)]
         return Dataset(rows, labels, item_names(self.count), origin=self.title)
 

@@ -12,9 +12,11 @@ import pytest
 from gridcnn.adapters.table import TableAdapter
 from gridcnn.datasets.makers.charts import Charts
 from gridcnn.datasets.makers.made import write_table
+from gridcnn.grid import GridShape
+from gridcnn.network import Network
 from gridcnn.order.layouts import Layout
 from gridcnn.runs.run import run
-from gridcnn.runs.series import batch_for, epochs_for, is_for_validation
+from gridcnn.runs.series import batch_for, epochs_for, is_for_validation, stages_of_rows
 from gridcnn.runs.starter import starter_for
 from gridcnn.settings.document import parse
 from gridcnn.spec.load import validate
@@ -92,6 +94,17 @@ def test_channels_keep_their_columns(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("columns", [16, 17, 40, 150, 637, 5000])
+def test_two_poolings_leave_at_most_forty_positions(columns: int) -> None:
+    """And the mean of each part of the row, three or four of them."""
+    shape = GridShape(1, 1, columns)
+
+    network = Network(validate(parse(stages_of_rows(shape), "x.yaml")), shape)
+
+    assert min(20, columns // 4) <= network.values[-2].columns <= 40
+    assert network.values[-1].columns in (3, 4)
+
+
 def test_grids_and_short_rows_keep_their_stages(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(40, 64))
     for columns in (64, 12):
@@ -112,7 +125,7 @@ def test_a_table_that_cannot_be_read_gets_a_spec_all_the_same(tmp_path: Path) ->
     rows[7, 3] = np.nan
     pd.DataFrame(rows).assign(label=["a", "b"] * 20).to_csv(tmp_path / "t.csv", index=False)
 
-    assert scaling_of(spec_of(tmp_path / "t.csv")) == "row"
+    assert scaling_of(spec_of(tmp_path / "t.csv")) == "overall"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +151,11 @@ def test_sixteen_rows_end_well(tmp_path: Path) -> None:
     made = starter_for("few", "few.yaml", str(tmp_path / "few.csv"))
     (tmp_path / "few.yaml").write_text(made.text, encoding="utf-8")
 
-    result = run(str(tmp_path / "few.yaml"), out=tmp_path / "run", changes={"check": "off", "training.epochs": 100})
+    result = run(
+        str(tmp_path / "few.yaml"),
+        out=tmp_path / "run",
+        changes={"check": "off", "training.epochs": 100},
+    )
 
     answers = result.model.predict(two.iloc[16:, :-1].to_numpy())
     assert (answers == two["label"].iloc[16:].to_numpy()).mean() >= 0.9
