@@ -63,6 +63,13 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def paint() -> Callable[..., None]:
+    """Return the maker of many small pictures: `paint(folder, count_of_each_class)`."""
+    maker: Callable[..., None] = _loaded(HERE / "photographs.py").make_many
+    return maker
+
+
+@pytest.fixture(scope="session")
 def draw() -> Draw:
     """Return the maker of foreign drawings of X and O: `draw(count, seed)`."""
     maker: Draw = _loaded(HERE.parent / "benchmarks" / "drawings.py").draw

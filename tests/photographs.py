@@ -28,10 +28,25 @@ def make(folder: Path, *, seed: int = 0) -> int:
     return len(CLASSES) * len(_FORMS)
 
 
-def _scene(name: str, random: np.random.Generator) -> _SCENE:
-    """Return a bright thing in front of a darker scene, lit from one side, 20 to 400 pixels."""
-    rows = int(20 * 20 ** random.random())
-    columns = int(np.clip(rows * random.uniform(0.75, 1.33), 20, 400))
+def make_many(
+    folder: Path, count: int, *, side: int = 32, mode: str = "RGB", seed: int = 0
+) -> None:
+    """Write `count` square PNG files of each class, all of one size and colour mode."""
+    for number, name in enumerate(CLASSES):
+        (folder / name).mkdir(parents=True)
+        random = np.random.default_rng([seed, number])
+        for index in range(count):
+            file = folder / name / f"{index:04d}.png"
+            _image(_scene(name, random, side), mode).save(file)
+
+
+def _scene(name: str, random: np.random.Generator, side: int | None = None) -> _SCENE:
+    """Return a bright thing in front of a darker scene, lit from one side, 20 to 400 pixels.
+
+    With `side` it has so many rows and columns.
+    """
+    rows = side or int(20 * 20 ** random.random())
+    columns = side or int(np.clip(rows * random.uniform(0.75, 1.33), 20, 400))
     y, x = np.linspace(-1, 1, rows)[:, None], np.linspace(-1, 1, columns)[None]
     shift = random.uniform(-0.15, 0.15, size=2)
     bars = random.uniform(2.2, 3.2) * np.pi

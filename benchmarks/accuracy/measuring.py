@@ -105,6 +105,8 @@ def digest(case: Case) -> str:
     """Return a digest of a case's options and of what its spec says, but for the description."""
     told = yaml.safe_load(ready()[case.spec])
     told["description"] = list(case.options)
+    if case.folder is not None:
+        told["data"]["source"] = case.folder
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -158,6 +160,8 @@ def _timed(case: Case, folder: Path) -> tuple[float, float]:
     """Run the command of a case, and return the seconds that it takes, and those of all cores."""
     command = [sys.executable, "-m", "gridcnn", "run", case.spec, *case.options]
     command += ["--quiet", "--out", str(folder / "run")]
+    if case.folder is not None:
+        command += ["--data", str(Path(os.environ.get("GRIDCNN_DATA", ""), case.folder))]
     start, before = time.perf_counter(), os.times()
     done = subprocess.run(
         command,

@@ -31,7 +31,7 @@ from gridcnn.datasets.tables.rows import Form
 from gridcnn.errors import DataError, listed, printable
 from gridcnn.grid import GridShape
 from gridcnn.order.layouts import Layout
-from gridcnn.runs import series
+from gridcnn.runs import residual, series
 from gridcnn.runs.located import locate
 from gridcnn.settings.document import parse
 from gridcnn.spec.load import validate
@@ -285,18 +285,17 @@ def _for_dataset(name: str, file: str, section: str, dataset: Dataset) -> Starte
     chosen = np.unique(np.linspace(0, items - 1, _LOOKED_AT).astype(int)).tolist()
     some = [dataset.things[index] for index in chosen]
     made = fitting(some, dataset.origin)
+    end = None
     if isinstance(made, TextAdapter):
         what, adapter, stages = "texts", _TEXT, _TEXT_STAGES
     elif isinstance(made, ImageAdapter):
-        what, (rows, columns, channels) = "pictures", _picture_sizes(some)
-        adapter = _IMAGE.format(rows=rows, columns=columns, channels=channels)
-        stages = _grid_stages(GridShape(channels, rows, columns))
+        what, (adapter, stages, end) = "pictures", _pictures(some, items)
     elif isinstance(made, ArrayAdapter):
         what, adapter, stages = "arrays", _ARRAY, _grid_stages(made.fitted(some).shape())
     else:
         what = "sounds"
         adapter, stages = _audio(some)
-    text = _spec(name, file, section, adapter, stages, items=items)
+    text = _spec(name, file, section, adapter, stages, items=items, end=end)
     return Starter(text, f"{items:,} {what}, {count} classes", dataset.notes)
 
 
@@ -304,11 +303,12 @@ def _for_table(name: str, file: str, data: str, look: Look, layout: Layout | Non
     """Return a spec for a table by the likely use of its columns."""
     lines = [f"      path: {json.dumps(data, ensure_ascii=False)}"]
     lines[0] += "   # a relative path starts at the folder of this file"
+    end = None
     if isinstance(look.input, str):
         what = {"texts": "texts", "molecules": "molecules"}.get(look.holds, "files")
         adapter, stages = (_MOLECULE if what == "molecules" else _TEXT), _TEXT_STAGES
         if what == "files":
-            what, adapter, stages = _for_contents(look.some)
+            what, adapter, stages, end = _for_contents(look.some, look.items)
         lines.append(f"      input: {_quote(look.input)}   # the column of the {what}")
     else:
         count = len(look.input)
@@ -340,7 +340,7 @@ def _for_table(name: str, file: str, data: str, look: Look, layout: Layout | Non
     if layout is not None and layout.rows == 1 and layout.columns >= series.FEWEST_POSITIONS:
         text = _spec_of_series(name, file, section, layout, look.items)
     else:
-        text = _spec(name, file, section + _PARTS, adapter, stages, items=look.items)
+        text = _spec(name, file, section + _PARTS, adapter, stages, items=look.items, end=end)
     return Starter(text, f"a table of {what}: {parts}")
 
 
@@ -388,15 +388,28 @@ def _form_lines(form: Form) -> list[str]:
     return lines
 
 
-def _for_contents(some: Sequence[Any]) -> tuple[str, str, str]:
-    """Return the kind of the files' contents, and an adapter and stages for it."""
+def _for_contents(some: Sequence[Any], items: int) -> tuple[str, str, str, str | None]:
+    """Return the kind of the files' contents, and what `_pictures` returns, for that kind."""
     if not isinstance(some[0], bytes):  # lists of numbers
-        return "rows of numbers", _TABLE, _grid_stages(GridShape(1, 1, len(some[0])))
+        return "rows of numbers", _TABLE, _grid_stages(GridShape(1, 1, len(some[0]))), None
     if fitting(list(some)).title == "audio":
-        return "sounds", *_audio([io.BytesIO(each) for each in some])
+        return "sounds", *_audio([io.BytesIO(each) for each in some]), None
+    return "pictures", *_pictures(some, items)
+
+
+def _pictures(some: Sequence[str | bytes], items: int) -> tuple[str, str, str | None]:
+    """Return an adapter, stages and an end that suit pictures; None: the usual end of a spec.
+
+    Args:
+        some: a sample of the files.
+        items: the number of all pictures.
+    """
     rows, columns, channels = _picture_sizes(some)
     adapter = _IMAGE.format(rows=rows, columns=columns, channels=channels)
-    return "pictures", adapter, _grid_stages(GridShape(channels, rows, columns))
+    shape = GridShape(channels, rows, columns)
+    if residual.suits(shape, items):
+        return adapter, residual.write_stages(shape), residual.write_end(shape, items)
+    return adapter, _grid_stages(shape), None
 
 
 def _quote(column: str) -> str:
@@ -486,12 +499,22 @@ def _pair(sizes: tuple[int, int]) -> str:
     return str(sizes[0]) if sizes[0] == sizes[1] else f"[{sizes[0]}, {sizes[1]}]"
 
 
-def _spec(name: str, file: str, section: str, adapter: str, stages: str, *, items: int) -> str:
+def _spec(
+    name: str,
+    file: str,
+    section: str,
+    adapter: str,
+    stages: str,
+    *,
+    items: int,
+    end: str | None = None,
+) -> str:
+    """Return the text of a spec; `end` is its head and training, if they are not the usual ones."""
     batch = 32 if items < 4_000 else 64
     # Few items need more epochs, so that the network moves some 600 times at least.
     epochs = min(max(10, round(600 * batch / max(items, 1))), 60)
     head = _HEAD.format(file=file, name=name)
-    end = _END.format(hidden=32, epochs=epochs, batch=batch, rate=0.003)
+    end = end or _END.format(hidden=32, epochs=epochs, batch=batch, rate=0.003)
     return "\n".join([head + section, adapter, stages, end])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -49,10 +49,17 @@ class Dropout(Stage):
         factors: Array | None = None
         if random is not None and self.rate:
             sizes = grids.shape if self.of == "cells" else (*grids.shape[:2], 1, 1)
-            is_kept = random.random(sizes, np.float32) >= self.rate
-            factors = is_kept.astype(grids.dtype) / grids.dtype.type(1 - self.rate)
+            factors = self.draw_factors(sizes, random, grids.dtype)
 
         def backward(gradient: Array, *, need_input: bool = True) -> tuple[Array, Gradients]:
             return gradient if factors is None or not need_input else gradient * factors, {}
 
         return grids if factors is None else grids * factors, backward
+
+    def draw_factors(
+        self, sizes: tuple[int, ...], random: np.random.Generator, dtype: np.dtype[Any]
+    ) -> Array:
+        """Return factors: 0 for what is left out, and above 1 for the rest."""
+        is_kept = random.random(sizes, np.float32) >= self.rate
+        factors: Array = is_kept.astype(dtype) / dtype.type(1 - self.rate)
+        return factors

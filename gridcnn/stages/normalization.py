@@ -53,7 +53,7 @@ class Normalization(Stage):
             raise ValueError(
                 f"'groups' (={self.groups}) is a setting of kind: group; take that, or leave it out"
             )
-        count = self._group_count(shape)
+        count = self.group_count(shape)
         if shape.channels % count:
             raise ValueError(
                 f"'groups' (={count}) must divide the {shape.channels} maps; take one of "
@@ -61,7 +61,7 @@ class Normalization(Stage):
             )
         return shape
 
-    def _group_count(self, shape: GridShape) -> int:
+    def group_count(self, shape: GridShape) -> int:
         """Return the number of groups of maps that have a mean of their own."""
         if self.kind == "batch":
             return shape.channels
@@ -124,7 +124,7 @@ class Normalization(Stage):
                 return gradient * factor if need_input else gradient, gradients
 
             return (grids - mean) * factor + bias, backward_of_answers
-        count = self._group_count(GridShape(*grids.shape[1:]))
+        count = self.group_count(GridShape(*grids.shape[1:]))
         if self.kind == "batch":
             axes: tuple[int, ...] = (0, 2, 3)
             view = grids

@@ -90,6 +90,9 @@ class Pooling(Stage):
         items, channels, rows, columns = grids.shape
         shape = GridShape(channels, rows, columns)
         out = self.output(shape)
+        window, _ = self.sizes(shape)
+        if window[0] >= rows and window[1] >= columns:
+            return _pool_all(grids, self.mode)
         slots = list(self._slots(shape, out))
         if self.mode == "max":
             pooled = np.full((items, *out.sizes), -np.inf, grids.dtype)
@@ -132,6 +135,31 @@ class Pooling(Stage):
                     ),
                     (everything, everything, slice(0, down), slice(0, across)),
                 )
+
+
+def _pool_all(grids: Array, mode: str) -> tuple[Array, Backward]:
+    """Return what a single window over all cells keeps, and the way back."""
+    items, channels, rows, columns = grids.shape
+    flat = grids.reshape(items, channels, rows * columns)
+    if mode == "max":
+        first = flat.argmax(axis=2)[:, :, None]
+        pooled = np.take_along_axis(flat, first, axis=2)
+    else:
+        pooled = flat.mean(axis=2, keepdims=True)
+
+    def backward(gradient: Array, *, need_input: bool = True) -> tuple[Array, Gradients]:
+        if not need_input:
+            return gradient, {}
+        share = gradient.reshape(items, channels, 1)
+        if mode == "mean":
+            spread = np.broadcast_to(share / (rows * columns), flat.shape).copy()
+        else:
+            spread = np.zeros_like(flat)
+            # A cell that is NaN has won no comparison.
+            np.put_along_axis(spread, first, np.where(np.isnan(pooled), 0, share), axis=2)
+        return spread.reshape(grids.shape), {}
+
+    return pooled.reshape(items, channels, 1, 1), backward
 
 
 def _max_backward(grids: Array, pooled: Array, slots: list[tuple[Slot, Slot]]) -> Backward:

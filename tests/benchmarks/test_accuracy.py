@@ -365,6 +365,15 @@ def test_comments_alone_change_no_digest(monkeypatch: pytest.MonkeyPatch) -> Non
     assert measuring.digest(case) != before
 
 
+def test_a_spec_without_data_gets_a_folder() -> None:
+    """It is in the command and in the digest, and starts in GRIDCNN_DATA."""
+    case = cases()["photos"]
+
+    assert case.command == "gridcnn run photos --data images_cifar10"
+    other = dataclasses.replace(case, folder="other_pictures")
+    assert measuring.digest(case) != measuring.digest(other)
+
+
 def test_the_data_is_plain_json() -> None:
     """Nothing in it is beyond what other programs read."""
     told = json.loads(program.DATA.read_text("utf-8"))

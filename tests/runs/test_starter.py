@@ -1,6 +1,7 @@
 """Starter specs: they fit the data that they were written for, run, and learn."""
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,48 @@ def test_pictures_tell_their_size_and_colours(
         ((32, 32), 1),
         ((64, 64), 3),
     ]
+
+
+def test_many_pictures_get_a_residual_network(
+    paint: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From 500 of 24 x 24 cells on. Only colour pictures are mirrored: grey ones may be letters."""
+    monkeypatch.chdir(tmp_path)
+    for name, count, side, mode in (
+        ("colour", 167, 24, "RGB"),
+        ("grey", 167, 24, "L"),
+        ("large", 167, 70, "RGB"),
+        ("few", 166, 24, "RGB"),
+        ("small", 167, 23, "RGB"),
+    ):
+        paint(tmp_path / name, count, side=side, mode=mode)
+
+    specs = {
+        name: validate(parse(starter_for("x", "x.yaml", name).text, "x.yaml"))
+        for name in ("colour", "grey", "large", "few", "small")
+    }
+
+    titles = {name: [stage.title for stage in spec.stages] for name, spec in specs.items()}
+    blocks = {name: each.count("skip") for name, each in titles.items()}
+    assert blocks == {"colour": 3, "grey": 3, "large": 3, "few": 0, "small": 0}
+    assert [titles[name].count("pooling") for name in ("colour", "large")] == [1, 2]
+    changes = {name: [each.title for each in specs[name].training.augmentation] for name in titles}
+    assert changes["colour"] == ["flip", "shift"]
+    assert not changes["grey"] + changes["few"]
+
+
+def test_the_residual_network_learns(
+    paint: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In four epochs it tells three kinds of scenes; three seeds got all of them right."""
+    monkeypatch.chdir(tmp_path)
+    paint(tmp_path / "scenes", 170, side=24)
+    (tmp_path / "x.yaml").write_text(starter_for("x", "x.yaml", "scenes").text, encoding="utf-8")
+
+    result = run("x.yaml", changes={"training.epochs": 4}, out="result")
+
+    assert result.metrics["test"]["items"] == 102
+    assert result.metrics["test"]["accuracy"] >= 0.9
 
 
 @pytest.mark.parametrize("name", ["true", "1", "a b", "ü", 'say "no"', "on", "x: y", "#"])

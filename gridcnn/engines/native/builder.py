@@ -131,6 +131,7 @@ class Builder:
         self._take_maps(item)
         for number, step in enumerate(plan.steps):
             self.sites.append(make_site(step, number))
+            self.sites[-1].factors_start = plan.factors_start(number)
             step.kernel.lay_out(self.sites[-1])
         if training:
             self._take_gradients(self.item if plan.mixes_items else self.workspace)
@@ -473,6 +474,10 @@ class Builder:
         memory = code.at(workspace, number * self.item.size + self.items)
         if section.is_first:
             self._pack_cells(arguments, item, memory)
+            for site in self.sites:
+                if site.step.kernel.factors:
+                    frame = Frame(site, arguments, workspace, memory)
+                    site.step.kernel.run_enter(frame, item)
         steps = [functools.partial(self._step_of_item, index) for index in section.steps]
         self._in_chunks("steps", arguments, (workspace, memory), steps)
         if section.stop is not None:

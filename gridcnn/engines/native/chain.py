@@ -61,7 +61,7 @@ class Chain:
         self.plan: Plan = make_plan(ops, shape, processor, one_hot=one_hot, wanted=wanted)
         # Answers do not need the maps before a normalization, so that less is written to memory.
         self.answering_plan = self.plan
-        if self.plan.mixes_items:
+        if self.plan.mixes_items or self.plan.factors_start(len(self.plan.steps)):
             options = {"one_hot": one_hot, "wanted": wanted, "answers": True}
             self.answering_plan = make_plan(ops, shape, processor, **options)
 
@@ -206,6 +206,7 @@ class Chain:
         items: int,
         targets: Targets | None = None,
         factors: Floats | None = None,
+        stage_factors: Floats | None = None,
         flow: Floats | None = None,
         by_grids: Floats | None = None,
     ) -> Floats:
@@ -218,6 +219,7 @@ class Chain:
             items: how many items the mean is taken over, which may be more than these.
             targets: the right classes, where the chain ends in votes.
             factors: for each voting layer with dropout, a factor for each value that enters it.
+            stage_factors: for each dropout between stages, factors `(items, cells or maps)`.
             flow: the gradient of what comes out, where the chain does not end in votes.
             by_grids: is filled with the gradient of the grids, where that is wanted.
         """
@@ -233,6 +235,7 @@ class Chain:
             (_GRADIENT, gradient),
             (_BY_GRIDS, by_grids),
             (_FACTORS, factors),
+            (_STAGE_FACTORS, stage_factors),
         )
         arguments = [(slot, address_of(array)) for slot, array in arrays if array is not None]
         arguments += [
@@ -304,4 +307,5 @@ _OUTPUT, _ODD = int(Slot.OUTPUT), int(Slot.ODD)
 _SHARD, _SHARDS = int(Slot.SHARD), int(Slot.SHARDS)
 _TARGETS, _FLOW, _FACTORS = int(Slot.TARGETS), int(Slot.FLOW), int(Slot.FACTORS)
 _GRADIENT, _BY_GRIDS, _FACTOR = int(Slot.GRADIENT), int(Slot.BY_GRIDS), int(Slot.FACTOR)
+_STAGE_FACTORS = int(Slot.STAGE_FACTORS)
 _ROWS, _SUMS, _RESULTS = int(Slot.ROWS), int(Slot.SUMS), int(Slot.RESULTS)

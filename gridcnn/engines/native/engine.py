@@ -35,6 +35,7 @@ from gridcnn.engines.reference import OpBackward, ReferenceEngine, apply, parts_
 from gridcnn.forks import cached_property, start_over_in_children
 from gridcnn.grid import Array, Cells, OneHot
 from gridcnn.network import GROUP, Network, Op, groups_of
+from gridcnn.stages.dropout import Dropout
 from gridcnn.stages.voting import Votes
 
 if TYPE_CHECKING:
@@ -291,11 +292,16 @@ class NativeEngine(Engine):
 
     def _is_native(self, op: Op) -> bool:
         """Return whether an operation is done by a kernel."""
-        return has_kernel(op) and (self._mixes_natively or not op.mixes_items)
+        alone = op.mixes_items or (op.draws and op is not self.network.ops[-1])
+        return has_kernel(op) and (self._is_one_program or not alone)
 
     @cached_property
-    def _mixes_natively(self) -> bool:
-        """Whether kernels may mix items: all of a training step has to be one native call."""
+    def _is_one_program(self) -> bool:
+        """Whether all of a training step is one native call.
+
+        Only then may kernels mix items or leave cells out: otherwise the way forward of a piece is
+        that of answers.
+        """
         ops = self.network.ops
         return all(map(has_kernel, ops)) and bool(ops) and type(ops[-1].stage) is Votes
 
@@ -401,6 +407,7 @@ class NativeEngine(Engine):
                 items=items,
                 targets=targets,
                 factors=factors,
+                stage_factors=self._stage_factors(chain, len(cells), chances),
                 by_grids=back if chain.plan.wanted else None,
             )
             pieces = pieces[:-1]
@@ -453,6 +460,22 @@ class NativeEngine(Engine):
                 )
                 trail.append((part, backward))
         return out, trail
+
+    def _stage_factors(
+        self, chain: Chain, items: int, chances: Sequence[np.random.Generator | None]
+    ) -> Floats | None:
+        """Return what dropout between stages multiplies with, step after step; None for nothing."""
+        parts = []
+        for step in chain.plan.steps:
+            stage = step.ops[0].stage
+            if not step.kernel.factors or not isinstance(stage, Dropout):
+                continue
+            random = chances[step.ops[0].target - 1]
+            if random is None:
+                return None
+            sizes = (items, step.kernel.factors)
+            parts.append(stage.draw_factors(sizes, random, np.dtype(np.float32)).ravel())
+        return np.concatenate(parts) if parts else None
 
     def _back(
         self, piece: Piece, vector: Floats, values: Cells, flow: Array, gradient: Floats

@@ -99,6 +99,10 @@ class Plan:
                 readers[source].append(number)
         return tuple(map(tuple, readers))
 
+    def factors_start(self, number: int) -> int:
+        """Return how many random factors the steps before one take for each item."""
+        return sum(step.kernel.factors for step in self.steps[:number])
+
     @cached_property
     def shard(self) -> int:
         """How many items a shard of a training step has.

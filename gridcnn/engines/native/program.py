@@ -33,6 +33,7 @@ class Slot(enum.IntEnum):
     BY_GRIDS = enum.auto()
     FACTORS = enum.auto()  # dropout, or 0
     RESULTS = enum.auto()
+    STAGE_FACTORS = enum.auto()  # dropout between stages, or 0
     FACTOR = enum.auto()  # one over the number of items, as the bits of a float
 
 

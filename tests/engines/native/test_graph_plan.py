@@ -13,6 +13,7 @@ from gridcnn.engines.native.builder import Builder
 from gridcnn.engines.native.chain import Chain
 from gridcnn.engines.native.engine import NativeEngine
 from gridcnn.engines.native.kernels.convolution import Convolution
+from gridcnn.engines.native.kernels.group_normalization import GroupNormalization
 from gridcnn.engines.native.kernels.lookup import Lookup
 from gridcnn.engines.native.kernels.normalization import Normalization
 from gridcnn.engines.native.kernels.winograd import Winograd
@@ -134,6 +135,27 @@ def test_branches_look_one_hot_grids_up_if_all_can() -> None:
     assert not plan_of({"parallel": others}, shape=shape, one_hot=True).one_hot
 
 
+def test_answers_know_no_dropout() -> None:
+    """There the stage before goes on as if it were not there."""
+    stages = [conv(8), {"dropout": 0.5}, "rectification", "pooling", {"dropout": 0.1}]
+    training, answers = plan_of(*stages), plan_of(*stages, answers=True)
+    assert [len(step.ops) for step in training.steps] == [1, 1, 1, 1, 1]
+    assert training.factors_start(5) == 8 * 8 * 8 + 8 * 4 * 4
+    (step,) = answers.steps
+    assert isinstance(step.kernel, Convolution)
+    assert (step.kernel.rectified, step.kernel.pooled) == (True, True)
+    for stage in ("pooling", {"activation": "tanh"}, "normalization"):
+        assert len(plan_of(stage, {"dropout": 0.5}, answers=True).steps) == 1
+
+
+def test_groups_of_maps_need_no_other_item() -> None:
+    """So their steps do not cut the way of an item through the network."""
+    plan = plan_of(conv(8), {"normalization": "layer"}, "rectification")
+    assert isinstance(plan.steps[1].kernel, GroupNormalization)
+    assert plan.steps[1].kernel.rectified
+    assert not plan.mixes_items
+
+
 # Pieces
 
 
@@ -150,7 +172,9 @@ def test_a_stage_without_a_kernel_cuts_where_one_value_is_alive() -> None:
 def test_batches_are_normalized_by_kernels_only_in_one_piece() -> None:
     """A training step has to be one call for that: in pieces, groups would be answered."""
     assert pieces(conv(4), "normalization") == [(0, 3, True)]
-    assert pieces(conv(4), "normalization", {"dropout": 0.1})[1] == (1, 2, False)
+    assert pieces(conv(4), "normalization", {"dropout": 0.1}) == [(0, 4, True)]
+    assert pieces(conv(4), "normalization", "gate")[1] == (1, 2, False)
+    assert pieces(conv(4), {"dropout": 0.1}, "gate")[1] == (1, 2, False)
 
 
 # Programs

@@ -78,7 +78,7 @@ class Activation(MapsKernel):
         self,
         frame: Frame,
         maps: Ends,
-        part: tuple[Number, Number] | None = None,  # noqa: ARG002
+        part: tuple[Number, Number] | None = None,
     ) -> None:
         """Emit the call for one item."""
         frame.code.run(frame.site.name("forward"), *maps.sources, maps.target)
@@ -114,7 +114,7 @@ class Activation(MapsKernel):
             return code.arithmetic("fmul", value, slope), slope
         return _FUNCTIONS[self.function](_Arithmetic(code, lanes_of(value.kind)), value)
 
-    def describe(self, step: Step[Any], processor: Processor) -> Description:  # noqa: ARG002
+    def describe(self, step: Step[Any], processor: Processor) -> Description:
         """Return what the plan says of a step."""
         way = "times the slope of the function" if step.passes_on else NO_GRADIENT
         notes = (describe_maps(self.target), f"gradient of the grid, {way}")

@@ -114,6 +114,8 @@ class Site:
         self._like = number if like is None else like
         self.emits = self._like == number
         self._places: dict[tuple[Area, str], tuple[int, int]] = {}
+        # Random factors of one item that steps before this one take.
+        self.factors_start = 0
 
     def name(self, role: str) -> str:
         """Return the name of a function, the same for all steps of equal kernels."""
@@ -288,11 +290,11 @@ class Kernel(abc.ABC):
     def lay_out(self, site: Site) -> None:  # noqa: B027 - some need nothing else
         """Take the memory that the kernel needs beside the maps that it reads and writes."""
 
-    def fold(self, site: Site) -> list[Job]:  # noqa: ARG002
+    def fold(self, site: Site) -> list[Job]:
         """Return the jobs that come before all packing; their functions are emitted here too."""
         return []
 
-    def pack(self, site: Site) -> list[Job]:  # noqa: ARG002
+    def pack(self, site: Site) -> list[Job]:
         """Return the jobs that bring parameters into the kernel's order.
 
         Their functions are emitted here too, if the site `emits`.
@@ -307,7 +309,7 @@ class Kernel(abc.ABC):
     def emit_backward(self, site: Site) -> None:
         """Emit the functions that compute gradients; called if the step learns or passes on."""
 
-    def reduce(self, site: Site) -> list[Job]:  # noqa: ARG002
+    def reduce(self, site: Site) -> list[Job]:
         """Return the jobs that write the gradient of the parameters.
 
         Their functions are emitted here too, if the site `emits`. Called if the step learns. Each
@@ -367,12 +369,20 @@ class MapsKernel(Kernel):
         return self
 
     @property
+    def factors(self) -> int:
+        """How many random factors it takes for each item of a training step."""
+        return 0
+
+    def run_enter(self, frame: Frame, item: Value) -> None:
+        """Emit what is done with the factors of an item (its number in the batch) at first."""
+
+    @property
     def source(self) -> Maps:
         """How the maps lie that it reads, if these are all."""
         (source,) = self.sources
         return source
 
-    def parts(self, processor: Processor) -> int:  # noqa: ARG002
+    def parts(self, processor: Processor) -> int:
         """Return into how many parts the work on one item can be divided; they are equal."""
         return 1
 

@@ -45,6 +45,8 @@ _SIFTED = "sifted: each filter has a list of the cells that have a gradient"
 _DENSE = "dense: every cell is visited, since the grid has too few channels for a vector"
 _NO_FEATURES = "none: they do not learn"
 _SIFTED_GRID = "sifted: each cell has a list of the filters that have a gradient there"
+_SUMMED = "dense: every cell is visited, with the sums of a few filters in registers"
+_REVERSED = "dense: a convolution of the map's gradient, with the features reversed"
 
 
 class Convolution(Sizes):
@@ -322,7 +324,7 @@ class Convolution(Sizes):
             *self.more_arguments(frame),
         )
 
-    def more_arguments(self, frame: Frame) -> list[Value]:  # noqa: ARG002
+    def more_arguments(self, frame: Frame) -> list[Value]:
         """Return what the forward function takes beside its usual arguments."""
         return []
 
@@ -419,7 +421,8 @@ class Convolution(Sizes):
         """Return what the plan says of a step."""
         width, windows, positions = self.tile_sizes(processor.registers)
         by_features = self.gradient_way if step.learns else _NO_FEATURES
-        by_grid = _SIFTED_GRID if step.passes_on else NO_GRADIENT
+        by_grid = _SIFTED_GRID if self.reversed is None else _REVERSED
+        by_grid = by_grid if step.passes_on else NO_GRADIENT
         vectors = "1 vector" if width == 1 else f"{width} vectors"
         tile = f"tiles of {positions} positions x {vectors} of filters{self.describe_tile()}"
         notes = (
@@ -457,6 +460,8 @@ class Convolution(Sizes):
     @property
     def gradient_way(self) -> str:
         """How the gradient of the features is computed: in one word, and in a sentence."""
+        if self.is_dense:
+            return _SUMMED
         return _DENSE if self.is_narrow else _SIFTED
 
 

@@ -176,7 +176,7 @@ class Depthwise(MapsKernel):
         self,
         frame: Frame,
         maps: Ends,
-        part: tuple[Number, Number] | None = None,  # noqa: ARG002
+        part: tuple[Number, Number] | None = None,
     ) -> None:
         """Emit the call for one item."""
         packed = frame.at(Area.PACKED, "features"), frame.at(Area.PACKED, "bias")
@@ -293,7 +293,7 @@ class Depthwise(MapsKernel):
                     value = code.arithmetic("fmul", value, by)
                 code.store(value, out, channel * taps + tap)
 
-    def describe(self, step: Step[Any], processor: Processor) -> Description:  # noqa: ARG002
+    def describe(self, step: Step[Any], processor: Processor) -> Description:
         """Return what the plan says of a step."""
         way = "dense: every cell adds to the cells under its feature"
         notes = (

@@ -79,7 +79,7 @@ class Sum(MapsKernel):
         self,
         frame: Frame,
         maps: Ends,
-        part: tuple[Number, Number] | None = None,  # noqa: ARG002
+        part: tuple[Number, Number] | None = None,
     ) -> None:
         """Emit the call for one item."""
         frame.code.run(frame.site.name("forward"), *maps.sources, maps.target)
@@ -107,7 +107,7 @@ class Sum(MapsKernel):
         ends = maps.target, gradients.target, *gradients.sources
         frame.code.run(frame.site.name("back"), *ends)
 
-    def describe(self, step: Step[Any], processor: Processor) -> Description:  # noqa: ARG002
+    def describe(self, step: Step[Any], processor: Processor) -> Description:
         """Return what the plan says of a step."""
         way = "to all that were added" if step.passes_on else NO_GRADIENT
         notes = (describe_maps(self.target), f"gradient of the grids, {way}")
@@ -149,7 +149,7 @@ class Join(MapsKernel):
         self,
         frame: Frame,
         maps: Ends,
-        part: tuple[Number, Number] | None = None,  # noqa: ARG002
+        part: tuple[Number, Number] | None = None,
     ) -> None:
         """Emit the call for one item."""
         frame.code.run(frame.site.name("forward"), *maps.sources, maps.target)
@@ -168,11 +168,11 @@ class Join(MapsKernel):
                         total = code.arithmetic("fadd", before, share)
                         code.store_part(total, grid, here + channel, count)
 
-    def run_backward(self, frame: Frame, maps: Ends, gradients: Ends) -> None:  # noqa: ARG002
+    def run_backward(self, frame: Frame, maps: Ends, gradients: Ends) -> None:
         """Emit the call for one item."""
         frame.code.run(frame.site.name("back"), gradients.target, *gradients.sources)
 
-    def describe(self, step: Step[Any], processor: Processor) -> Description:  # noqa: ARG002
+    def describe(self, step: Step[Any], processor: Processor) -> Description:
         """Return what the plan says of a step."""
         way = "to each its own maps" if step.passes_on else NO_GRADIENT
         notes = (describe_maps(self.target), f"gradient of the grids, {way}")

@@ -6,13 +6,13 @@ as exact as two passes, since the distances are about as large as the deviation.
 
     observe    sums += x - shift, (x - shift)^2                  each item
     settle     mean, inverse = 1 / sqrt(variance + epsilon)      once
-    forward    y = x * factor + offset                           each item
+    forward    y = (x - mean) * factor + bias                    each item
     gather     sums += flow, flow * normal                       each item, on the way back
-    settle     a, b = these sums / cells                         once
-    back       by x += factor * (flow - a - normal * b)          each item
+    settle     a, b = factor * these sums / cells                once
+    back       by x += flow * factor - a - normal * b            each item
 
-where factor = gain * inverse, offset = bias - mean * factor, and normal = (x - mean) * inverse. In
-answers, factor and offset come from the running values, and are computed once with the packing.
+where factor = gain * inverse and normal = (x - mean) * inverse. Answers are x * factor + offset:
+both come from the running values and are computed once with the packing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from gridcnn.engines.native.emitter import (
     FLOAT,
@@ -41,6 +41,7 @@ from gridcnn.engines.native.kernels.base import (
     Ends,
     Frame,
     Job,
+    MapsKernel,
     MixingKernel,
     Site,
     Step,
@@ -56,20 +57,188 @@ from gridcnn.stages.normalization import Normalization as NormalizationStage
 from gridcnn.stages.rectification import Rectification as RectificationStage
 
 _STATISTICS = ("shift", "sum", "squares")
-_SETTLED = ("factor", "offset", "mean", "inverse")
+_SETTLED = ("factor", "mean", "inverse")
 _GATHERED = ("flow", "weighed")
 _LEARNED = ("gain", "bias", "variance")
 _SUMMED = ("gain", "bias", "mean", "variance")
 
 
 @dataclass(frozen=True)
-class Normalization(MixingKernel):
-    """Each map is scaled to mean 0 and variance 1, and then by its gain and bias."""
+class Scaling(MapsKernel):
+    """What normalizations have in common: numbers of each map, and passes over the cells."""
 
     stage = NormalizationStage
+    summed: ClassVar[tuple[str, ...]] = ("gain", "bias")
 
     epsilon: float
     rectified: bool
+
+    @classmethod
+    def joins(cls, ops: Sequence[Op], op: Op, processor: Processor, *, answers: bool) -> bool:
+        """Return whether a rectification is computed with the normalization."""
+        return type(op.stage) is RectificationStage and not op.stage.leak and len(ops) == 1
+
+    def centres(self, site: Site) -> bool:
+        """Return whether the forward pass takes the mean off each cell."""
+        return site.training
+
+    def emit_forward(self, site: Site) -> None:
+        """Emit `forward(grid, map, middle, factor, offset)`.
+
+        If it `centres`, the middle is the mean, and taken off first: where all cells are the same,
+        the result is exactly the bias. Otherwise the offset has it already.
+        """
+        lanes, kind = self.target.lanes, vector(self.target.lanes)
+        with site.module.function(site.name("forward"), *[PTR] * 5) as (code, arguments):
+            grid, out, *numbers = arguments
+            for first, vectors in chunks_of(self.target):
+                channels = [first + number * lanes for number in range(vectors)]
+                loaded = [
+                    [code.load(each, channel, kind=kind) for each in numbers]
+                    for channel in channels
+                ]
+                with code.loop(self.target.rows) as row, code.loop(self.target.columns) as column:
+                    for channel, (middle, by, shift) in zip(channels, loaded, strict=True):
+                        value = code.load(grid, self.source.place(row, column, channel), kind=kind)
+                        if self.centres(site):
+                            value = code.arithmetic("fsub", value, middle)
+                        value = code.multiply_add(value, by, shift)
+                        value = code.rectify(value) if self.rectified else value
+                        code.store(value, out, self.target.place(row, column, channel))
+
+    def emit_sums(self, site: Site) -> None:
+        """Emit `observe(grid, shift, sum, squares)`, which adds to the sums of each map."""
+        kind = vector(self.target.lanes)
+        with site.module.function(site.name("observe"), *[PTR] * 4) as (code, arguments):
+            grid, shift, *sums = arguments
+            for channels, row in self._rows(code):
+                shifts = [code.load(shift, channel, kind=kind) for channel in channels]
+                with _row_sums(code, channels, sums, kind) as totals:
+                    with code.loop(self.target.columns) as column:
+                        for number, channel in enumerate(channels):
+                            value = code.load(
+                                grid, self.source.place(row, column, channel), kind=kind
+                            )
+                            value = code.arithmetic("fsub", value, shifts[number])
+                            one, two = totals[number]
+                            one.set(code.arithmetic("fadd", one.get(), value))
+                            two.set(code.multiply_add(value, value, two.get()))
+
+    def _rows(self, code: Code) -> Iterator[tuple[list[int], Value]]:
+        """Emit loops over the rows, for a few vectors of channels at a time."""
+        for first, vectors in chunks_of(self.target):
+            with code.loop(self.target.rows) as row:
+                yield [first + number * self.target.lanes for number in range(vectors)], row
+
+    def emit_gather(self, site: Site) -> None:
+        """Emit `gather(grid, map, map's gradient, mean, inverse, sum, weighed sum)`."""
+        kind = vector(self.target.lanes)
+        with site.module.function(site.name("gather"), *[PTR] * 7) as (code, arguments):
+            grid, out, flow, mean, inverse, *sums = arguments
+            for channels, row in self._rows(code):
+                means = [code.load(mean, channel, kind=kind) for channel in channels]
+                inverses = [code.load(inverse, channel, kind=kind) for channel in channels]
+                with _row_sums(code, channels, sums, kind) as totals:
+                    with code.loop(self.target.columns) as column:
+                        for number, channel in enumerate(channels):
+                            share = self._share(code, out, flow, row, column, channel)
+                            normal = self._normal(
+                                code, grid, row, column, channel, means[number], inverses[number]
+                            )
+                            one, two = totals[number]
+                            one.set(code.arithmetic("fadd", one.get(), share))
+                            two.set(code.multiply_add(share, normal, two.get()))
+
+    def emit_back(self, site: Site) -> None:
+        """Emit `back(grid, map, map's gradient, grid's gradient, factor, mean, inverse, a, b)`."""
+        if not site.step.passes_on:
+            return
+        lanes, kind = self.target.lanes, vector(self.target.lanes)
+        with site.module.function(site.name("back"), *[PTR] * 9) as (code, arguments):
+            grid, out, flow, by_grid, *numbers = arguments
+            for first, vectors in chunks_of(self.target):
+                for number in range(vectors):
+                    channel = first + number * lanes
+                    factor, mean, inverse, a, b = (
+                        code.load(each, channel, kind=kind) for each in numbers
+                    )
+                    with code.loop(self.target.rows) as row:
+                        with code.loop(self.target.columns) as column:
+                            share = self._share(code, out, flow, row, column, channel)
+                            normal = self._normal(code, grid, row, column, channel, mean, inverse)
+                            shared = code.multiply_add(normal, b, a)
+                            share = code.arithmetic("fmul", share, factor)
+                            share = code.arithmetic("fsub", share, shared)
+                            here = self.source.place(row, column, channel)
+                            before = code.load(by_grid, here, kind=kind)
+                            code.store(code.arithmetic("fadd", before, share), by_grid, here)
+
+    def _share(
+        self, code: Code, out: Value, flow: Value, row: Number, column: Number, channel: int
+    ) -> Value:
+        """Emit the gradient by what was scaled; 0 where that was rectified."""
+        kind, place = vector(self.target.lanes), self.target.place(row, column, channel)
+        share = code.load(flow, place, kind=kind)
+        if not self.rectified:
+            return share
+        zero = code.constant(0, self.target.lanes)
+        alive = code.compare("ogt", code.load(out, place, kind=kind), zero)
+        return code.select(alive, share, zero)
+
+    def _normal(
+        self,
+        code: Code,
+        grid: Value,
+        row: Number,
+        column: Number,
+        channel: int,
+        mean: Value,
+        inverse: Value,
+    ) -> Value:
+        kind = vector(self.target.lanes)
+        value = code.load(grid, self.source.place(row, column, channel), kind=kind)
+        return code.arithmetic("fmul", code.arithmetic("fsub", value, mean), inverse)
+
+    def _inverse(self, code: Code, variance: Value) -> Value:
+        """Emit 1 / sqrt(variance + epsilon)."""
+        lanes = self.target.lanes
+        lifted = code.arithmetic("fadd", variance, code.constant(self.epsilon, lanes))
+        return code.arithmetic("fdiv", code.constant(1, lanes), code.square_root(lifted))
+
+    def _emit_add_up(self, site: Site) -> None:
+        """Emit `add_up(sums, gradient, shards)`."""
+        lanes, kind = self.target.lanes, vector(self.target.lanes)
+        pointers = [PTR, PTR, INT]
+        with site.module.function(site.name("add_up"), *pointers) as (code, (sums, out, shards)):
+            for place, count in code.pieces(self.target.channels, lanes):
+                total = code.variable(code.constant(0, lanes))
+                with code.loop(shards) as shard:
+                    here = shard * site.sums_size + place
+                    total.set(
+                        code.arithmetic("fadd", total.get(), code.load(sums, here, kind=kind))
+                    )
+                code.store_part(total.get(), out, place, count)
+
+    def reduce(self, site: Site) -> list[Job]:
+        """Return the jobs that add up the gradients of gain and bias, and what else was summed."""
+        if site.emits:
+            self._emit_add_up(site)
+
+        def job(name: str) -> Job:
+            def emit(frame: Frame, number: Value) -> None:  # noqa: ARG001
+                ends = frame.at(Area.SUMS, name), frame.gradient(name)
+                frame.code.run(frame.site.name("add_up"), *ends, frame.shards)
+
+            return Job(1, emit)
+
+        return [job(name) for name in self.summed]
+
+
+@dataclass(frozen=True)
+class Normalization(Scaling, MixingKernel):
+    """Each map is scaled to mean 0 and variance 1, and then by its gain and bias."""
+
+    summed: ClassVar[tuple[str, ...]] = _SUMMED
 
     @classmethod
     def computes(cls, op: Op) -> bool:
@@ -79,11 +248,6 @@ class Normalization(MixingKernel):
             and super().computes(op)
             and op.stage.kind == "batch"
         )
-
-    @classmethod
-    def joins(cls, ops: Sequence[Op], op: Op, processor: Processor, *, answers: bool) -> bool:
-        """Return whether a rectification is computed with the normalization."""
-        return type(op.stage) is RectificationStage and not op.stage.leak and len(ops) == 1
 
     @classmethod
     def take(cls, bundle: Bundle) -> Self:
@@ -115,7 +279,7 @@ class Normalization(MixingKernel):
             self._emit_fold(site)
         return [Job(1, self._fold)]
 
-    def _pack_learned(self, frame: Frame, number: Value) -> None:  # noqa: ARG002
+    def _pack_learned(self, frame: Frame, number: Value) -> None:
         for name in _LEARNED:
             frame.code.copy(
                 frame.at(Area.PACKED, name), frame.parameter(name), self.target.channels
@@ -142,86 +306,47 @@ class Normalization(MixingKernel):
         packed = [frame.at(Area.PACKED, name) for name in ("factor", "offset")]
         frame.code.run(frame.site.name("fold"), *parameters, *packed)
 
-    def _inverse(self, code: Code, variance: Value) -> Value:
-        """Emit 1 / sqrt(variance + epsilon)."""
-        lanes = self.target.lanes
-        lifted = code.arithmetic("fadd", variance, code.constant(self.epsilon, lanes))
-        return code.arithmetic("fdiv", code.constant(1, lanes), code.square_root(lifted))
-
     # Forward
-
-    def emit_forward(self, site: Site) -> None:
-        """Emit `forward(grid, map, factor, offset)`."""
-        lanes, kind = self.target.lanes, vector(self.target.lanes)
-        with site.module.function(site.name("forward"), *[PTR] * 4) as (code, arguments):
-            grid, out, factor, offset = arguments
-            for first, vectors in chunks_of(self.target):
-                channels = [first + number * lanes for number in range(vectors)]
-                factors = [code.load(factor, channel, kind=kind) for channel in channels]
-                offsets = [code.load(offset, channel, kind=kind) for channel in channels]
-                with code.loop(self.target.rows) as row, code.loop(self.target.columns) as column:
-                    for channel, by, shift in zip(channels, factors, offsets, strict=True):
-                        value = code.load(grid, self.source.place(row, column, channel), kind=kind)
-                        value = code.multiply_add(value, by, shift)
-                        value = code.rectify(value) if self.rectified else value
-                        code.store(value, out, self.target.place(row, column, channel))
 
     def run_forward(
         self,
         frame: Frame,
         maps: Ends,
-        part: tuple[Number, Number] | None = None,  # noqa: ARG002
+        part: tuple[Number, Number] | None = None,
     ) -> None:
         """Emit the call for one item."""
-        area = Area.WORKSPACE if frame.site.training else Area.PACKED
-        settled = [frame.at(area, name) for name in ("factor", "offset")]
-        frame.code.run(frame.site.name("forward"), *maps.sources, maps.target, *settled)
+        if frame.site.training:
+            numbers = [frame.at(Area.WORKSPACE, name) for name in ("mean", "factor")]
+            numbers.append(frame.at(Area.PACKED, "bias"))
+        else:
+            numbers = [frame.at(Area.PACKED, name) for name in ("factor", "factor", "offset")]
+        frame.code.run(frame.site.name("forward"), *maps.sources, maps.target, *numbers)
 
     # Statistics
 
     def emit_observe(self, site: Site) -> None:
         """Emit `observe(grid, shift, sum, squares)` and `settle(...)`, see `_emit_settle`."""
-        kind = vector(self.target.lanes)
-        with site.module.function(site.name("observe"), *[PTR] * 4) as (code, arguments):
-            grid, shift, *sums = arguments
-            for channels, row in self._rows(code):
-                shifts = [code.load(shift, channel, kind=kind) for channel in channels]
-                with _row_sums(code, channels, sums, kind) as totals:
-                    with code.loop(self.target.columns) as column:
-                        for number, channel in enumerate(channels):
-                            value = code.load(
-                                grid, self.source.place(row, column, channel), kind=kind
-                            )
-                            value = code.arithmetic("fsub", value, shifts[number])
-                            one, two = totals[number]
-                            one.set(code.arithmetic("fadd", one.get(), value))
-                            two.set(code.multiply_add(value, value, two.get()))
+        self.emit_sums(site)
         self._emit_settle(site)
 
-    def _rows(self, code: Code) -> Iterator[tuple[list[int], Value]]:
-        """Emit loops over the rows, for a few vectors of channels at a time."""
-        for first, vectors in chunks_of(self.target):
-            with code.loop(self.target.rows) as row:
-                yield [first + number * self.target.lanes for number in range(vectors)], row
-
     def _emit_settle(self, site: Site) -> None:
-        """Emit `settle(shift, sum, squares, gain, bias, variance, factor, offset, mean, ...)`.
+        """Emit `settle(shift, sum, squares, gain, variance, factor, mean, inverse, ...)`.
 
         `variance` is the running one, which is left as it is if there is a single cell. The last
         ones are the sums of running mean and variance, the number of items, and the share of one
         item in the batch.
         """
         lanes, kind = self.target.lanes, vector(self.target.lanes)
-        pointers = [PTR] * 12
+        pointers = [PTR] * 10
         with site.module.function(site.name("settle"), *pointers, INT, FLOAT) as (code, arguments):
-            shift, total, squares, gain, bias, before = arguments[:6]
-            factor, offset, mean, inverse, running_mean, running_variance = arguments[6:12]
-            items = code.cast("sitofp", arguments[12], FLOAT)
+            shift, total, squares, gain, before = arguments[:5]
+            factor, mean, inverse, running_mean, running_variance = arguments[5:10]
+            items = code.cast("sitofp", arguments[10], FLOAT)
             cells = code.arithmetic(
                 "fmul", items, code.constant(self.target.rows * self.target.columns)
             )
             others = code.larger(code.constant(1), code.arithmetic("fsub", cells, code.constant(1)))
-            share = code.broadcast(code.arithmetic("fmul", items, arguments[13]), lanes)
+            share = code.broadcast(code.arithmetic("fmul", items, arguments[11]), lanes)
             is_single = code.compare("olt", cells, code.constant(1.5))
             unbiased = code.broadcast(code.arithmetic("fdiv", cells, others), lanes)
             cells = code.broadcast(cells, lanes)
@@ -236,14 +361,11 @@ class Normalization(MixingKernel):
                 middle = code.arithmetic("fadd", code.load(shift, channel, kind=kind), by_cells[0])
                 by = self._inverse(code, variance)
                 scale = code.arithmetic("fmul", code.load(gain, channel, kind=kind), by)
-                product = code.arithmetic("fmul", middle, scale)
-                moved = code.arithmetic("fsub", code.load(bias, channel, kind=kind), product)
                 observed = code.arithmetic("fmul", variance, unbiased)
                 kept = code.load(before, channel, kind=kind)
                 observed = code.select(is_single, kept, observed)
                 for value, place in (
                     (scale, factor),
-                    (moved, offset),
                     (middle, mean),
                     (by, inverse),
                     (code.arithmetic("fmul", middle, share), running_mean),
@@ -265,10 +387,10 @@ class Normalization(MixingKernel):
         frame.code.run(frame.site.name("observe"), *maps.sources, *statistics)
 
     def run_settle(self, frame: Frame, count: Value) -> None:
-        """Emit the call that makes factor and offset, and starts the sums of the way back."""
+        """Emit the call that makes mean and factor, and starts the sums of the way back."""
         code = frame.code
         statistics = [frame.at(Area.WORKSPACE, name) for name in _STATISTICS]
-        learned = [frame.at(Area.PACKED, name) for name in _LEARNED]
+        learned = [frame.at(Area.PACKED, name) for name in _LEARNED if name != "bias"]
         settled = [frame.at(Area.WORKSPACE, name) for name in _SETTLED]
         running = [frame.at(Area.SUMS, name) for name in ("mean", "variance")]
         share = code.load(frame.arguments.table, int(Slot.FACTOR) * 2)
@@ -283,27 +405,13 @@ class Normalization(MixingKernel):
         """Emit `gather`, `settle_back` and `back`; each gets what its name is followed by.
 
         `gather(grid, map, map's gradient, mean, inverse, sum, weighed sum)`,
-        `settle_back(sum, weighed sum, bias's gradient, gain's gradient, items)`, and
+        `settle_back(sum, weighed sum, factor, bias's gradient, gain's gradient, items)`, and
         `back(grid, map, map's gradient, grid's gradient, factor, mean, inverse, a, b)`.
         """
         lanes, kind = self.target.lanes, vector(self.target.lanes)
-        with site.module.function(site.name("gather"), *[PTR] * 7) as (code, arguments):
-            grid, out, flow, mean, inverse, *sums = arguments
-            for channels, row in self._rows(code):
-                means = [code.load(mean, channel, kind=kind) for channel in channels]
-                inverses = [code.load(inverse, channel, kind=kind) for channel in channels]
-                with _row_sums(code, channels, sums, kind) as totals:
-                    with code.loop(self.target.columns) as column:
-                        for number, channel in enumerate(channels):
-                            share = self._share(code, out, flow, row, column, channel)
-                            normal = self._normal(
-                                code, grid, row, column, channel, means[number], inverses[number]
-                            )
-                            one, two = totals[number]
-                            one.set(code.arithmetic("fadd", one.get(), share))
-                            two.set(code.multiply_add(share, normal, two.get()))
-        with site.module.function(site.name("settle_back"), *[PTR] * 4, INT) as (code, arguments):
-            total, weighed, by_bias, by_gain, count = arguments
+        self.emit_gather(site)
+        with site.module.function(site.name("settle_back"), *[PTR] * 5, INT) as (code, arguments):
+            total, weighed, factor, by_bias, by_gain, count = arguments
             items = code.cast("sitofp", count, FLOAT)
             cells = code.arithmetic(
                 "fmul", items, code.constant(self.target.rows * self.target.columns)
@@ -313,53 +421,10 @@ class Normalization(MixingKernel):
                 for source, gradient in ((total, by_bias), (weighed, by_gain)):
                     value = code.load(source, place, kind=kind)
                     code.store(value, gradient, place)
-                    code.store(code.arithmetic("fdiv", value, cells), source, place)
-        if not site.step.passes_on:
-            return
-        with site.module.function(site.name("back"), *[PTR] * 9) as (code, arguments):
-            grid, out, flow, by_grid, *numbers = arguments
-            for first, vectors in chunks_of(self.target):
-                for number in range(vectors):
-                    channel = first + number * lanes
-                    factor, mean, inverse, a, b = (
-                        code.load(each, channel, kind=kind) for each in numbers
-                    )
-                    with code.loop(self.target.rows) as row:
-                        with code.loop(self.target.columns) as column:
-                            share = self._share(code, out, flow, row, column, channel)
-                            normal = self._normal(code, grid, row, column, channel, mean, inverse)
-                            share = code.arithmetic("fsub", share, a)
-                            product = code.arithmetic("fmul", normal, b)
-                            share = code.arithmetic("fsub", share, product)
-                            here = self.source.place(row, column, channel)
-                            before = code.load(by_grid, here, kind=kind)
-                            code.store(code.multiply_add(share, factor, before), by_grid, here)
-
-    def _share(
-        self, code: Code, out: Value, flow: Value, row: Number, column: Number, channel: int
-    ) -> Value:
-        """Emit the gradient by what was scaled; 0 where that was rectified."""
-        kind, place = vector(self.target.lanes), self.target.place(row, column, channel)
-        share = code.load(flow, place, kind=kind)
-        if not self.rectified:
-            return share
-        zero = code.constant(0, self.target.lanes)
-        alive = code.compare("ogt", code.load(out, place, kind=kind), zero)
-        return code.select(alive, share, zero)
-
-    def _normal(
-        self,
-        code: Code,
-        grid: Value,
-        row: Number,
-        column: Number,
-        channel: int,
-        mean: Value,
-        inverse: Value,
-    ) -> Value:
-        kind = vector(self.target.lanes)
-        value = code.load(grid, self.source.place(row, column, channel), kind=kind)
-        return code.arithmetic("fmul", code.arithmetic("fsub", value, mean), inverse)
+                    shared = code.arithmetic("fdiv", value, cells)
+                    by = code.load(factor, place, kind=kind)
+                    code.store(code.arithmetic("fmul", shared, by), source, place)
+        self.emit_back(site)
 
     def run_gather(self, frame: Frame, maps: Ends, gradients: Ends) -> None:
         """Emit the call that takes one item's gradient into the sums over the shard."""
@@ -371,7 +436,8 @@ class Normalization(MixingKernel):
         """Emit the call that makes the gradients of bias and gain, and the means of the sums."""
         gathered = [frame.at(Area.WORKSPACE, name) for name in _GATHERED]
         sums = [frame.at(Area.SUMS, name) for name in ("bias", "gain")]
-        frame.code.run(frame.site.name("settle_back"), *gathered, *sums, count)
+        factor = frame.at(Area.WORKSPACE, "factor")
+        frame.code.run(frame.site.name("settle_back"), *gathered, factor, *sums, count)
 
     def run_backward(self, frame: Frame, maps: Ends, gradients: Ends) -> None:
         """Emit the call for one item."""
@@ -382,35 +448,7 @@ class Normalization(MixingKernel):
         ends = *maps.sources, maps.target, gradients.target, *gradients.sources
         frame.code.run(frame.site.name("back"), *ends, *numbers)
 
-    def _emit_add_up(self, site: Site) -> None:
-        """Emit `add_up(sums, gradient, shards)`."""
-        lanes, kind = self.target.lanes, vector(self.target.lanes)
-        pointers = [PTR, PTR, INT]
-        with site.module.function(site.name("add_up"), *pointers) as (code, (sums, out, shards)):
-            for place, count in code.pieces(self.target.channels, lanes):
-                total = code.variable(code.constant(0, lanes))
-                with code.loop(shards) as shard:
-                    here = shard * site.sums_size + place
-                    total.set(
-                        code.arithmetic("fadd", total.get(), code.load(sums, here, kind=kind))
-                    )
-                code.store_part(total.get(), out, place, count)
-
-    def reduce(self, site: Site) -> list[Job]:
-        """Return the jobs that add up the gradients of gain and bias, and what was observed."""
-        if site.emits:
-            self._emit_add_up(site)
-
-        def job(name: str) -> Job:
-            def emit(frame: Frame, number: Value) -> None:  # noqa: ARG001
-                ends = frame.at(Area.SUMS, name), frame.gradient(name)
-                frame.code.run(frame.site.name("add_up"), *ends, frame.shards)
-
-            return Job(1, emit)
-
-        return [job(name) for name in _SUMMED]
-
-    def describe(self, step: Step[Any], processor: Processor) -> Description:  # noqa: ARG002
+    def describe(self, step: Step[Any], processor: Processor) -> Description:
         """Return what the plan says of a step."""
         way = "through mean and variance of a group" if step.passes_on else NO_GRADIENT
         notes = (

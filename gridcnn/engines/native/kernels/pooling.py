@@ -66,7 +66,7 @@ class Pooling(MapsKernel):
         self,
         frame: Frame,
         maps: Ends,
-        part: tuple[Number, Number] | None = None,  # noqa: ARG002
+        part: tuple[Number, Number] | None = None,
     ) -> None:
         """Emit the call for one item."""
         frame.code.run(frame.site.name("forward"), *maps.sources, maps.target)
@@ -100,7 +100,7 @@ class Pooling(MapsKernel):
         ends = *maps.sources, maps.target, gradients.target, *gradients.sources
         frame.code.run(frame.site.name("back"), *ends)
 
-    def describe(self, step: Step[Any], processor: Processor) -> Description:  # noqa: ARG002
+    def describe(self, step: Step[Any], processor: Processor) -> Description:
         """Return what the plan says of a step."""
         way = "in equal parts" if self.mean else "to the first of the largest cells"
         gradient = f"gradient of the grid, {way if step.passes_on else NO_GRADIENT}"

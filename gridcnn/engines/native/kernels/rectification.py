@@ -62,7 +62,7 @@ class Rectification(MapsKernel):
         self,
         frame: Frame,
         maps: Ends,
-        part: tuple[Number, Number] | None = None,  # noqa: ARG002
+        part: tuple[Number, Number] | None = None,
     ) -> None:
         """Emit the call for one item."""
         frame.code.run(frame.site.name("forward"), *maps.sources, maps.target)
@@ -90,7 +90,7 @@ class Rectification(MapsKernel):
         ends = maps.target, gradients.target, *gradients.sources
         frame.code.run(frame.site.name("back"), *ends)
 
-    def describe(self, step: Step[Any], processor: Processor) -> Description:  # noqa: ARG002
+    def describe(self, step: Step[Any], processor: Processor) -> Description:
         """Return what the plan says of a step."""
         way = "where the map is above 0" if step.passes_on else NO_GRADIENT
         notes = (describe_maps(self.target), f"gradient of the grid, {way}")

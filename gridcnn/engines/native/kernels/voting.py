@@ -222,7 +222,7 @@ class Voting(HeadKernel):
             elif self.scales_input:
                 code.run("scale", factors, target, count)
 
-    def reduce(self, site: Site) -> list[Job]:  # noqa: ARG002
+    def reduce(self, site: Site) -> list[Job]:
         """Return the jobs that make the gradient of weights and bias, over the whole batch."""
         return [self._reduce(number) for number in range(len(self.layers))]
 
@@ -255,7 +255,7 @@ class Voting(HeadKernel):
 
     # Describing
 
-    def describe(self, step: Step[Any], processor: Processor) -> Description:  # noqa: ARG002
+    def describe(self, step: Step[Any], processor: Processor) -> Description:
         """Return what the plan says of the head."""
         notes = [
             f"{each.layer.inputs:,} values to {each.layer.outputs:,} votes, in vectors of "
