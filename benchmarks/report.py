@@ -107,6 +107,7 @@ class Results:
     versions: dict[str, str]
     peaks: Peaks
     outcomes: dict[str, Outcome]
+    clock: str = "wall"
 
 
 @dataclass(frozen=True)
@@ -250,6 +251,7 @@ def _where(results: Results) -> str:
         ("engine", results.engine),
         ("threads", str(results.threads)),
         ("rounds", f"{results.rounds}; all contestants in turn, medians"),
+        ("clock", results.clock),
         (
             "multiply-add at its peak",
             f"{peaks.fma_one:.0f} GFLOP/s with one thread, {peaks.fma_all:.0f} with "
@@ -420,7 +422,9 @@ def _differences_text(results: Results) -> str:
         "All contestants were compared with the reference engine in float64 before any time was "
         f"taken. The largest differences: {told}. (Votes are from 0 to 1; loss and gradient as a "
         "part of the right ones; steps: 1 less the cosine between what four steps of Adam did to "
-        "the weights and what they ought to have done.)"
+        "the weights and what they ought to have done.) In training, gridcnn takes the statistics "
+        "of a batch normalization over groups of at most 16 items, the others over the batch; each "
+        "was compared with the reference that does the same."
     )
 
 

@@ -5,7 +5,8 @@
 The peers come with `pip install -e ".[bench]"`. Every contestant has a process of its own, and as
 many threads as the others. First all of them are compared with the reference engine, then they take
 turns: in each round each one repeats the task for a moment, in an order that is another one in the
-next round. What counts is the median over the rounds.
+next round. What counts is the median over the rounds. On a machine that others use as well,
+`--clock processor --threads 1` counts the seconds that the processor worked for each of them.
 
 The tables are printed. A measurement of everything also writes `benchmarks/results.md` and
 `benchmarks/results.json`; `--out FOLDER` writes the two of any measurement elsewhere.
@@ -29,7 +30,7 @@ from benchmarks.peers import CONTESTANTS, LAYER, ONE, OURS, PREDICT, TASKS, TRAI
 from benchmarks.peers.base import Answer
 from benchmarks.peers.case import Case
 from benchmarks.peers.process import ContestantError, Process, once
-from benchmarks.peers.worker import Settings
+from benchmarks.peers.worker import CLOCKS, PROCESSOR, WALL, Settings
 from benchmarks.report import ALONE, COLD, FirstUse, Layer, Memory, Outcome, Results, Timing
 from benchmarks.workloads import WORKLOADS, Workload, convolutions
 from gridcnn.cores import usable_cores
@@ -54,6 +55,7 @@ class Plan:
         seconds: about how long a turn lasts.
         engine: gridcnn's.
         parts: those of `PARTS` that are measured.
+        clock: what times are read from, one of `benchmarks.peers.worker.CLOCKS`.
     """
 
     contestants: tuple[str, ...]
@@ -62,6 +64,7 @@ class Plan:
     seconds: float
     engine: str
     parts: tuple[str, ...] = PARTS
+    clock: str = WALL
 
     def settings(self, name: str, case: Path) -> Settings:
         """Return what a contestant's process is told."""
@@ -74,6 +77,7 @@ class Plan:
             threads=1 if alone else self.threads,
             options={**dict(CONTESTANTS[known].settings), **ours},
             trial=self.seconds,
+            clock=self.clock,
         )
 
     def competitors(self) -> list[str]:
@@ -101,12 +105,16 @@ class Contest:
         parts = self.plan.parts
         if TIMES in parts:
             self._say("computing what all have to come to")
-            right = checks.expected(self.case, self.workload.network())
+            ours = checks.expected(self.case, self.workload.network())
+            others = ours
+            if self.case.normalized:
+                whole = self.case.items
+                others = checks.expected(self.case, self.workload.network(), group=whole)
             with ExitStack() as stack:
                 self._start(stack)
                 for task in TASKS:
-                    self._task(task, right)
-        if LAYERS in parts and OURS in self.plan.contestants:
+                    self._task(task, ours, others)
+        if LAYERS in parts and OURS in self.plan.contestants and not self.case.nested:
             self._layers()
         if MEMORY in parts:
             self._memory()
@@ -125,7 +133,7 @@ class Contest:
             except ContestantError as error:
                 self._not_running[name] = str(error)
 
-    def _task(self, task: str, right: Answer) -> None:
+    def _task(self, task: str, ours: Answer, others: Answer) -> None:
         """Compare who can do a task with the reference, and let them take turns."""
         absent: dict[str, str] = {}
         ready: dict[str, Timing] = {}
@@ -135,7 +143,7 @@ class Contest:
                 continue
             self._say(f"{TASKS[task]}: {report.title(name)} gets ready")
             try:
-                ready[name] = self._opened(name, task, right)
+                ready[name] = self._opened(name, task, ours if known == OURS else others)
             except ContestantError as error:
                 absent[name] = str(error)
         self._say(f"{TASKS[task]}: {self.plan.rounds} rounds of {len(ready)}")
@@ -227,6 +235,7 @@ def measure(plan: Plan, workloads: list[Workload]) -> Results:
         versions=machine.versions(*_PACKAGES),
         peaks=machine.Peaks(**best),
         outcomes=outcomes,
+        clock=plan.clock,
     )
 
 
@@ -267,6 +276,7 @@ def _plan(given: argparse.Namespace) -> Plan:
         seconds=seconds,
         engine=given.engine,
         parts=tuple(given.parts),
+        clock=given.clock,
     )
 
 
@@ -283,6 +293,12 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, help="the length of a turn; 0.3")
     parser.add_argument("--threads", type=int, help="all that this process may use")
     parser.add_argument("--engine", default=DEFAULT_ENGINE, help=f"{DEFAULT_ENGINE}")
+    parser.add_argument(
+        "--clock",
+        choices=list(CLOCKS),
+        default=WALL,
+        help=f"{PROCESSOR}: seconds of all threads, for a machine that others use as well; {WALL}",
+    )
     parser.add_argument("--quick", action="store_true", help="3 short rounds, for a first look")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--out", type=Path, help="the folder of results.md and results.json")
@@ -296,7 +312,8 @@ def main() -> int:
     results = measure(_plan(given), [WORKLOADS[name] for name in chosen])
     page, data = report.markdown(results), as_json(results)
     print(data if given.json else page, end="")
-    whole = not (given.only or given.quick or given.peers is not None or given.parts != list(PARTS))
+    part = given.only or given.quick or given.peers is not None or given.parts != list(PARTS)
+    whole = not part and given.clock == WALL
     folder = given.out or (HERE if whole else None)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,14 @@
-"""The networks that are measured: six specs, from tiny to as large as an ordinary CPU trains.
+"""The networks that are measured: ten specs, from tiny to as large as an ordinary CPU trains.
 
-Convolutions are padded to the size of the grid and rectified, pooling keeps the largest. Cells are
+Six are plain chains: convolutions are padded to the size of the grid and rectified, and pooling
+keeps the largest. Four are deeper, or have branches, skips and normalization. Cells are
 random numbers, the same ones for everybody: with drawings, of which most cells are alike, an
 arithmetic that skips zeros would look better than it is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +16,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers import case as cases
+from gridcnn.engines.reference import ReferenceEngine
 from gridcnn.grid import Axis, GridShape
 from gridcnn.network import Network, Op, Slot
 from gridcnn.spec.load import load
 from gridcnn.stages.convolution import Convolution
+from gridcnn.stages.merging import Sum
+from gridcnn.stages.normalization import Normalization
+from gridcnn.stages.parallel import Parallel
 from gridcnn.stages.pooling import Pooling
-from gridcnn.stages.voting import Votes
+from gridcnn.stages.rectification import Rectification
+from gridcnn.stages.repeat import Repeat
+from gridcnn.stages.skip import Skip
 
 BATCHES = 4
 """Different batches that take turns, so that no contestant finds its data in the cache."""
+
+_OBSERVED = 4
+"""Items that running means and variances are taken from."""
 
 
 @dataclass(frozen=True)
@@ -99,22 +110,66 @@ class Workload:
             sizes = (sizes[1], 1, sizes[2])
         else:
             inputs = random.uniform(-1, 1, (*size, *sizes)).astype(np.float32)
-        layers = [layer for op in network.ops for layer in _layers(op)]
+        ops = iter(network.ops)
+        layers = (*_chain(network.spec.stages, ops), *_voting(next(ops)))
+        parameters = self._parameters(network, random)
+        return cases.Case(self.name, sizes, layers, parameters, inputs, targets)
+
+    def _parameters(self, network: Network, random: np.random.Generator) -> NDArray[Any]:
+        """Return the first weights; of normalizations, numbers as training leaves them behind."""
         parameters = network.starting_parameters()
-        return cases.Case(self.name, sizes, tuple(layers), parameters, inputs, targets)
+        for op in network.ops:
+            if isinstance(op.stage, Normalization):
+                views, channels = op.views(parameters), op.input.channels
+                views["gain"][...] = random.uniform(0.5, 1.5, channels)
+                views["bias"][...] = random.normal(0, 0.1, channels)
+        if network.running:
+            few = random.uniform(-1, 1, (_OBSERVED, *self.shape.sizes)).astype(np.float32)
+            step = ReferenceEngine(network).step(parameters, few, np.zeros(_OBSERVED, np.int64))
+            for slot, moved in zip(network.running, step.running, strict=True):
+                before = parameters[slot.part]
+                before += (moved - before) / (1 - slot.parameter.momentum)
+        return parameters
 
 
-def _layers(op: Op) -> list[cases.Layer]:
-    """Return what a contestant is told of an operation."""
+def _chain(stages: Iterable[Any], ops: Iterator[Op]) -> tuple[cases.Layer, ...]:
+    """Return what contestants are told of stages; their operations are taken from `ops`."""
+    return tuple(layer for stage in stages for layer in _told(stage, ops))
+
+
+def _told(stage: Any, ops: Iterator[Op]) -> Sequence[cases.Layer]:
+    if isinstance(stage, Repeat):
+        return [layer for _ in range(stage.times) for layer in _chain(stage.stages, ops)]
+    if isinstance(stage, Skip):
+        layers, after = _chain(stage.stages, ops), next(ops)
+        if isinstance(after.stage, Sum):
+            return [cases.Skip(layers)]
+        shortcut = _layer(after)
+        next(ops)  # the sum
+        return [cases.Skip(layers, (shortcut,))]
+    if isinstance(stage, Parallel):
+        branches = tuple(_chain(branch, ops) for branch in stage.branches)
+        next(ops)  # the join
+        return [cases.Parallel(branches)]
+    return [_layer(next(ops))]
+
+
+def _layer(op: Op) -> cases.Layer:
     stage = op.stage
     if isinstance(stage, Convolution):
         rows, columns = stage.kernel(op.input)
-        channels = op.input.channels
-        if rows > 1 and rows == op.input.rows and channels == 1:
+        groups = stage.group_count(op.input.channels)
+        channels = op.input.channels // groups
+        if rows > 1 and rows == op.input.rows and op.input.channels == 1:
             channels, rows = rows, 1
         weights = (op.output.channels, channels, rows, columns)
         borders = stage.borders(op.input)
-        return [cases.Convolution(weights, op.slots[0].start, stage.stride, borders)]
+        return cases.Convolution(
+            weights, op.slots[0].start, stage.stride, borders, stage.bias, groups
+        )
+    if isinstance(stage, Normalization):
+        channels = op.input.channels
+        return cases.Normalization(channels, op.slots[0].start, stage.epsilon, stage.momentum)
     if isinstance(stage, Pooling):
         window, stride = stage.sizes(op.input)
         beyond = [
@@ -123,11 +178,14 @@ def _layers(op: Op) -> list[cases.Layer]:
                 op.output.sizes[1:], stride, window, op.input.sizes[1:], strict=True
             )
         ]
-        return [cases.Pooling(window, stride, (beyond[0], beyond[1]))]
-    if isinstance(stage, Votes):
-        slots = [slot for slot in op.slots if len(slot.parameter.shape) == 2]
-        return [_dense(slot, rectified=slot is not slots[-1]) for slot in slots]
-    return []  # rectification is part of the convolution before it
+        return cases.Pooling(window, stride, (beyond[0], beyond[1]), stage.mode == "mean")
+    assert isinstance(stage, Rectification), f"contestants have no {op.label}"
+    return cases.Rectification()
+
+
+def _voting(op: Op) -> list[cases.Dense]:
+    slots = [slot for slot in op.slots if len(slot.parameter.shape) == 2]
+    return [_dense(slot, rectified=slot is not slots[-1]) for slot in slots]
 
 
 def _dense(slot: Slot, *, rectified: bool) -> cases.Dense:
@@ -142,7 +200,7 @@ class Arithmetic:
     Attributes:
         forward: of all convolutions, with every cell multiplied, be it 0 or not.
         training: of a training step: the same again for the gradient of the weights, and again for
-            that of the grids, which the first convolution's are spared.
+            that of the grids, except for convolutions that read the network's own grids.
         dense_forward: those of `forward` that are left where one-hot grids are looked up instead.
         dense_training: the same of `training`.
     """
@@ -155,9 +213,10 @@ class Arithmetic:
 
 def arithmetic(workload: Workload) -> Arithmetic:
     """Return what a network's convolutions cost."""
-    first, *others = [op.multiply_adds for op in convolutions(workload)]
+    first = sum(op.multiply_adds for op in convolutions(workload) if op.sources == (0,))
+    others = sum(op.multiply_adds for op in convolutions(workload)) - first
     looked_up = first if workload.one_hot else 0
-    forward, training = first + sum(others), 2 * first + 3 * sum(others)
+    forward, training = first + others, 2 * first + 3 * others
     return Arithmetic(forward, training, forward - looked_up, training - 2 * looked_up)
 
 
@@ -173,7 +232,31 @@ def _convolution(filters: int, kernel_size: Any = 3, **settings: Any) -> tuple[A
     )
 
 
+def _normalized(filters: int, kernel_size: int = 3, **settings: Any) -> tuple[Any, ...]:
+    """Return a convolution and its normalization, whose bias is that of both."""
+    size = {"filters": filters, "kernel_size": kernel_size, "bias": False, **settings}
+    return {"convolution": size}, "normalization"
+
+
+def _residual(filters: int, stride: int = 1) -> tuple[Any, ...]:
+    """Return a block of a residual network (He et al., 2016)."""
+    first, second = _normalized(filters, stride=stride), _normalized(filters)
+    return {"skip": [*first, "rectification", *second]}, "rectification"
+
+
+def _separable(filters: int, channels: int, stride: int = 1) -> tuple[Any, ...]:
+    """Return a depthwise convolution and one of 1 x 1 (Howard et al., 2017)."""
+    depthwise = _normalized(channels, groups="channels", stride=stride)
+    return *depthwise, "rectification", *_normalized(filters, 1), "rectification"
+
+
+def _window(columns: int) -> list[Any]:
+    """Return a branch that keeps the best match of each feature (Kim, 2014)."""
+    return [*_convolution(100, ["all", columns]), {"pooling": {"window": "all"}}]
+
+
 _BY_TWO = {"pooling": {"window": 2}}
+_MEANS = {"pooling": {"window": "all", "mode": "mean"}}
 _PIXELS = Axis("symbol", ordered=False), Axis("position")
 
 WORKLOADS = {
@@ -251,6 +334,74 @@ WORKLOADS = {
             classes=20,
             batch=32,
             bars=Bars(2.5, 1.4),
+        ),
+        Workload(
+            "resnet",
+            GridShape(3, 32, 32),
+            (
+                *_normalized(16),
+                "rectification",
+                *3 * _residual(16),
+                *_residual(32, stride=2),
+                *2 * _residual(32),
+                *_residual(64, stride=2),
+                *2 * _residual(64),
+                _MEANS,
+            ),
+            hidden=(),
+            classes=10,
+            batch=128,
+            bars=Bars(2, 1.3),
+        ),
+        Workload(
+            "mobile",
+            GridShape(3, 64, 64),
+            (
+                *_normalized(32, stride=2),
+                "rectification",
+                *_separable(64, 32),
+                *_separable(128, 64, stride=2),
+                *_separable(128, 128),
+                *_separable(256, 128, stride=2),
+                *_separable(256, 256),
+                _MEANS,
+            ),
+            hidden=(),
+            classes=10,
+            batch=64,
+            bars=Bars(2, 1.3),
+        ),
+        Workload(
+            "branches",
+            GridShape(1, 70, 256, *_PIXELS),
+            ({"parallel": [_window(3), _window(4), _window(5)]},),
+            hidden=(),
+            classes=4,
+            batch=64,
+            bars=Bars(2, 1.3),
+            one_hot=True,
+        ),
+        Workload(
+            "deep",
+            GridShape(1, 32, 32),
+            (
+                *_convolution(16),
+                {
+                    "repeat": {
+                        "times": 49,
+                        "stages": [
+                            {"skip": [*_convolution(16), _convolution(16)[0]]},
+                            "rectification",
+                        ],
+                    }
+                },
+                *_convolution(16),
+                _MEANS,
+            ),
+            hidden=(),
+            classes=10,
+            batch=64,
+            bars=Bars(2, 1.3),
         ),
     )
 }

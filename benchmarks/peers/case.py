@@ -1,15 +1,17 @@
 """A case: one network as plain layers, its weights, and labelled batches; saved as one file.
 
-It is all that a contestant is given. Grids are `(items, channels, rows, columns)`. A first layer
-whose kernel fills all rows of one channel is told with those rows as channels, since that is the
-form in which every library is quickest: one-hot text is `(items, symbols, 1, columns)`.
+Layers follow each other; `Skip` and `Parallel` have layers inside. It is all that a contestant is
+given. Grids are `(items, channels, rows, columns)`. A first layer whose kernel fills all rows of
+one channel is told with those rows as channels, since that is the form in which every library is
+quickest: one-hot text is `(items, symbols, 1, columns)`.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,34 +27,63 @@ RATE, BETA1, BETA2, EPSILON = 1e-5, 0.9, 0.999, 1e-8
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution and the rectification after it.
+    """A convolution.
 
     Attributes:
-        weights: `(filters, channels, rows, columns)`.
+        weights: `(filters, channels, rows, columns)`, with the channels of one group.
         start: where the flat vector has the weights; the bias `(filters,)` follows them.
         stride: cells from one position to the next.
         borders: cells of 0 `((above, below), (left, right))`.
+        biased: whether there is a bias.
+        groups: into how many groups the channels are divided.
     """
 
     weights: tuple[int, int, int, int]
     start: int
     stride: Pair
     borders: tuple[Pair, Pair]
+    biased: bool = True
+    groups: int = 1
+
+
+@dataclass(frozen=True)
+class Rectification:
+    """Negative cells become 0."""
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """Batch normalization: by mean and variance of the batch in training, else by running ones.
+
+    Attributes:
+        channels: how many maps there are.
+        start: where the flat vector has the gain `(channels,)`; the bias, the running mean and the
+            running variance follow it.
+        epsilon: what is added to the variance.
+        momentum: the part of a running value that is left after one training step.
+    """
+
+    channels: int
+    start: int
+    epsilon: float
+    momentum: float
 
 
 @dataclass(frozen=True)
 class Pooling:
-    """The largest cell of each window.
+    """The largest cell of each window, or the mean of its cells.
 
     Attributes:
         window: `(rows, columns)`.
         stride: cells from one window to the next.
         beyond: by how much the last windows reach beyond the grid, `(rows, columns)`.
+        mean: whether it is the mean.
     """
 
     window: Pair
     stride: Pair
     beyond: Pair
+    mean: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,8 +101,42 @@ class Dense:
     rectified: bool
 
 
-Layer = Convolution | Pooling | Dense
-_LAYERS = {sort.__name__: sort for sort in (Convolution, Pooling, Dense)}
+@dataclass(frozen=True)
+class Skip:
+    """Adds what enters to what the layers make of it.
+
+    Attributes:
+        layers: what the connection skips.
+        shortcut: what enters goes through these before it is added; empty for none.
+    """
+
+    layers: tuple[Layer, ...]
+    shortcut: tuple[Layer, ...] = ()
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """Joins what several chains of layers make of the same grids, map beside map."""
+
+    branches: tuple[tuple[Layer, ...], ...]
+
+
+Layer = Convolution | Rectification | Normalization | Pooling | Dense | Skip | Parallel
+_LAYERS: dict[str, Any] = {
+    sort.__name__: sort
+    for sort in (Convolution, Rectification, Normalization, Pooling, Dense, Skip, Parallel)
+}
+
+
+def flatten(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """Yield all layers in the order of their parameters; of nested ones, those inside of them."""
+    for layer in layers:
+        if isinstance(layer, Skip):
+            yield from flatten((*layer.layers, *layer.shortcut))
+        elif isinstance(layer, Parallel):
+            yield from flatten(inner for branch in layer.branches for inner in branch)
+        else:
+            yield layer
 
 
 @dataclass(frozen=True)
@@ -106,6 +171,36 @@ class Case:
         return int(self.targets.shape[0])
 
     @property
+    def nested(self) -> bool:
+        """Whether there is anything but a list of layers that follow each other."""
+        return any(isinstance(layer, Skip | Parallel) for layer in self.layers)
+
+    @property
+    def normalized(self) -> bool:
+        """Whether a training step depends on which items are taken together."""
+        return any(isinstance(layer, Normalization) for layer in flatten(self.layers))
+
+    @property
+    def learned(self) -> NDArray[np.bool_]:
+        """A mask over the flat vector: everything but the running means and variances."""
+        mask = np.ones(len(self.parameters), bool)
+        for layer in flatten(self.layers):
+            if isinstance(layer, Normalization):
+                first = layer.start + 2 * layer.channels
+                mask[first : first + 2 * layer.channels] = False
+        return mask
+
+    @property
+    def first_convolutions(self) -> tuple[Convolution, ...]:
+        """The convolutions that read the grids: of a network that begins with `Parallel`, several.
+
+        Only of such are grids one-hot.
+        """
+        first = self.layers[0]
+        begun = first.branches if isinstance(first, Parallel) else (self.layers,)
+        return tuple(chain[0] for chain in begun if isinstance(chain[0], Convolution))
+
+    @property
     def one_hot(self) -> bool:
         """Whether grids are told as symbols."""
         return bool(self.inputs.ndim == 3)
@@ -134,13 +229,12 @@ class Case:
         return rows
 
     def weights(self, layer: Convolution | Dense) -> tuple[Array, Array]:
-        """Return the weights and the bias of a layer, as views into `parameters`."""
+        """Return weights and bias of a layer, as views into `parameters`; no bias is `(0,)`."""
         return split(self.parameters, layer)
 
     def save(self, path: Path) -> None:
         """Write the case to a file."""
-        layers = [{"sort": type(layer).__name__, **asdict(layer)} for layer in self.layers]
-        told = json.dumps({"name": self.name, "shape": self.shape, "layers": layers})
+        told = json.dumps({"name": self.name, "shape": self.shape, "layers": _told(self.layers)})
         arrays: dict[str, Any] = {
             "parameters": self.parameters,
             "inputs": self.inputs,
@@ -150,10 +244,17 @@ class Case:
 
 
 def split(vector: Array, layer: Convolution | Dense) -> tuple[Array, Array]:
-    """Return a layer's weights and bias as views into a flat vector."""
+    """Return a layer's weights and bias as views into a flat vector; no bias is `(0,)`."""
     outputs, size = layer.weights[0], math.prod(layer.weights)
     end = layer.start + size
-    return vector[layer.start : end].reshape(layer.weights), vector[end : end + outputs]
+    biased = isinstance(layer, Dense) or layer.biased
+    bias = vector[end : end + outputs * biased]
+    return vector[layer.start : end].reshape(layer.weights), bias
+
+
+def split_normalization(vector: Array, layer: Normalization) -> Array:
+    """Return gain, bias, mean and variance `(4, channels)` as a view into a flat vector."""
+    return vector[layer.start : layer.start + 4 * layer.channels].reshape(4, -1)
 
 
 def load(path: Path) -> Case:
@@ -161,12 +262,23 @@ def load(path: Path) -> Case:
     with np.load(path) as file:
         told = json.loads(str(file["told"]))
         arrays = {name: file[name] for name in ("parameters", "inputs", "targets")}
-    layers = tuple(_LAYERS[layer.pop("sort")](**_tuples(layer)) for layer in told["layers"])
-    return Case(told["name"], tuple(told["shape"]), layers, **arrays)
+    return Case(told["name"], tuple(told["shape"]), _layers(told["layers"]), **arrays)
 
 
-def _tuples(value: Any) -> Any:
-    """Return JSON's lists as tuples."""
+def _told(value: Any) -> Any:
+    """Return layers as JSON can hold them."""
+    if is_dataclass(value):
+        names = [field.name for field in fields(value)]
+        return {
+            "sort": type(value).__name__,
+            **{name: _told(getattr(value, name)) for name in names},
+        }
+    return [_told(each) for each in value] if isinstance(value, tuple) else value
+
+
+def _layers(value: Any) -> Any:
+    """Return the layers that `_told` wrote, with JSON's lists as tuples."""
     if isinstance(value, dict):
-        return {name: _tuples(each) for name, each in value.items()}
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+        settings = {name: _layers(each) for name, each in value.items() if name != "sort"}
+        return _LAYERS[value["sort"]](**settings)
+    return tuple(_layers(each) for each in value) if isinstance(value, list) else value

@@ -74,6 +74,8 @@ class Ours(Contestant):
             batch = following()
             step = engine.step(parameters, grids[batch], case.targets[batch])
             optimizer.update(parameters, step.gradient, RATE)
+            for slot, values in zip(self.network.running, step.running, strict=True):
+                parameters[slot.part] = values
 
         def answer() -> dict[str, Array]:
             step = engine.step(parameters, grids[0], case.targets[0])

@@ -24,8 +24,15 @@ from benchmarks.peers.case import (
     Case,
     Convolution,
     Dense,
+    Layer,
+    Normalization,
+    Parallel,
     Pooling,
+    Rectification,
+    Skip,
+    flatten,
     split,
+    split_normalization,
 )
 
 torch: Any = import_module("torch")
@@ -44,15 +51,44 @@ class Lookup(nn.Module):  # type: ignore[misc]
         super().__init__()
         table = torch.from_numpy(window_table(case, layer))
         self.columns = case.shape[2]
+        self.number = case.first_convolutions.index(layer)
         self.table = nn.EmbeddingBag.from_pretrained(
             table, freeze=False, mode="sum", padding_idx=len(table) - 1
         )
         self.bias = nn.Parameter(torch.from_numpy(case.weights(layer)[1].copy()))
 
     def forward(self, windows: Any) -> Any:
-        """Return the maps `(items, filters, 1, columns)` of `(items * columns, kernel)`."""
-        found = self.table(windows) + self.bias
+        """Return the maps `(items, filters, 1, columns)`.
+
+        `windows` has for each first convolution the rows of its table,
+        `(items * columns, kernel)`.
+        """
+        found = self.table(windows[self.number]) + self.bias
         return found.reshape(-1, 1, self.columns, found.shape[1]).permute(0, 3, 1, 2)
+
+
+class Skipped(nn.Module):  # type: ignore[misc]
+    """Adds what enters to what a chain makes of it."""
+
+    def __init__(self, layers: Any, shortcut: Any) -> None:
+        super().__init__()
+        self.layers, self.shortcut = layers, shortcut
+
+    def forward(self, grids: Any) -> Any:
+        """Return the sum."""
+        return self.shortcut(grids) + self.layers(grids)
+
+
+class Joined(nn.Module):  # type: ignore[misc]
+    """Puts the maps of several chains beside each other."""
+
+    def __init__(self, branches: Sequence[Any]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, grids: Any) -> Any:
+        """Return the maps of all branches."""
+        return torch.cat([branch(grids) for branch in self.branches], dim=1)
 
 
 class PyTorch(Contestant):
@@ -73,11 +109,12 @@ class PyTorch(Contestant):
 
     def ways(self, task: str) -> Ways:
         """Return both forms of one-hot grids; both orders, or both layouts if compiled."""
+        orders = (RECTIFIED_FIRST, POOLED_FIRST) if self._pools() else (RECTIFIED_FIRST,)
         forms = (CONVOLVED, EMBEDDED) if self.case.one_hot else (CONVOLVED,)
         found: dict[str, Callable[[], Way]] = {}
         if not self.compiled:
             last = self.mode == "channels-last"
-            for form, order in itertools.product(forms, (RECTIFIED_FIRST, POOLED_FIRST)):
+            for form, order in itertools.product(forms, orders):
                 found[f"{form}, {order}"] = partial(self._way, task, form, order, last)
             return found
         freezings = (False,) if task == "train" else (True, False)
@@ -87,6 +124,11 @@ class PyTorch(Contestant):
                 self._way, task, form, RECTIFIED_FIRST, last, freezing=freezing
             )
         return found
+
+    def _pools(self) -> bool:
+        """Return whether the largest cells are kept anywhere."""
+        layers = flatten(self.case.layers)
+        return any(isinstance(layer, Pooling) and not layer.mean for layer in layers)
 
     def _way(self, task: str, form: str, order: str, last: bool, *, freezing: bool = False) -> Way:
         model = self._model(form, order)
@@ -152,7 +194,10 @@ class PyTorch(Contestant):
         return Way(run, answer)
 
     def _items(self, model: Any, batch: Any, rows: int) -> Way:
-        items = [part.clone(memory_format=torch.preserve_format) for part in batch.split(rows)]
+        if isinstance(batch, tuple):
+            items: list[Any] = list(zip(*(whole.split(rows) for whole in batch), strict=True))
+        else:
+            items = [part.clone(memory_format=torch.preserve_format) for part in batch.split(rows)]
 
         def run() -> None:
             with torch.inference_mode():
@@ -167,26 +212,47 @@ class PyTorch(Contestant):
 
     def _input(self, batch: int, form: str, *, last: bool) -> Any:
         if form == EMBEDDED:
-            layer = self.case.layers[0]
-            assert isinstance(layer, Convolution)
-            windows = self.case.windows(batch, layer.weights[3], layer.borders[1][0])
-            return torch.from_numpy(windows.reshape(-1, windows.shape[2]))
+            wanted = [
+                self.case.windows(batch, layer.weights[3], layer.borders[1][0])
+                for layer in self.case.first_convolutions
+            ]
+            return tuple(torch.from_numpy(rows.reshape(-1, rows.shape[2])) for rows in wanted)
         grids = torch.from_numpy(self.case.grids(batch))
         return grids.contiguous(memory_format=torch.channels_last) if last else grids
 
     def _model(self, form: str, order: str) -> Any:
         """Return the network with the case's weights."""
+        looked_up = self.case.first_convolutions if form == EMBEDDED else ()
+        return self._chain(self.case.layers, order, looked_up)
+
+    def _chain(self, layers: Sequence[Layer], order: str, looked_up: Sequence[Convolution]) -> Any:
         modules: list[Any] = []
-        for number, layer in enumerate(self.case.layers):
+        for number, layer in enumerate(layers):
+            before = layers[number - 1] if number else None
             if isinstance(layer, Pooling):
-                pool = nn.MaxPool2d(layer.window, layer.stride, ceil_mode=any(layer.beyond))
-                modules.insert(len(modules) - (order == POOLED_FIRST), pool)
+                kind = nn.AvgPool2d if layer.mean else nn.MaxPool2d
+                pool = kind(layer.window, layer.stride, ceil_mode=any(layer.beyond))
+                sooner = order == POOLED_FIRST and not layer.mean
+                sooner = sooner and isinstance(before, Rectification)
+                modules.insert(len(modules) - sooner, pool)
+            elif isinstance(layer, Rectification):
+                # In place it is quicker, but what enters a chain may be read by others as well.
+                modules.append(nn.ReLU(inplace=before is not None))
             elif isinstance(layer, Convolution):
-                looked_up = number == 0 and form == EMBEDDED
-                modules += [Lookup(self.case, layer)] if looked_up else self._convolution(layer)
-                modules.append(nn.ReLU())
+                if layer in looked_up:
+                    modules.append(self._belongs(Lookup(self.case, layer), layer))
+                else:
+                    modules += self._convolution(layer)
+            elif isinstance(layer, Normalization):
+                modules.append(self._normalization(layer))
+            elif isinstance(layer, Skip):
+                inner = self._chain(layer.layers, order, looked_up)
+                modules.append(Skipped(inner, self._chain(layer.shortcut, order, looked_up)))
+            elif isinstance(layer, Parallel):
+                branches = [self._chain(each, order, looked_up) for each in layer.branches]
+                modules.append(Joined(branches))
             else:
-                if not isinstance(self.case.layers[number - 1], Dense):
+                if not isinstance(before, Dense):
                     modules.append(nn.Flatten())
                 modules += self._dense(layer)
         return nn.Sequential(*modules)
@@ -196,10 +262,25 @@ class PyTorch(Contestant):
         (above, below), (left, right) = layer.borders
         even = above == below and left == right
         module = nn.Conv2d(
-            channels, filters, tuple(kernel), layer.stride, (above, left) if even else 0
+            channels * layer.groups,
+            filters,
+            tuple(kernel),
+            layer.stride,
+            (above, left) if even else 0,
+            groups=layer.groups,
+            bias=layer.biased,
         )
         self._fill(module, layer)
         return [module] if even else [nn.ZeroPad2d((left, right, above, below)), module]
+
+    def _normalization(self, layer: Normalization) -> Any:
+        module = nn.BatchNorm2d(layer.channels, layer.epsilon, 1 - layer.momentum)
+        values = (module.weight, module.bias, module.running_mean, module.running_var)
+        with torch.no_grad():
+            rows = split_normalization(self.case.parameters, layer)
+            for value, row in zip(values, rows, strict=True):
+                value.copy_(torch.from_numpy(row))
+        return self._belongs(module, layer)
 
     def _dense(self, layer: Dense) -> list[Any]:
         module = nn.Linear(layer.weights[1], layer.weights[0])
@@ -210,18 +291,32 @@ class PyTorch(Contestant):
         weights, bias = self.case.weights(layer)
         with torch.no_grad():
             module.weight.copy_(torch.from_numpy(weights))
-            module.bias.copy_(torch.from_numpy(bias))
+            if module.bias is not None:
+                module.bias.copy_(torch.from_numpy(bias))
+        self._belongs(module, layer)
+
+    def _belongs(self, module: Any, layer: Layer) -> Any:
+        module.described_by = layer
+        return module
 
     def _flat(self, model: Any, pick: Callable[[Any], Any]) -> Array:
-        """Return what is picked of each parameter, in the order of the case's vector."""
-        vector = np.zeros_like(self.case.parameters)
-        layers = [layer for layer in self.case.layers if not isinstance(layer, Pooling)]
-        modules = [module for module in model if isinstance(module, Lookup | nn.Conv2d | nn.Linear)]
-        for layer, module in zip(layers, modules, strict=True):
+        """Return what is picked of each parameter, in the order of the case's vector.
+
+        Running means and variances, which Adam does not move, are those of the case.
+        """
+        vector = np.where(self.case.learned, 0, self.case.parameters)
+        for module in model.modules():
+            layer = getattr(module, "described_by", None)
+            if isinstance(layer, Normalization):
+                gain, bias, *_ = split_normalization(vector, layer)
+                gain[...], bias[...] = (pick(each).numpy() for each in (module.weight, module.bias))
+                continue
+            if layer is None:
+                continue
             weights, bias = split(vector, layer)
-            bias[...] = pick(module.bias).numpy()
+            if module.bias is not None:
+                bias[...] = pick(module.bias).numpy()
             if isinstance(module, Lookup):
-                assert isinstance(layer, Convolution)
                 weights[...] = window_weights(pick(module.table.weight).numpy(), layer)
             else:
                 weights[...] = pick(module.weight).numpy()

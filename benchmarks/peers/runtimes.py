@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -11,7 +11,19 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers.base import Answer, Contestant, Way, Ways, window_table
-from benchmarks.peers.case import Array, Case, Convolution, Dense, Pooling
+from benchmarks.peers.case import (
+    Array,
+    Case,
+    Convolution,
+    Dense,
+    Layer,
+    Normalization,
+    Parallel,
+    Pooling,
+    Rectification,
+    Skip,
+    split_normalization,
+)
 
 helper: Any = import_module("onnx.helper")
 numbers: Any = import_module("onnx.numpy_helper")
@@ -28,8 +40,8 @@ class Graph:
     Args:
         case: what is computed.
         items: how many of it at a time.
-        form: whether a one-hot first layer multiplies grids, or looks symbols up: of each place in
-            the kernel, `(items, columns)` whole numbers name the rows of a table.
+        form: whether one-hot first layers multiply grids, or look symbols up: of each of them and
+            each place in its kernel, `(items, columns)` whole numbers name the rows of a table.
     """
 
     def __init__(self, case: Case, items: int, form: str) -> None:
@@ -38,40 +50,73 @@ class Graph:
         self.outputs = 0
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
-        self.last = "grids"
-        layers = enumerate(case.layers)
-        shape, kind = [items, *case.shape], kinds.FLOAT
+        self.looked_up = case.first_convolutions if form == GATHERED else ()
+        shapes, kind = [[items, *case.shape]], kinds.FLOAT
         if form == GATHERED:
-            first = next(layers)[1]
-            assert isinstance(first, Convolution)
-            shape, kind = [first.weights[3], items, case.shape[2]], kinds.INT64
-            pooled = case.layers[1]
-            self._gather(first, pooled if isinstance(pooled, Pooling) else None)
-            if isinstance(pooled, Pooling):
-                next(layers)
-        self.input = helper.make_tensor_value_info("grids", kind, shape)
-        for number, layer in layers:
+            shapes = [[layer.weights[3], items, case.shape[2]] for layer in self.looked_up]
+            kind = kinds.INT64
+        self.inputs = [
+            helper.make_tensor_value_info(input_name(number), kind, shape)
+            for number, shape in enumerate(shapes)
+        ]
+        self.last = input_name(0)
+        self._chain(case.layers)
+
+    def _chain(self, layers: Sequence[Layer]) -> None:
+        following = iter(enumerate(layers))
+        for number, layer in following:
             if isinstance(layer, Pooling):
                 self._pool(layer)
+            elif isinstance(layer, Rectification):
+                self._node("Relu", self.last)
+            elif isinstance(layer, Normalization):
+                self._normalize(layer)
             elif isinstance(layer, Dense):
-                if not isinstance(case.layers[number - 1], Dense):
+                if not isinstance(layers[number - 1], Dense):
                     self._node("Flatten", self.last)
-                self._dense(layer, f"dense{number}")
+                self._dense(layer)
+            elif isinstance(layer, Skip):
+                self._skip(layer)
+            elif isinstance(layer, Parallel):
+                self._branch(layer)
+            elif layer in self.looked_up:
+                assert isinstance(layers[1], Rectification)
+                pooled = layers[2] if len(layers) > 2 else None
+                if isinstance(pooled, Pooling) and not pooled.mean:
+                    next(following)
+                else:
+                    pooled = None
+                self._gather(layer, pooled)
+                next(following)
             else:
-                self._convolve(layer, f"convolution{number}")
+                self._convolve(layer)
+
+    def _skip(self, layer: Skip) -> None:
+        entered = self.last
+        self._chain(layer.layers)
+        made, self.last = self.last, entered
+        self._chain(layer.shortcut)
+        self._node("Add", self.last, made)
+
+    def _branch(self, layer: Parallel) -> None:
+        entered, ends = self.last, []
+        for branch in layer.branches:
+            self.last = entered
+            self._chain(branch)
+            ends.append(self.last)
+        self._node("Concat", *ends, axis=1)
 
     def model(self) -> bytes:
         """Return the model as its file's content."""
         shape = [self.items, self.outputs]
         output = helper.make_tensor_value_info(self.last, kinds.FLOAT, shape)
-        graph = helper.make_graph(
-            self.nodes, self.case.name, [self.input], [output], self.constants
-        )
+        graph = helper.make_graph(self.nodes, self.case.name, self.inputs, [output], self.constants)
         opsets = [helper.make_opsetid("", OPERATORS)]
         made = helper.make_model(graph, opset_imports=opsets, ir_version=LAYOUT)
         return bytes(made.SerializeToString())
 
-    def _constant(self, name: str, array: Array) -> str:
+    def _constant(self, kind: str, array: Array) -> str:
+        name = f"{kind}{len(self.constants)}"
         self.constants.append(numbers.from_array(np.asarray(array, order="C"), name))
         return name
 
@@ -80,27 +125,35 @@ class Graph:
         self.nodes.append(helper.make_node(operator, list(inputs), [name], **settings))
         self.last = name
 
-    def _convolve(self, layer: Convolution, name: str) -> None:
+    def _convolve(self, layer: Convolution) -> None:
         weights, bias = self.case.weights(layer)
         (above, below), (left, right) = layer.borders
+        constants = [self._constant("weights", weights)]
+        constants += [self._constant("bias", bias)] if layer.biased else []
         self._node(
             "Conv",
             self.last,
-            self._constant(f"{name}.weights", weights),
-            self._constant(f"{name}.bias", bias),
+            *constants,
             kernel_shape=layer.weights[2:],
             strides=layer.stride,
             pads=[above, left, below, right],
+            group=layer.groups,
         )
-        self._node("Relu", self.last)
+
+    def _normalize(self, layer: Normalization) -> None:
+        rows = split_normalization(self.case.parameters, layer)
+        names = ("gain", "bias", "mean", "variance")
+        constants = [self._constant(name, row) for name, row in zip(names, rows, strict=True)]
+        self._node("BatchNormalization", self.last, *constants, epsilon=layer.epsilon)
 
     def _gather(self, layer: Convolution, pooled: Pooling | None) -> None:
         """Look symbols up, and pool; the filters stay last until as little as possible is left."""
+        rows = input_name(self.looked_up.index(layer))
         table = self._constant("table", window_table(self.case, layer))
         sums = []
         for place in range(layer.weights[3]):
-            axis = self._constant(f"place{place}", np.array(place))
-            self._node("Gather", "grids", axis, axis=0)
+            axis = self._constant("place", np.array(place))
+            self._node("Gather", rows, axis, axis=0)
             self._node("Gather", table, self.last, axis=0)
             sums.append(self.last)
         self._node("Sum", *sums, self._constant("bias", self.case.weights(layer)[1]))
@@ -113,25 +166,30 @@ class Graph:
 
     def _pool(self, layer: Pooling) -> None:
         self._node(
-            "MaxPool",
+            "AveragePool" if layer.mean else "MaxPool",
             self.last,
             kernel_shape=layer.window,
             strides=layer.stride,
             pads=[0, 0, *layer.beyond],
         )
 
-    def _dense(self, layer: Dense, name: str) -> None:
+    def _dense(self, layer: Dense) -> None:
         weights, bias = self.case.weights(layer)
         self._node(
             "Gemm",
             self.last,
-            self._constant(f"{name}.weights", weights),
-            self._constant(f"{name}.bias", bias),
+            self._constant("weights", weights),
+            self._constant("bias", bias),
             transB=1,
         )
         self.outputs = layer.weights[0]
         if layer.rectified:
             self._node("Relu", self.last)
+
+
+def input_name(number: int) -> str:
+    """Return what an input of the graph is called."""
+    return f"grids{number}"
 
 
 class Runtime(Contestant):
@@ -141,21 +199,25 @@ class Runtime(Contestant):
         """Return the forms of the first layer."""
         return (CONVOLVED, GATHERED) if self.case.one_hot else (CONVOLVED,)
 
-    def inputs(self, form: str, batch: int) -> Array:
-        """Return the input of a batch; gathered, `(kernel, items, columns)`."""
+    def inputs(self, form: str, batch: int) -> list[Array]:
+        """Return the inputs of a batch; gathered, each is `(kernel, items, columns)`."""
         if form == CONVOLVED:
-            return self.case.grids(batch)
-        layer = self.case.layers[0]
-        assert isinstance(layer, Convolution)
-        windows = self.case.windows(batch, layer.weights[3], layer.borders[1][0])
-        return np.ascontiguousarray(windows.transpose(2, 0, 1))
+            return [self.case.grids(batch)]
+        wanted = [
+            self.case.windows(batch, layer.weights[3], layer.borders[1][0])
+            for layer in self.case.first_convolutions
+        ]
+        return [np.ascontiguousarray(windows.transpose(2, 0, 1)) for windows in wanted]
 
-    def items(self, form: str) -> list[Array]:
-        """Return the inputs of the first batch's items, one by one."""
-        whole = self.inputs(form, 0)
+    def parts(self, form: str, batch: int, count: int) -> list[list[Array]]:
+        """Return the inputs of a batch as those of `count` equal parts of it."""
         axis = 1 if form == GATHERED else 0
-        parts = np.split(whole, whole.shape[axis], axis)
-        return [np.ascontiguousarray(part) for part in parts]
+        parts = [np.split(whole, count, axis) for whole in self.inputs(form, batch)]
+        return [[np.ascontiguousarray(each) for each in part] for part in zip(*parts, strict=True)]
+
+    def items(self, form: str) -> list[list[Array]]:
+        """Return the inputs of the first batch's items, one by one."""
+        return self.parts(form, 0, self.case.items)
 
     def votes(self) -> tuple[int]:
         """Return the shape of an item's votes."""
@@ -199,13 +261,13 @@ class OnnxRuntime(Runtime):
         one = task == "one"
         session = self._session(form, 1 if one else self.case.items, threads)
         if not one:
-            feeds = [{"grids": self.inputs(form, batch)} for batch in range(self.case.batches)]
+            feeds = [_named(self.inputs(form, batch)) for batch in range(self.case.batches)]
             following = self.turn()
             return Way(
                 lambda: session.run(None, feeds[following()]),
                 lambda: {"logits": session.run(None, feeds[0])[0]},
             )
-        singles = [{"grids": item} for item in self.items(form)]
+        singles = [_named(item) for item in self.items(form)]
 
         def run() -> None:
             for single in singles:
@@ -221,14 +283,17 @@ class OnnxRuntime(Runtime):
         runtime: Any = import_module("onnxruntime")
         session = self._session(form, 1, threads)
         items = self.items(form)
-        cells, votes = np.empty_like(items[0]), np.empty((1, *self.votes()), np.float32)
+        cells = [np.empty_like(each) for each in items[0]]
         binding = session.io_binding()
-        into, out = (runtime.OrtValue.ortvalue_from_numpy(array) for array in (cells, votes))
-        binding.bind_ortvalue_input("grids", into)
+        kept = [runtime.OrtValue.ortvalue_from_numpy(array) for array in cells]
+        for number, each in enumerate(kept):
+            binding.bind_ortvalue_input(input_name(number), each)
+        out = runtime.OrtValue.ortvalue_from_numpy(np.empty((1, *self.votes()), np.float32))
         binding.bind_ortvalue_output(session.get_outputs()[0].name, out)
 
-        def one(item: Array) -> Array:
-            np.copyto(cells, item)
+        def one(item: list[Array]) -> Array:
+            for into, each in zip(cells, item, strict=True):
+                np.copyto(into, each)
             session.run_with_iobinding(binding)
             found: Array = out.numpy()
             return found
@@ -285,14 +350,7 @@ class OpenVino(Runtime):
         size = self.case.items // streams
         compiled = self._compiled(form, size, self.threads, streams)
         requests = [compiled.create_infer_request() for _ in range(streams)]
-        axis = 1 if form == GATHERED else 0
-        inputs = [
-            [
-                np.ascontiguousarray(part)
-                for part in np.split(self.inputs(form, batch), streams, axis)
-            ]
-            for batch in range(self.case.batches)
-        ]
+        inputs = [self.parts(form, batch, streams) for batch in range(self.case.batches)]
         following = self.turn()
 
         def votes(batch: int) -> list[Array]:
@@ -308,7 +366,7 @@ class OpenVino(Runtime):
         request = self._compiled(form, 1, threads, 1).create_infer_request()
         items = self.items(form)
 
-        def votes(item: Array) -> Array:
+        def votes(item: list[Array]) -> Array:
             found: Array = request.infer(item, share_inputs=True, share_outputs=True)[0]
             return found
 
@@ -320,6 +378,10 @@ class OpenVino(Runtime):
             return {"logits": np.concatenate([votes(item).copy() for item in items])}
 
         return Way(run, answer, calls=len(items))
+
+
+def _named(inputs: Sequence[Array]) -> dict[str, Array]:
+    return {input_name(number): array for number, array in enumerate(inputs)}
 
 
 def _of(count: int, what: str) -> str:

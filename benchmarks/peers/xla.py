@@ -20,6 +20,7 @@ from benchmarks.peers.case import (
     Convolution,
     Dense,
     Pooling,
+    Rectification,
     split,
 )
 
@@ -40,6 +41,8 @@ class Jax(Contestant):
 
     def ways(self, task: str) -> Ways:
         """Return both layouts, both ways of pooling, and both forms of one-hot grids."""
+        if self.case.nested or self.case.normalized:
+            raise NotImplementedError("only plain chains of layers are written for JAX")
         forms = (CONVOLVED, GATHERED) if self.case.one_hot else (CONVOLVED,)
         make = {"train": self._training, "predict": self._batches, "one": self._items}[task]
         return {
@@ -142,7 +145,7 @@ class _Network:
         """Return the weights and bias of each layer, as this layout has them."""
         found = []
         for number, layer in enumerate(self.case.layers):
-            if isinstance(layer, Pooling):
+            if not isinstance(layer, Convolution | Dense):
                 continue
             weights, bias = self.case.weights(layer)
             found.append((jnp.array(self._turned(number, layer, weights)), jnp.array(bias)))
@@ -154,7 +157,7 @@ class _Network:
         kept = [
             (number, layer)
             for number, layer in enumerate(self.case.layers)
-            if not isinstance(layer, Pooling)
+            if isinstance(layer, Convolution | Dense)
         ]
         for (number, layer), (weights, bias) in zip(kept, values, strict=True):
             into, into_bias = split(vector, layer)
@@ -169,6 +172,10 @@ class _Network:
             if isinstance(layer, Pooling):
                 grids = self._pooled(layer, grids)
                 continue
+            if isinstance(layer, Rectification):
+                grids = jax.nn.relu(grids)
+                continue
+            assert isinstance(layer, Convolution | Dense)
             weights, bias = next(remaining)
             if isinstance(layer, Dense):
                 grids = grids.reshape(len(grids), -1) @ weights + bias
@@ -176,8 +183,7 @@ class _Network:
             elif number == 0 and self.form == GATHERED:
                 # Rows beyond the table, which stand for no symbol, are 0.
                 found = jnp.take(weights, grids, axis=0, mode="fill", fill_value=0)
-                maps = found.sum(axis=2) + bias
-                maps = jax.nn.relu(maps)[:, None]
+                maps = (found.sum(axis=2) + bias)[:, None]
                 grids = maps if self.last else maps.transpose(0, 3, 1, 2)
             else:
                 grids = self._convolved(layer, grids, weights, bias)
@@ -193,7 +199,7 @@ class _Network:
         maps = jax.lax.conv_general_dilated(
             grids, weights, layer.stride, layer.borders, dimension_numbers=names
         )
-        return jax.nn.relu(maps + (bias if self.last else bias[:, None, None]))
+        return maps + (bias if self.last else bias[:, None, None])
 
     def _pooled(self, layer: Pooling, grids: Any) -> Any:
         beyond = [(0, size) for size in layer.beyond]

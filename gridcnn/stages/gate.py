@@ -35,12 +35,13 @@ class Gate(Stage):
         """Return the same shape."""
         return shape
 
-    def _hidden(self, channels: int) -> int:
+    def hidden_size(self, channels: int) -> int:
+        """Return the values of the hidden layer on grids of so many channels."""
         return max(channels // self.reduction, 1)
 
     def parameters(self, shape: GridShape) -> tuple[Parameter, ...]:
         """Return `weights` `(outputs, inputs)` and `bias` `(outputs,)` of `hidden` and `gate`."""
-        maps, hidden = shape.channels, self._hidden(shape.channels)
+        maps, hidden = shape.channels, self.hidden_size(shape.channels)
         return (
             Parameter("hidden.weights", (hidden, maps), maps, hidden),
             Parameter("hidden.bias", (hidden,), decays=False),
@@ -50,7 +51,7 @@ class Gate(Stage):
 
     def multiply_adds(self, shape: GridShape) -> int:
         """Return the cells twice, for mean and product, and the weights of both layers."""
-        return 2 * (shape.cells + shape.channels * self._hidden(shape.channels))
+        return 2 * (shape.cells + shape.channels * self.hidden_size(shape.channels))
 
     def forward(
         self,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +9,20 @@ import pytest
 
 from benchmarks.peers import checks
 from benchmarks.peers.base import window_table, window_weights
-from benchmarks.peers.case import Convolution, Dense, Pooling, load
+from benchmarks.peers.case import (
+    Convolution,
+    Dense,
+    Layer,
+    Normalization,
+    Pair,
+    Parallel,
+    Pooling,
+    Skip,
+    load,
+)
 from benchmarks.workloads import WORKLOADS, arithmetic
 from gridcnn.engines.reference import ReferenceEngine
+from gridcnn.stages.normalization import Normalization as StageNormalization
 
 by_workload = pytest.mark.parametrize("name", WORKLOADS)
 
@@ -47,35 +60,87 @@ def test_a_case_is_the_same_from_its_file(name: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(found, part), getattr(case, part))
 
 
+Shape = tuple[int, int, int]
+
+
+def windows(shape: Shape, beyond: Pair, window: Pair, stride: Pair) -> Pair:
+    """Return at how many places a window lies, `(rows, columns)`."""
+    rows, columns = (size + more for size, more in zip(shape[1:], beyond, strict=True))
+    return (rows - window[0]) // stride[0] + 1, (columns - window[1]) // stride[1] + 1
+
+
+def follow(layers: Sequence[Layer], shape: Shape, places: list[tuple[int, int]]) -> Shape:
+    """Return the shape after some layers; note where each has its parameters, and how many."""
+    for layer in layers:
+        channels, rows, columns = shape
+        if isinstance(layer, Skip):
+            after = follow(layer.layers, shape, places)
+            assert follow(layer.shortcut, shape, places) == after
+            shape = after
+        elif isinstance(layer, Parallel):
+            ends = [follow(branch, shape, places) for branch in layer.branches]
+            assert len({end[1:] for end in ends}) == 1
+            shape = (sum(end[0] for end in ends), *ends[0][1:])
+        elif isinstance(layer, Pooling):
+            shape = (channels, *windows(shape, layer.beyond, layer.window, layer.stride))
+        elif isinstance(layer, Normalization):
+            assert layer.channels == channels
+            places.append((layer.start, 4 * channels))
+        elif isinstance(layer, Convolution):
+            assert layer.weights[1] * layer.groups == channels
+            (above, below), (left, right) = layer.borders
+            beyond = (above + below, left + right)
+            kernel = layer.weights[2], layer.weights[3]
+            shape = (layer.weights[0], *windows(shape, beyond, kernel, layer.stride))
+            count = math.prod(layer.weights) + layer.weights[0] * layer.biased
+            places.append((layer.start, count))
+        elif isinstance(layer, Dense):
+            assert layer.weights[1] == channels * rows * columns
+            shape = (layer.weights[0], 1, 1)
+            places.append((layer.start, math.prod(layer.weights) + layer.weights[0]))
+    return shape
+
+
 @by_workload
 def test_layers_tell_the_whole_network(name: str) -> None:
     """Their weights fill the flat vector without a gap, and each takes what the last one gives."""
     case = WORKLOADS[name].case(items=1)
-    channels, rows, columns = case.shape
-    taken, cells = 0, 0
+    places: list[tuple[int, int]] = []
 
-    for layer in case.layers:
-        if isinstance(layer, Pooling):
-            rows = (rows + layer.beyond[0] - layer.window[0]) // layer.stride[0] + 1
-            columns = (columns + layer.beyond[1] - layer.window[1]) // layer.stride[1] + 1
-        elif isinstance(layer, Convolution):
-            assert layer.weights[1] == channels
-            channels = layer.weights[0]
-            (above, below), (left, right) = layer.borders
-            rows = (rows + above + below - layer.weights[2]) // layer.stride[0] + 1
-            columns = (columns + left + right - layer.weights[3]) // layer.stride[1] + 1
-        else:
-            assert layer.weights[1] == (cells or channels * rows * columns)
-            cells = layer.weights[0]
-        if not isinstance(layer, Pooling):
-            assert layer.start == taken
-            weights, bias = case.weights(layer)
-            taken += weights.size + bias.size
+    shape = follow(case.layers, case.shape, places)
 
+    taken = 0
+    for start, count in places:
+        assert start == taken
+        taken += count
     assert taken == len(case.parameters)
     assert isinstance(case.layers[-1], Dense)
     assert not case.layers[-1].rectified
-    assert cells == WORKLOADS[name].classes
+    assert shape == (WORKLOADS[name].classes, 1, 1)
+
+
+def test_what_is_learned_is_all_but_running_values() -> None:
+    """Each normalization has two numbers for each map that no gradient moves."""
+    workload = WORKLOADS["mobile"]
+    case, network = workload.case(items=1), workload.network()
+
+    maps = sum(op.input.channels for op in network.ops if isinstance(op.stage, StageNormalization))
+
+    assert np.count_nonzero(~case.learned) == 2 * maps
+    assert WORKLOADS["xo"].case(items=1).learned.all()
+
+
+def test_running_values_are_those_of_the_grids() -> None:
+    """So the numbers of a deep network neither vanish nor grow when it answers."""
+    workload = WORKLOADS["mobile"]
+    case, network = workload.case(items=4), workload.network()
+    first = next(op for op in network.ops if isinstance(op.stage, StageNormalization))
+    views = first.views(case.parameters)
+
+    before = ReferenceEngine(network).maps(case.parameters, case.grids(0), after=0)
+
+    np.testing.assert_allclose(before.mean(axis=(0, 2, 3)), views["mean"], atol=0.1)
+    np.testing.assert_allclose(before.var(axis=(0, 2, 3)), views["variance"], rtol=0.2)
 
 
 def test_looking_symbols_up_is_the_first_convolution() -> None:

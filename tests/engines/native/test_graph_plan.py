@@ -31,6 +31,10 @@ def conv(filters: int, **settings: Any) -> dict[str, Any]:
     return {"convolution": {"filters": filters, **settings}}
 
 
+IN_GROUPS = conv(4, groups=2)
+"""A stage without a kernel."""
+
+
 def network(*stages: Any, shape: GridShape = SHAPE, head: bool = True) -> Network:
     spec = {"stages": list(stages), **({"head": "voting"} if head else {})}
     return Network(load(spec), shape, classes=3)
@@ -165,7 +169,7 @@ def test_a_graph_of_kernels_is_one_piece() -> None:
 
 def test_a_stage_without_a_kernel_cuts_where_one_value_is_alive() -> None:
     """The skip around it is done operation by operation, all else in one go."""
-    found = pieces(conv(4), "rectification", {"skip": [conv(4), "gate"]}, conv(3), "rectification")
+    found = pieces(conv(4), "rectification", {"skip": [conv(4), IN_GROUPS]}, conv(3), "rectification")
     assert found == [(0, 2, True), (2, 3, True), (3, 4, False), (4, 5, False), (5, 8, True)]
 
 
@@ -173,8 +177,8 @@ def test_batches_are_normalized_by_kernels_only_in_one_piece() -> None:
     """A training step has to be one call for that: in pieces, groups would be answered."""
     assert pieces(conv(4), "normalization") == [(0, 3, True)]
     assert pieces(conv(4), "normalization", {"dropout": 0.1}) == [(0, 4, True)]
-    assert pieces(conv(4), "normalization", "gate")[1] == (1, 2, False)
-    assert pieces(conv(4), {"dropout": 0.1}, "gate")[1] == (1, 2, False)
+    assert pieces(conv(4), "normalization", IN_GROUPS)[1] == (1, 2, False)
+    assert pieces(conv(4), {"dropout": 0.1}, IN_GROUPS)[1] == (1, 2, False)
 
 
 # Programs

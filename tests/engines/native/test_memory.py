@@ -298,6 +298,7 @@ def test_random_networks_on_one_hot_grids_touch_nothing_else(
                 {"dropout": {"rate": 0.2, "of": "maps"}},
                 {"normalization": {"kind": "group", "groups": 3}},
                 {"dropout": 0.2},
+                {"gate": 2},
             ],
         ),
     ],

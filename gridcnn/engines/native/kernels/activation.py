@@ -121,6 +121,11 @@ class Activation(MapsKernel):
         return Description(f"activation {self.function}", notes, maps_facts(self.target))
 
 
+def sigmoid(code: Code, value: Value) -> Value:
+    """Return 1 / (1 + exp(-x)) of a number or of a vector."""
+    return _Arithmetic(code, lanes_of(value.kind)).sigmoid(value)
+
+
 def _function_of(stage: Stage | Merge) -> str:
     """Return the name of a stage's function; nothing if it is not computed here."""
     # A subclass of a stage may compute whatever it likes.

@@ -9,6 +9,7 @@ from gridcnn.engines.native.kernels.base import Bundle, HeadKernel, MapsKernel
 from gridcnn.engines.native.kernels.convolution import Convolution
 from gridcnn.engines.native.kernels.depthwise import Depthwise
 from gridcnn.engines.native.kernels.dropout import Dropout
+from gridcnn.engines.native.kernels.gate import Gate
 from gridcnn.engines.native.kernels.group_normalization import GroupNormalization
 from gridcnn.engines.native.kernels.lookup import Lookup
 from gridcnn.engines.native.kernels.merging import Join, Sum
@@ -24,7 +25,8 @@ from gridcnn.stages.dropout import Dropout as DropoutStage
 # The first that takes some operations gets them: special ways come before the general one.
 KERNELS: tuple[type[MapsKernel], ...] = (
     *(Lookup, Winograd, Convolution, Pooling, Rectification),
-    *(Depthwise, Activation, Dropout, Normalization, GroupNormalization, Sum, Join),
+    *(Depthwise, Activation, Dropout, Normalization, GroupNormalization, Gate),
+    *(Sum, Join),
 )
 HEADS: tuple[type[HeadKernel], ...] = (Voting,)
 
