@@ -177,7 +177,7 @@ def section(measured: Mapping[str, Measured]) -> str:
             "  cauchyturing/UCR_Time_Series_Classification_Deep_Learning_Baseline.\n"
             "- With 30 test rows, each of them counts 0.033.\n"
             "- Network, epochs and the rule for the scaling were chosen on rows held out from the "
-            "training rows,\n  and on other data. The test rows were asked three times: the "
+            "training rows,\n  and on other data. The test rows were asked more than once: the "
             "network of the article, with 1,000\n  moves of the optimizer, had a mean error of "
             "0.131; this one with means over four parts of a row,\n  0.124.\n"
             "- Seconds are those of `init` and the training. Machine: "
