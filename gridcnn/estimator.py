@@ -377,6 +377,12 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         names = [f"item {index}" for index in range(len(targets))]
         dataset = Dataset(range(len(targets)), targets.tolist(), names)
         division = divide(dataset, test=0.0, validation=part, seed=spec.training.seed)
+        if spec.training.patience is not None and not len(division.validation):
+            raise DataError(
+                "patience waits for a better validation result, but every class has only 1 item; "
+                "add items, or leave patience out"
+            )
+        warn_of(division.notes, strict=self.strict, stacklevel=4)
         return division.train, division.validation
 
 

@@ -34,6 +34,7 @@ class Stream(IntEnum):
     CHECK_GRIDS = 0x0_DE_B
     """Which items the checker samples, if their grids are large."""
 
+    CHARTS = 0xC4A27
     PHRASES = 0x7EC57
     SOUNDS = 0x50A2D5
     XO = 0x0B5E55ED

@@ -176,6 +176,20 @@ def test_patience_needs_validation_items(digits: tuple[Any, Any]) -> None:
         GridClassifier(SMALL, patience=2).fit(X, y)
 
 
+def test_a_class_with_one_item_stays_in_training(digits: tuple[Any, Any]) -> None:
+    """A warning says so; without a second item of any class there is nothing to wait for."""
+    X, y = digits
+    few = np.r_[np.flatnonzero(y != 9)[:60], np.flatnonzero(y == 9)[:1]]
+    single = [np.flatnonzero(y == label)[0] for label in range(3)]
+
+    with pytest.warns(UserWarning, match="'9' has 1.*validation has none of '9'"):
+        fitted = GridClassifier(SMALL, epochs=1, validation_fraction=0.2).fit(X[few], y[few])
+
+    assert 9 in fitted.classes_
+    with pytest.raises(DataError, match="every class has only 1 item"):
+        GridClassifier(SMALL, patience=2, validation_fraction=0.2).fit(X[single], y[single])
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks import series
 from benchmarks.accuracy.catalogue import (
     ACCURACY,
     AREA,
@@ -79,6 +80,7 @@ def page(outcomes: Mapping[str, Outcome]) -> str:
         _overview(shown),
         _goals(shown),
         *(_section(case, outcome) for case, outcome in shown),
+        series.section(series.read()),
         _machines(shown),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

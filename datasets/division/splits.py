@@ -13,29 +13,36 @@ from gridcnn.contracts.source import PARTS, TEST, TRAIN, VALIDATION, Dataset
 from gridcnn.datasets.division.dealing import can_deal, count_classes, deal_groups
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.soundness import learnable
-from gridcnn.errors import listed, quoted
+from gridcnn.errors import DataError, Problem, listed, quoted
 from gridcnn.streams import Stream
 
 
 @dataclass(frozen=True)
 class Division:
-    """Which items belong to which part: int64 indices, rising, each item in one part only."""
+    """Which items belong to which part: int64 indices, rising, each item in one part only.
+
+    `notes` are sentences about classes that a part has no item of.
+    """
 
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     test: NDArray[np.int64]
+    notes: tuple[str, ...] = ()
 
 
 def divide(
     dataset: Dataset, *, test: float, validation: float, seed: int, largest_first: bool = False
 ) -> Division:
-    """Divide `dataset` so that every part has its share of every class.
+    """Divide `dataset` so that every part has its share of every class, as far as its items go.
 
     A part that the data itself names is used as it is. A part that it does not name is taken from
     the training items, class by class, at random but fixed by `seed`. Of a class with `n` items to
     take from, the test part gets `round(test * n)` (a half rounds up), and the validation part
     `round(validation * m)` of the `m` then left; each at least 1, and never so many that the
-    parts after it get none of that class. Other validation items leave the test items the same.
+    parts after it get none of that class. Of a class with too few items for every part, the
+    training part has the first, and the test part the second; a note says which part lacks it.
+    If no class has an item to spare for validation, that part is empty. Other validation items
+    leave the test items the same.
 
     If the data has groups, parts are made of whole groups, and have as nearly their share of
     every class as whole groups allow. The validation or the test part may then lack a class, but
@@ -52,9 +59,8 @@ def divide(
             the scaffold split of MoleculeNet (Wu et al., 2018), as DeepChem has it.
 
     Raises:
-        DataError: a class has too few items for one in every part; every such class is named. Or
-            there are too few groups, a class is in too few of them, or the data names parts that
-            divide a group.
+        DataError: no class has an item to spare for the test. Or there are too few groups, a class
+            is in too few of them, or the data names parts that divide a group.
     """
     learnable(dataset)
     given = _items_by_part(dataset)
@@ -71,7 +77,9 @@ def divide(
     members = [
         given[TRAIN][targets[given[TRAIN]] == number] for number in range(len(dataset.classes))
     ]
-    _refuse_small(dataset, members, taken)
+    sizes = [len(items) for items in members]
+    if TEST in taken and max(sizes) < 2:
+        raise _no_test(dataset)
 
     random = Stream.DIVISION.random(seed)
     pieces: dict[str, list[NDArray[np.int64]]] = {part: [] for part in PARTS}
@@ -79,8 +87,10 @@ def divide(
         rest = random.permutation(items)
         for place, part in enumerate(taken):
             share = test if part == TEST else validation
-            parts_after = len(taken) - place
-            count = min(max(1, math.floor(share * len(rest) + 0.5)), len(rest) - parts_after)
+            # Training keeps one. If there are too few for all, the part that comes first has one.
+            spare = len(rest) - 1
+            most = max(spare - (len(taken) - place - 1), min(spare, 1))
+            count = min(max(1, math.floor(share * len(rest) + 0.5)), most)
             pieces[part].append(rest[:count])
             rest = rest[count:]
         pieces[TRAIN].append(rest)
@@ -90,7 +100,7 @@ def divide(
         else np.sort(np.concatenate(pieces[part]))
         for part in PARTS
     )
-    return Division(train, valid, tested)
+    return Division(train, valid, tested, _notes_on_small(dataset, sizes, taken))
 
 
 def _items_by_part(dataset: Dataset) -> dict[str, NDArray[np.int64]]:
@@ -102,31 +112,46 @@ def _items_by_part(dataset: Dataset) -> dict[str, NDArray[np.int64]]:
     return {part: np.flatnonzero(parts == part) for part in PARTS}
 
 
-def _refuse_small(
-    dataset: Dataset, members: Sequence[NDArray[np.int64]], taken: Sequence[str]
-) -> None:
-    """Raise `DataError` if classes have too few items for one in every part; one line for all."""
-    needed = 1 + len(taken)
-    sizes = {
-        label: len(items)
-        for label, items in zip(dataset.classes, members, strict=True)
-        if len(items) < needed
-    }
-    if not sizes:
-        return
-    found = Problems(dataset.origin)
-    parts = " and ".join(["1 for training", *(f"1 for {part}" for part in reversed(taken))])
-    told = listed([f"{quoted(str(label))} has {size}" for label, size in sizes.items()], limit=5)
-    # What has two items can still do without one of two parts.
-    words = " and " if min(sizes.values()) < len(taken) else " or "
-    zeros = words.join(f"data.{part}: 0" for part in taken)
-    several = "classes have" if len(sizes) > 1 else "class has"
-    them, each = ("these classes", "each ") if len(sizes) > 1 else ("the class", "it ")
-    found.add(
-        f"{len(sizes)} {several} too few items to divide ({told}); {each}needs at least {needed}: "
-        f"{parts}; add items, leave {them} out, or set {zeros}"
+def _no_test(dataset: Dataset) -> DataError:
+    """Return the error for data whose classes all have a single item to divide."""
+    return DataError(
+        Problem(
+            "every class has only 1 item to divide, so none can be kept for the test; add items, "
+            "or set data.test: 0",
+            source=dataset.origin,
+        )
     )
-    found.stop()
+
+
+def _notes_on_small(
+    dataset: Dataset, sizes: Sequence[int], taken: Sequence[str]
+) -> tuple[str, ...]:
+    """Return notes if classes have too few items for one in every part.
+
+    `sizes` are the numbers of items to divide for each class. Validation is the last part taken.
+    """
+    notes = []
+    if VALIDATION in taken and max(sizes) <= len(taken):
+        few = "1 item" if max(sizes) == 1 else f"{max(sizes)} items"
+        notes.append(
+            f"no class has more than {few} to divide, so there is no validation part, and the "
+            "last epoch counts"
+        )
+        taken = taken[:-1]
+    named = [(quoted(str(label)), size) for label, size in zip(dataset.classes, sizes, strict=True)]
+    small = [(label, size) for label, size in named if size <= len(taken)]
+    if small:
+        several = "classes have" if len(small) > 1 else "class has"
+        told = listed([f"{label} has {size}" for label, size in small], limit=5)
+        lacks = [
+            f"{part} has none of {listed(without, limit=5)}"
+            for place, part in enumerate(taken, start=1)
+            if (without := [label for label, size in small if size <= place])
+        ]
+        notes.append(
+            f"{len(small)} {several} too few items for every part ({told}): {' and '.join(lacks)}"
+        )
+    return tuple(notes)
 
 
 # Groups -------------------------------------------------------------------------------------------

@@ -25,9 +25,10 @@ MAKERS = Registry(
         "xo": "gridcnn.datasets.makers.xo:XO",
         "sounds": "gridcnn.datasets.makers.sounds:Sounds",
         "phrases": "gridcnn.datasets.makers.phrases:Phrases",
+        "charts": "gridcnn.datasets.makers.charts:Charts",
     },
 )
-"""What `gridcnn datasets make` makes: subclasses of `Made` or of `MadeTexts`."""
+"""What `gridcnn datasets make` makes: subclasses of `Made`, `MadeTexts` or `MadeRows`."""
 
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
@@ -48,8 +49,19 @@ class MadeTexts(Source, abc.ABC):
     """Settings of generated data that can be written as one table: its items are texts."""
 
 
-def write_table(source: MadeTexts, file: str | os.PathLike[str], *, seed: int = 0) -> int:
-    """Make the data of `source` and write it to a table, with the columns text and label.
+class MadeRows(Source, abc.ABC):
+    """Settings of generated data that can be written as one table: its items are rows of numbers.
+
+    The things of its data set are an array `(items, columns)`.
+    """
+
+
+def write_table(
+    source: MadeTexts | MadeRows, file: str | os.PathLike[str], *, seed: int = 0
+) -> int:
+    """Make the data of `source` and write it to a table.
+
+    Its columns are text and label, or, for rows of numbers, 1, 2, 3 and so on, and label.
 
     Args:
         source: what to make.
@@ -58,7 +70,7 @@ def write_table(source: MadeTexts, file: str | os.PathLike[str], *, seed: int = 
         seed: the seed of the random numbers, unless `source` has its own.
 
     Returns:
-        The number of texts.
+        The number of items.
 
     Raises:
         RunFolderError: the file exists already, has another ending, or cannot be written.
@@ -67,7 +79,8 @@ def write_table(source: MadeTexts, file: str | os.PathLike[str], *, seed: int = 
     target = Path(places.absolute(places.at_home(os.fspath(file))))
     ending = places.ending(target.name)
     if ending not in _SEPARATORS:
-        message = "texts are written to a table; give a file that ends in .csv or .tsv"
+        what = "texts" if isinstance(source, MadeTexts) else "rows"
+        message = f"{what} are written to a table; give a file that ends in .csv or .tsv"
         raise RunFolderError(Problem(message, source=str(target)))
     try:
         if target.exists() or target.is_symlink():
@@ -76,8 +89,13 @@ def write_table(source: MadeTexts, file: str | os.PathLike[str], *, seed: int = 
         dataset = source.open(Request(seed=seed))
         written = io.StringIO()
         rows = csv.writer(written, delimiter=_SEPARATORS[ending], lineterminator="\n")
-        rows.writerow(("text", "label"))
-        rows.writerows(zip(dataset.things, dataset.labels, strict=True))
+        if isinstance(source, MadeTexts):
+            rows.writerow(("text", "label"))
+            rows.writerows(zip(dataset.things, dataset.labels, strict=True))
+        else:
+            rows.writerow((*range(1, len(dataset.things[0]) + 1), "label"))
+            for thing, label in zip(dataset.things, dataset.labels, strict=True):
+                rows.writerow((*thing.round(4).astype(str).tolist(), label))
         target.parent.mkdir(parents=True, exist_ok=True)
         write_text(target, written.getvalue(), replace=False)
     except OSError as error:

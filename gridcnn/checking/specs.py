@@ -46,7 +46,7 @@ def from_spec(spec: Spec, asked: Asked, *, data: str | None = None) -> Sample:
         raise bad_items_error(adapted.problems, len(chosen), "give others")
     readable, grids = chosen[adapted.kept], adapted.grids.values
     remarks = adapter.remarks(Selection(dataset.things, readable), grids)
-    notes = [*map(str, dataset.notes), *remark_notes(remarks)]
+    notes = [*map(str, dataset.notes), *divided.division.notes, *remark_notes(remarks)]
     if len(training) < len(dataset):
         notes.append(f"judged by training items alone: {len(training):,} of {len(dataset):,} items")
     if adapted.problems:

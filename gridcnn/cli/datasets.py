@@ -166,7 +166,9 @@ def make(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to make, such as xo.")],
     place: Annotated[
         Path,
-        typer.Argument(metavar="DIR|FILE", help="A new or empty folder; for texts, a new table."),
+        typer.Argument(
+            metavar="DIR|FILE", help="A new or empty folder; for texts and rows, a new table."
+        ),
     ],
     count: Annotated[int | None, typer.Option(help="How many items.")] = None,
     seed: Annotated[
@@ -178,15 +180,23 @@ def make(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
-    from gridcnn.datasets.makers.made import MAKERS, Made, MadeTexts, write_files, write_table
+    from gridcnn.datasets.makers.made import (
+        MAKERS,
+        Made,
+        MadeRows,
+        MadeTexts,
+        write_files,
+        write_table,
+    )
     from gridcnn.spec.load import load_choice
 
     options = [*(changes or ()), *([] if count is None else [f"count={count}"])]
     source = load_choice(MAKERS, name, changes=options)
-    if isinstance(source, MadeTexts):
+    if isinstance(source, MadeTexts | MadeRows):
         written = write_table(source, place, seed=seed)
         if not quiet:
-            screen.say(f"{written:,} {'text' if written == 1 else 'texts'} written to {place}")
+            what = "text" if isinstance(source, MadeTexts) else "row"
+            screen.say(f"{written:,} {what if written == 1 else f'{what}s'} written to {place}")
         return
     assert isinstance(source, Made)
     with Bars(shown=not quiet) as bars:

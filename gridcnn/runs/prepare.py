@@ -122,7 +122,8 @@ def prepare(
     if skipped and located.data.bad_items == "stop":
         raise bad_items_error(skipped, items, "set data.bad_items: skip")
     classes, parts = dataset.classes, read.parts
-    notes = [*dataset.notes, *label_notes(dataset.labels, classes)]
+    notes = [*dataset.notes, *divided.division.notes]
+    notes += label_notes(dataset.labels, classes)
     sample = None if fitted.adapter.makes_order else _sample(divided, read, seed)
     notes += remark_notes(_remarks(dataset, read, fitted.adapter))
     labelled = {name: part.data for name, part in parts.items()}

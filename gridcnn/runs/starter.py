@@ -6,9 +6,11 @@ import io
 import json
 import os
 import re
+import textwrap
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +31,10 @@ from gridcnn.datasets.tables.rows import Form
 from gridcnn.errors import DataError, listed, printable
 from gridcnn.grid import GridShape
 from gridcnn.order.layouts import Layout
-from gridcnn.runs import residual
+from gridcnn.runs import residual, series
+from gridcnn.runs.located import locate
+from gridcnn.settings.document import parse
+from gridcnn.spec.load import validate
 from gridcnn.spec.models import SOURCES
 
 _LOOKED_AT = 40
@@ -46,6 +51,10 @@ data:
 _PARTS = """\
   test: 0.2            # kept for the final figure
   validation: 0.1      # of the rest, to choose the best epoch by
+"""
+_NO_VALIDATION = """\
+  test: 0.2            # kept for the final figure
+  validation: 0        # too few rows to choose an epoch by, so the last one counts
 """
 _NO_DATA = """\
   # A folder with one folder for each class, of pictures such as photos/cat and photos/dog, of
@@ -99,6 +108,11 @@ adapter:
   # mean of 0 and a standard deviation of 1.
   table: {{{settings}}}
 """
+_SERIES = """\
+adapter:
+{comment}
+  table: {{{settings}}}
+"""
 _ARRAY = """\
 adapter:
   # Arrays are grids already; the range of the training items becomes -1..1.
@@ -117,6 +131,20 @@ _END = """\
 head:
   # What is left votes for the classes, by way of {hidden} phantom categories.
   voting: {{hidden: [{hidden}]}}
+
+training:
+  epochs: {epochs}
+  batch_size: {batch}
+  optimizer: adam
+  learning_rate: {rate}
+  schedule: cosine
+  seed: 0              # the same seed gives the same model, bit for bit
+"""
+
+
+_SERIES_END = """\
+# What is left votes for the classes.
+head: voting
 
 training:
   epochs: {epochs}
@@ -285,12 +313,11 @@ def _for_table(name: str, file: str, data: str, look: Look, layout: Layout | Non
     else:
         count = len(look.input)
         what, adapter = f"rows of {count} numbers", _TABLE
-        shape = GridShape(1, 1, count)
         if layout is not None and layout.positions * layout.channels == count:
-            shape = GridShape(layout.channels, layout.rows, layout.columns)
-            settings = json.dumps(layout.adapter["table"])[1:-1].replace('"', "")
-            adapter = _LAYOUT.format(layout=layout, settings=settings)
-        stages = _grid_stages(shape)
+            adapter = _LAYOUT.format(layout=layout, settings=_settings(layout.adapter["table"]))
+        else:
+            layout = Layout(1, count)
+        stages = _grid_stages(GridShape(layout.channels, layout.rows, layout.columns))
         if count <= _COLUMNS or look.others:
             listing = ", ".join(map(_quote, look.input))
             lines.append(f"      input: [{listing}]   # the columns of the numbers, in this order")
@@ -304,14 +331,45 @@ def _for_table(name: str, file: str, data: str, look: Look, layout: Layout | Non
     left = printable(listed(unnamed, limit=8))
     if left:
         lines.append(f"      # not used: {left}")
-    section = "  source:\n    table:\n" + "\n".join(lines) + "\n" + _PARTS
+    section = "  source:\n    table:\n" + "\n".join(lines) + "\n"
     parts = f"the classes are in {_quote(look.label)}"
     if isinstance(look.input, str):
         parts += f", the {what} in {_quote(look.input)}"
     if left:
         parts += f"; not used: {left}"
-    text = _spec(name, file, section, adapter, stages, items=look.items, end=end)
+    if layout is not None and layout.rows == 1 and layout.columns >= series.FEWEST_POSITIONS:
+        text = _spec_of_series(name, file, section, layout, look.items)
+    else:
+        text = _spec(name, file, section + _PARTS, adapter, stages, items=look.items, end=end)
     return Starter(text, f"a table of {what}: {parts}")
+
+
+def _spec_of_series(name: str, file: str, section: str, layout: Layout, items: int) -> str:
+    """Return a spec for rows of readings; `section` is its source, `items` how many were seen."""
+    shape = GridShape(layout.channels, layout.rows, layout.columns)
+    head = _HEAD.format(file=file, name=name) + section
+    draft = validate(parse(f"{head}{_NO_VALIDATION}head: voting\n", file))
+    seen = series.look_at_rows(locate(draft, None, Path.cwd()), layout.channels, items=items)
+    settings = _settings({**layout.adapter["table"], "scaling": seen.scaling})
+    comment = textwrap.fill(
+        f"The columns of numbers as {layout}. {seen.reason}",
+        width=100,
+        initial_indent="  # ",
+        subsequent_indent="  # ",
+    )
+    adapter = _SERIES.format(comment=comment, settings=settings)
+    end = _SERIES_END.format(
+        epochs=series.epochs_for(seen.items),
+        batch=series.batch_for(seen.items),
+        rate=series.RATE,
+    )
+    parts = _PARTS if series.is_for_validation(seen.items) else _NO_VALIDATION
+    return "\n".join([head + parts, adapter, series.stages_of_rows(shape), end])
+
+
+def _settings(settings: dict[str, Any]) -> str:
+    """Return settings as they stand between the braces of a spec."""
+    return json.dumps(settings)[1:-1].replace('"', "")
 
 
 def _form_lines(form: Form) -> list[str]:

@@ -92,6 +92,7 @@ SOURCES = Registry(
         "fashion": "gridcnn.datasets.public.fashion:Fashion",
         "sounds": "gridcnn.datasets.makers.sounds:Sounds",
         "phrases": "gridcnn.datasets.makers.phrases:Phrases",
+        "charts": "gridcnn.datasets.makers.charts:Charts",
         "mnist": "gridcnn.datasets.public.mnist:Mnist",
         "spoken-digits": "gridcnn.datasets.public.clips:SpokenDigits",
         "esc50": "gridcnn.datasets.public.clips:Esc50",

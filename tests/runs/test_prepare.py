@@ -311,3 +311,17 @@ def test_a_table_with_missing_numbers_in_memory_is_filled() -> None:
     grids, targets = prepared.train.data.grids, prepared.train.data.targets
     expected = np.where(targets == 0, 1, 0)[:, None] * [1, 1]
     np.testing.assert_array_equal(np.asarray(grids)[:, 0, 0], expected)
+
+
+def test_a_class_with_two_rows_is_trained_and_tested_with_a_note() -> None:
+    rows = np.random.default_rng(0).normal(size=(32, 6))
+    labels = ["a"] * 15 + ["b"] * 15 + ["c"] * 2
+
+    prepared = _prepared({"adapter": "table", "head": "voting"}, (rows, labels))
+
+    sizes = [
+        np.bincount(part.data.targets, minlength=3)[2]
+        for part in (prepared.train, prepared.validation, prepared.test)
+    ]
+    assert sizes == [1, 0, 1]
+    assert any("'c' has 2): validation has none of 'c'" in note for note in prepared.notes)

@@ -32,25 +32,30 @@ def test_every_part_has_its_share_of_every_class() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.integers(3, 40), min_size=2, max_size=6),
+    st.lists(st.integers(1, 40), min_size=2, max_size=6),
     st.floats(0, 0.99),
     st.floats(0, 0.99),
     st.integers(0, 10**9),
 )
-def test_every_item_is_in_one_part_and_every_class_in_each(
+def test_every_item_is_in_one_part_and_every_class_in_as_many_as_it_has_items_for(
     sizes: list[int], test: float, validation: float, seed: int
 ) -> None:
     labels = [label for label, size in enumerate(sizes) for _ in range(size)]
     data = dataset(labels)
+    if max(sizes) == 1 and test:
+        return
 
     division = divide(data, test=test, validation=validation, seed=seed)
     parts = [division.train, division.validation, division.test]
 
     assert sorted(np.concatenate(parts).tolist()) == list(range(len(labels)))
-    for part, share in zip(parts, (1, validation, test), strict=True):
+    # Training has the first item of a class, the test the second, validation the third.
+    needed = (1, 2 + (test > 0), 2)
+    for part, share, fewest in zip(parts, (1, validation, test), needed, strict=True):
         assert part.dtype == np.int64
         assert (np.diff(part) > 0).all()
-        assert {labels[item] for item in part} == (set(labels) if share else set())
+        having = {label for label, size in enumerate(sizes) if size >= fewest}
+        assert {labels[item] for item in part} == (having if share else set())
 
 
 def test_a_half_rounds_up() -> None:
@@ -119,35 +124,59 @@ def test_a_test_part_that_the_data_does_not_name_is_taken_from_the_training_item
     assert division.validation.tolist() == list(range(20, 40))
 
 
-def test_every_class_that_is_too_small_is_named() -> None:
+def test_a_class_with_one_item_stays_in_training() -> None:
+    """And of one with two the second is for the test; a note names what each part lacks."""
     data = dataset(["a"] * 10 + ["b"] * 2 + ["c"])
 
-    with pytest.raises(DataError) as caught:
-        divide(data, test=0.2, validation=0.1, seed=0)
-    (problem,) = map(str, caught.value.problems)
-    assert "2 classes have too few items to divide ('b' has 2, 'c' has 1)" in problem
-    assert "each needs at least 3: 1 for training and 1 for validation and 1 for test" in problem
-    assert "set data.test: 0 and data.validation: 0" in problem
+    division = divide(data, test=0.2, validation=0.1, seed=0)
+
+    assert counts(division, data) == [
+        {"a": 7, "b": 1, "c": 1},
+        {"a": 1, "b": 0, "c": 0},
+        {"a": 2, "b": 1, "c": 0},
+    ]
+    assert division.notes == (
+        "2 classes have too few items for every part ('b' has 2, 'c' has 1): "
+        "test has none of 'c' and validation has none of 'b', 'c'",
+    )
+
+
+def test_a_class_with_one_training_row_does_not_keep_others_from_validation() -> None:
+    data = dataset(["a"] * 10 + ["b", "b"], ["train"] * 9 + ["test", "train", "test"])
+
+    division = divide(data, test=0.2, validation=0.1, seed=0)
+
+    assert counts(division, data)[:2] == [{"a": 8, "b": 1}, {"a": 1, "b": 0}]
+    assert division.notes == (
+        "1 class has too few items for every part ('b' has 1): validation has none of 'b'",
+    )
 
 
 @pytest.mark.parametrize(
-    ("labels", "advised"),
-    [
-        (["a"] * 10 + ["b"], ["data.test: 0 and data.validation: 0"]),
-        (["a"] * 10 + ["b"] * 2, ["data.test: 0 or data.validation: 0"]),
-    ],
+    ("size", "test", "few", "parts"),
+    [(2, 0.2, "2 items", [3, 0, 3]), (1, 0.0, "1 item", [3, 0, 0])],
 )
-def test_what_is_advised_for_small_classes_helps(labels: list[str], advised: list[str]) -> None:
-    data = dataset(labels)
+def test_without_an_item_to_spare_there_is_no_validation(
+    size: int, test: float, few: str, parts: list[int]
+) -> None:
+    data = dataset(["a", "b", "c"] * size)
 
-    for share in (0.2, 0.0):
-        for validation in (0.1, 0.0):
-            zeros = [share, validation].count(0.0)
-            if zeros >= (2 if " and " in advised[0] else 1):
-                assert len(divide(data, test=share, validation=validation, seed=0).train)
-            else:
-                with pytest.raises(DataError, match=advised[0]):
-                    divide(data, test=share or 0.2, validation=validation or 0.1, seed=0)
+    division = divide(data, test=test, validation=0.1, seed=0)
+
+    assert [sum(part.values()) for part in counts(division, data)] == parts
+    assert division.notes == (
+        f"no class has more than {few} to divide, so there is no validation part, and the last "
+        "epoch counts",
+    )
+
+
+def test_a_test_needs_an_item_that_training_can_spare() -> None:
+    with pytest.raises(DataError, match=r"only 1 item to divide.* set data.test: 0"):
+        divide(dataset(["a", "b", "c"]), test=0.2, validation=0.1, seed=0)
+
+
+def test_classes_with_enough_items_have_no_note() -> None:
+    assert not divide(dataset(["a", "b"] * 3), test=0.2, validation=0.1, seed=0).notes
 
 
 def test_labels_that_are_amounts_or_names_of_items_are_told_in_one_line() -> None:

@@ -5,7 +5,13 @@ import pytest
 from PIL import Image
 
 from gridcnn.contracts.source import Request
-from gridcnn.datasets.makers.made import MAKERS, Made, MadeTexts, write_files
+from gridcnn.datasets.makers.made import (
+    MAKERS,
+    Made,
+    MadeRows,
+    MadeTexts,
+    write_files,
+)
 from gridcnn.datasets.makers.xo import XO
 from gridcnn.datasets.readers.paths import Files
 from gridcnn.errors import RunFolderError
@@ -90,4 +96,4 @@ def test_others_may_read_the_folder(tmp_path: Path) -> None:
 
 
 def test_every_maker_makes() -> None:
-    assert all(issubclass(MAKERS[name], Made | MadeTexts) for name in MAKERS)
+    assert all(issubclass(MAKERS[name], Made | MadeTexts | MadeRows) for name in MAKERS)
