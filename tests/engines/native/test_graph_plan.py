@@ -169,7 +169,9 @@ def test_a_graph_of_kernels_is_one_piece() -> None:
 
 def test_a_stage_without_a_kernel_cuts_where_one_value_is_alive() -> None:
     """The skip around it is done operation by operation, all else in one go."""
-    found = pieces(conv(4), "rectification", {"skip": [conv(4), IN_GROUPS]}, conv(3), "rectification")
+    found = pieces(
+        conv(4), "rectification", {"skip": [conv(4), IN_GROUPS]}, conv(3), "rectification"
+    )
     assert found == [(0, 2, True), (2, 3, True), (3, 4, False), (4, 5, False), (5, 8, True)]
 
 
