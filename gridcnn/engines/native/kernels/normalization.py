@@ -166,18 +166,28 @@ class Scaling(MapsKernel):
         lanes, kind = self.target.lanes, vector(self.target.lanes)
         with site.module.function(site.name("back"), *[PTR] * 9) as (code, arguments):
             grid, flow, by_grid, *numbers = arguments
-            for channel in range(0, self.target.padded, lanes):
-                *settled, a, b = (code.load(each, channel, kind=kind) for each in numbers)
-                factor = settled[1]
+            vectors = self.target.padded // lanes
+            together = 2 if site.module.processor.registers >= 32 and vectors % 2 == 0 else 1
+            # Vectors beside each other, as many as have their six numbers in registers: memory is
+            # read in longer pieces.
+            for first in range(0, self.target.padded, together * lanes):
+                channels = [first + number * lanes for number in range(together)]
+                loaded = [
+                    [code.load(each, channel, kind=kind) for each in numbers]
+                    for channel in channels
+                ]
                 with code.loop(self.target.rows) as row, code.loop(self.target.columns) as column:
-                    share, normal = self._share(code, grid, flow, (row, column, channel), settled)
-                    shared = code.multiply_add(normal, b, a)
-                    share = code.arithmetic("fmul", share, factor)
-                    share = code.arithmetic("fsub", share, shared)
-                    here = self.source.place(row, column, channel)
-                    if self.adds:
-                        share = code.arithmetic("fadd", code.load(by_grid, here, kind=kind), share)
-                    code.store(share, by_grid, here)
+                    for channel, (*settled, a, b) in zip(channels, loaded, strict=True):
+                        cell = row, column, channel
+                        share, normal = self._share(code, grid, flow, cell, settled)
+                        shared = code.multiply_add(normal, b, a)
+                        share = code.arithmetic("fmul", share, settled[1])
+                        share = code.arithmetic("fsub", share, shared)
+                        here = self.source.place(*cell)
+                        if self.adds:
+                            before = code.load(by_grid, here, kind=kind)
+                            share = code.arithmetic("fadd", before, share)
+                        code.store(share, by_grid, here)
 
     def _share(
         self,
