@@ -43,6 +43,7 @@ NO_VOTES = {
     "gridcnn/order/alphabet.py",  # windows over symbols
     "gridcnn/order/blocks.py",  # the column of the 1 in a block
     "gridcnn/order/prediction.py",  # the predictor that explains most
+    "gridcnn/stages/pooling.py",  # the first cell that is the largest of a map
     "adapters/frame.py",  # the edges of frames
     "adapters/outliers.py",  # the most frequent value
 }
