@@ -41,7 +41,7 @@ _SLOW = (
 )  # fmt: skip
 """What takes long to load, and need not be loaded again for each target."""
 _SLOW_UNIT = "slow-unit-"
-"""What libFuzzer calls inputs that took over ten seconds."""
+"""What libFuzzer calls inputs that took about `_TIMEOUT`, and came to an end."""
 _KILLED = ("crash-", "timeout-", "oom-", "leak-")
 """What libFuzzer calls inputs that ended a process."""
 
@@ -124,7 +124,7 @@ def _fuzz(name: str, seconds: float, places: _Places) -> _Outcome:
         outcome.runs += _runs_in(places.log)
         new = sorted(set(places.faults.iterdir()) - before)
         # What was only slow is kept to look at: on a busy machine it may be anything. A fault is
-        # what takes longer than `_TIMEOUT`, which has another name.
+        # what does not end, which has another name.
         new = [path for path in new if not path.name.startswith(f"{name}-{_SLOW_UNIT}")]
         outcome.faults += len(new)
         for path in new:
