@@ -40,6 +40,8 @@ _SLOW = (
     "scipy.signal", "soundfile", "PIL.TiffImagePlugin", "rdkit.Chem",
 )  # fmt: skip
 """What takes long to load, and need not be loaded again for each target."""
+_BEGIN = "INFO: Using built-in libfuzzer"
+"""What libFuzzer says first."""
 _SLOW_UNIT = "slow-unit-"
 """What libFuzzer calls inputs that took about `_TIMEOUT`, and came to an end."""
 _KILLED = ("crash-", "timeout-", "oom-", "leak-")
@@ -117,11 +119,12 @@ def _fuzz(name: str, seconds: float, places: _Places) -> _Outcome:
     """Search in one target; a process that ends too early is begun again."""
     outcome = _Outcome()
     end = time.monotonic() + seconds
+    places.log.unlink(missing_ok=True)
     for _ in range(_ENDS):
         before = set(places.faults.iterdir())
         with scratch() as work:
             status = _forked(name, max(1, end - time.monotonic()), places, work)
-        outcome.runs += _runs_in(places.log)
+        outcome.runs = _runs_in(places.log)
         new = sorted(set(places.faults.iterdir()) - before)
         # What was only slow is kept to look at: on a busy machine it may be anything. A fault is
         # what does not end, which has another name.
@@ -156,7 +159,8 @@ def _forked(name: str, seconds: float, places: _Places, work: Path) -> int:
 def _search_here(name: str, seconds: float, places: _Places, work: Path) -> None:
     """Search until the time is over; libFuzzer ends the process."""
     begin = time.monotonic()
-    log = os.open(places.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    # All processes of a target write to one log: why the first ones ended is told there, too.
+    log = os.open(places.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 2)
     os.chdir(work)
     # A folder and a home of its own, where odd paths lead to nothing.
@@ -208,8 +212,12 @@ def _limit_memory() -> None:
 
 
 def _runs_in(log: Path) -> int:
-    """Return how many inputs were read, by what libFuzzer says."""
-    text = log.read_text("utf-8", "replace")
+    """Return how many inputs all processes of a target have read, by what libFuzzer says."""
+    return sum(map(_runs_told, log.read_text("utf-8", "replace").split(_BEGIN)))
+
+
+def _runs_told(text: str) -> int:
+    """Return how many inputs one process has read."""
     found = _UNITS.search(text)
     if found:
         return int(found[1])
