@@ -124,7 +124,7 @@ def test_a_free_choice_takes_a_path() -> None:
         (
             {"digit": {}},
             "'digit' is not a data source; did you mean 'digits'? Known: xo, digits, fashion, "
-            "sounds, phrases, mnist, spoken-digits, esc50, sms, news, bbbp, tox21, table",
+            "sounds, phrases, charts, mnist, spoken-digits, esc50, sms, news, bbbp, tox21, table",
         ),
         ({"files": {}}, "data.source.files.path: files needs the setting 'path'"),
     ],
