@@ -2,9 +2,9 @@
 
 The three programs, and their phases. All tasks of a phase are done before the next one starts.
 
-    forward    fold -> pack -> shard                                      many items are answered
-    single     pack -> first -> step 0, 1, ... -> last -> votes   one item, shared among threads
-    training   pack -> shard -> reduce                            the gradient of a batch
+    forward    fold -> pack -> shard                              many items are answered
+    single     fold -> pack -> first -> step 0, ... -> votes      one item, shared among threads
+    training   fold -> pack -> shard -> reduce                    the gradient of a batch
 
 The memory of a training step, in floats; each part begins with a line of the cache:
 
@@ -129,9 +129,11 @@ class Builder:
             )
 
         self._take_maps(item)
+        factors = 0
         for number, step in enumerate(plan.steps):
             self.sites.append(make_site(step, number))
-            self.sites[-1].factors_start = plan.factors_start(number)
+            self.sites[-1].factors_start = factors
+            factors += step.kernel.factors
             step.kernel.lay_out(self.sites[-1])
         if training:
             self._take_gradients(self.item if plan.mixes_items else self.workspace)

@@ -59,13 +59,23 @@ class Chain:
         self.gap = gap
         self.cost = sum(op.multiply_adds for op in ops)
         self.plan: Plan = make_plan(ops, shape, processor, one_hot=one_hot, wanted=wanted)
-        # Answers do not need the maps before a normalization, so that less is written to memory.
-        self.answering_plan = self.plan
-        if self.plan.mixes_items or self.plan.factors_start(len(self.plan.steps)):
-            options = {"one_hot": one_hot, "wanted": wanted, "answers": True}
-            self.answering_plan = make_plan(ops, shape, processor, **options)
 
-    # What is compiled, when it is first needed
+    # What is made, when it is first needed
+
+    @cached_property
+    def answering_plan(self) -> Plan:
+        """The plan for answers: they do not need the maps before a normalization, nor dropout."""
+        plan = self.plan
+        if not (plan.mixes_items or plan.factors):
+            return plan
+        return make_plan(
+            self.ops,
+            plan.shape,
+            self.processor,
+            one_hot=plan.one_hot,
+            wanted=plan.wanted,
+            answers=True,
+        )
 
     @cached_property
     def many(self) -> Call:

@@ -179,7 +179,7 @@ def _step_bytes(chain: Chain, items: int) -> int:
     program = chain.training_program
     shards = -(-items // program.shard)
     floats = items * program.rows + shards * program.sums.size
-    floats += items * chain.plan.factors_start(len(chain.plan.steps))
+    floats += items * chain.plan.factors
     if chain.plan.head:
         floats += items * sum(values for values, _ in chain.plan.head.kernel.dropouts)
     code_bytes = _memory_of(program, chain.workers(items, training=True))

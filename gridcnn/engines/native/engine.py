@@ -255,10 +255,11 @@ class NativeEngine(Engine):
             else:
                 pieces += self._one_by_one(start, end)
         readers = Counter(source for op in self.network.ops[:stop] for source in op.sources)
+        places = set(cuts)
         joined: list[Piece] = []
         for piece in pieces:
             # Between two cuts lie all operations that read the value at the first of them.
-            whole = piece.start in cuts and piece.stop in cuts
+            whole = {piece.start, piece.stop} <= places
             follows = self._sources(piece) == (piece.start,) and readers[piece.start] == 1
             if joined and joined[-1].native and piece.native and (whole or follows):
                 joined[-1] = Piece(joined[-1].start, piece.stop, native=True)
@@ -465,6 +466,8 @@ class NativeEngine(Engine):
         self, chain: Chain, items: int, chances: Sequence[np.random.Generator | None]
     ) -> Floats | None:
         """Return what dropout between stages multiplies with, step after step; None for nothing."""
+        if not chain.plan.factors:  # as in most networks; there may be thousands of steps
+            return None
         parts = []
         for step in chain.plan.steps:
             stage = step.ops[0].stage

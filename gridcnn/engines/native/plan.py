@@ -58,7 +58,7 @@ class Plan:
         texts += [step.ingredients() for step in self.steps]
         return texts + ([self.head.ingredients()] if self.head else [])
 
-    @property
+    @cached_property
     def wants_finite(self) -> bool:
         """Whether grids with cells that are not finite must go another way; indices are finite."""
         return not self.one_hot and any(step.kernel.finite_only for step in self.steps)
@@ -80,7 +80,7 @@ class Plan:
         """How the last maps lie."""
         return self.values[self.result]
 
-    @property
+    @cached_property
     def goes_back(self) -> bool:
         """Whether anything before the head needs a gradient."""
         return self.wanted or any(step.learns for step in self.steps)
@@ -99,9 +99,10 @@ class Plan:
                 readers[source].append(number)
         return tuple(map(tuple, readers))
 
-    def factors_start(self, number: int) -> int:
-        """Return how many random factors the steps before one take for each item."""
-        return sum(step.kernel.factors for step in self.steps[:number])
+    @cached_property
+    def factors(self) -> int:
+        """How many random factors all steps take for each item of a training step."""
+        return sum(step.kernel.factors for step in self.steps)
 
     @cached_property
     def shard(self) -> int:

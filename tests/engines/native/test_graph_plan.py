@@ -144,7 +144,7 @@ def test_answers_know_no_dropout() -> None:
     stages = [conv(8), {"dropout": 0.5}, "rectification", "pooling", {"dropout": 0.1}]
     training, answers = plan_of(*stages), plan_of(*stages, answers=True)
     assert [len(step.ops) for step in training.steps] == [1, 1, 1, 1, 1]
-    assert training.factors_start(5) == 8 * 8 * 8 + 8 * 4 * 4
+    assert training.factors == 8 * 8 * 8 + 8 * 4 * 4
     (step,) = answers.steps
     assert isinstance(step.kernel, Convolution)
     assert (step.kernel.rectified, step.kernel.pooled) == (True, True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from gridcnn.contracts.stage import Merge, Stage
-from gridcnn.engines.native.emitter import PTR, Code, Number, Value, lanes_of, vector
+from gridcnn.engines.native.emitter import PTR, Code, Value, lanes_of, vector
 from gridcnn.engines.native.kernels.base import (
     NO_GRADIENT,
     Bundle,
@@ -60,10 +60,6 @@ class Activation(MapsKernel):
         target = Maps(*op.output.sizes, source.lanes)
         return cls((source,), target, _function_of(op.stage), leak)
 
-    def adding(self) -> Self:
-        """Return the kernel so that its backward pass adds to the gradient of the grid."""
-        return replace(self, adds=True)
-
     def emit_forward(self, site: Site) -> None:
         """Emit `forward(grid, map)`."""
         source, target, kind = self.source, self.target, vector(self.target.lanes)
@@ -73,15 +69,6 @@ class Activation(MapsKernel):
                     value = code.load(grid, source.place(row, column, channel), kind=kind)
                     made, _ = self._compute(code, value)
                     code.store(made, out, target.place(row, column, channel))
-
-    def run_forward(
-        self,
-        frame: Frame,
-        maps: Ends,
-        part: tuple[Number, Number] | None = None,
-    ) -> None:
-        """Emit the call for one item."""
-        frame.code.run(frame.site.name("forward"), *maps.sources, maps.target)
 
     def emit_backward(self, site: Site) -> None:
         """Emit `back(grid, map's gradient, grid's gradient)`; slopes are computed once more."""

@@ -365,8 +365,7 @@ class MapsKernel(Kernel):
 
     def adding(self) -> Self:
         """Return the kernel so that its backward pass adds to the gradients of its sources."""
-        assert self.adds
-        return self
+        return self if self.adds else replace(self, adds=True)
 
     @property
     def factors(self) -> int:
@@ -386,11 +385,14 @@ class MapsKernel(Kernel):
         """Return into how many parts the work on one item can be divided; they are equal."""
         return 1
 
-    @abc.abstractmethod
     def run_forward(
         self, frame: Frame, maps: Ends, part: tuple[Number, Number] | None = None
     ) -> None:
-        """Emit the call for one item: all of it, or from a first part to an end."""
+        """Emit the call for one item: all of it, or from a first part to an end.
+
+        Here all of it, with nothing but the maps; `parts` is then 1.
+        """
+        frame.code.run(frame.site.name("forward"), *maps.sources, maps.target)
 
     @abc.abstractmethod
     def run_backward(self, frame: Frame, maps: Ends, gradients: Ends) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gridcnn.engines.native.emitter import PTR, Value
+from gridcnn.engines.native.emitter import INT, PTR, Value
 from gridcnn.engines.native.kernels.base import FEW_ROWS, Area, Frame, Job, Site, part_of
 from gridcnn.network import Op
 from gridcnn.stages.normalization import Normalization
@@ -61,7 +61,7 @@ def fold(site: Site, filters: int, size: int, epsilon: float) -> Job:
 
 
 def _emit(site: Site, size: int, epsilon: float, *, has_bias: bool) -> None:
-    with site.module.function(site.name("fold"), *[PTR] * 8, "i64", "i64") as (code, arguments):
+    with site.module.function(site.name("fold"), *[PTR] * 8, INT, INT) as (code, arguments):
         features, bias, gain, shift, mean, variance, folded, folded_bias, first, end = arguments
         with code.loop(end, start=first) as each:
             lifted = code.arithmetic("fadd", code.load(variance, each), code.constant(epsilon))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from gridcnn.engines.native.emitter import PTR, Number, vector
+from gridcnn.engines.native.emitter import PTR, vector
 from gridcnn.engines.native.kernels.base import (
     NO_GRADIENT,
     Bundle,
@@ -75,15 +75,6 @@ class Sum(MapsKernel):
                     total = code.rectify(total) if self.rectified else total
                     code.store(total, out, self.target.place(row, column, channel))
 
-    def run_forward(
-        self,
-        frame: Frame,
-        maps: Ends,
-        part: tuple[Number, Number] | None = None,
-    ) -> None:
-        """Emit the call for one item."""
-        frame.code.run(frame.site.name("forward"), *maps.sources, maps.target)
-
     def emit_backward(self, site: Site) -> None:
         """Emit `back(map, map's gradient, grid's gradient, ...)`; the last ones are added to."""
         kind = vector(self.width)
@@ -144,15 +135,6 @@ class Join(MapsKernel):
                         value = code.load_part(grid, here + channel, lanes, count)
                         # Without what only fills a vector: there other maps stand, or a border.
                         code.store_part(value, out, there + channel, count)
-
-    def run_forward(
-        self,
-        frame: Frame,
-        maps: Ends,
-        part: tuple[Number, Number] | None = None,
-    ) -> None:
-        """Emit the call for one item."""
-        frame.code.run(frame.site.name("forward"), *maps.sources, maps.target)
 
     def emit_backward(self, site: Site) -> None:
         """Emit `back(map's gradient, grid's gradient, ...)`; the last ones are added to."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from gridcnn.engines.native.emitter import (
@@ -73,10 +73,6 @@ class Scaling(MapsKernel):
     epsilon: float
     rectified: bool
     adds: bool = field(default=False, kw_only=True)
-
-    def adding(self) -> Self:
-        """Return the kernel so that its backward pass adds to the gradient of the grid."""
-        return replace(self, adds=True)
 
     @classmethod
     def joins(cls, ops: Sequence[Op], op: Op, processor: Processor, *, answers: bool) -> bool:

@@ -62,15 +62,6 @@ class Pooling(MapsKernel):
                     result = code.arithmetic("fdiv", result, window.count)
                 code.store(result, out, window.target)
 
-    def run_forward(
-        self,
-        frame: Frame,
-        maps: Ends,
-        part: tuple[Number, Number] | None = None,
-    ) -> None:
-        """Emit the call for one item."""
-        frame.code.run(frame.site.name("forward"), *maps.sources, maps.target)
-
     def emit_backward(self, site: Site) -> None:
         """Emit `back(grid, map, map's gradient, grid's gradient)`."""
         lanes, kind = self.target.lanes, vector(self.target.lanes)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Self
 
-from gridcnn.engines.native.emitter import PTR, Number, vector
+from gridcnn.engines.native.emitter import PTR, vector
 from gridcnn.engines.native.kernels.base import (
     NO_GRADIENT,
     Bundle,
@@ -44,10 +44,6 @@ class Rectification(MapsKernel):
         (source,), op = bundle.sources, bundle.ops[-1]
         return cls((source,), Maps(*op.output.sizes, source.lanes))
 
-    def adding(self) -> Self:
-        """Return the kernel so that its backward pass adds to the gradient of the grid."""
-        return replace(self, adds=True)
-
     def emit_forward(self, site: Site) -> None:
         """Emit `forward(grid, map)`."""
         source, target = self.source, self.target
@@ -57,15 +53,6 @@ class Rectification(MapsKernel):
                     here = source.place(row, column, channel)
                     value = code.load(grid, here, kind=vector(target.lanes))
                     code.store(code.rectify(value), out, target.place(row, column, channel))
-
-    def run_forward(
-        self,
-        frame: Frame,
-        maps: Ends,
-        part: tuple[Number, Number] | None = None,
-    ) -> None:
-        """Emit the call for one item."""
-        frame.code.run(frame.site.name("forward"), *maps.sources, maps.target)
 
     def emit_backward(self, site: Site) -> None:
         """Emit `back(map, map's gradient, grid's gradient)`: passed on where a cell is above 0."""
