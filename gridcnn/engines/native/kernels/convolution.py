@@ -30,6 +30,7 @@ from gridcnn.engines.native.kernels.base import (
     part_of,
 )
 from gridcnn.engines.native.kernels.convolution_forward import DirectTile, emit_rows
+from gridcnn.engines.native.kernels.rectifying import is_rectified, rectifies
 from gridcnn.engines.native.kernels.sizes import Sizes, filter_chunks, room_for, windows_of_tile
 from gridcnn.engines.native.layout import Maps, lanes_for
 from gridcnn.engines.native.processor import Processor
@@ -37,7 +38,6 @@ from gridcnn.forks import cached_property
 from gridcnn.network import Op
 from gridcnn.stages.convolution import Convolution as ConvolutionStage
 from gridcnn.stages.pooling import Pooling as PoolingStage
-from gridcnn.stages.rectification import Rectification as RectificationStage
 
 MOST_FUSED = 12
 """Most cells of a window that is pooled while its sums are in registers."""
@@ -67,12 +67,11 @@ class Convolution(Sizes):
     @classmethod
     def joins(cls, ops: Sequence[Op], op: Op, processor: Processor, *, answers: bool) -> bool:
         """Return whether rectification, pooling or normalization is computed with it."""
-        kinds = [type(each.stage) for each in ops]
         if folding.joins(ops, op, answers=answers):
             return True
-        if type(op.stage) is RectificationStage:
-            return not op.stage.leak and RectificationStage not in kinds
-        if type(op.stage) is not PoolingStage or PoolingStage in kinds:
+        if rectifies(op):
+            return not is_rectified(ops)
+        if type(op.stage) is not PoolingStage or any(type(op.stage) is PoolingStage for op in ops):
             return False
         # All cells of a window are summed in registers at the same time, and windows that overlap
         # would be computed more than once.
@@ -104,7 +103,7 @@ class Convolution(Sizes):
             rows=first.output.rows,
             columns=first.output.columns,
             bias=stage.bias or epsilon is not None,
-            rectified=any(type(op.stage) is RectificationStage for op in bundle.ops),
+            rectified=is_rectified(bundle.ops),
             divisor=float(size) if stage.scale == "match" else 1.0,
             window=window,
             window_stride=step,

@@ -39,6 +39,7 @@ from gridcnn.engines.native.emitter import (
     Value,
     vector,
 )
+from gridcnn.engines.native.kernels.rectifying import positive_part
 from gridcnn.engines.native.kernels.sizes import (
     NO_WINNER,
     Range,
@@ -194,20 +195,17 @@ class MapGradients:
         code, conv = self.code, self.conv
         kind = vector(conv.lanes)
         place = conv.target.place(row, column, first)
-        gradient = code.load(self.flow, place, kind=kind)
-        zero = code.constant(0, conv.lanes)
         if conv.pooled:
+            gradient = code.load(self.flow, place, kind=kind)
             mark = (row * conv.target.columns + column) * conv.target.padded + first
             won = code.load(self.winners, mark, kind=vector(conv.lanes, BYTE))
             # Whichever won gets the gradient, unless it was rectified to 0.
             wanted = code.constants([NO_WINNER if cell is None else cell] * conv.lanes, BYTE)
             chosen = code.compare("ne" if cell is None else "eq", won, wanted)
-            return code.select(chosen, gradient, zero)
+            return code.select(chosen, gradient, code.constant(0, conv.lanes))
         if conv.rectified:
-            # The map tells by itself what was rectified: nothing else is kept of the way forward.
-            is_positive = code.compare("ogt", code.load(self.out, place, kind=kind), zero)
-            return code.select(is_positive, gradient, zero)
-        return gradient
+            return positive_part(code, self.out, self.flow, place, conv.lanes)
+        return code.load(self.flow, place, kind=kind)
 
     def add_up(self, by_bias: Value) -> None:
         """Add the gradients of all cells to that of each filter's bias."""

@@ -30,11 +30,11 @@ from gridcnn.engines.native.kernels.base import (
     describe_maps,
     maps_facts,
 )
+from gridcnn.engines.native.kernels.rectifying import is_rectified, positive_part, rectifies
 from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.processor import Processor
 from gridcnn.network import Op
 from gridcnn.stages.convolution import Convolution as ConvolutionStage
-from gridcnn.stages.rectification import Rectification as RectificationStage
 
 _TAPS = 8
 """Taps whose gradients are summed at a time: as many sums stay in registers everywhere."""
@@ -68,9 +68,7 @@ class Depthwise(MapsKernel):
         """Return whether a rectification or a normalization is computed with the convolution."""
         if folding.joins(ops, op, answers=answers):
             return True
-        kinds = [type(each.stage) for each in ops]
-        is_plain = type(op.stage) is RectificationStage and not op.stage.leak
-        return is_plain and RectificationStage not in kinds
+        return rectifies(op) and not is_rectified(ops)
 
     @classmethod
     def take(cls, bundle: Bundle) -> Self:
@@ -87,7 +85,7 @@ class Depthwise(MapsKernel):
             stride=stage.stride,
             dilation=stage.dilation,
             bias=stage.bias or epsilon is not None,
-            rectified=any(type(op.stage) is RectificationStage for op in bundle.ops),
+            rectified=is_rectified(bundle.ops),
             divisor=float(kernel[0] * kernel[1]) if stage.scale == "match" else 1.0,
             epsilon=epsilon,
         )
@@ -239,13 +237,10 @@ class Depthwise(MapsKernel):
         self, code: Code, out: Value, flow: Value, row: Number, column: Number, channel: Value
     ) -> Value:
         """Emit the gradient by what was summed; 0 where that was rectified."""
-        kind, place = vector(self.target.lanes), self.target.place(row, column, channel)
-        share = code.load(flow, place, kind=kind)
-        if not self.rectified:
-            return share
-        zero = code.constant(0, self.target.lanes)
-        is_positive = code.compare("ogt", code.load(out, place, kind=kind), zero)
-        return code.select(is_positive, share, zero)
+        lanes, place = self.target.lanes, self.target.place(row, column, channel)
+        if self.rectified:
+            return positive_part(code, out, flow, place, lanes)
+        return code.load(flow, place, kind=vector(lanes))
 
     def run_backward(self, frame: Frame, maps: Ends, gradients: Ends) -> None:
         """Emit the calls for one item."""

@@ -25,11 +25,11 @@ from gridcnn.engines.native.kernels.base import (
     maps_facts,
 )
 from gridcnn.engines.native.kernels.normalization import Scaling
+from gridcnn.engines.native.kernels.rectifying import is_rectified
 from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.processor import Processor
 from gridcnn.network import Op
 from gridcnn.stages.normalization import Normalization as NormalizationStage
-from gridcnn.stages.rectification import Rectification as RectificationStage
 
 _SUMS = ("shift", "sum", "squares")
 _SETTLED = ("mean", "factor", "inverse")
@@ -53,9 +53,8 @@ class GroupNormalization(Scaling):
         (source,), op = bundle.sources, bundle.ops[0]
         assert isinstance(op.stage, NormalizationStage)
         target = Maps(*op.output.sizes, source.lanes)
-        rectified = any(type(each.stage) is RectificationStage for each in bundle.ops)
         groups = op.stage.group_count(op.input)
-        return cls((source,), target, op.stage.epsilon, rectified, groups)
+        return cls((source,), target, op.stage.epsilon, is_rectified(bundle.ops), groups)
 
     @property
     def _together(self) -> int:

@@ -19,13 +19,13 @@ from gridcnn.engines.native.kernels.base import (
     describe_maps,
     maps_facts,
 )
+from gridcnn.engines.native.kernels.rectifying import is_rectified, positive_part, rectifies
 from gridcnn.engines.native.kernels.walking import cells_of
 from gridcnn.engines.native.layout import Maps, lanes_for
 from gridcnn.engines.native.processor import Processor
 from gridcnn.network import Op
 from gridcnn.stages.merging import Join as JoinStage
 from gridcnn.stages.merging import Sum as SumStage
-from gridcnn.stages.rectification import Rectification as RectificationStage
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Sum(MapsKernel):
     @classmethod
     def joins(cls, ops: Sequence[Op], op: Op, processor: Processor, *, answers: bool) -> bool:
         """Return whether a rectification is computed with the sum."""
-        return type(op.stage) is RectificationStage and not op.stage.leak and len(ops) == 1
+        return rectifies(op) and len(ops) == 1
 
     @classmethod
     def take(cls, bundle: Bundle) -> Self:
@@ -47,7 +47,7 @@ class Sum(MapsKernel):
         lanes = {maps.lanes for maps in bundle.sources}
         shape = bundle.ops[0].output
         own = lanes.pop() if len(lanes) == 1 else lanes_for(shape.channels, bundle.processor)
-        return cls(bundle.sources, Maps(*shape.sizes, own), rectified=len(bundle.ops) > 1)
+        return cls(bundle.sources, Maps(*shape.sizes, own), rectified=is_rectified(bundle.ops))
 
     @property
     def width(self) -> int:
@@ -80,14 +80,13 @@ class Sum(MapsKernel):
         kind = vector(self.width)
         pointers = [PTR] * (len(self.sources) + 2)
         with site.module.function(site.name("back"), *pointers) as (code, (out, flow, *grids)):
-            zero = code.constant(0, self.width)
             with cells_of(code, self.target) as (row, column):
                 with code.loop(self.floats, step=self.width) as channel:
                     place = self.target.place(row, column, channel)
-                    share = code.load(flow, place, kind=kind)
                     if self.rectified:
-                        alive = code.compare("ogt", code.load(out, place, kind=kind), zero)
-                        share = code.select(alive, share, zero)
+                        share = positive_part(code, out, flow, place, self.width)
+                    else:
+                        share = code.load(flow, place, kind=kind)
                     for maps, grid in zip(self.sources, grids, strict=True):
                         here = maps.place(row, column, channel)
                         before = code.load(grid, here, kind=kind)

@@ -48,13 +48,13 @@ from gridcnn.engines.native.kernels.base import (
     describe_maps,
     maps_facts,
 )
+from gridcnn.engines.native.kernels.rectifying import is_rectified, rectifies
 from gridcnn.engines.native.kernels.walking import chunks_of
 from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import Slot
 from gridcnn.network import Op
 from gridcnn.stages.normalization import Normalization as NormalizationStage
-from gridcnn.stages.rectification import Rectification as RectificationStage
 
 _STATISTICS = ("shift", "sum", "squares")
 _SETTLED = ("factor", "mean", "inverse")
@@ -77,7 +77,7 @@ class Scaling(MapsKernel):
     @classmethod
     def joins(cls, ops: Sequence[Op], op: Op, processor: Processor, *, answers: bool) -> bool:
         """Return whether a rectification is computed with the normalization."""
-        return type(op.stage) is RectificationStage and not op.stage.leak and len(ops) == 1
+        return rectifies(op) and len(ops) == 1
 
     def centres(self, site: Site) -> bool:
         """Return whether the forward pass takes the mean off each cell."""
@@ -265,7 +265,7 @@ class Normalization(Scaling, MixingKernel):
         (source,), stage = bundle.sources, bundle.ops[0].stage
         assert isinstance(stage, NormalizationStage)
         target = Maps(*bundle.ops[0].output.sizes, source.lanes)
-        return cls((source,), target, stage.epsilon, rectified=len(bundle.ops) > 1)
+        return cls((source,), target, stage.epsilon, rectified=is_rectified(bundle.ops))
 
     # Memory and packing
 

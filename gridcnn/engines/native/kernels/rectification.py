@@ -18,6 +18,7 @@ from gridcnn.engines.native.kernels.base import (
     describe_maps,
     maps_facts,
 )
+from gridcnn.engines.native.kernels.rectifying import positive_part, rectifies
 from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.processor import Processor
 from gridcnn.network import Op
@@ -34,9 +35,7 @@ class Rectification(MapsKernel):
     @classmethod
     def computes(cls, op: Op) -> bool:
         """Return whether an operation is a rectification without a leak."""
-        return (
-            isinstance(op.stage, RectificationStage) and super().computes(op) and not op.stage.leak
-        )
+        return rectifies(op)
 
     @classmethod
     def take(cls, bundle: Bundle) -> Self:
@@ -59,12 +58,10 @@ class Rectification(MapsKernel):
         source, target = self.source, self.target
         kind = vector(target.lanes)
         with site.module.function(site.name("back"), *[PTR] * 3) as (code, (out, flow, by_grid)):
-            zero = code.constant(0, target.lanes)
             with code.loop(target.rows) as row, code.loop(target.columns) as column:
                 with code.loop(target.padded, step=target.lanes) as channel:
                     place = target.place(row, column, channel)
-                    is_positive = code.compare("ogt", code.load(out, place, kind=kind), zero)
-                    share = code.select(is_positive, code.load(flow, place, kind=kind), zero)
+                    share = positive_part(code, out, flow, place, target.lanes)
                     here = source.place(row, column, channel)
                     # Every cell is written, so that the gradient need not be 0 before, unless
                     # other kernels read the grid as well.
