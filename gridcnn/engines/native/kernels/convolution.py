@@ -402,7 +402,9 @@ class Convolution(Sizes):
         jobs = [Job(parts, unpack)]
         if "bias" in site.step.slots:
             if site.emits:
-                packing.unpack_bias(site.module, site.name("unpack_bias"), self, distance=distance)
+                packing.add_up(
+                    site.module, site.name("unpack_bias"), self.filters, distance=distance
+                )
             jobs.append(Job(1, self._unpack_bias))
         return jobs
 

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from gridcnn.engines.native.emitter import INT, PTR, Code, Number, Value, vector
-from gridcnn.engines.native.kernels import folding
+from gridcnn.engines.native.emitter import PTR, Code, Number, Value, vector
+from gridcnn.engines.native.kernels import folding, packing
 from gridcnn.engines.native.kernels.base import (
     NO_GRADIENT,
     Area,
@@ -255,38 +255,28 @@ class Depthwise(MapsKernel):
 
     def reduce(self, site: Site) -> list[Job]:
         """Return the jobs that add up the gradients of features and bias."""
+        module, distance = site.module, site.sums_size
         if site.emits:
-            self._emit_add_up(site)
-        taps = len(self._taps)
+            packing.add_up(module, site.name("add_up"), self.target.channels, distance=distance)
+            packing.add_up_rows(
+                module,
+                site.name("add_up_taps"),
+                row=self.target.padded,
+                distance=distance,
+                turned=True,
+                divisor=self.divisor,
+            )
 
         def features(frame: Frame, number: Value) -> None:  # noqa: ARG001
             ends = frame.at(Area.SUMS, "gradient of the features"), frame.gradient("weights")
-            frame.code.run(site.name("add_up"), *ends, frame.shards, frame.code.value(taps))
+            sizes = map(frame.code.value, (len(self._taps), self.target.channels))
+            frame.code.run(site.name("add_up_taps"), *ends, frame.shards, *sizes)
 
         def bias(frame: Frame, number: Value) -> None:  # noqa: ARG001
             ends = frame.at(Area.SUMS, "gradient of the bias"), frame.gradient("bias")
-            frame.code.run(site.name("add_up"), *ends, frame.shards, frame.code.value(1))
+            frame.code.run(site.name("add_up"), *ends, frame.shards)
 
         return [Job(1, features), Job(1, bias)] if self.bias else [Job(1, features)]
-
-    def _emit_add_up(self, site: Site) -> None:
-        """Emit `add_up(sums, gradient, shards, taps)`: (taps, maps) become (maps, taps)."""
-        pointers = [PTR, PTR, INT, INT]
-        divisor = 1 / self.divisor
-        with site.module.function(site.name("add_up"), *pointers) as (code, arguments):
-            sums, out, shards, taps = arguments
-            with code.loop(taps) as tap, code.loop(self.target.channels) as channel:
-                total = code.variable(code.constant(0))
-                with code.loop(shards) as shard:
-                    here = shard * site.sums_size + tap * self.target.padded + channel
-                    total.set(code.arithmetic("fadd", total.get(), code.load(sums, here)))
-                value = total.get()
-                if self.divisor != 1:
-                    # A bias is not divided; it has one tap, but so may a feature: 1 / 1 is 1.
-                    is_bias = code.test("eq", taps, 1)
-                    by = code.select(is_bias, code.constant(1), code.constant(divisor))
-                    value = code.arithmetic("fmul", value, by)
-                code.store(value, out, channel * taps + tap)
 
     def describe(self, step: Step[Any], processor: Processor) -> Description:
         """Return what the plan says of a step."""

@@ -16,7 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
-from gridcnn.engines.native.emitter import INT, PTR, Code, Number, Value, vector
+from gridcnn.engines.native.emitter import PTR, Code, Number, Value, vector
+from gridcnn.engines.native.kernels import packing
 from gridcnn.engines.native.kernels.activation import sigmoid
 from gridcnn.engines.native.kernels.base import (
     NO_GRADIENT,
@@ -276,7 +277,14 @@ class Gate(MapsKernel):
     def reduce(self, site: Site) -> list[Job]:
         """Return the jobs that add up the gradients of both layers."""
         if site.emits:
-            self._emit_add_up(site)
+            for role, turned in (("add_up", False), ("add_up_turned", True)):
+                packing.add_up_rows(
+                    site.module,
+                    site.name(role),
+                    row=self.target.padded,
+                    distance=site.sums_size,
+                    turned=turned,
+                )
 
         def job(name: str) -> Job:
             rows = 1 if name.endswith("bias") else self.hidden
@@ -291,19 +299,6 @@ class Gate(MapsKernel):
             return Job(1, emit)
 
         return [job(name) for name in site.step.slots]
-
-    def _emit_add_up(self, site: Site) -> None:
-        """Emit `add_up(sums, gradient, shards, rows, columns)`, and the same for turned weights."""
-        pointers = [PTR, PTR, INT, INT, INT]
-        for role, turned in (("add_up", False), ("add_up_turned", True)):
-            with site.module.function(site.name(role), *pointers) as (code, arguments):
-                sums, out, shards, rows, columns = arguments
-                with code.loop(rows) as row, code.loop(columns) as column:
-                    total = code.variable(code.constant(0))
-                    with code.loop(shards) as shard:
-                        here = shard * site.sums_size + row * self.target.padded + column
-                        total.set(code.arithmetic("fadd", total.get(), code.load(sums, here)))
-                    code.store(total.get(), out, self._place(row, column, turned=turned))
 
     def describe(self, step: Step[Any], processor: Processor) -> Description:
         """Return what the plan says of a step."""

@@ -33,6 +33,7 @@ from gridcnn.engines.native.emitter import (
     lanes_of,
     vector,
 )
+from gridcnn.engines.native.kernels import packing
 from gridcnn.engines.native.kernels.base import (
     NO_GRADIENT,
     Area,
@@ -215,24 +216,11 @@ class Scaling(MapsKernel):
         lifted = code.arithmetic("fadd", variance, code.constant(self.epsilon, lanes))
         return code.arithmetic("fdiv", code.constant(1, lanes), code.square_root(lifted))
 
-    def _emit_add_up(self, site: Site) -> None:
-        """Emit `add_up(sums, gradient, shards)`."""
-        lanes, kind = self.target.lanes, vector(self.target.lanes)
-        pointers = [PTR, PTR, INT]
-        with site.module.function(site.name("add_up"), *pointers) as (code, (sums, out, shards)):
-            for place, count in code.pieces(self.target.channels, lanes):
-                total = code.variable(code.constant(0, lanes))
-                with code.loop(shards) as shard:
-                    here = shard * site.sums_size + place
-                    total.set(
-                        code.arithmetic("fadd", total.get(), code.load(sums, here, kind=kind))
-                    )
-                code.store_part(total.get(), out, place, count)
-
     def reduce(self, site: Site) -> list[Job]:
         """Return the jobs that add up the gradients of gain and bias, and what else was summed."""
         if site.emits:
-            self._emit_add_up(site)
+            name, maps = site.name("add_up"), self.target.channels
+            packing.add_up(site.module, name, maps, distance=site.sums_size)
 
         def job(name: str) -> Job:
             def emit(frame: Frame, number: Value) -> None:  # noqa: ARG001

@@ -15,7 +15,7 @@ The orders, the last one lying closest together; channels and filters are filled
 
 from __future__ import annotations
 
-from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Value, vector
+from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value, vector
 from gridcnn.engines.native.kernels.sizes import Sizes
 
 
@@ -84,15 +84,45 @@ def unpack_gradient(module: Module, name: str, conv: Sizes, *, distance: int) ->
                 code.store(code.load(scratch, channel), gradient, there)
 
 
-def unpack_bias(module: Module, name: str, conv: Sizes, *, distance: int) -> None:
-    """Emit `name(packed, gradient, shards)`: the bias's gradients of all shards, added up."""
-    with module.function(name, PTR, PTR, INT) as (code, (packed, gradient, shards)):
-        with code.loop(conv.filters) as each:
-            total = code.variable(code.constant(0))
-            with code.loop(shards) as shard:
-                value = code.load(packed, shard * distance + each)
-                total.set(code.arithmetic("fadd", total.get(), value))
-            code.store(total.get(), gradient, each)
+def add_up(module: Module, name: str, floats: int, *, distance: int) -> None:
+    """Emit `name(sums, gradient, shards)`: numbers of all shards, added up in their order."""
+    with module.function(name, PTR, PTR, INT) as (code, (sums, gradient, shards)):
+        with code.loop(floats) as place:
+            total = _over_shards(code, sums, shards, distance, place)
+            code.store(total, gradient, place)
+
+
+def add_up_rows(
+    module: Module,
+    name: str,
+    *,
+    row: int,
+    distance: int,
+    turned: bool,
+    divisor: float = 1.0,
+) -> None:
+    """Emit `name(sums, gradient, shards, rows, columns)`: the same for rows of numbers.
+
+    Packed rows are `row` floats apart. The gradient has them one after the other, or if `turned`
+    its columns.
+    """
+    with module.function(name, PTR, PTR, INT, INT, INT) as (code, arguments):
+        sums, gradient, shards, rows, columns = arguments
+        with code.loop(rows) as down, code.loop(columns) as across:
+            total = _over_shards(code, sums, shards, distance, down * row + across)
+            if divisor != 1:
+                total = code.arithmetic("fmul", total, code.constant(1 / divisor))
+            place = across * rows + down if turned else down * columns + across
+            code.store(total, gradient, place)
+
+
+def _over_shards(code: Code, sums: Value, shards: Value, distance: int, place: Number) -> Value:
+    """Emit the sum of one number over all shards, in their order: it is always the same bits."""
+    total = code.variable(code.constant(0))
+    with code.loop(shards) as shard:
+        value = code.load(sums, shard * distance + place)
+        total.set(code.arithmetic("fadd", total.get(), value))
+    return total.get()
 
 
 def _add_up(
