@@ -48,6 +48,7 @@ from gridcnn.engines.native.kernels.sizes import (
     room_for,
     windows_of,
 )
+from gridcnn.engines.native.kernels.walking import add_cells
 
 _UNROLLED = 96
 """Most vectors of a patch that are written out one by one; larger ones are done in a loop."""
@@ -209,13 +210,12 @@ class MapGradients:
 
     def add_up(self, by_bias: Value) -> None:
         """Add the gradients of all cells to that of each filter's bias."""
-        code, conv = self.code, self.conv
-        with code.loop(conv.target.padded, step=conv.lanes) as first:
-            total = code.variable(code.load(by_bias, first, kind=vector(conv.lanes)))
-            with code.loop(conv.target.rows) as row, code.loop(conv.target.columns) as column:
-                gradient = self.at(row, column, first, None)
-                total.set(code.arithmetic("fadd", total.get(), gradient))
-            code.store(total.get(), by_bias, first)
+        add_cells(
+            self.code,
+            self.conv.target,
+            by_bias,
+            lambda row, column, first: self.at(row, column, first, None),
+        )
 
 
 class _Backward:

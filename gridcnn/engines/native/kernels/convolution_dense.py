@@ -23,6 +23,7 @@ from collections.abc import Sequence
 
 from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value, Variable, vector
 from gridcnn.engines.native.kernels.sizes import Sizes, room_for
+from gridcnn.engines.native.kernels.walking import add_cells
 from gridcnn.engines.native.layout import Maps
 
 _NEAR = 6_000
@@ -121,7 +122,10 @@ def by_features(module: Module, name: str, conv: Sizes) -> None:
                                 rows=(start, stop),
                             )
         if conv.bias:
-            _add_to_bias(code, conv, flow, by_bias)
+            kind, place = vector(conv.lanes), conv.target.place
+            add_cells(
+                code, conv.target, by_bias, lambda *cell: code.load(flow, place(*cell), kind=kind)
+            )
 
 
 def _groups(conv: Sizes, most: int) -> list[Sequence[int]]:
@@ -171,13 +175,3 @@ def _add(
                 total.set(code.multiply_add(values, share, total.get()))
     for (each, tap), total in totals.items():
         code.store(total.get(), sums, place(each, tap))
-
-
-def _add_to_bias(code: Code, conv: Sizes, flow: Value, by_bias: Value) -> None:
-    kind = vector(conv.lanes)
-    with code.loop(conv.target.padded, step=conv.lanes) as first:
-        total = code.variable(code.load(by_bias, first, kind=kind))
-        with code.loop(conv.rows) as row, code.loop(conv.columns) as column:
-            value = code.load(flow, conv.target.place(row, column, first), kind=kind)
-            total.set(code.arithmetic("fadd", total.get(), value))
-        code.store(total.get(), by_bias, first)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from gridcnn.engines.native.emitter import Code, Number
+from gridcnn.engines.native.emitter import Code, Number, Value, vector
 from gridcnn.engines.native.layout import Maps
 
 _UNROLLED = 4
@@ -27,3 +27,18 @@ def cells_of(code: Code, maps: Maps) -> Iterator[tuple[Number, Number]]:
     """Emit loops over the rows and columns of maps."""
     with code.loop(maps.rows) as row, code.loop(maps.columns) as column:
         yield row, column
+
+
+def add_cells(
+    code: Code, maps: Maps, totals: Value, value: Callable[[Number, Number, Value], Value]
+) -> None:
+    """Emit the addition of all cells to a number of each map.
+
+    `value` emits the vector at a row, a column and a first channel.
+    """
+    with code.loop(maps.padded, step=maps.lanes) as first:
+        total = code.variable(code.load(totals, first, kind=vector(maps.lanes)))
+        with cells_of(code, maps) as (row, column):
+            more = value(row, column, first)
+            total.set(code.arithmetic("fadd", total.get(), more))
+        code.store(total.get(), totals, first)
