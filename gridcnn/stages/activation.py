@@ -57,8 +57,9 @@ class Activation(Stage):
 
 def sigmoid(values: Array) -> Array:
     """Return `1 / (1 + exp(-x))` without overflow."""
-    small = np.exp(-np.abs(values))
-    result: Array = np.where(values >= 0, 1, small) / (1 + small)
+    from scipy.special import expit
+
+    result: Array = expit(values)
     return result
 
 
