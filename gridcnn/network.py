@@ -196,11 +196,6 @@ class Network:
         )
 
     @cached_property
-    def is_chain(self) -> bool:
-        """Whether each operation reads what the one before it makes, and nothing else."""
-        return all(op.sources == (number,) for number, op in enumerate(self.ops))
-
-    @cached_property
     def mixes_items(self) -> bool:
         """Whether in training what comes out for an item depends on its group of items."""
         return any(op.mixes_items for op in self.ops)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gridcnn.grid import GridShape
+from gridcnn.runs import endings
 
 _FEWEST_ITEMS = 500
 """Fewer pictures are learned by heart either way, and the plain network is faster."""
@@ -48,18 +49,9 @@ _LAST = """\
   # The mean of each map: how much of its feature there is, wherever in the picture.
   - pooling: {window: all, mode: mean}
 """
-_END = """\
+_HEAD = """\
 # These means vote for the classes.
 head: voting
-
-training:
-  epochs: {epochs}
-  batch_size: {batch}
-  optimizer: adam
-  learning_rate: 0.003
-  schedule: cosine
-{augmentation}\
-  seed: 0              # the same seed gives the same model, bit for bit
 """
 _MIRROR = """\
   augmentation:
@@ -93,4 +85,6 @@ def write_end(shape: GridShape, items: int) -> str:
     epochs = min(max(fewest, round(_STEPS * _BATCH / max(items, 1))), most)
     shift = max(1, min(shape.rows, shape.columns) // 16)
     augmentation = _MIRROR.format(shift=shift) if shape.channels == 3 else ""
-    return _END.format(epochs=epochs, batch=_BATCH, augmentation=augmentation)
+    return endings.write_end(
+        _HEAD, epochs=epochs, batch=_BATCH, rate=0.003, augmentation=augmentation
+    )

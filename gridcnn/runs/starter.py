@@ -32,6 +32,7 @@ from gridcnn.errors import DataError, listed, printable
 from gridcnn.grid import GridShape
 from gridcnn.order.layouts import Layout
 from gridcnn.runs import residual, series
+from gridcnn.runs.endings import write_end
 from gridcnn.runs.located import locate
 from gridcnn.settings.document import parse
 from gridcnn.spec.load import validate
@@ -127,32 +128,14 @@ stages:
   # The best match is kept, wherever it is in the text.
   - pooling: {window: all}
 """
-_END = """\
+_HIDDEN = """\
 head:
-  # What is left votes for the classes, by way of {hidden} phantom categories.
-  voting: {{hidden: [{hidden}]}}
-
-training:
-  epochs: {epochs}
-  batch_size: {batch}
-  optimizer: adam
-  learning_rate: {rate}
-  schedule: cosine
-  seed: 0              # the same seed gives the same model, bit for bit
+  # What is left votes for the classes, by way of 32 phantom categories.
+  voting: {hidden: [32]}
 """
-
-
-_SERIES_END = """\
+_VOTES = """\
 # What is left votes for the classes.
 head: voting
-
-training:
-  epochs: {epochs}
-  batch_size: {batch}
-  optimizer: adam
-  learning_rate: {rate}
-  schedule: cosine
-  seed: 0              # the same seed gives the same model, bit for bit
 """
 
 
@@ -358,7 +341,8 @@ def _spec_of_series(name: str, file: str, section: str, layout: Layout, items: i
         subsequent_indent="  # ",
     )
     adapter = _SERIES.format(comment=comment, settings=settings)
-    end = _SERIES_END.format(
+    end = write_end(
+        _VOTES,
         epochs=series.epochs_for(seen.items),
         batch=series.batch_for(seen.items),
         rate=series.RATE,
@@ -514,7 +498,7 @@ def _spec(
     # Few items need more epochs, so that the network moves some 600 times at least.
     epochs = min(max(10, round(600 * batch / max(items, 1))), 60)
     head = _HEAD.format(file=file, name=name)
-    end = end or _END.format(hidden=32, epochs=epochs, batch=batch, rate=0.003)
+    end = end or write_end(_HIDDEN, epochs=epochs, batch=batch, rate=0.003)
     return "\n".join([head + section, adapter, stages, end])
 
 

@@ -32,7 +32,7 @@ def test_stages_are_repeated_with_parameters_of_their_own() -> None:
         make_engine(repeated, "reference").maps(parameters, grids),
         make_engine(written, "reference").maps(parameters, grids),
     )
-    assert repeated.is_chain
+    assert all(op.sources == (number,) for number, op in enumerate(repeated.ops))
 
 
 def test_labels_number_the_repetitions() -> None:
