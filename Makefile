@@ -33,7 +33,7 @@ test-lowest: ## the default suite with the lowest versions that pyproject.toml a
 	.venv-lowest/bin/python -m pytest -q
 
 test-long: ## thousands of random networks, others each time, and whole trainings on real data
-	$(BIN)/python -m pytest tests -m long
+	$(BIN)/python -m pytest tests -m long --hypothesis-profile=others
 
 check: ## lint, format, types, import directions
 	$(BIN)/ruff check .

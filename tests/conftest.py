@@ -13,11 +13,13 @@ import pytest
 from PIL.Image import Image
 
 # A machine that does much else may take any time for an example, or to draw one: no test may fail
-# by that.
-hypothesis.settings.register_profile(
-    "gridcnn", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+# by that. Nor by luck: the suite tries the same examples each time, and `make test-long` others.
+_UNHURRIED = hypothesis.settings(
+    deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
-hypothesis.settings.load_profile("gridcnn")
+hypothesis.settings.register_profile("same", _UNHURRIED, derandomize=True, database=None)
+hypothesis.settings.register_profile("others", _UNHURRIED)
+hypothesis.settings.load_profile("same")
 
 HERE = Path(__file__).parent
 Draw = Callable[[int, int], list[tuple[Image, str]]]

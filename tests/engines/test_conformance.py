@@ -27,7 +27,7 @@ every_engine = pytest.mark.parametrize("name", list(ENGINES))
 every_beginning = pytest.mark.parametrize(
     "first", ["all rows", "some rows", "pooling", "rectification", "head"]
 )
-CASES = settings(max_examples=100, deadline=None, derandomize=True)
+CASES = settings(max_examples=100, deadline=None)
 # Each is compiled, which takes a third of a second; `make test-long` has thousands.
 WIDE = settings(CASES, max_examples=50)
 FEW = settings(CASES, max_examples=10)

@@ -18,8 +18,8 @@ from gridcnn.spec.load import load
 
 every_engine = pytest.mark.parametrize("name", list(ENGINES))
 # Each compiles several chains; `make test-long` has many more.
-FEW = settings(max_examples=8, deadline=None, derandomize=True)
-CASES = settings(max_examples=20, deadline=None, derandomize=True)
+FEW = settings(max_examples=8, deadline=None)
+CASES = settings(max_examples=20, deadline=None)
 MANY = settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
 
 SHAPE = GridShape(2, 6, 5)

@@ -52,7 +52,7 @@ def maps_of(stage: Convolution, grids: Array, weights: dict[str, Array]) -> Arra
     return stage.forward(grids, weights)[0]
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
 def test_maps_are_those_of_naive_loops(
     networks: ModuleType, data: st.DataObject, seed: int
@@ -92,7 +92,7 @@ def test_maps_are_those_of_scipy(kernel: tuple[int, int], padding: str) -> None:
     np.testing.assert_allclose(maps_of(stage, grids, weights), expected, atol=1e-12)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
 def test_gradients_are_the_slopes(networks: ModuleType, data: st.DataObject, seed: int) -> None:
     """The gradients by grids, features and biases agree with small differences."""
@@ -107,7 +107,7 @@ def test_gradients_are_the_slopes(networks: ModuleType, data: st.DataObject, see
     rows=st.integers(1, 33),
     columns=st.integers(1, 33),
 )
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None)
 def test_a_perfect_match_is_exactly_one(
     data: st.DataObject, channels: int, rows: int, columns: int
 ) -> None:

@@ -47,7 +47,7 @@ def naive(stage: Pooling, grids: Array) -> Array:
     return pooled
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
 def test_pooled_grids_are_those_of_naive_loops(
     networks: ModuleType, data: st.DataObject, seed: int
@@ -61,7 +61,7 @@ def test_pooled_grids_are_those_of_naive_loops(
     np.testing.assert_allclose(pooled, naive(stage, grids), atol=1e-14)
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
 def test_gradients_are_the_slopes(networks: ModuleType, data: st.DataObject, seed: int) -> None:
     """The gradients agree with small differences, where windows overlap as well."""

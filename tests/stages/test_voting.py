@@ -46,7 +46,7 @@ def test_votes_are_those_of_naive_loops(
     np.testing.assert_allclose(logits[:, :, 0, 0], expected, atol=1e-12)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None)
 @given(
     hidden=st.lists(st.integers(1, 6), max_size=3),
     classes=st.integers(1, 4),

@@ -42,7 +42,6 @@ NAN = np.uint32(0x7FE5A5A5)
 CASES = settings(
     max_examples=26,
     deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 MANY = settings(CASES, max_examples=5000, derandomize=False)
