@@ -12,7 +12,7 @@ pytest.importorskip("llvmlite")
 
 from gridcnn.engines.native.compiler import Compiled, translate
 from gridcnn.engines.native.emitter import PTR, Code, Module, Value
-from gridcnn.engines.native.kernels.winograd import Transform, combine
+from gridcnn.engines.native.kernels.winograd_transform import Transform, combine
 from gridcnn.engines.native.processor import processor
 from gridcnn.grid import Array
 

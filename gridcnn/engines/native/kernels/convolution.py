@@ -94,7 +94,7 @@ class Convolution(Sizes):
         size = first.input.channels * kernel[0] * kernel[1]
         lanes = lanes_for(first.output.channels, bundle.processor)
         epsilon = folding.epsilon_of(bundle.ops)
-        return cls(
+        made = cls(
             sources=(replace(bare, above=above, below=below, left=left, right=right),),
             target=Maps(*bundle.ops[-1].output.sizes, lanes),
             kernel_size=kernel,
@@ -109,6 +109,11 @@ class Convolution(Sizes):
             window_stride=step,
             epsilon=epsilon,
         )
+        return made.settled()
+
+    def settled(self) -> Self:
+        """Return the kernel as it is: by the reversed pass it writes every cell of a gradient."""
+        return replace(self, adds=self.reversed is None)
 
     # Memory
 
@@ -133,6 +138,11 @@ class Convolution(Sizes):
         row = max(filters, self.source.padded)
         lists = 0 if self.is_dense and self.reversed else convolution_backward.Lists(self).size
         site.take(Area.SCRATCH, "lists", max(lists, row))
+        if self.is_dense and step.learns:
+            self.lay_out_features(site)
+        if (flow := self._flow(step)) is not self.target:
+            # Its border has to stay 0, so that it is not among what all steps share.
+            site.take(Area.WORKSPACE, "gradient with a border", flow.size)
         if step.passes_on and (turned := self.reversed) is not None:
             self._lay_out_reversed(site, turned)
 
@@ -152,7 +162,7 @@ class Convolution(Sizes):
         grid = self.source
         turned = Convolution(
             sources=(flow,),
-            target=Maps(grid.channels, grid.rows, grid.columns, grid.lanes),
+            target=Maps(grid.channels, grid.rows, grid.columns, grid.lanes) if self.adds else grid,
             kernel_size=self.kernel_size,
             stride=(1, 1),
             dilation=self.dilation,
@@ -171,9 +181,7 @@ class Convolution(Sizes):
         site.take(Area.PACKED, "reversed features", self.filters * self.feature_size)
         site.take(Area.PACKED, "features of the reversed pass", turned.features_size)
         site.take(Area.PACKED, "no bias", turned.target.padded)
-        # Its border has to stay 0, so that it is not among what all steps share.
-        site.take(Area.WORKSPACE, "gradient with a border", turned.source.size)
-        site.take(Area.WORKSPACE, "gradient of the grid", turned.target.size)
+        site.take(Area.WORKSPACE, "gradient of the grid", turned.target.size, when=self.adds)
         turned.lay_out_more(site)
 
     def lay_out_more(self, site: Site) -> None:
@@ -185,12 +193,30 @@ class Convolution(Sizes):
             tile = DirectTile(module, code, self, winners=winners)
             emit_rows(code, self, arguments, tile)
 
-    def _run_reversed(self, frame: Frame, turned: Convolution, gradients: Ends) -> None:
-        """Emit the calls that add to the gradient of the grid."""
+    def _flow(self, step: Step[Any]) -> Maps:
+        """Return how the map's gradient lies for the dense ways back; `target` if as it comes."""
+        if not (self.is_dense and (step.passes_on or (step.learns and self.rectified))):
+            return self.target
+        return self.target if self.reversed is None else self.reversed.source
+
+    def lay_out_features(self, site: Site) -> None:
+        """Take what the function of `emit_by_features` needs as its last arguments."""
+
+    def emit_by_features(self, module: Module, name: str, flow: Maps) -> None:
+        """Emit the function that `convolution_dense.by_features` describes."""
+        convolution_dense.by_features(module, name, self, flow)
+
+    def features_arguments(self, frame: Frame) -> list[Value]:
+        """Return what the function of `emit_by_features` takes beside its usual arguments."""
+        return []
+
+    def _run_reversed(
+        self, frame: Frame, turned: Convolution, flow: Value, gradients: Ends
+    ) -> None:
+        """Emit the calls that make the gradient of the grid, or add to it."""
         code, site = frame.code, frame.site
-        flow = frame.at(Area.WORKSPACE, "gradient with a border")
-        made = frame.at(Area.WORKSPACE, "gradient of the grid")
-        code.run(site.name("lay_flow"), gradients.target, flow)
+        (by_grid,) = gradients.sources
+        made = frame.at(Area.WORKSPACE, "gradient of the grid") if self.adds else by_grid
         code.run(
             site.name("back_to_grid"),
             flow,
@@ -200,7 +226,8 @@ class Convolution(Sizes):
             *(0, turned.pass_rows, 0, turned._chunks(site.registers)),
             *turned.more_arguments(frame),
         )
-        code.run(site.name("add_to_grid"), made, *gradients.sources)
+        if self.adds:
+            code.run(site.name("add_to_grid"), made, by_grid)
 
     # Packing
 
@@ -339,17 +366,15 @@ class Convolution(Sizes):
     def emit_backward(self, site: Site) -> None:
         """Emit the function that `convolution_backward.backward` describes, or dense ones."""
         module, learns, passes_on = site.module, site.step.learns, site.step.passes_on
+        if (flow := self._flow(site.step)) is not self.target:
+            convolution_dense.lay_flow(module, site.name("lay_flow"), self, flow)
         if self.is_dense and learns:
-            convolution_dense.by_features(module, site.name("by_features"), self)
-        if self.is_dense and passes_on and (turned := self.reversed) is not None:
-            flow, made = turned.source, turned.target
-            convolution_dense.copy_maps(
-                module, site.name("lay_flow"), self.target, flow, adds=False
-            )
+            self.emit_by_features(module, site.name("by_features"), flow)
+        if passes_on and (turned := self.reversed) is not None:
             turned.emit_pass(module, site.name("back_to_grid"), winners=False)
-            convolution_dense.copy_maps(
-                module, site.name("add_to_grid"), made, self.source, adds=True
-            )
+            if self.adds:
+                name = site.name("add_to_grid")
+                convolution_dense.add_maps(module, name, turned.target, self.source)
             passes_on = False
         learns = learns and not self.is_dense
         if learns or passes_on:
@@ -363,12 +388,16 @@ class Convolution(Sizes):
         by_weights = frame.at(Area.SUMS, "gradient of the features")
         by_bias = frame.at(Area.SUMS, "gradient of the bias")
         learns, passes_on = step.learns, step.passes_on
+        flow = gradients.target
+        if self._flow(step) is not self.target:
+            flow = frame.at(Area.WORKSPACE, "gradient with a border")
+            frame.code.run(site.name("lay_flow"), maps.target, gradients.target, flow)
         if self.is_dense and learns:
-            ends = *maps.sources, gradients.target, by_weights, by_bias
-            frame.code.run(site.name("by_features"), *ends)
+            ends = *maps.sources, flow, by_weights, by_bias
+            frame.code.run(site.name("by_features"), *ends, *self.features_arguments(frame))
             learns = False
         if passes_on and (turned := self.reversed) is not None:
-            self._run_reversed(frame, turned, gradients)
+            self._run_reversed(frame, turned, flow, gradients)
             passes_on = False
         if not (learns or passes_on):
             return

@@ -2,7 +2,8 @@
 
 Without a rectification or a pooling in the same pass, hardly any cell of the gradient is 0: a
 normalization or a sum comes in between. Lists of nonzero cells (`convolution_backward`) would hold
-all of them, and reading the lists is most of the work. So every cell is visited instead.
+all of them, and reading the lists is most of the work. So every cell is visited instead. Winograd
+convolutions do so after a rectification as well: their tiles save more than the half that is 0.
 
 The gradient of the features is a sum over positions. Sums of a few filters and a few taps stay in
 registers, so that each number that is loaded is used several times:
@@ -11,6 +12,8 @@ registers, so that each number that is loaded is used several times:
     cells tap 0       sum sum sum sum      for each position: load the cells under each tap (a
     cells tap 1       sum sum sum sum      vector of channels), broadcast the gradient of each
     ...                                    filter, and do as many multiply-adds as there are sums
+
+Winograd convolutions sum it up in tiles (`winograd_features`).
 
 The gradient of the grid is a convolution itself, of the map's gradient, with features that are
 turned around: filters and channels change places, and taps come in the opposite order. So the
@@ -22,8 +25,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value, Variable, vector
+from gridcnn.engines.native.kernels.rectifying import positive_part
 from gridcnn.engines.native.kernels.sizes import Sizes, room_for
-from gridcnn.engines.native.kernels.walking import add_cells
+from gridcnn.engines.native.kernels.walking import add_cells, cells_of
 from gridcnn.engines.native.layout import Maps
 
 _NEAR = 6_000
@@ -75,30 +79,44 @@ def reverse_features(module: Module, name: str, conv: Sizes) -> None:
             code.store(value, out, there)
 
 
-def copy_maps(module: Module, name: str, source: Maps, target: Maps, *, adds: bool) -> None:
-    """Emit `name(source, target)`: cells are copied, or added to those that are there."""
+def lay_flow(module: Module, name: str, conv: Sizes, flow: Maps) -> None:
+    """Emit `name(map, map's gradient, flow)`: the gradient before rectification, with a border."""
+    kind = vector(flow.lanes)
+    with module.function(name, *[PTR] * 3) as (code, (out, gradient, there)):
+        with (
+            cells_of(code, flow) as (row, column),
+            code.loop(flow.padded, step=flow.lanes) as channel,
+        ):
+            here = conv.target.place(row, column, channel)
+            if conv.rectified:
+                value = positive_part(code, out, gradient, here, flow.lanes)
+            else:
+                value = code.load(gradient, here, kind=kind)
+            code.store(value, there, flow.place(row, column, channel))
+
+
+def add_maps(module: Module, name: str, source: Maps, target: Maps) -> None:
+    """Emit `name(source, target)`: cells are added to those that are there."""
     kind = vector(source.lanes)
     with module.function(name, PTR, PTR) as (code, (here, there)):
         with (
-            code.loop(source.rows) as row,
-            code.loop(source.columns) as column,
+            cells_of(code, source) as (row, column),
             code.loop(source.padded, step=source.lanes) as channel,
         ):
             value = code.load(here, source.place(row, column, channel), kind=kind)
             place = target.place(row, column, channel)
-            if adds:
-                value = code.arithmetic("fadd", code.load(there, place, kind=kind), value)
+            value = code.arithmetic("fadd", code.load(there, place, kind=kind), value)
             code.store(value, there, place)
 
 
-def by_features(module: Module, name: str, conv: Sizes) -> None:
+def by_features(module: Module, name: str, conv: Sizes, flow_maps: Maps) -> None:
     """Emit `name(grid, map's gradient, features' gradient, bias's gradient)`; it adds to both.
 
-    The features' gradient lies as (filters, taps, channels).
+    The map's gradient lies as `flow_maps`, the features' gradient as (filters, taps, channels).
     """
     source = conv.source
     with module.function(name, *[PTR] * 4) as (code, (grid, flow, sums, by_bias)):
-        near = max(1, _NEAR // (conv.stride[0] * source.step + conv.target.step))
+        near = max(1, _NEAR // (conv.stride[0] * source.step + flow_maps.step))
         whole = conv.filters - conv.filters % _FILTERS
         groups = _groups(conv, room_for(module.processor.registers) // _FILTERS)
         # A few rows at a time, which all filters and taps go over while they are near.
@@ -114,6 +132,7 @@ def by_features(module: Module, name: str, conv: Sizes) -> None:
                             _add(
                                 code,
                                 conv,
+                                flow_maps,
                                 taps,
                                 count,
                                 grid=code.at(grid, channel),
@@ -122,10 +141,15 @@ def by_features(module: Module, name: str, conv: Sizes) -> None:
                                 rows=(start, stop),
                             )
         if conv.bias:
-            kind, place = vector(conv.lanes), conv.target.place
-            add_cells(
-                code, conv.target, by_bias, lambda *cell: code.load(flow, place(*cell), kind=kind)
-            )
+            add_to_bias(code, flow_maps, flow, by_bias)
+
+
+def add_to_bias(code: Code, maps: Maps, flow: Value, by_bias: Value) -> None:
+    """Emit the sums over all cells of the map's gradient."""
+    kind = vector(maps.lanes)
+    add_cells(
+        code, maps, by_bias, lambda *cell: code.load(flow, maps.place(*cell), kind=kind)
+    )
 
 
 def _groups(conv: Sizes, most: int) -> list[Sequence[int]]:
@@ -144,6 +168,7 @@ def _groups(conv: Sizes, most: int) -> list[Sequence[int]]:
 def _add(
     code: Code,
     conv: Sizes,
+    flow_maps: Maps,
     taps: Sequence[int],
     filters: int,
     *,
@@ -166,7 +191,7 @@ def _add(
     }
     with code.loop(rows[1], start=rows[0]) as row, code.loop(conv.columns) as column:
         patch = code.at(grid, conv.origin(row, column))
-        gradients = code.at(flow, conv.target.place(row, column))
+        gradients = code.at(flow, flow_maps.place(row, column))
         cells = [code.load(patch, conv.reach(*conv.taps[tap]), kind=kind) for tap in taps]
         for each in range(filters):
             share = code.load_broadcast(gradients, each, lanes)

@@ -1,15 +1,10 @@
 """Convolution in fewer multiplications: Winograd's minimal filtering, along one axis or both.
 
 Neighbouring positions of a map are made together, as a tile, from the cells of the grid under them.
-Along one axis, m positions under features of r taps need m + r - 1 cells. Cells and taps are the
-coefficients of polynomials; a transform gives their values at m + r - 1 points, the last of which
-is infinite. Values are multiplied and added up over the channels; the inverse transform gives the
-positions. F(4 x 4, 3 x 3) takes 36 multiplications for 16 positions of a channel instead of 144
-(Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016; the matrices are those
-of Toom and Cook, see Blahut, "Fast Algorithms for Signal Processing", 2010, chapter 5).
-
-Which points are taken decides how much is rounded. Those below, 0 and pairs of a number and its
-negative, keep errors to about twice those of plain sums; pairs also share half of their additions.
+Cells and taps are transformed, multiplied and added up over the channels, and what comes out is
+transformed back (`winograd_transform`). F(4 x 4, 3 x 3) takes 36 multiplications for 16 positions
+of a channel instead of 144 (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks",
+2016).
 
 Infinite cells may end as NaN here, since sums are taken apart and put together again: grids that
 hold such cells go to the other kernel.
@@ -32,164 +27,27 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import ClassVar, Self
 
-from gridcnn.engines.native.emitter import (
-    INT,
-    PTR,
-    Code,
-    Module,
-    Value,
-    Variable,
-    lanes_of,
-    vector,
-)
+from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Value, Variable, vector
 from gridcnn.engines.native.kernels.base import Area, Bundle, Frame, Site
 from gridcnn.engines.native.kernels.convolution import Convolution, settings_of
+from gridcnn.engines.native.kernels.convolution_dense import is_dense, reversed_grid
 from gridcnn.engines.native.kernels.convolution_forward import best_of, divide_sums, numbers
 from gridcnn.engines.native.kernels.sizes import Chunk, filter_chunks, room_for
+from gridcnn.engines.native.kernels.winograd_features import Tiling, best_tiling, by_features
+from gridcnn.engines.native.kernels.winograd_transform import Transform
+from gridcnn.engines.native.layout import Maps
+from gridcnn.forks import cached_property
 
 _FEWEST = 16  # channels and filters; with fewer, the transforms cost more than they save
 _GAIN = 0.7  # of the multiplications that are left, at most; else the transforms do not pay
-_PAIRS = {
-    1: (Fraction(1),),
-    2: (Fraction(3, 4), Fraction(3, 2)),
-    3: (Fraction(1, 2), Fraction(1), Fraction(2)),
-}
-"""The positive points of so many pairs; chosen for the smallest errors with random numbers."""
 _LENGTHS = (2, 4)  # of a tile along an axis; even, as `_lengths` needs them
 # 36 points are those of 4 x 4 positions under 3 x 3 taps. Along one axis there are at most 8: 0,
 # infinity, and the three pairs above.
 _MOST_POINTS, _MOST_OF_AXIS = 36, 8
 _SLACK = 16  # floats that the last vector of a row may reach beyond it
 _WIDEST = 4  # vectors of filters that are multiplied together
-
-
-@dataclass(frozen=True)
-class Transform:
-    """One axis of a tile: so many positions, under features of so many taps.
-
-    An axis of one position and one tap is left as it is.
-    """
-
-    positions: int
-    taps: int
-
-    @property
-    def points(self) -> int:
-        """How many cells there are, and as many points."""
-        return self.positions + self.taps - 1
-
-    @property
-    def pairs(self) -> tuple[Fraction, ...]:
-        """The positive points; 0 comes first, then each and its negative, then infinity."""
-        return _PAIRS[(self.points - 2) // 2] if self.points > 1 else ()
-
-    @property
-    def rounds(self) -> bool:
-        """Whether some points are other numbers than 0, 1 and -1, which round nothing."""
-        return len(self.pairs) > 1
-
-    def cells_to_points(self, code: Code, cells: Sequence[Value]) -> list[Value]:
-        """Return the values at the points, for cells that are taken as they come."""
-        if self.points == 1:
-            return list(cells)
-        # Each value is that of a polynomial which is 0 at all other points. At p and -p it has the
-        # same even powers, and odd powers of opposite sign: `even` and `odd` are summed once, and
-        # used for both points.
-        values = [combine(code, _product(*self.pairs), cells[::2])]
-        for point in self.pairs:
-            rest = _product(*(each for each in self.pairs if each != point))
-            even = combine(code, rest, cells[2::2])
-            odd = combine(code, rest, cells[1:-1:2])
-            values += _both(code, even, odd, point)
-        return [*values, combine(code, _product(*self.pairs), cells[1::2])]
-
-    def points_to_positions(self, code: Code, values: Sequence[Value]) -> list[Value]:
-        """Return the positions, of values at the points."""
-        if self.points == 1:
-            return list(values)
-        first, *middle, last = values
-        # Position k is the sum of all values times point**k. For a pair that is the sum of its two
-        # values if k is even, their difference if k is odd, times the positive point**k. 0 counts
-        # only for k = 0, and infinity only for the highest k.
-        pairs = list(zip(middle[::2], middle[1::2], strict=True))
-        halves = [[code.arithmetic(name, *each) for each in pairs] for name in ("fadd", "fsub")]
-        positions = []
-        for power in range(self.positions):
-            terms = [
-                (point**power, each)
-                for point, each in zip(self.pairs, halves[power % 2], strict=True)
-            ]
-            if power == 0:
-                terms.insert(0, (Fraction(1), first))
-            if power == self.positions - 1:
-                terms.append((Fraction(1), last))
-            positions.append(combine(code, *zip(*terms, strict=True)))
-        return positions
-
-    def taps_to_points(self, code: Code, taps: Sequence[Value]) -> list[Value]:
-        """Return the values at the points, for the taps of a feature."""
-        if self.points == 1:
-            return list(taps)
-        # All that Lagrange's interpolation divides by is put here, into the features, which are
-        # transformed once: the cells, transformed for every tile, are divided by nothing.
-        squares = [point * point for point in self.pairs]
-        size = Fraction(1)
-        for square in squares:
-            size *= -square
-        # Point 0 keeps the first tap alone, the infinite point the last one.
-        values = [combine(code, [1 / size], taps[:1])]
-        for point, square in zip(self.pairs, squares, strict=True):
-            size = 2 * square
-            for other in squares:
-                size *= (square - other) if other != square else 1
-            factors = [point**power / size for power in range(self.taps)]
-            even = combine(code, factors[::2], taps[::2])
-            odd = combine(code, factors[1::2], taps[1::2])
-            values += _both(code, even, odd, Fraction(1))
-        return [*values, taps[-1]]
-
-
-def _both(code: Code, even: Value, odd: Value, factor: Fraction) -> list[Value]:
-    """Return `even + factor * odd` and `even - factor * odd`."""
-    if factor == 1:
-        return [code.arithmetic(name, even, odd) for name in ("fadd", "fsub")]
-    return [
-        code.multiply_add(code.constant(float(each), lanes_of(odd.kind)), odd, even)
-        for each in (factor, -factor)
-    ]
-
-
-def _product(*points: Fraction) -> list[Fraction]:
-    """Return the coefficients of the product of all x - point**2, the lowest first."""
-    coefficients = [Fraction(1)]
-    for point in points:
-        longer = [Fraction(0), *coefficients]
-        coefficients = [
-            high - low * point**2
-            for high, low in zip(longer, [*coefficients, Fraction(0)], strict=True)
-        ]
-    return coefficients
-
-
-def combine(code: Code, factors: Sequence[Fraction], values: Sequence[Value]) -> Value:
-    """Return the sum of values times factors; what counts once is taken first."""
-    terms = sorted(zip(factors, values, strict=True), key=lambda term: term[0] != 1)
-    total: Value | None = None
-    for factor, value in terms:
-        number = code.constant(float(factor), lanes_of(value.kind))
-        if total is None:
-            total = value if factor == 1 else code.arithmetic("fmul", value, number)
-        elif factor == 1:
-            total = code.arithmetic("fadd", total, value)
-        elif factor == -1:
-            total = code.arithmetic("fsub", total, value)
-        else:
-            total = code.multiply_add(value, number, total)
-    assert total is not None
-    return total
 
 
 # Which convolutions are made this way ---------------------------------------------------------
@@ -208,7 +66,8 @@ class Winograd(Convolution):
     def take(cls, bundle: Bundle) -> Self | None:
         """Return the kernel for a convolution, if it can be made this way and gains enough."""
         conv = Convolution.take(bundle)
-        return None if conv is None else cls.of(conv)
+        made = None if conv is None else cls.of(conv)
+        return None if made is None else made.settled()
 
     @classmethod
     def of(cls, conv: Convolution) -> Self | None:
@@ -219,6 +78,8 @@ class Winograd(Convolution):
         made = cls(**settings_of(conv), tile=tile)
         # Tiles may reach beyond the map, and what they read has to be there.
         down, across = cells_under(made)
+        if made.is_dense and made.tiling is not None:
+            down, across = map(max, (down, across), made.tiling.cells_under)
         source = made.source
         below = max(source.below, down - source.above - source.rows)
         right = max(source.right, across - source.left - source.columns)
@@ -227,6 +88,37 @@ class Winograd(Convolution):
     def made_alike(self, conv: Convolution) -> Convolution:
         """Return another convolution made this way, or as it is if it cannot be."""
         return Winograd.of(conv) or conv
+
+    @cached_property
+    def tiling(self) -> Tiling | None:
+        """The tiles for the gradient of the features; None if they would save too little."""
+        return best_tiling(self)
+
+    @cached_property
+    def is_dense(self) -> bool:
+        """Whether all cells of the map's gradient are visited, not only the nonzero ones."""
+        if not self.rectified:
+            return is_dense(self)
+        # About half of the gradients are 0 then. Tiles save more than to skip these.
+        tiled = self.tiling is not None and reversed_grid(self) is not None
+        return tiled and not (self.pooled or self.is_narrow)
+
+    def lay_out_features(self, site: Site) -> None:
+        """Take memory for the tiles of the features' gradient."""
+        if self.tiling is not None:
+            size = self.tiling.scratch_size(site.registers)
+            site.take(Area.SCRATCH, "tiles of the gradient", size)
+
+    def emit_by_features(self, module: Module, name: str, flow: Maps) -> None:
+        """Emit the function that `winograd_features.by_features` describes, or without tiles."""
+        if self.tiling is None:
+            super().emit_by_features(module, name, flow)
+        else:
+            by_features(module, name, self.tiling, flow)
+
+    def features_arguments(self, frame: Frame) -> list[Value]:
+        """Return the memory of the tiles."""
+        return [] if self.tiling is None else [frame.at(Area.SCRATCH, "tiles of the gradient")]
 
     @property
     def features_size(self) -> int:
