@@ -72,10 +72,12 @@ class Scratch:
     Attributes:
         size: floats, once all steps have taken theirs.
         start: where it begins in a thread's memory, once that is known.
+        maps: where maps with a border lie that all steps share, see `Site.share`.
     """
 
     size: int = 0
     start: int = 0
+    maps: dict[tuple[str, Maps], int] = field(default_factory=dict)
 
 
 class Site:
@@ -141,6 +143,17 @@ class Site:
         space = self.spaces[area]
         place = space.arena.take(f"{label}: {name}", floats * space.pieces) if when else 0
         self._places[area, name] = place, floats
+
+    def share(self, name: str, maps: Maps) -> None:
+        """Take memory of a thread for maps that are needed during single calls.
+
+        Steps whose maps lie alike share it, so that the border stays 0 and the cells stay near.
+        """
+        shared = self.scratch.maps
+        if (name, maps) not in shared:
+            self.take(Area.WORKSPACE, name, maps.size)
+            shared[name, maps], _ = self.place(Area.WORKSPACE, name)
+        self._places[Area.WORKSPACE, name] = shared[name, maps], maps.size
 
     def place(self, area: Area, name: str) -> tuple[int, int]:
         """Return where a part that was taken begins, and the floats of one piece."""

@@ -141,8 +141,7 @@ class Convolution(Sizes):
         if self.is_dense and step.learns:
             self.lay_out_features(site)
         if (flow := self._flow(step)) is not self.target:
-            # Its border has to stay 0, so that it is not among what all steps share.
-            site.take(Area.WORKSPACE, "gradient with a border", flow.size)
+            site.share("gradient with a border", flow)
         if step.passes_on and (turned := self.reversed) is not None:
             self._lay_out_reversed(site, turned)
 
@@ -181,7 +180,8 @@ class Convolution(Sizes):
         site.take(Area.PACKED, "reversed features", self.filters * self.feature_size)
         site.take(Area.PACKED, "features of the reversed pass", turned.features_size)
         site.take(Area.PACKED, "no bias", turned.target.padded)
-        site.take(Area.WORKSPACE, "gradient of the grid", turned.target.size, when=self.adds)
+        if self.adds:
+            site.share("gradient of the grid", turned.target)
         turned.lay_out_more(site)
 
     def lay_out_more(self, site: Site) -> None:

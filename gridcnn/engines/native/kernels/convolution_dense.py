@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value, Variable, vector
+from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value, vector
 from gridcnn.engines.native.kernels.rectifying import positive_part
 from gridcnn.engines.native.kernels.sizes import Sizes, room_for
 from gridcnn.engines.native.kernels.walking import add_cells, cells_of
@@ -34,6 +34,10 @@ _NEAR = 6_000
 """Floats of grid and gradient that are worked on at a time, to stay in the first cache."""
 _FILTERS = 4
 """Filters whose sums are in registers together; the registers that are left divide into taps."""
+_MOST_FILTERS = 16
+"""The same of features of few taps: the gradients of so many are one line of the cache."""
+_POSITIONS = 64
+"""Fewest positions that are summed up at a time, since sums are loaded and stored each time."""
 
 
 def is_dense(conv: Sizes) -> bool:
@@ -115,25 +119,30 @@ def by_features(module: Module, name: str, conv: Sizes, flow_maps: Maps) -> None
     The map's gradient lies as `flow_maps`, the features' gradient as (filters, taps, channels).
     """
     source = conv.source
+    filters, width = _block(conv, module.processor.registers)
+    near = max(1, _NEAR // (conv.stride[0] * source.step + flow_maps.step))
+    near = max(near, -(-_POSITIONS // conv.columns))
     with module.function(name, *[PTR] * 4) as (code, (grid, flow, sums, by_bias)):
-        near = max(1, _NEAR // (conv.stride[0] * source.step + flow_maps.step))
-        whole = conv.filters - conv.filters % _FILTERS
-        groups = _groups(conv, room_for(module.processor.registers) // _FILTERS)
+        whole = conv.filters - conv.filters % filters
+        groups = _groups(conv, room_for(module.processor.registers) // (filters * width))
+        rest = range(whole, conv.filters)
+        blocks = [(filters, 0, whole), (len(rest), whole, conv.filters)]
         # A few rows at a time, which all filters and taps go over while they are near.
         with code.loop(conv.rows, step=near) as start:
             stop = code.least(start + near, conv.rows)
-            for count, first, end in ((_FILTERS, 0, whole), (1, whole, conv.filters)):
+            for count, first, end in blocks:
                 if first == end:
                     continue
                 with code.loop(end, start=first, step=count) as each:
                     target = code.at(sums, each * (len(conv.taps) * source.padded))
-                    with code.loop(source.padded, step=source.lanes) as channel:
+                    with code.loop(source.padded, step=width * source.lanes) as channel:
                         for taps in groups:
+                            units = [(tap, part) for tap in taps for part in range(width)]
                             _add(
                                 code,
                                 conv,
                                 flow_maps,
-                                taps,
+                                units,
                                 count,
                                 grid=code.at(grid, channel),
                                 flow=code.at(flow, each),
@@ -142,6 +151,17 @@ def by_features(module: Module, name: str, conv: Sizes, flow_maps: Maps) -> None
                             )
         if conv.bias:
             add_to_bias(code, flow_maps, flow, by_bias)
+
+
+def _block(conv: Sizes, registers: int) -> tuple[int, int]:
+    """Return how many filters, and vectors of channels, have sums in registers together."""
+    taps, vectors = len(conv.taps), conv.source.padded // conv.source.lanes
+    if taps >= _FILTERS:
+        return _FILTERS, 1
+    # Of few taps, more filters are taken: else too few sums would wait for each other.
+    width = 2 if taps == 1 and vectors % 2 == 0 else 1
+    most = min(room_for(registers) // (taps * width), _MOST_FILTERS)
+    return -(-conv.filters // -(-conv.filters // most)), width
 
 
 def add_to_bias(code: Code, maps: Maps, flow: Value, by_bias: Value) -> None:
@@ -169,7 +189,7 @@ def _add(
     code: Code,
     conv: Sizes,
     flow_maps: Maps,
-    taps: Sequence[int],
+    units: Sequence[tuple[int, int]],
     filters: int,
     *,
     grid: Value,
@@ -177,26 +197,28 @@ def _add(
     sums: Value,
     rows: tuple[Number, Number],
 ) -> None:
-    """Emit the sums of some taps and filters over some rows, for one vector of channels."""
+    """Emit the sums of some filters, taps and vectors of channels, over some rows."""
     lanes, kind = conv.source.lanes, vector(conv.source.lanes)
     size = len(conv.taps) * conv.source.padded
-
-    def place(each: int, tap: int) -> int:
-        return each * size + tap * conv.source.padded
-
-    totals: dict[tuple[int, int], Variable] = {
-        (each, tap): code.variable(code.load(sums, place(each, tap), kind=kind))
+    places = {
+        (each, unit): each * size + unit[0] * conv.source.padded + unit[1] * lanes
         for each in range(filters)
-        for tap in taps
+        for unit in units
+    }
+    totals = {
+        key: code.variable(code.load(sums, place, kind=kind)) for key, place in places.items()
     }
     with code.loop(rows[1], start=rows[0]) as row, code.loop(conv.columns) as column:
         patch = code.at(grid, conv.origin(row, column))
         gradients = code.at(flow, flow_maps.place(row, column))
-        cells = [code.load(patch, conv.reach(*conv.taps[tap]), kind=kind) for tap in taps]
+        cells = [
+            code.load(patch, conv.reach(*conv.taps[tap]) + part * lanes, kind=kind)
+            for tap, part in units
+        ]
         for each in range(filters):
             share = code.load_broadcast(gradients, each, lanes)
-            for tap, values in zip(taps, cells, strict=True):
-                total = totals[each, tap]
+            for unit, values in zip(units, cells, strict=True):
+                total = totals[each, unit]
                 total.set(code.multiply_add(values, share, total.get()))
-    for (each, tap), total in totals.items():
-        code.store(total.get(), sums, place(each, tap))
+    for key, total in totals.items():
+        code.store(total.get(), sums, places[key])

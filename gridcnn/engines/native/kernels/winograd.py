@@ -36,7 +36,7 @@ from gridcnn.engines.native.kernels.convolution_dense import is_dense, reversed_
 from gridcnn.engines.native.kernels.convolution_forward import best_of, divide_sums, numbers
 from gridcnn.engines.native.kernels.sizes import Chunk, filter_chunks, room_for
 from gridcnn.engines.native.kernels.winograd_features import Tiling, best_tiling, by_features
-from gridcnn.engines.native.kernels.winograd_transform import Transform
+from gridcnn.engines.native.kernels.winograd_transform import Transform, apart
 from gridcnn.engines.native.layout import Maps
 from gridcnn.forks import cached_property
 
@@ -271,7 +271,10 @@ def transformed_size(conv: Winograd, registers: int) -> int:
     """Return the floats of one group of tiles, as values at the points."""
     width = min(conv.widest(registers), conv.vectors)
     down, across = conv.group(registers)
-    return conv.points * down * across * (conv.source.padded + width * conv.lanes)
+    parts = (conv.source.padded, width * conv.lanes)
+    return conv.points * sum(apart(down * across * part) for part in parts)
+
+
 
 
 # The pass -------------------------------------------------------------------------------------
@@ -324,7 +327,7 @@ class _Emitter:
         """Emit the tiles of some rows and columns, for all chunks of filters asked for."""
         code, conv = self.code, self.conv
         tiles, channels = down * across, conv.source.channels
-        products = code.at(self.scratch, conv.points * tiles * conv.source.padded)
+        products = code.at(self.scratch, conv.points * apart(tiles * conv.source.padded))
         self._transform_cells(row, column, down, across)
         for chunk, number in numbers(code, self.kinds, self.first, self.end):
             size = conv.points * channels * chunk.width * conv.lanes
@@ -362,7 +365,7 @@ class _Emitter:
             ]
             # Points lie `distance` apart: `_multiply` reads all tiles of one point together.
             target = code.at(self.scratch, (below * across + right) * source.padded + channel)
-            distance = down * across * source.padded
+            distance = apart(down * across * source.padded)
             for y in range(rows.points):
                 values = columns.cells_to_points(code, [line[y] for line in lines])
                 for x, value in enumerate(values):
@@ -377,7 +380,7 @@ class _Emitter:
         # Points outermost: for one point this is a product of two matrices, whose sums all stay in
         # registers, and whose cells and features are read in the order in which they lie.
         with code.loop(conv.points) as point:
-            cells = code.at(self.scratch, point * (tiles * conv.source.padded))
+            cells = code.at(self.scratch, point * apart(tiles * conv.source.padded))
             weights = code.at(features, point * (channels * of_one))
             zero = code.constant(0, lanes)
             sums = [[code.variable(zero) for _ in range(chunk.width)] for _ in range(tiles)]
@@ -386,7 +389,7 @@ class _Emitter:
                 feature = code.at(weights, channel * of_one)
                 for step in range(unroll):
                     self._one_channel(code.at(here, step), code.at(feature, step * of_one), sums)
-            target = code.at(products, point * (tiles * of_one))
+            target = code.at(products, point * apart(tiles * of_one))
             for tile, totals in enumerate(sums):
                 for each, total in enumerate(totals):
                     code.store(total.get(), target, tile * of_one + each * lanes)
@@ -413,7 +416,7 @@ class _Emitter:
         code, conv, lanes = self.code, self.conv, self.conv.lanes
         rows, columns = conv.transforms
         of_one = chunk.width * lanes
-        distance = group[0] * group[1] * of_one
+        distance = apart(group[0] * group[1] * of_one)
         with (
             code.loop(group[0]) as below,
             code.loop(group[1]) as right,

@@ -16,7 +16,9 @@ What happens to a group of tiles, for features of 3 x 3 and tiles of 4 x 4:
 The transform is linear, so that all tiles of a group are summed up before they are transformed
 back, once for each filter and channel. The scratch memory:
 
-    cells (points, tiles, channels) | gradients (points, tiles, filters) | sums of a block
+    cells      (rows of tiles, points, tiles, channels)
+    gradients  (rows of tiles, points, tiles, filters)
+    sums       (points, filters, channels) of a block
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from dataclasses import dataclass
 from gridcnn.engines.native.emitter import PTR, Code, Module, Value, vector
 from gridcnn.engines.native.kernels.convolution_dense import add_to_bias
 from gridcnn.engines.native.kernels.sizes import Sizes, room_for
-from gridcnn.engines.native.kernels.winograd_transform import Transform
+from gridcnn.engines.native.kernels.winograd_transform import Transform, apart
 from gridcnn.engines.native.layout import Maps
 
 _LENGTHS = (2, 4)  # of a tile along an axis; even, as `Transform` needs them with odd taps
@@ -39,7 +41,6 @@ _GAIN = 0.8  # of the cost of plain sums, at most; else tiles do not pay
 # What a tile costs beside its products, for each point, in multiply-adds of vectors; measured on
 # processors with AVX-512. The last two are about the same for narrower vectors.
 _TRANSFORM, _INVERSE = 10, 7
-_LINE = 16  # floats in a line of the cache
 _MOST_FILTERS = 16  # whose sums are in registers together: their gradients are one line
 
 
@@ -90,11 +91,8 @@ class Tiling:
         return -(-rows // groups)
 
     def distance(self, maps: Maps) -> int:
-        """Return the floats from one point of a group's cells or gradients to the next."""
-        # An odd number of lines: at a power of 2, all points of a tile would fall into a few sets
-        # of the cache, and drive each other out.
-        lines = -(-self.group * self.tiles[1] * maps.padded // _LINE)
-        return (lines | 1) * _LINE
+        """Return the floats from one point to the next, in a row of tiles."""
+        return apart(self.tiles[1] * maps.padded)
 
     def block(self, registers: int) -> tuple[int, int]:
         """Return how many vectors of channels, and filters, have their sums in registers."""
@@ -108,7 +106,8 @@ class Tiling:
         source, target = self.conv.source, self.conv.target
         width, filters = self.block(registers)
         sums = width * source.lanes * filters
-        return self.points * (self.distance(source) + self.distance(target) + sums)
+        of_point = self.group * (self.distance(source) + self.distance(target))
+        return self.points * (of_point + sums)
 
 
 def best_tiling(conv: Sizes) -> Tiling | None:
@@ -160,8 +159,10 @@ class _Emitter:
         self.width, self.filters = tiling.block(code.module.processor.registers)
         self.to_next_cells = tiling.distance(self.conv.source)
         self.to_next_gradients = tiling.distance(self.conv.target)
-        self.gradients = code.at(self.cells, tiling.points * self.to_next_cells)
-        self.sums = code.at(self.gradients, tiling.points * self.to_next_gradients)
+        self.row_of_cells = tiling.points * self.to_next_cells
+        self.row_of_gradients = tiling.points * self.to_next_gradients
+        self.gradients = code.at(self.cells, tiling.group * self.row_of_cells)
+        self.sums = code.at(self.gradients, tiling.group * self.row_of_gradients)
 
     def group(self, row: Value, down: int) -> None:
         """Emit some rows of tiles."""
@@ -175,7 +176,7 @@ class _Emitter:
                 if start == stop:
                     continue
                 with code.loop(stop, start=start, step=filters) as first:
-                    self._multiply(down * self.tiling.tiles[1], channel, first, filters)
+                    self._multiply(down, channel, first, filters)
                     self._inverse_transform(channel, first, filters)
 
     def _transform_cells(self, row: Value, down: int) -> None:
@@ -201,7 +202,8 @@ class _Emitter:
                 )
                 for x in range(columns.points)
             ]
-            target = code.at(self.cells, (below * across + column) * source.padded + channel)
+            here = below * self.row_of_cells + column * source.padded
+            target = code.at(self.cells, here + channel)
             for y in range(rows.points):
                 values = columns.cells_to_points(code, [line[y] for line in lines])
                 for x, value in enumerate(values):
@@ -238,7 +240,6 @@ class _Emitter:
         code, maps, tile = self.code, self.flow_maps, self.tiling.tile
         rows, columns = self.tiling.transforms
         kind, nothing = vector(maps.lanes), code.constant(0, maps.lanes)
-        number = below * self.tiling.tiles[1] + column
         with code.loop(maps.padded, step=maps.lanes) as first:
             place = maps.place((row + below) * tile[0], column * tile[1], first)
             corner = code.at(self.flow, place)
@@ -251,13 +252,14 @@ class _Emitter:
                 cells += [nothing] * (tile[0] - size[0])
                 lines.append(rows.taps_to_points(code, cells))
             lines += [[nothing] * rows.points] * (tile[1] - size[1])
-            target = code.at(self.gradients, number * maps.padded + first)
+            here = below * self.row_of_gradients + column * maps.padded
+            target = code.at(self.gradients, here + first)
             for y in range(rows.points):
                 values = columns.taps_to_points(code, [line[y] for line in lines])
                 for x, value in enumerate(values):
                     code.store(value, target, (y * columns.points + x) * self.to_next_gradients)
 
-    def _multiply(self, tiles: int, channel: Value, first: Value, filters: int) -> None:
+    def _multiply(self, down: int, channel: Value, first: Value, filters: int) -> None:
         """Emit the products of some filters and channels, summed over the tiles: a block."""
         code, (source, target) = self.code, (self.conv.source, self.conv.target)
         lanes, kind = source.lanes, vector(source.lanes)
@@ -266,9 +268,10 @@ class _Emitter:
             gradients = code.at(self.gradients, point * self.to_next_gradients + first)
             zero = code.constant(0, lanes)
             sums = [[code.variable(zero) for _ in range(self.width)] for _ in range(filters)]
-            with code.loop(tiles) as tile:
-                here = code.at(cells, tile * source.padded)
-                there = code.at(gradients, tile * target.padded)
+            with code.loop(down) as below, code.loop(self.tiling.tiles[1]) as column:
+                here = code.at(cells, below * self.row_of_cells + column * source.padded)
+                place = below * self.row_of_gradients + column * target.padded
+                there = code.at(gradients, place)
                 values = [code.load(here, each * lanes, kind=kind) for each in range(self.width)]
                 for each, totals in enumerate(sums):
                     share = code.load_broadcast(there, each, lanes)

@@ -24,6 +24,16 @@ _PAIRS = {
     3: (Fraction(1, 2), Fraction(1), Fraction(2)),
 }
 """The positive points of so many pairs; chosen for the smallest errors with random numbers."""
+_LINE = 16  # floats in a line of the cache
+
+
+def apart(floats: int) -> int:
+    """Return how far apart the numbers of two points are, if those of one are so many floats.
+
+    It is an odd number of lines of the cache: at a power of 2, all points of a tile would fall into
+    few sets of the cache, and drive each other out.
+    """
+    return (-(-floats // _LINE) | 1) * _LINE
 
 
 @dataclass(frozen=True)
