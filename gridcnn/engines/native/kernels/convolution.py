@@ -46,6 +46,7 @@ _DENSE = "dense: every cell is visited, since the grid has too few channels for 
 _NO_FEATURES = "none: they do not learn"
 _SIFTED_GRID = "sifted: each cell has a list of the filters that have a gradient there"
 _SUMMED = "dense: every cell is visited, with the sums of a few filters in registers"
+_PATCHES = "dense: every cell is visited, with the sums of a few patches in registers"
 _REVERSED = "dense: a convolution of the map's gradient, with the features reversed"
 
 
@@ -136,7 +137,7 @@ class Convolution(Sizes):
         site.take(Area.SUMS, "gradient of the bias", filters, when=step.learns)
         # `reduce` adds up one row of packed gradients at a time there, long after the lists.
         row = max(filters, self.source.padded)
-        lists = 0 if self.is_dense and self.reversed else convolution_backward.Lists(self).size
+        lists = 0 if self.is_dense else convolution_backward.Lists(self).size
         site.take(Area.SCRATCH, "lists", max(lists, row))
         if self.is_dense and step.learns:
             self.lay_out_features(site)
@@ -375,9 +376,9 @@ class Convolution(Sizes):
             if self.adds:
                 name = site.name("add_to_grid")
                 convolution_dense.add_maps(module, name, turned.target, self.source)
-            passes_on = False
-        learns = learns and not self.is_dense
-        if learns or passes_on:
+        elif self.is_dense and passes_on:
+            convolution_dense.by_grid(module, site.name("by_grid"), self)
+        if not self.is_dense and (learns or passes_on):
             convolution_backward.backward(
                 module, site.name("back"), self, by_weights=learns, by_grid=passes_on
             )
@@ -387,28 +388,27 @@ class Convolution(Sizes):
         site, step = frame.site, frame.site.step
         by_weights = frame.at(Area.SUMS, "gradient of the features")
         by_bias = frame.at(Area.SUMS, "gradient of the bias")
-        learns, passes_on = step.learns, step.passes_on
+        packed = frame.at(Area.PACKED, "features of the backward pass")
+        if not self.is_dense:
+            won = frame.at(Area.ITEM, "winners")
+            lists = frame.at(Area.SCRATCH, "lists")
+            frame.code.run(
+                site.name("back"),
+                *(*maps.sources, maps.target, won, gradients.target, packed),
+                *(*gradients.sources, by_weights, by_bias, lists),
+            )
+            return
         flow = gradients.target
         if self._flow(step) is not self.target:
             flow = frame.at(Area.WORKSPACE, "gradient with a border")
             frame.code.run(site.name("lay_flow"), maps.target, gradients.target, flow)
-        if self.is_dense and learns:
+        if step.learns:
             ends = *maps.sources, flow, by_weights, by_bias
             frame.code.run(site.name("by_features"), *ends, *self.features_arguments(frame))
-            learns = False
-        if passes_on and (turned := self.reversed) is not None:
+        if step.passes_on and (turned := self.reversed) is not None:
             self._run_reversed(frame, turned, flow, gradients)
-            passes_on = False
-        if not (learns or passes_on):
-            return
-        won = frame.at(Area.ITEM, "winners")
-        packed = frame.at(Area.PACKED, "features of the backward pass")
-        lists = frame.at(Area.SCRATCH, "lists")
-        frame.code.run(
-            site.name("back"),
-            *(*maps.sources, maps.target, won, gradients.target, packed),
-            *(*gradients.sources, by_weights, by_bias, lists),
-        )
+        elif step.passes_on:
+            frame.code.run(site.name("by_grid"), flow, packed, *gradients.sources)
 
     def reduce(self, site: Site) -> list[Job]:
         """Return the jobs that add up the gradients of features and bias."""
@@ -451,7 +451,9 @@ class Convolution(Sizes):
         """Return what the plan says of a step."""
         width, windows, positions = self.tile_sizes(processor.registers)
         by_features = self.gradient_way if step.learns else _NO_FEATURES
-        by_grid = _SIFTED_GRID if self.reversed is None else _REVERSED
+        by_grid = _SIFTED_GRID
+        if self.is_dense:
+            by_grid = _PATCHES if self.reversed is None else _REVERSED
         by_grid = by_grid if step.passes_on else NO_GRADIENT
         vectors = "1 vector" if width == 1 else f"{width} vectors"
         tile = f"tiles of {positions} positions x {vectors} of filters{self.describe_tile()}"

@@ -126,20 +126,20 @@ class Lists:
         return self.gradients + self.conv.target.padded * self.of_filter
 
 
-class _Unit(NamedTuple):
+class Unit(NamedTuple):
     """One vector of a patch: how far it lies into the grid, and into the filter."""
 
     grid: int
     feature: int
 
 
-def _spans(conv: Sizes) -> tuple[list[tuple[int, int]], list[_Unit]]:
+def spans_of(conv: Sizes) -> tuple[list[tuple[int, int]], list[Unit]]:
     """Return the places from which on one and the same list of vectors is to be visited."""
     source = conv.source
 
-    def units(taps: Sequence[tuple[int, int]]) -> list[_Unit]:
+    def units(taps: Sequence[tuple[int, int]]) -> list[Unit]:
         return [
-            _Unit(conv.reach(*tap) + channel, number * source.padded + channel)
+            Unit(conv.reach(*tap) + channel, number * source.padded + channel)
             for number, tap in enumerate(taps)
             for channel in range(0, source.padded, source.lanes)
         ]
@@ -156,6 +156,26 @@ def _spans(conv: Sizes) -> tuple[list[tuple[int, int]], list[_Unit]]:
     return [
         (conv.reach(*tap), number * source.padded) for number, tap in enumerate(conv.taps)
     ], units([(0, 0)])
+
+
+def groups_of(code: Code, conv: Sizes, most: int) -> Iterator[tuple[Number, Number, list[Unit]]]:
+    """Yield where a group of vectors begins, in the grid and in the feature, and the group."""
+    # A patch is written out vector by vector as far as `_UNROLLED` allows; of longer ones a row
+    # or a tap is, in a loop over a table of where these begin.
+    spans, units = spans_of(conv)
+    groups = [units[at : at + most] for at in range(0, len(units), most)]
+    if len(spans) == 1:
+        for group in groups:
+            yield 0, 0, group
+        return
+    grids, features = (
+        Value(code, PTR, code.module.table(list(each))) for each in zip(*spans, strict=True)
+    )
+    with code.loop(len(spans)) as span:
+        grid = code.load(grids, span, kind=INT)
+        feature = code.load(features, span, kind=INT)
+        for group in groups:
+            yield grid, feature, group
 
 
 def backward(module: Module, name: str, conv: Sizes, *, by_weights: bool, by_grid: bool) -> None:
@@ -407,25 +427,8 @@ class _Backward:
     def _number(self, address: Value, entry: Number) -> Value:
         return self.code.cast("zext", self.code.load(address, entry, kind=WORD), INT)
 
-    def _groups(self) -> Iterator[tuple[Number, Number, list[_Unit]]]:
-        """Yield where a group of vectors begins, in the grid and in the feature, and the group."""
-        # A patch is written out vector by vector as far as `_UNROLLED` allows; of longer ones a row
-        # or a tap is, in a loop over a table of where these begin.
-        spans, units = _spans(self.conv)
-        groups = [units[at : at + self.room] for at in range(0, len(units), self.room)]
-        if len(spans) == 1:
-            for group in groups:
-                yield 0, 0, group
-            return
-        grids, features = (
-            Value(self.code, PTR, self.module.table(list(each)))
-            for each in zip(*spans, strict=True)
-        )
-        with self.code.loop(len(spans)) as span:
-            grid = self.code.load(grids, span, kind=INT)
-            feature = self.code.load(features, span, kind=INT)
-            for group in groups:
-                yield grid, feature, group
+    def _groups(self) -> Iterator[tuple[Number, Number, list[Unit]]]:
+        return groups_of(self.code, self.conv, self.room)
 
     def _add_to_grid(self, count: Value, patch: Value) -> None:
         """Add a cell's list to the gradient of the patch under the cell."""

@@ -17,7 +17,9 @@ Winograd convolutions sum it up in tiles (`winograd_features`).
 
 The gradient of the grid is a convolution itself, of the map's gradient, with features that are
 turned around: filters and channels change places, and taps come in the opposite order. So the
-forward pass does it, in the best way that there is.
+forward pass does it, in the best way that there is. With a stride there is none: then the gradients
+of a few positions, for all filters, are summed up in registers, a few vectors of a patch at a time,
+and added to the patches.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value, vector
+from gridcnn.engines.native.kernels.convolution_backward import Unit, groups_of
 from gridcnn.engines.native.kernels.rectifying import positive_part
 from gridcnn.engines.native.kernels.sizes import Sizes, room_for
 from gridcnn.engines.native.kernels.walking import add_cells, cells_of
@@ -36,6 +39,8 @@ _FILTERS = 4
 """Filters whose sums are in registers together; the registers that are left divide into taps."""
 _MOST_FILTERS = 16
 """The same of features of few taps: the gradients of so many are one line of the cache."""
+_PATCHES = 4
+"""Positions whose patches are summed up together: each vector of a feature is read once for all."""
 _POSITIONS = 64
 """Fewest positions that are summed up at a time, since sums are loaded and stored each time."""
 
@@ -81,6 +86,65 @@ def reverse_features(module: Module, name: str, conv: Sizes) -> None:
                 value = code.arithmetic("fmul", value, code.constant(1 / conv.divisor))
             there = (channel * conv.filters + each) * taps + (code.value(taps - 1) - tap)
             code.store(value, out, there)
+
+
+def by_grid(module: Module, name: str, conv: Sizes) -> None:
+    """Emit `name(map's gradient, features, grid's gradient)`; it adds to the last one.
+
+    Features lie as (filters, taps, channels).
+    """
+    registers = module.processor.registers
+    positions = min(_PATCHES if registers >= 32 else _PATCHES // 2, conv.columns)
+    whole = conv.columns - conv.columns % positions
+    blocks = [(positions, 0, whole), (conv.columns - whole, whole, conv.columns)]
+    with module.function(name, *[PTR] * 3) as (code, (flow, features, grid)):
+        # Vectors of a patch outermost, so that those of all filters stay in the first cache.
+        for place, feature, units in groups_of(code, conv, room_for(registers) // positions):
+            with code.loop(conv.rows) as row:
+                for count, start, stop in blocks:
+                    if start == stop:
+                        continue
+                    with code.loop(stop, start=start, step=count) as column:
+                        _add_to_patches(
+                            code,
+                            conv,
+                            units,
+                            count,
+                            flow=code.at(flow, conv.target.place(row, column)),
+                            features=code.at(features, feature),
+                            patch=code.at(code.at(grid, place), conv.origin(row, column)),
+                        )
+
+
+def _add_to_patches(
+    code: Code,
+    conv: Sizes,
+    units: Sequence[Unit],
+    positions: int,
+    *,
+    flow: Value,
+    features: Value,
+    patch: Value,
+) -> None:
+    """Emit the sums over all filters for some vectors of the patches under some positions."""
+    lanes, kind = conv.source.lanes, vector(conv.source.lanes)
+    of_one = len(conv.taps) * conv.source.padded
+    zero = code.constant(0, lanes)
+    sums = [[code.variable(zero) for _ in units] for _ in range(positions)]
+    with code.loop(conv.filters) as number:
+        here = code.at(features, number * of_one)
+        values = [code.load(here, unit.feature, kind=kind) for unit in units]
+        gradients = code.at(flow, number)
+        for position, totals in enumerate(sums):
+            share = code.load_broadcast(gradients, position * conv.target.padded, lanes)
+            for value, total in zip(values, totals, strict=True):
+                total.set(code.multiply_add(share, value, total.get()))
+    # Patches of neighbours overlap, and are added to one after the other.
+    for position, totals in enumerate(sums):
+        for unit, total in zip(units, totals, strict=True):
+            place = conv.distance(0, position) + unit.grid
+            before = code.load(patch, place, kind=kind)
+            code.store(code.arithmetic("fadd", before, total.get()), patch, place)
 
 
 def lay_flow(module: Module, name: str, conv: Sizes, flow: Maps) -> None:
@@ -167,9 +231,7 @@ def _block(conv: Sizes, registers: int) -> tuple[int, int]:
 def add_to_bias(code: Code, maps: Maps, flow: Value, by_bias: Value) -> None:
     """Emit the sums over all cells of the map's gradient."""
     kind = vector(maps.lanes)
-    add_cells(
-        code, maps, by_bias, lambda *cell: code.load(flow, maps.place(*cell), kind=kind)
-    )
+    add_cells(code, maps, by_bias, lambda *cell: code.load(flow, maps.place(*cell), kind=kind))
 
 
 def _groups(conv: Sizes, most: int) -> list[Sequence[int]]:

@@ -275,8 +275,6 @@ def transformed_size(conv: Winograd, registers: int) -> int:
     return conv.points * sum(apart(down * across * part) for part in parts)
 
 
-
-
 # The pass -------------------------------------------------------------------------------------
 
 
