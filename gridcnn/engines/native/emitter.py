@@ -211,6 +211,10 @@ class Code:
     @contextmanager
     def loop(self, stop: Number, *, start: Number = 0, step: Number = 1) -> Iterator[Value]:
         """Repeat for whole numbers from `start` up to, and without, `stop`."""
+        known = [each for each in (start, stop, step) if isinstance(each, int)]
+        if len(known) == 3 and len(range(*known)) == 1:
+            yield self.value(start)
+            return
         slot = self.variable(self.value(start))
         body, check, end = self._name("body"), self._name("check"), self._name("end")
         self.lines += [f"br label %{check}", f"{check}:"]
@@ -220,6 +224,18 @@ class Code:
         yield here
         slot.set(here + step)
         self.lines += [f"br label %{check}", f"{end}:"]
+
+    def repeat(self, count: int, *, together: int = 4) -> Iterator[Number]:
+        """Yield whole numbers below `count`, for each of which the same code has to be written.
+
+        A round of the loop does a few of them: of a short body, counting is most of the work.
+        """
+        whole = count - count % together
+        if whole:
+            with self.loop(whole, step=together) as first:
+                for each in range(together):
+                    yield first + each
+        yield from range(whole, count)
 
     @contextmanager
     def when(self, *conditions: Value) -> Iterator[None]:

@@ -22,7 +22,6 @@ from gridcnn.engines.native.kernels.base import (
     maps_facts,
 )
 from gridcnn.engines.native.kernels.exponential import exponential
-from gridcnn.engines.native.kernels.walking import cells_of
 from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.processor import Processor
 from gridcnn.network import Op
@@ -64,7 +63,7 @@ class Activation(MapsKernel):
         """Emit `forward(grid, map)`."""
         source, target, kind = self.source, self.target, vector(self.target.lanes)
         with site.module.function(site.name("forward"), PTR, PTR) as (code, (grid, out)):
-            with cells_of(code, target) as (row, column):
+            with code.loop(target.rows) as row, code.loop(target.columns) as column:
                 with code.loop(target.channels, step=target.lanes) as channel:
                     value = code.load(grid, source.place(row, column, channel), kind=kind)
                     made, _ = self._compute(code, value)
@@ -75,7 +74,7 @@ class Activation(MapsKernel):
         source, target, kind = self.source, self.target, vector(self.target.lanes)
         with site.module.function(site.name("back"), *[PTR] * 3) as (code, arguments):
             grid, flow, by_grid = arguments
-            with cells_of(code, target) as (row, column):
+            with code.loop(target.rows) as row, code.loop(target.columns) as column:
                 with code.loop(target.padded, step=target.lanes) as channel:
                     here = source.place(row, column, channel)
                     _, slope = self._compute(code, code.load(grid, here, kind=kind))

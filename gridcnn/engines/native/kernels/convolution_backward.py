@@ -24,9 +24,7 @@ behind these, and replaces the others. So every list has room for one more vecto
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from gridcnn.engines.native.emitter import (
     BYTE,
@@ -39,6 +37,7 @@ from gridcnn.engines.native.emitter import (
     Value,
     vector,
 )
+from gridcnn.engines.native.kernels.patches import UNROLLED, groups_of
 from gridcnn.engines.native.kernels.rectifying import positive_part
 from gridcnn.engines.native.kernels.sizes import (
     NO_WINNER,
@@ -50,8 +49,6 @@ from gridcnn.engines.native.kernels.sizes import (
 )
 from gridcnn.engines.native.kernels.walking import add_cells
 
-_UNROLLED = 96
-"""Most vectors of a patch that are written out one by one; larger ones are done in a loop."""
 _NEAR = 6_000
 """Floats of the grid that are worked on at a time, so that they stay in the first cache: 24 KB."""
 _LISTED = 16_000
@@ -124,58 +121,6 @@ class Lists:
     def size(self) -> int:
         """Floats of scratch memory in all."""
         return self.gradients + self.conv.target.padded * self.of_filter
-
-
-class Unit(NamedTuple):
-    """One vector of a patch: how far it lies into the grid, and into the filter."""
-
-    grid: int
-    feature: int
-
-
-def spans_of(conv: Sizes) -> tuple[list[tuple[int, int]], list[Unit]]:
-    """Return the places from which on one and the same list of vectors is to be visited."""
-    source = conv.source
-
-    def units(taps: Sequence[tuple[int, int]]) -> list[Unit]:
-        return [
-            Unit(conv.reach(*tap) + channel, number * source.padded + channel)
-            for number, tap in enumerate(taps)
-            for channel in range(0, source.padded, source.lanes)
-        ]
-
-    vectors = source.padded // source.lanes
-    if len(conv.taps) * vectors <= _UNROLLED:
-        return [(0, 0)], units(conv.taps)
-    if conv.kernel_size[1] * vectors <= _UNROLLED:
-        row = [(0, column) for column in range(conv.kernel_size[1])]
-        return [
-            (conv.reach(down, 0), down * conv.kernel_size[1] * source.padded)
-            for down in range(conv.kernel_size[0])
-        ], units(row)
-    return [
-        (conv.reach(*tap), number * source.padded) for number, tap in enumerate(conv.taps)
-    ], units([(0, 0)])
-
-
-def groups_of(code: Code, conv: Sizes, most: int) -> Iterator[tuple[Number, Number, list[Unit]]]:
-    """Yield where a group of vectors begins, in the grid and in the feature, and the group."""
-    # A patch is written out vector by vector as far as `_UNROLLED` allows; of longer ones a row
-    # or a tap is, in a loop over a table of where these begin.
-    spans, units = spans_of(conv)
-    groups = [units[at : at + most] for at in range(0, len(units), most)]
-    if len(spans) == 1:
-        for group in groups:
-            yield 0, 0, group
-        return
-    grids, features = (
-        Value(code, PTR, code.module.table(list(each))) for each in zip(*spans, strict=True)
-    )
-    with code.loop(len(spans)) as span:
-        grid = code.load(grids, span, kind=INT)
-        feature = code.load(features, span, kind=INT)
-        for group in groups:
-            yield grid, feature, group
 
 
 def backward(module: Module, name: str, conv: Sizes, *, by_weights: bool, by_grid: bool) -> None:
@@ -267,7 +212,7 @@ class _Backward:
         groups = [units[at : at + self.room] for at in range(0, len(units), self.room)]
         with code.loop(padded, step=conv.lanes) as first:
             target = code.at(self.by_weights, first)
-            if len(units) <= _UNROLLED:
+            if len(units) <= UNROLLED:
                 for group in groups:
                     self._dense_group(target, first, group)
             else:
@@ -427,9 +372,6 @@ class _Backward:
     def _number(self, address: Value, entry: Number) -> Value:
         return self.code.cast("zext", self.code.load(address, entry, kind=WORD), INT)
 
-    def _groups(self) -> Iterator[tuple[Number, Number, list[Unit]]]:
-        return groups_of(self.code, self.conv, self.room)
-
     def _add_to_grid(self, count: Value, patch: Value) -> None:
         """Add a cell's list to the gradient of the patch under the cell."""
         code, conv, lists = self.code, self.conv, self.lists
@@ -437,7 +379,7 @@ class _Backward:
         of_one = len(conv.taps) * conv.source.padded
         # A group of the patch's vectors is loaded, summed up over the whole list in registers, and
         # stored. The patches of neighbouring cells overlap, and are added to one after the other.
-        for grid, feature, group in self._groups():
+        for grid, feature, group in groups_of(code, conv, self.room):
             sums = [
                 code.variable(code.load(code.at(patch, grid), unit.grid, kind=kind))
                 for unit in group
@@ -465,7 +407,7 @@ class _Backward:
             count = self._number(code.at(self.scratch, lists.counts), number)
             places = code.at(code.at(self.scratch, lists.places), number * lists.of_filter)
             gradients = code.at(code.at(self.scratch, lists.gradients), number * lists.of_filter)
-            for grid, feature, group in self._groups():
+            for grid, feature, group in groups_of(code, conv, self.room):
                 target = code.at(code.at(self.by_weights, number * of_one), feature)
                 sums = [code.variable(code.load(target, unit.feature, kind=kind)) for unit in group]
                 with code.loop(count) as entry:

@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value, vector
-from gridcnn.engines.native.kernels.convolution_backward import Unit, groups_of
+from gridcnn.engines.native.kernels.patches import Unit, groups_of
 from gridcnn.engines.native.kernels.rectifying import positive_part
 from gridcnn.engines.native.kernels.sizes import Sizes, room_for
 from gridcnn.engines.native.kernels.walking import add_cells, cells_of
@@ -151,30 +151,26 @@ def lay_flow(module: Module, name: str, conv: Sizes, flow: Maps) -> None:
     """Emit `name(map, map's gradient, flow)`: the gradient before rectification, with a border."""
     kind = vector(flow.lanes)
     with module.function(name, *[PTR] * 3) as (code, (out, gradient, there)):
-        with (
-            cells_of(code, flow) as (row, column),
-            code.loop(flow.padded, step=flow.lanes) as channel,
-        ):
-            here = conv.target.place(row, column, channel)
-            if conv.rectified:
-                value = positive_part(code, out, gradient, here, flow.lanes)
-            else:
-                value = code.load(gradient, here, kind=kind)
-            code.store(value, there, flow.place(row, column, channel))
+        for row, column in cells_of(code, flow):
+            with code.loop(flow.padded, step=flow.lanes) as channel:
+                here = conv.target.place(row, column, channel)
+                if conv.rectified:
+                    value = positive_part(code, out, gradient, here, flow.lanes)
+                else:
+                    value = code.load(gradient, here, kind=kind)
+                code.store(value, there, flow.place(row, column, channel))
 
 
 def add_maps(module: Module, name: str, source: Maps, target: Maps) -> None:
     """Emit `name(source, target)`: cells are added to those that are there."""
     kind = vector(source.lanes)
     with module.function(name, PTR, PTR) as (code, (here, there)):
-        with (
-            cells_of(code, source) as (row, column),
-            code.loop(source.padded, step=source.lanes) as channel,
-        ):
-            value = code.load(here, source.place(row, column, channel), kind=kind)
-            place = target.place(row, column, channel)
-            value = code.arithmetic("fadd", code.load(there, place, kind=kind), value)
-            code.store(value, there, place)
+        for row, column in cells_of(code, source):
+            with code.loop(source.padded, step=source.lanes) as channel:
+                value = code.load(here, source.place(row, column, channel), kind=kind)
+                place = target.place(row, column, channel)
+                value = code.arithmetic("fadd", code.load(there, place, kind=kind), value)
+                code.store(value, there, place)
 
 
 def by_features(module: Module, name: str, conv: Sizes, flow_maps: Maps) -> None:

@@ -25,7 +25,6 @@ from gridcnn.engines.native.kernels.base import (
     describe_maps,
     maps_facts,
 )
-from gridcnn.engines.native.kernels.walking import cells_of
 from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import Slot
@@ -72,7 +71,7 @@ class Dropout(MapsKernel):
             self._emit_enter(site)
         with site.module.function(site.name("forward"), *[PTR] * 3) as (code, arguments):
             grid, out, factors = arguments
-            with cells_of(code, target) as (row, column):
+            with code.loop(target.rows) as row, code.loop(target.columns) as column:
                 with code.loop(target.padded, step=target.lanes) as channel:
                     value = code.load(grid, source.place(row, column, channel), kind=kind)
                     if site.training:
@@ -117,7 +116,7 @@ class Dropout(MapsKernel):
         source, target, kind = self.source, self.target, vector(self.target.lanes)
         with site.module.function(site.name("back"), *[PTR] * 3) as (code, arguments):
             flow, by_grid, factors = arguments
-            with cells_of(code, target) as (row, column):
+            with code.loop(target.rows) as row, code.loop(target.columns) as column:
                 with code.loop(target.padded, step=target.lanes) as channel:
                     share = code.load(flow, target.place(row, column, channel), kind=kind)
                     by = code.load(factors, self._factor(row, column, channel), kind=kind)

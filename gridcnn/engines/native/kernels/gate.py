@@ -33,7 +33,6 @@ from gridcnn.engines.native.kernels.base import (
     describe_maps,
     maps_facts,
 )
-from gridcnn.engines.native.kernels.walking import cells_of
 from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.processor import Processor
 from gridcnn.stages.gate import Gate as GateStage
@@ -137,7 +136,7 @@ class Gate(MapsKernel):
                 code.store(code.arithmetic("fmul", total.get(), part), means, channel)
         self._emit_decide(site)
         with site.module.function(site.name("weigh"), *[PTR] * 3) as (code, (grid, gates, out)):
-            with cells_of(code, target) as (row, column):
+            with code.loop(target.rows) as row, code.loop(target.columns) as column:
                 with code.loop(target.padded, step=target.lanes) as channel:
                     value = code.load(grid, source.place(row, column, channel), kind=kind)
                     by = code.load(gates, channel, kind=kind)
@@ -195,7 +194,7 @@ class Gate(MapsKernel):
         with site.module.function(site.name("gather"), *[PTR] * 3) as (code, (grid, flow, out)):
             with code.loop(target.padded, step=target.lanes) as channel:
                 total = code.variable(code.constant(0, target.lanes))
-                with cells_of(code, target) as (row, column):
+                with code.loop(target.rows) as row, code.loop(target.columns) as column:
                     value = code.load(grid, source.place(row, column, channel), kind=kind)
                     share = code.load(flow, target.place(row, column, channel), kind=kind)
                     total.set(code.multiply_add(value, share, total.get()))
@@ -203,7 +202,7 @@ class Gate(MapsKernel):
         self._emit_undecide(site)
         with site.module.function(site.name("unweigh"), *[PTR] * 4) as (code, arguments):
             flow, gates, by_means, by_grid = arguments
-            with cells_of(code, target) as (row, column):
+            with code.loop(target.rows) as row, code.loop(target.columns) as column:
                 with code.loop(target.padded, step=target.lanes) as channel:
                     share = code.load(flow, target.place(row, column, channel), kind=kind)
                     mean = code.load(by_means, channel, kind=kind)

@@ -65,7 +65,7 @@ class Sum(MapsKernel):
         kind = vector(self.width)
         pointers = [PTR] * (len(self.sources) + 1)
         with site.module.function(site.name("forward"), *pointers) as (code, (*grids, out)):
-            with cells_of(code, self.target) as (row, column):
+            for row, column in cells_of(code, self.target):
                 with code.loop(self.floats, step=self.width) as channel:
                     total = None
                     for maps, grid in zip(self.sources, grids, strict=True):
@@ -80,7 +80,7 @@ class Sum(MapsKernel):
         kind = vector(self.width)
         pointers = [PTR] * (len(self.sources) + 2)
         with site.module.function(site.name("back"), *pointers) as (code, (out, flow, *grids)):
-            with cells_of(code, self.target) as (row, column):
+            for row, column in cells_of(code, self.target):
                 with code.loop(self.floats, step=self.width) as channel:
                     place = self.target.place(row, column, channel)
                     if self.rectified:
@@ -128,7 +128,7 @@ class Join(MapsKernel):
         pointers = [PTR] * (len(self.sources) + 1)
         with site.module.function(site.name("forward"), *pointers) as (code, (*grids, out)):
             for maps, grid, first in zip(self.sources, grids, self._firsts, strict=True):
-                with cells_of(code, self.target) as (row, column):
+                for row, column in cells_of(code, self.target):
                     here, there = maps.place(row, column), self.target.place(row, column, first)
                     for channel, count in code.pieces(maps.channels, lanes):
                         value = code.load_part(grid, here + channel, lanes, count)
@@ -141,7 +141,7 @@ class Join(MapsKernel):
         pointers = [PTR] * (len(self.sources) + 1)
         with site.module.function(site.name("back"), *pointers) as (code, (flow, *grids)):
             for maps, grid, first in zip(self.sources, grids, self._firsts, strict=True):
-                with cells_of(code, self.target) as (row, column):
+                for row, column in cells_of(code, self.target):
                     here, there = maps.place(row, column), self.target.place(row, column, first)
                     for channel, count in code.pieces(maps.channels, lanes):
                         share = code.load_part(flow, there + channel, lanes, count)

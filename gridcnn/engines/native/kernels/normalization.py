@@ -50,7 +50,7 @@ from gridcnn.engines.native.kernels.base import (
     maps_facts,
 )
 from gridcnn.engines.native.kernels.rectifying import is_rectified, rectifies
-from gridcnn.engines.native.kernels.walking import chunks_of
+from gridcnn.engines.native.kernels.walking import cells_of, chunks_of, columns_of
 from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import Slot
@@ -99,7 +99,7 @@ class Scaling(MapsKernel):
                     [code.load(each, channel, kind=kind) for each in numbers]
                     for channel in channels
                 ]
-                with code.loop(self.target.rows) as row, code.loop(self.target.columns) as column:
+                for row, column in cells_of(code, self.target, vectors=vectors):
                     for channel, (middle, by, shift) in zip(channels, loaded, strict=True):
                         value = code.load(grid, self.source.place(row, column, channel), kind=kind)
                         if self.centres(site):
@@ -116,7 +116,7 @@ class Scaling(MapsKernel):
             for channels, row in self._rows(code):
                 shifts = [code.load(shift, channel, kind=kind) for channel in channels]
                 with _row_sums(code, channels, sums, kind) as totals:
-                    with code.loop(self.target.columns) as column:
+                    for column in columns_of(code, self.target, vectors=len(channels)):
                         for number, channel in enumerate(channels):
                             value = code.load(
                                 grid, self.source.place(row, column, channel), kind=kind
@@ -143,7 +143,7 @@ class Scaling(MapsKernel):
                     for channel in channels
                 ]
                 with _row_sums(code, channels, arguments[6:], kind) as totals:
-                    with code.loop(self.target.columns) as column:
+                    for column in columns_of(code, self.target, vectors=len(channels)):
                         for channel, settled, (one, two) in zip(
                             channels, loaded, totals, strict=True
                         ):
@@ -173,7 +173,7 @@ class Scaling(MapsKernel):
                     [code.load(each, channel, kind=kind) for each in numbers]
                     for channel in channels
                 ]
-                with code.loop(self.target.rows) as row, code.loop(self.target.columns) as column:
+                for row, column in cells_of(code, self.target, vectors=together):
                     for channel, (*settled, a, b) in zip(channels, loaded, strict=True):
                         cell = row, column, channel
                         share, normal = self._share(code, grid, flow, cell, settled)

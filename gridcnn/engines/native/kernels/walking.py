@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 from gridcnn.engines.native.emitter import Code, Number, Value, vector
 from gridcnn.engines.native.layout import Maps
@@ -22,11 +21,20 @@ def chunks_of(maps: Maps) -> list[tuple[int, int]]:
     ]
 
 
-@contextmanager
-def cells_of(code: Code, maps: Maps) -> Iterator[tuple[Number, Number]]:
-    """Emit loops over the rows and columns of maps."""
-    with code.loop(maps.rows) as row, code.loop(maps.columns) as column:
-        yield row, column
+def cells_of(code: Code, maps: Maps, *, vectors: int = 0) -> Iterator[tuple[Value, Number]]:
+    """Yield rows and columns of maps, for each of which the same code has to be written.
+
+    `vectors` says how many of a cell that code works on; 0 for all of them.
+    """
+    with code.loop(maps.rows) as row:
+        for column in columns_of(code, maps, vectors=vectors):
+            yield row, column
+
+
+def columns_of(code: Code, maps: Maps, *, vectors: int = 0) -> Iterator[Number]:
+    """Yield the columns of a row like that; of short cells, a few in one round of a loop."""
+    vectors = vectors or maps.padded // maps.lanes
+    return code.repeat(maps.columns, together=max(1, _UNROLLED // vectors))
 
 
 def add_cells(
@@ -38,7 +46,7 @@ def add_cells(
     """
     with code.loop(maps.padded, step=maps.lanes) as first:
         total = code.variable(code.load(totals, first, kind=vector(maps.lanes)))
-        with cells_of(code, maps) as (row, column):
+        for row, column in cells_of(code, maps, vectors=1):
             more = value(row, column, first)
             total.set(code.arithmetic("fadd", total.get(), more))
         code.store(total.get(), totals, first)

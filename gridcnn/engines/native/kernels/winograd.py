@@ -455,23 +455,30 @@ class _Emitter:
         """
         code, conv, source = self.code, self.conv, self.conv.source
         blanks, row_size = code.at(self.scratch, self._transformed_size), conv.blank_row
-        height, width = source.size // source.step, source.step // source.padded
-        zero, one = code.constant(0), code.constant(1)
-        nothing = code.constant(0, source.lanes)
-        with code.loop(height) as row, code.loop(width) as column:
-            cell = code.at(self.grid, row * source.step + column * source.padded)
-            nonzero = [
-                code.compare("une", code.load(cell, channel, kind=nothing.kind), nothing)
-                for channel in range(0, source.padded, source.lanes)
-            ]
-            anything = nonzero[0]
-            for each in nonzero[1:]:
-                anything = code.op(anything.kind, f"or {anything}, {each.name}")
-            mark = code.select(code.test("ne", code.count(anything), 0), one, zero)
-            code.store(mark, blanks, row * row_size + column)
+        height = source.size // source.step
+        lanes = code.module.processor.lanes
+        nothing, ones = code.constant(0, source.lanes), code.constant(1, lanes)
+        # The border is blank, and the cells inside hardly ever: these are marked beforehand, so
+        # that a cell that is not blank costs a comparison alone.
+        code.zero(blanks, row_size * height + _SLACK)
+        with code.loop(source.rows + source.above, start=source.above) as row:
+            marks = code.at(blanks, row * row_size + source.left)
+            for place, count in code.pieces(source.columns, lanes):
+                code.store_part(ones, marks, place, count)
+            cells = code.at(self.grid, row * source.step + source.left * source.padded)
+            for column in code.repeat(source.columns):
+                anything = None
+                for channel in range(0, source.padded, source.lanes):
+                    cell = code.load(cells, column * source.padded + channel, kind=nothing.kind)
+                    nonzero = code.compare("une", cell, nothing)
+                    if anything is not None:
+                        nonzero = code.op(nonzero.kind, f"or {nonzero}, {anything.name}")
+                    anything = nonzero
+                assert anything is not None
+                with code.when(code.test("eq", code.count(anything), 0)):
+                    code.store(code.constant(0), marks, column)
         # First over the rows under a feature, then over its columns. In place: a vector is read
         # together with those below it or to the right, which are still as they were.
-        lanes = self.code.module.processor.lanes
         for taps, distance in ((conv.kernel_size[0], row_size), (conv.kernel_size[1], 1)):
             with (
                 code.loop(height - conv.kernel_size[0] + 1) as row,
