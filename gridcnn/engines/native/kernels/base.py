@@ -263,12 +263,15 @@ class Bundle(NamedTuple):
         sources: how the maps lie that they read, still without any border.
         processor: what code is made for.
         one_hot: whether the grid that enters is one-hot, and may be read as indices.
+        sparse: whether few cells of the result have a gradient, since the largest of a window
+            passes it back alone.
     """
 
     ops: tuple[Op, ...]
     sources: tuple[Maps, ...]
     processor: Processor
     one_hot: bool = False
+    sparse: bool = False
 
 
 class Description(NamedTuple):

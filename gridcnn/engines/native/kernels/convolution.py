@@ -109,6 +109,7 @@ class Convolution(Sizes):
             window=window,
             window_stride=step,
             epsilon=epsilon,
+            sparse=bundle.sparse,
         )
         return made.settled()
 

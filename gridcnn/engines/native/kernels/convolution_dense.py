@@ -47,7 +47,7 @@ _POSITIONS = 64
 
 def is_dense(conv: Sizes) -> bool:
     """Return whether a convolution's gradients are computed here."""
-    return not (conv.rectified or conv.pooled or conv.is_narrow)
+    return not (conv.rectified or conv.pooled or conv.sparse or conv.is_narrow)
 
 
 def reversed_grid(conv: Sizes) -> Maps | None:

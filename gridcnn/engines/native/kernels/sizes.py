@@ -31,6 +31,7 @@ class Sizes(MapsKernel):
         window: the window of the pooling that follows; one cell if none does.
         window_stride: cells of the map from one window to the next.
         epsilon: that of a normalization that is folded into the features; None if none is.
+        sparse: whether a pooling behind it leaves most cells of the map without a gradient.
     """
 
     kernel_size: tuple[int, int]
@@ -44,6 +45,7 @@ class Sizes(MapsKernel):
     window: tuple[int, int] = (1, 1)
     window_stride: tuple[int, int] = (1, 1)
     epsilon: float | None = None
+    sparse: bool = False
 
     @property
     def pooled(self) -> bool:

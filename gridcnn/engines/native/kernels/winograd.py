@@ -101,7 +101,7 @@ class Winograd(Convolution):
             return is_dense(self)
         # About half of the gradients are 0 then. Tiles save more than to skip these.
         tiled = self.tiling is not None and reversed_grid(self) is not None
-        return tiled and not (self.pooled or self.is_narrow)
+        return tiled and not (self.pooled or self.sparse or self.is_narrow)
 
     def lay_out_features(self, site: Site) -> None:
         """Take memory for the tiles of the features' gradient."""
