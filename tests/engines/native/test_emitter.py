@@ -173,7 +173,8 @@ def test_whole_numbers(here: Processor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "stop", "step"), [(0, 5, 1), (2, 11, 3), (0, 0, 1), (7, 3, 2), (-3, 2, 1)]
+    ("start", "stop", "step"),
+    [(0, 5, 1), (2, 11, 3), (0, 0, 1), (7, 3, 2), (-3, 2, 1), (4, 5, 1), (3, 8, 5), (0, 2, 7)],
 )
 def test_a_loop_is_a_range(here: Processor, start: int, stop: int, step: int) -> None:
     """Whether its ends are known or not; in a loop there may be others."""
@@ -195,6 +196,19 @@ def test_a_loop_is_a_range(here: Processor, start: int, stop: int, step: int) ->
         assert kind[0, : len(expected)].tolist() == expected
         assert kind[1, len(expected) : 2 * len(expected)].tolist() == expected
         assert (kind == -9).sum() == 80 - 2 * len(expected)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 8, 11])
+def test_what_is_repeated_is_a_range(here: Processor, count: int) -> None:
+    """Also if the count is no multiple of the numbers of one round."""
+    found = np.full(20, -9, np.int64)
+
+    def emit(code: Code, target: Value) -> None:
+        for number in code.repeat(count):
+            code.store(code.value(number), target, number)
+
+    run(here, emit, found)
+    assert found.tolist() == [*range(count), *[-9] * (20 - count)]
 
 
 def test_what_stands_under_a_condition_happens_only_then(here: Processor) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
+from gridcnn.engines.base import make_engine
 from gridcnn.engines.native.compiler import Compiled, translate
 from gridcnn.engines.native.emitter import PTR, Module
 from gridcnn.engines.native.kernels import convolution_dense
@@ -17,7 +18,10 @@ from gridcnn.engines.native.kernels.winograd import Winograd
 from gridcnn.engines.native.kernels.winograd_features import Tiling, best_tiling, by_features
 from gridcnn.engines.native.layout import Maps, lanes_for
 from gridcnn.engines.native.processor import Processor, processor
-from gridcnn.grid import Array
+from gridcnn.engines.reference import ReferenceEngine
+from gridcnn.grid import Array, GridShape
+from gridcnn.network import Network
+from gridcnn.spec.load import load
 
 LEVELS = ("native", "x86-64-v3", "generic")
 
@@ -263,3 +267,24 @@ def test_the_grid_under_all_tiles_is_there() -> None:
         down, across = conv.tiling.cells_under
         assert conv.source.above + size + conv.source.below >= down
         assert conv.source.left + size + conv.source.right >= across
+
+
+@pytest.mark.parametrize("columns", [5, 8, 11])
+@pytest.mark.usefixtures("chosen")
+def test_rectified_convolutions_pass_gradients_on(columns: int) -> None:
+    """In tiles, whether a gradient is written or added to what other readers have left."""
+    conv = {"convolution": {"filters": 16}}
+    stages = [*(conv, "rectification") * 2, {"skip": [conv, "rectification"]}, "rectification"]
+    shape = GridShape(16, 8, columns)
+    network = Network(load({"stages": stages, "head": "voting"}), shape, classes=3)
+    random = np.random.default_rng(columns)
+    parameters = network.starting_parameters()
+    grids = random.normal(size=(11, *shape.sizes)).astype(np.float32)
+    grids[3:, :, :4] = 0  # blank parts have no gradient
+    targets = np.arange(11) % 3
+
+    found = make_engine(network, "native").step(parameters, grids, targets)
+
+    wanted = ReferenceEngine(network).step(parameters.astype(float), grids.astype(float), targets)
+    most = np.abs(wanted.gradient).max()
+    np.testing.assert_allclose(found.gradient, wanted.gradient, atol=1e-5 * most)

@@ -122,6 +122,50 @@ def test_the_gradient_of_the_grid_is_a_convolution_where_it_can_be(
         assert kernel.reversed.columns == kernel.source.columns
 
 
+@pytest.mark.parametrize(
+    ("behind", "dense"),
+    [
+        ([], True),
+        ([conv(16)], True),
+        (["normalization", {"pooling": {"window": 3, "stride": 2}}], True),
+        ([{"pooling": {"window": "all", "mode": "mean"}}], True),
+        ([{"pooling": {"window": "all"}}], False),
+        ([{"pooling": {"window": 5, "stride": 2}}], False),
+        ([{"pooling": {"window": 5, "stride": 1}}], True),
+        (
+            [{"dropout": {"rate": 0.5}}, {"activation": "tanh"}, {"pooling": {"window": "all"}}],
+            False,
+        ),
+        ([{"skip": [{"dropout": {"rate": 0.5}}]}, {"pooling": {"window": "all"}}], False),
+        ([{"skip": [conv(16)]}, {"pooling": {"window": "all"}}], True),
+    ],
+)
+def test_a_rectified_convolution_is_dense_unless_a_pooling_thins_its_gradient(
+    behind: list[Any], dense: bool
+) -> None:
+    """Half of the gradients are 0, but tiles save more; of a few cells they save nothing."""
+    plan = plan_of(conv(16), conv(16), "rectification", *behind, shape=GridShape(3, 16, 16))
+    kernel = plan.steps[1].kernel
+    assert isinstance(kernel, Winograd)
+    assert kernel.rectified
+    assert kernel.is_dense == dense
+
+
+def test_a_gradient_is_written_where_a_convolution_alone_reads_the_grid() -> None:
+    """Other readers of the grid would add to it, and so the convolution has to."""
+    plan = plan_of(conv(16), conv(16), {"skip": [conv(16), conv(16)]}, "normalization")
+    kernels = [step.kernel for step in plan.steps if isinstance(step.kernel, Winograd)]
+    assert [kernel.adds for kernel in kernels] == [False, True, False]
+
+
+def test_steps_share_the_memory_of_gradients_with_a_border() -> None:
+    """If maps lie alike; they are needed for one call."""
+    stages = [conv(16), "normalization", {"repeat": {"times": 5, "stages": [conv(16)]}}]
+    program = Builder(plan_of(*stages), CHIP).training()
+    names = [name for name, *_ in program.workspace.parts]
+    assert sum("gradient with a border" in name for name in names) == 1
+
+
 def test_gradients_with_many_zeros_are_listed() -> None:
     plan = plan_of(conv(16), "rectification", conv(16), "pooling")
     for step in plan.steps:

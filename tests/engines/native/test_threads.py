@@ -43,6 +43,16 @@ NETWORKS: dict[str, tuple[GridShape, list[Any], Any]] = {
         [{"convolution": {"filters": 33}}, "rectification", "pooling"],
         {},
     ),
+    "dense": (
+        GridShape(16, 11, 10),
+        [
+            *({"convolution": {"filters": 18}}, "rectification"),
+            {"skip": [{"convolution": {"filters": 18}}, "normalization"]},
+            *({"convolution": {"filters": 20, "stride": 2}}, "normalization"),
+            *({"convolution": {"filters": 33, "kernel_size": 1}}, "normalization"),
+        ],
+        {},
+    ),
     "on its own": (
         GridShape(3, 11, 9),
         [

@@ -103,6 +103,18 @@ class Winograd(Convolution):
         tiled = self.tiling is not None and reversed_grid(self) is not None
         return tiled and not (self.pooled or self.sparse or self.is_narrow)
 
+    @property
+    def gradient_way(self) -> str:
+        """How the gradient of the features is computed: in one word, and in a sentence."""
+        if not self.is_dense or self.tiling is None:
+            return super().gradient_way
+        down, across = self.tiling.tile
+        plain = down * across * len(self.taps)
+        return (
+            f"dense: in tiles of {down} x {across} cells, "
+            f"with {self.tiling.points} multiplications instead of {plain}"
+        )
+
     def lay_out_features(self, site: Site) -> None:
         """Take memory for the tiles of the features' gradient."""
         if self.tiling is not None:
