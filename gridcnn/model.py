@@ -488,7 +488,8 @@ def as_things(things: Any, adapter: Adapter, source: Source | None = None) -> Se
 
 def maps_after(engine: Engine, parameters: Array, grids: Cells, after: int | str | None) -> Array:
     """Return the maps after a stage; 0: the grids; None: the last maps; see `value_after`."""
-    value = None if after is None else engine.network.value_after(after)
-    if value == 0:
+    network = engine.network
+    value = network.result if after is None else network.value_after(after)
+    if value == 0:  # as without any stage
         return np.asarray(grids)
-    return engine.maps(parameters, grids, after=None if value is None else value - 1)
+    return engine.maps(parameters, grids, after=None if after is None else value - 1)
