@@ -208,12 +208,12 @@ def _serve(
             message: _Message = None, ()
             # Of an error nothing is sent: the parent will do the same, and tell it.
             with contextlib.suppress(Exception):
-                message = _packed(work(group), places, start)
+                message = _pack(work(group), places, start)
             connection.send(message)
 
 
-def _packed(made: Any, places: mmap.mmap, start: int) -> _Message:
-    """Return a pickled result, and where its arrays lie, from the start of a place."""
+def _pack(made: Any, places: mmap.mmap, start: int) -> _Message:
+    """Put the arrays of a result into a place, and return the message that tells it."""
     arrays: list[pickle.PickleBuffer] = []
     content = pickle.dumps(made, 5, buffer_callback=arrays.append)
     parts: list[slice] = []
