@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -17,23 +17,17 @@ from gridcnn.engines.native.kernels.base import (
 )
 from gridcnn.engines.native.kernels.lookup import can_look_up
 from gridcnn.engines.native.kernels.registry import choose_head, choose_kernel, joins
+from gridcnn.engines.native.kernels.thinning import sparse_values
 from gridcnn.engines.native.layout import FEWEST_LANES, Maps, lanes_for
 from gridcnn.engines.native.processor import Processor
 from gridcnn.forks import cached_property
 from gridcnn.grid import GridShape
 from gridcnn.network import GROUP, Op
-from gridcnn.stages.activation import Activation
-from gridcnn.stages.dropout import Dropout
-from gridcnn.stages.merging import Sum
-from gridcnn.stages.pooling import Pooling
-from gridcnn.stages.rectification import Rectification
 
 # Items of a shard. Every shard reads all weights of the head; if these are many, larger shards read
 # them less often. See `Plan.shard`.
 _FEWEST, _MOST = 8, 16
 _MANY_WEIGHTS = 250_000
-_FEW = 4  # cells of a grid for each window of a pooling: then lists of gradients are short
-_BY_CELL = (Rectification, Activation, Dropout, Sum)  # they leave gradients where these are
 
 
 @dataclass(frozen=True)
@@ -149,7 +143,7 @@ def make_plan(
     # How maps lie follows from the kernel that makes them; their borders from those that read them.
     bare = [_grid(shape, processor)]
     kernels: list[MapsKernel] = []
-    sparse = _sparse_values(ops)
+    sparse = sparse_values(ops)
     for number, group in enumerate(groups):
         entering = tuple(bare[source] for source in reads[number])
         indices, few = one_hot and 0 in reads[number], group[-1].target in sparse
@@ -162,12 +156,15 @@ def make_plan(
             wishes[source].append(maps)
     values = tuple(_widen(maps, wished) for maps, wished in zip(bare, wishes, strict=True))
     steps: list[Step[MapsKernel]] = []
+    # Of all that read a value, the last one comes back first: it may write what the others add to.
+    last_reader = {source: number for number, sources in enumerate(reads) for source in sources}
     needed = [wanted]  # for each value, whether its gradient is needed
     for number, (group, kernel) in enumerate(zip(groups, kernels, strict=True)):
         entering = tuple(values[source] for source in reads[number])
         views, starts = _views(entering, kernel.sources)
         placed = kernel.with_maps(views, values[number + 1])
-        if any(len(wishes[source]) > 1 for source in reads[number]):
+        twice = len(set(reads[number])) < len(reads[number])
+        if twice or any(last_reader[source] > number for source in reads[number]):
             placed = placed.adding()
         passes_on = any(needed[source] for source in reads[number])
         step = _step(group, placed, reads[number], number + 1, passes_on=passes_on, starts=starts)
@@ -198,31 +195,6 @@ def _groups(ops: Sequence[Op], processor: Processor, *, answers: bool) -> list[l
         else:
             groups.append([op])
     return groups
-
-
-def _sparse_values(ops: Sequence[Op]) -> set[int]:
-    """Return the values of which few cells have a gradient, because of a pooling behind them."""
-    readers: dict[int, list[Op]] = defaultdict(list)
-    for op in ops:
-        for source in op.sources:
-            readers[source].append(op)
-    found: set[int] = set()
-    for op in reversed(ops):
-        behind = readers[op.target]
-        if behind and all(
-            _thins(each) or (isinstance(each.stage, _BY_CELL) and each.target in found)
-            for each in behind
-        ):
-            found.add(op.target)
-    return found
-
-
-def _thins(op: Op) -> bool:
-    """Return whether an operation passes gradients on to a quarter of the cells at most."""
-    if not isinstance(op.stage, Pooling) or op.stage.mode != "max":
-        return False
-    _, (down, across) = op.stage.sizes(op.input)
-    return down * across >= _FEW
 
 
 def _views(

@@ -15,6 +15,7 @@ from gridcnn.engines.native.engine import NativeEngine
 from gridcnn.engines.native.kernels.convolution import Convolution
 from gridcnn.engines.native.kernels.group_normalization import GroupNormalization
 from gridcnn.engines.native.kernels.lookup import Lookup
+from gridcnn.engines.native.kernels.merging import Sum
 from gridcnn.engines.native.kernels.normalization import Normalization
 from gridcnn.engines.native.kernels.winograd import Winograd
 from gridcnn.engines.native.plan import Plan, make_plan
@@ -152,10 +153,11 @@ def test_a_rectified_convolution_is_dense_unless_a_pooling_thins_its_gradient(
 
 
 def test_a_gradient_is_written_where_a_convolution_alone_reads_the_grid() -> None:
-    """Other readers of the grid would add to it, and so the convolution has to."""
+    """And where it is the last reader, which comes back first; the others add to that."""
     plan = plan_of(conv(16), conv(16), {"skip": [conv(16), conv(16)]}, "normalization")
-    kernels = [step.kernel for step in plan.steps if isinstance(step.kernel, Winograd)]
-    assert [kernel.adds for kernel in kernels] == [False, True, False]
+    kernels = [step.kernel for step in plan.steps]
+    assert [type(kernel) for kernel in kernels[1:5]] == [Winograd, Winograd, Winograd, Sum]
+    assert [kernel.adds for kernel in kernels[1:5]] == [False, True, False, False]
 
 
 def test_steps_share_the_memory_of_gradients_with_a_border() -> None:

@@ -111,10 +111,10 @@ class Convolution(Sizes):
             epsilon=epsilon,
             sparse=bundle.sparse,
         )
-        return made.settled()
+        return made.settle()
 
-    def settled(self) -> Self:
-        """Return the kernel as it is: by the reversed pass it writes every cell of a gradient."""
+    def settle(self) -> Self:
+        """Return the kernel so that the reversed pass writes every cell of the grid's gradient."""
         return replace(self, adds=self.reversed is None)
 
     # Memory

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from gridcnn.engines.native.emitter import PTR, vector
@@ -47,7 +47,9 @@ class Sum(MapsKernel):
         lanes = {maps.lanes for maps in bundle.sources}
         shape = bundle.ops[0].output
         own = lanes.pop() if len(lanes) == 1 else lanes_for(shape.channels, bundle.processor)
-        return cls(bundle.sources, Maps(*shape.sizes, own), rectified=is_rectified(bundle.ops))
+        made = cls(bundle.sources, Maps(*shape.sizes, own), rectified=is_rectified(bundle.ops))
+        # What only fills a vector is written with whole vectors alone.
+        return replace(made, adds=made.width < own)
 
     @property
     def width(self) -> int:
@@ -76,7 +78,7 @@ class Sum(MapsKernel):
                     code.store(total, out, self.target.place(row, column, channel))
 
     def emit_backward(self, site: Site) -> None:
-        """Emit `back(map, map's gradient, grid's gradient, ...)`; the last ones are added to."""
+        """Emit `back(map, map's gradient, grid's gradient, ...)`."""
         kind = vector(self.width)
         pointers = [PTR] * (len(self.sources) + 2)
         with site.module.function(site.name("back"), *pointers) as (code, (out, flow, *grids)):
@@ -88,9 +90,11 @@ class Sum(MapsKernel):
                     else:
                         share = code.load(flow, place, kind=kind)
                     for maps, grid in zip(self.sources, grids, strict=True):
-                        here = maps.place(row, column, channel)
-                        before = code.load(grid, here, kind=kind)
-                        code.store(code.arithmetic("fadd", before, share), grid, here)
+                        here, total = maps.place(row, column, channel), share
+                        if self.adds:
+                            before = code.load(grid, here, kind=kind)
+                            total = code.arithmetic("fadd", before, share)
+                        code.store(total, grid, here)
 
     def run_backward(self, frame: Frame, maps: Ends, gradients: Ends) -> None:
         """Emit the call for one item."""

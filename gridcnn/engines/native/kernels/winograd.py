@@ -67,7 +67,7 @@ class Winograd(Convolution):
         """Return the kernel for a convolution, if it can be made this way and gains enough."""
         conv = Convolution.take(bundle)
         made = None if conv is None else cls.of(conv)
-        return None if made is None else made.settled()
+        return None if made is None else made.settle()
 
     @classmethod
     def of(cls, conv: Convolution) -> Self | None:
