@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import hypothesis
+import numpy as np
 import pytest
 from PIL.Image import Image
 
@@ -83,6 +87,27 @@ def photograph() -> Draw:
     """Return the maker of photographed cells with something along their sides: as `draw`."""
     maker: Draw = _loaded(HERE.parent / "benchmarks" / "framed.py").photograph
     return maker
+
+
+@pytest.fixture(scope="session")
+def librosa() -> ModuleType:
+    """Return librosa, whose arithmetic Python does here.
+
+    To load what numba compiles takes a second, and to compile it first half a minute.
+    """
+    plain = ModuleType("numba")
+    plain.vectorize = lambda *_, **__: np.vectorize  # type: ignore[attr-defined]
+    for name in ("jit", "guvectorize"):
+        setattr(plain, name, lambda *_, **__: lambda function: function)
+    plain.stencil = lambda function: function  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if "numba" not in sys.modules:
+            patch.setitem(sys.modules, "numba", plain)
+        librosa = importlib.import_module("librosa")
+        for name in ("core.audio", "core.spectrum", "effects", "feature.spectral", "filters"):
+            importlib.import_module(f"librosa.{name}")
+    return librosa
 
 
 @pytest.fixture(scope="session")
