@@ -12,7 +12,6 @@ from pathlib import Path
 from types import ModuleType
 
 import hypothesis
-import numpy as np
 import pytest
 from PIL.Image import Image
 
@@ -57,6 +56,10 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         if "GRIDCNN_CACHE" not in os.environ:
             patch.setenv("GRIDCNN_CACHE", str(folder / "objects"))
         patch.setenv("GRIDCNN_OFFLINE", "1")
+        if os.environ.get("PYTHONDONTWRITEBYTECODE"):
+            # Nothing is written beside the sources, but not each process compiles them again.
+            patch.delenv("PYTHONDONTWRITEBYTECODE")
+            patch.setenv("PYTHONPYCACHEPREFIX", str(folder / "bytecode"))
         yield
 
 
@@ -95,6 +98,8 @@ def librosa() -> ModuleType:
 
     To load what numba compiles takes a second, and to compile it first half a minute.
     """
+    import numpy as np  # here, so that the process that hands out the tests need not load it
+
     plain = ModuleType("numba")
     plain.vectorize = lambda *_, **__: np.vectorize  # type: ignore[attr-defined]
     for name in ("jit", "guvectorize"):
