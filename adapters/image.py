@@ -59,6 +59,7 @@ class ImageAdapter(Adapter):
     title: ClassVar[str] = "image"
     suffixes: ClassVar[frozenset[str]] = SUFFIXES
     threads: ClassVar[bool] = True
+    processes: ClassVar[bool] = True
     libraries: ClassVar[tuple[str, ...]] = ("pillow",)
 
     size: Sizes = (32, 32)

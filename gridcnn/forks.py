@@ -32,6 +32,11 @@ class Owner(Protocol):
         """Make new locks, and forget what other threads may have left half done."""
 
 
+processes = 1
+"""How many processes share the memory that this one may use: several in a child that works for its
+parent (`gridcnn.processes`)."""
+
+
 def hold_over_forks(lock: AbstractContextManager[Any]) -> None:
     """Let no fork happen while another thread is inside `lock`.
 

@@ -1,4 +1,4 @@
-"""Items become grids on several threads, if that is faster; the grids are bit-identical."""
+"""Items become grids by several threads or processes; the grids are bit-identical."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.adapter import Adapted, Adapter, Things, describe, pick, unreadable
+from gridcnn.contracts.adapter import (
+    Adapted,
+    Adapter,
+    Things,
+    can_be_forked,
+    describe,
+    pick,
+    unreadable,
+)
 from gridcnn.cores import usable_cores
 from gridcnn.errors import Problem
 from gridcnn.grid import Array, Grids, OneHot
@@ -47,7 +55,8 @@ def adapted(
         chosen = pick(things, np.array(group, np.int64))
         return len(group), adapter.adapt_all(chosen, names=_Names(things, names, group))
 
-    chunks = spread(work, count, workers, heavy=is_heavy(things[0]))
+    processes = adapter.processes and can_be_forked(things)
+    chunks = spread(work, count, workers, heavy=is_heavy(things[0]), processes=processes)
     found = collect(chunks, count)
     return adapter.adapt_all(things, names=names) if found is None else found
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
+from gridcnn import forks
 from gridcnn.cores import usable_memory
 from gridcnn.errors import DataError, sized
 from gridcnn.forks import start_over_in_children
@@ -70,7 +71,7 @@ class Budget:
         if not self._lent and time.monotonic() >= self._known_until:
             # Only while nothing is lent: what is lent may have been taken already, or not yet.
             usable = self._usable()
-            self._limit = None if usable is None else int(_PART * usable)
+            self._limit = None if usable is None else int(_PART * usable / forks.processes)
             self._known_until = time.monotonic() + _LASTS
         if self._limit is None:
             return True

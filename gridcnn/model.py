@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ from gridcnn.errors import (
 from gridcnn.grid import Array, Cells, GridShape, all_finite
 from gridcnn.gridding import adapted, grids_of
 from gridcnn.network import Network
+from gridcnn.notes import VotesSpread, remark_notes, warn_of
 from gridcnn.spec.load import load_data
 from gridcnn.spec.models import Spec
 from gridcnn.tensors import kind_of, read_tensors, write_tensors
@@ -168,14 +170,15 @@ class Model:
             things: whatever the adapter takes, many or one: for images paths, PIL images, arrays
                 `(rows, columns)` or `(rows, columns, channels)`, or encoded bytes. Of a DataFrame
                 the columns of the training are taken, by their names and in any order; a warning
-                names others.
+                names others. What else looks wrong about things, or about the votes of all of
+                them, is a warning as well.
             names: what errors call the things.
 
         Raises:
             DataError: things that cannot be read, or whose votes are not finite; each is named;
                 or a DataFrame lacks columns of the training.
         """
-        return self.votes_of_many(self._things(things), names=names)
+        return self._votes(self._things(things), names)
 
     def votes_of_many(
         self, many: Things, *, names: Sequence[str] | None = None
@@ -184,8 +187,14 @@ class Model:
 
         The first dimension of an array is its items, whatever its shape.
         """
+        return self._votes(many, names)
+
+    def _votes(self, many: Things, names: Sequence[str] | None) -> NDArray[np.float32]:
+        """Return the votes; notes are warnings where the caller of this was called."""
         votes = np.empty((len(many), len(self.classes)), np.float32)
         problems: list[Problem] = []
+        remarks: Counter[str] = Counter()
+        spread = VotesSpread()
         # In batches, so that memory does not grow with the number of things.
         for start in range(0, len(many), ANSWERED):
             part = slice(start, start + ANSWERED)
@@ -198,13 +207,16 @@ class Model:
             made = self.adapted(batch, names=batch_names)
             problems.extend(made.problems)
             if len(made.kept):
+                remarks.update(self.adapter.remarks(pick(batch, made.kept), made.grids.values))
                 read = [batch_names[index] for index in made.kept]
                 answers = self.answered(made.grids.values, names=read)
                 problems.extend(answers.problems)
+                spread.add(answers.votes)
                 if not problems:
                     votes[part] = answers.votes
         if problems:
             raise unreadable(problems)
+        warn_of([*remark_notes(remarks), *spread.notes()], stacklevel=3)
         return votes
 
     def adapted(self, things: Things, *, names: Sequence[str] | None = None) -> Adapted:
@@ -227,7 +239,7 @@ class Model:
 
     def predict(self, things: Any, *, names: Sequence[str] | None = None) -> NDArray[Any]:
         """Return the answer for each item `(items,)`: the class with the most votes."""
-        return self.answers(self.votes(things, names=names))
+        return self.answers(self._votes(self._things(things), names))
 
     def predict_frame(self, things: Any, *, names: Sequence[str] | None = None) -> pd.DataFrame:
         """Return answers and votes as a DataFrame: `answer`, and `votes.CLASS` for each class.
@@ -236,7 +248,7 @@ class Model:
         """
         import pandas as pd
 
-        votes = self.votes(things, names=names)
+        votes = self._votes(self._things(things), names)
         index = getattr(things, "index", None) if hasattr(things, "to_numpy") else names
         columns = {f"votes.{label}": votes[:, n] for n, label in enumerate(self.classes)}
         rows = None if index is None else pd.Index(index)
@@ -488,7 +500,8 @@ def as_things(things: Any, adapter: Adapter, source: Source | None = None) -> Se
 
 def maps_after(engine: Engine, parameters: Array, grids: Cells, after: int | str | None) -> Array:
     """Return the maps after a stage; 0: the grids; None: the last maps; see `value_after`."""
-    value = None if after is None else engine.network.value_after(after)
-    if value == 0:
+    network = engine.network
+    value = network.result if after is None else network.value_after(after)
+    if value == 0:  # as without any stage
         return np.asarray(grids)
-    return engine.maps(parameters, grids, after=None if value is None else value - 1)
+    return engine.maps(parameters, grids, after=None if after is None else value - 1)

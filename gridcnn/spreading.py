@@ -1,4 +1,4 @@
-"""Work on many items is spread over threads, if that is faster; results come in order.
+"""Work on many items is spread over threads or processes; results come in order.
 
 Python runs one thread at a time; only libraries run side by side. If an item takes long, most of
 the time is spent in libraries, and two threads are nearly twice as fast as one. If an item is
@@ -8,7 +8,9 @@ This depends on the items, the processor and its load, so it is measured:
 
     a few items on one thread (on all threads, if they are heavy)
        |-- they take long ----------------------------------> the rest on all threads
-       `-- they are quick --> some on one, some on all -----> the rest in the faster way
+       `-- they are quick --> some on one, some on all
+              |-- threads help little, and there is much left --> the rest by processes
+              `-- else ----------------------------------------> the rest in the faster way
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from gridcnn.processes import Processes, can_fork
 from gridcnn.room import startable_threads
 
 if TYPE_CHECKING:
@@ -32,6 +35,10 @@ WORTH = 0.004
 """Seconds of work below which threads are not tried: they have to be started."""
 FASTER = 1.0
 """Several threads are used if they take less than this part of the time of one thread."""
+HELPFUL = 0.75
+"""Threads are used in any case if each does this part of what one does alone."""
+WORTH_PROCESSES = 0.3
+"""Seconds of work below which processes are not started."""
 _LONG = 0.002  # seconds per item above which threads are always faster
 _TRIAL = 0.003  # seconds of a trial, ...
 _TRIALS = 2  # ... number of trials, because other programs may disturb one, ...
@@ -49,6 +56,7 @@ def spread(
     seconds: float | None = None,
     heavy: bool = False,
     most: int = 4096,
+    processes: bool = False,
 ) -> Iterator[Result]:
     """Yield the result of each group of the numbers below `count`, in order.
 
@@ -59,8 +67,10 @@ def spread(
         seconds: seconds per number, about; None: not known yet.
         heavy: whether the numbers are likely to take long, so that all threads start at once.
         most: the most numbers in a group.
+        processes: whether forked processes may do the work. It must not change anything, nor read
+            files that are open already: their places would be shared.
     """
-    team = _Team(work, count, threads, most)
+    team = _Team(work, count, threads, most, processes=processes)
     try:
         yield from team.results(seconds, heavy=heavy)
     finally:
@@ -114,14 +124,22 @@ class _Team(Generic[Result]):
     """The caller's thread, and other threads that are started when they are needed."""
 
     def __init__(
-        self, work: Callable[[range], Result], count: int, threads: int, most: int
+        self,
+        work: Callable[[range], Result],
+        count: int,
+        threads: int,
+        most: int,
+        *,
+        processes: bool,
     ) -> None:
         self._work = work
         self._count = count
         self._threads = threads
         self._most = most
         self._at = 0  # all numbers below are taken
+        self._may_fork = processes and can_fork()
         self._pool: ThreadPoolExecutor | None = None
+        self._processes: Processes[Result] | None = None
 
     def results(self, seconds: float | None, *, heavy: bool) -> Iterator[Result]:
         """Yield all results; `spread` explains the arguments."""
@@ -139,7 +157,14 @@ class _Team(Generic[Result]):
             yield from self._alone(self._left, self._step(seconds, 1))
             return
         alone, together = yield from self._try_both(seconds)
-        if together > FASTER * alone:
+        best = min(alone, together)
+        if (
+            self._may_fork
+            and alone < HELPFUL * self._threads * together
+            and best * self._left >= WORTH_PROCESSES
+        ):
+            yield from self._by_processes(self._step(alone, self._threads))
+        elif together > FASTER * alone:
             yield from self._alone(self._left, self._step(alone, 1))
         else:
             yield from self._together(self._left, self._step(alone, self._threads))
@@ -158,9 +183,13 @@ class _Team(Generic[Result]):
         return alone, together
 
     def end(self) -> None:
-        """Wait until the threads have finished their groups."""
+        """Wait until the threads have finished their groups; end the processes."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+        if self._processes is not None:
+            self._processes.end()
+            self._processes = None
 
     @property
     def _left(self) -> int:
@@ -228,6 +257,12 @@ class _Team(Generic[Result]):
                 yield self._take(waiting, pace)
         while waiting:
             yield self._take(waiting, pace)
+
+    def _by_processes(self, step: int) -> Iterator[Result]:
+        """Yield all other results, made by forked processes."""
+        self.end()  # a fork has no other threads
+        self._processes = Processes(self._work, self._threads)
+        yield from self._processes.results(self._groups(self._left, step))
 
     def _take(self, waiting: deque[Future[_Timed[Result]]], pace: _Pace | None) -> Result:
         """Return the oldest result, once it is there."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gridcnn.contracts.stage import Backward, Stage
-from gridcnn.engines.base import Engine, Step, generators, make_engine
+from gridcnn.engines.base import Engine, StepResult, generators, make_engine
 from gridcnn.engines.reference import apply
 from gridcnn.errors import ShapeError
 from gridcnn.grid import Array, Axis, Cells, GridShape, OneHot
@@ -422,7 +422,7 @@ def check_answers(engine: Engine, case: Case, grids: Cells | None = None) -> Non
     check_against(case, maps, step)
 
 
-def check_against(case: Case, maps: Array, step: Step) -> None:
+def check_against(case: Case, maps: Array, step: StepResult) -> None:
     """Assert that answers to a case in float32 are those of float64, rounded."""
     exact = make_engine(case.network, "reference")
     check_maps(maps, exact.maps(case.parameters, case.grids), exactly=case.exact)

@@ -9,6 +9,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
 import zlib
 from collections.abc import Sequence
@@ -23,6 +24,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from gridcnn.cli.main import app
+from gridcnn.datasets.tables.columns import Look
+from gridcnn.datasets.tables.rows import Form
+from gridcnn.errors import DataError
+from gridcnn.order.parts import Part
+from gridcnn.runs import starter
 
 PICTURES = """\
 data: {source: none}
@@ -535,6 +541,39 @@ def test_init_comes_to_the_answer_of_the_checker(work: Path) -> None:
         assert done.exit_code == 3, done.output
         assert "the order of its columns means nothing" in done.stderr
         assert not (work / "c.yaml").exists()
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_init_takes_the_ordered_columns_of_a_table(work: Path, header: bool) -> None:
+    """Of hours among attributes it takes the hours, and such a spec runs; check says the same."""
+    random = np.random.default_rng(0)
+    label = random.integers(0, 2, 300)
+    moments = (np.arange(24) + random.uniform(0, 24, (300, 1))) / 24
+    hours = np.sin(2 * np.pi * moments * (1 + label[:, None])) + random.normal(0, 0.2, (300, 24))
+    frame = pd.DataFrame(hours.round(3), columns=[f"h{hour}" for hour in range(24)])
+    for place, name in enumerate(["age", "income", "height", "dose"]):
+        frame.insert(place, name, random.normal(0, 1, 300).round(3))
+    frame["kind"] = label
+    frame.to_csv(work / "t.csv", index=False, header=header)
+    kind, first = ("kind", "h0") if header else ("29", "5")
+
+    said = " ".join(within(work, "check", "t.csv").stdout.split())
+    assert "(gridcnn init writes such a spec)" in said
+    told = shown(work, "init", "t.csv", "--label", kind)
+
+    assert "rows of 24 numbers" in told
+    assert "only the columns that are used are in a meaningful order" in told
+    spec = (work / "t.yaml").read_text()
+    assert re.search(rf"input: \[\W*{first}\W", spec)
+    assert "size: [1, 24]" in spec
+    shown(work, "run", "t.yaml", "--set", "training.epochs=1", "--out", "run")
+
+
+def test_an_ordered_part_with_an_end_that_is_no_number_is_asked_for() -> None:
+    look = Look(("a", "b"), "kind", None, (), Form(), 20)
+
+    with pytest.raises(DataError, match="only the columns from a to c are in a meaningful order"):
+        starter._only(look, Part(0, 3, "a", "c"), "t.csv")
 
 
 @pytest.mark.parametrize("columns", [["name", "churn"], ["name", "age", "churn"]])

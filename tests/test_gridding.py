@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
 from gridcnn.errors import DataError
 from gridcnn.grid import OneHot
+from gridcnn.processes import Processes
 
 
 @pytest.fixture
@@ -38,6 +40,50 @@ def test_pictures_are_the_same_by_any_number_of_threads(photographs: Path, threa
         np.asarray(found.grids.values), np.stack([adapter.adapt(path) for path in paths])
     )
     assert found.kept.tolist() == list(range(len(paths)))
+
+
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let processes be used for whatever takes little time, too; return how many there were."""
+    started: list[int] = []
+    start = Processes.__init__
+
+    def counted(self: Processes[Any], work: Any, count: int) -> None:
+        started.append(count)
+        start(self, work, count)
+
+    monkeypatch.setattr(Processes, "__init__", counted)
+    monkeypatch.setattr(spreading, "WORTH", 0.0)
+    monkeypatch.setattr(spreading, "SLOW", 0.0)
+    monkeypatch.setattr(spreading, "_LONG", math.inf)
+    monkeypatch.setattr(spreading, "_TRIAL", 0.0001)
+    monkeypatch.setattr(spreading, "HELPFUL", math.inf)
+    monkeypatch.setattr(spreading, "WORTH_PROCESSES", 0.0)
+    return started
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
+@pytest.mark.parametrize("threads", [2, 5])
+def test_pictures_are_the_same_by_processes(
+    photographs: Path, threads: int, forked: list[int]
+) -> None:
+    """To the bit, in their order, and with the same problems; by Python, too."""
+    paths = sorted(map(str, photographs.glob("*/*")))
+    paths *= 300 // len(paths)
+    things: list[Any] = [*paths, b"no picture", *paths[::-1], str(photographs), *paths]
+    adapter = ImageAdapter(channels=3)
+
+    found = gridding.adapted(adapter, things, threads=threads)
+    alone = adapter.adapt_all(things)
+
+    assert forked == [threads]
+    np.testing.assert_array_equal(np.asarray(found.grids.values), np.asarray(alone.grids.values))
+    assert found.kept.tolist() == alone.kept.tolist()
+    assert found.problems == alone.problems
+    assert len(found.problems) == 2
+    pipeline = gridcnn.Pipeline({"adapter": {"image": {"channels": 3}}}, threads=threads)
+    np.testing.assert_array_equal(pipeline.transform(paths), found.grids.values[: len(paths)])
+    assert forked == [threads] * 2
 
 
 @pytest.mark.usefixtures("always")

@@ -238,6 +238,21 @@ def test_among_equal_votes_the_first_class_wins(arrays: Model) -> None:
     assert arrays.answers(votes).tolist() == ["x", "o"]
 
 
+@pytest.mark.parametrize("ask", ["votes", "predict", "predict_frame", "votes_of_many"])
+def test_what_looks_wrong_about_things_and_votes_is_a_warning(ask: str) -> None:
+    """As on the command line, once, and where it was asked for."""
+    model = made({"array": {**SIZES, "low": 0.0, "high": 1.0, "limit": 2.0}})
+
+    with pytest.warns(UserWarning, match="items") as caught:
+        getattr(model, ask)(np.full((1100, 6, 7), 9.0))
+
+    first, second = (str(each.message) for each in caught)
+    assert first.startswith("1,100 items with numbers far from all others, which lie from 0 to 1:")
+    assert second.startswith("the votes are the same for all 1,100 items: if these differ,")
+    assert {each.filename for each in caught} == {__file__}
+    getattr(model, ask)(np.ones((4, 6, 7)))
+
+
 @pytest.mark.parametrize(
     ("classes", "kind"), [(["a", "b"], "U"), ([1, 2], "i"), (["a", 2], "O"), ([True, False], "b")]
 )

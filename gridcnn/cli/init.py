@@ -15,6 +15,7 @@ from gridcnn.errors import ColumnPermutableError, DataError, Problem, SpecError
 
 if TYPE_CHECKING:
     from gridcnn.order.layouts import Layout
+    from gridcnn.order.parts import Part
     from gridcnn.runs.starter import Starter
 
 _EXAMPLES = """Write a commented starter spec to NAME.yaml, in the current folder.
@@ -111,8 +112,8 @@ def _file(what: str, name: str | None) -> Path:
     return Path(name if name.endswith(_SPECS) else f"{name}.yaml")
 
 
-def _judge(file: str, label: str | None, encoding: str | None) -> Layout | None:
-    """Return the layout of a table's columns in a grid, if one is found.
+def _judge(file: str, label: str | None, encoding: str | None) -> Layout | Part | None:
+    """Return the layout of a table's columns in a grid, or the longest part of them in order.
 
     Raises:
         ColumnPermutableError: the order of its columns means nothing.
@@ -123,6 +124,8 @@ def _judge(file: str, label: str | None, encoding: str | None) -> Layout | None:
         verdict = check(file, label, encoding=encoding)
     except DataError:
         return None  # too few rows or columns for a verdict
+    if verdict.parts:
+        return max(verdict.parts, key=lambda part: part.columns)
     if verdict.decision == "permutable":
         verdict_text = "\n".join((*verdict.evidence, *verdict.advice))
         raise ColumnPermutableError(

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from gridcnn.cli.screen import number
 from gridcnn.cli.tree import rows, tree
-from gridcnn.engines.base import ANSWERED, Engine, Memory, Plan, Work
+from gridcnn.engines.base import ANSWERED, Engine, Memory, PlanDescription, PlanPart
 from gridcnn.errors import listed, sized
 from gridcnn.network import Network, Op
 
@@ -93,33 +93,33 @@ def _trains(engine: Engine) -> bool:
     return engine.network.spec.head is not None
 
 
-def plan_lines(plan: Plan) -> list[str]:
+def plan_lines(plan: PlanDescription) -> list[str]:
     """Return the lines about the stages that an engine computes together, and how.
 
     Stages that are computed alike share their lines, at the place of the first.
     """
-    alike: dict[Hashable, list[Work]] = {}
-    for work in plan.works:
-        names = tuple(label.partition(" ")[2] for label in work.stages)
-        alike.setdefault((names, work.kernel, work.notes), []).append(work)
+    alike: dict[Hashable, list[PlanPart]] = {}
+    for part in plan.parts:
+        names = tuple(label.partition(" ")[2] for label in part.stages)
+        alike.setdefault((names, part.kernel, part.notes), []).append(part)
     lines = [*plan.notes]
     for first, *others in alike.values():
         lines += ["", f"{', '.join(first.stages)}: {first.kernel}"]
         if others:
             # By the number of its first stage each is found in the table.
-            numbers = [work.stages[0].partition(" ")[0] for work in others]
+            numbers = [part.stages[0].partition(" ")[0] for part in others]
             lines.append(f"  alike: {listed(numbers, limit=_ALIKE)}")
         lines += [f"  {note}" for note in first.notes]
     return lines
 
 
-def works_json(plan: Plan) -> dict[str, Any]:
+def parts_json(plan: PlanDescription) -> dict[str, Any]:
     """Return the same for scripts."""
-    works = [
-        {"stages": list(work.stages), "kernel": work.kernel, "facts": dict(work.facts)}
-        for work in plan.works
+    parts = [
+        {"stages": list(part.stages), "kernel": part.kernel, "facts": dict(part.facts)}
+        for part in plan.parts
     ]
-    return {"facts": dict(plan.facts), "works": works}
+    return {"facts": dict(plan.facts), "parts": parts}
 
 
 def plan_json(engine: Engine, memory: Memory) -> dict[str, Any]:

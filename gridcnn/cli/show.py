@@ -92,7 +92,7 @@ def _show_plan(
     as_json: bool,
     strict: bool,
 ) -> None:
-    from gridcnn.cli.plan import plan_json, plan_lines, plan_memory, print_plan, works_json
+    from gridcnn.cli.plan import parts_json, plan_json, plan_lines, plan_memory, print_plan
     from gridcnn.cores import usable_memory
     from gridcnn.engines.base import check_choice
     from gridcnn.errors import sized
@@ -115,7 +115,7 @@ def _show_plan(
     if strict:
         refuse_notes(notes)
     if as_json:
-        more = {"plan": works_json(network_engine.plan())} if as_plan else {}
+        more = {"plan": parts_json(network_engine.plan())} if as_plan else {}
         screen.say_json({"name": loaded.name, **plan_json(network_engine, memory), **more})
         return
     if loaded.description:

@@ -55,6 +55,9 @@ class Adapter(Settings, abc.ABC):
     ending). Such grids are kept on disk, and are not made again."""
     threads: ClassVar[bool] = False
     """Whether several threads may make grids with it at the same time."""
+    processes: ClassVar[bool] = False
+    """Whether forked processes may make grids with it: it changes nothing while it does, and calls
+    no library with threads of its own."""
     libraries: ClassVar[tuple[str, ...]] = ()
     """The packages, as they are called when they are installed, whose versions grids depend on,
     beside gridcnn and NumPy."""
@@ -279,6 +282,18 @@ def pick(things: Things, chosen: NDArray[np.int64]) -> Things:
         return part
     # One by one: not every sequence can be sliced.
     return [things[index] for index in chosen]
+
+
+def can_be_forked(things: Things) -> bool:
+    """Return whether a forked process reads the same items: paths, bytes or arrays.
+
+    It would share the place in what is open already, such as a file, or a picture not yet loaded.
+    """
+    if isinstance(things, np.ndarray):
+        return things.dtype.kind != "O"
+    closed = (str, bytes, os.PathLike, np.ndarray)
+    kinds = set(map(type, things)) if isinstance(things, list | tuple) else {object}
+    return all(issubclass(kind, closed) for kind in kinds)
 
 
 class Selection(Sequence[Any]):

@@ -33,7 +33,7 @@ ANSWERED = 256
 
 
 @dataclass(frozen=True)
-class Step:
+class StepResult:
     """The results of one batch.
 
     Attributes:
@@ -87,7 +87,7 @@ def generators(
 
 
 @dataclass(frozen=True)
-class Work:
+class PlanPart:
     """Stages that an engine computes together, and how.
 
     Attributes:
@@ -104,20 +104,20 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlanDescription:
     """How an engine computes a network.
 
     Attributes:
         engine: its name.
         threads: the most threads it works with; None if it does not decide that.
-        works: all stages of the network, in order.
+        parts: all stages of the network, in order.
         notes: facts about all of them, each in a line, for people.
         facts: the same for programs, as JSON can hold it.
     """
 
     engine: str
     threads: int | None
-    works: tuple[Work, ...]
+    parts: tuple[PlanPart, ...]
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -174,7 +174,7 @@ class Engine(abc.ABC):
         targets: Targets,
         *,
         random: np.random.Generator | None = None,
-    ) -> Step:
+    ) -> StepResult:
         """Return loss and gradient for one batch; both are 0 for no items.
 
         Args:
@@ -229,10 +229,10 @@ class Engine(abc.ABC):
         """
         return False
 
-    def plan(self) -> Plan:
+    def plan(self) -> PlanDescription:
         """Return how the engine computes the network; here stage by stage."""
-        works = tuple(Work((op.label,), f"{self.name} arithmetic") for op in self.network.ops)
-        return Plan(self.name, self.workers, works)
+        parts = tuple(PlanPart((op.label,), f"{self.name} arithmetic") for op in self.network.ops)
+        return PlanDescription(self.name, self.workers, parts)
 
     def memory(self, batch_size: int) -> Memory:
         """Return what batches of so many items take; here of all their grids, forward and back."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from gridcnn.contracts.stage import Gradients, Merge, Stage
 from gridcnn.contracts.targets import Targets, check_targets
-from gridcnn.engines.base import Engine, Memory, Step, generators, take_running
+from gridcnn.engines.base import Engine, Memory, StepResult, generators, take_running
 from gridcnn.grid import Array, Cells
 from gridcnn.network import Network, groups_of
 
@@ -74,7 +74,7 @@ class ReferenceEngine(Engine):
         targets: Targets,
         *,
         random: np.random.Generator | None = None,
-    ) -> Step:
+    ) -> StepResult:
         """Return loss and gradient, by running forward and then back along the same stages."""
         classes = self.network.output.cells
         targets = check_targets(targets, items=len(grids), classes=classes)
@@ -88,7 +88,7 @@ class ReferenceEngine(Engine):
         items = max(len(grids), 1)
         gradient /= items
         running = take_running(self.network, parameters, gradient) if len(grids) else ()
-        return Step(total / items, hits, gradient, running)
+        return StepResult(total / items, hits, gradient, running)
 
     def _add(
         self,

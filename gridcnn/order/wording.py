@@ -428,4 +428,7 @@ def _part_advice(part: Part) -> str:
         sort_keys=False,
         width=200,
     )
-    return f"use {_range(part)} alone; in the spec:\n{settings.strip()[1:-1]}"
+    return (
+        f"use {_range(part)} alone, as the input of the table (gridcnn init writes such a spec):\n"
+        f"{settings.strip()[1:-1]}"
+    )

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from gridcnn import spreading
 from gridcnn.caches import homely, key_of
-from gridcnn.contracts.adapter import Adapted, Adapter, Things, pick
+from gridcnn.contracts.adapter import Adapted, Adapter, Things, can_be_forked, pick
 from gridcnn.cores import usable_cores, usable_memory
 from gridcnn.errors import DataError, Problem, UserError, printable, sized
 from gridcnn.grid import Grids
@@ -244,7 +244,9 @@ class Adapting:
 
         threads = self._workers if self._spreads(adapter, cost) else 1
         count = max(1, len(others))
-        for chunk in spread(work, count, threads, seconds=cost.seconds, most=most):
+        processes = adapter.processes and can_be_forked(self.things)
+        chunks = spread(work, count, threads, seconds=cost.seconds, most=most, processes=processes)
+        for chunk in chunks:
             counter.add(chunk[0])
             yield chunk
 

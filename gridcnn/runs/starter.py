@@ -9,7 +9,7 @@ import re
 import textwrap
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from gridcnn.datasets.tables.rows import Form
 from gridcnn.errors import DataError, listed, printable
 from gridcnn.grid import GridShape
 from gridcnn.order.layouts import Layout
+from gridcnn.order.parts import Part
 from gridcnn.runs import residual, series
 from gridcnn.runs.endings import write_end
 from gridcnn.runs.located import locate
@@ -167,8 +168,9 @@ class Starter:
     notes: Sequence[str] = ()
 
 
-Judge = Callable[[str, str | None], Layout | None]
-"""Returns the layout of a table's columns, given its file and label; raises if there is none."""
+Judge = Callable[[str, str | None], Layout | Part | None]
+"""Returns the layout of a table's columns, or the part of them that is in order, given its file and
+label; raises if the order means nothing."""
 
 
 def starter_for(
@@ -209,8 +211,28 @@ def starter_for(
         if asked is not None:
             asked(data, label)  # refuses a table without order before its columns are clear
         raise
-    layout = asked(data, look.label) if asked and not isinstance(look.input, str) else None
-    return _for_table(name, file, data, look, layout)
+    found = asked(data, look.label) if asked and not isinstance(look.input, str) else None
+    if isinstance(found, Part):
+        chosen = _only(look, found, data)
+        return _for_table(name, file, data, chosen, None, is_part=True)
+    return _for_table(name, file, data, look, found)
+
+
+def _only(look: Look, part: Part, data: str) -> Look:
+    """Return the use of columns, with no others as input than those of a part in order.
+
+    Raises:
+        DataError: the part starts or ends with a column that is no input.
+    """
+    if part.first not in look.input or part.last not in look.input:
+        raise DataError(
+            f"{data}: only the columns from {_quote(part.first)} to {_quote(part.last)} are in a "
+            "meaningful order; name those with numbers, each by --input COLUMN"
+        )
+    start, last = look.input.index(part.first), look.input.index(part.last)
+    inputs = tuple(look.input[start : last + 1])
+    others = (*look.others, *look.input[:start], *look.input[last + 1 :])
+    return replace(look, input=inputs, others=others)
 
 
 def _is_table(data: str, encoding: str | None) -> bool:
@@ -282,8 +304,13 @@ def _for_dataset(name: str, file: str, section: str, dataset: Dataset) -> Starte
     return Starter(text, f"{items:,} {what}, {count} classes", dataset.notes)
 
 
-def _for_table(name: str, file: str, data: str, look: Look, layout: Layout | None) -> Starter:
-    """Return a spec for a table by the likely use of its columns."""
+def _for_table(
+    name: str, file: str, data: str, look: Look, layout: Layout | None, *, is_part: bool = False
+) -> Starter:
+    """Return a spec for a table by the likely use of its columns.
+
+    `is_part` tells that the numbers are the only columns in a meaningful order.
+    """
     lines = [f"      path: {json.dumps(data, ensure_ascii=False)}"]
     lines[0] += "   # a relative path starts at the folder of this file"
     end = None
@@ -303,7 +330,8 @@ def _for_table(name: str, file: str, data: str, look: Look, layout: Layout | Non
         stages = _grid_stages(GridShape(layout.channels, layout.rows, layout.columns))
         if count <= _COLUMNS or look.others:
             listing = ", ".join(map(_quote, look.input))
-            lines.append(f"      input: [{listing}]   # the columns of the numbers, in this order")
+            why = "the only ones in a meaningful order" if is_part else "in this order"
+            lines.append(f"      input: [{listing}]   # the columns of the numbers, {why}")
         else:
             lines.append("      input: null      # all columns that have no other use")
     lines.append(f"      label: {_quote(look.label)}   # the column of the classes")
@@ -320,6 +348,8 @@ def _for_table(name: str, file: str, data: str, look: Look, layout: Layout | Non
         parts += f", the {what} in {_quote(look.input)}"
     if left:
         parts += f"; not used: {left}"
+    if is_part:
+        parts += "; only the columns that are used are in a meaningful order"
     if layout is not None and layout.rows == 1 and layout.columns >= series.FEWEST_POSITIONS:
         text = _spec_of_series(name, file, section, layout, look.items)
     else:

@@ -420,7 +420,7 @@ def test_show_prints_what_is_done_together(work: Path) -> None:
     assert "4 voting: matrix product" in told
     for name in ("processor", "cache", "training"):
         assert any(line.startswith(f"{name}: ") for line in told)
-    assert [work["kernel"] for work in plan["works"]] == ["fused convolution", "matrix product"]
+    assert [work["kernel"] for work in plan["parts"]] == ["fused convolution", "matrix product"]
     assert plan["facts"]["processor"]["lanes"] in (4, 8, 16)
     reference = within("show", "tiny.yaml", "--plan", "--engine", "reference", folder=work)
     assert "2 rectification: reference arithmetic" in reference.stdout.splitlines()

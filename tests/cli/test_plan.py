@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from gridcnn.cli.main import app
 from gridcnn.cli.plan import plan_lines, print_plan
 from gridcnn.cli.tree import rows, tree
-from gridcnn.engines.base import Plan, Work
+from gridcnn.engines.base import PlanDescription, PlanPart
 from gridcnn.grid import GridShape
 from gridcnn.network import Network
 from gridcnn.spec.load import load
@@ -199,10 +199,12 @@ def test_json_has_all_operations_and_the_groups(tmp_path: Path) -> None:
 
 def test_what_is_computed_alike_is_told_once() -> None:
     """By the names, the kernel and the notes; the numbers of the others are listed."""
-    works = [Work((f"1.{n}.1 convolution", f"1.{n}.2 pooling"), "fused", ("n",)) for n in range(14)]
-    works.insert(1, Work(("1.0.3 gate",), "reference"))
+    parts = [
+        PlanPart((f"1.{n}.1 convolution", f"1.{n}.2 pooling"), "fused", ("n",)) for n in range(14)
+    ]
+    parts.insert(1, PlanPart(("1.0.3 gate",), "reference"))
 
-    assert plan_lines(Plan("native", 1, tuple(works), ("first",))) == [
+    assert plan_lines(PlanDescription("native", 1, tuple(parts), ("first",))) == [
         "first",
         "",
         "1.0.1 convolution, 1.0.2 pooling: fused",

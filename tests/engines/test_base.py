@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from gridcnn.cores import usable_cores
-from gridcnn.engines.base import ENGINES, Engine, Plan, Step, Work, check_choice, make_engine
+from gridcnn.engines.base import (
+    ENGINES,
+    Engine,
+    PlanDescription,
+    PlanPart,
+    StepResult,
+    check_choice,
+    make_engine,
+)
 from gridcnn.errors import EngineError, UnknownNameError
 from gridcnn.grid import GridShape
 from gridcnn.network import Network
@@ -25,7 +33,7 @@ class Least(Engine):
     def maps(self, *_: Any, **__: Any) -> Any:
         raise NotImplementedError
 
-    def step(self, *_: Any, **__: Any) -> Step:
+    def step(self, *_: Any, **__: Any) -> StepResult:
         raise NotImplementedError
 
 
@@ -39,8 +47,8 @@ def test_an_engine_of_another_package_has_a_plan_and_a_figure() -> None:
     whole = network()
     engine = Least(whole, threads=3)
 
-    assert engine.plan() == Plan(
-        "least", 3, tuple(Work((op.label,), "least arithmetic") for op in whole.ops)
+    assert engine.plan() == PlanDescription(
+        "least", 3, tuple(PlanPart((op.label,), "least arithmetic") for op in whole.ops)
     )
     assert engine.memory(10).prediction == 10 * whole.item_bytes
     assert engine.memory(10).training == 20 * whole.item_bytes + 4 * whole.parameters
@@ -52,7 +60,7 @@ def test_every_engine_plans_every_stage_and_its_memory(name: str) -> None:
     """Each stage stands in the plan once; more filters take more memory."""
     engine, larger = (make_engine(network(filters), name) for filters in (4, 64))
 
-    told = [label for work in engine.plan().works for label in work.stages]
+    told = [label for work in engine.plan().parts for label in work.stages]
     assert told == [op.label for op in engine.network.ops]
     assert engine.plan().engine == name
     assert 0 < engine.memory(64).training < larger.memory(64).training

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gridcnn.engines.base import ENGINES, Engine, Step, make_engine
+from gridcnn.engines.base import ENGINES, Engine, StepResult, make_engine
 from gridcnn.grid import Array, Axis, GridShape, OneHot
 from gridcnn.network import GROUP, Network, groups_of
 from gridcnn.spec.load import load
@@ -44,7 +44,7 @@ def targets(items: int) -> NDArray[np.int64]:
     return np.arange(items) % 3
 
 
-def assert_equal_steps(a: Step, b: Step) -> None:
+def assert_equal_steps(a: StepResult, b: StepResult) -> None:
     assert (a.loss, a.hits) == (b.loss, b.hits)
     np.testing.assert_array_equal(a.gradient, b.gradient)
     for one, other in zip(a.running, b.running, strict=True):

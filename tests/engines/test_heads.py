@@ -12,7 +12,7 @@ import pytest
 
 from gridcnn.contracts.stage import Backward, Gradients, Head, HeadStage, Parameter
 from gridcnn.contracts.targets import Targets
-from gridcnn.engines.base import ENGINES, Engine, Step, make_engine
+from gridcnn.engines.base import ENGINES, Engine, StepResult, make_engine
 from gridcnn.errors import DataError, TrainingError
 from gridcnn.grid import Array, GridShape
 from gridcnn.model import Model, load
@@ -152,7 +152,7 @@ def test_engines_agree_on_the_loss_of_the_head(
     case = networks.case_of(network, items=11, exactly=False)
     networks.check_answers(make_engine(network, engine), case)
 
-    step: Step = make_engine(network, engine).step(
+    step: StepResult = make_engine(network, engine).step(
         case.single.parameters, case.single.grids, case.targets
     )
     made = make_engine(network, "reference")

@@ -19,7 +19,7 @@ from scipy import ndimage
 import gridcnn
 import gridcnn.registry as registry_room
 from gridcnn.contracts.augmentation import Augmentation
-from gridcnn.engines.base import Step, make_engine
+from gridcnn.engines.base import StepResult, make_engine
 from gridcnn.engines.reference import ReferenceEngine
 from gridcnn.errors import ShapeError, SpecError, TrainingInterrupted
 from gridcnn.estimator import GridClassifier
@@ -443,7 +443,7 @@ class Recorder(ReferenceEngine):
         targets: NDArray[np.int64],
         *,
         random: np.random.Generator | None = None,
-    ) -> Step:
+    ) -> StepResult:
         self.trained.append(np.asarray(grids).copy())
         return super().step(parameters, grids, targets, random=random)
 

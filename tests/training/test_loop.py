@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gridcnn.engines.base import Engine, Step
+from gridcnn.engines.base import Engine, StepResult
 from gridcnn.engines.reference import ReferenceEngine
 from gridcnn.errors import TrainingError
 from gridcnn.grid import Array, Axis, Cells, GridShape, OneHot
@@ -36,7 +36,7 @@ class Recorder(ReferenceEngine):
         targets: NDArray[np.int64],
         *,
         random: np.random.Generator | None = None,
-    ) -> Step:
+    ) -> StepResult:
         self.batches.append(np.asarray(grids)[:, 0, 0, 0].tolist())
         return super().step(parameters, grids, targets, random=random)
 
@@ -358,9 +358,9 @@ def test_an_explosion_leaves_the_callers_progress_untouched() -> None:
 class Bursting(ReferenceEngine):
     """Has a gradient that is no number, beside a loss that still is one."""
 
-    def step(self, *args: Any, **options: Any) -> Step:
+    def step(self, *args: Any, **options: Any) -> StepResult:
         step = super().step(*args, **options)
-        return Step(step.loss, step.hits, step.gradient * np.float32(np.nan))
+        return StepResult(step.loss, step.hits, step.gradient * np.float32(np.nan))
 
 
 def test_parameters_that_are_no_numbers_after_the_last_batch_are_noticed() -> None:

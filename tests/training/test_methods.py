@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gridcnn.engines.base import Engine, Step, make_engine
+from gridcnn.engines.base import Engine, StepResult, make_engine
 from gridcnn.engines.reference import ReferenceEngine
 from gridcnn.errors import TrainingError
 from gridcnn.grid import Array, GridShape
@@ -59,9 +59,9 @@ class Steep(ReferenceEngine):
 
     factor = 1.0
 
-    def step(self, *args: Any, **options: Any) -> Step:
+    def step(self, *args: Any, **options: Any) -> StepResult:
         step = super().step(*args, **options)
-        return Step(step.loss, step.hits, step.gradient * np.float32(self.factor))
+        return StepResult(step.loss, step.hits, step.gradient * np.float32(self.factor))
 
 
 @pytest.mark.parametrize("factor", [1, 1000, 1e25])

@@ -47,7 +47,7 @@ from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.phases import Arguments, Phases
 from gridcnn.engines.native.plan import Plan
 from gridcnn.engines.native.processor import Processor
-from gridcnn.engines.native.program import MOST_TOGETHER, Arena, Program, Slot
+from gridcnn.engines.native.program import MOST_TOGETHER, Arena, Argument, Program
 from gridcnn.forks import cached_property
 
 # It changes no bit of a result: see `kernels.base`.
@@ -193,7 +193,7 @@ class Builder:
         # answers packs them once, see `Call.is_packed`.
         self.phases.add(
             name,
-            lambda arguments: arguments.number(Slot.TO_PACK) * total,
+            lambda arguments: arguments.number(Argument.TO_PACK) * total,
             lambda *task: self._choose(jobs, *task),
         )
 
@@ -229,9 +229,9 @@ class Builder:
 
     def _pack_cells(self, arguments: Arguments, item: Value, memory: Value) -> None:
         """Emit the packing of an item's grid; answers also look for cells that are not finite."""
-        given = arguments.address(Slot.GRIDS, item * self._cells_in)
+        given = arguments.address(Argument.GRIDS, item * self._cells_in)
         if self.plan.wants_finite and not self.is_training:
-            arguments.code.run("check_cells", given, arguments.address(Slot.ODD, item))
+            arguments.code.run("check_cells", given, arguments.address(Argument.ODD, item))
         arguments.code.run("pack_cells", given, arguments.code.at(memory, self.maps[0]))
 
     def _run_step(
@@ -288,13 +288,13 @@ class Builder:
                     kernel, frame = head
                     target = kernel.entry(frame, number, item)
                 else:
-                    target = arguments.address(Slot.OUTPUT, item * plan.output.cells)
+                    target = arguments.address(Argument.OUTPUT, item * plan.output.cells)
                 code.run("unpack_cells", last, target, _null(code))
             if head:
                 kernel, frame = head
                 kernel.run_forward(frame, first, count)
 
-        self.phases.add("shard", lambda arguments: arguments.number(Slot.SHARDS), shard)
+        self.phases.add("shard", lambda arguments: arguments.number(Argument.SHARDS), shard)
         return self._finish()
 
     def _head(self, arguments: Arguments, workspace: Value) -> tuple[HeadKernel, Frame] | None:
@@ -323,7 +323,7 @@ class Builder:
         def last(arguments: Arguments, workspace: Value, task: Value) -> None:  # noqa: ARG001
             code, head = arguments.code, self._head(arguments, workspace)
             source = code.at(workspace, self.maps[plan.result])
-            target = head[0].entry(head[1], 0, 0) if head else arguments.address(Slot.OUTPUT)
+            target = head[0].entry(head[1], 0, 0) if head else arguments.address(Argument.OUTPUT)
             code.run("unpack_cells", source, target, _null(code))
 
         self.phases.add("last", lambda _: 1, last)
@@ -362,7 +362,7 @@ class Builder:
         self._pack()
         self._emit_forward()
         self._emit_backward()
-        self.phases.add("shard", lambda arguments: arguments.number(Slot.SHARDS), self._shard)
+        self.phases.add("shard", lambda arguments: arguments.number(Argument.SHARDS), self._shard)
         self._reduce()
         return self._finish(shard=plan.shard)
 
@@ -380,7 +380,7 @@ class Builder:
         """Emit a shard of a training step."""
         code, plan, head = arguments.code, self.plan, self._head(arguments, workspace)
         first, count = _group(arguments, task) if plan.mixes_items else _items(arguments, task)
-        sums = arguments.address(Slot.SUMS, task * (self.sums.size + self.sums.gap))
+        sums = arguments.address(Argument.SUMS, task * (self.sums.size + self.sums.gap))
         # The kernels add to the sums, which still hold those of the step before.
         if self.sums.gap:
             for _, place, floats in self.sums.parts:
@@ -537,7 +537,7 @@ class Builder:
             step.kernel.run_gather(frame, maps, gradients)
         if section.is_first and plan.wanted:
             source = code.at(flows, self.gradients[0])
-            target = arguments.address(Slot.BY_GRIDS, (first + number) * plan.shape.cells)
+            target = arguments.address(Argument.BY_GRIDS, (first + number) * plan.shape.cells)
             code.run("unpack_flow", source, target, _null(code))
 
     def _pack_flow(
@@ -548,7 +548,7 @@ class Builder:
         if head:
             flow = head[0].entry_gradient(head[1], number)
         else:
-            flow = arguments.address(Slot.FLOW, item * plan.output.cells)
+            flow = arguments.address(Argument.FLOW, item * plan.output.cells)
         code.run("pack_flow", flow, code.at(flows, self.gradients[plan.result]))
 
     def _back_step(
@@ -641,7 +641,7 @@ def _is_within(code: Code, task: Value, start: int, stop: int) -> Value:
 
 def _parts(arguments: Arguments, height: int) -> Number:
     """Return into how many parts something of so many rows is divided."""
-    return arguments.code.least(arguments.number(Slot.SHARDS), min(height, _MOST_PARTS))
+    return arguments.code.least(arguments.number(Argument.SHARDS), min(height, _MOST_PARTS))
 
 
 def _part(arguments: Arguments, task: Value, height: int) -> tuple[Value, Value]:
@@ -653,17 +653,17 @@ def _part(arguments: Arguments, task: Value, height: int) -> tuple[Value, Value]
 
 def _items(arguments: Arguments, task: Value) -> tuple[Value, Value]:
     """Return a shard's first item, and how many it has."""
-    shard = arguments.number(Slot.SHARD)
+    shard = arguments.number(Argument.SHARD)
     first = task * shard
     return first, arguments.code.value(
-        arguments.code.least(shard, arguments.number(Slot.ITEMS) - first)
+        arguments.code.least(shard, arguments.number(Argument.ITEMS) - first)
     )
 
 
 def _group(arguments: Arguments, task: Value) -> tuple[Value, Value]:
     """Return a group's first item, and how many it has; see `gridcnn.network.groups_of`."""
-    code, groups = arguments.code, arguments.number(Slot.SHARDS)
-    items = arguments.number(Slot.ITEMS)
+    code, groups = arguments.code, arguments.number(Argument.SHARDS)
+    items = arguments.number(Argument.ITEMS)
     size = code.op(INT, f"udiv {items}, {groups.name}")
     larger = code.op(INT, f"urem {items}, {groups.name}")
     first = task * size + code.value(code.least(task, larger))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gridcnn.engines.native.compiler import Compiled, compile_program
 from gridcnn.engines.native.phases import ALONE, COUNTERS, ENTRY, HELP, STEP_BACK
 from gridcnn.engines.native.processor import Processor
-from gridcnn.engines.native.program import Arena, Program, Slot
+from gridcnn.engines.native.program import Arena, Argument, Program
 from gridcnn.engines.native.team import Letter, together
 from gridcnn.grid import Array
 
@@ -37,7 +37,7 @@ class Call:
                 program.key, text or (lambda: program.text), ENTRY, processor, arguments=3
             ),
             program.phases,
-            len(Slot),
+            len(Argument),
             processor,
         )
         self.start_over()
@@ -266,8 +266,8 @@ address_of = _find_address_reader()
 
 
 # Plain numbers: an enumeration's members take time to look up.
-_PARAMETERS, _PACKED = int(Slot.PARAMETERS), int(Slot.PACKED)
-_TO_PACK = int(Slot.TO_PACK)
+_PARAMETERS, _PACKED = int(Argument.PARAMETERS), int(Argument.PACKED)
+_TO_PACK = int(Argument.TO_PACK)
 
 
 @functools.cache

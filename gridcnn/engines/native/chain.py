@@ -15,7 +15,7 @@ from gridcnn.engines.native.call import Call, Floats, Run, address_of
 from gridcnn.engines.native.compiler import LOCK
 from gridcnn.engines.native.plan import Plan, make_plan
 from gridcnn.engines.native.processor import Processor
-from gridcnn.engines.native.program import MOST_TOGETHER, Program, Slot
+from gridcnn.engines.native.program import MOST_TOGETHER, Argument, Program
 from gridcnn.forks import cached_property
 from gridcnn.grid import Array, GridShape
 from gridcnn.network import Op
@@ -312,10 +312,10 @@ class SingleItem:
 
 
 # Plain numbers: an enumeration's members take time to look up.
-_GRIDS, _ITEMS = int(Slot.GRIDS), int(Slot.ITEMS)
-_OUTPUT, _ODD = int(Slot.OUTPUT), int(Slot.ODD)
-_SHARD, _SHARDS = int(Slot.SHARD), int(Slot.SHARDS)
-_TARGETS, _FLOW, _FACTORS = int(Slot.TARGETS), int(Slot.FLOW), int(Slot.FACTORS)
-_GRADIENT, _BY_GRIDS, _FACTOR = int(Slot.GRADIENT), int(Slot.BY_GRIDS), int(Slot.FACTOR)
-_STAGE_FACTORS = int(Slot.STAGE_FACTORS)
-_ROWS, _SUMS, _RESULTS = int(Slot.ROWS), int(Slot.SUMS), int(Slot.RESULTS)
+_GRIDS, _ITEMS = int(Argument.GRIDS), int(Argument.ITEMS)
+_OUTPUT, _ODD = int(Argument.OUTPUT), int(Argument.ODD)
+_SHARD, _SHARDS = int(Argument.SHARD), int(Argument.SHARDS)
+_TARGETS, _FLOW, _FACTORS = int(Argument.TARGETS), int(Argument.FLOW), int(Argument.FACTORS)
+_GRADIENT, _BY_GRIDS, _FACTOR = int(Argument.GRADIENT), int(Argument.BY_GRIDS), int(Argument.FACTOR)
+_STAGE_FACTORS = int(Argument.STAGE_FACTORS)
+_ROWS, _SUMS, _RESULTS = int(Argument.ROWS), int(Argument.SUMS), int(Argument.RESULTS)

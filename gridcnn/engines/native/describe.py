@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from gridcnn.caches import homely
-from gridcnn.engines.base import Memory, Plan, Work
+from gridcnn.engines.base import Memory, PlanDescription, PlanPart
 from gridcnn.engines.native.cache import object_cache
 from gridcnn.engines.native.chain import Chain
 from gridcnn.engines.native.processor import Processor
@@ -43,15 +43,15 @@ class Division(NamedTuple):
 _LISTED = 5  # chains that a note names
 
 
-def plan(division: Division, processor: Processor, threads: int) -> Plan:
+def plan(division: Division, processor: Processor, threads: int) -> PlanDescription:
     """Return the plan of the native engine: what is done together, and by which kernels."""
-    works: list[Work] = []
+    parts: list[PlanPart] = []
     for part in division.parts:
         if part.chain is not None:
-            works += _works(part.chain)
+            parts += _parts(part.chain)
         else:
             without = ("there is no kernel for this stage",)
-            works += [Work((op.label,), "reference arithmetic", without) for op in part.ops]
+            parts += [PlanPart((op.label,), "reference arithmetic", without) for op in part.ops]
     notes, facts = _of_machine(processor)
     chains, most = division.chains, division.round_items
     described = [_of_chain(chain, most) for chain in chains]
@@ -64,7 +64,7 @@ def plan(division: Division, processor: Processor, threads: int) -> Plan:
         which = f" of {listed(names, limit=_LISTED)}" if chains[1:] else ""
         notes += [f"{what}{which}: {text}" for what, text in texts]
     facts = {**facts, "round": most, "chains": [each for _, each in described]}
-    return Plan("native", threads, tuple(works), tuple(notes), facts)
+    return PlanDescription("native", threads, tuple(parts), tuple(notes), facts)
 
 
 def _of_machine(processor: Processor) -> tuple[list[str], dict[str, Any]]:
@@ -120,15 +120,15 @@ def _of_chain(chain: Chain, most: int) -> tuple[tuple[tuple[str, str], ...], dic
     return notes, facts
 
 
-def _works(chain: Chain) -> list[Work]:
+def _parts(chain: Chain) -> list[PlanPart]:
     """Return what each step of a chain does."""
     plan = chain.plan
-    works = []
+    parts = []
     for step in (*plan.steps, *([plan.head] if plan.head else [])):
         labels, described = tuple(op.label for op in step.ops), step.describe(chain.processor)
         kernel = f"fused {described.kernel}" if labels[1:] else described.kernel
-        works.append(Work(labels, kernel, described.notes, described.facts))
-    return works
+        parts.append(PlanPart(labels, kernel, described.notes, described.facts))
+    return parts
 
 
 # Memory -----------------------------------------------------------------------------------------

@@ -24,7 +24,14 @@ import numpy as np
 from gridcnn.contracts.adapter import OneHotAdapter
 from gridcnn.contracts.targets import Targets, check_targets
 from gridcnn.cores import usable_cores
-from gridcnn.engines.base import Engine, Memory, Plan, Step, generators, take_running
+from gridcnn.engines.base import (
+    Engine,
+    Memory,
+    PlanDescription,
+    StepResult,
+    generators,
+    take_running,
+)
 from gridcnn.engines.native.call import Floats
 from gridcnn.engines.native.chain import Chain, SingleItem
 from gridcnn.engines.native.kernels.registry import has_kernel
@@ -92,7 +99,7 @@ class NativeEngine(Engine):
         """The most threads that work at a time."""
         return self._count
 
-    def plan(self) -> Plan:
+    def plan(self) -> PlanDescription:
         """Return which stages are done together, and by which kernels; see `describe`."""
         from gridcnn.engines.native import describe
 
@@ -193,7 +200,7 @@ class NativeEngine(Engine):
         targets: Targets,
         *,
         random: np.random.Generator | None = None,
-    ) -> Step:
+    ) -> StepResult:
         """Return loss and gradient of a batch, done in rounds."""
         if parameters.dtype != np.float32 or not len(grids):
             return self._reference.step(parameters, grids, targets, random=random)
@@ -215,7 +222,7 @@ class NativeEngine(Engine):
                 total += float(losses.sum(dtype=np.float64))
                 hits += right
         running = take_running(self.network, vector, gradient)
-        return Step(total / len(grids), hits, gradient, running)
+        return StepResult(total / len(grids), hits, gradient, running)
 
     def _training_rounds(self, items: int) -> Iterator[slice]:
         """Yield the rounds of a step; a group of items that are mixed is in one of them."""

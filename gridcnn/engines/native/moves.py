@@ -9,7 +9,7 @@ import numpy as np
 
 from gridcnn.engines.native.call import Entry, Floats, address_of
 from gridcnn.engines.native.compiler import compile_program, key_for
-from gridcnn.engines.native.kernels.moving import MOVES, PART, Slot, program
+from gridcnn.engines.native.kernels.moving import MOVES, PART, MoveArgument, program
 from gridcnn.engines.native.phases import ENTRY
 from gridcnn.engines.native.processor import Processor
 
@@ -33,10 +33,10 @@ def move(
     size = vectors[0].size
     terms = np.array(numbers, np.float32)
     arguments_of_call = [
-        (int(Slot.SIZE), size),
-        (int(Slot.TASKS), -(-size // PART)),
-        (int(Slot.NUMBERS), address_of(terms)),
-        *((Slot.VECTORS + place, address_of(each)) for place, each in enumerate(vectors)),
+        (int(MoveArgument.SIZE), size),
+        (int(MoveArgument.TASKS), -(-size // PART)),
+        (int(MoveArgument.NUMBERS), address_of(terms)),
+        *((MoveArgument.VECTORS + place, address_of(each)) for place, each in enumerate(vectors)),
     ]
     threads = max(1, min(threads, size // _WORTH))
     # No thread needs a workspace.
@@ -50,4 +50,4 @@ def _entry(name: str, processor: Processor) -> Entry:
     text = program(chosen, processor)
     key = key_for(text, processor)
     code = compile_program(key, lambda: text, ENTRY, processor, arguments=3)
-    return Entry(code, 1, Slot.VECTORS + len(chosen.changed), processor)
+    return Entry(code, 1, MoveArgument.VECTORS + len(chosen.changed), processor)

@@ -12,7 +12,7 @@ MOST_TOGETHER = 32
 """Most items whose votes are counted together when many are answered."""
 
 
-class Slot(enum.IntEnum):
+class Argument(enum.IntEnum):
     """What a program is told, in the order of the numbers in its table of arguments."""
 
     STEP_BACK = STEP_BACK

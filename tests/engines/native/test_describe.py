@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gridcnn.contracts.adapter import OneHotAdapter
-from gridcnn.engines.base import Plan, make_engine
+from gridcnn.engines.base import PlanDescription, make_engine
 from gridcnn.engines.native.chain import Chain
 from gridcnn.engines.native.engine import NativeEngine
 from gridcnn.grid import Array, Axis, GridShape
@@ -65,8 +65,8 @@ def _uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gridcnn.engines.native.call.compile_program", None)
 
 
-def kernels(plan: Plan) -> list[tuple[int, str]]:
-    return [(len(work.stages), work.kernel) for work in plan.works]
+def kernels(plan: PlanDescription) -> list[tuple[int, str]]:
+    return [(len(work.stages), work.kernel) for work in plan.parts]
 
 
 def test_stages_that_are_done_together_stand_together() -> None:
@@ -82,14 +82,14 @@ def test_stages_that_are_done_together_stand_together() -> None:
         (1, "rectification"),
         (1, "matrix product"),
     ]
-    told = [label for work in plan.works for label in work.stages]
+    told = [label for work in plan.parts for label in work.stages]
     assert told == [op.label for op in engine.network.ops]
     assert (plan.engine, plan.threads) == ("native", 2)
 
 
 def test_a_plan_says_how_vectors_lie_and_how_gradients_are_made() -> None:
     """Narrow grids and later ones differ; before the first stage nothing learns."""
-    first, second, _ = engine_of([*BRICK, *BRICK]).plan().works
+    first, second, _ = engine_of([*BRICK, *BRICK]).plan().parts
 
     assert first.facts["channels"] == 6
     assert first.facts["padded"] % first.facts["lanes"] == 0
@@ -107,7 +107,7 @@ def test_a_plan_says_how_vectors_lie_and_how_gradients_are_made() -> None:
 def test_features_that_are_frozen_have_no_gradient() -> None:
     """And nothing goes back to them, where nothing before them learns."""
     frozen = {"convolution": {"filters": 6, "trainable": False}}
-    first, second, *_ = engine_of([frozen, *BRICK]).plan().works
+    first, second, *_ = engine_of([frozen, *BRICK]).plan().parts
 
     assert first.facts["gradient"] == {"features": "none", "grid": "none"}
     assert second.facts["gradient"] == {"features": "sifted", "grid": "none"}
@@ -123,9 +123,9 @@ def test_one_hot_grids_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     looked_up = engine_of(stages, shape, adapter="symbols")
     dense = engine_of(stages, shape)
 
-    assert looked_up.plan().works[0].kernel == "fused lookup"
-    assert looked_up.plan().works[0].facts["gradient"]["features"] == "indexed"
-    assert dense.plan().works[0].kernel == "fused convolution"
+    assert looked_up.plan().parts[0].kernel == "fused lookup"
+    assert looked_up.plan().parts[0].facts["gradient"]["features"] == "indexed"
+    assert dense.plan().parts[0].kernel == "fused convolution"
 
 
 def test_a_stage_without_a_kernel_is_told() -> None:
@@ -136,7 +136,7 @@ def test_a_stage_without_a_kernel_is_told() -> None:
     plan = engine.plan()
 
     assert kernels(plan)[1] == (1, "reference arithmetic")
-    assert plan.works[1].notes == ("there is no kernel for this stage",)
+    assert plan.parts[1].notes == ("there is no kernel for this stage",)
     chains = [chain["stages"] for chain in plan.facts["chains"]]
     assert [len(stages) for stages in chains] == [3, 4]
     assert sum(" of 1 convolution to 3 pooling: " in note for note in plan.notes) == 2
@@ -153,7 +153,7 @@ def test_a_plan_is_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     assert facts["processor"]["lanes"] == 4
     folder = str(tmp_path.resolve() / "objects")
     assert facts["cache"] == {"folder": folder, "bytes": 0, "limit": 256_000_000}
-    assert json.loads(json.dumps([work.facts for work in plan.works]))
+    assert json.loads(json.dumps([work.facts for work in plan.parts]))
     monkeypatch.setenv("GRIDCNN_CACHE", "off")
     assert "cache: none; each process compiles again" in engine_of(BRICK).plan().notes
 

@@ -172,7 +172,7 @@ def test_a_kernel_needs_its_own_class_and_a_place_in_the_list(
         check_answers(engine, case)
         check_pieces(engine, case)
 
-    works = [(work.stages, work.kernel) for work in engine.plan().works]
+    works = [(work.stages, work.kernel) for work in engine.plan().parts]
     assert works[0] == (("1 shift",), "shift kernel")
     assert works[2] == (("3 shift",), "shift kernel")
     assert len(engine.pieces()) == 1

@@ -19,7 +19,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from gridcnn.engines.base import Step
+from gridcnn.engines.base import StepResult
 from gridcnn.engines.native import chain as of_chains
 from gridcnn.engines.native import moves as of_moves
 from gridcnn.engines.native import team as of_teams
@@ -93,7 +93,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(of_moves, "_WORTH", 1)
 
 
-def assert_same(found: Step, expected: Step) -> None:
+def assert_same(found: StepResult, expected: StepResult) -> None:
     assert (found.loss, found.hits) == (expected.loss, expected.hits)
     np.testing.assert_array_equal(found.gradient, expected.gradient)
 

@@ -29,7 +29,7 @@ from gridcnn.engines.native.emitter import Code, Module, Number, Value
 from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.phases import Arguments
 from gridcnn.engines.native.processor import Processor
-from gridcnn.engines.native.program import Arena, Slot
+from gridcnn.engines.native.program import Arena, Argument
 from gridcnn.network import Op
 from gridcnn.network import Slot as ParameterSlot
 
@@ -181,9 +181,9 @@ class Frame(NamedTuple):
         """Return the address of a part that `Site.take` took."""
         place, floats = self.site.place(area, name)
         if area is Area.PACKED:
-            return self.arguments.address(Slot.PACKED, place)
+            return self.arguments.address(Argument.PACKED, place)
         if area is Area.SUMS and self.sums is None:
-            return self.arguments.address(Slot.SUMS, place)
+            return self.arguments.address(Argument.SUMS, place)
         if area is Area.SCRATCH:
             start = self.part * floats + self.site.scratch.start
             return self.code.at(self.workspace, start)
@@ -202,21 +202,21 @@ class Frame(NamedTuple):
         if not self.site.training:
             return self.code.at(self.workspace, number * floats + place)
         # Rows of a training step outlive the shards: `reduce` reads those of the whole batch.
-        start = self.arguments.number(Slot.ITEMS) * place + item * floats
-        return self.arguments.address(Slot.ROWS, start)
+        start = self.arguments.number(Argument.ITEMS) * place + item * floats
+        return self.arguments.address(Argument.ROWS, start)
 
     @property
     def shards(self) -> Value:
         """How many shards the batch has."""
-        return self.arguments.number(Slot.SHARDS)
+        return self.arguments.number(Argument.SHARDS)
 
     def parameter(self, name: str) -> Value:
         """Return the address of a parameter in the flat vector."""
-        return self.arguments.address(Slot.PARAMETERS, self.site.step.slots[name].start)
+        return self.arguments.address(Argument.PARAMETERS, self.site.step.slots[name].start)
 
     def gradient(self, name: str) -> Value:
         """Return the address of a parameter's gradient in the flat vector."""
-        return self.arguments.address(Slot.GRADIENT, self.site.step.slots[name].start)
+        return self.arguments.address(Argument.GRADIENT, self.site.step.slots[name].start)
 
 
 class Ends(NamedTuple):

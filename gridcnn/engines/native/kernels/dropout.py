@@ -28,7 +28,7 @@ from gridcnn.engines.native.kernels.base import (
 from gridcnn.engines.native.kernels.walking import cells_of
 from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.processor import Processor
-from gridcnn.engines.native.program import Slot
+from gridcnn.engines.native.program import Argument
 from gridcnn.stages.dropout import Dropout as DropoutStage
 
 
@@ -97,8 +97,10 @@ class Dropout(MapsKernel):
 
     def run_enter(self, frame: Frame, item: Value) -> None:
         """Emit the call that packs the factors of an item."""
-        place = frame.arguments.number(Slot.ITEMS) * frame.site.factors_start
-        drawn = frame.arguments.optional_address(Slot.STAGE_FACTORS, place + item * self.factors)
+        place = frame.arguments.number(Argument.ITEMS) * frame.site.factors_start
+        drawn = frame.arguments.optional_address(
+            Argument.STAGE_FACTORS, place + item * self.factors
+        )
         frame.code.run(frame.site.name("enter"), drawn, frame.at(Area.ITEM, "factors"))
 
     def run_forward(

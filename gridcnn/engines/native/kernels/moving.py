@@ -14,7 +14,7 @@ PART = 4096
 """Floats of a task: 16 KiB of each vector."""
 
 
-class Slot(enum.IntEnum):
+class MoveArgument(enum.IntEnum):
     """What a move is told, in the order of the numbers in its table of arguments."""
 
     STEP_BACK = STEP_BACK
@@ -121,17 +121,19 @@ def program(move: Move, processor: Processor) -> str:
 
     def task(arguments: Arguments, workspace: Value, number: Value) -> None:  # noqa: ARG001
         code = arguments.code
-        numbers = arguments.address(Slot.NUMBERS)
-        vectors = [arguments.address(Slot.VECTORS + place) for place in range(len(move.changed))]
+        numbers = arguments.address(MoveArgument.NUMBERS)
+        vectors = [
+            arguments.address(MoveArgument.VECTORS + place) for place in range(len(move.changed))
+        ]
         start = number * PART
-        stop = code.value(code.least(start + PART, arguments.number(Slot.SIZE)))
+        stop = code.value(code.least(start + PART, arguments.number(MoveArgument.SIZE)))
         lanes = processor.lanes
         whole = code.value(code.divide(stop - start, lanes)) * lanes + start
         _range(code, move, numbers, vectors, (start, whole), lanes)
         _range(code, move, numbers, vectors, (whole, stop), 1)
 
     phases = Phases(module)
-    phases.add("move", lambda arguments: arguments.number(Slot.TASKS), task)
+    phases.add("move", lambda arguments: arguments.number(MoveArgument.TASKS), task)
     phases.finish()
     return str(module)
 

@@ -53,7 +53,7 @@ from gridcnn.engines.native.kernels.rectifying import is_rectified, rectifies
 from gridcnn.engines.native.kernels.walking import chunks_of
 from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.processor import Processor
-from gridcnn.engines.native.program import Slot
+from gridcnn.engines.native.program import Argument
 from gridcnn.network import Op
 from gridcnn.stages.normalization import Normalization as NormalizationStage
 
@@ -391,7 +391,7 @@ class Normalization(Scaling, MixingKernel):
         learned = [frame.at(Area.PACKED, name) for name in _LEARNED if name != "bias"]
         settled = [frame.at(Area.WORKSPACE, name) for name in _SETTLED]
         running = [frame.at(Area.SUMS, name) for name in ("mean", "variance")]
-        share = code.load(frame.arguments.table, int(Slot.FACTOR) * 2)
+        share = code.load(frame.arguments.table, int(Argument.FACTOR) * 2)
         ends = *statistics, *learned, *settled, *running
         code.run(frame.site.name("settle"), *ends, count, share)
         for name in _GATHERED:

@@ -31,7 +31,7 @@ from gridcnn.engines.native.kernels.base import (
 )
 from gridcnn.engines.native.kernels.matrix import Layer
 from gridcnn.engines.native.processor import Processor
-from gridcnn.engines.native.program import Slot
+from gridcnn.engines.native.program import Argument
 from gridcnn.network import Op
 from gridcnn.stages.voting import Votes
 
@@ -118,9 +118,9 @@ class Voting(HeadKernel):
         if not frame.site.training or not self.layers[number].dropout:
             return Value(frame.code, PTR, "null")
         sizes = [each.layer.inputs if each.dropout else 0 for each in self.layers]
-        items = frame.arguments.number(Slot.ITEMS)
+        items = frame.arguments.number(Argument.ITEMS)
         place = items * sum(sizes[:number]) + first * sizes[number]
-        return frame.arguments.optional_address(Slot.FACTORS, place)
+        return frame.arguments.optional_address(Argument.FACTORS, place)
 
     # Forward
 
@@ -159,14 +159,14 @@ class Voting(HeadKernel):
         # Rows are padded, and what comes out is not.
         with code.loop(count) as item:
             source = frame.row("logits", item, first)
-            target = frame.arguments.address(Slot.OUTPUT, (first + item) * classes)
+            target = frame.arguments.address(Argument.OUTPUT, (first + item) * classes)
             code.copy(target, source, classes)
 
     def run_part(self, frame: Frame, layer: int, part: tuple[Value, Value]) -> None:
         """Emit some outputs of a layer, for one item."""
         values = frame.row(f"values {layer}", 0, 0)
         if layer == len(self.layers) - 1:
-            target = frame.arguments.address(Slot.OUTPUT)
+            target = frame.arguments.address(Argument.OUTPUT)
         else:
             target = frame.row(f"values {layer + 1}", 0, 0)
         self._vote(frame, layer, (values, target), 1, self._no_factors(frame), part)
@@ -204,10 +204,10 @@ class Voting(HeadKernel):
                 factors = self._factors(frame, number + 1, first)
             outputs = (0, each.layer.outputs)
             self._vote(frame, number, (values[number], target), count, factors, outputs)
-        targets = code.at(frame.arguments.address(Slot.TARGETS), first, INT)
-        results = frame.arguments.address(Slot.RESULTS, first * 3)
+        targets = code.at(frame.arguments.address(Argument.TARGETS), first, INT)
+        results = frame.arguments.address(Argument.RESULTS, first * 3)
         # A number of the table has 8 bytes, of which this one fills 4.
-        factor = code.load(frame.arguments.table, int(Slot.FACTOR) * 2)
+        factor = code.load(frame.arguments.table, int(Argument.FACTOR) * 2)
         code.run("loss", flows[-1], targets, results, count, factor)
         for number in range(last, -1, -1):
             if not number and not frame.site.step.passes_on:
@@ -234,7 +234,7 @@ class Voting(HeadKernel):
 
         def emit(frame: Frame, part: Value) -> None:
             code = frame.code
-            items = frame.arguments.number(Slot.ITEMS)
+            items = frame.arguments.number(Argument.ITEMS)
             # Whole vectors of inputs, so that no two tasks write into the same one.
             first, end = part_of(code, part, vectors, parts)
             values = frame.row(f"values {number}", 0, 0)
