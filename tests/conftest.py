@@ -63,6 +63,21 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cores() -> Iterator[None]:
+    """Let processes that share the tests share the cores as well.
+
+    An engine that is not told otherwise has a thread for each core; if each core has a process
+    already, these only wait for each other. In tests/engines it has all of them.
+    """
+    from gridcnn.cores import usable_cores
+
+    share = max(1, usable_cores() // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gridcnn.engines.native.engine.usable_cores", lambda: share)
+        yield
+
+
 @pytest.fixture(scope="session")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of three class folders with 24 pictures each; for reading only."""
