@@ -15,6 +15,20 @@ from gridcnn.runs import series as starter
 
 PUBLISHED = {"MLP": 0.1, "FCN": 0.2, "ResNet": 0.3, "1NN-DTW": 0.4}
 
+ONE = series.Measured(
+    train=20,
+    test=1000,
+    columns=16,
+    classes=2,
+    error=0.05,
+    published=PUBLISHED,
+    scaling="row",
+    epochs=5,
+    seconds=7.4,
+    cpu=9.0,
+    about={"processor": "some", "cores": "2 of 2 for this process", "load": "1.0"},
+)
+
 
 def write_set(folder: Path) -> None:
     """Write a set of charts, the first 120 of them for training."""
@@ -48,24 +62,24 @@ def test_a_set_is_learned_from_its_training_rows(
 
 
 def test_the_section_says_whether_the_goal_is_reached() -> None:
-    one = series.Measured(
-        train=20,
-        test=1000,
-        columns=16,
-        classes=2,
-        error=0.05,
-        published=PUBLISHED,
-        scaling="row",
-        epochs=5,
-        seconds=7.4,
-        cpu=9.0,
-        about={"processor": "some", "cores": "2 of 2 for this process", "load": "1.0"},
-    )
-    other = dataclasses.replace(one, error=0.15)
+    other = dataclasses.replace(ONE, error=0.15)
 
-    good, bad = series.section({"a": one}), series.section({"a": one, "b": other})
+    good, bad = series.section({"a": ONE}), series.section({"a": ONE, "b": other})
 
     assert "0.09, is reached: it is 0.050" in good
     assert "0.09, is **not** reached: it is 0.100" in bad
     assert "| mean |       |       |         |         |   0.100 |" in bad
     assert series.section({}) == ""
+
+
+def test_the_section_has_what_others_measured_later() -> None:
+    """Of sets that have such errors alone, with the means over these."""
+    measured = dataclasses.replace(ONE, error=0.2)
+
+    section = series.section({"arrowhead": measured, "gunpoint": ONE, "a": measured})
+
+    later = section[section.index("measured later") :]
+    assert "| arrowhead |   0.200 |         0.157 |" in later
+    assert "| mean      |   0.125 |         0.079 |            0.082 |         0.086 |" in later
+    assert "| a " not in later
+    assert "measured later" not in series.section({"a": measured})
