@@ -612,8 +612,9 @@ def test_lists_in_cells_with_numbers_that_are_not_finite_are_refused_by_row(
 ) -> None:
     """By every kind of file that holds lists."""
     random = np.random.default_rng(0)
-    frame = pd.DataFrame({"a": random.normal(0, 1, (20, 4)).tolist(), "label": ["x", "y"] * 10})
-    frame.at[7, "a"] = [1.0, bad, 2.0, 3.0]
+    lists = random.normal(0, 1, (20, 4))
+    lists[7, 1] = bad
+    frame = pd.DataFrame({"a": lists.tolist(), "label": ["x", "y"] * 10})
     path = work / f"t.{ending}"
     if ending == "jsonl":
         rows = [{"a": a, "label": label} for a, label in zip(frame.a, frame.label, strict=True)]
