@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         StopTraining,
         TrainingError,
         TrainingInterrupted,
+        TrainingWarning,
         UnfinishedRunWarning,
         UnknownNameError,
         UserError,
@@ -65,6 +66,7 @@ __all__ = [
     "StopTraining",
     "TrainingError",
     "TrainingInterrupted",
+    "TrainingWarning",
     "UnfinishedRunWarning",
     "UnknownNameError",
     "UserError",
@@ -78,7 +80,7 @@ __all__ = [
 ]
 
 _ERRORS = [name for name in __all__ if name.endswith("Error")]
-_ERRORS += ["StopTraining", "TrainingInterrupted", "UnfinishedRunWarning"]
+_ERRORS += ["StopTraining", "TrainingInterrupted", "TrainingWarning", "UnfinishedRunWarning"]
 _HOMES = {
     **dict.fromkeys(_ERRORS, "gridcnn.errors"),
     "Axis": "gridcnn.grid",

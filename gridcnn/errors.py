@@ -123,6 +123,10 @@ class StopTraining(GridcnnError):  # noqa: N818 - nothing went wrong
     """
 
 
+class TrainingWarning(UserWarning):
+    """Something about a training looks wrong."""
+
+
 class UnfinishedRunWarning(UserWarning):
     """A model answers with the best weights so far, because its run has not ended."""
 

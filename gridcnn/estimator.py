@@ -33,7 +33,7 @@ from gridcnn.datasets.readers.examples import labels_given, things_of
 from gridcnn.datasets.readers.memory import Memory
 from gridcnn.datasets.tables.frames import is_frame
 from gridcnn.engines.base import bind, check_choice
-from gridcnn.errors import DataError, Problem, SpecError, listed, shown
+from gridcnn.errors import DataError, Problem, SpecError, TrainingWarning, listed, shown
 from gridcnn.grid import GridShape
 from gridcnn.gridding import adapted
 from gridcnn.model import Model
@@ -198,6 +198,8 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
             self.verdicts_ = dict(checked.verdicts)
         state = train(engine, made.training, made.validation, spec.training)
+        for sign in state.signs:
+            warnings.warn(sign.text, TrainingWarning, stacklevel=2)
         engine.settle()
         # A model file knows texts and whole numbers; True is 1, as for labels anywhere else.
         self.model_ = Model(spec, labels_of(self.classes_.tolist()), state.best, engine=engine)

@@ -229,15 +229,18 @@ class Network:
                 mask[slot.part] = getattr(slot.parameter, quality)
         return mask
 
-    def starting_parameters(self, dtype: DTypeLike = np.float32) -> Array:
+    def starting_parameters(self, dtype: DTypeLike = np.float32, *, again: int = 0) -> Array:
         """Return a flat vector to start training from, drawn by the spec's seed.
+
+        `again` gives other starts by the same seed: 1, 2, ...
 
         Weights have mean 0 and variance `2 / fan_in` (He et al., 2015) or
         `2 / (fan_in + fan_out)` (Glorot and Bengio, 2010), biases are 0, and written-out features
         are as they were written. Convolutions at the end of a branch that is added to others start
         smaller, see `_gains`.
         """
-        random = Stream.STARTING_WEIGHTS.random(self.spec.training.seed)
+        parts = (again,) if again else ()
+        random = Stream.STARTING_WEIGHTS.random(self.spec.training.seed, *parts)
         vector = np.zeros(self.parameters, np.float64)
         for op, gain in zip(self.ops, _gains(self), strict=True):
             for slot in op.slots:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -53,6 +56,25 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         if "GRIDCNN_CACHE" not in os.environ:
             patch.setenv("GRIDCNN_CACHE", str(folder / "objects"))
         patch.setenv("GRIDCNN_OFFLINE", "1")
+        if os.environ.get("PYTHONDONTWRITEBYTECODE"):
+            # Nothing is written beside the sources, but not each process compiles them again.
+            patch.delenv("PYTHONDONTWRITEBYTECODE")
+            patch.setenv("PYTHONPYCACHEPREFIX", str(folder / "bytecode"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cores() -> Iterator[None]:
+    """Let processes that share the tests share the cores as well.
+
+    An engine that is not told otherwise has a thread for each core; if each core has a process
+    already, these only wait for each other. In tests/engines it has all of them.
+    """
+    from gridcnn.cores import usable_cores
+
+    share = max(1, usable_cores() // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gridcnn.engines.native.engine.usable_cores", lambda: share)
         yield
 
 
@@ -83,6 +105,29 @@ def photograph() -> Draw:
     """Return the maker of photographed cells with something along their sides: as `draw`."""
     maker: Draw = _loaded(HERE.parent / "benchmarks" / "framed.py").photograph
     return maker
+
+
+@pytest.fixture(scope="session")
+def librosa() -> ModuleType:
+    """Return librosa, whose arithmetic Python does here.
+
+    To load what numba compiles takes a second, and to compile it first half a minute.
+    """
+    import numpy as np  # here, so that the process that hands out the tests need not load it
+
+    plain = ModuleType("numba")
+    plain.vectorize = lambda *_, **__: np.vectorize  # type: ignore[attr-defined]
+    for name in ("jit", "guvectorize"):
+        setattr(plain, name, lambda *_, **__: lambda function: function)
+    plain.stencil = lambda function: function  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if "numba" not in sys.modules:
+            patch.setitem(sys.modules, "numba", plain)
+        librosa = importlib.import_module("librosa")
+        for name in ("core.audio", "core.spectrum", "effects", "feature.spectral", "filters"):
+            importlib.import_module(f"librosa.{name}")
+    return librosa
 
 
 @pytest.fixture(scope="session")

@@ -603,3 +603,36 @@ def test_texts_alone_are_taken(work: Path) -> None:
     customers()[["comment", "churn"]].to_csv(work / "c.csv", index=False)
 
     assert "the texts in comment" in shown(work, "init", "c.csv")
+
+
+@pytest.mark.parametrize("ending", ["parquet", "feather", "jsonl"])
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+def test_lists_in_cells_with_numbers_that_are_not_finite_are_refused_by_row(
+    work: Path, ending: str, bad: float
+) -> None:
+    """By every kind of file that holds lists."""
+    random = np.random.default_rng(0)
+    lists = random.normal(0, 1, (20, 4))
+    lists[7, 1] = bad
+    frame = pd.DataFrame({"a": lists.tolist(), "label": ["x", "y"] * 10})
+    path = work / f"t.{ending}"
+    if ending == "jsonl":
+        rows = [{"a": a, "label": label} for a, label in zip(frame.a, frame.label, strict=True)]
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    else:
+        getattr(frame, f"to_{ending}")(path)
+    spec = {
+        "data": {"source": {"table": {"path": path.name, "input": "a", "label": "label"}}},
+        "adapter": "array",
+        "check": "off",
+        "head": "voting",
+    }
+    (work / "s.yaml").write_text(yaml.safe_dump(spec))
+
+    done = within(work, "run", "s.yaml", "--out", "run")
+
+    assert done.exit_code == 2
+    place = f"{path.name}:8" if ending == "jsonl" else f"{path.name}, row 7"
+    assert place in done.stderr
+    assert "finite" in done.stderr
+    assert not (work / "run").exists()

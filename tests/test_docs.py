@@ -56,7 +56,8 @@ DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]
 _MARK = re.compile(r"<!-- (.+?) -->")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-_NUMBER = re.compile(r"\d[\d,.]*(e[-+]?\d+)?( ([kMG]B|bytes)\b)?")
+# On a machine that does much else, seconds may be minutes.
+_NUMBER = re.compile(r"(\d+ min )?\d[\d,.]*(e[-+]?\d+)?( ([kMG]B|bytes)\b)?")
 
 _SHELL = ("|", ">", "&&", ";", "<")
 """Words of a command that make it one for a shell."""

@@ -32,6 +32,8 @@ SMALL: dict[str, Any] = {
 }
 
 
+# Checks that are skipped are announced as warnings.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks(  # type: ignore[untyped-decorator]
     [
         GridClassifier(check="off"),

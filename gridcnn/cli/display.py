@@ -20,6 +20,7 @@ from gridcnn.runs.run import RunWatcher
 from gridcnn.spec.parts import Fold, GroupOut
 from gridcnn.training.loop import Epoch
 from gridcnn.training.methods import NudgeResult
+from gridcnn.training.signs import Sign
 
 SHOWN_NUDGES = 5
 """About how many nudges a run shows: enough to see the rule, few beside the lines of the epochs."""
@@ -153,6 +154,11 @@ class Display(RunWatcher):
         name = f"{self.fold}, epoch {epoch}" if self.fold else f"epoch {epoch}"
         note = f"loss {loss:.4f}{self.validated}"
         self.bars.show(Progress(name, done, batches, "batches"), note=note)
+
+    @_heard_or_not
+    def on_sign(self, sign: Sign) -> None:
+        """Print what looks wrong."""
+        screen.say_noted(sign.text)
 
     @_heard_or_not
     def on_epoch(self, epoch: Epoch, epochs: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -223,19 +222,16 @@ class Case:
         if not self.is_whole:
             layout = Layout(1, self.values.shape[1])
         known = np.flatnonzero(self.targets >= 0)
-        try_order = partial(
-            usefulness,
+        counter = self.judging.counter("training on shuffles", TRAININGS)
+        return usefulness(
             self.values[known],
             self.targets[known],
             layout,
             seed=self.judging.seed,
             threads=self.judging.threads,
+            careful=not settled,
+            advance=counter.add,
         )
-        counter = self.judging.counter("training on shuffles", TRAININGS)
-        use = try_order(advance=counter.add)
-        if use is None or settled or not use.may_be_useful:
-            return use
-        return try_order(careful=True)
 
     def _left_out(self) -> list[str]:
         """Return sentences on the rows and columns that were not looked at."""

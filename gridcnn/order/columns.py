@@ -150,27 +150,30 @@ def comparable(columns: Sequence[Column]) -> tuple[NDArray[np.float32], NDArray[
     for index, column in enumerate(columns):
         present = ~np.isnan(column.values)
         values = column.values[present]
-        _, counts = np.unique(values, return_counts=True)
+        _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
         usable[index] = len(values) - (counts.max() if len(counts) else 0) >= _FEWEST
         if not usable[index]:
             continue
         if column.symbols:
             numbers[:, index] = _indicators(column.values, width)
         else:
-            numbers[present, index, 0] = _normal_scores(values)
+            numbers[present, index, 0] = _normal_scores(counts)[places]
     return numbers, usable
 
 
-def _normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _normal_scores(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the score of each value, the smallest first, from how often each occurs.
+
+    Equal values share their mean rank. The scores of all rows have mean 0 and variance 1.
+    """
     require_room_for_scipy()
     from scipy.special import ndtri
-    from scipy.stats import rankdata
 
-    scores = ndtri((rankdata(values) - 0.5) / len(values))
-    scores -= scores.mean()
-    spread = scores.std()
-    scaled: NDArray[np.float64] = scores / spread if spread > 0 else scores
-    return scaled
+    rows = counts.sum()
+    scores: NDArray[np.float64] = ndtri((np.cumsum(counts) - counts / 2) / rows)
+    scores -= counts @ scores / rows
+    spread = math.sqrt(counts @ np.square(scores) / rows)
+    return scores / spread if spread > 0 else scores
 
 
 def _indicators(codes: NDArray[np.float64], width: int) -> NDArray[np.float64]:

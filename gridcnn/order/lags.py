@@ -64,9 +64,9 @@ def by_distance(associations: NDArray[np.float32], *, seed: int) -> Lags | None:
         return None
     random = Stream.CHECK_LAGS.random(seed)
     lags = np.arange(1, min(columns - 1, _MOST_LAGS + 1))
-    given = _means(associations, np.arange(columns), lags)
-    orders = [random.permutation(columns) for _ in range(_ORDERS)]
-    others = np.stack([_means(associations, order, lags) for order in orders])
+    [given] = _means(associations, np.arange(columns)[None], lags)
+    orders = np.stack([random.permutation(columns) for _ in range(_ORDERS)])
+    others = _means(associations, orders, lags)
     known = ~np.isnan(given) & ~np.isnan(others).any(axis=0)
     low, high = np.quantile(others[:, known], (0.05, 0.95), axis=0)
     shown = np.unique(np.linspace(0, columns - 1, min(columns, _SHOWN)).round().astype(np.int64))
@@ -82,12 +82,14 @@ def by_distance(associations: NDArray[np.float32], *, seed: int) -> Lags | None:
 
 
 def _means(
-    associations: NDArray[np.float32], order: NDArray[np.int64], lags: NDArray[np.int64]
+    associations: NDArray[np.float32], orders: NDArray[np.int64], lags: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    means = np.full(len(lags), np.nan)
+    """Return the mean at each lag in each order `(orders, lags)`; NaN if nothing is known."""
+    means = np.full((len(orders), len(lags)), np.nan)
     for place, lag in enumerate(lags.tolist()):
-        pairs = associations[order[:-lag], order[lag:]]
-        known = pairs[~np.isnan(pairs)]
-        if len(known):
-            means[place] = known.mean(dtype=np.float64)
+        pairs = associations[orders[:, :-lag], orders[:, lag:]]
+        known = ~np.isnan(pairs)
+        sums = pairs.sum(axis=1, dtype=np.float64, where=known)
+        counts = known.sum(axis=1)
+        np.divide(sums, counts, out=means[:, place], where=counts > 0)
     return means

@@ -130,28 +130,48 @@ def usefulness(
         layout: how the columns stand in the network's grid.
         seed: fixes shuffles, folds and starting weights.
         threads: the most threads.
-        careful: whether to train three times as often, so that the figures hardly change with the
-            seed.
+        careful: whether to train three times as often if the order may be useful, so that the
+            figures hardly change with the seed.
         advance: called with how many more of `TRAININGS` are done.
     """
     random = Stream.CHECK_USEFULNESS.random(seed)
     trial = _Trial.of(values, targets, random, seed, threads)
     if trial is None:
         return None
-    columns, shuffles = values.shape[1], _SHUFFLES
-    accuracy = trial.accuracy_of(layout, 1 + shuffles, advance)
-    answers = [accuracy(np.arange(columns))]
-    if careful:
-        shuffles *= _CAREFUL
-        for number in range(1, _CAREFUL + 1):
-            again = replace(trial, seed=seed + number)
-            answers.append(again.accuracy_of(layout, 1 + shuffles, None)(np.arange(columns)))
-    given = float(np.mean(answers))
-    shuffled = [accuracy(random.permutation(columns)) for _ in range(shuffles)]
-    counts, rows = np.bincount(trial.targets), len(trial.targets)
-    majority = float(counts.max() / rows)
-    p_value = _p_value(given, shuffled)
-    return Usefulness(given, tuple(shuffled), majority, p_value, rows, len(counts))
+    answers = trial.right_answers(layout, TRAININGS)
+    given = np.arange(values.shape[1])
+
+    def accuracy(order: NDArray[np.int64]) -> float:
+        return float(answers(order).mean())
+
+    orders = [given, *(random.permutation(given) for _ in range(_SHUFFLES))]
+    accuracies = []
+    for order in orders:
+        accuracies.append(accuracy(order))
+        if advance is not None:
+            advance(1)
+    found = _summary(trial, accuracies[:1], accuracies[1:])
+    if not careful or not found.may_be_useful:
+        return found
+    shuffles = _CAREFUL * _SHUFFLES
+    more = [
+        replace(trial, seed=seed + number).right_answers(layout, 1 + shuffles)(given)
+        for number in range(1, _CAREFUL + 1)
+    ]
+    others = [accuracy(random.permutation(given)) for _ in range(shuffles - _SHUFFLES)]
+    return _summary(
+        trial,
+        [*accuracies[:1], *(float(right.mean()) for right in more)],
+        [*accuracies[1:], *others],
+    )
+
+
+def _summary(trial: _Trial, given: list[float], shuffled: list[float]) -> Usefulness:
+    """Return what trainings on the order given, and on shuffles, come to."""
+    mean, counts = float(np.mean(given)), np.bincount(trial.targets)
+    rows = len(trial.targets)
+    majority, p_value = float(counts.max() / rows), _p_value(mean, shuffled)
+    return Usefulness(mean, tuple(shuffled), majority, p_value, rows, len(counts))
 
 
 def best_layout(
@@ -217,20 +237,6 @@ class _Trial:
         folds = deal_items(targets, _FOLDS, random)
         return cls(values[chosen], targets, folds, seed, threads)
 
-    def accuracy_of(
-        self, layout: Layout, trainings: int, advance: Callable[[int], None] | None
-    ) -> Callable[[NDArray[np.int64]], float]:
-        """Return a function of an order that returns the accuracy; see `right_answers`."""
-        answers = self.right_answers(layout, trainings)
-
-        def accuracy(order: NDArray[np.int64]) -> float:
-            right = answers(order)
-            if advance is not None:
-                advance(1)
-            return float(right.mean())
-
-        return accuracy
-
     def right_answers(
         self, layout: Layout, trainings: int
     ) -> Callable[[NDArray[np.int64]], NDArray[np.bool_]]:
@@ -291,13 +297,13 @@ def _right_answers(
 
 def _p_value(given: float, shuffled: list[float]) -> float:
     require_room_for_scipy()
-    from scipy.stats import t
+    from scipy.special import stdtr  # scipy.stats would take most of a second to load
 
     spread = float(np.std(shuffled, ddof=1)) * math.sqrt(1 + 1 / len(shuffled))
     ahead = given - float(np.mean(shuffled))
     if spread <= 0:
         return 0.5 if ahead <= 0 else 1 / (1 + len(shuffled))
-    return float(t.sf(ahead / spread, len(shuffled) - 1))
+    return float(stdtr(len(shuffled) - 1, -ahead / spread))
 
 
 def _spec(shape: GridShape, epochs: int, seed: int) -> Spec:

@@ -30,6 +30,7 @@ from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
 from gridcnn.training.loop import TrainingState, train
 from gridcnn.training.memory import estimate_memory, refuse_hopeless, refuse_too_large
 from gridcnn.training.methods import NudgeResult
+from gridcnn.training.signs import Sign
 
 __all__ = ["Run", "RunWatcher", "carry_out", "open_run", "run"]
 
@@ -161,7 +162,8 @@ def carry_out(
         state = keeper.train()
         result = finish(Trained(engine_to_train, prepared, checked, state), folder, watch)
     if strict:
-        refuse_notes(result.metrics.get(TEST, {}).get("notes", ()))
+        signs = [sign["text"] for sign in result.metrics["signs"]]
+        refuse_notes([*signs, *result.metrics.get(TEST, {}).get("notes", ())])
     return result
 
 
@@ -301,6 +303,10 @@ class _Keeper:
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         """Call the watcher."""
         self._watcher.on_batch(epoch, done, batches, loss)
+
+    def on_sign(self, sign: Sign) -> None:
+        """Call the watcher."""
+        self._watcher.on_sign(sign)
 
     def on_epoch(self, state: TrainingState) -> None:
         """Save the epoch, and call the watcher."""

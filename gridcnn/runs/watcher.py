@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 from gridcnn.engines.base import Engine, Memory
+from gridcnn.errors import TrainingWarning
 from gridcnn.network import Network
 from gridcnn.order.guard import Checked
 from gridcnn.progress import Progress
@@ -13,6 +15,7 @@ from gridcnn.runs.prepare import Prepared
 from gridcnn.spec.parts import Fold, GroupOut
 from gridcnn.training.loop import Epoch
 from gridcnn.training.methods import NudgeResult
+from gridcnn.training.signs import Sign
 
 
 class RunWatcher:
@@ -50,6 +53,10 @@ class RunWatcher:
 
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         """React to each batch; `done` of so many `batches` of an epoch are done."""
+
+    def on_sign(self, sign: Sign) -> None:
+        """React to something about the training that looks wrong: by default with a warning."""
+        warnings.warn(sign.text, TrainingWarning, stacklevel=2)
 
     def on_epoch(self, epoch: Epoch, epochs: int) -> None:
         """React to each epoch, once its checkpoint is written."""

@@ -6,12 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
+from annotated_types import Ge, Le
 from pydantic import (
     AfterValidator,
     Field,
     PlainSerializer,
     PlainValidator,
     PrivateAttr,
+    Strict,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
@@ -264,6 +266,9 @@ class Training(Settings):
     start: Literal["he", "glorot"] = "he"
     """How starting weights are drawn: with the variance 2 / inputs (He et al., 2015), or with
     2 / (inputs + outputs) (Glorot and Bengio, 2010)."""
+    restarts: Annotated[int, Strict(), Ge(0), Le(10)] = 1
+    """How often training begins again, with other starting weights, if all items get the same votes
+    after one of the first three epochs."""
     seed: Seed = 0
     """Fixes the division of the data, the starting weights, the order of items, the dropout and the
     augmentation."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, Len
 from pydantic import Field, Strict, model_validator
 
 from gridcnn.engines.base import Engine
@@ -20,6 +20,7 @@ from gridcnn.settings.content import Content, Loss, Name, Seconds
 from gridcnn.tensors import read_tensors, write_tensors
 from gridcnn.training.loop import Epoch, TrainingState
 from gridcnn.training.optimizers import memory_names
+from gridcnn.training.signs import Kind, Sign
 from gridcnn.version import VERSION
 
 KIND = "checkpoint"
@@ -46,6 +47,16 @@ class EpochContent(Content):
     seconds: Seconds
 
 
+class SignContent(Content):
+    """A sign that something is wrong, as a checkpoint has it; see `Sign`."""
+
+    title: ClassVar[str] = "a sign"
+
+    epoch: Many
+    kind: Kind
+    text: Annotated[str, Len(1, 10_000)]
+
+
 class CheckpointContent(Content):
     """What a checkpoint holds beside the numbers; see `TrainingState`."""
 
@@ -58,6 +69,8 @@ class CheckpointContent(Content):
     best_epoch: Many
     steps: Steps
     history: list[EpochContent] = Field(min_length=1)
+    signs: list[SignContent] = Field(default=[], max_length=1_000)
+    restarts: Annotated[int, Strict(), Ge(0), Le(10)] = 0
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
@@ -120,6 +133,8 @@ def save_checkpoint(
         "best_epoch": state.best_epoch,
         "steps": state.steps,
         "history": [dataclasses.asdict(epoch) for epoch in state.history],
+        "signs": [dataclasses.asdict(sign) for sign in state.signs],
+        "restarts": state.restarts,
     }
     write_tensors(path, KIND, tensors, content)
 
@@ -153,6 +168,8 @@ def load_checkpoint(path: Path, fingerprint: str, *, engine: Engine) -> Training
         steps=about.steps,
         memory={name.removeprefix(_MEMORY): kept for name, kept in tensors.items()},
         history=_history(about),
+        signs=tuple(Sign(**each.model_dump()) for each in about.signs),
+        restarts=about.restarts,
     )
 
 

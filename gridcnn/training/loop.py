@@ -6,7 +6,7 @@ import functools
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +23,7 @@ from gridcnn.training.augmentation import Augmenter, refuse_unfit
 from gridcnn.training.memory import refuse_too_large
 from gridcnn.training.methods import Backpropagation, Method, Nudge, NudgeResult
 from gridcnn.training.schedules import learning_rate
+from gridcnn.training.signs import EARLY, Looker, Sign, restart_sign
 
 EXPLODED = 1e6
 """A mean loss above this means that training has failed."""
@@ -75,6 +76,8 @@ class TrainingState:
         steps: how many steps the optimizer has taken.
         memory: the vectors that the optimizer keeps between steps.
         history: every epoch so far.
+        signs: what looked wrong so far.
+        restarts: how often training has begun again with another start.
     """
 
     parameters: Array
@@ -83,6 +86,8 @@ class TrainingState:
     steps: int = 0
     memory: Mapping[str, Array] = field(default_factory=dict)
     history: tuple[Epoch, ...] = ()
+    signs: tuple[Sign, ...] = ()
+    restarts: int = 0
 
 
 class Watcher(Protocol):
@@ -94,8 +99,14 @@ class Watcher(Protocol):
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         """Called after each batch of epoch `epoch` (from 1)."""
 
+    def on_sign(self, sign: Sign) -> None:
+        """Called when something looks wrong, before `on_epoch`."""
+
     def on_epoch(self, state: TrainingState) -> None:
-        """Called after each epoch; `state` is complete, and may be saved."""
+        """Called after each epoch; `state` is complete, and may be saved.
+
+        Not after an epoch that made training begin again.
+        """
 
 
 def train(
@@ -116,6 +127,10 @@ def train(
     the augmentation of an epoch depend on the seed and the epoch's number alone, so that a resumed
     run goes the same way as one that was never interrupted.
 
+    If all items get the same votes after one of the first epochs, training begins again with
+    another start, up to `settings.restarts` times. What else looks wrong is kept in
+    `TrainingState.signs`.
+
     Raises:
         ShapeError: an augmentation does not go with the grids.
         TrainingError: there are no items, a cell is not finite, there is nothing to learn, it takes
@@ -125,6 +140,7 @@ def train(
     refuse_unfit(settings, engine.network.shape, engine.network.spec.document)
     refuse_too_large(engine, settings, saved=False)
     method = _method(engine, settings)
+    looker = Looker(engine, training.grids, training.targets, settings)
     state = state or _start(engine)
     if isinstance(method, Nudge):
         left = settings.epochs - len(state.history)
@@ -134,9 +150,24 @@ def train(
     while ends_after(state.history, settings) is None:
         # Numbers that grow too large are reported as an error, and need no warnings besides.
         with np.errstate(over="ignore", invalid="ignore"):
-            state = _one_epoch(method, training, validation, state, watcher)
+            after, found = _one_epoch(method, training, validation, state, looker, watcher)
+        told = {sign.kind for sign in state.signs}
+        new = [sign for sign in found if sign.kind not in told]
+        number = len(after.history)
+        is_bad = any(sign.kind == "collapsed" for sign in found)
+        if is_bad and number <= EARLY and state.restarts < settings.restarts:
+            new = [restart_sign(number, state.restarts + 1, settings.restarts)]
+            after = _start(engine, restarts=state.restarts + 1)
+            method = _method(engine, settings)
+            # What was seen of a start that is given up says nothing about the next one.
+            kept = tuple(sign for sign in state.signs if sign.kind == "restarted")
+            state = replace(state, signs=kept)
+        state = replace(after, signs=(*state.signs, *new))
         if watcher is not None:
-            watcher.on_epoch(state)
+            for sign in new:
+                watcher.on_sign(sign)
+            if state.history:
+                watcher.on_epoch(state)
     return state
 
 
@@ -144,9 +175,9 @@ def _method(engine: Engine, settings: Training) -> Method:
     return (Nudge if settings.method == "nudge" else Backpropagation)(engine, settings)
 
 
-def _start(engine: Engine) -> TrainingState:
-    parameters = engine.network.starting_parameters()
-    return TrainingState(parameters, parameters.copy())
+def _start(engine: Engine, restarts: int = 0) -> TrainingState:
+    parameters = engine.network.starting_parameters(again=restarts)
+    return TrainingState(parameters, parameters.copy(), restarts=restarts)
 
 
 def _refuse_unusable(engine: Engine, training: Labelled, validation: Labelled | None) -> None:
@@ -192,9 +223,10 @@ def _one_epoch(
     training: Labelled,
     validation: Labelled | None,
     state: TrainingState,
+    looker: Looker,
     watcher: Watcher | None,
-) -> TrainingState:
-    """Return the state after one more epoch."""
+) -> tuple[TrainingState, list[Sign]]:
+    """Return the state after one more epoch, and the signs that something is wrong."""
     start = time.perf_counter()
     settings, number = method.settings, len(state.history) + 1
     random = Stream.BATCHES.random(settings.seed, number)
@@ -206,7 +238,10 @@ def _one_epoch(
     total, hits, rate = 0.0, 0, 0.0
     parameters = state.parameters.copy()
     tell = None if watcher is None else functools.partial(watcher.on_nudge, number)
+    watched = looker.watched(batches) if number <= EARLY else 0
     for batch in range(batches):
+        if batch == batches - watched and isinstance(method, Backpropagation):
+            method.changing = np.zeros(len(parameters), np.bool_)
         chosen = order[batch * settings.batch_size : (batch + 1) * settings.batch_size]
         # The rate in the middle of the batch: neither the first step of a warm-up nor the last one
         # of a cosine is 0, and every batch of an epoch lies between the same two falls of a step.
@@ -238,19 +273,27 @@ def _one_epoch(
         learning_rate=rate,
         seconds=time.perf_counter() - start,
     )
+    changing = None
+    if isinstance(method, Backpropagation):
+        changing, method.changing = method.changing, None
+    history = (*state.history, epoch)
+    collapsed = looker.is_collapsed(parameters, epoch.accuracy)
+    found = looker.signs(history, collapsed=collapsed, changing=changing)
     better = _is_better(epoch, state.history[state.best_epoch - 1] if state.best_epoch else None)
     steps, memory = 0, {}
     if isinstance(method, Backpropagation):
         steps = method.optimizer.steps
         memory = {name: kept.copy() for name, kept in method.optimizer.state.items()}
-    return TrainingState(
+    after = replace(
+        state,
         parameters=parameters,
         best=parameters.copy() if better else state.best,
         best_epoch=number if better else state.best_epoch,
         steps=steps,
         memory=memory,
-        history=(*state.history, epoch),
+        history=history,
     )
+    return after, found
 
 
 def _explosion_error(loss: float, where: str, rate: float) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridcnn.contracts.targets import Targets
 from gridcnn.engines.base import Engine
@@ -77,6 +78,8 @@ class Backpropagation(Method):
     def __init__(self, engine: Engine, settings: Training) -> None:
         super().__init__(engine, settings)
         self.optimizer: Optimizer = make_optimizer(settings, engine.network, engine=engine)
+        self.changing: NDArray[np.bool_] | None = None
+        """Where it is an array, for each parameter whether a gradient since then was not 0."""
 
     def learn(
         self,
@@ -91,6 +94,8 @@ class Backpropagation(Method):
         """Take one step of the optimizer."""
         step = self.engine.step(parameters, grids, targets, random=random)
         gradient = step.gradient
+        if self.changing is not None:
+            self.changing |= gradient != 0
         longest = self.settings.gradient_clip
         if longest is not None:
             # In float64, where the squares of large numbers still have room.

@@ -71,19 +71,6 @@ def _heard(thing: Any, *, sample_rate: int = RATE) -> NDArray[np.float32]:
 # Arithmetic, beside librosa's ---------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def librosa() -> Any:
-    """Return librosa, whose import takes seconds."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import librosa
-        import librosa.effects
-        import librosa.feature
-        import librosa.filters
-
-    return librosa
-
-
 CASES = [
     (16_000, 512, 256, 64, 0.0, 8000.0),
     (8000, 256, 100, 32, 50.0, 3500.0),

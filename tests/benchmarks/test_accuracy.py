@@ -9,7 +9,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import librosa
 import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
@@ -102,7 +101,7 @@ def test_a_class_without_training_items_gets_no_votes() -> None:
     assert (votes[:, [0, 2]] == known.predict_proba(flat)).all()
 
 
-def test_clips_are_told_by_the_statistics_of_their_cepstrum() -> None:
+def test_clips_are_told_by_the_statistics_of_their_cepstrum(librosa: Any) -> None:
     """Mean and standard deviation over time, as librosa's coefficients have them."""
     random = np.random.default_rng(0)
     clips = [random.normal(size=4000).astype(np.float32) / 8 for _ in range(2)]

@@ -30,6 +30,7 @@ def test_files_are_what_their_kind_says(kind: pictures.Kind, tmp_path: Path) -> 
         assert np.abs(grid - (planes / 127.5 - 1)).mean() < 0.02
 
 
+@pytest.mark.usefixtures("librosa")
 @pytest.mark.parametrize("ending", ["wav", "ogg", "flac", "mp3"])
 def test_the_loader_of_sounds_makes_our_grids(ending: str, tmp_path: Path) -> None:
     """But for the edges, where it resamples without what lies beside."""

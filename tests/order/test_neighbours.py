@@ -8,6 +8,7 @@ import itertools
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import stats
 from sklearn.datasets import load_digits
 
 from gridcnn.order.columns import column_of, comparable
@@ -20,6 +21,7 @@ from gridcnn.order.neighbours import (
     SCORE,
     TOGETHER,
     Neighbours,
+    _tail,
     look,
     look_along,
 )
@@ -54,6 +56,20 @@ def test_few_positions_are_put_into_every_order(columns: int) -> None:
     assert found.p_value == pytest.approx(as_good / len(every))
     assert found.explained == pytest.approx(explained(tuple(range(columns))))
     assert found.by_chance == pytest.approx(np.mean(every), abs=0.05)
+
+
+@pytest.mark.parametrize("skewed", [0.0, 1e-6, 0.5, 2.0, -1.0])
+@pytest.mark.parametrize("given", [-3.0, 0.0, 2.5, 9.0])
+def test_small_p_values_are_read_off_pearsons_curve(given: float, skewed: float) -> None:
+    """Of type III, by mean, spread and skewness; a curve that is skewed to the left is normal."""
+    normal = np.random.default_rng(0).normal(size=999)
+    normal = np.concatenate([normal, -normal])
+    others = 3 + normal + skewed * np.square(normal)
+    standard = (given - others.mean()) / others.std()
+
+    wanted = stats.pearson3.sf(standard, max(0.0, stats.skew(others)))
+
+    assert _tail(given, others) == pytest.approx(wanted, rel=1e-6)
 
 
 def test_gradation_is_counted() -> None:

@@ -478,6 +478,9 @@ class Keeper:
     def on_nudge(self, *_: Any) -> None:
         pass
 
+    def on_sign(self, *_: Any) -> None:
+        pass
+
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         pass
 

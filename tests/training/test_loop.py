@@ -18,6 +18,7 @@ from gridcnn.spec.load import load
 from gridcnn.training import loop, methods
 from gridcnn.training.loop import Epoch, Labelled, TrainingState, train
 from gridcnn.training.methods import NudgeResult
+from gridcnn.training.signs import Sign
 
 OPTIMIZERS = ["sgd", {"sgd": {"nesterov": True}}, "adam", "adamw"]
 
@@ -48,10 +49,14 @@ class Watcher:
         self.epochs: list[TrainingState] = []
         self.batches: list[tuple[int, int, int]] = []
         self.nudges: list[tuple[int, NudgeResult]] = []
+        self.signs: list[Sign] = []
         self.stop = stop
 
     def on_nudge(self, epoch: int, nudge: NudgeResult) -> None:
         self.nudges.append((epoch, nudge))
+
+    def on_sign(self, sign: Sign) -> None:
+        self.signs.append(sign)
 
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         assert np.isfinite(loss)

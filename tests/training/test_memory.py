@@ -82,6 +82,9 @@ def test_what_is_planned_is_what_is_taken(name: str, tmp_path: Path) -> None:
         def on_nudge(self, *_: Any) -> None:
             pass
 
+        def on_sign(self, *_: Any) -> None:
+            pass
+
         def on_batch(self, *_: Any) -> None:
             pass
 

@@ -1,0 +1,249 @@
+"""Signs that a training fails: what is looked for after each epoch, and what is said about it.
+
+Each is looked for at little cost: by figures that are there anyway, by the votes of a few training
+items, and only if these figures are poor, and by the gradients of an epoch's last batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.contracts.stage import HeadStage
+from gridcnn.contracts.targets import Targets
+from gridcnn.engines.base import Engine
+from gridcnn.grid import Array, Cells
+from gridcnn.network import Network
+from gridcnn.spec.models import Training
+
+Kind = Literal["collapsed", "restarted", "silent", "learned nothing", "learned by heart"]
+
+EARLY = 3
+"""Epochs in which a start may turn out to be bad."""
+_ALIKE = 1e-6
+"""Votes that differ by less are the same."""
+_GUESSING = 0.2
+"""The part of the way from the share of the most frequent class to 1 below which answers are
+hardly better than guesses."""
+_PART_OF_ITEMS, _FEWEST_ITEMS, _MOST_ITEMS = 20, 4, 32
+"""Items whose votes are compared: so many that it takes less than 2 % of an epoch's time."""
+_SILENT = 0.75
+"""The part of a stage's filters or voters that must be silent before it is said: some always are,
+and are no harm."""
+_FEWEST_SILENT = 3
+_STILL_WRONG = 0.05
+"""The mean loss below which a zero gradient says nothing: hardly any item asks for a change."""
+_WATCHED = 64
+"""Items of an epoch's last batches whose gradients are watched."""
+_NO_LOWER = 0.98
+"""The part of the loss of votes by the classes' frequencies that a network must get below."""
+_SLOWEST = 3
+"""Epochs after which it must be below."""
+_NEVER = -30.0  # the logit of a class without items
+_ENOUGH_STEPS = 50
+"""Steps of the optimizer before which no more can be expected than to begin."""
+_WORSE, _SINCE = 1.5, 5
+"""A validation loss so many times its best, so many epochs after it, is learning by heart ..."""
+_BAD = 0.3
+"""... if it is also more than this part of the loss of votes by the classes' frequencies."""
+
+
+@dataclass(frozen=True)
+class Sign:
+    """Something about a training that looks wrong.
+
+    Attributes:
+        epoch: after which epoch it was seen.
+        kind: what it is; each kind but a restart is told once.
+        text: what was seen, and what to do about it, in a line.
+    """
+
+    epoch: int
+    kind: Kind
+    text: str
+
+
+class Figures(Protocol):
+    """The figures of an epoch by which it is judged; None where there is no validation."""
+
+    @property
+    def epoch(self) -> int:
+        """Its number, from 1."""
+
+    @property
+    def loss(self) -> float:
+        """The mean loss while training."""
+
+    @property
+    def accuracy(self) -> float:
+        """The part of right answers while training."""
+
+    @property
+    def validation_loss(self) -> float | None:
+        """The mean loss on the validation items."""
+
+
+class Looker:
+    """Looks for signs, for one engine, its training items and settings.
+
+    Args:
+        engine: computes the network.
+        grids, targets: all training items.
+        settings: of the training.
+    """
+
+    def __init__(self, engine: Engine, grids: Cells, targets: Targets, settings: Training) -> None:
+        self._engine = engine
+        self._settings = settings
+        count = min(max(len(grids) // _PART_OF_ITEMS, _FEWEST_ITEMS), _MOST_ITEMS, len(grids))
+        self._chosen = np.unique(np.linspace(0, len(grids) - 1, count).astype(np.int64))
+        self._grids = grids
+        counts = np.bincount(targets, minlength=engine.network.output.cells)
+        self._likely = loss_by_frequency(engine.head, counts)
+        most_frequent = float(counts.max() / counts.sum())
+        self._guessing = most_frequent + _GUESSING * (1 - most_frequent)
+        self._batches = -(-len(grids) // settings.batch_size)
+        self._classes = int((counts > 0).sum())
+
+    def watched(self, batches: int) -> int:
+        """Return how many of an epoch's last batches have their gradients watched."""
+        return min(batches, -(-_WATCHED // self._settings.batch_size))
+
+    def is_collapsed(self, parameters: Array, accuracy: float) -> bool:
+        """Return whether items of all kinds get the same votes."""
+        if self._classes < 2 or len(self._chosen) < 2 or accuracy >= self._guessing:
+            return False
+        grids = self._grids[self._chosen]
+        if (np.asarray(grids) == np.asarray(grids)[:1]).all():
+            return False  # they look the same, and so have the same votes
+        votes = self._engine.head.votes(self._engine.logits(parameters, grids))
+        return float((votes.max(axis=0) - votes.min(axis=0)).max()) <= _ALIKE
+
+    def signs(
+        self,
+        history: Sequence[Figures],
+        *,
+        collapsed: bool,
+        changing: NDArray[np.bool_] | None,
+    ) -> list[Sign]:
+        """Return the signs after the last epoch of a history.
+
+        Args:
+            history: the figures of all epochs so far.
+            collapsed: whether all items get the same votes.
+            changing: for each parameter, whether a watched batch had a gradient for it; None if
+                that was not watched.
+        """
+        last = history[-1]
+        if collapsed:
+            return [Sign(last.epoch, "collapsed", self._collapse(last))]
+        found: list[Sign] = []
+        if last.epoch * self._batches >= _ENOUGH_STEPS:
+            if last.epoch <= EARLY and changing is not None and last.loss > _STILL_WRONG:
+                found += self._silent(last, changing)
+            if last.epoch >= _SLOWEST:
+                found += self._idle(history)
+        return [*found, *self._by_heart(history)]
+
+    def _collapse(self, last: Figures) -> str:
+        return (
+            f"all training items get the same votes after epoch {last.epoch}: features or hidden "
+            f"voters no longer answer anything; {self._lower()}"
+        )
+
+    def _lower(self) -> str:
+        rate = self._settings.learning_rate
+        return f"try training.learning_rate: {rate / 10:.3g}, or training.gradient_clip: 1"
+
+    def _silent(self, last: Figures, changing: NDArray[np.bool_]) -> list[Sign]:
+        quiet = silent(self._engine.network, changing)
+        named = [
+            f"{count} of {total} in {name}"
+            for name, (count, total) in quiet.items()
+            if count >= max(_FEWEST_SILENT, _SILENT * total)
+        ]
+        if not named:
+            return []
+        text = (
+            f"filters or hidden voters that answer nothing to any of the last items of epoch "
+            f"{last.epoch}: {', '.join(named)}; {self._lower()}"
+        )
+        return [Sign(last.epoch, "silent", text)]
+
+    def _idle(self, history: Sequence[Figures]) -> list[Sign]:
+        last = history[-1]
+        learns = last.accuracy >= self._guessing or last.loss < _NO_LOWER * self._likely
+        if self._classes < 2 or learns:
+            return []
+        rate = self._settings.learning_rate
+        hardly = abs(history[0].loss - last.loss) < 0.01 * self._likely and rate < 1e-3
+        advice = f"try training.learning_rate: {10 * rate:.3g}" if hardly else self._lower()
+        text = (
+            f"the loss after epoch {last.epoch} is {last.loss:.3g}, and votes by the classes' "
+            f"frequencies alone have {self._likely:.3g}: nothing is learned so far; {advice}"
+        )
+        return [Sign(last.epoch, "learned nothing", text)]
+
+    def _by_heart(self, history: Sequence[Figures]) -> list[Sign]:
+        last = history[-1]
+        if last.validation_loss is None or last.validation_loss < _BAD * self._likely:
+            return []
+        losses = [each.validation_loss or 0.0 for each in history]
+        best = int(np.argmin(losses))
+        since = len(losses) - 1 - best
+        if since < _SINCE or losses[-1] < _WORSE * losses[best] or last.loss >= history[best].loss:
+            return []
+        text = (
+            f"the validation loss was {losses[best]:.3g} after epoch {best + 1} and is "
+            f"{losses[-1]:.3g} after epoch {last.epoch}, while the training loss falls: the items "
+            "are learned by heart; augmentation, dropout, weight_decay or more items help, and "
+            "training.patience ends sooner"
+        )
+        return [Sign(last.epoch, "learned by heart", text)]
+
+
+def restart_sign(epoch: int, number: int, most: int) -> Sign:
+    """Return the sign that training begins again after an epoch, for the `number`th time."""
+    text = (
+        f"all training items got the same votes after epoch {epoch}, so training begins again with "
+        f"another start ({number} of at most {most}; training.restarts: 0 keeps the first one)"
+    )
+    return Sign(epoch, "restarted", text)
+
+
+def loss_by_frequency(head: HeadStage, counts: NDArray[np.int64]) -> float:
+    """Return the mean loss if the votes for each item are the frequencies of the classes.
+
+    `counts` are the items of each class `(classes,)`.
+    """
+    seen = np.flatnonzero(counts)
+    logits = np.full((len(seen), len(counts)), _NEVER, np.float32)
+    logits[:, seen] = np.log(counts[seen] / counts.sum())
+    losses, _ = head.losses(logits, seen)
+    return float((losses * counts[seen]).sum() / counts.sum())
+
+
+def silent(network: Network, changing: NDArray[np.bool_]) -> dict[str, tuple[int, int]]:
+    """Return for each stage with weights how many filters or voters got no gradient, of how many.
+
+    Behind a rectification that is 0 for an item, no gradient reaches a filter: one without any
+    answered nothing to all items. The last layer of the head is left out, since nothing rectifies
+    it. If all of a stage are silent, so are all stages before it, and only the last is named.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for op in network.ops:
+        for slot in op.slots[: -2 if op is network.ops[-1] else None]:
+            parameter = slot.parameter
+            if parameter.role != "learned" or len(parameter.shape) < 2:
+                continue
+            rows = changing[slot.part].reshape(parameter.shape[0], -1)
+            count = int((~rows.any(axis=1)).sum())
+            if count == len(rows):
+                found.clear()
+            name = f"{op.label} {parameter.name.removesuffix('weights').rstrip('.')}".rstrip()
+            found[name] = count, len(rows)
+    return {name: figures for name, figures in found.items() if figures[0]}

@@ -1,0 +1,43 @@
+"""What tests of the checker share: trainings on the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from numpy.typing import NDArray
+
+from gridcnn.order import case, sequences
+from gridcnn.order.layouts import Layout
+from gridcnn.order.usefulness import TRAININGS, Usefulness, usefulness
+
+
+@pytest.fixture(scope="module", autouse=True)
+def trained() -> Iterator[None]:
+    """Train once on the same rows, whichever way they come in, if they are the same to the bit.
+
+    A training depends on its arguments alone, as tests/order/test_usefulness.py checks.
+    """
+    known: dict[Any, Usefulness | None] = {}
+
+    def train_once(
+        values: NDArray[Any],
+        targets: NDArray[Any],
+        layout: Layout,
+        *,
+        advance: Callable[[int], None] | None = None,
+        **settings: Any,
+    ) -> Usefulness | None:
+        rows = [(each.shape, each.dtype.str, each.tobytes()) for each in (values, targets)]
+        key = (*rows, layout, *settings.items())
+        if key not in known:
+            known[key] = usefulness(values, targets, layout, advance=advance, **settings)
+        elif known[key] is not None and advance is not None:
+            advance(TRAININGS)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (case, sequences):
+            patch.setattr(module, "usefulness", train_once)
+        yield
