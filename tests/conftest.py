@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -23,6 +24,12 @@ _UNHURRIED = hypothesis.settings(
 hypothesis.settings.register_profile("same", _UNHURRIED, derandomize=True, database=None)
 hypothesis.settings.register_profile("others", _UNHURRIED)
 hypothesis.settings.load_profile("same")
+
+# What a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
+for _stop in (signal.SIGINT, getattr(signal, "SIGQUIT", signal.SIGINT)):
+    if signal.getsignal(_stop) is signal.SIG_IGN:
+        is_ctrl_c = _stop == signal.SIGINT
+        signal.signal(_stop, signal.default_int_handler if is_ctrl_c else signal.SIG_DFL)
 
 HERE = Path(__file__).parent
 Draw = Callable[[int, int], list[tuple[Image, str]]]

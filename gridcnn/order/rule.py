@@ -42,7 +42,8 @@ hundredth of the distance to the best."""
 _P_MARGIN = 2.0
 """The factor by which p-values may vary with the seed, near the threshold of 0.01."""
 _ACCURACY_MARGIN = 0.004
-"""How much the accuracy of a small network varies with the seed, as a mean of several trainings."""
+"""How much the accuracy of a small network varies with the seed, as a mean of several trainings, at
+least: two standard errors of this mean are allowed for where they are more."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ class Evidence:
             near.append(replace(look, score=look.score + way * _SCORE_MARGIN, p_value=p_value))
         use = self.use
         if use is not None:
-            given = use.given + way * _ACCURACY_MARGIN
-            use = replace(use, given=given, p_value=use.p_value / _P_MARGIN**way)
+            margin = max(_ACCURACY_MARGIN, 2 * use.error)
+            use = use.shift(way * margin, 1 / _P_MARGIN**way)
         return replace(self, near=near, use=use)
 
 

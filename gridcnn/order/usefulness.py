@@ -77,6 +77,7 @@ class Usefulness:
         p_value: how likely one more shuffle would be as accurate as the given order.
         rows: how many rows were used.
         classes: how many classes have rows enough to be used.
+        error: the standard error of `given` as the mean of several trainings; 0 for one training.
     """
 
     given: float
@@ -85,6 +86,17 @@ class Usefulness:
     p_value: float
     rows: int
     classes: int
+    error: float = 0.0
+
+    def shift(self, change: float, factor: float) -> Usefulness:
+        """Return it with a `given` accuracy that is higher by `change`, which may be negative.
+
+        The p-value becomes that of this accuracy, or `factor` times as large, whichever differs
+        more: shuffles are random as well.
+        """
+        given = self.given + change
+        values = _p_value(given, list(self.shuffled)), self.p_value * factor
+        return replace(self, given=given, p_value=min(values) if change > 0 else max(values))
 
     @property
     def is_useful(self) -> bool:
@@ -171,7 +183,8 @@ def _summary(trial: _Trial, given: list[float], shuffled: list[float]) -> Useful
     mean, counts = float(np.mean(given)), np.bincount(trial.targets)
     rows = len(trial.targets)
     majority, p_value = float(counts.max() / rows), _p_value(mean, shuffled)
-    return Usefulness(mean, tuple(shuffled), majority, p_value, rows, len(counts))
+    error = float(np.std(given, ddof=1)) / math.sqrt(len(given)) if len(given) > 1 else 0.0
+    return Usefulness(mean, tuple(shuffled), majority, p_value, rows, len(counts), error)
 
 
 def best_layout(

@@ -658,13 +658,15 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(
     )
     history = tmp_path / "run/history.csv"
     deadline = time.monotonic() + 60
-    while not history.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert history.exists()
-
-    process.send_signal(stop)
-    # Two seconds at the most are meant; ten leave room for a machine that does much else.
-    _, errors = process.communicate(timeout=10)
+    try:
+        while not history.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert history.exists()
+        process.send_signal(stop)
+        # Two seconds at the most are meant; ten leave room for a machine that does much else.
+        _, errors = process.communicate(timeout=10)
+    finally:
+        process.kill()
 
     assert process.returncode == code
     assert "stopped; continue with: gridcnn run --resume run" in errors

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from gridcnn.order.groups import Groups
 from gridcnn.order.layouts import Layout
 from gridcnn.order.neighbours import Neighbours
@@ -58,6 +60,20 @@ def test_what_hangs_on_luck_is_undecided() -> None:
         replace(LINE, p_value=0.015),
     ):
         assert decide(evidence(shift)) == ("undecided", False)
+
+
+def test_an_accuracy_that_varies_from_training_to_training_may_hang_on_luck() -> None:
+    """Two standard errors of its mean are allowed for, by the p-value of that accuracy as well."""
+    silent = replace(MUTE, best=0.11)
+    useful = replace(USEFUL, given=0.84, p_value=0.001)
+
+    assert decide(evidence(silent, use=useful)) == ("grid", True)
+    assert decide(evidence(silent, use=replace(useful, error=0.002))) == ("grid", True)
+    assert decide(evidence(silent, use=replace(useful, error=0.01))) == ("undecided", False)
+    shifted = useful.shift(-0.03, 2)
+    assert shifted.given == pytest.approx(0.81)
+    assert shifted.p_value > 0.05  # far more than twice the p-value before
+    assert useful.shift(0.03, 0.5).p_value < 0.0005
 
 
 def test_what_is_clear_stays_clear() -> None:
