@@ -259,22 +259,20 @@ def test_a_loss_that_stays_above_that_of_frequencies_is_said(rate: float, advice
 
 def test_learning_by_heart_is_said_once_the_validation_has_become_much_worse() -> None:
     made = engine()
-    better = [Figures(number, 1 / number, 0.5) for number in range(1, 4)]
-    worse = [Figures(number, 1 / number, 0.5 + 0.1 * (number - 3)) for number in range(4, 9)]
+    losses = [0.5, 0.5, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+    learned = [Figures(number, 1 / number, loss) for number, loss in enumerate(losses, 1)]
 
-    found = looker(made).signs([*better, *worse], collapsed=False, changing=None)
+    (sign,) = looker(made).signs(learned, collapsed=False, changing=None)
 
-    assert kinds(found) == ["learned by heart"]
-    assert "was 0.5 after epoch 1 and is 1 after epoch 8" in found[0].text
-    assert looker(made).signs([*better, *worse[:-3]], collapsed=False, changing=None) == []
-    for loss in (0.5, 0.1):  # no worse, or small
-        others = [
-            each._replace(validation_loss=loss * (each.validation_loss or 0)) for each in worse
-        ]
-        others = [better[0]._replace(validation_loss=0.05), *others]
-        assert (
-            looker(made).signs(others[:1] * 3 + others[-1:], collapsed=False, changing=None) == []
-        )
+    assert sign.kind == "learned by heart"
+    assert "was 0.5 after epoch 1 and is 1 after epoch 8" in sign.text
+    for others in (
+        learned[:5],  # it is too early
+        [each._replace(validation_loss=0.5) for each in learned],
+        [Figures(number, 1 / number, loss / 10) for number, loss in enumerate(losses, 1)],  # small
+        [each._replace(loss=each.epoch / 10) for each in learned],  # so does the training's
+    ):
+        assert looker(made).signs(others, collapsed=False, changing=None) == []
 
 
 def test_filters_and_voters_without_a_gradient_are_counted() -> None:
