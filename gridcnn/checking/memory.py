@@ -104,7 +104,8 @@ def _stack_of(rows: Any) -> NDArray[Any]:
         )
     if all(isinstance(item, np.ndarray) for item in items):
         if len({item.shape for item in items}) > 1:
-            raise DataError("the arrays in the list differ in shape; all must be alike")
+            labels = "; give items and their labels as check(X, y)" if len(items) == 2 else ""
+            raise DataError(f"the arrays in the list differ in shape; all must be alike{labels}")
         return np.stack(items)
     if all(isinstance(cell, int | float | np.number) for item in items for cell in item):
         return np.array(items, np.float64)

@@ -116,6 +116,8 @@ def _reason(verdict: Verdict) -> str:
     if near is not None and near.is_telling:
         return _reason_by_neighbours(verdict, near)
     if verdict.decision == "permutable":
+        if use is None:  # only one-hot columns are judged without either
+            return "The columns are categories, one-hot encoded, which have no common order."
         return "A small network answers as well with shuffled columns as with these."
     if near is None:
         return f"{_columns(verdict.columns)} have too few possible orders to show one."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import gridcnn
 from gridcnn.order.blocks import Block, merge_blocks, one_hot_blocks
 from gridcnn.order.columns import Column, column_of
 from gridcnn.order.judge import judge_columns
@@ -90,6 +91,22 @@ def test_one_hot_categories_are_permutable_whatever_their_association(
         assert verdict.decision == "permutable", sizes
         assert any("one-hot encoded" in line for line in verdict.evidence)
         assert verdict.columns == sum(sizes)
+
+
+def test_without_labels_the_reason_is_that_they_are_categories() -> None:
+    """No network is trained then, and none may be named."""
+    random = np.random.default_rng(3)
+    table = np.zeros((300, 30))
+    for block in range(6):
+        table[np.arange(300), 5 * block + random.integers(0, 5, 300)] = 1
+
+    verdict = gridcnn.check(table)
+
+    assert verdict.decision == "permutable"
+    assert verdict.usefulness is None
+    assert verdict.summary[1] == (
+        "The columns are categories, one-hot encoded, which have no common order."
+    )
 
 
 def test_a_series_of_levels_stays_a_grid() -> None:
