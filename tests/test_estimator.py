@@ -112,6 +112,7 @@ def test_channels_last_and_first_are_the_same_grids() -> None:
     assert (last == first).all()
 
 
+@pytest.mark.filterwarnings("ignore::gridcnn.errors.TrainingWarning")
 def test_it_works_within_scikit_learn(digits: tuple[Any, Any]) -> None:
     """clone, get_params, set_params, GridSearchCV, cross_val_score, Pipeline and pickle."""
     X, y = digits[0][:200], digits[1][:200]

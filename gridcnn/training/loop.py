@@ -238,7 +238,7 @@ def _one_epoch(
     total, hits, rate = 0.0, 0, 0.0
     parameters = state.parameters.copy()
     tell = None if watcher is None else functools.partial(watcher.on_nudge, number)
-    watched = looker.watched(batches) if number <= EARLY else 0
+    watched = looker.count_watched(batches) if number <= EARLY else 0
     for batch in range(batches):
         if batch == batches - watched and isinstance(method, Backpropagation):
             method.changing = np.zeros(len(parameters), np.bool_)
@@ -259,6 +259,7 @@ def _one_epoch(
     if not np.isfinite(parameters).all():
         raise TrainingError(_explosion_error(np.nan, f"the last batch of epoch {number}", rate))
     validated: tuple[float, float] | tuple[None, None] = (None, None)
+    logits = None
     if validation:
         logits = method.engine.logits(parameters, validation.grids)
         validated = loss_and_accuracy(method.engine.head, logits, validation.targets)
@@ -273,11 +274,11 @@ def _one_epoch(
         learning_rate=rate,
         seconds=time.perf_counter() - start,
     )
-    changing = None
+    changing, collapsed = None, False
     if isinstance(method, Backpropagation):
         changing, method.changing = method.changing, None
+        collapsed = looker.is_collapsed(parameters, epoch.accuracy, logits)
     history = (*state.history, epoch)
-    collapsed = looker.is_collapsed(parameters, epoch.accuracy)
     found = looker.signs(history, collapsed=collapsed, changing=changing)
     better = _is_better(epoch, state.history[state.best_epoch - 1] if state.best_epoch else None)
     steps, memory = 0, {}

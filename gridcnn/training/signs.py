@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gridcnn.contracts.stage import HeadStage
 from gridcnn.contracts.targets import Targets
 from gridcnn.engines.base import Engine
-from gridcnn.grid import Array, Cells
+from gridcnn.grid import Array, Cells, OneHot
 from gridcnn.network import Network
 from gridcnn.spec.models import Training
 
@@ -109,18 +109,27 @@ class Looker:
         self._batches = -(-len(grids) // settings.batch_size)
         self._classes = int((counts > 0).sum())
 
-    def watched(self, batches: int) -> int:
+    def count_watched(self, batches: int) -> int:
         """Return how many of an epoch's last batches have their gradients watched."""
         return min(batches, -(-_WATCHED // self._settings.batch_size))
 
-    def is_collapsed(self, parameters: Array, accuracy: float) -> bool:
-        """Return whether items of all kinds get the same votes."""
+    def is_collapsed(self, parameters: Array, accuracy: float, logits: Array | None = None) -> bool:
+        """Return whether items of all kinds get the same votes.
+
+        `logits` are those of other items, if they are known: if these differ, no more is computed.
+        """
         if self._classes < 2 or len(self._chosen) < 2 or accuracy >= self._guessing:
             return False
+        if logits is not None and not self._are_alike(logits):
+            return False
         grids = self._grids[self._chosen]
-        if (np.asarray(grids) == np.asarray(grids)[:1]).all():
+        cells = grids.indices if isinstance(grids, OneHot) else np.asarray(grids)
+        if (cells == cells[:1]).all():
             return False  # they look the same, and so have the same votes
-        votes = self._engine.head.votes(self._engine.logits(parameters, grids))
+        return self._are_alike(self._engine.logits(parameters, grids))
+
+    def _are_alike(self, logits: Array) -> bool:
+        votes = self._engine.head.votes(logits)
         return float((votes.max(axis=0) - votes.min(axis=0)).max()) <= _ALIKE
 
     def signs(

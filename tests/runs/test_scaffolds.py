@@ -187,6 +187,7 @@ def test_bad_molecules_stop_the_run_or_are_skipped() -> None:
         prepared(["C(", "C)"], group, bad_items="skip")
 
 
+@pytest.mark.filterwarnings("ignore::gridcnn.errors.TrainingWarning")
 def test_a_run_from_a_table_is_grouped_by_scaffold(tmp_path: Path) -> None:
     """From the file to the folder, whose spec says how it was divided."""
     pytest.importorskip("rdkit")
