@@ -16,7 +16,7 @@
     ├── TrainingInterrupted                        the user stopped a run; it can be resumed
     └── StopTraining                               a watcher wants no more epochs; the run ends
 
-    TrainingWarning             something about a training looks wrong
+    TrainingWarning             (UserWarning)      something about a training looks wrong
     UnfinishedRunWarning        (UserWarning)      a model answers whose run has not ended
 """
 
