@@ -36,7 +36,11 @@ from gridcnn.engines.native.kernels.convolution_dense import is_dense, reversed_
 from gridcnn.engines.native.kernels.convolution_forward import best_of, divide_sums, numbers
 from gridcnn.engines.native.kernels.sizes import Chunk, filter_chunks, room_for
 from gridcnn.engines.native.kernels.winograd_features import Tiling, best_tiling, by_features
-from gridcnn.engines.native.kernels.winograd_transform import Transform, apart
+from gridcnn.engines.native.kernels.winograd_transform import (
+    Transform,
+    apart,
+    transform_cells,
+)
 from gridcnn.engines.native.layout import Maps
 from gridcnn.forks import cached_property
 
@@ -350,8 +354,6 @@ class _Emitter:
     def _transform_cells(self, row: Value, column: Value, down: int, across: int) -> None:
         """Emit the transform of the cells under some tiles: (points, tiles, channels)."""
         code, conv, source = self.code, self.conv, self.conv.source
-        kind = vector(source.lanes)
-        rows, columns = conv.transforms
         with (
             code.loop(down) as below,
             code.loop(across) as right,
@@ -363,23 +365,10 @@ class _Emitter:
             corner = code.at(
                 self.grid, top + (column + right) * (conv.tile[1] * source.padded) + channel
             )
-            lines = [
-                rows.cells_to_points(
-                    code,
-                    [
-                        code.load(corner, y * source.step + x * source.padded, kind=kind)
-                        for y in range(rows.points)
-                    ],
-                )
-                for x in range(columns.points)
-            ]
             # Points lie `distance` apart: `_multiply` reads all tiles of one point together.
             target = code.at(self.scratch, (below * across + right) * source.padded + channel)
             distance = apart(down * across * source.padded)
-            for y in range(rows.points):
-                values = columns.cells_to_points(code, [line[y] for line in lines])
-                for x, value in enumerate(values):
-                    code.store(value, target, (y * columns.points + x) * distance)
+            transform_cells(code, source, corner, conv.transforms, target, distance)
 
     def _multiply(self, features: Value, products: Value, chunk: Chunk, tiles: int) -> None:
         """Emit the products with a chunk of features, summed over the channels."""

@@ -30,7 +30,11 @@ from dataclasses import dataclass
 from gridcnn.engines.native.emitter import PTR, Code, Module, Value, vector
 from gridcnn.engines.native.kernels.convolution_dense import add_to_bias
 from gridcnn.engines.native.kernels.sizes import Sizes, room_for
-from gridcnn.engines.native.kernels.winograd_transform import Transform, apart
+from gridcnn.engines.native.kernels.winograd_transform import (
+    Transform,
+    apart,
+    transform_cells,
+)
 from gridcnn.engines.native.layout import Maps
 
 _LENGTHS = (2, 4)  # of a tile along an axis; even, as `Transform` needs them with odd taps
@@ -182,8 +186,7 @@ class _Emitter:
     def _transform_cells(self, row: Value, down: int) -> None:
         """Emit the transform of the cells under some rows of tiles."""
         code, source, tile = self.code, self.conv.source, self.tiling.tile
-        rows, columns = self.tiling.transforms
-        across, kind = self.tiling.tiles[1], vector(source.lanes)
+        across = self.tiling.tiles[1]
         with (
             code.loop(down) as below,
             code.loop(across) as column,
@@ -192,22 +195,10 @@ class _Emitter:
             # Tiles begin at a position's first cell, which may be in the border.
             place = (row + below) * (tile[0] * source.step) + column * (tile[1] * source.padded)
             corner = code.at(self.grid, place + channel)
-            lines = [
-                rows.cells_to_points(
-                    code,
-                    [
-                        code.load(corner, y * source.step + x * source.padded, kind=kind)
-                        for y in range(rows.points)
-                    ],
-                )
-                for x in range(columns.points)
-            ]
             here = below * self.row_of_cells + column * source.padded
             target = code.at(self.cells, here + channel)
-            for y in range(rows.points):
-                values = columns.cells_to_points(code, [line[y] for line in lines])
-                for x, value in enumerate(values):
-                    code.store(value, target, (y * columns.points + x) * self.to_next_cells)
+            transforms, distance = self.tiling.transforms, self.to_next_cells
+            transform_cells(code, source, corner, transforms, target, distance)
 
     def _transform_gradients(self, row: Value, down: int) -> None:
         """Emit the transform of the map's gradient; tiles at its edge may have fewer cells."""

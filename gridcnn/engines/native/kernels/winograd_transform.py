@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from gridcnn.engines.native.emitter import Code, Value, lanes_of
+from gridcnn.engines.native.emitter import Code, Value, lanes_of, vector
+from gridcnn.engines.native.layout import Maps
 
 _PAIRS = {
     1: (Fraction(1),),
@@ -120,6 +121,37 @@ class Transform:
             odd = combine(code, factors[1::2], taps[1::2])
             values += _both(code, even, odd, Fraction(1))
         return [*values, taps[-1]]
+
+
+def transform_cells(
+    code: Code,
+    maps: Maps,
+    corner: Value,
+    transforms: tuple[Transform, Transform],
+    target: Value,
+    distance: int,
+) -> None:
+    """Emit the transform of one tile of cells, from its upper left corner, for some channels.
+
+    The values of its points are written to `target`, each `distance` floats after the one before,
+    row by row. `transforms` are those of the rows and of the columns.
+    """
+    rows, columns = transforms
+    kind = vector(maps.lanes)
+    lines = [
+        rows.cells_to_points(
+            code,
+            [
+                code.load(corner, y * maps.step + x * maps.padded, kind=kind)
+                for y in range(rows.points)
+            ],
+        )
+        for x in range(columns.points)
+    ]
+    for y in range(rows.points):
+        values = columns.cells_to_points(code, [line[y] for line in lines])
+        for x, value in enumerate(values):
+            code.store(value, target, (y * columns.points + x) * distance)
 
 
 def _both(code: Code, even: Value, odd: Value, factor: Fraction) -> list[Value]:
