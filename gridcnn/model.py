@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from gridcnn.contracts.adapter import (
     Adapted,
     Adapter,
+    Selection,
     Things,
     describe,
     is_one,
@@ -207,7 +208,7 @@ class Model:
             made = self.adapted(batch, names=batch_names)
             problems.extend(made.problems)
             if len(made.kept):
-                remarks.update(self.adapter.remarks(pick(batch, made.kept), made.grids.values))
+                remarks.update(self.adapter.remarks(Selection(batch, made.kept), made.grids.values))
                 read = [batch_names[index] for index in made.kept]
                 answers = self.answered(made.grids.values, names=read)
                 problems.extend(answers.problems)

@@ -89,11 +89,16 @@ class VotesSpread:
         self._low = low if self._low is None else np.minimum(self._low, low)
         self._high = high if self._high is None else np.maximum(self._high, high)
 
+    @property
+    def are_alike(self) -> bool:
+        """Whether the votes are the same for all items; False if there are none."""
+        if self._low is None or self._high is None:
+            return False
+        return float((self._high - self._low).max()) < _ALIKE
+
     def notes(self) -> list[str]:
         """Return a note if the votes are the same for all items, of which there are several."""
-        if self._low is None or self._high is None or self.items < _FEW:
-            return []
-        if float((self._high - self._low).max()) >= _ALIKE:
+        if self.items < _FEW or not self.are_alike:
             return []
         return [
             f"the votes are the same for all {self.items:,} items: if these differ, the network "

@@ -95,7 +95,7 @@ class Usefulness:
         more: shuffles are random as well.
         """
         given = self.given + change
-        values = _p_value(given, list(self.shuffled)), self.p_value * factor
+        values = _p_value(given, self.shuffled), self.p_value * factor
         return replace(self, given=given, p_value=min(values) if change > 0 else max(values))
 
     @property
@@ -308,7 +308,7 @@ def _right_answers(
     return right
 
 
-def _p_value(given: float, shuffled: list[float]) -> float:
+def _p_value(given: float, shuffled: Sequence[float]) -> float:
     require_room_for_scipy()
     from scipy.special import stdtr  # scipy.stats would take most of a second to load
 

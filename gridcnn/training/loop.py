@@ -238,7 +238,7 @@ def _one_epoch(
     total, hits, rate = 0.0, 0, 0.0
     parameters = state.parameters.copy()
     tell = None if watcher is None else functools.partial(watcher.on_nudge, number)
-    watched = looker.count_watched(batches) if number <= EARLY else 0
+    watched = looker.count_watched(number)
     for batch in range(batches):
         if batch == batches - watched and isinstance(method, Backpropagation):
             method.changing = np.zeros(len(parameters), np.bool_)

@@ -18,14 +18,13 @@ from gridcnn.contracts.targets import Targets
 from gridcnn.engines.base import Engine
 from gridcnn.grid import Array, Cells, OneHot
 from gridcnn.network import Network
+from gridcnn.notes import VotesSpread
 from gridcnn.spec.models import Training
 
 Kind = Literal["collapsed", "restarted", "silent", "learned nothing", "learned by heart"]
 
 EARLY = 3
 """Epochs in which a start may turn out to be bad."""
-_ALIKE = 1e-6
-"""Votes that differ by less are the same."""
 _GUESSING = 0.2
 """The part of the way from the share of the most frequent class to 1 below which answers are
 hardly better than guesses."""
@@ -109,9 +108,11 @@ class Looker:
         self._batches = -(-len(grids) // settings.batch_size)
         self._classes = int((counts > 0).sum())
 
-    def count_watched(self, batches: int) -> int:
+    def count_watched(self, epoch: int) -> int:
         """Return how many of an epoch's last batches have their gradients watched."""
-        return min(batches, -(-_WATCHED // self._settings.batch_size))
+        if epoch > EARLY:
+            return 0
+        return min(self._batches, -(-_WATCHED // self._settings.batch_size))
 
     def is_collapsed(self, parameters: Array, accuracy: float, logits: Array | None = None) -> bool:
         """Return whether items of all kinds get the same votes.
@@ -129,8 +130,9 @@ class Looker:
         return self._are_alike(self._engine.logits(parameters, grids))
 
     def _are_alike(self, logits: Array) -> bool:
-        votes = self._engine.head.votes(logits)
-        return float((votes.max(axis=0) - votes.min(axis=0)).max()) <= _ALIKE
+        spread = VotesSpread()
+        spread.add(self._engine.head.votes(logits))
+        return spread.are_alike
 
     def signs(
         self,

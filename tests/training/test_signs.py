@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,7 +42,7 @@ class Figures(NamedTuple):
     accuracy: float = 0.4
 
 
-class Nudged(Network):
+class Unlucky(Network):
     """A network whose first start has features that answer nothing: their biases are far below."""
 
     bad_starts = 1
@@ -51,6 +52,22 @@ class Nudged(Network):
         if again < self.bad_starts:
             self.named(vector)["1.convolution.bias"][...] = -1e3
         return vector
+
+
+class Watcher:
+    """Looks at the state after each epoch."""
+
+    def __init__(self, look: Callable[[TrainingState], None]) -> None:
+        self.on_epoch = look
+
+    def on_nudge(self, *_: Any) -> None:
+        pass
+
+    def on_sign(self, *_: Any) -> None:
+        pass
+
+    def on_batch(self, *_: Any) -> None:
+        pass
 
 
 def engine(cls: type[Network] = Network, name: str = "native", **training: Any) -> Engine:
@@ -86,7 +103,7 @@ def looker(made: Engine, items: Labelled | None = None) -> Looker:
 @pytest.mark.parametrize("name", list(ENGINES))
 def test_a_collapsed_start_is_begun_again_once_and_learns(name: str) -> None:
     """The history is that of the second start alone, and what happened is told."""
-    made = engine(Nudged, name, epochs=30, learning_rate=0.01)
+    made = engine(Unlucky, name, epochs=30, learning_rate=0.01)
 
     state = trained(made)
 
@@ -99,7 +116,7 @@ def test_a_collapsed_start_is_begun_again_once_and_learns(name: str) -> None:
 
 
 def test_it_goes_the_same_way_each_time() -> None:
-    first, second = (trained(engine(Nudged)) for _ in range(2))
+    first, second = (trained(engine(Unlucky)) for _ in range(2))
 
     assert (first.parameters == second.parameters).all()
     assert first.signs == second.signs
@@ -115,10 +132,10 @@ def test_other_starts_are_other_numbers_of_the_same_seed() -> None:
 
 
 def test_without_restarts_or_after_the_last_it_is_said() -> None:
-    class Hopeless(Nudged):
+    class Hopeless(Unlucky):
         bad_starts = 9
 
-    kept = trained(engine(Nudged, restarts=0))
+    kept = trained(engine(Unlucky, restarts=0))
     assert kinds(kept.signs) == ["collapsed"]
     assert kept.restarts == 0
     assert "all training items get the same votes after epoch 1" in kept.signs[0].text
@@ -134,23 +151,12 @@ def test_training_that_collapses_late_is_said_and_not_begun_again() -> None:
     """What was learned before is not thrown away: the best epoch is kept."""
     made = engine(epochs=EARLY + 2, learning_rate=0.01)
 
-    class Breaking:
-        """Breaks the features after the first epochs, as a much too high learning rate does."""
+    def spoil(state: TrainingState) -> None:
+        """Break the features after the first epochs, as a much too high learning rate does."""
+        if len(state.history) == EARLY:
+            made.network.named(state.parameters)["1.convolution.bias"][...] = -1e3
 
-        def on_nudge(self, *_: Any) -> None:
-            pass
-
-        def on_sign(self, *_: Any) -> None:
-            pass
-
-        def on_batch(self, *_: Any) -> None:
-            pass
-
-        def on_epoch(self, state: TrainingState) -> None:
-            if len(state.history) == EARLY:
-                made.network.named(state.parameters)["1.convolution.bias"][...] = -1e3
-
-    state = trained(made, watcher=Breaking())
+    state = trained(made, watcher=Watcher(spoil))
 
     assert "collapsed" in kinds(state.signs)
     assert state.restarts == 0
@@ -171,7 +177,7 @@ def test_equal_items_are_no_collapse() -> None:
 
 def test_good_figures_are_not_looked_behind() -> None:
     """Nothing is computed then."""
-    made = engine(Nudged)
+    made = engine(Unlucky)
     start = made.network.starting_parameters()
 
     assert looker(made).is_collapsed(start, accuracy=0.3)
@@ -182,7 +188,7 @@ def test_good_figures_are_not_looked_behind() -> None:
 
 
 def test_signs_and_restarts_survive_in_a_checkpoint(tmp_path: Path) -> None:
-    made = engine(Nudged, restarts=1)
+    made = engine(Unlucky, restarts=1)
     state = replace(trained(made), signs=(Sign(1, "restarted", "a"), Sign(2, "silent", "b")))
 
     save_checkpoint(tmp_path / "c", state, "print", engine=made, classes=["a", "b", "c"])
@@ -195,28 +201,11 @@ def test_signs_and_restarts_survive_in_a_checkpoint(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stop", [1, 2, 3])
 def test_a_resumed_training_ends_as_one_that_was_not_stopped(stop: int) -> None:
     """From whatever epoch of the second start."""
+    states: list[TrainingState] = []
+    whole = trained(engine(Unlucky), watcher=Watcher(states.append))
+    assert len(states) == 4  # of the first start there is none
 
-    class Keeping:
-        def __init__(self) -> None:
-            self.states: list[TrainingState] = []
-
-        def on_nudge(self, *_: Any) -> None:
-            pass
-
-        def on_sign(self, *_: Any) -> None:
-            pass
-
-        def on_batch(self, *_: Any) -> None:
-            pass
-
-        def on_epoch(self, state: TrainingState) -> None:
-            self.states.append(state)
-
-    keeping = Keeping()
-    whole = trained(engine(Nudged), watcher=keeping)
-    assert len(keeping.states) == 4  # of the first start there is none
-
-    again = trained(engine(Nudged), state=keeping.states[stop - 1])
+    again = trained(engine(Unlucky), state=states[stop - 1])
 
     assert (again.parameters == whole.parameters).all()
     assert again.signs == whole.signs
