@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from gridcnn.contracts.targets import Targets
+from gridcnn.contracts.targets import SoftTargets, Targets, most
 from gridcnn.forks import cached_property
 from gridcnn.grid import Array, Axis, GridShape
 from gridcnn.settings.base import Settings
@@ -286,24 +286,31 @@ class HeadStage(Stage):
         answers: Targets = votes.argmax(axis=1)
         return answers
 
+    @property
+    def takes_soft_targets(self) -> bool:
+        """Whether `losses` takes parts of classes as targets; class indices it always takes."""
+        return False
+
     @abc.abstractmethod
-    def losses(self, logits: Array, targets: Targets) -> tuple[Array, Array]:
+    def losses(self, logits: Array, targets: Targets | SoftTargets) -> tuple[Array, Array]:
         """Return the loss of each item `(items,)`, and its gradient by the item's logits.
 
         Training makes the mean of the losses smaller.
 
         Args:
             logits: `(items, classes)`, which must not be changed.
-            targets: the right class of each item.
+            targets: the right class of each item `(items,)`; or, if the head
+                `takes_soft_targets`, parts of classes `(items, classes)`.
         """
 
-    def hits(self, logits: Array, targets: Targets) -> NDArray[np.bool_]:
+    def hits(self, logits: Array, targets: Targets | SoftTargets) -> NDArray[np.bool_]:
         """Return for each item `(items,)` whether its answer is the right class.
 
         That is the class of the largest logit: two logits may be different where their votes are
-        rounded to the same number. Override it if votes do not rise with logits.
+        rounded to the same number. Override it if votes do not rise with logits. Of parts of
+        classes the largest is the right one.
         """
-        is_right: NDArray[np.bool_] = self.answers(logits) == targets
+        is_right: NDArray[np.bool_] = self.answers(logits) == most(targets)
         return is_right
 
     def has_votes(self, logits: Array) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gridcnn.contracts.stage import HeadStage
-from gridcnn.contracts.targets import Targets
+from gridcnn.contracts.targets import SoftTargets, Targets
 from gridcnn.errors import EngineError, TrainingError, UnknownNameError, shown
 from gridcnn.forks import cached_property
 from gridcnn.grid import Array, Cells, GridShape
@@ -171,8 +171,9 @@ class Engine(abc.ABC):
         self,
         parameters: Array,
         grids: Cells,
-        targets: Targets,
+        targets: Targets | SoftTargets,
         *,
+        weights: Array | None = None,
         random: np.random.Generator | None = None,
     ) -> StepResult:
         """Return loss and gradient for one batch; both are 0 for no items.
@@ -180,13 +181,17 @@ class Engine(abc.ABC):
         Args:
             parameters: the flat vector.
             grids: the batch.
-            targets: the right class of each item.
+            targets: the right class of each item `(items,)`; or, if the head `takes_soft_targets`,
+                parts of classes `(items, classes)`.
+            weights: what the loss of each item is multiplied by before the mean is taken,
+                `(items,)`, not below 0; None for 1.
             random: the generator for dropout; None for no dropout. Every engine leaves out the same
                 with it.
 
         Raises:
             TrainingError: the network has no head.
-            IndexError: `targets` are not the class of each item.
+            IndexError: `targets` are not the class of each item, or its parts of classes; or
+                `weights` are not its weight.
         """
 
     def logits(self, parameters: Array, grids: Cells) -> Array:

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from gridcnn.contracts.stage import Gradients, Merge, Stage
-from gridcnn.contracts.targets import Targets, check_targets
+from gridcnn.contracts.targets import SoftTargets, Targets, check_targets, check_weights
 from gridcnn.engines.base import Engine, Memory, StepResult, generators, take_running
 from gridcnn.grid import Array, Cells
 from gridcnn.network import Network, groups_of
@@ -71,18 +71,24 @@ class ReferenceEngine(Engine):
         self,
         parameters: Array,
         grids: Cells,
-        targets: Targets,
+        targets: Targets | SoftTargets,
         *,
+        weights: Array | None = None,
         random: np.random.Generator | None = None,
     ) -> StepResult:
         """Return loss and gradient, by running forward and then back along the same stages."""
         classes = self.network.output.cells
         targets = check_targets(targets, items=len(grids), classes=classes)
+        if weights is not None:
+            weights = check_weights(weights, items=len(grids))
         gradient = np.zeros_like(parameters)
         total, hits = 0.0, 0
         chances = generators(self.network, random)
         for part in training_parts(self.network, len(grids)):
-            losses, right = self._add(gradient, parameters, grids[part], targets[part], chances)
+            counts = None if weights is None else weights[part]
+            losses, right = self._add(
+                gradient, parameters, grids[part], targets[part], counts, chances
+            )
             total += float(losses.sum(dtype=np.float64))
             hits += right
         items = max(len(grids), 1)
@@ -95,7 +101,8 @@ class ReferenceEngine(Engine):
         gradient: Array,
         parameters: Array,
         grids: Cells,
-        targets: Targets,
+        targets: Targets | SoftTargets,
+        weights: Array | None,
         chances: Sequence[np.random.Generator | None],
     ) -> tuple[Array, int]:
         """Add the gradient of the items' losses to `gradient`; return the losses and the hits."""
@@ -112,6 +119,8 @@ class ReferenceEngine(Engine):
         out = values[network.result]
         logits = out.reshape(len(grids), -1)
         losses, flow = self.head.losses(logits, targets)
+        if weights is not None:
+            losses, flow = losses * weights, flow * weights[:, None]
         # The gradient by each value that is known so far: the sum over those that read it.
         flows = {network.result: flow.reshape(out.shape)}
         for op, backward in zip(reversed(network.ops), reversed(trail), strict=True):

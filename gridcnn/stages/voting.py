@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from gridcnn.contracts.stage import Backward, Gradients, Head, HeadStage, Parameter
-from gridcnn.contracts.targets import Targets
+from gridcnn.contracts.targets import SoftTargets, Targets
 from gridcnn.grid import Array, Axis, GridShape
 from gridcnn.settings.base import Count, Fraction
 
@@ -128,7 +128,12 @@ class Votes(HeadStage):
         """Return the softmax of the logits."""
         return softmax(logits)
 
-    def losses(self, logits: Array, targets: Targets) -> tuple[Array, Array]:
+    @property
+    def takes_soft_targets(self) -> bool:
+        """Whether the loss is the cross-entropy; a subclass with another one has to say so."""
+        return type(self).losses is Votes.losses
+
+    def losses(self, logits: Array, targets: Targets | SoftTargets) -> tuple[Array, Array]:
         """Return the cross-entropy of each item, and its gradient by the logits."""
         return cross_entropy(logits, targets)
 
@@ -164,19 +169,26 @@ def softmax(logits: Array) -> Array:
     return votes
 
 
-def cross_entropy(logits: Array, targets: Targets) -> tuple[Array, Array]:
+def cross_entropy(logits: Array, targets: Targets | SoftTargets) -> tuple[Array, Array]:
     """Return the loss of each item `(items,)`, and its gradient by its logits.
 
-    The loss is the negative logarithm of the vote, after softmax, for the right class. Infinite
-    logits make losses of NaN, and NumPy warns of them.
+    The loss is the negative logarithm of the vote, after softmax, for the right class; or the sum
+    of those for all classes, each times the part of the item that is of the class. Infinite logits
+    make losses of NaN, and NumPy warns of them.
 
     Args:
         logits: `(items, classes)`.
-        targets: the right class of each item.
+        targets: the right class of each item `(items,)`, or parts of classes `(items, classes)`,
+            which need not be 1 in all: then the loss is that of the item times their sum.
     """
     lifted = logits - logits.max(axis=1, keepdims=True)
     exponentials = np.exp(lifted)
     total = exponentials.sum(axis=1, keepdims=True)
+    if targets.ndim == 2:
+        parts = targets.astype(logits.dtype, copy=False)
+        whole = parts.sum(axis=1, keepdims=True)
+        losses = whole[:, 0] * np.log(total[:, 0]) - (parts * lifted).sum(axis=1)
+        return losses, exponentials * (whole / total) - parts
     rows = np.arange(len(logits))
     losses = np.log(total[:, 0]) - lifted[rows, targets]
     gradient = exponentials / total

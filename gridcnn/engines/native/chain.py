@@ -215,6 +215,7 @@ class Chain:
         *,
         items: int,
         targets: Targets | None = None,
+        soft_targets: Floats | None = None,
         factors: Floats | None = None,
         stage_factors: Floats | None = None,
         flow: Floats | None = None,
@@ -228,6 +229,8 @@ class Chain:
             gradient: the flat vector's gradient; the chain's own parts of it are written.
             items: how many items the mean is taken over, which may be more than these.
             targets: the right classes, where the chain ends in votes.
+            soft_targets: parts of classes, times each item's weight, `(items, classes)`, if the
+                loss is by them.
             factors: for each voting layer with dropout, a factor for each value that enters it.
             stage_factors: for each dropout between stages, factors `(items, cells or maps)`.
             flow: the gradient of what comes out, where the chain does not end in votes.
@@ -241,6 +244,7 @@ class Chain:
         arrays = (
             (_GRIDS, cells),
             (_TARGETS, targets),
+            (_SOFT_TARGETS, soft_targets),
             (_FLOW, flow),
             (_GRADIENT, gradient),
             (_BY_GRIDS, by_grids),
@@ -317,5 +321,5 @@ _OUTPUT, _ODD = int(Argument.OUTPUT), int(Argument.ODD)
 _SHARD, _SHARDS = int(Argument.SHARD), int(Argument.SHARDS)
 _TARGETS, _FLOW, _FACTORS = int(Argument.TARGETS), int(Argument.FLOW), int(Argument.FACTORS)
 _GRADIENT, _BY_GRIDS, _FACTOR = int(Argument.GRADIENT), int(Argument.BY_GRIDS), int(Argument.FACTOR)
-_STAGE_FACTORS = int(Argument.STAGE_FACTORS)
+_STAGE_FACTORS, _SOFT_TARGETS = int(Argument.STAGE_FACTORS), int(Argument.SOFT_TARGETS)
 _ROWS, _SUMS, _RESULTS = int(Argument.ROWS), int(Argument.SUMS), int(Argument.RESULTS)

@@ -22,7 +22,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gridcnn.contracts.adapter import OneHotAdapter
-from gridcnn.contracts.targets import Targets, check_targets
+from gridcnn.contracts.targets import (
+    SoftTargets,
+    Targets,
+    check_targets,
+    check_weights,
+    most,
+    soften,
+)
 from gridcnn.cores import usable_cores
 from gridcnn.engines.base import (
     Engine,
@@ -197,16 +204,19 @@ class NativeEngine(Engine):
         self,
         parameters: Array,
         grids: Cells,
-        targets: Targets,
+        targets: Targets | SoftTargets,
         *,
+        weights: Array | None = None,
         random: np.random.Generator | None = None,
     ) -> StepResult:
         """Return loss and gradient of a batch, done in rounds."""
         if parameters.dtype != np.float32 or not len(grids):
-            return self._reference.step(parameters, grids, targets, random=random)
+            return self._reference.step(parameters, grids, targets, weights=weights, random=random)
         vector = self._vector(parameters)
         classes = self.network.output.cells
         targets = check_targets(targets, items=len(grids), classes=classes)
+        if weights is not None:
+            weights = check_weights(weights, items=len(grids))
         gradient = self._empty_gradient()
         total, hits = 0.0, 0
         chances = generators(self.network, random)
@@ -215,7 +225,12 @@ class NativeEngine(Engine):
             for number, part in enumerate(self._training_rounds(len(grids))):
                 part_gradient = gradient if not number else self._empty_gradient()
                 losses, right = self._round(
-                    vector, grids[part], targets[part], part_gradient, chances, items=len(grids)
+                    vector,
+                    grids[part],
+                    (targets[part], None if weights is None else weights[part]),
+                    part_gradient,
+                    chances,
+                    items=len(grids),
                 )
                 if number:
                     gradient += part_gradient
@@ -377,13 +392,16 @@ class NativeEngine(Engine):
         self,
         vector: Floats,
         grids: Cells,
-        targets: Targets,
+        wanted: tuple[Targets | SoftTargets, Array | None],
         gradient: Floats,
         chances: Sequence[np.random.Generator | None],
         *,
         items: int,
     ) -> tuple[Array, int]:
-        """Write the gradient of a round; return the losses, and how many answers were right."""
+        """Write the gradient of a round; return the losses, and how many answers were right.
+
+        `wanted` are the targets of its items, and their weights.
+        """
         # Pieces forward, except for a native one that ends in the votes: it does its way forward,
         # the loss and its way back in one call. Then the other pieces back. A native piece goes
         # forward once more on its way back, so that no maps inside of it are kept.
@@ -408,12 +426,18 @@ class NativeEngine(Engine):
             # If nothing before the votes learns, nothing is written.
             make = np.empty if chain.plan.wanted else np.zeros
             back = make((len(cells), *chain.plan.shape.sizes), np.float32)
+            targets, weights = wanted
+            soft = None
+            if weights is not None or targets.ndim == 2:
+                soft = soften(targets, self.network.output.cells)
+                soft = soft if weights is None else soft * weights[:, None]
             results = chain.step(
                 vector,
                 cells,
                 gradient,
                 items=items,
-                targets=targets,
+                targets=most(targets),
+                soft_targets=soft,
                 factors=factors,
                 stage_factors=self._stage_factors(chain, len(cells), chances),
                 by_grids=back if chain.plan.wanted else None,
@@ -422,14 +446,19 @@ class NativeEngine(Engine):
             flows[source] = back
             # log(sum of exponentials) - right logit, both after the largest logit was taken off.
             with np.errstate(invalid="ignore"):
-                losses = np.log(results[:, 0]) - results[:, 1]
+                losses = np.log(results[:, 0])
+                if soft is not None:
+                    losses *= soft.sum(axis=1)
+                losses -= results[:, 1]
             right = int(results[:, 2].sum())
         else:
             out = np.asarray(values[self.network.result])
             logits = out.reshape(len(grids), -1)
             with np.errstate(over="ignore", invalid="ignore"):
-                losses, back = self.head.losses(logits, targets)
-                right = int(self.head.hits(logits, targets).sum())
+                losses, back = self.head.losses(logits, wanted[0])
+                if wanted[1] is not None:
+                    losses, back = losses * wanted[1], back * wanted[1][:, None]
+                right = int(self.head.hits(logits, wanted[0]).sum())
             flows[self.network.result] = (back / items).astype(np.float32).reshape(out.shape)
         for piece in reversed(pieces):
             numbers = self._sources(piece)

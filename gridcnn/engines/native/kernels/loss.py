@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridcnn.engines.native.emitter import FLOAT, INT, PTR, Module
+from gridcnn.engines.native.emitter import FLOAT, INT, PTR, Code, Module, Value
 from gridcnn.engines.native.kernels.exponential import exponential
 from gridcnn.engines.native.kernels.matrix import row_size
 
@@ -21,21 +21,12 @@ def loss(module: Module, name: str, classes: int) -> None:
         with code.loop(items) as item:
             here = code.at(logits, item * row)
             right = code.load(targets, item, kind=INT)
-            highest = code.variable(code.load(here))
-            answer = code.variable(code.value(0))
-            # The first of equal votes is the answer, as in NumPy's argmax.
-            with code.loop(classes, start=1) as number:
-                value = code.load(here, number)
-                is_more = code.compare("ogt", value, highest.get())
-                answer.set(code.select(is_more, number, answer.get()))
-                highest.set(code.larger(highest.get(), value))
+            highest, answer = _highest(code, here, classes)
             # The largest logit is taken from all, so that no exponential is too large.
-            lifted = code.arithmetic("fsub", code.load(here, right), highest.get())
+            lifted = code.arithmetic("fsub", code.load(here, right), highest)
             total = code.variable(zero)
             with code.loop(classes) as number:
-                power = exponential(
-                    code, code.arithmetic("fsub", code.load(here, number), highest.get())
-                )
+                power = exponential(code, code.arithmetic("fsub", code.load(here, number), highest))
                 code.store(power, here, number)
                 total.set(code.arithmetic("fadd", total.get(), power))
             with code.loop(classes) as number:
@@ -43,6 +34,55 @@ def loss(module: Module, name: str, classes: int) -> None:
                 wanted = code.select(code.test("eq", number, right), one, zero)
                 share = code.arithmetic("fsub", share, wanted)
                 code.store(code.arithmetic("fmul", share, factor), here, number)
-            hit = code.select(code.test("eq", answer.get(), right), one, zero)
+            hit = code.select(code.test("eq", answer, right), one, zero)
             for place, value in enumerate((total.get(), lifted, hit)):
                 code.store(value, results, item * 3 + place)
+
+
+def soft_loss(module: Module, name: str, classes: int) -> None:
+    """Emit `name(logits, targets, parts, results, items, factor)`.
+
+    It is `loss` for items that are parts of classes, `(items, classes)`: the gradient is the share
+    of each class times the sum of the item's parts, less its part. In place of the right class's
+    logit the second result is the sum of all logits, each times its part. `targets` are the classes
+    by which answers are right.
+    """
+    row = row_size(classes)
+    with module.function(name, *[PTR] * 4, INT, FLOAT) as (code, arguments):
+        logits, targets, parts, results, items, factor = arguments
+        one, zero = code.constant(1), code.constant(0)
+        with code.loop(items) as item:
+            here, wanted = code.at(logits, item * row), code.at(parts, item * classes)
+            highest, answer = _highest(code, here, classes)
+            total, whole, match = (code.variable(zero) for _ in range(3))
+            with code.loop(classes) as number:
+                lifted = code.arithmetic("fsub", code.load(here, number), highest)
+                part = code.load(wanted, number)
+                product = code.arithmetic("fmul", part, lifted)
+                match.set(code.arithmetic("fadd", match.get(), product))
+                whole.set(code.arithmetic("fadd", whole.get(), part))
+                power = exponential(code, lifted)
+                code.store(power, here, number)
+                total.set(code.arithmetic("fadd", total.get(), power))
+            scale = code.arithmetic("fdiv", whole.get(), total.get())
+            with code.loop(classes) as number:
+                share = code.arithmetic("fmul", code.load(here, number), scale)
+                share = code.arithmetic("fsub", share, code.load(wanted, number))
+                code.store(code.arithmetic("fmul", share, factor), here, number)
+            right = code.load(targets, item, kind=INT)
+            hit = code.select(code.test("eq", answer, right), one, zero)
+            for place, value in enumerate((total.get(), match.get(), hit)):
+                code.store(value, results, item * 3 + place)
+
+
+def _highest(code: Code, logits: Value, classes: int) -> tuple[Value, Value]:
+    """Emit the search for the largest of an item's logits; return it, and its class."""
+    highest = code.variable(code.load(logits))
+    answer = code.variable(code.value(0))
+    # The first of equal votes is the answer, as in NumPy's argmax.
+    with code.loop(classes, start=1) as number:
+        value = code.load(logits, number)
+        is_more = code.compare("ogt", value, highest.get())
+        answer.set(code.select(is_more, number, answer.get()))
+        highest.set(code.larger(highest.get(), value))
+    return highest.get(), answer.get()

@@ -188,6 +188,7 @@ class Voting(HeadKernel):
             if each.layer.rectified:
                 matrix.mask_back(module, f"vote_mask{number}", each.layer)
         loss.loss(module, "loss", self.layers[-1].layer.outputs)
+        loss.soft_loss(module, "soft_loss", self.layers[-1].layer.outputs)
         if self.scales_input:
             matrix.scale(module, "scale", self.layers[0].layer)
 
@@ -208,7 +209,13 @@ class Voting(HeadKernel):
         results = frame.arguments.address(Argument.RESULTS, first * 3)
         # A number of the table has 8 bytes, of which this one fills 4.
         factor = code.load(frame.arguments.table, int(Argument.FACTOR) * 2)
-        code.run("loss", flows[-1], targets, results, count, factor)
+        classes = self.layers[-1].layer.outputs
+        soft = frame.arguments.optional_address(Argument.SOFT_TARGETS, first * classes)
+        address = code.cast("ptrtoint", soft, INT)
+        with code.when(code.test("eq", address, 0)):
+            code.run("loss", flows[-1], targets, results, count, factor)
+        with code.when(code.test("ne", address, 0)):
+            code.run("soft_loss", flows[-1], targets, soft, results, count, factor)
         for number in range(last, -1, -1):
             if not number and not frame.site.step.passes_on:
                 break
