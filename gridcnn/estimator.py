@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,7 @@ from gridcnn.datasets.readers.memory import Memory
 from gridcnn.datasets.tables.frames import is_frame
 from gridcnn.engines.base import bind, check_choice
 from gridcnn.errors import DataError, Problem, SpecError, TrainingWarning, listed, shown
-from gridcnn.grid import GridShape
+from gridcnn.grid import Array, GridShape
 from gridcnn.gridding import adapted
 from gridcnn.model import Model
 from gridcnn.notes import remark_notes, warn_of
@@ -46,6 +47,7 @@ from gridcnn.runs.duplicates import find_duplicates
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Data, Spec
 from gridcnn.training.loop import Labelled, train
+from gridcnn.training.weighing import item_weights
 
 _TRAINING = ("epochs", "learning_rate", "batch_size", "optimizer", "weight_decay", "patience")
 """The parameters that replace the spec's training settings of the same name."""
@@ -82,6 +84,8 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             is too little data to tell, training starts.
         epochs, learning_rate, batch_size, optimizer, weight_decay, patience: replace the spec's
             training settings of that name, where they are not None.
+        class_weight: replaces `training.class_weights`, where it is not None: "balanced", or the
+            weight of each class by its label.
         validation_fraction: the part of the training items by which the best epoch is chosen, and
             which is not trained on; 0 for none; None: `data.validation` where the spec has it, else
             none.
@@ -121,6 +125,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         optimizer: str | Mapping[str, Any] | None = None,
         weight_decay: float | None = None,
         patience: int | None = None,
+        class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
         validation_fraction: float | None = None,
         random_state: int | np.random.RandomState | None = None,
         changes: Mapping[str, Any] | None = None,
@@ -138,6 +143,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.optimizer = optimizer
         self.weight_decay = weight_decay
         self.patience = patience
+        self.class_weight = class_weight
         self.validation_fraction = validation_fraction
         self.random_state = random_state
         self.changes = changes
@@ -147,8 +153,20 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.threads = threads
         self.strict = strict
 
-    def fit(self, X: Any, y: ArrayLike) -> Self:  # noqa: N803 - scikit-learn's names
+    def fit(
+        self,
+        X: Any,  # noqa: N803 - scikit-learn's names
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train on labelled items, and return the classifier.
+
+        Args:
+            X: the items.
+            y: the label of each `(items,)`.
+            sample_weight: what the loss of each item is multiplied by in training `(items,)`, and
+                by the weight of its class; only the ratios matter. Items of weight 0 are left out.
+                The best epoch is chosen by validation items that all count the same.
 
         Raises:
             SpecError: the spec or a setting is wrong, or does not fit the shape of `X`.
@@ -166,13 +184,16 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         things = self._things(X, reset=True)
         labels = labels_given(y, len(things))
         self.classes_, targets = _classes(labels)
+        if sample_weight is not None:
+            things, targets, sample_weight = _weighted(sample_weight, things, targets)
+            self.classes_, targets = _present(self.classes_, targets)
         if len(self.classes_) < 2:
             only = shown(plain_value(self.classes_[0]))
             raise DataError(
                 f"a classifier needs at least two classes; got one class ({only}) in "
-                f"{len(labels)} items"
+                f"{len(targets)} items"
             )
-        made = self._make(things, targets, spec)
+        made = self._make(things, targets, spec, sample_weight)
         adapter, shape = made.adapter, made.adapter.shape()
         if spec_given is None:
             spec = self._change(default_spec(shape, made.items), changes)
@@ -273,6 +294,11 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         for name in _TRAINING:
             if getattr(self, name) is not None:
                 changes[f"training.{name}"] = getattr(self, name)
+        if self.class_weight is not None:
+            given = self.class_weight
+            if isinstance(given, Mapping):
+                given = {str(plain_value(label)): weight for label, weight in given.items()}
+            changes["training.class_weights"] = given
         if self.random_state is not None:
             seed = self.random_state
             if not isinstance(seed, int | np.integer):
@@ -313,8 +339,10 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         return adapter
 
-    def _make(self, things: Things, targets: Targets, spec: Spec) -> _Made:
+    def _make(self, things: Things, targets: Targets, spec: Spec, weights: Array | None) -> _Made:
         """Return items as labelled grids, made by an adapter that is fitted to the training items.
+
+        `weights` are those of the items `(items,)`.
 
         Raises:
             SpecError: the adapter, or the division, is not for such things.
@@ -330,6 +358,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             many = [*things, *forms]
             first = np.concatenate([first, np.arange(len(targets), len(many))])
             targets = np.concatenate([targets, targets[origins]])
+            weights = None if weights is None else np.concatenate([weights, weights[origins]])
         adapter = adapter.fitted(pick(many, first) if len(first) < len(many) else many)
         found = adapted(adapter, many, threads=self.threads)
         if found.problems:
@@ -338,7 +367,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             _warn_skipped(found.problems, len(many))
         grids, kept = found.grids.values, found.kept
         is_second = np.isin(kept, second)
-        training = Labelled(grids, targets[kept])
+        training = Labelled(grids, targets[kept], None if weights is None else weights[kept])
         validation = None
         if is_second.any():
             training, validation = training.chosen(~is_second), training.chosen(is_second)
@@ -354,6 +383,14 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if lost:
             names = listed([shown(plain_value(self.classes_[each])) for each in sorted(lost)])
             raise DataError(f"no usable training item is left of the classes {names}")
+        by_class = item_weights(
+            spec.training,
+            training.targets,
+            self.classes_.tolist(),
+            own=training.weights,
+            document=spec.document,
+        )
+        training = dataclasses.replace(training, weights=by_class)
         return _Made(adapter, training, validation, sample)
 
     def _divide(self, targets: Targets, spec: Spec) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -401,6 +438,42 @@ class _Made:
     def items(self) -> int:
         """How many grids there are."""
         return len(self.training) + (0 if self.validation is None else len(self.validation))
+
+
+def _weighted(given: ArrayLike, things: Things, targets: Targets) -> tuple[Things, Targets, Array]:
+    """Return the things, targets and weights of the items whose weight is not 0.
+
+    Raises:
+        ValueError: there is not one finite number for each item.
+        DataError: there are other numbers of them, one is below 0, or all are 0.
+    """
+    weights = check_array(
+        given, ensure_2d=False, dtype=np.float64, allow_nd=True, input_name="sample_weight"
+    )
+    if weights.shape != (len(things),):
+        raise DataError(
+            f"sample_weight has the shape {weights.shape}; give one weight for each of the "
+            f"{len(things)} items of X"
+        )
+    if (weights < 0).any():
+        index = int(np.argmax(weights < 0))
+        raise DataError(
+            f"sample_weight[{index}] is {weights[index]:g}; weights must be zero or more"
+        )
+    kept = np.flatnonzero(weights)
+    if not len(kept):
+        raise DataError("all weights in sample_weight are zero, so that no item is left")
+    return (
+        (things if len(kept) == len(weights) else pick(things, kept)),
+        targets[kept],
+        weights[kept],
+    )
+
+
+def _present(classes: NDArray[Any], targets: Targets) -> tuple[NDArray[Any], Targets]:
+    """Return the classes that occur, and the targets among them."""
+    present, numbers = np.unique(targets, return_inverse=True)
+    return classes[present], numbers.reshape(-1).astype(np.int64)
 
 
 def _sample(

@@ -32,6 +32,8 @@ class Scores:
         auc: the area under the ROC curve: how often an item of this class has more votes for it
             than an item of another class has, where equal ones count half; None if there are no
             items of this class, or no others, or where the votes are not known.
+        average_precision: the mean precision at each item of this class, if items are put in order
+            by their votes for it; None where `auc` is.
     """
 
     precision: float
@@ -39,6 +41,7 @@ class Scores:
     f1: float
     items: int
     auc: float | None = None
+    average_precision: float | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Measures:
         items: how many items there were.
         auc: the mean of the classes' areas under the ROC curve, as far as they have one; of two
             classes both have the same. None if no class has one.
+        average_precision: the mean of the classes' average precisions, as far as they have one.
+        macro_f1: the mean F1 of the classes that occur or are answered.
         balanced_accuracy: the mean recall of the classes that occur, to which each class counts the
             same however many items it has.
         majority: the index of the most frequent class, and the accuracy of always answering it.
@@ -64,7 +69,9 @@ class Measures:
     interval: tuple[float, float]
     items: int
     auc: float | None
+    average_precision: float | None
     balanced_accuracy: float
+    macro_f1: float
     majority: tuple[int, float]
     worst: int | None
     scores: tuple[Scores, ...]
@@ -78,7 +85,9 @@ class Measures:
             "interval": list(self.interval),
             "items": self.items,
             "auc": self.auc,
+            "average_precision": self.average_precision,
             "balanced_accuracy": self.balanced_accuracy,
+            "macro_f1": self.macro_f1,
             "majority": {"class": classes[self.majority[0]], "accuracy": self.majority[1]},
             "worst": None
             if self.worst is None
@@ -107,17 +116,29 @@ def measures(
     items = len(targets)
     confusion = confusion_matrix(targets, answers, classes)
     right = int(np.trace(confusion))
-    areas = [None] * classes if votes is None else class_aucs(targets, votes)
-    known = [area for area in areas if area is not None]
-    scores = tuple(_scores(confusion, number, area) for number, area in enumerate(areas))
+    ranked: list[tuple[float | None, float | None]] = [(None, None)] * classes
+    if votes is not None:
+        ranked = [
+            (roc_auc(targets == number, order), average_precision(targets == number, order))
+            for number, order in enumerate(_orders(votes))
+        ]
+    scores = tuple(_scores(confusion, number, *each) for number, each in enumerate(ranked))
     recalls = {number: each.recall for number, each in enumerate(scores) if each.items}
+    answered = confusion.sum(axis=0).tolist()
+    f1s = [
+        each.f1
+        for each, is_answered in zip(scores, answered, strict=True)
+        if each.items or is_answered
+    ]
     most = max(range(classes), key=lambda number: scores[number].items)
     return Measures(
         accuracy=right / items if items else 0.0,
         interval=wilson(right, items),
         items=items,
-        auc=math.fsum(known) / len(known) if known else None,
+        auc=_mean([each.auc for each in scores]),
+        average_precision=_mean([each.average_precision for each in scores]),
         balanced_accuracy=math.fsum(recalls.values()) / len(recalls) if recalls else 0.0,
+        macro_f1=math.fsum(f1s) / len(f1s) if f1s else 0.0,
         majority=(most, scores[most].items / items if items else 0.0),
         worst=min(recalls, key=lambda number: recalls[number], default=None),
         scores=scores,
@@ -132,7 +153,15 @@ def confusion_matrix(targets: Targets, answers: Targets, classes: int) -> NDArra
     return matrix
 
 
-def _scores(confusion: NDArray[np.int64], number: int, area: float | None) -> Scores:
+def _mean(figures: Sequence[float | None]) -> float | None:
+    """Return the mean of the figures that are known; None if none is."""
+    known = [figure for figure in figures if figure is not None]
+    return math.fsum(known) / len(known) if known else None
+
+
+def _scores(
+    confusion: NDArray[np.int64], number: int, area: float | None, precision: float | None
+) -> Scores:
     hits = int(confusion[number, number])
     items, answers = int(confusion[number].sum()), int(confusion[:, number].sum())
     return Scores(
@@ -141,6 +170,7 @@ def _scores(confusion: NDArray[np.int64], number: int, area: float | None) -> Sc
         f1=2 * hits / (items + answers) if items + answers else 0.0,
         items=items,
         auc=area,
+        average_precision=precision,
     )
 
 
@@ -163,11 +193,15 @@ def wilson(right: int, items: int) -> tuple[float, float]:
 
 
 def class_aucs(targets: Targets, votes: NDArray[np.floating[Any]]) -> list[float | None]:
-    """Return for each class the area under the ROC curve, against all others; see `Scores.auc`.
+    """Return for each class the area under the ROC curve, against all others; see `Scores.auc`."""
+    return [roc_auc(targets == number, order) for number, order in enumerate(_orders(votes))]
 
-    Items are put in order by the votes for the class against those for all others, so that votes
-    close to 1, which float32 cannot tell apart, keep their order; and so that two classes have the
-    very same area.
+
+def _orders(votes: NDArray[np.floating[Any]]) -> list[NDArray[np.float64]]:
+    """Return for each class numbers `(items,)` by which items are put in order.
+
+    They are the votes for the class against those for all others, so that votes close to 1, which
+    float32 cannot tell apart, keep their order; and so that two classes have the very same area.
     """
     exact = votes.astype(np.float64)
     # Those of the classes before and of those after: 1 less its own would lose what is small.
@@ -176,7 +210,7 @@ def class_aucs(targets: Targets, votes: NDArray[np.floating[Any]]) -> list[float
     after = np.cumsum(np.hstack([none, exact[:, :0:-1]]), axis=1)[:, ::-1]
     with np.errstate(divide="ignore"):  # no votes at all are minus infinity, and come last
         order = np.log(exact) - np.log(before + after)
-    return [roc_auc(targets == number, order[:, number]) for number in range(votes.shape[1])]
+    return list(order.T)
 
 
 def roc_auc(inside: NDArray[np.bool_], order: NDArray[np.float64]) -> float | None:
@@ -200,3 +234,19 @@ def roc_auc(inside: NDArray[np.bool_], order: NDArray[np.float64]) -> float | No
     ranks = np.cumsum(counts) - (counts - 1) / 2
     total = float(ranks[places.reshape(-1)][inside].sum())
     return (total - within * (within + 1) / 2) / (within * outside)
+
+
+def average_precision(inside: NDArray[np.bool_], order: NDArray[np.float64]) -> float | None:
+    """Return the mean precision at each item inside, if items are taken by falling numbers.
+
+    Items with equal numbers are taken together, as scikit-learn's `average_precision_score` does.
+    The arguments are as for `roc_auc`; None if no item is inside, or none outside.
+    """
+    within = int(inside.sum())
+    if not within or within == len(inside):
+        return None
+    _, places = np.unique(-order, return_inverse=True)
+    places = places.reshape(-1)
+    taken = np.cumsum(np.bincount(places))
+    hits = np.bincount(places, weights=inside)
+    return float((np.cumsum(hits) / taken * hits).sum() / within)

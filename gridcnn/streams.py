@@ -22,6 +22,7 @@ class Stream(IntEnum):
     EXEMPLARS = 3
     """Which training items the literal comparison keeps."""
     AUGMENTATION = 4
+    MIXUP = 5
 
     CHECK_NEIGHBOURS = 0x0_DE_5
     CHECK_USEFULNESS = 0x0_DE_6

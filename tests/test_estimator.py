@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits, load_wine
+from sklearn.metrics import recall_score
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, RobustScaler, StandardScaler
@@ -39,7 +40,11 @@ SMALL: dict[str, Any] = {
         GridClassifier(check="off"),
         GridClassifier({**SMALL, "adapter": "table"}, check="off"),
         GridClassifier(SMALL, check="off"),
-    ]
+    ],
+    expected_failed_checks=lambda _: {
+        "check_sample_weight_equivalence_on_dense_data": "it wants seven equal digits, and votes "
+        "are in float32: see test_a_weight_of_two_is_the_item_twice"
+    },
 )
 def test_scikit_learns_own_checks_pass(estimator: Any, check: Any) -> None:
     """Every check that scikit-learn has for classifiers passes, with and without a spec."""
@@ -843,3 +848,65 @@ def test_votes_can_be_calibrated() -> None:
     votes = calibrated.predict_proba(X)
     assert calibrated.classes_.tolist() == ["a", "b", "c"]
     np.testing.assert_allclose(votes.sum(axis=1), 1)
+
+
+def test_a_weight_of_two_is_the_item_twice(digits: tuple[Any, Any]) -> None:
+    """As long as all items are in one batch, and up to rounding; a weight of 0 leaves it out."""
+    X, y = digits[0][:40], digits[1][:40]
+    weights = np.random.default_rng(0).integers(0, 3, 40)
+    spec = {**SMALL, "training": {"epochs": 8, "batch_size": 128, "learning_rate": 0.01}}
+
+    weighted = GridClassifier(spec, check="off").fit(X, y, sample_weight=weights)
+    repeated = GridClassifier(spec, check="off").fit(X.repeat(weights, 0), y.repeat(weights))
+    np.testing.assert_allclose(
+        weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-2, atol=1e-4
+    )
+
+
+def test_class_weights_find_more_of_a_rare_class() -> None:
+    """One item of 20 is rare, and hard to tell: without weights it is hardly ever answered."""
+    random = np.random.default_rng(0)
+    y = np.where(random.random(800) < 0.05, "rare", "common")
+    X = random.normal(0, 1, (800, 6, 6)) + np.where(y == "rare", 0.35, 0.0)[:, None, None]
+    half = slice(0, 400), slice(400, 800)
+
+    found = {}
+    for weight in (None, "balanced", {"rare": 19, "common": 1}):
+        model = GridClassifier(SMALL, class_weight=weight, check="off").fit(X[half[0]], y[half[0]])
+        answers = model.predict(X[half[1]])
+        found[str(weight)] = recall_score(y[half[1]], answers, pos_label="rare")
+    plain, balanced, given = found.values()
+    assert balanced > plain
+    assert given > plain
+
+
+def test_class_weights_are_named_by_labels_of_any_kind() -> None:
+    """Labels that are numbers or truth values are the keys of a mapping, as in scikit-learn."""
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(30, 5, 5)), random.integers(0, 2, 30)
+
+    for labels in (y, y.astype(bool), np.array(["no", "yes"])[y]):
+        weight = {labels[y == 0][0]: 1, labels[y == 1][0]: 3}
+        model = GridClassifier(SMALL, class_weight=weight, epochs=1, check="off").fit(X, labels)
+        assert model.model_.spec.training.class_weights == {str(k): v for k, v in weight.items()}
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1.0] * 9, "sample_weight has the shape .9,.; give one weight for each of the 10 items"),
+        ([1.0] * 9 + [-1.0], r"sample_weight.9. is -1; weights must be zero or more"),
+        ([0.0] * 10, "all weights in sample_weight are zero"),
+        ([0.0] * 5 + [1.0] * 5, "at least two classes; got one class"),
+    ],
+)
+def test_wrong_weights_are_one_line(weights: list[float], message: str) -> None:
+    X, y = np.zeros((10, 4, 4)), np.arange(10) // 5
+
+    with pytest.raises(DataError, match=message):
+        GridClassifier(SMALL, check="off").fit(X, y, sample_weight=weights)
+
+
+def test_an_unknown_class_among_class_weights_is_named(digits: tuple[Any, Any]) -> None:
+    with pytest.raises(SpecError, match="class_weights names 'ten', which is no class of the data"):
+        GridClassifier(SMALL, class_weight={"ten": 2}, check="off").fit(*digits)

@@ -211,6 +211,13 @@ VALUES: Plain = {
     "data.group": {"pattern": "(a)"},
     "training.optimizer": "sgd",
     "training.schedule": "cosine",
+    "training.minutes": 2.0,
+    "training.select_by": "auc",
+    "training.class_weights": "balanced",
+    "training.sampling": "balanced",
+    "training.label_smoothing": 0.1,
+    "training.mixup": 0.2,
+    "training.averaging": 0.99,
     "training.method": "backpropagation",
     "training.augmentation": [{"noise": 0.1}],
     "training.warm_up": 0.5,
@@ -285,6 +292,7 @@ def test_every_place_is_one_of_a_setting() -> None:
         "training.epochs",
         "training.batch_size",
         "training.patience",
+        "training.restarts",
         "training.seed",
     }
 

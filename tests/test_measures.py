@@ -54,6 +54,12 @@ def test_all_measures_are_scikit_learns(classes: int, seed: int) -> None:
     exact /= exact.sum(axis=1, keepdims=True)
     areas = [theirs.roc_auc_score(targets == each, exact[:, each]) for each in numbers]
     assert [each.auc for each in found.scores] == pytest.approx(areas, abs=1e-12)
+    precisions = [
+        theirs.average_precision_score(targets == each, exact[:, each]) for each in numbers
+    ]
+    assert [each.average_precision for each in found.scores] == pytest.approx(precisions, abs=1e-12)
+    assert found.average_precision == pytest.approx(np.mean(precisions))
+    assert found.macro_f1 == pytest.approx(theirs.f1_score(targets, answers, average="macro"))
     mean = theirs.roc_auc_score(targets, exact[:, 1] if classes == 2 else exact, multi_class="ovr")
     assert found.auc == pytest.approx(mean, abs=1e-12)
 
@@ -172,11 +178,14 @@ def test_plain_measures_go_through_json() -> None:
     plain: dict[str, Any] = json.loads(json.dumps(found.plain(["a", 7])))
 
     assert list(plain) == [
-        *("accuracy", "interval", "items", "auc", "balanced_accuracy", "majority", "worst"),
+        *("accuracy", "interval", "items", "auc", "average_precision", "balanced_accuracy"),
+        *("macro_f1", "majority", "worst"),
         *("classes", "confusion"),
     ]
     assert list(plain["classes"]) == ["a", "7"]
-    assert list(plain["classes"]["a"]) == ["precision", "recall", "f1", "items", "auc"]
+    assert list(plain["classes"]["a"]) == [
+        *("precision", "recall", "f1", "items", "auc", "average_precision"),
+    ]
 
 
 def test_balanced_accuracy_is_that_of_scikit_learn_and_beside_it_is_the_majority() -> None:

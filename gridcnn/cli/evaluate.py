@@ -79,8 +79,10 @@ def say_beside(test: dict[str, Any]) -> None:
     """Print figures to compare an accuracy with; `test` is that part of metrics.json."""
     most, worst = test["majority"], test["worst"]
     items = test["classes"][str(worst["class"])]["items"]
+    unequal = len({each["items"] for each in test["classes"].values()}) > 1
+    macro = f", macro F1 {_part(test['macro_f1'])}" if unequal else ""
     screen.say(
-        f"balanced accuracy {screen.percent(test['balanced_accuracy'])}; always answering "
+        f"balanced accuracy {screen.percent(test['balanced_accuracy'])}{macro}; always answering "
         f"{quoted(str(most['class']))} gets {screen.percent(most['accuracy'])}; worst class "
         f"{quoted(str(worst['class']))}, found in {screen.percent(worst['recall'])} of its "
         f"{items:,} {'items' if items > 1 else 'item'}"

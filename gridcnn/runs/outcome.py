@@ -24,7 +24,8 @@ from gridcnn.runs.folder import PREDICTIONS, SKIPPED, RunFolder
 from gridcnn.runs.literal import literal_comparison
 from gridcnn.runs.prepare import Part, Prepared
 from gridcnn.runs.results import read_predictions
-from gridcnn.training.loop import Epoch, TrainingState, ends_after, loss_and_accuracy
+from gridcnn.training.loop import Epoch, TrainingState, loss_and_accuracy
+from gridcnn.training.selection import ends_after
 
 if TYPE_CHECKING:
     import pandas as pd

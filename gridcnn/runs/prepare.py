@@ -37,6 +37,7 @@ from gridcnn.spec.models import GroupPattern, GroupScaffold, Spec
 from gridcnn.spec.optimizers import follows_epochs
 from gridcnn.spec.parts import TestPart
 from gridcnn.training.loop import Labelled
+from gridcnn.training.weighing import item_weights
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Prepared:
             None if there are no test items.
         skipped: what is wrong with the items that were left out because they cannot be read.
         notes: what else was left out of the data, and what looks wrong about it, in sentences.
-        fingerprint: changes with the spec, the labels and the grids.
+        digest: changes with the labels and the grids.
         grids: from where the grids were read, or where they are kept, in a few words; empty if
             they are only in memory.
         sample: the training items by which it is judged whether their order means anything; None
@@ -79,7 +80,7 @@ class Prepared:
     literal: tuple[Labelled, Labelled] | None
     skipped: tuple[Problem, ...]
     notes: tuple[str, ...]
-    fingerprint: str
+    digest: str
     grids: str = ""
     sample: Sample | None = None
 
@@ -87,6 +88,18 @@ class Prepared:
     def shape(self) -> GridShape:
         """The shape of every grid."""
         return self.fitted.shape
+
+    @property
+    def fingerprint(self) -> str:
+        """What a run resumes with: it changes with the spec, the labels and the grids."""
+        # Not where the data is from: its content is in the grids, and a folder may move.
+        left_out: dict[str, Any] = dict.fromkeys(("name", "description", "data"), True)
+        # Nor when training ends: it goes the same way until then, if the learning rate does.
+        left_out["training"] = {"patience", "minutes"}
+        if not follows_epochs(self.spec.training.schedule):
+            left_out["training"].add("epochs")
+        text = self.spec.model_dump_json(exclude=left_out) + self.digest
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def skipped_items(self) -> int:
@@ -136,6 +149,9 @@ def prepare(
         named = {name: part.names for name, part in parts.items()}
         notes += duplicates_notes(duplicates, labelled, named)
     _refuse_emptied(parts, classes)
+    train = parts[TRAIN]
+    weights = item_weights(spec.training, train.data.targets, classes, document=spec.document)
+    train = dataclasses.replace(train, data=dataclasses.replace(train.data, weights=weights))
     _refuse_untested(located.data.test, parts)
     literal = None
     if len(parts[TEST]):
@@ -146,13 +162,13 @@ def prepare(
         spec=spec,
         fitted=fitted,
         classes=classes,
-        train=parts[TRAIN],
+        train=train,
         validation=parts[VALIDATION],
         test=parts[TEST],
         literal=literal,
         skipped=skipped,
         notes=tuple(notes),
-        fingerprint=_fingerprint(spec, read),
+        digest=_digest(read),
         grids=adapting.told,
         sample=sample,
     )
@@ -375,9 +391,7 @@ def _literal(
     if plain == adapter:
         training = read.parts[TRAIN].data
         exemplar_items = exemplars(training.targets, seed=seed)
-        return Labelled(
-            training.grids[exemplar_items], training.targets[exemplar_items]
-        ), read.parts[TEST].data
+        return training.at(exemplar_items), read.parts[TEST].data
     targets, division = dataset.targets(dataset.classes), read.division
     exemplar_items = division.train[exemplars(targets[division.train], seed=seed)]
     chosen = {TRAIN: exemplar_items, TEST: division.test}
@@ -403,14 +417,9 @@ def _refuse_emptied(parts: Mapping[str, Part], classes: Sequence[str | int]) -> 
         raise DataError(f"no usable training item is left of the classes {', '.join(lost)}")
 
 
-def _fingerprint(spec: Spec, read: _Read) -> str:
-    # Not where the data is from: its content is in the grids, and a folder may move.
-    left_out: dict[str, Any] = dict.fromkeys(("name", "description", "data"), True)
-    # Nor when training ends: it goes the same way until then, if the learning rate does.
-    left_out["training"] = {"patience"}
-    if not follows_epochs(spec.training.schedule):
-        left_out["training"].add("epochs")
-    digest = hashlib.sha256(spec.model_dump_json(exclude=left_out).encode())
+def _digest(read: _Read) -> str:
+    """Return a digest of the labels and grids of the items for training and validation."""
+    digest = hashlib.sha256()
     for name in (TRAIN, VALIDATION):
         digest.update(bytes.fromhex(read.made[name].digest))
         digest.update(np.ascontiguousarray(read.parts[name].data.targets).data)

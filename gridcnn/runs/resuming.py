@@ -14,7 +14,8 @@ from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Spec, Training
 from gridcnn.spec.optimizers import SCHEDULES, follows_epochs
 from gridcnn.training.checkpoint import load_history
-from gridcnn.training.loop import Epoch, ends_after
+from gridcnn.training.loop import Epoch
+from gridcnn.training.selection import ends_after
 
 _LENGTH = ("epochs", "patience")
 """The settings that decide when training ends, and change nothing before that."""

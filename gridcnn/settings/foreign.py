@@ -213,7 +213,7 @@ ABSENT_OPTIMIZERS = dict.fromkeys(
 ABSENT_SCHEDULES = dict.fromkeys(
     (
         *("exponential", "exponentiallr", "exponentialdecay", "reducelronplateau", "plateau"),
-        *("onecycle", "onecyclelr", "linear", "linearlr", "polynomial", "polynomialdecay"),
+        *("linear", "linearlr", "polynomial", "polynomialdecay"),
         *("cosineannealingwarmrestarts", "cyclic", "cycliclr", "multistep", "multisteplr"),
     ),
     _SCHEDULE,
@@ -256,6 +256,13 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("warmup", "warmupepochs"), ("warm_up",)),
     **dict.fromkeys(("init", "initializer", "initialization", "kernelinitializer"), ("start",)),
     **dict.fromkeys(("solver",), ("optimizer",)),
+    **dict.fromkeys(("classweight", "weights", "posweight", "balanced"), ("class_weights",)),
+    **dict.fromkeys(("sampler", "oversample", "oversampling", "balance"), ("sampling",)),
+    **dict.fromkeys(("smoothing",), ("label_smoothing",)),
+    **dict.fromkeys(("mixupalpha",), ("mixup",)),
+    **dict.fromkeys(("ema", "useema", "emamomentum", "emadecay", "swa"), ("averaging",)),
+    **dict.fromkeys(("monitor", "checkpointmetric", "refit"), ("select_by",)),
+    **dict.fromkeys(("maxminutes", "timelimit", "budget", "maxtime"), ("minutes",)),
     **dict.fromkeys(("eps",), ("epsilon",)),
     **dict.fromkeys(("gamma",), ("factor",)),
     **dict.fromkeys(("stepsize",), ("every",)),
@@ -282,6 +289,8 @@ PLACES: dict[str, str] = {
         for name in (
             *("method", "epochs", "batch_size", "optimizer", "learning_rate", "schedule"),
             *("warm_up", "weight_decay", "gradient_clip", "patience", "augmentation", "seed"),
+            *("minutes", "select_by", "class_weights", "sampling", "label_smoothing", "mixup"),
+            *("averaging", "restarts"),
         )
     },
     **{
@@ -352,13 +361,13 @@ ABSENT_SETTINGS: dict[str, str] = {
     ),
     "shuffle": "items are drawn in a new order in every epoch; leave it out",
     **dict.fromkeys(
-        ("classweight", "classweights", "sampleweight", "weights", "balanced"),
-        "all items have the same weight; leave it out, and give more items of a rare class, or "
-        "read the balanced accuracy",
+        ("sampleweight", "sampleweights"),
+        "weights of single items are given in Python, as GridClassifier.fit(X, y, sample_weight=); "
+        "leave it out, or set training.class_weights",
     ),
     **dict.fromkeys(
-        ("labelsmoothing", "mixup", "cutmix", "l1", "kernelregularizer", "regularizer"),
-        "it does not exist; leave it out, or set training.weight_decay or training.augmentation",
+        ("cutmix", "l1", "kernelregularizer", "regularizer"),
+        "it does not exist; leave it out, or set training.weight_decay or training.mixup",
     ),
     **dict.fromkeys(
         ("paddingmode", "dataformat"),

@@ -40,7 +40,7 @@ from gridcnn.settings.choice import Choice
 from gridcnn.settings.document import Document
 from gridcnn.settings.patterns import compile_pattern
 from gridcnn.spec.augmentations import AUGMENTATIONS
-from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES, Adam, Constant
+from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES, Adam, Constant, OneCycle
 from gridcnn.spec.parts import TestPart
 
 STAGES = Registry(
@@ -234,6 +234,48 @@ def _or_null(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [form, {"type": "null"}]
 
 
+SelectBy = Literal["accuracy", "loss", "balanced_accuracy", "macro_f1", "auc", "average_precision"]
+"""The validation results by which an epoch may be chosen."""
+
+
+def _class_weights(value: Any) -> Any:
+    wanted = "balanced, or a mapping of classes to numbers of zero or more"
+    if value is None or value == "balanced":
+        return value
+    if not isinstance(value, Mapping) or not value:
+        raise wanted_error(wanted)
+    weights = {}
+    for label, weight in value.items():
+        is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
+        if not is_number or not 0 <= weight <= _HEAVIEST:
+            raise wanted_error(wanted)
+        weights[str(label)] = float(weight)
+    if not any(weights.values()):
+        raise wanted_error("a mapping in which a class has a weight above zero")
+    return weights
+
+
+_HEAVIEST = 1e9
+ClassWeights = Annotated[
+    Literal["balanced"] | dict[str, float] | None,
+    PlainValidator(_class_weights),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "balanced"},
+                {
+                    "type": "object",
+                    "additionalProperties": {"type": "number", "minimum": 0, "maximum": _HEAVIEST},
+                    "minProperties": 1,
+                },
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+"""`balanced`, or a number for each class by its name."""
+
+
 class Training(Settings):
     """How features and weights are found from labelled examples."""
 
@@ -243,6 +285,9 @@ class Training(Settings):
     """`nudge` tries every value a little higher and a little lower: for tiny networks only."""
     epochs: Many = 10
     """How often every training item is used."""
+    minutes: Positive | None = None
+    """How long training may take, in minutes: a run measures its steps, plans as many `epochs` as
+    fit, and writes that number into its resolved spec in place of this. null: `epochs` as given."""
     batch_size: Many = 64
     """Items for each update."""
     optimizer: Annotated[Settings, Choice(OPTIMIZERS)] = Adam()
@@ -250,7 +295,8 @@ class Training(Settings):
     learning_rate: Positive = 0.001
     """The length of a step, at its highest."""
     schedule: Annotated[Settings, Choice(SCHEDULES)] = Constant()
-    """How the learning rate falls: `constant`, `cosine` or `step`, with their settings."""
+    """How the learning rate changes: `constant`, `cosine`, `step` or `one_cycle`, with their
+    settings."""
     warm_up: NotNegative = 0.0
     """Epochs over which the learning rate first rises from zero; may be a fraction."""
     weight_decay: NotNegative | None = None
@@ -259,6 +305,25 @@ class Training(Settings):
     """The largest length that a batch's gradient may have; longer ones are shortened to it."""
     patience: Count | None = None
     """Stop after so many epochs without a better validation result; null: never."""
+    select_by: SelectBy = "accuracy"
+    """The validation result by which the best epoch is chosen, and for which `patience` waits; of
+    epochs that are equal in it, the one with the lower loss is better."""
+    class_weights: ClassWeights = None
+    """What the loss of each class's items is multiplied by: `{rare: 5, common: 1}`, of which only
+    the ratios matter, and 1 for a class that is not named; `balanced`: in inverse proportion to
+    their numbers, so that all classes count the same. null: all items count the same."""
+    sampling: Literal["shuffled", "balanced"] = "shuffled"
+    """The items of an epoch: `shuffled`, each once; `balanced`, as many of each class, so that
+    those of rare classes are used several times, and not all of frequent ones."""
+    label_smoothing: Fraction = 0.0
+    """The part of the target that is shared by all classes instead of the right one (Szegedy et
+    al., 2016)."""
+    mixup: NotNegative = 0.0
+    """Above 0, each training grid is mixed with another one, and so are their targets, in
+    proportions drawn from the beta distribution with this number twice (Zhang et al., 2018)."""
+    averaging: Fraction = 0.0
+    """Above 0, answers come from a running mean of the weights (EMA), of which each step keeps this
+    part, as 0.99; less in the first steps."""
     augmentation: tuple[Annotated[Augmentation, _AUGMENTATION], ...] = Field(
         default=(), max_length=64, json_schema_extra=_or_null
     )
@@ -272,6 +337,21 @@ class Training(Settings):
     seed: Seed = 0
     """Fixes the division of the data, the starting weights, the order of items, the dropout and the
     augmentation."""
+
+    @model_validator(mode="after")
+    def _refuse_contradictions(self) -> Self:
+        if isinstance(self.schedule, OneCycle) and self.warm_up:
+            raise ValueError(
+                "with schedule: one_cycle the learning rate rises by itself; leave warm_up out, or "
+                f"set schedule: {{one_cycle: {{rise: {self.schedule.rise:g}}}}}"
+            )
+        if self.method == "nudge":
+            for name in ("class_weights", "label_smoothing", "mixup", "averaging"):
+                if getattr(self, name):
+                    raise ValueError(
+                        f"{name} is for method: backpropagation; with method: nudge leave it out"
+                    )
+        return self
 
     @field_validator("augmentation", mode="before")
     @classmethod

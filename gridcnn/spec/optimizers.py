@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from annotated_types import Gt, Lt
+from pydantic import AllowInfNan, Strict
 
 from gridcnn.registry import Registry
 from gridcnn.settings import foreign
-from gridcnn.settings.base import Flag, Fraction, Many, NotNegative, Positive, Settings
+from gridcnn.settings.base import Flag, Fraction, Many, NotNegative, Positive, Settings, Share
 
 
 class Sgd(Settings):
@@ -68,6 +71,24 @@ class Step(Settings):
     """The factor by which the learning rate falls."""
 
 
+class OneCycle(Settings):
+    """The learning rate rises, and then falls to almost nothing (Smith and Topin, 2018).
+
+    Both are along half a cosine. The optimizer's momentum stays as it is.
+    """
+
+    title: ClassVar[str] = "one_cycle"
+
+    follows_epochs: ClassVar[bool] = True
+
+    rise: Annotated[float, Strict(), AllowInfNan(False), Gt(0), Lt(1)] = 0.3
+    """The part of all epochs in which it rises."""
+    start: Share = 0.04
+    """The part of the learning rate at the beginning."""
+    final: Share = 0.0
+    """The part of the learning rate that is left at the end."""
+
+
 OPTIMIZERS = Registry(
     "optimizer",
     {
@@ -85,11 +106,13 @@ SCHEDULES = Registry(
         "constant": "gridcnn.spec.optimizers:Constant",
         "cosine": "gridcnn.spec.optimizers:Cosine",
         "step": "gridcnn.spec.optimizers:Step",
+        "one_cycle": "gridcnn.spec.optimizers:OneCycle",
     },
     foreign={
         **dict.fromkeys(("steplr", "stepdecay"), "step"),
         **dict.fromkeys(("cosineannealing", "cosineannealinglr", "cosinedecay"), "cosine"),
         **dict.fromkeys(("none", "fixed"), "constant"),
+        **dict.fromkeys(("onecyclelr", "onecycle", "superconvergence", "1cycle"), "one_cycle"),
     },
     absent=foreign.ABSENT_SCHEDULES,
     closed=True,

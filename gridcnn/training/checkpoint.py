@@ -45,6 +45,7 @@ class EpochContent(Content):
     validation_accuracy: Share | None
     learning_rate: NotNegative
     seconds: Seconds
+    validation_score: Share | None = None
 
 
 class SignContent(Content):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -23,7 +23,10 @@ from gridcnn.training.augmentation import Augmenter, refuse_unfit
 from gridcnn.training.memory import refuse_too_large
 from gridcnn.training.methods import Backpropagation, Method, Nudge, NudgeResult
 from gridcnn.training.schedules import learning_rate
+from gridcnn.training.selection import ends_after, is_better, validation_score
 from gridcnn.training.signs import EARLY, Looker, Sign, restart_sign
+from gridcnn.training.softening import Softener, refuse_hard_head
+from gridcnn.training.weighing import epoch_order
 
 EXPLODED = 1e6
 """A mean loss above this means that training has failed."""
@@ -36,14 +39,20 @@ class Labelled:
 
     grids: Cells
     targets: Targets
+    weights: Array | None = None
+    """What the loss of each item is multiplied by in training `(items,)`, 1 on average."""
 
     def __len__(self) -> int:
         return len(self.grids)
 
     def chosen(self, kept: NDArray[np.bool_]) -> Labelled:
         """Return the items that are `kept`, bool `(items,)`."""
-        indices = np.flatnonzero(kept)
-        return Labelled(self.grids[indices], self.targets[indices])
+        return self.at(np.flatnonzero(kept))
+
+    def at(self, indices: NDArray[np.int64]) -> Labelled:
+        """Return the items at `indices`, in their order."""
+        weights = None if self.weights is None else self.weights[indices]
+        return Labelled(self.grids[indices], self.targets[indices], weights)
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,8 @@ class Epoch:
     """The results of one epoch. Losses are means over items, accuracies are in 0..1.
 
     `loss` and `accuracy` are taken while training, from the batches as they come. The validation's
-    are None if there is no validation data.
+    are None if there is no validation data; `validation_score` is the result that
+    `training.select_by` names, and None if that is accuracy or loss.
     """
 
     epoch: int
@@ -59,6 +69,7 @@ class Epoch:
     accuracy: float
     validation_loss: float | None
     validation_accuracy: float | None
+    validation_score: float | None
     learning_rate: float
     seconds: float
 
@@ -74,7 +85,7 @@ class TrainingState:
         best: the flat vector after the best epoch, never the same array as `parameters`.
         best_epoch: its number, from 1; 0 before the first.
         steps: how many steps the optimizer has taken.
-        memory: the vectors that the optimizer keeps between steps.
+        memory: the vectors that are kept between steps: the optimizer's, and the running mean.
         history: every epoch so far.
         signs: what looked wrong so far.
         restarts: how often training has begun again with another start.
@@ -122,8 +133,9 @@ def train(
 
     `state` itself is left as it is.
 
-    With validation data the best epoch is the one of the highest validation accuracy and, among
-    those, the lowest validation loss; without, it is the last. The order of items, the dropout and
+    With validation data the best epoch is the one with the best of the results that
+    `settings.select_by` names, such as the highest accuracy, and, among those, the lowest loss;
+    without, it is the last. The order of items, the dropout and
     the augmentation of an epoch depend on the seed and the epoch's number alone, so that a resumed
     run goes the same way as one that was never interrupted.
 
@@ -140,13 +152,14 @@ def train(
     refuse_unfit(settings, engine.network.shape, engine.network.spec.document)
     refuse_too_large(engine, settings, saved=False)
     method = _method(engine, settings)
-    looker = Looker(engine, training.grids, training.targets, settings)
+    refuse_hard_head(settings, engine.head)
+    looker = Looker(engine, training.grids, training.targets, settings, weights=training.weights)
     state = state or _start(engine)
     if isinstance(method, Nudge):
         left = settings.epochs - len(state.history)
         method.refuse_if_too_long(state.parameters, training.grids, training.targets, epochs=left)
-    if isinstance(method, Backpropagation) and state.steps:
-        method.optimizer.restore(state.steps, state.memory)
+    if state.steps:
+        method.restore(state.steps, state.memory)
     while ends_after(state.history, settings) is None:
         # Numbers that grow too large are reported as an error, and need no warnings besides.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -206,18 +219,6 @@ def _not_finite(grids: Cells) -> int:
     return sum(int((~np.isfinite(grids[part])).any(axis=(1, 2, 3)).sum()) for part in parts)
 
 
-def ends_after(history: Sequence[Epoch], settings: Training) -> int | None:
-    """Return the epoch of a history after which these settings end the training; None if none."""
-    best = 0
-    for number, epoch in enumerate(history, 1):
-        if _is_better(epoch, history[best - 1] if best else None):
-            best = number
-        waited = number - best
-        if number >= settings.epochs or waited >= (settings.patience or math.inf):
-            return number
-    return None
-
-
 def _one_epoch(
     method: Method,
     training: Labelled,
@@ -230,7 +231,8 @@ def _one_epoch(
     start = time.perf_counter()
     settings, number = method.settings, len(state.history) + 1
     random = Stream.BATCHES.random(settings.seed, number)
-    order = random.permutation(len(training))
+    order = epoch_order(settings, training.targets, random)
+    softened = Softener(settings, method.engine.network.output.cells, epoch=number)
     augmented = Augmenter(
         settings.augmentation, method.engine.network.shape, seed=settings.seed, epoch=number
     )
@@ -242,13 +244,13 @@ def _one_epoch(
     for batch in range(batches):
         if batch == batches - watched and isinstance(method, Backpropagation):
             method.changing = np.zeros(len(parameters), np.bool_)
-        chosen = order[batch * settings.batch_size : (batch + 1) * settings.batch_size]
+        chosen = training.at(order[batch * settings.batch_size : (batch + 1) * settings.batch_size])
         # The rate in the middle of the batch: neither the first step of a warm-up nor the last one
         # of a cosine is 0, and every batch of an epoch lies between the same two falls of a step.
         rate = learning_rate(settings, number - 1 + (batch + 0.5) / batches)
-        grids = augmented(training.grids[chosen])
+        grids, targets, weights = softened(augmented(chosen.grids), chosen.targets, chosen.weights)
         loss, right = method.learn(
-            parameters, grids, training.targets[chosen], rate=rate, random=random, tell=tell
+            parameters, grids, targets, weights=weights, rate=rate, random=random, tell=tell
         )
         if not loss < EXPLODED:
             raise TrainingError(_explosion_error(loss, f"epoch {number}, batch {batch + 1}", rate))
@@ -258,11 +260,13 @@ def _one_epoch(
             watcher.on_batch(number, batch + 1, batches, loss)
     if not np.isfinite(parameters).all():
         raise TrainingError(_explosion_error(np.nan, f"the last batch of epoch {number}", rate))
+    answering = method.answering(parameters)
     validated: tuple[float, float] | tuple[None, None] = (None, None)
-    logits = None
+    logits, score, head = None, None, method.engine.head
     if validation:
-        logits = method.engine.logits(parameters, validation.grids)
-        validated = loss_and_accuracy(method.engine.head, logits, validation.targets)
+        logits = method.engine.logits(answering, validation.grids)
+        validated = loss_and_accuracy(head, logits, validation.targets)
+        score = validation_score(head, logits, validation.targets, settings.select_by)
     if validated[0] is not None and not np.isfinite(validated[0]):
         raise TrainingError(_explosion_error(np.nan, f"the validation after epoch {number}", rate))
     epoch = Epoch(
@@ -271,27 +275,25 @@ def _one_epoch(
         accuracy=hits / len(order),
         validation_loss=validated[0],
         validation_accuracy=validated[1],
+        validation_score=score,
         learning_rate=rate,
         seconds=time.perf_counter() - start,
     )
     changing, collapsed = None, False
     if isinstance(method, Backpropagation):
         changing, method.changing = method.changing, None
-        collapsed = looker.is_collapsed(parameters, epoch.accuracy, logits)
+        collapsed = looker.is_collapsed(answering, epoch.accuracy, logits)
     history = (*state.history, epoch)
     found = looker.signs(history, collapsed=collapsed, changing=changing)
-    better = _is_better(epoch, state.history[state.best_epoch - 1] if state.best_epoch else None)
-    steps, memory = 0, {}
-    if isinstance(method, Backpropagation):
-        steps = method.optimizer.steps
-        memory = {name: kept.copy() for name, kept in method.optimizer.state.items()}
+    best = state.history[state.best_epoch - 1] if state.best_epoch else None
+    better = is_better(epoch, best, settings.select_by)
     after = replace(
         state,
         parameters=parameters,
-        best=parameters.copy() if better else state.best,
+        best=answering.copy() if better else state.best,
         best_epoch=number if better else state.best_epoch,
-        steps=steps,
-        memory=memory,
+        steps=method.steps,
+        memory=method.memory(),
         history=history,
     )
     return after, found
@@ -311,16 +313,3 @@ def loss_and_accuracy(head: HeadStage, logits: Array, targets: Targets) -> tuple
         losses, _ = head.losses(logits, targets)
     accuracy = head.hits(logits, targets).mean(dtype=np.float64)
     return float(losses.mean(dtype=np.float64)), float(accuracy)
-
-
-def _is_better(epoch: Epoch, best: Epoch | None) -> bool:
-    """Return whether an epoch is better than the best one before it; without validation it is."""
-    if epoch.validation_loss is None or best is None:
-        return True
-    return _score(epoch) > _score(best)
-
-
-def _score(epoch: Epoch) -> tuple[float, float]:
-    if epoch.validation_accuracy is None or epoch.validation_loss is None:
-        return -1.0, 0.0  # less than any
-    return epoch.validation_accuracy, -epoch.validation_loss

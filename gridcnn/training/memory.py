@@ -11,8 +11,7 @@ from gridcnn.errors import TrainingError, sized
 from gridcnn.grid import GridShape
 from gridcnn.network import Network
 from gridcnn.spec.models import Training
-from gridcnn.spec.optimizers import Sgd
-from gridcnn.training.optimizers import AdamOptimizer, SgdOptimizer
+from gridcnn.training.optimizers import memory_names
 
 _FLOAT = 4  # bytes
 _LOADED = 3  # vectors: as the file has them, put together, and as the model keeps them
@@ -38,6 +37,8 @@ def least_planned(network: Network, settings: Training, *, saved: bool = True) -
     """Return what training takes whatever the engine, in bytes: all but the engine's own memory."""
     vectors = _vectors(settings, saved=saved) * _FLOAT * network.parameters
     item = _FLOAT * network.shape.cells + _augmentation_bytes(settings, network.shape)
+    if settings.mixup:  # the other items in their new order, both multiplied, and the sum
+        item += 4 * _FLOAT * network.shape.cells
     return vectors + settings.batch_size * item
 
 
@@ -55,8 +56,7 @@ def _vectors(settings: Training, *, saved: bool) -> int:
     """Return how many vectors as long as the parameters there are at a time, at most."""
     remembered = 0
     if settings.method != "nudge":
-        chosen = SgdOptimizer if isinstance(settings.optimizer, Sgd) else AdamOptimizer
-        remembered = len(chosen.memory)
+        remembered = len(memory_names(settings))
     # While an epoch lasts: the parameters and the best ones of the epoch before, those at work, and
     # what the optimizer remembers, once as it was at the end of that epoch, once at work, and once
     # more when this epoch ends. One says what decays, if anything does; two are for what the

@@ -5,19 +5,19 @@ from __future__ import annotations
 import abc
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.targets import Targets
+from gridcnn.contracts.targets import SoftTargets, Targets
 from gridcnn.engines.base import Engine
 from gridcnn.errors import TrainingError
 from gridcnn.grid import Array, Cells
 from gridcnn.spec.models import Training
-from gridcnn.training.optimizers import Optimizer, make_optimizer
+from gridcnn.training.optimizers import AVERAGE, Optimizer, make_optimizer
 
 PATIENCE_SECONDS = 600.0
 """The longest training by `nudge` that is allowed, in seconds."""
@@ -55,44 +55,93 @@ class Method(abc.ABC):
         self.engine = engine
         self.settings = settings
 
+    steps = 0
+    """How many steps an optimizer has taken."""
+
+    def memory(self) -> dict[str, Array]:
+        """Return copies of the vectors that are kept between steps, by name."""
+        return {}
+
+    def restore(self, steps: int, memory: Mapping[str, Array]) -> None:  # noqa: B027
+        """Continue with what `steps` and `memory` were; without an optimizer nothing is kept."""
+
+    def answering(self, parameters: Array) -> Array:
+        """Return the vector that answers, where `parameters` are those that learn."""
+        return parameters
+
     @abc.abstractmethod
     def learn(
         self,
         parameters: Array,
         grids: Cells,
-        targets: Targets,
+        targets: Targets | SoftTargets,
         *,
+        weights: Array | None = None,
         rate: float,
         random: np.random.Generator,
         tell: Tell | None = None,
     ) -> tuple[float, int]:
         """Change `parameters` in place; return the loss before that, and the right answers.
 
-        `tell` is called with each nudge, by the method that makes nudges.
+        Args:
+            parameters: the flat vector.
+            grids, targets, weights: the batch, as for `Engine.step`.
+            rate: the learning rate.
+            random: the generator for dropout.
+            tell: is called with each nudge, by the method that makes nudges.
         """
 
 
 class Backpropagation(Method):
-    """Moves all values at once, along the gradient."""
+    """Moves all values at once, along the gradient.
+
+    With `averaging`, answers come from a running mean of the values. Its first steps keep less, so
+    that it soon forgets the starting weights: a part of (1 + steps) / (10 + steps), as TensorFlow's
+    `ExponentialMovingAverage` does it.
+    """
 
     def __init__(self, engine: Engine, settings: Training) -> None:
         super().__init__(engine, settings)
         self.optimizer: Optimizer = make_optimizer(settings, engine.network, engine=engine)
         self.changing: NDArray[np.bool_] | None = None
         """Where it is an array, for each parameter whether a gradient since then was not 0."""
+        self._average: Array | None = None
+
+    @property
+    def steps(self) -> int:  # type: ignore[override]
+        """How many steps the optimizer has taken."""
+        return self.optimizer.steps
+
+    def memory(self) -> dict[str, Array]:
+        """Return copies of what the optimizer remembers, and of the running mean."""
+        kept = {name: vector.copy() for name, vector in self.optimizer.state.items()}
+        if self._average is not None:
+            kept[AVERAGE] = self._average.copy()
+        return kept
+
+    def restore(self, steps: int, memory: Mapping[str, Array]) -> None:
+        """Continue after so many steps with what was remembered then."""
+        self.optimizer.restore(steps, memory)
+        if self.settings.averaging:
+            self._average = memory[AVERAGE].copy()
+
+    def answering(self, parameters: Array) -> Array:
+        """Return the running mean, if there is one."""
+        return parameters if self._average is None else self._average
 
     def learn(
         self,
         parameters: Array,
         grids: Cells,
-        targets: Targets,
+        targets: Targets | SoftTargets,
         *,
+        weights: Array | None = None,
         rate: float,
         random: np.random.Generator,
         tell: Tell | None = None,  # noqa: ARG002
     ) -> tuple[float, int]:
         """Take one step of the optimizer."""
-        step = self.engine.step(parameters, grids, targets, random=random)
+        step = self.engine.step(parameters, grids, targets, weights=weights, random=random)
         gradient = step.gradient
         if self.changing is not None:
             self.changing |= gradient != 0
@@ -105,7 +154,17 @@ class Backpropagation(Method):
         self.optimizer.update(parameters, gradient, rate)
         for slot, values in zip(self.engine.network.running, step.running, strict=True):
             parameters[slot.part] = values
+        if self.settings.averaging:
+            self._follow(parameters)
         return step.loss, step.hits
+
+    def _follow(self, parameters: Array) -> None:
+        """Move the running mean towards the values after a step."""
+        if self._average is None:
+            self._average = parameters.copy()
+            return
+        kept = min(self.settings.averaging, (1 + self.steps) / (10 + self.steps))
+        self._average += np.float32(1 - kept) * (parameters - self._average)
 
 
 class Nudge(Method):
@@ -118,13 +177,16 @@ class Nudge(Method):
         self,
         parameters: Array,
         grids: Cells,
-        targets: Targets,
+        targets: Targets | SoftTargets,
         *,
+        weights: Array | None = None,
         rate: float,
         random: np.random.Generator,  # noqa: ARG002
         tell: Tell | None = None,
     ) -> tuple[float, int]:
         """Nudge every trainable value once, each on top of those before it."""
+        if weights is not None:
+            raise TrainingError("method nudge takes no weights of items; leave them out")
         logits = self.engine.logits(parameters, grids)
         hits = int(self.engine.head.hits(logits, targets).sum())
         first = best = mean_loss(self.engine, parameters, grids, targets)
@@ -174,7 +236,9 @@ class Nudge(Method):
             )
 
 
-def mean_loss(engine: Engine, parameters: Array, grids: Cells, targets: Targets) -> float:
+def mean_loss(
+    engine: Engine, parameters: Array, grids: Cells, targets: Targets | SoftTargets
+) -> float:
     """Return the mean loss of the network on labelled grids."""
     logits = engine.logits(parameters, grids)
     with np.errstate(over="ignore", invalid="ignore"):

@@ -15,6 +15,8 @@ from gridcnn.network import Network
 from gridcnn.spec.models import Training
 from gridcnn.spec.optimizers import Adam, Sgd
 
+AVERAGE = "average"
+"""The name of the running mean of the weights, where training keeps one between steps."""
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
 
@@ -155,8 +157,10 @@ def make_optimizer(
 
 
 def memory_names(settings: Training) -> tuple[str, ...]:
-    """Return the names of the vectors that the optimizer keeps between steps."""
-    return _kind(settings).memory if settings.method == "backpropagation" else ()
+    """Return the names of the vectors that training keeps between steps."""
+    if settings.method != "backpropagation":
+        return ()
+    return (*_kind(settings).memory, *([AVERAGE] if settings.averaging else []))
 
 
 def _kind(settings: Training) -> type[SgdOptimizer | AdamOptimizer]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from gridcnn.grid import Array, Cells, OneHot
 from gridcnn.network import Network
 from gridcnn.notes import VotesSpread
 from gridcnn.spec.models import Training
+from gridcnn.training.weighing import class_counts
 
 Kind = Literal["collapsed", "restarted", "silent", "learned nothing", "learned by heart"]
 
@@ -93,15 +94,24 @@ class Looker:
         engine: computes the network.
         grids, targets: all training items.
         settings: of the training.
+        weights: those of the items `(items,)`; None for 1.
     """
 
-    def __init__(self, engine: Engine, grids: Cells, targets: Targets, settings: Training) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        grids: Cells,
+        targets: Targets,
+        settings: Training,
+        *,
+        weights: Array | None = None,
+    ) -> None:
         self._engine = engine
         self._settings = settings
         count = min(max(len(grids) // _PART_OF_ITEMS, _FEWEST_ITEMS), _MOST_ITEMS, len(grids))
         self._chosen = np.unique(np.linspace(0, len(grids) - 1, count).astype(np.int64))
         self._grids = grids
-        counts = np.bincount(targets, minlength=engine.network.output.cells)
+        counts = class_counts(settings, targets, weights, engine.network.output.cells)
         self._likely = loss_by_frequency(engine.head, counts)
         most_frequent = float(counts.max() / counts.sum())
         self._guessing = most_frequent + _GUESSING * (1 - most_frequent)
@@ -188,7 +198,8 @@ class Looker:
     def _idle(self, history: Sequence[Figures]) -> list[Sign]:
         last = history[-1]
         learns = last.accuracy >= self._guessing or last.loss < _NO_LOWER * self._likely
-        if self._classes < 2 or learns:
+        # Where one class counts for nearly all, there is nothing to be learned about the others.
+        if self._classes < 2 or learns or self._likely < _STILL_WRONG:
             return []
         rate = self._settings.learning_rate
         hardly = abs(history[0].loss - last.loss) < 0.01 * self._likely and rate < 1e-3
@@ -226,10 +237,10 @@ def restart_sign(epoch: int, number: int, most: int) -> Sign:
     return Sign(epoch, "restarted", text)
 
 
-def loss_by_frequency(head: HeadStage, counts: NDArray[np.int64]) -> float:
+def loss_by_frequency(head: HeadStage, counts: NDArray[np.floating[Any]]) -> float:
     """Return the mean loss if the votes for each item are the frequencies of the classes.
 
-    `counts` are the items of each class `(classes,)`.
+    `counts` are how many items of each class there are, or how much they count `(classes,)`.
     """
     seen = np.flatnonzero(counts)
     logits = np.full((len(seen), len(counts)), _NEVER, np.float32)

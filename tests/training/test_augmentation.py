@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy import ndimage
 
 import gridcnn
 import gridcnn.registry as registry_room
 from gridcnn.contracts.augmentation import Augmentation
+from gridcnn.contracts.targets import SoftTargets, Targets
 from gridcnn.engines.base import StepResult, make_engine
 from gridcnn.engines.reference import ReferenceEngine
 from gridcnn.errors import ShapeError, SpecError, TrainingInterrupted
@@ -440,12 +440,13 @@ class Recorder(ReferenceEngine):
         self,
         parameters: Array,
         grids: Cells,
-        targets: NDArray[np.int64],
+        targets: Targets | SoftTargets,
         *,
+        weights: Array | None = None,
         random: np.random.Generator | None = None,
     ) -> StepResult:
         self.trained.append(np.asarray(grids).copy())
-        return super().step(parameters, grids, targets, random=random)
+        return super().step(parameters, grids, targets, weights=weights, random=random)
 
     def logits(self, parameters: Array, grids: Cells) -> Array:
         self.asked.append(np.asarray(grids).copy())

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from gridcnn.contracts.targets import SoftTargets, Targets
 from gridcnn.engines.base import Engine, StepResult
 from gridcnn.engines.reference import ReferenceEngine
-from gridcnn.errors import TrainingError
+from gridcnn.errors import SpecError, TrainingError
 from gridcnn.grid import Array, Axis, Cells, GridShape, OneHot
 from gridcnn.network import Network
 from gridcnn.spec.load import load
@@ -21,6 +21,11 @@ from gridcnn.training.methods import NudgeResult
 from gridcnn.training.signs import Sign
 
 OPTIMIZERS = ["sgd", {"sgd": {"nesterov": True}}, "adam", "adamw"]
+SOFTER: list[dict[str, Any]] = [
+    {"averaging": 0.9},
+    {"mixup": 0.4, "label_smoothing": 0.1},
+    {"sampling": "balanced", "select_by": "auc", "schedule": "one_cycle"},
+]
 
 
 class Recorder(ReferenceEngine):
@@ -34,12 +39,13 @@ class Recorder(ReferenceEngine):
         self,
         parameters: Array,
         grids: Cells,
-        targets: NDArray[np.int64],
+        targets: Targets | SoftTargets,
         *,
+        weights: Array | None = None,
         random: np.random.Generator | None = None,
     ) -> StepResult:
         self.batches.append(np.asarray(grids)[:, 0, 0, 0].tolist())
-        return super().step(parameters, grids, targets, random=random)
+        return super().step(parameters, grids, targets, weights=weights, random=random)
 
 
 class Watcher:
@@ -133,11 +139,15 @@ def test_the_same_seed_gives_the_same_bits() -> None:
     assert (first.parameters != other.parameters).any()
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "training", [*({"optimizer": each} for each in OPTIMIZERS), *SOFTER], ids=str
+)
 @pytest.mark.parametrize("done", [1, 3, 4])
-def test_a_resumed_training_ends_with_the_same_bits(optimizer: Any, done: int) -> None:
+def test_a_resumed_training_ends_with_the_same_bits(training: Any, done: int) -> None:
     """Stopped after any epoch, it goes on as if it had never stopped."""
-    settings = {"optimizer": optimizer, "schedule": "cosine", "warm_up": 1.5, "weight_decay": 0.01}
+    settings = {"schedule": "cosine", "warm_up": 1.5, "weight_decay": 0.01, **training}
+    if settings["schedule"] == "one_cycle":
+        del settings["warm_up"]
     made, watcher = engine(**settings), Watcher()
     whole = trained(made, watcher=watcher)
 
@@ -414,6 +424,7 @@ def test_a_history_has_plain_numbers() -> None:
     (epoch,) = trained(engine(epochs=1)).history
 
     kinds = {name: type(value) for name, value in dataclasses.asdict(epoch).items()}
+    assert kinds.pop("validation_score") is type(None)  # since it is the accuracy
     assert kinds == dict.fromkeys(kinds, float) | {"epoch": int}
     assert isinstance(epoch, Epoch)
 
@@ -472,3 +483,94 @@ def test_a_watcher_hears_of_every_nudge() -> None:
     batches = -(-len(data()) // 16)
     assert [epoch for epoch, _ in nudged.nudges] == [1] * values * batches + [2] * values * batches
     assert other.nudges == []
+
+
+def test_items_of_no_weight_are_not_learned() -> None:
+    """Training on all items, some of weight 0, takes the steps of the others' gradients alone."""
+    made = engine(cls=Recorder, epochs=1, batch_size=30, dropout=0.0, optimizer="sgd")
+    items = data()
+    weights = np.tile(np.array([0, 2], np.float32), 15)
+
+    weighted = train(
+        made,
+        dataclasses.replace(items, weights=weights),
+        None,
+        made.network.spec.training,
+    )
+    start = made.network.starting_parameters()
+    step = made.step(start, items.grids[1::2], items.targets[1::2])
+    moved = start - np.float32(weighted.history[0].learning_rate) * step.gradient
+    np.testing.assert_allclose(weighted.parameters, moved, atol=1e-6)
+    assert weighted.history[0].loss == pytest.approx(step.loss, rel=1e-5)
+
+
+def test_the_running_mean_answers() -> None:
+    """The best vector is the mean, as the formula has it; the learning one goes its own way."""
+    plain, averaged = (
+        trained(engine(epochs=1, averaging=part, dropout=0.0), validation=data(20, seed=1))
+        for part in (0.0, 0.99)
+    )
+
+    np.testing.assert_array_equal(plain.parameters, averaged.parameters)
+    np.testing.assert_array_equal(averaged.best, averaged.memory["average"])
+    assert (averaged.best != averaged.parameters).any()
+    made = engine(epochs=1, dropout=0.0)
+    vectors: list[Array] = []
+
+    class Steps(Recorder):
+        def step(self, parameters: Array, *args: Any, **options: Any) -> StepResult:
+            vectors.append(parameters.copy())
+            return super().step(parameters, *args, **options)
+
+    trained(engine(cls=Steps, epochs=1, dropout=0.0))
+    vectors = [*vectors[1:], plain.parameters]  # after each of the four steps
+    mean = vectors[0].astype(np.float64)
+    for steps, vector in enumerate(vectors[1:], 2):
+        kept = min(0.99, (1 + steps) / (10 + steps))
+        mean = kept * mean + (1 - kept) * vector
+    np.testing.assert_allclose(averaged.best, mean, atol=1e-6)
+    assert made.network.parameters == len(mean)
+
+
+def test_the_epoch_is_chosen_by_the_result_that_the_spec_names() -> None:
+    """The history has that result, and the best epoch is the one that has most of it."""
+    state = trained(engine(epochs=8, select_by="average_precision", learning_rate=0.02))
+
+    scores = [epoch.validation_score for epoch in state.history]
+    assert all(score is not None and 0 < score <= 1 for score in scores)
+    assert scores[state.best_epoch - 1] == max(score or 0 for score in scores)
+
+
+@pytest.mark.parametrize("setting", ["label_smoothing", "mixup"])
+def test_heads_without_soft_targets_refuse_what_needs_them(
+    setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {setting: 0.2}
+    made = engine(**given)
+    monkeypatch.setattr(type(made.head), "takes_soft_targets", property(lambda _: False))
+
+    with pytest.raises(TrainingError, match=f"training.{setting} needs a head whose loss"):
+        trained(made)
+
+
+@pytest.mark.parametrize("setting", ["label_smoothing", "mixup", "averaging", "class_weights"])
+def test_nudging_takes_none_of_them(setting: str) -> None:
+    value: Any = "balanced" if setting == "class_weights" else 0.1
+
+    with pytest.raises(SpecError, match=f"{setting} is for method: backpropagation"):
+        engine(method="nudge", **{setting: value})
+
+
+def test_what_softens_targets_makes_no_sign_of_failing() -> None:
+    """Unequal classes that count the same, smoothed and mixed, are learned without a sign."""
+    random = np.random.default_rng(0)
+    targets = (random.random(200) < 0.1).astype(np.int64)
+    grids = random.normal(0, 0.3, (200, 1, 4, 4)).astype(np.float32)
+    grids += (2 * targets - 1)[:, None, None, None] * np.float32(0.5)
+    weights = np.where(targets == 1, 5, 0.55).astype(np.float32)
+    made = engine(epochs=8, learning_rate=0.01, label_smoothing=0.1, mixup=0.2, dropout=0.0)
+
+    items = Labelled(grids, targets, weights)
+    state = train(made, items, None, made.network.spec.training)
+    assert [sign.kind for sign in state.signs] == []
+    assert state.history[-1].accuracy > 0.9

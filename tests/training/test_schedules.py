@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gridcnn.errors import SpecError
 from gridcnn.spec.models import Training
 from gridcnn.training.schedules import learning_rate
 
@@ -59,3 +60,18 @@ def test_a_warm_up_as_long_as_the_training_ends_at_the_top() -> None:
 )
 def test_steps_fall_after_every_so_many_epochs(epoch: float, expected: float) -> None:
     assert rate(epoch, schedule={"step": {"every": 3, "factor": 0.5}}) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "expected"),
+    [(0, 0.01), (1.25, (0.01 + 0.1) / 2), (2.5, 0.1), (6.25, (0.1 + 0.002) / 2), (10, 0.002)],
+)
+def test_one_cycle_rises_and_falls_along_half_a_cosine_each(epoch: float, expected: float) -> None:
+    schedule = {"one_cycle": {"rise": 0.25, "start": 0.1, "final": 0.02}}
+
+    assert rate(epoch, schedule=schedule) == pytest.approx(expected)
+
+
+def test_one_cycle_has_no_warm_up_beside_it() -> None:
+    with pytest.raises(SpecError, match="with schedule: one_cycle the learning rate rises by itse"):
+        Training(schedule="one_cycle", warm_up=1.0)

@@ -1,0 +1,79 @@
+"""Targets that are not all of one class: label smoothing, and items that are mixed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gridcnn.contracts.stage import HeadStage
+from gridcnn.contracts.targets import SoftTargets, Targets, soften
+from gridcnn.errors import TrainingError
+from gridcnn.grid import Array, Cells
+from gridcnn.spec.models import Training
+from gridcnn.streams import Stream
+
+
+def refuse_hard_head(settings: Training, head: HeadStage) -> None:
+    """Raise `TrainingError` if targets are to be softened for a head that takes classes only."""
+    for name in ("label_smoothing", "mixup"):
+        if getattr(settings, name) and not head.takes_soft_targets:
+            raise TrainingError(
+                f"training.{name} needs a head whose loss takes parts of classes, and "
+                f"{head.title} does not; leave it out"
+            )
+
+
+class Softener:
+    """Label smoothing and mixup of one epoch. Batches have to come in their order.
+
+    Args:
+        settings: of the training.
+        classes: how many there are.
+        epoch: from 1.
+    """
+
+    def __init__(self, settings: Training, classes: int, *, epoch: int) -> None:
+        self._settings = settings
+        self._classes = classes
+        self._random = Stream.MIXUP.random(settings.seed, epoch)
+
+    def __call__(
+        self, grids: Cells, targets: Targets, weights: Array | None
+    ) -> tuple[Cells, Targets | SoftTargets, Array | None]:
+        """Return grids, targets and weights of one more batch, mixed and smoothed."""
+        wanted: Targets | SoftTargets = targets
+        if self._settings.label_smoothing:
+            wanted = smooth(soften(wanted, self._classes), self._settings.label_smoothing)
+        if self._settings.mixup:
+            return self._mix(grids, soften(wanted, self._classes), weights)
+        return grids, wanted, weights
+
+    def _mix(
+        self, grids: Cells, targets: SoftTargets, weights: Array | None
+    ) -> tuple[Cells, SoftTargets, None]:
+        """Mix each item with another one of the batch, in a proportion of its own.
+
+        The larger part is always the item's own, so that accuracy is that of its class. Weights
+        become part of the targets.
+        """
+        items, alpha = len(targets), self._settings.mixup
+        others = self._random.permutation(items)
+        drawn = self._random.beta(alpha, alpha, items)
+        kept = np.maximum(drawn, 1 - drawn).astype(np.float32)
+        cells = np.asarray(grids)
+        if cells.dtype not in (np.float32, np.float64):
+            cells = cells.astype(np.float32)
+        mixed = _blend(cells, others, kept.astype(cells.dtype)[:, None, None, None])
+        if weights is not None:
+            targets = targets * weights[:, None]
+        return mixed, _blend(targets, others, kept[:, None]), None
+
+
+def smooth(targets: SoftTargets, part: float) -> SoftTargets:
+    """Return targets of which all classes share a part (Szegedy et al., 2016)."""
+    share = np.float32(part / targets.shape[1])
+    return targets * np.float32(1 - part) + share
+
+
+def _blend(values: Array, others: Array, kept: Array) -> Array:
+    blended: Array = values * kept + values[others] * (1 - kept)
+    return blended

@@ -1,0 +1,120 @@
+"""How much each item counts: the weights of classes and items, and the items of an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.contracts.targets import Targets
+from gridcnn.errors import Problem, SpecError, listed, quoted, suggestion
+from gridcnn.grid import Array
+from gridcnn.settings.document import Document
+from gridcnn.spec.models import Training
+
+
+def item_weights(
+    settings: Training,
+    targets: Targets,
+    classes: Sequence[str | int],
+    *,
+    own: Array | None = None,
+    document: Document | None = None,
+) -> NDArray[np.float32] | None:
+    """Return the weight of each training item `(items,)`, 1 on average; None if all are the same.
+
+    Args:
+        settings: of the training; `class_weights` counts.
+        targets: the class of each item.
+        classes: the names of the classes.
+        own: the items' own weights `(items,)`, by which those of their classes are multiplied.
+        document: where the settings were read from, for the places of errors.
+
+    Raises:
+        SpecError: a class that has a weight is none of the data, or no item has any weight.
+    """
+    by_class = class_weights(settings, targets, classes, own=own, document=document)
+    if by_class is None and own is None:
+        return None
+    weights = np.ones(len(targets)) if own is None else own.astype(np.float64)
+    if by_class is not None:
+        weights = weights * by_class[targets]
+    mean = weights.mean()
+    if not mean > 0:
+        raise SpecError("no training item has a weight above zero")
+    result: NDArray[np.float32] = (weights / mean).astype(np.float32)
+    return result
+
+
+def class_weights(
+    settings: Training,
+    targets: Targets,
+    classes: Sequence[str | int],
+    *,
+    own: Array | None = None,
+    document: Document | None = None,
+) -> NDArray[np.float64] | None:
+    """Return the weight of each class `(classes,)`; None if all are the same.
+
+    Balanced weights are those of scikit-learn: the number of items over the number of classes
+    times the items of the class. The arguments, and what is raised, are as for `item_weights`.
+    """
+    given = settings.class_weights
+    if given is None:
+        return None
+    if given == "balanced":
+        counts = np.bincount(targets, weights=own, minlength=len(classes))
+        present = counts > 0
+        weights = np.zeros(len(classes))
+        weights[present] = counts.sum() / (present.sum() * counts[present])
+        return weights
+    names = [str(label) for label in classes]
+    unknown = [label for label in given if label not in names]
+    if unknown:
+        raise SpecError(*(_unknown(label, names, document) for label in unknown))
+    return np.array([given.get(name, 1.0) for name in names])
+
+
+def _unknown(label: str, names: Sequence[str], document: Document | None) -> Problem:
+    text = (
+        f"class_weights names {quoted(label)}, which is no class of the data"
+        f"{suggestion(label, names)}; the classes are {listed([quoted(name) for name in names])}"
+    )
+    return (document or Document(None)).problem(("training", "class_weights", label), text)
+
+
+def epoch_order(
+    settings: Training, targets: Targets, random: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return the indices of the items of one epoch, in their order; as many as there are items.
+
+    Balanced, all classes have as many, give or take one. Of a class with fewer items each is used
+    equally often, give or take once; of one with more, some are left out.
+    """
+    if settings.sampling == "shuffled":
+        return random.permutation(len(targets))
+    present = np.unique(targets)
+    quota, rest = divmod(len(targets), len(present))
+    more = set(random.permutation(present)[:rest].tolist())
+    drawn = []
+    for label in present.tolist():
+        own = np.flatnonzero(targets == label)
+        wanted = quota + (label in more)
+        rounds = [random.permutation(own) for _ in range(-(-wanted // len(own)))]
+        drawn.append(np.concatenate([*rounds, own[:0]])[:wanted])
+    order: NDArray[np.int64] = random.permutation(np.concatenate(drawn))
+    return order
+
+
+def class_counts(
+    settings: Training, targets: Targets, weights: Array | None, classes: int
+) -> NDArray[np.float64]:
+    """Return how much each class counts in an epoch, in items `(classes,)`."""
+    counts = np.bincount(targets, weights=weights, minlength=classes).astype(np.float64)
+    if settings.sampling == "balanced":
+        items = np.bincount(targets, minlength=classes)
+        present = items > 0
+        each = len(targets) / present.sum()
+        counts[present] *= each / items[present]
+    return counts
