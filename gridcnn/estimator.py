@@ -46,6 +46,7 @@ from gridcnn.pipelines import ready
 from gridcnn.runs.duplicates import find_duplicates
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Data, Spec
+from gridcnn.training.budget import plan_epochs
 from gridcnn.training.loop import Labelled, train
 from gridcnn.training.weighing import item_weights
 
@@ -205,6 +206,11 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             engine=self.engine,
             threads=self.threads,
         )
+        budget = None
+        if spec.training.minutes is not None:
+            budget = plan_epochs(engine, made.training, made.validation, spec.training)
+            planned = {"epochs": budget.epochs, "minutes": None}
+            spec = spec.model_copy(update={"training": spec.training.model_copy(update=planned)})
         self.verdicts_: dict[str, Verdict] = {}
         if not adapter.makes_order:
             checked = guard(
@@ -218,7 +224,11 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 remedy='give check="warn"',
             )
             self.verdicts_ = dict(checked.verdicts)
-        state = train(engine, made.training, made.validation, spec.training)
+        seconds = None if budget is None else budget.seconds
+        state = train(engine, made.training, made.validation, spec.training, seconds=seconds)
+        if budget is not None:
+            cut = budget.cut(spec.training, state.history)
+            spec = spec.model_copy(update={"training": cut})
         for sign in state.signs:
             warnings.warn(sign.text, TrainingWarning, stacklevel=2)
         engine.settle()

@@ -294,6 +294,7 @@ def test_every_place_is_one_of_a_setting() -> None:
         "training.patience",
         "training.restarts",
         "training.seed",
+        "training.stop_after",
     }
 
 

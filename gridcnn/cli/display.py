@@ -117,6 +117,8 @@ class Display(RunWatcher):
         screen.say(f"items: {', '.join(counts)}; {len(prepared.classes)} classes: {classes}{more}")
         if prepared.grids:
             screen.say(f"grids: {prepared.grids}")
+        if prepared.budget is not None:
+            screen.say(f"time: {prepared.budget}")
         for note in prepared.notes:
             screen.say_noted(note)
         for line in self.checked:

@@ -124,6 +124,11 @@ def _say_result(result: Run) -> None:
     if metrics["stopped"] == "patience":
         patience = result.model.spec.training.patience
         screen.say(f"stopped early: {patience} epochs without a better validation result")
+    if metrics["stopped"] == "minutes":
+        screen.say(
+            f"stopped after {metrics['epochs']} of {result.model.spec.training.epochs} epochs: "
+            "the time was over"
+        )
     screen.say()
     spent = screen.seconds(metrics["seconds"]["total"])
     if "test" in metrics:

@@ -152,6 +152,8 @@ def _measure(model: Model, trained: Trained, hint: str) -> tuple[dict[str, Any],
         metrics["literal_comparison"] = dataclasses.asdict(literal_comparison(*prepared.literal))
     if trained.checked is not None:
         metrics["check"] = trained.checked.as_json()
+    if prepared.budget is not None:
+        metrics["budget"] = dataclasses.asdict(prepared.budget)
     metrics |= {
         "classes": list(prepared.classes),
         "epochs": len(state.history),
@@ -170,10 +172,15 @@ def _measure(model: Model, trained: Trained, hint: str) -> tuple[dict[str, Any],
 
 
 def _stop_reason(trained: Trained) -> str | None:
-    """Return why a run stopped before its last epoch: "patience" or "watcher"; else None."""
+    """Return why a run stopped before its last epoch; None if it did not.
+
+    That is "patience", "watcher", or "minutes" if `stop_after` is set.
+    """
     settings, history = trained.prepared.spec.training, trained.state.history
     if len(history) >= settings.epochs:
         return None
+    if settings.stop_after is not None and len(history) >= settings.stop_after:
+        return "minutes"
     return "watcher" if ends_after(history, settings) is None else "patience"
 
 

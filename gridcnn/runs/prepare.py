@@ -33,9 +33,10 @@ from gridcnn.runs.literal import exemplars
 from gridcnn.runs.located import Located
 from gridcnn.runs.other_forms import with_other_forms
 from gridcnn.runs.scaffolds import by_scaffold
-from gridcnn.spec.models import GroupPattern, GroupScaffold, Spec
+from gridcnn.spec.models import GroupPattern, GroupScaffold, Spec, Training
 from gridcnn.spec.optimizers import follows_epochs
 from gridcnn.spec.parts import TestPart
+from gridcnn.training.budget import Budget
 from gridcnn.training.loop import Labelled
 from gridcnn.training.weighing import item_weights
 
@@ -69,6 +70,7 @@ class Prepared:
             they are only in memory.
         sample: the training items by which it is judged whether their order means anything; None
             if the adapter makes the order.
+        budget: how the epochs were planned, if the spec says how many minutes training may take.
     """
 
     spec: Spec
@@ -83,11 +85,17 @@ class Prepared:
     digest: str
     grids: str = ""
     sample: Sample | None = None
+    budget: Budget | None = None
 
     @property
     def shape(self) -> GridShape:
         """The shape of every grid."""
         return self.fitted.shape
+
+    def with_training(self, training: Training) -> Prepared:
+        """Return the same with other settings of the training."""
+        spec = self.spec.model_copy(update={"training": training})
+        return dataclasses.replace(self, spec=spec)
 
     @property
     def fingerprint(self) -> str:
@@ -95,7 +103,7 @@ class Prepared:
         # Not where the data is from: its content is in the grids, and a folder may move.
         left_out: dict[str, Any] = dict.fromkeys(("name", "description", "data"), True)
         # Nor when training ends: it goes the same way until then, if the learning rate does.
-        left_out["training"] = {"patience", "minutes"}
+        left_out["training"] = {"patience", "minutes", "stop_after"}
         if not follows_epochs(self.spec.training.schedule):
             left_out["training"].add("epochs")
         text = self.spec.model_dump_json(exclude=left_out) + self.digest

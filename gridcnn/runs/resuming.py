@@ -17,7 +17,7 @@ from gridcnn.training.checkpoint import load_history
 from gridcnn.training.loop import Epoch
 from gridcnn.training.selection import ends_after
 
-_LENGTH = ("epochs", "patience")
+_LENGTH = ("epochs", "patience", "stop_after")
 """The settings that decide when training ends, and change nothing before that."""
 
 
@@ -57,8 +57,8 @@ def _other(folder: RunFolder, part: str) -> RunFolderError:
     if folder.holds_folds:
         return RunFolderError(f"the cross-validation {what}; it resumes with its own")
     return RunFolderError(
-        f"the run {what}; it resumes with its own, of which only training.epochs and "
-        "training.patience may be changed"
+        f"the run {what}; it resumes with its own, of which only training.epochs, "
+        "training.stop_after and training.patience may be changed"
     )
 
 
@@ -102,6 +102,11 @@ def _refuse_before(history: Sequence[Epoch], training: Training, folder: RunFold
         raise RunFolderError(
             f"the run in {path} has ended after {done} epochs; to continue, set more: gridcnn run "
             f"--resume {path} --set training.epochs={2 * done}"
+        )
+    if training.stop_after is not None and done >= training.stop_after:
+        raise RunFolderError(
+            f"the run in {path} has ended after {done} epochs, since training.stop_after says so; "
+            "to continue to the end of its schedule, add --set training.stop_after=null"
         )
     raise RunFolderError(
         f"the run in {path} has ended after {done} epochs, since {training.patience} brought no "

@@ -26,6 +26,7 @@ from gridcnn.spec.changes import Changes
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Spec
 from gridcnn.training.augmentation import refuse_unfit
+from gridcnn.training.budget import plan_epochs
 from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
 from gridcnn.training.loop import TrainingState, train
 from gridcnn.training.memory import estimate_memory, refuse_hopeless, refuse_too_large
@@ -150,6 +151,11 @@ def carry_out(
         engine_to_train = _engine_for(prepared, engine, threads)
         with watch.measure("checking"):
             checked = _check(prepared, folder, checked, threads, watcher)
+        if prepared.spec.training.minutes is not None:
+            with watch.measure("planning"):
+                prepared = _plan_minutes(prepared, engine_to_train, watcher)
+            # With the epochs of the plan, which a checkpoint has with the rest of the spec.
+            engine_to_train = _engine_for(prepared, engine, threads)
         prepared = dataclasses.replace(prepared, sample=None)  # its memory is wanted for training
         keeper = _Keeper(engine_to_train, prepared, folder, watcher)
         if folder.is_new:
@@ -160,6 +166,10 @@ def carry_out(
         watcher.on_engine(engine_to_train, estimate_memory(engine_to_train, prepared.spec.training))
         watcher.on_plan(engine_to_train.network, prepared, folder.path)
         state = keeper.train()
+        if prepared.budget is not None and not keeper.was_stopped:
+            training = prepared.budget.cut(prepared.spec.training, state.history)
+            prepared = prepared.with_training(training)
+            folder.go_on(prepared.spec)
         result = finish(Trained(engine_to_train, prepared, checked, state), folder, watch)
     if strict:
         signs = [sign["text"] for sign in result.metrics["signs"]]
@@ -211,6 +221,16 @@ def _engine_for(prepared: Prepared, name: str | None, threads: int | None) -> En
     bound = bind(prepared.spec, prepared.shape, classes=classes, engine=name, threads=threads)
     refuse_too_large(bound, prepared.spec.training)
     return bound
+
+
+def _plan_minutes(prepared: Prepared, engine: Engine, watcher: RunWatcher) -> Prepared:
+    """Return the same with as many epochs as fit into the minutes, in place of these."""
+    training = prepared.spec.training
+    validation = prepared.validation.data if len(prepared.validation) else None
+    budget = plan_epochs(engine, prepared.train.data, validation, training)
+    watcher.on_budget(budget)
+    planned = training.model_copy(update={"epochs": budget.epochs, "minutes": None})
+    return dataclasses.replace(prepared.with_training(planned), budget=budget)
 
 
 def _refuse_impatient(prepared: Prepared) -> None:
@@ -275,6 +295,8 @@ class _Keeper:
         self._folder = folder
         self._watcher = watcher
         self._state: TrainingState | None = None
+        self.was_stopped = False
+        """Whether the watcher stopped the training."""
         if folder.checkpoint.exists():
             self._state = load_checkpoint(folder.checkpoint, prepared.fingerprint, engine=engine)
 
@@ -290,8 +312,10 @@ class _Keeper:
                 prepared.spec.training,
                 state=self._state,
                 watcher=self,
+                seconds=None if prepared.budget is None else prepared.budget.seconds,
             )
         except StopTraining:
+            self.was_stopped = True
             if self._state is None:
                 raise
             return self._state

@@ -13,6 +13,7 @@ from gridcnn.order.guard import Checked
 from gridcnn.progress import Progress
 from gridcnn.runs.prepare import Prepared
 from gridcnn.spec.parts import Fold, GroupOut
+from gridcnn.training.budget import Budget
 from gridcnn.training.loop import Epoch
 from gridcnn.training.methods import NudgeResult
 from gridcnn.training.signs import Sign
@@ -41,6 +42,9 @@ class RunWatcher:
 
     def on_check(self, checked: Checked) -> None:
         """React to the result of that check, if training goes on."""
+
+    def on_budget(self, budget: Budget) -> None:
+        """React to the number of epochs that is planned, if the spec sets `training.minutes`."""
 
     def on_engine(self, engine: Engine, memory: Memory) -> None:
         """React to what does the arithmetic, and the memory of training and of answers."""

@@ -290,7 +290,7 @@ PLACES: dict[str, str] = {
             *("method", "epochs", "batch_size", "optimizer", "learning_rate", "schedule"),
             *("warm_up", "weight_decay", "gradient_clip", "patience", "augmentation", "seed"),
             *("minutes", "select_by", "class_weights", "sampling", "label_smoothing", "mixup"),
-            *("averaging", "restarts"),
+            *("averaging", "restarts", "stop_after"),
         )
     },
     **{

@@ -288,6 +288,9 @@ class Training(Settings):
     minutes: Positive | None = None
     """How long training may take, in minutes: a run measures its steps, plans as many `epochs` as
     fit, and writes that number into its resolved spec in place of this. null: `epochs` as given."""
+    stop_after: Count | None = None
+    """End after this epoch, though the schedule is that of `epochs`. A run whose `minutes` are over
+    sooner than was planned writes it into its resolved spec. null: after `epochs`."""
     batch_size: Many = 64
     """Items for each update."""
     optimizer: Annotated[Settings, Choice(OPTIMIZERS)] = Adam()

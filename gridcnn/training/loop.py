@@ -128,6 +128,7 @@ def train(
     *,
     state: TrainingState | None = None,
     watcher: Watcher | None = None,
+    seconds: float | None = None,
 ) -> TrainingState:
     """Train, from the start or from where `state` left off, and return how it ended.
 
@@ -142,6 +143,8 @@ def train(
     If all items get the same votes after one of the first epochs, training begins again with
     another start, up to `settings.restarts` times. What else looks wrong is kept in
     `TrainingState.signs`.
+
+    It ends sooner if another epoch as long as the last one would not end within `seconds`.
 
     Raises:
         ShapeError: an augmentation does not go with the grids.
@@ -160,6 +163,7 @@ def train(
         method.refuse_if_too_long(state.parameters, training.grids, training.targets, epochs=left)
     if state.steps:
         method.restore(state.steps, state.memory)
+    began = time.perf_counter()
     while ends_after(state.history, settings) is None:
         # Numbers that grow too large are reported as an error, and need no warnings besides.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -181,6 +185,9 @@ def train(
                 watcher.on_sign(sign)
             if state.history:
                 watcher.on_epoch(state)
+        spent = time.perf_counter() - began
+        if seconds is not None and state.history and spent + state.history[-1].seconds > seconds:
+            break
     return state
 
 

@@ -67,11 +67,11 @@ def _rank(epoch: Validated, select_by: SelectBy) -> tuple[float, float]:
 
 def ends_after(history: Sequence[Validated], settings: Training) -> int | None:
     """Return the epoch of a history after which these settings end the training; None if none."""
-    best = 0
+    best, last = 0, min(settings.epochs, settings.stop_after or settings.epochs)
     for number, epoch in enumerate(history, 1):
         if is_better(epoch, history[best - 1] if best else None, settings.select_by):
             best = number
         waited = number - best
-        if number >= settings.epochs or waited >= (settings.patience or math.inf):
+        if number >= last or waited >= (settings.patience or math.inf):
             return number
     return None

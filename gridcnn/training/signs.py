@@ -43,6 +43,8 @@ _NO_LOWER = 0.98
 """The part of the loss of votes by the classes' frequencies that a network must get below."""
 _SLOWEST = 3
 """Epochs after which it must be below."""
+_STILL_FALLING = 0.9
+"""A loss below this part of that of the epoch before is on its way."""
 _NEVER = -30.0  # the logit of a class without items
 _ENOUGH_STEPS = 50
 """Steps of the optimizer before which no more can be expected than to begin."""
@@ -198,8 +200,9 @@ class Looker:
     def _idle(self, history: Sequence[Figures]) -> list[Sign]:
         last = history[-1]
         learns = last.accuracy >= self._guessing or last.loss < _NO_LOWER * self._likely
+        is_falling = last.loss < _STILL_FALLING * history[-2:][0].loss
         # Where one class counts for nearly all, there is nothing to be learned about the others.
-        if self._classes < 2 or learns or self._likely < _STILL_WRONG:
+        if self._classes < 2 or learns or is_falling or self._likely < _STILL_WRONG:
             return []
         rate = self._settings.learning_rate
         hardly = abs(history[0].loss - last.loss) < 0.01 * self._likely and rate < 1e-3
