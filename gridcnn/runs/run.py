@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 from gridcnn.contracts.source import TEST
 from gridcnn.engines.base import DEFAULT_ENGINE, Engine, bind, check_choice
 from gridcnn.errors import RunFolderError, SpecError, StopTraining, UserError
+from gridcnn.model import CHECKPOINT
 from gridcnn.network import Network
 from gridcnn.notes import refuse_notes
 from gridcnn.order.guard import Checked, guard
@@ -227,7 +230,9 @@ def _plan_minutes(prepared: Prepared, engine: Engine, watcher: RunWatcher) -> Pr
     """Return the same with as many epochs as fit into the minutes, in place of these."""
     training = prepared.spec.training
     validation = prepared.validation.data if len(prepared.validation) else None
-    budget = plan_epochs(engine, prepared.train.data, validation, training)
+    with tempfile.TemporaryDirectory() as folder:
+        save = functools.partial(_save, Path(folder) / CHECKPOINT, prepared, engine)
+        budget = plan_epochs(engine, prepared.train.data, validation, training, save=save)
     watcher.on_budget(budget)
     planned = training.model_copy(update={"epochs": budget.epochs, "minutes": None})
     return dataclasses.replace(prepared.with_training(planned), budget=budget)
@@ -278,6 +283,10 @@ def _check(
         )
     watcher.on_check(checked)
     return checked
+
+
+def _save(path: Path, prepared: Prepared, engine: Engine, state: TrainingState) -> None:
+    save_checkpoint(path, state, prepared.fingerprint, engine=engine, classes=prepared.classes)
 
 
 class _Keeper:
@@ -336,13 +345,7 @@ class _Keeper:
         """Save the epoch, and call the watcher."""
         prepared, folder = self._prepared, self._folder
         with folder.writing():
-            save_checkpoint(
-                folder.checkpoint,
-                state,
-                prepared.fingerprint,
-                engine=self._engine,
-                classes=prepared.classes,
-            )
+            _save(folder.checkpoint, prepared, self._engine, state)
         folder.write_history(state.history)
         self._state = state
         self._watcher.on_epoch(state.history[-1], prepared.spec.training.epochs)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from gridcnn.engines.base import Engine
 from gridcnn.spec.models import Training
-from gridcnn.training.loop import Epoch, Labelled, train
+from gridcnn.training.loop import Epoch, Labelled, TrainingState, train
 from gridcnn.training.selection import ends_after
 
 _PROBE_SECONDS = 2.0
@@ -63,12 +63,17 @@ class Budget:
 
 
 def plan_epochs(
-    engine: Engine, training: Labelled, validation: Labelled | None, settings: Training
+    engine: Engine,
+    training: Labelled,
+    validation: Labelled | None,
+    settings: Training,
+    *,
+    save: Callable[[TrainingState], None] | None = None,
 ) -> Budget:
     """Return how many epochs fit into `settings.minutes`.
 
     Some batches are trained on, and thrown away, to see how long they take. How long it takes to
-    answer the validation items is in it.
+    answer the validation items is in it, and what `save` takes with the state after an epoch.
 
     Raises:
         TrainingError: as `train`.
@@ -78,26 +83,32 @@ def plan_epochs(
     enough = min(_PROBE_SECONDS, _PROBE_PART * seconds)
     once = settings.model_copy(update={"epochs": 1, "minutes": None, "patience": None})
     batches = -(-len(training) // settings.batch_size)
-    _time_epoch(engine, training, once, min(_FIRST, batches))
+    state, _ = _time_epoch(engine, training, once, min(_FIRST, batches))
     count, spent = _FIRST, 0.0
     while spent < enough and count < batches:
         count = min(_MORE * count, batches)
-        spent = _time_epoch(engine, training, once, count)
+        state, spent = _time_epoch(engine, training, once, count)
     if not spent:  # there are no more batches than those of the first probe
-        spent = _time_epoch(engine, training, once, batches)
+        state, spent = _time_epoch(engine, training, once, batches)
         count = batches
     epoch = spent * batches / count + _time_validation(engine, validation, enough)
+    if save is not None:
+        start = time.perf_counter()
+        save(state)
+        epoch += time.perf_counter() - start
     return Budget(settings.minutes, max(1, int((1 - _SPARE) * seconds / epoch)), epoch)
 
 
-def _time_epoch(engine: Engine, training: Labelled, settings: Training, batches: int) -> float:
-    """Return the seconds of an epoch of so many batches."""
+def _time_epoch(
+    engine: Engine, training: Labelled, settings: Training, batches: int
+) -> tuple[TrainingState, float]:
+    """Return the state after an epoch of so many batches, and the seconds that it took."""
     items = min(batches * settings.batch_size, len(training))
     # Spread over all items, so that no class is missing if they are in the order of classes.
     chosen = np.linspace(0, len(training) - 1, items).astype(np.int64)
     start = time.perf_counter()
-    train(engine, training.at(chosen), None, settings)
-    return time.perf_counter() - start
+    state = train(engine, training.at(chosen), None, settings)
+    return state, time.perf_counter() - start
 
 
 def _time_validation(engine: Engine, validation: Labelled | None, enough: float) -> float:
