@@ -44,10 +44,14 @@ from gridcnn.order.sample import Sample, draw_training_items, sample_of_items
 from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
 from gridcnn.runs.duplicates import find_duplicates
+from gridcnn.runs.located import resolve_start, spec_folder
+from gridcnn.runs.prepare import model_to_start_from
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Data, Spec
 from gridcnn.training.budget import plan_epochs
+from gridcnn.training.calibration import calibrate, refuse_uncalibrated
 from gridcnn.training.loop import Labelled, train
+from gridcnn.training.starting import start_from
 from gridcnn.training.weighing import item_weights
 
 _TRAINING = ("epochs", "learning_rate", "batch_size", "optimizer", "weight_decay", "patience")
@@ -194,10 +198,15 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"a classifier needs at least two classes; got one class ({only}) in "
                 f"{len(targets)} items"
             )
+        spec = resolve_start(spec, spec_folder(spec))
+        model = model_to_start_from(spec)
+        if model is not None and spec.adapter is None:
+            spec = spec.model_copy(update={"adapter": model.adapter})
         made = self._make(things, targets, spec, sample_weight)
         adapter, shape = made.adapter, made.adapter.shape()
         if spec_given is None:
             spec = self._change(default_spec(shape, made.items), changes)
+            spec = resolve_start(spec, spec_folder(spec))
         spec = spec.model_copy(update={"adapter": adapter, "data": _training_data(spec, X, things)})
         engine = bind(
             spec,
@@ -206,6 +215,12 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             engine=self.engine,
             threads=self.threads,
         )
+        start = None
+        if model is not None and spec.training.start_from is not None:
+            named = tuple(labels_of(self.classes_.tolist()))
+            start = start_from(spec.training.start_from, model, engine.network, named)
+        if spec.training.calibrate:
+            refuse_uncalibrated(engine.network, made.validation)
         budget = None
         if spec.training.minutes is not None:
             budget = plan_epochs(engine, made.training, made.validation, spec.training)
@@ -225,15 +240,20 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
             self.verdicts_ = dict(checked.verdicts)
         seconds = None if budget is None else budget.seconds
-        state = train(engine, made.training, made.validation, spec.training, seconds=seconds)
+        state = train(
+            engine, made.training, made.validation, spec.training, start=start, seconds=seconds
+        )
         if budget is not None:
             cut = budget.cut(spec.training, state.history)
             spec = spec.model_copy(update={"training": cut})
         for sign in state.signs:
             warnings.warn(sign.text, TrainingWarning, stacklevel=2)
         engine.settle()
+        best = state.best
+        if spec.training.calibrate and made.validation is not None:
+            best, _ = calibrate(engine, best, made.validation)
         # A model file knows texts and whole numbers; True is 1, as for labels anywhere else.
-        self.model_ = Model(spec, labels_of(self.classes_.tolist()), state.best, engine=engine)
+        self.model_ = Model(spec, labels_of(self.classes_.tolist()), best, engine=engine)
         self.history_ = tuple(state.history)
         self.n_iter_ = len(self.history_)
         return self

@@ -19,6 +19,9 @@ _Z95 = 1.959963984540054
 """95 % of a normal distribution lie within so many standard deviations."""
 
 
+_BINS = 10
+
+
 @dataclass(frozen=True)
 class Scores:
     """How well one class was told from all others; parts are in 0..1.
@@ -45,6 +48,31 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class Reliability:
+    """How far the votes for answers are from the part of them that is right.
+
+    Answers are put into bins by the votes for them: from 0 to 0.1, to 0.2, and so on to 1.
+
+    Attributes:
+        error: the expected calibration error: the mean over answers of the difference between the
+            mean vote and the accuracy of their bin (Naeini et al., 2015; Guo et al., 2017).
+        votes, accuracy, items: for each bin with answers the mean vote for them, the part that is
+            right, and how many they are.
+    """
+
+    error: float
+    votes: tuple[float, ...]
+    accuracy: tuple[float, ...]
+    items: tuple[int, ...]
+
+    def plain(self) -> dict[str, Any]:
+        """Return everything as plain data for JSON: a diagram with a point for each bin."""
+        points = zip(self.votes, self.accuracy, self.items, strict=True)
+        bins = [{"votes": v, "accuracy": a, "items": n} for v, a, n in points]
+        return {"error": self.error, "bins": bins}
+
+
+@dataclass(frozen=True)
 class Measures:
     """How well items were answered; parts are in 0..1.
 
@@ -61,6 +89,7 @@ class Measures:
         majority: the index of the most frequent class, and the accuracy of always answering it.
         worst: the index of the class of the lowest recall among those that occur, the first of
             equal ones; None if there are no items.
+        reliability: whether votes are as sure as they are right; None if votes are not known.
         scores: those of each class.
         confusion: int64 `(classes, classes)`; rows are the truth, columns the answers.
     """
@@ -74,6 +103,7 @@ class Measures:
     macro_f1: float
     majority: tuple[int, float]
     worst: int | None
+    reliability: Reliability | None
     scores: tuple[Scores, ...]
     confusion: NDArray[np.int64]
 
@@ -92,6 +122,7 @@ class Measures:
             "worst": None
             if self.worst is None
             else {"class": classes[self.worst], "recall": self.scores[self.worst].recall},
+            "reliability": None if self.reliability is None else self.reliability.plain(),
             "classes": {str(label): dict(vars(scores)) for label, scores in named},
             "confusion": self.confusion.tolist(),
         }
@@ -141,8 +172,25 @@ def measures(
         macro_f1=math.fsum(f1s) / len(f1s) if f1s else 0.0,
         majority=(most, scores[most].items / items if items else 0.0),
         worst=min(recalls, key=lambda number: recalls[number], default=None),
+        reliability=None if votes is None or not items else reliability(targets, answers, votes),
         scores=scores,
         confusion=confusion,
+    )
+
+
+def reliability(
+    targets: Targets, answers: Targets, votes: NDArray[np.floating[Any]]
+) -> Reliability:
+    """Return how reliable the votes `(items, classes)` for answers `(items,)` are."""
+    sure = votes[np.arange(len(answers)), answers].astype(np.float64)
+    bins = np.minimum((sure * _BINS).astype(np.int64), _BINS - 1)
+    counts = np.bincount(bins, minlength=_BINS)
+    kept = np.flatnonzero(counts)
+    mean = np.bincount(bins, weights=sure, minlength=_BINS)[kept] / counts[kept]
+    right = np.bincount(bins, weights=answers == targets, minlength=_BINS)[kept] / counts[kept]
+    error = float((np.abs(mean - right) * counts[kept]).sum() / len(answers))
+    return Reliability(
+        error, tuple(mean.tolist()), tuple(right.tolist()), tuple(counts[kept].tolist())
     )
 
 

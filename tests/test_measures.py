@@ -179,7 +179,7 @@ def test_plain_measures_go_through_json() -> None:
 
     assert list(plain) == [
         *("accuracy", "interval", "items", "auc", "average_precision", "balanced_accuracy"),
-        *("macro_f1", "majority", "worst"),
+        *("macro_f1", "majority", "worst", "reliability"),
         *("classes", "confusion"),
     ]
     assert list(plain["classes"]) == ["a", "7"]
@@ -222,3 +222,31 @@ def test_measures_and_evaluation_do_without_scikit_learn() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "False"
+
+
+def test_the_calibration_error_is_the_mean_distance_of_votes_and_accuracy() -> None:
+    """In ten bins by the vote for the answer, counted one by one."""
+    targets, votes = voted(200, 3, 1)
+    answers = votes.argmax(axis=1)
+
+    found = measures(targets, answers, 3, votes=votes).reliability
+    assert found is not None
+    sure = votes.max(axis=1)
+    error, counts = 0.0, []
+    for low in range(10):
+        inside = (sure >= low / 10) & ((sure < (low + 1) / 10) | (low == 9))
+        if inside.any():
+            right = (answers == targets)[inside].mean()
+            error += abs(right - sure[inside].mean()) * inside.mean()
+            counts.append(int(inside.sum()))
+    assert found.error == pytest.approx(error, abs=1e-6)
+    assert list(found.items) == counts
+
+
+def test_sure_and_right_votes_are_reliable() -> None:
+    votes = np.eye(2, dtype=np.float32)[[0, 1, 1]]
+
+    found = measures(np.array([0, 1, 1]), np.array([0, 1, 1]), 2, votes=votes).reliability
+    assert found is not None
+    assert (found.error, found.votes, found.accuracy, found.items) == (0, (1,), (1,), (3,))
+    assert measures(np.array([0, 1]), np.array([0, 1]), 2).reliability is None

@@ -129,6 +129,12 @@ def _say_result(result: Run) -> None:
             f"stopped after {metrics['epochs']} of {result.model.spec.training.epochs} epochs: "
             "the time was over"
         )
+    if "calibration" in metrics:
+        changed = metrics["calibration"]
+        screen.say(
+            f"calibrated: temperature {changed['temperature']:.3g}, validation loss "
+            f"{changed['loss_before']:.4f} before and {changed['loss_after']:.4f} after"
+        )
     screen.say()
     spent = screen.seconds(metrics["seconds"]["total"])
     if "test" in metrics:

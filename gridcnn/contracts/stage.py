@@ -313,6 +313,17 @@ class HeadStage(Stage):
         is_right: NDArray[np.bool_] = self.answers(logits) == most(targets)
         return is_right
 
+    def tempered(
+        self,
+        weights: Mapping[str, Array],  # noqa: ARG002
+        temperature: float,  # noqa: ARG002
+    ) -> dict[str, Array] | None:
+        """Return the parameters with which all logits are those of `weights` over a temperature.
+
+        Those that stay as they are may be left out. None if the head cannot do this.
+        """
+        return None
+
     def has_votes(self, logits: Array) -> NDArray[np.bool_]:
         """Return for each item `(items,)` whether it has votes; others are reported as problems.
 

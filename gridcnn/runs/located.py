@@ -122,7 +122,18 @@ def locate(spec: Spec, data: Any, base: Path, *, trained: bool = False) -> Locat
     if isinstance(source, Memory) and dataset is None:
         source.open(Request())  # says that the data must be given again
     settings = settings.model_copy(update={"source": source})
-    return Located(_with_data(spec, settings), settings, source, dataset, trained)
+    return Located(
+        _with_data(resolve_start(spec, base), settings), settings, source, dataset, trained
+    )
+
+
+def resolve_start(spec: Spec, base: Path) -> Spec:
+    """Return the spec with an absolute path of the model that training starts from, if any."""
+    start = spec.training.start_from
+    if start is None:
+        return spec
+    training = spec.training.model_copy(update={"start_from": start.resolved(base)})
+    return spec.model_copy(update={"training": training})
 
 
 def spec_folder(spec: Spec) -> Path:

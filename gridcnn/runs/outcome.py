@@ -24,6 +24,7 @@ from gridcnn.runs.folder import PREDICTIONS, SKIPPED, RunFolder
 from gridcnn.runs.literal import literal_comparison
 from gridcnn.runs.prepare import Part, Prepared
 from gridcnn.runs.results import read_predictions
+from gridcnn.training.calibration import calibrate
 from gridcnn.training.loop import Epoch, TrainingState, loss_and_accuracy
 from gridcnn.training.selection import ends_after
 
@@ -113,8 +114,13 @@ def finish(trained: Trained, folder: RunFolder, watch: Stopwatch) -> Run:
     """Measure the best epoch on every part, and write all results."""
     trained.engine.settle()
     prepared, state = trained.prepared, trained.state
-    model = Model(prepared.spec, prepared.classes, state.best, engine=trained.engine)
+    best, calibration = state.best, None
+    if prepared.spec.training.calibrate:
+        best, calibration = calibrate(trained.engine, best, prepared.validation.data)
+    model = Model(prepared.spec, prepared.classes, best, engine=trained.engine)
     figures, votes = _measure(model, trained, folder.hint)
+    if calibration is not None:
+        figures["calibration"] = dataclasses.asdict(calibration)
     training = sum(epoch.seconds for epoch in state.history)
     metrics = {**figures, "seconds": watch.seconds({"training": training})}
     folder.write_model(model)
@@ -152,6 +158,8 @@ def _measure(model: Model, trained: Trained, hint: str) -> tuple[dict[str, Any],
         metrics["literal_comparison"] = dataclasses.asdict(literal_comparison(*prepared.literal))
     if trained.checked is not None:
         metrics["check"] = trained.checked.as_json()
+    if prepared.start is not None:
+        metrics["taken_over"] = list(prepared.start.labels)
     if prepared.budget is not None:
         metrics["budget"] = dataclasses.asdict(prepared.budget)
     metrics |= {

@@ -22,8 +22,10 @@ from gridcnn.datasets.division.groups import by_pattern
 from gridcnn.datasets.division.splits import Division, divide
 from gridcnn.datasets.problems import bad_items_error
 from gridcnn.datasets.tables.table import Table
-from gridcnn.errors import DataError, Problem
+from gridcnn.errors import DataError, Problem, SpecError, UserError
 from gridcnn.grid import GridShape
+from gridcnn.model import Model, load
+from gridcnn.network import Network
 from gridcnn.notes import label_notes, remark_notes
 from gridcnn.order.sample import Sample, draw_training_items, sample_of_items
 from gridcnn.progress import Advance, Counter
@@ -38,6 +40,7 @@ from gridcnn.spec.optimizers import follows_epochs
 from gridcnn.spec.parts import TestPart
 from gridcnn.training.budget import Budget
 from gridcnn.training.loop import Labelled
+from gridcnn.training.starting import Start, start_from
 from gridcnn.training.weighing import item_weights
 
 
@@ -65,11 +68,12 @@ class Prepared:
             None if there are no test items.
         skipped: what is wrong with the items that were left out because they cannot be read.
         notes: what else was left out of the data, and what looks wrong about it, in sentences.
-        digest: changes with the labels and the grids.
+        digest: changes with the labels and the grids, and what training starts from.
         grids: from where the grids were read, or where they are kept, in a few words; empty if
             they are only in memory.
         sample: the training items by which it is judged whether their order means anything; None
             if the adapter makes the order.
+        start: the values that training takes over from another model, if it does.
         budget: how the epochs were planned, if the spec says how many minutes training may take.
     """
 
@@ -85,6 +89,7 @@ class Prepared:
     digest: str
     grids: str = ""
     sample: Sample | None = None
+    start: Start | None = None
     budget: Budget | None = None
 
     @property
@@ -133,6 +138,9 @@ def prepare(
     seed = located.spec.training.seed
     dataset = located.open(advance)
     located = located.resolved(dataset)
+    model = model_to_start_from(located.spec)
+    if model is not None and located.spec.adapter is None:
+        located = located.with_spec(located.spec.model_copy(update={"adapter": model.adapter}))
     spec, items, bad = located.spec, len(dataset) + len(dataset.bad), dataset.bad
     if bad and located.data.bad_items == "stop":
         raise bad_items_error(bad, items, "set data.bad_items: skip")
@@ -166,6 +174,10 @@ def prepare(
         literal = _literal(dataset, read, fitted.adapter, adapting, seed)
     notes += _note_adapter(spec, fitted.adapter)
     spec = spec.model_copy(update={"adapter": fitted.adapter})
+    start = None
+    if model is not None and spec.training.start_from is not None:
+        network = Network(spec, fitted.shape, classes=len(classes))
+        start = start_from(spec.training.start_from, model, network, classes)
     return Prepared(
         spec=spec,
         fitted=fitted,
@@ -176,7 +188,8 @@ def prepare(
         literal=literal,
         skipped=skipped,
         notes=tuple(notes),
-        digest=_digest(read),
+        digest=_digest(read) + ("" if start is None else start.digest),
+        start=start,
         grids=adapting.told,
         sample=sample,
     )
@@ -246,6 +259,24 @@ def _sample(divided: DividedData, read: _Read, seed: int) -> Sample:
         rows=len(training),
         seed=seed,
     )
+
+
+def model_to_start_from(spec: Spec) -> Model | None:
+    """Return the model that `training.start_from` names.
+
+    Raises:
+        SpecError: it cannot be read.
+    """
+    settings = spec.training.start_from
+    if settings is None:
+        return None
+    try:
+        return load(settings.model, engine="reference")
+    except UserError as error:
+        place = ("training", "start_from", "model")
+        raise SpecError(
+            *(spec.document.problem(place, f"start_from: {each}") for each in error.problems)
+        ) from None
 
 
 def group_items(

@@ -30,6 +30,7 @@ from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Spec
 from gridcnn.training.augmentation import refuse_unfit
 from gridcnn.training.budget import plan_epochs
+from gridcnn.training.calibration import refuse_uncalibrated
 from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
 from gridcnn.training.loop import TrainingState, train
 from gridcnn.training.memory import estimate_memory, refuse_hopeless, refuse_too_large
@@ -166,6 +167,8 @@ def carry_out(
             folder.begin(prepared.spec, more)
         else:
             folder.go_on(prepared.spec)
+        if prepared.spec.training.calibrate:
+            refuse_uncalibrated(engine_to_train.network, prepared.validation.data)
         watcher.on_engine(engine_to_train, estimate_memory(engine_to_train, prepared.spec.training))
         watcher.on_plan(engine_to_train.network, prepared, folder.path)
         state = keeper.train()
@@ -321,6 +324,7 @@ class _Keeper:
                 prepared.spec.training,
                 state=self._state,
                 watcher=self,
+                start=prepared.start,
                 seconds=None if prepared.budget is None else prepared.budget.seconds,
             )
         except StopTraining:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from annotated_types import Ge, Le
@@ -28,6 +29,7 @@ from gridcnn.registry import Registry
 from gridcnn.settings import foreign
 from gridcnn.settings.base import (
     Count,
+    Flag,
     Fraction,
     Many,
     NotNegative,
@@ -276,6 +278,26 @@ ClassWeights = Annotated[
 """`balanced`, or a number for each class by its name."""
 
 
+class StartFrom(Settings):
+    """A trained model from which training starts."""
+
+    title: ClassVar[str] = "start_from"
+    short: ClassVar[tuple[str, ...]] = ("model",)
+
+    model: str = Field(min_length=1, max_length=4_096)
+    """A model file or a run folder. A relative path starts at the folder of the spec."""
+    stages: Annotated[int, Strict(), Ge(0), Le(65_536)] | None = None
+    """How many of the first stages are taken over; null: as many as have the same shapes. The head
+    is taken over with all stages, if it votes for the same classes."""
+    frozen: Annotated[int, Strict(), Ge(0), Le(65_536)] = 0
+    """How many of the first stages keep the values of the model."""
+
+    def resolved(self, base: Path) -> Self:
+        """Return the same with an absolute path; a relative one starts at `base`."""
+        path = Path(self.model).expanduser()
+        return self.model_copy(update={"model": str(base.absolute() / path)})
+
+
 class Training(Settings):
     """How features and weights are found from labelled examples."""
 
@@ -334,6 +356,11 @@ class Training(Settings):
     start: Literal["he", "glorot"] = "he"
     """How starting weights are drawn: with the variance 2 / inputs (He et al., 2015), or with
     2 / (inputs + outputs) (Glorot and Bengio, 2010)."""
+    start_from: StartFrom | None = None
+    """A trained model whose stages are taken over; null: all starting weights are drawn."""
+    calibrate: Flag = False
+    """Whether votes are made as sure as they are right: their logits are divided by the temperature
+    that gives the validation items the lowest loss (Guo et al., 2017). No answer changes."""
     restarts: Annotated[int, Strict(), Ge(0), Le(10)] = 1
     """How often training begins again, with other starting weights, if all items get the same votes
     after one of the first three epochs."""

@@ -137,6 +137,11 @@ class Votes(HeadStage):
         """Return the cross-entropy of each item, and its gradient by the logits."""
         return cross_entropy(logits, targets)
 
+    def tempered(self, weights: Mapping[str, Array], temperature: float) -> dict[str, Array]:
+        """Return weights and bias of the last layer, divided by a temperature."""
+        factor = np.float32(1 / temperature)
+        return {name: weights[name] * factor for name in ("votes.weights", "votes.bias")}
+
     def has_votes(self, logits: Array) -> NDArray[np.bool_]:
         """Return for each item whether its logits are so near each other that its loss is finite.
 

@@ -26,6 +26,7 @@ from gridcnn.training.schedules import learning_rate
 from gridcnn.training.selection import ends_after, is_better, validation_score
 from gridcnn.training.signs import EARLY, Looker, Sign, restart_sign
 from gridcnn.training.softening import Softener, refuse_hard_head
+from gridcnn.training.starting import Start
 from gridcnn.training.weighing import epoch_order
 
 EXPLODED = 1e6
@@ -128,6 +129,7 @@ def train(
     *,
     state: TrainingState | None = None,
     watcher: Watcher | None = None,
+    start: Start | None = None,
     seconds: float | None = None,
 ) -> TrainingState:
     """Train, from the start or from where `state` left off, and return how it ended.
@@ -144,7 +146,8 @@ def train(
     another start, up to `settings.restarts` times. What else looks wrong is kept in
     `TrainingState.signs`.
 
-    It ends sooner if another epoch as long as the last one would not end within `seconds`.
+    `start` has the values of another model, which training starts from. It ends sooner if another
+    epoch as long as the last one would not end within `seconds`.
 
     Raises:
         ShapeError: an augmentation does not go with the grids.
@@ -154,10 +157,10 @@ def train(
     _refuse_unusable(engine, training, validation)
     refuse_unfit(settings, engine.network.shape, engine.network.spec.document)
     refuse_too_large(engine, settings, saved=False)
-    method = _method(engine, settings)
+    method = _method(engine, settings, start)
     refuse_hard_head(settings, engine.head)
     looker = Looker(engine, training.grids, training.targets, settings, weights=training.weights)
-    state = state or _start(engine)
+    state = state or _start(engine, start)
     if isinstance(method, Nudge):
         left = settings.epochs - len(state.history)
         method.refuse_if_too_long(state.parameters, training.grids, training.targets, epochs=left)
@@ -174,8 +177,8 @@ def train(
         is_bad = any(sign.kind == "collapsed" for sign in found)
         if is_bad and number <= EARLY and state.restarts < settings.restarts:
             new = [restart_sign(number, state.restarts + 1, settings.restarts)]
-            after = _start(engine, restarts=state.restarts + 1)
-            method = _method(engine, settings)
+            after = _start(engine, start, restarts=state.restarts + 1)
+            method = _method(engine, settings, start)
             # What was seen of a start that is given up says nothing about the next one.
             kept = tuple(sign for sign in state.signs if sign.kind == "restarted")
             state = replace(state, signs=kept)
@@ -191,12 +194,16 @@ def train(
     return state
 
 
-def _method(engine: Engine, settings: Training) -> Method:
-    return (Nudge if settings.method == "nudge" else Backpropagation)(engine, settings)
+def _method(engine: Engine, settings: Training, start: Start | None) -> Method:
+    if settings.method == "nudge":
+        return Nudge(engine, settings)
+    return Backpropagation(engine, settings, frozen=None if start is None else start.frozen)
 
 
-def _start(engine: Engine, restarts: int = 0) -> TrainingState:
+def _start(engine: Engine, start: Start | None, restarts: int = 0) -> TrainingState:
     parameters = engine.network.starting_parameters(again=restarts)
+    if start is not None:
+        start.put_into(parameters)
     return TrainingState(parameters, parameters.copy(), restarts=restarts)
 
 

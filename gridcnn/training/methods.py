@@ -100,8 +100,11 @@ class Backpropagation(Method):
     `ExponentialMovingAverage` does it.
     """
 
-    def __init__(self, engine: Engine, settings: Training) -> None:
+    def __init__(
+        self, engine: Engine, settings: Training, *, frozen: NDArray[np.bool_] | None = None
+    ) -> None:
         super().__init__(engine, settings)
+        self._frozen = None if frozen is None or not frozen.any() else np.flatnonzero(frozen)
         self.optimizer: Optimizer = make_optimizer(settings, engine.network, engine=engine)
         self.changing: NDArray[np.bool_] | None = None
         """Where it is an array, for each parameter whether a gradient since then was not 0."""
@@ -151,9 +154,12 @@ class Backpropagation(Method):
             length = math.sqrt(np.square(gradient, dtype=np.float64).sum())
             if length > longest:
                 gradient = gradient * np.float32(longest / length)
+        kept = None if self._frozen is None else parameters[self._frozen]
         self.optimizer.update(parameters, gradient, rate)
         for slot, values in zip(self.engine.network.running, step.running, strict=True):
             parameters[slot.part] = values
+        if self._frozen is not None:
+            parameters[self._frozen] = kept
         if self.settings.averaging:
             self._follow(parameters)
         return step.loss, step.hits
