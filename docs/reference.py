@@ -30,7 +30,7 @@ from gridcnn.settings.base import Settings
 from gridcnn.settings.choice import Choice, name_of
 from gridcnn.spec.augmentations import AUGMENTATIONS
 from gridcnn.spec.load import load
-from gridcnn.spec.models import ADAPTERS, HEADS, SOURCES, STAGES, Data, Spec, Training
+from gridcnn.spec.models import ADAPTERS, HEADS, SOURCES, STAGES, Data, Spec, StartFrom, Training
 from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES
 
 PAGES = Path(__file__).parent
@@ -126,6 +126,8 @@ def type_words(schema: Mapping[str, Any]) -> str:
         return _number("whole number" if kind == "integer" else "number", schema)
     if kind == "array":
         return _list(schema)
+    if kind == "object" and "properties" not in schema:
+        return f"mapping of names, each to a {type_words(schema['additionalProperties'])}"
     if kind == "object":
         return f"`{{{', '.join(f'{name}: ...' for name in schema['properties'])}}}`"
     most = schema.get("maxLength")
@@ -321,6 +323,7 @@ def parts() -> dict[str, Callable[[], str]]:
         "stages": _of_registry(STAGES),
         "head": _of_registry(HEADS),
         "training": _of_section(Training),
+        "start_from": _of_section(StartFrom),
         "optimizers": _of_registry(OPTIMIZERS),
         "schedules": _of_registry(SCHEDULES),
         "augmentations": _of_registry(AUGMENTATIONS),

@@ -190,7 +190,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labels = labels_given(y, len(things))
         self.classes_, targets = _classes(labels)
         if sample_weight is not None:
-            things, targets, sample_weight = _weighted(sample_weight, things, targets)
+            things, targets, sample_weight = _keep_weighted(sample_weight, things, targets)
             self.classes_, targets = _present(self.classes_, targets)
         if len(self.classes_) < 2:
             only = shown(plain_value(self.classes_[0]))
@@ -470,7 +470,9 @@ class _Made:
         return len(self.training) + (0 if self.validation is None else len(self.validation))
 
 
-def _weighted(given: ArrayLike, things: Things, targets: Targets) -> tuple[Things, Targets, Array]:
+def _keep_weighted(
+    given: ArrayLike, things: Things, targets: Targets
+) -> tuple[Things, Targets, Array]:
     """Return the things, targets and weights of the items whose weight is not 0.
 
     Raises:
@@ -486,7 +488,7 @@ def _weighted(given: ArrayLike, things: Things, targets: Targets) -> tuple[Thing
             f"{len(things)} items of X"
         )
     if (weights < 0).any():
-        index = int(np.argmax(weights < 0))
+        index = int(np.flatnonzero(weights < 0)[0])
         raise DataError(
             f"sample_weight[{index}] is {weights[index]:g}; weights must be zero or more"
         )

@@ -313,7 +313,7 @@ class HeadStage(Stage):
         is_right: NDArray[np.bool_] = self.answers(logits) == most(targets)
         return is_right
 
-    def tempered(
+    def with_temperature(
         self,
         weights: Mapping[str, Array],  # noqa: ARG002
         temperature: float,  # noqa: ARG002

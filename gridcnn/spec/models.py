@@ -264,10 +264,10 @@ ClassWeights = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"const": "balanced"},
+                {"enum": ["balanced"]},
                 {
                     "type": "object",
-                    "additionalProperties": {"type": "number", "minimum": 0, "maximum": _HEAVIEST},
+                    "additionalProperties": {"type": "number", "minimum": 0},
                     "minProperties": 1,
                 },
                 {"type": "null"},

@@ -137,7 +137,9 @@ class Votes(HeadStage):
         """Return the cross-entropy of each item, and its gradient by the logits."""
         return cross_entropy(logits, targets)
 
-    def tempered(self, weights: Mapping[str, Array], temperature: float) -> dict[str, Array]:
+    def with_temperature(
+        self, weights: Mapping[str, Array], temperature: float
+    ) -> dict[str, Array]:
         """Return weights and bias of the last layer, divided by a temperature."""
         factor = np.float32(1 / temperature)
         return {name: weights[name] * factor for name in ("votes.weights", "votes.bias")}

@@ -45,7 +45,7 @@ def refuse_uncalibrated(network: Network, validation: Labelled | None) -> None:
         )
     head, op = network.head, network.ops[-1]
     weights = op.views(network.starting_parameters())
-    if head is None or head.tempered(weights, 1.0) is None:
+    if head is None or head.with_temperature(weights, 1.0) is None:
         raise TrainingError(
             f"training.calibrate needs a head whose logits can be divided by a temperature, and "
             f"{op.stage_name} cannot; leave it out"
@@ -73,8 +73,8 @@ def calibrate(engine: Engine, parameters: Array, validation: Labelled) -> tuple[
     changed = parameters.copy()
     op = engine.network.ops[-1]
     views = op.views(changed)
-    tempered = head.tempered(views, temperature)
-    assert tempered is not None
-    for name, values in tempered.items():
+    with_temperature = head.with_temperature(views, temperature)
+    assert with_temperature is not None
+    for name, values in with_temperature.items():
         views[name][...] = values
     return changed, Calibration(temperature, loss(0.0), float(best.fun))

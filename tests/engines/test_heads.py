@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gridcnn.contracts.stage import Backward, Gradients, Head, HeadStage, Parameter
-from gridcnn.contracts.targets import Targets
+from gridcnn.contracts.targets import SoftTargets, Targets
 from gridcnn.engines.base import ENGINES, Engine, StepResult, make_engine
 from gridcnn.errors import DataError, TrainingError
 from gridcnn.grid import Array, GridShape
@@ -27,7 +27,7 @@ from gridcnn.training.methods import slopes
 class MarginVotes(Votes):
     """Our voting layers with a hinge loss (Crammer and Singer, 2001)."""
 
-    def losses(self, logits: Array, targets: Targets) -> tuple[Array, Array]:
+    def losses(self, logits: Array, targets: Targets | SoftTargets) -> tuple[Array, Array]:
         rows = np.arange(len(logits))
         ahead = logits - logits[rows, targets][:, None] + 1
         ahead[rows, targets] = 0
@@ -85,7 +85,7 @@ class LeastSquares(HeadStage):
         votes: Array = shares / shares.sum(axis=1, keepdims=True)
         return votes
 
-    def losses(self, logits: Array, targets: Targets) -> tuple[Array, Array]:
+    def losses(self, logits: Array, targets: Targets | SoftTargets) -> tuple[Array, Array]:
         gradient = logits.copy()
         gradient[np.arange(len(logits)), targets] -= 1
         return (gradient**2).sum(axis=1) / 2, gradient

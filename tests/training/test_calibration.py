@@ -97,7 +97,7 @@ def test_it_needs_validation_items_and_a_head_that_can() -> None:
             np.zeros((8, 4, 4)), np.arange(8) % 2
         )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(engine.network.head), "tempered", lambda *_: None)
+        patch.setattr(type(engine.network.head), "with_temperature", lambda *_: None)
         with pytest.raises(TrainingError, match="needs a head whose logits can be divided by a te"):
             refuse_uncalibrated(engine.network, items)
 

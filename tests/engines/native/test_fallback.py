@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from gridcnn.contracts.stage import Backward, Gradients, Head, HeadStage, Parameter, Role, Stage
-from gridcnn.contracts.targets import Targets
+from gridcnn.contracts.targets import SoftTargets, Targets
 from gridcnn.engines.base import make_engine
 from gridcnn.engines.native.chain import Chain
 from gridcnn.engines.native.engine import NativeEngine, Piece
@@ -223,7 +223,7 @@ class Firsts(HeadStage):
         votes: Array = shares / shares.sum(axis=1, keepdims=True)
         return votes
 
-    def losses(self, logits: Array, targets: Targets) -> tuple[Array, Array]:
+    def losses(self, logits: Array, targets: Targets | SoftTargets) -> tuple[Array, Array]:
         gradient = logits.copy()
         gradient[np.arange(len(logits)), targets] -= 1
         return (gradient**2).sum(axis=1) / 2, gradient
