@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import series
+from benchmarks import series, starters
 from benchmarks.accuracy.catalogue import (
     ACCURACY,
     AREA,
@@ -81,6 +81,7 @@ def page(outcomes: Mapping[str, Outcome]) -> str:
         _goals(shown),
         *(_section(case, outcome) for case, outcome in shown),
         series.section(series.read()),
+        starters.section(starters.read()),
         _machines(shown),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -85,6 +85,4 @@ def write_end(shape: GridShape, items: int) -> str:
     epochs = min(max(fewest, round(_STEPS * _BATCH / max(items, 1))), most)
     shift = max(1, min(shape.rows, shape.columns) // 16)
     augmentation = _MIRROR.format(shift=shift) if shape.channels == 3 else ""
-    return endings.write_end(
-        _HEAD, epochs=epochs, batch=_BATCH, rate=0.003, augmentation=augmentation
-    )
+    return endings.write_end(_HEAD, epochs=epochs, batch=_BATCH, rate=0.003, more=augmentation)
