@@ -257,7 +257,7 @@ def _one_epoch(
     watched = looker.count_watched(number)
     for batch in range(batches):
         if batch == batches - watched and isinstance(method, Backpropagation):
-            method.changing = np.zeros(len(parameters), np.bool_)
+            method.largest = np.zeros(len(parameters), np.float32)
         chosen = training.at(order[batch * settings.batch_size : (batch + 1) * settings.batch_size])
         # The rate in the middle of the batch: neither the first step of a warm-up nor the last one
         # of a cosine is 0, and every batch of an epoch lies between the same two falls of a step.
@@ -293,12 +293,12 @@ def _one_epoch(
         learning_rate=rate,
         seconds=time.perf_counter() - start,
     )
-    changing, collapsed = None, False
+    largest, collapsed = None, False
     if isinstance(method, Backpropagation):
-        changing, method.changing = method.changing, None
+        largest, method.largest = method.largest, None
         collapsed = looker.is_collapsed(answering, epoch.accuracy, logits)
     history = (*state.history, epoch)
-    found = looker.signs(history, collapsed=collapsed, changing=changing)
+    found = looker.signs(history, parameters, collapsed=collapsed, largest=largest)
     best = state.history[state.best_epoch - 1] if state.best_epoch else None
     better = is_better(epoch, best, settings.select_by)
     after = replace(

@@ -106,8 +106,8 @@ class Backpropagation(Method):
         super().__init__(engine, settings)
         self._frozen = None if frozen is None or not frozen.any() else np.flatnonzero(frozen)
         self.optimizer: Optimizer = make_optimizer(settings, engine.network, engine=engine)
-        self.changing: NDArray[np.bool_] | None = None
-        """Where it is an array, for each parameter whether a gradient since then was not 0."""
+        self.largest: Array | None = None
+        """Where it is an array, the largest size of each parameter's gradient since then."""
         self._average: Array | None = None
 
     @property
@@ -146,8 +146,8 @@ class Backpropagation(Method):
         """Take one step of the optimizer."""
         step = self.engine.step(parameters, grids, targets, weights=weights, random=random)
         gradient = step.gradient
-        if self.changing is not None:
-            self.changing |= gradient != 0
+        if self.largest is not None:
+            np.maximum(self.largest, np.abs(gradient), out=self.largest)
         longest = self.settings.gradient_clip
         if longest is not None:
             # In float64, where the squares of large numbers still have room.

@@ -22,7 +22,15 @@ from gridcnn.notes import VotesSpread
 from gridcnn.spec.models import Training
 from gridcnn.training.weighing import class_counts
 
-Kind = Literal["collapsed", "restarted", "silent", "learned nothing", "learned by heart"]
+Kind = Literal[
+    "collapsed",
+    "restarted",
+    "silent",
+    "vanishing",
+    "exploding",
+    "learned nothing",
+    "learned by heart",
+]
 
 EARLY = 3
 """Epochs in which a start may turn out to be bad."""
@@ -35,6 +43,12 @@ _SILENT = 0.75
 """The part of a stage's filters or voters that must be silent before it is said: some always are,
 and are no harm."""
 _FEWEST_SILENT = 3
+_VANISHING = 1e-5
+"""The part of the head's gradient, each relative to its weights, below which that of a stage has
+vanished. Five convolutions with sigmoids start with 6e-5, ten with 1e-7; with rectification, sixty
+have 1, and a hundred with skips 5e-3."""
+_EXPLODING = 1e3
+"""A weight larger than this is on its way to infinity: trained ones are seldom above 10."""
 _STILL_WRONG = 0.05
 """The mean loss below which a zero gradient says nothing: hardly any item asks for a change."""
 _WATCHED = 64
@@ -149,25 +163,29 @@ class Looker:
     def signs(
         self,
         history: Sequence[Figures],
+        parameters: Array,
         *,
         collapsed: bool,
-        changing: NDArray[np.bool_] | None,
+        largest: Array | None,
     ) -> list[Sign]:
         """Return the signs after the last epoch of a history.
 
         Args:
             history: the figures of all epochs so far.
+            parameters: the flat vector after the last of them.
             collapsed: whether all items get the same votes.
-            changing: for each parameter, whether a watched batch had a gradient for it; None if
-                that was not watched.
+            largest: for each parameter, the largest size of its gradient in a watched batch; None
+                if that was not watched.
         """
         last = history[-1]
         if collapsed:
             return [Sign(last.epoch, "collapsed", self._collapse(last))]
-        found: list[Sign] = []
+        found = self._exploding(last, parameters)
+        if last.epoch <= EARLY and largest is not None and last.loss > _STILL_WRONG:
+            found += self._vanishing(last, parameters, largest)
         if last.epoch * self._batches >= _ENOUGH_STEPS:
-            if last.epoch <= EARLY and changing is not None and last.loss > _STILL_WRONG:
-                found += self._silent(last, changing)
+            if last.epoch <= EARLY and largest is not None and last.loss > _STILL_WRONG:
+                found += self._silent(last, largest > 0)
             if last.epoch >= _SLOWEST:
                 found += self._idle(history)
         return [*found, *self._by_heart(history)]
@@ -196,6 +214,37 @@ class Looker:
             f"{last.epoch}: {', '.join(named)}; {self._lower()}"
         )
         return [Sign(last.epoch, "silent", text)]
+
+    def _vanishing(self, last: Figures, parameters: Array, largest: Array) -> list[Sign]:
+        network = self._engine.network
+        sizes = relative_gradients(network, parameters, largest)
+        head = network.ops[-1].label
+        full = max((size for name, size in sizes.items() if name.startswith(head)), default=0.0)
+        lost = [name for name, size in sizes.items() if 0 < size < _VANISHING * full]
+        if not lost:
+            return []
+        text = (
+            f"the gradient has all but vanished in {lost[-1]} and before it: in {lost[0]} it is "
+            f"{sizes[lost[0]] / full:.0e} of that in the head, each relative to its weights, so "
+            "that these stages hardly learn; rectification instead of a sigmoid, a normalization "
+            "after each convolution, or skip help"
+        )
+        return [Sign(last.epoch, "vanishing", text)]
+
+    def _exploding(self, last: Figures, parameters: Array) -> list[Sign]:
+        network = self._engine.network
+        for op in network.ops:
+            for slot in op.slots:
+                if slot.parameter.role != "learned":
+                    continue
+                size = float(np.abs(parameters[slot.part]).max(initial=0))
+                if size > _EXPLODING:
+                    text = (
+                        f"the {slot.parameter.name} of {op.label} have grown to {size:.3g} by "
+                        f"epoch {last.epoch}; {self._lower()}"
+                    )
+                    return [Sign(last.epoch, "exploding", text)]
+        return []
 
     def _idle(self, history: Sequence[Figures]) -> list[Sign]:
         last = history[-1]
@@ -250,6 +299,26 @@ def loss_by_frequency(head: HeadStage, counts: NDArray[np.floating[Any]]) -> flo
     logits[:, seen] = np.log(counts[seen] / counts.sum())
     losses, _ = head.losses(logits, seen)
     return float((losses * counts[seen]).sum() / counts.sum())
+
+
+def relative_gradients(network: Network, parameters: Array, largest: Array) -> dict[str, float]:
+    """Return the size of each stage's gradient relative to its weights, in their order.
+
+    Sizes are root mean squares. The layers of the head follow each other; stages whose weights are
+    all 0 are left out, and so are those without weights.
+    """
+    sizes = {}
+    for op in network.ops:
+        for slot in op.slots:
+            parameter = slot.parameter
+            if parameter.role != "learned" or len(parameter.shape) < 2:
+                continue
+            weights = np.square(parameters[slot.part], dtype=np.float64).mean()
+            gradient = np.square(largest[slot.part], dtype=np.float64).mean()
+            if weights:
+                name = f"{op.label} {parameter.name.removesuffix('weights').rstrip('.')}".rstrip()
+                sizes[name] = float(np.sqrt(gradient / weights))
+    return sizes
 
 
 def silent(network: Network, changing: NDArray[np.bool_]) -> dict[str, tuple[int, int]]:

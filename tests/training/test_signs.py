@@ -17,13 +17,21 @@ from typer.testing import CliRunner
 import gridcnn
 from gridcnn.cli.main import app
 from gridcnn.engines.base import ENGINES, Engine, make_engine
+from gridcnn.engines.reference import ReferenceEngine
 from gridcnn.errors import TrainingWarning, UserError
 from gridcnn.grid import GridShape
 from gridcnn.network import Network
 from gridcnn.spec.load import load
 from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
 from gridcnn.training.loop import Labelled, TrainingState, train
-from gridcnn.training.signs import EARLY, Looker, Sign, loss_by_frequency, silent
+from gridcnn.training.signs import (
+    EARLY,
+    Looker,
+    Sign,
+    loss_by_frequency,
+    relative_gradients,
+    silent,
+)
 
 CLASSES = 3
 SPEC: dict[str, Any] = {
@@ -73,6 +81,9 @@ class Watcher:
 def engine(cls: type[Network] = Network, name: str = "native", **training: Any) -> Engine:
     spec = load({**SPEC, "training": {"batch_size": 8, "epochs": 4, **training}})
     return make_engine(cls(spec, GridShape(1, 6, 6), classes=CLASSES), name, threads=1)
+
+
+START = Network(load(SPEC), GridShape(1, 6, 6), classes=CLASSES).starting_parameters()
 
 
 def data(items: int = 60, seed: int = 0) -> Labelled:
@@ -232,7 +243,7 @@ def test_a_loss_that_stays_above_that_of_frequencies_is_said(rate: float, advice
     losses = (1.2, 1.2, 1.2) if rate < 1e-3 else (9.0, 1.25, 1.2)
     history = [Figures(number, loss) for number, loss in enumerate(losses, 1)]
 
-    (sign,) = looker(made, many).signs(history, collapsed=False, changing=None)
+    (sign,) = looker(made, many).signs(history, START, collapsed=False, largest=None)
 
     assert sign.kind == "learned nothing"
     assert "the loss after epoch 3 is 1.2, and votes by the classes' frequencies" in sign.text
@@ -243,8 +254,8 @@ def test_a_loss_that_stays_above_that_of_frequencies_is_said(rate: float, advice
         [history[0], Figures(2, 1.4), Figures(3, 1.2)],  # it is on its way
         history[:2],  # it is too early, by epochs, or by steps
     ):
-        assert looker(made, many).signs(others, collapsed=False, changing=None) == []
-    assert looker(made, data(40)).signs(history, collapsed=False, changing=None) == []
+        assert looker(made, many).signs(others, START, collapsed=False, largest=None) == []
+    assert looker(made, data(40)).signs(history, START, collapsed=False, largest=None) == []
 
 
 def test_learning_by_heart_is_said_once_the_validation_has_become_much_worse() -> None:
@@ -252,7 +263,7 @@ def test_learning_by_heart_is_said_once_the_validation_has_become_much_worse() -
     losses = [0.5, 0.5, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
     learned = [Figures(number, 1 / number, loss) for number, loss in enumerate(losses, 1)]
 
-    (sign,) = looker(made).signs(learned, collapsed=False, changing=None)
+    (sign,) = looker(made).signs(learned, START, collapsed=False, largest=None)
 
     assert sign.kind == "learned by heart"
     assert "was 0.5 after epoch 1 and is 1 after epoch 8" in sign.text
@@ -262,7 +273,7 @@ def test_learning_by_heart_is_said_once_the_validation_has_become_much_worse() -
         [Figures(number, 1 / number, loss / 10) for number, loss in enumerate(losses, 1)],  # small
         [each._replace(loss=each.epoch / 10) for each in learned],  # so does the training's
     ):
-        assert looker(made).signs(others, collapsed=False, changing=None) == []
+        assert looker(made).signs(others, START, collapsed=False, largest=None) == []
 
 
 def test_filters_and_voters_without_a_gradient_are_counted() -> None:
@@ -279,11 +290,13 @@ def test_filters_and_voters_without_a_gradient_are_counted() -> None:
     assert found["1 convolution"] == (3, 4)
     assert found["4 voting hidden1"][0] >= 2
     assert found["4 voting hidden1"][1] == 6
-    (sign,) = looker(made, items).signs([Figures(1, 1.0)], collapsed=False, changing=gradient != 0)
+    (sign,) = looker(made, items).signs(
+        [Figures(1, 1.0)], parameters, collapsed=False, largest=np.abs(gradient)
+    )
     assert sign.kind == "silent"
     assert "3 of 4 in 1 convolution" in sign.text
     late = looker(made, items).signs(
-        [Figures(EARLY + 1, 1.0)], collapsed=False, changing=gradient != 0
+        [Figures(EARLY + 1, 1.0)], parameters, collapsed=False, largest=np.abs(gradient)
     )
     assert "silent" not in kinds(late)
 
@@ -360,3 +373,56 @@ def test_the_classifier_warns(unlucky: dict[str, Any]) -> None:
 
     with pytest.warns(TrainingWarning, match="so training begins again"):
         gridcnn.GridClassifier(unlucky).fit(X, y)
+
+
+def deep(activation: Any, count: int) -> Network:
+    stages = [{"convolution": {"filters": 4}}, activation]
+    spec = load({"stages": stages * count, "head": {"voting": {"hidden": [4]}}})
+    return Network(spec, GridShape(1, 8, 8), classes=2)
+
+
+@pytest.mark.parametrize(
+    ("activation", "count", "vanishes"),
+    [
+        ({"activation": "sigmoid"}, 12, True),
+        ({"activation": "sigmoid"}, 3, False),
+        ("rectification", 30, False),
+        ({"activation": "tanh"}, 20, False),
+    ],
+)
+def test_a_gradient_that_does_not_reach_the_first_stages_is_said(
+    activation: Any, count: int, vanishes: bool
+) -> None:
+    """Relative to the weights it is a hundred thousand times smaller in it than in the head."""
+    network = deep(activation, count)
+    made, vector = ReferenceEngine(network), network.starting_parameters()
+    random = np.random.default_rng(0)
+    grids = random.normal(size=(16, 1, 8, 8)).astype(np.float32)
+    gradient = np.abs(made.step(vector, grids, np.arange(16) % 2).gradient)
+
+    sizes = relative_gradients(network, vector, gradient)
+    for name, view in network.named(vector).items():
+        if name in ("1.convolution.weights", f"{2 * count + 1}.voting.votes.weights"):
+            of = network.named(gradient)[name]
+            label = name.replace(".", " ", 1).removesuffix(".weights").replace(".votes", " votes")
+            assert sizes[label] == pytest.approx(
+                np.linalg.norm(of) / np.linalg.norm(view), rel=1e-4
+            )
+    found = Looker(made, grids, np.arange(16) % 2, network.spec.training).signs(
+        [Figures(1, 1.0)], vector, collapsed=False, largest=gradient
+    )
+    assert [sign.kind for sign in found] == (["vanishing"] if vanishes else [])
+    if vanishes:
+        assert "all but vanished in" in found[0].text
+        assert "in 1 convolution it is" in found[0].text
+
+
+def test_weights_that_grow_without_end_are_said() -> None:
+    """The first stage with a weight above a thousand is named."""
+    made = engine()
+    vector = made.network.starting_parameters()
+    made.network.named(vector)["1.convolution.weights"].ravel()[3] = -2e3
+
+    (sign,) = looker(made).signs([Figures(5, 1.0)], vector, collapsed=False, largest=None)
+    assert sign.kind == "exploding"
+    assert "the weights of 1 convolution have grown to 2e+03 by epoch 5" in sign.text
