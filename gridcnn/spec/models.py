@@ -83,6 +83,8 @@ ADAPTERS = Registry(
         "numpy": "array",
         **dict.fromkeys(("sound", "sounds", "wav", "spectrogram", "melspectrogram"), "audio"),
         **dict.fromkeys(("mel", "mfcc"), "audio"),
+        **dict.fromkeys(("cqt", "constantq"), "audio: {kind: cqt}"),
+        **dict.fromkeys(("chroma", "chromagram"), "audio: {kind: chroma}"),
         **dict.fromkeys(("texts", "string", "strings", "characters"), "text"),
         **dict.fromkeys(("molecules", "smiles", "chem", "chemistry", "compound"), "molecule"),
         **dict.fromkeys(("tabular", "columns", "dataframe", "csv"), "table"),
