@@ -88,6 +88,18 @@ class Augmenter:
         return grids
 
 
+def changed_forms(settings: Training, grids: Cells, shape: GridShape) -> Cells:
+    """Return grids of one item as an epoch might change them, each with random numbers of its own.
+
+    Args:
+        settings: with the augmentation and the seed.
+        grids: `(forms, channels, rows, columns)`; they are not changed.
+        shape: the shape of each.
+    """
+    copies = grids[np.arange(len(grids))]
+    return Augmenter(settings.augmentation, shape, seed=settings.seed, epoch=1)(copies)
+
+
 def refuse_unfit(settings: Training, shape: GridShape, document: Document) -> None:
     """Raise `ShapeError` for all augmentations that do not work on grids of `shape`.
 
