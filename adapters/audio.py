@@ -426,6 +426,12 @@ class AudioAdapter(Adapter):
         return frames_of(self._samples, n_fft=self.n_fft, hop_length=self.hop_length)
 
     @property
+    def keeps_loudness(self) -> bool:
+        """Whether loud and quiet clips have different grids."""
+        own = self.kind in _DECIBELS and self.scaling != "clip"
+        return own and not isinstance(self.reference, str)
+
+    @property
     def _learns_bands(self) -> bool:
         return self.scaling == "band" and (self.means is None or self.deviations is None)
 
@@ -443,6 +449,21 @@ class AudioAdapter(Adapter):
             samples, channels = array.shape
             return bool(channels <= min(MOST_CHANNELS, samples))
         return array.ndim < 2
+
+    def open_thing(self, thing: Any, *, reach: float = 1.0) -> Samples:
+        """Return the samples of a clip, `(samples)`, at the sample rate.
+
+        Of a long clip only the part that is used, or `reach` times as much.
+        """
+        excerpt = self._excerpt
+        return samples_of(
+            thing,
+            sample_rate=self.sample_rate,
+            max_duration=self.max_duration,
+            excerpt=None
+            if self.trim_db is not None
+            else Excerpt(math.ceil(reach * excerpt.samples), excerpt.centred),
+        )
 
     def literal(self) -> Self:
         """Return the adapter that shows all of each clip, with its silence."""

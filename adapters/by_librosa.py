@@ -1,4 +1,4 @@
-"""Grids of sounds that librosa computes: notes, pitch classes, tempo, and what is made of bands.
+"""What librosa computes: notes, pitch classes, tempi, what is made of bands, and changed sounds.
 
 To import librosa takes a second or more, and numba compiles parts of it when it is used for the
 first time on a machine. So it is imported by the first clip that needs it.
@@ -194,6 +194,43 @@ def harmonic_and_percussive(magnitudes: Values, *, kernel: int, margin: float) -
     """
     hpss = _librosa().decompose.hpss
     return _stack([np.stack(hpss(own, kernel_size=kernel, margin=margin)) for own in magnitudes])
+
+
+def shift_pitch(samples: Values, steps: float, *, sample_rate: int) -> Values:
+    """Return a sound that is so many halftones higher, as long as before.
+
+    This is `librosa.effects.pitch_shift`, with a window of about 0.1 s.
+    """
+    n_fft = _effects_window(sample_rate)
+    shifted: Values = _librosa().effects.pitch_shift(
+        _pad(samples, n_fft), sr=sample_rate, n_steps=steps, n_fft=n_fft
+    )
+    return shifted[: len(samples)]
+
+
+def stretch_time(samples: Values, rate: float, *, sample_rate: int) -> Values:
+    """Return a sound that is so many times as fast, of the same pitch.
+
+    This is `librosa.effects.time_stretch`, with a window of about 0.1 s.
+    """
+    n_fft = _effects_window(sample_rate)
+    stretched: Values = _librosa().effects.time_stretch(
+        _pad(samples, n_fft), rate=rate, n_fft=n_fft
+    )
+    return stretched[: max(1, round(len(samples) / rate))]
+
+
+def _effects_window(sample_rate: int) -> int:
+    """Return librosa's usual window, 2048 samples at 22,050 Hz, for another rate.
+
+    It is a power of two: at 8000 Hz, 2048 samples would blur all that is shorter than 0.26 s.
+    """
+    return int(2 ** math.floor(math.log2(2048 * max(sample_rate, 1000) / 22_050)))
+
+
+def _pad(samples: Values, least: int) -> Values:
+    """Return samples with silence after them, if they are fewer than those under a window."""
+    return np.pad(samples, (0, max(0, least - len(samples))))
 
 
 def note_label(frequency: float) -> str:

@@ -189,7 +189,8 @@ def _show_file(
     notes += remark_notes(adapter.remarks(things, grids.values))
     screen.say_notes(notes, strict=strict)
     if drawn.augmented is not None:
-        _draw_augmented(names[0], grids, loaded, drawn, count=drawn.augmented)
+        loaded = loaded.model_copy(update={"adapter": adapter})
+        _draw_augmented(names[0], things[0], loaded, drawn, count=drawn.augmented)
     else:
         _draw_grid(names[0], grids, drawn)
 
@@ -225,26 +226,25 @@ def _refuse_without_augmentation(spec: Spec, given: str | None) -> None:
         )
 
 
-def _draw_augmented(name: str, grids: Grids, spec: Spec, drawn: _Drawn, *, count: int) -> None:
-    """Draw so many forms of a grid, changed as in training."""
+def _draw_augmented(name: str, thing: Any, spec: Spec, drawn: _Drawn, *, count: int) -> None:
+    """Draw so many forms of a thing, changed as in training."""
     import numpy as np
 
     from gridcnn.cli.drawing import draw_picture, write_picture
     from gridcnn.cli.sheets import enlarge, sheet_of_grids, sheet_of_texts, texts_of
-    from gridcnn.training.augmentation import changed_forms, refuse_unfit
+    from gridcnn.runs.forms import changed_grids
 
-    refuse_unfit(spec.training, grids.shape, spec.document)
-    forms = changed_forms(spec.training, grids.values[np.zeros(count, np.int64)], grids.shape)
-    texts, cells = texts_of(forms, grids.shape), np.asarray(forms)
+    forms, shape = changed_grids(spec, thing, count)
+    texts, cells = texts_of(forms, shape), np.asarray(forms)
     if drawn.as_json:
-        shape = list(grids.shape.sizes)
-        screen.say_json({"file": name, "shape": shape, "augmented": cells.tolist()})
+        sizes = list(shape.sizes)
+        screen.say_json({"file": name, "shape": sizes, "augmented": cells.tolist()})
     elif texts is not None:
         for text in texts:
             screen.say(text)
     else:
         factor = draw_picture(sheet_of_grids(cells), screen.output())
-        screen.say(f"{name}: {count} forms of {grids.shape}" + _factor_note(factor))
+        screen.say(f"{name}: {count} forms of {shape}" + _factor_note(factor))
     if drawn.png is None:
         return
     about = "the letters that remain of each form"
