@@ -93,7 +93,7 @@ class ThingAugmentation(Settings, abc.ABC):
         """Return a changed thing, which the adapter reads; the one that is given stays as it is.
 
         Args:
-            thing: as `Adapter.opened` returns it, or as the augmentation before has changed it.
+            thing: as `Adapter.open_thing` returns it, or as the augmentation before has changed it.
             adapter: fitted.
             random: the generator for all random numbers.
         """
