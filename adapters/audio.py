@@ -73,6 +73,8 @@ Decibels = Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(150)]
 """A difference of loudness."""
 Seconds = Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(86_400)]
 """A time of at most a day."""
+Tempo = Annotated[float, Strict(), AllowInfNan(False), Ge(1), Le(10_000)]
+"""Beats per minute."""
 Percentile = Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(100)]
 """A part of all, in percent."""
 Frequency = Annotated[float, Strict(), AllowInfNan(False), Ge(0)]
@@ -80,6 +82,7 @@ Frequency = Annotated[float, Strict(), AllowInfNan(False), Ge(0)]
 
 _LONGEST = 16_384
 """Chunks of time in a grid, at most; as for the sizes of pictures."""
+_NARROWEST = 1e-6  # Hz, of a mel band
 _NOTES = ("cqt", "vqt")
 _PLAIN = ("mel", "linear", "bands", "mfcc")
 """The kinds that gridcnn computes itself."""
@@ -180,17 +183,17 @@ class AudioAdapter(Adapter):
     half of `sample_rate`."""
     pcen_gain: Fraction = 0.98
     """For `pcen`: how much of a band's mean it is divided by."""
-    pcen_bias: NotNegative = 2.0
+    pcen_bias: Annotated[NotNegative, Le(1e6)] = 2.0
     """For `pcen`: what is added before the root is taken, and subtracted after it."""
     pcen_power: Share = 0.5
     """For `pcen`: the exponent of the root."""
-    pcen_seconds: Positive = 0.4
+    pcen_seconds: Annotated[Seconds, Ge(0.001)] = 0.4
     """For `pcen`: the time over which the mean of a band is taken, in seconds."""
-    slowest: Positive = 30.0
+    slowest: Tempo = 30.0
     """For `tempogram`: the lowest tempo, in beats per minute."""
-    fastest: Positive = 300.0
+    fastest: Tempo = 300.0
     """For `tempogram`: the highest tempo, in beats per minute."""
-    tempo_window: Count = 384
+    tempo_window: Annotated[Count, Le(4096)] = 384
     """For `tempogram`: chunks of time around each chunk in which repetitions are looked for."""
     hpss_kernel: Annotated[Count, Le(1024)] = 31
     """For `hpss`: over how many chunks of time, and over how many frequencies, a median is
@@ -315,7 +318,11 @@ class AudioAdapter(Adapter):
         if self.kind == "mfcc" and self.n_mfcc > self.n_mels:
             raise ValueError(f"'n_mfcc' must be at most 'n_mels', {self.n_mels}; got {self.n_mfcc}")
         edges = mel_edges(self.n_mels, self.fmin, self._fmax)
-        self._refuse_deaf(self._weights, list(zip(edges, edges[2:], strict=False)))
+        ranges = list(zip(edges, edges[2:], strict=False))
+        # Nothing can be divided by the width of such bands.
+        if float(np.diff(edges).min()) < _NARROWEST:
+            self._refuse_deaf(np.zeros((1, 1), np.float32), ranges)
+        self._refuse_deaf(self._weights, ranges)
 
     def _check_notes(self) -> None:
         notes = self._notes

@@ -47,8 +47,9 @@ class Notes:
     @property
     def frequencies(self) -> NDArray[np.float64]:
         """The frequency of each in Hz, lowest first, `(count)`."""
-        steps: NDArray[np.float64] = 2.0 ** (np.arange(self.count) / self.per_octave)
-        return self.lowest * steps
+        with np.errstate(over="ignore"):  # none that is so high can be heard
+            steps: NDArray[np.float64] = 2.0 ** (np.arange(self.count) / self.per_octave)
+            return self.lowest * steps
 
     @property
     def highest_reach(self) -> float:
@@ -59,7 +60,7 @@ class Notes:
     @property
     def longest(self) -> float:
         """How long the filter of the lowest note lasts, in seconds."""
-        return 1 / (self._bandwidth * self.lowest + self._widening)
+        return 1 / max(self._bandwidth * self.lowest + self._widening, 1e-300)
 
     @property
     def _bandwidth(self) -> float:

@@ -343,6 +343,11 @@ def test_every_setting_gives_finite_cells(
             {"kind": "hpss", "scaling": "band", "means": [0.0]},
             "one number for each of the 64 rows in each of 2 channels; got 1",
         ),
+        ({"kind": "cqt", "fmin": 1e-320}, "of the lowest note, .* lasts .* at most 30 s are"),
+        ({"kind": "cqt", "n_bins": 1024, "bins_per_octave": 1}, "of the highest note, inf Hz"),
+        ({"kind": "tempogram", "slowest": 1e-320}, "'slowest' of audio must be at least 1"),
+        ({"kind": "pcen", "pcen_seconds": 0}, "'pcen_seconds' of audio must be at least 0.001"),
+        ({"kind": "mel", "fmax": 1e-320}, "band from 0.0 to 0.0 Hz has no frequency"),
         ({"kind": "pcen", "n_mels": 300}, "raise 'n_fft', or set fewer or wider bands"),
     ],
 )
