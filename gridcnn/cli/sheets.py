@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import textwrap
 from collections.abc import Sequence
@@ -119,9 +120,15 @@ def _lines(text: str) -> list[str]:
     return lines
 
 
-def _font() -> ImageFont.FreeTypeFont:
-    """Return a font in which all letters are equally wide; it is Matplotlib's."""
-    import matplotlib
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return a font in which all letters are equally wide; if it is missing, Pillow's own.
 
-    place = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSansMono.ttf")
-    return ImageFont.truetype(str(place), _LETTERS)
+    It lies beside the code of Matplotlib, which need not be loaded for that.
+    """
+    found = importlib.util.find_spec("matplotlib")
+    folders = [] if found is None else found.submodule_search_locations or []
+    for folder in folders:
+        place = Path(folder, "mpl-data", "fonts", "ttf", "DejaVuSansMono.ttf")
+        if place.is_file():
+            return ImageFont.truetype(str(place), _LETTERS)
+    return ImageFont.load_default(_LETTERS)
