@@ -27,10 +27,11 @@ from gridcnn.adapters.by_librosa import (
     PITCH_CLASSES,
     Notes,
     harmonic_and_percussive,
+    normalize_frames,
     normalized_energy,
     note_label,
     note_magnitudes,
-    pitch_classes,
+    pitch_class_weights,
     tempi,
 )
 from gridcnn.adapters.excerpt import Excerpt
@@ -46,6 +47,7 @@ from gridcnn.adapters.spectrogram import (
     mel_weights,
     power_in_bands,
     sounding,
+    sum_bands,
 )
 from gridcnn.contracts.adapter import Adapted, Adapter, Things, fill
 from gridcnn.errors import DataError, Problem, shown
@@ -680,7 +682,8 @@ class AudioAdapter(Adapter):
             levels = note_magnitudes(clips, self._notes, **time, frames=self._frames)
             levels = self._decibels(levels, power=1)
         elif self.kind == "chroma":
-            levels = pitch_classes(self._spectra(clips, self.power), **self._window)
+            classes = pitch_class_weights(self.sample_rate, self.n_fft)
+            levels = normalize_frames(self._bands(clips, classes, self.power))
         elif self.kind == "pcen":
             levels = self._normalized_energy(clips)
         else:
@@ -708,10 +711,6 @@ class AudioAdapter(Adapter):
             clips, weights, n_fft=self.n_fft, hop_length=self.hop_length, power=power
         )
 
-    def _spectra(self, clips: Samples, power: float) -> NDArray[np.float32]:
-        """Return all of the transform, `(clips, n_fft // 2 + 1, columns)`."""
-        return self._bands(clips, slice(0, self.n_fft // 2 + 1), power)
-
     def _tempi(self, clips: Samples) -> NDArray[np.float32]:
         bands = self._bands(clips, self._weights, 2)
         return tempi(bands, **self._window, window=self.tempo_window, lags=self._lags)
@@ -729,13 +728,10 @@ class AudioAdapter(Adapter):
 
     def _harmonic_and_percussive(self, clips: Samples) -> NDArray[np.float32]:
         """Return the mel bands of both, `(clips, 2, n_mels, columns)`."""
-        both = harmonic_and_percussive(
-            self._spectra(clips, 1), kernel=self.hpss_kernel, margin=self.hpss_margin
-        )
+        magnitudes = self._bands(clips, slice(0, self.n_fft // 2 + 1), 1)
+        both = harmonic_and_percussive(magnitudes, kernel=self.hpss_kernel, margin=self.hpss_margin)
         both **= np.float32(self.power)
-        # One by one: BLAS adds up in another order if there is more in a product.
-        weights = self._weights
-        return np.stack([np.stack([weights @ part for part in clip]) for clip in both])
+        return sum_bands(both.swapaxes(-1, -2), self._weights).swapaxes(-1, -2)
 
     def _decibels(
         self, bands: NDArray[np.float32], *, power: float | None = None

@@ -104,21 +104,23 @@ def note_magnitudes(
     return found
 
 
-def pitch_classes(spectra: Values, *, sample_rate: int, n_fft: int, hop_length: int) -> Values:
-    """Return how strong each pitch class is, C first, `(clips, 12, frames)`: at most 1.
+@functools.lru_cache(maxsize=16)
+def pitch_class_weights(sample_rate: int, n_fft: int) -> Values:
+    """Return the weights of each pitch class, C first, `(12, n_fft // 2 + 1)`.
 
-    In each frame the strongest is 1, unless there is silence (`librosa.feature.chroma_stft`, for
-    A4 at 440 Hz).
-
-    Args:
-        spectra: power at each frequency of the transform, `(clips, n_fft // 2 + 1, frames)`.
-        sample_rate: samples per second.
-        n_fft: samples under a window.
-        hop_length: samples from one frame to the next.
+    They are those of `librosa.filters.chroma`, for A4 at 440 Hz.
     """
-    chroma = _librosa().feature.chroma_stft
-    window = {"sr": sample_rate, "n_fft": n_fft, "hop_length": hop_length}
-    return _stack([chroma(S=own, **window, tuning=0.0) for own in spectra])
+    weights: Values = _librosa().filters.chroma(sr=sample_rate, n_fft=n_fft, tuning=0.0)
+    return weights.astype(np.float32, copy=False)
+
+
+def normalize_frames(bands: Values) -> Values:
+    """Return bands of which the strongest in each frame is 1, unless there is silence.
+
+    Of pitch classes these are `librosa.feature.chroma_stft`; `bands` are `(clips, bands, frames)`.
+    """
+    normalized: Values = _librosa().util.normalize(bands, norm=np.inf, axis=-2)
+    return normalized
 
 
 def normalized_energy(

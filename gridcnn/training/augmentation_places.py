@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -385,55 +386,74 @@ class Elastic(AlongAxes):
 
     def working_bytes(self, shape: GridShape) -> int:
         """Return the memory of one item that is resampled, and of its knots."""
-        down, across = self._mixtures(shape)
-        knots = int(down.shape[1] * across.shape[1])
-        return resampling_bytes(shape) + 40 * knots + 16 * shape.rows * int(across.shape[1])
+        down, across = self._splines(shape)
+        return resampling_bytes(shape) + 40 * (down.knots + shape.rows) * across.knots
 
     def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:
         """Return the bent grids."""
-        down, across = self._mixtures(shape)
-        sizes = (2, down.shape[1], across.shape[1])
-        knots = 2 * random.random((len(grids), *sizes)).astype(np.float32) - 1
-        # NumPy multiplies small matrices one by one: an item is the same in every size of batch.
-        moves = down @ knots @ across.T
+        down, across = self._splines(shape)
+        knots = random.random((len(grids), 2, down.knots, across.knots)).astype(np.float32)
+        of_rows = down(2 * knots.swapaxes(-1, -2) - 1).swapaxes(-1, -2)
+        moves = across(of_rows)
         moves *= np.array([self.rows, self.columns], np.float32)[:, None, None]
         from_top, from_left = _from_middle(grids)
         fill = filling(self.fill, shape)
         return _about_middle(grids, from_top + moves[:, 0], from_left + moves[:, 1], fill)
 
-    def _mixtures(self, shape: GridShape) -> tuple[Array, Array]:
-        """Return the part that each knot has in each row, and in each column.
+    def _splines(self, shape: GridShape) -> list[Spline]:
+        """Return those along rows and along columns.
 
         Along an axis whose order means nothing all cells move alike: it has one knot.
         """
-        return tuple(  # type: ignore[return-value]
-            spline_mixture(size, self.spacing) if axis.ordered else np.ones((size, 1), np.float32)
+        return [
+            Spline.of(size, self.spacing if axis.ordered else None)
             for _, axis, size in directions(shape)
-        )
+        ]
 
 
-@functools.lru_cache(maxsize=64)
-def spline_mixture(size: int, spacing: int) -> Array:
-    """Return the part that each knot of a cubic B-spline has in each cell, float32 `(size, knots)`.
+@dataclass(frozen=True, eq=False)
+class Spline:
+    """How cells along one axis lie between knots.
 
-    The first knot lies `spacing` before the first cell, and one or two behind the last; the parts
-    of a cell add up to 1.
+    Attributes:
+        knots: how many there are.
+        first: the first knot that counts for each cell, `(cells,)`.
+        parts: the part that this knot and those behind it have in a cell, float32 `(cells, taps)`.
     """
-    at = np.arange(size) / spacing
-    before = at.astype(np.intp)
-    part = at - before
-    basis = np.stack(
-        [
+
+    knots: int
+    first: NDArray[np.intp]
+    parts: Array
+
+    @classmethod
+    @functools.lru_cache(maxsize=64)
+    def of(cls, size: int, spacing: int | None) -> Spline:
+        """Return a cubic B-spline with knots so many cells apart; None: with a single knot.
+
+        The first knot lies `spacing` before the first cell. The parts of a cell add up to 1.
+        """
+        if spacing is None:
+            return cls(1, np.zeros(size, np.intp), np.ones((size, 1), np.float32))
+        at = np.arange(size) / spacing
+        first = at.astype(np.intp)
+        part = at - first
+        parts = [
             (1 - part) ** 3,
             3 * part**3 - 6 * part**2 + 4,
             -3 * part**3 + 3 * part**2 + 3 * part + 1,
             part**3,
-        ],
-        axis=1,
-    )
-    mixture = np.zeros((size, int(before[-1]) + 4), np.float32)
-    np.put_along_axis(mixture, before[:, None] + np.arange(4), (basis / 6).astype(np.float32), 1)
-    return mixture
+        ]
+        return cls(int(first[-1]) + 4, first, (np.stack(parts, axis=1) / 6).astype(np.float32))
+
+    def __call__(self, knots: Array) -> Array:
+        """Return the values `(..., cells)` between those of knots `(..., knots)`.
+
+        Not as a product of matrices: the order in which BLAS adds up depends on its threads.
+        """
+        values = self.parts[:, 0] * knots[..., self.first]
+        for tap in range(1, self.parts.shape[1]):
+            values += self.parts[:, tap] * knots[..., self.first + tap]
+        return values
 
 
 def _refuse_mixing(shape: GridShape, name: str, doing: str) -> None:

@@ -34,7 +34,7 @@ from gridcnn.spec.augmentations import AUGMENTATIONS
 from gridcnn.spec.load import load
 from gridcnn.spec.models import Spec
 from gridcnn.training.augmentation import Augmenter, refuse_unfit
-from gridcnn.training.augmentation_places import spline_mixture
+from gridcnn.training.augmentation_places import Spline
 from gridcnn.training.loop import Labelled, TrainingState, train
 from gridcnn.training.memory import estimate_memory
 
@@ -383,11 +383,11 @@ def test_knots_move_all_cells_around_them_smoothly() -> None:
     """The parts of a cell add up to 1, so that a grid moves as a whole if its knots do."""
     for size in (1, 2, 8, 9, 50):
         for spacing in (2, 8, 100):
-            mixture = spline_mixture(size, spacing)
+            spline = Spline.of(size, spacing)
 
-            assert mixture.shape == (size, (size - 1) // spacing + 4)
-            assert (mixture >= 0).all()
-            np.testing.assert_allclose(mixture.sum(axis=1), 1, atol=1e-6)
+            assert spline.knots == (size - 1) // spacing + 4
+            assert (spline.parts >= 0).all()
+            np.testing.assert_allclose(spline(np.full((2, spline.knots), 3)), 3, atol=1e-5)
 
 
 def test_a_bent_text_keeps_its_symbols_together() -> None:
