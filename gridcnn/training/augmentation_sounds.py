@@ -6,9 +6,11 @@ Samples are float32 `(samples)`, at the sample rate of the adapter.
 from __future__ import annotations
 
 import abc
+import contextlib
 import functools
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -164,7 +166,7 @@ class Background(SoundAugmentation):
         """A digest of the files, so that others make other forms."""
         digest = hashlib.sha256()
         for file in self._files():
-            with Path(file).open("rb") as opened:
+            with _naming(file), Path(file).open("rb") as opened:
                 digest.update(hashlib.file_digest(opened, "sha256").digest())
         return digest.hexdigest()
 
@@ -218,9 +220,16 @@ def _files_in(folder: str) -> tuple[str, ...]:
 
 def _sound_in(file: str, sample_rate: int) -> Samples:
     """Return the samples of a file; raise `DataError` with its name if it cannot be read."""
-    try:
+    with _naming(file):
         about = os.stat(file)  # noqa: PTH116 - the name need not be text
         return _decode(file, (about.st_size, about.st_mtime_ns), sample_rate)
+
+
+@contextlib.contextmanager
+def _naming(file: str) -> Iterator[None]:
+    """Raise a `DataError` that names the file, if it cannot be read."""
+    try:
+        yield
     except (DataError, OSError) as error:
         text = error.problems[0].message if isinstance(error, DataError) else error.strerror
         message = f"it cannot be a background: {text}; repair it, or take it out of the folder"

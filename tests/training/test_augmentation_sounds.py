@@ -220,6 +220,9 @@ def test_a_folder_without_sounds_and_a_broken_sound_are_told(noises: Path) -> No
     with pytest.raises(DataError, match="it cannot be a background: its content is not") as caught:
         background.change(clip(), ADAPTER, np.random.default_rng(0))
     assert caught.value.problems[0].source == os.fspath(noises / "none" / "broken.wav")
+    (noises / "none" / "broken.wav").unlink()
+    with pytest.raises(DataError, match="it cannot be a background: No such file"):
+        _ = background.content
 
 
 @pytest.mark.parametrize(
