@@ -41,7 +41,8 @@ _AT_ONCE = 2**18  # bytes of a file that is read in one call
 _UNKNOWN_FRAMES = 2**62  # libsndfile's count for a stream whose header does not tell
 _NO_SOUND = ("Format not recognised", "unknown format", "not a regular file")
 """Messages of libsndfile for content of an unknown format, or too short to know."""
-_LOUDEST = 16.0  # decoders and mixers overshoot 1 a little, and never by 24 dB
+LOUDEST = 16.0
+"""The largest sample: decoders and mixers overshoot 1 a little, and never by 24 dB."""
 _SHAPES = "a clip is (samples) or (samples, channels)"
 
 
@@ -469,7 +470,7 @@ def _refuse_odd(samples: Samples) -> None:
         raise DataError(
             f"{count:,} of {len(samples):,} samples are NaN or infinite; all must be finite numbers"
         )
-    if max(-low, high) > _LOUDEST:
+    if max(-low, high) > LOUDEST:
         raise DataError(
             f"its samples range from {low:g} to {high:g}; floats from -1 to 1 were expected, so "
             "divide them by the largest value of their format (32768 for 16 bits)"

@@ -75,7 +75,7 @@ def power_in_bands(
         squares: Values = parts[..., ::2] + parts[..., 1::2]
         if power != 2:
             squares **= np.float32(power / 2)
-        part = squares[..., weights] if isinstance(weights, slice) else _sum_bands(squares, weights)
+        part = squares[..., weights] if isinstance(weights, slice) else sum_bands(squares, weights)
         bands[..., start : start + step] = part.swapaxes(-1, -2)
     return bands
 
@@ -85,8 +85,10 @@ def frames_at_once(n_fft: int) -> int:
     return max(1, _AT_ONCE // n_fft)
 
 
-def _sum_bands(squares: Values, weights: Values) -> Values:
+def sum_bands(squares: Values, weights: Values) -> Values:
     """Return the product `squares @ weights.T`, `(..., frames, bands)`, in pieces small enough.
+
+    `squares` are `(..., frames, lines)`, and `weights` `(bands, lines)`.
 
     The pieces of a clip have the same sizes whatever is beside it: BLAS adds up in another order if
     there are more rows.

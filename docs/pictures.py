@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,14 @@ from sklearn.datasets import load_digits, load_wine
 
 import gridcnn
 from benchmarks.drawings import draw
+from gridcnn.contracts.source import Request
+from gridcnn.datasets.public.fashion import Fashion
 from gridcnn.files import write_text
+from gridcnn.grid import GridShape
 from gridcnn.order.lags import Lags
 from gridcnn.report.pictures import accuracy_picture, lags_picture, matrix_image
+from gridcnn.spec.load import load
+from gridcnn.training.augmentation import changed_forms
 
 HERE = Path(__file__).parent / "pictures"
 _MARGIN, _CAPTION, _CELL = 18, 26, 96
@@ -111,10 +117,48 @@ def order() -> None:
             _matrices(verdict.lags).save(HERE / "order-digits-matrix.png", optimize=True)
 
 
+_SHOWN: tuple[tuple[str, Any], ...] = (
+    ("shift: 4", {"shift": 4}),
+    ("zoom: 0.3", {"zoom": 0.3}),
+    ("rotate: 25", {"rotate": 25}),
+    ("shear: 25", {"shear": 25}),
+    ("elastic: 3", {"elastic": 3}),
+    ("mask: 6", {"mask": 6}),
+    ("erase, always", {"erase": {"area": 0.3, "probability": 1}}),
+    ("noise: 0.3", {"noise": 0.3}),
+    ("brightness: 0.5", {"brightness": 0.5}),
+    ("contrast: 0.6", {"contrast": 0.6}),
+)
+"""What is shown of augmentation, and how it is written."""
+_FORMS = 6
+
+
+def augmentation() -> None:
+    """Draw forms of one shoe, a row for each augmentation."""
+    shoe = Fashion().open(Request()).things[0].astype(np.float32) / 127.5 - 1
+    grids = np.repeat(shoe[None, None], _FORMS, axis=0)
+    rows = []
+    for _, written in _SHOWN:
+        training = load({"training": {"augmentation": [written]}}).training
+        rows.append(np.asarray(changed_forms(training, grids, GridShape(1, 28, 28))))
+    side, caption = 84, 170
+    size = (caption + _FORMS * (side + 4) + _MARGIN, len(rows) * (side + 4) + 2 * _MARGIN - 4)
+    picture = Image.new("RGB", size, _PAPER)
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(size=17)
+    for number, ((written, _), forms) in enumerate(zip(_SHOWN, rows, strict=True)):
+        top = _MARGIN + number * (side + 4)
+        pen.text((_MARGIN, top + side // 2 - 10), written, _INK, font)
+        for place, form in enumerate(forms):
+            tile = _tile(form[0], side, low=-1, high=1)
+            picture.paste(tile.convert("RGB"), (caption + place * (side + 4), top))
+    picture.save(HERE / "augmentation.png", optimize=True)
+
+
 def main() -> None:
     """Draw all pictures."""
     stages()
     order()
+    augmentation()
 
 
 def stages() -> None:

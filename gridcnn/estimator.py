@@ -44,10 +44,12 @@ from gridcnn.order.sample import Sample, draw_training_items, sample_of_items
 from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
 from gridcnn.runs.duplicates import find_duplicates
-from gridcnn.runs.located import resolve_start, spec_folder
+from gridcnn.runs.forms import ChangedThings, join_forms
+from gridcnn.runs.located import resolve_augmentation, resolve_start, spec_folder
 from gridcnn.runs.prepare import model_to_start_from
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Data, Spec
+from gridcnn.training.augmentation import changes_things, refuse_unfit_things
 from gridcnn.training.budget import plan_epochs
 from gridcnn.training.calibration import calibrate, refuse_uncalibrated
 from gridcnn.training.loop import Labelled, train
@@ -401,6 +403,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         validation = None
         if is_second.any():
             training, validation = training.chosen(~is_second), training.chosen(is_second)
+        training = self._with_forms(training, spec, adapter, many, kept[~is_second])
         trained = Selection(many, kept[~is_second])
         sample = None
         if not adapter.makes_order:
@@ -422,6 +425,27 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         training = dataclasses.replace(training, weights=by_class)
         return _Made(adapter, training, validation, sample)
+
+    def _with_forms(
+        self,
+        training: Labelled,
+        spec: Spec,
+        adapter: Adapter,
+        things: Things,
+        chosen: NDArray[np.int64],
+    ) -> Labelled:
+        """Return training items with their changed forms, if an augmentation changes things.
+
+        Raises:
+            SpecError: it is not for the things of this adapter.
+        """
+        spec = resolve_augmentation(spec, spec_folder(spec))
+        refuse_unfit_things(spec.training, adapter, spec.document)
+        if not changes_things(spec.training):
+            return training
+        changed = ChangedThings(things, chosen, adapter, spec.training)
+        forms = join_forms(changed, adapted(adapter, changed, threads=self.threads))
+        return dataclasses.replace(training, forms=forms)
 
     def _divide(self, targets: Targets, spec: Spec) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the items for training, and those by which the best epoch is chosen."""

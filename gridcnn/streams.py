@@ -23,6 +23,10 @@ class Stream(IntEnum):
     """Which training items the literal comparison keeps."""
     AUGMENTATION = 4
     MIXUP = 5
+    CHANGED_FORMS = 6
+    """The changed forms of training items, before their grids are made."""
+    CHOSEN_FORMS = 7
+    """Which form of each item an epoch uses."""
 
     CHECK_NEIGHBOURS = 0x0_DE_5
     CHECK_USEFULNESS = 0x0_DE_6

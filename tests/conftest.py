@@ -132,7 +132,10 @@ def librosa() -> ModuleType:
         if "numba" not in sys.modules:
             patch.setitem(sys.modules, "numba", plain)
         librosa = importlib.import_module("librosa")
-        for name in ("core.audio", "core.spectrum", "effects", "feature.spectral", "filters"):
+        for name in (
+            *("core.audio", "core.spectrum", "core.constantq", "decompose", "effects"),
+            *("feature.spectral", "feature.rhythm", "filters", "onset"),
+        ):
             importlib.import_module(f"librosa.{name}")
     return librosa
 

@@ -45,8 +45,13 @@ def draw(grid: NDArray[np.float32], console: Console) -> int:
 
     In colours if the console has them; else cells above 0 are drawn, and others left blank.
     """
+    return draw_picture(pixels(grid), console)
+
+
+def draw_picture(picture: NDArray[np.uint8], console: Console) -> int:
+    """Draw colours `(rows, columns, 3)` as `draw` does, and return what it returns."""
     width = console.width if console.is_terminal else 120
-    picture, factor = shrunk(pixels(grid), width)
+    picture, factor = shrunk(picture, width)
     if len(picture) % 2:
         picture = np.concatenate([picture, np.zeros_like(picture[:1])])
     for upper, lower in zip(picture[::2], picture[1::2], strict=True):
@@ -76,19 +81,23 @@ def write_png(grid: NDArray[np.float32], path: Path, *, force: bool = False) -> 
         RunFolderError: it cannot be written, or there is a file that gridcnn did not write; with
             `force` that is replaced as well.
     """
+    picture = pixels(grid)
+    side = max(1, -(-_SMALLEST_PNG // int(max(picture.shape[:2]))))
+    write_picture(picture.repeat(side, axis=0).repeat(side, axis=1), path, force=force)
+    return side
+
+
+def write_picture(picture: NDArray[np.uint8], path: Path, *, force: bool = False) -> None:
+    """Write colours `(rows, columns, 3)` as PNG; raises what `write_png` does."""
     import io
 
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
-    picture = pixels(grid)
-    side = max(1, -(-_SMALLEST_PNG // int(max(picture.shape[:2]))))
-    large = picture.repeat(side, axis=0).repeat(side, axis=1)
     content, about = io.BytesIO(), PngInfo()
     about.add_text("Software", "gridcnn")
-    Image.fromarray(large).save(content, "PNG", pnginfo=about)
+    Image.fromarray(picture).save(content, "PNG", pnginfo=about)
     write_output(path, content.getvalue(), PNG_MARK, force=force)
-    return side
 
 
 # Verdicts ---------------------------------------------------------------------------------------

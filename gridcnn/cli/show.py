@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,8 @@ from gridcnn.errors import DataError, SpecError
 
 if TYPE_CHECKING:
     from gridcnn.contracts.adapter import Adapter
+    from gridcnn.grid import Grids
+    from gridcnn.spec.models import Spec
 
 _EXAMPLES = """Show the plan of a spec, or the grid that its network would see of a file.
 
@@ -26,6 +29,8 @@ Examples:
   gridcnn show drawing.png --spec xo --png seen.png
 
   gridcnn show drawing.png --spec runs/xo/1
+
+  gridcnn show drawing.png --spec photos.yaml --augmented 16 --png changed.png
 """
 
 
@@ -46,6 +51,16 @@ def show(
     ] = None,
     png: Annotated[
         Path | None, typer.Option(metavar="OUT", help="Write the grid as a PNG file as well.")
+    ] = None,
+    augmented: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=1024,
+            help="Show N forms of the file as training would see it, changed by the augmentation "
+            "of the spec.",
+        ),
     ] = None,
     as_plan: Annotated[
         bool,
@@ -68,10 +83,12 @@ def show(
     if spec is not None or _is_file_to_see(what):
         if as_plan:
             raise SpecError("--plan shows a spec; leave --spec and the file out: show SPEC --plan")
-        _show_file(what, spec, png, changes or [], as_json=as_json, strict=strict, force=force)
+        drawn = _Drawn(png, augmented, as_json=as_json, force=force)
+        _show_file(what, spec, drawn, changes or [], strict=strict)
         return
-    if png is not None:
-        raise SpecError(f"--png draws the grid of a file: show FILE --spec {what}")
+    for option, given in (("--augmented", augmented), ("--png", png)):
+        if given is not None:
+            raise SpecError(f"{option} draws the grid of a file: show FILE --spec {what}")
     _show_plan(
         what, changes or [], (engine, threads), as_plan=as_plan, as_json=as_json, strict=strict
     )
@@ -128,25 +145,30 @@ def _show_plan(
         screen.say("\n" + "\n".join(plan_lines(network_engine.plan())))
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    """What is drawn of a file: the options of the same names."""
+
+    png: Path | None
+    augmented: int | None
+    as_json: bool
+    force: bool
+
+
 def _show_file(
-    text: str,
-    spec: str | None,
-    png: Path | None,
-    changes: list[str],
-    *,
-    as_json: bool,
-    strict: bool,
-    force: bool,
+    text: str, spec: str | None, drawn: _Drawn, changes: list[str], *, strict: bool
 ) -> None:
-    from gridcnn.cli.drawing import PNG_MARK, draw, write_png
+    from gridcnn.cli.drawing import PNG_MARK
     from gridcnn.notes import remark_notes
     from gridcnn.pipelines import ready
     from gridcnn.runs.questions import Questions
     from gridcnn.spec.load import load
 
-    if png is not None:
-        outputs.refuse_taken(png, PNG_MARK, force=force)
+    if drawn.png is not None:
+        outputs.refuse_taken(drawn.png, PNG_MARK, force=drawn.force)
     loaded = load({} if spec is None else spec, changes=changes, ready=ready())
+    if drawn.augmented is not None:
+        _refuse_without_augmentation(loaded, spec)
     adapter = loaded.adapter or _adapter_for(text)
     names: list[str] = []
     notes: list[str] = []
@@ -166,21 +188,78 @@ def _show_file(
     grids = adapter.grids(things, names=names)
     notes += remark_notes(adapter.remarks(things, grids.values))
     screen.say_notes(notes, strict=strict)
+    if drawn.augmented is not None:
+        loaded = loaded.model_copy(update={"adapter": adapter})
+        _draw_augmented(names[0], things[0], loaded, drawn, count=drawn.augmented)
+    else:
+        _draw_grid(names[0], grids, drawn)
+
+
+def _draw_grid(name: str, grids: Grids, drawn: _Drawn) -> None:
+    """Draw the only one of some grids."""
+    from gridcnn.cli.drawing import draw, write_png
+
     values = grids.values[0]
-    if as_json:
+    if drawn.as_json:
         shape = list(grids.shape.sizes)
-        screen.say_json({"file": names[0], "shape": shape, "cells": values.tolist()})
+        screen.say_json({"file": name, "shape": shape, "cells": values.tolist()})
     else:
         factor = draw(values, screen.output())
         screen.say(
-            f"{names[0]}: {grids.shape} (channels x rows x columns), cells from "
-            f"{values.min():.2f} to {values.max():.2f}"
-            + (f", drawn at 1/{factor}" if factor > 1 else "")
+            f"{name}: {grids.shape} (channels x rows x columns), cells from "
+            f"{values.min():.2f} to {values.max():.2f}" + _factor_note(factor)
         )
-    if png is not None:
-        side = write_png(values, png, force=force)
-        if not as_json:
-            screen.say(f"{png} written, {side} x {side} pixels for each cell")
+    if drawn.png is not None:
+        side = write_png(values, drawn.png, force=drawn.force)
+        if not drawn.as_json:
+            screen.say(f"{drawn.png} written, {side} x {side} pixels for each cell")
+
+
+def _refuse_without_augmentation(spec: Spec, given: str | None) -> None:
+    """Raise `SpecError` if nothing in a spec changes training items."""
+    if given is None:
+        raise SpecError("--augmented needs the spec that changes the file: --spec SPEC")
+    if not spec.training.augmentation:
+        raise SpecError(
+            f"{spec.name} has no training.augmentation, so that training sees each item as it is; "
+            "add some, such as --set training.augmentation=[{noise: 0.1}]"
+        )
+
+
+def _draw_augmented(name: str, thing: Any, spec: Spec, drawn: _Drawn, *, count: int) -> None:
+    """Draw so many forms of a thing, changed as in training."""
+    import numpy as np
+
+    from gridcnn.cli.drawing import draw_picture, write_picture
+    from gridcnn.cli.sheets import enlarge, sheet_of_grids, sheet_of_texts, texts_of
+    from gridcnn.runs.forms import changed_grids
+
+    forms, shape = changed_grids(spec, thing, count)
+    texts, cells = texts_of(forms, shape), np.asarray(forms)
+    if drawn.as_json:
+        sizes = list(shape.sizes)
+        screen.say_json({"file": name, "shape": sizes, "augmented": cells.tolist()})
+    elif texts is not None:
+        for text in texts:
+            screen.say(text)
+    else:
+        factor = draw_picture(sheet_of_grids(cells), screen.output())
+        screen.say(f"{name}: {count} forms of {shape}" + _factor_note(factor))
+    if drawn.png is None:
+        return
+    about = "the letters that remain of each form"
+    if texts is not None:
+        picture = sheet_of_texts(texts)
+    else:
+        picture, side = enlarge(sheet_of_grids(cells))
+        about = f"{side} x {side} pixels for each cell"
+    write_picture(picture, drawn.png, force=drawn.force)
+    if not drawn.as_json:
+        screen.say(f"{drawn.png} written, {about}")
+
+
+def _factor_note(factor: int) -> str:
+    return f", drawn at 1/{factor}" if factor > 1 else ""
 
 
 def _adapter_for(file: str) -> Adapter:

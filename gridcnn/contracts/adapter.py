@@ -82,6 +82,16 @@ class Adapter(Settings, abc.ABC):
         """
         return ()
 
+    def open_thing(self, thing: Any, *, reach: float = 1.0) -> Any:  # noqa: ARG002 - for files
+        """Return a thing as augmentations of things change it, which can be adapted as well.
+
+        `reach` says how much of a long thing is needed, as a multiple of what is used of it.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        return thing
+
     def takes_array(self, dimensions: int) -> bool:  # noqa: ARG002 - for those that tell
         """Return whether one item may be an array of numbers with this number of dimensions."""
         return not self.texts

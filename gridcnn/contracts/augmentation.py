@@ -1,15 +1,19 @@
-"""The contract of an augmentation: a small change of training grids, drawn again for every item.
+"""The contracts of augmentations: small changes of training items, at random.
 
-An augmentation of another package subclasses `Augmentation`, and is registered in the entry-point
-group `gridcnn.augmentations`. It has to provide only what is listed here.
+An augmentation of another package subclasses `Augmentation`, which changes grids, or
+`ThingAugmentation`, which changes what grids are made from. It is registered in the entry-point
+group `gridcnn.augmentations`, and has to provide only what is listed here.
 """
 
 from __future__ import annotations
 
 import abc
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
+from gridcnn.contracts.adapter import Adapter
 from gridcnn.grid import Array, GridShape, OneHot
 from gridcnn.settings.base import Settings
 
@@ -54,3 +58,42 @@ class Augmentation(Settings, abc.ABC):
         None, with nothing drawn, if they would no longer be one-hot: then `change` gets all cells.
         """
         return None
+
+
+class ThingAugmentation(Settings, abc.ABC):
+    """Settings of one change of things, before the adapter makes grids of them.
+
+    That takes longer than changing grids. So some changed forms of each training item are made
+    before training, and each epoch draws one of them.
+    """
+
+    @property
+    def reach(self) -> float:
+        """How much of a long clip is needed, as a multiple of its length in a grid."""
+        return 1.0
+
+    @property
+    def content(self) -> str:
+        """What else changes results beside the settings, such as the content of files."""
+        return ""
+
+    def resolved(self, base: Path) -> Self:  # noqa: ARG002 - for those that hold a path
+        """Return the same with relative paths made absolute, starting at the folder `base`."""
+        return self
+
+    @abc.abstractmethod
+    def check(self, adapter: Adapter) -> None:
+        """Raise `ValueError` if it cannot change what an adapter reads, or would change nothing.
+
+        The message says why, and what to do instead.
+        """
+
+    @abc.abstractmethod
+    def change(self, thing: Any, adapter: Adapter, random: np.random.Generator) -> Any:
+        """Return a changed thing, which the adapter reads; the one that is given stays as it is.
+
+        Args:
+            thing: as `Adapter.open_thing` returns it, or as the augmentation before has changed it.
+            adapter: fitted.
+            random: the generator for all random numbers.
+        """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +83,8 @@ class Adapting:
         names: what problems call each of them.
         threads: the most threads to work with; None: as many as this process may use.
         advance: is called with the progress.
+        find_digests: returns the digests of all things, given whether a text is the path of a file;
+            None: their content is read for it.
 
     Attributes:
         told: from where grids were read, or where they are kept, in a few words; empty if neither.
@@ -95,12 +97,14 @@ class Adapting:
         *,
         threads: int | None = None,
         advance: Advance | None = None,
+        find_digests: Callable[[bool], Digests | None] | None = None,
     ) -> None:
         self.things = things
         self.names = names
         self.told = ""
         self._workers = threads or usable_cores()
         self._advance = advance
+        self._find_digests = find_digests or self._read_digests
         self._digests: dict[bool, Digests | None] = {}
         self._tried: dict[int, Adapted] = {}
         """The grids of the sample, by index, if items take long."""
@@ -360,14 +364,21 @@ class Adapting:
         identity = identity_of(adapter)
         if identity is None:
             return None
-        files = bool(adapter.suffixes)
-        if files not in self._digests:
-            counter = Counter(self._advance, "looking for changes", len(self.things))
-            self._digests[files] = digests_of(
-                self.things, files=files, threads=self._workers, advance=counter.add
-            )
-        digests = self._digests[files]
+        digests = self.digests(files=bool(adapter.suffixes))
         return None if digests is None else key_of(kind, identity, join_digests(digests[part]))
+
+    def digests(self, *, files: bool) -> Digests | None:
+        """Return a digest of each thing; None if one has none.
+
+        `files` says whether a text is the path of a file.
+        """
+        if files not in self._digests:
+            self._digests[files] = self._find_digests(files)
+        return self._digests[files]
+
+    def _read_digests(self, files: bool) -> Digests | None:
+        counter = Counter(self._advance, "looking for changes", len(self.things))
+        return digests_of(self.things, files=files, threads=self._workers, advance=counter.add)
 
     def _tell(self, text: str) -> None:
         self.told = self.told or printable(text)

@@ -11,6 +11,7 @@ from typing import Any, Self
 from gridcnn.adapters.fitting import are_paths, fitting_files
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.contracts.adapter import Adapter
+from gridcnn.contracts.augmentation import ThingAugmentation
 from gridcnn.contracts.source import Dataset, Request, Source
 from gridcnn.datasets.public.fetching import reporting
 from gridcnn.datasets.readers.memory import Memory, from_memory
@@ -122,9 +123,8 @@ def locate(spec: Spec, data: Any, base: Path, *, trained: bool = False) -> Locat
     if isinstance(source, Memory) and dataset is None:
         source.open(Request())  # says that the data must be given again
     settings = settings.model_copy(update={"source": source})
-    return Located(
-        _with_data(resolve_start(spec, base), settings), settings, source, dataset, trained
-    )
+    spec = resolve_augmentation(resolve_start(_with_data(spec, settings), base), base)
+    return Located(spec, settings, source, dataset, trained)
 
 
 def resolve_start(spec: Spec, base: Path) -> Spec:
@@ -133,6 +133,21 @@ def resolve_start(spec: Spec, base: Path) -> Spec:
     if start is None:
         return spec
     training = spec.training.model_copy(update={"start_from": start.resolved(base)})
+    return spec.model_copy(update={"training": training})
+
+
+def resolve_augmentation(spec: Spec, base: Path) -> Spec:
+    """Return the spec with absolute paths of the files that augmentations use, if any.
+
+    `base` is where relative ones start.
+    """
+    written = spec.training.augmentation
+    placed = tuple(
+        each.resolved(base) if isinstance(each, ThingAugmentation) else each for each in written
+    )
+    if placed == written:
+        return spec
+    training = spec.training.model_copy(update={"augmentation": placed})
     return spec.model_copy(update={"training": training})
 
 

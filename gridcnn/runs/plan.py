@@ -11,10 +11,10 @@ from gridcnn.contracts.adapter import Fitted
 from gridcnn.engines.base import Engine, bind
 from gridcnn.errors import DataError
 from gridcnn.network import Network
-from gridcnn.runs.located import Located, locate
+from gridcnn.runs.located import Located, locate, resolve_augmentation
 from gridcnn.runs.prepare import fit_adapter
 from gridcnn.spec.models import Spec
-from gridcnn.training.augmentation import refuse_unfit
+from gridcnn.training.augmentation import refuse_unfit, refuse_unfit_things
 
 ASSUMED_CLASSES = 2
 
@@ -38,10 +38,14 @@ def plan(spec: Spec, base: Path, *, engine: str | None = None, threads: int | No
     Raises:
         DataError: neither the spec nor its data gives the shape of the grids.
         ShapeError: a stage or an augmentation cannot work on its grids.
+        SpecError: an augmentation cannot change its things.
         UnknownNameError, EngineError: as `make_engine`.
     """
     located, classes, missing = _look_at_data(spec, base)
-    shape = _fit(spec, located, missing).shape
+    spec = resolve_augmentation(spec, base)
+    fitted = _fit(spec, located, missing)
+    shape = fitted.shape
+    refuse_unfit_things(spec.training, fitted.adapter, spec.document)
     refuse_unfit(spec.training, shape, spec.document)
     note = f"for {classes} classes, since {missing}" if missing and spec.head is not None else ""
     return Plan(bind(spec, shape, classes=classes, engine=engine, threads=threads), note)

@@ -30,7 +30,10 @@ from gridcnn.notes import label_notes, remark_notes
 from gridcnn.order.sample import Sample, draw_training_items, sample_of_items
 from gridcnn.progress import Advance, Counter
 from gridcnn.runs.adapting import Adapting, Made
+from gridcnn.runs.contents import Digests
 from gridcnn.runs.duplicates import dropped_note, duplicates_notes, find_duplicates
+from gridcnn.runs.forms import ChangedThings, join_forms
+from gridcnn.runs.grids_cache import digest_of
 from gridcnn.runs.literal import exemplars
 from gridcnn.runs.located import Located
 from gridcnn.runs.other_forms import with_other_forms
@@ -38,7 +41,9 @@ from gridcnn.runs.scaffolds import by_scaffold
 from gridcnn.spec.models import GroupPattern, GroupScaffold, Spec, Training
 from gridcnn.spec.optimizers import follows_epochs
 from gridcnn.spec.parts import TestPart
+from gridcnn.training.augmentation import changes_things, refuse_unfit_things
 from gridcnn.training.budget import Budget
+from gridcnn.training.forms import Forms
 from gridcnn.training.loop import Labelled
 from gridcnn.training.starting import Start, start_from
 from gridcnn.training.weighing import item_weights
@@ -146,6 +151,7 @@ def prepare(
         raise bad_items_error(bad, items, "set data.bad_items: skip")
     divided = divide_for_training(located, dataset, advance=advance, threads=threads)
     dataset, fitted, adapting = divided.dataset, divided.fitted, divided.adapting
+    refuse_unfit_things(spec.training, fitted.adapter, spec.document)
     read = _adapt(dataset, divided.division, fitted.adapter, adapting)
     skipped = (*bad, *divided.ungrouped, *read.skipped)
     if skipped and located.data.bad_items == "stop":
@@ -167,7 +173,11 @@ def prepare(
     _refuse_emptied(parts, classes)
     train = parts[TRAIN]
     weights = item_weights(spec.training, train.data.targets, classes, document=spec.document)
-    train = dataclasses.replace(train, data=dataclasses.replace(train.data, weights=weights))
+    forms = _make_forms(
+        dataset, read, fitted.adapter, adapting, spec.training, threads=threads, advance=advance
+    )
+    data = dataclasses.replace(train.data, weights=weights, forms=forms)
+    train = dataclasses.replace(train, data=data)
     _refuse_untested(located.data.test, parts)
     literal = None
     if len(parts[TEST]):
@@ -188,7 +198,7 @@ def prepare(
         literal=literal,
         skipped=skipped,
         notes=tuple(notes),
-        digest=_digest(read) + ("" if start is None else start.digest),
+        digest=_digest(read, forms) + ("" if start is None else start.digest),
         start=start,
         grids=adapting.told,
         sample=sample,
@@ -423,6 +433,31 @@ def _remarks(dataset: Dataset, read: _Read, adapter: Adapter) -> collections.Cou
     return counts
 
 
+def _make_forms(
+    dataset: Dataset,
+    read: _Read,
+    adapter: Adapter,
+    adapting: Adapting,
+    settings: Training,
+    *,
+    threads: int | None,
+    advance: Advance | None,
+) -> Forms | None:
+    """Return changed forms of the training items; None if no augmentation changes things."""
+    if not changes_things(settings):
+        return None
+    things = ChangedThings(dataset.things, read.division.train, adapter, settings)
+
+    def find_digests(files: bool) -> Digests | None:
+        of_things = adapting.digests(files=files)
+        return None if of_things is None else things.digests(of_things)
+
+    names = [name for name in read.parts[TRAIN].names for _ in range(settings.forms)]
+    many = Adapting(things, names, threads=threads, advance=advance, find_digests=find_digests)
+    every = {TRAIN: np.arange(len(things))}
+    return join_forms(things, many.parts(adapter, every, what="changing items").made[TRAIN])
+
+
 def _literal(
     dataset: Dataset, read: _Read, adapter: Adapter, adapting: Adapting, seed: int
 ) -> tuple[Labelled, Labelled]:
@@ -456,10 +491,12 @@ def _refuse_emptied(parts: Mapping[str, Part], classes: Sequence[str | int]) -> 
         raise DataError(f"no usable training item is left of the classes {', '.join(lost)}")
 
 
-def _digest(read: _Read) -> str:
+def _digest(read: _Read, forms: Forms | None) -> str:
     """Return a digest of the labels and grids of the items for training and validation."""
     digest = hashlib.sha256()
     for name in (TRAIN, VALIDATION):
         digest.update(bytes.fromhex(read.made[name].digest))
         digest.update(np.ascontiguousarray(read.parts[name].data.targets).data)
+    if forms is not None:
+        digest.update(bytes.fromhex(digest_of(forms.grids)))
     return digest.hexdigest()

@@ -28,7 +28,7 @@ from gridcnn.runs.watcher import RunWatcher
 from gridcnn.spec.changes import Changes
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Spec
-from gridcnn.training.augmentation import refuse_unfit
+from gridcnn.training.augmentation import refuse_unfit, refuse_unfit_things
 from gridcnn.training.budget import plan_epochs
 from gridcnn.training.calibration import refuse_uncalibrated
 from gridcnn.training.checkpoint import load_checkpoint, save_checkpoint
@@ -213,6 +213,8 @@ def refuse_impossible(spec: Spec) -> None:
                 (), "a network without a head has nothing to train on; add head: voting"
             )
         )
+    if spec.adapter is not None:
+        refuse_unfit_things(spec.training, spec.adapter, spec.document)
     shape = None
     with contextlib.suppress(UserError):
         shape = spec.adapter.shape() if spec.adapter is not None else None

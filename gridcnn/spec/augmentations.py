@@ -6,6 +6,8 @@ from gridcnn.registry import Registry
 
 _PLACES = "gridcnn.training.augmentation_places"
 _VALUES = "gridcnn.training.augmentation_values"
+_SOUNDS = "gridcnn.training.augmentation_sounds"
+_TEXTS = "gridcnn.training.augmentation_texts"
 
 AUGMENTATIONS = Registry(
     "augmentation",
@@ -14,10 +16,21 @@ AUGMENTATIONS = Registry(
         "flip": f"{_PLACES}:Flip",
         "zoom": f"{_PLACES}:Zoom",
         "rotate": f"{_PLACES}:Rotate",
+        "shear": f"{_PLACES}:Shear",
+        "elastic": f"{_PLACES}:Elastic",
         "mask": f"{_VALUES}:Mask",
+        "erase": f"{_VALUES}:Erase",
         "drop": f"{_VALUES}:Drop",
         "noise": f"{_VALUES}:Noise",
         "gain": f"{_VALUES}:Gain",
+        "brightness": f"{_VALUES}:Brightness",
+        "contrast": f"{_VALUES}:Contrast",
+        "pitch": f"{_SOUNDS}:Pitch",
+        "stretch": f"{_SOUNDS}:Stretch",
+        "background": f"{_SOUNDS}:Background",
+        "loudness": f"{_SOUNDS}:Loudness",
+        "typos": f"{_TEXTS}:Typos",
+        "case": f"{_TEXTS}:Case",
     },
     foreign={
         **dict.fromkeys(("translate", "randomtranslation", "randomcrop", "roll"), "shift"),
@@ -26,12 +39,22 @@ AUGMENTATIONS = Registry(
             "flip: columns",
         ),
         **dict.fromkeys(("flipud", "vflip", "verticalflip", "randomverticalflip"), "flip: rows"),
-        **dict.fromkeys(("scale", "rescale", "randomzoom", "stretch", "timestretch"), "zoom"),
+        **dict.fromkeys(("scale", "rescale", "randomzoom"), "zoom"),
         **dict.fromkeys(("rotation", "randomrotation", "turn"), "rotate"),
         **dict.fromkeys(("specaugment", "timemask", "frequencymask", "timemasking"), "mask"),
-        **dict.fromkeys(("cutout", "erase", "erasing", "randomerasing"), "mask: {form: box}"),
+        "cutout": "mask: {form: box}",
+        **dict.fromkeys(("erasing", "randomerasing", "coarsedropout"), "erase"),
+        **dict.fromkeys(("elastictransform", "elasticdeformation", "griddistortion"), "elastic"),
+        **dict.fromkeys(("slant", "skew", "randomshear"), "shear"),
         **dict.fromkeys(("gaussiannoise", "jitter"), "noise"),
-        **dict.fromkeys(("brightness", "contrast", "volume", "colorjitter"), "gain"),
+        **dict.fromkeys(("colorjitter", "randombrightness", "lightness"), "brightness"),
+        **dict.fromkeys(("randomcontrast", "autocontrast"), "contrast"),
+        **dict.fromkeys(("volume", "volumeperturbation"), "loudness"),
+        **dict.fromkeys(("pitchshift", "pitchshifting"), "pitch"),
+        **dict.fromkeys(("timestretch", "speed", "speedperturbation", "tempo"), "stretch"),
+        **dict.fromkeys(("backgroundnoise", "addbackgroundnoise"), "background: {folder: noises}"),
+        **dict.fromkeys(("typo", "keyboard", "randomswap", "characterswap"), "typos"),
+        **dict.fromkeys(("lowercase", "uppercase", "randomcase"), "case"),
         **dict.fromkeys(("dropout", "worddropout", "tokendropout"), "drop"),
     },
 )

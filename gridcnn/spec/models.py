@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from gridcnn.contracts.adapter import Adapter
-from gridcnn.contracts.augmentation import Augmentation
+from gridcnn.contracts.augmentation import Augmentation, ThingAugmentation
 from gridcnn.contracts.source import Source
 from gridcnn.contracts.stage import Composite, Head, Stage
 from gridcnn.registry import Registry
@@ -83,6 +83,8 @@ ADAPTERS = Registry(
         "numpy": "array",
         **dict.fromkeys(("sound", "sounds", "wav", "spectrogram", "melspectrogram"), "audio"),
         **dict.fromkeys(("mel", "mfcc"), "audio"),
+        **dict.fromkeys(("cqt", "constantq"), "audio: {kind: cqt}"),
+        **dict.fromkeys(("chroma", "chromagram"), "audio: {kind: chroma}"),
         **dict.fromkeys(("texts", "string", "strings", "characters"), "text"),
         **dict.fromkeys(("molecules", "smiles", "chem", "chemistry", "compound"), "molecule"),
         **dict.fromkeys(("tabular", "columns", "dataframe", "csv"), "table"),
@@ -117,7 +119,7 @@ _ADAPTER = Choice(ADAPTERS, base=Adapter)
 STAGE = Choice(STAGES, base=(Stage, Composite), shared="stage")
 """A stage by name; stages inside of stages are read by it as well."""
 _HEAD = Choice(HEADS, base=Head)
-_AUGMENTATION = Choice(AUGMENTATIONS, base=Augmentation)
+_AUGMENTATION = Choice(AUGMENTATIONS, base=(Augmentation, ThingAugmentation))
 
 
 class GroupPattern(Settings):
@@ -349,10 +351,14 @@ class Training(Settings):
     averaging: Fraction = 0.0
     """Above 0, answers come from a running mean of the weights (EMA), of which each step keeps this
     part, as 0.99; less in the first steps."""
-    augmentation: tuple[Annotated[Augmentation, _AUGMENTATION], ...] = Field(
+    augmentation: tuple[Annotated[Augmentation | ThingAugmentation, _AUGMENTATION], ...] = Field(
         default=(), max_length=64, json_schema_extra=_or_null
     )
-    """Small changes of the training grids, in order, drawn again for every item and epoch."""
+    """Small changes of the training grids, in order, drawn again for every item and epoch; and
+    before them changes of sounds and texts themselves, see `forms`."""
+    forms: Annotated[int, Strict(), Ge(1), Le(1000)] = 4
+    """How many changed forms of each training item are made before training, if augmentation
+    changes sounds or texts themselves. In each epoch an item is one of them, or itself."""
     start: Literal["he", "glorot"] = "he"
     """How starting weights are drawn: with the variance 2 / inputs (He et al., 2015), or with
     2 / (inputs + outputs) (Glorot and Bengio, 2010)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
@@ -9,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from gridcnn.contracts.augmentation import Augmentation
-from gridcnn.errors import ShapeError
+from gridcnn.contracts.adapter import Adapter
+from gridcnn.contracts.augmentation import Augmentation, ThingAugmentation
+from gridcnn.errors import ShapeError, SpecError
 from gridcnn.grid import Array, Axis, Cells, GridShape, OneHot
 from gridcnn.settings.choice import name_of
 from gridcnn.settings.document import Document
@@ -58,20 +60,26 @@ class Augmenter:
     Batches have to come in their order.
 
     Args:
-        augmentations: what is done to each batch, in this order.
+        augmentations: what is done to each batch, in this order; what changes things is left out.
         shape: the shape of every grid.
         seed: what fixes the random numbers, together with the number of the epoch.
         epoch: from 1.
     """
 
     def __init__(
-        self, augmentations: Sequence[Augmentation], shape: GridShape, *, seed: int, epoch: int
+        self,
+        augmentations: Sequence[Augmentation | ThingAugmentation],
+        shape: GridShape,
+        *,
+        seed: int,
+        epoch: int,
     ) -> None:
         self.shape = shape
         self._each: list[tuple[Augmentation, np.random.Generator]] = []
         for place, augmentation in enumerate(augmentations):
-            random = Stream.AUGMENTATION.random(seed, epoch, place)
-            self._each.append((augmentation, random))
+            if isinstance(augmentation, Augmentation):
+                random = Stream.AUGMENTATION.random(seed, epoch, place)
+                self._each.append((augmentation, random))
 
     def __call__(self, grids: Cells) -> Cells:
         """Return the changed grids of one more batch; `grids` may be changed in place."""
@@ -88,22 +96,79 @@ class Augmenter:
         return grids
 
 
+def changed_forms(settings: Training, grids: Cells, shape: GridShape) -> Cells:
+    """Return grids of one item as an epoch might change them, each with random numbers of its own.
+
+    Args:
+        settings: with the augmentation and the seed.
+        grids: `(forms, channels, rows, columns)`; they are not changed.
+        shape: the shape of each.
+    """
+    copies = grids[np.arange(len(grids))]
+    return Augmenter(settings.augmentation, shape, seed=settings.seed, epoch=1)(copies)
+
+
 def refuse_unfit(settings: Training, shape: GridShape, document: Document) -> None:
     """Raise `ShapeError` for all augmentations that do not work on grids of `shape`.
 
     The problems have the places of the augmentations in `document`, from which the spec was read.
     """
+    grids = f"The grids: {shape} (channels x rows x columns)"
     problems = []
     for number, augmentation in enumerate(settings.augmentation):
-        try:
-            augmentation.check(shape)
-        except ValueError as error:
-            name = name_of(augmentation, AUGMENTATIONS)
-            path = ("training", "augmentation", number)
-            text = f"{name}: {error}. The grids: {shape} (channels x rows x columns)"
-            problems.append(document.problem(path, text))
+        if isinstance(augmentation, Augmentation):
+            try:
+                augmentation.check(shape)
+            except ValueError as error:
+                name = name_of(augmentation, AUGMENTATIONS)
+                path = ("training", "augmentation", number)
+                problems.append(document.problem(path, f"{name}: {error}. {grids}"))
     if problems:
         raise ShapeError(*problems)
+
+
+def refuse_unfit_things(settings: Training, adapter: Adapter, document: Document) -> None:
+    """Raise `SpecError` for all augmentations that cannot change the things of an adapter."""
+    problems = []
+    for number, augmentation in enumerate(settings.augmentation):
+        if isinstance(augmentation, ThingAugmentation):
+            try:
+                augmentation.check(adapter)
+            except ValueError as error:
+                name = name_of(augmentation, AUGMENTATIONS)
+                path = ("training", "augmentation", number)
+                problems.append(document.problem(path, f"{name}: {error}"))
+    if problems:
+        raise SpecError(*problems)
+
+
+def changes_things(settings: Training) -> bool:
+    """Return whether an augmentation changes things, before grids are made of them."""
+    return any(isinstance(each, ThingAugmentation) for each in settings.augmentation)
+
+
+def changed_thing(settings: Training, thing: Any, adapter: Adapter, *parts: int) -> Any:
+    """Return a thing as the augmentations of things change it, one after the other.
+
+    Args:
+        settings: with the augmentation and the seed.
+        thing: what the adapter takes.
+        adapter: fitted.
+        parts: the numbers of the item and of its form, by which random numbers are drawn.
+
+    Raises:
+        DataError: it cannot be read, or what an augmentation needs cannot.
+    """
+    numbered = [
+        (place, each)
+        for place, each in enumerate(settings.augmentation)
+        if isinstance(each, ThingAugmentation)
+    ]
+    changed = adapter.open_thing(thing, reach=math.prod(each.reach for _, each in numbered))
+    for place, each in numbered:
+        random = Stream.CHANGED_FORMS.random(settings.seed, *parts, place)
+        changed = each.change(changed, adapter, random)
+    return changed
 
 
 def directions(shape: GridShape) -> Iterator[tuple[str, Axis, int]]:

@@ -1,18 +1,20 @@
-"""Augmentations that move cells: shift, flip, zoom and rotate."""
+"""Augmentations that move cells: shift, flip, zoom, rotate, shear and elastic."""
 
 from __future__ import annotations
 
+import functools
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from annotated_types import Gt, Le
+from annotated_types import Ge, Gt, Le
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from pydantic import AllowInfNan, PlainValidator, Strict, WithJsonSchema
 
 from gridcnn.contracts.augmentation import Augmentation
 from gridcnn.grid import Array, GridShape, OneHot
-from gridcnn.settings.base import Fraction, Whole, wanted_error
+from gridcnn.settings.base import Count, Fraction, NotNegative, Whole, wanted_error
 from gridcnn.training.augmentation import (
     AlongAxes,
     directions,
@@ -295,19 +297,7 @@ class Rotate(Augmentation):
 
     def check(self, shape: GridShape) -> None:
         """Raise `ValueError` if rows and columns are not of one kind."""
-        row_axis, column_axis = shape.row_axis, shape.column_axis
-        for direction, axis, size in directions(shape):
-            if not axis.ordered:
-                harm = "there is nothing between two of its cells"
-                raise ValueError(unordered_error(axis, direction, harm, "leave rotate out"))
-            if size == 1:
-                raise ValueError(f"the grids have a single cell along {direction}; leave it out")
-        if row_axis.unit != column_axis.unit:
-            kinds = [f"{axis.name} in {axis.unit or 'cells'}" for axis in (row_axis, column_axis)]
-            raise ValueError(
-                f"rows are {kinds[0]} and columns {kinds[1]}, and turning would mix them; leave "
-                "rotate out"
-            )
+        _refuse_mixing(shape, "rotate", "turning")
 
     def working_bytes(self, shape: GridShape) -> int:
         """Return the memory of one item that is resampled."""
@@ -324,6 +314,162 @@ class Rotate(Augmentation):
             cosine * down - sine * across,
             sine * down + cosine * across,
             filling(self.fill, shape),
+        )
+
+
+class Shear(Augmentation):
+    """Slants each grid, as italic letters are; cells in between are bilinear means."""
+
+    title: ClassVar[str] = "shear"
+    short: ClassVar[tuple[str, ...]] = ("degrees",)
+
+    degrees: Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(60)]
+    """The most by which upright lines lean, to either side."""
+    axis: Literal["columns", "rows"] = "columns"
+    """`columns`: upright lines lean to the left or to the right; `rows`: level lines rise or
+    fall."""
+    fill: Fill = None
+    """What comes in at the sides: see shift."""
+
+    def check(self, shape: GridShape) -> None:
+        """Raise `ValueError` if rows and columns are not of one kind."""
+        _refuse_mixing(shape, "shear", "slanting")
+
+    def working_bytes(self, shape: GridShape) -> int:
+        """Return the memory of one item that is resampled."""
+        return resampling_bytes(shape)
+
+    def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:
+        """Return the slanted grids."""
+        (uniform,) = numbers(random, len(grids), 1)
+        angle = np.radians(self.degrees * (2 * uniform[:, None, None] - 1))
+        slope = np.tan(angle).astype(np.float32)
+        down, across = _from_middle(grids)
+        if self.axis == "columns":
+            across = across + slope * down
+        else:
+            down = down + slope * across
+        return _about_middle(grids, down, across, filling(self.fill, shape))
+
+
+class Elastic(AlongAxes):
+    """Bends each grid as if it were drawn on rubber; cells in between are bilinear means.
+
+    Knots in a lattice are moved at random, and the cells between them smoothly with them, by a
+    cubic B-spline (after Simard, Steinkraus and Platt, 2003, and Ronneberger et al., 2015).
+    """
+
+    title: ClassVar[str] = "elastic"
+    short: ClassVar[tuple[str, ...]] = ("rows", "columns")
+
+    rows: NotNegative = 0.0
+    """The most rows by which a knot moves up or down; may be a fraction of a row."""
+    columns: NotNegative = 0.0
+    """The most columns by which a knot moves to the left or to the right."""
+    spacing: Annotated[Count, Ge(2)] = 8
+    """Cells from one knot to the next."""
+    fill: Fill = None
+    """What comes in from outside: see shift."""
+
+    def check(self, shape: GridShape) -> None:
+        """Raise `ValueError` if an axis has no order or a single cell, or knots could meet."""
+        self.refuse_unordered(shape, "there is nothing between two of its cells")
+        for direction, _, size, own in self.along(shape):
+            if size == 1:
+                raise ValueError(f"the grids have a single cell along {direction}; leave it out")
+            if 2 * own > self.spacing:
+                raise ValueError(
+                    f"knots that are {self.spacing} cells apart meet if they move by {own:g} "
+                    f"{direction}; take {direction} of at most {self.spacing / 2:g}, or a larger "
+                    "spacing"
+                )
+
+    def working_bytes(self, shape: GridShape) -> int:
+        """Return the memory of one item that is resampled, and of its knots."""
+        down, across = self._splines(shape)
+        return resampling_bytes(shape) + 40 * (down.knots + shape.rows) * across.knots
+
+    def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:
+        """Return the bent grids."""
+        down, across = self._splines(shape)
+        knots = random.random((len(grids), 2, down.knots, across.knots)).astype(np.float32)
+        of_rows = down(2 * knots.swapaxes(-1, -2) - 1).swapaxes(-1, -2)
+        moves = across(of_rows)
+        moves *= np.array([self.rows, self.columns], np.float32)[:, None, None]
+        from_top, from_left = _from_middle(grids)
+        fill = filling(self.fill, shape)
+        return _about_middle(grids, from_top + moves[:, 0], from_left + moves[:, 1], fill)
+
+    def _splines(self, shape: GridShape) -> list[Spline]:
+        """Return those along rows and along columns.
+
+        Along an axis whose order means nothing all cells move alike: it has one knot.
+        """
+        return [
+            Spline.of(size, self.spacing if axis.ordered else None)
+            for _, axis, size in directions(shape)
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class Spline:
+    """How cells along one axis lie between knots.
+
+    Attributes:
+        knots: how many there are.
+        first: the first knot that counts for each cell, `(cells,)`.
+        parts: the part that this knot and those behind it have in a cell, float32 `(cells, taps)`.
+    """
+
+    knots: int
+    first: NDArray[np.intp]
+    parts: Array
+
+    @classmethod
+    @functools.lru_cache(maxsize=64)
+    def of(cls, size: int, spacing: int | None) -> Spline:
+        """Return a cubic B-spline with knots so many cells apart; None: with a single knot.
+
+        The first knot lies `spacing` before the first cell. The parts of a cell add up to 1.
+        """
+        if spacing is None:
+            return cls(1, np.zeros(size, np.intp), np.ones((size, 1), np.float32))
+        at = np.arange(size) / spacing
+        first = at.astype(np.intp)
+        part = at - first
+        parts = [
+            (1 - part) ** 3,
+            3 * part**3 - 6 * part**2 + 4,
+            -3 * part**3 + 3 * part**2 + 3 * part + 1,
+            part**3,
+        ]
+        return cls(int(first[-1]) + 4, first, (np.stack(parts, axis=1) / 6).astype(np.float32))
+
+    def __call__(self, knots: Array) -> Array:
+        """Return the values `(..., cells)` between those of knots `(..., knots)`.
+
+        Not as a product of matrices: the order in which BLAS adds up depends on its threads.
+        """
+        values = self.parts[:, 0] * knots[..., self.first]
+        for tap in range(1, self.parts.shape[1]):
+            values += self.parts[:, tap] * knots[..., self.first + tap]
+        return values
+
+
+def _refuse_mixing(shape: GridShape, name: str, doing: str) -> None:
+    """Raise `ValueError` if rows and columns are not of one kind, so that they can be mixed."""
+    row_axis, column_axis = shape.row_axis, shape.column_axis
+    for direction, axis, size in directions(shape):
+        if not axis.ordered:
+            harm = "there is nothing between two of its cells"
+            raise ValueError(unordered_error(axis, direction, harm, f"leave {name} out"))
+        if size == 1:
+            raise ValueError(f"the grids have a single cell along {direction}; leave it out")
+    if row_axis.unit != column_axis.unit:
+        kinds = [f"{axis.name} in {axis.unit or 'cells'}" for axis in (row_axis, column_axis)]
+        raise ValueError(
+            f"rows are {kinds[0]} and columns {kinds[1]}, and {doing} would mix them; leave "
+            f"{name} out"
         )
 
 

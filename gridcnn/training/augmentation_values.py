@@ -1,21 +1,48 @@
-"""Augmentations that change values: mask, drop, noise and gain."""
+"""Augmentations that change values: mask, erase, drop, noise, gain, brightness and contrast."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-from annotated_types import Gt, Lt
+from annotated_types import Gt, Le, Lt
 from numpy.typing import NDArray
-from pydantic import AllowInfNan, Field, Strict, model_validator
+from pydantic import AllowInfNan, Field, PlainValidator, Strict, WithJsonSchema, model_validator
 
 from gridcnn.contracts.augmentation import Augmentation
 from gridcnn.grid import Array, GridShape, OneHot
-from gridcnn.settings.base import Count, Fraction, NotNegative, Positive, Whole
-from gridcnn.training.augmentation import AlongAxes, numbers, whole_numbers
+from gridcnn.settings.base import Count, Fraction, NotNegative, Positive, Whole, wanted_error
+from gridcnn.training.augmentation import (
+    AlongAxes,
+    directions,
+    numbers,
+    unordered_error,
+    whole_numbers,
+)
 
 Bands = NDArray[np.bool_]
 Value = Annotated[float, Strict(), AllowInfNan(False), Field(ge=-1e6, le=1e6)]
+_NOISE = "noise"
+_BOX_NUMBERS = 5  # random numbers for a box: whether, area, form, row and column
+_LEAST_AREA = 0.02
+_FLATTEST = 0.3  # a box is at least so high as it is wide, and the other way around
+
+
+def _value_or_noise(value: Any) -> float | str:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value == _NOISE or (is_number and abs(value) <= 1e6):
+        return value if isinstance(value, str) else float(value)
+    raise wanted_error("'noise', or a number from -1,000,000 to 1,000,000")
+
+
+ValueOrNoise = Annotated[
+    float | str,
+    PlainValidator(_value_or_noise),
+    WithJsonSchema(
+        {"anyOf": [{"enum": [_NOISE]}, {"type": "number", "minimum": -1e6, "maximum": 1e6}]}
+    ),
+]
+"""The value of a cell, or `noise`."""
 
 
 class Mask(AlongAxes):
@@ -105,6 +132,84 @@ def _band(uniform: Array, widest: int, size: int) -> Bands:
     return band
 
 
+class Erase(Augmentation):
+    """Fills a box with noise, or with one value.
+
+    Its size is a part of the grid, whatever that is, and its form is not always square (Random
+    Erasing; Zhong et al., 2020). `mask` with `form: box` hides boxes of so many cells.
+    """
+
+    title: ClassVar[str] = "erase"
+    short: ClassVar[tuple[str, ...]] = ("area",)
+
+    area: Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(1)] = 0.3
+    """The largest part of the grid that a box covers, but for rounding to whole cells."""
+    probability: Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(1)] = 0.5
+    """How likely a box is for each item."""
+    fill: ValueOrNoise = _NOISE
+    """The value of the cells of a box, or `noise`: each gets a random number from -1 to 1."""
+
+    def check(self, shape: GridShape) -> None:
+        """Raise `ValueError` if an axis has no order, so that there are no boxes."""
+        for direction, axis, _ in directions(shape):
+            if not axis.ordered:
+                harm, remedy = "it has no boxes of neighbours", "write mask: {columns: ...}"
+                raise ValueError(unordered_error(axis, direction, harm, remedy))
+
+    def working_bytes(self, shape: GridShape) -> int:
+        """Return the memory of the random numbers of one item."""
+        return (
+            256
+            + 8 * self._count(shape)
+            + 4 * (shape.rows + shape.columns + shape.rows * shape.columns)
+        )
+
+    def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:
+        """Fill cells in place."""
+        drawn = random.random((len(grids), self._count(shape)), np.float32)
+        uniform = drawn[:, :_BOX_NUMBERS].T.astype(np.float64)
+        boxed = uniform[0] < self.probability
+        rows, columns = self._sizes(uniform[1], uniform[2], shape)
+        high = _range(uniform[3], rows, shape.rows)
+        wide = _range(uniform[4], columns, shape.columns)
+        boxes = boxed[:, None, None] & high[:, :, None] & wide[:, None]
+        if self.fill != _NOISE:
+            np.copyto(grids, self.fill, where=boxes[:, None])
+            return grids
+        noise = drawn[:, _BOX_NUMBERS:].reshape(grids.shape)
+        noise *= 2
+        noise -= 1
+        np.copyto(grids, noise, where=boxes[:, None])
+        return grids
+
+    def _count(self, shape: GridShape) -> int:
+        """Return how many random numbers an item takes."""
+        return _BOX_NUMBERS + (shape.cells if self.fill == _NOISE else 0)
+
+    def _sizes(
+        self, area: Array, form: Array, shape: GridShape
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return how many rows and columns each box has, from two numbers from 0 to below 1.
+
+        The area is anything from 2 % of the grid up, or from `area` if that is less, and height to
+        width anything from 0.3 to 1 / 0.3, relative to those of the grid.
+        """
+        least = min(_LEAST_AREA, self.area)
+        root = np.sqrt(least + area * (self.area - least))
+        ratio = np.sqrt(_FLATTEST) ** (1 - 2 * form)
+        high = np.clip(np.rint(shape.rows * np.minimum(root * ratio, 1)), 1, None)
+        wide = np.clip(np.rint(shape.columns * np.minimum(root / ratio, 1)), 1, None)
+        return high.astype(np.intp), wide.astype(np.intp)
+
+
+def _range(uniform: Array, count: NDArray[np.intp], size: int) -> Bands:
+    """Return which of `size` places are in ranges of so many, `(items, size)`."""
+    start = whole_numbers(uniform, 0, size - count)[:, None]
+    places = np.arange(size)
+    chosen: Bands = (places >= start) & (places < start + count[:, None])
+    return chosen
+
+
 class Drop(Augmentation):
     """Leaves out columns, each on its own: of a text, symbols at random places."""
 
@@ -171,3 +276,66 @@ class Gain(Augmentation):
         grids *= (1 + self.factor * factors).astype(grids.dtype)
         grids += (self.offset * offsets).astype(grids.dtype)
         return grids
+
+
+class Brightness(Augmentation):
+    """Makes each picture brighter or darker: all cells are multiplied, as counted from black, -1.
+
+    What gets beyond -1..1 is cut off, as in a picture.
+    """
+
+    title: ClassVar[str] = "brightness"
+    short: ClassVar[tuple[str, ...]] = ("factor",)
+
+    factor: Annotated[Fraction, Gt(0)]
+    """0.2 makes a picture 0.8 to 1.2 times as bright."""
+
+    def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:  # noqa: ARG002
+        """Change cells in place."""
+        black = np.asarray(-1, grids.dtype)
+        return _stretch(grids, black, numbers(random, len(grids), 1)[0], self.factor)
+
+    def working_bytes(self, shape: GridShape) -> int:
+        """Return the memory of one item that is compared with its limits."""
+        return 4 * shape.cells + 128
+
+
+class Contrast(Augmentation):
+    """Makes the contrast of each picture stronger or weaker, about its mean.
+
+    What gets beyond -1..1 is cut off, as in a picture.
+    """
+
+    title: ClassVar[str] = "contrast"
+    short: ClassVar[tuple[str, ...]] = ("factor",)
+
+    factor: Annotated[Fraction, Gt(0)]
+    """0.2 makes differences from the mean 0.8 to 1.2 times as large."""
+
+    def change(self, grids: Array, shape: GridShape, random: np.random.Generator) -> Array:  # noqa: ARG002
+        """Change cells in place."""
+        # Item by item: NumPy adds up in another order if there are more of them.
+        means = np.array([grid.mean(dtype=np.float64) for grid in grids], grids.dtype)
+        middle = means.reshape(-1, 1, 1, 1)
+        return _stretch(grids, middle, numbers(random, len(grids), 1)[0], self.factor)
+
+    def working_bytes(self, shape: GridShape) -> int:
+        """Return the memory of one item that is compared with its limits."""
+        return 4 * shape.cells + 128
+
+
+def _stretch(grids: Array, middle: Array, uniform: Array, most: float) -> Array:
+    """Multiply in place how far cells are from `middle`, each item by one factor.
+
+    Cells stay within -1..1, or within those of the item if these lie beyond.
+    """
+    axes = (1, 2, 3)
+    low, high = (
+        limit(grids, axis=axes, keepdims=True, initial=end)
+        for limit, end in ((np.min, -1), (np.max, 1))
+    )
+    factors = 1 + most * (2 * uniform.reshape(-1, 1, 1, 1) - 1)
+    grids -= middle
+    grids *= factors.astype(grids.dtype)
+    grids += middle
+    return np.clip(grids, low, high, out=grids)

@@ -20,6 +20,7 @@ from gridcnn.grid import Array, Cells, OneHot
 from gridcnn.spec.models import Training
 from gridcnn.streams import Stream
 from gridcnn.training.augmentation import Augmenter, refuse_unfit
+from gridcnn.training.forms import Forms
 from gridcnn.training.memory import refuse_too_large
 from gridcnn.training.methods import Backpropagation, Method, Nudge, NudgeResult
 from gridcnn.training.schedules import learning_rate
@@ -42,6 +43,8 @@ class Labelled:
     targets: Targets
     weights: Array | None = None
     """What the loss of each item is multiplied by in training `(items,)`, 1 on average."""
+    forms: Forms | None = None
+    """Changed forms of the items, of which training draws; None if there are none."""
 
     def __len__(self) -> int:
         return len(self.grids)
@@ -53,7 +56,14 @@ class Labelled:
     def at(self, indices: NDArray[np.int64]) -> Labelled:
         """Return the items at `indices`, in their order."""
         weights = None if self.weights is None else self.weights[indices]
-        return Labelled(self.grids[indices], self.targets[indices], weights)
+        forms = None if self.forms is None else self.forms.at(indices)
+        return Labelled(self.grids[indices], self.targets[indices], weights, forms)
+
+    def in_forms(self, drawn: NDArray[np.int64] | None) -> Cells:
+        """Return the grids of the items, each in the form that is drawn."""
+        if self.forms is None or drawn is None:
+            return self.grids
+        return self.forms.put(self.grids, drawn)
 
 
 @dataclass(frozen=True)
@@ -251,6 +261,8 @@ def _one_epoch(
         settings.augmentation, method.engine.network.shape, seed=settings.seed, epoch=number
     )
     batches = -(-len(order) // settings.batch_size)
+    forms = training.forms
+    drawn = None if forms is None else forms.draw(settings.seed, number, len(order))
     total, hits, rate = 0.0, 0, 0.0
     parameters = state.parameters.copy()
     tell = None if watcher is None else functools.partial(watcher.on_nudge, number)
@@ -258,11 +270,13 @@ def _one_epoch(
     for batch in range(batches):
         if batch == batches - watched and isinstance(method, Backpropagation):
             method.largest = np.zeros(len(parameters), np.float32)
-        chosen = training.at(order[batch * settings.batch_size : (batch + 1) * settings.batch_size])
+        part = slice(batch * settings.batch_size, (batch + 1) * settings.batch_size)
+        chosen = training.at(order[part])
+        cells = chosen.in_forms(None if drawn is None else drawn[part])
         # The rate in the middle of the batch: neither the first step of a warm-up nor the last one
         # of a cosine is 0, and every batch of an epoch lies between the same two falls of a step.
         rate = learning_rate(settings, number - 1 + (batch + 0.5) / batches)
-        grids, targets, weights = softened(augmented(chosen.grids), chosen.targets, chosen.weights)
+        grids, targets, weights = softened(augmented(cells), chosen.targets, chosen.weights)
         loss, right = method.learn(
             parameters, grids, targets, weights=weights, rate=rate, random=random, tell=tell
         )

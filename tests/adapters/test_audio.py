@@ -799,7 +799,7 @@ def test_problems_name_the_thing_and_the_rest_goes_on(tmp_path: Path) -> None:
             {"duration": 600.0, "hop_length": 10},
             "at most 16,384 make a grid, so raise 'hop_length'",
         ),
-        ({"kind": "wavelet"}, "'kind' of audio must be 'mel', 'linear', 'bands' or 'mfcc'"),
+        ({"kind": "wavelet"}, "'kind' of audio must be 'mel', 'linear', 'bands', 'mfcc', 'cqt', "),
         ({"rate": 8000}, "audio has no setting 'rate'"),
     ],
 )

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from scipy.interpolate import BSpline
 
 import gridcnn
 import gridcnn.registry as registry_room
@@ -33,6 +34,7 @@ from gridcnn.spec.augmentations import AUGMENTATIONS
 from gridcnn.spec.load import load
 from gridcnn.spec.models import Spec
 from gridcnn.training.augmentation import Augmenter, refuse_unfit
+from gridcnn.training.augmentation_places import Spline
 from gridcnn.training.loop import Labelled, TrainingState, train
 from gridcnn.training.memory import estimate_memory
 
@@ -47,6 +49,11 @@ ALL: list[Any] = [
     {"drop": 0.3},
     {"noise": 0.2},
     {"gain": {"factor": 0.3, "offset": 0.1}},
+    {"shear": 20},
+    {"elastic": {"rows": 1.5, "columns": 1, "spacing": 3}},
+    {"erase": {"area": 0.5, "probability": 0.8}},
+    {"brightness": 0.4},
+    {"contrast": 0.4},
 ]
 
 
@@ -176,7 +183,79 @@ def gained(own: Any, grid: Array, random: np.random.Generator) -> Array:
     return out
 
 
+def sheared(own: Any, grid: Array, random: np.random.Generator) -> Array:
+    slope = math.tan(math.radians(own.degrees * (2 * random.random() - 1)))
+    middle = (grid.shape[1] - 1) / 2, (grid.shape[2] - 1) / 2
+    fill = "edge" if own.fill is None else own.fill
+
+    def cell(row: int, column: int) -> Any:
+        if own.axis == "columns":
+            return between(grid, row, column + slope * (row - middle[0]), fill)
+        return between(grid, row + slope * (column - middle[1]), column, fill)
+
+    return each_cell(grid, cell)
+
+
+def bent(own: Any, grid: Array, random: np.random.Generator) -> Array:
+    counts = [(size - 1) // own.spacing + 4 for size in grid.shape[1:]]
+    knots = 2 * random.random((2, *counts)) - 1
+    fill = "edge" if own.fill is None else own.fill
+    curve = BSpline.basis_element(np.arange(5) - 2, extrapolate=False)
+
+    def pull(axis: int, row: int, column: int) -> float:
+        total = 0.0
+        for down in range(counts[0]):
+            for across in range(counts[1]):
+                places = row / own.spacing - (down - 1), column / own.spacing - (across - 1)
+                parts = [0.0 if abs(place) >= 2 else float(curve(place)) for place in places]
+                total += knots[axis, down, across] * parts[0] * parts[1]
+        return total
+
+    def cell(row: int, column: int) -> Any:
+        down = row + own.rows * pull(0, row, column)
+        return between(grid, down, column + own.columns * pull(1, row, column), fill)
+
+    return each_cell(grid, cell)
+
+
+def erased(own: Any, grid: Array, random: np.random.Generator) -> Array:
+    _, rows, columns = grid.shape
+    whether, size, form, above, left = random.random(5, np.float32).tolist()
+    noise = 2 * random.random(grid.shape, np.float32) - 1 if own.fill == "noise" else None
+    if whether >= own.probability:
+        return grid
+    least = min(0.02, own.area)
+    side, ratio = math.sqrt(least + size * (own.area - least)), 0.3 ** ((1 - 2 * form) / 2)
+    high = max(1, round(rows * min(1, side * ratio)))
+    wide = max(1, round(columns * min(1, side / ratio)))
+    top, start = math.floor(above * (rows - high + 1)), math.floor(left * (columns - wide + 1))
+    out = grid.copy()
+    for row in range(top, top + high):
+        for column in range(start, start + wide):
+            out[:, row, column] = own.fill if noise is None else noise[:, row, column]
+    return out
+
+
+def _stretched(own: Any, grid: Array, middle: float, random: np.random.Generator) -> Array:
+    factor = 1 + own.factor * (2 * random.random() - 1)
+    low, high = min(-1, float(grid.min())), max(1, float(grid.max()))
+    out = np.empty_like(grid)
+    for place, value in np.ndenumerate(grid):
+        out[place] = min(max(middle + (float(value) - middle) * factor, low), high)
+    return out
+
+
+def brightened(own: Any, grid: Array, random: np.random.Generator) -> Array:
+    return _stretched(own, grid, -1, random)
+
+
+def contrasted(own: Any, grid: Array, random: np.random.Generator) -> Array:
+    return _stretched(own, grid, sum(grid.ravel().tolist()) / grid.size, random)
+
+
 NAIVE = {
+    "shear": sheared, "elastic": bent, "erase": erased,
+    "brightness": brightened, "contrast": contrasted,
     "shift": shifted, "flip": flipped, "zoom": zoomed, "rotate": rotated,
     "mask": masked, "drop": dropped, "noise": noisy, "gain": gained,
 }  # fmt: skip
@@ -190,25 +269,45 @@ def cases(draw: st.DrawFn) -> tuple[str, dict[str, Any], Array]:
     rows, columns = draw(st.integers(2, 7)), draw(st.integers(2, 7))
     items, channels = draw(st.integers(0, 5)), draw(st.integers(1, 3))
     name = draw(st.sampled_from(sorted(NAIVE)))
-    sizes = {
+    most = {
         "rows": draw(st.integers(0, rows - 1)), "columns": draw(st.integers(1, columns - 1)),
     }  # fmt: skip
     every: dict[str, dict[str, Any]] = {
-        "shift": {**sizes, "fill": draw(fills)},
+        "shift": {**most, "fill": draw(fills)},
         "flip": {"axis": draw(st.sampled_from(["rows", "columns"])), "probability": draw(some)},
         "zoom": {"rows": draw(st.just(0.0) | some), "columns": draw(some), "fill": draw(fills)},
         "rotate": {"degrees": draw(st.floats(1, 180)), "fill": draw(fills)},
-        "mask": {**sizes, "count": draw(st.integers(1, 3)), "fill": draw(st.sampled_from([0, -1]))},
+        "mask": {**most, "count": draw(st.integers(1, 3)), "fill": draw(st.sampled_from([0, -1]))},
         "drop": {"probability": draw(some)},
         "noise": {"deviation": draw(some)},
         "gain": {"factor": draw(some), "offset": draw(some)},
+        "shear": {
+            "degrees": draw(st.floats(1, 60)),
+            "axis": draw(st.sampled_from(["rows", "columns"])),
+            "fill": draw(fills),
+        },
+        "elastic": {
+            "rows": draw(st.just(0.0) | some),
+            "columns": draw(some),
+            "spacing": draw(st.integers(2, 9)),
+            "fill": draw(fills),
+        },
+        "erase": {
+            "area": draw(some),
+            "probability": draw(some),
+            "fill": draw(st.sampled_from(["noise", 0.5])),
+        },
+        "brightness": {"factor": draw(some)},
+        "contrast": {"factor": draw(some)},
     }
     own = every[name]
-    if name == "mask" and sizes["rows"]:
+    if name == "mask" and most["rows"]:
         own["form"] = draw(st.sampled_from(["bands", "box"]))
     kind = draw(st.sampled_from([np.float32, np.float64]))
     random = np.random.default_rng(draw(st.integers(0, 99)))
-    return name, own, random.uniform(-1, 1, (items, channels, rows, columns)).astype(kind)
+    loudest = draw(st.sampled_from([1, 3]))
+    sizes = (items, channels, rows, columns)
+    return name, own, random.uniform(-loudest, loudest, sizes).astype(kind)
 
 
 @settings(max_examples=300, deadline=None)
@@ -250,6 +349,76 @@ def test_turning_and_zooming_are_those_of_scipy(fill: Any) -> None:
                 before.astype(float), inverse, middle - inverse @ middle, order=1, **mode
             )
             np.testing.assert_allclose(after, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("fill", ["edge", -1])
+def test_bending_and_slanting_are_those_of_scipy(fill: Any) -> None:
+    """`scipy.ndimage` evaluates the same spline, and finds the same cells between others."""
+    grids = np.random.default_rng(1).uniform(-1, 1, (4, 1, 13, 17)).astype(np.float32)
+    mode: Any = {"mode": "nearest"} if fill == "edge" else {"mode": "grid-constant", "cval": -1}
+    places = np.stack(np.meshgrid(np.arange(13.0), np.arange(17.0), indexing="ij"))
+    random = draws(7)
+    own = {"rows": 2, "columns": 1.5, "spacing": 4, "fill": fill}
+    bent = np.asarray(changed({"elastic": own}, grids, seed=7))
+    for before, after in zip(grids[:, 0], bent[:, 0], strict=True):
+        moves = [
+            ndimage.map_coordinates(knots, places / 4 + 1, order=3, prefilter=False)
+            for knots in 2 * random.random((2, 7, 8)) - 1
+        ]
+        at_places = places + np.array([2, 1.5])[:, None, None] * np.stack(moves)
+        expected = ndimage.map_coordinates(before.astype(float), at_places, order=1, **mode)
+        np.testing.assert_allclose(after, expected, atol=1e-5)
+    random = draws(7)
+    slanted = np.asarray(changed({"shear": {"degrees": 30, "fill": fill}}, grids, seed=7))
+    for before, after in zip(grids[:, 0], slanted[:, 0], strict=True):
+        matrix = np.array([[1, 0], [math.tan(math.radians(30 * (2 * random.random() - 1))), 1]])
+        middle = np.array([6.0, 8.0])
+        expected = ndimage.affine_transform(
+            before.astype(float), matrix, middle - matrix @ middle, order=1, **mode
+        )
+        np.testing.assert_allclose(after, expected, atol=1e-5)
+
+
+def test_knots_move_all_cells_around_them_smoothly() -> None:
+    """The parts of a cell add up to 1, so that a grid moves as a whole if its knots do."""
+    for size in (1, 2, 8, 9, 50):
+        for spacing in (2, 8, 100):
+            spline = Spline.of(size, spacing)
+
+            assert spline.knots == (size - 1) // spacing + 4
+            assert (spline.parts >= 0).all()
+            np.testing.assert_allclose(spline(np.full((2, spline.knots), 3)), 3, atol=1e-5)
+
+
+def test_a_bent_text_keeps_its_symbols_together() -> None:
+    """Along an axis without order all cells move alike, so that each column has one symbol."""
+    grids = OneHot(np.tile(np.arange(5, dtype=np.int32), (50, 3)), 5)
+    shape = GridShape(1, 5, 15, Axis("character", ordered=False), Axis("position"))
+
+    found = np.asarray(changed({"elastic": {"columns": 2, "spacing": 5}}, grids, shape))
+
+    assert (found != np.asarray(grids)).any(axis=(1, 2, 3)).mean() > 0.9
+    assert found[:, 0, :, 3:-3].sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_boxes_have_all_sizes_and_forms() -> None:
+    """Up to a part of the grid, high ones and wide ones, and as likely as is said."""
+    grids = np.zeros((3000, 1, 20, 30), np.float32)
+
+    own = {"area": 0.4, "probability": 0.7, "fill": 1}
+    found = np.asarray(changed({"erase": own}, grids))[:, 0]
+
+    parts = found.mean(axis=(1, 2))
+    assert (parts > 0).mean() == pytest.approx(0.7, abs=0.03)
+    assert parts.max() == pytest.approx(0.4, abs=0.03)
+    assert parts[parts > 0].min() < 0.03
+    boxes = found[parts > 0]
+    forms = boxes.max(axis=2).mean(axis=1) / boxes.max(axis=1).mean(axis=1)
+    assert forms.max() > 2.5
+    assert forms.min() < 0.4
+    noise = np.asarray(changed({"erase": {"area": 1, "probability": 1}}, grids))
+    erased_cells = noise[noise != 0]
+    assert erased_cells.std() == pytest.approx(1 / math.sqrt(3), abs=0.01)
 
 
 def _rotation(degrees: float) -> Array:
@@ -320,6 +489,8 @@ def one_hot_cases(draw: st.DrawFn) -> tuple[Any, OneHot, GridShape]:
                 {"noise": draw(some)},
                 {"gain": draw(some)},
                 {"zoom": {"columns": draw(some)}},
+                {"elastic": {"columns": draw(some)}},
+                {"brightness": draw(some)},
             ]
         )
     )
@@ -602,6 +773,14 @@ def test_it_is_part_of_the_planned_memory() -> None:
         ({"drop": 0.1}, {"drop": {"probability": 0.1}}),
         ({"noise": 1}, {"noise": {"deviation": 1.0}}),
         ({"gain": 0.2}, {"gain": {"factor": 0.2, "offset": 0.0}}),
+        ({"shear": 8}, {"shear": {"degrees": 8.0, "axis": "columns", "fill": None}}),
+        (
+            {"elastic": 2},
+            {"elastic": {"rows": 2.0, "columns": 2.0, "spacing": 8, "fill": None}},
+        ),
+        ({"erase": 0.2}, {"erase": {"area": 0.2, "probability": 0.5, "fill": "noise"}}),
+        ({"brightness": 0.2}, {"brightness": {"factor": 0.2}}),
+        ({"contrast": 0.2}, {"contrast": {"factor": 0.2}}),
     ],
 )
 def test_a_bare_value_stands_for_the_first_settings(written: Any, full: Any) -> None:
@@ -633,6 +812,14 @@ def test_a_bare_value_stands_for_the_first_settings(written: Any, full: Any) -> 
             "'fill' of shift must be 'edge', a number from -1,000,000 to 1,000,000, or null; got",
         ),
         ("[{mask: {rows: 1, form: box}}]", "4:19", "mask: a box has rows and columns"),
+        ("[elastic]", "4:18", "elastic: it changes nothing; set rows or columns above 0"),
+        ("[{elastic: {rows: 1, spacing: 1}}]", "4:38", "'spacing' of elastic must be at least 2"),
+        ("[{shear: 90}]", "4:19", "'degrees' of shear must be at most 60; got 90"),
+        ("[{erase: {fill: white}}]", "4:27", "'fill' of erase must be 'noise', or a number from"),
+        ("[{brightness: 0}]", "4:19", "'factor' of brightness must be above 0; got 0"),
+        ("[contrast]", "4:18", "contrast needs the setting 'factor'"),
+        ("[randomerasing]", "4:18", "'randomerasing' is not an augmentation; here it is written"),
+        ("[colorjitter]", "4:18", "here it is written 'brightness'"),
         ("{flip: rows}", "4:3", "'augmentation' of training must be a list; got {'flip': 'rows'}"),
     ],
 )
@@ -688,6 +875,18 @@ def test_mistakes_have_a_place_and_a_remedy(
         ({"flip": "rows"}, GridShape(1, 1, 5), "a single cell along rows; leave flip out"),
         ({"zoom": 0.1}, GridShape(1, 1, 5), "a single cell along rows; leave it out"),
         ({"rotate": 1}, GridShape(1, 5, 1), "a single cell along columns; leave it out"),
+        ({"shear": 5}, TEXT, "there is nothing between two of its cells; leave shear out"),
+        ({"shear": 5}, SOUND, "and slanting would mix them; leave shear out"),
+        ({"shear": 1}, GridShape(1, 5, 1), "a single cell along columns; leave it out"),
+        ({"elastic": 2}, TEXT, "nothing between two of its cells; write elastic: {columns: 2.0}"),
+        ({"elastic": 2}, GridShape(1, 1, 5), "a single cell along rows; leave it out"),
+        (
+            {"elastic": {"columns": 3, "spacing": 5}},
+            SOUND,
+            "knots that are 5 cells apart meet if they move by 3 columns; take columns of at most "
+            "2.5, or a larger spacing",
+        ),
+        ({"erase": 0.1}, TEXT, "it has no boxes of neighbours; write mask: {columns: ...}"),
     ],
 )
 def test_what_the_axes_do_not_allow_is_refused(written: Any, shape: GridShape, text: str) -> None:
@@ -709,7 +908,8 @@ def test_what_the_axes_do_not_allow_is_refused(written: Any, shape: GridShape, t
     "written",
     [
         {"shift": {"columns": 2}}, {"flip": "columns"}, {"mask": {"columns": 3}}, {"drop": 0.1},
-        {"zoom": {"columns": 0.1}}, {"noise": 0.1}, {"gain": 0.1},
+        {"zoom": {"columns": 0.1}}, {"noise": 0.1}, {"gain": 0.1}, {"elastic": {"columns": 1}},
+        {"contrast": 0.1},
     ],
 )  # fmt: skip
 def test_what_leaves_an_axis_without_order_alone_is_allowed(written: Any) -> None:
