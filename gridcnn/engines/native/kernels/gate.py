@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from gridcnn.engines.native.emitter import PTR, Code, Number, Value, vector
 from gridcnn.engines.native.kernels import packing
-from gridcnn.engines.native.kernels.activation import sigmoid
+from gridcnn.engines.native.kernels.exponential import sigmoid
 from gridcnn.engines.native.kernels.base import (
     NO_GRADIENT,
     Area,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from gridcnn.engines.native.emitter import FLOAT, INT, PTR, Code, Module, Value
-from gridcnn.engines.native.kernels.activation import sigmoid
-from gridcnn.engines.native.kernels.exponential import exponential
+from gridcnn.engines.native.kernels.exponential import exponential, sigmoid
 from gridcnn.engines.native.kernels.matrix import row_size
 
 
