@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.targets import LabelTargets, Targets
-from gridcnn.measures import roc_auc, wilson
+from gridcnn.measures import average_precision, roc_auc, wilson
 
 EVEN = 0.5
-"""The threshold of a label for which none can be chosen."""
+"""The vote from which on a label is answered, unless another threshold was chosen for it."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class LabelScores:
         positives: how many of these have it.
         auc: the area under the ROC curve; None if no item has the label, or all have.
         average_precision: the area under the curve of precision and recall, as scikit-learn has
-            it; None if no item has the label.
+            it; None where `auc` is.
         precision: the part of the items answered with the label that have it; 0 if there are none.
         recall: the part of the items with the label that were answered with it; 0 if there are
             none.
         f1: the harmonic mean of the two.
-        threshold: the vote from which on the label is answered.
+        threshold: the vote from which on the label is answered; None if that differs by item.
     """
 
     known: int
@@ -44,7 +44,12 @@ class LabelScores:
     precision: float
     recall: float
     f1: float
-    threshold: float
+    threshold: float | None
+
+    @property
+    def items(self) -> int:
+        """How many items have the label, as `Scores.items` says it of a class."""
+        return self.positives
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,17 @@ class LabelMeasures:
         items: how many items there were.
         right: the part of all known answers that is right (1 - the Hamming loss).
         auc, average_precision: the means over the labels that have one; None if none has.
+        balanced_accuracy: the mean over labels, and over having and lacking them, of the part of
+            such items that is answered correctly.
         macro_f1: the mean F1 of the labels that are known of any item.
         micro_f1: the F1 of all answers together.
+        majority: the indices of the labels that most items have, and the accuracy of always
+            answering these.
+        worst: the index of the label of the lowest recall among those that occur, the first of
+            equal ones; None if no item has any.
         scores: those of each label.
+        confusion: int64 `(labels, 2, 2)`; rows are the truth, without and with the label, columns
+            the answers.
     """
 
     accuracy: float
@@ -68,9 +81,13 @@ class LabelMeasures:
     right: float
     auc: float | None
     average_precision: float | None
+    balanced_accuracy: float
     macro_f1: float
     micro_f1: float
+    majority: tuple[tuple[int, ...], float]
+    worst: int | None
     scores: tuple[LabelScores, ...]
+    confusion: NDArray[np.int64]
 
     def plain(self, labels: Sequence[str | int]) -> dict[str, Any]:
         """Return everything as plain data for JSON, the scores by the names of the labels."""
@@ -83,14 +100,26 @@ class LabelMeasures:
             "right": self.right,
             "auc": self.auc,
             "average_precision": self.average_precision,
+            "balanced_accuracy": self.balanced_accuracy,
             "macro_f1": self.macro_f1,
             "micro_f1": self.micro_f1,
+            "majority": {
+                "labels": [labels[label] for label in self.majority[0]],
+                "accuracy": self.majority[1],
+            },
+            "worst": None
+            if self.worst is None
+            else {"label": labels[self.worst], "recall": self.scores[self.worst].recall},
             "labels": {str(label): dict(vars(scores)) for label, scores in named},
         }
 
 
 def label_measures(
-    targets: LabelTargets, votes: NDArray[np.floating[Any]], thresholds: Sequence[float]
+    targets: Targets | LabelTargets,
+    votes: NDArray[np.floating[Any]],
+    thresholds: Sequence[float] | None,
+    *,
+    answers: Targets | None = None,
 ) -> LabelMeasures:
     """Return the measures of votes for labels.
 
@@ -98,40 +127,77 @@ def label_measures(
         targets: 1, 0, or NaN if not known, `(items, labels)`.
         votes: from 0 to 1, `(items, labels)`.
         thresholds: the vote from which on each label is answered, `(labels,)`.
+        answers: 1 or 0, `(items, labels)`, if there are no thresholds.
     """
-    answers = answer_labels(votes, thresholds)
-    known = ~np.isnan(targets)
-    has = known & (targets == 1)
-    is_right = (answers == has) | ~known
-    hits, said, there = (
-        (each & known).sum(axis=0) for each in (has & (answers == 1), answers == 1, has)
-    )
+    if answers is None:
+        answers = answer_labels(votes, thresholds or (EVEN,) * votes.shape[1])
+    known, has, said = ~np.isnan(targets), targets == 1, answers == 1
+    confusion = _count(known, has, said)
     scores = tuple(
-        LabelScores(
-            known=int(known[:, label].sum()),
-            positives=int(there[label]),
-            auc=roc_auc(has[known[:, label], label], votes[known[:, label], label]),
-            average_precision=average_precision(
-                has[known[:, label], label], votes[known[:, label], label]
-            ),
-            precision=_part(hits[label], said[label]),
-            recall=_part(hits[label], there[label]),
-            f1=_part(2 * hits[label], said[label] + there[label]),
-            threshold=float(thresholds[label]),
+        _scores(
+            confusion[label],
+            has[known[:, label], label],
+            votes[known[:, label], label],
+            None if thresholds is None else float(thresholds[label]),
         )
         for label in range(targets.shape[1])
     )
-    right = int(is_right.all(axis=1).sum())
+    right = int(((said == has) | ~known).all(axis=1).sum())
+    usual = has.sum(axis=0) > (known & ~has).sum(axis=0)
+    recalls = {number: each.recall for number, each in enumerate(scores) if each.positives}
+    (without, false), (missed, hits) = confusion.sum(axis=0)
+    found = confusion.diagonal(axis1=1, axis2=2) / np.maximum(confusion.sum(axis=2), 1)
     return LabelMeasures(
         accuracy=_part(right, len(targets)),
         interval=wilson(right, len(targets)),
         items=len(targets),
-        right=_part((is_right & known).sum(), known.sum()),
+        right=_part(without + hits, confusion.sum()),
         auc=_mean([each.auc for each in scores]),
         average_precision=_mean([each.average_precision for each in scores]),
+        balanced_accuracy=_mean(found[confusion.sum(axis=2) > 0].tolist()) or 0.0,
         macro_f1=_mean([each.f1 for each in scores if each.known]) or 0.0,
-        micro_f1=_part(2 * hits.sum(), said.sum() + there.sum()),
+        micro_f1=_part(2 * hits, 2 * hits + false + missed),
+        majority=(
+            tuple(np.flatnonzero(usual).tolist()),
+            _part(((has == usual) | ~known).all(axis=1).sum(), len(targets)),
+        ),
+        worst=min(recalls, key=lambda number: recalls[number], default=None),
         scores=scores,
+        confusion=confusion,
+    )
+
+
+def _count(
+    known: NDArray[np.bool_], has: NDArray[np.bool_], said: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return how many items of each truth have each answer, int64 `(labels, 2, 2)`."""
+    counts = np.empty((known.shape[1], 2, 2), np.int64)
+    for truth in (False, True):
+        for answer in (False, True):
+            counts[:, int(truth), int(answer)] = (known & (has == truth) & (said == answer)).sum(
+                axis=0
+            )
+    return counts
+
+
+def _scores(
+    confusion: NDArray[np.int64],
+    has: NDArray[np.bool_],
+    votes: NDArray[np.floating[Any]],
+    threshold: float | None,
+) -> LabelScores:
+    """Return the scores of a label by its confusion, and the truth and votes of known items."""
+    hits, said, there = confusion[1, 1], confusion[:, 1].sum(), confusion[1].sum()
+    order = votes.astype(np.float64)
+    return LabelScores(
+        known=len(has),
+        positives=int(there),
+        auc=roc_auc(has, order),
+        average_precision=average_precision(has, order),
+        precision=_part(hits, said),
+        recall=_part(hits, there),
+        f1=_part(2 * hits, said + there),
+        threshold=threshold,
     )
 
 
@@ -144,7 +210,9 @@ def answer_labels(votes: NDArray[np.floating[Any]], thresholds: Sequence[float])
     return answers
 
 
-def choose_thresholds(targets: LabelTargets, votes: NDArray[np.floating[Any]]) -> tuple[float, ...]:
+def choose_thresholds(
+    targets: Targets | LabelTargets, votes: NDArray[np.floating[Any]]
+) -> tuple[float, ...]:
     """Return for each label the threshold that has the highest F1 on these items.
 
     They should be items that nothing was learned from. A threshold is half way between two votes;
@@ -186,23 +254,6 @@ def _cuts(
     votes, has = votes[order], has[order]
     last = np.append(votes[1:] != votes[:-1], True).nonzero()[0]
     return votes[last], (last + 1).astype(np.int64), np.cumsum(has, dtype=np.int64)[last]
-
-
-def average_precision(has: NDArray[np.bool_], votes: NDArray[np.floating[Any]]) -> float | None:
-    """Return the sum over all cuts of the votes of precision times what recall gains by the cut.
-
-    Args:
-        has: whether an item has the label, `(items,)`.
-        votes: its votes, `(items,)`.
-
-    Returns:
-        From 0 to 1; None if no item has the label.
-    """
-    if not has.any():
-        return None
-    _, said, hits = _cuts(has, votes)
-    gained = np.diff(hits, prepend=0) / has.sum()
-    return math.fsum(gained * hits / said)
 
 
 def _part(some: Any, of: Any) -> float:

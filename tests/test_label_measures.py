@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import metrics
 
-from gridcnn.label_measures import average_precision, choose_thresholds, label_measures
+from gridcnn.label_measures import choose_thresholds, label_measures
 
 
 def drawn(
@@ -59,6 +59,17 @@ def test_measures_of_all_labels_are_those_of_scikit_learn() -> None:
     assert found.macro_f1 == pytest.approx(metrics.f1_score(targets, answers, average="macro"))
     assert found.micro_f1 == pytest.approx(metrics.f1_score(targets, answers, average="micro"))
     assert found.auc == pytest.approx(metrics.roc_auc_score(targets, votes, average="macro"))
+    confusion = metrics.multilabel_confusion_matrix(targets, answers)
+    np.testing.assert_array_equal(found.confusion, confusion)
+    balanced = [
+        metrics.balanced_accuracy_score(*each) for each in zip(targets.T, answers.T, strict=True)
+    ]
+    assert found.balanced_accuracy == pytest.approx(np.mean(balanced))
+    recalls = metrics.recall_score(targets, answers, average=None)
+    assert found.worst == recalls.argmin()
+    usual = (targets.mean(axis=0) > 0.5).astype(int)
+    assert found.majority[0] == tuple(np.flatnonzero(usual))
+    assert found.majority[1] == (targets == usual).all(axis=1).mean()
 
 
 def test_labels_that_are_not_known_are_left_out() -> None:
@@ -100,8 +111,3 @@ def test_a_threshold_is_half_way_between_votes() -> None:
     assert choose_thresholds(tied, np.array([[0.99], [0.98], [0.3], [0.2]], np.float32)) == (
         pytest.approx((0.1,))
     )
-
-
-def test_average_precision_needs_an_item_with_the_label() -> None:
-    assert average_precision(np.zeros(3, bool), np.ones(3)) is None
-    assert average_precision(np.ones(3, bool), np.ones(3)) == 1

@@ -12,10 +12,8 @@ from pydantic import Field
 from gridcnn.contracts.stage import Backward, Gradients, Head, HeadStage, Parameter
 from gridcnn.contracts.targets import LabelTargets, SoftTargets, Targets, check_label_targets
 from gridcnn.grid import Array, Axis, GridShape
+from gridcnn.label_measures import EVEN
 from gridcnn.settings.base import Count, Fraction
-
-EVEN = 0.5
-"""The vote from which on a label is answered, unless another threshold was chosen for it."""
 
 
 class Voting(Head):
@@ -128,6 +126,13 @@ class VotingLayers(HeadStage):
 
         return values.reshape(len(grids), self.classes, 1, 1), backward
 
+    def with_temperature(
+        self, weights: Mapping[str, Array], temperature: float
+    ) -> dict[str, Array]:
+        """Return weights and bias of the last layer, divided by a temperature."""
+        factor = np.float32(1 / temperature)
+        return {name: weights[name] * factor for name in ("votes.weights", "votes.bias")}
+
     @staticmethod
     def dropout_factors(
         items: int, sizes: Sequence[int], dropout: float, random: np.random.Generator
@@ -163,13 +168,6 @@ class Votes(VotingLayers):
         """Return the cross-entropy of each item, and its gradient by the logits."""
         return cross_entropy(logits, targets)
 
-    def with_temperature(
-        self, weights: Mapping[str, Array], temperature: float
-    ) -> dict[str, Array]:
-        """Return weights and bias of the last layer, divided by a temperature."""
-        factor = np.float32(1 / temperature)
-        return {name: weights[name] * factor for name in ("votes.weights", "votes.bias")}
-
     def has_votes(self, logits: Array) -> NDArray[np.bool_]:
         """Return for each item whether its logits are so near each other that its loss is finite.
 
@@ -192,6 +190,11 @@ class IndependentVotes(VotingLayers):
     def several(self) -> bool:
         """True: targets are float32 `(items, labels)`."""
         return True
+
+    @property
+    def takes_soft_targets(self) -> bool:
+        """Whether the loss is the binary cross-entropy, which takes any numbers from 0 to 1."""
+        return type(self).losses is IndependentVotes.losses
 
     def check_targets(self, targets: NDArray[Any], *, items: int, classes: int) -> LabelTargets:
         """Return targets as float32 `(items, labels)`: from 0 to 1, NaN for what is not known.

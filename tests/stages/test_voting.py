@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -200,7 +201,7 @@ def test_binary_cross_entropy_is_that_of_naive_loops(networks: ModuleType) -> No
     """The mean over all labels of those that are known; its gradient is its slope."""
     random = np.random.default_rng(0)
     logits = random.normal(0, 3, (6, 4))
-    targets = random.integers(0, 2, (6, 4)).astype(np.float64)
+    targets: Any = random.integers(0, 2, (6, 4)).astype(np.float64)
     targets[2, 1] = targets[4] = np.nan
     targets[0, 0] = 0.25
 
