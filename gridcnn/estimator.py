@@ -354,7 +354,8 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         several = several_given(y)
         targets: Targets | LabelTargets
         if several is None:
-            self.classes_, targets = _classes(labels_given(y, len(things)))
+            found, targets = _classes(labels_given(y, len(things)))
+            self.classes_: Any = found
         else:
             self.labels_, targets = _labels(several, len(things))
             # Two labels by their names would be taken for two classes by scikit-learn's scorers.
