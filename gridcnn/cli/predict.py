@@ -178,7 +178,7 @@ class _Printer(abc.ABC):
         """Print the answer for one thing; of several labels, it is the list of those."""
 
     @staticmethod
-    def told(answer: Any, between: str) -> str:
+    def join(answer: Any, between: str) -> str:
         """Return an answer as a text; `between` separates several labels."""
         return between.join(map(str, answer)) if isinstance(answer, list) else str(answer)
 
@@ -189,7 +189,7 @@ class _Printer(abc.ABC):
 class _TextPrinter(_Printer):
     def item(self, name: str, answer: Any, votes: Array) -> None:
         shown = "  ".join(f"{self.classes[n]} {votes[n]:.3f}" for n in self.order(votes))
-        told = self.told(answer, ", ") or "no label"
+        told = self.join(answer, ", ") or "no label"
         screen.say(printable(f"{name:<{self.width}}  {told}  {shown}"))
 
 
@@ -210,7 +210,7 @@ class _CsvPrinter(_Printer):
         for index in self.order(votes):
             shown += [] if self.top is None else [self.classes[index]]
             shown.append(f"{votes[index]:.6f}")
-        self.writer.write([name, self.told(answer, ";"), *shown])
+        self.writer.write([name, self.join(answer, ";"), *shown])
 
 
 class _JsonPrinter(_Printer):

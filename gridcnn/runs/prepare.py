@@ -390,8 +390,8 @@ def refuse_other_head(spec: Spec, dataset: Dataset) -> None:
         )
         if ((dataset.label_rows == 1).sum(axis=1) == 1).all():
             message += (
-                ", or, since each item has exactly one of them, give that as its class: in one "
-                "column, or as y.argmax(axis=1)"
+                ", or, since each item has exactly one of them, give y.argmax(axis=1), or one "
+                "column of classes"
             )
     raise SpecError(spec.document.problem(("head",), message))
 
