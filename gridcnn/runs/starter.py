@@ -266,9 +266,13 @@ def _for_labels(
 
 
 def _for_several(text: str) -> str:
-    """Return a spec whose head votes for several labels of an item."""
+    """Return a spec whose head votes for several labels of an item.
+
+    Labels are not smoothed: those of rare ones would be far from their frequency.
+    """
     text = text.replace("votes for the classes", "votes for each label")
-    text = text.replace("voting: {hidden: [32]}", "voting: {labels: several, hidden: [32]}")
+    text = text.replace(_SMOOTHED, "")
+    text = text.replace("voting: {hidden", "voting: {labels: several, hidden")
     return text.replace("head: voting\n", "head: {voting: {labels: several}}\n")
 
 

@@ -130,7 +130,8 @@ def test_arrays_with_an_indicator_matrix_have_labels(
 
     made = starter_for("d", "d.yaml", "d.npz")
     assert made.found == "20 arrays, 2 labels"
-    assert "voting: {labels: several, hidden: [32]}" in made.text
+    assert "voting: {labels: several, hidden: [64], dropout: 0.3}" in made.text
+    assert "smoothing" not in made.text
 
 
 def test_a_column_of_smiles_holds_molecules(tmp_path: Path) -> None:
