@@ -24,10 +24,13 @@ def learnable(dataset: Dataset) -> Dataset:
 
     Raises:
         DataError: there are no items; all have one class; hardly any two have the same; the data
-            divides itself, and has no training items or a class that is not among them.
+            divides itself, and has no training items or a class that is not among them. Of several
+            labels: all items have the same, as far as they are known.
     """
     found = Problems(sound(dataset).origin)
-    if len(dataset.classes) == 1:
+    if dataset.several:
+        _labels(dataset, found)
+    elif len(dataset.classes) == 1:
         found.add(
             f"every item has the class '{dataset.classes[0]}'; a classifier needs at least two "
             "classes"
@@ -38,6 +41,18 @@ def learnable(dataset: Dataset) -> Dataset:
         _parts(dataset, found)
     found.stop()
     return dataset
+
+
+def _labels(dataset: Dataset, found: Problems) -> None:
+    rows = dataset.label_rows
+    if not ((rows == 1).any(axis=0) & (rows == 0).any(axis=0)).any():
+        found.add(
+            "no label is there for some items and not for others, so there is nothing to learn; "
+            f"the labels are {listed([quoted(str(label)) for label in dataset.classes], limit=8)}"
+        )
+    elif dataset.parts is not None and TRAIN not in dataset.parts:
+        parts = listed(sorted(set(dataset.parts)))
+        found.add(f"no item is in the part '{TRAIN}'; the parts are: {parts}")
 
 
 def _no_classes(dataset: Dataset) -> str | None:

@@ -28,13 +28,13 @@ from gridcnn.errors import (
     quoted,
     shown,
 )
-from gridcnn.evaluation import Evaluation, compare
+from gridcnn.evaluation import Evaluation, compare, compare_labels
 from gridcnn.files import as_written, read_json
 from gridcnn.order.guard import Checked
 from gridcnn.runs.folder import FOLDS, PREDICTIONS, SPEC, RunFolder, Way
 from gridcnn.runs.located import Located, is_in_memory
 from gridcnn.runs.prepare import divide_items, group_items
-from gridcnn.runs.results import read_metrics, read_predictions
+from gridcnn.runs.results import has_labels, read_metrics, read_predictions
 from gridcnn.runs.run import carry_out, open_run
 from gridcnn.runs.watcher import RunWatcher
 from gridcnn.settings.content import Content, Name
@@ -47,6 +47,8 @@ Folds = int | Literal["groups"]
 MOST_GROUPS = 50
 """Most groups that are left out one by one; each takes a whole training."""
 _FOLDS = 5
+_OF_LABELS = ("auc", "average_precision", "macro_f1", "micro_f1")
+"""Figures that are reported besides if an item may have several labels."""
 _OF_EACH = ("epochs", "best_epoch", "parameters")
 """Figures of a run that are reported for each fold."""
 
@@ -213,7 +215,8 @@ def _digest(located: Located, dataset: Dataset, tests: Sequence[Fold | GroupOut]
 
     All folds are divided before the first is trained, so that no training is wasted.
     """
-    digest = hashlib.sha256(json.dumps([str(label) for label in dataset.labels]).encode())
+    labels = dataset.label_rows.tolist() if dataset.several else map(str, dataset.labels)
+    digest = hashlib.sha256(json.dumps(list(labels)).encode())
     for test in tests:
         _, division, _ = divide_items(located.with_test(test), dataset)
         for part in (division.train, division.validation, division.test):
@@ -306,7 +309,8 @@ def _finish(runs: Sequence[FoldRun], folder: RunFolder) -> CrossValidation:
     """Combine the results of all folds, and write them."""
     _refuse_other_classes(runs)
     header, rows = _answers(runs)
-    evaluation = _compare(rows, runs[0].metrics["classes"])
+    compare_rows = _compare_labels if has_labels(runs[0].metrics) else _compare
+    evaluation = compare_rows(rows, runs[0].metrics["classes"])
     metrics: dict[str, Any] = {
         **_summaries(runs),
         "out_of_fold": evaluation.measures.plain(evaluation.labels),
@@ -351,9 +355,10 @@ def _summaries(runs: Sequence[FoldRun]) -> dict[str, Any]:
     for part in reversed(PARTS):
         each = [run.metrics[part] for run in runs if part in run.metrics]
         if each:
-            figures = {
-                key: summary([figure[key] for figure in each]) for key in ("accuracy", "loss")
-            }
+            keys = ["accuracy", "loss"]
+            if all("labels" in figure for figure in each):
+                keys += [key for key in _OF_LABELS if all(f[key] is not None for f in each)]
+            figures = {key: summary([figure[key] for figure in each]) for key in keys}
             summaries[part] = {**figures, "items": sum(figure["items"] for figure in each)}
     literal = [run.metrics["literal_comparison"]["accuracy"] for run in runs]
     return {**summaries, "literal_comparison": {"accuracy": summary(literal)}}
@@ -390,3 +395,12 @@ def _compare(rows: Sequence[Sequence[str]], classes: Sequence[str | int]) -> Eva
 
     votes = np.array([row[4:] for row in rows], np.float64)
     return compare(indices(2), indices(3), classes, votes=votes, part="test")
+
+
+def _compare_labels(rows: Sequence[Sequence[str]], classes: Sequence[str | int]) -> Evaluation:
+    """Return the figures of several labels; each fold has thresholds of its own."""
+    count = len(classes)
+    cells = np.array([[cell or "nan" for cell in row[2:]] for row in rows], np.float64)
+    truths, answers, votes = (cells[:, n * count : (n + 1) * count] for n in range(3))
+    targets = truths.astype(np.float32)
+    return compare_labels(targets, votes, answers.astype(np.int64), classes, None, part="test")

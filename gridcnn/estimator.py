@@ -27,20 +27,27 @@ from gridcnn.contracts.adapter import (
     unreadable,
 )
 from gridcnn.contracts.source import TRAIN, VALIDATION, Dataset
-from gridcnn.contracts.targets import Targets
+from gridcnn.contracts.targets import LabelTargets, Targets, most
 from gridcnn.datasets.division.splits import divide
 from gridcnn.datasets.labels import labels_array, labels_of, plain_value
 from gridcnn.datasets.readers.examples import labels_given, things_of
 from gridcnn.datasets.readers.memory import Memory
+from gridcnn.datasets.several import Several, several_given
 from gridcnn.datasets.tables.frames import is_frame
-from gridcnn.engines.base import bind, check_choice
+from gridcnn.engines.base import Engine, bind, check_choice
 from gridcnn.errors import DataError, Problem, SpecError, TrainingWarning, listed, shown
 from gridcnn.grid import Array, GridShape
 from gridcnn.gridding import adapted
-from gridcnn.model import Model
-from gridcnn.notes import remark_notes, warn_of
+from gridcnn.label_measures import choose_thresholds
+from gridcnn.model import Model, answer_logits
+from gridcnn.notes import remark_notes, unlearned_notes, warn_of
 from gridcnn.order.guard import CHECKS, Check, guard
-from gridcnn.order.sample import Sample, draw_training_items, sample_of_items
+from gridcnn.order.sample import (
+    Sample,
+    classes_to_judge,
+    draw_training_items,
+    sample_of_items,
+)
 from gridcnn.order.verdict import Verdict
 from gridcnn.pipelines import ready
 from gridcnn.runs.duplicates import find_duplicates
@@ -49,10 +56,12 @@ from gridcnn.runs.located import resolve_augmentation, resolve_start, spec_folde
 from gridcnn.runs.prepare import model_to_start_from
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Data, Spec
+from gridcnn.stages.voting import Voting
 from gridcnn.training.augmentation import changes_things, refuse_unfit_things
 from gridcnn.training.budget import plan_epochs
 from gridcnn.training.calibration import calibrate, refuse_uncalibrated
 from gridcnn.training.loop import Labelled, train
+from gridcnn.training.selection import settle_selection
 from gridcnn.training.starting import start_from
 from gridcnn.training.weighing import item_weights
 
@@ -112,7 +121,10 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         strict: whether notes on the training items are errors; otherwise they are warnings.
 
     Attributes:
-        classes_: the classes, sorted; the order of the votes.
+        classes_: the classes, sorted; the order of the votes. Of several labels, a list of `[0, 1]`
+            for each, as scikit-learn has it.
+        labels_: what several labels are called, in the order of the votes: the columns of a
+            DataFrame, else 0, 1, ...; only there if `y` was an indicator matrix.
         model_: the trained `Model`, which can be saved; its adapter is fitted.
         verdicts_: the verdict of each checker, a `gridcnn.order.verdict.Verdict` by its name; empty
             if none ran.
@@ -170,14 +182,17 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Args:
             X: the items.
-            y: the label of each `(items,)`.
+            y: the label of each `(items,)`; or, if an item may have several labels, an indicator
+                matrix `(items, labels)`: 1, 0, or NaN if not known. The head of the spec then has
+                `labels: several`.
             sample_weight: what the loss of each item is multiplied by in training `(items,)`, and
                 by the weight of its class; only the ratios matter. Items of weight 0 are left out.
                 The best epoch is chosen by validation items that all count the same.
 
         Raises:
             SpecError: the spec or a setting is wrong, or does not fit the shape of `X`.
-            DataError: an item cannot be read, or there are fewer than two classes.
+            DataError: an item cannot be read, or there are fewer than two classes, or no label
+                that some items have and others do not.
             ColumnPermutableError: the order of the data means nothing, and `check` is "reject".
             UnknownNameError, EngineError: the engine is unknown, or cannot work with these
                 settings.
@@ -189,26 +204,21 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         # The network of the default spec follows the grids, but its adapter comes before them.
         spec = self._change(spec_given or default_spec(GridShape(1, 1, 1), 1), changes)
         things = self._things(X, reset=True)
-        labels = labels_given(y, len(things))
-        self.classes_, targets = _classes(labels)
-        if sample_weight is not None:
-            things, targets, sample_weight = _keep_weighted(sample_weight, things, targets)
-            self.classes_, targets = _present(self.classes_, targets)
-        if len(self.classes_) < 2:
-            only = shown(plain_value(self.classes_[0]))
-            raise DataError(
-                f"a classifier needs at least two classes; got one class ({only}) in "
-                f"{len(targets)} items"
-            )
+        things, targets, weights = self._read_labels(y, things, sample_weight)
+        several = targets.ndim == 2
+        spec = _with_head(spec, several=several)
         spec = resolve_start(spec, spec_folder(spec))
         model = model_to_start_from(spec)
         if model is not None and spec.adapter is None:
             spec = spec.model_copy(update={"adapter": model.adapter})
-        made = self._make(things, targets, spec, sample_weight)
+        made = self._make(things, targets, spec, weights)
         adapter, shape = made.adapter, made.adapter.shape()
         if spec_given is None:
             spec = self._change(default_spec(shape, made.items), changes)
             spec = resolve_start(spec, spec_folder(spec))
+            spec = _with_head(spec, several=several)
+        training = settle_selection(spec.training, several=several)
+        spec = spec.model_copy(update={"training": training})
         spec = spec.model_copy(update={"adapter": adapter, "data": _training_data(spec, X, things)})
         engine = bind(
             spec,
@@ -219,7 +229,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         start = None
         if model is not None and spec.training.start_from is not None:
-            named = tuple(labels_of(self.classes_.tolist()))
+            named = tuple(labels_of(self._names()))
             start = start_from(spec.training.start_from, model, engine.network, named)
         if spec.training.calibrate:
             refuse_uncalibrated(engine.network, made.validation)
@@ -230,9 +240,10 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             spec = spec.model_copy(update={"training": spec.training.model_copy(update=planned)})
         self.verdicts_: dict[str, Verdict] = {}
         if not adapter.makes_order:
+            classes, _ = classes_to_judge(made.training.targets, self._names())
             checked = guard(
                 made.training.grids,
-                made.training.targets,
+                None if (classes < 0).any() else classes,
                 spec.check if self.check is None else self.check,
                 sample=made.sample,
                 shape=shape,
@@ -255,21 +266,36 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if spec.training.calibrate and made.validation is not None:
             best, _ = calibrate(engine, best, made.validation)
         # A model file knows texts and whole numbers; True is 1, as for labels anywhere else.
-        self.model_ = Model(spec, labels_of(self.classes_.tolist()), best, engine=engine)
+        self.model_ = Model(
+            spec,
+            labels_of(self._names()),
+            best,
+            thresholds=_thresholds(engine, best, made.validation),
+            engine=engine,
+        )
         self.history_ = tuple(state.history)
         self.n_iter_ = len(self.history_)
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
-        """Return the votes for each class, float32 `(items, classes)`: 0..1, and 1 in all."""
+        """Return the votes for each class, float32 `(items, classes)`: 0..1, and 1 in all.
+
+        Of several labels, `(items, labels)`, each is for itself.
+        """
         check_is_fitted(self)
         things = self._things(X, reset=False)
         _refuse_unfit(self.model_.adapter, things)
         return self.model_.votes_of_many(things)
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
-        """Return the class with the most votes for each item `(items,)`."""
+        """Return the class with the most votes for each item `(items,)`.
+
+        Of several labels, an indicator matrix, int64 `(items, labels)`: 1 if the vote is at least
+        the label's threshold, which is chosen on the validation items (0.5 without any), else 0.
+        """
         votes = self.predict_proba(X)
+        if self.model_.several:
+            return self.model_.answers(votes)
         answers: NDArray[Any] = self.classes_[self.model_.head.answers(votes)]
         return answers
 
@@ -277,6 +303,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.target_tags.required = True
+        tags.classifier_tags.multi_label = True
         return tags
 
     def _check_choices(self) -> None:
@@ -316,6 +343,42 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 else validate_data(self, things, reset=reset, **options)
             )
         return things
+
+    def _read_labels(
+        self, y: Any, things: Things, sample_weight: ArrayLike | None
+    ) -> tuple[Things, Targets | LabelTargets, Array | None]:
+        """Set `classes_`; return the things, targets and weights of the items that count.
+
+        Raises:
+            DataError: labels or weights are wrong, or there is nothing to learn.
+        """
+        self.__dict__.pop("labels_", None)  # of an earlier fit
+        several = several_given(y)
+        targets: Targets | LabelTargets
+        if several is None:
+            found, targets = _classes(labels_given(y, len(things)))
+            self.classes_: Any = found
+        else:
+            self.labels_, targets = _labels(several, len(things))
+            # Two labels by their names would be taken for two classes by scikit-learn's scorers.
+            self.classes_ = [np.arange(2)] * len(self.labels_)
+        weights = None
+        if sample_weight is not None:
+            things, targets, weights = _keep_weighted(sample_weight, things, targets)
+            if several is None:
+                self.classes_, targets = _present(self.classes_, targets)
+        if several is None and len(self.classes_) < 2:
+            only = shown(plain_value(self.classes_[0]))
+            raise DataError(
+                f"a classifier needs at least two classes; got one class ({only}) in "
+                f"{len(targets)} items"
+            )
+        return things, targets, weights
+
+    def _names(self) -> list[Any]:
+        """Return what the classes, or the labels, are called, in the order of the votes."""
+        names: NDArray[Any] = getattr(self, "labels_", self.classes_)
+        return list(names.tolist())
 
     def _spec(self) -> Spec | None:
         return None if self.spec is None else load(self.spec, ready=ready())
@@ -371,7 +434,13 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         return adapter
 
-    def _make(self, things: Things, targets: Targets, spec: Spec, weights: Array | None) -> _Made:
+    def _make(
+        self,
+        things: Things,
+        targets: Targets | LabelTargets,
+        spec: Spec,
+        weights: Array | None,
+    ) -> _Made:
         """Return items as labelled grids, made by an adapter that is fitted to the training items.
 
         `weights` are those of the items `(items,)`.
@@ -412,14 +481,19 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         warn_of(remark_notes(remarks), strict=self.strict, stacklevel=3)
         if data.duplicates == "drop":
             training, validation = _without_duplicates(training, validation)
-        lost = set(range(len(self.classes_))) - set(training.targets.tolist())
+        lost: set[int] = set()
+        if targets.ndim == 2:
+            notes = unlearned_notes(training.targets, self._names())
+            warn_of(notes, strict=self.strict, stacklevel=3)
+        else:
+            lost = set(range(len(self.classes_))) - set(training.targets.tolist())
         if lost:
             names = listed([shown(plain_value(self.classes_[each])) for each in sorted(lost)])
             raise DataError(f"no usable training item is left of the classes {names}")
         by_class = item_weights(
             spec.training,
             training.targets,
-            self.classes_.tolist(),
+            self._names(),
             own=training.weights,
             document=spec.document,
         )
@@ -447,7 +521,9 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         forms = join_forms(changed, adapted(adapter, changed, threads=self.threads))
         return dataclasses.replace(training, forms=forms)
 
-    def _divide(self, targets: Targets, spec: Spec) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _divide(
+        self, targets: Targets | LabelTargets, spec: Spec
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the items for training, and those by which the best epoch is chosen."""
         part = self.validation_fraction
         data = spec.data or Data()
@@ -468,7 +544,9 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "such as GroupKFold"
             )
         names = [f"item {index}" for index in range(len(targets))]
-        dataset = Dataset(range(len(targets)), targets.tolist(), names)
+        labels: Any = targets.tolist() if targets.ndim == 1 else targets
+        label_names = None if targets.ndim == 1 else tuple(range(targets.shape[1]))
+        dataset = Dataset(range(len(targets)), labels, names, label_names=label_names)
         division = divide(dataset, test=0.0, validation=part, seed=spec.training.seed)
         if spec.training.patience is not None and not len(division.validation):
             raise DataError(
@@ -494,9 +572,59 @@ class _Made:
         return len(self.training) + (0 if self.validation is None else len(self.validation))
 
 
+def _with_head(spec: Spec, *, several: bool) -> Spec:
+    """Return the spec with a head for several labels of an item, if it says nothing else.
+
+    Raises:
+        SpecError: the head is for the other case.
+    """
+    head = spec.head
+    assert head is not None
+    if head.stage(2).several == several:
+        return spec
+    if several and isinstance(head, Voting) and "labels" not in head.model_fields_set:
+        settings = {**head.model_dump(exclude_unset=True), "labels": "several"}
+        return spec.model_copy(update={"head": type(head)(**settings)})
+    given, remedy = "one label for each item", "leave labels: several out, or give a matrix of 0, 1"
+    if several:
+        given, remedy = "several labels for each item", "write head: {voting: {labels: several}}"
+    raise SpecError(
+        spec.document.problem(("head",), f"the head is not for {given}, as y has; {remedy}")
+    )
+
+
+def _labels(several: Several, items: int) -> tuple[NDArray[Any], LabelTargets]:
+    """Return the names of several labels, and the labels of all items.
+
+    Raises:
+        DataError: they are not those of the items, or no label can be learned.
+    """
+    rows = several.rows
+    if len(rows) != items:
+        raise DataError(
+            f"X has {items:,} {'item' if items == 1 else 'items'}, and y {len(rows):,} "
+            f"{'row' if len(rows) == 1 else 'rows'}; give one row of labels for each item"
+        )
+    if not ((rows == 1).any(axis=0) & (rows == 0).any(axis=0)).any():
+        raise DataError(
+            "no label in y is there for some items and not for others, so there is nothing to learn"
+        )
+    return labels_array(several.names), rows
+
+
+def _thresholds(
+    engine: Engine, parameters: Array, validation: Labelled | None
+) -> tuple[float, ...] | None:
+    """Return the thresholds of several labels by the validation items; None if there are none."""
+    if validation is None or not engine.head.several:
+        return None
+    answers = answer_logits(engine.head, engine.logits(parameters, validation.grids))
+    return choose_thresholds(validation.targets[answers.kept], answers.votes)
+
+
 def _keep_weighted(
-    given: ArrayLike, things: Things, targets: Targets
-) -> tuple[Things, Targets, Array]:
+    given: ArrayLike, things: Things, targets: Targets | LabelTargets
+) -> tuple[Things, Targets | LabelTargets, Array]:
     """Return the things, targets and weights of the items whose weight is not 0.
 
     Raises:
@@ -526,7 +654,9 @@ def _keep_weighted(
     )
 
 
-def _present(classes: NDArray[Any], targets: Targets) -> tuple[NDArray[Any], Targets]:
+def _present(
+    classes: NDArray[Any], targets: Targets | LabelTargets
+) -> tuple[NDArray[Any], Targets]:
     """Return the classes that occur, and the targets among them."""
     present, numbers = np.unique(targets, return_inverse=True)
     return classes[present], numbers.reshape(-1).astype(np.int64)
@@ -544,14 +674,17 @@ def _sample(
     places = np.flatnonzero(
         np.isin(readable, draw_training_items(training, adapter, adapter.shape(), seed))
     )
+    names = range(data.targets.shape[-1])
+    classes, judged = classes_to_judge(data.targets[places], names)
     return sample_of_items(
         things,
         readable[places],
         data.grids[places],
-        data.targets[places],
+        classes,
         adapter=adapter,
         rows=len(training),
         seed=seed,
+        notes=judged,
     )
 
 
@@ -662,4 +795,4 @@ def _classes(labels: NDArray[Any]) -> tuple[NDArray[Any], Targets]:
         classes, targets = np.unique(labels, return_inverse=True)
         return classes, targets
     dataset = Dataset(range(len(labels)), labels.tolist(), range(len(labels)))  # type: ignore[arg-type]
-    return labels_array(dataset.classes), dataset.targets(dataset.classes)
+    return labels_array(dataset.classes), most(dataset.targets(dataset.classes))

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from gridcnn.contracts.adapter import Selection
 from gridcnn.contracts.source import PARTS, TEST, Dataset, Label
-from gridcnn.contracts.targets import Targets
+from gridcnn.contracts.targets import LabelTargets, Targets, most
 from gridcnn.datasets.problems import bad_items_error
 from gridcnn.datasets.readers.memory import asked_columns
-from gridcnn.errors import DataError, EngineError
+from gridcnn.errors import DataError, EngineError, listed
+from gridcnn.label_measures import LabelMeasures, LabelScores, label_measures
 from gridcnn.measures import Measures, Scores, measures
 from gridcnn.model import Model, load
-from gridcnn.notes import answer_notes, refuse_notes, remark_notes
+from gridcnn.notes import answer_notes, label_answer_notes, refuse_notes, remark_notes
 from gridcnn.runs.adapting import Adapting
 from gridcnn.runs.duplicates import find_duplicates, torn_notes
 from gridcnn.runs.located import locate
@@ -39,20 +40,24 @@ class Evaluation:
     """How well a model answered labelled data.
 
     Attributes:
-        measures: the figures, with classes as their indices.
+        measures: the figures, with classes as their indices; those of labels, if an item may have
+            several of them.
         labels: what these classes are called.
         part: the part of the data that was used: "test", "train", "validation" or "all".
         notes: what was left out of the data, and what looks wrong, in sentences.
     """
 
-    measures: Measures
+    measures: Measures | LabelMeasures
     labels: tuple[Label, ...]
     part: str
     notes: tuple[str, ...] = ()
 
     @property
     def accuracy(self) -> float:
-        """The part of the items that was answered correctly, in 0..1."""
+        """The part of the items that was answered correctly, in 0..1.
+
+        Of several labels, all that are known of an item have to be right (exact match).
+        """
         return self.measures.accuracy
 
     @property
@@ -80,7 +85,13 @@ class Evaluation:
 
     @property
     def majority(self) -> tuple[Label, float]:
-        """The most frequent class, and the accuracy of always answering it."""
+        """The most frequent class, and the accuracy of always answering it.
+
+        Of several labels, those that most items have, as one text.
+        """
+        if isinstance(self.measures, LabelMeasures):
+            numbers, accuracy = self.measures.majority
+            return ", ".join(str(self.labels[number]) for number in numbers), accuracy
         number, accuracy = self.measures.majority
         return self.labels[number], accuracy
 
@@ -93,14 +104,23 @@ class Evaluation:
         )
 
     @property
-    def classes(self) -> dict[str, Scores]:
-        """The scores of each class, by its name."""
-        named = zip(self.labels, self.measures.scores, strict=True)
+    def several(self) -> bool:
+        """Whether an item may have several labels, which are then what is called classes here."""
+        return isinstance(self.measures, LabelMeasures)
+
+    @property
+    def classes(self) -> dict[str, Scores | LabelScores]:
+        """The scores of each class, or label, by its name."""
+        each: Sequence[Scores | LabelScores] = self.measures.scores
+        named = zip(self.labels, each, strict=True)
         return {str(label): scores for label, scores in named}
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """How often each class (by row) was answered with each class (by column)."""
+        """How often each class (by row) was answered with each class (by column).
+
+        Of several labels `(labels, 2, 2)`: without and with the label.
+        """
         return self.measures.confusion
 
     @property
@@ -109,13 +129,22 @@ class Evaluation:
         import pandas as pd
 
         scores = [vars(each) for each in self.measures.scores]
-        return pd.DataFrame(scores, index=pd.Index(self.labels, name="class"))
+        name = "label" if self.several else "class"
+        return pd.DataFrame(scores, index=pd.Index(self.labels, name=name))
 
     @property
     def confusion_frame(self) -> pd.DataFrame:
-        """The confusion matrix as a DataFrame: true classes in rows, answers in columns."""
+        """The confusion matrix as a DataFrame: true classes in rows, answers in columns.
+
+        Of several labels there is a row for each, with the columns `truth.answer`, as `1.0` for
+        items with the label that were answered without it.
+        """
         import pandas as pd
 
+        if self.several:
+            cells = self.confusion.reshape(-1, 4)
+            names = ["0.0", "0.1", "1.0", "1.1"]
+            return pd.DataFrame(cells, index=pd.Index(self.labels, name="label"), columns=names)
         rows, columns = pd.Index(self.labels, name="truth"), pd.Index(self.labels, name="answer")
         return pd.DataFrame(self.confusion, index=rows, columns=columns)
 
@@ -169,7 +198,14 @@ def evaluate(
     if dataset.bad and bad_items == "stop":
         raise bad_items_error(dataset.bad, len(dataset) + len(dataset.bad), _SKIP)
     chosen, name = _choose_part(dataset, part)
-    targets = _spell_labels(dataset, made).targets(made.classes)[chosen]
+    if dataset.several != made.several:
+        has = ("several labels of an item", "one class for each item")
+        ours, theirs = has if made.several else has[::-1]
+        raise DataError(
+            f"the model votes for {ours}, and {dataset.origin or 'the data'} has {theirs}"
+        )
+    dataset = _spell_labels(dataset, made)
+    targets = dataset.targets(made.classes)[chosen]
     places = places_of(dataset, np.arange(len(dataset)))
     parts = Adapting(dataset.things, places, threads=threads).parts(made.adapter, {name: chosen})
     adapted = parts.made[name]
@@ -181,8 +217,12 @@ def evaluate(
     notes = [
         *dataset.notes,
         *remark_notes(remarks),
-        *torn_notes(duplicates, {TEST: kept_places}, "leave one of them out"),
+        *torn_notes(duplicates, {TEST: kept_places}, "leave one of them out", several=made.several),
     ]
+    unknown = [str(label) for label in made.classes if label not in set(dataset.classes)]
+    if made.several and unknown:
+        several = "labels" if len(unknown) > 1 else "label"
+        notes.append(f"the data says nothing about the {several} {listed(unknown, limit=8)}")
     left = len(adapted.kept)
     if parts.problems and (bad_items == "stop" or not left):
         raise bad_items_error(parts.problems, len(chosen), _SKIP)
@@ -197,13 +237,13 @@ def evaluate(
             f"{len(answers.problems)} of {left} items have no finite votes, and are left out"
         )
     votes = answers.votes
-    found = compare(
-        targets[adapted.kept][answers.kept],
-        made.head.answers(votes),
-        made.classes,
-        votes=votes,
-        part=name,
-    )
+    right = targets[adapted.kept][answers.kept]
+    if made.several:
+        found = compare_labels(
+            right, votes, made.answers(votes), made.classes, made.thresholds, part=name
+        )
+    else:
+        found = compare(most(right), made.head.answers(votes), made.classes, votes=votes, part=name)
     found = dataclasses.replace(found, notes=(*notes, *found.notes))
     if strict:
         refuse_notes(found.notes)
@@ -227,6 +267,30 @@ def compare(
     return Evaluation(figures, tuple(classes), part, notes)
 
 
+def compare_labels(
+    targets: Targets | LabelTargets,
+    votes: NDArray[np.floating[Any]],
+    answers: Targets,
+    labels: Sequence[Label],
+    thresholds: Sequence[float] | None,
+    *,
+    part: str = "all",
+) -> Evaluation:
+    """Return the measures of votes and answers to items with several labels.
+
+    Args:
+        targets: 1, 0, or NaN if not known, `(items, labels)`.
+        votes: from 0 to 1, `(items, labels)`.
+        answers: 1 or 0, `(items, labels)`.
+        labels: what the labels are called.
+        thresholds: by which the answers were made; None if they differ by item.
+        part: the part of the data.
+    """
+    found = label_measures(targets, votes, thresholds, answers=answers)
+    notes = label_answer_notes(targets, answers, votes, labels)
+    return Evaluation(found, tuple(labels), part, tuple(notes))
+
+
 def _choose_part(dataset: Dataset, part: str | None) -> tuple[NDArray[np.int64], str]:
     name = part or (TEST if dataset.parts is not None and TEST in dataset.parts else "all")
     if name == "all":
@@ -242,5 +306,8 @@ def _choose_part(dataset: Dataset, part: str | None) -> tuple[NDArray[np.int64],
 def _spell_labels(dataset: Dataset, model: Model) -> Dataset:
     """Return the data with its labels as the model spells them: 3 and "3" are the same class."""
     spelled = {str(label): label for label in model.classes}
+    if dataset.label_names is not None:
+        names = tuple(spelled.get(str(label), label) for label in dataset.label_names)
+        return dataclasses.replace(dataset, label_names=names)
     labels = [spelled.get(str(label), label) for label in dataset.labels]
-    return Dataset(dataset.things, labels, dataset.names, dataset.parts, dataset.origin)
+    return dataclasses.replace(dataset, labels=labels)

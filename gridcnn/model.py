@@ -43,6 +43,7 @@ from gridcnn.errors import (
 )
 from gridcnn.grid import Array, Cells, GridShape, all_finite
 from gridcnn.gridding import adapted, grids_of
+from gridcnn.label_measures import EVEN, answer_labels
 from gridcnn.network import Network
 from gridcnn.notes import VotesSpread, remark_notes, warn_of
 from gridcnn.spec.load import load_data
@@ -70,7 +71,8 @@ class Answered:
     """The votes for the logits of many items, and the problems.
 
     Attributes:
-        votes: float32 `(items, classes)` for the items that have votes: 0..1, adding up to 1.
+        votes: float32 `(items, classes)` for the items that have votes: 0..1, adding up to 1
+            unless items may have several labels.
         kept: the indices of these items among those given, int64 `(items,)`.
         problems: one for each item whose votes are not finite numbers.
     """
@@ -110,10 +112,12 @@ class Model:
     """An adapter, a network and its parameters: everything that an answer depends on.
 
     `spec.adapter` is fitted. `parameters` is the flat float32 vector, of which the model keeps a
-    copy that cannot be changed. `classes` are in the order of the votes. `head` makes votes of
-    logits, and answers of votes.
+    copy that cannot be changed. `classes` are in the order of the votes; if an item may have
+    `several` labels, these. `head` makes votes of logits, and answers of votes.
 
     Args:
+        thresholds: for several labels, the vote from which on each is answered, `(labels,)`; None:
+            0.5 for all.
         engine: the name of the engine, or an engine for the very same network.
         threads: the most threads that an engine chosen by its name works with; None: as many as
             this process may use. Votes do not depend on it.
@@ -121,7 +125,8 @@ class Model:
     Raises:
         SpecError: the spec has no adapter or no head, or its stages do not fit the grids.
         ValueError: `parameters` has not the network's length, or holds something other than finite
-            numbers; `classes` are not different texts or whole numbers.
+            numbers; `classes` are not different texts or whole numbers; `thresholds` are not a
+            number from 0 to 1 for each label.
         UnknownNameError, EngineError: the engine is unknown, or cannot work with these settings.
     """
 
@@ -131,6 +136,7 @@ class Model:
         classes: Sequence[str | int],
         parameters: Array,
         *,
+        thresholds: Sequence[float] | None = None,
         engine: Engine | str | None = None,
         threads: int | None = None,
     ) -> None:
@@ -153,6 +159,10 @@ class Model:
                 f"{parameters.shape}"
             )
         self.parameters = freeze(_check_parameters(self.network, parameters))
+        self.several: bool = self.head.several
+        self.thresholds: tuple[float, ...] | None = None
+        if self.several:
+            self.thresholds = _check_thresholds(thresholds, len(self.classes))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a pickled model; pickling loses the read-only flag of arrays."""
@@ -166,6 +176,8 @@ class Model:
 
     def votes(self, things: Any, *, names: Sequence[str] | None = None) -> NDArray[np.float32]:
         """Return the votes for each class, float32 `(items, classes)`: 0..1, and 1 for each item.
+
+        Of several labels, each has a vote for itself.
 
         Args:
             things: whatever the adapter takes, many or one: for images paths, PIL images, arrays
@@ -239,11 +251,17 @@ class Model:
         return answer_logits(self.head, self._engine.logits(self.parameters, grids), names)
 
     def predict(self, things: Any, *, names: Sequence[str] | None = None) -> NDArray[Any]:
-        """Return the answer for each item `(items,)`: the class with the most votes."""
+        """Return the answer for each item `(items,)`: the class with the most votes.
+
+        Of several labels, whether the item has each of them: int64 `(items, labels)`, 1 or 0, by
+        the `thresholds`.
+        """
         return self.answers(self._votes(self._things(things), names))
 
     def predict_frame(self, things: Any, *, names: Sequence[str] | None = None) -> pd.DataFrame:
         """Return answers and votes as a DataFrame: `answer`, and `votes.CLASS` for each class.
+
+        Of several labels, `answer.LABEL` is 1 or 0 for each of them.
 
         Rows are called as in `things` if that is a DataFrame or a Series, else by `names`.
         """
@@ -253,12 +271,26 @@ class Model:
         index = getattr(things, "index", None) if hasattr(things, "to_numpy") else names
         columns = {f"votes.{label}": votes[:, n] for n, label in enumerate(self.classes)}
         rows = None if index is None else pd.Index(index)
-        return pd.DataFrame({"answer": self.answers(votes), **columns}, index=rows)
+        found = self.answers(votes)
+        answers = {"answer": found}
+        if self.several:
+            answers = {f"answer.{label}": found[:, n] for n, label in enumerate(self.classes)}
+        return pd.DataFrame({**answers, **columns}, index=rows)
 
     def answers(self, votes: Array) -> NDArray[Any]:
-        """Return the class with the most votes in each row `(items, classes)`."""
+        """Return the class with the most votes in each row `(items, classes)`.
+
+        Of several labels, 1 or 0 for each, `(items, labels)`; `labels_answered` names those with 1.
+        """
+        if self.thresholds is not None:
+            return answer_labels(votes, self.thresholds)
         answers: NDArray[Any] = labels_array(self.classes)[self.head.answers(votes)]
         return answers
+
+    def labels_answered(self, votes: Array) -> list[list[str | int]]:
+        """Return for each row of votes `(items, labels)` the labels that are answered, by name."""
+        rows = self.answers(votes)
+        return [[self.classes[label] for label in np.flatnonzero(row).tolist()] for row in rows]
 
     def maps(self, things: Any, *, after: int | str | None = None) -> Array:
         """Return the maps after a stage, float32 `(items, channels, rows, columns)`.
@@ -311,6 +343,8 @@ def write_model(model: Model, path: Path, *, replace: bool = True) -> None:
         "spec": model.spec.model_dump(mode="json"),
         "classes": list(model.classes),
     }
+    if model.thresholds is not None:
+        content["thresholds"] = list(model.thresholds)
     tensors = model.network.named(model.parameters)
     write_tensors(path, KIND, tensors, content, replace=replace)
 
@@ -353,7 +387,7 @@ def load(
             raise ModelFileError(f"{file} cannot be used here: it has no '{key}'")
     return _make(
         file,
-        (content["spec"], content["classes"]),
+        (content["spec"], content["classes"], content.get("thresholds")),
         lambda network: network.vector(tensors),
         (engine, threads),
     )
@@ -366,7 +400,7 @@ def _load_unfinished(folder: Path, engine: str | None, threads: int | None) -> M
     best = load_best(folder / CHECKPOINT)
     model = _make(
         folder / CHECKPOINT,
-        (best.spec, best.classes),
+        (best.spec, best.classes, None),
         lambda _: best.parameters,
         (engine, threads),
     )
@@ -396,11 +430,11 @@ def _no_model(folder: Path) -> str:
 
 def _make(
     file: Path,
-    content: tuple[Any, Any],
+    content: tuple[Any, Any, Any],
     parameters: Callable[[Network], Array],
     choice: tuple[str | None, int | None],
 ) -> Model:
-    """Return the model for a spec and classes that were read from a file as plain data.
+    """Return the model for a spec, classes and thresholds that were read from a file as plain data.
 
     `choice` is the name of the engine, and the most threads.
     """
@@ -411,7 +445,7 @@ def _make(
             raise SpecError("its spec has no adapter, or no head")
         shape = spec.adapter.shape()
         made = bind(spec, shape, classes=len(classes), engine=choice[0], threads=choice[1])
-        return Model(spec, classes, parameters(made.network), engine=made)
+        return Model(spec, classes, parameters(made.network), thresholds=content[2], engine=made)
     except EngineError:
         raise
     except UserError as error:
@@ -445,6 +479,24 @@ def _check_classes(classes: Any) -> list[str | int]:
             f"its classes must be different texts or whole numbers; they are {shown(classes)}"
         )
     return classes
+
+
+def _check_thresholds(thresholds: Any, labels: int) -> tuple[float, ...]:
+    """Return the threshold of each label; raise `ValueError` if they are not valid."""
+    if thresholds is None:
+        return (EVEN,) * labels
+    numbers = list(thresholds) if isinstance(thresholds, Sequence) else []
+    odd = [
+        each
+        for each in numbers
+        if isinstance(each, bool) or not isinstance(each, int | float) or not 0 <= each <= 1
+    ]
+    if odd or len(numbers) != labels:
+        raise ValueError(
+            f"its thresholds must be {labels} numbers from 0 to 1, one for each label; they are "
+            f"{shown(thresholds)}"
+        )
+    return tuple(map(float, numbers))
 
 
 def _check_parameters(network: Network, parameters: Array) -> NDArray[np.float32]:

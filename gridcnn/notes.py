@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from gridcnn.contracts.source import Label
+from gridcnn.contracts.targets import LabelTargets, Targets
 from gridcnn.errors import DataError, listed, quoted
 from gridcnn.grid import Array
 from gridcnn.measures import Measures
@@ -49,8 +50,51 @@ def remark_notes(remarks: Mapping[str, int]) -> list[str]:
 
 def label_notes(labels: Sequence[Label], classes: Sequence[Label]) -> list[str]:
     """Return what looks wrong about labels: missing ones, and one class written in two ways."""
-    notes = []
     counts = Counter(labels)
+    missing = [
+        f"{_count_items(counts[label])} with the label {quoted(label)}, which often stands for a "
+        "missing label, but counts as a class here; give these items a label, or leave them out"
+        for label in classes
+        if isinstance(label, str) and label.casefold() in _MISSING
+    ]
+    return [*_spelling_notes(classes, counts, "classes", "class"), *missing]
+
+
+def several_notes(rows: LabelTargets, names: Sequence[Label]) -> list[str]:
+    """Return what looks wrong about several labels `(items, labels)`: one written in two ways."""
+    counts = dict(zip(names, (rows == 1).sum(axis=0).tolist(), strict=True))
+    notes = _spelling_notes(names, counts, "labels", "label")
+    nothing = int(np.isnan(rows).all(axis=1).sum())
+    if nothing:
+        notes.append(
+            f"{_count_items(nothing)} of which no label is known; they are not learned from, and "
+            "not measured: leave them out"
+        )
+    return notes
+
+
+def unlearned_notes(training: Targets | LabelTargets, names: Sequence[Label]) -> list[str]:
+    """Return notes on labels `(items, labels)` that all training items have, or none has."""
+    notes = []
+    present, absent = (training == 1).any(axis=0), (training == 0).any(axis=0)
+    for which, found in (
+        ("no training item", ~present),
+        ("every training item", present & ~absent),
+    ):
+        lost = [quoted(str(names[label])) for label in np.flatnonzero(found).tolist()]
+        if lost:
+            several = "labels that" if len(lost) > 1 else "label that"
+            notes.append(
+                f"{len(lost)} {several} {which} has, as far as it is known: {listed(lost, limit=8)}"
+                "; nothing can be learned about it: leave it out, or add items"
+            )
+    return notes
+
+
+def _spelling_notes(
+    classes: Sequence[Label], counts: Mapping[Label, int], what: str, one: str
+) -> list[str]:
+    notes = []
     spelled: dict[str, list[Label]] = {}
     for label in classes:
         spelled.setdefault(" ".join(str(label).casefold().split()), []).append(label)
@@ -60,16 +104,10 @@ def label_notes(labels: Sequence[Label], classes: Sequence[Label]) -> list[str]:
                 [f"{quoted(str(each))} ({_count_items(counts[each])})" for each in alike]
             )
             notes.append(
-                f"classes that differ only in capitals or spaces: {names}; if they are one class, "
+                f"{what} that differ only in capitals or spaces: {names}; if they are one {one}, "
                 "write all its labels in one way"
             )
-    missing = [
-        f"{_count_items(counts[label])} with the label {quoted(label)}, which often stands for a "
-        "missing label, but counts as a class here; give these items a label, or leave them out"
-        for label in classes
-        if isinstance(label, str) and label.casefold() in _MISSING
-    ]
-    return [*notes, *missing]
+    return notes
 
 
 class VotesSpread:
@@ -124,6 +162,36 @@ def answer_notes(found: Measures, votes: Array, classes: Sequence[Label]) -> lis
     return [
         f"{len(unanswered)} {several} never answered: {listed(unanswered, limit=8)}; give more "
         "items of such a class, or train longer"
+    ]
+
+
+def label_answer_notes(
+    targets: Targets | LabelTargets,
+    answers: Targets,
+    votes: Array,
+    labels: Sequence[Label],
+) -> list[str]:
+    """Return what looks wrong about answers to items with several labels.
+
+    Args:
+        targets, answers, votes: those of all items, `(items, labels)`.
+        labels: what the labels are called.
+    """
+    spread = VotesSpread()
+    spread.add(votes)
+    if spread.notes():
+        return spread.notes()
+    positives = (targets == 1).sum(axis=0)
+    unanswered = [
+        f"{quoted(str(labels[label]))} ({_count_items(int(positives[label]))})"
+        for label in np.flatnonzero((positives > 0) & ~answers.any(axis=0)).tolist()
+    ]
+    if not unanswered:
+        return []
+    several = "labels are" if len(unanswered) > 1 else "label is"
+    return [
+        f"{len(unanswered)} {several} never answered: {listed(unanswered, limit=8)}; give more "
+        "items with such a label, or train longer"
     ]
 
 

@@ -63,6 +63,13 @@ ADVICE: list[tuple[Call, str, Call]] = [
         lambda f: run(f / "b", (ROWS, np.eye(2)[[0, 1] * 20].argmax(axis=1))),
     ),
     (
+        lambda f: run(f / "a", (ROWS, [[1, 0], [0, 0]] * 20)),
+        "write head: {voting: {labels: several}}",
+        lambda f: run(
+            f / "b", (ROWS, [[1, 0], [0, 0]] * 20), head={"voting": {"labels": "several"}}
+        ),
+    ),
+    (
         lambda f: run(f / "a", (ROWS, LABELS[1:])),
         "give one label for each item",
         lambda f: run(f / "b", (ROWS, LABELS)),

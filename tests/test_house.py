@@ -44,8 +44,10 @@ NO_VOTES = {
     "gridcnn/order/alphabet.py",  # windows over symbols
     "gridcnn/order/blocks.py",  # the column of the 1 in a block
     "gridcnn/order/prediction.py",  # the predictor that explains most
+    "gridcnn/order/sample.py",  # the label that divides the items most evenly
     "gridcnn/stages/pooling.py",  # the first cell that is the largest of a map
     "adapters/frame.py",  # the edges of frames
+    "datasets/division/splits.py",  # the most frequent kind of items
     "adapters/outliers.py",  # the most frequent value
 }
 """Where `argmax` is not about votes."""

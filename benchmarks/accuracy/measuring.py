@@ -27,6 +27,7 @@ from benchmarks.accuracy.baselines import Fitted, Items, fit
 from benchmarks.accuracy.catalogue import Case
 from gridcnn.contracts.adapter import Adapter, pick
 from gridcnn.contracts.source import Dataset
+from gridcnn.contracts.targets import most
 from gridcnn.measures import measures
 from gridcnn.pipelines import ready
 from gridcnn.runs.located import locate
@@ -239,7 +240,7 @@ def _items(data: Dataset, part: Part) -> Items:
     if len(places) != len(data):
         raise RuntimeError("two items have the same name")
     chosen = np.array([places[name] for name in part.names], np.int64)
-    return Items(pick(data.things, chosen), part.data.grids, part.data.targets)
+    return Items(pick(data.things, chosen), part.data.grids, most(part.data.targets))
 
 
 def _answers(turns: Sequence[_Turn], who: int, asked: Sequence[Items]) -> Answers:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.source import TEST, TRAIN, Dataset
-from gridcnn.contracts.targets import Targets
 from gridcnn.datasets.division.dealing import count_classes, deal_groups, deal_items
+from gridcnn.datasets.division.strata import strata_of
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.soundness import learnable
 from gridcnn.errors import DataError, Problem, listed, quoted, suggestion
 from gridcnn.spec.parts import Fold, GroupOut
 from gridcnn.streams import Stream
-
-_T = TypeVar("_T")
 
 
 def with_fold(dataset: Dataset, test: Fold | GroupOut, *, seed: int) -> Dataset:
@@ -31,7 +28,8 @@ def with_fold(dataset: Dataset, test: Fold | GroupOut, *, seed: int) -> Dataset:
     Without groups the items of every class are dealt out at random, but fixed by `seed`: of each
     class, and of all items, no fold has more than one more than another. If the data has
     groups, folds are made of whole groups: the largest first, each group goes to the fold that has
-    least of its classes.
+    least of its classes. If items may have several labels, this holds for the kinds of items that
+    `strata_of` names, and a fold may lack a label.
 
     Raises:
         DataError: a class has fewer items than there are folds; there are fewer groups than folds,
@@ -57,9 +55,15 @@ def fold_numbers(dataset: Dataset, folds: int, *, seed: int) -> NDArray[np.int64
     random = Stream.FOLDS.random(seed)
     numbers = np.zeros(len(dataset), np.int64)
     items = _items_of_folds(dataset)
-    targets = dataset.targets(dataset.classes)[items]
     if dataset.groups is not None:
-        numbers[items] = 1 + _dealt_groups(dataset, items, targets, folds, random)
+        numbers[items] = 1 + _dealt_groups(dataset, items, folds, random)
+        return numbers
+    targets = strata_of(dataset).numbers[items]
+    if dataset.several:
+        if len(items) < folds:
+            message = f"there are {len(items)} items to divide, too few for {folds} folds"
+            raise DataError(Problem(message, source=dataset.origin))
+        numbers[items] = 1 + deal_items(targets, folds, random)
         return numbers
     sizes = np.bincount(targets, minlength=len(dataset.classes)).tolist()
     most = min(sizes)
@@ -109,7 +113,7 @@ def _without_test(dataset: Dataset) -> Dataset:
         return dataset
     kept = np.flatnonzero(np.array(dataset.parts, dtype=object) != TEST).tolist()
 
-    def of(every: Sequence[_T]) -> list[_T]:
+    def of(every: Any) -> list[Any]:
         return [every[item] for item in kept]
 
     left = len(dataset) - len(kept)
@@ -151,7 +155,6 @@ def _of_group(dataset: Dataset, group: str) -> NDArray[np.bool_]:
 def _dealt_groups(
     dataset: Dataset,
     items: NDArray[np.int64],
-    targets: Targets,
     folds: int,
     random: np.random.Generator,
 ) -> NDArray[np.int64]:
@@ -169,12 +172,18 @@ def _dealt_groups(
                 source=dataset.origin,
             )
         )
-    counts = count_classes(group_of, targets, len(dataset.classes))
+    strata = strata_of(dataset, joined=False)
+    counts = count_classes(group_of, strata.numbers[items], len(strata.names))
     return deal_groups(counts, [1 / folds] * folds, random)[group_of]
 
 
 def _refuse_unlearnable(dataset: Dataset, chosen: NDArray[np.bool_], test: Fold | GroupOut) -> None:
-    """Raise `DataError` if a class has all of its training items in the test part."""
+    """Raise `DataError` if a class has all of its training items in the test part.
+
+    Of several labels this is a note of the run.
+    """
+    if dataset.several:
+        return
     targets = dataset.targets(dataset.classes)
     rest = np.zeros(len(dataset), np.bool_)
     rest[_items_of_folds(dataset)] = True

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.source import PARTS, TEST, TRAIN, VALIDATION, Dataset
 from gridcnn.datasets.division.dealing import can_deal, count_classes, deal_groups
+from gridcnn.datasets.division.strata import Strata, strata_of
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.soundness import learnable
 from gridcnn.errors import DataError, Problem, listed, quoted
@@ -48,6 +49,9 @@ def divide(
     every class as whole groups allow. The validation or the test part may then lack a class, but
     never the training part.
 
+    If items may have several labels, these rules are for the kinds of items that `strata_of` names;
+    with groups, a part may lack a label.
+
     Args:
         dataset: the labelled items.
         test: the test part, from 0 (none) up to but not including 1.
@@ -73,10 +77,9 @@ def divide(
         return _divide_by_size(dataset, given, taken, {TEST: test, VALIDATION: validation})
     if dataset.groups is not None:
         return _divide_groups(dataset, given, taken, {TEST: test, VALIDATION: validation}, seed)
-    targets = dataset.targets(dataset.classes)
-    members = [
-        given[TRAIN][targets[given[TRAIN]] == number] for number in range(len(dataset.classes))
-    ]
+    strata = strata_of(dataset)
+    kinds = strata.numbers[given[TRAIN]]
+    members = [given[TRAIN][kinds == number] for number in range(len(strata.names))]
     sizes = [len(items) for items in members]
     if TEST in taken and max(sizes) < 2:
         raise _no_test(dataset)
@@ -100,6 +103,8 @@ def divide(
         else np.sort(np.concatenate(pieces[part]))
         for part in PARTS
     )
+    if dataset.several:
+        return _with_label_notes(Division(train, valid, tested), dataset, taken)
     return Division(train, valid, tested, _notes_on_small(dataset, sizes, taken))
 
 
@@ -154,6 +159,27 @@ def _notes_on_small(
     return tuple(notes)
 
 
+def _with_label_notes(division: Division, dataset: Dataset, taken: Sequence[str]) -> Division:
+    """Return the division with notes on labels that a part which was taken has no item of."""
+    has = dataset.label_rows == 1
+    notes = []
+    if VALIDATION in taken and not len(division.validation):
+        notes.append(
+            "there are too few items with the same labels for a validation part, so the last epoch "
+            "counts"
+        )
+    for part, items in ((TEST, division.test), (VALIDATION, division.validation)):
+        lacking = has.any(axis=0) & ~has[items].any(axis=0)
+        if part in taken and len(items) and lacking.any():
+            names = [quoted(str(dataset.classes[label])) for label in np.flatnonzero(lacking)]
+            several = "labels have" if len(names) > 1 else "label has"
+            notes.append(
+                f"{len(names)} {several} too few items for every part: {part} has none of "
+                f"{listed(names, limit=5)}"
+            )
+    return replace(division, notes=tuple(notes))
+
+
 # Groups -------------------------------------------------------------------------------------------
 
 
@@ -169,10 +195,12 @@ def _divide_groups(
     _refuse_divided(dataset)
     rest = given[TRAIN]
     names, group_of = np.unique(np.array(dataset.groups, dtype=str)[rest], return_inverse=True)
-    targets = dataset.targets(dataset.classes)[rest]
-    counts = count_classes(group_of, targets, len(dataset.classes))
+    strata = strata_of(dataset, joined=False)
+    counts = count_classes(group_of, strata.numbers[rest], len(strata.names))
+    if dataset.several:
+        strata, counts = _without_scarce(strata, counts, len(taken))
     if taken:
-        _refuse_few(dataset, names.tolist(), counts, taken)
+        _refuse_few(dataset, strata, names.tolist(), counts, taken)
     random = Stream.DIVISION.random(seed)
     parts = dict(given)
     free = np.ones(len(names), np.bool_)
@@ -185,7 +213,27 @@ def _divide_groups(
         free[chosen] = False
         parts[part] = rest[np.isin(group_of, chosen)]
     parts[TRAIN] = rest[free[group_of]]
-    return Division(parts[TRAIN], parts[VALIDATION], parts[TEST])
+    division = Division(parts[TRAIN], parts[VALIDATION], parts[TEST])
+    return _with_label_notes(division, dataset, taken) if dataset.several else division
+
+
+def _without_scarce(
+    strata: Strata, counts: NDArray[np.int64], parts: int
+) -> tuple[Strata, NDArray[np.int64]]:
+    """Return the kinds of items that are in enough groups for all parts; others count together.
+
+    `counts` are the items of each kind in each group, `(groups, kinds)`, and `parts` how many parts
+    are taken from the training items.
+    """
+    scarce = (counts > 0).sum(axis=0) <= parts
+    if not scarce.any() or scarce.all():
+        return strata, counts
+    usual = int(np.where(scarce, 0, counts.sum(axis=0)).argmax())
+    joined = counts[:, ~scarce].copy()
+    place = int((~scarce[:usual]).sum())
+    joined[:, place] += counts[:, scarce].sum(axis=1)
+    names = tuple(name for name, few in zip(strata.names, scarce.tolist(), strict=True) if not few)
+    return Strata(strata.numbers, names), joined
 
 
 def _divide_by_size(
@@ -217,7 +265,8 @@ def _divide_by_size(
         np.array(sorted(parts[part]), np.int64) if part in (TRAIN, *taken) else given[part]
         for part in PARTS
     )
-    return Division(train, valid, tested)
+    division = Division(train, valid, tested)
+    return _with_label_notes(division, dataset, taken) if dataset.several else division
 
 
 def _refuse_lost(
@@ -229,8 +278,9 @@ def _refuse_lost(
     for part in taken:
         if not parts[part]:
             found.add(f"no group is left for {part} when the largest come first; {remedy}")
-    trained = {dataset.labels[item] for item in parts[TRAIN]}
-    for label in dataset.classes:
+    # Of several labels any may be missing; of classes none.
+    trained = {dataset.labels[item] for item in parts[TRAIN] if not dataset.several}
+    for label in () if dataset.several else dataset.classes:
         if label not in trained:
             found.add(
                 f"the class '{label}' has no training item when the largest groups come first; "
@@ -258,11 +308,15 @@ def _refuse_divided(dataset: Dataset) -> None:
 
 
 def _refuse_few(
-    dataset: Dataset, names: Sequence[str], counts: NDArray[np.int64], taken: Sequence[str]
+    dataset: Dataset,
+    strata: Strata,
+    names: Sequence[str],
+    counts: NDArray[np.int64],
+    taken: Sequence[str],
 ) -> None:
     """Raise `DataError` if whole groups cannot be divided so that training has all classes."""
     has = counts > 0
-    wanted = np.ones(len(dataset.classes), np.bool_)
+    wanted = np.ones(len(strata.names), np.bool_)
     found = Problems(dataset.origin)
     remedy = f"name other groups, or set {' or '.join(f'{part}: 0' for part in taken)}"
     if len(names) <= len(taken):
@@ -275,7 +329,7 @@ def _refuse_few(
     elif not can_deal(has, wanted, len(taken)):
         scarce = np.flatnonzero(has.sum(axis=0) <= len(taken)).tolist()
         told = [
-            f"'{dataset.classes[number]}' is in "
+            f"'{strata.names[number]}' is in "
             f"{listed([quoted(names[group]) for group in np.flatnonzero(has[:, number]).tolist()])}"
             for number in scarce
         ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
+import numpy as np
+
 from gridcnn.contracts.source import Dataset, Facts
 from gridcnn.datasets import places
 from gridcnn.datasets.problems import Problems
@@ -12,6 +14,7 @@ from gridcnn.datasets.public.catalogue import BBBP, TOX21, PublicSet
 from gridcnn.datasets.public.source import Public
 from gridcnn.datasets.soundness import sound
 from gridcnn.datasets.tables.items import Columns, find_columns, opened_rows
+from gridcnn.datasets.tables.row_labels import read_marks
 from gridcnn.datasets.tables.rows import Form
 from gridcnn.errors import printable, shown
 
@@ -30,6 +33,7 @@ MEASURED = {
     "SR-p53": 6_774,
 }
 """For how many of Tox21's molecules each task was measured."""
+_MOLECULES = 7_831
 _LABELS = {"0": "0", "0.0": "0", "1": "1", "1.0": "1"}
 
 
@@ -59,7 +63,8 @@ class Bbbp(Public):
 class Tox21(Public):
     """Tox21: molecules that set off a warning signal in a cell, or do not.
 
-    The classes are "1" and "0". Twelve signals were measured. It has no official test part.
+    The classes are "1" and "0"; with `task: all` each of the twelve signals is a label, and a
+    molecule may have several. It has no official test part.
     """
 
     title: ClassVar[str] = "tox21"
@@ -68,12 +73,15 @@ class Tox21(Public):
 
     task: Literal[
         "NR-AR", "NR-AR-LBD", "NR-AhR", "NR-Aromatase", "NR-ER", "NR-ER-LBD", "NR-PPAR-gamma",
-        "SR-ARE", "SR-ATAD5", "SR-HSE", "SR-MMP", "SR-p53",
+        "SR-ARE", "SR-ATAD5", "SR-HSE", "SR-MMP", "SR-p53", "all",
     ] = "NR-AhR"  # fmt: skip
-    """Which of the twelve signals. Molecules without a measurement of it are left out."""
+    """Which of the twelve signals. Molecules without a measurement of it are left out. `all`: all
+    twelve together, for a head with `labels: several`; what was not measured is not known."""
 
     def facts(self) -> Facts:
         """Return what is known before the data is opened."""
+        if self.task == "all":
+            return Facts(_MOLECULES, tuple(MEASURED), (), several=True)
         return Facts(MEASURED[self.task], ("0", "1"), ())
 
     def read(self, folder: Path) -> Dataset:
@@ -83,6 +91,8 @@ class Tox21(Public):
             DataError: a column is missing, or a row is wrong.
         """
         place = self.file(folder, "tox21.csv")
+        if self.task == "all":
+            return _molecules_of_tasks(place, tuple(MEASURED), name="mol_id")
         return _molecules(place, label=self.task, name="mol_id", gaps=True)
 
 
@@ -121,5 +131,44 @@ def _molecules(file: Path, *, label: str, name: str, gaps: bool) -> Dataset:
             origin=problems.source,
             notes=[f"{without:,} {molecules} left out, not measured for {label}"] * bool(without),
             places=places.Numbered(rows.before, lines),
+        )
+    )
+
+
+def _molecules_of_tasks(file: Path, tasks: tuple[str, ...], *, name: str) -> Dataset:
+    """Return the molecules of a CSV file with several tasks, which are columns, as labels.
+
+    `name` is the column of what the compounds are called.
+    """
+    problems = Problems(str(file))
+    things: list[str] = []
+    names: list[str] = []
+    lines: list[int] = []
+    labels = [np.zeros((0, len(tasks)), np.float32)]
+    with opened_rows(str(file), Form(header=True, delimiter=","), problems) as rows:
+        columns = find_columns(rows, Columns(("smiles", name, *tasks))).inputs
+        for block in rows.blocks(columns):
+            good = np.ones(len(block.places), np.bool_)
+            smiles, compounds, *cells = block.columns
+            marks = [
+                read_marks(rows, task, block.places, each, good)
+                for task, each in zip(tasks, cells, strict=True)
+            ]
+            things += smiles
+            names += [
+                printable(f"line {line}: {compound}")
+                for line, compound in zip(block.places, compounds, strict=True)
+            ]
+            lines += block.places
+            labels.append(np.column_stack(marks))
+    problems.stop_items()
+    return sound(
+        Dataset(
+            things,
+            np.concatenate(labels),
+            names,
+            origin=problems.source,
+            places=places.Numbered(rows.before, lines),
+            label_names=tasks,
         )
     )

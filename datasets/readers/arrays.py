@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.source import Dataset, Label
+from gridcnn.contracts.source import Dataset
 from gridcnn.datasets.labels import PART_NAMES, labels_of, one_each
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.readers.stacks import ITEM_BYTES, LABEL_BYTES, item_names, unstack
+from gridcnn.datasets.several import several_given
 from gridcnn.datasets.soundness import sound
 from gridcnn.errors import DataError, Problem, listed, quoted
 from gridcnn.stored import Header, StoredArrays
@@ -35,9 +37,10 @@ def read(file: str | os.PathLike[str]) -> Dataset:
     """Return the data in an `.npz` file.
 
     It has the arrays `X`, `(items, rows, columns)` or `(items, rows, columns, channels)`, and `y`,
-    `(items,)`; or such a pair for each part: `X_train`, `y_train`, `X_test`, `y_test` and perhaps
-    `X_validation` and `y_validation`. Also known are images and data for X, labels and target for
-    y, and small letters. Nothing pickled is ever opened.
+    `(items,)`, or `(items, labels)` of 0, 1 and NaN if an item may have several; or such a pair for
+    each part: `X_train`, `y_train`, `X_test`, `y_test` and perhaps `X_validation` and
+    `y_validation`. Also known are images and data for X, labels and target for y, and small
+    letters. Nothing pickled is ever opened.
 
     Raises:
         DataError: the file is damaged or holds something else, arrays are missing, cannot be used
@@ -141,9 +144,10 @@ def _join(
     pairs: dict[str, dict[str, str]], arrays: dict[str, NDArray[Any]], found: Problems
 ) -> Dataset:
     things: list[NDArray[Any]] = []
-    labels: list[Label] = []
+    labels: list[Any] = []
     names: list[str] = []
     parts: list[str] = []
+    columns: dict[str, int] = {}  # labels of an item in the array of each part; 0: one class
     for part, pair in pairs.items():
         items = unstack(arrays[pair["X"]], name=pair["X"], source=found.source)
         if things and items[0].shape != things[0].shape:
@@ -151,12 +155,26 @@ def _join(
                 f"the items of {pair['X']} have the shape {items[0].shape}, but those of "
                 f"another part {things[0].shape}; all must be alike"
             )
-        given = labels_of(arrays[pair["y"]], name=pair["y"], source=found.source)
+        several = several_given(arrays[pair["y"]], name=pair["y"], source=found.source)
+        columns[pair["y"]] = 0 if several is None else len(several.names)
+        given: Sequence[Any] = (
+            labels_of(arrays[pair["y"]], name=pair["y"], source=found.source)
+            if several is None
+            else list(several.rows)
+        )
         one_each(len(items), len(given), source=found.source)
         things += items
         labels += given
         names += item_names(len(items), part=part)
         parts += [part] * len(items)
+    count = max(columns.values())
+    if min(columns.values()) < count:
+        told = [f"{name} has {each or 'one class'}" for name, each in columns.items()]
+        found.add(f"the arrays of labels must have as many labels: {listed(told)}")
     found.stop()
     named = None if "" in pairs else parts
-    return sound(Dataset(things, labels, names, named, origin=found.source))
+    dataset = Dataset(things, labels, names, named, origin=found.source)
+    if count:
+        rows = np.array(labels, np.float32)
+        dataset = replace(dataset, labels=rows, label_names=tuple(range(count)))
+    return sound(dataset)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gridcnn.contracts.source import Dataset, Label
 from gridcnn.datasets import places
 from gridcnn.datasets.labels import (
@@ -16,19 +18,26 @@ from gridcnn.datasets.labels import (
     NotALabelError,
     label_of,
     no_part,
+    plain_value,
     refuse_twins,
 )
 from gridcnn.datasets.problems import Problems, bad_items_error
+from gridcnn.datasets.several import ALLOWED, mark_of, of_label_sets
 from gridcnn.datasets.tables.items import opened_rows, text_of
 from gridcnn.datasets.tables.rows import Form, Rows
 from gridcnn.datasets.tables.store import Allowance
 from gridcnn.errors import listed, quoted, shown, suggestion
+from gridcnn.settings.label_columns import LabelCells, LabelPattern, Labels, label_columns
 
 COLUMNS = ("path", "label", "split")
 _FOREIGN = {
     "path": ("file", "filename", "file_name", "filepath", "file_path", "image", "image_path"),
     "label": ("labels", "class", "class_name", "target", "category", "y"),
 }
+_SEVERAL = (
+    ". If an item may have several labels, name their columns: data.label: [a, b], or "
+    "{column: tags, separator: ';'}"
+)
 _OWN = (
     ". If the items are in the table itself, write "
     "data: {source: {table: {path: ..., input: ..., label: ...}}} in the spec"
@@ -37,16 +46,26 @@ _OWN = (
 
 @dataclass(frozen=True)
 class _Row:
-    """One item; `place` is its line, or the number of its row."""
+    """One item; `place` is its line, or the number of its row.
+
+    `label` is its class, None if it is missing. If it may have several labels, these are a frozen
+    set, or a tuple of 1, 0, or None if not known, one for each column; a text says what is wrong.
+    """
 
     place: int
     path: str
-    label: Label | None
+    label: Any
     split: str
     group: str
 
 
-def read(given: Any, *, base: Path | None = None, group: str | None = None) -> Dataset:
+def read(
+    given: Any,
+    *,
+    base: Path | None = None,
+    group: str | None = None,
+    label: Labels | None = None,
+) -> Dataset:
     """Return the data that a file, or a data frame, lists.
 
     The columns are `path` and `label`, and perhaps `split`, which says train, validation or test in
@@ -56,6 +75,7 @@ def read(given: Any, *, base: Path | None = None, group: str | None = None) -> D
         given: the path of the file, or a data frame of pandas.
         base: the folder where relative paths start; None: that of the file.
         group: the column of the groups.
+        label: the columns of the labels; None: `label`.
 
     Raises:
         DataError: the file cannot be read, or something is wrong with its columns or rows; every
@@ -64,28 +84,48 @@ def read(given: Any, *, base: Path | None = None, group: str | None = None) -> D
     is_file = isinstance(given, str | os.PathLike)
     given = os.fspath(given) if is_file else given
     problems = Problems(given if is_file else IN_MEMORY)
-    with opened_rows(given, Form(), problems, wanted=("path", "label")) as rows:
-        where = _columns(rows, group)
-        found = _rows(rows, where)
-        return _to_dataset(found, rows, base or Path(given).parent, group)
+    asked: Labels = COLUMNS[1] if label is None else label
+    with opened_rows(given, Form(), problems, wanted=("path", *label_columns(asked))) as rows:
+        where, labels = _columns(rows, group, asked)
+        found = _rows(rows, where, labels, asked)
+        names = tuple(rows.names[index] for index in labels)
+        return _to_dataset(found, rows, base or Path(given).parent, group, asked, names)
 
 
-def is_manifest(names: Sequence[str]) -> bool:
-    """Return whether a table has the columns of a manifest."""
-    return {"path", "label"} <= {name.strip().casefold() for name in names}
+def is_manifest(names: Sequence[str], *, labelled: bool = True) -> bool:
+    """Return whether a table has the columns of a manifest; `labelled`: also that of the labels."""
+    wanted = {"path", "label"} if labelled else {"path"}
+    return wanted <= {name.strip().casefold() for name in names}
 
 
-def _columns(rows: Rows, group: str | None) -> dict[str, int]:
-    """Return where the columns path, label, split and group are; raise `DataError` otherwise."""
+def _columns(
+    rows: Rows, group: str | None, label: Labels
+) -> tuple[dict[str, int], tuple[int, ...]]:
+    """Return where the columns path, split and group are, and where those of the labels are.
+
+    Raises:
+        DataError: one is missing, or is there twice.
+    """
     names = [name.casefold() for name in rows.names]
     line = 1 if rows.by_line else None
     where: dict[str, int] = {}
-    asked = [*COLUMNS, *([] if group is None else [group.strip().casefold()])]
+    labels = [name.strip().casefold() for name in label_columns(label)]
+    if isinstance(label, LabelPattern):
+        used = [name for name in rows.names if name.casefold() in ("path", "split", group)]
+        labels = [name.casefold() for name in label.matching(rows.names, used)]
+        if not labels:
+            rows.problems.add(
+                f"no column has a name that the pattern {quoted(label.pattern)} of the labels "
+                "matches as a whole",
+                line=line,
+            )
+    others = [] if group is None else [group.strip().casefold()]
+    asked = dict.fromkeys(["path", *labels, "split", *others])
     has = listed([quoted(name)[1:-1] for name in rows.names])
     for wanted in asked:
         count = names.count(wanted)
         if count == 1:
-            where["group" if wanted not in COLUMNS else wanted] = names.index(wanted)
+            where[wanted] = names.index(wanted)
         elif count:
             rows.problems.add(f"{count} columns are named {quoted(wanted)}; keep one", line=line)
         elif wanted != "split":
@@ -93,34 +133,50 @@ def _columns(rows: Rows, group: str | None) -> dict[str, int]:
             own = "" if near or wanted != "path" else _OWN
             hint = f"; rename the column '{near}' to '{wanted}'" if near else ""
             hint = hint or suggestion(wanted, names)
-            why = ", as data.group says" if wanted not in COLUMNS else ""
+            why = ", as data.group says" if wanted in others else ""
+            if wanted in labels and label != "label":
+                why = ", as data.label says"
+            elif wanted == "label" and not near:
+                hint += _SEVERAL
             end = "" if hint.endswith("?") else "."
             rows.problems.add(
                 f"has no column {quoted(wanted)}{why}{hint}{end} It has: {has}{own}", line=line
             )
-    if group is not None and group.strip().casefold() in COLUMNS:
-        where["group"] = where.get(group.strip().casefold(), -1)
     rows.problems.stop()
-    return where
+    about: dict[str, int] = {name: where[name] for name in ("path", "split") if name in where}
+    if others:
+        about = {**about, "group": where[others[0]]}
+    return about, tuple(where[name] for name in labels)
 
 
-def _rows(rows: Rows, where: dict[str, int]) -> list[_Row]:
+def _rows(
+    rows: Rows, where: dict[str, int], where_labels: tuple[int, ...], label: Labels
+) -> list[_Row]:
     """Return all rows of the table."""
     found: list[_Row] = []
     kinds, allowance = list(where), Allowance(rows.problems.source)
     allowance.expect(rows.known_count() or 0)
-    for block in rows.blocks([where[kind] for kind in kinds]):
+    for block in rows.blocks([*(where[kind] for kind in kinds), *where_labels]):
         allowance.add(len(block.places), rows.least_count)
-        cells = dict(zip(kinds, block.columns, strict=True))
+        cells = dict(zip(kinds, block.columns, strict=False))
+        columns = [list(column) for column in block.columns[len(kinds) :]]
         empty = [""] * len(block.places)
         paths, splits, groups = (
             [_path(value) if kind == "path" else text_of(value) for value in cells.get(kind, empty)]
             for kind in ("path", "split", "group")
         )
-        labels = [
-            text_of(value) or None if rows.written else _label(rows, place, value)
-            for place, value in zip(block.places, cells["label"], strict=True)
-        ]
+        labels: list[Any]
+        if isinstance(label, LabelCells):
+            cells_with_all = zip(block.places, columns[0], strict=True)
+            labels = [_set_of(rows, label, place, value) for place, value in cells_with_all]
+        elif not isinstance(label, str):
+            names = [rows.names[index] for index in where_labels]
+            labels = [_marks(names, marks) for marks in zip(*columns, strict=True)]
+        else:
+            labels = [
+                text_of(value) or None if rows.written else _label(rows, place, value)
+                for place, value in zip(block.places, columns[0], strict=True)
+            ]
         found += map(_Row, block.places, paths, labels, splits, groups)
     return found
 
@@ -135,16 +191,46 @@ def _label(rows: Rows, place: int, value: Any) -> Label | None:
         raise
 
 
+def _set_of(rows: Rows, label: LabelCells, place: int, value: Any) -> frozenset[Label]:
+    """Return all labels in a cell."""
+    parts: list[Any] = list(value) if isinstance(value, list | np.ndarray) else [value]
+    if isinstance(value, str):
+        parts = value.split(label.separator)
+    found = (text_of(part) if rows.written else _label(rows, place, part) for part in parts)
+    plain = (each.strip() if isinstance(each, str) else each for each in found)
+    return frozenset(each for each in plain if each is not None and each != "")
+
+
+def _marks(names: Sequence[str], cells: Sequence[Any]) -> tuple[float | None, ...] | str:
+    """Return whether an item has each label, None if not known; or what is wrong with a cell."""
+    marks = [mark_of(cell) for cell in cells]
+    for name, mark, cell in zip(names, marks, cells, strict=True):
+        if mark is None:
+            told = f"the label in {quoted(name)} is {shown(plain_value(cell))}"
+            return f"{told}; the cells of a label among several are {ALLOWED}"
+    return tuple(None if mark != mark else mark for mark in marks)
+
+
 def _path(value: Any) -> str:
     """Return a path as text; what is missing, or is not a path, is empty."""
     return os.fsdecode(value).strip() if isinstance(value, str | os.PathLike) else ""
 
 
-def _to_dataset(found: Sequence[_Row], rows: Rows, base: Path, group: str | None) -> Dataset:
-    """Return rows as a data set, after a look at every file; bad rows are left out."""
+def _to_dataset(
+    found: Sequence[_Row],
+    rows: Rows,
+    base: Path,
+    group: str | None,
+    label: Labels,
+    columns: tuple[str, ...],
+) -> Dataset:
+    """Return rows as a data set, after a look at every file; bad rows are left out.
+
+    `label` says what the labels are, and `columns` are what their columns are called.
+    """
     start = places.absolute(base)
     divided, word = any(row.split for row in found), "line" if rows.by_line else "row"
-    looker = _Looker(start, group, divided, word)
+    looker = _Looker(start, group, divided, word, several=not isinstance(label, str))
     kept: list[tuple[str, _Row]] = []
     for row in found:
         path = places.join(start, row.path)
@@ -155,8 +241,16 @@ def _to_dataset(found: Sequence[_Row], rows: Rows, base: Path, group: str | None
             kept.append((path, row))
     if not found:
         rows.problems.add("lists no items")
-    labels = [row.label for _, row in kept if row.label is not None]
-    refuse_twins(set(labels), "the column 'label'", rows.problems)
+    labels: Any = [row.label for _, row in kept if row.label is not None]
+    label_names: tuple[Label, ...] | None = None
+    if isinstance(label, LabelCells):
+        several = of_label_sets(labels, f"the column {quoted(label.column)}", rows.problems)
+        labels, label_names = several.rows, several.names
+    elif isinstance(label, str):
+        refuse_twins(set(labels), f"the column {quoted(label)}", rows.problems)
+    else:
+        labels = np.array(labels, np.float32).reshape(len(kept), len(columns))
+        label_names = columns
     rows.problems.stop()
     bad = rows.problems.items()
     if not kept:
@@ -172,6 +266,7 @@ def _to_dataset(found: Sequence[_Row], rows: Rows, base: Path, group: str | None
         places=[place + name for place, name in zip(places_, names, strict=True)],
         groups=None if group is None else [row.group for _, row in kept],
         bad=bad,
+        label_names=label_names,
     )
 
 
@@ -183,13 +278,16 @@ class _Looker:
     group: str | None
     divided: bool
     word: str
+    several: bool = False
     first: dict[str, _Row] = field(default_factory=dict)
     real: places.RealPaths = field(default_factory=places.RealPaths)
 
     def problems(self, row: _Row, path: str) -> list[str]:
         """Return everything that is wrong with a row."""
         told = []
-        if row.label is None:
+        if isinstance(row.label, str) and self.several:
+            told.append(row.label)
+        elif row.label is None:
             told.append("the label is empty; give every item a label")
         if not row.path:
             told.append("the path is empty")

@@ -16,17 +16,19 @@ from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.readers import manifest
 from gridcnn.datasets.readers.examples import refuse_unordered, things_of
 from gridcnn.datasets.readers.stacks import item_names, unstack
+from gridcnn.datasets.several import several_given
 from gridcnn.datasets.soundness import sound
 from gridcnn.datasets.tables.frames import is_frame
 from gridcnn.datasets.tables.items import Columns, opened_rows, others_note, read_questions
 from gridcnn.datasets.tables.rows import Form
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, first_told, quoted, shown
+from gridcnn.settings.label_columns import Labels
 
 _ORIGIN = "the data given in memory"
 _FORMS = (
-    "data is given as (X, y), with a label in y for each item of X; as a pandas DataFrame with the "
-    "columns path, label and, optionally, split; or as a Dataset"
+    "data is given as (X, y), with a label in y for each item of X, or several; as a pandas "
+    "DataFrame with the columns path, label and, optionally, split; or as a Dataset"
 )
 
 
@@ -49,6 +51,7 @@ def from_memory(
     files: bool = True,
     source: Source | None = None,
     group: str | None = None,
+    label: Labels | None = None,
     missing: bool = True,
     trained: bool = True,
 ) -> Dataset:
@@ -60,12 +63,14 @@ def from_memory(
             `X` is an array `(items, columns)`, `(items, rows, columns)` or
             `(items, rows, columns, channels)`; a DataFrame of numbers, each row of which is an
             item; or any sequence of things that the adapter takes: paths, arrays, PIL images,
-            bytes, texts. `y` is any sequence of texts or whole numbers.
+            bytes, texts. `y` is any sequence of texts or whole numbers; or, if an item may have
+            several labels, what `several_given` takes.
         files: whether texts in `X` are paths of files, each of which may be there once; otherwise
             they are things like any other.
         source: the source of a spec or a trained model. If its columns have names, those of a
             DataFrame are taken by name.
         group: the column of the groups in a DataFrame; a `Dataset` has its own.
+        label: the labels in a DataFrame by the rules of a manifest.
         missing: whether numbers in a DataFrame with the columns of `source` may be missing.
         trained: whether `source` is that of a trained model.
 
@@ -78,7 +83,12 @@ def from_memory(
     if is_frame(data):
         if isinstance(source, Table):
             return source.read(data, Request(group=group, missing=missing, trained=trained))
-        return manifest.read(data, base=Path.cwd(), group=group)
+        return manifest.read(data, base=Path.cwd(), group=group, label=label)
+    if label is not None:
+        raise DataError(
+            f"data.label names columns of labels, and {_describe(data)} has none; leave it out, "
+            "and give the labels as (X, y)"
+        )
     if group is not None:
         raise DataError(
             f"data.group names the column {quoted(group)}, but {_describe(data)} has no columns; "
@@ -92,7 +102,8 @@ def from_memory(
         things = _things(data[0])
     else:
         things, notes = frame_things(data[0], source)
-    labels = labels_of(data[1])
+    several = several_given(data[1])
+    labels = labels_of(data[1]) if several is None else several.rows
     one_each(len(things), len(labels))
     resolved = None
     if named is not None:
@@ -102,7 +113,15 @@ def from_memory(
         _refuse_twice(things)
     names = _names(things) if files else item_names(len(things))
     return sound(
-        Dataset(things, labels, names, origin=_ORIGIN, resolved=resolved, notes=list(notes))
+        Dataset(
+            things,
+            labels,
+            names,
+            origin=_ORIGIN,
+            resolved=resolved,
+            notes=list(notes),
+            label_names=None if several is None else several.names,
+        )
     )
 
 

@@ -91,6 +91,9 @@ class Files(Source):
         except OSError as error:
             message = f"cannot be read: {error.strerror or error}"
             raise DataError(Problem(message, source=self.path)) from error
+        if request.label is not None and ending_of(path) not in ENDINGS:
+            message = "has no columns to name labels; leave data.label out"
+            raise DataError(Problem(message, source=path))
         if request.group is not None and dataset.groups is None:
             message = (
                 "has no columns to name groups; find them in the names of files with "
@@ -126,7 +129,7 @@ def _table(path: str, request: Request) -> Dataset:
     with opened_rows(path, Form(), problems, wanted=manifest.COLUMNS[:2]) as rows:
         names = rows.names
         typed = not rows.written
-    if typed and not manifest.is_manifest(names):
+    if typed and not manifest.is_manifest(names, labelled=request.label is None):
         look = look_at(path)
         if look.holds == "files":
             table = Table(path=path, input=look.input, label=look.label, split=look.split)
@@ -136,7 +139,7 @@ def _table(path: str, request: Request) -> Dataset:
             "data: {source: {table: {path: ..., input: ..., label: ...}}}"
         )
         raise DataError(Problem(message, source=path))
-    return manifest.read(path, group=request.group)
+    return manifest.read(path, group=request.group, label=request.label)
 
 
 def _nothing(path: str) -> Problem:

@@ -17,20 +17,21 @@ from gridcnn.contracts.source import Dataset, Label
 from gridcnn.datasets import places
 from gridcnn.datasets.labels import (
     PART_NAMES,
-    NotALabelError,
-    label_of,
     no_part,
     plain_value,
     refuse_twins,
 )
 from gridcnn.datasets.problems import Problems, bad_items_error
+from gridcnn.datasets.several import of_label_sets
 from gridcnn.datasets.tables import frames, lines
 from gridcnn.datasets.tables.cells import Numbers, has_doubtful_points, is_whole
 from gridcnn.datasets.tables.lines import ending_of
+from gridcnn.datasets.tables.row_labels import read_label, read_labels, read_marks
 from gridcnn.datasets.tables.rows import TEXT_ENDINGS, Block, Cells, Form, Rows, text_rows
 from gridcnn.datasets.tables.store import Allowance, NumberStore, ThingStore
 from gridcnn.errors import DataError, Problem, listed, quoted, shown, suggestion
 from gridcnn.progress import Advance, Counter
+from gridcnn.settings.label_columns import LabelCells, LabelPattern, Labels, label_columns
 
 ENDINGS = (*TEXT_ENDINGS, *frames.FRAME_ENDINGS)
 """Endings of tables; text may be packed besides, as in .csv.gz."""
@@ -51,18 +52,20 @@ class Columns:
 
     Attributes:
         input: one column of texts or files; a list of columns of numbers; None: all numbers.
-        label, split, group: the columns with more about each item; None if there is none.
+        label, split, group: the columns with more about each item; None if there is none. Of
+            labels there may be several columns.
     """
 
     input: str | tuple[str, ...] | None = None
-    label: str | None = None
+    label: Labels | None = None
     split: str | None = None
     group: str | None = None
 
     @property
     def about(self) -> tuple[str, ...]:
-        """The columns with more about each item."""
-        return tuple(name for name in (self.label, self.split, self.group) if name is not None)
+        """The columns with more about each item, as far as they are named."""
+        others = (name for name in (self.split, self.group) if name is not None)
+        return (*label_columns(self.label), *others)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -142,14 +145,14 @@ class _Where:
     """The index of each column that is asked for."""
 
     inputs: tuple[int, ...]
-    label: int | None
+    labels: tuple[int, ...]
     split: int | None
     group: int | None
 
     @property
     def all(self) -> list[int]:
-        about = [each for each in (self.label, self.split, self.group) if each is not None]
-        return [*self.inputs, *about]
+        about = [each for each in (self.split, self.group) if each is not None]
+        return [*self.inputs, *self.labels, *about]
 
 
 def find_columns(
@@ -169,14 +172,19 @@ def find_columns(
     """
     finder = _Finder(rows, trained=trained)
     inputs = tuple(finder.find(name) for name in columns.inputs)
-    about = [
-        finder.find(name) if name is not None and (labelled or name in rows.names) else None
-        for name in (columns.label, columns.split, columns.group)
+    labels = [
+        finder.find(name) for name in finder.labels(columns) if labelled or name in rows.names
     ]
+    split, group = (
+        finder.find(name) if name is not None and (labelled or name in rows.names) else None
+        for name in (columns.split, columns.group)
+    )
     if columns.input is None:
-        inputs = finder.others(about)
+        inputs = finder.others([*labels, split, group])
     finder.stop()
-    return _Where(inputs, *(about if labelled else (None, None, None)))
+    return (
+        _Where(inputs, tuple(labels), split, group) if labelled else _Where(inputs, (), None, None)
+    )
 
 
 class _Finder:
@@ -196,6 +204,20 @@ class _Finder:
         else:
             self.lacking.append(name)
         return -1
+
+    def labels(self, columns: Columns) -> Sequence[str]:
+        """Return the names of the columns of labels."""
+        if not isinstance(columns.label, LabelPattern):
+            return label_columns(columns.label)
+        matching = columns.label.matching(self.rows.names, [*columns.inputs, *columns.about])
+        if not matching and self.rows.names:
+            self.rows.problems.add(
+                f"no column has a name that the pattern {quoted(columns.label.pattern)} of the "
+                f"labels matches as a whole. It has: "
+                f"{listed([quoted(name)[1:-1] for name in self.rows.names])}",
+                line=self.line,
+            )
+        return matching
 
     def others(self, used: Sequence[int | None]) -> tuple[int, ...]:
         """Return all columns that have no other use."""
@@ -366,7 +388,8 @@ class _Read:
     """What is read of a table so far."""
 
     places: array[int] = field(default_factory=lambda: array("q"))
-    labels: list[Label] = field(default_factory=list)
+    labels: list[Any] = field(default_factory=list)
+    marks: list[NDArray[np.float32]] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     rows: int = 0
@@ -430,16 +453,16 @@ def read_items(
             numbers.add(values[good])
     names = tuple(rows.names[index] for index in inputs.where.inputs)
     resolved = columns if columns.input is not None else replace(columns, input=names)
+    if isinstance(columns.label, LabelPattern):
+        resolved = replace(resolved, label=tuple(rows.names[index] for index in where.labels))
     notes = [*inputs.numbers.notes, *_counting_notes(rows, counting, inputs)]
     if trained:
         notes += others_note(rows, [rows.names[index] for index in where.all])
     rows.form = replace(
         rows.form, decimal=inputs.numbers.decimal, thousands=inputs.numbers.thousands
     )
-    return (
-        _dataset(rows, columns, read, things.all() if inputs.are_texts else numbers.all(), notes),
-        resolved,
-    )
+    items = things.all() if inputs.are_texts else numbers.all()
+    return _dataset(rows, resolved, read, items, notes), resolved
 
 
 def _counting(rows: Rows, where: _Where, cells: Sequence[Cells]) -> list[int]:
@@ -502,16 +525,28 @@ def _read_about(
     good: NDArray[np.bool_],
     read: _Read,
 ) -> None:
-    """Read label, part and group of each row; mark rows that cannot be used."""
+    """Read labels, part and group of each row; mark rows that cannot be used."""
     cells = iter(block.columns[len(where.inputs) :])
+    labels = [_as_list(next(cells)) for _ in where.labels]
     every = range(len(block.places))
     found: dict[str, list[Any]] = {}
-    if where.label is not None:
-        name = f"the label in {quoted(str(columns.label))}"
+    if isinstance(columns.label, str):
+        name = f"the label in {quoted(columns.label)}"
         found["labels"] = [
-            _label(rows, name, block.places[row], value, good, row)
-            for row, value in enumerate(_as_list(next(cells)))
+            read_label(rows, name, block.places[row], value, good, row)
+            for row, value in enumerate(labels[0])
         ]
+    elif isinstance(columns.label, LabelCells):
+        found["labels"] = [
+            read_labels(rows, columns.label, block.places[row], value, good, row)
+            for row, value in enumerate(labels[0])
+        ]
+    elif labels:
+        marks = [
+            read_marks(rows, rows.names[index], block.places, values, good)
+            for index, values in zip(where.labels, labels, strict=True)
+        ]
+        read.marks.append(np.column_stack(marks)[good])
     if where.split is not None:
         found["splits"] = [text_of(value) for value in _as_list(next(cells))]
     if where.group is not None:
@@ -539,28 +574,6 @@ def text_of(value: Any) -> str:
     return "" if missing else str(value).strip()
 
 
-def _label(
-    rows: Rows, name: str, place: int, value: Any, good: NDArray[np.bool_], row: int
-) -> Label:
-    try:
-        label = label_of(value.strip() if rows.written else value)
-        if isinstance(label, str) and not is_whole(label):
-            raise NotALabelError("has half a character (a lone surrogate) in it")
-    except NotALabelError as error:
-        label = None
-        if error.hopeless:
-            rows.refuse(place, f"{name} {error}")
-            rows.problems.stop()
-        rows.tell(place, f"{name} {error}")
-    else:
-        if label is None:
-            rows.tell(place, f"{name} is empty; give every item a label")
-    if label is None:
-        good[row] = False
-        return ""
-    return label
-
-
 def _dataset(
     rows: Rows, columns: Columns, read: _Read, things: Any, notes: Sequence[str]
 ) -> Dataset:
@@ -571,8 +584,16 @@ def _dataset(
         for place, part in zip(read.places, read.splits, strict=True):
             if part.casefold() not in PART_NAMES:
                 rows.refuse(place, no_part(part))
-    if columns.label is not None:
-        refuse_twins(set(read.labels), f"the column {quoted(columns.label)}", problems)
+    labels: Any = read.labels
+    names: tuple[Label, ...] | None = None
+    if isinstance(columns.label, str):
+        refuse_twins(set(labels), f"the column {quoted(columns.label)}", problems)
+    elif isinstance(columns.label, LabelCells):
+        several = of_label_sets(labels, f"the column {quoted(columns.label.column)}", problems)
+        labels, names = several.rows, several.names
+    elif columns.label is not None:
+        names = label_columns(columns.label)
+        labels = np.concatenate([*read.marks, np.zeros((0, len(names)), np.float32)])
     if not read.rows:
         problems.add("has no rows")
     problems.stop()
@@ -582,7 +603,7 @@ def _dataset(
     word = "line" if rows.by_line else "row"
     return Dataset(
         things,
-        read.labels,
+        labels,
         places.Numbered(f"{word} ", read.places),
         [PART_NAMES[part.casefold()] for part in read.splits] if divided else None,
         origin=problems.source,
@@ -590,6 +611,7 @@ def _dataset(
         places=places.Numbered(rows.before, read.places),
         groups=read.groups if columns.group is not None else None,
         bad=bad,
+        label_names=names,
     )
 
 

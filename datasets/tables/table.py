@@ -20,22 +20,15 @@ from gridcnn.datasets.tables.lines import ending_of
 from gridcnn.datasets.tables.rows import Form
 from gridcnn.errors import quoted
 from gridcnn.settings.base import Flag, wanted_error
-
-
-def _name(value: Any) -> str:
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return str(value)
-    if isinstance(value, str) and value.strip():
-        return value
-    raise wanted_error("the name of a column, or its number from 1")
+from gridcnn.settings.label_columns import NAME_SCHEMA, Column, LabelColumns, column_name
 
 
 def _names(value: Any) -> str | tuple[str, ...]:
     if not isinstance(value, list | tuple):
-        return _name(value)
+        return column_name(value)
     if not value:
         raise wanted_error("the name of a column, or a list of such")
-    return tuple(_name(each) for each in value)
+    return tuple(column_name(each) for each in value)
 
 
 def _sign(value: Any) -> str:
@@ -56,14 +49,13 @@ def _encoding(value: Any) -> str:
 _FORM = ("header", "delimiter", "decimal", "thousands", "encoding", "quoting", "sheet")
 """The settings that say how a file is written."""
 _TEXT = WithJsonSchema({"type": "string"})
-_NAME = {"type": ["string", "integer"]}
-Column = Annotated[str, PlainValidator(_name), WithJsonSchema(_NAME)]
-"""The name of a column; a whole number is a name too."""
 ColumnNames = Annotated[
     str | tuple[str, ...],
     PlainValidator(_names),
     PlainSerializer(lambda value: value if isinstance(value, str) else list(value)),
-    WithJsonSchema({"anyOf": [_NAME, {"type": "array", "items": _NAME, "minItems": 1}]}),
+    WithJsonSchema(
+        {"anyOf": [NAME_SCHEMA, {"type": "array", "items": NAME_SCHEMA, "minItems": 1}]}
+    ),
 ]
 """One column, or a list of them."""
 
@@ -87,8 +79,11 @@ class Table(Source):
     """What an item is. The name of one column: its texts, as they are, its lists of numbers, or its
     pictures or sounds in the form {bytes, path}. A list of columns: their numbers, in this order.
     null: the numbers of all columns that have no other use and do not only count the rows."""
-    label: Column
-    """The column of the classes."""
+    label: LabelColumns
+    """The column of the classes. If an item may have several labels: a list of columns, or
+    `{pattern: ...}`, a regular expression for their whole names, whose cells are 1 or 0 (true or
+    false, yes or no), or empty if it is not known; or `{column: tags, separator: ";"}`, one column
+    with all labels of an item in its cell."""
     split: Column | None = None
     """The column with train, validation or test in every row; null if there is none."""
     header: Flag | None = None
@@ -176,5 +171,6 @@ class Table(Source):
             )
             found = {name: getattr(rows.form, name) for name in _FORM}
         settled = {k: v for k, v in found.items() if v is not None and isinstance(given, str)}
-        filled = self.model_copy(update={"input": named.input, **settled})
+        found_columns = {"input": named.input, "label": named.label}
+        filled = self.model_copy(update={**found_columns, **settled})
         return replace(dataset, resolved=filled)

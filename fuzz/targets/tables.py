@@ -38,6 +38,7 @@ CONTENT, SETTINGS = "content", "settings"
 """The parts of an input: the file, and the settings of its source, with its ending among them."""
 _NUMBERS = "a,b,label,split,id\n1,2.5,x,train,1\n3,-4e2,o,test,2\n5,1e-3,x,train,3\n7,,o,test,4\n"
 _TEXTS = 'text;label\n"Hello; ""you""";greeting\nGood bye\u00e9;parting\nso\u2028long;parting\n'
+_MARKS = "text,tall,red,tags\na b,1,no,x;y\nc,,true,\nd e,0,0, y \n"
 _OBJECTS = '{"text": "a b", "label": 1}\n{"text": "\\u00e9", "label": "2"}\n'
 _SMILES = "CCO ethanol\nC(C)(C)O\tother\nc1ccccc1\n"
 _PACKINGS = ("", ".gz", ".bz2", ".xz", ".zip")
@@ -66,6 +67,9 @@ def _seeds() -> Sequence[bytes]:
         input_of(_OBJECTS, ending=".jsonl.xz", input="text", label="label"),
         input_of(_OBJECTS, ending=".ndjson", input="text", label="label"),
         input_of(_SMILES, ending=".smi", input="smiles", label="name"),
+        input_of(_MARKS, ending=".csv", input="text", label=["tall", "red"]),
+        input_of(_MARKS, ending=".tsv", input="text", label={"pattern": "tall|r.d"}),
+        input_of(_MARKS, ending=".csv", input="text", label={"column": "tags"}),
         input_of(gzip.compress(_NUMBERS.encode()), ending=".csv.gz", as_is=True, **numbers),
         input_of(zipped([("a.csv", _NUMBERS.encode())]), ending=".csv.zip", as_is=True, **numbers),
     ]  # fmt: skip
@@ -124,7 +128,10 @@ def _open(table: Table, path: Path) -> None:
             check(dataset)
             if isinstance(dataset.resolved, Table):
                 again = dataset.resolved.open(Request(missing=missing, trained=True))
-                require(list(again.labels) == list(dataset.labels), "labels differ the second time")
+                same = again.label_names == dataset.label_names and np.array_equal(
+                    np.array(again.labels), np.array(dataset.labels), equal_nan=dataset.several
+                )
+                require(same, "labels differ the second time")
     for adapter in _adapters():
         for part in Questions(adapter, Data(source=table)).parts([str(path)]):
             require(len(part.names) == len(part.things), "a thing has no name")
@@ -153,7 +160,12 @@ def check(dataset: Dataset) -> None:
     require(count > 0, "a data set has no items")
     for each in (dataset.things, dataset.labels, dataset.names, dataset.parts, dataset.places):
         require(each is None or len(each) == count, "a data set has too few of something")
-    require(all(type(label) in (str, int) for label in dataset.labels), "a label is no label")
+    if dataset.label_names is not None:
+        rows = dataset.label_rows
+        require(rows.shape == (count, len(dataset.label_names)), "a label has no column")
+        require(bool(np.isin(rows, [0, 1]).sum() + np.isnan(rows).sum() == rows.size), "odd marks")
+    classes = dataset.labels if dataset.label_names is None else dataset.label_names
+    require(all(type(label) in (str, int) for label in classes), "a label is no label")
     for thing in [dataset.things[place] for place in range(min(count, 50))]:
         if isinstance(thing, np.ndarray) and thing.dtype.kind == "f" and np.isinf(thing).any():
             # A cell may hold an array, which is its adapter's to read, and to refuse.

@@ -10,7 +10,12 @@ from gridcnn.contracts.adapter import Selection, pick
 from gridcnn.datasets.problems import bad_items_error
 from gridcnn.errors import DataError
 from gridcnn.notes import remark_notes
-from gridcnn.order.sample import Sample, draw_training_items, sample_of_items
+from gridcnn.order.sample import (
+    Sample,
+    classes_to_judge,
+    draw_training_items,
+    sample_of_items,
+)
 from gridcnn.progress import Counter
 from gridcnn.runs.located import locate, spec_folder
 from gridcnn.runs.prepare import divide_for_training, places_of
@@ -54,13 +59,15 @@ def from_spec(spec: Spec, asked: Asked, *, data: str | None = None) -> Sample:
             f"{len(adapted.problems)} of {len(chosen)} items cannot be read, and are left out; the "
             f"first: {adapted.problems[0]}"
         )
+    targets = dataset.targets(dataset.classes)[readable]
+    classes, judged = classes_to_judge(targets, dataset.classes)
     return sample_of_items(
         dataset.things,
         readable,
         grids,
-        dataset.targets(dataset.classes)[readable],
+        classes,
         adapter=adapter,
         rows=len(training),
         seed=seed,
-        notes=tuple(notes),
+        notes=(*notes, *judged),
     )

@@ -16,6 +16,7 @@ from gridcnn.network import Network
 from gridcnn.order.guard import Checked
 from gridcnn.progress import Progress
 from gridcnn.runs.prepare import Prepared
+from gridcnn.runs.results import has_labels
 from gridcnn.runs.run import RunWatcher
 from gridcnn.spec.parts import Fold, GroupOut
 from gridcnn.training.loop import Epoch
@@ -48,6 +49,7 @@ class Display(RunWatcher):
     def __init__(self) -> None:
         self.bars = Bars()
         self.validated = ""
+        self.measured = "accuracy"
         self.memory = ""
         self.checked: list[str] = []
         self.planned = ("", 0)
@@ -75,9 +77,11 @@ class Display(RunWatcher):
     ) -> None:
         """Show the results of a fold."""
         test_metrics = metrics["test"]
+        told = f"test accuracy {screen.percent(test_metrics['accuracy'])}"
+        if has_labels(metrics) and test_metrics["auc"] is not None:
+            told = f"mean area under the ROC curve {test_metrics['auc']:.3f} of the test part"
         screen.say(
-            f"{self._fold_name(number, folds, test)}: test accuracy "
-            f"{screen.percent(test_metrics['accuracy'])} on {test_metrics['items']:,} items"
+            f"{self._fold_name(number, folds, test)}: {told} on {test_metrics['items']:,} items"
         )
 
     @staticmethod
@@ -114,7 +118,9 @@ class Display(RunWatcher):
         counts = [f"{len(part):,} {name}" for name, part in (*parts, ("test", prepared.test))]
         classes = ", ".join(str(label) for label in prepared.classes[:12])
         more = ", ..." if len(prepared.classes) > 12 else ""
-        screen.say(f"items: {', '.join(counts)}; {len(prepared.classes)} classes: {classes}{more}")
+        kind = "labels" if prepared.several else "classes"
+        self.measured = "exact match" if prepared.several else "accuracy"
+        screen.say(f"items: {', '.join(counts)}; {len(prepared.classes)} {kind}: {classes}{more}")
         if prepared.grids:
             screen.say(f"grids: {prepared.grids}")
         if prepared.budget is not None:
@@ -168,10 +174,10 @@ class Display(RunWatcher):
         parts = [f"epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}", f"loss {epoch.loss:.4f}"]
         if epoch.validation_accuracy is not None and epoch.validation_loss is not None:
             accuracy = screen.percent(epoch.validation_accuracy)
-            parts.append(f"validation loss {epoch.validation_loss:.4f}, accuracy {accuracy}")
-            self.validated = f"  validation accuracy {accuracy}"
+            parts.append(f"validation loss {epoch.validation_loss:.4f}, {self.measured} {accuracy}")
+            self.validated = f"  validation {self.measured} {accuracy}"
         else:
-            parts.append(f"training accuracy {screen.percent(epoch.accuracy)}")
+            parts.append(f"training {self.measured} {screen.percent(epoch.accuracy)}")
         left = (epochs - epoch.epoch) * epoch.seconds
         parts.append(f"{epoch.seconds:.1f} s" + (f", {screen.seconds(left)} left" if left else ""))
         screen.say("  ".join(parts))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from gridcnn.cli import options, screen
-from gridcnn.errors import SpecError, printable, quoted
+from gridcnn.errors import SpecError, listed, printable, quoted
 
 if TYPE_CHECKING:
     from gridcnn.evaluation import Evaluation
@@ -64,6 +64,9 @@ def _say(found: Evaluation) -> None:
     for note in found.notes:
         screen.say_noted(note)
     part = "all items" if found.part == "all" else f"the {found.part} part"
+    if found.several:
+        _say_labels(found, part)
+        return
     screen.say(
         f"accuracy {screen.percent(found.accuracy)} on {part}, {found.items:,} items "
         f"({screen.interval(found.interval)})"
@@ -71,8 +74,53 @@ def _say(found: Evaluation) -> None:
     say_beside(found.measures.plain(found.labels))
     if found.auc is not None:
         mean = ", the mean over the classes" if len(found.classes) > 2 else ""
-        screen.say(f"area under the ROC curve {_part(found.auc)}{mean}")
+        screen.say(f"area under the ROC curve {figure(found.auc)}{mean}")
     say_scores(found)
+
+
+def _say_labels(found: Evaluation, part: str) -> None:
+    """Print the figures of several labels of an item."""
+    plain = found.measures.plain(found.labels)
+    say_label_means(plain, f"on {part}, {found.items:,} items")
+    say_labels(plain["labels"])
+
+
+def say_label_means(test: dict[str, Any], where: str) -> None:
+    """Print the means over several labels; `test` is that part of metrics.json."""
+    count = len(test["labels"])
+    screen.say(
+        f"mean area under the ROC curve {figure(test['auc'])}, mean average precision "
+        f"{figure(test['average_precision'])} of {count} {'labels' if count > 1 else 'label'}, "
+        f"{where}"
+    )
+    usual = listed([quoted(str(label)) for label in test["majority"]["labels"]]) or "none"
+    screen.say(
+        f"F1 {figure(test['macro_f1'])} on average (macro), {figure(test['micro_f1'])} of all "
+        f"answers together (micro); {screen.percent(test['right'])} of all known answers are right"
+    )
+    screen.say(
+        f"exact match {screen.percent(test['accuracy'])}: all known labels of an item are right "
+        f"({screen.interval(test['interval'])}); always answering {usual} gets "
+        f"{screen.percent(test['majority']['accuracy'])}"
+    )
+
+
+def say_labels(labels: dict[str, Any]) -> None:
+    """Print the scores of each label, as metrics.json has them."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("label")
+    for title in ("known", "with it", "AUC", "AP", "precision", "recall", "F1", "threshold"):
+        table.add_column(title, justify="right")
+    for name, scores in labels.items():
+        counts = (f"{scores[key]:,}" for key in ("known", "positives"))
+        keys = ("auc", "average_precision", "precision", "recall", "f1", "threshold")
+        table.add_row(printable(name), *counts, *(figure(scores[key]) for key in keys))
+    screen.output(width=None if screen.output().is_terminal else 100).print(table)
+    if all(scores["threshold"] is not None for scores in labels.values()):
+        screen.say("a label is answered if its vote is at least its threshold")
 
 
 def say_beside(test: dict[str, Any]) -> None:
@@ -80,7 +128,7 @@ def say_beside(test: dict[str, Any]) -> None:
     most, worst = test["majority"], test["worst"]
     items = test["classes"][str(worst["class"])]["items"]
     unequal = len({each["items"] for each in test["classes"].values()}) > 1
-    macro = f", macro F1 {_part(test['macro_f1'])}" if unequal else ""
+    macro = f", macro F1 {figure(test['macro_f1'])}" if unequal else ""
     screen.say(
         f"balanced accuracy {screen.percent(test['balanced_accuracy'])}{macro}; always answering "
         f"{quoted(str(most['class']))} gets {screen.percent(most['accuracy'])}; worst class "
@@ -101,7 +149,7 @@ def say_scores(found: Evaluation) -> None:
     classes = {label: printable(label) for label in found.classes}
     for label, score in found.classes.items():
         values = (score.precision, score.recall, score.f1, score.auc)
-        scores.add_row(classes[label], *map(_part, values), f"{score.items:,}")
+        scores.add_row(classes[label], *map(figure, values), f"{score.items:,}")
     confusion = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     confusion.add_column("truth")
     for label in classes.values():
@@ -117,7 +165,7 @@ def say_scores(found: Evaluation) -> None:
     console.print(confusion)
 
 
-def _part(value: float | None) -> str:
+def figure(value: float | None) -> str:
     """Return a part of 1 with three digits, never rounded up to 1."""
     if value is None:
         return "-"

@@ -50,8 +50,14 @@ def init(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="The name of the spec for DATA.")
     ] = None,
-    label: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="The column of the classes in a table.")
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label",
+            metavar="COLUMN",
+            help="The column of the classes in a table. Repeated, if an item may have several "
+            "labels: a column of 0 and 1 for each.",
+        ),
     ] = None,
     inputs: Annotated[
         list[str] | None,
@@ -78,7 +84,12 @@ def init(
     path = _file(what, name)
     outputs.refuse_taken(path, None, force=force)
     judge = functools.partial(_judge, encoding=encoding) if check else None
-    options = {"label": label, "inputs": inputs or [], "encoding": encoding, "judge": judge}
+    options = {
+        "labels": labels or [],
+        "inputs": inputs or [],
+        "encoding": encoding,
+        "judge": judge,
+    }
     made = _spec_text(what, path, options)
     validate(parse(made.text, f"init {what}"))  # the name may not be valid for a spec
     screen.say_notes(made.notes, strict=strict)
@@ -148,7 +159,7 @@ def _spec_text(what: str, path: Path, options: dict[str, Any]) -> Starter:
         # Relative paths start at the folder of the spec.
         data = what if path.parent == Path() else str(Path(what).absolute())
         return starter_for(path.stem, str(path), data, **options)
-    if options["label"] is not None or options["inputs"]:
+    if options["labels"] or options["inputs"]:
         raise SpecError(f"--label and --input are for a table, and there is no file {what}")
     if what in ready():
         text = ready()[what].decode()

@@ -153,7 +153,7 @@ class _Printer(abc.ABC):
 
     def __init__(self, model: Model, top: int | None) -> None:
         self.classes = model.classes
-        self.head = model.head
+        self.model = model
         self.top = top
         self.width = 0
 
@@ -165,13 +165,22 @@ class _Printer(abc.ABC):
 
     def batch(self, names: Sequence[str], votes: Array) -> None:
         self.width = max(self.width, min(max(map(len, names), default=0), _WIDEST))
-        answers = self.head.answers(votes).tolist()
+        answers: list[Any]
+        if self.model.several:
+            answers = self.model.labels_answered(votes)
+        else:
+            answers = [self.classes[n] for n in self.model.head.answers(votes).tolist()]
         for name, answer, row in zip(names, answers, votes, strict=True):
-            self.item(name, self.classes[answer], row)
+            self.item(name, answer, row)
 
     @abc.abstractmethod
     def item(self, name: str, answer: Any, votes: Array) -> None:
-        """Print the answer for one thing."""
+        """Print the answer for one thing; of several labels, it is the list of those."""
+
+    @staticmethod
+    def join(answer: Any, between: str) -> str:
+        """Return an answer as a text; `between` separates several labels."""
+        return between.join(map(str, answer)) if isinstance(answer, list) else str(answer)
 
     def end(self) -> None:  # noqa: B027 - most have nothing to add
         """Print the end of the output."""
@@ -180,7 +189,8 @@ class _Printer(abc.ABC):
 class _TextPrinter(_Printer):
     def item(self, name: str, answer: Any, votes: Array) -> None:
         shown = "  ".join(f"{self.classes[n]} {votes[n]:.3f}" for n in self.order(votes))
-        screen.say(printable(f"{name:<{self.width}}  {answer}  {shown}"))
+        told = self.join(answer, ", ") or "no label"
+        screen.say(printable(f"{name:<{self.width}}  {told}  {shown}"))
 
 
 class _CsvPrinter(_Printer):
@@ -200,7 +210,7 @@ class _CsvPrinter(_Printer):
         for index in self.order(votes):
             shown += [] if self.top is None else [self.classes[index]]
             shown.append(f"{votes[index]:.6f}")
-        self.writer.write([name, answer, *shown])
+        self.writer.write([name, self.join(answer, ";"), *shown])
 
 
 class _JsonPrinter(_Printer):

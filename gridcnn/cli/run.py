@@ -137,7 +137,9 @@ def _say_result(result: Run) -> None:
         )
     screen.say()
     spent = screen.seconds(metrics["seconds"]["total"])
-    if "test" in metrics:
+    if "test" in metrics and result.model.several:
+        _say_labels(metrics, spent)
+    elif "test" in metrics:
         test = metrics["test"]
         screen.say(
             f"test accuracy {screen.percent(test['accuracy'])} on {test['items']:,} items "
@@ -161,22 +163,49 @@ def _say_result(result: Run) -> None:
     screen.say(f"results: {result.folder}")
 
 
+def _say_labels(metrics: dict[str, Any], spent: str) -> None:
+    """Print the results for several labels of an item."""
+    from gridcnn.cli.evaluate import say_label_means, say_labels
+
+    test, literal = metrics["test"], metrics["literal_comparison"]
+    say_label_means(
+        test,
+        f"on {test['items']:,} test items, with the weights of epoch {metrics['best_epoch']}, "
+        f"after {spent} in all",
+    )
+    for note in test["notes"]:
+        screen.say_noted(note)
+    say_labels(test["labels"])
+    if "validation" not in metrics:
+        screen.say("(the thresholds are 0.5, since there are no validation items to choose them)")
+    if literal["auc"] is not None and test["auc"] is not None:
+        screen.say(
+            f"literal comparison: mean area under the ROC curve {literal['auc']:.3f}   "
+            f"this network {test['auc']:.3f}"
+        )
+        screen.say(
+            f"(the first keeps {literal['exemplars']} training items as they are, and answers each "
+            "label of a test item by the nearest of them with it and without it, cell by cell)"
+        )
+
+
 def _say_folds(result: CrossValidation) -> None:
     from rich import box
     from rich.table import Table
 
-    from gridcnn.cli.evaluate import say_beside, say_scores
+    from gridcnn.cli.evaluate import figure, say_beside, say_label_means, say_labels, say_scores
 
     metrics: dict[str, Any] = result.metrics
+    several = result.evaluation.several
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("test part")
-    for title in ("accuracy", "loss", "items", "best epoch"):
+    for title in ("AUC" if several else "accuracy", "loss", "items", "best epoch"):
         table.add_column(title, justify="right")
     for fold in result.folds:
         test = fold.metrics["test"]
         table.add_row(
             str(fold.test),
-            screen.percent(test["accuracy"]),
+            figure(test.get("auc")) if several else screen.percent(test["accuracy"]),
             f"{test['loss']:.4f}",
             f"{test['items']:,}",
             f"{fold.metrics['best_epoch']}",
@@ -184,6 +213,23 @@ def _say_folds(result: CrossValidation) -> None:
     screen.say()
     screen.output(width=None if screen.output().is_terminal else 100).print(table)
     accuracy, literal = (metrics[part]["accuracy"] for part in ("test", "literal_comparison"))
+    if several:
+        auc = metrics["test"].get("auc")
+        told = ""
+        if auc is not None:
+            mean, std, least, most = (figure(auc[key]) for key in ("mean", "std", "min", "max"))
+            told = (
+                f"mean area under the ROC curve {mean} on average, standard deviation {std}, from "
+                f"{least} to {most}; "
+            )
+        screen.say(
+            f"{told}{len(result.folds)} folds, {screen.seconds(metrics['seconds']['total'])} in "
+            "all\n"
+        )
+        say_label_means(metrics["out_of_fold"], f"all {result.evaluation.items:,} answers together")
+        say_labels(metrics["out_of_fold"]["labels"])
+        _say_end(result)
+        return
     screen.say(
         f"test accuracy {screen.percent(accuracy['mean'])} on average, standard deviation "
         f"{screen.percent(accuracy['std'])}, from {screen.percent(accuracy['min'])} to "
@@ -196,6 +242,10 @@ def _say_folds(result: CrossValidation) -> None:
     )
     say_beside(metrics["out_of_fold"])
     say_scores(result.evaluation)
+    _say_end(result)
+
+
+def _say_end(result: CrossValidation) -> None:
     screen.say(
         "this measures how good such models are, and makes no model for use; for one, run the "
         "spec without --folds"

@@ -11,10 +11,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.targets import Targets, number_labels
+from gridcnn.contracts.targets import LabelTargets, Targets, number_labels
 from gridcnn.errors import DataError, Problem, listed
 from gridcnn.forks import cached_property
 from gridcnn.settings.base import Settings
+from gridcnn.settings.label_columns import Labels
 
 Label = str | int
 """What a class is called."""
@@ -29,7 +30,8 @@ class Dataset:
     Attributes:
         things: one for each item, as an adapter takes it: a path, an array `(rows, columns)` or
             `(rows, columns, channels)`, ...
-        labels: the class of each item, in the same order.
+        labels: the class of each item, in the same order; if `label_names` are given, whether each
+            item has each of these labels, float32 `(items, labels)`: 1, 0, or NaN if not known.
         names: what an item is called in results: a path relative to the data, or `item 17`.
         parts: "train", "validation" or "test" for each item where the data divides itself, or None.
         origin: where the data is from, for messages.
@@ -41,10 +43,11 @@ class Dataset:
         bad: the problems of items that could not be read, and are left out; `source` is the place.
         resolved: the source with all settings filled in that were found while reading; None if
             nothing was.
+        label_names: the labels, if an item may have several of them, or none.
     """
 
     things: Sequence[Any]
-    labels: Sequence[Label]
+    labels: Sequence[Any] | LabelTargets
     names: Sequence[str]
     parts: Sequence[str] | None = None
     origin: str = ""
@@ -53,6 +56,7 @@ class Dataset:
     groups: Sequence[str] | None = None
     bad: Sequence[Problem] = ()
     resolved: Source | None = None
+    label_names: tuple[Label, ...] | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.things), len(self.labels), len(self.names)}
@@ -66,6 +70,11 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.things)
+
+    @property
+    def several(self) -> bool:
+        """Whether an item may have several labels, or none."""
+        return self.label_names is not None
 
     def chosen(self, items: NDArray[np.int64], **changes: Any) -> Dataset:
         """Return the items of the given indices, int64 `(chosen,)`, with other fields changed."""
@@ -82,23 +91,40 @@ class Dataset:
 
     @cached_property
     def classes(self) -> tuple[Label, ...]:
-        """All classes, sorted (numbers before texts)."""
+        """All classes, sorted (numbers before texts); or the labels, in their order."""
+        if self.label_names is not None:
+            return self.label_names
         return tuple(sorted(set(self.labels), key=lambda label: (isinstance(label, str), label)))
 
-    def targets(self, classes: Sequence[Label]) -> Targets:
+    def targets(self, classes: Sequence[Label]) -> Targets | LabelTargets:
         """Return each label as its index in `classes`, `(items,)`.
+
+        Several labels are `(items, classes)`, float32: 1, 0, or NaN. Nothing is known of those
+        among `classes` that the data does not have.
 
         Raises:
             DataError: a label is not among the classes.
         """
         index = {label: number for number, label in enumerate(classes)}
-        strangers = sorted({str(label) for label in self.labels if label not in index})
+        here = self.labels if self.label_names is None else self.label_names
+        strangers = sorted({str(label) for label in here if label not in index})
         if strangers:
             raise DataError(
-                f"{self.origin or 'the data'}: {listed(strangers)} not among the classes "
+                f"{self.origin or 'the data'}: {listed(strangers)} not among the "
+                f"{'labels' if self.several else 'classes'} "
                 f"{listed([str(label) for label in classes])}"
             )
-        return number_labels(self.labels, index)
+        if self.label_names is None:
+            return number_labels(self.labels, index)
+        targets = np.full((len(self), len(index)), np.nan, np.float32)
+        targets[:, number_labels(self.label_names, index)] = self.label_rows
+        return targets
+
+    @property
+    def label_rows(self) -> LabelTargets:
+        """Whether each item has each label, float32 `(items, labels)`, if it may have several."""
+        names = self.label_names or ()
+        return np.asarray(self.labels, np.float32).reshape(len(self), len(names))
 
 
 @dataclass(frozen=True)
@@ -107,14 +133,16 @@ class Facts:
 
     Attributes:
         items: how many items it has.
-        classes: its classes, sorted.
+        classes: its classes, sorted; or the labels of which an item may have several.
         shape: the shape of one item, `(rows, columns)` or `(rows, columns, channels)`; `()` for
             what differs in length, as texts do.
+        several: whether an item may have several labels.
     """
 
     items: int
     classes: tuple[Label, ...]
     shape: tuple[int, ...]
+    several: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,6 +153,7 @@ class Request:
         seed: fixes what is random in made data.
         suffixes: endings of the files that the adapter reads, lower case, with the dot.
         group: the column of the groups; a source without columns ignores it.
+        label: the columns of the labels in a manifest; None: the one called `label`.
         missing: whether the adapter takes numbers that are missing, which are NaN then.
         trained: whether the source's settings are those of a trained model: its columns are looked
             for by name, others are ignored, and the file may be written in another way.
@@ -133,6 +162,7 @@ class Request:
     seed: int = 0
     suffixes: frozenset[str] = frozenset()
     group: str | None = None
+    label: Labels | None = None
     missing: bool = False
     trained: bool = False
 

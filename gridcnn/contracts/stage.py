@@ -12,13 +12,13 @@ import abc
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from gridcnn.contracts.targets import SoftTargets, Targets, most
+from gridcnn.contracts.targets import LabelTargets, SoftTargets, Targets, check_targets, most
 from gridcnn.forks import cached_property
 from gridcnn.grid import Array, Axis, GridShape
 from gridcnn.settings.base import Settings
@@ -276,6 +276,26 @@ class HeadStage(Stage):
     that item alone, to the last bit. Logits that are NaN or infinite are not an error; the
     callers switch off NumPy's warnings about them.
     """
+
+    @property
+    def several(self) -> bool:
+        """Whether items may have several labels, or none.
+
+        Then what is said of classes here holds for labels: targets are float32 `(items, labels)`,
+        1, 0, or NaN if not known; answers are `(items, labels)`, 1 or 0; votes need not add up to
+        1; and an item is a hit if all of its known labels are right.
+        """
+        return False
+
+    def check_targets(
+        self, targets: NDArray[Any], *, items: int, classes: int
+    ) -> Targets | SoftTargets | LabelTargets:
+        """Return targets as `losses` takes them, in C order and the machine's byte order.
+
+        Raises:
+            IndexError: they are not those of `items` items and `classes` classes.
+        """
+        return check_targets(targets, items=items, classes=classes)
 
     @abc.abstractmethod
     def votes(self, logits: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Targets: the right class of each item, as its index among the classes, or as parts of classes."""
+"""Targets: the right class of each item, as its index or as parts of classes; or its labels."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ Targets = NDArray[np.int64]
 """Class indices `(items,)`, from 0: of the right classes, or of the classes that were answered."""
 SoftTargets = NDArray[np.float32]
 """How much of each class an item is, `(items, classes)`: at least 0, and 1 in all for an item."""
+LabelTargets = NDArray[np.float32]
+"""Whether an item has each of several labels, `(items, labels)`: 1, 0, or NaN if not known."""
 
 L = TypeVar("L")
 
@@ -46,6 +48,20 @@ def check_targets(targets: NDArray[Any], *, items: int, classes: int) -> Targets
         items and (targets.dtype.kind not in "biu" or checked.view(np.uint64).max() >= classes)
     ):
         raise IndexError(f"targets must be {items} whole numbers from 0 to {classes - 1}")
+    return checked
+
+
+def check_label_targets(targets: NDArray[Any], *, items: int, labels: int) -> LabelTargets:
+    """Return targets of several labels as float32, in C order and the machine's byte order.
+
+    Raises:
+        IndexError: they are not `(items, labels)`, or one is neither from 0 to 1 nor NaN.
+    """
+    checked = np.ascontiguousarray(targets, np.float32)
+    if checked.shape != (items, labels) or ((checked < 0) | (checked > 1)).any():
+        raise IndexError(
+            f"targets must be 0, 1 or NaN for each of {labels} labels of {items} items"
+        )
     return checked
 
 

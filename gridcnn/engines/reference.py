@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from gridcnn.contracts.stage import Gradients, Merge, Stage
-from gridcnn.contracts.targets import SoftTargets, Targets, check_targets, check_weights
+from gridcnn.contracts.targets import SoftTargets, Targets, check_weights
 from gridcnn.engines.base import Engine, Memory, StepResult, generators, take_running
 from gridcnn.grid import Array, Cells
 from gridcnn.network import Network, groups_of
@@ -78,7 +78,7 @@ class ReferenceEngine(Engine):
     ) -> StepResult:
         """Return loss and gradient, by running forward and then back along the same stages."""
         classes = self.network.output.cells
-        targets = check_targets(targets, items=len(grids), classes=classes)
+        targets = self.head.check_targets(targets, items=len(grids), classes=classes)
         if weights is not None:
             weights = check_weights(weights, items=len(grids))
         gradient = np.zeros_like(parameters)

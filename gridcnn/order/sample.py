@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.adapter import Adapter, OneHotAdapter, Things, pick
-from gridcnn.contracts.targets import Targets
-from gridcnn.errors import DataError, Problem
+from gridcnn.contracts.targets import LabelTargets, Targets
+from gridcnn.errors import DataError, Problem, quoted
 from gridcnn.grid import Cells, GridShape, OneHot
 from gridcnn.order.columns import Column, column_of
 from gridcnn.order.judge import judge_columns, judge_grids
@@ -99,6 +100,29 @@ def sample_of_items(
     numbers = adapter.laid_out(pick(things, chosen)) if len(chosen) else None
     data = grids if numbers is None else numbers
     return Sample(data, rows, chosen, targets, axis_names(adapter.shape()), notes=notes, seed=seed)
+
+
+def classes_to_judge(
+    targets: Targets | LabelTargets, names: Sequence[str | int]
+) -> tuple[Targets, tuple[str, ...]]:
+    """Return the class of each item by which data is judged, and sentences about that.
+
+    Of several labels it is the one that divides the items most evenly: 1, 0, or -1 if not known.
+
+    Args:
+        targets: classes `(items,)`, or several labels `(items, labels)`.
+        names: what the labels are called.
+    """
+    if targets.ndim == 1:
+        return targets.astype(np.int64, copy=False), ()
+    label = int(np.minimum((targets == 1).sum(axis=0), (targets == 0).sum(axis=0)).argmax())
+    chosen = targets[:, label]
+    told = (
+        f"judged by the label {quoted(str(names[label]))} alone, which of the {len(names)} labels "
+        "divides the items most evenly"
+    )
+    classes: Targets = np.where(np.isnan(chosen), -1, chosen).astype(np.int64)
+    return classes, (told,)
 
 
 def axis_names(shape: GridShape) -> tuple[str, str]:

@@ -1,4 +1,7 @@
-"""Items whose grids are equal, and that are in two parts of the data or in two classes."""
+"""Items whose grids are equal, and that are in two parts of the data or in two classes.
+
+Where items may have several labels, two classes are labels that differ where both are known.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,9 +59,14 @@ def find_duplicates(parts: Mapping[str, Labelled]) -> Duplicates:
             first[name][item] = False
             if where != name:
                 duplicates.leaked[name].append((item, where, earlier))
-            if parts[where].targets[earlier] != parts[name].targets[item]:
+            if _differ(parts[where].targets[earlier], parts[name].targets[item]):
                 duplicates.torn.append((name, item, where, earlier))
     return duplicates
+
+
+def _differ(first: Any, second: Any) -> bool:
+    """Return whether two classes differ, or several labels where both are known."""
+    return bool(((first != second) & (first == first) & (second == second)).any())
 
 
 def _order_parts(parts: Mapping[str, object]) -> list[str]:
@@ -111,28 +120,39 @@ def duplicates_notes(
                 f"{share} are, as grids, equal to {others} items, such as {pair}, and say nothing "
                 "about new ones; set data.duplicates: drop to leave them out"
             )
-    notes += torn_notes(found, names, "set data.duplicates: drop to use only the first")
-    return notes
+    several = any(part.targets.ndim == 2 for part in parts.values())
+    remedy = "set data.duplicates: drop to use only the first"
+    return [*notes, *torn_notes(found, names, remedy, several=several)]
 
 
-def torn_notes(found: Duplicates, names: Mapping[str, Sequence[str]], remedy: str) -> list[str]:
-    """Return notes about equal items of two classes, with a remedy besides other labels."""
+def torn_notes(
+    found: Duplicates, names: Mapping[str, Sequence[str]], remedy: str, *, several: bool = False
+) -> list[str]:
+    """Return notes about equal items of two classes, with a remedy besides other labels.
+
+    `several` says that items may have several labels.
+    """
     if not found.torn:
         return []
     part, item, where, earlier = found.torn[0]
     pair = f"{quoted(names[part][item])} and {quoted(names[where][earlier])}"
-    several = "items are" if len(found.torn) > 1 else "item is"
+    items = "items are" if len(found.torn) > 1 else "item is"
+    other = "with other labels" if several else "of another class"
     return [
-        f"{len(found.torn):,} {several}, as grids, equal to an item of another class, such as "
+        f"{len(found.torn):,} {items}, as grids, equal to an item {other}, such as "
         f"{pair}; correct their labels, or {remedy}"
     ]
 
 
-def dropped_note(found: Duplicates) -> list[str]:
-    """Return a note on how many items were left out because they equal an earlier one."""
+def dropped_note(found: Duplicates, *, several: bool = False) -> list[str]:
+    """Return a note on how many items were left out because they equal an earlier one.
+
+    `several` says that items may have several labels.
+    """
+    what = "other labels" if several else "another class"
     counts = {part: int((~first).sum()) for part, first in found.first.items()}
     counts_by_part = listed([f"{counts[part]:,} of {part}" for part in PARTS if counts[part]])
     if not counts_by_part:
         return []
-    other = f"; {len(found.torn):,} of them have another class there" if found.torn else ""
+    other = f"; {len(found.torn):,} of them have {what} there" if found.torn else ""
     return [f"items left out since they are equal to an earlier one: {counts_by_part}{other}"]

@@ -56,9 +56,15 @@ class Located:
             seed=self.spec.training.seed,
             suffixes=(adapter or _adapter_for_files(self.source)).suffixes,
             group=group if isinstance(group, str) else None,
+            label=self.data.label,
             missing=adapter is not None and adapter.takes_missing,
             trained=self.trained,
         )
+        if request.label is not None and not isinstance(self.source, Files):
+            raise DataError(
+                f"data.label names the labels in a manifest, and {self.source.title} has labels of "
+                "its own; leave it out"
+            )
         with reporting(advance):
             dataset = self.source.open(request)
         if request.group is not None and dataset.groups is None:
@@ -195,6 +201,7 @@ def _in_memory(data: Any, spec: Spec, settings: Data, *, trained: bool) -> Datas
         files=files,
         source=settings.source,
         group=group,
+        label=settings.label,
         missing=spec.adapter is not None and spec.adapter.takes_missing,
         trained=trained,
     )

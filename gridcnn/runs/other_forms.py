@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from gridcnn.contracts.adapter import Adapter, other_forms
 from gridcnn.contracts.source import Dataset
 from gridcnn.datasets.division.splits import Division
-
-_Each = TypeVar("_Each")
 
 
 def with_other_forms(
@@ -28,7 +25,7 @@ def with_other_forms(
     if not forms:
         return dataset, division
 
-    def also(values: Sequence[_Each]) -> list[_Each]:
+    def also(values: Any) -> list[Any]:
         return [*values, *(values[index] for index in origins.tolist())]
 
     note = f"{len(division.train)} training items are also trained on in {len(forms)} other forms"

@@ -10,17 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gridcnn.contracts.source import PARTS, TEST
+from gridcnn.contracts.source import PARTS, TEST, VALIDATION
+from gridcnn.contracts.targets import LabelTargets, Targets, most
 from gridcnn.datasets.labels import labels_array
 from gridcnn.engines.base import Engine
 from gridcnn.errors import DataError, RunFolderError, first_told, together
 from gridcnn.files import as_written
 from gridcnn.grid import Array
+from gridcnn.label_measures import choose_thresholds, label_measures
 from gridcnn.measures import measures
 from gridcnn.model import Model, answer_logits
-from gridcnn.notes import answer_notes
+from gridcnn.notes import answer_notes, label_answer_notes
 from gridcnn.order.guard import Checked
 from gridcnn.runs.folder import PREDICTIONS, SKIPPED, RunFolder
+from gridcnn.runs.label_predictions import label_predictions
 from gridcnn.runs.literal import literal_comparison
 from gridcnn.runs.prepare import Part, Prepared
 from gridcnn.runs.results import read_predictions
@@ -60,8 +63,9 @@ class Run:
     def predictions_frame(self) -> pd.DataFrame:
         """The answers for the test items as a DataFrame, a row for each; read from the folder.
 
-        Its columns are `truth`, `answer` and `votes.CLASS` for each class; the index is the name of
-        each item.
+        Its columns are `truth`, `answer` and `votes.CLASS` for each class; of several labels
+        `truth.LABEL` (NaN if not known), `answer.LABEL` and `votes.LABEL` for each label. The index
+        is the name of each item.
 
         Raises:
             RunFolderError: there are no test items, or the folder is gone.
@@ -72,6 +76,10 @@ class Run:
             raise RunFolderError(f"{self.folder} has no predictions: no items were kept for a test")
         header, rows = read_predictions(self.folder, self.metrics)
         frame = pd.DataFrame(rows, columns=header).set_index("item")
+        if self.model.several:
+            frame = frame.replace("", "nan").astype("float64")
+            answers = [name for name in frame.columns if name.startswith("answer.")]
+            return frame.astype(dict.fromkeys(answers, "int64"))
         labels = {as_written(str(label)): label for label in self.metrics["classes"]}
         for name in ("truth", "answer"):
             frame[name] = frame[name].map(labels)
@@ -117,8 +125,15 @@ def finish(trained: Trained, folder: RunFolder, watch: Stopwatch) -> Run:
     best, calibration = state.best, None
     if prepared.spec.training.calibrate:
         best, calibration = calibrate(trained.engine, best, prepared.validation.data)
-    model = Model(prepared.spec, prepared.classes, best, engine=trained.engine)
-    figures, votes = _measure(model, trained, folder.hint)
+    logits = _answer_parts(trained, best)
+    model = Model(
+        prepared.spec,
+        prepared.classes,
+        best,
+        thresholds=_thresholds(trained, logits),
+        engine=trained.engine,
+    )
+    figures, votes = _measure(model, trained, logits, folder.hint)
     if calibration is not None:
         figures["calibration"] = dataclasses.asdict(calibration)
     training = sum(epoch.seconds for epoch in state.history)
@@ -134,28 +149,54 @@ def finish(trained: Trained, folder: RunFolder, watch: Stopwatch) -> Run:
     return Run(model, metrics, tuple(state.history), folder.path)
 
 
-def _measure(model: Model, trained: Trained, hint: str) -> tuple[dict[str, Any], Array | None]:
+def _answer_parts(trained: Trained, best: Array) -> dict[str, Array]:
+    """Return the logits for each part that has items, the test part first.
+
+    `best` are the parameters of the best epoch.
+    """
+    parts: dict[str, Part] = {name: getattr(trained.prepared, name) for name in reversed(PARTS)}
+    return {
+        name: trained.engine.logits(best, part.data.grids)
+        for name, part in parts.items()
+        if len(part)
+    }
+
+
+def _thresholds(trained: Trained, logits: Mapping[str, Array]) -> tuple[float, ...] | None:
+    """Return the vote from which on each of several labels is answered, by the validation items.
+
+    None if items have one class, or there are no validation items.
+    """
+    if not trained.prepared.several or VALIDATION not in logits:
+        return None
+    part, head = trained.prepared.validation, trained.engine.head
+    answers = answer_logits(head, logits[VALIDATION], part.names)
+    return choose_thresholds(part.data.targets[answers.kept], answers.votes)
+
+
+def _measure(
+    model: Model, trained: Trained, logits: Mapping[str, Array], hint: str
+) -> tuple[dict[str, Any], Array | None]:
     """Return all figures, and the votes `(items, classes)` for the test items, if there are any."""
     engine, prepared, state = trained.engine, trained.prepared, trained.state
     metrics: dict[str, Any] = {}
     votes = None
-    for name in reversed(PARTS):
+    for name, answered in logits.items():
         part: Part = getattr(prepared, name)
-        if not len(part):
-            continue
-        logits = engine.logits(model.parameters, part.data.grids)
-        answers = _votes(model, logits, part, hint)
-        loss, accuracy = loss_and_accuracy(model.head, logits, part.data.targets)
+        answers = _votes(model, answered, part, hint)
+        loss, accuracy = loss_and_accuracy(model.head, answered, part.data.targets)
         metrics[name] = {"accuracy": accuracy, "loss": loss, "items": len(part)}
+        if model.thresholds is not None:
+            found = label_measures(part.data.targets, answers, model.thresholds)
+            metrics[name] |= found.plain(prepared.classes)
         if name == TEST:
             votes = answers
-            figures = measures(
-                part.data.targets, model.head.answers(votes), len(prepared.classes), votes=votes
-            )
-            notes = answer_notes(figures, votes, prepared.classes)
-            metrics[name] |= {**figures.plain(prepared.classes), "notes": notes}
+            metrics[name] |= _measure_test(model, part.data.targets, votes)
     if prepared.literal is not None:
-        metrics["literal_comparison"] = dataclasses.asdict(literal_comparison(*prepared.literal))
+        literal = dataclasses.asdict(literal_comparison(*prepared.literal))
+        if not prepared.several:
+            del literal["auc"]
+        metrics["literal_comparison"] = literal
     if trained.checked is not None:
         metrics["check"] = trained.checked.as_json()
     if prepared.start is not None:
@@ -177,6 +218,15 @@ def _measure(model: Model, trained: Trained, hint: str) -> tuple[dict[str, Any],
         "notes": list(prepared.notes),
     }
     return metrics, votes
+
+
+def _measure_test(model: Model, targets: Targets | LabelTargets, votes: Array) -> dict[str, Any]:
+    """Return the figures of the test items, and notes on their answers."""
+    if model.several:
+        return {"notes": label_answer_notes(targets, model.answers(votes), votes, model.classes)}
+    figures = measures(most(targets), model.head.answers(votes), len(model.classes), votes=votes)
+    notes = answer_notes(figures, votes, model.classes)
+    return {**figures.plain(model.classes), "notes": notes}
 
 
 def _stop_reason(trained: Trained) -> str | None:
@@ -206,6 +256,10 @@ def _votes(model: Model, logits: Array, part: Part, hint: str) -> Array:
 
 
 def _write_predictions(folder: RunFolder, model: Model, prepared: Prepared, votes: Array) -> None:
+    if prepared.several:
+        table = label_predictions(model, prepared.test.names, prepared.test.data, votes)
+        folder.write_table(PREDICTIONS, *table)
+        return
     labels = labels_array(prepared.classes)
     truths = labels[prepared.test.data.targets]
     answers = model.answers(votes)

@@ -22,12 +22,17 @@ from gridcnn.datasets.division.groups import by_pattern
 from gridcnn.datasets.division.splits import Division, divide
 from gridcnn.datasets.problems import bad_items_error
 from gridcnn.datasets.tables.table import Table
-from gridcnn.errors import DataError, Problem, SpecError, UserError
+from gridcnn.errors import DataError, Problem, SpecError, UserError, listed, quoted
 from gridcnn.grid import GridShape
 from gridcnn.model import Model, load
 from gridcnn.network import Network
-from gridcnn.notes import label_notes, remark_notes
-from gridcnn.order.sample import Sample, draw_training_items, sample_of_items
+from gridcnn.notes import label_notes, remark_notes, several_notes, unlearned_notes
+from gridcnn.order.sample import (
+    Sample,
+    classes_to_judge,
+    draw_training_items,
+    sample_of_items,
+)
 from gridcnn.progress import Advance, Counter
 from gridcnn.runs.adapting import Adapting, Made
 from gridcnn.runs.contents import Digests
@@ -45,6 +50,7 @@ from gridcnn.training.augmentation import changes_things, refuse_unfit_things
 from gridcnn.training.budget import Budget
 from gridcnn.training.forms import Forms
 from gridcnn.training.loop import Labelled
+from gridcnn.training.selection import settle_selection
 from gridcnn.training.starting import Start, start_from
 from gridcnn.training.weighing import item_weights
 
@@ -67,7 +73,7 @@ class Prepared:
     Attributes:
         spec: with the source and the fitted adapter filled in.
         fitted: the adapter, and the shape of every grid.
-        classes: the classes, in the order of the votes.
+        classes: the classes, or labels, in the order of the votes.
         train, validation, test: the parts; validation and test may be empty.
         literal: exemplars, and the test items to compare them with, for the literal comparison;
             None if there are no test items.
@@ -120,6 +126,11 @@ class Prepared:
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
+    def several(self) -> bool:
+        """Whether items may have several labels, which `classes` are then."""
+        return self.train.data.targets.ndim == 2
+
+    @property
     def skipped_items(self) -> int:
         """How many items were left out; one may have several problems."""
         return len({(problem.source, problem.line) for problem in self.skipped})
@@ -149,6 +160,7 @@ def prepare(
     spec, items, bad = located.spec, len(dataset) + len(dataset.bad), dataset.bad
     if bad and located.data.bad_items == "stop":
         raise bad_items_error(bad, items, "set data.bad_items: skip")
+    refuse_other_head(spec, dataset)
     divided = divide_for_training(located, dataset, advance=advance, threads=threads)
     dataset, fitted, adapting = divided.dataset, divided.fitted, divided.adapting
     refuse_unfit_things(spec.training, fitted.adapter, spec.document)
@@ -158,19 +170,25 @@ def prepare(
         raise bad_items_error(skipped, items, "set data.bad_items: skip")
     classes, parts = dataset.classes, read.parts
     notes = [*dataset.notes, *divided.division.notes]
-    notes += label_notes(dataset.labels, classes)
+    if dataset.several:
+        notes += several_notes(dataset.label_rows, classes)
+    else:
+        notes += label_notes(list(dataset.labels), classes)
     sample = None if fitted.adapter.makes_order else _sample(divided, read, seed)
     notes += remark_notes(_remarks(dataset, read, fitted.adapter))
     labelled = {name: part.data for name, part in parts.items()}
     duplicates = find_duplicates(labelled)
     if located.data.duplicates == "drop":
-        notes += dropped_note(duplicates)
+        notes += dropped_note(duplicates, several=dataset.several)
         read = read.chosen(duplicates.first)
         parts = read.parts
     else:
         named = {name: part.names for name, part in parts.items()}
         notes += duplicates_notes(duplicates, labelled, named)
-    _refuse_emptied(parts, classes)
+    if dataset.several:
+        notes += unlearned_notes(parts[TRAIN].data.targets, classes)
+    else:
+        _refuse_emptied(parts, classes)
     train = parts[TRAIN]
     weights = item_weights(spec.training, train.data.targets, classes, document=spec.document)
     forms = _make_forms(
@@ -183,7 +201,8 @@ def prepare(
     if len(parts[TEST]):
         literal = _literal(dataset, read, fitted.adapter, adapting, seed)
     notes += _note_adapter(spec, fitted.adapter)
-    spec = spec.model_copy(update={"adapter": fitted.adapter})
+    training = settle_selection(spec.training, several=dataset.several)
+    spec = spec.model_copy(update={"adapter": fitted.adapter, "training": training})
     start = None
     if model is not None and spec.training.start_from is not None:
         network = Network(spec, fitted.shape, classes=len(classes))
@@ -260,14 +279,16 @@ def _sample(divided: DividedData, read: _Read, seed: int) -> Sample:
     drawn = draw_training_items(training, fitted.adapter, fitted.shape, seed)
     places = np.flatnonzero(np.isin(read.division.train, drawn))
     data = read.parts[TRAIN].data
+    classes, judged = classes_to_judge(data.targets[places], divided.dataset.classes)
     return sample_of_items(
         divided.dataset.things,
         read.division.train[places],
         data.grids[places],
-        data.targets[places],
+        classes,
         adapter=fitted.adapter,
         rows=len(training),
         seed=seed,
+        notes=judged,
     )
 
 
@@ -361,6 +382,28 @@ def _adapter_for(source: Source, dataset: Dataset) -> Adapter:
     if texts or source.holds_texts:
         return TextAdapter()  # texts are no paths, even if they look like paths
     return fitting(dataset.things, dataset.origin)
+
+
+def refuse_other_head(spec: Spec, dataset: Dataset) -> None:
+    """Raise `SpecError` if the head votes for one class, and items have several labels; or not."""
+    if spec.head is None or spec.head.stage(len(dataset.classes)).several == dataset.several:
+        return
+    message = (
+        "the head votes for several labels of an item, and the data has one class for each; leave "
+        "labels: several out, or name several columns of labels"
+    )
+    if dataset.several:
+        names = listed([quoted(str(label)) for label in dataset.classes], limit=4)
+        message = (
+            f"the head votes for one class, and an item may have several of the labels {names}; "
+            "write head: {voting: {labels: several}}"
+        )
+        if ((dataset.label_rows == 1).sum(axis=1) == 1).all():
+            message += (
+                ", or, since each item has exactly one of them, give y.argmax(axis=1), or one "
+                "column of classes"
+            )
+    raise SpecError(spec.document.problem(("head",), message))
 
 
 def _note_adapter(spec: Spec, adapter: Adapter) -> list[str]:

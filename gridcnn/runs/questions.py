@@ -265,7 +265,7 @@ class Questions:
             form = Form() if own else self._table.form
         problems = Problems(name)
         with opened_rows(given, form, problems, wanted=columns.inputs, trained=True) as rows:
-            about = Columns(columns.input, *self._about(rows.names))
+            about = Columns(columns.input, self._about(rows.names))
             first = True
             parts = read_questions(rows, about, missing=self._adapter.takes_missing)
             for names, things, bad in parts:
@@ -279,10 +279,9 @@ class Questions:
                 first = False
                 yield Part(names, things, bad, notes)
 
-    def _about(self, names: Sequence[str]) -> list[str | None]:
-        """Return up to three columns of a table that are not inputs."""
-        columns: list[str | None] = [name for name in names if name in self._ignored]
-        return [*columns, None, None, None][:3]
+    def _about(self, names: Sequence[str]) -> tuple[str, ...] | None:
+        """Return the columns of a table that are not inputs."""
+        return tuple(name for name in names if name in self._ignored) or None
 
     def _refuse_width(self, name: str, width: int) -> None:
         """Raise one `DataError` for all rows if rows of this length cannot be classified."""

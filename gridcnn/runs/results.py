@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -16,6 +16,7 @@ from gridcnn.files import as_written, open_ordinary, read_json
 from gridcnn.model import METRICS
 from gridcnn.order.guard import Checked
 from gridcnn.runs.folder import PREDICTIONS
+from gridcnn.runs.label_predictions import check_label_row, predictions_header
 from gridcnn.settings.base import Many, Share, Whole, wanted_error
 from gridcnn.settings.content import Content, Loss, Name, Seconds
 
@@ -96,6 +97,11 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     return content
 
 
+def has_labels(metrics: Mapping[str, Any]) -> bool:
+    """Return whether a run's items may have several labels, by its `metrics.json`."""
+    return "labels" in metrics["test"]
+
+
 def read_predictions(folder: Path, metrics: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Return the names of the columns in the `predictions.csv` of a finished run, and its rows.
 
@@ -107,12 +113,20 @@ def read_predictions(folder: Path, metrics: dict[str, Any]) -> tuple[list[str], 
     path = folder / PREDICTIONS
     classes = [as_written(str(label)) for label in metrics["classes"]]
     header = [*_NAMES, *(f"votes.{label}" for label in classes)]
+    several = has_labels(metrics)
+    if several:
+        header = predictions_header(classes)
     try:
         with open_ordinary(path) as file:
             lines = csv.reader(_decode(file))
             if next(lines, None) != header:
                 raise ValueError("its columns are not those of the classes in metrics.json")
-            rows = [_check_row(row, number, classes) for number, row in enumerate(lines, 2)]
+            rows = [
+                check_label_row(row, number, len(classes))
+                if several
+                else _check_row(row, number, classes)
+                for number, row in enumerate(lines, 2)
+            ]
     except OSError as error:
         raise RunFolderError(f"{path} cannot be read: {error.strerror or error}") from None
     except (ValueError, csv.Error) as error:

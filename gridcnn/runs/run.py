@@ -18,6 +18,7 @@ from gridcnn.model import CHECKPOINT
 from gridcnn.network import Network
 from gridcnn.notes import refuse_notes
 from gridcnn.order.guard import Checked, guard
+from gridcnn.order.sample import classes_to_judge
 from gridcnn.pipelines import ready
 from gridcnn.runs.folder import CHECK, FOLDS, SPEC, RunFolder, Way
 from gridcnn.runs.located import Located, is_in_memory, locate, spec_folder
@@ -275,9 +276,10 @@ def _check(
         return checked
     checked = folder.read_check()
     if checked is None:
+        classes, _ = classes_to_judge(training.targets, prepared.classes)
         checked = guard(
             training.grids,
-            training.targets,
+            None if (classes < 0).any() else classes,
             spec.check,
             sample=prepared.sample,
             shape=prepared.shape,

@@ -10,6 +10,7 @@ import numpy as np
 from gridcnn.contracts.adapter import pick
 from gridcnn.errors import DataError
 from gridcnn.grid import GridShape
+from gridcnn.order.sample import classes_to_judge
 from gridcnn.runs.located import Located
 from gridcnn.runs.prepare import divide_items
 from gridcnn.runs.scaling import are_scaled, choose_scaling
@@ -80,7 +81,8 @@ def look_at_rows(located: Located, channels: int, *, items: int) -> Series:
     if are_scaled(rows):
         return Series("row", _SCALED, len(rows))
     targets = dataset.targets(dataset.classes)[division.train]
-    scaling = choose_scaling(rows, targets, preferred)
+    classes, _ = classes_to_judge(targets, dataset.classes)
+    scaling = choose_scaling(rows[classes >= 0], classes[classes >= 0], preferred)
     return Series(scaling, _REASONS[scaling], len(rows))
 
 

@@ -187,7 +187,7 @@ def starter_for(
     file: str,
     data: str,
     *,
-    label: str | None = None,
+    labels: Sequence[str] = (),
     inputs: Sequence[str] = (),
     encoding: str | None = None,
     judge: Judge | None = None,
@@ -198,7 +198,8 @@ def starter_for(
         name: of the spec.
         file: what the spec will be called.
         data: the path of a folder or file, as it is written to the spec.
-        label, inputs: columns of a table, if they are known.
+        labels, inputs: columns of a table, if they are known; several labels are those of an item
+            that may have several.
         encoding: how the characters of a table are encoded; None: UTF-8 or UTF-16.
         judge: called for a table of numbers, and for one whose columns are not clear, unless
             `inputs` are given.
@@ -207,12 +208,15 @@ def starter_for(
         DataError: the data cannot be read, or its kind is not clear.
     """
     if not _is_table(data, encoding):
-        if label is not None or inputs:
+        if labels or inputs:
             raise DataError(
                 f"--label and --input are for a table, and {data} is not a table of texts or "
                 "numbers"
             )
         return _for_files(name, file, data)
+    label = labels[0] if labels else None
+    if len(labels) > 1:
+        return _for_labels(name, file, data, labels, inputs, encoding)
     asked = judge if not inputs else None
     try:
         look = look_at(data, label=label, inputs=inputs, form=Form(encoding=encoding))
@@ -225,6 +229,51 @@ def starter_for(
         chosen = _only(look, found, data)
         return _for_table(name, file, data, chosen, None, is_part=True)
     return _for_table(name, file, data, look, found)
+
+
+def _for_labels(
+    name: str,
+    file: str,
+    data: str,
+    labels: Sequence[str],
+    inputs: Sequence[str],
+    encoding: str | None,
+) -> Starter:
+    """Return a spec for a table whose items may have several labels, each in a column."""
+    twice = [label for label in labels if labels.count(label) > 1]
+    if twice:
+        raise DataError(
+            f"--label names the column {_quote(twice[0])} {labels.count(twice[0])} times; give it "
+            "once"
+        )
+    look = look_at(data, label=labels[0], inputs=inputs, form=Form(encoding=encoding))
+    others = tuple(each for each in look.others if each not in labels)
+    kept = look.input
+    if not isinstance(kept, str):
+        kept = tuple(each for each in kept if each not in labels)
+    if not kept or (isinstance(kept, str) and kept in labels):
+        raise DataError(f"{data}: all columns are labels; name another one with --input COLUMN")
+    made = _for_table(name, file, data, replace(look, input=kept, others=others), None)
+    given = f"      label: {_quote(labels[0])}   # the column of the classes"
+    columns = ", ".join(map(_quote, labels))
+    text = made.text.replace(
+        given, f"      label: [{columns}]   # a column of 0 and 1 for each label", 1
+    )
+    found = made.found.replace(
+        f"the classes are in {_quote(labels[0])}", f"{len(labels)} labels: {columns}", 1
+    )
+    return Starter(_for_several(text), found, made.notes)
+
+
+def _for_several(text: str) -> str:
+    """Return a spec whose head votes for several labels of an item.
+
+    Labels are not smoothed: those of rare ones would be far from their frequency.
+    """
+    text = text.replace("votes for the classes", "votes for each label")
+    text = text.replace(_SMOOTHED, "")
+    text = text.replace("voting: {hidden", "voting: {labels: several, hidden")
+    return text.replace("head: voting\n", "head: {voting: {labels: several}}\n")
 
 
 def _only(look: Look, part: Part, data: str) -> Look:
@@ -280,7 +329,7 @@ def starter_of(name: str, file: str, known: str, source: Source) -> Starter:
 
 def _parts(dataset: Dataset) -> str:
     if dataset.parts is None:
-        groups = find_groups(dataset)
+        groups = None if dataset.several else find_groups(dataset)
         if not groups:
             return _PARTS
         pattern, names = groups
@@ -310,6 +359,8 @@ def _for_dataset(name: str, file: str, section: str, dataset: Dataset) -> Starte
         what = "sounds"
         adapter, stages = _audio(some)
     text = _spec(name, file, section, adapter, stages, items=items, end=end)
+    if dataset.several:
+        return Starter(_for_several(text), f"{items:,} {what}, {count} labels", dataset.notes)
     return Starter(text, f"{items:,} {what}, {count} classes", dataset.notes)
 
 

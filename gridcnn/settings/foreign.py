@@ -20,6 +20,10 @@ _ACTIVATION = (
     "there are rectification (ReLU) and activation: gelu, silu, tanh or sigmoid; write "
     "rectification instead"
 )
+_SEVERAL = (
+    "several labels of an item are a setting of the voting head; write head: {voting: {labels: "
+    "several}}"
+)
 _SOFTMAX = "the voting head ends in a softmax already; leave it out"
 _FLATTEN = "the voting head takes all cells of the last grid as they are; leave it out"
 _DENSE = "fully connected layers belong in the head; write head: {voting: {hidden: [32]}}"
@@ -184,8 +188,15 @@ ABSENT_STAGES: dict[str, str] = {
 
 ABSENT_HEADS: dict[str, str] = {
     **dict.fromkeys(
-        (*_SOFTMAXES, "sigmoid", "logistic", "classifier", "classification"),
+        (*_SOFTMAXES, "logistic", "classifier", "classification"),
         "the voting head ends in a softmax already; write 'voting' instead",
+    ),
+    **dict.fromkeys(
+        (
+            *("sigmoid", "multilabel", "multilabelclassification", "multitask", "multioutput"),
+            *("bce", "bcewithlogits", "binarycrossentropy"),
+        ),
+        _SEVERAL,
     ),
     "dropout": _HEAD_DROPOUT,
     **dict.fromkeys(
@@ -242,6 +253,7 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     ),
     **dict.fromkeys(("rate",), ("dropout", "learning_rate")),
     **dict.fromkeys(("dropoutrate",), ("dropout",)),
+    **dict.fromkeys(("multilabel", "multilabels", "labelmode"), ("labels",)),
     **dict.fromkeys(("lr", "eta", "learningrateinit"), ("learning_rate",)),
     **dict.fromkeys(("l2", "weightdecayrate"), ("weight_decay",)),
     **dict.fromkeys(("numepochs", "nepochs", "nbepoch", "maxepochs", "maxiter"), ("epochs",)),
@@ -306,6 +318,7 @@ PLACES: dict[str, str] = {
     **{name: name for name in ("adapter", "stages", "head", "check", "training", "data")},
     "dropout": "head.voting.dropout",
     "hidden": "head.voting.hidden",
+    "labels": "head.voting.labels",
 }
 """The right place in a spec for a setting that was given somewhere else."""
 
@@ -335,7 +348,8 @@ ABSENT_SETTINGS: dict[str, str] = {
     ),
     **dict.fromkeys(
         ("loss", "lossfunction", "lossfn", "criterion", "objective"),
-        "the loss is the cross-entropy of the votes; leave it out",
+        "the loss is the cross-entropy of the votes, or with labels: several the binary one; leave "
+        "it out",
     ),
     **dict.fromkeys(
         ("metrics", "metric", "scoring", "evalmetric"),

@@ -40,6 +40,7 @@ from gridcnn.settings.base import (
 )
 from gridcnn.settings.choice import Choice
 from gridcnn.settings.document import Document
+from gridcnn.settings.label_columns import LabelColumns
 from gridcnn.settings.patterns import compile_pattern
 from gridcnn.spec.augmentations import AUGMENTATIONS
 from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES, Adam, Constant, OneCycle
@@ -229,6 +230,10 @@ class Data(Settings):
     parentheses finds the group in the path of each file from the folder of the data; for molecules
     also `{scaffold: murcko}`, with RDKit, and `order: largest_first` beside it for the division of
     MoleculeNet. null: every item is on its own, unless the data knows groups itself."""
+    label: LabelColumns | None = None
+    """The labels in a manifest, as for a `table`: one column of classes; or, if an item may have
+    several labels, a list of columns of 0 and 1, `{pattern: ...}` for their names, or
+    `{column: tags, separator: ";"}`. null: the column `label`, of classes."""
 
 
 def _or_null(schema: dict[str, Any]) -> None:

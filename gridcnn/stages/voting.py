@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from gridcnn.contracts.stage import Backward, Gradients, Head, HeadStage, Parameter
-from gridcnn.contracts.targets import SoftTargets, Targets
+from gridcnn.contracts.targets import LabelTargets, SoftTargets, Targets, check_label_targets
 from gridcnn.grid import Array, Axis, GridShape
+from gridcnn.label_measures import EVEN
 from gridcnn.settings.base import Count, Fraction
 
 
@@ -20,6 +21,9 @@ class Voting(Head):
 
     title: ClassVar[str] = "voting"
 
+    labels: Literal["one", "several"] = "one"
+    """How many labels an item has. `one`: classes exclude each other, and their votes add up to 1;
+    `several`: any number of labels, also none, each of which is voted on for itself."""
     hidden: Annotated[tuple[Count, ...], Field(max_length=64)] = ()
     """The sizes of hidden layers, which vote on phantom categories in between."""
     dropout: Fraction = 0.0
@@ -27,15 +31,13 @@ class Voting(Head):
     training leaves out at random (dropout)."""
 
     def stage(self, classes: int) -> HeadStage:
-        """Return the stage that votes for `classes` classes."""
-        return Votes(hidden=self.hidden, dropout=self.dropout, classes=classes)
+        """Return the stage that votes for `classes` classes, or labels."""
+        stage = IndependentVotes if self.labels == "several" else Votes
+        return stage(hidden=self.hidden, dropout=self.dropout, classes=classes)
 
 
-class Votes(HeadStage):
-    """The voting head bound to a number of classes: grids in, one logit for each class out.
-
-    Votes are the softmax of the logits, and the loss is their cross-entropy.
-    """
+class VotingLayers(HeadStage):
+    """Fully connected layers bound to a number of classes: grids in, a logit for each class out."""
 
     title: ClassVar[str] = "voting"
 
@@ -124,33 +126,12 @@ class Votes(HeadStage):
 
         return values.reshape(len(grids), self.classes, 1, 1), backward
 
-    def votes(self, logits: Array) -> Array:
-        """Return the softmax of the logits."""
-        return softmax(logits)
-
-    @property
-    def takes_soft_targets(self) -> bool:
-        """Whether the loss is the cross-entropy; a subclass with another one has to say so."""
-        return type(self).losses is Votes.losses
-
-    def losses(self, logits: Array, targets: Targets | SoftTargets) -> tuple[Array, Array]:
-        """Return the cross-entropy of each item, and its gradient by the logits."""
-        return cross_entropy(logits, targets)
-
     def with_temperature(
         self, weights: Mapping[str, Array], temperature: float
     ) -> dict[str, Array]:
         """Return weights and bias of the last layer, divided by a temperature."""
         factor = np.float32(1 / temperature)
         return {name: weights[name] * factor for name in ("votes.weights", "votes.bias")}
-
-    def has_votes(self, logits: Array) -> NDArray[np.bool_]:
-        """Return for each item whether its logits are so near each other that its loss is finite.
-
-        Votes may be 0 and 1 where this is not so.
-        """
-        is_finite: NDArray[np.bool_] = np.isfinite(logits.max(axis=1) - logits.min(axis=1))
-        return is_finite
 
     @staticmethod
     def dropout_factors(
@@ -164,6 +145,86 @@ class Votes(HeadStage):
         is_kept = random.random((items, sum(sizes)), np.float32) >= dropout
         factors = is_kept.astype(np.float32) / np.float32(1 - dropout)
         return np.split(factors, np.cumsum(sizes)[:-1], axis=1)
+
+
+class Votes(VotingLayers):
+    """The head for classes that exclude each other.
+
+    Votes are the softmax of the logits, and the loss is their cross-entropy.
+    """
+
+    title: ClassVar[str] = "voting"
+
+    def votes(self, logits: Array) -> Array:
+        """Return the softmax of the logits."""
+        return softmax(logits)
+
+    @property
+    def takes_soft_targets(self) -> bool:
+        """Whether the loss is the cross-entropy; a subclass with another one has to say so."""
+        return type(self).losses is Votes.losses
+
+    def losses(self, logits: Array, targets: Targets | SoftTargets) -> tuple[Array, Array]:
+        """Return the cross-entropy of each item, and its gradient by the logits."""
+        return cross_entropy(logits, targets)
+
+    def has_votes(self, logits: Array) -> NDArray[np.bool_]:
+        """Return for each item whether its logits are so near each other that its loss is finite.
+
+        Votes may be 0 and 1 where this is not so.
+        """
+        is_finite: NDArray[np.bool_] = np.isfinite(logits.max(axis=1) - logits.min(axis=1))
+        return is_finite
+
+
+class IndependentVotes(VotingLayers):
+    """The head for items that may have several labels, or none.
+
+    The vote for a label is the sigmoid of its logit, whatever the others are. The loss is the
+    binary cross-entropy, the mean over all labels; an answer that is not known adds nothing to it.
+    """
+
+    title: ClassVar[str] = "voting"
+
+    @property
+    def several(self) -> bool:
+        """True: targets are float32 `(items, labels)`."""
+        return True
+
+    @property
+    def takes_soft_targets(self) -> bool:
+        """Whether the loss is the binary cross-entropy, which takes any numbers from 0 to 1."""
+        return type(self).losses is IndependentVotes.losses
+
+    def check_targets(self, targets: NDArray[Any], *, items: int, classes: int) -> LabelTargets:
+        """Return targets as float32 `(items, labels)`: from 0 to 1, NaN for what is not known.
+
+        Raises:
+            IndexError: they have another shape, or hold other numbers.
+        """
+        return check_label_targets(targets, items=items, labels=classes)
+
+    def votes(self, logits: Array) -> Array:
+        """Return the sigmoid of each logit: 0..1, and any sum for an item."""
+        return sigmoid(logits)
+
+    def answers(self, votes: Array) -> Targets:
+        """Return for each label whether it is answered, int64 `(items, labels)` of 0 and 1.
+
+        It is if its vote is at least 0.5; a `Model` has thresholds of its own.
+        """
+        answers: Targets = (votes >= EVEN).astype(np.int64)
+        return answers
+
+    def losses(self, logits: Array, targets: Targets | SoftTargets) -> tuple[Array, Array]:
+        """Return the binary cross-entropy of each item, and its gradient by the logits."""
+        return binary_cross_entropy(logits, targets)
+
+    def hits(self, logits: Array, targets: Targets | SoftTargets) -> NDArray[np.bool_]:
+        """Return for each item `(items,)` whether all of its known labels are answered rightly."""
+        is_right = ((logits >= 0) == (targets >= EVEN)) | np.isnan(targets)
+        all_right: NDArray[np.bool_] = is_right.all(axis=1)
+        return all_right
 
 
 def softmax(logits: Array) -> Array:
@@ -200,4 +261,34 @@ def cross_entropy(logits: Array, targets: Targets | SoftTargets) -> tuple[Array,
     losses = np.log(total[:, 0]) - lifted[rows, targets]
     gradient = exponentials / total
     gradient[rows, targets] -= 1
+    return losses, gradient
+
+
+def sigmoid(logits: Array) -> Array:
+    """Return 1 / (1 + exp(-x)) of each number, by way of exp(-|x|), which is never too large."""
+    powers = np.exp(-np.abs(logits))
+    shares: Array = np.where(logits < 0, powers, 1) / (1 + powers)
+    return shares
+
+
+def binary_cross_entropy(
+    logits: Array, targets: LabelTargets | Targets | SoftTargets
+) -> tuple[Array, Array]:
+    """Return the loss of each item `(items,)`, and its gradient by its logits.
+
+    The loss is the mean over the labels of `-t log(v) - (1 - t) log(1 - v)`, where `v` is the vote,
+    the sigmoid of the logit, and `t` the target; computed as `max(x, 0) - t x + log(1 + exp(-|x|))`
+    of the logit `x`, which holds for votes that are rounded to 0 or 1. What is not known counts as
+    0, and has no gradient; the mean is still over all labels.
+
+    Args:
+        logits: `(items, labels)`.
+        targets: from 0 to 1, NaN if not known, `(items, labels)`.
+    """
+    is_known = ~np.isnan(targets)
+    wanted = np.where(is_known, targets, 0).astype(logits.dtype)
+    each = np.maximum(logits, 0) - wanted * logits + np.log1p(np.exp(-np.abs(logits)))
+    labels = logits.shape[1]
+    losses: Array = np.where(is_known, each, 0).sum(axis=1) / labels
+    gradient: Array = np.where(is_known, sigmoid(logits) - wanted, 0) / labels
     return losses, gradient

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.stage import HeadStage
-from gridcnn.contracts.targets import Targets
+from gridcnn.contracts.targets import LabelTargets, Targets
 from gridcnn.engines.base import Engine
 from gridcnn.errors import TrainingError
 from gridcnn.grid import Array, Cells, OneHot
@@ -37,10 +37,13 @@ _LOOK = 2**22  # cells that are looked at together, so that large data needs no 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Grids `(items, channels, rows, columns)` and the index of each one's class `(items,)`."""
+    """Grids `(items, channels, rows, columns)` and the index of each one's class `(items,)`.
+
+    If items may have several labels, targets are float32 `(items, labels)`: 1, 0, or NaN.
+    """
 
     grids: Cells
-    targets: Targets
+    targets: Targets | LabelTargets
     weights: Array | None = None
     """What the loss of each item is multiplied by in training `(items,)`, 1 on average."""
     forms: Forms | None = None
@@ -256,7 +259,12 @@ def _one_epoch(
     settings, number = method.settings, len(state.history) + 1
     random = Stream.BATCHES.random(settings.seed, number)
     order = epoch_order(settings, training.targets, random)
-    softened = Softener(settings, method.engine.network.output.cells, epoch=number)
+    softened = Softener(
+        settings,
+        method.engine.network.output.cells,
+        epoch=number,
+        several=method.engine.head.several,
+    )
     augmented = Augmenter(
         settings.augmentation, method.engine.network.shape, seed=settings.seed, epoch=number
     )
@@ -335,7 +343,9 @@ def _explosion_error(loss: float, where: str, rate: float) -> str:
     )
 
 
-def loss_and_accuracy(head: HeadStage, logits: Array, targets: Targets) -> tuple[float, float]:
+def loss_and_accuracy(
+    head: HeadStage, logits: Array, targets: Targets | LabelTargets
+) -> tuple[float, float]:
     """Return the mean loss of logits `(items, classes)`, and the accuracy."""
     with np.errstate(over="ignore", invalid="ignore"):
         losses, _ = head.losses(logits, targets)

@@ -222,7 +222,7 @@ class Nudge(Method):
         return first, hits
 
     def refuse_if_too_long(
-        self, parameters: Array, grids: Cells, targets: Targets, *, epochs: int
+        self, parameters: Array, grids: Cells, targets: Targets | SoftTargets, *, epochs: int
     ) -> None:
         """Raise `TrainingError` with the estimated time if that is over ten minutes."""
         size = min(self.settings.batch_size, len(grids))
@@ -253,7 +253,12 @@ def mean_loss(
 
 
 def slopes(
-    engine: Engine, parameters: Array, grids: Cells, targets: Targets, *, width: float
+    engine: Engine,
+    parameters: Array,
+    grids: Cells,
+    targets: Targets | SoftTargets,
+    *,
+    width: float,
 ) -> Array:
     """Return the loss's slope by each value, from a nudge up and a nudge down (float64).
 

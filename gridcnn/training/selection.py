@@ -9,9 +9,10 @@ from typing import Protocol
 import numpy as np
 
 from gridcnn.contracts.stage import HeadStage
-from gridcnn.contracts.targets import Targets
+from gridcnn.contracts.targets import LabelTargets, Targets, most
 from gridcnn.grid import Array
-from gridcnn.measures import measures
+from gridcnn.label_measures import LabelMeasures, label_measures
+from gridcnn.measures import Measures, measures
 from gridcnn.spec.models import SelectBy, Training
 
 
@@ -31,8 +32,18 @@ class Validated(Protocol):
         """Another result by which epochs are chosen; None if it is one of the two above."""
 
 
+def settle_selection(settings: Training, *, several: bool) -> Training:
+    """Return the settings with the result by which the epoch is chosen, if none was written.
+
+    For several labels of an item that is the loss: all labels are seldom right together.
+    """
+    if several and "select_by" not in settings.model_fields_set:
+        return settings.model_copy(update={"select_by": "loss"})
+    return settings
+
+
 def validation_score(
-    head: HeadStage, logits: Array, targets: Targets, select_by: SelectBy
+    head: HeadStage, logits: Array, targets: Targets | LabelTargets, select_by: SelectBy
 ) -> float | None:
     """Return the validation result by which epochs are chosen; None if it is accuracy or loss.
 
@@ -42,8 +53,11 @@ def validation_score(
         return None
     with np.errstate(over="ignore", invalid="ignore"):
         votes = head.votes(logits)
-    answers = head.answers(votes)
-    found = measures(targets, answers, logits.shape[1], votes=votes)
+    found: Measures | LabelMeasures
+    if head.several:
+        found = label_measures(targets, votes, None, answers=head.answers(votes))
+    else:
+        found = measures(most(targets), head.answers(votes), logits.shape[1], votes=votes)
     score: float | None = getattr(found, select_by)
     return 0.0 if score is None else score
 

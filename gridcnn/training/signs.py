@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.stage import HeadStage
-from gridcnn.contracts.targets import Targets
+from gridcnn.contracts.targets import LabelTargets, Targets, most
 from gridcnn.engines.base import Engine
 from gridcnn.grid import Array, Cells, OneHot
 from gridcnn.network import Network
@@ -117,7 +117,7 @@ class Looker:
         self,
         engine: Engine,
         grids: Cells,
-        targets: Targets,
+        targets: Targets | LabelTargets,
         settings: Training,
         *,
         weights: Array | None = None,
@@ -127,12 +127,18 @@ class Looker:
         count = min(max(len(grids) // _PART_OF_ITEMS, _FEWEST_ITEMS), _MOST_ITEMS, len(grids))
         self._chosen = np.unique(np.linspace(0, len(grids) - 1, count).astype(np.int64))
         self._grids = grids
-        counts = class_counts(settings, targets, weights, engine.network.output.cells)
-        self._likely = loss_by_frequency(engine.head, counts)
-        most_frequent = float(counts.max() / counts.sum())
+        if targets.ndim == 2:
+            self._likely = loss_by_label_frequency(targets)
+            most_frequent = _share_of_usual_labels(targets)
+            self._classes = 2 if self._likely > 0 else 1
+        else:
+            classes = most(targets)
+            counts = class_counts(settings, classes, weights, engine.network.output.cells)
+            self._likely = loss_by_frequency(engine.head, counts)
+            most_frequent = float(counts.max() / counts.sum())
+            self._classes = int((counts > 0).sum())
         self._guessing = most_frequent + _GUESSING * (1 - most_frequent)
         self._batches = -(-len(grids) // settings.batch_size)
-        self._classes = int((counts > 0).sum())
 
     def count_watched(self, epoch: int) -> int:
         """Return how many of an epoch's last batches have their gradients watched."""
@@ -319,6 +325,24 @@ def relative_gradients(network: Network, parameters: Array, largest: Array) -> d
                 name = f"{op.label} {parameter.name.removesuffix('weights').rstrip('.')}".rstrip()
                 sizes[name] = float(np.sqrt(gradient / weights))
     return sizes
+
+
+def loss_by_label_frequency(targets: Targets | LabelTargets) -> float:
+    """Return the mean binary cross-entropy if the vote for each label is its frequency.
+
+    `targets` are the labels of all items `(items, labels)`; what is not known has no loss.
+    """
+    known = ~np.isnan(targets)
+    part = (targets == 1).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    unequal = np.clip(part, 1e-12, 1 - 1e-12)
+    entropy = -(part * np.log(unequal) + (1 - part) * np.log1p(-unequal))
+    return float((entropy * known.mean(axis=0)).mean())
+
+
+def _share_of_usual_labels(targets: Targets | LabelTargets) -> float:
+    """Return how many items have, as far as is known, the more frequent answer for each label."""
+    usual = (targets == 1).sum(axis=0) > (targets == 0).sum(axis=0)
+    return float((((targets == 1) == usual) | np.isnan(targets)).all(axis=1).mean())
 
 
 def silent(network: Network, changing: NDArray[np.bool_]) -> dict[str, tuple[int, int]]:

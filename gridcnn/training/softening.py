@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gridcnn.contracts.stage import HeadStage
-from gridcnn.contracts.targets import SoftTargets, Targets, soften
+from gridcnn.contracts.targets import LabelTargets, SoftTargets, Targets, soften
 from gridcnn.errors import TrainingError
 from gridcnn.grid import Array, Cells
 from gridcnn.spec.models import Training
@@ -29,31 +29,39 @@ class Softener:
         settings: of the training.
         classes: how many there are.
         epoch: from 1.
+        several: whether items may have several labels, which are then smoothed towards 0.5.
     """
 
-    def __init__(self, settings: Training, classes: int, *, epoch: int) -> None:
+    def __init__(
+        self, settings: Training, classes: int, *, epoch: int, several: bool = False
+    ) -> None:
         self._settings = settings
+        self._several = several
         self._classes = classes
         self._random = Stream.MIXUP.random(settings.seed, epoch)
 
     def __call__(
-        self, grids: Cells, targets: Targets, weights: Array | None
+        self, grids: Cells, targets: Targets | LabelTargets, weights: Array | None
     ) -> tuple[Cells, Targets | SoftTargets, Array | None]:
         """Return grids, targets and weights of one more batch, mixed and smoothed."""
         wanted: Targets | SoftTargets = targets
-        if self._settings.label_smoothing:
-            wanted = smooth(soften(wanted, self._classes), self._settings.label_smoothing)
+        part = self._settings.label_smoothing
+        if part and self._several:
+            wanted = targets * np.float32(1 - part) + np.float32(part / 2)
+        elif part:
+            wanted = smooth(soften(wanted, self._classes), part)
         if self._settings.mixup:
             return self._mix(grids, soften(wanted, self._classes), weights)
         return grids, wanted, weights
 
     def _mix(
         self, grids: Cells, targets: SoftTargets, weights: Array | None
-    ) -> tuple[Cells, SoftTargets, None]:
+    ) -> tuple[Cells, SoftTargets, Array | None]:
         """Mix each item with another one of the batch, in a proportion of its own.
 
         The larger part is always the item's own, so that accuracy is that of its class. Weights
-        become part of the targets.
+        become part of the targets; those of items with several labels are mixed as well, and a
+        label is known if it is of both items.
         """
         items, alpha = len(targets), self._settings.mixup
         others = self._random.permutation(items)
@@ -63,9 +71,11 @@ class Softener:
         if cells.dtype not in (np.float32, np.float64):
             cells = cells.astype(np.float32)
         mixed = _blend(cells, others, kept.astype(cells.dtype)[:, None, None, None])
+        if weights is not None and not self._several:
+            targets, weights = targets * weights[:, None], None
         if weights is not None:
-            targets = targets * weights[:, None]
-        return mixed, _blend(targets, others, kept[:, None]), None
+            weights = _blend(weights, others, kept)
+        return mixed, _blend(targets, others, kept[:, None]), weights
 
 
 def smooth(targets: SoftTargets, part: float) -> SoftTargets:

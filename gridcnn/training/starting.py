@@ -137,6 +137,8 @@ def _heads(model: Trained, network: Network, classes: tuple[str | int, ...]) -> 
     if network.head is None or classes != model.classes:
         return []
     ours, theirs = network.ops[-1], model.network.ops[-1]
+    if type(ours.stage) is not type(theirs.stage):  # one class, and several labels
+        return []
     return [] if _difference(ours, theirs) else [(ours, theirs)]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.targets import Targets
+from gridcnn.contracts.targets import LabelTargets, Targets, most
 from gridcnn.errors import Problem, SpecError, listed, quoted, suggestion
 from gridcnn.grid import Array
 from gridcnn.settings.document import Document
@@ -16,7 +16,7 @@ from gridcnn.spec.models import Training
 
 def item_weights(
     settings: Training,
-    targets: Targets,
+    targets: Targets | LabelTargets,
     classes: Sequence[str | int],
     *,
     own: Array | None = None,
@@ -26,25 +26,49 @@ def item_weights(
 
     Args:
         settings: of the training; `class_weights` counts.
-        targets: the class of each item.
+        targets: the class of each item, or its labels, which have no weights.
         classes: the names of the classes.
         own: the items' own weights `(items,)`, by which those of their classes are multiplied.
         document: where the settings were read from, for the places of errors.
 
     Raises:
-        SpecError: a class that has a weight is none of the data, or no item has any weight.
+        SpecError: a class that has a weight is none of the data, or no item has any weight; or
+            classes are to count the same, and items may have several labels.
     """
-    by_class = class_weights(settings, targets, classes, own=own, document=document)
+    by_class = None
+    if targets.ndim == 2:
+        refuse_weights_of_labels(settings, document)
+    else:
+        by_class = class_weights(settings, most(targets), classes, own=own, document=document)
     if by_class is None and own is None:
         return None
     weights = np.ones(len(targets)) if own is None else own.astype(np.float64)
     if by_class is not None:
-        weights = weights * by_class[targets]
+        weights = weights * by_class[most(targets)]
     mean = weights.mean()
     if not mean > 0:
         raise SpecError("no training item has a weight above zero")
     result: NDArray[np.float32] = (weights / mean).astype(np.float32)
     return result
+
+
+def refuse_weights_of_labels(settings: Training, document: Document | None = None) -> None:
+    """Raise `SpecError` for settings by which classes count, if items may have several labels."""
+    asked = {
+        "class_weights": settings.class_weights is not None,
+        "sampling": settings.sampling == "balanced",
+    }
+    problems = [
+        (document or Document(None)).problem(
+            ("training", name),
+            f"training.{name} is for items of one class each, and these may have several labels; "
+            "leave it out",
+        )
+        for name, is_asked in asked.items()
+        if is_asked
+    ]
+    if problems:
+        raise SpecError(*problems)
 
 
 def class_weights(
@@ -85,7 +109,7 @@ def _unknown(label: str, names: Sequence[str], document: Document | None) -> Pro
 
 
 def epoch_order(
-    settings: Training, targets: Targets, random: np.random.Generator
+    settings: Training, targets: Targets | LabelTargets, random: np.random.Generator
 ) -> NDArray[np.int64]:
     """Return the indices of the items of one epoch, in their order; as many as there are items.
 

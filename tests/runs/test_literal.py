@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from gridcnn.grid import OneHot
 from gridcnn.runs.literal import EXEMPLARS, exemplars, literal_comparison
@@ -64,3 +65,48 @@ def test_a_few_exemplars_of_each_class_are_kept() -> None:
     assert (kept == exemplars(targets, seed=1)).all()
     assert (kept != exemplars(targets, seed=2)).any()
     assert (np.diff(kept) > 0).all()
+
+
+def test_labels_are_answered_by_the_nearest_of_which_they_are_known() -> None:
+    """The exact match and the mean area are those of a loop over all pairs."""
+    random = np.random.default_rng(0)
+    first, second = (random.normal(size=(items, 1, 3, 4)).astype(np.float32) for items in (30, 90))
+    labels, truth = (
+        np.where(random.random((items, 2)) < 0.2, np.nan, random.integers(0, 2, (items, 2)))
+        for items in (30, 90)
+    )
+
+    found = literal_comparison(
+        Labelled(first, labels.astype(np.float32)), Labelled(second, truth.astype(np.float32))
+    )
+    matches, ahead = np.ones(90, bool), np.zeros((90, 2))
+    for item, grid in enumerate(second):
+        distances = np.array([((grid - each) ** 2).sum() for each in first])
+        for label in range(2):
+            known = ~np.isnan(labels[:, label])
+            nearest = labels[known, label][distances[known].argmin()]
+            if not np.isnan(truth[item, label]):
+                matches[item] &= nearest == truth[item, label]
+            lacks, has = (distances[labels[:, label] == mark].min() for mark in (0, 1))
+            ahead[item, label] = lacks - has
+    areas = [
+        roc_auc_score(truth[known, label], ahead[known, label])
+        for label, known in enumerate((~np.isnan(truth)).T)
+    ]
+    assert found.accuracy == matches.mean()
+    assert found.auc == pytest.approx(np.mean(areas))
+
+
+def test_exemplars_of_labels_have_and_lack_them() -> None:
+    """Up to ten of each; one item may be kept for several labels."""
+    random = np.random.default_rng(0)
+    targets = (random.random((400, 3)) < [0.5, 0.1, 0.01]).astype(np.float32)
+    targets[random.random(targets.shape) < 0.1] = np.nan
+
+    kept = exemplars(targets, seed=0)
+    assert (np.diff(kept) > 0).all()
+    assert len(kept) <= 6 * EXEMPLARS
+    for label in range(3):
+        for mark in (0, 1):
+            in_all = (targets[:, label] == mark).sum()
+            assert (targets[kept, label] == mark).sum() >= min(EXEMPLARS, in_all)

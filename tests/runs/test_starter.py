@@ -15,6 +15,7 @@ from gridcnn.datasets.makers.made import write_files, write_table
 from gridcnn.datasets.makers.phrases import Phrases
 from gridcnn.datasets.makers.sounds import Sounds
 from gridcnn.datasets.makers.xo import XO
+from gridcnn.errors import DataError
 from gridcnn.runs.run import run
 from gridcnn.runs.starter import starter, starter_for, starter_of
 from gridcnn.settings.document import parse
@@ -96,6 +97,41 @@ def test_a_starter_spec_runs_and_learns(
     assert result.metrics["test"]["accuracy"] >= wanted
     assert text.count("#") > 8
     assert load("mine.yaml").training.epochs >= epochs
+
+
+def test_columns_of_0_and_1_are_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`init --label A --label B`: the spec runs, and its head votes on each for itself."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    rows = ["text,slow,sad,mood"]
+    for _ in range(120):
+        slow, sad = random.integers(0, 2, 2).tolist()
+        rows.append(f"{'lento ' * slow}{'triste ' * sad}song of the day,{slow},{sad},x")
+    (tmp_path / "songs.csv").write_text("\n".join(rows))
+
+    made = starter_for("s", "s.yaml", "songs.csv", labels=["slow", "sad"], inputs=["text"])
+    (tmp_path / "s.yaml").write_text(made.text)
+    result = run("s.yaml", changes={"training.epochs": 6}, out="result")
+    assert made.found.startswith("a table of texts: 2 labels: slow, sad, the texts in text")
+    assert "What is left votes for each label" in made.text
+    assert result.model.classes == ("slow", "sad")
+    assert result.metrics["test"]["auc"] > 0.9
+    with pytest.raises(DataError, match="--label names the column slow 2 times; give it once"):
+        starter_for("s", "s.yaml", "songs.csv", labels=["slow", "slow"], inputs=["text"])
+    with pytest.raises(DataError, match="all columns are labels"):
+        starter_for("s", "s.yaml", "songs.csv", labels=["slow", "text"], inputs=["text"])
+
+
+def test_arrays_with_an_indicator_matrix_have_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("d.npz", X=np.zeros((20, 6, 6)), y=[[0, 1], [1, 1]] * 10)
+
+    made = starter_for("d", "d.yaml", "d.npz")
+    assert made.found == "20 arrays, 2 labels"
+    assert "voting: {labels: several, hidden: [64], dropout: 0.3}" in made.text
+    assert "smoothing" not in made.text
 
 
 def test_a_column_of_smiles_holds_molecules(tmp_path: Path) -> None:
@@ -206,7 +242,7 @@ def test_odd_names_of_columns_are_read_back(
         rows.writerow(["words", name.strip()])
         rows.writerows([[f"text number {number}", "xy"[number % 2]] for number in range(20)])
 
-    text = starter_for("t", "t.yaml", "t.csv", label=name.strip() if name != "1" else None).text
+    text = starter_for("t", "t.yaml", "t.csv", labels=[name.strip()] if name != "1" else []).text
 
     source = validate(parse(text, "t.yaml")).data.source  # type: ignore[union-attr]
     assert source.label == ("2" if name == "1" else name.strip())  # type: ignore[union-attr]

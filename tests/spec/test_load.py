@@ -75,7 +75,7 @@ class TestErrors:
         assert [line.partition(" must ")[0] for line in wrong(text)] == [
             "xo.yaml:4:3: 'test' of data",
             "xo.yaml:5:3: data has no setting 'tset'; did you mean 'test'? It takes: source, test, "
-            "validation, parts, bad_items, duplicates, group",
+            "validation, parts, bad_items, duplicates, group, label",
             "xo.yaml:9:19: convolution has no setting 'filter'; did you mean 'filters'? It takes: "
             "filters, kernel_size, stride, padding, dilation, groups, bias, scale, features, "
             "trainable",
@@ -344,7 +344,8 @@ class TestChanges:
         assert (spec.training.epochs, spec.training.warm_up, spec.check) == (3, 0.5, "off")
         assert spec.stages[0] == Convolution(filters=4, kernel_size=("all", 7))
         assert spec.stages[1] == Pooling()
-        assert spec.model_dump(mode="json")["head"] == {"voting": {"hidden": [5], "dropout": 0.0}}
+        head = {"labels": "one", "hidden": [5], "dropout": 0.0}
+        assert spec.model_dump(mode="json")["head"] == {"voting": head}
         assert spec.model_dump(mode="json")["adapter"]["image"]["size"] == [32, 16]
 
     @pytest.mark.parametrize(

@@ -1,15 +1,24 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridcnn.contracts.stage import Stage
 from gridcnn.grid import Array, GridShape
-from gridcnn.stages.voting import Voting, cross_entropy, softmax
+from gridcnn.stages.voting import (
+    IndependentVotes,
+    Voting,
+    binary_cross_entropy,
+    cross_entropy,
+    sigmoid,
+    softmax,
+)
 
 SHAPE = GridShape(2, 3, 2)
 
@@ -174,6 +183,59 @@ def test_logits_may_be_far_apart_or_infinite() -> None:
     assert votes[0].tolist() == [1, 0]
     assert np.isnan(votes[1:]).any(axis=1).all()
     np.testing.assert_array_equal(losses, [0, np.nan, np.nan])
+
+
+def test_votes_for_several_labels_are_the_sigmoid_of_each_logit() -> None:
+    """As SciPy has it, from the lowest to the highest float32; and those from 0.5 are answers."""
+    head = Voting(labels="several").stage(5)
+    logits = np.array([[-3e38, -2, 0, 3, 3e38], [-np.inf, np.inf, -1e-9, 88, -104]], np.float32)
+
+    votes = head.votes(logits)
+    assert isinstance(head, IndependentVotes)
+    np.testing.assert_allclose(votes, scipy.special.expit(logits), rtol=1e-6, atol=1e-44)
+    assert votes.dtype == np.float32
+    assert head.answers(votes).tolist() == [[0, 0, 1, 1, 1], [0, 1, 1, 1, 0]]
+
+
+def test_binary_cross_entropy_is_that_of_naive_loops(networks: ModuleType) -> None:
+    """The mean over all labels of those that are known; its gradient is its slope."""
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 3, (6, 4))
+    targets: Any = random.integers(0, 2, (6, 4)).astype(np.float64)
+    targets[2, 1] = targets[4] = np.nan
+    targets[0, 0] = 0.25
+
+    losses, gradient = binary_cross_entropy(logits, targets)
+    for item in range(6):
+        total = 0.0
+        for logit, target in zip(logits[item], targets[item], strict=True):
+            if not np.isnan(target):
+                vote = 1 / (1 + np.exp(-logit))
+                total -= target * np.log(vote) + (1 - target) * np.log(1 - vote)
+        assert losses[item] == pytest.approx(total / 4)
+    slopes = networks.central_differences(
+        lambda: float(binary_cross_entropy(logits, targets)[0].sum()), logits
+    )
+    np.testing.assert_allclose(gradient, slopes, atol=1e-6)
+    assert not gradient[4].any()
+
+
+def test_binary_cross_entropy_holds_for_votes_that_are_rounded() -> None:
+    """In float32 a logit of 200 has the vote 1, and the loss 200 if the label is not there."""
+    logits = np.array([[200, -200, 3e38]], np.float32)
+
+    losses, gradient = binary_cross_entropy(logits, np.array([[0, 1, 1]], np.float32))
+    assert sigmoid(logits).tolist() == [[1, 0, 1]]
+    assert losses[0] == pytest.approx(400 / 3)
+    np.testing.assert_allclose(gradient, np.array([[1, -1, 0]]) / 3, rtol=1e-6)
+
+
+def test_an_item_is_a_hit_if_all_known_labels_are_right() -> None:
+    head = Voting(labels="several").stage(2)
+    logits = np.array([[1, -1], [1, -1], [1, -1], [-1, 1]], np.float32)
+    targets = np.array([[1, 0], [1, 1], [1, np.nan], [np.nan, np.nan]], np.float32)
+
+    assert head.hits(logits, targets).tolist() == [True, False, True, True]
 
 
 def test_parameters_are_laid_out_layer_by_layer() -> None:

@@ -216,6 +216,7 @@ class Chain:
         items: int,
         targets: Targets | None = None,
         soft_targets: Floats | None = None,
+        output: Floats | None = None,
         factors: Floats | None = None,
         stage_factors: Floats | None = None,
         flow: Floats | None = None,
@@ -230,7 +231,9 @@ class Chain:
             items: how many items the mean is taken over, which may be more than these.
             targets: the right classes, where the chain ends in votes.
             soft_targets: parts of classes, times each item's weight, `(items, classes)`, if the
-                loss is by them.
+                loss is by them; where items have several labels, the targets and then what the loss
+                of each label counts, `(items, 2, labels)`.
+            output: is filled with the logits, where items have several labels.
             factors: for each voting layer with dropout, a factor for each value that enters it.
             stage_factors: for each dropout between stages, factors `(items, cells or maps)`.
             flow: the gradient of what comes out, where the chain does not end in votes.
@@ -245,6 +248,7 @@ class Chain:
             (_GRIDS, cells),
             (_TARGETS, targets),
             (_SOFT_TARGETS, soft_targets),
+            (_OUTPUT, output),
             (_FLOW, flow),
             (_GRADIENT, gradient),
             (_BY_GRIDS, by_grids),

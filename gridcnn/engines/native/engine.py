@@ -12,6 +12,7 @@ A batch goes through all pieces, in rounds of at most `ROUND` items.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
 from collections import Counter
@@ -25,7 +26,6 @@ from gridcnn.contracts.adapter import OneHotAdapter
 from gridcnn.contracts.targets import (
     SoftTargets,
     Targets,
-    check_targets,
     check_weights,
     most,
     soften,
@@ -50,11 +50,13 @@ from gridcnn.forks import cached_property, start_over_in_children
 from gridcnn.grid import Array, Cells, OneHot
 from gridcnn.network import GROUP, Network, Op, groups_of
 from gridcnn.stages.dropout import Dropout
-from gridcnn.stages.voting import Votes
+from gridcnn.stages.voting import IndependentVotes, Votes, VotingLayers
 
 if TYPE_CHECKING:
     from gridcnn.engines.native import describe
 
+_LOSSES = (Votes, IndependentVotes)
+"""Heads whose loss is part of their kernel."""
 ROUND = 512
 """Most items of one native call: more are done in rounds, so that Ctrl-C is heard in between."""
 
@@ -214,7 +216,7 @@ class NativeEngine(Engine):
             return self._reference.step(parameters, grids, targets, weights=weights, random=random)
         vector = self._vector(parameters)
         classes = self.network.output.cells
-        targets = check_targets(targets, items=len(grids), classes=classes)
+        targets = self.head.check_targets(targets, items=len(grids), classes=classes)
         if weights is not None:
             weights = check_weights(weights, items=len(grids))
         gradient = self._empty_gradient()
@@ -326,7 +328,12 @@ class NativeEngine(Engine):
         that of answers.
         """
         ops = self.network.ops
-        return all(map(has_kernel, ops)) and bool(ops) and type(ops[-1].stage) is Votes
+        return all(map(has_kernel, ops)) and self._has_loss
+
+    @cached_property
+    def _has_loss(self) -> bool:
+        """Whether the loss is that of a kernel; a subclass of these heads may have any."""
+        return bool(self.network.ops) and type(self.network.ops[-1].stage) in _LOSSES
 
     def chain(self, piece: Piece, *, one_hot: bool = False) -> Chain:
         """Return the chain for a piece that has kernels."""
@@ -408,7 +415,7 @@ class NativeEngine(Engine):
         pieces = self.pieces()
         values: dict[int, Cells] = {0: grids}
         trail: dict[int, list[tuple[slice, OpBackward]]] = {}
-        whole = bool(pieces) and pieces[-1].native and type(self.network.ops[-1].stage) is Votes
+        whole = bool(pieces) and pieces[-1].native and self._has_loss
         for piece in pieces[:-1] if whole else pieces:
             sources = [values[source] for source in self._sources(piece)]
             if piece.native:
@@ -421,36 +428,10 @@ class NativeEngine(Engine):
         if whole:
             # A merge at its beginning may read the same value several times.
             (source,) = set(self._sources(pieces[-1]))
-            chain, cells = self._entering(pieces[-1], values[source])
-            factors = _factors(chain, len(cells), chances[-1])
-            # If nothing before the votes learns, nothing is written.
-            make = np.empty if chain.plan.wanted else np.zeros
-            back = make((len(cells), *chain.plan.shape.sizes), np.float32)
-            targets, weights = wanted
-            soft = None
-            if weights is not None or targets.ndim == 2:
-                soft = soften(targets, self.network.output.cells)
-                soft = soft if weights is None else soft * weights[:, None]
-            results = chain.step(
-                vector,
-                cells,
-                gradient,
-                items=items,
-                targets=most(targets),
-                soft_targets=soft,
-                factors=factors,
-                stage_factors=self._stage_factors(chain, len(cells), chances),
-                by_grids=back if chain.plan.wanted else None,
+            losses, right, flows[source] = self._end(
+                pieces[-1], vector, values[source], wanted, gradient, chances, items=items
             )
             pieces = pieces[:-1]
-            flows[source] = back
-            # log(sum of exponentials) - right logit, both after the largest logit was taken off.
-            with np.errstate(invalid="ignore"):
-                losses = np.log(results[:, 0])
-                if soft is not None:
-                    losses *= soft.sum(axis=1)
-                losses -= results[:, 1]
-            right = int(results[:, 2].sum())
         else:
             out = np.asarray(values[self.network.result])
             logits = out.reshape(len(grids), -1)
@@ -473,6 +454,57 @@ class NativeEngine(Engine):
                     if source:  # nobody asks for the gradient of the grids themselves
                         flows[source] = flows[source] + by_source if source in flows else by_source
         return losses, right
+
+    def _end(
+        self,
+        piece: Piece,
+        vector: Floats,
+        values: Cells,
+        wanted: tuple[Targets | SoftTargets, Array | None],
+        gradient: Floats,
+        chances: Sequence[np.random.Generator | None],
+        *,
+        items: int,
+    ) -> tuple[Array, int, Array]:
+        """Do the piece that ends in the votes, its loss, and its way back.
+
+        Return the losses, how many answers were right, and the gradient of what entered.
+        """
+        chain, cells = self._entering(piece, values)
+        # If nothing before the votes learns, nothing is written.
+        make = np.empty if chain.plan.wanted else np.zeros
+        back = make((len(cells), *chain.plan.shape.sizes), np.float32)
+        step = functools.partial(
+            chain.step,
+            vector,
+            cells,
+            gradient,
+            items=items,
+            factors=_factors(chain, len(cells), chances[-1]),
+            stage_factors=self._stage_factors(chain, len(cells), chances),
+            by_grids=back if chain.plan.wanted else None,
+        )
+        targets, weights = wanted
+        if self.head.several:
+            logits = np.empty(targets.shape, np.float32)
+            step(soft_targets=_label_rows(targets, weights), output=logits)
+            with np.errstate(over="ignore", invalid="ignore"):
+                losses, _ = self.head.losses(logits, targets)
+                if weights is not None:
+                    losses = losses * weights
+            return losses, int(self.head.hits(logits, targets).sum()), back
+        soft = None
+        if weights is not None or targets.ndim == 2:
+            soft = soften(targets, self.network.output.cells)
+            soft = soft if weights is None else soft * weights[:, None]
+        results = step(targets=most(targets), soft_targets=soft)
+        # log(sum of exponentials) - right logit, both after the largest logit was taken off.
+        with np.errstate(invalid="ignore"):
+            losses = np.log(results[:, 0])
+            if soft is not None:
+                losses *= soft.sum(axis=1)
+            losses -= results[:, 1]
+        return losses, int(results[:, 2].sum()), back
 
     def _learn(
         self,
@@ -578,6 +610,20 @@ def _rounds(items: int) -> Iterator[slice]:
         yield slice(start, min(start + ROUND, items))
 
 
+def _label_rows(targets: Targets | SoftTargets, weights: Array | None) -> Floats:
+    """Return the targets of labels and what the loss of each counts, `(items, 2, labels)`.
+
+    What is not known counts nothing.
+    """
+    is_known = ~np.isnan(targets)
+    rows = np.empty((len(targets), 2, targets.shape[1]), np.float32)
+    rows[:, 0] = np.where(is_known, targets, 0)
+    rows[:, 1] = is_known / np.float32(targets.shape[1])
+    if weights is not None:
+        rows[:, 1] *= weights[:, None]
+    return rows
+
+
 def _factors(chain: Chain, items: int, random: np.random.Generator | None) -> Floats | None:
     """Return what dropout multiplies values with, layer after layer, or None if it does not."""
     head = chain.plan.head
@@ -585,5 +631,5 @@ def _factors(chain: Chain, items: int, random: np.random.Generator | None) -> Fl
         return None
     sizes = [values for values, _ in head.kernel.dropouts]
     _, rate = head.kernel.dropouts[0]  # that of all layers
-    factors = Votes.dropout_factors(items, sizes, rate, random)
+    factors = VotingLayers.dropout_factors(items, sizes, rate, random)
     return np.concatenate([each.ravel() for each in factors])

@@ -26,7 +26,7 @@ class Argument(enum.IntEnum):
     OUTPUT = enum.auto()
     ODD = enum.auto()  # for each item a float that is 0 if all its cells are finite, else NaN
     TARGETS = enum.auto()
-    SOFT_TARGETS = enum.auto()  # parts of classes, times the item's weight, or 0
+    SOFT_TARGETS = enum.auto()  # parts of classes, times the item's weight, or 0; see `label_loss`
     FLOW = enum.auto()  # the gradient of the output, where there is no loss
     ROWS = enum.auto()  # the voting layers' values and gradients of the whole batch
     SUMS = enum.auto()  # each shard's gradients

@@ -398,6 +398,22 @@ def test_molecules_without_a_value_are_left_out(tmp_path: Path) -> None:
         opened(Tox21(path=folder, task="SR-p53"))
 
 
+def test_all_tasks_of_tox21_are_labels(tmp_path: Path) -> None:
+    """What was not measured is not known, and no molecule is left out."""
+    tasks = [*MEASURED]
+    cells = [["1", "0", ""] * 4, ["0.0"] * 12]
+    rows = [f"{','.join(each)},TOX{number},CCO" for number, each in enumerate(cells)]
+    content = f"{','.join(tasks)},mol_id,smiles\n" + "\n".join(rows)
+
+    dataset = opened(Tox21(path=written(tmp_path, tox21_csv=content), task="all"))
+    assert dataset.classes == tuple(tasks)
+    np.testing.assert_array_equal(dataset.label_rows, [[1, 0, np.nan] * 4, [0] * 12])
+    assert dataset.names == ["line 2: TOX0", "line 3: TOX1"]
+    wrong = written(tmp_path, tox21_csv=content.replace("1,0,", "2,0,", 1))
+    with pytest.raises(DataError, match=r"tox21\.csv:2: the label in 'NR-AR' is '2'; the cells of"):
+        opened(Tox21(path=wrong, task="all"))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -588,3 +604,6 @@ def test_the_real_molecules() -> None:
     for task, count in MEASURED.items():
         source = Tox21(path=str(HERE / "molecules_tox21"), task=task)
         assert len(opened(source)) == count
+    everything = opened(Tox21(path=str(HERE / "molecules_tox21"), task="all"))
+    known = (~np.isnan(everything.label_rows)).sum(axis=0)
+    assert dict(zip(everything.classes, known.tolist(), strict=True)) == MEASURED

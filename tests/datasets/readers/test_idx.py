@@ -220,7 +220,7 @@ def test_fashion_mnist_is_read_whole() -> None:
     assert Counter(dataset.parts) == {"train": 60_000, "test": 10_000}
     assert dataset.classes == tuple("0123456789")
     assert dataset.things[0].shape == (28, 28)
-    assert all(dataset.labels.count(label) == 7_000 for label in dataset.classes)
+    assert all(list(dataset.labels).count(label) == 7_000 for label in dataset.classes)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders")

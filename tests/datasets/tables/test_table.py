@@ -338,7 +338,7 @@ def test_a_file_that_is_no_table_is_explained(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"label": 1.5}, "'label' of table must be the name of a column, or its number from 1"),
+        ({"label": 1.5}, "'label' of table must be the name of a column, a list of such, {pattern"),
         ({"label": "a", "input": []}, "must be the name of a column, or a list of such"),
         ({"label": "a", "input": ["b", True]}, "must be the name of a column, or its number"),
         ({"label": "a", "input": "a"}, "the column 'a' is named 2 times"),

@@ -21,7 +21,7 @@ from gridcnn.engines.native.kernels.base import (
     describe_maps,
     maps_facts,
 )
-from gridcnn.engines.native.kernels.exponential import exponential
+from gridcnn.engines.native.kernels.exponential import exponential, sigmoid
 from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.processor import Processor
 from gridcnn.network import Op
@@ -107,11 +107,6 @@ class Activation(MapsKernel):
         return Description(f"activation {self.function}", notes, maps_facts(self.target))
 
 
-def sigmoid(code: Code, value: Value) -> Value:
-    """Return 1 / (1 + exp(-x)) of a number or of a vector."""
-    return _Arithmetic(code, lanes_of(value.kind)).sigmoid(value)
-
-
 def _function_of(stage: Stage | Merge) -> str:
     """Return the name of a stage's function; nothing if it is not computed here."""
     # A subclass of a stage may compute whatever it likes.
@@ -157,20 +152,14 @@ class _Arithmetic:
             total = self.code.multiply_add(total, value, self.number(factor))
         return total
 
-    def sigmoid(self, value: Value) -> Value:
-        """Return 1 / (1 + exp(-x)), by way of exp(-|x|), which is never too large."""
-        power = exponential(self.code, self.negative_size(value))
-        above = self.code.select(self.is_negative(value), power, self.number(1))
-        return self.over(above, self.plus(self.number(1), power))
-
 
 def _sigmoid(a: _Arithmetic, x: Value) -> tuple[Value, Value]:
-    share = a.sigmoid(x)
+    share = sigmoid(a.code, x)
     return share, a.times(share, a.minus(a.number(1), share))
 
 
 def _silu(a: _Arithmetic, x: Value) -> tuple[Value, Value]:
-    share = a.sigmoid(x)
+    share = sigmoid(a.code, x)
     made = a.times(x, share)
     rest = a.code.multiply_add(x, a.minus(a.number(1), share), a.number(1))
     return made, a.times(share, rest)

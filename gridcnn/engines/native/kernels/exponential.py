@@ -1,4 +1,4 @@
-"""The exponential function, for numbers and vectors that are not positive."""
+"""The exponential function of what is not positive, and the sigmoid that is made of it."""
 
 from __future__ import annotations
 
@@ -42,3 +42,17 @@ def exponential(code: Code, value: Value) -> Value:
     factor = code.op(vector(lanes, FLOAT), f"bitcast {shifted} to {vector(lanes, FLOAT)}")
     result = code.arithmetic("fmul", series, factor)
     return code.select(low, constant(0), result)
+
+
+def sigmoid(code: Code, value: Value) -> Value:
+    """Return 1 / (1 + exp(-x)) of a number or of a vector, NaN of NaN.
+
+    It is computed by way of exp(-|x|), which is never too large.
+    """
+    lanes = lanes_of(value.kind)
+    one, zero = code.constant(1, lanes), code.constant(0, lanes)
+    is_negative = code.compare("olt", value, zero)
+    negated = code.arithmetic("fsub", zero, value)
+    power = exponential(code, code.select(is_negative, value, negated))
+    above = code.select(is_negative, power, one)
+    return code.arithmetic("fdiv", above, code.arithmetic("fadd", one, power))

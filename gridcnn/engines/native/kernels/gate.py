@@ -18,7 +18,6 @@ from typing import Any, Self
 
 from gridcnn.engines.native.emitter import PTR, Code, Number, Value, vector
 from gridcnn.engines.native.kernels import packing
-from gridcnn.engines.native.kernels.activation import sigmoid
 from gridcnn.engines.native.kernels.base import (
     NO_GRADIENT,
     Area,
@@ -33,6 +32,7 @@ from gridcnn.engines.native.kernels.base import (
     describe_maps,
     maps_facts,
 )
+from gridcnn.engines.native.kernels.exponential import sigmoid
 from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.processor import Processor
 from gridcnn.stages.gate import Gate as GateStage

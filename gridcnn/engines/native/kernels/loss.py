@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gridcnn.engines.native.emitter import FLOAT, INT, PTR, Code, Module, Value
-from gridcnn.engines.native.kernels.exponential import exponential
+from gridcnn.engines.native.kernels.exponential import exponential, sigmoid
 from gridcnn.engines.native.kernels.matrix import row_size
 
 
@@ -73,6 +73,27 @@ def soft_loss(module: Module, name: str, classes: int) -> None:
             hit = code.select(code.test("eq", answer, right), one, zero)
             for place, value in enumerate((total.get(), match.get(), hit)):
                 code.store(value, results, item * 3 + place)
+
+
+def label_loss(module: Module, name: str, labels: int) -> None:
+    """Emit `name(logits, wanted, output, items, factor)`.
+
+    The logits are copied to `output`, where the loss is computed from later, and become the
+    gradient of the binary cross-entropy, times `factor`. `wanted` has two rows of `labels` numbers
+    for each item: the targets, and what the loss of each label counts.
+    """
+    row = row_size(labels)
+    with module.function(name, *[PTR] * 3, INT, FLOAT) as (code, arguments):
+        logits, wanted, output, items, factor = arguments
+        with code.loop(items) as item:
+            here, kept = code.at(logits, item * row), code.at(output, item * labels)
+            targets = code.at(wanted, item * (2 * labels))
+            with code.loop(labels) as number:
+                logit = code.load(here, number)
+                code.store(logit, kept, number)
+                slope = code.arithmetic("fsub", sigmoid(code, logit), code.load(targets, number))
+                count = code.arithmetic("fmul", code.load(targets, number + labels), factor)
+                code.store(code.arithmetic("fmul", slope, count), here, number)
 
 
 def _highest(code: Code, logits: Value, classes: int) -> tuple[Value, Value]:

@@ -16,7 +16,7 @@ from gridcnn.engines.native.kernels.merging import Join, Sum
 from gridcnn.engines.native.kernels.normalization import Normalization
 from gridcnn.engines.native.kernels.pooling import Pooling
 from gridcnn.engines.native.kernels.rectification import Rectification
-from gridcnn.engines.native.kernels.voting import Voting
+from gridcnn.engines.native.kernels.voting import IndependentVoting, Voting
 from gridcnn.engines.native.kernels.winograd import Winograd
 from gridcnn.engines.native.processor import Processor
 from gridcnn.network import Op
@@ -28,7 +28,7 @@ KERNELS: tuple[type[MapsKernel], ...] = (
     *(Depthwise, Activation, Dropout, Normalization, GroupNormalization, Gate),
     *(Sum, Join),
 )
-HEADS: tuple[type[HeadKernel], ...] = (Voting,)
+HEADS: tuple[type[HeadKernel], ...] = (Voting, IndependentVoting)
 
 
 def has_kernel(op: Op) -> bool:

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
+from gridcnn.contracts.stage import Stage
 from gridcnn.engines.native.emitter import INT, PTR, Number, Value
 from gridcnn.engines.native.kernels import loss, matrix
 from gridcnn.engines.native.kernels.base import (
@@ -33,7 +34,7 @@ from gridcnn.engines.native.kernels.matrix import Layer
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import Argument
 from gridcnn.network import Op
-from gridcnn.stages.voting import Votes
+from gridcnn.stages.voting import IndependentVotes, Votes, VotingLayers
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,14 @@ class VotingLayer:
 class Voting(HeadKernel):
     """The layers of the voting head."""
 
-    stage = Votes
+    stage: ClassVar[type[Stage]] = Votes
 
     layers: tuple[VotingLayer, ...]
 
     @classmethod
     def take(cls, op: Op, processor: Processor) -> Self:
         """Return the kernel for a voting head."""
-        assert isinstance(op.stage, Votes)
+        assert isinstance(op.stage, VotingLayers)
         sizes = op.stage.layers(op.input.cells)
         layers = []
         for number, (name, inputs, outputs) in enumerate(sizes):
@@ -187,8 +188,7 @@ class Voting(HeadKernel):
             matrix.by_bias(module, f"vote_bias{number}", each.layer)
             if each.layer.rectified:
                 matrix.mask_back(module, f"vote_mask{number}", each.layer)
-        loss.loss(module, "loss", self.layers[-1].layer.outputs)
-        loss.soft_loss(module, "soft_loss", self.layers[-1].layer.outputs)
+        self._emit_loss(site)
         if self.scales_input:
             matrix.scale(module, "scale", self.layers[0].layer)
 
@@ -205,17 +205,9 @@ class Voting(HeadKernel):
                 factors = self._factors(frame, number + 1, first)
             outputs = (0, each.layer.outputs)
             self._vote(frame, number, (values[number], target), count, factors, outputs)
-        targets = code.at(frame.arguments.address(Argument.TARGETS), first, INT)
-        results = frame.arguments.address(Argument.RESULTS, first * 3)
         # A number of the table has 8 bytes, of which this one fills 4.
         factor = code.load(frame.arguments.table, int(Argument.FACTOR) * 2)
-        classes = self.layers[-1].layer.outputs
-        soft = frame.arguments.optional_address(Argument.SOFT_TARGETS, first * classes)
-        address = code.cast("ptrtoint", soft, INT)
-        with code.when(code.test("eq", address, 0)):
-            code.run("loss", flows[-1], targets, results, count, factor)
-        with code.when(code.test("ne", address, 0)):
-            code.run("soft_loss", flows[-1], targets, soft, results, count, factor)
+        self._run_loss(frame, flows[-1], first, count, factor)
         for number in range(last, -1, -1):
             if not number and not frame.site.step.passes_on:
                 break
@@ -228,6 +220,27 @@ class Voting(HeadKernel):
                 code.run(f"vote_mask{number - 1}", values[number], factors, target, count)
             elif self.scales_input:
                 code.run("scale", factors, target, count)
+
+    def _emit_loss(self, site: Site) -> None:
+        """Emit the functions that `_run_loss` calls."""
+        classes = self.layers[-1].layer.outputs
+        loss.loss(site.module, "loss", classes)
+        loss.soft_loss(site.module, "soft_loss", classes)
+
+    def _run_loss(
+        self, frame: Frame, logits: Value, first: Value, count: Value, factor: Value
+    ) -> None:
+        """Emit the gradient of the loss in place of the logits, times `factor`."""
+        code = frame.code
+        targets = code.at(frame.arguments.address(Argument.TARGETS), first, INT)
+        results = frame.arguments.address(Argument.RESULTS, first * 3)
+        classes = self.layers[-1].layer.outputs
+        soft = frame.arguments.optional_address(Argument.SOFT_TARGETS, first * classes)
+        address = code.cast("ptrtoint", soft, INT)
+        with code.when(code.test("eq", address, 0)):
+            code.run("loss", logits, targets, results, count, factor)
+        with code.when(code.test("ne", address, 0)):
+            code.run("soft_loss", logits, targets, soft, results, count, factor)
 
     def reduce(self, site: Site) -> list[Job]:
         """Return the jobs that make the gradient of weights and bias, over the whole batch."""
@@ -277,3 +290,21 @@ class Voting(HeadKernel):
             for each in self.layers
         ]
         return Description("matrix product", tuple(notes), {"layers": layers})
+
+
+@dataclass(frozen=True)
+class IndependentVoting(Voting):
+    """The layers of the voting head for items with several labels."""
+
+    stage = IndependentVotes
+
+    def _emit_loss(self, site: Site) -> None:
+        loss.label_loss(site.module, "label_loss", self.layers[-1].layer.outputs)
+
+    def _run_loss(
+        self, frame: Frame, logits: Value, first: Value, count: Value, factor: Value
+    ) -> None:
+        labels = self.layers[-1].layer.outputs
+        wanted = frame.arguments.address(Argument.SOFT_TARGETS, first * (2 * labels))
+        output = frame.arguments.address(Argument.OUTPUT, first * labels)
+        frame.code.run("label_loss", logits, wanted, output, count, factor)

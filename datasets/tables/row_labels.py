@@ -1,0 +1,104 @@
+"""The labels of the rows of a table: one class, a mark for each label, or all labels in a cell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.contracts.source import Label
+from gridcnn.datasets.labels import NotALabelError, label_of, plain_value
+from gridcnn.datasets.several import ALLOWED, mark_of, marks_of
+from gridcnn.datasets.tables.cells import is_whole
+from gridcnn.datasets.tables.rows import Cells, Rows
+from gridcnn.errors import quoted, shown
+from gridcnn.settings.label_columns import LabelCells
+
+_FEW = 10
+"""More cells than this that say nothing about a label show that the column is none."""
+
+
+def read_label(
+    rows: Rows, name: str, place: int, value: Any, good: NDArray[np.bool_], row: int
+) -> Label:
+    """Return the class of a row; a row without one is told of, and is not `good` any more."""
+    try:
+        label = label_of(value.strip() if rows.written else value)
+        if isinstance(label, str) and not is_whole(label):
+            raise NotALabelError("has half a character (a lone surrogate) in it")
+    except NotALabelError as error:
+        label = None
+        if error.hopeless:
+            rows.refuse(place, f"{name} {error}")
+            rows.problems.stop()
+        rows.tell(place, f"{name} {error}")
+    else:
+        if label is None:
+            rows.tell(place, f"{name} is empty; give every item a label")
+    if label is None:
+        good[row] = False
+        return ""
+    return label
+
+
+def read_marks(
+    rows: Rows,
+    name: str,
+    numbers: Sequence[int],
+    cells: Cells,
+    good: NDArray[np.bool_],
+) -> NDArray[np.float32]:
+    """Return whether each row has a label: 1, 0, or NaN if not known.
+
+    A row whose cell says neither is told of, and is not `good` any more. If most cells are like
+    that, the column is refused.
+
+    Args:
+        rows: the table.
+        name: the column of the label.
+        numbers: the places of these rows in the table.
+        cells: what stands in the column.
+        good: for each row, whether it can be used.
+    """
+    marks = marks_of(cells)
+    if marks is not None:
+        return marks
+    each = [mark_of(cell) for cell in cells]
+    odd = [row for row, mark in enumerate(each) if mark is None]
+    told = [f"the label in {quoted(name)} is {shown(plain_value(cells[row]))}" for row in odd]
+    allowed = f"the cells of a label among several are {ALLOWED}"
+    if len(odd) > _FEW and 2 * len(odd) > len(cells):
+        rows.refuse(
+            numbers[odd[0]],
+            f"{told[0]}, and {len(odd) - 1:,} more are no better; {allowed}. If it is a column of "
+            "classes, name it alone, without brackets; if each cell holds all labels of an item, "
+            f"write label: {{column: {name}}}",
+        )
+        rows.problems.stop()
+    for row, message in zip(odd, told, strict=True):
+        good[row] = False
+        rows.tell(numbers[row], f"{message}; {allowed}")
+    return np.array([math.nan if mark is None else mark for mark in each], np.float32)
+
+
+def read_labels(
+    rows: Rows, settings: LabelCells, place: int, value: Any, good: NDArray[np.bool_], row: int
+) -> frozenset[Label]:
+    """Return all labels of a row: what the separator is between, or a list of them."""
+    missing = value is None or (isinstance(value, float) and math.isnan(value))
+    parts: list[Any] = [] if missing else [value]
+    if isinstance(value, str):
+        parts = value.split(settings.separator)
+    elif isinstance(value, list | np.ndarray):
+        parts = list(value)
+    labels: set[Label] = set()
+    for part in parts:
+        if isinstance(part, str) and not part.strip():
+            continue
+        name = f"a label in {quoted(settings.column)}"
+        plain = part.strip() if isinstance(part, str) else part
+        labels.add(read_label(rows, name, place, plain, good, row))
+    return frozenset(labels)
