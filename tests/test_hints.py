@@ -230,6 +230,7 @@ VALUES: Plain = {
     "training.optimizer.adam.beta2": 0.5,
     "head.voting.dropout": 0.5,
     "head.voting.hidden": [4],
+    "head.voting.labels": "several",
     "data.source.table.label": "kind",
     "data.source.table.delimiter": ";",
     "data.source.table.decimal": ",",

@@ -16,7 +16,7 @@ from gridcnn.adapters.fitting import fitting
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
 from gridcnn.contracts.adapter import Adapter, Fitted, Selection
-from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Dataset, Source
+from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Dataset, Facts, Source
 from gridcnn.datasets.division.folds import with_fold
 from gridcnn.datasets.division.groups import by_pattern
 from gridcnn.datasets.division.splits import Division, divide
@@ -152,6 +152,9 @@ def prepare(
             is too large.
     """
     seed = located.spec.training.seed
+    facts = None if located.dataset is not None else located.source.facts()
+    if facts is not None:  # before anything is fetched
+        refuse_other_head(located.spec, facts)
     dataset = located.open(advance)
     located = located.resolved(dataset)
     model = model_to_start_from(located.spec)
@@ -384,21 +387,21 @@ def _adapter_for(source: Source, dataset: Dataset) -> Adapter:
     return fitting(dataset.things, dataset.origin)
 
 
-def refuse_other_head(spec: Spec, dataset: Dataset) -> None:
+def refuse_other_head(spec: Spec, data: Dataset | Facts) -> None:
     """Raise `SpecError` if the head votes for one class, and items have several labels; or not."""
-    if spec.head is None or spec.head.stage(len(dataset.classes)).several == dataset.several:
+    if spec.head is None or spec.head.stage(len(data.classes)).several == data.several:
         return
     message = (
         "the head votes for several labels of an item, and the data has one class for each; leave "
         "labels: several out, or name several columns of labels"
     )
-    if dataset.several:
-        names = listed([quoted(str(label)) for label in dataset.classes], limit=4)
+    if data.several:
+        names = listed([quoted(str(label)) for label in data.classes], limit=4)
         message = (
             f"the head votes for one class, and an item may have several of the labels {names}; "
             "write head: {voting: {labels: several}}"
         )
-        if ((dataset.label_rows == 1).sum(axis=1) == 1).all():
+        if isinstance(data, Dataset) and ((data.label_rows == 1).sum(axis=1) == 1).all():
             message += (
                 ", or, since each item has exactly one of them, give y.argmax(axis=1), or one "
                 "column of classes"

@@ -243,6 +243,15 @@ def test_head_and_data_must_be_of_one_kind(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(("task", "head"), [("all", "voting"), ("NR-AR", SPEC["head"])])
+def test_a_known_set_is_refused_before_it_is_fetched(tmp_path: Path, task: str, head: Any) -> None:
+    """There is nothing where its files should be."""
+    source = {"tox21": {"task": task, "path": str(tmp_path / "nothing")}}
+
+    with pytest.raises(SpecError, match="the head votes for"):
+        gridcnn.run({**SPEC, "head": head, "data": {"source": source}}, out=tmp_path / "run")
+
+
 @pytest.mark.parametrize("setting", [{"class_weights": "balanced"}, {"sampling": "balanced"}])
 def test_classes_of_labels_have_no_weights(data: Any, tmp_path: Path, setting: Any) -> None:
     spec = {**SPEC, "training": {**SPEC["training"], **setting}}
