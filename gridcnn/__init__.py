@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from gridcnn.runs.run import run
     from gridcnn.runs.watcher import RunWatcher
     from gridcnn.spec.models import Spec
+    from gridcnn.tuning.search import Tuning, tune
+    from gridcnn.tuning.trials import TuneTrial
+    from gridcnn.tuning.watcher import TuneWatcher
     from gridcnn.version import VERSION as __version__  # noqa: N811 - the name that all look for
 
 __all__ = [
@@ -67,6 +70,9 @@ __all__ = [
     "TrainingError",
     "TrainingInterrupted",
     "TrainingWarning",
+    "TuneTrial",
+    "TuneWatcher",
+    "Tuning",
     "UnfinishedRunWarning",
     "UnknownNameError",
     "UserError",
@@ -77,6 +83,7 @@ __all__ = [
     "evaluate",
     "load",
     "run",
+    "tune",
 ]
 
 _ERRORS = [name for name in __all__ if name.endswith("Error")]
@@ -96,12 +103,16 @@ _HOMES = {
     "Run": "gridcnn.runs.outcome",
     "RunWatcher": "gridcnn.runs.watcher",
     "Spec": "gridcnn.spec.models",
+    "TuneTrial": "gridcnn.tuning.trials",
+    "TuneWatcher": "gridcnn.tuning.watcher",
+    "Tuning": "gridcnn.tuning.search",
     "Verdict": "gridcnn.order.verdict",
     "check": "gridcnn.checking",
     "cross_validate": "gridcnn.cross_validation",
     "evaluate": "gridcnn.evaluation",
     "load": "gridcnn.model",
     "run": "gridcnn.runs.run",
+    "tune": "gridcnn.tuning.search",
 }
 
 

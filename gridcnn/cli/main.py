@@ -27,6 +27,7 @@ from gridcnn.cli import (
     screen,
     show,
     stopping,
+    tune,
 )
 from gridcnn.cli.screen import FAULT, NO_GRID, USER
 from gridcnn.errors import ColumnPermutableError, GridcnnError, TrainingInterrupted, UserError
@@ -135,6 +136,7 @@ def gridcnn(
 
 
 run.add(app)
+tune.add(app)
 predict.add(app)
 evaluate.add(app)
 show.add(app)

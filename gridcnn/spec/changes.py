@@ -23,6 +23,16 @@ _LIMIT = 80
 """Characters of a change that a message repeats."""
 
 
+def with_seed(changes: Changes, seed: int | None) -> Changes:
+    """Return the changes with `training.seed` among them, if a seed is given."""
+    if seed is None:
+        return changes
+    if isinstance(changes, Mapping):
+        return {**changes, "training.seed": seed}
+    each = [changes] if isinstance(changes, str) else changes
+    return [*each, f"training.seed={seed}"]
+
+
 def apply(document: Document, changes: Changes, root: type[Settings]) -> None:
     """Put changes into `document`, whose data are settings of the class `root`.
 

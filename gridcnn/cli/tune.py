@@ -1,0 +1,147 @@
+"""`gridcnn tune`: a search of the settings that do best on validation items."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gridcnn.cli import options, screen
+
+if TYPE_CHECKING:
+    from gridcnn.tuning.search import Tuning
+
+_EXAMPLES = """Search the settings of a spec that do best on validation items.
+
+In SPEC, a value may be {choose: [...]}, {range: [a, b]} or {log_range: [a, b]}, and a stage
+{optional: stage}. A spec without these is searched around its own values. The best spec is written
+as best.yaml; the test items are never looked at. The same command goes on with a search that was
+stopped, and several processes may work on one search.
+
+Examples:
+
+  gridcnn tune digits --folds 5 --trials 30
+
+  gridcnn tune letters.yaml --data letters --minutes 10
+
+  gridcnn tune letters.yaml --set 'training.learning_rate={log_range: [0.0001, 0.1]}'
+"""
+
+
+def add(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("tune", help=screen.paragraphs(_EXAMPLES))(tune)
+
+
+def tune(
+    spec: Annotated[
+        str, typer.Argument(metavar="SPEC", help="A spec file, or a ready spec's name.")
+    ],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Replace a setting, also by values to search: "
+            "'training.batch_size={choose: [16, 64]}'. Repeatable.",
+        ),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Use this data instead of the spec's.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="The folder of the search. Default: tune, beside the spec's runs."
+        ),
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1_000_000,
+            help="How many trials there are in all. Default: 20, if there is no --minutes.",
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(metavar="M", help="How long this command may take.")
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            max=1_000,
+            help="Choose by so many folds of the training and validation items. Default: by the "
+            "validation part.",
+        ),
+    ] = None,
+    by: Annotated[
+        str, typer.Option(metavar="accuracy|loss", help="What the best is chosen by.")
+    ] = "accuracy",
+    pruner: Annotated[
+        str,
+        typer.Option(
+            metavar="median|hyperband|none", help="What gives up bad trials before their end."
+        ),
+    ] = "median",
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL|FILE",
+            help="Where processes share the study. Default: a file in the folder.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Replace training.seed.")
+    ] = None,
+    engine: options.Engine = None,
+    threads: options.Threads = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+) -> None:
+    from gridcnn.cli.tuning import TuneDisplay
+    from gridcnn.tuning.search import tune as search
+
+    shown = not (as_json or quiet)
+    settings: dict[str, Any] = {
+        "trials": trials,
+        "minutes": minutes,
+        "folds": folds,
+        "by": by,
+        "data": data,
+        "out": out,
+        "changes": changes or (),
+        "seed": seed,
+        "engine": engine,
+        "threads": threads,
+        "storage": storage,
+        "pruner": pruner,
+    }
+    with TuneDisplay() if shown else contextlib.nullcontext() as watcher:
+        result = search(spec, watcher=watcher, **settings)
+    if as_json:
+        screen.say_json({"folder": str(result.folder), **result.plain()})
+    elif shown:
+        _say_result(result)
+
+
+def _say_result(result: Tuning) -> None:
+    from gridcnn.cli.tuning import score_text
+    from gridcnn.tuning.folder import BEST, HISTORY, SETTINGS, TRIALS
+    from gridcnn.tuning.space import label_text
+
+    best = result.best
+    assert best.score is not None
+    screen.say(f"\nbest: trial {best.number} of {len(result.trials)}, {score_text(best.score)}")
+    for name, value in best.values.items():
+        screen.say(f"  {name}: {label_text(value)}")
+    if result.importances:
+        parts = [f"{name} {part:.0%}" for name, part in result.importances.items()]
+        screen.say(f"what mattered: {', '.join(parts)}")
+    screen.say(
+        "(the best of many on the same validation items is a little lucky: the test part tells)"
+    )
+    screen.say(f"train it and test it: gridcnn run {result.folder / BEST}")
+    screen.say(f"results: {result.folder}, with {TRIALS}, {HISTORY} and {SETTINGS}")

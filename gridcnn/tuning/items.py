@@ -1,0 +1,139 @@
+"""The items of a search: those of training and validation, and never those of the test part."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+
+from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Dataset
+from gridcnn.datasets.division.folds import with_fold
+from gridcnn.errors import SpecError
+from gridcnn.runs.located import Located
+from gridcnn.runs.prepare import Prepared, divide_items, prepare
+from gridcnn.runs.run import check_order
+from gridcnn.runs.watcher import RunWatcher
+from gridcnn.spec.models import Spec
+from gridcnn.spec.parts import Fold
+
+_KEPT = 3
+"""Adapters whose grids are kept in memory, if a search varies the adapter."""
+
+
+class Items:
+    """The training and validation items of a spec, adapted once for each adapter.
+
+    The test items are left out before anything is read of them. With folds, training and validation
+    items are dealt to as many folds, each of which is the validation part once.
+
+    Args:
+        located: the spec, with its data.
+        folds: how many; None: the validation part of the spec.
+        watcher: its methods are called as items are read and checked.
+        threads: the most threads to work with.
+
+    Raises:
+        SpecError: there are no validation items.
+        DataError: the data cannot be read or divided.
+    """
+
+    def __init__(
+        self, located: Located, *, folds: int | None, watcher: RunWatcher, threads: int | None
+    ) -> None:
+        dataset = located.open(watcher.on_reading)
+        self.located = located.resolved(dataset).with_dataset(dataset)
+        self.folds = folds
+        self._watcher, self._threads = watcher, threads
+        chosen = _without_test(self.located, dataset)
+        if folds is None and VALIDATION not in (chosen.parts or ()):
+            raise SpecError(
+                located.spec.document.problem(
+                    ("data", "validation"),
+                    "a search chooses by validation items, and there are none; set "
+                    "data.validation above 0, or search with --folds 5",
+                )
+            )
+        seed = located.spec.training.seed
+        self._parts = [chosen] if folds is None else _folds(chosen, folds, seed)
+        self.digest = _digest(self._parts)
+        data = self.located.data.model_copy(
+            update={"test": 0.0, "parts": "use", "group": None, "validation": 0.0}
+        )
+        self._of_parts = [
+            dataclasses.replace(
+                self.located, data=data, dataset=dataclasses.replace(part, groups=None)
+            )
+            for part in self._parts
+        ]
+        self._kept: OrderedDict[str, list[Prepared]] = OrderedDict()
+
+    def prepared(self, spec: Spec) -> list[Prepared]:
+        """Return the items as the grids of a spec: one for each fold, or only one.
+
+        Raises:
+            DataError: they cannot be read.
+            ColumnPermutableError: their order means nothing.
+        """
+        adapter = spec.adapter
+        key = "" if adapter is None else f"{adapter.title} {adapter.model_dump_json()}"
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        else:
+            if len(self._kept) == _KEPT:
+                self._kept.popitem(last=False)
+            self._kept[key] = [self._prepare(part, spec) for part in self._of_parts]
+        return self._kept[key]
+
+    def _prepare(self, part: Located, spec: Spec) -> Prepared:
+        prepared = prepare(
+            part.with_spec(spec), advance=self._watcher.on_reading, threads=self._threads
+        )
+        if not prepared.fitted.adapter.makes_order and not self._kept:
+            self._watcher.on_check(check_order(prepared, self._threads, self._watcher))
+        return dataclasses.replace(prepared, sample=None)
+
+
+def _without_test(located: Located, dataset: Dataset) -> Dataset:
+    """Return the items of training and validation, each with its part."""
+    dataset, division, _ = divide_items(located, dataset)
+    part_of = {int(item): TRAIN for item in division.train}
+    part_of |= {int(item): VALIDATION for item in division.validation}
+    items = sorted(part_of)
+    notes = [*dataset.notes, *division.notes]
+    parts = [part_of[item] for item in items]
+    return dataset.chosen(np.array(items, np.int64), notes=notes, parts=parts)
+
+
+def _folds(dataset: Dataset, folds: int, seed: int) -> list[Dataset]:
+    """Return the items with each fold as the validation part once."""
+    every = dataclasses.replace(dataset, parts=None)
+    parts = []
+    for number in range(1, folds + 1):
+        divided = with_fold(every, Fold(fold=number, of=folds), seed=seed)
+        assert divided.parts is not None
+        named = [VALIDATION if part == TEST else part for part in divided.parts]
+        parts.append(dataclasses.replace(divided, parts=named))
+    return parts
+
+
+def _digest(parts: Sequence[Dataset]) -> str:
+    """Return a digest of the labels and parts of all items."""
+    digest = hashlib.sha256()
+    for part in parts:
+        content = json.dumps([[str(label) for label in part.labels], list(part.parts or ())])
+        digest.update(content.encode("utf-8", "backslashreplace"))
+    return digest.hexdigest()
+
+
+def read_folds(folds: object) -> int | None:
+    """Return a number of folds, or None for none; raise `SpecError` if it is neither."""
+    if folds is None:
+        return None
+    whole = isinstance(folds, int | np.integer) and not isinstance(folds, bool)
+    if not (whole and 2 <= int(folds) <= 1_000):  # type: ignore[call-overload]
+        raise SpecError(f"folds must be a whole number from 2 to 1,000; got {folds!r}")
+    return int(folds)  # type: ignore[call-overload,no-any-return]
