@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
-from gridcnn.errors import SpecError, quoted
+from gridcnn.errors import SpecError, quoted, suggestion
 from gridcnn.registry import plain
 from gridcnn.settings.base import quote_value
 from gridcnn.settings.document import Document, Path, path_text
@@ -19,7 +19,8 @@ Kind = Literal["choose", "range", "log_range", "optional"]
 KINDS: tuple[Kind, ...] = ("choose", "range", "log_range", "optional")
 MOST_VALUES = 100
 """Most values that a `choose` may list."""
-_BESIDE = {"step": "the distance of the values of a range", "as": "a name that marks share"}
+_BESIDE = ("step", "as")
+"""Keys beside that of the kind: the distance of a range's values, and a name that marks share."""
 _FOREIGN: dict[str, Kind] = {
     **dict.fromkeys(
         ("choice", "choices", "categorical", "values", "gridsearch", "oneof"), "choose"
@@ -56,11 +57,11 @@ class Mark:
 
 def is_mark(value: Any) -> bool:
     """Return whether a value of a spec is a mark, well-formed or not."""
-    return (
-        isinstance(value, Mapping)
-        and sum(kind in value for kind in KINDS) == 1
-        and (set(value) <= {*KINDS, *_BESIDE})
-    )
+    if not isinstance(value, Mapping) or sum(kind in value for kind in KINDS) != 1:
+        return False
+    # A key that no mark takes is a slip beside a list, and a setting of something else otherwise.
+    lists = any(isinstance(value.get(kind), list) for kind in KINDS)
+    return lists or set(value) <= {*KINDS, *_BESIDE}
 
 
 def find_marks(value: Any, path: Path = ()) -> Iterator[tuple[Path, Mapping[str, Any]]]:
@@ -131,6 +132,14 @@ def read_mark(value: Mapping[str, Any], *, in_list: bool) -> Mark:
     """
     kind = next(kind for kind in KINDS if kind in value)
     inside, name = value[kind], value.get("as", "")
+    for key in value:
+        if key != kind and key not in _BESIDE:
+            known = [beside for beside in _BESIDE if beside == "as" or kind == "range"]
+            _fail(
+                f"{kind} takes {' and '.join(map(repr, known))} beside it; got {quoted(str(key))}"
+                f"{suggestion(str(key), known)}",
+                key,
+            )
     if "as" in value and not (isinstance(name, str) and name.strip()):
         _fail(f"'as' takes a name that marks share; got {quote_value(name)}", "as")
     if "step" in value and kind != "range":

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gridcnn.errors import RunFolderError
+from gridcnn.errors import RunFolderError, UserError
 from gridcnn.files import read_json
 from gridcnn.runs import lock
 from gridcnn.runs.folder import write_json
@@ -22,8 +22,8 @@ HISTORY, SETTINGS = "history.png", "settings.png"
 _WORKERS = "workers"
 _MOST_WORKERS = 1_000
 _DIFFERS = {
-    "space": "searches other settings",
     "seed": "has another seed",
+    "space": "searches other settings",
     "folds": "has other folds",
     "by": "chooses by something else",
     "engine": "was started with another engine",
@@ -65,16 +65,23 @@ class TuneFolder:
                 be written to.
         """
         with self.writing():
+            missing = [each for each in (self.path, *self.path.parents) if not each.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
             number, held = self._take_number()
+        begins = False
         try:
             with self.writing():
-                self._begin(about)
+                begins = self._begin(about)
             yield self._name(number)
+        except UserError:
+            if begins and not (self.path / TRIALS).exists():  # it has not come to a trial
+                (self.path / SEARCH).unlink(missing_ok=True)
+            raise
         finally:
             held.release(keep=False)
-            for folder in (self.path / _WORKERS / str(number), self.path / _WORKERS, self.path):
-                with contextlib.suppress(OSError):
+            workers = self.path / _WORKERS
+            for folder in (workers / str(number), workers, *missing):
+                with contextlib.suppress(OSError):  # something is in it
                     folder.rmdir()
 
     def _name(self, number: int) -> str:
@@ -88,11 +95,12 @@ class TuneFolder:
                 return number, lock.acquire(folder)
         raise RunFolderError(f"{self.path} is in use by {_MOST_WORKERS:,} processes")
 
-    def _begin(self, about: Mapping[str, Any]) -> None:
+    def _begin(self, about: Mapping[str, Any]) -> bool:
+        """Write which search it is, and return True; or raise if it is another one."""
         path = self.path / SEARCH
         if not path.is_file():
             write_json(path, about)
-            return
+            return True
         try:
             known = read_json(path)
             assert isinstance(known, dict)
@@ -106,6 +114,7 @@ class TuneFolder:
                     f"{self.path} holds another search, which {what}; search in another folder "
                     f"(--out), or delete this one"
                 )
+        return False
 
     def lose_trials(self, study: Study, own: str) -> None:
         """Mark the trials of processes that were killed as lost; `own` is this process."""

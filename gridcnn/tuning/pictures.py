@@ -96,10 +96,14 @@ def _best_so_far(
 
 
 def _limit(axes: Axes, values: Sequence[float], best: Sequence[float]) -> None:
-    """Let a few very bad trials not press the others together: they lie on the edge."""
+    """Let a few very bad trials not press the others together: they are left out."""
     ordered = sorted(values)
-    low, high = ordered[len(ordered) // 10], ordered[-1 - len(ordered) // 10]
-    low, high = min(low, *best), max(high, *best)
+    tenth = len(ordered) // 10
+    ends = []
+    for outer, inner in ((ordered[0], ordered[tenth]), (ordered[-1], ordered[-1 - tenth])):
+        near = abs(outer - inner) <= 1.5 * (ordered[-1 - tenth] - ordered[tenth])
+        ends.append(outer if near else inner)
+    low, high = min(ends[0], *best), max(ends[1], *best)
     margin = 0.08 * ((high - low) or 0.01)
     axes.set_ylim(low - margin, high + margin)
 

@@ -11,12 +11,14 @@ import math
 import os
 import sys
 import warnings
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from gridcnn.errors import RunFolderError, SpecError, UserError, quoted
+from gridcnn.files import open_ordinary
 from gridcnn.streams import Stream
 from gridcnn.tuning.space import Dimension, Value
 
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
 
 Pruner = Literal["median", "hyperband", "none"]
 PRUNERS: tuple[Pruner, ...] = ("median", "hyperband", "none")
-_RANDOM_TRIALS = 8
-"""Trials at random before the sampler learns from them."""
+_FIRST_TRIALS = 8
+"""Trials that are spread evenly, from which the sampler then learns."""
+_EVENLY = 2**32
+"""Distinguishes what spreads the first trials from the numbers of trials."""
 _SIGNIFICANT = 4
 """Digits of a number between the ends of a range: no result depends on more of them."""
 
@@ -114,14 +118,17 @@ def _open_storage(place: str) -> BaseStorage | str:
 
     path = Path(place)
     try:
-        if path.is_dir():
-            raise RunFolderError(f"{path} is a folder; name a file, or a URL that Optuna knows")
+        _refuse_other_file(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = _FileLock(path)
         with lock:
-            _remove_torn_line(path)
+            if path.exists():
+                _remove_torn_line(path)
         return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))  # type: ignore[arg-type]
-    except OSError as error:
+    except UserError:
+        raise
+    except (OSError, ValueError) as error:  # a NUL in a name is a ValueError
+        error = error if isinstance(error, OSError) else OSError(str(error))
         raise RunFolderError(
             f"{path}: the study cannot be kept there: {error.strerror or error}"
         ) from None
@@ -129,14 +136,18 @@ def _open_storage(place: str) -> BaseStorage | str:
 
 def _remove_torn_line(path: Path) -> None:
     """Remove what a process that was killed, or a full disk, has left of a last line."""
+    with path.open("rb+") as file:
+        file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def _refuse_other_file(path: Path) -> None:
+    """Raise `RunFolderError` if there is something that is no journal."""
     if not path.exists():
         return
-    with path.open("rb+") as file:
-        content = file.read()
-        whole = content.rfind(b"\n") + 1
-        if content and not (whole and content.startswith(b"{")):
-            raise RunFolderError(f"{path} is not the file of a study; name another one")
-        file.truncate(whole)
+    with open_ordinary(path) as file:
+        begins = file.read(1)
+    if begins not in (b"", b"{"):
+        raise RunFolderError(f"{path} is not the file of a study; name another one")
 
 
 class _FileLock:
@@ -211,6 +222,9 @@ def make_pruner(kind: Pruner, epochs: int) -> BasePruner:
 def make_sampler(seed: int, first: Mapping[str, Value] | None = None) -> BaseSampler:
     """Return what chooses the values of each trial: Optuna's TPE, begun again for each.
 
+    The first eight trials are spread evenly over the values of each setting: a Latin hypercube
+    (McKay, Beckman and Conover, 1979). TPE (Bergstra et al., 2011) learns from these.
+
     The values of a trial depend on the seed, on how many trials there were before it and on their
     results. So one process that is stopped goes on to the trials that it would have made without.
 
@@ -227,7 +241,7 @@ def make_sampler(seed: int, first: Mapping[str, Value] | None = None) -> BaseSam
             self._of: tuple[int, BaseSampler] | None = None
 
         def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
-            if self.fixed(study, trial) is not None:
+            if place_of(study, trial.number) < _FIRST_TRIALS:
                 return {}
             return self.of(study, trial).infer_relative_search_space(study, trial)
 
@@ -237,7 +251,7 @@ def make_sampler(seed: int, first: Mapping[str, Value] | None = None) -> BaseSam
             if not search_space:
                 return {}
             found = self.of(study, trial).sample_relative(study, trial, search_space)
-            return {name: _rounded_to(search_space[name], value) for name, value in found.items()}
+            return {name: _round_to(search_space[name], value) for name, value in found.items()}
 
         def sample_independent(
             self,
@@ -246,15 +260,15 @@ def make_sampler(seed: int, first: Mapping[str, Value] | None = None) -> BaseSam
             param_name: str,
             param_distribution: BaseDistribution,
         ) -> Any:
-            fixed = self.fixed(study, trial)
-            if fixed is not None:
-                return fixed[param_name]
-            sampler = self.of(study, trial)
-            value = sampler.sample_independent(study, trial, param_name, param_distribution)
-            return _rounded_to(param_distribution, value)
-
-        def fixed(self, study: Study, trial: FrozenTrial) -> Mapping[str, Value] | None:
-            return first if place_of(study, trial.number) == 0 else None
+            place = place_of(study, trial.number)
+            if place == 0 and first is not None:
+                return first[param_name]
+            if place < _FIRST_TRIALS:
+                value = _value_at(param_distribution, _draw_evenly(seed, place, param_name))
+            else:
+                sampler = self.of(study, trial)
+                value = sampler.sample_independent(study, trial, param_name, param_distribution)
+            return _round_to(param_distribution, value)
 
         def of(self, study: Study, trial: FrozenTrial) -> BaseSampler:
             if self._of is None or self._of[0] != trial.number:
@@ -262,7 +276,7 @@ def make_sampler(seed: int, first: Mapping[str, Value] | None = None) -> BaseSam
                 drawn = int(Stream.TUNING.random(seed, place).integers(2**31))
                 with _without_warnings():
                     sampler = TPESampler(
-                        n_startup_trials=_RANDOM_TRIALS,
+                        n_startup_trials=min(_FIRST_TRIALS, place),
                         seed=drawn,
                         multivariate=True,
                         constant_liar=True,
@@ -282,7 +296,35 @@ def place_of(study: Study, number: int) -> int:
     return number - sum(each.number < number for each in lost)
 
 
-def _rounded_to(distribution: BaseDistribution, value: Any) -> Any:
+def _draw_evenly(seed: int, place: int, name: str) -> float:
+    """Return a number from 0 to below 1 for one of the first trials.
+
+    Each eighth of that range has one of them, in an order that differs from setting to setting.
+    """
+    random = Stream.TUNING.random(seed, _EVENLY, zlib.crc32(name.encode("utf-8", "replace")))
+    order, within = random.permutation(_FIRST_TRIALS), random.random(_FIRST_TRIALS)
+    return float((order[place] + within[place]) / _FIRST_TRIALS)
+
+
+def _value_at(distribution: BaseDistribution, part: float) -> Any:
+    """Return the value of which so large a part of a distribution lies below."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[int(part * len(distribution.choices))]
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    low, high = distribution.low, distribution.high
+    if isinstance(distribution, FloatDistribution):
+        return low * (high / low) ** part if distribution.log else low + part * (high - low)
+    if distribution.log:
+        low, high = low - 0.5, high + 0.5
+        drawn = round(low * (high / low) ** part)
+        return min(max(drawn, distribution.low), distribution.high)
+    step = distribution.step
+    return low + step * int(part * ((high - low) // step + 1))
+
+
+def _round_to(distribution: BaseDistribution, value: Any) -> Any:
     """Return a drawn number with few digits, still within its range."""
     from optuna.distributions import FloatDistribution
 
