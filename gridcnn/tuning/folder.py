@@ -20,6 +20,8 @@ SEARCH, JOURNAL = "tune.json", "study.journal"
 BEST, TRIALS = "best.yaml", "trials.csv"
 HISTORY, SETTINGS = "history.png", "settings.png"
 _WORKERS = "workers"
+WORKER = "worker"
+"""The attribute of a trial that names the process that makes it."""
 _MOST_WORKERS = 1_000
 _DIFFERS = {
     "seed": "has another seed",
@@ -121,7 +123,7 @@ class TuneFolder:
         from optuna.trial import TrialState
 
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            worker = trial.user_attrs.get("worker", "")
+            worker = trial.user_attrs.get(WORKER, "")
             begins, _, number = worker.rpartition(":")
             if not number.isdecimal() or begins != self._name(0).rpartition(":")[0]:
                 continue  # in another folder, or on another machine: nothing is known of it

@@ -34,7 +34,7 @@ from gridcnn.spec.load import SpecLike, read, validate
 from gridcnn.spec.models import Spec
 from gridcnn.training.augmentation import refuse_unfit
 from gridcnn.tuning.default import default_space
-from gridcnn.tuning.folder import JOURNAL, TuneFolder
+from gridcnn.tuning.folder import JOURNAL, WORKER, TuneFolder
 from gridcnn.tuning.items import Items, read_folds
 from gridcnn.tuning.pictures import write_pictures
 from gridcnn.tuning.results import write_best, write_trials
@@ -189,10 +189,9 @@ def tune(
                 pruner=pruner,
                 epochs=base.training.epochs if folds is None else folds,
             )
-            folder.lose_trials(study, worker)
             trainer = Trainer(engine, threads, watcher.on_batch)
-            search = _Search(study, space, items, trainer, watcher, by, worker)
-            for _ in search.work(limits):
+            search = _Search(study, space, items, trainer, watcher, by)
+            for _ in search.work(limits, folder, worker):
                 _write(search, folder)  # a kill after this loses nothing
             best = _write(search, folder)
             if best is None:
@@ -289,7 +288,6 @@ class _Search:
         trainer: Trainer,
         watcher: TuneWatcher,
         by: By,
-        worker: str,
     ) -> None:
         self.study = study
         self.space = space
@@ -297,18 +295,18 @@ class _Search:
         self.by = by
         self._trainer = trainer
         self._watcher = watcher
-        self._worker = worker
 
     def trials(self) -> list[TuneTrial]:
         """Return the trials that have ended."""
         return read_trials(self.study, self.space.dimensions)
 
-    def work(self, limits: _Limits) -> Iterator[None]:
+    def work(self, limits: _Limits, folder: TuneFolder, worker: str) -> Iterator[None]:
         """Make trials until there are enough, or the time is up; yield after each."""
         from optuna.trial import TrialState
 
         running = (TrialState.RUNNING,)
         while True:
+            folder.lose_trials(self.study, worker)
             ended = self.trials()
             count = len(ended) + len(self.study.get_trials(deepcopy=False, states=running))
             if limits.trials is not None and count >= limits.trials:
@@ -318,11 +316,15 @@ class _Search:
                 return
             if len(ended) >= _HOPELESS and all(each.state == "failed" for each in ended):
                 return
+            # Whose trial it is stands in it from its first moment, so that a kill leaves none that
+            # belongs to none. Another process may take it, and this one that of the other.
+            self.study.enqueue_trial({}, user_attrs={WORKER: worker})
             trial = self.study.ask()
             if limits.trials is not None and place_of(self.study, trial.number) >= limits.trials:
                 self.study.tell(trial, state=TrialState.FAIL)  # another process was quicker
                 return
-            trial.set_user_attr("worker", self._worker)
+            if trial.user_attrs.get(WORKER) != worker:
+                trial.set_user_attr(WORKER, worker)
             deadline = limits.deadline if best_of(ended, self.by) is not None else None
             self._make(trial, limits.trials, dataclasses.replace(self._trainer, deadline=deadline))
             yield

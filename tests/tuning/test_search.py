@@ -286,8 +286,8 @@ def test_grids_are_made_once_for_each_adapter(monkeypatch: pytest.MonkeyPatch) -
 def test_data_whose_order_means_nothing_is_refused() -> None:
     """As a run refuses it."""
     random = np.random.default_rng(0)
-    labels = random.integers(0, 2, 400)
-    table = random.normal(size=(400, 9)) + labels[:, None] * random.normal(size=9)
+    labels = random.integers(0, 2, 250)
+    table = random.normal(size=(250, 9)) + labels[:, None] * random.normal(size=9)
     spec = {
         "adapter": {"array": {"size": [1, 9], "channels": 1}},
         "stages": [{"convolution": {"filters": 2, "kernel_size": [1, 3]}}],
@@ -298,9 +298,6 @@ def test_data_whose_order_means_nothing_is_refused() -> None:
     with pytest.raises(ColumnPermutableError):
         tune(spec, data=(table, labels), trials=1)
     assert not Path("runs").exists()
-
-    result = tune({**spec, "check": "off"}, data=(table, labels), trials=1)
-    assert result.best.number == 1
 
 
 @pytest.mark.parametrize(
@@ -388,24 +385,24 @@ class Stops(TuneWatcher):
 def test_a_stopped_search_goes_on_as_if_it_had_not_been_stopped() -> None:
     """The same call makes the trial again that was running, and then the others."""
     spec = spec_of(learning_rate=RATES, batch_size={"choose": [8, 16]})
-    whole = tune(spec, trials=5, out="whole")
+    whole = tune(spec, trials=4, out="whole")
 
     with pytest.raises(
         TrainingInterrupted, match="the same command goes on with the search in part"
     ):
-        tune(spec, trials=5, out="part", watcher=Stops(3))
+        tune(spec, trials=4, out="part", watcher=Stops(3))
     assert len(rows(Path("part"))) == 2
     assert Path("part/best.yaml").is_file()
-    result = tune(spec, trials=5, out="part")
+    result = tune(spec, trials=4, out="part")
 
     assert [(each.values, each.score) for each in result.trials] == [
         (each.values, each.score) for each in whole.trials
     ]
-    assert [each.number for each in result.trials] == [1, 2, 3, 4, 5]
-    again = tune(spec, trials=5, out="part")
+    assert [each.number for each in result.trials] == [1, 2, 3, 4]
+    again = tune(spec, trials=4, out="part")
     assert again.trials == result.trials
-    more = tune(spec, trials=6, out="part")
-    assert len(more.trials) == 6
+    more = tune(spec, trials=5, out="part")
+    assert len(more.trials) == 5
 
 
 def test_a_search_that_is_stopped_before_its_first_trial_writes_nothing() -> None:
