@@ -383,12 +383,17 @@ def _with_kinds_of_numbers(space: Space) -> Space:
     Those are ranges with whole ends, and no other step, of a setting that takes no fractions.
     """
     at = {}
+    # The middle of a range may be a fraction as long as this is not known.
+    ranges = ("range", "log_range")
+    lows = space._with(
+        {name: each.low for name, each in space.dimensions.items() if each.kind in ranges}
+    )
     for path, dimension in space._at.items():
-        whole = dimension.kind in ("range", "log_range") and all(
+        whole = dimension.kind in ranges and all(
             isinstance(each, int) for each in (dimension.low, dimension.high, dimension.step or 1)
         )
         if whole and dimension.step is None:
-            base = space._with(dict(dimension.parents))
+            base = {**lows, **dict(dimension.parents)}
             number = min(dimension.low + 0.5, max(dimension.high, dimension.low + 0.25))
             before = space.problems(base)
             after = space.problems({**base, dimension.name: number})

@@ -97,6 +97,14 @@ def test_values_make_the_spec_that_one_would_write(tmp_path: Path) -> None:
     assert space.spec(values) == load(wanted)
 
 
+def test_ranges_of_whole_numbers_beside_each_other_are_whole(tmp_path: Path) -> None:
+    """Also if the middle of each is a fraction."""
+    space = space_of("training: {epochs: {range: [1, 2]}, batch_size: {range: [3, 4]}}", tmp_path)
+
+    assert [each.whole for each in space.dimensions.values()] == [True, True]
+    assert {type(each.middle) for each in space.dimensions.values()} == {int}
+
+
 @pytest.mark.parametrize(
     ("mark", "whole"),
     [
