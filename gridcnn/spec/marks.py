@@ -5,6 +5,7 @@ Only `gridcnn.tuning` tries them; everywhere else a spec with marks is refused.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,8 +13,11 @@ from typing import Any, Literal, NoReturn
 
 from gridcnn.errors import SpecError, quoted, suggestion
 from gridcnn.registry import plain
-from gridcnn.settings.base import quote_value
+from gridcnn.settings.base import Settings, quote_value
 from gridcnn.settings.document import Document, Path, path_text
+from gridcnn.spec.augmentations import AUGMENTATIONS
+from gridcnn.spec.models import ADAPTERS, HEADS, SOURCES, STAGES
+from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES
 
 Kind = Literal["choose", "range", "log_range", "optional"]
 KINDS: tuple[Kind, ...] = ("choose", "range", "log_range", "optional")
@@ -55,18 +59,34 @@ class Mark:
     name: str = ""
 
 
-def is_mark(value: Any) -> bool:
-    """Return whether a value of a spec is a mark, well-formed or not."""
+def is_mark(value: Any, key: str | int = "") -> bool:
+    """Return whether a value of a spec is a mark, well-formed or not.
+
+    `key` is that under which it stands: `image: {range: [0, 1]}` is a setting of `image`.
+    """
     if not isinstance(value, Mapping) or sum(kind in value for kind in KINDS) != 1:
         return False
     # A key that no mark takes is a slip beside a list, and a setting of something else otherwise.
     lists = any(isinstance(value.get(kind), list) for kind in KINDS)
-    return lists or set(value) <= {*KINDS, *_BESIDE}
+    if not lists and not set(value) <= {*KINDS, *_BESIDE}:
+        return False
+    return not any(_has_setting(str(key), kind) for kind in KINDS if kind in value)
+
+
+def _has_setting(name: str, setting: str) -> bool:
+    """Return whether what is registered under a name has a setting of that name."""
+    for registry in (ADAPTERS, STAGES, HEADS, AUGMENTATIONS, OPTIMIZERS, SCHEDULES, SOURCES):
+        # A package that cannot be loaded is reported where its name is read.
+        with contextlib.suppress(SpecError):
+            settings = registry.get(name)
+            if isinstance(settings, type) and issubclass(settings, Settings):
+                return setting in settings.setting_names()
+    return False
 
 
 def find_marks(value: Any, path: Path = ()) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """Yield every mark in a value with its place, those inside of others after these."""
-    if is_mark(value):
+    if is_mark(value, path[-1] if path else ""):
         yield path, value
     for key, inside in _containers(value):
         yield from find_marks(inside, (*path, key))
@@ -99,7 +119,7 @@ def find_foreign(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     if isinstance(value, Mapping):
         names = [key for key in value if isinstance(key, str) and plain(key) in _FOREIGN]
         known = len(value) == 1 and names and isinstance(value[names[0]], list | tuple)
-        if known and not is_mark(value):
+        if known and not is_mark(value, path[-1] if path else ""):
             ours = _FOREIGN[plain(names[0])]
             yield path, f"{quoted(names[0])} of a search space is written {{{ours}: [...]}} here"
         elif {"min", "max"} <= set(value) <= {"min", "max", "step", "distribution"}:

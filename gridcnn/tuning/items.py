@@ -71,7 +71,7 @@ class Items:
         ]
         self._kept: OrderedDict[str, list[Prepared]] = OrderedDict()
 
-    def prepared(self, spec: Spec) -> list[Prepared]:
+    def prepare(self, spec: Spec) -> list[Prepared]:
         """Return the items as the grids of a spec: one for each fold, or only one.
 
         Raises:

@@ -168,7 +168,7 @@ def tune(
     with _stoppable(folder):
         located = locate(base, data, spec_folder(base))
         items = Items(located, folds=folds, watcher=watcher, threads=threads)
-        parts = items.prepared(base)
+        parts = items.prepare(base)
         notes = _refuse_unfit(space, base, parts[0])
         watcher.on_space(list(space.dimensions.values()), parts, notes)
         about = {
@@ -357,7 +357,7 @@ class _Search:
             self._watcher.on_trial(number, trials, values)
             try:
                 spec = validate(document)
-                last = trainer.score(spec, self.items.prepared(spec), report)
+                last = trainer.score(spec, self.items.prepare(spec), report)
             except TrialEndedError as error:
                 reason, state = error.reason, "pruned"
             except UserError as error:

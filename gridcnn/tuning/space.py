@@ -275,7 +275,7 @@ class _Reader:
         self, value: Any, path: Path, parents: tuple[tuple[str, Value], ...], *, in_list: bool
     ) -> None:
         """Collect the marks in the value at `path`."""
-        if is_mark(value):
+        if is_mark(value, path[-1] if path else ""):
             self.mark(value, path, parents, in_list=in_list)
         elif isinstance(value, Mapping):
             for key, inside in value.items():
@@ -339,15 +339,15 @@ class _Reader:
 
 def _label(value: Any) -> Label:
     """Return a value of `choose` as a search calls it."""
-    return value if value is None or isinstance(value, bool | int | float | str) else _short(value)
+    return value if isinstance(value, bool | int | float | str | None) else _short(value)
 
 
-def _short(value: Any) -> str:
+def _short(value: Any, key: str = "") -> str:
     """Return a value in the notation of a spec, with `...` for the marks in it."""
-    if is_mark(value):
+    if is_mark(value, key):
         return "..."
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}: {_short(each)}' for key, each in value.items())}}}"
+        return f"{{{', '.join(f'{name}: {_short(each, name)}' for name, each in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_short, value))}]"
     return value if isinstance(value, str) else quote_value(value)

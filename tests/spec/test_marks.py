@@ -59,6 +59,16 @@ def test_marks_are_told_from_settings(value: Any, wanted: bool) -> None:
     assert is_mark(value) is wanted
 
 
+def test_a_setting_that_is_called_like_a_mark_is_none() -> None:
+    """The adapter of pictures has a `range`, which may be searched as well."""
+    picture = {"adapter": {"image": {"range": [0, 255]}}}
+    searched = {"adapter": {"image": {"range": {"choose": [[0, 1], [0, 255]]}}}}
+
+    assert list(find_marks(picture)) == []
+    assert [path for path, _ in find_marks(searched)] == [("adapter", "image", "range")]
+    load(picture)
+
+
 @pytest.mark.parametrize(
     ("value", "place", "message"),
     [

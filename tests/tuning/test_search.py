@@ -155,7 +155,7 @@ def test_no_test_item_is_among_the_items() -> None:
     _, division, _ = divide_items(located, dataset)
 
     items = Items(located, folds=None, watcher=TuneWatcher(), threads=1)
-    [prepared] = items.prepared(spec)
+    [prepared] = items.prepare(spec)
 
     assert list(prepared.train.names) == [dataset.names[item] for item in division.train]
     assert list(prepared.validation.names) == [dataset.names[item] for item in division.validation]
@@ -175,7 +175,7 @@ def test_each_fold_validates_other_items_and_none_of_the_test() -> None:
     located = locate(spec, dataset, Path())
     _, division, _ = divide_items(located, dataset)
 
-    parts = Items(located, folds=3, watcher=TuneWatcher(), threads=1).prepared(spec)
+    parts = Items(located, folds=3, watcher=TuneWatcher(), threads=1).prepare(spec)
 
     validated = [name for part in parts for name in part.validation.names]
     tested = {names[item] for item in division.test}
