@@ -77,9 +77,6 @@ def tune(
             "validation part.",
         ),
     ] = None,
-    by: Annotated[
-        str, typer.Option(metavar="accuracy|loss", help="What the best is chosen by.")
-    ] = "accuracy",
     pruner: Annotated[
         str,
         typer.Option(
@@ -109,7 +106,6 @@ def tune(
         "trials": trials,
         "minutes": minutes,
         "folds": folds,
-        "by": by,
         "data": data,
         "out": out,
         "changes": changes or (),
@@ -134,7 +130,9 @@ def _say_result(result: Tuning) -> None:
 
     best = result.best
     assert best.score is not None
-    screen.say(f"\nbest: trial {best.number} of {len(result.trials)}, {score_text(best.score)}")
+    screen.say(
+        f"\nbest: trial {best.number} of {len(result.trials)}, {score_text(best.score, result.by)}"
+    )
     for name, value in best.values.items():
         screen.say(f"  {name}: {label_text(value)}")
     if result.importances:

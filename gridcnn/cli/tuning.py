@@ -10,6 +10,7 @@ from gridcnn.cli.display import check_lines, heard_or_not
 from gridcnn.order.guard import Checked
 from gridcnn.progress import Progress
 from gridcnn.runs.prepare import Prepared
+from gridcnn.spec.models import SelectBy
 from gridcnn.tuning.space import Dimension, Label, label_text, short_names
 from gridcnn.tuning.trial import Score
 from gridcnn.tuning.trials import TuneTrial
@@ -24,6 +25,7 @@ class TuneDisplay(TuneWatcher):
         self.trials: int | None = None
         self.number = 0
         self.score = ""
+        self.by: SelectBy = "accuracy"
         self.short: dict[str, str] = {}
 
     def __enter__(self) -> TuneDisplay:
@@ -57,6 +59,7 @@ class TuneDisplay(TuneWatcher):
             screen.say(f"  {dimension}")
         self.short = short_names(dimension.name for dimension in dimensions)
         first = parts[0]
+        self.by = first.spec.training.select_by
         counts = f"{len(first.train):,} training, {len(first.validation):,} validation"
         folds = "" if len(parts) == 1 else f" in the first of {len(parts)} folds"
         screen.say(f"items: {counts}{folds}; {len(first.classes)} classes; no test items")
@@ -88,12 +91,13 @@ class TuneDisplay(TuneWatcher):
         )
         result = trial.reason if trial.state == "failed" else ""
         if trial.score is not None:
-            result = score_text(trial.score)
+            result = score_text(trial.score, self.by)
         if trial.state == "pruned":
             result += f", given up: {trial.reason}"
         screen.say(f"trial {number} {mark} {result}, {screen.seconds(trial.seconds)}; {values}")
 
 
-def score_text(score: Score) -> str:
+def score_text(score: Score, by: SelectBy) -> str:
     """Return a score as people read it."""
-    return f"validation accuracy {screen.percent(score.accuracy)}, loss {score.loss:.4f}"
+    other = "" if score.other is None else f"{by.replace('_', ' ')} {score.other:.4f}, "
+    return f"validation {other}accuracy {screen.percent(score.accuracy)}, loss {score.loss:.4f}"

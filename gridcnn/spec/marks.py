@@ -229,6 +229,8 @@ FIXED: dict[Path, str] = {
     ("name",): "a search has one name",
     ("description",): "it changes no result",
     ("check",): "it changes no result",
+    ("training", "select_by"): "it is what trials are compared by",
+    ("training", "minutes"): "trials have a number of epochs, so that they can be compared",
     ("training", "seed"): (
         "a result by a lucky seed is not a better one; `gridcnn run --repeat 5` measures how much "
         "it varies"

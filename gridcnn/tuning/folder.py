@@ -27,7 +27,6 @@ _DIFFERS = {
     "seed": "has another seed",
     "space": "searches other settings",
     "folds": "has other folds",
-    "by": "chooses by something else",
     "engine": "was started with another engine",
     "pruner": "has another pruner",
     "data": "has other items",

@@ -13,12 +13,13 @@ import numpy as np
 from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Dataset
 from gridcnn.datasets.division.folds import with_fold
 from gridcnn.errors import SpecError
-from gridcnn.runs.located import Located
+from gridcnn.runs.located import Located, resolve_start, spec_folder
 from gridcnn.runs.prepare import Prepared, divide_items, prepare
 from gridcnn.runs.run import check_order
 from gridcnn.runs.watcher import RunWatcher
 from gridcnn.spec.models import Spec
 from gridcnn.spec.parts import Fold
+from gridcnn.training.weighing import item_weights
 
 _KEPT = 3
 """Adapters whose grids are kept in memory, if a search varies the adapter."""
@@ -47,6 +48,7 @@ class Items:
         dataset = located.open(watcher.on_reading)
         self.located = located.resolved(dataset).with_dataset(dataset)
         self.folds = folds
+        self._base = spec_folder(located.spec)
         self._watcher, self._threads = watcher, threads
         chosen = _without_test(self.located, dataset)
         if folds is None and VALIDATION not in (chosen.parts or ()):
@@ -71,6 +73,10 @@ class Items:
         ]
         self._kept: OrderedDict[str, list[Prepared]] = OrderedDict()
 
+    def complete(self, spec: Spec) -> Spec:
+        """Return a spec with the data in it, and without relative paths."""
+        return resolve_start(self.located.with_spec(spec).spec, self._base)
+
     def prepare(self, spec: Spec) -> list[Prepared]:
         """Return the items as the grids of a spec: one for each fold, or only one.
 
@@ -78,15 +84,17 @@ class Items:
             DataError: they cannot be read.
             ColumnPermutableError: their order means nothing.
         """
-        adapter = spec.adapter
+        adapter, training = spec.adapter, spec.training
         key = "" if adapter is None else f"{adapter.title} {adapter.model_dump_json()}"
+        if training.start_from is not None:  # what is taken over depends on the stages
+            key = spec.model_dump_json()
         if key in self._kept:
             self._kept.move_to_end(key)
         else:
             if len(self._kept) == _KEPT:
                 self._kept.popitem(last=False)
             self._kept[key] = [self._prepare(part, spec) for part in self._of_parts]
-        return self._kept[key]
+        return [_with_weights(prepared, spec) for prepared in self._kept[key]]
 
     def _prepare(self, part: Located, spec: Spec) -> Prepared:
         prepared = prepare(
@@ -95,6 +103,15 @@ class Items:
         if not prepared.fitted.adapter.makes_order and not self._kept:
             self._watcher.on_check(check_order(prepared, self._threads, self._watcher))
         return dataclasses.replace(prepared, sample=None)
+
+
+def _with_weights(prepared: Prepared, spec: Spec) -> Prepared:
+    """Return the items with the weights that a spec gives their classes."""
+    targets = prepared.train.data.targets
+    weights = item_weights(spec.training, targets, prepared.classes, document=spec.document)
+    data = dataclasses.replace(prepared.train.data, weights=weights)
+    train = dataclasses.replace(prepared.train, data=data)
+    return dataclasses.replace(prepared, train=train)
 
 
 def _without_test(located: Located, dataset: Dataset) -> Dataset:

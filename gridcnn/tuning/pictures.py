@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gridcnn.files import write_bytes
+from gridcnn.spec.models import SelectBy
 from gridcnn.tuning.folder import HISTORY, SETTINGS
 from gridcnn.tuning.space import Dimension, label_text, short_names
-from gridcnn.tuning.trial import By
 from gridcnn.tuning.trials import TuneTrial
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def write_pictures(
     trials: Sequence[TuneTrial],
     dimensions: Mapping[str, Dimension],
     importances: Mapping[str, float],
-    by: By,
+    by: SelectBy,
 ) -> None:
     """Write `history.png` and `settings.png`."""
     for name, figure in (
@@ -40,7 +40,7 @@ def write_pictures(
         write_bytes(folder / name, content.getvalue())
 
 
-def history_figure(trials: Sequence[TuneTrial], by: By) -> Figure:
+def history_figure(trials: Sequence[TuneTrial], by: SelectBy) -> Figure:
     """Return the result of each trial, and the best so far."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -54,7 +54,7 @@ def history_figure(trials: Sequence[TuneTrial], by: By) -> Figure:
     if pruned:
         axes.scatter(*_columns(pruned), color=_FAINT, marker="x", s=40, label="given up early")
     axes.scatter(*_columns(complete), color=_GIVEN, s=36, zorder=3, label="trained")
-    numbers, best = _best_so_far(complete, higher=by == "accuracy")
+    numbers, best = _best_so_far(complete, higher=by != "loss")
     last = max(each.number for each in trials)
     axes.step([*numbers, last], [*best, best[-1]], where="post", color=_BEST, label="best so far")
     _limit(axes, [value for _, value, _ in scored], best)
@@ -69,7 +69,7 @@ def history_figure(trials: Sequence[TuneTrial], by: By) -> Figure:
             clip_on=False,
             label="failed",
         )
-    axes.set_title(f"Validation {by} of each trial")
+    axes.set_title(f"Validation {_words(by)} of each trial")
     axes.set_xlabel("trial")
     _name_values(axes, by)
     axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True))
@@ -108,11 +108,17 @@ def _limit(axes: Axes, values: Sequence[float], best: Sequence[float]) -> None:
     axes.set_ylim(low - margin, high + margin)
 
 
-def _name_values(axes: Axes, by: By) -> None:
+def _words(by: SelectBy) -> str:
+    """Return the name of a result in words."""
+    known = {"macro_f1": "macro F1", "auc": "area under the ROC curve"}
+    return known.get(by, by.replace("_", " "))
+
+
+def _name_values(axes: Axes, by: SelectBy) -> None:
     from matplotlib.ticker import PercentFormatter
 
-    axes.set_ylabel(f"validation {by}")
-    if by == "accuracy":
+    axes.set_ylabel(f"validation {_words(by)}")
+    if "accuracy" in by:
         low, high = axes.get_ylim()
         axes.yaxis.set_major_formatter(
             PercentFormatter(1.0, decimals=0 if high - low > 0.08 else 1)
@@ -123,7 +129,7 @@ def settings_figure(
     trials: Sequence[TuneTrial],
     dimensions: Mapping[str, Dimension],
     importances: Mapping[str, float],
-    by: By,
+    by: SelectBy,
 ) -> Figure:
     """Return how much each setting mattered, and the results against the values of each."""
     from matplotlib.figure import Figure
@@ -165,7 +171,9 @@ def _draw_importances(
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_setting(axes: Axes, trials: Sequence[TuneTrial], dimension: Dimension, by: By) -> None:
+def _draw_setting(
+    axes: Axes, trials: Sequence[TuneTrial], dimension: Dimension, by: SelectBy
+) -> None:
     name = dimension.name
     given = [each for each in trials if name in each.values]
     numeric = dimension.kind in ("range", "log_range")
@@ -185,6 +193,6 @@ def _draw_setting(axes: Axes, trials: Sequence[TuneTrial], dimension: Dimension,
         axes.set_xticks(range(len(known)), short)
         axes.set_xlim(-0.5, len(known) - 0.5)
     every = [each.score.value(by) for each in trials if each.score is not None]
-    _limit(axes, every, [max(every) if by == "accuracy" else min(every)])
+    _limit(axes, every, [min(every) if by == "loss" else max(every)])
     _name_values(axes, by)
     axes.grid(axis="y", color=_BAND, linewidth=0.5)

@@ -15,7 +15,7 @@ from gridcnn.tuning.space import Dimension
 from gridcnn.tuning.trials import TuneTrial
 
 _FIGURES = (
-    *("trial", "state", "validation_accuracy", "validation_loss"),
+    *("trial", "state", "validation_accuracy", "validation_loss", "validation_score"),
     *("epochs", "best_epoch", "seconds"),
 )
 
@@ -40,11 +40,13 @@ def write_best(
     score = best.score
     assert score is not None
     how = "on the validation items" if folds is None else f"by {folds} folds of the training items"
+    by = spec.training.select_by.replace("_", " ")
+    chosen = "" if score.other is None else f"a {by} of {score.other:.4f}, "
     origin = spec.document.source
     lines = [
         f"The best of {len(trials)} trials of `gridcnn tune{origin and f' {origin}'}`: trial "
         f"{best.number},",
-        f"with an accuracy of {score.accuracy:.4f} and a loss of {score.loss:.4f} {how}.",
+        f"with {chosen}an accuracy of {score.accuracy:.4f} and a loss of {score.loss:.4f} {how}.",
         "The test items were not looked at. This trains it, and measures them:",
         f"gridcnn run {folder / BEST}",
     ]

@@ -31,7 +31,7 @@ from gridcnn.runs.prepare import Prepared
 from gridcnn.runs.run import refuse_impossible
 from gridcnn.spec.changes import Changes, with_seed
 from gridcnn.spec.load import SpecLike, read, validate
-from gridcnn.spec.models import Spec
+from gridcnn.spec.models import SelectBy, Spec
 from gridcnn.training.augmentation import refuse_unfit
 from gridcnn.tuning.default import default_space
 from gridcnn.tuning.folder import JOURNAL, WORKER, TuneFolder
@@ -48,7 +48,7 @@ from gridcnn.tuning.study import (
     place_of,
     suggest,
 )
-from gridcnn.tuning.trial import BY, By, Score, Trainer, TrialEndedError
+from gridcnn.tuning.trial import Score, Trainer, TrialEndedError
 from gridcnn.tuning.trials import TuneTrial, best_of, importances, read_trials
 from gridcnn.tuning.watcher import TuneWatcher
 
@@ -73,7 +73,7 @@ class Tuning:
         trials: all trials that have ended.
         importances: how much each setting mattered, from 0 to 1 and 1 in all, the most first;
             empty if there are too few trials to tell.
-        by: what the best was chosen by.
+        by: what the best was chosen by: `training.select_by` of the spec.
         folder: where the results are.
     """
 
@@ -81,7 +81,7 @@ class Tuning:
     best: TuneTrial
     trials: tuple[TuneTrial, ...]
     importances: Mapping[str, float]
-    by: By
+    by: SelectBy
     folder: Path
 
     @property
@@ -110,7 +110,6 @@ def tune(
     trials: int | None = None,
     minutes: float | None = None,
     folds: int | None = None,
-    by: By = "accuracy",
     data: Any = None,
     out: str | os.PathLike[str] | None = None,
     changes: Changes = (),
@@ -123,7 +122,8 @@ def tune(
 ) -> Tuning:
     """Search the values of a spec that do best on validation items.
 
-    In the spec, any value may be `{choose: [...]}`, `{range: [a, b]}` or `{log_range: [a, b]}`, and
+    The best is that of `training.select_by`, such as the highest accuracy, on validation items. In
+    the spec, any value may be `{choose: [...]}`, `{range: [a, b]}` or `{log_range: [a, b]}`, and
     an entry of a list `{optional: entry}`. A spec without these is searched around its own values,
     which the first trial has. The test items are never looked at. Needs Optuna.
 
@@ -135,7 +135,6 @@ def tune(
             trial has ended yet.
         folds: None chooses by the validation part of the spec. A number deals training and
             validation items to so many folds, and chooses by their mean.
-        by: "accuracy" or "loss", both of the best epoch.
         data, changes, engine, threads: as for `gridcnn.run`.
         out: the folder of the search, by default `runs/<name>/tune`. A search that is there goes
             on; several processes may work on it at once.
@@ -155,27 +154,27 @@ def tune(
     started = time.monotonic()
     check_choice(engine, threads)
     limits = _read_limits(trials, minutes, started)
-    for what, value, allowed in (("by", by, BY), ("pruner", pruner, PRUNERS)):
-        if value not in allowed:
-            raise SpecError(f"{what} must be one of {', '.join(allowed)}; got {shown(value)}")
+    if pruner not in PRUNERS:
+        raise SpecError(f"the pruner must be one of {', '.join(PRUNERS)}; got {shown(pruner)}")
     folds = read_folds(folds)
     need_optuna()
     space, own = _read(spec, with_seed(changes, seed))
     base = space.spec(own or next(space.samples()))
     refuse_impossible(base)
+    _refuse_minutes(base)
+    by = base.training.select_by
     folder = TuneFolder(Path("runs") / base.name / "tune" if out is None else Path(out))
     watcher = watcher or TuneWatcher()
     with _stoppable(folder):
         located = locate(base, data, spec_folder(base))
         items = Items(located, folds=folds, watcher=watcher, threads=threads)
-        parts = items.prepare(base)
+        parts = items.prepare(items.complete(base))
         notes = _refuse_unfit(space, base, parts[0])
         watcher.on_space(list(space.dimensions.values()), parts, notes)
         about = {
             "space": space.digest(),
             "seed": base.training.seed,
             "folds": folds,
-            "by": by,
             "engine": engine or DEFAULT_ENGINE,
             "pruner": pruner,
             "data": items.digest,
@@ -184,7 +183,7 @@ def tune(
             study = open_study(
                 f"{base.name}-{_short_digest(about)}",
                 folder.path / JOURNAL if storage is None else storage,
-                higher=by == "accuracy",
+                higher=by != "loss",
                 sampler=make_sampler(base.training.seed, own),
                 pruner=pruner,
                 epochs=base.training.epochs if folds is None else folds,
@@ -229,6 +228,17 @@ def _read(spec: SpecLike, changes: Changes) -> tuple[Space, dict[str, Value] | N
     if has_marks(document):
         return read_space(document), None
     return default_space(validate(document))
+
+
+def _refuse_minutes(spec: Spec) -> None:
+    if spec.training.minutes is not None:
+        raise SpecError(
+            spec.document.problem(
+                ("training", "minutes"),
+                "trials of a search have a number of epochs, so that they can be compared; set "
+                "training.epochs in place of training.minutes",
+            )
+        )
 
 
 def _short_digest(about: Mapping[str, Any]) -> str:
@@ -287,7 +297,7 @@ class _Search:
         items: Items,
         trainer: Trainer,
         watcher: TuneWatcher,
-        by: By,
+        by: SelectBy,
     ) -> None:
         self.study = study
         self.space = space
@@ -356,7 +366,7 @@ class _Search:
             document = self.space.fill(pick)
             self._watcher.on_trial(number, trials, values)
             try:
-                spec = validate(document)
+                spec = self.items.complete(validate(document))
                 last = trainer.score(spec, self.items.prepare(spec), report)
             except TrialEndedError as error:
                 reason, state = error.reason, "pruned"
@@ -399,7 +409,7 @@ def _write(search: _Search, folder: TuneFolder) -> tuple[Spec, TuneTrial] | None
         write_trials(folder.path, trials, search.space.dimensions)
         if best is None:
             return None
-        spec = search.items.located.with_spec(search.space.spec(best.picked)).spec
+        spec = search.items.complete(search.space.spec(best.picked))
         write_best(folder.path, spec, best, trials, folds=search.items.folds)
     return spec, best
 

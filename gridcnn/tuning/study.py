@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-from gridcnn.errors import RunFolderError, SpecError, UserError, quoted
+from gridcnn.errors import RunFolderError, UserError
 from gridcnn.files import open_ordinary
 from gridcnn.streams import Stream
 from gridcnn.tuning.space import Dimension, Value
@@ -203,14 +203,9 @@ def make_pruner(kind: Pruner, epochs: int) -> BasePruner:
     `median`: a trial whose best result so far is worse than the median of the trials before it
     after as many epochs. `hyperband`: successive halving in several brackets (Li et al., 2018).
     Neither before a third of the epochs, at least two, nor `median` among the first five trials.
-
-    Raises:
-        SpecError: there is no such pruner.
     """
     from optuna import pruners
 
-    if kind not in PRUNERS:
-        raise SpecError(f"the pruner must be one of {', '.join(PRUNERS)}; got {quoted(str(kind))}")
     if kind == "none":
         return pruners.NopPruner()
     first = max(2, epochs // 3)

@@ -7,19 +7,15 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 from gridcnn.engines.base import bind
 from gridcnn.runs.prepare import Prepared
-from gridcnn.spec.models import Spec
+from gridcnn.spec.models import SelectBy, Spec
 from gridcnn.training.loop import Epoch, TrainingState, train
 from gridcnn.training.memory import refuse_too_large
 from gridcnn.training.methods import NudgeResult
 from gridcnn.training.signs import Sign
-
-By = Literal["accuracy", "loss"]
-BY: tuple[By, ...] = ("accuracy", "loss")
-"""What the best trial is chosen by."""
 
 
 @dataclass(frozen=True)
@@ -28,19 +24,23 @@ class Score:
 
     Attributes:
         accuracy, loss: of the validation items, after the best epoch.
+        other: the result that `training.select_by` names; None if it is one of these two.
         epochs, best_epoch: how many there were, and which was the best one, counted from 1.
         signs: the kinds of what looked wrong in training.
     """
 
     accuracy: float
     loss: float
+    other: float | None
     epochs: float
     best_epoch: float
     signs: tuple[str, ...] = ()
 
-    def value(self, by: By) -> float:
+    def value(self, by: SelectBy) -> float:
         """Return what trials are compared by."""
-        return self.accuracy if by == "accuracy" else self.loss
+        if by == "loss":
+            return self.loss
+        return self.accuracy if self.other is None else self.other
 
 
 Report = Callable[[int, Score], None]
@@ -103,6 +103,7 @@ class Trainer:
             prepared.validation.data,
             fitted.training,
             watcher=_Epochs(self, report),
+            start=prepared.start,
         )
         return score_of(state)
 
@@ -143,6 +144,7 @@ def score_of(state: TrainingState) -> Score:
     return Score(
         accuracy=best.validation_accuracy,
         loss=best.validation_loss,
+        other=best.validation_score,
         epochs=len(state.history),
         best_epoch=state.best_epoch,
         signs=tuple(sign.kind for sign in state.signs),
@@ -150,9 +152,10 @@ def score_of(state: TrainingState) -> Score:
 
 
 def _mean(scores: Sequence[Score]) -> Score:
-    fields = [field.name for field in dataclasses.fields(Score) if field.name != "signs"]
-    means = {
-        name: math.fsum(getattr(score, name) for score in scores) / len(scores) for name in fields
-    }
+    means: dict[str, Any] = {}
+    for field in dataclasses.fields(Score):
+        values = [getattr(score, field.name) for score in scores]
+        if field.name != "signs":
+            means[field.name] = None if None in values else math.fsum(values) / len(values)
     kinds = dict.fromkeys(kind for score in scores for kind in score.signs)
     return Score(**means, signs=tuple(kinds))

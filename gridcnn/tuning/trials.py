@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from gridcnn.spec.models import SelectBy
 from gridcnn.tuning.space import Dimension, Label, Value
 from gridcnn.tuning.study import value_of
-from gridcnn.tuning.trial import By, Score
+from gridcnn.tuning.trial import Score
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -51,6 +52,7 @@ class TuneTrial:
             "state": self.state,
             "validation_accuracy": None if score is None else score.accuracy,
             "validation_loss": None if score is None else score.loss,
+            "validation_score": None if score is None else score.other,
             "epochs": None if score is None else score.epochs,
             "best_epoch": None if score is None else score.best_epoch,
             "seconds": self.seconds,
@@ -92,17 +94,19 @@ def _read(frozen: FrozenTrial, number: int, dimensions: Mapping[str, Dimension])
     )
 
 
-def best_of(trials: Iterable[TuneTrial], by: By) -> TuneTrial | None:
+def best_of(trials: Iterable[TuneTrial], by: SelectBy) -> TuneTrial | None:
     """Return the best complete trial, of equal ones the first; None if there is none.
 
-    Trials of equal accuracy are compared by their loss.
+    Trials whose results are equal are compared by their loss, those of equal loss by their
+    accuracy: the rule by which an epoch is chosen.
     """
 
     def rank(trial: TuneTrial) -> tuple[float, float, int]:
-        assert trial.score is not None
-        accuracy, loss = -trial.score.accuracy, trial.score.loss
-        first, second = (accuracy, loss) if by == "accuracy" else (loss, accuracy)
-        return first, second, trial.number
+        score = trial.score
+        assert score is not None
+        if by == "loss":
+            return score.loss, -score.accuracy, trial.number
+        return -score.value(by), score.loss, trial.number
 
     return min((each for each in trials if each.state == "complete"), key=rank, default=None)
 

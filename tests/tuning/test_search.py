@@ -216,11 +216,51 @@ def test_bad_trials_are_given_up_early() -> None:
 
 def test_the_loss_can_choose() -> None:
     """Lower is better then."""
-    result = tune(spec_of(learning_rate=RATES), trials=4, by="loss", pruner="none")
+    result = tune(spec_of(learning_rate=RATES, select_by="loss"), trials=4, pruner="none")
 
     losses = [each.score.loss for each in result.trials if each.score is not None]
     assert result.best.score is not None
     assert result.best.score.loss == min(losses)
+
+
+def test_the_result_that_the_spec_names_chooses() -> None:
+    """As it chooses an epoch; the run of the best has the same figure."""
+    result = tune(spec_of(learning_rate=RATES, select_by="macro_f1"), trials=4, pruner="none")
+
+    scores = [each.score.other for each in result.trials if each.score is not None]
+    assert result.best.score is not None
+    assert result.best.score.other == max(score for score in scores if score is not None)
+    run = gridcnn.run(result.spec)
+    assert run.history[run.metrics["best_epoch"] - 1].validation_score == result.best.score.other
+    assert float(rows(result.folder)[0]["validation_score"]) == scores[0]
+
+
+def test_weights_of_classes_can_be_searched() -> None:
+    """The grids are the same, and not the weights of items."""
+    choice = {"choose": [None, "balanced", {"X": 9, "O": 1}]}
+
+    result = tune(spec_of(class_weights=choice, select_by="loss"), trials=8, pruner="none")
+
+    losses = {each.values["training.class_weights"]: each.score for each in result.trials}
+    for weights, label in ((None, None), ({"X": 9, "O": 1}, "{X: 9, O: 1}")):
+        run = gridcnn.run(spec_of(class_weights=weights, select_by="loss"))
+        score = losses[label]
+        assert score is not None
+        assert run.metrics["validation"]["loss"] == score.loss
+
+
+def test_a_search_may_start_from_a_model() -> None:
+    """Which is taken over for each trial; its path is relative to the spec."""
+    Path("specs").mkdir()
+    gridcnn.run(TINY, out="specs/first")
+    spec = spec_of(learning_rate={"choose": [0.01, 0.001]}, start_from="first", epochs=1)
+    Path("specs/spec.yaml").write_text(json.dumps(spec))
+
+    result = tune("specs/spec.yaml", trials=2, out="out")
+
+    run = gridcnn.run("out/best.yaml")
+    assert result.best.score is not None
+    assert run.metrics["validation"]["loss"] == result.best.score.loss
 
 
 def test_minutes_end_a_search_but_not_before_one_trial_is_complete() -> None:
@@ -310,8 +350,12 @@ def test_data_whose_order_means_nothing_is_refused() -> None:
         ({"minutes": "3"}, "minutes must be a number above 0; got '3'"),
         ({"folds": 1}, "folds must be a whole number from 2 to 1,000; got 1"),
         ({"folds": "groups"}, "folds must be a whole number from 2 to 1,000; got 'groups'"),
-        ({"by": "f1"}, "by must be one of accuracy, loss; got 'f1'"),
-        ({"pruner": "best"}, "pruner must be one of median, hyperband, none; got 'best'"),
+        (
+            {"changes": ["training.minutes=3"]},
+            "--set training.minutes=3: trials of a search have a number of epochs, so that they "
+            "can be compared; set training.epochs in place of training.minutes",
+        ),
+        ({"pruner": "best"}, "the pruner must be one of median, hyperband, none; got 'best'"),
         (
             {"changes": ["data.validation=0"]},
             "--set data.validation=0: a search chooses by validation items, and there are none; "
@@ -346,7 +390,6 @@ def test_a_folder_of_something_else_is_left_alone() -> None:
     for change, what in (
         ({"seed": 3}, "has another seed"),
         ({"folds": 2}, "has other folds"),
-        ({"by": "loss"}, "chooses by something else"),
         ({"pruner": "none"}, "has another pruner"),
         ({"engine": "reference"}, "was started with another engine"),
         ({"changes": {"training.epochs": 4}}, "searches other settings"),

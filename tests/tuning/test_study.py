@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from gridcnn.errors import RunFolderError, SpecError, UserError
+from gridcnn.errors import RunFolderError, UserError
 from gridcnn.tuning import study as studies
 from gridcnn.tuning.space import Dimension, read_space
-from gridcnn.tuning.study import make_pruner, make_sampler, open_study, place_of, suggest, value_of
+from gridcnn.tuning.study import make_sampler, open_study, place_of, suggest, value_of
 from gridcnn.tuning.trials import importances, read_trials
 
 optuna = pytest.importorskip("optuna", reason="Optuna is not installed")
@@ -173,12 +173,6 @@ def test_any_storage_of_optuna_can_be_used(tmp_path: Path) -> None:
 
     assert tried(study_at(url), 3) == tried(study_at(tmp_path / "journal"), 3)
     assert len(study_at(url).trials) == 3
-
-
-def test_an_unknown_pruner_is_one_line() -> None:
-    """With those that there are."""
-    with pytest.raises(SpecError, match="must be one of median, hyperband, none; got 'best'"):
-        make_pruner("best", 3)  # type: ignore[arg-type]
 
 
 def test_without_optuna_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
