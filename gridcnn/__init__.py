@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from gridcnn.network import Network
     from gridcnn.order.verdict import Verdict
     from gridcnn.pipeline import Pipeline
+    from gridcnn.repetition import Repetition, repeat
     from gridcnn.runs.outcome import Run
     from gridcnn.runs.run import run
     from gridcnn.runs.watcher import RunWatcher
@@ -60,6 +61,7 @@ __all__ = [
     "Network",
     "OneHot",
     "Pipeline",
+    "Repetition",
     "Run",
     "RunFolderError",
     "RunWatcher",
@@ -82,6 +84,7 @@ __all__ = [
     "cross_validate",
     "evaluate",
     "load",
+    "repeat",
     "run",
     "tune",
 ]
@@ -100,6 +103,7 @@ _HOMES = {
     "Network": "gridcnn.network",
     "OneHot": "gridcnn.grid",
     "Pipeline": "gridcnn.pipeline",
+    "Repetition": "gridcnn.repetition",
     "Run": "gridcnn.runs.outcome",
     "RunWatcher": "gridcnn.runs.watcher",
     "Spec": "gridcnn.spec.models",
@@ -111,6 +115,7 @@ _HOMES = {
     "cross_validate": "gridcnn.cross_validation",
     "evaluate": "gridcnn.evaluation",
     "load": "gridcnn.model",
+    "repeat": "gridcnn.repetition",
     "run": "gridcnn.runs.run",
     "tune": "gridcnn.tuning.search",
 }

@@ -72,6 +72,22 @@ class Display(RunWatcher):
         screen.say(f"\n{self.fold}")
 
     @heard_or_not
+    def on_repeat(self, number: int, repeats: int, seed: int) -> None:
+        """Show which run of a repetition starts."""
+        self.fold = _repeat_name(number, repeats, seed)
+        self.validated = ""
+        screen.say(f"\n{self.fold}")
+
+    @heard_or_not
+    def on_repeat_end(self, number: int, repeats: int, seed: int, metrics: dict[str, Any]) -> None:
+        """Show the results of a run of a repetition."""
+        test = metrics["test"]
+        screen.say(
+            f"{_repeat_name(number, repeats, seed)}: test accuracy "
+            f"{screen.percent(test['accuracy'])} on {test['items']:,} items"
+        )
+
+    @heard_or_not
     def on_fold_end(
         self, number: int, folds: int, test: Fold | GroupOut, metrics: dict[str, Any]
     ) -> None:
@@ -181,6 +197,10 @@ class Display(RunWatcher):
         left = (epochs - epoch.epoch) * epoch.seconds
         parts.append(f"{epoch.seconds:.1f} s" + (f", {screen.seconds(left)} left" if left else ""))
         screen.say("  ".join(parts))
+
+
+def _repeat_name(number: int, repeats: int, seed: int) -> str:
+    return f"run {number} of {repeats}, seed {seed}"
 
 
 def check_lines(checked: Checked) -> list[str]:

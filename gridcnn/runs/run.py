@@ -20,7 +20,7 @@ from gridcnn.notes import refuse_notes
 from gridcnn.order.guard import Checked, guard
 from gridcnn.order.sample import classes_to_judge
 from gridcnn.pipelines import ready
-from gridcnn.runs.folder import CHECK, FOLDS, SPEC, RunFolder, Way
+from gridcnn.runs.folder import CHECK, SPEC, RunFolder, Way, function_of, title_of
 from gridcnn.runs.located import Located, is_in_memory, locate, spec_folder
 from gridcnn.runs.outcome import Run, Stopwatch, Trained, finish
 from gridcnn.runs.prepare import Prepared, prepare
@@ -184,17 +184,19 @@ def carry_out(
 
 
 def _refuse_other_kind(path: Path, way: Way) -> None:
-    """Raise `RunFolderError` for a single run instead of a cross-validation, or the reverse."""
-    holds_folds = (path / FOLDS).is_file()
-    if way.function == "run" and holds_folds:
+    """Raise `RunFolderError` if a folder holds another kind of run than is to continue."""
+    function = function_of(path)
+    if function == way.function or not (path / SPEC).is_file():
+        return
+    if function == "run":
         raise RunFolderError(
-            f"{path} holds a cross-validation, and no single run; continue "
-            f"with gridcnn.cross_validate(resume={str(path)!r})"
+            f"{path} holds a single run and no {way.title}; resume it with gridcnn.run"
         )
-    if way.function != "run" and not holds_folds and (path / SPEC).is_file():
-        raise RunFolderError(
-            f"{path} holds a single run and no cross-validation; resume it with gridcnn.run"
-        )
+    other = "single run" if way.function == "run" else way.title
+    raise RunFolderError(
+        f"{path} holds a {title_of(path)}, and no {other}; continue "
+        f"with gridcnn.{function}(resume={str(path)!r})"
+    )
 
 
 def refuse_impossible(spec: Spec) -> None:
