@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gridcnn.checking import check
+    from gridcnn.comparison import Comparison, PairedTest, compare
     from gridcnn.cross_validation import CrossValidation, cross_validate
     from gridcnn.errors import (
         ColumnPermutableError,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Axis",
     "ColumnPermutableError",
+    "Comparison",
     "CrossValidation",
     "DataError",
     "EngineError",
@@ -60,6 +62,7 @@ __all__ = [
     "ModelFileError",
     "Network",
     "OneHot",
+    "PairedTest",
     "Pipeline",
     "Repetition",
     "Run",
@@ -81,6 +84,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "check",
+    "compare",
     "cross_validate",
     "evaluate",
     "load",
@@ -94,6 +98,7 @@ _ERRORS += ["StopTraining", "TrainingInterrupted", "TrainingWarning", "Unfinishe
 _HOMES = {
     **dict.fromkeys(_ERRORS, "gridcnn.errors"),
     "Axis": "gridcnn.grid",
+    "Comparison": "gridcnn.comparison",
     "CrossValidation": "gridcnn.cross_validation",
     "Evaluation": "gridcnn.evaluation",
     "GridClassifier": "gridcnn.estimator",
@@ -102,6 +107,7 @@ _HOMES = {
     "Model": "gridcnn.model",
     "Network": "gridcnn.network",
     "OneHot": "gridcnn.grid",
+    "PairedTest": "gridcnn.comparison",
     "Pipeline": "gridcnn.pipeline",
     "Repetition": "gridcnn.repetition",
     "Run": "gridcnn.runs.outcome",
@@ -112,6 +118,7 @@ _HOMES = {
     "Tuning": "gridcnn.tuning.search",
     "Verdict": "gridcnn.order.verdict",
     "check": "gridcnn.checking",
+    "compare": "gridcnn.comparison",
     "cross_validate": "gridcnn.cross_validation",
     "evaluate": "gridcnn.evaluation",
     "load": "gridcnn.model",

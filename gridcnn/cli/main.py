@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from gridcnn.cli import (
     cache,
     check,
+    compare,
     datasets,
     evaluate,
     init,
@@ -139,6 +140,7 @@ run.add(app)
 tune.add(app)
 predict.add(app)
 evaluate.add(app)
+compare.add(app)
 show.add(app)
 check.add(app)
 init.add(app)
