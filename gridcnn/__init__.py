@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from gridcnn.runs.run import run
     from gridcnn.runs.watcher import RunWatcher
     from gridcnn.spec.models import Spec
+    from gridcnn.tuning.rate import RateSweep, find_learning_rate
     from gridcnn.tuning.search import Tuning, tune
     from gridcnn.tuning.trials import TuneTrial
     from gridcnn.tuning.watcher import TuneWatcher
@@ -64,6 +65,7 @@ __all__ = [
     "OneHot",
     "PairedTest",
     "Pipeline",
+    "RateSweep",
     "Repetition",
     "Run",
     "RunFolderError",
@@ -87,6 +89,7 @@ __all__ = [
     "compare",
     "cross_validate",
     "evaluate",
+    "find_learning_rate",
     "load",
     "repeat",
     "run",
@@ -109,6 +112,7 @@ _HOMES = {
     "OneHot": "gridcnn.grid",
     "PairedTest": "gridcnn.comparison",
     "Pipeline": "gridcnn.pipeline",
+    "RateSweep": "gridcnn.tuning.rate",
     "Repetition": "gridcnn.repetition",
     "Run": "gridcnn.runs.outcome",
     "RunWatcher": "gridcnn.runs.watcher",
@@ -121,6 +125,7 @@ _HOMES = {
     "compare": "gridcnn.comparison",
     "cross_validate": "gridcnn.cross_validation",
     "evaluate": "gridcnn.evaluation",
+    "find_learning_rate": "gridcnn.tuning.rate",
     "load": "gridcnn.model",
     "repeat": "gridcnn.repetition",
     "run": "gridcnn.runs.run",

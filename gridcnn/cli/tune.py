@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gridcnn.cli import options, screen
+from gridcnn.errors import SpecError, quoted
 
 if TYPE_CHECKING:
     from gridcnn.tuning.search import Tuning
@@ -25,6 +26,8 @@ Examples:
   gridcnn tune digits --folds 5 --trials 30
 
   gridcnn tune letters.yaml --data letters --minutes 10
+
+  gridcnn tune letters.yaml --only learning_rate
 
   gridcnn tune letters.yaml --set 'training.learning_rate={log_range: [0.0001, 0.1]}'
 """
@@ -90,6 +93,13 @@ def tune(
             help="Where processes share the study. Default: a file in the folder.",
         ),
     ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="learning_rate",
+            help="Only find a learning rate, by 100 steps at a rising rate. It takes seconds.",
+        ),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**32 - 1, help="Replace training.seed.")
     ] = None,
@@ -103,24 +113,52 @@ def tune(
 
     shown = not (as_json or quiet)
     settings: dict[str, Any] = {
-        "trials": trials,
-        "minutes": minutes,
-        "folds": folds,
         "data": data,
         "out": out,
         "changes": changes or (),
         "seed": seed,
         "engine": engine,
         "threads": threads,
-        "storage": storage,
-        "pruner": pruner,
     }
+    of_trials = {"trials": trials, "minutes": minutes, "folds": folds, "storage": storage}
+    if only is not None:
+        _refuse_other(only, of_trials)
+        _find_learning_rate(spec, settings, as_json=as_json, shown=shown)
+        return
+    settings |= {**of_trials, "pruner": pruner}
     with TuneDisplay() if shown else contextlib.nullcontext() as watcher:
         result = search(spec, watcher=watcher, **settings)
     if as_json:
         screen.say_json({"folder": str(result.folder), **result.plain()})
     elif shown:
         _say_result(result)
+
+
+def _refuse_other(only: str, of_trials: dict[str, Any]) -> None:
+    if only != "learning_rate":
+        raise SpecError(f"--only takes learning_rate; got {quoted(only)}")
+    given = [f"--{name}" for name, value in of_trials.items() if value is not None]
+    if given:
+        raise SpecError(f"--only learning_rate makes no trials; leave {', '.join(given)} out")
+
+
+def _find_learning_rate(spec: str, settings: dict[str, Any], *, as_json: bool, shown: bool) -> None:
+    from gridcnn.cli.tuning import RateDisplay
+    from gridcnn.tuning.rate import PICTURE, TABLE, find_learning_rate
+
+    with RateDisplay() if shown else contextlib.nullcontext() as watcher:
+        found = find_learning_rate(spec, watcher=watcher, **settings)
+    if as_json:
+        screen.say_json({"folder": str(found.folder), **found.plain()})
+    elif shown:
+        screen.say(
+            f"suggested: training.learning_rate: {found.suggested:g} (the spec has {found.own:g})"
+        )
+        screen.say(
+            f"by {len(found.rates)} steps at rates from {found.rates[0]:g} to "
+            f"{found.rates[-1]:.2g}; good to a factor of a few, gridcnn tune finds it more exactly"
+        )
+        screen.say(f"results: {found.folder}, with {TABLE} and {PICTURE}")
 
 
 def _say_result(result: Tuning) -> None:

@@ -97,6 +97,14 @@ class TuneDisplay(TuneWatcher):
         screen.say(f"trial {number} {mark} {result}, {screen.seconds(trial.seconds)}; {values}")
 
 
+class RateDisplay(TuneDisplay):
+    """Shows a sweep of the learning rate."""
+
+    def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:  # noqa: ARG002
+        """Move the bar."""
+        self.bars.show(Progress("rising rate", done, batches, "steps"), note=f"loss {loss:.4f}")
+
+
 def score_text(score: Score, by: SelectBy) -> str:
     """Return a score as people read it."""
     other = "" if score.other is None else f"{by.replace('_', ' ')} {score.other:.4f}, "

@@ -36,6 +36,7 @@ class Items:
         folds: how many; None: the validation part of the spec.
         watcher: its methods are called as items are read and checked.
         threads: the most threads to work with.
+        validates: whether validation items are needed.
 
     Raises:
         SpecError: there are no validation items.
@@ -43,7 +44,13 @@ class Items:
     """
 
     def __init__(
-        self, located: Located, *, folds: int | None, watcher: RunWatcher, threads: int | None
+        self,
+        located: Located,
+        *,
+        folds: int | None,
+        watcher: RunWatcher,
+        threads: int | None,
+        validates: bool = True,
     ) -> None:
         dataset = located.open(watcher.on_reading)
         self.located = located.resolved(dataset).with_dataset(dataset)
@@ -51,7 +58,7 @@ class Items:
         self._base = spec_folder(located.spec)
         self._watcher, self._threads = watcher, threads
         chosen = _without_test(self.located, dataset)
-        if folds is None and VALIDATION not in (chosen.parts or ()):
+        if validates and folds is None and VALIDATION not in (chosen.parts or ()):
             raise SpecError(
                 located.spec.document.problem(
                     ("data", "validation"),
