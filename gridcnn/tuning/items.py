@@ -13,12 +13,18 @@ import numpy as np
 from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Dataset
 from gridcnn.datasets.division.folds import with_fold
 from gridcnn.errors import SpecError
-from gridcnn.runs.located import Located, resolve_start, spec_folder
+from gridcnn.runs.located import (
+    Located,
+    resolve_augmentation,
+    resolve_start,
+    spec_folder,
+)
 from gridcnn.runs.prepare import Prepared, divide_items, prepare
 from gridcnn.runs.run import check_order
 from gridcnn.runs.watcher import RunWatcher
 from gridcnn.spec.models import Spec
 from gridcnn.spec.parts import Fold
+from gridcnn.training.augmentation import changes_things
 from gridcnn.training.weighing import item_weights
 
 _KEPT = 3
@@ -82,7 +88,8 @@ class Items:
 
     def complete(self, spec: Spec) -> Spec:
         """Return a spec with the data in it, and without relative paths."""
-        return resolve_start(self.located.with_spec(spec).spec, self._base)
+        spec = resolve_start(self.located.with_spec(spec).spec, self._base)
+        return resolve_augmentation(spec, self._base)
 
     def prepare(self, spec: Spec) -> list[Prepared]:
         """Return the items as the grids of a spec: one for each fold, or only one.
@@ -93,6 +100,8 @@ class Items:
         """
         adapter, training = spec.adapter, spec.training
         key = "" if adapter is None else f"{adapter.title} {adapter.model_dump_json()}"
+        if changes_things(training):  # of which changed forms are made, beside the items
+            key += training.model_dump_json(include={"augmentation", "forms"})
         if training.start_from is not None:  # what is taken over depends on the stages
             key = spec.model_dump_json()
         if key in self._kept:

@@ -225,10 +225,13 @@ def _batches(settings: Training, training: Labelled, engine: Engine) -> Iterator
         augmented = Augmenter(
             settings.augmentation, engine.network.shape, seed=settings.seed, epoch=number
         )
+        forms = training.forms
+        drawn = None if forms is None else forms.draw(settings.seed, number, len(order))
         for first in range(0, len(order), settings.batch_size):
-            chosen = training.at(order[first : first + settings.batch_size])
-            grids = augmented(chosen.grids)
-            yield (*softened(grids, chosen.targets, chosen.weights), random)
+            part = slice(first, first + settings.batch_size)
+            chosen = training.at(order[part])
+            cells = augmented(chosen.in_forms(None if drawn is None else drawn[part]))
+            yield (*softened(cells, chosen.targets, chosen.weights), random)
 
 
 def smooth(losses: NDArray[np.float64]) -> NDArray[np.float64]:

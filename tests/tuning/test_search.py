@@ -263,6 +263,31 @@ def test_a_search_may_start_from_a_model() -> None:
     assert run.metrics["validation"]["loss"] == result.best.score.loss
 
 
+def test_augmentations_of_things_can_be_searched() -> None:
+    """Each has forms of its own, which are those of a run."""
+    texts = [word * number for number in range(3, 23) for word in ("ab", "cd")]
+    labels = ["ab", "cd"] * 20
+    spec: dict[str, Any] = {
+        "data": {"validation": 0.2},
+        "adapter": {"text": {"length": 48}},
+        "stages": [{"convolution": {"filters": 4, "kernel_size": ["all", 3]}}, "rectification"],
+        "head": "voting",
+        "training": {"epochs": 2, "batch_size": 8, "select_by": "loss"},
+    }
+    choice = {"choose": [[], [{"typos": 0.3}], [{"typos": 0.6}]]}
+
+    searched = {**spec, "training": {**spec["training"], "augmentation": choice}}
+    result = tune(searched, data=(texts, labels), trials=8, pruner="none")
+
+    scores = {each.values["training.augmentation"]: each.score for each in result.trials}
+    for label, augmentation in (("[]", []), ("[{typos: 0.6}]", [{"typos": 0.6}])):
+        changes = {"training.augmentation": augmentation}
+        run = gridcnn.run(spec, data=(texts, labels), changes=changes)
+        score = scores[label]
+        assert score is not None
+        assert run.metrics["validation"]["loss"] == score.loss
+
+
 def test_minutes_end_a_search_but_not_before_one_trial_is_complete() -> None:
     """The trial that runs then is given up."""
     result = tune(spec_of(learning_rate=RATES), minutes=1e-9)
