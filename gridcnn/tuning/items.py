@@ -6,12 +6,12 @@ import dataclasses
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
 
 import numpy as np
 
 from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Dataset
 from gridcnn.datasets.division.folds import with_fold
+from gridcnn.datasets.division.splits import Division
 from gridcnn.errors import SpecError
 from gridcnn.runs.located import (
     Located,
@@ -63,8 +63,8 @@ class Items:
         self.folds = folds
         self._base = spec_folder(located.spec)
         self._watcher, self._threads = watcher, threads
-        chosen = _without_test(self.located, dataset)
-        if validates and folds is None and VALIDATION not in (chosen.parts or ()):
+        divided, division, _ = divide_items(self.located, dataset)
+        if validates and folds is None and not len(division.validation):
             raise SpecError(
                 located.spec.document.problem(
                     ("data", "validation"),
@@ -72,18 +72,11 @@ class Items:
                     "data.validation above 0, or search with --folds 5",
                 )
             )
-        seed = located.spec.training.seed
-        self._parts = [chosen] if folds is None else _folds(chosen, folds, seed)
-        self.digest = _digest(self._parts)
-        data = self.located.data.model_copy(
-            update={"test": 0.0, "parts": "use", "group": None, "validation": 0.0}
-        )
-        self._of_parts = [
-            dataclasses.replace(
-                self.located, data=data, dataset=dataclasses.replace(part, groups=None)
-            )
-            for part in self._parts
-        ]
+        self._of_parts = [self.located]
+        if folds is not None:
+            seed = located.spec.training.seed
+            self._of_parts = _folds(self.located, divided, division, folds, seed)
+        self.digest = _digest(divided, division)
         self._kept: OrderedDict[str, list[Prepared]] = OrderedDict()
 
     def complete(self, spec: Spec) -> Spec:
@@ -114,7 +107,10 @@ class Items:
 
     def _prepare(self, part: Located, spec: Spec) -> Prepared:
         prepared = prepare(
-            part.with_spec(spec), advance=self._watcher.on_reading, threads=self._threads
+            part.with_spec(spec),
+            advance=self._watcher.on_reading,
+            threads=self._threads,
+            tested=False,
         )
         if not prepared.fitted.adapter.makes_order and not self._kept:
             self._watcher.on_check(check_order(prepared, self._threads, self._watcher))
@@ -130,35 +126,33 @@ def _with_weights(prepared: Prepared, spec: Spec) -> Prepared:
     return dataclasses.replace(prepared, train=train)
 
 
-def _without_test(located: Located, dataset: Dataset) -> Dataset:
-    """Return the items of training and validation, each with its part."""
-    dataset, division, _ = divide_items(located, dataset)
-    part_of = {int(item): TRAIN for item in division.train}
-    part_of |= {int(item): VALIDATION for item in division.validation}
-    items = sorted(part_of)
-    notes = [*dataset.notes, *division.notes]
-    parts = [part_of[item] for item in items]
-    return dataset.chosen(np.array(items, np.int64), notes=notes, parts=parts)
-
-
-def _folds(dataset: Dataset, folds: int, seed: int) -> list[Dataset]:
-    """Return the items with each fold as the validation part once."""
-    every = dataclasses.replace(dataset, parts=None)
-    parts = []
+def _folds(
+    located: Located, dataset: Dataset, division: Division, folds: int, seed: int
+) -> list[Located]:
+    """Return the data with each fold of its training and validation items as validation part."""
+    items = np.sort(np.concatenate([division.train, division.validation]))
+    inside = dataset.chosen(items, parts=None)
+    data = located.data.model_copy(
+        update={"test": 0.0, "parts": "use", "group": None, "validation": 0.0}
+    )
+    found = []
     for number in range(1, folds + 1):
-        divided = with_fold(every, Fold(fold=number, of=folds), seed=seed)
-        assert divided.parts is not None
-        named = [VALIDATION if part == TEST else part for part in divided.parts]
-        parts.append(dataclasses.replace(divided, parts=named))
-    return parts
+        dealt = with_fold(inside, Fold(fold=number, of=folds), seed=seed).parts
+        assert dealt is not None
+        # All items stay in their places, by which changed forms of them are drawn.
+        parts = [TEST] * len(dataset)
+        for item, part in zip(items.tolist(), dealt, strict=True):
+            parts[item] = VALIDATION if part == TEST else TRAIN
+        divided = dataclasses.replace(dataset, parts=parts, groups=None)
+        found.append(dataclasses.replace(located, data=data, dataset=divided))
+    return found
 
 
-def _digest(parts: Sequence[Dataset]) -> str:
-    """Return a digest of the labels and parts of all items."""
-    digest = hashlib.sha256()
-    for part in parts:
-        content = json.dumps([[str(label) for label in part.labels], list(part.parts or ())])
-        digest.update(content.encode("utf-8", "backslashreplace"))
+def _digest(dataset: Dataset, division: Division) -> str:
+    """Return a digest of the labels of all items, and of which part each is in."""
+    digest = hashlib.sha256(json.dumps([str(label) for label in dataset.labels]).encode())
+    for part in (division.train, division.validation):
+        digest.update(part.astype("<i8").tobytes())
     return digest.hexdigest()
 
 
