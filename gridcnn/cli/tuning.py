@@ -62,7 +62,7 @@ class TuneDisplay(TuneWatcher):
         self.by = first.spec.training.select_by
         counts = f"{len(first.train):,} training, {len(first.validation):,} validation"
         folds = "" if len(parts) == 1 else f" in the first of {len(parts)} folds"
-        screen.say(f"items: {counts}{folds}; {len(first.classes)} classes; no test items")
+        screen.say(f"items: {counts}{folds}; {len(first.classes)} classes; test items are left out")
         for note in [*first.notes, *notes]:
             screen.say_noted(note)
         screen.say()

@@ -206,7 +206,7 @@ def _sweep(
                 break
     if len(losses) < 2:
         raise TrainingError(
-            "the loss is no number after the first step; scale the cells to within -1..1"
+            "the loss is not a number after the first step; scale the cells to within -1..1"
         )
     return rates[: len(losses)], np.array(losses)
 

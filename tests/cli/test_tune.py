@@ -49,7 +49,7 @@ def test_a_search_tells_what_it_searches_each_trial_and_the_best(work: Path) -> 
         "searching:",
         "  stages[0].convolution.filters: 2, 4",
         "  training.learning_rate: 0.001 to 0.1, evenly by its logarithm",
-        "items: 58 training, 14 validation; 2 classes; no test items",
+        "items: 58 training, 14 validation; 2 classes; test items are left out",
         "",
     ]
     trial = (
