@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 _TRIALS = 20
 _HOPELESS = 10
 """Trials after which a search ends if none of them could be trained."""
+_HOPELESS_SIGNS = ("collapsed", "learned nothing")
+"""Signs of training after which no epoch is worth its time."""
 _NOTES = 5
 
 
@@ -189,7 +191,7 @@ def tune(
                 epochs=base.training.epochs if folds is None else folds,
             )
             trainer = Trainer(engine, threads, watcher.on_batch)
-            search = _Search(study, space, items, trainer, watcher, by)
+            search = _Search(study, space, items, trainer, watcher, by, gives_up=pruner != "none")
             for _ in search.work(limits, folder, worker):
                 _write(search, folder)  # a kill after this loses nothing
             best = _write(search, folder)
@@ -298,6 +300,8 @@ class _Search:
         trainer: Trainer,
         watcher: TuneWatcher,
         by: SelectBy,
+        *,
+        gives_up: bool,
     ) -> None:
         self.study = study
         self.space = space
@@ -305,6 +309,7 @@ class _Search:
         self.by = by
         self._trainer = trainer
         self._watcher = watcher
+        self._gives_up = gives_up
 
     def trials(self) -> list[TuneTrial]:
         """Return the trials that have ended."""
@@ -324,7 +329,7 @@ class _Search:
             late = limits.deadline is not None and time.monotonic() > limits.deadline
             if late and best_of(ended, self.by) is not None:
                 return
-            if len(ended) >= _HOPELESS and all(each.state == "failed" for each in ended):
+            if len(ended) >= _HOPELESS and best_of(ended, self.by) is None:
                 return
             # Whose trial it is stands in it from its first moment, so that a kill leaves none that
             # belongs to none. Another process may take it, and this one that of the other.
@@ -358,6 +363,9 @@ class _Search:
             last = score
             self._watcher.on_step(number, step, score)
             trial.report(score.value(self.by), step)
+            hopeless = [kind for kind in score.signs if kind in _HOPELESS_SIGNS]
+            if hopeless and self._gives_up:
+                raise TrialEndedError(f"its training fails: {hopeless[0]}")
             if trial.should_prune():
                 unit = "epoch" if self.items.folds is None else "fold"
                 raise TrialEndedError(f"worse than other trials after {unit} {step}")
@@ -392,12 +400,10 @@ class _Search:
 
     def nothing(self) -> UserError:
         """Return the error of a search without a complete trial."""
-        failed = [each for each in self.trials() if each.state == "failed"]
-        if not failed:
-            return TrainingError("no trial has been completed; give the search more time")
-        reasons = list(dict.fromkeys(each.reason for each in failed))
+        ended = self.trials()
+        reasons = list(dict.fromkeys(each.reason for each in ended))
         return TrainingError(
-            f"none of {len(failed)} trials can be trained: {listed(reasons, limit=3)}"
+            f"none of {len(ended)} trials came to its end: {listed(reasons, limit=3)}"
         )
 
 

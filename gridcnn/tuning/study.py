@@ -34,6 +34,8 @@ Pruner = Literal["median", "hyperband", "none"]
 PRUNERS: tuple[Pruner, ...] = ("median", "hyperband", "none")
 _FIRST_TRIALS = 8
 """Trials that are spread evenly, from which the sampler then learns."""
+_UNPRUNED = 3
+"""Trials that end before the median of others gives one up."""
 _EVENLY = 2**32
 """Distinguishes what spreads the first trials from the numbers of trials."""
 _SIGNIFICANT = 4
@@ -202,7 +204,7 @@ def make_pruner(kind: Pruner, epochs: int) -> BasePruner:
 
     `median`: a trial whose best result so far is worse than the median of the trials before it
     after as many epochs. `hyperband`: successive halving in several brackets (Li et al., 2018).
-    Neither before a third of the epochs, at least two, nor `median` among the first five trials.
+    Neither before a third of the epochs, at least two, nor `median` among the first three trials.
     """
     from optuna import pruners
 
@@ -211,7 +213,7 @@ def make_pruner(kind: Pruner, epochs: int) -> BasePruner:
     first = max(2, epochs // 3)
     if kind == "hyperband":
         return pruners.HyperbandPruner(min_resource=first, max_resource=max(epochs, first))
-    return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=first)
+    return pruners.MedianPruner(n_startup_trials=_UNPRUNED, n_warmup_steps=first)
 
 
 def make_sampler(seed: int, first: Mapping[str, Value] | None = None) -> BaseSampler:

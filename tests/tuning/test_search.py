@@ -210,8 +210,26 @@ def test_bad_trials_are_given_up_early() -> None:
     pruned = [each for each in result.trials if each.state == "pruned"]
     assert pruned
     assert all(each.score and each.score.epochs < 8 for each in pruned)
-    assert all(re.fullmatch(r"worse than other trials after epoch \d", e.reason) for e in pruned)
+    reason = r"worse than other trials after epoch \d|its training fails: \w+( \w+)?"
+    assert all(re.fullmatch(reason, each.reason) for each in pruned)
     assert {each.state for each in whole.trials} == {"complete"}
+
+
+def test_a_trial_that_collapses_is_given_up_at_once() -> None:
+    """Also if there are no others to compare it with; without a pruner it is trained to its end."""
+    stages = [{"pooling": {"window": 12}}, {"convolution": {"filters": 2}}, "rectification"]
+    spec = {**spec_of(learning_rate={"choose": [0.3]}, epochs=9), "stages": stages}
+
+    message = "none of 1 trials came to its end: its training fails: collapsed"
+    with pytest.raises(TrainingError, match=message):
+        tune(spec, trials=1)
+
+    [row] = rows(Path("runs/tiny/tune"))
+    assert (row["state"], row["reason"]) == ("pruned", "its training fails: collapsed")
+    assert int(row["epochs"]) < 9
+    whole = tune(spec, trials=1, pruner="none", out="whole").best
+    assert whole.score is not None
+    assert whole.score.epochs == 9
 
 
 def test_the_loss_can_choose() -> None:
@@ -327,7 +345,7 @@ def test_a_space_that_fits_no_grid_is_refused_before_the_first_trial() -> None:
 
 def test_trials_whose_loss_explodes_end_the_search_if_there_are_no_others() -> None:
     """After ten of them."""
-    with pytest.raises(TrainingError, match="none of 10 trials can be trained: the loss "):
+    with pytest.raises(TrainingError, match="none of 10 trials came to its end: the loss "):
         tune(spec_of(learning_rate={"range": [1e7, 1e8]}, optimizer="sgd"), trials=12)
 
 
