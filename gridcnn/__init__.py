@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gridcnn.checking import check
+    from gridcnn.comparison import Comparison, PairedTest, compare
     from gridcnn.cross_validation import CrossValidation, cross_validate
     from gridcnn.errors import (
         ColumnPermutableError,
@@ -35,15 +36,21 @@ if TYPE_CHECKING:
     from gridcnn.network import Network
     from gridcnn.order.verdict import Verdict
     from gridcnn.pipeline import Pipeline
+    from gridcnn.repetition import Repetition, repeat
     from gridcnn.runs.outcome import Run
     from gridcnn.runs.run import run
     from gridcnn.runs.watcher import RunWatcher
     from gridcnn.spec.models import Spec
+    from gridcnn.tuning.rate import RateSweep, find_learning_rate
+    from gridcnn.tuning.search import Tuning, tune
+    from gridcnn.tuning.trials import TuneTrial
+    from gridcnn.tuning.watcher import TuneWatcher
     from gridcnn.version import VERSION as __version__  # noqa: N811 - the name that all look for
 
 __all__ = [
     "Axis",
     "ColumnPermutableError",
+    "Comparison",
     "CrossValidation",
     "DataError",
     "EngineError",
@@ -56,7 +63,10 @@ __all__ = [
     "ModelFileError",
     "Network",
     "OneHot",
+    "PairedTest",
     "Pipeline",
+    "RateSweep",
+    "Repetition",
     "Run",
     "RunFolderError",
     "RunWatcher",
@@ -67,16 +77,23 @@ __all__ = [
     "TrainingError",
     "TrainingInterrupted",
     "TrainingWarning",
+    "TuneTrial",
+    "TuneWatcher",
+    "Tuning",
     "UnfinishedRunWarning",
     "UnknownNameError",
     "UserError",
     "Verdict",
     "__version__",
     "check",
+    "compare",
     "cross_validate",
     "evaluate",
+    "find_learning_rate",
     "load",
+    "repeat",
     "run",
+    "tune",
 ]
 
 _ERRORS = [name for name in __all__ if name.endswith("Error")]
@@ -84,6 +101,7 @@ _ERRORS += ["StopTraining", "TrainingInterrupted", "TrainingWarning", "Unfinishe
 _HOMES = {
     **dict.fromkeys(_ERRORS, "gridcnn.errors"),
     "Axis": "gridcnn.grid",
+    "Comparison": "gridcnn.comparison",
     "CrossValidation": "gridcnn.cross_validation",
     "Evaluation": "gridcnn.evaluation",
     "GridClassifier": "gridcnn.estimator",
@@ -92,16 +110,26 @@ _HOMES = {
     "Model": "gridcnn.model",
     "Network": "gridcnn.network",
     "OneHot": "gridcnn.grid",
+    "PairedTest": "gridcnn.comparison",
     "Pipeline": "gridcnn.pipeline",
+    "RateSweep": "gridcnn.tuning.rate",
+    "Repetition": "gridcnn.repetition",
     "Run": "gridcnn.runs.outcome",
     "RunWatcher": "gridcnn.runs.watcher",
     "Spec": "gridcnn.spec.models",
+    "TuneTrial": "gridcnn.tuning.trials",
+    "TuneWatcher": "gridcnn.tuning.watcher",
+    "Tuning": "gridcnn.tuning.search",
     "Verdict": "gridcnn.order.verdict",
     "check": "gridcnn.checking",
+    "compare": "gridcnn.comparison",
     "cross_validate": "gridcnn.cross_validation",
     "evaluate": "gridcnn.evaluation",
+    "find_learning_rate": "gridcnn.tuning.rate",
     "load": "gridcnn.model",
+    "repeat": "gridcnn.repetition",
     "run": "gridcnn.runs.run",
+    "tune": "gridcnn.tuning.search",
 }
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
+import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -15,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from gridcnn.contracts.source import PARTS, Dataset
+from gridcnn.contracts.source import Dataset
 from gridcnn.contracts.targets import Targets, number_labels
 from gridcnn.datasets.division.folds import group_names
 from gridcnn.engines.base import DEFAULT_ENGINE, check_choice
@@ -24,22 +23,28 @@ from gridcnn.errors import (
     Problem,
     RunFolderError,
     SpecError,
-    UserError,
     quoted,
     shown,
 )
 from gridcnn.evaluation import Evaluation, compare, compare_labels
 from gridcnn.files import as_written, read_json
-from gridcnn.order.guard import Checked
-from gridcnn.runs.folder import FOLDS, PREDICTIONS, SPEC, RunFolder, Way
+from gridcnn.runs.folder import FOLDS, PREDICTIONS, RunFolder, Way
 from gridcnn.runs.located import Located, is_in_memory
 from gridcnn.runs.prepare import divide_items, group_items
-from gridcnn.runs.results import has_labels, read_metrics, read_predictions
-from gridcnn.runs.run import carry_out, open_run
+from gridcnn.runs.results import has_labels
+from gridcnn.runs.run import open_run
+from gridcnn.runs.several import (
+    PartRun,
+    Plan,
+    carry_out_plans,
+    combine_metrics,
+    join_predictions,
+    refuse_other,
+)
 from gridcnn.runs.watcher import RunWatcher
 from gridcnn.settings.content import Content, Name
 from gridcnn.spec.changes import Changes
-from gridcnn.spec.load import SpecLike, load
+from gridcnn.spec.load import SpecLike
 from gridcnn.spec.parts import Fold, GroupOut
 
 Folds = int | Literal["groups"]
@@ -47,10 +52,6 @@ Folds = int | Literal["groups"]
 MOST_GROUPS = 50
 """Most groups that are left out one by one; each takes a whole training."""
 _FOLDS = 5
-_OF_LABELS = ("auc", "average_precision", "macro_f1", "micro_f1")
-"""Figures that are reported besides if an item may have several labels."""
-_OF_EACH = ("epochs", "best_epoch", "parameters")
-"""Figures of a run that are reported for each fold."""
 
 
 @dataclass(frozen=True)
@@ -129,23 +130,27 @@ def cross_validate(
     held = open_run(spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way)
     with held as (found, folder), folder.stoppable():
         located, tests = _begin(found, folder, asked, way, watcher)
-        runs: list[FoldRun] = []
-        for number, test in enumerate(tests, 1):
-            with _name_fold(test, number), folder.part(f"fold-{number}") as part:
-                if not part.has_ended:
-                    watcher.on_fold(number, len(tests), test)
-                    carry_out(
-                        _fold(located.with_test(test), part),
-                        part,
-                        engine=engine,
-                        threads=threads,
-                        watcher=watcher,
-                        strict=strict,
-                        checked=_verdicts(runs),
-                    )
-            runs.append(FoldRun(test, read_metrics(part.path), part.path))
-            watcher.on_fold_end(number, len(tests), test, runs[-1].metrics)
-        return _finish(runs, folder)
+        plans = [
+            _plan(located, test, number, len(tests), watcher)
+            for number, test in enumerate(tests, 1)
+        ]
+        runs = carry_out_plans(
+            plans, folder, engine=engine, threads=threads, watcher=watcher, strict=strict
+        )
+        return _finish(tests, runs, folder)
+
+
+def _plan(
+    located: Located, test: Fold | GroupOut, number: int, folds: int, watcher: RunWatcher
+) -> Plan:
+    """Return the run of one fold."""
+    return Plan(
+        f"fold-{number}",
+        str(test),
+        located.with_test(test),
+        on_start=functools.partial(watcher.on_fold, number, folds, test),
+        on_end=functools.partial(watcher.on_fold_end, number, folds, test),
+    )
 
 
 def _begin(
@@ -157,16 +162,11 @@ def _begin(
     tests = begun.tests if begun else _tests(group_items(located, dataset)[0], asked)
     digest = _digest(located, dataset, tests)
     if begun is not None:
-        begun.refuse_other(folder.path, way.engine, digest)
+        what = "its folds hold other items"
+        refuse_other(folder.path, way, begun.engine, same_data=digest == begun.data, what=what)
     else:
         folder.begin(located.spec, {FOLDS: _Begun(tests, way.engine, digest).as_json()})
     return located.with_dataset(dataset), tests
-
-
-def _verdicts(runs: Sequence[FoldRun]) -> Checked | None:
-    """Return the checkers' verdicts on the first fold, which hold for all folds."""
-    check = runs[0].metrics.get("check") if runs else None
-    return Checked.from_json(check) if check else None
 
 
 def _read_folds(folds: Any, *, resumed: bool) -> Folds:
@@ -224,13 +224,6 @@ def _digest(located: Located, dataset: Dataset, tests: Sequence[Fold | GroupOut]
     return digest.hexdigest()
 
 
-def _fold(located: Located, folder: RunFolder) -> Located:
-    """Return the spec of a fold's run, with the fitted adapter if the run has started already."""
-    if folder.is_new:
-        return located
-    return located.with_spec(load(folder.path / SPEC))  # its data may have moved since
-
-
 @dataclass(frozen=True)
 class _Begun:
     """What a cross-validation needs to resume: its folds, its engine, and its data."""
@@ -243,19 +236,6 @@ class _Begun:
         """Return what `folds.json` holds."""
         tests = [test.model_dump() for test in self.tests]
         return {"folds": tests, "engine": self.engine, "data": self.data}
-
-    def refuse_other(self, folder: Path, engine: str, data: str) -> None:
-        """Raise `RunFolderError` if the engine or the data differ from those at the start."""
-        if engine != self.engine:
-            raise RunFolderError(
-                f"the cross-validation in {folder} was started with the engine {self.engine}, "
-                f"and another engine gives other results; continue with --engine {self.engine}"
-            )
-        if data != self.data:
-            raise RunFolderError(
-                f"the cross-validation in {folder} was started with other data: its folds hold "
-                "other items; give the same data, or start over in a new folder"
-            )
 
 
 def _read_begun(folder: Path) -> _Begun:
@@ -288,103 +268,26 @@ class _FoldsContent(Content):
         return value
 
 
-@contextlib.contextmanager
-def _name_fold(test: Fold | GroupOut, number: int) -> Iterator[None]:
-    """Add the fold to the errors raised in it; errors of the first fold concern all folds."""
-    try:
-        yield
-    except UserError as error:
-        if number == 1:
-            raise
-        problems = (
-            dataclasses.replace(each, message=f"{test}: {each.message}") for each in error.problems
-        )
-        raise type(error)(*problems) from error
-
-
 # Results ------------------------------------------------------------------------------------------
 
 
-def _finish(runs: Sequence[FoldRun], folder: RunFolder) -> CrossValidation:
+def _finish(
+    tests: Sequence[Fold | GroupOut], runs: Sequence[PartRun], folder: RunFolder
+) -> CrossValidation:
     """Combine the results of all folds, and write them."""
-    _refuse_other_classes(runs)
-    header, rows = _answers(runs)
+    header, rows = join_predictions(runs, "fold", range(1, len(runs) + 1))
     compare_rows = _compare_labels if has_labels(runs[0].metrics) else _compare
     evaluation = compare_rows(rows, runs[0].metrics["classes"])
-    metrics: dict[str, Any] = {
-        **_summaries(runs),
+    pairs = list(zip(tests, runs, strict=True))
+    own = {
         "out_of_fold": evaluation.measures.plain(evaluation.labels),
-        "folds": [
-            {
-                **run.test.model_dump(),
-                "folder": run.folder.name,
-                **{
-                    key: run.metrics[key]
-                    for key in (*reversed(PARTS), *_OF_EACH)
-                    if key in run.metrics
-                },
-            }
-            for run in runs
-        ],
-        **{key: runs[-1].metrics[key] for key in ("classes", "engine", "threads")},
-        **{key: runs[0].metrics[key] for key in ("check",) if key in runs[0].metrics},
-        # Every fold leaves out each of them.
-        "skipped_items": max(run.metrics["skipped_items"] for run in runs),
-        "seconds": {
-            key: round(sum(run.metrics["seconds"].get(key, 0) for run in runs), 3)
-            for key in ("reading", "checking", "training", "total")
-        },
+        "folds": [{**test.model_dump(), **run.figures} for test, run in pairs],
     }
+    metrics = combine_metrics(runs, own)
     folder.write_table(PREDICTIONS, header, rows)
     folder.end(metrics)
-    return CrossValidation(tuple(runs), metrics, evaluation, folder.path)
-
-
-def _refuse_other_classes(runs: Sequence[FoldRun]) -> None:
-    """Raise `RunFolderError` if folds answer with different classes."""
-    for run in runs:
-        if run.metrics["classes"] != runs[0].metrics["classes"]:
-            raise RunFolderError(
-                f"{run.folder} has other classes than {runs[0].folder}; delete the wrong one to "
-                "train it again"
-            )
-
-
-def _summaries(runs: Sequence[FoldRun]) -> dict[str, Any]:
-    summaries: dict[str, Any] = {}
-    for part in reversed(PARTS):
-        each = [run.metrics[part] for run in runs if part in run.metrics]
-        if each:
-            keys = ["accuracy", "loss"]
-            if all("labels" in figure for figure in each):
-                keys += [key for key in _OF_LABELS if all(f[key] is not None for f in each)]
-            figures = {key: summary([figure[key] for figure in each]) for key in keys}
-            summaries[part] = {**figures, "items": sum(figure["items"] for figure in each)}
-    literal = [run.metrics["literal_comparison"]["accuracy"] for run in runs]
-    return {**summaries, "literal_comparison": {"accuracy": summary(literal)}}
-
-
-def summary(values: Sequence[float]) -> dict[str, float]:
-    """Return mean, standard deviation (of a sample: its divisor is one less), lowest, highest."""
-    array = np.array(values, np.float64)
-    spread = array.std(ddof=1) if len(array) > 1 else 0.0
-    return {
-        "mean": float(array.mean()),
-        "std": float(spread),
-        "min": float(array.min()),
-        "max": float(array.max()),
-    }
-
-
-def _answers(runs: Sequence[FoldRun]) -> tuple[list[str], list[list[str]]]:
-    """Return the predictions of all folds as one table, with the number of the fold first."""
-    header: list[str] = []
-    rows: list[list[str]] = []
-    for number, run in enumerate(runs, 1):
-        names, lines = read_predictions(run.folder, run.metrics)
-        header = ["fold", *names]
-        rows += [[str(number), *line] for line in lines]
-    return header, rows
+    folds = tuple(FoldRun(test, run.metrics, run.folder) for test, run in pairs)
+    return CrossValidation(folds, metrics, evaluation, folder.path)
 
 
 def _compare(rows: Sequence[Sequence[str]], classes: Sequence[str | int]) -> Evaluation:

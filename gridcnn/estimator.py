@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import warnings
@@ -35,7 +36,15 @@ from gridcnn.datasets.readers.memory import Memory
 from gridcnn.datasets.several import Several, several_given
 from gridcnn.datasets.tables.frames import is_frame
 from gridcnn.engines.base import Engine, bind, check_choice
-from gridcnn.errors import DataError, Problem, SpecError, TrainingWarning, listed, shown
+from gridcnn.errors import (
+    DataError,
+    Problem,
+    SpecError,
+    TrainingWarning,
+    UserError,
+    listed,
+    shown,
+)
 from gridcnn.grid import Array, GridShape
 from gridcnn.gridding import adapted
 from gridcnn.label_measures import choose_thresholds
@@ -56,6 +65,13 @@ from gridcnn.runs.located import resolve_augmentation, resolve_start, spec_folde
 from gridcnn.runs.prepare import model_to_start_from
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Data, Spec
+from gridcnn.spec.nested import (
+    is_nested,
+    load_nested,
+    nested_settings,
+    refuse_unknown,
+    without_replaced,
+)
 from gridcnn.stages.voting import Voting
 from gridcnn.training.augmentation import changes_things, refuse_unfit_things
 from gridcnn.training.budget import plan_epochs
@@ -107,7 +123,8 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             none.
         random_state: replaces `training.seed`; an int, a `RandomState`, or None for the spec's.
         changes: replaces any other settings, as `{"stages[0].convolution.filters": 4}`; of a
-            setting that has a parameter as well, this value wins.
+            setting that has a parameter as well, this value wins. Searches set them by nested
+            names, as `stages__0__filters`, which are kept here as well.
         channel_order: the position of the channels in an `X` of four dimensions: "first", "last",
             or "auto" (last where the last dimension is 1, 3 or 4 and the first is not). For the
             array adapter alone.
@@ -306,6 +323,38 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.classifier_tags.multi_label = True
         return tags
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters; `deep` adds all settings of the spec, as `training__epochs`."""
+        params: dict[str, Any] = super().get_params(deep=deep)
+        if deep:
+            with contextlib.suppress(UserError):  # a wrong spec is reported by `fit`
+                changed = self._changed_spec()
+                params |= {} if changed is None else nested_settings(changed)
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, of which some may be settings of the spec: `stages__0__filters=8`.
+
+        These are kept in `changes`, under these names.
+
+        Raises:
+            SpecError: the spec has no such setting.
+            ValueError: there is no such parameter.
+        """
+        nested = {name: value for name, value in params.items() if is_nested(name)}
+        super().set_params(**{k: v for k, v in params.items() if k not in nested})
+        if nested:
+            changed = self._changed_spec()
+            if changed is not None:
+                refuse_unknown(changed, nested)
+            self.changes = {**without_replaced(self.changes or {}, nested), **nested}
+        return self
+
+    def _changed_spec(self) -> Spec | None:
+        """Return the spec with all changes but that of the seed; None without a spec."""
+        spec = self._spec()
+        return None if spec is None else load_nested(spec, self._changes(seeded=False))
+
     def _check_choices(self) -> None:
         """Raise `SpecError` for a parameter that is not one of its choices."""
         choices: dict[str, tuple[str | None, ...]] = {
@@ -383,7 +432,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _spec(self) -> Spec | None:
         return None if self.spec is None else load(self.spec, ready=ready())
 
-    def _changes(self) -> dict[str, Any]:
+    def _changes(self, *, seeded: bool = True) -> dict[str, Any]:
         """Return the settings that the constructor was given, by their places in the spec."""
         changes: dict[str, Any] = {}
         for name in _TRAINING:
@@ -394,7 +443,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if isinstance(given, Mapping):
                 given = {str(plain_value(label)): weight for label, weight in given.items()}
             changes["training.class_weights"] = given
-        if self.random_state is not None:
+        if seeded and self.random_state is not None:
             seed = self.random_state
             if not isinstance(seed, int | np.integer):
                 seed = check_random_state(seed).randint(2**31 - 1)
@@ -407,7 +456,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @staticmethod
     def _change(spec: Spec, changes: Mapping[str, Any]) -> Spec:
-        changed = load(spec, changes=changes)
+        changed = load_nested(spec, changes)
         if changed.head is None:
             raise SpecError("a classifier needs a head; add head: voting to the spec")
         return changed

@@ -415,11 +415,13 @@ def _load_unfinished(folder: Path, engine: str | None, threads: int | None) -> M
 
 def _no_model(folder: Path) -> str:
     """Return the message for a folder without a model: why there is none, and what to do."""
-    folds = sorted(folder.glob(f"fold-*/{FILE_NAME}"))
-    if folds:
-        return (
-            f"the folder {folder} holds no {FILE_NAME}; name one of its folds, as {folds[0].parent}"
-        )
+    for kind in ("fold", "run"):
+        parts = sorted(folder.glob(f"{kind}-*/{FILE_NAME}"))
+        if parts:
+            return (
+                f"the folder {folder} holds no {FILE_NAME}; name one of its {kind}s, as "
+                f"{parts[0].parent}"
+            )
     if (folder / "spec.yaml").is_file():
         return (
             f"the folder {folder} holds no {FILE_NAME}: no epoch of its run has ended; continue "

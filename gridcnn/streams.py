@@ -44,6 +44,9 @@ class Stream(IntEnum):
     SOUNDS = 0x50A2D5
     XO = 0x0B5E55ED
 
+    TUNING = 0x5EED_704E
+    """The values that the trials of a search try."""
+
     DIVISION = 0x5EED_5B11
     FOLDS = 0x5EED_F01D
     OTHER_FORMS = 0x5EED_F093

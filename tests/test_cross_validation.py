@@ -19,7 +19,6 @@ from sklearn.metrics import (
 
 import gridcnn
 from gridcnn.contracts.source import Dataset
-from gridcnn.cross_validation import summary
 from gridcnn.errors import (
     DataError,
     RunFolderError,
@@ -28,6 +27,7 @@ from gridcnn.errors import (
     TrainingInterrupted,
 )
 from gridcnn.runs.run import RunWatcher
+from gridcnn.runs.several import summary
 from gridcnn.spec.parts import Fold, GroupOut
 
 TINY: dict[str, Any] = {

@@ -13,7 +13,8 @@ A comment before a block says more:
 - `<!-- output -->`: what the block before it prints;
 - `<!-- output, other numbers -->`: the same, but for the numbers;
 - `<!-- needs: NAME -->` leaves it alone if that package is not installed;
-- `<!-- wrong on purpose -->` marks a spec with problems.
+- `<!-- wrong on purpose -->` marks a spec with problems;
+- `<!-- search space -->` marks one that stands for many.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ from gridcnn.spec.augmentations import AUGMENTATIONS
 from gridcnn.spec.load import load, validate
 from gridcnn.spec.models import ADAPTERS, HEADS, STAGES
 from gridcnn.spec.optimizers import OPTIMIZERS, SCHEDULES
+from gridcnn.tuning.space import read_space
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -403,6 +405,9 @@ def _specs() -> list[Block]:
 def test_specs_on_the_pages_load(block: Block) -> None:
     """Every block of YAML is a spec, or a part of one, without a problem but those on purpose."""
     on_purpose = "wrong on purpose" in block.marks
+    if "search space" in block.marks:
+        assert read_space(parse(block.text, str(block))).dimensions
+        return
 
     with pytest.raises(SpecError) if on_purpose else contextlib.nullcontext():
         validate(parse(block.text, str(block)))

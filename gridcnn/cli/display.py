@@ -29,7 +29,7 @@ SHOWN_NUDGES = 5
 Told = TypeVar("Told", bound=Callable[..., None])
 
 
-def _heard_or_not(method: Told) -> Told:
+def heard_or_not(method: Told) -> Told:
     """Ignore a closed standard output, so that the run continues: its results are in its folder."""
 
     @functools.wraps(method)
@@ -64,14 +64,30 @@ class Display(RunWatcher):
     def __exit__(self, *error: object) -> None:
         self.bars.__exit__(*error)
 
-    @_heard_or_not
+    @heard_or_not
     def on_fold(self, number: int, folds: int, test: Fold | GroupOut) -> None:
         """Show which fold starts."""
         self.fold = self._fold_name(number, folds, test)
         self.validated = ""
         screen.say(f"\n{self.fold}")
 
-    @_heard_or_not
+    @heard_or_not
+    def on_repeat(self, number: int, repeats: int, seed: int) -> None:
+        """Show which run of a repetition starts."""
+        self.fold = _repeat_name(number, repeats, seed)
+        self.validated = ""
+        screen.say(f"\n{self.fold}")
+
+    @heard_or_not
+    def on_repeat_end(self, number: int, repeats: int, seed: int, metrics: dict[str, Any]) -> None:
+        """Show the results of a run of a repetition."""
+        test = metrics["test"]
+        screen.say(
+            f"{_repeat_name(number, repeats, seed)}: test accuracy "
+            f"{screen.percent(test['accuracy'])} on {test['items']:,} items"
+        )
+
+    @heard_or_not
     def on_fold_end(
         self, number: int, folds: int, test: Fold | GroupOut, metrics: dict[str, Any]
     ) -> None:
@@ -105,7 +121,7 @@ class Display(RunWatcher):
         """Keep it for the lines below the plan."""
         self.memory = plan_memory(engine, memory)
 
-    @_heard_or_not
+    @heard_or_not
     def on_plan(self, network: Network, prepared: Prepared, folder: Path) -> None:
         """Show the plan, and what the data is."""
         plan = (str(prepared.shape), network.parameters)
@@ -134,7 +150,7 @@ class Display(RunWatcher):
             screen.say(f"items that cannot be read, and are left out: {prepared.skipped_items}")
         screen.say(f"folder: {folder}\n")
 
-    @_heard_or_not
+    @heard_or_not
     def on_nudge(self, epoch: int, nudge: NudgeResult) -> None:  # noqa: ARG002
         """Print a few of the first round: evenly spaced, so that they show the loss falling."""
         number, every = self.nudges, -(-self.trainable // SHOWN_NUDGES)
@@ -163,12 +179,12 @@ class Display(RunWatcher):
         note = f"loss {loss:.4f}{self.validated}"
         self.bars.show(Progress(name, done, batches, "batches"), note=note)
 
-    @_heard_or_not
+    @heard_or_not
     def on_sign(self, sign: Sign) -> None:
         """Print what looks wrong."""
         screen.say_noted(sign.text)
 
-    @_heard_or_not
+    @heard_or_not
     def on_epoch(self, epoch: Epoch, epochs: int) -> None:
         """Print the epoch's line, with the time that is left."""
         parts = [f"epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}", f"loss {epoch.loss:.4f}"]
@@ -181,6 +197,10 @@ class Display(RunWatcher):
         left = (epochs - epoch.epoch) * epoch.seconds
         parts.append(f"{epoch.seconds:.1f} s" + (f", {screen.seconds(left)} left" if left else ""))
         screen.say("  ".join(parts))
+
+
+def _repeat_name(number: int, repeats: int, seed: int) -> str:
+    return f"run {number} of {repeats}, seed {seed}"
 
 
 def check_lines(checked: Checked) -> list[str]:

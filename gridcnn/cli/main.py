@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from gridcnn.cli import (
     cache,
     check,
+    compare,
     datasets,
     evaluate,
     init,
@@ -27,6 +28,7 @@ from gridcnn.cli import (
     screen,
     show,
     stopping,
+    tune,
 )
 from gridcnn.cli.screen import FAULT, NO_GRID, USER
 from gridcnn.errors import ColumnPermutableError, GridcnnError, TrainingInterrupted, UserError
@@ -135,8 +137,10 @@ def gridcnn(
 
 
 run.add(app)
+tune.add(app)
 predict.add(app)
 evaluate.add(app)
+compare.add(app)
 show.add(app)
 check.add(app)
 init.add(app)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gridcnn.cli import options, screen
+from gridcnn.errors import SpecError
 
 if TYPE_CHECKING:
     from gridcnn.cross_validation import CrossValidation
+    from gridcnn.repetition import Repetition
     from gridcnn.runs.run import Run
 
 _EXAMPLES = """Train what a spec describes, and write the results to a run folder.
@@ -29,6 +31,8 @@ Examples:
   gridcnn run --resume runs/xo/3
 
   gridcnn run xo --folds 5
+
+  gridcnn run xo --repeat 5
 """
 
 
@@ -65,6 +69,14 @@ def run(
             help="Cross-validate: a run for each of N folds, or for each group of the data.",
         ),
     ] = None,
+    repeat: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            max=1_000,
+            help="Run the spec so many times, with as many seeds; print mean and spread.",
+        ),
+    ] = None,
     engine: options.Engine = None,
     threads: options.Threads = None,
     resume: Annotated[
@@ -80,8 +92,11 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
     from gridcnn.cli.display import Display
-    from gridcnn.runs.folder import FOLDS
+    from gridcnn.runs.folder import function_of
 
+    if folds is not None and repeat is not None:
+        raise SpecError("a run takes either --folds or --repeat")
+    resumed = "run" if resume is None else function_of(resume)
     shown = not (as_json or quiet)
     settings: dict[str, Any] = {
         "data": data,
@@ -93,14 +108,19 @@ def run(
         "resume": resume,
         "strict": strict,
     }
-    result: Run | CrossValidation
+    result: Run | CrossValidation | Repetition
     say: Callable[[], None]
     with Display() if shown else contextlib.nullcontext() as watcher:
-        if folds is not None or (resume is not None and (resume / FOLDS).is_file()):
+        if folds is not None or resumed == "cross_validate":
             from gridcnn.cross_validation import cross_validate
 
             found = cross_validate(spec, folds=_number(folds), watcher=watcher, **settings)
             result, say = found, functools.partial(_say_folds, found)
+        elif repeat is not None or resumed == "repeat":
+            from gridcnn.repetition import repeat as repeat_spec
+
+            repeated = repeat_spec(spec, repeats=repeat, watcher=watcher, **settings)
+            result, say = repeated, functools.partial(_say_repeats, repeated)
         else:
             from gridcnn.runs.run import run as run_spec
 
@@ -189,51 +209,82 @@ def _say_labels(metrics: dict[str, Any], spent: str) -> None:
         )
 
 
-def _say_folds(result: CrossValidation) -> None:
+def _say_repeats(result: Repetition) -> None:
+    metrics = result.metrics
+    several = "labels" in result.runs[0].metrics["test"]
+    _say_table("seed", [(str(run.seed), run.metrics) for run in result.runs], several=several)
+    if several:
+        _say_areas(metrics, f"{len(result.runs)} runs")
+        screen.say(f"results: {result.folder}, with a model in each of its runs")
+        return
+    accuracy, literal = (metrics[part]["accuracy"] for part in ("test", "literal_comparison"))
+    spent = screen.seconds(metrics["seconds"]["total"])
+    screen.say(
+        f"test accuracy {_spread(accuracy)}; {len(result.runs)} runs, {spent} in all\n"
+        f"literal comparison {screen.percent(literal['mean'])} on average"
+    )
+    screen.say(f"results: {result.folder}, with a model in each of its runs")
+
+
+def _spread(figures: dict[str, float]) -> str:
+    mean, std, low, high = (screen.percent(figures[key]) for key in ("mean", "std", "min", "max"))
+    return f"{mean} on average, standard deviation {std}, from {low} to {high}"
+
+
+def _say_areas(metrics: dict[str, Any], count: str) -> None:
+    """Print the mean area under the curve of several runs, each with several labels of an item."""
+    from gridcnn.cli.evaluate import figure
+
+    auc, told = metrics["test"].get("auc"), ""
+    if auc is not None:
+        mean, std, least, most = (figure(auc[key]) for key in ("mean", "std", "min", "max"))
+        told = (
+            f"mean area under the ROC curve {mean} on average, standard deviation {std}, from "
+            f"{least} to {most}; "
+        )
+    screen.say(f"{told}{count}, {screen.seconds(metrics['seconds']['total'])} in all\n")
+
+
+def _say_table(title: str, runs: Sequence[tuple[str, dict[str, Any]]], *, several: bool) -> None:
+    """Print the test results of several runs; `several`: labels of an item."""
     from rich import box
     from rich.table import Table
 
-    from gridcnn.cli.evaluate import figure, say_beside, say_label_means, say_labels, say_scores
+    from gridcnn.cli.evaluate import figure
 
-    metrics: dict[str, Any] = result.metrics
-    several = result.evaluation.several
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("test part")
-    for title in ("AUC" if several else "accuracy", "loss", "items", "best epoch"):
-        table.add_column(title, justify="right")
-    for fold in result.folds:
-        test = fold.metrics["test"]
+    table.add_column(title)
+    for name in ("AUC" if several else "accuracy", "loss", "items", "best epoch"):
+        table.add_column(name, justify="right")
+    for name, metrics in runs:
+        test = metrics["test"]
         table.add_row(
-            str(fold.test),
+            name,
             figure(test.get("auc")) if several else screen.percent(test["accuracy"]),
             f"{test['loss']:.4f}",
             f"{test['items']:,}",
-            f"{fold.metrics['best_epoch']}",
+            f"{metrics['best_epoch']}",
         )
     screen.say()
     screen.output(width=None if screen.output().is_terminal else 100).print(table)
+
+
+def _say_folds(result: CrossValidation) -> None:
+    from gridcnn.cli.evaluate import say_beside, say_label_means, say_labels, say_scores
+
+    metrics: dict[str, Any] = result.metrics
+    several = result.evaluation.several
+    folds = [(str(fold.test), fold.metrics) for fold in result.folds]
+    _say_table("test part", folds, several=several)
     accuracy, literal = (metrics[part]["accuracy"] for part in ("test", "literal_comparison"))
     if several:
-        auc = metrics["test"].get("auc")
-        told = ""
-        if auc is not None:
-            mean, std, least, most = (figure(auc[key]) for key in ("mean", "std", "min", "max"))
-            told = (
-                f"mean area under the ROC curve {mean} on average, standard deviation {std}, from "
-                f"{least} to {most}; "
-            )
-        screen.say(
-            f"{told}{len(result.folds)} folds, {screen.seconds(metrics['seconds']['total'])} in "
-            "all\n"
-        )
+        _say_areas(metrics, f"{len(result.folds)} folds")
         say_label_means(metrics["out_of_fold"], f"all {result.evaluation.items:,} answers together")
         say_labels(metrics["out_of_fold"]["labels"])
         _say_end(result)
         return
     screen.say(
-        f"test accuracy {screen.percent(accuracy['mean'])} on average, standard deviation "
-        f"{screen.percent(accuracy['std'])}, from {screen.percent(accuracy['min'])} to "
-        f"{screen.percent(accuracy['max'])}; {len(result.folds)} folds, "
+        f"test accuracy {_spread(accuracy)}; {len(result.folds)} folds, "
         f"{screen.seconds(metrics['seconds']['total'])} in all"
     )
     screen.say(

@@ -35,9 +35,16 @@ SPEC, HISTORY = "spec.yaml", "history.csv"
 PREDICTIONS, SKIPPED = "predictions.csv", "skipped.csv"
 CHECK = "check.json"
 """The checkers' verdicts: a resumed run does not check again."""
-FOLDS = "folds.json"
-"""What a cross-validation needs to resume."""
-_BEGUN = frozenset({lock.NAME, CHECK, FOLDS})
+FOLDS, REPEATS = "folds.json", "repeats.json"
+"""What a cross-validation, and what a repetition needs to resume."""
+Function = Literal["run", "cross_validate", "repeat"]
+_SEVERAL: dict[str, Function] = {FOLDS: "cross_validate", REPEATS: "repeat"}
+_TITLES: dict[Function, str] = {
+    "run": "run",
+    "cross_validate": "cross-validation",
+    "repeat": "repetition",
+}
+_BEGUN = frozenset({lock.NAME, CHECK, *_SEVERAL})
 """Files that may be there before the spec, and are useless without it."""
 _TRIES = 100
 """How many times a folder is made again if another process removes it at the same moment."""
@@ -53,14 +60,14 @@ class Way:
         in_memory: whether its data was given in memory.
     """
 
-    function: Literal["run", "cross_validate"]
+    function: Function
     engine: str = DEFAULT_ENGINE
     in_memory: bool = False
 
     @property
     def title(self) -> str:
         """The name of this kind of run in messages."""
-        return "run" if self.function == "run" else "cross-validation"
+        return _TITLES[self.function]
 
     def describe(self, folder: Path) -> str:
         """Return what to do to continue in `folder`."""
@@ -200,9 +207,9 @@ class RunFolder:
         return (self.path / METRICS).is_file()
 
     @property
-    def holds_folds(self) -> bool:
-        """Whether it is the folder of a cross-validation."""
-        return (self.path / FOLDS).is_file()
+    def function(self) -> Function:
+        """The name of the function of gridcnn that works in such a folder."""
+        return function_of(self.path)
 
     @property
     def checkpoint(self) -> Path:
@@ -253,7 +260,7 @@ class RunFolder:
         """Write `metrics.json`, which marks the run as ended."""
         with self.writing():
             write_json(self.path / METRICS, metrics)
-            if self._whole != self.path:  # a fold never goes on by itself
+            if self._whole != self.path:  # one of several never goes on by itself
                 self.checkpoint.unlink(missing_ok=True)
         self._sweep()
 
@@ -297,7 +304,7 @@ class RunFolder:
 
     @property
     def _is_kept(self) -> bool:
-        return self.checkpoint.is_file() or self.holds_folds
+        return self.checkpoint.is_file() or self.function != "run"
 
     def _is_worthless(self, error: BaseException) -> bool:
         """Return whether a new run has written only the files that every run starts with."""
@@ -321,6 +328,17 @@ class RunFolder:
         for left in self.path.iterdir():
             if _is_partial(left.name):
                 left.unlink(missing_ok=True)
+
+
+def function_of(folder: Path) -> Function:
+    """Return the name of the function of gridcnn that works in a folder, or will."""
+    marks = (function for mark, function in _SEVERAL.items() if (folder / mark).is_file())
+    return next(marks, "run")
+
+
+def title_of(folder: Path) -> str:
+    """Return the name of the kind of run in a folder in messages."""
+    return _TITLES[function_of(folder)]
 
 
 def refuse_used(folder: Path) -> None:
@@ -361,7 +379,7 @@ def is_unfinished(folder: Path) -> bool:
     """Return whether a folder holds a run that was started and has not ended."""
     if (folder / METRICS).is_file() or not (folder / SPEC).is_file():
         return False
-    marks = (CHECKPOINT, FOLDS)
+    marks = (CHECKPOINT, *_SEVERAL)
     return any((folder / name).is_file() for name in marks) or lock.is_ours(folder / lock.NAME)
 
 

@@ -141,11 +141,13 @@ def prepare(
     *,
     advance: Advance | None = None,
     threads: int | None = None,
+    tested: bool = True,
 ) -> Prepared:
     """Read, divide and adapt the data of a spec.
 
     `advance` is called with the progress. `threads` is the most threads to work with; None: as many
-    as this process may use.
+    as this process may use. If it is not `tested`, the test items are left out, and nothing is read
+    of them; all else is the same.
 
     Raises:
         DataError: the data cannot be read or divided, holds bad items that may not be skipped, or
@@ -165,6 +167,9 @@ def prepare(
         raise bad_items_error(bad, items, "set data.bad_items: skip")
     refuse_other_head(spec, dataset)
     divided = divide_for_training(located, dataset, advance=advance, threads=threads)
+    if not tested:
+        division = dataclasses.replace(divided.division, test=np.zeros(0, np.int64))
+        divided = dataclasses.replace(divided, division=division)
     dataset, fitted, adapting = divided.dataset, divided.fitted, divided.adapting
     refuse_unfit_things(spec.training, fitted.adapter, spec.document)
     read = _adapt(dataset, divided.division, fitted.adapter, adapting)
@@ -199,7 +204,8 @@ def prepare(
     )
     data = dataclasses.replace(train.data, weights=weights, forms=forms)
     train = dataclasses.replace(train, data=data)
-    _refuse_untested(located.data.test, parts)
+    if tested:
+        _refuse_untested(located.data.test, parts)
     literal = None
     if len(parts[TEST]):
         literal = _literal(dataset, read, fitted.adapter, adapting, seed)

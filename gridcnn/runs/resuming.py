@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gridcnn.errors import RunFolderError
 from gridcnn.model import CHECKPOINT
 from gridcnn.pipelines import ready
-from gridcnn.runs.folder import FOLDS, SPEC, RunFolder
+from gridcnn.runs.folder import SPEC, RunFolder, function_of, title_of
 from gridcnn.settings.choice import name_of
 from gridcnn.spec.changes import Changes
 from gridcnn.spec.load import SpecLike, load
@@ -54,8 +54,8 @@ def _refuse_other(own: Spec, asked: Spec, folder: RunFolder, parts: Sequence[str
 
 def _other(folder: RunFolder, part: str) -> RunFolderError:
     what = f"in {folder.path} has other settings under '{part}' than this"
-    if folder.holds_folds:
-        return RunFolderError(f"the cross-validation {what}; it resumes with its own")
+    if folder.function != "run":
+        return RunFolderError(f"the {title_of(folder.path)} {what}; it resumes with its own")
     return RunFolderError(
         f"the run {what}; it resumes with its own, of which only training.epochs, "
         "training.stop_after and training.patience may be changed"
@@ -65,11 +65,14 @@ def _other(folder: RunFolder, part: str) -> RunFolderError:
 def _refuse_pointless(own: Training, training: Training, folder: RunFolder) -> None:
     """Raise `RunFolderError` if a run cannot continue to that end, or has reached it."""
     path = folder.path
-    if folder.holds_folds or (path.parent / FOLDS).is_file():
+    whole = path if folder.function != "run" else path.parent
+    if function_of(whole) != "run":
+        kind = title_of(whole)
+        parts = "folds" if function_of(whole) == "cross_validate" else "runs"
         raise RunFolderError(
-            f"{path} belongs to a cross-validation, whose folds all have its own settings"
+            f"{path} belongs to a {kind}, whose {parts} all have its own settings"
             if training != own
-            else f"the cross-validation in {path} has ended; there is nothing to resume"
+            else f"the {kind} in {path} has ended; there is nothing to resume"
         )
     again = f"run its spec again: gridcnn run {path / SPEC} --set training.epochs={training.epochs}"
     if training.epochs != own.epochs and follows_epochs(own.schedule):

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,13 @@ from gridcnn.notes import refuse_notes
 from gridcnn.order.guard import Checked, guard
 from gridcnn.order.sample import classes_to_judge
 from gridcnn.pipelines import ready
-from gridcnn.runs.folder import CHECK, FOLDS, SPEC, RunFolder, Way
+from gridcnn.runs.folder import CHECK, SPEC, RunFolder, Way, function_of, title_of
 from gridcnn.runs.located import Located, is_in_memory, locate, spec_folder
 from gridcnn.runs.outcome import Run, Stopwatch, Trained, finish
 from gridcnn.runs.prepare import Prepared, prepare
 from gridcnn.runs.resuming import resumed_spec
 from gridcnn.runs.watcher import RunWatcher
-from gridcnn.spec.changes import Changes
+from gridcnn.spec.changes import Changes, with_seed
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Spec
 from gridcnn.training.augmentation import refuse_unfit, refuse_unfit_things
@@ -108,8 +108,7 @@ def open_run(
 
     The arguments are those of `run`; `way` is how it is continued after it was stopped.
     """
-    if seed is not None:
-        changes = _with_seed(changes, seed)
+    changes = with_seed(changes, seed)
     if resume is not None:
         path = Path(resume)
         if out is not None and Path(out).absolute() != path.absolute():
@@ -184,26 +183,20 @@ def carry_out(
     return result
 
 
-def _with_seed(changes: Changes, seed: int) -> Changes:
-    """Return the changes with `training.seed` among them."""
-    if isinstance(changes, Mapping):
-        return {**changes, "training.seed": seed}
-    each = [changes] if isinstance(changes, str) else changes
-    return [*each, f"training.seed={seed}"]
-
-
 def _refuse_other_kind(path: Path, way: Way) -> None:
-    """Raise `RunFolderError` for a single run instead of a cross-validation, or the reverse."""
-    holds_folds = (path / FOLDS).is_file()
-    if way.function == "run" and holds_folds:
+    """Raise `RunFolderError` if a folder holds another kind of run than is to continue."""
+    function = function_of(path)
+    if function == way.function or not (path / SPEC).is_file():
+        return
+    if function == "run":
         raise RunFolderError(
-            f"{path} holds a cross-validation, and no single run; continue "
-            f"with gridcnn.cross_validate(resume={str(path)!r})"
+            f"{path} holds a single run and no {way.title}; resume it with gridcnn.run"
         )
-    if way.function != "run" and not holds_folds and (path / SPEC).is_file():
-        raise RunFolderError(
-            f"{path} holds a single run and no cross-validation; resume it with gridcnn.run"
-        )
+    other = "single run" if way.function == "run" else way.title
+    raise RunFolderError(
+        f"{path} holds a {title_of(path)}, and no {other}; continue "
+        f"with gridcnn.{function}(resume={str(path)!r})"
+    )
 
 
 def refuse_impossible(spec: Spec) -> None:
@@ -269,31 +262,38 @@ def _check(
     They do not run again if the verdicts are known: from before (`checked`), or from the `folder`
     of a resumed run.
     """
-    spec, training = prepared.spec, prepared.train.data
     if prepared.fitted.adapter.makes_order:
         return None
     if checked is not None:
         return checked
-    checked = folder.read_check()
-    if checked is None:
-        classes, _ = classes_to_judge(training.targets, prepared.classes)
-        checked = guard(
-            training.grids,
-            None if (classes < 0).any() else classes,
-            spec.check,
-            sample=prepared.sample,
-            shape=prepared.shape,
-            seed=spec.training.seed,
-            threads=threads,
-            advance=watcher.on_checking,
-            remedy="set check: warn in the spec (--set check=warn)",
-        )
+    checked = folder.read_check() or check_order(prepared, threads, watcher)
     watcher.on_check(checked)
     return checked
 
 
 def _save(path: Path, prepared: Prepared, engine: Engine, state: TrainingState) -> None:
     save_checkpoint(path, state, prepared.fingerprint, engine=engine, classes=prepared.classes)
+
+
+def check_order(prepared: Prepared, threads: int | None, watcher: RunWatcher) -> Checked:
+    """Return the checkers' verdicts on the training items.
+
+    Raises:
+        ColumnPermutableError: their order means nothing, and the spec does not go on then.
+    """
+    spec, training = prepared.spec, prepared.train.data
+    classes, _ = classes_to_judge(training.targets, prepared.classes)
+    return guard(
+        training.grids,
+        None if (classes < 0).any() else classes,
+        spec.check,
+        sample=prepared.sample,
+        shape=prepared.shape,
+        seed=spec.training.seed,
+        threads=threads,
+        advance=watcher.on_checking,
+        remedy="set check: warn in the spec (--set check=warn)",
+    )
 
 
 class _Keeper:

@@ -34,6 +34,12 @@ class RunWatcher:
     ) -> None:
         """React to the results of a fold, also if it had ended before."""
 
+    def on_repeat(self, number: int, repeats: int, seed: int) -> None:
+        """React to the start of a run of a repetition; `number` counts from 1."""
+
+    def on_repeat_end(self, number: int, repeats: int, seed: int, metrics: dict[str, Any]) -> None:
+        """React to the results of a run of a repetition, also if it had ended before."""
+
     def on_reading(self, progress: Progress) -> None:
         """React to data being fetched and read."""
 

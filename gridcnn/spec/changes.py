@@ -23,6 +23,16 @@ _LIMIT = 80
 """Characters of a change that a message repeats."""
 
 
+def with_seed(changes: Changes, seed: int | None) -> Changes:
+    """Return the changes with `training.seed` among them, if a seed is given."""
+    if seed is None:
+        return changes
+    if isinstance(changes, Mapping):
+        return {**changes, "training.seed": seed}
+    each = [changes] if isinstance(changes, str) else changes
+    return [*each, f"training.seed={seed}"]
+
+
 def apply(document: Document, changes: Changes, root: type[Settings]) -> None:
     """Put changes into `document`, whose data are settings of the class `root`.
 
@@ -151,7 +161,7 @@ class _Writer:
 
     def open(self, inside: Any, place: Path, following: str | int) -> Any:
         """Return the value at `place` as a list or mapping that can hold the key `following`."""
-        choice = _choice_at(self.root, place)
+        choice = choice_at(self.root, place)
         if isinstance(inside, Settings):
             inside = (
                 choice.write(inside, unset=False)
@@ -160,7 +170,7 @@ class _Writer:
             )
         if choice is not None and isinstance(inside, str | dict | None):
             return self.chosen(choice, inside, place, following)
-        named = _choice_at(self.root, place[:-1])
+        named = choice_at(self.root, place[:-1])
         settings = named.registry.get(str(place[-1])) if named is not None else None
         if _is_settings(settings):
             inside = settings.in_full(inside)
@@ -199,7 +209,7 @@ def _owners(choice: Choice, present: str, name: str, place: Path) -> str:
     return ""
 
 
-def _choice_at(cls: type[Settings], path: Path) -> Choice | None:
+def choice_at(cls: type[Settings], path: Path) -> Choice | None:
     """Return the choice that stands at `path` in settings of the class `cls`, if one does."""
     field = cls.model_fields.get(str(path[0])) if path else None
     if field is None:
@@ -215,9 +225,9 @@ def _choice_at(cls: type[Settings], path: Path) -> Choice | None:
         if not rest:
             return choice
         chosen = choice.registry.get(str(rest[0]))
-        return _choice_at(chosen, rest[1:]) if _is_settings(chosen) else None
+        return choice_at(chosen, rest[1:]) if _is_settings(chosen) else None
     settings = next((part for part in parts if _is_settings(part)), None)
-    return None if settings is None else _choice_at(settings, rest)
+    return None if settings is None else choice_at(settings, rest)
 
 
 def _parts(annotation: Any) -> Iterator[Any]:

@@ -24,6 +24,7 @@ from gridcnn.settings.base import Settings, explain, quote_value
 from gridcnn.settings.choice import Choice
 from gridcnn.settings.document import MAX_BYTES, Document, parse, plain_data
 from gridcnn.spec.changes import Changes, apply
+from gridcnn.spec.marks import refuse_marks
 from gridcnn.spec.models import Spec
 
 SpecLike = Spec | Mapping[str, Any] | str | os.PathLike[str]
@@ -51,9 +52,24 @@ def load(
         SpecError: the spec is wrong; all its problems are listed.
         UnknownNameError: no file and no ready spec has that name.
     """
+    return validate(read(source, changes=changes, ready=ready))
+
+
+def read(
+    source: SpecLike,
+    *,
+    changes: Changes = (),
+    ready: Mapping[str, bytes] | None = None,
+) -> Document:
+    """Return what a spec says with the changes in it, not yet checked; arguments as for `load`.
+
+    Raises:
+        SpecError: there is nothing to read, or it is not YAML.
+        UnknownNameError: no file and no ready spec has that name.
+    """
     document = _document(source, ready or {})
     apply(document, changes, Spec)
-    return validate(document)
+    return document
 
 
 def load_data(content: object) -> Spec:
@@ -84,9 +100,9 @@ def load_choice(registry: Registry, name: str, *, changes: Iterable[str] = ()) -
     except ValidationError as error:
         # The name comes first in every place, and is not a key of the user's.
         problems = [document.problem(place[1:], text) for place, text in explain(error)]
-        raise SpecError(*_in_order([*document.problems, *problems])) from None
+        raise SpecError(*sort_problems([*document.problems, *problems])) from None
     if document.problems:
-        raise SpecError(*_in_order(document.problems))
+        raise SpecError(*sort_problems(document.problems))
     return made
 
 
@@ -95,13 +111,14 @@ def validate(document: Document) -> Spec:
     problems = list(document.problems)
     if not isinstance(document.data, Mapping):
         problem = document.problem((), _no_mapping(document.data))
-        raise SpecError(*_in_order([*problems, problem]))
+        raise SpecError(*sort_problems([*problems, problem]))
+    refuse_marks(document)
     try:
         spec = Spec.model_validate(document.data)
     except ValidationError as error:
         problems += [document.problem(place, text) for place, text in explain(error)]
     if problems:
-        raise SpecError(*_in_order(problems))
+        raise SpecError(*sort_problems(problems))
     spec._document = document
     return spec
 
@@ -110,7 +127,16 @@ def _no_mapping(content: object) -> str:
     return f"a spec is a mapping of 'name: value'; got {quote_value(content)}"
 
 
-def _in_order(problems: list[Problem]) -> list[Problem]:
+def read_problems(document: Document) -> list[Problem]:
+    """Return every problem of the spec in a document; none if it is right."""
+    try:
+        validate(document)
+    except SpecError as error:
+        return list(error.problems)
+    return []
+
+
+def sort_problems(problems: list[Problem]) -> list[Problem]:
     """Return problems in the order of the file, those without a line last, and not too many."""
     last = float("inf")
     ordered = sorted(problems, key=lambda each: (each.line or last, each.column or last))

@@ -46,9 +46,12 @@ _Dumper.add_representer(str, _represent_str)
 _Dumper.add_representer(float, _represent_float)
 
 
-def to_yaml(spec: Spec) -> str:
-    """Return `spec` as YAML with every default written out; it reads back as an equal spec."""
-    data = spec.model_dump(mode="json")
+def to_yaml(spec: Spec, *, unset: bool = True) -> str:
+    """Return `spec` as YAML with every default written out; it reads back as an equal spec.
+
+    Without `unset`, settings that were not given are left out.
+    """
+    data = spec.model_dump(mode="json", exclude_unset=not unset)
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 

@@ -1,0 +1,122 @@
+"""`gridcnn compare`: runs side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gridcnn.cli import screen
+from gridcnn.errors import printable
+
+if TYPE_CHECKING:
+    from gridcnn.comparison import Comparison
+
+_EXAMPLES = """Compare finished runs: the settings that differ, figures, and a paired test.
+
+Runs that have answered the same test items are compared by McNemar's test, which says whether the
+difference may be chance.
+
+Examples:
+
+  gridcnn compare runs/xo/1 runs/xo/2
+
+  gridcnn compare runs/letters/* --json
+"""
+_LONGEST = 40  # signs of a value
+_FIGURES = {
+    "test_accuracy": "test accuracy",
+    "interval": "95 % interval",
+    "balanced_accuracy": "balanced accuracy",
+    "auc": "area under the ROC curve",
+    "test_loss": "test loss",
+    "test_items": "test items",
+    "validation_accuracy": "validation accuracy",
+    "validation_loss": "validation loss",
+    "epochs": "epochs",
+    "best_epoch": "best epoch",
+    "parameters": "parameters",
+    "training_seconds": "training",
+    "total_seconds": "in all",
+}
+
+
+def add(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("compare", help=screen.paragraphs(_EXAMPLES))(compare)
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    from gridcnn.comparison import compare as compare_runs
+
+    found = compare_runs(runs)
+    if as_json:
+        screen.say_json(found.plain())
+    else:
+        _say(found)
+
+
+def _say(found: Comparison) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", overflow="fold")
+    for run in found.runs:
+        kind = "" if run.kind == "run" else f"\n({run.kind})"
+        table.add_column(f"{printable(str(run.folder))}{kind}", justify="right", overflow="fold")
+    for name, values in found.settings.items():
+        table.add_row(printable(name), *map(_value, values))
+    if not found.settings:
+        table.add_row("settings", *["the same"] * len(found.runs))
+    table.add_section()
+    for name, title in _FIGURES.items():
+        if any(name in run.figures for run in found.runs):
+            table.add_row(title, *(_figure(name, run.figures) for run in found.runs))
+    width = max(100, 30 + 24 * len(found.runs))
+    screen.output(width=None if screen.output().is_terminal else width).print(table)
+    for test in found.tests:
+        screen.say(test.sentence)
+    for note in found.notes:
+        screen.say_noted(note)
+
+
+def _value(value: Any) -> str:
+    """Return the value of a setting in the notation of a spec, cut if it is long."""
+    text = printable(_notation(value))
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def _notation(value: Any) -> str:
+    """Return a value as a spec has it; of what is chosen by name, such as a stage, its name."""
+    if isinstance(value, dict):
+        if len(value) == 1 and isinstance(next(iter(value.values())), dict):
+            return str(next(iter(value)))
+        return f"{{{', '.join(f'{key}: {_notation(each)}' for key, each in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_notation, value))}]"
+    if isinstance(value, bool) or value is None:
+        return "null" if value is None else str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _figure(name: str, figures: Any) -> str:
+    value = figures.get(name)
+    if value is None:
+        return "-"
+    if name == "interval":
+        return " to ".join(map(screen.percent, value))
+    spread = figures.get(f"{name}_std")
+    if "accuracy" in name:
+        text, about = screen.percent(value), "" if spread is None else screen.percent(spread)
+    elif "loss" in name or name == "auc":
+        text, about = f"{value:.4f}", "" if spread is None else f"{spread:.4f}"
+    elif "seconds" in name:
+        text, about = screen.seconds(value), ""
+    else:
+        text, about = f"{value:,}", ""
+    return f"{text} +- {about}" if about else text

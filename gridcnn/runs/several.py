@@ -1,0 +1,225 @@
+"""Several runs in one folder: each in a folder of its own, and what all of them come to.
+
+A cross-validation has one for each fold, a repetition one for each seed::
+
+    runs/digits/4/  spec.yaml, metrics.json, predictions.csv     of all runs together
+      fold-1/       spec.yaml, metrics.json, model.safetensors   a run like any other
+      fold-2/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gridcnn.contracts.source import PARTS
+from gridcnn.errors import RunFolderError, UserError
+from gridcnn.order.guard import Checked
+from gridcnn.runs.folder import SPEC, RunFolder, Way
+from gridcnn.runs.located import Located
+from gridcnn.runs.results import read_metrics, read_predictions
+from gridcnn.runs.run import carry_out
+from gridcnn.runs.watcher import RunWatcher
+from gridcnn.spec.load import load
+
+_OF_LABELS = ("auc", "average_precision", "macro_f1", "micro_f1")
+"""Figures that are reported besides if an item may have several labels."""
+_OF_EACH = ("epochs", "best_epoch", "parameters")
+"""Figures of a run that are reported for each."""
+
+
+@dataclass(frozen=True)
+class PartRun:
+    """One of several runs: what its `metrics.json` holds, and its folder."""
+
+    metrics: dict[str, Any]
+    folder: Path
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """What the metrics of all runs say about this one."""
+        known = [key for key in (*reversed(PARTS), *_OF_EACH) if key in self.metrics]
+        return {"folder": self.folder.name, **{key: self.metrics[key] for key in known}}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One of several runs, before it is carried out.
+
+    Attributes:
+        name: of its folder.
+        title: what errors call it.
+        located: its spec, with its data.
+        on_start: called before it starts, unless it has ended already.
+        on_end: called with its metrics, also if it had ended before.
+    """
+
+    name: str
+    title: str
+    located: Located
+    on_start: Callable[[], None]
+    on_end: Callable[[dict[str, Any]], None]
+
+
+def carry_out_plans(
+    plans: Sequence[Plan],
+    folder: RunFolder,
+    *,
+    engine: str | None,
+    threads: int | None,
+    watcher: RunWatcher,
+    strict: bool,
+) -> list[PartRun]:
+    """Carry out several runs, one after the other; those that have ended are only read.
+
+    The checkers judge the first run alone.
+
+    Args:
+        plans: the runs.
+        folder: of all of them, locked.
+        engine, threads, watcher, strict: as for `gridcnn.run`.
+
+    Raises:
+        RunFolderError: the runs answer with different classes.
+    """
+    runs: list[PartRun] = []
+    for plan in plans:
+        with _name_errors(plan.title, is_first=not runs), folder.part(plan.name) as part:
+            if not part.has_ended:
+                plan.on_start()
+                carry_out(
+                    _own_spec(plan.located, part),
+                    part,
+                    engine=engine,
+                    threads=threads,
+                    watcher=watcher,
+                    strict=strict,
+                    checked=_verdicts(runs),
+                )
+        runs.append(PartRun(read_metrics(part.path), part.path))
+        plan.on_end(runs[-1].metrics)
+    _refuse_other_classes(runs)
+    return runs
+
+
+def _own_spec(located: Located, folder: RunFolder) -> Located:
+    """Return the spec of a run, with the fitted adapter if the run has started already."""
+    if folder.is_new:
+        return located
+    return located.with_spec(load(folder.path / SPEC))  # its data may have moved since
+
+
+def _verdicts(runs: Sequence[PartRun]) -> Checked | None:
+    """Return the checkers' verdicts on the first run, which hold for all."""
+    check = runs[0].metrics.get("check") if runs else None
+    return Checked.from_json(check) if check else None
+
+
+@contextlib.contextmanager
+def _name_errors(title: str, *, is_first: bool) -> Iterator[None]:
+    """Add the run to the errors raised in it; errors of the first run concern all of them."""
+    try:
+        yield
+    except UserError as error:
+        if is_first:
+            raise
+        problems = (
+            dataclasses.replace(each, message=f"{title}: {each.message}") for each in error.problems
+        )
+        raise type(error)(*problems) from error
+
+
+def refuse_other(folder: Path, way: Way, engine: str, *, same_data: bool, what: str) -> None:
+    """Raise `RunFolderError` if several runs cannot go on as they started.
+
+    Args:
+        folder: of all runs.
+        way: how they are continued now.
+        engine: with which they were started.
+        same_data: whether the data is the same.
+        what: what is wrong if it is not.
+    """
+    if way.engine != engine:
+        raise RunFolderError(
+            f"the {way.title} in {folder} was started with the engine {engine}, "
+            f"and another engine gives other results; continue with --engine {engine}"
+        )
+    if not same_data:
+        raise RunFolderError(
+            f"the {way.title} in {folder} was started with other data: {what}; give the same data, "
+            "or start over in a new folder"
+        )
+
+
+# Results ------------------------------------------------------------------------------------------
+
+
+def combine_metrics(runs: Sequence[PartRun], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metrics of all runs: means and standard deviations, and `own` ones."""
+    first, last = runs[0].metrics, runs[-1].metrics
+    return {
+        **_summaries(runs),
+        **own,
+        **{key: last[key] for key in ("classes", "engine", "threads")},
+        **{key: first[key] for key in ("check",) if key in first},
+        # Every run leaves out each of them.
+        "skipped_items": max(run.metrics["skipped_items"] for run in runs),
+        "seconds": {
+            key: round(sum(run.metrics["seconds"].get(key, 0) for run in runs), 3)
+            for key in ("reading", "checking", "training", "total")
+        },
+    }
+
+
+def _refuse_other_classes(runs: Sequence[PartRun]) -> None:
+    for run in runs:
+        if run.metrics["classes"] != runs[0].metrics["classes"]:
+            raise RunFolderError(
+                f"{run.folder} has other classes than {runs[0].folder}; delete the wrong one to "
+                "train it again"
+            )
+
+
+def _summaries(runs: Sequence[PartRun]) -> dict[str, Any]:
+    summaries: dict[str, Any] = {}
+    for part in reversed(PARTS):
+        each = [run.metrics[part] for run in runs if part in run.metrics]
+        if each:
+            keys = ["accuracy", "loss"]
+            if all("labels" in figure for figure in each):
+                keys += [key for key in _OF_LABELS if all(f[key] is not None for f in each)]
+            figures = {key: summary([figure[key] for figure in each]) for key in keys}
+            summaries[part] = {**figures, "items": sum(figure["items"] for figure in each)}
+    literal = [run.metrics["literal_comparison"]["accuracy"] for run in runs]
+    return {**summaries, "literal_comparison": {"accuracy": summary(literal)}}
+
+
+def summary(values: Sequence[float]) -> dict[str, float]:
+    """Return mean, standard deviation (of a sample: its divisor is one less), lowest, highest."""
+    array = np.array(values, np.float64)
+    spread = array.std(ddof=1) if len(array) > 1 else 0.0
+    return {
+        "mean": float(array.mean()),
+        "std": float(spread),
+        "min": float(array.min()),
+        "max": float(array.max()),
+    }
+
+
+def join_predictions(
+    runs: Sequence[PartRun], column: str, values: Sequence[object]
+) -> tuple[list[str], list[list[str]]]:
+    """Return the predictions of all runs as one table; its first column says of which run."""
+    header: list[str] = []
+    rows: list[list[str]] = []
+    for value, run in zip(values, runs, strict=True):
+        names, lines = read_predictions(run.folder, run.metrics)
+        header = [column, *names]
+        rows += [[str(value), *line] for line in lines]
+    return header, rows
