@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """Search the settings of a spec that do best on validation items.
 
-In SPEC, a value may be {choose: [...]}, {range: [a, b]} or {log_range: [a, b]}, and a stage
+In SPEC, a value may be {choose: [...]}, {range: \\[a, b]} or {log_range: \\[a, b]}, and a stage
 {optional: stage}. A spec without these is searched around its own values. The best spec is written
 as best.yaml; the test items are never looked at. The same command goes on with a search that was
 stopped, and several processes may work on one search.

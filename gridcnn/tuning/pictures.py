@@ -187,7 +187,13 @@ def _draw_setting(
         values = [each.score.value(by) for each in chosen if each.score is not None]
         axes.scatter(places, values, color=colour, marker=marker, s=24)
     if dimension.kind == "log_range":
+        from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
         axes.set_xscale("log")
+        # Of a range within one power of ten, Matplotlib labels every digit, and they overlap.
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=5))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
     if not numeric:
         short = [text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..." for text in known]
         axes.set_xticks(range(len(known)), short)
