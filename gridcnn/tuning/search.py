@@ -164,13 +164,14 @@ def tune(
     base = space.spec(own or next(space.samples()))
     refuse_impossible(base)
     _refuse_minutes(base)
-    by = base.training.select_by
     folder = TuneFolder(Path("runs") / base.name / "tune" if out is None else Path(out))
     watcher = watcher or TuneWatcher()
     with _stoppable(folder):
         located = locate(base, data, spec_folder(base))
         items = Items(located, folds=folds, watcher=watcher, threads=threads)
-        parts = items.prepare(items.complete(base))
+        base = items.complete(base)
+        by = base.training.select_by
+        parts = items.prepare(base)
         notes = _refuse_unfit(space, base, parts[0])
         watcher.on_space(list(space.dimensions.values()), parts, notes)
         about = {
