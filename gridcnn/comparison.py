@@ -271,7 +271,8 @@ def _read_answers(folder: Path, classes: Sequence[str]) -> dict[str, tuple[str, 
 def _differences(runs: Sequence[ComparedRun]) -> dict[str, tuple[Any, ...]]:
     """Return the settings that differ, each with its value in every run."""
     found: dict[str, tuple[Any, ...]] = {}
-    _add_differences([run.spec.model_dump(mode="json") for run in runs], "", found)
+    about = {"name", "description"}  # which change no result
+    _add_differences([run.spec.model_dump(mode="json", exclude=about) for run in runs], "", found)
     return found
 
 

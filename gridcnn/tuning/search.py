@@ -353,6 +353,7 @@ class _Search:
         reason, state = "", "complete"
         number = place_of(self.study, trial.number) + 1
         values: dict[str, Label] = {}
+        steps = 0
 
         def pick(dimension: Dimension) -> Value:
             value = suggest(trial, dimension)
@@ -367,7 +368,7 @@ class _Search:
             hopeless = [kind for kind in score.signs if kind in _HOPELESS_SIGNS]
             if hopeless and self._gives_up:
                 raise TrialEndedError(f"its training fails: {hopeless[0]}")
-            if trial.should_prune():
+            if step < steps and trial.should_prune():  # after the last one it is complete
                 unit = "epoch" if self.items.folds is None else "fold"
                 raise TrialEndedError(f"worse than other trials after {unit} {step}")
 
@@ -376,6 +377,7 @@ class _Search:
             self._watcher.on_trial(number, trials, values)
             try:
                 spec = self.items.complete(validate(document))
+                steps = self.items.folds or spec.training.epochs
                 last = trainer.score(spec, self.items.prepare(spec), report)
             except TrialEndedError as error:
                 reason, state = error.reason, "pruned"
