@@ -230,7 +230,8 @@ def _test_figures(test: Mapping[str, Any]) -> dict[str, Any]:
     items, accuracy = test.get("items"), test.get("accuracy")
     if items is not None:
         figures["test_items"] = int(items)
-        if isinstance(accuracy, float | int):  # and no mean of several
+        # Neither a mean of several runs, nor of several labels, has this interval.
+        if isinstance(accuracy, float | int) and "labels" not in test:
             ends = test.get("interval") or wilson(round(accuracy * items), items)
             figures["interval"] = [float(end) for end in ends]
     for name in ("balanced_accuracy", "auc"):
@@ -270,7 +271,8 @@ def _read_answers(folder: Path, classes: Sequence[str]) -> dict[str, tuple[str, 
 def _differences(runs: Sequence[ComparedRun]) -> dict[str, tuple[Any, ...]]:
     """Return the settings that differ, each with its value in every run."""
     found: dict[str, tuple[Any, ...]] = {}
-    _add_differences([run.spec.model_dump(mode="json") for run in runs], "", found)
+    about = {"name", "description"}  # which change no result
+    _add_differences([run.spec.model_dump(mode="json", exclude=about) for run in runs], "", found)
     return found
 
 

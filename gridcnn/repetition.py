@@ -183,7 +183,8 @@ def _digest(located: Located, watcher: RunWatcher) -> str:
                 "items; set data.test above 0",
             )
         )
-    digest = hashlib.sha256(json.dumps([str(label) for label in dataset.labels]).encode())
+    labels = dataset.label_rows.tolist() if dataset.several else map(str, dataset.labels)
+    digest = hashlib.sha256(json.dumps(list(labels)).encode())
     for part in (division.train, division.validation, division.test):
         digest.update(part.astype("<i8").tobytes())
     return digest.hexdigest()

@@ -25,6 +25,7 @@ from gridcnn.runs.watcher import RunWatcher
 from gridcnn.spec.models import Spec
 from gridcnn.spec.parts import Fold
 from gridcnn.training.augmentation import changes_things
+from gridcnn.training.selection import settle_selection
 from gridcnn.training.weighing import item_weights
 
 _KEPT = 3
@@ -80,7 +81,10 @@ class Items:
         self._kept: OrderedDict[str, list[Prepared]] = OrderedDict()
 
     def complete(self, spec: Spec) -> Spec:
-        """Return a spec with the data in it, and without relative paths."""
+        """Return a spec with the data in it, and without relative paths, as a run resolves it."""
+        several = self.located.dataset is not None and self.located.dataset.several
+        training = settle_selection(spec.training, several=several)
+        spec = spec.model_copy(update={"training": training})
         spec = resolve_start(self.located.with_spec(spec).spec, self._base)
         return resolve_augmentation(spec, self._base)
 
@@ -150,7 +154,8 @@ def _folds(
 
 def _digest(dataset: Dataset, division: Division) -> str:
     """Return a digest of the labels of all items, and of which part each is in."""
-    digest = hashlib.sha256(json.dumps([str(label) for label in dataset.labels]).encode())
+    labels = dataset.label_rows.tolist() if dataset.several else map(str, dataset.labels)
+    digest = hashlib.sha256(json.dumps(list(labels)).encode())
     for part in (division.train, division.validation):
         digest.update(part.astype("<i8").tobytes())
     return digest.hexdigest()

@@ -164,13 +164,14 @@ def tune(
     base = space.spec(own or next(space.samples()))
     refuse_impossible(base)
     _refuse_minutes(base)
-    by = base.training.select_by
     folder = TuneFolder(Path("runs") / base.name / "tune" if out is None else Path(out))
     watcher = watcher or TuneWatcher()
     with _stoppable(folder):
         located = locate(base, data, spec_folder(base))
         items = Items(located, folds=folds, watcher=watcher, threads=threads)
-        parts = items.prepare(items.complete(base))
+        base = items.complete(base)
+        by = base.training.select_by
+        parts = items.prepare(base)
         notes = _refuse_unfit(space, base, parts[0])
         watcher.on_space(list(space.dimensions.values()), parts, notes)
         about = {
@@ -352,6 +353,7 @@ class _Search:
         reason, state = "", "complete"
         number = place_of(self.study, trial.number) + 1
         values: dict[str, Label] = {}
+        steps = 0
 
         def pick(dimension: Dimension) -> Value:
             value = suggest(trial, dimension)
@@ -366,7 +368,7 @@ class _Search:
             hopeless = [kind for kind in score.signs if kind in _HOPELESS_SIGNS]
             if hopeless and self._gives_up:
                 raise TrialEndedError(f"its training fails: {hopeless[0]}")
-            if trial.should_prune():
+            if step < steps and trial.should_prune():  # after the last one it is complete
                 unit = "epoch" if self.items.folds is None else "fold"
                 raise TrialEndedError(f"worse than other trials after {unit} {step}")
 
@@ -375,6 +377,7 @@ class _Search:
             self._watcher.on_trial(number, trials, values)
             try:
                 spec = self.items.complete(validate(document))
+                steps = self.items.folds or spec.training.epochs
                 last = trainer.score(spec, self.items.prepare(spec), report)
             except TrialEndedError as error:
                 reason, state = error.reason, "pruned"

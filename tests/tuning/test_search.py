@@ -215,6 +215,39 @@ def test_bad_trials_are_given_up_early() -> None:
     assert {each.state for each in whole.trials} == {"complete"}
 
 
+def test_a_trial_is_not_given_up_after_its_last_epoch() -> None:
+    """It has cost its time, and is complete."""
+    result = tune(spec_of(learning_rate={"log_range": [1e-6, 0.02]}, epochs=2), trials=6)
+
+    assert {each.state for each in result.trials} == {"complete"}
+
+
+def test_items_with_several_labels_are_searched_by_the_loss() -> None:
+    """As an epoch of theirs is chosen, if the spec names no other result."""
+    lines = [
+        f"{'foo' if first else 'bar'} {'zip' if second else 'top'} {number},{first},{second}"
+        for number, (first, second) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1)] * 15)
+    ]
+    Path("texts.csv").write_text("\n".join(["text,a,b", *lines]))
+    source = {"table": {"path": "texts.csv", "input": "text", "label": ["a", "b"]}}
+    spec = {
+        "data": {"source": source, "validation": 0.2},
+        "adapter": {"text": {"length": 12}},
+        "stages": [{"convolution": {"filters": 4, "kernel_size": ["all", 3]}}, "rectification"],
+        "head": {"voting": {"labels": "several"}},
+        "training": {"epochs": 2, "batch_size": 8, "learning_rate": RATES},
+    }
+
+    result = tune(spec, trials=3, pruner="none")
+
+    assert result.by == "loss"
+    losses = [each.score.loss for each in result.trials if each.score is not None]
+    assert result.best.score is not None
+    assert result.best.score.loss == min(losses)
+    run = gridcnn.run(result.folder / "best.yaml")
+    assert run.metrics["validation"]["loss"] == min(losses)
+
+
 def test_a_trial_that_collapses_is_given_up_at_once() -> None:
     """Also if there are no others to compare it with; without a pruner it is trained to its end."""
     stages = [{"pooling": {"window": 12}}, {"convolution": {"filters": 2}}, "rectification"]
