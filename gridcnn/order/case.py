@@ -14,7 +14,18 @@ from gridcnn.order.judging import Judging
 from gridcnn.order.lags import association, by_distance
 from gridcnn.order.layouts import FEWEST_POSITIONS, Layout
 from gridcnn.order.neighbours import GRADED_SCORE, Neighbours, look, look_along
-from gridcnn.order.parts import ENOUGH_COLUMNS, Part, find_links, find_runs, has_strangers
+from gridcnn.order.parts import (
+    ENOUGH_COLUMNS,
+    Part,
+    are_standard,
+    find_links,
+    find_runs,
+    has_other_units,
+    has_strangers,
+    is_nearly_all,
+    same_units,
+    widen,
+)
 from gridcnn.order.prediction import Predictor
 from gridcnn.order.rows import order_of_rows
 from gridcnn.order.rule import Evidence, decide, decide_axis
@@ -44,6 +55,8 @@ class Case:
         targets: Targets | None,
         rows: int,
         judging: Judging,
+        *,
+        scales: NDArray[np.float64] | None = None,
     ) -> None:
         self.columns = values.shape[1]
         self.rows = rows
@@ -54,6 +67,8 @@ class Case:
         part = slice(self.first, self.first + count)
         self.values, self.usable = values[:, part], usable[part]
         self.targets = targets
+        self.scales = scales
+        """The mean and the deviation of each column in its units; None if they are not known."""
         self.predictor = Predictor(self.values)
         self.associations = association(self.values, self.usable)
 
@@ -190,15 +205,25 @@ class Case:
             return ()
         links = find_links(self.associations)
         runs = find_runs(self.associations, links, self.usable, breaks)[:_MOST_PARTS]
-        parts = []
-        for part in runs:
-            if whole and not has_strangers(part, self.associations, links, self.usable):
+        same = None
+        if self.scales is not None and not are_standard(self.scales, self.usable):
+            same = same_units(self.scales)
+        parts: list[Part] = []
+        for run in runs:
+            part = run if same is None else widen(run, same, breaks)
+            if any(part.start < other.stop and other.start < part.stop for other in parts):
                 continue
+            if whole:
+                if is_nearly_all(part, self.usable):
+                    continue  # such as a chart that is quiet before anything happens
+                is_alone = same is not None and has_other_units(part, same, self.usable)
+                if not (is_alone or has_strangers(run, self.associations, links, self.usable)):
+                    continue
             if not (whole or all_of_it) and part.columns > _NEARLY_ALL * self.usable.sum():
                 continue
-            inside = slice(part.start, part.stop)
+            inside = slice(run.start, run.stop)
             case = Case(self.values[:, inside], self.usable[inside], None, self.rows, self.judging)
-            line = [Layout(1, part.columns)]
+            line = [Layout(1, run.columns)]
             if any(look.is_ordered for look in case.neighbours(line)):
                 parts.append(part)
         return tuple(sorted(parts, key=lambda part: part.start))

@@ -161,6 +161,19 @@ def comparable(columns: Sequence[Column]) -> tuple[NDArray[np.float32], NDArray[
     return numbers, usable
 
 
+def scales(columns: Sequence[Column]) -> NDArray[np.float64]:
+    """Return the mean and the standard deviation of columns of numbers, float64 `(columns, 2)`.
+
+    They are NaN for columns without any number.
+    """
+    found = np.full((len(columns), 2), np.nan)
+    for index, column in enumerate(columns):
+        present = column.values[~np.isnan(column.values)]
+        if len(present) and not column.symbols:
+            found[index] = present.mean(), present.std()
+    return found
+
+
 def _normal_scores(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the score of each value, the smallest first, from how often each occurs.
 

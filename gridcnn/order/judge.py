@@ -14,7 +14,7 @@ from gridcnn.contracts.targets import Targets
 from gridcnn.errors import DataError
 from gridcnn.order.blocks import Block, merge_blocks, one_hot_blocks, starts_of
 from gridcnn.order.case import COLUMNS, Case
-from gridcnn.order.columns import Column, column_of, comparable
+from gridcnn.order.columns import Column, column_of, comparable, scales
 from gridcnn.order.judging import Judging, refuse_too_few
 from gridcnn.order.layouts import Layout, layouts
 from gridcnn.order.parts import ENOUGH_COLUMNS, Part
@@ -64,7 +64,8 @@ def judge_columns(
             )
         values, usable = comparable([merged[index] for index in judged])
         tried = list(layouts(len(judged))) if shape is None else [Layout(*shape)]
-        case = Case(values, usable, targets, rows, judging)
+        units = scales([merged[index] for index in judged])
+        case = Case(values, usable, targets, rows, judging, scales=units)
         breaks = np.diff(judged) > 1
         verdict = case.verdict(tried, (), kinds, notes, given=shape is not None, breaks=breaks)
     parts = _name_parts(verdict.parts, judged, merged, starts_of(len(columns), blocks))

@@ -26,6 +26,15 @@ _BORDER = 3
 _FEWEST_STRANGERS, _LEAST_OUTSIDE = 3, 0.08
 """Columns outside of a part, and their share, without which the part is the table: the ends of a
 series often have little to do with its middle, as the flat line before a heartbeat."""
+_AWAY, _TIMES = 0.6, 1.8
+"""A column and the next may be in the same units if their means are at most so many deviations
+apart, and their deviations differ at most by such a factor. Quiet columns of control charts, and
+the hours of the night, differ less; of attributes, one in eight is as near by chance."""
+_OTHER_UNITS = 0.5
+"""The share of columns outside, each and the next, that must differ in their units."""
+_STANDARD = 0.15
+"""How near to a mean of 0 and a deviation of 1 all columns are, if they were standardized: that all
+are alike then says nothing."""
 _LINKED_OUTSIDE = 0.75
 """The share of links between columns outside from which on they are a series themselves."""
 
@@ -102,8 +111,7 @@ def has_strangers(
     size = len(usable)
     is_outside = usable.copy()
     is_outside[part.start : part.stop] = False
-    outside = int(is_outside.sum())
-    if outside < max(_FEWEST_STRANGERS, _LEAST_OUTSIDE * usable.sum()):
+    if is_nearly_all(part, usable):
         return False
     pairs = is_outside[:-1] & is_outside[1:]
     if pairs.any() and links[pairs].mean() >= _LINKED_OUTSIDE:
@@ -119,3 +127,59 @@ def has_strangers(
         if np.nansum(beyond) > STRANGE * np.sum(np.array(usual)[known]):
             return False
     return True
+
+
+def are_standard(scales: NDArray[np.float64], usable: NDArray[np.bool_]) -> bool:
+    """Return whether all columns have a mean near 0 and a deviation near 1, whatever their units.
+
+    `scales` are the mean and the standard deviation of each column, `(columns, 2)`.
+    """
+    means, deviations = scales[usable].T
+    is_standard = (np.abs(means) < _STANDARD) & (np.abs(deviations - 1) < _STANDARD)
+    return bool(is_standard.all())
+
+
+def same_units(scales: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return whether a column and the next may be in the same units, `(columns - 1,)`.
+
+    NaN is in no units.
+    """
+    means, deviations = scales[:, 0], scales[:, 1]
+    larger = np.maximum(deviations[:-1], deviations[1:])
+    smaller = np.minimum(deviations[:-1], deviations[1:])
+    same: NDArray[np.bool_] = (np.abs(np.diff(means)) <= _AWAY * larger) & (
+        larger <= _TIMES * smaller
+    )
+    return same
+
+
+def widen(part: Part, same: NDArray[np.bool_], breaks: NDArray[np.bool_]) -> Part:
+    """Return a part with the columns beside it that follow each other in the same units.
+
+    These are the quiet ends of a series, such as the hours of the night. `same` is that of
+    `same_units`, and `breaks` that of `find_runs`.
+    """
+    joined = same & ~breaks
+    start, stop = part.start, part.stop
+    while start > 0 and joined[start - 1]:
+        start -= 1
+    while stop <= len(joined) and joined[stop - 1]:
+        stop += 1
+    return Part(start, stop)
+
+
+def has_other_units(part: Part, same: NDArray[np.bool_], usable: NDArray[np.bool_]) -> bool:
+    """Return whether the columns outside of a part have units of their own, most of them.
+
+    Pixels of a picture, and bands of a spectrum, change their scale little by little.
+    """
+    outside = usable.copy()
+    outside[part.start : part.stop] = False
+    pairs = outside[:-1] & outside[1:]
+    return bool(pairs.any()) and bool((~same[pairs]).mean() >= _OTHER_UNITS)
+
+
+def is_nearly_all(part: Part, usable: NDArray[np.bool_]) -> bool:
+    """Return whether there are hardly any columns outside of a part."""
+    outside = int(usable.sum() - usable[part.start : part.stop].sum())
+    return outside < max(_FEWEST_STRANGERS, _LEAST_OUTSIDE * usable.sum())
