@@ -18,6 +18,7 @@ from gridcnn.order.parts import (
     ENOUGH_COLUMNS,
     Part,
     are_standard,
+    belong_elsewhere,
     find_links,
     find_runs,
     has_other_units,
@@ -210,7 +211,10 @@ class Case:
             same = same_units(self.scales)
         parts: list[Part] = []
         for run in runs:
-            part = run if same is None else widen(run, same, breaks)
+            part = run
+            if same is not None:
+                elsewhere = belong_elsewhere(run, self.associations, len(self.values))
+                part = widen(run, same & ~breaks, elsewhere)
             if any(part.start < other.stop and other.start < part.stop for other in parts):
                 continue
             if whole:

@@ -30,6 +30,11 @@ _AWAY, _TIMES = 0.6, 1.8
 """A column and the next may be in the same units if their means are at most so many deviations
 apart, and their deviations differ at most by such a factor. Quiet columns of control charts, and
 the hours of the night, differ less; of attributes, one in eight is as near by chance."""
+_CHANCE = 4.0
+"""Two columns that are not related correlate by more than this, over the root of the rows, once in
+16,000 times."""
+_CLEARLY = 1.5
+"""How much closer a column must be to others to belong to them."""
 _OTHER_UNITS = 0.5
 """The share of columns outside, each and the next, that must differ in their units."""
 _STANDARD = 0.15
@@ -153,13 +158,35 @@ def same_units(scales: NDArray[np.float64]) -> NDArray[np.bool_]:
     return same
 
 
-def widen(part: Part, same: NDArray[np.bool_], breaks: NDArray[np.bool_]) -> Part:
+def belong_elsewhere(part: Part, associations: NDArray[np.float32], rows: int) -> NDArray[np.bool_]:
+    """Return which columns beside a part are closer to others than to it, `(columns,)`.
+
+    The others are those further away from the part, on the same side: a column of a quiet end is as
+    close to the next one inwards. What may be chance among so many `rows` does not count.
+    """
+    known = np.nan_to_num(associations, nan=0.0)
+    elsewhere = np.zeros(len(known), np.bool_)
+    for column in [*range(part.start), *range(part.stop, len(known))]:
+        before, after = known[column, :column], known[column, column + 1 :]
+        others, own = (before, after[: part.stop - column - 1])
+        if column >= part.stop:
+            others, own = after, before[part.start :]
+        least = max(_CLEARLY * own.max(initial=0), _CHANCE / np.sqrt(rows))
+        elsewhere[column] = others.max(initial=0) > least
+    return elsewhere
+
+
+def widen(part: Part, joined: NDArray[np.bool_], elsewhere: NDArray[np.bool_]) -> Part:
     """Return a part with the columns beside it that follow each other in the same units.
 
-    These are the quiet ends of a series, such as the hours of the night. `same` is that of
-    `same_units`, and `breaks` that of `find_runs`.
+    These are the quiet ends of a series, such as the hours of the night.
+
+    Args:
+        part: columns that are close to each other.
+        joined: whether a column and the next are in the same units, and side by side.
+        elsewhere: those of `belong_elsewhere`.
     """
-    joined = same & ~breaks
+    joined = joined & ~elsewhere[:-1] & ~elsewhere[1:]
     start, stop = part.start, part.stop
     while start > 0 and joined[start - 1]:
         start -= 1
@@ -182,4 +209,4 @@ def has_other_units(part: Part, same: NDArray[np.bool_], usable: NDArray[np.bool
 def is_nearly_all(part: Part, usable: NDArray[np.bool_]) -> bool:
     """Return whether there are hardly any columns outside of a part."""
     outside = int(usable.sum() - usable[part.start : part.stop].sum())
-    return outside < max(_FEWEST_STRANGERS, _LEAST_OUTSIDE * usable.sum())
+    return outside < max(_FEWEST_STRANGERS, _LEAST_OUTSIDE * float(usable.sum()))

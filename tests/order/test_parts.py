@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import yaml
 
+from gridcnn.contracts.source import Request
+from gridcnn.datasets.makers.charts import Charts
 from gridcnn.order.columns import column_of
 from gridcnn.order.judge import judge_columns
 from gridcnn.order.judging import Judging
+from gridcnn.order.parts import are_standard, same_units
 from gridcnn.order.verdict import Verdict
 from tests.order.made import Table, factors, groups, series
 
@@ -89,3 +92,37 @@ def test_texts_that_are_set_aside_before_a_part_count() -> None:
 
     (part,) = verdict.parts
     assert (part.start, part.stop, part.first, part.last) == (11, 23, "h0", "h11")
+
+
+@pytest.mark.parametrize(("count", "seed"), [(300, 0), (1200, 1)])
+def test_quiet_ends_in_the_same_units_belong_to_a_series(count: int, seed: int) -> None:
+    """Control charts are only noise before anything happens, and they are a grid all the same."""
+    charts = Charts(count=count).open(Request(seed=seed))
+    table = np.stack([np.ravel(thing) for thing in charts.things])
+
+    verdict = judged(table)
+    assert verdict.decision == "grid"
+    assert verdict.parts == ()
+
+
+@pytest.mark.parametrize("before", [0, 4])
+def test_hours_of_the_night_belong_to_the_hours_among_attributes(before: int) -> None:
+    """Readings with one peak say nothing at night; attributes have units of their own."""
+    random = np.random.default_rng(0)
+    peak = random.normal(18, 3, (500, 1))
+    hours = np.exp(-(((np.arange(24) - peak) / 4) ** 2) / 2) + 0.1 * random.normal(size=(500, 24))
+    attributes = factors(500, 10) * 10.0 ** np.array([3, 2, -1, 3, 2, 3, -1, 2, 3, 2])
+    table = np.hstack([attributes[:, :before], hours, attributes[:, before:]])
+
+    verdict = judged(table)
+    assert verdict.decision == "permutable"
+    assert [(part.start, part.stop) for part in verdict.parts] == [(before, before + 24)]
+
+
+def test_standardized_columns_say_nothing_about_units() -> None:
+    scales = np.column_stack([np.zeros(6), np.full(6, 1.02)])
+
+    assert are_standard(scales, np.ones(6, np.bool_))
+    assert not are_standard(scales + [[3, 0]], np.ones(6, np.bool_))
+    same = same_units(np.array([[0, 1], [0.5, 1.5], [0.5, 3], [4, 3], [np.nan, np.nan]]))
+    assert same.tolist() == [True, False, False, False]
