@@ -16,6 +16,7 @@ import argparse
 import dataclasses
 import gzip
 import json
+import math
 import os
 import shutil
 import struct
@@ -48,6 +49,8 @@ from gridcnn.training.signs import Sign
 
 DATA = Path(__file__).with_name("starters.json")
 SEEDS = 20
+TEST = 0.2
+"""The part of the items that starters keep for the test."""
 ALLOWED = 0.02
 """How much worse than the baseline a run may be."""
 _TITLE = "Starter specs"
@@ -104,9 +107,26 @@ class Measured:
         )
 
     @property
+    def surely_failed(self) -> int:
+        """How many of these differ from the baseline by more than two standard errors.
+
+        Of 40 test items one is 2.5 points. The errors are those of two independent parts; that both
+        are asked about the same items makes the difference a little surer than that.
+        """
+        items = TEST * self.items
+        return sum(
+            theirs - ours > max(ALLOWED, 2 * math.sqrt((_var(ours) + _var(theirs)) / items))
+            for ours, theirs in zip(self.accuracy, self.baseline, strict=True)
+        )
+
+    @property
     def worst(self) -> float:
         """The smallest difference to the baseline."""
         return min(a - b for a, b in zip(self.accuracy, self.baseline, strict=True))
+
+
+def _var(part: float) -> float:
+    return part * (1 - part)
 
 
 class _Quiet(RunWatcher):
@@ -328,12 +348,13 @@ def section(measured: Mapping[str, Measured]) -> str:
                 f"{np.mean(each.baseline):.1%}, {methods}",
                 f"{100 * each.worst:+.1f}",
                 f"{each.failed}",
+                f"{each.surely_failed}",
                 f"{sum(each.restarts)}",
             )
         )
     heads = (
         *("set", "items", "classes", "seeds", "mean", "lowest", "baseline"),
-        *("worst difference", "failed", "restarts"),
+        *("worst difference", "failed", "beyond chance", "restarts"),
     )
     failed = sum(each.failed for each in measured.values())
     runs = sum(len(each.accuracy) for each in measured.values())
@@ -345,7 +366,9 @@ def section(measured: Mapping[str, Measured]) -> str:
             "seeds. Accuracies are\nthose of the test items.",
             table(heads, rows),
             f"- {failed} of {runs} runs fail: they are worse than the baseline by more than two "
-            "points.\n"
+            f"points. {sum(each.surely_failed for each in abouts)} of them\n  differ by more than "
+            "two standard errors as well: a fifth of the items are for the test, and of 200\n  "
+            "items in all one counts 2.5 points.\n"
             "- The baseline is the nearest training item or logistic regression, on the same grids "
             "and the same\n  division, whichever the validation items prefer; the worst difference "
             "is in points.\n"

@@ -123,6 +123,6 @@ def test_standardized_columns_say_nothing_about_units() -> None:
     scales = np.column_stack([np.zeros(6), np.full(6, 1.02)])
 
     assert are_standard(scales, np.ones(6, np.bool_))
-    assert not are_standard(scales + [[3, 0]], np.ones(6, np.bool_))
+    assert not are_standard(scales + np.array([3, 0]), np.ones(6, np.bool_))
     same = same_units(np.array([[0, 1], [0.5, 1.5], [0.5, 3], [4, 3], [np.nan, np.nan]]))
     assert same.tolist() == [True, False, False, False]
