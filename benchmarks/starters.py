@@ -288,7 +288,8 @@ def _spoken(folder: Path) -> Path:
 
 def _sms(folder: Path) -> Path:
     """Write every second message as a table."""
-    lines = (_real("text_sms_spam") / "SMSSpamCollection").read_text("utf-8").splitlines()
+    path = _real("text_sms_spam") / "SMSSpamCollection.original.tsv"
+    lines = path.read_text("utf-8").splitlines()
     text = "label\ttext\n" + "\n".join(lines[::2]) + "\n"
     (folder / "sms.tsv").write_text(text, "utf-8")
     return folder / "sms.tsv"

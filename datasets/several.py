@@ -120,8 +120,8 @@ def _matrix(given: Any) -> NDArray[Any] | None:
     rows = _lists(given)
     if not rows:
         return None
-    if any(isinstance(row, Set) for row in rows):
-        return None
+    if any(isinstance(row, Set) or not hasattr(row, "__len__") for row in rows):
+        return None  # sets, or a label among lists
     lengths = {len(row) for row in rows}
     if len(lengths) != 1 or lengths.pop() < 2:
         return None

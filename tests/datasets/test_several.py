@@ -143,3 +143,8 @@ def test_data_from_python_may_have_several_labels() -> None:
     np.testing.assert_array_equal(chosen.label_rows, [[1, NAN]])
     with pytest.raises(DataError, match="2 items, but 3 labels"):
         from_memory((np.zeros((2, 2, 2)), ROWS))
+
+
+def test_a_label_among_lists_is_said_with_its_place() -> None:
+    with pytest.raises(DataError, match=r"y\[1\] is 3, and others are lists of labels; give a lis"):
+        several_given([["a"], 3, ["b", "c"]])

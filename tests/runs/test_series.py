@@ -21,6 +21,7 @@ from gridcnn.runs.starter import starter_for
 from gridcnn.settings.document import parse
 from gridcnn.spec.load import validate
 from gridcnn.spec.models import Spec
+from gridcnn.stages.convolution import Convolution
 
 
 def spec_of(file: Path, layout: Layout | None = None, **options: Any) -> Spec:
@@ -73,7 +74,7 @@ def test_the_test_rows_choose_nothing(tmp_path: Path) -> None:
     frame = pd.DataFrame(rows).assign(split=parts, label=targets)
     frame.to_csv(tmp_path / "t.csv", index=False)
 
-    assert scaling_of(spec_of(tmp_path / "t.csv", label="label")) == "row"
+    assert scaling_of(spec_of(tmp_path / "t.csv", labels=["label"])) == "row"
 
 
 def test_channels_keep_their_columns(tmp_path: Path) -> None:
@@ -115,7 +116,9 @@ def test_grids_and_short_rows_keep_their_stages(tmp_path: Path) -> None:
     short = spec_of(tmp_path / "12.csv", Layout(1, 12))
 
     for spec in (square, short):
-        assert "normalization" not in [type(stage).title for stage in spec.stages]
+        first = spec.stages[0]
+        assert isinstance(first, Convolution)
+        assert first.filters == 32  # and not the 128 of rows of readings
         assert scaling_of(spec) == "column"
 
 
