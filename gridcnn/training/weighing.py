@@ -102,8 +102,8 @@ def class_weights(
 
 def _unknown(label: str, names: Sequence[str], document: Document | None) -> Problem:
     text = (
-        f"class_weights names {quoted(label)}, which is no class of the data"
-        f"{suggestion(label, names)}; the classes are {listed([quoted(name) for name in names])}"
+        f"class_weights names {quoted(label)}, which is no class of the data; the classes are "
+        f"{listed([quoted(name) for name in names])}{suggestion(label, names)}"
     )
     return (document or Document(None)).problem(("training", "class_weights", label), text)
 
