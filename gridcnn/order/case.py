@@ -23,6 +23,7 @@ from gridcnn.order.parts import (
     find_runs,
     has_other_units,
     has_strangers,
+    is_detached,
     is_nearly_all,
     same_units,
     widen,
@@ -220,7 +221,11 @@ class Case:
             if whole:
                 if is_nearly_all(part, self.usable):
                     continue  # such as a chart that is quiet before anything happens
-                is_alone = same is not None and has_other_units(part, same, self.usable)
+                is_alone = (
+                    same is not None
+                    and has_other_units(part, same, self.usable)
+                    and is_detached(part, self.associations, len(self.values))
+                )
                 if not (is_alone or has_strangers(run, self.associations, links, self.usable)):
                     continue
             if not (whole or all_of_it) and part.columns > _NEARLY_ALL * self.usable.sum():

@@ -206,6 +206,19 @@ def has_other_units(part: Part, same: NDArray[np.bool_], usable: NDArray[np.bool
     return bool(pairs.any()) and bool((~same[pairs]).mean() >= _OTHER_UNITS)
 
 
+def is_detached(part: Part, associations: NDArray[np.float32], rows: int) -> bool:
+    """Return whether columns on both sides of an end of a part have nothing to do with each other.
+
+    Genes and sorted features have units of their own as well, and their neighbours are related.
+    """
+    known = np.nan_to_num(associations, nan=0.0)
+    for end in (part.start, part.stop):
+        before = known[max(0, end - _BORDER) : end, end : end + _BORDER]
+        if before.size and before.max() > _CHANCE / np.sqrt(rows):
+            return False
+    return True
+
+
 def is_nearly_all(part: Part, usable: NDArray[np.bool_]) -> bool:
     """Return whether there are hardly any columns outside of a part."""
     outside = int(usable.sum() - usable[part.start : part.stop].sum())
