@@ -19,6 +19,7 @@ from gridcnn.order.parts import (
     Part,
     are_standard,
     belong_elsewhere,
+    fades,
     find_links,
     find_runs,
     has_other_units,
@@ -214,8 +215,10 @@ class Case:
         for run in runs:
             part = run
             if same is not None:
-                elsewhere = belong_elsewhere(run, self.associations, len(self.values))
-                part = widen(run, same & ~breaks, elsewhere)
+                rows = len(self.values)
+                elsewhere = belong_elsewhere(run, self.associations, rows)
+                joined = same & ~breaks & fades(run, self.associations, rows)
+                part = widen(run, joined, elsewhere)
             if any(part.start < other.stop and other.start < part.stop for other in parts):
                 continue
             if whole:

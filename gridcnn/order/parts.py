@@ -26,10 +26,10 @@ _BORDER = 3
 _FEWEST_STRANGERS, _LEAST_OUTSIDE = 3, 0.08
 """Columns outside of a part, and their share, without which the part is the table: the ends of a
 series often have little to do with its middle, as the flat line before a heartbeat."""
-_AWAY, _TIMES = 0.6, 1.8
+_AWAY, _TIMES = 0.6, 1.3
 """A column and the next may be in the same units if their means are at most so many deviations
 apart, and their deviations differ at most by such a factor. Quiet columns of control charts, and
-the hours of the night, differ less; of attributes, one in eight is as near by chance."""
+the hours of the night, differ less; of attributes, one in sixteen is as near by chance."""
 _CHANCE = 4.0
 """Two columns that are not related correlate by more than this, over the root of the rows, once in
 16,000 times."""
@@ -176,6 +176,19 @@ def belong_elsewhere(part: Part, associations: NDArray[np.float32], rows: int) -
     return elsewhere
 
 
+def fades(part: Part, associations: NDArray[np.float32], rows: int) -> NDArray[np.bool_]:
+    """Return whether a column and the next are related beyond chance, at the ends of a part.
+
+    A series that becomes quiet fades, and next to an attribute it breaks off. Of all other columns
+    True is returned, `(columns - 1,)`.
+    """
+    fading = np.ones(len(associations) - 1, np.bool_)
+    for end in (part.start - 1, part.stop - 1):
+        if 0 <= end < len(fading):
+            fading[end] = associations[end, end + 1] > _CHANCE / np.sqrt(rows)
+    return fading
+
+
 def widen(part: Part, joined: NDArray[np.bool_], elsewhere: NDArray[np.bool_]) -> Part:
     """Return a part with the columns beside it that follow each other in the same units.
 
@@ -183,7 +196,8 @@ def widen(part: Part, joined: NDArray[np.bool_], elsewhere: NDArray[np.bool_]) -
 
     Args:
         part: columns that are close to each other.
-        joined: whether a column and the next are in the same units, and side by side.
+        joined: whether a column and the next are in the same units, side by side, and not where the
+            part breaks off.
         elsewhere: those of `belong_elsewhere`.
     """
     joined = joined & ~elsewhere[:-1] & ~elsewhere[1:]

@@ -124,5 +124,5 @@ def test_standardized_columns_say_nothing_about_units() -> None:
 
     assert are_standard(scales, np.ones(6, np.bool_))
     assert not are_standard(scales + np.array([3, 0]), np.ones(6, np.bool_))
-    same = same_units(np.array([[0, 1], [0.5, 1.5], [0.5, 3], [4, 3], [np.nan, np.nan]]))
+    same = same_units(np.array([[0, 1], [0.5, 1.25], [0.5, 3], [4, 3], [np.nan, np.nan]]))
     assert same.tolist() == [True, False, False, False]
