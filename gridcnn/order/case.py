@@ -17,17 +17,12 @@ from gridcnn.order.neighbours import GRADED_SCORE, Neighbours, look, look_along
 from gridcnn.order.parts import (
     ENOUGH_COLUMNS,
     Part,
+    Surroundings,
     are_standard,
-    belong_elsewhere,
-    fades,
     find_links,
     find_runs,
-    has_other_units,
     has_strangers,
-    is_detached,
     is_nearly_all,
-    same_units,
-    widen,
 )
 from gridcnn.order.prediction import Predictor
 from gridcnn.order.rows import order_of_rows
@@ -208,27 +203,20 @@ class Case:
             return ()
         links = find_links(self.associations)
         runs = find_runs(self.associations, links, self.usable, breaks)[:_MOST_PARTS]
-        same = None
+        around = None
         if self.scales is not None and not are_standard(self.scales, self.usable):
-            same = same_units(self.scales)
+            around = Surroundings.of(
+                self.scales, breaks, self.associations, self.usable, len(self.values)
+            )
         parts: list[Part] = []
         for run in runs:
-            part = run
-            if same is not None:
-                rows = len(self.values)
-                elsewhere = belong_elsewhere(run, self.associations, rows)
-                joined = same & ~breaks & fades(run, self.associations, rows)
-                part = widen(run, joined, elsewhere)
+            part = run if around is None else around.widen(run)
             if any(part.start < other.stop and other.start < part.stop for other in parts):
                 continue
             if whole:
                 if is_nearly_all(part, self.usable):
                     continue  # such as a chart that is quiet before anything happens
-                is_alone = (
-                    same is not None
-                    and has_other_units(part, same, self.usable)
-                    and is_detached(part, self.associations, len(self.values))
-                )
+                is_alone = around is not None and around.are_strange(part)
                 if not (is_alone or has_strangers(run, self.associations, links, self.usable)):
                     continue
             if not (whole or all_of_it) and part.columns > _NEARLY_ALL * self.usable.sum():

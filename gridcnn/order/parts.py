@@ -7,7 +7,9 @@ Long runs of linked columns are candidates, and each is then judged like a table
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,79 +160,92 @@ def same_units(scales: NDArray[np.float64]) -> NDArray[np.bool_]:
     return same
 
 
-def belong_elsewhere(part: Part, associations: NDArray[np.float32], rows: int) -> NDArray[np.bool_]:
-    """Return which columns beside a part are closer to others than to it, `(columns,)`.
+@dataclass(frozen=True)
+class Surroundings:
+    """What the columns beside a part have to do with it: by their units, and how close they are.
 
-    The others are those further away from the part, on the same side: a column of a quiet end is as
-    close to the next one inwards. What may be chance among so many `rows` does not count.
+    Attributes:
+        same: whether a column and the next may be in the same units, `(columns - 1,)`.
+        breaks: those of `find_runs`.
+        associations: of every two columns, `(columns, columns)`; 0 if there is none.
+        usable: which columns vary, `(columns,)`.
+        chance: an association that may be chance among so many rows.
     """
-    known = np.nan_to_num(associations, nan=0.0)
-    elsewhere = np.zeros(len(known), np.bool_)
-    for column in [*range(part.start), *range(part.stop, len(known))]:
-        before, after = known[column, :column], known[column, column + 1 :]
-        others, own = (before, after[: part.stop - column - 1])
-        if column >= part.stop:
-            others, own = after, before[part.start :]
-        least = max(_CLEARLY * own.max(initial=0), _CHANCE / np.sqrt(rows))
-        elsewhere[column] = others.max(initial=0) > least
-    return elsewhere
 
+    same: NDArray[np.bool_]
+    breaks: NDArray[np.bool_]
+    associations: NDArray[np.float32]
+    usable: NDArray[np.bool_]
+    chance: float
 
-def fades(part: Part, associations: NDArray[np.float32], rows: int) -> NDArray[np.bool_]:
-    """Return whether a column and the next are related beyond chance, at the ends of a part.
+    @classmethod
+    def of(
+        cls,
+        scales: NDArray[np.float64],
+        breaks: NDArray[np.bool_],
+        associations: NDArray[np.float32],
+        usable: NDArray[np.bool_],
+        rows: int,
+    ) -> Self:
+        """Return those of a table by the mean and the deviation of each column."""
+        known = np.nan_to_num(associations, nan=0.0)
+        return cls(same_units(scales), breaks, known, usable, _CHANCE / math.sqrt(rows))
 
-    A series that becomes quiet fades, and next to an attribute it breaks off. Of all other columns
-    True is returned, `(columns - 1,)`.
-    """
-    fading = np.ones(len(associations) - 1, np.bool_)
-    for end in (part.start - 1, part.stop - 1):
-        if 0 <= end < len(fading):
-            fading[end] = associations[end, end + 1] > _CHANCE / np.sqrt(rows)
-    return fading
+    def widen(self, part: Part) -> Part:
+        """Return a part with the columns beside it that follow each other in the same units.
 
+        These are the quiet ends of a series, such as the hours of the night. A column belongs to
+        the part unless it is closer to others further out. At its ends a series fades, while next
+        to an attribute it breaks off.
+        """
+        start, stop = part.start, part.stop
+        if start > 0 and self._is_related(start - 1):
+            while (
+                start > 0 and self._continues(start - 1) and not self._belongs_out(start - 1, part)
+            ):
+                start -= 1
+        if stop < len(self.usable) and self._is_related(stop - 1):
+            while (
+                stop < len(self.usable)
+                and self._continues(stop - 1)
+                and not self._belongs_out(stop, part)
+            ):
+                stop += 1
+        return Part(start, stop)
 
-def widen(part: Part, joined: NDArray[np.bool_], elsewhere: NDArray[np.bool_]) -> Part:
-    """Return a part with the columns beside it that follow each other in the same units.
+    def are_strange(self, part: Part) -> bool:
+        """Return whether the columns outside have units of their own, and nothing joins them.
 
-    These are the quiet ends of a series, such as the hours of the night.
-
-    Args:
-        part: columns that are close to each other.
-        joined: whether a column and the next are in the same units, side by side, and not where the
-            part breaks off.
-        elsewhere: those of `belong_elsewhere`.
-    """
-    joined = joined & ~elsewhere[:-1] & ~elsewhere[1:]
-    start, stop = part.start, part.stop
-    while start > 0 and joined[start - 1]:
-        start -= 1
-    while stop <= len(joined) and joined[stop - 1]:
-        stop += 1
-    return Part(start, stop)
-
-
-def has_other_units(part: Part, same: NDArray[np.bool_], usable: NDArray[np.bool_]) -> bool:
-    """Return whether the columns outside of a part have units of their own, most of them.
-
-    Pixels of a picture, and bands of a spectrum, change their scale little by little.
-    """
-    outside = usable.copy()
-    outside[part.start : part.stop] = False
-    pairs = outside[:-1] & outside[1:]
-    return bool(pairs.any()) and bool((~same[pairs]).mean() >= _OTHER_UNITS)
-
-
-def is_detached(part: Part, associations: NDArray[np.float32], rows: int) -> bool:
-    """Return whether columns on both sides of an end of a part have nothing to do with each other.
-
-    Genes and sorted features have units of their own as well, and their neighbours are related.
-    """
-    known = np.nan_to_num(associations, nan=0.0)
-    for end in (part.start, part.stop):
-        before = known[max(0, end - _BORDER) : end, end : end + _BORDER]
-        if before.size and before.max() > _CHANCE / np.sqrt(rows):
+        Pixels of a picture, and bands of a spectrum, change their scale little by little. Genes and
+        sorted features have units of their own as well, but their neighbours are related.
+        """
+        outside = self.usable.copy()
+        outside[part.start : part.stop] = False
+        pairs = outside[:-1] & outside[1:]
+        if not pairs.any() or (~self.same[pairs]).mean() < _OTHER_UNITS:
             return False
-    return True
+        for end in (part.start, part.stop):
+            across = self.associations[max(0, end - _BORDER) : end, end : end + _BORDER]
+            if across.size and across.max() > self.chance:
+                return False
+        return True
+
+    def _continues(self, column: int) -> bool:
+        """Return whether a column and the next are side by side, in the same units."""
+        return bool(self.same[column] and not self.breaks[column])
+
+    def _is_related(self, column: int) -> bool:
+        """Return whether a column and the next are related beyond chance."""
+        return bool(self.associations[column, column + 1] > self.chance)
+
+    def _belongs_out(self, column: int, part: Part) -> bool:
+        """Return whether a column beside a part is clearly closer to others further out."""
+        close = self.associations[column]
+        outward, inward = close[:column], close[column + 1 : part.stop]
+        if column >= part.stop:
+            outward, inward = close[column + 1 :], close[part.start : column]
+        least = max(_CLEARLY * inward.max(initial=0), self.chance)
+        return bool(outward.max(initial=0) > least)
 
 
 def is_nearly_all(part: Part, usable: NDArray[np.bool_]) -> bool:
