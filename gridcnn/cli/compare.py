@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridcnn.cli import screen
+from gridcnn.cli import options, screen
 from gridcnn.errors import printable
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def add(app: typer.Typer) -> None:
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     from gridcnn.comparison import compare as compare_runs
 

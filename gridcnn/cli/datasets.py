@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridcnn.cli import screen
+from gridcnn.cli import options, screen
 from gridcnn.cli.bars import Bars
 from gridcnn.datasets.public.catalogue import Archive, File
 from gridcnn.errors import sized
@@ -139,7 +139,7 @@ def get(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
     from gridcnn.datasets.known import public
     from gridcnn.datasets.public import fetching
@@ -178,7 +178,7 @@ def make(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting of the data. Repeatable."),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
     from gridcnn.datasets.makers.made import (
         MAKERS,

@@ -44,7 +44,7 @@ def evaluate(
     engine: options.Engine = None,
     threads: options.Threads = None,
     strict: options.Strict = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     from gridcnn.evaluation import evaluate as compare
 

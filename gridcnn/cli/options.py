@@ -32,3 +32,9 @@ Encoding = Annotated[
         "starts with its mark.",
     ),
 ]
+Data = Annotated[
+    str | None, typer.Option(metavar="PATH", help="Use this data instead of the spec's.")
+]
+Seed = Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Replace training.seed.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]

@@ -53,15 +53,11 @@ def run(
             "--set", metavar="KEY=VALUE", help="Replace a setting: training.epochs=3. Repeatable."
         ),
     ] = None,
-    data: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Use this data instead of the spec's.")
-    ] = None,
+    data: options.Data = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The run folder; new or empty.")
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=2**32 - 1, help="Replace training.seed.")
-    ] = None,
+    seed: options.Seed = None,
     folds: Annotated[
         str | None,
         typer.Option(
@@ -88,8 +84,8 @@ def run(
         ),
     ] = None,
     strict: options.Strict = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     from gridcnn.cli.display import Display
     from gridcnn.runs.folder import function_of

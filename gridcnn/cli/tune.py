@@ -51,9 +51,7 @@ def tune(
             "'training.batch_size={choose: [16, 64]}'. Repeatable.",
         ),
     ] = None,
-    data: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Use this data instead of the spec's.")
-    ] = None,
+    data: options.Data = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -100,13 +98,11 @@ def tune(
             help="Only find a learning rate, by 100 steps at a rising rate. It takes seconds.",
         ),
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=2**32 - 1, help="Replace training.seed.")
-    ] = None,
+    seed: options.Seed = None,
     engine: options.Engine = None,
     threads: options.Threads = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     from gridcnn.cli.tuning import TuneDisplay
     from gridcnn.tuning.search import tune as search

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 import gridcnn
-from gridcnn.cli.main import app
 from gridcnn.runs.run import RunWatcher
+from tests.cli.invoke import cli
 
 SPEC = """
 name: tiny
@@ -30,13 +29,6 @@ def work(tmp_path: Path) -> Path:
     """Return a folder with a spec."""
     (tmp_path / "tiny.yaml").write_text(SPEC)
     return tmp_path
-
-
-def cli(*arguments: Any, folder: Path) -> Any:
-    with contextlib.chdir(folder):
-        return CliRunner().invoke(
-            app, [*map(str, arguments)], env={"COLUMNS": "200", "NO_COLOR": "1"}
-        )
 
 
 def test_folds_are_told_one_by_one_and_together(work: Path) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from gridcnn.cli.main import app
+from tests.cli.invoke import cli
 
 pytest.importorskip("optuna", reason="Optuna is not installed")
 
@@ -30,13 +27,6 @@ def work(tmp_path: Path) -> Path:
     """Return a folder with a search space."""
     (tmp_path / "tiny.yaml").write_text(SPEC)
     return tmp_path
-
-
-def cli(*arguments: Any, folder: Path) -> Any:
-    with contextlib.chdir(folder):
-        return CliRunner().invoke(
-            app, [*map(str, arguments)], env={"COLUMNS": "200", "NO_COLOR": "1"}
-        )
 
 
 def test_a_search_tells_what_it_searches_each_trial_and_the_best(work: Path) -> None:

@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from gridcnn.cli.main import app
-
-SPEC = """
-name: tiny
-data: {source: {xo: {count: 90, size: [12, 12]}}}
-adapter: {image: {size: [12, 12]}}
-stages: [{convolution: {filters: 4}}, rectification, pooling]
-head: voting
-training: {epochs: 2, batch_size: 16, learning_rate: 0.01}
-"""
+from tests.cli.invoke import TINY, cli
 
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     """Return a folder with a spec."""
-    (tmp_path / "tiny.yaml").write_text(SPEC)
+    (tmp_path / "tiny.yaml").write_text(TINY)
     return tmp_path
-
-
-def cli(*arguments: Any, folder: Path) -> Any:
-    with contextlib.chdir(folder):
-        return CliRunner().invoke(
-            app, [*map(str, arguments)], env={"COLUMNS": "200", "NO_COLOR": "1"}
-        )
 
 
 def test_a_learning_rate_is_suggested(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
