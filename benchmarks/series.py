@@ -113,7 +113,7 @@ def measure(given: Set, folder: Path) -> Measured:
     rows.iloc[given.training_rows :].to_csv(test, index=False)
     start, cpu = time.perf_counter(), time.process_time()
     spec = folder / "series.yaml"
-    made = starter_for("series", spec.name, str(train), labels=[label], judge=_judge)
+    made = starter_for("series", spec.name, str(train), labels=[label], judge=judge)
     write_text(spec, made.text)
     result = run(str(spec), out=folder / "run", changes={"data.test": 0})
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
@@ -134,7 +134,7 @@ def measure(given: Set, folder: Path) -> Measured:
     )
 
 
-def _judge(file: str, label: str | None) -> Layout | None:
+def judge(file: str, label: str | None) -> Layout | None:
     """Return the layout that the checker finds, as `gridcnn init` asks it."""
     try:
         return check(file, label).layout

@@ -34,11 +34,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks import machine
 from benchmarks.report import table
-from gridcnn.checking import check
-from gridcnn.errors import DataError
+from benchmarks.series import judge
 from gridcnn.files import json_text, write_text
 from gridcnn.grid import Cells, OneHot
-from gridcnn.order.layouts import Layout
 from gridcnn.runs.located import locate
 from gridcnn.runs.prepare import Part, prepare
 from gridcnn.runs.run import run
@@ -139,7 +137,7 @@ def measure(given: Set, seeds: int, folder: Path) -> Measured:
     (folder / "data").mkdir()
     path = given.make(folder / "data")
     spec = folder / "starter.yaml"
-    write_text(spec, starter_for("starter", spec.name, str(path), judge=_judge).text)
+    write_text(spec, starter_for("starter", spec.name, str(path), judge=judge).text)
     runs, baselines, start = [], [], time.perf_counter()
     for seed in range(seeds):
         loaded = load(spec, changes={"training.seed": seed})
@@ -159,14 +157,6 @@ def measure(given: Set, seeds: int, folder: Path) -> Measured:
         seconds=time.perf_counter() - start,
         about={**machine.describe(), "load": machine.load()},
     )
-
-
-def _judge(file: str, label: str | None) -> Layout | None:
-    """Return the layout that the checker finds, as `gridcnn init` asks it."""
-    try:
-        return check(file, label).layout
-    except DataError:
-        return None
 
 
 def _baseline(train: Part, validation: Part, test: Part) -> tuple[str, float]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +25,7 @@ from gridcnn.errors import (
     shown,
 )
 from gridcnn.evaluation import Evaluation, compare, compare_labels
-from gridcnn.files import as_written, read_json
+from gridcnn.files import as_written
 from gridcnn.runs.folder import FOLDS, PREDICTIONS, RunFolder, Way
 from gridcnn.runs.located import Located, is_in_memory
 from gridcnn.runs.prepare import divide_items, group_items
@@ -38,10 +36,13 @@ from gridcnn.runs.several import (
     Plan,
     carry_out_plans,
     combine_metrics,
+    digest_of_labels,
     join_predictions,
+    read_begun,
     refuse_other,
 )
 from gridcnn.runs.watcher import RunWatcher
+from gridcnn.settings.base import is_whole
 from gridcnn.settings.content import Content, Name
 from gridcnn.spec.changes import Changes
 from gridcnn.spec.load import SpecLike
@@ -176,8 +177,7 @@ def _read_folds(folds: Any, *, resumed: bool) -> Folds:
         return _FOLDS
     if isinstance(folds, str) and folds == "groups":
         return "groups"
-    whole = isinstance(folds, int | np.integer) and not isinstance(folds, bool)
-    if not (whole and 2 <= folds <= 65_536):
+    if not is_whole(folds, 2, 65_536):
         got = quoted(folds) if isinstance(folds, str) else shown(folds)
         raise SpecError(f"folds must be a whole number from 2 on, or 'groups'; got {got}")
     return int(folds)
@@ -215,13 +215,8 @@ def _digest(located: Located, dataset: Dataset, tests: Sequence[Fold | GroupOut]
 
     All folds are divided before the first is trained, so that no training is wasted.
     """
-    labels = dataset.label_rows.tolist() if dataset.several else map(str, dataset.labels)
-    digest = hashlib.sha256(json.dumps(list(labels)).encode())
-    for test in tests:
-        _, division, _ = divide_items(located.with_test(test), dataset)
-        for part in (division.train, division.validation, division.test):
-            digest.update(part.astype("<i8").tobytes())
-    return digest.hexdigest()
+    divisions = (divide_items(located.with_test(test), dataset)[1] for test in tests)
+    return digest_of_labels(dataset, ((d.train, d.validation, d.test) for d in divisions))
 
 
 @dataclass(frozen=True)
@@ -239,13 +234,7 @@ class _Begun:
 
 
 def _read_begun(folder: Path) -> _Begun:
-    path = folder / FOLDS
-    try:
-        content = _FoldsContent.read(read_json(path))
-    except OSError as error:
-        raise RunFolderError(f"{path} cannot be read: {error.strerror or error}") from None
-    except ValueError as error:
-        raise RunFolderError(f"{path} is damaged: {error}; start over in a new folder") from None
+    content = read_begun(folder / FOLDS, _FoldsContent)
     return _Begun(content.folds, content.engine, content.data)
 
 

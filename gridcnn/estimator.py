@@ -35,7 +35,7 @@ from gridcnn.datasets.readers.examples import labels_given, things_of
 from gridcnn.datasets.readers.memory import Memory
 from gridcnn.datasets.several import Several, several_given
 from gridcnn.datasets.tables.frames import is_frame
-from gridcnn.engines.base import Engine, bind, check_choice
+from gridcnn.engines.base import bind, check_choice
 from gridcnn.errors import (
     DataError,
     Problem,
@@ -47,8 +47,7 @@ from gridcnn.errors import (
 )
 from gridcnn.grid import Array, GridShape
 from gridcnn.gridding import adapted
-from gridcnn.label_measures import choose_thresholds
-from gridcnn.model import Model, answer_logits
+from gridcnn.model import Model, thresholds_for
 from gridcnn.notes import remark_notes, unlearned_notes, warn_of
 from gridcnn.order.guard import CHECKS, Check, guard
 from gridcnn.order.sample import (
@@ -253,14 +252,13 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         budget = None
         if spec.training.minutes is not None:
             budget = plan_epochs(engine, made.training, made.validation, spec.training)
-            planned = {"epochs": budget.epochs, "minutes": None}
-            spec = spec.model_copy(update={"training": spec.training.model_copy(update=planned)})
+            spec = spec.model_copy(update={"training": budget.plan(spec.training)})
         self.verdicts_: dict[str, Verdict] = {}
         if not adapter.makes_order:
             classes, _ = classes_to_judge(made.training.targets, self._names())
             checked = guard(
                 made.training.grids,
-                None if (classes < 0).any() else classes,
+                classes,
                 spec.check if self.check is None else self.check,
                 sample=made.sample,
                 shape=shape,
@@ -282,12 +280,16 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         best = state.best
         if spec.training.calibrate and made.validation is not None:
             best, _ = calibrate(engine, best, made.validation)
+        thresholds = None
+        if engine.head.several and made.validation is not None:
+            logits = engine.logits(best, made.validation.grids)
+            thresholds = thresholds_for(engine.head, logits, made.validation.targets)
         # A model file knows texts and whole numbers; True is 1, as for labels anywhere else.
         self.model_ = Model(
             spec,
             labels_of(self._names()),
             best,
-            thresholds=_thresholds(engine, best, made.validation),
+            thresholds=thresholds,
             engine=engine,
         )
         self.history_ = tuple(state.history)
@@ -659,16 +661,6 @@ def _labels(several: Several, items: int) -> tuple[NDArray[Any], LabelTargets]:
             "no label in y is there for some items and not for others, so there is nothing to learn"
         )
     return labels_array(several.names), rows
-
-
-def _thresholds(
-    engine: Engine, parameters: Array, validation: Labelled | None
-) -> tuple[float, ...] | None:
-    """Return the thresholds of several labels by the validation items; None if there are none."""
-    if validation is None or not engine.head.several:
-        return None
-    answers = answer_logits(engine.head, engine.logits(parameters, validation.grids))
-    return choose_thresholds(validation.targets[answers.kept], answers.votes)
 
 
 def _keep_weighted(

@@ -5,7 +5,6 @@ They are scikit-learn's, computed without it; what is not known of an item is le
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.targets import LabelTargets, Targets
-from gridcnn.measures import average_precision, roc_auc, wilson
+from gridcnn.measures import average_precision, mean_of_known, roc_auc, wilson
 
 EVEN = 0.5
 """The vote from which on a label is answered, unless another threshold was chosen for it."""
@@ -152,10 +151,10 @@ def label_measures(
         interval=wilson(right, len(targets)),
         items=len(targets),
         right=_part(without + hits, confusion.sum()),
-        auc=_mean([each.auc for each in scores]),
-        average_precision=_mean([each.average_precision for each in scores]),
-        balanced_accuracy=_mean(found[confusion.sum(axis=2) > 0].tolist()) or 0.0,
-        macro_f1=_mean([each.f1 for each in scores if each.known]) or 0.0,
+        auc=mean_of_known([each.auc for each in scores]),
+        average_precision=mean_of_known([each.average_precision for each in scores]),
+        balanced_accuracy=mean_of_known(found[confusion.sum(axis=2) > 0].tolist()) or 0.0,
+        macro_f1=mean_of_known([each.f1 for each in scores if each.known]) or 0.0,
         micro_f1=_part(2 * hits, 2 * hits + false + missed),
         majority=(
             tuple(np.flatnonzero(usual).tolist()),
@@ -258,8 +257,3 @@ def _cuts(
 
 def _part(some: Any, of: Any) -> float:
     return float(some / of) if of else 0.0
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return math.fsum(known) / len(known) if known else None

@@ -166,8 +166,8 @@ def measures(
         accuracy=right / items if items else 0.0,
         interval=wilson(right, items),
         items=items,
-        auc=_mean([each.auc for each in scores]),
-        average_precision=_mean([each.average_precision for each in scores]),
+        auc=mean_of_known([each.auc for each in scores]),
+        average_precision=mean_of_known([each.average_precision for each in scores]),
         balanced_accuracy=math.fsum(recalls.values()) / len(recalls) if recalls else 0.0,
         macro_f1=math.fsum(f1s) / len(f1s) if f1s else 0.0,
         majority=(most, scores[most].items / items if items else 0.0),
@@ -201,7 +201,7 @@ def confusion_matrix(targets: Targets, answers: Targets, classes: int) -> NDArra
     return matrix
 
 
-def _mean(figures: Sequence[float | None]) -> float | None:
+def mean_of_known(figures: Sequence[float | None]) -> float | None:
     """Return the mean of the figures that are known; None if none is."""
     known = [figure for figure in figures if figure is not None]
     return math.fsum(known) / len(known) if known else None
@@ -238,11 +238,6 @@ def wilson(right: int, items: int) -> tuple[float, float]:
     low = 0.0 if right == 0 else max(0.0, middle - half)
     high = 1.0 if right == items else min(1.0, middle + half)
     return low, high
-
-
-def class_aucs(targets: Targets, votes: NDArray[np.floating[Any]]) -> list[float | None]:
-    """Return for each class the area under the ROC curve, against all others; see `Scores.auc`."""
-    return [roc_auc(targets == number, order) for number, order in enumerate(_orders(votes))]
 
 
 def _orders(votes: NDArray[np.floating[Any]]) -> list[NDArray[np.float64]]:

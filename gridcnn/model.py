@@ -26,6 +26,7 @@ from gridcnn.contracts.adapter import (
 )
 from gridcnn.contracts.source import Source
 from gridcnn.contracts.stage import HeadStage
+from gridcnn.contracts.targets import LabelTargets, Targets
 from gridcnn.datasets.labels import labels_array
 from gridcnn.engines.base import ANSWERED, Engine, bind, check_choice
 from gridcnn.errors import (
@@ -43,7 +44,7 @@ from gridcnn.errors import (
 )
 from gridcnn.grid import Array, Cells, GridShape, all_finite
 from gridcnn.gridding import adapted, grids_of
-from gridcnn.label_measures import EVEN, answer_labels
+from gridcnn.label_measures import EVEN, answer_labels, choose_thresholds
 from gridcnn.network import Network
 from gridcnn.notes import VotesSpread, remark_notes, warn_of
 from gridcnn.spec.load import load_data
@@ -96,6 +97,17 @@ def answer_logits(head: HeadStage, logits: Array, names: Sequence[str] | None = 
         for index in odd
     )
     return Answered(votes[kept] if odd else votes, kept, problems)
+
+
+def thresholds_for(
+    head: HeadStage, logits: Array, targets: Targets | LabelTargets
+) -> tuple[float, ...]:
+    """Return the thresholds of several labels by items that nothing was learned from.
+
+    Items without votes are ignored. `logits` and `targets` are `(items, labels)`.
+    """
+    answers = answer_logits(head, logits)
+    return choose_thresholds(targets[answers.kept], answers.votes)
 
 
 def votes_of(

@@ -156,13 +156,7 @@ def answer_notes(found: Measures, votes: Array, classes: Sequence[Label]) -> lis
         for number, (label, scores) in enumerate(zip(classes, found.scores, strict=True))
         if scores.items and not found.confusion[:, number].any()
     ]
-    if not unanswered:
-        return []
-    several = "classes are" if len(unanswered) > 1 else "class is"
-    return [
-        f"{len(unanswered)} {several} never answered: {listed(unanswered, limit=8)}; give more "
-        "items of such a class, or train longer"
-    ]
+    return _unanswered_notes(unanswered, ("class is", "classes are"), "of such a class")
 
 
 def label_answer_notes(
@@ -186,12 +180,17 @@ def label_answer_notes(
         f"{quoted(str(labels[label]))} ({_count_items(int(positives[label]))})"
         for label in np.flatnonzero((positives > 0) & ~answers.any(axis=0)).tolist()
     ]
-    if not unanswered:
+    return _unanswered_notes(unanswered, ("label is", "labels are"), "with such a label")
+
+
+def _unanswered_notes(names: Sequence[str], one_or_more: tuple[str, str], of: str) -> list[str]:
+    """Return a note on classes or labels that are never answered; none if there are none."""
+    if not names:
         return []
-    several = "labels are" if len(unanswered) > 1 else "label is"
+    several = one_or_more[len(names) > 1]
     return [
-        f"{len(unanswered)} {several} never answered: {listed(unanswered, limit=8)}; give more "
-        "items with such a label, or train longer"
+        f"{len(names)} {several} never answered: {listed(names, limit=8)}; give more items {of}, "
+        "or train longer"
     ]
 
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from pydantic import Field, field_validator
 
 from gridcnn.engines.base import DEFAULT_ENGINE, check_choice
 from gridcnn.errors import RunFolderError, SpecError, shown
-from gridcnn.files import read_json
 from gridcnn.runs.folder import PREDICTIONS, REPEATS, RunFolder, Way
 from gridcnn.runs.located import Located, is_in_memory
 from gridcnn.runs.prepare import divide_items
@@ -26,11 +22,13 @@ from gridcnn.runs.several import (
     Plan,
     carry_out_plans,
     combine_metrics,
+    digest_of_labels,
     join_predictions,
+    read_begun,
     refuse_other,
 )
 from gridcnn.runs.watcher import RunWatcher
-from gridcnn.settings.base import Seed
+from gridcnn.settings.base import Seed, is_whole
 from gridcnn.settings.content import Content, Name
 from gridcnn.spec.changes import Changes
 from gridcnn.spec.load import SpecLike
@@ -144,8 +142,7 @@ def _read_repeats(repeats: Any, *, resumed: bool) -> int:
         raise RunFolderError("a repetition resumes with its own runs; leave repeats out")
     if repeats is None:
         return _REPEATS
-    whole = isinstance(repeats, int | np.integer) and not isinstance(repeats, bool)
-    if not (whole and 2 <= repeats <= MOST):
+    if not is_whole(repeats, 2, MOST):
         raise SpecError(f"repeats must be a whole number from 2 to {MOST:,}; got {shown(repeats)}")
     return int(repeats)
 
@@ -154,7 +151,7 @@ def _begin(
     located: Located, folder: RunFolder, asked: int, way: Way, watcher: RunWatcher
 ) -> list[int]:
     """Return the seeds: new ones, or those of the interrupted repetition."""
-    begun = None if folder.is_new else _read_begun(folder.path)
+    begun = None if folder.is_new else read_begun(folder.path / REPEATS, _BegunContent)
     digest = _digest(located, watcher)
     if begun is not None:
         what = "it has other items"
@@ -183,11 +180,7 @@ def _digest(located: Located, watcher: RunWatcher) -> str:
                 "items; set data.test above 0",
             )
         )
-    labels = dataset.label_rows.tolist() if dataset.several else map(str, dataset.labels)
-    digest = hashlib.sha256(json.dumps(list(labels)).encode())
-    for part in (division.train, division.validation, division.test):
-        digest.update(part.astype("<i8").tobytes())
-    return digest.hexdigest()
+    return digest_of_labels(dataset, [(division.train, division.validation, division.test)])
 
 
 def _plan(located: Located, seed: int, number: int, repeats: int, watcher: RunWatcher) -> Plan:
@@ -218,16 +211,6 @@ class _BegunContent(Content):
         if value != list(range(value[0], value[0] + len(value))):
             raise ValueError("they do not follow each other")
         return value
-
-
-def _read_begun(folder: Path) -> _BegunContent:
-    path = folder / REPEATS
-    try:
-        return _BegunContent.read(read_json(path))
-    except OSError as error:
-        raise RunFolderError(f"{path} cannot be read: {error.strerror or error}") from None
-    except ValueError as error:
-        raise RunFolderError(f"{path} is damaged: {error}; start over in a new folder") from None
 
 
 def _finish(seeds: Sequence[int], runs: Sequence[PartRun], folder: RunFolder) -> Repetition:

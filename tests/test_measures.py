@@ -17,7 +17,6 @@ from scipy.stats import binomtest
 from sklearn import metrics as theirs
 
 from gridcnn.measures import (
-    class_aucs,
     confusion_matrix,
     measures,
     roc_auc,
@@ -140,6 +139,11 @@ def test_the_area_is_what_counting_pairs_gives(items: list[tuple[bool, int]]) ->
     assert found == (pytest.approx(np.mean(pairs)) if pairs else None)
     if pairs:
         assert found == pytest.approx(theirs.roc_auc_score(inside, order))
+
+
+def class_aucs(targets: NDArray[np.int64], votes: NDArray[np.float32]) -> list[float | None]:
+    found = measures(targets, votes.argmax(axis=1), votes.shape[1], votes=votes)
+    return [each.auc for each in found.scores]
 
 
 def test_the_area_sees_what_float32_rounds_to_one() -> None:

@@ -177,7 +177,8 @@ def guard(
 
     Args:
         grids: `(items, channels, rows, columns)`.
-        targets: the class indices of the items `(items,)`, or None.
+        targets: the class indices of the items `(items,)`, or None; if one is -1, that is not
+            known, the checkers get no classes but those of `sample`.
         check: what to do if a checker says "permutable".
         sample: what gridcnn's own checker judges; None: some of the grids.
         shape: the shape of the grids; None: that of `grids`, over axes called row and column.
@@ -189,6 +190,8 @@ def guard(
     """
     if check == "off" or not CHECKERS:
         return Checked(check)
+    if targets is not None and (targets < 0).any():
+        targets = None
     shape = GridShape(*grids.shape[1:]) if shape is None else shape
     context = Context(shape, len(grids), seed, threads, advance)
     arrays: tuple[Array, Targets | None] | None = None

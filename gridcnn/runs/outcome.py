@@ -17,9 +17,9 @@ from gridcnn.engines.base import Engine
 from gridcnn.errors import DataError, RunFolderError, first_told, together
 from gridcnn.files import as_written
 from gridcnn.grid import Array
-from gridcnn.label_measures import choose_thresholds, label_measures
+from gridcnn.label_measures import label_measures
 from gridcnn.measures import measures
-from gridcnn.model import Model, answer_logits
+from gridcnn.model import Model, answer_logits, thresholds_for
 from gridcnn.notes import answer_notes, label_answer_notes
 from gridcnn.order.guard import Checked
 from gridcnn.runs.folder import PREDICTIONS, SKIPPED, RunFolder
@@ -169,9 +169,8 @@ def _thresholds(trained: Trained, logits: Mapping[str, Array]) -> tuple[float, .
     """
     if not trained.prepared.several or VALIDATION not in logits:
         return None
-    part, head = trained.prepared.validation, trained.engine.head
-    answers = answer_logits(head, logits[VALIDATION], part.names)
-    return choose_thresholds(part.data.targets[answers.kept], answers.votes)
+    targets = trained.prepared.validation.data.targets
+    return thresholds_for(trained.engine.head, logits[VALIDATION], targets)
 
 
 def _measure(

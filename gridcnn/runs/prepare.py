@@ -154,12 +154,12 @@ def prepare(
             is too large.
     """
     seed = located.spec.training.seed
+    model = model_to_start_from(located.spec)  # as the rest that is said before anything is fetched
     facts = None if located.dataset is not None else located.source.facts()
     if facts is not None:  # before anything is fetched
         refuse_other_head(located.spec, facts)
     dataset = located.open(advance)
     located = located.resolved(dataset)
-    model = model_to_start_from(located.spec)
     if model is not None and located.spec.adapter is None:
         located = located.with_spec(located.spec.model_copy(update={"adapter": model.adapter}))
     spec, items, bad = located.spec, len(dataset) + len(dataset.bad), dataset.bad

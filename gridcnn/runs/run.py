@@ -153,6 +153,8 @@ def carry_out(
             refuse_notes(prepared.notes)
         _refuse_impatient(prepared)
         engine_to_train = _engine_for(prepared, engine, threads)
+        if prepared.spec.training.calibrate:
+            refuse_uncalibrated(engine_to_train.network, prepared.validation.data)
         with watch.measure("checking"):
             checked = _check(prepared, folder, checked, threads, watcher)
         if prepared.spec.training.minutes is not None:
@@ -167,8 +169,6 @@ def carry_out(
             folder.begin(prepared.spec, more)
         else:
             folder.go_on(prepared.spec)
-        if prepared.spec.training.calibrate:
-            refuse_uncalibrated(engine_to_train.network, prepared.validation.data)
         watcher.on_engine(engine_to_train, estimate_memory(engine_to_train, prepared.spec.training))
         watcher.on_plan(engine_to_train.network, prepared, folder.path)
         state = keeper.train()
@@ -233,8 +233,7 @@ def _plan_minutes(prepared: Prepared, engine: Engine, watcher: RunWatcher) -> Pr
         save = functools.partial(_save, Path(folder) / CHECKPOINT, prepared, engine)
         budget = plan_epochs(engine, prepared.train.data, validation, training, save=save)
     watcher.on_budget(budget)
-    planned = training.model_copy(update={"epochs": budget.epochs, "minutes": None})
-    return dataclasses.replace(prepared.with_training(planned), budget=budget)
+    return dataclasses.replace(prepared.with_training(budget.plan(training)), budget=budget)
 
 
 def _refuse_impatient(prepared: Prepared) -> None:
@@ -285,7 +284,7 @@ def check_order(prepared: Prepared, threads: int | None, watcher: RunWatcher) ->
     classes, _ = classes_to_judge(training.targets, prepared.classes)
     return guard(
         training.grids,
-        None if (classes < 0).any() else classes,
+        classes,
         spec.check,
         sample=prepared.sample,
         shape=prepared.shape,

@@ -11,27 +11,35 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gridcnn.contracts.source import PARTS
+from gridcnn.contracts.source import PARTS, Dataset
 from gridcnn.errors import RunFolderError, UserError
+from gridcnn.files import read_json
 from gridcnn.order.guard import Checked
 from gridcnn.runs.folder import SPEC, RunFolder, Way
 from gridcnn.runs.located import Located
 from gridcnn.runs.results import read_metrics, read_predictions
 from gridcnn.runs.run import carry_out
 from gridcnn.runs.watcher import RunWatcher
+from gridcnn.settings.content import Content
 from gridcnn.spec.load import load
 
 _OF_LABELS = ("auc", "average_precision", "macro_f1", "micro_f1")
 """Figures that are reported besides if an item may have several labels."""
 _OF_EACH = ("epochs", "best_epoch", "parameters")
 """Figures of a run that are reported for each."""
+
+
+Begun = TypeVar("Begun", bound=Content)
 
 
 @dataclass(frozen=True)
@@ -155,6 +163,30 @@ def refuse_other(folder: Path, way: Way, engine: str, *, same_data: bool, what: 
             f"the {way.title} in {folder} was started with other data: {what}; give the same data, "
             "or start over in a new folder"
         )
+
+
+def digest_of_labels(dataset: Dataset, divisions: Iterable[Sequence[NDArray[np.int64]]]) -> str:
+    """Return a digest of the labels of all items, and of the items in each part of divisions."""
+    labels = dataset.label_rows.tolist() if dataset.several else map(str, dataset.labels)
+    digest = hashlib.sha256(json.dumps(list(labels)).encode())
+    for parts in divisions:
+        for part in parts:
+            digest.update(part.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def read_begun(path: Path, content: type[Begun]) -> Begun:
+    """Return what a file holds that several runs were begun with.
+
+    Raises:
+        RunFolderError: it cannot be read, or is damaged.
+    """
+    try:
+        return content.read(read_json(path))
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise RunFolderError(f"{path} is damaged: {error}; start over in a new folder") from None
 
 
 # Results ------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import itertools
+import numbers
 import textwrap
 import typing
 from collections.abc import Callable, Mapping
@@ -51,6 +52,12 @@ Share = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Le(1)]
 """A part of a whole, from 0 to 1."""
 Flag = Annotated[bool, Strict()]
 """true or false."""
+
+
+def is_whole(value: Any, low: int, high: int) -> bool:
+    """Return whether an argument is a whole number, of Python or NumPy, from `low` to `high`."""
+    is_number = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return is_number and low <= int(value) <= high
 
 
 class DescribingSchema(GenerateJsonSchema):

@@ -12,7 +12,7 @@ from pydantic import model_validator
 
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.contracts.augmentation import Augmentation, ThingAugmentation
-from gridcnn.errors import ShapeError, SpecError
+from gridcnn.errors import Problem, ShapeError, SpecError
 from gridcnn.grid import Array, Axis, Cells, GridShape, OneHot
 from gridcnn.settings.choice import name_of
 from gridcnn.settings.document import Document
@@ -113,33 +113,31 @@ def refuse_unfit(settings: Training, shape: GridShape, document: Document) -> No
 
     The problems have the places of the augmentations in `document`, from which the spec was read.
     """
-    grids = f"The grids: {shape} (channels x rows x columns)"
-    problems = []
-    for number, augmentation in enumerate(settings.augmentation):
-        if isinstance(augmentation, Augmentation):
-            try:
-                augmentation.check(shape)
-            except ValueError as error:
-                name = name_of(augmentation, AUGMENTATIONS)
-                path = ("training", "augmentation", number)
-                problems.append(document.problem(path, f"{name}: {error}. {grids}"))
+    grids = f". The grids: {shape} (channels x rows x columns)"
+    problems = list(_problems(settings, Augmentation, shape, document, grids))
     if problems:
         raise ShapeError(*problems)
 
 
 def refuse_unfit_things(settings: Training, adapter: Adapter, document: Document) -> None:
     """Raise `SpecError` for all augmentations that cannot change the things of an adapter."""
-    problems = []
+    problems = list(_problems(settings, ThingAugmentation, adapter, document))
+    if problems:
+        raise SpecError(*problems)
+
+
+def _problems(
+    settings: Training, kind: type[Any], given: Any, document: Document, end: str = ""
+) -> Iterator[Problem]:
+    """Yield a problem for each augmentation of a kind that is not for what is `given`."""
     for number, augmentation in enumerate(settings.augmentation):
-        if isinstance(augmentation, ThingAugmentation):
+        if isinstance(augmentation, kind):
             try:
-                augmentation.check(adapter)
+                augmentation.check(given)
             except ValueError as error:
                 name = name_of(augmentation, AUGMENTATIONS)
                 path = ("training", "augmentation", number)
-                problems.append(document.problem(path, f"{name}: {error}"))
-    if problems:
-        raise SpecError(*problems)
+                yield document.problem(path, f"{name}: {error}{end}")
 
 
 def changes_things(settings: Training) -> bool:

@@ -42,6 +42,10 @@ class Budget:
         """Whether not even one epoch fits."""
         return self.epoch_seconds > self.seconds
 
+    def plan(self, settings: Training) -> Training:
+        """Return the settings with the planned epochs in place of the minutes."""
+        return settings.model_copy(update={"epochs": self.epochs, "minutes": None})
+
     def cut(self, settings: Training, history: Sequence[Epoch]) -> Training:
         """Return the settings with `stop_after`, if the minutes were over before the epochs."""
         if ends_after(history, settings) is not None:

@@ -44,7 +44,7 @@ def refuse_uncalibrated(network: Network, validation: Labelled | None) -> None:
             "data.validation above 0 (validation_fraction for GridClassifier)"
         )
     head, op = network.head, network.ops[-1]
-    weights = op.views(network.starting_parameters())
+    weights = op.views(np.zeros(network.parameters, np.float32))
     if head is None or head.with_temperature(weights, 1.0) is None:
         raise TrainingError(
             f"training.calibrate needs a head whose logits can be divided by a temperature, and "

@@ -6,7 +6,7 @@ items, and only if these figures are poor, and by the gradients of an epoch's la
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -17,7 +17,7 @@ from gridcnn.contracts.stage import HeadStage
 from gridcnn.contracts.targets import LabelTargets, Targets, most
 from gridcnn.engines.base import Engine
 from gridcnn.grid import Array, Cells, OneHot
-from gridcnn.network import Network
+from gridcnn.network import Network, Slot
 from gridcnn.notes import VotesSpread
 from gridcnn.spec.models import Training
 from gridcnn.training.weighing import class_counts
@@ -187,13 +187,13 @@ class Looker:
         if collapsed:
             return [Sign(last.epoch, "collapsed", self._collapse(last))]
         found = self._exploding(last, parameters)
+        is_begun = last.epoch * self._batches >= _ENOUGH_STEPS
         if last.epoch <= EARLY and largest is not None and last.loss > _STILL_WRONG:
             found += self._vanishing(last, parameters, largest)
-        if last.epoch * self._batches >= _ENOUGH_STEPS:
-            if last.epoch <= EARLY and largest is not None and last.loss > _STILL_WRONG:
+            if is_begun:
                 found += self._silent(last, largest > 0)
-            if last.epoch >= _SLOWEST:
-                found += self._idle(history)
+        if is_begun and last.epoch >= _SLOWEST:
+            found += self._idle(history)
         return [*found, *self._by_heart(history)]
 
     def _collapse(self, last: Figures) -> str:
@@ -314,17 +314,22 @@ def relative_gradients(network: Network, parameters: Array, largest: Array) -> d
     all 0 are left out, and so are those without weights.
     """
     sizes = {}
+    for name, slot in _layers(network):
+        weights = np.square(parameters[slot.part], dtype=np.float64).mean()
+        gradient = np.square(largest[slot.part], dtype=np.float64).mean()
+        if weights:
+            sizes[name] = float(np.sqrt(gradient / weights))
+    return sizes
+
+
+def _layers(network: Network) -> Iterator[tuple[str, Slot]]:
+    """Yield the weights of each convolution and each layer of the head, with the name of it."""
     for op in network.ops:
         for slot in op.slots:
             parameter = slot.parameter
-            if parameter.role != "learned" or len(parameter.shape) < 2:
-                continue
-            weights = np.square(parameters[slot.part], dtype=np.float64).mean()
-            gradient = np.square(largest[slot.part], dtype=np.float64).mean()
-            if weights:
-                name = f"{op.label} {parameter.name.removesuffix('weights').rstrip('.')}".rstrip()
-                sizes[name] = float(np.sqrt(gradient / weights))
-    return sizes
+            if parameter.role == "learned" and len(parameter.shape) > 1:
+                name = parameter.name.removesuffix("weights").rstrip(".")
+                yield f"{op.label} {name}".rstrip(), slot
 
 
 def loss_by_label_frequency(targets: Targets | LabelTargets) -> float:
@@ -353,15 +358,13 @@ def silent(network: Network, changing: NDArray[np.bool_]) -> dict[str, tuple[int
     it. If all of a stage are silent, so are all stages before it, and only the last is named.
     """
     found: dict[str, tuple[int, int]] = {}
-    for op in network.ops:
-        for slot in op.slots[: -2 if op is network.ops[-1] else None]:
-            parameter = slot.parameter
-            if parameter.role != "learned" or len(parameter.shape) < 2:
-                continue
-            rows = changing[slot.part].reshape(parameter.shape[0], -1)
-            count = int((~rows.any(axis=1)).sum())
-            if count == len(rows):
-                found.clear()
-            name = f"{op.label} {parameter.name.removesuffix('weights').rstrip('.')}".rstrip()
-            found[name] = count, len(rows)
+    last = {slot.start for slot in network.ops[-1].slots[-2:]}
+    for name, slot in _layers(network):
+        if slot.start in last:
+            continue
+        rows = changing[slot.part].reshape(slot.parameter.shape[0], -1)
+        count = int((~rows.any(axis=1)).sum())
+        if count == len(rows):
+            found.clear()
+        found[name] = count, len(rows)
     return {name: figures for name, figures in found.items() if figures[0]}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections import OrderedDict
 
 import numpy as np
@@ -21,7 +19,9 @@ from gridcnn.runs.located import (
 )
 from gridcnn.runs.prepare import Prepared, divide_items, prepare
 from gridcnn.runs.run import check_order
+from gridcnn.runs.several import digest_of_labels
 from gridcnn.runs.watcher import RunWatcher
+from gridcnn.settings.base import is_whole
 from gridcnn.spec.models import Spec
 from gridcnn.spec.parts import Fold
 from gridcnn.training.augmentation import changes_things
@@ -77,7 +77,7 @@ class Items:
         if folds is not None:
             seed = located.spec.training.seed
             self._of_parts = _folds(self.located, divided, division, folds, seed)
-        self.digest = _digest(divided, division)
+        self.digest = digest_of_labels(divided, [(division.train, division.validation)])
         self._kept: OrderedDict[str, list[Prepared]] = OrderedDict()
 
     def complete(self, spec: Spec) -> Spec:
@@ -152,20 +152,10 @@ def _folds(
     return found
 
 
-def _digest(dataset: Dataset, division: Division) -> str:
-    """Return a digest of the labels of all items, and of which part each is in."""
-    labels = dataset.label_rows.tolist() if dataset.several else map(str, dataset.labels)
-    digest = hashlib.sha256(json.dumps(list(labels)).encode())
-    for part in (division.train, division.validation):
-        digest.update(part.astype("<i8").tobytes())
-    return digest.hexdigest()
-
-
 def read_folds(folds: object) -> int | None:
     """Return a number of folds, or None for none; raise `SpecError` if it is neither."""
     if folds is None:
         return None
-    whole = isinstance(folds, int | np.integer) and not isinstance(folds, bool)
-    if not (whole and 2 <= int(folds) <= 1_000):  # type: ignore[call-overload]
+    if not is_whole(folds, 2, 1_000):
         raise SpecError(f"folds must be a whole number from 2 to 1,000; got {folds!r}")
     return int(folds)  # type: ignore[call-overload,no-any-return]

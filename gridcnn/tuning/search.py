@@ -29,6 +29,7 @@ from gridcnn.pipelines import ready
 from gridcnn.runs.located import locate, spec_folder
 from gridcnn.runs.prepare import Prepared
 from gridcnn.runs.run import refuse_impossible
+from gridcnn.settings.base import is_whole
 from gridcnn.spec.changes import Changes, with_seed
 from gridcnn.spec.load import SpecLike, read, validate
 from gridcnn.spec.models import SelectBy, Spec
@@ -214,8 +215,7 @@ class _Limits:
 
 
 def _read_limits(trials: Any, minutes: Any, started: float) -> _Limits:
-    whole = isinstance(trials, int | np.integer) and not isinstance(trials, bool)
-    if trials is not None and not (whole and 1 <= trials <= 1_000_000):
+    if trials is not None and not is_whole(trials, 1, 1_000_000):
         raise SpecError(f"trials must be a whole number from 1 on; got {shown(trials)}")
     number = isinstance(minutes, int | float | np.number) and not isinstance(minutes, bool)
     if minutes is not None and not (number and minutes > 0 and math.isfinite(minutes)):
