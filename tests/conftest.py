@@ -11,10 +11,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import hypothesis
 import pytest
 from PIL.Image import Image
+
+from tests.browser import Pages
+from tests.browser import start as start_browser
 
 # A machine that does much else may take any time for an example, or to draw one: no test may fail
 # by that. Nor by luck: the suite tries the same examples each time, and `make test-long` others.
@@ -156,3 +160,23 @@ def bombs() -> ModuleType:
 def mutations() -> ModuleType:
     """Return strategies that change plain data and arrays inside of files."""
     return _loaded(HERE / "mutations.py")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Give a real browser to tests of pages."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        started = start_browser(driver)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def pages(browser: Any) -> Iterator[Pages]:
+    """Open pages in a real browser; whatever goes wrong in them fails the test."""
+    opened = Pages(browser)
+    yield opened
+    for context in browser.contexts:
+        context.close()
+    assert not opened.problems

@@ -1,0 +1,85 @@
+"""Pages in a real browser: Chromium, driven by Playwright.
+
+A test that asks for the fixture `pages` is skipped, with the reason, where there is no browser.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+WIDTHS = (360, 800, 1280)
+"""Pixels: a phone, a tablet, a desk."""
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+def start(driver: Any) -> Browser:
+    """Start Chromium, or skip the test that asks for it."""
+    found = next((path for name in _NAMES if (path := shutil.which(name))), None)
+    if found is None and not Path(driver.chromium.executable_path).is_file():
+        pytest.skip(f"there is no browser: none of {', '.join(_NAMES)} is installed")
+    # In a container there is often no room for the browser's own sandbox, and little shared memory.
+    started: Browser = driver.chromium.launch(
+        executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"]
+    )
+    return started
+
+
+class Pages:
+    """Opens pages, and remembers whatever goes wrong in them."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self.problems: list[str] = []
+
+    def open(self, page: Path | str, *, width: int = 800, height: int = 900, **more: Any) -> Page:
+        """Open a page's file, or an address, in a window of its own.
+
+        The page may ask nothing of any network but of the machine itself. `more` goes to
+        `Browser.new_context`.
+        """
+        context = self._browser.new_context(viewport={"width": width, "height": height}, **more)
+        opened = context.new_page()
+        opened.on("console", lambda said: self._note(said.type, said.text))
+        opened.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
+        opened.on("requestfailed", lambda asked: self.problems.append(f"failed: {asked.url[:200]}"))
+        opened.goto(page.resolve().as_uri() if isinstance(page, Path) else page)
+        return opened
+
+    def _note(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning"):
+            self.problems.append(f"{kind}: {text}")
+
+
+def faults_of(page: Page) -> list[str]:
+    """Return what axe-core finds in a page that is serious or critical."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{each['id']}: {node['html'][:200]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
+
+
+def overflows(page: Page) -> bool:
+    """Return whether a page is wider than its window, so that it has to be scrolled sideways."""
+    return bool(
+        page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    )
+
+
+def broken_pictures(page: Page) -> list[str]:
+    """Return the descriptions of pictures that are not drawn."""
+    broken: list[str] = page.evaluate(
+        "[...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.alt)"
+    )
+    return broken
