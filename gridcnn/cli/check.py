@@ -30,7 +30,6 @@ Examples:
 
   gridcnn check digits
 """
-_PAGE = b'<meta name="generator" content="gridcnn">'
 """What our pages have near their beginning."""
 _MEANINGS = {
     "grid": "the order carries information",
@@ -89,10 +88,8 @@ def check(
     from gridcnn.checking import check as checked
 
     size = None if shape is None else _size(shape)
-    if report is not None and report.suffix.lower() not in (".html", ".htm"):
-        raise SpecError(f"--report writes a page; give a name such as {report.stem}.html")
     if report is not None:
-        outputs.refuse_taken(report, _PAGE, force=force)
+        outputs.refuse_no_page(report, "--report", force=force)
     with Bars(shown=not quiet) as bars:
         verdict = checked(
             data,
@@ -108,8 +105,7 @@ def check(
     if report is not None:
         from gridcnn.report.page import page
 
-        content = page(verdict, data=data).encode("utf-8", "backslashreplace")
-        outputs.write_output(report, content, _PAGE, force=force)
+        outputs.write_page(report, page(verdict, data=data), force=force)
     if as_json:
         from gridcnn.report.plain import verdict_data
 

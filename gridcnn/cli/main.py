@@ -29,6 +29,7 @@ from gridcnn.cli import (
     show,
     stopping,
     tune,
+    walkthrough,
 )
 from gridcnn.cli.screen import FAULT, NO_GRID, USER
 from gridcnn.errors import ColumnPermutableError, GridcnnError, TrainingInterrupted, UserError
@@ -138,6 +139,7 @@ def gridcnn(
 
 run.add(app)
 tune.add(app)
+walkthrough.add(app)
 predict.add(app)
 evaluate.add(app)
 compare.add(app)

@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
-from gridcnn.errors import RunFolderError
+from gridcnn.errors import RunFolderError, SpecError
 from gridcnn.files import open_ordinary, write_bytes
 
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that gridcnn did not write.")]
+PAGE = b'<meta name="generator" content="gridcnn">'
+"""What all pages of gridcnn have near their beginning."""
 _LOOK = 2**10  # bytes at the beginning of a file in which the mark is searched
 
 
@@ -42,6 +44,24 @@ def write_output(path: Path, content: bytes, mark: bytes | None, *, force: bool)
         write_bytes(path, content, replace=os.path.lexists(path))
     except OSError as error:
         raise RunFolderError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def refuse_no_page(path: Path, option: str, *, force: bool) -> None:
+    """Raise if a page cannot be written to `path`; called before the work that it takes.
+
+    Raises:
+        SpecError: it has not the name of a page; `option` is what the user gave it to.
+        RunFolderError: there is a file that must not be replaced.
+    """
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise SpecError(f"{option} writes a page; give a name such as {path.stem}.html")
+    refuse_taken(path, PAGE, force=force)
+
+
+def write_page(path: Path, content: str, *, force: bool) -> None:
+    """Write a page; raise `RunFolderError` if it must not be replaced or cannot be written."""
+    # Names of files may hold bytes that are no characters.
+    write_output(path, content.encode("utf-8", "backslashreplace"), PAGE, force=force)
 
 
 def _has(path: Path, mark: bytes) -> bool:

@@ -186,6 +186,16 @@ def load_best(path: Path) -> Best:
     return Best(about.spec, about.classes, tensors["best"], about.best_epoch, len(about.history))
 
 
+def load_parameters(path: Path) -> Array:
+    """Return the flat vector after the last epoch that was saved.
+
+    Raises:
+        ModelFileError: the file is missing or damaged, or comes from another gridcnn.
+    """
+    tensors, _ = _read(path)
+    return tensors["parameters"]
+
+
 def load_history(path: Path) -> tuple[Epoch, ...]:
     """Return the history of a checkpoint: every epoch so far.
 
