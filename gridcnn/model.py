@@ -346,6 +346,32 @@ class Model:
             raise RunFolderError(f"{target} cannot be written: {reason}") from None
         return target
 
+    def export(
+        self,
+        to: str,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        overwrite: bool = False,
+        **options: Any,
+    ) -> Path:
+        """Write the model in the form of another program, and return the path of the (first) file.
+
+        Args:
+            to: the format, as `onnx`.
+            path: the file to write; None: the name of the spec in the current folder.
+            overwrite: replace files that gridcnn did not write.
+            options: those of the format, as `opset=13`; see `gridcnn export --help`.
+
+        Raises:
+            UnknownNameError: there is no such format.
+            SpecError: an option is wrong.
+            RunFolderError: a file must not be replaced, or cannot be written.
+            UserError: something cannot be expressed in the format; or a package is missing.
+        """
+        from gridcnn.export.formats import export  # few models leave
+
+        return export(self, to, path, overwrite=overwrite, **options).paths[0]
+
 
 def write_model(model: Model, path: Path, *, replace: bool = True) -> None:
     """Write a model to a file, whole or not at all; raise `OSError` if that is not possible."""

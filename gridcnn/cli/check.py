@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gridcnn.cli import options, outputs, screen
+from gridcnn import outputs
+from gridcnn.cli import options, screen
 from gridcnn.cli.bars import Bars
 from gridcnn.errors import SpecError, quoted
 
@@ -83,7 +84,7 @@ def check(
         bool,
         typer.Option("--quiet", "-q", help="Print errors only; the exit code gives the verdict."),
     ] = False,
-    force: outputs.Force = False,
+    force: options.Force = False,
 ) -> None:
     from gridcnn.checking import check as checked
 

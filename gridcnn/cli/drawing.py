@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
-from gridcnn.cli.outputs import write_output
 from gridcnn.order.lags import Lags
 from gridcnn.order.usefulness import Usefulness
+from gridcnn.outputs import write_output
 
 _SMALLEST_PNG = 256
 

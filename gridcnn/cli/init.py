@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gridcnn import outputs
 from gridcnn.cli import options as common
-from gridcnn.cli import outputs, screen
+from gridcnn.cli import screen
 from gridcnn.errors import ColumnPermutableError, DataError, Problem, SpecError
 
 if TYPE_CHECKING:

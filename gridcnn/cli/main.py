@@ -20,6 +20,7 @@ from gridcnn.cli import (
     compare,
     datasets,
     evaluate,
+    export,
     init,
     limits,
     predict,
@@ -142,6 +143,7 @@ tune.add(app)
 walkthrough.add(app)
 predict.add(app)
 evaluate.add(app)
+export.add(app)
 compare.add(app)
 show.add(app)
 check.add(app)

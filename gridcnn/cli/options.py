@@ -38,3 +38,4 @@ Data = Annotated[
 Seed = Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Replace training.seed.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that gridcnn did not write.")]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridcnn.cli import options, outputs, screen
+from gridcnn import outputs
+from gridcnn.cli import options, screen
 from gridcnn.errors import DataError, SpecError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def show(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the plan, or the grid, as JSON.")
     ] = False,
-    force: outputs.Force = False,
+    force: options.Force = False,
 ) -> None:
     if spec is not None or _is_file_to_see(what):
         if as_plan:

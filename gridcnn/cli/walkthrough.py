@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from gridcnn.cli import options, outputs, screen
+from gridcnn import outputs
+from gridcnn.cli import options, screen
 
 _EXAMPLES = """Make a page that shows how a network sees an X, step by step, from a live run.
 
@@ -35,7 +36,7 @@ def walkthrough(
     ] = 0,
     threads: options.Threads = None,
     quiet: options.Quiet = False,
-    force: outputs.Force = False,
+    force: options.Force = False,
 ) -> None:
     outputs.refuse_no_page(out, "--out", force=force)
     from gridcnn.cli.display import Display

@@ -1,23 +1,19 @@
-"""Files that a verb writes to a path of the user: complete or not at all, never over others."""
+"""Files that are written to a path of the user: complete or not at all, never over others."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from gridcnn.errors import RunFolderError, SpecError
 from gridcnn.files import open_ordinary, write_bytes
 
-Force = Annotated[bool, typer.Option("--force", help="Replace a file that gridcnn did not write.")]
 PAGE = b'<meta name="generator" content="gridcnn">'
 """What all pages of gridcnn have near their beginning."""
 _LOOK = 2**10  # bytes at the beginning of a file in which the mark is searched
 
 
-def refuse_taken(path: Path, mark: bytes | None, *, force: bool) -> None:
+def refuse_taken(path: Path, mark: bytes | None, *, force: bool, remedy: str = "--force") -> None:
     """Raise `RunFolderError` if a file must not be replaced.
 
     Args:
@@ -25,20 +21,23 @@ def refuse_taken(path: Path, mark: bytes | None, *, force: bool) -> None:
         mark: bytes near the beginning of files of this kind that gridcnn has written; None: users
             edit such files, so they are never replaced either.
         force: replace any.
+        remedy: how the caller says `force`.
     """
     if force or not os.path.lexists(path) or (mark is not None and _has(path, mark)):
         return
     whose = "" if mark is None else ", and gridcnn did not write it"
-    raise RunFolderError(f"{path} exists already{whose}; give another name, or --force")
+    raise RunFolderError(f"{path} exists already{whose}; give another name, or {remedy}")
 
 
-def write_output(path: Path, content: bytes, mark: bytes | None, *, force: bool) -> None:
+def write_output(
+    path: Path, content: bytes, mark: bytes | None, *, force: bool, remedy: str = "--force"
+) -> None:
     """Write a file; the arguments are those of `refuse_taken`, which is called first.
 
     Raises:
         RunFolderError: it must not be replaced, or cannot be written.
     """
-    refuse_taken(path, mark, force=force)
+    refuse_taken(path, mark, force=force, remedy=remedy)
     try:
         # What comes between the look and the writing is kept.
         write_bytes(path, content, replace=os.path.lexists(path))

@@ -1,0 +1,147 @@
+"""`gridcnn export`: a model in the form of another program."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gridcnn.cli import options, screen
+from gridcnn.errors import DataError, Problem, SpecError
+
+if TYPE_CHECKING:
+    from gridcnn.export.formats import Written
+    from gridcnn.model import Model
+
+_EXAMPLES = """Write a model in the form of another program, with the same answers.
+
+MODEL is a run folder or a model file.
+
+Examples:
+
+  gridcnn export runs/xo/1 --to onnx -o xo.onnx
+
+  gridcnn export runs/xo/1 --to onnx --check drawings
+
+  gridcnn export runs/sounds/1 --to onnx --input grid --opset 13
+"""
+
+
+def add(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("export", help=screen.paragraphs(_EXAMPLES))(export)
+
+
+def export(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or a model file.")],
+    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="The format: onnx.")],
+    more: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ITEM...", help="More items for --check."),
+    ] = None,
+    path: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="PATH",
+            help="The file to write. Default: the name of the spec, in the current folder.",
+        ),
+    ] = None,
+    given_input: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            metavar="item|grid",
+            help="For onnx: whether items go in, or the grids that the adapter makes of them. "
+            "Default: item.",
+        ),
+    ] = None,
+    opset: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="For onnx: the version of the operators. Default: 17."),
+    ] = None,
+    check: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--check",
+            metavar="ITEM...",
+            help="Compare the votes of the file with those of the model, on these files, folders, "
+            "or rows of tables; fails if they differ by more than 0.01.",
+        ),
+    ] = None,
+    texts: Annotated[
+        list[str] | None,
+        typer.Option("--text", metavar="TEXT", help="A text for --check. Repeatable."),
+    ] = None,
+    as_json: options.AsJson = False,
+    force: options.Force = False,
+) -> None:
+    from gridcnn.export.formats import export
+    from gridcnn.model import load
+
+    if more and not check:
+        raise SpecError("items are for --check; give --check before them")
+    loaded = load(model)
+    chosen = {
+        name: value
+        for name, value in {"input": given_input, "opset": opset}.items()
+        if value is not None
+    }
+    written = export(loaded, to, path, overwrite=force, remedy="--force", **chosen)
+    checked = _check(loaded, written, [*(check or ()), *(more or ())], texts or [])
+    facts = {"files": [str(each) for each in written.paths], **written.made.facts, **checked}
+    if as_json:
+        screen.say_json(facts)
+    else:
+        _say(written, checked)
+    screen.say_notes(written.made.notes, strict=False)
+    if checked and checked["largest_difference"] > ALLOWED:
+        raise typer.Exit(screen.USER)
+
+
+ALLOWED = 0.01
+"""The largest difference of votes that a check lets pass: a short cut for large pictures."""
+
+
+def _check(model: Model, written: Written, files: list[str], texts: list[str]) -> dict[str, Any]:
+    """Return on how many items votes were compared, and by how much they differ at most."""
+    if not files and not texts:
+        return {}
+    from gridcnn.runs.questions import Questions
+
+    items, largest = 0, 0.0
+    problems: list[Problem] = []
+    for part in Questions(model.adapter, model.spec.data, texts=texts).parts(files):
+        problems += part.problems
+        if len(part.names):
+            made = model.adapted(part.things, names=part.names)
+            problems += made.problems
+            things = [part.things[index] for index in made.kept.tolist()]
+            found = written.format.largest_difference(model, written.made, things)
+            items, largest = items + len(things), max(largest, found)
+    if problems:
+        sys.stdout.flush()
+        screen.say_error(DataError(*problems))
+    if not items:
+        raise DataError("none of the items for --check can be read")
+    return {"items_checked": items, "largest_difference": largest}
+
+
+def _say(written: Written, checked: dict[str, Any]) -> None:
+    for path in written.paths:
+        screen.say(f"{path} written")
+    for name, fact in written.made.facts.items():
+        if isinstance(fact, dict):
+            screen.say(f"{name}:")
+            for inner, value in fact.items():
+                screen.say(f"  {inner}: {value}")
+        else:
+            screen.say(f"{name}: {fact}")
+    if checked:
+        screen.say(
+            f"checked on {checked['items_checked']:,} items: votes differ by at most "
+            f"{checked['largest_difference']:.2g}"
+        )

@@ -1,0 +1,105 @@
+"""The formats of export by name, and the one way to write a model in one of them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gridcnn.errors import RunFolderError, SpecError, UnknownNameError, listed, quoted
+from gridcnn.export.format import Exported, Format
+from gridcnn.model import Model
+from gridcnn.outputs import refuse_taken, write_output
+from gridcnn.registry import Registry
+
+FORMATS = Registry(
+    "export format",
+    {
+        "onnx": "gridcnn.export.onnx.format:Onnx",
+    },
+    foreign={"torch": "pytorch", "html": "page", "h": "c"},
+)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What `export` has written.
+
+    Attributes:
+        paths: the files; the first is the one that was asked for.
+        format: the format and its options.
+        made: what the files hold, and facts about them.
+    """
+
+    paths: tuple[Path, ...]
+    format: Format
+    made: Exported
+
+
+def make_format(name: str, options: dict[str, Any]) -> Format:
+    """Return a format with its options.
+
+    Raises:
+        UnknownNameError: there is no such format.
+        SpecError: it does not take an option, or not this value.
+    """
+    chosen: type[Format] = FORMATS[name]
+    odd = [option for option in options if option not in chosen.model_fields]
+    if odd:
+        takers = {
+            option: [other for other in FORMATS if option in FORMATS[other].model_fields]
+            for option in odd
+        }
+        raise SpecError(
+            *(
+                f"the option {quoted(option)} is for --to {listed(takers[option])}; got --to {name}"
+                if takers[option]
+                else f"there is no option {quoted(option)} of an export"
+                for option in odd
+            )
+        )
+    made: Format = chosen(**options)
+    return made
+
+
+def export(
+    model: Model,
+    to: str,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    overwrite: bool = False,
+    remedy: str = "overwrite=True",
+    **options: Any,
+) -> Written:
+    """Write a model in another form, whole or not at all.
+
+    Args:
+        model: the trained model.
+        to: the name of the format, as `onnx`.
+        path: the file to write; None: the name of the spec in the current folder, with the usual
+            ending.
+        overwrite: replace files that gridcnn did not write.
+        remedy: how the caller says `overwrite`, for messages.
+        options: those of the format.
+
+    Raises:
+        UnknownNameError: there is no such format.
+        SpecError: an option is wrong, or the model has something that the format cannot express.
+        RunFolderError: a file must not be replaced, or cannot be written.
+        UserError: a package is missing.
+    """
+    form = make_format(to, options)
+    target = Path(path) if path is not None else Path(f"{model.spec.name}{form.endings[0]}")
+    if not target.name:
+        raise RunFolderError("the file to write has an empty name; name a file")
+    paths = form.paths(target)
+    for each in paths.values():
+        refuse_taken(each, form.mark, force=overwrite, remedy=remedy)
+    made = form.export(model, target)
+    for ending, each in paths.items():
+        write_output(each, made.contents[ending], form.mark, force=overwrite, remedy=remedy)
+    return Written(tuple(paths.values()), form, made)
+
+
+__all__ = ["FORMATS", "UnknownNameError", "Written", "export", "make_format"]

@@ -1,0 +1,46 @@
+"""Running a file of ONNX in ONNX Runtime, beside the model that it was made from."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.contracts.adapter import Things
+from gridcnn.errors import UserError
+from gridcnn.export.onnx.feeding import batches
+from gridcnn.model import Model
+
+
+def session_of(content: bytes) -> Any:
+    """Return a session of ONNX Runtime; raise `UserError` if it is not installed."""
+    try:
+        runtime: Any = import_module("onnxruntime")
+    except ImportError:
+        raise UserError(
+            "a check needs ONNX Runtime, which is not installed: "
+            "python -m pip install 'gridcnn[onnx]'"
+        ) from None
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def votes_in_runtime(model: Model, content: bytes, things: Things) -> NDArray[np.float32]:
+    """Return the votes of a file in ONNX Runtime, float32 `(items, classes)`."""
+    session = session_of(content)
+    kind = session.get_inputs()[0].name
+    votes = np.empty((len(things), len(model.classes)), np.float32)
+    for chosen, feed in batches(model.adapter, kind, things):
+        votes[chosen] = session.run(["votes"], feed)[0]
+    return votes
+
+
+def largest_difference(model: Model, content: bytes, things: Things) -> float:
+    """Return by how much votes in ONNX Runtime differ from those of the model, at most."""
+    if not len(things):
+        return 0.0
+    expected = model.votes_of_many(things)
+    return float(np.abs(votes_in_runtime(model, content, things) - expected).max())

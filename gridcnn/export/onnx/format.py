@@ -1,0 +1,96 @@
+"""The format `onnx`: one file that holds the adapter and the network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from annotated_types import Ge, Le
+from pydantic import Strict
+
+from gridcnn.contracts.adapter import Things
+from gridcnn.export.format import Exported, Format
+from gridcnn.export.onnx.adapters import Feed, add_adapter
+from gridcnn.export.onnx.graph import HIGHEST, LOWEST, USUAL, Graph
+from gridcnn.export.onnx.network import add_network
+from gridcnn.model import Model
+from gridcnn.version import VERSION
+
+Opset = Annotated[int, Strict(), Ge(LOWEST), Le(HIGHEST)]
+"""A version of ONNX's operators."""
+
+
+class Onnx(Format):
+    """ONNX, which ONNX Runtime, OpenVINO, browsers, phones and many others run."""
+
+    title: ClassVar[str] = "onnx"
+    endings: ClassVar[tuple[str, ...]] = (".onnx",)
+
+    input: Literal["item", "grid"] = "item"
+    """What goes in: items, as pixels, samples, characters or numbers; or the grids that the
+    adapter makes of them, if other code does that."""
+    opset: Opset = USUAL
+    """The version of the operators, 13 to 23; runtimes of browsers and phones read 17."""
+
+    def export(self, model: Model, path: Path) -> Exported:  # noqa: ARG002 - one file
+        """Return the file; raise `UserError` that names what cannot be expressed."""
+        graph = Graph(self.opset)
+        if self.input == "grid":
+            grids = graph.input("grids", np.float32, ("items", *model.shape.sizes))
+            feed = Feed(grids, "the grids", "grids")
+        else:
+            feed = add_adapter(graph, model.adapter)
+        votes = add_network(graph, model.network, model.parameters, feed.grids)
+        classes = len(model.classes)
+        graph.output(votes, "votes", np.float32, ("items", classes))
+        sizes: tuple[int | str, ...] = ("items", classes) if model.several else ("items",)
+        graph.output(_answers(graph, model, votes), "answer", np.int64, sizes)
+        content = graph.content(model.spec.name, _metadata(self, model, feed))
+        facts: dict[str, Any] = {
+            "opset": self.opset,
+            "inputs": {each.name: _describe(each) for each in graph.inputs},
+            "outputs": {each.name: _describe(each) for each in graph.outputs},
+            "input": feed.about,
+        }
+        return Exported({".onnx": content}, facts, feed.notes)
+
+    def largest_difference(self, model: Model, made: Exported, things: Things) -> float:
+        """Return by how much votes in ONNX Runtime differ from those of the model, at most."""
+        from gridcnn.export.onnx.checking import largest_difference
+
+        return largest_difference(model, made.contents[".onnx"], things)
+
+
+def _answers(graph: Graph, model: Model, votes: str) -> str:
+    """Return the index of the class with the most votes; of several labels, 1 or 0 for each."""
+    if model.thresholds is not None:
+        enough = graph.binary("Less", votes, np.array([model.thresholds], np.float32))
+        return graph.cast(graph.node("Not", enough), np.int64)
+    return graph.node("ArgMax", votes, axis=1, keepdims=0)
+
+
+def _metadata(settings: Onnx, model: Model, feed: Feed) -> dict[str, str]:
+    """Return what the file says about itself: each value is a text, most of them JSON."""
+    content: dict[str, Any] = {
+        **feed.tables,
+        "classes": list(model.classes),
+        "adapter": {model.adapter.title: model.adapter.model_dump(mode="json")},
+        "grid": list(model.shape.sizes),
+        "spec": model.spec.model_dump(mode="json"),
+    }
+    if model.thresholds is not None:
+        content["thresholds"] = list(model.thresholds)
+    plain = {"gridcnn": VERSION, "input": settings.input, "about": feed.about}
+    return {**plain, **{key: json.dumps(value) for key, value in content.items()}}
+
+
+def _describe(value: Any) -> str:
+    """Return the type and the shape of an input or output, as `float32 (items, 2)`."""
+    from onnx import helper
+
+    tensor = value.type.tensor_type
+    kind = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+    sizes = [each.dim_param or str(each.dim_value) for each in tensor.shape.dim]
+    return f"{'text' if kind.kind == 'O' else kind} ({', '.join(sizes)}{',' * (len(sizes) == 1)})"
