@@ -1,8 +1,8 @@
-"""A model as data for a page that computes by itself: every operation, every setting, all weights.
+"""A model as data for a page that computes by itself: operations, settings and weights.
 
-The page's arithmetic is `script/arithmetic.js`, and its adapters are the other files there. All that
-has to be worked out from settings (borders, sizes of windows, places of parameters) is worked out
-here, so that it is written once.
+The page's arithmetic is `script/arithmetic.js`, and its adapters are the other files there. All
+that has to be worked out from settings (borders, sizes of windows, places of parameters) is worked
+out here, so that it is written once.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from gridcnn.stages.voting import IndependentVotes, Votes
 SCRIPTS = (
     "arithmetic.js",
     "pixels.js",
+    "light.js",
+    "frames.js",
     "ink.js",
     "sounds.js",
     "texts.js",
@@ -159,4 +161,4 @@ _KNOWN: dict[type, tuple[str, Callable[[Any, GridShape, Places], dict[str, Any]]
     Votes: ("voting", _voting),
     IndependentVotes: ("voting", _voting),
 }
-"""Of each stage its name in the page, and what makes its settings. A subclass computes otherwise."""
+"""Of each stage its name in the page, and what makes its settings. Subclasses compute otherwise."""

@@ -126,9 +126,10 @@
   /* Return the numbers of a text: between them stand commas, semicolons, tabs or spaces. What is
      empty, or written as NaN, is missing. */
   function numbersIn(text) {
-    const separator = /[,;\t]/.test(text) ? /\s*[,;\t]\s*/ : /\s+/;
-    const words = text.trim() === "" ? [] : text.trim().split(separator);
-    return words.map((word, i) => {
+    const whole = text.replace(/^[ \r\n]+|[ \r\n]+$/g, "");
+    const words = whole === "" ? [] : whole.split(/[,;\t]/.test(whole) ? / *[,;\t][ \r\n]*| *\n/ : /\s+/);
+    return words.map((each, i) => {
+      const word = each.trim();
       if (/^(|nan|na|null|none|\?)$/i.test(word)) return NaN;
       const number = Number(word);
       if (Number.isNaN(number)) throw new gridcnn.Problem(`number ${i + 1}, '${word}', is not a number`);

@@ -7,11 +7,16 @@
 
   // Another sample rate --------------------------------------------------------------------------
 
-  /* The filter of soxr at its quality "HQ": a sinc that is cut off a little below the lower half
-     rate, under a Kaiser window. It was measured from soxr's answers to single samples. */
+  /* The filters of soxr at its quality "HQ": a sinc that is cut off a little below the lower half
+     rate, under a Kaiser window. They were measured from soxr's answers to single samples. For each
+     ratio of both rates: the window's beta, and its half length in samples at the lower rate; other
+     ratios take two steps in soxr, of which the last is nearly their product. */
   const CUT = 0.95687183;
-  const BETA = 13.04;
-  const REACH = 97.25; // samples at the lower rate
+  const WINDOWS = [
+    [2, 13.04, 97.25], [3, 13.04, 96.833], [4, 13.711, 102.25], [6, 13.711, 101.5],
+    [8, 14.104, 105.25], [12, 14.104, 104.835], [3 / 2, 13.04, 96.833], [4 / 3, 13.04, 96.625],
+  ];
+  const OTHERS = [0, 16, 110];
 
   function bessel(x) {
     let term = 1;
@@ -23,12 +28,12 @@
     return sum;
   }
 
-  function filterAt(time) {
-    const part = time / REACH;
+  function filterAt(time, beta, length) {
+    const part = time / length;
     if (Math.abs(part) >= 1) return 0;
     const turn = Math.PI * CUT * time;
     const sinc = turn === 0 ? 1 : Math.sin(turn) / turn;
-    return (CUT * sinc * bessel(BETA * Math.sqrt(1 - part * part))) / bessel(BETA);
+    return (CUT * sinc * bessel(beta * Math.sqrt(1 - part * part))) / bessel(beta);
   }
 
   function divisor(one, other) {
@@ -45,14 +50,17 @@
     const step = divisor(rate, wanted);
     const phases = wanted / step;
     const low = Math.min(rate, wanted);
-    const reach = Math.ceil((REACH * rate) / low);
+    const ratio = Math.max(rate, wanted) / low;
+    const known = WINDOWS.find(([one]) => Math.abs(one - ratio) < 1e-9);
+    const [, beta, length] = known || OTHERS;
+    const reach = Math.ceil((length * rate) / low);
     const filters = new Map();
     // The weights of the samples around a place between two of them: one list for each phase.
     const filterOf = (phase) => {
       if (!filters.has(phase)) {
         const made = new Float64Array(2 * reach + 1);
         for (let k = -reach; k <= reach; k += 1) {
-          made[k + reach] = (filterAt((phase / phases - k) * (low / rate)) * low) / rate;
+          made[k + reach] = (filterAt((phase / phases - k) * (low / rate), beta, length) * low) / rate;
         }
         filters.set(phase, made);
       }
