@@ -35,7 +35,9 @@ SCRIPTS = (
     "sounds.js",
     "texts.js",
     "adapters.js",
+    "files.js",
     "inputs.js",
+    "maps_view.js",
     "live.js",
 )
 """The scripts of a page that is alive, in their order, beside those that every page has."""

@@ -52,7 +52,7 @@ def adapter_data(adapter: Adapter, problems: list[Problem]) -> dict[str, Any]:
             problems.append(Problem(message))
         settings |= {"elements": sorted(ELEMENTS), "aromatic": sorted(AROMATIC)}
     elif isinstance(adapter, ImageAdapter):
-        settings["background"] = _colour(adapter.background)
+        settings |= {"background": _colour(adapter.background), "rows_first": _rows_first()}
     return settings
 
 
@@ -85,6 +85,16 @@ def _sound(adapter: AudioAdapter, problems: list[Problem]) -> dict[str, Any]:
         "samples": max(1, round((adapter.duration or 0) * adapter.sample_rate)),
         "columns": adapter.shape().columns,
     }
+
+
+def _rows_first() -> bool:
+    """Return whether Pillow resizes along columns first where a picture gets much lower.
+
+    From version 13 it does; before, it always began along rows. Bytes are rounded in between.
+    """
+    import PIL
+
+    return int(PIL.__version__.partition(".")[0]) >= 13
 
 
 def _colour(background: str) -> list[int] | None:

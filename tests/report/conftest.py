@@ -20,7 +20,8 @@ from gridcnn.report.live import SCRIPTS, live_data
 
 HERE = Path(__file__).parent
 SCRIPT = HERE.parents[1] / "gridcnn" / "report" / "script"
-IN_NODE = (CORE[0], *(name for name in SCRIPTS if name not in ("inputs.js", "live.js")))
+IN_PAGES = ("files.js", "inputs.js", "maps_view.js", "live.js")
+IN_NODE = (CORE[0], *(name for name in SCRIPTS if name not in IN_PAGES))
 """The scripts that need no page around them."""
 
 

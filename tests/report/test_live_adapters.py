@@ -212,7 +212,8 @@ def test_sounds(program: Any, how: Any) -> None:
         content = wave_file(samples, rate, dice.one("PCM_16", "PCM_24", "PCM_U8", "FLOAT"))
 
         item = {"wave": base64.b64encode(content).decode()}
-        same_grid(program, model.adapter, content, item, close=2e-3)
+        # Where it is nearly silent, decibels tell the rounding of 32-bit floats.
+        same_grid(program, model.adapter, content, item, close=1e-2)
 
     fuzzed(how, test)
 

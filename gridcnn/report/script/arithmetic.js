@@ -304,5 +304,32 @@
     return { terms, total, divisor: op.divisor, bias, match: total / op.divisor + bias };
   }
 
-  gridcnn.arithmetic = { grid, forward, votes, answers, matchAt, windowOf, bestOf };
+  /* How many votes each cell of the last maps gives to a class: what the cell counts, times its
+     value. Hidden layers are followed as they stand for this item, so that all cells and what is
+     left, the biases, add up to the class's logit. */
+  function election(op, parameters, source, chosen) {
+    const entered = [source.cells];
+    for (const [number, each] of op.layers.entries()) {
+      if (number) entered[number] = rectify(entered[number]);
+      entered.push(layer(parameters, entered[number], ...each));
+    }
+    let flow = Float64Array.from(entered.at(-1), (_, output) => (output === chosen ? 1 : 0));
+    for (let number = op.layers.length - 1; number >= 0; number -= 1) {
+      const [weights, , outputs] = op.layers[number];
+      const inputs = entered[number].length;
+      const before = new Float64Array(inputs);
+      for (let output = 0; output < outputs; output += 1) {
+        if (flow[output] === 0) continue;
+        for (let i = 0; i < inputs; i += 1) {
+          before[i] += flow[output] * parameters[weights + output * inputs + i];
+        }
+      }
+      flow = number ? before.map((each, i) => (entered[number][i] > 0 ? each : 0)) : before;
+    }
+    const cells = Float32Array.from(flow, (each, i) => each * source.cells[i]);
+    const logit = entered.at(-1)[chosen];
+    return { cells, logit, rest: logit - cells.reduce((sum, each) => sum + each, 0) };
+  }
+
+  gridcnn.arithmetic = { grid, forward, votes, answers, matchAt, windowOf, bestOf, election };
 })();

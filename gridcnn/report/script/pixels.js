@@ -2,7 +2,7 @@
 
    A picture is {width, height, planes, whole}: one plane (grey) or three (red, green, blue), each an
    array of 0 to 255, rows first. `whole` says that they are bytes; Pillow then rounds to bytes after
-   each step of resizing, and so does this. */
+   each step of resizing, and so does this; `rowsFirst` says that it may begin with the rows. */
 "use strict";
 
 (() => {
@@ -55,6 +55,20 @@
     });
   }
 
+  function alongRows({ values, wide, high }, weighed, columns, whole) {
+    const made = new Float32Array(columns * high);
+    const lines = { lines: high, gap: wide, step: 1, outGap: columns, outStep: 1, whole };
+    resizeAlong(values, made, weighed, lines);
+    return { values: made, wide: columns, high };
+  }
+
+  function alongColumns({ values, wide }, weighed, rows, whole) {
+    const made = new Float32Array(wide * rows);
+    const lines = { lines: wide, gap: 1, step: wide, outGap: 1, outStep: wide, whole };
+    resizeAlong(values, made, weighed, lines);
+    return { values: made, wide, high: rows };
+  }
+
   /* Return a box of a picture (left, top, right, bottom) in other sizes, as planes of floats. */
   function resize(picture, box, columns, rows) {
     const { width, height, whole } = picture;
@@ -63,22 +77,14 @@
     const down = rows !== height || top !== 0 || bottom !== rows;
     const byColumn = across && coefficients(width, left, right, columns);
     const byRow = down && coefficients(height, top, bottom, rows);
+    // The second step sees what the first has rounded, so their order matters.
+    const rowsFirst = picture.rowsFirst && height > rows && height - rows > 2 * (width - columns);
     const planes = picture.planes.map((plane) => {
-      let made = plane;
-      let wide = width;
-      if (across) {
-        made = new Float32Array(columns * height);
-        const lines = { lines: height, gap: width, step: 1, outGap: columns, outStep: 1, whole };
-        resizeAlong(plane, made, byColumn, lines);
-        wide = columns;
-      }
-      if (down) {
-        const before = made;
-        made = new Float32Array(wide * rows);
-        const lines = { lines: wide, gap: 1, step: wide, outGap: 1, outStep: wide, whole };
-        resizeAlong(before, made, byRow, lines);
-      }
-      return Float32Array.from(made);
+      let made = { values: plane, wide: width, high: height };
+      if (rowsFirst && down) made = alongColumns(made, byRow, rows, whole);
+      if (across) made = alongRows(made, byColumn, columns, whole);
+      if (!rowsFirst && down) made = alongColumns(made, byRow, rows, whole);
+      return Float32Array.from(made.values);
     });
     return { width: columns, height: rows, planes, whole };
   }
@@ -104,7 +110,7 @@
       }
       return made;
     });
-    return { width, height, planes, whole: picture.whole };
+    return { ...picture, width, height, planes };
   }
 
   /* The mean of bytes, rounded as Pillow does it without a division. */
@@ -259,7 +265,7 @@
      channels, rows and columns. */
   function pictureCells(adapter, decoded) {
     const inked = adapter.fit === "ink" || adapter.polarity === "ink";
-    const flat = flatten(decoded, adapter.background);
+    const flat = { ...flatten(decoded, adapter.background), rowsFirst: adapter.rows_first };
     return inked ? inkCells(adapter, withLimits(flat, adapter.range)) : plainCells(adapter, flat);
   }
 

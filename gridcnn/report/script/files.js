@@ -1,0 +1,111 @@
+/* Files that a user chooses, drops or records: decoded by the browser into what adapters take. */
+"use strict";
+
+(() => {
+  const MOST_PIXELS = 16e6; // larger pictures are made smaller as they are decoded
+
+  /* Return a picture as the image adapter takes it: {width, height, data, opaque}. */
+  async function picture(file, adapter) {
+    let bitmap;
+    // Neither colour profiles nor opacity may change the numbers that the file holds.
+    const exact = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
+    try {
+      bitmap = await createImageBitmap(file, exact);
+    } catch {
+      throw new gridcnn.Problem(`this browser cannot read '${file.name || "the file"}' as a picture`);
+    }
+    const pixels = bitmap.width * bitmap.height;
+    if (pixels > adapter.max_pixels) {
+      throw new gridcnn.Problem(
+        `the picture has ${pixels} pixels; the model takes at most ${adapter.max_pixels}`,
+      );
+    }
+    const scale = Math.min(1, Math.sqrt(MOST_PIXELS / pixels));
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.max(1, Math.round(bitmap.width * scale));
+    canvas.height = Math.max(1, Math.round(bitmap.height * scale));
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    bitmap.close();
+    const item = pixelsOf(canvas);
+    item.opaque = await isOpaque(file, item.data);
+    return { item, canvas };
+  }
+
+  function pixelsOf(canvas) {
+    const { width, height } = canvas;
+    const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+    return { width, height, data, opaque: true };
+  }
+
+  /* Whether a file has no opacity. One that has, though all of it is opaque, is resized with more
+     digits by Pillow. */
+  async function isOpaque(file, data) {
+    const head = new Uint8Array(await file.slice(0, 65536).arrayBuffer());
+    if (head[0] === 0xff && head[1] === 0xd8) return true;
+    if (head[0] === 0x89 && head[1] === 0x50) {
+      const text = new TextDecoder("latin1").decode(head);
+      const body = text.indexOf("IDAT");
+      const mark = text.indexOf("tRNS");
+      return head[25] !== 4 && head[25] !== 6 && !(mark > 0 && (body < 0 || mark < body));
+    }
+    for (let i = 3; i < data.length; i += 4) if (data[i] < 255) return false;
+    return true;
+  }
+
+  /* Return a sound as the audio adapter takes it: {samples, rate}. */
+  async function sound(file) {
+    const content = await file.arrayBuffer();
+    const plain = gridcnn.sounds.wave(content);
+    if (plain) return plain;
+    const rate = gridcnn.sounds.declaredRate(content) || 48000;
+    let decoded;
+    try {
+      // A context of the file's own rate, so that the browser does not convert it.
+      decoded = await new OfflineAudioContext(1, 1, rate).decodeAudioData(content);
+    } catch {
+      throw new gridcnn.Problem(`this browser cannot read '${file.name || "the file"}' as a sound`);
+    }
+    const samples = new Float32Array(decoded.length);
+    for (let channel = 0; channel < decoded.numberOfChannels; channel += 1) {
+      decoded.getChannelData(channel).forEach((sample, i) => { samples[i] += sample; });
+    }
+    return { samples: samples.map((each) => each / decoded.numberOfChannels), rate: decoded.sampleRate };
+  }
+
+  /* Let files be chosen, dropped on an element, and (pictures) pasted. Returns the button. */
+  function chooser(element, { accept, label, take }) {
+    const input = gridcnn.make("input", { type: "file", accept, class: "unseen", tabindex: "-1",
+      "aria-label": label });
+    const button = gridcnn.make("button", { type: "button", onclick: () => input.click() }, label);
+    input.addEventListener("change", () => {
+      if (input.files.length) take(input.files[0]);
+      input.value = "";
+    });
+    element.addEventListener("dragover", (event) => {
+      event.preventDefault();
+      element.classList.add("dropping");
+    });
+    element.addEventListener("dragleave", () => element.classList.remove("dropping"));
+    element.addEventListener("drop", (event) => {
+      event.preventDefault();
+      element.classList.remove("dropping");
+      const [file] = event.dataTransfer.files;
+      if (file) take(file);
+    });
+    document.addEventListener("paste", (event) => {
+      const [file] = event.clipboardData.files;
+      if (file) take(file);
+    });
+    return [button, input];
+  }
+
+  /* Let the browser save content as a file. */
+  function save(blob, name) {
+    const link = gridcnn.make("a", { href: URL.createObjectURL(blob), download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  }
+
+  gridcnn.files = { chooser, picture, pixelsOf, save, sound };
+})();
