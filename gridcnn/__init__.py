@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         EngineError,
         GridcnnError,
         ModelFileError,
+        ReportWarning,
         RunFolderError,
         ShapeError,
         SpecError,
@@ -67,6 +68,7 @@ __all__ = [
     "Pipeline",
     "RateSweep",
     "Repetition",
+    "ReportWarning",
     "Run",
     "RunFolderError",
     "RunWatcher",
@@ -97,7 +99,8 @@ __all__ = [
 ]
 
 _ERRORS = [name for name in __all__ if name.endswith("Error")]
-_ERRORS += ["StopTraining", "TrainingInterrupted", "TrainingWarning", "UnfinishedRunWarning"]
+_ERRORS += ["ReportWarning", "StopTraining", "TrainingInterrupted", "TrainingWarning"]
+_ERRORS += ["UnfinishedRunWarning"]
 _HOMES = {
     **dict.fromkeys(_ERRORS, "gridcnn.errors"),
     "Axis": "gridcnn.grid",

@@ -18,6 +18,7 @@
 
     TrainingWarning             (UserWarning)      something about a training looks wrong
     UnfinishedRunWarning        (UserWarning)      a model answers whose run has not ended
+    ReportWarning               (UserWarning)      a run has ended, and its report is missing
 """
 
 from __future__ import annotations
@@ -130,6 +131,10 @@ class TrainingWarning(UserWarning):
 
 class UnfinishedRunWarning(UserWarning):
     """A model answers with the best weights so far, because its run has not ended."""
+
+
+class ReportWarning(UserWarning):
+    """A run has ended well, and the page about it could not be made."""
 
 
 _LONGEST_LISTED = 200

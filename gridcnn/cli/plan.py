@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.text import Text
 
 from gridcnn.cli.screen import number
-from gridcnn.cli.tree import rows, tree
 from gridcnn.engines.base import ANSWERED, Engine, Memory, PlanDescription, PlanPart
 from gridcnn.errors import listed, sized
 from gridcnn.network import Network, Op
+from gridcnn.report.tree import rows, tree
 
 _TITLES = ("stage", "channels x rows x columns", "parameters", "multiply-adds", "share")
 _GAP = "   "

@@ -14,6 +14,10 @@ from rich.text import Text
 
 from gridcnn.errors import GridcnnError, UserError, printable, visible
 from gridcnn.files import json_text
+from gridcnn.report.numbers import interval as interval
+from gridcnn.report.numbers import number as number
+from gridcnn.report.numbers import percent as percent
+from gridcnn.report.numbers import seconds as seconds
 
 FAULT, USER, NO_GRID = 1, 2, 3
 """Exit codes; `gridcnn.cli.main` tells what they mean."""
@@ -117,31 +121,3 @@ def paragraphs(text: str) -> str:
     """Return a help text with the lines of each paragraph joined; indented lines stay."""
     joined = re.sub(r"(?<=\S)\n(?=\S)", " ", text)
     return joined.strip() + "\n"
-
-
-def number(value: float) -> str:
-    """Return a count as people read it: `1,234`."""
-    return f"{value:,.0f}"
-
-
-def seconds(count: float) -> str:
-    """Return a duration as people read it: `1 min 5 s`."""
-    if count < 10:
-        return f"{count:.1f} s"
-    if count < 60:
-        return f"{count:.0f} s"
-    minutes, rest = divmod(round(count), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def percent(part: float) -> str:
-    """Return a part of 1 as `99.9 %`, never rounded up to 100 %."""
-    text = f"{part * 100:.1f}"
-    return "99.9 %" if text == "100.0" and part < 1 else f"{text} %"
-
-
-def interval(ends: Sequence[float]) -> str:
-    """Return the 95 % interval of a part of 1 as `95 % interval 97.3 to 99.9 %`."""
-    low, high = (percent(end) for end in ends)
-    return f"95 % interval {low.removesuffix(' %')} to {high}"

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
-from collections.abc import Sequence
 from html import escape
 
 import numpy as np
@@ -18,6 +16,7 @@ from PIL import Image
 
 from gridcnn.order.lags import Lags
 from gridcnn.order.usefulness import Usefulness
+from gridcnn.report.charts import Scale, nice, points, svg, ticks
 
 _WIDTH, _HEIGHT = 640, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 14, 44
@@ -33,10 +32,10 @@ _INK = 'stroke="#1b1d21" class="stroke-ink"'
 
 def lags_picture(lags: Lags) -> str:
     """Return association against distance, as given, with the band of shuffles."""
-    top = _nice(float(max(lags.given.max(), lags.high.max(), 0.05)))
+    top = nice(float(max(lags.given.max(), lags.high.max(), 0.05)))
     last = max(int(lags.lags[-1]), 2)
-    x = _Scale(1, last, _LEFT, _WIDTH - _RIGHT)
-    y = _Scale(0, top, _HEIGHT - _BOTTOM, _TOP)
+    x = Scale(1, last, _LEFT, _WIDTH - _RIGHT)
+    y = Scale(0, top, _HEIGHT - _BOTTOM, _TOP)
     places = [(x.at(lag), y.at(value)) for lag, value in zip(lags.lags, lags.given, strict=True)]
     upper = [(x.at(lag), y.at(value)) for lag, value in zip(lags.lags, lags.high, strict=True)]
     lower = [(x.at(lag), y.at(value)) for lag, value in zip(lags.lags, lags.low, strict=True)]
@@ -48,13 +47,15 @@ def lags_picture(lags: Lags) -> str:
         f"Columns side by side have a mean association of {first:.2f} as given; in random orders "
         f"90 of 100 lie below about {second:.2f}."
     )
-    return _svg(
+    return svg(
         "Association against distance",
         told,
         _axes(x, y, "distance, in columns", "mean association")
-        + f'<polygon points="{_points([*upper, *reversed(lower)])}" {_BAND}/>'
-        + f'<polyline points="{_points(places)}" fill="none" {_LINE} '
+        + f'<polygon points="{points([*upper, *reversed(lower)])}" {_BAND}/>'
+        + f'<polyline points="{points(places)}" fill="none" {_LINE} '
         + f'stroke-width="2"/>{dots}',
+        width=_WIDTH,
+        height=_HEIGHT,
     )
 
 
@@ -65,12 +66,12 @@ def accuracy_picture(use: Usefulness) -> str:
     near = shows_guess(use)
     low = min(low, use.majority) if near else low
     margin = max(0.02, (high - low) * 0.15)
-    x = _Scale(max(0.0, low - margin), min(1.0, high + margin), _LEFT, _WIDTH - _RIGHT)
+    x = Scale(max(0.0, low - margin), min(1.0, high + margin), _LEFT, _WIDTH - _RIGHT)
     height, middle = 130, 52
-    ticks = "".join(
+    marks = "".join(
         f'<line x1="{x.at(v):.1f}" x2="{x.at(v):.1f}" y1="92" y2="97" {_INK}/>'
         f'<text x="{x.at(v):.1f}" y="112" text-anchor="middle">{v:.0%}</text>'
-        for v in _ticks(x.low, x.high, least=0.01)
+        for v in ticks(x.low, x.high, least=0.01)
     )
     shuffles = "".join(
         f'<circle cx="{x.at(v):.1f}" cy="{middle}" r="6" fill="none" {_INK} stroke-width="1.6"/>'
@@ -81,17 +82,18 @@ def accuracy_picture(use: Usefulness) -> str:
         f'<line x1="{base:.1f}" x2="{base:.1f}" y1="20" y2="92" {_FAINT} '
         'stroke-width="2" stroke-dasharray="4 3"/>'
     )
-    diamond = _points([(at, middle - 9), (at + 9, middle), (at, middle + 9), (at - 9, middle)])
+    diamond = points([(at, middle - 9), (at + 9, middle), (at, middle + 9), (at - 9, middle)])
     told = (
         f"Accuracy {use.given:.1%} with the columns as given; {min(use.shuffled):.1%} to "
         f"{max(use.shuffled):.1%} with shuffles; {use.majority:.1%} for the most frequent class."
     )
-    return _svg(
+    return svg(
         "Accuracy as given and shuffled",
         told,
-        f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="92" y2="92" {_INK}/>{ticks}'
+        f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="92" y2="92" {_INK}/>{marks}'
         f"{guess if near else ''}{shuffles}"
         f'<polygon points="{diamond}" {_GIVEN}/>',
+        width=_WIDTH,
         height=height,
     )
 
@@ -116,7 +118,7 @@ def scale_picture() -> str:
         f'<stop offset="{place / (len(_SCALE) - 1):.2f}" stop-color="rgb{colour}"/>'
         for place, colour in enumerate(_SCALE)
     )
-    return _svg(
+    return svg(
         "Colours of association",
         "White is no association, dark blue is 1.",
         f'<defs><linearGradient id="scale">{stops}</linearGradient></defs>'
@@ -140,19 +142,7 @@ def matrix_image(matrix: NDArray[np.float32]) -> Image.Image:
     return Image.fromarray(np.rint(pixels).astype(np.uint8))
 
 
-class _Scale:
-    """Turns values into places on a picture."""
-
-    def __init__(self, low: float, high: float, start: float, end: float) -> None:
-        self.low, self.high, self.start, self.end = low, high, start, end
-
-    def at(self, value: float) -> float:
-        """Return the place of a value, in pixels."""
-        part = (value - self.low) / ((self.high - self.low) or 1.0)
-        return float(self.start + part * (self.end - self.start))
-
-
-def _axes(x: _Scale, y: _Scale, below: str, beside: str) -> str:
+def _axes(x: Scale, y: Scale, below: str, beside: str) -> str:
     foot = y.start
     parts = [
         f'<line x1="{x.start}" x2="{x.end}" y1="{foot}" y2="{foot}" {_INK}/>',
@@ -161,14 +151,14 @@ def _axes(x: _Scale, y: _Scale, below: str, beside: str) -> str:
         f'<text x="14" y="{(y.start + y.end) / 2:.0f}" text-anchor="middle" '
         f'transform="rotate(-90 14 {(y.start + y.end) / 2:.0f})">{beside}</text>',
     ]
-    for value in _ticks(y.low, y.high):
+    for value in ticks(y.low, y.high):
         place = y.at(value)
         parts.append(
             f'<line x1="{x.start}" x2="{x.end}" y1="{place:.1f}" y2="{place:.1f}" '
             f'{_FAINT} stroke-width="0.5"/>'
             f'<text x="{x.start - 6}" y="{place + 4:.1f}" text-anchor="end">{value:.3g}</text>'
         )
-    whole = [1.0, *(v for v in _ticks(x.low, x.high, least=1.0) if v > 1)]
+    whole = [1.0, *(v for v in ticks(x.low, x.high, least=1.0) if v > 1)]
     for value in whole:
         place = x.at(value)
         parts.append(
@@ -177,33 +167,3 @@ def _axes(x: _Scale, y: _Scale, below: str, beside: str) -> str:
             f'text-anchor="middle">{value:.0f}</text>'
         )
     return "".join(parts)
-
-
-def _ticks(low: float, high: float, *, least: float = 0.0) -> list[float]:
-    """Return four to nine round values between two."""
-    step = max(_step((high - low) / 5), least)
-    first = math.ceil(low / step - 1e-9)
-    return [n * step for n in range(first, math.floor(high / step + 1e-9) + 1)]
-
-
-def _step(size: float) -> float:
-    power: float = 10.0 ** math.floor(math.log10(max(size, 1e-9)))
-    return next(times * power for times in (1, 2, 5, 10) if times * power >= size * 0.999)
-
-
-def _nice(value: float) -> float:
-    """Return a round value that is not below `value`, and not far above."""
-    step = _step(value / 5)
-    return math.ceil(value / step - 1e-9) * step
-
-
-def _points(places: Sequence[tuple[float, float]]) -> str:
-    return " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
-
-
-def _svg(title: str, told: str, content: str, *, width: int = _WIDTH, height: int = _HEIGHT) -> str:
-    return (
-        f'<svg role="img" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'aria-label="{escape(title)}. {escape(told)}"><title>{escape(title)}</title>'
-        f"<desc>{escape(told)}</desc>{content}</svg>"
-    )

@@ -33,6 +33,8 @@ Made = TypeVar("Made")
 
 SPEC, HISTORY = "spec.yaml", "history.csv"
 PREDICTIONS, SKIPPED = "predictions.csv", "skipped.csv"
+REPORT, REPORTED = "report.html", "report.json"
+"""The page about a run, and what it shows beside the other files."""
 CHECK = "check.json"
 """The checkers' verdicts: a resumed run does not check again."""
 FOLDS, REPEATS = "folds.json", "repeats.json"
@@ -238,7 +240,7 @@ class RunFolder:
         with self.writing():
             if text != (self.path / SPEC).read_text(encoding="utf-8"):
                 write_text(self.path / SPEC, text)
-            for name in (METRICS, PREDICTIONS, SKIPPED, FILE_NAME):
+            for name in (METRICS, PREDICTIONS, SKIPPED, FILE_NAME, REPORT, REPORTED):
                 (self.path / name).unlink(missing_ok=True)
 
     def write_history(self, history: Iterable[Epoch]) -> None:

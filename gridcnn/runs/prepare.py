@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gridcnn.adapters.fitting import fitting
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
-from gridcnn.contracts.adapter import Adapter, Fitted, Selection
+from gridcnn.contracts.adapter import Adapter, Fitted, Selection, Things
 from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Dataset, Facts, Source
 from gridcnn.datasets.division.folds import with_fold
 from gridcnn.datasets.division.groups import by_pattern
@@ -36,7 +36,12 @@ from gridcnn.order.sample import (
 from gridcnn.progress import Advance, Counter
 from gridcnn.runs.adapting import Adapting, Made
 from gridcnn.runs.contents import Digests
-from gridcnn.runs.duplicates import dropped_note, duplicates_notes, find_duplicates
+from gridcnn.runs.duplicates import (
+    Duplicates,
+    dropped_note,
+    duplicates_notes,
+    find_duplicates,
+)
 from gridcnn.runs.forms import ChangedThings, join_forms
 from gridcnn.runs.grids_cache import digest_of
 from gridcnn.runs.literal import exemplars
@@ -86,6 +91,8 @@ class Prepared:
             if the adapter makes the order.
         start: the values that training takes over from another model, if it does.
         budget: how the epochs were planned, if the spec says how many minutes training may take.
+        things: the raw items of each part, as they stand in `train`, `validation` and `test`.
+        duplicates: which items were equal to others, before any were left out for it.
     """
 
     spec: Spec
@@ -102,6 +109,8 @@ class Prepared:
     sample: Sample | None = None
     start: Start | None = None
     budget: Budget | None = None
+    things: Mapping[str, Things] = dataclasses.field(default_factory=dict)
+    duplicates: Duplicates | None = None
 
     @property
     def shape(self) -> GridShape:
@@ -230,6 +239,8 @@ def prepare(
         start=start,
         grids=adapting.told,
         sample=sample,
+        things={name: Selection(dataset.things, getattr(read.division, name)) for name in parts},
+        duplicates=duplicates,
     )
 
 

@@ -19,7 +19,7 @@ from gridcnn.order.lags import Lags
 from gridcnn.order.layouts import Layout
 from gridcnn.order.usefulness import Usefulness
 from gridcnn.order.verdict import AxisVerdict, Verdict
-from gridcnn.report import pictures
+from gridcnn.report import charts, pictures
 from gridcnn.report.page import page
 from gridcnn.report.plain import verdict_data
 
@@ -185,10 +185,10 @@ def test_matrices_are_darker_where_there_is_more() -> None:
 def test_ticks_are_round_and_within() -> None:
     """From few to nine of them."""
     for low, high in [(0.0, 1.0), (0.37, 0.9), (0.0, 0.05), (1.0, 784.0)]:
-        ticks = pictures._ticks(low, high)
-        assert 3 <= len(ticks) <= 9
-        assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in ticks)
-        assert all(f"{tick:.6g}" == f"{float(f'{tick:.3g}'):.6g}" for tick in ticks)
+        marks = charts.ticks(low, high)
+        assert 3 <= len(marks) <= 9
+        assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in marks)
+        assert all(f"{tick:.6g}" == f"{float(f'{tick:.3g}'):.6g}" for tick in marks)
 
 
 def test_plain_data_is_json_and_whole(series: Verdict) -> None:
