@@ -236,7 +236,7 @@ def _part(recording: _Recording, wanted: _Wanted) -> Samples | None:
             return None
         if not recording.whole_numbers:
             _refuse_odd(samples)
-        return _at_rate(samples, rate, sample_rate)[need.used]
+        return at_rate(samples, rate, sample_rate)[need.used]
 
 
 def _whole(sound: Any, wanted: _Wanted) -> Samples:
@@ -276,7 +276,7 @@ def _all_decoded(sound: Any, wanted: _Wanted, *, known: bool) -> Samples:
     samples = _join(blocks)
     if sound.subtype not in _WHOLE_NUMBERS:
         _refuse_odd(samples)
-    samples = _at_rate(samples, rate, wanted.sample_rate)
+    samples = at_rate(samples, rate, wanted.sample_rate)
     return samples if wanted.excerpt is None else samples[wanted.excerpt.of(len(samples))]
 
 
@@ -477,7 +477,7 @@ def _refuse_odd(samples: Samples) -> None:
         )
 
 
-def _at_rate(samples: Samples, rate: int, wanted: int) -> Samples:
+def at_rate(samples: Samples, rate: int, wanted: int) -> Samples:
     """Return the same sound with `wanted` samples per second instead of `rate`."""
     if rate == wanted:
         return samples

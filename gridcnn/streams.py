@@ -27,6 +27,8 @@ class Stream(IntEnum):
     """The changed forms of training items, before their grids are made."""
     CHOSEN_FORMS = 7
     """Which form of each item an epoch uses."""
+    BASELINE = 8
+    """Which training items a report's plain baseline is fitted on."""
 
     CHECK_NEIGHBOURS = 0x0_DE_5
     CHECK_USEFULNESS = 0x0_DE_6

@@ -113,6 +113,10 @@ class Display(RunWatcher):
         """Move the bar."""
         self.bars.show(progress)
 
+    def on_report(self, progress: Progress) -> None:
+        """Move the bar."""
+        self.bars.show(progress)
+
     def on_check(self, checked: Checked) -> None:
         """Keep it for the lines below the plan."""
         self.checked = check_lines(checked)

@@ -24,6 +24,7 @@ from gridcnn.cli import (
     init,
     limits,
     predict,
+    report,
     run,
     schema,
     screen,
@@ -145,6 +146,7 @@ predict.add(app)
 evaluate.add(app)
 export.add(app)
 compare.add(app)
+report.add(app)
 show.add(app)
 check.add(app)
 init.add(app)

@@ -83,6 +83,9 @@ def run(
             "ended.",
         ),
     ] = None,
+    no_report: Annotated[
+        bool, typer.Option("--no-report", help="Write no report.html, the page about the run.")
+    ] = False,
     strict: options.Strict = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -120,7 +123,7 @@ def run(
         else:
             from gridcnn.runs.run import run as run_spec
 
-            single = run_spec(spec, watcher=watcher, **settings)
+            single = run_spec(spec, watcher=watcher, report=not no_report, **settings)
             result, say = single, functools.partial(_say_result, single)
     if as_json:
         screen.say_json({"folder": str(result.folder), **result.metrics})
@@ -177,6 +180,15 @@ def _say_result(result: Run) -> None:
     else:
         screen.say(f"trained {metrics['epochs']} epochs in {spent}; no items are kept for a test")
     screen.say(f"results: {result.folder}")
+    _say_report(result.folder)
+
+
+def _say_report(folder: Path) -> None:
+    """Print where the page about a run is, if there is one."""
+    from gridcnn.runs.folder import REPORT
+
+    if (folder / REPORT).is_file():
+        screen.say(f"report: {folder / REPORT}")
 
 
 def _say_labels(metrics: dict[str, Any], spent: str) -> None:

@@ -57,3 +57,27 @@ def png_address(pixels: NDArray[np.uint8]) -> str:
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode("ascii")
+
+
+def picture_pixels(grid: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return a grid `(channels, rows, columns)` as the colours of a picture `(rows, columns, 3)`.
+
+    Three channels are red, green and blue; else the mean of all channels is shown in grey. Cells of
+    -1 are black, cells of 1 white, and values beyond are clipped.
+    """
+    planes = grid if len(grid) == 3 else grid.mean(axis=0, keepdims=True).repeat(3, axis=0)
+    levels = np.clip(np.nan_to_num(planes), -1, 1) * 127.5 + 127.5
+    colours: NDArray[np.uint8] = np.rint(levels).astype(np.uint8).transpose(1, 2, 0)
+    return colours
+
+
+def shrink_pixels(picture: NDArray[np.uint8], width: int) -> tuple[NDArray[np.uint8], int]:
+    """Return the picture at most `width` columns wide, by whole-number means, and the factor."""
+    factor = -(-picture.shape[1] // max(width, 1))
+    if factor == 1:
+        return picture, 1
+    rows, columns = (-(-size // factor) * factor for size in picture.shape[:2])
+    padding = ((0, rows - picture.shape[0]), (0, columns - picture.shape[1]), (0, 0))
+    padded = np.pad(picture.astype(np.float64), padding, mode="edge")
+    blocks = padded.reshape(rows // factor, factor, columns // factor, factor, 3)
+    return np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8), factor

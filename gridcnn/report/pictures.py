@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
@@ -32,20 +33,31 @@ _INK = 'stroke="#1b1d21" class="stroke-ink"'
 
 def lags_picture(lags: Lags) -> str:
     """Return association against distance, as given, with the band of shuffles."""
-    top = nice(float(max(lags.given.max(), lags.high.max(), 0.05)))
-    last = max(int(lags.lags[-1]), 2)
-    x = Scale(1, last, _LEFT, _WIDTH - _RIGHT)
+    return curve_picture(
+        lags.lags.tolist(), lags.given.tolist(), lags.low.tolist(), lags.high.tolist()
+    )
+
+
+def curve_picture(
+    distances: Sequence[int],
+    given: Sequence[float],
+    low: Sequence[float],
+    high: Sequence[float],
+) -> str:
+    """Return the same of figures that are stored: each at every distance."""
+    top = nice(max(*given, *high, 0.05))
+    x = Scale(1, max(distances[-1], 2), _LEFT, _WIDTH - _RIGHT)
     y = Scale(0, top, _HEIGHT - _BOTTOM, _TOP)
-    places = [(x.at(lag), y.at(value)) for lag, value in zip(lags.lags, lags.given, strict=True)]
-    upper = [(x.at(lag), y.at(value)) for lag, value in zip(lags.lags, lags.high, strict=True)]
-    lower = [(x.at(lag), y.at(value)) for lag, value in zip(lags.lags, lags.low, strict=True)]
+    places, upper, lower = (
+        [(x.at(lag), y.at(value)) for lag, value in zip(distances, values, strict=True)]
+        for values in (given, high, low)
+    )
     dots = ""
     if len(places) <= 80:
         dots = "".join(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.6" {_GIVEN}/>' for a, b in places)
-    first, second = float(lags.given[0]), float(np.median(lags.high))
     told = (
-        f"Columns side by side have a mean association of {first:.2f} as given; in random orders "
-        f"90 of 100 lie below about {second:.2f}."
+        f"Columns side by side have a mean association of {given[0]:.2f} as given; in random "
+        f"orders 90 of 100 lie below about {float(np.median(high)):.2f}."
     )
     return svg(
         "Association against distance",

@@ -12,8 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from gridcnn.contracts.source import TEST
-from gridcnn.engines.base import DEFAULT_ENGINE, Engine, bind, check_choice
-from gridcnn.errors import RunFolderError, SpecError, StopTraining, UserError
+from gridcnn.engines.base import DEFAULT_ENGINE, Engine, Memory, bind, check_choice
+from gridcnn.errors import (
+    RunFolderError,
+    SpecError,
+    StopTraining,
+    TrainingInterrupted,
+    UserError,
+)
 from gridcnn.model import CHECKPOINT
 from gridcnn.network import Network
 from gridcnn.notes import refuse_notes
@@ -53,6 +59,7 @@ def run(
     resume: str | os.PathLike[str] | None = None,
     watcher: RunWatcher | None = None,
     strict: bool = False,
+    report: bool = False,
 ) -> Run:
     """Run a spec: read its data, train, and write the results to a run folder.
 
@@ -89,7 +96,13 @@ def run(
     held = open_run(spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way)
     with held as (located, folder):
         return carry_out(
-            located, folder, engine=engine, threads=threads, watcher=watcher, strict=strict
+            located,
+            folder,
+            engine=engine,
+            threads=threads,
+            watcher=watcher,
+            strict=strict,
+            report=report,
         )
 
 
@@ -135,6 +148,7 @@ def carry_out(
     threads: int | None,
     watcher: RunWatcher,
     strict: bool,
+    report: bool = False,
     checked: Checked | None = None,
 ) -> Run:
     """Run a spec whose data is located, in a folder that is locked.
@@ -142,7 +156,7 @@ def carry_out(
     Args:
         located: the spec, and where its data is.
         folder: where the results are written, and from which training continues if it was stopped.
-        engine, threads, watcher, strict: as for `run`.
+        engine, threads, watcher, strict, report: as for `run`.
         checked: the checkers' verdicts, if they have run before.
     """
     watch = Stopwatch()
@@ -162,14 +176,17 @@ def carry_out(
                 prepared = _plan_minutes(prepared, engine_to_train, watcher)
             # With the epochs of the plan, which a checkpoint has with the rest of the spec.
             engine_to_train = _engine_for(prepared, engine, threads)
-        prepared = dataclasses.replace(prepared, sample=None)  # its memory is wanted for training
+        # Their memory is wanted for training.
+        things = prepared.things if report else {}
+        prepared = dataclasses.replace(prepared, sample=None, things=things)
         keeper = _Keeper(engine_to_train, prepared, folder, watcher)
         if folder.is_new:
             more = {} if checked is None else {CHECK: checked.as_json()}
             folder.begin(prepared.spec, more)
         else:
             folder.go_on(prepared.spec)
-        watcher.on_engine(engine_to_train, estimate_memory(engine_to_train, prepared.spec.training))
+        memory = estimate_memory(engine_to_train, prepared.spec.training)
+        watcher.on_engine(engine_to_train, memory)
         watcher.on_plan(engine_to_train.network, prepared, folder.path)
         state = keeper.train()
         if prepared.budget is not None and not keeper.was_stopped:
@@ -177,10 +194,29 @@ def carry_out(
             prepared = prepared.with_training(training)
             folder.go_on(prepared.spec)
         result = finish(Trained(engine_to_train, prepared, checked, state), folder, watch)
+    if report:
+        _report(result, prepared, checked, memory, watcher)
     if strict:
         signs = [sign["text"] for sign in result.metrics["signs"]]
         refuse_notes([*signs, *result.metrics.get(TEST, {}).get("notes", ())])
     return result
+
+
+def _report(
+    result: Run, prepared: Prepared, checked: Checked | None, memory: Memory, watcher: RunWatcher
+) -> None:
+    """Write the report of a run that has ended; what goes wrong is a warning."""
+    from gridcnn.report.running.gathering import Facts
+    from gridcnn.report.running.writing import add_report
+
+    facts = Facts(prepared, checked, memory)
+    try:
+        add_report(facts, result.folder, result.metrics, advance=watcher.on_report)
+    except KeyboardInterrupt:
+        raise TrainingInterrupted(
+            f"stopped while the report was made; all results of the run are in {result.folder}",
+            folder=result.folder,
+        ) from None
 
 
 def _refuse_other_kind(path: Path, way: Way) -> None:

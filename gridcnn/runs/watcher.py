@@ -70,3 +70,6 @@ class RunWatcher:
 
     def on_epoch(self, epoch: Epoch, epochs: int) -> None:
         """React to each epoch, once its checkpoint is written."""
+
+    def on_report(self, progress: Progress) -> None:
+        """React to the report being made, after the run has ended."""

@@ -1,0 +1,81 @@
+"""Writes the report of a run into its folder, or makes it again."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gridcnn.errors import GridcnnError, ReportWarning, RunFolderError
+from gridcnn.files import json_text, write_text
+from gridcnn.progress import Advance
+from gridcnn.report.running.gathering import Facts, gather
+from gridcnn.report.running.page import run_page
+from gridcnn.report.running.stored import read_run
+from gridcnn.runs.folder import REPORT, REPORTED, function_of
+from gridcnn.spec.load import load
+
+
+def add_report(
+    facts: Facts, folder: Path, metrics: dict[str, Any], *, advance: Advance | None = None
+) -> Path | None:
+    """Write `report.json` and `report.html` into the folder of a run that has just ended.
+
+    The results are complete before it, so that nothing raises: what goes wrong is a
+    `ReportWarning`, and None is returned.
+    """
+
+    def make() -> Path:
+        content = gather(facts, folder, metrics, advance=advance)
+        write_text(folder / REPORTED, json_text(content) + "\n")
+        return make_report(folder)
+
+    return attempt(make, folder)
+
+
+def attempt(make: Callable[[], Path], folder: Path) -> Path | None:
+    """Return what `make` returns; None, with a warning, if it cannot make a report."""
+    try:
+        return make()
+    except GridcnnError as error:
+        reason = str(error)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+    warnings.warn(
+        f"the run in {folder} has ended well, and its report cannot be written: {reason}; once "
+        f"that is fixed, make it with: gridcnn report {folder}",
+        ReportWarning,
+        stacklevel=3,
+    )
+    return None
+
+
+def make_report(folder: Path) -> Path:
+    """Write the page about the run in a folder, and return where it is.
+
+    Raises:
+        RunFolderError: the folder holds no run that has ended, is damaged, or cannot be written
+            to.
+    """
+    page = report_of(folder)
+    path = folder / REPORT
+    try:
+        write_text(path, page)
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be written: {error.strerror or error}") from None
+    return path
+
+
+def report_of(folder: Path) -> str:
+    """Return the page about the run in a folder, as HTML.
+
+    Raises:
+        RunFolderError: the folder holds no run that has ended, or is damaged.
+    """
+    if function_of(folder) != "run":
+        raise RunFolderError(f"{folder} holds several runs; name one of them")
+    run = read_run(folder)
+    return run_page(run, spec_name=load(folder / "spec.yaml").name)
