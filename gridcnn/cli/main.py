@@ -28,6 +28,7 @@ from gridcnn.cli import (
     run,
     schema,
     screen,
+    serve,
     show,
     stopping,
     tune,
@@ -151,6 +152,7 @@ show.add(app)
 check.add(app)
 init.add(app)
 schema.add(app)
+serve.add(app)
 datasets.add(app)
 cache.add(app)
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from gridcnn.contracts.adapter import Adapter
 from gridcnn.datasets import places
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.readers.memory import asked_columns
+from gridcnn.datasets.tables.frames import FRAME_ENDINGS
 from gridcnn.datasets.tables.items import (
     ENDINGS,
     Columns,
@@ -23,7 +24,7 @@ from gridcnn.datasets.tables.items import (
     place_of,
     read_questions,
 )
-from gridcnn.datasets.tables.lines import Lines, ending_of
+from gridcnn.datasets.tables.lines import PACKED_ENDINGS, Lines, ending_of
 from gridcnn.datasets.tables.rows import SMILES_ENDINGS, Form
 from gridcnn.datasets.tables.table import Table
 from gridcnn.datasets.walking import Walk
@@ -126,6 +127,41 @@ class Questions:
                 yield from self._parts_of(name)
             except DataError as error:
                 yield Part(problems=error.problems)
+
+    @property
+    def kind(self) -> Literal["text", "numbers", "file"]:
+        """What an item is: a text, an array or a row of numbers, or a file."""
+        return "text" if self._of_texts else "numbers" if self._of_numbers else "file"
+
+    def content(self, name: str, content: bytes) -> Iterator[Part]:
+        """Yield the items in the content of a file, part by part.
+
+        `name` is what messages call it. Its ending says whether it is a table, and how that is
+        written; nothing of that name is opened.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        ending = places.ending(name)
+        known = self._adapter.suffixes
+        if not content:
+            raise DataError(Problem("is empty (0 bytes)", source=name))
+        if (ending in PACKED_ENDINGS or ending in FRAME_ENDINGS) and ending not in known:
+            message = "tables are read as text: CSV, TSV or JSON lines, not packed"
+            raise DataError(Problem(message, source=name))
+        is_table = ending in _TABLES and ending not in known
+        if self._of_texts and not is_table:
+            yield from self._texts_in(name, io.BytesIO(content))
+        elif self._of_texts:
+            smiles = ending in SMILES_ENDINGS
+            columns = self._asked or (Columns("smiles") if smiles else Columns("text"))
+            yield from self._rows(name, io.BytesIO(content), columns)
+        elif self._of_numbers and (content.startswith(_STORED) or ending in _ARRAYS):
+            yield from self._arrays(name, content)
+        elif is_table and self._asked is not None:
+            yield from self._rows(name, io.BytesIO(content), self._asked)
+        else:
+            yield Part([name], [content])
 
     def _parts_of(self, text: str) -> Iterator[Part]:
         if not text:

@@ -1,0 +1,274 @@
+"""Bodies become items. What a client sends is content: no text of it is ever opened as a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.contracts.adapter import Adapter
+from gridcnn.errors import DataError, Problem, shown
+from gridcnn.runs.questions import Questions
+from gridcnn.serve.body import (
+    JSON,
+    MULTIPART,
+    Part,
+    decode_base64,
+    read_form,
+    read_json,
+    split_type,
+)
+from gridcnn.serve.limits import Limits
+from gridcnn.serve.refusals import Refusal
+from gridcnn.spec.models import Spec
+
+BODY = "body"
+"""What messages call the one item of a body that is neither a form nor JSON."""
+_ENDINGS = {
+    "text/csv": ".csv",
+    "text/tab-separated-values": ".tsv",
+    "application/jsonl": ".jsonl",
+    "application/x-ndjson": ".jsonl",
+    "text/plain": ".txt",
+}
+"""How a body is read, by its type; of all others the content tells it."""
+_ROWS = "items.jsonl"  # what a table of rows in JSON is called while it is read
+_DTYPES = ("uint8", "uint16", "float32", "bool")
+
+
+@dataclass
+class Items:
+    """The items of one request.
+
+    Attributes:
+        names: what messages and answers call them.
+        things: the things, as an adapter takes them: bytes, texts or arrays of numbers.
+        problems: what could not be read as items at all, such as rows of a table.
+    """
+
+    names: list[str] = field(default_factory=list)
+    things: list[Any] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+class Intake:
+    """Reads bodies for one model.
+
+    Args:
+        spec: of the model.
+        adapter: of the model.
+        limits: how many items a request may have.
+    """
+
+    def __init__(self, spec: Spec, adapter: Adapter, limits: Limits) -> None:
+        self._adapter, self._limits = adapter, limits
+        self._questions = Questions(adapter, spec.data)
+
+    @property
+    def takes(self) -> str:
+        """What an item is: `text`, `numbers` or `file`."""
+        return self._questions.kind
+
+    def items(self, body: bytes, content_type: str) -> Items:
+        """Return the items of a body, by its type.
+
+        Raises:
+            Refusal: it cannot be read, or has too many items.
+        """
+        kind, parameters = split_type(content_type)
+        if kind == MULTIPART:
+            parts = read_form(body, content_type, most=self._limits.items)
+            items = self._of_parts(parts)
+        elif kind == JSON or kind.endswith("+json"):
+            items = self._of_json(read_json(body))
+        elif kind == "application/x-www-form-urlencoded" and self.takes == "text":
+            raise Refusal(
+                415,
+                f"forms are sent as {MULTIPART}: with curl, -F text=...; or send the text itself: "
+                "-H 'Content-Type: text/plain'",
+            )
+        else:
+            items = self._of_parts([_single(body, kind, parameters)])
+        if not (items.things or items.problems):
+            raise Refusal(422, "the request has no items")
+        for name, thing in zip(items.names, items.things, strict=True):
+            _refuse_paths(thing, name, self._adapter)
+        return items
+
+    # Files and fields -----------------------------------------------------------------------------
+
+    def _of_parts(self, parts: Sequence[Part]) -> Items:
+        items = Items()
+        for number, part in enumerate(parts):
+            name = part.name if part.is_file and part.name else f"item {number}"
+            if not part.is_file and self.takes != "text":
+                message = (
+                    f"the field {part.name!r} is a text, and items of this model are "
+                    f"{_ITEMS[self.takes]}; send it as a file: with curl, -F file=@NAME"
+                )
+                items.problems.append(Problem(message, source=name))
+                continue
+            if not part.is_file:
+                name = f"item {number}"
+            try:
+                for some in self._questions.content(name, part.content):
+                    items.problems += some.problems
+                    self._extend(items, some.names, some.things)
+            except DataError as error:
+                items.problems += error.problems
+        return items
+
+    def _extend(self, items: Items, names: Iterable[str], things: Iterable[Any]) -> None:
+        items.names += names
+        items.things += things
+        if len(items.things) > self._limits.items:
+            raise Refusal(
+                413, f"the request has more than {self._limits.items:,} items; send it in pieces"
+            )
+
+    # JSON -----------------------------------------------------------------------------------------
+
+    def _of_json(self, content: Any) -> Items:
+        """Return the items of `{"items": [...]}` or `{"item": ...}`."""
+        keys = set(content) if isinstance(content, dict) else set()
+        if not keys & {"items", "item"} or not keys <= {"items", "item", "dtype"}:
+            raise Refusal(
+                422,
+                'the JSON must be {"items": [...]} or {"item": ...}, with "dtype" for pixels; '
+                f"got {shown(content)}",
+            )
+        if len(keys & {"items", "item"}) > 1:
+            raise Refusal(422, 'the JSON has "items" and "item"; give one of them')
+        given = content["items"] if "items" in keys else [content["item"]]
+        if not isinstance(given, list):
+            raise Refusal(422, f'"items" must be a list; got {shown(given)}')
+        if len(given) > self._limits.items:
+            raise Refusal(
+                413, f"the request has more than {self._limits.items:,} items; send it in pieces"
+            )
+        if given and self.takes == "numbers" and all(map(_is_row, given)):
+            return self._of_rows(given)
+        items = Items()
+        dtype = content.get("dtype")
+        if dtype is not None and dtype not in _DTYPES:
+            raise Refusal(422, f'"dtype" must be one of {", ".join(_DTYPES)}; got {shown(dtype)}')
+        for number, each in enumerate(given):
+            name = f"item {number}"
+            try:
+                for some_names, things in self._of_value(name, each, dtype):
+                    self._extend(items, some_names, things)
+            except DataError as error:
+                for problem in error.problems:
+                    items.problems.append(Problem(problem.message, source=problem.source or name))
+        return items
+
+    def _of_value(
+        self, name: str, value: Any, dtype: str | None
+    ) -> Iterator[tuple[Sequence[str], Sequence[Any]]]:
+        """Yield the item that a value of JSON is; of a packed stack of arrays there are several."""
+        if isinstance(value, dict) and set(value) == {"base64"}:
+            for part in self._questions.content(name, decode_base64(value["base64"])):
+                if part.problems:
+                    raise DataError(*part.problems)
+                yield part.names, part.things
+        elif isinstance(value, str) and self.takes == "text":
+            yield [name], [value]
+        elif isinstance(value, list) and self.takes != "text":
+            yield [name], [self._array(value, dtype)]
+        else:
+            raise DataError(f"{shown(value)} is not {_VALUES[self.takes]}")
+
+    def _array(self, value: list[Any], dtype: str | None) -> NDArray[Any]:
+        """Return nested lists of numbers as an array; a missing number (null) is NaN."""
+        if self.takes == "file" and dtype is None:
+            raise DataError(
+                f'pixels and samples need their type: "dtype": "uint8" (0 to 255) or "float32"; '
+                f"{', '.join(_DTYPES)} are known"
+            )
+        try:
+            array = np.array(value)
+            if array.dtype.kind == "O":
+                array = np.array(value, np.float64)  # with null
+        except (TypeError, ValueError, OverflowError):
+            raise DataError(
+                "it is not an array: all numbers, or lists of numbers, of the same length"
+            ) from None
+        if array.dtype.kind not in "biuf":
+            raise DataError(f"{shown(value)} is not an array of numbers")
+        return array if dtype is None else _as_type(array, dtype)
+
+    def _of_rows(self, rows: Sequence[dict[str, Any]]) -> Items:
+        """Return rows of a table, each with its cells by the names of their columns."""
+        items = Items()
+        lines = "\n".join(map(json.dumps, rows)).encode()
+        try:
+            for part in self._questions.content(_ROWS, lines):
+                self._extend(items, [_row_name(name) for name in part.names], part.things)
+                items.problems += [_of_row(problem) for problem in part.problems]
+        except DataError as error:
+            items.problems += [_of_row(problem) for problem in error.problems]
+        return items
+
+
+_ITEMS = {"text": "texts", "numbers": "rows of numbers or arrays", "file": "files"}
+_VALUES = {
+    "text": "a text",
+    "numbers": 'a list of numbers, a row {"column": number}, or a file {"base64": "..."}',
+    "file": 'a file {"base64": "..."}, or an array of numbers; texts are never opened as files',
+}
+
+
+def _single(body: bytes, kind: str, parameters: dict[str, str]) -> Part:
+    """Return a body that is a file itself."""
+    encoding = parameters.get("charset", "utf-8").lower()
+    if kind.startswith("text/") and encoding not in ("utf-8", "utf8", "us-ascii"):
+        try:
+            body = body.decode(encoding).encode()
+        except (LookupError, UnicodeError):
+            raise Refusal(415, f"the body is not text in the charset {shown(encoding)}") from None
+    return Part(f"{BODY}{_ENDINGS.get(kind, '')}", body)
+
+
+def _as_type(array: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """Return numbers as pixels or samples of a type; raise `DataError` if they do not fit."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        converted = array.astype(dtype)
+    if dtype != "float32" and not np.array_equal(converted, array):
+        raise DataError(f"its numbers are not {dtype}")
+    return converted
+
+
+def _is_row(value: Any) -> bool:
+    """Return whether a value of JSON is a row of a table, by the names of its columns."""
+    return isinstance(value, dict) and "base64" not in value
+
+
+def _row_name(name: str) -> str:
+    """Return what a row of JSON is called: its line, from 1, is its number, from 0."""
+    line = name.rpartition(":")[2]
+    return f"item {int(line) - 1}" if line.isdigit() else "items"
+
+
+def _of_row(problem: Problem) -> Problem:
+    if problem.line is not None:
+        return Problem(problem.message, source=f"item {problem.line - 1}")
+    return Problem(problem.message, source=_row_name(problem.source))
+
+
+def _refuse_paths(thing: Any, name: str, adapter: Adapter) -> None:
+    """Raise `Refusal` for what an adapter could open: all that is no content.
+
+    The last gate: whatever reads bodies, and however a model was trained, nothing but bytes, arrays
+    of numbers and, for adapters of texts, texts gets through.
+    """
+    plain = type(thing) is bytes or (isinstance(thing, str) and adapter.texts)
+    if plain or (isinstance(thing, np.ndarray) and thing.dtype.kind in "biuf"):
+        return
+    raise Refusal(
+        422,
+        f"{name}: {shown(thing)} is a text, and items of this model are files; send the file",
+    )
