@@ -64,7 +64,7 @@ def decode_bytes(content: bytes, *, max_pixels: int, need: Need | None = None) -
     """Return the first picture of an encoded file's content."""
     if not content:
         raise DataError("the picture is empty (0 bytes)")
-    if need is not None:
+    if need is not None or content.startswith(png.START):
         try:
             read = _quick(content)
             found = None if read is None else read(content, max_pixels, need)
@@ -80,17 +80,17 @@ def decode_stream(file: IO[bytes], *, max_pixels: int, need: Need | None = None)
     return decode_bytes(content_of(file), max_pixels=max_pixels, need=need)
 
 
-def _quick(content: bytes) -> Callable[[bytes, int, Need], Picture | None] | None:
+def _quick(content: bytes) -> Callable[[bytes, int, Need | None], Picture | None] | None:
     """Return what reads a file of a common format, if it is of the usual kind."""
     if content.startswith(jpeg.START):
         return _decode_jpeg
     return _decode_png if content.startswith(png.START) else None
 
 
-def _decode_jpeg(content: bytes, max_pixels: int, need: Need) -> Picture | None:
+def _decode_jpeg(content: bytes, max_pixels: int, need: Need | None) -> Picture | None:
     """Return the picture of a usual JPEG file; None: Pillow has to look, or say what is wrong."""
     header = jpeg.header_of(content)
-    if header is None or header.rows * header.columns > max_pixels:
+    if need is None or header is None or header.rows * header.columns > max_pixels:
         return None
     scale = need.scale(*_upright_size(header.rows, header.columns, header.orientation))
     pixels = header.rows * header.columns
@@ -103,7 +103,7 @@ def _decode_jpeg(content: bytes, max_pixels: int, need: Need) -> Picture | None:
         return need.reduce(*_upright(image, window, header.orientation))
 
 
-def _decode_png(content: bytes, max_pixels: int, need: Need) -> Picture | None:
+def _decode_png(content: bytes, max_pixels: int, need: Need | None) -> Picture | None:
     """Return the picture of a usual PNG file; None: Pillow has to look, or say what is wrong."""
     header = png.header_of(content)
     if header is None or header.rows * header.columns > max_pixels:
@@ -112,7 +112,8 @@ def _decode_png(content: bytes, max_pixels: int, need: Need) -> Picture | None:
         image = png.decode(content, header)
         if image is None:
             return None
-        return need.reduce(image, Window(0, 0, header.rows, header.columns))
+        window = Window(0, 0, header.rows, header.columns)
+        return Picture(np.asarray(image), window) if need is None else need.reduce(image, window)
 
 
 def _decode_stream(file: IO[bytes], *, max_pixels: int, need: Need | None) -> Picture:
