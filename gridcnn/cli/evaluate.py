@@ -42,6 +42,8 @@ def evaluate(
         typer.Option(metavar="stop|skip", help="What to do about unreadable items: stop or skip."),
     ] = "stop",
     engine: options.Engine = None,
+    device: options.Device = None,
+    precision: options.Precision = None,
     threads: options.Threads = None,
     strict: options.Strict = False,
     as_json: options.AsJson = False,
@@ -51,6 +53,7 @@ def evaluate(
     if bad_items not in ("stop", "skip"):
         raise SpecError(f"--bad-items is stop or skip; got {quoted(bad_items)}")
     skip: Literal["stop", "skip"] = "skip" if bad_items == "skip" else "stop"
+    engine = options.read_engine(engine, device, precision)
     evaluation = compare(
         model, data, part=part, bad_items=skip, engine=engine, threads=threads, strict=strict
     )

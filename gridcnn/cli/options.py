@@ -10,8 +10,23 @@ Engine = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="What does the arithmetic: native (compiled for this processor) or reference "
-        "(NumPy). Default: native.",
+        help="What does the arithmetic: native (compiled for this processor), torch (PyTorch, on "
+        "a graphics card) or reference (NumPy). Default: native.",
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Where the torch engine computes: cpu, cuda, cuda:1, mps. Default: the first graphics "
+        "card, or the processor.",
+    ),
+]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="How precisely the torch engine computes: float32 or bfloat16. Default: float32.",
     ),
 ]
 Threads = Annotated[
@@ -39,3 +54,12 @@ Seed = Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Replace tr
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that gridcnn did not write.")]
+
+
+def read_engine(engine: str | None, device: str | None, precision: str | None) -> str | None:
+    """Return the text for an engine of three options; see `EngineChoice`."""
+    if device is None and precision is None:
+        return engine
+    from gridcnn.engines.base import choose_engine
+
+    return choose_engine(engine, device, precision)

@@ -75,6 +75,8 @@ def predict(
         int | None, typer.Option(metavar="K", min=1, help="Show the K classes with the most votes.")
     ] = None,
     engine: options.Engine = None,
+    device: options.Device = None,
+    precision: options.Precision = None,
     threads: options.Threads = None,
     strict: options.Strict = False,
 ) -> None:
@@ -87,6 +89,7 @@ def predict(
         raise SpecError("--json and --csv exclude each other; give one of them")
     if not files and not texts:
         raise SpecError("there is nothing to classify; name files or folders, - or --text TEXT")
+    engine = options.read_engine(engine, device, precision)
     loaded = load(model, engine=engine, threads=threads)
     asked = Questions(
         loaded.adapter, loaded.spec.data, texts=texts or (), lines=lines, columns=columns or ()

@@ -74,6 +74,8 @@ def run(
         ),
     ] = None,
     engine: options.Engine = None,
+    device: options.Device = None,
+    precision: options.Precision = None,
     threads: options.Threads = None,
     resume: Annotated[
         Path | None,
@@ -102,7 +104,7 @@ def run(
         "out": out,
         "changes": changes or (),
         "seed": seed,
-        "engine": engine,
+        "engine": options.read_engine(engine, device, precision),
         "threads": threads,
         "resume": resume,
         "strict": strict,

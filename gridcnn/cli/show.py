@@ -74,6 +74,8 @@ def show(
         typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting. Repeatable."),
     ] = None,
     engine: options.Engine = None,
+    device: options.Device = None,
+    precision: options.Precision = None,
     threads: options.Threads = None,
     strict: options.Strict = False,
     as_json: Annotated[
@@ -90,6 +92,7 @@ def show(
     for option, given in (("--augmented", augmented), ("--png", png)):
         if given is not None:
             raise SpecError(f"{option} draws the grid of a file: show FILE --spec {what}")
+    engine = options.read_engine(engine, device, precision)
     _show_plan(
         what, changes or [], (engine, threads), as_plan=as_plan, as_json=as_json, strict=strict
     )

@@ -100,6 +100,8 @@ def tune(
     ] = None,
     seed: options.Seed = None,
     engine: options.Engine = None,
+    device: options.Device = None,
+    precision: options.Precision = None,
     threads: options.Threads = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -113,7 +115,7 @@ def tune(
         "out": out,
         "changes": changes or (),
         "seed": seed,
-        "engine": engine,
+        "engine": options.read_engine(engine, device, precision),
         "threads": threads,
     }
     of_trials = {"trials": trials, "minutes": minutes, "folds": folds, "storage": storage}

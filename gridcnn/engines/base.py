@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import abc
+import importlib.util
 import operator
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +14,7 @@ import numpy as np
 
 from gridcnn.contracts.stage import HeadStage
 from gridcnn.contracts.targets import SoftTargets, Targets
-from gridcnn.errors import EngineError, TrainingError, UnknownNameError, shown
+from gridcnn.errors import EngineError, TrainingError, UnknownNameError, listed, quoted, shown
 from gridcnn.forks import cached_property
 from gridcnn.grid import Array, Cells, GridShape
 from gridcnn.network import Network
@@ -24,9 +26,11 @@ ENGINES = Registry(
     {
         "native": "gridcnn.engines.native.engine:NativeEngine",
         "reference": "gridcnn.engines.reference:ReferenceEngine",
+        "torch": "gridcnn.engines.torch.engine:TorchEngine",
     },
 )
 DEFAULT_ENGINE = "native"
+PRECISIONS = ("float32", "bfloat16")
 _NO_HEAD = "this network has no head: it makes maps, and gives no votes"
 ANSWERED = 256
 """Most items that a model adapts and answers at a time."""
@@ -148,10 +152,12 @@ class Engine(abc.ABC):
     Args:
         network: the network to compute.
         threads: the most threads to work with; None: as many as this process may use. Results do
-            not depend on it, to the last bit.
+            not depend on it, to the last bit, if the engine promises `same_bits`.
     """
 
     name = ""
+    same_bits = True
+    """Whether an item's answer is the same bits in any batch, and for any number of threads."""
 
     def __init__(self, network: Network, *, threads: int | None = None) -> None:
         self.network = network
@@ -248,23 +254,96 @@ class Engine(abc.ABC):
         """Free the memory of training, which is over for now."""
 
 
+@dataclass(frozen=True)
+class EngineChoice:
+    """An engine by name, with where and how precisely it computes.
+
+    Users write it as one text: `native`, `torch`, `torch:cuda:1`, `torch:cuda:bfloat16`.
+
+    Attributes:
+        name: the name of the engine.
+        device: `cpu`, `cuda`, `cuda:1`, `mps`; None leaves it to the engine.
+        precision: one of `PRECISIONS`.
+
+    Raises:
+        EngineError: the engine has no choice of devices or precisions, or there is no such one.
+    """
+
+    name: str
+    device: str | None = None
+    precision: str = PRECISIONS[0]
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise EngineError(
+                f"there is no precision {quoted(self.precision)}; take {listed(PRECISIONS)}"
+            )
+        if self.device is not None and not _DEVICE.fullmatch(self.device):
+            raise EngineError(
+                f"{quoted(self.device)} is not a device; take cpu, cuda, cuda:1 (the second "
+                "graphics card) or mps"
+            )
+        if self.name in _ON_PROCESSORS and (self.device or "cpu", self.precision) != _PLAIN:
+            raise EngineError(
+                f"the {self.name} engine computes on the processor, in float32; devices and "
+                "bfloat16 are for the torch engine: --engine torch, or engine='torch:cuda'"
+            )
+
+    @classmethod
+    def parse(cls, text: str | None) -> EngineChoice:
+        """Return what a text says; None is the default engine."""
+        name, _, rest = (text or DEFAULT_ENGINE).partition(":")
+        words = rest.split(":") if rest else []
+        precision = words.pop() if words and words[-1] in PRECISIONS else PRECISIONS[0]
+        return cls(name, ":".join(words) or None, precision)
+
+    def __str__(self) -> str:
+        precision = None if self.precision == PRECISIONS[0] else self.precision
+        return ":".join(filter(None, (self.name, self.device, precision)))
+
+
+_DEVICE = re.compile(r"cpu|mps|cuda(:[0-9]{1,3})?")
+_ON_PROCESSORS = ("native", "reference")
+_PLAIN = ("cpu", PRECISIONS[0])
+
+
+def choose_engine(
+    name: str | None, device: str | None = None, precision: str | None = None
+) -> str | None:
+    """Return one text for an engine, its device and its precision; None for the default engine.
+
+    Raises:
+        EngineError: they do not go together.
+    """
+    if device is None and precision is None:
+        return name
+    chosen = EngineChoice.parse(name)
+    return str(EngineChoice(chosen.name, device or chosen.device, precision or chosen.precision))
+
+
 def check_choice(name: str | None, threads: int | None) -> None:
     """Raise if `make_engine` would, without loading anything.
 
     Raises:
         UnknownNameError: there is no engine of that name.
-        EngineError: `threads` is not a number of threads.
+        EngineError: `threads` is not a number of threads, or the engine's package is missing.
     """
-    if (name or DEFAULT_ENGINE) not in ENGINES:
-        raise UnknownNameError(ENGINES.unknown(str(name)))
+    chosen = EngineChoice.parse(name)
+    if chosen.name not in ENGINES:
+        raise UnknownNameError(ENGINES.unknown(chosen.name))
     if threads is not None and (
         isinstance(threads, bool) or not hasattr(threads, "__index__") or threads < 1
     ):
         raise EngineError(f"threads must be a whole number of at least 1; got {shown(threads)}")
+    if chosen.name == "torch" and importlib.util.find_spec("torch") is None:
+        raise EngineError(
+            "the torch engine needs PyTorch, which is not installed: "
+            'python -m pip install "gridcnn[torch]"'
+        )
 
 
 def make_engine(network: Network, name: str | None = None, *, threads: int | None = None) -> Engine:
-    """Return the engine of that name for a network.
+    """Return the engine of that name for a network, as `EngineChoice` reads it.
 
     Raises:
         UnknownNameError: there is no engine of that name.
@@ -272,7 +351,12 @@ def make_engine(network: Network, name: str | None = None, *, threads: int | Non
     """
     check_choice(name, threads)
     count = None if threads is None else operator.index(threads)
-    engine: Engine = ENGINES[name or DEFAULT_ENGINE](network, threads=count)
+    chosen = EngineChoice.parse(name)
+    make = ENGINES[chosen.name]
+    if chosen.device is None and chosen.precision == PRECISIONS[0]:
+        engine: Engine = make(network, threads=count)
+    else:
+        engine = make(network, threads=count, device=chosen.device, precision=chosen.precision)
     return engine
 
 

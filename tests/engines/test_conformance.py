@@ -222,14 +222,14 @@ def test_corners_are_answered_alike_by_every_engine(
 
 
 @every_engine
-def test_votes_do_not_depend_on_the_batch_however_large(name: str) -> None:
+def test_votes_do_not_depend_on_the_batch_however_large(networks: ModuleType, name: str) -> None:
     """Batches that are worked on in parts give the same bits as well."""
     engine, parameters = made(name)
     grids = batch(1500)
 
     together = engine.logits(parameters, grids)
     parts = [engine.logits(parameters, grids[start : start + 37]) for start in range(0, 1500, 37)]
-    np.testing.assert_array_equal(np.concatenate(parts), together)
+    networks.check_same(engine, np.concatenate(parts), together)
 
 
 @every_engine
@@ -506,14 +506,14 @@ def test_one_hot_grids_give_the_reference_the_bits_of_their_array(
 
 
 @every_engine
-def test_many_one_hot_grids_are_answered_as_few(name: str) -> None:
+def test_many_one_hot_grids_are_answered_as_few(networks: ModuleType, name: str) -> None:
     """A batch that is worked on in parts gives the same bits, and the mean of the gradients."""
     engine, parameters = reader(name)
     grids, targets = letters(3000), np.random.default_rng(0).integers(0, 3, 3000)
 
     together = engine.logits(parameters, grids)
     parts = [engine.logits(parameters, grids[start : start + 37]) for start in range(0, 3000, 37)]
-    np.testing.assert_array_equal(np.concatenate(parts), together)
+    networks.check_same(engine, np.concatenate(parts), together)
     step = engine.step(parameters, grids, targets)
     expected = make_engine(engine.network, "reference").step(
         parameters.astype(np.float64), np.asarray(grids), targets

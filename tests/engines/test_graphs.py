@@ -265,7 +265,7 @@ def test_the_number_of_threads_changes_no_bit() -> None:
 
 
 @every_engine
-def test_large_batches_are_answered_as_single_items(name: str) -> None:
+def test_large_batches_are_answered_as_single_items(networks: ModuleType, name: str) -> None:
     whole = network([*BATCH, "gate"])
     engine, parameters = make_engine(whole, name), whole.starting_parameters()
     grids = batch(1030)
@@ -273,7 +273,7 @@ def test_large_batches_are_answered_as_single_items(name: str) -> None:
     together = engine.logits(parameters, grids)
     for item in (0, 1, 511, 512, 1029):
         alone = engine.logits(parameters, grids[item : item + 1])
-        np.testing.assert_array_equal(alone[0], together[item])
+        networks.check_same(engine, alone[0], together[item])
 
 
 @every_engine
@@ -344,16 +344,19 @@ def test_a_cell_that_is_not_finite_goes_its_way_in_silence(name: str, bad: float
 
 
 @every_engine
-def test_float64_parameters_are_computed_in_float64(name: str) -> None:
+def test_float64_parameters_are_computed_in_float64(networks: ModuleType, name: str) -> None:
     whole = network(BATCH)
     parameters = whole.starting_parameters(np.float64)
     exact = make_engine(whole, "reference")
     engine, grids = make_engine(whole, name), batch(33).astype(np.float64)
 
-    np.testing.assert_array_equal(engine.maps(parameters, grids), exact.maps(parameters, grids))
+    maps = engine.maps(parameters, grids)
+    networks.check_same(engine, maps, exact.maps(parameters, grids))
     step = engine.step(parameters, grids, targets(33), random=np.random.default_rng(0))
     right = exact.step(parameters, grids, targets(33), random=np.random.default_rng(0))
-    assert_equal_steps(step, right)
+    if engine.same_bits:
+        assert_equal_steps(step, right)
+    np.testing.assert_allclose(step.gradient, right.gradient, rtol=0, atol=1e-12)
     assert {step.gradient.dtype, *(each.dtype for each in step.running)} == {np.dtype(np.float64)}
 
 
