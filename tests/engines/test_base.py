@@ -11,10 +11,12 @@ from gridcnn.cores import usable_cores
 from gridcnn.engines.base import (
     ENGINES,
     Engine,
+    EngineChoice,
     PlanDescription,
     PlanPart,
     StepResult,
     check_choice,
+    choose_engine,
     make_engine,
 )
 from gridcnn.errors import EngineError, UnknownNameError
@@ -89,3 +91,44 @@ def test_threads_may_be_a_number_of_numpys() -> None:
 def test_an_unknown_engine_is_told_before_anything_is_loaded() -> None:
     with pytest.raises(UnknownNameError, match="'nativ' is not an engine; did you mean 'native'"):
         check_choice("nativ", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [
+        (None, EngineChoice("native")),
+        ("reference", EngineChoice("reference")),
+        ("native:cpu", EngineChoice("native", "cpu")),
+        ("torch", EngineChoice("torch")),
+        ("torch:cuda:1", EngineChoice("torch", "cuda:1")),
+        ("torch:bfloat16", EngineChoice("torch", None, "bfloat16")),
+        ("torch:cuda:0:bfloat16", EngineChoice("torch", "cuda:0", "bfloat16")),
+    ],
+)
+def test_an_engine_is_named_with_its_device_and_precision(
+    text: str | None, chosen: EngineChoice
+) -> None:
+    assert EngineChoice.parse(text) == chosen
+    assert EngineChoice.parse(str(chosen)) == chosen
+
+
+def test_options_are_one_name() -> None:
+    """What stands in the name is replaced."""
+    assert choose_engine(None) is None
+    assert choose_engine("torch") == "torch"
+    assert choose_engine("torch", "cuda", "bfloat16") == "torch:cuda:bfloat16"
+    assert choose_engine("torch:cuda:1", "mps") == "torch:mps"
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ((None, "cuda"), "the native engine computes on the processor, in float32; devices and"),
+        (("reference", None, "bfloat16"), "--engine torch, or engine='torch:cuda'"),
+        (("torch", "gpu"), "'gpu' is not a device; take cpu, cuda, cuda:1"),
+        (("torch", None, "float16"), "no precision 'float16'; take float32"),
+    ],
+)
+def test_devices_and_precisions_that_are_none_are_told(choice: Any, message: str) -> None:
+    with pytest.raises(EngineError, match=message):
+        choose_engine(*choice)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from gridcnn.contracts.stage import HeadStage
-from gridcnn.contracts.targets import SoftTargets, Targets, check_weights, soften
+from gridcnn.contracts.targets import SoftTargets, Targets, check_weights
 from gridcnn.cores import usable_cores
 from gridcnn.engines.base import (
     Engine,
@@ -36,10 +36,10 @@ from gridcnn.engines.base import (
 from gridcnn.engines.native.moves import move
 from gridcnn.engines.native.processor import processor
 from gridcnn.engines.torch.device import find_device
+from gridcnn.engines.torch.losses import slopes_of
 from gridcnn.engines.torch.stages import Pass, compute, is_known
 from gridcnn.grid import Array, Cells, OneHot
 from gridcnn.network import GROUP, Network, groups_of
-from gridcnn.stages.voting import IndependentVotes, Votes
 
 _ROUND_BYTES = {"cpu": 2**28, "cuda": 2**32}
 """About how many bytes of values a round of items has; more are done in rounds."""
@@ -210,21 +210,11 @@ class TorchEngine(Engine):
     def _slopes(
         self, logits: Tensor, targets: Targets | SoftTargets, counts: Array | None
     ) -> Tensor:
-        """Return the gradient of the items' losses by their logits."""
-        weights = None if counts is None else _sent(counts, self.device).to(logits.dtype)[:, None]
-        if type(self.head) is Votes:
-            # The losses of `cross_entropy` and `binary_cross_entropy`, on the device.
-            parts = _sent(soften(targets, logits.shape[1]), self.device).to(logits.dtype)
-            flow = torch.softmax(logits, dim=1) * parts.sum(dim=1, keepdim=True) - parts
-        elif type(self.head) is IndependentVotes:
-            wished = _sent(targets, self.device).to(logits.dtype)
-            flow = (torch.sigmoid(logits) - wished) / logits.shape[1]
-            flow = torch.where(torch.isnan(wished), torch.zeros_like(flow), flow)
-        else:
-            with np.errstate(over="ignore", invalid="ignore"):
-                _, back = self.head.losses(logits.cpu().numpy(), targets)
-            flow = _sent(back, self.device).to(logits.dtype)
-        return flow if weights is None else flow * weights
+        """Return the gradient of the items' losses by their logits, each times its weight."""
+        slopes = slopes_of(self.head, logits, targets)
+        if counts is None:
+            return slopes
+        return slopes * _sent(counts, self.device).to(logits.dtype)[:, None]
 
     def _split(self, vector: Tensor) -> Sequence[Tensor]:
         """Return the parameters one by one, in their order."""
