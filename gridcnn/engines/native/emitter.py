@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from gridcnn.engines.native.processor import Processor
@@ -87,10 +87,20 @@ class Variable:
 
 
 class Module:
-    """The text of one LLVM module: functions, tables of constants, and what they declare."""
+    """The text of one LLVM module: functions, tables of constants, and what they declare.
+
+    Attributes:
+        processor: what the code is made for.
+        constants: emits the address of parameters and packed features if these are no memory that
+            a call names, see `Arguments.constant`; it gets the code, the table of arguments, the
+            slot there, and the place and number of the floats.
+        attributes: what LLVM is told of each function beside the usual.
+    """
 
     def __init__(self, processor: Processor) -> None:
         self.processor = processor
+        self.constants: Callable[[Code, Value, int, int, int], Value] | None = None
+        self.attributes = ""
         self._functions: list[str] = []
         self._tables: list[str] = []
         self._declared: dict[str, str] = {}
@@ -121,7 +131,7 @@ class Module:
         # which costs the transforms of Winograd's tiles a tenth more time.
         size = 4 * self.processor.lanes
         aligned = f" alignstack({size})" if size > _STACK else ""
-        flags = f"noinline nounwind{aligned}"
+        flags = f"noinline nounwind{aligned}{self.attributes}"
         head = f"define {linkage}void @{name}({', '.join(map(str, values))}) {flags} {{"
         self._functions.append(
             "\n".join([head, "entry:", *code.slots, *code.lines, "ret void", "}"])

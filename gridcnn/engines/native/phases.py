@@ -45,6 +45,17 @@ class Arguments:
         """Return an address, `place` floats after that in the table."""
         return self.code.at(self.code.load(self.table, slot, kind=PTR), place)
 
+    def constant(self, slot: int, place: int, floats: int) -> Value:
+        """Return the address of numbers that stay as they are: packed features, and parameters.
+
+        They are in the memory that the table names, or, in code for elsewhere, where
+        `Module.constants` says.
+        """
+        find = self.code.module.constants
+        if find is None:
+            return self.address(slot, place)
+        return find(self.code, self.table, slot, place, floats)
+
     def optional_address(self, slot: int, place: Number) -> Value:
         """Return an address like that, or 0 if the table has 0."""
         base = self.code.load(self.table, slot, kind=PTR)
@@ -83,13 +94,13 @@ class Phases:
         """
         with self.module.function(ALONE, PTR, PTR, internal=False) as (code, arguments):
             table, workspace = arguments
-            with _without_denormals(code):
+            with without_denormals(code):
                 for name, count in self._found:
                     with code.loop(count(Arguments(code, table))) as task:
                         code.run(name, table, workspace, task)
         for name, helps in ((ENTRY, False), (HELP, True)):
             with self.module.function(name, *[PTR] * 3, internal=False) as (code, arguments):
-                with _without_denormals(code):
+                with without_denormals(code):
                     self._share_tasks(code, arguments, helps=helps)
 
     def _share_tasks(self, code: Code, arguments: list[Value], *, helps: bool) -> None:
@@ -114,7 +125,7 @@ class Phases:
 
 
 @contextmanager
-def _without_denormals(code: Code) -> Iterator[None]:
+def without_denormals(code: Code) -> Iterator[None]:
     """Let numbers too small for a full mantissa be 0 while this code runs: they cost much time."""
     if not code.module.processor.triple.startswith(("x86_64", "amd64", "i686")):
         yield

@@ -125,11 +125,13 @@ def make_plan(
     one_hot: bool,
     wanted: bool,
     answers: bool = False,
+    compact: bool = False,
 ) -> Plan:
     """Return the plan for operations that all have kernels; `shape` is that of the grids.
 
     `wanted` says that the gradient of the grids themselves is wanted, and `answers` that there is
-    no training, so that more operations are computed together.
+    no training, so that more operations are computed together. `compact` plans choose kernels with
+    little memory, which is slower.
     """
     output = ops[-1].output if ops else shape
     head = choose_head(ops[-1], processor) if ops else None
@@ -147,7 +149,8 @@ def make_plan(
     for number, group in enumerate(groups):
         entering = tuple(bare[source] for source in reads[number])
         indices, few = one_hot and 0 in reads[number], group[-1].target in sparse
-        bundle = Bundle(tuple(group), entering, processor, one_hot=indices, sparse=few)
+        ops_together = tuple(group)
+        bundle = Bundle(ops_together, entering, processor, indices, few, compact)
         kernels.append(choose_kernel(bundle))
         bare.append(kernels[-1].target)
     wishes: list[list[Maps]] = [[] for _ in bare]

@@ -194,7 +194,7 @@ class Frame(NamedTuple):
         """Return the address of a part that `Site.take` took."""
         place, floats = self.site.place(area, name)
         if area is Area.PACKED:
-            return self.arguments.address(Argument.PACKED, place)
+            return self.arguments.constant(Argument.PACKED, place, floats)
         if area is Area.SUMS and self.sums is None:
             return self.arguments.address(Argument.SUMS, place)
         if area is Area.SCRATCH:
@@ -225,7 +225,8 @@ class Frame(NamedTuple):
 
     def parameter(self, name: str) -> Value:
         """Return the address of a parameter in the flat vector."""
-        return self.arguments.address(Argument.PARAMETERS, self.site.step.slots[name].start)
+        slot = self.site.step.slots[name]
+        return self.arguments.constant(Argument.PARAMETERS, slot.start, slot.parameter.size)
 
     def gradient(self, name: str) -> Value:
         """Return the address of a parameter's gradient in the flat vector."""
@@ -265,6 +266,7 @@ class Bundle(NamedTuple):
         one_hot: whether the grid that enters is one-hot, and may be read as indices.
         sparse: whether few cells of the result have a gradient, since the largest of a window
             passes it back alone.
+        compact: whether little memory matters more than speed.
     """
 
     ops: tuple[Op, ...]
@@ -272,6 +274,7 @@ class Bundle(NamedTuple):
     processor: Processor
     one_hot: bool = False
     sparse: bool = False
+    compact: bool = False
 
 
 class Description(NamedTuple):

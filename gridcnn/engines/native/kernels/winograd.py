@@ -69,6 +69,8 @@ class Winograd(Convolution):
     @classmethod
     def take(cls, bundle: Bundle) -> Self | None:
         """Return the kernel for a convolution, if it can be made this way and gains enough."""
+        if bundle.compact:  # features as points take up to four times the memory
+            return None
         conv = Convolution.take(bundle)
         made = None if conv is None else cls.of(conv)
         return None if made is None else made.settle()

@@ -1,0 +1,143 @@
+"""LLVM's text becomes object code for another processor, in a process of its own.
+
+LLVM ends the process that it works in where it cannot go on, for example with a processor that the
+architecture does not have. It writes its warnings and the sizes of stack frames to the standard
+error. So a child does the work: `python -m gridcnn.export.compiled.translator`, which takes a job
+as JSON on its standard input, and answers with the object code, or with assembly.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+
+from gridcnn.errors import EngineError, GridcnnError
+
+TRACKED = '"warn-stack-size"="0"'
+"""The attribute of functions whose stack frames are wanted."""
+_FRAME = re.compile(r"stack frame size \((\d+)\) exceeds limit \(0\) in function '([^']+)'")
+_UNKNOWN = re.compile(r"'([^']*)' is not a recognized (processor|feature) for this target")
+_LAYOUT = re.compile(r"^layout: (.*)$", re.MULTILINE)
+_LISTED = re.compile(r"^  (\S+) +- Select the ", re.MULTILINE)
+
+
+class UnknownProcessor(GridcnnError):
+    """LLVM does not know a processor, or one of its features."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What LLVM is to translate.
+
+    Attributes:
+        triple: LLVM's name of architecture, maker and system.
+        cpu, features: the processor, and `+avx2,-fma` or nothing.
+        text: LLVM IR.
+        form: `object`, `assembly`, or `processors` for the names of all that `cpu` may be.
+        relocation: `pic` for what may be loaded anywhere, `static` for fixed places.
+        abi: which registers arguments are in, where an architecture has several ways; or nothing.
+    """
+
+    triple: str
+    cpu: str = ""
+    features: str = ""
+    text: str = ""
+    form: str = "object"
+    relocation: str = "pic"
+    abi: str = ""
+
+
+@dataclass(frozen=True)
+class Translation:
+    """What LLVM made.
+
+    Attributes:
+        content: object code or assembly.
+        frames: the bytes of stack that each function takes for itself.
+        layout: LLVM's words for byte order and sizes.
+    """
+
+    content: bytes
+    frames: dict[str, int]
+    layout: str
+
+
+def translate(job: Job) -> Translation:
+    """Return what LLVM makes of a job.
+
+    Raises:
+        UnknownProcessor: there is no such processor or feature; the message says which.
+        EngineError: LLVM cannot translate it for other reasons.
+    """
+    done = _run(job)
+    messages = done.stderr.decode(errors="replace")
+    if unknown := _UNKNOWN.search(messages):
+        raise UnknownProcessor(f"{unknown[2]} '{unknown[1]}'")
+    if done.returncode:
+        last = messages.strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
+        raise EngineError(f"LLVM cannot make code for {job.triple} {job.cpu}: {last[0]}")
+    frames = {name: int(size) for size, name in _FRAME.findall(messages)}
+    layout = _LAYOUT.search(messages)
+    return Translation(done.stdout, frames, layout[1] if layout else "")
+
+
+def processors(triple: str) -> list[str]:
+    """Return the names of the processors that LLVM knows for a triple."""
+    done = _run(Job(triple, "help", form="processors"))
+    names = _LISTED.findall(done.stderr.decode(errors="replace"))
+    return [name for name in dict.fromkeys(names) if name != "help"]
+
+
+def _run(job: Job) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "gridcnn.export.compiled.translator"]
+    given = json.dumps(asdict(job)).encode()
+    return subprocess.run(command, input=given, capture_output=True, check=False)
+
+
+def main() -> None:
+    """Do the job that the standard input holds."""
+    import llvmlite.binding as llvm
+
+    job = Job(**json.load(sys.stdin.buffer))
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    machine = llvm.Target.from_triple(job.triple).create_target_machine(
+        cpu=job.cpu,
+        features=job.features,
+        opt=2,
+        reloc=job.relocation,
+        codemodel="small",
+        abiname=job.abi,
+    )
+    if job.form == "processors":
+        return
+    print(f"layout: {machine.target_data}", file=sys.stderr)
+    module = llvm.parse_assembly(job.text)
+    module.triple, module.data_layout = job.triple, str(machine.target_data)
+    module.verify()
+    options = llvm.create_pipeline_tuning_options()
+    # The text already says what is a vector, and which loops are worth unrolling.
+    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
+    builder = llvm.create_pass_builder(machine, options)
+    # No function may be left that is not called: it would only take memory.
+    clean = llvm.create_new_module_pass_manager()
+    clean.add_global_dead_code_eliminate_pass()
+    clean.run(module, builder)
+    passes = llvm.create_new_function_pass_manager()
+    passes.add_sroa_pass()
+    passes.add_instruction_combine_pass()
+    passes.add_simplify_cfg_pass()
+    for function in module.functions:
+        if not function.is_declaration:
+            passes.run(function, builder)
+    if job.form == "assembly":
+        sys.stdout.write(machine.emit_assembly(module))
+    else:
+        sys.stdout.buffer.write(machine.emit_object(module))
+
+
+if __name__ == "__main__":
+    main()
