@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -19,12 +19,13 @@ from gridcnn.engines.native.plan import Plan, make_plan, reads_indices
 from gridcnn.engines.native.processor import processor
 from gridcnn.engines.native.program import Argument
 from gridcnn.errors import Problem, SpecError
+from gridcnn.export.compiled.dense import without_groups
 from gridcnn.export.compiled.emit import HEADER, LINE, MAGIC, Constants, Emitter, Packing, entry
 from gridcnn.export.compiled.objects import read_object
 from gridcnn.export.compiled.targets import Target
 from gridcnn.export.compiled.translator import Job, translate
 from gridcnn.grid import Array
-from gridcnn.network import Network
+from gridcnn.network import Network, Op
 from gridcnn.stages.voting import IndependentVotes
 
 _FLOAT = 4
@@ -91,9 +92,10 @@ class Compilation:
         compact: bool | None = None,
         one_hot: bool | None = None,
     ) -> None:
-        refuse_foreign_stages(network)
         self.network = network
-        self.parameters = np.ascontiguousarray(parameters, np.float32)
+        single = np.ascontiguousarray(parameters, np.float32)
+        self.ops, self.parameters = without_groups(network.ops, single)
+        refuse_foreign_stages(network, self.ops)
         self.target = target
         self.name = name
         self.inside = inside
@@ -101,13 +103,13 @@ class Compilation:
         if one_hot is None:
             one_hot = isinstance(network.spec.adapter, OneHotAdapter)
         # All that read such grids have to be able to look cells up.
-        self.indices = one_hot and reads_indices(network.ops)
+        self.indices = one_hot and reads_indices(self.ops)
 
     @cached_property
     def plan(self) -> Plan:
         """Which stages are done together, and by which kernels."""
         return make_plan(
-            self.network.ops,
+            self.ops,
             self.network.shape,
             self.target.processor,
             one_hot=self.indices,
@@ -191,8 +193,8 @@ class Compilation:
         return (8 if self.target.wide else 4) + max(16, _FLOAT * self.target.processor.lanes)
 
 
-def refuse_foreign_stages(network: Network) -> None:
-    """Raise unless all stages have kernels, and the last one votes.
+def refuse_foreign_stages(network: Network, ops: Sequence[Op]) -> None:
+    """Raise unless all operations of a network have kernels, and the last one votes.
 
     Raises:
         SpecError: with a problem for each stage that cannot be compiled.
@@ -202,7 +204,7 @@ def refuse_foreign_stages(network: Network) -> None:
             f"{op.label} cannot be compiled: stages of other packages have no machine code; "
             "leave it out, or export to another form"
         )
-        for op in network.ops
+        for op in ops
         if not has_kernel(op)
     ]
     if network.head is None and not problems:
