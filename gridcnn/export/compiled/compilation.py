@@ -21,7 +21,7 @@ from gridcnn.engines.native.program import Argument
 from gridcnn.errors import Problem, SpecError
 from gridcnn.export.compiled.dense import without_groups
 from gridcnn.export.compiled.emit import HEADER, LINE, MAGIC, Constants, Emitter, Packing, entry
-from gridcnn.export.compiled.objects import read_object
+from gridcnn.export.compiled.objects import read_object, without_float_arguments
 from gridcnn.export.compiled.targets import Target
 from gridcnn.export.compiled.translator import Job, translate
 from gridcnn.grid import Array
@@ -29,6 +29,8 @@ from gridcnn.network import Network, Op
 from gridcnn.stages.voting import IndependentVotes
 
 _FLOAT = 4
+ALIGNMENT = 64
+"""What the work area had best begin at a multiple of, in bytes."""
 _CALL = re.compile(r"call \w+ @(\w+)\(")
 _DEFINED = re.compile(r"^define .*?@(\w+)\(", re.MULTILINE)
 
@@ -167,7 +169,8 @@ class Compilation:
             abi=target.abi,
         )
         made = translate(job)
-        contents = read_object(made.content)
+        content = without_float_arguments(made.content)
+        contents = read_object(content)
         file = None
         if not self.inside:
             count = struct.pack("<Q", len(weights) // _FLOAT)
@@ -177,7 +180,7 @@ class Compilation:
             target=target,
             network=self.network,
             indices=self.indices,
-            content=made.content,
+            content=content,
             weights=file,
             weights_bytes=len(weights),
             code_bytes=contents.loaded - (len(weights) if self.inside else 0),

@@ -152,6 +152,50 @@ def _wasm(content: bytes) -> _Parts:
     return sizes, names
 
 
+_ARM, _ATTRIBUTES = 40, 0x7000_0003
+_R9_USE, _FLOAT_ARGUMENTS, _EITHER = 14, 28, 3
+
+
+def without_float_arguments(content: bytes) -> bytes:
+    """Return object code for ARM that says that no float is passed in a register.
+
+    Then a linker takes it together with code that passes floats in any way; other object code stays
+    as it is. If the attribute is not there, it takes the place of one that has its usual value, so
+    that no size changes; see "Addenda to, and Errata in, the ABI for the Arm Architecture".
+    """
+    if content[:4] != b"\x7fELF" or content[4] != 1:
+        return content
+    (machine,) = struct.unpack_from("<H", content, 18)
+    (table,) = struct.unpack_from("<I", content, 0x20)
+    size, count = struct.unpack_from("<HH", content, 0x2E)
+    if machine != _ARM:
+        return content
+    for number in range(count):
+        kind, start, length = struct.unpack_from("<4xI8xII", content, table + number * size)
+        if kind != _ATTRIBUTES:
+            continue
+        places = _attributes(content, start, start + length)
+        for tag in (_FLOAT_ARGUMENTS, _R9_USE):
+            if tag in places:
+                at = places[tag]
+                return content[:at] + bytes([_FLOAT_ARGUMENTS, _EITHER]) + content[at + 2 :]
+    return content
+
+
+def _attributes(content: bytes, start: int, end: int) -> dict[int, int]:
+    """Return where each attribute of a whole file begins, by its tag."""
+    places: dict[int, int] = {}
+    # The version, a length, "aeabi", the tag of the whole file, and a length come first.
+    at = start + 16
+    while at < end:
+        tag, value = _number(content, at)
+        places[tag] = at
+        # Of the later tags, those with odd numbers have texts.
+        is_text = tag in (4, 5) or (tag > 32 and tag % 2 == 1)
+        at = content.index(b"\0", value) + 1 if is_text else _number(content, value)[1]
+    return places
+
+
 def _skip(content: bytes, at: int, sort: int) -> int:
     """Return where the next import begins, behind the type of one: of a function an index."""
     if sort == 3:  # a global: type, and whether it changes

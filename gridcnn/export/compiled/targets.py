@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gridcnn.engines.native.processor import Processor
 from gridcnn.errors import EngineError, Problem, UserError, listed, quoted, suggestion
-from gridcnn.export.compiled.translator import Job, UnknownProcessor, processors, translate
+from gridcnn.export.compiled.translator import Job, UnknownProcessor, normalized, processors, translate
 
 COMMON = (
     *("x86_64-linux-gnu", "x86_64-pc-windows-msvc", "aarch64-linux-gnu", "arm64-apple-macos"),
@@ -108,7 +108,7 @@ def _find(triple: str, cpu: str | None) -> Target:
 
     llvm.initialize_all_targets()
     try:
-        llvm.Target.from_triple(triple)
+        llvm.Target.from_triple(normalized(triple))
     except RuntimeError:
         more = suggestion(triple, COMMON) or "."
         raise UserError(

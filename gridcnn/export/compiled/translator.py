@@ -97,14 +97,39 @@ def _run(job: Job) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, input=given, capture_output=True, check=False)
 
 
+def normalized(triple: str) -> str:
+    """Return a triple with all four parts in their places, as LLVM's libraries expect it.
+
+    Users leave parts out: `aarch64-linux-gnu` names no maker, and LLVM would take `linux` for one.
+    """
+    architecture, *others = triple.split("-")
+    maker, system, more = "unknown", "unknown", ""
+    for part in others:
+        if part.startswith(_ENVIRONMENTS):
+            more = f"-{part}"
+        elif part.startswith(_SYSTEMS):
+            system = part
+        else:
+            maker = part
+    return f"{architecture}-{maker}-{system}{more}"
+
+
+_ENVIRONMENTS = ("gnu", "musl", "eabi", "android", "msvc", "elf")
+_SYSTEMS = (
+    *("linux", "none", "windows", "macos", "darwin", "ios", "freebsd", "netbsd", "openbsd"),
+    *("wasi", "emscripten", "fuchsia"),
+)
+
+
 def main() -> None:
     """Do the job that the standard input holds."""
     import llvmlite.binding as llvm
 
     job = Job(**json.load(sys.stdin.buffer))
+    triple = normalized(job.triple)
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
-    machine = llvm.Target.from_triple(job.triple).create_target_machine(
+    machine = llvm.Target.from_triple(triple).create_target_machine(
         cpu=job.cpu,
         features=job.features,
         opt=2,
@@ -116,7 +141,7 @@ def main() -> None:
         return
     print(f"layout: {machine.target_data}", file=sys.stderr)
     module = llvm.parse_assembly(job.text)
-    module.triple, module.data_layout = job.triple, str(machine.target_data)
+    module.triple, module.data_layout = triple, str(machine.target_data)
     module.verify()
     options = llvm.create_pipeline_tuning_options()
     # The text already says what is a vector, and which loops are worth unrolling.
