@@ -7,6 +7,7 @@ import itertools
 import platform
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,10 +84,18 @@ def guarded(floats: int) -> NDArray[np.float32]:
 
 
 def compile_here(
-    network: Network, parameters: Array, *, cpu: str | None = None, **settings: Any
+    network: Network,
+    parameters: Array,
+    *,
+    cpu: str | None = None,
+    registers: int | None = None,
+    **settings: Any,
 ) -> Compiled:
-    """Return a network compiled for x86-64 Linux."""
-    return Compilation(network, parameters, find_target(HERE, cpu), **settings).compile()
+    """Return a network compiled for x86-64 Linux; for fewer `registers` than there are if given."""
+    target = find_target(HERE, cpu)
+    if registers is not None:
+        target = replace(target, processor=replace(target.processor, registers=registers))
+    return Compilation(network, parameters, target, **settings).compile()
 
 
 def expected_votes(network: Network, logits: Array) -> Array:

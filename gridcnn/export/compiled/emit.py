@@ -89,7 +89,7 @@ class Emitter(Builder):
         super().__init__(plan, processor)
         self.constants = Constants()
         self._inside = inside
-        self.module.attributes = f' {TRACKED} "no-stack-arg-probe"'
+        self.module.attributes = f" {TRACKED}"
         self.module.constants = self._constant
         self._maps_size = 0
 

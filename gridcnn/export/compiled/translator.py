@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass
 
 from gridcnn.errors import EngineError, GridcnnError
 
-TRACKED = '"warn-stack-size"="0"'
-"""The attribute of functions whose stack frames are wanted."""
+TRACKED = 'noredzone "warn-stack-size"="0" "no-stack-arg-probe"'
+"""The attributes of functions whose stack frames are wanted: nothing lies below a frame, and no
+library is asked for large ones."""
 _FRAME = re.compile(r"stack frame size \((\d+)\) exceeds limit \(0\) in function '([^']+)'")
 _UNKNOWN = re.compile(r"'([^']*)' is not a recognized (processor|feature) for this target")
 _LAYOUT = re.compile(r"^layout: (.*)$", re.MULTILINE)

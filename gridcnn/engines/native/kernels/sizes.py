@@ -81,6 +81,8 @@ class Sizes(MapsKernel):
         # The sums of one whole window have to fit into the registers: its cells times these vectors
         # are at most `room_for(registers)`, as long as `Convolution.joins` fuses no larger windows.
         cells = self.window[0] * self.window[1]
+        if registers < 16:  # larger windows than 4 cells are summed in memory then
+            return 1
         if registers < 32:
             return 2 if cells <= 6 else 1
         # Two vectors of a larger window would have more sums than there is room for.
@@ -172,7 +174,7 @@ def filter_chunks(conv: Sizes, registers: int) -> list[Chunk]:
 
 def room_for(registers: int) -> int:
     """Return how many sums a tile keeps in registers; the others hold what is added to them."""
-    return 24 if registers >= 32 else 12
+    return 24 if registers >= 32 else 12 if registers >= 16 else 4
 
 
 def windows_of_tile(conv: Sizes, room: int, width: int, height: int) -> tuple[int, int]:
