@@ -223,7 +223,7 @@ class MoleculeAdapter(OneHotAdapter):
             DataError: it is not a text, or not a valid SMILES; each problem has its place in the
                 text.
         """
-        read = tokens(self._text(thing))
+        read = tokens(self.smiles(thing))
         if self.brackets == "whole":
             return [token.text for token in read]
         return [part for token in read for part in token.parts()]
@@ -253,8 +253,12 @@ class MoleculeAdapter(OneHotAdapter):
 
     # What a molecule consists of -----------------------------------------------------------------
 
-    def _text(self, thing: Any) -> str:
-        """Return the SMILES that becomes a grid."""
+    def smiles(self, thing: Any) -> str:
+        """Return the SMILES that becomes a grid, rewritten if the settings say so.
+
+        Raises:
+            DataError: it is not a text, or RDKit is needed and refuses it.
+        """
         if isinstance(thing, Written):
             return thing.smiles
         smiles = _smiles_of(thing)

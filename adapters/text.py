@@ -206,6 +206,25 @@ class TextAdapter(OneHotAdapter):
         indices[: len(rows)] = rows[::-1] if self.direction == "backward" else rows
         return indices
 
+    def symbols(self, thing: Any) -> list[str]:
+        """Return what stands in each column, as far as the text goes, also symbols without a row.
+
+        Bytes are named as their rows are, such as `0x41`.
+
+        Raises:
+            DataError: it is not a text.
+        """
+        if self.unit == "byte":
+            parts = [f"0x{value:02X}" for value in self._bytes(thing)]
+        else:
+            parts = self._parts(self._clean(_text(thing)))
+        if self.unknown == "drop":
+            known = set(self._labels)
+            parts = [part for part in parts if part in known]
+        chosen = self._cut(np.arange(len(parts), dtype=np.int32), self._columns())
+        shown = [parts[place] for place in chosen.tolist()]
+        return shown[::-1] if self.direction == "backward" else shown
+
     # What a text consists of ---------------------------------------------------------------------
 
     def _clean(self, text: str) -> str:

@@ -54,6 +54,9 @@ from gridcnn.version import VERSION
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
+
+    from gridcnn.report.explaining.explanation import Explanation
 
 KIND = "model"
 FORMAT = 1
@@ -185,6 +188,11 @@ class Model:
     def shape(self) -> GridShape:
         """The shape of the grids that it takes."""
         return self.network.shape
+
+    @property
+    def engine(self) -> Engine:
+        """What computes its network."""
+        return self._engine
 
     def votes(self, things: Any, *, names: Sequence[str] | None = None) -> NDArray[np.float32]:
         """Return the votes for each class, float32 `(items, classes)`: 0..1, and 1 for each item.
@@ -318,6 +326,56 @@ class Model:
         """
         grids = grids_of(self.adapter, self._things(things), threads=self._engine.workers).values
         return maps_after(self._engine, self.parameters, grids, after)
+
+    def explain(
+        self, thing: Any, *, name: str | None = None, label: str | int | None = None
+    ) -> Explanation:
+        """Return one item on its way through the network: maps, votes, and what mattered.
+
+        A notebook shows it as a page; `save` writes that page, `plot` draws a figure.
+
+        Args:
+            thing: one item, as `predict` takes it.
+            name: what it is called.
+            label: the class whose votes are explained; None: the answer.
+
+        Raises:
+            DataError: it cannot be read, or there are several things.
+            SpecError: there is no such class.
+        """
+        from gridcnn.report.explaining.explanation import explain
+
+        return explain(self, thing, name=name, label=label)
+
+    def plot_maps(self, thing: Any, *, after: int | str | None = None) -> Figure:
+        """Return the maps of one item as a Matplotlib figure: after each stage, or after one.
+
+        Args:
+            thing: one item, as `predict` takes it.
+            after: the stage, as for `maps`; None: every stage, with its strongest maps.
+
+        Raises:
+            UserError: there is no such stage.
+            DataError: it cannot be read, or there are several things.
+        """
+        from gridcnn.report.explaining.drawing import maps_figure
+
+        return maps_figure(self.explain(thing), after=after)
+
+    def plot_features(self) -> Figure:
+        """Return the features of the first convolution as mini-images, a Matplotlib figure.
+
+        Raises:
+            DataError: no convolution lies on the grid itself, or its features cover all rows of
+                a large alphabet.
+        """
+        from gridcnn.report.explaining.drawing import features_figure
+
+        return features_figure(self)
+
+    def things(self, things: Any) -> Sequence[Any]:
+        """Return one item or many, as `predict` takes them, as a sequence of items."""
+        return self._things(things)
 
     def _things(self, things: Any) -> Sequence[Any]:
         return as_things(

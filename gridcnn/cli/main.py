@@ -21,6 +21,7 @@ from gridcnn.cli import (
     datasets,
     evaluate,
     export,
+    explain,
     init,
     limits,
     predict,
@@ -146,6 +147,7 @@ walkthrough.add(app)
 predict.add(app)
 evaluate.add(app)
 export.add(app)
+explain.add(app)
 compare.add(app)
 report.add(app)
 show.add(app)

@@ -78,7 +78,10 @@ const gridcnn = (() => {
   }
 
   function percent(share) {
-    return `${(100 * share).toFixed(share > 0.0995 && share < 0.9995 ? 0 : 1)} %`;
+    // Never rounded up to 100 %, nor down to 0.
+    if (share > 0.999 && share < 1) return "> 99.9 %";
+    if (share > 0 && share < 0.0005) return "< 0.1 %";
+    return `${(100 * share).toFixed(share > 0.0995 && share < 0.99 ? 0 : 1)} %`;
   }
 
   /* Bars of votes, the most voted first. `votes` is [[class, share 0..1], ...]. */

@@ -1,0 +1,1 @@
+"""Explanations: an item on its way through a network, what mattered, what features look for."""

@@ -1,0 +1,213 @@
+"""Explanations, maps and features as figures of Matplotlib, which can be shown, saved, changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gridcnn.errors import DataError
+from gridcnn.grid import Array, Axis
+from gridcnn.report.colours import STOPS
+from gridcnn.report.explaining.explanation import Explanation
+from gridcnn.report.explaining.matching import first_convolution
+from gridcnn.report.explaining.pages import by_column, sign, used_rows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.figure import Figure
+
+    from gridcnn.model import Model
+
+_ACROSS = 8  # maps side by side
+_STAGES = 12  # that one figure shows
+_FEATURES = 64
+_ROWS = 40  # of an alphabet, up to which features are drawn
+_SYMBOLS = 60  # under a text, up to which each is written
+
+
+def colour_map() -> LinearSegmentedColormap:
+    """Return the colours of pages for Matplotlib: violet is negative, orange positive."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    colours = [tuple(part / 255 for part in stop) for stop in STOPS]
+    return LinearSegmentedColormap.from_list("gridcnn", colours)
+
+
+def explanation_figure(explanation: Explanation) -> Figure:
+    """Return an item with its votes, its strongest maps, and what mattered, as a figure."""
+    from matplotlib.figure import Figure
+
+    network = explanation.model.network
+    stages = [op.target for op in network.ops if op.target != network.result][:_STAGES]
+    heights = [2.8, *(1.2 for _ in stages), 2.6]
+    figure = Figure(figsize=(10, sum(heights) + 0.6), layout="constrained")
+    answer = ", ".join(str(label) for label in explanation.answer) or "no label"
+    figure.suptitle(_plain(f"{explanation.name}: {answer}"))
+    parts = np.atleast_1d(
+        np.asarray(figure.subfigures(len(heights), 1, height_ratios=heights), object)
+    )
+    first, second = parts[0].subplots(1, 2, width_ratios=(2, 1))
+    _draw_grid(first, explanation)
+    _draw_votes(second, explanation)
+    for part, value in zip(parts[1:-1], stages, strict=True):
+        _draw_stack(part, explanation, value)
+    _draw_importance(parts[-1], explanation)
+    return figure
+
+
+def maps_figure(explanation: Explanation, *, after: int | str | None = None) -> Figure:
+    """Return the maps of an item after a stage, or the strongest ones after each stage."""
+    from matplotlib.figure import Figure
+
+    network = explanation.model.network
+    if after is None:
+        stages = [op.target for op in network.ops if op.target != network.result][:_STAGES]
+        stages = stages or [0]
+        figure = Figure(figsize=(10, 1.3 * len(stages) + 0.4), layout="constrained")
+        parts = np.atleast_1d(np.asarray(figure.subfigures(len(stages), 1), object))
+        for part, value in zip(parts, stages, strict=True):
+            _draw_stack(part, explanation, value)
+        return figure
+    value = network.value_after(after)
+    numbers = explanation.strongest(value)
+    rows = -(-len(numbers) // _ACROSS)
+    figure = Figure(figsize=(10, 1.3 * rows + 0.6), layout="constrained")
+    _draw_stack(figure, explanation, value, rows=rows)
+    return figure
+
+
+def features_figure(model: Model) -> Figure:
+    """Return the features of the first convolution as mini-images."""
+    from matplotlib.figure import Figure
+
+    op = first_convolution(model.network)
+    if op is None:
+        raise DataError("no convolution of this network lies on the grid itself")
+    weights = op.views(model.parameters)["weights"]
+    count, channels, rows, columns = weights.shape
+    if rows > _ROWS:
+        raise DataError(
+            f"its features have {rows:,} rows, one for each symbol, which no picture shows; take "
+            "gridcnn features MODEL, or explain an item"
+        )
+    shown = min(count, _FEATURES)
+    down = -(-shown // _ACROSS)
+    figure = Figure(figsize=(10, 1.35 * down + 0.7), layout="constrained")
+    figure.suptitle(f"{op.label}: {shown} of {count} features, {channels} x {rows} x {columns}")
+    limit = float(np.abs(weights).max(initial=0)) or 1.0
+    image: Any = None
+    grid = np.atleast_1d(figure.subplots(down, _ACROSS, squeeze=False)).ravel()
+    for number, axes in enumerate(grid):
+        axes.set_axis_off()
+        if number < shown:
+            # Channels stand below each other.
+            cells = weights[number].reshape(channels * rows, columns)
+            image = axes.imshow(cells, cmap=colour_map(), vmin=-limit, vmax=limit)
+            axes.set_title(f"{number + 1}", fontsize="small")
+    figure.colorbar(image, ax=list(grid), shrink=0.8)
+    return figure
+
+
+def _plain(text: str) -> str:
+    """Return a text in which Matplotlib sees no formula."""
+    return text.replace("$", r"\$")
+
+
+def _percent(vote: float) -> str:
+    """Return a vote in percent, never rounded up to all of them."""
+    text = f"{vote:.1%}"
+    return "99.9%" if text == "100.0%" and vote < 1 else text
+
+
+def _draw_grid(axes: Axes, explanation: Explanation) -> None:
+    rows = used_rows(explanation)
+    shape = explanation.model.shape
+    grid = explanation.grid if rows is None else explanation.grid[:, rows]
+    axes.set_title(f"the grid, {shape}", fontsize="medium")
+    if grid.shape[1] == 1:
+        axes.plot(grid[0, 0], color="#0b61a4")
+    elif len(grid) == 3 and explanation.original.kind == "picture":
+        axes.imshow(np.clip(grid.transpose(1, 2, 0) / 2 + 0.5, 0, 1))
+    else:
+        grey = explanation.original.kind == "picture"
+        _imshow(axes, grid[0], colours="gray" if grey else None)
+    labels = shape.row_axis.labels
+    if rows is not None and labels is not None and len(rows) <= _ROWS:
+        axes.set_yticks(range(len(rows)), [_plain(sign(labels[row])) for row in rows], fontsize=6)
+    elif grid.shape[1] > 1:
+        _label(axes.set_yticks, axes.set_ylabel, shape.row_axis, grid.shape[1])
+    _label(axes.set_xticks, axes.set_xlabel, shape.column_axis, shape.columns)
+
+
+def _label(set_ticks: Any, set_label: Any, axis: Axis, size: int) -> None:
+    places = np.unique(np.linspace(0, size - 1, 6).round().astype(int)).tolist()
+    set_ticks(places, [axis.labels[at] if axis.labels else str(at + 1) for at in places])
+    set_label(axis.name + (f" ({axis.unit})" if axis.unit and axis.labels else ""))
+
+
+def _imshow(axes: Axes, cells: Array, *, limit: float | None = None, colours: Any = None) -> Any:
+    most = float(np.abs(cells).max(initial=0)) if limit is None else limit
+    low = cells.min() if colours == "gray" else -(most or 1)
+    return axes.imshow(
+        cells,
+        cmap=colours or colour_map(),
+        vmin=low,
+        vmax=most or 1,
+        aspect="auto" if min(cells.shape) * 4 < max(cells.shape) else "equal",
+        interpolation="nearest",
+    )
+
+
+def _draw_votes(axes: Axes, explanation: Explanation) -> None:
+    order = np.argsort(-explanation.votes, kind="stable")[:10][::-1]
+    names = [_plain(str(explanation.model.classes[number])) for number in order.tolist()]
+    votes = explanation.votes[order]
+    bars = axes.barh(range(len(names)), votes, color="#0b61a4")
+    axes.set_yticks(range(len(names)), names)
+    axes.bar_label(bars, [_percent(vote) for vote in votes.tolist()], padding=3)
+    axes.set_xlim(0, 1.25)
+    axes.set_title("votes", fontsize="medium")
+    axes.set_xticks([])
+
+
+def _draw_stack(part: Any, explanation: Explanation, value: int, *, rows: int = 1) -> None:
+    """Draw a value's strongest maps, as many as stand in so many rows."""
+    network = explanation.model.network
+    maps = explanation.maps(value)
+    numbers = explanation.strongest(value)[: rows * _ACROSS]
+    title = "the grid" if value == 0 else network.ops[value - 1].label
+    part.suptitle(f"{title}: {len(numbers)} of {len(maps)} maps, strongest first", fontsize="small")
+    limit = float(np.abs(maps).max(initial=0)) or 1.0
+    grid = np.atleast_1d(part.subplots(rows, _ACROSS, squeeze=False)).ravel()
+    image: Any = None
+    for axes in grid:
+        axes.set_axis_off()
+    for axes, number in zip(grid, numbers, strict=False):
+        image = _imshow(axes, maps[number], limit=limit)
+        axes.set_title(f"{number + 1}", fontsize="x-small")
+    part.colorbar(image, ax=list(grid), shrink=0.9)
+
+
+def _draw_importance(part: Any, explanation: Explanation) -> None:
+    label = _plain(str(explanation.model.classes[explanation.target]))
+    both = (("this model", explanation.importance), ("random", explanation.random_importance))
+    panels = [(f"occlusion, {name}", each.occlusion) for name, each in both]
+    panels += [
+        (f"Grad-CAM, {name}", each.grad_cam) for name, each in both if each.grad_cam is not None
+    ]
+    part.suptitle(f"what mattered for {label}, beside the same of random weights", fontsize="small")
+    grid = part.subplots(1, len(panels), squeeze=False).ravel()
+    symbols = explanation.original.symbols
+    for axes, (title, values) in zip(grid, panels, strict=True):
+        cells = by_column(explanation, values)
+        image = _imshow(axes, cells)
+        axes.set_title(title, fontsize="x-small")
+        axes.set_yticks([])
+        axes.set_xticks([])
+        if symbols and len(symbols) <= _SYMBOLS:
+            names = [_plain(sign(symbol)) for symbol in symbols]
+            axes.set_xticks(range(len(names)), names, fontsize=5)
+            axes.set_xlim(-0.5, len(names) - 0.5)
+        part.colorbar(image, ax=axes, shrink=0.7, location="bottom")

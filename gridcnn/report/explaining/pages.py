@@ -1,0 +1,295 @@
+"""The page of an explanation: what its script draws, as data, and the template around it."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.contracts.stage import HeadStage
+from gridcnn.errors import visible
+from gridcnn.grid import Array, Axis
+from gridcnn.network import Op
+from gridcnn.report.assembly import assemble
+from gridcnn.report.explaining.explanation import Explanation, Importance
+from gridcnn.report.explaining.fields import Reach
+from gridcnn.report.explaining.original import Original
+from gridcnn.report.explaining.words import sentence_of
+from gridcnn.stages.convolution import Convolution
+from gridcnn.stages.pooling import Pooling
+
+SCRIPTS = ("views.js", "explain.js")
+_BUDGET = 240_000
+"""Cells of maps in a page: about 1.3 MB of it."""
+_ELECTION = 80_000  # cells of votes in a page
+_MAPS = 24  # of a stage
+_STAGES = 60
+_CLASSES = 4  # whose election is shown
+_SIGNS = {" ": "\u2423", "\n": "\u21b5", "\t": "\u21e5", "\r": "\u21b5", "": "\u00b7"}
+
+
+def explanation_page(explanation: Explanation) -> str:
+    """Return an explanation as HTML that needs nothing else."""
+    answer = ", ".join(str(label) for label in explanation.answer) or "no label"
+    return assemble(
+        "explain.html",
+        title=f"{answer}: {explanation.name}",
+        data=page_data(explanation),
+        scripts=SCRIPTS,
+        name=explanation.name,
+        model=explanation.model.spec.name,
+    )
+
+
+def framed(page: str, name: str) -> str:
+    """Return a page as a frame that a notebook shows."""
+    return (
+        f'<iframe title="{escape(f"Explanation of {name}", quote=True)}" width="100%" '
+        f'height="720" srcdoc="{escape(page, quote=True)}"></iframe>'
+    )
+
+
+def page_data(explanation: Explanation) -> dict[str, Any]:
+    """Return what the page's script draws."""
+    model = explanation.model
+    rows = used_rows(explanation)
+    shares = [
+        [str(label), float(vote)]
+        for label, vote in zip(model.classes, explanation.votes, strict=True)
+    ]
+    return {
+        "name": explanation.name,
+        "votes": shares,
+        "answer": [str(label) for label in explanation.answer],
+        "target": str(model.classes[explanation.target]),
+        "several": model.several,
+        "original": _original(explanation.original),
+        "grid": _grid(explanation, rows),
+        "stages": _stages(explanation, rows),
+        "election": _election(explanation),
+        "importance": _importance(explanation),
+    }
+
+
+def used_rows(explanation: Explanation) -> list[int] | None:
+    """Return the rows of a one-hot grid that have a 1; None for other grids."""
+    if not explanation.one_hot:
+        return None
+    return np.flatnonzero(explanation.grid.any(axis=(0, 2))).tolist()
+
+
+def sign(text: str) -> str:
+    """Return a symbol so that it can be seen: a space as its sign."""
+    return _SIGNS.get(text, visible(text))
+
+
+def _original(original: Original) -> dict[str, Any]:
+    structure = original.structure
+    return {
+        "kind": original.kind,
+        "address": original.address,
+        "size": list(original.size),
+        "seconds": original.seconds,
+        "wave": original.wave,
+        "text": original.text,
+        "symbols": [sign(each) for each in original.symbols],
+        "structure": None
+        if structure is None
+        else {
+            "atoms": [[a.x, a.y, a.symbol, list(a.columns)] for a in structure.atoms],
+            "bonds": [list(bond) for bond in structure.bonds],
+        },
+    }
+
+
+def _axis(axis: Axis, size: int, labels: tuple[str, ...] | None) -> dict[str, Any]:
+    return {
+        "name": axis.name,
+        "unit": axis.unit if labels else "",
+        "labels": None if labels is None else [sign(label) for label in labels],
+        "ordered": axis.ordered,
+        "size": size,
+    }
+
+
+def _grid(explanation: Explanation, rows: list[int] | None) -> dict[str, Any]:
+    shape = explanation.model.shape
+    labels = shape.row_axis.labels
+    if rows is not None and labels is not None:
+        labels = tuple(labels[row] for row in rows)
+    cells = explanation.grid if rows is None else explanation.grid[:, rows]
+    return {
+        "shape": str(shape),
+        "cells": cells,
+        "limit": float(np.abs(cells).max(initial=0)) or 1.0,
+        "oneHot": rows is not None,
+        "allRows": shape.rows,
+        "rows": _axis(shape.row_axis, cells.shape[1], labels),
+        "columns": _axis(shape.column_axis, shape.columns, shape.column_axis.labels),
+    }
+
+
+def _reach(reach: Reach) -> list[float]:
+    return [reach.start, reach.step, reach.size, reach.cells]
+
+
+def _stages(explanation: Explanation, rows: list[int] | None) -> list[dict[str, Any]]:
+    ops = [op for op in explanation.model.network.ops if not isinstance(op.stage, HeadStage)]
+    left_out = len(ops) - _STAGES
+    if left_out > 0:
+        ops = [*ops[: _STAGES // 2], *ops[-_STAGES // 2 :]]
+    each = _BUDGET // max(len(ops), 1)
+    stages = [_stage(explanation, op, each, rows) for op in ops]
+    if left_out > 0:
+        stages[_STAGES // 2]["leftOut"] = left_out
+    return stages
+
+
+def _stage(explanation: Explanation, op: Op, budget: int, rows: list[int] | None) -> dict[str, Any]:
+    maps = explanation.maps(op.target)
+    count = max(1, min(_MAPS, budget // max(maps[0].size, 1)))
+    if isinstance(op.stage, Pooling):
+        # Beside each map that is pooled, what it was pooled from.
+        count = max(1, min(count, budget // (maps[0].size + op.input.rows * op.input.columns)))
+    numbers = explanation.strongest(op.target)[:count]
+    stage = {
+        "label": op.label,
+        "kind": op.stage_name,
+        "text": sentence_of(op),
+        "input": [str(shape) for shape in op.inputs],
+        "output": str(op.output),
+        "shape": list(op.output.sizes),
+        "parameters": op.parameters,
+        "reads": list(op.sources),
+        "value": op.target,
+        "field": [_reach(reach) for reach in explanation.fields[op.target]],
+        "numbers": numbers,
+        "maps": maps[numbers],
+        "limit": float(np.abs(maps).max(initial=0)) or 1.0,
+        "low": float(maps.min()),
+        "high": float(maps.max()),
+    }
+    if isinstance(op.stage, Pooling):
+        size, stride = op.stage.sizes(op.input)
+        stage["pooling"] = {
+            "size": list(size),
+            "stride": list(stride),
+            "mode": op.stage.mode,
+            "entered": explanation.maps(op.sources[0])[numbers],
+        }
+    if isinstance(op.stage, Convolution) and op.sources == (0,):
+        stage["features"] = _features(explanation, op, op.stage, numbers, rows)
+    return stage
+
+
+def _features(
+    explanation: Explanation,
+    op: Op,
+    stage: Convolution,
+    numbers: list[int],
+    rows: list[int] | None,
+) -> dict[str, Any] | None:
+    """Return the shown features of a convolution on the grid, and how they are laid over it."""
+    named = explanation.passage.weights(op)
+    weights = named["weights"][numbers]
+    kernel = stage.kernel(op.input)
+    cells = int(np.prod(weights.shape[1:]))
+    if rows is not None:
+        if kernel[0] != op.input.rows or stage.dilation[0] != 1:
+            return None  # features that slide along the rows of a one-hot grid
+        weights = weights[:, :, rows]
+    borders = stage.borders(op.input)
+    groups = stage.group_count(op.input.channels)
+    return {
+        "weights": weights,
+        "bias": named["bias"][numbers] if stage.bias else np.zeros(len(numbers)),
+        "cells": cells,
+        "divisor": cells if stage.scale == "match" else 1,
+        "stride": list(stage.stride),
+        "dilation": list(stage.dilation),
+        "borders": [borders[0][0], borders[1][0]],
+        "perGroup": op.output.channels // groups,
+        "limit": float(np.abs(weights).max(initial=0)) or 1.0,
+    }
+
+
+def _election(explanation: Explanation) -> dict[str, Any] | None:
+    election = explanation.election
+    if election is None:
+        return None
+    classes = shown_classes(explanation)
+    cells = election.cells[classes]
+    most = max(1, _ELECTION // max(cells.shape[0] * cells.shape[2] * cells.shape[3], 1))
+    strength = np.abs(cells).max(axis=(0, 2, 3))
+    numbers = np.sort(np.argsort(-strength, kind="stable")[:most])
+    op = explanation.model.network.ops[-1]
+    voters = None
+    if election.voters is not None:
+        voters = {
+            "values": election.hidden[-1],
+            "votes": election.voters[classes],
+            "start": election.own[classes],
+            "layers": [len(layer) for layer in election.hidden],
+            "on": [int((layer > 0).sum()) for layer in election.hidden],
+        }
+    names = explanation.model.classes
+    return {
+        "text": sentence_of(op),
+        "classes": [str(names[number]) for number in classes],
+        "numbers": numbers.tolist(),
+        "channels": int(election.cells.shape[1]),
+        "cells": cells[:, numbers],
+        "values": explanation.maps(election.value)[numbers],
+        "sums": cells.sum(axis=(1, 2, 3)),
+        "start": election.start[classes],
+        "logits": election.logits[classes],
+        "field": [_reach(reach) for reach in explanation.fields[election.value]],
+        "voters": voters,
+    }
+
+
+def shown_classes(explanation: Explanation) -> list[int]:
+    """Return the classes whose elections are shown: the explained one first, then by votes."""
+    order = np.argsort(-explanation.votes, kind="stable").tolist()
+    rest = [number for number in order if number != explanation.target]
+    return [explanation.target, *rest[: _CLASSES - 1]]
+
+
+def _importance(explanation: Explanation) -> dict[str, Any]:
+    return {
+        "hidden": what_is_hidden(explanation),
+        "trained": _maps_of(explanation, explanation.importance),
+        "random": _maps_of(explanation, explanation.random_importance),
+        "likeness": explanation.likeness,
+        "against": explanation.importance.is_against,
+    }
+
+
+def what_is_hidden(explanation: Explanation) -> str:
+    """Return what occlusion hides at a time, as a sentence."""
+    rows, columns = explanation.hiding.window
+    shape = explanation.model.shape
+    if explanation.one_hot:
+        return (
+            "Each column in turn loses its 1."
+            if columns == 1
+            else f"{columns} columns at a time lose their 1."
+        )
+    window = f"{columns} columns" if rows == shape.rows else f"{rows} x {columns} cells"
+    if columns == 1 and rows == shape.rows:
+        return "Each column in turn is set to the median of the grid."
+    return f"{window} at a time are set to the median of the grid."
+
+
+def _maps_of(explanation: Explanation, importance: Importance) -> dict[str, Any]:
+    found: dict[str, NDArray[np.float64]] = {"occlusion": importance.occlusion}
+    if importance.grad_cam is not None:
+        found["grad_cam"] = importance.grad_cam
+    return {name: by_column(explanation, cells) for name, cells in found.items()}
+
+
+def by_column(explanation: Explanation, cells: Array) -> Array:
+    """Return a map of a one-hot grid as one row, for its rows have no order; others as they are."""
+    return cells.mean(axis=0, keepdims=True) if explanation.one_hot else cells
