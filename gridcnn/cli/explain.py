@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridcnn.cli import options, outputs, screen
+from gridcnn import outputs
+from gridcnn.cli import options, screen
 from gridcnn.errors import DataError, Problem, SpecError, suggestion
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def explain(
     ] = False,
     engine: options.Engine = None,
     threads: options.Threads = None,
-    force: outputs.Force = False,
+    force: options.Force = False,
 ) -> None:
     from gridcnn.model import load
 
