@@ -5,7 +5,7 @@ ifneq ($(wildcard ../shared/data),)
 export GRIDCNN_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: setup test test-all test-lowest test-long check format docs bench fuzz clean
+.PHONY: setup test test-all test-lowest test-long check format docs site bench fuzz clean
 
 setup: ## an environment with everything that work on gridcnn needs
 	$(PYTHON) -m venv .venv
@@ -47,6 +47,10 @@ format:
 
 docs: ## write the generated pages anew
 	$(BIN)/python -m docs.reference
+
+site: ## the pages as a site, in build/site; makes real runs for its gallery
+	$(BIN)/python -m pip install --quiet --editable ".[site,onnx,serve,tune]"
+	$(BIN)/python -m mkdocs build --strict
 
 bench: ## timings of start-up, and of a whole run; against peers: python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.startup
