@@ -182,6 +182,7 @@
       const { width, height } = wave;
       context.clearRect(0, 0, width, height);
       context.fillStyle = getComputedStyle(wave).color;
+      const loudest = samples.reduce((most, each) => Math.max(most, Math.abs(each)), 0) || 1;
       for (let x = 0; x < width; x += 1) {
         let [low, high] = [0, 0];
         const stop = Math.floor(((x + 1) * samples.length) / width);
@@ -189,7 +190,8 @@
           low = Math.min(low, samples[i]);
           high = Math.max(high, samples[i]);
         }
-        context.fillRect(x, (height / 2) * (1 - high), 1, Math.max(1, (height / 2) * (high - low)));
+        const scale = height / 2 / loudest;
+        context.fillRect(x, height / 2 - scale * high, 1, Math.max(1, scale * (high - low)));
       }
     }
     async function record() {
@@ -264,7 +266,7 @@
   function text(element, model, calls) {
     const { adapter } = model;
     const { field, update } = writing(element, {
-      label: "Your text", rows: "5", value: "Type or paste a text here.",
+      label: "Type or paste it", rows: "5", value: "Type or paste a text here.",
       note: `The model reads ${adapter.length} ${adapter.unit}s; of a longer text it cuts the `
         + `${adapter.cut === "middle" ? "middle" : adapter.cut}.`,
       read: (written) => written,
@@ -296,7 +298,7 @@
       label: `${count} numbers`, rows: "6",
       value: start.map((each) => String(Number(each.toPrecision(4)))).join(", "),
       note: `Between them stand commas, semicolons, tabs or spaces.${
-        usual ? " These are the means of the training data." : ""}`,
+        usual ? " These are the means of the training data." : " This wave is an example."}`,
       read: gridcnn.adapters.numbersIn,
     }, calls);
   }

@@ -2,12 +2,14 @@
    of all stages, a match worked out, and the votes follow at once.
 
    `gridcnn.mountLive(element, model)` fills an element; `model` is what `gridcnn/report/live.py`
-   writes, unpacked. An element with data-part="live" takes the model from the page's data, `live`. */
+   writes, unpacked. It returns {give, votes}: `give(item)` lets the model look at an item, `votes()`
+   are those for the latest. All that are mounted stand in `gridcnn.mounted`. An element with
+   data-part="live" takes the model from the page's data, `live`. */
 "use strict";
 
 (() => {
   const { make, number } = gridcnn;
-  const OPEN = 12; // stages up to which all are open at first
+  const OPEN = 14; // stages that are open at first, and the last one
   const MOST_BARS = 10; // classes whose votes are shown
 
   const THINGS = {
@@ -128,8 +130,7 @@
 
     let speaking = 0;
     function vote() {
-      const logits = state.values && state.values[network.result].cells;
-      const shares = logits && gridcnn.arithmetic.votes(logits, model.several);
+      const shares = votes();
       clearTimeout(speaking);
       bars.replaceChildren();
       if (!shares) {
@@ -177,6 +178,7 @@
       const found = gridcnn.maps.tellCell(cell, {
         op, parameters: flat, channel, row, column,
         sources: op.sources.map((source) => state.values[source]),
+        parts: op.sources[0] === 0 && state.parts ? state.parts : null,
         value: made.cells[(channel * made.rows + row) * made.columns + column],
       });
       if (follows) cell.prepend(make("p", { class: "quiet" }, "The best match of the first features:"));
@@ -186,9 +188,17 @@
       panels[index].mark({ top: row, left: column, bottom: row + 1, right: column + 1 }, channel);
     }
 
+    /* The votes for the latest item, in the order of the classes; null if there are none. */
+    function votes() {
+      const logits = state.values && state.values[network.result].cells;
+      return logits && gridcnn.arithmetic.votes(logits, model.several);
+    }
+
     gridcnn.inputs[model.adapter.kind](inputs, model, { give, fail });
     installable(model);
-    return { give };
+    const mounted = { give, votes };
+    gridcnn.mounted.push(mounted);
+    return mounted;
   }
 
   // The grid -------------------------------------------------------------------------------------
@@ -198,8 +208,8 @@
     const [rowAxis, columnAxis] = model.axes;
     const name = (axis, i) => (axis.labels ? `${axis.name} ${axis.labels[i]} ${axis.unit}`.trim()
       : `${axis.name} ${i + 1}`);
-    const line = make("p", { class: "quiet" }, `${rows} rows${axisText(rowAxis, "row")}, ${columns} columns${
-      axisText(columnAxis, "column")}${channels > 1 ? `, ${channels} channels` : ""}`);
+    const line = make("p", { class: "quiet" }, `${rows} ${rows === 1 ? "row" : "rows"}${axisText(rowAxis, "row")}, ${columns} ${
+      columns === 1 ? "column" : "columns"}${axisText(columnAxis, "column")}${channels > 1 ? `, ${channels} channels` : ""}`);
     const parts = make("p", { class: "parts" });
     const key = gridcnn.maps.scaleKey();
     element.append(line);
@@ -215,10 +225,9 @@
       key.update(limit);
       parts.replaceChildren();
       if (!found) return;
-      const visible = (text) => text.replace(/ /g, "\u2423").replace(/\n/g, "\u21b5");
       parts.append(...found.slice(0, 300).map((part) => make(
         "span", part.row < 0 ? { class: "unknown", title: "has no row: the model does not know it" } : {},
-        visible(part.text),
+        gridcnn.maps.shown(part.text),
       )));
     }
     return { update, mark: view.mark };
@@ -237,7 +246,8 @@
     const flat = model.parameters.values;
     const summary = make("summary", {}, make("strong", {}, op.label), ` ${purpose(op)}`);
     const facts = make("p", { class: "quiet" });
-    const details = make("details", { class: "stage", open: model.network.ops.length <= OPEN }, summary);
+    const details = make("details", { class: "stage", open: index < OPEN || op.kind === "voting" },
+      summary);
     element.append(details);
     if (op.kind === "voting") {
       const panel = electionPanel(details, model, op);
@@ -334,6 +344,7 @@
     return canvas.toDataURL("image/png");
   }
 
+  gridcnn.mounted = [];
   gridcnn.mountLive = mountLive;
   gridcnn.part("live", (element, data) => mountLive(element, data.live));
 })();

@@ -89,6 +89,10 @@
         options.chosen(channel, ...place(cell));
       }),
     }), high, wide);
+    const across = Math.min(700, Math.max(options.size, 5 * wide));
+    const canvas = figure.querySelector("canvas");
+    canvas.style.width = `${across}px`;
+    canvas.style.aspectRatio = `${across} / ${Math.max(16, high * (high > 64 ? 2 : 4))}`;
     element.append(figure);
     return {
       update: (value, limit) => figure.update(value.cells, limit),
@@ -107,7 +111,8 @@
   /* Pixels of the longer side: at least some for each cell, and more where the other side is short. */
   function sizeOf(rows, columns, { size, cell = 2 }) {
     const longer = Math.max(rows, columns);
-    const each = longer > 2.5 * Math.min(rows, columns) ? 5 : cell;
+    const long = longer > 2.5 * Math.min(rows, columns);
+    const each = long ? Math.max(5, Math.min(14, 700 / longer)) : cell;
     return Math.min(700, Math.max(size, each * longer));
   }
 
@@ -165,14 +170,15 @@
   // How a cell comes about -----------------------------------------------------------------------
 
   /* Fill an element with how a cell of an operation's maps comes about; return the part of the
-     source that it was made of, {top, left, bottom, right}, or null. */
-  function tellCell(element, { op, parameters, sources, channel, row, column, value }) {
+     source that it was made of, {top, left, bottom, right}, or null. `parts` are what stands in the
+     columns of a one-hot source, or null. */
+  function tellCell(element, { op, parameters, sources, channel, row, column, value, parts }) {
     const tellers = { convolution: tellMatch, pooling: tellWindow };
     const title = `${op.label}: map ${channel + 1}, row ${row + 1}, column ${column + 1}`;
     const body = make("div");
     element.replaceChildren(make("h3", {}, title), body);
     const teller = tellers[op.kind];
-    if (teller) return teller(body, { op, parameters, source: sources[0], channel, row, column });
+    if (teller) return teller(body, { op, parameters, source: sources[0], channel, row, column, parts });
     const cells = op.shape[1] * op.shape[2];
     const before = op.kind === "join" || op.kind === "voting" ? [] : sources.map(
       (source) => source.cells[channel * cells + row * op.shape[2] + column],
@@ -189,7 +195,7 @@
     });
   }
 
-  function tellMatch(element, { op, parameters, source, channel, row, column }) {
+  function tellMatch(element, { op, parameters, source, channel, row, column, parts: columns }) {
     const found = gridcnn.arithmetic.matchAt(op, parameters, source, channel, row, column);
     const [high, wide] = op.kernel;
     const cells = high * wide;
@@ -202,7 +208,8 @@
     const limits = ["cell", "weight", "product"].map(
       (what) => limitOf(found.terms.map((term) => term[what])),
     );
-    for (const { part, terms, sum } of parts.slice(0, CHANNELS)) {
+    // A feature over a whole alphabet is as high as that; which letters it met says more.
+    for (const { part, terms, sum } of columns ? [] : parts.slice(0, CHANNELS)) {
       const name = channels > 1 ? ` of map ${terms[0].channel + 1}` : "";
       const from = (y, x) => {
         const term = terms[y * wide + x];
@@ -221,7 +228,7 @@
       element.append(make("p", { class: "quiet" },
         `and ${channels - CHANNELS} other maps, whose products add up to ${number(rest)}`));
     }
-    element.append(make("p", {}, sentence(found, op)));
+    element.append(make("p", {}, sentence(found, op, columns)));
     const top = row * op.stride[0] - op.border[0];
     const left = column * op.stride[1] - op.border[1];
     return {
@@ -236,16 +243,26 @@
     return value < 0 ? `(${number(value)})` : number(value);
   }
 
-  /* The arithmetic of a match in words: multiply, add up, divide. */
-  function sentence({ terms, total, divisor, bias, match }, op) {
-    const written = terms.slice(0, TERMS).map(
-      ({ cell, weight }) => `${bracketed(cell)} × ${bracketed(weight)}`,
-    );
-    const more = terms.length > TERMS ? ` + … (${terms.length} products)` : "";
+  /* The arithmetic of a match in words: multiply, add up, divide. Products of empty cells are 0, and
+     left out where there are many. */
+  function sentence({ terms, total, divisor, bias, match }, op, columns) {
+    const filled = terms.filter(({ cell }) => cell !== 0);
+    const some = terms.length > TERMS ? filled : terms;
+    const written = some.slice(0, TERMS).map(({ cell, weight, column }) => (columns
+      ? `${bracketed(weight)} (${shown(columns[column].text)})`
+      : `${bracketed(cell)} × ${bracketed(weight)}`));
+    const more = some.length > TERMS ? ` + … (${some.length} products)` : "";
     const divided = divisor === 1 ? "" : `; divided by ${divisor} cells: ${number(total / divisor)}`;
     const moved = op.bias < 0 ? "" : `; with the feature's bias, ${number(bias)}`;
-    return `Multiply cell by cell and add up: ${written.join(" + ")}${more} = ${number(total)}${
-      divided}${moved}: the match is ${number(match)}.`;
+    const start = columns ? "Each column has a 1 in one row, so what counts is the feature's cell there: "
+      : "Multiply cell by cell and add up: ";
+    return `${start}${written.join(" + ") || "nothing"}${more} = ${number(total)}${divided}${moved}: `
+      + `the match is ${number(match)}.`;
+  }
+
+  /* A part of a text so that spaces and line breaks can be seen. */
+  function shown(text) {
+    return text.replace(/ /g, "\u2423").replace(/\n/g, "\u21b5");
   }
 
   function tellWindow(element, { op, source, channel, row, column }) {
@@ -266,5 +283,5 @@
     return window;
   }
 
-  gridcnn.maps = { limitOf, mapsView, miniature, scaleKey, tellCell };
+  gridcnn.maps = { limitOf, mapsView, miniature, scaleKey, shown, tellCell };
 })();

@@ -25,7 +25,7 @@
   /* Return the weights of pixels under each cell: [{first, weights}], as Pillow's bilinear filter. */
   function coefficients(length, low, high, cells) {
     const start = Math.fround(low);
-    const scale = (Math.fround(high) - start) / cells;
+    const scale = Math.fround(Math.fround(high) - start) / cells; // as floats of 32 bits
     const support = Math.max(scale, 1);
     const found = [];
     for (let cell = 0; cell < cells; cell += 1) {
