@@ -26,6 +26,8 @@ Examples:
   gridcnn export runs/xo/1 --to onnx --check drawings
 
   gridcnn export runs/sounds/1 --to onnx --input grid --opset 13
+
+  gridcnn export runs/xo/1 --to page -o xo.html
 """
 
 
@@ -36,7 +38,7 @@ def add(app: typer.Typer) -> None:
 
 def export(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or a model file.")],
-    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="The format: onnx.")],
+    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="The format: onnx or page.")],
     more: Annotated[
         list[str] | None,
         typer.Argument(metavar="ITEM...", help="More items for --check."),

@@ -17,6 +17,7 @@ FORMATS = Registry(
     "export format",
     {
         "onnx": "gridcnn.export.onnx.format:Onnx",
+        "page": "gridcnn.export.page:Page",
     },
     foreign={"torch": "pytorch", "html": "page", "h": "c"},
 )

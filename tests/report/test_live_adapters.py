@@ -67,15 +67,14 @@ def same_grid(program: Any, adapter: Adapter, thing: Any, item: Any, *, close: f
     np.testing.assert_allclose(found, expected, rtol=0, atol=close)
 
 
-def fuzzed(how: Any, test: Callable[[Dice], None]) -> None:
+def fuzzed(how: settings, test: Callable[[Dice], None]) -> None:
     """Run a test with many dice."""
 
-    @how
-    @given(seed=SEEDS)
     def run(seed: int) -> None:
         test(Dice(seed))
 
-    run()
+    tested: Any = how(given(seed=SEEDS)(run))
+    tested()
 
 
 # Pictures ---------------------------------------------------------------------------------------
