@@ -27,7 +27,7 @@ def test_a_model_is_written_as_a_page_and_again(work: Path) -> None:
 
     page = (work / "app.html").read_text("utf-8")
     assert page.startswith("<!DOCTYPE html>")
-    assert "default-src 'none'" in page
+    assert "default-src &#39;none&#39;" in page
     assert not re.search(r"(src|href)=.?https?:", page)
 
 

@@ -118,7 +118,7 @@ def test_a_file_gets_the_same_votes_as_from_the_model(
     page = pages.open(crosses / "app.html")
 
     page.set_input_files("input[type=file]", tmp_path / name)
-    page.wait_for_function("gridcnn.mounted[0].votes() !== null")
+    page.wait_for_selector(".votes .most")
     np.testing.assert_allclose(computed(page), model.votes(tmp_path / name)[0], atol=1e-4)
 
 
