@@ -28,6 +28,7 @@ class Brick:
         settings: those that are not usual, in a few words.
         shape: what comes out of it.
         picture: that shape, drawn.
+        bar: its part of the cost, drawn.
         parameters, multiply_adds: of one of `times` equal ones.
         share: the part of the network's multiply-adds that all of them take, in 0..1.
         times: how many equal ones follow each other.
@@ -38,6 +39,7 @@ class Brick:
     settings: str
     shape: str
     picture: str
+    bar: str
     parameters: int
     multiply_adds: int
     share: float
@@ -47,15 +49,15 @@ class Brick:
 def draw_network(network: Network) -> list[Brick]:
     """Return the rows of the drawing: the grid that enters, and each stage, in order."""
     largest = max(max(shape.rows, shape.columns) for shape in network.values)
-    first = Brick(
-        "grid", 0, _axes(network.shape), str(network.shape), _stack(network.shape, largest), 0, 0, 0
-    )
+    shape = network.shape
+    first = Brick("grid", 0, _axes(shape), str(shape), _stack(shape, largest), "", 0, 0, 0)
     bricks = [first]
     for depth, node in rows(tree(network)):
         ops = network.ops[node.start : node.stop]
         cost = sum(op.multiply_adds for op in ops)
         output = ops[-1].output if ops else None
         is_leaf = node.inside is None
+        share = node.times * cost / max(network.multiply_adds, 1)
         bricks.append(
             Brick(
                 title=node.title,
@@ -63,9 +65,10 @@ def draw_network(network: Network) -> list[Brick]:
                 settings=_settings(ops[0]) if is_leaf else "",
                 shape="unchanged" if output is None else str(output),
                 picture="" if output is None or not is_leaf else _stack(output, largest),
+                bar=_bar(share) if cost else "",
                 parameters=sum(op.parameters for op in ops),
                 multiply_adds=cost,
-                share=node.times * cost / max(network.multiply_adds, 1),
+                share=share,
                 times=node.times,
             )
         )
@@ -73,10 +76,10 @@ def draw_network(network: Network) -> list[Brick]:
 
 
 def _axes(shape: GridShape) -> str:
-    named = [
-        f"{axis.name} ({axis.unit})" if axis.unit and axis.unit != "pixels" else axis.name
-        for axis in (shape.row_axis, shape.column_axis)
-    ]
+    axes = (shape.row_axis, shape.column_axis)
+    if all(axis.unit == "pixels" for axis in axes):
+        return "of pixels"
+    named = [f"{axis.name} ({axis.unit})" if axis.unit else axis.name for axis in axes]
     return f"rows: {named[0]}, columns: {named[1]}"
 
 
@@ -85,7 +88,7 @@ def _settings(op: Op) -> str:
     if isinstance(op.stage, Merge):
         return ""
     given: dict[str, Any] = op.stage.model_dump(mode="json", exclude_defaults=True)
-    text = ", ".join(f"{name} {_value(value)}" for name, value in given.items())
+    text = ", ".join(f"{name} {_value(value)}" for name, value in given.items() if value != [])
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
@@ -116,4 +119,17 @@ def _stack(shape: GridShape, largest: int) -> str:
         content,
         width=math.ceil(wide + around),
         height=math.ceil(high + around),
+    )
+
+
+def _bar(share: float) -> str:
+    """Return a bar as long as a part of 1."""
+    width = 80 * min(share, 1)
+    return svg(
+        "Part of all multiply-adds",
+        f"{100 * share:.1f} %",
+        f'<rect width="80" height="10" fill="#c9cdd3" class="fill-band"/>'
+        f'<rect width="{width:.1f}" height="10" fill="#0b61a4" class="fill-given"/>',
+        width=80,
+        height=10,
     )

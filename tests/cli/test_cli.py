@@ -30,6 +30,7 @@ from gridcnn.datasets.makers.made import write_files
 from gridcnn.datasets.makers.xo import XO
 from gridcnn.engines.base import DEFAULT_ENGINE, ENGINES
 from gridcnn.order.guard import Checked, Verdict
+from tests.cli.invoke import words
 
 SPEC = """
 name: tiny
@@ -49,7 +50,7 @@ def gridcnn_(*arguments: Any, folder: Path, stdin: bytes = b"") -> Completed:
     """Run the command in `folder`, as `python -m gridcnn`."""
     environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "PYTHONUTF8": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "gridcnn", *map(str, arguments)],
+        [sys.executable, "-m", "gridcnn", *words(*arguments)],
         cwd=folder,
         input=stdin,
         capture_output=True,
@@ -64,7 +65,7 @@ def gridcnn_(*arguments: Any, folder: Path, stdin: bytes = b"") -> Completed:
 def within(*arguments: Any, folder: Path) -> Completed:
     """Run the command in `folder` and in this process, which is quicker."""
     environment = {"COLUMNS": "200", "NO_COLOR": "1"}
-    given = [*map(str, arguments)]
+    given = words(*arguments)
     with contextlib.chdir(folder):
         done = CliRunner().invoke(app, given, env=environment)
     assert isinstance(done.exception, SystemExit | None), done.exception

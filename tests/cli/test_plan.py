@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from gridcnn.cli.main import app
 from gridcnn.cli.plan import plan_lines, print_plan
-from gridcnn.report.tree import rows, tree
 from gridcnn.engines.base import PlanDescription, PlanPart
 from gridcnn.grid import GridShape
 from gridcnn.network import Network
+from gridcnn.report.tree import rows, tree
 from gridcnn.spec.load import load
 
 BLOCK = {"skip": [{"convolution": {"filters": 4}}, "rectification"]}

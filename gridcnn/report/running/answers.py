@@ -49,8 +49,7 @@ class Answers:
     def wrong(self) -> NDArray[np.bool_]:
         """Which answers are wrong: `(items,)`, or of several labels `(items, labels)`."""
         known = self.truths == self.truths  # NaN is not equal to itself
-        found: NDArray[np.bool_] = (self.truths != self.answers) & known
-        return found
+        return np.asarray((self.truths != self.answers) & known, np.bool_)
 
 
 def read_answers(folder: Path, metrics: dict[str, Any]) -> Answers:
@@ -79,7 +78,10 @@ def answers_of(rows: Sequence[Sequence[str]], metrics: dict[str, Any], *, first:
             names, classes, truths.astype(np.float32), answers.astype(np.int64), votes, thresholds
         )
     index = {as_written(str(label)): number for number, label in enumerate(classes)}
-    truths = np.array([index[row[first + 1]] for row in rows], np.int64)
-    answers = np.array([index[row[first + 2]] for row in rows], np.int64)
-    votes = np.array([row[first + 3 :] for row in rows], np.float64).reshape(len(rows), -1)
-    return Answers(names, classes, truths, answers, votes)
+    return Answers(
+        names,
+        classes,
+        np.array([index[row[first + 1]] for row in rows], np.int64),
+        np.array([index[row[first + 2]] for row in rows], np.int64),
+        np.array([row[first + 3 :] for row in rows], np.float64).reshape(len(rows), -1),
+    )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.targets import most
+from gridcnn.contracts.targets import LabelTargets, Targets, most
 from gridcnn.grid import Cells, OneHot
 from gridcnn.measures import mean_of_known, roc_auc, wilson
 from gridcnn.streams import Stream
@@ -60,7 +60,7 @@ def _choose(train: Labelled, seed: int) -> NDArray[np.int64] | None:
 
 
 def _of_classes(
-    cells: Any, targets: NDArray[np.int64], test: Labelled, mean: Any, scale: Any
+    cells: Any, targets: Targets, test: Labelled, mean: Any, scale: Any
 ) -> dict[str, Any] | None:
     if len(np.unique(targets)) < 2:
         return None
@@ -73,7 +73,7 @@ def _of_classes(
 
 
 def _of_labels(
-    cells: Any, targets: NDArray[np.float32], test: Labelled, mean: Any, scale: Any
+    cells: Any, targets: LabelTargets | Targets, test: Labelled, mean: Any, scale: Any
 ) -> dict[str, Any] | None:
     areas = []
     parts = list(_parts(test.grids, mean, scale))
@@ -89,7 +89,7 @@ def _of_labels(
     return None if auc is None else {"auc": auc}
 
 
-def _fit(cells: Any, targets: NDArray[np.int64]) -> Any:
+def _fit(cells: Any, targets: Targets) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 

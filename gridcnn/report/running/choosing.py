@@ -57,14 +57,14 @@ def choose(answers: Answers) -> Choice:
     if answers.several:
         cells, counts = _label_cells(answers)
         worst = np.where(wrong, np.abs(answers.votes - np.nan_to_num(answers.truths)), 0)
-        sure, is_wrong = worst.max(axis=1, initial=0), wrong.any(axis=1)
+        sure, is_wrong = worst.max(axis=1, initial=0), np.any(wrong, axis=1)
         margin = np.abs(answers.votes - np.array(answers.thresholds)).min(axis=1, initial=1)
     else:
         cells, counts = _class_cells(answers)
         sure, is_wrong = answers.votes[np.arange(len(answers)), answers.answers], wrong
         margin = _margins(answers.votes)
     order = np.argsort(-sure, kind="stable")
-    mistakes = order[is_wrong[order]][:MISTAKES].tolist()
+    mistakes = order[np.asarray(is_wrong)[order]][:MISTAKES].tolist()
     unsure = np.argsort(margin, kind="stable")[:UNSURE].tolist()
     return Choice(mistakes, unsure, cells, counts)
 

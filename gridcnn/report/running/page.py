@@ -8,6 +8,7 @@ from typing import Any
 from gridcnn.contracts.source import TEST
 from gridcnn.errors import quoted
 from gridcnn.report.assembly import assemble
+from gridcnn.report.numbers import percent
 from gridcnn.report.pipeline import draw_network
 from gridcnn.report.running import sections
 from gridcnn.report.running.choosing import Choice, choose
@@ -52,7 +53,7 @@ def run_page(run: StoredRun, *, spec_name: str) -> str:
         notes=run.notes,
         figure=sections.figure,
         share=sections.share,
-        percent=sections.percent,
+        percent=percent,
     )
 
 

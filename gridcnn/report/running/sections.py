@@ -76,11 +76,11 @@ def comparison(run: StoredRun) -> dict[str, Any] | None:
     if baseline is not None and baseline.accuracy is not None:
         rows.append(
             {
-                "name": f"plain baseline: {baseline.name}",
+                "name": baseline.name,
                 "value": baseline.accuracy,
                 "interval": baseline.interval,
-                "about": f"on single cells, which knows nothing of neighbours; fitted on "
-                f"{baseline.train_items:,} training items",
+                "about": "a plain baseline on single cells, which knows nothing of neighbours; "
+                f"fitted on {baseline.train_items:,} training items",
             }
         )
     rows.append(
@@ -121,10 +121,11 @@ def _compare_labels(
     if baseline is not None and baseline.auc is not None:
         rows.append(
             {
-                "name": f"plain baseline: {baseline.name}",
+                "name": baseline.name,
                 "value": baseline.auc,
                 "interval": None,
-                "about": f"on single cells; fitted on {baseline.train_items:,} training items",
+                "about": "a plain baseline on single cells; fitted on "
+                f"{baseline.train_items:,} training items",
             }
         )
     if literal.get("auc") is not None:
@@ -430,7 +431,7 @@ def check(run: StoredRun) -> dict[str, Any] | None:
 def health(run: StoredRun) -> dict[str, Any]:
     """Return what looked wrong in training, how it ended, and what it took."""
     metrics, gathered = run.metrics, run.gathered
-    memory = None
+    memory: dict[str, str | None] | None = None
     if gathered is not None and gathered.memory is not None:
         memory = {
             "training": sized(gathered.memory.training),

@@ -36,13 +36,15 @@
   }
 
   /* The parts of a look, as elements; `label` is for those who cannot see it. */
-  function look(shown, label) {
+  function look(shown, label, size = 128) {
     const parts = [];
     if (!shown) return [gridcnn.make("p", { class: "no-look quiet" }, "no picture is kept")];
     if (shown.picture) {
       const picture = gridcnn.make("img", { alt: label, src: shown.picture, class: "look" });
-      const scale = Math.max(1, Math.floor(112 / Math.max(shown.rows, shown.columns)));
-      const fit = Math.min(1, 224 / (shown.columns * scale), 112 / (shown.rows * scale));
+      // Few cells are drawn in whole pixels, so that all of them are equally large.
+      const longest = Math.max(shown.rows, shown.columns);
+      const scale = longest > 32 ? size / longest : Math.max(1, Math.floor(size / longest));
+      const fit = Math.min(1, 2 * size / (shown.columns * scale), size / (shown.rows * scale));
       picture.style.width = `${Math.max(8, Math.round(shown.columns * scale * fit))}px`;
       picture.style.height = `${Math.max(8, Math.round(shown.rows * scale * fit))}px`;
       parts.push(picture);
@@ -81,7 +83,7 @@
   gridcnn.part("examples", (element, data) => {
     for (const { name, looks } of data.examples) {
       const row = gridcnn.make("div", { class: "items" },
-        ...looks.map((each, place) => gridcnn.make("figure", { class: "item" }, ...look(each, `${name}, example ${place + 1}`))));
+        ...looks.map((each, place) => gridcnn.make("figure", { class: "item example" }, ...look(each, `${name}, example ${place + 1}`, 72))));
       element.append(gridcnn.make("h4", {}, name), row);
     }
   });
