@@ -131,7 +131,10 @@ class Questions:
     @property
     def kind(self) -> Literal["text", "numbers", "file"]:
         """What an item is: a text, an array or a row of numbers, or a file."""
-        return "text" if self._of_texts else "numbers" if self._of_numbers else "file"
+        if self._of_texts:
+            return "text"
+        rows = self._asked is not None and not isinstance(self._asked.input, str)
+        return "numbers" if self._adapter.numbers or rows else "file"
 
     def content(self, name: str, content: bytes) -> Iterator[Part]:
         """Yield the items in the content of a file, part by part.
@@ -158,7 +161,7 @@ class Questions:
             yield from self._rows(name, io.BytesIO(content), columns)
         elif self._of_numbers and (content.startswith(_STORED) or ending in _ARRAYS):
             yield from self._arrays(name, content)
-        elif is_table and self._asked is not None:
+        elif is_table and self._asked is not None and self.kind == "numbers":
             yield from self._rows(name, io.BytesIO(content), self._asked)
         else:
             yield Part([name], [content])

@@ -122,13 +122,15 @@ class Intake:
                 items.problems += error.problems
         return items
 
-    def _extend(self, items: Items, names: Iterable[str], things: Iterable[Any]) -> None:
-        items.names += names
-        items.things += things
-        if len(items.things) > self._limits.items:
-            raise Refusal(
-                413, f"the request has more than {self._limits.items:,} items; send it in pieces"
-            )
+    def _extend(self, items: Items, names: Iterable[str], things: Sequence[Any]) -> None:
+        self._refuse_many(len(items.things) + len(things))
+        items.names.extend(names)
+        items.things.extend(things)
+
+    def _refuse_many(self, count: int) -> None:
+        most = self._limits.items
+        if count > most:
+            raise Refusal(413, f"the request has more than {most:,} items; send it in pieces")
 
     # JSON -----------------------------------------------------------------------------------------
 
@@ -146,10 +148,7 @@ class Intake:
         given = content["items"] if "items" in keys else [content["item"]]
         if not isinstance(given, list):
             raise Refusal(422, f'"items" must be a list; got {shown(given)}')
-        if len(given) > self._limits.items:
-            raise Refusal(
-                413, f"the request has more than {self._limits.items:,} items; send it in pieces"
-            )
+        self._refuse_many(len(given))
         if given and self.takes == "numbers" and all(map(_is_row, given)):
             return self._of_rows(given)
         items = Items()

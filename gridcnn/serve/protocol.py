@@ -20,6 +20,10 @@ from gridcnn.serve.metrics import Metrics
 from gridcnn.serve.refusals import RETRY_AFTER, Refusal
 
 
+_AHEAD = 32
+"""Most requests that a connection may send before the first of them is answered."""
+
+
 class _Refused(Exception):  # noqa: N818 - it never leaves the parser
     """Raised inside of the parser, which then stops."""
 
@@ -97,6 +101,9 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Hand over a request; httptools refuses one whose length is told in two ways."""
         self._in_head = False
+        if len(self.pipeline) >= _AHEAD:
+            self._refusal = Refusal(429, f"more than {_AHEAD} requests were sent ahead of answers")
+            raise _Refused
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -106,6 +113,12 @@ class Connection(HttpToolsProtocol):
         # If the answer went out before the end of the body, uvicorn's timer has been stopped.
         done = self.cycle is not None and self.cycle.response_complete
         self._arriving = time.monotonic() if done else None
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request; nothing is read while others wait behind it."""
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()
 
     # Cutting off ----------------------------------------------------------------------------------
 
@@ -130,7 +143,6 @@ class Connection(HttpToolsProtocol):
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete and not cycle.more_body:
             cycle.keep_alive = False
-            self.pipeline.clear()
             self.transport.pause_reading()
             return
         if cycle is None or cycle.response_complete or not cycle.response_started:

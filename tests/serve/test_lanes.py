@@ -1,0 +1,120 @@
+"""Lanes: what waits is taken together, within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import pytest
+
+from gridcnn.serve.lanes import TOGETHER, Lane
+from gridcnn.serve.limits import Limits
+from gridcnn.serve.refusals import Refusal
+
+
+class Slow:
+    """Work that can be held up."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Any]] = []
+        self.go = threading.Event()
+        self.begun = threading.Event()
+
+    def __call__(self, asked: Sequence[Any]) -> list[Any]:
+        self.batches.append(list(asked))
+        self.begun.set()
+        assert self.go.wait(30)
+        return [Refusal(422, "bad") if each == "bad" else f"{each}!" for each in asked]
+
+
+Test = Callable[[Lane, Slow], Awaitable[None]]
+
+
+def with_lane(test: Test, limits: Limits) -> None:
+    async def run() -> None:
+        work = Slow()
+        lane = Lane(work, asyncio.get_running_loop(), limits)
+        try:
+            await test(lane, work)
+        finally:
+            work.go.set()
+            await asyncio.to_thread(lane.end, 30.0)
+
+    asyncio.run(run())
+
+
+def test_what_waits_is_answered_together() -> None:
+    """Each gets its own answer, or its own error."""
+
+    async def test(lane: Lane, work: Slow) -> None:
+        first = lane.put("first")
+        await asyncio.to_thread(work.begun.wait, 30)
+        others = [lane.put(each) for each in ("a", "bad", "b")]
+        many = [lane.put(number) for number in range(TOGETHER)]
+        work.go.set()
+
+        found = await asyncio.gather(first, *others, *many, return_exceptions=True)
+
+        assert found[:2] == ["first!", "a!"]
+        assert isinstance(found[2], Refusal)
+        assert found[3] == "b!"
+        assert [len(batch) for batch in work.batches] == [1, TOGETHER, 3]
+
+    with_lane(test, Limits())
+
+
+def test_a_full_queue_refuses() -> None:
+    """With 503, at once."""
+
+    async def test(lane: Lane, work: Slow) -> None:
+        first = lane.put("first")
+        await asyncio.to_thread(work.begun.wait, 30)
+        waiting = [lane.put(each) for each in "ab"]
+
+        with pytest.raises(Refusal, match="2 requests wait already") as refused:
+            lane.put("c")
+
+        assert refused.value.status == 503
+        work.go.set()
+        assert await asyncio.gather(first, *waiting) == ["first!", "a!", "b!"]
+
+    with_lane(test, Limits(waiting=2))
+
+
+def test_what_waits_too_long_is_refused() -> None:
+    """While the thread is busy with something else."""
+
+    async def test(lane: Lane, work: Slow) -> None:
+        first = lane.put("first")
+        await asyncio.to_thread(work.begun.wait, 30)
+        late = lane.put("late")
+        assert lane.refuse_late() == 0
+        await asyncio.sleep(0.06)
+
+        assert lane.refuse_late() == 1
+
+        with pytest.raises(Refusal, match=r"has waited for 0\.05 s"):
+            await late
+        work.go.set()
+        assert await first == "first!"
+        assert work.batches == [["first"]]
+
+    with_lane(test, Limits(deadline=0.05))
+
+
+def test_nothing_is_done_for_clients_that_have_gone() -> None:
+    """A request whose answer nobody waits for is dropped."""
+
+    async def test(lane: Lane, work: Slow) -> None:
+        first = lane.put("first")
+        await asyncio.to_thread(work.begun.wait, 30)
+        gone, other = lane.put("gone"), lane.put("other")
+        gone.cancel()
+        work.go.set()
+
+        assert await asyncio.gather(first, other) == ["first!", "other!"]
+        assert work.batches == [["first"], ["other"]]
+
+    with_lane(test, Limits())
