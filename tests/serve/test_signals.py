@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -9,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -28,7 +28,7 @@ def own(start: Make, tmp_path: Path) -> Running:
     return start({"pictures": tmp_path / "model.safetensors"})
 
 
-@contextmanager
+@contextlib.contextmanager
 def asking(server: Running, body: bytes) -> Iterator[tuple[list[int], list[str]]]:
     """Ask again and again from several clients; yield statuses and answers as they come."""
     statuses: list[int] = []
@@ -99,6 +99,13 @@ def test_a_damaged_file_changes_nothing(
     assert 'gridcnn_reloads_total{result="failed"} 1' in httpx.get(f"{own.url}/metrics").text
 
 
+def wait_until_deaf(server: Running) -> None:
+    """Wait until a server takes no connections any more."""
+    with contextlib.suppress(httpx.TransportError):
+        while True:
+            httpx.get(f"{server.url}/health", timeout=SECONDS)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_requests_in_flight_are_answered_at_the_end(
     own: Running, number: int, picture: Callable[..., bytes]
@@ -111,9 +118,7 @@ def test_requests_in_flight_are_answered_at_the_end(
         time.sleep(0.3)
         own.signal(number)
         own.wait_for("ending")
-        with pytest.raises(httpx.TransportError):
-            while True:  # until it listens no more
-                httpx.get(f"{own.url}/health", timeout=SECONDS)
+        wait_until_deaf(own)
         slow.sendall(content[50:])
         answer = b""
         while piece := slow.recv(4096):
