@@ -34,6 +34,7 @@ def assemble(
     title: str,
     data: Any = None,
     scripts: Iterable[str] | None = None,
+    asks: bool = False,
     **values: Any,
 ) -> str:
     """Return a page as HTML.
@@ -44,6 +45,8 @@ def assemble(
         data: what the page's script reads by `gridcnn.data`: anything that `json` can write, and
             arrays, see `pack`.
         scripts: files in `gridcnn/report/script` beside `CORE`; None: the page has no script.
+        asks: whether the page's script may ask the server that the page came from, and show other
+            pages of it inside.
         values: what the template is filled with. Texts in them are escaped.
     """
     style = _file("style", "style.css")
@@ -56,7 +59,7 @@ def assemble(
             version=VERSION,
             style=_markup(style),
             script=None if script is None else _markup(script),
-            policy=_policy(style, script),
+            policy=_policy(style, script, asks=asks),
             data=None if data is None else _markup(json_text(data)),
             **values,
         )
@@ -96,16 +99,17 @@ def _plain(data: Any) -> Any:
     return data
 
 
-def _policy(style: str, script: str | None) -> str:
+def _policy(style: str, script: str | None, *, asks: bool) -> str:
     """Return the page's Content-Security-Policy.
 
     Pictures and sounds that a user chooses reach the page as blob: addresses, those that it was
     made with as data: ones; an installable page has its manifest as data as well.
     """
+    server = "connect-src 'self'; frame-src 'self'; " if asks else ""
     run = "'none'" if script is None else f"'{_digest(script)}'"
     return (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src {run}; "
-        "img-src data: blob:; media-src data: blob:; manifest-src data:; "
+        f"{server}img-src data: blob:; media-src data: blob:; manifest-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
 

@@ -26,17 +26,21 @@ from gridcnn.serve.limits import Limits
 from gridcnn.serve.metrics import Metrics
 from gridcnn.serve.models import Models, describe
 from gridcnn.serve.openapi import openapi
+from gridcnn.serve.page import page
 from gridcnn.serve.refusals import RETRY_AFTER, Refusal, busy
 from gridcnn.serve.served import Question, Reply, answer_together
+from gridcnn.serve.shelf import Shelf
 from gridcnn.version import VERSION
 
-_OPEN = frozenset({"/health", "/", "/page.css", "/page.js"})
+_OPEN = frozenset({"/health", "/"})
 """Paths that need no token: they tell nothing about models."""
+_EXPLANATIONS = "/explanations/"
+"""Explanations need none either: nobody can guess their names."""
 _LOOK = 0.25
 """Seconds between two looks at what waits too long."""
-_MOST_UNREAD = 4
-"""A body of so many times the limit is not even read and thrown away: the connection is closed."""
-_PATHS = frozenset({"/", "/predict", "/model", "/models", "/health", "/metrics", "/openapi.json"})
+_PATHS = frozenset(
+    {"/", "/predict", "/explain", "/model", "/models", "/health", "/metrics", "/openapi.json"}
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class Server:
         """Bytes of the bodies that are being read, or wait."""
         self._token = None if access.token is None else access.token.encode()
         self._lanes: dict[bool, Lane] = {}
+        self._explanations = Shelf()
         self._routes = self._starlette()
 
     def _starlette(self) -> Starlette:
@@ -77,6 +82,10 @@ class Server:
             routes=[
                 Route("/predict", _Predict(self), methods=["POST"]),
                 Route("/models/{name}/predict", _Predict(self), methods=["POST"]),
+                Route("/explain", self._explain, methods=["POST"]),
+                Route("/models/{name}/explain", self._explain, methods=["POST"]),
+                Route(f"{_EXPLANATIONS}{{key}}", self._explanation, methods=get),
+                Route("/", self._page, methods=get),
                 Route("/model", self._model, methods=get),
                 Route("/models", self._list, methods=get),
                 Route("/models/{name}", self._model, methods=get),
@@ -158,7 +167,8 @@ class Server:
             return _errors(403, "pages of this origin may not ask: see --allow-origin")
         if origin and scope["method"] == "OPTIONS":
             return Response(status_code=204)
-        if self._token is None or scope["path"] in _OPEN:
+        path: str = scope["path"]
+        if self._token is None or path in _OPEN or path.startswith(_EXPLANATIONS):
             return None
         kind, _, given = authorization.partition(b" ")
         # Compared in a time that does not depend on how much of it is right.
@@ -187,8 +197,8 @@ class Server:
 
     # Predictions ----------------------------------------------------------------------------------
 
-    async def predict(self, scope: Scope, receive: Receive) -> Reply:
-        """Return the reply to a request for answers.
+    async def predict(self, scope: Scope, receive: Receive, *, explain: bool = False) -> Reply:
+        """Return the reply to a request for answers, or for an explanation.
 
         Raises:
             Refusal: it cannot be answered.
@@ -206,8 +216,8 @@ class Server:
             body = await self._body(receive, length, holding)
             if not body:
                 raise Refusal(422, "the request has no body; send the item in it")
-            question = Question(served, body, content_type)
-            lane = self._lanes[weight.is_heavy(body, content_type)]
+            question = Question(served, body, content_type, explain)
+            lane = self._lanes[explain or weight.is_heavy(body, content_type)]
             try:
                 waiting = lane.put(question)
             except Refusal:
@@ -269,6 +279,21 @@ class Server:
             413, f"the body has more than {self.limits.body:,} bytes; send fewer or smaller items"
         )
 
+    async def _explain(self, request: Request) -> Response:
+        reply = await self.predict(request.scope, request.receive, explain=True)
+        key = self._explanations.put(reply.content)
+        headers = {"content-location": f"{_EXPLANATIONS}{key}"}
+        return Response(reply.content, media_type="text/html", headers=headers)
+
+    async def _explanation(self, request: Request) -> Response:
+        kept = self._explanations.get(request.path_params["key"])
+        if kept is None:
+            raise Refusal(404, "this explanation is not kept any more; explain the item again")
+        return _html(kept, "'self'")
+
+    async def _page(self, _: Request) -> Response:
+        return _html(page().encode(), "'none'")
+
     # Everything else ------------------------------------------------------------------------------
 
     async def _model(self, request: Request) -> Response:
@@ -321,8 +346,21 @@ def _label(scope: Scope) -> str:
     if path in _PATHS:
         return path
     if path.startswith("/models/"):
-        return "/models/{name}/predict" if path.endswith("/predict") else "/models/{name}"
+        last = path.rpartition("/")[2]
+        return f"/models/{{name}}/{last}" if last in ("predict", "explain") else "/models/{name}"
+    if path.startswith(_EXPLANATIONS):
+        return f"{_EXPLANATIONS}{{key}}"
     return "other"
+
+
+def _html(content: bytes, frames: str) -> Response:
+    """Return a page; `frames` are the pages in which it may be shown."""
+    headers = {
+        "content-security-policy": f"frame-ancestors {frames}",
+        "referrer-policy": "no-referrer",
+        "cache-control": "no-store",
+    }
+    return Response(content, media_type="text/html", headers=headers)
 
 
 def _errors(status: int, *lines: str) -> Response:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gridcnn.contracts.adapter import Adapter
 from gridcnn.errors import SpecError, UserError, listed, quoted, suggestion
 from gridcnn.model import Model, load
 from gridcnn.serve.limits import Limits
@@ -118,6 +119,20 @@ class Models:
         return errors
 
 
+_OF_INPUTS = (
+    *("polarity", "max_pixels"),
+    *("sample_rate", "duration"),
+    *("length", "unit", "cut"),
+    *("means", "low", "high"),
+)
+"""Settings of adapters by which the page knows what to let a user draw, record or type."""
+
+
+def _input(adapter: Adapter) -> dict[str, Any]:
+    known = type(adapter).model_fields
+    return {name: getattr(adapter, name) for name in _OF_INPUTS if name in known}
+
+
 def describe(served: Served) -> dict[str, Any]:
     """Return what clients may know of a model: nothing of where it is, or of its data."""
     model = served.model
@@ -138,6 +153,7 @@ def describe(served: Served) -> dict[str, Any]:
         "parameters": model.network.parameters,
         "version": VERSION,
     }
+    about["input"] = _input(served.adapter)
     if model.thresholds is not None:
         about["thresholds"] = list(model.thresholds)
     return about

@@ -28,6 +28,11 @@ def openapi(models: Models, limits: Limits, *, token: bool) -> dict[str, Any]:
                 "parameters": [name],
                 "post": _predict(limits, "Ask a model.", token=token, named=True),
             },
+            "/explain": {"post": _explain(limits, token=token)},
+            "/models/{name}/explain": {
+                "parameters": [name],
+                "post": _explain(limits, token=token, named=True),
+            },
             "/model": {"get": _get("What the first model is.", "Model", token=token)},
             "/models": {"get": _get("The names of all models.", "Names", token=token)},
             "/models/{name}": {
@@ -109,6 +114,12 @@ def _predict(limits: Limits, about: str, *, token: bool, named: bool = False) ->
         "responses": responses,
         **_security(token),
     }
+
+
+def _explain(limits: Limits, *, token: bool, named: bool = False) -> dict[str, Any]:
+    about = _predict(limits, "Explain the answer to one item, as a page.", token=token, named=named)
+    page = {"description": "A page.", "content": {"text/html": {"schema": {"type": "string"}}}}
+    return {**about, "responses": {**about["responses"], "200": page}}
 
 
 def _schemas() -> dict[str, Any]:

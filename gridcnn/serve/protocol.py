@@ -19,7 +19,6 @@ from gridcnn.serve.limits import Limits
 from gridcnn.serve.metrics import Metrics
 from gridcnn.serve.refusals import RETRY_AFTER, Refusal
 
-
 _AHEAD = 32
 """Most requests that a connection may send before the first of them is answered."""
 

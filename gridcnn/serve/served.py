@@ -31,6 +31,7 @@ class Question:
     served: Served
     body: bytes
     content_type: str
+    explain: bool = False
 
 
 @dataclass(slots=True)
@@ -39,14 +40,14 @@ class Reply:
 
     Attributes:
         status: 200, or 422 if there is an item without an answer.
-        content: what is sent, as JSON.
+        content: what is sent: JSON, or a page.
         answered, failed: how many items have an answer, and how many have none.
     """
 
     status: int
     content: bytes
-    answered: int
-    failed: int
+    answered: int = 0
+    failed: int = 0
 
 
 Answer = dict[str, Any] | str
@@ -137,6 +138,25 @@ class Served:
         some = [things[index] for index in adapted.kept[first:last].tolist()]
         return remark_notes(self.adapter.remarks(some, adapted.grids.values[first:last]))
 
+    def explain(self, items: Items) -> bytes:
+        """Return a page that explains the answer to one item.
+
+        Raises:
+            UserError: the item cannot be read.
+            Refusal: there is not one item.
+        """
+        if items.problems:
+            raise Refusal(422, *map(str, items.problems))
+        if len(items.things) != 1:
+            count = len(items.things)
+            raise Refusal(422, f"one item is explained at a time; the request has {count}")
+        (thing,), (name,) = items.things, items.names
+        # The adapter of the model itself has no limits of a server.
+        adapted = self.adapter.adapt_all([thing], names=[name])
+        if adapted.problems:
+            raise Refusal(422, *map(str, adapted.problems))
+        return self.model.explain(thing, name=name).page().encode()
+
 
 def bounded(adapter: Adapter, limits: Limits) -> Adapter:
     """Return an adapter that refuses pictures and clips beyond the limits of the server."""
@@ -156,6 +176,9 @@ def answer_together(questions: Sequence[Question]) -> list[Reply | Refusal]:
     for number, question in enumerate(questions):
         try:
             items = question.served.intake.items(question.body, question.content_type)
+            if question.explain:
+                replies[number] = Reply(200, question.served.explain(items))
+                continue
             read.setdefault(question.served, []).append((number, items))
         except Refusal as refusal:
             replies[number] = refusal
