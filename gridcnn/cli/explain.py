@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """Show how a model came to its answer for one item, as a page.
 
-The page shows the item and its grid, the maps of every stage, the arithmetic of a match, the winners
-of pooling windows, which cells gave how many votes, and what mattered, beside the same of random
-weights.
+The page shows the item and its grid, the maps of every stage, the arithmetic of a match, the
+winners of pooling windows, which cells gave how many votes, and what mattered, beside the same of
+random weights.
 
 MODEL is a run folder or a model file. ITEM is a file, - for standard input, or an item of the
 model's own data by its name, as `predictions.csv` has it.
@@ -176,12 +176,8 @@ def _own(model: Model, item: str) -> tuple[str, Any]:
     if item not in names:
         near = suggestion(item, list(names)[:10_000])
         known = f"such as {dataset.names[0]!r}" if len(dataset) else "which is empty"
-        raise DataError(
-            Problem(
-                f"there is no such file, and no item of that name in the model's data, {known}{near}",
-                source=item,
-            )
-        )
+        reason = f"there is no such file, and the model's data has no item of that name, {known}"
+        raise DataError(Problem(f"{reason}{near}", source=item))
     return item, dataset.things[names[item]]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -96,17 +97,10 @@ def features_figure(model: Model) -> Figure:
     down = -(-shown // _ACROSS)
     figure = Figure(figsize=(10, 1.35 * down + 0.7), layout="constrained")
     figure.suptitle(f"{op.label}: {shown} of {count} features, {channels} x {rows} x {columns}")
-    limit = float(np.abs(weights).max(initial=0)) or 1.0
-    image: Any = None
-    grid = np.atleast_1d(figure.subplots(down, _ACROSS, squeeze=False)).ravel()
-    for number, axes in enumerate(grid):
-        axes.set_axis_off()
-        if number < shown:
-            # Channels stand below each other.
-            cells = weights[number].reshape(channels * rows, columns)
-            image = axes.imshow(cells, cmap=colour_map(), vmin=-limit, vmax=limit)
-            axes.set_title(f"{number + 1}", fontsize="small")
-    figure.colorbar(image, ax=list(grid), shrink=0.8)
+    # Channels stand below each other.
+    cells = weights[:shown].reshape(shown, channels * rows, columns)
+    axes = figure.subplots()
+    figure.colorbar(_tiles(axes, cells, range(shown)), shrink=0.8)
     return figure
 
 
@@ -179,15 +173,33 @@ def _draw_stack(part: Any, explanation: Explanation, value: int, *, rows: int = 
     numbers = explanation.strongest(value)[: rows * _ACROSS]
     title = "the grid" if value == 0 else network.ops[value - 1].label
     part.suptitle(f"{title}: {len(numbers)} of {len(maps)} maps, strongest first", fontsize="small")
-    limit = float(np.abs(maps).max(initial=0)) or 1.0
-    grid = np.atleast_1d(part.subplots(rows, _ACROSS, squeeze=False)).ravel()
-    image: Any = None
-    for axes in grid:
-        axes.set_axis_off()
-    for axes, number in zip(grid, numbers, strict=False):
-        image = _imshow(axes, maps[number], limit=limit)
-        axes.set_title(f"{number + 1}", fontsize="x-small")
-    part.colorbar(image, ax=list(grid), shrink=0.9)
+    part.colorbar(_tiles(part.subplots(), maps[numbers], numbers), shrink=0.9)
+
+
+def _tiles(axes: Axes, cells: Array, numbers: Sequence[int]) -> Any:
+    """Draw grids `(items, rows, columns)` side by side, each with its number from 1 above it."""
+    count, rows, columns = cells.shape
+    gap_down, gap_across = max(1, round(rows * 0.3)), max(1, round(columns * 0.08))
+    down = -(-count // _ACROSS)
+    sheet = np.full(
+        (down * (rows + gap_down), _ACROSS * (columns + gap_across) - gap_across), np.nan
+    )
+    thin = rows * 4 < columns
+    for place, (grid, number) in enumerate(zip(cells, numbers, strict=True)):
+        top = place // _ACROSS * (rows + gap_down) + gap_down
+        left = place % _ACROSS * (columns + gap_across)
+        sheet[top : top + rows, left : left + columns] = grid
+        axes.text(left - 0.5, top - 0.7, f"{number + 1}", fontsize="x-small", va="bottom")
+    axes.set_axis_off()
+    limit = float(np.abs(cells).max(initial=0)) or 1.0
+    return axes.imshow(
+        sheet,
+        cmap=colour_map(),
+        vmin=-limit,
+        vmax=limit,
+        aspect="auto" if thin else "equal",
+        interpolation="nearest",
+    )
 
 
 def _draw_importance(part: Any, explanation: Explanation) -> None:

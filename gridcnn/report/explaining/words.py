@@ -61,8 +61,8 @@ def _of_convolution(op: Op, stage: Convolution) -> str:
     steps += ["add the feature's bias"] if stage.bias else []
     return (
         f"Each of {op.output.channels} features, {deep}{rows} x {columns} cells, is laid over "
-        f"every patch of that size: {', '.join(steps[:-1])} and {steps[-1]}. Its map shows where it "
-        "matches (orange), and where its negative does (violet)."
+        f"every patch of that size: {', '.join(steps[:-1])} and {steps[-1]}. Its map shows where "
+        "it matches (orange), and where its negative does (violet)."
     )
 
 

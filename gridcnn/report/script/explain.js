@@ -7,6 +7,7 @@
 (() => {
   const { make } = gridcnn;
   const NUMBERED = 144; // cells of a feature whose numbers are written out
+  const FEW = 8; // maps of a stack on a phone
   const SMALL = 108; // pixels of a map in a stack
 
   function section(title, ...children) {
@@ -122,7 +123,7 @@
       const [first, last] = gridcnn.seen(field[1], column);
       const symbols = walk.original.symbols.slice(first, last + 1);
       const read = symbols.length && symbols.length <= 24
-        ? ` (${symbols.join(grid.rows.name === "word" ? " " : "")})` : "";
+        ? ` ${named(symbols.join(grid.rows.name === "word" ? " " : ""))}` : "";
       places.push(gridcnn.placeOn(grid.columns, first, last) + read);
     }
     return places.length ? `sees ${places.join(", ")}` : "";
@@ -153,7 +154,7 @@
       });
       box.append(gridcnn.sized(figure, Math.min(420, 26 * shown), 26));
     } else {
-      stage.numbers.forEach((number, i) => {
+      const draw = (number, i) => {
         const values = part(stage.maps, i);
         const figure = gridcnn.gridView({
           values, rows, columns, limit: stage.limit, size: SMALL, label: `${stage.label}, map ${number + 1}`,
@@ -163,7 +164,17 @@
         });
         const long = rows < 4 || columns < 4 ? Math.min(320, 3 * Math.max(rows, columns) + 80) : SMALL;
         box.append(gridcnn.sized(figure, ...gridcnn.extent(rows, columns, long, 16)));
-      });
+      };
+      // On a phone a long stack hides what follows.
+      const first = innerWidth < 600 ? FEW : shown;
+      stage.numbers.slice(0, first).forEach(draw);
+      if (first < shown) {
+        const more = make("button", { onclick: () => {
+          more.remove();
+          stage.numbers.forEach((number, i) => i >= first && draw(number, i));
+        } }, `Show ${shown - first} more`);
+        box.append(more);
+      }
     }
     const rest = channels > shown ? `; the ${shown} strongest of ${channels} are drawn` : "";
     return make("div", {}, box, make("div", { class: "under" },
@@ -311,7 +322,7 @@
         if (patch.channels * cells <= NUMBERED) {
           for (let c = 0; c < patch.channels; c += 1) {
             const of = patch.channels > 1 ? ` (channel ${c + 1})` : "";
-            sheets.append(make("div", { class: "product table" },
+            sheets.append(make("div", { class: "product", role: "group", "aria-label": `feature times patch${of}` },
               numbersTable(patch.weights, patch.rows, patch.columns, limits[0], `feature${of}`, c * cells),
               make("span", { class: "times" }, "\u00d7"),
               numbersTable(patch.cells, patch.rows, patch.columns, limits[1], "patch", c * cells),
@@ -421,7 +432,7 @@
       make("td", {}, gridcnn.percent(walk.votes.find(([each]) => each === name)[1])))));
     const heads = ["class", "votes of all cells", "before any cell votes", "sum (logit)", "share of the votes"];
     const table = make("div", { class: "table", tabindex: "0", role: "region", "aria-label": "The election" },
-      make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))), body));
+      make("table", { class: "election" }, make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))), body));
     const view = make("div");
     const show = (which) => {
       const cells = part(election.cells, which);

@@ -16,9 +16,13 @@
     return `rgb(${red}, ${green}, ${blue})`;
   }
 
-  /* Black or white, whichever is read better on a colour. */
-  function inkOn([red, green, blue]) {
-    return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#000" : "#fff";
+  /* Black or white, whichever is read better on a colour: by its luminance, as WCAG has it. */
+  function inkOn(colour) {
+    const [red, green, blue] = colour.map((level) => {
+      const part = level / 255;
+      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000" : "#fff";
   }
 
   function dye(element, value, limit) {
