@@ -78,8 +78,13 @@ def overflows(page: Page) -> bool:
 
 
 def broken_pictures(page: Page) -> list[str]:
-    """Return the descriptions of pictures that are not drawn."""
+    """Return the descriptions of pictures that are not drawn, or pressed to nothing."""
     broken: list[str] = page.evaluate(
-        "[...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.alt)"
+        """[...document.images].filter((each) => {
+            const box = each.getBoundingClientRect();
+            const isHidden = !each.checkVisibility() || each.closest("details:not([open])");
+            return !each.complete || !each.naturalWidth
+                || (!isHidden && (box.width < 2 || box.height < 2));
+        }).map((each) => each.alt)"""
     )
     return broken
