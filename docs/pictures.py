@@ -6,6 +6,7 @@ the order of columns looks like.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,11 @@ _MARGIN, _CAPTION, _CELL = 18, 26, 96
 _INK, _PAPER, _BAR = (30, 30, 36), (250, 250, 247), (52, 110, 190)
 _CHOSEN = (0, 21)
 """Which drawings are shown: a brush on white and a pen in colour."""
+_STROKES = (
+    ((0.22, 0.2), (0.45, 0.47), (0.8, 0.78)),
+    ((0.78, 0.16), (0.5, 0.5), (0.24, 0.82)),
+)
+"""An X as a person draws it, in parts of the sheet."""
 
 
 def _tile(grid: NDArray[np.float32], side: int, *, low: float, high: float) -> Image.Image:
@@ -154,11 +160,40 @@ def augmentation() -> None:
     picture.save(HERE / "augmentation.png", optimize=True)
 
 
+def app() -> None:
+    """Draw an X with the mouse into the page of the ready spec `xo`, and take a picture of it."""
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
+        page = Path(folder) / "app.html"
+        gridcnn.run("xo", out=Path(folder) / "run").model.export("page", page)
+        browser = driver.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        window = browser.new_page(viewport={"width": 1100, "height": 1330})
+        window.goto(page.as_uri())
+        box = window.locator("canvas.drawing").bounding_box()
+        assert box is not None
+        for stroke in _STROKES:
+            points = [
+                (box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke
+            ]
+            window.mouse.move(*points[0])
+            window.mouse.down()
+            for point in points[1:]:
+                window.mouse.move(*point, steps=8)
+            window.mouse.up()
+        window.wait_for_timeout(1000)  # the votes follow at once, the maps when there is time
+        window.screenshot(path=HERE / "app.png")
+        browser.close()
+
+
 def main() -> None:
     """Draw all pictures."""
     stages()
     order()
     augmentation()
+    app()
 
 
 def stages() -> None:
