@@ -26,6 +26,10 @@ _PAGES = {
     "../benchmarks/results.md": "benchmarks.md",
 }
 """Links of pages to files beside them, and what these are called on the site."""
+_LIVE = """Try it here:
+
+<iframe src="gallery/xo-app.html" title="X or O, live" width="100%" height="640"></iframe>"""
+"""The page that the tutorial makes, on the site."""
 _LOADS = re.compile(
     r"<(?:script|img|iframe|audio|video|source)\b[^>]*\bsrc=[\"']?(https?:[^\"'> ]+)"
     r"|<link\b(?=[^>]*\brel=[\"']?(?:stylesheet|icon|preload|preconnect))"
@@ -51,6 +55,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Lead links to files beside the pages to the pages that they have become."""
     for link, name in _PAGES.items():
         markdown = markdown.replace(f"]({link}", f"]({name}")
+    if page.file.src_uri == "tutorial.md":
+        markdown = markdown.replace("## 6. ", f"{_LIVE}\n\n## 6. ")
     # Comments say how the blocks are tested; readers of the site need them even less.
     return re.sub(r"^<!-- .*? -->\n", "", markdown, flags=re.MULTILINE)
 
