@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from gridcnn.pipeline import Pipeline
     from gridcnn.repetition import Repetition, repeat
     from gridcnn.runs.outcome import Run
+    from gridcnn.runs.records import MLflowWatcher, TensorBoardWatcher
     from gridcnn.runs.run import run
     from gridcnn.runs.watcher import RunWatcher
     from gridcnn.spec.models import Spec
@@ -60,6 +61,7 @@ __all__ = [
     "GridShape",
     "GridcnnError",
     "Grids",
+    "MLflowWatcher",
     "Model",
     "ModelFileError",
     "Network",
@@ -76,6 +78,7 @@ __all__ = [
     "Spec",
     "SpecError",
     "StopTraining",
+    "TensorBoardWatcher",
     "TrainingError",
     "TrainingInterrupted",
     "TrainingWarning",
@@ -110,6 +113,7 @@ _HOMES = {
     "GridClassifier": "gridcnn.estimator",
     "GridShape": "gridcnn.grid",
     "Grids": "gridcnn.grid",
+    "MLflowWatcher": "gridcnn.runs.records",
     "Model": "gridcnn.model",
     "Network": "gridcnn.network",
     "OneHot": "gridcnn.grid",
@@ -120,6 +124,7 @@ _HOMES = {
     "Run": "gridcnn.runs.outcome",
     "RunWatcher": "gridcnn.runs.watcher",
     "Spec": "gridcnn.spec.models",
+    "TensorBoardWatcher": "gridcnn.runs.records",
     "TuneTrial": "gridcnn.tuning.trials",
     "TuneWatcher": "gridcnn.tuning.watcher",
     "Tuning": "gridcnn.tuning.search",

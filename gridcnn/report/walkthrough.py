@@ -213,6 +213,9 @@ class _Keeper(RunWatcher):
     def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
         self._watcher.on_batch(epoch, done, batches, loss)
 
+    def on_end(self, metrics: dict[str, Any], folder: Path) -> None:
+        self._watcher.on_end(metrics, folder)
+
     def _keep(self, parameters: Array) -> None:
         assert self._engine is not None
         loss, accuracy = self._measure(parameters)

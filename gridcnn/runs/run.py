@@ -194,6 +194,7 @@ def carry_out(
             prepared = prepared.with_training(training)
             folder.go_on(prepared.spec)
         result = finish(Trained(engine_to_train, prepared, checked, state), folder, watch)
+    watcher.on_end(result.metrics, result.folder)
     if report:
         _report(result, prepared, checked, memory, watcher)
     if strict:

@@ -73,3 +73,6 @@ class RunWatcher:
 
     def on_report(self, progress: Progress) -> None:
         """React to the report being made, after the run has ended."""
+
+    def on_end(self, metrics: dict[str, Any], folder: Path) -> None:
+        """React to the results of the run, once they are written; `metrics` are all figures."""
