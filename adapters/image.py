@@ -186,6 +186,21 @@ class ImageAdapter(Adapter):
             return self._plain(self._picture(thing, self._need()))
         return self._ink_cells(self._picture(thing, None).array())
 
+    def pixels(self, thing: Any) -> NDArray[Any]:
+        """Return all pixels of one picture as they are decoded, upright, `(rows, columns, n)`.
+
+        The channels are grey; grey and opacity; colours; or colours and opacity.
+
+        Args:
+            thing: as `adapt` takes it.
+
+        Raises:
+            DataError: as `adapt` does.
+        """
+        picture = self._decode(thing, None)
+        array = array_of(picture.array() if isinstance(picture, Picture) else picture)
+        return array.astype(np.uint8) * np.uint8(FULL) if array.dtype == np.bool_ else array
+
     def _need(self) -> Need:
         """Return the part of a picture that a grid shows, if no ink is searched."""
         assert self.fit != "ink"

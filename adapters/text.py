@@ -225,6 +225,14 @@ class TextAdapter(OneHotAdapter):
         shown = [parts[place] for place in chosen.tolist()]
         return shown[::-1] if self.direction == "backward" else shown
 
+    def parts(self, thing: Any) -> list[str]:
+        """Return the characters or words of one text, before any is cut off or unknown.
+
+        Raises:
+            DataError: it is not a text.
+        """
+        return self._parts(self._clean(_text(thing)))
+
     # What a text consists of ---------------------------------------------------------------------
 
     def _clean(self, text: str) -> str:

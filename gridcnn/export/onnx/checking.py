@@ -13,6 +13,13 @@ from gridcnn.errors import UserError
 from gridcnn.export.onnx.feeding import batches
 from gridcnn.model import Model
 
+_TYPES = {
+    "tensor(uint8)": np.uint8,
+    "tensor(int32)": np.int32,
+    "tensor(float)": np.float32,
+    "tensor(string)": object,
+}
+
 
 def session_of(content: bytes) -> Any:
     """Return a session of ONNX Runtime; raise `UserError` if it is not installed."""
@@ -31,10 +38,11 @@ def session_of(content: bytes) -> Any:
 def votes_in_runtime(model: Model, content: bytes, things: Things) -> NDArray[np.float32]:
     """Return the votes of a file in ONNX Runtime, float32 `(items, classes)`."""
     session = session_of(content)
-    kind = session.get_inputs()[0].name
+    (taken,) = session.get_inputs()
+    dtype = np.dtype(_TYPES[taken.type])
     votes = np.empty((len(things), len(model.classes)), np.float32)
-    for chosen, feed in batches(model.adapter, kind, things):
-        votes[chosen] = session.run(["votes"], feed)[0]
+    for chosen, array in batches(model.adapter, taken.name, dtype, things):
+        votes[chosen] = session.run(["votes"], {taken.name: array})[0]
     return votes
 
 

@@ -28,11 +28,14 @@ class Onnx(Format):
     title: ClassVar[str] = "onnx"
     endings: ClassVar[tuple[str, ...]] = (".onnx",)
 
-    input: Literal["item", "grid"] = "item"
-    """What goes in: items, as pixels, samples, characters or numbers; or the grids that the
-    adapter makes of them, if other code does that."""
+    input: Literal["item", "number", "grid"] = "item"
+    """What goes in. `item`: items, as pixels, samples, characters, words or numbers; `number`:
+    of texts of words, the numbers of words in a table, for programs that know no texts; `grid`:
+    the grids that the adapter makes of items, if other code does that."""
     opset: Opset = USUAL
     """The version of the operators, 13 to 23; runtimes of browsers and phones read 17."""
+    pixels: Literal["uint8", "float32"] | None = None
+    """Of pictures, the type of the pixels: `uint8` (the default) or `float32`."""
 
     def export(self, model: Model, path: Path) -> Exported:  # noqa: ARG002 - one file
         """Return the file; raise `UserError` that names what cannot be expressed."""
@@ -41,8 +44,10 @@ class Onnx(Format):
             grids = graph.input("grids", np.float32, ("items", *model.shape.sizes))
             feed = Feed(grids, "the grids", "grids")
         else:
-            feed = add_adapter(graph, model.adapter)
-        votes = add_network(graph, model.network, model.parameters, feed.grids)
+            more: dict[str, Any] = {} if self.pixels is None else {"pixels": self.pixels}
+            more |= {"numbers": True} if self.input == "number" else {}
+            feed = add_adapter(graph, model.adapter, **more)
+        votes = add_network(graph, model.network, model.parameters, feed.grids, feed.indices)
         classes = len(model.classes)
         graph.output(votes, "votes", np.float32, ("items", classes))
         sizes: tuple[int | str, ...] = ("items", classes) if model.several else ("items",)

@@ -18,6 +18,7 @@ LOWEST, USUAL, HIGHEST = 13, 17, 23
 _LAYOUTS = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
 """The version of the file's layout that came with each version of the operators."""
 _REDUCED_BY_INPUT = 18  # since this version the axes of means and maxima are an input, as of sums
+_LABELS = 3  # the version of the operators for tables of texts
 _LARGEST = 2**31  # bytes that a file of ONNX can hold
 
 
@@ -50,6 +51,7 @@ class Graph:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._initializers: list[Any] = []
         self._names: set[str] = set()
+        self._domains = {"": opset}
 
     # Values ---------------------------------------------------------------------------------------
 
@@ -105,6 +107,18 @@ class Graph:
         self._names.add(chosen)
         return chosen
 
+    def look_up(self, texts: str, numbers: Mapping[str, int], other: int) -> str:
+        """Return the number of each text, int64; `other` for texts that have none."""
+        self._domains["ai.onnx.ml"] = _LABELS
+        return self.node(
+            "LabelEncoder",
+            texts,
+            domain="ai.onnx.ml",
+            keys_strings=list(numbers),
+            values_int64s=list(numbers.values()),
+            default_int64=other,
+        )
+
     # What many adapters and stages need -----------------------------------------------------------
 
     def reduce(self, operator: str, value: str, axes: Sequence[int], *, keep: bool = True) -> str:
@@ -149,7 +163,7 @@ class Graph:
         )
         model = self.helper.make_model(
             graph,
-            opset_imports=[self.helper.make_opsetid("", self.opset)],
+            opset_imports=[self.helper.make_opsetid(*each) for each in self._domains.items()],
             ir_version=_LAYOUTS[self.opset],
             producer_name="gridcnn",
             producer_version=VERSION,

@@ -11,6 +11,8 @@ import numpy as np
 from gridcnn.contracts.stage import HeadStage
 from gridcnn.errors import Problem, UserError
 from gridcnn.export.onnx.graph import Graph
+from gridcnn.export.onnx.symbols import one_hot
+from gridcnn.export.onnx.values import Value, constant, where
 from gridcnn.grid import Array
 from gridcnn.network import Network, Op
 from gridcnn.stages.activation import Activation
@@ -26,25 +28,37 @@ from gridcnn.stages.voting import IndependentVotes, Votes, VotingLayers
 _OWN_GELU = 20  # since this version ONNX has the operator
 
 
-def add_network(graph: Graph, network: Network, parameters: Array, grids: str) -> str:
+def add_network(
+    graph: Graph, network: Network, parameters: Array, grids: str, indices: Value | None = None
+) -> str:
     """Add all operations of a network, and return its votes, `(items, classes)`.
 
     Args:
         graph: the graph in the making.
         network: a network with a head.
         parameters: the flat float32 vector.
-        grids: the grids that enter, `(items, channels, rows, columns)`.
+        grids: the grids that enter, `(items, channels, rows, columns)`; unused with `indices`.
+        indices: of one-hot grids, the row of each column's 1, `(items, columns)`.
 
     Raises:
         UserError: a stage of another package cannot be expressed; all such stages are named.
     """
+    looked_up = set[int]()
+    if indices is not None:
+        looked_up = {n for n, op in enumerate(network.ops) if _looks_up(op)}
+        readers = {n for n, op in enumerate(network.ops) if 0 in op.sources}
+        if not readers or readers - looked_up:
+            grids = one_hot(indices, network.shape.rows).name
     values = [grids]
     problems = []
-    for op in network.ops:
+    for number, op in enumerate(network.ops):
         writer = _WRITERS.get(type(op.stage))
         if writer is None:
             problems.append(Problem(f"{op.label}: this stage cannot be expressed in ONNX"))
             values.append("")
+        elif number in looked_up and not problems:
+            assert indices is not None
+            values.append(_look_up(graph, op, indices, op.views(parameters)))
         elif not problems:
             inputs = [values[source] for source in op.sources]
             values.append(writer(graph, op, inputs, op.views(parameters)))
@@ -87,6 +101,53 @@ def _convolution(graph: Graph, op: Op, inputs: list[str], weights: Mapping[str, 
         dilations=list(stage.dilation),
         pads=[above, left, below, right],
         group=stage.group_count(op.input.channels),
+    )
+
+
+def _looks_up(op: Op) -> bool:
+    """Return whether a convolution of one-hot grids can look its weights up: it takes all rows."""
+    stage = op.stage
+    if type(stage) is not Convolution or op.sources != (0,):
+        return False
+    whole = stage.kernel(op.input)[0] == op.input.rows and op.output.rows == 1
+    return whole and stage.borders(op.input)[0] == (0, 0) and stage.group_count(1) == 1
+
+
+def _look_up(graph: Graph, op: Op, indices: Value, weights: Mapping[str, Array]) -> str:
+    """Return what a convolution makes of one-hot grids, without a product for each of their 0s.
+
+    The weights of a symbol are a row of a table, and what a column adds at each place in the
+    kernel becomes a map of its own. A convolution whose weights are 0 and 1 adds these up where
+    they belong.
+    """
+    stage = op.stage
+    assert isinstance(stage, Convolution)
+    features = weights["weights"]
+    if stage.scale == "match":
+        features = features / np.float32(features[0].size)
+    filters, _, rows, columns = features.shape
+    name = _name(op)
+    table = features[:, 0].transpose(1, 0, 2).reshape(rows, filters * columns)
+    # The last row is that of no symbol.
+    table = np.concatenate([table, np.zeros((1, filters * columns), np.float32)])
+    chosen = where(indices < 0, rows, indices)
+    found = constant(graph, table, np.float32, f"{name}.weights").take(chosen)
+    maps = found.transpose(0, 2, 1).unsqueeze(2)
+    places = np.tile(np.eye(columns)[None, :, None], (filters, 1, 1, 1))
+    constants = [graph.constant(places, name=f"{name}.places")]
+    if stage.bias:
+        constants.append(graph.constant(weights["bias"], name=f"{name}.bias"))
+    (_, (left, right)) = stage.borders(op.input)
+    return graph.node(
+        "Conv",
+        maps.name,
+        *constants,
+        name=name,
+        kernel_shape=[1, columns],
+        strides=[1, stage.stride[1]],
+        dilations=[1, stage.dilation[1]],
+        pads=[0, left, 0, right],
+        group=filters,
     )
 
 
