@@ -3,7 +3,7 @@
 import functools
 import importlib.util
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ def in_openvino(content: bytes) -> Run:
     return lambda name, array: next(iter(compiled({name: array}).values()))
 
 
-def grids_of(adapter: Adapter, things: Sequence[Any], run: Run, taken: Any) -> Array:
+def grids_of(adapter: Adapter, things: Any, run: Run, taken: Any) -> Array:
     found = np.empty((len(things), *adapter.shape().sizes), np.float32)
     for chosen, array in batches(adapter, taken.name, np.dtype(TYPES[taken.type]), things):
         found[chosen] = run(taken.name, array)
@@ -68,7 +68,7 @@ def grids_of(adapter: Adapter, things: Sequence[Any], run: Run, taken: Any) -> A
 
 def check(
     adapter: Adapter,
-    things: Sequence[Any],
+    things: Any,
     *,
     atol: float = 1e-5,
     openvino: bool = True,

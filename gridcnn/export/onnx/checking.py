@@ -13,7 +13,7 @@ from gridcnn.errors import UserError
 from gridcnn.export.onnx.feeding import batches
 from gridcnn.model import Model
 
-_TYPES = {
+TYPES: dict[str, Any] = {
     "tensor(uint8)": np.uint8,
     "tensor(int32)": np.int32,
     "tensor(float)": np.float32,
@@ -39,7 +39,7 @@ def votes_in_runtime(model: Model, content: bytes, things: Things) -> NDArray[np
     """Return the votes of a file in ONNX Runtime, float32 `(items, classes)`."""
     session = session_of(content)
     (taken,) = session.get_inputs()
-    dtype = np.dtype(_TYPES[taken.type])
+    dtype = np.dtype(TYPES[taken.type])
     votes = np.empty((len(things), len(model.classes)), np.float32)
     for chosen, array in batches(model.adapter, taken.name, dtype, things):
         votes[chosen] = session.run(["votes"], {taken.name: array})[0]
