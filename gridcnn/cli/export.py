@@ -38,7 +38,7 @@ def add(app: typer.Typer) -> None:
 
 def export(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or a model file.")],
-    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="The format: onnx or page.")],
+    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="The format: onnx, page or pytorch.")],
     more: Annotated[
         list[str] | None,
         typer.Argument(metavar="ITEM...", help="More items for --check."),

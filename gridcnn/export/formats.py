@@ -18,6 +18,7 @@ FORMATS = Registry(
     {
         "onnx": "gridcnn.export.onnx.format:Onnx",
         "page": "gridcnn.export.page:Page",
+        "pytorch": "gridcnn.export.pytorch:PyTorch",
     },
     foreign={"torch": "pytorch", "html": "page", "h": "c"},
 )
