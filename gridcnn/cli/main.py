@@ -22,6 +22,7 @@ from gridcnn.cli import (
     evaluate,
     explain,
     export,
+    import_,
     init,
     limits,
     predict,
@@ -148,6 +149,7 @@ predict.add(app)
 evaluate.add(app)
 export.add(app)
 explain.add(app)
+import_.add(app)
 compare.add(app)
 report.add(app)
 show.add(app)

@@ -105,11 +105,11 @@ class _Line:
         self._code = code
         self._state = state
 
-    def module(self, made: str, suffix: str = "", **state: Array) -> str:
+    def module(self, made: str, state: Mapping[str, Array] | None = None, suffix: str = "") -> str:
         """Make a module, with its state; return the code that stands for it."""
         name = f"{self.name}{suffix}"
         self._code.modules.append(f"self.{name} = nn.{made}")
-        for key, values in state.items():
+        for key, values in (state or {}).items():
             self._state[f"{name}.{key}"] = values
         return f"self.{name}"
 
@@ -148,7 +148,7 @@ def _convolution(line: _Line, weights: Mapping[str, Array]) -> None:
     if not stage.bias:
         settings.append("bias=False")
     state = {"weight": features} | ({"bias": weights["bias"]} if stage.bias else {})
-    module = line.module(f"Conv2d({', '.join(settings)})", **state)
+    module = line.module(f"Conv2d({', '.join(settings)})", state)
     if not stage.trainable:
         line.frozen(module)
     source = line.source if even else f"F.pad({line.source}, {(left, right, above, below)})"
@@ -204,7 +204,7 @@ def _normalization(line: _Line, weights: Mapping[str, Array]) -> None:
     else:
         groups = stage.group_count(line.op.input)
         made = f"GroupNorm({groups}, {channels}, eps={stage.epsilon})"
-    line.compute(f"{line.module(made, **state)}({line.source})")
+    line.compute(f"{line.module(made, state)}({line.source})")
 
 
 def _gate(line: _Line, weights: Mapping[str, Array]) -> None:
@@ -218,7 +218,7 @@ def _linear(line: _Line, weights: Mapping[str, Array], layer: str, suffix: str) 
     values = weights[f"{layer}.weights"]
     outputs, inputs = values.shape
     state = {"weight": values, "bias": weights[f"{layer}.bias"]}
-    return line.module(f"Linear({inputs}, {outputs})", suffix, **state)
+    return line.module(f"Linear({inputs}, {outputs})", state, suffix)
 
 
 def _dropout(line: _Line, _: Mapping[str, Array]) -> None:
@@ -241,7 +241,7 @@ def _voting(line: _Line, weights: Mapping[str, Array]) -> None:
     assert isinstance(stage, VotingLayers)
     value = f"{line.source}.flatten(1)"
     layers = stage.layers(line.op.input.cells)
-    dropout = line.module(f"Dropout({stage.dropout})", "_dropout") if stage.dropout else ""
+    dropout = line.module(f"Dropout({stage.dropout})", suffix="_dropout") if stage.dropout else ""
     for number, (layer, _, _) in enumerate(layers):
         module = _linear(line, weights, layer, f"_{layer}")
         value = f"F.relu({value})" if number else value

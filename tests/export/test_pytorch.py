@@ -127,7 +127,7 @@ def test_the_file_runs_by_itself(tmp_path: Path) -> None:
     """From another folder, in a process of its own."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
     export(make_model(), "pytorch", tmp_path / "own.py")
-    program = "import own, numpy; print(own.vote(own.load(), numpy.zeros((2, 1, 4, 9))).shape)"
+    program = "import own, numpy; print(own.vote(own.load(), numpy.zeros((2, 1, 5, 9))).shape)"
 
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False

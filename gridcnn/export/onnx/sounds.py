@@ -173,9 +173,9 @@ def _decibels(adapter: AudioAdapter, bands: Value) -> Value:
     """Return bands in decibels below the reference."""
     floor = adapter.floor_db
     lowest = 10.0 ** (-floor * adapter.power / 20)
-    factor = 20 / adapter.power / np.log(10)
+    factor = float(20 / adapter.power / np.log(10))
     if not isinstance(adapter.reference, str):
-        return (bands / adapter.reference).maximum(lowest).log() * factor
+        return (bands / float(adapter.reference)).maximum(lowest).log() * factor
     top = bands.max(1, 2)
     is_silent = ~(top > 0)
     levels = (bands / where(is_silent, 1.0, top)).maximum(lowest).log() * factor

@@ -1,0 +1,1 @@
+"""Import: an ONNX file of another program as a spec and a model."""

@@ -1,0 +1,206 @@
+"""Importing: the steps of a file as a spec and a model, and the proof that both vote alike."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gridcnn.errors import SpecError, UserError
+from gridcnn.export.importing.operators import Reader
+from gridcnn.export.importing.steps import Step
+from gridcnn.export.importing.structure import nest
+from gridcnn.export.importing.trace import Trace, session_of, trace
+from gridcnn.grid import Array
+from gridcnn.model import Model
+from gridcnn.network import Network
+from gridcnn.spec.load import load
+from gridcnn.spec.models import Spec
+
+_ITEMS = 8  # random items whose votes are compared
+_TOLERANCE = 1e-4
+"""The largest difference of votes: one that is larger shows that something was read wrongly."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A network of another program as ours.
+
+    Attributes:
+        model: with an adapter that takes arrays as the network does.
+        difference: by how much votes of random arrays differ at most.
+        notes: sentences about what was not in the file.
+    """
+
+    model: Model
+    difference: float
+    notes: tuple[str, ...]
+
+
+def import_onnx(
+    path: str | os.PathLike[str], *, classes: Sequence[str | int] | None = None
+) -> Imported:
+    """Return the model that a file of ONNX holds.
+
+    Args:
+        path: the file.
+        classes: their names, in the order of the votes; None: those in a file of gridcnn, else
+            numbers from 0.
+
+    Raises:
+        ModelFileError: the file cannot be read, or is no network of one input.
+        UserError: it has operators that no stage stands for; there is one line for each.
+    """
+    file = Path(path)
+    given = trace(file)
+    reader = Reader(given)
+    result = reader.read()
+    layers, start = _head(reader.steps, result)
+    sizes = reader.sizes if not result else reader.steps[result - 1].sizes
+    count = int(np.prod(sizes))
+    several = reader.votes == "sigmoid"
+    stages, order = nest(reader.steps, start)
+    head = {
+        "hidden": [layer.sizes[0] for layer in layers[:-1]],
+        "labels": "several" if several else "one",
+    }
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("-._")[:60] or "imported"
+    spec = load({"name": name, "stages": stages, "head": {"voting": head}})
+    spec, own = _with_adapter(spec, reader)
+    names, notes = _classes(given, classes, count)
+    network = Network(spec, spec.adapter.shape(), classes=count)  # type: ignore[union-attr]
+    model = Model(spec, names, _parameters(network, order, layers, count))
+    if not reader.votes:
+        notes.append("the file ends with logits; votes are their softmax")
+    if not own:
+        notes.append(
+            "the file does not say how items become arrays; the model takes arrays as the file "
+            "does, and another adapter can be written into the spec"
+        )
+    twice = len(order) - len({id(step) for step in order})
+    if twice:
+        notes.append(
+            f"branches share {twice} of the stages, which are in each of them now, with the same "
+            "weights"
+        )
+    difference = _difference(model, given, reader)
+    if not difference <= _TOLERANCE:
+        raise UserError(
+            f"{file} is not imported: what was made of it votes otherwise, by up to "
+            f"{difference:.2g}; this is a fault of gridcnn, please report it"
+        )
+    return Imported(model, difference, tuple(notes))
+
+
+def _head(steps: Sequence[Step], result: int) -> tuple[list[Step], int]:
+    """Return the fully connected layers at the end, and the number of what enters the first."""
+    layers: list[Step] = []
+    value = result
+    while value and steps[value - 1].is_dense:
+        step = steps[value - 1]
+        layers.insert(0, step)
+        (value,) = step.sources
+        before = steps[value - 1] if value else None
+        if before is None or before.kind != "rectification" or before.settings:
+            break
+        inner = before.sources[0]
+        if not inner or not steps[inner - 1].is_dense:
+            break
+        if any(_readers(steps, each) > 1 for each in (value, inner)):
+            break
+        value = inner
+    return layers, value
+
+
+def _readers(steps: Sequence[Step], value: int) -> int:
+    return sum(value in step.sources for step in steps)
+
+
+def _with_adapter(spec: Spec, reader: Reader) -> tuple[Spec, bool]:
+    """Return the spec with its adapter, and whether the file itself has named it."""
+    metadata = reader.trace.metadata
+    if "gridcnn" in metadata and metadata.get("input") == "grid":
+        try:
+            adapter = load({"adapter": json.loads(metadata["adapter"]), "stages": []}).adapter
+        except (KeyError, ValueError):
+            adapter = None
+        if adapter is not None and adapter.shape().sizes == reader.sizes:
+            return spec.model_copy(update={"adapter": adapter}), True
+    channels, rows, columns = reader.sizes
+    settings = {
+        "size": [rows, columns],
+        "channels": channels,
+        "channel_order": "last" if reader.channels_last else "first",
+        "scaling": "none",
+    }
+    adapter = load({"adapter": {"array": settings}, "stages": []}).adapter
+    return spec.model_copy(update={"adapter": adapter}), False
+
+
+def _classes(
+    given: Trace, classes: Sequence[str | int] | None, count: int
+) -> tuple[list[str | int], list[str]]:
+    """Return the names of the classes, and notes."""
+    if classes is not None:
+        if len(classes) != count:
+            raise SpecError(
+                f"the network votes for {count} classes; got {len(classes)} names of classes"
+            )
+        return list(classes), []
+    if "gridcnn" in given.metadata:
+        try:
+            named = json.loads(given.metadata.get("classes", ""))
+        except ValueError:
+            named = None
+        if isinstance(named, list) and len(named) == count:
+            return named, []
+    last = count - 1
+    return list(range(count)), [f"the file names no classes; they are called 0 to {last}"]
+
+
+def _parameters(
+    network: Network, order: Sequence[Step], layers: Sequence[Step], count: int
+) -> Array:
+    """Return the flat vector of a network whose operations are these steps, in their order."""
+    vector = np.zeros(network.parameters, np.float32)
+    ops = [op for op in network.ops if op.stage_name not in ("sum", "join")]
+    *body, head = ops
+    for op, step in zip(body, order, strict=True):
+        for name, view in op.views(vector).items():
+            view[...] = step.parameters[name].reshape(view.shape)
+    views = head.views(vector)
+    if not layers:  # what comes out are votes already
+        views["votes.weights"][...] = np.eye(count)
+        return vector
+    names = [*(f"hidden{number}" for number in range(1, len(layers))), "votes"]
+    for name, layer in zip(names, layers, strict=True):
+        weights = views[f"{name}.weights"]
+        weights[...] = layer.parameters["weights"].reshape(weights.shape)
+        if "bias" in layer.parameters:
+            views[f"{name}.bias"][...] = layer.parameters["bias"]
+    return vector
+
+
+def _difference(model: Model, given: Trace, reader: Reader) -> float:
+    """Return by how much votes of random arrays differ at most."""
+    grids = np.random.default_rng(0).normal(0, 1, (_ITEMS, *reader.sizes)).astype(np.float32)
+    laid = grids.transpose(0, 2, 3, 1) if reader.channels_last else grids
+    laid = laid.reshape(-1, *given.shapes[given.input][1:])
+    session = session_of(given.content)
+    parts = [laid[n : n + 1] for n in range(_ITEMS)] if given.is_fixed else [laid]
+    found = np.concatenate(
+        [
+            session.run([given.output], {given.input: np.ascontiguousarray(part)})[0]
+            for part in parts
+        ]
+    ).reshape(_ITEMS, -1)
+    if reader.votes == "logsoftmax":
+        found = np.exp(found)
+    if not reader.votes:
+        found = model.head.votes(found)
+    return float(np.abs(model.votes_of_grids(grids) - found).max())

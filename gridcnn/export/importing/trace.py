@@ -1,0 +1,198 @@
+"""A file of ONNX, run once: the shape of each value, and the numbers of those that are constant.
+
+Programs write how sizes follow from each other as nodes (`Shape`, `Gather`, `Concat`). With a batch
+of one item all of these are numbers, which nothing has to understand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gridcnn.errors import ModelFileError, Problem, UserError, listed
+from gridcnn.export.onnx.graph import need_onnx
+from gridcnn.files import read_whole
+from gridcnn.grid import Array
+
+_LARGEST = 2**31
+_FEWEST, _MOST = 3, 4  # dimensions of the input
+_ONLY_SHAPE = frozenset({"Shape", "Size"})
+"""Operators whose result does not depend on the numbers that go in."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node: what it computes, from what, under which name."""
+
+    operator: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A file of ONNX whose input is one batch of grids.
+
+    Attributes:
+        content: the file's content; its batches may have any size, unless `is_fixed`.
+        input: the name of what goes in.
+        output: the name of what comes out.
+        result: the name of the value that is passed on as the output.
+        nodes: the nodes that depend on the numbers that go in, and that the output depends on, in
+            an order that works.
+        shapes: the shape of each value, for a batch of one item.
+        constants: the values that depend on nothing, or on sizes alone.
+        metadata: what the file says about itself.
+        is_fixed: whether only batches of one item go in.
+    """
+
+    content: bytes
+    input: str
+    output: str
+    result: str
+    nodes: tuple[Node, ...]
+    shapes: Mapping[str, tuple[int, ...]]
+    constants: Mapping[str, Array]
+    metadata: Mapping[str, str]
+    is_fixed: bool
+
+
+def trace(path: Path) -> Trace:
+    """Return what is in a file of ONNX.
+
+    Raises:
+        ModelFileError: it cannot be read, is damaged, or is no network of one input and output.
+        UserError: a package is missing.
+    """
+    need_onnx()
+    onnx: Any = import_module("onnx")
+    try:
+        content = read_whole(path, most=_LARGEST)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ModelFileError(f"{path} cannot be read: {reason}") from None
+    try:
+        model = onnx.load_model_from_string(content)
+        onnx.checker.check_model(model)
+    except Exception as error:  # a damaged file makes protobuf raise anything
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else "it is damaged"
+        raise ModelFileError(f"{path} is not an ONNX file that can be used: {reason}") from None
+    stored = {each.name for each in model.graph.initializer}
+    taken = [each for each in model.graph.input if each.name not in stored]
+    if len(taken) != 1 or not model.graph.output:
+        names = listed([each.name for each in taken])
+        raise ModelFileError(
+            f"{path} has {len(taken)} inputs ({names}); a network with one can be imported"
+        )
+    sizes = [each.dim_value or 0 for each in taken[0].type.tensor_type.shape.dim]
+    is_fixed = bool(sizes) and sizes[0] == 1
+    if not _FEWEST <= len(sizes) <= _MOST or 0 in sizes[1:]:
+        raise ModelFileError(
+            f"{path} takes {_form(taken[0])}; (items, channels, rows, columns) of known sizes can "
+            "be imported"
+        )
+    runnable = _with_all_outputs(onnx, model, taken[0])
+    values = _run(runnable, taken[0].name, (1, *sizes[1:]), path)
+    output = model.graph.output[0].name
+    depends = {taken[0].name}
+    nodes = []
+    for node in _ancestors(model.graph.node, output):
+        if node.op_type not in _ONLY_SHAPE and depends & set(node.input):
+            depends |= set(node.output)
+            nodes.append(_node(onnx, node))
+    arrays = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
+    constants = {**arrays, **{name: each for name, each in values.items() if name not in depends}}
+    shapes = {name: np.shape(each) for name, each in values.items()}
+    shapes[taken[0].name] = (1, *sizes[1:])
+    metadata = {each.key: each.value for each in model.metadata_props}
+    result = output
+    makers = {name: node for node in nodes for name in node.outputs}
+    while result in makers and makers[result].operator == "Identity":
+        result = makers[result].inputs[0]
+    return Trace(
+        content,
+        taken[0].name,
+        output,
+        result,
+        tuple(nodes),
+        shapes,
+        constants,
+        metadata,
+        is_fixed,
+    )
+
+
+def _ancestors(nodes: Sequence[Any], output: str) -> list[Any]:
+    """Return the nodes that an output depends on, in their order."""
+    needed, chosen = {output}, []
+    for node in reversed(nodes):
+        if needed & set(node.output):
+            needed |= set(node.input)
+            chosen.append(node)
+    return chosen[::-1]
+
+
+def session_of(content: bytes) -> Any:
+    """Return a session of ONNX Runtime that computes all nodes as they stand."""
+    try:
+        runtime: Any = import_module("onnxruntime")
+    except ImportError:
+        raise UserError(
+            "importing needs ONNX Runtime, which is not installed: "
+            "python -m pip install 'gridcnn[onnx]'"
+        ) from None
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def _form(value: Any) -> str:
+    dims = value.type.tensor_type.shape.dim
+    return f"({', '.join(each.dim_param or str(each.dim_value) for each in dims)})"
+
+
+def _with_all_outputs(onnx: Any, model: Any, taken: Any) -> bytes:
+    """Return the model with a batch of one item, and all values as outputs."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for each in copy.graph.input:
+        if each.name == taken.name:
+            each.type.tensor_type.shape.dim[0].dim_value = 1
+    del copy.graph.output[:]
+    del copy.graph.value_info[:]
+    for node in copy.graph.node:
+        for name in node.output:
+            if name:
+                copy.graph.output.append(onnx.ValueInfoProto(name=name))
+    return bytes(copy.SerializeToString())
+
+
+def _run(content: bytes, name: str, sizes: Sequence[int], path: Path) -> dict[str, Array]:
+    try:
+        session = session_of(content)
+        outputs = [each.name for each in session.get_outputs()]
+        found = session.run(outputs, {name: np.zeros(sizes, np.float32)})
+    except UserError:
+        raise
+    except Exception as error:  # ONNX Runtime has errors of its own for each failure
+        reason = str(error).strip().splitlines()[0]
+        raise ModelFileError(Problem(f"ONNX Runtime cannot run it: {reason}", str(path))) from None
+    return dict(zip(outputs, found, strict=True))
+
+
+def _node(onnx: Any, node: Any) -> Node:
+    settings = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
+    plain = {
+        name: value.decode() if isinstance(value, bytes) else value
+        for name, value in settings.items()
+    }
+    name = node.name or (node.output[0] if node.output else "")
+    return Node(node.op_type, name, tuple(node.input), tuple(node.output), plain)
