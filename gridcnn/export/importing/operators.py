@@ -573,13 +573,13 @@ def _pooling(reader: Reader, node: Node) -> Value:
         settings["mode"] = "mean"
     # Windows that the edge cuts are kept, or dropped; one of both gives as many as there are.
     for edges in ("keep", "drop"):
-        if _pooled(sizes, window, stride, edges) == out[1:]:
+        if _count_windows(sizes, window, stride, edges) == out[1:]:
             settings["edges"] = edges
             return reader.add("pooling", settings, [value], out)
     raise Unsupported("with more or fewer windows than fit")
 
 
-def _pooled(
+def _count_windows(
     sizes: Sizes, window: tuple[int, int], stride: tuple[int, int], edges: str
 ) -> tuple[int, int]:
     """Return how many windows our pooling has."""

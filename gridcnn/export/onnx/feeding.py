@@ -84,7 +84,7 @@ def _samples(adapter: Adapter, things: Things, _: np.dtype[Any]) -> Arrays:
 
 def _characters(adapter: Adapter, things: Things, _: np.dtype[Any]) -> Arrays:
     assert isinstance(adapter, TextAdapter)
-    return _filled_up([[ord(each) for each in things[n]] for n in range(len(things))], NOTHING)
+    return _fill_up([[ord(each) for each in things[n]] for n in range(len(things))], NOTHING)
 
 
 def _bytes(adapter: Adapter, things: Things, _: np.dtype[Any]) -> Arrays:
@@ -94,30 +94,32 @@ def _bytes(adapter: Adapter, things: Things, _: np.dtype[Any]) -> Arrays:
         each if isinstance(each, bytes) else each.encode("utf-8", "surrogatepass")
         for each in contents
     ]
-    return _filled_up([list(each) for each in encoded], NOTHING)
+    return _fill_up([list(each) for each in encoded], NOTHING)
 
 
 def _words(adapter: Adapter, things: Things, dtype: np.dtype[Any]) -> Arrays:
     assert isinstance(adapter, TextAdapter)
     texts = [adapter.parts(things[index]) for index in range(len(things))]
     if dtype.kind == "O":
-        return _filled_up(texts, "")
+        return _fill_up(texts, "")
     assert isinstance(adapter.alphabet, tuple)
-    return _numbered(adapter.alphabet, texts)
+    return _number_symbols(adapter.alphabet, texts)
 
 
 def _tokens(adapter: Adapter, things: Things, _: np.dtype[Any]) -> Arrays:
     assert isinstance(adapter, MoleculeAdapter)
     assert adapter.alphabet is not None
-    return _numbered(adapter.alphabet, [adapter.tokens(things[n]) for n in range(len(things))])
+    return _number_symbols(
+        adapter.alphabet, [adapter.tokens(things[n]) for n in range(len(things))]
+    )
 
 
-def _numbered(known: Sequence[str], lists: Sequence[Sequence[str]]) -> Arrays:
+def _number_symbols(known: Sequence[str], lists: Sequence[Sequence[str]]) -> Arrays:
     numbers = {symbol: number for number, symbol in enumerate(known)}
-    return _filled_up([[numbers.get(each, NOTHING) for each in some] for some in lists], END)
+    return _fill_up([[numbers.get(each, NOTHING) for each in some] for some in lists], END)
 
 
-def _filled_up(lists: Sequence[Sequence[Any]], filler: Any) -> Arrays:
+def _fill_up(lists: Sequence[Sequence[Any]], filler: Any) -> Arrays:
     longest = max(map(len, lists), default=0)
     kind = object if isinstance(filler, str) else np.int32
     return [np.array([*some, *[filler] * (longest - len(some))], kind) for some in lists]

@@ -109,7 +109,7 @@ def _levels(adapter: AudioAdapter, clips: Value) -> Value:
             levels = _in_range(adapter, levels) / np.sqrt(adapter.n_mels)
         transform = cosines(adapter.n_mfcc, adapter.n_mels)
         levels = constant(clips.graph, transform, np.float32) @ levels
-    levels = levels.reversed(1)
+    levels = levels.flip(1)
     if adapter.scaling == "range":
         return levels if adapter.kind == "mfcc" else _in_range(adapter, levels)
     if adapter.scaling == "clip":

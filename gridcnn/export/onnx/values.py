@@ -198,7 +198,7 @@ class Value:
         ]
         return self.apply("Slice", *ends)
 
-    def reversed(self, axis: int) -> Value:
+    def flip(self, axis: int) -> Value:
         """Return all entries along an axis, the last first."""
         return self.part(-1, -(2**31) + 1, axis, -1)
 
