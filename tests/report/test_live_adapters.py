@@ -17,9 +17,11 @@ from PIL import Image
 
 from gridcnn.adapters.samples import samples_of
 from gridcnn.contracts.adapter import Adapter
+from gridcnn.contracts.source import Request
 from gridcnn.errors import DataError, SpecError
 from gridcnn.model import Model
 from gridcnn.network import Network
+from gridcnn.pipelines import ready
 from gridcnn.report.live import live_data
 from gridcnn.spec.load import load
 
@@ -376,3 +378,38 @@ def test_what_a_page_cannot_do_is_refused_by_name(
     """An adapter that needs librosa or RDKit cannot become a page."""
     with pytest.raises(SpecError, match=message):
         live_data(model_with(name, adapter))
+
+
+def in_page(adapter: Adapter, thing: Any) -> Any:
+    """Return a thing as the page takes it."""
+    if adapter.title == "image":
+        return decoded(Image.fromarray(thing))
+    if adapter.title == "audio":
+        return {"wave": base64.b64encode(thing).decode()}
+    if adapter.title == "table":
+        return {"numbers": ", ".join(repr(float(each)) for each in thing)}
+    return thing
+
+
+@pytest.mark.parametrize("name", ["xo", "nudge", "digits", "sounds", "phrases", "series"])
+def test_ready_specs_are_answered_as_by_the_model(program: Any, name: str) -> None:
+    """From the item to the votes, a page answers as the model does, to 1e-4."""
+    changes = {} if name == "digits" else {f"data.source.{SOURCE[name]}.count": 100}
+    spec = load(name, ready=ready(), changes=changes)
+    assert spec.data is not None
+    assert spec.data.source is not None
+    assert spec.adapter is not None
+    data = spec.data.source.open(Request())
+    spec = spec.model_copy(update={"adapter": spec.adapter.fitted(data.things[:50])})
+    assert spec.adapter is not None
+    network = Network(spec, spec.adapter.shape(), classes=len(data.classes))
+    model = Model(spec, list(data.classes), network.starting_parameters(), engine="reference")
+    program.load(model)
+    things = [data.things[number] for number in range(0, 100, 9)]
+
+    found = [program.votes(in_page(model.adapter, thing)) for thing in things]
+    np.testing.assert_allclose(found, model.votes_of_many(things), rtol=0, atol=1e-4)
+
+
+SOURCE = {"xo": "xo", "nudge": "xo", "sounds": "sounds", "phrases": "phrases", "series": "charts"}
+"""What each ready spec takes its data from."""

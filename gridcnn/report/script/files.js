@@ -4,7 +4,7 @@
 (() => {
   const MOST_PIXELS = 16e6; // larger pictures are made smaller as they are decoded
 
-  /* Return a picture as the image adapter takes it: {width, height, data, opaque}. */
+  /* Return a picture as the image adapter takes it: {width, height, data, opaque, jpeg}. */
   async function picture(file, adapter) {
     let bitmap;
     // Neither colour profiles nor opacity may change the numbers that the file holds.
@@ -28,7 +28,9 @@
     context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
     bitmap.close();
     const item = pixelsOf(canvas);
-    item.opaque = await isOpaque(file, item.data);
+    const head = new Uint8Array(await file.slice(0, 65536).arrayBuffer());
+    item.jpeg = head[0] === 0xff && head[1] === 0xd8;
+    item.opaque = item.jpeg || isOpaque(head, item.data);
     return { item, canvas };
   }
 
@@ -40,9 +42,7 @@
 
   /* Whether a file has no opacity. One that has, though all of it is opaque, is resized with more
      digits by Pillow. */
-  async function isOpaque(file, data) {
-    const head = new Uint8Array(await file.slice(0, 65536).arrayBuffer());
-    if (head[0] === 0xff && head[1] === 0xd8) return true;
+  function isOpaque(head, data) {
     if (head[0] === 0x89 && head[1] === 0x50) {
       const text = new TextDecoder("latin1").decode(head);
       const body = text.indexOf("IDAT");

@@ -10,6 +10,9 @@
   const BITS = 22; // of the fractions by which Pillow resizes bytes
   const BLOCKS = 8; // pixels along a side of a cell, at least, where bytes are averaged in two steps
 
+  const JPEG_SCALES = [8, 4, 2]; // by which a JPEG file may be decoded smaller
+  const SEEN = 2; // decoded pixels along a side of a cell, at least, if it is
+
   /* Round as Python and NumPy do: halves to the even neighbour. */
   function roundEven(value) {
     const low = Math.floor(value);
@@ -200,7 +203,7 @@
   /* Return a picture of red, green, blue and opacity as it looks on its background.
 
      `decoded` is {width, height, data: bytes (4 for each pixel), opaque}; `opaque` says that the
-     file has no opacity at all. `background` is [red, green, blue], or null for black or white,
+     file has no opacity at all; `jpeg` that it is a JPEG file. `background` is [red, green, blue], or null for black or white,
      whichever differs more from what is opaque. */
   function flatten(decoded, background) {
     const { width, height, data } = decoded;
@@ -266,20 +269,33 @@
   function pictureCells(adapter, decoded) {
     const inked = adapter.fit === "ink" || adapter.polarity === "ink";
     const flat = { ...flatten(decoded, adapter.background), rowsFirst: adapter.rows_first };
-    return inked ? inkCells(adapter, withLimits(flat, adapter.range)) : plainCells(adapter, flat);
+    return inked ? inkCells(adapter, withLimits(flat, adapter.range)) : plainCells(adapter, flat, decoded.jpeg);
   }
 
-  function plainCells(adapter, flat) {
+  function plainCells(adapter, given, isJpeg) {
     const [rows, columns] = adapter.size;
-    const sides = [flat.height / rows, flat.width / columns];
-    const cell = adapter.fit === "pad" ? Math.max(...sides) : Math.min(...sides);
-    const step = Math.max(1, Math.trunc(cell / BLOCKS));
-    const edges = { top: 0, left: 0, bottom: flat.height / step, right: flat.width / step };
+    const cellOf = (height, width) => (adapter.fit === "pad"
+      ? Math.max(height / rows, width / columns) : Math.min(height / rows, width / columns));
+    let flat = given;
+    let edges = whole(given);
+    if (isJpeg) {
+      // Large JPEG files are decoded at a half, a quarter or an eighth of their size; the means of
+      // pixels are nearly what that gives.
+      const scale = JPEG_SCALES.find((each) => cellOf(given.height, given.width) >= SEEN * each) || 1;
+      flat = blockMeans(given, scale);
+      edges = divided(edges, scale);
+    }
+    const step = Math.max(1, Math.trunc(cellOf(edges.bottom, edges.right) / BLOCKS));
     const picture = withLimits(blockMeans(flat, step), adapter.range);
+    edges = divided(edges, step);
     const window = uninkedWindow(adapter, edges);
     const fill = borderColour(picture);
     const resized = { ...picture, whole: picture.whole && !flat.asFloats };
     return toCells(adapter, resample(resized, window, adapter.size, fill, edges));
+  }
+
+  function divided({ top, left, bottom, right }, step) {
+    return { top: top / step, left: left / step, bottom: bottom / step, right: right / step };
   }
 
   function uninkedWindow(adapter, window) {
