@@ -48,6 +48,15 @@ const QUESTIONS = {
     model.network.ops[op], model.parameters.values,
     gridcnn.arithmetic.grid(...model.shape, Float32Array.from(cells)), ...at,
   ),
+  election: ({ cells, label }) => {
+    const grid = gridcnn.arithmetic.grid(...model.shape, Float32Array.from(cells));
+    const values = gridcnn.arithmetic.forward(model.network, model.parameters.values, grid);
+    const op = model.network.ops.at(-1);
+    const found = gridcnn.arithmetic.election(
+      op, model.parameters.values, values[op.sources[0]], label,
+    );
+    return { ...found, cells: Array.from(found.cells) };
+  },
   resample: ({ samples, rate, wanted, count }) => (
     Array.from(gridcnn.sounds.resampled(Float32Array.from(samples), rate, wanted, 0, count))
   ),

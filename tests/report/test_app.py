@@ -69,8 +69,8 @@ def test_what_is_drawn_is_answered_at_any_width(pages: Pages, crosses: Path, wid
     page.get_by_role("button", name="Clear").click()
     draw(page, O)
     assert answer_of(page) == "O"
-    assert page.locator(".stage").count() == 7
-    assert page.locator(".stage canvas:visible").count() > 64
+    assert page.locator(".live-stage").count() == 7
+    assert page.locator(".live-stage canvas:visible").count() > 64
     assert not overflows(page)
     assert not broken_pictures(page)
     assert not faults_of(page)
@@ -145,7 +145,7 @@ def test_the_keyboard_draws_and_works_out_a_cell(pages: Pages, crosses: Path) ->
         page.keyboard.press("ArrowLeft")
     page.keyboard.press("Space")
     assert answer_of(page) in ("X", "O")
-    page.locator(".stage canvas[role=img][tabindex='0']").nth(3).focus()
+    page.locator(".live-stage canvas[role=img][tabindex='0']").nth(3).focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     assert "1 convolution: map 4, row 2, column 1" in page.locator(".live-cell").inner_text()

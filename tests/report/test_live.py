@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gridcnn.engines.base import make_engine
-from gridcnn.grid import Array
+from gridcnn.grid import Array, GridShape
 from gridcnn.model import Model
 from gridcnn.network import Network
 from gridcnn.spec.load import load
@@ -82,3 +82,28 @@ def test_very_many_random_networks_are_answered_as_by_the_engines(
 ) -> None:
     """The same, for others each time."""
     check_case(networks, program, drawn(networks, kind, data))
+
+
+def test_a_match_and_an_election_add_up(program: Any) -> None:
+    """What the page works out for one cell is the cell; votes of cells and biases are the logit."""
+    convolution = {"filters": 4, "kernel_size": [3, 2], "stride": [2, 1], "scale": "match"}
+    stages = [{"convolution": convolution}, "rectification"]
+    spec = load({"stages": stages, "head": {"voting": {"hidden": [7, 5]}}})
+    network = Network(spec, GridShape(2, 7, 6), classes=3)
+    random = np.random.default_rng(2)
+    model = model_of(network, random.normal(0, 1, network.parameters))
+    cells = random.normal(0, 1, network.shape.cells).astype(np.float32).tolist()
+    program.load(model)
+    maps = program.ask("cells", cells=cells)["maps"]
+    rows, columns = network.ops[0].output.rows, network.ops[0].output.columns
+
+    for filter_, row, column in ((0, 0, 0), (3, rows - 1, columns - 1), (1, 1, 2)):
+        found = program.ask("match", cells=cells, op=0, at=[filter_, row, column])
+        cell = maps[1][(filter_ * rows + row) * columns + column]
+        assert found["match"] == pytest.approx(cell, abs=1e-5)
+        assert sum(term["product"] for term in found["terms"]) == pytest.approx(found["total"])
+        assert found["divisor"] == 12
+    for label in range(3):
+        election = program.ask("election", cells=cells, label=label)
+        assert election["logit"] == pytest.approx(maps[-1][label], abs=1e-5)
+        assert sum(election["cells"]) + election["rest"] == pytest.approx(maps[-1][label], abs=1e-4)

@@ -17,16 +17,31 @@
     return STOPS[low].map((from, i) => Math.round(from + part * (STOPS[low + 1][i] - from)));
   }
 
+  const STEPS = 1000; // colours on each side of 0 that are painted: more than a screen tells apart
+  let table = null;
+
+  /* The bytes of all colours, red, green, blue and opacity, made once; the last is that of NaN. */
+  function colours() {
+    if (table === null) {
+      const all = Array.from({ length: 2 * STEPS + 1 }, (_, i) => [...colour(i / STEPS - 1), 255]);
+      table = Uint8ClampedArray.from([...all, [128, 128, 128, 255]].flat());
+    }
+    return table;
+  }
+
   /* Paint cells (rows times columns values, `limit` is the value of the strongest colour). */
   function paint(canvas, values, rows, columns, limit) {
-    canvas.width = columns;
-    canvas.height = rows;
+    if (canvas.width !== columns) canvas.width = columns;
+    if (canvas.height !== rows) canvas.height = rows;
     const context = canvas.getContext("2d");
     const image = context.createImageData(columns, rows);
+    const { data } = image;
+    const bytes = colours();
     for (let i = 0; i < rows * columns; i += 1) {
-      const value = values[i];
-      const [red, green, blue] = Number.isFinite(value) ? colour(value / (limit || 1)) : [128, 128, 128];
-      image.data.set([red, green, blue, 255], 4 * i);
+      const share = values[i] / (limit || 1);
+      const step = Number.isFinite(values[i])
+        ? Math.round((Math.max(-1, Math.min(1, share)) + 1) * STEPS) : 2 * STEPS + 1;
+      for (let byte = 0; byte < 4; byte += 1) data[4 * i + byte] = bytes[4 * step + byte];
     }
     context.putImageData(image, 0, 0);
   }

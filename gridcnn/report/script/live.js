@@ -210,7 +210,7 @@
       : `${axis.name} ${i + 1}`);
     const line = make("p", { class: "quiet" }, `${rows} ${rows === 1 ? "row" : "rows"}${axisText(rowAxis, "row")}, ${columns} ${
       columns === 1 ? "column" : "columns"}${axisText(columnAxis, "column")}${channels > 1 ? `, ${channels} channels` : ""}`);
-    const parts = make("p", { class: "parts" });
+    const parts = make("p", { class: "live-parts" });
     const key = gridcnn.maps.scaleKey();
     element.append(line);
     const view = gridcnn.maps.mapsView(element, model.shape, {
@@ -246,7 +246,7 @@
     const flat = model.parameters.values;
     const summary = make("summary", {}, make("strong", {}, op.label), ` ${purpose(op)}`);
     const facts = make("p", { class: "quiet" });
-    const details = make("details", { class: "stage", open: index < OPEN || op.kind === "voting" },
+    const details = make("details", { class: "live-stage", open: index < OPEN || op.kind === "voting" },
       summary);
     element.append(details);
     if (op.kind === "voting") {

@@ -138,7 +138,7 @@
 
   /* The scale of colours, from the strongest negative to the strongest positive number. */
   function scaleKey() {
-    const canvas = make("canvas", { class: "scale", role: "img", "aria-label": "Scale of colours" });
+    const canvas = make("canvas", { class: "live-scale", role: "img", "aria-label": "Scale of colours" });
     gridcnn.paint(canvas, Array.from({ length: 41 }, (_, i) => i / 20 - 1), 1, 41, 1);
     const low = make("span", { class: "digits" });
     const high = make("span", { class: "digits" });
