@@ -238,7 +238,12 @@
         make("p", { class: "quiet" }, "Or drop one here."));
     }
     give(latest);
-    return [make("div", { class: "live-head long" }, input, answers), explanation];
+    const classes = about.classes.length > 12
+      ? `${about.classes.slice(0, 12).join(", ")} and ${about.classes.length - 12} more`
+      : about.classes.join(", ");
+    const told = [`${about.name}: ${about.description || "a model"}`, `It answers: ${classes}.`];
+    return [...told.map((line) => make("p", { class: "quiet" }, line)),
+      make("div", { class: "live-head long" }, input, answers), explanation];
   }
 
   gridcnn.part("serve", mount);
