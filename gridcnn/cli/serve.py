@@ -64,13 +64,14 @@ def serve(
         ),
     ] = None,
     max_body: Annotated[
-        float, typer.Option(metavar="MB", min=0.001, max=2_000, help="The largest request.")
+        float,
+        typer.Option(metavar="MB", min=0.001, max=2_000, help="The largest request. Default: 10."),
     ] = 10.0,
     max_pixels: Annotated[
         int, typer.Option(metavar="N", min=1, help="The most pixels of a picture.")
     ] = 16_000_000,
     max_seconds: Annotated[
-        float, typer.Option(metavar="S", min=0.001, help="The longest sound clip.")
+        float, typer.Option(metavar="S", min=0.001, help="The longest sound clip. Default: 60.")
     ] = 60.0,
     max_waiting: Annotated[
         int,
@@ -81,11 +82,20 @@ def serve(
     deadline: Annotated[
         float,
         typer.Option(
-            metavar="S", min=0.01, help="How long a request may wait before it is told the same."
+            metavar="S",
+            min=0.01,
+            help="How long a request may wait before it is told the same. Default: 10.",
         ),
     ] = 10.0,
     engine: options.Engine = None,
-    threads: options.Threads = 1,
+    threads: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="The most threads of the native engine for one batch: more help large networks.",
+        ),
+    ] = 1,
 ) -> None:
     try:
         import python_multipart  # noqa: F401 - so that forms do not fail later

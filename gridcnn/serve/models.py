@@ -97,11 +97,9 @@ class Models:
             return next(iter(self._served.values()))
         if name in self._served:
             return self._served[name]
-        known = self.names
-        raise Refusal(
-            404,
-            f"there is no model {quoted(name)}{suggestion(name, known)}; there are {listed(known)}",
-        )
+        near = suggestion(name, self.names)
+        more = f"{near} There are: " if near else "; there are: "
+        raise Refusal(404, f"there is no model {quoted(name)}{more}{listed(self.names)}")
 
     def reload(self) -> Mapping[str, UserError | None]:
         """Load all models again; return the error of each that stays as it was.

@@ -236,7 +236,7 @@ def test_forms_that_are_damaged_are_refused(client: httpx.Client) -> None:
 
 def test_paths_that_are_not_there_are_told(client: httpx.Client) -> None:
     """As JSON, as everything else, with the names that are known."""
-    assert "there are arrays, molecules" in client.get("/models/pictur").json()["errors"][0]
+    assert "there are: arrays, molecules" in client.get("/models/zzz").json()["errors"][0]
     assert "did you mean 'pictures'" in client.post("/models/pictur/predict").json()["errors"][0]
     assert client.get("/nowhere").status_code == 404
     wrong = client.get("/predict")
