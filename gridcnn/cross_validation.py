@@ -40,6 +40,7 @@ from gridcnn.runs.several import (
     join_predictions,
     read_begun,
     refuse_other,
+    report_several,
 )
 from gridcnn.runs.watcher import RunWatcher
 from gridcnn.settings.base import is_whole
@@ -100,6 +101,7 @@ def cross_validate(
     resume: str | os.PathLike[str] | None = None,
     watcher: RunWatcher | None = None,
     strict: bool = False,
+    report: bool = False,
 ) -> CrossValidation:
     """Run a spec once for each fold of its data; report mean and spread of the results.
 
@@ -112,7 +114,7 @@ def cross_validate(
         spec: as for `run`.
         folds: how many, by default 5: every class is spread evenly over them, and groups stay
             whole where the data has any. Or "groups": each group in turn is left out.
-        data, out, changes, seed, engine, threads, strict: as for `run`.
+        data, out, changes, seed, engine, threads, strict, report: as for `run`.
         resume: the folder of an interrupted cross-validation, which goes on with the unfinished
             fold, and ends with the very numbers that it would have ended with.
         watcher: its methods are called as the runs proceed.
@@ -136,9 +138,18 @@ def cross_validate(
             for number, test in enumerate(tests, 1)
         ]
         runs = carry_out_plans(
-            plans, folder, engine=engine, threads=threads, watcher=watcher, strict=strict
+            plans,
+            folder,
+            engine=engine,
+            threads=threads,
+            watcher=watcher,
+            strict=strict,
+            report=report,
         )
-        return _finish(tests, runs, folder)
+        result = _finish(tests, runs, folder)
+        if report:
+            report_several(folder)
+        return result
 
 
 def _plan(

@@ -26,6 +26,7 @@ from gridcnn.runs.several import (
     join_predictions,
     read_begun,
     refuse_other,
+    report_several,
 )
 from gridcnn.runs.watcher import RunWatcher
 from gridcnn.settings.base import Seed, is_whole
@@ -101,6 +102,7 @@ def repeat(
     resume: str | os.PathLike[str] | None = None,
     watcher: RunWatcher | None = None,
     strict: bool = False,
+    report: bool = False,
 ) -> Repetition:
     """Run a spec once for each of several seeds; report mean and spread of the results.
 
@@ -110,7 +112,8 @@ def repeat(
     Args:
         spec: as for `run`.
         repeats: how many runs, by default 5.
-        data, out, changes, seed, engine, threads, strict: as for `run`; `seed` is the first one.
+        data, out, changes, seed, engine, threads, strict, report: as for `run`; `seed` is the
+            first one.
         resume: the folder of an interrupted repetition, which goes on with the unfinished run.
         watcher: its methods are called as the runs proceed.
 
@@ -132,9 +135,18 @@ def repeat(
             for number, seed in enumerate(seeds, 1)
         ]
         runs = carry_out_plans(
-            plans, folder, engine=engine, threads=threads, watcher=watcher, strict=strict
+            plans,
+            folder,
+            engine=engine,
+            threads=threads,
+            watcher=watcher,
+            strict=strict,
+            report=report,
         )
-        return _finish(seeds, runs, folder)
+        result = _finish(seeds, runs, folder)
+        if report:
+            report_several(folder)
+        return result
 
 
 def _read_repeats(repeats: Any, *, resumed: bool) -> int:

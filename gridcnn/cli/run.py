@@ -108,6 +108,7 @@ def run(
         "threads": threads,
         "resume": resume,
         "strict": strict,
+        "report": not no_report,
     }
     result: Run | CrossValidation | Repetition
     say: Callable[[], None]
@@ -125,7 +126,7 @@ def run(
         else:
             from gridcnn.runs.run import run as run_spec
 
-            single = run_spec(spec, watcher=watcher, report=not no_report, **settings)
+            single = run_spec(spec, watcher=watcher, **settings)
             result, say = single, functools.partial(_say_result, single)
     if as_json:
         screen.say_json({"folder": str(result.folder), **result.metrics})
@@ -226,6 +227,7 @@ def _say_repeats(result: Repetition) -> None:
     if several:
         _say_areas(metrics, f"{len(result.runs)} runs")
         screen.say(f"results: {result.folder}, with a model in each of its runs")
+        _say_report(result.folder)
         return
     accuracy, literal = (metrics[part]["accuracy"] for part in ("test", "literal_comparison"))
     spent = screen.seconds(metrics["seconds"]["total"])
@@ -234,6 +236,7 @@ def _say_repeats(result: Repetition) -> None:
         f"literal comparison {screen.percent(literal['mean'])} on average"
     )
     screen.say(f"results: {result.folder}, with a model in each of its runs")
+    _say_report(result.folder)
 
 
 def _spread(figures: dict[str, float]) -> str:
@@ -312,3 +315,4 @@ def _say_end(result: CrossValidation) -> None:
         "spec without --folds"
     )
     screen.say(f"results: {result.folder}")
+    _say_report(result.folder)

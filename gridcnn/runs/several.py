@@ -83,6 +83,7 @@ def carry_out_plans(
     threads: int | None,
     watcher: RunWatcher,
     strict: bool,
+    report: bool = False,
 ) -> list[PartRun]:
     """Carry out several runs, one after the other; those that have ended are only read.
 
@@ -91,7 +92,7 @@ def carry_out_plans(
     Args:
         plans: the runs.
         folder: of all of them, locked.
-        engine, threads, watcher, strict: as for `gridcnn.run`.
+        engine, threads, watcher, strict, report: as for `gridcnn.run`.
 
     Raises:
         RunFolderError: the runs answer with different classes.
@@ -108,12 +109,20 @@ def carry_out_plans(
                     threads=threads,
                     watcher=watcher,
                     strict=strict,
+                    report=report,
                     checked=_verdicts(runs),
                 )
         runs.append(PartRun(read_metrics(part.path), part.path))
         plan.on_end(runs[-1].metrics)
     _refuse_other_classes(runs)
     return runs
+
+
+def report_several(folder: RunFolder) -> None:
+    """Write the page about several runs that have ended; what goes wrong is a warning."""
+    from gridcnn.report.running.writing import add_several_report
+
+    add_several_report(folder.path)
 
 
 def _own_spec(located: Located, folder: RunFolder) -> Located:

@@ -42,7 +42,7 @@ def run_page(run: StoredRun, *, spec_name: str) -> str:
         data_=sections.data(run),
         learning=sections.learning(run),
         confusion=sections.confusion(run, choice),
-        label_counts=_label_counts(choice, run),
+        label_counts=sections.label_counts(run, choice),
         scores=sections.classes(run),
         reliability=sections.reliability(run),
         mistakes=len(choice.mistakes),
@@ -61,16 +61,6 @@ def _class_names(run: StoredRun) -> str:
     names = [quoted(str(label)) for label in run.metrics["classes"]]
     more = f" and {len(names) - _SHOWN_CLASSES} more" if len(names) > _SHOWN_CLASSES else ""
     return ", ".join(names[:_SHOWN_CLASSES]) + more
-
-
-def _label_counts(choice: Choice, run: StoredRun) -> list[tuple[str, list[int]]] | None:
-    """Return for each label how many items have each truth and answer; None for classes."""
-    if run.answers is None or not run.answers.several:
-        return None
-    return [
-        (str(label), [choice.counts.get((number, kind), 0) for kind in range(4)])
-        for number, label in enumerate(run.answers.classes)
-    ]
 
 
 def page_data(run: StoredRun, choice: Choice) -> dict[str, Any]:

@@ -309,6 +309,16 @@ def confusion(run: StoredRun, choice: Choice) -> dict[str, Any] | None:
     }
 
 
+def label_counts(run: StoredRun, choice: Choice) -> list[tuple[str, list[int]]] | None:
+    """Return for each label how many items have each truth and answer; None for classes."""
+    if run.answers is None or not run.answers.several:
+        return None
+    return [
+        (str(label), [choice.counts.get((number, kind), 0) for kind in range(4)])
+        for number, label in enumerate(run.answers.classes)
+    ]
+
+
 def _cell(count: int, of: int, right: bool) -> tuple[int, str]:
     """Return a count, and the class of its colour: by its part of the row."""
     level = 0 if not count else max(1, math.ceil(_HEATS * count / max(of, 1)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -189,7 +188,7 @@ def read_run(folder: Path) -> StoredRun:
         network = load(folder, engine="reference").network
     except ModelFileError as error:
         notes.append(f"the pipeline is not drawn: {error}")
-    gathered = _read_gathered(folder)
+    gathered = read_gathered(folder)
     if gathered is None:
         notes.append(
             "there are no example items, pictures and baseline: the folder has no report.json, "
@@ -269,7 +268,12 @@ def _unreadable(path: Path, error: OSError) -> RunFolderError:
     return RunFolderError(f"{path} cannot be read: {error.strerror or error}")
 
 
-def _read_gathered(folder: Path) -> ReportContent | None:
+def read_gathered(folder: Path) -> ReportContent | None:
+    """Return the content of `report.json` in the folder of a run; None if there is none.
+
+    Raises:
+        RunFolderError: it cannot be read, or is damaged.
+    """
     path = folder / REPORTED
     if not path.is_file():
         return None
@@ -296,8 +300,3 @@ def _read_skipped(folder: Path) -> list[list[str]]:
         raise _unreadable(path, error) from None
     except (ValueError, csv.Error) as error:
         raise damage_error(path, str(error)) from None
-
-
-def histories(runs: Mapping[str, Path]) -> dict[str, list[dict[str, float]]]:
-    """Return the history of each of several runs, by their names."""
-    return {name: read_history(folder) for name, folder in runs.items()}

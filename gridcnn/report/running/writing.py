@@ -12,8 +12,9 @@ from gridcnn.files import json_text, write_text
 from gridcnn.progress import Advance
 from gridcnn.report.running.gathering import Facts, gather
 from gridcnn.report.running.page import run_page
+from gridcnn.report.running.several import is_several, several_page
 from gridcnn.report.running.stored import read_run
-from gridcnn.runs.folder import REPORT, REPORTED, function_of
+from gridcnn.runs.folder import REPORT, REPORTED, SPEC
 from gridcnn.spec.load import load
 
 
@@ -32,6 +33,11 @@ def add_report(
         return make_report(folder)
 
     return attempt(make, folder)
+
+
+def add_several_report(folder: Path) -> Path | None:
+    """Write `report.html` about several runs that have just ended, as `add_report` does for one."""
+    return attempt(lambda: make_report(folder), folder)
 
 
 def attempt(make: Callable[[], Path], folder: Path) -> Path | None:
@@ -75,7 +81,7 @@ def report_of(folder: Path) -> str:
     Raises:
         RunFolderError: the folder holds no run that has ended, or is damaged.
     """
-    if function_of(folder) != "run":
-        raise RunFolderError(f"{folder} holds several runs; name one of them")
+    if is_several(folder):
+        return several_page(folder, spec_name=load(folder / SPEC).name)
     run = read_run(folder)
-    return run_page(run, spec_name=load(folder / "spec.yaml").name)
+    return run_page(run, spec_name=load(folder / SPEC).name)
