@@ -31,6 +31,7 @@ from gridcnn.training.loop import Labelled
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 _SKIP = "skip them (--bad-items skip)"
 
@@ -147,6 +148,20 @@ class Evaluation:
             return pd.DataFrame(cells, index=pd.Index(self.labels, name="label"), columns=names)
         rows, columns = pd.Index(self.labels, name="truth"), pd.Index(self.labels, name="answer")
         return pd.DataFrame(self.confusion, index=rows, columns=columns)
+
+    def plot_confusion(self) -> Figure:
+        """Return the confusion matrix as a Matplotlib figure; see `confusion`.
+
+        No window is opened: `evaluation.plot_confusion().savefig("confusion.png")`.
+        """
+        from gridcnn.report.running.figures import confusion_figure
+
+        return confusion_figure(self)
+
+    def _repr_html_(self) -> str:
+        from gridcnn.report.running.notebook import evaluation_html
+
+        return evaluation_html(self)
 
     def plain(self) -> dict[str, Any]:
         """Return everything as plain data for JSON."""

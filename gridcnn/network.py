@@ -174,6 +174,11 @@ class Network:
         self.groups: tuple[Group, ...] = tuple(graph.groups)
         self.result = graph.value
 
+    def _repr_html_(self) -> str:
+        from gridcnn.report.running.notebook import network_html
+
+        return network_html(self)
+
     @cached_property
     def values(self) -> tuple[GridShape, ...]:
         """The shape of each value: of the grid that enters, and of what each operation makes."""

@@ -109,8 +109,11 @@ def key(number: int) -> str:
     )
 
 
-def bars_chart(title: str, bars: Sequence[Bar]) -> str:
-    """Return parts of 1, one below the other, each with its interval as a line."""
+def bars_chart(title: str, bars: Sequence[Bar], *, marked: bool = False) -> str:
+    """Return parts of 1, one below the other, each with its interval as a line.
+
+    `marked`: the first is what the chart is about, and the others stand for comparison.
+    """
     step, head = 46, 8
     height = head + step * len(bars) + 30
     x = Scale(0, 1, 8, _WIDTH - 16)
@@ -127,7 +130,7 @@ def bars_chart(title: str, bars: Sequence[Bar]) -> str:
     for number, bar in enumerate(bars):
         top = head + step * number
         colour = 'fill="#0b61a4" class="fill-given"'
-        colour = colour if number == 0 else 'fill="#9aa0a8" class="fill-faint"'
+        colour = colour if number == 0 or not marked else 'fill="#9aa0a8" class="fill-faint"'
         middle, width = top + 30, max(0.5, x.at(bar.value) - x.start)
         content += (
             f'<text x="10" y="{top + 17}">{escape(bar.name)}: {100 * bar.value:.1f} %</text>'

@@ -12,13 +12,13 @@ from gridcnn.order.verdict import Verdict
 from gridcnn.report.pictures import accuracy_picture, lags_picture, matrix_picture
 from gridcnn.report.sentences import SIGNS, list_of
 
-_BOX = (
+BOX = (
     "background: #fff; color: #1b1d21; padding: 0.8em 1em; max-width: 46em; "
     "font: 14px/1.5 system-ui, sans-serif"
 )
-_CELL = "text-align: left; vertical-align: top; padding: 0.3em 0.8em 0.3em 0"
+CELL = "text-align: left; vertical-align: top; padding: 0.3em 0.8em 0.3em 0"
 _LIST = "margin: 0; padding-left: 1.2em"
-_CODE = (
+CODE = (
     "background: #f3f4f6; color: #1b1d21; padding: 0.5em 0.8em; margin: 0.3em 0; "
     "white-space: pre-wrap"
 )
@@ -48,18 +48,18 @@ def notebook_html(verdict: Verdict) -> str:
             if sentences:
                 rows.append(_row(name, _list(sentences)))
     table = f'<table style="border-collapse: collapse; color: inherit">{"".join(rows)}</table>'
-    return f'<div style="{_BOX}">{table}{more}{_pictures(verdict, what)}</div>'
+    return f'<div style="{BOX}">{table}{more}{_pictures(verdict, what)}</div>'
 
 
 def _row(name: str, content: str) -> str:
     return (
-        f'<tr style="background: none"><th style="{_CELL}">{name}</th>'
-        f'<td style="{_CELL}">{content}</td></tr>'
+        f'<tr style="background: none"><th style="{CELL}">{name}</th>'
+        f'<td style="{CELL}">{content}</td></tr>'
     )
 
 
 def _list(sentences: tuple[str, ...]) -> str:
-    return list_of(sentences, style=_LIST, code_style=_CODE)
+    return list_of(sentences, style=_LIST, code_style=CODE)
 
 
 def _details(name: str, sentences: tuple[str, ...]) -> str:

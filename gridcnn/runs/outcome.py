@@ -33,6 +33,7 @@ from gridcnn.training.selection import ends_after
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,22 @@ class Run:
             frame[name] = frame[name].map(labels)
         votes = [name for name in frame.columns if name not in ("truth", "answer")]
         return frame.astype(dict.fromkeys(votes, "float64"))
+
+    def plot_history(self) -> Figure:
+        """Return the learning curves as a Matplotlib figure: loss and accuracy of each epoch.
+
+        No window is opened: `result.plot_history().savefig("history.png")`.
+        """
+        from gridcnn.report.running.figures import history_figure
+
+        measured = "exact match" if self.model.several else "accuracy"
+        best = self.metrics["best_epoch"]
+        return history_figure(self.history, best_epoch=best, measured=measured)
+
+    def _repr_html_(self) -> str:
+        from gridcnn.report.running.notebook import run_html
+
+        return run_html(self)
 
 
 class Stopwatch:

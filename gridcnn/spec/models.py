@@ -455,6 +455,11 @@ class Spec(Settings):
             return value
         return () if info.field_name == "stages" else Training()
 
+    def _repr_html_(self) -> str:
+        from gridcnn.report.running.notebook import spec_html
+
+        return spec_html(self)
+
     def __eq__(self, other: object) -> bool:
         # The file that a spec was read from is not part of its content.
         return isinstance(other, Spec) and self.model_dump() == other.model_dump()

@@ -20,7 +20,7 @@ from gridcnn.engines.native.processor import processor
 from gridcnn.engines.native.program import Argument
 from gridcnn.errors import Problem, SpecError
 from gridcnn.export.compiled.dense import without_groups
-from gridcnn.export.compiled.emit import HEADER, LINE, MAGIC, Constants, Emitter, Packing, entry
+from gridcnn.export.compiled.emit import HEADER, MAGIC, Constants, Emitter, Packing, entry
 from gridcnn.export.compiled.objects import read_object, without_float_arguments
 from gridcnn.export.compiled.targets import Target
 from gridcnn.export.compiled.translator import Job, translate

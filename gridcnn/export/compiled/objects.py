@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from gridcnn.errors import EngineError
 
-
 _LINKERS = frozenset({"_GLOBAL_OFFSET_TABLE_", "_fltused"})
 """Names that a linker or a system's own start of programs always has; there is nothing to call."""
 

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 
 from gridcnn.engines.native.processor import Processor
 from gridcnn.errors import EngineError, Problem, UserError, listed, quoted, suggestion
-from gridcnn.export.compiled.translator import Job, UnknownProcessor, normalized, processors, translate
+from gridcnn.export.compiled.translator import (
+    Job,
+    UnknownProcessor,
+    normalized,
+    processors,
+    translate,
+)
 
 COMMON = (
     *("x86_64-linux-gnu", "x86_64-pc-windows-msvc", "aarch64-linux-gnu", "arm64-apple-macos"),

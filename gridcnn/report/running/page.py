@@ -6,6 +6,7 @@ import shlex
 from typing import Any
 
 from gridcnn.contracts.source import TEST
+from gridcnn.engines.base import DEFAULT_ENGINE
 from gridcnn.errors import quoted
 from gridcnn.report.assembly import assemble
 from gridcnn.report.numbers import percent
@@ -13,6 +14,8 @@ from gridcnn.report.pipeline import draw_network
 from gridcnn.report.running import sections
 from gridcnn.report.running.choosing import Choice, choose
 from gridcnn.report.running.stored import StoredRun
+from gridcnn.runs.folder import SPEC
+from gridcnn.spec.models import Spec
 
 _NAMED = 3_000
 """Items that are named in all, at most: 10,000 names would be a third of the page."""
@@ -21,18 +24,19 @@ _LONGEST_NAME = 160
 _SHOWN_CLASSES = 12
 
 
-def run_page(run: StoredRun, *, spec_name: str) -> str:
-    """Return the page about a run; `spec_name` is what its spec is called."""
+def run_page(run: StoredRun, spec: Spec) -> str:
+    """Return the page about a run with a spec."""
     answers = run.answers
     choice = Choice([], [], {}, {}) if answers is None else choose(answers)
     result = sections.comparison(run)
     headline = "no test items" if result is None else result["headline"]
     return assemble(
         "run.html",
-        title=f"{spec_name}: {headline}",
+        title=f"{spec.name}: {headline}",
         data=page_data(run, choice),
         scripts=("items.js", "confusion.js"),
-        name=spec_name,
+        name=spec.name,
+        description=spec.description,
         folder=str(run.folder),
         result=result,
         classes_named=_class_names(run),
@@ -49,7 +53,7 @@ def run_page(run: StoredRun, *, spec_name: str) -> str:
         unsure=len(choice.unsure),
         check=sections.check(run),
         health=sections.health(run),
-        again=_again(run),
+        again=_again(run, spec),
         notes=run.notes,
         figure=sections.figure,
         share=sections.share,
@@ -119,7 +123,7 @@ def _plain(look: Any) -> dict[str, Any]:
     return content
 
 
-def _again(run: StoredRun) -> dict[str, Any]:
+def _again(run: StoredRun, spec: Spec) -> dict[str, Any]:
     """Return how to make the same run again."""
     machine = {} if run.gathered is None else dict(run.gathered.machine)
     machine.pop("peak", None)
@@ -133,10 +137,14 @@ def _again(run: StoredRun) -> dict[str, Any]:
         "threads": run.metrics.get("threads"),
     }
     engine = run.metrics.get("engine")
-    words = ["gridcnn", "run", str(run.folder / "spec.yaml")]
-    words += ["--engine", engine] if engine not in (None, "native") else []
+    path = str(run.folder / SPEC)
+    words = ["gridcnn", "run", path]
+    words += ["--engine", engine] if engine not in (None, DEFAULT_ENGINE) else []
+    command = shlex.join(words)
+    if spec.data is None or spec.data.source is None:  # the data was in memory
+        command = f"gridcnn.run({path!r}, data=...)"
     return {
-        "command": shlex.join(words),
+        "command": command,
         "report": shlex.join(["gridcnn", "report", str(run.folder)]),
         "facts": [(name, str(value)) for name, value in facts.items() if value is not None],
         "spec": run.spec,

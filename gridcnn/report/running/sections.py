@@ -25,6 +25,7 @@ from gridcnn.report.numbers import percent, seconds
 from gridcnn.report.pictures import accuracy_picture, curve_picture
 from gridcnn.report.running.choosing import Choice
 from gridcnn.report.running.stored import ReportContent, StoredRun
+from gridcnn.report.sentences import list_of
 
 MOST_TABLE = 24
 """Classes up to which a confusion is a table; a larger one is a picture."""
@@ -157,7 +158,7 @@ def _bars(rows: Sequence[Mapping[str, Any]]) -> Markup:
     for row in rows:
         low, high = row["interval"] or (None, None)
         bars.append(Bar(_short(row["name"]), row["value"], low, high))
-    return Markup(bars_chart("Accuracy beside simpler ways", bars))
+    return Markup(bars_chart("Accuracy beside simpler ways", bars, marked=True))
 
 
 def _short(name: str, longest: int = 34) -> str:
@@ -220,7 +221,9 @@ def _equal(gathered: ReportContent) -> list[str]:
         )
         sentences.append(f"{between:,} {_items(between)} equal to one of another part ({each})")
     if found.torn:
-        sentences.append(f"{found.torn:,} {_items(found.torn)} equal to one of another class")
+        sentences.append(
+            f"{found.torn:,} {_items(found.torn)} equal to one of another class or label"
+        )
     return sentences
 
 
@@ -434,7 +437,10 @@ def check(run: StoredRun) -> dict[str, Any] | None:
                 "rows": f"{figures.rows:,}",
             }
         summary = [] if more is None else more.summary
-        verdicts.append({**each, "summary": summary, "lags": lags, "use": use})
+        sentences = Markup(list_of([*each["evidence"], *each["advice"]]))
+        verdicts.append(
+            {**each, "summary": summary, "sentences": sentences, "lags": lags, "use": use}
+        )
     return {**found, "verdicts": verdicts}
 
 

@@ -83,5 +83,4 @@ def report_of(folder: Path) -> str:
     """
     if is_several(folder):
         return several_page(folder, spec_name=load(folder / SPEC).name)
-    run = read_run(folder)
-    return run_page(run, spec_name=load(folder / SPEC).name)
+    return run_page(read_run(folder), load(folder / SPEC))

@@ -65,7 +65,7 @@
     const each = gridcnn.data.items[number];
     const wrong = String(each.truth) !== String(each.answer);
     const votes = each.votes.map(([place, vote]) => `${gridcnn.data.classes[place]} ${vote.toFixed(3)}`).join(", ");
-    return gridcnn.make("figure", { class: wrong ? "item wrong" : "item" },
+    return gridcnn.make("figure", { class: wrong ? "item mistaken" : "item" },
       ...look(each.look, `${each.name}, truth ${named(each.truth)}`),
       gridcnn.make("figcaption", {},
         gridcnn.make("span", { class: "item-name", title: each.name }, each.name),
