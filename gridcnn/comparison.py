@@ -31,6 +31,22 @@ _UNLIKELY = 0.05
 """A difference that chance makes less often than this is called one."""
 _NUMBERED = re.compile(r"item \d+")
 _ABSENT = "-"
+FIGURES = {
+    "test_accuracy": "test accuracy",
+    "interval": "95 % interval",
+    "balanced_accuracy": "balanced accuracy",
+    "auc": "area under the ROC curve",
+    "test_loss": "test loss",
+    "test_items": "test items",
+    "validation_accuracy": "validation accuracy",
+    "validation_loss": "validation loss",
+    "epochs": "epochs",
+    "best_epoch": "best epoch",
+    "parameters": "parameters",
+    "training_seconds": "training",
+    "total_seconds": "in all",
+}
+"""Figures of a run in the order in which they are shown, and what they are called."""
 
 
 @dataclass(frozen=True)

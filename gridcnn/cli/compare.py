@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gridcnn import outputs
 from gridcnn.cli import options, screen
 from gridcnn.errors import printable
+from gridcnn.settings.notation import notation
 
 if TYPE_CHECKING:
     from gridcnn.comparison import Comparison
@@ -23,23 +25,10 @@ Examples:
   gridcnn compare runs/xo/1 runs/xo/2
 
   gridcnn compare runs/letters/* --json
+
+  gridcnn compare runs/xo/1 runs/xo/2 --report compared.html
 """
 _LONGEST = 40  # signs of a value
-_FIGURES = {
-    "test_accuracy": "test accuracy",
-    "interval": "95 % interval",
-    "balanced_accuracy": "balanced accuracy",
-    "auc": "area under the ROC curve",
-    "test_loss": "test loss",
-    "test_items": "test items",
-    "validation_accuracy": "validation accuracy",
-    "validation_loss": "validation loss",
-    "epochs": "epochs",
-    "best_epoch": "best epoch",
-    "parameters": "parameters",
-    "training_seconds": "training",
-    "total_seconds": "in all",
-}
 
 
 def add(app: typer.Typer) -> None:
@@ -49,20 +38,36 @@ def add(app: typer.Typer) -> None:
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="OUT.html", help="Write a page about the comparison."),
+    ] = None,
     as_json: options.AsJson = False,
+    force: options.Force = False,
 ) -> None:
     from gridcnn.comparison import compare as compare_runs
 
+    if report is not None:
+        outputs.refuse_no_page(report, "--report", force=force)
     found = compare_runs(runs)
+    if report is not None:
+        from gridcnn.report.comparison_page import comparison_page
+
+        page = comparison_page(found, beside=report.parent)
+        outputs.write_page(report, page, force=force)
     if as_json:
         screen.say_json(found.plain())
-    else:
-        _say(found)
+        return
+    _say(found)
+    if report is not None:
+        screen.say(f"{report} written")
 
 
 def _say(found: Comparison) -> None:
     from rich import box
     from rich.table import Table
+
+    from gridcnn.comparison import FIGURES
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("", overflow="fold")
@@ -74,7 +79,7 @@ def _say(found: Comparison) -> None:
     if not found.settings:
         table.add_row("settings", *["the same"] * len(found.runs))
     table.add_section()
-    for name, title in _FIGURES.items():
+    for name, title in FIGURES.items():
         if any(name in run.figures for run in found.runs):
             table.add_row(title, *(_figure(name, run.figures) for run in found.runs))
     width = max(100, 30 + 24 * len(found.runs))
@@ -87,21 +92,8 @@ def _say(found: Comparison) -> None:
 
 def _value(value: Any) -> str:
     """Return the value of a setting in the notation of a spec, cut if it is long."""
-    text = printable(_notation(value))
+    text = printable(notation(value))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
-
-
-def _notation(value: Any) -> str:
-    """Return a value as a spec has it; of what is chosen by name, such as a stage, its name."""
-    if isinstance(value, dict):
-        if len(value) == 1 and isinstance(next(iter(value.values())), dict):
-            return str(next(iter(value)))
-        return f"{{{', '.join(f'{key}: {_notation(each)}' for key, each in value.items())}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_notation, value))}]"
-    if isinstance(value, bool) or value is None:
-        return "null" if value is None else str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _figure(name: str, figures: Any) -> str:

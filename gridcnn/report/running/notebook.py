@@ -99,7 +99,8 @@ def _curves(run: Run, title: str, names: Sequence[str]) -> str:
     else:
         picture = curves_chart(title, curves, below="epoch", mark=best, text=part_text)
     keys = " ".join(f"{key(place)} {curve.name}" for place, curve in enumerate(curves))
-    return f'<div style="{_BESIDE}"><div><strong>{title}</strong></div>{picture}<div>{keys}</div></div>'
+    head = f"<div><strong>{title}</strong></div>"
+    return f'<div style="{_BESIDE}">{head}{picture}<div>{keys}</div></div>'
 
 
 def evaluation_html(evaluation: Evaluation) -> str:

@@ -1,0 +1,102 @@
+"""A comparison of runs as one self-contained page: figures, settings, learning curves."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from gridcnn.comparison import FIGURES, ComparedRun, Comparison
+from gridcnn.report.assembly import assemble
+from gridcnn.report.charts import MOST_CURVES, Bar, bars_chart
+from gridcnn.report.numbers import seconds
+from gridcnn.report.running.sections import figure, share
+from gridcnn.report.running.several import learning_charts
+from gridcnn.report.running.stored import read_history
+from gridcnn.runs.folder import REPORT
+from gridcnn.settings.notation import notation
+
+
+def comparison_page(found: Comparison, *, beside: Path) -> str:
+    """Return a comparison as HTML.
+
+    Args:
+        found: the comparison.
+        beside: the folder in which the page will stand: links to the runs' own pages start there.
+    """
+    rows = [
+        (title, [_figure(name, run) for run in found.runs])
+        for name, title in FIGURES.items()
+        if any(name in run.figures for run in found.runs)
+    ]
+    settings = [
+        (name, [notation(value) for value in each]) for name, each in found.settings.items()
+    ]
+    return assemble(
+        "comparison.html",
+        title=f"{len(found.runs)} runs compared",
+        runs=[_run(run, beside) for run in found.runs],
+        chart=_chart(found.runs),
+        rows=rows,
+        settings=settings,
+        tests=[test.sentence for test in found.tests],
+        notes=found.notes,
+        learning=_learning(found.runs),
+        shown=min(len(found.runs), MOST_CURVES),
+    )
+
+
+def _run(run: ComparedRun, beside: Path) -> dict[str, Any]:
+    page = run.folder / REPORT
+    link = None
+    if page.is_file():
+        # On Windows, folders on two drives have no path from one to the other.
+        with contextlib.suppress(ValueError):
+            link = quote(Path(os.path.relpath(page.resolve(), beside.resolve())).as_posix())
+    return {"name": str(run.folder), "kind": run.kind, "spec": run.spec.name, "link": link}
+
+
+def _figure(name: str, run: ComparedRun) -> Markup:
+    value = run.figures.get(name)
+    if value is None:
+        return Markup("-")
+    if name == "interval":
+        return Markup("{} to {}").format(*(share(end) for end in value))
+    spread = run.figures.get(f"{name}_std")
+    if "accuracy" in name:
+        shown, about = share(value), None if spread is None else share(spread)
+    elif "seconds" in name:
+        shown, about = figure(value, seconds(value)), None
+    elif "loss" in name or name == "auc":
+        shown, about = figure(value, f"{value:.4f}"), None if spread is None else figure(spread)
+    else:
+        shown, about = figure(value, f"{value:,}"), None
+    return shown if about is None else Markup("{} ± {}").format(shown, about)
+
+
+def _chart(runs: Sequence[ComparedRun]) -> Markup | None:
+    """Return the accuracies as bars, or the areas under the curve if labels are several."""
+    bars = []
+    for run in runs:
+        low, high = run.figures.get("interval") or (None, None)
+        value = run.figures.get("test_accuracy")
+        if value is None:
+            return None
+        bars.append(Bar(_short(str(run.folder)), value, low, high))
+    return Markup(bars_chart("Test accuracy of each run", bars))
+
+
+def _learning(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
+    single = [run for run in runs if run.kind == "run"][:MOST_CURVES]
+    histories = {_short(str(run.folder)): read_history(run.folder) for run in single}
+    return learning_charts(histories) if len(histories) > 1 else []
+
+
+def _short(name: str, longest: int = 34) -> str:
+    """Return the end of a path, which tells runs apart."""
+    return name if len(name) <= longest else f"…{name[1 - longest :]}"
