@@ -98,7 +98,7 @@ class TorchEngine(Engine):
     def memory(self, batch_size: int) -> Memory:
         """Return what batches of so many items take on the processor, or on the card."""
         together = min(batch_size, self._items_together)
-        forward = self.network.item_bytes * together
+        forward = self._item_bytes * together
         answers = 4 * self.network.output.cells * batch_size
         return Memory(2 * forward + 12 * self.network.parameters, forward + answers)
 
@@ -243,7 +243,12 @@ class TorchEngine(Engine):
     def _items_together(self) -> int:
         """How many items are worked on at a time."""
         most = _ROUND_BYTES.get(self.device.partition(":")[0], 2**30)
-        return max(GROUP, most // max(2 * self.network.item_bytes, 1))
+        return max(GROUP, most // max(2 * self._item_bytes, 1))
+
+    @property
+    def _item_bytes(self) -> int:
+        """Bytes of all values of one item; PyTorch lays no patches side by side."""
+        return 4 * sum(shape.cells for shape in self.network.values)
 
     def _training_rounds(self, items: int) -> Iterator[slice]:
         """Yield the rounds of a step; a group of items that are mixed is in one of them."""
