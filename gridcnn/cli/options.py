@@ -38,6 +38,24 @@ Threads = Annotated[
         "use. Results do not depend on it.",
     ),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="local|ADDRESS",
+        envvar="GRIDCNN_CLUSTER",
+        help="Work on a Ray cluster: local starts one on this machine, an address joins one. "
+        "Results do not depend on it.",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="How many processes of the cluster work, each with --threads threads (1 if not "
+        "given). Default: as many as it has cores for.",
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Treat every note as an error.")]
 Encoding = Annotated[
     str | None,

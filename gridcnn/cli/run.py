@@ -77,6 +77,8 @@ def run(
     device: options.Device = None,
     precision: options.Precision = None,
     threads: options.Threads = None,
+    cluster: options.Cluster = None,
+    workers: options.Workers = None,
     resume: Annotated[
         Path | None,
         typer.Option(
@@ -106,6 +108,8 @@ def run(
         "seed": seed,
         "engine": options.read_engine(engine, device, precision),
         "threads": threads,
+        "cluster": cluster,
+        "workers": workers,
         "resume": resume,
         "strict": strict,
         "report": not no_report,

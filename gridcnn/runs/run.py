@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gridcnn.cluster.engine import share
+from gridcnn.cluster.joining import Cluster, read_cluster
 from gridcnn.contracts.source import TEST
 from gridcnn.engines.base import DEFAULT_ENGINE, Engine, Memory, bind, check_choice
 from gridcnn.errors import (
@@ -56,6 +58,8 @@ def run(
     seed: int | None = None,
     engine: str | None = None,
     threads: int | None = None,
+    cluster: str | None = None,
+    workers: int | None = None,
     resume: str | os.PathLike[str] | None = None,
     watcher: RunWatcher | None = None,
     strict: bool = False,
@@ -75,6 +79,10 @@ def run(
         engine: the name of the engine; by default the fastest there is.
         threads: the most threads that it works with; None: as many as this process may use. The
             results do not depend on it.
+        cluster: "local", or the address of a Ray cluster, whose workers compute shards of every
+            batch; None: this process trains. The results do not depend on it.
+        workers: how many there are, each with `threads` threads, by default 1; None: as many as the
+            cluster has cores for.
         resume: the folder of an interrupted run, which continues after its last finished epoch and
             ends with the same numbers as without the interruption. With `training.epochs` (or
             `training.patience`) among the changes, a run continues to another end, also one that
@@ -91,6 +99,7 @@ def run(
         TrainingInterrupted: the user stopped it (Ctrl-C); its `folder` can be resumed.
     """
     check_choice(engine, threads)  # an unknown name is reported before anything is read
+    asked = read_cluster(cluster, workers, threads)
     way = Way("run", engine or DEFAULT_ENGINE, is_in_memory(data))
     watcher = watcher or RunWatcher()
     held = open_run(spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way)
@@ -100,6 +109,7 @@ def run(
             folder,
             engine=engine,
             threads=threads,
+            cluster=asked,
             watcher=watcher,
             strict=strict,
             report=report,
@@ -150,6 +160,7 @@ def carry_out(
     strict: bool,
     report: bool = False,
     checked: Checked | None = None,
+    cluster: Cluster | None = None,
 ) -> Run:
     """Run a spec whose data is located, in a folder that is locked.
 
@@ -158,9 +169,10 @@ def carry_out(
         folder: where the results are written, and from which training continues if it was stopped.
         engine, threads, watcher, strict, report: as for `run`.
         checked: the checkers' verdicts, if they have run before.
+        cluster: where the shards of every batch are computed; None: in this process.
     """
     watch = Stopwatch()
-    with folder.stoppable():
+    with folder.stoppable(), contextlib.ExitStack() as stack:
         with watch.measure("reading"):
             prepared = prepare(located, advance=watcher.on_reading, threads=threads)
         if strict:
@@ -172,14 +184,15 @@ def carry_out(
         with watch.measure("checking"):
             checked = _check(prepared, folder, checked, threads, watcher)
         if prepared.spec.training.minutes is not None:
-            with watch.measure("planning"):
-                prepared = _plan_minutes(prepared, engine_to_train, watcher)
+            with watch.measure("planning"), share(engine_to_train, cluster) as planned:
+                prepared = _plan_minutes(prepared, planned, watcher)
             # With the epochs of the plan, which a checkpoint has with the rest of the spec.
             engine_to_train = _engine_for(prepared, engine, threads)
         # Their memory is wanted for training.
         things = prepared.things if report else {}
         prepared = dataclasses.replace(prepared, sample=None, things=things)
-        keeper = _Keeper(engine_to_train, prepared, folder, watcher)
+        training = stack.enter_context(share(engine_to_train, cluster))
+        keeper = _Keeper(training, prepared, folder, watcher)
         if folder.is_new:
             more = {} if checked is None else {CHECK: checked.as_json()}
             folder.begin(prepared.spec, more)

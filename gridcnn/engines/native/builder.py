@@ -357,14 +357,34 @@ class Builder:
 
         Without a head, the gradient of the output is given.
         """
+        self._emit_shards()
+        self._reduce()
+        return self._finish(shard=self.plan.shard)
+
+    def shards(self) -> Program:
+        """Return the part of a training step that each shard has for itself.
+
+        What it leaves in the memory of sums and rows is what `gradient` goes on with.
+        """
+        self._emit_shards()
+        return self._finish(shard=self.plan.shard)
+
+    def gradient(self) -> Program:
+        """Return the rest of a training step: the gradient of all shards."""
+        self._lay_out(training=True, together=self.plan.shard)
+        self._emit_forward()
+        self._emit_backward()  # the jobs call functions that it makes
+        self._reduce()
+        return self._finish(shard=self.plan.shard)
+
+    def _emit_shards(self) -> None:
+        """Emit the phases of a training step up to the sums of each shard."""
         plan = self.plan
         self._lay_out(training=True, together=plan.shard)
         self._pack()
         self._emit_forward()
         self._emit_backward()
         self.phases.add("shard", lambda arguments: arguments.number(Argument.SHARDS), self._shard)
-        self._reduce()
-        return self._finish(shard=plan.shard)
 
     def _emit_backward(self) -> None:
         """Emit the functions of the backward pass."""

@@ -244,18 +244,17 @@ class Chain:
         results = call.scratch("results", 3 * count)
         rows = call.scratch("rows", count * call.program.rows)
         sums = call.scratch("sums", shards * call.program.sums.size)
-        arrays = (
-            (_GRIDS, cells),
-            (_TARGETS, targets),
-            (_SOFT_TARGETS, soft_targets),
-            (_OUTPUT, output),
-            (_FLOW, flow),
-            (_GRADIENT, gradient),
-            (_BY_GRIDS, by_grids),
-            (_FACTORS, factors),
-            (_STAGE_FACTORS, stage_factors),
+        arguments, arrays = step_arguments(
+            cells=cells,
+            targets=targets,
+            soft_targets=soft_targets,
+            output=output,
+            flow=flow,
+            gradient=gradient,
+            by_grids=by_grids,
+            factors=factors,
+            stage_factors=stage_factors,
         )
-        arguments = [(slot, address_of(array)) for slot, array in arrays if array is not None]
         arguments += [
             (_ROWS, rows.address),
             (_SUMS, sums.address),
@@ -268,6 +267,16 @@ class Chain:
         threads = self.workers(count, training=True)
         call(parameters, arguments, threads=threads, keep=(arrays, rows, sums, results))
         return results.floats[: 3 * count].reshape(count, 3)
+
+
+def step_arguments(**arrays: Array | None) -> tuple[list[tuple[int, int]], tuple[Array, ...]]:
+    """Return what a training program is told of arrays, and those that must live meanwhile.
+
+    The names are those of the arguments of `Chain.step`.
+    """
+    given = {name: array for name, array in arrays.items() if array is not None}
+    arguments = [(_ARRAYS[name], address_of(array)) for name, array in given.items()]
+    return arguments, tuple(given.values())
 
 
 @functools.cache
@@ -327,3 +336,14 @@ _TARGETS, _FLOW, _FACTORS = int(Argument.TARGETS), int(Argument.FLOW), int(Argum
 _GRADIENT, _BY_GRIDS, _FACTOR = int(Argument.GRADIENT), int(Argument.BY_GRIDS), int(Argument.FACTOR)
 _STAGE_FACTORS, _SOFT_TARGETS = int(Argument.STAGE_FACTORS), int(Argument.SOFT_TARGETS)
 _ROWS, _SUMS, _RESULTS = int(Argument.ROWS), int(Argument.SUMS), int(Argument.RESULTS)
+_ARRAYS = {
+    "cells": _GRIDS,
+    "targets": _TARGETS,
+    "soft_targets": _SOFT_TARGETS,
+    "output": _OUTPUT,
+    "flow": _FLOW,
+    "gradient": _GRADIENT,
+    "by_grids": _BY_GRIDS,
+    "factors": _FACTORS,
+    "stage_factors": _STAGE_FACTORS,
+}

@@ -475,7 +475,8 @@ class NativeEngine(Engine):
         make = np.empty if chain.plan.wanted else np.zeros
         back = make((len(cells), *chain.plan.shape.sizes), np.float32)
         step = functools.partial(
-            chain.step,
+            self._take_step,
+            chain,
             vector,
             cells,
             gradient,
@@ -505,6 +506,12 @@ class NativeEngine(Engine):
                 losses *= soft.sum(axis=1)
             losses -= results[:, 1]
         return losses, int(results[:, 2].sum()), back
+
+    def _take_step(
+        self, chain: Chain, vector: Floats, cells: Array, gradient: Floats, **options: Any
+    ) -> Floats:
+        """Do `Chain.step`; an engine that shares its shards with others overrides this."""
+        return chain.step(vector, cells, gradient, **options)
 
     def _learn(
         self,

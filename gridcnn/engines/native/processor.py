@@ -97,6 +97,11 @@ def processor() -> Processor:
     return _native(host) if wanted == NATIVE else _level(host, wanted)
 
 
+def levels() -> list[str]:
+    """Return all that `GRIDCNN_CPU` may name here: `native`, and then from the least on."""
+    return _host().levels()
+
+
 @functools.cache
 def _host() -> Host:
     try:

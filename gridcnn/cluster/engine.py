@@ -1,0 +1,126 @@
+"""The native engine, with the shards of its training steps computed by a crew of workers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from gridcnn.cluster.crew import Crew
+from gridcnn.cluster.joining import Cluster, join
+from gridcnn.engines.base import Engine
+from gridcnn.engines.native.call import Floats
+from gridcnn.engines.native.chain import Chain
+from gridcnn.engines.native.engine import NativeEngine
+from gridcnn.engines.native.processor import VARIABLE
+from gridcnn.engines.native.sharing import ShardTask, SharedChain
+from gridcnn.errors import EngineError
+from gridcnn.grid import Array
+from gridcnn.network import Network
+
+
+class ClusterEngine(NativeEngine):
+    """Gives the bits of the native engine, with any number of workers.
+
+    The workers compute whole shards of each batch, and here their sums become the gradient, shard
+    after shard in their order, as it is in a single process. All else is done here: answers, losses
+    and the optimizer's steps.
+
+    Args:
+        network: the network to compute.
+        workers: how many processes compute shards.
+        threads: the threads of each worker.
+        own_threads: the most threads here; None: as many as this process may use.
+
+    Raises:
+        EngineError: a stage of the network has no kernel, or no worker starts.
+    """
+
+    def __init__(
+        self, network: Network, *, workers: int, threads: int = 1, own_threads: int | None = None
+    ) -> None:
+        super().__init__(network, threads=own_threads)
+        if not (self._is_one_program and len(self.pieces()) == 1):
+            raise EngineError(
+                "only networks whose stages all have kernels are trained by several workers; "
+                "`gridcnn show SPEC --plan` says which have none. Train without --cluster"
+            )
+        self.crew = Crew(network, workers, threads)
+        if self.crew.kind is not None:
+            os.environ[VARIABLE] = self.crew.kind
+            self._begin()
+        self._shared: dict[bool, SharedChain] = {}
+        self.sent = 0
+        """Bytes that have come back from workers so far."""
+
+    def _take_step(
+        self, chain: Chain, vector: Floats, cells: Array, gradient: Floats, **options: Any
+    ) -> Floats:
+        """Let the workers compute the shards, and add them up here."""
+        one_hot = chain.plan.one_hot
+        shared = self._shared.setdefault(one_hot, SharedChain(chain))
+        output = options.get("output")
+        task = ShardTask(
+            first=0,
+            items=options["items"],
+            cells=cells,
+            targets=options.get("targets"),
+            soft_targets=options.get("soft_targets"),
+            wants_logits=output is not None,
+            factors=_apart(options.get("factors"), _head_sizes(chain), len(cells)),
+            stage_factors=_apart(options.get("stage_factors"), _stage_sizes(chain), len(cells)),
+        )
+        parts = shared.divide(len(cells), max(len(self.crew.workers), 1))
+        sums = self.crew.compute(vector, [task.part(part) for part in parts], one_hot=one_hot)
+        self.sent += sum(each.nbytes for each in sums)
+        if output is not None:
+            np.concatenate([each.logits for each in sums if each.logits is not None], out=output)
+        return shared.finish(vector, gradient, sums, items=options["items"])
+
+    def dismiss(self) -> None:
+        """End the workers."""
+        self.crew.dismiss()
+
+
+def _head_sizes(chain: Chain) -> list[int]:
+    head = chain.plan.head
+    return [] if head is None else [values for values, _ in head.kernel.dropouts]
+
+
+def _stage_sizes(chain: Chain) -> list[int]:
+    return [step.kernel.factors for step in chain.plan.steps if step.kernel.factors]
+
+
+def _apart(factors: Floats | None, sizes: list[int], items: int) -> tuple[Floats, ...]:
+    """Return factors that lie behind each other, each as `(items, size)`."""
+    if factors is None:
+        return ()
+    ends = np.cumsum([items * size for size in sizes])[:-1]
+    pieces = np.split(factors, ends)
+    return tuple(piece.reshape(items, size) for piece, size in zip(pieces, sizes, strict=True))
+
+
+@contextlib.contextmanager
+def share(engine: Engine, cluster: Cluster | None) -> Iterator[Engine]:
+    """Yield an engine that trains on a cluster, with the results of `engine`; itself without one.
+
+    Raises:
+        EngineError: it is not the native engine, or its training steps cannot be shared.
+        UserError: there is no such cluster.
+    """
+    if cluster is None:
+        yield engine
+        return
+    if type(engine) is not NativeEngine:
+        raise EngineError(
+            f"workers of a cluster train with the native engine; the engine is {engine.name}"
+        )
+    with join(cluster) as workers:
+        shared = ClusterEngine(engine.network, workers=workers, threads=cluster.threads)
+        try:
+            yield shared
+        finally:
+            shared.dismiss()

@@ -1,0 +1,177 @@
+"""A Ray cluster, started on this machine or joined at its address, and left at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from gridcnn.cores import usable_cores, usable_memory
+from gridcnn.errors import SpecError, UserError, quoted, shown
+
+VARIABLE = "GRIDCNN_CLUSTER"
+LOCAL = "local"
+_STORE = 2**29
+"""Bytes of the object store of a local cluster; batches and parameters pass through it."""
+_LEAST_STORE = 80 * 2**20  # Ray takes no less
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What a command asks of a cluster.
+
+    Attributes:
+        address: `local`, or the address of a cluster that runs, such as `10.0.0.1:6379` or `auto`.
+        workers: how many processes work; None: one for each core of the cluster, of those that each
+            one's threads leave.
+        threads: the threads of each worker.
+
+    Raises:
+        SpecError: a number is below 1.
+    """
+
+    address: str = LOCAL
+    workers: int | None = None
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "threads"):
+            value = getattr(self, name)
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if value is not None and not (whole and value >= 1):
+                raise SpecError(f"{name} must be a whole number of at least 1; got {shown(value)}")
+
+
+def read_cluster(address: str | None, workers: int | None, threads: int | None) -> Cluster | None:
+    """Return the cluster that is asked for; None if none is.
+
+    Raises:
+        SpecError: there are workers, and no cluster.
+    """
+    address = address or os.environ.get(VARIABLE, "").strip() or None
+    if address is None:
+        if workers is not None:
+            raise SpecError(
+                "workers belong to a cluster; add --cluster local (or cluster='local'), or the "
+                "address of a Ray cluster"
+            )
+        return None
+    return Cluster(address, workers, 1 if threads is None else threads)
+
+
+def need_ray() -> ModuleType:
+    """Return Ray; raise `UserError` if it is not installed."""
+    # Ray would count what its processes do, and send it to its makers.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # A worker takes no graphics card unless it asks for one; Ray warns that this will be so.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import ray
+    except ImportError:
+        raise UserError(
+            "a cluster needs Ray, which is not installed: python -m pip install 'gridcnn[cluster]'"
+        ) from None
+    module: ModuleType = ray
+    return module
+
+
+@contextlib.contextmanager
+def join(cluster: Cluster) -> Iterator[int]:
+    """Start or join the cluster; yield how many workers there are to be, and leave it at the end.
+
+    A cluster that was started ends with this process, however that ends.
+
+    Raises:
+        UserError: Ray is not installed, or there is no cluster at the address, or it has too few
+            cores.
+    """
+    ray = need_ray()
+    if ray.is_initialized():
+        yield _count(ray, cluster)
+        return
+    with _silenced(), _own_signals():
+        _start(ray, cluster)
+    try:
+        yield _count(ray, cluster)
+    finally:
+        with _silenced(), _own_signals():
+            ray.shutdown()
+
+
+def _start(ray: Any, cluster: Cluster) -> None:
+    options: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "namespace": f"gridcnn-{os.getpid()}",
+    }
+    if cluster.address == LOCAL:
+        cores = usable_cores()
+        wanted = cluster.threads * (cluster.workers or 1)
+        memory = usable_memory()
+        store = _STORE if memory is None else max(_LEAST_STORE, min(_STORE, memory // 4))
+        ray.init(
+            address="local",
+            # Workers that are asked for are had, also if there are fewer cores.
+            num_cpus=max(cores, wanted),
+            num_gpus=0,
+            include_dashboard=False,
+            object_store_memory=store,
+            **options,
+        )
+        return
+    try:
+        ray.init(address=cluster.address, **options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"there is no Ray cluster at {quoted(cluster.address)}: {reason}; start one with `ray "
+            "start --head`, and name its address, or take --cluster local"
+        ) from None
+
+
+def _count(ray: Any, cluster: Cluster) -> int:
+    """Return how many workers there are to be.
+
+    Raises:
+        UserError: the cluster has fewer cores than they need.
+    """
+    cores = int(ray.cluster_resources().get("CPU", 0))
+    most = cores // cluster.threads
+    if most < (cluster.workers or 1):
+        raise UserError(
+            f"the cluster has {cores} cores, and {cluster.workers or 1} workers of "
+            f"{cluster.threads} threads each need more; take fewer workers or threads, or add "
+            "machines"
+        )
+    return cluster.workers or most
+
+
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """Keep Ray's remarks about its own business away from users."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep what this process does when it is told to end: Ray would replace it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)

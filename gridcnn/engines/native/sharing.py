@@ -1,0 +1,203 @@
+"""A training step whose shards are computed by several processes, to the same bits.
+
+The engine adds up the gradients of shards in their order, whichever thread has computed them. So a
+step can be cut in two, and the first part done anywhere:
+
+    elsewhere   fold -> pack -> shard    some shards: their sums, and the rows of their items
+    here        reduce                   the sums and rows of all shards become the gradient
+
+The code is that of an ordinary training step. The gradient has the same bits for any number of
+processes, if all of them compile for the same kind of processor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gridcnn.contracts.targets import Targets
+from gridcnn.engines.native.builder import Builder
+from gridcnn.engines.native.call import Call, Floats, address_of
+from gridcnn.engines.native.chain import Chain, step_arguments
+from gridcnn.engines.native.program import Argument
+from gridcnn.forks import cached_property
+from gridcnn.grid import Array
+from gridcnn.network import groups_of
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """Some items of a training step, whole shards of them.
+
+    Attributes:
+        first: which item of the step is the first of these.
+        items: how many items the mean is taken over.
+        cells: their grids, or indices, as a chain takes them.
+        targets, soft_targets: as for `Chain.step`, of these items.
+        wants_logits: whether the logits are wanted.
+        factors, stage_factors: what dropout multiplies with: one array `(items, size)` for each
+            place where it does.
+    """
+
+    first: int
+    items: int
+    cells: Array
+    targets: Targets | None
+    soft_targets: Floats | None
+    wants_logits: bool
+    factors: tuple[Floats, ...]
+    stage_factors: tuple[Floats, ...]
+
+    def part(self, chosen: slice) -> ShardTask:
+        """Return some of the items."""
+        return ShardTask(
+            self.first + chosen.start,
+            self.items,
+            self.cells[chosen],
+            None if self.targets is None else self.targets[chosen],
+            None if self.soft_targets is None else self.soft_targets[chosen],
+            self.wants_logits,
+            tuple(each[chosen] for each in self.factors),
+            tuple(each[chosen] for each in self.stage_factors),
+        )
+
+
+@dataclass(frozen=True)
+class ShardSums:
+    """What some shards contribute to a step.
+
+    Attributes:
+        first: which item of the step is their first.
+        sums: each shard's gradients `(shards, floats)`, as the kernels lay them.
+        rows: what the voting layers need of each item, one array `(items, floats)` for each kind.
+        results: the three floats of each item's loss, `(items, 3)`.
+        logits: `(items, labels)`, if they were wanted.
+    """
+
+    first: int
+    sums: Floats
+    rows: tuple[Floats, ...]
+    results: Floats
+    logits: Floats | None
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes they are."""
+        return self.sums.nbytes + self.results.nbytes + sum(each.nbytes for each in self.rows)
+
+
+class SharedChain:
+    """Both parts of a chain's training step."""
+
+    def __init__(self, chain: Chain) -> None:
+        self.chain = chain
+
+    def cuts(self, items: int) -> list[int]:
+        """Return where shards begin, and the end: a part of a step begins and ends at one."""
+        if self.chain.plan.mixes_items:
+            return [0, *(group.stop for group in groups_of(items))]
+        return [*range(0, items, self.chain.plan.shard), items]
+
+    def divide(self, items: int, parts: int) -> list[slice]:
+        """Return at most `parts` parts of the items, each of whole shards, in order."""
+        cuts = self.cuts(items)
+        shards = len(cuts) - 1
+        parts = min(parts, shards)
+        ends = [cuts[shards * number // parts] for number in range(parts + 1)]
+        return [slice(*ends[number : number + 2]) for number in range(parts)]
+
+    # The first part
+
+    @cached_property
+    def _shards(self) -> tuple[Call, list[tuple[int, int]]]:
+        builder = Builder(self.chain.plan, self.chain.processor, gap=self.chain.gap)
+        program = builder.shards()
+        return Call(program, self.chain.processor), _rows(builder)
+
+    def compute(self, parameters: Floats, task: ShardTask) -> ShardSums:
+        """Return what some shards contribute."""
+        (call, kinds), count = self._shards, len(task.cells)
+        shards = len(self.cuts(count)) - 1
+        size = call.program.sums.size
+        rows = call.scratch("rows", count * call.program.rows)
+        sums = np.empty((shards, size), np.float32)
+        results = np.empty((count, 3), np.float32)
+        soft = task.soft_targets
+        logits = None
+        if task.wants_logits and soft is not None:
+            logits = np.empty((count, soft.shape[2]), np.float32)
+        arguments, arrays = step_arguments(
+            cells=task.cells,
+            targets=task.targets,
+            soft_targets=soft,
+            output=logits,
+            factors=_flat(task.factors),
+            stage_factors=_flat(task.stage_factors),
+        )
+        arguments += [
+            (int(Argument.ROWS), rows.address),
+            (int(Argument.SUMS), address_of(sums)),
+            (int(Argument.RESULTS), address_of(results)),
+            *_counted(count, self.chain.plan.shard, shards, task.items),
+        ]
+        threads = self.chain.workers(count, training=True)
+        call(parameters, arguments, threads=threads, keep=(arrays, rows, sums, results))
+        kept = tuple(
+            rows.floats[count * place : count * (place + floats)].reshape(count, floats).copy()
+            for place, floats in kinds
+        )
+        return ShardSums(task.first, sums, kept, results, logits)
+
+    # The second part
+
+    @cached_property
+    def _gradient(self) -> tuple[Call, list[tuple[int, int]]]:
+        builder = Builder(self.chain.plan, self.chain.processor, gap=self.chain.gap)
+        program = builder.gradient()
+        return Call(program, self.chain.processor), _rows(builder)
+
+    def finish(
+        self, parameters: Floats, gradient: Floats, parts: Sequence[ShardSums], *, items: int
+    ) -> Floats:
+        """Write the gradient of all shards; return the floats of each item's loss.
+
+        `parts` are in the order of their items, and `items` is what the mean is taken over.
+        """
+        call, kinds = self._gradient
+        count = sum(len(part.results) for part in parts)
+        sums = np.concatenate([part.sums for part in parts])
+        rows = call.scratch("rows", count * call.program.rows)
+        for number, (place, floats) in enumerate(kinds):
+            block = rows.floats[count * place : count * (place + floats)].reshape(count, floats)
+            np.concatenate([part.rows[number] for part in parts], out=block)
+        arguments = [
+            (int(Argument.GRADIENT), address_of(gradient)),
+            (int(Argument.ROWS), rows.address),
+            (int(Argument.SUMS), address_of(sums)),
+            *_counted(count, self.chain.plan.shard, len(sums), items),
+        ]
+        threads = self.chain.workers(count, training=True)
+        call(parameters, arguments, threads=threads, keep=(gradient, sums, rows))
+        return np.concatenate([part.results for part in parts])
+
+
+def _rows(builder: Builder) -> list[tuple[int, int]]:
+    """Return where each kind of rows begins, and its floats, for one item."""
+    return [(place, floats) for _, place, floats in builder.rows.parts]
+
+
+def _flat(arrays: Sequence[Floats]) -> Floats | None:
+    """Return what the program takes: one array behind the other; None for nothing."""
+    return np.concatenate([each.ravel() for each in arrays]) if arrays else None
+
+
+def _counted(count: int, shard: int, shards: int, items: int) -> list[tuple[int, int]]:
+    factor = int(np.array(1 / items, np.float32).view(np.uint32))
+    return [
+        (int(Argument.ITEMS), count),
+        (int(Argument.SHARD), shard),
+        (int(Argument.SHARDS), shards),
+        (int(Argument.FACTOR), factor),
+    ]
