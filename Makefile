@@ -5,7 +5,7 @@ ifneq ($(wildcard ../shared/data),)
 export GRIDCNN_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: setup test test-all test-lowest test-long check format docs site bench fuzz clean
+.PHONY: setup test test-all test-lowest test-long test-cluster check format docs site bench fuzz clean
 
 setup: ## an environment with everything that work on gridcnn needs
 	$(PYTHON) -m venv .venv
@@ -34,6 +34,10 @@ test-lowest: ## the default suite with the lowest versions that pyproject.toml a
 
 test-long: ## thousands of random networks, others each time, and whole trainings on real data
 	$(BIN)/python -m pytest tests -m long --hypothesis-profile=others
+
+test-cluster: ## real clusters of Ray on this machine; takes memory and minutes
+	$(BIN)/python -m pip install --quiet --editable ".[test,cluster]"
+	$(BIN)/python -m pytest tests -m cluster -n 0
 
 check: ## lint, format, types, import directions
 	$(BIN)/ruff check .

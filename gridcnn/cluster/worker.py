@@ -23,12 +23,14 @@ class ShardWorker:
         """Return this machine's processor, and the lesser ones that it can be taken for."""
         return processor(), levels()
 
-    def begin(self, kind: str | None) -> int:
-        """Compute for a lesser processor from now on; None for this one. Return the process."""
-        if kind is not None:
-            os.environ[VARIABLE] = kind
-        self._chains = {}
+    def process(self) -> int:
+        """Return the number of this process."""
         return os.getpid()
+
+    def begin(self, kind: str) -> None:
+        """Compute for a lesser processor from now on."""
+        os.environ[VARIABLE] = kind
+        self._chains = {}
 
     def compute(self, parameters: Any, task: ShardTask, one_hot: bool) -> ShardSums:
         """Return what some shards contribute to a step."""

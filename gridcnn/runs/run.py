@@ -191,8 +191,8 @@ def carry_out(
         # Their memory is wanted for training.
         things = prepared.things if report else {}
         prepared = dataclasses.replace(prepared, sample=None, things=things)
-        training = stack.enter_context(share(engine_to_train, cluster))
-        keeper = _Keeper(training, prepared, folder, watcher)
+        shared = stack.enter_context(share(engine_to_train, cluster))
+        keeper = _Keeper(shared, prepared, folder, watcher)
         if folder.is_new:
             more = {} if checked is None else {CHECK: checked.as_json()}
             folder.begin(prepared.spec, more)
