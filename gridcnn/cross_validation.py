@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
+from gridcnn.cluster.joining import read_cluster
 from gridcnn.contracts.source import Dataset
 from gridcnn.contracts.targets import Targets, number_labels
 from gridcnn.datasets.division.folds import group_names
@@ -98,6 +99,8 @@ def cross_validate(
     seed: int | None = None,
     engine: str | None = None,
     threads: int | None = None,
+    cluster: str | None = None,
+    workers: int | None = None,
     resume: str | os.PathLike[str] | None = None,
     watcher: RunWatcher | None = None,
     strict: bool = False,
@@ -117,6 +120,8 @@ def cross_validate(
         data, out, changes, seed, engine, threads, strict, report: as for `run`.
         resume: the folder of an interrupted cross-validation, which goes on with the unfinished
             fold, and ends with the very numbers that it would have ended with.
+        cluster, workers: as for `run`, but each worker carries out whole runs, with `threads`
+            threads each; the folder and the data's files must be in the same place for all.
         watcher: its methods are called as the runs proceed.
 
     Raises:
@@ -127,6 +132,7 @@ def cross_validate(
     """
     watcher = watcher or RunWatcher()
     check_choice(engine, threads)
+    spread = read_cluster(cluster, workers, threads)
     asked = _read_folds(folds, resumed=resume is not None)
     _refuse_test(changes)
     way = Way("cross_validate", engine or DEFAULT_ENGINE, is_in_memory(data))
@@ -145,6 +151,7 @@ def cross_validate(
             watcher=watcher,
             strict=strict,
             report=report,
+            cluster=spread,
         )
         result = _finish(tests, runs, folder)
         if report:

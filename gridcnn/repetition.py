@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from gridcnn.cluster.joining import read_cluster
 from gridcnn.engines.base import DEFAULT_ENGINE, check_choice
 from gridcnn.errors import RunFolderError, SpecError, shown
 from gridcnn.runs.folder import PREDICTIONS, REPEATS, RunFolder, Way
@@ -99,6 +100,8 @@ def repeat(
     seed: int | None = None,
     engine: str | None = None,
     threads: int | None = None,
+    cluster: str | None = None,
+    workers: int | None = None,
     resume: str | os.PathLike[str] | None = None,
     watcher: RunWatcher | None = None,
     strict: bool = False,
@@ -115,6 +118,8 @@ def repeat(
         data, out, changes, seed, engine, threads, strict, report: as for `run`; `seed` is the
             first one.
         resume: the folder of an interrupted repetition, which goes on with the unfinished run.
+        cluster, workers: as for `run`, but each worker carries out whole runs, with `threads`
+            threads each; the folder and the data's files must be in the same place for all.
         watcher: its methods are called as the runs proceed.
 
     Raises:
@@ -125,6 +130,7 @@ def repeat(
     """
     watcher = watcher or RunWatcher()
     check_choice(engine, threads)
+    spread = read_cluster(cluster, workers, threads)
     asked = _read_repeats(repeats, resumed=resume is not None)
     way = Way("repeat", engine or DEFAULT_ENGINE, is_in_memory(data))
     held = open_run(spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way)
@@ -142,6 +148,7 @@ def repeat(
             watcher=watcher,
             strict=strict,
             report=report,
+            cluster=spread,
         )
         result = _finish(seeds, runs, folder)
         if report:

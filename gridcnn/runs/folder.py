@@ -176,13 +176,21 @@ class RunFolder:
         Raises:
             RunFolderError: another process is in it.
         """
-        path = self.path / name
         with self.writing():
-            new_folders = _make(path)
-            folder = RunFolder(path, self._way, whole=self._whole, made=new_folders)
-            folder._sweep(_BEGUN - {lock.NAME} if folder.is_new else ())
-            if folder.has_ended:  # a kill may have come before this was done
-                folder.checkpoint.unlink(missing_ok=True)
+            return RunFolder.part_of(self._whole, self.path / name, self._way)
+
+    @classmethod
+    def part_of(cls, whole: Path, path: Path, way: Way) -> RunFolder:
+        """Return the folder of one run of those in `whole`, for a process that does that run.
+
+        Raises:
+            RunFolderError: another process is in it.
+            OSError: nothing can be written there.
+        """
+        folder = cls(path, way, whole=whole, made=_make(path))
+        folder._sweep(_BEGUN - {lock.NAME} if folder.is_new else ())
+        if folder.has_ended:  # a kill may have come before this was done
+            folder.checkpoint.unlink(missing_ok=True)
         return folder
 
     def __enter__(self) -> Self:
@@ -202,6 +210,11 @@ class RunFolder:
             self._lock.release(keep=not self.has_ended)
 
     # What is there
+
+    @property
+    def way(self) -> Way:
+        """How it is continued after it was stopped."""
+        return self._way
 
     @property
     def has_ended(self) -> bool:

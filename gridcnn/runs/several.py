@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +22,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.cluster.joining import Cluster, join
+from gridcnn.cluster.trials import call_all
 from gridcnn.contracts.source import PARTS, Dataset
 from gridcnn.errors import RunFolderError, UserError
 from gridcnn.files import read_json
+from gridcnn.model import METRICS
 from gridcnn.order.guard import Checked
-from gridcnn.runs.folder import SPEC, RunFolder, Way
+from gridcnn.runs.folder import SPEC, RunFolder, Way, read_check
 from gridcnn.runs.located import Located
 from gridcnn.runs.results import read_metrics, read_predictions
 from gridcnn.runs.run import carry_out
@@ -35,6 +39,7 @@ from gridcnn.spec.load import load
 
 _OF_LABELS = ("auc", "average_precision", "macro_f1", "micro_f1")
 """Figures that are reported besides if an item may have several labels."""
+_PAUSE = 0.1  # seconds
 _OF_EACH = ("epochs", "best_epoch", "parameters")
 """Figures of a run that are reported for each."""
 
@@ -84,19 +89,24 @@ def carry_out_plans(
     watcher: RunWatcher,
     strict: bool,
     report: bool = False,
+    cluster: Cluster | None = None,
 ) -> list[PartRun]:
     """Carry out several runs, one after the other; those that have ended are only read.
 
-    The checkers judge the first run alone.
+    The checkers judge the first run alone. On a cluster several are carried out at a time, each by
+    one worker; the folder and the files of the data must be in the same place for all of them.
 
     Args:
         plans: the runs.
         folder: of all of them, locked.
         engine, threads, watcher, strict, report: as for `gridcnn.run`.
+        cluster: where they are carried out; None: in this process.
 
     Raises:
         RunFolderError: the runs answer with different classes.
     """
+    if cluster is not None:
+        _spread(plans, folder, cluster, engine=engine, strict=strict, report=report)
     runs: list[PartRun] = []
     for plan in plans:
         with _name_errors(plan.title, is_first=not runs), folder.part(plan.name) as part:
@@ -123,6 +133,78 @@ def report_several(folder: RunFolder) -> None:
     from gridcnn.report.running.writing import add_several_report
 
     add_several_report(folder.path)
+
+
+def _spread(
+    plans: Sequence[Plan],
+    folder: RunFolder,
+    cluster: Cluster,
+    *,
+    engine: str | None,
+    strict: bool,
+    report: bool,
+) -> None:
+    """Carry out the runs that have not ended on the workers of a cluster."""
+    paths = [(folder.path / plan.name).absolute() for plan in plans]
+    left = [number for number, path in enumerate(paths) if not (path / METRICS).is_file()]
+
+    def call(number: int) -> tuple[Any, ...]:
+        return (
+            plans[number].located,
+            plans[number].title,
+            paths[number],
+            folder.path.absolute(),
+            folder.way,
+            (engine, cluster.threads, strict, report),
+            paths[0] if number else None,
+        )
+
+    def start(place: int) -> None:
+        plans[left[place]].on_start()
+
+    with join(cluster) as workers:
+        for each in call_all(
+            _carry_out_part,
+            [call(number) for number in left],
+            workers=workers,
+            threads=cluster.threads,
+            started=start,
+        ):
+            del each
+
+
+def _carry_out_part(
+    located: Located,
+    title: str,
+    path: Path,
+    whole: Path,
+    way: Way,
+    options: tuple[str | None, int, bool, bool],
+    first: Path | None,
+) -> None:
+    """Carry out one of several runs, on a worker; `first` has the checkers' verdicts."""
+    engine, threads, strict, report = options
+    if not whole.is_dir():
+        raise RunFolderError(
+            f"a worker finds no folder {whole}; runs on several machines need a folder that all of "
+            "them share: name one with --out"
+        )
+    while first is not None and not (first / SPEC).is_file():
+        time.sleep(_PAUSE)  # the checkers judge the first run alone, before its spec is written
+    named = _name_errors(title, is_first=first is None)
+    with named, RunFolder.part_of(whole, path, way) as part:
+        if part.has_ended:
+            return
+        carry_out(
+            _own_spec(located, part),
+            part,
+            engine=engine,
+            threads=threads,
+            watcher=RunWatcher(),
+            strict=strict,
+            report=report,
+            checked=None if first is None else read_check(first),
+        )
 
 
 def _own_spec(located: Located, folder: RunFolder) -> Located:
