@@ -28,6 +28,8 @@ Examples:
   gridcnn export runs/sounds/1 --to onnx --input grid --opset 13
 
   gridcnn export runs/xo/1 --to page -o xo.html
+
+  gridcnn export runs/xo/1 --to c --target thumbv7em-none-eabihf
 """
 
 
@@ -38,7 +40,7 @@ def add(app: typer.Typer) -> None:
 
 def export(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or a model file.")],
-    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="The format: onnx, page or pytorch.")],
+    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="onnx, c, page or pytorch.")],
     more: Annotated[
         list[str] | None,
         typer.Argument(metavar="ITEM...", help="More items for --check."),
@@ -65,6 +67,30 @@ def export(
         int | None,
         typer.Option(metavar="N", help="For onnx: the version of the operators. Default: 17."),
     ] = None,
+    target: options.Target = None,
+    cpu: options.Cpu = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="For c: what names in C begin with. Default: made from the name of the spec.",
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="object|file",
+            help="For c: whether the weights are in the object file, or in a file that the program "
+            "loads. Default: object.",
+        ),
+    ] = None,
+    optimize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|size|speed",
+            help="For c: what matters more. Default: size on targets without a system, else speed.",
+        ),
+    ] = None,
     check: Annotated[
         list[str] | None,
         typer.Option(
@@ -88,8 +114,16 @@ def export(
         raise SpecError("items are for --check; give --check before them")
     loaded = load(model)
     chosen = {
-        name: value
-        for name, value in {"input": given_input, "opset": opset}.items()
+        option: value
+        for option, value in {
+            "input": given_input,
+            "opset": opset,
+            "target": target,
+            "cpu": cpu,
+            "name": name,
+            "weights": weights,
+            "optimize": optimize,
+        }.items()
         if value is not None
     }
     written = export(loaded, to, path, overwrite=force, remedy="--force", **chosen)
@@ -141,9 +175,15 @@ def _say(written: Written, checked: dict[str, Any]) -> None:
             for inner, value in fact.items():
                 screen.say(f"  {inner}: {value}")
         else:
-            screen.say(f"{name}: {fact}")
+            screen.say(f"{name}: {_text(fact)}")
     if checked:
         screen.say(
             f"checked on {checked['items_checked']:,} items: votes differ by at most "
             f"{checked['largest_difference']:.2g}"
         )
+
+
+def _text(fact: Any) -> str:
+    if isinstance(fact, list):
+        return ", ".join(map(str, fact))
+    return f"{fact:,}" if isinstance(fact, int) else str(fact)

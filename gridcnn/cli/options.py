@@ -29,6 +29,22 @@ Precision = Annotated[
         help="How precisely the torch engine computes: float32 or bfloat16. Default: float32.",
     ),
 ]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TARGET",
+        help="Compiled code (export --to c): what it runs on, as aarch64-linux-gnu, "
+        "thumbv7em-none-eabihf, wasm32. Default: a machine like this one.",
+    ),
+]
+Cpu = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CPU",
+        help="Compiled code: the processor of --target, as cortex-a72 or x86-64-v3. Default: the "
+        "usual one.",
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option(

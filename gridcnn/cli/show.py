@@ -15,6 +15,7 @@ from gridcnn.errors import DataError, SpecError
 if TYPE_CHECKING:
     from gridcnn.contracts.adapter import Adapter
     from gridcnn.grid import Grids
+    from gridcnn.network import Network
     from gridcnn.spec.models import Spec
 
 _EXAMPLES = """Show the plan of a spec, or the grid that its network would see of a file.
@@ -24,6 +25,8 @@ Examples:
   gridcnn show xo
 
   gridcnn show xo --plan
+
+  gridcnn show xo --target thumbv7em-none-eabihf
 
   gridcnn show drawing.png
 
@@ -69,6 +72,8 @@ def show(
             "--plan", help="Show which stages the engine computes together, and with which kernels."
         ),
     ] = False,
+    target: options.Target = None,
+    cpu: options.Cpu = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting. Repeatable."),
@@ -86,6 +91,8 @@ def show(
     if spec is not None or _is_file_to_see(what):
         if as_plan:
             raise SpecError("--plan shows a spec; leave --spec and the file out: show SPEC --plan")
+        if target is not None or cpu is not None:
+            raise SpecError("--target shows a spec; leave --spec and the file out")
         drawn = _Drawn(png, augmented, as_json=as_json, force=force)
         _show_file(what, spec, drawn, changes or [], strict=strict)
         return
@@ -93,9 +100,8 @@ def show(
         if given is not None:
             raise SpecError(f"{option} draws the grid of a file: show FILE --spec {what}")
     engine = options.read_engine(engine, device, precision)
-    _show_plan(
-        what, changes or [], (engine, threads), as_plan=as_plan, as_json=as_json, strict=strict
-    )
+    more = _More(target, cpu, as_plan=as_plan)
+    _show_plan(what, changes or [], (engine, threads), more, as_json=as_json, strict=strict)
 
 
 def _is_file_to_see(text: str) -> bool:
@@ -104,12 +110,30 @@ def _is_file_to_see(text: str) -> bool:
     return path.suffix.lower() not in ("", ".yaml", ".yml") and path.is_file()
 
 
+@dataclass(frozen=True)
+class _More:
+    """What is shown of a spec beside its stages: the options of the same names."""
+
+    target: str | None
+    cpu: str | None
+    as_plan: bool
+
+    def compiled(self, network: Network) -> dict[str, Any]:
+        """Return what the network takes if it is compiled; nothing if that is not asked for."""
+        if self.target is None and self.cpu is None:
+            return {}
+        from gridcnn.export.compiled.format import compile_untrained, sizes_of
+
+        made = compile_untrained(network, self.target, self.cpu)
+        return {"target": made.target.name, **sizes_of(made)}
+
+
 def _show_plan(
     text: str,
     changes: list[str],
     choice: tuple[str | None, int | None],
+    asked: _More,
     *,
-    as_plan: bool,
     as_json: bool,
     strict: bool,
 ) -> None:
@@ -135,8 +159,10 @@ def _show_plan(
         notes.insert(0, f"training does not fit into memory here: {sized(usable)} are usable")
     if strict:
         refuse_notes(notes)
+    compiled = asked.compiled(planned.network)
     if as_json:
-        more = {"plan": parts_json(network_engine.plan())} if as_plan else {}
+        more = {"plan": parts_json(network_engine.plan())} if asked.as_plan else {}
+        more |= {"compiled": compiled} if compiled else {}
         screen.say_json({"name": loaded.name, **plan_json(network_engine, memory), **more})
         return
     if loaded.description:
@@ -145,7 +171,12 @@ def _show_plan(
     screen.say(plan_memory(network_engine, memory))
     for note in notes:
         screen.say(note)
-    if as_plan:
+    if compiled:
+        screen.say(
+            "compiled for {target}: code {code_bytes:,} bytes, weights {weights_bytes:,}, work area "
+            "{work_bytes:,}, stack at most {stack_bytes:,}".format(**compiled)
+        )
+    if asked.as_plan:
         screen.say("\n" + "\n".join(plan_lines(network_engine.plan())))
 
 

@@ -19,6 +19,7 @@ FORMATS = Registry(
         "onnx": "gridcnn.export.onnx.format:Onnx",
         "page": "gridcnn.export.page:Page",
         "pytorch": "gridcnn.export.pytorch:PyTorch",
+        "c": "gridcnn.export.compiled.format:C",
     },
     foreign={"torch": "pytorch", "html": "page", "h": "c"},
 )

@@ -53,13 +53,16 @@ class Compiled:
             self._engine.finalize_object()
         self.call = self.function(name, arguments)
 
-    def function(self, name: str, arguments: int, *, brief: bool = False) -> Callable[..., Any]:
-        """Return a function that takes so many addresses.
+    def function(
+        self, name: str, arguments: int, *, brief: bool = False, answers: bool = False
+    ) -> Callable[..., Any]:
+        """Return a function that takes so many addresses, and `answers` a number or nothing.
 
         Other threads of Python may run while it does, except where it is `brief`.
         """
         kind = ctypes.PYFUNCTYPE if brief else ctypes.CFUNCTYPE
-        return kind(None, *[ctypes.c_void_p] * arguments)(self.address(name))
+        result = ctypes.c_int32 if answers else None
+        return kind(result, *[ctypes.c_void_p] * arguments)(self.address(name))
 
     def address(self, name: str) -> int:
         """Return where a function is."""

@@ -156,7 +156,10 @@ class Compilation:
             text = narrow(text)
         weights = self._weights(emitter.constants)
         identity = hashlib.sha256(text.encode()).digest()[:8]
-        text += entry(f"{self.name}_run", inside=self.inside, identity=identity)
+        # The first function of the text is the first one in the object file.
+        marked = not self.target.triple.startswith("wasm")
+        first = entry(f"{self.name}_run", inside=self.inside, identity=identity, marked=marked)
+        text = first + text
         if self.inside:
             text += as_constant("weights", weights)
         target = self.target

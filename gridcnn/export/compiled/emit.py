@@ -12,11 +12,12 @@ the object code, or memory that the caller has filled from a file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gridcnn.engines.native.builder import Builder
 from gridcnn.engines.native.emitter import INT, PTR, WORD, Code, Value
+from gridcnn.engines.native.kernels import cells
 from gridcnn.engines.native.kernels.exponential import exponential, sigmoid
 from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.phases import Arguments, without_denormals
@@ -56,7 +57,7 @@ class Constants:
         self._known: dict[tuple[int, int], Constant] = {}
         self.floats = 0
 
-    def __iter__(self):  # noqa: ANN204
+    def __iter__(self) -> Iterator[Constant]:
         return iter(self._known.values())
 
     def find(self, slot: int, place: int, floats: int) -> int:
@@ -195,7 +196,9 @@ class Emitter(Builder):
         for layer, outputs in enumerate(kernel.parts):
             kernel.run_part(frame, layer, (zero, code.value(outputs)))
 
-    def _step(self, number: int):  # noqa: ANN202
+    def _step(self, number: int) -> Callable[[Arguments, Value], None]:
+        """Return what emits a step of the item."""
+
         def emit(arguments: Arguments, work: Value) -> None:
             self._clear(arguments.code, self.plan.steps[number].target, work)
             self._step_of_item(number, arguments, work, work)
@@ -204,8 +207,6 @@ class Emitter(Builder):
 
     def _emit_check_cells(self) -> None:
         """Emit the check of the cells, also where the kernels could do without it."""
-        from gridcnn.engines.native.kernels import cells
-
         cells.check_finite(self.module, "check_cells", self._cells_in)
 
     def _emit_check_indices(self) -> None:
@@ -283,12 +284,16 @@ def place_together(lives: dict[int, tuple[int, int, int]]) -> tuple[dict[int, in
     return places, max((stop for _, stop, _, _ in placed), default=0)
 
 
-def entry(name: str, *, inside: bool, identity: bytes) -> str:
-    """Return the text of the function that a program calls, in LLVM's words."""
+def entry(name: str, *, inside: bool, identity: bytes, marked: bool = True) -> str:
+    """Return the text of the function that a program calls, in LLVM's words.
+
+    If `marked`, the name of this product stands before it, by which its object files are known.
+    """
+    mark = f' prefix [{len(MAGIC)} x i8] c"gridcnn\\00"' if marked else ""
     arguments = "ptr %grid, ptr %votes, ptr %work" + ("" if inside else ", ptr %weights")
     weights = "null" if inside else "%weights"
     lines = [
-        f"define i32 @{name}({arguments}) nounwind {TRACKED} {{",
+        f"define i32 @{name}({arguments}) nounwind {TRACKED}{mark} {{",
         "entry:",
         "%status = alloca i32",
         f"store i32 {FOREIGN}, ptr %status",

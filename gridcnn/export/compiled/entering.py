@@ -42,14 +42,13 @@ def entering(adapter: Adapter, name: str, *, indices: bool) -> Entering:
         name: what names in C begin with.
         indices: whether the grid is given as the row of the 1 in each column.
     """
-    for kind, make in (
-        (ImageAdapter, _image),
-        (ArrayAdapter, _array),
-        (TableAdapter, _table),
-    ):
-        if type(adapter) is kind:
-            made: Entering = make(adapter, name)
-            return made
+    # A subclass may make other grids of the same settings.
+    if type(adapter) is ImageAdapter:
+        return _image(adapter, name)
+    if type(adapter) is ArrayAdapter:
+        return _array(adapter, name)
+    if type(adapter) is TableAdapter:
+        return _table(adapter, name)
     if type(adapter) is TextAdapter:
         return _text(adapter, name, indices=indices)
     return Entering(_settings(adapter))
@@ -169,9 +168,7 @@ def _table(adapter: TableAdapter, name: str) -> Entering:
         )
     place = "at"
     if adapter.order == "interleaved":
-        place = (
-            f"at % {upper}_CHANNELS * ({upper}_ROWS * {upper}_COLUMNS) + at / {upper}_CHANNELS"
-        )
+        place = f"at % {upper}_CHANNELS * ({upper}_ROWS * {upper}_COLUMNS) + at / {upper}_CHANNELS"
     missing = "" if adapter.missing == "refuse" else "; NaN is a missing number"
     code = f"""\
 /* Fill a grid from a row of the table, its columns in the order of the training{missing}. */
@@ -188,9 +185,7 @@ static inline void {name}_grid_from_numbers(const float *numbers, float *grid)
 
 def _c_table(name: str, values: Sequence[float]) -> str:
     numbers = _wrapped([_number(value) for value in values])
-    return (
-        f"    static const float {name}[{len(values)}] = {{\n        {numbers}\n    }};\n"
-    )
+    return f"    static const float {name}[{len(values)}] = {{\n        {numbers}\n    }};\n"
 
 
 # Texts ------------------------------------------------------------------------------------------

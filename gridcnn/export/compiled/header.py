@@ -65,7 +65,9 @@ def _comment(sentences: Sequence[str]) -> str:
     for sentence in sentences:
         text = "".join(sign if " " <= sign < "\x7f" else "?" for sign in sentence)
         lines += textwrap.wrap(text.replace("*/", "* /").replace("/*", "/ *"), _WIDTH) or [""]
-    return "/* " + "\n   ".join(lines) + " */\n"
+    while lines and not lines[-1]:
+        lines.pop()
+    return "/* " + "\n".join(f"   {line}".rstrip() for line in lines)[3:] + " */\n"
 
 
 def _about(compiled: Compiled, weights_file: str) -> list[str]:
@@ -144,11 +146,7 @@ def _prototype(compiled: Compiled, weights_file: str) -> str:
     name, upper = compiled.name, compiled.name.upper()
     form = "const int32_t" if compiled.indices else "const float"
     size = "COLUMNS" if compiled.indices else "CELLS"
-    odd = (
-        f"a row is not in -1..{upper}_ROWS-1"
-        if compiled.indices
-        else "a cell is NaN or infinite"
-    )
+    odd = f"a row is not in -1..{upper}_ROWS-1" if compiled.indices else "a cell is NaN or infinite"
     sentences = [
         f"Count the votes for one grid. `grid` has {upper}_{size} numbers. `votes` gets "
         f"{upper}_CLASSES numbers of 0..1. `work` is memory of {upper}_WORK_BYTES bytes that may "
@@ -181,37 +179,5 @@ static inline int {name}_best(const float *votes)
     for (int number = 1; number < {upper}_CLASSES; number++)
         if (votes[number] > votes[best]) best = number;
     return best;
-}}
-"""
-
-
-def example(compiled: Compiled, header_file: str) -> str:
-    """Return a small program that answers a grid of zeros."""
-    name, upper = compiled.name, compiled.name.upper()
-    kind = "int32_t" if compiled.indices else "float"
-    size = "COLUMNS" if compiled.indices else "CELLS"
-    weights, more = "", ""
-    if compiled.weights is not None:
-        weights = (
-            f"static uint32_t weights[{upper}_WEIGHTS_FILE_BYTES / 4]; "
-            "/* fill them from the file */\n"
-        )
-        more = ", weights"
-    return f"""\
-#include <stdio.h>
-#include "{header_file}"
-
-static {kind} grid[{upper}_{size}];
-static float votes[{upper}_CLASSES];
-static uint32_t work[{upper}_WORK_BYTES / 4];
-{weights}static const char *const names[] = {upper}_CLASS_NAMES;
-
-int main(void)
-{{
-    /* Fill the grid here. */
-    if ({name}_run(grid, votes, work{more}) != 0) return 1;
-    for (int number = 0; number < {upper}_CLASSES; number++)
-        printf("%s %.6f\\n", names[number], votes[number]);
-    return 0;
 }}
 """

@@ -112,7 +112,9 @@ def _mach(content: bytes) -> _Parts:
             (count,) = struct.unpack_from("<I", content, at + (64 if wide else 48))
             for number in range(count):
                 section = at + (72 + number * 80 if wide else 56 + number * 68)
-                (size,) = struct.unpack_from("<Q" if wide else "<I", content, section + (40 if wide else 36))
+                (size,) = struct.unpack_from(
+                    "<Q" if wide else "<I", content, section + (40 if wide else 36)
+                )
                 sizes.append(size)
         if kind == 2:  # the table of symbols
             table, count, texts = struct.unpack_from("<8xIII", content, at)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gridcnn.engines.native.processor import Processor
+from gridcnn.engines.native.processor import Processor, processor
 from gridcnn.errors import EngineError, Problem, UserError, listed, quoted, suggestion
 from gridcnn.export.compiled.translator import (
     Job,
-    UnknownProcessor,
+    UnknownProcessorError,
     normalized,
     processors,
     translate,
@@ -84,14 +84,26 @@ class Target:
         return self.processor.triple
 
     @property
+    def ending(self) -> str:
+        """The ending of object files there."""
+        return ".obj" if self.triple.endswith("msvc") else ".o"
+
+    @property
     def is_small(self) -> bool:
         """Whether little memory matters more than speed: there is no system."""
         return self.relocation == "static" and not self.triple.startswith("wasm")
 
+    def here(self) -> Target:
+        """Return a target that this machine can run, on which the kernels do the same."""
+        like, own = self.processor, processor()
+        same = replace(own, lanes=like.lanes, registers=like.registers, fma=like.fma)
+        return replace(self, processor=same, wide=True, floats=True, relocation="pic", abi="")
+
     @property
     def name(self) -> str:
-        """Return triple and processor, for people."""
-        return f"{self.triple}, {self.processor.name}{self.processor.features.replace(',', '')}"
+        """Triple and processor, for people."""
+        more = "".join(each for each in self.processor.features.split(",") if each[:1] == "+")
+        return f"{self.triple}, {self.processor.name}{more}"
 
 
 def find_target(triple: str, cpu: str | None = None) -> Target:
@@ -106,6 +118,14 @@ def find_target(triple: str, cpu: str | None = None) -> Target:
         UserError: there is no such target or processor, or code for it cannot be made here.
     """
     return _find(triple.strip(), cpu)
+
+
+def this_machine() -> str:
+    """Return the triple of a machine like this one."""
+    import llvmlite.binding as llvm
+
+    triple: str = llvm.get_process_triple()
+    return triple
 
 
 @functools.cache
@@ -132,7 +152,7 @@ def _find(triple: str, cpu: str | None) -> Target:
         listed_features = f"{listed_features},-prefer-256-bit".lstrip(",")
     try:
         probe = translate(Job(triple, name, listed_features, _PROBE, "assembly"))
-    except UnknownProcessor as error:
+    except UnknownProcessorError as error:
         known = processors(triple)
         raise UserError(
             Problem(

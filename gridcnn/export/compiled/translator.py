@@ -25,7 +25,7 @@ _LAYOUT = re.compile(r"^layout: (.*)$", re.MULTILINE)
 _LISTED = re.compile(r"^  (\S+) +- Select the ", re.MULTILINE)
 
 
-class UnknownProcessor(GridcnnError):
+class UnknownProcessorError(GridcnnError):
     """LLVM does not know a processor, or one of its features."""
 
 
@@ -70,13 +70,13 @@ def translate(job: Job) -> Translation:
     """Return what LLVM makes of a job.
 
     Raises:
-        UnknownProcessor: there is no such processor or feature; the message says which.
+        UnknownProcessorError: there is no such processor or feature; the message says which.
         EngineError: LLVM cannot translate it for other reasons.
     """
     done = _run(job)
     messages = done.stderr.decode(errors="replace")
     if unknown := _UNKNOWN.search(messages):
-        raise UnknownProcessor(f"{unknown[2]} '{unknown[1]}'")
+        raise UnknownProcessorError(f"{unknown[2]} '{unknown[1]}'")
     if done.returncode:
         last = messages.strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
         raise EngineError(f"LLVM cannot make code for {job.triple} {job.cpu}: {last[0]}")
@@ -140,7 +140,7 @@ def main() -> None:
     )
     if job.form == "processors":
         return
-    print(f"layout: {machine.target_data}", file=sys.stderr)
+    sys.stderr.write(f"layout: {machine.target_data}\n")
     module = llvm.parse_assembly(job.text)
     module.triple, module.data_layout = triple, str(machine.target_data)
     module.verify()
