@@ -173,8 +173,8 @@ def _show_plan(
         screen.say(note)
     if compiled:
         screen.say(
-            "compiled for {target}: code {code_bytes:,} bytes, weights {weights_bytes:,}, work area "
-            "{work_bytes:,}, stack at most {stack_bytes:,}".format(**compiled)
+            "compiled for {target}: code {code_bytes:,} bytes, weights {weights_bytes:,}, "
+            "work area {work_bytes:,}, stack at most {stack_bytes:,}".format(**compiled)
         )
     if asked.as_plan:
         screen.say("\n" + "\n".join(plan_lines(network_engine.plan())))

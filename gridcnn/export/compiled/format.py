@@ -19,47 +19,13 @@ from gridcnn.model import Model
 from gridcnn.network import Network
 
 _KEYWORDS = frozenset(
-    [
-        "auto",
-        "break",
-        "case",
-        "char",
-        "const",
-        "continue",
-        "default",
-        "do",
-        "double",
-        "else",
-        "enum",
-        "extern",
-        "float",
-        "for",
-        "goto",
-        "if",
-        "inline",
-        "int",
-        "long",
-        "register",
-        "restrict",
-        "return",
-        "short",
-        "signed",
-        "sizeof",
-        "static",
-        "struct",
-        "switch",
-        "typedef",
-        "union",
-        "unsigned",
-        "void",
-        "volatile",
-        "while",
-        "class",
-        "new",
-        "this",
-        "template",
-        "namespace",
-    ]
+    (
+        *("auto", "break", "case", "char", "class", "const", "continue", "default", "do"),
+        *("double", "else", "enum", "extern", "float", "for", "goto", "if", "inline", "int"),
+        *("long", "namespace", "new", "register", "restrict", "return", "short", "signed"),
+        *("sizeof", "static", "struct", "switch", "template", "this", "typedef", "union"),
+        *("unsigned", "void", "volatile", "while"),
+    )
 )
 
 
