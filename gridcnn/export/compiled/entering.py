@@ -204,9 +204,12 @@ def _text(adapter: TextAdapter, name: str, *, indices: bool) -> Entering:
     if adapter.unit == "character":
         kind, what = "uint32_t", "Unicode code points"
         lookup = _lookup(adapter)
-    drop = "row >= 0" if adapter.unknown == "drop" else "1"
     first = {"end": "kept", "start": "0", "middle": f"(({upper}_COLUMNS + 1) / 2)"}[adapter.cut]
     target = "int32_t" if indices else "float"
+    counting, dropping = "    signs = length;\n", ""
+    if adapter.unknown == "drop":
+        counting = f"    for (at = 0; at < length; at++) signs += {name}_row(text[at]) >= 0;\n"
+        dropping = "        if (row < 0) continue;\n"
     backward = adapter.direction == "backward"
     column = "(kept - 1 - column)" if backward else "column"
     clear, write = _writing(upper, column, indices=indices)
@@ -221,15 +224,10 @@ static inline int32_t {name}_row({kind} sign)
 static inline void {name}_grid_from_text(const {kind} *text, int length, {target} *grid)
 {{
     int signs = 0, kept, column = 0, at, number = 0;
-    for (at = 0; at < length; at++) {{
-        int32_t row = {name}_row(text[at]);
-        signs += {drop};
-    }}
-    kept = signs < {upper}_COLUMNS ? signs : {upper}_COLUMNS;
+{counting}    kept = signs < {upper}_COLUMNS ? signs : {upper}_COLUMNS;
 {clear}    for (at = 0; at < length; at++) {{
         int32_t row = {name}_row(text[at]);
-        if (!({drop})) continue;
-        if (number < {first} || number >= {first} + signs - kept) {{
+{dropping}        if (number < {first} || number >= {first} + signs - kept) {{
 {write}            column++;
         }}
         number++;
