@@ -199,7 +199,8 @@ def run_on(device: Device, compiled: Compiled, grids: Array, folder: Path) -> Ru
     text += _MAIN.replace("NAME", name.upper()).replace("RUN", f"{name}_run({arguments})")
     (folder / "main.c").write_text(text)
     (folder / "script.ld").write_text(_SCRIPT)
-    more = ["-T", "script.ld", "-lgcc"] if device.bare else []
+    # Linkers of GNU have something to say about those functions of GCC that are assembly.
+    more = ["-T", "script.ld", "-lgcc", "-Wl,--no-warn-execstack"] if device.bare else []
     flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function"]
     subprocess.run(
         [*device.compile, *flags, "main.c", f"{name}.o", *more, "-o", "program"],

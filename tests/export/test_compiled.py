@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import subprocess
 from collections.abc import Mapping
@@ -18,13 +19,16 @@ from gridcnn.engines.base import make_engine
 from gridcnn.errors import SpecError
 from gridcnn.export.compiled.compilation import Compilation, narrow
 from gridcnn.export.compiled.emit import FOREIGN, ODD, OVERFLOW, place_together
+from gridcnn.export.compiled.roots import with_roots
 from gridcnn.export.compiled.targets import find_target
+from gridcnn.export.compiled.translator import Job, translate
 from gridcnn.grid import Array, GridShape
 from gridcnn.network import Network
 from gridcnn.spec.load import load
 from gridcnn.spec.models import STAGES
 from gridcnn.stages.voting import VotingLayers
 from tests.export.compiling import (
+    HERE,
     Library,
     compile_here,
     expected_votes,
@@ -284,6 +288,27 @@ def test_whole_numbers_are_narrow_where_addresses_are() -> None:
     assert narrow(text) == (
         "%v1 = zext i1 %a to i32\n%v2 = add i32 %b, 0\n%v3 = load i32, ptr %c, align 4\n"
     )
+
+
+def test_square_roots_without_an_instruction_are_close(tmp_path: Path) -> None:
+    text = with_roots(
+        "declare <4 x float> @llvm.sqrt.v4f32(<4 x float>)\n"
+        "define void @roots(ptr %a) {\n%x = load <4 x float>, ptr %a, align 4\n"
+        "%y = call <4 x float> @llvm.sqrt.v4f32(<4 x float> %x)\n"
+        "store <4 x float> %y, ptr %a, align 4\nret void\n}\n"
+    )
+    (tmp_path / "roots.o").write_bytes(translate(Job(HERE, "x86-64", text=text)).content)
+    command = ["gcc", "-shared", "-nostdlib", "-o", "roots.so", "roots.o"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    random = np.random.default_rng(0)
+    numbers = np.exp(random.uniform(-80, 80, 4000)).astype(np.float32)
+    numbers[:2] = 0, 1e-30
+    roots = numbers.copy()
+    library = ctypes.CDLL(str(tmp_path / "roots.so"))
+    for place in range(0, len(roots), 4):
+        library.roots(ctypes.c_void_p(roots[place:].ctypes.data))
+
+    np.testing.assert_allclose(roots, np.sqrt(numbers), rtol=5e-7, atol=0)
 
 
 @needs("nm")

@@ -103,7 +103,7 @@ class Builder:
         # the shard went forward: each item has its own. Gradients are needed for one item at a
         # time, so that a thread has them once.
         item = self.item if training else self.workspace
-        rows = Space(self.rows) if training else Space(self.workspace, together)
+        rows = Space(self.rows) if training else self._space_of_rows(together)
         spaces = {
             Area.ITEM: Space(item),
             Area.WORKSPACE: Space(self.workspace, parts),
@@ -144,6 +144,10 @@ class Builder:
             self.head = make_site(plan.head)
             plan.head.kernel.lay_out(self.head)
         scratch.start = self.workspace.take("scratch", scratch.size)
+
+    def _space_of_rows(self, together: int) -> Space:
+        """Return where the rows of the head are in answers, for so many items."""
+        return Space(self.workspace, together)
 
     def _take_maps(self, item: Arena) -> None:
         """Take memory for the maps of each value, in answers only as long as they are read.

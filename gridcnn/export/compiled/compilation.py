@@ -22,6 +22,7 @@ from gridcnn.errors import Problem, SpecError
 from gridcnn.export.compiled.dense import without_groups
 from gridcnn.export.compiled.emit import HEADER, MAGIC, Constants, Emitter, Packing, entry
 from gridcnn.export.compiled.objects import read_object, without_float_arguments
+from gridcnn.export.compiled.roots import with_roots
 from gridcnn.export.compiled.targets import Target
 from gridcnn.export.compiled.translator import Job, translate
 from gridcnn.grid import Array
@@ -31,7 +32,7 @@ from gridcnn.stages.voting import IndependentVotes
 _FLOAT = 4
 ALIGNMENT = 64
 """What the work area had best begin at a multiple of, in bytes."""
-_CALL = re.compile(r"call \w+ @(\w+)\(")
+_CALL = re.compile(r"call [^@\n]*@(\w+)\(")
 _DEFINED = re.compile(r"^define .*?@(\w+)\(", re.MULTILINE)
 
 
@@ -154,6 +155,8 @@ class Compilation:
         text = emitter.emit(several=isinstance(self.network.ops[-1].stage, IndependentVotes))
         if not self.target.wide:
             text = narrow(text)
+        if not self.target.floats:
+            text = with_roots(text)
         weights = self._weights(emitter.constants)
         identity = hashlib.sha256(text.encode()).digest()[:8]
         # The first function of the text is the first one in the object file.

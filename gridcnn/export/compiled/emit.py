@@ -3,7 +3,7 @@
 The kernels are those of the native engine. What differs is the memory: all of it comes from the
 caller, may hold anything, and is as small as the lives of the maps allow.
 
-    work area     maps that are alive at the same time | rows of the head | scratch of one step
+    work area     maps, and rows of the head where maps were | borders of steps | scratch of a step
     constants     features in the order of the kernels | parameters that are read as they are
 
 Only constants that the code reads are kept; each begins with a line of the cache. They are part of
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from gridcnn.engines.native.builder import Builder
 from gridcnn.engines.native.emitter import INT, PTR, WORD, Code, Value
 from gridcnn.engines.native.kernels import cells
+from gridcnn.engines.native.kernels.base import Space
 from gridcnn.engines.native.kernels.exponential import exponential, sigmoid
 from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.phases import Arguments, without_denormals
@@ -34,6 +35,8 @@ not finite; the weights are those of another network."""
 HEADER = 64
 """Bytes at the beginning of a file of weights: what it is, and for which code it was made."""
 MAGIC = b"gridcnn\0"
+_ROWS = -1
+"""Stands among the numbers of values for the rows of the head."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,9 @@ class Emitter(Builder):
         self._inside = inside
         self.module.attributes = f" {TRACKED}"
         self.module.constants = self._constant
-        self._maps_size = 0
+        # The head's rows are placed among the maps, where their size has to be known.
+        self._rows = Arena()
+        self._rows_size = self._rows_start = 0
 
     def emit(self, *, several: bool) -> str:
         """Return the text of `body(grid, votes, work area, weights, status)`.
@@ -101,6 +106,9 @@ class Emitter(Builder):
             several: whether an item may have several labels: each vote is then for itself.
         """
         plan = self.plan
+        first = Emitter(plan, self.module.processor, inside=True)
+        first._lay_out(together=1)
+        self._rows_size = first._rows.size - first._rows_start
         self._lay_out(together=1)
         self.workspace.close()
         self._emit_forward()
@@ -129,10 +137,14 @@ class Emitter(Builder):
 
     # Memory
 
+    def _space_of_rows(self, together: int) -> Space:
+        return Space(self._rows, together)
+
     def _take_maps(self, item: Arena) -> None:
         """Take memory for the maps of each value, for as long as they are read.
 
-        Unlike the engine's, maps may take the place of any others, since they are cleared before.
+        Unlike the engine's, maps may take the place of any others, since they are cleared before;
+        and so may the rows of the head.
         """
         plan = self.plan
         last = len(plan.steps)
@@ -141,11 +153,11 @@ class Emitter(Builder):
             readers = plan.readers[step.target]
             end = last if step.target == plan.result else max(readers, default=number)
             lives[step.target] = number, end
-        places, self._maps_size = place_together(
-            {value: (plan.values[value].size, *life) for value, life in lives.items()}
-        )
-        start = item.take("maps", self._maps_size)
-        self.maps.update({value: start + place for value, place in places.items()})
+        sizes = {value: (plan.values[value].size, *life) for value, life in lives.items()}
+        places, size = place_together({**sizes, _ROWS: (self._rows_size, last, last)})
+        start = item.take("maps", size)
+        self.maps.update({value: start + places[value] for value in lives})
+        self._rows.size = self._rows_start = start + places[_ROWS]
 
     def _clear(self, code: Code, value: int, memory: Value) -> None:
         """Emit that maps hold zeros, if they have a border, or channels that fill a vector."""
@@ -179,7 +191,7 @@ class Emitter(Builder):
     def _answer(self, arguments: Arguments, work: Value) -> None:
         """Emit all steps for the item, and its logits."""
         code, plan = arguments.code, self.plan
-        # What has to be 0 at first is not only maps: rows are padded, and kernels share borders.
+        # Kernels share borders that have to be 0.
         for name, place, floats in self.workspace.parts:
             if name not in ("maps", "scratch"):
                 code.zero(code.at(work, place), floats)
@@ -192,6 +204,8 @@ class Emitter(Builder):
         last = code.at(work, self.maps[plan.result])
         assert head is not None
         kernel, frame = head
+        for _, place, floats in self._rows.parts:  # they are padded with 0
+            code.zero(code.at(work, place), floats)
         code.run("unpack_cells", last, kernel.entry(frame, 0, zero), Value(code, PTR, "null"))
         for layer, outputs in enumerate(kernel.parts):
             kernel.run_part(frame, layer, (zero, code.value(outputs)))
