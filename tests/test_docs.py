@@ -26,6 +26,7 @@ import os
 import re
 import shlex
 import shutil
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -81,6 +82,11 @@ class Block:
         """Return what the mark `kind: ...` says, or nothing."""
         begins = f"{kind}: "
         return next((m.removeprefix(begins) for m in self.marks if m.startswith(begins)), "")
+
+    @property
+    def needs(self) -> list[str]:
+        """The packages and programs without which it is not tested."""
+        return [m.removeprefix("needs: ") for m in self.marks if m.startswith("needs: ")]
 
     @property
     def exemption(self) -> str:
@@ -289,7 +295,7 @@ def test_code_on_the_page_runs(
     names: dict[str, Any] = {"__name__": "page"}
     printed = ""
     for block in blocks_of(page):
-        if (needed := block.named("needs")) and importlib.util.find_spec(needed) is None:
+        if not all(map(_is_here, block.needs)):
             continue
         if file := block.named("file"):
             (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
@@ -325,6 +331,11 @@ def test_the_text_beside_a_file_names_it(page: Path) -> None:
             end = block.line + len(block.text.splitlines())
             around = [*lines[max(0, block.line - 12) : block.line - 1], *lines[end : end + 8]]
             assert any(f"`{file}`" in line for line in around), f"{block}: {file}"
+
+
+def _is_here(name: str) -> bool:
+    """Return whether a package or a program is installed."""
+    return importlib.util.find_spec(name) is not None or shutil.which(name) is not None
 
 
 def _executed(block: Block, names: dict[str, Any]) -> str:
