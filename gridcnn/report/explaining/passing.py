@@ -26,15 +26,18 @@ class Passage:
         network: the network.
         parameters: its flat vector.
         grids: `(items, channels, rows, columns)`.
+        until: the number of the last value that is needed; None: all of them.
     """
 
-    def __init__(self, network: Network, parameters: Array, grids: Cells) -> None:
+    def __init__(
+        self, network: Network, parameters: Array, grids: Cells, *, until: int | None = None
+    ) -> None:
         self.network = network
         self.parameters = np.asarray(parameters, np.float64)
         self.values: list[Array] = [np.ascontiguousarray(np.asarray(grids), np.float64)]
         self._trail: list[OpBackward] = []
         with np.errstate(over="ignore", invalid="ignore"):
-            for op in network.ops:
+            for op in network.ops[:until]:
                 sources = [self.values[source] for source in op.sources]
                 out, backward = apply(op.stage, sources, op.views(self.parameters))
                 self.values.append(np.ascontiguousarray(out, np.float64))
@@ -60,7 +63,8 @@ class Passage:
         """
         start = self.network.result if start is None else start
         flows = {start: np.asarray(flow, np.float64).reshape(self.values[start].shape)}
-        for op, backward in zip(reversed(self.network.ops), reversed(self._trail), strict=True):
+        done = self.network.ops[: len(self._trail)]
+        for op, backward in zip(reversed(done), reversed(self._trail), strict=True):
             if op.target not in flows:
                 continue
             gradient = flows[op.target] if op.target in at else flows.pop(op.target)

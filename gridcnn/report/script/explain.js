@@ -49,7 +49,7 @@
     for (let i = 0; i < count; i += 1) points.push(`${i + 0.5},${50 - 48 * values[2 * i + 1]}`);
     for (let i = count - 1; i >= 0; i -= 1) points.push(`${i + 0.5},${50 - 48 * values[2 * i]}`);
     return gridcnn.svg("svg", {
-      class: "wave", viewBox: `0 0 ${count} 100`, preserveAspectRatio: "none", role: "img",
+      class: "waveform", viewBox: `0 0 ${count} 100`, preserveAspectRatio: "none", role: "img",
       "aria-label": `waveform of ${gridcnn.number(original.seconds)} seconds`,
     }, gridcnn.svg("polygon", { points: points.join(" ") }));
   }
@@ -184,7 +184,7 @@
 
   function stageOf(walk, stage, open) {
     const pressed = { now: null };
-    const body = make("div", { class: "stage-body" });
+    const body = make("div", { class: "walk-body" });
     const fill = () => {
       if (body.childElementCount) return;
       body.append(make("p", {}, stage.text));
@@ -193,7 +193,7 @@
       if (match) body.append(match);
       if (stage.pooling && stage.pooling.mode === "max") body.append(windowsOf(walk, stage));
     };
-    const details = make("details", { class: "stage" },
+    const details = make("details", { class: "walk-stage" },
       make("summary", {}, make("h3", {}, stage.label), make("span", { class: "quiet" },
         ` ${stage.input.join(" and ")} \u2192 ${stage.output}${stage.parameters ? `, ${several(stage.parameters, "parameter")}` : ""}`)),
       body);

@@ -40,7 +40,7 @@
       gridcnn.make("span", {}, gridcnn.number(from)),
       from < 0 ? gridcnn.make("span", {}, "0") : "",
       gridcnn.make("span", {}, gridcnn.number(limit)));
-    return gridcnn.make("div", { class: "scale" },
+    return gridcnn.make("div", { class: "colour-scale" },
       ...(what ? [gridcnn.make("span", { class: "what" }, what)] : []), gridcnn.make("span", { class: "bar" }, canvas, ends));
   }
 
@@ -273,7 +273,7 @@
     const [low, high] = [Math.min(...finite, 0), Math.max(...finite, 0)];
     const y = (value) => 58 - 56 * (high > low ? (value - low) / (high - low) : 0.5);
     const picture = svg("svg", {
-      class: "series", viewBox: `0 0 ${count} 60`, preserveAspectRatio: "none", role: "img", tabindex: "0",
+      class: "numbers-line", viewBox: `0 0 ${count} 60`, preserveAspectRatio: "none", role: "img", tabindex: "0",
       "aria-label": `${label}; arrow keys tell its places`,
     });
     const places = Array.from({ length: count }, (_, i) => svg("rect", {

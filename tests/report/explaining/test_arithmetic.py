@@ -331,7 +331,7 @@ def test_grad_cam_is_what_a_plain_loop_finds(seed: int) -> None:
                 y, x = row + r - 1, column + c - 1
                 if 0 <= y < 6 and 0 <= x < 8:
                     total += named["1.convolution.weights"][feature, 0, r, c] * grid[y, x]
-        maps[feature, row, column] = max(total, 0)
+        maps[feature, row, column] = max(float(total), 0.0)
     head = {
         "weights": named["4.voting.votes.weights"],
         "bias": named["4.voting.votes.bias"],

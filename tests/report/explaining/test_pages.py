@@ -97,6 +97,7 @@ def model_of(kind: str, classes: tuple[str, ...] = (WILD, "b", "c")) -> Model:
     assert spec.adapter is not None
     if kind == "series":
         spec = spec.model_copy(update={"adapter": spec.adapter.fitted([KINDS[kind][1]] * 2)})
+    assert spec.adapter is not None
     network = gridcnn.network.Network(spec, spec.adapter.shape(), classes=len(classes))
     return Model(spec, classes, network.starting_parameters(), engine="reference")
 
@@ -182,7 +183,7 @@ def test_a_browser_shows_a_picture_on_its_way(
     found = made("picture")
     opened = look_at(pages, found, tmp_path, width)
 
-    stage = opened.locator("details.stage").first
+    stage = opened.locator("details.walk-stage").first
     canvas = stage.locator(".maps canvas").first
     canvas.scroll_into_view_if_needed()
     canvas.hover()
