@@ -26,7 +26,6 @@ import os
 import re
 import shlex
 import shutil
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
