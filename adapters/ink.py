@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 # All levels are distances of colours, from 0 (the same) to 255 (black and white).
-_FAINTEST = 8.0  # anything fainter is paper, not ink
-_NOISIEST = 40.0  # a background that varies by more is a scene; what stands out in it still counts
-_LOOK = 128  # pixels along the longer side of the reduced picture in which ink is looked for
-_GLANCE = 24  # the same, for the picture in which the fall of light is looked for
-_EVEN = 2.0  # light that changes by less along the border is even
+FAINTEST = 8.0  # anything fainter is paper, not ink
+NOISIEST = 40.0  # a background that varies by more is a scene; what stands out in it still counts
+LOOK = 128  # pixels along the longer side of the reduced picture in which ink is looked for
+GLANCE = 24  # the same, for the picture in which the fall of light is looked for
+EVEN = 2.0  # light that changes by less along the border is even
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def background_of(pixels: Pixels) -> Background:
     Args:
         pixels: `(rows, columns, channels)`, 0 to 255.
     """
-    step = math.ceil(max(pixels.shape[:2]) / _LOOK)
+    step = math.ceil(max(pixels.shape[:2]) / LOOK)
     small = block_means(pixels, step)
     frame = frame_of(small)
     inside = whole(pixels)
@@ -89,7 +89,7 @@ def background_of(pixels: Pixels) -> Background:
     # Where most of the border is of one colour, what differs there is ink.
     if stray < 1 or not _is_uneven(border, colour, noise, small.shape):
         return plain
-    slopes = slopes_of(block_means(pixels, math.ceil(max(pixels.shape[:2]) / _GLANCE)), colour)
+    slopes = slopes_of(block_means(pixels, math.ceil(max(pixels.shape[:2]) / GLANCE)), colour)
     lit = Background(colour, slopes, inside, noise, frame, step)
     paper = lit.paper_in(inside, (small.shape[0], small.shape[1]))
     noise, stray_when_lit = _deviation(border - _border(paper.transpose(1, 2, 0)))
@@ -138,9 +138,9 @@ def border_colour(picture: Pixels | Image) -> NDArray[np.float32]:
     It is that of `background_of`; a Pillow image is in mode L or RGB.
     """
     if isinstance(picture, np.ndarray):
-        small = block_means(picture, math.ceil(max(picture.shape[:2]) / _LOOK))
+        small = block_means(picture, math.ceil(max(picture.shape[:2]) / LOOK))
     else:
-        step = math.ceil(max(picture.size) / _LOOK)
+        step = math.ceil(max(picture.size) / LOOK)
         small = np.asarray(picture.reduce(step) if step > 1 else picture)
     sides = np.concatenate((small[0], small[-1], small[1:-1, 0], small[1:-1, -1]))
     border = sides.reshape(len(sides), -1)
@@ -163,7 +163,7 @@ def _is_uneven(
     chance = 3.5 * 1.5 * noise / math.sqrt(float(counts.min()))
     # Light makes a whole side differ, or several corners; ink makes one or two stretches.
     off = np.sort(np.abs(means - colour).max(axis=1))
-    return float(off[-3]) > max(_EVEN, chance)
+    return float(off[-3]) > max(EVEN, chance)
 
 
 @functools.lru_cache(maxsize=64)
@@ -256,7 +256,7 @@ def window_of_ink(pixels: Pixels, background: Background, *, margin: float) -> W
     # A small drawing on a large sheet is looked at again from nearer by, for an exact box.
     for _ in range(3):
         top, left, bottom, right = window
-        step = math.ceil(max(bottom - top, right - left) / _LOOK)
+        step = math.ceil(max(bottom - top, right - left) / LOOK)
         small = block_means(pixels[top:bottom, left:right], step)
         rows, columns = small.shape[:2]
         seen = Window(top, left, top + rows * step, left + columns * step)
@@ -295,7 +295,7 @@ def _box(
 
 def _least(noise: float) -> float:
     """Return the distance from the background at which ink begins to be believed."""
-    return max(_FAINTEST, min(4 * noise, _NOISIEST))
+    return max(FAINTEST, min(4 * noise, NOISIEST))
 
 
 def _typical(distance: NDArray[np.float32], strongest: float) -> float:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from gridcnn.adapters.pixels import Pixels
 
-_NEAR = (64.0, 32.0, 16.0)  # distances within which pixels are paper, as its surface gets better
-_RIDGE = 1e-6  # next to sums over hundreds of pixels
-_ENOUGH = 64  # reduced pixels of paper from which a surface can be told
+NEAR = (64.0, 32.0, 16.0)  # distances within which pixels are paper, as its surface gets better
+RIDGE = 1e-6  # next to sums over hundreds of pixels
+ENOUGH = 64  # reduced pixels of paper from which a surface can be told
 
 
 def centres(low: float, high: float, cells: int) -> NDArray[np.float64]:
@@ -37,13 +37,13 @@ def slopes_of(pixels: Pixels, colour: NDArray[np.float32]) -> NDArray[np.float64
     slopes = np.zeros((6, pixels.shape[2]))
     slopes[0] = colour
     # What is near to the surface found so far is paper; the ink drops out as the surface improves.
-    for near in _NEAR:
+    for near in NEAR:
         chosen = np.abs(values - terms @ slopes).max(axis=1) < near
-        if np.count_nonzero(chosen) < _ENOUGH:
+        if np.count_nonzero(chosen) < ENOUGH:
             break
         paper = terms[chosen]
         # Paper that shows along a single line leaves some factors open; the ridge makes them small.
-        normal = paper.T @ paper + _RIDGE * np.eye(6)
+        normal = paper.T @ paper + RIDGE * np.eye(6)
         slopes = np.linalg.solve(normal, paper.T @ values[chosen])
     return slopes
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from gridcnn.adapters.image import ImageAdapter
+from gridcnn.adapters.ink import LOOK
 from gridcnn.adapters.pixels import FULL
-from gridcnn.export.onnx.adapters import Feed, refuse
+from gridcnn.export.onnx.adapters import Feed
 from gridcnn.export.onnx.graph import Graph
+from gridcnn.export.onnx.ink import border_of, in_order, ink_cells
 from gridcnn.export.onnx.resampling import DOUBLE, Span, block_means, resize, weights_of
 from gridcnn.export.onnx.values import Value, concat, constant, where
 
-_LOOK = 128  # pixels along the longer side of the reduced picture whose border is looked at
 ABOUT = (
     "pixels (items, rows, columns, channels), all pictures of a batch of one size: grey, grey and "
     "opacity, red green blue, or these and opacity; "
+)
+FRAMES = (
+    "page edges and ruled lines along the sides of pictures are not taken off in the file, as "
+    "gridcnn itself does it; cut them off before"
 )
 _RANGES = {"uint8": "0 to 255", "float32": "0 to 1"}
 
@@ -30,10 +35,6 @@ def add_pictures(graph: Graph, adapter: ImageAdapter, *, pixels: str = "uint8") 
     Raises:
         UserError: it has settings that cannot be expressed.
     """
-    ink = [
-        f"'{name}: ink' of image" for name in ("fit", "polarity") if getattr(adapter, name) == "ink"
-    ]
-    refuse(ink, "")
     kind = np.dtype(pixels)
     given = graph.input("pixels", kind, ("items", "rows", "columns", "channels"))
     values = Value(graph, given, kind)
@@ -42,10 +43,19 @@ def add_pictures(graph: Graph, adapter: ImageAdapter, *, pixels: str = "uint8") 
     # Bytes that stay on their scale are resized by Pillow as bytes, all else as floats.
     natural = adapter.range in (None, (0, 255))
     is_bytes = ~has_opacity if kind == np.uint8 and natural else False
-    cells = _plain(adapter, planes, is_bytes)
+    notes: list[str] = []
+    if "ink" in (adapter.fit, adapter.polarity):
+        height, width = planes.size(2).cast(DOUBLE), planes.size(3).cast(DOUBLE)
+        usual = window_without_ink(adapter, height, width)
+        cells = ink_cells(adapter, planes, usual, is_bytes=kind == np.uint8 and natural)
+        notes = [FRAMES]
+    else:
+        cells = _plain(adapter, planes, is_bytes)
     limits = adapter.range
     span = _RANGES[pixels] if limits is None else f"{limits[0]:g} to {limits[1]:g}"
-    return Feed(_scale(adapter, cells).name, f"{ABOUT}{pixels}, {span}", "pixels")
+    if adapter.polarity != "ink":
+        cells = _scale(adapter, cells)
+    return Feed(cells.name, f"{ABOUT}{pixels}, {span}", "pixels", notes=notes)
 
 
 def _opaque(adapter: ImageAdapter, values: Value) -> tuple[Value, Value]:
@@ -142,39 +152,10 @@ def window_without_ink(adapter: ImageAdapter, height: Value, width: Value) -> tu
 def _border_colour(planes: Value, is_bytes: Value | bool) -> Value:
     """Return the median colour along the border, `(items, channels, 1, 1)`."""
     longer = planes.size(2).maximum(planes.size(3)).cast(DOUBLE)
-    step = (longer / float(_LOOK)).ceil()
+    step = (longer / float(LOOK)).ceil()
     small, rows, columns = block_means(planes, step, is_bytes=is_bytes)
-    return median(border_of(small, rows, columns)).unsqueeze(2)
-
-
-def border_of(small: Value, rows: Value, columns: Value) -> Value:
-    """Return the outermost pixels `(items, channels, pixels)`; each once, if there are two rows.
-
-    Args:
-        small: pixels `(items, channels, rows, columns)`.
-        rows: how many rows there are, int64 `(1,)`.
-        columns: the same for columns.
-    """
-    inner = small.part(1, -1, 2)
-    sides = [
-        small.part(0, 1, 2).squeeze(2),
-        small.part(rows - 1, rows, 2).squeeze(2),
-        inner.part(0, 1, 3).squeeze(3),
-        inner.part(columns - 1, columns, 3).squeeze(3),
-    ]
-    return concat(sides, 2)
-
-
-def median(values: Value) -> Value:
-    """Return the middle one of numbers in order along the last axis, `(items, channels, 1)`.
-
-    Of an even number it is the upper one of both in the middle.
-    """
-    place = values.size(2).apply("Div", constant(values.graph, [2], np.int64))
-    smallest, _ = values.graph.nodes_of(
-        "TopK", [values.name, (place + 1).name], 2, axis=2, largest=0, sorted=1
-    )
-    return Value(values.graph, smallest, values.dtype).part(place, place + 1, 2)
+    border = border_of(small, rows, columns)
+    return in_order(border, border.size(2), 0.5).unsqueeze(3)
 
 
 def _scale(adapter: ImageAdapter, planes: Value) -> Value:

@@ -145,9 +145,21 @@ def block_means(
     across, columns = _blocks(planes.size(3), step)
     sums = (down @ planes) @ across.transpose(1, 0)
     counts = down.sum(1).cast(DOUBLE) * across.sum(1).cast(DOUBLE).transpose(1, 0)
+    return rounded_means(sums, counts, step, is_bytes=is_bytes), rows, columns
+
+
+def rounded_means(sums: Value, counts: Value, step: Value, *, is_bytes: Value | bool) -> Value:
+    """Return means of blocks, float32 as the sums; of bytes they are rounded as Pillow does it.
+
+    Args:
+        sums: of the pixels in each block.
+        counts: how many these are, double.
+        step: pixels along a block, double.
+        is_bytes: whether means are rounded.
+    """
     means = sums.cast(DOUBLE) / counts
     if is_bytes is False:
-        return means.cast(np.float32), rows, columns
+        return means.cast(np.float32)
     # Pillow multiplies by a rounded-down part of 2**24 instead of dividing.
     factor = (2.0**24 / counts).cast(np.float32).cast(DOUBLE).floor()
     rounded = ((sums.cast(DOUBLE) + (counts * 0.5).floor()) * factor * 2.0**-24).floor()
@@ -155,7 +167,7 @@ def block_means(
     whole = where(step > 1, rounded, means)
     if isinstance(is_bytes, Value):
         whole = where(is_bytes, whole, means)
-    return whole.cast(np.float32), rows, columns
+    return whole.cast(np.float32)
 
 
 def _blocks(length: Value, step: Value) -> tuple[Value, Value]:

@@ -1,0 +1,419 @@
+"""The search for ink in ONNX: what `gridcnn.adapters.ink` does, for a whole batch at once.
+
+Each picture has its own paper, its own window and its own step, so that all of these are values
+`(items, 1)`. What would be a loop over pictures, or an array of another size for each, is a matrix
+with zeros where nothing is.
+
+Frames are left out: page edges and ruled lines along the sides are not taken off.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gridcnn.adapters.image import ImageAdapter
+from gridcnn.adapters.ink import EVEN, FAINTEST, GLANCE, LOOK, NOISIEST
+from gridcnn.adapters.light import ENOUGH, NEAR, RIDGE
+from gridcnn.adapters.pixels import FULL
+from gridcnn.export.onnx.resampling import (
+    DOUBLE,
+    Span,
+    block_means,
+    resize,
+    rounded_means,
+    weights_of,
+)
+from gridcnn.export.onnx.values import Value, concat, constant, count_up, where
+
+_ROUNDS = 3
+
+
+class Paper(NamedTuple):
+    """The paper around what is drawn.
+
+    Attributes:
+        colour: the typical colour along the border, float32 `(items, channels, 1, 1)`.
+        slopes: factors of 1, x, y, x * x, x * y and y * y, double `(items, 6, channels)`; all but
+            the first are 0 if light falls evenly.
+        noise: how far its colours stray, double `(items, 1)`.
+        height, width: of the pictures, double `(1,)`.
+    """
+
+    colour: Value
+    slopes: Value
+    noise: Value
+    height: Value
+    width: Value
+
+    def shown(self, y: Value, x: Value) -> Value:
+        """Return its colours at places in pixels, float32 `(items, channels, rows, columns)`.
+
+        `y` is `(items | 1, rows)`, and `x` `(items | 1, columns)`.
+        """
+        down = (y * (2.0 / self.height) - 1.0).unsqueeze(1, 3)
+        across = (x * (2.0 / self.width) - 1.0).unsqueeze(1, 2)
+        base, by_x, by_y, by_xx, by_xy, by_yy = (
+            self.slopes.part(n, n + 1, 1).transpose(0, 2, 1).unsqueeze(3) for n in range(6)
+        )
+        surface = (by_xy * down) * across
+        surface = surface + (base + by_y * down + by_yy * (down * down))
+        surface = surface + (by_x * across + by_xx * (across * across))
+        return surface.clip(0, FULL).cast(np.float32)
+
+
+def find_paper(planes: Value, *, is_bytes: bool) -> Paper:
+    """Return the background of pictures, as `gridcnn.adapters.ink.background_of` does.
+
+    Args:
+        planes: 0 to 255, float32 `(items, channels, rows, columns)`.
+        is_bytes: whether these are whole numbers, whose means are rounded.
+    """
+    height, width = planes.size(2).cast(DOUBLE), planes.size(3).cast(DOUBLE)
+    longer = height.maximum(width)
+    small, rows, columns = block_means(planes, (longer / float(LOOK)).ceil(), is_bytes=is_bytes)
+    border = border_of(small, rows, columns)
+    colour = in_order(border, border.size(2), 0.5)
+    noise, stray = _deviation(border - colour)
+    glance, *_ = block_means(planes, (longer / float(GLANCE)).ceil(), is_bytes=is_bytes)
+    lit = Paper(colour.unsqueeze(3), _slopes(glance, colour), noise, height, width)
+    # Where the light is looked at, the last block may reach beyond the picture, as in Python.
+    y, x = _centres(height, rows), _centres(width, columns)
+    noise_when_lit, stray_when_lit = _deviation(border - border_of(lit.shown(y, x), rows, columns))
+    is_lit = ~(stray < 1) & _is_uneven(border, colour, noise, rows, columns)
+    is_lit = is_lit & ~(stray_when_lit > stray)
+    flat = colour.cast(DOUBLE).transpose(0, 2, 1)
+    flat = concat([flat, *[flat * 0.0] * 5], 1)
+    slopes = where(is_lit.unsqueeze(2), lit.slopes, flat)
+    return Paper(colour.unsqueeze(3), slopes, where(is_lit, noise_when_lit, noise), height, width)
+
+
+def _centres(length: Value, cells: Value) -> Value:
+    """Return the middles of equal parts of a length, double `(1, cells)`."""
+    return ((count_up(cells).cast(DOUBLE) + 0.5) * (length / cells.cast(DOUBLE))).unsqueeze(0)
+
+
+def border_of(small: Value, rows: Value, columns: Value) -> Value:
+    """Return the outermost pixels `(items, channels, pixels)`: top, bottom, left and right.
+
+    Args:
+        small: pixels `(items, channels, rows, columns)`.
+        rows: how many rows there are, int64 `(1,)`.
+        columns: the same for columns.
+    """
+    inner = small.part(1, -1, 2)
+    sides = [
+        small.part(0, 1, 2).squeeze(2),
+        small.part(rows - 1, rows, 2).squeeze(2),
+        inner.part(0, 1, 3).squeeze(3),
+        inner.part(columns - 1, columns, 3).squeeze(3),
+    ]
+    return concat(sides, 2)
+
+
+def in_order(values: Value, count: Value, part: float) -> Value:
+    """Return the number at a part of all when they are in order along the last axis, `(..., 1)`.
+
+    Args:
+        values: numbers `(items, channels, numbers)`.
+        count: how many there are, int64 `(1,)`.
+        part: 0.5 is the middle one; of an even number the upper one of both.
+    """
+    place = (count.cast(DOUBLE) * part).floor().cast(np.int64)
+    smallest, _ = values.graph.nodes_of(
+        "TopK", [values.name, (place + 1).name], 2, axis=2, largest=0, sorted=1
+    )
+    return Value(values.graph, smallest, values.dtype).part(place, place + 1, 2)
+
+
+def _deviation(differences: Value) -> tuple[Value, Value]:
+    """Return the median and the upper quartile of distances, double `(items, 1)` each."""
+    distance = abs(differences).max(1)
+    count = distance.size(2)
+    noise, stray = (in_order(distance, count, part).squeeze(2) for part in (0.5, 0.75))
+    return noise.cast(DOUBLE), stray.cast(DOUBLE)
+
+
+def _is_uneven(border: Value, colour: Value, noise: Value, rows: Value, columns: Value) -> Value:
+    """Return whether stretches of the border are off by more than chance, bool `(items, 1)`."""
+    sides = [columns, columns, rows - 2, rows - 2]
+    starts, before = [], rows * 0
+    three = constant(rows.graph, [3], np.int64)
+    for side in sides:
+        starts += [before + (side * third).apply("Div", three) for third in range(3)]
+        before = before + side
+    ends = [*starts[1:], before]
+    place = count_up(border.size(2)).unsqueeze(0)
+    first, last = concat(starts, 0).unsqueeze(1), concat(ends, 0).unsqueeze(1)
+    inside = (~(place < first) & (place < last)).cast(np.float32)
+    counts = inside.sum(1)
+    means = (border @ inside.transpose(1, 0)) / counts.transpose(1, 0).unsqueeze(0)
+    fewest = counts.min(0, 1).cast(DOUBLE).maximum(1)
+    chance = noise * (3.5 * 1.5) / fewest.sqrt()
+    off = abs(means - colour).max(1)
+    third = constant(rows.graph, [3], np.int64)
+    largest, _ = off.graph.nodes_of("TopK", [off.name, third.name], 2, axis=2, largest=1)
+    third_largest = Value(off.graph, largest, off.dtype).part(2, 3, 2).squeeze(2).cast(DOUBLE)
+    is_large = ~(rows < 5) & ~(columns < 5)
+    return (third_largest > chance.maximum(EVEN)) & is_large
+
+
+def _slopes(glance: Value, colour: Value) -> Value:
+    """Return the quadratic surface of the paper, double `(items, 6, channels)`."""
+    rows, columns = glance.size(2), glance.size(3)
+    one = constant(glance.graph, [1.0], DOUBLE)
+    y = (_centres(one * 2.0, rows) - 1.0).transpose(1, 0)
+    x = _centres(one * 2.0, columns) - 1.0
+    ones = y * 0.0 + x * 0.0 + 1.0
+    terms = [ones, ones * x, ones * y, ones * (x * x), (ones * y) * x, ones * (y * y)]
+    flat = concat([term.reshape(1, -1) for term in terms], 0)  # (6, pixels)
+    values = glance.reshape(0, 0, -1).transpose(0, 2, 1).cast(DOUBLE)  # (items, pixels, channels)
+    start = colour.cast(DOUBLE).transpose(0, 2, 1)
+    slopes = concat([start, *[start * 0.0] * 5], 1)
+    is_active = None
+    for near in NEAR:
+        apart = abs(values - flat.transpose(1, 0) @ slopes).max(2)
+        chosen = (apart < near).cast(DOUBLE)  # (items, pixels, 1)
+        is_enough = ~(chosen.sum(1) < ENOUGH)  # (items, 1, 1)
+        is_active = is_enough if is_active is None else is_active & is_enough
+        weighed = flat.unsqueeze(0) * chosen.transpose(0, 2, 1)  # (items, 6, pixels)
+        normal = weighed @ flat.transpose(1, 0) + RIDGE * np.eye(6)
+        slopes = where(is_active, _solve(normal, weighed @ values), slopes)
+    return slopes
+
+
+def _solve(normal: Value, right: Value) -> Value:
+    """Return the solution of symmetric equations, `(items, 6, channels)`, by elimination."""
+    graph = normal.graph
+    both = concat([normal, right], 2)
+    for number in range(6):
+        row = both.part(number, number + 1, 1)
+        row = row / row.part(number, number + 1, 2)
+        column = both.part(number, number + 1, 2)
+        is_row = constant(graph, np.arange(6).reshape(1, 6, 1) == number, np.bool_)
+        both = where(is_row, row, both - column * row)
+    return both.part(6, 2**31 - 1, 2)
+
+
+# The window ---------------------------------------------------------------------------------------
+
+
+class Window(NamedTuple):
+    """A window for each picture, double `(items, 1)` each."""
+
+    top: Value
+    left: Value
+    bottom: Value
+    right: Value
+
+
+def window_of_ink(
+    planes: Value, paper: Paper, otherwise: tuple[Span, Span], adapter: ImageAdapter
+) -> tuple[Span, Span]:
+    """Return the window around all ink of each picture; `otherwise` that if there is none.
+
+    Args:
+        planes: 0 to 255, float32 `(items, channels, rows, columns)`.
+        paper: of these pictures.
+        otherwise: rows and columns of a picture without ink.
+        adapter: says how large the margin is.
+    """
+    zero = paper.noise * 0.0
+    window = Window(zero, zero, zero + paper.height, zero + paper.width)
+    is_done = zero > 1
+    has_ink = ~is_done
+    is_bytes = adapter.range in (None, (0, 255)) and planes.dtype == np.float32
+    for _ in range(_ROUNDS):
+        seen = _look(planes, paper, window, is_bytes=is_bytes)
+        nearer, found = _nearer(window, seen)
+        has_ink = has_ink & (found | is_done)
+        height = window.bottom - window.top
+        is_final = seen.step.equals(1.0) | ((nearer.bottom - nearer.top) > height * 0.5)
+        window = Window(
+            *(where(is_done, old, new) for old, new in zip(window, nearer, strict=True))
+        )
+        is_done = is_done | is_final
+    height, width = window.bottom - window.top, window.right - window.left
+    edge = height.maximum(width) * adapter.margin
+    top, left = window.top - edge, window.left - edge
+    height, width = window.bottom + edge - top, window.right + edge - left
+    aspect = adapter.size[1] / adapter.size[0]
+    high = height.maximum(width / aspect)
+    wide = high * aspect
+    low = top + (height - high) / 2.0
+    start = left + (width - wide) / 2.0
+    spans = [
+        (low, low + high, otherwise[0]),
+        (start, start + wide, otherwise[1]),
+    ]
+    rows, columns = (
+        Span(
+            where(has_ink, first, usual.low).squeeze(1), where(has_ink, last, usual.high).squeeze(1)
+        )
+        for first, last, usual in spans
+    )
+    return rows, columns
+
+
+class _Seen(NamedTuple):
+    """What is seen of windows in reduced pictures; `(items, 1)` each."""
+
+    step: Value
+    has_ink: Value
+    rows: tuple[Value, Value]
+    columns: tuple[Value, Value]
+
+
+def _look(planes: Value, paper: Paper, window: Window, *, is_bytes: bool) -> _Seen:
+    """Return where ink begins and ends in windows, in reduced pixels."""
+    height, width = window.bottom - window.top, window.right - window.left
+    step = (height.maximum(width) / float(LOOK)).ceil()
+    rows, columns = (height / step).ceil(), (width / step).ceil()
+    # As many blocks as any picture of this size can have.
+    lines = count_up(planes.size(2).maximum(planes.size(3)).minimum(LOOK)).cast(DOUBLE)
+    line = lines.unsqueeze(0)
+    down = _block_marks(window.top, window.bottom, step, planes.size(2), lines)
+    across = _block_marks(window.left, window.right, step, planes.size(3), lines)
+    sums = (down.unsqueeze(1) @ planes) @ across.transpose(0, 2, 1).unsqueeze(1)
+    counts = down.sum(2) @ across.sum(2).transpose(0, 2, 1)
+    small = rounded_means(
+        sums, counts.cast(DOUBLE).unsqueeze(1).maximum(1), step.unsqueeze(2, 3), is_bytes=is_bytes
+    )
+    middle = (line + 0.5) * step
+    bare = paper.shown(middle + window.top, middle + window.left)
+    is_row, is_column = (line < each for each in (rows, columns))  # (items, lines)
+    is_seen = is_row.unsqueeze(2) & is_column.unsqueeze(1)
+    distance = where(is_seen, abs(small - bare).max(1, keep=False), 0.0)
+    smooth = _smooth(distance, rows, columns, lines)
+    smooth = where(is_seen, smooth, 0.0)
+    strongest = smooth.max(1, 2).squeeze(2)
+    has_ink = ~(strongest.cast(DOUBLE) < _least(paper.noise))
+    typical = _typical(smooth.reshape(0, -1), strongest)
+    mask = (smooth > (typical * 0.5).unsqueeze(2)) & is_seen
+    return _Seen(
+        step, has_ink, _extent(mask.count(2, keep=False)), _extent(mask.count(1, keep=False))
+    )
+
+
+def _block_marks(low: Value, high: Value, step: Value, length: Value, lines: Value) -> Value:
+    """Return which pixels are in which block of a window, float32 `(items, lines, pixels)`."""
+    pixel = count_up(length).cast(DOUBLE).unsqueeze(0)
+    is_inside = ~(pixel < low) & (pixel < high)
+    block = where(is_inside, ((pixel - low) / step).floor(), -1.0).unsqueeze(1)
+    return block.equals(lines.unsqueeze(0, 2)).cast(np.float32)
+
+
+def _smooth(distance: Value, rows: Value, columns: Value, lines: Value) -> Value:
+    """Return the mean of each cell and its neighbours, 3 x 3 where there are so many."""
+    across = _neighbours(columns, lines).transpose(0, 2, 1)
+    sums = (_neighbours(rows, lines) @ distance) @ across
+    # The maximum, which changes nothing, keeps OpenVINO from dividing before it adds: sums of whole
+    # numbers are exact, and whether one is half of another must not depend on rounding.
+    mean: Value = sums.maximum(0) * (1 / 9)
+    is_enough = ~(rows.minimum(columns) < 3)
+    return where(is_enough.unsqueeze(2), mean, distance)
+
+
+def _neighbours(count: Value, lines: Value) -> Value:
+    """Return what adds each line and both beside it; at the ends a line counts again.
+
+    float32 `(items, lines, lines)`; `count` says how many lines there are, `(items, 1)`.
+    """
+    one, other = lines.unsqueeze(1), lines.unsqueeze(0)
+    fixed = other.equals(one).cast(np.float32)
+    fixed = fixed + other.equals((one - 1.0).maximum(0)).cast(np.float32)
+    after = (lines.unsqueeze(0) + 1.0).minimum(count - 1.0).unsqueeze(2)
+    moving: Value = after.equals(other.unsqueeze(0)).cast(np.float32) + fixed
+    return moving
+
+
+def _least(noise: Value) -> Value:
+    """Return the distance from the paper at which ink begins to be believed."""
+    return (noise * 4.0).minimum(NOISIEST).maximum(FAINTEST)
+
+
+def _typical(distance: Value, strongest: Value) -> Value:
+    """Return the median of the stronger cells `(items, 1)`, of distances `(items, cells)`."""
+    # No constant, by whose inverse OpenVINO would multiply: some cells are a third exactly.
+    three = strongest * 0.0 + 3.0
+    is_strong = distance > strongest / three
+    count = is_strong.cast(np.int64).sum(1)
+    cells = distance.size(1)
+    ordered, _ = distance.graph.nodes_of(
+        "TopK", [distance.name, cells.name], 2, axis=1, largest=1, sorted=1
+    )
+    # The middle one counted from the smallest of them, which are the first here.
+    place = count - 1 - count.apply("Div", constant(count.graph, 2, np.int64))
+    place = place.maximum(0)
+    found = distance.graph.node("GatherElements", ordered, place.name, axis=1)
+    return Value(distance.graph, found, distance.dtype)
+
+
+def _extent(counts: Value) -> tuple[Value, Value]:
+    """Return the first line with a noticeable count, and the line after the last, `(items, 1)`."""
+    is_enough = counts > counts.max(1) / 16.0
+    line = count_up(counts.size(1)).cast(DOUBLE).unsqueeze(0)
+    first = where(is_enough, line, float(LOOK)).min(1)
+    return first, where(is_enough, line, -1.0).max(1) + 1.0
+
+
+def _nearer(window: Window, seen: _Seen) -> tuple[Window, Value]:
+    """Return windows around the ink that is seen in others, and whether there is any."""
+    slack = (seen.step > 1).cast(DOUBLE)
+    (first, last), (start, stop) = seen.rows, seen.columns
+    nearer = Window(
+        (window.top + (first - slack) * seen.step).maximum(window.top),
+        (window.left + (start - slack) * seen.step).maximum(window.left),
+        (window.top + (last + slack) * seen.step).minimum(window.bottom),
+        (window.left + (stop + slack) * seen.step).minimum(window.right),
+    )
+    return nearer, seen.has_ink
+
+
+# Ink ----------------------------------------------------------------------------------------------
+
+
+def ink_cells(
+    adapter: ImageAdapter, planes: Value, usual: tuple[Span, Span], *, is_bytes: bool
+) -> Value:
+    """Return pictures with a search for ink: cells of 0 to 255, or, with `polarity: ink`, of -1..1.
+
+    Args:
+        adapter: of the model.
+        planes: 0 to 255, float32 `(items, channels, rows, columns)`.
+        usual: rows and columns that are shown of pictures without ink.
+        is_bytes: whether these are whole numbers.
+    """
+    paper = find_paper(planes, is_bytes=is_bytes)
+    rows, columns = usual
+    if adapter.fit == "ink":
+        rows, columns = window_of_ink(planes, paper, usual, adapter)
+    down = weights_of(rows, planes.size(2), adapter.size[0])
+    across = weights_of(columns, planes.size(3), adapter.size[1])
+    is_shown = down.is_shown.unsqueeze(1, 3) & across.is_shown.unsqueeze(1, 2)
+    cells = resize(planes, down, across, is_bytes=False)
+    if adapter.polarity != "ink":
+        return where(is_shown, cells, paper.colour)
+    y, x = (
+        (constant(planes.graph, np.arange(count)[None] + 0.5, DOUBLE))
+        * ((span.high - span.low) / float(count)).unsqueeze(1)
+        + span.low.unsqueeze(1)
+        for span, count in zip((rows, columns), adapter.size, strict=True)
+    )
+    bare = paper.shown(y, x)
+    return _ink(where(is_shown, cells, bare), bare, paper.noise, adapter.channels)
+
+
+def _ink(planes: Value, paper: Value, noise: Value, channels: int) -> Value:
+    """Return ink from -1 (paper) to 1 (full ink), `(items, channels, rows, columns)`."""
+    apart = abs(planes - paper)
+    distance = apart.max(1)
+    strongest = distance.max(1, 2, 3).squeeze(2, 3)
+    has_ink = ~(strongest.cast(DOUBLE) < _least(noise))
+    full = _typical(distance.reshape(0, -1), strongest).cast(DOUBLE)
+    floor = (noise * 3.0).minimum(full / 3.0)
+    factor = (1.0 / where(has_ink, full - floor, 1.0)).cast(np.float32).unsqueeze(2, 3)
+    of = distance if channels == 1 else apart
+    ink = ((of - floor.cast(np.float32).unsqueeze(2, 3)) * factor).clip(0, 1)
+    return where(has_ink.unsqueeze(2, 3), ink, 0.0) * 2.0 - 1.0
