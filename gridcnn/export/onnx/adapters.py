@@ -48,6 +48,7 @@ _PLACES: dict[str, str] = {
 
 _SPOKEN = {
     "pixels": "--pixels is for models of pictures",
+    "without": "--without frames is for models of pictures",
     "numbers": "--input number is for models of texts of words",
 }
 
@@ -58,8 +59,8 @@ def add_adapter(graph: Graph, adapter: Adapter, **options: Any) -> Feed:
     Args:
         graph: the graph in the making.
         adapter: of the model.
-        options: `pixels`, the type of the pixels of pictures; `numbers`, whether words go in as
-            numbers.
+        options: `pixels`, the type of the pixels of pictures; `without`, what may be left out;
+            `numbers`, whether words go in as numbers.
 
     Raises:
         UserError: it has settings that cannot be expressed; each is named.
@@ -71,7 +72,7 @@ def add_adapter(graph: Graph, adapter: Adapter, **options: Any) -> Feed:
             f"the adapter {adapter.title} cannot be expressed in ONNX; give --input grid to export "
             "the network alone"
         )
-    for option, title in (("pixels", "image"), ("numbers", "text")):
+    for option, title in (("pixels", "image"), ("without", "image"), ("numbers", "text")):
         if option in options and adapter.title != title:
             raise SpecError(f"{_SPOKEN[option]}; this one's adapter is {adapter.title}")
     module, _, name = place.partition(":")

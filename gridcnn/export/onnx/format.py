@@ -36,6 +36,9 @@ class Onnx(Format):
     """The version of the operators, 13 to 23; runtimes of browsers and phones read 17."""
     pixels: Literal["uint8", "float32"] | None = None
     """Of pictures, the type of the pixels: `uint8` (the default) or `float32`."""
+    without: Literal["frames"] | None = None
+    """What may be left out of the adapter. `frames`: of pictures with a search for ink, that page
+    edges and ruled lines are taken off their sides."""
 
     def export(self, model: Model, path: Path) -> Exported:  # noqa: ARG002 - one file
         """Return the file; raise `UserError` that names what cannot be expressed."""
@@ -46,6 +49,7 @@ class Onnx(Format):
         else:
             more: dict[str, Any] = {} if self.pixels is None else {"pixels": self.pixels}
             more |= {"numbers": True} if self.input == "number" else {}
+            more |= {} if self.without is None else {"without": self.without}
             feed = add_adapter(graph, model.adapter, **more)
         votes = add_network(graph, model.network, model.parameters, feed.grids, feed.indices)
         classes = len(model.classes)

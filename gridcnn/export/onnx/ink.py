@@ -336,7 +336,7 @@ def _least(noise: Value) -> Value:
 def _typical(distance: Value, strongest: Value) -> Value:
     """Return the median of the stronger cells `(items, 1)`, of distances `(items, cells)`."""
     # No constant, by whose inverse OpenVINO would multiply: some cells are a third exactly.
-    three = strongest * 0.0 + 3.0
+    three = where(strongest < 0, 1.0, strongest * 0.0 + 3.0)
     is_strong = distance > strongest / three
     count = is_strong.cast(np.int64).sum(1)
     cells = distance.size(1)

@@ -18,19 +18,22 @@ ABOUT = (
     "opacity, red green blue, or these and opacity; "
 )
 FRAMES = (
-    "page edges and ruled lines along the sides of pictures are not taken off in the file, as "
-    "gridcnn itself does it; cut them off before"
+    "the file does not take page edges and ruled lines off the sides of pictures, as gridcnn does; "
+    "cut them off before"
 )
 _RANGES = {"uint8": "0 to 255", "float32": "0 to 1"}
 
 
-def add_pictures(graph: Graph, adapter: ImageAdapter, *, pixels: str = "uint8") -> Feed:
+def add_pictures(
+    graph: Graph, adapter: ImageAdapter, *, pixels: str = "uint8", without: str = ""
+) -> Feed:
     """Add the input and all that the image adapter does with it.
 
     Args:
         graph: the graph in the making.
         adapter: of the model.
         pixels: the type of the pixels, `uint8` or `float32`.
+        without: `frames`, if what frames a picture may stay.
 
     Raises:
         UserError: it has settings that cannot be expressed.
@@ -48,6 +51,7 @@ def add_pictures(graph: Graph, adapter: ImageAdapter, *, pixels: str = "uint8") 
         height, width = planes.size(2).cast(DOUBLE), planes.size(3).cast(DOUBLE)
         usual = window_without_ink(adapter, height, width)
         cells = ink_cells(adapter, planes, usual, is_bytes=kind == np.uint8 and natural)
+        _refuse_frames(adapter, without)
         notes = [FRAMES]
     else:
         cells = _plain(adapter, planes, is_bytes)
@@ -56,6 +60,18 @@ def add_pictures(graph: Graph, adapter: ImageAdapter, *, pixels: str = "uint8") 
     if adapter.polarity != "ink":
         cells = _scale(adapter, cells)
     return Feed(cells.name, f"{ABOUT}{pixels}, {span}", "pixels", notes=notes)
+
+
+def _refuse_frames(adapter: ImageAdapter, without: str) -> None:
+    """Raise `UserError` if nobody has said that what frames a picture may stay."""
+    settings = {"fit": adapter.fit, "polarity": adapter.polarity}
+    names = [f"'{name}: ink'" for name, value in settings.items() if value == "ink"]
+    if without != "frames":
+        raise UserError(
+            f"{' and '.join(names)} of image {'take' if names[1:] else 'takes'} page edges and "
+            "ruled lines off the sides of pictures, which cannot be expressed in ONNX; give "
+            "--without frames if pictures have none, or --input grid to export the network alone"
+        )
 
 
 def _opaque(adapter: ImageAdapter, values: Value) -> tuple[Value, Value]:
