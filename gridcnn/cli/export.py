@@ -21,9 +21,9 @@ MODEL is a run folder or a model file.
 
 Examples:
 
-  gridcnn export runs/xo/1 --to onnx -o xo.onnx
+  gridcnn export runs/digits/1 --to onnx -o digits.onnx
 
-  gridcnn export runs/xo/1 --to onnx --check drawings
+  gridcnn export runs/xo/1 --to onnx --without frames --check drawings
 
   gridcnn export runs/sounds/1 --to onnx --input grid --opset 13
 
@@ -58,14 +58,29 @@ def export(
         str | None,
         typer.Option(
             "--input",
-            metavar="item|grid",
-            help="For onnx: whether items go in, or the grids that the adapter makes of them. "
-            "Default: item.",
+            metavar="item|number|grid",
+            help="For onnx: what goes in: items; of texts of words, the numbers of words; or the "
+            "grids that the adapter makes of items. Default: item.",
         ),
     ] = None,
     opset: Annotated[
         int | None,
         typer.Option(metavar="N", help="For onnx: the version of the operators. Default: 17."),
+    ] = None,
+    pixels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="uint8|float32",
+            help="For onnx: the type of the pixels of pictures. Default: uint8.",
+        ),
+    ] = None,
+    without: Annotated[
+        str | None,
+        typer.Option(
+            metavar="frames",
+            help="For onnx: leave out that page edges and ruled lines are taken off pictures, "
+            "which fit: ink and polarity: ink do.",
+        ),
     ] = None,
     target: options.Target = None,
     cpu: options.Cpu = None,
@@ -118,6 +133,8 @@ def export(
         for option, value in {
             "input": given_input,
             "opset": opset,
+            "pixels": pixels,
+            "without": without,
             "target": target,
             "cpu": cpu,
             "name": name,
@@ -127,7 +144,7 @@ def export(
         if value is not None
     }
     written = export(loaded, to, path, overwrite=force, remedy="--force", **chosen)
-    checked = _check(loaded, written, [*(check or ()), *(more or ())], texts or [])
+    checked, failed = _check(loaded, written, [*(check or ()), *(more or ())], texts or [])
     facts = {"files": [str(each) for each in written.paths], **written.made.facts, **checked}
     if as_json:
         screen.say_json(facts)
@@ -135,6 +152,11 @@ def export(
         _say(written, checked)
     screen.say_notes(written.made.notes, strict=False)
     if checked and checked["largest_difference"] > ALLOWED:
+        raise DataError(
+            f"votes of the file differ from those of the model by up to "
+            f"{checked['largest_difference']:.2g}, which is more than {ALLOWED:g}"
+        )
+    if failed:
         raise typer.Exit(screen.USER)
 
 
@@ -142,10 +164,15 @@ ALLOWED = 0.01
 """The largest difference of votes that a check lets pass: a short cut for large pictures."""
 
 
-def _check(model: Model, written: Written, files: list[str], texts: list[str]) -> dict[str, Any]:
-    """Return on how many items votes were compared, and by how much they differ at most."""
+def _check(
+    model: Model, written: Written, files: list[str], texts: list[str]
+) -> tuple[dict[str, Any], bool]:
+    """Return on how many items votes were compared, and by how much they differ at most.
+
+    And whether some items cannot be read.
+    """
     if not files and not texts:
-        return {}
+        return {}, False
     from gridcnn.runs.questions import Questions
 
     items, largest = 0, 0.0
@@ -163,7 +190,7 @@ def _check(model: Model, written: Written, files: list[str], texts: list[str]) -
         screen.say_error(DataError(*problems))
     if not items:
         raise DataError("none of the items for --check can be read")
-    return {"items_checked": items, "largest_difference": largest}
+    return {"items_checked": items, "largest_difference": largest}, bool(problems)
 
 
 def _say(written: Written, checked: dict[str, Any]) -> None:

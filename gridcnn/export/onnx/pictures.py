@@ -7,6 +7,7 @@ import numpy as np
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.ink import LOOK
 from gridcnn.adapters.pixels import FULL
+from gridcnn.errors import UserError
 from gridcnn.export.onnx.adapters import Feed
 from gridcnn.export.onnx.graph import Graph
 from gridcnn.export.onnx.ink import border_of, in_order, ink_cells
