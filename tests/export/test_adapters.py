@@ -12,6 +12,7 @@ import pytest
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.audio import AudioAdapter
 from gridcnn.adapters.image import ImageAdapter
+from gridcnn.adapters.ink import background_of
 from gridcnn.adapters.molecule import MoleculeAdapter
 from gridcnn.adapters.table import TableAdapter
 from gridcnn.adapters.text import TextAdapter
@@ -151,9 +152,75 @@ def test_pictures_with_a_million_pixels_differ_little() -> None:
     assert 0 < np.abs(found - adapter.adapt(picture)).max() < 0.02
 
 
+# Ink ----------------------------------------------------------------------------------------------
+
+
+def drawing(random: np.random.Generator, rows: int, columns: int, channels: int) -> Array:
+    """Return strokes of a pen on paper, on some of which light falls unevenly."""
+    from PIL import Image, ImageDraw
+
+    paper = random.integers(120, 256, 3)
+    image = Image.new("RGB", (columns, rows), tuple(paper.tolist()))
+    pen = ImageDraw.Draw(image)
+    ink = tuple(random.integers(0, 100, 3).tolist())
+    y, x = np.sort(random.uniform(0.1, 0.9, (2, 2)), axis=1) * [[rows], [columns]]
+    width = max(1, round(random.uniform(0.02, 0.08) * min(rows, columns)))
+    for first, last in (((x[0], y[0]), (x[1], y[1])), ((x[0], y[1]), (x[1], y[0]))):
+        pen.line((first, last), ink, width)
+    pixels = np.asarray(image).astype(np.float64)
+    if random.random() < 0.5:
+        pixels *= np.linspace(0.6, 1, columns)[None, :, None]
+    pixels += random.normal(0, random.choice([0, 2, 6]), pixels.shape)
+    return pixels.clip(0, 255).astype(np.uint8)[:, :, :channels]
+
+
+@functools.cache
+def drawings(count: int = 4) -> list[Any]:
+    """Return drawings of many sizes, without those that seem to have a frame."""
+    random = np.random.default_rng(1)
+    sizes = [(20, 31), (3, 9), (24, 24), (64, 64), (130, 120), (300, 210)]
+    made = [
+        drawing(random, *size, channels)
+        for size in sizes
+        for channels in (1, 3)
+        for _ in range(count)
+    ]
+    blank = [np.full((40, 30, 3), 200, np.uint8), np.zeros((1, 1, 1), np.uint8)]
+    return [each for each in [*made, *blank] if background_of(each).frame is None]
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        ({"fit": "ink", "polarity": "ink"}, "uint8"),
+        ({"fit": "ink", "polarity": "keep", "channels": 3, "margin": 0.3}, "uint8"),
+        ({"fit": "pad", "polarity": "ink", "channels": 3}, "uint8"),
+        ({"fit": "crop", "polarity": "ink"}, "uint8"),
+        ({"fit": "ink", "polarity": "ink"}, "float32"),
+    ],
+)
+def test_ink_is_searched_in_the_file(settings: dict[str, Any], kind: str) -> None:
+    """On paper of any colour, evenly lit or not, in small pictures and large ones, and in none."""
+    adapter = ImageAdapter(size=(16, 20), **settings)
+    things = drawings()
+    if kind == "float32":
+        things = [(each / 255).astype(np.float32) for each in things]
+
+    check(adapter, things, atol=2e-5, openvino=False, pixels=kind, without="frames")
+
+
+@pytest.mark.long
+def test_ink_is_searched_in_very_many_pictures() -> None:
+    adapter = ImageAdapter(size=(16, 20), fit="ink", polarity="ink")
+
+    check(adapter, drawings(100), atol=2e-5, openvino=False, without="frames")
+
+
 @pytest.mark.parametrize("setting", ["fit", "polarity"])
-def test_a_search_for_ink_is_refused_by_name(setting: str) -> None:
-    with pytest.raises(UserError, match=f"'{setting}: ink' of image cannot be expressed in ONNX"):
+def test_frames_are_left_out_only_if_that_is_asked_for(setting: str) -> None:
+    message = f"'{setting}: ink' of image takes page edges and ruled lines off the sides"
+
+    with pytest.raises(UserError, match=message):
         content_of(ImageAdapter(**{setting: "ink"}))
 
 

@@ -21,7 +21,7 @@ from gridcnn.export.onnx.resampling import (
     DOUBLE,
     Span,
     block_means,
-    resize,
+    resize_exactly,
     rounded_means,
     weights_of,
 )
@@ -392,7 +392,7 @@ def ink_cells(
     down = weights_of(rows, planes.size(2), adapter.size[0])
     across = weights_of(columns, planes.size(3), adapter.size[1])
     is_shown = down.is_shown.unsqueeze(1, 3) & across.is_shown.unsqueeze(1, 2)
-    cells = resize(planes, down, across, is_bytes=False)
+    cells = resize_exactly(planes, down, across)
     if adapter.polarity != "ink":
         return where(is_shown, cells, paper.colour)
     y, x = (

@@ -103,6 +103,16 @@ def resize(planes: Value, rows: Weights, columns: Weights, *, is_bytes: Value | 
     return where(is_bytes, whole, exact)
 
 
+def resize_exactly(planes: Value, rows: Weights, columns: Weights) -> Value:
+    """Return pixels as cells, as `resize` does, with sums in double precision as Pillow has them.
+
+    Where ink begins is decided by thresholds, on which cells of a drawing can lie exactly.
+    """
+    across, down = columns.weights.transpose(0, 2, 1).unsqueeze(1), rows.weights.unsqueeze(1)
+    first = (planes.cast(DOUBLE) @ across).cast(np.float32)
+    return (down @ first.cast(DOUBLE)).cast(np.float32)
+
+
 def _vertical_may_be_first() -> bool:
     """Return whether Pillow resizes a picture vertically first that loses far more rows.
 
