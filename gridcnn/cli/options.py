@@ -41,8 +41,8 @@ Cpu = Annotated[
     str | None,
     typer.Option(
         metavar="CPU",
-        help="Compiled code: the processor of --target, as cortex-a72 or x86-64-v3. Default: the "
-        "usual one.",
+        help="Compiled code: the processor of --target, as cortex-a72, x86-64-v3 or native. "
+        "Default: the usual one.",
     ),
 ]
 Threads = Annotated[

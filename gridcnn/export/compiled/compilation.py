@@ -18,7 +18,7 @@ from gridcnn.engines.native.kernels.registry import has_kernel
 from gridcnn.engines.native.plan import Plan, make_plan, reads_indices
 from gridcnn.engines.native.processor import processor
 from gridcnn.engines.native.program import Argument
-from gridcnn.errors import Problem, SpecError
+from gridcnn.errors import EngineError, Problem, SpecError
 from gridcnn.export.compiled.dense import without_groups
 from gridcnn.export.compiled.emit import HEADER, MAGIC, Constants, Emitter, Packing, entry
 from gridcnn.export.compiled.objects import read_object, without_float_arguments
@@ -32,6 +32,8 @@ from gridcnn.stages.voting import IndependentVotes
 _FLOAT = 4
 ALIGNMENT = 64
 """What the work area had best begin at a multiple of, in bytes."""
+_PLACE = hashlib.sha256(b"the weights of gridcnn").digest()
+"""Bytes that stand where the weights will be."""
 _CALL = re.compile(r"call [^@\n]*@(\w+)\(")
 _DEFINED = re.compile(r"^define .*?@(\w+)\(", re.MULTILINE)
 
@@ -164,7 +166,7 @@ class Compilation:
         first = entry(f"{self.name}_run", inside=self.inside, identity=identity, marked=marked)
         text = first + text
         if self.inside:
-            text += as_constant("weights", weights)
+            text += place_for(len(weights))
         target = self.target
         job = Job(
             target.triple,
@@ -176,6 +178,8 @@ class Compilation:
         )
         made = translate(job)
         content = without_float_arguments(made.content)
+        if self.inside:
+            content = filled_in(content, weights)
         contents = read_object(content)
         file = None
         if not self.inside:
@@ -234,10 +238,26 @@ def narrow(text: str) -> str:
     return text.replace("i64", "i32")
 
 
-def as_constant(name: str, content: bytes) -> str:
-    """Return the text of memory that holds these bytes, in LLVM's words."""
-    signs = "".join(f"\\{byte:02X}" for byte in content)
-    return f'@{name} = internal constant [{len(content)} x i8] c"{signs}", align 64\n'
+def place_for(size: int) -> str:
+    """Return the text of memory for weights, which are filled in once there is an object file.
+
+    LLVM would take long to read them, and must not believe that they are 0.
+    """
+    rest = size - len(_PLACE)
+    kind = f"<{{ [{len(_PLACE)} x i8], [{rest} x i8] }}>"
+    mark = "".join(f"\\{byte:02X}" for byte in _PLACE)
+    return (
+        f"@weights = internal externally_initialized constant {kind} "
+        f'<{{ [{len(_PLACE)} x i8] c"{mark}", [{rest} x i8] zeroinitializer }}>, align 64\n'
+    )
+
+
+def filled_in(content: bytes, weights: bytes) -> bytes:
+    """Return an object file with the weights in their place."""
+    if content.count(_PLACE) != 1:
+        raise EngineError("LLVM has not kept the place for the weights")
+    start = content.index(_PLACE)
+    return content[:start] + weights + content[start + len(weights) :]
 
 
 def deepest(text: str, frames: Mapping[str, int], name: str, spare: int) -> int:

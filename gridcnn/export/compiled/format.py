@@ -52,8 +52,9 @@ class C(Format):
     """What the code runs on, by LLVM's name for architecture and system, as `aarch64-linux-gnu` or
     `thumbv7em-none-eabihf`; null: a machine like this one."""
     cpu: str | None = None
-    """LLVM's name of the processor, as `cortex-a72`, and features, as `generic+simd128`; null: the
-    usual one of the target, which any newer one can stand in for."""
+    """LLVM's name of the processor, as `cortex-a72`, and features, as `generic+simd128`;
+    `native`: that of this machine; null: the usual one of the target, which any newer one can stand
+    in for."""
     name: Name | None = None
     """What names in C begin with; null: made from the name of the spec."""
     weights: Literal["object", "file"] = "object"

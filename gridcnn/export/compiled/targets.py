@@ -41,6 +41,7 @@ _USUAL = {
     "wasm32": "generic+simd128",
 }
 _FREESTANDING = ("none", "elf", "unknown-unknown")
+_LISTED = 8  # features that are told
 _PROBE = """
 define void @wide(ptr %a, ptr %b) nounwind {
   %left = load <16 x float>, ptr %a, align 4
@@ -103,6 +104,8 @@ class Target:
     def name(self) -> str:
         """Triple and processor, for people."""
         more = "".join(each for each in self.processor.features.split(",") if each[:1] == "+")
+        # A machine tells all that its processor has, which its name says as well.
+        more = more if more.count("+") < _LISTED else ""
         return f"{self.triple}, {self.processor.name}{more}"
 
 
@@ -112,7 +115,7 @@ def find_target(triple: str, cpu: str | None = None) -> Target:
     Args:
         triple: architecture, maker and system, as `aarch64-linux-gnu`.
         cpu: LLVM's name of the processor, and features with `+`, as `cortex-a72` or
-            `generic+simd128`; None for the usual one.
+            `generic+simd128`; `native` for this machine's; None for the usual one.
 
     Raises:
         UserError: there is no such target or processor, or code for it cannot be made here.
@@ -147,7 +150,15 @@ def _find(triple: str, cpu: str | None) -> Target:
     architecture = triple.partition("-")[0]
     name, *features = (cpu or _USUAL.get(architecture, "generic")).split("+")
     listed_features = ",".join(f"+{feature}" for feature in features)
-    if architecture in ("x86_64", "amd64"):
+    if cpu == "native":
+        if normalized(triple).split("-")[::2] != normalized(this_machine()).split("-")[::2]:
+            raise UserError(
+                Problem(
+                    f"this machine is {this_machine()}, and not {triple}", source="--cpu native"
+                )
+            )
+        name, listed_features = processor().name, processor().features
+    elif architecture in ("x86_64", "amd64"):
         # LLVM halves the vectors on some processors; dense arithmetic gains by wide ones.
         listed_features = f"{listed_features},-prefer-256-bit".lstrip(",")
     try:

@@ -2,17 +2,18 @@
 
 LLVM ends the process that it works in where it cannot go on, for example with a processor that the
 architecture does not have. It writes its warnings and the sizes of stack frames to the standard
-error. So a child does the work: `python -m gridcnn.export.compiled.translator`, which takes a job
-as JSON on its standard input, and answers with the object code, or with assembly.
+error. So a child does the work, see `llvm_child`.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from gridcnn.errors import EngineError, GridcnnError
 
@@ -93,9 +94,13 @@ def processors(triple: str) -> list[str]:
 
 
 def _run(job: Job) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "gridcnn.export.compiled.translator"]
-    given = json.dumps(asdict(job)).encode()
-    return subprocess.run(command, input=given, capture_output=True, check=False)
+    facts = {**asdict(job), "triple": normalized(job.triple), "text": ""}
+    given = json.dumps(facts).encode() + b"\n" + job.text.encode()
+    # The child finds LLVM where this process did, and takes no file beside its own for a module.
+    command = [sys.executable, "-P", str(Path(__file__).with_name("llvm_child.py"))]
+    path = os.pathsep.join(each for each in sys.path if each)
+    environment = {**os.environ, "PYTHONPATH": path}
+    return subprocess.run(command, input=given, capture_output=True, check=False, env=environment)
 
 
 def normalized(triple: str) -> str:
@@ -120,50 +125,3 @@ _SYSTEMS = (
     *("linux", "none", "windows", "macos", "darwin", "ios", "freebsd", "netbsd", "openbsd"),
     *("wasi", "emscripten", "fuchsia"),
 )
-
-
-def main() -> None:
-    """Do the job that the standard input holds."""
-    import llvmlite.binding as llvm
-
-    job = Job(**json.load(sys.stdin.buffer))
-    triple = normalized(job.triple)
-    llvm.initialize_all_targets()
-    llvm.initialize_all_asmprinters()
-    machine = llvm.Target.from_triple(triple).create_target_machine(
-        cpu=job.cpu,
-        features=job.features,
-        opt=2,
-        reloc=job.relocation,
-        codemodel="small",
-        abiname=job.abi,
-    )
-    if job.form == "processors":
-        return
-    sys.stderr.write(f"layout: {machine.target_data}\n")
-    module = llvm.parse_assembly(job.text)
-    module.triple, module.data_layout = triple, str(machine.target_data)
-    module.verify()
-    options = llvm.create_pipeline_tuning_options()
-    # The text already says what is a vector, and which loops are worth unrolling.
-    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
-    builder = llvm.create_pass_builder(machine, options)
-    # No function may be left that is not called: it would only take memory.
-    clean = llvm.create_new_module_pass_manager()
-    clean.add_global_dead_code_eliminate_pass()
-    clean.run(module, builder)
-    passes = llvm.create_new_function_pass_manager()
-    passes.add_sroa_pass()
-    passes.add_instruction_combine_pass()
-    passes.add_simplify_cfg_pass()
-    for function in module.functions:
-        if not function.is_declaration:
-            passes.run(function, builder)
-    if job.form == "assembly":
-        sys.stdout.write(machine.emit_assembly(module))
-    else:
-        sys.stdout.buffer.write(machine.emit_object(module))
-
-
-if __name__ == "__main__":
-    main()
