@@ -118,7 +118,7 @@ class _More:
     cpu: str | None
     as_plan: bool
 
-    def compiled(self, network: Network) -> dict[str, Any]:
+    def compile_network(self, network: Network) -> dict[str, Any]:
         """Return what the network takes if it is compiled; nothing if that is not asked for."""
         if self.target is None and self.cpu is None:
             return {}
@@ -159,7 +159,7 @@ def _show_plan(
         notes.insert(0, f"training does not fit into memory here: {sized(usable)} are usable")
     if strict:
         refuse_notes(notes)
-    compiled = asked.compiled(planned.network)
+    compiled = asked.compile_network(planned.network)
     if as_json:
         more = {"plan": parts_json(network_engine.plan())} if asked.as_plan else {}
         more |= {"compiled": compiled} if compiled else {}

@@ -72,7 +72,7 @@ def _number(value: float) -> str:
     return f"{text}f"
 
 
-def _wrapped(texts: Sequence[str]) -> str:
+def _wrap(texts: Sequence[str]) -> str:
     lines = [", ".join(texts[at : at + _WIDTH]) for at in range(0, len(texts), _WIDTH)]
     return ",\n        ".join(lines)
 
@@ -184,7 +184,7 @@ static inline void {name}_grid_from_numbers(const float *numbers, float *grid)
 
 
 def _c_table(name: str, values: Sequence[float]) -> str:
-    numbers = _wrapped([_number(value) for value in values])
+    numbers = _wrap([_number(value) for value in values])
     return f"    static const float {name}[{len(values)}] = {{\n        {numbers}\n    }};\n"
 
 
@@ -257,8 +257,8 @@ def _lookup(adapter: TextAdapter) -> str:
     other = len(symbols) - 1 if adapter.unknown == "symbol" else -1
     known = symbols[:-1] if adapter.unknown == "symbol" else symbols
     pairs = sorted((ord(symbol), row) for row, symbol in enumerate(known))
-    codes = _wrapped([str(code) for code, _ in pairs])
-    rows = _wrapped([str(row) for _, row in pairs])
+    codes = _wrap([str(code) for code, _ in pairs])
+    rows = _wrap([str(row) for _, row in pairs])
     return f"""\
     static const uint32_t codes[{len(pairs)}] = {{
         {codes}

@@ -15,7 +15,7 @@ from gridcnn.errors import EngineError, Problem, UserError, listed, quoted, sugg
 from gridcnn.export.compiled.translator import (
     Job,
     UnknownProcessorError,
-    normalized,
+    normalize,
     processors,
     translate,
 )
@@ -137,7 +137,7 @@ def _find(triple: str, cpu: str | None) -> Target:
 
     llvm.initialize_all_targets()
     try:
-        llvm.Target.from_triple(normalized(triple))
+        llvm.Target.from_triple(normalize(triple))
     except RuntimeError:
         more = suggestion(triple, COMMON) or "."
         raise UserError(
@@ -151,7 +151,7 @@ def _find(triple: str, cpu: str | None) -> Target:
     name, *features = (cpu or _USUAL.get(architecture, "generic")).split("+")
     listed_features = ",".join(f"+{feature}" for feature in features)
     if cpu == "native":
-        if normalized(triple).split("-")[::2] != normalized(this_machine()).split("-")[::2]:
+        if normalize(triple).split("-")[::2] != normalize(this_machine()).split("-")[::2]:
             raise UserError(
                 Problem(
                     f"this machine is {this_machine()}, and not {triple}", source="--cpu native"

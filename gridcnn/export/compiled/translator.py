@@ -94,7 +94,7 @@ def processors(triple: str) -> list[str]:
 
 
 def _run(job: Job) -> subprocess.CompletedProcess[bytes]:
-    facts = {**asdict(job), "triple": normalized(job.triple), "text": ""}
+    facts = {**asdict(job), "triple": normalize(job.triple), "text": ""}
     given = json.dumps(facts).encode() + b"\n" + job.text.encode()
     # The child finds LLVM where this process did, and takes no file beside its own for a module.
     command = [sys.executable, "-P", str(Path(__file__).with_name("llvm_child.py"))]
@@ -103,7 +103,7 @@ def _run(job: Job) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, input=given, capture_output=True, check=False, env=environment)
 
 
-def normalized(triple: str) -> str:
+def normalize(triple: str) -> str:
     """Return a triple with all four parts in their places, as LLVM's libraries expect it.
 
     Users leave parts out: `aarch64-linux-gnu` names no maker, and LLVM would take `linux` for one.
