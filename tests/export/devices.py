@@ -47,6 +47,15 @@ DEVICES = {
         *("aarch64-linux-gnu", "cortex-a72", ("aarch64-linux-gnu-gcc", "-static")),
         ("qemu-aarch64",),
     ),
+    "arm32": Device(
+        "armv7-linux-gnueabihf",
+        None,
+        (
+            *("arm-none-eabi-gcc", "-marm", "-mcpu=cortex-a7", "-mfpu=neon-vfpv4"),
+            *("-mfloat-abi=hard", "--specs=rdimon.specs", "-Wl,--no-warn-execstack"),
+        ),
+        ("qemu-arm",),
+    ),
     "Cortex-M4": Device(
         "thumbv7em-none-eabihf",
         None,

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridcnn.engines.base import make_engine
-from gridcnn.export.compiled.compilation import Compilation
+from gridcnn.export.compiled.compilation import Compilation, Compiled
 from gridcnn.export.compiled.targets import find_target
 from gridcnn.grid import Array
 from gridcnn.network import Network
@@ -91,7 +91,7 @@ WebAssembly.instantiate(fs.readFileSync('tried.wasm'), {}).then(({instance}) => 
   memory.grow(Math.ceil((at + given.bytes) / 65536));
   const cells = given.grids[0].length, work = at + 4 * (cells + given.classes);
   for (const grid of given.grids) {
-    new Float32Array(memory.buffer, at, cells).set(grid);
+    new KIND(memory.buffer, at, cells).set(grid);
     new Uint8Array(memory.buffer, work, given.work).fill(255);
     if (tried_run(at, at + 4 * cells, work)) throw 'no votes';
     const votes = new Float32Array(memory.buffer, at + 4 * cells, given.classes);
@@ -101,25 +101,59 @@ WebAssembly.instantiate(fs.readFileSync('tried.wasm'), {}).then(({instance}) => 
 """
 
 
+def run_in_a_module(compiled: Compiled, items: Array, folder: Path) -> Array:
+    """Return the votes for grids or indices, `(items, classes)`, of a module that Node runs."""
+    kind = "Int32Array" if compiled.indices else "Float32Array"
+    flat = np.asarray(items, np.int32 if compiled.indices else np.float32).reshape(len(items), -1)
+    classes = compiled.network.output.cells
+    room = compiled.work_bytes + 4 * (flat.shape[1] + classes)
+    given = {"grids": flat.tolist(), "classes": classes, "work": compiled.work_bytes, "bytes": room}
+    (folder / "tried.o").write_bytes(compiled.content)
+    (folder / "page.js").write_text(_PAGE.replace("KIND", kind))
+    (folder / "grids.json").write_text(json.dumps(given))
+    exports = ["--export=tried_run", "--export=__heap_base"]
+    subprocess.run(
+        ["wasm-ld", "--no-entry", *exports, "tried.o", "-o", "tried.wasm"], cwd=folder, check=True
+    )
+    done = subprocess.run(["node", "page.js"], cwd=folder, check=True, capture_output=True)
+    return np.array([line.split() for line in done.stdout.decode().splitlines()], np.float64)
+
+
 @needs("wasm-ld", "node")
 @pytest.mark.parametrize("cpu", [None, "generic"])
 def test_votes_in_web_assembly_are_those_of_the_reference(cpu: str | None, tmp_path: Path) -> None:
     network, weights = small()
-    grids = np.random.default_rng(0).uniform(-1, 1, (3, *network.shape.sizes)).astype(np.float32)
+    grids = np.random.default_rng(0).uniform(-1, 1, (3, *network.shape.sizes))
     logits = make_engine(network, "reference").maps(weights, grids)
     compiled = Compilation(network, weights, find_target("wasm32", cpu), name="tried").compile()
-    flat = grids.reshape(3, -1)
-    room = compiled.work_bytes + 4 * (flat.shape[1] + 3)
-    (tmp_path / "tried.o").write_bytes(compiled.content)
-    (tmp_path / "page.js").write_text(_PAGE)
-    given = {"grids": flat.tolist(), "classes": 3, "work": compiled.work_bytes, "bytes": room}
-    (tmp_path / "grids.json").write_text(json.dumps(given))
-    exports = ["--export=tried_run", "--export=__heap_base"]
-    subprocess.run(
-        ["wasm-ld", "--no-entry", *exports, "tried.o", "-o", "tried.wasm"], cwd=tmp_path, check=True
-    )
 
-    done = subprocess.run(["node", "page.js"], cwd=tmp_path, check=True, capture_output=True)
+    votes = run_in_a_module(compiled, grids, tmp_path)
 
-    votes = np.array([line.split() for line in done.stdout.decode().splitlines()], np.float64)
+    assert compiled.needs == ()
     np.testing.assert_allclose(votes, expected_votes(network, logits), rtol=0, atol=1e-6)
+
+
+@pytest.mark.long
+@needs("wasm-ld", "node")
+@settings(max_examples=60)
+@given(networks())
+def test_votes_of_many_networks_in_web_assembly(
+    tmp_path_factory: pytest.TempPathFactory, drawn: tuple[Case, bool]
+) -> None:
+    case, one_hot = drawn
+    network = case.network
+    if not network.ops or not isinstance(network.ops[-1].stage, VotingLayers):
+        return
+    logits = make_engine(network, "reference").maps(case.parameters, case.grids)
+    target = find_target("wasm32")
+    with uncached():
+        compilation = Compilation(
+            network, case.single.parameters, target, name="tried", one_hot=one_hot
+        )
+        compiled = compilation.compile()
+    items = case.one_hot.indices if compiled.indices else case.single.grids
+
+    votes = run_in_a_module(compiled, items, tmp_path_factory.mktemp("case"))
+
+    bound = CLOSE * max(1, np.abs(logits).max())
+    np.testing.assert_allclose(votes, expected_votes(network, logits), rtol=0, atol=bound)

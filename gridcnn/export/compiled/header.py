@@ -74,6 +74,8 @@ def _about(compiled: Compiled, weights_file: str) -> list[str]:
     target = compiled.target
     where = f"in {weights_file}" if weights_file else "in the object file"
     needs = "It needs no library: it calls nothing that is not in the object file."
+    if target.ending == ".obj":
+        needs += " (Linkers ask for Microsoft's own `_fltused`; without that library define it.)"
     if compiled.needs:
         needs = (
             f"{target.processor.name} lacks arithmetic that the network needs, so the object file "
