@@ -1,0 +1,1 @@
+"""Measures the web server under load, beside a server with ONNX Runtime."""

@@ -1,4 +1,4 @@
-"""The same model in ONNX Runtime behind the same web server: Starlette and uvicorn, as one writes it.
+"""The same model in ONNX Runtime behind the same web server, written as it usually is.
 
 `python -m benchmarks.serving.peer MODEL NETWORK.onnx PORT`: the adapter is gridcnn's own, so that
 the same pictures give the same votes; each request runs the network once, on its own.

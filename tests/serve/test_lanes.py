@@ -78,7 +78,7 @@ def test_a_full_queue_refuses() -> None:
 
         assert refused.value.status == 503
         work.go.set()
-        assert await asyncio.gather(first, *waiting) == ["first!", "a!", "b!"]
+        assert list(await asyncio.gather(first, *waiting)) == ["first!", "a!", "b!"]
 
     with_lane(test, Limits(waiting=2))
 
@@ -114,7 +114,7 @@ def test_nothing_is_done_for_clients_that_have_gone() -> None:
         gone.cancel()
         work.go.set()
 
-        assert await asyncio.gather(first, other) == ["first!", "other!"]
+        assert list(await asyncio.gather(first, other)) == ["first!", "other!"]
         assert work.batches == [["first"], ["other"]]
 
     with_lane(test, Limits())
