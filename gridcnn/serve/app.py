@@ -248,7 +248,6 @@ class Server:
             self.held -= held
 
         holding.callback(release)
-        hold(length or 0)
         message = await receive()
         if message["type"] != "http.disconnect" and not message.get("more_body", False):
             body: bytes = message.get("body", b"")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,6 +79,9 @@ class Served:
         self.intake = Intake(model.spec, self.adapter, limits)
         self._has_remarks = type(self.adapter).remarks is not Adapter.remarks
         self._labels = [str(label) for label in model.classes]
+        # The lanes are several threads, and not every adapter or engine allows for that.
+        self._adapting = contextlib.nullcontext() if self.adapter.threads else threading.Lock()
+        self._answering = threading.Lock()
 
     def warm(self) -> None:
         """Compile what answers need, so that no client waits for it."""
@@ -95,7 +100,8 @@ class Served:
         found: list[Answer] = [""] * len(things)
         numbers = [str(number) for number in range(len(things))]
         try:
-            adapted = self.adapter.adapt_all(things, names=numbers)
+            with self._adapting:
+                adapted = self.adapter.adapt_all(things, names=numbers)
             self._fill(found, adapted)
             return Found(found, [self._notes(things, adapted, *span) for span in spans])
         except Exception as error:
@@ -108,7 +114,8 @@ class Served:
         problems = list(adapted.problems)
         kept = adapted.kept.tolist()
         if kept:
-            answered = self.model.answered(adapted.grids.values, names=[str(n) for n in kept])
+            with self._answering:
+                answered = self.model.answered(adapted.grids.values, names=[str(n) for n in kept])
             problems += answered.problems
             votes = answered.votes
             answers: list[Any]
@@ -152,7 +159,8 @@ class Served:
             raise Refusal(422, f"one item is explained at a time; the request has {count}")
         (thing,), (name,) = items.things, items.names
         # The adapter of the model itself has no limits of a server.
-        adapted = self.adapter.adapt_all([thing], names=[name])
+        with self._adapting:
+            adapted = self.adapter.adapt_all([thing], names=[name])
         if adapted.problems:
             raise Refusal(422, *map(str, adapted.problems))
         return self.model.explain(thing, name=name).page().encode()

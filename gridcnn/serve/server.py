@@ -7,8 +7,10 @@ import contextlib
 import logging
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import uvicorn
@@ -22,6 +24,8 @@ from gridcnn.serve.protocol import Connection
 Say = Callable[[str], None]
 _BACKLOG = 2_048
 """Connections that the system keeps while this process is busy."""
+_OWN_FILES = 64
+"""Files that the process itself has open: its socket, libraries, models while they are loaded."""
 _PATIENCE = 30.0
 """Seconds for requests that are being answered when the server is to end."""
 
@@ -66,6 +70,7 @@ def serve(
 
     SIGHUP loads all models again. `say` is called with a line for each thing that happens.
     """
+    limits = replace(limits, connections=min(limits.connections, _most_connections()))
     app = Server(models, limits, access)
 
     class Limited(Connection):
@@ -88,6 +93,16 @@ def serve(
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     server = _Uvicorn(config, app, say)
     server.run(sockets=[listening])
+
+
+def _most_connections() -> int:
+    """Return how many connections this process may have beside its own files."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # on Windows
+        return sys.maxsize
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if most == resource.RLIM_INFINITY else max(1, most - _OWN_FILES)
 
 
 class _Uvicorn(uvicorn.Server):

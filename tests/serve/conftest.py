@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.serve.running import SECONDS, Make, Running, launch, made, picture_model, png
+from tests.serve.running import SECONDS, TOKEN, Make, Running, launch, made, picture_model, png
 
 pytest.importorskip("starlette", reason="the extra serve is not installed")
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
@@ -68,6 +68,13 @@ def models(folder: Path) -> dict[str, Path]:
 def server(start: Make, models: dict[str, Path]) -> Running:
     """Return a server of a model of each kind; the first one takes arrays."""
     return start(models)
+
+
+@pytest.fixture(scope="session")
+def guarded(start: Make, models: dict[str, Path]) -> Running:
+    """Return a server that asks for a token, and lets pages of one other site ask."""
+    access = {"token": TOKEN, "origins": ["https://friend.example"]}
+    return start({"pictures": models["pictures"]}, access=access)
 
 
 @pytest.fixture(scope="session")

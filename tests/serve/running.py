@@ -27,6 +27,7 @@ from gridcnn.spec.load import load as load_spec
 HERE = Path(__file__).parent
 SECONDS = 60.0
 """The most that anything may take: this machine may do much else."""
+TOKEN = "a secret"
 Make = Callable[..., "Running"]
 
 
@@ -113,7 +114,9 @@ def _listen(running: Running) -> None:
     running.said.extend(running.process.stderr)
 
 
-def made(adapter: dict[str, Any], *, name: str, seed: int = 0, **data: Any) -> Model:
+def made(
+    adapter: dict[str, Any], *, name: str, seed: int = 0, several: bool = False, **data: Any
+) -> Model:
     spec = load_spec(
         {
             "name": name,
@@ -121,7 +124,7 @@ def made(adapter: dict[str, Any], *, name: str, seed: int = 0, **data: Any) -> M
             "stages": [{"convolution": {"filters": 3, "kernel_size": ["all", 1]}}]
             if {"text", "molecule"} & set(adapter)
             else [],
-            "head": {"voting": {"hidden": [5]}},
+            "head": {"voting": {"hidden": [5], "labels": "several" if several else "one"}},
             "training": {"seed": seed},
             **data,
         }

@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx
-import pytest
 
-from tests.serve.running import Make, Running
-
-TOKEN = "a secret"
-
-
-@pytest.fixture(scope="module")
-def guarded(start: Make, models: dict[str, Path]) -> Running:
-    access = {"token": TOKEN, "origins": ["https://friend.example"]}
-    return start({"pictures": models["pictures"]}, access=access)
+from tests.serve.running import TOKEN, Running
 
 
 def test_a_token_is_needed(guarded: Running, picture: Callable[..., bytes]) -> None:

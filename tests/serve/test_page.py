@@ -9,9 +9,8 @@ import httpx
 import pytest
 
 from tests.browser import WIDTHS, Pages, faults_of, overflows
-from tests.serve.running import Make, Running
+from tests.serve.running import TOKEN, Running
 
-TOKEN = "secret"
 ANSWER = ".live-answer"
 
 
@@ -72,10 +71,9 @@ def test_a_file_is_chosen(
     assert page.inner_text(ANSWER) == answer["answers"][0]["answer"]
 
 
-def test_the_page_asks_for_the_token(start: Make, models: dict[str, Path], pages: Pages) -> None:
+def test_the_page_asks_for_the_token(guarded: Running, pages: Pages) -> None:
     """And tells nothing of the models before."""
-    server = start({"pictures": models["pictures"]}, access={"token": TOKEN})
-    page = pages.open(server.url)
+    page = pages.open(guarded.url)
     page.wait_for_selector("#token")
     assert page.locator("canvas.drawing").count() == 0
 

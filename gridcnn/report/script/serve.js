@@ -210,7 +210,7 @@
       try {
         const body = await BODIES[kind](latest);
         const page = await ask(`models/${encodeURIComponent(about.name)}/explain`, body);
-        const place = page.headers.get("content-location");
+        const place = page.headers.get("content-location").slice(1); // beside this page
         const frame = make("iframe", { src: place, class: "inside", title: "The explanation",
           sandbox: "allow-scripts" });
         explanation.replaceChildren(make("h2", {}, "How this answer came about"), frame,
