@@ -76,7 +76,7 @@ def serve(
     max_waiting: Annotated[
         int,
         typer.Option(
-            metavar="N", min=1, help="The most requests that wait; one more is told to come later."
+            metavar="N", min=1, help="The most requests that wait; one more gets the status 503."
         ),
     ] = 1_024,
     deadline: Annotated[
@@ -84,7 +84,7 @@ def serve(
         typer.Option(
             metavar="S",
             min=0.01,
-            help="How long a request may wait before it is told the same. Default: 10.",
+            help="How long a request may wait for its answer, before it gets 503. Default: 10.",
         ),
     ] = 10.0,
     engine: options.Engine = None,

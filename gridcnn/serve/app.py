@@ -252,7 +252,8 @@ class Server:
         if message["type"] != "http.disconnect" and not message.get("more_body", False):
             body: bytes = message.get("body", b"")
             hold(max(0, len(body) - held))
-            return self._checked(body)
+            self._refuse_large(body)
+            return body
         pieces: list[bytes] = []
         size = 0
         while message["type"] != "http.disconnect":
@@ -267,10 +268,9 @@ class Server:
             message = await receive()
         raise Refusal(400, "the request ends before its body")
 
-    def _checked(self, body: bytes) -> bytes:
+    def _refuse_large(self, body: bytes) -> None:
         if len(body) > self.limits.body:
             raise self._too_large()
-        return body
 
     def _too_large(self) -> Refusal:
         self.metrics.refused["large"] += 1

@@ -75,7 +75,7 @@ class Served:
 
     def __init__(self, name: str, model: Model, limits: Limits) -> None:
         self.name, self.model = name, model
-        self.adapter = bounded(model.adapter, limits)
+        self.adapter = limit_adapter(model.adapter, limits)
         self.intake = Intake(model.spec, self.adapter, limits)
         self._has_remarks = type(self.adapter).remarks is not Adapter.remarks
         self._labels = [str(label) for label in model.classes]
@@ -166,7 +166,7 @@ class Served:
         return self.model.explain(thing, name=name).page().encode()
 
 
-def bounded(adapter: Adapter, limits: Limits) -> Adapter:
+def limit_adapter(adapter: Adapter, limits: Limits) -> Adapter:
     """Return an adapter that refuses pictures and clips beyond the limits of the server."""
     bounds = {"max_pixels": limits.pixels, "max_duration": limits.seconds}
     lower = {

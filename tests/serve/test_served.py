@@ -13,7 +13,7 @@ from gridcnn.adapters.image import ImageAdapter
 from gridcnn.model import Model
 from gridcnn.serve.limits import Limits
 from gridcnn.serve.refusals import Refusal
-from gridcnn.serve.served import FAULT, Question, Reply, Served, answer_together, bounded
+from gridcnn.serve.served import FAULT, Question, Reply, Served, answer_together, limit_adapter
 from gridcnn.serve.shelf import Shelf
 from gridcnn.serve.weight import is_heavy
 from tests.serve.running import made, picture_model
@@ -76,8 +76,8 @@ def test_limits_reach_the_adapter() -> None:
     """But never widen its own."""
     limits = Limits(pixels=1_000)
 
-    assert bounded(ImageAdapter(), limits).max_pixels == 1_000  # type: ignore[attr-defined]
-    own = bounded(ImageAdapter(max_pixels=10), limits)
+    assert limit_adapter(ImageAdapter(), limits).max_pixels == 1_000  # type: ignore[attr-defined]
+    own = limit_adapter(ImageAdapter(max_pixels=10), limits)
     assert own.max_pixels == 10  # type: ignore[attr-defined]
 
 
@@ -119,7 +119,7 @@ def test_large_pictures_are_heavy_however_small_their_files(
 
 
 def test_the_oldest_explanations_go_first() -> None:
-    """A bounded number of them is kept."""
+    """A limit_adapter number of them is kept."""
     shelf = Shelf()
     keys = [shelf.put(bytes([number])) for number in range(40)]
 
