@@ -87,8 +87,8 @@ def _predict(limits: Limits, about: str, *, token: bool, named: bool = False) ->
     file = {"type": "string", "format": "binary"}
     form = {
         "type": "object",
-        "properties": {"file": {"type": "array", "items": file, "maxItems": limits.items}},
-        "required": ["file"],
+        "description": f"One part for each item, of any name; {limits.items} at most.",
+        "properties": {"file": {"type": "array", "items": file}},
     }
     bodies: dict[str, Any] = {
         "multipart/form-data": {"schema": form},

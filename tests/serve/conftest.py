@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,13 @@ import httpx
 import pytest
 
 from tests.serve.running import SECONDS, TOKEN, Make, Running, launch, made, picture_model, png
+
+ROOT = Path(__file__).parents[2]
+if (ROOT / "benchmarks").is_dir():
+    # The test of many clients asks with the load program of the benchmark.
+    sys.path.insert(0, str(ROOT))
+else:
+    collect_ignore = ["test_endurance.py"]
 
 pytest.importorskip("starlette", reason="the extra serve is not installed")
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")

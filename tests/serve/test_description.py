@@ -61,7 +61,7 @@ def test_the_description_stands_a_search(server: Running) -> None:
         check=False,
     )
 
-    assert done.returncode == 0, done.stdout[-8_000:] + done.stderr[-2_000:]
+    assert done.returncode == 0, done.stdout[-30_000:] + done.stderr[-2_000:]
 
 
 def test_metrics_have_the_form_of_prometheus(
