@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -130,8 +129,7 @@ def _size(text: str) -> tuple[int, int]:
 def _say(verdict: Verdict) -> None:
     from gridcnn.cli.drawing import accuracy_lines, lag_lines
 
-    encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
-    plain = encoding != "utf8"
+    plain = screen.is_ascii()
     screen.say(f"verdict: {verdict.decision} ({_MEANINGS[verdict.decision]})")
     for sentence in verdict.summary:
         _say_wrapped(sentence)

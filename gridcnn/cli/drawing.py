@@ -2,62 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
+from gridcnn.errors import printable
 from gridcnn.order.lags import Lags
 from gridcnn.order.usefulness import Usefulness
 from gridcnn.outputs import write_output
+from gridcnn.report.colours import picture_pixels, shrink_pixels
 
 _SMALLEST_PNG = 256
 
 
-def pixels(grid: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return a grid `(channels, rows, columns)` as colours `(rows, columns, 3)`.
-
-    Three channels are red, green and blue; else the mean of all channels is shown in grey. Cells of
-    -1 are black, cells of 1 white, and values beyond are clipped.
-    """
-    planes = grid if len(grid) == 3 else grid.mean(axis=0, keepdims=True).repeat(3, axis=0)
-    levels = np.clip(np.nan_to_num(planes), -1, 1) * 127.5 + 127.5
-    colours: NDArray[np.uint8] = np.rint(levels).astype(np.uint8).transpose(1, 2, 0)
-    return colours
-
-
-def shrunk(picture: NDArray[np.uint8], width: int) -> tuple[NDArray[np.uint8], int]:
-    """Return the picture at most `width` columns wide, by whole-number means, and the factor."""
-    factor = -(-picture.shape[1] // max(width, 1))
-    if factor == 1:
-        return picture, 1
-    rows, columns = (-(-size // factor) * factor for size in picture.shape[:2])
-    padding = ((0, rows - picture.shape[0]), (0, columns - picture.shape[1]), (0, 0))
-    padded = np.pad(picture.astype(np.float64), padding, mode="edge")
-    blocks = padded.reshape(rows // factor, factor, columns // factor, factor, 3)
-    return np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8), factor
-
-
-def draw(grid: NDArray[np.float32], console: Console) -> int:
+def draw(grid: NDArray[np.float32], console: Console, *, widest: int = 10_000) -> int:
     """Draw a grid, two cells to a character, and return how many cells each drawn one stands for.
 
-    In colours if the console has them; else cells above 0 are drawn, and others left blank.
+    In colours if the console has them; else cells above 0 are drawn, and others left blank. The
+    drawing is at most as wide as the console, and as `widest` characters.
     """
-    return draw_picture(pixels(grid), console)
+    return draw_picture(picture_pixels(grid), console, widest=widest)
 
 
-def draw_picture(picture: NDArray[np.uint8], console: Console) -> int:
+def draw_picture(picture: NDArray[np.uint8], console: Console, *, widest: int = 10_000) -> int:
     """Draw colours `(rows, columns, 3)` as `draw` does, and return what it returns."""
-    width = console.width if console.is_terminal else 120
-    picture, factor = shrunk(picture, width)
+    width = min(widest, console.width if console.is_terminal else 120)
+    has_colours = console.color_system is not None and not console.no_color
+    picture, factor = shrink_pixels(picture, width)
     if len(picture) % 2:
         picture = np.concatenate([picture, np.zeros_like(picture[:1])])
     for upper, lower in zip(picture[::2], picture[1::2], strict=True):
         line = Text()
         for above, below in zip(upper.tolist(), lower.tolist(), strict=True):
-            if console.color_system:
+            if has_colours:
                 line.append("▀", f"rgb({_rgb(above)}) on rgb({_rgb(below)})")
             else:
                 bright = (sum(above) > 382, sum(below) > 382)
@@ -81,7 +63,7 @@ def write_png(grid: NDArray[np.float32], path: Path, *, force: bool = False) -> 
         RunFolderError: it cannot be written, or there is a file that gridcnn did not write; with
             `force` that is replaced as well.
     """
-    picture = pixels(grid)
+    picture = picture_pixels(grid)
     side = max(1, -(-_SMALLEST_PNG // int(max(picture.shape[:2]))))
     write_picture(picture.repeat(side, axis=0).repeat(side, axis=1), path, force=force)
     return side
@@ -98,6 +80,55 @@ def write_picture(picture: NDArray[np.uint8], path: Path, *, force: bool = False
     about.add_text("Software", "gridcnn")
     Image.fromarray(picture).save(content, "PNG", pnginfo=about)
     write_output(path, content.getvalue(), PNG_MARK, force=force)
+
+
+# Votes ------------------------------------------------------------------------------------------
+
+_LONGEST_NAME, _LONGEST_BAR, _SHORTEST_BAR = 24, 40, 8  # characters
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+_LEVELS = "▁▂▃▄▅▆▇█"
+
+
+def vote_lines(
+    shares: Sequence[tuple[str, float]], answers: Collection[str], *, width: int, plain: bool
+) -> list[Text]:
+    """Return a bar for each class, as long as its part of the votes.
+
+    Args:
+        shares: each class with its part of the votes, in 0..1, in the order of the lines.
+        answers: the classes that are answered, which are marked.
+        width: of the lines, in characters; if it is too small for bars, there are only numbers.
+        plain: in ASCII alone, for consoles that have no more.
+    """
+    named = [(printable(name), share) for name, share in shares]
+    names = min(max((cell_len(name) for name, _ in named), default=0), _LONGEST_NAME)
+    bars = min(_LONGEST_BAR, width - names - 12)
+    lines = []
+    for (raw, _), (name, share) in zip(shares, named, strict=True):
+        most = raw in answers
+        line = Text("> " if most else "  ")
+        line.append(set_cell_size(name, names), "bold" if most else "")
+        if bars >= _SHORTEST_BAR:
+            line.append("  ").append(_bar(share, bars, plain=plain), "blue" if most else "dim")
+        line.append(f"  {share:.3f}", "bold" if most else "")
+        lines.append(line)
+    return lines
+
+
+def _bar(share: float, width: int, *, plain: bool) -> str:
+    if plain:
+        return ("#" * round(share * width)).ljust(width)
+    whole, rest = divmod(round(share * width * 8), 8)
+    return ("█" * whole + (_EIGHTHS[rest] if rest else "")).ljust(width)
+
+
+def curve_line(row: NDArray[np.float32], width: int) -> str:
+    """Return numbers as a line of blocks, the higher the larger, at most `width` characters."""
+    step = -(-len(row) // max(width, 1))
+    finite = np.nan_to_num(row)
+    means = [float(finite[start : start + step].mean()) for start in range(0, len(row), step)]
+    low, spread = min(means), (max(means) - min(means)) or 1.0
+    return "".join(_LEVELS[round((mean - low) / spread * 7)] for mean in means)
 
 
 # Verdicts ---------------------------------------------------------------------------------------

@@ -87,6 +87,13 @@ Data = Annotated[
 Seed = Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Replace training.seed.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+Plain = Annotated[
+    bool,
+    typer.Option(
+        "--plain",
+        help="Print text alone, without drawings: for screen readers and simple consoles.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that gridcnn did not write.")]
 
 

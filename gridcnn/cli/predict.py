@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import abc
 import sys
-import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gridcnn.cli import options, screen
-from gridcnn.errors import DataError, Problem, SpecError, printable
-from gridcnn.files import RowWriter
+from gridcnn.errors import DataError, Problem, SpecError
 
 if TYPE_CHECKING:
-    from gridcnn.grid import Array
-    from gridcnn.model import Model
     from gridcnn.runs.questions import Part
 
 _EXAMPLES = """Classify files, texts, or the rows of a table.
@@ -39,7 +34,6 @@ Examples:
   gridcnn predict runs/sensors/1 new.csv
 """
 _BATCH = 256
-_WIDEST = 60
 
 
 def add(app: typer.Typer) -> None:
@@ -74,12 +68,14 @@ def predict(
     top: Annotated[
         int | None, typer.Option(metavar="K", min=1, help="Show the K classes with the most votes.")
     ] = None,
+    plain: options.Plain = False,
     engine: options.Engine = None,
     device: options.Device = None,
     precision: options.Precision = None,
     threads: options.Threads = None,
     strict: options.Strict = False,
 ) -> None:
+    from gridcnn.cli.printers import Form, Seen, make_printer
     from gridcnn.contracts.adapter import Selection
     from gridcnn.model import load
     from gridcnn.notes import VotesSpread, refuse_notes, remark_notes
@@ -94,8 +90,8 @@ def predict(
     asked = Questions(
         loaded.adapter, loaded.spec.data, texts=texts or (), lines=lines, columns=columns or ()
     )
-    printer = _JsonPrinter if as_json else _CsvPrinter if as_csv else _TextPrinter
-    shown, failed = printer(loaded, top), False
+    form: Form = "json" if as_json else "csv" if as_csv else "text"
+    shown, failed = make_printer(loaded, top, form, plain=plain), False
     remarks: Counter[str] = Counter()
     spread = VotesSpread()
     for names, things, unread in _batches(asked.parts(files or ()), strict=strict):
@@ -110,7 +106,9 @@ def predict(
             answered = loaded.answered(adapted.grids.values, names=read)
             problems += answered.problems
             spread.add(answered.votes)
-            shown.batch([read[index] for index in answered.kept], answered.votes)
+            names_kept = [read[index] for index in answered.kept]
+            seen = Seen(Selection(readable, answered.kept), adapted.grids.values, answered.kept)
+            shown.batch(names_kept, answered.votes, seen)
         if problems:
             # At once: there may be more of them than should be kept.
             sys.stdout.flush()
@@ -149,83 +147,3 @@ def _batches(
             names, things, problems = [], [], []
     if names or problems:
         yield names, things, problems
-
-
-class _Printer(abc.ABC):
-    """Prints answers, a batch at a time."""
-
-    def __init__(self, model: Model, top: int | None) -> None:
-        self.classes = model.classes
-        self.model = model
-        self.top = top
-        self.width = 0
-
-    def order(self, votes: Array) -> list[int]:
-        """Return which classes to show: all in order, or the `top` ones with the most votes."""
-        if self.top is None:
-            return list(range(len(self.classes)))
-        return [int(index) for index in (-votes).argsort(kind="stable")[: self.top]]
-
-    def batch(self, names: Sequence[str], votes: Array) -> None:
-        self.width = max(self.width, min(max(map(len, names), default=0), _WIDEST))
-        answers: list[Any]
-        if self.model.several:
-            answers = self.model.labels_answered(votes)
-        else:
-            answers = [self.classes[n] for n in self.model.head.answers(votes).tolist()]
-        for name, answer, row in zip(names, answers, votes, strict=True):
-            self.item(name, answer, row)
-
-    @abc.abstractmethod
-    def item(self, name: str, answer: Any, votes: Array) -> None:
-        """Print the answer for one thing; of several labels, it is the list of those."""
-
-    @staticmethod
-    def join(answer: Any, between: str) -> str:
-        """Return an answer as a text; `between` separates several labels."""
-        return between.join(map(str, answer)) if isinstance(answer, list) else str(answer)
-
-    def end(self) -> None:  # noqa: B027 - most have nothing to add
-        """Print the end of the output."""
-
-
-class _TextPrinter(_Printer):
-    def item(self, name: str, answer: Any, votes: Array) -> None:
-        shown = "  ".join(f"{self.classes[n]} {votes[n]:.3f}" for n in self.order(votes))
-        told = self.join(answer, ", ") or "no label"
-        screen.say(printable(f"{name:<{self.width}}  {told}  {shown}"))
-
-
-class _CsvPrinter(_Printer):
-    def __init__(self, model: Model, top: int | None) -> None:
-        super().__init__(model, top)
-        self.writer = RowWriter(screen.table_output())
-        columns: list[str] = []
-        if top is None:
-            columns = [f"votes.{label}" for label in self.classes]
-        else:
-            for place in range(1, min(top, len(self.classes)) + 1):
-                columns += [f"answer.{place}", f"votes.{place}"]
-        self.writer.write(["file", "answer", *columns])
-
-    def item(self, name: str, answer: Any, votes: Array) -> None:
-        shown: list[Any] = []
-        for index in self.order(votes):
-            shown += [] if self.top is None else [self.classes[index]]
-            shown.append(f"{votes[index]:.6f}")
-        self.writer.write([name, self.join(answer, ";"), *shown])
-
-
-class _JsonPrinter(_Printer):
-    begun = False
-
-    def item(self, name: str, answer: Any, votes: Array) -> None:
-        shown = {str(self.classes[n]): round(float(votes[n]), 6) for n in self.order(votes)}
-        # Item by item, since there may be more of them than should be kept.
-        content = screen.as_json({"file": name, "answer": answer, "votes": shown})
-        sys.stdout.write(",\n" if self.begun else "[\n")
-        sys.stdout.write(textwrap.indent(content, "  "))
-        self.begun = True
-
-    def end(self) -> None:
-        screen.say("\n]" if self.begun else "[]")

@@ -44,6 +44,20 @@ def output(*, width: int | None = None) -> Console:
     return _Answers(width=width, highlight=False, markup=False, soft_wrap=width is None)
 
 
+def draws(console: Console, *, plain: bool) -> bool:
+    """Return whether drawings may be printed: on a terminal that can move its cursor.
+
+    `plain` says that the user wants text alone.
+    """
+    return console.is_terminal and not console.is_dumb_terminal and not plain
+
+
+def is_ascii() -> bool:
+    """Return whether standard output may lack characters beyond ASCII."""
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    return encoding.lower().replace("-", "") != "utf8"
+
+
 def messages() -> Console:
     """Return the console of progress, warnings and errors."""
     return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -56,9 +70,7 @@ def say(text: str = "") -> None:
 
 def as_json(content: Any) -> str:
     """Return an answer as JSON, with escapes if standard output is not UTF-8 (on Windows)."""
-    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
-    plain = encoding.lower().replace("-", "") != "utf8"
-    text = json_text(content, ensure_ascii=plain)
+    text = json_text(content, ensure_ascii=is_ascii())
     # JSON leaves some signs as they are that steer a terminal: they lie beyond ASCII.
     return text if visible(text) == text else json_text(content, ensure_ascii=True)
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from gridcnn.cli.drawing import pixels
 from gridcnn.grid import Cells, GridShape, OneHot
+from gridcnn.report.colours import picture_pixels
 
 Picture = NDArray[np.uint8]
 """Colours, `(rows, columns, 3)`."""
@@ -41,7 +41,7 @@ def sheet_of_grids(grids: NDArray[np.float32], *, gap: int = 1) -> Picture:
     sheet[:] = BETWEEN
     for number, grid in enumerate(grids):
         top, left = number // across * (rows + gap), number % across * (columns + gap)
-        sheet[top : top + rows, left : left + columns] = pixels(grid)
+        sheet[top : top + rows, left : left + columns] = picture_pixels(grid)
     return sheet
 
 

@@ -13,6 +13,9 @@ from gridcnn.cli import options, screen
 from gridcnn.errors import DataError, SpecError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from gridcnn.contracts.adapter import Adapter
     from gridcnn.grid import Grids
     from gridcnn.network import Network
@@ -78,6 +81,7 @@ def show(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting. Repeatable."),
     ] = None,
+    plain: options.Plain = False,
     engine: options.Engine = None,
     device: options.Device = None,
     precision: options.Precision = None,
@@ -94,6 +98,7 @@ def show(
         if target is not None or cpu is not None:
             raise SpecError("--target shows a spec; leave --spec and the file out")
         drawn = _Drawn(png, augmented, as_json=as_json, force=force)
+        drawn = _Drawn(png, augmented, as_json=as_json, force=force, plain=plain)
         _show_file(what, spec, drawn, changes or [], strict=strict)
         return
     for option, given in (("--augmented", augmented), ("--png", png)):
@@ -188,6 +193,16 @@ class _Drawn:
     augmented: int | None
     as_json: bool
     force: bool
+    plain: bool
+
+    def draw(self, picture: NDArray[np.uint8]) -> int:
+        """Draw a picture, and return how many cells each drawn one stands for; 1 if it is not."""
+        from gridcnn.cli.drawing import draw_picture
+
+        console = screen.output()
+        if self.plain or console.is_dumb_terminal:
+            return 1
+        return draw_picture(picture, console)
 
 
 def _show_file(
@@ -232,14 +247,15 @@ def _show_file(
 
 def _draw_grid(name: str, grids: Grids, drawn: _Drawn) -> None:
     """Draw the only one of some grids."""
-    from gridcnn.cli.drawing import draw, write_png
+    from gridcnn.cli.drawing import write_png
+    from gridcnn.report.colours import picture_pixels
 
     values = grids.values[0]
     if drawn.as_json:
         shape = list(grids.shape.sizes)
         screen.say_json({"file": name, "shape": shape, "cells": values.tolist()})
     else:
-        factor = draw(values, screen.output())
+        factor = drawn.draw(picture_pixels(values))
         screen.say(
             f"{name}: {grids.shape} (channels x rows x columns), cells from "
             f"{values.min():.2f} to {values.max():.2f}" + _factor_note(factor)
@@ -265,7 +281,7 @@ def _draw_augmented(name: str, thing: Any, spec: Spec, drawn: _Drawn, *, count: 
     """Draw so many forms of a thing, changed as in training."""
     import numpy as np
 
-    from gridcnn.cli.drawing import draw_picture, write_picture
+    from gridcnn.cli.drawing import write_picture
     from gridcnn.cli.sheets import enlarge, sheet_of_grids, sheet_of_texts, texts_of
     from gridcnn.runs.forms import changed_grids
 
@@ -278,7 +294,7 @@ def _draw_augmented(name: str, thing: Any, spec: Spec, drawn: _Drawn, *, count: 
         for text in texts:
             screen.say(text)
     else:
-        factor = draw_picture(sheet_of_grids(cells), screen.output())
+        factor = drawn.draw(sheet_of_grids(cells))
         screen.say(f"{name}: {count} forms of {shape}" + _factor_note(factor))
     if drawn.png is None:
         return

@@ -207,9 +207,9 @@ def carry_out(
             prepared = prepared.with_training(training)
             folder.go_on(prepared.spec)
         result = finish(Trained(engine_to_train, prepared, checked, state), folder, watch)
-    watcher.on_end(result.metrics, result.folder)
     if report:
         _report(result, prepared, checked, memory, watcher)
+    watcher.on_end(result.metrics, result.folder)
     if strict:
         signs = [sign["text"] for sign in result.metrics["signs"]]
         refuse_notes([*signs, *result.metrics.get(TEST, {}).get("notes", ())])

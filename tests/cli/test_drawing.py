@@ -8,23 +8,24 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from gridcnn.cli.drawing import draw, pixels, shrunk, write_png
+from gridcnn.cli.drawing import draw, write_png
 from gridcnn.errors import RunFolderError
+from gridcnn.report.colours import picture_pixels, shrink_pixels
 
 
 def test_cells_become_greys() -> None:
     """-1 is black, 1 white, and what lies beyond is cut off; NaN is shown as 0."""
     grid = np.array([[[-1, 0, 1, 5, -3, np.nan]]], np.float32)
 
-    assert pixels(grid)[0, :, 0].tolist() == [0, 128, 255, 255, 0, 128]
+    assert picture_pixels(grid)[0, :, 0].tolist() == [0, 128, 255, 255, 0, 128]
 
 
 def test_three_channels_are_colours_and_others_a_mean() -> None:
     """Red, green and blue are shown as such; any other number of channels in grey."""
     colours = np.stack([np.full((2, 2), value, np.float32) for value in (1, -1, 0)])
 
-    assert pixels(colours)[0, 0].tolist() == [255, 0, 128]
-    assert pixels(colours[:2])[0, 0].tolist() == [128, 128, 128]
+    assert picture_pixels(colours)[0, 0].tolist() == [255, 0, 128]
+    assert picture_pixels(colours[:2])[0, 0].tolist() == [128, 128, 128]
 
 
 def test_wide_grids_are_shrunk_by_means() -> None:
@@ -32,7 +33,7 @@ def test_wide_grids_are_shrunk_by_means() -> None:
     picture = np.zeros((4, 10, 3), np.uint8)
     picture[:2, :2] = 200
 
-    small, factor = shrunk(picture, 5)
+    small, factor = shrink_pixels(picture, 5)
 
     assert factor == 2
     assert small.shape == (2, 5, 3)
@@ -70,6 +71,6 @@ def test_a_png_has_a_square_for_each_cell(tmp_path: Path) -> None:
 
     with Image.open(tmp_path / "grid.png") as image:
         assert image.size == (9 * side, 6 * side)
-        assert (np.asarray(image)[::side, ::side] == pixels(grid)).all()
+        assert (np.asarray(image)[::side, ::side] == picture_pixels(grid)).all()
     with pytest.raises(RunFolderError, match="cannot be written"):
         write_png(grid, tmp_path / "none" / "grid.png")

@@ -13,10 +13,10 @@ import soundfile
 from PIL import Image
 from typer.testing import CliRunner
 
-from gridcnn.cli.drawing import pixels
 from gridcnn.cli.main import app
 from gridcnn.cli.sheets import BETWEEN, enlarge, sheet_of_grids, sheet_of_texts, texts_of
 from gridcnn.grid import Axis, GridShape, OneHot
+from gridcnn.report.colours import picture_pixels
 
 PICTURE = """
 adapter: {image: {size: [9, 9]}}
@@ -77,7 +77,7 @@ def test_a_sheet_shows_forms_as_training_draws_them(place: Path) -> None:
         assert max(sheet.size) <= 1200
         tiles = _tiles(sheet, side, 9, 9)
     for tile, form in zip(tiles, forms, strict=True):
-        np.testing.assert_array_equal(tile, pixels(form))
+        np.testing.assert_array_equal(tile, picture_pixels(form))
 
 
 def test_of_texts_the_letters_are_shown(place: Path) -> None:
