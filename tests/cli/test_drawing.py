@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from gridcnn.cli.drawing import draw, write_png
+from gridcnn.cli.drawing import curve_line, draw, vote_lines, write_png
 from gridcnn.errors import RunFolderError
 from gridcnn.report.colours import picture_pixels, shrink_pixels
 
@@ -74,3 +74,48 @@ def test_a_png_has_a_square_for_each_cell(tmp_path: Path) -> None:
         assert (np.asarray(image)[::side, ::side] == picture_pixels(grid)).all()
     with pytest.raises(RunFolderError, match="cannot be written"):
         write_png(grid, tmp_path / "none" / "grid.png")
+
+
+def test_without_colours_a_terminal_gets_shapes() -> None:
+    """NO_COLOR leaves a terminal its blocks; blocks of one colour alone would show nothing."""
+    console = Console(
+        file=io.StringIO(),
+        width=80,
+        force_terminal=True,
+        color_system="truecolor",
+        no_color=True,
+    )
+
+    draw(np.array([[[1.0, -1.0], [-1.0, -1.0]]], np.float32), console)
+
+    assert console.file.getvalue().rstrip() == "▀"  # type: ignore[attr-defined]
+
+
+def test_votes_are_bars() -> None:
+    """A bar is as long as its part of the votes, to an eighth of a character."""
+    shares = [("cat", 0.75), ("a dog", 0.25)]
+
+    lines = [line.plain for line in vote_lines(shares, {"cat"}, width=37, plain=False)]
+    plain = [line.plain for line in vote_lines(shares, {"cat"}, width=37, plain=True)]
+
+    assert lines == [
+        "> cat    ███████████████       0.750",
+        "  a dog  █████                 0.250",
+    ]
+    assert plain == [line.replace("█", "#") for line in lines]
+
+
+def test_narrow_windows_have_no_bars() -> None:
+    """Names and numbers stay; long names are cut, and wide characters counted as such."""
+    lines = [
+        line.plain
+        for line in vote_lines([("x" * 60, 1.0), ("猫\x1b", 0.0)], set(), width=30, plain=False)
+    ]
+
+    assert lines == [f"  {'x' * 24}  1.000", f"  猫\\x1b{' ' * 18}  0.000"]
+
+
+def test_a_row_is_a_line_of_blocks() -> None:
+    """The lowest number is the smallest block; many numbers are averaged."""
+    assert curve_line(np.array([0, 0.5, 1, np.nan], np.float32), 10) == "▁▅█▁"
+    assert curve_line(np.array([0, 0, 1, 1], np.float32), 2) == "▁█"

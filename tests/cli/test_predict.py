@@ -4,6 +4,10 @@ import contextlib
 import csv
 import io
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -407,3 +411,58 @@ def test_whether_a_stack_fits_takes_no_memory(work: Path) -> None:
 
     assert not questions._fits((2**20, 2**20, 2**20))
     assert questions._fits((2, 3))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_a_terminal_gets_drawings(tmp_path: Path) -> None:
+    """A few items are drawn with their votes; --plain, and a simple terminal, have a line each."""
+    write_files(XO(count=8, size=(12, 12)), tmp_path / "pictures", seed=5)
+    spec = {
+        "name": "tiny",
+        "adapter": {"image": {"size": [12, 12]}},
+        "stages": ["pooling"],
+        "head": "voting",
+        "training": {"epochs": 1},
+    }
+    gridcnn.run(spec, data=tmp_path / "pictures", out=tmp_path / "run")
+    picture = sorted((tmp_path / "pictures").rglob("*.png"))[0]
+
+    drawn = _on_a_terminal("run", picture, folder=tmp_path)
+    plain = _on_a_terminal("run", picture, "--plain", folder=tmp_path)
+    many = _on_a_terminal("run", "pictures", folder=tmp_path)
+    dumb = _on_a_terminal("run", picture, folder=tmp_path, TERM="dumb")
+
+    assert drawn.count("▀") >= 12 * 6
+    assert re.search(r"> [OX]  █+.* 0\.\d{3}", drawn)
+    assert "▀" not in plain + many + dumb
+    assert plain == dumb
+    assert re.search(r"\.png  [OX]  O 0\.\d{3}  X 0\.\d{3}", plain)
+    assert many.count(".png") == 8
+
+
+def _on_a_terminal(*arguments: Any, folder: Path, **more: str) -> str:
+    """Return what `gridcnn predict` prints on a terminal of 80 columns, without colours."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
+    left_out = ("COLUMNS", "LINES", "NO_COLOR", "CI")
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    environment |= {"TERM": "xterm-256color", "PYTHONUTF8": "1", **more}
+    command = [sys.executable, "-m", "gridcnn", "predict", *map(str, arguments)]
+    printed = b""
+    with subprocess.Popen(command, cwd=folder, stdout=theirs, stderr=theirs, env=environment):
+        os.close(theirs)
+        while True:
+            try:
+                part = os.read(ours, 65_536)
+            except OSError:  # Linux says so when the other side is closed
+                break
+            if not part:
+                break
+            printed += part
+    os.close(ours)
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", printed.decode())
