@@ -146,11 +146,15 @@ def _confusion(evaluation: Evaluation) -> str:
         )
         rows.append(f'<tr><th style="{_TEXT}">{name}</th>{cells}</tr>')
     heads = "".join(f'<th style="{_NUMBER}">{name}</th>' for name in ("truth \\ answer", *names))
+    return _scrolled(f"<tr>{heads}</tr>{''.join(rows)}", "Confusion matrix")
+
+
+def _scrolled(rows: str, name: str) -> str:
+    """Return a table that is scrolled by itself if it is wider than the notebook."""
     return (
-        '<div tabindex="0" role="region" aria-label="Confusion matrix" style="overflow-x: auto; '
-        'margin-top: 0.8em">'
-        '<table style="border-collapse: collapse">'
-        f"<tr>{heads}</tr>{''.join(rows)}</table></div>"
+        f'<div tabindex="0" role="region" aria-label="{name}" '
+        'style="overflow-x: auto; margin-top: 0.8em">'
+        f'<table style="border-collapse: collapse">{rows}</table></div>'
     )
 
 
@@ -178,4 +182,4 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         )
 
     lines = [line(heads, "th"), *(line(row, "td") for row in rows)]
-    return f'<table style="border-collapse: collapse">{"".join(lines)}</table>'
+    return _scrolled("".join(lines), heads[0])
