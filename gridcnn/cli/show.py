@@ -97,7 +97,6 @@ def show(
             raise SpecError("--plan shows a spec; leave --spec and the file out: show SPEC --plan")
         if target is not None or cpu is not None:
             raise SpecError("--target shows a spec; leave --spec and the file out")
-        drawn = _Drawn(png, augmented, as_json=as_json, force=force)
         drawn = _Drawn(png, augmented, as_json=as_json, force=force, plain=plain)
         _show_file(what, spec, drawn, changes or [], strict=strict)
         return

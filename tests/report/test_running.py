@@ -108,7 +108,7 @@ def test_mistakes_and_uncertain_items_are_in_order(run: gridcnn.Run) -> None:
     assert answers is not None
     choice = choose(answers)
     frame = run.predictions_frame
-    votes = frame[[name for name in frame if name.startswith("votes.")]].to_numpy()
+    votes = frame.filter(like="votes.").to_numpy()
 
     wrong = (frame["truth"] != frame["answer"]).to_numpy()
     sure = votes.max(axis=1)
