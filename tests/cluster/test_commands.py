@@ -1,0 +1,100 @@
+"""Commands on a local cluster: the same files, and nothing that stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.cluster
+CLUSTER = ["--cluster", "local", "--workers", "2", "--threads", "1"]
+FEW = ["--set", "training.epochs=2", "--set", "data.source.xo.count=600"]
+PATIENCE = 120.0
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "gridcnn", *words]
+
+
+def gridcnn(folder: Path, *words: str) -> None:
+    done = subprocess.run(command(*words), cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def processes(mark: str) -> list[int]:
+    """Return the processes that have a mark in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark.encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return [number for number in found if number != os.getpid()]
+
+
+def assert_same_files(one: Path, other: Path, *names: str) -> None:
+    for name in names:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("spec", ["xo", "sms", "spoken-digits"])
+def test_two_workers_write_the_bytes_of_one_process(spec: str, tmp_path: Path) -> None:
+    few = FEW if spec == "xo" else ["--set", "training.epochs=1"]
+    for out, more in (("alone", []), ("shared", CLUSTER)):
+        words = command("run", spec, *few, "--out", out, "--quiet", *more)
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        if done.returncode == 2 and "GRIDCNN_DATA" in done.stderr:
+            pytest.skip(f"the data of {spec} is not here")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    both = tmp_path / "alone", tmp_path / "shared"
+    assert_same_files(*both, "model.safetensors", "predictions.csv")
+
+
+@pytest.mark.parametrize(
+    ("way", "parts"),
+    [(["--folds", "3"], ["fold-1", "fold-2", "fold-3"]), (["--repeat", "2"], ["run-1", "run-2"])],
+)
+def test_folds_and_repeats_are_spread_and_give_the_same_files(
+    way: list[str], parts: list[str], tmp_path: Path
+) -> None:
+    gridcnn(tmp_path, "run", "xo", *FEW, *way, "--out", "alone", "--quiet")
+    gridcnn(tmp_path, "run", "xo", *FEW, *way, "--out", "spread", "--quiet", *CLUSTER)
+
+    both = tmp_path / "alone", tmp_path / "spread"
+    names = [f"{part}/{name}" for part in parts for name in ("model.safetensors", "spec.yaml")]
+    assert_same_files(*both, *names)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what processes there are")
+def test_no_process_stays_however_a_command_ends(number: int, tmp_path: Path) -> None:
+    """After Ctrl-C the run goes on with one process, to the end that it would have had."""
+    mark = f"GRIDCNN_TEST_MARK={tmp_path}"
+    few = ["--set", "training.epochs=300", "--set", "data.source.xo.count=600"]
+    words = command("run", "xo", *few, "--out", "run", *CLUSTER)
+    env: dict[str, Any] = {**os.environ, "GRIDCNN_TEST_MARK": str(tmp_path)}
+    log = (tmp_path / "log").open("w")
+    driver = subprocess.Popen(words, cwd=tmp_path, env=env, stdout=log, stderr=log)
+    end = time.monotonic() + PATIENCE
+    while not (tmp_path / "run" / "checkpoint.safetensors").exists() and time.monotonic() < end:
+        assert driver.poll() is None, (tmp_path / "log").read_text()
+        time.sleep(0.1)
+    assert len(processes(mark)) > 3
+
+    driver.send_signal(number)
+    driver.wait(PATIENCE)
+    end = time.monotonic() + PATIENCE
+    while processes(mark) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert not processes(mark)
+    log.close()
+    if number == signal.SIGINT:
+        assert "continue with: gridcnn run --resume run" in (tmp_path / "log").read_text()
