@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -27,16 +25,18 @@ def gridcnn(folder: Path, *words: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def processes(mark: str) -> list[int]:
-    """Return the processes that have a mark in their environment."""
+def processes(session: int) -> list[int]:
+    """Return the processes of a session that have not ended."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
+    for path in Path("/proc").glob("[0-9]*/stat"):
         try:
-            if mark.encode() in path.read_bytes():
-                found.append(int(path.parent.name))
+            # After the name, which may hold anything: state, parent, group, session.
+            state, _, _, own, *_ = path.read_text().rpartition(")")[2].split()
         except OSError:
             continue
-    return [number for number in found if number != os.getpid()]
+        if int(own) == session and state != "Z":
+            found.append(int(path.parent.name))
+    return found
 
 
 def assert_same_files(one: Path, other: Path, *names: str) -> None:
@@ -77,24 +77,22 @@ def test_folds_and_repeats_are_spread_and_give_the_same_files(
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what processes there are")
 def test_no_process_stays_however_a_command_ends(number: int, tmp_path: Path) -> None:
     """After Ctrl-C the run goes on with one process, to the end that it would have had."""
-    mark = f"GRIDCNN_TEST_MARK={tmp_path}"
     few = ["--set", "training.epochs=300", "--set", "data.source.xo.count=600"]
     words = command("run", "xo", *few, "--out", "run", *CLUSTER)
-    env: dict[str, Any] = {**os.environ, "GRIDCNN_TEST_MARK": str(tmp_path)}
     log = (tmp_path / "log").open("w")
-    driver = subprocess.Popen(words, cwd=tmp_path, env=env, stdout=log, stderr=log)
+    driver = subprocess.Popen(words, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True)
     end = time.monotonic() + PATIENCE
     while not (tmp_path / "run" / "checkpoint.safetensors").exists() and time.monotonic() < end:
         assert driver.poll() is None, (tmp_path / "log").read_text()
         time.sleep(0.1)
-    assert len(processes(mark)) > 3
+    assert len(processes(driver.pid)) > 3
 
     driver.send_signal(number)
     driver.wait(PATIENCE)
     end = time.monotonic() + PATIENCE
-    while processes(mark) and time.monotonic() < end:
+    while processes(driver.pid) and time.monotonic() < end:
         time.sleep(0.2)
-    assert not processes(mark)
+    assert not processes(driver.pid)
     log.close()
     if number == signal.SIGINT:
         assert "continue with: gridcnn run --resume run" in (tmp_path / "log").read_text()
