@@ -58,9 +58,8 @@ Cluster = Annotated[
     str | None,
     typer.Option(
         metavar="local|ADDRESS",
-        envvar="GRIDCNN_CLUSTER",
         help="Work on a Ray cluster: local starts one on this machine, an address joins one. "
-        "Results do not depend on it.",
+        "Results do not depend on it. Default: what the variable GRIDCNN_CLUSTER names, or none.",
     ),
 ]
 Workers = Annotated[

@@ -69,10 +69,23 @@ def predict(
         int | None, typer.Option(metavar="K", min=1, help="Show the K classes with the most votes.")
     ] = None,
     plain: options.Plain = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write the answers to a folder, in files of 4,096 items each; the same command "
+            "goes on where it was stopped.",
+        ),
+    ] = None,
+    parquet: Annotated[
+        bool, typer.Option("--parquet", help="With --out: write Parquet files in place of CSV.")
+    ] = False,
     engine: options.Engine = None,
     device: options.Device = None,
     precision: options.Precision = None,
     threads: options.Threads = None,
+    cluster: options.Cluster = None,
+    workers: options.Workers = None,
     strict: options.Strict = False,
 ) -> None:
     from gridcnn.cli.printers import Form, Seen, make_printer
@@ -86,6 +99,29 @@ def predict(
     if not files and not texts:
         raise SpecError("there is nothing to classify; name files or folders, - or --text TEXT")
     engine = options.read_engine(engine, device, precision)
+    if out is not None:
+        if as_json or as_csv or top is not None or strict:
+            raise SpecError(
+                "--out writes all votes to files; leave --json, --csv, --top and --strict out"
+            )
+        _write_answers(
+            model,
+            files or (),
+            out=out,
+            form="parquet" if parquet else "csv",
+            texts=texts or (),
+            lines=lines,
+            columns=columns or (),
+            engine=engine,
+            threads=threads,
+            cluster=cluster,
+            workers=workers,
+        )
+        return
+    if parquet or cluster is not None or workers is not None:
+        raise SpecError(
+            "--cluster, --workers and --parquet need a folder for the answers; add --out DIR"
+        )
     loaded = load(model, engine=engine, threads=threads)
     asked = Questions(
         loaded.adapter, loaded.spec.data, texts=texts or (), lines=lines, columns=columns or ()
@@ -119,6 +155,25 @@ def predict(
     notes = [*remark_notes(remarks), *spread.notes()]
     screen.say_notes(notes, strict=strict)
     if failed:
+        raise typer.Exit(screen.USER)
+
+
+def _write_answers(model: Path, files: Sequence[str], **options: Any) -> None:
+    from gridcnn.answering import answer_all
+
+    answers = answer_all(model, files, **options)
+    before = answers.items - answers.answered - answers.problems
+    told = f"{answers.items:,} items, {answers.answered:,} answered now"
+    if before > 0:
+        told += f", {before:,} before"
+    screen.say(f"{told}: {answers.folder}")
+    if answers.problems:
+        screen.say_error(
+            DataError(
+                f"not all items can be answered ({answers.problems:,} cannot); "
+                f"{answers.folder}/problems-*.csv say why"
+            )
+        )
         raise typer.Exit(screen.USER)
 
 
