@@ -45,6 +45,7 @@ class Crew:
         self.lost = 0
         """How many workers have died so far."""
         self._kind: str | None = None
+        self._has_agreed = False
         for _ in range(workers):
             self._hire()
         self._await_first(workers)
@@ -122,7 +123,7 @@ class Crew:
             except self._ray.exceptions.RayError:
                 self._hire()
                 continue
-            if self._kind is None and self.workers and own != processor():
+            if self._has_agreed and self._kind is None and own != processor():
                 self._ray.kill(worker)  # another kind of processor gives other bits
                 continue
             worker.kind = (own, lesser)
@@ -159,6 +160,7 @@ class Crew:
     def _agree(self) -> None:
         """Let all compute for the same kind of processor: other kinds give other bits."""
         kinds: list[tuple[Processor, list[str]]] = [worker.kind for worker in self.workers]
+        self._has_agreed = True
         self._kind = common_kind((processor(), levels()), kinds)
         if self._kind is not None:
             self._ray.get([worker.begin.remote(self._kind) for worker in self.workers])
