@@ -22,6 +22,7 @@ from gridcnn.cli import (
     evaluate,
     explain,
     export,
+    features,
     import_,
     init,
     limits,
@@ -149,6 +150,7 @@ predict.add(app)
 evaluate.add(app)
 export.add(app)
 explain.add(app)
+features.add(app)
 import_.add(app)
 compare.add(app)
 report.add(app)

@@ -6,7 +6,7 @@ A feature's map is looked at behind its convolution and what follows it up to th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from gridcnn.errors import DataError, ShapeError
 from gridcnn.grid import Array, Cells
 from gridcnn.network import Network, Op
+from gridcnn.progress import Advance, Counter
 from gridcnn.report.explaining.fields import Field, fields_of
 from gridcnn.report.explaining.passing import Passage
 from gridcnn.stages.convolution import Convolution
@@ -138,7 +139,7 @@ def look_for(
     names: Sequence[str],
     *,
     origin: str = "",
-    advance: Callable[[str, int, int], None] | None = None,
+    advance: Advance | None = None,
 ) -> Looked:
     """Return what the features of a model look for, by the items of data.
 
@@ -147,7 +148,7 @@ def look_for(
         cells: the grids of the items, `(items, channels, rows, columns)`, or one-hot.
         names: what they are called.
         origin: where they are from, in a few words.
-        advance: called with what is done, the number of layers done and that of all.
+        advance: called with the progress.
 
     Raises:
         DataError: there are no items, or the network has no convolution.
@@ -158,13 +159,11 @@ def look_for(
     if not len(cells):
         raise DataError("there are no items to look for the features in")
     fields = fields_of(model.network)
+    counter = Counter(advance, "looking for features", len(ops))
     layers = []
-    for number, op in enumerate(ops):
-        if advance is not None:
-            advance("looking for features", number, len(ops))
+    for op in ops:
         layers.append(_layer(model, op, cells, fields))
-    if advance is not None:
-        advance("looking for features", len(ops), len(ops))
+        counter.add(1)
     return Looked(model, tuple(names), cells, origin, tuple(layers))
 
 
