@@ -160,3 +160,19 @@ def test_odd_options_are_answered_in_a_line(work: Path, option: tuple[str, str],
 
     assert done.exit_code == 2
     assert told in done.output
+
+
+def test_features_are_shown_of_the_training_items(work: Path) -> None:
+    """As a page, a picture or JSON; other data can be given."""
+    done = cli("features", "run", "-q", folder=work)
+    plain = cli("features", "run", "--json", "--items", 20, "-q", folder=work)
+    picture = cli("features", "run", "--png", "f.png", "--items", 20, "-q", folder=work)
+    odd = cli("features", "run", "-o", "page.pdf", folder=work)
+    other = cli("features", "run", "--data", "nowhere", folder=work)
+
+    assert done.exit_code == plain.exit_code == picture.exit_code == 0, done.output
+    assert b'content="gridcnn"' in (work / "features.html").read_bytes()
+    assert json.loads(plain.stdout)["items"] == 20
+    assert (work / "f.png").is_file()
+    assert odd.exit_code == other.exit_code == 2
+    assert "-o writes a page; give a name such as page.html" in odd.output

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SCRIPTS = ("views.js", "features.js")
-_PIXELS = 132  # of a sheet of patches, at least
+_PIXELS = 108  # of an input that was made, about
+_PATCH = 42  # pixels of a patch, about
+_THIN = 14  # pixels in height of a patch of few rows
 _SYMBOLS = 6  # rows of a feature over symbols: those that it weighs most
 _NAMED = 12  # dead features and duplicates that a sentence names
 
@@ -99,9 +101,7 @@ def features_of_layers_figure(looked: Looked) -> Figure:
                 feature = layer.features[number]
                 texts = [text_of(looked, patch) for patch in feature.patches[:5]]
                 text = f"{number + 1}:  " + "   ".join(texts)
-                axes.text(
-                    0, 1 - (line + 0.5) / shown, text.replace("$", r"\$"), family="monospace"
-                )
+                axes.text(0, 1 - (line + 0.5) / shown, text.replace("$", r"\$"), family="monospace")
             continue
         for column, number in enumerate(numbers):
             feature = layer.features[number]
@@ -157,15 +157,15 @@ def patches_sheet(looked: Looked, feature: Feature) -> NDArray[np.uint8] | None:
         grid = np.asarray(looked.cells[patch.item])
         parts.append(grid[:, slice(*patch.rows), slice(*patch.columns)])
     limit = max(float(np.abs(part).max(initial=0)) for part in parts) or 1.0
-    images = [pixels_of(looked, part, limit) for part in parts]
+    # Those at the edges of grids are smaller; their cells are not.
+    largest = max((part.shape[1:] for part in parts), key=lambda sizes: sizes[0] * sizes[1])
+    images = [_enlarge(pixels_of(looked, part, limit), _PATCH, largest) for part in parts]
     rows = max(image.shape[0] for image in images)
     columns = max(image.shape[1] for image in images)
-    across = 1 if columns > 4 * rows else 3
-    gap = 1
+    across = 1 if columns > 2 * rows else 3
+    gap = 3
     down = -(-len(images) // across)
-    sheet = np.full(
-        (down * (rows + gap) - gap, across * (columns + gap) - gap, 3), 128, np.uint8
-    )
+    sheet = np.full((down * (rows + gap) - gap, across * (columns + gap) - gap, 3), 255, np.uint8)
     for place, image in enumerate(images):
         top, left = place // across * (rows + gap), place % across * (columns + gap)
         sheet[top : top + image.shape[0], left : left + image.shape[1]] = image
@@ -177,7 +177,20 @@ def made_pixels(looked: Looked, feature: Feature) -> NDArray[np.uint8] | None:
     if feature.made is None:
         return None
     limit = float(np.abs(feature.made).max(initial=0)) or 1.0
-    return pixels_of(looked, feature.made, limit)
+    return _enlarge(pixels_of(looked, feature.made, limit), _PIXELS, feature.made.shape[1:])
+
+
+def _enlarge(pixels: NDArray[np.uint8], size: int, sizes: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return pixels enlarged as those of a grid of `sizes` whose longer side gets about `size`.
+
+    Lines are made thicker.
+    """
+    rows, columns = sizes
+    if rows * 4 < columns:
+        down, across = max(1, _THIN // rows), max(1, 3 * size // columns)
+    else:
+        down = across = max(1, size // max(rows, columns))
+    return pixels.repeat(down, axis=0).repeat(across, axis=1)
 
 
 # The page ---------------------------------------------------------------------------------------
@@ -210,7 +223,8 @@ def _dead(layer: Layer) -> str:
     if not layer.dead:
         return "No feature is dead: each matches somewhere in the data."
     named = _numbers([str(number + 1) for number in layer.dead])
-    return f"Dead, with the same map for every item: {len(layer.dead)} of {len(layer.features)} ({named})."
+    count = f"{len(layer.dead)} of {len(layer.features)}"
+    return f"Dead, with the same map for every item: {count} ({named})."
 
 
 def _duplicates(layer: Layer) -> str:
@@ -243,8 +257,10 @@ def _feature(looked: Looked, layer: Layer, feature: Feature) -> dict[str, Any]:
         if feature.made is not None:
             found["made"] = {"text": symbols_in(feature.made, shape)}
         return found
-    found["sheet"] = _picture(patches_sheet(looked, feature))
-    found["made"] = _picture(made_pixels(looked, feature))
+    sheet, made = patches_sheet(looked, feature), made_pixels(looked, feature)
+    found["sheet"] = None if sheet is None else _picture(sheet)
+    if made is not None:
+        found["made"] = _picture(made)
     return found
 
 
@@ -271,9 +287,6 @@ def _mini_image(looked: Looked, layer: Layer, number: int) -> dict[str, Any]:
     return {"cells": weights, "limit": float(np.abs(layer.weights).max()) or 1.0, "rows": rows}
 
 
-def _picture(pixels: NDArray[np.uint8] | None) -> dict[str, Any] | None:
-    if pixels is None:
-        return None
+def _picture(pixels: NDArray[np.uint8]) -> dict[str, Any]:
     rows, columns = pixels.shape[:2]
-    side = max(1, round(_PIXELS / max(rows, columns)))
-    return {"address": png_address(pixels), "width": columns * side, "height": max(rows * side, 6)}
+    return {"address": png_address(pixels), "width": columns, "height": rows}

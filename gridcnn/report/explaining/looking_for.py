@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.errors import DataError, ShapeError
-from gridcnn.grid import Array, Cells
+from gridcnn.grid import Array, Axis, Cells
 from gridcnn.network import Network, Op
 from gridcnn.progress import Advance, Counter
 from gridcnn.report.explaining.fields import Field, fields_of
@@ -34,6 +34,8 @@ _STEPS = 30
 _STEP = 0.1  # of gradient ascent, as a part of the range of cells
 _SHARPER = 0.5  # by which a step makes a symbol's part of its column grow, as an exponent
 _FADE = 0.02  # by which cells return to the mean of the data at each step
+_SMALL = 5  # cells that a feature sees, up to which neighbours stay as they are
+_MIX = 0.5  # of a neighbour's step
 _AT_ONCE = 64  # items
 
 
@@ -322,13 +324,27 @@ def _cut_out(network: Network, op: Op, field: Field, place: tuple[int, int]) -> 
     return found if agrees else whole
 
 
+def _blur(axis: Axis, size: int, sees: float) -> NDArray[np.float64]:
+    """Return the matrix by which each cell along an axis takes a part of its neighbours' steps.
+
+    Along an axis without order nothing is mixed, and of the few cells that a first layer sees each
+    matters.
+    """
+    mixed = np.eye(size)
+    if axis.ordered and sees > _SMALL:
+        mixed += _MIX * (np.eye(size, k=1) + np.eye(size, k=-1))
+    blur: NDArray[np.float64] = mixed / mixed.sum(axis=1, keepdims=True)
+    return blur
+
+
 def _make_inputs(
     model: Model, op: Op, numbers: Sequence[int], cells: Cells, field: Field
 ) -> list[tuple[NDArray[np.float64], float]]:
     """Return for some features the input that gradient ascent makes, and the cell of their map.
 
     It starts from the mean of the data, and makes the middle cell of the feature's map larger, in
-    steps along the gradient. Cells stay in the range that they have in the data. Of one-hot grids
+    steps along the gradient, of which neighbours share a part, as they are alike in data. Cells
+    stay in the range that they have in the data. Of one-hot grids
     each column is a mixture of symbols, of which in the end the strongest is taken.
     """
     one_hot = not isinstance(cells, np.ndarray)
@@ -345,11 +361,20 @@ def _make_inputs(
     if one_hot:
         grids = np.full_like(grids, 1 / grids.shape[2])
 
+    axes = (model.shape.row_axis, model.shape.column_axis)
+    down, across = (
+        _blur(axis, size, sees)
+        for axis, size, sees in zip(
+            axes, grids.shape[2:], (field[0].size, field[1].size), strict=True
+        )
+    )
+
     def forward(grids: Array) -> Passage:
         return Passage(cut.network, parameters, grids, until=made.target)
 
     for _ in range(_STEPS):
         (gradient,) = forward(grids).gradients(flow, at=[0], start=made.target)
+        gradient = gradient if one_hot else down @ gradient @ across.T
         size = np.abs(gradient).max(axis=(1, 2, 3), keepdims=True)
         step = gradient / np.where(size > 0, size, 1)
         if one_hot:
@@ -364,9 +389,9 @@ def _make_inputs(
         grids *= grids.cumsum(axis=2) == 1
     reached = forward(grids).values[made.target]
     (top, bottom), (left, right) = field[0].of(middle[0]), field[1].of(middle[1])
-    down = slice(top - cut.rows.start, bottom - cut.rows.start)
-    across = slice(left - cut.columns.start, right - cut.columns.start)
+    rows = slice(top - cut.rows.start, bottom - cut.rows.start)
+    columns = slice(left - cut.columns.start, right - cut.columns.start)
     return [
-        (grid[:, down, across], float(reached[at, number, cut.place[0], cut.place[1]]))
+        (grid[:, rows, columns], float(reached[at, number, cut.place[0], cut.place[1]]))
         for at, (grid, number) in enumerate(zip(grids, numbers, strict=True))
     ]
