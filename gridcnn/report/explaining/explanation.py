@@ -153,11 +153,16 @@ class Explanation:
         return self._importance(self.model.parameters, self.passage)
 
     @cached_property
+    def random_parameters(self) -> Array:
+        """The flat vector of the network with random weights."""
+        return self.model.network.starting_parameters(again=_OTHER_START)
+
+    @cached_property
     def random_importance(self) -> Importance:
         """What mattered for the class in the same network with random weights."""
-        network = self.model.network
-        parameters = network.starting_parameters(again=_OTHER_START)
-        return self._importance(parameters, Passage(network, parameters, self.cells))
+        parameters = self.random_parameters
+        passage = Passage(self.model.network, parameters, self.cells)
+        return self._importance(parameters, passage)
 
     @cached_property
     def likeness(self) -> dict[str, float | None]:

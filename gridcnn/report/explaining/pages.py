@@ -9,38 +9,73 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.stage import HeadStage
-from gridcnn.errors import visible
+from gridcnn.errors import SpecError, visible
 from gridcnn.grid import Array, Axis
 from gridcnn.network import Op
-from gridcnn.report.assembly import assemble
+from gridcnn.report.assembly import assemble, json_text
 from gridcnn.report.explaining.explanation import Explanation, Importance
 from gridcnn.report.explaining.fields import Reach
+from gridcnn.report.explaining.mattering import cam_value
 from gridcnn.report.explaining.original import Original
 from gridcnn.report.explaining.words import sentence_of
+from gridcnn.report.live import SCRIPTS as LIVE_SCRIPTS
+from gridcnn.report.live import live_data
 from gridcnn.stages.convolution import Convolution
 from gridcnn.stages.pooling import Pooling
 
-SCRIPTS = ("views.js", "explain.js")
+SCRIPTS = ("views.js", "explain.js", "explain_live.js")
 _BUDGET = 240_000
 """Cells of maps in a page: about 1.3 MB of it."""
 _ELECTION = 80_000  # cells of votes in a page
 _MAPS = 24  # of a stage
 _STAGES = 60
 _CLASSES = 4  # whose election is shown
+_PAGE, _SCRIPTS = 2_900_000, 250_000
+"""Bytes of a page at most, and what its scripts and styles take about."""
 _SIGNS = {" ": "\u2423", "\n": "\u21b5", "\t": "\u21e5", "\r": "\u21b5", "": "\u00b7"}
 
 
 def explanation_page(explanation: Explanation) -> str:
     """Return an explanation as HTML that needs nothing else."""
     answer = ", ".join(str(label) for label in explanation.answer) or "no label"
+    data = page_data(explanation)
+    living, note = _living(explanation, _PAGE - _SCRIPTS - len(json_text(data)))
+    data.update(living)
+    # What computes in the page comes before what shows it; its own panels are not needed.
+    scripts = [name for name in LIVE_SCRIPTS if living and name not in ("maps_view.js", "live.js")]
+    scripts += SCRIPTS
     return assemble(
         "explain.html",
         title=f"{answer}: {explanation.name}",
-        data=page_data(explanation),
-        scripts=SCRIPTS,
+        data=data,
+        scripts=scripts,
+        note=note,
         name=explanation.name,
         model=explanation.model.spec.name,
     )
+
+
+def _living(explanation: Explanation, room: int) -> tuple[dict[str, Any], str]:
+    """Return what a page needs to compute by itself, and a note if it cannot.
+
+    If there is room, that is the random network with which the explanation compares as well.
+    `room` is how many bytes there are.
+    """
+    model = explanation.model
+    size = model.network.parameters * 16 // 3  # as base64 of 4 bytes each
+    if size > room:
+        return {}, (
+            f"This network has {model.network.parameters:,} parameters, too many for a page with "
+            "all of its maps. Draw, type or record another item with: gridcnn export MODEL --to "
+            "page"
+        )
+    try:
+        living = live_data(model)
+    except SpecError as error:
+        return {}, f"Another item cannot be tried in this page: {error.problems[0].message}"
+    if 2 * size > room:
+        return {"live": living}, ""
+    return {"live": living, "random": explanation.random_parameters}, ""
 
 
 def framed(page: str, name: str) -> str:
@@ -258,12 +293,17 @@ def shown_classes(explanation: Explanation) -> list[int]:
 
 
 def _importance(explanation: Explanation) -> dict[str, Any]:
+    value = cam_value(explanation.model.network)
     return {
         "hidden": what_is_hidden(explanation),
         "trained": _maps_of(explanation, explanation.importance),
         "random": _maps_of(explanation, explanation.random_importance),
         "likeness": explanation.likeness,
         "against": explanation.importance.is_against,
+        "window": list(explanation.hiding.window),
+        "stride": list(explanation.hiding.stride),
+        "value": value,
+        "field": None if value is None else [_reach(each) for each in explanation.fields[value]],
     }
 
 

@@ -22,6 +22,18 @@
     return values;
   }
 
+  /* Return the values of a network if value `at` were `changed`; all that does not follow from it
+     stays as in `values`. */
+  function resume(network, parameters, values, at, changed) {
+    const found = values.slice();
+    found[at] = changed;
+    network.ops.forEach((op, i) => {
+      if (i < at || !op.sources.some((source) => found[source] !== values[source])) return;
+      found[i + 1] = STAGES[op.kind](op, parameters, ...op.sources.map((source) => found[source]));
+    });
+    return found;
+  }
+
   function made(op, cells) {
     const [channels, rows, columns] = op.shape;
     return grid(channels, rows, columns, cells);
@@ -331,5 +343,5 @@
     return { cells, logit, rest: logit - cells.reduce((sum, each) => sum + each, 0) };
   }
 
-  gridcnn.arithmetic = { grid, forward, votes, answers, matchAt, windowOf, bestOf, election };
+  gridcnn.arithmetic = { grid, forward, resume, votes, answers, matchAt, windowOf, bestOf, election };
 })();

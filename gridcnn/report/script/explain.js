@@ -193,7 +193,7 @@
       if (match) body.append(match);
       if (stage.pooling && stage.pooling.mode === "max") body.append(windowsOf(walk, stage));
     };
-    const details = make("details", { class: "walk-stage" },
+    const details = make("details", { class: "walk-stage", "data-label": stage.label },
       make("summary", {}, make("h3", {}, stage.label), make("span", { class: "quiet" },
         ` ${stage.input.join(" and ")} \u2192 ${stage.output}${stage.parameters ? `, ${several(stage.parameters, "parameter")}` : ""}`)),
       body);
@@ -556,6 +556,9 @@
 
   function importanceOf(walk) {
     const { importance } = walk;
+    if (importance.waiting) {
+      return section(`What mattered for ${named(walk.target)}`, make("p", { class: "quiet" }, importance.waiting));
+    }
     const parts = Object.keys(importance.trained).map((name) => {
       const method = METHODS[name];
       const like = importance.likeness[name];
@@ -563,27 +566,38 @@
       return make("div", {}, make("h3", {}, method.name), make("p", {}, method.told(walk)),
         make("div", { class: "pair" },
           overOriginal(walk, importance.trained[name], `this model: ${method.unit(walk)}`),
-          overOriginal(walk, importance.random[name], "the same network with random weights")),
-        make("p", { class: "quiet" }, `A map that looks the same for random weights shows the item, and not what was learned.${said}`),
+          ...(importance.random ? [overOriginal(walk, importance.random[name], "the same network with random weights")] : [])),
+        importance.random ? make("p", { class: "quiet" }, `A map that looks the same for random weights shows the item, and not what was learned.${said}`)
+          : make("p", { class: "quiet" }, "This network is so large that its random weights are not in the page: of a changed item there is no map beside it."),
         ...(name === "grad_cam" && importance.against ? [make("p", { class: "quiet" }, `Nearly everywhere these maps speak against ${named(walk.target)}: what is drawn is less than a hundredth of that.`)] : []));
     });
     return section(`What mattered for ${named(walk.target)}`, ...parts);
   }
 
+  /* Draw a walk; of stages that were closed before, those of the same name stay closed. */
   function showWalk(element, walk) {
+    const closed = new Set([...element.querySelectorAll("details.walk-stage:not([open])")].map((each) => each.dataset.label));
     const few = walk.stages.length <= 16;
     const stages = walk.stages.map((stage, i) => {
       const gap = stage.leftOut ? [make("p", { class: "quiet" }, `${several(stage.leftOut, "more stage")} are left out here`)] : [];
-      return [...gap, stageOf(walk, stage, few || i < 4 || i >= walk.stages.length - 2)];
+      const open = few || i < 4 || i >= walk.stages.length - 2;
+      return [...gap, stageOf(walk, stage, open && !closed.has(stage.label))];
     });
+    const mattered = importanceOf(walk);
     element.replaceChildren(
       answerOf(walk),
-      section("The item", make("div", { class: "pair" }, rawOf(walk), gridOf(walk))),
+      section("The item", make("div", walk.grid.oneHot ? {} : { class: "pair" }, rawOf(walk), gridOf(walk))),
       section("Through the network", make("p", {}, "Grids go in, and grids come out: each stage makes a stack of maps of what the stage before it has made. Every cell tells its value to the mouse, a finger, or the arrow keys."), ...stages.flat()),
       electionOf(walk),
-      importanceOf(walk));
+      mattered);
+    return (changed) => mattered.replaceWith(importanceOf(changed));
   }
 
   gridcnn.showWalk = showWalk;
-  gridcnn.part("explain", (element, data) => showWalk(element, data));
+  gridcnn.part("explain", (element, data) => {
+    const panels = make("div");
+    element.append(panels);
+    showWalk(panels, data);
+    if (data.live) gridcnn.walkLive(element, panels, data);
+  });
 })();

@@ -21,7 +21,7 @@ from gridcnn.errors import DataError, RunFolderError, SpecError
 from gridcnn.model import Model
 from gridcnn.report.explaining.explanation import Explanation
 from gridcnn.report.explaining.original import original_of
-from gridcnn.report.explaining.pages import page_data
+from gridcnn.report.explaining.pages import explanation_page, page_data
 from gridcnn.report.explaining.structure import structure_of
 from gridcnn.report.explaining.words import sentence_of
 from gridcnn.spec.load import load
@@ -247,6 +247,147 @@ def test_a_browser_shows_every_kind(
 ) -> None:
     """At every width."""
     look_at(pages, made(kind), tmp_path, width)
+
+
+# The page is alive
+
+ALIVE = """(grid) => {
+  const data = gridcnn.data;
+  const model = data.live;
+  const [channels, rows, columns] = model.shape;
+  const entering = gridcnn.arithmetic.grid(channels, rows, columns, Float32Array.from(grid));
+  const values = gridcnn.arithmetic.forward(model.network, model.parameters.values, entering);
+  const parts = data.original.symbols.map((text) => ({ text }));
+  const walk = gridcnn.walkParts.walkOf(model, data, null, values, parts);
+  const work = gridcnn.walkParts.importanceOf(model, data, walk, values);
+  let step = work.next();
+  while (!step.done) step = work.next();
+  const plain = (value) => (value instanceof Float32Array || value instanceof Float64Array ? [...value]
+    : Array.isArray(value) ? value.map(plain)
+      : value && typeof value === "object"
+        ? Object.fromEntries(Object.entries(value).map(([k, v]) => [k, plain(v)])) : value);
+  const { live, random, ...rest } = { ...walk, importance: step.value };
+  return plain(rest);
+}"""
+
+
+def compare(found: Any, expected: Any, place: str = "") -> None:
+    """Assert that what the page has computed is what Python wrote into it."""
+    if isinstance(expected, np.ndarray):
+        close = 1e-4 * (1 + np.abs(expected).max(initial=0))
+        assert found["shape"] == list(expected.shape), place
+        np.testing.assert_allclose(found["values"], expected.ravel(), rtol=0, atol=close)
+    elif isinstance(expected, dict):
+        for name, value in expected.items():
+            compare(found[name], value, f"{place}.{name}")
+    elif isinstance(expected, list | tuple):
+        assert len(found) == len(expected), place
+        for number, (one, other) in enumerate(zip(found, expected, strict=True)):
+            compare(one, other, f"{place}[{number}]")
+    elif isinstance(expected, float):
+        assert found == pytest.approx(expected, rel=1e-3, abs=1e-3), place
+    else:
+        assert found == expected, place
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "picture",
+        "words",
+        *(
+            pytest.param(kind, marks=pytest.mark.long)
+            for kind in KINDS
+            if kind not in ("picture", "words")
+        ),
+    ],
+)
+def test_the_page_computes_what_python_does(
+    pages: Pages, made: Callable[[str], Explanation], tmp_path: Path, kind: str
+) -> None:
+    """Maps, matches, votes of cells and what mattered, here of the very same item."""
+    found = made(kind)
+    opened = pages.open(found.save(tmp_path / "page.html"))
+    expected = page_data(found)
+
+    alive = opened.evaluate(ALIVE, found.grid.ravel().tolist())
+
+    for name in ("votes", "answer", "target", "election"):
+        compare(alive[name], expected[name], name)
+    compare(alive["grid"]["cells"], expected["grid"]["cells"])
+    for one, other in zip(alive["stages"], expected["stages"], strict=True):
+        assert sorted(one["numbers"]) == sorted(other["numbers"])
+        if one["numbers"] == other["numbers"]:  # else two maps are equally strong but for rounding
+            compare(one, other, other["label"])
+    for which in ("trained", "random"):
+        compare(alive["importance"][which], expected["importance"][which], which)
+    for name, value in expected["importance"]["likeness"].items():
+        if value is not None:
+            assert alive["importance"]["likeness"][name] == pytest.approx(value, abs=0.02)
+
+
+def test_a_changed_text_is_followed_by_every_panel(
+    pages: Pages, made: Callable[[str], Explanation], tmp_path: Path
+) -> None:
+    """And the page comes back to its own item."""
+    found = made("text")
+    opened = pages.open(found.save(tmp_path / "page.html"))
+    before = opened.locator(".verdict").text_content()
+
+    opened.locator("details.change > summary").click()
+    opened.locator("textarea").fill("cab <")
+
+    opened.wait_for_function("document.querySelector('blockquote.text').textContent === 'cab <'")
+    opened.wait_for_selector(".symbols")
+    assert opened.locator(".symbols").first.text_content() == "cab\u2423<"
+    votes = found.model.votes(["cab <"])[0]
+    shares = opened.locator("table.election tbody tr td:last-child").all_text_contents()
+    assert sorted(float(each.strip("<> %")) for each in shares) == pytest.approx(
+        sorted((100 * votes).tolist()), abs=0.6
+    )
+    assert faults_of(opened) == []
+    opened.get_by_role("button", name="Back to").click()
+    opened.wait_for_function("document.querySelector('blockquote.text').textContent !== 'cab <'")
+    assert opened.locator(".verdict").text_content() == before
+
+
+def test_a_drawing_is_followed_as_it_is_made(
+    pages: Pages, made: Callable[[str], Explanation], tmp_path: Path
+) -> None:
+    """By a stroke of the mouse."""
+    opened = pages.open(made("picture").save(tmp_path / "page.html"), height=1200)
+    before = opened.locator("section .maps figcaption").all_text_contents()
+
+    opened.locator("details.change > summary").click()
+    board = opened.locator("canvas.drawing")
+    box = board.bounding_box()
+    assert box is not None
+    opened.mouse.move(box["x"] + 60, box["y"] + 60)
+    opened.mouse.down()
+    opened.mouse.move(box["x"] + 200, box["y"] + 200, steps=5)
+    opened.mouse.up()
+
+    opened.wait_for_function(
+        "(old) => document.querySelector('section .maps figcaption').textContent !== old",
+        arg=before[0],
+    )
+    opened.wait_for_selector("section:last-child .over canvas")
+    assert not overflows(opened)
+
+
+def test_a_page_that_cannot_compute_says_so(made: Callable[[str], Explanation]) -> None:
+    """Where a network is too large for a page, or a stage is of another package."""
+    found = made("text")
+
+    page = explanation_page(found)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gridcnn.report.explaining.pages._PAGE", 300_000)
+        small = explanation_page(found)
+
+    assert '"live":' in page
+    assert "too many for a page" not in page
+    assert '"live":' not in small
+    assert "too many for a page with all of its maps" in small
 
 
 # What an item was before
