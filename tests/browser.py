@@ -26,7 +26,14 @@ def start(driver: Any) -> Browser:
         pytest.skip(f"there is no browser: none of {', '.join(_NAMES)} is installed")
     # In a container there is often no room for the browser's own sandbox, and little shared memory.
     started: Browser = driver.chromium.launch(
-        executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        executable_path=found,
+        # The microphone of tests beeps, and asks nobody.
+        args=[
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--use-fake-device-for-media-stream",
+            "--use-fake-ui-for-media-stream",
+        ],
     )
     return started
 

@@ -247,7 +247,7 @@
      left out where there are many. */
   function sentence({ terms, total, divisor, bias, match }, op, columns) {
     const filled = terms.filter(({ cell }) => cell !== 0);
-    const some = terms.length > TERMS ? filled : terms;
+    const some = columns || terms.length > TERMS ? filled : terms;
     const written = some.slice(0, TERMS).map(({ cell, weight, column }) => (columns
       ? `${bracketed(weight)} (${shown(columns[column].text)})`
       : `${bracketed(cell)} × ${bracketed(weight)}`));

@@ -1,0 +1,181 @@
+"""What is typed, chosen or recorded in an app gets the votes that the model gives it."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from gridcnn.model import Model
+from gridcnn.network import Network
+from gridcnn.report.app import app_page
+from gridcnn.spec.load import load
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from tests.browser import Pages
+
+CLOSE = 1e-4
+
+
+def model_with(name: str, adapter: dict[str, Any], things: Any = (), **head: Any) -> Model:
+    """Return a model of random weights with an adapter that has learned from things."""
+    stages = [{"convolution": {"filters": 3, "kernel_size": ["all", 3]}}, "rectification"]
+    content = {"name": name, "adapter": {name: adapter}, "stages": stages}
+    spec = load({**content, "head": {"voting": head}})
+    assert spec.adapter is not None
+    spec = spec.model_copy(update={"adapter": spec.adapter.fitted(things)})
+    assert spec.adapter is not None
+    network = Network(spec, spec.adapter.shape(), classes=3)
+    return Model(spec, ["a", "b", "c"], network.starting_parameters(), engine="reference")
+
+
+def opened(pages: Pages, model: Model, folder: Path, **more: Any) -> Page:
+    (folder / "app.html").write_text(app_page(model), "utf-8")
+    return pages.open(folder / "app.html", **more)
+
+
+def votes_in(page: Page) -> Any:
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return page.evaluate("[...gridcnn.mounted[0].votes()]")
+
+
+SOUND = {"sample_rate": 8000, "n_fft": 256, "hop_length": 128, "n_mels": 16, "duration": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "close"),
+    [
+        ("tone.wav", 8000, CLOSE),
+        ("tone.wav", 16000, CLOSE),
+        ("tone.flac", 8000, CLOSE),
+        ("tone.flac", 48000, CLOSE),
+        ("tone.ogg", 16000, CLOSE),
+        ("tone.mp3", 16000, CLOSE),
+    ],
+)
+def test_a_sound_file_is_decoded_to_the_same_samples(
+    pages: Pages, tmp_path: Path, name: str, rate: int, close: float
+) -> None:
+    """At the file's own rate; then it is resampled as the adapter does.
+
+    Chromium leaves the last hundred samples of Vorbis out, so the start of the clip is taken.
+    """
+    import soundfile
+
+    time = np.arange(int(0.6 * rate)) / rate
+    tone = 0.4 * np.sin(2 * np.pi * (300 + 900 * time) * time)
+    tone += np.random.default_rng(0).normal(0, 0.02, len(time))
+    soundfile.write(tmp_path / name, tone, rate)
+    model = model_with("audio", {**SOUND, "longer": "start"})
+    page = opened(pages, model, tmp_path)
+
+    page.set_input_files("input[type=file]", tmp_path / name)
+    page.wait_for_selector(".votes .most")
+    np.testing.assert_allclose(votes_in(page), model.votes(tmp_path / name)[0], atol=close)
+
+
+def test_a_recording_is_answered_and_saved(pages: Pages, tmp_path: Path) -> None:
+    """The microphone is heard until Stop; the file that is saved gets about the same votes."""
+    model = model_with("audio", SOUND)
+    page = opened(pages, model, tmp_path, permissions=["microphone"], accept_downloads=True)
+
+    page.get_by_role("button", name="Record").click()
+    page.wait_for_timeout(700)
+    page.get_by_role("button", name="Stop").click()
+    page.wait_for_selector(".votes .most")
+    assert "The recording: " in page.locator(".live-input").inner_text()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save").click()
+    saved.value.save_as(tmp_path / "sound.wav")
+    np.testing.assert_allclose(votes_in(page), model.votes(tmp_path / "sound.wav")[0], atol=0.01)
+
+
+def test_texts_of_several_labels_are_answered_while_typing(pages: Pages, tmp_path: Path) -> None:
+    """Votes are those of each label; unknown characters are crossed out."""
+    model = model_with("text", {"length": 20}, ["an apple", "a pear!"], labels="several")
+    page = opened(pages, model, tmp_path)
+
+    page.locator("textarea").fill("an apxle")
+    np.testing.assert_allclose(votes_in(page), model.votes("an apxle")[0], atol=CLOSE)
+    assert page.locator(".live-parts .unknown").all_inner_texts() == ["x"]
+    answered = model.labels_answered(model.votes("an apxle"))[0]
+    assert page.locator(".live-answer").inner_text() == (
+        ", ".join(map(str, answered)) or "none of the labels"
+    )
+    page.locator("textarea").fill("")
+    assert page.evaluate("gridcnn.mounted[0].votes()") is None
+
+
+def test_a_molecule_that_breaks_the_grammar_is_told(pages: Pages, tmp_path: Path) -> None:
+    """The place of the mistake is named, and a right one is answered."""
+    model = model_with("molecule", {"length": 12}, ["CCO", "c1ccccc1"])
+    page = opened(pages, model, tmp_path)
+
+    page.locator("textarea").fill("CC(O")
+    page.wait_for_selector(".problem:visible")
+    assert page.locator(".problem").inner_text() == (
+        "character 3 of the SMILES, '(', has no closing ')'"
+    )
+    page.locator("textarea").fill("CC(O)C")
+    np.testing.assert_allclose(votes_in(page), model.votes("CC(O)C")[0], atol=CLOSE)
+    assert not page.locator(".problem").is_visible()
+
+
+def test_rows_and_arrays_are_typed(pages: Pages, tmp_path: Path) -> None:
+    """Numbers of a table, and an array as lines or from a file of NumPy."""
+    random = np.random.default_rng(3)
+    rows = random.normal(3, 2, (10, 8))
+    table = model_with("table", {}, rows)
+    page = opened(pages, table, tmp_path)
+    page.locator("textarea").fill(", ".join(map(str, rows[4].tolist())))
+    np.testing.assert_allclose(votes_in(page), table.votes(rows[4:5])[0], atol=CLOSE)
+
+    arrays = random.normal(0, 3, (5, 4, 6))
+    array = model_with("array", {}, arrays)
+    page = opened(pages, array, tmp_path)
+    page.locator("textarea").fill(
+        "\n".join(" ".join(map(str, line)) for line in arrays[2].tolist())
+    )
+    np.testing.assert_allclose(votes_in(page), array.votes(arrays[2:3])[0], atol=CLOSE)
+    np.save(tmp_path / "item.npy", arrays[3])
+    page.set_input_files("input[type=file]", tmp_path / "item.npy")
+    page.wait_for_timeout(300)
+    np.testing.assert_allclose(votes_in(page), array.votes(arrays[3:4])[0], atol=CLOSE)
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """Serve the folder of the test on this machine."""
+    handler = functools.partial(_Quiet, directory=str(tmp_path))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_the_page_can_be_installed(pages: Pages, tmp_path: Path, address: str) -> None:
+    """From a server it brings a manifest with a name and icons, and nothing keeps it from that."""
+    model = model_with("text", {"alphabet": "abc", "length": 6})
+    (tmp_path / "app.html").write_text(app_page(model), "utf-8")
+    page = pages.open(f"{address}/app.html")
+
+    session = page.context.new_cdp_session(page)
+    found = session.send("Page.getInstallabilityErrors")["installabilityErrors"]
+    assert [each["errorId"] for each in found] == ["in-incognito"]  # as all windows of tests
+    assert session.send("Page.getAppManifest")["errors"] == []
