@@ -54,7 +54,7 @@ class PageProgram:
 
     def votes(self, item: Any) -> Array:
         """Return the votes `(classes,)` for an item, in the form that `adapters.js` tells."""
-        return np.array(self.ask("item", item=item)["votes"])
+        return np.array(self.ask("votes", item=item))
 
     def grid(self, item: Any) -> Array:
         """Return the cells of the grid of an item, flat."""

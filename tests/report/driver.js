@@ -43,6 +43,7 @@ function computed(grid) {
 const QUESTIONS = {
   model: ({ data }) => { model = gridcnn.unpack(data); },
   item: ({ item }) => answered(item),
+  votes: ({ item }) => answered(item).votes,
   cells: ({ cells }) => computed(gridcnn.arithmetic.grid(...model.shape, Float32Array.from(cells))),
   match: ({ cells, op, at }) => gridcnn.arithmetic.matchAt(
     model.network.ops[op], model.parameters.values,
