@@ -66,12 +66,17 @@
     element.append(make("div", { class: `live-head${isLong ? " long" : ""}` }, inputs, answers, entering),
       about, stages);
 
-    const grid = gridPanel(entering, model);
     const cell = make("div");
     about.append(cell);
-    const panels = network.ops.map((op, index) => stagePanel(stages, model, op, index, choose));
-    const details = panels.map((panel) => panel.details);
-    details.forEach((each, index) => each.addEventListener("toggle", () => show(index)));
+    let grid = null;
+    let panels = [];
+
+    /* The views of the grid and of all stages are made with the first item. */
+    function build() {
+      grid = gridPanel(entering, model);
+      panels = network.ops.map((op, index) => stagePanel(stages, model, op, index, choose));
+      panels.forEach(({ details }, index) => details.addEventListener("toggle", () => show(index)));
+    }
 
     function choose(index, channel, row, column) {
       state.chosen = { index, channel, row, column };
@@ -117,6 +122,7 @@
       for (const section of [entering, about, stages]) section.classList.toggle("hidden", !shown);
       vote();
       if (!shown) return;
+      if (grid === null) build();
       grid.update(state.values[0], state.parts);
       if (state.chosen && state.chosen.follows) state.chosen = null;
       tell();
@@ -124,7 +130,7 @@
     }
 
     function show(index) {
-      if (state.values === null || !details[index].open) return;
+      if (state.values === null || !panels[index].details.open) return;
       panels[index].update(state.values);
     }
 
@@ -211,10 +217,13 @@
     const line = make("p", { class: "quiet" }, `${rows} ${rows === 1 ? "row" : "rows"}${axisText(rowAxis, "row")}, ${columns} ${
       columns === 1 ? "column" : "columns"}${axisText(columnAxis, "column")}${channels > 1 ? `, ${channels} channels` : ""}`);
     const parts = make("p", { class: "live-parts" });
-    const key = gridcnn.maps.scaleKey();
+    const isPicture = model.adapter.kind === "image";
+    const key = isPicture ? make("p", { class: "quiet" }, "Black is -1, white is 1.")
+      : gridcnn.maps.scaleKey();
     element.append(line);
     const view = gridcnn.maps.mapsView(element, model.shape, {
       name: channels > 1 ? "channel" : "the grid",
+      paint: isPicture ? paintGrey : undefined,
       size: channels > 1 ? 160 : 288, cell: 3,
       tell: (row, column) => `${name(rowAxis, row)}, ${name(columnAxis, column)}`,
     });
@@ -222,7 +231,7 @@
     function update(value, found) {
       const limit = Math.max(1, gridcnn.maps.limitOf(value.cells));
       view.update(value, limit);
-      key.update(limit);
+      if (!isPicture) key.update(limit);
       parts.replaceChildren();
       if (!found) return;
       parts.append(...found.slice(0, 300).map((part) => make(
@@ -231,6 +240,17 @@
       )));
     }
     return { update, mark: view.mark };
+  }
+
+  /* Paint a channel of a picture as it looks: -1 is black, 1 is white. */
+  function paintGrey(canvas, values) {
+    const context = canvas.getContext("2d");
+    const image = context.createImageData(canvas.width, canvas.height);
+    for (let i = 0; i < values.length; i += 1) {
+      image.data.fill(127.5 * (values[i] + 1), 4 * i, 4 * i + 3);
+      image.data[4 * i + 3] = 255;
+    }
+    context.putImageData(image, 0, 0);
   }
 
   function axisText(axis, usual) {

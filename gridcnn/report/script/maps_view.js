@@ -10,9 +10,10 @@
 
   /* Views of a value's channels. `options`: name (what a channel is called), size (least pixels of
      the longer side), cell (least pixels of a cell), tell (row, column -> text), chosen (called with
-     channel, row and column), before (makes the element before a channel's view). Maps of a single
-     row, or of single cells, are lines of one picture. Returns {update(value, limit), mark(rectangle
-     or null, channel or null for all)}. */
+     channel, row and column), before (makes the element before a channel's view), paint (paints the
+     cells on the canvas in other colours than those of maps). Maps of a single row, or of single
+     cells, are lines of one picture. Returns {update(value, limit), mark(rectangle or null, channel
+     or null for all)}. */
   function mapsView(element, [channels, rows, columns], options) {
     if (channels > 1 && (rows === 1 || columns === 1)) {
       return linesView(element, [channels, rows, columns], options);
@@ -54,9 +55,11 @@
     }
     function update(value, limit) {
       latest = [value, limit];
-      views.forEach((view, channel) => view.update(
-        value.cells.subarray(channel * rows * columns, (channel + 1) * rows * columns), limit,
-      ));
+      views.forEach((view, channel) => {
+        const cells = value.cells.subarray(channel * rows * columns, (channel + 1) * rows * columns);
+        view.update(cells, limit);
+        if (options.paint) options.paint(view.querySelector(".framed canvas"), cells);
+      });
     }
     function mark(rectangle, only = null) {
       views.forEach((view, channel) => view.mark(only === null || only === channel ? rectangle : null));
