@@ -16,7 +16,7 @@ from gridcnn.model import Model
 from gridcnn.network import Network
 from gridcnn.spec.load import load
 
-FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 MANY = settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
 
 
