@@ -230,7 +230,8 @@ class _Scan:
 
     @property
     def spread(self) -> NDArray[np.float64]:
-        return self.high - self.low
+        spread: NDArray[np.float64] = self.high - self.low
+        return spread
 
     def duplicates(self) -> tuple[tuple[int, int, float], ...]:
         """Return the numbers of two features whose maps are alike, with the correlation."""
