@@ -40,7 +40,13 @@ class Device:
 
 
 _CORTEX = ("arm-none-eabi-gcc", "-mthumb", "-nostdlib", "-nostartfiles", "-ffreestanding")
-_QEMU = ("qemu-system-arm", "-nographic", "-semihosting-config", "enable=on,target=native")
+# With `icount` time passes by instructions: one of them is a nanosecond.
+_QEMU = (
+    *("qemu-system-arm", "-nographic", "-semihosting-config", "enable=on,target=native"),
+    *("-icount", "shift=0"),
+)
+_TICK = 40
+"""Instructions for each tick of the clock of these machines, which has 25 MHz."""
 DEVICES = {
     "this": Device("x86_64-linux-gnu", None, ("gcc",)),
     "arm64": Device(
@@ -97,6 +103,13 @@ static int host(int number, const void *what)
     return r0;
 }
 static void out(const char *text) { host(4, text); }
+static void start_clock(void)
+{
+    *(volatile unsigned *)0xE000E014 = 0xFFFFFF;
+    *(volatile unsigned *)0xE000E018 = 0;
+    *(volatile unsigned *)0xE000E010 = 5;
+}
+static uint32_t ticks(void) { return 0xFFFFFF - *(volatile unsigned *)0xE000E018; }
 void start(void)
 {
 #ifdef __ARM_FP
@@ -117,6 +130,8 @@ void *memset(void *to, int value, unsigned long count)
 _HOSTED = """
 #include <stdio.h>
 static void out(const char *text) { fputs(text, stdout); }
+static void start_clock(void) {}
+static uint32_t ticks(void) { return 0; }
 """
 _MAIN = """
 #define PAINTED 65536
@@ -137,7 +152,7 @@ static void hex(uint32_t number)
 
 static float votes[NAME_CLASSES];
 static uint32_t work[NAME_WORK_BYTES / 4 + 2];
-static uint32_t used;
+static uint32_t used, taken;
 
 __attribute__((noinline)) static void paint(volatile unsigned char *top)
 {
@@ -149,7 +164,9 @@ __attribute__((noinline)) static int measured(const void *grid)
     volatile unsigned char *stack;
     STACK(stack);
     paint(stack);
+    start_clock();
     int status = RUN;
+    taken = ticks();
     uint32_t deepest = PAINTED - 1;
     while (deepest > 128 && stack[-(int)deepest] == 0xA5) deepest--;
     if (deepest > used) used = deepest;
@@ -170,6 +187,7 @@ int main(void)
         out("\\n");
     }
     hex(used);
+    hex(taken);
     out("\\n");
     return 0;
 }
@@ -179,12 +197,14 @@ int main(void)
 class Run(NamedTuple):
     """What a program answered: `status` `(items,)`, `votes` `(items, classes)`, bytes of stack.
 
-    Fewer than 128 bytes of stack are told as 128.
+    Fewer than 128 bytes of stack are told as 128. `instructions` are those of the last answer, on
+    machines that count them.
     """
 
     status: NDArray[np.int64]
     votes: NDArray[np.float32]
     stack: int
+    instructions: int
 
 
 def run_on(device: Device, compiled: Compiled, grids: Array, folder: Path) -> Run:
@@ -232,4 +252,5 @@ def run_on(device: Device, compiled: Compiled, grids: Array, folder: Path) -> Ru
     guard = 0x7FC00000 + compiled.work_bytes // 4
     assert (table[:, -1] == guard).all(), "it wrote beyond its work area"
     votes = np.ascontiguousarray(table[:, 1:-1]).view(np.float32)
-    return Run(table[:, 0].astype(np.int64), votes, last[0])
+    stack, taken = last
+    return Run(table[:, 0].astype(np.int64), votes, stack, taken * _TICK)

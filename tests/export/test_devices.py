@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from gridcnn.engines.base import make_engine
 from gridcnn.export.compiled.compilation import Compilation, Compiled
 from gridcnn.export.compiled.targets import find_target
-from gridcnn.grid import Array
+from gridcnn.grid import Array, GridShape
 from gridcnn.network import Network
+from gridcnn.spec.load import load
 from gridcnn.stages.voting import VotingLayers
 from tests.export.compiling import expected_votes, needs
 from tests.export.devices import DEVICES, Run, run_on
@@ -56,6 +57,20 @@ def test_votes_on_a_device_are_those_of_the_reference(name: str, tmp_path: Path)
     answered = run(name, network, weights, grids, tmp_path, inside=name != "Cortex-M4")
 
     np.testing.assert_allclose(answered.votes, expected_votes(network, logits), rtol=0, atol=1e-6)
+
+
+@needs(*DEVICES["Cortex-M4"].programs)
+def test_a_multiply_add_takes_about_two_instructions_on_a_microcontroller(tmp_path: Path) -> None:
+    brick = ["rectification", {"pooling": {"window": 2, "stride": 2}}]
+    stages = [{"convolution": {"filters": 8}}, *brick, {"convolution": {"filters": 16}}, *brick]
+    spec = load({"stages": stages, "head": {"voting": {"hidden": [32]}}})
+    network = Network(spec, GridShape(1, 28, 28), classes=10)
+    grids = np.zeros((1, 1, 28, 28))
+
+    answered = run("Cortex-M4", network, network.starting_parameters(), grids, tmp_path)
+
+    assert network.multiply_adds == 326_464
+    assert 1.5 < answered.instructions / network.multiply_adds < 2.3
 
 
 @pytest.mark.long

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +144,14 @@ def test_the_deepest_calls_are_added_up() -> None:
 )
 def test_names_become_names_in_c(text: str, name: str) -> None:
     assert name_in_c(text) == name
+
+
+def test_the_child_that_runs_llvm_takes_no_module_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "llvmlite"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not this one')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", ["", *sys.path])
+
+    assert translate(Job("wasm32", "generic", text="", form="assembly")).layout
