@@ -25,6 +25,7 @@ class Device:
         compile: the C compiler with its options.
         run: the command that a program's path follows.
         bare: whether there is no system: programs talk by semihosting.
+        flash: kilobytes for code and constants, where there is no system.
     """
 
     triple: str
@@ -32,6 +33,7 @@ class Device:
     compile: Sequence[str]
     run: Sequence[str] = ()
     bare: bool = False
+    flash: int = 4096
 
     @property
     def programs(self) -> list[str]:
@@ -69,6 +71,21 @@ DEVICES = {
         (*_QEMU, "-M", "mps2-an386", "-kernel"),
         bare=True,
     ),
+    "Cortex-M7": Device(
+        "thumbv7em-none-eabihf",
+        "cortex-m7",
+        (*_CORTEX, "-mcpu=cortex-m7", "-mfloat-abi=hard"),
+        (*_QEMU, "-M", "mps2-an500", "-kernel"),
+        bare=True,
+    ),
+    "Cortex-M55": Device(
+        "thumbv8.1m.main-none-eabihf",
+        None,
+        (*_CORTEX, "-mcpu=cortex-m55", "-mfloat-abi=hard"),
+        (*_QEMU, "-M", "mps3-an547", "-kernel"),
+        bare=True,
+        flash=512,
+    ),
     "Cortex-M3": Device(
         *("thumbv7m-none-eabi", None, (*_CORTEX, "-mcpu=cortex-m3")),
         (*_QEMU, "-M", "mps2-an385", "-kernel"),
@@ -83,7 +100,7 @@ DEVICES = {
 
 _SCRIPT = """
 ENTRY(start)
-MEMORY { FLASH (rx) : ORIGIN = 0, LENGTH = 4M   RAM (rwx) : ORIGIN = 0x20000000, LENGTH = 4M }
+MEMORY { FLASH (rx) : ORIGIN = 0, LENGTH = SIZEK   RAM (rwx) : ORIGIN = 0x20000000, LENGTH = 512K }
 SECTIONS {
   .text : { KEEP(*(.vectors)) *(.text*) *(.rodata*) *(.ARM.*) } > FLASH
   .data : { *(.data*) *(.bss*) *(COMMON) } > RAM
@@ -93,7 +110,7 @@ _BARE = """
 void start(void);
 extern int main(void);
 __attribute__((section(".vectors"), used))
-static const void *const vectors[2] = {(void *)0x20400000, (const void *)start};
+static const void *const vectors[2] = {(void *)0x20080000, (const void *)start};
 
 static int host(int number, const void *what)
 {
@@ -194,6 +211,13 @@ int main(void)
 """
 
 
+def fits(device: Device, compiled: Compiled, grids: Array) -> bool:
+    """Return whether a program for these grids has room on a device."""
+    constants = len(compiled.content) + len(compiled.weights or b"") + 4 * grids.size
+    memory = compiled.work_bytes + compiled.stack_bytes
+    return not device.bare or (constants < device.flash * 900 and memory < 400_000)
+
+
 class Run(NamedTuple):
     """What a program answered: `status` `(items,)`, `votes` `(items, classes)`, bytes of stack.
 
@@ -227,7 +251,7 @@ def run_on(device: Device, compiled: Compiled, grids: Array, folder: Path) -> Ru
     text += f"static const {kind} grids[][{bits.shape[1]}] = {{\n{rows}}};\n"
     text += _MAIN.replace("NAME", name.upper()).replace("RUN", f"{name}_run({arguments})")
     (folder / "main.c").write_text(text)
-    (folder / "script.ld").write_text(_SCRIPT)
+    (folder / "script.ld").write_text(_SCRIPT.replace("SIZE", str(device.flash)))
     # Linkers of GNU have something to say about those functions of GCC that are assembly.
     more = ["-T", "script.ld", "-lgcc", "-Wl,--no-warn-execstack"] if device.bare else []
     flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gridcnn.engines.base import make_engine
@@ -20,7 +20,7 @@ from gridcnn.network import Network
 from gridcnn.spec.load import load
 from gridcnn.stages.voting import VotingLayers
 from tests.export.compiling import expected_votes, needs
-from tests.export.devices import DEVICES, Run, run_on
+from tests.export.devices import DEVICES, Run, fits, run_on
 from tests.export.test_compiled import CLOSE, networks, small
 from tests.networks import Case, uncached
 
@@ -40,6 +40,7 @@ def run(
     items = grids
     if compiled.indices:
         items = np.where(grids[:, 0].any(axis=1), grids[:, 0].argmax(axis=1), -1)
+    assume(fits(device, compiled, items))
     answered = run_on(device, compiled, items, folder)
     if not compiled.needs:  # what the compiler's own functions take is not counted
         assert answered.stack <= max(compiled.stack_bytes, 128)
