@@ -40,7 +40,8 @@ def run(
     items = grids
     if compiled.indices:
         items = np.where(grids[:, 0].any(axis=1), grids[:, 0].argmax(axis=1), -1)
-    assume(fits(device, compiled, items))
+    if not fits(device, compiled, items):  # only random networks are so large
+        assume(False)
     answered = run_on(device, compiled, items, folder)
     if not compiled.needs:  # what the compiler's own functions take is not counted
         assert answered.stack <= max(compiled.stack_bytes, 128)
