@@ -210,3 +210,21 @@ def test_thresholds_of_several_labels_are_in_the_header() -> None:
 
     assert "#define NET_THRESHOLDS {0.25f, 0.5f}" in text
     assert "net_best" not in text
+
+
+def test_words_are_in_the_header() -> None:
+    adapter = TextAdapter.model_validate(
+        {"unit": "word", "alphabet": ["don't", "say"], "length": 4, "unknown": "symbol"}
+    )
+
+    text = header_of(adapter, indices=True)
+
+    assert '#define NET_ROW_NAMES {"don\'t", "say", "unknown"}' in text
+    assert "net_grid_from" not in text
+
+
+@pytest.mark.parametrize("high", [1e300, 1e-40])
+def test_scales_that_float32_cannot_hold_have_no_function(high: float) -> None:
+    settings = {"size": [1, 2], "channels": 1, "scaling": "range", "low": 0, "high": high}
+
+    assert not entering(ArrayAdapter.model_validate(settings), "net", indices=False).code

@@ -7,7 +7,7 @@ resizing, spectrograms) stays with the caller, and the header says what it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from gridcnn.adapters.text import TextAdapter
 from gridcnn.contracts.adapter import Adapter
 
 _WIDTH = 10  # numbers of a line
+_SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ def _settings(adapter: Adapter) -> list[str]:
 def _short(value: object, *, most: int = 60) -> str:
     text = str(value)
     return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def _are_floats(values: Iterable[float]) -> bool:
+    """Return whether float32 can hold numbers, none of which becomes 0 or infinite."""
+    return all(value == 0 or _SMALLEST <= abs(value) <= _LARGEST for value in values)
 
 
 def _number(value: float) -> str:
@@ -115,6 +121,8 @@ def _array(adapter: ArrayAdapter, name: str) -> Entering:
     value = "numbers[at]"
     if adapter.scaling != "none" and adapter.low is not None and adapter.high is not None:
         middle, half = adapter.high / 2 + adapter.low / 2, adapter.high / 2 - adapter.low / 2
+        if not _are_floats((middle, half)):
+            return Entering(comments)
         value = f"(numbers[at] - {_number(middle)}) / {_number(half or 1.0)}"
     code = f"""\
 /* Fill a grid from numbers in its own order: channel after channel, each row after row. */
@@ -141,7 +149,8 @@ def _clip(limit: float | None) -> str:
 
 def _table(adapter: TableAdapter, name: str) -> Entering:
     comments = _settings(adapter)
-    if adapter.scaling == "row":
+    numbers = [*(adapter.fills or ()), *(adapter.means or ()), *(adapter.deviations or ())]
+    if adapter.scaling == "row" or not _are_floats(numbers):
         return Entering(comments)
     upper = name.upper()
     tables, value = "", "numbers[at]"

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gridcnn.contracts.adapter import Adapter
+from gridcnn.contracts.adapter import Adapter, OneHotAdapter
 from gridcnn.errors import listed
 from gridcnn.export.compiled.compilation import ALIGNMENT, Compiled
 from gridcnn.export.compiled.emit import FOREIGN, ODD, OVERFLOW
@@ -51,6 +51,7 @@ def header(compiled: Compiled, meaning: Meaning, weights_file: str = "") -> str:
         '#ifdef __cplusplus\nextern "C" {\n#endif\n',
         _sizes(compiled, shape),
         _classes(upper, meaning),
+        *_rows(upper, meaning),
         _prototype(compiled, weights_file),
     ]
     if made and made.code:
@@ -132,6 +133,18 @@ def _classes(upper: str, meaning: Meaning) -> str:
         text += _comment(["An item has a label if its vote is at least this."])
         text += f"#define {upper}_THRESHOLDS {{{', '.join(f'{each!r}f' for each in given)}}}\n"
     return text
+
+
+def _rows(upper: str, meaning: Meaning) -> list[str]:
+    """Return the symbols that rows of one-hot grids stand for: tokens of molecules, words."""
+    if not isinstance(meaning.adapter, OneHotAdapter):
+        return []
+    labels = meaning.adapter.shape().row_axis.labels
+    if labels is None:
+        return []
+    names = ", ".join(_literal(label) for label in labels)
+    about = _comment(["What each row of a grid stands for, in UTF-8."])
+    return [f"{about}#define {upper}_ROW_NAMES {{{names}}}\n"]
 
 
 def _literal(text: str) -> str:
