@@ -80,7 +80,8 @@ def _about(compiled: Compiled, weights_file: str) -> list[str]:
     if compiled.needs:
         needs = (
             f"{target.processor.name} lacks arithmetic that the network needs, so the object file "
-            f"calls the compiler's own library: {listed(list(compiled.needs), limit=30)}."
+            f"calls the compiler's own library, whose stack is not counted here: "
+            f"{listed(list(compiled.needs), limit=30)}."
         )
     return [
         f"A network of gridcnn {VERSION}, compiled for {target.name}. Written by gridcnn; changes "
