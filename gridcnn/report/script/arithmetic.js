@@ -46,6 +46,13 @@
     return [first, last];
   }
 
+  /* Which rows of all channels are not empty: most rows of one-hot grids are. */
+  function filledRows({ channels, rows, columns, cells }) {
+    return Uint8Array.from({ length: channels * rows }, (_, row) => (
+      cells.subarray(row * columns, (row + 1) * columns).some((cell) => cell !== 0)
+    ));
+  }
+
   function convolution(op, parameters, source) {
     const out = made(op);
     const { cells } = source;
@@ -54,7 +61,7 @@
     const positions = out.rows * out.columns;
     const channels = source.channels / op.groups;
     const filters = out.channels / op.groups;
-    const area = source.rows * source.columns;
+    const filled = filledRows(source);
     const sums = new Float64Array(positions);
     for (let filter = 0; filter < out.channels; filter += 1) {
       sums.fill(0);
@@ -69,8 +76,9 @@
             const factor = parameters[weight];
             const [left, right] = reach(columnPlace, op.border[1], across, source.columns, out.columns);
             for (let y = top; y < bottom; y += 1) {
-              const line = channel * area + (y * down + rowPlace - op.border[0]) * source.columns
-                + columnPlace - op.border[1];
+              const from = channel * source.rows + y * down + rowPlace - op.border[0];
+              if (!filled[from]) continue;
+              const line = from * source.columns + columnPlace - op.border[1];
               for (let x = left; x < right; x += 1) {
                 sums[y * out.columns + x] += factor * cells[line + x * across];
               }

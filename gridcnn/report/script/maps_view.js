@@ -249,7 +249,7 @@
   /* The arithmetic of a match in words: multiply, add up, divide. Products of empty cells are 0, and
      left out where there are many. */
   function sentence({ terms, total, divisor, bias, match }, op, columns) {
-    const filled = terms.filter(({ cell }) => cell !== 0);
+    const filled = terms.filter(({ cell }) => cell !== 0).sort((a, b) => (columns ? a.column - b.column : 0));
     const some = columns || terms.length > TERMS ? filled : terms;
     const written = some.slice(0, TERMS).map(({ cell, weight, column }) => (columns
       ? `${bracketed(weight)} (${shown(columns[column].text)})`
