@@ -139,6 +139,7 @@ def test_pictures(program: Any, how: Any) -> None:
             "polarity": dice.one("keep", "invert", "ink"),
             "background": dice.one("auto", "auto", "white", "#204060"),
             "margin": dice.one(0.125, 0.0, 1.0),
+            "range": dice.one(None, None, None, [0, 300], [10, 220]),
         }
         model = model_with("image", adapter)
         program.load(model)

@@ -202,10 +202,11 @@
 
   /* Return a picture of red, green, blue and opacity as it looks on its background.
 
-     `decoded` is {width, height, data: bytes (4 for each pixel), opaque}; `opaque` says that the
-     file has no opacity at all; `jpeg` that it is a JPEG file. `background` is [red, green, blue], or null for black or white,
-     whichever differs more from what is opaque. */
-  function flatten(decoded, background) {
+     `decoded` is {width, height, data: bytes (4 for each pixel), opaque, jpeg}; `opaque` says that
+     the file has no opacity at all, `jpeg` that it is a JPEG file. `background` is [red, green,
+     blue], or null for black or white, whichever differs more from what is opaque. `limits` are the
+     numbers for black and white, or null. */
+  function flatten(decoded, background, limits) {
     const { width, height, data } = decoded;
     const count = width * height;
     let grey = true;
@@ -219,16 +220,20 @@
       return values;
     };
     const planes = Array.from({ length: channels }, (_, channel) => plane(channel));
-    if (decoded.opaque) return { width, height, planes, whole: true };
+    const bytes = { width, height, planes, whole: true };
+    if (decoded.opaque) return bytes;
+    const colours = withLimits(bytes, limits);
     const opacity = plane(3);
-    const behind = background || Array(3).fill(contrasting(planes, opacity));
+    const behind = background || Array(3).fill(contrasting(colours.planes, opacity));
     const coloured = behind.some((each) => each !== behind[0]);
-    const out = coloured && channels === 1 ? [planes[0], planes[0], planes[0]] : planes;
-    const flat = out.map((each, channel) => each.map((value, i) => roundEven(Math.fround(
-      behind[channel] + Math.fround((value - behind[channel]) * Math.fround(opacity[i] / FULL)),
-    ))));
+    const out = coloured && channels === 1 ? Array(3).fill(colours.planes[0]) : colours.planes;
+    const flat = out.map((each, channel) => Float32Array.from(each, (value, i) => {
+      const shown = behind[channel]
+        + Math.fround((value - behind[channel]) * Math.fround(opacity[i] / FULL));
+      return colours.whole ? roundEven(Math.fround(shown)) : shown;
+    }));
     // Pillow resizes what had opacity as floats.
-    return { width, height, planes: flat, whole: true, asFloats: true };
+    return { ...colours, planes: flat, asFloats: true, limited: true };
   }
 
   function contrasting(planes, opacity) {
@@ -248,7 +253,8 @@
 
   /* Return numbers on the scale of 0 to 255, where `limits` are black and white. */
   function withLimits(picture, limits) {
-    if (limits === null || (limits[0] === 0 && limits[1] === FULL)) return picture;
+    if (picture.limited || limits === null) return picture;
+    if (limits[0] === 0 && limits[1] === FULL) return picture;
     const [low, high] = limits;
     const slack = 1e-6 * Math.max(Math.abs(low), Math.abs(high), high - low);
     const planes = picture.planes.map((plane) => Float32Array.from(plane, (value) => {
@@ -268,7 +274,7 @@
      channels, rows and columns. */
   function pictureCells(adapter, decoded) {
     const inked = adapter.fit === "ink" || adapter.polarity === "ink";
-    const flat = { ...flatten(decoded, adapter.background), rowsFirst: adapter.rows_first };
+    const flat = { ...flatten(decoded, adapter.background, adapter.range), rowsFirst: adapter.rows_first };
     return inked ? inkCells(adapter, withLimits(flat, adapter.range)) : plainCells(adapter, flat, decoded.jpeg);
   }
 
