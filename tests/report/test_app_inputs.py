@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gridcnn.model import Model
 from gridcnn.network import Network
@@ -79,6 +80,25 @@ def test_a_sound_file_is_decoded_to_the_same_samples(
     page.set_input_files("input[type=file]", tmp_path / name)
     page.wait_for_selector(".votes .most")
     np.testing.assert_allclose(votes_in(page), model.votes(tmp_path / name)[0], atol=close)
+
+
+@pytest.mark.parametrize("limits", [None, [0, 4095]])
+@pytest.mark.parametrize("how", ["pad", "ink"])
+def test_a_picture_of_16_bits_keeps_them(
+    pages: Pages, tmp_path: Path, limits: list[int] | None, how: str
+) -> None:
+    """Browsers have 8 bits; such a file is read by the page itself."""
+    y, x = np.mgrid[:40, :50]
+    levels = (40 * x + 37 * y + 300 * ((x - 20) ** 2 + (y - 15) ** 2 < 60)).astype(np.uint16)
+    Image.fromarray(levels).save(tmp_path / "deep.png")
+    polarity = "ink" if how == "ink" else "keep"
+    adapter = {"size": [12, 12], "range": limits, "fit": how, "polarity": polarity}
+    model = model_with("image", adapter)
+    page = opened(pages, model, tmp_path)
+
+    page.set_input_files("input[type=file]", tmp_path / "deep.png")
+    page.wait_for_selector(".votes .most")
+    np.testing.assert_allclose(votes_in(page), model.votes(tmp_path / "deep.png")[0], atol=1e-5)
 
 
 def test_a_recording_is_answered_and_saved(pages: Pages, tmp_path: Path) -> None:

@@ -4,7 +4,58 @@
 (() => {
   const MOST_PIXELS = 16e6; // larger pictures are made smaller as they are decoded
 
-  /* Return a picture as the image adapter takes it: {width, height, data, opaque, jpeg}. */
+  /* Return the grey levels of a PNG file of 16 bits, {width, height, deep: Uint16Array}, which
+     browsers would cut to 8; null for all other files, and if its rows do not follow each other. */
+  async function deepPicture(content) {
+    const view = new DataView(content);
+    const isDeep = content.byteLength > 33 && view.getUint32(0) === 0x89504e47
+      && view.getUint8(24) === 16 && view.getUint8(25) === 0 && view.getUint8(28) === 0;
+    if (!isDeep || typeof DecompressionStream === "undefined") return null;
+    const [width, height] = [view.getUint32(16), view.getUint32(20)];
+    const parts = [];
+    for (let place = 8; place + 12 <= content.byteLength;) {
+      const size = view.getUint32(place);
+      const name = view.getUint32(place + 4);
+      if (name === 0x74524e53) return null; // tRNS: a level that is not opaque
+      if (name === 0x49444154) parts.push(new Uint8Array(content, place + 8, size));
+      place += 12 + size;
+    }
+    const stream = new Blob(parts).stream().pipeThrough(new DecompressionStream("deflate"));
+    const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+    return bytes.length < (2 * width + 1) * height ? null
+      : { width, height, deep: unfiltered(bytes, width, height) };
+  }
+
+  /* Undo the filters of a PNG's rows: each byte was told by those to the left and above. */
+  function unfiltered(bytes, width, height) {
+    const length = 2 * width;
+    const deep = new Uint16Array(width * height);
+    let above = new Uint8Array(length);
+    for (let row = 0; row < height; row += 1) {
+      const start = row * (length + 1);
+      const line = bytes.slice(start + 1, start + 1 + length);
+      for (let i = 0; i < length; i += 1) {
+        const left = i < 2 ? 0 : line[i - 2];
+        const corner = i < 2 ? 0 : above[i - 2];
+        line[i] += [0, left, above[i], (left + above[i]) >> 1, nearest(left, above[i], corner)][bytes[start]];
+      }
+      for (let x = 0; x < width; x += 1) deep[row * width + x] = line[2 * x] * 256 + line[2 * x + 1];
+      above = line;
+    }
+    return deep;
+  }
+
+  /* The one of three neighbours that is nearest to left + above - corner (Paeth's). */
+  function nearest(left, above, corner) {
+    const [a, b, c] = [
+      Math.abs(above - corner), Math.abs(left - corner), Math.abs(left + above - 2 * corner),
+    ];
+    if (a <= b && a <= c) return left;
+    return b <= c ? above : corner;
+  }
+
+  /* Return a picture as the image adapter takes it: {width, height, data, opaque, jpeg}, or
+     {width, height, deep}; and a canvas that shows it. */
   async function picture(file, adapter) {
     let bitmap;
     // Neither colour profiles nor opacity may change the numbers that the file holds.
@@ -28,7 +79,10 @@
     context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
     bitmap.close();
     const item = pixelsOf(canvas);
-    const head = new Uint8Array(await file.slice(0, 65536).arrayBuffer());
+    const content = await file.arrayBuffer();
+    const deep = await deepPicture(content).catch(() => null);
+    if (deep) return { item: deep, canvas };
+    const head = new Uint8Array(content, 0, Math.min(65536, content.byteLength));
     item.jpeg = head[0] === 0xff && head[1] === 0xd8;
     item.opaque = item.jpeg || isOpaque(head, item.data);
     return { item, canvas };
@@ -107,5 +161,5 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
 
-  gridcnn.files = { chooser, picture, pixelsOf, save, sound };
+  gridcnn.files = { chooser, deepPicture, picture, pixelsOf, save, sound };
 })();

@@ -254,7 +254,7 @@
   /* Return numbers on the scale of 0 to 255, where `limits` are black and white. */
   function withLimits(picture, limits) {
     if (picture.limited || limits === null) return picture;
-    if (limits[0] === 0 && limits[1] === FULL) return picture;
+    if (picture.whole && limits[0] === 0 && limits[1] === FULL) return picture;
     const [low, high] = limits;
     const slack = 1e-6 * Math.max(Math.abs(low), Math.abs(high), high - low);
     const planes = picture.planes.map((plane) => Float32Array.from(plane, (value) => {
@@ -268,12 +268,23 @@
     return { ...picture, planes, whole: false };
   }
 
+  /* Return grey levels of 16 bits on the scale of 0 to 255. */
+  function deepPicture({ width, height, deep }, limits) {
+    const picture = { width, height, planes: [deep], whole: false };
+    if (limits !== null) return withLimits(picture, limits);
+    return { ...picture, planes: [Float32Array.from(deep, (level) => level / 257)] };
+  }
+
   // The image adapter ----------------------------------------------------------------------------
 
   /* Return the cells of a decoded picture, as the image adapter makes them: a Float32Array of
      channels, rows and columns. */
   function pictureCells(adapter, decoded) {
     const inked = adapter.fit === "ink" || adapter.polarity === "ink";
+    if (decoded.deep) {
+      const picture = deepPicture(decoded, adapter.range);
+      return inked ? inkCells(adapter, picture) : shownCells(adapter, picture, whole(picture));
+    }
     const flat = { ...flatten(decoded, adapter.background, adapter.range), rowsFirst: adapter.rows_first };
     return inked ? inkCells(adapter, withLimits(flat, adapter.range)) : plainCells(adapter, flat, decoded.jpeg);
   }
@@ -293,10 +304,15 @@
     }
     const step = Math.max(1, Math.trunc(cellOf(edges.bottom, edges.right) / BLOCKS));
     const picture = withLimits(blockMeans(flat, step), adapter.range);
-    edges = divided(edges, step);
+    return shownCells(adapter, picture, divided(edges, step), !flat.asFloats);
+  }
+
+  /* Return the cells of a picture; `edges` are where it ends, `asBytes` says that bytes are resized
+     as such. */
+  function shownCells(adapter, picture, edges, asBytes = true) {
     const window = uninkedWindow(adapter, edges);
     const fill = borderColour(picture);
-    const resized = { ...picture, whole: picture.whole && !flat.asFloats };
+    const resized = { ...picture, whole: picture.whole && asBytes };
     return toCells(adapter, resample(resized, window, adapter.size, fill, edges));
   }
 
