@@ -18,6 +18,7 @@ from gridcnn.adapters.text import CLASSIC, TextAdapter
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.errors import Problem
 from gridcnn.grid import Array
+from gridcnn.report.live_rates import rate_filters
 
 _ADAPTERS = (ArrayAdapter, AudioAdapter, ImageAdapter, MoleculeAdapter, TableAdapter, TextAdapter)
 _SOUNDS = ("mel", "linear", "bands", "mfcc", "chroma")
@@ -80,6 +81,7 @@ def _sound(adapter: AudioAdapter, problems: list[Problem]) -> dict[str, Any]:
         weights = pitch_class_weights(adapter.sample_rate, adapter.n_fft)
     return {
         "weights": weights,
+        "filters": rate_filters(adapter.sample_rate),
         "lines": [int(inside[0]), int(inside[-1]) + 1] if adapter.kind == "linear" else None,
         "fmax": highest,
         "samples": max(1, round((adapter.duration or 0) * adapter.sample_rate)),

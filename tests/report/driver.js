@@ -58,9 +58,9 @@ const QUESTIONS = {
     );
     return { ...found, cells: Array.from(found.cells) };
   },
-  resample: ({ samples, rate, wanted, count }) => (
-    Array.from(gridcnn.sounds.resampled(Float32Array.from(samples), rate, wanted, 0, count))
-  ),
+  resample: ({ samples, rate, wanted, count, tables }) => Array.from(gridcnn.sounds.resampled(
+    Float32Array.from(samples), rate, wanted, 0, count, gridcnn.unpack(tables),
+  )),
 };
 
 readline.createInterface({ input: process.stdin }).on("line", (line) => {

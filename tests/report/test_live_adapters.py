@@ -23,6 +23,7 @@ from gridcnn.model import Model
 from gridcnn.network import Network
 from gridcnn.pipelines import ready
 from gridcnn.report.live import live_data
+from gridcnn.report.live_rates import rate_filters
 from gridcnn.spec.load import load
 
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
@@ -231,19 +232,33 @@ def test_sounds(program: Any, how: Any) -> None:
 
 @pytest.mark.parametrize(
     ("rate", "wanted", "close"),
-    [(48_000, 16_000, 2e-6), (8_000, 16_000, 2e-6), (44_100, 22_050, 2e-6), (44_100, 16_000, 5e-4)],
+    [
+        (48_000, 16_000, 2e-6),
+        (8_000, 16_000, 2e-6),
+        (44_100, 22_050, 2e-6),
+        (44_100, 16_000, 2e-6),
+        (22_050, 8_000, 2e-6),
+        (11_025, 16_000, 2e-6),
+        (32_000, 22_050, 5e-4),
+    ],
 )
 def test_other_sample_rates(program: Any, rate: int, wanted: int, close: float) -> None:
     """Samples at another rate are those of soxr, which the adapter uses.
 
-    Rates that have no simple ratio are nearly so; at the very ends soxr takes fewer samples.
+    Rates that are neither usual nor a simple ratio are nearly so; at the very ends soxr takes fewer
+    samples.
     """
     random = np.random.default_rng(0)
     samples = random.uniform(-0.5, 0.5, rate // 10).astype(np.float32)
 
     expected = samples_of(wave_file(samples, rate, "FLOAT"), sample_rate=wanted, max_duration=1.0)
     found = program.ask(
-        "resample", samples=samples.tolist(), rate=rate, wanted=wanted, count=len(expected)
+        "resample",
+        samples=samples.tolist(),
+        rate=rate,
+        wanted=wanted,
+        count=len(expected),
+        tables=rate_filters(wanted),
     )
     np.testing.assert_allclose(found[8:-8], expected[8:-8], rtol=0, atol=close)
 

@@ -9,8 +9,9 @@
 
   /* The filters of soxr at its quality "HQ": a sinc that is cut off a little below the lower half
      rate, under a Kaiser window. They were measured from soxr's answers to single samples. For each
-     ratio of both rates: the window's beta, and its half length in samples at the lower rate; other
-     ratios take two steps in soxr, of which the last is nearly their product. */
+     ratio of both rates: the window's beta, and its half length in samples at the lower rate. Other
+     ratios take two steps in soxr; for usual rates there are tables of them, and the last line is
+     near to the rest. */
   const CUT = 0.95687183;
   const WINDOWS = [
     [2, 13.04, 97.25], [3, 13.04, 96.833], [4, 13.711, 102.25], [6, 13.711, 101.5],
@@ -36,6 +37,18 @@
     return (CUT * sinc * bessel(beta * Math.sqrt(1 - part * part))) / bessel(beta);
   }
 
+  /* The same from a table, by cubic steps between its values. */
+  function filterIn({ each, values: { values } }, time) {
+    const place = Math.abs(time) * each;
+    const first = Math.floor(place);
+    const part = place - first;
+    const at = (i) => values[Math.abs(first + i)] || 0;
+    return -at(-1) * part * (part - 1) * (part - 2) / 6
+      + at(0) * (part + 1) * (part - 1) * (part - 2) / 2
+      - at(1) * (part + 1) * part * (part - 2) / 2
+      + at(2) * (part + 1) * part * (part - 1) / 6;
+  }
+
   function divisor(one, other) {
     return other === 0 ? one : divisor(other, one % other);
   }
@@ -44,8 +57,9 @@
     return rate === wanted ? count : Math.trunc(count / (rate / wanted) + 0.5);
   }
 
-  /* Return samples at another rate; only those from `start` to `stop` (exclusive). */
-  function resampled(samples, rate, wanted, start, stop) {
+  /* Return samples at another rate; only those from `start` to `stop` (exclusive). `tables` are
+     filters for some rates, {rate, each, values}. */
+  function resampled(samples, rate, wanted, start, stop, tables = []) {
     if (rate === wanted) return samples.slice(start, stop);
     const step = divisor(rate, wanted);
     const phases = wanted / step;
@@ -53,6 +67,8 @@
     const ratio = Math.max(rate, wanted) / low;
     const known = WINDOWS.find(([one]) => Math.abs(one - ratio) < 1e-9);
     const [, beta, length] = known || OTHERS;
+    const table = tables.find((one) => one.rate === rate);
+    const filterOver = (time) => (table ? filterIn(table, time) : filterAt(time, beta, length));
     const reach = Math.ceil((length * rate) / low);
     const filters = new Map();
     // The weights of the samples around a place between two of them: one list for each phase.
@@ -60,7 +76,7 @@
       if (!filters.has(phase)) {
         const made = new Float64Array(2 * reach + 1);
         for (let k = -reach; k <= reach; k += 1) {
-          made[k + reach] = (filterAt((phase / phases - k) * (low / rate), beta, length) * low) / rate;
+          made[k + reach] = (filterOver((phase / phases - k) * (low / rate)) * low) / rate;
         }
         filters.set(phase, made);
       }
@@ -295,9 +311,9 @@
     const count = resampledCount(samples.length, rate, adapter.sample_rate);
     if (!count) throw new gridcnn.Problem("the clip is too short: it has no sample at the model's rate");
     if (adapter.trim_db === null) {
-      return resampled(samples, rate, adapter.sample_rate, ...excerpt(adapter, count));
+      return resampled(samples, rate, adapter.sample_rate, ...excerpt(adapter, count), adapter.filters);
     }
-    const all = resampled(samples, rate, adapter.sample_rate, 0, count);
+    const all = resampled(samples, rate, adapter.sample_rate, 0, count, adapter.filters);
     const trimmedClip = all.slice(...sounding(adapter, all));
     return trimmedClip.slice(...excerpt(adapter, trimmedClip.length));
   }
