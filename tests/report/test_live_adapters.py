@@ -239,14 +239,13 @@ def test_sounds(program: Any, how: Any) -> None:
         (44_100, 16_000, 2e-6),
         (22_050, 8_000, 2e-6),
         (11_025, 16_000, 2e-6),
-        (32_000, 22_050, 5e-4),
+        (37_800, 22_050, 2e-2),
     ],
 )
 def test_other_sample_rates(program: Any, rate: int, wanted: int, close: float) -> None:
     """Samples at another rate are those of soxr, which the adapter uses.
 
-    Rates that are neither usual nor a simple ratio are nearly so; at the very ends soxr takes fewer
-    samples.
+    Rates that are neither usual nor a simple ratio are nearly so, but for their first samples.
     """
     random = np.random.default_rng(0)
     samples = random.uniform(-0.5, 0.5, rate // 10).astype(np.float32)
@@ -260,7 +259,7 @@ def test_other_sample_rates(program: Any, rate: int, wanted: int, close: float) 
         count=len(expected),
         tables=rate_filters(wanted),
     )
-    np.testing.assert_allclose(found[8:-8], expected[8:-8], rtol=0, atol=close)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=close)
 
 
 # Texts and molecules ----------------------------------------------------------------------------

@@ -58,7 +58,7 @@
   }
 
   /* Return samples at another rate; only those from `start` to `stop` (exclusive). `tables` are
-     filters for some rates, {rate, each, values}. */
+     filters for some rates, {rate, each, values, edge}. */
   function resampled(samples, rate, wanted, start, stop, tables = []) {
     if (rate === wanted) return samples.slice(start, stop);
     const step = divisor(rate, wanted);
@@ -68,7 +68,7 @@
     const known = WINDOWS.find(([one]) => Math.abs(one - ratio) < 1e-9);
     const [, beta, length] = known || OTHERS;
     const table = tables.find((one) => one.rate === rate);
-    const filterOver = (time) => (table ? filterIn(table, time) : filterAt(time, beta, length));
+    const filterOver = (time) => (table && table.values ? filterIn(table, time) : filterAt(time, beta, length));
     const reach = Math.ceil((length * rate) / low);
     const filters = new Map();
     // The weights of the samples around a place between two of them: one list for each phase.
@@ -93,7 +93,19 @@
       }
       made[n - start] = sum;
     }
+    if (table) addEdge(made, samples, start, table.edge);
     return made;
+  }
+
+  /* Add what the first samples do beside the filter, where soxr starts. */
+  function addEdge(made, samples, start, { shape: [count, results], values }) {
+    for (let n = start; n < Math.min(results, start + made.length); n += 1) {
+      let sum = 0;
+      for (let k = 0; k < Math.min(count, samples.length); k += 1) {
+        sum += values[k * results + n] * samples[k];
+      }
+      made[n - start] += sum;
+    }
   }
 
   // Fourier transform ----------------------------------------------------------------------------
