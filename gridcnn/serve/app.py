@@ -100,7 +100,7 @@ class Server:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        heavy = max(1, usable_cores() - 1)
+        heavy = max(2, usable_cores())
         self._lanes = {
             False: Lane(answer_together, loop, self.limits),
             True: Lane(answer_together, loop, self.limits, threads=heavy, together=1),

@@ -48,20 +48,21 @@ def test_answers_are_as_described(client: httpx.Client, picture: Callable[..., b
 def test_the_description_stands_a_search(server: Running) -> None:
     """Schemathesis finds no request whose answer is not as described."""
     pytest.importorskip("schemathesis", reason="schemathesis is not installed")
-    # Random bytes are no picture: what is as described need not be accepted.
+    # Random bytes need not be a picture, and what a field of a form holds is always a text: neither
+    # must all that is as described be accepted, nor all else be refused.
     command = [*(sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/openapi.json")]
 
     done = subprocess.run(
         [
             *(*command, "--max-examples", "40", "--seed", "0", "--no-color"),
-            *("--exclude-checks", "positive_data_acceptance"),
+            *("--exclude-checks", "positive_data_acceptance,negative_data_rejection"),
         ],
         capture_output=True,
         text=True,
         check=False,
     )
 
-    assert done.returncode == 0, done.stdout[-30_000:] + done.stderr[-2_000:]
+    assert done.returncode == 0, done.stdout[-8_000:] + done.stderr[-2_000:]
 
 
 def test_metrics_have_the_form_of_prometheus(
