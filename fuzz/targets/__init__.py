@@ -15,6 +15,7 @@ def targets() -> dict[str, Target]:
         models,
         pictures,
         publics,
+        requests,
         runs,
         sounds,
         specs,
@@ -24,6 +25,6 @@ def targets() -> dict[str, Target]:
 
     rooms = (
         specs, models, runs, caches, tables, arrays, folders, pictures, sounds, texts, archives,
-        publics,
+        publics, requests,
     )  # fmt: skip
     return {target.name: target for room in rooms for target in room.TARGETS}

@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from gridcnn.errors import printable, shown
 from gridcnn.serve.refusals import Refusal
+
+# What is wrong with a form is told to its sender; in a log it would only be noise.
+logging.getLogger("python_multipart").addHandler(logging.NullHandler())
 
 MULTIPART = "multipart/form-data"
 JSON = "application/json"
