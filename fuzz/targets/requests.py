@@ -62,7 +62,8 @@ def _seeds() -> Sequence[bytes]:
     ]
     items: tuple[Any, ...] = (
         ["abc", "/etc/passwd"], [[1, 2], [None, 3]], [{"height": 1, "width": "2"}],
-        [[[0, 1], [1, 0]]], [{"base64": "YWJj"}], [{"bytes": None, "path": "/etc/passwd"}], [1e300, True, None],
+        [[[0, 1], [1, 0]]], [{"base64": "YWJj"}], [{"bytes": None, "path": "/etc/passwd"}],
+        [1e300, True, None],
     )  # fmt: skip
     for each in items:
         bodies.append(("application/json", json.dumps({"items": each})))
