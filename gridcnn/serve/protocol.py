@@ -13,7 +13,7 @@ import time
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gridcnn.serve.limits import Limits
 from gridcnn.serve.metrics import Metrics
@@ -36,6 +36,8 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._refusal: Refusal | None = None
+        self._active: RequestResponseCycle | None = None
+        """The request that is being answered; others wait behind it."""
         self._in_head = True
         self._head_bytes = self._headers_seen = 0
         self._arriving: float | None = None
@@ -52,6 +54,14 @@ class Connection(HttpToolsProtocol):
         if len(self.connections) > self.limits.connections:
             self.metrics.refused["full"] += 1
             self._refuse(Refusal(503, "too many connections are open; try again in a moment"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End; uvicorn tells it to the last request alone, and not to one that others wait for."""
+        super().connection_lost(exc)
+        self.pipeline.clear()
+        if self._active is not None and not self._active.response_complete:
+            self._active.disconnected = True
+            self._active.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come, and count what belongs to no body."""
@@ -104,6 +114,8 @@ class Connection(HttpToolsProtocol):
             self._refusal = Refusal(429, f"more than {_AHEAD} requests were sent ahead of answers")
             raise _Refused
         super().on_headers_complete()
+        if not self.pipeline:
+            self._active = self.cycle
 
     def on_message_complete(self) -> None:
         """End a request: the next one begins with its first byte."""
@@ -115,6 +127,8 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with the next request; nothing is read while others wait behind it."""
+        if self.pipeline:
+            self._active = self.pipeline[-1][0]
         super().on_response_complete()
         if self.pipeline:
             self.flow.pause_reading()
@@ -138,13 +152,18 @@ class Connection(HttpToolsProtocol):
         return Refusal(431, f"the request has more than {most:,} bytes before its body")
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer without the app, and close; an answer that is being made comes first."""
-        cycle = self.cycle
-        if cycle is not None and not cycle.response_complete and not cycle.more_body:
-            cycle.keep_alive = False
-            self.transport.pause_reading()
+        """Answer without the app, and close; answers to the requests before come first."""
+        cycles = [cycle for cycle, _ in reversed(self.pipeline)]
+        if self._active is not None and not self._active.response_complete:
+            cycles.insert(0, self._active)
+        broken = cycles.pop() if cycles and cycles[-1].more_body else None
+        if cycles:
+            if broken is not None:
+                self.pipeline.popleft()
+            cycles[-1].keep_alive = False
+            self.flow.pause_reading()
             return
-        if cycle is None or cycle.response_complete or not cycle.response_started:
+        if broken is None or not broken.response_started:
             self.transport.write(plain_response(refusal))
         self.transport.close()
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import socket
 import struct
 import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import httpx
 import pytest
@@ -278,3 +282,43 @@ def test_resident_memory_is_known() -> None:
     """On Linux; elsewhere the metric is left out."""
     memory = resident_bytes()
     assert memory is None or memory > 1_000_000
+
+
+def test_clients_that_go_before_their_answers_leave_nothing(
+    strict: Running, picture: Callable[..., bytes]
+) -> None:
+    """Also if they sent several requests at once; the log of the server stays empty."""
+    one = head(f"Content-Length: {len(picture())}") + picture()
+    for _ in range(20):
+        with strict.connect() as connection:
+            connection.sendall(one * 5)
+
+    wait_until(lambda: gauge(strict, "held_bytes") == 0)
+    assert len(strict.said) == 1
+
+
+@pytest.mark.long
+def test_changed_requests_do_no_harm(strict: Running, picture: Callable[..., bytes]) -> None:
+    """Thousands of requests that are nearly right: all others are answered, the log is empty."""
+    changes_of: Any = importlib.import_module("fuzz.changes").Changes
+    random = Random(0)
+    changes = changes_of(random)
+    body = picture()
+    sized = head(f"Content-Length: {len(body)}") + body
+    chunked = head("Transfer-Encoding: chunked") + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    upgrade = head("Upgrade: websocket", "Connection: upgrade", method="GET /model")
+    seeds = (head(method="GET /health"), sized, chunked, upgrade, head(method="OPTIONS *"))
+
+    for number in range(3_000):
+        request = random.choice(seeds)
+        for _ in range(random.randrange(4)):
+            request = changes.raw(request)
+        with contextlib.suppress(OSError), strict.connect() as connection:
+            connection.settimeout(0.02)
+            connection.sendall(request * random.choice((1, 1, 3)))
+            connection.recv(1_000)
+        if number % 500 == 0:
+            assert httpx.post(f"{strict.url}/predict", content=body, timeout=60).is_success
+
+    wait_until(lambda: gauge(strict, "held_bytes") == 0)
+    assert len(strict.said) == 1
