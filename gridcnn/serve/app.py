@@ -101,10 +101,9 @@ class Server:
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         heavy = max(2, usable_cores())
-        self._lanes = {
-            False: Lane(answer_together, loop, self.limits),
-            True: Lane(answer_together, loop, self.limits, threads=heavy, together=1),
-        }
+        large = Lane(answer_together, loop, self.limits, threads=heavy, together=1)
+        small = Lane(answer_together, loop, self.limits, beside=large)
+        self._lanes = {True: large, False: small}
         watch = loop.create_task(self._watch())
         try:
             yield
@@ -219,7 +218,7 @@ class Server:
             question = Question(served, body, content_type, explain)
             lane = self._lanes[explain or weight.is_heavy(body, content_type)]
             try:
-                waiting = lane.put(question)
+                waiting = lane.put(question, served.name)
             except Refusal:
                 self.metrics.refused["full"] += 1
                 raise

@@ -104,6 +104,43 @@ def test_what_waits_too_long_is_refused() -> None:
     with_lane(test, Limits(deadline=0.05))
 
 
+def test_quick_requests_are_answered_by_the_loop_itself() -> None:
+    """Once they are known to be quick, and unless a lane beside is busy."""
+
+    async def run() -> None:
+        threads: list[str] = []
+        ours = threading.current_thread().name
+
+        def work(asked: Sequence[Any]) -> list[Any]:
+            threads.append(threading.current_thread().name)
+            return [f"{each}!" for each in asked]
+
+        loop, slow = asyncio.get_running_loop(), Slow()
+        large = Lane(slow, loop, Limits())
+        small = Lane(work, loop, Limits(), beside=large)
+        try:
+            assert await small.put("first", "a kind") == "first!"
+            assert threads.pop() != ours
+            for _ in range(100):  # a machine that does much else may make the first ones slow
+                assert await small.put("second", "a kind") == "second!"
+                if threads.pop() == ours:
+                    break
+            assert await small.put("other", "another kind") == "other!"
+            many = [small.put(number, "a kind") for number in range(TOGETHER + 1)]
+            assert await asyncio.gather(*many) == [f"{n}!" for n in range(TOGETHER + 1)]
+            held = large.put("large")
+            assert await small.put("third", "a kind") == "third!"
+            slow.go.set()
+            assert await held == "large!"
+        finally:
+            slow.go.set()
+            await asyncio.to_thread(large.end, 30.0)
+            await asyncio.to_thread(small.end, 30.0)
+        assert [name == ours for name in threads] == [False, True, True, False]
+
+    asyncio.run(run())
+
+
 def test_nothing_is_done_for_clients_that_have_gone() -> None:
     """A request whose answer nobody waits for is dropped."""
 
