@@ -31,9 +31,13 @@ TOGETHER = 64
 """Most requests of one batch: more hardly make it faster, and all wait for the last of them."""
 QUICK = 0.002
 """Seconds of a request, at most, that the event loop answers itself."""
-_TURN = 0.02
-"""Seconds, about, that the event loop answers before it looks at its connections again."""
-_WAITED = 4.0
+_TURN = 0.003
+"""Seconds, about, that the event loop answers before it looks at its connections again.
+
+So answers go out, and new requests come in, while others are answered: if all of a large batch went
+out at its end, clients and server would take turns and never work at the same time.
+"""
+_WAITED = 20.0
 """A request that takes so many times longer than it computes waits for something else."""
 _NEW = 0.2
 """How much the last batch changes what a request is expected to take."""
