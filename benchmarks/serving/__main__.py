@@ -154,11 +154,10 @@ def measure(
 
 def tell(name: str, outcome: Outcome, cpu: float) -> str:
     """Return one line about some load."""
-    wrong = outcome.wrong / sum(outcome.statuses.values())
     return (
         f"{name:<15}{outcome.rate:>7,.0f}/s {cpu:>7.3f} ms of CPU each, latency median "
         f"{1_000 * outcome.latency(0.5):.1f} ms, 99 % {1_000 * outcome.latency(0.99):.1f} ms, "
-        f"{dict(outcome.statuses)}, {outcome.lost} lost, {wrong:.1%} wrong"
+        f"{dict(outcome.statuses)}, {outcome.lost} lost, {outcome.wrong} wrong"
     )
 
 
