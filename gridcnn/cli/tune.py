@@ -103,6 +103,8 @@ def tune(
     device: options.Device = None,
     precision: options.Precision = None,
     threads: options.Threads = None,
+    cluster: options.Cluster = None,
+    workers: options.Workers = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -120,10 +122,10 @@ def tune(
     }
     of_trials = {"trials": trials, "minutes": minutes, "folds": folds, "storage": storage}
     if only is not None:
-        _refuse_other(only, of_trials)
+        _refuse_other(only, {**of_trials, "cluster": cluster, "workers": workers})
         _find_learning_rate(spec, settings, as_json=as_json, shown=shown)
         return
-    settings |= {**of_trials, "pruner": pruner}
+    settings |= {**of_trials, "pruner": pruner, "cluster": cluster, "workers": workers}
     with TuneDisplay() if shown else contextlib.nullcontext() as watcher:
         result = search(spec, watcher=watcher, **settings)
     if as_json:

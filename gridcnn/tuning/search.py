@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gridcnn.cluster.joining import Cluster, join, read_cluster
+from gridcnn.cluster.trials import call_all
 from gridcnn.engines.base import DEFAULT_ENGINE, check_choice
 from gridcnn.errors import (
     ShapeError,
@@ -119,6 +121,8 @@ def tune(
     seed: int | None = None,
     engine: str | None = None,
     threads: int | None = None,
+    cluster: str | None = None,
+    workers: int | None = None,
     storage: str | os.PathLike[str] | None = None,
     pruner: Pruner = "median",
     watcher: TuneWatcher | None = None,
@@ -142,6 +146,9 @@ def tune(
         out: the folder of the search, by default `runs/<name>/tune`. A search that is there goes
             on; several processes may work on it at once.
         seed: replaces `training.seed`. It fixes the search of a single process.
+        cluster, workers: as for `gridcnn.run`, but each worker makes whole trials, with `threads`
+            threads each; the folder and the data's files must be in the same place for all. With
+            several workers, which trials are made depends on which of them ends first.
         storage: where the study is kept, a file or a URL that Optuna knows; by default a file in
             the folder.
         pruner: what gives up trials early by their validation curve: "median", "hyperband" or
@@ -156,6 +163,7 @@ def tune(
     """
     started = time.monotonic()
     check_choice(engine, threads)
+    spread = read_cluster(cluster, workers, threads)
     limits = _read_limits(trials, minutes, started)
     if pruner not in PRUNERS:
         raise SpecError(f"the pruner must be one of {', '.join(PRUNERS)}; got {shown(pruner)}")
@@ -167,6 +175,21 @@ def tune(
     _refuse_minutes(base)
     folder = TuneFolder(Path("runs") / base.name / "tune" if out is None else Path(out))
     watcher = watcher or TuneWatcher()
+    if spread is not None:
+        options = {
+            "trials": trials,
+            "minutes": minutes,
+            "folds": folds,
+            "changes": changes,
+            "seed": seed,
+            "engine": engine,
+            "storage": storage,
+            "pruner": pruner,
+        }
+        with _stoppable(folder):
+            _work_on(spread, _in_place(spec), _in_place(data), folder.path.absolute(), options)
+        if limits.deadline is not None:  # which has passed
+            limits = dataclasses.replace(limits, deadline=started)
     with _stoppable(folder):
         located = locate(base, data, spec_folder(base))
         items = Items(located, folds=folds, watcher=watcher, threads=threads)
@@ -204,6 +227,30 @@ def tune(
             with folder.writing():
                 write_pictures(folder.path, ended, space.dimensions, mattered, by)
     return Tuning(best[0], best[1], tuple(ended), mattered, by, folder.path)
+
+
+def _work_on(
+    cluster: Cluster, spec: SpecLike, data: Any, folder: Path, options: dict[str, Any]
+) -> None:
+    """Let each worker of a cluster make trials of the search, until there are enough."""
+    with join(cluster) as workers:
+        calls = [(spec, data, folder, cluster.threads, options)] * workers
+        for each in call_all(_tune_here, calls, workers=workers, threads=cluster.threads):
+            del each
+
+
+def _tune_here(
+    spec: SpecLike, data: Any, folder: Path, threads: int, options: dict[str, Any]
+) -> None:
+    """Make trials on a worker; what they come to is in the folder."""
+    tune(spec, data=data, out=folder, threads=threads, **options)
+
+
+def _in_place(given: Any) -> Any:
+    """Return a path that means the same wherever a worker works; anything else as it is."""
+    if isinstance(given, str | os.PathLike) and Path(given).exists():
+        return str(Path(given).absolute())
+    return given
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,16 @@ def test_folds_and_repeats_are_spread_and_give_the_same_files(
     assert_same_files(*both, *names)
 
 
+def test_workers_make_the_trials_of_one_search(tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="Optuna is not installed")
+    few = ["--trials", "4", "--set", "training.epochs=1", "--set", "data.source.xo.count=200"]
+    gridcnn(tmp_path, "tune", "xo", *few, "--out", "search", "--quiet", *CLUSTER)
+
+    found = (tmp_path / "search" / "trials.csv").read_text("utf-8").splitlines()
+    assert len(found) == 1 + 4
+    assert (tmp_path / "search" / "best.yaml").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what processes there are")
 def test_no_process_stays_however_a_command_ends(number: int, tmp_path: Path) -> None:
