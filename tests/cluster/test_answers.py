@@ -5,15 +5,20 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import gridcnn
-from gridcnn.answering import answer_all
+from gridcnn.answering import _pieces, answer_all
 from gridcnn.cluster.joining import Cluster, join
 from gridcnn.cluster.pool import map_in_order
+from gridcnn.datasets.places import Numbered
+from gridcnn.runs.questions import Part
 
 pytestmark = pytest.mark.cluster
 
@@ -47,6 +52,38 @@ def test_workers_that_are_killed_lose_nothing(nodes: Any, tmp_path: Path) -> Non
         found = map_in_order(die_once, tmp_path, range(40), workers=workers, threads=1)
         assert list(found) == [2 * number for number in range(40)]
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def count(kept: None, piece: Any) -> int:
+    return len(piece.names)
+
+
+def resident() -> int:
+    """Return the memory of this process, in bytes."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much memory is used")
+def test_a_hundred_million_items_are_a_stream(nodes: Any) -> None:
+    """Their first million goes through little memory, and nobody counts the others before."""
+
+    class Names:
+        def parts(self, files: Any) -> Iterator[Part]:
+            for start in range(0, 100_000_000, 1_000_000):
+                numbers = range(start, start + 1_000_000)
+                nothing = np.broadcast_to(np.float32(0), (len(numbers), 4))
+                yield Part(Numbered("item ", numbers), nothing)
+
+    pieces = _pieces(Names(), [], 4096)  # type: ignore[arg-type]
+    with join(Cluster(nodes.address, workers=2)) as workers:
+        found = map_in_order(count, None, pieces, workers=workers, threads=1)
+        assert next(found) == 4096
+        before = resident()
+        assert sum(itertools.islice(found, 245)) == 245 * 4096
+        assert resident() - before < 100e6
+        assert resident() < 500e6
+        found.close()  # type: ignore[attr-defined]
 
 
 def test_a_cluster_writes_the_files_of_one_process(nodes: Any, tmp_path: Path, draw: Any) -> None:
