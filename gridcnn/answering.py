@@ -23,7 +23,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.cluster.joining import join, read_cluster
+from gridcnn.cluster.joining import find_cluster, join
 from gridcnn.cluster.pool import map_in_order
 from gridcnn.contracts.adapter import Selection
 from gridcnn.engines.base import ANSWERED
@@ -116,7 +116,7 @@ def answer_all(
     Raises:
         UserError: the model, an option or the folder cannot be used; see `gridcnn.errors`.
     """
-    asked = read_cluster(cluster, workers, threads)
+    asked = find_cluster(cluster, workers, threads)
     if form not in FORMATS:
         raise SpecError(f"answers are written as csv or parquet; got {quoted(str(form))}")
     if form == "parquet":

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from gridcnn.cluster.joining import read_cluster
+from gridcnn.cluster.joining import find_cluster
 from gridcnn.contracts.source import Dataset
 from gridcnn.contracts.targets import Targets, number_labels
 from gridcnn.datasets.division.folds import group_names
@@ -132,7 +132,7 @@ def cross_validate(
     """
     watcher = watcher or RunWatcher()
     check_choice(engine, threads)
-    spread = read_cluster(cluster, workers, threads)
+    spread = find_cluster(cluster, workers, threads)
     asked = _read_folds(folds, resumed=resume is not None)
     _refuse_test(changes)
     way = Way("cross_validate", engine or DEFAULT_ENGINE, is_in_memory(data))

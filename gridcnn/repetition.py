@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from gridcnn.cluster.joining import read_cluster
+from gridcnn.cluster.joining import find_cluster
 from gridcnn.engines.base import DEFAULT_ENGINE, check_choice
 from gridcnn.errors import RunFolderError, SpecError, shown
 from gridcnn.runs.folder import PREDICTIONS, REPEATS, RunFolder, Way
@@ -130,7 +130,7 @@ def repeat(
     """
     watcher = watcher or RunWatcher()
     check_choice(engine, threads)
-    spread = read_cluster(cluster, workers, threads)
+    spread = find_cluster(cluster, workers, threads)
     asked = _read_repeats(repeats, resumed=resume is not None)
     way = Way("repeat", engine or DEFAULT_ENGINE, is_in_memory(data))
     held = open_run(spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way)

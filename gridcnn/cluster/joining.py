@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import os
 import signal
+import socket
 import threading
 import warnings
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ VARIABLE = "GRIDCNN_CLUSTER"
 LOCAL = "local"
 _STORE = 2**29
 """Bytes of the object store of a local cluster; batches and parameters pass through it."""
+_ANSWER_SECONDS = 10.0
 _LEAST_STORE = 80 * 2**20  # Ray takes no less
 
 
@@ -66,6 +69,23 @@ def read_cluster(address: str | None, workers: int | None, threads: int | None) 
     return Cluster(address, workers, 1 if threads is None else threads)
 
 
+def find_cluster(address: str | None, workers: int | None, threads: int | None) -> Cluster | None:
+    """Return the cluster that is asked for, if it can be used; None if none is asked for.
+
+    Before anything else is done: nothing is imported, started or joined.
+
+    Raises:
+        UserError: Ray is not installed, there is nothing at the address, or as `read_cluster`.
+    """
+    cluster = read_cluster(address, workers, threads)
+    if cluster is not None:
+        if importlib.util.find_spec("ray") is None:
+            raise _missing()
+        if cluster.address != LOCAL:
+            _refuse_unreachable(cluster.address)
+    return cluster
+
+
 def need_ray() -> ModuleType:
     """Return Ray; raise `UserError` if it is not installed."""
     # Ray would count what its processes do, and send it to its makers.
@@ -77,11 +97,15 @@ def need_ray() -> ModuleType:
             warnings.simplefilter("ignore")
             import ray
     except ImportError:
-        raise UserError(
-            "a cluster needs Ray, which is not installed: python -m pip install 'gridcnn[cluster]'"
-        ) from None
+        raise _missing() from None
     module: ModuleType = ray
     return module
+
+
+def _missing() -> UserError:
+    return UserError(
+        "a cluster needs Ray, which is not installed: python -m pip install 'gridcnn[cluster]'"
+    )
 
 
 @contextlib.contextmanager
@@ -128,14 +152,34 @@ def _start(ray: Any, cluster: Cluster) -> None:
             **options,
         )
         return
+    _refuse_unreachable(cluster.address)
     try:
         ray.init(address=cluster.address, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise UserError(
-            f"there is no Ray cluster at {quoted(cluster.address)}: {reason}; start one with `ray "
-            "start --head`, and name its address, or take --cluster local"
-        ) from None
+        raise _no_cluster(cluster.address, str(error).strip().partition("\n")[0]) from None
+
+
+def _refuse_unreachable(address: str) -> None:
+    """Raise if nothing listens at an address: Ray itself would try for minutes."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535 or "/" in host:
+        raise SpecError(
+            f"{quoted(address)} is not the address of a cluster; take local, auto, or HOST:PORT as "
+            "`ray start --head` prints it, such as 10.0.0.1:6379"
+        )
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+    except OSError as error:
+        raise _no_cluster(address, str(error.strerror or error)) from None
+
+
+def _no_cluster(address: str, reason: str) -> UserError:
+    return UserError(
+        f"there is no Ray cluster at {quoted(address)}: {reason}; start one with `ray start "
+        "--head`, and name its address, or take --cluster local"
+    )
 
 
 def _count(ray: Any, cluster: Cluster) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gridcnn.cluster.engine import share
-from gridcnn.cluster.joining import Cluster, read_cluster
+from gridcnn.cluster.joining import Cluster, find_cluster
 from gridcnn.contracts.source import TEST
 from gridcnn.engines.base import DEFAULT_ENGINE, Engine, Memory, bind, check_choice
 from gridcnn.errors import (
@@ -99,7 +99,7 @@ def run(
         TrainingInterrupted: the user stopped it (Ctrl-C); its `folder` can be resumed.
     """
     check_choice(engine, threads)  # an unknown name is reported before anything is read
-    asked = read_cluster(cluster, workers, threads)
+    asked = find_cluster(cluster, workers, threads)
     way = Way("run", engine or DEFAULT_ENGINE, is_in_memory(data))
     watcher = watcher or RunWatcher()
     held = open_run(spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gridcnn.cluster.joining import Cluster, join, read_cluster
+from gridcnn.cluster.joining import Cluster, find_cluster, join
 from gridcnn.cluster.trials import call_all
 from gridcnn.engines.base import DEFAULT_ENGINE, check_choice
 from gridcnn.errors import (
@@ -163,7 +163,7 @@ def tune(
     """
     started = time.monotonic()
     check_choice(engine, threads)
-    spread = read_cluster(cluster, workers, threads)
+    spread = find_cluster(cluster, workers, threads)
     limits = _read_limits(trials, minutes, started)
     if pruner not in PRUNERS:
         raise SpecError(f"the pruner must be one of {', '.join(PRUNERS)}; got {shown(pruner)}")

@@ -11,7 +11,7 @@ import pytest
 import gridcnn
 from gridcnn.cluster.crew import common_kind
 from gridcnn.cluster.engine import ClusterEngine, share
-from gridcnn.cluster.joining import Cluster, need_ray, read_cluster
+from gridcnn.cluster.joining import Cluster, join, need_ray, read_cluster
 from gridcnn.contracts.stage import Stage
 from gridcnn.engines.base import make_engine
 from gridcnn.engines.native.processor import processor
@@ -57,6 +57,29 @@ def test_without_ray_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch
 
     with pytest.raises(UserError, match=r"python -m pip install 'gridcnn\[cluster\]'"):
         need_ray()
+    with pytest.raises(UserError, match="a cluster needs Ray, which is not installed"):
+        gridcnn.run("xo", cluster="local")
+
+
+@pytest.mark.parametrize("address", ["nowhere", "ray://10.0.0.1:10001", "10.0.0.1:99999", ":6379"])
+def test_an_address_that_is_none_is_told(address: str) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed")
+    with (
+        pytest.raises(SpecError, match="is not the address of a cluster; take local, auto, or"),
+        join(Cluster(address)),
+    ):
+        pass
+
+
+def test_an_address_where_nobody_listens_is_told_at_once() -> None:
+    pytest.importorskip("ray", reason="Ray is not installed")
+    with (
+        pytest.raises(UserError, match=r"no Ray cluster at '127.0.0.1:1': Connection refused; sta"),
+        join(Cluster("127.0.0.1:1")),
+    ):
+        pass
+    with pytest.raises(UserError, match=r"no Ray cluster at '127\.0\.0\.1:1'"):
+        gridcnn.run("xo", cluster="127.0.0.1:1")
 
 
 def test_equal_processors_are_used_as_they_are() -> None:
