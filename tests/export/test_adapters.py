@@ -239,6 +239,8 @@ SOUNDS: list[dict[str, Any]] = [
     {"shorter": "repeat", "trim_db": 20.0},
     {"scaling": "band", "means": (-30.0,) * 20, "deviations": (9.0,) * 20},
     {"n_fft": 255, "hop_length": 100},
+    {"n_fft": 1024, "hop_length": 200},
+    {"n_fft": 801, "hop_length": 400},
 ]
 
 
