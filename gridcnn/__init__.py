@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from gridcnn.estimator import GridClassifier
     from gridcnn.evaluation import Evaluation, evaluate
+    from gridcnn.export.importing.reading import import_onnx
     from gridcnn.grid import Axis, Grids, GridShape, OneHot
     from gridcnn.model import Model, load
     from gridcnn.network import Network
@@ -95,6 +96,7 @@ __all__ = [
     "cross_validate",
     "evaluate",
     "find_learning_rate",
+    "import_onnx",
     "load",
     "repeat",
     "run",
@@ -134,6 +136,7 @@ _HOMES = {
     "cross_validate": "gridcnn.cross_validation",
     "evaluate": "gridcnn.evaluation",
     "find_learning_rate": "gridcnn.tuning.rate",
+    "import_onnx": "gridcnn.export.importing.reading",
     "load": "gridcnn.model",
     "repeat": "gridcnn.repetition",
     "run": "gridcnn.runs.run",

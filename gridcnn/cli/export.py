@@ -150,6 +150,7 @@ def export(
         screen.say_json(facts)
     else:
         _say(written, checked)
+    sys.stdout.flush()
     screen.say_notes(written.made.notes, strict=False)
     if checked and checked["largest_difference"] > ALLOWED:
         raise DataError(

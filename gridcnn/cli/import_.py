@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -70,4 +71,5 @@ def import_(
         f"{len(made.model.classes):,} classes; grids of {network.shape}"
     )
     screen.say(f"votes of random arrays differ by at most {made.difference:.2g}")
+    sys.stdout.flush()
     screen.say_notes(made.notes, strict=False)
