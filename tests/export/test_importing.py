@@ -43,7 +43,7 @@ def check(path: Path, *, tolerance: float = 1e-5) -> Imported:
 # Our own files ------------------------------------------------------------------------------------
 
 
-@hypothesis.given(data=st.data(), opset=st.sampled_from([13, 17, 20, 23]))
+@hypothesis.given(data=st.data(), opset=st.sampled_from([13, 17, 20, 21]))
 @hypothesis.settings(
     max_examples=30, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
 )
@@ -56,7 +56,7 @@ def test_random_networks_come_back(
 
 
 @pytest.mark.long
-@hypothesis.given(data=st.data(), opset=st.integers(13, 23))
+@hypothesis.given(data=st.data(), opset=st.integers(13, 21))
 @hypothesis.settings(
     max_examples=500, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
 )

@@ -33,7 +33,7 @@ class Onnx(Format):
     of texts of words, the numbers of words in a table, for programs that know no texts; `grid`:
     the grids that the adapter makes of items, if other code does that."""
     opset: Opset = USUAL
-    """The version of the operators, 13 to 23; runtimes of browsers and phones read 17."""
+    """The version of the operators, 13 to 21; runtimes of browsers and phones read 17."""
     pixels: Literal["uint8", "float32"] | None = None
     """Of pictures, the type of the pixels: `uint8` (the default) or `float32`."""
     without: Literal["frames"] | None = None

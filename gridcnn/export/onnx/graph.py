@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from gridcnn.errors import UserError
 from gridcnn.version import VERSION
 
-LOWEST, USUAL, HIGHEST = 13, 17, 23
+LOWEST, USUAL, HIGHEST = 13, 17, 21
 """Versions of ONNX's operators that can be written. The usual one is read by every runtime since
 2022, those of browsers and phones too."""
-_LAYOUTS = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
+_LAYOUTS = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10}
 """The version of the file's layout that came with each version of the operators."""
 _REDUCED_BY_INPUT = 18  # since this version the axes of means and maxima are an input, as of sums
 _LABELS = 3  # the version of the operators for tables of texts

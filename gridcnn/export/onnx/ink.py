@@ -35,7 +35,7 @@ class Paper(NamedTuple):
 
     Attributes:
         colour: the typical colour along the border, float32 `(items, channels, 1, 1)`.
-        slopes: factors of 1, x, y, x * x, x * y and y * y, double `(items, 6, channels)`; all but
+        slopes: factors of 1, x, y, x * x, x * y and y * y, double `(items, channels, 6)`; all but
             the first are 0 if light falls evenly.
         noise: how far its colours stray, double `(items, 1)`.
         height, width: of the pictures, double `(1,)`.
@@ -55,7 +55,7 @@ class Paper(NamedTuple):
         down = (y * (2.0 / self.height) - 1.0).unsqueeze(1, 3)
         across = (x * (2.0 / self.width) - 1.0).unsqueeze(1, 2)
         base, by_x, by_y, by_xx, by_xy, by_yy = (
-            self.slopes.part(n, n + 1, 1).transpose(0, 2, 1).unsqueeze(3) for n in range(6)
+            self.slopes.part(n, n + 1, 2).unsqueeze(3) for n in range(6)
         )
         surface = (by_xy * down) * across
         surface = surface + (base + by_y * down + by_yy * (down * down))
@@ -83,8 +83,8 @@ def find_paper(planes: Value, *, is_bytes: bool) -> Paper:
     noise_when_lit, stray_when_lit = _deviation(border - border_of(lit.shown(y, x), rows, columns))
     is_lit = ~(stray < 1) & _is_uneven(border, colour, noise, rows, columns)
     is_lit = is_lit & ~(stray_when_lit > stray)
-    flat = colour.cast(DOUBLE).transpose(0, 2, 1)
-    flat = concat([flat, *[flat * 0.0] * 5], 1)
+    flat = colour.cast(DOUBLE)
+    flat = concat([flat, *[flat * 0.0] * 5], 2)
     slopes = where(is_lit.unsqueeze(2), lit.slopes, flat)
     return Paper(colour.unsqueeze(3), slopes, where(is_lit, noise_when_lit, noise), height, width)
 
@@ -160,7 +160,7 @@ def _is_uneven(border: Value, colour: Value, noise: Value, rows: Value, columns:
 
 
 def _slopes(glance: Value, colour: Value) -> Value:
-    """Return the quadratic surface of the paper, double `(items, 6, channels)`."""
+    """Return the quadratic surface of the paper, double `(items, channels, 6)`."""
     rows, columns = glance.size(2), glance.size(3)
     one = constant(glance.graph, [1.0], DOUBLE)
     y = (_centres(one * 2.0, rows) - 1.0).transpose(1, 0)
@@ -168,32 +168,33 @@ def _slopes(glance: Value, colour: Value) -> Value:
     ones = y * 0.0 + x * 0.0 + 1.0
     terms = [ones, ones * x, ones * y, ones * (x * x), (ones * y) * x, ones * (y * y)]
     flat = concat([term.reshape(1, -1) for term in terms], 0)  # (6, pixels)
-    values = glance.reshape(0, 0, -1).transpose(0, 2, 1).cast(DOUBLE)  # (items, pixels, channels)
-    start = colour.cast(DOUBLE).transpose(0, 2, 1)
-    slopes = concat([start, *[start * 0.0] * 5], 1)
+    turned = concat([term.reshape(-1, 1) for term in terms], 1)
+    values = glance.reshape(0, 0, -1).cast(DOUBLE)  # (items, channels, pixels)
+    start = colour.cast(DOUBLE)
+    slopes = concat([start, *[start * 0.0] * 5], 2)
     is_active = None
     for near in NEAR:
-        apart = abs(values - flat.transpose(1, 0) @ slopes).max(2)
-        chosen = (apart < near).cast(DOUBLE)  # (items, pixels, 1)
-        is_enough = ~(chosen.sum(1) < ENOUGH)  # (items, 1, 1)
+        apart = abs(values - slopes @ flat).max(1)
+        chosen = (apart < near).cast(DOUBLE)  # (items, 1, pixels)
+        is_enough = ~(chosen.sum(2) < ENOUGH)  # (items, 1, 1)
         is_active = is_enough if is_active is None else is_active & is_enough
-        weighed = flat.unsqueeze(0) * chosen.transpose(0, 2, 1)  # (items, 6, pixels)
-        normal = weighed @ flat.transpose(1, 0) + RIDGE * np.eye(6)
-        slopes = where(is_active, _solve(normal, weighed @ values), slopes)
+        weighed = turned.unsqueeze(0) * chosen.reshape(0, -1, 1)  # (items, pixels, 6)
+        normal = flat @ weighed + RIDGE * np.eye(6)
+        slopes = where(is_active, _solve(normal, values @ weighed), slopes)
     return slopes
 
 
 def _solve(normal: Value, right: Value) -> Value:
-    """Return the solution of symmetric equations, `(items, 6, channels)`, by elimination."""
+    """Return the solution of symmetric equations, `(items, channels, 6)`, by elimination."""
     graph = normal.graph
-    both = concat([normal, right], 2)
+    both = concat([normal, right], 1)
     for number in range(6):
-        row = both.part(number, number + 1, 1)
-        row = row / row.part(number, number + 1, 2)
         column = both.part(number, number + 1, 2)
-        is_row = constant(graph, np.arange(6).reshape(1, 6, 1) == number, np.bool_)
-        both = where(is_row, row, both - column * row)
-    return both.part(6, 2**31 - 1, 2)
+        column = column / column.part(number, number + 1, 1)
+        row = both.part(number, number + 1, 1)
+        is_column = constant(graph, np.arange(6).reshape(1, 1, 6) == number, np.bool_)
+        both = where(is_column, column, both - column * row)
+    return both.part(6, 2**31 - 1, 1)
 
 
 # The window ---------------------------------------------------------------------------------------
@@ -390,7 +391,7 @@ def ink_cells(
     if adapter.fit == "ink":
         rows, columns = window_of_ink(planes, paper, usual, adapter)
     down = weights_of(rows, planes.size(2), adapter.size[0])
-    across = weights_of(columns, planes.size(3), adapter.size[1])
+    across = weights_of(columns, planes.size(3), adapter.size[1], across=True)
     is_shown = down.is_shown.unsqueeze(1, 3) & across.is_shown.unsqueeze(1, 2)
     cells = resize_exactly(planes, down, across)
     if adapter.polarity != "ink":

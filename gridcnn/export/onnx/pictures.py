@@ -142,7 +142,7 @@ def _plain(adapter: ImageAdapter, planes: Value, is_bytes: Value | bool) -> Valu
     height, width = planes.size(2).cast(DOUBLE), planes.size(3).cast(DOUBLE)
     rows, columns = window_without_ink(adapter, height, width)
     down = weights_of(rows, planes.size(2), adapter.size[0])
-    across = weights_of(columns, planes.size(3), adapter.size[1])
+    across = weights_of(columns, planes.size(3), adapter.size[1], across=True)
     cells = resize(planes, down, across, is_bytes=is_bytes)
     if adapter.fit != "pad":
         return cells

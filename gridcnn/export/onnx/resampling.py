@@ -33,7 +33,8 @@ class Weights(NamedTuple):
     """What each pixel counts for each cell, along one direction.
 
     Attributes:
-        weights: double `(items | 1, cells, pixels)`; each row of a cell that is shown adds up to 1.
+        weights: double `(items | 1, cells, pixels)`, or both exchanged; those of a cell that is
+            shown add up to 1.
         is_shown: for which cells the window lies over the picture, `(items | 1, cells)`.
         shrunk: how many more pixels than cells there are, double `(items | 1,)`.
     """
@@ -43,14 +44,18 @@ class Weights(NamedTuple):
     shrunk: Value
 
 
-def weights_of(window: Span, length: Value, cells: int) -> Weights:
+def weights_of(window: Span, length: Value, cells: int, *, across: bool = False) -> Weights:
     """Return the weights of pixels in cells, by Pillow's bilinear filter.
 
     Args:
         window: what is shown; it may reach beyond the picture.
         length: the pixels of the picture along this direction, int64 `(1,)`.
         cells: how many cells show the window.
+        across: whether pixels are the rows of the weights, and cells the columns. Nothing is
+            turned afterwards: ONNX Runtime 1.20 makes products of turned doubles that it cannot
+            compute.
     """
+    cell_axis, pixel_axis = (2, 1) if across else (1, 2)
     graph = length.graph
     end = length.cast(DOUBLE)
     start, stop = window.low.maximum(0), window.high.minimum(end)
@@ -67,12 +72,13 @@ def weights_of(window: Span, length: Value, cells: int) -> Weights:
     centre = box_low.cast(DOUBLE).unsqueeze(1) + (cell - first.unsqueeze(1) + 0.5) * scale
     # Triangles are at least as wide as a pixel on each side.
     narrow = 1 / scale.maximum(1)
-    pixel = count_up(length).cast(DOUBLE).reshape(1, 1, -1) - base.unsqueeze(1, 2)
-    weights = 1 - abs((pixel - centre.unsqueeze(2) + 0.5) * narrow.unsqueeze(2))
+    places = count_up(length).cast(DOUBLE).unsqueeze(0, cell_axis)
+    pixel = places - base.unsqueeze(1, 2)
+    weights = 1 - abs((pixel - centre.unsqueeze(pixel_axis) + 0.5) * narrow.unsqueeze(2))
     is_inside = ~(pixel < 0) & (pixel < (top - base).unsqueeze(1, 2))
     weights = where(is_inside, weights.maximum(0), 0.0)
     is_shown = ~(cell < first.unsqueeze(1)) & (cell < last.unsqueeze(1))
-    weights = weights / weights.sum(2).maximum(1e-30)
+    weights = weights / weights.sum(pixel_axis).maximum(1e-30)
     return Weights(weights, is_shown, (top - base) - (last - first))
 
 
@@ -88,7 +94,7 @@ def resize(planes: Value, rows: Weights, columns: Weights, *, is_bytes: Value | 
         is_bytes: whether numbers are whole, and are rounded as Pillow does with bytes; may depend
             on the input, bool `(1,)`.
     """
-    across, down = columns.weights.transpose(0, 2, 1).unsqueeze(1), rows.weights.unsqueeze(1)
+    across, down = columns.weights.unsqueeze(1), rows.weights.unsqueeze(1)
     if is_bytes is False:
         return down.cast(np.float32) @ (planes @ across.cast(np.float32))
     whole = _round(_round(planes, across, "right"), down, "left")
@@ -108,7 +114,7 @@ def resize_exactly(planes: Value, rows: Weights, columns: Weights) -> Value:
 
     Where ink begins is decided by thresholds, on which cells of a drawing can lie exactly.
     """
-    across, down = columns.weights.transpose(0, 2, 1).unsqueeze(1), rows.weights.unsqueeze(1)
+    across, down = columns.weights.unsqueeze(1), rows.weights.unsqueeze(1)
     first = (planes.cast(DOUBLE) @ across).cast(np.float32)
     return (down @ first.cast(DOUBLE)).cast(np.float32)
 
