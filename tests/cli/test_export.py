@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import gridcnn
+from gridcnn.spec.load import load
 from tests.cli.invoke import TINY, cli
 
 onnx: Any = pytest.importorskip("onnx", reason="the package onnx is not installed")
@@ -71,3 +74,62 @@ def test_wrong_options_are_one_line(work: Path, options: list[str], message: str
     assert done.exit_code == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_check_compares_votes_on_files(work: Path) -> None:
+    """In folders and beside each other; files that cannot be read are reported."""
+    random = np.random.default_rng(0)
+    (work / "in").mkdir()
+    for name in "abc":
+        pixels = random.integers(0, 256, (20, 30, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(work / "in" / f"{name}.png")
+    Image.new("L", (12, 12), 7).save(work / "d.png")
+    (work / "bad.png").write_bytes(b"nothing")
+    command = ["export", "tiny", "--to", "onnx", "-o", "checked.onnx", "--check", "in", "d.png"]
+
+    done = cli(*command, "--json", folder=work)
+    bad = cli(*command, "bad.png", folder=work)
+
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout)
+    assert facts["items_checked"] == 4
+    assert facts["largest_difference"] < 1e-5
+    assert bad.exit_code == 2
+    assert "checked on 4 items" in bad.stdout
+    assert bad.stderr.startswith("error: bad.png: ")
+
+
+def test_a_model_exports_itself(work: Path) -> None:
+    """From Python as from the shell; the answer is the place of the class."""
+    runtime: Any = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    model = gridcnn.load(work / "tiny")
+    pictures = np.random.default_rng(0).integers(0, 256, (5, 9, 14, 1)).astype(np.uint8)
+
+    path = model.export("onnx", work / "own.onnx", opset=13)
+
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    votes, answer = session.run(["votes", "answer"], {"pixels": pictures})
+    np.testing.assert_allclose(votes, model.votes(list(pictures)), atol=1e-5)
+    assert [model.classes[each] for each in answer] == model.predict(list(pictures)).tolist()
+
+
+def test_several_labels_are_answered_by_their_thresholds(work: Path) -> None:
+    runtime: Any = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    spec = {
+        "adapter": {"table": {"size": [1, 4], "scaling": "none"}},
+        "stages": [],
+        "head": {"voting": {"labels": "several"}},
+    }
+    random = np.random.default_rng(0)
+    parameters = random.normal(0, 1, 15).astype(np.float32)
+    model = gridcnn.Model(load(spec), ["a", "b", "c"], parameters, thresholds=[0.3, 0.5, 0.8])
+    rows = random.normal(0, 1, (50, 4)).astype(np.float32)
+
+    path = model.export("onnx", work / "labels.onnx")
+
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    votes, answer = session.run(["votes", "answer"], {"numbers": rows})
+    np.testing.assert_allclose(votes, model.votes(rows), atol=1e-5)
+    assert (answer == model.predict(rows)).all()
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["thresholds"]) == [0.3, 0.5, 0.8]

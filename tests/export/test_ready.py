@@ -27,7 +27,7 @@ runtime: Any = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not in
 
 NAMES = sorted(set(ready()) - {"photos"})
 """Those that come with data."""
-FEW = 60
+FEW = 24
 
 
 @functools.cache
