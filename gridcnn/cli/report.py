@@ -12,7 +12,7 @@ from gridcnn.cli import screen
 _EXAMPLES = """Make the page about a run again, from what its folder holds.
 
 RUN is the folder of a run that has ended, also of a cross-validation or a repetition. The page is
-its report.html; it needs neither the data nor a network.
+its report.html. The data is read again only if the run wrote no report.json.
 
 Examples:
 
@@ -28,6 +28,18 @@ def add(app: typer.Typer) -> None:
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
 ) -> None:
-    from gridcnn.report.running.writing import make_report
+    from gridcnn.cli.bars import Bars
+    from gridcnn.errors import UserError
+    from gridcnn.report.running.writing import gather_again, make_report
 
-    screen.say(f"report: {make_report(run)}")
+    with Bars() as bars:
+        try:
+            gather_again(run, advance=bars.show)
+        except UserError as error:
+            # The page says it as well, and shows the rest; what is damaged is an error there.
+            missing = f"the page has no pictures of items: {error.problems[0]}"
+            page = make_report(run)
+            screen.say_note(missing)
+        else:
+            page = make_report(run)
+    screen.say(f"report: {page}")

@@ -228,7 +228,60 @@ def test_the_command_line_writes_a_page(tmp_path: Path) -> None:
     assert "report: with/report.html" in done.stdout
     assert "report:" not in without.stdout
     assert again.stdout == "report: without/report.html\n"
-    assert "the folder has no report.json" in (tmp_path / "without/report.html").read_text("utf-8")
+    first, second = (
+        (tmp_path / name / "report.html").read_text("utf-8") for name in ("with", "without")
+    )
+    assert data_of(second) == data_of(first)
+
+
+def test_a_run_without_data_has_a_page_without_pictures(pictures: Path, tmp_path: Path) -> None:
+    """The page says so, and so does the command."""
+    shutil.copytree(pictures, tmp_path / "pictures")
+    made = gridcnn.run(SMALL, data=tmp_path / "pictures", out=tmp_path / "out")
+    (tmp_path / "pictures").rename(tmp_path / "gone")
+
+    done = cli("report", "out", folder=tmp_path)
+
+    assert done.exit_code == 0, done.output
+    assert re.search(r"note: the page has no pictures of items: .*pictures", done.stderr)
+    page = page_of(made)
+    assert "the folder has no report.json" in page
+    assert made.metrics["test"]["accuracy"] in numbers_of(page)
+
+
+def test_other_data_is_not_shown_for_that_of_a_run(pictures: Path, tmp_path: Path) -> None:
+    """If files have come or gone since, pictures would stand beside the wrong answers."""
+    shutil.copytree(pictures, tmp_path / "pictures")
+    made = gridcnn.run(SMALL, data=tmp_path / "pictures", out=tmp_path / "out")
+    for path in sorted((tmp_path / "pictures/dots").iterdir())[:9]:
+        path.unlink()
+
+    done = cli("report", "out", folder=tmp_path)
+
+    assert "the data has other test items than the run had" in done.stderr
+    assert not (made.folder / "report.json").exists()
+
+
+def test_an_older_run_has_a_page(run: gridcnn.Run, tmp_path: Path) -> None:
+    """What its files do not have is left out."""
+    folder = tmp_path / "old"
+    shutil.copytree(run.folder, folder)
+    (folder / "report.json").unlink()
+    (folder / "model.safetensors").write_bytes(b"of another version")
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    new = ("interval", "auc", "majority", "worst", "reliability", "notes", "macro_f1")
+    for name in (*new, "balanced_accuracy", "average_precision"):
+        metrics["test"].pop(name)
+    for scores in metrics["test"]["classes"].values():
+        scores.pop("average_precision")
+    for name in ("signs", "stopped", "restarts", "notes"):
+        metrics.pop(name)
+    (folder / "metrics.json").write_text(json.dumps(metrics), "utf-8")
+
+    page = make_report(folder).read_text("utf-8")
+
+    assert "the pipeline is not drawn: " in page
+    assert metrics["test"]["accuracy"] in numbers_of(page)
 
 
 def test_a_report_that_fails_is_a_warning(

@@ -7,14 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gridcnn.errors import GridcnnError, ReportWarning, RunFolderError
-from gridcnn.files import json_text, write_text
+from gridcnn.contracts.source import TEST
+from gridcnn.errors import DataError, GridcnnError, ReportWarning, RunFolderError
+from gridcnn.files import as_written, json_text, write_text
 from gridcnn.progress import Advance
+from gridcnn.report.running.answers import read_answers
 from gridcnn.report.running.gathering import Facts, gather
 from gridcnn.report.running.page import run_page
 from gridcnn.report.running.several import is_several, several_page
-from gridcnn.report.running.stored import read_run
-from gridcnn.runs.folder import REPORT, REPORTED, SPEC
+from gridcnn.report.running.stored import read_ended_metrics, read_run
+from gridcnn.runs.folder import REPORT, REPORTED, SPEC, read_check
+from gridcnn.runs.located import locate, spec_folder
+from gridcnn.runs.prepare import prepare
 from gridcnn.spec.load import load
 
 
@@ -59,6 +63,37 @@ def attempt(make: Callable[[], Path], folder: Path) -> Path | None:
     return None
 
 
+def gather_again(folder: Path, *, advance: Advance | None = None) -> bool:
+    """Write the `report.json` of a run that has none, from its data; return whether it is written.
+
+    There is nothing to do if it has one, holds several runs, or had its data in memory.
+
+    Raises:
+        UserError: the data cannot be read any more, or is not that of the run.
+    """
+    if (folder / REPORTED).is_file() or is_several(folder):
+        return False
+    metrics = read_ended_metrics(folder)
+    spec = load(folder / SPEC)
+    if spec.data is None or spec.data.source is None:
+        return False
+    prepared = prepare(locate(spec, None, spec_folder(spec)), advance=advance)
+    if TEST in metrics:
+        names = [as_written(name) for name in prepared.test.names]
+        if names != list(read_answers(folder, metrics).names):
+            raise DataError("the data has other test items than the run had")
+    content = gather(Facts(prepared, read_check(folder)), folder, metrics, advance=advance)
+    _write(folder / REPORTED, json_text(content) + "\n")
+    return True
+
+
+def _write(path: Path, content: str) -> None:
+    try:
+        write_text(path, content)
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
 def make_report(folder: Path) -> Path:
     """Write the page about the run in a folder, and return where it is.
 
@@ -68,10 +103,7 @@ def make_report(folder: Path) -> Path:
     """
     page = report_of(folder)
     path = folder / REPORT
-    try:
-        write_text(path, page)
-    except OSError as error:
-        raise RunFolderError(f"{path} cannot be written: {error.strerror or error}") from None
+    _write(path, page)
     return path
 
 
