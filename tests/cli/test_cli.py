@@ -769,7 +769,7 @@ def test_a_run_goes_on_when_nobody_reads_what_it_says(work: Path, tmp_path: Path
     assert process.stdout is not None
     process.stdout.close()
 
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=240)
 
     assert process.returncode == 0
     assert b"Traceback" not in errors
