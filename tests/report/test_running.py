@@ -300,6 +300,23 @@ def test_a_report_that_fails_is_a_warning(
     assert not (made.folder / "report.html").exists()
 
 
+def test_ctrl_c_while_the_report_is_made_loses_no_result(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message says where the results are, and not that training should go on."""
+
+    def press(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(writing, "gather", press)
+    out = tmp_path / "out"
+    with pytest.raises(gridcnn.TrainingInterrupted, match="all results of the run are in") as error:
+        gridcnn.run(SMALL, data=pictures, out=out, report=True)
+
+    assert error.value.folder == out
+    assert gridcnn.load(out).classes == ('<script>alert("&")<', "bars", "dots")
+
+
 def test_a_folder_that_cannot_be_written_to_is_a_line(run: gridcnn.Run, tmp_path: Path) -> None:
     """A folder called report.html is kept."""
     folder = tmp_path / "copy"
@@ -398,3 +415,27 @@ def test_the_baseline_of_one_hot_grids_is_that_of_their_cells() -> None:
     model = LogisticRegression(max_iter=1000).fit(cells[:50], targets[:50])
     assert found is not None
     assert found["accuracy"] == pytest.approx(model.score(cells[50:], targets[50:]))
+
+
+def test_many_classes_are_a_picture(pages: Pages, tmp_path: Path) -> None:
+    """Arrow keys tell its cells, and Enter shows the items of one."""
+    random = np.random.default_rng(0)
+    spec = {**SMALL, "adapter": {"array": {"scaling": "none"}}, "check": "off", "stages": []}
+    spec |= {"data": {"test": 0.5, "validation": 0}}
+    labels = np.arange(120) % 30
+    grids = (random.normal(size=(30, 4, 4))[labels]).astype(np.float32)
+    made = gridcnn.run(spec, data=(grids, labels), out=tmp_path / "out", report=True)
+    confusion = np.array(made.metrics["test"]["confusion"])
+
+    opened = pages.open(made.folder / "report.html", width=360)
+    opened.locator("[data-part=large-confusion] canvas").focus()
+    answer = int(confusion[1].argmax())
+    for key in ("ArrowDown", *["ArrowRight"] * answer, "Enter"):
+        opened.keyboard.press(key)
+
+    told = f"truth 1, answer {answer}: {confusion[1, answer]} item"
+    assert opened.locator("#tip").inner_text().startswith(told)
+    assert opened.locator("#chosen h3").inner_text().startswith(told)
+    assert opened.locator("#chosen .item").count() == confusion[1, answer]
+    assert not overflows(opened)
+    assert faults_of(opened) == []

@@ -30,8 +30,10 @@
     gridcnn.showItems(list, seen);
     place.replaceChildren(gridcnn.make("h3", {}, title(cell)), list);
     if (named.length) {
-      place.append(gridcnn.make("p", { class: "quiet" }, seen.length ? "and without a picture: " : "",
-        named.map((number) => gridcnn.data.items[number].name).join(", ")));
+      place.append(gridcnn.make("details", seen.length ? {} : { open: true },
+        gridcnn.make("summary", {}, `${named.length} ${seen.length ? "more " : ""}without a picture`),
+        gridcnn.make("p", { class: "quiet" },
+          named.map((number) => gridcnn.data.items[number].name).join(", "))));
     }
     const more = cell.count - cell.items.length;
     if (more > 0) {
