@@ -33,8 +33,8 @@ from gridcnn.version import VERSION
 
 LAYOUT = 1
 """Of `report.json`; a later one may be read differently."""
-_OF_CLASS = 6
-"""Example items of a class."""
+_OF_CLASS, _FEWER, _FEW_CLASSES = 6, 3, 12
+"""Example items of a class, and how many if there are more than so many classes."""
 _CLASSES = 40
 """Classes with examples, at most."""
 _BYTES = 1_500_000
@@ -186,11 +186,12 @@ def _examples(prepared: Prepared) -> dict[str, list[Look]]:
     looks = _Looks(prepared, TRAIN, _FOR_EXAMPLES)
     found: dict[str, list[Look]] = {}
     of_class: list[tuple[str, Sequence[int]]] = []
+    most_shown = _OF_CLASS if len(prepared.classes) <= _FEW_CLASSES else _FEWER
     for number, label in enumerate(prepared.classes[:_CLASSES]):
         has = targets[:, number] == 1 if targets.ndim == 2 else targets == number
-        of_class.append((str(label), np.flatnonzero(has)[:_OF_CLASS].tolist()))
+        of_class.append((str(label), np.flatnonzero(has)[:most_shown].tolist()))
         found[str(label)] = []
-    for place in range(_OF_CLASS):  # so that each class has one before any has two
+    for place in range(most_shown):  # so that each class has one before any has two
         for label, items in of_class:
             look = looks.at(items[place]) if place < len(items) else None
             if look is not None:

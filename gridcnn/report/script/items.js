@@ -81,10 +81,11 @@
 
   gridcnn.part("items", (element, data) => items(element, data[element.dataset.items]));
   gridcnn.part("examples", (element, data) => {
+    element.classList.add("classes");
     for (const { name, looks } of data.examples) {
       const row = gridcnn.make("div", { class: "items" },
         ...looks.map((each, place) => gridcnn.make("figure", { class: "item example" }, ...look(each, `${name}, example ${place + 1}`, 72))));
-      element.append(gridcnn.make("h4", {}, name), row);
+      element.append(gridcnn.make("section", {}, gridcnn.make("h4", {}, name), row));
     }
   });
   gridcnn.showItems = items;
