@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 from typing import Any
 
@@ -15,6 +16,7 @@ from gridcnn.network import Op
 from gridcnn.report.assembly import assemble, json_text
 from gridcnn.report.explaining.explanation import Explanation, Importance
 from gridcnn.report.explaining.fields import Reach
+from gridcnn.report.explaining.matching import best_place
 from gridcnn.report.explaining.mattering import cam_value
 from gridcnn.report.explaining.original import Original
 from gridcnn.report.explaining.words import sentence_of
@@ -28,10 +30,14 @@ _BUDGET = 240_000
 """Cells of maps in a page: about 1.3 MB of it."""
 _ELECTION = 80_000  # cells of votes in a page
 _MAPS = 24  # of a stage
+_LEAST, _SHORT = 3, 16
+"""Maps at least of each stage, of a network of at most so many stages."""
 _STAGES = 60
 _CLASSES = 4  # whose election is shown
 _PAGE, _SCRIPTS = 2_900_000, 250_000
 """Bytes of a page at most, and what its scripts and styles take about."""
+_LARGE = 16_384  # cells of a map, from which on it is drawn smaller
+_WINNERS = 6  # maps whose single winner is shown
 _SIGNS = {" ": "\u2423", "\n": "\u21b5", "\t": "\u21e5", "\r": "\u21b5", "": "\u00b7"}
 
 
@@ -63,6 +69,12 @@ def _living(explanation: Explanation, room: int) -> tuple[dict[str, Any], str]:
     """
     model = explanation.model
     size = model.network.parameters * 16 // 3  # as base64 of 4 bytes each
+    largest = max(shape.rows * shape.columns for shape in model.network.values)
+    if largest > _LARGE and not explanation.one_hot:
+        return {}, (
+            "The grids of this network are so large that the page draws them smaller, and computes "
+            "nothing. Draw, choose or record another item with: gridcnn export MODEL --to page"
+        )
     if size > room:
         return {}, (
             f"This network has {model.network.parameters:,} parameters, too many for a page with "
@@ -166,6 +178,26 @@ def _grid(explanation: Explanation, rows: list[int] | None) -> dict[str, Any]:
     }
 
 
+def shrinking(cells: int) -> int:
+    """Return how many cells along each axis are drawn as one, of a map with so many cells."""
+    return 1 if cells <= _LARGE else math.ceil(math.sqrt(cells / _LARGE))
+
+
+def shrunk(maps: Array, factor: int) -> Array:
+    """Return maps `(maps, rows, columns)` with the strongest cell of each block of cells alone."""
+    if factor == 1:
+        return maps
+    count, rows, columns = maps.shape
+    down, across = -(-rows // factor), -(-columns // factor)
+    padded = np.zeros((count, down * factor, across * factor), maps.dtype)
+    padded[:, :rows, :columns] = maps
+    blocks = padded.reshape(count, down, factor, across, factor).transpose(0, 1, 3, 2, 4)
+    flat = blocks.reshape(count, down, across, factor * factor)
+    strongest = np.argsort(-np.abs(flat), axis=3, kind="stable")[..., :1]
+    kept: Array = np.take_along_axis(flat, strongest, axis=3)[..., 0]
+    return kept
+
+
 def _reach(reach: Reach) -> list[float]:
     return [reach.start, reach.step, reach.size, reach.cells]
 
@@ -184,10 +216,9 @@ def _stages(explanation: Explanation, rows: list[int] | None) -> list[dict[str, 
 
 def _stage(explanation: Explanation, op: Op, budget: int, rows: list[int] | None) -> dict[str, Any]:
     maps = explanation.maps(op.target)
-    count = max(1, min(_MAPS, budget // max(maps[0].size, 1)))
-    if isinstance(op.stage, Pooling):
-        # Beside each map that is pooled, what it was pooled from.
-        count = max(1, min(count, budget // (maps[0].size + op.input.rows * op.input.columns)))
+    factor = shrinking(maps[0].size)
+    least = _LEAST if len(explanation.model.network.ops) <= _SHORT else 1
+    count = max(least, min(_MAPS, budget * factor**2 // max(maps[0].size, 1)))
     numbers = explanation.strongest(op.target)[:count]
     stage = {
         "label": op.label,
@@ -201,18 +232,20 @@ def _stage(explanation: Explanation, op: Op, budget: int, rows: list[int] | None
         "value": op.target,
         "field": [_reach(reach) for reach in explanation.fields[op.target]],
         "numbers": numbers,
-        "maps": maps[numbers],
+        "maps": shrunk(maps[numbers], factor),
+        "factor": factor,
         "limit": float(np.abs(maps).max(initial=0)) or 1.0,
         "low": float(maps.min()),
         "high": float(maps.max()),
     }
-    if isinstance(op.stage, Pooling):
+    if isinstance(op.stage, Pooling) and op.input.rows * op.input.columns < _LARGE:
         size, stride = op.stage.sizes(op.input)
+        entered = numbers[: _WINNERS if maps[0].size == 1 else 1]
         stage["pooling"] = {
             "size": list(size),
             "stride": list(stride),
             "mode": op.stage.mode,
-            "entered": explanation.maps(op.sources[0])[numbers],
+            "entered": explanation.maps(op.sources[0])[entered],
         }
     if isinstance(op.stage, Convolution) and op.sources == (0,):
         stage["features"] = _features(explanation, op, op.stage, numbers, rows)
@@ -235,11 +268,13 @@ def _features(
         if kernel[0] != op.input.rows or stage.dilation[0] != 1:
             return None  # features that slide along the rows of a one-hot grid
         weights = weights[:, :, rows]
+    maps = explanation.maps(op.target)
     borders = stage.borders(op.input)
     groups = stage.group_count(op.input.channels)
     return {
         "weights": weights,
         "bias": named["bias"][numbers] if stage.bias else np.zeros(len(numbers)),
+        "best": [list(best_place(maps[number])) for number in numbers],
         "cells": cells,
         "divisor": cells if stage.scale == "match" else 1,
         "stride": list(stage.stride),
@@ -331,5 +366,12 @@ def _maps_of(explanation: Explanation, importance: Importance) -> dict[str, Any]
 
 
 def by_column(explanation: Explanation, cells: Array) -> Array:
-    """Return a map of a one-hot grid as one row, for its rows have no order; others as they are."""
-    return cells.mean(axis=0, keepdims=True) if explanation.one_hot else cells
+    """Return a map of a one-hot grid as one row, for its rows have no order; others as they are.
+
+    Of large ones each block of cells is one.
+    """
+    if explanation.one_hot:
+        columns: Array = cells.mean(axis=0, keepdims=True)
+        return columns
+    small: Array = shrunk(cells[None], shrinking(cells.size))[0]
+    return small

@@ -91,8 +91,12 @@
     const box = make("div", { class: "grids" });
     const isPicture = walk.original.kind === "picture";
     const planes = Array.from({ length: channels }, (_, channel) => part(grid.cells, channel));
-    for (let channel = 0; channel < channels; channel += 1) {
+    const isColour = isPicture && channels === 3;
+    for (let channel = 0; channel < (isColour ? 1 : channels); channel += 1) {
       const values = part(grid.cells, channel);
+      const told = (row, column, value) => (isColour
+        ? ["red", "green", "blue"].map((name, c) => `${name} ${gridcnn.number(planes[c][row * columns + column])}`).join(", ")
+        : gridcnn.number(value));
       const which = channels > 1 ? `channel ${channel + 1}, ` : "";
       const said = { values, limit: grid.limit, label: `${which}the grid` };
       if (rows === 1) {
@@ -102,12 +106,12 @@
       }
       box.append(gridcnn.axesView({
         ...said, rows, columns, rowAxis: grid.rows, columnAxis: grid.columns, size: 300,
-        picture: isPicture ? (channels === 3 && !channel ? planes : [values]) : undefined,
+        picture: isPicture ? (isColour ? planes : [values]) : undefined,
         caption: channel ? `Channel ${channel + 1}` : `The grid, ${grid.shape} (channels x rows x columns): what the network sees.`,
-        tell: (row, column, value) => `${gridcnn.placeOn(grid.rows, row, row)}, ${gridcnn.placeOn(grid.columns, column, column)}: ${gridcnn.number(value)}`,
+        tell: (row, column, value) => `${gridcnn.placeOn(grid.rows, row, row)}, ${gridcnn.placeOn(grid.columns, column, column)}: ${told(row, column, value)}`,
       }));
     }
-    const key = isPicture ? make("p", { class: "quiet" }, "Black is -1, white is 1.") : gridcnn.scaleBar(grid.limit, "cells");
+    const key = isPicture ? make("p", { class: "quiet" }, isColour ? "Of each colour, -1 is none and 1 is all." : "Black is -1, white is 1.") : gridcnn.scaleBar(grid.limit, "cells");
     return make("div", {}, box, ...(rows > 1 ? [key] : []));
   }
 
@@ -132,8 +136,9 @@
   function tellOf(walk, stage, number) {
     return (row, column, value) => {
       const [, rows, columns] = stage.shape;
-      const at = rows === 1 && columns === 1 ? "" : `, row ${row + 1}, column ${column + 1}`;
-      const sees = where(walk, stage.field, row, column);
+      const [y, x] = [row * stage.factor, column * stage.factor];
+      const at = rows === 1 && columns === 1 ? "" : `, row ${y + 1}, column ${x + 1}${stage.factor > 1 ? " or beside it" : ""}`;
+      const sees = where(walk, stage.field, y, x);
       return `map ${number + 1}${at}: ${gridcnn.number(value)}${sees ? `; ${sees}` : ""}`;
     };
   }
@@ -141,8 +146,8 @@
   /* A stage ------------------------------------------------------------------------------------ */
 
   function stackOf(walk, stage, pressed) {
-    const [channels, rows, columns] = stage.shape;
-    const shown = stage.numbers.length;
+    const [channels] = stage.shape;
+    const [shown, rows, columns] = stage.maps.shape;
     const box = make("div", { class: "grids maps" });
     if (rows === 1 && columns === 1) {
       // One cell for each map: a strip of them.
@@ -160,7 +165,7 @@
           values, rows, columns, limit: stage.limit, size: SMALL, label: `${stage.label}, map ${number + 1}`,
           caption: `map ${number + 1}: ${gridcnn.number(Math.max(...values))}`,
           tell: tellOf(walk, stage, number),
-          chosen: pressed ? (row, column) => pressed(number, row, column) : undefined,
+          chosen: pressed ? (row, column) => pressed(number, row * stage.factor, column * stage.factor) : undefined,
         });
         const long = rows < 4 || columns < 4 ? Math.min(320, 3 * Math.max(rows, columns) + 80) : SMALL;
         box.append(gridcnn.sized(figure, ...gridcnn.extent(rows, columns, long, 16)));
@@ -176,10 +181,11 @@
         box.append(more);
       }
     }
-    const rest = channels > shown ? `; the ${shown} strongest of ${channels} are drawn` : "";
+    const small = stage.factor > 1 ? ` Drawn smaller: each cell is the strongest of ${stage.factor} x ${stage.factor}.` : "";
+    const rest = channels > shown ? `; ${shown} of ${channels} are drawn` : "";
     return make("div", {}, box, make("div", { class: "under" },
       gridcnn.scaleBar(stage.limit, "cells", stage.low < 0 ? -stage.limit : 0),
-      make("p", { class: "quiet" }, `Strongest map first, with its largest cell${rest}. Cells from ${gridcnn.number(stage.low)} to ${gridcnn.number(stage.high)}.`)));
+      make("p", { class: "quiet" }, `Strongest map first, with its largest cell${rest}. Cells from ${gridcnn.number(stage.low)} to ${gridcnn.number(stage.high)}.${small}`)));
   }
 
   function stageOf(walk, stage, open) {
@@ -203,12 +209,6 @@
   }
 
   /* A feature laid over a patch ------------------------------------------------------------------ */
-
-  function bestOf(values, columns) {
-    let best = 0;
-    for (let i = 1; i < values.length; i += 1) if (values[i] > values[best]) best = i;
-    return [Math.floor(best / columns), best % columns];
-  }
 
   /* The cells that a feature lies on, and their places, for a cell of its map. */
   function patchOf(walk, stage, index, row, column) {
@@ -287,11 +287,10 @@
   function matchOf(walk, stage, pressed) {
     const { features, numbers } = stage;
     const box = make("div", { class: "match" });
-    const [, , columns] = stage.shape;
     const show = (number, row, column) => {
       const index = numbers.indexOf(number);
       const patch = patchOf(walk, stage, index, row, column);
-      const best = bestOf(part(stage.maps, index), columns);
+      const best = features.best[index];
       const isBest = best[0] === row && best[1] === column;
       const place = where(walk, stage.field, row, column);
       const line = make("p", {}, `Feature ${number + 1} ${isBest ? "on its best match" : `for row ${row + 1}, column ${column + 1} of its map`}`, place ? ` (it ${place})` : "", ":");
@@ -342,7 +341,7 @@
         make("p", { class: "quiet" }, "Press a cell of a map above, or walk to it with the arrow keys and press Enter, to see its arithmetic."));
     };
     pressed.now = show;
-    show(numbers[0], ...bestOf(part(stage.maps, 0), columns));
+    show(numbers[0], ...features.best[0]);
     return box;
   }
 
@@ -541,12 +540,17 @@
     } else if (rows === 1) {
       figure.append(gridcnn.seriesView({ series: part(grid.cells, 0), values, limit, label: title, axis: grid.columns }));
     } else {
-      const grey = new Float32Array(rows * columns);
+      const [down, across] = array.shape;
+      const factor = Math.ceil(rows / down);
+      const grey = new Float32Array(down * across);
       const channels = grid.cells.shape[0];
-      for (let c = 0; c < channels; c += 1) part(grid.cells, c).forEach((value, i) => { grey[i] += value / channels; });
+      for (let c = 0; c < channels; c += 1) {
+        const cells = part(grid.cells, c);
+        grey.forEach((_, i) => { grey[i] += cells[Math.floor(i / across) * factor * columns + (i % across) * factor] / channels; });
+      }
       figure.append(gridcnn.axesView({
-        values, rows, columns, limit, grey, rowAxis: grid.rows, columnAxis: grid.columns, size: 260, label: title,
-        tell: (row, column, value) => `${gridcnn.placeOn(grid.rows, row, row)}, ${gridcnn.placeOn(grid.columns, column, column)}: ${gridcnn.number(value)}`,
+        values, rows: down, columns: across, limit, grey, rowAxis: grid.rows, columnAxis: grid.columns, size: 260, label: title,
+        tell: (row, column, value) => `${gridcnn.placeOn(grid.rows, row * factor, (row + 1) * factor - 1)}, ${gridcnn.placeOn(grid.columns, column * factor, (column + 1) * factor - 1)}: ${gridcnn.number(value)}`,
       }));
     }
     figure.append(gridcnn.scaleBar(limit, "", values.some((value) => value < 0) ? -limit : 0),

@@ -22,6 +22,12 @@
     return [...best.keys()].sort((a, b) => best[b] - best[a]).slice(0, count);
   }
 
+  function bestPlace({ rows, columns, cells }, map) {
+    let best = 0;
+    for (let i = 1; i < rows * columns; i += 1) if (cells[map * rows * columns + i] > cells[map * rows * columns + best]) best = i;
+    return [Math.floor(best / columns), best % columns];
+  }
+
   function mapsOf(value, numbers) {
     const size = value.rows * value.columns;
     const cells = new Float32Array(numbers.length * size);
@@ -73,7 +79,7 @@
     const [low, high] = ends(value.cells);
     const found = { ...stage, numbers, maps: mapsOf(value, numbers), low, high, limit: Math.max(Math.abs(low), Math.abs(high)) || 1 };
     if (stage.pooling) {
-      found.pooling = { ...stage.pooling, entered: mapsOf(values[stage.reads[0]], numbers) };
+      found.pooling = { ...stage.pooling, entered: mapsOf(values[stage.reads[0]], numbers.slice(0, stage.pooling.entered.shape[0])) };
     }
     if (stage.features) {
       const [, channels] = stage.features.weights.shape;
@@ -86,6 +92,7 @@
       const kept = keepRows(weights, numbers.length * channels, rows, columns, used);
       found.features = {
         ...stage.features,
+        best: numbers.map((map) => bestPlace(value, map)),
         weights: packed(kept, numbers.length, channels, used ? used.length : rows, columns),
         bias: packed(Float32Array.from(numbers, (map) => (op.bias < 0 ? 0 : model.parameters.values[op.bias + map])), numbers.length),
         limit: kept.reduce((most, cell) => Math.max(most, Math.abs(cell)), 0) || 1,

@@ -109,7 +109,7 @@
     if (rows > 1) {
       for (const [at, text] of tickMarks) {
         const tick = gridcnn.make("span", {}, text);
-        tick.style.top = `${100 * (at + 0.5) / rows}%`;
+        tick.style.top = `${100 * (at + 0.5) / rowAxis.size}%`;
         down.append(tick);
       }
       const longest = Math.max(...tickMarks.map(([, text]) => text.length));
@@ -118,7 +118,7 @@
     if (columns > 1) {
       for (const [at, text] of ticks(columnAxis, width)) {
         const tick = gridcnn.make("span", {}, text);
-        tick.style.left = `${100 * (at + 0.5) / columns}%`;
+        tick.style.left = `${100 * (at + 0.5) / columnAxis.size}%`;
         across.append(tick);
       }
     } else across.classList.add("hidden");

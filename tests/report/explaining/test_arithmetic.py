@@ -320,7 +320,11 @@ def test_grad_cam_is_what_a_plain_loop_finds(seed: int) -> None:
     value = cam_value(network)
     assert value == 2
 
-    found = grad_cam(passage, 1, value, fields_of(network)[value])
+    # Some class for which the maps speak somewhere.
+    for target in range(3):
+        found = grad_cam(passage, target, value, fields_of(network)[value])
+        if found.max() > 0:
+            break
 
     grid, named = passage.values[0][0, 0], network.named(passage.parameters)
     maps = np.zeros((3, 6, 8))
@@ -340,7 +344,7 @@ def test_grad_cam_is_what_a_plain_loop_finds(seed: int) -> None:
     for place in np.ndindex(maps.shape):
         moved = maps.copy()
         moved[place] += 1e-7
-        slopes[place] = (plain_logit(head, moved, 1) - plain_logit(head, maps, 1)) / 1e-7
+        slopes[place] = (plain_logit(head, moved, target) - plain_logit(head, maps, target)) / 1e-7
     expected = np.zeros((6, 8))
     for row, column in np.ndindex(6, 8):
         weighed = [slopes[k].mean() * maps[k, row, column] for k in range(3)]

@@ -14,14 +14,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import gridcnn
 from gridcnn.adapters.molecule import MoleculeAdapter
 from gridcnn.adapters.text import TextAdapter
 from gridcnn.errors import DataError, RunFolderError, SpecError
 from gridcnn.model import Model
+from gridcnn.network import Network
 from gridcnn.report.explaining.explanation import Explanation
 from gridcnn.report.explaining.original import original_of
-from gridcnn.report.explaining.pages import explanation_page, page_data
+from gridcnn.report.explaining.pages import (
+    explanation_page,
+    page_data,
+    shrinking,
+    shrunk,
+)
 from gridcnn.report.explaining.structure import structure_of
 from gridcnn.report.explaining.words import sentence_of
 from gridcnn.spec.load import load
@@ -98,7 +103,7 @@ def model_of(kind: str, classes: tuple[str, ...] = (WILD, "b", "c")) -> Model:
     if kind == "series":
         spec = spec.model_copy(update={"adapter": spec.adapter.fitted([KINDS[kind][1]] * 2)})
     assert spec.adapter is not None
-    network = gridcnn.network.Network(spec, spec.adapter.shape(), classes=len(classes))
+    network = Network(spec, spec.adapter.shape(), classes=len(classes))
     return Model(spec, classes, network.starting_parameters(), engine="reference")
 
 
@@ -216,7 +221,7 @@ def test_the_best_match_and_the_election_stand_in_the_page(
     logit = election.logits[found.target]
     assert float(row[2]) == pytest.approx(logit, rel=1e-3, abs=1e-3)
     assert float(row[0]) + float(row[1]) == pytest.approx(logit, rel=2e-3, abs=2e-3)
-    opened.locator("select").select_option(index=1)
+    opened.get_by_label("votes for which class").select_option(index=1)
     assert "\u201c" in (opened.locator("section caption").last.text_content() or "")
 
 
@@ -228,8 +233,10 @@ def test_a_browser_shows_sounds_texts_and_molecules(
     opened = look_at(pages, made(kind), tmp_path, width)
 
     if kind == "sound":
-        opened.wait_for_function("() => document.querySelector('audio').readyState > 0")
-        assert opened.evaluate("document.querySelector('audio').duration") == pytest.approx(0.75)
+        opened.wait_for_function("() => document.querySelector('.raw audio').readyState > 0")
+        assert opened.evaluate("document.querySelector('.raw audio').duration") == pytest.approx(
+            0.75
+        )
         assert "frequency (Hz)" in (opened.locator(".axes").first.text_content() or "")
         return
     walked = ".molecule" if kind == "molecule" else ".symbols"
@@ -247,6 +254,43 @@ def test_a_browser_shows_every_kind(
 ) -> None:
     """At every width."""
     look_at(pages, made(kind), tmp_path, width)
+
+
+def test_large_maps_are_drawn_by_the_strongest_cells_of_blocks() -> None:
+    """Of the absolute values, with their signs; beyond the edge there is nothing."""
+    maps = RANDOM.normal(size=(2, 7, 5))
+
+    found = shrunk(maps, 3)
+
+    for map_, row, column in np.ndindex(2, 3, 2):
+        block = maps[map_, 3 * row : 3 * row + 3, 3 * column : 3 * column + 3].ravel()
+        assert found[map_, row, column] == block[np.abs(block).argsort()[-1]]
+    assert shrunk(maps, 1) is maps
+    assert [shrinking(cells) for cells in (100, 16_384, 16_385, 224 * 224)] == [1, 1, 2, 2]
+
+
+@pytest.mark.long
+def test_a_page_of_large_pictures_is_small_enough(pages: Pages, tmp_path: Path) -> None:
+    """Maps are drawn smaller, and the arithmetic of a cell is still that of the whole map."""
+    stages = [*CONV, {"convolution": {"filters": 32}}, "rectification", "pooling"]
+    spec = load(
+        {
+            "adapter": {"image": {"size": [224, 224], "channels": 3}},
+            "stages": [*stages, {"pooling": {"window": "all"}}],
+            "head": "voting",
+        }
+    )
+    assert spec.adapter is not None
+    network = Network(spec, spec.adapter.shape(), classes=2)
+    model = Model(spec, (WILD, "b"), network.starting_parameters())
+    found = model.explain(PICTURE, name=WILD)
+
+    opened = look_at(pages, found, tmp_path, 800)
+
+    assert len(found.page()) < 3_000_000
+    assert found.match is not None
+    said = opened.locator(".sum strong").first.text_content()
+    assert float(said or "") == pytest.approx(found.match.value, rel=1e-3)
 
 
 # The page is alive
