@@ -589,7 +589,17 @@ def test_notebooks_show_the_page_in_a_frame(made: Callable[[str], Explanation]) 
     assert repr(made("text")).startswith("Explanation('<script>")
 
 
-@pytest.mark.parametrize("kind", ["picture", "sound", "text", "molecule", "series", "colours"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "picture",
+        "text",
+        *(
+            pytest.param(kind, marks=pytest.mark.long)
+            for kind in ("sound", "molecule", "series", "colours")
+        ),
+    ],
+)
 def test_figures_are_drawn(made: Callable[[str], Explanation], kind: str) -> None:
     """Of the whole, of one stage and of features; classes with dollars are no formulas."""
     found = made(kind)
