@@ -122,22 +122,25 @@ def features_of_layers_figure(looked: Looked) -> Figure:
 
 def text_of(looked: Looked, patch: Patch) -> str:
     """Return the symbols of a patch of a one-hot grid."""
-    grid = np.asarray(looked.cells[[patch.item]])[0]
-    return symbols_in(grid[:, :, slice(*patch.columns)], looked.model.shape)
+    assert isinstance(looked.cells, OneHot)
+    rows = looked.cells.indices[patch.item, slice(*patch.columns)]
+    return written(rows.tolist(), looked.model.shape)
 
 
 def symbols_in(cells: Array, shape: GridShape) -> str:
-    """Return the symbols of one-hot columns, a dot for each without a 1.
+    """Return the symbols of one-hot columns `(1, rows, columns)` of a grid, as `written` does."""
+    found = OneHot.from_dense(cells[None])
+    assert found is not None
+    return written(found.indices[0].tolist(), shape)
 
-    Args:
-        cells: `(1, rows, columns)`.
-        shape: of the grid, whose rows are named.
+
+def written(rows: list[int], shape: GridShape) -> str:
+    """Return the symbols of these rows, a dot for -1: a column without a 1.
+
+    `shape` is that of the grid, whose rows are named.
     """
     labels = shape.row_axis.labels or tuple(str(row + 1) for row in range(shape.rows))
-    found = ["\u00b7"] * cells.shape[2]
-    rows, columns = np.nonzero(cells[0])
-    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-        found[column] = sign(labels[row])
+    found = [sign(labels[row]) if row >= 0 else "\u00b7" for row in rows]
     return (" " if shape.row_axis.name == "word" else "").join(found)
 
 
@@ -201,7 +204,8 @@ def _layer(looked: Looked, layer: Layer) -> dict[str, Any]:
     rows, columns = layer.sees
     shape = looked.model.shape
     whole = rows == shape.rows and (shape.rows > 1 or isinstance(looked.cells, OneHot))
-    sees = f"{columns} columns" if whole else f"{rows} x {columns} cells"
+    one = "1 column" if columns == 1 else f"{columns} columns"
+    sees = one if whole else f"{rows} x {columns} cells"
     return {
         "label": layer.label,
         "text": f"{count} features; each cell of their maps sees {sees} of the grid.",

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.errors import DataError, ShapeError
-from gridcnn.grid import Array, Axis, Cells
+from gridcnn.grid import Array, Axis, Cells, OneHot
 from gridcnn.network import Network, Op
 from gridcnn.progress import Advance, Counter
 from gridcnn.report.explaining.fields import Field, fields_of
@@ -348,19 +348,21 @@ def _make_inputs(
     stay in the range that they have in the data. Of one-hot grids
     each column is a mixture of symbols, of which in the end the strongest is taken.
     """
-    one_hot = not isinstance(cells, np.ndarray)
-    sample = np.asarray(cells[:_AT_ONCE], np.float64)
+    one_hot = isinstance(cells, OneHot)
     middle = (op.output.rows // 2, op.output.columns // 2)
     cut = _cut_out(model.network, op, field, middle)
     made = next(each for each in cut.network.ops if each.label == op.label)
     parameters = model.parameters[: cut.network.parameters]
     flow = np.zeros((len(numbers), *made.output.sizes))
     flow[np.arange(len(numbers)), list(numbers), cut.place[0], cut.place[1]] = 1
-    mean = sample.mean(axis=0)[:, cut.rows, cut.columns]
-    low, high = sample.min(), sample.max()
+    if isinstance(cells, OneHot):
+        mean = np.full(cut.network.shape.sizes, 1 / cells.rows)
+        low, high = 0.0, 1.0
+    else:
+        sample = np.asarray(cells[:_AT_ONCE], np.float64)
+        mean = sample.mean(axis=0)[:, cut.rows, cut.columns]
+        low, high = float(sample.min()), float(sample.max())
     grids = np.repeat(mean[None], len(numbers), axis=0)
-    if one_hot:
-        grids = np.full_like(grids, 1 / grids.shape[2])
 
     axes = (model.shape.row_axis, model.shape.column_axis)
     down, across = (

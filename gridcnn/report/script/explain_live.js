@@ -175,7 +175,7 @@
       grid: gridOf(model, data, values[0], used),
       stages: data.stages.map((stage) => stageOf(model, stage, values, used)),
       election: electionOf(model, data, values, order),
-      importance: { waiting: "This follows in a moment." },
+      importance: { waiting: "This follows in a moment; for a deep network it takes longer." },
     };
   }
 
