@@ -365,11 +365,10 @@ def _make_inputs(
     grids = np.repeat(mean[None], len(numbers), axis=0)
 
     axes = (model.shape.row_axis, model.shape.column_axis)
+    # Symbols have no neighbours.
     down, across = (
-        _blur(axis, size, sees)
-        for axis, size, sees in zip(
-            axes, grids.shape[2:], (field[0].size, field[1].size), strict=True
-        )
+        np.eye(0) if one_hot else _blur(axis, size, reach.size)
+        for axis, size, reach in zip(axes, grids.shape[2:], field, strict=True)
     )
 
     def forward(grids: Array) -> Passage:
