@@ -226,9 +226,9 @@ class Explanation:
         return target
 
     def _repr_html_(self) -> str:
-        from gridcnn.report.explaining.pages import framed
+        from gridcnn.report.explaining.pages import frame_page
 
-        return framed(self.page(), self.name)
+        return frame_page(self.page(), self.name)
 
     def __repr__(self) -> str:
         answer = listed([str(label) for label in self.answer]) or "no label"

@@ -124,17 +124,17 @@ def text_of(looked: Looked, patch: Patch) -> str:
     """Return the symbols of a patch of a one-hot grid."""
     assert isinstance(looked.cells, OneHot)
     rows = looked.cells.indices[patch.item, slice(*patch.columns)]
-    return written(rows.tolist(), looked.model.shape)
+    return join_symbols(rows.tolist(), looked.model.shape)
 
 
 def symbols_in(cells: Array, shape: GridShape) -> str:
-    """Return the symbols of one-hot columns `(1, rows, columns)` of a grid, as `written` does."""
+    """Return the symbols of one-hot columns `(1, rows, columns)`, see `join_symbols`."""
     found = OneHot.from_dense(cells[None])
     assert found is not None
-    return written(found.indices[0].tolist(), shape)
+    return join_symbols(found.indices[0].tolist(), shape)
 
 
-def written(rows: list[int], shape: GridShape) -> str:
+def join_symbols(rows: list[int], shape: GridShape) -> str:
     """Return the symbols of these rows, a dot for -1: a column without a 1.
 
     `shape` is that of the grid, whose rows are named.

@@ -73,19 +73,19 @@ def _through(op: Op, reach: Reach, axis: int) -> Reach:
     if isinstance(stage, Convolution):
         before = stage.borders(op.input)[axis][0]
         wide = (stage.kernel(op.input)[axis] - 1) * stage.dilation[axis]
-        return _moved(reach, -before, wide, stage.stride[axis])
+        return _move(reach, -before, wide, stage.stride[axis])
     if isinstance(stage, Pooling):
         window, stride = stage.sizes(op.input)
-        return _moved(reach, 0, min(window[axis], sizes[0]) - 1, stride[axis])
+        return _move(reach, 0, min(window[axis], sizes[0]) - 1, stride[axis])
     if isinstance(stage, HeadStage) or sizes[1] == 1 < sizes[0]:
         return Reach(0, reach.cells, reach.cells, reach.cells)
     if sizes[0] == sizes[1]:
         return reach
     share = sizes[0] / sizes[1]
-    return _moved(reach, 0, share - 1, share)
+    return _move(reach, 0, share - 1, share)
 
 
-def _moved(reach: Reach, first: float, wide: float, step: float) -> Reach:
+def _move(reach: Reach, first: float, wide: float, step: float) -> Reach:
     return Reach(
         reach.start + first * reach.step,
         reach.step * step,

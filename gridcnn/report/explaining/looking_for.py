@@ -1,7 +1,7 @@
 """What the features of a model look for: their best matches in data, and an input made for each.
 
 A feature's map is looked at behind its convolution and what follows it up to the next pooling
-(`settled`), so that a feature whose matches are all rectified to 0 is known as dead.
+(`settled_value`), so that a feature whose matches are all rectified to 0 is known as dead.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Layer:
 
     Attributes:
         label: of the convolution.
-        value: the number of the value that was looked at, see `settled`.
+        value: the number of the value that was looked at, see `settled_value`.
         on_grid: whether it lies on the grid itself, so that its weights are mini-images.
         weights: `(features, channels, rows, columns)`.
         sees: rows and columns of the grid that one cell of its maps sees.
@@ -121,7 +121,7 @@ class Looked:
     layers: tuple[Layer, ...]
 
 
-def settled(network: Network, op: Op) -> int:
+def settled_value(network: Network, op: Op) -> int:
     """Return the value behind a convolution and what follows it up to the next pooling or merge."""
     value = op.target
     while True:
@@ -170,7 +170,7 @@ def look_for(
 
 
 def _layer(model: Model, op: Op, cells: Cells, fields: list[Field]) -> Layer:
-    value = settled(model.network, op)
+    value = settled_value(model.network, op)
     scan = _scan(model, value, cells)
     field = fields[value]
     order = np.argsort(-scan.best.max(axis=0), kind="stable")

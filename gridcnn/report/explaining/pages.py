@@ -90,7 +90,7 @@ def _living(explanation: Explanation, room: int) -> tuple[dict[str, Any], str]:
     return {"live": living, "random": explanation.random_parameters}, ""
 
 
-def framed(page: str, name: str) -> str:
+def frame_page(page: str, name: str) -> str:
     """Return a page as a frame that a notebook shows."""
     return (
         f'<iframe title="{escape(f"Explanation of {name}", quote=True)}" width="100%" '
@@ -183,7 +183,7 @@ def shrinking(cells: int) -> int:
     return 1 if cells <= _LARGE else math.ceil(math.sqrt(cells / _LARGE))
 
 
-def shrunk(maps: Array, factor: int) -> Array:
+def shrink(maps: Array, factor: int) -> Array:
     """Return maps `(maps, rows, columns)` with the strongest cell of each block of cells alone."""
     if factor == 1:
         return maps
@@ -232,7 +232,7 @@ def _stage(explanation: Explanation, op: Op, budget: int, rows: list[int] | None
         "value": op.target,
         "field": [_reach(reach) for reach in explanation.fields[op.target]],
         "numbers": numbers,
-        "maps": shrunk(maps[numbers], factor),
+        "maps": shrink(maps[numbers], factor),
         "factor": factor,
         "limit": float(np.abs(maps).max(initial=0)) or 1.0,
         "low": float(maps.min()),
@@ -373,5 +373,5 @@ def by_column(explanation: Explanation, cells: Array) -> Array:
     if explanation.one_hot:
         columns: Array = cells.mean(axis=0, keepdims=True)
         return columns
-    small: Array = shrunk(cells[None], shrinking(cells.size))[0]
+    small: Array = shrink(cells[None], shrinking(cells.size))[0]
     return small

@@ -21,7 +21,7 @@ from gridcnn.report.explaining.features_page import (
     symbols_in,
 )
 from gridcnn.report.explaining.fields import fields_of
-from gridcnn.report.explaining.looking_for import Looked, look_for, settled
+from gridcnn.report.explaining.looking_for import Looked, look_for, settled_value
 from gridcnn.report.explaining.passing import Passage
 from gridcnn.report.explaining.searching import features_of
 from gridcnn.spec.load import load
@@ -162,7 +162,7 @@ def test_a_feature_is_looked_at_behind_its_rectification() -> None:
     spec = load({"stages": [CONV, "normalization", "rectification", "pooling", CONV, CONV]})
     network = Network(spec, shape)
 
-    assert [settled(network, network.ops[number]) for number in (0, 4, 5)] == [3, 5, 6]
+    assert [settled_value(network, network.ops[number]) for number in (0, 4, 5)] == [3, 5, 6]
 
 
 def test_symbols_are_written_as_they_are_seen() -> None:

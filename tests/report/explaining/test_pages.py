@@ -24,8 +24,8 @@ from gridcnn.report.explaining.original import original_of
 from gridcnn.report.explaining.pages import (
     explanation_page,
     page_data,
+    shrink,
     shrinking,
-    shrunk,
 )
 from gridcnn.report.explaining.structure import structure_of
 from gridcnn.report.explaining.words import sentence_of
@@ -260,12 +260,12 @@ def test_large_maps_are_drawn_by_the_strongest_cells_of_blocks() -> None:
     """Of the absolute values, with their signs; beyond the edge there is nothing."""
     maps = RANDOM.normal(size=(2, 7, 5))
 
-    found = shrunk(maps, 3)
+    found = shrink(maps, 3)
 
     for map_, row, column in np.ndindex(2, 3, 2):
         block = maps[map_, 3 * row : 3 * row + 3, 3 * column : 3 * column + 3].ravel()
         assert found[map_, row, column] == block[np.abs(block).argsort()[-1]]
-    assert shrunk(maps, 1) is maps
+    assert shrink(maps, 1) is maps
     assert [shrinking(cells) for cells in (100, 16_384, 16_385, 224 * 224)] == [1, 1, 2, 2]
 
 
