@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from gridcnn.cluster.crew import Crew
-from gridcnn.cluster.joining import Cluster, join
-from gridcnn.engines.base import Engine
 from gridcnn.engines.native.call import Floats
 from gridcnn.engines.native.chain import Chain
 from gridcnn.engines.native.engine import NativeEngine
@@ -101,26 +97,3 @@ def _apart(factors: Floats | None, sizes: list[int], items: int) -> tuple[Floats
     ends = np.cumsum([items * size for size in sizes])[:-1]
     pieces = np.split(factors, ends)
     return tuple(piece.reshape(items, size) for piece, size in zip(pieces, sizes, strict=True))
-
-
-@contextlib.contextmanager
-def share(engine: Engine, cluster: Cluster | None) -> Iterator[Engine]:
-    """Yield an engine that trains on a cluster, with the results of `engine`; itself without one.
-
-    Raises:
-        EngineError: it is not the native engine, or its training steps cannot be shared.
-        UserError: there is no such cluster.
-    """
-    if cluster is None:
-        yield engine
-        return
-    if type(engine) is not NativeEngine:
-        raise EngineError(
-            f"workers of a cluster train with the native engine; the engine is {engine.name}"
-        )
-    with join(cluster) as workers:
-        shared = ClusterEngine(engine.network, workers=workers, threads=cluster.threads)
-        try:
-            yield shared
-        finally:
-            shared.dismiss()

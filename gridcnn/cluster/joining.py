@@ -122,12 +122,12 @@ def join(cluster: Cluster) -> Iterator[int]:
     if ray.is_initialized():
         yield _count(ray, cluster)
         return
-    with _silenced(), _own_signals():
+    with _silence(), _own_signals():
         _start(ray, cluster)
     try:
         yield _count(ray, cluster)
     finally:
-        with _silenced(), _own_signals():
+        with _silence(), _own_signals():
             ray.shutdown()
 
 
@@ -200,7 +200,7 @@ def _count(ray: Any, cluster: Cluster) -> int:
 
 
 @contextlib.contextmanager
-def _silenced() -> Iterator[None]:
+def _silence() -> Iterator[None]:
     """Keep Ray's remarks about its own business away from users."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gridcnn.cluster.engine import share
 from gridcnn.cluster.joining import Cluster, find_cluster
+from gridcnn.cluster.sharing import share
 from gridcnn.contracts.source import TEST
 from gridcnn.engines.base import DEFAULT_ENGINE, Engine, Memory, bind, check_choice
 from gridcnn.errors import (

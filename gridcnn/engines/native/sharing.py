@@ -140,7 +140,7 @@ class SharedChain:
             (int(Argument.ROWS), rows.address),
             (int(Argument.SUMS), address_of(sums)),
             (int(Argument.RESULTS), address_of(results)),
-            *_counted(count, self.chain.plan.shard, shards, task.items),
+            *_count_up(count, self.chain.plan.shard, shards, task.items),
         ]
         threads = self.chain.workers(count, training=True)
         call(parameters, arguments, threads=threads, keep=(arrays, rows, sums, results))
@@ -176,7 +176,7 @@ class SharedChain:
             (int(Argument.GRADIENT), address_of(gradient)),
             (int(Argument.ROWS), rows.address),
             (int(Argument.SUMS), address_of(sums)),
-            *_counted(count, self.chain.plan.shard, len(sums), items),
+            *_count_up(count, self.chain.plan.shard, len(sums), items),
         ]
         threads = self.chain.workers(count, training=True)
         call(parameters, arguments, threads=threads, keep=(gradient, sums, rows))
@@ -193,7 +193,7 @@ def _flat(arrays: Sequence[Floats]) -> Floats | None:
     return np.concatenate([each.ravel() for each in arrays]) if arrays else None
 
 
-def _counted(count: int, shard: int, shards: int, items: int) -> list[tuple[int, int]]:
+def _count_up(count: int, shard: int, shards: int, items: int) -> list[tuple[int, int]]:
     factor = int(np.array(1 / items, np.float32).view(np.uint32))
     return [
         (int(Argument.ITEMS), count),

@@ -37,7 +37,7 @@ def fit_baseline(train: Labelled, test: Labelled, *, seed: int) -> dict[str, Any
     chosen = _choose(train, seed)
     if chosen is None or not len(test):
         return None
-    cells, mean, scale = _standardized(_flat(train.grids[chosen]))
+    cells, mean, scale = _standardize(_flat(train.grids[chosen]))
     targets = train.targets[chosen]
     if targets.ndim == 2:
         figures = _of_labels(cells, targets, test, mean, scale)
@@ -106,7 +106,7 @@ def _parts(grids: Cells, mean: Any, scale: Any) -> Any:
         yield rows, cells if mean is None else (cells - mean) / scale
 
 
-def _standardized(cells: Any) -> tuple[Any, Any, Any]:
+def _standardize(cells: Any) -> tuple[Any, Any, Any]:
     """Return cells with mean 0 and one common deviation of 1; sparse ones as they are."""
     if not isinstance(cells, np.ndarray):
         return cells, None, None

@@ -146,10 +146,10 @@ def _confusion(evaluation: Evaluation) -> str:
         )
         rows.append(f'<tr><th style="{_TEXT}">{name}</th>{cells}</tr>')
     heads = "".join(f'<th style="{_NUMBER}">{name}</th>' for name in ("truth \\ answer", *names))
-    return _scrolled(f"<tr>{heads}</tr>{''.join(rows)}", "Confusion matrix")
+    return _scroll(f"<tr>{heads}</tr>{''.join(rows)}", "Confusion matrix")
 
 
-def _scrolled(rows: str, name: str) -> str:
+def _scroll(rows: str, name: str) -> str:
     """Return a table that is scrolled by itself if it is wider than the notebook."""
     return (
         f'<div tabindex="0" role="region" aria-label="{name}" '
@@ -182,4 +182,4 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         )
 
     lines = [line(heads, "th"), *(line(row, "td") for row in rows)]
-    return _scrolled("".join(lines), heads[0])
+    return _scroll("".join(lines), heads[0])
