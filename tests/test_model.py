@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import importlib.util
 import copy
+import importlib.util
 import io
 import json
 import os

@@ -10,8 +10,9 @@ import pytest
 
 import gridcnn
 from gridcnn.cluster.crew import common_kind
-from gridcnn.cluster.engine import ClusterEngine, share
+from gridcnn.cluster.engine import ClusterEngine
 from gridcnn.cluster.joining import Cluster, join, need_ray, read_cluster
+from gridcnn.cluster.sharing import share
 from gridcnn.contracts.stage import Stage
 from gridcnn.engines.base import make_engine
 from gridcnn.engines.native.processor import processor
