@@ -14,6 +14,7 @@ SHOWN = (
     ("walkthrough.html", "How a network sees an X", "the walk-through for a class"),
     ("xo-app.html", "X or O, live", "draw with the mouse or a finger; the trained network answers"),
     ("xo-explained.html", "One picture explained", "every map, a match, the votes, what mattered"),
+    ("xo-features.html", "What features look for", "mini-images, best matches, inputs made for them"),
     ("xo-report.html", "The report of a run", "X and O: curves, confusion, mistakes"),
     ("sound-explained.html", "One sound explained", "a spectrogram on its way through a network"),
     ("sounds-report.html", "The report of a run on sounds", "with sounds that can be played"),
@@ -27,11 +28,12 @@ _COMMANDS = (
     "datasets make xo pictures --count 10 --seed 7 --quiet",
     "export xo --to page -o xo-app.html",
     "explain xo pictures/X/00001.png -o xo-explained.html",
+    "features xo -o xo-features.html --quiet",
     "run sounds --set data.source.sounds.count=1800 --set training.epochs=8 --out sounds --quiet",
     "datasets make sounds clips --count 12 --seed 7 --quiet",
-    "explain sounds clips/rising/00005.wav -o sound-explained.html",
+    "explain sounds clips/rising/00001.wav -o sound-explained.html",
     "run phrases --set training.epochs=4 --out phrases --quiet",
-    "explain phrases GREETING -o phrase-explained.html",
+    "explain phrases --text GREETING -o phrase-explained.html",
 )
 _GREETING = "kg 12 good morning brown mr school at"
 
