@@ -14,7 +14,11 @@ SHOWN = (
     ("walkthrough.html", "How a network sees an X", "the walk-through for a class"),
     ("xo-app.html", "X or O, live", "draw with the mouse or a finger; the trained network answers"),
     ("xo-explained.html", "One picture explained", "every map, a match, the votes, what mattered"),
-    ("xo-features.html", "What features look for", "mini-images, best matches, inputs made for them"),
+    (
+        "xo-features.html",
+        "What features look for",
+        "mini-images, best matches, inputs made for them",
+    ),
     ("xo-report.html", "The report of a run", "X and O: curves, confusion, mistakes"),
     ("sound-explained.html", "One sound explained", "a spectrogram on its way through a network"),
     ("sounds-report.html", "The report of a run on sounds", "with sounds that can be played"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gridcnn.contracts.stage import Backward, Stage
-from gridcnn.engines.base import Engine, StepResult, generators, make_engine
+from gridcnn.engines.base import ENGINES, Engine, StepResult, generators, make_engine
 from gridcnn.engines.reference import apply
 from gridcnn.errors import ShapeError
 from gridcnn.grid import Array, Axis, Cells, GridShape, OneHot
@@ -23,6 +24,9 @@ from gridcnn.stages.convolution import Convolution
 from gridcnn.stages.pooling import Pooling
 from gridcnn.stages.rectification import Rectification
 from gridcnn.stages.voting import Votes, Voting
+
+INSTALLED = [name for name in ENGINES if name != "torch" or find_spec("torch")]
+"""The engines whose packages are installed."""
 
 
 class Case(NamedTuple):

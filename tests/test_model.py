@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import io
 import json
 import os
@@ -22,7 +21,7 @@ from scipy.sparse import csr_matrix
 import gridcnn
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.datasets.labels import labels_array
-from gridcnn.engines.base import ENGINES, make_engine
+from gridcnn.engines.base import make_engine
 from gridcnn.errors import (
     DataError,
     EngineError,
@@ -37,10 +36,9 @@ from gridcnn.network import Network
 from gridcnn.spec.load import load as load_spec
 from gridcnn.stages.voting import Voting
 from gridcnn.tensors import read_tensors, write_tensors
+from tests.networks import INSTALLED
 
 CLASSES = ["x", "o", "neither"]
-HERE = [name for name in ENGINES if name != "torch" or importlib.util.find_spec("torch")]
-"""Engines whose packages are installed."""
 SIZES = {"size": [6, 7], "channels": 1, "low": -1.0, "high": 1.0}
 
 
@@ -507,7 +505,7 @@ def test_a_copied_model_votes_the_same_and_is_as_fixed(
     assert other.parameters.base is None
 
 
-@pytest.mark.parametrize("engine", HERE)
+@pytest.mark.parametrize("engine", INSTALLED)
 def test_votes_do_not_depend_on_the_threads(
     arrays: Model, stack: Any, tmp_path: Path, engine: str
 ) -> None:
@@ -521,7 +519,7 @@ def test_votes_do_not_depend_on_the_threads(
 def test_engines_agree_within_float32(arrays: Model, stack: Any, tmp_path: Path) -> None:
     path = arrays.save(tmp_path / "model")
 
-    votes = [load(path, engine=engine).votes(stack) for engine in HERE]
+    votes = [load(path, engine=engine).votes(stack) for engine in INSTALLED]
     np.testing.assert_allclose(votes[0], votes[1], atol=1e-6)
 
 
