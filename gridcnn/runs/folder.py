@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
+from pydantic_core import PydanticSerializationError
+
 from gridcnn.engines.base import DEFAULT_ENGINE
 from gridcnn.errors import (
     ColumnPermutableError,
@@ -305,7 +307,9 @@ class RunFolder:
         """
         try:
             yield
-        except (KeyboardInterrupt, StopTraining):
+        except BaseException as error:
+            if not _is_stop(error):
+                raise
             if not (self._whole / SPEC).is_file():
                 message = "stopped before training; nothing was written"
                 raise TrainingInterrupted(message) from None
@@ -343,6 +347,13 @@ class RunFolder:
         for left in self.path.iterdir():
             if _is_partial(left.name):
                 left.unlink(missing_ok=True)
+
+
+def _is_stop(error: BaseException) -> bool:
+    """Return whether training was stopped; pydantic makes an error of its own of Ctrl-C."""
+    if isinstance(error, KeyboardInterrupt | StopTraining):
+        return True
+    return isinstance(error, PydanticSerializationError) and "KeyboardInterrupt" in str(error)
 
 
 def function_of(folder: Path) -> Function:

@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel, field_serializer
 
 from gridcnn.errors import DataError, RunFolderError, TrainingInterrupted
 from gridcnn.runs.folder import RunFolder, Way, write_json, write_table
@@ -195,6 +196,21 @@ def test_a_run_that_is_stopped_before_training_leaves_nothing() -> None:
         stop_at_once()
     assert caught.value.folder is None
     assert held(Path()) == set()
+
+
+def test_ctrl_c_while_pydantic_writes_is_ctrl_c() -> None:
+    """Pydantic makes an error of its own of whatever comes out of a serializer."""
+
+    class Slow(BaseModel):
+        value: int
+
+        @field_serializer("value")
+        def _interrupt(self, value: int) -> int:
+            raise KeyboardInterrupt
+
+    with pytest.raises(TrainingInterrupted), claim("run") as folder, folder.stoppable():
+        folder.begin(Spec(), {})
+        Slow(value=1).model_dump_json()
 
 
 @pytest.mark.parametrize("name", ["checkpoint.safetensors", "fold-1"])

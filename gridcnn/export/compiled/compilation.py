@@ -7,7 +7,6 @@ import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from gridcnn.export.compiled.objects import read_object, without_float_arguments
 from gridcnn.export.compiled.roots import with_roots
 from gridcnn.export.compiled.targets import Target
 from gridcnn.export.compiled.translator import Job, translate
+from gridcnn.forks import cached_property
 from gridcnn.grid import Array
 from gridcnn.network import Network, Op
 from gridcnn.stages.voting import IndependentVotes
