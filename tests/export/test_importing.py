@@ -225,6 +225,82 @@ def test_a_stage_that_branches_share_is_in_both(tmp_path: Path) -> None:
     assert "branches share 1 of the stages" in " ".join(made.notes)
 
 
+def dense(path: Path, weights: Array, *ends: str) -> Path:
+    """Write a fully connected layer over a grid of 1 x 2 x 2, and operators after it."""
+    nodes = [node("Flatten", ["x"], "flat"), node("Gemm", ["flat", "w", "b"], "end0")]
+    nodes += [node(end, [f"end{at}"], f"end{at + 1}") for at, end in enumerate(ends)]
+    constants = {"w": weights.astype(np.float32), "b": np.full(weights.shape[1], 0.5, np.float32)}
+    return write_graph(path, nodes, constants, ["N", 1, 2, 2])
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, number: float) -> None:
+    path = dense(tmp_path / "a.onnx", np.array([[1, 2], [3, number], [5, 6], [7, 8]]))
+
+    done = cli("import", "a.onnx", "-o", "back", folder=tmp_path)
+
+    assert done.exit_code == 2
+    assert done.stderr == (
+        "error: a.onnx cannot be imported: its parameters must be finite numbers; there are NaN or "
+        "infinite ones in 1.voting.votes.weights\n"
+    )
+    assert path.is_file()
+    assert not (tmp_path / "back").exists()
+
+
+@pytest.mark.parametrize("ends", [(), ("Sigmoid",)])
+def test_one_vote_is_that_of_the_second_of_two_classes(
+    tmp_path: Path, ends: tuple[str, ...]
+) -> None:
+    """Its logit is 1 x 1 + 2 x 0 - 1 x 3 + 0 x 9 + 0.5 = -1.5, whose sigmoid is 0.18242552."""
+    dense(tmp_path / "a.onnx", np.array([[1], [2], [-1], [0]]), *ends)
+
+    done = cli("import", "a.onnx", "-o", "back", "--classes", "no,yes", folder=tmp_path)
+
+    assert done.exit_code == 0, done.output
+    assert "1 stage, 10 parameters, 2 classes; " in done.stdout
+    assert "read as that of the second of two classes" in done.stderr
+    model = gridcnn.load(tmp_path / "back")
+    votes = model.votes(np.array([[[1, 0], [3, 9]]], np.float32))
+    np.testing.assert_allclose(votes, [[0.81757448, 0.18242552]], atol=1e-6)
+    assert model.predict(np.array([[[1, 0], [3, 9]]], np.float32)).tolist() == ["no"]
+
+
+def test_one_label_that_has_a_name_stays_a_label(tmp_path: Path) -> None:
+    dense(tmp_path / "a.onnx", np.array([[1], [2], [-1], [0]]), "Sigmoid")
+
+    done = cli("import", "a.onnx", "-o", "back", "--classes", "cat", folder=tmp_path)
+
+    assert done.exit_code == 0, done.output
+    assert "1 stage, 5 parameters, 1 class; " in done.stdout
+    model = gridcnn.load(tmp_path / "back")
+    assert (model.classes, model.several) == (("cat",), True)
+
+
+def test_networks_that_do_not_vote_are_refused(tmp_path: Path) -> None:
+    """The input itself, maps of a convolution, and a single class of a softmax."""
+    weights = {"w": np.ones((3, 1, 2, 2), np.float32)}
+    conv = node("Conv", ["x", "w"], "y", pads=[1, 1, 1, 1])
+    files = [
+        write_graph(tmp_path / "a.onnx", [node("Identity", ["x"], "y")], {}, ["N", 1, 2, 2]),
+        write_graph(tmp_path / "b.onnx", [conv], weights, ["N", 1, 2, 2]),
+        dense(tmp_path / "c.onnx", np.ones((4, 1)), "Softmax"),
+    ]
+    reasons = [
+        "it computes nothing that stages stand for",
+        "what comes out are maps of 3 x 3 x 3, and no votes",
+        "it votes for a single class, which always has all votes",
+    ]
+    for file, reason in zip(files, reasons, strict=True):
+        done = cli("import", file.name, "-o", "back", folder=tmp_path)
+
+        assert done.exit_code == 2, reason
+        assert done.stderr == (
+            f"error: {file.name} cannot be imported: {reason}; a network has to end with one vote "
+            "for each of at least two classes\n"
+        )
+
+
 def test_classes_are_named_on_the_way(tmp_path: Path) -> None:
     keras_like(tmp_path)
 
@@ -235,7 +311,7 @@ def test_classes_are_named_on_the_way(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert gridcnn.load(tmp_path / "net").classes == ("cat", "dog")
     assert wrong.exit_code == again.exit_code == 2
-    assert "the network votes for 2 classes; got 1 names of classes" in wrong.stderr
+    assert "the network votes for 2 classes; got 1 name of classes" in wrong.stderr
     assert not (tmp_path / "other").exists()
     assert "spec.yaml exists already; give another name, or --force" in again.stderr
 

@@ -54,7 +54,9 @@ def import_onnx(
 
     Raises:
         ModelFileError: the file cannot be read, or is no network of one input.
-        UserError: it has operators that no stage stands for; there is one line for each.
+        UserError: it has operators that no stage stands for; there is one line for each. Or it
+            does not vote for classes, or holds NaN or infinite weights.
+        SpecError: `classes` are not as many as the votes.
     """
     file = Path(path)
     given = trace(file)
@@ -62,8 +64,15 @@ def import_onnx(
     result = reader.read()
     layers, start = _head(reader.steps, result)
     sizes = reader.sizes if not result else reader.steps[result - 1].sizes
-    count = int(np.prod(sizes))
-    several = reader.votes == "sigmoid"
+    outputs = int(np.prod(sizes))
+    named = _named(given) if classes is None else list(classes)
+    _refuse_no_votes(file, given, reader, layers, start)
+    # One logit is that of the second of two classes, and the first has 0. One label that has a name
+    # stays a label.
+    lone = reader.votes == "sigmoid" and named is not None and len(named) == 1
+    is_binary = outputs == 1 and not lone
+    count = 2 if is_binary else outputs
+    several = reader.votes == "sigmoid" and not is_binary
     stages, order = nest(reader.steps, start)
     head = {
         "hidden": [layer.sizes[0] for layer in layers[:-1]],
@@ -72,10 +81,18 @@ def import_onnx(
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("-._")[:60] or "imported"
     spec = load({"name": name, "stages": stages, "head": {"voting": head}})
     spec, own = _with_adapter(spec, reader)
-    names, notes = _classes(given, classes, count)
+    names, notes = _classes(named, count, must=classes is not None)
     network = Network(spec, spec.adapter.shape(), classes=count)  # type: ignore[union-attr]
-    model = Model(spec, names, _parameters(network, order, layers, count))
-    if not reader.votes:
+    try:
+        model = Model(spec, names, _parameters(network, order, layers, outputs))
+    except ValueError as error:  # numbers that are not finite, or names that are not different
+        raise UserError(f"{file} cannot be imported: {error}") from None
+    if is_binary:
+        notes.append(
+            "the file ends with one vote, read as that of the second of two classes; a network "
+            "that predicts a number is no classifier"
+        )
+    elif not reader.votes:
         notes.append("the file ends with logits; votes are their softmax")
     if not own:
         notes.append(
@@ -142,31 +159,59 @@ def _with_adapter(spec: Spec, reader: Reader) -> tuple[Spec, bool]:
     return spec.model_copy(update={"adapter": adapter}), False
 
 
+def _refuse_no_votes(
+    file: Path, given: Trace, reader: Reader, layers: Sequence[Step], start: int
+) -> None:
+    """Raise `UserError` if what comes out are no votes for classes."""
+    shape = given.shapes[given.output][1:]
+    if not layers and not start:
+        reason = "it computes nothing that stages stand for"
+    elif not layers and sum(size > 1 for size in shape) > 1:
+        sizes = " x ".join(map(str, shape))
+        reason = f"what comes out are maps of {sizes}, and no votes"
+    elif max(shape, default=1) == 1 and reader.votes in ("softmax", "logsoftmax"):
+        reason = "it votes for a single class, which always has all votes"
+    else:
+        return
+    raise UserError(
+        f"{file} cannot be imported: {reason}; a network has to end with one vote for each of at "
+        "least two classes"
+    )
+
+
+def _named(given: Trace) -> list[str | int] | None:
+    """Return the names of the classes in a file of gridcnn; None if there are none."""
+    if "gridcnn" not in given.metadata:
+        return None
+    try:
+        named = json.loads(given.metadata.get("classes", ""))
+    except ValueError:
+        return None
+    return named if isinstance(named, list) else None
+
+
 def _classes(
-    given: Trace, classes: Sequence[str | int] | None, count: int
+    named: list[str | int] | None, count: int, *, must: bool
 ) -> tuple[list[str | int], list[str]]:
-    """Return the names of the classes, and notes."""
-    if classes is not None:
-        if len(classes) != count:
-            raise SpecError(
-                f"the network votes for {count} classes; got {len(classes)} names of classes"
-            )
-        return list(classes), []
-    if "gridcnn" in given.metadata:
-        try:
-            named = json.loads(given.metadata.get("classes", ""))
-        except ValueError:
-            named = None
-        if isinstance(named, list) and len(named) == count:
-            return named, []
+    """Return the names of the classes, and notes; raise `SpecError` if they `must` be as many."""
+    if named is not None and len(named) == count:
+        return named, []
+    if named is not None and must:
+        raise SpecError(
+            f"the network votes for {count} classes; got {len(named)} "
+            f"{'name' if len(named) == 1 else 'names'} of classes"
+        )
     last = count - 1
     return list(range(count)), [f"the file names no classes; they are called 0 to {last}"]
 
 
 def _parameters(
-    network: Network, order: Sequence[Step], layers: Sequence[Step], count: int
+    network: Network, order: Sequence[Step], layers: Sequence[Step], outputs: int
 ) -> Array:
-    """Return the flat vector of a network whose operations are these steps, in their order."""
+    """Return the flat vector of a network whose operations are these steps, in their order.
+
+    If it has more classes than there are `outputs`, the first ones have logits of 0.
+    """
     vector = np.zeros(network.parameters, np.float32)
     ops = [op for op in network.ops if op.stage_name not in ("sum", "join")]
     *body, head = ops
@@ -175,14 +220,14 @@ def _parameters(
             view[...] = step.parameters[name].reshape(view.shape)
     views = head.views(vector)
     if not layers:  # what comes out are votes already
-        views["votes.weights"][...] = np.eye(count)
+        views["votes.weights"][-outputs:] = np.eye(outputs)
         return vector
     names = [*(f"hidden{number}" for number in range(1, len(layers))), "votes"]
     for name, layer in zip(names, layers, strict=True):
-        weights = views[f"{name}.weights"]
+        weights = views[f"{name}.weights"][-layer.sizes[0] :]
         weights[...] = layer.parameters["weights"].reshape(weights.shape)
         if "bias" in layer.parameters:
-            views[f"{name}.bias"][...] = layer.parameters["bias"]
+            views[f"{name}.bias"][-layer.sizes[0] :] = layer.parameters["bias"]
     return vector
 
 
@@ -199,6 +244,9 @@ def _difference(model: Model, given: Trace, reader: Reader) -> float:
             for part in parts
         ]
     ).reshape(_ITEMS, -1)
+    if found.shape[1] < len(model.classes):  # of two classes, the vote for the second
+        first = 1 - found if reader.votes else np.zeros_like(found)
+        found = np.concatenate([first, found], axis=1)
     if reader.votes == "logsoftmax":
         found = np.exp(found)
     if not reader.votes:
