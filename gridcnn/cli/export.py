@@ -122,7 +122,7 @@ def export(
     as_json: options.AsJson = False,
     force: options.Force = False,
 ) -> None:
-    from gridcnn.export.formats import export
+    from gridcnn.export.formats import make_format, prepare
     from gridcnn.model import load
 
     if more and not check:
@@ -143,8 +143,14 @@ def export(
         }.items()
         if value is not None
     }
-    written = export(loaded, to, path, overwrite=force, remedy="--force", **chosen)
-    checked, failed = _check(loaded, written, [*(check or ()), *(more or ())], texts or [])
+    form = make_format(to, chosen)
+    files, given_texts = [*(check or ()), *(more or ())], texts or []
+    if files or given_texts:
+        form.refuse_check()
+    # Nothing is written before all items are known to be readable.
+    written = prepare(loaded, form, path, overwrite=force, remedy="--force")
+    checked = _check(loaded, written, files, given_texts)
+    written.write(overwrite=force, remedy="--force")
     facts = {"files": [str(each) for each in written.paths], **written.made.facts, **checked}
     if as_json:
         screen.say_json(facts)
@@ -157,41 +163,39 @@ def export(
             f"votes of the file differ from those of the model by up to "
             f"{checked['largest_difference']:.2g}, which is more than {ALLOWED:g}"
         )
-    if failed:
-        raise typer.Exit(screen.USER)
 
 
 ALLOWED = 0.01
 """The largest difference of votes that a check lets pass: a short cut for large pictures."""
 
 
-def _check(
-    model: Model, written: Written, files: list[str], texts: list[str]
-) -> tuple[dict[str, Any], bool]:
+def _check(model: Model, written: Written, files: list[str], texts: list[str]) -> dict[str, Any]:
     """Return on how many items votes were compared, and by how much they differ at most.
 
-    And whether some items cannot be read.
+    Raises:
+        DataError: items cannot be read; a problem for each.
     """
     if not files and not texts:
-        return {}, False
+        return {}
     from gridcnn.runs.questions import Questions
 
     items, largest = 0, 0.0
     problems: list[Problem] = []
     for part in Questions(model.adapter, model.spec.data, texts=texts).parts(files):
         problems += part.problems
-        if len(part.names):
-            made = model.adapted(part.things, names=part.names)
-            problems += made.problems
+        if not len(part.names):
+            continue
+        made = model.adapted(part.things, names=part.names)
+        problems += made.problems
+        if not problems:  # else nothing will be written
             things = [part.things[index] for index in made.kept.tolist()]
             found = written.format.largest_difference(model, written.made, things)
             items, largest = items + len(things), max(largest, found)
     if problems:
-        sys.stdout.flush()
-        screen.say_error(DataError(*problems))
+        raise DataError(*problems)
     if not items:
-        raise DataError("none of the items for --check can be read")
-    return {"items_checked": items, "largest_difference": largest}, bool(problems)
+        raise DataError("there are no items for --check")
+    return {"items_checked": items, "largest_difference": largest}
 
 
 def _say(written: Written, checked: dict[str, Any]) -> None:

@@ -40,6 +40,8 @@ class Format(Settings, abc.ABC):
     endings: ClassVar[tuple[str, ...]] = ()
     """The endings of the files, with the dot; the first is that of the path that users give, and
     the others replace it."""
+    names: ClassVar[tuple[str, ...]] = ()
+    """Other endings of the path that users give, as `.htm`."""
     mark: ClassVar[bytes | None] = b"gridcnn"
     """Bytes near the beginning of each of the files, by which a file that gridcnn has written is
     known and replaced; None: files are never replaced unless users ask for it."""
@@ -62,6 +64,10 @@ class Format(Settings, abc.ABC):
                 package is missing.
         """
 
+    def refuse_check(self) -> None:
+        """Raise `UserError` if votes of the files cannot be compared with the model's here."""
+        raise SpecError(f"'check' is not for --to {self.title}, which cannot be run here")
+
     def largest_difference(
         self,
         model: Model,  # noqa: ARG002 - for those that can run what they have made
@@ -78,4 +84,5 @@ class Format(Settings, abc.ABC):
         Raises:
             UserError: it cannot be run here.
         """
-        raise SpecError(f"'check' is not for --to {self.title}, which cannot be run here")
+        self.refuse_check()
+        raise NotImplementedError

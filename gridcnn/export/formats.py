@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ FORMATS = Registry(
 
 @dataclass(frozen=True)
 class Written:
-    """What `export` has written.
+    """What `export` has written, or `prepare` has made.
 
     Attributes:
         paths: the files; the first is the one that was asked for.
@@ -38,6 +38,11 @@ class Written:
     paths: tuple[Path, ...]
     format: Format
     made: Exported
+
+    def write(self, *, overwrite: bool = False, remedy: str = "overwrite=True") -> None:
+        """Write the files; raise `RunFolderError` if one must not be replaced, or cannot be."""
+        for each, content in zip(self.paths, self.made.contents.values(), strict=True):
+            write_output(each, content, self.format.mark, force=overwrite, remedy=remedy)
 
 
 def make_format(name: str, options: dict[str, Any]) -> Format:
@@ -88,21 +93,48 @@ def export(
 
     Raises:
         UnknownNameError: there is no such format.
-        SpecError: an option is wrong, or the model has something that the format cannot express.
+        SpecError: an option is wrong, the path has another ending, or the model has something that
+            the format cannot express.
         RunFolderError: a file must not be replaced, or cannot be written.
         UserError: a package is missing.
     """
-    form = make_format(to, options)
+    written = prepare(model, make_format(to, options), path, overwrite=overwrite, remedy=remedy)
+    written.write(overwrite=overwrite, remedy=remedy)
+    return written
+
+
+def prepare(
+    model: Model,
+    form: Format,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    overwrite: bool = False,
+    remedy: str = "overwrite=True",
+) -> Written:
+    """Return what `Written.write` will write; arguments and errors are those of `export`."""
     target = Path(path) if path is not None else Path(f"{model.spec.name}{form.endings[0]}")
-    if not target.name:
-        raise RunFolderError("the file to write has an empty name; name a file")
+    if path is not None:
+        _refuse_name(target, form, model.spec.name)
     paths = form.paths(target)
     for each in paths.values():
         refuse_taken(each, form.mark, force=overwrite, remedy=remedy)
     made = form.export(model, target)
-    for ending, each in paths.items():
-        write_output(each, made.contents[ending], form.mark, force=overwrite, remedy=remedy)
-    return Written(tuple(paths.values()), form, made)
+    contents = {ending: made.contents[ending] for ending in paths}
+    return Written(tuple(paths.values()), form, replace(made, contents=contents))
 
 
-__all__ = ["FORMATS", "UnknownNameError", "Written", "export", "make_format"]
+def _refuse_name(path: Path, form: Format, usual: str) -> None:
+    """Raise `SpecError` if a path has not the ending of a format's first file."""
+    if not path.name:
+        raise RunFolderError("the file to write has an empty name; name a file")
+    ending = form.endings[0]
+    if path.suffix.lower() in (ending, *form.names):
+        return
+    stem = path.stem if path.stem.strip(".") and path.name[:1] != "." else usual
+    raise SpecError(
+        f"--to {form.title} writes a file whose name ends with {ending}; got {quoted(str(path))}; "
+        f"give a name such as {stem}{ending}"
+    )
+
+
+__all__ = ["FORMATS", "UnknownNameError", "Written", "export", "make_format", "prepare"]

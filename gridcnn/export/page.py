@@ -16,6 +16,7 @@ class Page(Format):
 
     title: ClassVar[str] = "page"
     endings: ClassVar[tuple[str, ...]] = (".html",)
+    names: ClassVar[tuple[str, ...]] = (".htm",)
     mark: ClassVar[bytes | None] = PAGE
 
     def export(self, model: Model, path: Path) -> Exported:  # noqa: ARG002 - one file

@@ -77,7 +77,7 @@ def test_wrong_options_are_one_line(work: Path, options: list[str], message: str
 
 
 def test_a_check_compares_votes_on_files(work: Path) -> None:
-    """In folders and beside each other; files that cannot be read are reported."""
+    """In folders and beside each other; nothing is written if some cannot be read."""
     random = np.random.default_rng(0)
     (work / "in").mkdir()
     for name in "abc":
@@ -85,18 +85,52 @@ def test_a_check_compares_votes_on_files(work: Path) -> None:
         Image.fromarray(pixels).save(work / "in" / f"{name}.png")
     Image.new("L", (12, 12), 7).save(work / "d.png")
     (work / "bad.png").write_bytes(b"nothing")
-    command = ["export", "tiny", "--to", "onnx", "-o", "checked.onnx", "--check", "in", "d.png"]
+    (work / "empty.png").write_bytes(b"")
+    command = ["export", "tiny", "--to", "onnx", "--check", "in", "d.png", "-o"]
 
-    done = cli(*command, "--json", folder=work)
-    bad = cli(*command, "bad.png", folder=work)
+    done = cli(*command, "checked.onnx", "--json", folder=work)
+    bad = cli(*command, "unchecked.onnx", "bad.png", "empty.png", "none.png", folder=work)
 
     assert done.exit_code == 0, done.output
     facts = json.loads(done.stdout)
     assert facts["items_checked"] == 4
     assert facts["largest_difference"] < 1e-5
     assert bad.exit_code == 2
-    assert "checked on 4 items" in bad.stdout
-    assert bad.stderr.startswith("error: bad.png: ")
+    assert [line.split(": ")[:2] for line in bad.stderr.splitlines()] == [
+        ["error", "bad.png"],
+        ["error", "empty.png"],
+        ["error", "none.png"],
+    ]
+    assert not bad.stdout
+    assert not (work / "unchecked.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("to", "name", "ending", "like"),
+    [
+        ("page", "x.onnx", ".html", "x.html"),
+        ("onnx", "foo.html", ".onnx", "foo.onnx"),
+        ("c", "c2.txt", ".h", "c2.h"),
+        ("c", "c2.o", ".h", "c2.h"),
+        ("pytorch", "net.safetensors", ".py", "net.py"),
+        ("onnx", "..", ".onnx", "tiny.onnx"),
+        ("onnx", ".onnx", ".onnx", "tiny.onnx"),
+        ("onnx", "digits", ".onnx", "digits.onnx"),
+    ],
+)
+def test_a_name_with_another_ending_is_refused(
+    work: Path, to: str, name: str, ending: str, like: str
+) -> None:
+    before = sorted(work.iterdir())
+
+    done = cli("export", "tiny", "--to", to, "-o", name, folder=work)
+
+    assert done.exit_code == 2
+    assert done.stderr == (
+        f"error: --to {to} writes a file whose name ends with {ending}; got '{name}'; give a name "
+        f"such as {like}\n"
+    )
+    assert sorted(work.iterdir()) == before
 
 
 def test_a_model_exports_itself(work: Path) -> None:

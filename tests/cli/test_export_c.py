@@ -95,6 +95,27 @@ def test_wrong_options_are_one_line(work: Path, options: list[str], message: str
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("others", [[], ["0.png"]])
+def test_items_that_cannot_be_read_are_a_line_each(work: Path, others: list[str]) -> None:
+    """Nothing is written then."""
+    (work / "empty.png").write_bytes(b"")
+    (work / "bad.png").write_bytes(b"nothing")
+
+    done = cli(
+        *("export", "tiny", "--to", "c", "-o", "unread.h", "--check", *others),
+        *("empty.png", "bad.png"),
+        folder=work,
+    )
+
+    assert done.exit_code == 2, done.output
+    lines = done.stderr.splitlines()
+    assert [line.split(": ")[:2] for line in lines] == [
+        ["error", "empty.png"],
+        ["error", "bad.png"],
+    ]
+    assert not list(work.glob("unread.*"))
+
+
 def test_show_says_what_a_network_will_take(work: Path) -> None:
     text = cli("show", "tiny.yaml", *DEVICE, folder=work)
     facts = json.loads(cli("show", "tiny.yaml", *DEVICE, "--json", folder=work).stdout)["compiled"]

@@ -31,10 +31,26 @@ def test_a_model_is_written_as_a_page_and_again(work: Path) -> None:
     assert not re.search(r"(src|href)=.?https?:", page)
 
 
-def test_a_page_cannot_be_checked_here(work: Path) -> None:
+@pytest.mark.parametrize(("to", "name"), [("page", "c.html"), ("pytorch", "c.py")])
+def test_what_cannot_be_checked_here_is_not_written(work: Path, to: str, name: str) -> None:
+    """Whether there are such items is not asked any more."""
+    done = cli("export", "tiny", "--to", to, "-o", name, "--check", "none.png", folder=work)
+
+    assert done.exit_code == 2
+    assert done.stderr == f"error: 'check' is not for --to {to}, which cannot be run here\n"
+    assert not list(work.glob("c.*"))
+
+
+def test_a_page_has_no_input(work: Path) -> None:
     """One line says so."""
-    (work / "a.txt").write_text("")
     done = cli("export", "tiny", "--to", "page", "-o", "b.html", "--input", "grid", folder=work)
 
     assert done.exit_code == 2
     assert done.stderr == "error: the option 'input' is for --to onnx; got --to page\n"
+
+
+def test_a_page_may_end_with_htm(work: Path) -> None:
+    done = cli("export", "tiny", "--to", "page", "-o", "d.HTM", folder=work)
+
+    assert done.exit_code == 0, done.output
+    assert (work / "d.HTM").is_file()

@@ -98,6 +98,10 @@ class C(Format):
             contents[".weights"] = compiled.weights
         return Exported(contents, facts_of(compiled))
 
+    def refuse_check(self) -> None:
+        """Raise `UserError` if there is no such target; the kernels of all others run here."""
+        self.find_target()
+
     def largest_difference(self, model: Model, made: Exported, things: Things) -> float:  # noqa: ARG002
         """Return by how much votes differ at most, of the same kernels in code for this machine.
 
@@ -105,9 +109,11 @@ class C(Format):
         """
         from gridcnn.export.compiled.trying import Tried
 
+        if not len(things):
+            return 0.0
         tried = Tried(self.compilation(model, self.find_target().here()))
         grids = model.adapter.grids(things)
-        expected = model.votes(things)
+        expected = model.votes_of_many(things)
         votes = np.stack([tried(grids.values[number : number + 1]) for number in range(len(grids))])
         return float(np.abs(votes - expected).max(initial=0))
 

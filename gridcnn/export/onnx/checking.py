@@ -21,15 +21,20 @@ TYPES: dict[str, Any] = {
 }
 
 
-def session_of(content: bytes) -> Any:
-    """Return a session of ONNX Runtime; raise `UserError` if it is not installed."""
+def need_runtime() -> Any:
+    """Return ONNX Runtime; raise `UserError` if it is not installed."""
     try:
-        runtime: Any = import_module("onnxruntime")
+        return import_module("onnxruntime")
     except ImportError:
         raise UserError(
             "a check needs ONNX Runtime, which is not installed: "
             "python -m pip install 'gridcnn[onnx]'"
         ) from None
+
+
+def session_of(content: bytes) -> Any:
+    """Return a session of ONNX Runtime; raise `UserError` if it is not installed."""
+    runtime = need_runtime()
     options = runtime.SessionOptions()
     options.log_severity_level = 3
     return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

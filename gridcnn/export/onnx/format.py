@@ -65,6 +65,12 @@ class Onnx(Format):
         }
         return Exported({".onnx": content}, facts, feed.notes)
 
+    def refuse_check(self) -> None:
+        """Raise `UserError` if ONNX Runtime is not installed."""
+        from gridcnn.export.onnx.checking import need_runtime
+
+        need_runtime()
+
     def largest_difference(self, model: Model, made: Exported, things: Things) -> float:
         """Return by how much votes in ONNX Runtime differ from those of the model, at most."""
         from gridcnn.export.onnx.checking import largest_difference
