@@ -67,14 +67,14 @@ def import_(
     network = made.model.network
     screen.say(f"{folder} written: {_SPEC} and {FILE_NAME}")
     screen.say(
-        f"{_counted(len(network.ops), 'stage')}, {network.parameters:,} parameters, "
-        f"{_counted(len(made.model.classes), 'class')}; grids of {network.shape}"
+        f"{_number_of(len(network.ops), 'stage')}, {network.parameters:,} parameters, "
+        f"{_number_of(len(made.model.classes), 'class')}; grids of {network.shape}"
     )
     screen.say(f"votes of random arrays differ by at most {made.difference:.2g}")
     sys.stdout.flush()
     screen.say_notes(made.notes, strict=False)
 
 
-def _counted(count: int, what: str) -> str:
+def _number_of(count: int, what: str) -> str:
     """Return a number of things, as `1 stage` and `2 classes`."""
     return f"{count:,} {what}{'' if count == 1 else 'es' if what.endswith('s') else 's'}"
