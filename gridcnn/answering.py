@@ -10,6 +10,7 @@ one file, which has its name when it is complete: so what is there need not be d
 
 from __future__ import annotations
 
+import bisect
 import csv
 import hashlib
 import io
@@ -27,7 +28,15 @@ from gridcnn.cluster.joining import find_cluster, join
 from gridcnn.cluster.pool import map_in_order
 from gridcnn.contracts.adapter import Selection
 from gridcnn.engines.base import ANSWERED
-from gridcnn.errors import DataError, Problem, RunFolderError, SpecError, UserError, quoted
+from gridcnn.errors import (
+    DataError,
+    Problem,
+    RunFolderError,
+    SpecError,
+    UserError,
+    printable,
+    quoted,
+)
 from gridcnn.files import (
     json_text,
     read_json,
@@ -64,12 +73,17 @@ class Answers:
 
 @dataclass(frozen=True)
 class _Piece:
-    """The items of one shard: their names, the things, and what could not even be read."""
+    """The items of one shard: their names, the things, and what could not even be read.
+
+    If some of the shard is written already, `names` and `things` are what is left of it, and
+    `order` has the names of all its items.
+    """
 
     number: int
     names: list[str]
     things: list[Any]
     problems: list[Problem]
+    order: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,7 @@ class _Answered:
     answers: list[Any]
     votes: NDArray[np.float32]
     problems: list[Problem]
+    order: Sequence[str] = ()
 
 
 def answer_all(
@@ -175,38 +190,111 @@ def _pieces(questions: Questions, files: Sequence[str], shard: int) -> Iterator[
 def _left(
     pieces: Iterable[_Piece], folder: Path, form: Format, counts: dict[str, int]
 ) -> Iterator[_Piece]:
-    """Yield the shards that have not been written.
+    """Yield the shards that have not been written, and what is left of those that have grown.
 
     Raises:
-        DataError: a shard that was written is of other items.
+        DataError: a shard that was written is of other items, or of the same in another order.
     """
+    count = 0
     for piece in pieces:
+        count += 1
         counts["items"] += len(piece.names)
         path = folder / f"part-{piece.number:06}.{form}"
-        if not path.is_file():
-            yield piece
-            continue
-        known = {*piece.names}
-        strange = next((name for name in _names(path) if name not in known), None)
-        if strange is not None:
-            raise DataError(
-                Problem(
-                    f"has an answer for {quoted(strange)}, which is no longer in its place: the "
-                    "files have changed since; write to a new folder",
-                    source=str(path),
-                )
-            )
+        left = _unanswered(piece, path) if path.is_file() else piece
+        if left is not None:
+            yield left
+    for path in sorted(folder.glob(f"part-*.{form}")):
+        number = path.stem.partition("-")[2]
+        if number.isdigit() and int(number) >= count and (names := _names(path)):
+            raise _moved(path, names[0])
+
+
+def _unanswered(piece: _Piece, path: Path) -> _Piece | None:
+    """Return the items of a shard that are neither answered nor listed as problems, if any.
+
+    Raises:
+        DataError: the answers are not those of the items, in their order.
+    """
+    names = _names(path)
+    told = sorted(_told(path))
+    rest: list[int] = []
+    found = 0
+    for place, name in enumerate(piece.names):
+        if found < len(names) and names[found] == name:
+            found += 1
+        else:
+            rest.append(place)
+    if found < len(names):
+        raise _moved(path, names[found])
+    new = [place for place in rest if not _is_told(piece.names[place], told)]
+    problems = [problem for problem in piece.problems if str(problem) not in told]
+    if not (new or problems):
+        return None
+    return _Piece(
+        piece.number,
+        [piece.names[place] for place in new],
+        [piece.things[place] for place in new],
+        problems,
+        piece.names,
+    )
+
+
+def _moved(path: Path, name: str) -> DataError:
+    return DataError(
+        Problem(
+            f"has an answer for {quoted(name)}, which is no longer in its place: the "
+            "files have changed since; write to a new folder",
+            source=str(path),
+        )
+    )
+
+
+def _told(path: Path) -> list[str]:
+    """Return the problems that are listed beside a shard."""
+    beside = _problems_of(path)
+    return [row[0] for row in _rows(beside)] if beside.is_file() else []
+
+
+def _problems_of(path: Path) -> Path:
+    """Return the file of the problems of a shard."""
+    return path.with_name(f"problems-{path.stem.partition('-')[2]}.csv")
+
+
+def _is_told(name: str, told: Sequence[str]) -> bool:
+    """Return whether one of the problems, which are sorted, is of an item."""
+    start = printable(f"{name}: ")
+    place = bisect.bisect_left(told, start)
+    return place < len(told) and told[place].startswith(start)
+
+
+def _rows(path: Path) -> list[list[str]]:
+    """Return the rows of a CSV file, without its header."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(itertools.islice(csv.reader(file), 1, None))
 
 
 def _names(path: Path) -> list[str]:
     """Return the names of the items in a shard."""
     if path.suffix == ".csv":
-        with path.open(encoding="utf-8", newline="") as file:
-            return [row[0] for row in itertools.islice(csv.reader(file), 1, None)]
+        return [row[0] for row in _rows(path)]
     import pyarrow.parquet as parquet
 
     names: list[str] = parquet.read_table(path, columns=["file"])["file"].to_pylist()
     return names
+
+
+def _merged(order: Sequence[str], before: Sequence[str], names: Sequence[str]) -> list[int]:
+    """Return the places of all answers, in the order of the items: first those `before` count."""
+    places: list[int] = []
+    old = new = 0
+    for name in order:
+        if old < len(before) and before[old] == name:
+            places.append(old)
+            old += 1
+        elif new < len(names) and names[new] == name:
+            places.append(len(before) + new)
+            new += 1
+    return places
 
 
 def _answer(model: Model, piece: _Piece) -> _Answered:
@@ -232,7 +320,7 @@ def _answer(model: Model, piece: _Piece) -> _Answered:
         answers = [";".join(map(str, row)) for row in model.labels_answered(all_votes)]
     else:
         answers = [model.classes[index] for index in model.head.answers(all_votes).tolist()]
-    return _Answered(piece.number, names, answers, all_votes, problems)
+    return _Answered(piece.number, names, answers, all_votes, problems, piece.order)
 
 
 # Files
@@ -275,21 +363,27 @@ def _write(
     counts["answered"] += len(done.names)
     counts["problems"] += len(done.problems)
     columns = [f"votes.{label}" for label in model.classes]
+    path = folder / f"part-{done.number:06}.{form}"
     try:
+        before = _names(path) if done.order else []
+        places = _merged(done.order, before, done.names) if done.order else []
         if done.problems:
-            rows = [("problem",), *((str(problem),) for problem in done.problems)]
-            write_text(folder / f"problems-{done.number:06}.csv", table_text(rows))
-        path = folder / f"part-{done.number:06}.{form}"
+            told = [*(_told(path) if done.order else ()), *map(str, done.problems)]
+            rows = [("problem",), *((problem,) for problem in told)]
+            write_text(_problems_of(path), table_text(rows))
         if form == "csv":
-            lines = (
+            lines = [
                 [name, answer, *(f"{vote:.6f}" for vote in row)]
                 for name, answer, row in zip(
                     done.names, done.answers, done.votes.tolist(), strict=True
                 )
-            )
+            ]
+            if done.order:
+                lines = [*_rows(path), *lines]
+                lines = [lines[place] for place in places]
             write_text(path, table_text([["file", "answer", *columns], *lines]))
         else:
-            write_bytes(path, _parquet(done, columns))
+            write_bytes(path, _parquet(done, columns, path, places))
     except OSError as error:
         raise RunFolderError(
             f"{folder}: a shard cannot be written: {error.strerror or error}; the same command "
@@ -297,17 +391,22 @@ def _write(
         ) from None
 
 
-def _parquet(done: _Answered, columns: Sequence[str]) -> bytes:
+def _parquet(done: _Answered, columns: Sequence[str], path: Path, places: Sequence[int]) -> bytes:
+    """Return a shard as Parquet, with the answers that are there already in their places."""
     import pyarrow
     from pyarrow import parquet
 
+    text = pyarrow.string()
     table = pyarrow.table(
         {
-            "file": done.names,
-            "answer": [str(answer) for answer in done.answers],
+            "file": pyarrow.array(done.names, text),
+            "answer": pyarrow.array([str(answer) for answer in done.answers], text),
             **{name: done.votes[:, place] for place, name in enumerate(columns)},
         }
     )
+    if done.order:
+        before = parquet.read_table(path)
+        table = pyarrow.concat_tables([before, table], promote_options="default").take(places)
     content = io.BytesIO()
     parquet.write_table(table, content)
     return content.getvalue()

@@ -121,6 +121,63 @@ def test_files_that_have_changed_since_are_told(
         answer_all(model, [str(pictures)], out=tmp_path / "out", shard=4)
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_items_that_were_added_since_are_answered(
+    form: Any, model: Path, pictures: Path, tmp_path: Path
+) -> None:
+    """In their places within the last part and after it; nothing else is answered again."""
+    if form == "parquet":
+        pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    first, last = tmp_path / "first", tmp_path / "last"
+    answer_all(model, [str(pictures)], out=first, form=form, shard=10)
+    image = (pictures / "003.png").read_bytes()
+    for name in ("0205.png", "023.png", *(f"1{number:02}.png" for number in range(8))):
+        (pictures / name).write_bytes(image)
+    (pictures / "0215.png").write_bytes(b"no picture")
+
+    again = answer_all(model, [str(pictures)], out=first, form=form, shard=10)
+    assert (again.items, again.answered, again.problems) == (COUNT + 11, 10, 1)
+    answer_all(model, [str(pictures)], out=last, form=form, shard=10)
+    assert parts(first) == parts(last)
+    assert "0215.png: its content is" in (first / "problems-000002.csv").read_text("utf-8")
+    none = answer_all(model, [str(pictures)], out=first, form=form, shard=10)
+    assert (none.items, none.answered, none.problems) == (COUNT + 11, 0, 0)
+
+
+def parts(folder: Path) -> list[Any]:
+    """Return the content of all parts, votes to six digits."""
+    found: list[Any] = []
+    for path in sorted(folder.glob("part-*")):
+        if path.suffix == ".csv":
+            found.append(path.read_text("utf-8"))
+            continue
+        from pyarrow import parquet
+
+        rows = parquet.read_table(path).to_pylist()
+        found.append(
+            [[round(x, 5) if isinstance(x, float) else x for x in row.values()] for row in rows]
+        )
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("change", ["added", "gone"])
+def test_a_part_that_no_longer_fits_is_named(
+    change: str, model: Path, pictures: Path, tmp_path: Path
+) -> None:
+    """The parts are full, or there are no items for the last one any more."""
+    answer_all(model, [str(pictures)], out=tmp_path / "out", shard=4)
+    if change == "added":
+        (pictures / "0015.png").write_bytes((pictures / "000.png").read_bytes())
+    else:
+        for number in (20, 21, 22):
+            (pictures / f"{number:03}.png").unlink()
+
+    part = "part-000000.csv" if change == "added" else "part-000005.csv"
+    with pytest.raises(DataError, match=rf"{part}: has an answer for .*; write to a new folder"):
+        answer_all(model, [str(pictures)], out=tmp_path / "out", shard=4)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
