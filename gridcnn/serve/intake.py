@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,15 @@ _ENDINGS = {
     "text/plain": ".txt",
 }
 """How a body is read, by its type; of all others the content tells it."""
+_FORM = "application/x-www-form-urlencoded"
+_FILES = frozenset(
+    {
+        *("application/octet-stream", "application/zip", "application/x-npy", "application/x-npz"),
+        *("application/dicom", "application/ogg"),
+        _FORM,  # what curl --data-binary calls any file
+    }
+)
+"""Types of bodies that are files, for models that take files or numbers."""
 _ROWS = "items.jsonl"  # what a table of rows in JSON is called while it is read
 _DTYPES = ("uint8", "uint16", "float32", "bool")
 
@@ -48,11 +58,18 @@ class Items:
         names: what messages and answers call them.
         things: the things, as an adapter takes them: bytes, texts or arrays of numbers.
         problems: what could not be read as items at all, such as rows of a table.
+        places: for each problem, how many of the things come before it.
     """
 
     names: list[str] = field(default_factory=list)
     things: list[Any] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+
+    def refuse(self, problem: Problem, place: int | None = None) -> None:
+        """Add a problem, after all things so far or after as many as `place` says."""
+        self.problems.append(problem)
+        self.places.append(len(self.things) if place is None else place)
 
 
 class Intake:
@@ -85,12 +102,14 @@ class Intake:
             items = self._of_parts(parts)
         elif kind == JSON or kind.endswith("+json"):
             items = self._of_json(read_json(body))
-        elif kind == "application/x-www-form-urlencoded" and self.takes == "text":
+        elif kind == _FORM and self.takes == "text":
             raise Refusal(
                 415,
                 f"forms are sent as {MULTIPART}: with curl, -F text=...; or send the text itself: "
                 "-H 'Content-Type: text/plain'",
             )
+        elif not self._reads(kind):
+            raise Refusal(415, f"bodies of the type {shown(kind)} are not read; {self._read}")
         else:
             items = self._of_parts([_single(body, kind, parameters)])
         if not (items.things or items.problems):
@@ -98,6 +117,18 @@ class Intake:
         for name, thing in zip(items.names, items.things, strict=True):
             _refuse_paths(thing, name, self._adapter)
         return items
+
+    def _reads(self, kind: str) -> bool:
+        """Return whether a body that is neither a form nor JSON may be of a type."""
+        if self.takes == "text":
+            return kind in ("", "application/octet-stream", *_ENDINGS)
+        media = self.takes == "file" and kind.startswith(("image/", "audio/", "video/"))
+        return not kind or media or kind in _FILES or kind in _ENDINGS
+
+    @property
+    def _read(self) -> str:
+        own = "text/plain" if self.takes == "text" else "application/octet-stream"
+        return f"send {MULTIPART}, {JSON}, {own} or text/csv"
 
     # Files and fields -----------------------------------------------------------------------------
 
@@ -110,17 +141,30 @@ class Intake:
                     f"the field {part.name!r} is a text, and items of this model are "
                     f"{_ITEMS[self.takes]}; send it as a file: with curl, -F file=@NAME"
                 )
-                items.problems.append(Problem(message, source=name))
+                items.refuse(Problem(message, source=name))
                 continue
             if not part.is_file:
                 name = f"item {number}"
-            try:
-                for some in self._questions.content(name, part.content):
-                    items.problems += some.problems
-                    self._extend(items, some.names, some.things)
-            except DataError as error:
-                items.problems += error.problems
+            self._add_content(items, name, part.content)
         return items
+
+    def _add_content(self, items: Items, name: str, content: bytes) -> None:
+        """Add the items in a file, and its problems: those of a line in the place of its item."""
+        start = len(items.things)
+        lines: list[int] = []
+
+        def refuse(problems: Iterable[Problem]) -> None:
+            for problem in problems:
+                after = len(lines) if problem.line is None else bisect(lines, problem.line)
+                items.refuse(problem, start + after)
+
+        try:
+            for part in self._questions.content(name, content):
+                self._extend(items, part.names, part.things)
+                lines += map(_line, part.names)
+                refuse(part.problems)
+        except DataError as error:
+            refuse(error.problems)
 
     def _extend(self, items: Items, names: Iterable[str], things: Sequence[Any]) -> None:
         self._refuse_many(len(items.things) + len(things))
@@ -141,20 +185,22 @@ class Intake:
             raise Refusal(
                 422,
                 'the JSON must be {"items": [...]} or {"item": ...}, with "dtype" for pixels; '
-                f"got {shown(content)}",
+                f"got {_json_shown(content)}",
             )
         if len(keys & {"items", "item"}) > 1:
             raise Refusal(422, 'the JSON has "items" and "item"; give one of them')
         given = content["items"] if "items" in keys else [content["item"]]
         if not isinstance(given, list):
-            raise Refusal(422, f'"items" must be a list; got {shown(given)}')
+            raise Refusal(422, f'"items" must be a list; got {_json_shown(given)}')
         self._refuse_many(len(given))
         if given and self.takes == "numbers" and all(map(_is_row, given)):
             return self._of_rows(given)
         items = Items()
         dtype = content.get("dtype")
         if dtype is not None and dtype not in _DTYPES:
-            raise Refusal(422, f'"dtype" must be one of {", ".join(_DTYPES)}; got {shown(dtype)}')
+            raise Refusal(
+                422, f'"dtype" must be one of {", ".join(_DTYPES)}; got {_json_shown(dtype)}'
+            )
         for number, each in enumerate(given):
             name = f"item {number}"
             try:
@@ -162,7 +208,7 @@ class Intake:
                     self._extend(items, some_names, things)
             except DataError as error:
                 for problem in error.problems:
-                    items.problems.append(Problem(problem.message, source=problem.source or name))
+                    items.refuse(Problem(problem.message, source=problem.source or name))
         return items
 
     def _of_value(
@@ -179,7 +225,7 @@ class Intake:
         elif isinstance(value, list) and self.takes != "text":
             yield [name], [self._array(value, dtype)]
         else:
-            raise DataError(f"{shown(value)} is not {_VALUES[self.takes]}")
+            raise DataError(f"{_json_shown(value)} is not {_VALUES[self.takes]}")
 
     def _array(self, value: list[Any], dtype: str | None) -> NDArray[Any]:
         """Return nested lists of numbers as an array; a missing number (null) is NaN."""
@@ -197,19 +243,15 @@ class Intake:
                 "it is not an array: all numbers, or lists of numbers, of the same length"
             ) from None
         if array.dtype.kind not in "biuf":
-            raise DataError(f"{shown(value)} is not an array of numbers")
+            raise DataError(f"{_json_shown(value)} is not an array of numbers")
         return array if dtype is None else _as_type(array, dtype)
 
     def _of_rows(self, rows: Sequence[dict[str, Any]]) -> Items:
         """Return rows of a table, each with its cells by the names of their columns."""
         items = Items()
-        lines = "\n".join(map(json.dumps, rows)).encode()
-        try:
-            for part in self._questions.content(_ROWS, lines):
-                self._extend(items, [_row_name(name) for name in part.names], part.things)
-                items.problems += [_of_row(problem) for problem in part.problems]
-        except DataError as error:
-            items.problems += [_of_row(problem) for problem in error.problems]
+        self._add_content(items, _ROWS, "\n".join(map(json.dumps, rows)).encode())
+        items.names = list(map(_row_name, items.names))
+        items.problems = list(map(_of_row, items.problems))
         return items
 
 
@@ -246,10 +288,21 @@ def _is_row(value: Any) -> bool:
     return isinstance(value, dict) and "base64" not in value
 
 
+def _json_shown(value: Any) -> str:
+    """Return a value as a message quotes it: null, true and false as they are called in JSON."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else shown(value)
+
+
+def _line(name: str) -> int:
+    """Return the line of an item that is a row of a table; 0 for another one."""
+    line = name.rpartition(":")[2]
+    return int(line) if line.isdecimal() and line.isascii() else 0
+
+
 def _row_name(name: str) -> str:
     """Return what a row of JSON is called: its line, from 1, is its number, from 0."""
-    line = name.rpartition(":")[2]
-    return f"item {int(line) - 1}" if line.isdigit() else "items"
+    line = _line(name)
+    return f"item {line - 1}" if line else "items"
 
 
 def _of_row(problem: Problem) -> Problem:

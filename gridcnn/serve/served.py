@@ -8,6 +8,7 @@ import json
 import sys
 import threading
 import traceback
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -209,17 +210,23 @@ def answer_together(questions: Sequence[Question]) -> list[Reply | Refusal]:
 def _reply(served: Served, items: Items, found: Sequence[Answer], notes: Sequence[str]) -> Reply:
     answers: list[dict[str, Any]] = []
     errors: list[str] = []
-    for name, each in zip(items.names, found, strict=True):
-        if isinstance(each, dict):
-            answers.append({"item": name, **each})
-        else:
-            answers.append({"item": name, "error": each})
-            errors.append(str(Problem(each, source=name)))
-    answered = len(answers) - len(errors)
-    for problem in items.problems:
+
+    def refuse(problem: Problem) -> None:
         place = f"{problem.source}:{problem.line}" if problem.line else problem.source
         answers.append({"item": place, "error": problem.message})
         errors.append(str(problem))
+
+    unread = deque(sorted(zip(items.places, items.problems, strict=True), key=lambda pair: pair[0]))
+    for number, (name, each) in enumerate(zip(items.names, found, strict=True)):
+        while unread and unread[0][0] <= number:
+            refuse(unread.popleft()[1])
+        if isinstance(each, dict):
+            answers.append({"item": name, **each})
+        else:
+            refuse(Problem(each, source=name))
+    for _, problem in unread:
+        refuse(problem)
+    answered = len(answers) - len(errors)
     content: dict[str, Any] = {"model": served.name, "answers": answers}
     if notes:
         content["notes"] = notes

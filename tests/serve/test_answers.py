@@ -20,6 +20,7 @@ from gridcnn.adapters.image import ImageAdapter
 
 Files = dict[str, Path]
 PNG = {"Content-Type": "image/png"}
+JSON = "application/json"
 
 
 def votes_in(answer: httpx.Response) -> list[dict[str, float]]:
@@ -111,7 +112,7 @@ def test_rows_of_a_table_are_answered(
     assert "height" in lacking.json()["errors"][0]
     bad = client.post(path, json={"items": [[1, 2], {"height": 1}, [1, None], [1, 2, 3]]})
     assert bad.status_code == 422
-    assert [line.split(":")[0] for line in bad.json()["errors"]] == ["item 2", "item 3", "item 1"]
+    assert [line.split(":")[0] for line in bad.json()["errors"]] == ["item 1", "item 2", "item 3"]
 
 
 def test_arrays_are_answered(client: httpx.Client, loaded: dict[str, gridcnn.Model]) -> None:
@@ -155,6 +156,63 @@ def test_a_bad_item_is_named_as_in_the_shell(
     with pytest.raises(gridcnn.DataError) as expected:
         ImageAdapter().grids([picture()[:60]], names=["bad.png"])
     assert answer.json()["errors"] == [str(expected.value)]
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "kind", "expected"),
+    [
+        ("texts", '{"items": ["abc", null, "def", true]}', JSON, ["+item 0", "-item 1", "+item 2",
+         "-item 3"]),
+        ("rows", "height,width\n1,2\nx,2\n3,4\n", "text/csv", ["+body.csv:2", "-body.csv:3",
+         "+body.csv:4"]),
+        ("rows", '{"items": [{"height": "x", "width": 2}, {"height": 1, "width": 2}]}', JSON,
+         ["-item 0", "+item 1"]),
+    ],
+)  # fmt: skip
+def test_answers_are_in_the_order_of_the_items(
+    client: httpx.Client, model: str, body: str, kind: str, expected: list[str]
+) -> None:
+    """Also of those that are no items at all; + has an answer, - an error."""
+    answer = client.post(
+        f"/models/{model}/predict", content=body, headers={"Content-Type": kind}
+    ).json()
+
+    found = [f"{'-' if 'error' in each else '+'}{each['item']}" for each in answer["answers"]]
+    assert found == expected
+    unread = [each for each in answer["answers"] if "error" in each]
+    assert answer["errors"] == [f"{each['item']}: {each['error']}" for each in unread]
+
+
+def test_values_of_json_are_called_as_in_json(client: httpx.Client) -> None:
+    answer = client.post("/models/texts/predict", json={"items": [None, True]})
+
+    assert answer.json()["errors"] == ["item 0: null is not a text", "item 1: true is not a text"]
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "status"),
+    [
+        ("texts", "application/xml", 415),
+        ("texts", "image/png", 415),
+        ("texts", "text/plain", 200),
+        ("texts", "application/octet-stream", 200),
+        ("pictures", "application/xml", 415),
+        ("pictures", "text/html", 415),
+        ("pictures", "image/png", 200),
+        ("pictures", "application/x-www-form-urlencoded", 200),
+        ("pictures", "", 200),
+    ],
+)
+def test_types_of_bodies_that_are_not_read_are_refused(
+    client: httpx.Client, picture: Callable[..., bytes], model: str, kind: str, status: int
+) -> None:
+    """With a line that says what is."""
+    body = picture() if model == "pictures" else b"abc"
+    answer = client.post(f"/models/{model}/predict", content=body, headers={"Content-Type": kind})
+
+    assert answer.status_code == status, answer.text
+    if status == 415:
+        assert answer.json()["errors"][0].startswith(f"bodies of the type '{kind}' are not read")
 
 
 def test_bad_items_harm_no_other_request(
