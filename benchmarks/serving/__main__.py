@@ -39,7 +39,7 @@ _CLIENTS = 200
 _GARBAGE = 0.01
 _BAD = (
     b"\x16\x03\x01\x02\x00\x01\x00\x01",
-    b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf",
+    b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf",
     b"GARBAGE\r\n\r\n",
     b"",
     post("/predict", b"no picture", "image/png"),

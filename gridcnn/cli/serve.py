@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gridcnn.cli import options, screen
-from gridcnn.errors import SpecError, UserError, listed
+from gridcnn.errors import SpecError, UserError
 
 _EXAMPLES = """Answer over HTTP, with a trained model or several.
 
@@ -101,10 +101,10 @@ def serve(
         import python_multipart  # noqa: F401 - so that forms do not fail later
         import uvicorn  # noqa: F401 - the same
 
-        from gridcnn.serve.app import Access
+        from gridcnn.serve.app import Access, is_loopback
         from gridcnn.serve.limits import MB, Limits
         from gridcnn.serve.models import Models, Place
-        from gridcnn.serve.server import address_of, listen
+        from gridcnn.serve.server import listen
         from gridcnn.serve.server import serve as serve_models
     except ModuleNotFoundError as error:
         raise UserError(
@@ -126,14 +126,10 @@ def serve(
     loaded = Models([Place.of(text) for text in models], limits, engine=engine, threads=threads)
     listening = listen(host, port)
     with listening:
-        address = address_of(listening)
-        say = _say
-        say(f"serving {listed(loaded.names)} at {address}")
-        if host not in ("127.0.0.1", "localhost", "::1") and token is None:
-            say("anybody who reaches this address may ask; --token keeps others out")
-        access = Access(token, frozenset(origins or ()))
-        serve_models(loaded, listening, limits=limits, access=access, say=say)
-    say("ended")
+        local = is_loopback(listening.getsockname()[0])
+        access = Access(token, frozenset(origins or ()), host, local)
+        serve_models(loaded, listening, limits=limits, access=access, say=_say)
+    _say("ended")
 
 
 def _say(line: str) -> None:

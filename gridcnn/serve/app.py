@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import ipaddress
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gridcnn.cores import usable_cores
+from gridcnn.errors import quoted
 from gridcnn.serve import metrics, weight
 from gridcnn.serve.lanes import Lane
 from gridcnn.serve.limits import Limits
@@ -32,7 +34,8 @@ from gridcnn.serve.served import Question, Reply, answer_together
 from gridcnn.serve.shelf import Shelf
 from gridcnn.version import VERSION
 
-_OPEN = frozenset({"/health", "/"})
+_HEALTH = "/health"
+_OPEN = frozenset({_HEALTH, "/"})
 """Paths that need no token: they tell nothing about models."""
 _EXPLANATIONS = "/explanations/"
 """Explanations need none either: nobody can guess their names."""
@@ -50,10 +53,14 @@ class Access:
     Attributes:
         token: what clients have to send as `Authorization: Bearer TOKEN`; None: nothing.
         origins: the web sites whose pages may ask, such as `https://example.org`; `*`: all.
+        host: the name or address at which the server listens, as it was given.
+        local: whether only this machine reaches that address.
     """
 
     token: str | None = None
     origins: frozenset[str] = field(default_factory=frozenset)
+    host: str = "127.0.0.1"
+    local: bool = True
 
 
 class Server:
@@ -72,6 +79,8 @@ class Server:
         self.held = 0
         """Bytes of the bodies that are being read, or wait."""
         self._token = None if access.token is None else access.token.encode()
+        own = [access.host, *(origin.partition("://")[2] for origin in access.origins)]
+        self._names = {_name_of(name) for name in own}
         self._lanes: dict[bool, Lane] = {}
         self._explanations = Shelf()
         self._routes = self._starlette()
@@ -162,11 +171,18 @@ class Server:
         self, scope: Scope, origin: bytes, host: bytes, authorization: bytes
     ) -> Response | None:
         """Return the answer to a request that may not ask; None if it may."""
+        path: str = scope["path"]
+        if not self._is_own_name(origin, host) and path != _HEALTH:
+            name = quoted(_name_of(_text(host)))
+            return _errors(
+                403,
+                f"this server is not called {name}: ask it at its own address, or start it with "
+                "--token, or with --allow-origin and the web site of that name",
+            )
         if origin and not self._may_ask(origin, host):
             return _errors(403, "pages of this origin may not ask: see --allow-origin")
         if origin and scope["method"] == "OPTIONS":
             return Response(status_code=204)
-        path: str = scope["path"]
         if self._token is None or path in _OPEN or path.startswith(_EXPLANATIONS):
             return None
         kind, _, given = authorization.partition(b" ")
@@ -174,6 +190,21 @@ class Server:
         if kind.lower() == b"bearer" and hmac.compare_digest(given.strip(), self._token):
             return None
         return _errors(401, "this server needs a token: 'Authorization: Bearer TOKEN'")
+
+    def _is_own_name(self, origin: bytes, host: bytes) -> bool:
+        """Return whether a request without a token may call the server by this name.
+
+        Any web site can let its own name lead to an address that only its visitors reach, this one
+        for example, and its pages then are pages of this server to a browser (DNS rebinding). It
+        cannot do so with addresses. A server for other machines has names that it does not know:
+        only pages have to call it by one that it knows.
+        """
+        if self._token is not None or not host or "*" in self.access.origins:
+            return True
+        name = _name_of(_text(host))
+        if name in self._names or is_loopback(name):
+            return True
+        return not self.access.local and (not origin or _is_address(name))
 
     def _may_ask(self, origin: bytes, host: bytes) -> bool:
         """Return whether the page of a browser may ask: our own, and those that are allowed."""
@@ -336,6 +367,33 @@ class _Predict:
         ]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
+
+
+def _text(header: bytes) -> str:
+    return header.decode("latin-1")
+
+
+def _name_of(host: str) -> str:
+    """Return the name or address in a header Host, without its port, in lower case."""
+    text = host.strip().lower()
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    # An address of IPv6 alone, as --host takes it, has several colons.
+    return text.removesuffix(".") if text.count(":") > 1 else text.partition(":")[0].rstrip(".")
+
+
+def _is_address(name: str) -> bool:
+    """Return whether a name is an address of IP."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(name: str) -> bool:
+    """Return whether a name, or an address, is that of this machine for itself alone."""
+    return name == "localhost" or (_is_address(name) and ipaddress.ip_address(name).is_loopback)
 
 
 def _label(scope: Scope) -> str:

@@ -58,7 +58,7 @@ def _answer(about: str, schema: str | None) -> dict[str, Any]:
 
 
 def _refusals(*, token: bool, named: bool) -> dict[str, Any]:
-    found = {"403": _answer("A page of another web site asks.", "Errors")}
+    found = {"403": _answer("A page of another web site asks, or by another name.", "Errors")}
     if token:
         found["401"] = _answer("The token is missing or wrong.", "Errors")
     if named:

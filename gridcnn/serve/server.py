@@ -9,13 +9,13 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import uvicorn
 
-from gridcnn.errors import UserError
+from gridcnn.errors import UserError, listed
 from gridcnn.serve.app import Access, Server
 from gridcnn.serve.limits import Limits
 from gridcnn.serve.models import Models
@@ -68,7 +68,8 @@ def serve(
 ) -> None:
     """Answer until a signal ends it: Ctrl-C or SIGTERM, after all that is being answered.
 
-    SIGHUP loads all models again. `say` is called with a line for each thing that happens.
+    SIGHUP loads all models again. `say` is called with a line for each thing that happens; the
+    first says where it serves, as soon as it answers and obeys signals.
     """
     limits = replace(limits, connections=min(limits.connections, _most_connections()))
     app = Server(models, limits, access)
@@ -91,7 +92,10 @@ def serve(
         timeout_graceful_shutdown=int(limits.deadline + _PATIENCE),
     )
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    server = _Uvicorn(config, app, say)
+    ready = [f"serving {listed(models.names)} at {address_of(listening)}"]
+    if not access.local and access.token is None:
+        ready.append("anybody who reaches this address may ask; --token keeps others out")
+    server = _Uvicorn(config, app, say, ready)
     server.run(sockets=[listening])
 
 
@@ -108,9 +112,9 @@ def _most_connections() -> int:
 class _Uvicorn(uvicorn.Server):
     """A server that ends in peace after a signal, and loads its models again after SIGHUP."""
 
-    def __init__(self, config: uvicorn.Config, app: Server, say: Say) -> None:
+    def __init__(self, config: uvicorn.Config, app: Server, say: Say, ready: Sequence[str]) -> None:
         super().__init__(config)
-        self._app, self._say = app, say
+        self._app, self._say, self._ready = app, say, ready
         app.connections = self.server_state.connections
         self._reloading = threading.Lock()
         self._again = False
@@ -130,6 +134,12 @@ class _Uvicorn(uvicorn.Server):
                 loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
                 restoring.callback(loop.remove_signal_handler, signal.SIGHUP)
             yield
+
+    async def main_loop(self) -> None:
+        """Say that it serves, and do so; signals are handled by now."""
+        for line in self._ready:
+            self._say(line)
+        await super().main_loop()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Called by a signal that ends the server."""

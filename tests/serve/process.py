@@ -11,7 +11,7 @@ import sys
 from gridcnn.serve.app import Access
 from gridcnn.serve.limits import Limits
 from gridcnn.serve.models import Models, Place
-from gridcnn.serve.server import address_of, listen, serve
+from gridcnn.serve.server import listen, serve
 
 
 def say(line: str) -> None:
@@ -20,9 +20,9 @@ def say(line: str) -> None:
 
 limits = Limits(**json.loads(sys.argv[1]))
 about = json.loads(sys.argv[2])
-access = Access(about.get("token"), frozenset(about.get("origins", ())))
+about["origins"] = frozenset(about.get("origins", ()))
+access = Access(**about)
 models = Models([Place.of(text) for text in sys.argv[3:]], limits, threads=1)
 with listen("127.0.0.1", 0) as listening:
-    say(f"serving at {address_of(listening)}")
     serve(models, listening, limits=limits, access=access, say=say)
 say("ended")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import httpx
+import pytest
 
+from gridcnn.serve.app import Access, Server
+from gridcnn.serve.limits import Limits
+from gridcnn.serve.models import Models
 from tests.serve.running import TOKEN, Running
 
 
@@ -55,3 +61,65 @@ def test_pages_of_a_site_that_is_allowed_may_ask(
         assert each.is_success
         assert each.headers["access-control-allow-origin"] == "https://friend.example"
     assert "authorization" in asked.headers["access-control-allow-headers"]
+
+
+def test_a_name_that_leads_here_lets_no_page_ask(
+    client: httpx.Client, picture: Callable[..., bytes]
+) -> None:
+    """DNS rebinding: to the browser, the page and this server are one web site."""
+    port = client.base_url.port
+    evil = {"Host": f"evil.example:{port}"}
+    for headers in (evil, {**evil, "Origin": f"http://evil.example:{port}"}):
+        refused = client.post("/models/pictures/predict", content=picture(), headers=headers)
+        assert refused.status_code == 403
+        (line,) = refused.json()["errors"]
+        assert line.startswith("this server is not called 'evil.example'")
+        assert client.get("/models", headers=headers).status_code == 403
+    assert client.get("/health", headers=evil).status_code == 200
+    for name in ("localhost", "127.0.0.1", "127.1.2.3", "[::1]", "LOCALHOST"):
+        own = {"Host": f"{name}:{port}", "Origin": f"http://{name}:{port}"}
+        assert client.get("/models", headers=own).status_code == 200
+
+
+def test_a_server_behind_another_is_called_by_its_name(guarded: Running) -> None:
+    """With a token, by any name."""
+    headers = {"Host": "models.example", "Authorization": f"Bearer {TOKEN}"}
+    own = {**headers, "Origin": "http://models.example"}
+    with httpx.Client(base_url=guarded.url) as client:
+        assert client.get("/models", headers=headers).status_code == 200
+        assert client.get("/models", headers=own).status_code == 200
+
+
+OPEN: dict[str, Any] = {"host": "0.0.0.0", "local": False}
+SITE = frozenset({"https://models.example"})
+
+
+@pytest.mark.parametrize(
+    ("access", "host", "origin", "status"),
+    [
+        ({"origins": SITE}, "models.example", "https://models.example", 200),
+        ({"origins": SITE}, "models.example:443", "", 200),
+        ({"origins": SITE}, "evil.example", "", 403),
+        ({"origins": frozenset("*")}, "evil.example", "http://evil.example", 200),
+        ({}, "192.0.2.7", "", 403),
+        (OPEN, "192.0.2.7:8000", "http://192.0.2.7:8000", 200),
+        (OPEN, "[2001:db8::7]:8000", "http://[2001:db8::7]:8000", 200),
+        (OPEN, "evil.example", "http://evil.example", 403),
+        (OPEN, "gridcnn:8000", "", 200),
+        ({**OPEN, "host": "box.example"}, "box.example:80", "http://box.example:80", 200),
+        ({"host": "::1"}, "[::1]:8000", "http://[::1]:8000", 200),
+    ],
+)
+def test_names_are_those_of_the_options(
+    access: dict[str, Any], host: str, origin: str, status: int
+) -> None:
+    """A server for other machines has names that it does not know, for programs alone."""
+    app = Server(Models([], Limits()), Limits(), Access(**access))
+    headers = {"Host": host, **({"Origin": origin} if origin else {})}
+
+    async def ask() -> int:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            return (await client.get("/models", headers=headers)).status_code
+
+    assert asyncio.run(ask()) == status

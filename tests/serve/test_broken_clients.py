@@ -31,7 +31,7 @@ def strict(start: Make, models: dict[str, Path]) -> Running:
 
 
 def head(*lines: str, method: str = "POST /predict") -> bytes:
-    return "\r\n".join([f"{method} HTTP/1.1", "Host: x", *lines, "", ""]).encode("latin-1")
+    return "\r\n".join([f"{method} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode("latin-1")
 
 
 def status(answer: bytes) -> int:

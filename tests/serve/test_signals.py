@@ -108,7 +108,9 @@ def test_requests_in_flight_are_answered_at_the_end(
 ) -> None:
     """A request whose body is still coming is read to its end; the exit code is 0."""
     content = picture()
-    request = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(content)
+    request = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(
+        content
+    )
     with own.connect() as slow:
         slow.sendall(request + content[:50])
         time.sleep(0.3)
@@ -124,6 +126,21 @@ def test_requests_in_flight_are_answered_at_the_end(
     assert b'"votes"' in answer
     assert own.wait() == 0
     own.wait_for("ended")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_are_obeyed_from_the_first_line_on(tmp_path: Path, number: int) -> None:
+    """Whoever starts the command waits for this line alone."""
+    picture_model().save(tmp_path / "model.safetensors")
+    command = [sys.executable, "-m", "gridcnn", "serve", "model.safetensors", "--port", "0"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        process.send_signal(number)
+        rest = process.stderr.read()
+
+    assert process.returncode == 0
+    assert rest.splitlines() == ["ending, after the requests that are being answered", "ended"]
 
 
 def test_the_command_serves(tmp_path: Path, picture: Callable[..., bytes]) -> None:
