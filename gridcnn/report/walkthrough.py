@@ -21,6 +21,7 @@ from gridcnn.checking import check
 from gridcnn.contracts.source import Request
 from gridcnn.datasets.makers.sounds import CLASSES, Sounds
 from gridcnn.engines.base import Engine, Memory
+from gridcnn.errors import TrainingInterrupted
 from gridcnn.grid import Array
 from gridcnn.gridding import grids_of
 from gridcnn.network import Network
@@ -90,8 +91,20 @@ class Walk:
 def collect(
     *, seed: int = 0, threads: int | None = None, watcher: RunWatcher | None = None
 ) -> Walk:
-    """Train, and return all that the page tells; `watcher` may show how far it is."""
-    keeper = _Keeper(watcher or RunWatcher())
+    """Train, and return all that the page tells; `watcher` may show how far it is.
+
+    Raises:
+        TrainingInterrupted: the user stopped it; its folder is None, since nothing is kept.
+    """
+    try:
+        return _collect(seed, threads, watcher or RunWatcher())
+    except (KeyboardInterrupt, TrainingInterrupted):
+        # The run was in a folder that is removed, so there is nothing to continue.
+        raise TrainingInterrupted("stopped; nothing was written") from None
+
+
+def _collect(seed: int, threads: int | None, watcher: RunWatcher) -> Walk:
+    keeper = _Keeper(watcher)
     with tempfile.TemporaryDirectory() as folder:
         ended = run(
             "xo",

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gridcnn.errors import TrainingInterrupted
 from gridcnn.report.walkthrough import (
     FEATURES,
     Walk,
@@ -15,6 +16,7 @@ from gridcnn.report.walkthrough import (
     hand_made_maps,
     walkthrough_page,
 )
+from gridcnn.runs.watcher import RunWatcher
 from tests.browser import WIDTHS, Pages, broken_pictures, faults_of, overflows
 
 
@@ -28,6 +30,23 @@ def path(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("walk") / "walkthrough.html"
     path.write_text(walkthrough_page(walk), "utf-8")
     return path
+
+
+@pytest.mark.parametrize("where", ["on_plan", "on_epoch"])
+def test_a_walk_that_is_stopped_leaves_nothing(where: str) -> None:
+    """And names no folder to continue, since that of its run is gone."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    watcher = RunWatcher()
+    setattr(watcher, where, stop)
+
+    with pytest.raises(TrainingInterrupted) as stopped:
+        collect(threads=1, watcher=watcher)
+
+    assert str(stopped.value) == "stopped; nothing was written"
+    assert stopped.value.folder is None
 
 
 def test_maps_are_matches_cell_by_cell() -> None:
