@@ -38,6 +38,7 @@ from gridcnn.errors import (
     SpecError,
     UnfinishedRunWarning,
     UserError,
+    counted,
     listed,
     quoted,
     shown,
@@ -547,7 +548,8 @@ def _make(
     except EngineError:
         raise
     except UserError as error:
-        more = f" (and {len(error.problems) - 1:,} more problems)" if error.problems[1:] else ""
+        rest = len(error.problems) - 1
+        more = f" (and {counted(rest, 'more problem')})" if rest else ""
         reason = f"{error.problems[0]}{more}"
         raise ModelFileError(f"{file} cannot be used here: {reason}") from None
     except ValueError as error:

@@ -17,6 +17,7 @@ from gridcnn.errors import (
     SpecError,
     TrainingInterrupted,
     UserError,
+    counted,
     listed,
     printable,
     quoted,
@@ -61,6 +62,13 @@ def test_steering_characters_are_shown_as_escapes() -> None:
     assert printable("a\x1b[31mb\u202ec\x00d") == r"a\x1b[31mb\u202ec\x00d"
     assert printable("one\r\n  two\tthree") == "one two three"
     assert printable("Größe 大小 🙂") == "Größe 大小 🙂"
+
+
+def test_one_thing_is_singular() -> None:
+    """Any other number is plural, and thousands are marked."""
+    assert counted(1, "class", "classes") == "1 class"
+    assert counted(0, "class", "classes") == "0 classes"
+    assert counted(1200, "label") == "1,200 labels"
 
 
 def test_an_error_has_a_line_for_each_problem() -> None:

@@ -12,6 +12,7 @@ from gridcnn.cli import screen
 from gridcnn.cli.bars import Bars
 from gridcnn.cli.plan import plan_memory, print_plan
 from gridcnn.engines.base import Engine, Memory
+from gridcnn.errors import counted
 from gridcnn.network import Network
 from gridcnn.order.guard import Checked
 from gridcnn.progress import Progress
@@ -138,9 +139,10 @@ class Display(RunWatcher):
         counts = [f"{len(part):,} {name}" for name, part in (*parts, ("test", prepared.test))]
         classes = ", ".join(str(label) for label in prepared.classes[:12])
         more = ", ..." if len(prepared.classes) > 12 else ""
-        kind = "labels" if prepared.several else "classes"
+        kinds = ("label",) if prepared.several else ("class", "classes")
+        count = counted(len(prepared.classes), *kinds)
         self.measured = "exact match" if prepared.several else "accuracy"
-        screen.say(f"items: {', '.join(counts)}; {len(prepared.classes)} {kind}: {classes}{more}")
+        screen.say(f"items: {', '.join(counts)}; {count}: {classes}{more}")
         if prepared.grids:
             screen.say(f"grids: {prepared.grids}")
         if prepared.budget is not None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from gridcnn.cli import screen
 from gridcnn.cli.bars import Bars
 from gridcnn.cli.display import check_lines, heard_or_not
+from gridcnn.errors import counted
 from gridcnn.order.guard import Checked
 from gridcnn.progress import Progress
 from gridcnn.runs.prepare import Prepared
@@ -62,7 +63,9 @@ class TuneDisplay(TuneWatcher):
         self.by = first.spec.training.select_by
         counts = f"{len(first.train):,} training, {len(first.validation):,} validation"
         folds = "" if len(parts) == 1 else f" in the first of {len(parts)} folds"
-        screen.say(f"items: {counts}{folds}; {len(first.classes)} classes; test items are left out")
+        several = first.several
+        classes = counted(len(first.classes), *(("label",) if several else ("class", "classes")))
+        screen.say(f"items: {counts}{folds}; {classes}; test items are left out")
         for note in [*first.notes, *notes]:
             screen.say_noted(note)
         screen.say()

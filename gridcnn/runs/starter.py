@@ -28,7 +28,7 @@ from gridcnn.datasets.tables.columns import Look, look_at
 from gridcnn.datasets.tables.items import ENDINGS, opened_rows
 from gridcnn.datasets.tables.lines import ending_of
 from gridcnn.datasets.tables.rows import Form
-from gridcnn.errors import DataError, listed, printable
+from gridcnn.errors import DataError, counted, listed, printable
 from gridcnn.grid import GridShape
 from gridcnn.order.layouts import Layout
 from gridcnn.order.parts import Part
@@ -360,8 +360,10 @@ def _for_dataset(name: str, file: str, section: str, dataset: Dataset) -> Starte
         adapter, stages = _audio(some)
     text = _spec(name, file, section, adapter, stages, items=items, end=end)
     if dataset.several:
-        return Starter(_for_several(text), f"{items:,} {what}, {count} labels", dataset.notes)
-    return Starter(text, f"{items:,} {what}, {count} classes", dataset.notes)
+        told = f"{items:,} {what}, {counted(count, 'label')}"
+        return Starter(_for_several(text), told, dataset.notes)
+    told = f"{items:,} {what}, {counted(count, 'class', 'classes')}"
+    return Starter(text, told, dataset.notes)
 
 
 def _for_table(

@@ -15,6 +15,7 @@ from gridcnn.errors import (
     Problem,
     SpecError,
     UnknownNameError,
+    counted,
     listed,
     quoted,
     suggestion,
@@ -142,7 +143,9 @@ def sort_problems(problems: list[Problem]) -> list[Problem]:
     ordered = sorted(problems, key=lambda each: (each.line or last, each.column or last))
     if len(ordered) > MAX_PROBLEMS:
         rest = len(ordered) - MAX_PROBLEMS
-        ordered[MAX_PROBLEMS:] = [Problem(f"and {rest:,} more problems", source=ordered[0].source)]
+        ordered[MAX_PROBLEMS:] = [
+            Problem(f"and {counted(rest, 'more problem')}", source=ordered[0].source)
+        ]
     return ordered
 
 

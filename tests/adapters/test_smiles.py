@@ -278,6 +278,7 @@ def test_all_problems_are_told_but_not_endlessly() -> None:
         "but a SMILES has none; leave out what follows it"
     )
     assert problems("QXZQXZ")[4:] == ["its SMILES has 2 more problems like these"]
+    assert problems("QXZQX")[4:] == ["its SMILES has 1 more problem like these"]
 
 
 # What RDKit says --------------------------------------------------------------------------------

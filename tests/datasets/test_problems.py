@@ -25,4 +25,4 @@ def test_the_tail_is_counted() -> None:
 
     with pytest.raises(DataError) as caught:
         found.stop()
-    assert str(caught.value.problems[-1]) == "and 1 more problems like these"
+    assert str(caught.value.problems[-1]) == "and 1 more problem like these"
