@@ -134,6 +134,36 @@ def test_texts_of_several_labels_are_answered_while_typing(pages: Pages, tmp_pat
     assert page.evaluate("gridcnn.mounted[0].votes()") is None
 
 
+@pytest.mark.parametrize("labels", ["one", "several"])
+def test_an_app_says_how_votes_decide(pages: Pages, tmp_path: Path, labels: str) -> None:
+    """The most votes win among classes; each of several labels is decided alone."""
+    model = model_with("text", {"length": 20}, ["an apple", "a pear!"], labels=labels)
+    page = opened(pages, model, tmp_path)
+    page.locator("textarea").fill("an apple")
+    page.wait_for_selector("text=all cells together give")
+
+    text = page.locator("body").inner_text()
+
+    alone = labels == "several"
+    assert ("each label is decided alone" in text) == alone
+    assert ("other labels change nothing" in text) == alone
+    assert ("the most votes win" in text) == (not alone)
+    assert ("share of the votes" in text) == (not alone)
+
+
+def test_a_file_can_be_chosen_where_the_docs_say_so(pages: Pages, tmp_path: Path) -> None:
+    """A text is typed or chosen as a file; a molecule is typed."""
+    rows = Path("docs/elsewhere.md").read_text("utf-8").splitlines()
+    for adapter, things, row in (
+        ({"length": 20}, ("text", ["an apple"]), "| texts | type, paste, or choose a file |"),
+        ({"length": 12}, ("molecule", ["CCO"]), "| molecules | type or paste SMILES |"),
+    ):
+        page = opened(pages, model_with(things[0], adapter, things[1]), tmp_path)
+        assert page.locator(".live-input textarea").count() == 1
+        assert (page.locator(".live-input input[type=file]").count() == 1) == ("file" in row)
+        assert row in rows
+
+
 def test_a_molecule_that_breaks_the_grammar_is_told(pages: Pages, tmp_path: Path) -> None:
     """The place of the mistake is named, and a right one is answered."""
     model = model_with("molecule", {"length": 12}, ["CCO", "c1ccccc1"])

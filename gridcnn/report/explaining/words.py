@@ -26,7 +26,7 @@ def sentence_of(op: Op) -> str:
         hidden = ", then ".join(f"{size} hidden voters" for size in stage.hidden)
         through = f", by way of {hidden}" if hidden else ""
         return (
-            f"Each of the {op.input.cells:,} cells votes for {_classes(op.output.channels)}"
+            f"Each of the {op.input.cells:,} cells votes for {_classes(op.output.channels, stage)}"
             f"{through}; some votes weigh more than others."
         )
     if isinstance(stage, Rectification):
@@ -47,8 +47,9 @@ def sentence_of(op: Op) -> str:
     return (inspect.getdoc(type(stage)) or "").partition("\n")[0]
 
 
-def _classes(count: int) -> str:
-    return f"each of {count} classes" if count > 1 else "one class"
+def _classes(count: int, stage: VotingLayers) -> str:
+    one, many = ("label", "labels") if stage.several else ("class", "classes")
+    return f"each of {count} {many}" if count > 1 else f"one {one}"
 
 
 def _of_convolution(op: Op, stage: Convolution) -> str:

@@ -429,7 +429,9 @@
       make("th", { scope: "row" }, name),
       ...[election.sums.values[i], election.start.values[i], election.logits.values[i]].map((value) => make("td", {}, n(value))),
       make("td", {}, gridcnn.percent(walk.votes.find(([each]) => each === name)[1])))));
-    const heads = ["class", "votes of all cells", "before any cell votes", "sum (logit)", "share of the votes"];
+    const [kind, kinds] = walk.several ? ["label", "labels"] : ["class", "classes"];
+    const share = walk.several ? "vote for this label alone" : "share of the votes";
+    const heads = [kind, "votes of all cells", "before any cell votes", "sum (logit)", share];
     const table = make("div", { class: "table", tabindex: "0", role: "region", "aria-label": "The election" },
       make("table", { class: "election" }, make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))), body));
     const view = make("div");
@@ -472,12 +474,13 @@
           make("table", {}, make("caption", {}, `The cells whose votes for ${named(classes[which])} weigh most`),
             make("thead", {}, make("tr", {}, ...["cell", "value", "weight", "votes"].map((head) => make("th", { scope: "col" }, head)))), list)));
     };
-    const choice = make("select", { "aria-label": "votes for which class", onchange: (event) => show(event.target.selectedIndex) },
+    const choice = make("select", { "aria-label": `votes for which ${kind}`, onchange: (event) => show(event.target.selectedIndex) },
       ...classes.map((name) => make("option", {}, name)));
     show(0);
     const said = [make("p", {}, election.text), table];
     const count = walk.votes.length;
-    if (count > classes.length) said.push(make("p", { class: "quiet" }, `The ${classes.length} classes with the most votes, of ${count}.`));
+    if (count > classes.length) said.push(make("p", { class: "quiet" }, `The ${classes.length} ${kinds} with the most votes, of ${count}.`));
+    if (walk.several) said.push(make("p", {}, "Each label is decided alone: its sum becomes a vote from 0 to 100 %, whatever the others are, and the votes need not add up to 100 %. A label whose vote reaches its threshold is in the answer."));
     if (election.voters) said.push(votersOf(walk));
     const left = channels > numbers.length ? ` The maps with the most votes are drawn, ${numbers.length} of ${channels}.` : "";
     said.push(make("p", {}, "Which cells voted for ", choice, `? Orange cells voted for it, violet ones against.${left}`), view);
@@ -497,7 +500,7 @@
       make("td", {}, n(voters.values.values[voter])),
       ...classes.map((_, i) => make("td", {}, n(voters.votes.values[i * count + voter]))))));
     return make("details", { open: true }, make("summary", {}, `Hidden voters: ${on} are on`),
-      make("p", {}, "The cells do not vote for classes themselves, but for hidden voters. A voter whose votes add up to less than 0 is off; the others pass their votes on by weights of their own. The votes of a cell, as drawn here, are those that it gave by way of the voters that are on for this item: they add up to the same sum."),
+      make("p", {}, `The cells do not vote for ${walk.several ? "labels" : "classes"} themselves, but for hidden voters. A voter whose votes add up to less than 0 is off; the others pass their votes on by weights of their own. The votes of a cell, as drawn here, are those that it gave by way of the voters that are on for this item: they add up to the same sum.`),
       make("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Hidden voters" }, make("table", {},
         make("caption", {}, `The hidden voters of the last layer that weigh most for ${named(classes[0])}`),
         make("thead", {}, make("tr", {}, ...["voter", "its value", ...classes.map((name) => `votes for ${named(name)}`)].map((head) => make("th", { scope: "col" }, head)))),

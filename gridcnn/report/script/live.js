@@ -18,7 +18,7 @@
   };
 
   /* What a stage does, in the words in which such networks are explained. */
-  function purpose(op) {
+  function purpose(op, several) {
     const size = (pair) => pair.join(" x ");
     const said = {
       convolution: () => "each feature is matched at every position: multiply, add up"
@@ -32,7 +32,8 @@
       dropout: () => "left out only in training; here nothing changes",
       sum: () => "the branches are added cell by cell",
       join: () => "the maps of the branches stand beside each other",
-      voting: () => "every cell votes for every class; the most votes win",
+      voting: () => (several ? "every cell votes for or against every label; each label is decided alone"
+        : "every cell votes for every class; the most votes win"),
     };
     return said[op.kind]();
   }
@@ -264,7 +265,7 @@
 
   function stagePanel(element, model, op, index, choose) {
     const flat = model.parameters.values;
-    const summary = make("summary", {}, make("strong", {}, op.label), ` ${purpose(op)}`);
+    const summary = make("summary", {}, make("strong", {}, op.label), ` ${purpose(op, model.several)}`);
     const facts = make("p", { class: "quiet" });
     const details = make("details", { class: "live-stage", open: index < OPEN || op.kind === "voting" },
       summary);
@@ -326,8 +327,9 @@
       key.update(limit);
       const cells = found.logit - found.rest;
       sum.textContent = `${model.classes[label]}: all cells together give ${number(cells)}, and the `
-        + `biases ${number(found.rest)}: ${number(found.logit)} in all. The more a class has than the `
-        + "others, the larger its share of the votes.";
+        + `biases ${number(found.rest)}: ${number(found.logit)} in all. ${model.several
+        ? "The more it is, the surer this label; other labels change nothing."
+        : "The more a class has than the others, the larger its share of the votes."}`;
     }
     return { update };
   }

@@ -225,6 +225,36 @@ def test_the_best_match_and_the_election_stand_in_the_page(
     assert "\u201c" in (opened.locator("section caption").last.text_content() or "")
 
 
+@pytest.mark.parametrize(
+    ("kind", "head", "thing"),
+    [("picture", "share of the votes", "class"), ("labels", "vote for this label alone", "label")],
+)
+def test_the_election_says_what_a_vote_is(
+    pages: Pages,
+    made: Callable[[str], Explanation],
+    tmp_path: Path,
+    kind: str,
+    head: str,
+    thing: str,
+) -> None:
+    """Classes share the votes; each of several labels is decided alone."""
+    found = made(kind)
+    opened = pages.open(found.save(tmp_path / "page.html"))
+
+    heads = opened.locator("table.election thead th").all_text_contents()
+    assert (heads[0], heads[-1]) == (thing, head)
+    shares = opened.locator("table.election tbody td:last-child").all_text_contents()
+    logits = found.election.logits if found.election else np.zeros(0)
+    alone = 1 / (1 + np.exp(-logits))
+    together = np.exp(logits) / np.exp(logits).sum()
+    assert sorted(float(each.strip("<> %")) for each in shares) == pytest.approx(
+        sorted((100 * (alone if kind == "labels" else together)).tolist()), abs=0.6
+    )
+    assert opened.get_by_text("Each label is decided alone").count() == (kind == "labels")
+    assert opened.get_by_label(f"votes for which {thing}").count() == 1
+    assert ("labels" in page_data(found)["election"]["text"]) == (kind == "labels")
+
+
 @pytest.mark.parametrize(("kind", "width"), [("sound", 360), ("text", 800), ("molecule", 1280)])
 def test_a_browser_shows_sounds_texts_and_molecules(
     pages: Pages, made: Callable[[str], Explanation], tmp_path: Path, kind: str, width: int
