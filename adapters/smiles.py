@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gridcnn.errors import DataError, counted, quoted
+from gridcnn.errors import DataError, how_many, quoted
 
 _ELEMENTS = (
     "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As "
@@ -130,7 +130,7 @@ class _Found:
         """Raise `DataError` if there is any problem."""
         messages = [message for _, message in sorted(self._problems)]
         if len(messages) > _MOST:
-            rest = counted(len(messages) - _MOST, "more problem")
+            rest = how_many(len(messages) - _MOST, "more problem")
             more = f"its SMILES has {rest} like these"
             messages = [*messages[:_MOST], more]
         if messages:

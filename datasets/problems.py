@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gridcnn.cores import shortage
-from gridcnn.errors import MOST_TOLD, DataError, Problem, counted, first_told, together
+from gridcnn.errors import MOST_TOLD, DataError, Problem, first_told, how_many, together
 
 _PROBLEM = 700  # bytes that Python keeps of a problem, about
 _FIRST = 3  # problems that are told where there are too many
@@ -74,7 +74,7 @@ class Problems:
         items = self.items()
         told = [*items, *self._told][:MOST_TOLD]
         rest = self.count + len(items) - len(told)
-        more = (Problem(f"and {counted(rest, 'more problem')} like these", source=self.source),)
+        more = (Problem(f"and {how_many(rest, 'more problem')} like these", source=self.source),)
         raise DataError(*told, *(more if rest else ()))
 
 

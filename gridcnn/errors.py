@@ -208,7 +208,7 @@ def suggestion(given: str, known: Iterable[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
-def counted(number: int, one: str, many: str = "") -> str:
+def how_many(number: int, one: str, many: str = "") -> str:
     """Return a number of things, as `1 class` or `2 classes`; `many` is usually `one` with an s."""
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
@@ -234,7 +234,7 @@ _ALIKE = 3
 def first_told(problems: Sequence[Problem]) -> list[Problem]:
     """Return the first `MOST_TOLD` problems, and the number of the others."""
     more = len(problems) - MOST_TOLD
-    rest = [Problem(f"and {counted(more, 'more problem')} like these")] if more > 0 else []
+    rest = [Problem(f"and {how_many(more, 'more problem')} like these")] if more > 0 else []
     return [*problems[:MOST_TOLD], *rest]
 
 

@@ -38,7 +38,7 @@ from gridcnn.errors import (
     SpecError,
     UnfinishedRunWarning,
     UserError,
-    counted,
+    how_many,
     listed,
     quoted,
     shown,
@@ -549,7 +549,7 @@ def _make(
         raise
     except UserError as error:
         rest = len(error.problems) - 1
-        more = f" (and {counted(rest, 'more problem')})" if rest else ""
+        more = f" (and {how_many(rest, 'more problem')})" if rest else ""
         reason = f"{error.problems[0]}{more}"
         raise ModelFileError(f"{file} cannot be used here: {reason}") from None
     except ValueError as error:

@@ -17,7 +17,7 @@ from gridcnn.errors import (
     SpecError,
     TrainingInterrupted,
     UserError,
-    counted,
+    how_many,
     listed,
     printable,
     quoted,
@@ -66,9 +66,9 @@ def test_steering_characters_are_shown_as_escapes() -> None:
 
 def test_one_thing_is_singular() -> None:
     """Any other number is plural, and thousands are marked."""
-    assert counted(1, "class", "classes") == "1 class"
-    assert counted(0, "class", "classes") == "0 classes"
-    assert counted(1200, "label") == "1,200 labels"
+    assert how_many(1, "class", "classes") == "1 class"
+    assert how_many(0, "class", "classes") == "0 classes"
+    assert how_many(1200, "label") == "1,200 labels"
 
 
 def test_an_error_has_a_line_for_each_problem() -> None:

@@ -12,7 +12,7 @@ from gridcnn.cli import screen
 from gridcnn.cli.bars import Bars
 from gridcnn.cli.plan import plan_memory, print_plan
 from gridcnn.engines.base import Engine, Memory
-from gridcnn.errors import counted
+from gridcnn.errors import how_many
 from gridcnn.network import Network
 from gridcnn.order.guard import Checked
 from gridcnn.progress import Progress
@@ -140,7 +140,7 @@ class Display(RunWatcher):
         classes = ", ".join(str(label) for label in prepared.classes[:12])
         more = ", ..." if len(prepared.classes) > 12 else ""
         kinds = ("label",) if prepared.several else ("class", "classes")
-        count = counted(len(prepared.classes), *kinds)
+        count = how_many(len(prepared.classes), *kinds)
         self.measured = "exact match" if prepared.several else "accuracy"
         screen.say(f"items: {', '.join(counts)}; {count}: {classes}{more}")
         if prepared.grids:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from gridcnn.cli import screen
 from gridcnn.cli.bars import Bars
 from gridcnn.cli.display import check_lines, heard_or_not
-from gridcnn.errors import counted
+from gridcnn.errors import how_many
 from gridcnn.order.guard import Checked
 from gridcnn.progress import Progress
 from gridcnn.runs.prepare import Prepared
@@ -64,7 +64,7 @@ class TuneDisplay(TuneWatcher):
         counts = f"{len(first.train):,} training, {len(first.validation):,} validation"
         folds = "" if len(parts) == 1 else f" in the first of {len(parts)} folds"
         several = first.several
-        classes = counted(len(first.classes), *(("label",) if several else ("class", "classes")))
+        classes = how_many(len(first.classes), *(("label",) if several else ("class", "classes")))
         screen.say(f"items: {counts}{folds}; {classes}; test items are left out")
         for note in [*first.notes, *notes]:
             screen.say_noted(note)

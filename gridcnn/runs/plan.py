@@ -9,7 +9,7 @@ import numpy as np
 
 from gridcnn.contracts.adapter import Fitted
 from gridcnn.engines.base import Engine, bind
-from gridcnn.errors import DataError, counted
+from gridcnn.errors import DataError, how_many
 from gridcnn.network import Network
 from gridcnn.runs.located import Located, locate, resolve_augmentation
 from gridcnn.runs.prepare import fit_adapter
@@ -47,7 +47,7 @@ def plan(spec: Spec, base: Path, *, engine: str | None = None, threads: int | No
     shape = fitted.shape
     refuse_unfit_things(spec.training, fitted.adapter, spec.document)
     refuse_unfit(spec.training, shape, spec.document)
-    named = counted(classes, "class", "classes")
+    named = how_many(classes, "class", "classes")
     note = f"for {named}, since {missing}" if missing and spec.head is not None else ""
     return Plan(bind(spec, shape, classes=classes, engine=engine, threads=threads), note)
 

@@ -28,7 +28,7 @@ from gridcnn.datasets.tables.columns import Look, look_at
 from gridcnn.datasets.tables.items import ENDINGS, opened_rows
 from gridcnn.datasets.tables.lines import ending_of
 from gridcnn.datasets.tables.rows import Form
-from gridcnn.errors import DataError, counted, listed, printable
+from gridcnn.errors import DataError, how_many, listed, printable
 from gridcnn.grid import GridShape
 from gridcnn.order.layouts import Layout
 from gridcnn.order.parts import Part
@@ -360,9 +360,9 @@ def _for_dataset(name: str, file: str, section: str, dataset: Dataset) -> Starte
         adapter, stages = _audio(some)
     text = _spec(name, file, section, adapter, stages, items=items, end=end)
     if dataset.several:
-        told = f"{items:,} {what}, {counted(count, 'label')}"
+        told = f"{items:,} {what}, {how_many(count, 'label')}"
         return Starter(_for_several(text), told, dataset.notes)
-    told = f"{items:,} {what}, {counted(count, 'class', 'classes')}"
+    told = f"{items:,} {what}, {how_many(count, 'class', 'classes')}"
     return Starter(text, told, dataset.notes)
 
 

@@ -15,7 +15,7 @@ from gridcnn.errors import (
     Problem,
     SpecError,
     UnknownNameError,
-    counted,
+    how_many,
     listed,
     quoted,
     suggestion,
@@ -144,7 +144,7 @@ def sort_problems(problems: list[Problem]) -> list[Problem]:
     if len(ordered) > MAX_PROBLEMS:
         rest = len(ordered) - MAX_PROBLEMS
         ordered[MAX_PROBLEMS:] = [
-            Problem(f"and {counted(rest, 'more problem')}", source=ordered[0].source)
+            Problem(f"and {how_many(rest, 'more problem')}", source=ordered[0].source)
         ]
     return ordered
 
