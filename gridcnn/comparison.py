@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gridcnn.cross_validation import CrossValidation
-from gridcnn.errors import DataError, RunFolderError, shown
-from gridcnn.files import open_ordinary, read_json
+from gridcnn.errors import DataError, RunFolderError, how_many, listed, shown
+from gridcnn.files import as_written, open_ordinary, read_json
 from gridcnn.measures import wilson
 from gridcnn.model import METRICS
 from gridcnn.repetition import Repetition
@@ -31,14 +31,17 @@ _UNLIKELY = 0.05
 """A difference that chance makes less often than this is called one."""
 _NUMBERED = re.compile(r"item \d+")
 _ABSENT = "-"
+_COLUMNS = ("item", "truth", "answer")
 FIGURES = {
     "test_accuracy": "test accuracy",
+    "test_exact_match": "exact match of test items",
     "interval": "95 % interval",
     "balanced_accuracy": "balanced accuracy",
     "auc": "area under the ROC curve",
     "test_loss": "test loss",
     "test_items": "test items",
     "validation_accuracy": "validation accuracy",
+    "validation_exact_match": "exact match of validation items, with thresholds chosen on them",
     "validation_loss": "validation loss",
     "epochs": "epochs",
     "best_epoch": "best epoch",
@@ -61,6 +64,7 @@ class ComparedRun:
             they are means, and `test_accuracy_std` is the standard deviation.
         answers: the truth and the answer for each test item by its name; None if they are not
             there, or there are several for an item.
+        unanswered: why there are no such answers; empty if there are.
     """
 
     folder: Path
@@ -68,6 +72,7 @@ class ComparedRun:
     spec: Spec
     figures: Mapping[str, Any]
     answers: Mapping[str, tuple[str, str]] | None
+    unanswered: str = ""
 
 
 @dataclass(frozen=True)
@@ -195,17 +200,20 @@ def _read(folder: Path) -> ComparedRun:
     path = folder / METRICS
     try:
         metrics = read_json(path)
+        if not isinstance(metrics, dict):
+            raise TypeError
         figures = _figures(metrics)
-        classes = list(map(str, metrics["classes"]))
+        classes = [as_written(str(label)) for label in metrics["classes"]]
     except OSError as error:
         raise RunFolderError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except KeyError as error:
         raise RunFolderError(
-            f"{path} is damaged: it has no figures of a run ({type(error).__name__}: {error})"
+            f"{path} is damaged: it has no figures of a run: {error} is missing"
         ) from None
-    kind = title_of(folder)
-    answers = None if function_of(folder) == "repeat" else _read_answers(folder, classes)
-    return ComparedRun(folder, kind, load(folder / SPEC), figures, answers)
+    except (ValueError, TypeError, AttributeError):
+        raise RunFolderError(f"{path} is damaged: it has no figures of a run") from None
+    answers, why = _read_answers(folder, metrics, classes)
+    return ComparedRun(folder, title_of(folder), load(folder / SPEC), figures, answers, why)
 
 
 def _why_not(folder: Path) -> str:
@@ -221,14 +229,17 @@ def _why_not(folder: Path) -> str:
 def _figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Return the figures of a run, or the means of several."""
     figures: dict[str, Any] = {}
+    # Of several labels, an item is right only with all of them: no accuracy to put beside others.
+    called = {"accuracy": "exact_match"} if _has_labels(metrics) else {}
     for part in ("test", "validation"):
         for name in ("accuracy", "loss"):
             value = metrics.get(part, {}).get(name)
+            title = f"{part}_{called.get(name, name)}"
             if isinstance(value, Mapping):
-                figures[f"{part}_{name}"] = float(value["mean"])
-                figures[f"{part}_{name}_std"] = float(value["std"])
+                figures[title] = float(value["mean"])
+                figures[f"{title}_std"] = float(value["std"])
             elif value is not None:
-                figures[f"{part}_{name}"] = float(value)
+                figures[title] = float(value)
     # Of a cross-validation, all answers of all folds have these.
     figures |= _test_figures(metrics.get("out_of_fold", metrics.get("test", {})))
     for name in ("epochs", "best_epoch", "parameters"):
@@ -238,6 +249,12 @@ def _figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
         if name in metrics["seconds"]:
             figures[f"{name}_seconds"] = float(metrics["seconds"][name])
     return figures
+
+
+def _has_labels(metrics: Mapping[str, Any]) -> bool:
+    """Return whether items may have several labels; of several runs only their means are known."""
+    parts = [metrics.get(part, {}) for part in ("test", "validation", "train")]
+    return any("labels" in part or isinstance(part.get("auc"), Mapping) for part in parts)
 
 
 def _test_figures(test: Mapping[str, Any]) -> dict[str, Any]:
@@ -251,34 +268,64 @@ def _test_figures(test: Mapping[str, Any]) -> dict[str, Any]:
             ends = test.get("interval") or wilson(round(accuracy * items), items)
             figures["interval"] = [float(end) for end in ends]
     for name in ("balanced_accuracy", "auc"):
-        if isinstance(test.get(name), float | int):
-            figures[name] = float(test[name])
+        value = test.get(name)
+        if isinstance(value, Mapping):
+            figures[name], figures[f"{name}_std"] = float(value["mean"]), float(value["std"])
+        elif isinstance(value, float | int):
+            figures[name] = float(value)
     return figures
 
 
-def _read_answers(folder: Path, classes: Sequence[str]) -> dict[str, tuple[str, str]] | None:
-    """Return truth and answer of each test item; None if they are not one for each."""
+def _read_answers(
+    folder: Path, metrics: Mapping[str, Any], classes: Sequence[str]
+) -> tuple[dict[str, tuple[str, str]] | None, str]:
+    """Return truth and answer of each test item; or None, and why they are not one for each."""
+    test = metrics.get("out_of_fold", metrics.get("test"))
+    if test is None:
+        return None, "no items were kept for a test"
+    if function_of(folder) == "repeat":
+        return None, "it has no single answer for each test item"
+    if "labels" in test:
+        return None, "its items have several labels, each with an answer of its own"
     path = folder / PREDICTIONS
     if not path.is_file():
-        return None
+        return None, f"{PREDICTIONS} is missing"
     try:
-        with open_ordinary(path) as file:
-            rows = csv.DictReader(line.decode("utf-8") for line in file)
-            if not {"item", "truth", "answer"} <= set(rows.fieldnames or ()):
-                return None  # of a head with other answers
-            answers: dict[str, tuple[str, str]] = {}
-            for row in rows:
-                truth, answer = row["truth"], row["answer"]
-                if truth not in classes or answer not in classes:
-                    raise ValueError(f"line {rows.line_num} has other classes than {METRICS}")
-                if row["item"] in answers:
-                    return None
-                answers[row["item"]] = truth, answer
+        answers = _answers_in(path, classes)
     except OSError as error:
         raise RunFolderError(f"{path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise RunFolderError(f"{path} is damaged: it is not UTF-8") from None
     except (ValueError, csv.Error) as error:
         raise RunFolderError(f"{path} is damaged: {error}") from None
-    return answers
+    if answers is None:
+        return None, "items of the same name have several answers"
+    items = test.get("items")
+    if items is not None and len(answers) != items:
+        raise RunFolderError(
+            f"{path} is damaged: it has {how_many(len(answers), 'item')}, and {METRICS} {items:,}"
+        )
+    return answers, ""
+
+
+def _answers_in(path: Path, classes: Sequence[str]) -> dict[str, tuple[str, str]] | None:
+    """Return truth and answer of each item; None if there are several of an item."""
+    with open_ordinary(path) as file:
+        rows = csv.DictReader(line.decode("utf-8") for line in file)
+        missing = [name for name in _COLUMNS if name not in (rows.fieldnames or ())]
+        if missing:
+            raise ValueError(f"it has no column {listed(missing)}")
+        answers: dict[str, tuple[str, str]] = {}
+        several = False
+        for row in rows:
+            item, truth, answer = (row[name] for name in _COLUMNS)
+            if answer is None:
+                raise ValueError(f"line {rows.line_num} ends too early")
+            if truth not in classes or answer not in classes:
+                raise ValueError(f"line {rows.line_num} has other classes than {METRICS}")
+            several = several or item in answers
+            answers[item] = truth, answer
+    return None if several else answers
 
 
 # Settings -----------------------------------------------------------------------------------------
@@ -362,9 +409,7 @@ def correct_for_many(values: Sequence[float]) -> list[float]:
 def _test_pairs(runs: Sequence[ComparedRun]) -> tuple[list[PairedTest], list[str]]:
     """Return the tests of each run against the best, and why some have none."""
     notes = [
-        f"no paired test of {run.folder}: it has no single answer for each test item"
-        for run in runs
-        if run.answers is None
+        f"no paired test of {run.folder}: {run.unanswered}" for run in runs if run.answers is None
     ]
     answered = [(run, run.answers) for run in runs if run.answers is not None]
     if not answered:

@@ -149,6 +149,8 @@ def test_runs_without_the_same_items_are_not_tested() -> None:
     gridcnn.run(TINY, out="seed", seed=1)
     gridcnn.run(TINY, out="untested", changes={"data.test": 0})
     gridcnn.repeat(TINY, repeats=2, out="repeated")
+    copy_with_answers("lost", set())
+    Path("lost/predictions.csv").unlink()
     copy_with_answers("other", set())
     text = Path("other/predictions.csv").read_text()
     Path("other/predictions.csv").write_text(text.replace("item ", "number "))
@@ -163,8 +165,9 @@ def test_runs_without_the_same_items_are_not_tested() -> None:
 
     ends = {
         "seed": "with another source or seed, items of the same number may be others",
-        "untested": "untested: it has no single answer for each test item",
+        "untested": "untested: no items were kept for a test",
         "repeated": "repeated: it has no single answer for each test item",
+        "lost": "lost: predictions.csv is missing",
         "other": "they have no test item in common",
         "swapped": "items of the same name have other classes, so the data is not the same",
     }
@@ -209,11 +212,18 @@ def test_folders_without_a_finished_run_are_one_line() -> None:
     gridcnn.run(TINY, out="first")
     Path("empty").mkdir()
     for name, (file, content) in {
-        "broken": ("metrics.json", "[1]"),
+        "broken": ("metrics.json", "[1, 2]"),
+        "bare": ("metrics.json", '{"test": {}, "classes": []}'),
         "torn": ("predictions.csv", "item,truth,answer\nitem 1,A,B\n"),
+        "cut": ("predictions.csv", "item,truth,answer\nitem 1,X,X\nitem 2,O"),
+        "short": ("predictions.csv", "item,truth,answer\nitem 1,X,X\n"),
+        "headless": ("predictions.csv", "item,guess\nitem 1,X\n"),
+        "blank": ("predictions.csv", ""),
     }.items():
         copy_with_answers(name, set())
         (Path(name) / file).write_text(content)
+    copy_with_answers("foreign", set())
+    Path("foreign/predictions.csv").write_bytes(b"item,truth,answer\n\xff,X,X\n")
     copy_with_answers("begun", set())
     Path("begun/metrics.json").unlink()
     Path("begun/run.lock").write_text("gridcnn\n")
@@ -221,8 +231,14 @@ def test_folders_without_a_finished_run_are_one_line() -> None:
     for name, message in {
         "nothing": r"^nothing is no run folder \(metrics.json is missing\); name a folder such as",
         "empty": r"^empty holds no run \(metrics.json is missing\); name a folder such as",
-        "broken": r"^broken/metrics\.json is damaged: it has no figures of a run",
+        "broken": r"^broken/metrics\.json is damaged: it has no figures of a run$",
+        "bare": r"^bare/metrics\.json is damaged: .*no figures of a run: 'seconds' is missing$",
         "torn": r"^torn/predictions\.csv is damaged: line 2 has other classes than metrics\.json",
+        "cut": r"^cut/predictions\.csv is damaged: line 3 ends too early$",
+        "short": r"^short/predictions\.csv is damaged: it has 1 item, and metrics\.json 18$",
+        "headless": r"^headless/predictions\.csv is damaged: it has no column truth, answer$",
+        "foreign": r"^foreign/predictions\.csv is damaged: it is not UTF-8$",
+        "blank": r"^blank/predictions\.csv is damaged: it has no column item, truth, answer$",
         "begun": r"^the run in begun has not ended, .* gridcnn run --resume begun$",
     }.items():
         with pytest.raises(RunFolderError, match=message):

@@ -103,7 +103,7 @@ def _figure(name: str, figures: Any) -> str:
     if name == "interval":
         return " to ".join(map(screen.percent, value))
     spread = figures.get(f"{name}_std")
-    if "accuracy" in name:
+    if "accuracy" in name or "exact_match" in name:
         text, about = screen.percent(value), "" if spread is None else screen.percent(spread)
     elif "loss" in name or name == "auc":
         text, about = f"{value:.4f}", "" if spread is None else f"{spread:.4f}"

@@ -42,6 +42,7 @@ def comparison_page(found: Comparison, *, beside: Path) -> str:
         title=f"{len(found.runs)} runs compared",
         runs=[_run(run, beside) for run in found.runs],
         chart=_chart(found.runs),
+        areas=_are_areas(found.runs),
         rows=rows,
         settings=settings,
         tests=[test.sentence for test in found.tests],
@@ -68,7 +69,7 @@ def _figure(name: str, run: ComparedRun) -> Markup:
     if name == "interval":
         return Markup("{} to {}").format(*(share(end) for end in value))
     spread = run.figures.get(f"{name}_std")
-    if "accuracy" in name:
+    if "accuracy" in name or "exact_match" in name:
         shown, about = share(value), None if spread is None else share(spread)
     elif "seconds" in name:
         shown, about = figure(value, seconds(value)), None
@@ -81,20 +82,29 @@ def _figure(name: str, run: ComparedRun) -> Markup:
 
 def _chart(runs: Sequence[ComparedRun]) -> Markup | None:
     """Return the accuracies as bars, or the areas under the curve if labels are several."""
+    areas = _are_areas(runs)
     bars = []
     for run in runs:
-        low, high = run.figures.get("interval") or (None, None)
-        value = run.figures.get("test_accuracy")
+        low, high = (None, None) if areas else run.figures.get("interval") or (None, None)
+        value = run.figures.get("auc" if areas else "test_accuracy")
         if value is None:
             return None
         bars.append(Bar(_short(str(run.folder)), value, low, high))
-    return Markup(bars_chart("Test accuracy of each run", bars))
+    what = "Mean area under the ROC curve" if areas else "Test accuracy"
+    return Markup(bars_chart(f"{what} of each run", bars))
+
+
+def _are_areas(runs: Sequence[ComparedRun]) -> bool:
+    """Return whether all runs have several labels, which are measured by areas under curves."""
+    return all("test_exact_match" in run.figures for run in runs)
 
 
 def _learning(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
     single = [run for run in runs if run.kind == "run"][:MOST_CURVES]
     histories = {_short(str(run.folder)): read_history(run.folder) for run in single}
-    return learning_charts(histories) if len(histories) > 1 else []
+    labelled = ["validation_exact_match" in run.figures for run in single]
+    several = all(labelled) or (None if any(labelled) else False)
+    return learning_charts(histories, several=several) if len(histories) > 1 else []
 
 
 def _short(name: str, longest: int = 34) -> str:

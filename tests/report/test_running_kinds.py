@@ -212,6 +212,35 @@ def test_labels_have_figures_of_their_own(runs: Runs) -> None:
     assert [cells.get((0, kind), 0) for kind in range(4)] == [int(each.sum()) for each in wanted]
 
 
+def test_labels_say_which_thresholds_their_figures_have(runs: Runs, tmp_path: Path) -> None:
+    """Curves are of votes from 0.5 on; final figures of thresholds chosen after the training."""
+    run = runs["labels"]
+    exact = run.metrics["validation"]["accuracy"]
+    chosen = run.model.thresholds
+    assert chosen is not None
+    assert set(chosen) != {0.5}
+
+    page = (run.folder / "report.html").read_text("utf-8")
+    assert "thresholds that were chosen on the validation items after the training" in page
+    assert page.count("each label is an answer from a vote of 0.5 on") == 1
+
+    found = gridcnn.compare([run, KINDS["labels"](tmp_path / "again")])
+    page = comparison_page(found, beside=tmp_path)
+    for each in found.runs:
+        assert each.figures["validation_exact_match"] == exact
+        assert not {"test_accuracy", "validation_accuracy"} & set(each.figures)
+    for said in (
+        "exact match of test items",
+        "exact match of validation items, with thresholds chosen on them",
+        "Validation exact match",
+        "each label is an answer from a vote of 0.5 on",
+        "Mean area under the ROC curve",
+    ):
+        assert said in page
+    assert "est accuracy" not in page
+    assert "alidation accuracy" not in page
+
+
 TINY: dict[str, Any] = {
     "name": "tiny",
     "data": {"source": {"xo": {"count": 90, "size": [12, 12]}}},

@@ -29,6 +29,11 @@ from gridcnn.report.sentences import list_of
 
 MOST_TABLE = 24
 """Classes up to which a confusion is a table; a larger one is a picture."""
+EVEN_CURVES = (
+    "While it trains, each label is an answer from a vote of 0.5 on. With validation items, the "
+    "thresholds of the final figures are chosen on them after the training, so these differ."
+)
+"""Why curves of several labels do not end at the final figures."""
 _HEATS = 5
 _CONFUSED = 12
 """Pairs of classes that are confused most often, in a list."""
@@ -64,7 +69,7 @@ def comparison(run: StoredRun) -> dict[str, Any] | None:
     baseline = None if run.gathered is None else run.gathered.baseline
     literal = metrics["literal_comparison"]
     if run.answers is not None and run.answers.several:
-        return _compare_labels(test, literal, baseline)
+        return _compare_labels(test, literal, baseline, chosen=VALIDATION in metrics)
     low, high = test.get("interval") or wilson(round(test["accuracy"] * items), items)
     rows: list[dict[str, Any]] = [
         {
@@ -116,7 +121,7 @@ def comparison(run: StoredRun) -> dict[str, Any] | None:
 
 
 def _compare_labels(
-    test: Mapping[str, Any], literal: Mapping[str, Any], baseline: Any
+    test: Mapping[str, Any], literal: Mapping[str, Any], baseline: Any, *, chosen: bool
 ) -> dict[str, Any]:
     rows = [{"name": "this network", "value": test["auc"], "interval": None, "about": ""}]
     if baseline is not None and baseline.auc is not None:
@@ -147,6 +152,7 @@ def _compare_labels(
         "tested": test["items"],
         "interval": None,
         "exact": test["accuracy"],
+        "chosen": chosen,
         "rows": rows,
         "chart": _bars(rows),
         "several": True,
@@ -234,7 +240,8 @@ def _items(count: int) -> str:
 def learning(run: StoredRun) -> list[dict[str, Any]]:
     """Return the learning curves: loss, accuracy and learning rate, each with its key."""
     best = run.metrics.get("best_epoch")
-    measured = "exact match" if run.answers is not None and run.answers.several else "accuracy"
+    several = run.answers is not None and run.answers.several
+    measured = "exact match" if several else "accuracy"
     charts = [
         ("Loss", {"training": "loss", "validation": "validation_loss"}, None, None),
         (
@@ -263,6 +270,7 @@ def learning(run: StoredRun) -> list[dict[str, Any]]:
                 ),
                 "key": [(Markup(key(place)), curve.name) for place, curve in enumerate(curves)],
                 "best": best,
+                "note": EVEN_CURVES if several and VALIDATION in run.metrics and text else "",
             }
         )
     return found

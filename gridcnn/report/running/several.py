@@ -89,7 +89,7 @@ def several_page(folder: Path, *, spec_name: str) -> str:
         literal=metrics["literal_comparison"]["accuracy"],
         runs=_rows(folder, parts, several=several),
         chart=_chart(parts, several=several),
-        learning=_learning(folder, parts),
+        learning=_learning(folder, parts, several=several),
         shown=min(len(parts), MOST_CURVES),
         together=None if together is None else metrics["out_of_fold"],
         several=several,
@@ -195,17 +195,27 @@ def _chart(parts: Sequence[_Part], *, several: bool) -> Markup | None:
     return Markup(bars_chart("Result of each run", bars)) if bars else None
 
 
-def _learning(folder: Path, parts: Sequence[_Part]) -> list[dict[str, Any]]:
+def _learning(folder: Path, parts: Sequence[_Part], *, several: bool) -> list[dict[str, Any]]:
     """Return learning curves, one for each of the first runs."""
     some = parts[:MOST_CURVES]
     histories = {part.name: read_history(folder / part.folder) for part in some}
-    return learning_charts(histories)
+    return learning_charts(histories, several=several)
 
 
-def learning_charts(histories: Mapping[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
-    """Return charts with a curve for each of several runs, of which the names are known."""
+def learning_charts(
+    histories: Mapping[str, list[dict[str, float]]], *, several: bool | None
+) -> list[dict[str, Any]]:
+    """Return charts with a curve for each of several runs, of which the names are known.
+
+    `several` says whether their items may have several labels; None: those of some runs.
+    """
     found = []
-    for title, (column, text) in _CHARTS.items():
+    for usual, (column, text) in _CHARTS.items():
+        title, note = usual, ""
+        if "accuracy" in usual and several is not False:
+            exact = usual.replace("accuracy", "exact match")
+            title = exact if several else f"{usual}; of several labels the exact match"
+            note = sections.EVEN_CURVES
         curves = [
             Curve(name, [(row["epoch"], row[column]) for row in history if column in row])
             for name, history in histories.items()
@@ -213,7 +223,9 @@ def learning_charts(histories: Mapping[str, list[dict[str, float]]]) -> list[dic
         if all(curve.points for curve in curves):
             picture = Markup(curves_chart(title, curves, below="epoch", text=text))
             keys = [(Markup(key(number)), curve.name) for number, curve in enumerate(curves)]
-            found.append({"title": title, "picture": picture, "key": keys, "best": None})
+            found.append(
+                {"title": title, "picture": picture, "key": keys, "best": None, "note": note}
+            )
     return found
 
 
