@@ -200,23 +200,23 @@ def _left(
         count += 1
         counts["items"] += len(piece.names)
         path = folder / f"part-{piece.number:06}.{form}"
-        left = _unanswered(piece, path) if path.is_file() else piece
+        left = _find_unanswered(piece, path) if path.is_file() else piece
         if left is not None:
             yield left
     for path in sorted(folder.glob(f"part-*.{form}")):
         number = path.stem.partition("-")[2]
         if number.isdigit() and int(number) >= count and (names := _names(path)):
-            raise _moved(path, names[0])
+            raise _find_moved(path, names[0])
 
 
-def _unanswered(piece: _Piece, path: Path) -> _Piece | None:
+def _find_unanswered(piece: _Piece, path: Path) -> _Piece | None:
     """Return the items of a shard that are neither answered nor listed as problems, if any.
 
     Raises:
         DataError: the answers are not those of the items, in their order.
     """
     names = _names(path)
-    told = sorted(_told(path))
+    told = sorted(_tell(path))
     rest: list[int] = []
     found = 0
     for place, name in enumerate(piece.names):
@@ -225,7 +225,7 @@ def _unanswered(piece: _Piece, path: Path) -> _Piece | None:
         else:
             rest.append(place)
     if found < len(names):
-        raise _moved(path, names[found])
+        raise _find_moved(path, names[found])
     new = [place for place in rest if not _is_told(piece.names[place], told)]
     problems = [problem for problem in piece.problems if str(problem) not in told]
     if not (new or problems):
@@ -239,7 +239,7 @@ def _unanswered(piece: _Piece, path: Path) -> _Piece | None:
     )
 
 
-def _moved(path: Path, name: str) -> DataError:
+def _find_moved(path: Path, name: str) -> DataError:
     return DataError(
         Problem(
             f"has an answer for {quoted(name)}, which is no longer in its place: the "
@@ -249,7 +249,7 @@ def _moved(path: Path, name: str) -> DataError:
     )
 
 
-def _told(path: Path) -> list[str]:
+def _tell(path: Path) -> list[str]:
     """Return the problems that are listed beside a shard."""
     beside = _problems_of(path)
     return [row[0] for row in _rows(beside)] if beside.is_file() else []
@@ -283,7 +283,7 @@ def _names(path: Path) -> list[str]:
     return names
 
 
-def _merged(order: Sequence[str], before: Sequence[str], names: Sequence[str]) -> list[int]:
+def _merge(order: Sequence[str], before: Sequence[str], names: Sequence[str]) -> list[int]:
     """Return the places of all answers, in the order of the items: first those `before` count."""
     places: list[int] = []
     old = new = 0
@@ -366,9 +366,9 @@ def _write(
     path = folder / f"part-{done.number:06}.{form}"
     try:
         before = _names(path) if done.order else []
-        places = _merged(done.order, before, done.names) if done.order else []
+        places = _merge(done.order, before, done.names) if done.order else []
         if done.problems:
-            told = [*(_told(path) if done.order else ()), *map(str, done.problems)]
+            told = [*(_tell(path) if done.order else ()), *map(str, done.problems)]
             rows = [("problem",), *((problem,) for problem in told)]
             write_text(_problems_of(path), table_text(rows))
         if form == "csv":
