@@ -206,7 +206,7 @@ def _left(
     for path in sorted(folder.glob(f"part-*.{form}")):
         number = path.stem.partition("-")[2]
         if number.isdigit() and int(number) >= count and (names := _names(path)):
-            raise _find_moved(path, names[0])
+            raise _place_error(path, names[0])
 
 
 def _find_unanswered(piece: _Piece, path: Path) -> _Piece | None:
@@ -225,7 +225,7 @@ def _find_unanswered(piece: _Piece, path: Path) -> _Piece | None:
         else:
             rest.append(place)
     if found < len(names):
-        raise _find_moved(path, names[found])
+        raise _place_error(path, names[found])
     new = [place for place in rest if not _is_told(piece.names[place], told)]
     problems = [problem for problem in piece.problems if str(problem) not in told]
     if not (new or problems):
@@ -239,7 +239,7 @@ def _find_unanswered(piece: _Piece, path: Path) -> _Piece | None:
     )
 
 
-def _find_moved(path: Path, name: str) -> DataError:
+def _place_error(path: Path, name: str) -> DataError:
     return DataError(
         Problem(
             f"has an answer for {quoted(name)}, which is no longer in its place: the "
