@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from gridcnn.serve.app import Access, Server
 from gridcnn.serve.limits import Limits
 from gridcnn.serve.models import Models
+from tests.serve.loops import in_a_loop
 from tests.serve.running import TOKEN, Running
 
 
@@ -122,4 +122,4 @@ def test_names_are_those_of_the_options(
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
             return (await client.get("/models", headers=headers)).status_code
 
-    assert asyncio.run(ask()) == status
+    assert in_a_loop(ask()) == status

@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.serve.loops import in_a_loop
 from tests.serve.running import Running, picture_model
 
 pytest.importorskip("uvloop", reason="uvloop is not installed")
@@ -55,9 +56,9 @@ def test_many_clients_are_answered(server: Running, picture: Callable[..., bytes
         )
         return outcome, sum(await asyncio.gather(*bad))
 
-    asyncio.run(run(3.0))  # until all that is kept is there
+    in_a_loop(run(3.0))  # until all that is kept is there
     before = memory(server)
-    outcome, garbage = asyncio.run(run(SECONDS))
+    outcome, garbage = in_a_loop(run(SECONDS))
 
     assert set(outcome.statuses) == {200}
     assert outcome.statuses[200] > CLIENTS

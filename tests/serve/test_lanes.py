@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from gridcnn.serve.lanes import TOGETHER, Lane
 from gridcnn.serve.limits import Limits
 from gridcnn.serve.refusals import Refusal
+from tests.serve.loops import in_a_loop
 
 
 class Slow:
@@ -31,12 +31,6 @@ class Slow:
 
 
 Test = Callable[[Lane, Slow], Awaitable[None]]
-
-
-def in_a_loop(test: Coroutine[Any, Any, None]) -> None:
-    """Run a test's coroutine in a thread: a browser of other tests may hold a loop in this one."""
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, test).result()
 
 
 def with_lane(test: Test, limits: Limits) -> None:
