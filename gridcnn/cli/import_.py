@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gridcnn.cli import options, screen
-from gridcnn.errors import RunFolderError
+from gridcnn.errors import RunFolderError, how_many
 from gridcnn.outputs import refuse_taken, write_output
 
 _EXAMPLES = """Make a spec and a model of an ONNX file, as PyTorch, Keras and others write it.
@@ -67,14 +67,9 @@ def import_(
     network = made.model.network
     screen.say(f"{folder} written: {_SPEC} and {FILE_NAME}")
     screen.say(
-        f"{_number_of(len(network.ops), 'stage')}, {network.parameters:,} parameters, "
-        f"{_number_of(len(made.model.classes), 'class')}; grids of {network.shape}"
+        f"{how_many(len(network.ops), 'stage')}, {network.parameters:,} parameters, "
+        f"{how_many(len(made.model.classes), 'class', 'classes')}; grids of {network.shape}"
     )
     screen.say(f"votes of random arrays differ by at most {made.difference:.2g}")
     sys.stdout.flush()
     screen.say_notes(made.notes, strict=False)
-
-
-def _number_of(count: int, what: str) -> str:
-    """Return a number of things, as `1 stage` and `2 classes`."""
-    return f"{count:,} {what}{'' if count == 1 else 'es' if what.endswith('s') else 's'}"
