@@ -6,6 +6,7 @@ A test that asks for the fixture `pages` is skipped, with the reason, where ther
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,24 @@ class Pages:
     def _note(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):
             self.problems.append(f"{kind}: {text}")
+
+
+def votes_after(page: Page, action: Callable[[], object]) -> Any:
+    """Do something in a page with a live model; return the votes that follow, if any.
+
+    Votes are computed with the next picture that the browser draws, so they are waited for.
+    """
+    computed = page.evaluate("gridcnn.mounted[0].computed()")
+    action()
+    page.wait_for_function("(before) => gridcnn.mounted[0].computed() > before", arg=computed)
+    return votes_in(page)
+
+
+def votes_in(page: Page) -> Any:
+    """Return the votes that a page with a live model shows, in the order of the classes."""
+    return page.evaluate(
+        "(() => { const votes = gridcnn.mounted[0].votes(); return votes && [...votes]; })()"
+    )
 
 
 def faults_of(page: Page) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from gridcnn.model import Model
 from gridcnn.network import Network
 from gridcnn.report.app import app_page
 from gridcnn.spec.load import load
-from tests.browser import WIDTHS, broken_pictures, faults_of, overflows
+from tests.browser import WIDTHS, broken_pictures, faults_of, overflows, votes_after, votes_in
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -91,12 +91,7 @@ def test_the_drawing_saved_gets_the_same_votes_from_the_model(
     model = gridcnn.load(crosses / "run")
     votes = model.votes(tmp_path / "drawing.png")
     assert model.answers(votes)[0] == shown
-    np.testing.assert_allclose(computed(page), votes[0], atol=1e-4)
-
-
-def computed(page: Page) -> Any:
-    """Return the votes that the page has computed, in the order of the classes."""
-    return page.evaluate("[...gridcnn.mounted[0].votes()]")
+    np.testing.assert_allclose(votes_in(page), votes[0], atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["grey.png", "colours.bmp", "opacity.png", "photo.jpg"])
@@ -118,10 +113,9 @@ def test_a_file_gets_the_same_votes_as_from_the_model(
     model = gridcnn.load(crosses / "run")
     page = pages.open(crosses / "app.html")
 
-    page.set_input_files("input[type=file]", tmp_path / name)
-    page.wait_for_selector(".votes .most")
+    votes = votes_after(page, lambda: page.set_input_files("input[type=file]", tmp_path / name))
     close = 0.01 if name.endswith("jpg") else 1e-4
-    np.testing.assert_allclose(computed(page), model.votes(tmp_path / name)[0], atol=close)
+    np.testing.assert_allclose(votes, model.votes(tmp_path / name)[0], atol=close)
 
 
 def test_a_file_that_is_no_picture_is_told(pages: Pages, crosses: Path, tmp_path: Path) -> None:
@@ -176,4 +170,4 @@ def test_names_are_texts_and_no_markup(pages: Pages, tmp_path: Path) -> None:
     assert answer_of(page) in model.classes
     assert page.title() == "names"
     assert script in page.locator("main").inner_text()
-    np.testing.assert_allclose(computed(page), model.votes(script)[0], atol=1e-5)
+    np.testing.assert_allclose(votes_in(page), model.votes(script)[0], atol=1e-5)

@@ -17,6 +17,7 @@ from gridcnn.model import Model
 from gridcnn.network import Network
 from gridcnn.report.app import app_page
 from gridcnn.spec.load import load
+from tests.browser import votes_after, votes_in
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -41,11 +42,6 @@ def model_with(name: str, adapter: dict[str, Any], things: Any = (), **head: Any
 def opened(pages: Pages, model: Model, folder: Path, **more: Any) -> Page:
     (folder / "app.html").write_text(app_page(model), "utf-8")
     return pages.open(folder / "app.html", **more)
-
-
-def votes_in(page: Page) -> Any:
-    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    return page.evaluate("[...gridcnn.mounted[0].votes()]")
 
 
 SOUND = {"sample_rate": 8000, "n_fft": 256, "hop_length": 128, "n_mels": 16, "duration": 0.5}
@@ -77,9 +73,8 @@ def test_a_sound_file_is_decoded_to_the_same_samples(
     model = model_with("audio", {**SOUND, "longer": "start"})
     page = opened(pages, model, tmp_path)
 
-    page.set_input_files("input[type=file]", tmp_path / name)
-    page.wait_for_selector(".votes .most")
-    np.testing.assert_allclose(votes_in(page), model.votes(tmp_path / name)[0], atol=close)
+    votes = votes_after(page, lambda: page.set_input_files("input[type=file]", tmp_path / name))
+    np.testing.assert_allclose(votes, model.votes(tmp_path / name)[0], atol=close)
 
 
 @pytest.mark.parametrize("limits", [None, [0, 4095]])
@@ -90,15 +85,15 @@ def test_a_picture_of_16_bits_keeps_them(
     """Browsers have 8 bits; such a file is read by the page itself."""
     y, x = np.mgrid[:40, :50]
     levels = (40 * x + 37 * y + 300 * ((x - 20) ** 2 + (y - 15) ** 2 < 60)).astype(np.uint16)
-    Image.fromarray(levels).save(tmp_path / "deep.png")
+    file = tmp_path / "deep.png"
+    Image.fromarray(levels).save(file)
     polarity = "ink" if how == "ink" else "keep"
     adapter = {"size": [12, 12], "range": limits, "fit": how, "polarity": polarity}
     model = model_with("image", adapter)
     page = opened(pages, model, tmp_path)
 
-    page.set_input_files("input[type=file]", tmp_path / "deep.png")
-    page.wait_for_selector(".votes .most")
-    np.testing.assert_allclose(votes_in(page), model.votes(tmp_path / "deep.png")[0], atol=1e-5)
+    votes = votes_after(page, lambda: page.set_input_files("input[type=file]", file))
+    np.testing.assert_allclose(votes, model.votes(file)[0], atol=1e-5)
 
 
 def test_a_recording_is_answered_and_saved(pages: Pages, tmp_path: Path) -> None:
@@ -122,16 +117,14 @@ def test_texts_of_several_labels_are_answered_while_typing(pages: Pages, tmp_pat
     model = model_with("text", {"length": 20}, ["an apple", "a pear!"], labels="several")
     page = opened(pages, model, tmp_path)
 
-    page.locator("textarea").fill("an apxle")
-    np.testing.assert_allclose(votes_in(page), model.votes("an apxle")[0], atol=CLOSE)
+    votes = votes_after(page, lambda: page.locator("textarea").fill("an apxle"))
+    np.testing.assert_allclose(votes, model.votes("an apxle")[0], atol=CLOSE)
     assert page.locator(".live-parts .unknown").all_inner_texts() == ["x"]
     answered = model.labels_answered(model.votes("an apxle"))[0]
     assert page.locator(".live-answer").inner_text() == (
         ", ".join(map(str, answered)) or "none of the labels"
     )
-    page.locator("textarea").fill("")
-    page.wait_for_selector(".votes .most", state="detached")
-    assert page.evaluate("gridcnn.mounted[0].votes()") is None
+    assert votes_after(page, lambda: page.locator("textarea").fill("")) is None
 
 
 @pytest.mark.parametrize("labels", ["one", "several"])
@@ -174,8 +167,8 @@ def test_a_molecule_that_breaks_the_grammar_is_told(pages: Pages, tmp_path: Path
     assert page.locator(".problem").inner_text() == (
         "character 3 of the SMILES, '(', has no closing ')'"
     )
-    page.locator("textarea").fill("CC(O)C")
-    np.testing.assert_allclose(votes_in(page), model.votes("CC(O)C")[0], atol=CLOSE)
+    votes = votes_after(page, lambda: page.locator("textarea").fill("CC(O)C"))
+    np.testing.assert_allclose(votes, model.votes("CC(O)C")[0], atol=CLOSE)
     assert not page.locator(".problem").is_visible()
 
 
@@ -185,20 +178,20 @@ def test_rows_and_arrays_are_typed(pages: Pages, tmp_path: Path) -> None:
     rows = random.normal(3, 2, (10, 8))
     table = model_with("table", {}, rows)
     page = opened(pages, table, tmp_path)
-    page.locator("textarea").fill(", ".join(map(str, rows[4].tolist())))
-    np.testing.assert_allclose(votes_in(page), table.votes(rows[4:5])[0], atol=CLOSE)
+    typed = ", ".join(map(str, rows[4].tolist()))
+    votes = votes_after(page, lambda: page.locator("textarea").fill(typed))
+    np.testing.assert_allclose(votes, table.votes(rows[4:5])[0], atol=CLOSE)
 
     arrays = random.normal(0, 3, (5, 4, 6))
     array = model_with("array", {}, arrays)
     page = opened(pages, array, tmp_path)
-    page.locator("textarea").fill(
-        "\n".join(" ".join(map(str, line)) for line in arrays[2].tolist())
-    )
-    np.testing.assert_allclose(votes_in(page), array.votes(arrays[2:3])[0], atol=CLOSE)
-    np.save(tmp_path / "item.npy", arrays[3])
-    page.set_input_files("input[type=file]", tmp_path / "item.npy")
-    page.wait_for_timeout(300)
-    np.testing.assert_allclose(votes_in(page), array.votes(arrays[3:4])[0], atol=CLOSE)
+    lines = "\n".join(" ".join(map(str, line)) for line in arrays[2].tolist())
+    votes = votes_after(page, lambda: page.locator("textarea").fill(lines))
+    np.testing.assert_allclose(votes, array.votes(arrays[2:3])[0], atol=CLOSE)
+    file = tmp_path / "item.npy"
+    np.save(file, arrays[3])
+    votes = votes_after(page, lambda: page.set_input_files("input[type=file]", file))
+    np.testing.assert_allclose(votes, array.votes(arrays[3:4])[0], atol=CLOSE)
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

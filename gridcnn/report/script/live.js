@@ -2,8 +2,8 @@
    of all stages, a match worked out, and the votes follow at once.
 
    `gridcnn.mountLive(element, model)` fills an element; `model` is what `gridcnn/report/live.py`
-   writes, unpacked. It returns {give, votes}: `give(item)` lets the model look at an item, `votes()`
-   are those for the latest. All that are mounted stand in `gridcnn.mounted`. An element with
+   writes, unpacked. It returns {give, votes, computed}: `give(item)` lets the model look at an item,
+   `votes()` are those for the latest, `computed()` counts the times that it has looked. All that are mounted stand in `gridcnn.mounted`. An element with
    data-part="live" takes the model from the page's data, `live`. */
 "use strict";
 
@@ -45,7 +45,9 @@
   function mountLive(element, model) {
     const { network, parameters } = model;
     const flat = parameters.values;
-    const state = { item: null, values: null, parts: null, chosen: null, waiting: false, problem: null };
+    const state = {
+      item: null, values: null, parts: null, chosen: null, waiting: false, problem: null, computed: 0,
+    };
 
     const inputs = make("section", { class: "live-input", "aria-label": `Your ${THINGS[model.adapter.kind]}` },
       make("h2", {}, `Your ${THINGS[model.adapter.kind]}`));
@@ -102,6 +104,7 @@
       requestAnimationFrame(() => {
         state.waiting = false;
         compute();
+        state.computed += 1;
       });
     }
 
@@ -203,7 +206,7 @@
 
     gridcnn.inputs[model.adapter.kind](inputs, model, { give, fail });
     installable(model);
-    const mounted = { give, votes };
+    const mounted = { give, votes, computed: () => state.computed };
     gridcnn.mounted.push(mounted);
     return mounted;
   }
