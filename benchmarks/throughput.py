@@ -162,7 +162,7 @@ class Contest:
             raise ContestantError(self._not_running[name])
         opened = self._running[name].open(task)
         found = checks.differences(self.case, opened["answer"], right)
-        wrong = checks.wrong(found)
+        wrong = checks.wrong(found, right)
         if wrong:
             raise ContestantError(f"its answers are wrong ({opened['way']}): {wrong}")
         if task == TRAIN:

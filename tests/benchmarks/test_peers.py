@@ -78,7 +78,7 @@ def test_contestants_do_the_same_arithmetic(name: str, workload: Workload, tmp_p
             opened = process.open(task)
 
             assert not opened["failed"]
-            assert not checks.wrong(checks.differences(case, opened["answer"], right))
+            assert not checks.wrong(checks.differences(case, opened["answer"], right), right)
             assert len(process.turn(task, 0.0)) == 3
 
 

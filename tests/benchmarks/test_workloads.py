@@ -178,7 +178,7 @@ def test_the_right_answer_is_right() -> None:
     found = checks.differences(case, right, right)
     assert set(found) == set(checks.LIMITS)
     assert max(found.values()) < 1e-12
-    assert not checks.wrong(found)
+    assert not checks.wrong(found, right)
 
 
 def test_a_wrong_answer_is_told() -> None:
@@ -189,8 +189,10 @@ def test_a_wrong_answer_is_told() -> None:
 
     for name in ("logits", "gradient", "loss"):
         answer = {**right, name: right[name] * 1.01}
-        assert "more than" in checks.wrong(checks.differences(case, answer, right))
+        assert "more than" in checks.wrong(checks.differences(case, answer, right), right)
         answer = {**right, name: right[name] * np.nan}
-        assert "more than" in checks.wrong(checks.differences(case, answer, right))
+        assert "more than" in checks.wrong(checks.differences(case, answer, right), right)
     answer = {**right, "parameters": case.parameters}
-    assert checks.wrong(checks.differences(case, answer, right)).startswith("steps differ by 1")
+    assert checks.wrong(checks.differences(case, answer, right), right).startswith(
+        "steps differ by 1"
+    )
