@@ -20,6 +20,7 @@ from gridcnn.grid import Array, Cells, OneHot
 from gridcnn.network import Network, Slot
 from gridcnn.notes import VotesSpread
 from gridcnn.spec.models import Training
+from gridcnn.spec.optimizers import OneCycle
 from gridcnn.training.weighing import class_counts
 
 Kind = Literal[
@@ -203,8 +204,9 @@ class Looker:
         )
 
     def _lower(self) -> str:
-        rate = self._settings.learning_rate
-        return f"try training.learning_rate: {rate / 10:.3g}, or training.gradient_clip: 1"
+        rate = f"training.learning_rate: {self._settings.learning_rate / 10:.3g}"
+        warm_up = not self._settings.warm_up and not isinstance(self._settings.schedule, OneCycle)
+        return f"try training.warm_up: 1, or {rate}" if warm_up else f"try {rate}"
 
     def _silent(self, last: Figures, changing: NDArray[np.bool_]) -> list[Sign]:
         quiet = silent(self._engine.network, changing)
