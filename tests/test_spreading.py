@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -83,7 +85,11 @@ def test_quick_things_are_left_to_one_thread_unless_several_are_faster(
     assert (workers[-1] == caller) == is_alone
 
 
-def test_trifles_start_no_thread() -> None:
+def test_trifles_start_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count()
+    # Each look at it is a microsecond later, however busy the machine is.
+    monkeypatch.setattr(spreading, "time", SimpleNamespace(perf_counter=lambda: next(clock) / 1e6))
+
     assert set(workers_of(1000, 4)) == {threading.get_ident()}
 
 

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from gridcnn.serve.metrics import resident_bytes
-from tests.serve.running import Make, Running, read_all
+from tests.serve.running import SECONDS, Make, Running, read_all
 
 ARRIVAL = 1.0
 BODY = 100_000
@@ -101,7 +101,6 @@ def test_slow_requests_are_cut_off(strict: Running) -> None:
         head("Content-Length: 10") + b"abc",
         head("Transfer-Encoding: chunked") + b"5\r\nab",
     ]
-    start = time.monotonic()
     connections = [strict.connect() for _ in begun]
     dripping = strict.connect()
 
@@ -115,13 +114,11 @@ def test_slow_requests_are_cut_off(strict: Running) -> None:
             except OSError:
                 break
             time.sleep(0.05)
-            if time.monotonic() - start > 20:
-                pytest.fail("it was not cut off")
+        else:
+            pytest.fail("it was not cut off")
     for connection in connections:
         with connection:
             assert status(read_all(connection)) == 408
-
-    assert time.monotonic() - start < 15
 
 
 def test_half_requests_are_forgotten(strict: Running) -> None:
@@ -140,7 +137,7 @@ def gauge(server: Running, name: str) -> float:
     return float(text.split(f"\ngridcnn_{name} ")[1].split("\n")[0])
 
 
-def wait_until(done: Callable[[], bool], *, seconds: float = 20.0) -> None:
+def wait_until(done: Callable[[], bool], *, seconds: float = SECONDS) -> None:
     until = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < until
@@ -230,8 +227,6 @@ def test_connections_without_requests_are_closed(strict: Running) -> None:
             connection.sendall(head(method="GET /health"))
             read_one(connection)
         lines.sendall(b"\r\n")
-        quiet.settimeout(15)
-        lines.settimeout(15)
 
         assert read_all(quiet) == b""
         read_all(lines)
@@ -251,7 +246,7 @@ def test_a_client_that_reads_nothing_is_cut_off(strict: Running) -> None:
 def send_until_refused(connection: socket.socket, request: bytes) -> int:
     """Send a request again and again until nothing more is taken; return how many bytes were."""
     sent = 0
-    until = time.monotonic() + 20
+    until = time.monotonic() + SECONDS
     try:
         while time.monotonic() < until:
             sent += connection.send(request)

@@ -96,6 +96,14 @@ def test_a_model_is_loaded_again_while_it_answers(
     assert 'gridcnn_reloads_total{result="failed"} 1' in httpx.get(f"{own.url}/metrics").text
 
 
+def wait_until_held(server: Running, size: int) -> None:
+    """Wait until a server has so many bytes of bodies."""
+    until = time.monotonic() + SECONDS
+    while f"\ngridcnn_held_bytes {size}\n" not in httpx.get(f"{server.url}/metrics").text:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 def wait_until_deaf(server: Running) -> None:
     """Wait until a server takes no connections any more."""
     with contextlib.suppress(httpx.TransportError):
@@ -113,7 +121,7 @@ def test_requests_in_flight_are_answered_at_the_end(
     )
     with own.connect() as slow:
         slow.sendall(request + content[:50])
-        time.sleep(0.3)
+        wait_until_held(own, 50)
         own.signal(signal.SIGTERM)
         own.wait_for("ending")
         wait_until_deaf(own)

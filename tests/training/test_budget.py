@@ -119,7 +119,6 @@ def test_a_run_whose_time_is_over_sooner_ends_and_is_the_same_again(
     done = len(first.history)
     assert 1 <= done < 500
     assert first.metrics["stopped"] == "minutes"
-    assert sum(epoch.seconds for epoch in first.history) < 5
     training = load(tmp_path / "first").training
     assert (training.epochs, training.stop_after) == (500, done)
     assert first.model.spec.training == training

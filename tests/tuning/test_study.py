@@ -138,7 +138,7 @@ def test_a_process_that_is_killed_leaves_no_lock(tmp_path: Path) -> None:
     start = time.monotonic()
     tried(study_at(file), 1)
 
-    assert time.monotonic() - start < 10  # Optuna's own locks wait for 30 seconds
+    assert time.monotonic() - start < 25  # Optuna's own locks wait for 30 seconds
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import hashlib
+import itertools
 import socket
 import ssl
 import threading
@@ -11,6 +12,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -441,6 +443,13 @@ def test_ten_thousand_headers_are_refused(raw: Raw) -> None:
     assert "cannot be reached" in refused(raw.add("b", line))
 
 
+def slow_clock(monkeypatch: pytest.MonkeyPatch, seconds: float) -> Iterator[float]:
+    """Let each read from a socket seem to take so many seconds, however long it takes."""
+    clock = itertools.count(step=seconds)
+    monkeypatch.setattr(downloading, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    return clock
+
+
 @pytest.mark.parametrize(
     ("start", "step"),
     [
@@ -453,33 +462,34 @@ def test_a_trickle_is_given_up(
     raw: Raw, monkeypatch: pytest.MonkeyPatch, start: bytes, step: bytes
 ) -> None:
     """A byte now and then is not enough, wherever in an answer it comes."""
-    monkeypatch.setattr(downloading, "READ_TIMEOUT", 0.1)
+    slow_clock(monkeypatch, 2.0)
 
     def reply(connection: socket.socket) -> None:
         with contextlib.suppress(OSError):
             connection.sendall(start)
-            while not raw.over.wait(0.02):
+            while not raw.over.wait(0.002):
                 connection.sendall(step)
 
     text = refused(raw.add("a", reply))
 
-    assert "fewer than 3000 bytes arrived in 0.1 s" in text
+    assert "fewer than 3000 bytes arrived in 5 s" in text
     assert len(raw.asked) == fetching.ATTEMPTS
 
 
 def test_what_comes_slowly_but_comes_is_taken(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
     """All the waiting together takes longer than any of it may."""
-    monkeypatch.setattr(downloading, "READ_TIMEOUT", 0.5)
-    monkeypatch.setattr(downloading, "SLOWEST", 10)
+    clock = slow_clock(monkeypatch, 20.0)
+    monkeypatch.setattr(downloading, "SLOWEST", 1)
 
     def reply(connection: socket.socket) -> None:
         connection.sendall(whole(b"Content-Length: %d" % len(CONTENT), content=b""))
         for start in range(0, len(CONTENT), 1000):
             connection.sendall(CONTENT[start : start + 1000])
-            time.sleep(0.06)
+            time.sleep(0.001)
 
     assert opened(raw.add("a", reply)) == 1_000
     assert len(raw.asked) == 1
+    assert next(clock) > 2 * downloading.READ_TIMEOUT
 
 
 @pytest.mark.parametrize("encoding", [b"gzip", b"deflate", b"gzip, gzip, gzip", b"br", b"x" * 5000])

@@ -312,7 +312,7 @@ def fork_and_wait(work: Callable[[], bool]) -> None:
             code = 0 if work() else 2
         finally:
             os._exit(code)
-    end = time.monotonic() + WAIT / 4
+    end = time.monotonic() + WAIT
     while not (ended := os.waitpid(child, os.WNOHANG))[0]:
         if time.monotonic() > end:
             os.kill(child, signal.SIGKILL)
