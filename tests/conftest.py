@@ -17,6 +17,7 @@ import hypothesis
 import pytest
 from PIL.Image import Image
 
+from gridcnn.cores import usable_cores
 from tests.browser import Pages
 from tests.browser import start as start_browser
 
@@ -34,6 +35,19 @@ for _stop in (signal.SIGINT, getattr(signal, "SIGQUIT", signal.SIGINT)):
     if signal.getsignal(_stop) is signal.SIG_IGN:
         is_ctrl_c = _stop == signal.SIGINT
         signal.signal(_stop, signal.default_int_handler if is_ctrl_c else signal.SIG_DFL)
+
+
+def share_of_cores() -> int:
+    """Return how many cores each of the processes that share the tests has."""
+    return max(1, usable_cores() // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+# Processes that share the tests share the cores: `cores` below says so to engines, and this to the
+# libraries of linear algebra, before NumPy loads them. With a thread for each core in each process
+# their threads wait for each other in busy loops, and some tests take six times as long.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for _library in ("OPENBLAS", "OMP", "MKL"):
+        os.environ.setdefault(f"{_library}_NUM_THREADS", str(share_of_cores()))
 
 HERE = Path(__file__).parent
 Draw = Callable[[int, int], list[tuple[Image, str]]]
@@ -81,9 +95,7 @@ def cores() -> Iterator[None]:
     An engine that is not told otherwise has a thread for each core; if each core has a process
     already, these only wait for each other. In tests/engines it has all of them.
     """
-    from gridcnn.cores import usable_cores
-
-    share = max(1, usable_cores() // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+    share = share_of_cores()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gridcnn.engines.native.engine.usable_cores", lambda: share)
         yield

@@ -760,7 +760,7 @@ def test_predicting_loads_nothing_heavy(work: Path) -> None:
 def test_a_run_goes_on_when_nobody_reads_what_it_says(work: Path, tmp_path: Path) -> None:
     """`gridcnn run ... | head -1` trains to the end: the results are in the folder."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "gridcnn", "run", str(work / "tiny.yaml"), "--out", "run"],
+        [sys.executable, "-m", "gridcnn", *words("run", str(work / "tiny.yaml"), "--out", "run")],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

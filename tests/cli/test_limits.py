@@ -18,11 +18,12 @@ with_limits = pytest.mark.skipif(sys.platform != "linux", reason="limits as Linu
 
 
 def limited(limit: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command line under a limit of the shell."""
+    """Run the command line under a limit of the shell, with as many threads as libraries want."""
     command = shlex.join([sys.executable, "-m", "gridcnn", *arguments])
     return subprocess.run(
         ["sh", "-c", f"ulimit {limit} && exec {command}"],
         cwd=folder,
+        env={name: value for name, value in os.environ.items() if name not in limits._VARIABLES},
         capture_output=True,
         text=True,
         check=False,
