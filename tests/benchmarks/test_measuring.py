@@ -98,13 +98,45 @@ def test_both_programs_have_the_same_parts(tmp_path: Path) -> None:
     compile(end_to_end.SCRIPT, "script.py", "exec")
 
 
-def test_whole_runs_take_turns() -> None:
-    """Every kind is run once more than is counted, and tells its accuracy."""
-    found = end_to_end.measure(1, "reference", {"train": 60, "validation": 20, "test": 20})
+def test_whole_runs_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every kind is run once more than is counted, and each is the first of a turn now and then."""
+    ran: list[str] = []
+
+    def run(kind: str, folder: Path, engine: str) -> tuple[float, float]:
+        ran.append(kind)
+        return float(len(ran)), 0.5
+
+    monkeypatch.setattr(end_to_end, "_one", run)
+    found = end_to_end.measure(2, "reference", {"train": 6, "validation": 2, "test": 2})
 
     assert end_to_end.WARM in found
-    for result in found.values():
-        assert len(result.seconds) == 1
-        assert 0 <= result.accuracy <= 1
+    count = len(found)
+    assert ran[:count] == list(found)
+    assert ran[count : 2 * count] == [*list(found)[1 % count :], *list(found)[: 1 % count]]
+    for kind, result in found.items():
+        assert result.seconds == [n for n, each in enumerate(ran, 1) if each == kind][1:]
+        assert result.accuracy == 0.5
     assert end_to_end.WARM in end_to_end.shown(found)
     assert json.loads(end_to_end.as_json(found))["runs"]
+
+
+def test_a_whole_run_is_timed(tmp_path: Path) -> None:
+    """It is a process of its own, tells its accuracy, and leaves no run folder for the next one."""
+    end_to_end.write_data(tmp_path, {"train": 60, "validation": 20, "test": 20})
+    (tmp_path / "spec.yaml").write_text(end_to_end.SPEC, "utf-8")
+
+    seconds, accuracy = end_to_end._one(end_to_end.COLD, tmp_path, "reference")
+
+    assert seconds > 0
+    assert 0 <= accuracy <= 1
+    assert {path.name for path in tmp_path.iterdir()} == {"data.npz", "spec.yaml"}
+
+
+def test_a_cold_cache_is_empty_and_a_warm_one_stays(tmp_path: Path) -> None:
+    with end_to_end._cache(tmp_path, empty=True) as cold:
+        assert list(cold.iterdir()) == []
+    assert not cold.exists()
+
+    for _ in range(2):
+        with end_to_end._cache(tmp_path, empty=False) as warm:
+            assert warm == tmp_path / "cache"
