@@ -29,7 +29,7 @@ every_beginning = pytest.mark.parametrize(
 )
 CASES = settings(max_examples=100, deadline=None)
 # Each is compiled, which takes a third of a second; `make test-long` has thousands.
-WIDE = settings(CASES, max_examples=50)
+WIDE = settings(CASES, max_examples=30)
 FEW = settings(CASES, max_examples=10)
 MANY = settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
 

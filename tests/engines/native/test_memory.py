@@ -40,7 +40,7 @@ GAP = 64
 NAN = np.uint32(0x7FE5A5A5)
 """A NaN that no arithmetic makes."""
 CASES = settings(
-    max_examples=26,
+    max_examples=14,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
