@@ -15,6 +15,7 @@ test on rows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -157,7 +158,9 @@ def beside(
     orders = random.permuted(np.tile(usable, (_ORDERS, 1)), axis=1)
     as_good = int((_beside(close, orders, usable, size) >= given - 1e-12).sum())
     # The given order counts as one of the random ones (Phipson and Smyth, 2010).
-    return replace(near, p_value=(as_good + 1) / (_ORDERS + 1), orders=_ORDERS)
+    p_value = (as_good + 1) / (_ORDERS + 1)
+    error = math.sqrt((1 - p_value) / (as_good + 1))
+    return replace(near, p_value=p_value, orders=_ORDERS, p_error=error)
 
 
 def _beside(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from gridcnn.order.parts import (
 )
 from gridcnn.order.prediction import Predictor
 from gridcnn.order.rows import order_of_rows
-from gridcnn.order.rule import Evidence, decide, decide_axis
+from gridcnn.order.rule import Evidence, decide, decide_axis, is_clear
 from gridcnn.order.structure import Structure
 from gridcnn.order.usefulness import TRAININGS, Usefulness, best_layout, usefulness
 from gridcnn.order.verdict import AxisVerdict, Verdict
@@ -126,8 +127,10 @@ class Case:
             layout = self._best_layout(ordered)
         near.sort(key=lambda look: look.layout != layout)
         if asked:
-            use = self._usefulness(tried[0] if given else layout, settled=settled)
-            evidence = replace(evidence, near=near, use=use)
+            evidence = replace(evidence, near=near)
+            is_enough = None if settled else partial(_is_clear_with, evidence)
+            use = self._usefulness(tried[0] if given else layout, is_enough)
+            evidence = replace(evidence, use=use)
         decision, steady = decide(evidence)
         row_order = order_of_rows(self.values, self.targets, seed=judging.seed)
         sentences = describe_evidence(
@@ -241,7 +244,9 @@ class Case:
             threads=self.judging.threads,
         )
 
-    def _usefulness(self, layout: Layout, *, settled: bool) -> Usefulness | None:
+    def _usefulness(
+        self, layout: Layout, is_enough: Callable[[Usefulness], bool] | None
+    ) -> Usefulness | None:
         if self.targets is None:
             return None
         if not self.is_whole:
@@ -254,7 +259,7 @@ class Case:
             layout,
             seed=self.judging.seed,
             threads=self.judging.threads,
-            careful=not settled,
+            is_enough=is_enough,
             advance=counter.add,
         )
 
@@ -270,6 +275,11 @@ class Case:
                 f"of {self.columns:,}"
             )
         return sentences
+
+
+def _is_clear_with(evidence: Evidence, use: Usefulness) -> bool:
+    """Return whether a decision needs no more trainings than those of `use`."""
+    return is_clear(replace(evidence, use=use))
 
 
 def _is_the_line(near: Neighbours) -> bool:

@@ -33,6 +33,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.forks import cached_property
 from gridcnn.order.closeness import Close, closest_layouts
 from gridcnn.order.groups import Groups, group_columns, order_within
 from gridcnn.order.layouts import Indices, Layout
@@ -65,12 +66,30 @@ ERROR_RATE = 0.01
 _TARGETS, _TESTED_TARGETS = 120, 60
 """Columns that are predicted, at first and in a test: more would change the means little."""
 _FIRST_LOOK = 40
-"""Orders by which chance is measured, before a layout is worth a test."""
+"""Random orders that are tried at once; those by which chance is measured at first."""
+_SCORE_ERROR = 0.004
+"""The standard error that a score may have because the orders that measure chance are random. Of
+few columns, single orders differ much: then more orders are drawn."""
+_MOST_OF_CHANCE = 2_000
+"""Orders by which chance is measured at most."""
+_FAR_BELOW = 8.0
+"""Standard errors by which a score may be below all thresholds: then it need not be known better."""
+_FEW_POSITIONS = 8
+"""Positions of a line up to which every order is tried, 40,320 at most: then p-values contain no
+luck. With so few positions they are often near a threshold."""
+_PAIRS = 60_000
+"""Predictions of a column from two others that are worth computing once for all orders: about as
+many as a test would compute."""
 _TEST_ORDERS = 999
 """Random orders of a test, for p-values from 0.001 on; smaller ones are read off a curve."""
 _ENOUGH_TO_COUNT = 10
-"""Orders as good as the given one, from which on their part is a p-value that hardly changes with
-the seed."""
+"""Orders as good as the given one, from which on their part is a p-value, if it is not near a
+threshold."""
+_NEAR, _WELL_COUNTED, _MOST_ORDERS = 4.0, 100, 20_000
+"""A p-value that is at most this many times above or below a threshold, and may decide, is counted
+by more orders, until so many were as good, or there are too many."""
+_CURVE_ERROR = 0.35
+"""The standard error of the logarithm of a p-value from a curve: about a factor of 1.4."""
 _CLEARLY = 10.0
 """How many times below the error rate a p-value from a curve must be: if it is closer, the fit of
 the curve would matter."""
@@ -104,6 +123,8 @@ class Neighbours:
             None if the score is so low that it was not tested.
         orders: how many orders that p-value rests on.
         exact: whether these are all the orders that there are.
+        chance_error: the standard error of `by_chance`.
+        p_error: the standard error of the logarithm of the p-value.
     """
 
     layout: Layout
@@ -118,6 +139,23 @@ class Neighbours:
     closeness: float = 0.0
     breaks: bool = False
     groups: Groups | None = None
+    chance_error: float = 0.0
+    p_error: float = 0.0
+
+    def shift(self, way: float) -> Neighbours:
+        """Return it as another seed might have found it.
+
+        `way` is how many standard errors better for an order; negative: worse.
+        """
+        by_chance = self.by_chance - way * self.chance_error
+        score = self.score
+        if self.chance_error and self.best > by_chance:
+            score = (self.explained - by_chance) / (self.best - by_chance)
+        p_value = self.p_value
+        if p_value is not None:
+            p_value = min(1.0, p_value * math.exp(-way * self.p_error))
+        groups = None if self.groups is None else self.groups.shift(way)
+        return replace(self, by_chance=by_chance, score=score, p_value=p_value, groups=groups)
 
     @property
     def is_ordered(self) -> bool:
@@ -193,7 +231,7 @@ def look(
     looks: list[Neighbours] = []
     for number, close in enumerate(closest):
         layout = close.layout
-        channels = _Channels(predictor, usable, associations, layout, first, random)
+        channels = _Channels(predictor, usable, associations, layout, first)
         if len(channels.targets):
             near = _first_look(channels, layout, random)
             near = replace(near, closeness=close.closeness, breaks=close.breaks)
@@ -226,7 +264,7 @@ def look_along(
     None if no column varies. The arguments are those of `look`.
     """
     random = Stream.CHECK_NEIGHBOURS.random(seed)
-    channels = _Channels(predictor, usable, associations, layout, 0, random)
+    channels = _Channels(predictor, usable, associations, layout, 0)
     if not len(channels.targets):
         return None
     first = replace(_first_look(channels, layout, random), gradation=channels.gradation_of_places())
@@ -245,7 +283,6 @@ class _Channels:
         associations: NDArray[np.float32],
         layout: Layout,
         first: int,
-        random: np.random.Generator,
     ) -> None:
         self.predictor, self.associations = predictor, associations
         known = np.arange(first, first + len(usable))
@@ -253,12 +290,16 @@ class _Channels:
         self.column_at = layout.column_at(len(known), first)
         self.movable = np.unique(position)
         targets = np.flatnonzero(usable)
-        # In random order, so that the first ones are a random choice as well.
-        self.targets = random.permutation(targets)[:_TARGETS]
+        # Spread evenly by the golden ratio, also the first ones, and no multiple of any period:
+        # a seed that chose other columns would find other figures.
+        spread = np.argsort(np.arange(len(targets)) * ((math.sqrt(5) - 1) / 2) % 1.0)
+        self.targets = targets[spread[:_TARGETS]]
         self.position, self.channel = position[self.targets], channel[self.targets]
         self.candidates = usable & (channel == self.channel[:, None])
         self.candidates[np.arange(len(self.targets)), self.targets] = False
         self._best: dict[int, Floats] = {}
+        positions = len(self.column_at)
+        self.has_few_pairs = len(self.targets) * (positions + 1) ** 2 <= _PAIRS
 
     def mean_r2(self, beside: Indices, orders: Indices, *, targets: int = _TARGETS) -> Floats:
         """Return the mean R2 for each order of the positions `(orders, positions)`.
@@ -270,11 +311,29 @@ class _Channels:
         near = beside[places[:, self.position[:targets]]]  # (orders, targets, count)
         flat = np.maximum(near, 0).reshape(len(orders), -1)
         there = np.take_along_axis(orders, flat, axis=1).reshape(near.shape)
+        if self.has_few_pairs and beside.shape[1] == 2:
+            there[near < 0] = -1
+            chosen = np.arange(near.shape[1])
+            known: Floats = self._pairs[chosen, there[..., 0], there[..., 1]].mean(axis=1)
+            return known
         columns = self.column_at[there, self.channel[:targets, None]]
         columns[near < 0] = -1
         predicted = np.broadcast_to(self.targets[:targets], columns.shape[:2])
         means: Floats = self.predictor.r2(predicted, columns).mean(axis=1)
         return means
+
+    @cached_property
+    def _pairs(self) -> Floats:
+        """R2 of each target from the columns of its channel in two positions.
+
+        `(targets, positions + 1, positions + 1)`; the last position, -1, means none.
+        """
+        positions = len(self.column_at)
+        columns = np.full((len(self.targets), positions + 1), -1, np.int64)
+        columns[:, :-1] = self.column_at[:, self.channel].T
+        first, second = np.broadcast_arrays(columns[:, :, None], columns[:, None, :])
+        targets = np.broadcast_to(self.targets[:, None, None], first.shape)
+        return self.predictor.r2(targets, np.stack([first, second], axis=-1))
 
     def best(self, beside: Indices) -> float:
         """Return the mean R2 from as many of the best columns as each column has neighbours."""
@@ -358,7 +417,8 @@ def _orders(
     column stay where they are.
     """
     movable = channels.movable
-    exact = len(movable) <= 8 and math.factorial(len(movable)) <= 2 * count
+    few = len(movable) <= _FEW_POSITIONS
+    exact = few and (channels.has_few_pairs or math.factorial(len(movable)) <= 2 * count)
     if exact:
         count = math.factorial(len(movable))
     every = itertools.permutations(movable.tolist())
@@ -379,23 +439,47 @@ def _orders(
 
 def _first_look(channels: _Channels, layout: Layout, random: np.random.Generator) -> Neighbours:
     beside = layout.neighbours()
-    explained, by_chance = _compare_with_chance(channels, layout, beside, random)
+    given = np.arange(layout.positions)[None]
+    explained = float(channels.mean_r2(beside, given)[0])
     # The neighbours can be better than the columns that were chosen on half of the rows.
     best = max(channels.best(beside), explained)
-    near = Neighbours(layout, explained, by_chance, best, 0.0, channels.gradation(layout))
+    by_chance, error = _measure_chance(channels, beside, explained, best, random)
+    near = Neighbours(
+        layout, explained, by_chance, best, 0.0, channels.gradation(layout), chance_error=error
+    )
     if not near.is_telling:
         return near
     return replace(near, score=(explained - by_chance) / (best - by_chance))
 
 
-def _compare_with_chance(
-    channels: _Channels, layout: Layout, beside: Indices, random: np.random.Generator
+def _measure_chance(
+    channels: _Channels,
+    beside: Indices,
+    explained: float,
+    best: float,
+    random: np.random.Generator,
 ) -> tuple[float, float]:
-    """Return the mean R2 by neighbours in the given order, and in random orders."""
-    given = np.arange(layout.positions)[None]
-    orders, _, _ = _orders(channels, _FIRST_LOOK, random)
-    by_chance = np.concatenate([channels.mean_r2(beside, part) for part in orders])
-    return float(channels.mean_r2(beside, given)[0]), float(by_chance.mean())
+    """Return the mean R2 by neighbours in random orders, and its standard error.
+
+    Orders are drawn until the error of the score is small.
+    """
+    orders, count, exact = _orders(channels, _MOST_OF_CHANCE, random)
+    others: list[float] = []
+    for part in orders:
+        others += channels.mean_r2(beside, part).tolist()
+        if exact:
+            continue
+        by_chance, error = float(np.mean(others)), float(np.std(others)) / math.sqrt(len(others))
+        span = best - by_chance
+        if span <= 0:
+            return by_chance, error
+        # What the score changes by, if chance does.
+        score_error = error * (best - explained) / span**2
+        is_low = (explained - by_chance) / span + _FAR_BELOW * score_error < GRADED_SCORE
+        if score_error <= _SCORE_ERROR or is_low:
+            return by_chance, error
+    mean = float(np.mean(others))
+    return mean, 0.0 if exact else float(np.std(others)) / math.sqrt(count)
 
 
 def _test_layout(
@@ -412,21 +496,31 @@ def _test_layout(
 
     explained = others(orders)
     as_good = int((explained >= given - 1e-9).sum())
-    # The order given counts as one of the random ones (Phipson and Smyth, 2010).
-    p_value = as_good / count if exact else (as_good + 1) / (count + 1)
-    if not exact and as_good < _ENOUGH_TO_COUNT:
+    if exact:
+        p_value = min(1.0, as_good / count * layouts)
+        return replace(first, p_value=p_value, orders=count, exact=True)
+    if as_good < _ENOUGH_TO_COUNT:
         tail = _tail(float(given), explained)
         if tail * layouts <= ERROR_RATE / _CLEARLY:
-            p_value = min(p_value, tail)
-        else:
-            # The curve fits badly if few positions have few orders; more orders must decide.
-            orders, more, _ = _orders(
-                channels, round(_ENOUGH_TO_COUNT * layouts / ERROR_RATE), random
-            )
-            as_good += int((others(orders) >= given - 1e-9).sum())
-            count += more
-            p_value = (as_good + 1) / (count + 1)
-    return replace(first, p_value=min(1.0, p_value * layouts), orders=count, exact=exact)
+            p_value = min((as_good + 1) / (count + 1), tail) * layouts
+            return replace(first, p_value=p_value, orders=count, p_error=_CURVE_ERROR)
+        # The curve fits badly if few positions have few orders; more orders must decide.
+    wanted = max(count, round(_ENOUGH_TO_COUNT * layouts / ERROR_RATE))
+    bars = []
+    if first.gradation >= DOUBTFUL_GRADATION:  # otherwise it is no order, whatever the p-value
+        bars = [ERROR_RATE, _DOUBTFUL_P] if first.shift(2).score >= SCORE else [ERROR_RATE]
+    while True:
+        # The order given counts as one of the random ones (Phipson and Smyth, 2010).
+        p_value = (as_good + 1) / (count + 1)
+        near = any(bar / _NEAR < p_value * layouts < bar * _NEAR for bar in bars)
+        counted = _WELL_COUNTED if near else _ENOUGH_TO_COUNT
+        if as_good >= counted or count >= (max(wanted, _MOST_ORDERS) if near else wanted):
+            break
+        orders, more, _ = _orders(channels, max(count, _TEST_ORDERS), random)
+        as_good += int((others(orders) >= given - 1e-9).sum())
+        count += more
+    error = math.sqrt((1 - p_value) / (as_good + 1))
+    return replace(first, p_value=min(1.0, p_value * layouts), orders=count, p_error=error)
 
 
 def _tail(given: float, others: Floats) -> float:

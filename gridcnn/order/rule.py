@@ -15,14 +15,20 @@
 A meaningless order is called a grid if luck makes 3. or 4. positive: each in at most one of 100
 tables, so that two of 100 is the rate for both.
 
-Some figures contain luck, because orders and shuffles are random. So the rule is applied three
-times: to the figures as they are, to slightly better ones, and to slightly worse ones. Unless the
-three decisions are the same, the verdict is `undecided`, since another seed might change it.
+Some figures contain luck, because orders and shuffles are random. Each of them has a standard
+error. So the rule is applied to the figures as they are, and again to figures that are two standard
+errors better or worse: for an order, and for how much the network learns at all. Unless all these
+decisions are the same, the verdict is `undecided`, since another seed might change it.
+
+This margin alone would only move the places where luck matters, from the thresholds to the ends of
+the margins. So figures are measured with more repetitions, which make their errors smaller, until
+even four standard errors change nothing, or there are too many. A verdict then changes with the
+seed only if the evidence lies within these small errors of the end of a margin.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from gridcnn.order.neighbours import GRADED_SCORE, Neighbours
@@ -36,14 +42,12 @@ SYMBOLS = 3
 _TELLING_OF_SEQUENCES = 0.2
 """What the best columns must explain beyond chance, before neighbours that explain little show that
 columns of one alphabet are in no order: a sequence may have only faint dependences."""
-_SCORE_MARGIN = 0.02
-"""How much a score may vary with the seed: the mean R2 of random orders has an error of about a
-hundredth of the distance to the best."""
-_P_MARGIN = 2.0
-"""The factor by which p-values may vary with the seed, near the threshold of 0.01."""
-_ACCURACY_MARGIN = 0.004
-"""How much the accuracy of a small network varies with the seed, as a mean of several trainings, at
-least: two standard errors of this mean are allowed for where they are more."""
+_STEADY, _CLEAR = 2.0, 4.0
+"""Standard errors that must not change the decision: for it to stand, and for it to need no more
+repetitions. Two seeds differ by more than four of them in one of 200 cases, and by two in one of
+six."""
+_WAYS = ((1, 0), (-1, 0), (0, 1), (0, -1))
+"""Ways in which luck may shift figures: better or worse for an order, and for what is learned."""
 
 
 @dataclass(frozen=True)
@@ -66,17 +70,29 @@ class Evidence:
     columns: int = 0
     parts: Sequence[Part] = ()
 
-    def shift(self, way: int) -> Evidence:
-        """Return evidence a little better (1) or worse (-1) for an order, within its luck."""
-        near = []
-        for look in self.near:
-            p_value = None if look.p_value is None else look.p_value / _P_MARGIN**way
-            near.append(replace(look, score=look.score + way * _SCORE_MARGIN, p_value=p_value))
-        use = self.use
-        if use is not None:
-            margin = max(_ACCURACY_MARGIN, 2 * use.error)
-            use = use.shift(way * margin, 1 / _P_MARGIN**way)
-        return replace(self, near=near, use=use)
+    def shift(self, way: float, level: float = 0.0) -> Evidence:
+        """Return the evidence as another seed might have found it.
+
+        Args:
+            way: how many standard errors better for an order; negative: worse.
+            level: how many standard errors better the network does in any order.
+        """
+        use = None if self.use is None else self.use.shift(way, level)
+        near = [look.shift(way) for look in self.near]
+        return replace(
+            self, near=near, axes=[_shift_axis(axis, way) for axis in self.axes], use=use
+        )
+
+
+def _shift_axis(axis: AxisVerdict, way: float) -> AxisVerdict:
+    if axis.neighbours is None:
+        return axis
+    near = axis.neighbours.shift(way)
+    return replace(axis, neighbours=near, decision=decide_axis(near, axis.size))
+
+
+Rule = Callable[[float, float], Decision]
+"""The decision if figures were so many standard errors better for an order, and in any order."""
 
 
 def decide(evidence: Evidence) -> tuple[Decision, bool]:
@@ -84,9 +100,38 @@ def decide(evidence: Evidence) -> tuple[Decision, bool]:
 
     A decision that is not steady becomes "undecided".
     """
-    decision = apply_rule(evidence)
-    steady = all(apply_rule(evidence.shift(way)) == decision for way in (-1, 1))
+    return decide_by(lambda way, level: apply_rule(evidence.shift(way, level)))
+
+
+def decide_by(rule: Rule) -> tuple[Decision, bool]:
+    """Return the decision by a rule, as `decide` does."""
+    decision = rule(0, 0)
+    steady = _is_certain(rule, _STEADY)
     return (decision if steady else "undecided"), steady
+
+
+def is_clear(evidence: Evidence) -> bool:
+    """Return whether no more trainings are needed: luck in them is not likely to matter.
+
+    Luck in other figures is left out, since more trainings would not change it.
+    """
+
+    def rule(way: float, level: float) -> Decision:
+        use = None if evidence.use is None else evidence.use.shift(way, level)
+        return apply_rule(replace(evidence, use=use))
+
+    return is_clear_by(rule)
+
+
+def is_clear_by(rule: Rule) -> bool:
+    """Return whether even four standard errors do not change the decision by a rule."""
+    return _is_certain(rule, _STEADY) and _is_certain(rule, _CLEAR)
+
+
+def _is_certain(rule: Rule, errors: float) -> bool:
+    """Return whether so many standard errors do not change the decision."""
+    decision = rule(0, 0)
+    return all(rule(errors * way, errors * level) == decision for way, level in _WAYS)
 
 
 def apply_rule(evidence: Evidence) -> Decision:

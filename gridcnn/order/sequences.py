@@ -11,6 +11,9 @@ and usefulness if there are labels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,10 +24,11 @@ from gridcnn.order.judging import Judging, refuse_too_few
 from gridcnn.order.lags import by_distance
 from gridcnn.order.layouts import FEWEST_POSITIONS, Layout
 from gridcnn.order.neighbours import Neighbours
+from gridcnn.order.rule import Rule, decide_by, is_clear_by
 from gridcnn.order.structure import Structure
 from gridcnn.order.usefulness import TRAININGS, Usefulness, usefulness
 from gridcnn.order.verdict import AxisVerdict, Decision, Verdict
-from gridcnn.order.wording import describe_usefulness, summarize_sequence
+from gridcnn.order.wording import UNSTEADY, describe_usefulness, summarize_sequence
 from gridcnn.streams import Stream
 
 _POSITIONS = 128
@@ -74,16 +78,23 @@ def judge_one_hot(
     counter.add(1)
     alphabet = judge_alphabet(indices, symbols, name=names[0], seed=judging.seed)
     counter.add(1)
+    enough = len(filled) >= _ENOUGH
+
+    def rule_with(use: Usefulness | None, *, positions_only: bool = False) -> Rule:
+        symbols = None if positions_only else alphabet.neighbours
+        return partial(_apply_rule, along, symbols, use, unordered=unordered and enough)
+
     use = None
-    if targets is not None and (judging.thorough or along is None or not along.is_ordered):
-        use = _usefulness(codes, targets, judging)
-    decision: Decision = "undecided"
-    if (along is not None and along.is_ordered) or (use is not None and use.is_useful):
-        decision = "grid"
-    elif (unordered and len(filled) >= _ENOUGH) or (use is not None and use.is_telling):
-        decision = "permutable"
+    settled = decide_by(rule_with(None)) == ("grid", True)
+    if targets is not None and (judging.thorough or not settled):
+
+        def is_enough(use: Usefulness) -> bool:
+            return is_clear_by(lambda way, level: rule_with(use.shift(way, level))(0, 0))
+
+        use = _usefulness(codes, targets, judging, None if settled else is_enough)
+    whole, steady = decide_by(rule_with(use))
+    decision, _ = decide_by(rule_with(use, positions_only=True))
     position = AxisVerdict(names[1], positions, decision, along)
-    whole: Decision = "grid" if alphabet.decision == "grid" else decision
     evidence = [
         f"structure: each of {positions} positions holds one of {symbols} symbols",
         f"axis '{position.name}' ({positions}): {decision}; "
@@ -93,6 +104,8 @@ def judge_one_hot(
     ]
     if use is not None:
         evidence.append(f"usefulness: {describe_usefulness(use)}")
+    if not steady:
+        evidence.append(UNSTEADY)
     if len(filled) < positions:
         evidence.append(f"looked at {len(filled)} of {positions} positions, which most items fill")
     if items < rows:
@@ -109,8 +122,31 @@ def judge_one_hot(
         usefulness=use,
         rows=rows,
         columns=positions,
-        summary=summarize_sequence(whole, use),
+        summary=summarize_sequence(whole, use, steady=steady),
+        steady=steady,
     )
+
+
+def _apply_rule(
+    along: Neighbours | None,
+    symbols: Neighbours | None,
+    use: Usefulness | None,
+    way: float,
+    level: float,
+    *,
+    unordered: bool,
+) -> Decision:
+    """Return the decision, if figures were better by `way` and `level` (see `Evidence.shift`).
+
+    `along` is the evidence of positions, `symbols` that of the alphabet; `unordered`: associations
+    show that positions have no order.
+    """
+    near = [each.shift(way) for each in (along, symbols) if each is not None]
+    if use is not None:
+        use = use.shift(way, level)
+    if any(each.is_ordered for each in near) or (use is not None and use.is_useful):
+        return "grid"
+    return "permutable" if unordered or (use is not None and use.is_telling) else "undecided"
 
 
 def _frequent(indices: NDArray[np.int32], symbols: int) -> NDArray[np.int64]:
@@ -169,7 +205,12 @@ def _positions(
     return near, shows_no_order(near, in_noise), close.astype(np.float32)
 
 
-def _usefulness(codes: NDArray[np.int64], targets: Targets, judging: Judging) -> Usefulness | None:
+def _usefulness(
+    codes: NDArray[np.int64],
+    targets: Targets,
+    judging: Judging,
+    is_enough: Callable[[Usefulness], bool] | None,
+) -> Usefulness | None:
     known = np.flatnonzero(targets >= 0)
     # One-hot; 2 becomes 1, since the network's inputs are halved.
     values = 2.0 * (codes[known][:, :, None] == np.arange(_CHANNELS))
@@ -179,6 +220,7 @@ def _usefulness(codes: NDArray[np.int64], targets: Targets, judging: Judging) ->
         Layout(1, codes.shape[1]),
         seed=judging.seed,
         threads=judging.threads,
+        is_enough=is_enough,
         advance=judging.counter("training on shuffles", TRAININGS).add,
     )
 

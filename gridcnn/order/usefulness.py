@@ -5,8 +5,13 @@ shuffles of them, the same shuffle for every row. Its errors are counted by cros
 given order leads to no fewer errors than shuffles, it is not useful.
 
 If the order is meaningless, the given order is one more shuffle. So its accuracy is compared with
-theirs by Student's t for one more observation from the same normal distribution; the degrees of
-freedom are the number of shuffles less one.
+theirs by Student's t for one more observation from the same normal distribution.
+
+Rows, folds, shuffles and starting weights are drawn at random. One *round* of trainings has one
+draw of rows and folds, the columns as given, and six shuffles. If the verdict depends on
+usefulness, there are more rounds, each with new draws, until another seed would hardly change the
+verdict. The deviation of shuffles is that within rounds, and the degrees of freedom are the number
+of shuffles less the number of rounds.
 """
 
 from __future__ import annotations
@@ -40,8 +45,11 @@ _SHUFFLES, _FOLDS = 6, 3
 p-value is 0.01 if the given order is 3.4 standard deviations ahead."""
 TRAININGS = _SHUFFLES + 1
 """The number of calls of `advance` by `usefulness`."""
-_CAREFUL = 3
-"""How many times more is trained if the decision depends on usefulness."""
+_ROUNDS, _ROUNDS_OF_LARGE = 10, 4
+"""Rounds at most: ten have a third of the standard error of one. The fewer are for grids that are
+so large that arithmetic bounds the epochs: there a round takes seconds."""
+_ENOUGH_ROUNDS = 4
+"""Rounds from which on their own spread says how far their mean can be trusted."""
 _STEPS = 250
 """Updates of a training, which are enough for such a small network."""
 _BATCH = 64
@@ -55,12 +63,13 @@ _ARITHMETIC = 6e10
 """Multiplications of all trainings together, at most, which bounds the time for large grids."""
 _FEWEST_OF_A_CLASS = 6
 """Rows of a class that are needed, so that each fold has some of every class."""
+_LEAST_ERROR = 0.004
+"""The standard error of one round at least: accuracies that are all the same by luck do not make
+the next one certain."""
 _ERRORS_APART = 2.0
 """Standard errors by which the accuracy must be higher on a less simple layout."""
 _HALF_THE_ERRORS = 0.5
 """The part of the shuffles' errors that is left if the order is clearly useful."""
-_MAY_BE = 0.15
-"""The p-value up to which more trainings might show that the order is useful."""
 _FEWER_ERRORS, _LEAST_GAIN = 0.85, 0.02
 """The part of the shuffles' errors that a useful order may leave, and the accuracy that it must
 add: a smaller difference is no reason to choose a network, however certain it is."""
@@ -72,12 +81,13 @@ class Usefulness:
 
     Attributes:
         given: accuracy with the columns as given, in 0..1, by cross-validation.
-        shuffled: accuracies with each of the shuffles.
+        shuffled: accuracies with each of the shuffles, round by round.
         majority: accuracy of the most frequent class as the only answer.
         p_value: how likely one more shuffle would be as accurate as the given order.
-        rows: how many rows were used.
+        rows: how many rows were used in a round.
         classes: how many classes have rows enough to be used.
-        error: the standard error of `given` as the mean of several trainings; 0 for one training.
+        error: the standard error of the difference between `given` and the mean of `shuffled`.
+        rounds: how many rounds there were.
     """
 
     given: float
@@ -87,16 +97,36 @@ class Usefulness:
     rows: int
     classes: int
     error: float = 0.0
+    rounds: int = 1
 
-    def shift(self, change: float, factor: float) -> Usefulness:
-        """Return it with a `given` accuracy that is higher by `change`, which may be negative.
+    def shift(self, way: float, level: float = 0.0) -> Usefulness:
+        """Return it as another seed might have found it.
 
-        The p-value becomes that of this accuracy, or `factor` times as large, whichever differs
-        more: shuffles are random as well.
+        Args:
+            way: how many standard errors better for the order; negative: worse.
+            level: how many standard errors better the network does in any order.
         """
-        given = self.given + change
-        values = _p_value(given, self.shuffled), self.p_value * factor
-        return replace(self, given=given, p_value=min(values) if change > 0 else max(values))
+        if not (way or level):
+            return self
+        given = self.given + (way + level) * self.error
+        shuffled = tuple(value + level * self.error for value in self.shuffled)
+        return replace(self, given=given, shuffled=shuffled, p_value=self._shift_p_value(way))
+
+    def _shift_p_value(self, way: float) -> float:
+        """Return the p-value if Student's t were so many of its standard errors larger."""
+        freedom = len(self.shuffled) - self.rounds
+        spread = _spread(self.shuffled, self.rounds) * math.sqrt(1 + 1 / len(self.shuffled))
+        if spread <= 0:
+            return _p_value(self.given + way * self.error, self.shuffled, self.rounds)
+        ahead = (self.given - float(np.mean(self.shuffled))) / spread
+        # The spread is known only roughly, too, to a factor. Both errors share the way by how much
+        # each of them moves t.
+        moved, factor = self.error / spread, 1 / math.sqrt(2 * freedom)
+        both = math.hypot(moved, factor * ahead)
+        if not both:
+            return _student(-ahead, freedom)
+        scale = math.exp(way * factor * factor * ahead / both)
+        return _student(-(ahead + way * moved * moved / both) * scale, freedom)
 
     @property
     def is_useful(self) -> bool:
@@ -110,11 +140,6 @@ class Usefulness:
         """Whether the order is so useful that evidence of neighbours against it does not count."""
         errors, others = 1 - self.given, 1 - float(np.mean(self.shuffled))
         return self.is_useful and errors <= _HALF_THE_ERRORS * others
-
-    @property
-    def may_be_useful(self) -> bool:
-        """Whether the given order does so well that more trainings are worth their time."""
-        return self.p_value <= _MAY_BE
 
     @property
     def is_telling(self) -> bool:
@@ -131,7 +156,7 @@ def usefulness(
     *,
     seed: int,
     threads: int | None = None,
-    careful: bool = False,
+    is_enough: Callable[[Usefulness], bool] | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> Usefulness | None:
     """Return how useful the order of columns is to a small network; None if rows are too few.
@@ -140,51 +165,55 @@ def usefulness(
         values: `(rows, columns, width)` as of `gridcnn.order.columns.comparable`.
         targets: `(rows,)`, the class of each row, from 0.
         layout: how the columns stand in the network's grid.
-        seed: fixes shuffles, folds and starting weights.
+        seed: fixes rows, shuffles, folds and starting weights.
         threads: the most threads.
-        careful: whether to train three times as often if the order may be useful, so that the
-            figures hardly change with the seed.
-        advance: called with how many more of `TRAININGS` are done.
+        is_enough: called with the figures after each round; rounds follow until it returns True,
+            or there are too many. None: one round is enough.
+        advance: called with how many more of `TRAININGS`, those of the first round, are done.
     """
     random = Stream.CHECK_USEFULNESS.random(seed)
-    trial = _Trial.of(values, targets, random, seed, threads)
-    if trial is None:
-        return None
-    answers = trial.right_answers(layout, TRAININGS)
     given = np.arange(values.shape[1])
+    accuracies: list[list[float]] = []
+    while True:
+        trial = _Trial.of(values, targets, random, seed, threads)
+        if trial is None:
+            return None
+        answers = trial.right_answers(layout, TRAININGS)
+        orders = [given, *(random.permutation(given) for _ in range(_SHUFFLES))]
+        accuracies.append([])
+        for order in orders:
+            accuracies[-1].append(float(answers(order).mean()))
+            if advance is not None and len(accuracies) == 1:
+                advance(1)
+        summary = _summary(trial, np.array(accuracies))
+        most = _ROUNDS_OF_LARGE if trial.is_large(layout, TRAININGS) else _ROUNDS
+        if is_enough is None or len(accuracies) >= most or is_enough(summary):
+            return summary
+        seed = int(random.integers(2**31))
 
-    def accuracy(order: NDArray[np.int64]) -> float:
-        return float(answers(order).mean())
 
-    orders = [given, *(random.permutation(given) for _ in range(_SHUFFLES))]
-    accuracies = []
-    for order in orders:
-        accuracies.append(accuracy(order))
-        if advance is not None:
-            advance(1)
-    found = _summary(trial, accuracies[:1], accuracies[1:])
-    if not careful or not found.may_be_useful:
-        return found
-    shuffles = _CAREFUL * _SHUFFLES
-    more = [
-        replace(trial, seed=seed + number).right_answers(layout, 1 + shuffles)(given)
-        for number in range(1, _CAREFUL + 1)
-    ]
-    others = [accuracy(random.permutation(given)) for _ in range(shuffles - _SHUFFLES)]
-    return _summary(
-        trial,
-        [*accuracies[:1], *(float(right.mean()) for right in more)],
-        [*accuracies[1:], *others],
+def _summary(trial: _Trial, accuracies: NDArray[np.float64]) -> Usefulness:
+    """Return what rounds `(rounds, trainings)` come to, each with the order given as its first."""
+    rounds = len(accuracies)
+    given, shuffled = accuracies[:, 0], tuple(accuracies[:, 1:].ravel().tolist())
+    counts, rows = np.bincount(trial.targets), len(trial.targets)
+    # Any training varies as those on shuffles do, or less: these have different orders.
+    error = _spread(shuffled, rounds) * math.sqrt((1 + 1 / _SHUFFLES) / rounds)
+    if rounds >= _ENOUGH_ROUNDS:
+        ahead = given - accuracies[:, 1:].mean(axis=1)
+        own = float(ahead.std(ddof=1)) / math.sqrt(rounds)
+        error = min(error, max(own, error / 2))
+    mean = float(given.mean())
+    return Usefulness(
+        mean,
+        shuffled,
+        float(counts.max() / rows),
+        _p_value(mean, shuffled, rounds),
+        rows,
+        len(counts),
+        max(error, _LEAST_ERROR / math.sqrt(rounds)),
+        rounds,
     )
-
-
-def _summary(trial: _Trial, given: list[float], shuffled: list[float]) -> Usefulness:
-    """Return what trainings on the order given, and on shuffles, come to."""
-    mean, counts = float(np.mean(given)), np.bincount(trial.targets)
-    rows = len(trial.targets)
-    majority, p_value = float(counts.max() / rows), _p_value(mean, shuffled)
-    error = float(np.std(given, ddof=1)) / math.sqrt(len(given)) if len(given) > 1 else 0.0
-    return Usefulness(mean, tuple(shuffled), majority, p_value, rows, len(counts), error)
 
 
 def best_layout(
@@ -261,12 +290,9 @@ class _Trial:
         rows, _, width = self.values.shape
         classes = int(self.targets.max()) + 1
         shape = GridShape(layout.channels * width, layout.rows, layout.columns)
-        network = Network(_spec(shape, 1, self.seed), shape, classes=classes)
-        per_row = network.multiply_adds * 3 * (_FOLDS - 1) * trainings
-        affordable = _ARITHMETIC / max(1, per_row * rows)
-        wanted = _STEPS * _BATCH / (rows * (_FOLDS - 1) / _FOLDS)
-        epochs = round(min(max(min(wanted, affordable), _FEWEST_EPOCHS), _MOST_EPOCHS))
-        spec = _spec(shape, epochs, self.seed)
+        epochs = min(self._wanted_epochs(), self._affordable_epochs(layout, trainings))
+        epochs = min(max(epochs, _FEWEST_EPOCHS), _MOST_EPOCHS)
+        spec = _spec(shape, round(epochs), self.seed)
         engine = bind(spec, shape, classes=classes, threads=self.threads)
         position, channel = layout.places()
 
@@ -278,6 +304,21 @@ class _Trial:
             return _right_answers(engine, spec.training, cells, self.targets, self.folds)
 
         return answers
+
+    def is_large(self, layout: Layout, trainings: int) -> bool:
+        """Return whether arithmetic bounds the epochs of so many trainings."""
+        return self._affordable_epochs(layout, trainings) < self._wanted_epochs()
+
+    def _wanted_epochs(self) -> float:
+        return float(_STEPS * _BATCH / (len(self.values) * (_FOLDS - 1) / _FOLDS))
+
+    def _affordable_epochs(self, layout: Layout, trainings: int) -> float:
+        rows, _, width = self.values.shape
+        shape = GridShape(layout.channels * width, layout.rows, layout.columns)
+        classes = int(self.targets.max()) + 1
+        network = Network(_spec(shape, 1, self.seed), shape, classes=classes)
+        per_row = network.multiply_adds * 3 * (_FOLDS - 1) * trainings
+        return float(_ARITHMETIC / max(1, per_row * rows))
 
 
 def _choose_rows(targets: Targets, random: np.random.Generator) -> NDArray[np.int64] | None:
@@ -308,15 +349,26 @@ def _right_answers(
     return right
 
 
-def _p_value(given: float, shuffled: Sequence[float]) -> float:
-    require_room_for_scipy()
-    from scipy.special import stdtr  # scipy.stats would take most of a second to load
-
-    spread = float(np.std(shuffled, ddof=1)) * math.sqrt(1 + 1 / len(shuffled))
+def _p_value(given: float, shuffled: Sequence[float], rounds: int = 1) -> float:
+    spread = _spread(shuffled, rounds) * math.sqrt(1 + 1 / len(shuffled))
     ahead = given - float(np.mean(shuffled))
     if spread <= 0:
         return 0.5 if ahead <= 0 else 1 / (1 + len(shuffled))
-    return float(stdtr(len(shuffled) - 1, -ahead / spread))
+    return _student(-ahead / spread, len(shuffled) - rounds)
+
+
+def _spread(shuffled: Sequence[float], rounds: int) -> float:
+    """Return the standard deviation of shuffles within their rounds."""
+    each = np.array(shuffled).reshape(rounds, -1)
+    return math.sqrt(float(each.var(axis=1, ddof=1).mean()))
+
+
+def _student(value: float, freedom: int) -> float:
+    """Return the probability of a smaller value by Student's t."""
+    require_room_for_scipy()
+    from scipy.special import stdtr  # scipy.stats would take most of a second to load
+
+    return float(stdtr(freedom, value))
 
 
 def _spec(shape: GridShape, epochs: int, seed: int) -> Spec:

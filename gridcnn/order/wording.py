@@ -38,13 +38,17 @@ def with_words(verdict: Verdict, *, labelled: bool) -> Verdict:
 
 # Summary ------------------------------------------------------------------------------------------
 
+_UNSTEADY = "The evidence is so close to a threshold that another seed might change the verdict."
+
 
 def summarize(verdict: Verdict, *, labelled: bool) -> tuple[str, str, str]:
     """Return the verdict, its reason and what to do, one plain sentence each."""
     return _conclusion(verdict), _reason(verdict), _remedy(verdict, labelled=labelled)
 
 
-def summarize_sequence(decision: Decision, use: Usefulness | None) -> tuple[str, str, str]:
+def summarize_sequence(
+    decision: Decision, use: Usefulness | None, *, steady: bool
+) -> tuple[str, str, str]:
     """Return the verdict on sequences of symbols, its reason and what to do."""
     if decision == "grid":
         useful = use is not None and use.is_useful
@@ -63,7 +67,7 @@ def summarize_sequence(decision: Decision, use: Usefulness | None) -> tuple[str,
         )
     return (
         "These data do not show whether the order of the symbols carries information.",
-        "There are too few items, or too few symbols in them, to tell.",
+        "There are too few items, or too few symbols in them, to tell." if steady else _UNSTEADY,
         "To decide, the checker needs more items"
         + (", or longer ones." if use is not None else ", or labels."),
     )
@@ -112,7 +116,7 @@ def _reason(verdict: Verdict) -> str:
             return "A small network answers better with this order than with any shuffled one."
         return "Cells side by side are more alike than cells further apart."
     if not verdict.steady:
-        return "The evidence is so close to a threshold that another seed might change the verdict."
+        return _UNSTEADY
     if near is not None and near.is_telling:
         return _reason_by_neighbours(verdict, near)
     if verdict.decision == "permutable":
@@ -161,6 +165,10 @@ def _range(part: Part) -> str:
 
 # Evidence -----------------------------------------------------------------------------------------
 
+UNSTEADY = (
+    "steadiness: a figure is so close to its threshold that another seed might change the decision"
+)
+
 
 def describe_evidence(
     evidence: Evidence, *, columns: int, asked: bool, steady: bool, row_order: RowOrder | None
@@ -201,10 +209,7 @@ def describe_evidence(
     elif asked:
         lines.append("usefulness: too few rows with the same label to train on")
     if not steady:
-        lines.append(
-            "steadiness: a figure is so close to its threshold that another seed might change the "
-            "decision"
-        )
+        lines.append(UNSTEADY)
     if row_order is not None and row_order.is_ordered:
         lines.append(f"rows: {_describe_rows(row_order)}")
     return lines

@@ -27,12 +27,16 @@ def trained() -> Iterator[None]:
         layout: Layout,
         *,
         advance: Callable[[int], None] | None = None,
+        is_enough: Callable[[Usefulness], bool] | None = None,
         **settings: Any,
     ) -> Usefulness | None:
         rows = [(each.shape, each.dtype.str, each.tobytes()) for each in (values, targets)]
-        key = (*rows, layout, *settings.items())
+        # The same rows have the same other evidence, by which it is enough.
+        key = (*rows, layout, is_enough is None, *settings.items())
         if key not in known:
-            known[key] = usefulness(values, targets, layout, advance=advance, **settings)
+            known[key] = usefulness(
+                values, targets, layout, advance=advance, is_enough=is_enough, **settings
+            )
         elif known[key] is not None and advance is not None:
             advance(TRAININGS)
         return known[key]

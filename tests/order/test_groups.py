@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from gridcnn.order import groups as module
 from gridcnn.order.columns import column_of, comparable
-from gridcnn.order.groups import Groups, group_columns, order_within
+from gridcnn.order.groups import Groups, _shuffle_within, group_columns, order_within
 from gridcnn.order.lags import association
 from gridcnn.order.layouts import Layout
 from tests.order.made import Table, groups, series, spots
@@ -67,3 +69,38 @@ def test_two_columns_of_a_group_say_nothing() -> None:
     assert within.in_line is None
     assert not within.show_order
     assert not within.show_none
+
+
+def test_columns_change_places_within_their_groups_alone() -> None:
+    """Every order keeps the group of every place, also of columns that are in no group."""
+    labels = np.array([2, 0, 1, 0, -1, 2, 2, 1, -1, 0])
+    orders = _shuffle_within(labels, 200, np.random.default_rng(0))
+
+    assert (np.sort(orders, axis=1) == np.arange(10)).all()
+    assert (labels[orders] == labels).all()
+    assert len(np.unique(orders, axis=0)) > 50  # of 3! * 3! * 2! * 2! = 144
+
+
+def test_a_p_value_near_a_threshold_is_counted_by_more_orders() -> None:
+    """Of one that is clear, 499 are enough."""
+    near = _test(given=0.5, part=0.02)
+
+    assert _test(given=0.5, part=0.3).orders == 499
+    assert near.orders == 4_999
+    assert near.p_value == pytest.approx(0.02, abs=0.01)
+
+
+def _test(*, given: float, part: float) -> Groups:
+    """Return the test of an order of which `part` of all random orders would do as well."""
+    random = np.random.default_rng(0)
+
+    def in_line(_: object, threes: NDArray[np.int64]) -> NDArray[np.float64]:
+        if threes.ndim == 2:
+            return np.array(given)
+        return np.where(random.random(len(threes)) < part, 1.0, 0.0)
+
+    associations, usable = associated(groups(100, 10, 3))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_in_line", in_line)
+        known = group_columns(associations, usable)
+        return order_within(associations, known, Layout(1, 30), random)

@@ -21,6 +21,7 @@ from gridcnn.order.neighbours import (
     SCORE,
     TOGETHER,
     Neighbours,
+    _Channels,
     _tail,
     look,
     look_along,
@@ -230,3 +231,61 @@ def test_luck_is_as_rare_as_it_says() -> None:
         order = np.random.default_rng(seed).permutation(16)
         passed += looked(series(120, 16, 0.7, seed)[:, order], seed=seed).is_ordered
     assert passed <= 3
+
+
+def test_every_seed_looks_at_the_same_columns() -> None:
+    """Of many columns some are predicted, spread evenly, so that the seed changes no figure."""
+    table = series(200, 150, 0.8)
+    first, second = (looked(table, seed=seed, only=Layout(1, 150)) for seed in (0, 1))
+
+    assert first.explained == second.explained
+    assert first.best == second.best
+
+
+def test_predictions_from_two_columns_are_computed_once_for_all_orders() -> None:
+    """They are the same as those of each order by itself, also at the ends and across channels."""
+    tracks = np.stack([series(200, 7, 0.8, seed) for seed in range(2)], axis=2).reshape(200, 14)
+    values, usable = comparable([column_of("", column) for column in tracks.T])
+    layout = Layout(1, 7, 2)
+    channels = _Channels(Predictor(values), usable, association(values, usable), layout, 0)
+    orders = np.random.default_rng(0).permuted(np.tile(np.arange(7), (20, 1)), axis=1)
+
+    assert channels.has_few_pairs
+    known = channels.mean_r2(layout.neighbours(), orders)
+    channels.has_few_pairs = False
+    assert channels.mean_r2(layout.neighbours(), orders) == pytest.approx(known)
+
+
+def test_eight_positions_are_put_into_every_order() -> None:
+    """Then neither the p-value nor chance has an error, and every seed finds the same."""
+    table = series(60, 8, 0.5)
+    found = looked(table, only=Layout(1, 8))
+
+    assert found.exact
+    assert found.orders == 40_320
+    assert (found.chance_error, found.p_error) == (0.0, 0.0)
+    assert found == looked(table, seed=1, only=Layout(1, 8))
+
+
+def test_a_shift_goes_with_the_errors_of_the_figures() -> None:
+    """The score moves with what is explained by chance, and the p-value by a factor."""
+    near = Neighbours(
+        Layout(1, 9), 0.5, 0.1, 0.6, 0.8, 0.7, p_value=0.02, chance_error=0.01, p_error=0.5
+    )
+    better = near.shift(2)
+
+    assert better.by_chance == pytest.approx(0.08)
+    assert better.score == pytest.approx((0.5 - 0.08) / (0.6 - 0.08))
+    assert better.p_value == pytest.approx(0.02 / np.e)
+    assert near.shift(-20).p_value == 1.0
+
+
+def test_chance_is_measured_until_the_score_is_known_well() -> None:
+    """Of few columns single orders differ much, and more of them are tried."""
+    noisy = series(200, 12, 0.7) + np.random.default_rng(0).normal(size=(200, 12))
+    found = looked(noisy, only=Layout(1, 12))
+    span = found.best - found.by_chance
+    error = found.chance_error * (found.best - found.explained) / span**2
+
+    assert found.score > 0.4
+    assert 0 < error <= 0.004

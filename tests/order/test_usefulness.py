@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -98,3 +100,47 @@ def test_a_layout_brings_columns_into_their_cells() -> None:
     found = usefulness(values, classes, Layout(1, 12, 2), seed=0)
     assert found is not None
     assert found.is_useful
+
+
+def test_rounds_follow_until_it_is_enough() -> None:
+    """Each has draws of its own, and makes the error smaller; the first is the same as alone."""
+    table, classes = bumps(120, 8)
+    values, _ = comparable([column_of("", column) for column in table.T])
+    asked: list[Usefulness] = []
+
+    def is_enough(use: Usefulness) -> bool:
+        asked.append(use)
+        return len(asked) == 2
+
+    found = usefulness(values, classes, Layout(1, 8), seed=4, is_enough=is_enough)
+
+    assert found == asked[1]
+    assert [each.rounds for each in asked] == [1, 2]
+    assert [len(each.shuffled) for each in asked] == [6, 12]
+    assert asked[0] == usefulness(values, classes, Layout(1, 8), seed=4)
+    assert asked[1].shuffled[:6] == asked[0].shuffled
+    assert asked[1].shuffled[6:] != asked[0].shuffled
+
+
+def test_a_shift_goes_with_the_errors_of_the_figures() -> None:
+    """Accuracy moves by its own error; Student's t also by how roughly the spread is known."""
+    use = Usefulness(0.78, (0.70, 0.72, 0.69, 0.71, 0.73, 0.70), 0.5, 0.01, 500, 2)
+    spread = np.std(use.shuffled, ddof=1) * np.sqrt(7 / 6)
+    ahead = (0.78 - np.mean(use.shuffled)) / spread
+    rough = dataclasses.replace(use, error=1.0)
+
+    # Without an error of the accuracy, t changes by a factor; with a large one, by that error.
+    assert use.shift(-2).p_value == pytest.approx(stats.t.sf(ahead * np.exp(-2 / np.sqrt(10)), 5))
+    assert rough.shift(0.1).p_value == pytest.approx(stats.t.sf(ahead + 0.1 / spread, 5), rel=0.1)
+    assert dataclasses.replace(use, error=0.01).shift(-2).given == pytest.approx(0.76)
+    assert dataclasses.replace(use, error=0.01).shift(0, 2).shuffled[0] == pytest.approx(0.72)
+    assert use.shift(0) == use
+
+
+def test_a_shift_for_the_order_never_makes_it_look_worse() -> None:
+    """The p-value falls from shift to shift, whether the order is ahead of shuffles or behind."""
+    for given in (0.65, 0.71, 0.78):
+        use = Usefulness(given, (0.70, 0.72, 0.69, 0.71, 0.73, 0.70), 0.5, 0.5, 500, 2, 0.01)
+        values = [use.shift(way).p_value for way in (-4, -2, -1, 1, 2, 4)]
+
+        assert values == sorted(values, reverse=True)

@@ -120,6 +120,7 @@ class _Usefulness(Content):
     rows: int
     classes: int
     error: float = 0.0
+    rounds: int = 1
 
 
 class _VerdictContent(Content):
