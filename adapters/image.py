@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -37,16 +37,18 @@ from gridcnn.adapters.pixels import (
     pixels_of_array,
     range_remarks,
 )
-from gridcnn.adapters.resampling import Window, resample, whole
-from gridcnn.contracts.adapter import Adapter, Things
+from gridcnn.adapters.resampling import Window, resample, resize_whole, whole
+from gridcnn.contracts.adapter import Adapted, Adapter, Things, fill
 from gridcnn.errors import DataError, shown
-from gridcnn.grid import Axis, Cells, GridShape
+from gridcnn.grid import Axis, Cells, Grids, GridShape
 from gridcnn.settings.base import Many, Number
 from gridcnn.settings.pairs import Sizes
 
 _MOST_PIXELS = 178_956_970  # where Pillow raises DecompressionBombError, unless told otherwise
 _MOST_OF_16_BITS = 65_535
 _LOOKED_AT = 32  # training pictures that are sampled for how much of their range they use
+_TOGETHER = 2**19
+"""Bytes of cells that are made at a time, which stay in the processor's cache."""
 _HALF = np.float32(FULL / 2)
 
 
@@ -182,9 +184,40 @@ class ImageAdapter(Adapter):
         Raises:
             DataError: it is not a picture, cannot be read, or is larger than `max_pixels`.
         """
-        if self.fit != "ink" and self.polarity != "ink":
-            return self._plain(self._picture(thing, self._need()))
-        return self._ink_cells(self._picture(thing, None).array())
+        read = self._bytes_or_cells(thing)
+        return read if isinstance(read, np.ndarray) else self._cells_of_bytes([read])[0]
+
+    def adapt_all(
+        self,
+        things: Things,
+        *,
+        names: Sequence[str] | None = None,
+        advance: Callable[[int], None] | None = None,
+    ) -> Adapted:
+        """Return all pictures as grids, and a problem for each that cannot be read."""
+        shape = self.shape()
+        values = np.empty((len(things), *shape.sizes), np.float32)
+        places = _Places(values, self._cells_of_bytes)
+        kept, problems = fill(places, self._bytes_or_cells, things, names=names, advance=advance)
+        places.flush()
+        return Adapted(Grids(values[: len(kept)], shape), kept, problems)
+
+    def _bytes_or_cells(self, thing: Any) -> bytes | NDArray[np.float32]:
+        """Return one picture as `adapt` does, or its bytes, `(rows, columns, channels)`.
+
+        Small pictures are bytes to the end, and become numbers many at a time: those of each would
+        take as long as resizing it.
+        """
+        if self.fit == "ink" or self.polarity == "ink":
+            return self._ink_cells(self._picture(thing, None).array())
+        picture = self._picture(thing, self._need())
+        values, window = picture
+        if isinstance(values, np.ndarray) or len(values.mode) != self.channels:
+            return self._plain(picture)
+        width, height = values.size
+        if window != Window(0, 0, height, width) or self._window_without_ink(window) != window:
+            return self._plain(picture)
+        return resize_whole(values, self.size).tobytes()
 
     def pixels(self, thing: Any) -> NDArray[Any]:
         """Return all pixels of one picture as they are decoded, upright, `(rows, columns, n)`.
@@ -307,12 +340,66 @@ class ImageAdapter(Adapter):
             grey = grey_of(planes.transpose(1, 2, 0))[None]
             planes = grey if self.channels == 1 else np.repeat(planes, 3, axis=0)
             out = None
+        return self._scale(planes, out)
+
+    def _cells_of_bytes(
+        self, contents: Sequence[bytes], out: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Return the bytes of pictures `(rows, columns, channels)` as cells; written to `out`."""
+        values = np.frombuffer(b"".join(contents), np.uint8)
+        pictures = values.reshape(len(contents), *self.size, self.channels)
+        if out is None:
+            out = np.empty((len(contents), self.channels, *self.size), np.float32)
+        out[:] = pictures.transpose(0, 3, 1, 2)
+        return self._scale(out, out)
+
+    def _scale(
+        self, planes: NDArray[np.float32], out: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
         cells: NDArray[np.float32] = np.divide(planes, _HALF, out=out)
         cells -= 1
         # Interpolation rounds, and may leave the range by the last digit.
         np.maximum(cells, -1, out=cells)
         np.minimum(cells, 1, out=cells)
-        return -cells if self.polarity == "invert" else cells
+        return np.negative(cells, out=cells) if self.polarity == "invert" else cells
+
+
+class _Places:
+    """Places for pictures: cells are kept at once, bytes become cells some at a time.
+
+    Args:
+        values: the cells of all pictures, `(items, channels, rows, columns)`.
+        to_cells: writes the cells of some pictures, given as bytes, to the second argument.
+    """
+
+    def __init__(
+        self,
+        values: NDArray[np.float32],
+        to_cells: Callable[[Sequence[bytes], NDArray[np.float32]], object],
+    ) -> None:
+        self._values, self._to_cells = values, to_cells
+        self._contents: list[bytes] = []
+        self._most = max(1, _TOGETHER // max(1, values[:1].nbytes))
+        self._start = 0
+
+    def __setitem__(self, index: int, read: bytes | NDArray[np.float32]) -> None:
+        if isinstance(read, bytes):
+            if not self._contents:
+                self._start = index
+            self._contents.append(read)
+            if len(self._contents) < self._most:
+                return
+            self.flush()
+        else:
+            self.flush()
+            self._values[index] = read
+
+    def flush(self) -> None:
+        """Make the cells of the pictures that wait."""
+        if self._contents:
+            end = self._start + len(self._contents)
+            self._to_cells(self._contents, self._values[self._start : end])
+            self._contents = []
 
 
 def _is_plain(picture: Picture) -> bool:

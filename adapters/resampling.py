@@ -87,10 +87,6 @@ def resample(
     """
     height, width = pixels.shape[:2] if isinstance(pixels, np.ndarray) else pixels.size[::-1]
     edges = bounds or Window(0, 0, height, width)
-    if window == edges == Window(0, 0, height, width) and not isinstance(pixels, np.ndarray):
-        # The usual case, of small pictures: all that follows would take as long as resizing them.
-        cells = size[1], size[0]
-        return _planes(pixels if cells == pixels.size else pixels.resize(cells, _BILINEAR))
     rows = _overlap(window.top, window.bottom, (edges.top, edges.bottom), size[0])
     columns = _overlap(window.left, window.right, (edges.left, edges.right), size[1])
     if rows.covers(height, size[0]) and columns.covers(width, size[1]):
@@ -107,6 +103,12 @@ def resample(
     shown[:] = 0 if fill is None else fill
     shown[:, slice(*rows.cells), slice(*columns.cells)] = resized
     return shown
+
+
+def resize_whole(image: Image, size: tuple[int, int]) -> Image:
+    """Return all of a Pillow image in mode L or RGB, as `resample` shows it, still in bytes."""
+    cells = size[1], size[0]
+    return image if image.size == cells else image.resize(cells, _BILINEAR)
 
 
 def _planes(pixels: Pixels | Image) -> NDArray[np.float32]:

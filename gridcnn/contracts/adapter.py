@@ -6,7 +6,7 @@ import abc
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -225,9 +225,16 @@ class OneHotAdapter(Adapter):
         return Adapted(Grids(OneHot(values[: len(kept)], shape.rows), shape), kept, problems)
 
 
+class Places(Protocol):
+    """Places for what items are read as: an array with one for each item, or what looks like it."""
+
+    def __setitem__(self, index: int, value: Any, /) -> None:
+        """Keep what the item is read as that gets a place."""
+
+
 def fill(
-    values: NDArray[Any],
-    read: Callable[[Any], NDArray[Any]],
+    values: Places,
+    read: Callable[[Any], Any],
     things: Things,
     *,
     numbers: range | None = None,
