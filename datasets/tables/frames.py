@@ -7,7 +7,7 @@ import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gridcnn.cores import shortage
 from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.tables.lines import ending_of, too_large
+from gridcnn.datasets.tables.pages import largest_page
 from gridcnn.datasets.tables.rows import Block, Cells, Form, Rows
 from gridcnn.datasets.tables.sheets import sheets_size, tables_size
 from gridcnn.errors import DataError, Problem, listed, quoted, shown
@@ -27,6 +28,7 @@ _AT_ONCE = 4_096  # rows of a block
 _CELLS = 2**20  # cells of a block, at most: a batch of constant columns can be small on disk alone
 _BATCH = 2**25  # bytes of a block, about, where the file says how large its values are
 _SHORT = 256  # bytes of texts that rows need not share
+_UNPACKED = 2  # times that a page of a Parquet file is in memory: unpacked, and as values
 _LISTED = 100  # bytes of a value in a list, as an object of Python
 _GROWS = 20  # times that a file without batches grows in memory, about
 _INSTALL = "python -m pip install"
@@ -56,7 +58,9 @@ def opened_frame(path: str, form: Form, problems: Problems) -> Iterator[Rows]:
     try:
         with contextlib.ExitStack() as stack:
             if ending in (".parquet", ".pq"):
-                yield ParquetRows(*_parquet(path, stack), form, problems)
+                opened, schema = _parquet(path, stack)
+                pages = stack.enter_context(open_ordinary(path))
+                yield ParquetRows(opened, pages, schema, form, problems)
             elif ending == ".feather" and _is_arrow(path):
                 yield FeatherRows(path, form, problems)
             else:
@@ -216,14 +220,17 @@ class ParquetRows(_ArrowRows):
 
     Args:
         file: the open file.
+        pages: the same, as bytes.
         schema: what its columns hold.
         form: as for all rows.
         problems: takes what is wrong.
     """
 
-    def __init__(self, file: Any, schema: Any, form: Form, problems: Problems) -> None:
+    def __init__(
+        self, file: Any, pages: IO[bytes], schema: Any, form: Form, problems: Problems
+    ) -> None:
         super().__init__(schema, form, problems)
-        self._file = file
+        self._file, self._pages = file, pages
 
     def count(self) -> int:
         """Return how many rows there are."""
@@ -232,7 +239,11 @@ class ParquetRows(_ArrowRows):
     def parts(
         self, columns: Sequence[int], kept: NDArray[np.int64] | None
     ) -> Iterator[tuple[int, Any]]:
-        """Yield the rows of one group of the file after the other, some at a time."""
+        """Yield the rows of one group of the file after the other, some at a time.
+
+        Raises:
+            DataError: a page may not fit into memory, by what its header says.
+        """
         names, done = [self.names[column] for column in columns], 0
         for group in range(self._file.num_row_groups):
             end = done + self._file.metadata.row_group(group).num_rows
@@ -250,9 +261,29 @@ class ParquetRows(_ArrowRows):
         for chunk in map(about.column, range(about.num_columns)):
             path = chunk.path_in_schema
             if path in wanted or path.partition(".")[0] in wanted:
+                self._refuse_large_pages(chunk)
                 size += max(chunk.total_uncompressed_size, 8 * chunk.num_values)
         by_size = _BATCH * about.num_rows // max(1, size)
         return int(max(1, min(_AT_ONCE, _CELLS // max(1, len(names)), by_size)))
+
+    def _refuse_large_pages(self, chunk: Any) -> None:
+        """Raise `DataError` if a page of a column may not fit into memory once it is unpacked."""
+        start = chunk.data_page_offset
+        if chunk.has_dictionary_page:
+            start = min(start, chunk.dictionary_page_offset)
+        try:
+            size = largest_page(self._pages, start, start + chunk.total_compressed_size)
+        except (
+            ValueError
+        ):  # encrypted, or damaged; the list of columns says how large all pages are
+            size = chunk.total_uncompressed_size
+        lacking = shortage(_UNPACKED * size)
+        if lacking:
+            message = (
+                f"has a page in the column {quoted(chunk.path_in_schema)} that is too large: "
+                f"{lacking}; write it in smaller pages"
+            )
+            raise DataError(Problem(message, source=self.problems.source))
 
 
 class FeatherRows(_ArrowRows):

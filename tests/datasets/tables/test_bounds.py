@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import io
 import itertools
 import json
 import shutil
@@ -21,6 +22,7 @@ from gridcnn.datasets.problems import Problems
 from gridcnn.datasets.tables import lines, rows, store
 from gridcnn.datasets.tables.columns import look_at
 from gridcnn.datasets.tables.items import opened_rows
+from gridcnn.datasets.tables.pages import largest_page
 from gridcnn.datasets.tables.rows import Form
 from gridcnn.datasets.tables.sheets import sheets_size, tables_size
 from gridcnn.datasets.tables.table import Table
@@ -76,6 +78,58 @@ def test_rows_are_counted_before_they_are_read(tmp_path: Path, little: int, name
 
     assert "1,000,000 rows, which take about 300.0 MB of memory, and 20.0 MB are usable" in told
     assert "give a part of the rows" in told
+
+
+@pytest.mark.parametrize("compression", ["zstd", "snappy", "none"])
+def test_a_page_is_compared_with_memory_before_it_is_unpacked(
+    tmp_path: Path, little: int, compression: str
+) -> None:
+    """Whatever the list of columns says; texts in small pages are read."""
+    text = "x" * 200_000
+    texts = pa.array([f"{n}{text}" for n in range(60)])
+    for name, size in (("large", 2**30), ("small", 2**17)):
+        parquet.write_table(
+            constant(60, text=texts), tmp_path / f"{name}.parquet", compression=compression,
+            data_page_size=size, use_dictionary=["kind"], write_batch_size=1,
+        )  # fmt: skip
+    content = (tmp_path / "large.parquet").read_bytes()
+
+    told = refused(tmp_path / "large.parquet", input="text")
+    assert "large.parquet: has a page in the column 'text' that is too large: 24.0 MB of" in told
+    assert told.endswith(f"and {little // 10**6}.0 MB are usable here; write it in smaller pages")
+    assert len(read(tmp_path / "small.parquet", input="text")) == 60
+
+    # The list of columns is at the end of the file, and says how large all pages are together.
+    about = parquet.ParquetFile(tmp_path / "large.parquet").metadata.row_group(0).column(0)
+    place = content.rindex(varint(about.total_uncompressed_size))
+    lie = content[:place] + varint(2**20 + 5) + content[place + 4 :]
+    (tmp_path / "lie.parquet").write_bytes(lie)
+    assert refused(tmp_path / "lie.parquet", input="text") == told.replace("large.p", "lie.p")
+
+
+def varint(number: int) -> bytes:
+    """Return a number as Parquet writes it."""
+    number, found = 2 * number, bytearray()
+    while number >= 128:
+        found.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*found, number])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "does not end"),
+        (b"\x15\x00\x15", "does not end"),
+        (b"\x15\x00\x00", "no sizes"),
+        (b"\x1b\x00", "no known type"),
+        (b"\x15" + b"\xff" * 20, "a number does not end"),
+        (b"\x1c" * 20, "too deep"),
+    ],
+)
+def test_what_is_no_page_has_no_size(content: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        largest_page(io.BytesIO(content), 0, 10)
 
 
 def test_numbers_are_compared_with_the_disk_as_well(
