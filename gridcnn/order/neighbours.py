@@ -73,7 +73,7 @@ few columns, single orders differ much: then more orders are drawn."""
 _MOST_OF_CHANCE = 2_000
 """Orders by which chance is measured at most."""
 _FAR_BELOW = 8.0
-"""Standard errors by which a score may be below all thresholds: then it need not be known better."""
+"""Standard errors by which a score may be below all thresholds, and need not be known better."""
 _FEW_POSITIONS = 8
 """Positions of a line up to which every order is tried, 40,320 at most: then p-values contain no
 luck. With so few positions they are often near a threshold."""

@@ -282,8 +282,8 @@ def test_a_shift_goes_with_the_errors_of_the_figures() -> None:
 
 def test_chance_is_measured_until_the_score_is_known_well() -> None:
     """Of few columns single orders differ much, and more of them are tried."""
-    noisy = series(200, 12, 0.7) + np.random.default_rng(0).normal(size=(200, 12))
-    found = looked(noisy, only=Layout(1, 12))
+    swapped = [1, 0, 2, 3, 4, 5, 7, 6, 8, 9, 10, 11]
+    found = looked(series(200, 12, 0.7)[:, swapped], only=Layout(1, 12))
     span = found.best - found.by_chance
     error = found.chance_error * (found.best - found.explained) / span**2
 
