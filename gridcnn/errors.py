@@ -134,7 +134,7 @@ class UnfinishedRunWarning(UserWarning):
 
 
 class ReportWarning(UserWarning):
-    """A run has ended well, and the page about it could not be made."""
+    """A run has succeeded, but the page about it could not be made."""
 
 
 _LONGEST_LISTED = 200

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """Show how a model came to its answer for one item, as a page.
 
 The page shows the item and its grid, the maps of every stage, the arithmetic of a match, the
-winners of pooling windows, which cells gave how many votes, and what mattered, beside the same of
+winners of pooling windows, which cells gave how many votes, and what mattered, next to the same for
 random weights.
 
 MODEL is a run folder or a model file. ITEM is a file, - for standard input, or an item of the

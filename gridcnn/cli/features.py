@@ -47,11 +47,11 @@ def features(
     data: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH", help="Look in this data. Default: the training items of the model."
+            metavar="PATH", help="Look at this data. Default: the training items of the model."
         ),
     ] = None,
     items: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Look in at most so many items.")
+        int, typer.Option(metavar="N", min=1, help="Look at no more items than this.")
     ] = 500,
     png: Annotated[
         Path | None, typer.Option(metavar="OUT.png", help="Write a picture instead of the page.")

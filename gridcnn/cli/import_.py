@@ -12,10 +12,10 @@ from gridcnn.cli import options, screen
 from gridcnn.errors import RunFolderError, how_many
 from gridcnn.outputs import refuse_taken, write_output
 
-_EXAMPLES = """Make a spec and a model of an ONNX file, as PyTorch, Keras and others write it.
+_EXAMPLES = """Make a spec and a model from an ONNX file, as PyTorch, Keras and others write it.
 
 The network has to be made of stages that gridcnn has: chains, skips, and branches that begin and
-end together. What cannot be taken is listed by operator. The votes of both are compared.
+end together. Operators that cannot be imported are listed. The votes of both are compared.
 
 Examples:
 

@@ -9,10 +9,10 @@ import typer
 
 from gridcnn.cli import screen
 
-_EXAMPLES = """Make the page about a run again, from what its folder holds.
+_EXAMPLES = """Make the report of a run again, from the files in its folder.
 
-RUN is the folder of a run that has ended, also of a cross-validation or a repetition. The page is
-its report.html. The data is read again only if the run wrote no report.json.
+RUN is the folder of a finished run, cross-validation or repetition; the page is its report.html.
+The data is read again only if the run wrote no report.json.
 
 Examples:
 

@@ -36,11 +36,11 @@ def serve(
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL...", help="Run folders or model files, each perhaps as NAME=MODEL."
+            metavar="MODEL...", help="Run folders or model files; NAME=MODEL gives one a name."
         ),
     ],
     host: Annotated[
-        str, typer.Option(help="The address to listen at. 0.0.0.0: all of this machine.")
+        str, typer.Option(help="The address to listen on. 0.0.0.0: all addresses of this machine.")
     ] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="The port; 0: any that is free.")

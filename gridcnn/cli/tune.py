@@ -156,7 +156,8 @@ def _find_learning_rate(spec: str, settings: dict[str, Any], *, as_json: bool, s
         )
         screen.say(
             f"by {len(found.rates)} steps at rates from {found.rates[0]:g} to "
-            f"{found.rates[-1]:.2g}; good to a factor of a few, gridcnn tune finds it more exactly"
+            f"{found.rates[-1]:.2g}; accurate to a factor of a few; "
+            "gridcnn tune finds it more exactly"
         )
         screen.say(f"results: {found.folder}, with {TABLE} and {PICTURE}")
 
@@ -177,7 +178,7 @@ def _say_result(result: Tuning) -> None:
         parts = [f"{name} {part:.0%}" for name, part in result.importances.items()]
         screen.say(f"what mattered: {', '.join(parts)}")
     screen.say(
-        "(the best of many on the same validation items is a little lucky: the test part tells)"
+        "(the best of many trials is partly luck on the validation items: only the test part shows)"
     )
     screen.say(f"train it and test it: gridcnn run {result.folder / BEST}")
     screen.say(f"results: {result.folder}, with {TRIALS}, {HISTORY} and {SETTINGS}")

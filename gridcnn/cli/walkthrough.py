@@ -12,7 +12,7 @@ from gridcnn.cli import options, screen
 
 _EXAMPLES = """Make a page that shows how a network sees an X, step by step, from a live run.
 
-The page works without a network, and needs no server: open it in a browser, show it to a class.
+The page needs no internet connection and no server: open it in a browser, show it to a class.
 
 Examples:
 

@@ -141,8 +141,8 @@ class Crew:
         while not (admitted := self._admit(timeout=1)):
             if time.monotonic() > end:
                 raise EngineError(
-                    f"all workers have died ({self.lost} so far), and no other one starts within "
-                    f"{START_SECONDS:.0f} seconds; resume the run when the cluster is well again"
+                    f"all workers have died ({self.lost} so far), and no new one started within "
+                    f"{START_SECONDS:.0f} seconds; resume the run once the cluster works again"
                 )
         return admitted
 
@@ -153,7 +153,7 @@ class Crew:
             self._admit(timeout=1)
         if not self.workers:
             raise EngineError(
-                f"no worker of {self._threads} threads starts within {START_SECONDS:.0f} seconds; "
+                f"no worker of {self._threads} threads started within {START_SECONDS:.0f} seconds; "
                 "the cluster may be in use: see `ray status`"
             )
 

@@ -67,6 +67,6 @@ def _result(ray: Any, reference: Any) -> Any:
         raise error.cause from None
     except ray.exceptions.RayError as error:
         raise EngineError(
-            f"workers die again and again ({type(error).__name__}); the same command goes on where "
+            f"workers keep dying ({type(error).__name__}); the same command continues where "
             "it stopped"
         ) from None

@@ -241,7 +241,7 @@ class Server:
             elif name == b"content-length":
                 length = int(value)
             elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-                raise Refusal(415, "bodies are sent as they are, without a Content-Encoding")
+                raise Refusal(415, "send the body as it is, without a Content-Encoding")
         with contextlib.ExitStack() as holding:
             body = await self._body(receive, length, holding)
             if not body:
@@ -317,7 +317,7 @@ class Server:
     async def _explanation(self, request: Request) -> Response:
         kept = self._explanations.get(request.path_params["key"])
         if kept is None:
-            raise Refusal(404, "this explanation is not kept any more; explain the item again")
+            raise Refusal(404, "this explanation is no longer kept; explain the item again")
         return _html(kept, "'self'")
 
     async def _page(self, _: Request) -> Response:
@@ -434,7 +434,7 @@ async def _no_such(request: Request, error: Exception) -> Response:
         allowed = (error.headers or {}).get("Allow", "")
         line = f"{request.method} is not for this path; it takes {allowed}"
     else:
-        line = "there is nothing here; GET /openapi.json lists all paths"
+        line = "there is no such path; GET /openapi.json lists all paths"
     response = _errors(error.status_code, line)
     response.headers.update(error.headers or {})
     return response

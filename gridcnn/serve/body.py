@@ -121,7 +121,7 @@ class _Form:
         file_name = options.get(b"filename")
         encoding = self._headers.get(b"content-transfer-encoding", b"binary").strip().lower()
         if encoding not in (b"binary", b"8bit", b"7bit"):
-            raise Refusal(400, f"parts are sent as they are; one has the encoding {encoding!r}")
+            raise Refusal(400, f"parts must not be encoded; one has the encoding {encoding!r}")
         is_file = file_name is not None
         name = _name(options.get(b"name", b"") if file_name is None else file_name)
         self.parts.append(Part(name, b"".join(self._pieces), is_file))
@@ -156,7 +156,7 @@ def read_json(body: bytes) -> Any:
 
 
 def _refuse_constant(text: str) -> NoReturn:
-    raise Refusal(400, f"the body is not JSON: {text} is not a number of JSON; write null")
+    raise Refusal(400, f"the body is not JSON: {text} is not a JSON number; write null")
 
 
 def decode_base64(text: Any) -> bytes:

@@ -78,7 +78,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - of uvicorn
         """Answer what is no request, or was refused while it was parsed."""
-        self._refuse(self._refusal or Refusal(400, "this is not a valid request of HTTP"))
+        self._refuse(self._refusal or Refusal(400, "this is not a valid HTTP request"))
 
     def pause_writing(self) -> None:
         """Called when the client reads more slowly than is written."""

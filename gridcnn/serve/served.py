@@ -24,7 +24,7 @@ from gridcnn.serve.intake import Intake, Items
 from gridcnn.serve.limits import Limits
 from gridcnn.serve.refusals import Refusal
 
-FAULT = "the server failed because of a fault of its own; its log tells more"
+FAULT = "the server failed because of a fault of its own; see its log"
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"cannot listen at {host}, port {port}: {reason}; give another --host or --port"
+            f"cannot listen on {host}, port {port}: {reason}; give another --host or --port"
         ) from None
     return found
 
@@ -94,7 +94,7 @@ def serve(
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     ready = [f"serving {listed(models.names)} at {address_of(listening)}"]
     if not access.local and access.token is None:
-        ready.append("anybody who reaches this address may ask; --token keeps others out")
+        ready.append("anyone who can reach this address can use the server; --token restricts it")
     server = _Uvicorn(config, app, say, ready)
     server.run(sockets=[listening])
 

@@ -51,9 +51,9 @@ def test_the_port_must_be_free(place: Path) -> None:
         port = taken.getsockname()[1]
         message = refused("model.safetensors", "--port", port, folder=place)
 
-    assert f"cannot listen at 127.0.0.1, port {port}: Address already in use" in message
+    assert f"cannot listen on 127.0.0.1, port {port}: Address already in use" in message
     assert "give another --host or --port" in message
-    assert "cannot listen at 203.0.113.7" in refused(
+    assert "cannot listen on 203.0.113.7" in refused(
         "model.safetensors", "--host", "203.0.113.7", folder=place
     )
 

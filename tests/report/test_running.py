@@ -258,7 +258,7 @@ def test_other_data_is_not_shown_for_that_of_a_run(pictures: Path, tmp_path: Pat
 
     done = cli("report", "out", folder=tmp_path)
 
-    assert "the data has other test items than the run had" in done.stderr
+    assert "the test items of the data are no longer those of the run" in done.stderr
     assert not (made.folder / "report.json").exists()
 
 
@@ -287,13 +287,13 @@ def test_an_older_run_has_a_page(run: gridcnn.Run, tmp_path: Path) -> None:
 def test_a_report_that_fails_is_a_warning(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run has ended well, whatever happens to the page about it."""
+    """The run has succeeded, whatever happens to the page about it."""
 
     def fail(*_: Any, **__: Any) -> Any:
         raise RuntimeError("no room")
 
     monkeypatch.setattr(writing, "gather", fail)
-    with pytest.warns(ReportWarning, match=r"ended well.*RuntimeError: no room.*gridcnn report"):
+    with pytest.warns(ReportWarning, match=r"has succeeded.*RuntimeError: no room.*gridcnn report"):
         made = gridcnn.run(SMALL, data=pictures, out=tmp_path / "out", report=True)
 
     assert made.metrics["test"]["items"] == 30

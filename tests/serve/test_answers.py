@@ -241,7 +241,7 @@ def test_bad_items_harm_no_other_request(
     ("body", "status", "line"),
     [
         ('{"items": [', 400, "the body is not JSON"),
-        ('{"item": NaN}', 400, "NaN is not a number of JSON"),
+        ('{"item": NaN}', 400, "NaN is not a JSON number"),
         (b"\xff\xfe\xfa", 400, "not UTF-8"),
         ("[" * 100_000, 400, "inside each other"),
         ('{"item": ' + "1" * 5_000 + "}", 400, "too many digits"),

@@ -209,7 +209,9 @@ def _draw_importance(part: Any, explanation: Explanation) -> None:
     panels += [
         (f"Grad-CAM, {name}", each.grad_cam) for name, each in both if each.grad_cam is not None
     ]
-    part.suptitle(f"what mattered for {label}, beside the same of random weights", fontsize="small")
+    part.suptitle(
+        f"what mattered for {label}, next to the same for random weights", fontsize="small"
+    )
     grid = part.subplots(1, len(panels), squeeze=False).ravel()
     symbols = explanation.original.symbols
     for axes, (title, values) in zip(grid, panels, strict=True):

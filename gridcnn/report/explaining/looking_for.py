@@ -159,7 +159,7 @@ def look_for(
     if not ops:
         raise DataError("this network has no convolution, and so no features")
     if not len(cells):
-        raise DataError("there are no items to look for the features in")
+        raise DataError("there are no items in which to look for features")
     fields = fields_of(model.network)
     counter = Counter(advance, "looking for features", len(ops))
     layers = []

@@ -51,7 +51,7 @@ def features_of(
 def _own(model: Model, advance: Advance | None) -> tuple[Dataset, NDArray[np.int64], str]:
     """Return the data of a model, and which of its items it was trained on."""
     if model.spec.data is None or model.spec.data.source is None:
-        raise DataError("the model does not know its data; say in which to look: --data PATH")
+        raise DataError("the model does not know its data; name the data to look at: --data PATH")
     try:
         located = locate(model.spec, None, spec_folder(model.spec))
         dataset = located.open(advance)
@@ -60,7 +60,7 @@ def _own(model: Model, advance: Advance | None) -> tuple[Dataset, NDArray[np.int
         )
         dataset, division, _ = divide_items(located, dataset, advance)
     except DataError as error:
-        hint = Problem("the model's own data cannot be read; say in which to look: --data PATH")
+        hint = Problem("the model's own data cannot be read; name the data to look at: --data PATH")
         raise DataError(*error.problems, hint) from None
     return dataset, division.train, "its training data"
 

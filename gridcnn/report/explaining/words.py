@@ -73,7 +73,7 @@ def _of_pooling(op: Op, stage: Pooling) -> str:
     window = "All cells of a map are one window" if whole else f"Each window of {rows} x {columns}"
     if stage.mode == "mean":
         return (
-            f"{window}: of it the mean is kept."
+            f"{window}, of which the mean is kept."
             if whole
             else f"{window} cells keeps its mean, so that exact position matters less."
         )

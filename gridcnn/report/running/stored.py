@@ -192,8 +192,8 @@ def read_run(folder: Path) -> StoredRun:
     gathered = read_gathered(folder)
     if gathered is None:
         notes.append(
-            "there are no example items, pictures and baseline: the folder has no report.json, "
-            "which a run with --no-report, or of an older gridcnn, did not write"
+            "example items, pictures and the baseline are missing: the folder has no report.json, "
+            "because the run had --no-report, or is that of an older gridcnn"
         )
     return StoredRun(
         folder,

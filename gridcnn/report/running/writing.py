@@ -55,7 +55,7 @@ def attempt(make: Callable[[], Path], folder: Path) -> Path | None:
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
     warnings.warn(
-        f"the run in {folder} has ended well, and its report cannot be written: {reason}; once "
+        f"the run in {folder} has succeeded, but its report cannot be written: {reason}; once "
         f"that is fixed, make it with: gridcnn report {folder}",
         ReportWarning,
         stacklevel=3,
@@ -81,7 +81,7 @@ def gather_again(folder: Path, *, advance: Advance | None = None) -> bool:
     if TEST in metrics:
         names = [as_written(name) for name in prepared.test.names]
         if names != list(read_answers(folder, metrics).names):
-            raise DataError("the data has other test items than the run had")
+            raise DataError("the test items of the data are no longer those of the run")
     content = gather(Facts(prepared, read_check(folder)), folder, metrics, advance=advance)
     _write(folder / REPORTED, json_text(content) + "\n")
     return True

@@ -218,7 +218,7 @@ def test_data_can_be_given_or_is_that_of_the_model(tmp_path: Path) -> None:
 
     assert len(looked.names) == 10
     assert looked.names[-1] == "item 29"
-    with pytest.raises(DataError, match="say in which to look: --data PATH"):
+    with pytest.raises(DataError, match="name the data to look at: --data PATH"):
         features_of(model)
     with pytest.raises(DataError, match="no convolution, and so no features"):
         features_of(model_of({"image": {"size": [14, 12]}}, []), arrays)
