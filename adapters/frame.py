@@ -28,27 +28,27 @@ from gridcnn.adapters.resampling import block_means
 Mask = NDArray[np.bool_]
 Depths = NDArray[np.int64]
 
-_SMALLEST = 24  # pixels along a side below which lines and strokes cannot be told apart
-_PLAIN = 12.0  # distances of colours (0 to 255) that are paper, whatever the noise
-_GLANCE = 24  # pixels along the longer side of the picture in which the fall of light is looked for
-_ROUNDS = 3  # bands beside each other along one side, at most
+SMALLEST = 24  # pixels along a side below which lines and strokes cannot be told apart
+PLAIN = 12.0  # distances of colours (0 to 255) that are paper, whatever the noise
+GLANCE = 24  # pixels along the longer side of the picture in which the fall of light is looked for
+ROUNDS = 3  # bands beside each other along one side, at most
 # Of a band, as parts of the length or the depth of its side:
-_DEEPEST = 0.3  # how far it may reach into the picture
-_SLOPE = 0.2  # how much it may be tilted: a rise of 1 in 5
-_LONG = 0.4  # over how much of the side it must be seen; a tilted one may leave the picture
-_COVERED = 0.75  # the same, of where it is not hidden and inside the picture
-_AT_ENDS = 0.5  # the same, near each of its ends
+DEEPEST = 0.3  # how far it may reach into the picture
+SLOPE = 0.2  # how much it may be tilted: a rise of 1 in 5
+LONG = 0.4  # over how much of the side it must be seen; a tilted one may leave the picture
+COVERED = 0.75  # the same, of where it is not hidden and inside the picture
+AT_ENDS = 0.5  # the same, near each of its ends
 # Of its inner edge, as parts of the shorter side of the picture:
-_ROUGH = 0.05  # how far it may stray from its line
-_STRAY = 0.025  # how far half of it may
-_BOW = 0.03  # how far its middle may stand back behind its ends
-_SAMPLES = 16  # columns through pairs of which its line is laid
+ROUGH = 0.05  # how far it may stray from its line
+STRAY = 0.025  # how far half of it may
+BOW = 0.03  # how far its middle may stand back behind its ends
+SAMPLES = 16  # columns through pairs of which its line is laid
 # Of what is left when all bands are gone:
-_CRUMBS = 0.08  # next to a band, in this part of the shorter side, loose remains are part of it
-_MANY = 0.03  # the part of all pixels that such remains may make up
-_TRIFLE = 0.002  # the part of all pixels from which something is drawn
-_BESIDE = 0.3  # the part of the pixels next to bands that may be drawn
-_SPECKS = 0.03  # the part of the pixels along one edge that noise may make up
+CRUMBS = 0.08  # next to a band, in this part of the shorter side, loose remains are part of it
+MANY = 0.03  # the part of all pixels that such remains may make up
+TRIFLE = 0.002  # the part of all pixels from which something is drawn
+BESIDE = 0.3  # the part of the pixels next to bands that may be drawn
+SPECKS = 0.03  # the part of the pixels along one edge that noise may make up
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def frame_of(pixels: Pixels) -> Frame | None:
             `(rows, columns, channels)`, 0 to 255.
     """
     rows, columns = pixels.shape[:2]
-    if min(rows, columns) < _SMALLEST:
+    if min(rows, columns) < SMALLEST:
         return None
     pixels = pixels.astype(np.float32, copy=False)
     sides = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
@@ -117,11 +117,11 @@ def frame_of(pixels: Pixels) -> Frame | None:
                     columns // 6 : columns - columns // 6 : max(columns // 32, 1)]  # fmt: skip
     middle = middle.reshape(-1, pixels.shape[2])
     inner = _median(middle)
-    alike = float(np.abs(outer - inner).max()) <= _PLAIN
+    alike = float(np.abs(outer - inner).max()) <= PLAIN
     if alike:
         strays = np.abs(ring - outer).max(axis=1)
         noise = min(_middle(strays), _middle(np.abs(middle - inner).max(axis=1)))
-        if not _may_be_framed(strays > max(_PLAIN, 4 * noise), rows, columns):
+        if not _may_be_framed(strays > max(PLAIN, 4 * noise), rows, columns):
             return None
     found = _under(pixels, inner)
     if found is not None or alike:
@@ -138,9 +138,9 @@ def _may_be_framed(off: Mask, rows: int, columns: int) -> bool:
     if not off.any():
         return False
     top, bottom, left, right = np.split(off, (columns, 2 * columns, 2 * columns + rows))
-    high, wide = round(_DEEPEST * rows), round(_DEEPEST * columns)
+    high, wide = round(DEEPEST * rows), round(DEEPEST * columns)
     return any(
-        np.count_nonzero(along) > _LONG * len(along) / 2 or (bool(one.any()) and bool(other.any()))
+        np.count_nonzero(along) > LONG * len(along) / 2 or (bool(one.any()) and bool(other.any()))
         for along, one, other in (
             (top, left[:high], right[:high]),
             (bottom, left[-high:], right[-high:]),
@@ -166,7 +166,7 @@ def _median(values: NDArray[np.float32]) -> NDArray[np.float32]:
 def _under(pixels: NDArray[np.float32], colour: NDArray[np.float32]) -> Frame | None:
     """Return the frame if paper is of this colour, or None."""
     rows, columns = pixels.shape[:2]
-    glance = block_means(pixels, math.ceil(max(rows, columns) / _GLANCE))
+    glance = block_means(pixels, math.ceil(max(rows, columns) / GLANCE))
     high, wide = glance.shape[0] // 8, glance.shape[1] // 8
     inner = glance[high : glance.shape[0] - high, wide : glance.shape[1] - wide]
     slopes = slopes_of(inner, colour)
@@ -177,23 +177,23 @@ def _under(pixels: NDArray[np.float32], colour: NDArray[np.float32]) -> Frame | 
     np.minimum(apart, np.abs(pixels - colour).max(axis=2), out=apart)
     middle = apart[rows // 6 : -(rows // 6) : 3, columns // 6 : -(columns // 6) : 3]
     noise = _middle(middle.ravel())
-    least = max(_PLAIN, 4 * noise)
+    least = max(PLAIN, 4 * noise)
     strong = apart > least
     bands = _find_bands([apart > max(least, float(apart.max()) / 3), strong])
     if bands is None:
         return None
     covered = bands.cover()
     rest = strong & ~covered
-    top, left, bottom, right = bands.inside(round(_CRUMBS * min(rows, columns)))
+    top, left, bottom, right = bands.inside(round(CRUMBS * min(rows, columns)))
     deep = np.zeros_like(rest)
     deep[top:bottom, left:right] = rest[top:bottom, left:right]
     drawing = _grow(deep, rest)
-    if np.count_nonzero(drawing) < max(4, _TRIFLE * rest.size) and bands.number() > 1:
+    if np.count_nonzero(drawing) < max(4, TRIFLE * rest.size) and bands.number() > 1:
         # One band is no drawing; several may be the strokes of an L or of an 11.
         return None
     crumbs = rest & ~drawing
     # Many remains are the corners around something round.
-    if np.count_nonzero(crumbs) > _MANY * rest.size or _is_cut_out(strong, drawing, bands):
+    if np.count_nonzero(crumbs) > MANY * rest.size or _is_cut_out(strong, drawing, bands):
         return None
     return Frame(covered | crumbs, bands.inside(), (top, left, bottom, right))
 
@@ -204,12 +204,12 @@ def _is_cut_out(drawn: Mask, drawing: Mask, bands: _Bands) -> bool:
     inside = drawn[top:bottom, left:right]
     edges = (inside[0], inside[-1], inside[:, 0], inside[:, -1])
     # Paper lies beside a band.
-    if np.concatenate(edges).mean() > _BESIDE:
+    if np.concatenate(edges).mean() > BESIDE:
         return True
     drawing = drawing[top:bottom, left:right]
     ends = (drawing[0], drawing[-1], drawing[:, 0], drawing[:, -1])
     # A few specks are noise.
-    touched = [np.count_nonzero(each) > max(2, _SPECKS * len(each)) for each in ends]
+    touched = [np.count_nonzero(each) > max(2, SPECKS * len(each)) for each in ends]
     banded = [bool(side.any()) for side in (bands.top, bands.bottom, bands.left, bands.right)]
     crossed = [a and b for a, b in zip(touched, banded, strict=True)]
     if not any(crossed):
@@ -249,7 +249,7 @@ def _find_bands(masks: list[Mask]) -> _Bands | None:
     for drawn in masks:
         left = drawn & ~_Bands(*depths).cover()
         views = [left, left[::-1], left.T, left.T[::-1]]
-        for _ in range(_ROUNDS):
+        for _ in range(ROUNDS):
             fresh = False
             for side, (depth, view) in enumerate(zip(depths, views, strict=True)):
                 # Between the bands of the other two sides, as far as they are known.
@@ -271,17 +271,17 @@ def _find_bands(masks: list[Mask]) -> _Bands | None:
 def _band(drawn: Mask, shorter: int) -> Depths | None:
     """Return how deep a band along the top reaches in each column, or None if there is none."""
     rows, columns = drawn.shape
-    limit = round(_DEEPEST * rows)
+    limit = round(DEEPEST * rows)
     near = drawn[:limit]
     valid = near.any(axis=0)
     start = near.argmax(axis=0)
     # The first pixel of paper after the start.
     beyond = ~near & (np.arange(limit)[:, None] >= start)
     ends = valid & beyond.any(axis=0)
-    if np.count_nonzero(ends) < _COVERED * _LONG * columns:
+    if np.count_nonzero(ends) < COVERED * LONG * columns:
         return None
     end = np.where(ends, beyond.argmax(axis=0), limit)
-    rough = _ROUGH * shorter + 1.5
+    rough = ROUGH * shorter + 1.5
     slope, base = _line(np.flatnonzero(ends), end[ends], rough)
     line = base + slope * np.arange(columns)
     off = end - line
@@ -290,7 +290,7 @@ def _band(drawn: Mask, shorter: int) -> Depths | None:
     asked = (line > 0.5) & ~(valid & (off > rough) & (start <= line))
     # Only what goes on as far as one can see may be another band, which hides the end of this one.
     shown = (line > 0.5) & (ends | ~valid)
-    if np.count_nonzero(seen) < _LONG * columns or not _is_seen(seen, asked, shown):
+    if np.count_nonzero(seen) < LONG * columns or not _is_seen(seen, asked, shown):
         return None
     if not _is_straight(off, asked, shorter):
         return None
@@ -309,7 +309,7 @@ def _is_seen(seen: Mask, asked: Mask, shown: Mask) -> bool:
     quarter, tip = len(places) // 4, max(columns // 10, 2)
     parts = (places[:quarter], places[-quarter:], tips[:tip], tips[-tip:])
     return bool(
-        seen[places].mean() >= _COVERED and min(seen[part].mean() for part in parts) >= _AT_ENDS
+        seen[places].mean() >= COVERED and min(seen[part].mean() for part in parts) >= AT_ENDS
     )
 
 
@@ -320,19 +320,22 @@ def _is_straight(off: NDArray[np.float64], asked: Mask, shorter: int) -> bool:
     outer, inner = np.concatenate([off[:quarter], off[-quarter:]]), off[quarter:-quarter]
     # A drawing that touches the band makes it look deeper: only its shallower parts count.
     bow = abs(_middle(outer, 0.3) - _middle(inner, 0.3))
-    return bow <= _BOW * shorter + 0.5 and _middle(np.abs(off)) <= _STRAY * shorter + 0.25
+    return bow <= BOW * shorter + 0.5 and _middle(np.abs(off)) <= STRAY * shorter + 0.25
 
 
 def _line(x: NDArray[np.int64], y: NDArray[np.int64], near: float) -> tuple[float, float]:
     """Return slope and base of the line, of those through two points, that most are near to."""
-    chosen = np.linspace(0, len(x) - 1, min(_SAMPLES, len(x))).astype(np.int64)
+    chosen = np.linspace(0, len(x) - 1, min(SAMPLES, len(x))).astype(np.int64)
     first, second = np.triu_indices(len(chosen), max(len(chosen) // 4, 1))
     at, value = x[chosen], y[chosen]
     slopes = (value[second] - value[first]) / (at[second] - at[first])
-    plausible = np.abs(slopes) <= _SLOPE
+    plausible = np.abs(slopes) <= SLOPE
     slopes, bases = slopes[plausible], (value[first] - slopes * at[first])[plausible]
     if not len(slopes):
         return 0.0, _middle(y)
     apart = np.abs(bases[:, None] + slopes[:, None] * x - y)
-    best = int((apart * (apart < near) + near * (apart >= near)).sum(axis=1).argmin())
+    costs = np.minimum(apart, near).sum(axis=1)
+    # Lines through other points can be equally near; which of them is the first must not depend on
+    # how sums round. Costs are fractions of small numbers, none of which ends in .7 thousandths.
+    best = int(np.floor(costs * 1000 + 0.3).argmin())
     return float(slopes[best]), float(bases[best])

@@ -17,7 +17,7 @@ Values: TypeAlias = "NDArray[Any] | Image"
 """A Pillow image in mode L, LA, RGB or RGBA, or an array of any number type: `(rows, columns)` or
 `(rows, columns, 2 | 3 | 4)`: grey and opacity; red, green and blue; these and opacity."""
 
-_BLOCKS = 8  # blocks along a side of a cell, at least, where whole bytes are averaged in two steps
+BLOCKS = 8  # blocks along a side of a cell, at least, where whole bytes are averaged in two steps
 _SEEN = 2  # decoded pixels along a side of a cell, at least, where a picture is decoded smaller
 
 
@@ -70,7 +70,7 @@ class Need(NamedTuple):
         Each cell still sees 64 blocks or more, so that neither their edges nor their rounding
         matter. Averaging floats would take ten times as long.
         """
-        step = int(self._cell(window.height, window.width) / _BLOCKS)
+        step = int(self._cell(window.height, window.width) / BLOCKS)
         if step <= 1:
             return Picture(image, window)
         return Picture(image.reduce(step), window.divide(step))

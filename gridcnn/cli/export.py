@@ -23,7 +23,7 @@ Examples:
 
   gridcnn export runs/digits/1 --to onnx -o digits.onnx
 
-  gridcnn export runs/xo/1 --to onnx --without frames --check drawings
+  gridcnn export runs/xo/1 --to onnx --check drawings
 
   gridcnn export runs/sounds/1 --to onnx --input grid --opset 13
 
@@ -78,8 +78,8 @@ def export(
         str | None,
         typer.Option(
             metavar="frames",
-            help="For onnx: leave out that page edges and ruled lines are taken off pictures, "
-            "which fit: ink and polarity: ink do.",
+            help="For onnx: leave out the search for page edges and ruled lines along the sides of "
+            "pictures, which fit: ink and polarity: ink do; for programs without If and Loop.",
         ),
     ] = None,
     target: options.Target = None,

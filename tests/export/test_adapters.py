@@ -1,9 +1,6 @@
 """Adapters as nodes of ONNX: the same grids as in Python, in ONNX Runtime and in OpenVINO."""
 
 import functools
-import importlib.util
-import io
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,81 +9,13 @@ import pytest
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.adapters.audio import AudioAdapter
 from gridcnn.adapters.image import ImageAdapter
-from gridcnn.adapters.ink import background_of
 from gridcnn.adapters.molecule import MoleculeAdapter
 from gridcnn.adapters.table import TableAdapter
 from gridcnn.adapters.text import TextAdapter
-from gridcnn.contracts.adapter import Adapter
 from gridcnn.errors import UserError
-from gridcnn.export.onnx.adapters import add_adapter
-from gridcnn.export.onnx.feeding import batches
-from gridcnn.export.onnx.graph import Graph
-from gridcnn.export.onnx.symbols import one_hot
-from gridcnn.grid import Array
+from tests.export.adapting import check, content_of, in_onnxruntime, in_openvino
 
-runtime: Any = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
-
-TYPES: dict[str, Any] = {
-    "tensor(uint8)": np.uint8,
-    "tensor(int32)": np.int32,
-    "tensor(float)": np.float32,
-    "tensor(string)": object,
-}
-Run = Callable[[str, Any], Array]
-
-
-def content_of(adapter: Adapter, *, opset: int = 17, **options: Any) -> bytes:
-    graph = Graph(opset)
-    feed = add_adapter(graph, adapter, **options)
-    shape = adapter.shape()
-    grids = feed.grids if feed.indices is None else one_hot(feed.indices, shape.rows).name
-    graph.output(grids, "grids", np.float32, ("items", *shape.sizes))
-    return graph.content("adapter", {})
-
-
-def in_onnxruntime(content: bytes) -> Run:
-    options = runtime.SessionOptions()
-    options.log_severity_level = 3
-    session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return lambda name, array: session.run(None, {name: array})[0]
-
-
-def in_openvino(content: bytes) -> Run:
-    openvino: Any = pytest.importorskip("openvino", reason="OpenVINO is not installed")
-    core = openvino.Core()
-    # It computes with 16 bits where the processor does that faster, unless told otherwise.
-    hints = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = core.compile_model(core.read_model(io.BytesIO(content)), "CPU", hints)
-    return lambda name, array: next(iter(compiled({name: array}).values()))
-
-
-def grids_of(adapter: Adapter, things: Any, run: Run, taken: Any) -> Array:
-    found = np.empty((len(things), *adapter.shape().sizes), np.float32)
-    for chosen, array in batches(adapter, taken.name, np.dtype(TYPES[taken.type]), things):
-        found[chosen] = run(taken.name, array)
-    return found
-
-
-def check(
-    adapter: Adapter,
-    things: Any,
-    *,
-    atol: float = 1e-5,
-    openvino: bool = True,
-    opset: int = 17,
-    **options: Any,
-) -> None:
-    content = content_of(adapter, opset=opset, **options)
-    (taken,) = runtime.InferenceSession(content, providers=["CPUExecutionProvider"]).get_inputs()
-    expected = np.asarray(adapter.grids(things).values)
-
-    found = grids_of(adapter, things, in_onnxruntime(content), taken)
-
-    np.testing.assert_allclose(found, expected, atol=atol, rtol=1e-5)
-    if openvino and importlib.util.find_spec("openvino"):
-        found = grids_of(adapter, things, in_openvino(content), taken)
-        np.testing.assert_allclose(found, expected, atol=atol, rtol=1e-5)
-
+pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
 
 # Pictures -----------------------------------------------------------------------------------------
 
@@ -150,78 +79,6 @@ def test_pictures_with_a_million_pixels_differ_little() -> None:
     found = in_onnxruntime(content_of(adapter))("pixels", picture[None])[0]
 
     assert 0 < np.abs(found - adapter.adapt(picture)).max() < 0.02
-
-
-# Ink ----------------------------------------------------------------------------------------------
-
-
-def drawing(random: np.random.Generator, rows: int, columns: int, channels: int) -> Array:
-    """Return strokes of a pen on paper, on some of which light falls unevenly."""
-    from PIL import Image, ImageDraw
-
-    paper = random.integers(120, 256, 3)
-    image = Image.new("RGB", (columns, rows), tuple(paper.tolist()))
-    pen = ImageDraw.Draw(image)
-    ink = tuple(random.integers(0, 100, 3).tolist())
-    y, x = np.sort(random.uniform(0.1, 0.9, (2, 2)), axis=1) * [[rows], [columns]]
-    width = max(1, round(random.uniform(0.02, 0.08) * min(rows, columns)))
-    for first, last in (((x[0], y[0]), (x[1], y[1])), ((x[0], y[1]), (x[1], y[0]))):
-        pen.line((first, last), ink, width)
-    pixels = np.asarray(image).astype(np.float64)
-    if random.random() < 0.5:
-        pixels *= np.linspace(0.6, 1, columns)[None, :, None]
-    pixels += random.normal(0, random.choice([0, 2, 6]), pixels.shape)
-    return pixels.clip(0, 255).astype(np.uint8)[:, :, :channels]
-
-
-@functools.cache
-def drawings(count: int = 4) -> list[Any]:
-    """Return drawings of many sizes, without those that seem to have a frame."""
-    random = np.random.default_rng(1)
-    sizes = [(20, 31), (3, 9), (24, 24), (64, 64), (130, 120), (300, 210)]
-    made = [
-        drawing(random, *size, channels)
-        for size in sizes
-        for channels in (1, 3)
-        for _ in range(count)
-    ]
-    blank = [np.full((40, 30, 3), 200, np.uint8), np.zeros((1, 1, 1), np.uint8)]
-    return [each for each in [*made, *blank] if background_of(each).frame is None]
-
-
-@pytest.mark.parametrize(
-    ("settings", "kind"),
-    [
-        ({"fit": "ink", "polarity": "ink"}, "uint8"),
-        ({"fit": "ink", "polarity": "keep", "channels": 3, "margin": 0.3}, "uint8"),
-        ({"fit": "pad", "polarity": "ink", "channels": 3}, "uint8"),
-        ({"fit": "crop", "polarity": "ink"}, "uint8"),
-        ({"fit": "ink", "polarity": "ink"}, "float32"),
-    ],
-)
-def test_ink_is_searched_in_the_file(settings: dict[str, Any], kind: str) -> None:
-    """On paper of any colour, evenly lit or not, in small pictures and large ones, and in none."""
-    adapter = ImageAdapter(size=(16, 20), **settings)
-    things = drawings()
-    if kind == "float32":
-        things = [(each / 255).astype(np.float32) for each in things]
-
-    check(adapter, things, atol=2e-5, openvino=False, pixels=kind, without="frames")
-
-
-@pytest.mark.long
-def test_ink_is_searched_in_very_many_pictures() -> None:
-    adapter = ImageAdapter(size=(16, 20), fit="ink", polarity="ink")
-
-    check(adapter, drawings(100), atol=2e-5, openvino=False, without="frames")
-
-
-@pytest.mark.parametrize("setting", ["fit", "polarity"])
-def test_frames_are_left_out_only_if_that_is_asked_for(setting: str) -> None:
-    message = f"'{setting}: ink' of image takes page edges and ruled lines off the sides"
-
-    with pytest.raises(UserError, match=message):
-        content_of(ImageAdapter(**{setting: "ink"}))
 
 
 # Sounds -------------------------------------------------------------------------------------------

@@ -37,8 +37,8 @@ class Onnx(Format):
     pixels: Literal["uint8", "float32"] | None = None
     """Of pictures, the type of the pixels: `uint8` (the default) or `float32`."""
     without: Literal["frames"] | None = None
-    """What may be left out of the adapter. `frames`: of pictures with a search for ink, that page
-    edges and ruled lines are taken off their sides."""
+    """What is left out of the adapter. `frames`: of pictures with a search for ink, that page edges
+    and ruled lines are taken off their sides; for programs without the operators If and Loop."""
 
     def export(self, model: Model, path: Path) -> Exported:  # noqa: ARG002 - one file
         """Return the file; raise `UserError` that names what cannot be expressed."""

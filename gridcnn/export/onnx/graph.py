@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -94,7 +95,9 @@ class Graph:
     ) -> list[str]:
         """Return the `count` outputs of an operator."""
         unique = self._unique(name or operator.lower())
-        outputs = [unique] if count == 1 else [f"{unique}_{n}" for n in range(count)]
+        outputs = [unique]
+        if count > 1:
+            outputs = [self._unique(f"{unique}_{n}") for n in range(count)]
         made = self.helper.make_node(operator, list(inputs), outputs, name=unique, **settings)
         self.nodes.append(made)
         return outputs
@@ -118,6 +121,51 @@ class Graph:
             values_int64s=list(numbers.values()),
             default_int64=other,
         )
+
+    # Graphs inside --------------------------------------------------------------------------------
+
+    @contextmanager
+    def inside(self) -> Iterator[list[Any]]:
+        """Collect the nodes that are added meanwhile; they may use all values made before."""
+        outside, self.nodes = self.nodes, []
+        try:
+            yield self.nodes
+        finally:
+            self.nodes = outside
+
+    def inner(
+        self,
+        nodes: list[Any],
+        inputs: Sequence[tuple[str, DTypeLike, int]],
+        outputs: Sequence[tuple[str, DTypeLike, int]],
+    ) -> Any:
+        """Return a graph inside this one, for operators that choose or repeat.
+
+        Args:
+            nodes: of it.
+            inputs: the name, type and number of axes of each.
+            outputs: the same; they may be values from outside.
+        """
+        ends = []
+        for name, dtype, axes in outputs:
+            # An output has to be made inside, and under a name of its own.
+            end = self._unique("end")
+            nodes.append(self.helper.make_node("Identity", [name], [end], name=end))
+            ends.append((end, dtype, axes))
+        described = [
+            [
+                self.helper.make_tensor_value_info(
+                    name, self.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), [None] * axes
+                )
+                for name, dtype, axes in some
+            ]
+            for some in (inputs, ends)
+        ]
+        return self.helper.make_graph(nodes, self._unique("inside"), *described)
+
+    def fresh(self, name: str) -> str:
+        """Return a name that no value has."""
+        return self._unique(name)
 
     # What many adapters and stages need -----------------------------------------------------------
 

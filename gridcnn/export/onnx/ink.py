@@ -3,8 +3,6 @@
 Each picture has its own paper, its own window and its own step, so that all of these are values
 `(items, 1)`. What would be a loop over pictures, or an array of another size for each, is a matrix
 with zeros where nothing is.
-
-Frames are left out: page edges and ruled lines along the sides are not taken off.
 """
 
 from __future__ import annotations
@@ -14,187 +12,19 @@ from typing import NamedTuple
 import numpy as np
 
 from gridcnn.adapters.image import ImageAdapter
-from gridcnn.adapters.ink import EVEN, FAINTEST, GLANCE, LOOK, NOISIEST
-from gridcnn.adapters.light import ENOUGH, NEAR, RIDGE
-from gridcnn.adapters.pixels import FULL
+from gridcnn.adapters.ink import FAINTEST, LOOK, NOISIEST
+from gridcnn.export.onnx.frames import without_frames
+from gridcnn.export.onnx.paper import Paper, paper_of, reduce_to_look
 from gridcnn.export.onnx.resampling import (
     DOUBLE,
     Span,
-    block_means,
     resize_exactly,
     rounded_means,
     weights_of,
 )
-from gridcnn.export.onnx.values import Value, concat, constant, count_up, where
+from gridcnn.export.onnx.values import Value, constant, count_up, where
 
 _ROUNDS = 3
-
-
-class Paper(NamedTuple):
-    """The paper around what is drawn.
-
-    Attributes:
-        colour: the typical colour along the border, float32 `(items, channels, 1, 1)`.
-        slopes: factors of 1, x, y, x * x, x * y and y * y, double `(items, channels, 6)`; all but
-            the first are 0 if light falls evenly.
-        noise: how far its colours stray, double `(items, 1)`.
-        height, width: of the pictures, double `(1,)`.
-    """
-
-    colour: Value
-    slopes: Value
-    noise: Value
-    height: Value
-    width: Value
-
-    def shown(self, y: Value, x: Value) -> Value:
-        """Return its colours at places in pixels, float32 `(items, channels, rows, columns)`.
-
-        `y` is `(items | 1, rows)`, and `x` `(items | 1, columns)`.
-        """
-        down = (y * (2.0 / self.height) - 1.0).unsqueeze(1, 3)
-        across = (x * (2.0 / self.width) - 1.0).unsqueeze(1, 2)
-        base, by_x, by_y, by_xx, by_xy, by_yy = (
-            self.slopes.part(n, n + 1, 2).unsqueeze(3) for n in range(6)
-        )
-        surface = (by_xy * down) * across
-        surface = surface + (base + by_y * down + by_yy * (down * down))
-        surface = surface + (by_x * across + by_xx * (across * across))
-        return surface.clip(0, FULL).cast(np.float32)
-
-
-def find_paper(planes: Value, *, is_bytes: bool) -> Paper:
-    """Return the background of pictures, as `gridcnn.adapters.ink.background_of` does.
-
-    Args:
-        planes: 0 to 255, float32 `(items, channels, rows, columns)`.
-        is_bytes: whether these are whole numbers, whose means are rounded.
-    """
-    height, width = planes.size(2).cast(DOUBLE), planes.size(3).cast(DOUBLE)
-    longer = height.maximum(width)
-    small, rows, columns = block_means(planes, (longer / float(LOOK)).ceil(), is_bytes=is_bytes)
-    border = border_of(small, rows, columns)
-    colour = in_order(border, border.size(2), 0.5)
-    noise, stray = _deviation(border - colour)
-    glance, *_ = block_means(planes, (longer / float(GLANCE)).ceil(), is_bytes=is_bytes)
-    lit = Paper(colour.unsqueeze(3), _slopes(glance, colour), noise, height, width)
-    # Where the light is looked at, the last block may reach beyond the picture, as in Python.
-    y, x = _centres(height, rows), _centres(width, columns)
-    noise_when_lit, stray_when_lit = _deviation(border - border_of(lit.shown(y, x), rows, columns))
-    is_lit = ~(stray < 1) & _is_uneven(border, colour, noise, rows, columns)
-    is_lit = is_lit & ~(stray_when_lit > stray)
-    flat = colour.cast(DOUBLE)
-    flat = concat([flat, *[flat * 0.0] * 5], 2)
-    slopes = where(is_lit.unsqueeze(2), lit.slopes, flat)
-    return Paper(colour.unsqueeze(3), slopes, where(is_lit, noise_when_lit, noise), height, width)
-
-
-def _centres(length: Value, cells: Value) -> Value:
-    """Return the middles of equal parts of a length, double `(1, cells)`."""
-    return ((count_up(cells).cast(DOUBLE) + 0.5) * (length / cells.cast(DOUBLE))).unsqueeze(0)
-
-
-def border_of(small: Value, rows: Value, columns: Value) -> Value:
-    """Return the outermost pixels `(items, channels, pixels)`: top, bottom, left and right.
-
-    Args:
-        small: pixels `(items, channels, rows, columns)`.
-        rows: how many rows there are, int64 `(1,)`.
-        columns: the same for columns.
-    """
-    inner = small.part(1, -1, 2)
-    sides = [
-        small.part(0, 1, 2).squeeze(2),
-        small.part(rows - 1, rows, 2).squeeze(2),
-        inner.part(0, 1, 3).squeeze(3),
-        inner.part(columns - 1, columns, 3).squeeze(3),
-    ]
-    return concat(sides, 2)
-
-
-def in_order(values: Value, count: Value, part: float) -> Value:
-    """Return the number at a part of all when they are in order along the last axis, `(..., 1)`.
-
-    Args:
-        values: numbers `(items, channels, numbers)`.
-        count: how many there are, int64 `(1,)`.
-        part: 0.5 is the middle one; of an even number the upper one of both.
-    """
-    place = (count.cast(DOUBLE) * part).floor().cast(np.int64)
-    smallest, _ = values.graph.nodes_of(
-        "TopK", [values.name, (place + 1).name], 2, axis=2, largest=0, sorted=1
-    )
-    return Value(values.graph, smallest, values.dtype).part(place, place + 1, 2)
-
-
-def _deviation(differences: Value) -> tuple[Value, Value]:
-    """Return the median and the upper quartile of distances, double `(items, 1)` each."""
-    distance = abs(differences).max(1)
-    count = distance.size(2)
-    noise, stray = (in_order(distance, count, part).squeeze(2) for part in (0.5, 0.75))
-    return noise.cast(DOUBLE), stray.cast(DOUBLE)
-
-
-def _is_uneven(border: Value, colour: Value, noise: Value, rows: Value, columns: Value) -> Value:
-    """Return whether stretches of the border are off by more than chance, bool `(items, 1)`."""
-    sides = [columns, columns, rows - 2, rows - 2]
-    starts, before = [], rows * 0
-    three = constant(rows.graph, [3], np.int64)
-    for side in sides:
-        starts += [before + (side * third).apply("Div", three) for third in range(3)]
-        before = before + side
-    ends = [*starts[1:], before]
-    place = count_up(border.size(2)).unsqueeze(0)
-    first, last = concat(starts, 0).unsqueeze(1), concat(ends, 0).unsqueeze(1)
-    inside = (~(place < first) & (place < last)).cast(np.float32)
-    counts = inside.sum(1)
-    means = (border @ inside.transpose(1, 0)) / counts.transpose(1, 0).unsqueeze(0)
-    fewest = counts.min(0, 1).cast(DOUBLE).maximum(1)
-    chance = noise * (3.5 * 1.5) / fewest.sqrt()
-    off = abs(means - colour).max(1)
-    third = constant(rows.graph, [3], np.int64)
-    largest, _ = off.graph.nodes_of("TopK", [off.name, third.name], 2, axis=2, largest=1)
-    third_largest = Value(off.graph, largest, off.dtype).part(2, 3, 2).squeeze(2).cast(DOUBLE)
-    is_large = ~(rows < 5) & ~(columns < 5)
-    return (third_largest > chance.maximum(EVEN)) & is_large
-
-
-def _slopes(glance: Value, colour: Value) -> Value:
-    """Return the quadratic surface of the paper, double `(items, channels, 6)`."""
-    rows, columns = glance.size(2), glance.size(3)
-    one = constant(glance.graph, [1.0], DOUBLE)
-    y = (_centres(one * 2.0, rows) - 1.0).transpose(1, 0)
-    x = _centres(one * 2.0, columns) - 1.0
-    ones = y * 0.0 + x * 0.0 + 1.0
-    terms = [ones, ones * x, ones * y, ones * (x * x), (ones * y) * x, ones * (y * y)]
-    flat = concat([term.reshape(1, -1) for term in terms], 0)  # (6, pixels)
-    turned = concat([term.reshape(-1, 1) for term in terms], 1)
-    values = glance.reshape(0, 0, -1).cast(DOUBLE)  # (items, channels, pixels)
-    start = colour.cast(DOUBLE)
-    slopes = concat([start, *[start * 0.0] * 5], 2)
-    is_active = None
-    for near in NEAR:
-        apart = abs(values - slopes @ flat).max(1)
-        chosen = (apart < near).cast(DOUBLE)  # (items, 1, pixels)
-        is_enough = ~(chosen.sum(2) < ENOUGH)  # (items, 1, 1)
-        is_active = is_enough if is_active is None else is_active & is_enough
-        weighed = turned.unsqueeze(0) * chosen.reshape(0, -1, 1)  # (items, pixels, 6)
-        normal = flat @ weighed + RIDGE * np.eye(6)
-        slopes = where(is_active, _solve(normal, values @ weighed), slopes)
-    return slopes
-
-
-def _solve(normal: Value, right: Value) -> Value:
-    """Return the solution of symmetric equations, `(items, channels, 6)`, by elimination."""
-    graph = normal.graph
-    both = concat([normal, right], 1)
-    for number in range(6):
-        column = both.part(number, number + 1, 2)
-        column = column / column.part(number, number + 1, 1)
-        row = both.part(number, number + 1, 1)
-        is_column = constant(graph, np.arange(6).reshape(1, 1, 6) == number, np.bool_)
-        both = where(is_column, column, both - column * row)
-    return both.part(6, 2**31 - 1, 1)
 
 
 # The window ---------------------------------------------------------------------------------------
@@ -210,7 +40,12 @@ class Window(NamedTuple):
 
 
 def window_of_ink(
-    planes: Value, paper: Paper, otherwise: tuple[Span, Span], adapter: ImageAdapter
+    planes: Value,
+    paper: Paper,
+    otherwise: tuple[Span, Span],
+    adapter: ImageAdapter,
+    *,
+    is_bytes: bool,
 ) -> tuple[Span, Span]:
     """Return the window around all ink of each picture; `otherwise` that if there is none.
 
@@ -219,12 +54,13 @@ def window_of_ink(
         paper: of these pictures.
         otherwise: rows and columns of a picture without ink.
         adapter: says how large the margin is.
+        is_bytes: whether pixels are whole numbers, whose means are rounded.
     """
     zero = paper.noise * 0.0
-    window = Window(zero, zero, zero + paper.height, zero + paper.width)
+    bottom, right = (zero + planes.size(axis).cast(DOUBLE) for axis in (2, 3))
+    window = Window(zero, zero, bottom, right)
     is_done = zero > 1
     has_ink = ~is_done
-    is_bytes = adapter.range in (None, (0, 255)) and planes.dtype == np.float32
     for _ in range(_ROUNDS):
         seen = _look(planes, paper, window, is_bytes=is_bytes)
         nearer, found = _nearer(window, seen)
@@ -376,7 +212,12 @@ def _nearer(window: Window, seen: _Seen) -> tuple[Window, Value]:
 
 
 def ink_cells(
-    adapter: ImageAdapter, planes: Value, usual: tuple[Span, Span], *, is_bytes: bool
+    adapter: ImageAdapter,
+    planes: Value,
+    usual: tuple[Span, Span],
+    *,
+    is_bytes: bool,
+    frames: bool,
 ) -> Value:
     """Return pictures with a search for ink: cells of 0 to 255, or, with `polarity: ink`, of -1..1.
 
@@ -385,11 +226,15 @@ def ink_cells(
         planes: 0 to 255, float32 `(items, channels, rows, columns)`.
         usual: rows and columns that are shown of pictures without ink.
         is_bytes: whether these are whole numbers.
+        frames: whether what frames a picture is taken off.
     """
-    paper = find_paper(planes, is_bytes=is_bytes)
+    small, step = reduce_to_look(planes, is_bytes=is_bytes)
+    paper = paper_of(planes, small, is_bytes=is_bytes)
+    if frames:
+        planes, paper = without_frames(planes, small, step, paper, is_bytes=is_bytes)
     rows, columns = usual
     if adapter.fit == "ink":
-        rows, columns = window_of_ink(planes, paper, usual, adapter)
+        rows, columns = window_of_ink(planes, paper, usual, adapter, is_bytes=is_bytes)
     down = weights_of(rows, planes.size(2), adapter.size[0])
     across = weights_of(columns, planes.size(3), adapter.size[1], across=True)
     is_shown = down.is_shown.unsqueeze(1, 3) & across.is_shown.unsqueeze(1, 2)

@@ -6,11 +6,12 @@ import numpy as np
 
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.ink import LOOK
+from gridcnn.adapters.picture import BLOCKS
 from gridcnn.adapters.pixels import FULL
-from gridcnn.errors import UserError
 from gridcnn.export.onnx.adapters import Feed
 from gridcnn.export.onnx.graph import Graph
-from gridcnn.export.onnx.ink import border_of, in_order, ink_cells
+from gridcnn.export.onnx.ink import ink_cells
+from gridcnn.export.onnx.paper import border_of, in_order
 from gridcnn.export.onnx.resampling import DOUBLE, Span, block_means, resize, weights_of
 from gridcnn.export.onnx.values import Value, concat, constant, where
 
@@ -34,7 +35,7 @@ def add_pictures(
         graph: the graph in the making.
         adapter: of the model.
         pixels: the type of the pixels, `uint8` or `float32`.
-        without: `frames`, if what frames a picture may stay.
+        without: `frames`, if what frames a picture stays.
 
     Raises:
         UserError: it has settings that cannot be expressed.
@@ -51,28 +52,17 @@ def add_pictures(
     if "ink" in (adapter.fit, adapter.polarity):
         height, width = planes.size(2).cast(DOUBLE), planes.size(3).cast(DOUBLE)
         usual = window_without_ink(adapter, height, width)
-        cells = ink_cells(adapter, planes, usual, is_bytes=kind == np.uint8 and natural)
-        _refuse_frames(adapter, without)
-        notes = [FRAMES]
+        whole_numbers = kind == np.uint8 and natural
+        frames = without != "frames"
+        cells = ink_cells(adapter, planes, usual, is_bytes=whole_numbers, frames=frames)
+        notes = [] if frames else [FRAMES]
     else:
-        cells = _plain(adapter, planes, is_bytes)
+        cells = _plain(adapter, planes, is_bytes, reduces=kind == np.uint8)
     limits = adapter.range
     span = _RANGES[pixels] if limits is None else f"{limits[0]:g} to {limits[1]:g}"
     if adapter.polarity != "ink":
         cells = _scale(adapter, cells)
     return Feed(cells.name, f"{ABOUT}{pixels}, {span}", "pixels", notes=notes)
-
-
-def _refuse_frames(adapter: ImageAdapter, without: str) -> None:
-    """Raise `UserError` if nobody has said that what frames a picture may stay."""
-    settings = {"fit": adapter.fit, "polarity": adapter.polarity}
-    names = [f"'{name}: ink'" for name, value in settings.items() if value == "ink"]
-    if without != "frames":
-        raise UserError(
-            f"{' and '.join(names)} of image {'take' if names[1:] else 'takes'} page edges and "
-            "ruled lines off the sides of pictures, which cannot be expressed in ONNX; give "
-            "--without frames if pictures have none, or --input grid to export the network alone"
-        )
 
 
 def _opaque(adapter: ImageAdapter, values: Value) -> tuple[Value, Value]:
@@ -137,17 +127,35 @@ def grey_of(colours: Value, axis: int) -> Value:
     return weighed.sum(axis) / 1000.0
 
 
-def _plain(adapter: ImageAdapter, planes: Value, is_bytes: Value | bool) -> Value:
+def _plain(
+    adapter: ImageAdapter, planes: Value, is_bytes: Value | bool, *, reduces: bool
+) -> Value:
     """Return pixels as cells from 0 to 255, without a search for ink."""
     height, width = planes.size(2).cast(DOUBLE), planes.size(3).cast(DOUBLE)
+    if reduces:
+        planes, height, width = _reduce(adapter, planes, height, width, is_bytes)
     rows, columns = window_without_ink(adapter, height, width)
-    down = weights_of(rows, planes.size(2), adapter.size[0])
-    across = weights_of(columns, planes.size(3), adapter.size[1], across=True)
+    down = weights_of(rows, planes.size(2), adapter.size[0], end=height)
+    across = weights_of(columns, planes.size(3), adapter.size[1], across=True, end=width)
     cells = resize(planes, down, across, is_bytes=is_bytes)
     if adapter.fit != "pad":
         return cells
     is_shown = down.is_shown.unsqueeze(1, 3) & across.is_shown.unsqueeze(1, 2)
     return where(is_shown, cells, _border_colour(planes, is_bytes))
+
+
+def _reduce(
+    adapter: ImageAdapter, planes: Value, height: Value, width: Value, is_bytes: Value | bool
+) -> tuple[Value, Value, Value]:
+    """Return pictures with blocks averaged, as Python does if a cell has very many pixels.
+
+    And their height and width in blocks, double `(1,)`, of which the last may be narrower.
+    """
+    down, across = height / float(adapter.size[0]), width / float(adapter.size[1])
+    cell = down.maximum(across) if adapter.fit == "pad" else down.minimum(across)
+    step = (cell / float(BLOCKS)).floor().maximum(1)
+    small, *_ = block_means(planes, step, is_bytes=is_bytes)
+    return small, height / step, width / step
 
 
 def window_without_ink(adapter: ImageAdapter, height: Value, width: Value) -> tuple[Span, Span]:

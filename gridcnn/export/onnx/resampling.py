@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gridcnn.export.onnx.values import Value, constant, count_up, where
+from gridcnn.export.onnx.values import Value, concat, constant, count_up, where
 
 _DIGITS = 22  # binary digits of Pillow's weights for bytes
 _HALF = 11
@@ -44,20 +44,23 @@ class Weights(NamedTuple):
     shrunk: Value
 
 
-def weights_of(window: Span, length: Value, cells: int, *, across: bool = False) -> Weights:
+def weights_of(
+    window: Span, length: Value, cells: int, *, across: bool = False, end: Value | None = None
+) -> Weights:
     """Return the weights of pixels in cells, by Pillow's bilinear filter.
 
     Args:
         window: what is shown; it may reach beyond the picture.
         length: the pixels of the picture along this direction, int64 `(1,)`.
         cells: how many cells show the window.
+        end: where the picture ends, double `(1,)`, if that is within its last pixel.
         across: whether pixels are the rows of the weights, and cells the columns. Nothing is
             turned afterwards: ONNX Runtime 1.20 makes products of turned doubles that it cannot
             compute.
     """
     cell_axis, pixel_axis = (2, 1) if across else (1, 2)
     graph = length.graph
-    end = length.cast(DOUBLE)
+    end = length.cast(DOUBLE) if end is None else end
     start, stop = window.low.maximum(0), window.high.minimum(end)
     per_pixel = cells / (window.high - window.low)
     # What is too thin for a whole cell still gets one.
@@ -157,11 +160,19 @@ def block_means(
         step: pixels along a block, double `(1,)`.
         is_bytes: whether means are rounded as Pillow does with bytes.
     """
-    down, rows = _blocks(planes.size(2), step)
-    across, columns = _blocks(planes.size(3), step)
-    sums = (down @ planes) @ across.transpose(1, 0)
-    counts = down.sum(1).cast(DOUBLE) * across.sum(1).cast(DOUBLE).transpose(1, 0)
-    return rounded_means(sums, counts, step, is_bytes=is_bytes), rows, columns
+    whole = step.cast(np.int64)
+    (rows, below, down), (columns, beside, across) = (
+        _blocks(planes.size(axis), step) for axis in (2, 3)
+    )
+    # Zeros fill up the last blocks.
+    none = constant(planes.graph, [0, 0], np.int64)
+    pads = concat([none, none, none, below, beside], 0)
+    filled = planes.apply("Pad", pads, constant(planes.graph, 0.0, np.float32))
+    # Four axes at a time, which all programs know.
+    lines = filled.reshape(planes.size(0) * planes.size(1), rows, whole, -1).sum(2)
+    sums = lines.reshape(-1, rows, columns, whole).sum(3, keep=False)
+    sums = sums.reshape(planes.size(0), planes.size(1), rows, columns)
+    return rounded_means(sums, down.transpose(1, 0) * across, step, is_bytes=is_bytes), rows, columns
 
 
 def rounded_means(sums: Value, counts: Value, step: Value, *, is_bytes: Value | bool) -> Value:
@@ -186,8 +197,14 @@ def rounded_means(sums: Value, counts: Value, step: Value, *, is_bytes: Value | 
     return whole.cast(np.float32)
 
 
-def _blocks(length: Value, step: Value) -> tuple[Value, Value]:
-    """Return which pixels are in which block, float32 `(blocks, pixels)`, and the blocks `(1,)`."""
-    count = (length.cast(DOUBLE) / step).ceil().cast(np.int64)
-    block = (count_up(length).cast(DOUBLE) / step).floor().unsqueeze(0)
-    return block.equals(count_up(count).cast(DOUBLE).unsqueeze(1)).cast(np.float32), count
+def _blocks(length: Value, step: Value) -> tuple[Value, Value, Value]:
+    """Return the number of blocks, and how many pixels the last one lacks, `(1,)` each.
+
+    And how many pixels each has, double `(1, blocks)`.
+    """
+    size = length.cast(DOUBLE)
+    count = (size / step).ceil()
+    blocks = count.cast(np.int64)
+    first = count_up(blocks).cast(DOUBLE) * step
+    pixels = (size - first).minimum(step).unsqueeze(0)
+    return blocks, (count * step - size).cast(np.int64), pixels

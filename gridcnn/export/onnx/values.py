@@ -6,7 +6,7 @@ beside a value becomes a constant of its type. As in NumPy, sizes of 1 are stret
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -248,3 +248,73 @@ def count_up(stop: Value) -> Value:
     """Return 0, 1, 2, ... to before `stop`, which is int64 `(1,)`."""
     zero, one = (constant(stop.graph, each, np.int64) for each in (0, 1))
     return zero.apply("Range", stop.squeeze(0), one)
+
+
+def choose(
+    condition: Value,
+    yes: Callable[[], Sequence[Value]],
+    no: Callable[[], Sequence[Value]],
+    axes: Sequence[int],
+) -> list[Value]:
+    """Return what one of two functions makes; the nodes of the other are not computed.
+
+    Args:
+        condition: bool, a single one.
+        yes: adds the nodes for the case that it holds.
+        no: the same, for the other case.
+        axes: how many axes each of the values has.
+    """
+    graph = condition.graph
+    branches, dtypes = [], []
+    for branch in (yes, no):
+        with graph.inside() as nodes:
+            made = branch()
+        dtypes = [value.dtype for value in made]
+        ends = [(value.name, value.dtype, n) for value, n in zip(made, axes, strict=True)]
+        branches.append(graph.inner(nodes, [], ends))
+    names = graph.nodes_of(
+        "If",
+        [condition.reshape().name],
+        len(axes),
+        then_branch=branches[0],
+        else_branch=branches[1],
+    )
+    return [Value(graph, name, dtype) for name, dtype in zip(names, dtypes, strict=True)]
+
+
+def repeat(
+    count: Value,
+    state: Sequence[tuple[Value, int]],
+    body: Callable[..., tuple[Value, Sequence[Value]]],
+    *,
+    condition: Value | None = None,
+) -> list[Value]:
+    """Return values after a function was applied to them some times.
+
+    Args:
+        count: how often at most, int64, a single one.
+        state: the values before, and how many axes each has.
+        body: takes how often it was applied before, and the values; returns whether to go on, and
+            the values.
+        condition: whether to begin, bool; None: yes.
+    """
+    graph = count.graph
+    number = Value(graph, graph.fresh("number"), np.dtype(np.int64))
+    goes_on = graph.fresh("goes_on")
+    taken = [Value(graph, graph.fresh("state"), value.dtype) for value, _ in state]
+    with graph.inside() as nodes:
+        again, made = body(number, *taken)
+        again = again.reshape()
+    inputs: list[tuple[str, DTypeLike, int]] = [(number.name, np.int64, 0), (goes_on, np.bool_, 0)]
+    axes = [each for _, each in state]
+    inputs += [(each.name, each.dtype, n) for each, n in zip(taken, axes, strict=True)]
+    ends: list[tuple[str, DTypeLike, int]] = [(again.name, np.bool_, 0)]
+    ends += [(each.name, each.dtype, n) for each, n in zip(made, axes, strict=True)]
+    start = constant(graph, True, np.bool_) if condition is None else condition.reshape()
+    names = graph.nodes_of(
+        "Loop",
+        [count.reshape().name, start.name, *(value.name for value, _ in state)],
+        len(state),
+        body=graph.inner(nodes, inputs, ends),
+    )
+    return [Value(graph, name, value.dtype) for name, (value, _) in zip(names, state, strict=True)]

@@ -353,6 +353,8 @@
         for (let k = 0; k < x.length; k += 1) {
           cost += Math.min(Math.abs(base + slope * x[k] - y[k]), near);
         }
+        // Which of equal lines is the first must not depend on how sums round.
+        cost = Math.floor(cost * 1000 + 0.3);
         if (best === null || cost < best.cost) best = { slope, base, cost };
       }
     }
