@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from gridcnn.errors import SpecError, UserError
-from gridcnn.export.importing.operators import Reader
+from gridcnn.export.importing.operators import OPERATORS
+from gridcnn.export.importing.reader import Reader
 from gridcnn.export.importing.steps import Step
 from gridcnn.export.importing.structure import nest
 from gridcnn.export.importing.trace import Trace, session_of, trace
@@ -60,7 +61,7 @@ def import_onnx(
     """
     file = Path(path)
     given = trace(file)
-    reader = Reader(given)
+    reader = Reader(given, OPERATORS)
     result = reader.read()
     layers, start = _head(reader.steps, result)
     sizes = reader.sizes if not result else reader.steps[result - 1].sizes

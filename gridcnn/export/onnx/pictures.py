@@ -127,9 +127,7 @@ def grey_of(colours: Value, axis: int) -> Value:
     return weighed.sum(axis) / 1000.0
 
 
-def _plain(
-    adapter: ImageAdapter, planes: Value, is_bytes: Value | bool, *, reduces: bool
-) -> Value:
+def _plain(adapter: ImageAdapter, planes: Value, is_bytes: Value | bool, *, reduces: bool) -> Value:
     """Return pixels as cells from 0 to 255, without a search for ink."""
     height, width = planes.size(2).cast(DOUBLE), planes.size(3).cast(DOUBLE)
     if reduces:

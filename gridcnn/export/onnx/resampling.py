@@ -172,7 +172,8 @@ def block_means(
     lines = filled.reshape(planes.size(0) * planes.size(1), rows, whole, -1).sum(2)
     sums = lines.reshape(-1, rows, columns, whole).sum(3, keep=False)
     sums = sums.reshape(planes.size(0), planes.size(1), rows, columns)
-    return rounded_means(sums, down.transpose(1, 0) * across, step, is_bytes=is_bytes), rows, columns
+    counts = down.transpose(1, 0) * across
+    return rounded_means(sums, counts, step, is_bytes=is_bytes), rows, columns
 
 
 def rounded_means(sums: Value, counts: Value, step: Value, *, is_bytes: Value | bool) -> Value:

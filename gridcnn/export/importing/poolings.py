@@ -1,0 +1,86 @@
+"""Poolings of a file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gridcnn.export.importing.reader import (
+    Reader,
+    Unsupported,
+    Value,
+    grid_of,
+    pads_of,
+    pair_of,
+    sizes_of_output,
+)
+from gridcnn.export.importing.steps import Sizes
+from gridcnn.export.importing.trace import Node
+
+
+def read_pooling(reader: Reader, node: Node) -> Value:
+    """Return what a pooling with windows makes."""
+    value = grid_of(reader, node)
+    is_mean = node.operator == "AveragePool"
+    window = pair_of(node.settings, "kernel_shape", value, 1)
+    stride = pair_of(node.settings, "strides", value, 1)
+    sizes, out = reader.sizes_of(value), sizes_of_output(reader, node)
+    automatic = node.settings.get("auto_pad", "NOTSET")
+    borders = pads_of(node, value)
+    if any(pair_of(node.settings, "dilations", value, 1)[n] != 1 for n in (0, 1)):
+        raise Unsupported("with gaps in the window")
+    if automatic == "SAME_UPPER":
+        ends = []
+        for size, length, step in zip(sizes[1:], window, stride, strict=True):
+            missing = max((-(-size // step) - 1) * step + length - size, 0)
+            ends.append((missing // 2, missing - missing // 2))
+        borders = (ends[0], ends[1])
+    elif automatic not in ("NOTSET", "VALID"):
+        raise Unsupported(f"auto_pad {automatic}")
+    if borders[0][0] or borders[1][0]:
+        raise Unsupported("with a border before the first row or column")
+    beyond = any(high for _, high in borders)
+    if is_mean and beyond and node.settings.get("count_include_pad", 0):
+        raise Unsupported("that counts cells of the border")
+    settings: dict[str, Any] = {"window": list(window), "stride": list(stride)}
+    if is_mean:
+        settings["mode"] = "mean"
+    # Windows that the edge cuts are kept, or dropped; one of both gives as many as there are.
+    for edges in ("keep", "drop"):
+        if _count_windows(sizes, window, stride, edges) == out[1:]:
+            settings["edges"] = edges
+            return reader.add("pooling", settings, [value], out)
+    raise Unsupported("with more or fewer windows than fit")
+
+
+def _count_windows(
+    sizes: Sizes, window: tuple[int, int], stride: tuple[int, int], edges: str
+) -> tuple[int, int]:
+    """Return how many windows our pooling has."""
+    counts = []
+    for size, length, step in zip(sizes[1:], window, stride, strict=True):
+        if edges == "drop":
+            counts.append((size - length) // step + 1)
+        else:
+            counts.append(min(-(-max(size - length, 0) // step), (size - 1) // step) + 1)
+    return counts[0], counts[1]
+
+
+def read_pooling_of_all(reader: Reader, node: Node) -> Value:
+    """Return what a pooling of whole maps makes."""
+    value = reader.data(node)
+    if value.form not in ("grid", "row", "last"):
+        raise Unsupported("its input is no grid")
+    if node.operator.startswith("Reduce"):
+        axes = reader.constant(node, 1) if len(node.inputs) > 1 else node.settings.get("axes")
+        dimensions = len(reader.shape_of(node.inputs[0]))
+        given = sorted(int(axis) % dimensions for axis in np.ravel([] if axes is None else axes))
+        wanted = {"grid": [2, 3], "row": [2], "last": [1, 2]}[value.form]
+        if given != wanted:
+            raise Unsupported("over anything but rows and columns")
+    is_mean = node.operator in ("GlobalAveragePool", "ReduceMean")
+    settings = {"window": "all", "mode": "mean"} if is_mean else {"window": "all"}
+    sizes = (reader.sizes_of(value)[0], 1, 1)
+    form = "flat" if len(reader.shape_of(node.outputs[0])) == 2 else value.form
+    return reader.add("pooling", settings, [value], sizes, form=form)
