@@ -72,6 +72,10 @@ def test_an_exported_model_comes_back_whole(tmp_path: Path) -> None:
     """With its adapter and its classes: files are answered as before."""
     (tmp_path / "tiny.yaml").write_text(TINY)
     assert cli("run", "tiny.yaml", "--out", "tiny", folder=tmp_path).exit_code == 0
+    assert cli("export", "tiny", "--to", "onnx", "-o", "all.onnx", folder=tmp_path).exit_code == 0
+    done = cli("import", "all.onnx", "-o", "no", folder=tmp_path)
+    assert done.exit_code == 2
+    assert "its adapter is inside; export it again with --input grid" in done.stderr
     done = cli("export", "tiny", "--to", "onnx", "--input", "grid", folder=tmp_path)
     assert done.exit_code == 0, done.output
 
@@ -160,6 +164,93 @@ def test_a_file_with_channels_last_is_read(tmp_path: Path) -> None:
     np.testing.assert_allclose(made.model.votes_of_many(arrays), expected, atol=1e-5)
     assert made.model.spec.head is not None
     assert made.model.spec.head.model_dump()["hidden"] == (7,)
+
+
+def assert_same_votes(path: Path, *sizes: int) -> None:
+    """Assert that what is imported votes as the file does, for arrays of these sizes."""
+    made = check(path)
+    arrays = np.random.default_rng(1).normal(0, 1, (3, *sizes)).astype(np.float32)
+    session = runtime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    (expected,) = session.run(None, {"x": arrays})
+    given = arrays if arrays.ndim == 4 else arrays[:, None]
+    np.testing.assert_allclose(made.model.votes_of_many(given), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_single_channel_that_is_last_is_read(tmp_path: Path, scaled: bool) -> None:
+    """Keras reshapes it, instead of a transposition, perhaps after a scaling of the input."""
+    random = np.random.default_rng(0)
+    nodes = [
+        node("Reshape", ["y" if scaled else "x", "first"], "nchw"),
+        node("Conv", ["nchw", "w1"], "conv", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        node("GlobalMaxPool", ["conv"], "best"),
+        node("Squeeze", ["best", "axes"], "flat"),
+        node("MatMul", ["flat", "w2"], "logits"),
+        node("Softmax", ["logits"], "votes"),
+    ]
+    if scaled:
+        nodes = [node("Mul", ["x", "half"], "z"), node("Sub", ["z", "half"], "y"), *nodes]
+    constants = {
+        "half": np.float32(0.5),
+        "first": np.array([-1, 1, 7, 6], np.int64),
+        "axes": np.array([2, 3], np.int64),
+        "w1": random.normal(0, 1, (4, 1, 3, 3)).astype(np.float32),
+        "w2": random.normal(0, 1, (4, 3)).astype(np.float32),
+    }
+
+    assert_same_votes(write_graph(tmp_path / "a.onnx", nodes, constants, ["N", 7, 6, 1]), 7, 6, 1)
+
+
+def test_rows_with_channels_last_are_read(tmp_path: Path) -> None:
+    """Keras makes a grid of each row for a convolution, and a row of what comes out."""
+    random = np.random.default_rng(0)
+    nodes = [
+        node("Unsqueeze", ["x", "one"], "grid"),
+        node("Transpose", ["grid"], "nchw", perm=[0, 3, 1, 2]),
+        node("Conv", ["nchw", "w1"], "conv", kernel_shape=[1, 5]),
+        node("Squeeze", ["conv", "two"], "row"),
+        node("Add", ["row", "b1"], "biased"),
+        node("Relu", ["biased"], "relu"),
+        node("Unsqueeze", ["relu", "two"], "again"),
+        node("MaxPool", ["again"], "pool", kernel_shape=[1, 2], strides=[1, 2]),
+        node("Squeeze", ["pool", "two"], "pooled"),
+        node("Transpose", ["pooled"], "last", perm=[0, 2, 1]),
+        node("ReduceMean", ["last"], "mean", axes=[1], keepdims=0),
+        node("MatMul", ["mean", "w2"], "logits"),
+        node("Softmax", ["logits"], "votes"),
+    ]
+    constants = {
+        "one": np.array([1], np.int64),
+        "two": np.array([2], np.int64),
+        "w1": random.normal(0, 1, (6, 3, 1, 5)).astype(np.float32),
+        "b1": random.normal(0, 1, (1, 6, 1)).astype(np.float32),
+        "w2": random.normal(0, 1, (6, 3)).astype(np.float32),
+    }
+
+    assert_same_votes(write_graph(tmp_path / "a.onnx", nodes, constants, ["N", 20, 3]), 20, 3)
+
+
+def test_operators_that_onnx_does_not_have_are_named(tmp_path: Path) -> None:
+    """Converters leave what they do not know in the file."""
+    nodes = [node("Erfc", ["x"], "a"), node("Flatten", ["a"], "b")]
+    path = write_graph(tmp_path / "odd.onnx", nodes, {}, ["N", 1, 4, 4])
+
+    with pytest.raises(
+        ModelFileError, match=r"operators that ONNX does not have: Erfc \(opset 17\)"
+    ):
+        import_onnx(path)
+
+
+def test_nodes_that_do_not_fit_together_are_named(tmp_path: Path) -> None:
+    """In a sentence of our own, without the codes of ONNX Runtime."""
+    nodes = [node("Add", ["x", "five"], "sum"), node("Flatten", ["sum"], "flat")]
+    constants = {"five": np.zeros(5, np.float32)}
+    path = write_graph(tmp_path / "odd.onnx", nodes, constants, ["N", 1, 4, 4])
+
+    with pytest.raises(ModelFileError) as error:
+        import_onnx(path)
+
+    assert str(error.value) == f"{path}: its nodes do not fit together: ONNX Runtime fails at 'sum'"
 
 
 def test_what_cannot_be_taken_is_listed_by_operator(tmp_path: Path) -> None:

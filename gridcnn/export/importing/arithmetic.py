@@ -37,10 +37,10 @@ def read_arithmetic(reader: Reader, node: Node) -> Value:
 def _by_channel(reader: Reader, value: Value, node: Node, number: Array) -> Value:
     """Return a grid whose channels are multiplied by numbers, or have them added."""
     channels, rows, columns = reader.sizes_of(value)
-    axis = {"grid": 1, "row": 1, "last": 3, "flat": 1}.get(value.form, -1)
+    axis = {"grid": 1, "row": 1, "last": 3, "row last": 2, "flat": 1}.get(value.form, -1)
     if axis < 0 or (value.form == "flat" and rows * columns > 1):
         raise Unsupported("a number for each channel can be imported, and not one for each cell")
-    dimensions = {"row": 3, "flat": 2}.get(value.form, 4)
+    dimensions = {"row": 3, "row last": 3, "flat": 2}.get(value.form, 4)
     shape = (1,) * (dimensions - number.ndim) + number.shape
     if any(size > 1 for place, size in enumerate(shape) if place != axis):
         raise Unsupported("a number for each channel can be imported, and not one for each cell")

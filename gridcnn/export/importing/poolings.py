@@ -70,13 +70,13 @@ def _count_windows(
 def read_pooling_of_all(reader: Reader, node: Node) -> Value:
     """Return what a pooling of whole maps makes."""
     value = reader.data(node)
-    if value.form not in ("grid", "row", "last"):
+    if value.form not in ("grid", "row", "last", "row last"):
         raise Unsupported("its input is no grid")
     if node.operator.startswith("Reduce"):
         axes = reader.constant(node, 1) if len(node.inputs) > 1 else node.settings.get("axes")
         dimensions = len(reader.shape_of(node.inputs[0]))
         given = sorted(int(axis) % dimensions for axis in np.ravel([] if axes is None else axes))
-        wanted = {"grid": [2, 3], "row": [2], "last": [1, 2]}[value.form]
+        wanted = {"grid": [2, 3], "row": [2], "last": [1, 2], "row last": [1]}[value.form]
         if given != wanted:
             raise Unsupported("over anything but rows and columns")
     is_mean = node.operator in ("GlobalAveragePool", "ReduceMean")

@@ -13,6 +13,7 @@ from gridcnn.export.importing.trace import Node, Trace
 from gridcnn.grid import Array
 
 _SHOWN = 3  # names of nodes in one problem
+_CELL_BY_CELL = frozenset({"Add", "Cast", "Div", "Identity", "Mul", "Sub"})
 
 
 class Unsupported(Exception):  # noqa: N818 - it never reaches users
@@ -27,7 +28,7 @@ class Value:
         step: the number of our value; 0 is the grid.
         form: how its numbers lie: `grid` (items, channels, rows, columns); `last` with the channels
             last; `flat` (items, cells) in the order of `grid`; `flat last` in that of `last`;
-            `row` (items, channels, columns).
+            `row` (items, channels, columns); `row last` (items, columns, channels).
         pads: cells of 0 that a node of its own has put around it:
             `((above, below), (left, right))`.
         groups: into how many groups its channels are divided, if it is reshaped for that.
@@ -61,8 +62,9 @@ class Reader:
         self.done: set[str] = set()
         shape = given.shapes[given.input]
         if len(shape) == 3:
-            self.sizes: Sizes = (shape[1], 1, shape[2])
-            form = "row"
+            channels, columns = shape[:0:-1] if self.channels_last else shape[1:]
+            self.sizes: Sizes = (channels, 1, columns)
+            form = "row last" if self.channels_last else "row"
         elif self.channels_last:
             self.sizes, form = (shape[3], shape[1], shape[2]), "last"
         else:
@@ -70,10 +72,29 @@ class Reader:
         self.values[given.input] = Value(0, form)
 
     def _is_channels_last(self) -> bool:
-        """Return whether all that reads the input puts its last axis first."""
-        first = [node for node in self.trace.nodes if self.trace.input in node.inputs]
-        orders = [node.settings.get("perm") for node in first if node.operator == "Transpose"]
-        return bool(first) and len(orders) == len(first) and orders[0] == [0, 3, 1, 2]
+        """Return whether all that reads the input puts its last axis first.
+
+        Numbers may be added or multiplied before. Of a single channel, programs reshape instead.
+        """
+        same, moves = {self.trace.input}, []
+        for node in self.trace.nodes:
+            if not same & set(node.inputs):
+                continue
+            if node.operator in _CELL_BY_CELL:
+                same |= set(node.outputs)
+            else:
+                moves.append(node)
+        return bool(moves) and all(self._puts_last_first(node) for node in moves)
+
+    def _puts_last_first(self, node: Node) -> bool:
+        if node.operator == "Transpose":
+            return tuple(node.settings.get("perm", ())) in ((0, 3, 1, 2), (0, 2, 1))
+        if node.operator not in ("Reshape", "Unsqueeze"):
+            return False
+        before, after = (self.trace.shapes[name] for name in (node.inputs[0], node.outputs[0]))
+        if len(before) == 3:  # a row, which becomes a grid of one row
+            return after == (1, 1, *before[1:])
+        return before[3] == 1 and after == (1, 1, *before[1:3])
 
     def read(self) -> int:
         """Read all nodes, and return the number of the value that comes out.

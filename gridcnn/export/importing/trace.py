@@ -6,6 +6,7 @@ of one item all of these are numbers, which nothing has to understand.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -80,7 +81,10 @@ def trace(path: Path) -> Trace:
         raise ModelFileError(f"{path} cannot be read: {reason}") from None
     try:
         model = onnx.load_model_from_string(content)
+        _refuse_unusual(onnx, model, path)
         onnx.checker.check_model(model)
+    except ModelFileError:
+        raise
     except Exception as error:  # a damaged file makes protobuf raise anything
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "it is damaged"
         raise ModelFileError(f"{path} is not an ONNX file that can be used: {reason}") from None
@@ -127,6 +131,27 @@ def trace(path: Path) -> Trace:
         metadata,
         is_fixed,
     )
+
+
+def _refuse_unusual(onnx: Any, model: Any, path: Path) -> None:
+    """Raise `ModelFileError` if it has an adapter inside, or operators that ONNX does not have."""
+    metadata = {each.key: each.value for each in model.metadata_props}
+    if "gridcnn" in metadata and metadata.get("input", "grid") != "grid":
+        raise ModelFileError(
+            f"{path} is a file of gridcnn, and its adapter is inside; export it again with "
+            "--input grid, which writes the network alone"
+        )
+    opset = max((each.version for each in model.opset_import if not each.domain), default=0)
+    unknown = {
+        node.op_type
+        for node in model.graph.node
+        if node.domain in ("", "ai.onnx") and not onnx.defs.has(node.op_type)
+    }
+    if unknown and opset:
+        raise ModelFileError(
+            f"{path} has operators that ONNX does not have: {listed(sorted(unknown))} (opset "
+            f"{opset}); the program that wrote it could not express them"
+        )
 
 
 def _ancestors(nodes: Sequence[Any], output: str) -> list[Any]:
@@ -183,9 +208,17 @@ def _run(content: bytes, name: str, sizes: Sequence[int], path: Path) -> dict[st
     except UserError:
         raise
     except Exception as error:  # ONNX Runtime has errors of its own for each failure
-        reason = str(error).strip().splitlines()[0]
-        raise ModelFileError(Problem(f"ONNX Runtime cannot run it: {reason}", str(path))) from None
+        raise ModelFileError(Problem(_reason(str(error)), str(path))) from None
     return dict(zip(outputs, found, strict=True))
+
+
+def _reason(text: str) -> str:
+    """Return an error of ONNX Runtime as a sentence: its texts have codes and places in C++."""
+    place = re.search(r"(?:[Nn]ode(?: with name)?(?:\.? ?Name)?)[ :]*[('\"]+([^)'\"]+)[)'\"]", text)
+    at = f" at '{place[1]}'" if place else ""
+    if "NOT_IMPLEMENTED" in text:
+        return f"ONNX Runtime, which computes it for the import, has no code for a node{at}"
+    return f"its nodes do not fit together: ONNX Runtime fails{at}"
 
 
 def _node(onnx: Any, node: Any) -> Node:
