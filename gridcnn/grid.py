@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass, field
 from typing import Any, Self, overload
 
@@ -183,9 +184,70 @@ def _is_items(chosen: Any) -> bool:
     return array.ndim == 1 and (array.dtype.kind in "iub" or not array.size)
 
 
+class Held(abc.ABC):
+    """Grids that other processes hold.
+
+    They have the shape, and pass for the float32 array, `(items, channels, rows, columns)`, as far
+    as items are chosen and counted. `fetch` brings the cells here.
+    """
+
+    # NumPy's functions would silently fetch the whole array, each time they are called.
+    __array_ufunc__ = None
+
+    @property
+    @abc.abstractmethod
+    def shape(self) -> tuple[int, int, int, int]:
+        """`(items, channels, rows, columns)`."""
+
+    @property
+    @abc.abstractmethod
+    def digests(self) -> NDArray[np.uint8] | None:
+        """16 bytes for each item, the same for equal grids; None if they are not known."""
+
+    @property
+    @abc.abstractmethod
+    def odd(self) -> int:
+        """How many of the items are known to have cells that are not finite."""
+
+    @abc.abstractmethod
+    def __getitem__(self, chosen: Any) -> Any:
+        """Return one item as an array, or some items, which stay where they are."""
+
+    @abc.abstractmethod
+    def fetch(self) -> Array | OneHot:
+        """Return the grids themselves."""
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions of `shape`."""
+        return 4
+
+    @property
+    def dtype(self) -> np.dtype[np.float32]:
+        """The type of the cells."""
+        return np.dtype(np.float32)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that they take here."""
+        return 0
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
+        """Return all cells, `(items, channels, rows, columns)`, float32 unless `dtype` says so."""
+        return np.asarray(self.fetch(), dtype)
+
+
+def fetch_cells(grids: Any) -> Any:
+    """Return grids with their cells in this process, wherever they are held."""
+    return grids.fetch() if isinstance(grids, Held) else grids
+
+
 Cells = Array | OneHot
 """The cells of many grids, `(items, channels, rows, columns)`; `numpy.asarray` makes an array of
-either."""
+either. `Held` passes for it where items are chosen and counted."""
 
 
 @dataclass(frozen=True)

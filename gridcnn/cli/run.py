@@ -79,6 +79,14 @@ def run(
     threads: options.Threads = None,
     cluster: options.Cluster = None,
     workers: options.Workers = None,
+    spread_data: Annotated[
+        bool,
+        typer.Option(
+            "--spread-data",
+            help="The workers of the cluster read the data, each its own part, and this process "
+            "holds none of it. Results do not depend on it.",
+        ),
+    ] = False,
     resume: Annotated[
         Path | None,
         typer.Option(
@@ -99,6 +107,8 @@ def run(
 
     if folds is not None and repeat is not None:
         raise SpecError("a run takes either --folds or --repeat")
+    if spread_data and (folds is not None or repeat is not None):
+        raise SpecError("--spread-data is for a single run; folds and repeats read their own data")
     resumed = "run" if resume is None else function_of(resume)
     shown = not (as_json or quiet)
     settings: dict[str, Any] = {
@@ -130,7 +140,7 @@ def run(
         else:
             from gridcnn.runs.run import run as run_spec
 
-            single = run_spec(spec, watcher=watcher, **settings)
+            single = run_spec(spec, watcher=watcher, spread_data=spread_data, **settings)
             result, say = single, functools.partial(_say_result, single)
     if as_json:
         screen.say_json({"folder": str(result.folder), **result.metrics})

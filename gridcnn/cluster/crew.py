@@ -4,73 +4,189 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from gridcnn.cluster.holding import GIVING, Request, Store, Survey
 from gridcnn.cluster.joining import need_ray
 from gridcnn.cluster.worker import ShardWorker
+from gridcnn.contracts.adapter import Adapter
 from gridcnn.engines.native.call import Floats
 from gridcnn.engines.native.processor import NATIVE, Processor, levels, processor
 from gridcnn.engines.native.sharing import ShardSums, ShardTask
 from gridcnn.errors import EngineError
+from gridcnn.grid import Array
 from gridcnn.network import Network
 
 START_SECONDS = 120.0
 """How long a worker may take to start, and how long a crew without workers waits for one."""
 
 
+_AHEAD = 2
+"""Requests that each worker has before training, so that none waits for the next one."""
+
+
 class Crew:
-    """Workers for one network.
+    """Workers for one run: they hold grids, and compute shards of one network.
 
     A worker that dies is replaced, and what it had to do is done by another one; results are the
     same bits whoever computes them. If no other can be had, the work goes on with those that are
     left.
 
     Args:
-        network: the network that they compute.
         workers: how many there are.
         threads: the threads of each.
+        network: the network that they compute; it may be named later.
 
     Raises:
         EngineError: no worker starts.
     """
 
-    def __init__(self, network: Network, workers: int, threads: int) -> None:
+    def __init__(self, workers: int, threads: int, network: Network | None = None) -> None:
         self._ray = need_ray()
         self._threads = threads
         self._network = self._ray.put(network)
-        self._actor = self._ray.remote(ShardWorker)
+        self._adapter = self._ray.put(None)
+        self._actor = self._ray.remote(concurrency_groups={GIVING: 1})(ShardWorker)
         self.workers: list[Any] = []
         self._starting: list[tuple[Any, Any]] = []
+        self._hired = 0
         self.lost = 0
         """How many workers have died so far."""
         self._kind: str | None = None
         self._has_agreed = False
+        self._peers: tuple[list[int], Any] = ([], None)
         for _ in range(workers):
             self._hire()
         self._await_first(workers)
         self._agree()
+
+    def compute_for(self, network: Network) -> None:
+        """Compute another network from now on."""
+        self._network = self._ray.put(network)
+        self._begin()
+
+    def hold(self, adapter: Adapter) -> None:
+        """Hold the grids that an adapter makes from now on."""
+        self._adapter = self._ray.put(adapter)
+        self._begin()
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of the workers that there are."""
+        return [worker.number for worker in self.workers]
 
     def compute(
         self, parameters: Floats, tasks: Sequence[ShardTask], *, one_hot: bool
     ) -> list[ShardSums]:
         """Return what each task contributes, in their order.
 
+        The cells of a task may be a `Request`; workers gather them then.
+
         Raises:
             EngineError: all workers have died, and no other one starts.
         """
+        vector = self._ray.put(parameters)  # once for each step and machine
+
+        def ask(worker: Any, task: ShardTask) -> Any:
+            return worker.compute.remote(vector, task, one_hot, self._find_peers(task.cells))
+
+        return list(self._spread(ask, tasks))
+
+    def answer(self, parameters: Floats, requests: Sequence[Request]) -> list[Floats]:
+        """Return the logits of the items of each request, in their order.
+
+        Raises:
+            EngineError: as for `compute`.
+        """
+        vector = self._ray.put(parameters)
+
+        def ask(worker: Any, request: Request) -> Any:
+            return worker.answer.remote(vector, request, self._find_peers(request))
+
+        return list(self._spread(ask, requests))
+
+    def survey(
+        self, pieces: Iterable[tuple[int, NDArray[np.int64], Request]]
+    ) -> Iterator[tuple[NDArray[np.int64], Survey]]:
+        """Let the owner of each request read its items; yield what it has found, in their order.
+
+        Each piece is the number of the owner, the places of the items, which come back, and the
+        request. A few pieces for each worker are on their way at a time.
+
+        Raises:
+            EngineError: as for `compute`.
+        """
+        waiting: deque[tuple[Any, NDArray[np.int64], Request]] = deque()
+        for owner, places, request in pieces:
+            waiting.append((self._ask_survey(owner, request), places, request))
+            if len(waiting) >= _AHEAD * len(self.workers):
+                yield self._surveyed(*waiting.popleft())
+        while waiting:
+            yield self._surveyed(*waiting.popleft())
+
+    def _ask_survey(self, owner: int, request: Request) -> Any:
+        by_number = {worker.number: worker for worker in self.workers}
+        worker = by_number.get(owner) or next(iter(by_number.values()))
+        return worker, worker.survey.remote(request)
+
+    def _surveyed(
+        self, asked: tuple[Any, Any], places: NDArray[np.int64], request: Request
+    ) -> tuple[NDArray[np.int64], Survey]:
+        while True:
+            worker, ref = asked
+            try:
+                return places, self._ray.get(ref)
+            except self._ray.exceptions.RayTaskError as error:
+                raise error.as_instanceof_cause() from None
+            except self._ray.exceptions.RayError:
+                self._lose(worker)
+                self._admit()
+                if not self.workers:
+                    self._await_any()
+                asked = self._ask_survey(-1, request)
+
+    def give(self, requests: Sequence[Request], store: Store) -> list[Array]:
+        """Return the grids of each request, from its owner; what that cannot give is read here."""
+        by_number = {worker.number: worker for worker in self.workers}
+        refs = [
+            by_number[int(request.owners[0])].give.options(concurrency_group=GIVING).remote(request)
+            for request in requests
+        ]
+        given = []
+        for ref, request in zip(refs, requests, strict=True):
+            try:
+                given.append(self._ray.get(ref))
+            except self._ray.exceptions.RayTaskError as error:
+                raise error.as_instanceof_cause() from None
+            except self._ray.exceptions.RayError:
+                given.append(store.take(request))
+        return given
+
+    def _find_peers(self, cells: Any) -> Any:
+        """Return a reference to all workers by their numbers, if cells are gathered from them."""
+        if not isinstance(cells, Request):
+            return None
+        if self._peers[0] != self.numbers:
+            peers = {worker.number: worker for worker in self.workers}
+            self._peers = (self.numbers, self._ray.put(peers))
+        return self._peers[1]
+
+    def _spread(self, ask: Callable[[Any, Any], Any], tasks: Sequence[Any]) -> Iterator[Any]:
+        """Yield the result of each task, in their order, whoever does it."""
         ray = self._ray
-        vector = ray.put(parameters)  # once for each step and machine
         waiting = deque(range(len(tasks)))
-        found: dict[int, ShardSums] = {}
+        found: dict[int, Any] = {}
         running: dict[Any, tuple[int, Any]] = {}
         self._admit()
         idle = list(self.workers)
         while len(found) < len(tasks):
             while waiting and idle:
                 number, worker = waiting.popleft(), idle.pop(0)
-                ref = worker.compute.remote(vector, tasks[number], one_hot)
-                running[ref] = number, worker
+                running[ask(worker, tasks[number])] = number, worker
             if not running:
                 idle = self._await_any()
                 continue
@@ -86,7 +202,7 @@ class Crew:
             else:
                 idle.append(worker)
             idle += self._admit()
-        return [found[number] for number in range(len(tasks))]
+        yield from (found[number] for number in range(len(tasks)))
 
     def dismiss(self) -> None:
         """End all workers."""
@@ -98,7 +214,9 @@ class Crew:
 
     def _hire(self) -> None:
         """Ask for one more worker; it joins when it has started."""
-        worker = self._actor.options(num_cpus=self._threads).remote(self._network, self._threads)
+        number, self._hired = self._hired, self._hired + 1
+        worker = self._actor.options(num_cpus=self._threads).remote(number, self._threads)
+        worker.number = number
         self._starting.append((worker, worker.kinds.remote()))
 
     def _lose(self, worker: Any) -> None:
@@ -118,8 +236,8 @@ class Crew:
             self._starting.remove((worker, ref))
             try:
                 own, lesser = self._ray.get(ref)
-                if self._kind is not None:
-                    self._ray.get(worker.begin.remote(self._kind))
+                if self._has_agreed:
+                    self._ray.get(worker.begin.remote(self._kind, self._network, self._adapter))
             except self._ray.exceptions.RayError:
                 self._hire()
                 continue
@@ -162,8 +280,18 @@ class Crew:
         kinds: list[tuple[Processor, list[str]]] = [worker.kind for worker in self.workers]
         self._has_agreed = True
         self._kind = common_kind((processor(), levels()), kinds)
-        if self._kind is not None:
-            self._ray.get([worker.begin.remote(self._kind) for worker in self.workers])
+        self._begin()
+
+    def _begin(self) -> None:
+        """Tell all workers what they compute and hold."""
+        for worker, ref in [
+            (worker, worker.begin.remote(self._kind, self._network, self._adapter))
+            for worker in self.workers
+        ]:
+            try:
+                self._ray.get(ref)
+            except self._ray.exceptions.RayError:
+                self._lose(worker)
 
     @property
     def kind(self) -> str | None:

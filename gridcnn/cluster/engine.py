@@ -8,14 +8,19 @@ from typing import Any
 import numpy as np
 
 from gridcnn.cluster.crew import Crew
+from gridcnn.cluster.held import HeldCells
 from gridcnn.engines.native.call import Floats
 from gridcnn.engines.native.chain import Chain
-from gridcnn.engines.native.engine import NativeEngine
+from gridcnn.engines.native.engine import NativeEngine, Piece
+from gridcnn.engines.native.plan import reads_indices
 from gridcnn.engines.native.processor import VARIABLE
 from gridcnn.engines.native.sharing import ShardTask, SharedChain
 from gridcnn.errors import EngineError
-from gridcnn.grid import Array
+from gridcnn.grid import Array, Cells
 from gridcnn.network import Network
+
+_ANSWERED = 512
+"""Items that a worker answers at a time."""
 
 
 class ClusterEngine(NativeEngine):
@@ -30,13 +35,20 @@ class ClusterEngine(NativeEngine):
         workers: how many processes compute shards.
         threads: the threads of each worker.
         own_threads: the most threads here; None: as many as this process may use.
+        crew: the workers, if there are some already; then `workers` and `threads` are not used.
 
     Raises:
         EngineError: a stage of the network has no kernel, or no worker starts.
     """
 
     def __init__(
-        self, network: Network, *, workers: int, threads: int = 1, own_threads: int | None = None
+        self,
+        network: Network,
+        *,
+        workers: int = 1,
+        threads: int = 1,
+        own_threads: int | None = None,
+        crew: Crew | None = None,
     ) -> None:
         super().__init__(network, threads=own_threads)
         if not (self._is_one_program and len(self.pieces()) == 1):
@@ -44,13 +56,41 @@ class ClusterEngine(NativeEngine):
                 "only networks whose stages all have kernels are trained by several workers; "
                 "`gridcnn show SPEC --plan` says which have none. Train without --cluster"
             )
-        self.crew = Crew(network, workers, threads)
+        if crew is None:
+            crew = Crew(workers, threads, network)
+        else:
+            crew.compute_for(network)
+        self.crew = crew
         if self.crew.kind is not None:
             os.environ[VARIABLE] = self.crew.kind
             self._begin()
         self._shared: dict[bool, SharedChain] = {}
         self.sent = 0
         """Bytes that have come back from workers so far."""
+
+    def maps(self, parameters: Array, grids: Cells, *, after: int | None = None) -> Array:
+        """Return the grids after an operation; the last ones of held grids by the workers."""
+        if not isinstance(grids, HeldCells):
+            return super().maps(parameters, grids, after=after)
+        if after is not None:
+            return super().maps(parameters, grids.fetch(), after=after)
+        out = np.empty((len(grids), *self.network.output.sizes), np.float32)
+        vector = self._vector(parameters)
+        together = _ANSWERED * max(1, len(self.crew.workers))
+        for start in range(0, len(grids), together):
+            stop = min(start + together, len(grids))
+            parts = [grids[at : min(at + _ANSWERED, stop)] for at in range(start, stop, _ANSWERED)]
+            answered = self.crew.answer(vector, [part.request() for part in parts])
+            out[start:stop] = np.concatenate(answered).reshape(-1, *out.shape[1:])
+        return out
+
+    def _entering(self, piece: Piece, values: Cells) -> tuple[Chain, Array]:
+        """Return the chain for a piece, and what enters it; held grids stay with the workers."""
+        held: Any = values
+        if not isinstance(held, HeldCells):
+            return super()._entering(piece, values)
+        one_hot = held.data.one_hot and reads_indices(self.network.ops[piece.start : piece.stop])
+        return self.chain(piece, one_hot=one_hot), held  # type: ignore[return-value]
 
     def _take_step(
         self, chain: Chain, vector: Floats, cells: Array, gradient: Floats, **options: Any
@@ -70,7 +110,8 @@ class ClusterEngine(NativeEngine):
             stage_factors=_apart(options.get("stage_factors"), _stage_sizes(chain), len(cells)),
         )
         parts = shared.divide(len(cells), max(len(self.crew.workers), 1))
-        sums = self.crew.compute(vector, [task.part(part) for part in parts], one_hot=one_hot)
+        tasks = [_ordered(task.part(part)) for part in parts]
+        sums = self.crew.compute(vector, tasks, one_hot=one_hot)
         self.sent += sum(each.nbytes for each in sums)
         if output is not None:
             np.concatenate([each.logits for each in sums if each.logits is not None], out=output)
@@ -79,6 +120,13 @@ class ClusterEngine(NativeEngine):
     def dismiss(self) -> None:
         """End the workers."""
         self.crew.dismiss()
+
+
+def _ordered(task: ShardTask) -> ShardTask:
+    """Return a task with the request for its items, if their grids are held by workers."""
+    if isinstance(task.cells, HeldCells):
+        return task.with_cells(task.cells.request())
+    return task
 
 
 def _head_sizes(chain: Chain) -> list[int]:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from gridcnn.cluster.joining import Cluster, join
 from gridcnn.engines.base import Engine
 from gridcnn.errors import EngineError
 
+if TYPE_CHECKING:
+    from gridcnn.cluster.crew import Crew
+
 
 @contextlib.contextmanager
-def share(engine: Engine, cluster: Cluster | None) -> Iterator[Engine]:
+def share(engine: Engine, cluster: Cluster | None, crew: Crew | None = None) -> Iterator[Engine]:
     """Yield an engine that trains on a cluster, with the results of `engine`; itself without one.
+
+    `crew` are the workers, if there are some already; they stay.
 
     Raises:
         EngineError: it is not the native engine, or its training steps cannot be shared.
@@ -25,12 +31,35 @@ def share(engine: Engine, cluster: Cluster | None) -> Iterator[Engine]:
     from gridcnn.engines.native.engine import NativeEngine
 
     if type(engine) is not NativeEngine:
-        raise EngineError(
-            f"workers of a cluster train with the native engine; the engine is {engine.name}"
-        )
+        raise other_engine_error(engine.name)
+    if crew is not None:
+        yield ClusterEngine(engine.network, crew=crew)
+        return
     with join(cluster) as workers:
         shared = ClusterEngine(engine.network, workers=workers, threads=cluster.threads)
         try:
             yield shared
         finally:
             shared.dismiss()
+
+
+@contextlib.contextmanager
+def hire(cluster: Cluster) -> Iterator[Crew]:
+    """Yield workers before there is a network, so that they read and hold the data.
+
+    Raises:
+        UserError: there is no such cluster.
+    """
+    from gridcnn.cluster.crew import Crew
+
+    with join(cluster) as workers:
+        crew = Crew(workers, cluster.threads)
+        try:
+            yield crew
+        finally:
+            crew.dismiss()
+
+
+def other_engine_error(name: str | None) -> EngineError:
+    """Return the error for an engine that is not the native one."""
+    return EngineError(f"workers of a cluster train with the native engine; the engine is {name}")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gridcnn.contracts.source import PARTS, TRAIN
 from gridcnn.errors import listed, quoted
-from gridcnn.grid import Cells, OneHot
+from gridcnn.grid import Cells, Held, OneHot
 from gridcnn.training.loop import Labelled
 
 Groups = NDArray[np.int64]
@@ -76,6 +76,10 @@ def _order_parts(parts: Mapping[str, object]) -> list[str]:
 
 def _groups(grids: Mapping[str, Cells]) -> dict[str, Groups]:
     """Return for each item of each part a number that equal items share; -1 if none is equal."""
+    given: Mapping[str, Any] = grids
+    held = {name: each.digests for name, each in given.items() if isinstance(each, Held)}
+    if held:
+        return _groups_of_digests(held)
     # Equal cells have equal sums, and hardly others have: few items are compared in full.
     sums = {name: _cells(each).sum(axis=1, dtype=np.float64) for name, each in grids.items()}
     _, inverse, counts = np.unique(
@@ -96,6 +100,20 @@ def _groups(grids: Mapping[str, Cells]) -> dict[str, Groups]:
             groups[name][item] = numbers.setdefault(digest, len(numbers))
         start += len(cells)
     return groups
+
+
+def _groups_of_digests(digests: Mapping[str, NDArray[np.uint8] | None]) -> dict[str, Groups]:
+    """Return the same for grids that are held by others, by the digests of these."""
+    known = {
+        name: np.zeros((0, 16), np.uint8) if each is None else each
+        for name, each in digests.items()
+    }
+    whole = np.concatenate([known[name] for name in _order_parts(known)])
+    words = np.ascontiguousarray(whole).view("V16").reshape(-1)
+    _, inverse, counts = np.unique(words, return_inverse=True, return_counts=True)
+    numbers = np.where(counts[inverse] > 1, inverse, -1).astype(np.int64)
+    ends = np.cumsum([len(known[name]) for name in _order_parts(known)])[:-1]
+    return dict(zip(_order_parts(known), np.split(numbers, ends), strict=True))
 
 
 def _cells(grids: Cells) -> NDArray[np.float32] | NDArray[np.int32]:

@@ -62,11 +62,13 @@ class Way:
         function: the name of the function of gridcnn.
         engine: the engine that it was started with.
         in_memory: whether its data was given in memory.
+        spread: the cluster whose workers read the data; empty if they do not.
     """
 
     function: Function
     engine: str = DEFAULT_ENGINE
     in_memory: bool = False
+    spread: str = ""
 
     @property
     def title(self) -> str:
@@ -78,10 +80,14 @@ class Way:
         other = self.engine != DEFAULT_ENGINE
         if self.in_memory:
             named = f", engine={self.engine!r}" if other else ""
+            if self.spread:
+                named += f", cluster={self.spread!r}, spread_data=True"
             where = f"resume={str(folder)!r}, data=...{named}"
             return f"continue with: gridcnn.{self.function}({where})"
         words = ["gridcnn", "run", "--resume", str(folder)]
-        return f"continue with: {_line(words + ['--engine', self.engine] * other)}"
+        words += ["--engine", self.engine] * other
+        words += ["--cluster", self.spread, "--spread-data"] * bool(self.spread)
+        return f"continue with: {_line(words)}"
 
 
 class RunFolder:

@@ -133,6 +133,8 @@ class Trained:
     prepared: Prepared
     checked: Checked | None
     state: TrainingState
+    answering: Engine
+    """What computes the votes of all parts: `engine`, or what shares the work with others."""
 
 
 def finish(trained: Trained, folder: RunFolder, watch: Stopwatch) -> Run:
@@ -141,7 +143,7 @@ def finish(trained: Trained, folder: RunFolder, watch: Stopwatch) -> Run:
     prepared, state = trained.prepared, trained.state
     best, calibration = state.best, None
     if prepared.spec.training.calibrate:
-        best, calibration = calibrate(trained.engine, best, prepared.validation.data)
+        best, calibration = calibrate(trained.answering, best, prepared.validation.data)
     logits = _answer_parts(trained, best)
     model = Model(
         prepared.spec,
@@ -173,7 +175,7 @@ def _answer_parts(trained: Trained, best: Array) -> dict[str, Array]:
     """
     parts: dict[str, Part] = {name: getattr(trained.prepared, name) for name in reversed(PARTS)}
     return {
-        name: trained.engine.logits(best, part.data.grids)
+        name: trained.answering.logits(best, part.data.grids)
         for name, part in parts.items()
         if len(part)
     }

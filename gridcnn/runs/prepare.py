@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from gridcnn.datasets.division.splits import Division, divide
 from gridcnn.datasets.problems import bad_items_error
 from gridcnn.datasets.tables.table import Table
 from gridcnn.errors import DataError, Problem, SpecError, UserError, listed, quoted
-from gridcnn.grid import GridShape
+from gridcnn.grid import GridShape, fetch_cells
 from gridcnn.model import Model, load
 from gridcnn.network import Network
 from gridcnn.notes import label_notes, remark_notes, several_notes, unlearned_notes
@@ -151,12 +151,13 @@ def prepare(
     advance: Advance | None = None,
     threads: int | None = None,
     tested: bool = True,
+    make_adapting: Callable[..., Adapting] = Adapting,
 ) -> Prepared:
     """Read, divide and adapt the data of a spec.
 
     `advance` is called with the progress. `threads` is the most threads to work with; None: as many
     as this process may use. If it is not `tested`, the test items are left out, and nothing is read
-    of them; all else is the same.
+    of them; all else is the same. `make_adapting` makes what turns the items into grids.
 
     Raises:
         DataError: the data cannot be read or divided, holds bad items that may not be skipped, or
@@ -175,7 +176,9 @@ def prepare(
     if bad and located.data.bad_items == "stop":
         raise bad_items_error(bad, items, "set data.bad_items: skip")
     refuse_other_head(spec, dataset)
-    divided = divide_for_training(located, dataset, advance=advance, threads=threads)
+    divided = divide_for_training(
+        located, dataset, advance=advance, threads=threads, make_adapting=make_adapting
+    )
     if not tested:
         division = dataclasses.replace(divided.division, test=np.zeros(0, np.int64))
         divided = dataclasses.replace(divided, division=division)
@@ -269,6 +272,7 @@ def divide_for_training(
     *,
     advance: Advance | None = None,
     threads: int | None = None,
+    make_adapting: Callable[..., Adapting] = Adapting,
 ) -> DividedData:
     """Return the data divided, and the adapter fitted on the training items.
 
@@ -283,12 +287,8 @@ def divide_for_training(
     spec = located.spec
     dataset, division, ungrouped = divide_items(located, dataset, advance)
     dataset, division = with_other_forms(dataset, division, spec.adapter, seed=spec.training.seed)
-    adapting = Adapting(
-        dataset.things,
-        places_of(dataset, np.arange(len(dataset))),
-        threads=threads,
-        advance=advance,
-    )
+    places = places_of(dataset, np.arange(len(dataset)))
+    adapting = make_adapting(dataset.things, places, threads=threads, advance=advance)
     fitted = fit_adapter(located, dataset, division.train, adapting)
     return DividedData(dataset, division, ungrouped, fitted, adapting)
 
@@ -528,7 +528,8 @@ def _literal(
     if plain == adapter:
         training = read.parts[TRAIN].data
         exemplar_items = exemplars(training.targets, seed=seed)
-        return training.at(exemplar_items), read.parts[TEST].data
+        kept, test = training.at(exemplar_items), read.parts[TEST].data
+        return _fetch(kept), _fetch(test)
     targets, division = dataset.targets(dataset.classes), read.division
     exemplar_items = division.train[exemplars(targets[division.train], seed=seed)]
     chosen = {TRAIN: exemplar_items, TEST: division.test}
@@ -538,6 +539,11 @@ def _literal(
         for name in (TRAIN, TEST)
     )
     return first, second
+
+
+def _fetch(labelled: Labelled) -> Labelled:
+    """Return labelled grids whose cells are in this process."""
+    return dataclasses.replace(labelled, grids=fetch_cells(labelled.grids))
 
 
 def _refuse_untested(test: TestPart, parts: Mapping[str, Part]) -> None:

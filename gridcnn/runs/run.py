@@ -7,12 +7,12 @@ import dataclasses
 import functools
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gridcnn.cluster.joining import Cluster, find_cluster
-from gridcnn.cluster.sharing import share
+from gridcnn.cluster.sharing import hire, other_engine_error, share
 from gridcnn.contracts.source import TEST
 from gridcnn.engines.base import DEFAULT_ENGINE, Engine, Memory, bind, check_choice
 from gridcnn.errors import (
@@ -28,6 +28,7 @@ from gridcnn.notes import refuse_notes
 from gridcnn.order.guard import Checked, guard
 from gridcnn.order.sample import classes_to_judge
 from gridcnn.pipelines import ready
+from gridcnn.runs.adapting import Adapting
 from gridcnn.runs.folder import CHECK, SPEC, RunFolder, Way, function_of, title_of
 from gridcnn.runs.located import Located, is_in_memory, locate, spec_folder
 from gridcnn.runs.outcome import Run, Stopwatch, Trained, finish
@@ -45,6 +46,9 @@ from gridcnn.training.loop import TrainingState, train
 from gridcnn.training.memory import estimate_memory, refuse_hopeless, refuse_too_large
 from gridcnn.training.methods import NudgeResult
 from gridcnn.training.signs import Sign
+
+if TYPE_CHECKING:
+    from gridcnn.cluster.crew import Crew
 
 __all__ = ["Run", "RunWatcher", "carry_out", "open_run", "run"]
 
@@ -64,6 +68,7 @@ def run(
     watcher: RunWatcher | None = None,
     strict: bool = False,
     report: bool = False,
+    spread_data: bool = False,
 ) -> Run:
     """Run a spec: read its data, train, and write the results to a run folder.
 
@@ -100,7 +105,10 @@ def run(
     """
     check_choice(engine, threads)  # an unknown name is reported before anything is read
     asked = find_cluster(cluster, workers, threads)
-    way = Way("run", engine or DEFAULT_ENGINE, is_in_memory(data))
+    if spread_data and asked is None:
+        raise SpecError("data is spread over the workers of a cluster; name one (--cluster local)")
+    spread = asked.address if asked is not None and spread_data else ""
+    way = Way("run", engine or DEFAULT_ENGINE, is_in_memory(data), spread)
     watcher = watcher or RunWatcher()
     held = open_run(spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way)
     with held as (located, folder):
@@ -113,6 +121,7 @@ def run(
             watcher=watcher,
             strict=strict,
             report=report,
+            spread_data=spread_data,
         )
 
 
@@ -161,6 +170,7 @@ def carry_out(
     report: bool = False,
     checked: Checked | None = None,
     cluster: Cluster | None = None,
+    spread_data: bool = False,
 ) -> Run:
     """Run a spec whose data is located, in a folder that is locked.
 
@@ -170,11 +180,21 @@ def carry_out(
         engine, threads, watcher, strict, report: as for `run`.
         checked: the checkers' verdicts, if they have run before.
         cluster: where the shards of every batch are computed; None: in this process.
+        spread_data: whether the workers of the cluster read the data, and hold the grids.
     """
     watch = Stopwatch()
     with folder.stoppable(), contextlib.ExitStack() as stack:
+        crew: Crew | None = None
+        make_adapting: Callable[..., Adapting] = Adapting
+        if spread_data and cluster is not None:
+            crew, make_adapting = _hire(stack, located, cluster, engine)
         with watch.measure("reading"):
-            prepared = prepare(located, advance=watcher.on_reading, threads=threads)
+            prepared = prepare(
+                located,
+                advance=watcher.on_reading,
+                threads=threads,
+                make_adapting=make_adapting,
+            )
         if strict:
             refuse_notes(prepared.notes)
         _refuse_impatient(prepared)
@@ -184,14 +204,14 @@ def carry_out(
         with watch.measure("checking"):
             checked = _check(prepared, folder, checked, threads, watcher)
         if prepared.spec.training.minutes is not None:
-            with watch.measure("planning"), share(engine_to_train, cluster) as planned:
+            with watch.measure("planning"), share(engine_to_train, cluster, crew) as planned:
                 prepared = _plan_minutes(prepared, planned, watcher)
             # With the epochs of the plan, which a checkpoint has with the rest of the spec.
             engine_to_train = _engine_for(prepared, engine, threads)
         # Their memory is wanted for training.
         things = prepared.things if report else {}
         prepared = dataclasses.replace(prepared, sample=None, things=things)
-        shared = stack.enter_context(share(engine_to_train, cluster))
+        shared = stack.enter_context(share(engine_to_train, cluster, crew))
         keeper = _Keeper(shared, prepared, folder, watcher)
         if folder.is_new:
             more = {} if checked is None else {CHECK: checked.as_json()}
@@ -206,7 +226,9 @@ def carry_out(
             training = prepared.budget.cut(prepared.spec.training, state.history)
             prepared = prepared.with_training(training)
             folder.go_on(prepared.spec)
-        result = finish(Trained(engine_to_train, prepared, checked, state), folder, watch)
+        answering = engine_to_train if crew is None else shared
+        trained = Trained(engine_to_train, prepared, checked, state, answering)
+        result = finish(trained, folder, watch)
     if report:
         _report(result, prepared, checked, memory, watcher)
     watcher.on_end(result.metrics, result.folder)
@@ -214,6 +236,27 @@ def carry_out(
         signs = [sign["text"] for sign in result.metrics["signs"]]
         refuse_notes([*signs, *result.metrics.get(TEST, {}).get("notes", ())])
     return result
+
+
+def _hire(
+    stack: contextlib.ExitStack, located: Located, cluster: Cluster, engine: str | None
+) -> tuple[Crew, Callable[..., Adapting]]:
+    """Return workers that will read the data, and what lets them, before anything is read.
+
+    Raises:
+        SpecError: they cannot hold the data of such a spec.
+        EngineError: the engine is not the native one.
+    """
+    from gridcnn.runs.spread_data import (  # with Ray, if it is asked for
+        SpreadAdapting,
+        refuse_unspreadable,
+    )
+
+    refuse_unspreadable(located.spec)
+    if (engine or DEFAULT_ENGINE) != DEFAULT_ENGINE:
+        raise other_engine_error(engine)
+    crew = stack.enter_context(hire(cluster))
+    return crew, functools.partial(SpreadAdapting, crew=crew)
 
 
 def _report(

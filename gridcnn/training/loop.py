@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from gridcnn.contracts.stage import HeadStage
 from gridcnn.contracts.targets import LabelTargets, Targets
 from gridcnn.engines.base import Engine
 from gridcnn.errors import TrainingError
-from gridcnn.grid import Array, Cells, OneHot
+from gridcnn.grid import Array, Cells, Held, OneHot, fetch_cells
 from gridcnn.spec.models import Training
 from gridcnn.streams import Stream
 from gridcnn.training.augmentation import Augmenter, refuse_unfit
@@ -241,6 +241,9 @@ def _not_finite(grids: Cells) -> int:
     """Return how many items have cells that are NaN or infinite, looking at a few at a time."""
     if isinstance(grids, OneHot):  # 0 and 1 are finite
         return 0
+    held: Any = grids
+    if isinstance(held, Held):  # who holds them has looked
+        return held.odd
     step = max(1, _LOOK // max(1, math.prod(grids.shape[1:])))
     parts = (slice(start, start + step) for start in range(0, len(grids), step))
     return sum(int((~np.isfinite(grids[part])).any(axis=(1, 2, 3)).sum()) for part in parts)
@@ -270,6 +273,7 @@ def _one_epoch(
     )
     batches = -(-len(order) // settings.batch_size)
     forms = training.forms
+    changes_cells = bool(settings.augmentation or settings.mixup)
     drawn = None if forms is None else forms.draw(settings.seed, number, len(order))
     total, hits, rate = 0.0, 0, 0.0
     parameters = state.parameters.copy()
@@ -281,6 +285,8 @@ def _one_epoch(
         part = slice(batch * settings.batch_size, (batch + 1) * settings.batch_size)
         chosen = training.at(order[part])
         cells = chosen.in_forms(None if drawn is None else drawn[part])
+        if changes_cells:  # here, since a batch is changed as a whole
+            cells = fetch_cells(cells)
         # The rate in the middle of the batch: neither the first step of a warm-up nor the last one
         # of a cosine is 0, and every batch of an epoch lies between the same two falls of a step.
         rate = learning_rate(settings, number - 1 + (batch + 0.5) / batches)

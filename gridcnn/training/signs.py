@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gridcnn.contracts.stage import HeadStage
 from gridcnn.contracts.targets import LabelTargets, Targets, most
 from gridcnn.engines.base import Engine
-from gridcnn.grid import Array, Cells, OneHot
+from gridcnn.grid import Array, Cells, OneHot, fetch_cells
 from gridcnn.network import Network, Slot
 from gridcnn.notes import VotesSpread
 from gridcnn.spec.models import Training
@@ -156,7 +156,7 @@ class Looker:
             return False
         if logits is not None and not self._are_alike(logits):
             return False
-        grids = self._grids[self._chosen]
+        grids = fetch_cells(self._grids[self._chosen])
         cells = grids.indices if isinstance(grids, OneHot) else np.asarray(grids)
         if (cells == cells[:1]).all():
             return False  # they look the same, and so have the same votes

@@ -13,7 +13,8 @@ processes, if all of them compile for the same kind of processor.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,6 @@ from gridcnn.engines.native.call import Call, Floats, address_of
 from gridcnn.engines.native.chain import Chain, step_arguments
 from gridcnn.engines.native.program import Argument
 from gridcnn.forks import cached_property
-from gridcnn.grid import Array
 from gridcnn.network import groups_of
 
 
@@ -34,7 +34,8 @@ class ShardTask:
     Attributes:
         first: which item of the step is the first of these.
         items: how many items the mean is taken over.
-        cells: their grids, or indices, as a chain takes them.
+        cells: their grids, or indices, as a chain takes them; or something else that can be cut,
+            which whoever computes makes grids of.
         targets, soft_targets: as for `Chain.step`, of these items.
         wants_logits: whether the logits are wanted.
         factors, stage_factors: what dropout multiplies with: one array `(items, size)` for each
@@ -43,12 +44,16 @@ class ShardTask:
 
     first: int
     items: int
-    cells: Array
+    cells: Any
     targets: Targets | None
     soft_targets: Floats | None
     wants_logits: bool
     factors: tuple[Floats, ...]
     stage_factors: tuple[Floats, ...]
+
+    def with_cells(self, cells: Any) -> ShardTask:
+        """Return the same with its items in another form."""
+        return replace(self, cells=cells)
 
     def part(self, chosen: slice) -> ShardTask:
         """Return some of the items."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.targets import LabelTargets, Targets, most
-from gridcnn.grid import Cells, OneHot
+from gridcnn.grid import Cells, OneHot, fetch_cells
 from gridcnn.measures import mean_of_known, roc_auc, wilson
 from gridcnn.streams import Stream
 from gridcnn.training.loop import Labelled
@@ -37,7 +37,7 @@ def fit_baseline(train: Labelled, test: Labelled, *, seed: int) -> dict[str, Any
     chosen = _choose(train, seed)
     if chosen is None or not len(test):
         return None
-    cells, mean, scale = _standardize(_flat(train.grids[chosen]))
+    cells, mean, scale = _standardize(_flat(fetch_cells(train.grids[chosen])))
     targets = train.targets[chosen]
     if targets.ndim == 2:
         figures = _of_labels(cells, targets, test, mean, scale)
@@ -102,7 +102,7 @@ def _parts(grids: Cells, mean: Any, scale: Any) -> Any:
     """Yield the items, some at a time: which they are, and their cells."""
     for start in range(0, len(grids), _CHUNK):
         rows = slice(start, start + _CHUNK)
-        cells = _flat(grids[rows])
+        cells = _flat(fetch_cells(grids[rows]))
         yield rows, cells if mean is None else (cells - mean) / scale
 
 
