@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gridcnn.cluster.joining import find_cluster
+from gridcnn.cluster.sharing import answer_shared
 from gridcnn.contracts.adapter import Selection
 from gridcnn.contracts.source import PARTS, TEST, Dataset, Label
 from gridcnn.contracts.targets import LabelTargets, Targets, most
@@ -177,6 +180,8 @@ def evaluate(
     engine: str | None = None,
     threads: int | None = None,
     strict: bool = False,
+    cluster: str | None = None,
+    workers: int | None = None,
 ) -> Evaluation:
     """Compare a model's answers with the labels of data.
 
@@ -191,6 +196,8 @@ def evaluate(
         engine, threads: as for `gridcnn.load`, where `model` says where one is saved. A model that
             is loaded has its engine.
         strict: whether notes are errors.
+        cluster, workers: as for `gridcnn.run`: the workers read the data and answer it, each its
+            own part, with `threads` threads. The result does not depend on it.
 
     Raises:
         DataError: the data cannot be read, has labels that the model does not know, or has no such
@@ -198,14 +205,38 @@ def evaluate(
         ModelFileError: the model cannot be read.
         UnknownNameError, EngineError: the engine is unknown, or cannot work with these settings.
     """
+    asked = find_cluster(cluster, workers, threads)
     if not isinstance(model, Model):
-        made = load(model, engine=engine, threads=threads)
-    elif engine is None and threads is None:
+        made = load(model, engine=engine, threads=1 if asked else threads)
+    elif engine is None and (threads is None or asked is not None):
         made = model
     else:
         raise EngineError(
             "a loaded model has its engine already; give engine and threads to gridcnn.load"
         )
+    if asked is None:
+        return _evaluate(made, data, part, bad_items, Adapting, strict=strict, threads=threads)
+    with answer_shared(made.engine, asked) as (crew, answering):
+        from gridcnn.runs.spread_data import SpreadAdapting  # with Ray, if it is asked for
+
+        shared = Model(
+            made.spec, made.classes, made.parameters, thresholds=made.thresholds, engine=answering
+        )
+        spread = functools.partial(SpreadAdapting, crew=crew, judged=False)
+        return _evaluate(shared, data, part, bad_items, spread, strict=strict, threads=threads)
+
+
+def _evaluate(
+    made: Model,
+    data: Any,
+    part: str | None,
+    bad_items: Literal["stop", "skip"],
+    make_adapting: Callable[..., Adapting],
+    *,
+    strict: bool,
+    threads: int | None,
+) -> Evaluation:
+    """Evaluate a model that is loaded; `make_adapting` makes what reads the items."""
     trained = made.spec.data
     form = Data(source=trained.source) if trained and asked_columns(trained.source) else None
     asked = Spec(adapter=made.adapter, training=made.spec.training, data=form)
@@ -222,7 +253,8 @@ def evaluate(
     dataset = _spell_labels(dataset, made)
     targets = dataset.targets(made.classes)[chosen]
     places = places_of(dataset, np.arange(len(dataset)))
-    parts = Adapting(dataset.things, places, threads=threads).parts(made.adapter, {name: chosen})
+    adapting = make_adapting(dataset.things, places, threads=threads)
+    parts = adapting.parts(made.adapter, {name: chosen})
     adapted = parts.made[name]
     read = Selection(dataset.things, chosen[adapted.kept])
     remarks = made.adapter.remarks(read, adapted.grids.values)

@@ -45,6 +45,8 @@ def evaluate(
     device: options.Device = None,
     precision: options.Precision = None,
     threads: options.Threads = None,
+    cluster: options.Cluster = None,
+    workers: options.Workers = None,
     strict: options.Strict = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -55,7 +57,15 @@ def evaluate(
     skip: Literal["stop", "skip"] = "skip" if bad_items == "skip" else "stop"
     engine = options.read_engine(engine, device, precision)
     evaluation = compare(
-        model, data, part=part, bad_items=skip, engine=engine, threads=threads, strict=strict
+        model,
+        data,
+        part=part,
+        bad_items=skip,
+        engine=engine,
+        threads=threads,
+        strict=strict,
+        cluster=cluster,
+        workers=workers,
     )
     if as_json:
         screen.say_json(evaluation.plain())

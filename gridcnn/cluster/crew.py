@@ -39,17 +39,15 @@ class Crew:
     Args:
         workers: how many there are.
         threads: the threads of each.
-        network: the network that they compute; it may be named later.
 
     Raises:
         EngineError: no worker starts.
     """
 
-    def __init__(self, workers: int, threads: int, network: Network | None = None) -> None:
+    def __init__(self, workers: int, threads: int) -> None:
         self._ray = need_ray()
         self._threads = threads
-        self._network = self._ray.put(network)
-        self._adapter = self._ray.put(None)
+        self._network = self._adapter = self._ray.put(None)
         self._actor = self._ray.remote(concurrency_groups={GIVING: 1})(ShardWorker)
         self.workers: list[Any] = []
         self._starting: list[tuple[Any, Any]] = []

@@ -23,7 +23,41 @@ _ANSWERED = 512
 """Items that a worker answers at a time."""
 
 
-class ClusterEngine(NativeEngine):
+class AnsweringEngine(NativeEngine):
+    """The native engine, with grids that workers hold answered by them.
+
+    Args:
+        network: the network to compute.
+        crew: the workers.
+        own_threads: the most threads here; None: as many as this process may use.
+    """
+
+    def __init__(self, network: Network, crew: Crew, *, own_threads: int | None = None) -> None:
+        super().__init__(network, threads=own_threads)
+        self.crew = crew
+        crew.compute_for(network)
+        if crew.kind is not None:
+            os.environ[VARIABLE] = crew.kind
+            self._begin()
+
+    def maps(self, parameters: Array, grids: Cells, *, after: int | None = None) -> Array:
+        """Return the grids after an operation; the last ones of held grids by the workers."""
+        if not isinstance(grids, HeldCells):
+            return super().maps(parameters, grids, after=after)
+        if after is not None:
+            return super().maps(parameters, grids.fetch(), after=after)
+        out = np.empty((len(grids), *self.network.output.sizes), np.float32)
+        vector = self._vector(parameters)
+        together = _ANSWERED * max(1, len(self.crew.workers))
+        for start in range(0, len(grids), together):
+            stop = min(start + together, len(grids))
+            parts = [grids[at : min(at + _ANSWERED, stop)] for at in range(start, stop, _ANSWERED)]
+            answered = self.crew.answer(vector, [part.request() for part in parts])
+            out[start:stop] = np.concatenate(answered).reshape(-1, *out.shape[1:])
+        return out
+
+
+class ClusterEngine(AnsweringEngine):
     """Gives the bits of the native engine, with any number of workers.
 
     The workers compute whole shards of each batch, and here their sums become the gradient, shard
@@ -50,39 +84,16 @@ class ClusterEngine(NativeEngine):
         own_threads: int | None = None,
         crew: Crew | None = None,
     ) -> None:
-        super().__init__(network, threads=own_threads)
-        if not (self._is_one_program and len(self.pieces()) == 1):
+        plain = NativeEngine(network)
+        if not (plain._is_one_program and len(plain.pieces()) == 1):
             raise EngineError(
                 "only networks whose stages all have kernels are trained by several workers; "
                 "`gridcnn show SPEC --plan` says which have none. Train without --cluster"
             )
-        if crew is None:
-            crew = Crew(workers, threads, network)
-        else:
-            crew.compute_for(network)
-        self.crew = crew
-        if self.crew.kind is not None:
-            os.environ[VARIABLE] = self.crew.kind
-            self._begin()
+        super().__init__(network, crew or Crew(workers, threads), own_threads=own_threads)
         self._shared: dict[bool, SharedChain] = {}
         self.sent = 0
         """Bytes that have come back from workers so far."""
-
-    def maps(self, parameters: Array, grids: Cells, *, after: int | None = None) -> Array:
-        """Return the grids after an operation; the last ones of held grids by the workers."""
-        if not isinstance(grids, HeldCells):
-            return super().maps(parameters, grids, after=after)
-        if after is not None:
-            return super().maps(parameters, grids.fetch(), after=after)
-        out = np.empty((len(grids), *self.network.output.sizes), np.float32)
-        vector = self._vector(parameters)
-        together = _ANSWERED * max(1, len(self.crew.workers))
-        for start in range(0, len(grids), together):
-            stop = min(start + together, len(grids))
-            parts = [grids[at : min(at + _ANSWERED, stop)] for at in range(start, stop, _ANSWERED)]
-            answered = self.crew.answer(vector, [part.request() for part in parts])
-            out[start:stop] = np.concatenate(answered).reshape(-1, *out.shape[1:])
-        return out
 
     def _entering(self, piece: Piece, values: Cells) -> tuple[Chain, Array]:
         """Return the chain for a piece, and what enters it; held grids stay with the workers."""

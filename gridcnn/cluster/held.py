@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from gridcnn.cluster.holding import (
     BLOCK,
     Request,
     Store,
+    Survey,
     as_cells,
     owners_of,
     put_together,
@@ -21,25 +22,46 @@ from gridcnn.errors import Problem
 from gridcnn.grid import Array, Held, OneHot
 from gridcnn.progress import Counter
 
-if TYPE_CHECKING:
-    from gridcnn.cluster.crew import Crew
-
 _SURVEYED = 4 * BLOCK
 """Items that a worker reads at a time before training."""
+
+
+class Workers(Protocol):
+    """The workers that hold grids; see `Crew`."""
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of the workers that there are."""
+
+    def hold(self, adapter: Adapter) -> None:
+        """Hold the grids that an adapter makes from now on."""
+
+    def survey(
+        self, pieces: Iterable[tuple[int, NDArray[np.int64], Request]]
+    ) -> Iterator[tuple[NDArray[np.int64], Survey]]:
+        """Let the owner of each request read its items; yield what it has found."""
+
+    def give(self, requests: Sequence[Request], store: Store) -> list[Array]:
+        """Return the grids of each request, from its owner."""
+
+    def answer(self, parameters: Any, requests: Sequence[Request]) -> list[Any]:
+        """Return the logits of the items of each request."""
 
 
 class HeldData:
     """The items of a data set, whose grids the workers make and hold.
 
     Args:
-        crew: the workers.
+        workers: None: grids are made here, each time that they are asked for.
         things: all things of the data; they may be made when they are asked for.
         names: what problems call each of them.
         adapter: fitted.
     """
 
-    def __init__(self, crew: Crew, things: Things, names: Sequence[str], adapter: Adapter) -> None:
-        self.crew = crew
+    def __init__(
+        self, workers: Workers | None, things: Things, names: Sequence[str], adapter: Adapter
+    ) -> None:
+        self.workers = workers
         self.things = things
         self.names = names
         self.adapter = adapter
@@ -49,7 +71,13 @@ class HeldData:
         """Which items have cells that are not finite, if all were looked at, bool `(items,)`."""
         self.digests: NDArray[np.uint8] | None = None
         """16 bytes for each item, if all were looked at, uint8 `(items, 16)`."""
-        crew.hold(adapter)
+        if workers is not None:
+            workers.hold(adapter)
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of the workers that there are; the only one is 0 if that is this process."""
+        return (self.workers.numbers if self.workers is not None else []) or [0]
 
     def request(self, items: NDArray[np.int64]) -> Request:
         """Return what a worker needs to find or read some items."""
@@ -58,7 +86,7 @@ class HeldData:
             items,
             [self.things[item] for item in chosen],
             [self.names[item] for item in chosen],
-            owners_of(items, self.crew.numbers),
+            owners_of(items, self.numbers),
         )
 
     def fetch(self, items: NDArray[np.int64]) -> Array | OneHot:
@@ -66,19 +94,14 @@ class HeldData:
         if not len(items):
             sizes = (0, self.shape.columns) if self.one_hot else (0, *self.shape.sizes)
             return as_cells(np.zeros(sizes, np.int32 if self.one_hot else np.float32), self.adapter)
-        if not self.crew.workers:
-            store = Store(self.adapter, 0)
-            nobody = np.zeros(len(items), np.int64)
-            chosen = items.tolist()
-            things = [self.things[item] for item in chosen]
-            names = [self.names[item] for item in chosen]
-            return as_cells(store.take(Request(items, things, names, nobody)), self.adapter)
         request = self.request(items)
+        if self.workers is None or not self.workers.numbers:
+            return as_cells(Store(self.adapter, 0).take(request), self.adapter)
         parts = []
         for owner in np.unique(request.owners).tolist():
             places = np.flatnonzero(request.owners == owner)
             parts.append((places, request.of(places)))
-        given = self.crew.give([part for _, part in parts], Store(self.adapter, 0))
+        given = self.workers.give([part for _, part in parts], Store(self.adapter, 0))
         pieces = [(places, piece) for (places, _), piece in zip(parts, given, strict=True)]
         return as_cells(put_together(len(items), pieces), self.adapter)
 
@@ -91,6 +114,7 @@ class HeldData:
         """
         kept = np.zeros(len(items), np.bool_)
         problems: list[Problem] = []
+        assert self.workers is not None
         if self.digests is None or self.odd is None:
             self.digests = np.zeros((len(self.things), 16), np.uint8)
             self.odd = np.zeros(len(self.things), np.bool_)
@@ -102,7 +126,7 @@ class HeldData:
                     places = np.flatnonzero(request.owners == owner)
                     yield owner, start + places, request.of(places)
 
-        for places, survey in self.crew.survey(pieces()):
+        for places, survey in self.workers.survey(pieces()):
             readable = items[places[survey.kept]]
             kept[places[survey.kept]] = True
             problems += survey.problems

@@ -101,10 +101,9 @@ def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def digests_of_cells(cells: Array) -> NDArray[np.uint8]:
     """Return 16 bytes for each item, uint8 `(items, 16)`; equal grids have the same."""
-    flat = cells.reshape(len(cells), -1)
     # Adding 0 makes -0 a 0.
     digests = b"".join(
-        hashlib.blake2b((item + 0).tobytes(), digest_size=16).digest() for item in flat
+        hashlib.blake2b((item + 0).tobytes(), digest_size=16).digest() for item in cells
     )
     return np.frombuffer(digests, np.uint8).reshape(len(cells), 16)
 
@@ -135,7 +134,8 @@ class Store:
         adapted = self.adapter.adapt_all(request.things, names=request.names)
         cells = self.plain(adapted.grids.values)
         self._hold(request.items[adapted.kept], cells)
-        odd = ~np.asarray(np.isfinite(cells.reshape(len(cells), -1)).all(axis=1))
+        finite = np.isfinite(cells).all(axis=tuple(range(1, cells.ndim)))
+        odd: NDArray[np.bool_] = np.asarray(finite) == 0
         return Survey(adapted.kept, adapted.problems, digests_of_cells(cells), odd)
 
     def take(self, request: Request, *, hold: bool = True) -> Array:

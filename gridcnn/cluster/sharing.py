@@ -60,6 +60,23 @@ def hire(cluster: Cluster) -> Iterator[Crew]:
             crew.dismiss()
 
 
+@contextlib.contextmanager
+def answer_shared(engine: Engine, cluster: Cluster) -> Iterator[tuple[Crew, Engine]]:
+    """Yield workers that read and hold data, and an engine that lets them answer it.
+
+    Raises:
+        EngineError: it is not the native engine.
+        UserError: there is no such cluster.
+    """
+    from gridcnn.cluster.engine import AnsweringEngine
+    from gridcnn.engines.native.engine import NativeEngine
+
+    if type(engine) is not NativeEngine:
+        raise other_engine_error(engine.name)
+    with hire(cluster) as crew:
+        yield crew, AnsweringEngine(engine.network, crew)
+
+
 def other_engine_error(name: str | None) -> EngineError:
     """Return the error for an engine that is not the native one."""
-    return EngineError(f"workers of a cluster train with the native engine; the engine is {name}")
+    return EngineError(f"workers of a cluster compute with the native engine; the engine is {name}")

@@ -91,6 +91,8 @@ def soften(targets: Targets | SoftTargets, classes: int) -> SoftTargets:
 
 def most(targets: Targets | SoftTargets) -> Targets:
     """Return the class `(items,)` that an item is most of; the first of equal ones."""
+    if hasattr(targets, "count_classes"):  # of so many items that not all are in memory
+        return targets  # type: ignore[return-value]
     if targets.ndim == 1:
         return targets.astype(np.int64, copy=False)
     classes: Targets = targets.argmax(axis=1)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridcnn.contracts.source import PARTS, TEST, VALIDATION
 from gridcnn.contracts.targets import LabelTargets, Targets, most
+from gridcnn.datasets.division.shuffled import is_large
 from gridcnn.datasets.labels import labels_array
 from gridcnn.engines.base import Engine
 from gridcnn.errors import DataError, RunFolderError, first_told, together
@@ -177,7 +178,7 @@ def _answer_parts(trained: Trained, best: Array) -> dict[str, Array]:
     return {
         name: trained.answering.logits(best, part.data.grids)
         for name, part in parts.items()
-        if len(part)
+        if len(part) and not is_large(len(part))
     }
 
 

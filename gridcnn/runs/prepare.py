@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from gridcnn.adapters.fitting import fitting
 from gridcnn.adapters.image import ImageAdapter
 from gridcnn.adapters.text import TextAdapter
+from gridcnn.cluster.held import Workers
 from gridcnn.contracts.adapter import Adapter, Fitted, Selection, Things
 from gridcnn.contracts.source import TEST, TRAIN, VALIDATION, Dataset, Facts, Source
 from gridcnn.datasets.division.folds import with_fold
 from gridcnn.datasets.division.groups import by_pattern
+from gridcnn.datasets.division.shuffled import LARGE, is_large
 from gridcnn.datasets.division.splits import Division, divide
 from gridcnn.datasets.problems import bad_items_error
 from gridcnn.datasets.tables.table import Table
@@ -44,6 +46,8 @@ from gridcnn.runs.duplicates import (
 )
 from gridcnn.runs.forms import ChangedThings, join_forms
 from gridcnn.runs.grids_cache import digest_of
+from gridcnn.runs.large import NOTE as LARGE_NOTE
+from gridcnn.runs.large import LargeData
 from gridcnn.runs.literal import exemplars
 from gridcnn.runs.located import Located
 from gridcnn.runs.other_forms import with_other_forms
@@ -152,12 +156,14 @@ def prepare(
     threads: int | None = None,
     tested: bool = True,
     make_adapting: Callable[..., Adapting] = Adapting,
+    workers: Workers | None = None,
 ) -> Prepared:
     """Read, divide and adapt the data of a spec.
 
     `advance` is called with the progress. `threads` is the most threads to work with; None: as many
     as this process may use. If it is not `tested`, the test items are left out, and nothing is read
-    of them; all else is the same. `make_adapting` makes what turns the items into grids.
+    of them; all else is the same. `make_adapting` makes what turns the items into grids; of a large
+    set, the `workers` do, if there are some.
 
     Raises:
         DataError: the data cannot be read or divided, holds bad items that may not be skipped, or
@@ -173,8 +179,9 @@ def prepare(
     if model is not None and located.spec.adapter is None:
         located = located.with_spec(located.spec.model_copy(update={"adapter": model.adapter}))
     spec, items, bad = located.spec, len(dataset) + len(dataset.bad), dataset.bad
-    if bad and located.data.bad_items == "stop":
-        raise bad_items_error(bad, items, "set data.bad_items: skip")
+    if is_large(len(dataset)):
+        return _prepare_large(located, dataset, workers)
+    _refuse_bad(located, bad, items)
     refuse_other_head(spec, dataset)
     divided = divide_for_training(
         located, dataset, advance=advance, threads=threads, make_adapting=make_adapting
@@ -186,8 +193,7 @@ def prepare(
     refuse_unfit_things(spec.training, fitted.adapter, spec.document)
     read = _adapt(dataset, divided.division, fitted.adapter, adapting)
     skipped = (*bad, *divided.ungrouped, *read.skipped)
-    if skipped and located.data.bad_items == "stop":
-        raise bad_items_error(skipped, items, "set data.bad_items: skip")
+    _refuse_bad(located, skipped, items)
     classes, parts = dataset.classes, read.parts
     notes = [*dataset.notes, *divided.division.notes]
     if dataset.several:
@@ -244,6 +250,41 @@ def prepare(
         sample=sample,
         things={name: Selection(dataset.things, getattr(read.division, name)) for name in parts},
         duplicates=duplicates,
+    )
+
+
+def _refuse_bad(located: Located, bad: Sequence[Problem], items: int) -> None:
+    """Raise `DataError` if some items are bad, and may not be skipped."""
+    if bad and located.data.bad_items == "stop":
+        raise bad_items_error(bad, items, "set data.bad_items: skip")
+
+
+def _prepare_large(located: Located, dataset: Dataset, workers: Workers | None) -> Prepared:
+    """Return a set of very many items, none of which are read yet."""
+    refuse_other_head(located.spec, dataset)
+    large = LargeData(located, dataset, workers)
+    parts = {
+        name: Part(
+            Labelled(large.grids(name), large.targets(name)),
+            Selection(dataset.names, large.items[name]),
+        )
+        for name in (TRAIN, VALIDATION, TEST)
+    }
+    training = settle_selection(located.spec.training, several=False)
+    updates = {"adapter": large.fitted.adapter, "training": training}
+    return Prepared(
+        spec=located.spec.model_copy(update=updates),
+        fitted=large.fitted,
+        classes=large.classes,
+        train=parts[TRAIN],
+        validation=parts[VALIDATION],
+        test=parts[TEST],
+        literal=None,
+        skipped=tuple(dataset.bad),
+        notes=(*dataset.notes, LARGE_NOTE.format(items=LARGE)),
+        digest=large.digest,
+        grids="read when they are needed" if workers is None else "on the workers, each its own",
+        things={name: large.select(dataset.things, name) for name in parts},
     )
 
 

@@ -194,6 +194,7 @@ def carry_out(
                 advance=watcher.on_reading,
                 threads=threads,
                 make_adapting=make_adapting,
+                workers=crew,
             )
         if strict:
             refuse_notes(prepared.notes)

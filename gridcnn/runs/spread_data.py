@@ -30,6 +30,7 @@ class SpreadAdapting(Adapting):
     Args:
         things, names, threads, advance: as for `Adapting`.
         crew: the workers.
+        judged: whether it is asked later whether the order of the items means anything.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class SpreadAdapting(Adapting):
         names: Sequence[str],
         *,
         crew: Crew,
+        judged: bool = True,
         threads: int | None = None,
         advance: Advance | None = None,
     ) -> None:
         super().__init__(things, names, threads=threads, advance=advance)
         self._crew = crew
+        self._judged = judged
         self._held: HeldData | None = None
 
     def parts(
@@ -58,7 +61,8 @@ class SpreadAdapting(Adapting):
             SpecError: the adapter leaves open whether the order of its items means anything.
         """
         if self._held is None:
-            refuse_unordered(adapter)
+            if self._judged:
+                refuse_unordered(adapter)
             self._held = HeldData(self._crew, self.things, self.names, adapter)
         elif adapter != self._held.adapter:
             return super().parts(adapter, chosen, what=what)

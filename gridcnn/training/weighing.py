@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridcnn.contracts.targets import LabelTargets, Targets, most
+from gridcnn.datasets.division.shuffled import Shuffled, is_large
 from gridcnn.errors import Problem, SpecError, listed, quoted, suggestion
 from gridcnn.grid import Array
 from gridcnn.settings.document import Document
@@ -114,8 +116,12 @@ def epoch_order(
     """Return the indices of the items of one epoch, in their order; as many as there are items.
 
     Balanced, all classes have as many, give or take one. Of a class with fewer items each is used
-    equally often, give or take once; of one with more, some are left out.
+    equally often, give or take once; of one with more, some are left out. Of a large set, the
+    order is computed by a rule as it is asked for, and passes for an array.
     """
+    if is_large(len(targets)):
+        by_rule: Any = Shuffled(len(targets), random)
+        return by_rule  # type: ignore[no-any-return]
     if settings.sampling == "shuffled":
         return random.permutation(len(targets))
     present = np.unique(targets)
@@ -135,6 +141,9 @@ def class_counts(
     settings: Training, targets: Targets, weights: Array | None, classes: int
 ) -> NDArray[np.float64]:
     """Return how much each class counts in an epoch, in items `(classes,)`."""
+    count: Any = getattr(targets, "count_classes", None)
+    if count is not None:  # of so many that they are not all in memory
+        return count(classes).astype(np.float64)  # type: ignore[no-any-return]
     counts = np.bincount(targets, weights=weights, minlength=classes).astype(np.float64)
     if settings.sampling == "balanced":
         items = np.bincount(targets, minlength=classes)

@@ -47,7 +47,7 @@ from gridcnn.engines.native.plan import reads_indices
 from gridcnn.engines.native.processor import processor
 from gridcnn.engines.reference import OpBackward, ReferenceEngine, apply, parts_of, plain
 from gridcnn.forks import cached_property, start_over_in_children
-from gridcnn.grid import Array, Cells, OneHot
+from gridcnn.grid import Array, Cells, OneHot, fetch_cells
 from gridcnn.network import GROUP, Network, Op, groups_of
 from gridcnn.stages.dropout import Dropout
 from gridcnn.stages.voting import IndependentVotes, Votes, VotingLayers
@@ -357,6 +357,7 @@ class NativeEngine(Engine):
         Nobody may read outside of memory, so that sizes and indices must be right.
         """
         shape = self.network.ops[piece.start].input
+        values = fetch_cells(values)
         if values.shape[1:] != shape.sizes:
             raise ValueError(f"grids of {shape} were expected; got an array {values.shape}")
         if isinstance(values, OneHot) and reads_indices(self.network.ops[piece.start : piece.stop]):
