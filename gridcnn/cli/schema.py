@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from gridcnn.cli import screen
@@ -17,7 +19,12 @@ def add(app: typer.Typer) -> None:
     app.command("schema", help=screen.paragraphs(_EXAMPLES))(schema)
 
 
-def schema() -> None:
+def schema(
+    tune: Annotated[
+        bool,
+        typer.Option("--tune", help="Allow the marks of gridcnn tune, such as {choose: [3, 5]}."),
+    ] = False,
+) -> None:
     from gridcnn.spec.write import json_schema
 
-    screen.say_json(json_schema())
+    screen.say_json(json_schema(marks=tune))

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from gridcnn.settings.document import plain_value
+from gridcnn.spec.marked_schema import with_marks
 from gridcnn.spec.models import Spec
 
 
@@ -55,9 +56,14 @@ def to_yaml(spec: Spec, *, unset: bool = True) -> str:
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a spec, with which editors complete and check spec files."""
+def json_schema(*, marks: bool = False) -> dict[str, Any]:
+    """Return the JSON Schema of a spec, with which editors complete and check spec files.
+
+    With `marks` it is that of search spaces, in which values may be `{choose: [...]}` and so on.
+    """
     schema = Spec.model_json_schema()
+    if marks:
+        schema = with_marks(schema)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "gridcnn pipeline spec",

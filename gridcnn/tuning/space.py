@@ -257,6 +257,21 @@ def has_marks(document: Document) -> bool:
     return bool(reader.marks or reader.problems)
 
 
+def _place_in_spec(path: Path) -> Path:
+    """Return where the value at a place of a space stands in a spec, without the marks around it.
+
+    `training.choose[1].seed` is `training.seed`.
+    """
+    place: list[str | int] = []
+    parts = iter(path)
+    for part in parts:
+        if part == "choose":
+            next(parts, None)  # the number of the value
+        elif part != "optional":
+            place.append(part)
+    return tuple(place)
+
+
 class _Reader:
     """Collects the marks of a document, their dimensions, and what is wrong with them."""
 
@@ -292,7 +307,7 @@ class _Reader:
         *,
         in_list: bool,
     ) -> None:
-        why = why_fixed(tuple(part for part in path if part not in ("choose", "optional")))
+        why = why_fixed(_place_in_spec(path))
         if why:
             message = f"{quoted(path_text(path))} cannot be searched: {why}"
             self.problems.append(self.document.problem(path, message))

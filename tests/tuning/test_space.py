@@ -162,6 +162,16 @@ def test_mistakes_of_marks_are_reported_together(tmp_path: Path) -> None:
     assert "'training.seed' cannot be searched: a result by a lucky seed" in found[-1]
 
 
+def test_what_is_fixed_is_fixed_inside_of_a_chosen_section_as_well(tmp_path: Path) -> None:
+    text = "training:\n  choose:\n    - {epochs: 2}\n    - {seed: {range: [0, 9]}}\n"
+
+    (found,) = problems_of(text, tmp_path)
+
+    assert found.startswith(
+        "space.yaml:4:8: 'training.choose[1].seed' cannot be searched: a result"
+    )
+
+
 def test_marks_of_one_name_must_be_alike(tmp_path: Path) -> None:
     """Otherwise one choice could not stand for both."""
     text = "training: {epochs: {choose: [1, 2], as: a}, batch_size: {choose: [1, 2, 3], as: a}}\n"
