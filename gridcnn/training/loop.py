@@ -279,6 +279,8 @@ def _one_epoch(
     parameters = state.parameters.copy()
     tell = None if watcher is None else functools.partial(watcher.on_nudge, number)
     watched = looker.count_watched(number)
+    is_watched = isinstance(method, Backpropagation)
+    pace = looker.pace(state.parameters, batches) if is_watched else None
     for batch in range(batches):
         if batch == batches - watched and isinstance(method, Backpropagation):
             method.largest = np.zeros(len(parameters), np.float32)
@@ -298,6 +300,8 @@ def _one_epoch(
             raise TrainingError(_explosion_error(loss, f"epoch {number}, batch {batch + 1}", rate))
         total += loss * len(chosen)
         hits += right
+        if pace is not None:
+            pace.take(batch, loss, parameters)
         if watcher is not None:
             watcher.on_batch(number, batch + 1, batches, loss)
     if not np.isfinite(parameters).all():
@@ -326,7 +330,15 @@ def _one_epoch(
         largest, method.largest = method.largest, None
         collapsed = looker.is_collapsed(answering, epoch.accuracy, logits)
     history = (*state.history, epoch)
-    found = looker.signs(history, parameters, collapsed=collapsed, largest=largest)
+    moves = None if pace is None else pace.moves(parameters)
+    found = looker.signs(
+        history,
+        parameters,
+        collapsed=collapsed,
+        largest=largest,
+        moves=moves,
+        told={sign.kind for sign in state.signs},
+    )
     best = state.history[state.best_epoch - 1] if state.best_epoch else None
     better = is_better(epoch, best, settings.select_by)
     after = replace(

@@ -1,12 +1,13 @@
 """Signs that a training fails: what is looked for after each epoch, and what is said about it.
 
 Each is looked for at little cost: by figures that are there anyway, by the votes of a few training
-items, and only if these figures are poor, and by the gradients of an epoch's last batches.
+items, and only if these figures are poor, by the gradients of an epoch's last batches, and by how
+far the weights have moved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -17,10 +18,11 @@ from gridcnn.contracts.stage import HeadStage
 from gridcnn.contracts.targets import LabelTargets, Targets, most
 from gridcnn.engines.base import Engine
 from gridcnn.grid import Array, Cells, OneHot, fetch_cells
-from gridcnn.network import Network, Slot
+from gridcnn.network import Network
 from gridcnn.notes import VotesSpread
 from gridcnn.spec.models import Training
 from gridcnn.spec.optimizers import OneCycle
+from gridcnn.training.pace import Moves, Pace, faster, layers, slower, too_high, too_low
 from gridcnn.training.weighing import class_counts
 
 Kind = Literal[
@@ -29,6 +31,8 @@ Kind = Literal[
     "silent",
     "vanishing",
     "exploding",
+    "learning rate too high",
+    "learning rate too low",
     "learned nothing",
     "learned by heart",
 ]
@@ -61,6 +65,8 @@ _SLOWEST = 3
 _STILL_FALLING = 0.9
 """A loss below this part of that of the epoch before is on its way."""
 _NEVER = -30.0  # the logit of a class without items
+_AT_FULL = 0.3
+"""The part of the highest learning rate from which on an epoch shows whether that is too low."""
 _ENOUGH_STEPS = 50
 """Steps of the optimizer before which no more can be expected than to begin."""
 _WORSE, _SINCE = 1.5, 5
@@ -102,6 +108,10 @@ class Figures(Protocol):
     @property
     def validation_loss(self) -> float | None:
         """The mean loss on the validation items."""
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of its last step."""
 
 
 class Looker:
@@ -147,6 +157,11 @@ class Looker:
             return 0
         return min(self._batches, -(-_WATCHED // self._settings.batch_size))
 
+    def pace(self, before: Array, batches: int) -> Pace:
+        """Return what measures how far the weights move in an epoch that begins with `before`."""
+        size = self._settings.batch_size
+        return Pace(self._engine.network, before, batches=batches, batch_size=size)
+
     def is_collapsed(self, parameters: Array, accuracy: float, logits: Array | None = None) -> bool:
         """Return whether items of all kinds get the same votes.
 
@@ -174,6 +189,8 @@ class Looker:
         *,
         collapsed: bool,
         largest: Array | None,
+        moves: Moves | None = None,
+        told: Collection[Kind] = (),
     ) -> list[Sign]:
         """Return the signs after the last epoch of a history.
 
@@ -183,6 +200,8 @@ class Looker:
             collapsed: whether all items get the same votes.
             largest: for each parameter, the largest size of its gradient in a watched batch; None
                 if that was not watched.
+            moves: how far the weights moved in the last epoch; None if that was not watched.
+            told: the kinds of signs that were seen after earlier epochs.
         """
         last = history[-1]
         if collapsed:
@@ -193,9 +212,12 @@ class Looker:
             found += self._vanishing(last, parameters, largest)
             if is_begun:
                 found += self._silent(last, largest > 0)
-        if is_begun and last.epoch >= _SLOWEST:
+        rate = [] if moves is None else self._rate(history, moves)
+        # That the rate is too low says why nothing is learned.
+        is_explained = bool(rate) or "learning rate too low" in told
+        if is_begun and last.epoch >= _SLOWEST and not is_explained:
             found += self._idle(history)
-        return [*found, *self._by_heart(history)]
+        return [*found, *rate, *self._by_heart(history)]
 
     def _collapse(self, last: Figures) -> str:
         return (
@@ -253,6 +275,41 @@ class Looker:
                     )
                     return [Sign(last.epoch, "exploding", text)]
         return []
+
+    def _rate(self, history: Sequence[Figures], moves: Moves) -> list[Sign]:
+        losses = [each.loss for each in history]
+        seen = too_high(moves, losses, self._likely)
+        if seen:
+            return [self._off(history[-1], "learning rate too high", seen, slower, moves)]
+        # It is asked once, as soon as it can be answered: later, a plateau may look the same.
+        earlier = (history[:epochs] for epochs in range(_SLOWEST, len(history)))
+        if self._shows_rate(history) and not any(map(self._shows_rate, earlier)):
+            seen = too_low(moves, losses, self._likely)
+        if seen and self._classes > 1:
+            return [self._off(history[-1], "learning rate too low", seen, faster, moves)]
+        return []
+
+    def _shows_rate(self, history: Sequence[Figures]) -> bool:
+        return (
+            len(history) >= _SLOWEST
+            and len(history) * self._batches >= _ENOUGH_STEPS
+            and history[-1].learning_rate >= _AT_FULL * self._settings.learning_rate
+        )
+
+    def _off(
+        self,
+        last: Figures,
+        kind: Kind,
+        seen: str,
+        better: Callable[[float, Moves], float],
+        moves: Moves,
+    ) -> Sign:
+        rate = self._settings.learning_rate
+        text = (
+            f"{kind}: {rate:g}; {seen}; try training.learning_rate: {better(rate, moves):.3g}, or "
+            "let gridcnn tune SPEC --only learning_rate find one"
+        )
+        return Sign(last.epoch, kind, text)
 
     def _idle(self, history: Sequence[Figures]) -> list[Sign]:
         last = history[-1]
@@ -316,22 +373,12 @@ def relative_gradients(network: Network, parameters: Array, largest: Array) -> d
     all 0 are left out, and so are those without weights.
     """
     sizes = {}
-    for name, slot in _layers(network):
+    for name, slot in layers(network):
         weights = np.square(parameters[slot.part], dtype=np.float64).mean()
         gradient = np.square(largest[slot.part], dtype=np.float64).mean()
         if weights:
             sizes[name] = float(np.sqrt(gradient / weights))
     return sizes
-
-
-def _layers(network: Network) -> Iterator[tuple[str, Slot]]:
-    """Yield the weights of each convolution and each layer of the head, with the name of it."""
-    for op in network.ops:
-        for slot in op.slots:
-            parameter = slot.parameter
-            if parameter.role == "learned" and len(parameter.shape) > 1:
-                name = parameter.name.removesuffix("weights").rstrip(".")
-                yield f"{op.label} {name}".rstrip(), slot
 
 
 def loss_by_label_frequency(targets: Targets | LabelTargets) -> float:
@@ -361,7 +408,7 @@ def silent(network: Network, changing: NDArray[np.bool_]) -> dict[str, tuple[int
     """
     found: dict[str, tuple[int, int]] = {}
     last = {slot.start for slot in network.ops[-1].slots[-2:]}
-    for name, slot in _layers(network):
+    for name, slot in layers(network):
         if slot.start in last:
             continue
         rows = changing[slot.part].reshape(slot.parameter.shape[0], -1)

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 _TRIALS = 20
 _HOPELESS = 10
 """Trials after which a search ends if none of them could be trained."""
-_HOPELESS_SIGNS = ("collapsed", "learned nothing")
+_HOPELESS_SIGNS = ("collapsed", "learned nothing", "learning rate too low")
 """Signs of training after which no epoch is worth its time."""
 _NOTES = 5
 

@@ -48,6 +48,7 @@ class Figures(NamedTuple):
     loss: float
     validation_loss: float | None = None
     accuracy: float = 0.4
+    learning_rate: float = 0.001
 
 
 class Unlucky(Network):
